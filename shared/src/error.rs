@@ -1,0 +1,160 @@
+//! The two ways in which a record is not applied: `Rejection` (the record's fault, it will never
+//! pass as it is) and `Unavailable` (ours, it may pass later). Which of the two something is gets
+//! decided once, where the fault is seen; retry or dead letter follows from the type alone.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The stable words for a rejection: the same in HTTP bodies, dead letters and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// Not JSON at all.
+    MalformedJson,
+    /// JSON that its contract's schema refuses.
+    SchemaViolation,
+    /// A field that the contract reads is absent.
+    MissingField,
+    /// An id outside its alphabet or length.
+    InvalidId,
+    /// A time that names no instant.
+    InvalidTimestamp,
+    /// No contract of that name.
+    UnknownContract,
+    /// No tenant of that name, or no route that would name one.
+    UnknownTenant,
+    /// The tenant exists and may not write.
+    TenantSuspended,
+    /// The body names another tenant than the verified one.
+    TenantMismatch,
+    /// Observed further in the future than the tenant allows.
+    FutureTimestamp,
+    /// Older than what is kept.
+    BeyondRetention,
+    /// The same position was applied with other content.
+    PayloadMismatch,
+    /// Over 64 KB.
+    TooLarge,
+    /// An encoding that is not read here.
+    UnsupportedEncoding,
+    /// A record without a value (a Kafka tombstone).
+    EmptyValue,
+}
+
+impl Code {
+    /// Every code, in the order of the contract documents.
+    pub const ALL: [Self; 15] = [
+        Self::MalformedJson,
+        Self::SchemaViolation,
+        Self::MissingField,
+        Self::InvalidId,
+        Self::InvalidTimestamp,
+        Self::UnknownContract,
+        Self::UnknownTenant,
+        Self::TenantSuspended,
+        Self::TenantMismatch,
+        Self::FutureTimestamp,
+        Self::BeyondRetention,
+        Self::PayloadMismatch,
+        Self::TooLarge,
+        Self::UnsupportedEncoding,
+        Self::EmptyValue,
+    ];
+
+    /// The word itself.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "malformed_json",
+            Self::SchemaViolation => "schema_violation",
+            Self::MissingField => "missing_field",
+            Self::InvalidId => "invalid_id",
+            Self::InvalidTimestamp => "invalid_timestamp",
+            Self::UnknownContract => "unknown_contract",
+            Self::UnknownTenant => "unknown_tenant",
+            Self::TenantSuspended => "tenant_suspended",
+            Self::TenantMismatch => "tenant_mismatch",
+            Self::FutureTimestamp => "future_timestamp",
+            Self::BeyondRetention => "beyond_retention",
+            Self::PayloadMismatch => "payload_mismatch",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedEncoding => "unsupported_encoding",
+            Self::EmptyValue => "empty_value",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The record's fault: it becomes a dead letter, or a 4xx for its sender.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Rejection {
+    /// The stable word.
+    pub code: Code,
+    /// JSON Pointer to the culprit, where one applies.
+    pub path: Option<String>,
+    /// For a person; lower case, never the payload.
+    pub message: String,
+}
+
+impl Rejection {
+    /// A rejection of the record as a whole.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, path: None, message: message.into() }
+    }
+
+    /// A rejection because of one place in the record.
+    pub fn at(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code, path: Some(path.into()), message: message.into() }
+    }
+}
+
+/// Why something is unavailable: decides between the buffer and sending the records back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// Other writers won every attempt at this subject.
+    Contention,
+    /// The service asked for less.
+    Throttled,
+    /// No answer, a fault of the service, or one whose meaning is unknown.
+    Unreachable,
+    /// The invocation's time is nearly over.
+    Deadline,
+    /// What is stored, or how this is set up, makes no sense to this version.
+    Broken,
+}
+
+/// Our fault: the source sends the record again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Unavailable {
+    /// What kind of fault it is.
+    pub reason: Reason,
+    /// For a person; lower case.
+    pub message: String,
+}
+
+impl Unavailable {
+    /// A fault of ours.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_the_same_word_in_json_and_text() {
+        for code in Code::ALL {
+            let json = serde_json::to_string(&code).expect("a unit variant");
+            assert_eq!(json, format!("\"{code}\""));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! An event: a record that passed its contract. [`Entry`] is the part that history stores.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::id::{EventId, Position, SubjectKey};
+use crate::time::Timestamp;
+
+/// A record that passed its contract, and whose subject it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The tenant that was vouched for, and the subject.
+    pub subject: SubjectKey,
+    /// What history keeps of it.
+    pub entry: Arc<Entry>,
+}
+
+/// One line of a subject's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it belongs.
+    pub position: Position,
+    /// Who chose the event id: decides how compactly it can be stored.
+    pub id_origin: IdOrigin,
+    /// The type, as the contract found it.
+    pub event_type: Arc<str>,
+    /// The contract that it passed: its measures, status and location feed the view.
+    pub contract: Arc<str>,
+    /// When it entered. Every decision about it uses this, also in a replay.
+    pub ingested_at: Timestamp,
+    /// The payload as canonical JSON (RFC 8785; integers beyond 2^53 keep their digits).
+    pub payload: Arc<str>,
+}
+
+/// Where an event id comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdOrigin {
+    /// The producer's own, or the digest of a place in a stream.
+    Given,
+    /// The digest of the content, which can be had again from the entry itself.
+    Content,
+}
+
+impl Entry {
+    /// Whether a delivery of this position says the same: type and payload are the content, the
+    /// time of receipt and the contract's name are not.
+    pub fn same_content(&self, other: &Self) -> bool {
+        self.event_type == other.event_type && self.payload == other.payload
+    }
+
+    /// Bytes that this entry holds, uncompressed: what bounds and budgets count.
+    pub fn plain_size(&self) -> usize {
+        const FIXED: usize = 24;
+        FIXED + self.position.event_id.as_str().len() + self.event_type.len() + self.payload.len()
+    }
+}
+
+/// Longest event type or contract name, in bytes.
+pub const TYPE_LIMIT: usize = 128;
+
+/// RFC 8785 text of a JSON value.
+pub fn canonical_json(value: &Value) -> Result<Arc<str>, serde_json::Error> {
+    serde_json_canonicalizer::to_string(value).map(Arc::from)
+}
+
+/// The id of an event that brought none: the digest of its content, so that a producer's retry
+/// is a duplicate. 32 hexadecimal digits (128 bits of SHA-256).
+pub fn content_id(event_type: &str, observed_at: Timestamp, payload: &str) -> EventId {
+    digest_id(&[event_type.as_bytes(), &observed_at.micros().to_be_bytes(), payload.as_bytes()])
+}
+
+/// The id of an event with neither an id nor a time of its own: the digest of where it was read,
+/// which a redelivery repeats.
+pub fn place_id(parts: &[&[u8]]) -> EventId {
+    digest_id(parts)
+}
+
+/// Each part goes in behind its length, so that no two lists of parts are one text.
+fn digest_id(parts: &[&[u8]]) -> EventId {
+    const DIGITS: usize = 32;
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    let mut text = String::with_capacity(DIGITS);
+    for byte in hasher.finalize().iter().take(DIGITS / 2) {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    EventId::trusted(text)
+}

@@ -1,0 +1,131 @@
+//! Instants in whole microseconds, the only unit of time that is stored.
+//!
+//! Parsing cuts finer fractions towards the past, so that two spellings of one instant are
+//! one position. A time without an offset is refused: it names no instant. Reading a clock
+//! is left out on purpose: time comes in as an argument.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Microseconds since 1970-01-01T00:00:00Z; negative before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
+impl Timestamp {
+    /// The earliest instant that RFC 3339 can write: year 0000 would be next, but jiff keeps a
+    /// day's margin for offsets, and so do we.
+    pub const MIN: Self = Self(-62_135_510_400_000_000);
+    /// The latest instant that RFC 3339 can write with any offset.
+    pub const MAX: Self = Self(253_402_207_200_000_000);
+
+    /// An instant from microseconds, or `None` where RFC 3339 could not write it.
+    pub fn from_micros(micros: i64) -> Option<Self> {
+        (Self::MIN.0..=Self::MAX.0).contains(&micros).then_some(Self(micros))
+    }
+
+    /// An instant from milliseconds, as Kafka and Lambda give it.
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        millis.checked_mul(1_000).and_then(Self::from_micros)
+    }
+
+    /// Parses RFC 3339. An offset (or `Z`) is required; fractions below a microsecond are cut.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let instant: jiff::Timestamp = text.parse().ok()?;
+        let nanos = instant.as_nanosecond().div_euclid(1_000);
+        i64::try_from(nanos).ok().and_then(Self::from_micros)
+    }
+
+    /// Microseconds since 1970.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// This instant moved by whole seconds; stops at the ends of the range.
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        let moved = self.0.saturating_add(seconds.saturating_mul(MICROS_PER_SECOND));
+        Self(moved.clamp(Self::MIN.0, Self::MAX.0))
+    }
+
+    /// Seconds from `earlier` to this instant; negative when it lies before.
+    pub fn seconds_since(self, earlier: Self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "an f64 holds 285 years of microseconds")]
+        let micros = self.0.saturating_sub(earlier.0) as f64;
+        micros / 1e6
+    }
+
+    /// Whole seconds since 1970, cut towards the past: what DynamoDB's TTL takes.
+    pub const fn whole_seconds(self) -> i64 {
+        self.0.div_euclid(MICROS_PER_SECOND)
+    }
+}
+
+/// RFC 3339 in UTC, with 3 fractional digits, or 6 where there are microseconds.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let instant = jiff::Timestamp::from_microsecond(self.0).map_err(|_| fmt::Error)?;
+        let digits = if self.0 % 1_000 == 0 { 3 } else { 6 };
+        write!(formatter, "{instant:.digits$}")
+    }
+}
+
+/// Text for readers, the number of microseconds for binary formats.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_i64(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let parsed = if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            Self::parse_rfc3339(&text)
+        } else {
+            Self::from_micros(i64::deserialize(deserializer)?)
+        };
+        parsed.ok_or_else(|| serde::de::Error::custom("not an instant with an offset"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Option<&str>) {
+        let shown = Timestamp::parse_rfc3339(text).map(|instant| instant.to_string());
+        assert_eq!(shown.as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn finer_fractions_are_cut_towards_the_past() {
+        check("2026-11-21T06:00:00.1234569Z", Some("2026-11-21T06:00:00.123456Z"));
+        check("1969-12-31T23:59:59.9999999Z", Some("1969-12-31T23:59:59.999999Z"));
+    }
+
+    #[test]
+    fn milliseconds_show_three_digits() {
+        check("2026-11-21T06:00:00Z", Some("2026-11-21T06:00:00.000Z"));
+        check("2026-11-21T08:00:00.5+02:00", Some("2026-11-21T06:00:00.500Z"));
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_refused() {
+        check("2026-11-21T06:00:00", None);
+        check("2026-11-21", None);
+        check("yesterday", None);
+    }
+
+    #[test]
+    fn the_ends_of_the_range_can_be_written() {
+        for end in [Timestamp::MIN, Timestamp::MAX] {
+            assert_eq!(Timestamp::parse_rfc3339(&end.to_string()), Some(end));
+        }
+    }
+}
