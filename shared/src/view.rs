@@ -5,14 +5,43 @@
 //! What a unit reads from a payload is said by the contract that the entry passed ([`ViewSpec`]);
 //! paths are relative to the payload, because the payload is all that history keeps. Alert rules
 //! are a later unit.
+//!
+//! Size: a view never passes [`limits::VIEW_BYTES`]. Each unit has a largest size, and together
+//! they leave room for [`limits::LATEST_FREE_BYTES`] of payloads in `latest`, which the build
+//! checks. More payloads stay as long as the view fits; when it does not, those observed longest
+//! ago give way (their positions stay) until it does. They give way, and not a statistic, because
+//! history still has them.
+//!
+//! A payload that cannot be parsed is `null` to every unit, and the entry still counts.
+
+mod encoded;
+pub mod latest;
+pub mod lessons;
+pub mod measures;
+mod shown;
+pub mod status;
+pub mod travel;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod sample;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jsonptr::{Pointer, PointerBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::encoded::{VARINT, encoded_size, text};
+use self::latest::Latest;
+use self::lessons::Lessons;
+use self::measures::Measures;
+use self::status::Status;
+use self::travel::Travel;
 use crate::event::Entry;
+use crate::limits;
 use crate::time::Timestamp;
 
 /// What the units read from the payloads of one contract.
@@ -20,16 +49,53 @@ use crate::time::Timestamp;
 pub struct ViewSpec {
     /// Numbers whose statistics are kept.
     pub measures: Vec<MeasureSpec>,
+    /// Where the status is.
+    pub status: Option<PointerBuf>,
+    /// Where the location is.
+    pub location: Option<LocationSpec>,
 }
 
 /// A number in the payload whose statistics are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeasureSpec {
-    /// Its name in the view.
+    /// Its name in the view, at most [`limits::MEASURE_NAME_BYTES`].
     pub name: Arc<str>,
+    /// The event types that are read; empty: all.
+    pub types: Vec<Arc<str>>,
+    /// Where the number is.
+    pub path: PointerBuf,
+    /// What it is measured in, at most [`limits::UNIT_BYTES`].
+    pub unit: Option<Arc<str>>,
     /// Entries ingested from here on are read; `None`: all. A measure that is added to a
     /// contract later must not depend on which pages happened to be folded again.
     pub since: Option<Timestamp>,
+}
+
+/// Where a payload has its location, in degrees.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocationSpec {
+    /// From -90 in the south to 90.
+    pub latitude: PointerBuf,
+    /// From -180 in the west to 180.
+    pub longitude: PointerBuf,
+}
+
+/// The spec of a contract that no longer exists.
+static NO_SPEC: ViewSpec = ViewSpec { measures: Vec::new(), status: None, location: None };
+
+impl ViewSpec {
+    fn reads(&self, entry: &Entry) -> bool {
+        self.status.is_some()
+            || self.location.is_some()
+            || self.measures.iter().any(|measure| measure.reads(entry))
+    }
+}
+
+impl MeasureSpec {
+    fn reads(&self, entry: &Entry) -> bool {
+        (self.types.is_empty() || self.types.contains(&entry.event_type))
+            && self.since.is_none_or(|since| since <= entry.ingested_at)
+    }
 }
 
 /// The specs of every contract that a subject's entries passed.
@@ -58,7 +124,7 @@ impl Specs {
 pub struct Reading<'a> {
     /// The entry itself.
     pub entry: &'a Entry,
-    /// Its payload, parsed once for all units.
+    /// Its payload, parsed once for all units; `null` where none of them reads it.
     pub payload: &'a Value,
     /// What its contract says about the payload.
     pub spec: &'a ViewSpec,
@@ -79,14 +145,59 @@ pub struct View {
     pub first_observed_at: Option<Timestamp>,
     /// When the last of them was observed.
     pub last_observed_at: Option<Timestamp>,
+    /// The newest entry of each type.
+    pub latest: Latest,
+    /// Statistics of numbers.
+    pub measures: Measures,
+    /// The current status and its history in seconds.
+    pub status: Status,
+    /// The last location and the way there.
+    pub travel: Travel,
+    /// What a learner did.
+    pub lessons: Lessons,
 }
 
+const _: () = assert!(
+    View::LARGEST_WITHOUT_PAYLOADS + limits::LATEST_FREE_BYTES <= limits::VIEW_BYTES,
+    "the units together must leave room for the free payloads"
+);
+
 impl View {
+    const LARGEST_WITHOUT_PAYLOADS: usize = VARINT
+        + 2 * (1 + VARINT)
+        + Latest::LARGEST
+        + Measures::LARGEST
+        + Status::LARGEST
+        + Travel::LARGEST
+        + Lessons::LARGEST;
+
     /// Folds the next entry in. An entry of a contract without a spec still counts.
-    pub fn apply(&mut self, entry: &Entry, _specs: &Specs) {
+    pub fn apply(&mut self, entry: &Entry, specs: &Specs) {
         self.event_count += 1;
         self.first_observed_at.get_or_insert(entry.position.observed_at);
         self.last_observed_at = Some(entry.position.observed_at);
+
+        let spec = specs.by_contract.get(&entry.contract).map_or(&NO_SPEC, |spec| spec);
+        let payload = if spec.reads(entry) || Lessons::reads(entry) {
+            serde_json::from_str(&entry.payload).unwrap_or_default()
+        } else {
+            Value::Null
+        };
+        let reading = Reading { entry, payload: &payload, spec };
+        self.latest.apply(&reading);
+        self.measures.apply(&reading);
+        self.status.apply(&reading);
+        self.travel.apply(&reading);
+        self.lessons.apply(&reading);
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
+        while self.latest.payload_bytes() > limits::LATEST_FREE_BYTES
+            && encoded_size(self) > limits::VIEW_BYTES
+        {
+            self.latest.drop_oldest_payload();
+        }
     }
 }
 
@@ -100,4 +211,8 @@ pub fn fold<'a>(
         view.apply(entry, specs);
     }
     view
+}
+
+fn number_at(payload: &Value, path: &Pointer) -> Option<f64> {
+    path.resolve(payload).ok()?.as_f64().filter(|number| number.is_finite())
 }

@@ -1,0 +1,191 @@
+//! The newest entry of each event type.
+//!
+//! Of a payload over [`limits::LATEST_PAYLOAD_BYTES`] only the position is kept. The first
+//! [`limits::LATEST_TYPES`] types are kept; entries of further ones are counted. Payloads may also
+//! give way to the size of the whole view, which is decided by [`View`](super::View).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{Reading, Unit};
+use crate::event::{Entry, TYPE_LIMIT};
+use crate::id::{EventId, ID_LIMIT};
+use crate::limits;
+use crate::time::Timestamp;
+
+/// The newest entry of each event type.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latest {
+    by_type: BTreeMap<Arc<str>, Newest>,
+    over: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Newest {
+    observed_at: Timestamp,
+    #[serde(with = "event_id")]
+    event_id: EventId,
+    payload: Option<Arc<str>>,
+}
+
+impl Unit for Latest {
+    fn apply(&mut self, reading: &Reading<'_>) {
+        let entry = reading.entry;
+        if let Some(newest) = self.by_type.get_mut(&entry.event_type) {
+            *newest = Newest::of(entry);
+        } else if self.by_type.len() < limits::LATEST_TYPES && entry.event_type.len() <= TYPE_LIMIT
+        {
+            self.by_type.insert(Arc::clone(&entry.event_type), Newest::of(entry));
+        } else {
+            self.over += 1;
+        }
+    }
+}
+
+impl Latest {
+    /// Encoded, without any payload.
+    pub(super) const LARGEST: usize = 2 * super::VARINT
+        + limits::LATEST_TYPES
+            * (super::text(TYPE_LIMIT) + super::VARINT + super::text(ID_LIMIT) + 1 + 2);
+
+    /// Entries whose type was one too many.
+    pub(super) fn over(&self) -> u64 {
+        self.over
+    }
+
+    /// Types whose newest payload is not kept.
+    pub(super) fn without_payload(&self) -> usize {
+        self.by_type.values().filter(|newest| newest.payload.is_none()).count()
+    }
+
+    /// All payloads together.
+    pub(super) fn payload_bytes(&self) -> usize {
+        self.by_type
+            .values()
+            .filter_map(|newest| newest.payload.as_ref())
+            .map(|text| text.len())
+            .sum()
+    }
+
+    /// Lets the payload go that was observed longest ago.
+    pub(super) fn drop_oldest_payload(&mut self) {
+        let oldest = self
+            .by_type
+            .values_mut()
+            .filter(|newest| newest.payload.is_some())
+            .min_by(|left, right| left.place().cmp(&right.place()));
+        if let Some(newest) = oldest {
+            newest.payload = None;
+        }
+    }
+
+    /// By type: `{"observed_at","event_id","payload"}`; a payload that is not kept is `null`.
+    pub(super) fn to_json(&self) -> Value {
+        let by_type = self.by_type.iter().map(|(event_type, newest)| {
+            let payload: Value = newest
+                .payload
+                .as_ref()
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or_default();
+            let shown = json!({
+                "observed_at": newest.observed_at,
+                "event_id": newest.event_id.as_str(),
+                "payload": payload,
+            });
+            (event_type.to_string(), shown)
+        });
+        Value::Object(by_type.collect::<Map<_, _>>())
+    }
+}
+
+impl Newest {
+    fn of(entry: &Entry) -> Self {
+        let fits = entry.payload.len() <= limits::LATEST_PAYLOAD_BYTES;
+        Self {
+            observed_at: entry.position.observed_at,
+            event_id: entry.position.event_id.clone(),
+            payload: fits.then(|| Arc::clone(&entry.payload)),
+        }
+    }
+
+    fn place(&self) -> (Timestamp, &EventId) {
+        (self.observed_at, &self.event_id)
+    }
+}
+
+/// An id is checked again when it is read, because bytes from outside are no proof.
+mod event_id {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use crate::id::EventId;
+
+    pub(super) fn serialize<S: Serializer>(id: &EventId, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(id.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<EventId, D::Error> {
+        EventId::parse(&String::deserialize(from)?).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::view::ViewSpec;
+    use crate::view::sample::folded;
+
+    fn check(input: &[(&str, i64, Value)], expected: Value) {
+        assert_eq!(folded(ViewSpec::default(), input).latest.to_json(), expected);
+    }
+
+    #[test]
+    fn the_newest_entry_of_each_type_is_kept() {
+        check(
+            &[("a", 0, json!({"n": 1})), ("b", 1, json!(null)), ("a", 2, json!({"n": 3}))],
+            json!({
+                "a": {"observed_at": "1970-01-01T00:00:02.000Z", "event_id": "e2", "payload": {"n": 3}},
+                "b": {"observed_at": "1970-01-01T00:00:01.000Z", "event_id": "e1", "payload": null},
+            }),
+        );
+    }
+
+    #[test]
+    fn of_a_large_payload_only_the_position_is_kept() {
+        // Two of the bytes are the quotes.
+        let fits = "x".repeat(limits::LATEST_PAYLOAD_BYTES - 2);
+        check(
+            &[("a", 0, json!(fits)), ("b", 1, json!(format!("{fits}x")))],
+            json!({
+                "a": {"observed_at": "1970-01-01T00:00:00.000Z", "event_id": "e0", "payload": fits},
+                "b": {"observed_at": "1970-01-01T00:00:01.000Z", "event_id": "e1", "payload": null},
+            }),
+        );
+    }
+
+    #[test]
+    fn types_over_the_limit_are_counted_and_known_ones_go_on() {
+        let types: Vec<String> =
+            (0..limits::LATEST_TYPES + 2).map(|n| format!("t{n:02}")).collect();
+        let mut input: Vec<_> = types.iter().zip(0..).map(|(t, at)| (&**t, at, json!(0))).collect();
+        input.push(("t00", 50, json!(1)));
+        let view = folded(ViewSpec::default(), &input);
+        assert_eq!(view.latest.over(), 2);
+        assert_eq!(view.latest.by_type.len(), limits::LATEST_TYPES);
+        assert_eq!(view.latest.to_json()["t00"]["payload"], json!(1));
+    }
+
+    #[test]
+    fn the_oldest_payload_gives_way_first() {
+        let input = [("a", 0, json!(0)), ("b", 1, json!(1)), ("a", 2, json!(2))];
+        let mut latest = folded(ViewSpec::default(), &input).latest;
+        latest.drop_oldest_payload();
+        assert_eq!(latest.to_json()["b"]["payload"], json!(null));
+        assert_eq!(latest.to_json()["a"]["payload"], json!(2));
+        assert_eq!(latest.without_payload(), 1);
+    }
+}

@@ -1,0 +1,201 @@
+//! Statistics of the numbers that a contract names.
+//!
+//! What is not a number at a measure's path is skipped. The unit is the one that the spec of the
+//! newest reading gives. A sum that passes the range of `f64` is infinite and is shown as `null`.
+//! The first [`limits::MEASURES`] names are kept; readings of further ones, or under a name or unit
+//! over its length, are counted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{MeasureSpec, Reading, Unit, number_at};
+use crate::limits;
+use crate::time::Timestamp;
+
+/// Statistics by the name of the measure.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measures {
+    by_name: BTreeMap<Arc<str>, Measure>,
+    over: u64,
+}
+
+/// The mean is left out because it is `sum / count`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Measure {
+    unit: Option<Arc<str>>,
+    count: u64,
+    min: f64,
+    max: f64,
+    sum: f64,
+    last: f64,
+    last_at: Timestamp,
+}
+
+impl Unit for Measures {
+    fn apply(&mut self, reading: &Reading<'_>) {
+        for spec in &reading.spec.measures {
+            if spec.reads(reading.entry)
+                && let Some(number) = number_at(reading.payload, &spec.path)
+            {
+                self.take(spec, number, reading.entry.position.observed_at);
+            }
+        }
+    }
+}
+
+impl Measures {
+    pub(super) const LARGEST: usize = 2 * super::VARINT
+        + limits::MEASURES
+            * (super::text(limits::MEASURE_NAME_BYTES)
+                + (1 + super::text(limits::UNIT_BYTES))
+                + 2 * super::VARINT
+                + 4 * size_of::<f64>());
+
+    /// Readings of measures that are not kept.
+    pub(super) fn over(&self) -> u64 {
+        self.over
+    }
+
+    fn take(&mut self, spec: &MeasureSpec, number: f64, at: Timestamp) {
+        if !fits(spec) {
+            self.over += 1;
+        } else if let Some(measure) = self.by_name.get_mut(&spec.name) {
+            measure.add(number, at);
+            measure.unit.clone_from(&spec.unit);
+        } else if self.by_name.len() < limits::MEASURES {
+            self.by_name.insert(Arc::clone(&spec.name), Measure::first(spec, number, at));
+        } else {
+            self.over += 1;
+        }
+    }
+
+    /// By name: `{"unit","count","min","max","mean","last","last_at"}`.
+    pub(super) fn to_json(&self) -> Value {
+        let shown =
+            self.by_name.iter().map(|(name, measure)| (name.to_string(), measure.to_json()));
+        Value::Object(shown.collect::<Map<_, _>>())
+    }
+}
+
+impl Measure {
+    fn first(spec: &MeasureSpec, number: f64, at: Timestamp) -> Self {
+        Self {
+            unit: spec.unit.clone(),
+            count: 1,
+            min: number,
+            max: number,
+            sum: number,
+            last: number,
+            last_at: at,
+        }
+    }
+
+    fn add(&mut self, number: f64, at: Timestamp) {
+        self.count += 1;
+        self.min = self.min.min(number);
+        self.max = self.max.max(number);
+        self.sum += number;
+        self.last = number;
+        self.last_at = at;
+    }
+
+    fn to_json(&self) -> Value {
+        #[expect(clippy::cast_precision_loss, reason = "no subject has 2^53 events")]
+        let mean = self.sum / self.count as f64;
+        json!({
+            "unit": self.unit,
+            "count": self.count,
+            "min": self.min,
+            "max": self.max,
+            "mean": mean,
+            "last": self.last,
+            "last_at": self.last_at,
+        })
+    }
+}
+
+fn fits(spec: &MeasureSpec) -> bool {
+    spec.name.len() <= limits::MEASURE_NAME_BYTES
+        && spec.unit.as_ref().is_none_or(|unit| unit.len() <= limits::UNIT_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::view::ViewSpec;
+    use crate::view::sample::{folded, measure, seconds};
+
+    fn celsius() -> MeasureSpec {
+        MeasureSpec {
+            types: vec![Arc::from("temperature")],
+            unit: Some(Arc::from("celsius")),
+            ..measure("temperature", "/value")
+        }
+    }
+
+    fn check(spec: MeasureSpec, input: &[(&str, i64, Value)], expected: Value) {
+        let spec = ViewSpec { measures: vec![spec], ..ViewSpec::default() };
+        assert_eq!(folded(spec, input).measures.to_json(), expected);
+    }
+
+    #[test]
+    fn numbers_of_the_named_types_are_summed_up() {
+        check(
+            celsius(),
+            &[
+                ("temperature", 0, json!({"value": 20})),
+                ("humidity", 1, json!({"value": 90})),
+                ("temperature", 2, json!({"value": 23.5})),
+                ("temperature", 3, json!({"value": -1.5})),
+            ],
+            json!({"temperature": {
+                "unit": "celsius", "count": 3, "min": -1.5, "max": 23.5, "mean": 14.0,
+                "last": -1.5, "last_at": "1970-01-01T00:00:03.000Z",
+            }}),
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_skipped() {
+        let values =
+            [json!({"value": "20"}), json!({"value": null}), json!({}), json!([20]), json!(20)];
+        let input: Vec<_> =
+            values.into_iter().zip(0..).map(|(v, at)| ("temperature", at, v)).collect();
+        check(celsius(), &input, json!({}));
+    }
+
+    #[test]
+    fn without_types_every_type_is_read() {
+        let input = [("a", 0, json!(1)), ("b", 1, json!(2))];
+        let spec = ViewSpec { measures: vec![measure("n", "")], ..ViewSpec::default() };
+        assert_eq!(folded(spec, &input).measures.to_json()["n"]["count"], json!(2));
+    }
+
+    #[test]
+    fn what_was_ingested_before_since_is_not_read() {
+        let input = [("a", 0, json!(1)), ("a", 5, json!(2)), ("a", 6, json!(3))];
+        let since = Some(seconds(5));
+        let spec = ViewSpec {
+            measures: vec![MeasureSpec { since, ..measure("n", "") }],
+            ..ViewSpec::default()
+        };
+        assert_eq!(folded(spec, &input).measures.to_json()["n"]["mean"], json!(2.5));
+    }
+
+    #[test]
+    fn readings_over_the_limit_are_counted() {
+        let long = "n".repeat(limits::MEASURE_NAME_BYTES + 1);
+        let mut measures: Vec<_> =
+            (0..limits::MEASURES + 2).map(|n| measure(&format!("m{n:02}"), "")).collect();
+        measures.push(measure(&long, ""));
+        let spec = ViewSpec { measures, ..ViewSpec::default() };
+        let view = folded(spec, &[("a", 0, json!(1)), ("a", 1, json!(2))]);
+        assert_eq!(view.measures.by_name.len(), limits::MEASURES);
+        assert_eq!(view.measures.over(), 6);
+    }
+}

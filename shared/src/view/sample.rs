@@ -1,0 +1,56 @@
+//! Entries and specs for the tests of the units.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jsonptr::PointerBuf;
+use serde_json::Value;
+
+use super::{MeasureSpec, Specs, View, ViewSpec, fold};
+use crate::event::{Entry, IdOrigin};
+use crate::id::{EventId, Position};
+use crate::time::Timestamp;
+
+/// The contract that every sample passed.
+pub(super) const CONTRACT: &str = "sample";
+
+/// The instant so many seconds after 1970.
+pub(super) fn seconds(after: i64) -> Timestamp {
+    Timestamp::from_micros(after * 1_000_000).expect("in range")
+}
+
+/// An entry that was observed and ingested at one time and is named after it.
+pub(super) fn entry(event_type: &str, at: i64, payload: &str) -> Arc<Entry> {
+    let event_id = EventId::parse(&format!("e{at}")).expect("an id");
+    Arc::new(Entry {
+        position: Position { observed_at: seconds(at), event_id },
+        id_origin: IdOrigin::Given,
+        event_type: Arc::from(event_type),
+        contract: Arc::from(CONTRACT),
+        ingested_at: seconds(at),
+        payload: Arc::from(payload),
+    })
+}
+
+/// A measure of every type, without a unit.
+pub(super) fn measure(name: &str, path: &str) -> MeasureSpec {
+    MeasureSpec {
+        name: Arc::from(name),
+        types: Vec::new(),
+        path: PointerBuf::parse(path).expect("a pointer"),
+        unit: None,
+        since: None,
+    }
+}
+
+/// The spec of the one contract.
+pub(super) fn specs(spec: ViewSpec) -> Specs {
+    Specs { revision: 1, by_contract: BTreeMap::from([(Arc::from(CONTRACT), Arc::new(spec))]) }
+}
+
+/// The view of (type, second, payload) lines.
+pub(super) fn folded(spec: ViewSpec, lines: &[(&str, i64, Value)]) -> View {
+    let entries: Vec<_> =
+        lines.iter().map(|(kind, at, payload)| entry(kind, *at, &payload.to_string())).collect();
+    fold(View::default(), &entries, &specs(spec))
+}

@@ -1,0 +1,200 @@
+//! The current status, and how long each status lasted.
+//!
+//! Time is counted between consecutive readings, so what has passed since the newest reading is not
+//! in it yet. The first [`limits::STATUSES`] different values have a sum each; the time of further
+//! ones goes into one sum for all. What is at the path and is not a string of at most
+//! [`limits::STATUS_BYTES`] is skipped and counted; a payload without the path says nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Reading, Unit};
+use crate::limits;
+use crate::time::Timestamp;
+
+/// The current status, and how long each status lasted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    current: Option<Current>,
+    skipped: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Current {
+    value: Arc<str>,
+    since: Timestamp,
+    read_at: Timestamp,
+    seconds: BTreeMap<Arc<str>, f64>,
+    over: Option<Over>,
+}
+
+/// Of the values without a sum of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Over {
+    pub(super) readings: u64,
+    pub(super) seconds: f64,
+}
+
+impl Unit for Status {
+    fn apply(&mut self, reading: &Reading<'_>) {
+        let path = reading.spec.status.as_ref();
+        let Some(found) = path.and_then(|path| path.resolve(reading.payload).ok()) else {
+            return;
+        };
+        let at = reading.entry.position.observed_at;
+        match (found.as_str(), &mut self.current) {
+            (Some(value), _) if value.len() > limits::STATUS_BYTES => self.skipped += 1,
+            (None, _) => self.skipped += 1,
+            (Some(value), Some(current)) => current.take(value, at),
+            (Some(value), None) => self.current = Some(Current::first(value, at)),
+        }
+    }
+}
+
+impl Status {
+    pub(super) const LARGEST: usize = 1
+        + super::text(limits::STATUS_BYTES)
+        + 3 * super::VARINT
+        + limits::STATUSES * (super::text(limits::STATUS_BYTES) + size_of::<f64>())
+        + (1 + super::VARINT + size_of::<f64>())
+        + super::VARINT;
+
+    /// The current value.
+    pub fn value(&self) -> Option<&str> {
+        self.current.as_ref().map(|current| &*current.value)
+    }
+
+    /// What went into the sum for all further values.
+    pub(super) fn over(&self) -> Option<Over> {
+        self.current.as_ref().and_then(|current| current.over)
+    }
+
+    /// Readings that were no status.
+    pub(super) fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// `{"value","since","seconds"}`, or `null` before the first.
+    pub(super) fn to_json(&self) -> Value {
+        self.current.as_ref().map_or(Value::Null, |current| {
+            json!({"value": current.value, "since": current.since, "seconds": current.seconds})
+        })
+    }
+}
+
+impl Current {
+    fn first(value: &str, at: Timestamp) -> Self {
+        let value: Arc<str> = Arc::from(value);
+        let seconds = BTreeMap::from([(Arc::clone(&value), 0.0)]);
+        Self { value, since: at, read_at: at, seconds, over: None }
+    }
+
+    fn take(&mut self, value: &str, at: Timestamp) {
+        self.pass_time(at);
+        if *self.value != *value {
+            self.value = self.named(value);
+            self.since = at;
+        }
+        if !self.seconds.contains_key(value) {
+            self.over.get_or_insert_default().readings += 1;
+        }
+    }
+
+    fn pass_time(&mut self, until: Timestamp) {
+        let passed = until.seconds_since(self.read_at);
+        self.read_at = until;
+        match self.seconds.get_mut(&self.value) {
+            Some(sum) => *sum += passed,
+            None => self.over.get_or_insert_default().seconds += passed,
+        }
+    }
+
+    /// The value as a name that can be kept, with a sum of its own while there is room.
+    fn named(&mut self, value: &str) -> Arc<str> {
+        if let Some((known, _)) = self.seconds.get_key_value(value) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = Arc::from(value);
+        if self.seconds.len() < limits::STATUSES {
+            self.seconds.insert(Arc::clone(&new), 0.0);
+        }
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonptr::PointerBuf;
+    use serde_json::json;
+
+    use super::*;
+    use crate::view::sample::folded;
+    use crate::view::{View, ViewSpec};
+
+    fn read(input: &[(i64, Value)]) -> View {
+        let path = PointerBuf::parse("/status").expect("a pointer");
+        let spec = ViewSpec { status: Some(path), ..ViewSpec::default() };
+        let lines: Vec<_> = input
+            .iter()
+            .map(|(at, status)| ("heartbeat", *at, json!({"status": status})))
+            .collect();
+        folded(spec, &lines)
+    }
+
+    fn check(input: &[(i64, Value)], expected: Value) {
+        assert_eq!(read(input).status.to_json(), expected);
+    }
+
+    #[test]
+    fn time_goes_to_the_status_that_held_it() {
+        check(
+            &[
+                (0, json!("idle")),
+                (10, json!("active")),
+                (130, json!("idle")),
+                (135, json!("idle")),
+            ],
+            json!({
+                "value": "idle", "since": "1970-01-01T00:02:10.000Z",
+                "seconds": {"idle": 15.0, "active": 120.0},
+            }),
+        );
+    }
+
+    #[test]
+    fn a_repeated_status_keeps_its_since() {
+        check(
+            &[(1, json!("on")), (5, json!("on")), (9, json!("on"))],
+            json!({"value": "on", "since": "1970-01-01T00:00:01.000Z", "seconds": {"on": 8.0}}),
+        );
+    }
+
+    #[test]
+    fn what_is_no_short_string_is_skipped_and_counted() {
+        let long = "x".repeat(limits::STATUS_BYTES + 1);
+        let view = read(&[(0, json!(null)), (1, json!(long)), (2, json!("on")), (3, json!(7))]);
+        assert_eq!(view.status.skipped(), 3);
+        assert_eq!(view.status.value(), Some("on"));
+    }
+
+    #[test]
+    fn a_payload_without_the_path_says_nothing() {
+        let path = PointerBuf::parse("/status").expect("a pointer");
+        let spec = ViewSpec { status: Some(path), ..ViewSpec::default() };
+        assert_eq!(folded(spec, &[("a", 0, json!({}))]).status, Status::default());
+    }
+
+    #[test]
+    fn a_status_over_the_limit_is_current_and_its_time_goes_to_the_rest() {
+        let mut input: Vec<_> =
+            (0..limits::STATUSES).zip(0..).map(|(n, at)| (at, json!(format!("s{n}")))).collect();
+        input.extend([(20, json!("new")), (25, json!("newer")), (32, json!("s0"))]);
+        let view = read(&input);
+        assert_eq!(view.status.over(), Some(Over { readings: 2, seconds: 12.0 }));
+        assert_eq!(read(&input[..12]).status.value(), Some("newer"));
+        assert_eq!(view.status.value(), Some("s0"));
+    }
+}

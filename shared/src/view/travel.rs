@@ -1,0 +1,161 @@
+//! The last location, and the way that led there.
+//!
+//! The way is the sum of great-circle distances between consecutive locations on a sphere of the
+//! earth's mean radius. A location outside the ranges of latitude and longitude, or with only one
+//! of the two, is skipped.
+
+use jsonptr::Pointer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Reading, Unit, number_at};
+use crate::time::Timestamp;
+
+/// Mean radius R1 of the WGS 84 ellipsoid as IUGG gives it.
+const EARTH_RADIUS_M: f64 = 6_371_008.8;
+
+/// The last location, and the way that led there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Travel {
+    last: Option<Location>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Location {
+    latitude: f64,
+    longitude: f64,
+    at: Timestamp,
+    distance_m: f64,
+}
+
+impl Unit for Travel {
+    fn apply(&mut self, reading: &Reading<'_>) {
+        let Some(spec) = &reading.spec.location else { return };
+        let latitude = degrees_at(reading.payload, &spec.latitude, 90.0);
+        let longitude = degrees_at(reading.payload, &spec.longitude, 180.0);
+        if let (Some(latitude), Some(longitude)) = (latitude, longitude) {
+            let at = reading.entry.position.observed_at;
+            let way = self.last.as_ref().map_or(0.0, |last| {
+                last.distance_m + distance_m((last.latitude, last.longitude), (latitude, longitude))
+            });
+            self.last = Some(Location { latitude, longitude, at, distance_m: way });
+        }
+    }
+}
+
+impl Travel {
+    pub(super) const LARGEST: usize = 1 + 3 * size_of::<f64>() + super::VARINT;
+
+    /// `{"latitude","longitude","at","distance_m"}`, or `null` before the first.
+    pub(super) fn to_json(&self) -> Value {
+        self.last.as_ref().map_or(Value::Null, |last| {
+            json!({
+                "latitude": last.latitude,
+                "longitude": last.longitude,
+                "at": last.at,
+                "distance_m": last.distance_m,
+            })
+        })
+    }
+}
+
+fn degrees_at(payload: &Value, path: &Pointer, limit: f64) -> Option<f64> {
+    number_at(payload, path).filter(|degrees| (-limit..=limit).contains(degrees))
+}
+
+/// Haversine: exact for near points, and indifferent to the antimeridian because a sine squared
+/// has a period of 180 degrees. Points are (latitude, longitude).
+fn distance_m(from: (f64, f64), to: (f64, f64)) -> f64 {
+    let half_sine_squared = |degrees: f64| {
+        let half_sine = libm::sin(degrees.to_radians() / 2.0);
+        half_sine * half_sine
+    };
+    let cosines = libm::cos(from.0.to_radians()) * libm::cos(to.0.to_radians());
+    let haversine = half_sine_squared(to.0 - from.0) + cosines * half_sine_squared(to.1 - from.1);
+    // Rounding may lead past 1 for opposite points, where the arcsine ends.
+    2.0 * EARTH_RADIUS_M * libm::asin(haversine.min(1.0).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::PI;
+
+    use jsonptr::PointerBuf;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::view::sample::folded;
+    use crate::view::{LocationSpec, ViewSpec};
+
+    const QUARTER_M: f64 = EARTH_RADIUS_M * PI / 2.0;
+    const DEGREE_M: f64 = QUARTER_M / 90.0;
+
+    fn travelled(points: &[(Value, Value)]) -> Value {
+        let location = LocationSpec {
+            latitude: PointerBuf::parse("/0").expect("a pointer"),
+            longitude: PointerBuf::parse("/1").expect("a pointer"),
+        };
+        let spec = ViewSpec { location: Some(location), ..ViewSpec::default() };
+        let input: Vec<_> = points
+            .iter()
+            .zip(0..)
+            .map(|((lat, lon), at)| ("location", at, json!([lat, lon])))
+            .collect();
+        folded(spec, &input).travel.to_json()
+    }
+
+    fn check(points: &[(f64, f64)], expected_m: f64) {
+        let points: Vec<_> = points.iter().map(|(lat, lon)| (json!(lat), json!(lon))).collect();
+        let found = travelled(&points)["distance_m"].as_f64().expect("a distance");
+        assert!((found - expected_m).abs() < 1e-3, "found={found} expected={expected_m}");
+    }
+
+    #[test]
+    fn distances_add_up_along_the_way() {
+        check(&[(0.0, 0.0)], 0.0);
+        check(&[(0.0, 0.0), (0.0, 90.0), (0.0, 0.0)], 2.0 * QUARTER_M);
+        check(&[(52.0, 13.0), (53.0, 13.0), (53.0, 13.0)], DEGREE_M);
+    }
+
+    #[test]
+    fn the_short_way_crosses_the_antimeridian() {
+        check(&[(0.0, 179.5), (0.0, -179.5)], DEGREE_M);
+        check(&[(0.0, 180.0), (0.0, -180.0)], 0.0);
+    }
+
+    #[test]
+    fn the_short_way_crosses_the_poles() {
+        check(&[(89.5, 10.0), (89.5, -170.0)], DEGREE_M);
+        check(&[(90.0, 0.0), (90.0, 77.0)], 0.0);
+        check(&[(-90.0, 0.0), (90.0, 0.0)], 2.0 * QUARTER_M);
+    }
+
+    #[test]
+    fn what_is_no_location_is_skipped() {
+        let points = [
+            (json!(1), json!(2)),
+            (json!(90.001), json!(0)),
+            (json!(0), json!(-180.001)),
+            (json!("1"), json!(2)),
+            (json!(1), json!(null)),
+        ];
+        let expected = json!({
+            "latitude": 1.0, "longitude": 2.0, "at": "1970-01-01T00:00:00.000Z", "distance_m": 0.0,
+        });
+        assert_eq!(travelled(&points), expected);
+        assert_eq!(travelled(&points[1..]), json!(null));
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_places_are_further_apart_than_half_the_earth(
+            from in (-90.0..=90.0, -180.0..=180.0),
+            to in (-90.0..=90.0, -180.0..=180.0),
+        ) {
+            let there = distance_m(from, to);
+            prop_assert!((0.0..=2.0 * QUARTER_M + 1e-6).contains(&there));
+            prop_assert!((there - distance_m(to, from)).abs() < 1e-6);
+        }
+    }
+}
