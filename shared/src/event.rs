@@ -1,6 +1,8 @@
 //! An event: a record that passed its contract. [`Entry`] is the part that history stores.
 
-use std::fmt::Write as _;
+mod canonical;
+pub mod envelope;
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -61,35 +63,40 @@ impl Entry {
 /// Longest event type or contract name, in bytes.
 pub const TYPE_LIMIT: usize = 128;
 
-/// RFC 8785 text of a JSON value.
+/// RFC 8785 text of a JSON value, in which integers of up to 64 bits keep their digits.
 pub fn canonical_json(value: &Value) -> Result<Arc<str>, serde_json::Error> {
-    serde_json_canonicalizer::to_string(value).map(Arc::from)
+    const USUAL: usize = 256;
+    let mut text = Vec::with_capacity(USUAL);
+    canonical::write(value, &mut text)?;
+    String::from_utf8(text).map(Arc::from).map_err(serde::ser::Error::custom)
 }
 
 /// The id of an event that brought none: the digest of its content, so that a producer's retry
 /// is a duplicate. 32 hexadecimal digits (128 bits of SHA-256).
 pub fn content_id(event_type: &str, observed_at: Timestamp, payload: &str) -> EventId {
-    digest_id(&[event_type.as_bytes(), &observed_at.micros().to_be_bytes(), payload.as_bytes()])
+    let micros = observed_at.micros().to_be_bytes();
+    EventId::trusted(digest(&[event_type.as_bytes(), &micros, payload.as_bytes()]))
 }
 
 /// The id of an event with neither an id nor a time of its own: the digest of where it was read,
 /// which a redelivery repeats.
 pub fn place_id(parts: &[&[u8]]) -> EventId {
-    digest_id(parts)
+    EventId::trusted(digest(parts))
 }
 
-/// Each part goes in behind its length, so that no two lists of parts are one text.
-fn digest_id(parts: &[&[u8]]) -> EventId {
-    const DIGITS: usize = 32;
+/// Hexadecimal digits of a digest: 128 bits.
+pub(crate) const DIGEST_DIGITS: usize = 32;
+
+/// 32 hexadecimal digits of SHA-256. Each part goes in behind its length, so that no two lists of
+/// parts are one text.
+pub(crate) fn digest(parts: &[&[u8]]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part);
     }
-    let mut text = String::with_capacity(DIGITS);
-    for byte in hasher.finalize().iter().take(DIGITS / 2) {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    EventId::trusted(text)
+    let hash = hasher.finalize();
+    let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    let digits = nibbles.filter_map(|nibble| char::from_digit(u32::from(nibble), 16));
+    digits.take(DIGEST_DIGITS).collect()
 }

@@ -1,16 +1,23 @@
 //! What a record may become, and who decides.
 //!
-//! Reading order: [`id`], [`time`] and [`error`] are the words; [`event`] is what a record becomes
-//! once its contract took it; [`view`] is the fold of a subject's events.
+//! Reading order: [`id`], [`time`] and [`error`] are the words; [`record`] is what arrives,
+//! [`contract`] what it must be, and [`event`] what it becomes; [`tenant`] says who speaks for
+//! whom, and [`registry`] where contracts, tenants and topics come from; [`view`] is the fold of a
+//! subject's events.
 //!
 //! Invariants of the crate: nothing here reads a clock, an environment variable or a socket; an
 //! [`id::SubjectKey`] exists only where a [`tenant::TenantScope`] made it; retry or dead letter
 //! follows from [`error`]'s two types and from nothing else.
 
+pub mod contract;
+pub mod document;
 pub mod error;
 pub mod event;
 pub mod id;
 pub mod limits;
+pub mod record;
+pub mod registry;
+mod schema;
 pub mod tenant;
 pub mod time;
 pub mod view;

@@ -29,3 +29,18 @@ pub const FINISHED_LESSONS: usize = 30;
 pub const LESSON_ID_BYTES: usize = 128;
 /// All lessons of a view together, in bytes. Forty with UUIDs for ids stay well below.
 pub const LESSONS_BYTES: usize = 7 * 1024;
+/// The largest envelope of an event that ingest writes: a payload of [`RECORD_BYTES`] and the
+/// fields around it.
+pub const ENVELOPE_BYTES: usize = RECORD_BYTES + 4096;
+/// The longest JSON Pointer that a rejection carries, in bytes: its names are the sender's.
+pub const REJECTION_PATH_BYTES: usize = 256;
+/// The largest document of the registry, in bytes.
+pub const DOCUMENT_BYTES: usize = 256 * 1024;
+/// Variants of one contract.
+pub const VARIANTS: usize = 4;
+/// Places that one source may look at, in turn.
+pub const ALTERNATIVES: usize = 4;
+/// API keys of one tenant.
+pub const KEYS: usize = 20;
+/// Entries of each kind (tenants, contracts, topics, keys) that a warm registry holds.
+pub const REGISTRY_ENTRIES: usize = 1024;

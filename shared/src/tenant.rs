@@ -1,6 +1,24 @@
 //! Tenants, and the proof of which one a caller or topic speaks for.
+//!
+//! A [`TenantScope`] is the only proof. Where a record or a caller comes in, a verified source (a
+//! topic's route, an API key) names a tenant; with the tenant's own document the [`NamedTenant`]
+//! becomes a scope, or a rejection. What a body says on its own never becomes one.
 
+mod key;
+mod route;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use self::key::{ApiKey, KeyGrant, Scope};
+pub use self::route::{TenantSource, TopicRoute, Topics};
+use crate::document::{self, Fault, Faults, Shape};
+use crate::error::{Code, Rejection};
 use crate::id::{SubjectId, SubjectKey, TenantId};
+use crate::limits;
+use crate::time::Timestamp;
+
+static SHAPE: Shape = Shape::new(|| document::shape(include_str!("document/tenant.schema.json")));
 
 /// Proof that somebody verified speaks for a tenant. Stores take nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,3 +42,192 @@ impl TenantScope {
         SubjectKey::new(self.tenant.clone(), subject)
     }
 }
+
+/// A tenant that a verified source names, and whose document nobody has looked at yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedTenant(TenantId);
+
+impl NamedTenant {
+    /// The name to look up.
+    pub fn id(&self) -> &TenantId {
+        &self.0
+    }
+
+    /// The scope, given what the registry has under that name.
+    ///
+    /// # Errors
+    /// `unknown_tenant`, `tenant_suspended`.
+    pub fn admit(self, tenant: Option<&Tenant>) -> Result<TenantScope, Rejection> {
+        let tenant = tenant.filter(|tenant| tenant.id == self.0);
+        match tenant.map(|tenant| tenant.status) {
+            Some(Status::Active) => Ok(TenantScope { tenant: self.0 }),
+            Some(Status::Suspended) => {
+                Err(Rejection::new(Code::TenantSuspended, "the tenant is suspended"))
+            }
+            None => Err(Rejection::new(Code::UnknownTenant, "no tenant has this name")),
+        }
+    }
+}
+
+/// A tenant as its document has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its name.
+    pub id: TenantId,
+    /// Whether it may write and read.
+    pub status: Status,
+    /// Its API keys, by their hashes.
+    pub keys: Vec<ApiKey>,
+    /// The contract of requests that name none.
+    pub default_contract: String,
+    /// How long after the watermark an event is settled.
+    pub lateness_seconds: u32,
+    /// How far a producer's clock may be ahead.
+    pub max_future_seconds: u32,
+    /// How long history is kept.
+    pub retention_days: u32,
+    /// `None`: no quota.
+    pub quota: Option<Quota>,
+    /// Where its ledger is.
+    pub placement: Placement,
+    /// Whether a rejected HTTP event becomes a dead letter, too.
+    pub keep_rejected: bool,
+}
+
+/// Whether a tenant may write and read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It may.
+    #[default]
+    Active,
+    /// It may not.
+    Suspended,
+}
+
+/// How much a tenant may send over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// In the long run.
+    pub events_per_second: u32,
+    /// At once.
+    pub burst: u32,
+}
+
+/// Where a tenant's ledger is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Placement {
+    /// In the table that tenants share.
+    #[default]
+    Pooled,
+    /// In a table of its own, of this name.
+    Table(String),
+}
+
+/// The document as it is written; what is absent has its default.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantDocument {
+    id: String,
+    #[serde(default)]
+    status: Status,
+    #[serde(default)]
+    keys: Vec<ApiKey>,
+    #[serde(default = "telemetry")]
+    default_contract: String,
+    #[serde(default = "a_minute")]
+    lateness_seconds: u32,
+    #[serde(default = "five_minutes")]
+    max_future_seconds: u32,
+    #[serde(default = "a_month")]
+    retention_days: u32,
+    // A null is no quota, and only absence is the default.
+    #[serde(default = "usual_quota")]
+    quota: Option<Quota>,
+    #[serde(default)]
+    placement: Placement,
+    #[serde(default)]
+    keep_rejected: bool,
+    #[serde(default)]
+    rules: Vec<Value>,
+}
+
+impl Tenant {
+    /// Checks a document.
+    ///
+    /// # Errors
+    /// Every fault, with its path.
+    pub fn check(document: &Value) -> Result<Self, Vec<Fault>> {
+        let document: TenantDocument = document::read(document, &SHAPE)?;
+        let mut faults = Faults::default();
+        let id = TenantId::parse(&document.id).map_err(|rejection| rejection.message);
+        let id = faults.take("/id", id);
+        key::check_all(&document.keys, &mut faults);
+        if !document.rules.is_empty() {
+            faults.add("/rules", "alert rules are not supported by this version");
+        }
+        faults.or(id.map(|id| Self {
+            id,
+            status: document.status,
+            keys: document.keys,
+            default_contract: document.default_contract,
+            lateness_seconds: document.lateness_seconds,
+            max_future_seconds: document.max_future_seconds,
+            retention_days: document.retention_days,
+            quota: document.quota,
+            placement: document.placement,
+            keep_rejected: document.keep_rejected,
+        }))
+    }
+}
+
+/// Whether the tenant takes an event of that time. One bad clock must never hurt another event,
+/// so this comes before anything is read or written.
+///
+/// # Errors
+/// `future_timestamp`, `beyond_retention`.
+pub fn guard(
+    tenant: &Tenant,
+    observed_at: Timestamp,
+    ingested_at: Timestamp,
+) -> Result<(), Rejection> {
+    const DAY: i64 = 86_400;
+    let (future, days) = (i64::from(tenant.max_future_seconds), i64::from(tenant.retention_days));
+    if observed_at > ingested_at.plus_seconds(future) {
+        let message = format!("observed too far in the future: max_future_seconds=`{future}`");
+        return Err(Rejection::new(Code::FutureTimestamp, message));
+    }
+    if observed_at < ingested_at.plus_seconds(-days * DAY) {
+        let message = format!("older than what is kept: retention_days=`{days}`");
+        return Err(Rejection::new(Code::BeyondRetention, message));
+    }
+    Ok(())
+}
+
+fn telemetry() -> String {
+    "telemetry".to_owned()
+}
+
+const fn a_minute() -> u32 {
+    60
+}
+
+const fn five_minutes() -> u32 {
+    300
+}
+
+const fn a_month() -> u32 {
+    30
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde asks for the type of the field")]
+const fn usual_quota() -> Option<Quota> {
+    Some(Quota { events_per_second: 1_000, burst: 5_000 })
+}
+
+const _: () = assert!(limits::KEYS == 20, "document/tenant.schema.json says the same");
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! A contract turns a record into an event, or says why it never will. It is data: a
+//! [`ContractDocument`], compiled once, read for every record.
+//!
+//! A contract decides what a record says. Whether the tenant takes an event of that time is
+//! [`guard`](crate::tenant::guard)'s to decide, and whether its subject has it already, the
+//! ledger's.
+
+mod builtin;
+mod compile;
+mod document;
+mod lookup;
+mod time;
+
+#[cfg(test)]
+mod builtin_tests;
+#[cfg(test)]
+mod document_tests;
+#[cfg(test)]
+pub(crate) mod sample;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use self::builtin::{BUILTINS, builtin};
+pub use self::document::{
+    ContractDocument, LocationDocument, MeasureDocument, SourceDocument, StatusDocument,
+    SubjectDocument, TimeDocument, TimeFormat, VariantDocument, WhenDocument, WithoutTime,
+};
+pub(crate) use self::lookup::Lookup;
+use crate::error::{Code, Rejection};
+use crate::event::{self, Entry, Event, IdOrigin};
+use crate::id::{EventId, Kind, Position, SubjectId};
+use crate::limits;
+use crate::record::{HeaderValue, Parsed, Record};
+use crate::schema::Schema;
+use crate::tenant::TenantScope;
+use crate::time::Timestamp;
+use crate::view::ViewSpec;
+
+/// A compiled contract.
+#[derive(Debug)]
+pub struct Contract {
+    name: Arc<str>,
+    tenant: Option<Lookup>,
+    variants: Vec<Variant>,
+    usual: Reading,
+    view_spec: Arc<ViewSpec>,
+}
+
+/// How records with a certain header are read.
+#[derive(Debug)]
+struct Variant {
+    header: String,
+    equals: String,
+    reading: Reading,
+}
+
+/// How a record is read.
+#[derive(Debug)]
+struct Reading {
+    kind: Kind,
+    subject: Lookup,
+    event_id: Option<Lookup>,
+    event_type: Lookup,
+    observed_at: Option<(Lookup, TimeFormat)>,
+    without_time: WithoutTime,
+    payload: Lookup,
+    schema: Option<Schema>,
+}
+
+/// When something was observed, and whether the record says so itself.
+#[derive(Clone, Copy)]
+enum Observed {
+    Own(Timestamp),
+    Received(Timestamp),
+}
+
+impl Contract {
+    /// What it is called.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What the units of a view read from its payloads.
+    pub fn view_spec(&self) -> Arc<ViewSpec> {
+        Arc::clone(&self.view_spec)
+    }
+
+    /// The tenant that a record names, by the contract's own source. It proves nothing.
+    pub fn tenant_named<'a>(&'a self, parsed: &'a Parsed<'_>) -> Option<Cow<'a, str>> {
+        self.tenant.as_ref()?.find(parsed.record(), parsed.json().ok()?)?.text()
+    }
+
+    /// Reads a record as an event of the tenant that somebody vouched for.
+    ///
+    /// # Errors
+    /// Why the record will never be one.
+    pub fn read(&self, parsed: &Parsed<'_>, scope: &TenantScope) -> Result<Event, Rejection> {
+        let json = parsed.record_json()?;
+        let record = parsed.record();
+        let reading = self.reading(record);
+        reading.check_schema(json)?;
+        self.check_tenant(record, json, scope)?;
+        let subject = reading.subject(record, json)?;
+        let event_type = reading.event_type(record, json)?;
+        let payload = reading.payload(record, json)?;
+        let observed = reading.observed_at(record, json)?;
+        let (event_id, id_origin) = match reading.given_id(record, json)? {
+            Some(id) => (id, IdOrigin::Given),
+            None => observed.id(&event_type, &payload, record),
+        };
+        let position = Position { observed_at: observed.at(), event_id };
+        let entry = Entry {
+            position,
+            id_origin,
+            event_type,
+            contract: Arc::clone(&self.name),
+            ingested_at: record.ingested_at,
+            payload,
+        };
+        Ok(Event { subject: scope.subject(subject), entry: Arc::new(entry) })
+    }
+
+    fn reading(&self, record: &Record) -> &Reading {
+        let applies = |variant: &&Variant| {
+            record.header(&variant.header) == Some(HeaderValue::Text(&variant.equals))
+        };
+        self.variants.iter().find(applies).map_or(&self.usual, |variant| &variant.reading)
+    }
+
+    fn check_tenant(
+        &self,
+        record: &Record,
+        json: &Value,
+        scope: &TenantScope,
+    ) -> Result<(), Rejection> {
+        let named = self.tenant.as_ref().and_then(|tenant| tenant.find(record, json));
+        match named {
+            Some(named) if named.text().as_deref() != Some(scope.tenant().as_str()) => {
+                let message = "the record names another tenant than the verified one";
+                Err(named.rejection(Code::TenantMismatch, message))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl Reading {
+    fn check_schema(&self, json: &Value) -> Result<(), Rejection> {
+        match self.schema.as_ref().and_then(|schema| schema.first_fault(json)) {
+            None => Ok(()),
+            Some(fault) => {
+                let path = bounded(fault.path);
+                Err(Rejection::at(Code::SchemaViolation, path, fault.message))
+            }
+        }
+    }
+
+    fn subject(&self, record: &Record, json: &Value) -> Result<SubjectId, Rejection> {
+        let found = self.subject.find(record, json);
+        let found = found.ok_or_else(|| self.subject.missing("the subject's id"))?;
+        let Some(text) = found.text() else {
+            return Err(found.rejection(Code::InvalidId, "subject id is not a text"));
+        };
+        SubjectId::new(self.kind.clone(), &text).map_err(|rejection| found.located(rejection))
+    }
+
+    fn event_type(&self, record: &Record, json: &Value) -> Result<Arc<str>, Rejection> {
+        let found = self.event_type.find(record, json);
+        let found = found.ok_or_else(|| self.event_type.missing("the event type"))?;
+        match found.text() {
+            Some(text) if is_type(&text) => Ok(Arc::from(text)),
+            Some(_) | None => {
+                let limit = event::TYPE_LIMIT;
+                let message = format!("event type is not a text of 1 to {limit} bytes");
+                Err(found.rejection(Code::SchemaViolation, message))
+            }
+        }
+    }
+
+    /// Canonical text can be longer than what was sent (`1e20` has 21 digits), so it has its own
+    /// check.
+    fn payload(&self, record: &Record, json: &Value) -> Result<Arc<str>, Rejection> {
+        let found = self.payload.find_json(record, json);
+        let found = found.ok_or_else(|| self.payload.missing("the payload"))?;
+        let payload = event::canonical_json(found).map_err(|_| {
+            Rejection::new(Code::MalformedJson, "the payload has no canonical form")
+        })?;
+        if payload.len() <= limits::RECORD_BYTES {
+            return Ok(payload);
+        }
+        let limit = limits::RECORD_BYTES;
+        let message = format!(
+            "the payload is too large: canonical bytes=`{}` limit=`{limit}`",
+            payload.len()
+        );
+        Err(Rejection::new(Code::TooLarge, message))
+    }
+
+    fn observed_at(&self, record: &Record, json: &Value) -> Result<Observed, Rejection> {
+        let Some((lookup, format)) = &self.observed_at else {
+            return self.received(record, || {
+                Rejection::new(Code::MissingField, "records of this contract have no time")
+            });
+        };
+        let Some(found) = lookup.find(record, json) else {
+            return self.received(record, || lookup.missing("the time of observation"));
+        };
+        format.read(found.value).map(Observed::Own).ok_or_else(|| {
+            let message = "this names no instant, or has no offset from UTC";
+            found.rejection(Code::InvalidTimestamp, message)
+        })
+    }
+
+    fn received(
+        &self,
+        record: &Record,
+        missing: impl FnOnce() -> Rejection,
+    ) -> Result<Observed, Rejection> {
+        match (self.without_time, record.received_at) {
+            (WithoutTime::Received, Some(received)) => Ok(Observed::Received(received)),
+            (WithoutTime::Received, None) | (WithoutTime::Reject, _) => Err(missing()),
+        }
+    }
+
+    fn given_id(&self, record: &Record, json: &Value) -> Result<Option<EventId>, Rejection> {
+        let Some(found) = self.event_id.as_ref().and_then(|id| id.find(record, json)) else {
+            return Ok(None);
+        };
+        let Some(text) = found.text() else {
+            return Err(found.rejection(Code::InvalidId, "event id is not a text"));
+        };
+        EventId::parse(&text).map(Some).map_err(|rejection| found.located(rejection))
+    }
+}
+
+impl Observed {
+    const fn at(self) -> Timestamp {
+        match self {
+            Self::Own(at) | Self::Received(at) => at,
+        }
+    }
+
+    /// The id of an event that brought none. Where the time of receipt stands in for its own, the
+    /// content says too little: two equal readings may arrive in one millisecond.
+    fn id(self, event_type: &str, payload: &str, record: &Record) -> (EventId, IdOrigin) {
+        match self {
+            Self::Own(at) => (event::content_id(event_type, at, payload), IdOrigin::Content),
+            Self::Received(_) => (record.source.event_id(), IdOrigin::Given),
+        }
+    }
+}
+
+/// Types go into logs and listings, so they hold no control characters.
+fn is_type(text: &str) -> bool {
+    (1..=event::TYPE_LIMIT).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// A pointer of bounded length; the names in it are the sender's. Cut between two of them.
+fn bounded(mut path: String) -> String {
+    if path.len() > limits::REJECTION_PATH_BYTES {
+        path.truncate(path.floor_char_boundary(limits::REJECTION_PATH_BYTES));
+        path.truncate(path.rfind('/').unwrap_or(0));
+    }
+    path
+}

@@ -1,0 +1,144 @@
+//! RFC 8785 text of JSON, with one deviation: integers of up to 64 bits keep their digits. The
+//! RFC makes every number a double, so that 9007199254740992 and 9007199254740993 would be the
+//! same content, and the second of two ids or counters would vanish as a duplicate.
+//!
+//! `serde_json_canonicalizer` follows the RFC in this, so only other numbers are left to it. An
+//! integer beyond 64 bits is a double by the time `serde_json` has parsed it.
+
+use serde_json::{Map, Number, Value};
+
+/// Appends the canonical text of a value.
+pub(super) fn write(value: &Value, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    match value {
+        Value::Null => text.extend_from_slice(b"null"),
+        Value::Bool(true) => text.extend_from_slice(b"true"),
+        Value::Bool(false) => text.extend_from_slice(b"false"),
+        Value::Number(number) => write_number(number, text)?,
+        // serde_json escapes what RFC 8785 escapes, and in the same way.
+        Value::String(string) => serde_json::to_writer(text, string)?,
+        Value::Array(items) => write_array(items, text)?,
+        Value::Object(fields) => write_object(fields, text)?,
+    }
+    Ok(())
+}
+
+fn write_number(number: &Number, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    if number.is_f64() {
+        serde_json_canonicalizer::to_writer(number, text)
+    } else {
+        serde_json::to_writer(text, number)
+    }
+}
+
+fn write_array(items: &[Value], text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    text.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        write(item, text)?;
+    }
+    text.push(b']');
+    Ok(())
+}
+
+fn write_object(fields: &Map<String, Value>, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
+    // By UTF-16 code units, as the RFC asks; bytes sort otherwise beyond U+FFFF.
+    sorted.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
+    text.push(b'{');
+    for (index, (name, value)) in sorted.into_iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        serde_json::to_writer(&mut *text, name)?;
+        text.push(b':');
+        write(value, text)?;
+    }
+    text.push(b'}');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::canonical_json;
+    use super::*;
+
+    fn check(json: &str, expected: &str) {
+        let value: Value = serde_json::from_str(json).expect("JSON");
+        assert_eq!(&*canonical_json(&value).expect("canonical"), expected, "{json}");
+    }
+
+    #[test]
+    fn integers_beyond_2_to_the_53_keep_their_digits() {
+        check("9007199254740992", "9007199254740992");
+        check("9007199254740993", "9007199254740993");
+        check(
+            "[18446744073709551615,-9223372036854775808]",
+            "[18446744073709551615,-9223372036854775808]",
+        );
+    }
+
+    #[test]
+    fn the_library_itself_would_lose_them() {
+        let text = serde_json_canonicalizer::to_string(&json!(9_007_199_254_740_993_u64));
+        assert_eq!(text.expect("canonical"), "9007199254740992");
+    }
+
+    #[test]
+    fn two_spellings_of_one_number_are_one_text() {
+        check("[1.0,1e0,1,-0.0,10E-1]", "[1,1,1,0,1]");
+        check("[1e21,1e-7,333333333.33333329]", "[1e+21,1e-7,333333333.3333333]");
+    }
+
+    #[test]
+    fn names_sort_by_utf16_code_units() {
+        check(
+            "{\"\u{fb33}\":1,\"\u{1f600}\":2,\"b\":3,\"a\":4}",
+            "{\"a\":4,\"b\":3,\"\u{1f600}\":2,\"\u{fb33}\":1}",
+        );
+    }
+
+    #[test]
+    fn strings_are_escaped_as_the_rfc_asks() {
+        check(
+            r#""\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/\u007f""#,
+            "\"\u{20ac}$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\u{7f}\"",
+        );
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (-(1i64 << 53)..=1i64 << 53).prop_map(Value::from),
+            any::<f64>().prop_filter("JSON has no others", |n| n.is_finite()).prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(any::<String>(), inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn below_2_to_the_53_it_is_the_text_of_the_library(value in values()) {
+            let expected = serde_json_canonicalizer::to_string(&value).expect("canonical");
+            prop_assert_eq!(&*canonical_json(&value).expect("canonical"), expected.as_str());
+        }
+
+        #[test]
+        fn the_canonical_text_of_a_canonical_text_is_itself(value in values(), number in any::<u64>()) {
+            let once = canonical_json(&json!([value, number])).expect("canonical");
+            let again: Value = serde_json::from_str(&once).expect("JSON");
+            prop_assert_eq!(canonical_json(&again).expect("canonical"), once);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! An event between ingest and processor: the value of a record of `drover.events`. It passed its
+//! contract before it was written, and only ingest may write there, so reading it checks no schema
+//! and takes its tenant as verified.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{DIGEST_DIGITS, Entry, Event, IdOrigin, TYPE_LIMIT, canonical_json, content_id};
+use crate::error::{Code, Rejection};
+use crate::id::{EventId, Kind, Position, SubjectId, TenantId};
+use crate::limits;
+use crate::record::Parsed;
+use crate::tenant::TenantScope;
+use crate::time::Timestamp;
+
+const VERSION: u64 = 1;
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    v: u64,
+    tenant: &'a str,
+    contract: &'a str,
+    kind: &'a str,
+    id: &'a str,
+    event_id: &'a str,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    observed_at: Timestamp,
+    ingested_at: Timestamp,
+    payload: &'a RawValue,
+}
+
+/// The envelope of an event.
+///
+/// # Errors
+/// Never for an event that a contract or [`read`] made: its payload is JSON.
+pub fn write(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
+    let (subject, entry) = (event.subject.subject(), &event.entry);
+    serde_json::to_vec(&Envelope {
+        v: VERSION,
+        tenant: event.subject.tenant().as_str(),
+        contract: &entry.contract,
+        kind: subject.kind().as_str(),
+        id: subject.id(),
+        event_id: entry.position.event_id.as_str(),
+        event_type: &entry.event_type,
+        observed_at: entry.position.observed_at,
+        ingested_at: entry.ingested_at,
+        payload: serde_json::from_str(&entry.payload)?,
+    })
+}
+
+/// Reads an envelope as an event of the tenant that it names.
+///
+/// # Errors
+/// What an envelope of ingest never is: `missing_field`, `schema_violation`, `invalid_id`,
+/// `invalid_timestamp`, `too_large`; and `tenant_mismatch` with a scope of another tenant.
+pub fn read(parsed: &Parsed<'_>, scope: &TenantScope) -> Result<Event, Rejection> {
+    let json = parsed.json()?;
+    if field(json, "v")?.as_u64() != Some(VERSION) {
+        return Err(refused("v", "this version of the envelope is not known"));
+    }
+    if tenant(json)? != *scope.tenant() {
+        return Err(Rejection::at(Code::TenantMismatch, "/tenant", "not the tenant of the scope"));
+    }
+    let kind = at("kind", Kind::parse(text(json, "kind")?))?;
+    let subject = at("id", SubjectId::new(kind, text(json, "id")?))?;
+    Ok(Event { subject: scope.subject(subject), entry: Arc::new(entry(json)?) })
+}
+
+/// The tenant that an envelope names.
+pub(crate) fn tenant(json: &Value) -> Result<TenantId, Rejection> {
+    at("tenant", TenantId::parse(text(json, "tenant")?))
+}
+
+fn entry(json: &Value) -> Result<Entry, Rejection> {
+    let event_id = at("event_id", EventId::parse(text(json, "event_id")?))?;
+    let position = Position { observed_at: time(json, "observed_at")?, event_id };
+    let event_type = name(json, "type")?;
+    let payload = canonical_json(field(json, "payload")?)
+        .map_err(|_| refused("payload", "the payload has no canonical form"))?;
+    if payload.len() > limits::RECORD_BYTES {
+        return Err(Rejection::at(Code::TooLarge, "/payload", "the payload is too large"));
+    }
+    let id_origin = id_origin(&position, &event_type, &payload);
+    let contract = name(json, "contract")?;
+    let ingested_at = time(json, "ingested_at")?;
+    Ok(Entry { position, id_origin, event_type, contract, ingested_at, payload })
+}
+
+/// The envelope does not say who chose the id, but an id of content can be had again. Only one
+/// that looks like a digest is worth the digest.
+fn id_origin(position: &Position, event_type: &str, payload: &str) -> IdOrigin {
+    let id = position.event_id.as_str();
+    let digest = id.len() == DIGEST_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if digest && content_id(event_type, position.observed_at, payload) == position.event_id {
+        IdOrigin::Content
+    } else {
+        IdOrigin::Given
+    }
+}
+
+fn field<'a>(json: &'a Value, name: &str) -> Result<&'a Value, Rejection> {
+    json.get(name).ok_or_else(|| {
+        Rejection::at(Code::MissingField, format!("/{name}"), "the envelope is incomplete")
+    })
+}
+
+fn text<'a>(json: &'a Value, name: &str) -> Result<&'a str, Rejection> {
+    field(json, name)?.as_str().ok_or_else(|| refused(name, "this is not a text"))
+}
+
+fn name(json: &Value, field: &str) -> Result<Arc<str>, Rejection> {
+    let text = text(json, field)?;
+    if (1..=TYPE_LIMIT).contains(&text.len()) {
+        Ok(Arc::from(text))
+    } else {
+        Err(refused(field, "this has a length outside 1 to 128"))
+    }
+}
+
+fn time(json: &Value, name: &str) -> Result<Timestamp, Rejection> {
+    Timestamp::parse_rfc3339(text(json, name)?).ok_or_else(|| {
+        Rejection::at(Code::InvalidTimestamp, format!("/{name}"), "this names no instant")
+    })
+}
+
+fn refused(name: &str, message: &str) -> Rejection {
+    Rejection::at(Code::SchemaViolation, format!("/{name}"), message)
+}
+
+fn at<T>(name: &str, result: Result<T, Rejection>) -> Result<T, Rejection> {
+    result.map_err(|rejection| Rejection { path: Some(format!("/{name}")), ..rejection })
+}
+
+#[cfg(test)]
+mod tests;

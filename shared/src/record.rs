@@ -1,0 +1,195 @@
+//! A record: bytes as they arrived, with where they came from. Its JSON is parsed once
+//! ([`Record::parsed`]); the route that finds the tenant and the contract share the result.
+//!
+//! A record whose bytes nobody can read still has a place and headers, so its tenant can be
+//! established where the route does not need the body. What it means is the contract's to say.
+
+mod header;
+mod parsed;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::header::HeaderValue;
+pub use self::parsed::Parsed;
+use crate::event::{digest, place_id};
+use crate::id::EventId;
+use crate::time::Timestamp;
+
+/// One record, and when it entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where it was read.
+    pub source: Source,
+    /// The Kafka key.
+    pub key: Option<Vec<u8>>,
+    /// The body; `None` is a Kafka tombstone.
+    pub value: Option<Vec<u8>>,
+    /// In the order of arrival; a name may occur twice. Of an HTTP request, only those that speak
+    /// of this one event: not its `Content-Encoding`, which ingest has undone.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// A time of receipt that a redelivery repeats: the Kafka timestamp
+    /// ([`Source::received_at`]), or ingest's stamp.
+    pub received_at: Option<Timestamp>,
+    /// When it entered. Every decision about it uses this, also in a replay.
+    pub ingested_at: Timestamp,
+}
+
+/// Where a record was read: what a redelivery repeats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Source {
+    /// An offset of a stream.
+    Kafka {
+        /// The topic.
+        topic: Arc<str>,
+        /// The partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+        /// Milliseconds since 1970, as the producer or the broker stamped it; -1 for none.
+        timestamp: Option<i64>,
+    },
+    /// One event of a request.
+    Http {
+        /// The request, or the digest of its idempotency key.
+        request_id: Arc<str>,
+        /// The event's index in the request, from 0.
+        index: u32,
+    },
+}
+
+impl Source {
+    /// The id of the dead letter of this record: 32 hexadecimal digits, the same whenever it is
+    /// delivered, so that a letter is filed once.
+    pub fn letter_id(&self) -> String {
+        match self {
+            Self::Kafka { topic, partition, offset, timestamp: _ } => digest(&[
+                b"kafka",
+                topic.as_bytes(),
+                &partition.to_be_bytes(),
+                &offset.to_be_bytes(),
+            ]),
+            Self::Http { request_id, index } => {
+                digest(&[b"http", request_id.as_bytes(), &index.to_be_bytes()])
+            }
+        }
+    }
+
+    /// The id of an event that has neither an id nor a time of its own.
+    pub fn event_id(&self) -> EventId {
+        match self {
+            Self::Kafka { topic, partition, offset, timestamp: _ } => {
+                place_id(&[topic.as_bytes(), &partition.to_be_bytes(), &offset.to_be_bytes()])
+            }
+            Self::Http { request_id, index } => {
+                place_id(&[request_id.as_bytes(), &index.to_be_bytes()])
+            }
+        }
+    }
+
+    /// The time of receipt that a redelivery repeats. A request has none here: that is the stamp
+    /// that ingest keeps under the idempotency key.
+    pub fn received_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Kafka { timestamp, .. } => {
+                timestamp.filter(|millis| *millis >= 0).and_then(Timestamp::from_millis)
+            }
+            Self::Http { .. } => None,
+        }
+    }
+
+    /// When a record of a foreign producer entered: its Kafka timestamp, but never later than
+    /// `now`, the time of the invocation.
+    pub fn ingested_at(&self, now: Timestamp) -> Timestamp {
+        self.received_at().map_or(now, |received| received.min(now))
+    }
+}
+
+impl Record {
+    /// Parses the body, once for everybody who reads it.
+    pub fn parsed(&self) -> Parsed<'_> {
+        Parsed::new(self)
+    }
+
+    /// The last header of that name, whatever its case: producers of one ecosystem write
+    /// `Content-Encoding`, of the other `content-encoding`. The last, as Kafka's own clients do.
+    pub fn header(&self, name: &str) -> Option<HeaderValue<'_>> {
+        let mut found = self.headers.iter().rev().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.next().map(|(_, bytes)| HeaderValue::read(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kafka(offset: i64, timestamp: Option<i64>) -> Source {
+        Source::Kafka { topic: Arc::from("telemetry"), partition: 3, offset, timestamp }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("in range")
+    }
+
+    #[test]
+    fn a_source_is_written_as_the_dead_letter_envelope_has_it() {
+        let http = Source::Http { request_id: Arc::from("r-1"), index: 2 };
+        for (source, json) in [
+            (
+                kafka(1, Some(5)),
+                r#"{"kind":"kafka","topic":"telemetry","partition":3,"offset":1,"timestamp":5}"#,
+            ),
+            (
+                kafka(1, None),
+                r#"{"kind":"kafka","topic":"telemetry","partition":3,"offset":1,"timestamp":null}"#,
+            ),
+            (http, r#"{"kind":"http","request_id":"r-1","index":2}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&source).expect("JSON"), json);
+            assert_eq!(serde_json::from_str::<Source>(json).expect("a source"), source);
+        }
+    }
+
+    #[test]
+    fn a_letter_id_depends_on_the_place_and_on_nothing_else() {
+        let id = kafka(1, Some(5)).letter_id();
+        assert_eq!(id.len(), 32);
+        assert!(id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+        assert_eq!(id, kafka(1, None).letter_id());
+        assert_ne!(id, kafka(2, Some(5)).letter_id());
+        assert_ne!(id, kafka(1, Some(5)).event_id().as_str());
+    }
+
+    #[test]
+    fn a_kafka_timestamp_of_minus_one_is_no_time_of_receipt() {
+        assert_eq!(kafka(1, Some(-1)).received_at(), None);
+        assert_eq!(kafka(1, None).received_at(), None);
+        assert_eq!(kafka(1, Some(5)).received_at(), Some(at(5)));
+    }
+
+    #[test]
+    fn a_foreign_record_never_entered_after_the_invocation() {
+        assert_eq!(kafka(1, Some(5)).ingested_at(at(9)), at(5));
+        assert_eq!(kafka(1, Some(50)).ingested_at(at(9)), at(9));
+        assert_eq!(kafka(1, Some(-1)).ingested_at(at(9)), at(9));
+    }
+
+    #[test]
+    fn the_last_header_of_a_name_counts_whatever_its_case() {
+        let record = Record {
+            source: kafka(1, None),
+            key: None,
+            value: None,
+            headers: vec![
+                ("tenant".to_owned(), b"first".to_vec()),
+                ("Tenant".to_owned(), b"last".to_vec()),
+            ],
+            received_at: None,
+            ingested_at: at(0),
+        };
+        assert_eq!(record.header("tenant"), Some(HeaderValue::Text("last")));
+        assert_eq!(record.header("other"), None);
+    }
+}

@@ -1,0 +1,304 @@
+//! Where contracts, tenants, topic routes and API keys come from: a cache over stored documents.
+//!
+//! What was read lives for [`LIFETIME_SECONDS`] and unknown names live as long, so that neither a
+//! busy tenant nor a wrong key costs a read per record. What a view is folded by must not depend
+//! on which environment is how warm: [`Registry::specs`] gives contracts that are at least as new
+//! as a revision, and says as new as which they are.
+//!
+//! The lock of a shelf is never held across a read: two that miss at once read twice.
+
+mod apply;
+mod plan;
+mod shelf;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+pub use self::apply::{Checked, Refusal, Stored, Submitted, Text};
+pub use self::plan::{Change, Plan, Write};
+use self::shelf::{Held, Shelf};
+use crate::contract::{Contract, ContractDocument, builtin};
+use crate::document;
+use crate::error::{Reason, Unavailable};
+use crate::id::{Kind, TenantId};
+use crate::tenant::{KeyGrant, Tenant, TopicRoute, Topics};
+use crate::time::Timestamp;
+use crate::view::Specs;
+
+/// How long a document that was read is believed.
+pub const LIFETIME_SECONDS: i64 = 60;
+
+/// What a document of the registry is stored under.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentName {
+    /// A tenant.
+    Tenant(TenantId),
+    /// A contract, by its name.
+    Contract(String),
+    /// The route of a topic.
+    Topic(String),
+    /// An API key, by the hexadecimal digits of its SHA-256.
+    Key(String),
+    /// The number that rises with every change.
+    Revision,
+}
+
+impl DocumentName {
+    /// The key in the registry's table.
+    pub fn storage_key(&self) -> String {
+        match self {
+            Self::Tenant(id) => format!("T#{id}"),
+            Self::Contract(name) => format!("C#{name}"),
+            Self::Topic(name) => format!("R#{name}"),
+            Self::Key(sha256) => format!("K#{sha256}"),
+            Self::Revision => "REV".to_owned(),
+        }
+    }
+}
+
+/// A document as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredDocument {
+    /// Its text.
+    pub json: String,
+    /// The revision that wrote it.
+    pub revision: u64,
+}
+
+/// Reads stored documents, one at a time and strongly consistent.
+pub trait Documents: Send + Sync {
+    /// The document of that name, if there is one.
+    ///
+    /// # Errors
+    /// Where the store gave no answer.
+    fn document(
+        &self,
+        name: &DocumentName,
+    ) -> impl Future<Output = Result<Option<StoredDocument>, Unavailable>> + Send;
+}
+
+/// Contracts, tenants, routes and keys that a warm environment knows.
+#[derive(Debug)]
+pub struct Registry {
+    tenants: Shelf<Tenant>,
+    contracts: Shelf<Contract>,
+    topics: Shelf<TopicRoute>,
+    keys: Shelf<KeyGrant>,
+    revision: Mutex<Option<SeenRevision>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SeenRevision {
+    number: u64,
+    read_at: Timestamp,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Registry {
+    /// A registry that knows nothing yet.
+    pub fn new() -> Self {
+        Self {
+            tenants: Shelf::new(),
+            contracts: Shelf::new(),
+            topics: Shelf::new(),
+            keys: Shelf::new(),
+            revision: Mutex::new(None),
+        }
+    }
+
+    /// A tenant.
+    ///
+    /// # Errors
+    /// No answer, or a stored document that makes no sense.
+    pub async fn tenant(
+        &self,
+        id: &TenantId,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<Option<Arc<Tenant>>, Unavailable> {
+        if let Some(held) = self.tenants.get(id.as_str(), now) {
+            return Ok(held.content);
+        }
+        let name = DocumentName::Tenant(id.clone());
+        let stored = documents.document(&name).await?;
+        let tenant = stored.map(|stored| tenant_of(&name, &stored)).transpose()?;
+        Ok(self.tenants.put(id.as_str(), tenant, 0, now))
+    }
+
+    /// The route of a topic.
+    ///
+    /// # Errors
+    /// No answer, or a stored document that makes no sense.
+    pub async fn topic(
+        &self,
+        topic: &str,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<Option<Arc<TopicRoute>>, Unavailable> {
+        if let Some(held) = self.topics.get(topic, now) {
+            return Ok(held.content);
+        }
+        let name = DocumentName::Topic(topic.to_owned());
+        let stored = documents.document(&name).await?;
+        let route = stored.map(|stored| route_of(&name, &stored)).transpose()?;
+        Ok(self.topics.put(topic, route, 0, now))
+    }
+
+    /// What an API key may do, by the hexadecimal digits of its SHA-256.
+    ///
+    /// # Errors
+    /// No answer, or a stored document that makes no sense.
+    pub async fn key(
+        &self,
+        sha256: &str,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<Option<Arc<KeyGrant>>, Unavailable> {
+        if let Some(held) = self.keys.get(sha256, now) {
+            return Ok(held.content);
+        }
+        let name = DocumentName::Key(sha256.to_owned());
+        let stored = documents.document(&name).await?;
+        let grant = stored.map(|stored| grant_of(&name, &stored)).transpose()?;
+        Ok(self.keys.put(sha256, grant, 0, now))
+    }
+
+    /// A contract: the stored one, else the built-in one of that name.
+    ///
+    /// # Errors
+    /// No answer, or a stored document that makes no sense.
+    pub async fn contract(
+        &self,
+        name: &str,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<Option<Arc<Contract>>, Unavailable> {
+        if let Some(held) = self.contracts.get(name, now) {
+            return Ok(held.content);
+        }
+        // Requests name contracts as they like; only a name can be one.
+        if Kind::parse(name).is_err() {
+            return Ok(None);
+        }
+        let revision = self.revision(0, now, documents).await?;
+        self.load_contract(name, revision, now, documents).await
+    }
+
+    /// What views are folded by, for contracts of these names, at least as new as a revision.
+    ///
+    /// # Errors
+    /// No answer, a stored document that makes no sense, or a registry that is older than the
+    /// revision asked for.
+    pub async fn specs(
+        &self,
+        names: &[Arc<str>],
+        at_least: u64,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<Specs, Unavailable> {
+        // Read before any contract: what is read after it is at least as new.
+        let mut specs =
+            Specs { revision: self.revision(at_least, now, documents).await?, ..Specs::default() };
+        for name in names {
+            let held = self.contracts.get(name, now).filter(|held| held.as_of >= at_least);
+            let (contract, as_of) = match held {
+                Some(Held { content, as_of }) => (content, as_of),
+                None => {
+                    let read = self.revision(at_least, now, documents).await?;
+                    (self.load_contract(name, read, now, documents).await?, read)
+                }
+            };
+            specs.revision = specs.revision.min(as_of);
+            let spec = contract.map(|contract| contract.view_spec()).unwrap_or_default();
+            specs.by_contract.insert(Arc::clone(name), spec);
+        }
+        Ok(specs)
+    }
+
+    /// The newest revision that was seen, read again if it is too old for `at_least` or `now`.
+    async fn revision(
+        &self,
+        at_least: u64,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<u64, Unavailable> {
+        let seen = *self.revision.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = seen.filter(|seen| shelf::is_fresh(seen.read_at, now));
+        if let Some(seen) = fresh.filter(|seen| seen.number >= at_least) {
+            return Ok(seen.number);
+        }
+        let stored = documents.document(&DocumentName::Revision).await?;
+        let number = stored.map_or(0, |stored| stored.revision);
+        if number < at_least {
+            let message = format!(
+                "the registry is older than the ledger: revision=`{number}` ledger=`{at_least}`"
+            );
+            return Err(Unavailable::new(Reason::Broken, message));
+        }
+        let seen = SeenRevision { number, read_at: now };
+        *self.revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        Ok(number)
+    }
+
+    async fn load_contract(
+        &self,
+        name: &str,
+        as_of: u64,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<Option<Arc<Contract>>, Unavailable> {
+        let stored = DocumentName::Contract(name.to_owned());
+        let contract = match documents.document(&stored).await? {
+            Some(document) => Some(contract_of(&stored, &document)?),
+            None => builtin_contract(name)?,
+        };
+        Ok(self.contracts.put(name, contract, as_of, now))
+    }
+}
+
+fn tenant_of(name: &DocumentName, stored: &StoredDocument) -> Result<Tenant, Unavailable> {
+    let document = value_of(name, stored)?;
+    Tenant::check(&document).map_err(|faults| broken(name, &document::listed(&faults)))
+}
+
+fn route_of(name: &DocumentName, stored: &StoredDocument) -> Result<TopicRoute, Unavailable> {
+    Topics::route(value_of(name, stored)?).map_err(|fault| broken(name, &fault))
+}
+
+fn grant_of(name: &DocumentName, stored: &StoredDocument) -> Result<KeyGrant, Unavailable> {
+    KeyGrant::read(value_of(name, stored)?).map_err(|fault| broken(name, &fault))
+}
+
+fn contract_of(name: &DocumentName, stored: &StoredDocument) -> Result<Contract, Unavailable> {
+    let contract = ContractDocument::parse(&stored.json).and_then(|one| Contract::compile(&one));
+    contract.map_err(|faults| broken(name, &document::listed(&faults)))
+}
+
+fn builtin_contract(name: &str) -> Result<Option<Contract>, Unavailable> {
+    let contract =
+        builtin(name).and_then(|found| found.as_ref().map(Contract::compile).transpose());
+    contract.map_err(|faults| {
+        broken(&DocumentName::Contract(name.to_owned()), &document::listed(&faults))
+    })
+}
+
+fn value_of(name: &DocumentName, stored: &StoredDocument) -> Result<Value, Unavailable> {
+    serde_json::from_str(&stored.json).map_err(|fault| broken(name, &fault.to_string()))
+}
+
+/// Ours and not the record's: no record can mend what is stored.
+fn broken(name: &DocumentName, fault: &str) -> Unavailable {
+    let key = name.storage_key();
+    let message = format!("a stored document makes no sense: key=`{key}` fault=`{fault}`");
+    Unavailable::new(Reason::Broken, message)
+}
+
+#[cfg(test)]
+mod tests;

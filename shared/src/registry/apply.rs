@@ -1,0 +1,162 @@
+//! The pure part of `drover apply`, in three steps: check the documents that somebody wrote
+//! ([`Submitted::check`]), say which stored ones are needed ([`Checked::reads`]), and plan the
+//! writes ([`Checked::plan`]). Nothing is written unless everything is right.
+//!
+//! Left out: removing contracts and routes that are no longer in the folder. Keys that a tenant's
+//! document no longer lists are removed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{DocumentName, StoredDocument};
+use crate::contract::{Contract, ContractDocument};
+use crate::document::{self, Fault};
+use crate::tenant::{Tenant, TopicRoute, Topics};
+
+/// A document as somebody wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// Where it was written, for messages: the name of a file.
+    pub origin: String,
+    /// Its JSON.
+    pub json: String,
+}
+
+/// All documents of one `apply`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Submitted {
+    /// One per tenant.
+    pub tenants: Vec<Text>,
+    /// One per contract.
+    pub contracts: Vec<Text>,
+    /// The routes of all topics.
+    pub topics: Option<Text>,
+}
+
+/// A fault of one of several documents.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}: {fault}")]
+pub struct Refusal {
+    /// Where the document was written.
+    pub origin: String,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// Documents each of which is right by itself.
+#[derive(Debug)]
+pub struct Checked {
+    pub(super) tenants: Vec<Checking<Tenant>>,
+    pub(super) contracts: Vec<Checking<ContractDocument>>,
+    pub(super) topics: Option<Checking<Topics>>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Checking<T> {
+    pub(super) origin: String,
+    pub(super) json: Value,
+    pub(super) content: T,
+}
+
+/// What the registry has now, of the names that were asked for; what is absent is not stored.
+pub type Stored = BTreeMap<DocumentName, StoredDocument>;
+
+impl Submitted {
+    /// Checks each document by itself, and that no two have one name.
+    ///
+    /// # Errors
+    /// Every fault of every document.
+    pub fn check(&self) -> Result<Checked, Vec<Refusal>> {
+        let mut refusals = Vec::new();
+        let tenants = all(&self.tenants, Tenant::check, &mut refusals);
+        let contracts = all(&self.contracts, contract, &mut refusals);
+        let topics = all(self.topics.as_slice(), Topics::check, &mut refusals).pop();
+        unique(&tenants, |tenant| tenant.id.as_str(), "/id", &mut refusals);
+        unique(&contracts, |contract| &contract.name, "/name", &mut refusals);
+        if refusals.is_empty() { Ok(Checked { tenants, contracts, topics }) } else { Err(refusals) }
+    }
+}
+
+impl Checked {
+    /// The stored documents that [`Checked::plan`] needs.
+    pub fn reads(&self) -> BTreeSet<DocumentName> {
+        let mut names = BTreeSet::from([DocumentName::Revision]);
+        for tenant in &self.tenants {
+            names.insert(DocumentName::Tenant(tenant.content.id.clone()));
+            names.insert(DocumentName::Contract(tenant.content.default_contract.clone()));
+            let keys = tenant.content.keys.iter();
+            names.extend(keys.map(|key| DocumentName::Key(key.sha256.clone())));
+        }
+        let contracts = self.contracts.iter();
+        names.extend(contracts.map(|one| DocumentName::Contract(one.content.name.clone())));
+        for (topic, route) in self.routes() {
+            names.insert(DocumentName::Topic(topic.clone()));
+            names.extend(contract_of(route).map(|name| DocumentName::Contract(name.to_owned())));
+        }
+        names
+    }
+
+    pub(super) fn routes(&self) -> impl Iterator<Item = (&String, &TopicRoute)> {
+        self.topics.iter().flat_map(|topics| &topics.content.topics)
+    }
+}
+
+/// The contract that a route names.
+pub(super) fn contract_of(route: &TopicRoute) -> Option<&str> {
+    match route {
+        TopicRoute::Contract { contract, tenant: _ } => Some(contract),
+        TopicRoute::Envelope => None,
+    }
+}
+
+fn contract(json: &Value) -> Result<ContractDocument, Vec<Fault>> {
+    let contract = ContractDocument::read(json)?;
+    let stamped = contract.measures.iter().enumerate().filter(|(_, one)| one.since.is_some());
+    let faults: Vec<Fault> = stamped
+        .map(|(index, _)| {
+            Fault::new(format!("/measures/{index}/since"), "since is stamped when it is applied")
+        })
+        .collect();
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    Contract::compile(&contract)?;
+    Ok(contract)
+}
+
+fn all<T>(
+    texts: &[Text],
+    check: impl Fn(&Value) -> Result<T, Vec<Fault>>,
+    refusals: &mut Vec<Refusal>,
+) -> Vec<Checking<T>> {
+    let mut checked = Vec::new();
+    for Text { origin, json } in texts {
+        let result =
+            document::parse(json).and_then(|json| check(&json).map(|content| (json, content)));
+        match result {
+            Ok((json, content)) => checked.push(Checking { origin: origin.clone(), json, content }),
+            Err(faults) => {
+                let refused = |fault| Refusal { origin: origin.clone(), fault };
+                refusals.extend(faults.into_iter().map(refused));
+            }
+        }
+    }
+    checked
+}
+
+fn unique<T>(
+    checked: &[Checking<T>],
+    name: impl Fn(&T) -> &str,
+    path: &str,
+    refusals: &mut Vec<Refusal>,
+) {
+    let mut names = BTreeSet::new();
+    for one in checked {
+        if !names.insert(name(&one.content)) {
+            let fault = Fault::new(path, "another document has this name, too");
+            refusals.push(Refusal { origin: one.origin.clone(), fault });
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Which writes make the registry what the documents say.
+//!
+//! A document that is stored as it is already is not written, so applying a folder twice changes
+//! nothing the second time. The revision is written last: whoever reads it before a contract then
+//! claims less than they know, and never more. After a crash in between, some document is newer
+//! than the revision; the next plan sees that and raises it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::apply::{Checked, Checking, Refusal, Stored, contract_of};
+use super::{DocumentName, StoredDocument};
+use crate::contract::{ContractDocument, MeasureDocument, builtin};
+use crate::document::Fault;
+use crate::event::canonical_json;
+use crate::schema::child;
+use crate::tenant::{KeyGrant, Tenant};
+use crate::time::Timestamp;
+
+/// How long before a new measure is read: every cache must know it by then.
+const NOTICE_SECONDS: i64 = 2 * super::LIFETIME_SECONDS;
+
+/// Writes, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The revision that the registry has after them.
+    pub revision: u64,
+    /// Empty if nothing changes.
+    pub writes: Vec<Write>,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// What is written.
+    pub name: DocumentName,
+    /// What becomes of it.
+    pub change: Change,
+}
+
+/// What becomes of a stored document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is this.
+    Put {
+        /// What is stored.
+        document: StoredDocument,
+        /// The revision of the document that it replaces, `None` where there is none: the
+        /// condition of the write, so that two who apply at once do not mix.
+        replaces: Option<u64>,
+    },
+    /// It is removed, whatever it is.
+    Delete,
+}
+
+impl Checked {
+    /// Plans the writes, given the stored documents of [`Checked::reads`].
+    ///
+    /// # Errors
+    /// What is wrong with the documents together, or with what they refer to.
+    pub fn plan(&self, stored: &Stored, now: Timestamp) -> Result<Plan, Vec<Refusal>> {
+        let refusals = self.dangling(stored).chain(self.foreign_keys(stored)).collect::<Vec<_>>();
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        let current = stored.get(&DocumentName::Revision).map_or(0, |stored| stored.revision);
+        let newest = stored.values().map(|stored| stored.revision).max().unwrap_or(0);
+        let mut drafts = Drafts { stored, next: newest.max(current) + 1, writes: Vec::new() };
+        self.draft(now, &mut drafts).map_err(|fault| {
+            vec![Refusal { origin: String::new(), fault: Fault::new("", fault.to_string()) }]
+        })?;
+        if drafts.writes.is_empty() && newest <= current {
+            return Ok(Plan { revision: current, writes: Vec::new() });
+        }
+        drafts.put(DocumentName::Revision, "{}".to_owned());
+        Ok(Plan { revision: drafts.next, writes: drafts.writes })
+    }
+
+    fn draft(&self, now: Timestamp, drafts: &mut Drafts<'_>) -> Result<(), serde_json::Error> {
+        for contract in &self.contracts {
+            let name = DocumentName::Contract(contract.content.name.clone());
+            let stamped = stamped(&contract.content, drafts.stored.get(&name), now);
+            drafts.put(name, text(&serde_json::to_value(stamped)?)?);
+        }
+        for tenant in &self.tenants {
+            drafts.put(DocumentName::Tenant(tenant.content.id.clone()), text(&tenant.json)?);
+            for key in &tenant.content.keys {
+                let grant = KeyGrant::stored(&tenant.content.id, key)?;
+                drafts.put(DocumentName::Key(key.sha256.clone()), grant);
+            }
+        }
+        for (topic, _) in self.routes() {
+            let json = self.topics.as_ref().map(|topics| &topics.json);
+            let route = json.and_then(|json| json.get("topics")?.get(topic));
+            drafts.put(DocumentName::Topic(topic.clone()), text(route.unwrap_or(&Value::Null))?);
+        }
+        for sha256 in self.removed_keys(drafts.stored) {
+            drafts.delete(DocumentName::Key(sha256));
+        }
+        Ok(())
+    }
+
+    /// Contracts that are referred to and exist nowhere.
+    fn dangling(&self, stored: &Stored) -> impl Iterator<Item = Refusal> {
+        let known = |name: &str| {
+            self.contracts.iter().any(|contract| contract.content.name == name)
+                || stored.contains_key(&DocumentName::Contract(name.to_owned()))
+                || matches!(builtin(name), Ok(Some(_)))
+        };
+        let unknown = |path: String| Fault::new(path, "no contract has this name");
+        let mut refusals = Vec::new();
+        for tenant in self.tenants.iter().filter(|one| !known(&one.content.default_contract)) {
+            refusals.push(tenant.refusal(unknown("/default_contract".to_owned())));
+        }
+        for (topic, route) in self.routes() {
+            if contract_of(route).is_some_and(|name| !known(name)) {
+                let fault = unknown(child(&child("/topics", topic), "contract"));
+                refusals.extend(self.topics.as_ref().map(|topics| topics.refusal(fault)));
+            }
+        }
+        refusals.into_iter()
+    }
+
+    /// Keys that another tenant has, in these documents or in the registry.
+    fn foreign_keys(&self, stored: &Stored) -> impl Iterator<Item = Refusal> {
+        let removed = self.removed_keys(stored);
+        let mut seen = BTreeSet::new();
+        let mut refusals = Vec::new();
+        for tenant in &self.tenants {
+            for (index, key) in tenant.content.keys.iter().enumerate() {
+                let name = DocumentName::Key(key.sha256.clone());
+                let holder = stored.get(&name).filter(|_| !removed.contains(&key.sha256));
+                let foreign = holder.is_some_and(|held| !belongs(held, &tenant.content));
+                if foreign || !seen.insert(&key.sha256) {
+                    let path = format!("/keys/{index}/sha256");
+                    let fault = Fault::new(path, "another tenant has this key");
+                    refusals.push(tenant.refusal(fault));
+                }
+            }
+        }
+        refusals.into_iter()
+    }
+
+    /// Keys that stored tenants list and their new documents do not.
+    fn removed_keys(&self, stored: &Stored) -> BTreeSet<String> {
+        let mut removed = BTreeSet::new();
+        for tenant in &self.tenants {
+            let old = stored.get(&DocumentName::Tenant(tenant.content.id.clone()));
+            let old = old.and_then(|old| serde_json::from_str(&old.json).ok());
+            let old: Option<Tenant> = old.and_then(|old: Value| Tenant::check(&old).ok());
+            let old = old.into_iter().flat_map(|old| old.keys).map(|key| key.sha256);
+            let keys = &tenant.content.keys;
+            removed.extend(old.filter(|sha256| keys.iter().all(|key| key.sha256 != *sha256)));
+        }
+        removed
+    }
+}
+
+impl<T> Checking<T> {
+    fn refusal(&self, fault: Fault) -> Refusal {
+        Refusal { origin: self.origin.clone(), fault }
+    }
+}
+
+struct Drafts<'a> {
+    stored: &'a Stored,
+    next: u64,
+    writes: Vec<Write>,
+}
+
+impl Drafts<'_> {
+    fn put(&mut self, name: DocumentName, json: String) {
+        let old = self.stored.get(&name);
+        let unchanged = old.is_some_and(|old| old.json == json);
+        if unchanged && name != DocumentName::Revision {
+            return;
+        }
+        let replaces = old.map(|old| old.revision);
+        let document = StoredDocument { json, revision: self.next };
+        self.writes.push(Write { name, change: Change::Put { document, replaces } });
+    }
+
+    /// A key may have gone to another tenant: then it is written and not removed.
+    fn delete(&mut self, name: DocumentName) {
+        if self.writes.iter().all(|write| write.name != name) {
+            self.writes.push(Write { name, change: Change::Delete });
+        }
+    }
+}
+
+fn belongs(held: &StoredDocument, tenant: &Tenant) -> bool {
+    let grant = serde_json::from_str(&held.json).ok().map(KeyGrant::read);
+    matches!(grant, Some(Ok(grant)) if *grant.tenant().id() == tenant.id)
+}
+
+fn text(value: &Value) -> Result<String, serde_json::Error> {
+    canonical_json(value).map(|text| text.to_string())
+}
+
+/// The contract with the beginning of each of its measures. A measure that reads otherwise than
+/// before is a new one; its unit is only what it is called.
+fn stamped(
+    contract: &ContractDocument,
+    stored: Option<&StoredDocument>,
+    now: Timestamp,
+) -> ContractDocument {
+    let Some(old) = old_measures(&contract.name, stored) else { return contract.clone() };
+    let mut contract = contract.clone();
+    for measure in &mut contract.measures {
+        let same = |old: &&MeasureDocument| {
+            old.name == measure.name && old.path == measure.path && old.types == measure.types
+        };
+        measure.since = match old.iter().find(same) {
+            Some(old) => old.since,
+            None => Some(now.plus_seconds(NOTICE_SECONDS)),
+        };
+    }
+    contract
+}
+
+/// The measures of the contract that this one replaces; `None` if it is new. One that cannot be
+/// read any more has none that could be kept.
+fn old_measures(name: &str, stored: Option<&StoredDocument>) -> Option<Vec<MeasureDocument>> {
+    match stored {
+        Some(stored) => {
+            let old = ContractDocument::parse(&stored.json);
+            Some(old.map(|old| old.measures).unwrap_or_default())
+        }
+        None => builtin(name).ok().flatten().map(|old| old.measures),
+    }
+}
+
+#[cfg(test)]
+mod tests;

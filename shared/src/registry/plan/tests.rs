@@ -1,0 +1,200 @@
+use serde_json::json;
+
+use super::*;
+use crate::contract::sample::at;
+use crate::registry::{Submitted, Text};
+
+const NOW: &str = "2026-11-21T06:00:00Z";
+const TAKES_EFFECT: &str = "2026-11-21T06:02:00.000Z";
+
+fn text(origin: &str, json: &Value) -> Text {
+    Text { origin: origin.to_owned(), json: json.to_string() }
+}
+
+fn contracts(documents: &[Value]) -> Submitted {
+    let contracts = documents.iter().map(|document| text("contract", document)).collect();
+    Submitted { contracts, ..Submitted::default() }
+}
+
+fn tenants(documents: &[Value]) -> Submitted {
+    let tenants = documents.iter().map(|document| text("tenant", document)).collect();
+    Submitted { tenants, ..Submitted::default() }
+}
+
+fn plan(submitted: &Submitted, stored: &Stored) -> Plan {
+    submitted.check().expect("documents").plan(stored, at(NOW)).expect("a plan")
+}
+
+/// What is stored after the writes of a plan, made in order until `writes` of them are done.
+fn apply(stored: &mut Stored, plan: Plan, writes: usize) {
+    for write in plan.writes.into_iter().take(writes) {
+        match write.change {
+            Change::Put { document, replaces } => {
+                let old = stored.insert(write.name, document);
+                assert_eq!(old.map(|old| old.revision), replaces);
+            }
+            Change::Delete => assert!(stored.remove(&write.name).is_some()),
+        }
+    }
+}
+
+fn applied(submitted: &Submitted) -> Stored {
+    let mut stored = Stored::new();
+    apply(&mut stored, plan(submitted, &Stored::new()), usize::MAX);
+    stored
+}
+
+fn contract(name: &str, measures: &[(&str, &str)]) -> Value {
+    let measures: Vec<Value> =
+        measures.iter().map(|(name, path)| json!({"name": name, "path": path})).collect();
+    json!({"name": name, "subject": {"kind": "thing", "id": {"path": "/id"}},
+        "type": {"const": "seen"}, "payload": {"path": ""}, "measures": measures})
+}
+
+/// Name and beginning of each measure of a stored contract.
+fn measures(stored: &Stored, name: &str) -> Vec<(String, Option<String>)> {
+    let document = &stored[&DocumentName::Contract(name.to_owned())];
+    let contract = ContractDocument::parse(&document.json).expect("a contract");
+    let since = |measure: MeasureDocument| (measure.name, measure.since.map(|at| at.to_string()));
+    contract.measures.into_iter().map(since).collect()
+}
+
+fn refusals(submitted: &Submitted, stored: &Stored, expected: &[&str]) {
+    let refused = submitted.check().and_then(|checked| checked.plan(stored, at(NOW)));
+    let found = refused.expect_err("refusals");
+    let paths: Vec<&str> = found.iter().map(|refusal| refusal.fault.path.as_str()).collect();
+    assert_eq!(paths, expected, "{found:?}");
+}
+
+#[test]
+fn measures_of_a_new_contract_are_read_from_the_beginning() {
+    let stored = applied(&contracts(&[contract("mine", &[("a", "/a")])]));
+    assert_eq!(measures(&stored, "mine"), [("a".to_owned(), None)]);
+}
+
+#[test]
+fn a_measure_that_is_added_or_reads_otherwise_begins_when_every_cache_knows_it() {
+    let mut stored = applied(&contracts(&[contract("mine", &[("a", "/a"), ("b", "/b")])]));
+    let changed = contracts(&[contract("mine", &[("a", "/a"), ("b", "/other"), ("c", "/c")])]);
+    let second = plan(&changed, &stored);
+    assert_eq!(second.revision, 2);
+    apply(&mut stored, second, usize::MAX);
+    let begins = Some(TAKES_EFFECT.to_owned());
+    let expected =
+        [("a".to_owned(), None), ("b".to_owned(), begins.clone()), ("c".to_owned(), begins)];
+    assert_eq!(measures(&stored, "mine"), expected);
+    assert_eq!(plan(&changed, &stored).writes, [], "a kept beginning is no change");
+}
+
+#[test]
+fn overriding_a_built_in_changes_a_contract_that_exists() {
+    let mut telemetry =
+        serde_json::to_value(builtin("telemetry").expect("a document")).expect("JSON");
+    let added = json!({"name": "pressure", "path": "/pressure"});
+    telemetry["measures"].as_array_mut().expect("a list").push(added);
+    let stored = applied(&contracts(&[telemetry]));
+    let begins: Vec<_> = measures(&stored, "telemetry").into_iter().map(|(_, at)| at).collect();
+    assert_eq!(begins, [None, None, None, Some(TAKES_EFFECT.to_owned())]);
+}
+
+#[test]
+fn the_revision_is_written_last_and_what_is_stored_already_not_at_all() {
+    let submitted = contracts(&[contract("one", &[]), contract("two", &[])]);
+    let first = plan(&submitted, &Stored::new());
+    assert_eq!(first.revision, 1);
+    let names: Vec<String> = first.writes.iter().map(|write| write.name.storage_key()).collect();
+    assert_eq!(names, ["C#one", "C#two", "REV"]);
+    let stored = applied(&submitted);
+    assert_eq!(plan(&submitted, &stored), Plan { revision: 1, writes: Vec::new() });
+}
+
+#[test]
+fn a_crash_before_the_revision_is_mended_by_the_next_plan() {
+    let submitted = contracts(&[contract("one", &[]), contract("two", &[])]);
+    for done in 1..=2 {
+        let mut stored = Stored::new();
+        apply(&mut stored, plan(&submitted, &Stored::new()), done);
+        let again = plan(&submitted, &stored);
+        assert_eq!((again.revision, again.writes.len()), (2, 3 - done));
+        apply(&mut stored, again, usize::MAX);
+        assert_eq!(stored[&DocumentName::Revision].revision, 2);
+    }
+}
+
+fn key(id: &str, digit: &str) -> Value {
+    json!({"id": id, "sha256": digit.repeat(64), "scopes": ["read"]})
+}
+
+fn key_name(digit: &str) -> DocumentName {
+    DocumentName::Key(digit.repeat(64))
+}
+
+#[test]
+fn a_key_that_a_tenant_no_longer_lists_is_removed() {
+    let mut stored =
+        applied(&tenants(&[json!({"id": "a", "keys": [key("k", "1"), key("l", "2")]})]));
+    assert!(stored.contains_key(&key_name("1")));
+    let next = plan(&tenants(&[json!({"id": "a", "keys": [key("l", "2")]})]), &stored);
+    apply(&mut stored, next, usize::MAX);
+    assert!(!stored.contains_key(&key_name("1")));
+    assert!(stored.contains_key(&key_name("2")));
+}
+
+#[test]
+fn a_key_belongs_to_one_tenant_and_may_move() {
+    let both =
+        [json!({"id": "a", "keys": [key("k", "1")]}), json!({"id": "b", "keys": [key("k", "1")]})];
+    refusals(&tenants(&both), &Stored::new(), &["/keys/0/sha256"]);
+    let mut stored = applied(&tenants(&both[..1]));
+    refusals(&tenants(&both[1..]), &stored, &["/keys/0/sha256"]);
+    let moved = plan(&tenants(&[json!({"id": "a"}), both[1].clone()]), &stored);
+    apply(&mut stored, moved, usize::MAX);
+    let grant = KeyGrant::read(serde_json::from_str(&stored[&key_name("1")].json).expect("JSON"));
+    assert_eq!(grant.expect("a grant").tenant().id().as_str(), "b");
+}
+
+#[test]
+fn documents_that_are_wrong_together_are_refused() {
+    let twice = contracts(&[contract("one", &[]), contract("one", &[])]);
+    refusals(&twice, &Stored::new(), &["/name"]);
+    let unknown = tenants(&[json!({"id": "a", "default_contract": "none"})]);
+    refusals(&unknown, &Stored::new(), &["/default_contract"]);
+    let routes = json!({"topics": {"t": {"contract": "none", "tenant": {"const": "a"}}}});
+    let topics = Submitted { topics: Some(text("topics", &routes)), ..Submitted::default() };
+    refusals(&topics, &Stored::new(), &["/topics/t/contract"]);
+    let with_contract = Submitted { contracts: vec![text("c", &contract("none", &[]))], ..topics };
+    assert_eq!(plan(&with_contract, &Stored::new()).writes.len(), 3);
+}
+
+#[test]
+fn every_fault_of_every_document_is_told_with_its_origin() {
+    let mut stamped = contract("one", &[("a", "/a")]);
+    stamped["measures"][0]["since"] = json!(NOW);
+    let submitted = Submitted {
+        tenants: vec![text("tenants/a.json", &json!({"id": "A", "x": 1}))],
+        contracts: vec![text("contracts/one.json", &stamped)],
+        topics: None,
+    };
+    let found = submitted.check().expect_err("refusals");
+    let found: Vec<(&str, &str)> =
+        found.iter().map(|one| (one.origin.as_str(), one.fault.path.as_str())).collect();
+    let tenant = "tenants/a.json";
+    assert_eq!(found.len(), 3);
+    for expected in [(tenant, "/id"), (tenant, "/x"), ("contracts/one.json", "/measures/0/since")] {
+        assert!(found.contains(&expected), "{found:?}");
+    }
+}
+
+#[test]
+fn a_plan_needs_the_documents_that_it_asks_for() {
+    let routes = json!({"topics": {"t": {"contract": "c", "tenant": {"const": "a"}}}});
+    let submitted = Submitted {
+        tenants: vec![text("t", &json!({"id": "a", "keys": [key("k", "1")]}))],
+        contracts: vec![text("c", &contract("one", &[]))],
+        topics: Some(text("topics", &routes)),
+    };
+    let reads = submitted.check().expect("documents").reads();
+    let keys: Vec<String> = reads.iter().map(DocumentName::storage_key).collect();
+    let key = format!("K#{}", "1".repeat(64));
+    assert_eq!(keys, ["T#a", "C#c", "C#one", "C#telemetry", "R#t", key.as_str(), "REV"]);
+}

@@ -1,0 +1,70 @@
+//! One kind of cached document. An absent document is content, too.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+
+use super::LIFETIME_SECONDS;
+use crate::limits;
+use crate::time::Timestamp;
+
+const CAPACITY: NonZeroUsize = match NonZeroUsize::new(limits::REGISTRY_ENTRIES) {
+    Some(capacity) => capacity,
+    None => NonZeroUsize::MIN,
+};
+
+/// Documents of one kind by name, the longest unused of which gives way.
+#[derive(Debug)]
+pub(super) struct Shelf<T> {
+    entries: Mutex<LruCache<Arc<str>, Entry<T>>>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    held: Held<T>,
+    read_at: Timestamp,
+}
+
+/// What is known under a name.
+#[derive(Debug)]
+pub(super) struct Held<T> {
+    /// `None`: there is no such document.
+    pub(super) content: Option<Arc<T>>,
+    /// The revision of the registry that it is at least as new as.
+    pub(super) as_of: u64,
+}
+
+impl<T> Shelf<T> {
+    pub(super) fn new() -> Self {
+        Self { entries: Mutex::new(LruCache::sparse(CAPACITY)) }
+    }
+
+    /// What is known and fresh under a name.
+    pub(super) fn get(&self, name: &str, now: Timestamp) -> Option<Held<T>> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.get(name).filter(|entry| is_fresh(entry.read_at, now))?;
+        Some(Held { content: entry.held.content.clone(), as_of: entry.held.as_of })
+    }
+
+    /// Keeps what was read, and gives it.
+    pub(super) fn put(
+        &self,
+        name: &str,
+        content: Option<T>,
+        as_of: u64,
+        now: Timestamp,
+    ) -> Option<Arc<T>> {
+        let content = content.map(Arc::new);
+        let held = Held { content: content.clone(), as_of };
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.put(Arc::from(name), Entry { held, read_at: now });
+        content
+    }
+}
+
+/// Whether what was read then is still believed. A clock that went back is no reason to believe
+/// it for longer.
+pub(super) fn is_fresh(read_at: Timestamp, now: Timestamp) -> bool {
+    read_at <= now && now < read_at.plus_seconds(LIFETIME_SECONDS)
+}
