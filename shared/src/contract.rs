@@ -2,7 +2,7 @@
 //! [`ContractDocument`], compiled once, read for every record.
 //!
 //! A contract decides what a record says. Whether the tenant takes an event of that time is
-//! [`guard`](crate::tenant::guard)'s to decide, and whether its subject has it already, the
+//! [`Policy::guard`](crate::ledger::Policy::guard)'s to decide, and whether its subject has it already, the
 //! ledger's.
 
 mod builtin;

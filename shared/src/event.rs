@@ -3,6 +3,7 @@
 mod canonical;
 pub mod envelope;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -63,12 +64,18 @@ impl Entry {
 /// Longest event type or contract name, in bytes.
 pub const TYPE_LIMIT: usize = 128;
 
+thread_local! {
+    /// Canonical texts are written here and copied out at their length: one allocation each.
+    static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// RFC 8785 text of a JSON value, in which integers of up to 64 bits keep their digits.
 pub fn canonical_json(value: &Value) -> Result<Arc<str>, serde_json::Error> {
-    const USUAL: usize = 256;
-    let mut text = Vec::with_capacity(USUAL);
-    canonical::write(value, &mut text)?;
-    String::from_utf8(text).map(Arc::from).map_err(serde::ser::Error::custom)
+    TEXT.with_borrow_mut(|text| {
+        text.clear();
+        canonical::write(value, text)?;
+        std::str::from_utf8(text).map(Arc::from).map_err(serde::ser::Error::custom)
+    })
 }
 
 /// The id of an event that brought none: the digest of its content, so that a producer's retry

@@ -2,19 +2,31 @@
 //!
 //! Reading order: [`id`], [`time`] and [`error`] are the words; [`record`] is what arrives,
 //! [`contract`] what it must be, and [`event`] what it becomes; [`tenant`] says who speaks for
-//! whom, and [`registry`] where contracts, tenants and topics come from; [`view`] is the fold of a
-//! subject's events.
+//! whom, and [`registry`] where contracts, tenants and topics come from. [`ledger`] puts events in
+//! their order and [`view`] is the fold of them. [`pipeline`] takes the records of an invocation
+//! through all of it, over ports; [`dead_letter`] is what becomes of those that it refuses, and
+//! [`metrics`] what is counted. [`reader`] answers questions.
 //!
 //! Invariants of the crate: nothing here reads a clock, an environment variable or a socket; an
 //! [`id::SubjectKey`] exists only where a [`tenant::TenantScope`] made it; retry or dead letter
 //! follows from [`error`]'s two types and from nothing else.
 
 pub mod contract;
+pub mod dead_letter;
 pub mod document;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod ledger;
 pub mod limits;
+#[cfg(any(test, feature = "memory"))]
+pub mod memory;
+pub mod metrics;
+#[cfg(test)]
+mod model;
+mod mutant;
+pub mod pipeline;
+pub mod reader;
 pub mod record;
 pub mod registry;
 mod schema;

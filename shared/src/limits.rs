@@ -2,6 +2,21 @@
 
 /// The largest record that is taken, in bytes of its value.
 pub const RECORD_BYTES: usize = 64 * 1024;
+/// The largest envelope of an event that ingest writes: a payload of [`RECORD_BYTES`] and the
+/// fields around it.
+pub const ENVELOPE_BYTES: usize = RECORD_BYTES + 4096;
+/// The longest JSON Pointer that a rejection carries, in bytes: its names are the sender's.
+pub const REJECTION_PATH_BYTES: usize = 256;
+/// The largest document of the registry, in bytes.
+pub const DOCUMENT_BYTES: usize = 256 * 1024;
+/// Variants of one contract.
+pub const VARIANTS: usize = 4;
+/// Places that one source may look at, in turn.
+pub const ALTERNATIVES: usize = 4;
+/// API keys of one tenant.
+pub const KEYS: usize = 20;
+/// Entries of each kind (tenants, contracts, topics, keys) that a warm registry holds.
+pub const REGISTRY_ENTRIES: usize = 1024;
 /// The largest view, in bytes as stored before compression.
 pub const VIEW_BYTES: usize = 16 * 1024;
 /// The largest payload that `latest` keeps; of a larger one it keeps the position only.
@@ -25,22 +40,61 @@ pub const STATUS_BYTES: usize = 64;
 pub const OPEN_LESSONS: usize = 10;
 /// Finished lessons of one learner that a view keeps; the oldest go into a count.
 pub const FINISHED_LESSONS: usize = 30;
+
+/// The sizes that the ledger cuts its items to. A parameter, so that tests reach every branch with
+/// few events; everything else uses [`Shape::STANDARD`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// What one slice may add up to in its head, in bytes before compression; a single record over
+    /// it makes a slice of its own.
+    pub slice_bytes: usize,
+    /// What a head item should cost: one write unit.
+    pub head_target_bytes: usize,
+    /// Newest entries that stay in the tail when the older ones are frozen, so that events which
+    /// are a little late find their place without a correction.
+    pub keep_entries: usize,
+    /// The same in bytes before compression: large payloads are not kept for this.
+    pub keep_bytes: usize,
+    /// The most that the entries of a page take, encoded; a larger page is halved until a single
+    /// entry is left.
+    pub page_bytes: usize,
+    /// Pages that one correction reads, and after which it rewrites no further one. With the parts
+    /// that one slice can add, the head and its alert items it stays under DynamoDB's 100 items.
+    pub carry_pages: usize,
+    /// Encoded bytes of pages after which a correction rewrites no further one. With one more page
+    /// and the head it stays under 3.5 MB, and so under DynamoDB's 4 MB.
+    pub carry_bytes: usize,
+}
+
+impl Shape {
+    /// What every ledger in use is cut to.
+    pub const STANDARD: Self = Self {
+        slice_bytes: 64 * 1024,
+        head_target_bytes: 1024,
+        keep_entries: 4,
+        keep_bytes: 2 * 1024,
+        page_bytes: 16 * 1024,
+        carry_pages: 80,
+        carry_bytes: 3 * 1024 * 1024,
+    };
+}
+
+/// The largest plain size of a head's or page's texts that is unpacked.
+pub const UNPACKED_BYTES: usize = 4 * 1024 * 1024;
+/// The largest page, in plain bytes of its entries: whatever compresses to nothing is halved by
+/// this. A correction adds one slice or record before it halves.
+pub const PAGE_PLAIN_BYTES: usize = 256 * 1024;
+const _: () = assert!(PAGE_PLAIN_BYTES + VIEW_BYTES + 2 * RECORD_BYTES < UNPACKED_BYTES);
+/// How often one commit may lose against other writers before it gives up.
+pub const COMMIT_ATTEMPTS: u32 = 12;
+/// Pages that a reader asks for at once.
+pub const READ_PAGES: usize = 100;
+/// How often a reader may find that a writer was faster before it gives up.
+pub const READ_ATTEMPTS: u32 = 12;
+/// Pages outlive their last entry's retention by this, because DynamoDB's TTL deletes late and in
+/// no order, and a redelivery must still find its duplicate.
+pub const PAGE_GRACE_DAYS: i64 = 15;
 /// The longest id of a course or a lesson, in bytes.
 pub const LESSON_ID_BYTES: usize = 128;
 /// All lessons of a view together, in bytes. Forty with UUIDs for ids stay well below.
 pub const LESSONS_BYTES: usize = 7 * 1024;
-/// The largest envelope of an event that ingest writes: a payload of [`RECORD_BYTES`] and the
-/// fields around it.
-pub const ENVELOPE_BYTES: usize = RECORD_BYTES + 4096;
-/// The longest JSON Pointer that a rejection carries, in bytes: its names are the sender's.
-pub const REJECTION_PATH_BYTES: usize = 256;
-/// The largest document of the registry, in bytes.
-pub const DOCUMENT_BYTES: usize = 256 * 1024;
-/// Variants of one contract.
-pub const VARIANTS: usize = 4;
-/// Places that one source may look at, in turn.
-pub const ALTERNATIVES: usize = 4;
-/// API keys of one tenant.
-pub const KEYS: usize = 20;
-/// Entries of each kind (tenants, contracts, topics, keys) that a warm registry holds.
-pub const REGISTRY_ENTRIES: usize = 1024;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::header::HeaderValue;
 pub use self::parsed::Parsed;
+use crate::error::Rejection;
 use crate::event::{digest, place_id};
 use crate::id::EventId;
 use crate::time::Timestamp;
@@ -34,6 +35,24 @@ pub struct Record {
     pub received_at: Option<Timestamp>,
     /// When it entered. Every decision about it uses this, also in a replay.
     pub ingested_at: Timestamp,
+}
+
+/// A record on its way in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// As it should be.
+    Record(Record),
+    /// The source's own wrapping could not be read: there is a record to keep, and why.
+    Refused(Record, Rejection),
+}
+
+impl Incoming {
+    /// The record, whatever is wrong with it.
+    pub fn into_record(self) -> Record {
+        match self {
+            Self::Record(record) | Self::Refused(record, _) => record,
+        }
+    }
 }
 
 /// Where a record was read: what a redelivery repeats.

@@ -7,6 +7,8 @@
 mod key;
 mod route;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,8 +17,8 @@ pub use self::route::{TenantSource, TopicRoute, Topics};
 use crate::document::{self, Fault, Faults, Shape};
 use crate::error::{Code, Rejection};
 use crate::id::{SubjectId, SubjectKey, TenantId};
+use crate::ledger::Policy;
 use crate::limits;
-use crate::time::Timestamp;
 
 static SHAPE: Shape = Shape::new(|| document::shape(include_str!("document/tenant.schema.json")));
 
@@ -154,7 +156,26 @@ struct TenantDocument {
     rules: Vec<Value>,
 }
 
+impl Placement {
+    /// The name of a ledger table of its own.
+    pub fn table(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Pooled => None,
+            Self::Table(name) => Some(Arc::from(name.as_str())),
+        }
+    }
+}
+
 impl Tenant {
+    /// What it decided about its ledgers.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            lateness_seconds: self.lateness_seconds.into(),
+            max_future_seconds: self.max_future_seconds.into(),
+            retention_days: self.retention_days.into(),
+        }
+    }
+
     /// Checks a document.
     ///
     /// # Errors
@@ -181,29 +202,6 @@ impl Tenant {
             keep_rejected: document.keep_rejected,
         }))
     }
-}
-
-/// Whether the tenant takes an event of that time. One bad clock must never hurt another event,
-/// so this comes before anything is read or written.
-///
-/// # Errors
-/// `future_timestamp`, `beyond_retention`.
-pub fn guard(
-    tenant: &Tenant,
-    observed_at: Timestamp,
-    ingested_at: Timestamp,
-) -> Result<(), Rejection> {
-    const DAY: i64 = 86_400;
-    let (future, days) = (i64::from(tenant.max_future_seconds), i64::from(tenant.retention_days));
-    if observed_at > ingested_at.plus_seconds(future) {
-        let message = format!("observed too far in the future: max_future_seconds=`{future}`");
-        return Err(Rejection::new(Code::FutureTimestamp, message));
-    }
-    if observed_at < ingested_at.plus_seconds(-days * DAY) {
-        let message = format!("older than what is kept: retention_days=`{days}`");
-        return Err(Rejection::new(Code::BeyondRetention, message));
-    }
-    Ok(())
 }
 
 fn telemetry() -> String {

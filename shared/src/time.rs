@@ -49,6 +49,11 @@ impl Timestamp {
         Self(moved.clamp(Self::MIN.0, Self::MAX.0))
     }
 
+    /// The next instant that there is; the last one stays where it is.
+    pub fn just_after(self) -> Self {
+        Self((self.0 + 1).min(Self::MAX.0))
+    }
+
     /// Seconds from `earlier` to this instant; negative when it lies before.
     pub fn seconds_since(self, earlier: Self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "an f64 holds 285 years of microseconds")]

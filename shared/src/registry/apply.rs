@@ -98,6 +98,24 @@ impl Checked {
         names
     }
 
+    /// What the documents are stored under, each with where it was written: a tenant, a contract, or
+    /// a topic's route.
+    pub fn names(&self) -> impl Iterator<Item = (&str, DocumentName)> {
+        let tenants = self.tenants.iter().map(|one| {
+            let name = DocumentName::Tenant(one.content.id.clone());
+            (one.origin.as_str(), name)
+        });
+        let contracts = self.contracts.iter().map(|one| {
+            let name = DocumentName::Contract(one.content.name.clone());
+            (one.origin.as_str(), name)
+        });
+        let topics = self.topics.iter().flat_map(|topics| {
+            let name = |topic: &String| DocumentName::Topic(topic.clone());
+            topics.content.topics.keys().map(move |topic| (topics.origin.as_str(), name(topic)))
+        });
+        tenants.chain(contracts).chain(topics)
+    }
+
     pub(super) fn routes(&self) -> impl Iterator<Item = (&String, &TopicRoute)> {
         self.topics.iter().flat_map(|topics| &topics.content.topics)
     }

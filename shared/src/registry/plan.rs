@@ -1,9 +1,8 @@
 //! Which writes make the registry what the documents say.
 //!
 //! A document that is stored as it is already is not written, so applying a folder twice changes
-//! nothing the second time. The revision is written last: whoever reads it before a contract then
-//! claims less than they know, and never more. After a crash in between, some document is newer
-//! than the revision; the next plan sees that and raises it.
+//! nothing the second time. The writes belong into one transaction: each document carries the
+//! revision that wrote it, and no document may be newer than the stored revision.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +20,7 @@ use crate::time::Timestamp;
 /// How long before a new measure is read: every cache must know it by then.
 const NOTICE_SECONDS: i64 = 2 * super::LIFETIME_SECONDS;
 
-/// Writes, in this order.
+/// Writes, for one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The revision that the registry has after them.

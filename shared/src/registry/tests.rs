@@ -1,3 +1,5 @@
+//! The cache: what is believed, for how long, and what falls back.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt as _;

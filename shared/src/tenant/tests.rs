@@ -1,7 +1,9 @@
+//! Tenant documents, routes and keys, good and bad.
+
 use serde_json::json;
 
 use super::*;
-use crate::contract::sample::{at, record};
+use crate::contract::sample::record;
 use crate::record::Record;
 
 fn faults(document: &Value, expected: &[&str]) {
@@ -53,19 +55,6 @@ fn an_invalid_document_is_refused_with_the_path() {
     faults(&json!({"id": "a", "keys": [key("k", "a"), key("k", "b")]}), &["/keys/1/id"]);
     faults(&json!({"id": "a", "keys": [key("k", "a"), key("l", "a")]}), &["/keys/1/sha256"]);
     faults(&json!({"id": "a", "keys": [key("k", "A")]}), &["/keys/0/sha256"]);
-}
-
-#[test]
-fn guards_leave_the_bounds_themselves_in() {
-    let tenant = tenant(&json!({"id": "a"}));
-    let check = |observed: &str, code: Option<Code>| {
-        let guarded = guard(&tenant, at(observed), at("2026-11-21T06:00:00Z"));
-        assert_eq!(guarded.err().map(|rejection| rejection.code), code, "{observed}");
-    };
-    check("2026-11-21T06:05:00Z", None);
-    check("2026-11-21T06:05:00.000001Z", Some(Code::FutureTimestamp));
-    check("2026-10-22T06:00:00Z", None);
-    check("2026-10-22T05:59:59.999999Z", Some(Code::BeyondRetention));
 }
 
 #[test]

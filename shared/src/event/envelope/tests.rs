@@ -1,3 +1,5 @@
+//! Envelopes read back as they were written, and what ingest never writes.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! What a plan writes, and what it refuses.
+
 use serde_json::json;
 
 use super::*;
@@ -186,14 +188,18 @@ fn every_fault_of_every_document_is_told_with_its_origin() {
 }
 
 #[test]
-fn a_plan_needs_the_documents_that_it_asks_for() {
+fn documents_have_names_and_a_plan_asks_for_more_than_those() {
     let routes = json!({"topics": {"t": {"contract": "c", "tenant": {"const": "a"}}}});
     let submitted = Submitted {
         tenants: vec![text("t", &json!({"id": "a", "keys": [key("k", "1")]}))],
         contracts: vec![text("c", &contract("one", &[]))],
         topics: Some(text("topics", &routes)),
     };
-    let reads = submitted.check().expect("documents").reads();
+    let checked = submitted.check().expect("documents");
+    let names = checked.names().map(|(origin, name)| (origin, name.storage_key()));
+    let expected = [("t", "T#a"), ("c", "C#one"), ("topics", "R#t")];
+    assert_eq!(names.collect::<Vec<_>>(), expected.map(|(origin, key)| (origin, key.to_owned())));
+    let reads = checked.reads();
     let keys: Vec<String> = reads.iter().map(DocumentName::storage_key).collect();
     let key = format!("K#{}", "1".repeat(64));
     assert_eq!(keys, ["T#a", "C#c", "C#one", "C#telemetry", "R#t", key.as_str(), "REV"]);

@@ -1,0 +1,196 @@
+//! Entries as columns: names once, times as deltas in the coarsest unit that is exact, ids as 16
+//! bytes or none where they are UUIDs or digests. Their texts go elsewhere, to be compressed.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::wire::{Reader, Writer};
+use super::{Malformed, event_id, instant};
+use crate::event::{Entry, IdOrigin, content_id};
+use crate::id::{EventId, Position};
+use crate::time::Timestamp;
+
+/// How an event id is stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IdForm {
+    /// As text.
+    Text = 0,
+    /// A UUID in lower case with hyphens: its 16 bytes.
+    Uuid = 1,
+    /// 32 lower-case hexadecimal digits: their 16 bytes.
+    Digest = 2,
+    /// Not at all: it is the digest of the entry's content.
+    Content = 3,
+}
+
+impl IdForm {
+    fn of(entry: &Entry) -> (Self, [u8; 16]) {
+        const NO_BYTES: [u8; 16] = [0; 16];
+        let text = entry.position.event_id.as_str();
+        if entry.id_origin == IdOrigin::Content {
+            return (Self::Content, NO_BYTES);
+        }
+        let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        match (text.len(), lower) {
+            (36, true) => Uuid::try_parse(text)
+                .map_or((Self::Text, NO_BYTES), |uuid| (Self::Uuid, uuid.into_bytes())),
+            (32, true) => Uuid::try_parse(text)
+                .map_or((Self::Text, NO_BYTES), |uuid| (Self::Digest, uuid.into_bytes())),
+            _ => (Self::Text, NO_BYTES),
+        }
+    }
+
+    fn read(number: u64) -> Result<Self, Malformed> {
+        match number {
+            0 => Ok(Self::Text),
+            1 => Ok(Self::Uuid),
+            2 => Ok(Self::Digest),
+            3 => Ok(Self::Content),
+            _ => Err(Malformed("an unknown form of id")),
+        }
+    }
+}
+
+/// Units of time that columns count in: the coarsest in which every time is whole.
+const SCALES: [i64; 3] = [1_000_000, 1_000, 1];
+
+fn scale_of(entries: &[Arc<Entry>]) -> usize {
+    let whole = |scale: &i64| {
+        entries.iter().all(|entry| {
+            entry.position.observed_at.micros() % scale == 0
+                && entry.ingested_at.micros() % scale == 0
+        })
+    };
+    SCALES.iter().position(whole).unwrap_or(SCALES.len() - 1)
+}
+
+pub(super) fn write_entries(out: &mut Writer, texts: &mut Writer, entries: &[Arc<Entry>]) {
+    out.number(entries.len() as u64);
+    if entries.is_empty() {
+        return;
+    }
+    let types = out.names(entries.iter().map(|entry| &entry.event_type));
+    let contracts = out.names(entries.iter().map(|entry| &entry.contract));
+    write_times(out, entries);
+    let forms: Vec<(IdForm, [u8; 16])> = entries.iter().map(|entry| IdForm::of(entry)).collect();
+    out.column(forms.iter().map(|(form, _)| *form as u64));
+    out.column(types.into_iter());
+    out.column(contracts.into_iter());
+    for (form, bytes) in &forms {
+        if matches!(form, IdForm::Uuid | IdForm::Digest) {
+            out.bytes(bytes);
+        }
+    }
+    for (entry, (form, _)) in entries.iter().zip(&forms) {
+        if *form == IdForm::Text {
+            texts.line(entry.position.event_id.as_str());
+        }
+    }
+    for entry in entries {
+        texts.line(&entry.payload);
+    }
+}
+
+fn write_times(out: &mut Writer, entries: &[Arc<Entry>]) {
+    let exponent = scale_of(entries);
+    let scale = SCALES.get(exponent).copied().unwrap_or(1);
+    out.number(exponent as u64);
+    let mut before = 0;
+    for entry in entries {
+        let observed = entry.position.observed_at.micros() / scale;
+        out.signed(observed - before);
+        out.signed(entry.ingested_at.micros() / scale - observed);
+        before = observed;
+    }
+}
+
+/// Everything about entries but their texts.
+pub(super) struct Columns {
+    times: Vec<(Timestamp, Timestamp)>,
+    forms: Vec<IdForm>,
+    types: Vec<Arc<str>>,
+    contracts: Vec<Arc<str>>,
+    uuids: Vec<Uuid>,
+}
+
+impl Columns {
+    pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let count = input.count()?;
+        if count == 0 {
+            let (times, forms, uuids) = (Vec::new(), Vec::new(), Vec::new());
+            return Ok(Self { times, forms, types: Vec::new(), contracts: Vec::new(), uuids });
+        }
+        let (types, contracts) = (input.names()?, input.names()?);
+        let times = read_times(input, count)?;
+        let forms: Result<Vec<IdForm>, _> =
+            input.column(count)?.into_iter().map(IdForm::read).collect();
+        let forms = forms?;
+        let types = pick(&types, input.column(count)?)?;
+        let contracts = pick(&contracts, input.column(count)?)?;
+        let in_bytes = |form: &&IdForm| matches!(form, IdForm::Uuid | IdForm::Digest);
+        let uuids: Result<Vec<Uuid>, _> =
+            forms.iter().filter(in_bytes).map(|_| input.array().map(Uuid::from_bytes)).collect();
+        Ok(Self { times, forms, types, contracts, uuids: uuids? })
+    }
+
+    pub(super) fn entries(self, texts: &mut Reader<'_>) -> Result<Vec<Arc<Entry>>, Malformed> {
+        let mut uuids = self.uuids.into_iter();
+        let mut ids: Vec<Option<EventId>> = Vec::with_capacity(self.forms.len());
+        for form in &self.forms {
+            ids.push(match form {
+                IdForm::Text => Some(event_id(texts.line()?)?),
+                IdForm::Uuid => {
+                    uuids.next().map(|id| EventId::trusted(id.hyphenated().to_string()))
+                }
+                IdForm::Digest => uuids.next().map(|id| EventId::trusted(id.simple().to_string())),
+                IdForm::Content => None,
+            });
+        }
+        let columns = ids.into_iter().zip(self.times).zip(self.types).zip(self.contracts);
+        columns
+            .map(|(((id, times), event_type), contract)| {
+                entry(id, times, event_type, contract, texts)
+            })
+            .collect()
+    }
+}
+
+fn entry(
+    id: Option<EventId>,
+    (observed_at, ingested_at): (Timestamp, Timestamp),
+    event_type: Arc<str>,
+    contract: Arc<str>,
+    texts: &mut Reader<'_>,
+) -> Result<Arc<Entry>, Malformed> {
+    let payload = texts.line()?;
+    let id_origin = if id.is_some() { IdOrigin::Given } else { IdOrigin::Content };
+    let event_id = id.unwrap_or_else(|| content_id(&event_type, observed_at, payload));
+    let position = Position { observed_at, event_id };
+    let payload = Arc::from(payload);
+    Ok(Arc::new(Entry { position, id_origin, event_type, contract, ingested_at, payload }))
+}
+
+fn read_times(
+    input: &mut Reader<'_>,
+    count: usize,
+) -> Result<Vec<(Timestamp, Timestamp)>, Malformed> {
+    const OUT_OF_RANGE: Malformed = Malformed("a time out of range");
+    let exponent = input.count()?;
+    let scale = *SCALES.get(exponent).ok_or(Malformed("an unknown scale of time"))?;
+    let in_scale = |time: i64| instant(time.checked_mul(scale).ok_or(OUT_OF_RANGE)?);
+    let (mut times, mut before) = (Vec::with_capacity(count), 0i64);
+    for _ in 0..count {
+        let observed = before.checked_add(input.signed()?).ok_or(OUT_OF_RANGE)?;
+        let ingested = observed.checked_add(input.signed()?).ok_or(OUT_OF_RANGE)?;
+        times.push((in_scale(observed)?, in_scale(ingested)?));
+        before = observed;
+    }
+    Ok(times)
+}
+
+fn pick(names: &[Arc<str>], indices: Vec<u64>) -> Result<Vec<Arc<str>>, Malformed> {
+    let name = |index: u64| usize::try_from(index).ok().and_then(|at| names.get(at)).cloned();
+    let picked: Option<Vec<Arc<str>>> = indices.into_iter().map(name).collect();
+    picked.ok_or(Malformed("a name that is not in its table"))
+}

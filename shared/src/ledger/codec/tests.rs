@@ -1,0 +1,155 @@
+//! Round trips, and that reading is total.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::{Entry, IdOrigin, canonical_json, content_id};
+
+fn instant(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros).expect("in range")
+}
+
+fn an_id() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![
+        Just(None),
+        "[!-~]{1,40}".prop_map(Some),
+        "[0-9a-f]{32}".prop_map(Some),
+        "[0-9a-fA-F]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}".prop_map(Some),
+    ]
+}
+
+fn an_entry() -> impl Strategy<Value = Arc<Entry>> {
+    let unit = prop_oneof![Just(1i64), Just(1_000), Just(1_000_000)];
+    let times = (unit, -3_000_000i64..3_000_000, -1_000i64..1_000);
+    (an_id(), times, "[a-z]{1,3}", "[a-c]", "\\PC{0,60}").prop_map(
+        |(id, (unit, observed, delay), event_type, contract, text)| {
+            let observed_at = instant(observed * unit);
+            let payload = canonical_json(&serde_json::json!({ "text": text })).expect("json");
+            let id_origin = if id.is_some() { IdOrigin::Given } else { IdOrigin::Content };
+            let event_id = match id {
+                Some(id) => EventId::parse(&id).expect("an id"),
+                None => content_id(&event_type, observed_at, &payload),
+            };
+            Arc::new(Entry {
+                position: Position { observed_at, event_id },
+                id_origin,
+                event_type: Arc::from(event_type),
+                contract: Arc::from(contract),
+                ingested_at: instant((observed + delay) * unit),
+                payload,
+            })
+        },
+    )
+}
+
+fn a_position() -> impl Strategy<Value = Position> {
+    an_entry().prop_map(|entry| entry.position.clone())
+}
+
+fn a_view() -> impl Strategy<Value = View> {
+    (0u64..1_000).prop_map(|event_count| View { event_count, ..View::default() })
+}
+
+fn a_repair() -> impl Strategy<Value = Repair> {
+    (a_position(), a_view()).prop_map(|(good, view)| Repair { good, view })
+}
+
+prop_compose! {
+    fn a_head()(
+        numbers in any::<(u64, u64, u64)>(),
+        watermark in proptest::option::of(-9_000_000i64..9_000_000),
+        sealed in proptest::option::of(a_position()),
+        base in a_view(),
+        tail in proptest::collection::vec(an_entry(), 0..20),
+        frozen in any::<prop::sample::Index>(),
+        repair in proptest::option::of(a_repair()),
+    ) -> Head {
+        let frozen = frozen.index(tail.len() + 1);
+        let (version, epoch, revision) = numbers;
+        let watermark = watermark.map(instant);
+        let (base, repair) = (Arc::new(base), repair.map(Box::new));
+        Head { version, epoch, revision, watermark, sealed, base, tail, frozen, repair }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_head_reads_back_as_it_was_written(head in a_head()) {
+        prop_assert_eq!(decode_head(&encode_head(&head)), Ok(head));
+    }
+
+    #[test]
+    fn a_page_reads_back_as_it_was_written(
+        version in any::<u64>(),
+        previous in proptest::option::of(a_position()),
+        opening in a_view(),
+        entries in proptest::collection::vec(an_entry(), 1..20),
+    ) {
+        let page = Page { version, previous, opening, entries };
+        prop_assert_eq!(decode_page(&encode_page(&page)), Ok(page));
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode_head(&bytes);
+        let _ = decode_page(&bytes);
+    }
+
+    #[test]
+    fn damage_is_an_error_or_another_head_but_never_a_panic(
+        head in a_head(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = encode_head(&head);
+        let index = at.index(bytes.len());
+        bytes[index] = byte;
+        let _ = decode_head(&bytes);
+        bytes.truncate(cut.index(bytes.len()));
+        let _ = decode_head(&bytes);
+    }
+
+    #[test]
+    fn frozen_can_be_set_without_encoding_again(head in a_head(), frozen in 0usize..300) {
+        let mut bytes = encode_head(&head);
+        set_frozen(&mut bytes, frozen);
+        prop_assert_eq!(bytes, encode_head(&Head { frozen, ..head }));
+    }
+}
+
+#[test]
+fn a_frame_that_would_unpack_to_too_much_is_refused() {
+    let mut out = Writer::default();
+    out.number(crate::limits::UNPACKED_BYTES as u64 + 1);
+    out.byte(1);
+    let bytes = out.into_bytes();
+    assert_eq!(unpack(&mut Reader::new(&bytes)), Err(Malformed("texts over the limit")));
+}
+
+/// Stored data outlives the code: these bytes were written by the first version of the layout.
+#[test]
+fn the_first_layout_is_read_for_ever() {
+    let observed_at = instant(1_700_000_000_000_000);
+    let entry = Arc::new(Entry {
+        position: Position { observed_at, event_id: EventId::parse("e-1").expect("an id") },
+        id_origin: IdOrigin::Given,
+        event_type: Arc::from("temperature"),
+        contract: Arc::from("telemetry"),
+        ingested_at: instant(1_700_000_000_250_000),
+        payload: Arc::from(r#"{"value":21.5}"#),
+    });
+    let head = Head {
+        version: 3,
+        epoch: 1,
+        watermark: Some(observed_at),
+        tail: vec![entry],
+        ..Head::default()
+    };
+    let hex: String = encode_head(&head).iter().map(|byte| format!("{byte:02x}")).collect();
+    let stored = include_str!("layout-1.hex").trim();
+    assert_eq!(hex, stored);
+    let digits = stored.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("digits"));
+    let bytes: Result<Vec<u8>, _> = digits.map(|pair| u8::from_str_radix(pair, 16)).collect();
+    assert_eq!(decode_head(&bytes.expect("hexadecimal")), Ok(head));
+}

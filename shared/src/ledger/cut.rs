@@ -1,0 +1,82 @@
+//! What is cut off: which tail entries are frozen, the pages that they are sealed into, and the
+//! halves of a page that has become too large.
+
+use std::sync::Arc;
+
+use crate::event::Entry;
+use crate::ledger::codec::{encode_page, entries_size, view_size};
+use crate::ledger::dialogue::Terms;
+use crate::ledger::{Head, Page, PageWrite, Policy, StoredPage};
+use crate::limits::{self, Shape};
+use crate::view::View;
+
+/// Moves the frozen entries of a head out of its tail: the pages to put, and the head as it is
+/// once they are there.
+pub(crate) fn seal(head: &Head, terms: &Terms) -> (Vec<PageWrite>, Head) {
+    let mut sealed = head.clone();
+    let entries: Vec<Arc<Entry>> = sealed.tail.drain(..head.frozen).collect();
+    sealed.frozen = 0;
+    let Some(last) = entries.last().map(|entry| entry.position.clone()) else {
+        return (Vec::new(), sealed);
+    };
+    let opening = View::clone(&head.base);
+    let page = Page { version: head.version, previous: head.sealed.clone(), opening, entries };
+    let (parts, closing) = halved(page, terms);
+    sealed.base = Arc::new(closing);
+    sealed.sealed = Some(last);
+    sealed.revision = head.revision.max(terms.specs.revision);
+    let write = |(part, bytes)| page_write(&part, bytes, terms.policy);
+    (parts.into_iter().filter_map(write).collect(), sealed)
+}
+
+/// How many of the oldest tail entries to freeze when a head of `item_size` bytes has become too
+/// large, or would with the next commit like this one, which added `inserted` entries.
+pub(crate) fn freeze(head: &Head, item_size: usize, inserted: usize, shape: Shape) -> usize {
+    let (count, base_size) = (head.tail.len(), view_size(&head.base));
+    let tail_plain: usize = head.tail.iter().map(|entry| entry.plain_size()).sum();
+    // Every item carries the view: a tail that is small beside it would be sealed too often.
+    if count == 0 || tail_plain < base_size {
+        return 0;
+    }
+    let per_entry = item_size.saturating_sub(base_size / 2) / count;
+    let fits = item_size + inserted * per_entry <= shape.head_target_bytes;
+    if fits && tail_plain <= shape.slice_bytes {
+        return 0;
+    }
+    let mut kept_bytes = 0;
+    let kept = head.tail.iter().rev().take(shape.keep_entries).take_while(|entry| {
+        kept_bytes += entry.plain_size();
+        kept_bytes <= shape.keep_bytes
+    });
+    (count - kept.count()).min(usize::from(u16::MAX))
+}
+
+/// A page as it is written: in halves, and halves of halves, until each fits. The upper part keeps
+/// the key, each lower one takes its own last position. Also the view after all of it.
+pub(super) fn halved(mut page: Page, terms: &Terms) -> (Vec<(Page, Vec<u8>)>, View) {
+    if page.entries.len() < 2 || fits(&page.entries, terms.shape) {
+        let (bytes, closing) = (encode_page(&page), page.closing(&terms.specs));
+        return (vec![(page, bytes)], closing);
+    }
+    let upper = page.entries.split_off(page.entries.len() / 2);
+    let (version, previous) = (page.version, page.key().cloned());
+    let (mut parts, middle) = halved(page, terms);
+    let upper = Page { version, previous, opening: middle, entries: upper };
+    let (upper_parts, closing) = halved(upper, terms);
+    parts.extend(upper_parts);
+    (parts, closing)
+}
+
+/// Whether entries make one page. Their opening does not count: two writers with different specs
+/// must seal the same frozen entries into the same pages.
+fn fits(entries: &[Arc<Entry>], shape: Shape) -> bool {
+    let plain: usize = entries.iter().map(|entry| entry.plain_size()).sum();
+    plain <= shape.page_bytes
+        || plain <= limits::PAGE_PLAIN_BYTES && entries_size(entries) <= shape.page_bytes
+}
+
+pub(super) fn page_write(page: &Page, bytes: Vec<u8>, policy: Policy) -> Option<PageWrite> {
+    let key = page.key()?;
+    let expires_at = policy.expires_at(key.observed_at);
+    Some(PageWrite { page: StoredPage { key: key.to_bytes(), bytes }, expires_at })
+}

@@ -1,0 +1,90 @@
+//! What a [`Commit`](super::commit::Commit) and a store say to each other.
+
+use std::sync::Arc;
+
+use crate::id::SubjectKey;
+use crate::ledger::{LedgerWrite, PageRange, PageWrite, Policy, StoredHead, StoredPage};
+use crate::limits::Shape;
+use crate::view::Specs;
+
+/// What a commit wants next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// The specs of these contracts, at least as new as this registry revision.
+    Specs {
+        /// Names of contracts.
+        contracts: Vec<Arc<str>>,
+        /// The registry revision that the head was made with.
+        at_least: u64,
+    },
+    /// The head, strongly consistent.
+    Head,
+    /// Put a page, unless one of that key exists.
+    Seal(PageWrite),
+    /// Pages in order, strongly consistent.
+    Pages(PageRange),
+    /// Replace head and pages, all or nothing.
+    Write(LedgerWrite),
+    /// Wait a little, the longer the more attempts there were, then go on.
+    Pause {
+        /// Attempts so far, from 1.
+        attempt: u32,
+    },
+}
+
+/// What a store says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// To [`Ask::Specs`].
+    Specs(Specs),
+    /// To [`Ask::Head`]: what is stored, if anything.
+    Head(Option<StoredHead>),
+    /// To [`Ask::Seal`]: it is there, whoever put it.
+    Sealed,
+    /// To [`Ask::Pages`].
+    Pages(Vec<StoredPage>),
+    /// To [`Ask::Write`].
+    Write(WriteAnswer),
+    /// To [`Ask::Pause`].
+    Paused,
+}
+
+/// How a conditional write went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteAnswer {
+    /// It is stored.
+    Written,
+    /// Another version is stored: this one.
+    Lost(Option<StoredHead>),
+    /// Nobody knows: no answer, a conflict of transactions, a throttled key.
+    Unknown,
+}
+
+/// Where a commit stands.
+#[derive(Debug)]
+pub enum Step {
+    /// It waits for an answer to this.
+    Ask(Ask),
+    /// Every entry has its outcome.
+    Done,
+}
+
+/// What a commit needs to know about its subject.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The subject.
+    pub key: SubjectKey,
+    /// What its tenant decided.
+    pub policy: Policy,
+    /// The sizes to cut to.
+    pub shape: Shape,
+    /// The specs that are known so far: only a fold needs them, and then it asks.
+    pub(crate) specs: Specs,
+}
+
+impl Terms {
+    /// The terms of a subject.
+    pub fn new(key: SubjectKey, policy: Policy, shape: Shape) -> Self {
+        Self { key, policy, shape, specs: Specs::default() }
+    }
+}

@@ -1,0 +1,250 @@
+//! One subject over a store in memory, and entries that are named after their second.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+
+use crate::event::{Entry, IdOrigin};
+use crate::id::{EventId, Position, SubjectId, TenantId};
+use crate::ledger::codec::{decode_head, decode_page};
+use crate::ledger::commit::Commit;
+use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
+use crate::ledger::place::{Arrival, Outcome};
+use crate::ledger::read::{Cut, Question};
+use crate::ledger::{Head, Page, Policy};
+use crate::limits::Shape;
+use crate::memory::{Call, Fault, Memory};
+use crate::pipeline::ports::{Home, Store as _};
+use crate::pipeline::subject::{Committed, Job, commit};
+use crate::reader;
+use crate::registry::Registry;
+use crate::tenant::TenantScope;
+use crate::time::Timestamp;
+use crate::view::Specs;
+
+pub(super) const APPLIED: Outcome = Outcome::Applied(Arrival::InOrder);
+pub(super) const CORRECTED: Outcome = Outcome::Applied(Arrival::Correction);
+
+/// Pages of a few entries, and corrections of two pages.
+pub(super) const SMALL: Shape = Shape {
+    head_target_bytes: 1,
+    keep_entries: 1,
+    page_bytes: 2_000,
+    carry_pages: 2,
+    ..Shape::STANDARD
+};
+
+/// One correction reaches the last page.
+pub(super) const WIDE: Shape = Shape { carry_pages: 80, ..SMALL };
+
+pub(super) fn second(at: i64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000).expect("in range").plus_seconds(at)
+}
+
+pub(super) fn position(at: i64) -> Position {
+    let event_id = EventId::parse(&format!("e{at}")).expect("an id");
+    Position { observed_at: second(at), event_id }
+}
+
+pub(super) fn entry(at: i64) -> Arc<Entry> {
+    with_payload(at, &format!(r#"{{"text":"{}","value":{at}}}"#, "x".repeat(120)))
+}
+
+pub(super) fn with_payload(at: i64, payload: &str) -> Arc<Entry> {
+    Arc::new(Entry {
+        position: position(at),
+        id_origin: IdOrigin::Given,
+        event_type: Arc::from("seen"),
+        contract: Arc::from("free"),
+        ingested_at: second(at),
+        payload: Arc::from(payload),
+    })
+}
+
+/// Text that does not compress, as a JSON string.
+pub(super) fn noise(length: usize, seed: u64) -> String {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let letter = u8::try_from(state % 58).expect("below 58") + b'A';
+        char::from(if letter == b'\\' { b'0' } else { letter })
+    };
+    let text: String = (0..length).map(|_| next()).collect();
+    format!("\"{text}\"")
+}
+
+/// One subject in a store of its own, and one warm writer.
+pub(super) struct Subject {
+    pub(super) memory: Memory,
+    pub(super) registry: Registry,
+    pub(super) home: Home,
+    pub(super) shape: Shape,
+    pub(super) deadline: Timestamp,
+    pub(super) cached: Option<Arc<Head>>,
+}
+
+impl Subject {
+    pub(super) fn new(shape: Shape) -> Self {
+        let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
+        let key = scope.subject(SubjectId::parse("device/d1").expect("a subject"));
+        Self {
+            memory: Memory::new(second(0)),
+            registry: Registry::new(),
+            home: Home { key, table: None },
+            shape,
+            deadline: Timestamp::MAX,
+            cached: None,
+        }
+    }
+
+    /// Pages of four entries at 0, 10, 20, …: so many of them, and a tail of one entry.
+    pub(super) fn with_pages(shape: Shape, pages: i64) -> Self {
+        let mut subject = Self::new(shape);
+        for page in 0..pages {
+            subject.apply((0..4).map(|at| entry(40 * page + 10 * at)));
+            let frozen = Head { frozen: 4, ..subject.head() };
+            subject.store(&frozen);
+            subject.cached = Some(Arc::new(frozen));
+        }
+        subject.apply([entry(40 * pages)]);
+        assert_eq!(subject.pages().len(), usize::try_from(pages).expect("few"));
+        subject
+    }
+
+    /// Puts a head into the store as it is.
+    pub(super) fn store(&self, head: &Head) {
+        let bytes = crate::ledger::codec::encode_head(head);
+        let mut state = self.memory.state();
+        state.heads.get_mut(&self.home.key.partition_key()).expect("a head").bytes = bytes;
+    }
+
+    pub(super) fn policy() -> Policy {
+        Policy { lateness_seconds: 60, max_future_seconds: 300, retention_days: 30 }
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        Terms::new(self.home.key.clone(), Self::policy(), self.shape)
+    }
+
+    /// What another writer does who believes in `cached`.
+    pub(super) fn commit_with(
+        &self,
+        cached: Option<Arc<Head>>,
+        entries: impl IntoIterator<Item = Arc<Entry>>,
+    ) -> Committed {
+        let job = Job {
+            home: self.home.clone(),
+            terms: self.terms(),
+            entries: entries.into_iter().collect(),
+            cached,
+            deadline: self.deadline,
+        };
+        commit(&self.memory, &self.registry, job).now_or_never().expect("memory never waits")
+    }
+
+    pub(super) fn commit(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>) -> Committed {
+        let cached = self.cached.take();
+        let committed = self.commit_with(cached, entries);
+        self.cached.clone_from(&committed.head);
+        committed
+    }
+
+    /// The outcomes of a commit that finishes.
+    pub(super) fn apply(
+        &mut self,
+        entries: impl IntoIterator<Item = Arc<Entry>>,
+    ) -> Vec<Option<Outcome>> {
+        let committed = self.commit(entries);
+        assert_eq!(committed.unavailable, None);
+        committed.outcomes
+    }
+
+    pub(super) fn head(&self) -> Head {
+        let state = self.memory.state();
+        let stored = state.heads.get(&self.home.key.partition_key()).expect("a head");
+        decode_head(&stored.bytes).expect("bytes of this version")
+    }
+
+    /// Every stored page.
+    pub(super) fn pages(&self) -> Vec<Page> {
+        let state = self.memory.state();
+        let page = |bytes: &[u8]| decode_page(bytes).expect("bytes of this version");
+        state.pages.values().map(|write| page(&write.page.bytes)).collect()
+    }
+
+    /// What DynamoDB does to an expired page.
+    pub(super) fn expire(&self, at: usize) {
+        let mut state = self.memory.state();
+        let key = state.pages.keys().nth(at).expect("a page").clone();
+        state.pages.remove(&key);
+    }
+
+    pub(super) fn fail(&self, faults: impl FnMut(Call) -> Fault + Send + 'static) {
+        self.memory.state().faults = Box::new(faults);
+    }
+
+    pub(super) fn cut(&self, question: Question) -> Cut {
+        let read = reader::read(&self.memory, &self.home, question).now_or_never();
+        read.expect("memory never waits").expect("an answer").0.expect("a head")
+    }
+
+    /// The seconds of the whole history, as a reader sees it.
+    pub(super) fn history(&self) -> Vec<i64> {
+        let cut = self.cut(Question::History { from: None, to: None });
+        cut.entries().map(|entry| since_start(entry)).collect()
+    }
+
+    pub(super) fn live_count(&self) -> u64 {
+        self.cut(Question::Live).live(&Specs::default()).event_count
+    }
+
+    pub(super) fn count_as_of(&self, at: i64) -> Option<u64> {
+        let instant = second(at);
+        let view = self.cut(Question::AsOf(instant)).as_of(instant, &Specs::default());
+        view.map(|view| view.event_count)
+    }
+
+    /// One call of the store, for a commit that a test holds in hand.
+    pub(super) fn obey(&self, ask: Ask) -> Answer {
+        let memory = &self.memory;
+        match ask {
+            Ask::Specs { contracts, at_least } => {
+                let specs = self.registry.specs(&contracts, at_least, second(0), memory);
+                Answer::Specs(specs.now_or_never().expect("ready").expect("specs"))
+            }
+            Ask::Head => Answer::Head(
+                memory.head(&self.home).now_or_never().expect("ready").expect("a head").answer,
+            ),
+            Ask::Seal(page) => {
+                memory.seal(&self.home, &page).now_or_never().expect("ready").expect("sealed");
+                Answer::Sealed
+            }
+            Ask::Pages(range) => {
+                let pages = memory.pages(&self.home, &range).now_or_never().expect("ready");
+                Answer::Pages(pages.expect("pages").answer)
+            }
+            Ask::Write(write) => {
+                let written = memory.write(&self.home, &write).now_or_never().expect("ready");
+                Answer::Write(written.expect("an answer").answer)
+            }
+            Ask::Pause { .. } => Answer::Paused,
+        }
+    }
+
+    /// Drives a commit until it wants to write, or to its end.
+    pub(super) fn until_write(&self, (mut commit, mut step): (Commit, Step)) -> (Commit, Step) {
+        while let Step::Ask(ask) = step {
+            if let Ask::Write(write) = ask {
+                return (commit, Step::Ask(Ask::Write(write)));
+            }
+            (commit, step) = commit.answer(self.obey(ask)).expect("no failure");
+        }
+        (commit, step)
+    }
+}
+
+pub(super) fn since_start(entry: &Entry) -> i64 {
+    (entry.position.observed_at.micros() - second(0).micros()) / 1_000_000
+}

@@ -1,0 +1,147 @@
+//! The model test: several warm environments run the pipeline over one store, and whoever is polled
+//! next, what fails and who dies is drawn at random. After every step the stored state is held
+//! against the promises of the design; in the end everything is delivered and the histories are
+//! compared with a naive reference, a sorted map and a fold.
+//!
+//! [`script`] is what a case is made of, [`world`] runs it, [`check`] states the promises. `PROPTEST_CASES` sets the number of cases;
+//! a failing case prints its input, and its seed is kept and run first the next time.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRng, TestRunner};
+
+use crate::mutant::{Mutant, with};
+
+mod check;
+mod script;
+mod world;
+
+use script::{Action, Script, Sort, Spec};
+use world::run;
+
+fn a_spec() -> impl Strategy<Value = Spec> {
+    let sort = prop_oneof![
+        20 => Just(Sort::Good),
+        1 => Just(Sort::OtherContent),
+        1 => Just(Sort::Poison),
+        1 => Just(Sort::FutureClock),
+    ];
+    let slot = prop_oneof![3 => 0u16..400, 1 => 0u16..20];
+    (any::<bool>(), any::<bool>(), slot, 0u8..2, sort)
+        .prop_map(|(tenant, subject, slot, id, sort)| Spec { tenant, subject, slot, id, sort })
+}
+
+fn an_action() -> impl Strategy<Value = Action> {
+    let picks = proptest::collection::vec(any::<prop::sample::Index>(), 1..12);
+    prop_oneof![
+        10 => (0usize..4, picks).prop_map(|(env, picks)| Action::Start { env, picks }),
+        40 => (0usize..5).prop_map(Action::Poll),
+        4 => (0usize..5, 2usize..12).prop_map(|(task, times)| Action::PollOften { task, times }),
+        1 => (0usize..4, any::<bool>()).prop_map(|(env, cold)| Action::Crash { env, cold }),
+        2 => (0u8..3).prop_map(Action::Fault),
+        1 => Just(Action::QueueDown),
+        6 => (any::<bool>(), any::<bool>(), 0u16..400)
+            .prop_map(|(tenant, subject, slot)| Action::Read { tenant, subject, slot }),
+    ]
+}
+
+fn a_script() -> impl Strategy<Value = Script> {
+    let specs = proptest::collection::vec(a_spec(), 20..120);
+    let actions = proptest::collection::vec(an_action(), 50..400);
+    (specs, actions).prop_map(|(specs, actions)| Script { specs, actions })
+}
+
+proptest! {
+    #[test]
+    fn every_schedule_keeps_the_promises(script in a_script()) {
+        run(&script).map_err(TestCaseError::fail)?;
+    }
+}
+
+#[test]
+fn one_schedule_gives_the_same_bytes_whatever_the_wall_clock() {
+    let mut runner = TestRunner::new_with_rng(
+        Config { cases: 20, failure_persistence: None, ..Config::default() },
+        TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+    );
+    let outcome = runner.run(&a_script(), |script| {
+        let early = world::run_at(&script, 0).map_err(TestCaseError::fail)?;
+        let late = world::run_at(&script, 30).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(early, late);
+        Ok(())
+    });
+    outcome.expect("promise 9");
+}
+
+/// Runs scripts until one breaks a promise; says how many that took.
+fn scripts_until_caught(mutant: Mutant) -> Option<u32> {
+    const SCRIPTS: u32 = 600;
+    let mut runs = 0;
+    let mut runner = TestRunner::new_with_rng(
+        Config {
+            cases: SCRIPTS,
+            max_shrink_iters: 0,
+            failure_persistence: None,
+            ..Config::default()
+        },
+        TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+    );
+    let counted = std::cell::Cell::new(0);
+    let outcome = with(mutant, || {
+        runner.run(&a_script(), |script| {
+            counted.set(counted.get() + 1);
+            run(&script).map_err(TestCaseError::fail)
+        })
+    });
+    runs += counted.get();
+    outcome.is_err().then_some(runs)
+}
+
+fn check_caught(mutant: Mutant) {
+    let caught = scripts_until_caught(mutant);
+    assert!(caught.is_some(), "the model test would not notice {mutant:?}");
+}
+
+#[test]
+fn a_write_without_its_version_condition_is_caught() {
+    check_caught(Mutant::NoVersionCondition);
+}
+
+#[test]
+fn a_page_put_over_another_is_caught() {
+    check_caught(Mutant::BlindPagePut);
+}
+
+#[test]
+fn a_missing_duplicate_check_is_caught() {
+    check_caught(Mutant::NoDedup);
+}
+
+#[test]
+fn ties_in_order_of_arrival_are_caught() {
+    check_caught(Mutant::ArrivalOrderTies);
+}
+
+#[test]
+fn a_watermark_before_the_clock_guard_is_caught() {
+    check_caught(Mutant::WatermarkBeforeGuard);
+}
+
+#[test]
+fn an_acknowledgement_before_the_dead_letter_is_caught() {
+    check_caught(Mutant::AckBeforeDeadLetter);
+}
+
+#[test]
+fn forgetting_the_rest_of_a_subject_is_caught() {
+    check_caught(Mutant::DropRestOfSubject);
+}
+
+#[test]
+fn an_acknowledgement_with_an_open_repair_is_caught() {
+    check_caught(Mutant::AckWithRepairOpen);
+}
+
+#[test]
+fn a_reader_of_newer_pages_is_caught() {
+    check_caught(Mutant::ReaderIgnoresPageVersion);
+}

@@ -1,0 +1,138 @@
+//! What a case of the model test is made of: records and a schedule, and the names that they use.
+
+use proptest::sample::Index;
+
+use crate::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
+use crate::limits::Shape;
+use crate::record::{Record, Source};
+use crate::tenant::TenantScope;
+use crate::time::Timestamp;
+
+/// A record of the stream, before it is written down as JSON.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    pub(super) tenant: bool,
+    pub(super) subject: bool,
+    pub(super) slot: u16,
+    pub(super) id: u8,
+    pub(super) sort: Sort,
+}
+
+/// What is to become of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    Good,
+    /// A good record with a content that its position should not have.
+    OtherContent,
+    Poison,
+    FutureClock,
+}
+
+/// A step of a schedule.
+#[derive(Clone, Debug)]
+pub(super) enum Action {
+    /// An environment takes a batch of records, delivered before or not.
+    Start { env: usize, picks: Vec<Index> },
+    /// A task goes on up to its next call.
+    Poll(usize),
+    /// The same, several times.
+    PollOften { task: usize, times: usize },
+    /// An environment dies where it stands; cold: it comes back without its cache.
+    Crash { env: usize, cold: bool },
+    /// The next call of the ledger fails in this way.
+    Fault(u8),
+    /// The next message is not taken by its queue.
+    QueueDown,
+    /// A reader starts.
+    Read { tenant: bool, subject: bool, slot: u16 },
+}
+
+/// A stream and a schedule.
+#[derive(Clone, Debug)]
+pub(super) struct Script {
+    pub(super) specs: Vec<Spec>,
+    pub(super) actions: Vec<Action>,
+}
+
+pub(super) const START: i64 = 1_800_000_000_000_000;
+const MICROS: i64 = 1_000_000;
+
+/// Small enough that a few entries make pages, halves and repairs.
+pub(super) const SMALL: Shape = Shape {
+    slice_bytes: 900,
+    // Every tail that is as large as the view is frozen.
+    head_target_bytes: 1,
+    keep_entries: 1,
+    keep_bytes: 400,
+    page_bytes: 200,
+    carry_pages: 2,
+    carry_bytes: 100_000,
+};
+
+/// Without a schema, so that every environment compiles it quickly.
+pub(super) const CONTRACT: &str = r#"{
+    "name": "telemetry", "subject": {"kind": "device", "id": {"path": "/device_id"}},
+    "event_id": {"path": "/event_id"}, "type": {"const": "temperature"},
+    "observed_at": {"path": "/timestamp", "format": "rfc3339"}, "without_time": "reject",
+    "payload": {"path": "/payload"},
+    "measures": [{"name": "temperature", "types": [], "path": "/value", "unit": "celsius"}]
+}"#;
+
+impl Spec {
+    pub(super) fn key(&self) -> SubjectKey {
+        key(self.tenant, self.subject)
+    }
+
+    pub(super) fn position(&self) -> Position {
+        let seconds =
+            i64::from(self.slot) + if self.sort == Sort::FutureClock { 90_000 } else { 0 };
+        Position {
+            observed_at: instant(seconds),
+            event_id: EventId::parse(&format!("e{}", self.id)).expect("an id"),
+        }
+    }
+
+    pub(super) fn value(&self) -> String {
+        let other = if self.sort == Sort::OtherContent { 1000 } else { 0 };
+        format!("{}", i64::from(self.slot) * 10 + i64::from(self.id) + other)
+    }
+
+    pub(super) fn record(&self, offset: usize) -> Record {
+        let text = format!(
+            r#"{{"device_id":"d{}","event_type":"temperature","event_id":"{}","timestamp":"{}","payload":{{"value":{},"unit":"celsius"}}}}"#,
+            u8::from(self.subject),
+            self.position().event_id,
+            self.position().observed_at,
+            self.value(),
+        );
+        let value = if self.sort == Sort::Poison { text.replace('}', "") } else { text };
+        // Received half a second after the last slot, whatever the delivery: the broker stamps it.
+        let received = instant(400);
+        Record {
+            source: Source::Kafka {
+                topic: "telemetry".into(),
+                partition: i32::from(self.tenant),
+                offset: i64::try_from(offset).expect("small"),
+                timestamp: Some(received.micros() / 1_000),
+            },
+            key: Some(format!("{}", u8::from(self.subject)).into_bytes()),
+            value: Some(value.into_bytes()),
+            headers: vec![("tenant".into(), tenant(self.tenant).as_bytes().to_vec())],
+            received_at: Some(received),
+            ingested_at: received,
+        }
+    }
+}
+
+pub(super) fn instant(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(START + seconds * MICROS).expect("in range")
+}
+
+pub(super) fn tenant(which: bool) -> &'static str {
+    if which { "acme" } else { "demo" }
+}
+
+pub(super) fn key(which: bool, subject: bool) -> SubjectKey {
+    let scope = TenantScope::by_operator(TenantId::parse(tenant(which)).expect("a tenant"));
+    scope.subject(SubjectId::parse(&format!("device/d{}", u8::from(subject))).expect("a subject"))
+}

@@ -1,0 +1,297 @@
+//! Runs a script: a stream of records, up to four environments and a reader over one store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::check;
+use super::script::{Action, CONTRACT, SMALL, Script, Spec, instant, key};
+use crate::dead_letter::Envelope;
+use crate::error::Unavailable;
+use crate::id::{Position, SubjectKey};
+use crate::ledger::read::{Cut, Question};
+use crate::memory::{Call, Fault, Memory};
+use crate::pipeline::cache::HeadCache;
+use crate::pipeline::ports::{Home, Units};
+use crate::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
+use crate::reader;
+use crate::record::{Incoming, Source};
+use crate::registry::{Registry, StoredDocument};
+use crate::time::Timestamp;
+
+const ENVIRONMENTS: usize = 4;
+
+type Running<T> = Pin<Box<dyn Future<Output = T>>>;
+type Read = Result<(Option<Cut>, Units), Unavailable>;
+
+/// One warm environment, and what it is doing.
+struct Environment {
+    pipeline: Arc<Pipeline>,
+    batch: Vec<usize>,
+    running: Option<Running<Result<Report, BreakerOpen>>>,
+}
+
+/// A reader, with what it must see.
+struct Reader {
+    running: Running<Read>,
+    key: SubjectKey,
+    question: Question,
+    must_see: BTreeSet<Position>,
+}
+
+/// Everything while a script runs.
+pub(super) struct World {
+    pub(super) memory: Arc<Memory>,
+    pub(super) specs: Vec<Spec>,
+    pub(super) delivered: BTreeSet<usize>,
+    pub(super) acknowledged: BTreeMap<usize, Disposition>,
+    pub(super) seen: check::Seen,
+    environments: Vec<Environment>,
+    reader: Option<Reader>,
+}
+
+fn pipeline() -> Arc<Pipeline> {
+    Arc::new(Pipeline {
+        registry: Registry::new(),
+        heads: HeadCache::new(1 << 20),
+        shape: SMALL,
+        concurrency: 2,
+    })
+}
+
+impl Environment {
+    fn new() -> Self {
+        Self { pipeline: pipeline(), batch: Vec::new(), running: None }
+    }
+}
+
+pub(super) fn run(script: &Script) -> Result<(), String> {
+    run_at(script, 0).map(|_| ())
+}
+
+/// Every stored byte after a script that ran `hours` late.
+pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String> {
+    let memory = Arc::new(Memory::in_steps(instant(1_000 + hours * 3_600)));
+    for name in ["demo", "acme"] {
+        let json = format!(r#"{{"id":"{name}"}}"#);
+        let document = StoredDocument { json, revision: 1 };
+        memory.state().documents.insert(format!("T#{name}"), document);
+    }
+    let route = r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#;
+    let document = StoredDocument { json: route.into(), revision: 1 };
+    memory.state().documents.insert("R#telemetry".into(), document);
+    let document = StoredDocument { json: CONTRACT.into(), revision: 1 };
+    memory.state().documents.insert("C#telemetry".into(), document);
+    let document = StoredDocument { json: "{}".into(), revision: 1 };
+    memory.state().documents.insert("REV".into(), document);
+    let mut world = World {
+        memory,
+        specs: script.specs.clone(),
+        delivered: BTreeSet::new(),
+        acknowledged: BTreeMap::new(),
+        seen: check::Seen::default(),
+        environments: (0..ENVIRONMENTS).map(|_| Environment::new()).collect(),
+        reader: None,
+    };
+    for action in &script.actions {
+        world.act(action)?;
+    }
+    world.drain()?;
+    check::final_state(&world)?;
+    let state = world.memory.state();
+    let heads = state.heads.values().map(|head| head.bytes.clone());
+    Ok(heads.chain(state.pages.values().map(|page| page.page.bytes.clone())).collect())
+}
+
+impl World {
+    fn act(&mut self, action: &Action) -> Result<(), String> {
+        match action {
+            Action::Start { env, picks } => {
+                let batch = picks.iter().map(|pick| pick.index(self.specs.len())).collect();
+                self.start(*env, batch);
+                Ok(())
+            }
+            Action::Poll(task) => self.poll(*task),
+            Action::PollOften { task, times } => (0..*times).try_for_each(|_| self.poll(*task)),
+            Action::Crash { env, cold } => {
+                self.crash(*env, *cold);
+                Ok(())
+            }
+            Action::Fault(how) => {
+                let fault =
+                    [Fault::Refused, Fault::LostBefore, Fault::LostAfter][usize::from(*how)];
+                self.fail_next(fault, &[Call::Head, Call::Pages, Call::Seal, Call::Write]);
+                Ok(())
+            }
+            Action::QueueDown => {
+                self.fail_next(Fault::Refused, &[Call::Letter, Call::Buffer]);
+                Ok(())
+            }
+            Action::Read { tenant, subject, slot } => {
+                self.read(*tenant, *subject, *slot);
+                Ok(())
+            }
+        }
+    }
+
+    fn fail_next(&self, fault: Fault, calls: &'static [Call]) {
+        let mut armed = true;
+        self.memory.state().faults = Box::new(move |call| {
+            if armed && calls.contains(&call) {
+                armed = false;
+                return fault;
+            }
+            Fault::None
+        });
+    }
+
+    fn start(&mut self, env: usize, batch: Vec<usize>) {
+        let environment = &mut self.environments[env];
+        if environment.running.is_some() {
+            return;
+        }
+        self.delivered.extend(&batch);
+        let records =
+            batch.iter().map(|at| Incoming::Record(self.specs[*at].record(*at))).collect();
+        environment.batch = batch;
+        environment.running = Some(process(&environment.pipeline, &self.memory, records));
+    }
+
+    fn crash(&mut self, env: usize, cold: bool) {
+        let environment = &mut self.environments[env];
+        environment.running = None;
+        if cold {
+            environment.pipeline = pipeline();
+        }
+    }
+
+    fn read(&mut self, tenant: bool, subject: bool, slot: u16) {
+        if self.reader.is_some() {
+            return;
+        }
+        let key = key(tenant, subject);
+        let at = instant(i64::from(slot));
+        let question = match slot % 3 {
+            0 => Question::Live,
+            1 => Question::AsOf(at),
+            _ => Question::History { from: None, to: None },
+        };
+        let home = Home { key: key.clone(), table: None };
+        let memory = Arc::clone(&self.memory);
+        let running: Running<Read> =
+            Box::pin(async move { reader::read(&*memory, &home, question).await });
+        let must_see = self.acknowledged_of(&key);
+        self.reader = Some(Reader { running, key, question, must_see });
+    }
+
+    fn acknowledged_of(&self, key: &SubjectKey) -> BTreeSet<Position> {
+        let applied = |disposition: &Disposition| {
+            matches!(disposition, Disposition::Applied | Disposition::Duplicate)
+        };
+        let mine = self.acknowledged.iter().filter(|(_, disposition)| applied(disposition));
+        let specs = mine.map(|(at, _)| &self.specs[*at]).filter(|spec| spec.key() == *key);
+        specs.map(Spec::position).collect()
+    }
+
+    /// Tasks 0 to 3 are environments, 4 is the reader.
+    fn poll(&mut self, task: usize) -> Result<(), String> {
+        let mut context = Context::from_waker(Waker::noop());
+        self.memory.step();
+        if task < ENVIRONMENTS {
+            let environment = &mut self.environments[task];
+            let Some(running) = environment.running.as_mut() else { return Ok(()) };
+            if let Poll::Ready(report) = running.as_mut().poll(&mut context) {
+                environment.running = None;
+                let batch = std::mem::take(&mut environment.batch);
+                self.acknowledge(&batch, report)?;
+            }
+            return check::stored_state(self);
+        }
+        let Some(reader) = self.reader.as_mut() else { return Ok(()) };
+        if let Poll::Ready(read) = reader.running.as_mut().poll(&mut context) {
+            let Some(Reader { key, question, must_see, .. }) = self.reader.take() else {
+                return Ok(());
+            };
+            if let Ok((cut, _)) = read {
+                check::cut(self, &key, question, cut.as_ref(), &must_see)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn acknowledge(
+        &mut self,
+        batch: &[usize],
+        report: Result<Report, BreakerOpen>,
+    ) -> Result<(), String> {
+        let report = report.map_err(|open| format!("the breaker opened: {open}"))?;
+        for (at, disposition) in batch.iter().zip(report.dispositions) {
+            if disposition == Disposition::Returned {
+                continue;
+            }
+            let spec = self.specs[*at].clone();
+            check::acknowledgement(self, *at, &spec, disposition)?;
+            self.acknowledged.insert(*at, disposition);
+        }
+        Ok(())
+    }
+
+    /// Lets everything finish without faults: what runs, what was never acknowledged, the buffer.
+    fn drain(&mut self) -> Result<(), String> {
+        self.memory.state().faults = Box::new(|_| Fault::None);
+        for task in 0..ENVIRONMENTS {
+            while self.environments[task].running.is_some() {
+                self.poll(task)?;
+            }
+        }
+        while self.reader.is_some() {
+            self.poll(ENVIRONMENTS)?;
+        }
+        for _ in 0..20 {
+            let open: Vec<usize> =
+                (0..self.specs.len()).filter(|at| !self.acknowledged.contains_key(at)).collect();
+            for batch in open.chunks(7) {
+                self.start(0, batch.to_vec());
+                while self.environments[0].running.is_some() {
+                    self.poll(0)?;
+                }
+            }
+            self.drain_buffer()?;
+        }
+        Ok(())
+    }
+
+    /// What a replay does with the buffer: through the same pipeline, then deleted.
+    fn drain_buffer(&mut self) -> Result<(), String> {
+        let messages = std::mem::take(&mut self.memory.state().buffer);
+        for message in messages {
+            let envelope: Envelope =
+                serde_json::from_str(&message.body).map_err(|error| error.to_string())?;
+            let record = envelope.record().map_err(|error| error.to_string())?;
+            let Source::Kafka { offset, .. } = record.source else { continue };
+            let at = usize::try_from(offset).map_err(|error| error.to_string())?;
+            self.environments[1].batch = vec![at];
+            self.environments[1].running = Some(process(
+                &self.environments[1].pipeline,
+                &self.memory,
+                vec![Incoming::Record(record)],
+            ));
+            self.acknowledged.remove(&at);
+            while self.environments[1].running.is_some() {
+                self.poll(1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn process(
+    pipeline: &Arc<Pipeline>,
+    memory: &Arc<Memory>,
+    records: Vec<Incoming>,
+) -> Running<Result<Report, BreakerOpen>> {
+    let (pipeline, memory) = (Arc::clone(pipeline), Arc::clone(memory));
+    Box::pin(async move { pipeline.process(&*memory, records, Timestamp::MAX).await })
+}

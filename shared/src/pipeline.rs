@@ -1,0 +1,250 @@
+//! Records of one invocation become dispositions.
+//!
+//! 1. Each record is admitted: its topic's route names the tenant, its contract makes it an event
+//!    (`admit`). What no parser likes is one rejection and never a failed batch.
+//! 2. Events are grouped by subject. Subjects run together, bounded; the events of one subject in
+//!    turn ([`subject`]). This is the only place that joins concurrent work.
+//! 3. Rejections go to the dead-letter queue, and count as done only once that has them.
+//! 4. Where a few subjects are unavailable, their records go to the buffer queue; where most are,
+//!    they go back to the source, each with every later record of its subject, so that nothing
+//!    overtakes the first that waits.
+//!
+//! A record is acknowledged only when it is applied, duplicate, dead-lettered or buffered.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+
+use crate::error::{Code, Reason, Unavailable};
+use crate::event::Entry;
+use crate::id::SubjectKey;
+use crate::ledger::dialogue::Terms;
+use crate::ledger::place::{Arrival, Outcome};
+use crate::limits::Shape;
+use crate::metrics::{Metric, Tally};
+use crate::mutant::{Mutant, on};
+use crate::pipeline::admit::{Admission, admit};
+use crate::pipeline::batch::{Group, Groups, Handled, State};
+use crate::pipeline::cache::HeadCache;
+use crate::pipeline::ports::{Home, World};
+use crate::pipeline::queues::{bury, park};
+use crate::pipeline::steady::Steady;
+use crate::pipeline::subject::{Committed, Job, commit, time_is_over};
+use crate::record::Incoming;
+use crate::registry::Registry;
+use crate::tenant::Tenant;
+use crate::time::Timestamp;
+
+pub mod admit;
+mod batch;
+pub mod breaker;
+pub mod cache;
+pub mod ports;
+mod queues;
+mod steady;
+pub mod subject;
+
+pub use breaker::BreakerOpen;
+
+/// What stays from one invocation of a warm environment to the next.
+pub struct Pipeline {
+    /// Tenants, contracts and routes.
+    pub registry: Registry,
+    /// Heads of subjects seen lately.
+    pub heads: HeadCache,
+    /// The sizes of ledger items.
+    pub shape: Shape,
+    /// How many subjects run together.
+    pub concurrency: usize,
+}
+
+/// What became of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// It is in the history now.
+    Applied,
+    /// It was there already.
+    Duplicate,
+    /// It is in the dead-letter queue.
+    DeadLettered(Code),
+    /// It is in the buffer queue.
+    Buffered,
+    /// Its source must send it again.
+    Returned,
+}
+
+/// What became of an invocation's records.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// One for each record, in order.
+    pub dispositions: Vec<Disposition>,
+    /// What there is to count.
+    pub tally: Tally,
+}
+
+impl Pipeline {
+    /// Takes the records of one invocation as far as time allows.
+    ///
+    /// # Errors
+    /// [`BreakerOpen`] when the whole batch says that this deployment is wrong; nothing is written
+    /// then, and the source must send everything again.
+    pub async fn process(
+        &self,
+        world: &impl World,
+        records: Vec<Incoming>,
+        deadline: Timestamp,
+    ) -> Result<Report, BreakerOpen> {
+        let started = world.now();
+        let mut handled: Vec<Handled> = Vec::with_capacity(records.len());
+        let mut groups = Groups::default();
+        let documents = Steady::new(world);
+        for incoming in records {
+            let admission = if world.now() < deadline {
+                admit(&documents, &self.registry, &incoming, started).await
+            } else {
+                Admission::Unavailable(time_is_over())
+            };
+            handled.push(groups.take(handled.len(), incoming, admission));
+        }
+        breaker::check(&handled, started)?;
+        let mut tally = Tally::default();
+        let subjects = groups.by_subject.len();
+        let unfinished = self.commit_all(world, groups, &mut handled, &mut tally, deadline).await;
+        bury(world, &mut handled).await;
+        park(world, &mut handled, few(unfinished, subjects)).await;
+        let seconds = world.now().seconds_since(started);
+        Ok(report(handled, tally, seconds))
+    }
+
+    /// Runs the subjects together. Gives how many of them could not be finished.
+    async fn commit_all(
+        &self,
+        world: &impl World,
+        groups: Groups,
+        handled: &mut [Handled],
+        tally: &mut Tally,
+        deadline: Timestamp,
+    ) -> usize {
+        let jobs = groups.by_subject.into_iter().map(|(key, group)| async move {
+            let Group { records, entries, tenant } = group;
+            let job = self.job(key.clone(), entries.clone(), &tenant, deadline);
+            let committed = commit(world, &self.registry, job).await;
+            (key, records, entries, committed)
+        });
+        let mut running = futures_util::stream::iter(jobs).buffer_unordered(self.concurrency);
+        let mut unfinished = 0;
+        while let Some((key, records, entries, committed)) = running.next().await {
+            unfinished += usize::from(committed.unavailable.is_some());
+            self.remember(&key, &committed);
+            count(tally, &key, &entries, &committed);
+            settle(handled, &records, committed);
+        }
+        unfinished
+    }
+
+    fn job(
+        &self,
+        key: SubjectKey,
+        entries: Vec<Arc<Entry>>,
+        tenant: &Tenant,
+        deadline: Timestamp,
+    ) -> Job {
+        let cached = self.heads.get(&key);
+        let home = Home { key: key.clone(), table: tenant.placement.table() };
+        let terms = Terms::new(key, tenant.policy(), self.shape);
+        Job { home, terms, entries, cached, deadline }
+    }
+
+    fn remember(&self, key: &SubjectKey, committed: &Committed) {
+        match &committed.head {
+            Some(head) => self.heads.put(key.clone(), Arc::clone(head)),
+            None => self.heads.forget(key),
+        }
+    }
+}
+
+/// Turns the outcomes of one subject into the states of its records. From the first record that
+/// is not finished on, all go the same way.
+fn settle(handled: &mut [Handled], records: &[usize], committed: Committed) {
+    let mut waits = false;
+    for (at, outcome) in records.iter().zip(committed.outcomes) {
+        let Some(handled) = handled.get_mut(*at) else { continue };
+        waits |= outcome.is_none();
+        handled.state = match outcome {
+            Some(outcome) if !waits || on(Mutant::DropRestOfSubject) => state_of(outcome),
+            _ if waits && on(Mutant::DropRestOfSubject) => State::Done(Disposition::Applied),
+            _ => match &committed.unavailable {
+                Some(unavailable) => State::Unavailable(unavailable.clone()),
+                None => State::Unavailable(Unavailable::new(Reason::Broken, "no outcome")),
+            },
+        };
+    }
+}
+
+fn state_of(outcome: Outcome) -> State {
+    match outcome {
+        Outcome::Applied(_) => State::Done(Disposition::Applied),
+        Outcome::Duplicate => State::Done(Disposition::Duplicate),
+        Outcome::Rejected(rejection) => State::Rejected(rejection),
+    }
+}
+
+/// Whether so few subjects are unavailable that the rest of the stream need not wait for them.
+const fn few(unfinished: usize, subjects: usize) -> bool {
+    const ONE_IN: usize = 4;
+    unfinished * ONE_IN <= subjects
+}
+
+fn count(tally: &mut Tally, key: &SubjectKey, entries: &[Arc<Entry>], committed: &Committed) {
+    let counts = tally.of(Some(key.tenant()));
+    counts.add_units(committed.units);
+    for (entry, outcome) in entries.iter().zip(&committed.outcomes) {
+        match outcome {
+            Some(Outcome::Applied(arrival)) => {
+                counts.add(Metric::EventsProcessed);
+                counts.last_message = counts.last_message.max(Some(entry.position.observed_at));
+                match arrival {
+                    Arrival::InOrder => {}
+                    Arrival::Late => counts.add(Metric::EventsLate),
+                    Arrival::Correction => {
+                        counts.add(Metric::EventsLate);
+                        counts.add(Metric::Corrections);
+                    }
+                }
+            }
+            Some(Outcome::Duplicate) => counts.add(Metric::EventsDuplicate),
+            Some(Outcome::Rejected(_)) | None => {}
+        }
+    }
+}
+
+fn report(handled: Vec<Handled>, mut tally: Tally, seconds: f64) -> Report {
+    let mut dispositions = Vec::with_capacity(handled.len());
+    for handled in handled {
+        let disposition = match &handled.state {
+            State::Done(disposition) => *disposition,
+            // Nothing is left in another state here; were it, its source would keep it.
+            State::Event | State::Rejected(_) | State::Unavailable(_) => Disposition::Returned,
+        };
+        if disposition != Disposition::Applied {
+            handled.log(disposition);
+        }
+        let counts = tally.of(handled.tenant.as_ref());
+        counts.add(Metric::MessagesProcessed);
+        counts.durations.push(seconds);
+        match disposition {
+            Disposition::DeadLettered(code) => {
+                counts.add(Metric::DeadLettersSent);
+                counts.add_error(code);
+            }
+            Disposition::Buffered => counts.add(Metric::RecordsBuffered),
+            Disposition::Returned => counts.add(Metric::RecordsReturned),
+            Disposition::Applied | Disposition::Duplicate => {}
+        }
+        dispositions.push(disposition);
+    }
+    Report { dispositions, tally }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! The records of one invocation and how far each has come; their events by subject.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::dead_letter::{Circumstances, Wrapping};
+use crate::error::{Reason, Rejection, Unavailable};
+use crate::event::{Entry, Event};
+use crate::id::{SubjectId, SubjectKey, TenantId};
+use crate::pipeline::Disposition;
+use crate::pipeline::admit::Admission;
+use crate::record::{Incoming, Record, Source};
+use crate::tenant::Tenant;
+use crate::time::Timestamp;
+
+/// A record and how far it has come.
+pub(super) struct Handled {
+    pub(super) record: Record,
+    pub(super) wrapping: Option<Wrapping>,
+    pub(super) tenant: Option<TenantId>,
+    pub(super) subject: Option<SubjectId>,
+    pub(super) contract: Option<Arc<str>>,
+    pub(super) state: State,
+    /// Why it was not applied, for the log.
+    pub(super) why: Option<String>,
+}
+
+pub(super) enum State {
+    /// Waits for its subject.
+    Event,
+    Done(Disposition),
+    Rejected(Rejection),
+    Unavailable(Unavailable),
+}
+
+/// The events of one subject: where they stand among the records, and what their tenant decided.
+pub(super) struct Group {
+    pub(super) records: Vec<usize>,
+    pub(super) entries: Vec<Arc<Entry>>,
+    pub(super) tenant: Arc<Tenant>,
+}
+
+/// The events of a batch by subject, in the order in which subjects first appear.
+#[derive(Default)]
+pub(super) struct Groups {
+    pub(super) by_subject: Vec<(SubjectKey, Group)>,
+    index: HashMap<SubjectKey, usize>,
+}
+
+impl Groups {
+    pub(super) fn take(&mut self, at: usize, incoming: Incoming, admission: Admission) -> Handled {
+        let wrapping = match &incoming {
+            Incoming::Record(_) => None,
+            Incoming::Refused(..) => Some(Wrapping::LambdaKafka),
+        };
+        let mut handled = Handled::of(incoming.into_record(), wrapping);
+        match admission {
+            Admission::Event { event, tenant } => {
+                handled.tenant = Some(event.subject.tenant().clone());
+                handled.subject = Some(event.subject.subject().clone());
+                handled.contract = Some(Arc::clone(&event.entry.contract));
+                self.add(at, event, tenant);
+            }
+            Admission::Rejected { rejection, tenant, contract } => {
+                (handled.tenant, handled.contract) = (tenant, contract);
+                handled.state = State::Rejected(rejection);
+            }
+            Admission::Unavailable(unavailable) => handled.state = State::Unavailable(unavailable),
+        }
+        handled
+    }
+
+    fn add(&mut self, at: usize, event: Event, tenant: Arc<Tenant>) {
+        let Event { subject, entry } = event;
+        let next = self.by_subject.len();
+        let slot = *self.index.entry(subject.clone()).or_insert(next);
+        if slot == next {
+            let group = Group { records: Vec::new(), entries: Vec::new(), tenant };
+            self.by_subject.push((subject, group));
+        }
+        if let Some((_, group)) = self.by_subject.get_mut(slot) {
+            group.records.push(at);
+            group.entries.push(entry);
+        }
+    }
+}
+
+impl Handled {
+    fn of(record: Record, wrapping: Option<Wrapping>) -> Self {
+        let (tenant, subject, contract, why) = (None, None, None, None);
+        Self { record, wrapping, tenant, subject, contract, state: State::Event, why }
+    }
+
+    pub(super) fn about(&self, now: Timestamp) -> Circumstances<'_> {
+        let (tenant, contract) = (self.tenant.as_ref(), self.contract.as_deref());
+        Circumstances { tenant, contract, wrapping: self.wrapping, now }
+    }
+
+    /// One line for each record that is not applied, for a person at 3 a.m.; payloads never.
+    pub(super) fn log(&self, disposition: Disposition) {
+        let (topic, partition, offset) = match &self.record.source {
+            Source::Kafka { topic, partition, offset, .. } => (&**topic, *partition, *offset),
+            Source::Http { request_id, index } => (&**request_id, 0, i64::from(*index)),
+        };
+        let tenant = self.tenant.as_ref().map(tracing::field::display);
+        let subject = self.subject.as_ref().map(tracing::field::display);
+        let why = self.why.as_deref();
+        tracing::info!(tenant, subject, topic, partition, offset, ?disposition, why, "not applied");
+    }
+
+    /// Whether a later try may go better by itself. Without time left, or without an established
+    /// tenant, the source keeps the record.
+    pub(super) fn may_wait(&self, unavailable: &Unavailable) -> bool {
+        self.tenant.is_some() && unavailable.reason != Reason::Deadline
+    }
+}

@@ -1,0 +1,113 @@
+//! One subject's events through the ledger: drives [`Commit`] over a store. Decides nothing about
+//! events; it only asks, counts, backs off, and stops before the deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Reason, Unavailable};
+use crate::event::Entry;
+use crate::ledger::Head;
+use crate::ledger::commit::{Commit, Failed};
+use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
+use crate::ledger::place::Outcome;
+use crate::pipeline::ports::{Home, Metered, Units, World};
+use crate::registry::Registry;
+use crate::time::Timestamp;
+
+/// What became of a subject's events.
+pub struct Committed {
+    /// By the index of the entries given; `None`: unavailable, for the reason below.
+    pub outcomes: Vec<Option<Outcome>>,
+    /// Why some are unavailable.
+    pub unavailable: Option<Unavailable>,
+    /// The head as it is stored now, where that is known.
+    pub head: Option<Arc<Head>>,
+    /// What it cost.
+    pub units: Units,
+}
+
+/// One subject's events, in order of arrival.
+pub struct Job {
+    /// Where the subject lives.
+    pub home: Home,
+    /// What its tenant decided, and the specs known so far.
+    pub terms: Terms,
+    /// The events.
+    pub entries: Vec<Arc<Entry>>,
+    /// The head that is believed to be stored.
+    pub cached: Option<Arc<Head>>,
+    /// When to stop.
+    pub deadline: Timestamp,
+}
+
+/// Commits a subject's events, as far as time and store allow.
+pub async fn commit(world: &impl World, registry: &Registry, job: Job) -> Committed {
+    let Job { home, terms, entries, cached, deadline } = job;
+    let mut units = Units::default();
+    let mut step = Commit::start(terms, entries, cached);
+    loop {
+        let (commit, ask) = match step {
+            Ok((commit, Step::Ask(ask))) => (commit, ask),
+            Ok((commit, Step::Done)) => {
+                let (outcomes, head) = commit.finish();
+                return Committed { outcomes, unavailable: None, head, units };
+            }
+            Err(Failed { outcomes, unavailable }) => {
+                return Committed { outcomes, unavailable: Some(unavailable), head: None, units };
+            }
+        };
+        step = if world.now() >= deadline {
+            Err(commit.give_up(time_is_over()))
+        } else {
+            match obey(world, registry, &home, ask).await {
+                Ok(Metered { answer, units: cost }) => {
+                    units += cost;
+                    commit.answer(answer)
+                }
+                Err(unavailable) => Err(commit.give_up(unavailable)),
+            }
+        };
+    }
+}
+
+/// What is not begun before the deadline goes back to its source.
+pub(super) fn time_is_over() -> Unavailable {
+    Unavailable::new(Reason::Deadline, "the invocation's time is nearly over")
+}
+
+async fn obey(
+    world: &impl World,
+    registry: &Registry,
+    home: &Home,
+    ask: Ask,
+) -> Result<Metered<Answer>, Unavailable> {
+    let free = |answer| Metered { answer, units: Units::default() };
+    Ok(match ask {
+        Ask::Specs { contracts, at_least } => {
+            let now = world.now();
+            free(Answer::Specs(registry.specs(&contracts, at_least, now, world).await?))
+        }
+        Ask::Head => world.head(home).await?.map(Answer::Head),
+        Ask::Seal(page) => world.seal(home, &page).await?.map(|()| Answer::Sealed),
+        Ask::Pages(range) => world.pages(home, &range).await?.map(Answer::Pages),
+        Ask::Write(write) => world.write(home, &write).await?.map(Answer::Write),
+        Ask::Pause { attempt } => {
+            world.pause(backoff(attempt, world.random())).await;
+            free(Answer::Paused)
+        }
+    })
+}
+
+/// Exponential, with full jitter: a random part of 10 ms doubled per attempt, at most 1 s.
+fn backoff(attempt: u32, random: u64) -> Duration {
+    const FIRST_MICROS: u64 = 10_000;
+    const MOST_MICROS: u64 = 1_000_000;
+    let ceiling = FIRST_MICROS.saturating_mul(1 << attempt.min(10)).min(MOST_MICROS);
+    Duration::from_micros(random % ceiling.max(1))
+}
+
+impl<T> Metered<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Metered<U> {
+        Metered { answer: change(self.answer), units: self.units }
+    }
+}

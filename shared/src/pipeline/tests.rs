@@ -1,0 +1,227 @@
+//! Facts about whole invocations: the breaker, a registry that fails, who waits and where.
+
+use futures_util::FutureExt as _;
+
+use super::*;
+use crate::id::{SubjectId, TenantId};
+use crate::memory::{Call, Fault, Memory};
+use crate::record::{Record, Source};
+use crate::registry::StoredDocument;
+use crate::tenant::TenantScope;
+
+const CONTRACT: &str = r#"{
+    "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},
+    "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
+    "payload": {"path": ""}
+}"#;
+const NOW: i64 = 1_800_000_000;
+
+fn second(at: i64) -> Timestamp {
+    Timestamp::from_micros(NOW * 1_000_000).expect("in range").plus_seconds(at)
+}
+
+fn pipeline() -> Pipeline {
+    Pipeline {
+        registry: Registry::new(),
+        heads: HeadCache::new(1 << 20),
+        shape: Shape::STANDARD,
+        concurrency: 4,
+    }
+}
+
+/// Tenants `demo` and `acme`, and the topic `known`, whose records name their tenant in a header.
+fn memory() -> Memory {
+    let memory = Memory::new(second(60));
+    set(&memory, "T#demo", r#"{"id":"demo"}"#);
+    set(&memory, "T#acme", r#"{"id":"acme"}"#);
+    set(&memory, "R#known", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
+    set(&memory, "C#mine", CONTRACT);
+    set(&memory, "REV", "{}");
+    memory
+}
+
+fn set(memory: &Memory, key: &str, json: &str) {
+    let document = StoredDocument { json: json.to_owned(), revision: 1 };
+    memory.state().documents.insert(key.to_owned(), document);
+}
+
+/// A record without a key: the `at`-th of its topic, observed and stamped that many seconds in.
+fn record(topic: &str, tenant: &str, device: &str, at: i64) -> Record {
+    let stamp = second(at);
+    Record {
+        source: Source::Kafka {
+            topic: Arc::from(topic),
+            partition: 0,
+            offset: at,
+            timestamp: Some(stamp.micros() / 1_000),
+        },
+        key: None,
+        value: Some(format!(r#"{{"id":"{device}","at":{}}}"#, NOW + at).into_bytes()),
+        headers: vec![("tenant".to_owned(), tenant.as_bytes().to_vec())],
+        received_at: Some(stamp),
+        ingested_at: stamp,
+    }
+}
+
+fn known(device: &str, at: i64) -> Record {
+    record("known", "demo", device, at)
+}
+
+/// Records of a topic that has no route.
+fn unknown(count: i64) -> Vec<Record> {
+    (0..count).map(|at| record("unknown", "demo", "d1", at)).collect()
+}
+
+fn try_process(memory: &Memory, records: Vec<Record>) -> Result<Vec<Disposition>, BreakerOpen> {
+    let records = records.into_iter().map(Incoming::Record).collect();
+    let report = pipeline().process(memory, records, Timestamp::MAX).now_or_never();
+    report.expect("memory never waits").map(|report| report.dispositions)
+}
+
+fn process(memory: &Memory, records: Vec<Record>) -> Vec<Disposition> {
+    try_process(memory, records).expect("a closed breaker")
+}
+
+fn fail_documents(memory: &Memory, fails: impl Fn(u32) -> bool + Send + 'static) -> Arc<Calls> {
+    let calls = Arc::new(Calls::default());
+    let counted = Arc::clone(&calls);
+    memory.state().faults = Box::new(move |call| {
+        if call != Call::Document {
+            return Fault::None;
+        }
+        let before = counted.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if fails(before) { Fault::Refused } else { Fault::None }
+    });
+    calls
+}
+
+/// How often the registry's store was asked.
+#[derive(Default)]
+struct Calls(std::sync::atomic::AtomicU32);
+
+impl Calls {
+    fn count(&self) -> u32 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn twenty_fresh_records_that_are_all_unknown_open_the_breaker_and_nothing_is_written() {
+    let memory = memory();
+    let open = try_process(&memory, unknown(20));
+    assert_eq!(open, Err(BreakerOpen { code: Code::UnknownContract }));
+    let strangers = (0..20).map(|at| record("known", "nobody", "d1", at)).collect();
+    let open = try_process(&memory, strangers);
+    assert_eq!(open, Err(BreakerOpen { code: Code::UnknownTenant }));
+    let state = memory.state();
+    assert!(state.letters.is_empty() && state.buffer.is_empty() && state.heads.is_empty());
+}
+
+fn check_closed(records: Vec<Record>, letters: usize) {
+    let memory = memory();
+    process(&memory, records);
+    assert_eq!(memory.state().letters.len(), letters);
+}
+
+#[test]
+fn the_breaker_stays_closed_for_anything_less() {
+    check_closed(unknown(19), 19);
+    // One of them entered sixteen minutes ago: a fault that old does not mend itself.
+    let mut stale = unknown(20);
+    stale[7].ingested_at = second(60 - 16 * 60);
+    check_closed(stale, 20);
+    let mut with_known = unknown(20);
+    with_known.push(known("d1", 20));
+    check_closed(with_known, 20);
+    let mut mixed = unknown(19);
+    mixed.push(record("known", "nobody", "d1", 19));
+    check_closed(mixed, 20);
+    let mut of_one_key = unknown(20);
+    of_one_key.iter_mut().for_each(|record| record.key = Some(b"d1".to_vec()));
+    check_closed(of_one_key, 20);
+}
+
+#[test]
+fn a_registry_that_is_down_is_asked_once() {
+    let memory = memory();
+    let calls = fail_documents(&memory, |_| true);
+    let dispositions = process(&memory, (0..200).map(|at| known("d1", at % 60)).collect());
+    assert_eq!(dispositions, [Disposition::Returned; 200]);
+    assert_eq!(calls.count(), 1);
+}
+
+#[test]
+fn a_read_that_fails_once_holds_back_every_record_that_needs_it() {
+    for failing in 0..4 {
+        let memory = memory();
+        fail_documents(&memory, move |call| call == failing);
+        let dispositions = process(&memory, vec![known("d1", 1), known("d1", 2), known("d2", 3)]);
+        assert_eq!(dispositions, [Disposition::Returned; 3], "read {failing}");
+        assert!(memory.state().heads.is_empty());
+    }
+}
+
+#[test]
+fn a_tenant_document_that_makes_no_sense_blocks_only_that_tenant_and_is_read_once() {
+    let memory = memory();
+    set(&memory, "T#acme", "no document");
+    let calls = fail_documents(&memory, |_| false);
+    let acme = |at| record("known", "acme", "d1", at);
+    let records = vec![acme(1), known("d1", 2), acme(3), known("d1", 4), acme(5)];
+    let (held, applied) = (Disposition::Returned, Disposition::Applied);
+    assert_eq!(process(&memory, records), [held, applied, held, applied, held]);
+    // A route, two tenants, the revision, a contract.
+    assert_eq!(calls.count(), 5);
+    assert_eq!(memory.state().heads.len(), 1);
+}
+
+/// Makes the heads of these devices make no sense, so that their subjects are unavailable.
+fn break_heads(memory: &Memory, devices: &[&str]) {
+    let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
+    for device in devices {
+        let subject = SubjectId::parse(&format!("device/{device}")).expect("a subject");
+        let head = crate::ledger::StoredHead { version: 1, bytes: vec![0xff] };
+        memory.state().heads.insert(scope.subject(subject).partition_key(), head);
+    }
+}
+
+#[test]
+fn a_few_unavailable_subjects_wait_in_the_buffer() {
+    let memory = memory();
+    break_heads(&memory, &["d0"]);
+    let devices = ["d0", "d1", "d2", "d3"];
+    let records = (0..8).map(|at| known(devices[at % 4], i64::try_from(at).expect("small")));
+    let dispositions = process(&memory, records.collect());
+    let (waits, applied) = (Disposition::Buffered, Disposition::Applied);
+    assert_eq!(dispositions[..4], [waits, applied, applied, applied]);
+    assert_eq!(dispositions[4..], dispositions[..4]);
+    assert_eq!(memory.state().buffer.len(), 2);
+}
+
+#[test]
+fn many_unavailable_subjects_go_back_each_with_every_later_record() {
+    let memory = memory();
+    break_heads(&memory, &["d0", "d1"]);
+    let mut records: Vec<Record> = ["d0", "d1", "d2", "d3"].map(|device| known(device, 1)).into();
+    // Of a broken subject, what its guard rejects waits too, because it comes after one that waits.
+    let mut future = known("d0", 50);
+    future.ingested_at = second(-600);
+    records.extend([future, known("d0", 2), known("d3", 2)]);
+    let (back, applied) = (Disposition::Returned, Disposition::Applied);
+    assert_eq!(process(&memory, records), [back, back, applied, applied, back, back, applied]);
+    assert!(memory.state().buffer.is_empty() && memory.state().letters.is_empty());
+}
+
+#[test]
+fn a_record_that_neither_queue_takes_stays_with_its_source() {
+    let memory = memory();
+    break_heads(&memory, &["d0"]);
+    memory.state().faults = Box::new(|call| match call {
+        Call::Letter | Call::Buffer => Fault::Refused,
+        _ => Fault::None,
+    });
+    let mut records: Vec<Record> = ["d0", "d1", "d2", "d3"].map(|device| known(device, 1)).into();
+    records.push(Record { value: None, ..known("d1", 2) });
+    let (back, applied) = (Disposition::Returned, Disposition::Applied);
+    assert_eq!(process(&memory, records), [back, applied, applied, applied, back]);
+}
