@@ -1,0 +1,118 @@
+//! The ports on AWS: DynamoDB for the ledger and the registry, SQS for dead letters and the
+//! buffer, the machine's clock. SDK types go no further than this module and those below it.
+//!
+//! Nothing here reads an environment variable of ours: names and addresses come in as
+//! [`AwsConfig`]. The SDK reads its own (region, credentials, `AWS_ENDPOINT_URL_…`) in
+//! [`Aws::load`], and in local mode ([`Aws::local`]) not even that.
+//!
+//! - `calls`: how long a call may take, how often it is tried, what its failure means
+//! - `dynamodb`: the ledger and the registry, which [`Aws::apply`] writes
+//! - `sqs`: dead letters and the buffer
+//! - `clock`: time and chance
+//! - [`tables`]: the tables, for the local host and tests
+
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+mod calls;
+mod clock;
+mod dynamodb;
+mod sqs;
+pub mod tables;
+
+pub use self::dynamodb::Applied;
+
+/// Names and addresses of what a deployment consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsConfig {
+    /// The ledger table that all tenants without one of their own share.
+    pub ledger_table: Arc<str>,
+    /// The table of tenants, contracts and routes.
+    pub registry_table: Arc<str>,
+    /// Where rejected records go.
+    pub dead_letter_queue_url: Arc<str>,
+    /// Where records wait for a part of the system which is unavailable.
+    pub buffer_queue_url: Arc<str>,
+}
+
+/// Where the embedded services listen, as `http://HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalEndpoints {
+    /// The embedded DynamoDB.
+    pub dynamodb: String,
+    /// The embedded SQS.
+    pub sqs: String,
+}
+
+/// Everything outside, on AWS.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    dynamodb: aws_sdk_dynamodb::Client,
+    sqs: aws_sdk_sqs::Client,
+    config: AwsConfig,
+}
+
+impl Aws {
+    /// Clients for a deployment, with the ambient region and credentials. One value serves a whole
+    /// warm environment: its connections are kept.
+    pub async fn load(config: AwsConfig) -> Self {
+        Self::new(&sdk_config().await, config)
+    }
+
+    /// Clients with settings that somebody else made. They keep their own retries and timeouts.
+    pub fn new(sdk: &SdkConfig, config: AwsConfig) -> Self {
+        let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
+        Self { dynamodb, sqs: aws_sdk_sqs::Client::new(sdk), config }
+    }
+
+    /// Clients for embedded services.
+    pub fn local(endpoints: &LocalEndpoints, config: AwsConfig) -> Self {
+        let sdk = local_sdk_config();
+        let dynamodb =
+            aws_sdk_dynamodb::config::Builder::from(&sdk).endpoint_url(&endpoints.dynamodb).build();
+        let sqs = aws_sdk_sqs::config::Builder::from(&sdk).endpoint_url(&endpoints.sqs).build();
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs),
+            config,
+        }
+    }
+
+    /// The DynamoDB client, for [`tables::create_tables`].
+    pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        &self.dynamodb
+    }
+}
+
+/// The SDK's own settings from its default chain, with our HTTP client, retries and timeouts.
+async fn sdk_config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client())
+        .retry_config(calls::retries())
+        .timeout_config(calls::timeouts())
+        .load()
+        .await
+}
+
+/// A fixed region and fixed credentials: without them the default chain would ask the instance
+/// metadata service, and wait for it on a machine that has none.
+fn local_sdk_config() -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("eu-central-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http_client())
+        .retry_config(calls::retries())
+        .timeout_config(calls::timeouts())
+        .build()
+}
+
+/// Named because the SDK's default would bring a second crypto library.
+fn http_client() -> SharedHttpClient {
+    let provider = Provider::Rustls(CryptoMode::Ring);
+    aws_smithy_http_client::Builder::new().tls_provider(provider).build_https()
+}

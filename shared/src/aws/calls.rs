@@ -1,0 +1,176 @@
+//! How long a call may take, how often it is tried, and what its failure means. Decided here and
+//! nowhere else.
+//!
+//! Failures are told apart by the service's error code and not by the SDK's typed variants: a
+//! variant exists only where the operation's model names the error, while throttling and refusals
+//! reach every operation. A failure that is not known here may have been done and may pass, so it
+//! is [`Failure::Unknown`].
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+
+use crate::error::{Reason, Unavailable};
+
+/// A good answer takes milliseconds. A connection that died while the environment was frozen
+/// should cost one attempt and not the invocation.
+const CONNECT: Duration = Duration::from_secs(1);
+const ATTEMPT: Duration = Duration::from_millis(1_500);
+/// With all its retries.
+const OPERATION: Duration = Duration::from_secs(4);
+/// The SDK's own first pause is a second, as long as many an invocation.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const ATTEMPTS: u32 = 3;
+
+/// For every client.
+pub(super) fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(ATTEMPT)
+        .operation_timeout(OPERATION)
+        .build()
+}
+
+/// For reads, and for writes that may be done twice.
+pub(super) fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE)
+}
+
+/// For head writes: a second attempt would meet the first one's version and call it another
+/// writer's, and the pause before it belongs to the caller, who knows the deadline.
+pub(super) fn no_retries() -> RetryConfig {
+    RetryConfig::disabled()
+}
+
+/// What a failed call means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The condition does not hold.
+    Condition,
+    /// Nobody listens there: nothing was sent.
+    NotSent,
+    /// The service asks for less.
+    Throttled,
+    /// Another transaction has the item.
+    Conflict,
+    /// No answer, a fault of the service, or one whose meaning is not known here. It may have been
+    /// done.
+    Unknown,
+    /// The service understood and will not: the request, the permissions or the names are wrong.
+    Refused,
+}
+
+impl Failure {
+    /// Of a call.
+    pub(super) fn of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Self {
+        match error {
+            SdkError::ConstructionFailure(_) => Self::Refused,
+            SdkError::DispatchFailure(failed) if failed.is_user() => Self::Refused,
+            SdkError::DispatchFailure(failed)
+                if failed.as_connector_error().is_some_and(refused) =>
+            {
+                Self::NotSent
+            }
+            SdkError::ServiceError(answered) => {
+                answered.err().code().map_or(Self::Unknown, Self::of_code)
+            }
+            // A bare 502 of something in between has no code. `SdkError` may grow.
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Of an error code, of a call, of an item in a cancelled transaction, or of an entry in a
+    /// batch.
+    pub(super) fn of_code(code: &str) -> Self {
+        match code {
+            "ConditionalCheckFailedException" | "ConditionalCheckFailed" => Self::Condition,
+            "ProvisionedThroughputExceededException"
+            | "ProvisionedThroughputExceeded"
+            | "ThrottlingException"
+            | "ThrottlingError"
+            | "Throttling"
+            | "RequestThrottled"
+            | "RequestLimitExceeded"
+            | "LimitExceededException"
+            | "KmsThrottled"
+            | "OverLimit" => Self::Throttled,
+            "TransactionConflictException"
+            | "TransactionConflict"
+            | "TransactionInProgressException"
+            | "ReplicatedWriteConflictException" => Self::Conflict,
+            code if REFUSALS.contains(&code) => Self::Refused,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What it is for the pipeline.
+    pub(super) fn reason(self) -> Reason {
+        match self {
+            Self::Condition | Self::Conflict => Reason::Contention,
+            Self::Throttled => Reason::Throttled,
+            Self::NotSent | Self::Unknown => Reason::Unreachable,
+            Self::Refused => Reason::Broken,
+        }
+    }
+}
+
+/// Codes under which nothing was done, and nothing will be until a person changes something. SQS
+/// still gives the names of its old protocol to clients that know it (`AWS.SimpleQueueService.…`).
+const REFUSALS: [&str; 24] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AWS.SimpleQueueService.BatchRequestTooLong",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "AWS.SimpleQueueService.UnsupportedOperation",
+    "BatchRequestTooLong",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidAddress",
+    "InvalidClientTokenId",
+    "InvalidMessageContents",
+    "InvalidParameterValue",
+    "InvalidSignatureException",
+    "ItemCollectionSizeLimitExceededException",
+    "KmsAccessDenied",
+    "KmsDisabled",
+    "MissingAuthenticationTokenException",
+    "QueueDoesNotExist",
+    "ResourceNotFoundException",
+    "SerializationException",
+    "UnrecognizedClientException",
+    "UnsupportedOperation",
+    "ValidationError",
+    "ValidationException",
+];
+
+/// What a failed call is for the pipeline. The message names the operation, the code and what the
+/// service said, which is for the operator: it can hold names of resources, never items.
+pub(super) fn unavailable<E: ProvideErrorMetadata, R>(
+    operation: &str,
+    error: &SdkError<E, R>,
+) -> Unavailable {
+    let reason = Failure::of(error).reason();
+    let message = match error {
+        SdkError::ServiceError(answered) => {
+            let code = answered.err().code().unwrap_or("none");
+            let said = answered.err().message().unwrap_or("nothing");
+            format!("{operation} failed: code=`{code}` said=`{said}`")
+        }
+        SdkError::TimeoutError(_) => format!("{operation} had no answer in time"),
+        SdkError::DispatchFailure(_) => format!("{operation} found no connection"),
+        SdkError::ConstructionFailure(_) => format!("{operation} could not be put into a request"),
+        _ => format!("{operation} had an answer that makes no sense"),
+    };
+    Unavailable::new(reason, message)
+}
+
+/// Refused connections carry the operating system's error somewhere below.
+fn refused(error: &ConnectorError) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |error| error.source()).any(|error| {
+        let error = error.downcast_ref::<std::io::Error>();
+        error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    })
+}

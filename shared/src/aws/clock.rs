@@ -1,0 +1,24 @@
+//! Time and chance of the machine. The one place of the crate that reads a clock.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::aws::Aws;
+use crate::pipeline::ports::Clock;
+use crate::time::Timestamp;
+
+impl Clock for Aws {
+    #[expect(clippy::disallowed_methods, reason = "this is the port through which time comes in")]
+    fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
+        Timestamp::from_micros(micros).unwrap_or(Timestamp::MAX)
+    }
+
+    async fn pause(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    fn random(&self) -> u64 {
+        fastrand::u64(..)
+    }
+}

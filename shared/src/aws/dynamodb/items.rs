@@ -1,0 +1,224 @@
+//! Items as DynamoDB keeps them, written and read. Pure. An item of another shape than these is
+//! broken: nothing of it is guessed.
+//!
+//! A ledger item: `pk` (S) the subject; `sk` (B) `H` for the head, `P` and the key for a page;
+//! `d` (B) the bytes. The head alone has `v` (N) its version, and `a` and `h` (S) where listings
+//! find it; a page alone has `x` (N) when it may be deleted, in seconds since 1970.
+//!
+//! A registry item: `pk` (S) the document's name; `d` (S) its JSON; `v` (N) the revision.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::error::{Reason, Unavailable};
+use crate::ledger::{LedgerWrite, PageWrite, StoredHead, StoredPage};
+use crate::registry::StoredDocument;
+
+/// Attributes by name.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+const HEAD: &[u8] = b"H";
+const PAGE: u8 = b'P';
+/// Behind every key that starts with `P`; nothing has this key itself.
+const BEHIND_PAGES: &[u8] = b"Q";
+
+/// The key of a head.
+pub(super) fn head_key(pk: &str) -> Item {
+    item([("pk", text(pk)), ("sk", bytes(HEAD))])
+}
+
+/// The key of a registry document.
+pub(super) fn document_key(name: String) -> Item {
+    item([("pk", AttributeValue::S(name))])
+}
+
+/// The values of a query for pages: `:pk`, `:from` and `:to`.
+pub(super) fn pages_between(pk: &str, from: &[u8]) -> Item {
+    let behind = bytes(BEHIND_PAGES);
+    item([(":pk", text(pk)), (":from", bytes(&page_key(from))), (":to", behind)])
+}
+
+/// A registry document.
+pub(super) fn document_item(name: String, document: &StoredDocument) -> Item {
+    item([
+        ("pk", AttributeValue::S(name)),
+        ("d", text(&document.json)),
+        ("v", number(document.revision)),
+    ])
+}
+
+/// A number, as DynamoDB takes it.
+pub(super) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// A head with its place in listings.
+pub(super) fn head_item(pk: &str, write: &LedgerWrite) -> Item {
+    item([
+        ("pk", text(pk)),
+        ("sk", bytes(HEAD)),
+        ("v", number(write.head.version)),
+        ("d", bytes(&write.head.bytes)),
+        ("a", text(&write.activity.shard)),
+        ("h", text(&write.activity.hour)),
+    ])
+}
+
+/// A page with its end.
+pub(super) fn page_item(pk: &str, write: &PageWrite) -> Item {
+    item([
+        ("pk", text(pk)),
+        ("sk", bytes(&page_key(&write.page.key))),
+        ("d", bytes(&write.page.bytes)),
+        ("x", number(write.expires_at)),
+    ])
+}
+
+/// Reads [`head_item`].
+///
+/// # Errors
+/// Broken.
+pub(super) fn read_head(mut item: Item) -> Result<StoredHead, Unavailable> {
+    match (read_number(&item), item.remove("d")) {
+        (Some(version), Some(AttributeValue::B(bytes))) => {
+            Ok(StoredHead { version, bytes: bytes.into_inner() })
+        }
+        _ => Err(broken("head")),
+    }
+}
+
+/// Reads [`page_item`].
+///
+/// # Errors
+/// Broken.
+pub(super) fn read_page(mut item: Item) -> Result<StoredPage, Unavailable> {
+    let (Some(AttributeValue::B(key)), Some(AttributeValue::B(bytes))) =
+        (item.remove("sk"), item.remove("d"))
+    else {
+        return Err(broken("page"));
+    };
+    match key.as_ref().split_first() {
+        Some((&PAGE, key)) => Ok(StoredPage { key: key.to_vec(), bytes: bytes.into_inner() }),
+        _ => Err(broken("page")),
+    }
+}
+
+/// Reads [`document_item`].
+///
+/// # Errors
+/// Broken.
+pub(super) fn read_document(mut item: Item) -> Result<StoredDocument, Unavailable> {
+    match (read_number(&item), item.remove("d")) {
+        (Some(revision), Some(AttributeValue::S(json))) => Ok(StoredDocument { json, revision }),
+        _ => Err(broken("document")),
+    }
+}
+
+/// Write units of an item that lost its condition: DynamoDB counts them by the item that is
+/// stored, and its answer does not say how many. Numbers are taken for two bytes, as short ones
+/// are.
+pub(super) fn write_units(item: &Item) -> f64 {
+    const UNIT: usize = 1024;
+    const NUMBER: usize = 2;
+    let size = |(name, value): (&String, &AttributeValue)| {
+        name.len()
+            + match value {
+                AttributeValue::S(text) => text.len(),
+                AttributeValue::B(bytes) => bytes.as_ref().len(),
+                _ => NUMBER,
+            }
+    };
+    let units = item.iter().map(size).sum::<usize>().div_ceil(UNIT).max(1);
+    u32::try_from(units).map_or(0.0, f64::from)
+}
+
+fn read_number(item: &Item) -> Option<u64> {
+    item.get("v")?.as_n().ok()?.parse().ok()
+}
+
+fn page_key(key: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(1 + key.len());
+    stored.push(PAGE);
+    stored.extend_from_slice(key);
+    stored
+}
+
+fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
+    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn bytes(value: &[u8]) -> AttributeValue {
+    AttributeValue::B(Blob::new(value))
+}
+
+fn broken(what: &str) -> Unavailable {
+    Unavailable::new(Reason::Broken, format!("a stored {what} has another shape than ours"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Activity;
+
+    fn page_write() -> PageWrite {
+        let page = StoredPage { key: b"key".to_vec(), bytes: b"page".to_vec() };
+        PageWrite { page, expires_at: -5 }
+    }
+
+    fn ledger_write() -> LedgerWrite {
+        LedgerWrite {
+            expected: None,
+            head: StoredHead { version: u64::MAX, bytes: b"head".to_vec() },
+            activity: Activity { shard: "a".to_owned(), hour: "h".to_owned() },
+            pages: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let (write, page) = (ledger_write(), page_write());
+        assert_eq!(read_head(head_item("pk", &write)), Ok(write.head));
+        assert_eq!(read_page(page_item("pk", &page)), Ok(page.page));
+        let document = StoredDocument { json: "{}".to_owned(), revision: u64::MAX };
+        assert_eq!(read_document(document_item("REV".to_owned(), &document)), Ok(document));
+    }
+
+    #[test]
+    fn an_item_that_lacks_something_is_broken() {
+        for missing in ["v", "d"] {
+            let mut item = head_item("pk", &ledger_write());
+            item.remove(missing);
+            assert_eq!(read_head(item).map_err(|error| error.reason), Err(Reason::Broken));
+        }
+        for missing in ["sk", "d"] {
+            let mut item = page_item("pk", &page_write());
+            item.remove(missing);
+            assert_eq!(read_page(item).map_err(|error| error.reason), Err(Reason::Broken));
+        }
+    }
+
+    #[test]
+    fn an_item_of_another_type_or_key_is_broken() {
+        let mut item = head_item("pk", &ledger_write());
+        item.insert("v".to_owned(), number(-1));
+        assert_eq!(read_head(item).map_err(|error| error.reason), Err(Reason::Broken));
+        let mut item = page_item("pk", &page_write());
+        item.insert("d".to_owned(), text("page"));
+        assert_eq!(read_page(item).map_err(|error| error.reason), Err(Reason::Broken));
+        let head = head_item("pk", &ledger_write());
+        assert_eq!(read_page(head).map_err(|error| error.reason), Err(Reason::Broken));
+        let document = item_of_a_document(text("{}"), text("1"));
+        let broken = read_document(document).err().map(|error| error.reason);
+        assert_eq!(broken, Some(Reason::Broken));
+    }
+
+    fn item_of_a_document(json: AttributeValue, revision: AttributeValue) -> Item {
+        item([("pk", text("REV")), ("d", json), ("v", revision)])
+    }
+}

@@ -1,0 +1,195 @@
+//! The conditional write of a head, alone or with pages, and how it ends.
+//!
+//! The SDK puts a fresh `ClientRequestToken` into each transaction, and nothing here keeps one to
+//! repeat it: the condition on the version, with the item that comes back, says whether a write
+//! whose answer was lost was applied. It says so for a single put as well, and not for ten minutes
+//! only.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Builder;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem,
+};
+
+use super::counted;
+use super::items::{self, Item};
+use crate::aws::calls::{Failure, no_retries, unavailable};
+use crate::error::{Reason, Unavailable};
+use crate::ledger::LedgerWrite;
+use crate::ledger::dialogue::WriteAnswer;
+use crate::pipeline::ports::{Metered, Units};
+
+/// Holds while there is no item of the key.
+pub(super) const ABSENT: &str = "attribute_not_exists(pk)";
+const UNCHANGED: &str = "v = :v";
+
+/// Why nothing is known to be written.
+#[derive(Debug)]
+pub(super) enum Unwritten {
+    /// Another head is stored: this one. The factor is what a transaction multiplies units by.
+    Lost { stored: Option<Item>, factor: f64 },
+    /// It may have been written, or may be at the next attempt.
+    Unknown,
+    /// It was not, and trying again at once is pointless.
+    Unavailable(Unavailable),
+}
+
+/// A transaction writes each item twice: it prepares, then commits.
+const TRANSACTION: f64 = 2.0;
+
+impl Unwritten {
+    /// What the caller is told.
+    pub(super) fn into_answer(self) -> Result<Metered<WriteAnswer>, Unavailable> {
+        match self {
+            Self::Lost { stored, factor } => {
+                let write = factor * stored.as_ref().map_or(1.0, items::write_units);
+                let answer = WriteAnswer::Lost(stored.map(items::read_head).transpose()?);
+                Ok(Metered { answer, units: Units { read: 0.0, write } })
+            }
+            Self::Unknown => Ok(Metered { answer: WriteAnswer::Unknown, units: Units::default() }),
+            Self::Unavailable(unavailable) => Err(unavailable),
+        }
+    }
+}
+
+/// Puts a head. Gives the units it cost.
+pub(super) async fn put_head(
+    client: &Client,
+    table: &str,
+    pk: &str,
+    write: &LedgerWrite,
+) -> Result<f64, Unwritten> {
+    let (condition, values) = condition(write.expected);
+    let sent = client
+        .put_item()
+        .table_name(table)
+        .set_item(Some(items::head_item(pk, write)))
+        .condition_expression(condition)
+        .set_expression_attribute_values(values)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .return_consumed_capacity(ReturnConsumedCapacity::Total)
+        .customize()
+        .config_override(Builder::new().retry_config(no_retries()))
+        .send()
+        .await;
+    match sent {
+        Ok(answer) => Ok(counted(answer.consumed_capacity.as_ref())),
+        Err(error) => Err(put_failed(error)),
+    }
+}
+
+/// Puts a head and pages, all or nothing. Gives the units it cost.
+pub(super) async fn transact(
+    client: &Client,
+    table: &str,
+    pk: &str,
+    write: &LedgerWrite,
+) -> Result<f64, Unwritten> {
+    let puts = puts(table, pk, write).map_err(|_| Unwritten::Unavailable(incomplete()))?;
+    let sent = client
+        .transact_write_items()
+        .set_transact_items(Some(puts))
+        .return_consumed_capacity(ReturnConsumedCapacity::Total)
+        .customize()
+        .config_override(Builder::new().retry_config(no_retries()))
+        .send()
+        .await;
+    match sent {
+        Ok(answer) => {
+            let tables = answer.consumed_capacity.unwrap_or_default();
+            Ok(tables.iter().map(|table| counted(Some(table))).sum())
+        }
+        Err(error) => Err(transaction_failed(error)),
+    }
+}
+
+/// The head first: [`cancelled`] looks for its reason there.
+fn puts(table: &str, pk: &str, write: &LedgerWrite) -> Result<Vec<TransactWriteItem>, BuildError> {
+    let (condition, values) = condition(write.expected);
+    let head = Put::builder()
+        .table_name(table)
+        .set_item(Some(items::head_item(pk, write)))
+        .condition_expression(condition)
+        .set_expression_attribute_values(values)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .build()?;
+    let mut puts = vec![TransactWriteItem::builder().put(head).build()];
+    for page in &write.pages {
+        let item = items::page_item(pk, page);
+        let put = Put::builder().table_name(table).set_item(Some(item)).build()?;
+        puts.push(TransactWriteItem::builder().put(put).build());
+    }
+    Ok(puts)
+}
+
+/// Holds while this version is stored, or nothing.
+pub(super) fn condition(expected: Option<u64>) -> (&'static str, Option<Item>) {
+    match expected {
+        None => (ABSENT, None),
+        Some(version) => (UNCHANGED, Some(Item::from([(":v".to_owned(), items::number(version))]))),
+    }
+}
+
+fn put_failed(error: SdkError<PutItemError>) -> Unwritten {
+    if let Some(unwritten) = unwritten(&error) {
+        return unwritten;
+    }
+    match error.into_service_error() {
+        PutItemError::ConditionalCheckFailedException(failed) => {
+            Unwritten::Lost { stored: failed.item, factor: 1.0 }
+        }
+        _ => Unwritten::Unknown,
+    }
+}
+
+fn transaction_failed(error: SdkError<TransactWriteItemsError>) -> Unwritten {
+    match error {
+        SdkError::ServiceError(answered) if answered.err().is_transaction_canceled_exception() => {
+            match answered.into_err() {
+                TransactWriteItemsError::TransactionCanceledException(error) => {
+                    cancelled(error.cancellation_reasons.unwrap_or_default())
+                }
+                _ => Unwritten::Unknown,
+            }
+        }
+        error => unwritten(&error).unwrap_or(Unwritten::Unknown),
+    }
+}
+
+/// A cancelled transaction has a reason for each item, in order; `None` for those that had none.
+/// The head's condition is the only one in there.
+fn cancelled(reasons: Vec<CancellationReason>) -> Unwritten {
+    let failure = |reason: &CancellationReason| {
+        reason.code().filter(|code| *code != "None").map(Failure::of_code)
+    };
+    if let Some(refused) = reasons.iter().find(|one| failure(one) == Some(Failure::Refused)) {
+        let said = refused.message().unwrap_or("nothing");
+        let message = format!("writing head and pages was refused: said=`{said}`");
+        return Unwritten::Unavailable(Unavailable::new(Reason::Broken, message));
+    }
+    match reasons.into_iter().next() {
+        Some(head) if failure(&head) == Some(Failure::Condition) => {
+            Unwritten::Lost { stored: head.item, factor: TRANSACTION }
+        }
+        _ => Unwritten::Unknown,
+    }
+}
+
+/// What a failure means for a write; `None`: its condition failed.
+fn unwritten<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<Unwritten> {
+    match Failure::of(error) {
+        Failure::Condition => None,
+        Failure::Throttled | Failure::Conflict | Failure::Unknown => Some(Unwritten::Unknown),
+        Failure::NotSent | Failure::Refused => {
+            Some(Unwritten::Unavailable(unavailable("writing a head", error)))
+        }
+    }
+}
+
+fn incomplete() -> Unavailable {
+    Unavailable::new(Reason::Broken, "a head or page could not be put into a request")
+}

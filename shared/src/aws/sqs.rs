@@ -1,0 +1,143 @@
+//! Dead letters and the buffer in SQS. Messages go in batches; where SQS takes a part of a batch
+//! only, the rest fails message by message. The SDK tries a whole batch again; an entry that SQS
+//! refused alone is left to the caller, who knows whether to wait.
+//!
+//! The group of a message is its tenant's name: a fair queue then serves a quiet tenant before the
+//! backlog of a loud one. Both queues are standard queues, so a group orders nothing.
+
+use std::collections::HashMap;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::BuildError;
+use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
+use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchRequestEntry};
+use futures_util::{StreamExt as _, stream};
+
+use crate::aws::Aws;
+use crate::aws::calls::{Failure, unavailable};
+use crate::error::{Reason, Unavailable};
+use crate::pipeline::ports::{Buffer, DeadLetters, Message};
+
+/// SQS's limits for a batch: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
+const BATCH_ENTRIES: usize = 10;
+const BATCH_BYTES: usize = 1024 * 1024;
+/// Batches on their way at once.
+const IN_FLIGHT: usize = 8;
+/// The group of messages that belong to no tenant. A tenant of that name would share it, and
+/// nothing but its turn.
+const OPERATOR: &str = "operator";
+
+impl DeadLetters for Aws {
+    async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
+        send(&self.sqs, &self.config.dead_letter_queue_url, messages).await
+    }
+}
+
+impl Buffer for Aws {
+    async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
+        send(&self.sqs, &self.config.buffer_queue_url, messages).await
+    }
+}
+
+async fn send(client: &Client, queue: &str, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
+    let sends: Vec<_> =
+        batches(messages).into_iter().map(|batch| send_batch(client, queue, batch)).collect();
+    // In order: the answer has one result for each message, in order.
+    stream::iter(sends).buffered(IN_FLIGHT).concat().await
+}
+
+async fn send_batch(
+    client: &Client,
+    queue: &str,
+    batch: &[Message],
+) -> Vec<Result<(), Unavailable>> {
+    let every = |error: Unavailable| vec![Err(error); batch.len()];
+    let Ok(entries) = entries(batch) else {
+        return every(Unavailable::new(Reason::Broken, "a batch could not be put into a request"));
+    };
+    let sent = client.send_message_batch().queue_url(queue).set_entries(Some(entries)).send().await;
+    match sent {
+        Ok(answer) => results(batch.len(), answer),
+        Err(error) => every(unavailable("sending messages", &error)),
+    }
+}
+
+/// As few batches as the limits allow without changing the order. A message that is too large
+/// alone makes a batch of its own, for SQS to refuse.
+fn batches(messages: &[Message]) -> Vec<&[Message]> {
+    let (mut batches, mut rest) = (Vec::new(), messages);
+    while !rest.is_empty() {
+        let mut bytes = 0_usize;
+        let fitting = rest.iter().take(BATCH_ENTRIES).take_while(|message| {
+            bytes = bytes.saturating_add(message.body.len());
+            bytes <= BATCH_BYTES
+        });
+        let (batch, later) = rest.split_at(fitting.count().max(1));
+        batches.push(batch);
+        rest = later;
+    }
+    batches
+}
+
+/// Entries are told apart by their place in the batch.
+fn entries(batch: &[Message]) -> Result<Vec<SendMessageBatchRequestEntry>, BuildError> {
+    let numbered = batch.iter().enumerate();
+    numbered
+        .map(|(place, message)| {
+            let group = message.tenant.as_ref().map_or(OPERATOR, |tenant| tenant.as_str());
+            SendMessageBatchRequestEntry::builder()
+                .id(place.to_string())
+                .message_body(&message.body)
+                .message_group_id(group)
+                .build()
+        })
+        .collect()
+}
+
+/// One result for each entry. Sent is only what SQS says was sent.
+fn results(count: usize, answer: SendMessageBatchOutput) -> Vec<Result<(), Unavailable>> {
+    let failed = answer.failed.into_iter().map(|entry| (entry.id.clone(), Err(refused(&entry))));
+    let sent = answer.successful.into_iter().map(|entry| (entry.id, Ok(())));
+    let mut by_id: HashMap<String, Result<(), Unavailable>> = sent.chain(failed).collect();
+    let unmentioned = || Unavailable::new(Reason::Unreachable, "a message was left unmentioned");
+    (0..count)
+        .map(|place| by_id.remove(&place.to_string()).unwrap_or_else(|| Err(unmentioned())))
+        .collect()
+}
+
+fn refused(entry: &BatchResultErrorEntry) -> Unavailable {
+    let reason = match Failure::of_code(&entry.code) {
+        // SQS says whose fault it is, also under codes that are not known here.
+        Failure::Unknown if entry.sender_fault => Reason::Broken,
+        failure => failure.reason(),
+    };
+    let said = entry.message.as_deref().unwrap_or("nothing");
+    Unavailable::new(reason, format!("a message failed: code=`{}` said=`{said}`", entry.code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sizes: &[usize], expected: &[usize]) {
+        let message = |size: &usize| Message { tenant: None, body: "x".repeat(*size) };
+        let messages: Vec<Message> = sizes.iter().map(message).collect();
+        let counts: Vec<usize> = batches(&messages).iter().map(|batch| batch.len()).collect();
+        assert_eq!(counts, expected, "sizes {sizes:?}");
+    }
+
+    #[test]
+    fn a_batch_ends_at_ten_messages_or_one_mebibyte() {
+        check(&[], &[]);
+        check(&[1; 10], &[10]);
+        check(&[1; 21], &[10, 10, 1]);
+        check(&[512 * 1024; 3], &[2, 1]);
+        check(&[1, 1024 * 1024, 1], &[1, 1, 1]);
+    }
+
+    #[test]
+    fn a_message_over_the_limit_goes_alone() {
+        check(&[1, 2 * 1024 * 1024, 1], &[1, 1, 1]);
+        check(&[2 * 1024 * 1024], &[1]);
+    }
+}

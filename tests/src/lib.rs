@@ -1,0 +1,51 @@
+//! What the tests of the whole stand on: services inside the process, each on a port of its own.
+//!
+//! - [`dynamodb`]: an embedded DynamoDB, and the ports that speak to it
+//! - [`canned`]: an HTTP server that gives the answers it is told to
+
+pub mod canned;
+pub mod dynamodb;
+
+use std::sync::Arc;
+
+use drover_core::aws::{Aws, AwsConfig, LocalEndpoints};
+use drover_core::error::Rejection;
+use drover_core::id::{SubjectId, TenantId};
+use drover_core::pipeline::ports::Home;
+use drover_core::tenant::TenantScope;
+
+/// The ports, for whatever listens at these addresses.
+pub fn aws(endpoints: &LocalEndpoints, ledger: &str) -> Aws {
+    let queue = |name: &str| Arc::from(format!("{}/000000000000/{name}", endpoints.sqs));
+    let config = AwsConfig {
+        ledger_table: Arc::from(ledger),
+        registry_table: Arc::from(dynamodb::REGISTRY),
+        dead_letter_queue_url: queue("letters"),
+        buffer_queue_url: queue("buffer"),
+    };
+    Aws::local(endpoints, config)
+}
+
+/// The ports, where one address answers for everything.
+pub fn aws_at(address: std::net::SocketAddr) -> Aws {
+    dynamodb::at(address, dynamodb::LEDGER)
+}
+
+/// An address where nobody listens: it was free a moment ago, and nothing in this process takes
+/// it.
+///
+/// # Errors
+/// Where the machine has no free port.
+pub fn closed_address() -> std::io::Result<std::net::SocketAddr> {
+    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+/// A device in the table that all tenants share. Tests share stores, so each names its own.
+///
+/// # Errors
+/// Where one of the names is none.
+pub fn home(tenant: &str, device: &str) -> Result<Home, Rejection> {
+    let scope = TenantScope::by_operator(TenantId::parse(tenant)?);
+    let subject = SubjectId::parse(&format!("device/{device}"))?;
+    Ok(Home { key: scope.subject(subject), table: None })
+}

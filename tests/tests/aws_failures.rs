@@ -1,0 +1,187 @@
+//! What the AWS ports make of failures: each error code of DynamoDB has its row.
+
+#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+
+use std::net::SocketAddr;
+
+use drover_core::aws::Aws;
+use drover_core::error::{Reason, Unavailable};
+use drover_core::ledger::dialogue::WriteAnswer;
+use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use drover_core::pipeline::ports::{Home, Metered, Store};
+use drover_core::registry::{DocumentName, Documents};
+use drover_tests::canned::{Answer, cancelled, dynamodb_error, hang_up, serve, stay_silent};
+use drover_tests::dynamodb::{REGISTRY, embedded};
+use drover_tests::{aws_at, closed_address};
+
+fn home(device: &str) -> Home {
+    drover_tests::home("contract", device).expect("names")
+}
+
+fn page() -> PageWrite {
+    let page = StoredPage { key: b"k".to_vec(), bytes: b"page".to_vec() };
+    PageWrite { page, expires_at: 2_000_000_000 }
+}
+
+fn write(pages: Vec<PageWrite>) -> LedgerWrite {
+    LedgerWrite {
+        expected: Some(1),
+        head: StoredHead { version: 2, bytes: b"head".to_vec() },
+        activity: Activity { shard: "T#t#device#0".to_owned(), hour: "00000001#d".to_owned() },
+        pages,
+    }
+}
+
+async fn always(answer: Answer) -> Aws {
+    aws_at(serve(move |_| answer.clone()).await.expect("a free port"))
+}
+
+/// Head, pages and seal: everything that is tried again by the store itself.
+async fn reasons(aws: &Aws) -> [Option<Reason>; 4] {
+    let home = home("failing");
+    let range = PageRange { from: Vec::new(), limit: 10 };
+    [
+        aws.head(&home).await.err().map(|error| error.reason),
+        aws.pages(&home, &range).await.err().map(|error| error.reason),
+        aws.seal(&home, &page()).await.err().map(|error| error.reason),
+        aws.document(&document()).await.err().map(|error| error.reason),
+    ]
+}
+
+/// A head alone, and a head with a page.
+async fn writes(aws: &Aws) -> [Result<WriteAnswer, Reason>; 2] {
+    let home = home("failing");
+    let (alone, both) = (write(Vec::new()), write(vec![page()]));
+    let answered = |done: Result<_, Unavailable>| {
+        done.map(|done: Metered<_>| done.answer).map_err(|error| error.reason)
+    };
+    let (alone, both) = tokio::join!(aws.write(&home, &alone), aws.write(&home, &both));
+    [answered(alone), answered(both)]
+}
+
+fn document() -> DocumentName {
+    DocumentName::Revision
+}
+
+const UNKNOWN: Result<WriteAnswer, Reason> = Ok(WriteAnswer::Unknown);
+const BROKEN: Result<WriteAnswer, Reason> = Err(Reason::Broken);
+
+async fn check(status: u16, code: &str, reason: Reason, write: Result<WriteAnswer, Reason>) {
+    let aws = always(dynamodb_error(status, code)).await;
+    assert_eq!(reasons(&aws).await, [Some(reason); 4], "{code}");
+    assert_eq!(writes(&aws).await, [write.clone(), write], "{code}");
+}
+
+#[tokio::test]
+async fn a_service_that_asks_for_less_is_throttled_and_leaves_a_write_unknown() {
+    check(400, "ProvisionedThroughputExceededException", Reason::Throttled, UNKNOWN).await;
+    check(400, "ThrottlingException", Reason::Throttled, UNKNOWN).await;
+    check(400, "RequestLimitExceeded", Reason::Throttled, UNKNOWN).await;
+    check(400, "LimitExceededException", Reason::Throttled, UNKNOWN).await;
+}
+
+#[tokio::test]
+async fn a_conflict_with_another_transaction_leaves_a_write_unknown() {
+    check(400, "TransactionConflictException", Reason::Contention, UNKNOWN).await;
+    check(400, "TransactionInProgressException", Reason::Contention, UNKNOWN).await;
+    check(400, "ReplicatedWriteConflictException", Reason::Contention, UNKNOWN).await;
+}
+
+#[tokio::test]
+async fn a_fault_of_the_service_and_an_unknown_code_leave_a_write_unknown() {
+    check(500, "InternalServerError", Reason::Unreachable, UNKNOWN).await;
+    check(503, "ServiceUnavailable", Reason::Unreachable, UNKNOWN).await;
+    check(400, "BrandNewException", Reason::Unreachable, UNKNOWN).await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_broken() {
+    check(400, "ValidationException", Reason::Broken, BROKEN).await;
+    check(400, "AccessDeniedException", Reason::Broken, BROKEN).await;
+    check(400, "ResourceNotFoundException", Reason::Broken, BROKEN).await;
+    check(400, "UnrecognizedClientException", Reason::Broken, BROKEN).await;
+    check(400, "ExpiredTokenException", Reason::Broken, BROKEN).await;
+}
+
+#[tokio::test]
+async fn an_answer_without_a_code_leaves_a_write_unknown() {
+    let proxy = always((502, "<html>bad gateway</html>".to_owned())).await;
+    assert_eq!(reasons(&proxy).await, [Some(Reason::Unreachable); 4]);
+    assert_eq!(writes(&proxy).await, [UNKNOWN, UNKNOWN]);
+    let cut = aws_at(hang_up().await.expect("a free port"));
+    assert_eq!(reasons(&cut).await, [Some(Reason::Unreachable); 4]);
+    assert_eq!(writes(&cut).await, [UNKNOWN, UNKNOWN]);
+}
+
+#[tokio::test]
+async fn a_write_without_an_answer_ends_and_is_unknown() {
+    let silent = aws_at(stay_silent().await.expect("a free port"));
+    assert_eq!(writes(&silent).await, [UNKNOWN, UNKNOWN]);
+}
+
+#[tokio::test]
+async fn where_nobody_listens_everything_is_unreachable_and_no_write_is_unknown() {
+    let down = aws_at(closed_address().expect("a free port"));
+    assert_eq!(reasons(&down).await, [Some(Reason::Unreachable); 4]);
+    assert_eq!(writes(&down).await, [Err(Reason::Unreachable), Err(Reason::Unreachable)]);
+}
+
+#[tokio::test]
+async fn a_cancelled_transaction_is_what_its_reasons_say() {
+    async fn check(codes: &[&str], expected: Result<WriteAnswer, Reason>) {
+        let [_, both] = writes(&always(cancelled(codes)).await).await;
+        assert_eq!(both, expected, "{codes:?}");
+    }
+    check(&["TransactionConflict", "None"], UNKNOWN).await;
+    check(&["None", "TransactionConflict"], UNKNOWN).await;
+    check(&["ProvisionedThroughputExceeded", "None"], UNKNOWN).await;
+    check(&["None", "ThrottlingError"], UNKNOWN).await;
+    check(&["None", "BrandNew"], UNKNOWN).await;
+    check(&["None", "None"], UNKNOWN).await;
+    check(&[], UNKNOWN).await;
+    check(&["None", "ValidationError"], BROKEN).await;
+    check(&["None", "AccessDenied"], BROKEN).await;
+    check(&["ConditionalCheckFailed", "None"], Ok(WriteAnswer::Lost(None))).await;
+    check(&["ConditionalCheckFailed", "TransactionConflict"], Ok(WriteAnswer::Lost(None))).await;
+}
+
+#[tokio::test]
+async fn a_head_write_is_sent_once_and_a_read_up_to_three_times() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let count = Arc::new(AtomicU32::new(0));
+    let counting = Arc::clone(&count);
+    let address: SocketAddr = serve(move |_| {
+        counting.fetch_add(1, Ordering::Relaxed);
+        dynamodb_error(500, "InternalServerError")
+    })
+    .await
+    .expect("a free port");
+    let aws = aws_at(address);
+    assert_eq!(writes(&aws).await, [UNKNOWN, UNKNOWN]);
+    assert_eq!(count.swap(0, Ordering::Relaxed), 2);
+    assert!(aws.head(&home("counted")).await.is_err());
+    assert_eq!(count.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn a_document_is_read_with_its_revision() {
+    use aws_sdk_dynamodb::types::AttributeValue;
+    let aws = embedded().await.expect("an embedded DynamoDB");
+    assert!(aws.document(&document()).await.expect("available").is_none());
+    let put = |revision: AttributeValue| {
+        aws.dynamodb()
+            .put_item()
+            .table_name(REGISTRY)
+            .item("pk", AttributeValue::S(document().storage_key()))
+            .item("d", AttributeValue::S(r#"{"é":1}"#.to_owned()))
+            .item("v", revision)
+            .send()
+    };
+    put(AttributeValue::N("7".to_owned())).await.expect("available");
+    let read = aws.document(&document()).await.expect("available").expect("a document");
+    assert_eq!((read.json.as_str(), read.revision), (r#"{"é":1}"#, 7));
+    put(AttributeValue::S("seven".to_owned())).await.expect("available");
+    let broken = aws.document(&document()).await.err().map(|error| error.reason);
+    assert_eq!(broken, Some(Reason::Broken));
+}

@@ -1,0 +1,139 @@
+//! Dead letters and the buffer: whatever the limits of a batch, each message gets its own answer,
+//! in order.
+
+#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+
+use std::sync::{Arc, Mutex};
+
+use drover_core::error::{Reason, Unavailable};
+use drover_core::id::TenantId;
+use drover_core::memory::{Call, Fault, Memory};
+use drover_core::pipeline::ports::{Buffer, DeadLetters, Message};
+use drover_core::time::Timestamp;
+use drover_tests::canned::{Answer, serve};
+use drover_tests::{aws_at, closed_address};
+use serde_json::{Value, json};
+
+fn message(body: &str) -> Message {
+    Message { tenant: None, body: body.to_owned() }
+}
+
+fn messages(count: usize) -> Vec<Message> {
+    (0..count).map(|number| message(&number.to_string())).collect()
+}
+
+fn reasons(results: Vec<Result<(), Unavailable>>) -> Vec<Option<Reason>> {
+    results.into_iter().map(|result| result.err().map(|error| error.reason)).collect()
+}
+
+/// Takes a batch as SQS does, but for entries whose body names a failure, or asks to be forgotten.
+fn take(request: &Value) -> Answer {
+    let (mut sent, mut failed) = (Vec::new(), Vec::new());
+    for entry in request["Entries"].as_array().expect("entries") {
+        let (id, body) = (&entry["Id"], entry["MessageBody"].as_str().expect("a body"));
+        let failure = |code: &str, sender_fault: bool| json!({ "Id": id, "Code": code, "SenderFault": sender_fault, "Message": "on demand" });
+        match body {
+            "throttled" => failed.push(failure("RequestThrottled", false)),
+            "internal" => failed.push(failure("InternalError", false)),
+            "sender" => failed.push(failure("BrandNew", true)),
+            "forgotten" => {}
+            _ => sent.push(json!({ "Id": id, "MessageId": body, "MD5OfMessageBody": "" })),
+        }
+    }
+    // Backwards: the order of an answer means nothing.
+    sent.reverse();
+    (200, json!({ "Successful": sent, "Failed": failed }).to_string())
+}
+
+#[tokio::test]
+async fn each_message_of_many_batches_gets_its_own_answer_in_order() {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&requests);
+    let address = serve(move |body| {
+        let request: Value = serde_json::from_str(body).expect("JSON");
+        let answer = take(&request);
+        seen.lock().expect("no panic").push(request);
+        answer
+    });
+    let aws = aws_at(address.await.expect("a free port"));
+    let mut letters = messages(25);
+    letters[3] = message("throttled");
+    letters[12] = message("internal");
+    letters[13] = message("forgotten");
+    letters[24] = message("sender");
+    let mut expected = vec![None; 25];
+    expected[3] = Some(Reason::Throttled);
+    expected[12] = Some(Reason::Unreachable);
+    expected[13] = Some(Reason::Unreachable);
+    expected[24] = Some(Reason::Broken);
+    assert_eq!(reasons(aws.send_letters(&letters).await), expected);
+    let requests = requests.lock().expect("no panic");
+    let mut sizes: Vec<usize> =
+        requests.iter().map(|request| request["Entries"].as_array().map_or(0, Vec::len)).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [5, 10, 10]);
+}
+
+#[tokio::test]
+async fn a_message_goes_to_its_queue_in_the_group_of_its_tenant() {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&requests);
+    let address = serve(move |body| {
+        let request: Value = serde_json::from_str(body).expect("JSON");
+        let answer = take(&request);
+        seen.lock().expect("no panic").push(request);
+        answer
+    });
+    let aws = aws_at(address.await.expect("a free port"));
+    let acme = TenantId::parse("acme").ok();
+    let both = [Message { tenant: acme, body: "a".to_owned() }, message("b")];
+    assert_eq!(reasons(aws.send_letters(&both).await), [None, None]);
+    assert_eq!(reasons(aws.send_buffered(&both[..1]).await), [None]);
+    let requests = requests.lock().expect("no panic");
+    let queue = |request: &Value| request["QueueUrl"].as_str().map(str::to_owned);
+    assert!(queue(&requests[0]).is_some_and(|url| url.ends_with("/letters")));
+    assert!(queue(&requests[1]).is_some_and(|url| url.ends_with("/buffer")));
+    let group = |place: usize| requests[0]["Entries"][place]["MessageGroupId"].as_str();
+    assert_eq!((group(0), group(1)), (Some("acme"), Some("operator")));
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_as_a_whole_fails_for_each_message() {
+    async fn check(status: u16, code: &str, reason: Reason) {
+        let body = json!({ "__type": format!("com.amazonaws.sqs#{code}"), "message": "m" });
+        let body = body.to_string();
+        let aws = aws_at(serve(move |_| (status, body.clone())).await.expect("a free port"));
+        let results = reasons(aws.send_buffered(&messages(11)).await);
+        assert_eq!(results, vec![Some(reason); 11], "{code}");
+    }
+    check(400, "RequestThrottled", Reason::Throttled).await;
+    check(500, "InternalFailure", Reason::Unreachable).await;
+    check(400, "QueueDoesNotExist", Reason::Broken).await;
+    check(403, "AccessDenied", Reason::Broken).await;
+    let down = aws_at(closed_address().expect("a free port"));
+    let results = reasons(down.send_letters(&messages(2)).await);
+    assert_eq!(results, [Some(Reason::Unreachable); 2]);
+}
+
+#[tokio::test]
+async fn no_message_is_no_call_and_no_answer() {
+    let down = aws_at(closed_address().expect("a free port"));
+    assert!(down.send_letters(&[]).await.is_empty());
+    assert!(Memory::new(Timestamp::MIN).send_letters(&[]).await.is_empty());
+}
+
+#[tokio::test]
+async fn in_memory_each_message_gets_its_own_answer_as_well() {
+    let memory = Memory::new(Timestamp::MIN);
+    let mut calls = 0;
+    memory.state().faults = Box::new(move |call| {
+        assert_eq!(call, Call::Letter);
+        calls += 1;
+        if calls == 4 { Fault::Refused } else { Fault::None }
+    });
+    let results = reasons(memory.send_letters(&messages(12)).await);
+    let mut expected = vec![None; 12];
+    expected[3] = Some(Reason::Unreachable);
+    assert_eq!(results, expected);
+    assert_eq!(memory.state().letters.len(), 11);
+}

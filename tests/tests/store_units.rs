@@ -1,0 +1,152 @@
+//! What a call costs, in memory and on DynamoDB alike: budgets of the ledger are measured in
+//! memory, so memory must count as the service does.
+
+#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+
+use drover_core::aws::Aws;
+use drover_core::ledger::dialogue::WriteAnswer;
+use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use drover_core::memory::Memory;
+use drover_core::pipeline::ports::{Home, Store, Units};
+use drover_core::time::Timestamp;
+use drover_tests::dynamodb::embedded;
+
+fn home(device: &str) -> Home {
+    drover_tests::home("contract", device).expect("names")
+}
+
+fn memory() -> Memory {
+    Memory::new(Timestamp::MIN)
+}
+
+async fn dynamodb() -> Aws {
+    embedded().await.expect("an embedded DynamoDB")
+}
+
+/// Replaces `expected` with a head of so many bytes, listed at this hour.
+fn write(expected: Option<u64>, bytes: usize, hour: &str) -> LedgerWrite {
+    let version = expected.unwrap_or(0) + 1;
+    LedgerWrite {
+        expected,
+        head: StoredHead { version, bytes: vec![1; bytes] },
+        activity: Activity { shard: "T#t#device#0".to_owned(), hour: hour.to_owned() },
+        pages: Vec::new(),
+    }
+}
+
+fn page(key: &[u8], bytes: usize) -> PageWrite {
+    let page = StoredPage { key: key.to_vec(), bytes: vec![1; bytes] };
+    PageWrite { page, expires_at: 2_000_000_000 }
+}
+
+async fn cost(store: &impl Store, home: &Home, write: &LedgerWrite) -> f64 {
+    let done = store.write(home, write).await.expect("available");
+    assert_eq!(done.answer, WriteAnswer::Written);
+    assert_eq!(done.units.read, 0.0);
+    done.units.write
+}
+
+#[tokio::test]
+async fn a_head_of_900_bytes_costs_one_unit_and_two_more_when_its_hour_changes() {
+    async fn fact(store: &impl Store) {
+        let home = home("cost/hour");
+        // The first entry of the index has no earlier one to take away.
+        assert_eq!(cost(store, &home, &write(None, 900, "00000001#d")).await, 2.0);
+        assert_eq!(cost(store, &home, &write(Some(1), 900, "00000001#d")).await, 1.0);
+        assert_eq!(cost(store, &home, &write(Some(2), 900, "00000002#d")).await, 3.0);
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
+async fn a_replaced_head_costs_what_the_larger_of_both_does() {
+    async fn fact(store: &impl Store) {
+        let home = home("cost/larger");
+        cost(store, &home, &write(None, 900, "00000001#d")).await;
+        assert_eq!(cost(store, &home, &write(Some(1), 3_500, "00000001#d")).await, 4.0);
+        assert_eq!(cost(store, &home, &write(Some(2), 900, "00000001#d")).await, 4.0);
+        assert_eq!(cost(store, &home, &write(Some(3), 900, "00000001#d")).await, 1.0);
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
+async fn a_transaction_costs_its_items_twice() {
+    async fn fact(store: &impl Store) {
+        let home = home("cost/twice");
+        cost(store, &home, &write(None, 900, "00000001#d")).await;
+        let pages = vec![page(b"a", 900), page(b"b", 2_500)];
+        let both = LedgerWrite { pages, ..write(Some(1), 900, "00000001#d") };
+        assert_eq!(cost(store, &home, &both).await, 2.0 * (1.0 + 1.0 + 3.0));
+        let smaller = vec![page(b"b", 100)];
+        let moved = LedgerWrite { pages: smaller, ..write(Some(2), 900, "00000002#d") };
+        // One entry of the index goes and one comes. The emulator counts them once, as outside a
+        // transaction; AWS's documentation does not say.
+        assert_eq!(cost(store, &home, &moved).await, 2.0 * (1.0 + 3.0) + 2.0);
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
+async fn a_lost_condition_costs_what_is_stored() {
+    async fn fact(store: &impl Store) {
+        let home = home("cost/lost");
+        cost(store, &home, &write(None, 2_500, "00000001#d")).await;
+        let lost = store.write(&home, &write(Some(9), 100, "00000001#d")).await;
+        assert_eq!(lost.expect("available").units, Units { read: 0.0, write: 3.0 });
+        let both = LedgerWrite { pages: vec![page(b"a", 9)], ..write(Some(9), 100, "1#d") };
+        let lost = store.write(&home, &both).await;
+        assert_eq!(lost.expect("available").units, Units { read: 0.0, write: 6.0 });
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
+async fn a_sealed_page_costs_its_kilobytes_whether_or_not_it_was_there() {
+    async fn fact(store: &impl Store) {
+        let home = home("cost/sealed");
+        for _ in 0..2 {
+            let sealed = store.seal(&home, &page(b"k", 1_500)).await.expect("available");
+            assert_eq!(sealed.units, Units { read: 0.0, write: 2.0 });
+        }
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
+async fn a_head_costs_a_read_unit_for_each_4_kb_and_one_where_there_is_none() {
+    async fn fact(store: &impl Store) {
+        let home = home("cost/read");
+        let units = async || store.head(&home).await.expect("available").units;
+        assert_eq!(units().await, Units { read: 1.0, write: 0.0 });
+        cost(store, &home, &write(None, 900, "00000001#d")).await;
+        assert_eq!(units().await, Units { read: 1.0, write: 0.0 });
+        cost(store, &home, &write(Some(1), 4_090, "00000001#d")).await;
+        assert_eq!(units().await, Units { read: 2.0, write: 0.0 });
+        cost(store, &home, &write(Some(2), 9_000, "00000001#d")).await;
+        assert_eq!(units().await, Units { read: 3.0, write: 0.0 });
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
+async fn pages_are_counted_together_in_4_kb() {
+    async fn fact(store: &impl Store) {
+        let home = home("cost/pages");
+        let range = PageRange { from: Vec::new(), limit: 10 };
+        let units = async || store.pages(&home, &range).await.expect("available").units;
+        assert_eq!(units().await, Units { read: 1.0, write: 0.0 });
+        for key in 0..5_u8 {
+            store.seal(&home, &page(&[key], 2_000)).await.expect("available");
+        }
+        assert_eq!(units().await, Units { read: 3.0, write: 0.0 });
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
