@@ -2,9 +2,13 @@
 //!
 //! - [`dynamodb`]: an embedded DynamoDB, and the ports that speak to it
 //! - [`canned`]: an HTTP server that gives the answers it is told to
+//! - [`processor`]: the processor over ports in memory
+//! - [`situation`]: the files of `events/` and what is expected of them
 
 pub mod canned;
 pub mod dynamodb;
+pub mod processor;
+pub mod situation;
 
 use std::sync::Arc;
 

@@ -1,0 +1,217 @@
+//! Lambda's Kafka event and the answer to it: own types, because one odd record must not cost the
+//! batch. The event is cut into records without looking inside, then each is read alone.
+//!
+//! Known to occur, and read here: header bytes from -128 to 255, headers missing or null, a header
+//! without a value, no key, no value (a tombstone), timestamp -1. The map key is an opaque name (a
+//! topic may hold dashes and dots) and goes back verbatim.
+//!
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-msk.html>,
+//! <https://docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html>
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use drover_core::error::{Code, Rejection};
+use drover_core::record::{Incoming, Record, Source};
+use drover_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use headers::Headers;
+
+/// An event that is none of Lambda's Kafka events. It says where, but not what: serde's own message
+/// may quote the event.
+#[derive(Debug, thiserror::Error)]
+#[error("not a Kafka event of Lambda's: line={} column={}", .0.line(), .0.column())]
+pub struct NotAnEvent(serde_json::Error);
+
+/// A partial batch response.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    /// The records that must come again; none: success.
+    pub batch_item_failures: Vec<BatchItemFailure>,
+}
+
+/// One record that must come again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchItemFailure {
+    /// Which one.
+    pub item_identifier: ItemIdentifier,
+}
+
+/// How Lambda names a record of a Kafka event.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ItemIdentifier {
+    /// The key of `records` that it stood under, verbatim.
+    pub partition: Arc<str>,
+    /// Its offset.
+    pub offset: i64,
+}
+
+impl BatchResponse {
+    /// Names each record once.
+    pub fn of(identifiers: impl Iterator<Item = ItemIdentifier>) -> Self {
+        let mut identifiers: Vec<ItemIdentifier> = identifiers.collect();
+        identifiers.sort_unstable();
+        identifiers.dedup();
+        let failure = |item_identifier| BatchItemFailure { item_identifier };
+        Self { batch_item_failures: identifiers.into_iter().map(failure).collect() }
+    }
+}
+
+/// The records of an event, and how Lambda names each; `None`: it has no offset to be named by.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// In order, partition by partition.
+    pub records: Vec<Incoming>,
+    /// One for each record.
+    pub places: Vec<Option<ItemIdentifier>>,
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow)]
+    records: BTreeMap<String, Vec<&'a RawValue>>,
+}
+
+/// A record as it nearly always is: every text is borrowed from the event.
+#[derive(Deserialize)]
+struct Usual<'a> {
+    topic: &'a str,
+    partition: i32,
+    offset: i64,
+    #[serde(default)]
+    timestamp: Option<i64>,
+    #[serde(default)]
+    key: Option<&'a str>,
+    #[serde(default)]
+    value: Option<&'a str>,
+    #[serde(default)]
+    headers: Option<Headers>,
+}
+
+/// Where a record stands, whatever else is wrong with it.
+#[derive(Deserialize)]
+struct Place {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    #[serde(default)]
+    timestamp: Option<i64>,
+}
+
+/// The content of a record whose texts hold escapes.
+#[derive(Deserialize)]
+struct Escaped {
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    value: Option<String>,
+    #[serde(default)]
+    headers: Option<Headers>,
+}
+
+/// Reads an event that arrived `now`.
+///
+/// # Errors
+/// [`NotAnEvent`] where there are no records to speak of. An odd record is no error: it is
+/// [`Incoming::Refused`].
+pub fn decode(event: &str, now: Timestamp) -> Result<Decoded, NotAnEvent> {
+    let event: Event<'_> = serde_json::from_str(event).map_err(NotAnEvent)?;
+    let count = event.records.values().map(Vec::len).sum();
+    let mut decoded =
+        Decoded { records: Vec::with_capacity(count), places: Vec::with_capacity(count) };
+    for (partition, records) in event.records {
+        let (partition, mut topic): (Arc<str>, Arc<str>) = (partition.into(), Arc::from(""));
+        for raw in records {
+            let (incoming, offset) = read(&partition, &mut topic, raw.get(), now);
+            let identifier = |offset| ItemIdentifier { partition: Arc::clone(&partition), offset };
+            decoded.records.push(incoming);
+            decoded.places.push(offset.map(identifier));
+        }
+    }
+    Ok(decoded)
+}
+
+/// A record, and the offset to name it by. `topic` is the one before, which is mostly the same.
+fn read(map_key: &str, topic: &mut Arc<str>, raw: &str, now: Timestamp) -> (Incoming, Option<i64>) {
+    let Ok(usual) = serde_json::from_str::<Usual<'_>>(raw) else {
+        return read_unusual(map_key, raw, now);
+    };
+    if &**topic != usual.topic {
+        *topic = Arc::from(usual.topic);
+    }
+    let Usual { partition, offset, timestamp, .. } = usual;
+    let source = Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp };
+    let content = unwrapped(usual.key, usual.value, usual.headers);
+    (incoming(source, content, raw, now), Some(offset))
+}
+
+fn read_unusual(map_key: &str, raw: &str, now: Timestamp) -> (Incoming, Option<i64>) {
+    let Ok(place) = serde_json::from_str::<Place>(raw) else {
+        // The digest of the record itself has to do for an offset.
+        let (topic, offset) = (Arc::from(map_key), fingerprint(raw));
+        let source = Source::Kafka { topic, partition: -1, offset, timestamp: None };
+        let fault = Err(Unreadable("a record without topic, partition or offset"));
+        return (incoming(source, fault, raw, now), None);
+    };
+    let Place { topic, partition, offset, timestamp } = place;
+    let source = Source::Kafka { topic: topic.into(), partition, offset, timestamp };
+    let content = match serde_json::from_str::<Escaped>(raw) {
+        Ok(Escaped { key, value, headers }) => unwrapped(key.as_deref(), value.as_deref(), headers),
+        Err(_) => Err(Unreadable("a record of another shape than Kafka's")),
+    };
+    (incoming(source, content, raw, now), Some(offset))
+}
+
+/// A wrapping that cannot be taken off.
+struct Unreadable(&'static str);
+
+/// Key, value and headers.
+type Content = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Vec<u8>)>);
+
+fn unwrapped(
+    key: Option<&str>,
+    value: Option<&str>,
+    headers: Option<Headers>,
+) -> Result<Content, Unreadable> {
+    let headers = headers.map(|Headers(headers)| headers).unwrap_or_default();
+    Ok((key.map(base64).transpose()?, value.map(base64).transpose()?, headers))
+}
+
+fn incoming(
+    source: Source,
+    content: Result<Content, Unreadable>,
+    raw: &str,
+    now: Timestamp,
+) -> Incoming {
+    let (received_at, ingested_at) = (source.received_at(), source.ingested_at(now));
+    match content {
+        Ok((key, value, headers)) => {
+            Incoming::Record(Record { source, key, value, headers, received_at, ingested_at })
+        }
+        Err(Unreadable(fault)) => {
+            // It keeps its whole JSON as value, so that nothing of it is lost.
+            let (key, value, headers) = (None, Some(raw.as_bytes().to_vec()), Vec::new());
+            let record = Record { source, key, value, headers, received_at, ingested_at };
+            Incoming::Refused(record, Rejection::new(Code::UnsupportedEncoding, fault))
+        }
+    }
+}
+
+fn base64(text: &str) -> Result<Vec<u8>, Unreadable> {
+    base64_simd::STANDARD.decode_to_vec(text).map_err(|_| Unreadable("base64 that is damaged"))
+}
+
+/// FNV-1a of the record, so that the same one is the same letter; negative, as no offset is.
+fn fingerprint(raw: &str) -> i64 {
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = raw.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
+    -1 - i64::try_from(hash >> 1).unwrap_or(0)
+}
+
+mod headers;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! Wiring only: configuration from the environment, clients, one warm [`Processor`].
+
+// The SDK's futures nest deeper than the default of 128.
+#![recursion_limit = "256"]
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::Context;
+use drover_core::aws::{Aws, AwsConfig};
+use drover_core::limits::Shape;
+use drover_core::pipeline::Pipeline;
+use drover_core::pipeline::cache::HeadCache;
+use drover_core::registry::Registry;
+use drover_processor::Processor;
+use drover_processor::config::Config;
+use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing::init_default_subscriber();
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
+    let world = Aws::load(AwsConfig {
+        ledger_table: config.ledger_table.into(),
+        registry_table: config.registry_table.into(),
+        dead_letter_queue_url: config.dead_letter_queue_url.into(),
+        buffer_queue_url: config.buffer_queue_url.into(),
+    })
+    .await;
+    let pipeline = Pipeline {
+        registry: Registry::new(),
+        heads: HeadCache::new(config.cache_bytes),
+        shape: Shape::STANDARD,
+        concurrency: config.concurrency,
+    };
+    let processor = Arc::new(Processor::new(world, pipeline, print));
+    let handler = service_fn(move |event: LambdaEvent<_>| {
+        let processor = Arc::clone(&processor);
+        async move { processor.handle(event).await }
+    });
+    run(handler).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
+}
+
+/// Straight to standard output: a log formatter would wrap the line, and CloudWatch would not read
+/// metrics from it. A closed output costs the metrics and nothing else.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}

@@ -1,0 +1,303 @@
+//! A host of the processor: the real handler over ports in memory, loaded with the documents of
+//! `local/config` through the registry's own check and plan. What is in the ports afterwards is
+//! one JSON value, the [`Host::outcome`].
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a fact that does not hold ends its test"
+)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_core::dead_letter::Envelope;
+use drover_core::error::Unavailable;
+use drover_core::id::{SubjectId, TenantId};
+use drover_core::ledger::dialogue::WriteAnswer;
+use drover_core::ledger::read::{Cut, Question};
+use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use drover_core::limits::Shape;
+use drover_core::memory::{Call, Fault, Memory};
+use drover_core::pipeline::Pipeline;
+use drover_core::pipeline::cache::HeadCache;
+use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Metered, Store};
+use drover_core::reader;
+use drover_core::record::Source;
+use drover_core::registry::{
+    Change, DocumentName, Documents, Registry, Stored, StoredDocument, Submitted, Text,
+};
+use drover_core::tenant::TenantScope;
+use drover_core::time::Timestamp;
+use drover_core::view::{View, fold};
+use drover_processor::kafka::BatchResponse;
+use drover_processor::{Failed, Processor};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde_json::{Map, Value, json};
+
+/// What an invocation may take, in milliseconds.
+const TIME_LIMIT: u64 = 30_000;
+
+/// What Lambda gets.
+pub type Answer = Result<BatchResponse, Failed>;
+
+/// The records that an answer names.
+pub fn returned(answer: &Answer) -> BTreeSet<(String, i64)> {
+    let failures = answer.iter().flat_map(|response| &response.batch_item_failures);
+    let identifiers = failures.map(|failure| &failure.item_identifier);
+    identifiers.map(|one| (one.partition.to_string(), one.offset)).collect()
+}
+
+/// Documents beside those of `local/config`, as `drover apply` would take them.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extra {
+    /// Documents of tenants.
+    #[serde(default)]
+    pub tenants: Vec<Value>,
+    /// Routes by topic.
+    #[serde(default)]
+    pub topics: Map<String, Value>,
+}
+
+/// One memory, however many environments look at it.
+#[derive(Clone)]
+struct Shared {
+    memory: Arc<Memory>,
+    seconds_per_write: i64,
+}
+
+/// Memory, and one warm environment of the processor over it.
+pub struct Host {
+    world: Shared,
+    processor: Processor<Shared>,
+}
+
+impl Host {
+    /// A host whose clock stands.
+    pub fn new(now: Timestamp, extra: &Extra) -> Self {
+        Self::with_slow_writes(now, extra, 0)
+    }
+
+    /// A host on whose clock every write to the ledger takes so many seconds.
+    pub fn with_slow_writes(now: Timestamp, extra: &Extra, seconds_per_write: i64) -> Self {
+        let memory = Memory::new(now);
+        load(&memory, extra);
+        let world = Shared { memory: Arc::new(memory), seconds_per_write };
+        Self { processor: environment(world.clone()), world }
+    }
+
+    /// Puts a new environment, which knows nothing yet, in the place of the warm one.
+    pub fn restart(&mut self) {
+        self.processor = environment(self.world.clone());
+    }
+
+    /// What is in the ports.
+    pub fn memory(&self) -> &Memory {
+        &self.world.memory
+    }
+
+    /// From now on, this decides which calls fail.
+    pub fn fail(&self, faults: impl FnMut(Call) -> Fault + Send + 'static) {
+        self.memory().state().faults = Box::new(faults);
+    }
+
+    /// One invocation with the JSON that Lambda would send.
+    ///
+    /// # Errors
+    /// What the handler fails with.
+    pub async fn deliver(&self, event: &str) -> Answer {
+        let payload = serde_json::from_str(event).expect("an event is JSON");
+        let mut context = Context::default();
+        let now = u64::try_from(self.memory().now().micros() / 1000).expect("after 1970");
+        context.deadline = now + TIME_LIMIT;
+        self.processor.handle(LambdaEvent { payload, context }).await
+    }
+
+    /// The answer and everything in the ports. Of a subject, all keys of its view, and `history`,
+    /// `epoch` and `pages`.
+    pub async fn outcome(&self, answer: Answer) -> Value {
+        let (letters, buffered, homes) = {
+            let state = self.memory().state();
+            let letters: Vec<Value> = state.letters.iter().map(letter).collect();
+            let homes: Vec<Home> = state.heads.keys().map(|key| home(key)).collect();
+            (letters, state.buffer.len(), homes)
+        };
+        let mut subjects = Map::new();
+        for home in homes {
+            let name = format!("{} {}", home.key.tenant(), home.key.subject());
+            subjects.insert(name, self.subject(&home).await);
+        }
+        let mut outcome = json!({"letters": letters, "buffered": buffered, "subjects": subjects});
+        match answer {
+            Ok(response) => outcome["response"] = json!(response),
+            Err(failed) => outcome["error"] = json!(Diagnostic::from(failed).error_type),
+        }
+        outcome
+    }
+
+    /// The ids of the letters that were sent, each once.
+    pub fn letter_ids(&self) -> BTreeSet<String> {
+        let state = self.memory().state();
+        state.letters.iter().map(|message| envelope(message).id).collect()
+    }
+
+    /// The offsets of the records in the buffer queue.
+    pub fn buffered(&self) -> Vec<Option<i64>> {
+        let state = self.memory().state();
+        state.buffer.iter().map(|message| offset(&envelope(message).source)).collect()
+    }
+
+    async fn subject(&self, home: &Home) -> Value {
+        let question = Question::History { from: None, to: None };
+        let (cut, _) = reader::read(&self.world, home, question).await.expect("available");
+        let cut = cut.expect("a subject with a head");
+        let view = self.view(&cut).await;
+        let history = cut.entries().map(|entry| {
+            json!([entry.position.observed_at, entry.position.event_id.as_str(), entry.event_type])
+        });
+        let mut shown = view.to_json();
+        shown["history"] = history.collect();
+        shown["epoch"] = json!(cut.head.epoch);
+        shown["pages"] = json!(cut.pages.len());
+        shown
+    }
+
+    /// The live view, which is the fold of the history in order (promise 1).
+    async fn view(&self, cut: &Cut) -> View {
+        let contracts: BTreeSet<_> = cut.entries().map(|entry| &entry.contract).collect();
+        let contracts: Vec<_> = contracts.into_iter().cloned().collect();
+        let specs = Registry::new().specs(&contracts, 0, self.world.now(), &self.world).await;
+        let specs = specs.expect("available");
+        assert!(cut.entries().is_sorted_by(|one, next| one.position < next.position));
+        let view = cut.live(&specs);
+        assert_eq!(view, fold(View::default(), cut.entries(), &specs));
+        view
+    }
+}
+
+/// One subject at a time, so that which one a fault meets is no matter of chance.
+fn environment(world: Shared) -> Processor<Shared> {
+    let pipeline = Pipeline {
+        registry: Registry::new(),
+        heads: HeadCache::new(1 << 20),
+        shape: Shape::STANDARD,
+        concurrency: 1,
+    };
+    Processor::new(world, pipeline, |_line| ())
+}
+
+fn load(memory: &Memory, extra: &Extra) {
+    let text = |origin: &str, json: String| Text { origin: origin.to_owned(), json };
+    let mut topics: Value =
+        serde_json::from_str(include_str!("../../local/config/topics.json")).expect("JSON");
+    for (topic, route) in &extra.topics {
+        topics["topics"][topic] = route.clone();
+    }
+    let demo = include_str!("../../local/config/tenants/demo.json");
+    let acme = include_str!("../../local/config/tenants/acme.json");
+    let mut tenants = vec![text("demo", demo.to_owned()), text("acme", acme.to_owned())];
+    tenants.extend(extra.tenants.iter().map(|tenant| text("extra", tenant.to_string())));
+    let topics = Some(text("topics", topics.to_string()));
+    let submitted = Submitted { tenants, contracts: Vec::new(), topics };
+    let checked = submitted.check().expect("documents");
+    let plan = checked.plan(&Stored::new(), memory.now()).expect("a plan");
+    for write in plan.writes {
+        if let Change::Put { document, .. } = write.change {
+            memory.state().documents.insert(write.name.storage_key(), document);
+        }
+    }
+}
+
+fn envelope(message: &Message) -> Envelope {
+    let envelope: Envelope = serde_json::from_str(&message.body).expect("an envelope");
+    assert_eq!(envelope.tenant.as_deref(), message.tenant.as_ref().map(TenantId::as_str));
+    envelope
+}
+
+fn letter(message: &Message) -> Value {
+    let Envelope { tenant, code, path, contract, source, .. } = envelope(message);
+    let offset = offset(&source);
+    json!({"tenant": tenant, "code": code, "path": path, "contract": contract, "offset": offset})
+}
+
+/// What could not be named has a partition that no topic has.
+fn offset(source: &Source) -> Option<i64> {
+    match source {
+        Source::Kafka { partition: -1, .. } | Source::Http { .. } => None,
+        Source::Kafka { offset, .. } => Some(*offset),
+    }
+}
+
+/// From `T#<tenant>#S#<kind>#<id>`.
+fn home(partition_key: &str) -> Home {
+    let parts: Vec<&str> = partition_key.splitn(5, '#').collect();
+    let &["T", tenant, "S", kind, id] = parts.as_slice() else {
+        unreachable!("no partition key of the shared table: {partition_key}");
+    };
+    let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
+    let subject = SubjectId::parse(&format!("{kind}/{id}")).expect("a subject");
+    Home { key: scope.subject(subject), table: None }
+}
+
+impl Store for Shared {
+    async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+        self.memory.head(home).await
+    }
+
+    async fn pages(
+        &self,
+        home: &Home,
+        range: &PageRange,
+    ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
+        self.memory.pages(home, range).await
+    }
+
+    async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
+        self.memory.seal(home, page).await
+    }
+
+    async fn write(
+        &self,
+        home: &Home,
+        write: &LedgerWrite,
+    ) -> Result<Metered<WriteAnswer>, Unavailable> {
+        let answer = self.memory.write(home, write).await;
+        let now = self.memory.now().plus_seconds(self.seconds_per_write);
+        self.memory.state().now = now;
+        answer
+    }
+}
+
+impl DeadLetters for Shared {
+    async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
+        self.memory.send_letters(messages).await
+    }
+}
+
+impl Buffer for Shared {
+    async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
+        self.memory.send_buffered(messages).await
+    }
+}
+
+impl Documents for Shared {
+    async fn document(&self, name: &DocumentName) -> Result<Option<StoredDocument>, Unavailable> {
+        self.memory.document(name).await
+    }
+}
+
+impl Clock for Shared {
+    fn now(&self) -> Timestamp {
+        self.memory.now()
+    }
+
+    async fn pause(&self, duration: Duration) {
+        self.memory.pause(duration).await;
+    }
+
+    fn random(&self) -> u64 {
+        self.memory.random()
+    }
+}
