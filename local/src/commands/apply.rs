@@ -1,0 +1,196 @@
+//! `drover apply DIR`: puts the documents of a folder into the registry: `tenants/*.json`,
+//! `contracts/*.json` and `topics.json`. All of them are checked before any is written.
+
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+use drover_core::registry::{DocumentName, LIFETIME_SECONDS, Submitted, Text};
+
+use super::DatabaseArgs;
+use crate::data_folder::NoHost;
+use crate::registry::{self, Effect, EffectKind, Outcome, RegistryError};
+
+/// Check and apply the tenants, contracts and topic routes of a folder
+#[derive(ClapArgs, Clone, Debug)]
+pub struct Args {
+    /// A folder with tenants/*.json, contracts/*.json and topics.json, as far as they exist
+    folder: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// Why nothing was applied, or not everything.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A file cannot be read.
+    #[error("cannot read this: path=`{path}`")]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No document in the folder.
+    #[error(
+        "nothing to apply, a folder with tenants/*.json, contracts/*.json or topics.json is \
+         wanted: folder=`{folder}`"
+    )]
+    Nothing {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// No host.
+    #[error(transparent)]
+    NoHost(#[from] NoHost),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+/// Applies the folder's documents, and tells what became of each.
+///
+/// # Errors
+/// [`ApplyError`].
+pub async fn run(args: &Args) -> Result<String, ApplyError> {
+    let submitted = read(&args.folder)?;
+    let outcome = registry::apply(&args.database.tables().await?, &submitted).await?;
+    Ok(report(&outcome))
+}
+
+/// A line for each document, and the revision.
+fn report(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    for Effect { kind, name, origin } in &outcome.effects {
+        let _ = write!(text, "{:<10} {}", done(*kind), shown(name));
+        let _ = match origin {
+            Some(origin) => writeln!(text, "  {origin}"),
+            None => writeln!(text),
+        };
+    }
+    let revision = outcome.revision;
+    let _ = if outcome.effects.iter().all(|effect| effect.kind == EffectKind::Unchanged) {
+        writeln!(text, "revision {revision}")
+    } else {
+        writeln!(text, "revision {revision}, known to every function within {LIFETIME_SECONDS} s")
+    };
+    text
+}
+
+fn done(kind: EffectKind) -> &'static str {
+    match kind {
+        EffectKind::Created => "created",
+        EffectKind::Replaced => "replaced",
+        EffectKind::Unchanged => "unchanged",
+        EffectKind::Removed => "removed",
+    }
+}
+
+fn shown(name: &DocumentName) -> String {
+    match name {
+        DocumentName::Tenant(id) => format!("tenant {id}"),
+        DocumentName::Contract(name) => format!("contract {name}"),
+        DocumentName::Topic(topic) => format!("topic {topic}"),
+        DocumentName::Key(sha256) => format!("key with sha256 {sha256}"),
+        DocumentName::Revision => "revision".to_owned(),
+    }
+}
+
+/// Reads the documents of a folder.
+fn read(folder: &Path) -> Result<Submitted, ApplyError> {
+    // Asked for first: a folder that is not there is another mistake than one without documents.
+    std::fs::read_dir(folder).map_err(unreadable(folder))?;
+    let topics = folder.join("topics.json");
+    let submitted = Submitted {
+        tenants: read_all(&folder.join("tenants"))?,
+        contracts: read_all(&folder.join("contracts"))?,
+        topics: if topics.exists() { Some(read_one(topics)?) } else { None },
+    };
+    if submitted == Submitted::default() {
+        return Err(ApplyError::Nothing { folder: folder.to_owned() });
+    }
+    Ok(submitted)
+}
+
+fn read_all(folder: &Path) -> Result<Vec<Text>, ApplyError> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(unreadable(folder))?,
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths: Vec<PathBuf> = paths.collect::<Result<_, _>>().map_err(unreadable(folder))?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort_unstable();
+    paths.into_iter().map(read_one).collect()
+}
+
+fn read_one(path: PathBuf) -> Result<Text, ApplyError> {
+    let json = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
+    Ok(Text { origin: path.display().to_string(), json })
+}
+
+fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> ApplyError + '_ {
+    move |source| ApplyError::Unreadable { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documents_of_a_folder_are_read_in_order_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let tenants = folder.path().join("tenants");
+        std::fs::create_dir(&tenants).unwrap();
+        for name in ["b.json", "a.json", "notes.txt"] {
+            std::fs::write(tenants.join(name), name).unwrap();
+        }
+        std::fs::write(folder.path().join("topics.json"), "{}").unwrap();
+
+        let documents = read(folder.path()).unwrap();
+        let document = |name: &str| Text {
+            origin: tenants.join(name).display().to_string(),
+            json: name.to_owned(),
+        };
+        assert_eq!(documents.tenants, [document("a.json"), document("b.json")]);
+        assert_eq!(documents.contracts, []);
+        assert_eq!(documents.topics.unwrap().json, "{}");
+    }
+
+    #[test]
+    fn a_folder_without_documents_and_no_folder_are_two_mistakes() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(read(folder.path()), Err(ApplyError::Nothing { .. })));
+        let missing = folder.path().join("missing");
+        assert!(matches!(read(&missing), Err(ApplyError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn every_document_is_a_line_of_the_report() {
+        let topic = |kind, name: &str| Effect {
+            kind,
+            name: DocumentName::Topic(name.to_owned()),
+            origin: Some("topics.json".to_owned()),
+        };
+        let removed = Effect {
+            kind: EffectKind::Removed,
+            name: DocumentName::Key("ab".to_owned()),
+            origin: None,
+        };
+        let effects =
+            vec![topic(EffectKind::Created, "a"), topic(EffectKind::Unchanged, "b"), removed];
+        let expected = "created    topic a  topics.json\n\
+                        unchanged  topic b  topics.json\n\
+                        removed    key with sha256 ab\n\
+                        revision 2, known to every function within 60 s\n";
+        assert_eq!(report(&Outcome { effects, revision: 2 }), expected);
+    }
+
+    #[test]
+    fn where_nothing_changes_there_is_nothing_to_wait_for() {
+        let outcome = Outcome { effects: Vec::new(), revision: 7 };
+        assert_eq!(report(&outcome), "revision 7\n");
+    }
+}

@@ -1,0 +1,232 @@
+//! A subject as text for people and as JSON for programs. Pure: no terminal, no clock.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{Display, Write as _};
+
+use drover_core::event::Entry;
+use drover_core::id::{Position, SubjectKey};
+use drover_core::ledger::codec::{encode_head, encode_page};
+use drover_core::ledger::{Head, Page};
+use drover_core::time::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Inspected;
+
+/// Characters of a payload that a line shows.
+const PAYLOAD_CHARACTERS: usize = 80;
+
+/// For people: the head, a line for each page, a line for each of the newest entries.
+pub(super) fn text(key: &SubjectKey, inspected: &Inspected, limit: usize) -> String {
+    let mut out = format!("{} {}\n\n", key.tenant(), key.subject());
+    head_lines(&mut out, inspected);
+    let pages = &inspected.cut.pages;
+    if !pages.is_empty() {
+        out.push('\n');
+        let rows = pages.iter().map(page_row).collect::<Vec<_>>();
+        table(&mut out, ["page up to", "entries", "bytes", "version"], &rows);
+    }
+    let (left_out, entries) = newest(inspected, limit);
+    out.push('\n');
+    let rows = entries.into_iter().map(entry_row).collect::<Vec<_>>();
+    table(&mut out, ["observed_at", "event_id", "type", "ingested_at", "payload"], &rows);
+    if left_out > 0 {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "({left_out} earlier entries, --limit shows more)");
+    }
+    out
+}
+
+fn head_lines(out: &mut String, inspected: &Inspected) {
+    let head = &inspected.cut.head;
+    let after = |position: &Position| format!("after {position}");
+    let lines = [
+        ("version", head.version.to_string()),
+        ("epoch", head.epoch.to_string()),
+        ("watermark", or_none(head.watermark)),
+        ("settled until", or_none(settled_until(inspected))),
+        ("sealed", or_none(head.sealed.as_ref())),
+        ("repair", or_none(head.repair.as_ref().map(|repair| after(&repair.good)))),
+        ("frozen", head.frozen.to_string()),
+        ("bytes", encode_head(head).len().to_string()),
+    ];
+    for (name, value) in lines {
+        let _ = writeln!(out, "  {name:<14} {value}");
+    }
+}
+
+fn page_row(page: &Page) -> [String; 4] {
+    let key = or_none(page.key());
+    let bytes = encode_page(page).len();
+    [key, page.entries.len().to_string(), bytes.to_string(), page.version.to_string()]
+}
+
+fn entry_row(entry: &Entry) -> [String; 5] {
+    [
+        entry.position.observed_at.to_string(),
+        entry.position.event_id.to_string(),
+        printable(&entry.event_type),
+        entry.ingested_at.to_string(),
+        shortened(&entry.payload),
+    ]
+}
+
+/// Columns as wide as their widest cell, the last as wide as it is.
+fn table<const COLUMNS: usize>(
+    out: &mut String,
+    names: [&str; COLUMNS],
+    rows: &[[String; COLUMNS]],
+) {
+    let names = names.map(str::to_owned);
+    let lines = || std::iter::once(&names).chain(rows);
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
+        let cells = lines().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    });
+    for line in lines() {
+        let mut text = String::from("  ");
+        for (cell, width) in line.iter().zip(widths) {
+            let _ = write!(text, "{cell:<width$}  ");
+        }
+        out.push_str(text.trim_end());
+        out.push('\n');
+    }
+}
+
+/// The newest entries in order, behind the number of those before them.
+fn newest(inspected: &Inspected, limit: usize) -> (usize, Vec<&Entry>) {
+    let entries: Vec<&Entry> = inspected.cut.entries().map(AsRef::as_ref).collect();
+    let left_out = entries.len().saturating_sub(limit);
+    (left_out, entries.into_iter().skip(left_out).collect())
+}
+
+fn settled_until(inspected: &Inspected) -> Option<Timestamp> {
+    let watermark = inspected.cut.head.watermark?;
+    Some(watermark.plus_seconds(inspected.lateness_seconds.saturating_neg()))
+}
+
+fn shortened(payload: &str) -> String {
+    let mut text = printable(payload);
+    if let Some((cut, _)) = text.char_indices().nth(PAYLOAD_CHARACTERS) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
+}
+
+/// What producers wrote must not steer the reader's terminal.
+fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
+fn or_none(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| value.to_string())
+}
+
+#[derive(Serialize)]
+struct SubjectJson<'a> {
+    tenant: &'a str,
+    kind: &'a str,
+    id: &'a str,
+    head: HeadJson<'a>,
+    pages: Vec<PageJson<'a>>,
+    entry_count: usize,
+    entries: Vec<EntryJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct HeadJson<'a> {
+    version: u64,
+    epoch: u64,
+    revision: u64,
+    watermark: Option<Timestamp>,
+    settled_until: Option<Timestamp>,
+    sealed: Option<PositionJson<'a>>,
+    /// The last page that is right, while a correction has not reached the last one.
+    repair_after: Option<PositionJson<'a>>,
+    frozen: usize,
+    bytes: usize,
+}
+
+#[derive(Serialize)]
+struct PageJson<'a> {
+    key: Option<PositionJson<'a>>,
+    entries: usize,
+    bytes: usize,
+    version: u64,
+}
+
+#[derive(Serialize)]
+struct EntryJson<'a> {
+    #[serde(flatten)]
+    position: PositionJson<'a>,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    contract: &'a str,
+    ingested_at: Timestamp,
+    payload: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct PositionJson<'a> {
+    observed_at: Timestamp,
+    event_id: &'a str,
+}
+
+/// For programs: the same, with whole payloads.
+pub(super) fn json(
+    key: &SubjectKey,
+    inspected: &Inspected,
+    limit: usize,
+) -> Result<String, serde_json::Error> {
+    let (left_out, entries) = newest(inspected, limit);
+    let subject = SubjectJson {
+        tenant: key.tenant().as_str(),
+        kind: key.subject().kind().as_str(),
+        id: key.subject().id(),
+        head: head_json(&inspected.cut.head, settled_until(inspected)),
+        pages: inspected.cut.pages.iter().map(page_json).collect(),
+        entry_count: left_out + entries.len(),
+        entries: entries.into_iter().map(entry_json).collect::<Result<_, _>>()?,
+    };
+    Ok(serde_json::to_string_pretty(&subject)? + "\n")
+}
+
+fn head_json(head: &Head, settled_until: Option<Timestamp>) -> HeadJson<'_> {
+    HeadJson {
+        version: head.version,
+        epoch: head.epoch,
+        revision: head.revision,
+        watermark: head.watermark,
+        settled_until,
+        sealed: head.sealed.as_ref().map(position_json),
+        repair_after: head.repair.as_ref().map(|repair| position_json(&repair.good)),
+        frozen: head.frozen,
+        bytes: encode_head(head).len(),
+    }
+}
+
+fn page_json(page: &Page) -> PageJson<'_> {
+    PageJson {
+        key: page.key().map(position_json),
+        entries: page.entries.len(),
+        bytes: encode_page(page).len(),
+        version: page.version,
+    }
+}
+
+fn entry_json(entry: &Entry) -> Result<EntryJson<'_>, serde_json::Error> {
+    Ok(EntryJson {
+        position: position_json(&entry.position),
+        event_type: &entry.event_type,
+        contract: &entry.contract,
+        ingested_at: entry.ingested_at,
+        payload: serde_json::from_str(&entry.payload)?,
+    })
+}
+
+fn position_json(position: &Position) -> PositionJson<'_> {
+    PositionJson { observed_at: position.observed_at, event_id: position.event_id.as_str() }
+}

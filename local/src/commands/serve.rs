@@ -1,0 +1,104 @@
+//! `drover serve`: starts the host and waits for a signal to stop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use clap::Args as ClapArgs;
+
+use super::DataArg;
+use crate::data_folder::FolderError;
+use crate::function::Functions;
+use crate::greeting::greeting;
+use crate::host::{Host, HostConfig, StartError};
+
+/// Start the host (also without the word)
+#[derive(ClapArgs, Clone, Debug)]
+pub struct Args {
+    /// Lambda's Invoke API; port 0 is any free port, here and below
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3001")]
+    lambda: SocketAddr,
+    /// DynamoDB
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    dynamodb: SocketAddr,
+    /// SQS
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
+    sqs: SocketAddr,
+    #[command(flatten)]
+    data: DataArg,
+}
+
+/// Why the host did not start, or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It did not stop cleanly.
+    #[error(transparent)]
+    Stop(#[from] FolderError),
+    /// Nothing would ever stop it.
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Starts, greets, and runs until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
+    // Before the start, so that a signal in the middle of it stops cleanly too.
+    let signal = Signal::listen().map_err(ServeError::Signals)?;
+    let host = Host::start(HostConfig {
+        lambda: args.lambda,
+        dynamodb: args.dynamodb,
+        sqs: args.sqs,
+        data: args.data.data,
+        functions: Functions::default(),
+    })
+    .await?;
+    // The host is useful without anyone who reads this.
+    let _ = out.write_all(greeting(&host).as_bytes()).and_then(|()| out.flush());
+    signal.received().await;
+    Ok(host.stop().await?)
+}
+
+/// The signals that stop the host.
+#[cfg(unix)]
+struct Signal {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signal {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn received(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The signal that stops the host.
+#[cfg(not(unix))]
+struct Signal;
+
+#[cfg(not(unix))]
+impl Signal {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn received(self) {
+        // An error would mean that no signal can come; then the process runs until it is killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

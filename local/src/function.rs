@@ -1,0 +1,154 @@
+//! The host's functions, by name, and one invocation of one of them.
+//!
+//! An invocation keeps Lambda's promises: it has a deadline, a panic costs this invocation and
+//! nothing else, and the caller's going away does not end it. What Lambda does around that is left
+//! out: no environments that freeze and thaw, no concurrency limits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::body::Bytes;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinError;
+use tracing::Instrument as _;
+
+/// The time that a function has unless it says otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The largest answer: Lambda's own limit, in bytes.
+const ANSWER_LIMIT: usize = 6 * 1024 * 1024 + 100;
+
+/// What Lambda tells a function besides the event.
+#[derive(Clone, Debug)]
+pub struct InvocationContext {
+    /// The id of this invocation, also in the answer's header.
+    pub request_id: String,
+    /// When the invocation is given up.
+    pub deadline: SystemTime,
+}
+
+/// Why a function has no answer, in the words of Lambda's own error answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
+#[error("{error_type}: {error_message}")]
+pub struct FunctionError {
+    /// What kind of failure it is.
+    pub error_type: String,
+    /// For a person.
+    pub error_message: String,
+}
+
+/// An event in, an answer out; both are JSON.
+type Call = dyn Fn(Bytes, InvocationContext) -> BoxFuture<'static, Result<Bytes, FunctionError>>
+    + Send
+    + Sync;
+
+/// One function of the host.
+pub(crate) struct Function {
+    timeout: Duration,
+    call: Box<Call>,
+}
+
+/// The functions by name. Clones share them.
+#[derive(Clone, Default)]
+pub struct Functions(BTreeMap<String, Arc<Function>>);
+
+impl Functions {
+    /// These and one more, in place of any of the same name.
+    #[must_use]
+    pub fn with<F, A>(mut self, name: &str, timeout: Duration, call: F) -> Self
+    where
+        F: Fn(Bytes, InvocationContext) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<Bytes, FunctionError>> + Send + 'static,
+    {
+        let call: Box<Call> = Box::new(move |event, context| Box::pin(call(event, context)));
+        self.0.insert(name.to_owned(), Arc::new(Function { timeout, call }));
+        self
+    }
+
+    /// These and the others; of two with one name, the other's.
+    #[must_use]
+    pub(crate) fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Function>> {
+        self.0.get(name).map(Arc::clone)
+    }
+}
+
+impl Function {
+    /// Runs one invocation to its end. A task of its own, so that a panic stays inside it.
+    pub(crate) async fn invoke(
+        self: Arc<Self>,
+        event: Bytes,
+        request_id: String,
+    ) -> Result<Bytes, FunctionError> {
+        let timeout = self.timeout;
+        let context =
+            InvocationContext { request_id: request_id.clone(), deadline: now() + timeout };
+        let call = async move { (self.call)(event, context).await };
+        let mut running = tokio::spawn(call.in_current_span());
+        match tokio::time::timeout(timeout, &mut running).await {
+            Ok(Ok(answer)) => answer.and_then(within_limit),
+            Ok(Err(error)) => Err(panicked(error)),
+            Err(_) => {
+                running.abort();
+                Err(timed_out(&request_id, timeout))
+            }
+        }
+    }
+}
+
+fn within_limit(answer: Bytes) -> Result<Bytes, FunctionError> {
+    if answer.len() <= ANSWER_LIMIT {
+        return Ok(answer);
+    }
+    Err(FunctionError {
+        error_type: "Function.ResponseSizeTooLarge".to_owned(),
+        error_message: format!(
+            "Response payload size exceeded maximum allowed payload size ({ANSWER_LIMIT} bytes)."
+        ),
+    })
+}
+
+/// The words of Lambda's sandbox.
+fn timed_out(request_id: &str, timeout: Duration) -> FunctionError {
+    FunctionError {
+        error_type: "Sandbox.Timedout".to_owned(),
+        error_message: format!(
+            "RequestId: {request_id} Error: Task timed out after {:.2} seconds",
+            timeout.as_secs_f64()
+        ),
+    }
+}
+
+/// The words of `lambda_runtime`, which catches panics on Lambda.
+fn panicked(error: JoinError) -> FunctionError {
+    const TYPE: &str = "alloc::boxed::Box<dyn core::any::Any + core::marker::Send>";
+    let payload = error.try_into_panic().ok();
+    let text = payload.as_ref().and_then(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| payload.downcast_ref::<String>().cloned())
+    });
+    FunctionError {
+        error_type: TYPE.to_owned(),
+        error_message: match text {
+            Some(text) => format!("Lambda panicked: {text}"),
+            None => "Lambda panicked".to_owned(),
+        },
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a deadline on Lambda is a time of day")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}

@@ -1,0 +1,29 @@
+//! What the host says when it has started: all that one needs to use it, on one screen.
+
+use std::fmt::Write as _;
+
+use crate::host::Host;
+
+/// Several lines of text, with a line feed at the end.
+pub(crate) fn greeting(host: &Host) -> String {
+    let (addresses, parts) = (host.addresses(), host.parts());
+    let tenants = parts.tenants.iter().map(|tenant| format!("{} (key {})", tenant.id, tenant.key));
+    let lines = [
+        ("lambda", format!("http://{}", addresses.lambda)),
+        ("dynamodb", format!("http://{}", addresses.dynamodb)),
+        ("sqs", format!("http://{}", addresses.sqs)),
+        ("tables", parts.tables.join(", ")),
+        ("queues", parts.queues.join(", ")),
+        ("functions", parts.functions.join(", ")),
+        ("tenants", tenants.collect::<Vec<_>>().join(", ")),
+        ("data", host.folder().display().to_string()),
+    ];
+    let mut text = format!("drover {}\n\n", env!("CARGO_PKG_VERSION"));
+    for (name, value) in lines {
+        let value = if value.is_empty() { "none" } else { &value };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {name:<10}{value}");
+    }
+    text.push_str("\nstop with Ctrl-C\n");
+    text
+}

@@ -1,0 +1,203 @@
+//! The host itself: starts every part in the order in which they need each other, and stops them in
+//! the other order.
+//!
+//! Everything durable is in SQLite files under the data folder, so the process may be killed at any
+//! moment; stopping only spares clients an answer cut short.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::data_folder::{Addresses, DataFolder, FolderError};
+use crate::dynamodb::Dynamodb;
+use crate::function::Functions;
+use crate::lambda;
+use crate::listen::{ListenError, Listener, listen};
+use crate::setup::{self, LocalTenant};
+use crate::sqs::{self, Sqs};
+use crate::world::world;
+
+/// How long running invocations have when the host stops.
+const INVOCATION_GRACE: Duration = Duration::from_secs(3);
+/// How long requests to the queues have.
+const SQS_GRACE: Duration = Duration::from_secs(1);
+
+/// Where a host listens and what it keeps.
+#[derive(Clone)]
+pub struct HostConfig {
+    /// For Lambda's Invoke API.
+    pub lambda: SocketAddr,
+    /// For DynamoDB.
+    pub dynamodb: SocketAddr,
+    /// For SQS.
+    pub sqs: SocketAddr,
+    /// Everything durable; created where it does not exist.
+    pub data: PathBuf,
+    /// Functions besides the host's own, or in place of them.
+    pub functions: Functions,
+}
+
+impl HostConfig {
+    /// On free ports of 127.0.0.1, with the host's own functions.
+    pub fn on_free_ports(data: impl Into<PathBuf>) -> Self {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let functions = Functions::default();
+        Self { lambda: free, dynamodb: free, sqs: free, data: data.into(), functions }
+    }
+}
+
+/// Why a host does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// An address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// An embedded service, or what belongs on it.
+    #[error("cannot start this part of the host: part=`{part}`")]
+    Part {
+        /// Which one.
+        part: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What a host has, by name.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// DynamoDB tables.
+    pub tables: Vec<String>,
+    /// SQS queues.
+    pub queues: Vec<String>,
+    /// Lambda functions.
+    pub functions: Vec<String>,
+    /// The demo tenants.
+    pub tenants: Vec<LocalTenant>,
+}
+
+/// A running host. When it is dropped its parts stop too, without being waited for.
+pub struct Host {
+    folder: DataFolder,
+    addresses: Addresses,
+    parts: Parts,
+    lambda: Server,
+    sqs: Server,
+    dynamodb: Dynamodb,
+}
+
+impl Host {
+    /// Starts everything. When this returns, all of it answers and `host.json` says where.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing goes on running then.
+    pub async fn start(config: HostConfig) -> Result<Self, StartError> {
+        let folder = DataFolder::take(&config.data)?;
+        let lambda = listen("--lambda", config.lambda).await?;
+        let dynamodb = listen("--dynamodb", config.dynamodb).await?;
+        let sqs = listen("--sqs", config.sqs).await?;
+        let addresses =
+            Addresses { lambda: lambda.address, dynamodb: dynamodb.address, sqs: sqs.address };
+
+        let dynamodb = Dynamodb::start(&folder.path().join("dynamodb.db"), dynamodb.listener)
+            .map_err(failed("dynamodb"))?;
+        let (sqs, queues) = start_sqs(&folder, sqs).await?;
+        let world = world(&addresses);
+        setup::tables(&world).await.map_err(failed("tables"))?;
+        let tenants = setup::demo_tenants(&world).await.map_err(failed("tenants"))?;
+        let functions = setup::functions(world).and(config.functions);
+        let parts = Parts {
+            tables: dynamodb.tables().map_err(failed("tables"))?,
+            queues,
+            functions: functions.names().map(str::to_owned).collect(),
+            tenants,
+        };
+        let lambda =
+            Server::start("lambda", |stop| lambda::serve(lambda.listener, functions, stop));
+        folder.announce(&addresses)?;
+        Ok(Self { folder, addresses, parts, lambda, sqs, dynamodb })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// What it has.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Its data folder, absolute.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Stops everything, invocations first, within seconds whatever clients do.
+    ///
+    /// # Errors
+    /// `host.json` could not be removed; everything has stopped all the same.
+    pub async fn stop(self) -> Result<(), FolderError> {
+        let withdrawn = self.folder.withdraw();
+        self.lambda.stop(INVOCATION_GRACE).await;
+        tokio::join!(self.sqs.stop(SQS_GRACE), self.dynamodb.stop());
+        withdrawn
+    }
+}
+
+async fn start_sqs(
+    folder: &DataFolder,
+    listener: Listener,
+) -> Result<(Server, Vec<String>), StartError> {
+    let sqs = Sqs::open(&folder.path().join("sqs.db")).map_err(failed("sqs"))?;
+    let queues = setup::queues(&sqs).await.map_err(failed("queues"))?;
+    Ok((Server::start("sqs", |stop| sqs::serve(listener.listener, sqs, stop)), queues))
+}
+
+fn failed<E>(part: &'static str) -> impl FnOnce(E) -> StartError
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    move |error| StartError::Part { part, source: error.into() }
+}
+
+/// A server as a task. It is told to stop when this is dropped.
+struct Server {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    fn start<S>(
+        part: &'static str,
+        serve: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> S,
+    ) -> Self
+    where
+        S: Future<Output = std::io::Result<()>> + Send + 'static,
+    {
+        let (stop, stopped) = oneshot::channel();
+        let server = serve(Box::pin(async {
+            // Both ways to end, a word and a dropped handle, mean the same.
+            let _ = stopped.await;
+        }));
+        let task = tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(part, error = &error as &dyn std::error::Error, "server failed");
+            }
+        });
+        Self { stop, task }
+    }
+
+    /// Tells it to stop, and waits no longer than this for its clients.
+    async fn stop(mut self, grace: Duration) {
+        drop(self.stop);
+        if tokio::time::timeout(grace, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}

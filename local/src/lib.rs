@@ -1,0 +1,31 @@
+//! The local host: everything that the functions need on AWS, in one process on loopback.
+//!
+//! Reading order: [`host`] starts and stops it all; [`function`] is what an invocation is, and
+//! `lambda` the API that asks for one; `dynamodb` and `sqs` are the embedded services, and `world`
+//! how the functions see them; `setup` puts tables, queues, tenants and functions on them;
+//! `registry` applies documents; [`data_folder`] is what stays when the process
+//! goes; [`commands`] are the words of the command line.
+//!
+//! Left out on purpose: credentials. No embedded service checks any, which is why none of them
+//! listens on anything but loopback, and why none of ours answers a web page (`origin`).
+
+// The SDK's futures nest deeper than the default of 128.
+#![recursion_limit = "256"]
+
+mod client;
+pub mod commands;
+pub mod data_folder;
+mod dynamodb;
+pub mod function;
+mod greeting;
+pub mod host;
+mod lambda;
+mod listen;
+mod origin;
+mod registry;
+mod setup;
+mod sqs;
+mod world;
+
+pub use function::{FunctionError, Functions, InvocationContext};
+pub use host::{Host, HostConfig};

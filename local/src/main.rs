@@ -1,0 +1,99 @@
+//! The command line: reads the words, has them done, prints what comes back.
+
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use drover_local::commands::invoke::Layout;
+use drover_local::commands::{apply, inspect, invoke, key, serve};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{Targets, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Drover on this machine: the functions and the services that they use, in one process.
+#[derive(Parser)]
+#[command(name = "drover", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Args,
+    /// What is logged: a level, or targets with levels as in warn,metrics=debug
+    // dynoxide warns of every condition that does not hold, which is how commits work.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        default_value = "warn,dynoxide=error,drover_core=info"
+    )]
+    log: Targets,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Invoke(invoke::Args),
+    Apply(apply::Args),
+    Inspect(inspect::Args),
+    Key(key::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.log);
+    match run(cli.command.unwrap_or(Command::Serve(cli.serve))).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to be told when this fails.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => serve::run(args, &mut std::io::stdout()).await?,
+        Command::Invoke(args) => {
+            let answer = invoke::run(&args).await?;
+            let terminal = std::io::stdout().is_terminal();
+            let layout = if terminal { Layout::Pretty } else { Layout::Raw };
+            print(&invoke::shown(&answer, layout))?;
+        }
+        Command::Apply(args) => print(&apply::run(&args).await?)?,
+        Command::Inspect(args) => print(&inspect::run(&args).await?)?,
+        Command::Key(args) => print_key(&key::run(&args)?)?,
+    }
+    Ok(())
+}
+
+/// The key and the line are what a program reads; what to do with them is for people.
+fn print_key(key: &key::NewKey) -> std::io::Result<()> {
+    let mut people = std::io::stderr();
+    writeln!(
+        people,
+        "the key, shown this once, and the line for \"keys\" of the tenant document:"
+    )?;
+    print(&format!("{}\n{}\n", key.key, key.line))
+}
+
+/// A reader that has seen enough, such as `head`, is no error.
+fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Whatever is asked for, dynoxide's finest level is not given: it holds payloads.
+fn log_to_stderr(targets: Targets) {
+    let no_payloads = filter_fn(|event| {
+        *event.level() <= LevelFilter::DEBUG || !event.target().starts_with("dynoxide")
+    });
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    tracing_subscriber::registry().with(lines.with_filter(no_payloads).with_filter(targets)).init();
+}

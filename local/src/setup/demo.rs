@@ -1,0 +1,104 @@
+//! The demo tenants and routes of `local/config/`, which is also the example for `drover apply`.
+//!
+//! They are put where they are missing. What somebody has applied in their place stays, with all
+//! that goes with it: a demo key that is no longer in its tenant's document stays removed.
+
+use drover_core::aws::Aws;
+use drover_core::error::Unavailable;
+use drover_core::id::TenantId;
+use drover_core::registry::{DocumentName, Documents as _, Submitted, Text};
+use serde_json::Value;
+
+use super::SetupError;
+use crate::registry;
+
+const TENANTS: [DemoTenant; 2] = [
+    DemoTenant {
+        id: "demo",
+        key: "drover-demo-key",
+        json: include_str!("../../config/tenants/demo.json"),
+    },
+    DemoTenant {
+        id: "acme",
+        key: "drover-acme-key",
+        json: include_str!("../../config/tenants/acme.json"),
+    },
+];
+const TOPICS: &str = include_str!("../../config/topics.json");
+
+struct DemoTenant {
+    id: &'static str,
+    /// Its hash is in the document.
+    key: &'static str,
+    json: &'static str,
+}
+
+/// A tenant with a key that works on this host only, and so may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalTenant {
+    /// The tenant.
+    pub id: String,
+    /// Its key.
+    pub key: String,
+}
+
+/// Puts the demo tenants where they are missing, and gives those that are as they were put.
+pub(crate) async fn demo_tenants(aws: &Aws) -> Result<Vec<LocalTenant>, SetupError> {
+    let mut submitted = Submitted::default();
+    let mut tenants = Vec::new();
+    for tenant in TENANTS {
+        let name = DocumentName::Tenant(TenantId::parse(tenant.id)?);
+        if is_free(aws, &name, &serde_json::from_str(tenant.json)?).await? {
+            submitted.tenants.push(text(&format!("tenants/{}.json", tenant.id), tenant.json));
+            tenants.push(LocalTenant { id: tenant.id.to_owned(), key: tenant.key.to_owned() });
+        }
+    }
+    submitted.topics = Some(text("topics.json", &free_topics(aws).await?.to_string()));
+    registry::apply(aws, &submitted).await?;
+    Ok(tenants)
+}
+
+/// `topics.json` without the routes that somebody has replaced.
+async fn free_topics(aws: &Aws) -> Result<Value, SetupError> {
+    let mut document: Value = serde_json::from_str(TOPICS)?;
+    if let Some(routes) = document.get_mut("topics").and_then(Value::as_object_mut) {
+        for (topic, route) in std::mem::take(routes) {
+            if is_free(aws, &DocumentName::Topic(topic.clone()), &route).await? {
+                routes.insert(topic, route);
+            }
+        }
+    }
+    Ok(document)
+}
+
+/// Whether nothing else is stored there. The same counts as nothing: a host that was killed in its
+/// first start may have left a tenant without its keys.
+async fn is_free(aws: &Aws, name: &DocumentName, ours: &Value) -> Result<bool, Unavailable> {
+    let stored = aws.document(name).await?;
+    let same = |json: &str| serde_json::from_str::<Value>(json).is_ok_and(|json| json == *ours);
+    Ok(stored.is_none_or(|stored| same(&stored.json)))
+}
+
+fn text(origin: &str, json: &str) -> Text {
+    Text { origin: format!("local/config/{origin}"), json: json.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use drover_core::tenant::Tenant;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn every_demo_tenant_has_the_key_that_is_shown_and_it_is_local() {
+        for DemoTenant { id, key, json } in TENANTS {
+            let tenant = Tenant::check(&serde_json::from_str(json).unwrap()).unwrap();
+            assert_eq!(tenant.id.as_str(), id);
+            let hash: String =
+                Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+            let known = tenant.keys.iter().find(|one| one.sha256 == hash).unwrap();
+            assert!(known.local, "{id}");
+        }
+    }
+}

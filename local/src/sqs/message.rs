@@ -1,0 +1,135 @@
+//! What passed SQS's checks on messages: a [`Draft`] may be stored, a [`ReceiptHandle`] names a
+//! message of one queue. Here is also the checksum that clients compare.
+
+use md5::{Digest, Md5};
+
+use super::attributes::Attributes;
+use super::protocol::SendMessage;
+use super::rejection::{Rejection, within};
+
+/// A message that may be sent, but for its size, which is up to the queue.
+pub(super) struct Draft {
+    pub(super) body: String,
+    pub(super) attributes: Attributes,
+    pub(super) group_id: Option<String>,
+    pub(super) delay_seconds: Option<u32>,
+}
+
+impl Draft {
+    pub(super) fn parse(message: SendMessage) -> Result<Self, Rejection> {
+        if message.message_body.is_empty() {
+            return Err(Rejection::MissingParameter("MessageBody"));
+        }
+        if message.message_deduplication_id.is_some() {
+            return Err(Rejection::InvalidParameterValue(
+                "The request includes a parameter that is not valid for this queue type. Reason: \
+                 MessageDeduplicationId is for FIFO queues."
+                    .to_owned(),
+            ));
+        }
+        let delay = message.delay_seconds;
+        Ok(Self {
+            body: sound(message.message_body)?,
+            attributes: Attributes::parse(message.message_attributes)?,
+            group_id: message.message_group_id.map(group_id).transpose()?,
+            delay_seconds: delay.map(|delay| within("DelaySeconds", delay, 0..=900)).transpose()?,
+        })
+    }
+
+    /// What counts towards SQS's limits.
+    pub(super) fn bytes(&self) -> usize {
+        self.body.len() + self.attributes.bytes()
+    }
+}
+
+/// The text, if SQS takes all of its characters. UTF-8 has no surrogates, so two are left to look
+/// for beside the control characters.
+pub(super) fn sound(text: String) -> Result<String, Rejection> {
+    let taken =
+        |char: char| matches!(char, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..);
+    if text.chars().all(taken) { Ok(text) } else { Err(Rejection::InvalidMessageContents) }
+}
+
+fn group_id(text: String) -> Result<String, Rejection> {
+    if text.is_empty() || text.len() > 128 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Rejection::InvalidParameterValue(
+            "MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in \
+             length."
+                .to_owned(),
+        ));
+    }
+    Ok(text)
+}
+
+/// Names one message of one queue, from one of its receives.
+///
+/// The row number alone would be enough but for a message that was moved back from a dead-letter
+/// queue: that is a new message in the same row, and handles of the old one must not reach it.
+#[derive(Debug, PartialEq)]
+pub(super) struct ReceiptHandle {
+    pub(super) queue: i64,
+    pub(super) row: i64,
+    pub(super) message_id: String,
+}
+
+impl ReceiptHandle {
+    pub(super) fn parse(text: &str, queue: i64) -> Result<Self, Rejection> {
+        let parsed = || {
+            let bytes = base64_simd::STANDARD.decode_to_vec(text).ok()?;
+            let plain = String::from_utf8(bytes).ok()?;
+            let mut parts = plain.splitn(4, ' ');
+            let queue = parts.next()?.parse().ok()?;
+            let row = parts.next()?.parse().ok()?;
+            let message_id = parts.next()?.to_owned();
+            Some(Self { queue, row, message_id })
+        };
+        let ours = parsed().filter(|handle| handle.queue == queue);
+        ours.ok_or(Rejection::ReceiptHandleIsInvalid)
+    }
+
+    /// The handle's text, another one for each receive.
+    pub(super) fn text(&self, receive_count: u32) -> String {
+        let Self { queue, row, message_id } = self;
+        base64_simd::STANDARD
+            .encode_to_string(format!("{queue} {row} {message_id} {receive_count}"))
+    }
+}
+
+/// `MD5OfMessageBody`.
+pub(super) fn body_md5(body: &str) -> String {
+    hex(Md5::new_with_prefix(body))
+}
+
+pub(super) fn hex(digest: Md5) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_outside_xml_are_refused() {
+        for text in ["\u{0}", "a\u{1f}", "\u{FFFE}", "\u{FFFF}"] {
+            assert_eq!(sound(text.to_owned()), Err(Rejection::InvalidMessageContents));
+        }
+        assert!(sound("tab\t line\r\n é \u{D7FF} \u{E000} \u{FFFD} 🚚".to_owned()).is_ok());
+    }
+
+    #[test]
+    fn a_handle_is_read_back_for_its_own_queue_only() {
+        let handle = ReceiptHandle { queue: 3, row: 9, message_id: "m".to_owned() };
+        assert_ne!(handle.text(1), handle.text(2));
+        assert_eq!(ReceiptHandle::parse(&handle.text(2), 3), Ok(handle));
+        for text in ["", "bm9uc2Vuc2U=", "no base64!"] {
+            assert_eq!(ReceiptHandle::parse(text, 3), Err(Rejection::ReceiptHandleIsInvalid));
+        }
+        let other = ReceiptHandle { queue: 4, row: 9, message_id: "m".to_owned() }.text(1);
+        assert_eq!(ReceiptHandle::parse(&other, 3), Err(Rejection::ReceiptHandleIsInvalid));
+    }
+
+    #[test]
+    fn the_checksum_of_a_body_is_its_md5_in_hex() {
+        assert_eq!(body_md5("hello"), "5d41402abc4b2a76b9719d911017c592");
+    }
+}

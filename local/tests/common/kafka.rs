@@ -1,0 +1,51 @@
+//! Events as Lambda makes them of Kafka records.
+
+use drover_core::time::Timestamp;
+use serde_json::{Value, json};
+
+/// When every record was written. The history of a subject is decided by this and not by the clock
+/// of the machine.
+const WRITTEN_AT_MILLIS: i64 = 1_735_689_600_000;
+
+/// One record of the topic `telemetry`, which names its tenant in a header.
+pub struct Record {
+    tenant: String,
+    value: Vec<u8>,
+}
+
+/// A reading of a device, observed so many seconds before it was written. Its id is `e-` and the
+/// number of seconds.
+pub fn temperature(tenant: &str, device: &str, seconds_before: i64) -> Record {
+    let observed_at = Timestamp::from_millis(WRITTEN_AT_MILLIS - seconds_before * 1_000).unwrap();
+    let value = json!({
+        "device_id": device, "event_id": format!("e-{seconds_before}"),
+        "event_type": "temperature", "timestamp": observed_at.to_string(),
+        "payload": { "value": seconds_before },
+    });
+    text(tenant, &value.to_string())
+}
+
+/// A record of this text, whatever it is.
+pub fn text(tenant: &str, value: &str) -> Record {
+    Record { tenant: tenant.to_owned(), value: value.as_bytes().to_vec() }
+}
+
+/// An event of one partition.
+pub fn event(records: &[Record]) -> Value {
+    let records: Vec<Value> = records.iter().enumerate().map(record).collect();
+    json!({
+        "eventSource": "aws:kafka",
+        "eventSourceArn": "arn:aws:kafka:us-east-1:000000000000:cluster/local/0",
+        "bootstrapServers": "localhost:9092",
+        "records": { "telemetry-0": records },
+    })
+}
+
+fn record((offset, record): (usize, &Record)) -> Value {
+    json!({
+        "topic": "telemetry", "partition": 0, "offset": offset,
+        "timestamp": WRITTEN_AT_MILLIS, "timestampType": "CREATE_TIME", "key": null,
+        "value": base64_simd::STANDARD.encode_to_string(&record.value),
+        "headers": [{ "tenant": record.tenant.as_bytes() }],
+    })
+}

@@ -1,0 +1,136 @@
+//! What tests of a host share: one HTTP request as any client sends it, the binary as a process, and
+//! Lambda's Kafka events ([`kafka`]).
+#![allow(dead_code, unreachable_pub, reason = "every test file uses a part of this")]
+
+pub mod kafka;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use drover_local::data_folder::{Addresses, running_host};
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+
+/// Longer than anything here takes on a busy machine.
+pub const WAIT: Duration = Duration::from_secs(30);
+
+/// Posts JSON and gives status and JSON back; `None` where the connection ends before the answer.
+pub async fn post(
+    address: SocketAddr,
+    path: &str,
+    target: &str,
+    body: &Value,
+) -> Option<(u16, Value)> {
+    post_with(address, path, ("x-amz-target", target), body).await
+}
+
+/// The same with a header of one's own.
+pub async fn post_with(
+    address: SocketAddr,
+    path: &str,
+    (name, value): (&str, &str),
+    body: &Value,
+) -> Option<(u16, Value)> {
+    let authorization = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
+                         SignedHeaders=host, Signature=0";
+    let request = Request::post(path)
+        .header("host", address.to_string())
+        .header("content-type", "application/x-amz-json-1.0")
+        .header(name, value)
+        .header("x-amz-date", "20260101T000000Z")
+        .header("authorization", authorization)
+        .body(Full::new(Bytes::from(body.to_string())))
+        .unwrap();
+    let stream = tokio::net::TcpStream::connect(address).await.ok()?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.ok()?;
+    tokio::spawn(connection);
+    let answer = sender.send_request(request).await.ok()?;
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.ok()?.to_bytes();
+    Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+}
+
+/// One DynamoDB action that must succeed.
+pub async fn dynamodb(addresses: &Addresses, action: &str, body: Value) -> Value {
+    let target = format!("DynamoDB_20120810.{action}");
+    let (status, answer) = post(addresses.dynamodb, "/", &target, &body).await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    answer
+}
+
+/// One SQS action that must succeed.
+pub async fn sqs(addresses: &Addresses, action: &str, body: Value) -> Value {
+    let (status, answer) =
+        post(addresses.sqs, "/", &format!("AmazonSQS.{action}"), &body).await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    answer
+}
+
+/// A table `notes` with the key `id`.
+pub fn table() -> Value {
+    json!({
+        "TableName": "notes", "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+    })
+}
+
+/// The binary.
+pub fn drover(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the binary to its end: exit code, standard output, standard error.
+pub async fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
+    let mut child = drover(arguments).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output());
+    let output = tokio::time::timeout(WAIT, ended).await.unwrap().unwrap().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// `drover serve` on free ports as a process of its own, which ends with this value.
+pub struct Process {
+    pub child: Child,
+    pub addresses: Addresses,
+}
+
+impl Process {
+    /// Starts it, and waits until its note says that it answers.
+    pub async fn start(data: &Path) -> Self {
+        let data_text = data.to_str().unwrap();
+        let free = "127.0.0.1:0";
+        let arguments = ["--lambda", free, "--dynamodb", free, "--sqs", free, "--data", data_text];
+        let mut child = drover(&arguments).spawn().unwrap();
+        let ready = tokio::time::timeout(WAIT, async {
+            loop {
+                assert_eq!(child.try_wait().unwrap(), None, "the host ended");
+                match running_host(data) {
+                    // A note of another process was left behind by a host that was killed.
+                    Ok(host) if host.pid == child.id() => break host.addresses,
+                    _ => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        });
+        let addresses = ready.await.unwrap();
+        Self { child, addresses }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Fails when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

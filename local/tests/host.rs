@@ -1,0 +1,159 @@
+//! A host in this process: what it starts, what it refuses, and what is left when it stops.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests are tests, which clippy does not see"
+)]
+
+mod common;
+
+use std::net::SocketAddr;
+
+use common::{dynamodb, post, post_with, sqs, table};
+use drover_local::function::DEFAULT_TIMEOUT;
+use drover_local::host::StartError;
+use drover_local::{Functions, Host, HostConfig};
+use serde_json::json;
+use tempfile::tempdir;
+
+async fn refusal(config: HostConfig) -> String {
+    match Host::start(config).await {
+        Ok(_) => panic!("the host started"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn a_started_host_answers_everywhere() {
+    let data = tempdir().unwrap();
+    let functions =
+        Functions::default().with("echo", DEFAULT_TIMEOUT, |event, _| async { Ok(event) });
+    let config = HostConfig { functions, ..HostConfig::on_free_ports(data.path()) };
+    let host = Host::start(config).await.unwrap();
+    let addresses = host.addresses();
+
+    dynamodb(addresses, "ListTables", json!({})).await;
+    let queues = sqs(addresses, "ListQueues", json!({})).await;
+    assert_eq!(queues["QueueUrls"].as_array().unwrap().len(), 4);
+    let path = "/2015-03-31/functions/echo/invocations";
+    let answer = post(addresses.lambda, path, "", &json!({ "a": 1 })).await;
+    assert_eq!(answer, Some((200, json!({ "a": 1 }))));
+    assert!(host.parts().functions.contains(&"echo".to_owned()));
+    host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn messages_that_fail_five_times_go_to_the_queues_own_failed_queue() {
+    let data = tempdir().unwrap();
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    for queue in ["drover-dead-letters", "drover-buffer"] {
+        let url = format!("http://{}/000000000000/{queue}", host.addresses().sqs);
+        let request = json!({ "QueueUrl": url, "AttributeNames": ["All"] });
+        let attributes = &sqs(host.addresses(), "GetQueueAttributes", request).await["Attributes"];
+        assert_eq!(attributes["MessageRetentionPeriod"], "1209600");
+        let policy = attributes["RedrivePolicy"].as_str().unwrap();
+        assert!(policy.contains(&format!(":{queue}-failed\"")), "{policy}");
+        assert!(policy.contains("\"maxReceiveCount\":5"), "{policy}");
+    }
+    host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn everything_is_there_again_after_a_stop() {
+    let data = tempdir().unwrap();
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    dynamodb(host.addresses(), "CreateTable", table()).await;
+    let note = json!({ "TableName": "notes", "Item": { "id": { "S": "n1" } } });
+    dynamodb(host.addresses(), "PutItem", note).await;
+    host.stop().await.unwrap();
+    assert!(!data.path().join("host.json").exists());
+
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let ours = ["drover-ledger", "drover-letters", "drover-registry", "drover-requests"];
+    assert_eq!(host.parts().tables, [ours.as_slice(), &["notes"]].concat());
+    let key = json!({ "TableName": "notes", "Key": { "id": { "S": "n1" } } });
+    assert_eq!(dynamodb(host.addresses(), "GetItem", key).await["Item"]["id"]["S"], "n1");
+    host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_host_on_the_same_folder_is_refused_and_the_first_goes_on() {
+    let data = tempdir().unwrap();
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let refusal = refusal(HostConfig::on_free_ports(data.path())).await;
+    assert!(refusal.contains("another host") && refusal.contains("--data"), "{refusal}");
+    assert!(data.path().join("host.json").exists());
+    dynamodb(host.addresses(), "ListTables", json!({})).await;
+    host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_other_machines_reach_is_refused() {
+    let data = tempdir().unwrap();
+    let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
+    let free = HostConfig::on_free_ports(data.path());
+    for (flag, config) in [
+        ("--lambda", HostConfig { lambda: everywhere, ..free.clone() }),
+        ("--dynamodb", HostConfig { dynamodb: everywhere, ..free.clone() }),
+        ("--sqs", HostConfig { sqs: everywhere, ..free.clone() }),
+    ] {
+        let refusal = refusal(config).await;
+        assert!(refusal.starts_with(&format!("{flag} takes a loopback address")), "{refusal}");
+        assert!(refusal.contains("address=`0.0.0.0:0`"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn no_web_page_reaches_functions_or_queues() {
+    let data = tempdir().unwrap();
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let page = ("origin", "http://page.example");
+    let path = "/2015-03-31/functions/processor/invocations";
+    for (address, path) in [(host.addresses().lambda, path), (host.addresses().sqs, "/")] {
+        let (status, _) = post_with(address, path, page, &json!({})).await.unwrap();
+        assert_eq!(status, 403, "{path}");
+    }
+    host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_with_its_flag() {
+    let data = tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let sqs = taken.local_addr().unwrap();
+    let refusal = refusal(HostConfig { sqs, ..HostConfig::on_free_ports(data.path()) }).await;
+    assert!(refusal.contains("--sqs") && refusal.contains(&sqs.to_string()), "{refusal}");
+    assert!(!data.path().join("host.json").exists());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_stops_the_start() {
+    let data = tempdir().unwrap();
+    std::fs::write(data.path().join("dynamodb.db"), "not a database, whatever its name").unwrap();
+    match Host::start(HostConfig::on_free_ports(data.path())).await {
+        Err(StartError::Part { part, .. }) => assert_eq!(part, "dynamodb"),
+        Err(other) => panic!("another error: {other}"),
+        Ok(_) => panic!("the host started"),
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_never_ends_its_request_does_not_hold_up_the_stop() {
+    use tokio::io::AsyncWriteExt as _;
+    let data = tempdir().unwrap();
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let addresses = host.addresses().clone();
+    let mut clients = Vec::new();
+    for address in [addresses.lambda, addresses.dynamodb, addresses.sqs] {
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        client
+            .write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n1")
+            .await
+            .unwrap();
+        clients.push(client);
+    }
+    tokio::time::timeout(common::WAIT, host.stop()).await.unwrap().unwrap();
+}
