@@ -1,0 +1,35 @@
+//! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
+//! -- units | cpu | memory`; every figure is printed with what it was counted on.
+//!
+//! - [`units`]: write and read units per event, as the embedded DynamoDB counts them
+//! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
+//! - [`memory`]: resident memory of a warm processor
+//! - [`load`]: the events that all of them use
+
+// The SDK's futures nest deeper than the default of 128.
+#![recursion_limit = "256"]
+
+use anyhow::bail;
+
+mod cpu;
+mod load;
+mod memory;
+mod units;
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("units") => units::run(),
+        Some("cpu") => cpu::run(),
+        Some("memory") => memory::run(),
+        // The second process of `memory`.
+        Some("memory-of") => memory::run_child(arguments.next()),
+        _ => bail!("usage: drover-bench units | cpu | memory"),
+    }
+}
+
+/// Prints a line of results.
+#[expect(clippy::print_stdout, reason = "printing is what this program is for")]
+fn print(line: &str) {
+    println!("{line}");
+}

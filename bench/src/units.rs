@@ -1,0 +1,70 @@
+//! Units per event, counted by the embedded DynamoDB's `ConsumedCapacity` through the real SDK, on a
+//! warm environment.
+
+use anyhow::{Context, anyhow};
+use drover_core::limits::Shape;
+use drover_core::metrics::Metric;
+use drover_core::pipeline::Pipeline;
+use drover_core::pipeline::cache::HeadCache;
+use drover_core::registry::Registry;
+use drover_core::time::Timestamp;
+use drover_processor::kafka;
+
+use crate::load::{DOCUMENTS, Load};
+use crate::print;
+
+const EVENTS: i64 = 2_000;
+/// The promises of the design: events per subject and batch, in order, with one in ten late.
+const PROMISED: [(usize, f64, f64); 4] =
+    [(1, 1.1, 1.4), (2, 0.6, 0.9), (5, 0.3, 0.55), (10, 0.25, 0.45)];
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    print("events per subject and batch | late | write units | promised | read units, per event");
+    for late in [false, true] {
+        for (per_subject, in_order, disordered) in PROMISED {
+            let promised = if late { disordered } else { in_order };
+            let (write, read) = runtime.block_on(measure(per_subject, late))?;
+            let kept = if write <= promised { "kept" } else { "BROKEN" };
+            print(&format!(
+                "{per_subject:>2} | {} | {write:.3} | {promised} {kept} | {read:.3}",
+                if late { "10 %" } else { "none" },
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn measure(per_subject: usize, late: bool) -> anyhow::Result<(f64, f64)> {
+    let world = world(&format!("units-{per_subject}-{late}")).await?;
+    let pipeline = Pipeline {
+        registry: Registry::new(),
+        heads: HeadCache::new(8 << 20),
+        shape: Shape::STANDARD,
+        concurrency: 32,
+    };
+    let mut load = Load::new(1, EVENTS, late);
+    let (mut write, mut read, mut events) = (0.0, 0.0, 0.0);
+    let now = Timestamp::from_millis(1_800_000_000_000).context("now")?;
+    while let Some(batch) = load.batch(per_subject) {
+        let decoded = kafka::decode(&batch, now)?;
+        let report = pipeline.process(&world, decoded.records, Timestamp::MAX).await?;
+        write += report.tally.total(Metric::WriteUnits);
+        read += report.tally.total(Metric::ReadUnits);
+        events += report.tally.total(Metric::EventsProcessed);
+    }
+    Ok((write / events, read / events))
+}
+
+/// The embedded DynamoDB, with a ledger of its own and the documents that the load needs.
+pub(crate) async fn world(ledger: &str) -> anyhow::Result<drover_core::aws::Aws> {
+    let aws =
+        drover_tests::dynamodb::embedded_with(ledger).await.map_err(|error| anyhow!("{error}"))?;
+    for (key, json) in DOCUMENTS {
+        let put = aws.dynamodb().put_item().table_name(drover_tests::dynamodb::REGISTRY);
+        let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+        let number = aws_sdk_dynamodb::types::AttributeValue::N("1".to_owned());
+        put.item("pk", text(key)).item("d", text(json)).item("v", number).send().await?;
+    }
+    Ok(aws)
+}
