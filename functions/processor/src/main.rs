@@ -16,6 +16,9 @@ use drover_processor::Processor;
 use drover_processor::config::Config;
 use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing::init_default_subscriber();
