@@ -15,10 +15,9 @@ pub struct Timestamp(i64);
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
 impl Timestamp {
-    /// The earliest instant that RFC 3339 can write: year 0000 would be next, but jiff keeps a
-    /// day's margin for offsets, and so do we.
+    /// The earliest instant: a day into the year 1, so that it can be written with any offset.
     pub const MIN: Self = Self(-62_135_510_400_000_000);
-    /// The latest instant that RFC 3339 can write with any offset.
+    /// The latest instant that can be written with any offset.
     pub const MAX: Self = Self(253_402_207_200_000_000);
 
     /// An instant from microseconds, or `None` where RFC 3339 could not write it.

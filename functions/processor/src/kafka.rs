@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drover_core::error::{Code, Rejection};
+use drover_core::ledger::fnv1a;
 use drover_core::record::{Incoming, Record, Source};
 use drover_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -205,11 +206,9 @@ fn base64(text: &str) -> Result<Vec<u8>, Unreadable> {
     base64_simd::STANDARD.decode_to_vec(text).map_err(|_| Unreadable("base64 that is damaged"))
 }
 
-/// FNV-1a of the record, so that the same one is the same letter; negative, as no offset is.
+/// A hash of the record, so that the same one is the same letter; negative, as no offset is.
 fn fingerprint(raw: &str) -> i64 {
-    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let hash = raw.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
-    -1 - i64::try_from(hash >> 1).unwrap_or(0)
+    -1 - i64::try_from(fnv1a(raw.as_bytes()) >> 1).unwrap_or(0)
 }
 
 mod headers;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::dead_letter::{buffered, letter};
-use crate::error::{Reason, Rejection, Unavailable};
+use crate::error::{Rejection, Unavailable};
 use crate::mutant::{Mutant, on};
 use crate::pipeline::Disposition;
 use crate::pipeline::batch::{Handled, State};
@@ -27,13 +27,15 @@ pub(super) async fn bury(world: &impl World, handled: &mut [Handled]) {
     let refused = refused(&owners, answers);
     for (at, handled) in handled.iter_mut().enumerate() {
         let State::Rejected(Rejection { code, message, .. }) = &handled.state else { continue };
+        let code = *code;
         handled.why = Some(message.clone());
         handled.state = match refused.get(&at) {
+            // Not for the buffer: the queues may be what is wrong.
             Some(unavailable) if !on(Mutant::AckBeforeDeadLetter) => {
-                // Not for the buffer: the queues may be what is wrong.
-                State::Unavailable(Unavailable::new(Reason::Deadline, &unavailable.message))
+                handled.why = Some(unavailable.message.clone());
+                State::Done(Disposition::Returned)
             }
-            _ => State::Done(Disposition::DeadLettered(*code)),
+            _ => State::Done(Disposition::DeadLettered(code)),
         };
     }
 }
