@@ -4,8 +4,8 @@
 //! [`contract`] what it must be, and [`event`] what it becomes; [`tenant`] says who speaks for
 //! whom, and [`registry`] where contracts, tenants and topics come from. [`ledger`] puts events in
 //! their order and [`view`] is the fold of them. [`pipeline`] takes the records of an invocation
-//! through all of it, over ports, and [`stream`] carries events to it; [`dead_letter`] is what becomes of those that it refuses, and
-//! [`metrics`] what is counted. [`reader`] answers questions.
+//! through all of it, over ports, and [`stream`] carries events to it; [`dead_letter`] is what
+//! becomes of those that it refuses, and [`metrics`] what is counted. [`reader`] answers questions.
 //!
 //! Invariants of the crate: nothing here reads a clock, an environment variable or a socket; an
 //! [`id::SubjectKey`] exists only where a [`tenant::TenantScope`] made it; retry or dead letter
@@ -36,3 +36,5 @@ pub mod stream;
 pub mod tenant;
 pub mod time;
 pub mod view;
+#[cfg(feature = "web")]
+pub mod web;
