@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -15,13 +15,16 @@ use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use crate::mutant::{Mutant, on};
 use crate::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Metered, Store, Units};
+use crate::record::Record;
 use crate::registry::{DocumentName, Documents, StoredDocument};
 use crate::request::{Claim, Claimed, Made, Requests};
+use crate::stream::{NotSent, Outgoing, Stream};
 use crate::time::Timestamp;
 
-/// Everything outside, in memory.
+/// Everything outside, in memory. Clones share it.
+#[derive(Clone)]
 pub struct Memory {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 /// What is kept. Tests read it, and may change it.
@@ -32,6 +35,8 @@ pub struct State {
     pub activity: BTreeMap<String, Activity>,
     /// Pages by place and key.
     pub pages: BTreeMap<(String, Vec<u8>), PageWrite>,
+    /// The stream: what was sent, in order.
+    pub stream: Vec<Record>,
     /// The dead-letter queue.
     pub letters: Vec<Message>,
     /// The buffer queue.
@@ -70,6 +75,8 @@ pub enum Call {
     Document,
     /// [`Requests::claim`]
     Claim,
+    /// [`Stream::send`], once for each event
+    Stream,
 }
 
 /// How a call fails.
@@ -92,6 +99,7 @@ impl Memory {
             heads: BTreeMap::new(),
             activity: BTreeMap::new(),
             pages: BTreeMap::new(),
+            stream: Vec::new(),
             letters: Vec::new(),
             buffer: Vec::new(),
             documents: BTreeMap::new(),
@@ -102,7 +110,7 @@ impl Memory {
             waiting: None,
             random: 0,
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Empty, and every call waits for a step before it acts.
@@ -334,6 +342,21 @@ impl Documents for Memory {
             return Err(unreachable());
         }
         Ok(state.documents.get(&name.storage_key()).cloned())
+    }
+}
+
+impl Stream for Memory {
+    async fn send(&self, events: &[Outgoing], _deadline: Timestamp) -> Vec<Result<(), NotSent>> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        let mut take = |event: &Outgoing| {
+            let fault = (state.faults)(Call::Stream);
+            if matches!(fault, Fault::None | Fault::LostAfter) {
+                state.stream.push(event.record.clone());
+            }
+            if fault == Fault::None { Ok(()) } else { Err(unreachable().into()) }
+        };
+        events.iter().map(&mut take).collect()
     }
 }
 
