@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::error::{Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
-use crate::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use crate::mutant::{Mutant, on};
 use crate::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Metered, Store, Units};
 use crate::registry::{DocumentName, Documents, StoredDocument};
@@ -203,10 +203,17 @@ impl Store for Memory {
             return Err(unreachable());
         }
         let pk = place(home);
-        let from = (pk.clone(), range.from.clone());
-        let mine = state.pages.range(from..).take_while(|((owner, _), _)| *owner == pk);
-        let pages: Vec<StoredPage> =
-            mine.take(range.limit).map(|(_, write)| write.page.clone()).collect();
+        let pages: Vec<StoredPage> = match &range.bound {
+            Bound::From(key) => {
+                let mine = state.pages.range((pk.clone(), key.clone())..);
+                let mine = mine.take_while(|((owner, _), _)| *owner == pk);
+                mine.take(range.limit).map(|(_, write)| write.page.clone()).collect()
+            }
+            Bound::UpTo(key) => {
+                let mine = state.pages.range((pk.clone(), Vec::new())..=(pk.clone(), key.clone()));
+                mine.rev().take(range.limit).map(|(_, write)| write.page.clone()).collect()
+            }
+        };
         let bytes = pages.iter().map(|page| page_bytes(&pk, page)).sum();
         Ok(state.charge(pages, Units { read: units_of(bytes, READ_UNIT), write: 0.0 }))
     }

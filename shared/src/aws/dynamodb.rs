@@ -11,7 +11,7 @@ use crate::aws::Aws;
 use crate::aws::calls::{Failure, unavailable};
 use crate::error::Unavailable;
 use crate::ledger::dialogue::WriteAnswer;
-use crate::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use crate::pipeline::ports::{Home, Metered, Store, Units};
 use crate::registry::{DocumentName, Documents, StoredDocument};
 
@@ -42,7 +42,8 @@ impl Store for Aws {
         home: &Home,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
-        let values = items::pages_between(&home.key.partition_key(), &range.from);
+        let values = items::pages_between(&home.key.partition_key(), &range.bound);
+        let forward = matches!(range.bound, Bound::From(_));
         let (mut pages, mut units) = (Vec::new(), Units::default());
         let mut next = None;
         while pages.len() < range.limit {
@@ -54,6 +55,7 @@ impl Store for Aws {
                 .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
                 .set_expression_attribute_values(Some(values.clone()))
                 .set_exclusive_start_key(next)
+                .scan_index_forward(forward)
                 .limit(missing)
                 .consistent_read(true)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)

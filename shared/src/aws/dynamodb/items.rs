@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::error::{Reason, Unavailable};
-use crate::ledger::{LedgerWrite, PageWrite, StoredHead, StoredPage};
+use crate::ledger::{Bound, LedgerWrite, PageWrite, StoredHead, StoredPage};
 use crate::registry::StoredDocument;
 
 /// Attributes by name.
@@ -35,9 +35,12 @@ pub(super) fn document_key(name: String) -> Item {
 }
 
 /// The values of a query for pages: `:pk`, `:from` and `:to`.
-pub(super) fn pages_between(pk: &str, from: &[u8]) -> Item {
-    let behind = bytes(BEHIND_PAGES);
-    item([(":pk", text(pk)), (":from", bytes(&page_key(from))), (":to", behind)])
+pub(super) fn pages_between(pk: &str, bound: &Bound) -> Item {
+    let (from, to) = match bound {
+        Bound::From(key) => (page_key(key), BEHIND_PAGES.to_vec()),
+        Bound::UpTo(key) => (page_key(&[]), page_key(key)),
+    };
+    item([(":pk", text(pk)), (":from", bytes(&from)), (":to", bytes(&to))])
 }
 
 /// A registry document.
