@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::error::{Code, Rejection};
 use crate::event::Entry;
-use crate::id::{Position, SubjectKey};
+use crate::id::{Kind, Position, SubjectKey, TenantId};
 use crate::limits;
 use crate::time::Timestamp;
 use crate::view::{Specs, View, fold};
@@ -237,6 +237,11 @@ pub(crate) fn key_after(position: &Position) -> Vec<u8> {
 pub const ACTIVITY_SHARDS: u64 = 8;
 
 impl Activity {
+    /// The key of one shard.
+    pub(crate) fn shard_key(tenant: &TenantId, kind: &Kind, number: u64) -> String {
+        format!("T#{tenant}#{kind}#{number}")
+    }
+
     /// Where a subject stands whose newest event was observed at `watermark`. Its hour starts at
     /// an offset of its own, so that the turn of the hour does not move every subject at once.
     pub fn of(key: &SubjectKey, watermark: Timestamp) -> Self {
@@ -245,7 +250,7 @@ impl Activity {
         let offset = (hash / ACTIVITY_SHARDS) % HOUR;
         let seconds = u64::try_from(watermark.whole_seconds()).unwrap_or(0);
         Self {
-            shard: format!("T#{}#{}#{}", key.tenant(), subject.kind(), hash % ACTIVITY_SHARDS),
+            shard: Self::shard_key(key.tenant(), subject.kind(), hash % ACTIVITY_SHARDS),
             hour: format!("{:08}#{}", (seconds + offset) / HOUR, subject.id()),
         }
     }

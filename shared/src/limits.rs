@@ -87,6 +87,8 @@ pub const PAGE_PLAIN_BYTES: usize = 256 * 1024;
 const _: () = assert!(PAGE_PLAIN_BYTES + VIEW_BYTES + 2 * RECORD_BYTES < UNPACKED_BYTES);
 /// How often one commit may lose against other writers before it gives up.
 pub const COMMIT_ATTEMPTS: u32 = 12;
+/// Subjects of one listing. As many places of the index stay below the megabyte of one answer.
+pub const LISTED_SUBJECTS: usize = 1_000;
 /// Pages that a reader asks for at once.
 pub const READ_PAGES: usize = 100;
 /// How often a reader may find that a writer was faster before it gives up.

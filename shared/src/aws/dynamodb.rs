@@ -1,8 +1,9 @@
 //! The ledger and the registry in DynamoDB. Each call is a request (built without I/O), one
 //! `send`, and an answer that is read without I/O; [`items`] knows what items look like,
-//! [`write`](self::write) how a conditional write ends, and [`registry`] how documents are applied.
+//! [`write`](self::write) how a conditional write ends, [`registry`] how documents are applied, and
+//! [`listing`] how the index is read.
 //!
-//! Every read is strongly consistent. Reads and seals are tried again by the SDK; head writes are
+//! Every read of a table is strongly consistent. Reads and seals are tried again by the SDK; head writes are
 //! not, because only the caller can tell its own write from another writer's.
 
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
@@ -16,6 +17,7 @@ use crate::pipeline::ports::{Home, Metered, Store, Units};
 use crate::registry::{DocumentName, Documents, StoredDocument};
 
 mod items;
+mod listing;
 mod registry;
 mod write;
 

@@ -108,6 +108,24 @@ pub(super) fn read_page(mut item: Item) -> Result<StoredPage, Unavailable> {
     }
 }
 
+/// The values of a query of the listing index: `:a`, and `:h` where there is a bound.
+pub(super) fn listed_before(shard: &str, below: Option<&str>) -> Item {
+    let mut values = item([(":a", text(shard))]);
+    values.extend(below.map(|below| (":h".to_owned(), text(below))));
+    values
+}
+
+/// Reads where the listing index has a head.
+///
+/// # Errors
+/// Broken.
+pub(super) fn read_hour(mut item: Item) -> Result<String, Unavailable> {
+    match item.remove("h") {
+        Some(AttributeValue::S(hour)) => Ok(hour),
+        _ => Err(broken("place in the listing index")),
+    }
+}
+
 /// Reads [`document_item`].
 ///
 /// # Errors
