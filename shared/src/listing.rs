@@ -258,9 +258,9 @@ mod tests {
         let good = r#"["00000007#d/1","device"]"#;
         let read = mark(good).expect("a mark");
         assert_eq!(serde_json::to_string(&read).expect("JSON"), good);
-        for bad in [r#"["7","device"]"#, r#"["#d","device"]"#, r#"["7#d","Device"]"#, r#"["7#","d"]"#]
-        {
-            assert!(mark(bad).is_err(), "{bad}");
+        for bad in [["7", "device"], ["#d", "device"], ["7#d", "Device"], ["7#", "d"]] {
+            let bad = serde_json::to_string(&bad).expect("JSON");
+            assert!(mark(&bad).is_err(), "{bad}");
         }
     }
 
