@@ -13,6 +13,8 @@ pub const DOCUMENT_BYTES: usize = 256 * 1024;
 pub const VARIANTS: usize = 4;
 /// Places that one source may look at, in turn.
 pub const ALTERNATIVES: usize = 4;
+/// Kinds of subjects of stored contracts. A listing without a kind goes through all of them.
+pub const KINDS: usize = 64;
 /// API keys of one tenant.
 pub const KEYS: usize = 20;
 /// Entries of each kind (tenants, contracts, topics, keys) that a warm registry holds.
