@@ -4,9 +4,9 @@
 //! [`contract`] what it must be, and [`event`] what it becomes; [`tenant`] says who speaks for
 //! whom, and [`registry`] where contracts, tenants and topics come from. [`ledger`] puts events in
 //! their order and [`view`] is the fold of them. [`pipeline`] takes the records of an invocation
-//! through all of it, over ports; [`dead_letter`] is what becomes of those that it refuses, and
-//! [`metrics`] what is counted. [`reader`] answers questions about a subject, and [`listing`] says
-//! which subjects there are.
+//! through all of it, over ports, and [`stream`] carries events to it; [`dead_letter`] is what
+//! becomes of those that it refuses, and [`metrics`] what is counted. [`reader`] answers questions
+//! about a subject, and [`listing`] says which subjects there are.
 //!
 //! Invariants of the crate: nothing here reads a clock, an environment variable or a socket; an
 //! [`id::SubjectKey`] exists only where a [`tenant::TenantScope`] made it; retry or dead letter
@@ -34,6 +34,9 @@ pub mod reader;
 pub mod record;
 pub mod registry;
 mod schema;
+pub mod stream;
 pub mod tenant;
 pub mod time;
 pub mod view;
+#[cfg(feature = "web")]
+pub mod web;

@@ -11,6 +11,13 @@ use crate::time::Timestamp;
 
 pub mod emf;
 
+/// Where the counts of an invocation go: lines for CloudWatch ([`emf::Lines`]), or whatever a host
+/// keeps.
+pub trait Meter: Send + Sync {
+    /// Takes the counts of one invocation of a function.
+    fn record(&self, function: &'static str, tally: &Tally, now: Timestamp);
+}
+
 /// A count that only rises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Metric {
@@ -34,11 +41,13 @@ pub enum Metric {
     WriteUnits,
     /// DynamoDB read units.
     ReadUnits,
+    /// Devices whose first event is in the history now.
+    UniqueDevices,
 }
 
 impl Metric {
     /// Every count, in the order in which lines name them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::MessagesProcessed,
         Self::EventsProcessed,
         Self::EventsDuplicate,
@@ -49,6 +58,7 @@ impl Metric {
         Self::RecordsReturned,
         Self::WriteUnits,
         Self::ReadUnits,
+        Self::UniqueDevices,
     ];
 
     /// The name, the same for CloudWatch and Prometheus.
@@ -64,6 +74,7 @@ impl Metric {
             Self::RecordsReturned => "records_returned_total",
             Self::WriteUnits => "write_units_total",
             Self::ReadUnits => "read_units_total",
+            Self::UniqueDevices => "unique_devices_total",
         }
     }
 }

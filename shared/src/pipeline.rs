@@ -32,6 +32,7 @@ use crate::pipeline::steady::Steady;
 use crate::pipeline::subject::{Committed, Job, commit, time_is_over};
 use crate::record::Incoming;
 use crate::registry::Registry;
+use crate::stream::{NotSent, Outgoing};
 use crate::tenant::Tenant;
 use crate::time::Timestamp;
 
@@ -116,6 +117,26 @@ impl Pipeline {
         Ok(report(handled, tally, seconds))
     }
 
+    /// Commits events that their contracts let pass, as far as time allows. Nothing goes into a
+    /// queue: the caller hears what became of each, in order.
+    pub async fn commit(
+        &self,
+        world: &impl World,
+        events: &[Outgoing],
+        deadline: Timestamp,
+    ) -> (Vec<Result<(), NotSent>>, Tally) {
+        let mut handled: Vec<Handled> = Vec::with_capacity(events.len());
+        let mut groups = Groups::default();
+        for Outgoing { event, tenant, record } in events {
+            let (event, tenant) = (event.clone(), Arc::clone(tenant));
+            let admission = Admission::Event { event, tenant };
+            handled.push(groups.take(handled.len(), Incoming::Record(record.clone()), admission));
+        }
+        let mut tally = Tally::default();
+        self.commit_all(world, groups, &mut handled, &mut tally, deadline).await;
+        (handled.into_iter().map(|handled| sent(handled.state)).collect(), tally)
+    }
+
     /// Runs the subjects together. Gives how many of them could not be finished.
     async fn commit_all(
         &self,
@@ -181,6 +202,15 @@ fn settle(handled: &mut [Handled], records: &[usize], committed: Committed) {
     }
 }
 
+fn sent(state: State) -> Result<(), NotSent> {
+    match state {
+        State::Done(_) => Ok(()),
+        State::Rejected(rejection) => Err(rejection.into()),
+        State::Unavailable(unavailable) => Err(unavailable.into()),
+        State::Event => Err(Unavailable::new(Reason::Broken, "no outcome").into()),
+    }
+}
+
 fn state_of(outcome: Outcome) -> State {
     match outcome {
         Outcome::Applied(_) => State::Done(Disposition::Applied),
@@ -195,9 +225,24 @@ const fn few(unfinished: usize, subjects: usize) -> bool {
     unfinished * ONE_IN <= subjects
 }
 
+/// The kind that is counted by itself.
+const DEVICE: &str = "device";
+
+/// Whether a subject has nothing but what was applied just now.
+fn is_first(committed: &Committed) -> bool {
+    let Some(head) = &committed.head else { return false };
+    let applied = committed.outcomes.iter().flatten();
+    let applied = applied.filter(|outcome| matches!(outcome, Outcome::Applied(_))).count();
+    let before = usize::try_from(head.base.event_count).unwrap_or(usize::MAX);
+    applied > 0 && before.saturating_add(head.tail.len()) == applied
+}
+
 fn count(tally: &mut Tally, key: &SubjectKey, entries: &[Arc<Entry>], committed: &Committed) {
     let counts = tally.of(Some(key.tenant()));
     counts.add_units(committed.units);
+    if key.subject().kind().as_str() == DEVICE && is_first(committed) {
+        counts.add(Metric::UniqueDevices);
+    }
     for (entry, outcome) in entries.iter().zip(&committed.outcomes) {
         match outcome {
             Some(Outcome::Applied(arrival)) => {

@@ -20,6 +20,7 @@ use drover_core::ledger::read::{Cut, Question};
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::limits::Shape;
 use drover_core::memory::{Call, Fault, Memory};
+use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Metered, Store};
@@ -185,7 +186,7 @@ fn environment(world: Shared) -> Processor<Shared> {
         shape: Shape::STANDARD,
         concurrency: 1,
     };
-    Processor::new(world, pipeline, |_line| ())
+    Processor::new(world, pipeline, std::sync::Arc::new(Lines(|_line| ())))
 }
 
 fn load(memory: &Memory, extra: &Extra) {

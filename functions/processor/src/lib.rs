@@ -6,9 +6,10 @@
 //! record that has to come again is named, and so is every later one of its subject; that is right
 //! whether the source resumes at the lowest offset or sends again only what is named.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use drover_core::metrics::{Tally, emf};
+use drover_core::metrics::Meter;
 use drover_core::pipeline::ports::World;
 use drover_core::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
 use drover_core::time::Timestamp;
@@ -31,7 +32,7 @@ const UNKNOWN_SECONDS: i64 = 60;
 pub struct Processor<W> {
     world: W,
     pipeline: Pipeline,
-    print: fn(&str),
+    meter: Arc<dyn Meter>,
 }
 
 /// Why a whole invocation failed; its source sends everything again.
@@ -60,10 +61,9 @@ impl From<Failed> for Diagnostic {
 }
 
 impl<W: World> Processor<W> {
-    /// An environment over a world. `print` takes one metric line at a time: on Lambda it writes
-    /// to standard output.
-    pub fn new(world: W, pipeline: Pipeline, print: fn(&str)) -> Self {
-        Self { world, pipeline, print }
+    /// An environment over a world.
+    pub fn new(world: W, pipeline: Pipeline, meter: Arc<dyn Meter>) -> Self {
+        Self { world, pipeline, meter }
     }
 
     /// Handles one invocation.
@@ -78,7 +78,7 @@ impl<W: World> Processor<W> {
         let Decoded { records, places } = decoded;
         let report = self.pipeline.process(&self.world, records, deadline).await?;
         let Report { dispositions, tally } = report;
-        self.print(&tally);
+        self.meter.record(FUNCTION, &tally, self.world.now());
         let returned = dispositions.iter().zip(places);
         let returned: Vec<_> = returned
             .filter(|(disposition, _)| **disposition == Disposition::Returned)
@@ -89,12 +89,6 @@ impl<W: World> Processor<W> {
             return Err(Failed::Unnamed(unnamed));
         }
         Ok(BatchResponse::of(returned.into_iter().flatten()))
-    }
-
-    fn print(&self, tally: &Tally) {
-        for line in emf::lines(FUNCTION, tally, self.world.now()) {
-            (self.print)(&line);
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use drover_core::aws::{Aws, AwsConfig};
 use drover_core::limits::Shape;
+use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
@@ -37,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
         shape: Shape::STANDARD,
         concurrency: config.concurrency,
     };
-    let processor = Arc::new(Processor::new(world, pipeline, print));
+    let processor = Arc::new(Processor::new(world, pipeline, Arc::new(Lines(print))));
     let handler = service_fn(move |event: LambdaEvent<_>| {
         let processor = Arc::clone(&processor);
         async move { processor.handle(event).await }

@@ -8,6 +8,7 @@ use std::time::UNIX_EPOCH;
 use axum::body::Bytes;
 use drover_core::aws::Aws;
 use drover_core::limits::Shape;
+use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
@@ -39,7 +40,7 @@ fn processor(world: Aws) -> Processor<Aws> {
         shape: Shape::STANDARD,
         concurrency: CONCURRENCY,
     };
-    Processor::new(world, pipeline, metrics)
+    Processor::new(world, pipeline, Arc::new(Lines(metrics)))
 }
 
 /// A line for each invocation would bury everything else on a console: `--log metrics=debug` shows

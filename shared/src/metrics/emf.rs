@@ -13,12 +13,23 @@
 use serde_json::{Map, Value, json};
 
 use crate::id::TenantId;
-use crate::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Metric, Tally};
+use crate::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Meter, Metric, Tally};
 use crate::time::Timestamp;
 
 /// The CloudWatch namespace.
 pub const NAMESPACE: &str = "Drover";
 const VALUES_PER_LINE: usize = 100;
+
+/// Counts as lines, each given to a function that writes it: on Lambda to standard output.
+pub struct Lines(pub fn(&str));
+
+impl Meter for Lines {
+    fn record(&self, function: &'static str, tally: &Tally, now: Timestamp) {
+        for line in lines(function, tally, now) {
+            (self.0)(&line);
+        }
+    }
+}
 
 /// Every line of one invocation.
 pub fn lines(function: &str, tally: &Tally, now: Timestamp) -> Vec<String> {
