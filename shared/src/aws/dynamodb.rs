@@ -19,6 +19,7 @@ use crate::registry::{DocumentName, Documents, StoredDocument};
 mod items;
 mod listing;
 mod registry;
+mod requests;
 mod write;
 
 pub use self::registry::Applied;
