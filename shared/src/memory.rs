@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use crate::error::{Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
-use crate::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use crate::listing::{Listing, Shard};
 use crate::mutant::{Mutant, on};
 use crate::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Metered, Store, Units};
 use crate::record::Record;
@@ -73,6 +74,8 @@ pub enum Call {
     Buffer,
     /// [`Documents::document`]
     Document,
+    /// [`Listing::hours`]
+    Listing,
     /// [`Requests::claim`]
     Claim,
     /// [`Stream::send`], once for each event
@@ -217,10 +220,17 @@ impl Store for Memory {
             return Err(unreachable());
         }
         let pk = place(home);
-        let from = (pk.clone(), range.from.clone());
-        let mine = state.pages.range(from..).take_while(|((owner, _), _)| *owner == pk);
-        let pages: Vec<StoredPage> =
-            mine.take(range.limit).map(|(_, write)| write.page.clone()).collect();
+        let pages: Vec<StoredPage> = match &range.bound {
+            Bound::From(key) => {
+                let mine = state.pages.range((pk.clone(), key.clone())..);
+                let mine = mine.take_while(|((owner, _), _)| *owner == pk);
+                mine.take(range.limit).map(|(_, write)| write.page.clone()).collect()
+            }
+            Bound::UpTo(key) => {
+                let mine = state.pages.range((pk.clone(), Vec::new())..=(pk.clone(), key.clone()));
+                mine.rev().take(range.limit).map(|(_, write)| write.page.clone()).collect()
+            }
+        };
         let bytes = pages.iter().map(|page| page_bytes(&pk, page)).sum();
         Ok(state.charge(pages, Units { read: units_of(bytes, READ_UNIT), write: 0.0 }))
     }
@@ -317,6 +327,35 @@ impl State {
             answers.push(if fault == Fault::None { Ok(()) } else { Err(unreachable()) });
         }
         answers
+    }
+}
+
+impl Listing for Memory {
+    async fn hours(
+        &self,
+        shard: &Shard,
+        below: Option<&str>,
+        limit: usize,
+    ) -> Result<Metered<Vec<String>>, Unavailable> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        if (state.faults)(Call::Listing) != Fault::None {
+            return Err(unreachable());
+        }
+        let table = shard.table().map(|table| &**table);
+        // No partition key has a `!`.
+        let mine = |place: &str| place.rsplit_once('!').map(|(table, _)| table) == table;
+        let listed = state
+            .activity
+            .iter()
+            .filter(|(place, activity)| mine(place) && activity.shard == shard.key());
+        let hours = listed.map(|(_, activity)| activity.hour.as_str());
+        let hours = hours.filter(|hour| below.is_none_or(|below| *hour < below));
+        let mut hours: Vec<String> = hours.map(str::to_owned).collect();
+        hours.sort_unstable_by(|one, other| other.cmp(one));
+        hours.truncate(limit);
+        let bytes = hours.iter().map(|hour| 2 * (hour.len() + shard.key().len())).sum();
+        Ok(state.charge(hours, Units { read: units_of(bytes, READ_UNIT) / 2.0, write: 0.0 }))
     }
 }
 
