@@ -5,7 +5,8 @@
 //! whom, and [`registry`] where contracts, tenants and topics come from. [`ledger`] puts events in
 //! their order and [`view`] is the fold of them. [`pipeline`] takes the records of an invocation
 //! through all of it, over ports, and [`stream`] carries events to it; [`dead_letter`] is what
-//! becomes of those that it refuses, and [`metrics`] what is counted. [`reader`] answers questions.
+//! becomes of those that it refuses, and [`metrics`] what is counted. [`request`] recognises what is
+//! sent twice. [`reader`] answers questions.
 //!
 //! Invariants of the crate: nothing here reads a clock, an environment variable or a socket; an
 //! [`id::SubjectKey`] exists only where a [`tenant::TenantScope`] made it; retry or dead letter
@@ -31,10 +32,12 @@ pub mod pipeline;
 pub mod reader;
 pub mod record;
 pub mod registry;
+pub mod request;
 mod schema;
 pub mod stream;
 pub mod tenant;
 pub mod time;
+pub mod variables;
 pub mod view;
 #[cfg(feature = "web")]
 pub mod web;

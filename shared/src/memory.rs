@@ -16,6 +16,7 @@ use crate::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, Sto
 use crate::mutant::{Mutant, on};
 use crate::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Metered, Store, Units};
 use crate::registry::{DocumentName, Documents, StoredDocument};
+use crate::request::{Claim, Claimed, Made, Requests};
 use crate::time::Timestamp;
 
 /// Everything outside, in memory.
@@ -37,6 +38,8 @@ pub struct State {
     pub buffer: Vec<Message>,
     /// The registry.
     pub documents: BTreeMap<String, StoredDocument>,
+    /// Claims of requests, by key.
+    pub requests: BTreeMap<String, Made>,
     /// What the clock shows.
     pub now: Timestamp,
     /// Asked before each call.
@@ -65,6 +68,8 @@ pub enum Call {
     Buffer,
     /// [`Documents::document`]
     Document,
+    /// [`Requests::claim`]
+    Claim,
 }
 
 /// How a call fails.
@@ -90,6 +95,7 @@ impl Memory {
             letters: Vec::new(),
             buffer: Vec::new(),
             documents: BTreeMap::new(),
+            requests: BTreeMap::new(),
             now,
             faults: Box::new(|_| Fault::None),
             units: Units::default(),
@@ -328,6 +334,24 @@ impl Documents for Memory {
             return Err(unreachable());
         }
         Ok(state.documents.get(&name.storage_key()).cloned())
+    }
+}
+
+impl Requests for Memory {
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, Unavailable> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        let fault = (state.faults)(Call::Claim);
+        if matches!(fault, Fault::Refused | Fault::LostBefore) {
+            return Err(unreachable());
+        }
+        let before = state.requests.get(&claim.storage_key);
+        let before = before.filter(|made| made.received_at > claim.stale()).cloned();
+        let claimed = before.map_or(Claimed::First, Claimed::Before);
+        if claimed == Claimed::First {
+            state.requests.insert(claim.storage_key.clone(), claim.made.clone());
+        }
+        if fault == Fault::LostAfter { Err(unreachable()) } else { Ok(claimed) }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::registry::{DocumentName, Documents, StoredDocument};
 
 mod items;
 mod registry;
+mod requests;
 mod write;
 
 pub use self::registry::Applied;

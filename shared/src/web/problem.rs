@@ -7,7 +7,7 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::error::{Reason, Rejection, Unavailable};
 
@@ -84,6 +84,20 @@ pub struct ProblemBody {
     /// Part by part, where there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
+}
+
+/// How a caller is refused.
+#[derive(IntoResponses)]
+pub enum NotAdmitted {
+    /// `unauthorized`, with `WWW-Authenticate`
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(ProblemBody),
+    /// `forbidden`, `tenant_suspended`
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemBody),
+    /// `not_acceptable`
+    #[response(status = 406, content_type = "application/problem+json")]
+    NotAcceptable(ProblemBody),
 }
 
 impl Problem {

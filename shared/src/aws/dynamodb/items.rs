@@ -6,6 +6,9 @@
 //! find it; a page alone has `x` (N) when it may be deleted, in seconds since 1970.
 //!
 //! A registry item: `pk` (S) the document's name; `d` (S) its JSON; `v` (N) the revision.
+//!
+//! A request: `pk` (S) its key; `b` (S) the digest of its body; `r` (N) when it was received, in
+//! microseconds since 1970; `x` (N) when it may be deleted, in seconds.
 
 use std::collections::HashMap;
 
@@ -15,6 +18,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::error::{Reason, Unavailable};
 use crate::ledger::{LedgerWrite, PageWrite, StoredHead, StoredPage};
 use crate::registry::StoredDocument;
+use crate::request::{Claim, Made};
+use crate::time::Timestamp;
 
 /// Attributes by name.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -113,6 +118,28 @@ pub(super) fn read_document(mut item: Item) -> Result<StoredDocument, Unavailabl
     match (read_number(&item), item.remove("d")) {
         (Some(revision), Some(AttributeValue::S(json))) => Ok(StoredDocument { json, revision }),
         _ => Err(broken("document")),
+    }
+}
+
+/// A request under its idempotency key.
+pub(super) fn claim_item(claim: &Claim) -> Item {
+    item([
+        ("pk", text(&claim.storage_key)),
+        ("b", text(&claim.made.body)),
+        ("r", number(claim.made.received_at.micros())),
+        ("x", number(claim.expires_at())),
+    ])
+}
+
+/// Reads [`claim_item`].
+///
+/// # Errors
+/// Broken.
+pub(super) fn read_claim(mut item: Item) -> Result<Made, Unavailable> {
+    let micros = item.get("r").and_then(|value| value.as_n().ok()?.parse().ok());
+    match (micros.and_then(Timestamp::from_micros), item.remove("b")) {
+        (Some(received_at), Some(AttributeValue::S(body))) => Ok(Made { body, received_at }),
+        _ => Err(broken("request")),
     }
 }
 
