@@ -28,6 +28,7 @@ mod prometheus;
 mod registry;
 mod setup;
 mod sqs;
+pub mod stream;
 mod world;
 
 pub use function::{FunctionError, Functions, InvocationContext};
