@@ -16,7 +16,9 @@ use crate::dynamodb::Dynamodb;
 use crate::function::Functions;
 use crate::lambda;
 use crate::listen::{ListenError, Listener, listen};
+use crate::mapping::{HostStream, MappingConfig, StreamConfig};
 use crate::setup::{self, LocalTenant};
+use crate::simulator::{Gauge, Simulator};
 use crate::sqs::{self, Sqs};
 use crate::world::world;
 
@@ -38,14 +40,25 @@ pub struct HostConfig {
     pub data: PathBuf,
     /// Functions besides the host's own, or in place of them.
     pub functions: Functions,
+    /// The stream between ingest and the processor.
+    pub stream: StreamConfig,
+    /// How the processor is fed from it.
+    pub mapping: MappingConfig,
 }
 
 impl HostConfig {
     /// On free ports of 127.0.0.1, with the host's own functions.
     pub fn on_free_ports(data: impl Into<PathBuf>) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let functions = Functions::default();
-        Self { lambda: free, dynamodb: free, sqs: free, data: data.into(), functions }
+        Self {
+            lambda: free,
+            dynamodb: free,
+            sqs: free,
+            data: data.into(),
+            functions: Functions::default(),
+            stream: StreamConfig::default(),
+            mapping: MappingConfig::default(),
+        }
     }
 }
 
@@ -79,6 +92,8 @@ pub struct Parts {
     pub functions: Vec<String>,
     /// The demo tenants.
     pub tenants: Vec<LocalTenant>,
+    /// The stream, in words.
+    pub stream: String,
 }
 
 /// A running host. When it is dropped its parts stop too, without being waited for.
@@ -86,6 +101,7 @@ pub struct Host {
     folder: DataFolder,
     addresses: Addresses,
     parts: Parts,
+    simulator: Option<Simulator>,
     lambda: Server,
     sqs: Server,
     dynamodb: Dynamodb,
@@ -110,17 +126,20 @@ impl Host {
         let world = world(&addresses);
         setup::tables(&world).await.map_err(failed("tables"))?;
         let tenants = setup::demo_tenants(&world).await.map_err(failed("tenants"))?;
-        let functions = setup::functions(world).and(config.functions);
+        let stream = HostStream::open(&config.stream, folder.path()).map_err(failed("stream"))?;
+        let functions = setup::functions(world.clone()).and(config.functions);
         let parts = Parts {
             tables: dynamodb.tables().map_err(failed("tables"))?,
             queues,
             functions: functions.names().map(str::to_owned).collect(),
             tenants,
+            stream: stream.shown(),
         };
+        let simulator = stream.feed(config.mapping, functions.clone(), world);
         let lambda =
             Server::start("lambda", |stop| lambda::serve(lambda.listener, functions, stop));
         folder.announce(&addresses)?;
-        Ok(Self { folder, addresses, parts, lambda, sqs, dynamodb })
+        Ok(Self { folder, addresses, parts, simulator, lambda, sqs, dynamodb })
     }
 
     /// Where it listens.
@@ -138,12 +157,20 @@ impl Host {
         self.folder.path()
     }
 
-    /// Stops everything, invocations first, within seconds whatever clients do.
+    /// Every partition of the stream that is read, as it was last seen.
+    pub fn gauges(&self) -> Vec<Gauge> {
+        self.simulator.as_ref().map(Simulator::gauges).unwrap_or_default()
+    }
+
+    /// Stops everything, the event source and invocations first, within seconds whatever clients do.
     ///
     /// # Errors
     /// `host.json` could not be removed; everything has stopped all the same.
     pub async fn stop(self) -> Result<(), FolderError> {
         let withdrawn = self.folder.withdraw();
+        if let Some(simulator) = self.simulator {
+            simulator.stop(INVOCATION_GRACE).await;
+        }
         self.lambda.stop(INVOCATION_GRACE).await;
         tokio::join!(self.sqs.stop(SQS_GRACE), self.dynamodb.stop());
         withdrawn

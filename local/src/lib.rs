@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`host`] starts and stops it all; [`function`] is what an invocation is, and
 //! `lambda` the API that asks for one; `dynamodb` and `sqs` are the embedded services, and `world`
-//! how the functions see them; `setup` puts tables, queues, tenants and functions on them;
+//! how the functions see them; [`stream`] is the stream and [`simulator`] Lambda's event source that
+//! feeds the processor from it, as [`mapping`] has it; `setup` puts tables, queues, tenants and functions on them;
 //! `registry` applies documents; [`data_folder`] is what stays when the process
 //! goes; [`commands`] are the words of the command line.
 //!
@@ -21,9 +22,11 @@ mod greeting;
 pub mod host;
 mod lambda;
 mod listen;
+pub mod mapping;
 mod origin;
 mod registry;
 mod setup;
+pub mod simulator;
 mod sqs;
 pub mod stream;
 mod world;
