@@ -1,6 +1,8 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu | memory`; every figure is printed with what it was counted on.
+//! -- units | cpu | memory | http | chaos`; every figure is printed with what it was counted on.
 //!
+//! - [`chaos`]: the long form of the test that kills the host
+//! - [`http`]: the host under a load tool: latency of batches, events per second
 //! - [`units`]: write and read units per event, as the embedded DynamoDB counts them
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
 //! - [`memory`]: resident memory of a warm processor
@@ -11,7 +13,9 @@
 
 use anyhow::bail;
 
+mod chaos;
 mod cpu;
+mod http;
 mod load;
 mod memory;
 mod units;
@@ -28,7 +32,9 @@ fn main() -> anyhow::Result<()> {
         Some("memory") => memory::run(),
         // The second process of `memory`.
         Some("memory-of") => memory::run_child(arguments.next()),
-        _ => bail!("usage: drover-bench units | cpu | memory"),
+        Some("http") => http::run(arguments.next()),
+        Some("chaos") => chaos::run(arguments.next()),
+        _ => bail!("usage: drover-bench units | cpu | memory | http [SECONDS] | chaos [EVENTS]"),
     }
 }
 

@@ -67,7 +67,7 @@ pub async fn run(plan: &Plan) -> Result<Found, String> {
     let mut random = Rng::with_seed(plan.seed);
     let batches = TENANTS.map(|tenant| event::batches(tenant, plan, &mut random));
     let total: usize = batches.iter().map(Vec::len).sum();
-    let mut host = Process::start(plan).await?;
+    let mut host = Process::start(&plan.program, &plan.data).await?;
     let answered = Arc::new(AtomicUsize::new(0));
     let mut clients = Vec::new();
     for (tenant, batches) in TENANTS.into_iter().zip(batches) {
@@ -85,7 +85,7 @@ pub async fn run(plan: &Plan) -> Result<Found, String> {
     for kill in 1..=plan.kills {
         let enough = total * kill / (plan.kills + 1);
         host.until(|| answered.load(Ordering::Relaxed) >= enough).await?;
-        host.kill_and_restart(plan).await?;
+        host.kill_and_restart().await?;
     }
     let mut found = Found { accepted: 0, rejected: 0, again: 0 };
     let mut promised: BTreeMap<&str, Accepted> = BTreeMap::new();

@@ -1,14 +1,13 @@
 //! The host as a process, which is killed without a word and started again on the same folder.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Plan;
 use crate::http::Call;
 
 /// How often something is looked at that takes its time.
@@ -33,6 +32,8 @@ impl Addresses {
 
 /// A running host, which ends with this value.
 pub struct Process {
+    program: PathBuf,
+    data: PathBuf,
     child: Child,
     addresses: Addresses,
 }
@@ -42,10 +43,11 @@ impl Process {
     ///
     /// # Errors
     /// It ended, or does not answer.
-    pub async fn start(plan: &Plan) -> Result<Self, String> {
-        let child = spawn(plan)?;
-        let mut host = Self { child, addresses: Addresses::default() };
-        host.wait_for_note(plan).await?;
+    pub async fn start(program: &Path, data: &Path) -> Result<Self, String> {
+        let (program, data) = (program.to_owned(), data.to_owned());
+        let child = spawn(&program, &data)?;
+        let mut host = Self { program, data, child, addresses: Addresses::default() };
+        host.wait_for_note().await?;
         Ok(host)
     }
 
@@ -68,12 +70,12 @@ impl Process {
     ///
     /// # Errors
     /// It does not come back.
-    pub async fn kill_and_restart(&mut self, plan: &Plan) -> Result<(), String> {
+    pub async fn kill_and_restart(&mut self) -> Result<(), String> {
         self.child.kill().map_err(|fault| format!("killing the host: {fault}"))?;
         self.child.wait().map_err(|fault| format!("waiting for its end: {fault}"))?;
         self.addresses.set(None);
-        self.child = spawn(plan)?;
-        self.wait_for_note(plan).await
+        self.child = spawn(&self.program, &self.data)?;
+        self.wait_for_note().await
     }
 
     /// Waits for something to become true.
@@ -98,29 +100,28 @@ impl Process {
     pub async fn drained(&self) -> Result<(), String> {
         let started = Instant::now();
         while started.elapsed() < WITHIN {
-            let metrics = Call::get("/metrics").send(self.http().await, "").await;
-            let text = metrics.filter(|answer| answer.status == 200).map(|answer| answer.text);
-            if let Some(text) = text
-                && sum(&text, "assigned_partitions_count") > 0.0
-                && sum(&text, "consumer_lag") == 0.0
-            {
-                let waiting = sum(&text, "buffer_waiting") + sum(&text, "dead_letters_waiting");
-                let quiet = waiting == 0.0;
-                return if quiet { Ok(()) } else { Err(format!("in the queues: {waiting}")) };
+            match self.metrics().await {
+                Some(metrics) if metrics.is_drained() => return metrics.quiet(),
+                _ => tokio::time::sleep(LOOK).await,
             }
-            tokio::time::sleep(10 * LOOK).await;
         }
         Err("the stream is not drained".to_owned())
     }
 
-    async fn wait_for_note(&mut self, plan: &Plan) -> Result<(), String> {
+    /// What it counts, where it answers.
+    pub async fn metrics(&self) -> Option<Metrics> {
+        let answer = Call::get("/metrics").send(self.http().await, "").await?;
+        (answer.status == 200).then_some(Metrics(answer.text))
+    }
+
+    async fn wait_for_note(&mut self) -> Result<(), String> {
         let started = Instant::now();
         while started.elapsed() < WITHIN {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("the host ended: {status}"));
             }
             // A note of another process was left behind by the one that was killed.
-            if let Some(address) = note(&plan.data, self.child.id()) {
+            if let Some(address) = note(&self.data, self.child.id()) {
                 self.addresses.set(Some(address));
                 return Ok(());
             }
@@ -138,14 +139,38 @@ impl Drop for Process {
     }
 }
 
-fn spawn(plan: &Plan) -> Result<Child, String> {
+/// What `GET /metrics` said.
+pub struct Metrics(String);
+
+impl Metrics {
+    /// The values of a metric, added up over its labels.
+    pub fn sum(&self, name: &str) -> f64 {
+        let values = self.0.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            rest.starts_with([' ', '{']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+        });
+        values.sum()
+    }
+
+    /// Whether the stream is read, and nothing in it waits.
+    pub fn is_drained(&self) -> bool {
+        self.sum("assigned_partitions_count") > 0.0 && self.sum("consumer_lag") == 0.0
+    }
+
+    fn quiet(&self) -> Result<(), String> {
+        let waiting = self.sum("buffer_waiting") + self.sum("dead_letters_waiting");
+        if waiting == 0.0 { Ok(()) } else { Err(format!("messages in the queues: {waiting}")) }
+    }
+}
+
+fn spawn(program: &Path, data: &Path) -> Result<Child, String> {
     let free = "127.0.0.1:0";
-    let mut command = Command::new(&plan.program);
+    let mut command = Command::new(program);
     for port in ["--http", "--lambda", "--dynamodb", "--sqs"] {
         command.args([port, free]);
     }
-    command.arg("--data").arg(&plan.data).stdin(Stdio::null()).stdout(Stdio::null());
-    command.spawn().map_err(|fault| format!("{}: {fault}", plan.program.display()))
+    command.arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::null());
+    command.spawn().map_err(|fault| format!("{}: {fault}", program.display()))
 }
 
 /// The HTTP address that a process wrote down.
@@ -154,13 +179,4 @@ fn note(folder: &Path, pid: u32) -> Option<SocketAddr> {
     let note: Value = serde_json::from_str(&text).ok()?;
     let of_process = note.get("pid")?.as_u64() == Some(pid.into());
     of_process.then(|| note.get("http")?.as_str()?.parse().ok())?
-}
-
-/// The values of a metric, added up over its labels.
-fn sum(text: &str, name: &str) -> f64 {
-    let values = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        rest.starts_with([' ', '{']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
-    });
-    values.sum()
 }
