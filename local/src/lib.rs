@@ -25,6 +25,7 @@ mod origin;
 mod registry;
 mod setup;
 mod sqs;
+pub mod stream;
 mod world;
 
 pub use function::{FunctionError, Functions, InvocationContext};
