@@ -6,6 +6,8 @@
 //! partition is not its business: the simulator reads all of them, so there are no members and no
 //! rebalances.
 
+pub mod kafka;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;

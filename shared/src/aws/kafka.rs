@@ -18,6 +18,7 @@ use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::error::ErrorCode;
 use krafka::{Kafka, KrafkaError};
 
+use self::fault::no_answer;
 pub use self::fault::unavailable;
 pub use self::stream::KafkaStream;
 use crate::error::{Reason, Unavailable};
@@ -159,10 +160,6 @@ pub async fn partitions(admin: &AdminClient, topic: &str) -> Result<Option<Vec<i
         }
         Some(Err(error)) => Err(unavailable(&operation, &error)),
     }
-}
-
-fn no_answer(operation: &str) -> Unavailable {
-    Unavailable::new(Reason::Unreachable, format!("{operation} had no answer in time"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,15 @@ use crate::error::{Reason, Unavailable};
 /// What a failed call is for the pipeline. The message holds names of topics, partitions and
 /// brokers and what the broker said, never a record.
 pub fn unavailable(operation: &str, error: &KrafkaError) -> Unavailable {
+    // The client names what it waited for, which need not be what is missing.
+    if let KrafkaError::Timeout { .. } = error {
+        return no_answer(operation);
+    }
     Unavailable::new(reason(error), format!("{operation} failed: said=`{error}`"))
+}
+
+pub(super) fn no_answer(operation: &str) -> Unavailable {
+    Unavailable::new(Reason::Unreachable, format!("{operation} had no answer in time"))
 }
 
 fn reason(error: &KrafkaError) -> Reason {

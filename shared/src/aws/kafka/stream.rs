@@ -204,5 +204,5 @@ async fn in_time<T>(
     until: Instant,
     call: impl Future<Output = Result<T, Unavailable>>,
 ) -> Result<T, Unavailable> {
-    timeout_at(until, call).await.unwrap_or_else(|_| Err(super::no_answer("sending to Kafka")))
+    timeout_at(until, call).await.unwrap_or_else(|_| Err(fault::no_answer("sending to Kafka")))
 }
