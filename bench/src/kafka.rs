@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use drover_core::aws::kafka::{KafkaConfig, KafkaStream, Password, Security};
+use drover_core::error::Reason;
 use drover_core::record::{Record, Source};
 use drover_core::time::Timestamp;
-use drover_local::stream::kafka::KafkaLog;
-use drover_local::stream::{Bounds, Log as _, Position};
+use drover_local::stream::{Bounds, KafkaLog, Log as _, Position};
 
 use crate::print;
 
@@ -23,6 +23,8 @@ const SENDERS: usize = 4;
 const BATCH: usize = 100;
 /// What a send may take.
 const DEADLINE_SECONDS: i64 = 5;
+/// More than a topic takes by default.
+const LARGE_BYTES: usize = 2 << 20;
 /// How long senders go on without any success before they give up.
 const PATIENCE: Duration = Duration::from_secs(120);
 const BOUNDS: Bounds = Bounds { records: 500, bytes: 1 << 20, wait: Duration::from_secs(2) };
@@ -47,6 +49,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<()>
 async fn check(config: KafkaConfig, events: usize) -> anyhow::Result<()> {
     config.create_topics(&[&config.topic]).await?;
     let stream = Arc::new(KafkaStream::connect(config.clone()).await?);
+    refusals(&config, &stream).await?;
     let started = Instant::now();
     let senders =
         (0..SENDERS).map(|sender| tokio::spawn(send(Arc::clone(&stream), sender, events)));
@@ -69,6 +72,20 @@ async fn check(config: KafkaConfig, events: usize) -> anyhow::Result<()> {
     ensure!(lost == 0, "{lost} acknowledged events are not in the topic");
     ensure!(sent.again > 0 || found.disorder == 0, "records of one key are out of order");
     committed(&config, &log, &found.ends).await
+}
+
+/// What no second attempt would help is broken, and harms nobody else.
+async fn refusals(config: &KafkaConfig, stream: &KafkaStream) -> anyhow::Result<()> {
+    let missing = KafkaConfig { topic: format!("{}.missing", config.topic), ..config.clone() };
+    let missing = KafkaStream::connect(missing).await.err().context("a topic that is not there")?;
+    ensure!(missing.reason == Reason::Broken, "{missing}");
+    let mut large = record(0, 0);
+    large.value = Some(vec![b'x'; LARGE_BYTES]);
+    let results = stream.produce(&[&large], now().plus_seconds(DEADLINE_SECONDS)).await;
+    let [Err(large)] = results.as_slice() else { bail!("{LARGE_BYTES} bytes were acknowledged") };
+    ensure!(large.reason == Reason::Broken, "{large}");
+    print(&format!("refused, as it should be: {missing}; {large}"));
+    Ok(())
 }
 
 /// What became of what was sent.

@@ -5,8 +5,9 @@
 //! the order of their offsets, offsets may have gaps, and old records may be gone. Who reads which
 //! partition is not its business: the simulator reads all of them, so there are no members and no
 //! rebalances.
-
-pub mod kafka;
+//!
+//! [`embedded`] is the local host's own stream: a log in one file. [`kafka`] is a cluster of
+//! somebody else's. [`topic`] is the name of a topic.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -14,6 +15,55 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use drover_core::error::Unavailable;
+
+mod chunk;
+pub mod embedded;
+pub mod kafka;
+pub mod topic;
+
+pub use embedded::Embedded;
+pub use kafka::KafkaLog;
+pub use topic::TopicName;
+
+/// A record on its way into a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewRecord {
+    /// When its producer made it, in milliseconds since 1970.
+    pub timestamp: i64,
+    /// The key, which decides about the partition.
+    pub key: Option<Bytes>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Bytes>,
+    /// In order; a name may occur twice, and a value be null.
+    pub headers: Vec<(String, Option<Bytes>)>,
+}
+
+impl NewRecord {
+    /// What it counts for against the largest record: its key, its value and its headers.
+    pub fn bytes(&self) -> usize {
+        size(self.key.as_ref(), self.value.as_ref(), &self.headers)
+    }
+
+    #[cfg(test)]
+    fn at(self, offset: i64) -> StoredRecord {
+        let Self { timestamp, key, value, headers } = self;
+        let timestamp_type = TimestampType::CreateTime;
+        StoredRecord { offset, timestamp, timestamp_type, key, value, headers }
+    }
+}
+
+impl StoredRecord {
+    /// What it counts for in the bounds of a fetch.
+    pub fn bytes(&self) -> usize {
+        size(self.key.as_ref(), self.value.as_ref(), &self.headers)
+    }
+}
+
+fn size(key: Option<&Bytes>, value: Option<&Bytes>, headers: &[(String, Option<Bytes>)]) -> usize {
+    let length = |bytes: Option<&Bytes>| bytes.map_or(0, Bytes::len);
+    let headers = headers.iter().map(|(name, value)| name.len() + length(value.as_ref()));
+    length(key) + length(value) + headers.sum::<usize>()
+}
 
 /// A record as a stream keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]

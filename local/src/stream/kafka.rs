@@ -118,7 +118,7 @@ struct Reader {
     partition: i32,
     consumer: Consumer,
     /// What was polled and not given away yet.
-    ready: VecDeque<ConsumerRecord>,
+    ready: VecDeque<StoredRecord>,
     /// The offset at which the next fetch is expected, with which `ready` begins.
     next: Option<i64>,
 }
@@ -156,7 +156,7 @@ impl Reader {
         }
         if self.ready.is_empty() {
             match self.consumer.poll(bounds.wait).await {
-                Ok(polled) => self.ready.extend(polled),
+                Ok(polled) => self.ready.extend(polled.into_iter().map(stored)),
                 Err(KrafkaError::NoOffset { .. }) => return self.out_of_range(offset).await,
                 Err(error) => {
                     self.next = None;
@@ -189,22 +189,14 @@ impl Reader {
 }
 
 /// The first records within the bounds, and one in any case.
-fn take(ready: &mut VecDeque<ConsumerRecord>, bounds: Bounds) -> Vec<StoredRecord> {
+fn take(ready: &mut VecDeque<StoredRecord>, bounds: Bounds) -> Vec<StoredRecord> {
     let mut bytes = 0_usize;
-    let fitting = ready.iter().take(bounds.records.max(1)).take_while(|record| {
-        bytes = bytes.saturating_add(size(record));
+    let fitting = ready.iter().take(bounds.records).take_while(|record| {
+        bytes = bytes.saturating_add(record.bytes());
         bytes <= bounds.bytes
     });
     let count = fitting.count().max(1).min(ready.len());
-    ready.drain(..count).map(stored).collect()
-}
-
-fn size(record: &ConsumerRecord) -> usize {
-    let headers = record.headers.iter();
-    let headers =
-        headers.map(|(name, value)| name.len() + value.as_ref().map_or(0, |one| one.len()));
-    let parts = [&record.key, &record.value].into_iter().flatten().map(|part| part.len());
-    parts.chain(headers).sum()
+    ready.drain(..count).collect()
 }
 
 fn stored(record: ConsumerRecord) -> StoredRecord {

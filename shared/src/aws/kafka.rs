@@ -21,7 +21,7 @@ use krafka::{Kafka, KrafkaError};
 use self::fault::no_answer;
 pub use self::fault::unavailable;
 pub use self::stream::KafkaStream;
-use crate::error::{Reason, Unavailable};
+use crate::error::Unavailable;
 
 mod fault;
 mod stream;
@@ -90,7 +90,7 @@ impl KafkaConfig {
     /// the requests of one connection in turn, so whoever waits for records needs a client apart.
     ///
     /// # Errors
-    /// No broker answers, or they refuse the credentials ([`Reason::Broken`]).
+    /// No broker answers, or they refuse the credentials.
     pub async fn client(&self) -> Result<Kafka, Unavailable> {
         let client = Kafka::builder(&self.bootstrap)
             .client_id(CLIENT)
