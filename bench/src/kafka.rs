@@ -71,6 +71,7 @@ async fn check(config: KafkaConfig, events: usize) -> anyhow::Result<()> {
     ));
     ensure!(lost == 0, "{lost} acknowledged events are not in the topic");
     ensure!(sent.again > 0 || found.disorder == 0, "records of one key are out of order");
+    beyond_the_end(&log, &config.topic, &found.ends).await?;
     committed(&config, &log, &found.ends).await
 }
 
@@ -192,6 +193,20 @@ async fn read(log: &KafkaLog, topic: &str) -> anyhow::Result<Found> {
         found.ends.insert(partition, offset);
     }
     Ok(found)
+}
+
+/// Whoever reads on beyond the end is brought back to it.
+async fn beyond_the_end(
+    log: &KafkaLog,
+    topic: &str,
+    ends: &BTreeMap<i32, i64>,
+) -> anyhow::Result<()> {
+    for (partition, end) in ends {
+        let from = Position { topic, partition: *partition, offset: end + 100 };
+        let fetched = log.fetch(from, BOUNDS).await?;
+        ensure!(fetched.next == *end && fetched.records.is_empty(), "{fetched:?}");
+    }
+    Ok(())
 }
 
 /// Offsets that were committed are there for another client.

@@ -15,12 +15,14 @@ use std::time::Duration;
 
 use drover_core::aws::kafka::{KafkaConfig, partitions, unavailable};
 use drover_core::error::{Reason, Unavailable};
+use futures_util::FutureExt as _;
 use krafka::admin::{
     AdminClient, AlterConsumerGroupOffsetsOptions, ListConsumerGroupOffsetsOptions,
     ListTopicsOptions, TopicPartition,
 };
 use krafka::consumer::{AutoOffsetReset, Consumer};
 use krafka::{ConsumerRecord, KrafkaError};
+use tokio::runtime::Handle;
 
 use super::{Bounds, Fetched, Log, Position, StoredRecord, TimestampType};
 
@@ -166,11 +168,16 @@ impl Reader {
         }
         // From here on nothing waits, so that a fetch which is dropped has given nothing away.
         let lag = self.consumer.lag().await.into_values().next();
-        let records = take(&mut self.ready, bounds);
-        let behind_last = records.last().map_or(offset, |last| last.offset.saturating_add(1));
-        let position = lag.as_ref().and_then(|lag| lag.position).filter(|_| self.ready.is_empty());
-        let next = position.unwrap_or(behind_last).max(behind_last);
-        self.next = Some(next);
+        let position = lag.as_ref().and_then(|lag| lag.position).unwrap_or(offset);
+        let at = self.ready.front().map_or(position, |first| first.offset);
+        // The client goes back by itself where the log ends before the offset.
+        let records = if at < offset { Vec::new() } else { take(&mut self.ready, bounds) };
+        let next = match records.last() {
+            Some(last) if !self.ready.is_empty() => last.offset.saturating_add(1),
+            Some(_) => position,
+            None => at,
+        };
+        self.next = (at >= offset).then_some(next);
         Ok(Fetched {
             records,
             next,
@@ -185,6 +192,15 @@ impl Reader {
         let found = self.consumer.fetch_watermarks(&self.topic, self.partition).await;
         let (start, end) = found.map_err(failed("looking up offsets"))?;
         Ok(Fetched { records: Vec::new(), next: offset.min(end).max(start), start, end })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Closing begins with the first poll, and starts a timer.
+        if Handle::try_current().is_ok() {
+            let _ = self.consumer.close().now_or_never();
+        }
     }
 }
 
