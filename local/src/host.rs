@@ -6,21 +6,26 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use drover_core::aws::Aws;
+use drover_core::pipeline::ports::Clock as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::data_folder::{Addresses, DataFolder, FolderError};
 use crate::dynamodb::Dynamodb;
 use crate::function::Functions;
+use crate::http::{self, Limits};
 use crate::lambda;
 use crate::listen::{ListenError, Listener, listen};
+use crate::prometheus::{self, HostMeter, Levels};
 use crate::setup::{self, LocalTenant};
 use crate::sqs::{self, Sqs};
 use crate::world::world;
 
-/// How long running invocations have when the host stops.
+/// How long running invocations and requests have when the host stops.
 const INVOCATION_GRACE: Duration = Duration::from_secs(3);
 /// How long requests to the queues have.
 const SQS_GRACE: Duration = Duration::from_secs(1);
@@ -28,6 +33,8 @@ const SQS_GRACE: Duration = Duration::from_secs(1);
 /// Where a host listens and what it keeps.
 #[derive(Clone)]
 pub struct HostConfig {
+    /// For the HTTP API.
+    pub http: SocketAddr,
     /// For Lambda's Invoke API.
     pub lambda: SocketAddr,
     /// For DynamoDB.
@@ -45,7 +52,7 @@ impl HostConfig {
     pub fn on_free_ports(data: impl Into<PathBuf>) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let functions = Functions::default();
-        Self { lambda: free, dynamodb: free, sqs: free, data: data.into(), functions }
+        Self { http: free, lambda: free, dynamodb: free, sqs: free, data: data.into(), functions }
     }
 }
 
@@ -86,6 +93,7 @@ pub struct Host {
     folder: DataFolder,
     addresses: Addresses,
     parts: Parts,
+    http: Server,
     lambda: Server,
     sqs: Server,
     dynamodb: Dynamodb,
@@ -98,29 +106,38 @@ impl Host {
     /// [`StartError`]; nothing goes on running then.
     pub async fn start(config: HostConfig) -> Result<Self, StartError> {
         let folder = DataFolder::take(&config.data)?;
-        let lambda = listen("--lambda", config.lambda).await?;
-        let dynamodb = listen("--dynamodb", config.dynamodb).await?;
-        let sqs = listen("--sqs", config.sqs).await?;
-        let addresses =
-            Addresses { lambda: lambda.address, dynamodb: dynamodb.address, sqs: sqs.address };
-
+        let Listeners { http, lambda, dynamodb, sqs } = Listeners::open(&config).await?;
+        let addresses = Addresses {
+            http: http.address,
+            lambda: lambda.address,
+            dynamodb: dynamodb.address,
+            sqs: sqs.address,
+        };
         let dynamodb = Dynamodb::start(&folder.path().join("dynamodb.db"), dynamodb.listener)
             .map_err(failed("dynamodb"))?;
-        let (sqs, queues) = start_sqs(&folder, sqs).await?;
+        let (queue_file, queues) = open_sqs(&folder).await?;
+        let queues_served = queue_file.clone();
+        let sqs = Server::start("sqs", |stop| sqs::serve(sqs.listener, queues_served, stop));
         let world = world(&addresses);
         setup::tables(&world).await.map_err(failed("tables"))?;
         let tenants = setup::demo_tenants(&world).await.map_err(failed("tenants"))?;
-        let functions = setup::functions(world).and(config.functions);
+        let meter = HostMeter::new(&setup::METERED, setup::METRIC_LINES);
+        let meter = Arc::new(meter.map_err(failed("metrics"))?);
+        let functions = setup::functions(world.clone(), meter.clone()).and(config.functions);
         let parts = Parts {
             tables: dynamodb.tables().map_err(failed("tables"))?,
             queues,
             functions: functions.names().map(str::to_owned).collect(),
             tenants,
         };
+        let metrics = prometheus::routes(meter, levels(queue_file, world));
+        let app = http::app(functions.routes().merge(metrics));
+        let http =
+            Server::start("http", |stop| http::serve(http.listener, app, Limits::HOST, stop));
         let lambda =
             Server::start("lambda", |stop| lambda::serve(lambda.listener, functions, stop));
         folder.announce(&addresses)?;
-        Ok(Self { folder, addresses, parts, lambda, sqs, dynamodb })
+        Ok(Self { folder, addresses, parts, http, lambda, sqs, dynamodb })
     }
 
     /// Where it listens.
@@ -138,25 +155,48 @@ impl Host {
         self.folder.path()
     }
 
-    /// Stops everything, invocations first, within seconds whatever clients do.
+    /// Stops everything, requests and invocations first, within seconds whatever clients do.
     ///
     /// # Errors
     /// `host.json` could not be removed; everything has stopped all the same.
     pub async fn stop(self) -> Result<(), FolderError> {
         let withdrawn = self.folder.withdraw();
-        self.lambda.stop(INVOCATION_GRACE).await;
+        tokio::join!(self.http.stop(INVOCATION_GRACE), self.lambda.stop(INVOCATION_GRACE));
         tokio::join!(self.sqs.stop(SQS_GRACE), self.dynamodb.stop());
         withdrawn
     }
 }
 
-async fn start_sqs(
-    folder: &DataFolder,
-    listener: Listener,
-) -> Result<(Server, Vec<String>), StartError> {
+/// Every listener, opened before anything is started.
+struct Listeners {
+    http: Listener,
+    lambda: Listener,
+    dynamodb: Listener,
+    sqs: Listener,
+}
+
+impl Listeners {
+    async fn open(config: &HostConfig) -> Result<Self, ListenError> {
+        Ok(Self {
+            http: listen("--http", config.http).await?,
+            lambda: listen("--lambda", config.lambda).await?,
+            dynamodb: listen("--dynamodb", config.dynamodb).await?,
+            sqs: listen("--sqs", config.sqs).await?,
+        })
+    }
+}
+
+/// The queue file with every queue in it, and their names.
+async fn open_sqs(folder: &DataFolder) -> Result<(Sqs, Vec<String>), StartError> {
     let sqs = Sqs::open(&folder.path().join("sqs.db")).map_err(failed("sqs"))?;
     let queues = setup::queues(&sqs).await.map_err(failed("queues"))?;
-    Ok((Server::start("sqs", |stop| sqs::serve(listener.listener, sqs, stop)), queues))
+    Ok((sqs, queues))
+}
+
+/// Nothing reads a stream on this host.
+fn levels(sqs: Sqs, world: Aws) -> Levels {
+    let partitions = Box::new(|| Box::pin(async { Ok(Vec::new()) }) as _);
+    Levels { sqs, partitions, now: Box::new(move || world.now()) }
 }
 
 fn failed<E>(part: &'static str) -> impl FnOnce(E) -> StartError

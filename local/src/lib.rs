@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`host`] starts and stops it all; [`function`] is what an invocation is, and
 //! `lambda` the API that asks for one; `dynamodb` and `sqs` are the embedded services, and `world`
-//! how the functions see them; `setup` puts tables, queues, tenants and functions on them;
+//! how the functions see them; `http` is the port that clients use, and `prometheus` what it shows
+//! of the host's own doings; `setup` puts tables, queues, tenants and functions on them;
 //! `registry` applies documents; [`data_folder`] is what stays when the process
 //! goes; [`commands`] are the words of the command line.
 //!
@@ -19,9 +20,11 @@ mod dynamodb;
 pub mod function;
 mod greeting;
 pub mod host;
+mod http;
 mod lambda;
 mod listen;
 mod origin;
+mod prometheus;
 mod registry;
 mod setup;
 mod sqs;

@@ -39,6 +39,8 @@ pub struct AwsConfig {
     pub dead_letter_queue_url: Arc<str>,
     /// Where records wait for a part of the system which is unavailable.
     pub buffer_queue_url: Arc<str>,
+    /// The table of requests under an idempotency key; ingest's alone.
+    pub requests_table: Option<Arc<str>>,
 }
 
 /// Where the embedded services listen, as `http://HOST:PORT`.

@@ -26,6 +26,7 @@ pub fn aws(endpoints: &LocalEndpoints, ledger: &str) -> Aws {
         registry_table: Arc::from(dynamodb::REGISTRY),
         dead_letter_queue_url: queue("letters"),
         buffer_queue_url: queue("buffer"),
+        requests_table: Some(Arc::from(dynamodb::REQUESTS)),
     };
     Aws::local(endpoints, config)
 }

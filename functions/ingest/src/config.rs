@@ -1,0 +1,76 @@
+//! The configuration, read once at start.
+
+use drover_core::variables::{Misconfigured, Variables};
+use drover_core::web::settings::{auth_mode, origins};
+use drover_core::web::{AuthMode, Origins};
+
+/// What the environment says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `DROVER_REGISTRY_TABLE`: tenants, contracts, topic routes, keys.
+    pub registry_table: String,
+    /// `DROVER_REQUESTS_TABLE`: requests under an idempotency key.
+    pub requests_table: String,
+    /// `DROVER_DEAD_LETTER_QUEUE_URL`
+    pub dead_letter_queue_url: String,
+    /// `DROVER_BUFFER_QUEUE_URL`
+    pub buffer_queue_url: String,
+    /// `DROVER_STREAM`: `direct` (the default).
+    pub stream: StreamConfig,
+    /// `DROVER_AUTH_MODE` and the claims.
+    pub auth_mode: AuthMode,
+    /// `DROVER_CORS_ORIGINS`
+    pub origins: Origins,
+}
+
+/// Where events go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamConfig {
+    /// No stream: ingest commits to the ledger itself.
+    Direct {
+        /// `DROVER_LEDGER_TABLE`: the ledger that all tenants share.
+        ledger_table: String,
+        /// `DROVER_CACHE_BYTES`: what warm heads may take, 8 MiB by default.
+        cache_bytes: usize,
+        /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 32 by default.
+        concurrency: usize,
+    },
+}
+
+impl Config {
+    /// Reads the configuration from a source of variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or wrong.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Misconfigured> {
+        let variables = Variables(variable);
+        Ok(Self {
+            registry_table: variables.text("DROVER_REGISTRY_TABLE")?,
+            requests_table: variables.text("DROVER_REQUESTS_TABLE")?,
+            dead_letter_queue_url: variables.url("DROVER_DEAD_LETTER_QUEUE_URL")?,
+            buffer_queue_url: variables.url("DROVER_BUFFER_QUEUE_URL")?,
+            stream: StreamConfig::read(&variables)?,
+            auth_mode: auth_mode(&variables)?,
+            origins: origins(&variables),
+        })
+    }
+}
+
+impl StreamConfig {
+    fn read<F>(variables: &Variables<F>) -> Result<Self, Misconfigured>
+    where
+        F: Fn(&str) -> Option<String>,
+    {
+        const STREAM: &str = "DROVER_STREAM";
+        match variables.optional(STREAM).as_deref() {
+            None | Some("direct") => Ok(Self::Direct {
+                ledger_table: variables.text("DROVER_LEDGER_TABLE")?,
+                cache_bytes: variables.number("DROVER_CACHE_BYTES", 8 << 20, 0..=1 << 30)?,
+                concurrency: variables.number("DROVER_CONCURRENCY", 32, 1..=256)?,
+            }),
+            Some(other) => {
+                Err(Misconfigured::new(STREAM, format!("is no stream: value=`{other}`")))
+            }
+        }
+    }
+}
