@@ -35,9 +35,9 @@ const CLIENT: &str = "drover";
 /// invocation.
 const CONNECT: Duration = Duration::from_secs(2);
 /// One request, its connection included.
-const REQUEST: Duration = Duration::from_secs(5);
+const REQUEST: Duration = Duration::from_secs(4);
 /// Reaching the cluster, whichever of its brokers answers, or one request about topics.
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(5);
 
 /// How to reach a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]

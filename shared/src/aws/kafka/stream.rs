@@ -3,7 +3,7 @@
 //!
 //! The producer is idempotent: what it sends again by itself is in the topic once. What a caller
 //! sends again may be there twice, which is no harm: the ledger finds it. A record whose result
-//! did not come in time may still arrive for [`DELIVERY`].
+//! did not come in time may still arrive for another [`PATIENCE`].
 //!
 //! The limit of the topic (`max.message.bytes`) must not be below [`ENVELOPE_BYTES`], Kafka's own
 //! default is far above it: batches are never larger than the largest event.
@@ -27,8 +27,10 @@ use crate::time::Timestamp;
 
 /// How long a batch waits for company.
 const LINGER: Duration = Duration::from_millis(5);
-/// How long the client goes on with a record, whether somebody still waits for it or not.
-const DELIVERY: Duration = Duration::from_secs(10);
+/// The most that a send takes, whatever its deadline: whoever sends has a way around a cluster that
+/// is not there, and a sender of his own who waits. The client goes on with a record as long,
+/// whether somebody still waits for it or not.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a send waits for a topic that has vanished, or for room in the buffer.
 const BLOCK: Duration = Duration::from_secs(2);
 /// Records that have no result yet, in bytes. Beyond that, callers wait.
@@ -56,8 +58,16 @@ impl KafkaStream {
     /// [`Reason::Unreachable`]: no broker answers.
     pub async fn connect(config: KafkaConfig) -> Result<Self, Unavailable> {
         let stream = Self::new(config);
-        stream.producer().await?;
+        stream.check().await?;
         Ok(stream)
+    }
+
+    /// Connects, where it is not connected.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn check(&self) -> Result<(), Unavailable> {
+        self.producer().await.map(drop)
     }
 
     /// Sends records; the answer has one result for each, in order. Records of one key arrive in
@@ -168,7 +178,7 @@ async fn open(config: &KafkaConfig) -> Result<Producer, Unavailable> {
         .linger(LINGER)
         .batch_size(ENVELOPE_BYTES)
         .buffer_memory(BUFFER_BYTES)
-        .delivery_timeout(DELIVERY)
+        .delivery_timeout(PATIENCE)
         .max_block(BLOCK)
         .metrics_push(false);
     producer.build().await.map_err(|error| fault::unavailable("opening a producer", &error))
@@ -193,11 +203,11 @@ fn outgoing(topic: &str, record: &Record) -> krafka::Record {
     headers.fold(outgoing, |outgoing, (name, value)| outgoing.header(name, value.clone()))
 }
 
-/// When this deadline is, or `None` where it has passed.
+/// When a send ends, or `None` where it has passed.
 fn instant(deadline: Timestamp) -> Option<Instant> {
     let left = deadline.micros().checked_sub(clock::now().micros())?;
     let left = Duration::from_micros(u64::try_from(left).ok().filter(|left| *left > 0)?);
-    Instant::now().checked_add(left)
+    Some(Instant::now() + left.min(PATIENCE))
 }
 
 async fn in_time<T>(
