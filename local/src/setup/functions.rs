@@ -12,6 +12,10 @@ use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
+use drover_core::stream::Stream;
+use drover_core::web::{AuthMode, Gate, LocalKeys};
+use drover_ingest::Ingest;
+use drover_ingest::quota::Quotas;
 use drover_processor::Processor;
 
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
@@ -21,26 +25,47 @@ const CACHE_BYTES: usize = 8 << 20;
 const CONCURRENCY: usize = 32;
 
 /// The functions that count something.
-pub(crate) const METERED: [&str; 1] = [drover_processor::FUNCTION];
+pub(crate) const METERED: [&str; 2] = [drover_ingest::FUNCTION, drover_processor::FUNCTION];
 
 /// Every function of this version.
-pub(crate) fn functions(world: Aws, meter: Arc<dyn Meter>) -> Functions {
-    let processor = Arc::new(processor(world, meter));
+pub(crate) fn functions(
+    world: Aws,
+    stream: impl Stream + 'static,
+    meter: Arc<dyn Meter>,
+) -> Functions {
+    let ingest = Ingest {
+        world: world.clone(),
+        stream,
+        registry: Registry::new(),
+        gate: gate(),
+        quotas: Quotas::default(),
+        meter: Arc::clone(&meter),
+    };
+    let processor = Arc::new(Processor::new(world, pipeline(), meter));
     let process = move |event: Bytes, context: InvocationContext| {
         let processor = Arc::clone(&processor);
         async move { answer(processor.handle(lambda_event(&event, context)?).await) }
     };
-    Functions::default().with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process)
+    Functions::default().with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process).with_routes(
+        drover_ingest::FUNCTION,
+        DEFAULT_TIMEOUT,
+        drover_ingest::routes(ingest),
+    )
 }
 
-fn processor(world: Aws, meter: Arc<dyn Meter>) -> Processor<Aws> {
-    let pipeline = Pipeline {
+/// Keys that are marked local open something here, and nowhere else.
+fn gate() -> Gate {
+    Gate { mode: AuthMode::Key(LocalKeys::Accepted) }
+}
+
+/// What stays warm of whoever commits.
+pub(crate) fn pipeline() -> Pipeline {
+    Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(CACHE_BYTES),
         shape: Shape::STANDARD,
         concurrency: CONCURRENCY,
-    };
-    Processor::new(world, pipeline, meter)
+    }
 }
 
 /// Where metrics go as lines. One for each invocation would bury everything else on a console:
