@@ -187,3 +187,6 @@ fn wait(setbacks: u32, random: f64) -> i64 {
     let wait = longest.mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0));
     i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

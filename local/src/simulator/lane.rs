@@ -91,6 +91,7 @@ impl Lane {
             return None;
         }
         self.is_fetching = true;
+        self.fetch_at = None;
         let bounds = Bounds {
             records: batch_size - self.fresh.len(),
             bytes: READ_AHEAD_BYTES - self.fresh_bytes,
@@ -102,7 +103,6 @@ impl Lane {
     /// Takes in what a fetch gave.
     pub(super) fn fetched(&mut self, topic: &str, fetched: Fetched, now: i64) -> Loss {
         self.is_fetching = false;
-        self.fetch_at = None;
         let gone = self.committed.is_some() && fetched.start > self.position;
         let loss = if gone { Loss::Gone(self.position, fetched.start) } else { Loss::None };
         for record in fetched.records {

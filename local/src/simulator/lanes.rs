@@ -150,3 +150,8 @@ impl Lanes {
         (!gathered.is_empty()).then_some(Round::Send(gathered))
     }
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

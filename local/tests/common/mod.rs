@@ -123,7 +123,9 @@ impl Process {
         let free = "127.0.0.1:0";
         let addresses = ["--http", free, "--lambda", free, "--dynamodb", free, "--sqs", free];
         let arguments = [addresses.as_slice(), &["--data", data_text]].concat();
-        let mut child = drover(&arguments).spawn().unwrap();
+        // Nobody reads what it says: a pipe would fill up and hold the host.
+        let mut silent = drover(&arguments);
+        let mut child = silent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let ready = tokio::time::timeout(WAIT, async {
             loop {
                 assert_eq!(child.try_wait().unwrap(), None, "the host ended");
