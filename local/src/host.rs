@@ -23,7 +23,7 @@ use crate::listen::{ListenError, Listener, listen};
 use crate::mapping::{HostStream, MappingConfig, StreamConfig};
 use crate::prometheus::{self, HostMeter, Levels};
 use crate::setup::{self, LocalTenant};
-use crate::simulator::{Gauges, Simulator};
+use crate::simulator::{Gauge, Gauges, Simulator};
 use crate::sqs::{self, Sqs};
 use crate::world::world;
 
@@ -176,6 +176,11 @@ impl Host {
     /// Its data folder, absolute.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Every partition of the stream that is read, as it was last seen.
+    pub fn gauges(&self) -> Vec<Gauge> {
+        self.simulator.as_ref().map(|simulator| simulator.gauges().read()).unwrap_or_default()
     }
 
     /// Stops everything, requests, the event source and invocations first, within seconds

@@ -159,9 +159,8 @@ impl Stream for Sending {
 }
 
 fn level(gauge: Gauge) -> PartitionLevel {
-    let Gauge { topic, partition, done, end, oldest } = gauge;
-    let lag = u64::try_from(end.saturating_sub(done)).unwrap_or(0);
-    PartitionLevel { topic, partition, lag, oldest: oldest.and_then(Timestamp::from_millis) }
+    let (lag, oldest) = (gauge.lag(), gauge.oldest.and_then(Timestamp::from_millis));
+    PartitionLevel { topic: gauge.topic, partition: gauge.partition, lag, oldest }
 }
 
 /// The settings of a mapping of the embedded stream, whose events name a cluster that is none.

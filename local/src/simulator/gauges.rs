@@ -7,18 +7,25 @@ use super::lane::Lane;
 
 /// One partition of one mapping, as it was last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Gauge {
+pub struct Gauge {
     /// The topic.
-    pub(crate) topic: String,
+    pub topic: String,
     /// The partition.
-    pub(crate) partition: i32,
+    pub partition: i32,
     /// Everything below this offset is handled or given up.
-    pub(crate) done: i64,
+    pub done: i64,
     /// One more than the highest offset.
-    pub(crate) end: i64,
+    pub end: i64,
     /// The timestamp of the first record that is not done in milliseconds since 1970, where it has
     /// been read and has one.
-    pub(crate) oldest: Option<i64>,
+    pub oldest: Option<i64>,
+}
+
+impl Gauge {
+    /// How many offsets are not done.
+    pub fn lag(&self) -> u64 {
+        u64::try_from(self.end.saturating_sub(self.done)).unwrap_or(0)
+    }
 }
 
 /// Every partition that is read.
