@@ -3,11 +3,13 @@
 //! - [`dynamodb`]: an embedded DynamoDB, and the ports that speak to it
 //! - [`canned`]: an HTTP server that gives the answers it is told to
 //! - [`processor`]: the processor over ports in memory
+//! - [`query`]: the reading function over the same ports, called as API Gateway calls it
 //! - [`situation`]: the files of `events/` and what is expected of them
 
 pub mod canned;
 pub mod dynamodb;
 pub mod processor;
+pub mod query;
 pub mod situation;
 
 use std::sync::Arc;
