@@ -12,7 +12,7 @@ use drover_core::aws::Aws;
 use drover_core::error::Unavailable;
 use drover_core::metrics::Meter;
 use drover_core::stream::direct::Direct;
-use drover_core::stream::{NotSent, Outgoing, Stream};
+use drover_core::stream::{NotSent, Outgoing, Stream, TOPIC};
 use drover_core::time::Timestamp;
 
 use crate::function::Functions;
@@ -20,8 +20,8 @@ use crate::prometheus::PartitionLevel;
 use crate::setup::pipeline;
 use crate::simulator::{Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target};
 use crate::simulator::{Gauge, Gauges};
-use crate::stream::Embedded;
 use crate::stream::embedded::{Keep, PARTITIONS};
+use crate::stream::{Embedded, Log as _};
 
 /// Whose committed offsets the host goes on from.
 pub const GROUP: &str = "drover-processor";
@@ -130,6 +130,14 @@ impl HostStream {
             Self::Direct => {}
         }
         gauges.into_iter().map(level).collect()
+    }
+
+    /// Asks it for a sign of life; `None`: there is no stream.
+    pub(crate) async fn probe(&self) -> Option<Result<(), Unavailable>> {
+        match self {
+            Self::Embedded(log) => Some(log.committed(GROUP, TOPIC).await.map(drop)),
+            Self::Direct => None,
+        }
     }
 
     /// What it is, for a person.

@@ -127,6 +127,11 @@ impl Listed {
         &self.subject
     }
 
+    /// The subject, and nothing else.
+    pub fn into_subject(self) -> SubjectId {
+        self.subject
+    }
+
     /// Its place.
     pub fn mark(&self) -> &Mark {
         &self.mark

@@ -19,6 +19,7 @@ use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::read::{Cut, Question};
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::limits::Shape;
+use drover_core::listing::{Listing, Shard};
 use drover_core::memory::{Call, Fault, Memory};
 use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::Pipeline;
@@ -64,7 +65,7 @@ pub struct Extra {
 
 /// One memory, however many environments look at it.
 #[derive(Clone)]
-struct Shared {
+pub(crate) struct Shared {
     memory: Arc<Memory>,
     seconds_per_write: i64,
 }
@@ -92,6 +93,11 @@ impl Host {
     /// Puts a new environment, which knows nothing yet, in the place of the warm one.
     pub fn restart(&mut self) {
         self.processor = environment(self.world.clone());
+    }
+
+    /// The same ports, for another function.
+    pub(crate) fn world(&self) -> Shared {
+        self.world.clone()
     }
 
     /// What is in the ports.
@@ -268,6 +274,17 @@ impl Store for Shared {
         let now = self.memory.now().plus_seconds(self.seconds_per_write);
         self.memory.state().now = now;
         answer
+    }
+}
+
+impl Listing for Shared {
+    async fn hours(
+        &self,
+        shard: &Shard,
+        below: Option<&str>,
+        limit: usize,
+    ) -> Result<Metered<Vec<String>>, Unavailable> {
+        self.memory.hours(shard, below, limit).await
     }
 }
 

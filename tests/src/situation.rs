@@ -17,8 +17,8 @@ use serde_json::{Map, Value, json};
 
 use crate::processor::Extra;
 
-const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
-const EXPECT: &str = ".expect.json";
+pub(crate) const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
+pub(crate) const EXPECT: &str = ".expect.json";
 /// What every subject is compared by; other keys are compared where the expectation has them.
 const ALWAYS: [&str; 3] = ["history", "event_count", "epoch"];
 
@@ -94,18 +94,18 @@ pub fn situation(function: &str, name: &str) -> Situation {
 }
 
 #[expect(clippy::panic, reason = "a file that cannot be read ends its test, and is named")]
-fn unusable<T>(path: &Path, fault: &str) -> T {
+pub(crate) fn unusable<T>(path: &Path, fault: &str) -> T {
     panic!("{}: {fault}", path.display())
 }
 
-fn listed(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn listed(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder of events");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     paths
 }
 
-fn file_name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     path.file_name().expect("a name").to_string_lossy().into_owned()
 }
 

@@ -1,0 +1,200 @@
+//! Who may read, and how. An [`Access`] lets a caller in; the [`Visit`] that this makes reads for
+//! it: within the caller's own tenant, until the request's time is over, and counting what it costs.
+//! It is a store that refuses to write, so that nothing behind it can.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use drover_core::error::{Reason, Unavailable};
+use drover_core::event::Entry;
+use drover_core::id::{Kind, SubjectId};
+use drover_core::ledger::dialogue::WriteAnswer;
+use drover_core::ledger::read::{Cut, Question};
+use drover_core::ledger::slice::{Portion, Slice};
+use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use drover_core::listing::{self, Listed, Listing, Mark, Shard};
+use drover_core::metrics::{Meter, Tally};
+use drover_core::pipeline::ports::{Home, Metered, Store, Units};
+use drover_core::reader;
+use drover_core::registry::Registry;
+use drover_core::tenant::Scope;
+use drover_core::time::Timestamp;
+use drover_core::view::{Specs, View};
+use drover_core::web::{Caller, Credentials, Gate, Problem};
+
+use crate::{FUNCTION, World, limits};
+
+/// Who may read, and what there is to read.
+pub struct Access<W> {
+    /// Everything outside.
+    pub world: W,
+    /// Tenants, contracts and keys.
+    pub registry: Registry,
+    /// Who may call.
+    pub gate: Gate,
+    /// Where counts go.
+    pub meter: Arc<dyn Meter>,
+}
+
+/// One request of a caller that may read.
+pub(crate) struct Visit<'a, W: World> {
+    access: &'a Access<W>,
+    caller: Caller,
+    deadline: Timestamp,
+    units: Mutex<Units>,
+}
+
+impl<W: World> Access<W> {
+    /// Whoever may read.
+    pub(crate) async fn admit(&self, credentials: &Credentials) -> Result<Visit<'_, W>, Problem> {
+        let now = self.world.now();
+        let caller =
+            self.gate.admit(credentials, Scope::Read, now, &self.registry, &self.world).await?;
+        let deadline = now.plus_seconds(limits::REQUEST_SECONDS);
+        Ok(Visit { access: self, caller, deadline, units: Mutex::default() })
+    }
+}
+
+impl<W: World> Visit<'_, W> {
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.access.world.now()
+    }
+
+    /// Until when a subject is settled.
+    pub(crate) fn settled_until(&self, head: &Head) -> Option<Timestamp> {
+        let lateness = self.caller.tenant.policy().lateness_seconds;
+        head.watermark.map(|watermark| watermark.plus_seconds(-lateness))
+    }
+
+    /// What a question needs; `None`: nothing was ever written of the subject.
+    pub(crate) async fn cut(
+        &self,
+        subject: &SubjectId,
+        question: Question,
+    ) -> Result<Option<(Cut, Specs)>, Unavailable> {
+        let (cut, _) = reader::read(self, &self.home(subject), question).await?;
+        let Some(cut) = cut else { return Ok(None) };
+        let specs = self.specs(cut.entries(), cut.head.revision).await?;
+        Ok(Some((cut, specs)))
+    }
+
+    /// The view after everything; `None`: nothing was ever written of the subject.
+    pub(crate) async fn live(&self, subject: &SubjectId) -> Result<Option<View>, Unavailable> {
+        let cut = self.cut(subject, Question::Live).await?;
+        Ok(cut.map(|(cut, specs)| cut.live(&specs)))
+    }
+
+    /// A part of a history; `None`: nothing was ever written of the subject.
+    pub(crate) async fn slice(
+        &self,
+        subject: &SubjectId,
+        slice: Slice,
+    ) -> Result<Option<Portion>, Unavailable> {
+        Ok(reader::slice(self, &self.home(subject), slice).await?.0)
+    }
+
+    /// What the payloads of these entries are read by.
+    pub(crate) async fn specs<'e>(
+        &self,
+        entries: impl IntoIterator<Item = &'e Arc<Entry>>,
+        revision: u64,
+    ) -> Result<Specs, Unavailable> {
+        let contracts = Specs::default().missing(entries);
+        let Access { registry, world, .. } = self.access;
+        self.in_time()?;
+        registry.specs(&contracts, revision, world.now(), world).await
+    }
+
+    /// Every kind that subjects can have.
+    pub(crate) async fn kinds(&self) -> Result<Vec<Kind>, Unavailable> {
+        let Access { registry, world, .. } = self.access;
+        registry.kinds(world.now(), world).await
+    }
+
+    /// The most recently active subjects of these kinds, and whether there are more.
+    pub(crate) async fn recent(
+        &self,
+        kinds: &[Kind],
+        after: Option<&Mark>,
+        limit: usize,
+    ) -> Result<(Vec<Listed>, bool), Unavailable> {
+        let (scope, table) = (&self.caller.scope, self.caller.tenant.placement.table());
+        let shards = kinds.iter().flat_map(|kind| Shard::all(scope, kind, table.as_ref()));
+        let (listed, more, _) = listing::list(self, shards.collect(), after, limit).await?;
+        Ok((listed, more))
+    }
+
+    fn home(&self, subject: &SubjectId) -> Home {
+        let key = self.caller.scope.subject(subject.clone());
+        Home { key, table: self.caller.tenant.placement.table() }
+    }
+
+    fn in_time(&self) -> Result<(), Unavailable> {
+        if self.now() < self.deadline {
+            return Ok(());
+        }
+        Err(Unavailable::new(Reason::Deadline, "the request took too long"))
+    }
+
+    fn counted<T>(&self, metered: Metered<T>) -> Metered<T> {
+        *self.units.lock().unwrap_or_else(PoisonError::into_inner) += metered.units;
+        metered
+    }
+}
+
+/// What was read is counted, however the request ends.
+impl<W: World> Drop for Visit<'_, W> {
+    fn drop(&mut self) {
+        let units = *self.units.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = Tally::default();
+        tally.of(Some(self.caller.scope.tenant())).add_units(units);
+        self.access.meter.record(FUNCTION, &tally, self.now());
+    }
+}
+
+fn no_writer() -> Unavailable {
+    Unavailable::new(Reason::Broken, "a reader does not write")
+}
+
+impl<W: World> Store for Visit<'_, W> {
+    async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+        self.in_time()?;
+        Ok(self.counted(self.access.world.head(home).await?))
+    }
+
+    async fn pages(
+        &self,
+        home: &Home,
+        range: &PageRange,
+    ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
+        self.in_time()?;
+        Ok(self.counted(self.access.world.pages(home, range).await?))
+    }
+
+    async fn seal(&self, _home: &Home, _page: &PageWrite) -> Result<Metered<()>, Unavailable> {
+        Err(no_writer())
+    }
+
+    async fn write(
+        &self,
+        _home: &Home,
+        _write: &LedgerWrite,
+    ) -> Result<Metered<WriteAnswer>, Unavailable> {
+        Err(no_writer())
+    }
+}
+
+impl<W: World> Listing for Visit<'_, W> {
+    async fn hours(
+        &self,
+        shard: &Shard,
+        below: Option<&str>,
+        limit: usize,
+    ) -> Result<Metered<Vec<String>>, Unavailable> {
+        self.in_time()?;
+        Ok(self.counted(self.access.world.hours(shard, below, limit).await?))
+    }
+}

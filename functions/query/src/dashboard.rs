@@ -1,0 +1,168 @@
+//! Overviews: how many subjects there are and which were active last, and what was counted. The
+//! counts come through a port, because who has them differs: the local host keeps them itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use drover_core::id::Kind;
+use drover_core::limits::LISTED_SUBJECTS;
+use drover_core::listing::Listed;
+use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::access::{Access, Visit};
+use crate::answer::{DEVICE, Refused};
+use crate::counts::{Counted, Counts};
+use crate::subjects::{SubjectLine, lines};
+use crate::{World, limits};
+
+/// What there is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Overview {
+    totals: Totals,
+    /// The most recently active ones.
+    subjects: Vec<SubjectLine>,
+}
+
+/// How many subjects there are.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Totals {
+    /// Those that were counted, of all kinds.
+    subjects: usize,
+    /// Of each kind that there are any of.
+    #[schema(example = json!({"device": 3}))]
+    by_kind: BTreeMap<String, usize>,
+    /// Whether these are all. Counting ends at 1,000 of a kind.
+    complete: bool,
+}
+
+/// The devices, as older clients know them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DevicesAnswer {
+    /// How many these are; at most 1,000.
+    unique_devices: usize,
+    /// Their ids, the most recently active first.
+    #[schema(example = json!(["device-001"]))]
+    devices: Vec<String>,
+}
+
+pub(crate) fn routes<W, C>(access: Arc<Access<W>>, counts: C) -> Router
+where
+    W: World + 'static,
+    C: Counts + 'static,
+{
+    let counted = Router::new()
+        .route("/api/v1/dashboard/metrics", get(metrics::<W, C>))
+        .with_state((Arc::clone(&access), Arc::new(counts)));
+    Router::new()
+        .route("/api/v1/dashboard/devices", get(overview::<W>))
+        .route("/devices", get(devices::<W>))
+        .with_state(access)
+        .merge(counted)
+}
+
+#[utoipa::path(
+    get,
+    path = "/api/v1/dashboard/devices",
+    operation_id = "get_overview",
+    tag = "dashboard",
+    summary = "Count the subjects, and show the most recently active ones",
+    params(
+        ("limit" = Option<usize>, Query, description = "How many to show, 20 by default", minimum = 1, maximum = 200),
+    ),
+    responses(
+        (status = 200, description = "The overview", body = Overview),
+        Refused,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["read"]))
+)]
+pub(crate) async fn overview<W: World>(
+    State(access): State<Arc<Access<W>>>,
+    credentials: Credentials,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Overview>, Problem> {
+    let visit = access.admit(&credentials).await?;
+    let mut parameters = Parameters::parse(query.as_deref())?;
+    let shown = parameters.number("limit", 1..=limits::SUBJECTS, limits::DASHBOARD_SUBJECTS)?;
+    parameters.finish()?;
+    let (totals, newest) = count(&visit, shown).await?;
+    let subjects = lines(&visit, newest).await?;
+    Ok(Json(Overview { totals, subjects }))
+}
+
+/// Counts each kind, and gives the newest subjects of all.
+async fn count<W: World>(
+    visit: &Visit<'_, W>,
+    shown: usize,
+) -> Result<(Totals, Vec<Listed>), Problem> {
+    let mut totals = Totals { subjects: 0, by_kind: BTreeMap::new(), complete: true };
+    let mut newest: Vec<Listed> = Vec::new();
+    for kind in visit.kinds().await? {
+        let (listed, more) =
+            visit.recent(std::slice::from_ref(&kind), None, LISTED_SUBJECTS).await?;
+        totals.complete &= !more;
+        totals.subjects += listed.len();
+        if !listed.is_empty() {
+            totals.by_kind.insert(kind.to_string(), listed.len());
+        }
+        newest.extend(listed.into_iter().take(shown));
+    }
+    newest.sort_unstable_by(|one, other| other.cmp(one));
+    newest.truncate(shown);
+    Ok((totals, newest))
+}
+
+#[utoipa::path(
+    get,
+    path = "/devices",
+    operation_id = "list_devices",
+    tag = "dashboard",
+    summary = "List the devices",
+    responses(
+        (status = 200, description = "The devices", body = DevicesAnswer),
+        Refused,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["read"]))
+)]
+pub(crate) async fn devices<W: World>(
+    State(access): State<Arc<Access<W>>>,
+    credentials: Credentials,
+    RawQuery(query): RawQuery,
+) -> Result<Json<DevicesAnswer>, Problem> {
+    let visit = access.admit(&credentials).await?;
+    Parameters::parse(query.as_deref())?.finish()?;
+    let kind = Kind::parse(DEVICE).map_err(|_| Problem::internal())?;
+    let (listed, _) = visit.recent(&[kind], None, LISTED_SUBJECTS).await?;
+    let devices: Vec<String> =
+        listed.iter().map(|device| device.subject().id().to_owned()).collect();
+    Ok(Json(DevicesAnswer { unique_devices: devices.len(), devices }))
+}
+
+#[utoipa::path(
+    get,
+    path = "/api/v1/dashboard/metrics",
+    operation_id = "get_counts",
+    tag = "dashboard",
+    summary = "What was counted for this tenant",
+    responses(
+        (status = 200, description = "The counts", body = Counted),
+        Refused,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["read"]))
+)]
+pub(crate) async fn metrics<W: World, C: Counts>(
+    State((access, counts)): State<(Arc<Access<W>>, Arc<C>)>,
+    credentials: Credentials,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Counted>, Problem> {
+    let visit = access.admit(&credentials).await?;
+    Parameters::parse(query.as_deref())?.finish()?;
+    Ok(Json(counts.of(&visit.caller().scope, visit.now()).await?))
+}

@@ -1,0 +1,354 @@
+//! Events: the history of one subject in order, or the newest events of a tenant.
+//!
+//! The newest events are those among the tenant's most recently active subjects, merged by
+//! position. Each subject is read backwards a few events at a time, and further only when its next
+//! event may be the newest of those that are left, so what is answered is exact; when that takes too
+//! many reads the answer ends early.
+
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::routing::get;
+use drover_core::error::Unavailable;
+use drover_core::event::Entry;
+use drover_core::id::{Position, SubjectId};
+use drover_core::ledger::slice::{Order, Slice};
+use drover_core::listing::Listed;
+use drover_core::time::Timestamp;
+use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::access::{Access, Visit};
+use crate::answer::{Refused, Unknown, subject, unknown_subject};
+use crate::cursor::Cursors;
+use crate::{World, limits};
+
+/// Some events.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventsAnswer {
+    /// Whose history it is, as `kind/id`; `null`: events of several subjects.
+    #[schema(required = true, example = "device/device-001")]
+    subject: Option<String>,
+    /// Rises when something settled of this history changes.
+    #[schema(required = true)]
+    epoch: Option<u64>,
+    /// In order.
+    events: Vec<EventBody>,
+    /// Where to go on; `null`: there is no more.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+/// The newest events, as older clients know them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct GetEventsAnswer {
+    /// How many these are.
+    event_count: usize,
+    /// The newest first.
+    events: Vec<EventBody>,
+}
+
+/// One event.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventBody {
+    /// Whose it is, where events of several subjects come together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "device/device-001")]
+    subject: Option<String>,
+    /// Its id.
+    event_id: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "temperature")]
+    event_type: Arc<str>,
+    /// When it was observed.
+    #[schema(value_type = String, format = DateTime)]
+    observed_at: Timestamp,
+    /// When it was received.
+    #[schema(value_type = String, format = DateTime)]
+    ingested_at: Timestamp,
+    /// What its contract keeps of it.
+    #[schema(value_type = serde_json::Value, example = json!({"value": 21.5}))]
+    payload: Box<RawValue>,
+    /// Whether it and everything before it changes only together with the epoch.
+    settled: bool,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+struct Asked {
+    subject: Option<SubjectId>,
+    order: Option<Order>,
+    event_type: Option<Arc<str>>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    limit: usize,
+    cursor: Option<String>,
+}
+
+pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
+    Router::new()
+        .route("/api/v1/events", get(events::<W>))
+        .route("/get_events", get(get_events::<W>))
+        .with_state(access)
+}
+
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    operation_id = "list_events",
+    tag = "events",
+    summary = "Read events in order",
+    description = "The history of one subject, or without one the newest events among the tenant's at \
+        most 100 most recently active subjects, the newest first. An answer ends at `limit` or 4 MB. A cursor is a \
+        position: it stays valid while history is being corrected.",
+    params(
+        ("device_id" = Option<String>, Query, description = "The subject `device/ID`", example = "device-001"),
+        ("subject" = Option<String>, Query, description = "The subject as `kind/id`"),
+        ("from" = Option<String>, Query, description = "Observed at or after this time", format = DateTime),
+        ("to" = Option<String>, Query, description = "Observed before this time", format = DateTime),
+        ("type" = Option<String>, Query, description = "Of this type only"),
+        ("order" = Option<String>, Query, description = "`asc` (the default of one subject) or `desc`", pattern = "^(asc|desc)$"),
+        ("limit" = Option<usize>, Query, description = "At most so many, 100 by default", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the answer before"),
+    ),
+    responses(
+        (status = 200, description = "Events", body = EventsAnswer),
+        Refused,
+        Unknown,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["read"]))
+)]
+pub(crate) async fn events<W: World>(
+    State(access): State<Arc<Access<W>>>,
+    credentials: Credentials,
+    RawQuery(query): RawQuery,
+) -> Result<Json<EventsAnswer>, Problem> {
+    let visit = access.admit(&credentials).await?;
+    let asked = Asked::read(Parameters::parse(query.as_deref())?)?;
+    match &asked.subject {
+        Some(subject) => history(&visit, subject, &asked).await.map(Json),
+        None => {
+            let events = newest(&visit, &asked.newest()?, asked.limit).await?;
+            Ok(Json(EventsAnswer { subject: None, epoch: None, events, next_cursor: None }))
+        }
+    }
+}
+
+#[utoipa::path(
+    get,
+    path = "/get_events",
+    tag = "events",
+    summary = "Read the newest events",
+    description = "The same as `GET /api/v1/events` without a subject, in the shape that older clients know.",
+    params(
+        ("limit" = Option<usize>, Query, description = "At most so many, 100 by default", minimum = 1, maximum = 1000),
+    ),
+    responses(
+        (status = 200, description = "Events", body = GetEventsAnswer),
+        Refused,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["read"]))
+)]
+pub(crate) async fn get_events<W: World>(
+    State(access): State<Arc<Access<W>>>,
+    credentials: Credentials,
+    RawQuery(query): RawQuery,
+) -> Result<Json<GetEventsAnswer>, Problem> {
+    let visit = access.admit(&credentials).await?;
+    let mut parameters = Parameters::parse(query.as_deref())?;
+    let limit = limit(&mut parameters)?;
+    parameters.finish()?;
+    let slice = Slice { order: Order::Descending, ..everything() };
+    let events = newest(&visit, &slice, limit).await?;
+    Ok(Json(GetEventsAnswer { event_count: events.len(), events }))
+}
+
+fn limit(parameters: &mut Parameters) -> Result<usize, Problem> {
+    parameters.number("limit", 1..=limits::EVENTS, limits::EVENTS_BY_DEFAULT)
+}
+
+fn everything() -> Slice {
+    Slice {
+        from: None,
+        to: None,
+        order: Order::Ascending,
+        beyond: None,
+        event_type: None,
+        entries: limits::EVENTS,
+        bytes: limits::ANSWER_BYTES,
+    }
+}
+
+impl Asked {
+    fn read(mut parameters: Parameters) -> Result<Self, Problem> {
+        let asked = Self {
+            subject: subject(&mut parameters)?,
+            order: parameters.text("order").map(|order| order_of(&order)).transpose()?,
+            event_type: parameters.text("type").map(Arc::from),
+            from: parameters.time("from")?,
+            to: parameters.time("to")?,
+            limit: limit(&mut parameters)?,
+            cursor: parameters.text("cursor"),
+        };
+        parameters.finish()?;
+        Ok(asked)
+    }
+
+    fn slice(&self) -> Slice {
+        let order = self.order.unwrap_or(Order::Ascending);
+        let (from, to, event_type) = (self.from, self.to, self.event_type.clone());
+        Slice { from, to, order, event_type, entries: self.limit, ..everything() }
+    }
+
+    /// What is asked of each subject, where none is named.
+    fn newest(&self) -> Result<Slice, Problem> {
+        if self.order == Some(Order::Ascending) {
+            let fault = "events of several subjects come with the newest first";
+            return Err(Problem::invalid_parameter("order", fault));
+        }
+        if let Some(cursor) = &self.cursor {
+            // No such cursor was ever given.
+            Cursors::of(&["newest"]).read(cursor, |_| None::<()>)?;
+        }
+        Ok(Slice { order: Order::Descending, ..self.slice() })
+    }
+
+    fn cursors(&self, tenant: &str, subject: &SubjectId, order: Order) -> Cursors {
+        let order = match order {
+            Order::Ascending => "asc",
+            Order::Descending => "desc",
+        };
+        let event_type = self.event_type.as_deref().unwrap_or_default();
+        Cursors::of(&["events", tenant, &subject.to_string(), order, event_type])
+    }
+}
+
+fn order_of(text: &str) -> Result<Order, Problem> {
+    match text {
+        "asc" => Ok(Order::Ascending),
+        "desc" => Ok(Order::Descending),
+        _ => Err(Problem::invalid_parameter("order", "neither asc nor desc")),
+    }
+}
+
+async fn history<W: World>(
+    visit: &Visit<'_, W>,
+    subject: &SubjectId,
+    asked: &Asked,
+) -> Result<EventsAnswer, Problem> {
+    let mut slice = asked.slice();
+    let cursors = asked.cursors(visit.caller().scope.tenant().as_str(), subject, slice.order);
+    if let Some(cursor) = &asked.cursor {
+        slice.beyond = Some(cursors.read(cursor, Position::from_bytes)?);
+    }
+    let portion = visit.slice(subject, slice).await?.ok_or_else(unknown_subject)?;
+    let settled_until = visit.settled_until(&portion.head);
+    let events = portion.entries.iter().map(|entry| EventBody::of(entry, settled_until));
+    Ok(EventsAnswer {
+        subject: Some(subject.to_string()),
+        epoch: Some(portion.head.epoch),
+        events: events.collect(),
+        next_cursor: portion.next.map(|next| cursors.write(&next.to_bytes())),
+    })
+}
+
+impl EventBody {
+    fn of(entry: &Entry, settled_until: Option<Timestamp>) -> Self {
+        let observed_at = entry.position.observed_at;
+        Self {
+            subject: None,
+            event_id: entry.position.event_id.to_string(),
+            event_type: Arc::clone(&entry.event_type),
+            observed_at,
+            ingested_at: entry.ingested_at,
+            payload: RawValue::from_string(entry.payload.to_string()).unwrap_or_default(),
+            settled: settled_until.is_some_and(|until| observed_at <= until),
+        }
+    }
+}
+
+/// One of several subjects whose newest events are merged.
+struct Source {
+    subject: SubjectId,
+    settled_until: Option<Timestamp>,
+    /// The newest first.
+    entries: VecDeque<Arc<Entry>>,
+    /// Where it goes on.
+    next: Option<Position>,
+}
+
+impl Source {
+    /// No event that is left of it is newer; `None`: none is left.
+    fn newest(&self) -> Option<&Position> {
+        self.entries.front().map(|entry| &entry.position).or(self.next.as_ref())
+    }
+}
+
+async fn newest<W: World>(
+    visit: &Visit<'_, W>,
+    slice: &Slice,
+    limit: usize,
+) -> Result<Vec<EventBody>, Unavailable> {
+    let [first, more] = limits::NEWEST_EVENTS;
+    let kinds = visit.kinds().await?;
+    let (listed, _) = visit.recent(&kinds, None, limits::NEWEST_SUBJECTS).await?;
+    let subjects = listed.into_iter().map(Listed::into_subject);
+    let reads = subjects.map(|subject| next_of(visit, subject, slice, None, first));
+    let read: Vec<Option<Source>> =
+        stream::iter(reads).buffered(limits::TOGETHER).try_collect().await?;
+    let mut sources: Vec<Source> = read.into_iter().flatten().collect();
+    let mut heap: BinaryHeap<(Position, usize)> = BinaryHeap::new();
+    heap.extend(
+        sources.iter().enumerate().filter_map(|(at, one)| Some((one.newest()?.clone(), at))),
+    );
+    let (mut events, mut bytes, mut rounds) = (Vec::new(), 0, 0);
+    while let Some((_, at)) = heap.pop() {
+        if events.len() >= limit || bytes >= limits::ANSWER_BYTES {
+            break;
+        }
+        let Some(source) = sources.get_mut(at) else { break };
+        if let Some(entry) = source.entries.pop_front() {
+            bytes += entry.plain_size();
+            let subject = Some(source.subject.to_string());
+            events.push(EventBody { subject, ..EventBody::of(&entry, source.settled_until) });
+        } else if rounds < limits::NEWEST_ROUNDS {
+            rounds += 1;
+            let (subject, beyond) = (source.subject.clone(), source.next.take());
+            let entries = more.min(limit - events.len());
+            if let Some(further) = next_of(visit, subject, slice, beyond, entries).await? {
+                *source = further;
+            }
+        } else {
+            break;
+        }
+        heap.extend(source.newest().map(|newest| (newest.clone(), at)));
+    }
+    Ok(events)
+}
+
+/// Some more events of one subject; `None`: nothing was ever written of it.
+async fn next_of<W: World>(
+    visit: &Visit<'_, W>,
+    subject: SubjectId,
+    slice: &Slice,
+    beyond: Option<Position>,
+    entries: usize,
+) -> Result<Option<Source>, Unavailable> {
+    let slice = Slice { beyond, entries, bytes: limits::NEWEST_BYTES, ..slice.clone() };
+    let portion = visit.slice(&subject, slice).await?;
+    Ok(portion.map(|portion| Source {
+        settled_until: visit.settled_until(&portion.head),
+        entries: portion.entries.into(),
+        next: portion.next,
+        subject,
+    }))
+}

@@ -1,0 +1,105 @@
+//! Query: history, views, listings and health over HTTP. It never writes.
+//!
+//! Reading order: [`routes`] says what is served; `access` lets callers in and reads for them, within
+//! their tenant and a time limit; `events`, `subjects`, `measures` and `dashboard` are the routes,
+//! one file for each family: they parse parameters, ask, and shape what comes back. `series` is what
+//! readings become, `cursor` how a long answer goes on, [`limits`] every bound. [`health`] and
+//! [`counts`] answer for the parts of the system, through ports that the host gives; `documents` is
+//! about the routes themselves. [`config`] is read once at start.
+//!
+//! Left out: alert routes, which come with alert rules, and `/metrics`, which the local host has
+//! alone.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{from_fn, map_request};
+use drover_core::listing::Listing;
+use drover_core::pipeline::ports::{Clock, Store};
+use drover_core::registry::Documents;
+use drover_core::web::Claims;
+use drover_core::web::layers::json_only;
+use lambda_http::request::RequestContext;
+
+mod access;
+mod answer;
+pub mod config;
+pub mod counts;
+mod cursor;
+mod dashboard;
+mod documents;
+mod events;
+pub mod health;
+pub mod limits;
+mod measures;
+mod series;
+mod subjects;
+
+pub use access::Access;
+use counts::Counts;
+pub use documents::openapi;
+use health::{Health, Probes, Process};
+
+/// The name of this function in metrics.
+pub const FUNCTION: &str = "query";
+
+/// What reading needs from outside.
+pub trait World: Store + Listing + Documents + Clock {}
+
+impl<W: Store + Listing + Documents + Clock> World for W {}
+
+/// One warm environment.
+pub struct Query<W, P, C> {
+    /// Who may read, and how.
+    pub access: Access<W>,
+    /// Signs of life of the other parts.
+    pub probes: P,
+    /// What was counted.
+    pub counts: C,
+    /// What this process knows about itself.
+    pub process: Process,
+}
+
+/// The routes of this function, before the layers that every router has
+/// ([`drover_core::web::finished`]).
+pub fn routes<W, P, C>(query: Query<W, P, C>) -> Router
+where
+    W: World + 'static,
+    P: Probes + 'static,
+    C: Counts + 'static,
+{
+    let Query { access, probes, counts, process } = query;
+    let access = Arc::new(access);
+    let health = Health::new(Arc::clone(&access), probes, process);
+    Router::new()
+        .merge(events::routes(Arc::clone(&access)))
+        .merge(subjects::routes(Arc::clone(&access)))
+        .merge(measures::routes(Arc::clone(&access)))
+        .merge(dashboard::routes(access, counts))
+        .merge(health::routes(health))
+        .merge(documents::json())
+        .route_layer(from_fn(json_only))
+        .merge(documents::pages())
+}
+
+/// Puts the claims that API Gateway verified where the gate looks for them. Only for requests that
+/// came through a gateway whose authorizer is switched on: claims of anything else prove nothing.
+pub fn with_gateway_claims(routes: Router) -> Router {
+    routes.layer(map_request(|mut request: Request| async move {
+        request.extensions_mut().remove::<Claims>();
+        if let Some(claims) = gateway_claims(&request) {
+            request.extensions_mut().insert(claims);
+        }
+        request
+    }))
+}
+
+fn gateway_claims(request: &Request) -> Option<Claims> {
+    let RequestContext::ApiGatewayV2(context) = request.extensions().get::<RequestContext>()?
+    else {
+        return None;
+    };
+    let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
+    Some(Claims(jwt.claims.clone().into_iter().collect()))
+}

@@ -1,0 +1,60 @@
+//! Wiring only: configuration from the environment, clients, one warm [`Query`].
+
+// The SDK's futures nest deeper than the default of 128.
+#![recursion_limit = "256"]
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::Context;
+use drover_core::aws::{Aws, AwsConfig};
+use drover_core::metrics::emf::Lines;
+use drover_core::pipeline::ports::Clock as _;
+use drover_core::registry::Registry;
+use drover_core::web::{AuthMode, Gate, finished};
+use drover_query::config::Config;
+use drover_query::counts::NotRead;
+use drover_query::health::{Process, memory_bytes};
+use drover_query::{Access, Query, routes, with_gateway_claims};
+use lambda_http::{run, tracing};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing::init_default_subscriber();
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
+    let world = Aws::load(AwsConfig {
+        ledger_table: config.ledger_table.into(),
+        registry_table: config.registry_table.into(),
+        dead_letter_queue_url: config.dead_letter_queue_url.into(),
+        buffer_queue_url: config.buffer_queue_url.into(),
+        requests_table: None,
+    })
+    .await;
+    let query = Query {
+        probes: world.clone(),
+        counts: NotRead,
+        process: Process { started_at: world.now(), memory_bytes },
+        access: Access {
+            world,
+            registry: Registry::new(),
+            gate: Gate { mode: config.auth_mode.clone() },
+            meter: Arc::new(Lines(print)),
+        },
+    };
+    let routes = match config.auth_mode {
+        AuthMode::Key(_) => routes(query),
+        AuthMode::Jwt { .. } => with_gateway_claims(routes(query)),
+    };
+    let router = finished(routes, config.origins);
+    run(router).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
+}
+
+/// Straight to standard output: a log formatter would wrap the line, and CloudWatch would not read
+/// metrics from it. A closed output costs the metrics and nothing else.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}

@@ -1,0 +1,359 @@
+//! One measure of one subject: readings, or statistics of windows, from history as it is now.
+//!
+//! An answer reads a bounded number of events. One that ends early says where to go on; its points
+//! and its summary are then of what it covers. With windows it ends where a window does; a window
+//! that has more events than one answer reads is read on to its end, alone.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use drover_core::event::Entry;
+use drover_core::id::{Position, SubjectId};
+use drover_core::ledger::slice::{Order, Slice};
+use drover_core::time::Timestamp;
+use drover_core::view::ViewSpec;
+use drover_core::view::travel::distance_m;
+use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::access::{Access, Visit};
+use crate::answer::{DEVICE, Refused, Unknown, subject, unknown_subject};
+use crate::cursor::Cursors;
+use crate::series::{Reading, Readings, Summary, Window, WindowPoint, Windows};
+use crate::{World, limits};
+
+/// The measure that every contract with a location has.
+const LOCATION: &str = "location";
+
+/// One measure of one subject.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MeasureAnswer {
+    /// The device; `null` for subjects of other kinds.
+    #[schema(required = true, example = "device-001")]
+    device_id: Option<String>,
+    /// The subject, as `kind/id`.
+    #[schema(example = "device/device-001")]
+    subject: String,
+    /// The name of the measure.
+    #[schema(example = "temperature")]
+    measure: String,
+    /// What it is measured in.
+    #[schema(value_type = Option<String>, required = true, example = "celsius")]
+    unit: Option<Arc<str>>,
+    /// Of what this answer covers.
+    summary: AnySummary,
+    /// In order of their times.
+    points: Vec<Point>,
+    /// Where to go on; `null`: there is no more.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+/// Statistics of numbers, or of places.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum AnySummary {
+    Numbers(Summary),
+    Places(PlaceSummary),
+}
+
+/// Statistics of places.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PlaceSummary {
+    /// Places.
+    count: u64,
+    /// The way through all of them, in metres.
+    distance_m: f64,
+}
+
+/// A reading, a window or a place.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Point {
+    Reading(Reading),
+    Window(WindowPoint),
+    Place(Place),
+}
+
+/// Where something was.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Place {
+    /// When it was there.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    latitude: f64,
+    longitude: f64,
+}
+
+pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
+    Router::new().route("/api/v1/metrics/{measure}", get(measure::<W>)).with_state(access)
+}
+
+#[utoipa::path(
+    get,
+    path = "/api/v1/metrics/{measure}",
+    operation_id = "get_measure",
+    tag = "measures",
+    summary = "Read one measure of one subject",
+    description = "Its readings, or with `window` statistics of windows on a grid that begins in 1970. A measure \
+        that no contract of the subject declares has no points. `location` has places.",
+    params(
+        ("measure" = String, Path, description = "`temperature`, `humidity`, `battery`, `location`, or any measure that a contract declares", example = "temperature"),
+        ("device_id" = Option<String>, Query, description = "The subject `device/ID`; this or `subject` is needed", example = "device-001"),
+        ("subject" = Option<String>, Query, description = "The subject as `kind/id`"),
+        ("from" = Option<String>, Query, description = "Observed at or after this time", format = DateTime),
+        ("to" = Option<String>, Query, description = "Observed before this time", format = DateTime),
+        ("window" = Option<String>, Query, description = "The width of windows, from `1s` to `1d`", pattern = "^[0-9]+[smhd]$"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the answer before"),
+    ),
+    responses(
+        (status = 200, description = "The measure", body = MeasureAnswer),
+        Refused,
+        Unknown,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["read"]))
+)]
+pub(crate) async fn measure<W: World>(
+    State(access): State<Arc<Access<W>>>,
+    credentials: Credentials,
+    path: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<MeasureAnswer>, Problem> {
+    let visit = access.admit(&credentials).await?;
+    let Path(measure) =
+        path.map_err(|_| Problem::invalid_parameter("measure", "the path is not UTF-8"))?;
+    let asked = Asked::read(measure, Parameters::parse(query.as_deref())?)?;
+    asked.answer(&visit).await.map(Json)
+}
+
+/// What is asked for.
+#[derive(Debug)]
+struct Asked {
+    measure: String,
+    subject: SubjectId,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    /// As it was written, and as it was read.
+    window: Option<(String, Window)>,
+    cursor: Option<String>,
+}
+
+impl Asked {
+    fn read(measure: String, mut parameters: Parameters) -> Result<Self, Problem> {
+        let subject = subject(&mut parameters)?.ok_or_else(|| {
+            Problem::invalid_parameter("device_id", "a subject is needed: device_id or subject")
+        })?;
+        let window = parameters.text("window").map(window_of).transpose()?;
+        if window.is_some() && measure == LOCATION {
+            return Err(Problem::invalid_parameter("window", "a location has no windows"));
+        }
+        let asked = Self {
+            measure,
+            subject,
+            from: parameters.time("from")?,
+            to: parameters.time("to")?,
+            window,
+            cursor: parameters.text("cursor"),
+        };
+        parameters.finish()?;
+        Ok(asked)
+    }
+
+    async fn answer<W: World>(self, visit: &Visit<'_, W>) -> Result<MeasureAnswer, Problem> {
+        let tenant = visit.caller().scope.tenant();
+        let (subject, written) = (self.subject.to_string(), self.window.as_ref());
+        let width = written.map_or("", |(text, _)| text);
+        let cursors = Cursors::of(&["metrics", tenant.as_str(), &subject, &self.measure, width]);
+        let mut slice = self.slice();
+        match self.cursor.as_deref().map(|cursor| cursors.read(cursor, Beginning::from_bytes)) {
+            None => {}
+            Some(Err(problem)) => return Err(problem),
+            Some(Ok(Beginning::Beyond(position))) => slice.beyond = Some(position),
+            Some(Ok(Beginning::From(instant))) => slice.from = slice.from.max(Some(instant)),
+        }
+        let window = written.map(|(_, window)| *window);
+        let mut series = Series::new(&self.measure, window);
+        let next = read(visit, &self.subject, slice, window, &mut series).await?;
+        let (unit, summary, points) = series.finish();
+        let is_device = self.subject.kind().as_str() == DEVICE;
+        Ok(MeasureAnswer {
+            device_id: is_device.then(|| self.subject.id().to_owned()),
+            subject,
+            measure: self.measure,
+            unit,
+            summary,
+            points,
+            next_cursor: next.map(|next| cursors.write(&next.to_bytes())),
+        })
+    }
+
+    fn slice(&self) -> Slice {
+        Slice {
+            from: self.from,
+            to: self.to,
+            order: Order::Ascending,
+            beyond: None,
+            event_type: None,
+            entries: limits::READINGS,
+            bytes: limits::READING_BYTES,
+        }
+    }
+}
+
+fn window_of(text: String) -> Result<(String, Window), Problem> {
+    let window = Window::parse(&text);
+    let window = window.ok_or_else(|| Problem::invalid_parameter("window", "not from 1s to 1d"));
+    window.map(|window| (text, window))
+}
+
+/// Where the next answer begins.
+#[derive(Debug, PartialEq, Eq)]
+enum Beginning {
+    /// Behind an event.
+    Beyond(Position),
+    /// With a window.
+    From(Timestamp),
+}
+
+impl Beginning {
+    const BEYOND: u8 = b'P';
+    const FROM: u8 = b'T';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Beyond(position) => [vec![Self::BEYOND], position.to_bytes()].concat(),
+            Self::From(instant) => {
+                [vec![Self::FROM], instant.micros().to_be_bytes().to_vec()].concat()
+            }
+        }
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        match bytes.split_first()? {
+            (&Self::BEYOND, position) => Position::from_bytes(position).map(Self::Beyond),
+            (&Self::FROM, micros) => {
+                let micros = i64::from_be_bytes(micros.try_into().ok()?);
+                Timestamp::from_micros(micros).map(Self::From)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Reads history into a series; gives where to go on, if it ended early.
+async fn read<W: World>(
+    visit: &Visit<'_, W>,
+    subject: &SubjectId,
+    mut slice: Slice,
+    window: Option<Window>,
+    series: &mut Series<'_>,
+) -> Result<Option<Beginning>, Problem> {
+    let (mut entries_read, mut first_window) = (0, None);
+    loop {
+        let portion = visit.slice(subject, slice.clone()).await?.ok_or_else(unknown_subject)?;
+        let specs = visit.specs(&portion.entries, portion.head.revision).await?;
+        for entry in &portion.entries {
+            let spec = specs.by_contract.get(&entry.contract);
+            spec.into_iter().for_each(|spec| series.take(entry, spec));
+        }
+        entries_read += portion.entries.len();
+        let Some(next) = portion.next else { return Ok(None) };
+        let Some(window) = window else { return Ok(Some(Beginning::Beyond(next))) };
+        let first = portion.entries.first().map(|entry| window.start(entry.position.observed_at));
+        let first_window = *first_window.get_or_insert(first);
+        let last_window = window.start(next.observed_at);
+        if first_window.is_some_and(|first| first < last_window) {
+            series.end_before(last_window);
+            return Ok(Some(Beginning::From(last_window)));
+        }
+        if entries_read >= limits::READINGS_OF_A_WINDOW {
+            let fault = "a window has more events than one answer reads: take a narrower one";
+            return Err(Problem::invalid_parameter("window", fault));
+        }
+        slice.beyond = Some(next);
+    }
+}
+
+/// What the events of a subject say about one measure.
+struct Series<'a> {
+    measure: &'a str,
+    unit: Option<Arc<str>>,
+    collected: Collected,
+}
+
+enum Collected {
+    Readings(Readings),
+    Windows(Windows),
+    Places(Vec<Place>),
+}
+
+impl<'a> Series<'a> {
+    fn new(measure: &'a str, window: Option<Window>) -> Self {
+        let collected = match window {
+            _ if measure == LOCATION => Collected::Places(Vec::new()),
+            Some(window) => Collected::Windows(Windows::new(window)),
+            None => Collected::Readings(Readings::default()),
+        };
+        Self { measure, unit: None, collected }
+    }
+
+    fn take(&mut self, entry: &Entry, spec: &ViewSpec) {
+        let at = entry.position.observed_at;
+        // One that cannot be parsed is null, as to every unit of a view.
+        let payload: Value = serde_json::from_str(&entry.payload).unwrap_or_default();
+        if let Collected::Places(places) = &mut self.collected {
+            let found = spec.place(&payload);
+            places.extend(found.map(|(latitude, longitude)| Place { at, latitude, longitude }));
+            return;
+        }
+        let Some((value, unit)) = spec.number(self.measure, entry, &payload) else { return };
+        self.unit = unit.cloned();
+        match &mut self.collected {
+            Collected::Readings(readings) => readings.take(at, value),
+            Collected::Windows(windows) => windows.take(at, value),
+            Collected::Places(_) => {}
+        }
+    }
+
+    fn end_before(&mut self, instant: Timestamp) {
+        if let Collected::Windows(windows) = &mut self.collected {
+            windows.end_before(instant);
+        }
+    }
+
+    fn finish(self) -> (Option<Arc<str>>, AnySummary, Vec<Point>) {
+        let (summary, points) = match self.collected {
+            Collected::Readings(readings) => {
+                let (summary, points) = readings.finish();
+                let points = points.into_iter().map(Point::Reading);
+                (AnySummary::Numbers(summary), points.collect())
+            }
+            Collected::Windows(windows) => {
+                let (summary, points) = windows.finish();
+                let points = points.into_iter().map(Point::Window);
+                (AnySummary::Numbers(summary), points.collect())
+            }
+            Collected::Places(places) => {
+                let summary = AnySummary::Places(PlaceSummary::of(&places));
+                (summary, places.into_iter().map(Point::Place).collect())
+            }
+        };
+        (self.unit, summary, points)
+    }
+}
+
+impl PlaceSummary {
+    fn of(places: &[Place]) -> Self {
+        let degrees = |place: &Place| (place.latitude, place.longitude);
+        let ways = places.iter().zip(places.iter().skip(1));
+        let ways = ways.map(|(from, to)| distance_m(degrees(from), degrees(to)));
+        // The sum of no floats is -0.
+        Self { count: places.len() as u64, distance_m: ways.fold(0.0, |way, part| way + part) }
+    }
+}

@@ -1,0 +1,289 @@
+//! Subjects: the most recently active ones, and the view of one, now or as of some time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use drover_core::error::Unavailable;
+use drover_core::id::{Kind, SubjectId};
+use drover_core::ledger::read::Question;
+use drover_core::listing::{Listed, Mark};
+use drover_core::time::Timestamp;
+use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::access::{Access, Visit};
+use crate::answer::{Refused, Unknown, unknown_subject};
+use crate::cursor::Cursors;
+use crate::{World, limits};
+
+/// Some subjects.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SubjectsAnswer {
+    /// The most recently active hour first.
+    subjects: Vec<SubjectLine>,
+    /// Where to go on; `null`: there is no more.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+/// One subject of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SubjectLine {
+    /// What kind of thing it is.
+    #[schema(example = "device")]
+    kind: String,
+    /// Its id inside the kind.
+    #[schema(example = "device-001")]
+    id: String,
+    /// Events in its history, and those that expired.
+    event_count: u64,
+    /// When the newest of them was observed.
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    last_observed_at: Option<Timestamp>,
+    /// Its status, where its contract reads one.
+    #[schema(required = true, example = "active")]
+    status: Option<String>,
+    /// Alerts that are firing.
+    open_alerts: usize,
+}
+
+/// One subject. A key whose unit has nothing yet is `null` or empty, never missing.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "what the document of the routes is made from; a view shows itself")]
+pub(crate) struct SubjectAnswer {
+    #[schema(example = "device")]
+    kind: String,
+    #[schema(example = "device-001")]
+    id: String,
+    /// Rises with each commit.
+    version: u64,
+    /// Rises when something settled changes.
+    epoch: u64,
+    /// Events in its history up to that time, and those that expired.
+    event_count: u64,
+    #[schema(format = DateTime, required = true)]
+    first_observed_at: Option<String>,
+    #[schema(format = DateTime, required = true)]
+    last_observed_at: Option<String>,
+    /// Everything observed up to this time is settled.
+    #[schema(format = DateTime, required = true)]
+    settled_until: Option<String>,
+    /// The newest event of each type.
+    latest: BTreeMap<String, LatestBody>,
+    /// Statistics of the numbers that its contracts name.
+    measures: BTreeMap<String, MeasureBody>,
+    #[schema(required = true)]
+    status: Option<StatusBody>,
+    #[schema(required = true)]
+    location: Option<LocationBody>,
+    /// What a learner did.
+    lessons: Vec<Value>,
+    /// Alerts that are pending or firing.
+    alerts: Vec<Value>,
+    /// What went over a limit, where something did.
+    #[schema(nullable = false, required = false)]
+    over: Option<BTreeMap<String, f64>>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "what the document of the routes is made from; a view shows itself")]
+struct LatestBody {
+    #[schema(format = DateTime)]
+    observed_at: String,
+    event_id: String,
+    /// `null` where it was too large to be kept.
+    payload: Value,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "what the document of the routes is made from; a view shows itself")]
+struct MeasureBody {
+    #[schema(required = true, example = "celsius")]
+    unit: Option<String>,
+    count: u64,
+    #[schema(required = true)]
+    min: Option<f64>,
+    #[schema(required = true)]
+    max: Option<f64>,
+    #[schema(required = true)]
+    mean: Option<f64>,
+    #[schema(required = true)]
+    last: Option<f64>,
+    #[schema(format = DateTime)]
+    last_at: String,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "what the document of the routes is made from; a view shows itself")]
+struct StatusBody {
+    #[schema(example = "active")]
+    value: String,
+    #[schema(format = DateTime)]
+    since: String,
+    /// How long each value lasted.
+    seconds: BTreeMap<String, f64>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "what the document of the routes is made from; a view shows itself")]
+struct LocationBody {
+    latitude: f64,
+    longitude: f64,
+    #[schema(format = DateTime)]
+    at: String,
+    /// The way that led there.
+    distance_m: f64,
+}
+
+pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
+    Router::new()
+        .route("/api/v1/subjects", get(list::<W>))
+        .route("/api/v1/subjects/{kind}/{*id}", get(one::<W>))
+        .with_state(access)
+}
+
+#[utoipa::path(
+    get,
+    path = "/api/v1/subjects",
+    operation_id = "list_subjects",
+    tag = "subjects",
+    summary = "List subjects, the most recently active first",
+    description = "By the hour of a subject's newest event. A new or newly active subject may show up a moment \
+        later than its events.",
+    params(
+        ("kind" = Option<String>, Query, description = "Of this kind only", example = "device"),
+        ("limit" = Option<usize>, Query, description = "At most so many, 50 by default", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the answer before"),
+    ),
+    responses(
+        (status = 200, description = "Subjects", body = SubjectsAnswer),
+        Refused,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["read"]))
+)]
+pub(crate) async fn list<W: World>(
+    State(access): State<Arc<Access<W>>>,
+    credentials: Credentials,
+    RawQuery(query): RawQuery,
+) -> Result<Json<SubjectsAnswer>, Problem> {
+    let visit = access.admit(&credentials).await?;
+    let mut parameters = Parameters::parse(query.as_deref())?;
+    let kind = parameters.text("kind").map(|kind| kind_of(&kind)).transpose()?;
+    let limit = parameters.number("limit", 1..=limits::SUBJECTS, limits::SUBJECTS_BY_DEFAULT)?;
+    let cursor = parameters.text("cursor");
+    parameters.finish()?;
+    let named = kind.as_ref().map(Kind::as_str).unwrap_or_default();
+    let cursors = Cursors::of(&["subjects", visit.caller().scope.tenant().as_str(), named]);
+    let after = cursor.map(|cursor| cursors.read(&cursor, mark)).transpose()?;
+    let kinds = match kind {
+        Some(kind) => vec![kind],
+        None => visit.kinds().await?,
+    };
+    let (listed, more) = visit.recent(&kinds, after.as_ref(), limit).await?;
+    let last = listed.last().filter(|_| more).map(Listed::mark);
+    let next_cursor = last.and_then(|mark| Some(cursors.write(&serde_json::to_vec(mark).ok()?)));
+    Ok(Json(SubjectsAnswer { subjects: lines(&visit, listed).await?, next_cursor }))
+}
+
+#[utoipa::path(
+    get,
+    path = "/api/v1/subjects/{kind}/{id}",
+    operation_id = "get_subject",
+    tag = "subjects",
+    summary = "Read one subject",
+    description = "Its view: the fold of its events in order, now or as history now says that it was at some time.",
+    params(
+        ("kind" = String, Path, description = "The kind", example = "device"),
+        ("id" = String, Path, description = "The id; slashes in it may be written as they are", example = "device-001"),
+        ("as_of" = Option<String>, Query, description = "Events observed at or before this time count", format = DateTime),
+    ),
+    responses(
+        (status = 200, description = "The subject", body = SubjectAnswer),
+        Refused,
+        Unknown,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["read"]))
+)]
+pub(crate) async fn one<W: World>(
+    State(access): State<Arc<Access<W>>>,
+    credentials: Credentials,
+    path: Result<Path<(String, String)>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, Problem> {
+    let visit = access.admit(&credentials).await?;
+    let mut parameters = Parameters::parse(query.as_deref())?;
+    let as_of = parameters.time("as_of")?;
+    parameters.finish()?;
+    let subject = subject_of(path)?;
+    let question = as_of.map_or(Question::Live, Question::AsOf);
+    let found = visit.cut(&subject, question).await?;
+    let (cut, specs) = found.ok_or_else(unknown_subject)?;
+    let view = match as_of {
+        None => Some(cut.live(&specs)),
+        Some(instant) => cut.as_of(instant, &specs),
+    };
+    let view = view.ok_or_else(|| Problem::not_found("the history of that time has expired"))?;
+    let mut shown = view.to_json();
+    let own = json!({
+        "kind": subject.kind().as_str(),
+        "id": subject.id(),
+        "version": cut.head.version,
+        "epoch": cut.head.epoch,
+        "settled_until": visit.settled_until(&cut.head),
+    });
+    if let (Value::Object(shown), Value::Object(own)) = (&mut shown, own) {
+        shown.extend(own);
+    }
+    Ok(Json(shown))
+}
+
+fn kind_of(text: &str) -> Result<Kind, Problem> {
+    Kind::parse(text).map_err(|rejection| Problem::invalid_id(&rejection))
+}
+
+fn subject_of(path: Result<Path<(String, String)>, PathRejection>) -> Result<SubjectId, Problem> {
+    let Path((kind, id)) =
+        path.map_err(|_| Problem::bad_request("invalid_id", "the path is not UTF-8"))?;
+    let subject = SubjectId::new(kind_of(&kind)?, &id);
+    subject.map_err(|rejection| Problem::invalid_id(&rejection))
+}
+
+fn mark(bytes: &[u8]) -> Option<Mark> {
+    serde_json::from_slice(bytes).ok()
+}
+
+/// The lines of a list, in its order. What the index knows of and the ledger does not is left out.
+pub(crate) async fn lines<W: World>(
+    visit: &Visit<'_, W>,
+    listed: Vec<Listed>,
+) -> Result<Vec<SubjectLine>, Unavailable> {
+    let subjects = listed.into_iter().map(Listed::into_subject);
+    let reads = subjects.map(|subject| line(visit, subject));
+    let lines: Vec<Option<SubjectLine>> =
+        stream::iter(reads).buffered(limits::TOGETHER).try_collect().await?;
+    Ok(lines.into_iter().flatten().collect())
+}
+
+async fn line<W: World>(
+    visit: &Visit<'_, W>,
+    subject: SubjectId,
+) -> Result<Option<SubjectLine>, Unavailable> {
+    let view = visit.live(&subject).await?;
+    Ok(view.map(|view| SubjectLine {
+        kind: subject.kind().to_string(),
+        id: subject.id().to_owned(),
+        event_count: view.event_count,
+        last_observed_at: view.last_observed_at,
+        status: view.status.value().map(str::to_owned),
+        open_alerts: 0,
+    }))
+}

@@ -1,0 +1,350 @@
+//! The reading function over the ports of a [`Host`], called with the JSON that API Gateway sends and
+//! through the same conversion as on Lambda; and its situations, the files of `events/query/`.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a fact that does not hold ends its test"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use base64_simd::STANDARD;
+use drover_core::error::{Reason, Unavailable};
+use drover_core::metrics::{Meter, Metric, Tally};
+use drover_core::registry::Registry;
+use drover_core::time::Timestamp;
+use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
+use drover_query::counts::Tallies;
+use drover_query::health::{Probes, Process};
+use drover_query::{Access, Query, routes, with_gateway_claims};
+use lambda_http::request::LambdaRequest;
+use lambda_runtime::{Context, LambdaEvent};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tower::ServiceExt as _;
+
+use crate::processor::{Extra, Host, returned};
+use crate::situation::{self, EVENTS, EXPECT};
+
+/// The keys of the local host's tenants, as their documents say.
+pub const DEMO: &str = "drover-demo-key";
+/// The other one.
+pub const ACME: &str = "drover-acme-key";
+
+/// A part of the system that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Down {
+    /// The dead-letter queue.
+    DeadLetters,
+    /// The buffer queue.
+    Buffer,
+    /// The stream.
+    Stream,
+    /// The dead-letter queue, which says nothing at all.
+    Silent,
+}
+
+/// Signs of life on demand.
+#[derive(Clone, Default)]
+pub struct Signs(Arc<Mutex<Vec<Down>>>);
+
+impl Signs {
+    /// From now on, these parts are down and the others are not.
+    pub fn set(&self, down: &[Down]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = down.to_vec();
+    }
+
+    fn sign(&self, part: Down) -> Result<(), Unavailable> {
+        if self.is_set(part) {
+            return Err(Unavailable::new(Reason::Unreachable, "down on demand"));
+        }
+        Ok(())
+    }
+
+    fn is_set(&self, part: Down) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&part)
+    }
+}
+
+impl Probes for Signs {
+    async fn dead_letters(&self) -> Result<(), Unavailable> {
+        if self.is_set(Down::Silent) {
+            std::future::pending::<()>().await;
+        }
+        self.sign(Down::DeadLetters)
+    }
+
+    async fn buffer(&self) -> Result<(), Unavailable> {
+        self.sign(Down::Buffer)
+    }
+
+    async fn stream(&self) -> Option<Result<(), Unavailable>> {
+        Some(self.sign(Down::Stream))
+    }
+}
+
+/// Read units, by tenant.
+#[derive(Default)]
+pub struct Units(Mutex<Vec<(String, f64)>>);
+
+impl Units {
+    /// Those of one tenant.
+    pub fn of(&self, tenant: &str) -> f64 {
+        let units = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        units.iter().filter(|(owner, _)| owner == tenant).map(|(_, units)| units).sum()
+    }
+}
+
+impl Meter for Units {
+    fn record(&self, _function: &'static str, tally: &Tally, _now: Timestamp) {
+        let mut units = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (tenant, counts) in &tally.tenants {
+            let tenant = tenant.as_ref().map(ToString::to_string).unwrap_or_default();
+            units.push((tenant, counts.get(Metric::ReadUnits)));
+        }
+    }
+}
+
+/// One warm environment of the reading function.
+pub struct Reader {
+    router: Router,
+    /// Signs of life.
+    pub signs: Signs,
+    /// What reading cost.
+    pub units: Arc<Units>,
+}
+
+/// An answer as API Gateway gets it.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u64,
+    /// Headers by name, in lower case.
+    pub headers: Map<String, Value>,
+    /// The body as it is.
+    pub text: String,
+    /// The body as JSON; `null` where it is none.
+    pub json: Value,
+}
+
+impl Reader {
+    /// Over the ports of a host, whose callers prove who they are by keys.
+    pub fn over(host: &Host) -> Self {
+        Self::with_mode(host, AuthMode::Key(LocalKeys::Accepted))
+    }
+
+    /// Over the ports of a host.
+    pub fn with_mode(host: &Host, mode: AuthMode) -> Self {
+        let (signs, units) = (Signs::default(), Arc::new(Units::default()));
+        let now = host.memory().state().now;
+        let is_gateway = matches!(mode, AuthMode::Jwt { .. });
+        let query = Query {
+            access: Access {
+                world: host.world(),
+                registry: Registry::new(),
+                gate: Gate { mode },
+                meter: Arc::clone(&units) as Arc<dyn Meter>,
+            },
+            probes: signs.clone(),
+            counts: Tallies::new(now),
+            process: Process { started_at: now, memory_bytes: || Some(32 << 20) },
+        };
+        let routes = routes(query);
+        let routes = if is_gateway { with_gateway_claims(routes) } else { routes };
+        Self { router: finished(routes, Origins::Local), signs, units }
+    }
+
+    /// One invocation with the JSON that API Gateway sends.
+    pub async fn invoke(&self, event: &str) -> Answer {
+        let request: LambdaRequest = serde_json::from_str(event).expect("an event of an HTTP API");
+        let adapter = lambda_http::Adapter::from(self.router.clone());
+        let called = adapter.oneshot(LambdaEvent::new(request, Context::default())).await;
+        let response = serde_json::to_value(called.expect("infallible")).expect("JSON");
+        let body = response["body"].as_str().unwrap_or_default();
+        let text = if response["isBase64Encoded"] == true {
+            let bytes = STANDARD.decode_to_vec(body).expect("base64");
+            String::from_utf8(bytes).expect("text")
+        } else {
+            body.to_owned()
+        };
+        Answer {
+            status: response["statusCode"].as_u64().expect("a status"),
+            headers: response["headers"].as_object().cloned().unwrap_or_default(),
+            json: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        }
+    }
+
+    /// A question with a key, in short: `/api/v1/subjects?limit=1`.
+    pub async fn get(&self, key: &str, target: &str) -> Answer {
+        self.invoke(&event("GET", target, &[("authorization", &format!("Bearer {key}"))])).await
+    }
+}
+
+/// What API Gateway sends for a request.
+pub fn event(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut sent = json!({"host": "api.example.com", "x-forwarded-proto": "https"});
+    headers.iter().for_each(|(name, value)| sent[*name] = json!(value));
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
+        "headers": sent, "isBase64Encoded": false,
+        "requestContext": {
+            "accountId": "123456789012", "apiId": "a1b2c3", "domainName": "api.example.com",
+            "requestId": "r-1", "routeKey": "$default", "stage": "$default",
+            "time": "21/Nov/2026:06:05:00 +0000", "timeEpoch": 1_795_241_100_000_u64,
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1", "userAgent": "curl/8"},
+        },
+    })
+    .to_string()
+}
+
+/// One request and what is expected of it.
+pub struct Situation {
+    /// The name of the file, without its ending.
+    pub name: String,
+    /// The event's own text.
+    pub event: String,
+    /// What is expected.
+    pub expect: Expectation,
+}
+
+/// What is expected of a request.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The situation, in a sentence.
+    pub about: String,
+    /// What the clock shows.
+    pub now: Timestamp,
+    /// What the processor is given first.
+    #[serde(default)]
+    pub before: Vec<Before>,
+    /// Documents beside those of `local/config`.
+    #[serde(default)]
+    pub registry: Extra,
+    /// The status.
+    pub status: u64,
+    /// Headers that the answer has.
+    #[serde(default)]
+    pub headers: Map<String, Value>,
+    /// What the body has, of objects the keys that are given.
+    pub json: Option<Value>,
+    /// Texts in the body.
+    #[serde(default)]
+    pub contains: Vec<String>,
+}
+
+/// What the processor is given.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Before {
+    /// A situation of `events/processor/`.
+    Situation(String),
+    /// Records, as JSON.
+    Records {
+        /// Where they come from.
+        topic: String,
+        /// The header `tenant`.
+        tenant: String,
+        /// Their values.
+        records: Vec<Value>,
+    },
+}
+
+/// Every situation.
+pub fn all() -> Vec<Situation> {
+    let folder = Path::new(EVENTS).join("query");
+    let names = situation::listed(&folder).into_iter().map(|path| situation::file_name(&path));
+    let stems = names.filter_map(|name| Some(name.strip_suffix(EXPECT)?.to_owned()));
+    stems.map(|name| read(&folder, name)).collect()
+}
+
+fn read(folder: &Path, name: String) -> Situation {
+    let text = |ending: &str| {
+        let path = folder.join(format!("{name}{ending}"));
+        fs::read_to_string(&path)
+            .unwrap_or_else(|fault| situation::unusable(&path, &fault.to_string()))
+    };
+    let expect = serde_json::from_str(&text(EXPECT)).unwrap_or_else(|fault| {
+        situation::unusable(&folder.join(format!("{name}{EXPECT}")), &fault.to_string())
+    });
+    Situation { event: text(".json"), expect, name }
+}
+
+impl Situation {
+    /// A host that was given everything that comes before.
+    pub async fn host(&self) -> Host {
+        let host = Host::new(self.expect.now, &self.expect.registry);
+        for before in &self.expect.before {
+            deliver(&host, before).await;
+        }
+        host
+    }
+}
+
+async fn deliver(host: &Host, before: &Before) {
+    let event = match before {
+        Before::Situation(name) => situation::situation("processor", name).event,
+        Before::Records { topic, tenant, records } => {
+            kafka(topic, tenant, records, host.memory().state().now)
+        }
+    };
+    let answer = host.deliver(&event).await;
+    assert!(answer.is_ok() && returned(&answer).is_empty(), "{before:?}");
+    let is_own = matches!(before, Before::Records { .. });
+    assert!(!is_own || host.letter_ids().is_empty(), "rejected: {before:?}");
+}
+
+/// Lambda's Kafka event with these records, all of them of now.
+pub fn kafka(topic: &str, tenant: &str, records: &[Value], now: Timestamp) -> String {
+    let records = records.iter().enumerate().map(|(offset, value)| {
+        json!({
+            "topic": topic, "partition": 0, "offset": offset, "timestampType": "CREATE_TIME",
+            "timestamp": now.micros() / 1_000,
+            "value": STANDARD.encode_to_string(value.to_string()),
+            "headers": [{"tenant": tenant.as_bytes()}],
+        })
+    });
+    let mut by_partition = Map::new();
+    by_partition.insert(format!("{topic}-0"), records.collect());
+    let source = "arn:aws:kafka:eu-central-1:123456789012:cluster/drover/1";
+    json!({"eventSource": "aws:kafka", "eventSourceArn": source, "bootstrapServers": "b:9098",
+        "records": by_partition})
+    .to_string()
+}
+
+impl Expectation {
+    /// How an answer differs from what is expected; `None`: not at all.
+    pub fn difference(&self, answer: &Answer) -> Option<String> {
+        let headers =
+            self.headers.keys().filter_map(|name| Some((name, answer.headers.get(name)?)));
+        let headers: Map<String, Value> =
+            headers.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let json = self.json.as_ref().map(|asked| only_asked(&answer.json, asked));
+        let found = json!({"status": answer.status, "headers": headers, "json": json});
+        let expected = json!({"status": self.status, "headers": self.headers, "json": self.json});
+        let missing = self.contains.iter().find(|text| !answer.text.contains(*text));
+        let missing = missing.map(|text| format!("the body does not contain {text:?}"));
+        situation::difference(&expected, &found).or(missing)
+    }
+}
+
+/// Of objects the keys that were asked for, at every depth; everything else whole.
+fn only_asked(found: &Value, asked: &Value) -> Value {
+    match (found, asked) {
+        (Value::Object(found), Value::Object(asked)) => {
+            let keys = asked.iter().filter_map(|(key, asked)| Some((key, found.get(key)?, asked)));
+            keys.map(|(key, found, asked)| (key.clone(), only_asked(found, asked))).collect()
+        }
+        (Value::Array(found), Value::Array(asked)) if found.len() == asked.len() => {
+            found.iter().zip(asked).map(|(found, asked)| only_asked(found, asked)).collect()
+        }
+        _ => found.clone(),
+    }
+}
