@@ -22,9 +22,9 @@
 //! Topics come into being with their first record. Left out: transactions, compaction, more or fewer
 //! partitions, and deleting a topic, which is deleting the file.
 //!
-//! The rooms: [`request`] is what a call wants written; [`writer`] and [`reader`] are the two threads
-//! over [`file`], [`appending`] is one transaction of the writer and [`tidy`] what it deletes;
-//! [`checkpoint`] spares the writer work; [`places`] is what is known without asking the file.
+//! The rooms: `request` is what a call wants written; `writer` and `reader` are the two threads
+//! over `file`, `appending` is one transaction of the writer and `tidy` what it deletes;
+//! `checkpoint` spares the writer work; `places` is what is known without asking the file.
 
 mod appending;
 mod checkpoint;
@@ -287,10 +287,14 @@ async fn within<T>(
 ) -> Result<T, Unavailable> {
     let left = deadline.micros().saturating_sub(now_millis().saturating_mul(1_000));
     let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
+    let too_late = || Unavailable::new(Reason::Deadline, "the stream did not answer in time");
+    if left.is_zero() {
+        return Err(too_late());
+    }
     match tokio::time::timeout(left, append).await {
         Ok(Ok(appended)) => Ok(appended),
         Ok(Err(error)) => Err(error.into_unavailable()),
-        Err(_) => Err(Unavailable::new(Reason::Deadline, "the stream did not answer in time")),
+        Err(_) => Err(too_late()),
     }
 }
 
