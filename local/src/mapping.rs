@@ -5,13 +5,21 @@
 //! an hour. What it is told to give up, and what fits no event, is reported to the dead-letter queue.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover_core::aws::Aws;
 use drover_core::error::Unavailable;
+use drover_core::metrics::Meter;
+use drover_core::stream::direct::Direct;
+use drover_core::stream::{NotSent, Outgoing, Stream};
+use drover_core::time::Timestamp;
 
 use crate::function::Functions;
+use crate::prometheus::PartitionLevel;
+use crate::setup::pipeline;
 use crate::simulator::{Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target};
+use crate::simulator::{Gauge, Gauges};
 use crate::stream::Embedded;
 use crate::stream::embedded::{Keep, PARTITIONS};
 
@@ -91,6 +99,39 @@ impl HostStream {
         }
     }
 
+    /// What ingest sends to.
+    pub(crate) fn sending(&self, world: Aws, meter: Arc<dyn Meter>) -> Sending {
+        match self {
+            Self::Embedded(log) => Sending::Embedded(log.clone()),
+            Self::Direct => Sending::Direct(Box::new(Direct {
+                world,
+                pipeline: pipeline(),
+                meter,
+                function: drover_ingest::FUNCTION,
+            })),
+        }
+    }
+
+    /// How far the processor is behind, in every partition that it reads. The ends are the stream's
+    /// own, so that no record is left out that somebody was told is durable; a topic that nobody
+    /// has begun to read is all behind.
+    pub(crate) fn levels(&self, gauges: Option<&Gauges>) -> Vec<PartitionLevel> {
+        let mut gauges = gauges.map(Gauges::read).unwrap_or_default();
+        match self {
+            Self::Embedded(log) => {
+                for (topic, partition, end) in log.ends() {
+                    let is_it = |one: &Gauge| one.topic == topic && one.partition == partition;
+                    match gauges.iter().position(is_it).and_then(|at| gauges.get_mut(at)) {
+                        Some(gauge) => gauge.end = gauge.end.max(end),
+                        None => gauges.push(Gauge { topic, partition, done: 0, end, oldest: None }),
+                    }
+                }
+            }
+            Self::Direct => {}
+        }
+        gauges.into_iter().map(level).collect()
+    }
+
     /// What it is, for a person.
     pub(crate) fn shown(&self) -> String {
         match self {
@@ -98,6 +139,28 @@ impl HostStream {
             Self::Direct => "none, ingest commits to the ledger itself".to_owned(),
         }
     }
+}
+
+/// The stream of a host, as ingest sends to it.
+pub(crate) enum Sending {
+    /// The host's own log.
+    Embedded(Embedded),
+    /// None: the ledger itself.
+    Direct(Box<Direct<Aws>>),
+}
+
+impl Stream for Sending {
+    async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
+        match self {
+            Self::Embedded(log) => log.send(events, deadline).await,
+            Self::Direct(direct) => direct.send(events, deadline).await,
+        }
+    }
+}
+
+fn level(gauge: Gauge) -> PartitionLevel {
+    let (lag, oldest) = (gauge.lag(), gauge.oldest.and_then(Timestamp::from_millis));
+    PartitionLevel { topic: gauge.topic, partition: gauge.partition, lag, oldest }
 }
 
 /// The settings of a mapping of the embedded stream, whose events name a cluster that is none.

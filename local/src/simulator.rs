@@ -45,7 +45,7 @@ pub use drive::Until;
 use drive::drive;
 pub use event::{EventSource, HeaderBytes};
 pub use gauges::Gauge;
-use gauges::Gauges;
+pub(crate) use gauges::Gauges;
 pub use lanes::Batching;
 use round::Ground;
 pub use target::{Endpoint, NoEndpoint, Target};
@@ -114,9 +114,9 @@ impl Simulator {
         Self { stop, running, gauges }
     }
 
-    /// Every partition as it was last seen.
-    pub(crate) fn gauges(&self) -> Vec<Gauge> {
-        self.gauges.read()
+    /// What can be read of every partition.
+    pub(crate) fn gauges(&self) -> Arc<Gauges> {
+        Arc::clone(&self.gauges)
     }
 
     /// Starts nothing new, and waits no longer than this for what is under way. What is not done by

@@ -6,7 +6,8 @@
 //! partition is not its business: the simulator reads all of them, so there are no members and no
 //! rebalances.
 //!
-//! [`embedded`] is the local host's own stream: a log in one file. [`topic`] is the name of a topic.
+//! [`embedded`] is the local host's own stream: a log in one file. [`kafka`] is a cluster of
+//! somebody else's. [`topic`] is the name of a topic.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -17,9 +18,11 @@ use drover_core::error::Unavailable;
 
 mod chunk;
 pub mod embedded;
+pub mod kafka;
 pub mod topic;
 
 pub use embedded::Embedded;
+pub use kafka::KafkaLog;
 pub use topic::TopicName;
 
 /// A record on its way into a stream.

@@ -46,6 +46,7 @@ fn clients(dynamodb: SocketAddr, sqs: SocketAddr) -> Aws {
         registry_table: REGISTRY.into(),
         dead_letter_queue_url: queue(DEAD_LETTERS),
         buffer_queue_url: queue(BUFFER),
+        requests_table: Some(REQUESTS.into()),
     };
     let endpoints =
         LocalEndpoints { dynamodb: format!("http://{dynamodb}"), sqs: format!("http://{sqs}") };

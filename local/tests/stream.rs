@@ -203,7 +203,7 @@ fn failed() -> FunctionError {
 }
 
 async fn all_done(host: &Host) {
-    let done = |gauges: &[Gauge]| !gauges.is_empty() && gauges.iter().all(|gauge| gauge.lag == 0);
+    let done = |gauges: &[Gauge]| !gauges.is_empty() && gauges.iter().all(|gauge| gauge.lag() == 0);
     eventually("everything is done", async || done(&host.gauges())).await;
 }
 
@@ -237,7 +237,7 @@ async fn a_partition_that_fails_holds_up_no_other_and_its_lag_can_be_read() {
     // Without a key they go round, so the first event holds all partitions.
     let (code, ..) = produce(data.path(), "t", &[], &"a\n".repeat(8)).await;
     assert_eq!(code, 0);
-    let lags = |host: &Host| host.gauges().iter().map(|gauge| gauge.lag).collect::<Vec<_>>();
+    let lags = |host: &Host| host.gauges().iter().map(|gauge| gauge.lag()).collect::<Vec<_>>();
     eventually("the others are done", async || lags(&host) == [0, 2, 0, 0]).await;
     let gauges = host.gauges();
     assert!(gauges[1].oldest.is_some(), "{gauges:?}");

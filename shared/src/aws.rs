@@ -10,6 +10,7 @@
 //! - `sqs`: dead letters and the buffer
 //! - `clock`: time and chance
 //! - [`tables`]: the tables, for the local host and tests
+//! - `kafka`: the stream, under the feature of that name
 
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 mod calls;
 mod clock;
 mod dynamodb;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod sqs;
 pub mod tables;
 
@@ -36,6 +39,8 @@ pub struct AwsConfig {
     pub dead_letter_queue_url: Arc<str>,
     /// Where records wait for a part of the system which is unavailable.
     pub buffer_queue_url: Arc<str>,
+    /// The table of requests under an idempotency key; ingest's alone.
+    pub requests_table: Option<Arc<str>>,
 }
 
 /// Where the embedded services listen, as `http://HOST:PORT`.

@@ -58,7 +58,7 @@ pub struct Envelope {
     /// headers, and the fields of those names are empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
-    /// Set where the source's own wrapping could not be read: the value is the wrapping itself.
+    /// Set where the value is not the body that was sent, but what it is wrapped in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrapping: Option<Wrapping>,
     /// A receipt time that a redelivery repeats, where the source has one.
@@ -89,6 +89,8 @@ pub enum Encoding {
 pub enum Wrapping {
     /// A record of a Kafka event, as Lambda writes it.
     LambdaKafka,
+    /// An event that passed its contract, as ingest writes it for the stream.
+    Event,
 }
 
 /// What is known of a record that is not applied.

@@ -105,6 +105,11 @@ impl Counts {
         self.add_amount(metric, 1.0);
     }
 
+    /// Counts so many.
+    pub fn add_many(&mut self, metric: Metric, amount: usize) {
+        self.add_amount(metric, u32::try_from(amount).map_or(f64::from(u32::MAX), f64::from));
+    }
+
     fn add_amount(&mut self, metric: Metric, amount: f64) {
         if amount > 0.0 {
             *self.counts.entry(metric).or_default() += amount;

@@ -50,6 +50,14 @@ impl TenantScope {
 pub struct NamedTenant(TenantId);
 
 impl NamedTenant {
+    /// The tenant of a token that the gateway in front of a function verified.
+    ///
+    /// # Errors
+    /// `invalid_id`.
+    pub fn by_gateway(claim: &str) -> Result<Self, Rejection> {
+        TenantId::parse(claim).map(Self)
+    }
+
     /// The name to look up.
     pub fn id(&self) -> &TenantId {
         &self.0

@@ -13,6 +13,8 @@ use drover_core::aws::{Aws, LocalEndpoints};
 pub const LEDGER: &str = "ledger";
 /// The registry.
 pub const REGISTRY: &str = "registry";
+/// Requests under an idempotency key.
+pub const REQUESTS: &str = "requests";
 /// A ledger of a tenant's own.
 pub const OWN_LEDGER: &str = "ledger-own";
 
@@ -55,7 +57,7 @@ fn names(ledger: &str) -> TableNames {
         ledger: Arc::from(ledger),
         registry: Arc::from(REGISTRY),
         letters: Arc::from("letters"),
-        requests: Arc::from("requests"),
+        requests: Arc::from(REQUESTS),
     }
 }
 

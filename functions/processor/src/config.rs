@@ -1,8 +1,7 @@
 //! The configuration, read once at start. A wrong one is an error that names the variable, before
 //! anything is taken from the stream.
 
-use std::fmt::Display;
-use std::str::FromStr;
+use drover_core::variables::{Misconfigured, Variables};
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,61 +20,22 @@ pub struct Config {
     pub concurrency: usize,
 }
 
-/// A variable that is missing or wrong.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{variable} {fault}")]
-pub struct Misconfigured {
-    variable: &'static str,
-    fault: String,
-}
-
 impl Config {
     /// Reads the configuration from a source of variables.
     ///
     /// # Errors
     /// The first variable that is missing or wrong.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Misconfigured> {
-        let text = |name| required(&variable, name);
-        let url = |name| text(name).and_then(|url| checked_url(name, url));
+        let variables = Variables(variable);
         Ok(Self {
-            ledger_table: text("DROVER_LEDGER_TABLE")?,
-            registry_table: text("DROVER_REGISTRY_TABLE")?,
-            dead_letter_queue_url: url("DROVER_DEAD_LETTER_QUEUE_URL")?,
-            buffer_queue_url: url("DROVER_BUFFER_QUEUE_URL")?,
-            cache_bytes: number(&variable, "DROVER_CACHE_BYTES", 8 << 20, 0..=1 << 30)?,
-            concurrency: number(&variable, "DROVER_CONCURRENCY", 32, 1..=256)?,
+            ledger_table: variables.text("DROVER_LEDGER_TABLE")?,
+            registry_table: variables.text("DROVER_REGISTRY_TABLE")?,
+            dead_letter_queue_url: variables.url("DROVER_DEAD_LETTER_QUEUE_URL")?,
+            buffer_queue_url: variables.url("DROVER_BUFFER_QUEUE_URL")?,
+            cache_bytes: variables.number("DROVER_CACHE_BYTES", 8 << 20, 0..=1 << 30)?,
+            concurrency: variables.number("DROVER_CONCURRENCY", 32, 1..=256)?,
         })
     }
-}
-
-fn required(
-    variable: impl Fn(&str) -> Option<String>,
-    name: &'static str,
-) -> Result<String, Misconfigured> {
-    let text = variable(name).filter(|text| !text.trim().is_empty());
-    text.ok_or_else(|| Misconfigured { variable: name, fault: "is not set".into() })
-}
-
-fn checked_url(name: &'static str, url: String) -> Result<String, Misconfigured> {
-    if url.starts_with("https://") || url.starts_with("http://") {
-        return Ok(url);
-    }
-    Err(Misconfigured { variable: name, fault: format!("is no queue URL: value=`{url}`") })
-}
-
-fn number<T: FromStr + PartialOrd + Display>(
-    variable: impl Fn(&str) -> Option<String>,
-    name: &'static str,
-    default: T,
-    range: std::ops::RangeInclusive<T>,
-) -> Result<T, Misconfigured> {
-    let Some(text) = variable(name) else { return Ok(default) };
-    let parsed = text.trim().parse().ok().filter(|number| range.contains(number));
-    parsed.ok_or_else(|| {
-        let (least, most) = (range.start(), range.end());
-        let fault = format!("is no number from {least} to {most}: value=`{text}`");
-        Misconfigured { variable: name, fault }
-    })
 }
 
 #[cfg(test)]

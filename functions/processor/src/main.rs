@@ -30,6 +30,7 @@ async fn main() -> anyhow::Result<()> {
         registry_table: config.registry_table.into(),
         dead_letter_queue_url: config.dead_letter_queue_url.into(),
         buffer_queue_url: config.buffer_queue_url.into(),
+        requests_table: None,
     })
     .await;
     let pipeline = Pipeline {

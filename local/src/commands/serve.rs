@@ -17,7 +17,10 @@ use crate::mapping::{MappingConfig, StreamConfig};
 /// Start the host (also without the word)
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// Lambda's Invoke API; port 0 is any free port, here and below
+    /// The HTTP API; port 0 is any free port, here and below
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+    /// Lambda's Invoke API
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3001")]
     lambda: SocketAddr,
     /// DynamoDB
@@ -67,6 +70,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
     // Before the start, so that a signal in the middle of it stops cleanly too.
     let signal = Signal::listen().map_err(ServeError::Signals)?;
     let host = Host::start(HostConfig {
+        http: args.http,
         lambda: args.lambda,
         dynamodb: args.dynamodb,
         sqs: args.sqs,

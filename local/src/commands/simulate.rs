@@ -153,6 +153,7 @@ async fn destination(url: Option<&str>) -> Result<Option<Aws>, SimulateError> {
         registry_table: "".into(),
         buffer_queue_url: url.into(),
         dead_letter_queue_url: url.into(),
+        requests_table: None,
     };
     let origin = format!("http://{authority}");
     match uri.scheme_str() {

@@ -12,28 +12,40 @@ pub struct Gauge {
     pub topic: String,
     /// The partition.
     pub partition: i32,
-    /// Records that are not handled: the end of the partition less the committed offset.
-    pub lag: i64,
-    /// The timestamp of the first of them in milliseconds since 1970, where it has been read and has
-    /// one.
+    /// Everything below this offset is handled or given up.
+    pub done: i64,
+    /// One more than the highest offset.
+    pub end: i64,
+    /// The timestamp of the first record that is not done in milliseconds since 1970, where it has
+    /// been read and has one.
     pub oldest: Option<i64>,
+}
+
+impl Gauge {
+    /// How many offsets are not done.
+    pub fn lag(&self) -> u64 {
+        u64::try_from(self.end.saturating_sub(self.done)).unwrap_or(0)
+    }
 }
 
 /// Every partition that is read.
 #[derive(Debug, Default)]
-pub(super) struct Gauges(Mutex<BTreeMap<String, Vec<Gauge>>>);
+pub(crate) struct Gauges(Mutex<BTreeMap<String, Vec<Gauge>>>);
 
 impl Gauges {
     pub(super) fn set<'a>(&self, topic: &str, lanes: impl Iterator<Item = (i32, &'a Lane)>) {
-        let gauges = lanes.map(|(partition, lane)| {
-            let (lag, oldest) = (lane.lag(), lane.oldest());
-            Gauge { topic: topic.to_owned(), partition, lag, oldest }
+        let gauges = lanes.map(|(partition, lane)| Gauge {
+            topic: topic.to_owned(),
+            partition,
+            done: lane.done_until(),
+            end: lane.end(),
+            oldest: lane.oldest(),
         });
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(topic.to_owned(), gauges.collect());
     }
 
-    pub(super) fn read(&self) -> Vec<Gauge> {
+    pub(crate) fn read(&self) -> Vec<Gauge> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.values().flatten().cloned().collect()
     }

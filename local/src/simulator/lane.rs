@@ -231,9 +231,9 @@ impl Lane {
         self.committed.unwrap_or(self.start)
     }
 
-    /// How many offsets are not done.
-    pub(super) fn lag(&self) -> i64 {
-        self.end.saturating_sub(self.done_until()).max(0)
+    /// One more than the highest offset that is known of.
+    pub(super) fn end(&self) -> i64 {
+        self.end
     }
 
     /// The timestamp of the first record that is not done, where it is known and has one.

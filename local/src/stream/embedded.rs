@@ -159,6 +159,11 @@ impl Embedded {
         Ok(Self { writes, reads, places, queue, turn, _kept: kept })
     }
 
+    /// Topic, partition, and one more than the highest offset, of every partition.
+    pub(crate) fn ends(&self) -> Vec<(String, i32, i64)> {
+        self.places.ends()
+    }
+
     /// Appends records in their order, all or none, and says where each of them is. They are durable
     /// then. Dropping the future may append them or not.
     ///

@@ -64,6 +64,17 @@ impl Places {
         self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
+    /// Where each partition of each topic ends.
+    pub(super) fn ends(&self) -> Vec<(String, i32, i64)> {
+        let topics = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let of_topic = |(name, topic): (&String, &Arc<Topic>)| {
+            let ends = topic.partitions.each_ref().map(|partition| partition.bounds().1);
+            let name = name.clone();
+            (0..).zip(ends).map(move |(partition, end)| (name.clone(), partition, end))
+        };
+        topics.iter().flat_map(of_topic).collect()
+    }
+
     /// All records there ever were.
     pub(super) fn records(&self) -> usize {
         let topics = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,9 @@
 //! find it; a page alone has `x` (N) when it may be deleted, in seconds since 1970.
 //!
 //! A registry item: `pk` (S) the document's name; `d` (S) its JSON; `v` (N) the revision.
+//!
+//! A request: `pk` (S) its key; `b` (S) the digest of its body; `r` (N) when it was received, in
+//! microseconds since 1970; `x` (N) when it may be deleted, in seconds.
 
 use std::collections::HashMap;
 
@@ -13,8 +16,10 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::error::{Reason, Unavailable};
-use crate::ledger::{LedgerWrite, PageWrite, StoredHead, StoredPage};
+use crate::ledger::{Bound, LedgerWrite, PageWrite, StoredHead, StoredPage};
 use crate::registry::StoredDocument;
+use crate::request::{Claim, Made};
+use crate::time::Timestamp;
 
 /// Attributes by name.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -35,9 +40,12 @@ pub(super) fn document_key(name: String) -> Item {
 }
 
 /// The values of a query for pages: `:pk`, `:from` and `:to`.
-pub(super) fn pages_between(pk: &str, from: &[u8]) -> Item {
-    let behind = bytes(BEHIND_PAGES);
-    item([(":pk", text(pk)), (":from", bytes(&page_key(from))), (":to", behind)])
+pub(super) fn pages_between(pk: &str, bound: &Bound) -> Item {
+    let (from, to) = match bound {
+        Bound::From(key) => (page_key(key), BEHIND_PAGES.to_vec()),
+        Bound::UpTo(key) => (page_key(&[]), page_key(key)),
+    };
+    item([(":pk", text(pk)), (":from", bytes(&from)), (":to", bytes(&to))])
 }
 
 /// A registry document.
@@ -105,6 +113,24 @@ pub(super) fn read_page(mut item: Item) -> Result<StoredPage, Unavailable> {
     }
 }
 
+/// The values of a query of the listing index: `:a`, and `:h` where there is a bound.
+pub(super) fn listed_before(shard: &str, below: Option<&str>) -> Item {
+    let mut values = item([(":a", text(shard))]);
+    values.extend(below.map(|below| (":h".to_owned(), text(below))));
+    values
+}
+
+/// Reads where the listing index has a head.
+///
+/// # Errors
+/// Broken.
+pub(super) fn read_hour(mut item: Item) -> Result<String, Unavailable> {
+    match item.remove("h") {
+        Some(AttributeValue::S(hour)) => Ok(hour),
+        _ => Err(broken("place in the listing index")),
+    }
+}
+
 /// Reads [`document_item`].
 ///
 /// # Errors
@@ -113,6 +139,28 @@ pub(super) fn read_document(mut item: Item) -> Result<StoredDocument, Unavailabl
     match (read_number(&item), item.remove("d")) {
         (Some(revision), Some(AttributeValue::S(json))) => Ok(StoredDocument { json, revision }),
         _ => Err(broken("document")),
+    }
+}
+
+/// A request under its idempotency key.
+pub(super) fn claim_item(claim: &Claim) -> Item {
+    item([
+        ("pk", text(&claim.storage_key)),
+        ("b", text(&claim.made.body)),
+        ("r", number(claim.made.received_at.micros())),
+        ("x", number(claim.expires_at())),
+    ])
+}
+
+/// Reads [`claim_item`].
+///
+/// # Errors
+/// Broken.
+pub(super) fn read_claim(mut item: Item) -> Result<Made, Unavailable> {
+    let micros = item.get("r").and_then(|value| value.as_n().ok()?.parse().ok());
+    match (micros.and_then(Timestamp::from_micros), item.remove("b")) {
+        (Some(received_at), Some(AttributeValue::S(body))) => Ok(Made { body, received_at }),
+        _ => Err(broken("request")),
     }
 }
 

@@ -1,0 +1,207 @@
+//! The events of one request, to where they are durable: each is read by its contract and guarded
+//! by its tenant's clock rules; what passes goes into the stream; what the stream does not take,
+//! into the buffer queue. What neither takes fails the request, and the sender sends it again.
+
+use std::sync::Arc;
+
+use drover_core::dead_letter::{Circumstances, Wrapping, buffered, letter};
+use drover_core::error::{Code, Rejection, Unavailable};
+use drover_core::metrics::{Metric, Tally};
+use drover_core::pipeline::ports::Message;
+use drover_core::record::{Record, Source};
+use drover_core::stream::{NotSent, Outgoing, Stream};
+use drover_core::time::Timestamp;
+use drover_core::web::Caller;
+
+use crate::{FUNCTION, Ingest, Outside};
+
+/// How long a request may take until it is answered. API Gateway waits for 30 seconds.
+const REQUEST_SECONDS: i64 = 20;
+
+/// The events of a request, and what they have in common.
+pub(crate) struct Delivery<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) contract: &'a str,
+    /// The events as they were sent.
+    pub(crate) texts: &'a [&'a [u8]],
+    /// Tells the events of one request from those of every other.
+    pub(crate) request_id: Arc<str>,
+    /// What goes along with each event.
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// When the request was first received: a repetition under one idempotency key says the same.
+    pub(crate) received_at: Timestamp,
+}
+
+/// What became of an event: its id, or why it never will be one.
+pub(crate) type Accepted = Result<String, Rejection>;
+
+impl<W: Outside, S: Stream> Ingest<W, S> {
+    /// Takes every event to its end: one result for each, in order.
+    ///
+    /// # Errors
+    /// One that should be accepted could not be made durable, or the registry did not answer.
+    pub(crate) async fn accept(
+        &self,
+        delivery: Delivery<'_>,
+    ) -> Result<Vec<Accepted>, Unavailable> {
+        let started = self.world.now();
+        let mut results: Vec<Accepted> = Vec::with_capacity(delivery.texts.len());
+        let mut outgoing = Vec::new();
+        for read in self.read(&delivery).await? {
+            let result = read.map(|event| {
+                let id = event.event.entry.position.event_id.to_string();
+                outgoing.push((results.len(), event));
+                id
+            });
+            results.push(result);
+        }
+        let (places, events): (Vec<usize>, Vec<Outgoing>) = outgoing.into_iter().unzip();
+        let sent = self.send(&events, started).await;
+        let waiting: Vec<&Outgoing> = unavailable(&events, &sent).collect();
+        let parked = self.park(&waiting).await;
+        for (place, sent) in places.into_iter().zip(sent) {
+            if let (Some(result), Err(NotSent::Rejected(rejection))) =
+                (results.get_mut(place), sent)
+            {
+                *result = Err(rejection);
+            }
+        }
+        let letters = self.keep_rejected(&delivery, &results).await;
+        let waited = if parked.is_ok() { waiting.len() } else { 0 };
+        self.count(
+            &delivery,
+            &results,
+            started,
+            [(Metric::RecordsBuffered, waited), (Metric::DeadLettersSent, letters)],
+        );
+        parked.map(|()| results)
+    }
+
+    /// Reads each text by the contract, and asks the tenant's clock rules.
+    async fn read(
+        &self,
+        delivery: &Delivery<'_>,
+    ) -> Result<Vec<Result<Outgoing, Rejection>>, Unavailable> {
+        let now = self.world.now();
+        let contract = self.registry.contract(delivery.contract, now, &self.world).await?;
+        let Caller { scope, tenant } = delivery.caller;
+        let policy = tenant.policy();
+        let read = |(index, text): (usize, &&[u8])| {
+            let unknown = || Rejection::new(Code::UnknownContract, "no contract has this name");
+            let contract = contract.as_ref().ok_or_else(unknown)?;
+            let record = delivery.record(index, text);
+            let event = contract.read(&record.parsed(), scope)?;
+            policy.guard(&event.entry)?;
+            let Record { source, headers, received_at, .. } = record;
+            Outgoing::new(event, Arc::clone(tenant), source, headers, received_at)
+        };
+        Ok(delivery.texts.iter().enumerate().map(read).collect())
+    }
+
+    async fn send(&self, events: &[Outgoing], started: Timestamp) -> Vec<Result<(), NotSent>> {
+        if events.is_empty() {
+            return Vec::new();
+        }
+        self.stream.send(events, started.plus_seconds(REQUEST_SECONDS)).await
+    }
+
+    /// Sends events to the buffer queue: all of them, or it failed.
+    async fn park(&self, events: &[&Outgoing]) -> Result<(), Unavailable> {
+        let now = self.world.now();
+        let messages: Vec<Message> = events.iter().flat_map(|event| waiting(event, now)).collect();
+        if messages.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(events = events.len(), "the stream is unavailable, events go to the buffer");
+        self.world.send_buffered(&messages).await.into_iter().collect()
+    }
+
+    /// Sends rejected events to the dead letters, where their tenant wants to keep them. The sender
+    /// has been told of them either way, so what cannot be kept is only logged.
+    async fn keep_rejected(&self, delivery: &Delivery<'_>, results: &[Accepted]) -> usize {
+        if !delivery.caller.tenant.keep_rejected {
+            return 0;
+        }
+        let now = self.world.now();
+        let about = Circumstances {
+            tenant: Some(delivery.caller.scope.tenant()),
+            contract: Some(delivery.contract),
+            wrapping: None,
+            now,
+        };
+        let rejected = delivery.texts.iter().zip(results).enumerate();
+        let messages: Vec<Message> = rejected
+            .filter_map(|(index, (text, result))| {
+                let rejection = result.as_ref().err()?;
+                Some(letter(&delivery.record(index, text), rejection, about))
+            })
+            .flatten()
+            .collect();
+        if messages.is_empty() {
+            return 0;
+        }
+        let answers = self.world.send_letters(&messages).await;
+        let lost = answers.iter().filter(|answer| answer.is_err()).count();
+        if lost > 0 {
+            tracing::error!(lost, "rejected events could not be kept as dead letters");
+        }
+        answers.len() - lost
+    }
+
+    fn count<const N: usize>(
+        &self,
+        delivery: &Delivery<'_>,
+        results: &[Accepted],
+        started: Timestamp,
+        amounts: [(Metric, usize); N],
+    ) {
+        let now = self.world.now();
+        let mut tally = Tally::default();
+        let counts = tally.of(Some(delivery.caller.scope.tenant()));
+        counts.add_many(Metric::MessagesProcessed, results.len());
+        counts.durations = vec![now.seconds_since(started); results.len()];
+        for rejection in results.iter().filter_map(|result| result.as_ref().err()) {
+            counts.add_error(rejection.code);
+        }
+        for (metric, amount) in amounts {
+            counts.add_many(metric, amount);
+        }
+        self.meter.record(FUNCTION, &tally, now);
+    }
+}
+
+impl Delivery<'_> {
+    fn record(&self, index: usize, text: &[u8]) -> Record {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        Record {
+            source: Source::Http { request_id: Arc::clone(&self.request_id), index },
+            key: None,
+            value: Some(text.to_vec()),
+            headers: self.headers.clone(),
+            received_at: Some(self.received_at),
+            ingested_at: self.received_at,
+        }
+    }
+}
+
+fn unavailable<'a>(
+    events: &'a [Outgoing],
+    sent: &[Result<(), NotSent>],
+) -> impl Iterator<Item = &'a Outgoing> {
+    let waits = |(event, sent): (&'a Outgoing, &Result<(), NotSent>)| match sent {
+        Ok(()) | Err(NotSent::Rejected(_)) => None,
+        Err(NotSent::Unavailable(_)) => Some(event),
+    };
+    events.iter().zip(sent).filter_map(waits).collect::<Vec<_>>().into_iter()
+}
+
+/// The messages of an event that waits: the record as the stream would have had it.
+fn waiting(event: &Outgoing, now: Timestamp) -> Vec<Message> {
+    let about = Circumstances {
+        tenant: Some(event.event.subject.tenant()),
+        contract: Some(&event.event.entry.contract),
+        wrapping: Some(Wrapping::Event),
+        now,
+    };
+    buffered(&event.record, "the stream is unavailable", about)
+}

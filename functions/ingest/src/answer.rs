@@ -1,0 +1,113 @@
+//! What comes back: one result for each event.
+
+use drover_core::error::Rejection;
+use drover_core::time::Timestamp;
+use drover_core::web::ProblemBody;
+use serde::Serialize;
+use utoipa::{IntoResponses, ToSchema};
+
+/// How a request with events fails.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "what the document of the routes is made from")]
+pub(crate) enum Refused {
+    /// `malformed_json`, `malformed_encoding`, `unknown_parameter`, `invalid_parameter`
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(ProblemBody),
+    /// `too_large`
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemBody),
+    /// `unsupported_media_type`, `unsupported_encoding`
+    #[response(status = 415, content_type = "application/problem+json")]
+    Unsupported(ProblemBody),
+    /// `no_event_accepted`, `empty_batch`, `tenant_mismatch`, `idempotency_mismatch`; a single
+    /// event: its own code
+    #[response(status = 422, content_type = "application/problem+json")]
+    Rejected(ProblemBody),
+    /// `rate_limited`, with `Retry-After`
+    #[response(status = 429, content_type = "application/problem+json")]
+    RateLimited(ProblemBody),
+    /// `unavailable`: send it again, what was stored counts as duplicate
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody),
+}
+
+/// The answer to a request of which at least one event was accepted.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct BatchAnswer {
+    /// The id of the request, the same for every repetition under one idempotency key.
+    pub batch_id: String,
+    /// How many are durable.
+    pub accepted: usize,
+    /// How many never will be.
+    pub rejected: usize,
+    /// When it was received.
+    #[schema(value_type = String, format = DateTime)]
+    pub received_at: Timestamp,
+    /// One for each event, in order.
+    pub results: Vec<EventResult>,
+}
+
+/// The answer of `POST /collect`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CollectAnswer {
+    /// Whether at least one was accepted.
+    pub success: bool,
+    /// The id of the request.
+    pub batch_id: String,
+    /// How many are durable.
+    pub accepted: usize,
+    /// How many never will be.
+    pub rejected: usize,
+    /// When it was received.
+    #[schema(value_type = String, format = DateTime)]
+    pub timestamp: Timestamp,
+    /// One for each event, in order.
+    pub results: Vec<EventResult>,
+}
+
+/// What became of one event.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub enum EventResult {
+    /// It is durable.
+    Accepted {
+        /// Which one, from 0.
+        index: usize,
+        /// Its id: its own, or the one that was made for it.
+        event_id: String,
+    },
+    /// It will never pass as it is.
+    Rejected {
+        /// Which one, from 0.
+        index: usize,
+        /// Why.
+        error: EventError,
+    },
+}
+
+/// Why an event was rejected.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct EventError {
+    /// The stable word.
+    #[schema(example = "schema_violation")]
+    pub code: &'static str,
+    /// JSON Pointer to the culprit, where one applies.
+    #[schema(example = "/payload/value")]
+    pub path: Option<String>,
+    /// For a person.
+    pub message: String,
+}
+
+impl From<Rejection> for EventError {
+    fn from(rejection: Rejection) -> Self {
+        Self { code: rejection.code.as_str(), path: rejection.path, message: rejection.message }
+    }
+}
+
+impl From<BatchAnswer> for CollectAnswer {
+    fn from(answer: BatchAnswer) -> Self {
+        let BatchAnswer { batch_id, accepted, rejected, received_at, results } = answer;
+        let success = accepted > 0;
+        Self { success, batch_id, accepted, rejected, timestamp: received_at, results }
+    }
+}

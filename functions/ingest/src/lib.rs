@@ -1,0 +1,103 @@
+//! Ingest: events over HTTP into the stream.
+//!
+//! Reading order: [`routes`] says what is served; `events` reads a request and answers it;
+//! `accept` takes the events of one request to where they are durable; `body` cuts a body into
+//! events, and [`quota`] says how much a tenant may send; [`answer`] is what comes back. [`config`]
+//! is read once at start.
+//!
+//! A 202 promises that each event it calls accepted is in the stream, in the ledger (where there is
+//! no stream), or in the buffer queue. One bad event never costs a good one.
+//!
+//! Left out: health, which `query` answers for all functions.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{from_fn, map_request};
+use axum::routing::{get, post};
+use drover_core::metrics::Meter;
+use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters};
+use drover_core::registry::{Documents, Registry};
+use drover_core::request::Requests;
+use drover_core::stream::Stream;
+use drover_core::web::layers::json_only;
+use drover_core::web::{Claims, Gate};
+use lambda_http::request::RequestContext;
+
+mod accept;
+pub mod answer;
+mod body;
+pub mod config;
+mod events;
+mod openapi;
+pub mod quota;
+mod seed;
+
+pub use openapi::openapi;
+use quota::Quotas;
+
+/// The name of this function in metrics.
+pub const FUNCTION: &str = "ingest";
+
+/// What ingest needs from outside, besides the stream. It sees no ledger.
+pub trait Outside: Documents + Requests + Buffer + DeadLetters + Clock {}
+
+impl<W: Documents + Requests + Buffer + DeadLetters + Clock> Outside for W {}
+
+/// One warm environment.
+pub struct Ingest<W, S> {
+    /// Everything outside but the stream.
+    pub world: W,
+    /// Where events go.
+    pub stream: S,
+    /// Tenants, contracts and keys.
+    pub registry: Registry,
+    /// Who may call.
+    pub gate: Gate,
+    /// How much each tenant has sent.
+    pub quotas: Quotas,
+    /// Where counts go.
+    pub meter: Arc<dyn Meter>,
+}
+
+/// The routes of this function, before the layers that every router has
+/// ([`drover_core::web::finished`]).
+pub fn routes<W, S>(ingest: Ingest<W, S>) -> Router
+where
+    W: Outside + 'static,
+    S: Stream + 'static,
+{
+    Router::new()
+        .route("/api/v1/events", post(events::events::<W, S>))
+        .route("/collect", post(seed::collect::<W, S>))
+        .route("/current_time", get(seed::current_time::<W, S>))
+        .route("/hello", get(seed::hello))
+        .route_layer(from_fn(json_only))
+        .layer(DefaultBodyLimit::max(body::SENT_BYTES))
+        .with_state(Arc::new(ingest))
+}
+
+/// Puts the claims that API Gateway verified where the gate looks for them. Only for requests that
+/// came through a gateway whose authorizer is switched on: claims of anything else prove nothing.
+pub fn with_gateway_claims(routes: Router) -> Router {
+    routes.layer(map_request(|mut request: Request| async move {
+        request.extensions_mut().remove::<Claims>();
+        if let Some(claims) = gateway_claims(&request) {
+            request.extensions_mut().insert(claims);
+        }
+        request
+    }))
+}
+
+fn gateway_claims(request: &Request) -> Option<Claims> {
+    let RequestContext::ApiGatewayV2(context) = request.extensions().get::<RequestContext>()?
+    else {
+        return None;
+    };
+    let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
+    Some(Claims(jwt.claims.clone().into_iter().collect()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! What the routes of this function look like, from the code. The document of all functions is put
+//! together where all of them are known.
+
+use drover_core::web::{Fault, ProblemBody};
+use utoipa::OpenApi;
+
+use crate::answer::{BatchAnswer, CollectAnswer, EventError, EventResult};
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        crate::events::events,
+        crate::seed::collect,
+        crate::seed::current_time,
+        crate::seed::hello
+    ),
+    components(schemas(BatchAnswer, CollectAnswer, EventResult, EventError, ProblemBody, Fault))
+)]
+struct Document;
+
+/// The routes of this function.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}

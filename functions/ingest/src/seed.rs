@@ -1,0 +1,131 @@
+//! The routes of the systems that this one replaces, as their clients know them.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
+use drover_core::stream::Stream;
+use drover_core::time::Timestamp;
+use drover_core::web::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::accept::Delivery;
+use crate::answer::{CollectAnswer, Refused};
+use crate::events::Sent;
+use crate::{Ingest, Outside};
+
+const LEARNING: &str = "learning";
+const MESSAGE: &str = "message";
+
+/// The answer of `GET /current_time`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CurrentTime {
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Timestamp,
+    #[schema(example = "Hello Ada")]
+    message: String,
+}
+
+/// The answer of `GET /hello`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Hello {
+    #[schema(example = "Hello World!")]
+    message: &'static str,
+}
+
+#[utoipa::path(
+    post,
+    path = "/collect",
+    tag = "events",
+    summary = "Send learner events",
+    description = "The same as `POST /api/v1/events?contract=learning`, in the shape that learning clients know.",
+    request_body(content = serde_json::Value, content_type = "application/json", example = json!({"events": [{
+        "learner_id": "l-9", "course_id": "c-1", "lesson_id": "s-1", "event_type": "lesson_started",
+        "event_data": {}, "timestamp": "2026-11-21T06:00:00Z"
+    }]})),
+    responses(
+        (status = 202, description = "At least one event was accepted", body = CollectAnswer),
+        NotAdmitted,
+        Refused,
+    ),
+    security(("api_key" = ["write"]))
+)]
+pub(crate) async fn collect<W: Outside, S: Stream>(
+    State(ingest): State<Arc<Ingest<W, S>>>,
+    credentials: Credentials,
+    Extension(correlation): Extension<CorrelationId>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<CollectAnswer>), Problem> {
+    let caller = ingest.caller(&credentials).await?;
+    Parameters::parse(query.as_deref())?.finish()?;
+    let sent = Sent::of(headers, correlation, body)?;
+    let answer = ingest.deliver(&caller, LEARNING, &sent).await?;
+    Ok((StatusCode::ACCEPTED, Json(answer.into())))
+}
+
+#[utoipa::path(
+    get,
+    path = "/current_time",
+    tag = "events",
+    summary = "Say hello, and publish it as a message event",
+    params(("name" = Option<String>, Query, description = "Who is greeted: the subject `user/NAME`", example = "Ada")),
+    responses(
+        (status = 200, description = "The greeting was published", body = CurrentTime),
+        (status = 400, description = "`unknown_parameter`, `invalid_parameter`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`unavailable`: send it again", body = ProblemBody, content_type = "application/problem+json"),
+        NotAdmitted,
+    ),
+    security(("api_key" = ["write"]))
+)]
+pub(crate) async fn current_time<W: Outside, S: Stream>(
+    State(ingest): State<Arc<Ingest<W, S>>>,
+    credentials: Credentials,
+    Extension(correlation): Extension<CorrelationId>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<CurrentTime>, Problem> {
+    let caller = ingest.caller(&credentials).await?;
+    let mut parameters = Parameters::parse(query.as_deref())?;
+    let name = parameters.text("name").unwrap_or_else(|| "World".to_owned());
+    parameters.finish()?;
+    ingest.within_quota(&caller, 1)?;
+    let (timestamp, message) = (ingest.world.now(), format!("Hello {name}"));
+    let id = Uuid::new_v4().to_string();
+    let event = json!({"id": id, "user": name, "message": message, "timestamp": timestamp});
+    let text = event.to_string();
+    let delivery = Delivery {
+        caller: &caller,
+        contract: MESSAGE,
+        texts: &[text.as_bytes()],
+        request_id: id.into(),
+        headers: vec![("correlation_id".to_owned(), correlation.0.as_bytes().to_vec())],
+        received_at: timestamp,
+    };
+    match ingest.accept(delivery).await?.pop() {
+        Some(Ok(_)) => Ok(Json(CurrentTime { timestamp, message })),
+        Some(Err(rejection)) => Err(Problem::invalid_parameter("name", &rejection.message)),
+        None => Err(Problem::internal()),
+    }
+}
+
+#[utoipa::path(
+    get,
+    path = "/hello",
+    tag = "events",
+    summary = "Say hello",
+    responses(
+        (status = 200, description = "Hello", body = Hello),
+        (status = 406, description = "`not_acceptable`", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn hello() -> Json<Hello> {
+    Json(Hello { message: "Hello World!" })
+}

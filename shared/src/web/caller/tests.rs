@@ -1,0 +1,121 @@
+//! Facts about who passes, over a registry in memory.
+
+use futures_util::FutureExt as _;
+
+use super::*;
+use crate::memory::Memory;
+use crate::registry::StoredDocument;
+
+const KEY: &str = "a-key";
+
+fn digits(key: &str) -> String {
+    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000).expect("in range")
+}
+
+fn set(memory: &Memory, name: &str, json: &str) {
+    let document = StoredDocument { json: json.to_owned(), revision: 1 };
+    memory.state().documents.insert(name.to_owned(), document);
+}
+
+/// The tenants `demo` and `asleep`, which is suspended; `KEY` speaks for `tenant`, and may write.
+fn memory(tenant: &str, local: bool) -> Memory {
+    let memory = Memory::new(now());
+    set(&memory, "T#demo", r#"{"id":"demo"}"#);
+    set(&memory, "T#asleep", r#"{"id":"asleep","status":"suspended"}"#);
+    let sha256 = digits(KEY);
+    let grant = format!(
+        r#"{{"tenant":"{tenant}","key":{{"id":"k","sha256":"{sha256}","scopes":["write"],"local":{local}}}}}"#
+    );
+    set(&memory, &format!("K#{sha256}"), &grant);
+    memory
+}
+
+fn admit(
+    memory: &Memory,
+    mode: AuthMode,
+    credentials: &Credentials,
+    needed: Scope,
+) -> Result<String, &'static str> {
+    let registry = Registry::new();
+    let gate = Gate { mode };
+    let admitted = gate.admit(credentials, needed, now(), &registry, memory).now_or_never();
+    let admitted = admitted.expect("memory never waits");
+    admitted.map(|caller| caller.scope.tenant().to_string()).map_err(|problem| problem.code())
+}
+
+fn bearer(text: &str) -> Credentials {
+    let authorization = Some(HeaderValue::from_str(text).expect("a header"));
+    Credentials { authorization, claims: None }
+}
+
+fn check_key(memory: &Memory, text: &str, needed: Scope, expected: Result<&str, &str>) {
+    let admitted = admit(memory, AuthMode::Key(LocalKeys::Refused), &bearer(text), needed);
+    assert_eq!(admitted.as_deref().map_err(|code| *code), expected, "{text}");
+}
+
+#[test]
+fn a_key_opens_its_own_tenant_within_its_scopes() {
+    let memory = memory("demo", false);
+    check_key(&memory, "Bearer a-key", Scope::Write, Ok("demo"));
+    check_key(&memory, "bearer  a-key ", Scope::Write, Ok("demo"));
+    check_key(&memory, "Bearer a-key", Scope::Read, Err("forbidden"));
+    check_key(&memory, "Bearer a-kez", Scope::Write, Err("unauthorized"));
+    for text in ["a-key", "Basic a-key", "Bearer ", "Bearer", "", &"x".repeat(300)] {
+        check_key(&memory, text, Scope::Write, Err("unauthorized"));
+    }
+    let none = Credentials::default();
+    let mode = AuthMode::Key(LocalKeys::Accepted);
+    assert_eq!(admit(&memory, mode, &none, Scope::Write), Err("unauthorized"));
+}
+
+#[test]
+fn a_suspended_or_unknown_tenant_does_not_pass() {
+    check_key(&memory("asleep", false), "Bearer a-key", Scope::Write, Err("tenant_suspended"));
+    check_key(&memory("nobody", false), "Bearer a-key", Scope::Write, Err("unauthorized"));
+}
+
+#[test]
+fn a_local_key_is_worthless_elsewhere() {
+    let memory = memory("demo", true);
+    check_key(&memory, "Bearer a-key", Scope::Write, Err("unauthorized"));
+    let mode = AuthMode::Key(LocalKeys::Accepted);
+    assert_eq!(admit(&memory, mode, &bearer("Bearer a-key"), Scope::Write), Ok("demo".to_owned()));
+}
+
+/// A stored grant under the digits of another key, as a mistaken write would leave it.
+#[test]
+fn what_was_found_must_be_what_was_sent() {
+    let memory = memory("demo", false);
+    let stored = memory.state().documents.get(&format!("K#{}", digits(KEY))).cloned();
+    let stored = stored.expect("the grant");
+    memory.state().documents.insert(format!("K#{}", digits("other")), stored);
+    check_key(&memory, "Bearer other", Scope::Write, Err("unauthorized"));
+}
+
+fn check_claims(claims: &[(&str, &str)], needed: Scope, expected: Result<&str, &str>) {
+    let memory = memory("demo", false);
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let claims = Some(Claims(claims.iter().map(own).collect()));
+    let mode = AuthMode::Jwt { tenant_claim: "tenant".to_owned(), scope_claim: "scope".to_owned() };
+    let credentials = Credentials { claims, ..bearer("Bearer a-key") };
+    let admitted = admit(&memory, mode, &credentials, needed);
+    assert_eq!(admitted.as_deref().map_err(|code| *code), expected);
+}
+
+#[test]
+fn verified_claims_name_tenant_and_scopes_and_a_key_opens_nothing_beside_them() {
+    check_claims(&[("tenant", "demo"), ("scope", "read write")], Scope::Write, Ok("demo"));
+    check_claims(&[("tenant", "demo"), ("scope", "[drover/write x]")], Scope::Write, Ok("demo"));
+    check_claims(&[("tenant", "demo"), ("scope", "rewrite")], Scope::Write, Err("forbidden"));
+    check_claims(&[("tenant", "demo")], Scope::Write, Err("forbidden"));
+    check_claims(&[("scope", "write")], Scope::Write, Err("unauthorized"));
+    check_claims(&[("tenant", "De Mo"), ("scope", "write")], Scope::Write, Err("unauthorized"));
+    check_claims(&[("tenant", "nobody"), ("scope", "write")], Scope::Write, Err("unauthorized"));
+    let mode = AuthMode::Jwt { tenant_claim: "tenant".to_owned(), scope_claim: "scope".to_owned() };
+    let without = admit(&memory("demo", false), mode, &bearer("Bearer a-key"), Scope::Write);
+    assert_eq!(without, Err("unauthorized"));
+}
