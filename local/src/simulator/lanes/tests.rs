@@ -1,3 +1,5 @@
+//! Which records are sent together, and when.
+
 use super::*;
 use crate::simulator::answer::Failure;
 use crate::simulator::batch::{Moment, Outcome};
@@ -167,6 +169,7 @@ fn records_that_are_gone_before_they_were_handled_are_noticed() {
     let fetched = || Fetched { records: vec![record(9, 1)], next: 10, start: 9, end: 10 };
     assert_eq!(lanes.lane(0).unwrap().fetched("t", fetched(), 1), Loss::Gone(5, 9));
     assert_eq!(lanes.lane(1).unwrap().fetched("t", fetched(), 1), Loss::None, "never read before");
+    assert_eq!(lanes.all().map(|(_, lane)| lane.lag()).collect::<Vec<_>>(), [5, 1]);
 }
 
 #[test]
