@@ -17,6 +17,8 @@ const LOCK: &str = "lock";
 /// Where a host's parts listen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
+    /// The HTTP API.
+    pub http: SocketAddr,
     /// Lambda's Invoke API.
     pub lambda: SocketAddr,
     /// DynamoDB.

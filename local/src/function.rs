@@ -4,15 +4,20 @@
 //! nothing else, and the caller's going away does not end it. What Lambda does around that is left
 //! out: no environments that freeze and thaw, no concurrency limits.
 
+mod runtime;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use axum::Router;
 use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinError;
 use tracing::Instrument as _;
+
+pub(crate) use runtime::{answer, lambda_event};
 
 /// The time that a function has unless it says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -49,6 +54,8 @@ type Call = dyn Fn(Bytes, InvocationContext) -> BoxFuture<'static, Result<Bytes,
 pub(crate) struct Function {
     timeout: Duration,
     call: Box<Call>,
+    /// What it answers on the HTTP port; no routes where it takes other events.
+    routes: Router,
 }
 
 /// The functions by name. Clones share them.
@@ -58,13 +65,26 @@ pub struct Functions(BTreeMap<String, Arc<Function>>);
 impl Functions {
     /// These and one more, in place of any of the same name.
     #[must_use]
-    pub fn with<F, A>(mut self, name: &str, timeout: Duration, call: F) -> Self
+    pub fn with<F, A>(self, name: &str, timeout: Duration, call: F) -> Self
     where
         F: Fn(Bytes, InvocationContext) -> A + Send + Sync + 'static,
         A: Future<Output = Result<Bytes, FunctionError>> + Send + 'static,
     {
         let call: Box<Call> = Box::new(move |event, context| Box::pin(call(event, context)));
-        self.0.insert(name.to_owned(), Arc::new(Function { timeout, call }));
+        self.insert(name, Function { timeout, call, routes: Router::new() })
+    }
+
+    /// These and one more that answers HTTP requests: on the HTTP port, and by its name where they
+    /// come as events of an HTTP API (payload 2.0). The routes of all functions are on one port, so
+    /// no two may have the same; what goes around them (404, CORS, correlation ids) is the host's.
+    #[must_use]
+    pub fn with_routes(self, name: &str, timeout: Duration, routes: Router) -> Self {
+        let call: Box<Call> = Box::new(runtime::http_function(routes.clone()));
+        self.insert(name, Function { timeout, call, routes })
+    }
+
+    fn insert(mut self, name: &str, function: Function) -> Self {
+        self.0.insert(name.to_owned(), Arc::new(function));
         self
     }
 
@@ -78,6 +98,13 @@ impl Functions {
     /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// The routes of all of them.
+    pub(crate) fn routes(&self) -> Router {
+        self.0
+            .values()
+            .fold(Router::new(), |routes, function| routes.merge(function.routes.clone()))
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Function>> {

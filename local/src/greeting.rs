@@ -9,9 +9,11 @@ pub(crate) fn greeting(host: &Host) -> String {
     let (addresses, parts) = (host.addresses(), host.parts());
     let tenants = parts.tenants.iter().map(|tenant| format!("{} (key {})", tenant.id, tenant.key));
     let lines = [
+        ("http", format!("http://{}", addresses.http)),
         ("lambda", format!("http://{}", addresses.lambda)),
         ("dynamodb", format!("http://{}", addresses.dynamodb)),
         ("sqs", format!("http://{}", addresses.sqs)),
+        ("stream", parts.stream.clone()),
         ("tables", parts.tables.join(", ")),
         ("queues", parts.queues.join(", ")),
         ("functions", parts.functions.join(", ")),

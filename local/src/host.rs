@@ -6,21 +6,28 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use drover_core::aws::Aws;
+use drover_core::pipeline::ports::Clock as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::data_folder::{Addresses, DataFolder, FolderError};
 use crate::dynamodb::Dynamodb;
 use crate::function::Functions;
+use crate::http::{self, Limits};
 use crate::lambda;
 use crate::listen::{ListenError, Listener, listen};
+use crate::mapping::{HostStream, MappingConfig, StreamConfig};
+use crate::prometheus::{self, HostMeter, Levels};
 use crate::setup::{self, LocalTenant};
+use crate::simulator::{Gauge, Gauges, Simulator};
 use crate::sqs::{self, Sqs};
 use crate::world::world;
 
-/// How long running invocations have when the host stops.
+/// How long running invocations and requests have when the host stops.
 const INVOCATION_GRACE: Duration = Duration::from_secs(3);
 /// How long requests to the queues have.
 const SQS_GRACE: Duration = Duration::from_secs(1);
@@ -28,6 +35,8 @@ const SQS_GRACE: Duration = Duration::from_secs(1);
 /// Where a host listens and what it keeps.
 #[derive(Clone)]
 pub struct HostConfig {
+    /// For the HTTP API.
+    pub http: SocketAddr,
     /// For Lambda's Invoke API.
     pub lambda: SocketAddr,
     /// For DynamoDB.
@@ -38,14 +47,26 @@ pub struct HostConfig {
     pub data: PathBuf,
     /// Functions besides the host's own, or in place of them.
     pub functions: Functions,
+    /// The stream between ingest and the processor.
+    pub stream: StreamConfig,
+    /// How the processor is fed from it.
+    pub mapping: MappingConfig,
 }
 
 impl HostConfig {
     /// On free ports of 127.0.0.1, with the host's own functions.
     pub fn on_free_ports(data: impl Into<PathBuf>) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let functions = Functions::default();
-        Self { lambda: free, dynamodb: free, sqs: free, data: data.into(), functions }
+        Self {
+            http: free,
+            lambda: free,
+            dynamodb: free,
+            sqs: free,
+            data: data.into(),
+            functions: Functions::default(),
+            stream: StreamConfig::default(),
+            mapping: MappingConfig::default(),
+        }
     }
 }
 
@@ -79,6 +100,8 @@ pub struct Parts {
     pub functions: Vec<String>,
     /// The demo tenants.
     pub tenants: Vec<LocalTenant>,
+    /// The stream, in words.
+    pub stream: String,
 }
 
 /// A running host. When it is dropped its parts stop too, without being waited for.
@@ -86,6 +109,8 @@ pub struct Host {
     folder: DataFolder,
     addresses: Addresses,
     parts: Parts,
+    simulator: Option<Simulator>,
+    http: Server,
     lambda: Server,
     sqs: Server,
     dynamodb: Dynamodb,
@@ -98,29 +123,44 @@ impl Host {
     /// [`StartError`]; nothing goes on running then.
     pub async fn start(config: HostConfig) -> Result<Self, StartError> {
         let folder = DataFolder::take(&config.data)?;
-        let lambda = listen("--lambda", config.lambda).await?;
-        let dynamodb = listen("--dynamodb", config.dynamodb).await?;
-        let sqs = listen("--sqs", config.sqs).await?;
-        let addresses =
-            Addresses { lambda: lambda.address, dynamodb: dynamodb.address, sqs: sqs.address };
-
+        let Listeners { http, lambda, dynamodb, sqs } = Listeners::open(&config).await?;
+        let addresses = Addresses {
+            http: http.address,
+            lambda: lambda.address,
+            dynamodb: dynamodb.address,
+            sqs: sqs.address,
+        };
         let dynamodb = Dynamodb::start(&folder.path().join("dynamodb.db"), dynamodb.listener)
             .map_err(failed("dynamodb"))?;
-        let (sqs, queues) = start_sqs(&folder, sqs).await?;
+        let (queue_file, queues) = open_sqs(&folder).await?;
+        let queues_served = queue_file.clone();
+        let sqs = Server::start("sqs", |stop| sqs::serve(sqs.listener, queues_served, stop));
         let world = world(&addresses);
         setup::tables(&world).await.map_err(failed("tables"))?;
         let tenants = setup::demo_tenants(&world).await.map_err(failed("tenants"))?;
-        let functions = setup::functions(world).and(config.functions);
+        let stream = HostStream::open(&config.stream, folder.path()).map_err(failed("stream"))?;
+        let meter = HostMeter::new(&setup::METERED, setup::METRIC_LINES);
+        let meter = Arc::new(meter.map_err(failed("metrics"))?);
+        let sending = stream.sending(world.clone(), meter.clone());
+        let functions = setup::functions(world.clone(), sending, meter.clone());
+        let functions = functions.and(config.functions);
         let parts = Parts {
             tables: dynamodb.tables().map_err(failed("tables"))?,
             queues,
             functions: functions.names().map(str::to_owned).collect(),
             tenants,
+            stream: stream.shown(),
         };
+        let simulator = stream.feed(config.mapping, functions.clone(), world.clone());
+        let gauges = simulator.as_ref().map(Simulator::gauges);
+        let metrics = prometheus::routes(meter, levels(queue_file, stream, gauges, world));
+        let app = http::app(functions.routes().merge(metrics));
+        let http =
+            Server::start("http", |stop| http::serve(http.listener, app, Limits::HOST, stop));
         let lambda =
             Server::start("lambda", |stop| lambda::serve(lambda.listener, functions, stop));
         folder.announce(&addresses)?;
-        Ok(Self { folder, addresses, parts, lambda, sqs, dynamodb })
+        Ok(Self { folder, addresses, parts, simulator, http, lambda, sqs, dynamodb })
     }
 
     /// Where it listens.
@@ -138,25 +178,61 @@ impl Host {
         self.folder.path()
     }
 
-    /// Stops everything, invocations first, within seconds whatever clients do.
+    /// Every partition of the stream that is read, as it was last seen.
+    pub fn gauges(&self) -> Vec<Gauge> {
+        self.simulator.as_ref().map(|simulator| simulator.gauges().read()).unwrap_or_default()
+    }
+
+    /// Stops everything, requests, the event source and invocations first, within seconds
+    /// whatever clients do.
     ///
     /// # Errors
     /// `host.json` could not be removed; everything has stopped all the same.
     pub async fn stop(self) -> Result<(), FolderError> {
         let withdrawn = self.folder.withdraw();
+        self.http.stop(INVOCATION_GRACE).await;
+        if let Some(simulator) = self.simulator {
+            simulator.stop(INVOCATION_GRACE).await;
+        }
         self.lambda.stop(INVOCATION_GRACE).await;
         tokio::join!(self.sqs.stop(SQS_GRACE), self.dynamodb.stop());
         withdrawn
     }
 }
 
-async fn start_sqs(
-    folder: &DataFolder,
-    listener: Listener,
-) -> Result<(Server, Vec<String>), StartError> {
+/// Every listener, opened before anything is started.
+struct Listeners {
+    http: Listener,
+    lambda: Listener,
+    dynamodb: Listener,
+    sqs: Listener,
+}
+
+impl Listeners {
+    async fn open(config: &HostConfig) -> Result<Self, ListenError> {
+        Ok(Self {
+            http: listen("--http", config.http).await?,
+            lambda: listen("--lambda", config.lambda).await?,
+            dynamodb: listen("--dynamodb", config.dynamodb).await?,
+            sqs: listen("--sqs", config.sqs).await?,
+        })
+    }
+}
+
+/// The queue file with every queue in it, and their names.
+async fn open_sqs(folder: &DataFolder) -> Result<(Sqs, Vec<String>), StartError> {
     let sqs = Sqs::open(&folder.path().join("sqs.db")).map_err(failed("sqs"))?;
     let queues = setup::queues(&sqs).await.map_err(failed("queues"))?;
-    Ok((Server::start("sqs", |stop| sqs::serve(listener.listener, sqs, stop)), queues))
+    Ok((sqs, queues))
+}
+
+/// What is looked at when somebody scrapes.
+fn levels(sqs: Sqs, stream: HostStream, gauges: Option<Arc<Gauges>>, world: Aws) -> Levels {
+    let partitions = Box::new(move || {
+        let levels = stream.levels(gauges.as_deref());
+        Box::pin(async { Ok(levels) }) as _
+    });
+    Levels { sqs, partitions, now: Box::new(move || world.now()) }
 }
 
 fn failed<E>(part: &'static str) -> impl FnOnce(E) -> StartError

@@ -94,6 +94,16 @@ impl Sqs {
         self.act(move |queues| queues.ensure_queue(&name, &settings)).await
     }
 
+    /// How many messages of the queue wait for a receiver, those with a delay included. One that a
+    /// receiver has in hand waits for nobody.
+    ///
+    /// # Errors
+    /// [`SqsError::Rejected`] where there is no such queue.
+    pub(crate) async fn waiting(&self, name: &str) -> Result<u64, SqsError> {
+        let name = QueueName::parse(name)?;
+        self.act(move |queues| queues.waiting(&name)).await
+    }
+
     /// Runs one action on the store's thread as one transaction. The one place that reads a clock.
     async fn act<T: Send + 'static>(
         &self,

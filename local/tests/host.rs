@@ -12,11 +12,12 @@ mod common;
 
 use std::net::SocketAddr;
 
-use common::{dynamodb, post, post_with, sqs, table};
+use axum::{Router, routing};
+use common::{dynamodb, get, post, post_with, sqs, table};
 use drover_local::function::DEFAULT_TIMEOUT;
 use drover_local::host::StartError;
 use drover_local::{Functions, Host, HostConfig};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::tempdir;
 
 async fn refusal(config: HostConfig) -> String {
@@ -42,6 +43,33 @@ async fn a_started_host_answers_everywhere() {
     let answer = post(addresses.lambda, path, "", &json!({ "a": 1 })).await;
     assert_eq!(answer, Some((200, json!({ "a": 1 }))));
     assert!(host.parts().functions.contains(&"echo".to_owned()));
+    let nowhere = get(addresses, "/nowhere").await;
+    assert_eq!(nowhere.status(), 404);
+    assert_eq!(nowhere.headers()["content-type"], "application/problem+json");
+    let problem: Value = serde_json::from_slice(nowhere.body()).unwrap();
+    assert_eq!(problem["code"], "not_found");
+    assert_eq!(problem["correlation_id"], nowhere.headers()["x-correlation-id"].to_str().unwrap());
+    host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_function_with_routes_answers_on_the_http_port_and_by_its_name() {
+    let data = tempdir().unwrap();
+    let routes = Router::new().route("/hello", routing::get(|| async { "hello" }));
+    let functions = Functions::default().with_routes("greeter", DEFAULT_TIMEOUT, routes);
+    let config = HostConfig { functions, ..HostConfig::on_free_ports(data.path()) };
+    let host = Host::start(config).await.unwrap();
+    assert_eq!(get(host.addresses(), "/hello").await.body().as_ref(), b"hello");
+
+    let event = json!({
+        "version": "2.0", "rawPath": "/hello", "rawQueryString": "", "headers": {},
+        "requestContext": { "stage": "$default", "http": { "method": "GET", "path": "/hello" } },
+        "isBase64Encoded": false,
+    });
+    let path = "/2015-03-31/functions/greeter/invocations";
+    let (status, answer) = post(host.addresses().lambda, path, "", &event).await.unwrap();
+    assert_eq!((status, &answer["statusCode"]), (200, &json!(200)));
+    assert_eq!(answer["body"], "hello");
     host.stop().await.unwrap();
 }
 
@@ -96,6 +124,7 @@ async fn an_address_that_other_machines_reach_is_refused() {
     let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
     let free = HostConfig::on_free_ports(data.path());
     for (flag, config) in [
+        ("--http", HostConfig { http: everywhere, ..free.clone() }),
         ("--lambda", HostConfig { lambda: everywhere, ..free.clone() }),
         ("--dynamodb", HostConfig { dynamodb: everywhere, ..free.clone() }),
         ("--sqs", HostConfig { sqs: everywhere, ..free.clone() }),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -16,13 +16,16 @@ use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHe
 use crate::listing::{Listing, Shard};
 use crate::mutant::{Mutant, on};
 use crate::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Metered, Store, Units};
+use crate::record::Record;
 use crate::registry::{DocumentName, Documents, StoredDocument};
 use crate::request::{Claim, Claimed, Made, Requests};
+use crate::stream::{NotSent, Outgoing, Stream};
 use crate::time::Timestamp;
 
-/// Everything outside, in memory.
+/// Everything outside, in memory. Clones share it.
+#[derive(Clone)]
 pub struct Memory {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 /// What is kept. Tests read it, and may change it.
@@ -33,6 +36,8 @@ pub struct State {
     pub activity: BTreeMap<String, Activity>,
     /// Pages by place and key.
     pub pages: BTreeMap<(String, Vec<u8>), PageWrite>,
+    /// The stream: what was sent, in order.
+    pub stream: Vec<Record>,
     /// The dead-letter queue.
     pub letters: Vec<Message>,
     /// The buffer queue.
@@ -73,6 +78,8 @@ pub enum Call {
     Listing,
     /// [`Requests::claim`]
     Claim,
+    /// [`Stream::send`], once for each event
+    Stream,
 }
 
 /// How a call fails.
@@ -95,6 +102,7 @@ impl Memory {
             heads: BTreeMap::new(),
             activity: BTreeMap::new(),
             pages: BTreeMap::new(),
+            stream: Vec::new(),
             letters: Vec::new(),
             buffer: Vec::new(),
             documents: BTreeMap::new(),
@@ -105,7 +113,7 @@ impl Memory {
             waiting: None,
             random: 0,
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Empty, and every call waits for a step before it acts.
@@ -373,6 +381,21 @@ impl Documents for Memory {
             return Err(unreachable());
         }
         Ok(state.documents.get(&name.storage_key()).cloned())
+    }
+}
+
+impl Stream for Memory {
+    async fn send(&self, events: &[Outgoing], _deadline: Timestamp) -> Vec<Result<(), NotSent>> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        let mut take = |event: &Outgoing| {
+            let fault = (state.faults)(Call::Stream);
+            if matches!(fault, Fault::None | Fault::LostAfter) {
+                state.stream.push(event.record.clone());
+            }
+            if fault == Fault::None { Ok(()) } else { Err(unreachable().into()) }
+        };
+        events.iter().map(&mut take).collect()
     }
 }
 

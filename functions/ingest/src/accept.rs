@@ -205,6 +205,3 @@ fn waiting(event: &Outgoing, now: Timestamp) -> Vec<Message> {
     };
     buffered(&event.record, "the stream is unavailable", about)
 }
-
-#[cfg(test)]
-mod tests;

@@ -98,3 +98,6 @@ fn gateway_claims(request: &Request) -> Option<Claims> {
     let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
     Some(Claims(jwt.claims.clone().into_iter().collect()))
 }
+
+#[cfg(test)]
+mod tests;

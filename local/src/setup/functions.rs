@@ -3,81 +3,71 @@
 //! run beside each other in it.
 
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use axum::body::Bytes;
 use drover_core::aws::Aws;
 use drover_core::limits::Shape;
+use drover_core::metrics::Meter;
 use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
+use drover_core::stream::Stream;
+use drover_core::web::{AuthMode, Gate, LocalKeys};
+use drover_ingest::Ingest;
+use drover_ingest::quota::Quotas;
 use drover_processor::Processor;
-use lambda_runtime::{Context, Diagnostic, LambdaEvent};
-use serde::Serialize;
-use serde_json::value::RawValue;
 
-use crate::function::{DEFAULT_TIMEOUT, FunctionError, Functions, InvocationContext};
+use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
 
 /// What the processor has on Lambda unless its environment says otherwise.
 const CACHE_BYTES: usize = 8 << 20;
 const CONCURRENCY: usize = 32;
 
+/// The functions that count something.
+pub(crate) const METERED: [&str; 2] = [drover_ingest::FUNCTION, drover_processor::FUNCTION];
+
 /// Every function of this version.
-pub(crate) fn functions(world: Aws) -> Functions {
-    let processor = Arc::new(processor(world));
+pub(crate) fn functions(
+    world: Aws,
+    stream: impl Stream + 'static,
+    meter: Arc<dyn Meter>,
+) -> Functions {
+    let ingest = Ingest {
+        world: world.clone(),
+        stream,
+        registry: Registry::new(),
+        gate: gate(),
+        quotas: Quotas::default(),
+        meter: Arc::clone(&meter),
+    };
+    let processor = Arc::new(Processor::new(world, pipeline(), meter));
     let process = move |event: Bytes, context: InvocationContext| {
         let processor = Arc::clone(&processor);
         async move { answer(processor.handle(lambda_event(&event, context)?).await) }
     };
-    Functions::default().with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process)
+    Functions::default().with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process).with_routes(
+        drover_ingest::FUNCTION,
+        DEFAULT_TIMEOUT,
+        drover_ingest::routes(ingest),
+    )
 }
 
-fn processor(world: Aws) -> Processor<Aws> {
-    let pipeline = Pipeline {
+/// Keys that are marked local open something here, and nowhere else.
+fn gate() -> Gate {
+    Gate { mode: AuthMode::Key(LocalKeys::Accepted) }
+}
+
+/// What stays warm of whoever commits.
+pub(crate) fn pipeline() -> Pipeline {
+    Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(CACHE_BYTES),
         shape: Shape::STANDARD,
         concurrency: CONCURRENCY,
-    };
-    Processor::new(world, pipeline, Arc::new(Lines(metrics)))
+    }
 }
 
-/// A line for each invocation would bury everything else on a console: `--log metrics=debug` shows
-/// them.
-fn metrics(line: &str) {
-    tracing::debug!(target: "metrics", "{line}");
-}
-
-fn lambda_event(
-    event: &[u8],
-    context: InvocationContext,
-) -> Result<LambdaEvent<Box<RawValue>>, FunctionError> {
-    let event = serde_json::from_slice(event).map_err(|error| FunctionError {
-        error_type: "NotJson".to_owned(),
-        error_message: error.to_string(),
-    })?;
-    let mut lambda = Context::default();
-    lambda.request_id = context.request_id;
-    let deadline = context.deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
-    lambda.deadline = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-    Ok(LambdaEvent::new(event, lambda))
-}
-
-/// Answers and errors as Lambda's runtime writes them.
-fn answer<A, E>(answer: Result<A, E>) -> Result<Bytes, FunctionError>
-where
-    A: Serialize,
-    E: Into<Diagnostic>,
-{
-    let error = |diagnostic: Diagnostic| FunctionError {
-        error_type: diagnostic.error_type,
-        error_message: diagnostic.error_message,
-    };
-    let answer = answer.map_err(|failed| error(failed.into()))?;
-    let json = serde_json::to_vec(&answer).map_err(|fault| FunctionError {
-        error_type: "NoAnswer".to_owned(),
-        error_message: fault.to_string(),
-    })?;
-    Ok(json.into())
-}
+/// Where metrics go as lines. One for each invocation would bury everything else on a console:
+/// `--log metrics=debug` shows them.
+pub(crate) const METRIC_LINES: Lines = Lines(|line| tracing::debug!(target: "metrics", "{line}"));

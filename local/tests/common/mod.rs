@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use drover_local::data_folder::{Addresses, running_host};
 use http_body_util::{BodyExt as _, Full};
-use hyper::Request;
 use hyper::body::Bytes;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 
@@ -47,14 +47,25 @@ pub async fn post_with(
         .header("authorization", authorization)
         .body(Full::new(Bytes::from(body.to_string())))
         .unwrap();
+    let answer = send(address, request).await?;
+    let json = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
+    Some((answer.status().as_u16(), json))
+}
+
+/// Gets a page of the HTTP port.
+pub async fn get(addresses: &Addresses, path: &str) -> Response<Bytes> {
+    let request = Request::get(path).header("host", addresses.http.to_string());
+    send(addresses.http, request.body(Full::default()).unwrap()).await.unwrap()
+}
+
+/// One request on a connection of its own; `None` where that ends before the answer.
+async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Option<Response<Bytes>> {
     let stream = tokio::net::TcpStream::connect(address).await.ok()?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.ok()?;
     tokio::spawn(connection);
-    let answer = sender.send_request(request).await.ok()?;
-    let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.ok()?.to_bytes();
-    Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    let (head, body) = sender.send_request(request).await.ok()?.into_parts();
+    Some(Response::from_parts(head, body.collect().await.ok()?.to_bytes()))
 }
 
 /// One DynamoDB action that must succeed.
@@ -110,8 +121,11 @@ impl Process {
     pub async fn start(data: &Path) -> Self {
         let data_text = data.to_str().unwrap();
         let free = "127.0.0.1:0";
-        let arguments = ["--lambda", free, "--dynamodb", free, "--sqs", free, "--data", data_text];
-        let mut child = drover(&arguments).spawn().unwrap();
+        let addresses = ["--http", free, "--lambda", free, "--dynamodb", free, "--sqs", free];
+        let arguments = [addresses.as_slice(), &["--data", data_text]].concat();
+        // Nobody reads what it says: a pipe would fill up and hold the host.
+        let mut silent = drover(&arguments);
+        let mut child = silent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let ready = tokio::time::timeout(WAIT, async {
             loop {
                 assert_eq!(child.try_wait().unwrap(), None, "the host ended");

@@ -206,10 +206,10 @@ fn the_path_of_a_rejection_is_bounded() {
 #[test]
 fn the_tenant_that_a_record_names_is_read_and_proves_nothing() {
     let record = record(r#"{"tenant_id":"acme"}"#, &[]);
-    let (heartbeat, telemetry) = (compiled("heartbeat"), compiled("telemetry"));
+    let (heartbeat, iothub) = (compiled("heartbeat"), compiled("iothub"));
     let parsed = record.parsed();
     assert_eq!(heartbeat.tenant_named(&parsed).as_deref(), Some("acme"));
-    assert_eq!(telemetry.tenant_named(&parsed), None);
+    assert_eq!(iothub.tenant_named(&parsed), None);
 }
 
 proptest! {

@@ -1,1 +1,172 @@
+//! Facts about bodies: what is cut how, and what is refused before it costs anything.
 
+use std::io::Write as _;
+
+use axum::http::HeaderValue;
+use proptest::prelude::*;
+
+use super::*;
+
+fn headers(name: axum::http::HeaderName, value: &str) -> HeaderMap {
+    HeaderMap::from_iter([(name, HeaderValue::from_str(value).expect("a header"))])
+}
+
+fn check(body: &str, format: Format, expected: Result<&[&str], &str>) {
+    let cut = events(body.as_bytes(), format, "demo");
+    let texts = cut.as_ref().map(|events| {
+        let texts = events.texts().iter();
+        texts.map(|text| std::str::from_utf8(text).expect("UTF-8")).collect::<Vec<_>>()
+    });
+    let shown = texts.as_ref().map(Vec::as_slice).map_err(|problem| problem.code());
+    assert_eq!(shown, expected, "{body}");
+}
+
+#[test]
+fn one_event_a_list_a_batch_and_lines_are_cut_into_events() {
+    check(r#" {"a":1} "#, Format::Json, Ok(&[r#"{"a":1}"#]));
+    check(r#"[{"a":1}, 2 ]"#, Format::Json, Ok(&[r#"{"a":1}"#, "2"]));
+    check(
+        r#"{"events":[{"a":1},{"b":[{}]}],"more":1}"#,
+        Format::Json,
+        Ok(&[r#"{"a":1}"#, r#"{"b":[{}]}"#]),
+    );
+    check("{\"a\":1}\r\n\n  \nnot JSON\n", Format::Lines, Ok(&[r#"{"a":1}"#, "not JSON"]));
+    check(r#"{"events":3}"#, Format::Json, Ok(&[r#"{"events":3}"#]));
+    check("3", Format::Json, Ok(&["3"]));
+    let single = events(b"{}", Format::Json, "demo").expect("an event");
+    assert_eq!(single, Events::Single(b"{}"));
+    let listed = events(b"[{}]", Format::Json, "demo").expect("a list of one");
+    assert_eq!(listed, Events::Batch(vec![b"{}"]));
+}
+
+#[test]
+fn a_body_that_is_no_list_of_events_is_refused_as_a_whole() {
+    for broken in ["", "{", "[1,", "{\"events\":[1}", "x", "[1]]", r#"{"events":[],"events":[]}"#] {
+        check(broken, Format::Json, Err("malformed_json"));
+    }
+    for empty in ["[]", r#"{"events":[]}"#] {
+        check(empty, Format::Json, Err("empty_batch"));
+    }
+    check(" \n\n", Format::Lines, Err("empty_batch"));
+    check(&"[".repeat(100_000), Format::Json, Err("malformed_json"));
+}
+
+#[test]
+fn the_wrapping_of_a_batch_may_name_its_own_tenant_and_no_other() {
+    check(r#"{"events":[1],"tenant_id":"demo"}"#, Format::Json, Ok(&["1"]));
+    for other in [r#""acme""#, "7", r#"{"a":1}"#] {
+        let body = format!(r#"{{"tenant_id":{other},"events":[1]}}"#);
+        check(&body, Format::Json, Err("tenant_mismatch"));
+    }
+}
+
+#[test]
+fn a_hundred_events_pass_and_one_more_does_not() {
+    let list = |count: usize| format!("[{}]", vec!["1"; count].join(","));
+    assert_eq!(
+        events(list(100).as_bytes(), Format::Json, "demo").map(|cut| cut.texts().len()),
+        Ok(100)
+    );
+    check(&list(101), Format::Json, Err("too_large"));
+    check(&"1\n".repeat(101), Format::Lines, Err("too_large"));
+    // A list that would take 64 MB to note down.
+    check(&list(4_000_000), Format::Json, Err("too_large"));
+    check(&"1\n".repeat(4_000_000), Format::Lines, Err("too_large"));
+}
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(plain).expect("memory takes it");
+    encoder.finish().expect("memory takes it")
+}
+
+fn zstd_of(plain: &[u8]) -> Vec<u8> {
+    zstd::encode_all(plain, 3).expect("memory takes it")
+}
+
+fn check_unpacked(encoding: &str, sent: Vec<u8>, expected: Result<&[u8], &str>) {
+    let unpacked = unpacked(&headers(CONTENT_ENCODING, encoding), sent);
+    let shown = unpacked.as_deref().map_err(Problem::code);
+    assert_eq!(shown, expected, "{encoding}");
+}
+
+#[test]
+fn gzip_and_zstd_are_undone_and_nothing_else_is() {
+    check_unpacked("gzip", gzip(b"{}"), Ok(b"{}"));
+    check_unpacked("GZIP", [gzip(b"{"), gzip(b"}")].concat(), Ok(b"{}"));
+    check_unpacked("zstd", zstd_of(b"{}"), Ok(b"{}"));
+    check_unpacked("identity", b"{}".to_vec(), Ok(b"{}"));
+    for other in ["br", "deflate", "gzip, gzip", "gzip, zstd"] {
+        check_unpacked(other, b"{}".to_vec(), Err("unsupported_encoding"));
+    }
+    for encoding in ["gzip", "zstd"] {
+        check_unpacked(encoding, b"{}".to_vec(), Err("malformed_encoding"));
+    }
+    let mut cut_off = gzip(b"{\"a\":1}");
+    cut_off.truncate(cut_off.len() - 9);
+    check_unpacked("gzip", cut_off, Err("malformed_encoding"));
+    let several = HeaderMap::from_iter([
+        (CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+        (CONTENT_ENCODING, HeaderValue::from_static("zstd")),
+    ]);
+    let refused = unpacked(&several, Vec::new()).expect_err("two headers");
+    assert_eq!(refused.code(), "unsupported_encoding");
+}
+
+/// 64 MB of zeros are some 64 KB as gzip and 6 KB as zstd.
+#[test]
+fn a_bomb_is_refused_before_it_has_unpacked() {
+    let zeros = vec![0; 64 << 20];
+    for (encoding, bomb) in [("gzip", gzip(&zeros)), ("zstd", zstd_of(&zeros))] {
+        assert!(bomb.len() < SENT_BYTES);
+        check_unpacked(encoding, bomb, Err("too_large"));
+    }
+    let most = vec![b' '; UNPACKED_BYTES];
+    check_unpacked("gzip", gzip(&most), Ok(&most));
+    check_unpacked("gzip", gzip(&vec![b' '; UNPACKED_BYTES + 1]), Err("too_large"));
+}
+
+/// A frame may ask its reader for a window of gigabytes.
+#[test]
+fn a_zstd_frame_with_a_huge_window_is_refused() {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).expect("an encoder");
+    encoder.window_log(27).expect("within zstd's limits");
+    encoder.include_contentsize(false).expect("a switch");
+    encoder.write_all(&vec![7; 1 << 20]).expect("memory takes it");
+    let frame = encoder.finish().expect("memory takes it");
+    check_unpacked("zstd", frame, Err("malformed_encoding"));
+}
+
+#[test]
+fn json_and_lines_are_the_media_types() {
+    let of = |value: &str| format(&headers(CONTENT_TYPE, value)).map_err(|problem| problem.code());
+    assert_eq!(of("application/json; charset=utf-8"), Ok(Format::Json));
+    assert_eq!(of("Application/CloudEvents+JSON"), Ok(Format::Json));
+    assert_eq!(of("application/x-ndjson"), Ok(Format::Lines));
+    for other in ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"] {
+        assert_eq!(of(other), Err("unsupported_media_type"), "{other}");
+    }
+    assert_eq!(format(&HeaderMap::new()), Ok(Format::Json));
+}
+
+proptest! {
+    #[test]
+    fn no_body_is_too_odd(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for format in [Format::Json, Format::Lines] {
+            let cut = events(&bytes, format, "demo");
+            prop_assert!(cut.is_err() || !cut.expect("checked").texts().is_empty());
+        }
+        for encoding in ["gzip", "zstd"] {
+            let _ = unpacked(&headers(CONTENT_ENCODING, encoding), bytes.clone());
+        }
+    }
+
+    #[test]
+    fn every_list_of_values_is_cut_into_its_values(values in prop::collection::vec("[a-z\\[\\]\"\\\\,{}]{0,5}", 1..20)) {
+        let values: Vec<String> = values.into_iter().map(|text| serde_json::Value::from(text).to_string()).collect();
+        let body = format!("[{}]", values.join(" , "));
+        let cut = events(body.as_bytes(), Format::Json, "demo").expect("a list");
+        let texts: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
+        prop_assert_eq!(cut.texts(), &texts[..]);
+    }
+}

@@ -126,6 +126,14 @@ impl Queues<'_> {
         Ok(())
     }
 
+    /// How many messages no receiver has in hand.
+    pub(in crate::sqs) fn waiting(&mut self, name: &QueueName) -> Result<u64, SqsError> {
+        let queue = self.queue(name)?;
+        self.tidy(&queue)?;
+        let counts = self.count(&queue)?;
+        Ok(u64::try_from(counts.visible + counts.delayed).unwrap_or(0))
+    }
+
     /// Everything that SQS tells about the queue.
     pub(in crate::sqs) fn attributes(
         &mut self,

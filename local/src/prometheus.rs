@@ -1,0 +1,85 @@
+//! What the host counts, for whoever scrapes `GET /metrics`: Prometheus's text format 0.0.4, under
+//! the same names that CloudWatch gets from EMF.
+//!
+//! Two sources: [`series`] adds up what the functions tally, from the start of the process on;
+//! [`levels`] is read at each scrape, because a level is no sum. No series has a tenant as a label:
+//! the page needs no key, and one tenant's numbers are none of another's business.
+//!
+//! Left out: metrics of the process itself (memory, threads), which the system knows.
+
+mod levels;
+mod series;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use drover_core::error::{Reason, Unavailable};
+use drover_core::metrics::emf::Lines;
+use drover_core::metrics::{Meter, Tally};
+use drover_core::time::Timestamp;
+use drover_core::web::Problem;
+use prometheus::{Error, TextEncoder};
+
+pub(crate) use levels::{Levels, PartitionLevel};
+use series::Series;
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The meter of every function of the host: it writes the lines that Lambda would write, and keeps
+/// the sums.
+pub(crate) struct HostMeter {
+    lines: Lines,
+    series: Series,
+}
+
+impl HostMeter {
+    /// A meter at zero. Series that tell functions apart are there for these from the start.
+    ///
+    /// # Errors
+    /// Two series of one name: a fault of this program.
+    pub(crate) fn new(functions: &[&str], lines: Lines) -> Result<Self, Error> {
+        Ok(Self { lines, series: Series::new(functions)? })
+    }
+}
+
+impl Meter for HostMeter {
+    fn record(&self, function: &'static str, tally: &Tally, now: Timestamp) {
+        self.lines.record(function, tally, now);
+        self.series.add(function, tally);
+    }
+}
+
+/// `GET /metrics`.
+pub(crate) fn routes(meter: Arc<HostMeter>, levels: Levels) -> Router {
+    let page = Page { meter, levels: Arc::new(levels) };
+    Router::new().route("/metrics", get(scrape)).with_state(page)
+}
+
+#[derive(Clone)]
+struct Page {
+    meter: Arc<HostMeter>,
+    levels: Arc<Levels>,
+}
+
+async fn scrape(State(page): State<Page>) -> Response {
+    match page.text().await {
+        Ok(text) => ([(CONTENT_TYPE, TEXT)], text).into_response(),
+        Err(error) => {
+            let broken = Unavailable::new(Reason::Broken, format!("metrics: {error}"));
+            Problem::unavailable(&broken).into_response()
+        }
+    }
+}
+
+impl Page {
+    async fn text(&self) -> Result<String, Error> {
+        let mut families = self.meter.series.families();
+        families.extend(self.levels.families().await?);
+        families.sort_by(|one, other| one.name().cmp(other.name()));
+        TextEncoder::new().encode_to_string(&families)
+    }
+}

@@ -1,0 +1,203 @@
+//! Counters, one histogram and one time, fed by tallies. Every series is there from the start, at
+//! zero, so that the first step of a rate is not missed.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use drover_core::error::Code;
+use drover_core::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Metric, Tally};
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    Counter, CounterVec, Error, Gauge, Histogram, HistogramOpts, IntCounterVec, Opts, Registry,
+};
+
+/// From a warm record to an invocation at its end, in seconds.
+const DURATION_BUCKETS: [f64; 15] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// All that tallies feed.
+pub(super) struct Series {
+    registry: Registry,
+    counts: Vec<(Metric, Count)>,
+    errors: IntCounterVec,
+    duration: Histogram,
+    last_message: Gauge,
+    /// What `last_message` shows, in microseconds; `i64::MIN` for none.
+    newest: AtomicI64,
+}
+
+/// How a metric is told apart.
+enum Count {
+    Whole(Counter),
+    ByFunction(CounterVec),
+}
+
+impl Series {
+    pub(super) fn new(functions: &[&str]) -> Result<Self, Error> {
+        let registry = Registry::new();
+        let mut counts = Vec::new();
+        for metric in Metric::ALL {
+            counts.push((metric, Count::new(metric, functions, &registry)?));
+        }
+        let errors = IntCounterVec::new(Opts::new(ERRORS, "Records rejected, by code"), &["code"])?;
+        for code in Code::ALL {
+            errors.get_metric_with_label_values(&[code.as_str()])?;
+        }
+        let duration = "Seconds from the start of an invocation until a record had its disposition";
+        let duration = HistogramOpts::new(DURATION, duration).buckets(DURATION_BUCKETS.into());
+        let duration = Histogram::with_opts(duration)?;
+        let last_message = "Largest time of observation that was applied, in seconds since 1970";
+        let last_message = Gauge::new(LAST_MESSAGE, last_message)?;
+        registry.register(Box::new(errors.clone()))?;
+        registry.register(Box::new(duration.clone()))?;
+        registry.register(Box::new(last_message.clone()))?;
+        let newest = AtomicI64::new(i64::MIN);
+        Ok(Self { registry, counts, errors, duration, last_message, newest })
+    }
+
+    /// Adds what one invocation of a function counted, for all tenants together.
+    pub(super) fn add(&self, function: &str, tally: &Tally) {
+        for (metric, count) in &self.counts {
+            count.add(function, tally.total(*metric));
+        }
+        tally.tenants.values().for_each(|counts| self.add_rest(counts));
+    }
+
+    fn add_rest(&self, counts: &Counts) {
+        for (code, count) in &counts.errors {
+            if let Ok(series) = self.errors.get_metric_with_label_values(&[code.as_str()]) {
+                series.inc_by(*count);
+            }
+        }
+        counts.durations.iter().for_each(|seconds| self.duration.observe(*seconds));
+        if let Some(observed_at) = counts.last_message {
+            self.newest.fetch_max(observed_at.micros(), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn families(&self) -> Vec<MetricFamily> {
+        let newest = self.newest.load(Ordering::Relaxed);
+        if newest > i64::MIN {
+            self.last_message.set(newest as f64 / 1e6);
+        }
+        self.registry.gather()
+    }
+}
+
+impl Count {
+    fn new(metric: Metric, functions: &[&str], registry: &Registry) -> Result<Self, Error> {
+        let (options, split) = (Opts::new(metric.name(), help(metric)), by_function(metric));
+        if !split {
+            let counter = Counter::with_opts(options)?;
+            registry.register(Box::new(counter.clone()))?;
+            return Ok(Self::Whole(counter));
+        }
+        let counters = CounterVec::new(options, &["function"])?;
+        for function in functions {
+            counters.get_metric_with_label_values(&[function])?;
+        }
+        registry.register(Box::new(counters.clone()))?;
+        Ok(Self::ByFunction(counters))
+    }
+
+    fn add(&self, function: &str, amount: f64) {
+        match self {
+            Self::Whole(counter) => counter.inc_by(amount),
+            Self::ByFunction(counters) => {
+                if let Ok(counter) = counters.get_metric_with_label_values(&[function]) {
+                    counter.inc_by(amount);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a metric has the function as a label.
+const fn by_function(metric: Metric) -> bool {
+    match metric {
+        Metric::MessagesProcessed | Metric::WriteUnits | Metric::ReadUnits => true,
+        Metric::EventsProcessed
+        | Metric::EventsDuplicate
+        | Metric::EventsLate
+        | Metric::Corrections
+        | Metric::DeadLettersSent
+        | Metric::RecordsBuffered
+        | Metric::RecordsReturned
+        | Metric::UniqueDevices => false,
+    }
+}
+
+/// What people read beside the name.
+const fn help(metric: Metric) -> &'static str {
+    match metric {
+        Metric::MessagesProcessed => "Records taken in hand, whatever became of them",
+        Metric::EventsProcessed => "Events that are in the history now and were not before",
+        Metric::EventsDuplicate => "Events that were in the history before",
+        Metric::EventsLate => "Events that arrived behind newer ones of their subject",
+        Metric::Corrections => "Events that changed a page",
+        Metric::DeadLettersSent => "Records that went to the dead-letter queue",
+        Metric::RecordsBuffered => "Records that went to the buffer queue",
+        Metric::RecordsReturned => "Records that were handed back to their source",
+        Metric::WriteUnits => "DynamoDB write units consumed",
+        Metric::ReadUnits => "DynamoDB read units consumed",
+        Metric::UniqueDevices => "Devices whose first event is in the history now",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drover_core::id::TenantId;
+    use drover_core::time::Timestamp;
+
+    use super::*;
+
+    fn counted(tenant: &str, observed_seconds: i64) -> Tally {
+        let mut tally = Tally::default();
+        let counts = tally.of(Some(&TenantId::parse(tenant).unwrap()));
+        Metric::ALL.into_iter().for_each(|metric| counts.add(metric));
+        counts.add_error(Code::InvalidId);
+        counts.durations = vec![0.0009, 2.0, 61.0];
+        counts.last_message = Timestamp::from_millis(observed_seconds * 1_000);
+        tally
+    }
+
+    fn text(series: &Series) -> Vec<String> {
+        let text = prometheus::TextEncoder::new().encode_to_string(&series.families()).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_series_is_there_at_zero_before_anything_was_counted() {
+        let lines = text(&Series::new(&["processor"]).unwrap());
+        for metric in Metric::ALL {
+            let split = if by_function(metric) { "{function=\"processor\"}" } else { "" };
+            assert!(lines.contains(&format!("{}{split} 0", metric.name())), "{lines:?}");
+        }
+        for code in Code::ALL {
+            assert!(lines.contains(&format!("{ERRORS}{{code=\"{code}\"}} 0")), "{lines:?}");
+        }
+        assert!(lines.contains(&format!("{DURATION}_count 0")), "{lines:?}");
+        assert!(lines.contains(&format!("{LAST_MESSAGE} 0")), "{lines:?}");
+    }
+
+    #[test]
+    fn tenants_are_added_up_and_never_named() {
+        let series = Series::new(&["processor"]).unwrap();
+        series.add("processor", &counted("acme", 9));
+        series.add("replay", &counted("demo", 5));
+        let lines = text(&series);
+        for expected in [
+            "events_processed_total 2",
+            "messages_processed_total{function=\"processor\"} 1",
+            "messages_processed_total{function=\"replay\"} 1",
+            "processing_errors_total{code=\"invalid_id\"} 2",
+            "message_processing_duration_seconds_bucket{le=\"0.001\"} 2",
+            "message_processing_duration_seconds_bucket{le=\"2.5\"} 4",
+            "message_processing_duration_seconds_bucket{le=\"60\"} 4",
+            "message_processing_duration_seconds_bucket{le=\"+Inf\"} 6",
+            "last_message_timestamp_seconds 9",
+        ] {
+            assert!(lines.contains(&expected.to_owned()), "{expected}: {lines:?}");
+        }
+        assert!(!lines.iter().any(|line| line.contains("acme") || line.contains("tenant=")));
+    }
+}

@@ -1,0 +1,49 @@
+//! Claims of requests, the same in memory and in DynamoDB: the first is the first, a repetition
+//! finds it, and nobody believes one for longer than a day.
+
+#![expect(clippy::expect_used, reason = "helpers of tests are tests, which clippy does not see")]
+#![recursion_limit = "256"]
+
+use drover_core::id::TenantId;
+use drover_core::memory::Memory;
+use drover_core::request::{Claim, Claimed, IdempotencyKey, LIFETIME_SECONDS, Requests};
+use drover_core::tenant::TenantScope;
+use drover_core::time::Timestamp;
+use drover_tests::dynamodb;
+
+fn second(at: i64) -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000).expect("in range").plus_seconds(at)
+}
+
+fn claim(tenant: &str, body: &str, at: i64) -> Claim {
+    let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
+    let key = IdempotencyKey::parse("once").expect("a key");
+    Claim::new(&scope, &key, "telemetry", body.as_bytes(), second(at))
+}
+
+async fn check(requests: &impl Requests) {
+    let first = claim("demo", "{}", 0);
+    assert_eq!(requests.claim(&first).await, Ok(Claimed::First));
+    let again = requests.claim(&claim("demo", "{}", 60)).await;
+    assert_eq!(again, Ok(Claimed::Before(first.made.clone())), "the first time counts");
+    let other_body = requests.claim(&claim("demo", "[]", 60)).await;
+    assert_eq!(other_body, Ok(Claimed::Before(first.made.clone())));
+    assert_eq!(requests.claim(&claim("acme", "{}", 60)).await, Ok(Claimed::First));
+
+    let nearly = claim("demo", "{}", LIFETIME_SECONDS - 1);
+    assert_eq!(requests.claim(&nearly).await, Ok(Claimed::Before(first.made)));
+    let next_day = claim("demo", "{}", LIFETIME_SECONDS);
+    assert_eq!(requests.claim(&next_day).await, Ok(Claimed::First), "deleted or not");
+    let after = requests.claim(&claim("demo", "{}", LIFETIME_SECONDS + 1)).await;
+    assert_eq!(after, Ok(Claimed::Before(next_day.made)));
+}
+
+#[tokio::test]
+async fn a_claim_is_believed_for_a_day_in_memory() {
+    check(&Memory::new(second(0))).await;
+}
+
+#[tokio::test]
+async fn a_claim_is_believed_for_a_day_in_dynamodb() {
+    check(&dynamodb::embedded().await.expect("it starts")).await;
+}
