@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use drover_core::dead_letter::Envelope;
@@ -68,6 +69,7 @@ pub struct Extra {
 pub(crate) struct Shared {
     memory: Arc<Memory>,
     seconds_per_write: i64,
+    seconds_per_read: Arc<AtomicI64>,
 }
 
 /// Memory, and one warm environment of the processor over it.
@@ -86,13 +88,19 @@ impl Host {
     pub fn with_slow_writes(now: Timestamp, extra: &Extra, seconds_per_write: i64) -> Self {
         let memory = Memory::new(now);
         load(&memory, extra);
-        let world = Shared { memory: Arc::new(memory), seconds_per_write };
+        let seconds_per_read = Arc::default();
+        let world = Shared { memory: Arc::new(memory), seconds_per_write, seconds_per_read };
         Self { processor: environment(world.clone()), world }
     }
 
     /// Puts a new environment, which knows nothing yet, in the place of the warm one.
     pub fn restart(&mut self) {
         self.processor = environment(self.world.clone());
+    }
+
+    /// From now on, every read of the ledger takes so many seconds.
+    pub fn slow_reads(&self, seconds: i64) {
+        self.world.seconds_per_read.store(seconds, Ordering::Relaxed);
     }
 
     /// The same ports, for another function.
@@ -248,8 +256,17 @@ fn home(partition_key: &str) -> Home {
     Home { key: scope.subject(subject), table: None }
 }
 
+impl Shared {
+    fn pass_time(&self) {
+        let seconds = self.seconds_per_read.load(Ordering::Relaxed);
+        let now = self.memory.now().plus_seconds(seconds);
+        self.memory.state().now = now;
+    }
+}
+
 impl Store for Shared {
     async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+        self.pass_time();
         self.memory.head(home).await
     }
 
@@ -258,6 +275,7 @@ impl Store for Shared {
         home: &Home,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
+        self.pass_time();
         self.memory.pages(home, range).await
     }
 

@@ -63,6 +63,9 @@ fn check(document: &Value, operation: &Value, answer: &Answer, name: &str) {
     let media_type = answer.headers["content-type"].as_str().expect("a type");
     let content = &response["content"][media_type];
     assert!(content.is_object(), "{name}: {media_type} is not documented");
+    if !media_type.contains("json") {
+        return;
+    }
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "allOf": [content["schema"]], "components": document["components"],

@@ -38,7 +38,9 @@ const SHORTLY: &str = "public, max-age=60";
         crate::dashboard::metrics,
         crate::health::live,
         crate::health::report,
-        status
+        status,
+        document,
+        page
     ),
     components(schemas(ProblemBody, Fault))
 )]
@@ -86,11 +88,30 @@ pub(crate) async fn status() -> Json<ServiceStatus> {
     Json(ServiceStatus { status: "ok", service: "drover", version })
 }
 
-async fn document() -> impl IntoResponse {
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "get_openapi",
+    tag = "documents",
+    summary = "This document",
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = serde_json::Value),
+        (status = 406, description = "`not_acceptable`", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn document() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, SHORTLY)], OPENAPI)
 }
 
-async fn page() -> impl IntoResponse {
+#[utoipa::path(
+    get,
+    path = "/docs",
+    operation_id = "get_docs",
+    tag = "documents",
+    summary = "This document as a page",
+    responses((status = 200, description = "A page that fetches nothing from elsewhere", body = String, content_type = "text/html; charset=utf-8"))
+)]
+pub(crate) async fn page() -> impl IntoResponse {
     static POLICY: LazyLock<String> = LazyLock::new(|| policy(PAGE));
     let headers = [
         (CONTENT_TYPE, HTML),
@@ -143,13 +164,13 @@ mod tests {
     fn every_route_says_how_it_fails_and_who_may_call_it() {
         let document = serde_json::to_value(openapi()).expect("JSON");
         assert_eq!(document["openapi"], "3.1.0");
-        let public = ["/", "/health", "/health/live"];
+        let public = ["/", "/docs", "/health", "/health/live", "/openapi.json"];
         for (path, item) in document["paths"].as_object().expect("paths") {
             let operation = &item["get"];
             let is_public = public.contains(&path.as_str());
             assert_eq!(operation["security"].is_null(), is_public, "{path}");
             assert_eq!(operation["responses"]["401"].is_null(), is_public, "{path}");
-            assert!(!operation["responses"]["406"].is_null(), "{path}");
+            assert_eq!(operation["responses"]["406"].is_null(), path == "/docs", "{path}");
             assert!(operation["summary"].is_string(), "{path}");
         }
         let scheme = &document["components"]["securitySchemes"]["api_key"];
