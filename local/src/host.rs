@@ -123,7 +123,9 @@ impl Host {
         let tenants = setup::demo_tenants(&world).await.map_err(failed("tenants"))?;
         let meter = HostMeter::new(&setup::METERED, setup::METRIC_LINES);
         let meter = Arc::new(meter.map_err(failed("metrics"))?);
-        let functions = setup::functions(world.clone(), meter.clone()).and(config.functions);
+        let stream = setup::direct(world.clone(), meter.clone());
+        let functions = setup::functions(world.clone(), stream, meter.clone());
+        let functions = functions.and(config.functions);
         let parts = Parts {
             tables: dynamodb.tables().map_err(failed("tables"))?,
             queues,
