@@ -1,9 +1,13 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu | memory`; every figure is printed with what it was counted on.
+//! -- units | cpu | memory | http | chaos | kafka`; every figure is printed with what it was counted
+//! on.
 //!
+//! - [`chaos`]: the long form of the test that kills the host
+//! - [`http`]: the host under a load tool: latency of batches, events per second
 //! - [`units`]: write and read units per event, as the embedded DynamoDB counts them
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
 //! - [`memory`]: resident memory of a warm processor
+//! - [`kafka`]: a real Kafka cluster, written to and read back, also while a broker dies
 //! - [`load`]: the events that all of them use
 
 // The SDK's futures nest deeper than the default of 128.
@@ -11,7 +15,10 @@
 
 use anyhow::bail;
 
+mod chaos;
 mod cpu;
+mod http;
+mod kafka;
 mod load;
 mod memory;
 mod units;
@@ -28,7 +35,13 @@ fn main() -> anyhow::Result<()> {
         Some("memory") => memory::run(),
         // The second process of `memory`.
         Some("memory-of") => memory::run_child(arguments.next()),
-        _ => bail!("usage: drover-bench units | cpu | memory"),
+        Some("http") => http::run(arguments.next()),
+        Some("chaos") => chaos::run(arguments.next()),
+        Some("kafka") => kafka::run(arguments),
+        _ => bail!(
+            "usage: drover-bench units | cpu | memory | http [SECONDS] | chaos [EVENTS] | \
+             kafka HOST:PORT [EVENTS [USER FILE]]"
+        ),
     }
 }
 

@@ -5,7 +5,11 @@ pub mod apply;
 pub mod inspect;
 pub mod invoke;
 pub mod key;
+pub mod produce;
 pub mod serve;
+mod signal;
+pub mod simulate;
+pub mod source;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -20,8 +20,10 @@ use crate::function::Functions;
 use crate::http::{self, Limits};
 use crate::lambda;
 use crate::listen::{ListenError, Listener, listen};
+use crate::mapping::{HostStream, MappingConfig, StreamConfig};
 use crate::prometheus::{self, HostMeter, Levels};
 use crate::setup::{self, LocalTenant};
+use crate::simulator::{Gauges, Simulator};
 use crate::sqs::{self, Sqs};
 use crate::world::world;
 
@@ -45,14 +47,26 @@ pub struct HostConfig {
     pub data: PathBuf,
     /// Functions besides the host's own, or in place of them.
     pub functions: Functions,
+    /// The stream between ingest and the processor.
+    pub stream: StreamConfig,
+    /// How the processor is fed from it.
+    pub mapping: MappingConfig,
 }
 
 impl HostConfig {
     /// On free ports of 127.0.0.1, with the host's own functions.
     pub fn on_free_ports(data: impl Into<PathBuf>) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let functions = Functions::default();
-        Self { http: free, lambda: free, dynamodb: free, sqs: free, data: data.into(), functions }
+        Self {
+            http: free,
+            lambda: free,
+            dynamodb: free,
+            sqs: free,
+            data: data.into(),
+            functions: Functions::default(),
+            stream: StreamConfig::default(),
+            mapping: MappingConfig::default(),
+        }
     }
 }
 
@@ -86,6 +100,8 @@ pub struct Parts {
     pub functions: Vec<String>,
     /// The demo tenants.
     pub tenants: Vec<LocalTenant>,
+    /// The stream, in words.
+    pub stream: String,
 }
 
 /// A running host. When it is dropped its parts stop too, without being waited for.
@@ -93,6 +109,7 @@ pub struct Host {
     folder: DataFolder,
     addresses: Addresses,
     parts: Parts,
+    simulator: Option<Simulator>,
     http: Server,
     lambda: Server,
     sqs: Server,
@@ -121,25 +138,29 @@ impl Host {
         let world = world(&addresses);
         setup::tables(&world).await.map_err(failed("tables"))?;
         let tenants = setup::demo_tenants(&world).await.map_err(failed("tenants"))?;
+        let stream = HostStream::open(&config.stream, folder.path()).map_err(failed("stream"))?;
         let meter = HostMeter::new(&setup::METERED, setup::METRIC_LINES);
         let meter = Arc::new(meter.map_err(failed("metrics"))?);
-        let stream = setup::direct(world.clone(), meter.clone());
-        let functions = setup::functions(world.clone(), stream, meter.clone());
+        let sending = stream.sending(world.clone(), meter.clone());
+        let functions = setup::functions(world.clone(), sending, meter.clone());
         let functions = functions.and(config.functions);
         let parts = Parts {
             tables: dynamodb.tables().map_err(failed("tables"))?,
             queues,
             functions: functions.names().map(str::to_owned).collect(),
             tenants,
+            stream: stream.shown(),
         };
-        let metrics = prometheus::routes(meter, levels(queue_file, world));
+        let simulator = stream.feed(config.mapping, functions.clone(), world.clone());
+        let gauges = simulator.as_ref().map(Simulator::gauges);
+        let metrics = prometheus::routes(meter, levels(queue_file, stream, gauges, world));
         let app = http::app(functions.routes().merge(metrics));
         let http =
             Server::start("http", |stop| http::serve(http.listener, app, Limits::HOST, stop));
         let lambda =
             Server::start("lambda", |stop| lambda::serve(lambda.listener, functions, stop));
         folder.announce(&addresses)?;
-        Ok(Self { folder, addresses, parts, http, lambda, sqs, dynamodb })
+        Ok(Self { folder, addresses, parts, simulator, http, lambda, sqs, dynamodb })
     }
 
     /// Where it listens.
@@ -157,13 +178,18 @@ impl Host {
         self.folder.path()
     }
 
-    /// Stops everything, requests and invocations first, within seconds whatever clients do.
+    /// Stops everything, requests, the event source and invocations first, within seconds
+    /// whatever clients do.
     ///
     /// # Errors
     /// `host.json` could not be removed; everything has stopped all the same.
     pub async fn stop(self) -> Result<(), FolderError> {
         let withdrawn = self.folder.withdraw();
-        tokio::join!(self.http.stop(INVOCATION_GRACE), self.lambda.stop(INVOCATION_GRACE));
+        self.http.stop(INVOCATION_GRACE).await;
+        if let Some(simulator) = self.simulator {
+            simulator.stop(INVOCATION_GRACE).await;
+        }
+        self.lambda.stop(INVOCATION_GRACE).await;
         tokio::join!(self.sqs.stop(SQS_GRACE), self.dynamodb.stop());
         withdrawn
     }
@@ -195,9 +221,12 @@ async fn open_sqs(folder: &DataFolder) -> Result<(Sqs, Vec<String>), StartError>
     Ok((sqs, queues))
 }
 
-/// Nothing reads a stream on this host.
-fn levels(sqs: Sqs, world: Aws) -> Levels {
-    let partitions = Box::new(|| Box::pin(async { Ok(Vec::new()) }) as _);
+/// What is looked at when somebody scrapes.
+fn levels(sqs: Sqs, stream: HostStream, gauges: Option<Arc<Gauges>>, world: Aws) -> Levels {
+    let partitions = Box::new(move || {
+        let levels = stream.levels(gauges.as_deref());
+        Box::pin(async { Ok(levels) }) as _
+    });
     Levels { sqs, partitions, now: Box::new(move || world.now()) }
 }
 

@@ -3,7 +3,9 @@
 //! Reading order: [`host`] starts and stops it all; [`function`] is what an invocation is, and
 //! `lambda` the API that asks for one; `dynamodb` and `sqs` are the embedded services, and `world`
 //! how the functions see them; `http` is the port that clients use, and `prometheus` what it shows
-//! of the host's own doings; `setup` puts tables, queues, tenants and functions on them;
+//! of the host's own doings; [`stream`] is the stream, and [`simulator`] Lambda's event source that
+//! feeds the processor from it, as [`mapping`] has it; `setup` puts tables, queues, tenants and
+//! functions on the services;
 //! `registry` applies documents; [`data_folder`] is what stays when the process
 //! goes; [`commands`] are the words of the command line.
 //!
@@ -23,11 +25,14 @@ pub mod host;
 mod http;
 mod lambda;
 mod listen;
+pub mod mapping;
 mod origin;
 mod prometheus;
 mod registry;
 mod setup;
+pub mod simulator;
 mod sqs;
+pub mod stream;
 mod world;
 
 pub use function::{FunctionError, Functions, InvocationContext};

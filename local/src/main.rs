@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use drover_local::commands::invoke::Layout;
-use drover_local::commands::{apply, inspect, invoke, key, serve};
+use drover_local::commands::{apply, inspect, invoke, key, produce, serve, simulate};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{Targets, filter_fn};
@@ -34,6 +34,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Produce(produce::Args),
+    Simulate(simulate::Args),
     Invoke(invoke::Args),
     Apply(apply::Args),
     Inspect(inspect::Args),
@@ -63,6 +65,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let layout = if terminal { Layout::Pretty } else { Layout::Raw };
             print(&invoke::shown(&answer, layout))?;
         }
+        Command::Produce(args) => print(&produce::run(&args).await?)?,
+        Command::Simulate(args) => print(&simulate::run(args).await?)?,
         Command::Apply(args) => print(&apply::run(&args).await?)?,
         Command::Inspect(args) => print(&inspect::run(&args).await?)?,
         Command::Key(args) => print_key(&key::run(&args)?)?,

@@ -24,7 +24,7 @@ use drover_core::time::Timestamp;
 use drover_core::web::Problem;
 use prometheus::{Error, TextEncoder};
 
-pub(crate) use levels::Levels;
+pub(crate) use levels::{Levels, PartitionLevel};
 use series::Series;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";

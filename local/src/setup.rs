@@ -9,7 +9,7 @@ use drover_core::aws::tables::create_tables;
 use drover_core::error::Unavailable;
 
 pub(crate) use demo::{LocalTenant, demo_tenants};
-pub(crate) use functions::{METERED, METRIC_LINES, direct, functions};
+pub(crate) use functions::{METERED, METRIC_LINES, functions, pipeline};
 
 use crate::sqs::{QueueName, QueueSettings, Redrive, Sqs, SqsError};
 use crate::world::{BUFFER, DEAD_LETTERS, table_names};

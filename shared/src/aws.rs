@@ -10,6 +10,7 @@
 //! - `sqs`: dead letters and the buffer
 //! - `clock`: time and chance
 //! - [`tables`]: the tables, for the local host and tests
+//! - `kafka`: the stream, under the feature of that name
 
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 mod calls;
 mod clock;
 mod dynamodb;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod sqs;
 pub mod tables;
 

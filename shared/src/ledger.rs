@@ -14,12 +14,13 @@
 //! - [`dialogue`]: what a commit asks, and what a store answers
 //! - [`commit`]: from events to a conditional write, with every retry
 //! - [`read`]: a consistent cut of head and pages, though writers go on
+//! - [`slice`]: a bounded part of history, either way round, and where the next one begins
 
 use std::sync::Arc;
 
 use crate::error::{Code, Rejection};
 use crate::event::Entry;
-use crate::id::{Position, SubjectKey};
+use crate::id::{Kind, Position, SubjectKey, TenantId};
 use crate::limits;
 use crate::time::Timestamp;
 use crate::view::{Specs, View, fold};
@@ -30,6 +31,7 @@ mod cut;
 pub mod dialogue;
 pub mod place;
 pub mod read;
+pub mod slice;
 
 /// The one item that every commit replaces.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -185,13 +187,34 @@ pub struct LedgerWrite {
     pub pages: Vec<PageWrite>,
 }
 
-/// Pages in order of their keys.
+/// Some pages next to each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRange {
-    /// The smallest key that is wanted, as bytes.
-    pub from: Vec<u8>,
+    /// Where they begin, and which way they go.
+    pub bound: Bound,
     /// At most so many pages.
     pub limit: usize,
+}
+
+/// Where pages begin, and which way they go. Keys are bytes and compare as such.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The page of this key and the later ones, in order.
+    From(Vec<u8>),
+    /// The page of this key and the earlier ones, backwards.
+    UpTo(Vec<u8>),
+}
+
+impl PageRange {
+    /// Pages in order, from the one of this key on.
+    pub fn from(key: Vec<u8>, limit: usize) -> Self {
+        Self { bound: Bound::From(key), limit }
+    }
+
+    /// Pages backwards, from the one of this key on.
+    pub fn up_to(key: Vec<u8>, limit: usize) -> Self {
+        Self { bound: Bound::UpTo(key), limit }
+    }
 }
 
 /// The keys of the listing index: which shard, and the hour of the last event with the id.
@@ -214,6 +237,11 @@ pub(crate) fn key_after(position: &Position) -> Vec<u8> {
 pub const ACTIVITY_SHARDS: u64 = 8;
 
 impl Activity {
+    /// The key of one shard.
+    pub(crate) fn shard_key(tenant: &TenantId, kind: &Kind, number: u64) -> String {
+        format!("T#{tenant}#{kind}#{number}")
+    }
+
     /// Where a subject stands whose newest event was observed at `watermark`. Its hour starts at
     /// an offset of its own, so that the turn of the hour does not move every subject at once.
     pub fn of(key: &SubjectKey, watermark: Timestamp) -> Self {
@@ -222,7 +250,7 @@ impl Activity {
         let offset = (hash / ACTIVITY_SHARDS) % HOUR;
         let seconds = u64::try_from(watermark.whole_seconds()).unwrap_or(0);
         Self {
-            shard: format!("T#{}#{}#{}", key.tenant(), subject.kind(), hash % ACTIVITY_SHARDS),
+            shard: Self::shard_key(key.tenant(), subject.kind(), hash % ACTIVITY_SHARDS),
             hour: format!("{:08}#{}", (seconds + offset) / HOUR, subject.id()),
         }
     }

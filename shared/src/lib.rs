@@ -6,7 +6,8 @@
 //! their order and [`view`] is the fold of them. [`pipeline`] takes the records of an invocation
 //! through all of it, over ports, and [`stream`] carries events to it; [`dead_letter`] is what
 //! becomes of those that it refuses, and [`metrics`] what is counted. [`request`] recognises what is
-//! sent twice. [`reader`] answers questions.
+//! sent twice. [`reader`] answers questions about a subject, and [`listing`] says which subjects there
+//! are.
 //!
 //! Invariants of the crate: nothing here reads a clock, an environment variable or a socket; an
 //! [`id::SubjectKey`] exists only where a [`tenant::TenantScope`] made it; retry or dead letter
@@ -22,6 +23,7 @@ pub mod event;
 pub mod id;
 pub mod ledger;
 pub mod limits;
+pub mod listing;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
 pub mod metrics;

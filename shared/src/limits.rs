@@ -13,6 +13,8 @@ pub const DOCUMENT_BYTES: usize = 256 * 1024;
 pub const VARIANTS: usize = 4;
 /// Places that one source may look at, in turn.
 pub const ALTERNATIVES: usize = 4;
+/// Kinds of subjects of stored contracts. A listing without a kind goes through all of them.
+pub const KINDS: usize = 64;
 /// API keys of one tenant.
 pub const KEYS: usize = 20;
 /// Entries of each kind (tenants, contracts, topics, keys) that a warm registry holds.
@@ -87,6 +89,8 @@ pub const PAGE_PLAIN_BYTES: usize = 256 * 1024;
 const _: () = assert!(PAGE_PLAIN_BYTES + VIEW_BYTES + 2 * RECORD_BYTES < UNPACKED_BYTES);
 /// How often one commit may lose against other writers before it gives up.
 pub const COMMIT_ATTEMPTS: u32 = 12;
+/// Subjects of one listing. As many places of the index stay below the megabyte of one answer.
+pub const LISTED_SUBJECTS: usize = 1_000;
 /// Pages that a reader asks for at once.
 pub const READ_PAGES: usize = 100;
 /// How often a reader may find that a writer was faster before it gives up.

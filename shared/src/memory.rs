@@ -6,22 +6,26 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::error::{Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
-use crate::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use crate::listing::{Listing, Shard};
 use crate::mutant::{Mutant, on};
 use crate::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Metered, Store, Units};
+use crate::record::Record;
 use crate::registry::{DocumentName, Documents, StoredDocument};
 use crate::request::{Claim, Claimed, Made, Requests};
+use crate::stream::{NotSent, Outgoing, Stream};
 use crate::time::Timestamp;
 
-/// Everything outside, in memory.
+/// Everything outside, in memory. Clones share it.
+#[derive(Clone)]
 pub struct Memory {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 /// What is kept. Tests read it, and may change it.
@@ -32,6 +36,8 @@ pub struct State {
     pub activity: BTreeMap<String, Activity>,
     /// Pages by place and key.
     pub pages: BTreeMap<(String, Vec<u8>), PageWrite>,
+    /// The stream: what was sent, in order.
+    pub stream: Vec<Record>,
     /// The dead-letter queue.
     pub letters: Vec<Message>,
     /// The buffer queue.
@@ -68,8 +74,12 @@ pub enum Call {
     Buffer,
     /// [`Documents::document`]
     Document,
+    /// [`Listing::hours`]
+    Listing,
     /// [`Requests::claim`]
     Claim,
+    /// [`Stream::send`], once for each event
+    Stream,
 }
 
 /// How a call fails.
@@ -92,6 +102,7 @@ impl Memory {
             heads: BTreeMap::new(),
             activity: BTreeMap::new(),
             pages: BTreeMap::new(),
+            stream: Vec::new(),
             letters: Vec::new(),
             buffer: Vec::new(),
             documents: BTreeMap::new(),
@@ -102,7 +113,7 @@ impl Memory {
             waiting: None,
             random: 0,
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Empty, and every call waits for a step before it acts.
@@ -209,10 +220,17 @@ impl Store for Memory {
             return Err(unreachable());
         }
         let pk = place(home);
-        let from = (pk.clone(), range.from.clone());
-        let mine = state.pages.range(from..).take_while(|((owner, _), _)| *owner == pk);
-        let pages: Vec<StoredPage> =
-            mine.take(range.limit).map(|(_, write)| write.page.clone()).collect();
+        let pages: Vec<StoredPage> = match &range.bound {
+            Bound::From(key) => {
+                let mine = state.pages.range((pk.clone(), key.clone())..);
+                let mine = mine.take_while(|((owner, _), _)| *owner == pk);
+                mine.take(range.limit).map(|(_, write)| write.page.clone()).collect()
+            }
+            Bound::UpTo(key) => {
+                let mine = state.pages.range((pk.clone(), Vec::new())..=(pk.clone(), key.clone()));
+                mine.rev().take(range.limit).map(|(_, write)| write.page.clone()).collect()
+            }
+        };
         let bytes = pages.iter().map(|page| page_bytes(&pk, page)).sum();
         Ok(state.charge(pages, Units { read: units_of(bytes, READ_UNIT), write: 0.0 }))
     }
@@ -312,6 +330,35 @@ impl State {
     }
 }
 
+impl Listing for Memory {
+    async fn hours(
+        &self,
+        shard: &Shard,
+        below: Option<&str>,
+        limit: usize,
+    ) -> Result<Metered<Vec<String>>, Unavailable> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        if (state.faults)(Call::Listing) != Fault::None {
+            return Err(unreachable());
+        }
+        let table = shard.table().map(|table| &**table);
+        // No partition key has a `!`.
+        let mine = |place: &str| place.rsplit_once('!').map(|(table, _)| table) == table;
+        let listed = state
+            .activity
+            .iter()
+            .filter(|(place, activity)| mine(place) && activity.shard == shard.key());
+        let hours = listed.map(|(_, activity)| activity.hour.as_str());
+        let hours = hours.filter(|hour| below.is_none_or(|below| *hour < below));
+        let mut hours: Vec<String> = hours.map(str::to_owned).collect();
+        hours.sort_unstable_by(|one, other| other.cmp(one));
+        hours.truncate(limit);
+        let bytes = hours.iter().map(|hour| 2 * (hour.len() + shard.key().len())).sum();
+        Ok(state.charge(hours, Units { read: units_of(bytes, READ_UNIT) / 2.0, write: 0.0 }))
+    }
+}
+
 impl DeadLetters for Memory {
     async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
         self.give_way().await;
@@ -334,6 +381,21 @@ impl Documents for Memory {
             return Err(unreachable());
         }
         Ok(state.documents.get(&name.storage_key()).cloned())
+    }
+}
+
+impl Stream for Memory {
+    async fn send(&self, events: &[Outgoing], _deadline: Timestamp) -> Vec<Result<(), NotSent>> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        let mut take = |event: &Outgoing| {
+            let fault = (state.faults)(Call::Stream);
+            if matches!(fault, Fault::None | Fault::LostAfter) {
+                state.stream.push(event.record.clone());
+            }
+            if fault == Fault::None { Ok(()) } else { Err(unreachable().into()) }
+        };
+        events.iter().map(&mut take).collect()
     }
 }
 

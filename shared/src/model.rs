@@ -15,7 +15,7 @@ mod check;
 mod script;
 mod world;
 
-use script::{Action, Script, Sort, Spec};
+use script::{Action, Script, Sort, Spec, Walk};
 use world::run;
 
 fn a_spec() -> impl Strategy<Value = Spec> {
@@ -30,17 +30,34 @@ fn a_spec() -> impl Strategy<Value = Spec> {
         .prop_map(|(tenant, subject, slot, id, sort)| Spec { tenant, subject, slot, id, sort })
 }
 
+fn a_walk() -> impl Strategy<Value = Walk> {
+    let slot = || proptest::option::weighted(0.3, 0u16..420);
+    let bytes = prop_oneof![1 => 1usize..400, 1 => Just(usize::MAX)];
+    (slot(), slot(), any::<bool>(), any::<bool>(), 1usize..40, bytes).prop_map(
+        |(from, to, backward, only_even, entries, bytes)| Walk {
+            from,
+            to,
+            backward,
+            only_even,
+            entries,
+            bytes,
+        },
+    )
+}
+
 fn an_action() -> impl Strategy<Value = Action> {
     let picks = proptest::collection::vec(any::<prop::sample::Index>(), 1..12);
     prop_oneof![
         10 => (0usize..4, picks).prop_map(|(env, picks)| Action::Start { env, picks }),
-        40 => (0usize..5).prop_map(Action::Poll),
-        4 => (0usize..5, 2usize..12).prop_map(|(task, times)| Action::PollOften { task, times }),
+        40 => (0usize..6).prop_map(Action::Poll),
+        4 => (0usize..6, 2usize..12).prop_map(|(task, times)| Action::PollOften { task, times }),
         1 => (0usize..4, any::<bool>()).prop_map(|(env, cold)| Action::Crash { env, cold }),
         2 => (0u8..3).prop_map(Action::Fault),
         1 => Just(Action::QueueDown),
         6 => (any::<bool>(), any::<bool>(), 0u16..400)
             .prop_map(|(tenant, subject, slot)| Action::Read { tenant, subject, slot }),
+        6 => (any::<bool>(), any::<bool>(), a_walk())
+            .prop_map(|(tenant, subject, walk)| Action::Walk { tenant, subject, walk }),
     ]
 }
 

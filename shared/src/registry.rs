@@ -8,9 +8,11 @@
 //! The lock of a shelf is never held across a read: two that miss at once read twice.
 
 mod apply;
+mod kinds;
 mod plan;
 mod shelf;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,7 +43,7 @@ pub enum DocumentName {
     Topic(String),
     /// An API key, by the hexadecimal digits of its SHA-256.
     Key(String),
-    /// The number that rises with every change.
+    /// The number that rises with every change, and which kinds of subjects there are.
     Revision,
 }
 
@@ -89,9 +91,11 @@ pub struct Registry {
     revision: Mutex<Option<SeenRevision>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct SeenRevision {
     number: u64,
+    /// Of stored contracts.
+    kinds: Arc<BTreeSet<Kind>>,
     read_at: Timestamp,
 }
 
@@ -222,6 +226,22 @@ impl Registry {
         Ok(specs)
     }
 
+    /// The kinds that subjects of any tenant can have, sorted: those of the built-in contracts and
+    /// of every contract that was ever stored.
+    ///
+    /// # Errors
+    /// No answer, or a stored document that makes no sense.
+    pub async fn kinds(
+        &self,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<Vec<Kind>, Unavailable> {
+        let seen = self.seen_revision(0, now, documents).await?;
+        let mut kinds = kinds::built_in();
+        kinds.extend(seen.kinds.iter().cloned());
+        Ok(kinds.into_iter().collect())
+    }
+
     /// The newest revision that was seen, read again if it is too old for `at_least` or `now`.
     async fn revision(
         &self,
@@ -229,22 +249,34 @@ impl Registry {
         now: Timestamp,
         documents: &impl Documents,
     ) -> Result<u64, Unavailable> {
-        let seen = *self.revision.lock().unwrap_or_else(PoisonError::into_inner);
+        self.seen_revision(at_least, now, documents).await.map(|seen| seen.number)
+    }
+
+    async fn seen_revision(
+        &self,
+        at_least: u64,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<SeenRevision, Unavailable> {
+        let seen = self.revision.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let fresh = seen.filter(|seen| shelf::is_fresh(seen.read_at, now));
         if let Some(seen) = fresh.filter(|seen| seen.number >= at_least) {
-            return Ok(seen.number);
+            return Ok(seen);
         }
         let stored = documents.document(&DocumentName::Revision).await?;
-        let number = stored.map_or(0, |stored| stored.revision);
+        let number = stored.as_ref().map_or(0, |stored| stored.revision);
         if number < at_least {
             let message = format!(
                 "the registry is older than the ledger: revision=`{number}` ledger=`{at_least}`"
             );
             return Err(Unavailable::new(Reason::Broken, message));
         }
-        let seen = SeenRevision { number, read_at: now };
-        *self.revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-        Ok(number)
+        let kinds = stored.as_ref().map(kinds::stored).transpose();
+        let kinds = kinds.map_err(|fault| broken(&DocumentName::Revision, &fault))?;
+        let kinds = Arc::new(kinds.unwrap_or_default());
+        let seen = SeenRevision { number, kinds, read_at: now };
+        *self.revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.clone());
+        Ok(seen)
     }
 
     async fn load_contract(

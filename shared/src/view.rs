@@ -84,6 +84,22 @@ pub struct LocationSpec {
 static NO_SPEC: ViewSpec = ViewSpec { measures: Vec::new(), status: None, location: None };
 
 impl ViewSpec {
+    /// The number that a measure of this name has in an entry, with what it is measured in.
+    pub fn number(
+        &self,
+        measure: &str,
+        entry: &Entry,
+        payload: &Value,
+    ) -> Option<(f64, Option<&Arc<str>>)> {
+        let named = self.measures.iter().filter(|spec| *spec.name == *measure && spec.reads(entry));
+        named.filter_map(|spec| Some((number_at(payload, &spec.path)?, spec.unit.as_ref()))).next()
+    }
+
+    /// Latitude and longitude in a payload, in degrees.
+    pub fn place(&self, payload: &Value) -> Option<(f64, f64)> {
+        self.location.as_ref()?.find(payload)
+    }
+
     fn reads(&self, entry: &Entry) -> bool {
         self.status.is_some()
             || self.location.is_some()

@@ -2,11 +2,15 @@
 //!
 //! - [`dynamodb`]: an embedded DynamoDB, and the ports that speak to it
 //! - [`canned`]: an HTTP server that gives the answers it is told to
+//! - [`http`]: one request to a host, as any client makes it
+//! - [`chaos`]: many clients and a host that is killed, checked from outside
 //! - [`processor`]: the processor over ports in memory
 //! - [`situation`]: the files of `events/` and what is expected of them
 
 pub mod canned;
+pub mod chaos;
 pub mod dynamodb;
+pub mod http;
 pub mod processor;
 pub mod situation;
 

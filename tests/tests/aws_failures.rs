@@ -39,7 +39,7 @@ async fn always(answer: Answer) -> Aws {
 /// Head, pages and seal: everything that is tried again by the store itself.
 async fn reasons(aws: &Aws) -> [Option<Reason>; 4] {
     let home = home("failing");
-    let range = PageRange { from: Vec::new(), limit: 10 };
+    let range = PageRange::from(Vec::new(), 10);
     [
         aws.head(&home).await.err().map(|error| error.reason),
         aws.pages(&home, &range).await.err().map(|error| error.reason),

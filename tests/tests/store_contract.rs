@@ -60,7 +60,7 @@ async fn stored(store: &impl Store, home: &Home) -> Option<StoredHead> {
 }
 
 async fn pages(store: &impl Store, home: &Home, from: &[u8], limit: usize) -> Vec<StoredPage> {
-    let range = PageRange { from: from.to_vec(), limit };
+    let range = PageRange::from(from.to_vec(), limit);
     store.pages(home, &range).await.expect("available").answer
 }
 
@@ -188,6 +188,37 @@ async fn pages_come_in_the_order_of_their_bytes_from_the_bound_to_the_limit() {
 }
 
 #[tokio::test]
+async fn pages_come_backwards_from_the_bound_to_the_limit() {
+    async fn fact(store: &impl Store) {
+        let home = home("backwards");
+        let sorted: [&[u8]; 5] = [b"\x00", b"\x7f\xff", b"\x80", b"\x80\x00", b"\xff\xff"];
+        for key in sorted {
+            store.seal(&home, &page(key, b"page")).await.expect("available");
+        }
+        // The head and the subjects beside it are no pages.
+        written(store, &home, &write(None, head(1, b"one"))).await;
+        for beside in ["backward", "backwards/1"] {
+            store.seal(&self::home(beside), &page(b"\x01", b"page")).await.expect("available");
+        }
+        let keys = async |key: &[u8], limit| -> Vec<Vec<u8>> {
+            let range = PageRange::up_to(key.to_vec(), limit);
+            let pages = store.pages(&home, &range).await.expect("available").answer;
+            pages.into_iter().map(|page| page.key).collect()
+        };
+        let backwards: Vec<Vec<u8>> = sorted.iter().rev().map(|key| key.to_vec()).collect();
+        assert_eq!(keys(b"\xff\xff\xff", 10).await, backwards);
+        assert_eq!(keys(b"\xff\xff", 5).await, backwards);
+        assert_eq!(keys(b"\x80", 10).await, backwards[2..]);
+        assert_eq!(keys(b"\x80\x00", 2).await, backwards[1..3]);
+        assert_eq!(keys(b"\x00", 10).await, backwards[4..]);
+        assert!(keys(b"", 10).await.is_empty());
+        assert!(keys(b"\xff\xff", 0).await.is_empty());
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
 async fn nobody_gets_the_head_or_pages_of_another_subject_tenant_or_table() {
     async fn fact(store: &impl Store) {
         let own = Home { table: Some(Arc::from(OWN_LEDGER)), ..home_of("contract", "apart/1") };
@@ -226,7 +257,11 @@ async fn pages_beyond_one_megabyte_come_up_to_the_limit() {
         let expected: Vec<Vec<u8>> = (0..COUNT).map(|key| vec![key]).collect();
         assert_eq!(keys(store, &home, b"", 1_000).await, expected);
         assert_eq!(keys(store, &home, &[20], 150).await, expected[20..170]);
-        let whole = PageRange { from: Vec::new(), limit: 1_000 };
+        let backwards = PageRange::up_to(vec![169], 150);
+        let mut pages = store.pages(&home, &backwards).await.expect("available").answer;
+        pages.reverse();
+        assert!(pages.iter().map(|page| &page.key).eq(&expected[20..170]));
+        let whole = PageRange::from(Vec::new(), 1_000);
         let units = store.pages(&home, &whole).await.expect("available").units.read;
         // 2.8 MB in 4 KB, and up to one more for each of three answers.
         assert!((721.0..=726.0).contains(&units), "{units} read units");

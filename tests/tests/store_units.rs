@@ -139,7 +139,7 @@ async fn a_head_costs_a_read_unit_for_each_4_kb_and_one_where_there_is_none() {
 async fn pages_are_counted_together_in_4_kb() {
     async fn fact(store: &impl Store) {
         let home = home("cost/pages");
-        let range = PageRange { from: Vec::new(), limit: 10 };
+        let range = PageRange::from(Vec::new(), 10);
         let units = async || store.pages(&home, &range).await.expect("available").units;
         assert_eq!(units().await, Units { read: 1.0, write: 0.0 });
         for key in 0..5_u8 {

@@ -7,16 +7,19 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
+use drover_core::aws::kafka::KafkaStream;
 use drover_core::aws::{Aws, AwsConfig};
+use drover_core::error::Reason;
 use drover_core::limits::Shape;
 use drover_core::metrics::Meter;
 use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
+use drover_core::stream::Stream;
 use drover_core::stream::direct::Direct;
-use drover_core::web::{AuthMode, Gate, finished};
-use drover_ingest::config::{Config, StreamConfig};
+use drover_core::web::{AuthMode, Gate, Origins, finished};
+use drover_ingest::config::{Config, KafkaVariables, StreamConfig};
 use drover_ingest::quota::Quotas;
 use drover_ingest::{FUNCTION, Ingest, routes, with_gateway_claims};
 use lambda_http::{run, tracing};
@@ -29,41 +32,70 @@ async fn main() -> anyhow::Result<()> {
     tracing::init_default_subscriber();
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
-    let StreamConfig::Direct { ledger_table, cache_bytes, concurrency } = config.stream;
-    let world = Aws::load(AwsConfig {
+    let aws = |ledger_table: &str| AwsConfig {
         ledger_table: ledger_table.into(),
-        registry_table: config.registry_table.into(),
-        dead_letter_queue_url: config.dead_letter_queue_url.into(),
-        buffer_queue_url: config.buffer_queue_url.into(),
-        requests_table: Some(config.requests_table.into()),
-    })
-    .await;
-    let meter: Arc<dyn Meter> = Arc::new(Lines(print));
-    let pipeline = Pipeline {
-        registry: Registry::new(),
-        heads: HeadCache::new(cache_bytes),
-        shape: Shape::STANDARD,
-        concurrency,
+        registry_table: config.registry_table.as_str().into(),
+        dead_letter_queue_url: config.dead_letter_queue_url.as_str().into(),
+        buffer_queue_url: config.buffer_queue_url.as_str().into(),
+        requests_table: Some(config.requests_table.as_str().into()),
     };
+    let callers = (config.auth_mode, config.origins);
+    match config.stream {
+        StreamConfig::Direct { ledger_table, cache_bytes, concurrency } => {
+            let world = Aws::load(aws(&ledger_table)).await;
+            let pipeline = Pipeline {
+                registry: Registry::new(),
+                heads: HeadCache::new(cache_bytes),
+                shape: Shape::STANDARD,
+                concurrency,
+            };
+            let (meter, function) = (meter(), FUNCTION);
+            serve(callers, world.clone(), Direct { world, pipeline, meter, function }).await
+        }
+        StreamConfig::Kafka(variables) => {
+            let stream = kafka(variables).await?;
+            // No ledger has an empty name, and with a stream ingest touches none.
+            serve(callers, Aws::load(aws("")).await, stream).await
+        }
+    }
+}
+
+/// What no second attempt would help ends the start. A cluster that is away does not: until it is
+/// back, events go to the buffer.
+async fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaStream> {
+    let config = variables.config(|file| std::fs::read_to_string(file));
+    let stream = KafkaStream::new(config.context("the password of the Kafka user")?);
+    match stream.check().await {
+        Err(error) if error.reason == Reason::Broken => return Err(error.into()),
+        Err(error) => tracing::warn!(%error, "starting without the stream"),
+        Ok(()) => {}
+    }
+    Ok(stream)
+}
+
+async fn serve<S: Stream + 'static>(
+    (auth_mode, origins): (AuthMode, Origins),
+    world: Aws,
+    stream: S,
+) -> anyhow::Result<()> {
     let ingest = Ingest {
-        stream: Direct {
-            world: world.clone(),
-            pipeline,
-            meter: Arc::clone(&meter),
-            function: FUNCTION,
-        },
+        stream,
         world,
         registry: Registry::new(),
-        gate: Gate { mode: config.auth_mode.clone() },
+        gate: Gate { mode: auth_mode.clone() },
         quotas: Quotas::default(),
-        meter,
+        meter: meter(),
     };
-    let routes = match config.auth_mode {
+    let routes = match auth_mode {
         AuthMode::Key(_) => routes(ingest),
         AuthMode::Jwt { .. } => with_gateway_claims(routes(ingest)),
     };
-    let router = finished(routes, config.origins);
+    let router = finished(routes, origins);
     run(router).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
+}
+
+fn meter() -> Arc<dyn Meter> {
+    Arc::new(Lines(print))
 }
 
 /// Straight to standard output: a log formatter would wrap the line, and CloudWatch would not read

@@ -2,17 +2,14 @@
 
 use std::io::Write as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, Request, StatusCode};
 use drover_core::dead_letter::{Envelope, Wrapping};
-use drover_core::error::{Reason, Unavailable};
 use drover_core::memory::{Call, Fault, Memory};
 use drover_core::metrics::{Metric, Tally};
 use drover_core::record::{Record, Source};
 use drover_core::registry::StoredDocument;
-use drover_core::stream::{NotSent, Outgoing};
 use drover_core::time::Timestamp;
 use drover_core::web::{AuthMode, LocalKeys, Origins, finished};
 use futures_util::FutureExt as _;
@@ -24,85 +21,14 @@ use super::*;
 
 const NOW: &str = "2026-11-21T06:00:00Z";
 
-/// Memory, and a stream that keeps what it takes.
-#[derive(Clone)]
-struct World(Arc<Everything>);
+/// Keeps the last counts.
+#[derive(Default)]
+struct Counted(Mutex<Tally>);
 
-struct Everything {
-    memory: Memory,
-    stream: Mutex<Vec<Record>>,
-    stream_is_down: AtomicBool,
-    counted: Mutex<Tally>,
-}
-
-impl Stream for World {
-    async fn send(&self, events: &[Outgoing], _deadline: Timestamp) -> Vec<Result<(), NotSent>> {
-        let take = |event: &Outgoing| {
-            if self.0.stream_is_down.load(Ordering::Relaxed) {
-                return Err(Unavailable::new(Reason::Unreachable, "down").into());
-            }
-            self.0.stream.lock().expect("no panic").push(event.record.clone());
-            Ok(())
-        };
-        events.iter().map(take).collect()
-    }
-}
-
-impl Meter for World {
+impl Meter for Counted {
     fn record(&self, function: &'static str, tally: &Tally, _now: Timestamp) {
         assert_eq!(function, FUNCTION);
-        *self.0.counted.lock().expect("no panic") = tally.clone();
-    }
-}
-
-/// The ports of the memory inside.
-mod ports {
-    use drover_core::error::Unavailable;
-    use drover_core::pipeline::ports::Message;
-    use drover_core::registry::{DocumentName, StoredDocument};
-    use drover_core::request::{Claim, Claimed};
-
-    use super::*;
-
-    impl Documents for World {
-        async fn document(
-            &self,
-            name: &DocumentName,
-        ) -> Result<Option<StoredDocument>, Unavailable> {
-            self.0.memory.document(name).await
-        }
-    }
-
-    impl Requests for World {
-        async fn claim(&self, claim: &Claim) -> Result<Claimed, Unavailable> {
-            self.0.memory.claim(claim).await
-        }
-    }
-
-    impl Buffer for World {
-        async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-            self.0.memory.send_buffered(messages).await
-        }
-    }
-
-    impl DeadLetters for World {
-        async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-            self.0.memory.send_letters(messages).await
-        }
-    }
-
-    impl Clock for World {
-        fn now(&self) -> Timestamp {
-            self.0.memory.now()
-        }
-
-        async fn pause(&self, duration: std::time::Duration) {
-            self.0.memory.pause(duration).await;
-        }
-
-        fn random(&self) -> u64 {
-            self.0.memory.random()
-        }
+        *self.0.lock().expect("no panic") = tally.clone();
     }
 }
 
@@ -110,23 +36,24 @@ fn now() -> Timestamp {
     Timestamp::parse_rfc3339(NOW).expect("a time")
 }
 
-fn tenant(world: &World, document: &Value) {
+fn tenant(memory: &Memory, document: &Value) {
     let id = document["id"].as_str().expect("an id");
-    set(world, &format!("T#{id}"), document);
+    set(memory, &format!("T#{id}"), document);
     let key = Sha256::digest(format!("{id}-key").as_bytes());
     let sha256: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     let grant = json!({"tenant": id, "key": {"id": "k", "sha256": sha256, "scopes": ["write"]}});
-    set(world, &format!("K#{sha256}"), &grant);
+    set(memory, &format!("K#{sha256}"), &grant);
 }
 
-fn set(world: &World, name: &str, document: &Value) {
+fn set(memory: &Memory, name: &str, document: &Value) {
     let stored = StoredDocument { json: document.to_string(), revision: 1 };
-    world.0.memory.state().documents.insert(name.to_owned(), stored);
+    memory.state().documents.insert(name.to_owned(), stored);
 }
 
 /// An environment with the tenants `demo` and `acme`, whose keys are `demo-key` and `acme-key`.
 struct Environment {
-    world: World,
+    memory: Memory,
+    counted: Arc<Counted>,
     router: Router,
 }
 
@@ -138,23 +65,18 @@ struct Answer {
 
 impl Environment {
     fn new() -> Self {
-        let world = World(Arc::new(Everything {
-            memory: Memory::new(now()),
-            stream: Mutex::default(),
-            stream_is_down: AtomicBool::new(false),
-            counted: Mutex::default(),
-        }));
-        tenant(&world, &json!({"id": "demo"}));
-        tenant(&world, &json!({"id": "acme"}));
+        let (memory, counted) = (Memory::new(now()), Arc::new(Counted::default()));
+        tenant(&memory, &json!({"id": "demo"}));
+        tenant(&memory, &json!({"id": "acme"}));
         let ingest = Ingest {
-            world: world.clone(),
-            stream: world.clone(),
+            world: memory.clone(),
+            stream: memory.clone(),
             registry: Registry::new(),
             gate: Gate { mode: AuthMode::Key(LocalKeys::Refused) },
             quotas: Quotas::default(),
-            meter: Arc::new(world.clone()),
+            meter: Arc::clone(&counted) as Arc<dyn Meter>,
         };
-        Self { router: finished(routes(ingest), Origins::Local), world }
+        Self { router: finished(routes(ingest), Origins::Local), memory, counted }
     }
 
     fn request(&self, request: Request<Body>) -> Answer {
@@ -190,19 +112,21 @@ impl Environment {
 
     /// The records of the stream, emptied.
     fn taken(&self) -> Vec<Record> {
-        std::mem::take(&mut *self.world.0.stream.lock().expect("no panic"))
+        std::mem::take(&mut self.memory.state().stream)
     }
 
-    fn take_stream_down(&self) {
-        self.world.0.stream_is_down.store(true, Ordering::Relaxed);
+    /// These calls fail from now on.
+    fn take_down(&self, calls: &'static [Call]) {
+        let fault = |call| if calls.contains(&call) { Fault::Refused } else { Fault::None };
+        self.memory.state().faults = Box::new(fault);
     }
 
     fn counted(&self, metric: Metric) -> f64 {
-        self.world.0.counted.lock().expect("no panic").total(metric)
+        self.counted.0.lock().expect("no panic").total(metric)
     }
 
     fn at(&self, seconds: i64) {
-        self.world.0.memory.state().now = now().plus_seconds(seconds);
+        self.memory.state().now = now().plus_seconds(seconds);
     }
 }
 
@@ -387,8 +311,7 @@ fn the_same_key_of_another_tenant_is_another_request() {
 #[test]
 fn a_claim_that_cannot_be_put_fails_the_request_before_anything_is_sent() {
     let environment = Environment::new();
-    environment.world.0.memory.state().faults =
-        Box::new(|call| if call == Call::Claim { Fault::Refused } else { Fault::None });
+    environment.take_down(&[Call::Claim]);
     let headers = [("idempotency-key", "k1")];
     let answer = environment.post("/api/v1/events", &headers, good("e1").to_string());
     check_problem(&answer, 503, "unavailable");
@@ -398,10 +321,10 @@ fn a_claim_that_cannot_be_put_fails_the_request_before_anything_is_sent() {
 #[test]
 fn without_the_stream_events_wait_in_the_buffer_as_they_would_have_been_sent() {
     let environment = Environment::new();
-    environment.take_stream_down();
+    environment.take_down(&[Call::Stream]);
     let answer = environment.events(&json!([good("e1"), reading("d1", "e2", &json!("warm"))]));
     assert_eq!((answer.status, &answer.body["accepted"]), (StatusCode::ACCEPTED, &json!(1)));
-    let state = environment.world.0.memory.state();
+    let state = environment.memory.state();
     let [message] = &state.buffer[..] else { panic!("{} messages", state.buffer.len()) };
     let envelope: Envelope = serde_json::from_str(&message.body).expect("an envelope");
     assert_eq!(envelope.code, "unavailable");
@@ -416,9 +339,7 @@ fn without_the_stream_events_wait_in_the_buffer_as_they_would_have_been_sent() {
 #[test]
 fn without_stream_and_buffer_nothing_is_promised() {
     let environment = Environment::new();
-    environment.take_stream_down();
-    environment.world.0.memory.state().faults =
-        Box::new(|call| if call == Call::Buffer { Fault::Refused } else { Fault::None });
+    environment.take_down(&[Call::Stream, Call::Buffer]);
     let answer = environment.events(&json!([good("e1"), good("e2")]));
     check_problem(&answer, 503, "unavailable");
     assert_eq!(answer.headers["retry-after"], "1");
@@ -428,8 +349,7 @@ fn without_stream_and_buffer_nothing_is_promised() {
 #[test]
 fn a_registry_that_is_down_is_no_fault_of_the_events() {
     let environment = Environment::new();
-    environment.world.0.memory.state().faults =
-        Box::new(|call| if call == Call::Document { Fault::Refused } else { Fault::None });
+    environment.take_down(&[Call::Document]);
     check_problem(&environment.events(&good("e1")), 503, "unavailable");
 }
 
@@ -437,7 +357,7 @@ fn a_registry_that_is_down_is_no_fault_of_the_events() {
 fn a_quota_is_the_tenants_own() {
     let environment = Environment::new();
     let quota = json!({"events_per_second": 1, "burst": 2});
-    tenant(&environment.world, &json!({"id": "demo", "quota": quota}));
+    tenant(&environment.memory, &json!({"id": "demo", "quota": quota}));
     let two = json!([good("e1"), good("e2")]);
     assert_eq!(environment.events(&two).status, StatusCode::ACCEPTED);
     let refused = environment.events(&two);
@@ -451,11 +371,11 @@ fn a_quota_is_the_tenants_own() {
 #[test]
 fn rejected_events_are_kept_where_their_tenant_wants_them() {
     let environment = Environment::new();
-    tenant(&environment.world, &json!({"id": "demo", "keep_rejected": true}));
+    tenant(&environment.memory, &json!({"id": "demo", "keep_rejected": true}));
     environment.events(&json!([good("e1"), reading("d1", "e2", &json!("warm"))]));
     let acme = [("authorization", "Bearer acme-key")];
     environment.post("/api/v1/events", &acme, json!([{}]).to_string());
-    let state = environment.world.0.memory.state();
+    let state = environment.memory.state();
     let [message] = &state.letters[..] else { panic!("{} letters", state.letters.len()) };
     let letter: Envelope = serde_json::from_str(&message.body).expect("an envelope");
     assert_eq!((letter.code.as_str(), letter.wrapping), ("schema_violation", None));
@@ -502,8 +422,6 @@ fn the_routes_of_the_replaced_systems_answer_as_they_did() {
     assert_eq!(get("/hello").body, json!({"message": "Hello World!"}));
     let keys: Vec<Vec<u8>> = environment.taken().into_iter().filter_map(|one| one.key).collect();
     assert_eq!(keys, [&b"demo/learner/l-9"[..], b"demo/user/Ada"]);
-    environment.take_stream_down();
-    environment.world.0.memory.state().faults =
-        Box::new(|call| if call == Call::Buffer { Fault::Refused } else { Fault::None });
+    environment.take_down(&[Call::Stream, Call::Buffer]);
     check_problem(&get("/current_time?name=Ada"), 503, "unavailable");
 }

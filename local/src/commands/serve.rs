@@ -3,13 +3,16 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 
 use super::DataArg;
+use super::signal::Signal;
+use super::source::SourceArgs;
 use crate::data_folder::FolderError;
 use crate::function::Functions;
 use crate::greeting::greeting;
 use crate::host::{Host, HostConfig, StartError};
+use crate::mapping::{MappingConfig, StreamConfig};
 
 /// Start the host (also without the word)
 #[derive(ClapArgs, Clone, Debug)]
@@ -28,6 +31,21 @@ pub struct Args {
     sqs: SocketAddr,
     #[command(flatten)]
     data: DataArg,
+    /// The stream between ingest and the processor
+    #[arg(long, value_enum, default_value_t)]
+    stream: Stream,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+/// The streams that there are.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Stream {
+    /// The host's own log, four partitions per topic.
+    #[default]
+    Embedded,
+    /// None: ingest commits to the ledger itself.
+    Direct,
 }
 
 /// Why the host did not start, or did not stop cleanly.
@@ -58,51 +76,15 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
         sqs: args.sqs,
         data: args.data.data,
         functions: Functions::default(),
+        stream: match args.stream {
+            Stream::Embedded => StreamConfig::Embedded,
+            Stream::Direct => StreamConfig::Direct,
+        },
+        mapping: args.source.config(MappingConfig::default().batching),
     })
     .await?;
     // The host is useful without anyone who reads this.
     let _ = out.write_all(greeting(&host).as_bytes()).and_then(|()| out.flush());
     signal.received().await;
     Ok(host.stop().await?)
-}
-
-/// The signals that stop the host.
-#[cfg(unix)]
-struct Signal {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signal {
-    fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn received(mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// The signal that stops the host.
-#[cfg(not(unix))]
-struct Signal;
-
-#[cfg(not(unix))]
-impl Signal {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn received(self) {
-        // An error would mean that no signal can come; then the process runs until it is killed.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }

@@ -3,7 +3,6 @@
 //! run beside each other in it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use drover_core::aws::Aws;
@@ -14,7 +13,6 @@ use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
 use drover_core::stream::Stream;
-use drover_core::stream::direct::Direct;
 use drover_core::web::{AuthMode, Gate, LocalKeys};
 use drover_ingest::Ingest;
 use drover_ingest::quota::Quotas;
@@ -22,52 +20,46 @@ use drover_processor::Processor;
 
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
 
-/// What a function has behind API Gateway.
-const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
-/// What the functions have on Lambda unless their environment says otherwise.
+/// What the processor has on Lambda unless its environment says otherwise.
 const CACHE_BYTES: usize = 8 << 20;
 const CONCURRENCY: usize = 32;
 
 /// The functions that count something.
 pub(crate) const METERED: [&str; 2] = [drover_ingest::FUNCTION, drover_processor::FUNCTION];
 
-/// Every function of this version; ingest writes to this stream.
-pub(crate) fn functions<S>(world: Aws, stream: S, meter: Arc<dyn Meter>) -> Functions
-where
-    S: Stream + 'static,
-{
-    let ingest = ingest(world.clone(), stream, Arc::clone(&meter));
-    let processor = Arc::new(processor(world, meter));
+/// Every function of this version.
+pub(crate) fn functions(
+    world: Aws,
+    stream: impl Stream + 'static,
+    meter: Arc<dyn Meter>,
+) -> Functions {
+    let ingest = Ingest {
+        world: world.clone(),
+        stream,
+        registry: Registry::new(),
+        gate: gate(),
+        quotas: Quotas::default(),
+        meter: Arc::clone(&meter),
+    };
+    let processor = Arc::new(Processor::new(world, pipeline(), meter));
     let process = move |event: Bytes, context: InvocationContext| {
         let processor = Arc::clone(&processor);
         async move { answer(processor.handle(lambda_event(&event, context)?).await) }
     };
-    Functions::default()
-        .with_routes(drover_ingest::FUNCTION, HTTP_TIMEOUT, drover_ingest::routes(ingest))
-        .with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process)
+    Functions::default().with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process).with_routes(
+        drover_ingest::FUNCTION,
+        DEFAULT_TIMEOUT,
+        drover_ingest::routes(ingest),
+    )
 }
 
-/// No stream: ingest commits to the ledger itself.
-pub(crate) fn direct(world: Aws, meter: Arc<dyn Meter>) -> Direct<Aws> {
-    Direct { world, pipeline: pipeline(), meter, function: drover_ingest::FUNCTION }
+/// Keys that are marked local open something here, and nowhere else.
+fn gate() -> Gate {
+    Gate { mode: AuthMode::Key(LocalKeys::Accepted) }
 }
 
-fn ingest<S>(world: Aws, stream: S, meter: Arc<dyn Meter>) -> Ingest<Aws, S> {
-    Ingest {
-        world,
-        stream,
-        registry: Registry::new(),
-        gate: Gate { mode: AuthMode::Key(LocalKeys::Accepted) },
-        quotas: Quotas::default(),
-        meter,
-    }
-}
-
-fn processor(world: Aws, meter: Arc<dyn Meter>) -> Processor<Aws> {
-    Processor::new(world, pipeline(), meter)
-}
-
-fn pipeline() -> Pipeline {
+/// What stays warm of whoever commits.
+pub(crate) fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(CACHE_BYTES),

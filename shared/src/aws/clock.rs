@@ -7,11 +7,8 @@ use crate::pipeline::ports::Clock;
 use crate::time::Timestamp;
 
 impl Clock for Aws {
-    #[expect(clippy::disallowed_methods, reason = "this is the port through which time comes in")]
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
-        Timestamp::from_micros(micros).unwrap_or(Timestamp::MAX)
+        now()
     }
 
     async fn pause(&self, duration: Duration) {
@@ -21,4 +18,11 @@ impl Clock for Aws {
     fn random(&self) -> u64 {
         fastrand::u64(..)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where time comes in")]
+pub(super) fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(micros).unwrap_or(Timestamp::MAX)
 }

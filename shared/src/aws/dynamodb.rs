@@ -1,8 +1,9 @@
 //! The ledger and the registry in DynamoDB. Each call is a request (built without I/O), one
 //! `send`, and an answer that is read without I/O; [`items`] knows what items look like,
-//! [`write`](self::write) how a conditional write ends, and [`registry`] how documents are applied.
+//! [`write`](self::write) how a conditional write ends, [`registry`] how documents are applied, and
+//! [`listing`] how the index is read.
 //!
-//! Every read is strongly consistent. Reads and seals are tried again by the SDK; head writes are
+//! Every read of a table is strongly consistent. Reads and seals are tried again by the SDK; head writes are
 //! not, because only the caller can tell its own write from another writer's.
 
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
@@ -11,11 +12,12 @@ use crate::aws::Aws;
 use crate::aws::calls::{Failure, unavailable};
 use crate::error::Unavailable;
 use crate::ledger::dialogue::WriteAnswer;
-use crate::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use crate::pipeline::ports::{Home, Metered, Store, Units};
 use crate::registry::{DocumentName, Documents, StoredDocument};
 
 mod items;
+mod listing;
 mod registry;
 mod requests;
 mod write;
@@ -43,7 +45,8 @@ impl Store for Aws {
         home: &Home,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
-        let values = items::pages_between(&home.key.partition_key(), &range.from);
+        let values = items::pages_between(&home.key.partition_key(), &range.bound);
+        let forward = matches!(range.bound, Bound::From(_));
         let (mut pages, mut units) = (Vec::new(), Units::default());
         let mut next = None;
         while pages.len() < range.limit {
@@ -55,6 +58,7 @@ impl Store for Aws {
                 .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
                 .set_expression_attribute_values(Some(values.clone()))
                 .set_exclusive_start_key(next)
+                .scan_index_forward(forward)
                 .limit(missing)
                 .consistent_read(true)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
-use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 use futures_util::{StreamExt as _, stream};
 
 use crate::aws::Aws;
@@ -37,6 +37,33 @@ impl Buffer for Aws {
     async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
         send(&self.sqs, &self.config.buffer_queue_url, messages).await
     }
+}
+
+impl Aws {
+    /// Whether the dead-letter queue answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn probe_dead_letters(&self) -> Result<(), Unavailable> {
+        probe(&self.sqs, &self.config.dead_letter_queue_url).await
+    }
+
+    /// Whether the buffer queue answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn probe_buffer(&self) -> Result<(), Unavailable> {
+        probe(&self.sqs, &self.config.buffer_queue_url).await
+    }
+}
+
+async fn probe(client: &Client, queue: &str) -> Result<(), Unavailable> {
+    let request = client
+        .get_queue_attributes()
+        .queue_url(queue)
+        .attribute_names(QueueAttributeName::ApproximateNumberOfMessages);
+    let sent = request.send().await;
+    sent.map(|_| ()).map_err(|error| unavailable("reading a queue's attributes", &error))
 }
 
 async fn send(client: &Client, queue: &str, messages: &[Message]) -> Vec<Result<(), Unavailable>> {

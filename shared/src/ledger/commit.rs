@@ -218,7 +218,7 @@ impl Commit {
         let Some(from) = self.pages_from(&head) else {
             return self.place(head, sealed_now, None);
         };
-        let range = PageRange { from: from.clone(), limit: self.terms.shape.carry_pages };
+        let range = PageRange::from(from.clone(), self.terms.shape.carry_pages);
         self.state = State::NeedsPages { head, sealed_now, from };
         Ok((self, Step::Ask(Ask::Pages(range))))
     }

@@ -3,7 +3,7 @@
 //! between, and everything is read again. Without that check, histories would be torn.
 //!
 //! Pages after `sealed` are not part of history yet, and pages before a missing predecessor are gone.
-//! History comes whole here; cutting it into answers of bounded size is the caller's business.
+//! History comes whole here; [`slice`](super::slice) reads bounded parts of it.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub enum Question {
 pub enum Ask {
     /// The head, strongly consistent.
     Head,
-    /// Pages in order, strongly consistent.
+    /// Pages, strongly consistent.
     Pages(PageRange),
 }
 
@@ -76,13 +76,15 @@ pub struct Reading {
     question: Question,
     head: Option<Head>,
     pages: Vec<Page>,
+    /// The limit of the last range that was asked for.
+    asked_for: usize,
     attempts: u32,
 }
 
 impl Reading {
     /// Starts: the head comes first.
     pub fn start(question: Question) -> (Self, Ask) {
-        (Self { question, head: None, pages: Vec::new(), attempts: 1 }, Ask::Head)
+        (Self { question, head: None, pages: Vec::new(), asked_for: 0, attempts: 1 }, Ask::Head)
     }
 
     /// Takes the answer to the last question.
@@ -105,7 +107,8 @@ impl Reading {
             Some(from) => {
                 self.head = Some(head);
                 self.pages.clear();
-                (self, Step::Ask(Ask::Pages(PageRange { from, limit: limits::READ_PAGES })))
+                let range = self.next_range(from);
+                (self, Step::Ask(Ask::Pages(range)))
             }
             None => (self, Step::Done(Some(Box::new(Cut { head, pages: Vec::new() })))),
         }
@@ -129,7 +132,7 @@ impl Reading {
         let enough = last.is_some_and(|key| is_enough(self.question, &head, key));
         // Writers seal pages while this reads: what follows `sealed` is not waited for.
         let at_end = stored.last().is_none_or(|page| page.key >= sealed);
-        if stored.len() < limits::READ_PAGES || at_end || enough {
+        if stored.len() < self.asked_for || at_end || enough {
             if last != head.sealed.as_ref() && !enough {
                 self.pages.clear();
             }
@@ -138,7 +141,16 @@ impl Reading {
         }
         let from = last.map(key_after).unwrap_or_default();
         self.head = Some(head);
-        Ok((self, Step::Ask(Ask::Pages(PageRange { from, limit: limits::READ_PAGES }))))
+        let range = self.next_range(from);
+        Ok((self, Step::Ask(Ask::Pages(range))))
+    }
+
+    /// A view as of some time needs the page that owns it and no other, unless a repair is open.
+    fn next_range(&mut self, from: Vec<u8>) -> PageRange {
+        let repairs = self.head.as_ref().is_some_and(|head| head.repair.is_some());
+        let owner_only = matches!(self.question, Question::AsOf(_)) && !repairs;
+        self.asked_for = if owner_only { 1 } else { limits::READ_PAGES };
+        PageRange::from(from, self.asked_for)
     }
 
     fn restart(mut self) -> Result<(Self, Step), Unavailable> {
@@ -174,7 +186,7 @@ fn is_enough(question: Question, head: &Head, last: &Position) -> bool {
     }
 }
 
-fn broken(malformed: Malformed) -> Unavailable {
+pub(super) fn broken(malformed: Malformed) -> Unavailable {
     Unavailable::new(Reason::Broken, malformed.to_string())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::script::{CONTRACT, SMALL, Sort, Spec, key};
+use super::script::{CONTRACT, SMALL, Sort, Spec, Walk, key};
 use super::world::World;
 use crate::contract::{Contract, ContractDocument};
 use crate::dead_letter::Envelope;
@@ -12,6 +12,7 @@ use crate::event::Entry;
 use crate::id::{Position, SubjectKey};
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::read::{Cut, Question};
+use crate::ledger::slice::{Order, Portion, Slice};
 use crate::ledger::{Head, Page};
 use crate::memory::State;
 use crate::pipeline::Disposition;
@@ -80,6 +81,8 @@ pub(super) fn stored_state(world: &mut World) -> Result<(), String> {
         promise!(head.watermark >= watermark, "4: the watermark fell");
         world.seen.insert(key.clone(), (head.version, head.epoch, head.watermark));
         history(world, &key, &now)?;
+        let positions = now.entries().map(|entry| entry.position.clone()).collect();
+        world.histories.insert((key.clone(), head.version), positions);
         views(&now)?;
         bounds(&now)?;
     }
@@ -218,6 +221,62 @@ pub(super) fn cut(
             promise!(cut.live(&specs) == folded, "1: a torn history: the view is not its fold");
         }
     }
+    Ok(())
+}
+
+/// A part of a history is what a sorted map of its version has there (promises 1 and 4).
+pub(super) fn portion(
+    world: &World,
+    key: &SubjectKey,
+    walk: &Walk,
+    slice: &Slice,
+    portion: Option<&Portion>,
+) -> Result<(), String> {
+    let Some(portion) = portion else {
+        promise!(slice.beyond.is_none(), "4: a subject that there was is gone");
+        return Ok(());
+    };
+    let history = world.histories.get(&(key.clone(), portion.head.version));
+    let mut expected: Vec<&Position> =
+        history.ok_or("4: a reader from the future")?.iter().collect();
+    if slice.order == Order::Descending {
+        expected.reverse();
+    }
+    expected.retain(|position| {
+        let beyond = slice.beyond.as_ref().is_none_or(|beyond| match slice.order {
+            Order::Ascending => *position > beyond,
+            Order::Descending => *position < beyond,
+        });
+        beyond && walk.wants(position)
+    });
+    let found: Vec<&Position> = portion.entries.iter().map(|entry| &entry.position).collect();
+    promise!(expected.starts_with(&found), "1: a torn part of a history");
+    let full = found.len() >= slice.entries || slice.bytes < usize::MAX;
+    promise!(
+        found.len() == expected.len() || full && portion.next.is_some(),
+        "1: a part too short"
+    );
+    promise!(found.len() <= slice.entries, "10: a part of more entries than asked for");
+    let size: usize = portion.entries.iter().map(|entry| entry.plain_size()).sum();
+    let last = portion.entries.last().map_or(0, |entry| entry.plain_size());
+    promise!(size - last <= slice.bytes, "10: a part of {size} bytes");
+    let goes_on = portion.next.as_ref() != slice.beyond.as_ref() || portion.next.is_none();
+    promise!(goes_on, "10: a part that does not go on");
+    Ok(())
+}
+
+/// What was there all the time is seen once, whatever was corrected in between.
+pub(super) fn walked(
+    walk: &Walk,
+    seen: &[Position],
+    must_see: &BTreeSet<Position>,
+) -> Result<(), String> {
+    let in_order = |one: &Position, next: &Position| {
+        if walk.backward { one > next } else { one < next }
+    };
+    promise!(seen.is_sorted_by(in_order), "1: a walk that sees something twice");
+    let mut wanted = must_see.iter().filter(|position| walk.wants(position));
+    promise!(wanted.all(|position| seen.contains(position)), "4: a walk that skips something");
     Ok(())
 }
 

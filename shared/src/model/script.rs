@@ -1,8 +1,11 @@
 //! What a case of the model test is made of: records and a schedule, and the names that they use.
 
+use std::sync::Arc;
+
 use proptest::sample::Index;
 
 use crate::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
+use crate::ledger::slice::{Order, Slice};
 use crate::limits::Shape;
 use crate::record::{Record, Source};
 use crate::tenant::TenantScope;
@@ -45,6 +48,52 @@ pub(super) enum Action {
     QueueDown,
     /// A reader starts.
     Read { tenant: bool, subject: bool, slot: u16 },
+    /// A reader starts to go through a part of a history, page by page.
+    Walk { tenant: bool, subject: bool, walk: Walk },
+}
+
+/// A part of a history and how it is gone through.
+#[derive(Clone, Debug)]
+pub(super) struct Walk {
+    /// Where the part begins and ends, if anywhere.
+    pub(super) from: Option<u16>,
+    pub(super) to: Option<u16>,
+    pub(super) backward: bool,
+    /// Only entries of a type that half of them have.
+    pub(super) only_even: bool,
+    /// What one answer may have.
+    pub(super) entries: usize,
+    pub(super) bytes: usize,
+}
+
+impl Walk {
+    pub(super) fn slice(&self) -> Slice {
+        Slice {
+            from: self.from.map(|slot| instant(slot.into())),
+            to: self.to.map(|slot| instant(slot.into())),
+            order: if self.backward { Order::Descending } else { Order::Ascending },
+            beyond: None,
+            event_type: self.only_even.then(|| Arc::from(EVEN)),
+            entries: self.entries,
+            bytes: self.bytes,
+        }
+    }
+
+    /// Whether an entry at this position belongs to it.
+    pub(super) fn wants(&self, position: &Position) -> bool {
+        let Slice { from, to, event_type, .. } = self.slice();
+        from.is_none_or(|from| from <= position.observed_at)
+            && to.is_none_or(|to| position.observed_at < to)
+            && event_type.is_none_or(|wanted| *wanted == *type_of(position))
+    }
+}
+
+const EVEN: &str = "even";
+
+/// The type follows from the position: it is content, and a position has one.
+fn type_of(position: &Position) -> &'static str {
+    let seconds = position.observed_at.whole_seconds();
+    if seconds % 2 == 0 { EVEN } else { "odd" }
 }
 
 /// A stream and a schedule.
@@ -72,7 +121,7 @@ pub(super) const SMALL: Shape = Shape {
 /// Without a schema, so that every environment compiles it quickly.
 pub(super) const CONTRACT: &str = r#"{
     "name": "telemetry", "subject": {"kind": "device", "id": {"path": "/device_id"}},
-    "event_id": {"path": "/event_id"}, "type": {"const": "temperature"},
+    "event_id": {"path": "/event_id"}, "type": {"path": "/event_type"},
     "observed_at": {"path": "/timestamp", "format": "rfc3339"}, "without_time": "reject",
     "payload": {"path": "/payload"},
     "measures": [{"name": "temperature", "types": [], "path": "/value", "unit": "celsius"}]
@@ -99,8 +148,9 @@ impl Spec {
 
     pub(super) fn record(&self, offset: usize) -> Record {
         let text = format!(
-            r#"{{"device_id":"d{}","event_type":"temperature","event_id":"{}","timestamp":"{}","payload":{{"value":{},"unit":"celsius"}}}}"#,
+            r#"{{"device_id":"d{}","event_type":"{}","event_id":"{}","timestamp":"{}","payload":{{"value":{},"unit":"celsius"}}}}"#,
             u8::from(self.subject),
+            type_of(&self.position()),
             self.position().event_id,
             self.position().observed_at,
             self.value(),

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::check;
-use super::script::{Action, CONTRACT, SMALL, Script, Spec, instant, key};
+use super::script::{Action, CONTRACT, SMALL, Script, Spec, Walk, instant, key};
 use crate::dead_letter::Envelope;
 use crate::error::Unavailable;
 use crate::id::{Position, SubjectKey};
 use crate::ledger::read::{Cut, Question};
+use crate::ledger::slice::{Portion, Slice};
 use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::ports::{Home, Units};
@@ -25,6 +26,7 @@ const ENVIRONMENTS: usize = 4;
 
 type Running<T> = Pin<Box<dyn Future<Output = T>>>;
 type Read = Result<(Option<Cut>, Units), Unavailable>;
+type Sliced = Result<(Option<Portion>, Units), Unavailable>;
 
 /// One warm environment, and what it is doing.
 struct Environment {
@@ -41,6 +43,18 @@ struct Reader {
     must_see: BTreeSet<Position>,
 }
 
+/// A reader that goes through a part of a history, answer by answer.
+struct Walker {
+    running: Running<Sliced>,
+    key: SubjectKey,
+    walk: Walk,
+    /// What is being read now.
+    slice: Slice,
+    /// What was acknowledged when it set out.
+    must_see: BTreeSet<Position>,
+    seen: Vec<Position>,
+}
+
 /// Everything while a script runs.
 pub(super) struct World {
     pub(super) memory: Arc<Memory>,
@@ -48,8 +62,11 @@ pub(super) struct World {
     pub(super) delivered: BTreeSet<usize>,
     pub(super) acknowledged: BTreeMap<usize, Disposition>,
     pub(super) seen: check::Seen,
+    /// The history of each version that there was.
+    pub(super) histories: BTreeMap<(SubjectKey, u64), Vec<Position>>,
     environments: Vec<Environment>,
     reader: Option<Reader>,
+    walker: Option<Walker>,
 }
 
 fn pipeline() -> Arc<Pipeline> {
@@ -92,8 +109,10 @@ pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String
         delivered: BTreeSet::new(),
         acknowledged: BTreeMap::new(),
         seen: check::Seen::default(),
+        histories: BTreeMap::new(),
         environments: (0..ENVIRONMENTS).map(|_| Environment::new()).collect(),
         reader: None,
+        walker: None,
     };
     for action in &script.actions {
         world.act(action)?;
@@ -131,6 +150,10 @@ impl World {
             }
             Action::Read { tenant, subject, slot } => {
                 self.read(*tenant, *subject, *slot);
+                Ok(())
+            }
+            Action::Walk { tenant, subject, walk } => {
+                self.walk(key(*tenant, *subject), walk);
                 Ok(())
             }
         }
@@ -195,7 +218,37 @@ impl World {
         specs.map(Spec::position).collect()
     }
 
-    /// Tasks 0 to 3 are environments, 4 is the reader.
+    fn walk(&mut self, key: SubjectKey, walk: &Walk) {
+        if self.walker.is_some() {
+            return;
+        }
+        let (slice, must_see) = (walk.slice(), self.acknowledged_of(&key));
+        let running = sliced(&self.memory, &key, &slice);
+        let walk = walk.clone();
+        self.walker = Some(Walker { running, key, walk, slice, must_see, seen: Vec::new() });
+    }
+
+    /// Goes on with the next part, or ends.
+    fn poll_walker(&mut self, context: &mut Context<'_>) -> Result<(), String> {
+        let Some(mut walker) = self.walker.take() else { return Ok(()) };
+        let Poll::Ready(sliced_now) = walker.running.as_mut().poll(context) else {
+            self.walker = Some(walker);
+            return Ok(());
+        };
+        let Ok((portion, _)) = sliced_now else { return Ok(()) };
+        check::portion(self, &walker.key, &walker.walk, &walker.slice, portion.as_ref())?;
+        let (entries, next) = portion.map(|one| (one.entries, one.next)).unwrap_or_default();
+        walker.seen.extend(entries.into_iter().map(|entry| entry.position.clone()));
+        if next.is_none() {
+            return check::walked(&walker.walk, &walker.seen, &walker.must_see);
+        }
+        walker.slice.beyond = next;
+        walker.running = sliced(&self.memory, &walker.key, &walker.slice);
+        self.walker = Some(walker);
+        Ok(())
+    }
+
+    /// Tasks 0 to 3 are environments, 4 is the reader, 5 the one that walks.
     fn poll(&mut self, task: usize) -> Result<(), String> {
         let mut context = Context::from_waker(Waker::noop());
         self.memory.step();
@@ -208,6 +261,9 @@ impl World {
                 self.acknowledge(&batch, report)?;
             }
             return check::stored_state(self);
+        }
+        if task > ENVIRONMENTS {
+            return self.poll_walker(&mut context);
         }
         let Some(reader) = self.reader.as_mut() else { return Ok(()) };
         if let Poll::Ready(read) = reader.running.as_mut().poll(&mut context) {
@@ -249,6 +305,9 @@ impl World {
         while self.reader.is_some() {
             self.poll(ENVIRONMENTS)?;
         }
+        while self.walker.is_some() {
+            self.poll(ENVIRONMENTS + 1)?;
+        }
         for _ in 0..20 {
             let open: Vec<usize> =
                 (0..self.specs.len()).filter(|at| !self.acknowledged.contains_key(at)).collect();
@@ -285,6 +344,12 @@ impl World {
         }
         Ok(())
     }
+}
+
+fn sliced(memory: &Arc<Memory>, key: &SubjectKey, slice: &Slice) -> Running<Sliced> {
+    let (memory, slice) = (Arc::clone(memory), slice.clone());
+    let home = Home { key: key.clone(), table: None };
+    Box::pin(async move { reader::slice(&*memory, &home, slice).await })
 }
 
 fn process(

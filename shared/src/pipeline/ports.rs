@@ -60,8 +60,8 @@ pub trait Store: Send + Sync {
         home: &Home,
     ) -> impl Future<Output = Result<Metered<Option<StoredHead>>, Unavailable>> + Send;
 
-    /// Pages in order of their keys, strongly consistent, up to the range's limit even where the
-    /// service answers in several parts.
+    /// Pages in order of their keys or backwards, strongly consistent, up to the range's limit even
+    /// where the service answers in several parts.
     fn pages(
         &self,
         home: &Home,

@@ -9,10 +9,12 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::apply::{Checked, Checking, Refusal, Stored, contract_of};
-use super::{DocumentName, StoredDocument};
+use super::{DocumentName, StoredDocument, kinds};
 use crate::contract::{ContractDocument, MeasureDocument, builtin};
 use crate::document::Fault;
 use crate::event::canonical_json;
+use crate::id::Kind;
+use crate::limits;
 use crate::schema::child;
 use crate::tenant::{KeyGrant, Tenant};
 use crate::time::Timestamp;
@@ -59,20 +61,24 @@ impl Checked {
     /// # Errors
     /// What is wrong with the documents together, or with what they refer to.
     pub fn plan(&self, stored: &Stored, now: Timestamp) -> Result<Plan, Vec<Refusal>> {
-        let refusals = self.dangling(stored).chain(self.foreign_keys(stored)).collect::<Vec<_>>();
+        let refusals = self.dangling(stored).chain(self.foreign_keys(stored));
+        let refusals = refusals.chain(self.too_many_kinds(stored)).collect::<Vec<_>>();
         if !refusals.is_empty() {
             return Err(refusals);
         }
         let current = stored.get(&DocumentName::Revision).map_or(0, |stored| stored.revision);
         let newest = stored.values().map(|stored| stored.revision).max().unwrap_or(0);
         let mut drafts = Drafts { stored, next: newest.max(current) + 1, writes: Vec::new() };
-        self.draft(now, &mut drafts).map_err(|fault| {
+        let unwritable = |fault: serde_json::Error| {
             vec![Refusal { origin: String::new(), fault: Fault::new("", fault.to_string()) }]
-        })?;
-        if drafts.writes.is_empty() && newest <= current {
+        };
+        self.draft(now, &mut drafts).map_err(unwritable)?;
+        let kinds = self.kinds(stored);
+        if drafts.writes.is_empty() && newest <= current && kinds == stored_kinds(stored) {
             return Ok(Plan { revision: current, writes: Vec::new() });
         }
-        drafts.put(DocumentName::Revision, "{}".to_owned());
+        let revision = kinds::revision_json(&kinds).map_err(unwritable)?;
+        drafts.put(DocumentName::Revision, revision);
         Ok(Plan { revision: drafts.next, writes: drafts.writes })
     }
 
@@ -98,6 +104,26 @@ impl Checked {
             drafts.delete(DocumentName::Key(sha256));
         }
         Ok(())
+    }
+
+    /// The kinds of these contracts, of those that they refer to, and all that were there before.
+    fn kinds(&self, stored: &Stored) -> BTreeSet<Kind> {
+        let contracts = stored.iter().filter(|(name, _)| matches!(name, DocumentName::Contract(_)));
+        let contracts = contracts.filter_map(|(_, one)| ContractDocument::parse(&one.json).ok());
+        let mut kinds = stored_kinds(stored);
+        contracts.for_each(|contract| kinds.extend(kinds::of_contract(&contract)));
+        let submitted = self.contracts.iter();
+        kinds.extend(submitted.flat_map(|contract| kinds::of_contract(&contract.content)));
+        kinds
+    }
+
+    /// A listing goes through all kinds.
+    fn too_many_kinds(&self, stored: &Stored) -> Option<Refusal> {
+        let count = self.kinds(stored).len();
+        let last = self.contracts.last().filter(|_| count > limits::KINDS)?;
+        let message =
+            format!("more kinds of subjects than there may be: {count} of {}", limits::KINDS);
+        Some(last.refusal(Fault::new("/subject/kind", message)))
     }
 
     /// Contracts that are referred to and exist nowhere.
@@ -186,6 +212,12 @@ impl Drafts<'_> {
             self.writes.push(Write { name, change: Change::Delete });
         }
     }
+}
+
+/// One that cannot be read names none.
+fn stored_kinds(stored: &Stored) -> BTreeSet<Kind> {
+    let revision = stored.get(&DocumentName::Revision);
+    revision.and_then(|revision| kinds::stored(revision).ok()).unwrap_or_default()
 }
 
 fn belongs(held: &StoredDocument, tenant: &Tenant) -> bool {

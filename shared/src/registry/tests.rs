@@ -196,6 +196,24 @@ fn specs_never_claim_more_than_the_oldest_of_them() {
 }
 
 #[test]
+fn the_kinds_are_those_of_built_in_and_stored_contracts() {
+    let (store, registry) = (Store::default(), Registry::new());
+    let kinds = |seconds| -> Vec<String> {
+        let kinds = now(registry.kinds(after(seconds), &store)).expect("an answer");
+        kinds.iter().map(Kind::to_string).collect()
+    };
+    let built_in = ["asset", "device", "entity", "learner", "user"];
+    assert_eq!(kinds(0), built_in);
+    store.set(DocumentName::Revision, r#"{"kinds":["device","pump"]}"#, 1);
+    assert_eq!(kinds(59), built_in);
+    assert_eq!(kinds(60), ["asset", "device", "entity", "learner", "pump", "user"]);
+    assert_eq!(store.reads_of(&DocumentName::Revision), 2);
+    store.set(DocumentName::Revision, r#"{"kinds":["No Kind"]}"#, 2);
+    let broken = now(registry.kinds(after(200), &store)).expect_err("unavailable");
+    assert_eq!(broken.reason, Reason::Broken);
+}
+
+#[test]
 fn a_registry_older_than_the_ledger_is_our_fault() {
     let (store, registry) = (Store::default(), Registry::new());
     store.set(DocumentName::Revision, "{}", 4);

@@ -8,7 +8,7 @@ use jsonptr::Pointer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Reading, Unit, number_at};
+use super::{LocationSpec, Reading, Unit, number_at};
 use crate::time::Timestamp;
 
 /// Mean radius R1 of the WGS 84 ellipsoid as IUGG gives it.
@@ -31,9 +31,7 @@ struct Location {
 impl Unit for Travel {
     fn apply(&mut self, reading: &Reading<'_>) {
         let Some(spec) = &reading.spec.location else { return };
-        let latitude = degrees_at(reading.payload, &spec.latitude, 90.0);
-        let longitude = degrees_at(reading.payload, &spec.longitude, 180.0);
-        if let (Some(latitude), Some(longitude)) = (latitude, longitude) {
+        if let Some((latitude, longitude)) = spec.find(reading.payload) {
             let at = reading.entry.position.observed_at;
             let way = self.last.as_ref().map_or(0.0, |last| {
                 last.distance_m + distance_m((last.latitude, last.longitude), (latitude, longitude))
@@ -59,13 +57,23 @@ impl Travel {
     }
 }
 
+impl LocationSpec {
+    /// Latitude and longitude, if both are there.
+    pub(super) fn find(&self, payload: &Value) -> Option<(f64, f64)> {
+        let latitude = degrees_at(payload, &self.latitude, 90.0)?;
+        Some((latitude, degrees_at(payload, &self.longitude, 180.0)?))
+    }
+}
+
 fn degrees_at(payload: &Value, path: &Pointer, limit: f64) -> Option<f64> {
     number_at(payload, path).filter(|degrees| (-limit..=limit).contains(degrees))
 }
 
+/// The way between two points of (latitude, longitude) in degrees, in metres.
+///
 /// Haversine: exact for near points, and indifferent to the antimeridian because a sine squared
-/// has a period of 180 degrees. Points are (latitude, longitude).
-fn distance_m(from: (f64, f64), to: (f64, f64)) -> f64 {
+/// has a period of 180 degrees.
+pub fn distance_m(from: (f64, f64), to: (f64, f64)) -> f64 {
     let half_sine_squared = |degrees: f64| {
         let half_sine = libm::sin(degrees.to_radians() / 2.0);
         half_sine * half_sine
@@ -85,8 +93,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::view::ViewSpec;
     use crate::view::sample::folded;
-    use crate::view::{LocationSpec, ViewSpec};
 
     const QUARTER_M: f64 = EARTH_RADIUS_M * PI / 2.0;
     const DEGREE_M: f64 = QUARTER_M / 90.0;

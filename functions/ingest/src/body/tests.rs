@@ -1,3 +1,5 @@
+//! Facts about bodies: what is cut how, and what is refused before it costs anything.
+
 use std::io::Write as _;
 
 use axum::http::HeaderValue;

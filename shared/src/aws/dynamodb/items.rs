@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::error::{Reason, Unavailable};
-use crate::ledger::{LedgerWrite, PageWrite, StoredHead, StoredPage};
+use crate::ledger::{Bound, LedgerWrite, PageWrite, StoredHead, StoredPage};
 use crate::registry::StoredDocument;
 use crate::request::{Claim, Made};
 use crate::time::Timestamp;
@@ -40,9 +40,12 @@ pub(super) fn document_key(name: String) -> Item {
 }
 
 /// The values of a query for pages: `:pk`, `:from` and `:to`.
-pub(super) fn pages_between(pk: &str, from: &[u8]) -> Item {
-    let behind = bytes(BEHIND_PAGES);
-    item([(":pk", text(pk)), (":from", bytes(&page_key(from))), (":to", behind)])
+pub(super) fn pages_between(pk: &str, bound: &Bound) -> Item {
+    let (from, to) = match bound {
+        Bound::From(key) => (page_key(key), BEHIND_PAGES.to_vec()),
+        Bound::UpTo(key) => (page_key(&[]), page_key(key)),
+    };
+    item([(":pk", text(pk)), (":from", bytes(&from)), (":to", bytes(&to))])
 }
 
 /// A registry document.
@@ -107,6 +110,24 @@ pub(super) fn read_page(mut item: Item) -> Result<StoredPage, Unavailable> {
     match key.as_ref().split_first() {
         Some((&PAGE, key)) => Ok(StoredPage { key: key.to_vec(), bytes: bytes.into_inner() }),
         _ => Err(broken("page")),
+    }
+}
+
+/// The values of a query of the listing index: `:a`, and `:h` where there is a bound.
+pub(super) fn listed_before(shard: &str, below: Option<&str>) -> Item {
+    let mut values = item([(":a", text(shard))]);
+    values.extend(below.map(|below| (":h".to_owned(), text(below))));
+    values
+}
+
+/// Reads where the listing index has a head.
+///
+/// # Errors
+/// Broken.
+pub(super) fn read_hour(mut item: Item) -> Result<String, Unavailable> {
+    match item.remove("h") {
+        Some(AttributeValue::S(hour)) => Ok(hour),
+        _ => Err(broken("place in the listing index")),
     }
 }
 

@@ -204,3 +204,53 @@ fn documents_have_names_and_a_plan_asks_for_more_than_those() {
     let key = format!("K#{}", "1".repeat(64));
     assert_eq!(keys, ["T#a", "C#c", "C#one", "C#telemetry", "R#t", key.as_str(), "REV"]);
 }
+
+fn revision(stored: &Stored) -> &str {
+    &stored[&DocumentName::Revision].json
+}
+
+fn of_kind(name: &str, kind: &str) -> Value {
+    let mut contract = contract(name, &[]);
+    contract["subject"]["kind"] = json!(kind);
+    contract
+}
+
+#[test]
+fn the_revision_keeps_every_kind_that_a_contract_ever_had() {
+    let mut stored = applied(&tenants(&[json!({"id": "a"})]));
+    assert_eq!(revision(&stored), "{}");
+    let first = plan(&contracts(&[of_kind("one", "pump"), of_kind("two", "door")]), &stored);
+    apply(&mut stored, first, usize::MAX);
+    assert_eq!(revision(&stored), r#"{"kinds":["door","pump"]}"#);
+    let changed = plan(&contracts(&[of_kind("one", "valve")]), &stored);
+    apply(&mut stored, changed, usize::MAX);
+    assert_eq!(revision(&stored), r#"{"kinds":["door","pump","valve"]}"#);
+    let other = plan(&tenants(&[json!({"id": "b"})]), &stored);
+    apply(&mut stored, other, usize::MAX);
+    assert_eq!(revision(&stored), r#"{"kinds":["door","pump","valve"]}"#);
+}
+
+#[test]
+fn a_revision_from_before_kinds_were_kept_gets_them_when_its_contracts_are_applied_again() {
+    let submitted = contracts(&[of_kind("one", "pump")]);
+    let mut stored = applied(&submitted);
+    stored.get_mut(&DocumentName::Revision).expect("a revision").json = "{}".to_owned();
+    let again = plan(&submitted, &stored);
+    assert_eq!((again.revision, again.writes.len()), (2, 1));
+    apply(&mut stored, again, usize::MAX);
+    assert_eq!(revision(&stored), r#"{"kinds":["pump"]}"#);
+    assert_eq!(plan(&submitted, &stored).writes, []);
+}
+
+#[test]
+fn kinds_of_variants_count_and_kinds_are_bounded() {
+    let mut varied = of_kind("one", "pump");
+    varied["variants"] = json!([{"when": {"header": "h", "equals": "v"},
+        "subject": {"kind": "valve", "id": {"path": "/id"}}}]);
+    assert_eq!(revision(&applied(&contracts(&[varied]))), r#"{"kinds":["pump","valve"]}"#);
+    let many = |count: usize| -> Vec<Value> {
+        (0..count).map(|at| of_kind(&format!("c{at}"), &format!("k{at}"))).collect()
+    };
+    applied(&contracts(&many(limits::KINDS)));
+    refusals(&contracts(&many(limits::KINDS + 1)), &Stored::new(), &["/subject/kind"]);
+}

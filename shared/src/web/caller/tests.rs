@@ -1,3 +1,5 @@
+//! Facts about who passes, over a registry in memory.
+
 use futures_util::FutureExt as _;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Facts about every router: ids, problems, panics, origins.
+
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::StatusCode;
 use axum::routing::get;

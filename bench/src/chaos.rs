@@ -1,0 +1,44 @@
+//! The test that kills the host, as long as one likes: clients of two tenants send events shuffled,
+//! doubled, late, packed and partly wrong, the host is killed again and again, and afterwards every
+//! history and view is compared with what was answered. The test suite runs a short form of it.
+//!
+//! `cargo build --release && cargo run --release -p drover-bench -- chaos 200000`
+
+use anyhow::{Context, anyhow};
+use drover_tests::chaos::{self, Plan};
+
+use crate::print;
+
+/// Events of both tenants together, unless the command says otherwise.
+const EVENTS: usize = 100_000;
+const TENANTS: usize = 2;
+const DEVICES: usize = 200;
+const CLIENTS: usize = 4;
+/// The host is killed once for so many events.
+const EVENTS_PER_KILL: usize = 10_000;
+
+pub(crate) fn run(events: Option<String>) -> anyhow::Result<()> {
+    let events = match events {
+        Some(text) => text.parse().with_context(|| format!("no number of events: `{text}`"))?,
+        None => EVENTS,
+    };
+    let data = tempfile::tempdir().context("a folder for the host")?;
+    let plan = Plan {
+        program: crate::http::program()?,
+        data: data.path().to_owned(),
+        seed: fastrand::u64(..),
+        devices: DEVICES,
+        events: (events / TENANTS / DEVICES).max(1),
+        clients: CLIENTS,
+        kills: (events / EVENTS_PER_KILL).max(1),
+    };
+    print(&format!("seed {}", plan.seed));
+    let runtime = tokio::runtime::Runtime::new().context("a runtime")?;
+    let found = runtime.block_on(chaos::run(&plan)).map_err(|fault| anyhow!(fault))?;
+    print(&format!(
+        "{} events accepted, {} rejected; the host was killed {} times, {} requests were repeated; \
+         every history and view is exact",
+        found.accepted, found.rejected, plan.kills, found.again
+    ));
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! `drover simulate`: Lambda's event source for Kafka, for any function behind an Invoke API, such as
+//! `cargo lambda watch`, SAM local or a host. It reads the stream's file itself, so a host may run or
+//! not, and keeps offsets of its own.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+use drover_core::aws::{Aws, AwsConfig, LocalEndpoints};
+use drover_core::error::Unavailable;
+use hyper::Uri;
+use tokio::sync::watch;
+
+use super::DataArg;
+use super::signal::Signal;
+use super::source::SourceArgs;
+use crate::mapping::{self, STREAM_FILE};
+use crate::simulator::{self, Batching, Endpoint, Target, Until};
+use crate::stream::topic::NoTopicName;
+use crate::stream::{Embedded, Log as _, TopicName};
+
+/// What Lambda does where a mapping has a destination and no limit of its own.
+const RETRIES_WITH_A_DESTINATION: u32 = 10;
+
+/// How long an invocation that runs has when the simulation is stopped.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Feed a function behind any Invoke API from the stream, as Lambda would; until Ctrl-C
+#[derive(ClapArgs, Clone, Debug)]
+pub struct Args {
+    /// Where the function is: plain http, because nothing here signs requests
+    #[arg(long, value_name = "URL")]
+    endpoint: Endpoint,
+    /// The function
+    #[arg(long, value_name = "NAME", default_value = drover_processor::FUNCTION)]
+    function: String,
+    /// The topic
+    #[arg(long)]
+    topic: String,
+    #[command(flatten)]
+    data: DataArg,
+    /// Whose offsets are committed; the host's own is drover-processor
+    #[arg(long, default_value = "drover-simulate")]
+    group: String,
+    /// The queue that is told of records that are given up; then there are ten retries where
+    /// --max-attempts is -1, as on Lambda
+    #[arg(long, value_name = "QUEUE_URL")]
+    on_failure: Option<String>,
+    /// End when everything is handled that was there at the start
+    #[arg(long)]
+    once: bool,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+/// Why nothing was simulated.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    /// No name for a topic.
+    #[error(transparent)]
+    Topic(#[from] NoTopicName),
+    /// Nothing was ever written there.
+    #[error("there is no stream yet, write to it with `drover produce`: file=`{file}`")]
+    NoStream {
+        /// Where it should be.
+        file: PathBuf,
+    },
+    /// The stream cannot be opened or read.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Nothing to end with.
+    #[error("the stream has no such topic: topic=`{topic}`")]
+    NoTopic {
+        /// The topic.
+        topic: TopicName,
+    },
+    /// Not a queue's URL.
+    #[error("not a queue's URL, such as http://127.0.0.1:9324/000000000000/NAME: url=`{url}`")]
+    Queue {
+        /// What was given instead.
+        url: String,
+    },
+    /// Nothing would ever stop it.
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs the mapping, and says up to where it is done.
+///
+/// # Errors
+/// [`SimulateError`]. A function that fails is none: its records come again.
+pub async fn run(args: Args) -> Result<String, SimulateError> {
+    let signal = Signal::listen().map_err(SimulateError::Signals)?;
+    let topic = TopicName::parse(&args.topic)?;
+    let file = args.data.data.join(STREAM_FILE);
+    if !file.exists() {
+        return Err(SimulateError::NoStream { file });
+    }
+    let log = Embedded::open(&file, None)?;
+    let until = if args.once { Until::Done } else { Until::Stopped };
+    if args.once && log.partitions(topic.as_str()).await?.is_empty() {
+        return Err(SimulateError::NoTopic { topic });
+    }
+    let destination = destination(args.on_failure.as_deref()).await?;
+    let mut config = args.source.config(Batching::default());
+    if destination.is_some() {
+        config.rules.retries.get_or_insert(RETRIES_WITH_A_DESTINATION);
+    }
+    let settings = mapping::settings(config, &args.group);
+    let target = Target::there(args.endpoint, &args.function);
+    let (stop, stopped) = watch::channel(false);
+    let mapping = simulator::run_one(
+        log.clone(),
+        topic.as_str(),
+        settings,
+        target,
+        destination,
+        stopped,
+        until,
+    );
+    let told = async {
+        signal.received().await;
+        stop.send_replace(true);
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        () = mapping => {}
+        () = told => {}
+    }
+    Ok(shown(&topic, &log.committed(&args.group, topic.as_str()).await?))
+}
+
+fn shown(topic: &TopicName, committed: &BTreeMap<i32, i64>) -> String {
+    let mut text = format!("{topic}: done, by partition, until before offset\n");
+    for (partition, offset) in committed {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  partition {partition}: {offset}");
+    }
+    text
+}
+
+/// A client for the queue: without TLS an embedded one, otherwise with the ambient credentials.
+async fn destination(url: Option<&str>) -> Result<Option<Aws>, SimulateError> {
+    let Some(url) = url else { return Ok(None) };
+    let no_queue = || SimulateError::Queue { url: url.to_owned() };
+    let uri: Uri = url.parse().map_err(|_| no_queue())?;
+    let authority = uri.authority().ok_or_else(no_queue)?;
+    let config = AwsConfig {
+        // Nothing is read or written but this queue.
+        ledger_table: "".into(),
+        registry_table: "".into(),
+        buffer_queue_url: url.into(),
+        dead_letter_queue_url: url.into(),
+        requests_table: None,
+    };
+    let origin = format!("http://{authority}");
+    match uri.scheme_str() {
+        Some("http") => {
+            let endpoints = LocalEndpoints { dynamodb: origin.clone(), sqs: origin };
+            Ok(Some(Aws::local(&endpoints, config)))
+        }
+        Some("https") => Ok(Some(Aws::load(config).await)),
+        _ => Err(no_queue()),
+    }
+}

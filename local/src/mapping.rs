@@ -1,0 +1,176 @@
+//! The host's own event source: which stream the processor is fed from, and how its mapping is set.
+//!
+//! Unlike on Lambda, where a mapping with an on-failure destination tries ten times unless it is told
+//! otherwise, the host's tries without end: nothing is lost on a laptop because a table was gone for
+//! an hour. What it is told to give up, and what fits no event, is reported to the dead-letter queue.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_core::aws::Aws;
+use drover_core::error::Unavailable;
+use drover_core::metrics::Meter;
+use drover_core::stream::direct::Direct;
+use drover_core::stream::{NotSent, Outgoing, Stream};
+use drover_core::time::Timestamp;
+
+use crate::function::Functions;
+use crate::prometheus::PartitionLevel;
+use crate::setup::pipeline;
+use crate::simulator::{Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target};
+use crate::simulator::{Gauge, Gauges};
+use crate::stream::Embedded;
+use crate::stream::embedded::{Keep, PARTITIONS};
+
+/// Whose committed offsets the host goes on from.
+pub const GROUP: &str = "drover-processor";
+/// The stream's file in a data folder.
+pub(crate) const STREAM_FILE: &str = "stream.db";
+
+const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const KEPT_BYTES: u64 = 1 << 30;
+/// Lambda's default is 100 records within 500 ms; here an event is to be readable at once.
+const BATCHING: Batching = Batching { records: 500, window: Duration::from_millis(20) };
+
+/// The stream between ingest and the processor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StreamConfig {
+    /// The host's own log.
+    #[default]
+    Embedded,
+    /// None: ingest commits to the ledger itself.
+    Direct,
+}
+
+/// How the processor is fed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingConfig {
+    /// How much is sent at once, and when.
+    pub batching: Batching,
+    /// When it is sent again, and when no more.
+    pub rules: Rules,
+    /// How header bytes are written.
+    pub header_bytes: HeaderBytes,
+}
+
+impl Default for MappingConfig {
+    fn default() -> Self {
+        let (rules, header_bytes) = (Rules::default(), HeaderBytes::default());
+        Self { batching: BATCHING, rules, header_bytes }
+    }
+}
+
+/// The stream of a host.
+#[derive(Clone, Debug)]
+pub(crate) enum HostStream {
+    /// The host's own log.
+    Embedded(Embedded),
+    /// None.
+    Direct,
+}
+
+impl HostStream {
+    /// Opens it in a data folder.
+    pub(crate) fn open(config: &StreamConfig, folder: &Path) -> Result<Self, Unavailable> {
+        let keep = Keep { group: GROUP.to_owned(), age: KEPT_FOR, bytes: KEPT_BYTES };
+        match config {
+            StreamConfig::Embedded => {
+                Embedded::open(&folder.join(STREAM_FILE), Some(keep)).map(Self::Embedded)
+            }
+            StreamConfig::Direct => Ok(Self::Direct),
+        }
+    }
+
+    /// Starts to feed the processor from it, where there is something to read.
+    pub(crate) fn feed(
+        &self,
+        config: MappingConfig,
+        functions: Functions,
+        destination: Aws,
+    ) -> Option<Simulator> {
+        let target = Target::here(functions, drover_processor::FUNCTION);
+        let settings = settings(config, GROUP);
+        match self {
+            Self::Embedded(log) => {
+                Some(Simulator::start(log.clone(), settings, target, Some(destination)))
+            }
+            Self::Direct => None,
+        }
+    }
+
+    /// What ingest sends to.
+    pub(crate) fn sending(&self, world: Aws, meter: Arc<dyn Meter>) -> Sending {
+        match self {
+            Self::Embedded(log) => Sending::Embedded(log.clone()),
+            Self::Direct => Sending::Direct(Box::new(Direct {
+                world,
+                pipeline: pipeline(),
+                meter,
+                function: drover_ingest::FUNCTION,
+            })),
+        }
+    }
+
+    /// How far the processor is behind, in every partition that it reads. The ends are the stream's
+    /// own, so that no record is left out that somebody was told is durable; a topic that nobody
+    /// has begun to read is all behind.
+    pub(crate) fn levels(&self, gauges: Option<&Gauges>) -> Vec<PartitionLevel> {
+        let mut gauges = gauges.map(Gauges::read).unwrap_or_default();
+        match self {
+            Self::Embedded(log) => {
+                for (topic, partition, end) in log.ends() {
+                    let is_it = |one: &Gauge| one.topic == topic && one.partition == partition;
+                    match gauges.iter().position(is_it).and_then(|at| gauges.get_mut(at)) {
+                        Some(gauge) => gauge.end = gauge.end.max(end),
+                        None => gauges.push(Gauge { topic, partition, done: 0, end, oldest: None }),
+                    }
+                }
+            }
+            Self::Direct => {}
+        }
+        gauges.into_iter().map(level).collect()
+    }
+
+    /// What it is, for a person.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Embedded(_) => format!("embedded, {PARTITIONS} partitions per topic"),
+            Self::Direct => "none, ingest commits to the ledger itself".to_owned(),
+        }
+    }
+}
+
+/// The stream of a host, as ingest sends to it.
+pub(crate) enum Sending {
+    /// The host's own log.
+    Embedded(Embedded),
+    /// None: the ledger itself.
+    Direct(Box<Direct<Aws>>),
+}
+
+impl Stream for Sending {
+    async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
+        match self {
+            Self::Embedded(log) => log.send(events, deadline).await,
+            Self::Direct(direct) => direct.send(events, deadline).await,
+        }
+    }
+}
+
+fn level(gauge: Gauge) -> PartitionLevel {
+    let Gauge { topic, partition, done, end, oldest } = gauge;
+    let lag = u64::try_from(end.saturating_sub(done)).unwrap_or(0);
+    PartitionLevel { topic, partition, lag, oldest: oldest.and_then(Timestamp::from_millis) }
+}
+
+/// The settings of a mapping of the embedded stream, whose events name a cluster that is none.
+pub(crate) fn settings(config: MappingConfig, group: &str) -> Settings {
+    let MappingConfig { batching, rules, header_bytes } = config;
+    let source = EventSource {
+        arn: "arn:aws:kafka:us-east-1:000000000000:cluster/drover-local/0".to_owned(),
+        bootstrap_servers: "localhost:9092".to_owned(),
+        header_bytes,
+    };
+    Settings { group: group.to_owned(), batching, rules, source }
+}

@@ -1,0 +1,150 @@
+//! What a function's answer means to Lambda.
+//!
+//! `null`, nothing at all, an object without `batchItemFailures` and an empty list are success.
+//! Identifiers are honoured if the event held every one of them; one that it did not hold, or that
+//! has another shape, makes the whole batch a failure, and so does an answer that is no object. (For
+//! a text or a number AWS says nothing; sending again loses nothing.)
+//!
+//! <https://docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html>
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// How an invocation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Everything is handled.
+    Handled,
+    /// These offsets are not, by the name of their partition.
+    Named(BTreeMap<String, BTreeSet<i64>>),
+    /// Nothing is.
+    Failed(Failure),
+}
+
+/// Why a whole batch failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The function says so (`X-Amz-Function-Error`).
+    Function,
+    /// The function's answer makes no sense.
+    Senseless(&'static str),
+    /// There is no answer.
+    NoAnswer,
+}
+
+/// Reads the body of an answer that is no function error. `held` says whether the event held a
+/// record.
+pub(super) fn read(body: &[u8], held: impl Fn(&str, i64) -> bool) -> Answer {
+    let senseless = |reason| Answer::Failed(Failure::Senseless(reason));
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Answer::Handled;
+    }
+    let mut answer = match serde_json::from_slice(body) {
+        Ok(Value::Null) => return Answer::Handled,
+        Ok(Value::Object(answer)) => answer,
+        Ok(_) => return senseless("it is no object"),
+        Err(_) => return senseless("it is no JSON"),
+    };
+    let failures = match answer.remove("batchItemFailures") {
+        None | Some(Value::Null) => return Answer::Handled,
+        Some(Value::Array(failures)) => failures,
+        Some(_) => return senseless("`batchItemFailures` is no list"),
+    };
+    let mut named: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+    for failure in failures {
+        let Ok(failure) = serde_json::from_value::<ItemFailure>(failure) else {
+            return senseless("an identifier is not a partition and an offset");
+        };
+        let Identifier { partition, offset } = failure.item_identifier;
+        if !held(&partition, offset) {
+            return senseless("an identifier was not in the event");
+        }
+        named.entry(partition).or_default().insert(offset);
+    }
+    if named.is_empty() { Answer::Handled } else { Answer::Named(named) }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemFailure {
+    item_identifier: Identifier,
+}
+
+#[derive(Deserialize)]
+struct Identifier {
+    partition: String,
+    offset: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body: &str, expected: &Answer) {
+        let held = |partition: &str, offset| partition == "t-0" && (5..8).contains(&offset);
+        assert_eq!(read(body.as_bytes(), held), *expected, "{body}");
+    }
+
+    #[test]
+    fn an_answer_without_failures_is_success() {
+        for body in [
+            "",
+            " ",
+            "null",
+            "{}",
+            r#"{"statusCode":200}"#,
+            r#"{"batchItemFailures":null}"#,
+            r#"{"batchItemFailures":[]}"#,
+        ] {
+            check(body, &Answer::Handled);
+        }
+    }
+
+    #[test]
+    fn identifiers_of_the_event_are_honoured_each_once() {
+        let body = r#"{"batchItemFailures":[
+            {"itemIdentifier":{"partition":"t-0","offset":6}},
+            {"itemIdentifier":{"partition":"t-0","offset":5}},
+            {"itemIdentifier":{"partition":"t-0","offset":6}}]}"#;
+        let named = BTreeMap::from([("t-0".to_owned(), BTreeSet::from([5, 6]))]);
+        check(body, &Answer::Named(named));
+    }
+
+    #[test]
+    fn one_identifier_that_makes_no_sense_fails_the_whole_batch() {
+        for (identifier, reason) in [
+            (r#"{"partition":"t-0","offset":8}"#, "an identifier was not in the event"),
+            (r#"{"partition":"t-1","offset":5}"#, "an identifier was not in the event"),
+            (
+                r#"{"partition":"t-0","offset":"5"}"#,
+                "an identifier is not a partition and an offset",
+            ),
+            (
+                r#"{"partition":"t-0","offset":5.5}"#,
+                "an identifier is not a partition and an offset",
+            ),
+            (r#"{"partition":"t-0"}"#, "an identifier is not a partition and an offset"),
+            (r#""t-0-5""#, "an identifier is not a partition and an offset"),
+            ("null", "an identifier is not a partition and an offset"),
+        ] {
+            let good = r#"{"itemIdentifier":{"partition":"t-0","offset":5}}"#;
+            let body =
+                format!(r#"{{"batchItemFailures":[{good},{{"itemIdentifier":{identifier}}}]}}"#);
+            check(&body, &Answer::Failed(Failure::Senseless(reason)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_of_this_kind_fails_the_whole_batch() {
+        for (body, reason) in [
+            ("ok", "it is no JSON"),
+            (r#""ok""#, "it is no object"),
+            ("[]", "it is no object"),
+            (r#"{"batchItemFailures":"t-0"}"#, "`batchItemFailures` is no list"),
+        ] {
+            check(body, &Answer::Failed(Failure::Senseless(reason)));
+        }
+    }
+}

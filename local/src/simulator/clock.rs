@@ -1,0 +1,26 @@
+//! The time of a mapping: it starts with the time of day and goes on steadily, so that a clock that
+//! is set back makes no retry wait for hours.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+/// Milliseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    started: Instant,
+    started_at: Duration,
+}
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "the edge of a mapping is where time comes from")]
+    pub(super) fn start() -> Self {
+        let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { started: Instant::now(), started_at }
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        let now = self.started_at + self.started.elapsed();
+        i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+    }
+}

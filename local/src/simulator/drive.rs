@@ -1,0 +1,209 @@
+//! The loop of one mapping: fetches go out, what they bring goes into lanes, rounds go out, what they
+//! decide goes back into lanes. The one place that joins them; nothing is decided here.
+//!
+//! Partitions are fetched beside each other and sent beside each other, at most
+//! [`ROUNDS`] at once. All of it runs in the loop's own task: when that is dropped, so is everything.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use drover_core::error::Unavailable;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::batch::Decision;
+use super::gauges::Gauges;
+use super::lane::Loss;
+use super::lanes::Lanes;
+use super::round::{Ground, play};
+use crate::stream::{Bounds, Fetched, Log, Position};
+
+/// Invocations of one mapping at once: what a poller of Lambda's has.
+const ROUNDS: usize = 5;
+/// How often partitions are counted again, and ends looked at that no fetch tells.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_ONLY: Bounds = Bounds { records: 1, bytes: 1, wait: Duration::ZERO };
+/// The wait before a stream is asked again that gave no answer.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// When a mapping ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// When it is told to.
+    Stopped,
+    /// Or when everything is done that was there when it started.
+    Done,
+}
+
+type Fetching<'a> = BoxFuture<'a, (i32, Result<Fetched, Unavailable>)>;
+type Playing<'a> = BoxFuture<'a, BTreeMap<i32, Decision>>;
+
+/// One mapping under way.
+struct Drive<'a, L> {
+    ground: &'a Ground<L>,
+    gauges: &'a Gauges,
+    lanes: Lanes,
+    fetching: FuturesUnordered<Fetching<'a>>,
+    playing: FuturesUnordered<Playing<'a>>,
+    /// Up to where a mapping that ends by itself has to come.
+    goal: Option<BTreeMap<i32, i64>>,
+}
+
+/// Runs a mapping. When `stop` says so it starts nothing new, and ends with the last round.
+pub(super) async fn drive<L: Log>(
+    ground: &Ground<L>,
+    gauges: &Gauges,
+    mut stop: watch::Receiver<bool>,
+    until: Until,
+) {
+    let Ground { topic, settings, .. } = ground;
+    let lanes = Lanes::new(topic, settings.batching.clone(), &settings.source);
+    let (fetching, playing) = (FuturesUnordered::new(), FuturesUnordered::new());
+    let mut drive = Drive { ground, gauges, lanes, fetching, playing, goal: None };
+    tokio::select! {
+        () = drive.begin(until) => {}
+        _ = stop.wait_for(|stop| *stop) => return,
+    }
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = drive.run() => {}
+    }
+    while let Some(decisions) = drive.playing.next().await {
+        drive.lanes.finished(decisions);
+    }
+}
+
+impl<'a, L: Log> Drive<'a, L> {
+    async fn begin(&mut self, until: Until) {
+        self.add_partitions().await;
+        if until == Until::Done {
+            self.goal = Some(self.ends().await);
+        }
+    }
+
+    async fn run(&mut self) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.is_done() {
+            self.start_what_is_due();
+            self.gauges.set(&self.ground.topic, self.lanes.all());
+            let wake = self.wake();
+            tokio::select! {
+                Some((partition, fetched)) = self.fetching.next(), if !self.fetching.is_empty() => {
+                    self.fetched(partition, fetched);
+                }
+                Some(decisions) = self.playing.next(), if !self.playing.is_empty() => {
+                    self.lanes.finished(decisions);
+                }
+                () = tokio::time::sleep_until(wake) => {}
+                _ = look.tick() => self.look().await,
+            }
+        }
+    }
+
+    fn start_what_is_due(&mut self) {
+        let now = self.ground.clock.now();
+        for (partition, offset, bounds) in self.lanes.fetches(now) {
+            self.fetching.push(Box::pin(fetch(self.ground, partition, offset, bounds)));
+        }
+        while self.playing.len() < ROUNDS {
+            let Some(round) = self.lanes.next(&self.ground.settings.rules, now) else { return };
+            self.playing.push(Box::pin(play(self.ground, round)));
+        }
+    }
+
+    /// With all rounds out nothing can be started: one of them wakes the loop.
+    fn wake(&self) -> Instant {
+        const LONG: Duration = Duration::from_secs(60);
+        let now = self.ground.clock.now();
+        let due = self.lanes.wake_at().filter(|_| self.playing.len() < ROUNDS);
+        let wait = due.map(|due| u64::try_from(due.saturating_sub(now)).unwrap_or(0));
+        Instant::now() + wait.map_or(LONG, Duration::from_millis)
+    }
+
+    fn fetched(&mut self, partition: i32, fetched: Result<Fetched, Unavailable>) {
+        let now = self.ground.clock.now();
+        let Some(lane) = self.lanes.lane(partition) else { return };
+        let topic = &self.ground.topic;
+        match fetched {
+            Ok(fetched) => {
+                if let Loss::Gone(from, until) = lane.fetched(topic, fetched, now) {
+                    tracing::error!(%topic, partition, from, until, "records are gone unhandled");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%topic, partition, %error, "cannot read the stream");
+                lane.fetch_failed(now);
+            }
+        }
+    }
+
+    /// What no fetch and no round tells: new partitions, and the ends of those that are not fetched.
+    async fn look(&mut self) {
+        let known: Vec<i32> = self.lanes.all().map(|(partition, _)| partition).collect();
+        let partitions = self.ground.log.partitions(&self.ground.topic).await;
+        if partitions.is_ok_and(|partitions| partitions.iter().any(|one| !known.contains(one))) {
+            self.add_partitions().await;
+        }
+        let unseen = self.lanes.all().filter(|(_, lane)| !lane.is_fetching());
+        let unseen: Vec<(i32, i64)> =
+            unseen.map(|(partition, lane)| (partition, lane.done_until())).collect();
+        for (partition, offset) in unseen {
+            let (_, seen) = fetch(self.ground, partition, offset, LOOK_ONLY).await;
+            if let (Ok(seen), Some(lane)) = (seen, self.lanes.lane(partition)) {
+                lane.saw_end(seen.end);
+            }
+        }
+    }
+
+    async fn add_partitions(&mut self) {
+        let Ground { log, topic, settings, .. } = self.ground;
+        loop {
+            let partitions = log.partitions(topic).await;
+            let committed = log.committed(&settings.group, topic).await;
+            match (partitions, committed) {
+                (Ok(partitions), Ok(committed)) => return self.lanes.add(&partitions, &committed),
+                (Err(error), _) | (_, Err(error)) => {
+                    tracing::warn!(%topic, %error, "cannot read the stream");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn ends(&mut self) -> BTreeMap<i32, i64> {
+        let places = self.lanes.all().map(|(partition, lane)| (partition, lane.done_until()));
+        let mut ends = BTreeMap::new();
+        for (partition, offset) in places.collect::<Vec<_>>() {
+            let end = loop {
+                match fetch(self.ground, partition, offset, LOOK_ONLY).await.1 {
+                    Ok(fetched) => break fetched.end,
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            };
+            ends.insert(partition, end);
+        }
+        ends
+    }
+
+    fn is_done(&self) -> bool {
+        let Some(goal) = &self.goal else { return false };
+        let done = |(partition, lane): (i32, &super::lane::Lane)| {
+            goal.get(&partition).is_none_or(|end| lane.done_until() >= *end)
+        };
+        self.lanes.all().all(done)
+    }
+}
+
+async fn fetch<L: Log>(
+    ground: &Ground<L>,
+    partition: i32,
+    offset: i64,
+    bounds: Bounds,
+) -> (i32, Result<Fetched, Unavailable>) {
+    let from = Position { topic: &ground.topic, partition, offset };
+    (partition, ground.log.fetch(from, bounds).await)
+}

@@ -1,0 +1,152 @@
+//! All partitions of a mapping: which records go into the next event. No I/O.
+//!
+//! Fresh records of several partitions share an event, as Lambda's do. It is sent when it is full, in
+//! records or in bytes, or when its oldest record has waited for the batching window. What comes
+//! again is sent for its partition alone.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::batch::{Decision, Rules};
+use super::event::{EventSource, PAYLOAD_BYTES, frame_bytes, partition_bytes};
+use super::lane::{Lane, Room, Taken};
+use crate::stream::Bounds;
+
+/// How much is sent at once, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batching {
+    /// Records of one event: 1 to 10,000 for Lambda, which takes 100 by default.
+    pub records: usize,
+    /// How long a record waits for others: 500 ms by default.
+    pub window: Duration,
+}
+
+impl Default for Batching {
+    /// Lambda's own.
+    fn default() -> Self {
+        Self { records: 100, window: Duration::from_millis(500) }
+    }
+}
+
+/// What is sent, or only committed, together.
+#[derive(Debug, PartialEq)]
+pub(super) enum Round {
+    /// An event of these, by partition; without any record in them there is none to send.
+    Send(BTreeMap<i32, Taken>),
+    /// A record that fits no event.
+    TooLarge(i32, Taken),
+}
+
+/// Every partition of a topic.
+pub(super) struct Lanes {
+    topic: String,
+    batching: Batching,
+    /// What an event has for partitions and records.
+    event_bytes: usize,
+    lanes: BTreeMap<i32, Lane>,
+}
+
+impl Lanes {
+    pub(super) fn new(topic: &str, batching: Batching, source: &EventSource) -> Self {
+        let event_bytes = PAYLOAD_BYTES.saturating_sub(frame_bytes(source));
+        Self { topic: topic.to_owned(), batching, event_bytes, lanes: BTreeMap::new() }
+    }
+
+    /// Adds partitions that are not there yet.
+    pub(super) fn add(&mut self, partitions: &[i32], committed: &BTreeMap<i32, i64>) {
+        for partition in partitions {
+            let lane = || Lane::new(committed.get(partition).copied());
+            self.lanes.entry(*partition).or_insert_with(lane);
+        }
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (i32, &Lane)> {
+        self.lanes.iter().map(|(partition, lane)| (*partition, lane))
+    }
+
+    pub(super) fn lane(&mut self, partition: i32) -> Option<&mut Lane> {
+        self.lanes.get_mut(&partition)
+    }
+
+    /// The fetches that are due.
+    pub(super) fn fetches(&mut self, now: i64) -> Vec<(i32, i64, Bounds)> {
+        let records = self.batching.records;
+        let due = self.lanes.iter_mut().filter_map(|(partition, lane)| {
+            lane.fetch(records, now).map(|(offset, bounds)| (*partition, offset, bounds))
+        });
+        due.collect()
+    }
+
+    /// What is sent next, if anything is due.
+    pub(super) fn next(&mut self, rules: &Rules, now: i64) -> Option<Round> {
+        for (partition, lane) in &mut self.lanes {
+            if let Some(taken) = lane.take_again(rules, now) {
+                return Some(Round::Send(BTreeMap::from([(*partition, taken)])));
+            }
+        }
+        if self.is_due(now) {
+            return self.gather(rules, now);
+        }
+        let idle = self.lanes.iter_mut().find_map(|(partition, lane)| {
+            lane.take_nothing().map(|taken| BTreeMap::from([(*partition, taken)]))
+        });
+        idle.map(Round::Send)
+    }
+
+    /// When something is due without news from outside.
+    pub(super) fn wake_at(&self) -> Option<i64> {
+        self.lanes.values().filter_map(|lane| lane.wake_at(self.window())).min()
+    }
+
+    /// Takes back what a round had.
+    pub(super) fn finished(&mut self, decisions: BTreeMap<i32, Decision>) {
+        for (partition, decision) in decisions {
+            if let Some(lane) = self.lanes.get_mut(&partition) {
+                lane.finished(decision);
+            }
+        }
+    }
+
+    fn window(&self) -> i64 {
+        i64::try_from(self.batching.window.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn is_due(&self, now: i64) -> bool {
+        let waiting = self.lanes.values().map(Lane::waiting);
+        let (records, bytes) = waiting.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let mut since = self.lanes.values().filter_map(Lane::waits_since);
+        records >= self.batching.records
+            || bytes >= self.event_bytes
+            || since.any(|since| since.saturating_add(self.window()) <= now)
+    }
+
+    /// Fresh records, of those lanes first whose oldest has waited longest.
+    fn gather(&mut self, rules: &Rules, now: i64) -> Option<Round> {
+        let mut order: Vec<(i64, i32)> = self
+            .lanes
+            .iter()
+            .filter_map(|(partition, lane)| Some((lane.waits_since()?, *partition)))
+            .collect();
+        order.sort_unstable();
+        let mut gathered = BTreeMap::new();
+        let mut room = Room { records: self.batching.records, bytes: self.event_bytes };
+        for (_, partition) in order {
+            let Some(lane) = self.lanes.get_mut(&partition) else { continue };
+            room.bytes = room.bytes.saturating_sub(partition_bytes(&self.topic));
+            let waiting_bytes = lane.event_bytes();
+            match lane.take_fresh(room, rules, now) {
+                Some(taken) => {
+                    room.records = room.records.saturating_sub(taken.batch.records.len());
+                    room.bytes = room.bytes.saturating_sub(waiting_bytes - lane.event_bytes());
+                    gathered.insert(partition, taken);
+                }
+                // It had all the room that there is.
+                None if gathered.is_empty() => {
+                    return lane.take_one().map(|taken| Round::TooLarge(partition, taken));
+                }
+                None => {}
+            }
+        }
+        (!gathered.is_empty()).then_some(Round::Send(gathered))
+    }
+}

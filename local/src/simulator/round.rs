@@ -1,0 +1,230 @@
+//! One round of a mapping: an event is sent, the answer decides, what is given up is reported, and
+//! the offsets are committed, in this order. A round that is dropped in the middle is a round that
+//! comes again.
+//!
+//! Reports and commits are repeated until they succeed: an offset that is committed without a report
+//! would be a record that is lost in silence.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use drover_core::aws::Aws;
+use drover_core::error::Unavailable;
+use drover_core::pipeline::ports::{DeadLetters as _, Message};
+use drover_core::time::Timestamp;
+use uuid::Uuid;
+
+use super::Settings;
+use super::answer::{self, Answer, Failure};
+use super::batch::{Decision, Moment, Outcome};
+use super::clock::Clock;
+use super::event::{event, partition_name};
+use super::lane::Taken;
+use super::lanes::Round;
+use super::report::{Condition, GivenUp, ResponseContext};
+use super::target::Target;
+use crate::stream::{Log, StoredRecord};
+
+/// The wait before a report or a commit is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What every round of a mapping needs.
+pub(super) struct Ground<L> {
+    pub(super) log: L,
+    pub(super) topic: String,
+    pub(super) settings: Settings,
+    pub(super) target: Target,
+    /// Where reports go; `None`: nowhere.
+    pub(super) destination: Option<Aws>,
+    pub(super) clock: Clock,
+}
+
+/// How an invocation ended, and what a report would say of it.
+struct Invoked {
+    answer: Answer,
+    request_id: String,
+    response: Option<ResponseContext>,
+}
+
+/// Plays a round to its end.
+pub(super) async fn play<L: Log>(ground: &Ground<L>, round: Round) -> BTreeMap<i32, Decision> {
+    let decisions = match round {
+        Round::Send(taken) => send(ground, taken).await,
+        Round::TooLarge(partition, taken) => {
+            let decision = decide(ground, taken, Outcome::TooLarge);
+            let given_up = BTreeMap::from([(partition, decision.given_up.clone())]);
+            report(ground, Condition::MaximumPayloadSizeExceeded, given_up, 0, None).await;
+            BTreeMap::from([(partition, decision)])
+        }
+    };
+    commit(ground, &decisions).await;
+    decisions
+}
+
+async fn send<L: Log>(
+    ground: &Ground<L>,
+    mut taken: BTreeMap<i32, Taken>,
+) -> BTreeMap<i32, Decision> {
+    let attempts = taken.values().map(|one| one.batch.attempts).max().unwrap_or(0);
+    let too_old = taken.iter_mut().map(|(at, one)| (*at, std::mem::take(&mut one.too_old)));
+    report(ground, Condition::RecordAgeExceeded, too_old.collect(), attempts, None).await;
+    let invoked = if taken.values().any(|one| !one.batch.records.is_empty()) {
+        invoke(ground, &taken).await
+    } else {
+        let answer = Answer::Handled;
+        Invoked { answer, request_id: String::new(), response: None }
+    };
+    let decisions: BTreeMap<i32, Decision> = taken
+        .into_iter()
+        .map(|(partition, taken)| {
+            let outcome = outcome(&invoked.answer, &partition_name(&ground.topic, partition));
+            (partition, decide(ground, taken, outcome))
+        })
+        .collect();
+    let given_up = decisions.iter().map(|(at, decision)| (*at, decision.given_up.clone()));
+    let condition = Condition::RetryAttemptsExhausted;
+    report(ground, condition, given_up.collect(), attempts + 1, Some(&invoked)).await;
+    decisions
+}
+
+async fn invoke<L: Log>(ground: &Ground<L>, taken: &BTreeMap<i32, Taken>) -> Invoked {
+    let records = taken.iter().map(|(at, one)| (*at, one.batch.records.as_slice()));
+    let records = records.filter(|(_, records)| !records.is_empty());
+    let no_answer = |reason: &dyn std::fmt::Display| {
+        let (topic, function) = (&ground.topic, ground.target.name());
+        tracing::warn!(%topic, function, %reason, "no answer");
+        let answer = Answer::Failed(Failure::NoAnswer);
+        Invoked { answer, request_id: Uuid::new_v4().to_string(), response: None }
+    };
+    let event = match event(&ground.settings.source, &ground.topic, records) {
+        Ok(event) => event,
+        Err(error) => return no_answer(&error),
+    };
+    match ground.target.invoke(event).await {
+        Err(no_reply) => no_answer(&no_reply),
+        Ok(reply) => {
+            let answer = match reply.context.function_error {
+                Some(_) => Answer::Failed(Failure::Function),
+                None => answer::read(&reply.body, |name, offset| held(ground, taken, name, offset)),
+            };
+            log_failure(ground, &answer);
+            Invoked { answer, request_id: reply.request_id, response: Some(reply.context) }
+        }
+    }
+}
+
+/// Whether the event held this record.
+fn held<L: Log>(ground: &Ground<L>, taken: &BTreeMap<i32, Taken>, name: &str, offset: i64) -> bool {
+    let mut partitions = taken.iter();
+    let of_name = partitions.find(|(at, _)| partition_name(&ground.topic, **at) == name);
+    of_name.is_some_and(|(_, one)| {
+        one.batch.records.binary_search_by_key(&offset, |record| record.offset).is_ok()
+    })
+}
+
+fn log_failure<L: Log>(ground: &Ground<L>, answer: &Answer) {
+    let (topic, function) = (&ground.topic, ground.target.name());
+    match answer {
+        Answer::Handled => {}
+        Answer::Named(named) => {
+            let records: usize = named.values().map(std::collections::BTreeSet::len).sum();
+            tracing::info!(%topic, function, records, "records come again");
+        }
+        Answer::Failed(Failure::Senseless(reason)) => {
+            tracing::warn!(%topic, function, reason, "the answer makes no sense, the batch comes again");
+        }
+        Answer::Failed(Failure::Function | Failure::NoAnswer) => {
+            tracing::warn!(%topic, function, "the function failed, the batch comes again");
+        }
+    }
+}
+
+fn outcome(answer: &Answer, partition: &str) -> Outcome {
+    match answer {
+        Answer::Handled => Outcome::Handled,
+        Answer::Failed(failure) => Outcome::Failed(failure.clone()),
+        Answer::Named(named) => {
+            named.get(partition).map_or(Outcome::Handled, |offsets| Outcome::Named(offsets.clone()))
+        }
+    }
+}
+
+fn decide<L: Log>(ground: &Ground<L>, taken: Taken, outcome: Outcome) -> Decision {
+    let at = Moment { now: ground.clock.now(), random: fastrand::f64() };
+    // What was too old is gone already; without anything else there was nothing to fail.
+    let outcome = if taken.batch.records.is_empty() { Outcome::Handled } else { outcome };
+    taken.batch.decide(outcome, &ground.settings.rules, at)
+}
+
+/// Tells where records stand that were given up, and does not go on before somebody knows.
+async fn report<L: Log>(
+    ground: &Ground<L>,
+    condition: Condition,
+    mut given_up: BTreeMap<i32, Vec<StoredRecord>>,
+    attempts: u32,
+    invoked: Option<&Invoked>,
+) {
+    given_up.retain(|_, records| !records.is_empty());
+    if given_up.is_empty() {
+        return;
+    }
+    for (partition, records) in &given_up {
+        let (first, last) = (records.first(), records.last());
+        let (first, last) = (first.map(|record| record.offset), last.map(|record| record.offset));
+        let topic = &ground.topic;
+        tracing::error!(%topic, partition, first, last, ?condition, "records are given up");
+    }
+    let Some(destination) = &ground.destination else { return };
+    let Some(message) = message(ground, condition, &given_up, attempts, invoked) else { return };
+    let sent = || async {
+        let mut results = destination.send_letters(std::slice::from_ref(&message)).await;
+        results.pop().unwrap_or(Ok(()))
+    };
+    until_it_succeeds("report", sent).await;
+}
+
+fn message<L: Log>(
+    ground: &Ground<L>,
+    condition: Condition,
+    given_up: &BTreeMap<i32, Vec<StoredRecord>>,
+    attempts: u32,
+    invoked: Option<&Invoked>,
+) -> Option<Message> {
+    let records = given_up.iter().map(|(at, records)| (*at, records.as_slice()));
+    let payload = event(&ground.settings.source, &ground.topic, records);
+    let new_id = Uuid::new_v4().to_string();
+    let body = GivenUp {
+        condition,
+        request_id: invoked.map_or(&new_id, |invoked| &invoked.request_id),
+        function_arn: &format!("{FUNCTION_ARN}{}", ground.target.name()),
+        attempts,
+        response: invoked.and_then(|invoked| invoked.response.as_ref()),
+        source: &ground.settings.source,
+        topic: &ground.topic,
+        records: given_up,
+        payload_bytes: payload.map_or(0, |payload| payload.len()),
+        now: Timestamp::from_millis(ground.clock.now()).unwrap_or(Timestamp::MAX),
+    };
+    let body = body.message();
+    // Texts and numbers can always be written.
+    Some(Message { tenant: None, body: body.ok()? })
+}
+
+const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:";
+
+async fn commit<L: Log>(ground: &Ground<L>, decisions: &BTreeMap<i32, Decision>) {
+    let done = decisions.iter().map(|(at, decision)| (*at, decision.done_until));
+    let done: BTreeMap<i32, i64> = done.collect();
+    let commit = || ground.log.commit(&ground.settings.group, &ground.topic, &done);
+    until_it_succeeds("commit", commit).await;
+}
+
+async fn until_it_succeeds<A>(what: &'static str, mut attempt: impl FnMut() -> A)
+where
+    A: Future<Output = Result<(), Unavailable>>,
+{
+    while let Err(error) = attempt().await {
+        tracing::warn!(what, %error, "tried again");
+        tokio::time::sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,200 @@
+//! What a mapping invokes: a function of this process, or one behind any Invoke API that asks for no
+//! signature, such as `cargo lambda watch`, SAM local or another host. Plain HTTP only: what asks for
+//! TLS asks for a signature too, and is Lambda, which has its own mappings.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{Request, Response, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use uuid::Uuid;
+
+use super::report::ResponseContext;
+use crate::function::Functions;
+
+/// A function may run for so long: Lambda's limit for functions with a Kafka source.
+const ANSWER_WITHIN: Duration = Duration::from_secs(14 * 60);
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// The largest answer that is read.
+const ANSWER_BYTES: usize = 7 * 1024 * 1024;
+const HTTP_PORT: u16 = 80;
+const UNHANDLED: &str = "Unhandled";
+const LATEST: &str = "$LATEST";
+
+/// A function to invoke.
+#[derive(Clone)]
+pub struct Target {
+    name: String,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    Here(Functions),
+    There(Endpoint),
+}
+
+/// An Invoke API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    host: String,
+    port: u16,
+    path: String,
+}
+
+/// What is no endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoEndpoint {
+    /// Not a URL that can be called.
+    #[error("not an endpoint such as http://127.0.0.1:9123: endpoint=`{0}`")]
+    Shape(String),
+    /// Another scheme than http.
+    #[error("an endpoint is plain http, because nothing here signs requests: endpoint=`{0}`")]
+    Scheme(String),
+}
+
+/// What came back from an invocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) request_id: String,
+    pub(super) context: ResponseContext,
+    pub(super) body: Bytes,
+}
+
+/// Why nothing came back, for a person.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NoReply(String);
+
+impl std::str::FromStr for Endpoint {
+    type Err = NoEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, NoEndpoint> {
+        let shape = || NoEndpoint::Shape(text.to_owned());
+        let uri: Uri = text.parse().map_err(|_| shape())?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some(_) => return Err(NoEndpoint::Scheme(text.to_owned())),
+            None => return Err(shape()),
+        }
+        if uri.query().is_some() {
+            return Err(shape());
+        }
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(shape)?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let path = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { host, port: uri.port_u16().unwrap_or(HTTP_PORT), path })
+    }
+}
+
+impl Target {
+    /// A function of this process.
+    pub fn here(functions: Functions, name: &str) -> Self {
+        Self { name: name.to_owned(), place: Place::Here(functions) }
+    }
+
+    /// A function behind an Invoke API.
+    pub fn there(endpoint: Endpoint, name: &str) -> Self {
+        Self { name: name.to_owned(), place: Place::There(endpoint) }
+    }
+
+    /// The function's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Invokes it and waits for the answer.
+    pub(super) async fn invoke(&self, event: Bytes) -> Result<Reply, NoReply> {
+        match &self.place {
+            Place::Here(functions) => invoke_here(functions, &self.name, event).await,
+            Place::There(endpoint) => {
+                let answered = invoke_there(endpoint, &self.name, event);
+                let late = |_| NoReply("the function did not answer in time".to_owned());
+                tokio::time::timeout(ANSWER_WITHIN, answered).await.map_err(late)?
+            }
+        }
+    }
+}
+
+async fn invoke_here(functions: &Functions, name: &str, event: Bytes) -> Result<Reply, NoReply> {
+    let request_id = Uuid::new_v4().to_string();
+    let function = functions.find(name);
+    let function = function.ok_or_else(|| NoReply("there is no such function".to_owned()))?;
+    let (function_error, body) = match function.invoke(event, request_id.clone()).await {
+        Ok(answer) => (None, answer),
+        Err(error) => {
+            let body = serde_json::to_vec(&error).unwrap_or_default();
+            (Some(UNHANDLED.to_owned()), body.into())
+        }
+    };
+    let (status_code, executed_version) = (200, LATEST.to_owned());
+    let context = ResponseContext { status_code, executed_version, function_error };
+    Ok(Reply { request_id, context, body })
+}
+
+async fn invoke_there(endpoint: &Endpoint, name: &str, event: Bytes) -> Result<Reply, NoReply> {
+    let Endpoint { host, port, path } = endpoint;
+    let failed = |error: &dyn std::error::Error| NoReply(format!("the call failed: {error}"));
+    let request = Request::post(format!("{path}/2015-03-31/functions/{name}/invocations"))
+        .header("host", format!("{host}:{port}"))
+        .header("content-type", "application/json")
+        .body(Full::new(event))
+        .map_err(|error| failed(&error))?;
+    let connected = TcpStream::connect((host.as_str(), *port));
+    let late = |_| NoReply("nothing answers there".to_owned());
+    let stream = tokio::time::timeout(CONNECT_WITHIN, connected).await.map_err(late)?;
+    let stream = stream.map_err(|error| failed(&error))?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|error| failed(&error))?;
+    // Its errors come back through the sender.
+    tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
+    reply(answer).await
+}
+
+async fn reply(answer: Response<hyper::body::Incoming>) -> Result<Reply, NoReply> {
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, ANSWER_BYTES).collect().await;
+    let body = body.map_err(|error| NoReply(format!("the answer broke off: {error}")))?;
+    let status_code = head.status.as_u16();
+    if !head.status.is_success() {
+        return Err(NoReply(format!("the function was not invoked: status=`{status_code}`")));
+    }
+    let header = |name| {
+        let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+        value.map(str::to_owned)
+    };
+    let context = ResponseContext {
+        status_code,
+        executed_version: header("x-amz-executed-version").unwrap_or_else(|| LATEST.to_owned()),
+        function_error: header("x-amz-function-error"),
+    };
+    let request_id = header("x-amzn-requestid").unwrap_or_else(|| Uuid::new_v4().to_string());
+    Ok(Reply { request_id, context, body: body.to_bytes() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_plain_http_with_or_without_a_path() {
+        let endpoint = |host: &str, port, path: &str| {
+            Ok(Endpoint { host: host.to_owned(), port, path: path.to_owned() })
+        };
+        for (text, expected) in [
+            ("http://127.0.0.1:9123", endpoint("127.0.0.1", 9123, "")),
+            ("http://localhost:9123/", endpoint("localhost", 9123, "")),
+            ("http://[::1]:9123", endpoint("::1", 9123, "")),
+            ("http://lambda/local/", endpoint("lambda", 80, "/local")),
+            ("https://x", Err(NoEndpoint::Scheme("https://x".to_owned()))),
+            ("127.0.0.1:9123", Err(NoEndpoint::Shape("127.0.0.1:9123".to_owned()))),
+            ("http://x?y", Err(NoEndpoint::Shape("http://x?y".to_owned()))),
+            ("", Err(NoEndpoint::Shape(String::new()))),
+        ] {
+            assert_eq!(text.parse::<Endpoint>(), expected, "{text}");
+        }
+    }
+}

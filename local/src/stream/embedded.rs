@@ -1,0 +1,310 @@
+//! The embedded stream: an append-only log of four partitions per topic, in one SQLite file.
+//!
+//! Promises:
+//! - *What was acknowledged is there after a `kill -9` at any moment,* and after a loss of power, as
+//!   far as the disk keeps what it says it has written: SQLite runs in WAL mode with
+//!   `synchronous=FULL`, so every commit is flushed. What waits is committed together, so the flush
+//!   is paid once for all who wait and not for each.
+//! - *Offsets of a partition have no gaps and never repeat;* the records of one call stand in their
+//!   order, all of them or none.
+//! - *A key's records are in the partition where Kafka's default partitioner puts them;* records
+//!   without a key go round.
+//! - *Several processes may append to one file.* A reader sees another process's records within
+//!   about [`LOOK_EVERY`].
+//! - *Bounded:* a record has at most [`RECORD_BYTES`], topics are at most [`TOPICS`], what waits to
+//!   be written is at most [`QUEUE_BYTES`]; and nothing that [`Keep`]'s group has not done with is
+//!   ever deleted.
+//! - *Waiting costs nothing on the async workers:* writing and reading have a thread each.
+//!
+//! Topics come into being with their first record. Left out: transactions, compaction, more or fewer
+//! partitions, and deleting a topic, which is deleting the file.
+//!
+//! The rooms: [`request`] is what a call wants written; [`writer`] and [`reader`] are the two threads
+//! over [`file`], [`appending`] is one transaction of the writer and [`tidy`] what it deletes;
+//! [`places`] is what is known without asking the file.
+
+mod appending;
+mod file;
+mod places;
+mod reader;
+mod request;
+#[cfg(test)]
+mod tests;
+mod tidy;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use drover_core::error::{Code, Reason, Rejection, Unavailable};
+use drover_core::stream::{NotSent, Outgoing, Stream};
+use drover_core::time::Timestamp;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{Bounds, Fetched, Log, NewRecord, Position, TopicName};
+use places::Places;
+use reader::Reader;
+use request::{Request, Written};
+use writer::{Write, Writer};
+
+/// Partitions of every topic.
+pub const PARTITIONS: u32 = 4;
+/// The largest record: key, value and headers together.
+pub const RECORD_BYTES: usize = 1024 * 1024;
+/// The most topics of one file.
+pub const TOPICS: usize = 256;
+/// What may wait to be written; who has more waits with it.
+pub const QUEUE_BYTES: usize = 64 * 1024 * 1024;
+/// How often the reader looks for what other processes have appended.
+pub const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Permits of the queue are KiB.
+const PERMIT_BYTES: usize = 1024;
+
+/// What is deleted in the end: records that a group has done with, once they are old or many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// The group. Other groups' offsets count for nothing here.
+    pub group: String,
+    /// Records younger than this stay.
+    pub age: Duration,
+    /// But not when the file's content is more than this; then the oldest go first.
+    pub bytes: u64,
+}
+
+/// Where a record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+}
+
+/// Why nothing was appended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// A record is too large. None of the call is there.
+    #[error("a record has at most {RECORD_BYTES} bytes of key, value and headers: bytes=`{bytes}`")]
+    TooLarge {
+        /// Which one of the call, from 0.
+        index: usize,
+        /// What it has.
+        bytes: usize,
+    },
+    /// One more topic would be too many.
+    #[error("the stream has at most {TOPICS} topics, and this would be one more: topic=`{topic}`")]
+    TooManyTopics {
+        /// The topic that is not there yet.
+        topic: TopicName,
+    },
+    /// The file. The records may be there or not.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl AppendError {
+    /// For those to whom every fault is the stream's.
+    fn into_unavailable(self) -> Unavailable {
+        match self {
+            Self::Unavailable(unavailable) => unavailable,
+            other @ (Self::TooLarge { .. } | Self::TooManyTopics { .. }) => {
+                Unavailable::new(Reason::Broken, other.to_string())
+            }
+        }
+    }
+}
+
+/// The log of one file. Clones share the file and its threads, which end with the last of them.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    writes: mpsc::Sender<Write>,
+    reads: mpsc::Sender<reader::Job>,
+    places: Arc<Places>,
+    queue: Arc<Semaphore>,
+    /// Where the next record without a key goes.
+    turn: Arc<AtomicUsize>,
+}
+
+impl Embedded {
+    /// Opens the file at `path`, or creates it. Who passes a [`Keep`] deletes what need not be kept.
+    ///
+    /// # Errors
+    /// The file cannot be opened or is none of a stream.
+    pub fn open(path: &Path, keep: Option<Keep>) -> Result<Self, Unavailable> {
+        let writer_file = file::open(path).map_err(broken)?;
+        let mut reader = Reader::new(file::open(path).map_err(broken)?);
+        let places = Arc::new(Places::default());
+        reader.look(&places).map_err(broken)?;
+        let turn = Arc::new(AtomicUsize::new(places.records()));
+        let (writes, to_write) = mpsc::channel();
+        let (reads, to_read) = mpsc::channel();
+        let writer = Writer::new(writer_file, Arc::clone(&places), keep);
+        spawn("stream-writer", move || writer.run(&to_write))?;
+        let seen = Arc::clone(&places);
+        spawn("stream-reader", move || reader.run(&to_read, &seen))?;
+        let queue = Arc::new(Semaphore::new(QUEUE_BYTES / PERMIT_BYTES));
+        Ok(Self { writes, reads, places, queue, turn })
+    }
+
+    /// Topic, partition, and one more than the highest offset, of every partition.
+    pub(crate) fn ends(&self) -> Vec<(String, i32, i64)> {
+        self.places.ends()
+    }
+
+    /// Appends records in their order, all or none, and says where each of them is. They are durable
+    /// then. Dropping the future may append them or not.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub async fn append(
+        &self,
+        topic: &TopicName,
+        records: &[NewRecord],
+    ) -> Result<Vec<Place>, AppendError> {
+        let request = Request::new(records, || self.turn.fetch_add(1, Ordering::Relaxed))?;
+        let permits = (request.bytes() / PERMIT_BYTES + 1).min(QUEUE_BYTES / PERMIT_BYTES);
+        let permits = u32::try_from(permits).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.queue).acquire_many_owned(permits).await;
+        let room = room.map_err(|_| stopped())?;
+        let (answer, answered) = oneshot::channel();
+        let (parts, places) = request.split();
+        let write = Write::Append { topic: topic.clone(), parts, answer, _room: room };
+        self.writes.send(write).map_err(|_| stopped())?;
+        let written: Vec<Written> = answered.await.map_err(|_| stopped())??;
+        Ok(places.into_iter().filter_map(|place| place.among(&written)).collect())
+    }
+
+    /// Runs a question on the reader's thread.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Reader) -> Result<T, file::FileError> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let job: reader::Job = Box::new(move |reader: &mut Reader| {
+            // Fails when the one who asked has gone.
+            let _ = answer.send(question(reader));
+        });
+        self.reads.send(job).map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?.map_err(broken)
+    }
+}
+
+impl Stream for Embedded {
+    async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
+        let records: Vec<NewRecord> = events.iter().map(new_record).collect();
+        let fits = |record: &NewRecord| record.bytes() <= RECORD_BYTES;
+        let fitting: Vec<NewRecord> = records.iter().filter(|one| fits(one)).cloned().collect();
+        let appended = within(deadline, self.append(&TopicName::events(), &fitting)).await;
+        let result = |record| match &appended {
+            _ if !fits(record) => Err(NotSent::Rejected(too_large())),
+            Ok(_) => Ok(()),
+            Err(unavailable) => Err(NotSent::Unavailable(unavailable.clone())),
+        };
+        records.iter().map(result).collect()
+    }
+}
+
+impl Log for Embedded {
+    async fn topics(&self) -> Result<Vec<String>, Unavailable> {
+        Ok(self.places.topics())
+    }
+
+    async fn partitions(&self, topic: &str) -> Result<Vec<i32>, Unavailable> {
+        let partitions = self.places.of(topic).map(|_| (0..PARTITIONS).map(u32::cast_signed));
+        Ok(partitions.into_iter().flatten().collect())
+    }
+
+    async fn fetch(&self, from: Position<'_>, bounds: Bounds) -> Result<Fetched, Unavailable> {
+        let nothing = Fetched { next: from.offset, ..Fetched::default() };
+        let Some(topic) = self.places.of(from.topic) else {
+            tokio::time::sleep(bounds.wait).await;
+            return Ok(nothing);
+        };
+        let Some(partition) = topic.partition(from.partition) else { return Ok(nothing) };
+        // Too late is no error: there is nothing yet.
+        let _ = tokio::time::timeout(bounds.wait, partition.grown_past(from.offset)).await;
+        let (start, end) = partition.bounds();
+        if end <= from.offset {
+            return Ok(Fetched { next: end, start, end, records: Vec::new() });
+        }
+        let (id, number, offset) = (topic.id(), from.partition, from.offset.max(start));
+        let records = self.ask(move |reader| reader.fetch(id, number, offset, bounds)).await?;
+        let next = records.last().map_or(offset, |last| last.offset + 1);
+        Ok(Fetched { records, next, start, end: end.max(next) })
+    }
+
+    async fn committed(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, Unavailable> {
+        let (group, topic) = (group.to_owned(), topic.to_owned());
+        self.ask(move |reader| reader.committed(&group, &topic)).await
+    }
+
+    async fn commit(
+        &self,
+        group: &str,
+        topic: &str,
+        offsets: &BTreeMap<i32, i64>,
+    ) -> Result<(), Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let write = Write::Commit {
+            group: group.to_owned(),
+            topic: topic.to_owned(),
+            offsets: offsets.clone(),
+            answer,
+        };
+        self.writes.send(write).map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+/// The record of an event; its timestamp is when it entered.
+fn new_record(outgoing: &Outgoing) -> NewRecord {
+    let record = &outgoing.record;
+    let headers = record.headers.iter();
+    NewRecord {
+        timestamp: record.ingested_at.micros().div_euclid(1_000),
+        key: record.key.clone().map(Into::into),
+        value: record.value.clone().map(Into::into),
+        headers: headers.map(|(name, value)| (name.clone(), Some(value.clone().into()))).collect(),
+    }
+}
+
+fn too_large() -> Rejection {
+    let message = format!("the event and its headers are too large: limit=`{RECORD_BYTES}`");
+    Rejection::new(Code::TooLarge, message)
+}
+
+async fn within<T>(
+    deadline: Timestamp,
+    append: impl Future<Output = Result<T, AppendError>>,
+) -> Result<T, Unavailable> {
+    let left = deadline.micros().saturating_sub(now_millis().saturating_mul(1_000));
+    let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
+    match tokio::time::timeout(left, append).await {
+        Ok(Ok(appended)) => Ok(appended),
+        Ok(Err(error)) => Err(error.into_unavailable()),
+        Err(_) => Err(Unavailable::new(Reason::Deadline, "the stream did not answer in time")),
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Unavailable> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map(drop).map_err(|error| Unavailable::new(Reason::Broken, error.to_string()))
+}
+
+fn broken(error: file::FileError) -> Unavailable {
+    Unavailable::new(Reason::Unreachable, format!("the stream's file: {error}"))
+}
+
+fn stopped() -> Unavailable {
+    Unavailable::new(Reason::Unreachable, "the stream has stopped")
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge of the stream is where time comes from")]
+fn now_millis() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,76 @@
+//! What is deleted: rows that the group has done with, once they are older than they need be, or the
+//! oldest of them where the file holds too much. A row that the group has not done with stays,
+//! whatever its age and whatever the size of the file.
+//!
+//! The file does not shrink: SQLite uses the room again.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::Keep;
+use super::file::FileError;
+use super::places::Seen;
+
+/// How many rows go in one transaction, so that nobody waits for long behind it.
+const ROWS: usize = 64;
+
+/// Deletes, and says where partitions begin now.
+pub(super) fn tidy(
+    connection: &mut Connection,
+    keep: &Keep,
+    now_millis: i64,
+) -> Result<Vec<Seen>, FileError> {
+    let age = i64::try_from(keep.age.as_millis()).unwrap_or(i64::MAX);
+    let old = now_millis.saturating_sub(age);
+    let mut seen = Vec::new();
+    loop {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let before = if content_bytes(&transaction)? > keep.bytes { i64::MAX } else { old };
+        let deleted = delete(&transaction, &keep.group, before)?;
+        if deleted > 0 {
+            seen = starts(&transaction)?;
+            transaction.commit()?;
+        }
+        if deleted < ROWS {
+            return Ok(seen);
+        }
+    }
+}
+
+/// Oldest first. Rows of one partition go in their order: a row that may go has none before it that
+/// may not.
+fn delete(
+    transaction: &Transaction<'_>,
+    group: &str,
+    before: i64,
+) -> Result<usize, rusqlite::Error> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM chunks WHERE id IN (
+                 SELECT chunks.id FROM chunks
+                 JOIN topics ON topics.id = chunks.topic
+                 JOIN committed ON consumer_group = ?1 AND committed.topic = topics.name
+                     AND committed.partition = chunks.partition
+                 WHERE base + count <= next_offset AND appended_at < ?2
+                 ORDER BY chunks.id LIMIT ?3)",
+        )?
+        .execute(params![group, before, ROWS])
+}
+
+fn content_bytes(transaction: &Transaction<'_>) -> Result<u64, rusqlite::Error> {
+    let read = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+    Ok((read("page_count")?.saturating_sub(read("freelist_count")?)) * read("page_size")?)
+}
+
+/// Moves every start to the first row that is left, or to the end where none is.
+fn starts(transaction: &Transaction<'_>) -> Result<Vec<Seen>, rusqlite::Error> {
+    transaction.execute(
+        "UPDATE partitions SET start_offset = COALESCE(
+             (SELECT MIN(base) FROM chunks
+              WHERE chunks.topic = partitions.topic AND chunks.partition = partitions.partition),
+             end_offset)",
+        [],
+    )?;
+    let mut select = transaction.prepare_cached(Seen::SELECT)?;
+    let seen = select.query_map([], Seen::read)?;
+    seen.collect()
+}

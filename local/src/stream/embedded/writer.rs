@@ -1,0 +1,152 @@
+//! The writer's thread: whatever waits is written in one transaction and answered after its commit.
+//! Between transactions, now and then, it deletes what need not be kept.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use drover_core::error::Unavailable;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::appending::Appending;
+use super::file::FileError;
+use super::places::{Places, Seen};
+use super::request::{Part, Written};
+use super::{AppendError, Keep, TopicName, broken, now_millis, tidy};
+
+/// What one transaction takes at most before it commits.
+const GROUP_WRITES: usize = 1024;
+const GROUP_BYTES: usize = 16 * 1024 * 1024;
+/// How often there is a look at what need not be kept.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
+
+/// Something to write, and who waits for it.
+pub(super) enum Write {
+    /// Records.
+    Append {
+        topic: TopicName,
+        parts: Vec<Part>,
+        answer: oneshot::Sender<Result<Vec<Written>, AppendError>>,
+        /// The room that they take in the queue.
+        _room: OwnedSemaphorePermit,
+    },
+    /// What a group has done with.
+    Commit {
+        group: String,
+        topic: String,
+        offsets: BTreeMap<i32, i64>,
+        answer: oneshot::Sender<Result<(), Unavailable>>,
+    },
+}
+
+/// The file, for the one who changes it.
+pub(super) struct Writer {
+    connection: Connection,
+    places: Arc<Places>,
+    keep: Option<Keep>,
+    tidied: Instant,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, places: Arc<Places>, keep: Option<Keep>) -> Self {
+        Self { connection, places, keep, tidied: Instant::now() }
+    }
+
+    /// Works until nobody can send any more.
+    pub(super) fn run(mut self, writes: &mpsc::Receiver<Write>) {
+        loop {
+            match writes.recv_timeout(TIDY_EVERY) {
+                Ok(first) => self.write(with_what_waits(first, writes)),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            }
+            if self.tidied.elapsed() >= TIDY_EVERY {
+                self.tidied = Instant::now();
+                self.tidy();
+            }
+        }
+    }
+
+    fn tidy(&mut self) {
+        let Some(keep) = &self.keep else { return };
+        match tidy::tidy(&mut self.connection, keep, now_millis()) {
+            Ok(seen) => self.places.saw(&seen),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot delete old records"
+                );
+            }
+        }
+    }
+
+    /// Writes all of it or nothing, then answers.
+    fn write(&mut self, group: Vec<Write>) {
+        match self.commit(&group) {
+            Ok((written, seen)) => {
+                self.places.saw(&seen);
+                let answers = group.into_iter().zip(written);
+                answers.for_each(|(write, result)| write.answer(result));
+            }
+            Err(error) => {
+                let unavailable = broken(error);
+                tracing::error!(error = %unavailable, "nothing was written");
+                let failed = || Err(AppendError::Unavailable(unavailable.clone()));
+                group.into_iter().for_each(|write| write.answer(failed()));
+            }
+        }
+    }
+
+    fn commit(&mut self, group: &[Write]) -> Result<(Vec<Answer>, Vec<Seen>), FileError> {
+        // Immediate: another process's commit must not fall between reading an end and writing it.
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut appending = Appending::new(transaction, now_millis());
+        let written: Result<Vec<Answer>, FileError> = group
+            .iter()
+            .map(|write| match write {
+                Write::Append { topic, parts, .. } => appending.append(topic, parts),
+                Write::Commit { group, topic, offsets, .. } => {
+                    appending.commit_offsets(group, topic, offsets).map(|()| Ok(Vec::new()))
+                }
+            })
+            .collect();
+        let (written, seen) = (written?, appending.finish()?);
+        Ok((written, seen))
+    }
+}
+
+/// What became of one write of a group whose transaction was committed.
+type Answer = Result<Vec<Written>, AppendError>;
+
+impl Write {
+    /// Fails when the one who waited has gone; what was written stays.
+    fn answer(self, result: Answer) {
+        match self {
+            Self::Append { answer, .. } => drop(answer.send(result)),
+            Self::Commit { answer, .. } => {
+                drop(answer.send(result.map(drop).map_err(AppendError::into_unavailable)));
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append { parts, .. } => parts.iter().map(|part| part.bytes.len()).sum(),
+            Self::Commit { .. } => 0,
+        }
+    }
+}
+
+/// The first one and those that wait behind it, as far as one transaction takes them.
+fn with_what_waits(first: Write, writes: &mpsc::Receiver<Write>) -> Vec<Write> {
+    let mut bytes = first.bytes();
+    let mut group = vec![first];
+    while group.len() < GROUP_WRITES && bytes < GROUP_BYTES {
+        let Ok(next) = writes.try_recv() else { break };
+        bytes += next.bytes();
+        group.push(next);
+    }
+    group
+}

@@ -1,0 +1,235 @@
+//! A Kafka cluster as a [`Log`].
+//!
+//! Every partition has a reader with a connection of its own: a broker answers the requests of one
+//! connection in turn, so a fetch that waits for records would hold up every other one. What a
+//! reader got and nobody asked for yet stays with it, and goes when somebody reads on elsewhere.
+//!
+//! Left out: membership of the group. Partitions are read by offset and offsets are committed from
+//! outside of the group, so nothing is rebalanced, and the broker refuses a commit while somebody
+//! else is a member. A broker that is gone looks like partitions where nothing new comes: the
+//! client goes on trying, and says so in its log.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use drover_core::aws::kafka::{KafkaConfig, partitions, unavailable};
+use drover_core::error::{Reason, Unavailable};
+use futures_util::FutureExt as _;
+use krafka::admin::{
+    AdminClient, AlterConsumerGroupOffsetsOptions, ListConsumerGroupOffsetsOptions,
+    ListTopicsOptions, TopicPartition,
+};
+use krafka::consumer::{AutoOffsetReset, Consumer};
+use krafka::{ConsumerRecord, KrafkaError};
+use tokio::runtime::Handle;
+
+use super::{Bounds, Fetched, Log, Position, StoredRecord, TimestampType};
+
+/// Partitions that are read at once, each by a connection.
+const READERS: usize = 256;
+/// Records that one poll gives.
+const POLLED: i32 = 1_000;
+/// One request about topics or groups.
+const ADMIN: Duration = Duration::from_secs(10);
+
+/// A cluster to read from.
+pub struct KafkaLog {
+    config: KafkaConfig,
+    admin: AdminClient,
+    readers: Mutex<HashMap<(String, i32), Slot>>,
+}
+
+/// A reader, once somebody has asked for its partition.
+type Slot = Arc<tokio::sync::Mutex<Option<Reader>>>;
+
+impl KafkaLog {
+    /// Connects to a cluster. The topic of `config` means nothing here.
+    ///
+    /// # Errors
+    /// No broker answers, or they refuse the credentials.
+    pub async fn connect(config: KafkaConfig) -> Result<Self, Unavailable> {
+        let admin = config.client().await?.admin().default_api_timeout(ADMIN);
+        Ok(Self { config, admin, readers: Mutex::default() })
+    }
+
+    fn slot(&self, from: Position<'_>) -> Result<Slot, Unavailable> {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = readers.len();
+        let key = (from.topic.to_owned(), from.partition);
+        if count >= READERS && !readers.contains_key(&key) {
+            let message = format!("too many partitions are read at once: at_most=`{READERS}`");
+            return Err(Unavailable::new(Reason::Broken, message));
+        }
+        Ok(Arc::clone(readers.entry(key).or_default()))
+    }
+}
+
+impl Log for KafkaLog {
+    async fn topics(&self) -> Result<Vec<String>, Unavailable> {
+        let listed = self.admin.list_topics(ListTopicsOptions::default()).await;
+        listed.map_err(failed("listing topics"))
+    }
+
+    async fn partitions(&self, topic: &str) -> Result<Vec<i32>, Unavailable> {
+        Ok(partitions(&self.admin, topic).await?.unwrap_or_default())
+    }
+
+    async fn fetch(&self, from: Position<'_>, bounds: Bounds) -> Result<Fetched, Unavailable> {
+        let slot = self.slot(from)?;
+        let mut slot = slot.lock().await;
+        let reader = match &mut *slot {
+            Some(reader) => reader,
+            None => slot.insert(Reader::open(&self.config, from).await?),
+        };
+        reader.fetch(from.offset, bounds).await
+    }
+
+    async fn committed(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, Unavailable> {
+        let operation = "reading committed offsets";
+        let options = ListConsumerGroupOffsetsOptions::default();
+        let listed = self.admin.list_consumer_group_offsets(group, options).await;
+        let of_topic = listed
+            .map_err(failed(operation))?
+            .into_iter()
+            .filter(|(place, _)| place.topic() == topic)
+            .map(|(place, found)| Ok((place.partition(), found.map_err(failed(operation))?.offset)))
+            .collect::<Result<Vec<_>, Unavailable>>()?;
+        Ok(of_topic.into_iter().filter_map(|(partition, at)| Some((partition, at?))).collect())
+    }
+
+    async fn commit(
+        &self,
+        group: &str,
+        topic: &str,
+        offsets: &BTreeMap<i32, i64>,
+    ) -> Result<(), Unavailable> {
+        let operation = "committing offsets";
+        let offsets =
+            offsets.iter().map(|(one, offset)| (TopicPartition::new(topic, *one), *offset));
+        let options = AlterConsumerGroupOffsetsOptions::default();
+        let committed = self.admin.alter_consumer_group_offsets(group, offsets, options).await;
+        let mut results = committed.map_err(failed(operation))?.into_values();
+        results.try_for_each(|result| result.map_err(failed(operation)))
+    }
+}
+
+/// Reads one partition, from wherever it is told to.
+struct Reader {
+    topic: String,
+    partition: i32,
+    consumer: Consumer,
+    /// What was polled and not given away yet.
+    ready: VecDeque<StoredRecord>,
+    /// The offset at which the next fetch is expected, with which `ready` begins.
+    next: Option<i64>,
+}
+
+impl Reader {
+    async fn open(config: &KafkaConfig, from: Position<'_>) -> Result<Self, Unavailable> {
+        let client = config.client().await?;
+        let consumer = client
+            .consumer_without_group()
+            .auto_offset_reset(AutoOffsetReset::None)
+            .max_poll_records(POLLED)
+            .max_buffered_records(POLLED)
+            .metrics_push(false)
+            .build()
+            .await
+            .map_err(failed("opening a reader"))?;
+        let assigned = consumer.assign(from.topic, vec![from.partition]).await;
+        assigned.map_err(failed("opening a reader"))?;
+        Ok(Self {
+            topic: from.topic.to_owned(),
+            partition: from.partition,
+            consumer,
+            ready: VecDeque::new(),
+            next: None,
+        })
+    }
+
+    async fn fetch(&mut self, offset: i64, bounds: Bounds) -> Result<Fetched, Unavailable> {
+        if self.next != Some(offset) {
+            self.next = None;
+            self.ready.clear();
+            let moved = self.consumer.seek(&self.topic, self.partition, offset).await;
+            moved.map_err(failed("reading"))?;
+            self.next = Some(offset);
+        }
+        if self.ready.is_empty() {
+            match self.consumer.poll(bounds.wait).await {
+                Ok(polled) => self.ready.extend(polled.into_iter().map(stored)),
+                Err(KrafkaError::NoOffset { .. }) => return self.out_of_range(offset).await,
+                Err(error) => {
+                    self.next = None;
+                    return Err(failed("reading")(error));
+                }
+            }
+        }
+        // From here on nothing waits, so that a fetch which is dropped has given nothing away.
+        let lag = self.consumer.lag().await.into_values().next();
+        let position = lag.as_ref().and_then(|lag| lag.position).unwrap_or(offset);
+        let at = self.ready.front().map_or(position, |first| first.offset);
+        // The client goes back by itself where the log ends before the offset.
+        let records = if at < offset { Vec::new() } else { take(&mut self.ready, bounds) };
+        let next = match records.last() {
+            Some(last) if !self.ready.is_empty() => last.offset.saturating_add(1),
+            Some(_) => position,
+            None => at,
+        };
+        self.next = (at >= offset).then_some(next);
+        Ok(Fetched {
+            records,
+            next,
+            start: lag.as_ref().and_then(|lag| lag.log_start_offset).unwrap_or(0),
+            end: lag.and_then(|lag| lag.high_watermark).unwrap_or(next).max(next),
+        })
+    }
+
+    /// Records before the start are gone, and those beyond the end are not there.
+    async fn out_of_range(&mut self, offset: i64) -> Result<Fetched, Unavailable> {
+        self.next = None;
+        let found = self.consumer.fetch_watermarks(&self.topic, self.partition).await;
+        let (start, end) = found.map_err(failed("looking up offsets"))?;
+        Ok(Fetched { records: Vec::new(), next: offset.min(end).max(start), start, end })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Closing begins with the first poll, and starts a timer.
+        if Handle::try_current().is_ok() {
+            let _ = self.consumer.close().now_or_never();
+        }
+    }
+}
+
+/// The first records within the bounds, and one in any case.
+fn take(ready: &mut VecDeque<StoredRecord>, bounds: Bounds) -> Vec<StoredRecord> {
+    let mut bytes = 0_usize;
+    let fitting = ready.iter().take(bounds.records).take_while(|record| {
+        bytes = bytes.saturating_add(record.bytes());
+        bytes <= bounds.bytes
+    });
+    let count = fitting.count().max(1).min(ready.len());
+    ready.drain(..count).collect()
+}
+
+fn stored(record: ConsumerRecord) -> StoredRecord {
+    StoredRecord {
+        offset: record.offset,
+        timestamp: record.timestamp,
+        timestamp_type: match record.timestamp_type {
+            krafka::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
+            // The client's list may grow, Kafka's bit cannot.
+            _ => TimestampType::CreateTime,
+        },
+        key: record.key,
+        value: record.value,
+        headers: record.headers,
+    }
+}
+
+fn failed(operation: &'static str) -> impl Fn(KrafkaError) -> Unavailable {
+    move |error| unavailable(operation, &error)
+}

@@ -1,0 +1,380 @@
+//! A bounded part of one subject's history, either way round, though writers go on. [`Slicing`]
+//! reads the head and then only the pages that the part needs, a few at a time: forward from the
+//! page that owns its beginning, backward from the tail down. It ends when it has as many entries
+//! as were asked for or has looked at as many bytes, and says from where the next part goes on: a
+//! position, so that a correction in between neither skips nor doubles what stayed.
+//!
+//! The rules are those of [`read`](super::read): a page newer than the head means that a correction
+//! came in between, and everything is read again; pages after `sealed` are not history yet; a gap
+//! means that everything before it is gone. A part knows of the gaps only that it meets, so one that
+//! lies before a gap still shows what DynamoDB has not deleted yet. An open repair does not matter:
+//! it concerns views and not entries.
+
+use std::sync::Arc;
+
+use crate::error::{Reason, Unavailable};
+use crate::event::Entry;
+use crate::id::{Position, time_prefix};
+use crate::ledger::codec::{decode_head, decode_page};
+use crate::ledger::read::{Answer, Ask, broken};
+use crate::ledger::{Head, Page, PageRange, StoredPage, key_after};
+use crate::limits;
+use crate::mutant::{Mutant, on};
+use crate::time::Timestamp;
+
+/// Which part of a history is to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// Inclusive.
+    pub from: Option<Timestamp>,
+    /// Exclusive.
+    pub to: Option<Timestamp>,
+    /// Which way round.
+    pub order: Order,
+    /// Where an earlier part ended, exclusive: only what comes later in this order is read.
+    pub beyond: Option<Position>,
+    /// Only entries of this type; `None`: all.
+    pub event_type: Option<Arc<str>>,
+    /// At most so many entries; at least one.
+    pub entries: usize,
+    /// No further entry is looked at once those that were looked at have so many
+    /// [plain bytes](Entry::plain_size), whether they were wanted or not.
+    pub bytes: usize,
+}
+
+/// Which way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The oldest first.
+    Ascending,
+    /// The newest first.
+    Descending,
+}
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Portion {
+    /// The head that this part belongs to.
+    pub head: Head,
+    /// In the order that was asked for.
+    pub entries: Vec<Arc<Entry>>,
+    /// Where to go on, as [`Slice::beyond`]; `None`: there is no more. There may be none either
+    /// behind a position: whether there is, only the next part can say.
+    pub next: Option<Position>,
+}
+
+/// Where the reading of a part stands.
+#[derive(Debug)]
+pub enum Step {
+    /// It waits for an answer to this.
+    Ask(Ask),
+    /// What was asked for; `None`: nothing was ever written of this subject.
+    Done(Option<Box<Portion>>),
+}
+
+/// A part on its way.
+#[derive(Debug)]
+pub struct Slicing {
+    slice: Slice,
+    state: State,
+    taken: Taken,
+    /// The limit of the last range that was asked for, and how many were asked for before it.
+    asked_for: usize,
+    rounds: u32,
+    attempts: u32,
+}
+
+/// What the next answer is about.
+#[derive(Debug)]
+enum State {
+    Head,
+    /// Pages in order, and the key of the last one that was read.
+    Forward(Head, Option<Position>),
+    /// The page that owns the upper end.
+    Owner(Head),
+    /// Pages backwards; the first must be of this key.
+    Backward(Head, Position),
+}
+
+/// What was read so far.
+#[derive(Debug, Default)]
+struct Taken {
+    entries: Vec<Arc<Entry>>,
+    bytes: usize,
+    /// The last entry that was looked at.
+    last: Option<Position>,
+}
+
+/// Why no further entry is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The part has all that it may have.
+    Full,
+    /// The range has no more.
+    Complete,
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Before,
+    Inside,
+    Behind,
+}
+
+impl Slice {
+    /// The smallest key that an entry of it can have.
+    fn lowest(&self) -> Vec<u8> {
+        let from = self.from.map(|from| time_prefix(from).to_vec());
+        let beyond = self.beyond.as_ref().filter(|_| self.order == Order::Ascending).map(key_after);
+        from.max(beyond).unwrap_or_default()
+    }
+
+    /// The key that every entry of it is below; `None`: no bound.
+    fn ceiling(&self) -> Option<Vec<u8>> {
+        let to = self.to.map(|to| time_prefix(to).to_vec());
+        let beyond = self.beyond.as_ref().filter(|_| self.order == Order::Descending);
+        let beyond = beyond.map(Position::to_bytes);
+        [to, beyond].into_iter().flatten().min()
+    }
+
+    fn place(&self, position: &Position) -> Place {
+        let early = self.from.is_some_and(|from| position.observed_at < from);
+        let late = self.to.is_some_and(|to| position.observed_at >= to);
+        let (before, behind) = match self.order {
+            Order::Ascending => (early, late),
+            Order::Descending => (late, early),
+        };
+        let seen = self.beyond.as_ref().is_some_and(|beyond| match self.order {
+            Order::Ascending => position <= beyond,
+            Order::Descending => position >= beyond,
+        });
+        match (before || seen, behind) {
+            (_, true) => Place::Behind,
+            (true, false) => Place::Before,
+            (false, false) => Place::Inside,
+        }
+    }
+}
+
+impl Slicing {
+    /// Starts: the head comes first.
+    pub fn start(slice: Slice) -> (Self, Ask) {
+        let (state, taken) = (State::Head, Taken::default());
+        (Self { slice, state, taken, asked_for: 0, rounds: 0, attempts: 1 }, Ask::Head)
+    }
+
+    /// Takes the answer to the last question.
+    ///
+    /// # Errors
+    /// Unavailable when writers were faster too often, or before bytes that make no sense.
+    pub fn answer(mut self, answer: Answer) -> Result<(Self, Step), Unavailable> {
+        match (answer, std::mem::replace(&mut self.state, State::Head)) {
+            (Answer::Head(None), _) => Ok((self, Step::Done(None))),
+            (Answer::Head(Some(stored)), _) => {
+                let head = decode_head(&stored.bytes).map_err(broken)?;
+                self.taken = Taken::default();
+                Ok(match self.slice.order {
+                    Order::Ascending => self.start_forward(head),
+                    Order::Descending => self.start_backward(head),
+                })
+            }
+            (Answer::Pages(stored), State::Forward(head, last)) => {
+                self.forward(head, last, &stored)
+            }
+            (Answer::Pages(stored), State::Owner(head)) => self.owner(head, &stored),
+            (Answer::Pages(stored), State::Backward(head, key)) => {
+                self.backward(head, key, &stored)
+            }
+            (Answer::Pages(_), State::Head) => Ok((self, Step::Ask(Ask::Head))),
+        }
+    }
+
+    fn start_forward(self, head: Head) -> (Self, Step) {
+        let from = self.slice.lowest();
+        if head.sealed.as_ref().is_none_or(|sealed| sealed.to_bytes() < from) {
+            return self.tail_forward(head);
+        }
+        self.ask_forward(head, None, from)
+    }
+
+    fn ask_forward(mut self, head: Head, last: Option<Position>, from: Vec<u8>) -> (Self, Step) {
+        let range = PageRange::from(from, self.next_limit());
+        self.state = State::Forward(head, last);
+        (self, Step::Ask(Ask::Pages(range)))
+    }
+
+    fn forward(
+        mut self,
+        head: Head,
+        mut last: Option<Position>,
+        stored: &[StoredPage],
+    ) -> Result<(Self, Step), Unavailable> {
+        let sealed = head.sealed.as_ref().map(Position::to_bytes).unwrap_or_default();
+        let mut end = None;
+        for page in stored.iter().take_while(|page| page.key <= sealed) {
+            let Some(page) = decoded(page, &head)? else { return self.restart() };
+            if last.is_some() && page.previous != last {
+                // A gap: everything before it is gone.
+                self.taken.entries.clear();
+            }
+            end = self.take(&page.entries);
+            if end.is_some() {
+                break;
+            }
+            last = page.key().cloned();
+        }
+        // Writers seal pages while this reads: what follows `sealed` is not waited for.
+        let at_end =
+            stored.len() < self.asked_for || stored.last().is_some_and(|page| page.key >= sealed);
+        Ok(match (end, last) {
+            (Some(end), _) => self.finish(head, end),
+            (None, last) if at_end => {
+                if last != head.sealed {
+                    self.taken.entries.clear();
+                }
+                self.tail_forward(head)
+            }
+            (None, Some(last)) if !self.is_full() => {
+                let from = key_after(&last);
+                self.ask_forward(head, Some(last), from)
+            }
+            (None, _) => self.finish(head, End::Full),
+        })
+    }
+
+    fn tail_forward(mut self, head: Head) -> (Self, Step) {
+        let end = self.take(&head.tail).unwrap_or(End::Complete);
+        self.finish(head, end)
+    }
+
+    fn start_backward(mut self, head: Head) -> (Self, Step) {
+        if let Some(end) = self.take(head.tail.iter().rev()) {
+            return self.finish(head, end);
+        }
+        match head.sealed.clone() {
+            Some(sealed) if self.slice.lowest() <= sealed.to_bytes() => {
+                let ceiling = self.slice.ceiling();
+                match ceiling.filter(|ceiling| *ceiling <= sealed.to_bytes()) {
+                    Some(ceiling) => self.ask_owner(head, ceiling),
+                    None => self.ask_backward(head, sealed),
+                }
+            }
+            _ => self.finish(head, End::Complete),
+        }
+    }
+
+    fn ask_owner(mut self, head: Head, ceiling: Vec<u8>) -> (Self, Step) {
+        self.state = State::Owner(head);
+        (self, Step::Ask(Ask::Pages(PageRange::from(ceiling, 1))))
+    }
+
+    fn owner(mut self, head: Head, stored: &[StoredPage]) -> Result<(Self, Step), Unavailable> {
+        let sealed = head.sealed.as_ref().map(Position::to_bytes).unwrap_or_default();
+        let Some(stored) = stored.first().filter(|page| page.key <= sealed) else {
+            return Ok(self.finish(head, End::Complete));
+        };
+        let Some(page) = decoded(stored, &head)? else { return self.restart() };
+        let end = self.take(page.entries.iter().rev());
+        Ok(match (end, page.previous) {
+            (Some(end), _) => self.finish(head, end),
+            (None, Some(previous)) => self.ask_backward(head, previous),
+            (None, None) => self.finish(head, End::Complete),
+        })
+    }
+
+    /// The page of `key` and those before it, unless this part is full already.
+    fn ask_backward(mut self, head: Head, key: Position) -> (Self, Step) {
+        if self.is_full() {
+            return self.finish(head, End::Full);
+        }
+        let range = PageRange::up_to(key.to_bytes(), self.next_limit());
+        self.state = State::Backward(head, key);
+        (self, Step::Ask(Ask::Pages(range)))
+    }
+
+    fn backward(
+        mut self,
+        head: Head,
+        key: Position,
+        stored: &[StoredPage],
+    ) -> Result<(Self, Step), Unavailable> {
+        let mut expected = Some(key);
+        for page in stored {
+            let Some(page) = decoded(page, &head)? else { return self.restart() };
+            if page.key() != expected.as_ref() {
+                // A gap: everything before it is gone.
+                return Ok(self.finish(head, End::Complete));
+            }
+            if let Some(end) = self.take(page.entries.iter().rev()) {
+                return Ok(self.finish(head, end));
+            }
+            expected = page.previous;
+        }
+        Ok(match expected.filter(|_| stored.len() == self.asked_for) {
+            Some(key) => self.ask_backward(head, key),
+            None => self.finish(head, End::Complete),
+        })
+    }
+
+    /// Looks at entries in turn; the end, if it is among them.
+    fn take<'a>(&mut self, entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Option<End> {
+        for entry in entries {
+            match self.slice.place(&entry.position) {
+                Place::Before => continue,
+                Place::Behind => return Some(End::Complete),
+                Place::Inside => {}
+            }
+            if self.is_full() {
+                return Some(End::Full);
+            }
+            let wanted = self.slice.event_type.as_ref();
+            if wanted.is_none_or(|wanted| *wanted == entry.event_type) {
+                self.taken.entries.push(Arc::clone(entry));
+            }
+            self.taken.bytes += entry.plain_size();
+            self.taken.last = Some(entry.position.clone());
+        }
+        None
+    }
+
+    fn is_full(&self) -> bool {
+        self.taken.entries.len() >= self.slice.entries.max(1)
+            || self.taken.last.is_some() && self.taken.bytes >= self.slice.bytes
+    }
+
+    /// Few pages where few entries are missing, and more with each round: how many entries a page
+    /// has, and how many of them are wanted, is not known before.
+    fn next_limit(&mut self) -> usize {
+        const ENTRIES_PER_PAGE: usize = 8;
+        const ROUNDS: u32 = 6;
+        let missing = self.slice.entries.saturating_sub(self.taken.entries.len());
+        let pages = missing.div_ceil(ENTRIES_PER_PAGE).max(1) << self.rounds.min(ROUNDS);
+        self.rounds += 1;
+        self.asked_for = pages.min(limits::READ_PAGES);
+        self.asked_for
+    }
+
+    fn finish(mut self, head: Head, end: End) -> (Self, Step) {
+        let Taken { entries, last, .. } = std::mem::take(&mut self.taken);
+        let next = last.filter(|_| end == End::Full);
+        (self, Step::Done(Some(Box::new(Portion { head, entries, next }))))
+    }
+
+    fn restart(mut self) -> Result<(Self, Step), Unavailable> {
+        self.attempts += 1;
+        if self.attempts > limits::READ_ATTEMPTS {
+            return Err(Unavailable::new(Reason::Contention, "writers were faster every time"));
+        }
+        self.state = State::Head;
+        self.rounds = 0;
+        Ok((self, Step::Ask(Ask::Head)))
+    }
+}
+
+/// The page; `None`: it is newer than the head.
+fn decoded(stored: &StoredPage, head: &Head) -> Result<Option<Page>, Unavailable> {
+    let page = decode_page(&stored.bytes).map_err(broken)?;
+    let is_newer = page.version > head.version && !on(Mutant::ReaderIgnoresPageVersion);
+    Ok(Some(page).filter(|_| !is_newer))
+}

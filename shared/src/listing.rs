@@ -1,0 +1,277 @@
+//! Which subjects a tenant has, the most recently active first. A listing reads the index
+//! `activity`: eight shards for each kind, sorted by the hour of a subject's newest event and then
+//! by its id; [`list`] merges shards and kinds into one order. It goes on from a [`Mark`], the place
+//! of the last subject that was shown.
+//!
+//! The index is exact to the hour, and follows the ledger a moment later (its reads are eventually
+//! consistent). So a subject that becomes active while somebody goes through a listing may move to
+//! its front, where that reader has been already; nothing is shown twice for that, unless it moves
+//! back, which no subject does.
+
+use std::collections::BinaryHeap;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Reason, Unavailable};
+use crate::id::{Kind, SubjectId};
+use crate::ledger::{ACTIVITY_SHARDS, Activity};
+use crate::limits;
+use crate::pipeline::ports::{Metered, Units};
+use crate::tenant::TenantScope;
+
+/// Shards that are read together.
+const CONCURRENCY: usize = 16;
+
+/// One shard of the index: a part of one kind of one tenant's subjects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shard {
+    kind: Kind,
+    key: String,
+    table: Option<Arc<str>>,
+}
+
+impl Shard {
+    /// Every shard of a kind. `table` is the tenant's own ledger table, if it has one.
+    pub fn all(
+        scope: &TenantScope,
+        kind: &Kind,
+        table: Option<&Arc<str>>,
+    ) -> impl Iterator<Item = Self> {
+        (0..ACTIVITY_SHARDS).map(move |number| Self {
+            kind: kind.clone(),
+            key: Activity::shard_key(scope.tenant(), kind, number),
+            table: table.cloned(),
+        })
+    }
+
+    /// Its key in the index.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The tenant's own ledger table; `None`: the one that all share.
+    pub fn table(&self) -> Option<&Arc<str>> {
+        self.table.as_ref()
+    }
+}
+
+/// The listing index.
+pub trait Listing: Send + Sync {
+    /// The [`Activity::hour`]s of a shard, the newest first: at most `limit`, and only those that
+    /// sort before `below`. One call, eventually consistent. A limit beyond
+    /// [`limits::LISTED_SUBJECTS`] and one may be cut.
+    fn hours(
+        &self,
+        shard: &Shard,
+        below: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Metered<Vec<String>>, Unavailable>> + Send;
+}
+
+/// A subject as the index has it. The order is that of a listing: backwards, the last is the most
+/// recently active.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    mark: Mark,
+    subject: SubjectId,
+}
+
+/// A place in a listing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "(String, String)", into = "(String, String)")]
+pub struct Mark {
+    /// [`Activity::hour`]
+    hour: String,
+    kind: Kind,
+}
+
+/// A text that is no place in a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a place in a listing")]
+pub struct NoMark;
+
+impl TryFrom<(String, String)> for Mark {
+    type Error = NoMark;
+
+    fn try_from((hour, kind): (String, String)) -> Result<Self, NoMark> {
+        let kind = Kind::parse(&kind).map_err(|_| NoMark)?;
+        let (digits, id) = hour.split_once('#').ok_or(NoMark)?;
+        SubjectId::new(kind.clone(), id).map_err(|_| NoMark)?;
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(NoMark);
+        }
+        Ok(Self { hour, kind })
+    }
+}
+
+impl From<Mark> for (String, String) {
+    fn from(mark: Mark) -> Self {
+        (mark.hour, mark.kind.to_string())
+    }
+}
+
+impl Listed {
+    fn new(kind: &Kind, hour: String) -> Result<Self, Unavailable> {
+        let id = hour.split_once('#').map_or("", |(_, id)| id);
+        let subject = SubjectId::new(kind.clone(), id).map_err(|_| {
+            Unavailable::new(Reason::Broken, "a place in the listing index has another shape")
+        })?;
+        Ok(Self { mark: Mark { hour, kind: kind.clone() }, subject })
+    }
+
+    /// The subject.
+    pub fn subject(&self) -> &SubjectId {
+        &self.subject
+    }
+
+    /// Its place.
+    pub fn mark(&self) -> &Mark {
+        &self.mark
+    }
+}
+
+impl Mark {
+    /// What the hours of this kind have to sort before, to come after this place.
+    fn below(&self, kind: &Kind) -> String {
+        if *kind < self.kind {
+            // The same hour and id under this kind comes after it. No id has such a character.
+            return format!("{}\u{1}", self.hour);
+        }
+        self.hour.clone()
+    }
+}
+
+/// The most recently active subjects of these kinds after a place: at most `limit`, of which there
+/// may be [`limits::LISTED_SUBJECTS`]. Also whether there are more, and what it cost.
+///
+/// # Errors
+/// The index did not answer, or its content makes no sense.
+pub async fn list(
+    listing: &impl Listing,
+    shards: Vec<Shard>,
+    after: Option<&Mark>,
+    limit: usize,
+) -> Result<(Vec<Listed>, bool, Units), Unavailable> {
+    let limit = limit.min(limits::LISTED_SUBJECTS);
+    // One more of each: then the merge knows whether there are more.
+    let reads = shards.into_iter().map(|shard| async move {
+        let below = after.map(|mark| mark.below(&shard.kind));
+        let read = listing.hours(&shard, below.as_deref(), limit + 1).await?;
+        let listed = read.answer.into_iter().map(|hour| Listed::new(&shard.kind, hour));
+        Ok((listed.collect::<Result<Vec<_>, _>>()?, read.units))
+    });
+    let parts: Vec<(Vec<Listed>, Units)> =
+        stream::iter(reads).buffer_unordered(CONCURRENCY).try_collect().await?;
+    let mut units = Units::default();
+    parts.iter().for_each(|(_, cost)| units += *cost);
+    let (listed, more) = merge(parts.into_iter().map(|(part, _)| part), limit);
+    Ok((listed, more, units))
+}
+
+/// The largest `limit` of all parts, the largest first, and whether there are more.
+fn merge(parts: impl IntoIterator<Item = Vec<Listed>>, limit: usize) -> (Vec<Listed>, bool) {
+    let mut heap: BinaryHeap<Listed> = parts.into_iter().flatten().collect();
+    let mut listed = Vec::with_capacity(limit.min(heap.len()));
+    while listed.len() < limit {
+        let Some(next) = heap.pop() else { break };
+        listed.push(next);
+    }
+    (listed, !heap.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::id::TenantId;
+    use crate::ledger::{LedgerWrite, StoredHead};
+    use crate::memory::Memory;
+    use crate::pipeline::ports::{Home, Store as _};
+    use crate::time::Timestamp;
+
+    fn scope() -> TenantScope {
+        TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"))
+    }
+
+    fn kinds() -> [Kind; 3] {
+        ["asset", "device", "user"].map(|kind| Kind::parse(kind).expect("a kind"))
+    }
+
+    /// A subject whose newest event was observed in this hour.
+    fn put(memory: &Memory, kind: &Kind, id: &str, hour: i64) {
+        let subject = SubjectId::new(kind.clone(), id).expect("a subject");
+        let home = Home { key: scope().subject(subject), table: None };
+        let watermark = Timestamp::from_micros(0).expect("in range").plus_seconds(3_600 * hour);
+        let write = LedgerWrite {
+            expected: None,
+            head: StoredHead { version: 1, bytes: Vec::new() },
+            activity: Activity::of(&home.key, watermark),
+            pages: Vec::new(),
+        };
+        memory.write(&home, &write).now_or_never().expect("ready").expect("written");
+    }
+
+    /// A whole listing, `limit` at a time.
+    fn walk(memory: &Memory, limit: usize) -> Vec<Listed> {
+        let mut all: Vec<Listed> = Vec::new();
+        loop {
+            let kinds = kinds();
+            let scope = scope();
+            let shards = kinds.iter().flat_map(|kind| Shard::all(&scope, kind, None)).collect();
+            let after = all.last().map(|last| last.mark().clone());
+            let read = list(memory, shards, after.as_ref(), limit).now_or_never();
+            let (listed, more, _) = read.expect("ready").expect("listed");
+            assert!(listed.len() <= limit);
+            all.extend(listed);
+            if !more {
+                return all;
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_subject_is_listed_once_and_the_newest_hour_first(
+            subjects in proptest::collection::btree_map((0usize..3, 0u8..20), 1i64..5, 0..40),
+            limit in 1usize..12,
+        ) {
+            let memory = Memory::new(Timestamp::MIN);
+            for ((kind, id), hour) in &subjects {
+                put(&memory, &kinds()[*kind], &format!("s{id}"), *hour);
+            }
+            let listed = walk(&memory, limit);
+            prop_assert_eq!(listed.len(), subjects.len());
+            prop_assert!(listed.is_sorted_by(|one, next| one > next));
+            let hours: Vec<&str> = listed.iter().map(|one| &one.mark.hour[..8]).collect();
+            prop_assert!(hours.is_sorted_by(|one, next| one >= next));
+        }
+    }
+
+    #[test]
+    fn a_mark_is_read_again_and_nothing_else_is_one() {
+        let mark = |json: &str| serde_json::from_str::<Mark>(json);
+        let good = r#"["00000007#d/1","device"]"#;
+        let read = mark(good).expect("a mark");
+        assert_eq!(serde_json::to_string(&read).expect("JSON"), good);
+        for bad in [["7", "device"], ["#d", "device"], ["7#d", "Device"], ["7#", "d"]] {
+            let bad = serde_json::to_string(&bad).expect("JSON");
+            assert!(mark(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_same_id_under_two_kinds_is_listed_twice() {
+        let memory = Memory::new(Timestamp::MIN);
+        for kind in kinds() {
+            put(&memory, &kind, "same", 1);
+        }
+        let found = walk(&memory, 1);
+        let found: Vec<String> = found.iter().map(|one| one.subject().to_string()).collect();
+        assert_eq!(found, ["user/same", "device/same", "asset/same"]);
+    }
+}

@@ -1,0 +1,105 @@
+//! What the whole promises, seen from outside: clients send events shuffled, doubled, late, packed
+//! and partly wrong, while the host is killed and started again; afterwards the history and the
+//! views of both tenants must be the sorted fold of everything that was answered `accepted`.
+//!
+//! A batch is sent until it is answered, so nothing is left of which nobody knows. Both tenants use
+//! the same names for everything, with other values, so that what leaks is seen.
+//!
+//! - [`event`]: the events, drawn from a seed
+//! - [`client`]: how they are sent
+//! - [`check`](self::check): what must have come of them
+//! - [`process`]: the host, started and killed
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fastrand::Rng;
+
+pub mod check;
+pub mod client;
+pub mod event;
+pub mod process;
+
+use client::Client;
+use event::{Drawn, Position, TENANTS};
+use process::Process;
+
+/// How much of everything.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The `drover` program.
+    pub program: PathBuf,
+    /// Where the host keeps its data.
+    pub data: PathBuf,
+    /// What is drawn is drawn from this.
+    pub seed: u64,
+    /// Subjects of each tenant.
+    pub devices: usize,
+    /// Events of each subject.
+    pub events: usize,
+    /// Clients of each tenant that send at once.
+    pub clients: usize,
+    /// How often the host is killed.
+    pub kills: usize,
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Events that were answered `accepted`, each position once.
+    pub accepted: usize,
+    /// Events that were answered `rejected`.
+    pub rejected: usize,
+    /// Batches that had to be sent again.
+    pub again: usize,
+}
+
+/// What each tenant was promised.
+pub type Accepted = BTreeMap<Position, Drawn>;
+
+/// Runs the plan.
+///
+/// # Errors
+/// What does not hold, in words.
+pub async fn run(plan: &Plan) -> Result<Found, String> {
+    let mut random = Rng::with_seed(plan.seed);
+    let batches = TENANTS.map(|tenant| event::batches(tenant, plan, &mut random));
+    let total: usize = batches.iter().map(Vec::len).sum();
+    let mut host = Process::start(&plan.program, &plan.data).await?;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut clients = Vec::new();
+    for (tenant, batches) in TENANTS.into_iter().zip(batches) {
+        let share = batches.len().div_ceil(plan.clients.max(1)).max(1);
+        for batches in batches.chunks(share) {
+            let client = Client {
+                tenant,
+                addresses: host.addresses(),
+                answered: Arc::clone(&answered),
+                random: random.fork(),
+            };
+            clients.push(tokio::spawn(client.send_all(batches.to_vec())));
+        }
+    }
+    for kill in 1..=plan.kills {
+        let enough = total * kill / (plan.kills + 1);
+        host.until(|| answered.load(Ordering::Relaxed) >= enough).await?;
+        host.kill_and_restart().await?;
+    }
+    let mut found = Found { accepted: 0, rejected: 0, again: 0 };
+    let mut promised: BTreeMap<&str, Accepted> = BTreeMap::new();
+    for client in clients {
+        let sent = client.await.map_err(|fault| format!("a client: {fault}"))??;
+        found.rejected += sent.rejected;
+        found.again += sent.again;
+        promised.entry(sent.tenant.id).or_default().extend(sent.accepted);
+    }
+    found.accepted = promised.values().map(BTreeMap::len).sum();
+    host.drained().await?;
+    for tenant in TENANTS {
+        let accepted = promised.remove(tenant.id).unwrap_or_default();
+        check::tenant(host.http().await, tenant, &accepted, &mut random).await?;
+    }
+    Ok(found)
+}

@@ -1,0 +1,121 @@
+//! What every `Listing` does, in memory and on DynamoDB alike: each fact is held against both.
+
+#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+
+use std::sync::Arc;
+
+use drover_core::aws::Aws;
+use drover_core::id::{Kind, TenantId};
+use drover_core::ledger::{Activity, LedgerWrite, StoredHead};
+use drover_core::listing::{Listing, Mark, Shard, list};
+use drover_core::memory::Memory;
+use drover_core::pipeline::ports::{Home, Store};
+use drover_core::tenant::TenantScope;
+use drover_core::time::Timestamp;
+use drover_tests::dynamodb::{OWN_LEDGER, embedded};
+
+fn memory() -> Memory {
+    Memory::new(Timestamp::MIN)
+}
+
+async fn dynamodb() -> Aws {
+    embedded().await.expect("an embedded DynamoDB")
+}
+
+fn home(tenant: &str, device: &str) -> Home {
+    drover_tests::home(tenant, device).expect("names")
+}
+
+/// Writes a head whose newest event was observed in this hour.
+async fn active(store: &impl Store, home: &Home, version: u64, hour: i64) {
+    let watermark = Timestamp::from_micros(0).expect("in range").plus_seconds(3_600 * hour);
+    let write = LedgerWrite {
+        expected: version.checked_sub(1).filter(|before| *before > 0),
+        head: StoredHead { version, bytes: vec![1] },
+        activity: Activity::of(&home.key, watermark),
+        pages: Vec::new(),
+    };
+    store.write(home, &write).await.expect("available");
+}
+
+fn shards(tenant: &str, kind: &str, table: Option<&Arc<str>>) -> Vec<Shard> {
+    let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
+    Shard::all(&scope, &Kind::parse(kind).expect("a kind"), table).collect()
+}
+
+/// The subjects of a listing, `limit` at a time.
+async fn listed(listing: &impl Listing, shards: &[Shard], limit: usize) -> Vec<String> {
+    let (mut all, mut after): (Vec<String>, Option<Mark>) = (Vec::new(), None);
+    loop {
+        let read = list(listing, shards.to_vec(), after.as_ref(), limit).await;
+        let (part, more, _) = read.expect("available");
+        after = part.last().map(|last| last.mark().clone());
+        all.extend(part.into_iter().map(|one| one.subject().to_string()));
+        if !more {
+            return all;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_most_recently_active_hour_comes_first_however_many_are_asked_for() {
+    async fn fact(world: &(impl Store + Listing)) {
+        for device in 0..20_i64 {
+            let home = home("listing", &format!("d{device:02}"));
+            active(world, &home, 1, 100 + 2 * device).await;
+        }
+        let expected: Vec<String> = (0..20).rev().map(|at| format!("device/d{at:02}")).collect();
+        for limit in [1, 7, 20, 1_000] {
+            assert_eq!(listed(world, &shards("listing", "device", None), limit).await, expected);
+        }
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
+async fn a_subject_that_becomes_active_moves_to_the_front_and_stands_there_once() {
+    async fn fact(world: &(impl Store + Listing)) {
+        let (one, two) = (home("moving", "one"), home("moving", "two"));
+        active(world, &one, 1, 10).await;
+        active(world, &two, 1, 20).await;
+        let shards = shards("moving", "device", None);
+        assert_eq!(listed(world, &shards, 10).await, ["device/two", "device/one"]);
+        active(world, &one, 2, 30).await;
+        assert_eq!(listed(world, &shards, 10).await, ["device/one", "device/two"]);
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
+async fn nobody_lists_subjects_of_another_tenant_kind_or_table() {
+    async fn fact(world: &(impl Store + Listing)) {
+        let table: Arc<str> = Arc::from(OWN_LEDGER);
+        active(world, &home("apart", "mine"), 1, 10).await;
+        active(world, &home("apart-1", "other"), 1, 10).await;
+        let own = Home { table: Some(Arc::clone(&table)), ..home("apart", "own") };
+        active(world, &own, 1, 10).await;
+        let mine = listed(world, &shards("apart", "device", None), 10).await;
+        assert_eq!(mine, ["device/mine"]);
+        let own = listed(world, &shards("apart", "device", Some(&table)), 10).await;
+        assert_eq!(own, ["device/own"]);
+        assert!(listed(world, &shards("apart", "devic", None), 10).await.is_empty());
+        assert!(listed(world, &shards("part", "device", None), 10).await.is_empty());
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
+async fn a_read_of_one_shard_costs_half_a_unit() {
+    async fn fact(world: &(impl Store + Listing)) {
+        active(world, &home("cheap", "one"), 1, 10).await;
+        let shards = shards("cheap", "device", None);
+        let count = shards.len();
+        let (_, _, units) = list(world, shards, None, 10).await.expect("available");
+        assert_eq!((count, units.read, units.write), (8, 4.0, 0.0));
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
