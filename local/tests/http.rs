@@ -34,6 +34,10 @@ async fn an_event_with_a_demo_key_is_accepted_and_counted() {
     let page = std::str::from_utf8(page.body()).unwrap();
     let counted = "messages_processed_total{function=\"ingest\"} 1";
     assert!(page.lines().any(|line| line == counted), "{page}");
+    for partition in 0..4 {
+        let lag = format!("consumer_lag{{partition=\"{partition}\",topic=\"drover.events\"}} ");
+        assert!(page.lines().any(|line| line.starts_with(&lag)), "{page}");
+    }
     host.stop().await.unwrap();
 }
 
