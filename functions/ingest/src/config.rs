@@ -198,7 +198,7 @@ mod tests {
         check(&kafka, "DROVER_KAFKA_BOOTSTRAP is not set");
         let tls = [("DROVER_KAFKA_TLS", "1")];
         check(&[kafka, tls].concat(), "DROVER_KAFKA_TLS is not on or off: value=`1`");
-        let user = [("DROVER_KAFKA_USER", "app")];
-        check(&[kafka, user].concat(), "DROVER_KAFKA_PASSWORD_FILE is not set");
+        let user = [("DROVER_KAFKA_BOOTSTRAP", "b:9092"), ("DROVER_KAFKA_USER", "app")];
+        check(&[&kafka[..], &user].concat(), "DROVER_KAFKA_PASSWORD_FILE is not set");
     }
 }
