@@ -2,6 +2,7 @@
 //! and gives what is to be shown. Printing is `main`'s.
 
 pub mod apply;
+pub mod cluster;
 pub mod inspect;
 pub mod invoke;
 pub mod key;

@@ -138,12 +138,11 @@ impl Host {
         let world = world(&addresses);
         setup::tables(&world).await.map_err(failed("tables"))?;
         let tenants = setup::demo_tenants(&world).await.map_err(failed("tenants"))?;
-        let stream = HostStream::open(&config.stream, folder.path()).map_err(failed("stream"))?;
-        let meter = HostMeter::new(&setup::METERED, setup::METRIC_LINES);
+        let stream = HostStream::open(&config.stream, folder.path()).await;
+        let stream = stream.map_err(failed("stream"))?;
+        let meter = HostMeter::new(&setup::METERED, setup::METRIC_LINES, world.now());
         let meter = Arc::new(meter.map_err(failed("metrics"))?);
-        let sending = stream.sending(world.clone(), meter.clone());
-        let functions = setup::functions(world.clone(), sending, meter.clone());
-        let functions = functions.and(config.functions);
+        let functions = setup::functions(&world, &stream, &meter).and(config.functions);
         let parts = Parts {
             tables: dynamodb.tables().map_err(failed("tables"))?,
             queues,

@@ -6,7 +6,7 @@
 //! of the host's own doings; [`stream`] is the stream, and [`simulator`] Lambda's event source that
 //! feeds the processor from it, as [`mapping`] has it; `setup` puts tables, queues, tenants and
 //! functions on the services;
-//! `registry` applies documents; [`data_folder`] is what stays when the process
+//! `registry` applies documents; [`openapi`] describes the routes; [`data_folder`] is what stays when the process
 //! goes; [`commands`] are the words of the command line.
 //!
 //! Left out on purpose: credentials. No embedded service checks any, which is why none of them
@@ -26,7 +26,9 @@ mod http;
 mod lambda;
 mod listen;
 pub mod mapping;
+pub mod openapi;
 mod origin;
+mod probes;
 mod prometheus;
 mod registry;
 mod setup;

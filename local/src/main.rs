@@ -40,6 +40,8 @@ enum Command {
     Apply(apply::Args),
     Inspect(inspect::Args),
     Key(key::Args),
+    /// Print the OpenAPI document of all routes
+    Openapi,
 }
 
 #[tokio::main]
@@ -69,6 +71,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Simulate(args) => print(&simulate::run(args).await?)?,
         Command::Apply(args) => print(&apply::run(&args).await?)?,
         Command::Inspect(args) => print(&inspect::run(&args).await?)?,
+        Command::Openapi => print(&drover_local::openapi::document()?)?,
         Command::Key(args) => print_key(&key::run(&args)?)?,
     }
     Ok(())

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_core::aws::Aws;
+use drover_core::aws::kafka::{KafkaConfig, KafkaStream};
 use drover_core::error::Unavailable;
 use drover_core::metrics::Meter;
 use drover_core::stream::direct::Direct;
-use drover_core::stream::{NotSent, Outgoing, Stream};
+use drover_core::stream::{NotSent, Outgoing, Stream, TOPIC};
 use drover_core::time::Timestamp;
 
 use crate::function::Functions;
@@ -20,13 +21,15 @@ use crate::prometheus::PartitionLevel;
 use crate::setup::pipeline;
 use crate::simulator::{Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target};
 use crate::simulator::{Gauge, Gauges};
-use crate::stream::Embedded;
 use crate::stream::embedded::{Keep, PARTITIONS};
+use crate::stream::{Embedded, KafkaLog, Log as _};
 
 /// Whose committed offsets the host goes on from.
 pub const GROUP: &str = "drover-processor";
 /// The stream's file in a data folder.
 pub(crate) const STREAM_FILE: &str = "stream.db";
+/// What events say of the embedded stream's brokers.
+pub(crate) const BROKER: &str = "localhost:9092";
 
 const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const KEPT_BYTES: u64 = 1 << 30;
@@ -41,6 +44,28 @@ pub enum StreamConfig {
     Embedded,
     /// None: ingest commits to the ledger itself.
     Direct,
+    /// A real Kafka cluster.
+    Kafka(ClusterConfig),
+}
+
+/// The part of a cluster that is the host's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// The cluster, and the topic that ingest writes to.
+    pub cluster: KafkaConfig,
+    /// The topics that the processor reads: no others, because the cluster is not the host's alone.
+    pub topics: Vec<String>,
+    /// What becomes of those that do not exist.
+    pub missing: Missing,
+}
+
+/// What becomes of topics that do not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The host does not start.
+    Refused,
+    /// They are created.
+    Created,
 }
 
 /// How the processor is fed.
@@ -62,23 +87,50 @@ impl Default for MappingConfig {
 }
 
 /// The stream of a host.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum HostStream {
     /// The host's own log.
     Embedded(Embedded),
     /// None.
     Direct,
+    /// A real Kafka cluster.
+    Kafka(Cluster),
+}
+
+/// A cluster, connected.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    bootstrap: String,
+    log: KafkaLog,
+    stream: Arc<KafkaStream>,
+}
+
+impl Cluster {
+    async fn connect(config: &ClusterConfig) -> Result<Self, Unavailable> {
+        let ClusterConfig { cluster, topics, missing } = config;
+        if *missing == Missing::Created {
+            let mut wanted: Vec<&str> = topics.iter().map(String::as_str).collect();
+            wanted.push(&cluster.topic);
+            wanted.sort_unstable();
+            wanted.dedup();
+            cluster.create_topics(&wanted).await?;
+        }
+        let log = KafkaLog::of_topics(cluster.clone(), topics.clone()).await?;
+        let stream = Arc::new(KafkaStream::connect(cluster.clone()).await?);
+        Ok(Self { bootstrap: cluster.bootstrap.clone(), log, stream })
+    }
 }
 
 impl HostStream {
-    /// Opens it in a data folder.
-    pub(crate) fn open(config: &StreamConfig, folder: &Path) -> Result<Self, Unavailable> {
+    /// Opens it in a data folder, or connects to it.
+    pub(crate) async fn open(config: &StreamConfig, folder: &Path) -> Result<Self, Unavailable> {
         let keep = Keep { group: GROUP.to_owned(), age: KEPT_FOR, bytes: KEPT_BYTES };
         match config {
             StreamConfig::Embedded => {
                 Embedded::open(&folder.join(STREAM_FILE), Some(keep)).map(Self::Embedded)
             }
             StreamConfig::Direct => Ok(Self::Direct),
+            StreamConfig::Kafka(config) => Cluster::connect(config).await.map(Self::Kafka),
         }
     }
 
@@ -90,12 +142,16 @@ impl HostStream {
         destination: Aws,
     ) -> Option<Simulator> {
         let target = Target::here(functions, drover_processor::FUNCTION);
-        let settings = settings(config, GROUP);
         match self {
             Self::Embedded(log) => {
+                let settings = settings(config, GROUP, BROKER);
                 Some(Simulator::start(log.clone(), settings, target, Some(destination)))
             }
             Self::Direct => None,
+            Self::Kafka(Cluster { bootstrap, log, .. }) => {
+                let settings = settings(config, GROUP, bootstrap);
+                Some(Simulator::start(log.clone(), settings, target, Some(destination)))
+            }
         }
     }
 
@@ -109,6 +165,7 @@ impl HostStream {
                 meter,
                 function: drover_ingest::FUNCTION,
             })),
+            Self::Kafka(cluster) => Sending::Kafka(Arc::clone(&cluster.stream)),
         }
     }
 
@@ -127,9 +184,19 @@ impl HostStream {
                     }
                 }
             }
-            Self::Direct => {}
+            // A cluster has no ends without being asked; what is read has been seen.
+            Self::Direct | Self::Kafka(_) => {}
         }
         gauges.into_iter().map(level).collect()
+    }
+
+    /// Asks it for a sign of life; `None`: there is no stream.
+    pub(crate) async fn probe(&self) -> Option<Result<(), Unavailable>> {
+        match self {
+            Self::Embedded(log) => Some(log.committed(GROUP, TOPIC).await.map(drop)),
+            Self::Kafka(cluster) => Some(cluster.stream.check().await),
+            Self::Direct => None,
+        }
     }
 
     /// What it is, for a person.
@@ -137,6 +204,7 @@ impl HostStream {
         match self {
             Self::Embedded(_) => format!("embedded, {PARTITIONS} partitions per topic"),
             Self::Direct => "none, ingest commits to the ledger itself".to_owned(),
+            Self::Kafka(cluster) => format!("Kafka at {}", cluster.bootstrap),
         }
     }
 }
@@ -147,6 +215,8 @@ pub(crate) enum Sending {
     Embedded(Embedded),
     /// None: the ledger itself.
     Direct(Box<Direct<Aws>>),
+    /// A real Kafka cluster.
+    Kafka(Arc<KafkaStream>),
 }
 
 impl Stream for Sending {
@@ -154,6 +224,7 @@ impl Stream for Sending {
         match self {
             Self::Embedded(log) => log.send(events, deadline).await,
             Self::Direct(direct) => direct.send(events, deadline).await,
+            Self::Kafka(stream) => stream.send(events, deadline).await,
         }
     }
 }
@@ -163,12 +234,12 @@ fn level(gauge: Gauge) -> PartitionLevel {
     PartitionLevel { topic: gauge.topic, partition: gauge.partition, lag, oldest }
 }
 
-/// The settings of a mapping of the embedded stream, whose events name a cluster that is none.
-pub(crate) fn settings(config: MappingConfig, group: &str) -> Settings {
+/// The settings of a mapping, whose events name a cluster of AWS that is none.
+pub(crate) fn settings(config: MappingConfig, group: &str, brokers: &str) -> Settings {
     let MappingConfig { batching, rules, header_bytes } = config;
     let source = EventSource {
         arn: "arn:aws:kafka:us-east-1:000000000000:cluster/drover-local/0".to_owned(),
-        bootstrap_servers: "localhost:9092".to_owned(),
+        bootstrap_servers: brokers.to_owned(),
         header_bytes,
     };
     Settings { group: group.to_owned(), batching, rules, source }

@@ -22,6 +22,7 @@ use drover_core::metrics::emf::Lines;
 use drover_core::metrics::{Meter, Tally};
 use drover_core::time::Timestamp;
 use drover_core::web::Problem;
+use drover_query::counts::Tallies;
 use prometheus::{Error, TextEncoder};
 
 pub(crate) use levels::{Levels, PartitionLevel};
@@ -34,6 +35,7 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(crate) struct HostMeter {
     lines: Lines,
     series: Series,
+    tallies: Arc<Tallies>,
 }
 
 impl HostMeter {
@@ -41,8 +43,14 @@ impl HostMeter {
     ///
     /// # Errors
     /// Two series of one name: a fault of this program.
-    pub(crate) fn new(functions: &[&str], lines: Lines) -> Result<Self, Error> {
-        Ok(Self { lines, series: Series::new(functions)? })
+    pub(crate) fn new(functions: &[&str], lines: Lines, now: Timestamp) -> Result<Self, Error> {
+        let tallies = Arc::new(Tallies::new(now));
+        Ok(Self { lines, series: Series::new(functions)?, tallies })
+    }
+
+    /// The counts of each tenant.
+    pub(crate) fn tallies(&self) -> Arc<Tallies> {
+        Arc::clone(&self.tallies)
     }
 }
 
@@ -50,6 +58,7 @@ impl Meter for HostMeter {
     fn record(&self, function: &'static str, tally: &Tally, now: Timestamp) {
         self.lines.record(function, tally, now);
         self.series.add(function, tally);
+        self.tallies.record(function, tally, now);
     }
 }
 

@@ -8,7 +8,7 @@ use drover_core::aws::Aws;
 use drover_core::aws::tables::create_tables;
 use drover_core::error::Unavailable;
 
-pub(crate) use demo::{LocalTenant, demo_tenants};
+pub(crate) use demo::{LocalTenant, demo_tenants, topics as demo_topics};
 pub(crate) use functions::{METERED, METRIC_LINES, functions, pipeline};
 
 use crate::sqs::{QueueName, QueueSettings, Redrive, Sqs, SqsError};

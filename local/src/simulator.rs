@@ -13,11 +13,11 @@
 //! queue.
 //!
 //! What it holds is bounded: per partition the batch that is out or comes again, and as much read
-//! ahead; events are at most [`event::PAYLOAD_BYTES`] each, five at once per topic.
+//! ahead; events are at most `event::PAYLOAD_BYTES` each, five at once per topic.
 //!
-//! The rooms, from the inside out: [`event`], [`answer`] and [`report`] are what travels; [`batch`],
-//! [`lane`] and [`lanes`] decide, without I/O; [`round`] is one invocation with what follows from it;
-//! [`drive`] is a mapping's loop; here are all mappings of a stream.
+//! The rooms, from the inside out: `event`, `answer` and `report` are what travels; `batch`,
+//! `lane` and `lanes` decide, without I/O; `round` is one invocation with what follows from it;
+//! `drive` is a mapping's loop; here are all mappings of a stream.
 
 mod answer;
 mod batch;

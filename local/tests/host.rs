@@ -55,15 +55,15 @@ async fn a_started_host_answers_everywhere() {
 #[tokio::test]
 async fn a_function_with_routes_answers_on_the_http_port_and_by_its_name() {
     let data = tempdir().unwrap();
-    let routes = Router::new().route("/hello", routing::get(|| async { "hello" }));
+    let routes = Router::new().route("/greeting", routing::get(|| async { "hello" }));
     let functions = Functions::default().with_routes("greeter", DEFAULT_TIMEOUT, routes);
     let config = HostConfig { functions, ..HostConfig::on_free_ports(data.path()) };
     let host = Host::start(config).await.unwrap();
-    assert_eq!(get(host.addresses(), "/hello").await.body().as_ref(), b"hello");
+    assert_eq!(get(host.addresses(), "/greeting").await.body().as_ref(), b"hello");
 
     let event = json!({
-        "version": "2.0", "rawPath": "/hello", "rawQueryString": "", "headers": {},
-        "requestContext": { "stage": "$default", "http": { "method": "GET", "path": "/hello" } },
+        "version": "2.0", "rawPath": "/greeting", "rawQueryString": "", "headers": {},
+        "requestContext": { "stage": "$default", "http": { "method": "GET", "path": "/greeting" } },
         "isBase64Encoded": false,
     });
     let path = "/2015-03-31/functions/greeter/invocations";

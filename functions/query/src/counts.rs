@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use drover_core::error::{Code, Reason, Unavailable};
 use drover_core::id::TenantId;
@@ -25,6 +25,12 @@ pub trait Counts: Send + Sync {
         scope: &TenantScope,
         now: Timestamp,
     ) -> impl Future<Output = Result<Counted, Unavailable>> + Send;
+}
+
+impl<C: Counts> Counts for Arc<C> {
+    async fn of(&self, scope: &TenantScope, now: Timestamp) -> Result<Counted, Unavailable> {
+        C::of(self, scope, now).await
+    }
 }
 
 /// What was counted for one tenant.

@@ -15,8 +15,7 @@ use base64_simd::STANDARD;
 use drover_core::web::{Fault, ProblemBody};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi, ToSchema};
+use utoipa::{OpenApi, ToSchema};
 
 const OPENAPI: &str = include_str!("../../../openapi.json");
 const PAGE: &str = include_str!("docs.html");
@@ -43,26 +42,9 @@ const SHORTLY: &str = "public, max-age=60";
         document,
         page
     ),
-    components(schemas(ProblemBody, Fault)),
-    modifiers(&ApiKey)
+    components(schemas(ProblemBody, Fault))
 )]
 struct Document;
-
-/// The security scheme of all functions.
-struct ApiKey;
-
-impl Modify for ApiKey {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let description = "An API key of the tenant, with the scope that the route names; or, where a \
-            deployment says so, a token that the gateway verifies.";
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some(description))
-            .build();
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("api_key", SecurityScheme::Http(scheme));
-    }
-}
 
 /// The routes of this function.
 pub fn openapi() -> utoipa::openapi::OpenApi {

@@ -61,6 +61,14 @@ pub struct Process {
     pub memory_bytes: fn() -> Option<u64>,
 }
 
+/// The memory of this process in bytes, where the system says so as Linux does.
+pub fn memory_bytes() -> Option<u64> {
+    const PAGE_BYTES: u64 = 4096;
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
+    pages.checked_mul(PAGE_BYTES)
+}
+
 /// How the system is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -14,7 +14,7 @@ use drover_core::registry::Registry;
 use drover_core::web::{AuthMode, Gate, finished};
 use drover_query::config::Config;
 use drover_query::counts::NotRead;
-use drover_query::health::Process;
+use drover_query::health::{Process, memory_bytes};
 use drover_query::{Access, Query, routes, with_gateway_claims};
 use lambda_http::{run, tracing};
 
@@ -51,14 +51,6 @@ async fn main() -> anyhow::Result<()> {
     };
     let router = finished(routes, config.origins);
     run(router).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
-}
-
-/// What Linux says that this process has in memory: the second number is pages of 4 KB.
-fn memory_bytes() -> Option<u64> {
-    const PAGE_BYTES: u64 = 4096;
-    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
-    pages.checked_mul(PAGE_BYTES)
 }
 
 /// Straight to standard output: a log formatter would wrap the line, and CloudWatch would not read

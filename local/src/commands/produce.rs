@@ -1,5 +1,5 @@
 //! `drover produce TOPIC [FILE|-]`: one record per line into the stream, as a foreign producer would
-//! write them. It writes to the stream's file itself, so the host may run or not.
+//! write them. It writes to the stream's file itself, so the host may run or not, or to a Kafka cluster.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,9 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use clap::Args as ClapArgs;
+use drover_core::aws::kafka::{KafkaStream, Placed};
 use drover_core::error::Unavailable;
+use drover_core::record::{Record, Source};
+use drover_core::time::Timestamp;
 
 use super::DataArg;
+use super::cluster::{ClusterArgs, NoPassword, bootstrap};
 use crate::mapping::STREAM_FILE;
 use crate::stream::embedded::{AppendError, Place, RECORD_BYTES};
 use crate::stream::{Embedded, NewRecord, TopicName};
@@ -39,6 +43,11 @@ pub struct Args {
     headers: Vec<(String, Bytes)>,
     #[command(flatten)]
     data: DataArg,
+    /// Write to a Kafka cluster instead of the host's stream; the topic must exist there
+    #[arg(long, value_name = "HOST:PORT", value_parser = bootstrap)]
+    kafka: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// Why not every line is in the stream.
@@ -66,9 +75,15 @@ pub enum ProduceError {
     /// The stream. Lines before may be in it.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// The stream cannot be opened.
+    /// The stream cannot be opened, or the cluster does not take a record.
     #[error(transparent)]
     Open(#[from] Unavailable),
+    /// The password of a cluster.
+    #[error(transparent)]
+    Password(#[from] NoPassword),
+    /// Flags of a cluster that there is none of.
+    #[error("--kafka-user and --kafka-tls are for a Kafka cluster: --kafka HOST:PORT")]
+    NoCluster,
     /// Some lines are too large; all others are in the stream.
     #[error("{}{sent}", refused(.lines, *.more))]
     TooLarge {
@@ -87,9 +102,7 @@ pub enum ProduceError {
 /// [`ProduceError`].
 pub async fn run(args: &Args) -> Result<String, ProduceError> {
     let topic = TopicName::parse(&args.topic)?;
-    let unusable = |source| ProduceError::Folder { path: args.data.data.clone(), source };
-    std::fs::create_dir_all(&args.data.data).map_err(unusable)?;
-    let stream = Embedded::open(&args.data.data.join(STREAM_FILE), None)?;
+    let stream = Sink::open(args, &topic).await?;
     let unreadable = |source| ProduceError::Input { file: args.file.clone(), source };
     let mut lines = Lines::new(input(&args.file).map_err(unreadable)?);
     let mut sent = Sent::default();
@@ -101,12 +114,65 @@ pub async fn run(args: &Args) -> Result<String, ProduceError> {
         }
         let records: Vec<NewRecord> =
             batch.into_iter().map(|value| new_record(args, value)).collect();
-        sent.count(&stream.append(&topic, &records).await?);
+        sent.count(&stream.append(&topic, records).await?);
     }
     let sent = sent.shown(&topic);
     match lines.too_large.len() {
         0 => Ok(sent),
         _ => Err(ProduceError::TooLarge { lines: lines.too_large, more: lines.more, sent }),
+    }
+}
+
+/// Where records go.
+enum Sink {
+    Host(Embedded),
+    Kafka(KafkaStream),
+}
+
+impl Sink {
+    async fn open(args: &Args, topic: &TopicName) -> Result<Self, ProduceError> {
+        if let Some(bootstrap) = &args.kafka {
+            let config = args.cluster.config(bootstrap, topic.as_str())?;
+            return Ok(Self::Kafka(KafkaStream::connect(config).await?));
+        }
+        if args.cluster.any() {
+            return Err(ProduceError::NoCluster);
+        }
+        let unusable = |source| ProduceError::Folder { path: args.data.data.clone(), source };
+        std::fs::create_dir_all(&args.data.data).map_err(unusable)?;
+        Ok(Self::Host(Embedded::open(&args.data.data.join(STREAM_FILE), None)?))
+    }
+
+    async fn append(
+        &self,
+        topic: &TopicName,
+        records: Vec<NewRecord>,
+    ) -> Result<Vec<Place>, ProduceError> {
+        match self {
+            Self::Host(log) => Ok(log.append(topic, &records).await?),
+            Self::Kafka(stream) => {
+                let records: Vec<Record> = records.into_iter().map(record).collect();
+                let records: Vec<&Record> = records.iter().collect();
+                let results = stream.produce(&records, Timestamp::MAX);
+                let place =
+                    |placed: Placed| Place { partition: placed.partition, offset: placed.offset };
+                let places = results.await.into_iter().map(|result| result.map(place));
+                Ok(places.collect::<Result<_, Unavailable>>()?)
+            }
+        }
+    }
+}
+
+/// A record as Kafka's stream takes it. It came from no request.
+fn record(new: NewRecord) -> Record {
+    let headers = new.headers.into_iter();
+    Record {
+        source: Source::Http { request_id: "".into(), index: 0 },
+        key: new.key.map(Into::into),
+        value: new.value.map(Into::into),
+        headers: headers.map(|(name, value)| (name, value.unwrap_or_default().into())).collect(),
+        received_at: None,
+        ingested_at: Timestamp::from_millis(new.timestamp).unwrap_or(Timestamp::MIN),
     }
 }
 

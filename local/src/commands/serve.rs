@@ -2,17 +2,21 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::str::FromStr;
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
+use drover_core::stream::TOPIC;
 
 use super::DataArg;
+use super::cluster::{ClusterArgs, NoPassword, bootstrap};
 use super::signal::Signal;
 use super::source::SourceArgs;
 use crate::data_folder::FolderError;
 use crate::function::Functions;
 use crate::greeting::greeting;
 use crate::host::{Host, HostConfig, StartError};
-use crate::mapping::{MappingConfig, StreamConfig};
+use crate::mapping::{ClusterConfig, MappingConfig, Missing, StreamConfig};
+use crate::setup::demo_topics;
 
 /// Start the host (also without the word)
 #[derive(ClapArgs, Clone, Debug)]
@@ -31,21 +35,43 @@ pub struct Args {
     sqs: SocketAddr,
     #[command(flatten)]
     data: DataArg,
-    /// The stream between ingest and the processor
-    #[arg(long, value_enum, default_value_t)]
+    /// The stream between ingest and the processor: embedded (the host's own log), direct (none:
+    /// ingest commits to the ledger itself), or HOST:PORT of a Kafka cluster
+    #[arg(long, value_name = "STREAM", default_value = "embedded")]
     stream: Stream,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// A topic of the cluster that the processor reads; may be repeated [default: those of the demo
+    /// routes]
+    #[arg(long = "topic", value_name = "NAME")]
+    topics: Vec<String>,
+    /// Create those topics of the cluster that do not exist
+    #[arg(long)]
+    create_topics: bool,
     #[command(flatten)]
     source: SourceArgs,
 }
 
 /// The streams that there are.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Debug)]
 enum Stream {
-    /// The host's own log, four partitions per topic.
-    #[default]
     Embedded,
-    /// None: ingest commits to the ledger itself.
     Direct,
+    Kafka(String),
+}
+
+impl FromStr for Stream {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "embedded" => Ok(Self::Embedded),
+            "direct" => Ok(Self::Direct),
+            other => bootstrap(other)
+                .map(Self::Kafka)
+                .map_err(|_| "a stream is embedded, direct or HOST:PORT of a Kafka cluster".into()),
+        }
+    }
 }
 
 /// Why the host did not start, or did not stop cleanly.
@@ -57,6 +83,15 @@ pub enum ServeError {
     /// It did not stop cleanly.
     #[error(transparent)]
     Stop(#[from] FolderError),
+    /// The password of a cluster.
+    #[error(transparent)]
+    Password(#[from] NoPassword),
+    /// Flags of a cluster that there is none of.
+    #[error("--kafka-…, --topic and --create-topics are for a Kafka cluster: --stream HOST:PORT")]
+    NoCluster,
+    /// The demo routes, which are part of the program.
+    #[error("the demo routes are broken")]
+    Routes(#[from] serde_json::Error),
     /// Nothing would ever stop it.
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
@@ -69,6 +104,7 @@ pub enum ServeError {
 pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
     // Before the start, so that a signal in the middle of it stops cleanly too.
     let signal = Signal::listen().map_err(ServeError::Signals)?;
+    let stream = args.stream_config()?;
     let host = Host::start(HostConfig {
         http: args.http,
         lambda: args.lambda,
@@ -76,10 +112,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
         sqs: args.sqs,
         data: args.data.data,
         functions: Functions::default(),
-        stream: match args.stream {
-            Stream::Embedded => StreamConfig::Embedded,
-            Stream::Direct => StreamConfig::Direct,
-        },
+        stream,
         mapping: args.source.config(MappingConfig::default().batching),
     })
     .await?;
@@ -87,4 +120,23 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
     let _ = out.write_all(greeting(&host).as_bytes()).and_then(|()| out.flush());
     signal.received().await;
     Ok(host.stop().await?)
+}
+
+impl Args {
+    fn stream_config(&self) -> Result<StreamConfig, ServeError> {
+        let of_cluster = self.cluster.any() || self.create_topics || !self.topics.is_empty();
+        match &self.stream {
+            Stream::Embedded | Stream::Direct if of_cluster => Err(ServeError::NoCluster),
+            Stream::Embedded => Ok(StreamConfig::Embedded),
+            Stream::Direct => Ok(StreamConfig::Direct),
+            Stream::Kafka(bootstrap) => Ok(StreamConfig::Kafka(ClusterConfig {
+                cluster: self.cluster.config(bootstrap, TOPIC)?,
+                topics: match self.topics.as_slice() {
+                    [] => demo_topics()?,
+                    named => named.to_vec(),
+                },
+                missing: if self.create_topics { Missing::Created } else { Missing::Refused },
+            })),
+        }
+    }
 }

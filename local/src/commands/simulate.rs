@@ -1,6 +1,6 @@
 //! `drover simulate`: Lambda's event source for Kafka, for any function behind an Invoke API, such as
 //! `cargo lambda watch`, SAM local or a host. It reads the stream's file itself, so a host may run or
-//! not, and keeps offsets of its own.
+//! not, or a Kafka cluster, and keeps offsets of its own.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,12 +14,13 @@ use hyper::Uri;
 use tokio::sync::watch;
 
 use super::DataArg;
+use super::cluster::{ClusterArgs, NoPassword, bootstrap};
 use super::signal::Signal;
 use super::source::SourceArgs;
 use crate::mapping::{self, STREAM_FILE};
 use crate::simulator::{self, Batching, Endpoint, Target, Until};
 use crate::stream::topic::NoTopicName;
-use crate::stream::{Embedded, Log as _, TopicName};
+use crate::stream::{Embedded, KafkaLog, Log, TopicName};
 
 /// What Lambda does where a mapping has a destination and no limit of its own.
 const RETRIES_WITH_A_DESTINATION: u32 = 10;
@@ -41,6 +42,11 @@ pub struct Args {
     topic: String,
     #[command(flatten)]
     data: DataArg,
+    /// Read a Kafka cluster instead of the host's stream
+    #[arg(long, value_name = "HOST:PORT", value_parser = bootstrap)]
+    kafka: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// Whose offsets are committed; the host's own is drover-processor
     #[arg(long, default_value = "drover-simulate")]
     group: String,
@@ -67,6 +73,12 @@ pub enum SimulateError {
         /// Where it should be.
         file: PathBuf,
     },
+    /// The password of a cluster.
+    #[error(transparent)]
+    Password(#[from] NoPassword),
+    /// Flags of a cluster that there is none of.
+    #[error("--kafka-user and --kafka-tls are for a Kafka cluster: --kafka HOST:PORT")]
+    NoCluster,
     /// The stream cannot be opened or read.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -94,11 +106,30 @@ pub enum SimulateError {
 pub async fn run(args: Args) -> Result<String, SimulateError> {
     let signal = Signal::listen().map_err(SimulateError::Signals)?;
     let topic = TopicName::parse(&args.topic)?;
-    let file = args.data.data.join(STREAM_FILE);
-    if !file.exists() {
-        return Err(SimulateError::NoStream { file });
+    match &args.kafka {
+        Some(bootstrap) => {
+            let log = KafkaLog::connect(args.cluster.config(bootstrap, topic.as_str())?).await?;
+            let bootstrap = bootstrap.clone();
+            simulate(args, topic, log, &bootstrap, signal).await
+        }
+        None if args.cluster.any() => Err(SimulateError::NoCluster),
+        None => {
+            let file = args.data.data.join(STREAM_FILE);
+            if !file.exists() {
+                return Err(SimulateError::NoStream { file });
+            }
+            simulate(args, topic, Embedded::open(&file, None)?, mapping::BROKER, signal).await
+        }
     }
-    let log = Embedded::open(&file, None)?;
+}
+
+async fn simulate<L: Log + Clone>(
+    args: Args,
+    topic: TopicName,
+    log: L,
+    brokers: &str,
+    signal: Signal,
+) -> Result<String, SimulateError> {
     let until = if args.once { Until::Done } else { Until::Stopped };
     if args.once && log.partitions(topic.as_str()).await?.is_empty() {
         return Err(SimulateError::NoTopic { topic });
@@ -108,7 +139,7 @@ pub async fn run(args: Args) -> Result<String, SimulateError> {
     if destination.is_some() {
         config.rules.retries.get_or_insert(RETRIES_WITH_A_DESTINATION);
     }
-    let settings = mapping::settings(config, &args.group);
+    let settings = mapping::settings(config, &args.group, brokers);
     let target = Target::there(args.endpoint, &args.function);
     let (stop, stopped) = watch::channel(false);
     let mapping = simulator::run_one(

@@ -26,7 +26,9 @@ fn routes() -> Router {
 }
 
 async fn ask(limit: Duration, request: Request) -> (StatusCode, Value) {
-    let (head, body) = app_within(routes(), limit).oneshot(request).await.unwrap().into_parts();
+    let answer = app_within(routes(), limit).oneshot(request);
+    let answer = tokio::time::timeout(LONG, answer).await.expect("in time");
+    let (head, body) = answer.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (head.status, serde_json::from_slice(&body).unwrap_or_default())
 }

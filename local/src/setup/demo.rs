@@ -58,6 +58,16 @@ pub(crate) async fn demo_tenants(aws: &Aws) -> Result<Vec<LocalTenant>, SetupErr
     Ok(tenants)
 }
 
+/// The topics that the demo routes name.
+///
+/// # Errors
+/// The file is broken.
+pub(crate) fn topics() -> Result<Vec<String>, serde_json::Error> {
+    let document: Value = serde_json::from_str(TOPICS)?;
+    let routes = document.get("topics").and_then(Value::as_object);
+    Ok(routes.into_iter().flat_map(|routes| routes.keys().cloned()).collect())
+}
+
 /// `topics.json` without the routes that somebody has replaced.
 async fn free_topics(aws: &Aws) -> Result<Value, SetupError> {
     let mut document: Value = serde_json::from_str(TOPICS)?;

@@ -11,46 +11,59 @@ use drover_core::metrics::Meter;
 use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
+use drover_core::pipeline::ports::Clock as _;
 use drover_core::registry::Registry;
-use drover_core::stream::Stream;
 use drover_core::web::{AuthMode, Gate, LocalKeys};
 use drover_ingest::Ingest;
 use drover_ingest::quota::Quotas;
 use drover_processor::Processor;
+use drover_query::health::{Process, memory_bytes};
+use drover_query::{Access, Query};
 
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
+use crate::mapping::HostStream;
+use crate::probes::HostProbes;
+use crate::prometheus::HostMeter;
 
 /// What the processor has on Lambda unless its environment says otherwise.
 const CACHE_BYTES: usize = 8 << 20;
 const CONCURRENCY: usize = 32;
 
 /// The functions that count something.
-pub(crate) const METERED: [&str; 2] = [drover_ingest::FUNCTION, drover_processor::FUNCTION];
+pub(crate) const METERED: [&str; 3] =
+    [drover_ingest::FUNCTION, drover_processor::FUNCTION, drover_query::FUNCTION];
 
 /// Every function of this version.
-pub(crate) fn functions(
-    world: Aws,
-    stream: impl Stream + 'static,
-    meter: Arc<dyn Meter>,
-) -> Functions {
-    let ingest = Ingest {
-        world: world.clone(),
-        stream,
-        registry: Registry::new(),
-        gate: gate(),
-        quotas: Quotas::default(),
-        meter: Arc::clone(&meter),
-    };
-    let processor = Arc::new(Processor::new(world, pipeline(), meter));
+pub(crate) fn functions(world: &Aws, stream: &HostStream, meter: &Arc<HostMeter>) -> Functions {
+    let as_meter = || Arc::clone(meter) as Arc<dyn Meter>;
+    let processor = Arc::new(Processor::new(world.clone(), pipeline(), as_meter()));
     let process = move |event: Bytes, context: InvocationContext| {
         let processor = Arc::clone(&processor);
         async move { answer(processor.handle(lambda_event(&event, context)?).await) }
     };
-    Functions::default().with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process).with_routes(
-        drover_ingest::FUNCTION,
-        DEFAULT_TIMEOUT,
-        drover_ingest::routes(ingest),
-    )
+    let ingest = Ingest {
+        world: world.clone(),
+        stream: stream.sending(world.clone(), as_meter()),
+        registry: Registry::new(),
+        gate: gate(),
+        quotas: Quotas::default(),
+        meter: as_meter(),
+    };
+    let query = Query {
+        access: Access {
+            world: world.clone(),
+            registry: Registry::new(),
+            gate: gate(),
+            meter: as_meter(),
+        },
+        probes: HostProbes { world: world.clone(), stream: stream.clone() },
+        counts: meter.tallies(),
+        process: Process { started_at: world.now(), memory_bytes },
+    };
+    Functions::default()
+        .with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process)
+        .with_routes(drover_ingest::FUNCTION, DEFAULT_TIMEOUT, drover_ingest::routes(ingest))
+        .with_routes(drover_query::FUNCTION, DEFAULT_TIMEOUT, drover_query::routes(query))
 }
 
 /// Keys that are marked local open something here, and nowhere else.

@@ -45,6 +45,8 @@ pub(super) struct Lane {
     fetch_at: Option<i64>,
     /// Where to read on.
     position: i64,
+    /// The first offset that the partition held when it was first read.
+    start: i64,
     /// The highest end that was seen.
     end: i64,
     /// What is durable; `None`: nothing yet.
@@ -104,6 +106,9 @@ impl Lane {
     pub(super) fn fetched(&mut self, topic: &str, fetched: Fetched, now: i64) -> Loss {
         self.is_fetching = false;
         let gone = self.committed.is_some() && fetched.start > self.position;
+        if self.committed.is_none() {
+            self.start = fetched.start;
+        }
         let loss = if gone { Loss::Gone(self.position, fetched.start) } else { Loss::None };
         for record in fetched.records {
             let event_bytes = record_bytes(topic, &record);
@@ -223,7 +228,7 @@ impl Lane {
 
     /// Everything below this offset is handled or given up.
     pub(super) fn done_until(&self) -> i64 {
-        self.committed.unwrap_or(0)
+        self.committed.unwrap_or(self.start)
     }
 
     /// One more than the highest offset that is known of.

@@ -1,10 +1,13 @@
 //! The embedded stream: an append-only log of four partitions per topic, in one SQLite file.
 //!
 //! Promises:
-//! - *What was acknowledged is there after a `kill -9` at any moment,* and after a loss of power, as
-//!   far as the disk keeps what it says it has written: SQLite runs in WAL mode with
-//!   `synchronous=FULL`, so every commit is flushed. What waits is committed together, so the flush
-//!   is paid once for all who wait and not for each.
+//! - *What was acknowledged is there after a `kill -9` at any moment:* every answer comes after the
+//!   commit, and what the kernel holds outlives the process. SQLite runs in WAL mode with
+//!   `synchronous=NORMAL`, as the queues do and as Kafka's own brokers do by default: a loss of
+//!   power may take the newest commits, but leaves the file whole, with offsets and records that
+//!   belong together. (With `FULL` and 20,000 records a second, in calls of 100, the 95th
+//!   percentile was 12 to 17 ms instead of 4 to 8 on two busy cores: too much for ingest.)
+//! - *What waits is committed together,* so many small calls cost little more than few large ones.
 //! - *Offsets of a partition have no gaps and never repeat;* the records of one call stand in their
 //!   order, all of them or none.
 //! - *A key's records are in the partition where Kafka's default partitioner puts them;* records
@@ -19,11 +22,12 @@
 //! Topics come into being with their first record. Left out: transactions, compaction, more or fewer
 //! partitions, and deleting a topic, which is deleting the file.
 //!
-//! The rooms: [`request`] is what a call wants written; [`writer`] and [`reader`] are the two threads
-//! over [`file`], [`appending`] is one transaction of the writer and [`tidy`] what it deletes;
-//! [`places`] is what is known without asking the file.
+//! The rooms: `request` is what a call wants written; `writer` and `reader` are the two threads
+//! over `file`, `appending` is one transaction of the writer and `tidy` what it deletes;
+//! `checkpoint` spares the writer work; `places` is what is known without asking the file.
 
 mod appending;
+mod checkpoint;
 mod file;
 mod places;
 mod reader;
@@ -127,6 +131,8 @@ pub struct Embedded {
     queue: Arc<Semaphore>,
     /// Where the next record without a key goes.
     turn: Arc<AtomicUsize>,
+    /// The checkpoint's thread ends when nobody keeps this any more.
+    _kept: mpsc::Sender<()>,
 }
 
 impl Embedded {
@@ -146,8 +152,11 @@ impl Embedded {
         spawn("stream-writer", move || writer.run(&to_write))?;
         let seen = Arc::clone(&places);
         spawn("stream-reader", move || reader.run(&to_read, &seen))?;
+        let (kept, keeping) = mpsc::channel();
+        let moved = file::open(path).map_err(broken)?;
+        spawn("stream-checkpoint", move || checkpoint::run(&moved, &keeping))?;
         let queue = Arc::new(Semaphore::new(QUEUE_BYTES / PERMIT_BYTES));
-        Ok(Self { writes, reads, places, queue, turn })
+        Ok(Self { writes, reads, places, queue, turn, _kept: kept })
     }
 
     /// Topic, partition, and one more than the highest offset, of every partition.
@@ -283,10 +292,14 @@ async fn within<T>(
 ) -> Result<T, Unavailable> {
     let left = deadline.micros().saturating_sub(now_millis().saturating_mul(1_000));
     let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
+    let too_late = || Unavailable::new(Reason::Deadline, "the stream did not answer in time");
+    if left.is_zero() {
+        return Err(too_late());
+    }
     match tokio::time::timeout(left, append).await {
         Ok(Ok(appended)) => Ok(appended),
         Ok(Err(error)) => Err(error.into_unavailable()),
-        Err(_) => Err(Unavailable::new(Reason::Deadline, "the stream did not answer in time")),
+        Err(_) => Err(too_late()),
     }
 }
 

@@ -20,41 +20,75 @@ use krafka::admin::{
     AdminClient, AlterConsumerGroupOffsetsOptions, ListConsumerGroupOffsetsOptions,
     ListTopicsOptions, TopicPartition,
 };
-use krafka::consumer::{AutoOffsetReset, Consumer};
+use krafka::consumer::{AutoOffsetReset, Consumer, PartitionLag};
 use krafka::{ConsumerRecord, KrafkaError};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::{Bounds, Fetched, Log, Position, StoredRecord, TimestampType};
 
 /// Partitions that are read at once, each by a connection.
 const READERS: usize = 256;
+/// Readers that connect beside each other. More of them would be too slow for each other: proving
+/// who one is takes its time on purpose.
+const CONNECTING: usize = 2;
 /// Records that one poll gives.
 const POLLED: i32 = 1_000;
 /// One request about topics or groups.
 const ADMIN: Duration = Duration::from_secs(10);
 
-/// A cluster to read from.
-pub struct KafkaLog {
+/// A cluster to read from. Clones share its connections.
+#[derive(Clone)]
+pub struct KafkaLog(Arc<Inner>);
+
+struct Inner {
     config: KafkaConfig,
     admin: AdminClient,
+    /// All that there are, where nothing is said.
+    topics: Option<Vec<String>>,
     readers: Mutex<HashMap<(String, i32), Slot>>,
+    connecting: Semaphore,
 }
 
 /// A reader, once somebody has asked for its partition.
 type Slot = Arc<tokio::sync::Mutex<Option<Reader>>>;
 
 impl KafkaLog {
-    /// Connects to a cluster. The topic of `config` means nothing here.
+    /// Connects to a cluster, to read any of its topics. The topic of `config` means nothing here.
     ///
     /// # Errors
     /// No broker answers, or they refuse the credentials.
     pub async fn connect(config: KafkaConfig) -> Result<Self, Unavailable> {
+        Self::open(config, None).await
+    }
+
+    /// Connects to a cluster, to read these topics and no others.
+    ///
+    /// # Errors
+    /// As [`Self::connect`], and where one of them does not exist ([`Reason::Broken`]).
+    pub async fn of_topics(config: KafkaConfig, topics: Vec<String>) -> Result<Self, Unavailable> {
+        let log = Self::open(config, Some(topics)).await?;
+        let mut missing = Vec::new();
+        for topic in log.topics().await? {
+            if partitions(&log.0.admin, &topic).await?.is_none() {
+                missing.push(topic);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(log);
+        }
+        let message = format!("topics do not exist: topics=`{}`", missing.join(", "));
+        Err(Unavailable::new(Reason::Broken, message))
+    }
+
+    async fn open(config: KafkaConfig, topics: Option<Vec<String>>) -> Result<Self, Unavailable> {
         let admin = config.client().await?.admin().default_api_timeout(ADMIN);
-        Ok(Self { config, admin, readers: Mutex::default() })
+        let (readers, connecting) = (Mutex::default(), Semaphore::new(CONNECTING));
+        Ok(Self(Arc::new(Inner { config, admin, topics, readers, connecting })))
     }
 
     fn slot(&self, from: Position<'_>) -> Result<Slot, Unavailable> {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let count = readers.len();
         let key = (from.topic.to_owned(), from.partition);
         if count >= READERS && !readers.contains_key(&key) {
@@ -67,12 +101,15 @@ impl KafkaLog {
 
 impl Log for KafkaLog {
     async fn topics(&self) -> Result<Vec<String>, Unavailable> {
-        let listed = self.admin.list_topics(ListTopicsOptions::default()).await;
+        if let Some(topics) = &self.0.topics {
+            return Ok(topics.clone());
+        }
+        let listed = self.0.admin.list_topics(ListTopicsOptions::default()).await;
         listed.map_err(failed("listing topics"))
     }
 
     async fn partitions(&self, topic: &str) -> Result<Vec<i32>, Unavailable> {
-        Ok(partitions(&self.admin, topic).await?.unwrap_or_default())
+        Ok(partitions(&self.0.admin, topic).await?.unwrap_or_default())
     }
 
     async fn fetch(&self, from: Position<'_>, bounds: Bounds) -> Result<Fetched, Unavailable> {
@@ -80,7 +117,11 @@ impl Log for KafkaLog {
         let mut slot = slot.lock().await;
         let reader = match &mut *slot {
             Some(reader) => reader,
-            None => slot.insert(Reader::open(&self.config, from).await?),
+            None => {
+                // It is never closed, so a turn always comes.
+                let _turn = self.0.connecting.acquire().await;
+                slot.insert(Reader::open(&self.0.config, from).await?)
+            }
         };
         reader.fetch(from.offset, bounds).await
     }
@@ -88,7 +129,7 @@ impl Log for KafkaLog {
     async fn committed(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, Unavailable> {
         let operation = "reading committed offsets";
         let options = ListConsumerGroupOffsetsOptions::default();
-        let listed = self.admin.list_consumer_group_offsets(group, options).await;
+        let listed = self.0.admin.list_consumer_group_offsets(group, options).await;
         let of_topic = listed
             .map_err(failed(operation))?
             .into_iter()
@@ -108,7 +149,7 @@ impl Log for KafkaLog {
         let offsets =
             offsets.iter().map(|(one, offset)| (TopicPartition::new(topic, *one), *offset));
         let options = AlterConsumerGroupOffsetsOptions::default();
-        let committed = self.admin.alter_consumer_group_offsets(group, offsets, options).await;
+        let committed = self.0.admin.alter_consumer_group_offsets(group, offsets, options).await;
         let mut results = committed.map_err(failed(operation))?.into_values();
         results.try_for_each(|result| result.map_err(failed(operation)))
     }
@@ -166,9 +207,14 @@ impl Reader {
                 }
             }
         }
-        // From here on nothing waits, so that a fetch which is dropped has given nothing away.
         let lag = self.consumer.lag().await.into_values().next();
-        let position = lag.as_ref().and_then(|lag| lag.position).unwrap_or(offset);
+        let bounds_of = |lag: &PartitionLag| lag.log_start_offset.zip(lag.high_watermark);
+        let (start, end) = match lag.as_ref().and_then(bounds_of) {
+            Some(known) => known,
+            None => self.watermarks().await?,
+        };
+        // From here on nothing waits, so that a fetch which is dropped has given nothing away.
+        let position = lag.and_then(|lag| lag.position).unwrap_or(offset);
         let at = self.ready.front().map_or(position, |first| first.offset);
         // The client goes back by itself where the log ends before the offset.
         let records = if at < offset { Vec::new() } else { take(&mut self.ready, bounds) };
@@ -178,20 +224,19 @@ impl Reader {
             None => at,
         };
         self.next = (at >= offset).then_some(next);
-        Ok(Fetched {
-            records,
-            next,
-            start: lag.as_ref().and_then(|lag| lag.log_start_offset).unwrap_or(0),
-            end: lag.and_then(|lag| lag.high_watermark).unwrap_or(next).max(next),
-        })
+        Ok(Fetched { records, next, start, end: end.max(next) })
     }
 
     /// Records before the start are gone, and those beyond the end are not there.
     async fn out_of_range(&mut self, offset: i64) -> Result<Fetched, Unavailable> {
         self.next = None;
-        let found = self.consumer.fetch_watermarks(&self.topic, self.partition).await;
-        let (start, end) = found.map_err(failed("looking up offsets"))?;
+        let (start, end) = self.watermarks().await?;
         Ok(Fetched { records: Vec::new(), next: offset.min(end).max(start), start, end })
+    }
+
+    async fn watermarks(&self) -> Result<(i64, i64), Unavailable> {
+        let found = self.consumer.fetch_watermarks(&self.topic, self.partition).await;
+        found.map_err(failed("looking up offsets"))
     }
 }
 

@@ -52,6 +52,18 @@ pub async fn post_with(
     Some((answer.status().as_u16(), json))
 }
 
+/// Posts JSON to the HTTP port with an API key.
+pub async fn post_api(addresses: &Addresses, path: &str, key: &str, body: &Value) -> (u16, Value) {
+    let request = Request::post(path)
+        .header("host", addresses.http.to_string())
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {key}"))
+        .body(Full::new(Bytes::from(body.to_string())))
+        .unwrap();
+    let answer = send(addresses.http, request).await.unwrap();
+    (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap())
+}
+
 /// Gets a page of the HTTP port.
 pub async fn get(addresses: &Addresses, path: &str) -> Response<Bytes> {
     let request = Request::get(path).header("host", addresses.http.to_string());

@@ -20,7 +20,7 @@ use krafka::{Kafka, KrafkaError};
 
 use self::fault::no_answer;
 pub use self::fault::unavailable;
-pub use self::stream::KafkaStream;
+pub use self::stream::{KafkaStream, Placed};
 use crate::error::Unavailable;
 
 mod fault;

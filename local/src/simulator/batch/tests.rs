@@ -1,3 +1,5 @@
+//! Every way for an attempt to end, under every rule.
+
 use super::*;
 use crate::stream::TimestampType;
 

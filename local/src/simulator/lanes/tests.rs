@@ -1,3 +1,5 @@
+//! Which records are sent together, and when.
+
 use super::*;
 use crate::simulator::answer::Failure;
 use crate::simulator::batch::{Moment, Outcome};
@@ -167,6 +169,8 @@ fn records_that_are_gone_before_they_were_handled_are_noticed() {
     let fetched = || Fetched { records: vec![record(9, 1)], next: 10, start: 9, end: 10 };
     assert_eq!(lanes.lane(0).unwrap().fetched("t", fetched(), 1), Loss::Gone(5, 9));
     assert_eq!(lanes.lane(1).unwrap().fetched("t", fetched(), 1), Loss::None, "never read before");
+    let levels: Vec<_> = lanes.all().map(|(_, lane)| (lane.done_until(), lane.end())).collect();
+    assert_eq!(levels, [(5, 10), (9, 10)], "what was never there is no lag");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::checkpoint::PAGES;
 use crate::stream::chunk::Damaged;
 
 /// Starts and ends are kept apart from the log, so that offsets go on where they were when the log
@@ -59,7 +60,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, FileError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_WAIT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", PAGES)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection.execute_batch(SCHEMA)?;
     Ok(connection)

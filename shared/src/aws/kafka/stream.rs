@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use krafka::KrafkaError;
-use krafka::producer::{DeliveryHandle, Producer};
+use krafka::producer::{DeliveryHandle, Producer, RecordMetadata};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
@@ -35,6 +35,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const BLOCK: Duration = Duration::from_secs(2);
 /// Records that have no result yet, in bytes. Beyond that, callers wait.
 const BUFFER_BYTES: usize = 32 * 1024 * 1024;
+
+/// Where an acknowledged record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The partition.
+    pub partition: i32,
+    /// The offset; -1 where the broker knew the record already and says no more.
+    pub offset: i64,
+}
 
 /// A topic to write to.
 #[derive(Debug)]
@@ -76,7 +85,7 @@ impl KafkaStream {
         &self,
         records: &[&Record],
         deadline: Timestamp,
-    ) -> Vec<Result<(), Unavailable>> {
+    ) -> Vec<Result<Placed, Unavailable>> {
         let Some(until) = instant(deadline) else {
             let late = Unavailable::new(Reason::Deadline, "no time is left to send records");
             return vec![Err(late); records.len()];
@@ -94,7 +103,7 @@ impl KafkaStream {
         producer: &Arc<Producer>,
         records: &[&Record],
         until: Instant,
-    ) -> Vec<Result<(), Unavailable>> {
+    ) -> Vec<Result<Placed, Unavailable>> {
         let mut queued: Vec<Result<DeliveryHandle, Unavailable>> =
             Vec::with_capacity(records.len());
         for record in records {
@@ -104,7 +113,7 @@ impl KafkaStream {
         let mut results = Vec::with_capacity(records.len());
         for handle in queued {
             results.push(match handle {
-                Ok(handle) => in_time(until, self.judged(producer, handle)).await.map(drop),
+                Ok(handle) => in_time(until, self.judged(producer, handle)).await.map(placed),
                 Err(error) => Err(error),
             });
         }
@@ -155,7 +164,7 @@ impl Stream for KafkaStream {
     async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
         let records: Vec<&Record> = events.iter().map(|event| &event.record).collect();
         let results = self.produce(&records, deadline).await;
-        results.into_iter().map(|result| result.map_err(NotSent::from)).collect()
+        results.into_iter().map(|result| result.map(drop).map_err(NotSent::from)).collect()
     }
 }
 
@@ -188,6 +197,10 @@ async fn open(config: &KafkaConfig) -> Result<Producer, Unavailable> {
 /// background with what it has.
 fn close(producer: &Arc<Producer>) {
     let _ = producer.close().now_or_never();
+}
+
+fn placed(acknowledged: RecordMetadata) -> Placed {
+    Placed { partition: acknowledged.partition, offset: acknowledged.offset }
 }
 
 fn outgoing(topic: &str, record: &Record) -> krafka::Record {
