@@ -133,6 +133,34 @@ async fn an_answer_ends_by_bytes_and_goes_on() {
 }
 
 #[tokio::test]
+async fn an_answer_fits_into_what_lambda_takes_whatever_is_in_it() {
+    const LAMBDA_BYTES: usize = 6 * 1024 * 1024;
+    let host = host();
+    // Lambda's answer is JSON that has ours as a text: quotation marks count twice.
+    let quotes = json!({"list": vec![""; 19_000]});
+    let records = (0..110).map(|at| {
+        let mut record = reading("d", &format!("e{at:03}"), at, &quotes);
+        record["event_type"] = json!("custom");
+        record
+    });
+    let records: Vec<Value> = records.collect();
+    deliver(&host, "demo", &records).await;
+    let reader = Reader::over(&host);
+    let (mut count, mut next) = (0, Some(String::new()));
+    while let Some(cursor_now) = next {
+        let target = format!("/api/v1/events?device_id=d&limit=1000{cursor_now}");
+        let answer = reader.get(DEMO, &target).await;
+        let bytes = serde_json::to_string(&answer.text).expect("JSON").len();
+        assert!(bytes < LAMBDA_BYTES, "{bytes} bytes");
+        count += list(&answer, "events").len();
+        next = cursor(&answer);
+    }
+    assert_eq!(count, 110);
+    let newest = reader.get(DEMO, "/api/v1/events?limit=1000").await;
+    assert!(serde_json::to_string(&newest.text).expect("JSON").len() < LAMBDA_BYTES);
+}
+
+#[tokio::test]
 async fn a_window_is_never_cut_in_two() {
     let host = host();
     let count = 260;

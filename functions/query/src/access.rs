@@ -149,6 +149,9 @@ impl<W: World> Visit<'_, W> {
 impl<W: World> Drop for Visit<'_, W> {
     fn drop(&mut self) {
         let units = *self.units.lock().unwrap_or_else(PoisonError::into_inner);
+        if units == Units::default() {
+            return;
+        }
         let mut tally = Tally::default();
         tally.of(Some(self.caller.scope.tenant())).add_units(units);
         self.access.meter.record(FUNCTION, &tally, self.now());

@@ -1,25 +1,16 @@
-//! Events: the history of one subject in order, or the newest events of a tenant.
-//!
-//! The newest events are those among the tenant's most recently active subjects, merged by
-//! position. Each subject is read backwards a few events at a time, and further only when its next
-//! event may be the newest of those that are left, so what is answered is exact; when that takes too
-//! many reads the answer ends early.
+//! Events: the history of one subject in order, or the newest events of a tenant
+//! ([`newest`](crate::newest)).
 
-use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::routing::get;
-use drover_core::error::Unavailable;
+use axum::{Json, Router};
 use drover_core::event::Entry;
 use drover_core::id::{Position, SubjectId};
 use drover_core::ledger::slice::{Order, Slice};
-use drover_core::listing::Listed;
 use drover_core::time::Timestamp;
 use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -27,6 +18,7 @@ use utoipa::ToSchema;
 use crate::access::{Access, Visit};
 use crate::answer::{Refused, Unknown, subject, unknown_subject};
 use crate::cursor::Cursors;
+use crate::newest::newest;
 use crate::{World, limits};
 
 /// Some events.
@@ -252,17 +244,41 @@ async fn history<W: World>(
     }
     let portion = visit.slice(subject, slice).await?.ok_or_else(unknown_subject)?;
     let settled_until = visit.settled_until(&portion.head);
-    let events = portion.entries.iter().map(|entry| EventBody::of(entry, settled_until));
+    let fitting = fitting(&portion.entries);
+    let next = match fitting.last() {
+        Some(last) if fitting.len() < portion.entries.len() => Some(last.position.clone()),
+        _ => portion.next,
+    };
+    let events = fitting.iter().map(|entry| EventBody::of(entry, settled_until));
     Ok(EventsAnswer {
         subject: Some(subject.to_string()),
         epoch: Some(portion.head.epoch),
         events: events.collect(),
-        next_cursor: portion.next.map(|next| cursors.write(&next.to_bytes())),
+        next_cursor: next.map(|next| cursors.write(&next.to_bytes())),
     })
 }
 
+/// As many as one answer takes, and at least one.
+fn fitting(entries: &[Arc<Entry>]) -> &[Arc<Entry>] {
+    let mut bytes = 0;
+    let count = entries.iter().take_while(|entry| {
+        let fits = bytes < limits::ANSWER_BYTES;
+        bytes += answer_bytes(entry);
+        fits
+    });
+    entries.get(..count.count()).unwrap_or(entries)
+}
+
+/// What an event takes of an answer. Lambda's answer is JSON that has ours as a text, in which every
+/// quotation mark and backslash takes two bytes.
+pub(crate) fn answer_bytes(entry: &Entry) -> usize {
+    let escaped = entry.payload.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    entry.plain_size() + escaped
+}
+
 impl EventBody {
-    fn of(entry: &Entry, settled_until: Option<Timestamp>) -> Self {
+    /// An event of a subject that is settled until then.
+    pub(crate) fn of(entry: &Entry, settled_until: Option<Timestamp>) -> Self {
         let observed_at = entry.position.observed_at;
         Self {
             subject: None,
@@ -274,81 +290,9 @@ impl EventBody {
             settled: settled_until.is_some_and(|until| observed_at <= until),
         }
     }
-}
 
-/// One of several subjects whose newest events are merged.
-struct Source {
-    subject: SubjectId,
-    settled_until: Option<Timestamp>,
-    /// The newest first.
-    entries: VecDeque<Arc<Entry>>,
-    /// Where it goes on.
-    next: Option<Position>,
-}
-
-impl Source {
-    /// No event that is left of it is newer; `None`: none is left.
-    fn newest(&self) -> Option<&Position> {
-        self.entries.front().map(|entry| &entry.position).or(self.next.as_ref())
+    /// The same among events of other subjects.
+    pub(crate) fn among_others(self, subject: &SubjectId) -> Self {
+        Self { subject: Some(subject.to_string()), ..self }
     }
-}
-
-async fn newest<W: World>(
-    visit: &Visit<'_, W>,
-    slice: &Slice,
-    limit: usize,
-) -> Result<Vec<EventBody>, Unavailable> {
-    let [first, more] = limits::NEWEST_EVENTS;
-    let kinds = visit.kinds().await?;
-    let (listed, _) = visit.recent(&kinds, None, limits::NEWEST_SUBJECTS).await?;
-    let subjects = listed.into_iter().map(Listed::into_subject);
-    let reads = subjects.map(|subject| next_of(visit, subject, slice, None, first));
-    let read: Vec<Option<Source>> =
-        stream::iter(reads).buffered(limits::TOGETHER).try_collect().await?;
-    let mut sources: Vec<Source> = read.into_iter().flatten().collect();
-    let mut heap: BinaryHeap<(Position, usize)> = BinaryHeap::new();
-    heap.extend(
-        sources.iter().enumerate().filter_map(|(at, one)| Some((one.newest()?.clone(), at))),
-    );
-    let (mut events, mut bytes, mut rounds) = (Vec::new(), 0, 0);
-    while let Some((_, at)) = heap.pop() {
-        if events.len() >= limit || bytes >= limits::ANSWER_BYTES {
-            break;
-        }
-        let Some(source) = sources.get_mut(at) else { break };
-        if let Some(entry) = source.entries.pop_front() {
-            bytes += entry.plain_size();
-            let subject = Some(source.subject.to_string());
-            events.push(EventBody { subject, ..EventBody::of(&entry, source.settled_until) });
-        } else if rounds < limits::NEWEST_ROUNDS {
-            rounds += 1;
-            let (subject, beyond) = (source.subject.clone(), source.next.take());
-            let entries = more.min(limit - events.len());
-            if let Some(further) = next_of(visit, subject, slice, beyond, entries).await? {
-                *source = further;
-            }
-        } else {
-            break;
-        }
-        heap.extend(source.newest().map(|newest| (newest.clone(), at)));
-    }
-    Ok(events)
-}
-
-/// Some more events of one subject; `None`: nothing was ever written of it.
-async fn next_of<W: World>(
-    visit: &Visit<'_, W>,
-    subject: SubjectId,
-    slice: &Slice,
-    beyond: Option<Position>,
-    entries: usize,
-) -> Result<Option<Source>, Unavailable> {
-    let slice = Slice { beyond, entries, bytes: limits::NEWEST_BYTES, ..slice.clone() };
-    let portion = visit.slice(&subject, slice).await?;
-    Ok(portion.map(|portion| Source {
-        settled_until: visit.settled_until(&portion.head),
-        entries: portion.entries.into(),
-        next: portion.next,
-        subject,
-    }))
 }

@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`routes`] says what is served; `access` lets callers in and reads for them, within
 //! their tenant and a time limit; `events`, `subjects`, `measures` and `dashboard` are the routes,
-//! one file for each family: they parse parameters, ask, and shape what comes back. `series` is what
-//! readings become, `cursor` how a long answer goes on, [`limits`] every bound. [`health`] and
+//! one file for each family: they parse parameters, ask, and shape what comes back. `newest` merges
+//! the events of many subjects, `collected` and `series` are what readings become, `cursor` how a long answer goes on, [`limits`] every bound. [`health`] and
 //! [`counts`] answer for the parts of the system, through ports that the host gives; `documents` is
 //! about the routes themselves. [`config`] is read once at start.
 //!
@@ -24,6 +24,7 @@ use lambda_http::request::RequestContext;
 
 mod access;
 mod answer;
+mod collected;
 pub mod config;
 pub mod counts;
 mod cursor;
@@ -33,6 +34,7 @@ mod events;
 pub mod health;
 pub mod limits;
 mod measures;
+mod newest;
 mod series;
 mod subjects;
 

@@ -10,25 +10,19 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::routing::get;
 use axum::{Json, Router};
-use drover_core::event::Entry;
 use drover_core::id::{Position, SubjectId};
 use drover_core::ledger::slice::{Order, Slice};
 use drover_core::time::Timestamp;
-use drover_core::view::ViewSpec;
-use drover_core::view::travel::distance_m;
 use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::access::{Access, Visit};
 use crate::answer::{DEVICE, Refused, Unknown, subject, unknown_subject};
+use crate::collected::{AnySummary, LOCATION, Point, Series};
 use crate::cursor::Cursors;
-use crate::series::{Reading, Readings, Summary, Window, WindowPoint, Windows};
+use crate::series::Window;
 use crate::{World, limits};
-
-/// The measure that every contract with a location has.
-const LOCATION: &str = "location";
 
 /// One measure of one subject.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,42 +46,6 @@ pub(crate) struct MeasureAnswer {
     /// Where to go on; `null`: there is no more.
     #[schema(required = true)]
     next_cursor: Option<String>,
-}
-
-/// Statistics of numbers, or of places.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub(crate) enum AnySummary {
-    Numbers(Summary),
-    Places(PlaceSummary),
-}
-
-/// Statistics of places.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct PlaceSummary {
-    /// Places.
-    count: u64,
-    /// The way through all of them, in metres.
-    distance_m: f64,
-}
-
-/// A reading, a window or a place.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub(crate) enum Point {
-    Reading(Reading),
-    Window(WindowPoint),
-    Place(Place),
-}
-
-/// Where something was.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Place {
-    /// When it was there.
-    #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
-    latitude: f64,
-    longitude: f64,
 }
 
 pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
@@ -277,83 +235,5 @@ async fn read<W: World>(
             return Err(Problem::invalid_parameter("window", fault));
         }
         slice.beyond = Some(next);
-    }
-}
-
-/// What the events of a subject say about one measure.
-struct Series<'a> {
-    measure: &'a str,
-    unit: Option<Arc<str>>,
-    collected: Collected,
-}
-
-enum Collected {
-    Readings(Readings),
-    Windows(Windows),
-    Places(Vec<Place>),
-}
-
-impl<'a> Series<'a> {
-    fn new(measure: &'a str, window: Option<Window>) -> Self {
-        let collected = match window {
-            _ if measure == LOCATION => Collected::Places(Vec::new()),
-            Some(window) => Collected::Windows(Windows::new(window)),
-            None => Collected::Readings(Readings::default()),
-        };
-        Self { measure, unit: None, collected }
-    }
-
-    fn take(&mut self, entry: &Entry, spec: &ViewSpec) {
-        let at = entry.position.observed_at;
-        // One that cannot be parsed is null, as to every unit of a view.
-        let payload: Value = serde_json::from_str(&entry.payload).unwrap_or_default();
-        if let Collected::Places(places) = &mut self.collected {
-            let found = spec.place(&payload);
-            places.extend(found.map(|(latitude, longitude)| Place { at, latitude, longitude }));
-            return;
-        }
-        let Some((value, unit)) = spec.number(self.measure, entry, &payload) else { return };
-        self.unit = unit.cloned();
-        match &mut self.collected {
-            Collected::Readings(readings) => readings.take(at, value),
-            Collected::Windows(windows) => windows.take(at, value),
-            Collected::Places(_) => {}
-        }
-    }
-
-    fn end_before(&mut self, instant: Timestamp) {
-        if let Collected::Windows(windows) = &mut self.collected {
-            windows.end_before(instant);
-        }
-    }
-
-    fn finish(self) -> (Option<Arc<str>>, AnySummary, Vec<Point>) {
-        let (summary, points) = match self.collected {
-            Collected::Readings(readings) => {
-                let (summary, points) = readings.finish();
-                let points = points.into_iter().map(Point::Reading);
-                (AnySummary::Numbers(summary), points.collect())
-            }
-            Collected::Windows(windows) => {
-                let (summary, points) = windows.finish();
-                let points = points.into_iter().map(Point::Window);
-                (AnySummary::Numbers(summary), points.collect())
-            }
-            Collected::Places(places) => {
-                let summary = AnySummary::Places(PlaceSummary::of(&places));
-                (summary, places.into_iter().map(Point::Place).collect())
-            }
-        };
-        (self.unit, summary, points)
-    }
-}
-
-impl PlaceSummary {
-    fn of(places: &[Place]) -> Self {
-        let degrees = |place: &Place| (place.latitude, place.longitude);
-        let ways = places.iter().zip(places.iter().skip(1));
-        let ways = ways.map(|(from, to)| distance_m(degrees(from), degrees(to)));
-        // The sum of no floats is -0.
-        Self { count: places.len() as u64, distance_m: ways.fold(0.0, |way, part| way + part) }
     }
 }

@@ -14,42 +14,17 @@ use std::sync::Arc;
 
 use crate::error::{Reason, Unavailable};
 use crate::event::Entry;
-use crate::id::{Position, time_prefix};
+use crate::id::Position;
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::read::{Answer, Ask, broken};
 use crate::ledger::{Head, Page, PageRange, StoredPage, key_after};
 use crate::limits;
 use crate::mutant::{Mutant, on};
-use crate::time::Timestamp;
 
-/// Which part of a history is to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slice {
-    /// Inclusive.
-    pub from: Option<Timestamp>,
-    /// Exclusive.
-    pub to: Option<Timestamp>,
-    /// Which way round.
-    pub order: Order,
-    /// Where an earlier part ended, exclusive: only what comes later in this order is read.
-    pub beyond: Option<Position>,
-    /// Only entries of this type; `None`: all.
-    pub event_type: Option<Arc<str>>,
-    /// At most so many entries; at least one.
-    pub entries: usize,
-    /// No further entry is looked at once those that were looked at have so many
-    /// [plain bytes](Entry::plain_size), whether they were wanted or not.
-    pub bytes: usize,
-}
+mod window;
 
-/// Which way round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// The oldest first.
-    Ascending,
-    /// The newest first.
-    Descending,
-}
+use self::window::Place;
+pub use self::window::{Order, Slice};
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,49 +87,6 @@ enum End {
     Full,
     /// The range has no more.
     Complete,
-}
-
-/// Where an entry stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Before,
-    Inside,
-    Behind,
-}
-
-impl Slice {
-    /// The smallest key that an entry of it can have.
-    fn lowest(&self) -> Vec<u8> {
-        let from = self.from.map(|from| time_prefix(from).to_vec());
-        let beyond = self.beyond.as_ref().filter(|_| self.order == Order::Ascending).map(key_after);
-        from.max(beyond).unwrap_or_default()
-    }
-
-    /// The key that every entry of it is below; `None`: no bound.
-    fn ceiling(&self) -> Option<Vec<u8>> {
-        let to = self.to.map(|to| time_prefix(to).to_vec());
-        let beyond = self.beyond.as_ref().filter(|_| self.order == Order::Descending);
-        let beyond = beyond.map(Position::to_bytes);
-        [to, beyond].into_iter().flatten().min()
-    }
-
-    fn place(&self, position: &Position) -> Place {
-        let early = self.from.is_some_and(|from| position.observed_at < from);
-        let late = self.to.is_some_and(|to| position.observed_at >= to);
-        let (before, behind) = match self.order {
-            Order::Ascending => (early, late),
-            Order::Descending => (late, early),
-        };
-        let seen = self.beyond.as_ref().is_some_and(|beyond| match self.order {
-            Order::Ascending => position <= beyond,
-            Order::Descending => position >= beyond,
-        });
-        match (before || seen, behind) {
-            (_, true) => Place::Behind,
-            (true, false) => Place::Before,
-            (false, false) => Place::Inside,
-        }
-    }
 }
 
 impl Slicing {

@@ -1,0 +1,134 @@
+//! What the events of a subject say about one measure: numbers one by one, numbers in windows, or
+//! places. Pure.
+
+use std::sync::Arc;
+
+use drover_core::event::Entry;
+use drover_core::time::Timestamp;
+use drover_core::view::ViewSpec;
+use drover_core::view::travel::distance_m;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::series::{Reading, Readings, Summary, Window, WindowPoint, Windows};
+
+/// The measure that every contract with a location has.
+pub(crate) const LOCATION: &str = "location";
+
+/// Statistics of numbers, or of places.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum AnySummary {
+    Numbers(Summary),
+    Places(PlaceSummary),
+}
+
+/// Statistics of places.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PlaceSummary {
+    /// Places.
+    count: u64,
+    /// The way through all of them, in metres.
+    distance_m: f64,
+}
+
+/// A reading, a window or a place.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Point {
+    Reading(Reading),
+    Window(WindowPoint),
+    Place(Place),
+}
+
+/// Where something was.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Place {
+    /// When it was there.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    latitude: f64,
+    longitude: f64,
+}
+
+/// What the events of a subject say about one measure.
+pub(crate) struct Series<'a> {
+    measure: &'a str,
+    unit: Option<Arc<str>>,
+    collected: Collected,
+}
+
+enum Collected {
+    Readings(Readings),
+    Windows(Windows),
+    Places(Vec<Place>),
+}
+
+impl<'a> Series<'a> {
+    pub(crate) fn new(measure: &'a str, window: Option<Window>) -> Self {
+        let collected = match window {
+            _ if measure == LOCATION => Collected::Places(Vec::new()),
+            Some(window) => Collected::Windows(Windows::new(window)),
+            None => Collected::Readings(Readings::default()),
+        };
+        Self { measure, unit: None, collected }
+    }
+
+    /// Takes the next event, whose contract reads payloads like this.
+    pub(crate) fn take(&mut self, entry: &Entry, spec: &ViewSpec) {
+        let at = entry.position.observed_at;
+        // One that cannot be parsed is null, as to every unit of a view.
+        let payload: Value = serde_json::from_str(&entry.payload).unwrap_or_default();
+        if let Collected::Places(places) = &mut self.collected {
+            let found = spec.place(&payload);
+            places.extend(found.map(|(latitude, longitude)| Place { at, latitude, longitude }));
+            return;
+        }
+        let Some((value, unit)) = spec.number(self.measure, entry, &payload) else { return };
+        self.unit = unit.cloned();
+        match &mut self.collected {
+            Collected::Readings(readings) => readings.take(at, value),
+            Collected::Windows(windows) => windows.take(at, value),
+            Collected::Places(_) => {}
+        }
+    }
+
+    /// Drops what lies at or after this instant.
+    pub(crate) fn end_before(&mut self, instant: Timestamp) {
+        if let Collected::Windows(windows) = &mut self.collected {
+            windows.end_before(instant);
+        }
+    }
+
+    /// What it is measured in, the summary and the points.
+    pub(crate) fn finish(self) -> (Option<Arc<str>>, AnySummary, Vec<Point>) {
+        let (summary, points) = match self.collected {
+            Collected::Readings(readings) => {
+                let (summary, points) = readings.finish();
+                let points = points.into_iter().map(Point::Reading);
+                (AnySummary::Numbers(summary), points.collect())
+            }
+            Collected::Windows(windows) => {
+                let (summary, points) = windows.finish();
+                let points = points.into_iter().map(Point::Window);
+                (AnySummary::Numbers(summary), points.collect())
+            }
+            Collected::Places(places) => {
+                let summary = AnySummary::Places(PlaceSummary::of(&places));
+                (summary, places.into_iter().map(Point::Place).collect())
+            }
+        };
+        (self.unit, summary, points)
+    }
+}
+
+impl PlaceSummary {
+    fn of(places: &[Place]) -> Self {
+        let degrees = |place: &Place| (place.latitude, place.longitude);
+        let ways = places.iter().zip(places.iter().skip(1));
+        let ways = ways.map(|(from, to)| distance_m(degrees(from), degrees(to)));
+        // The sum of no floats is -0.
+        Self { count: places.len() as u64, distance_m: ways.fold(0.0, |way, part| way + part) }
+    }
+}
