@@ -4,14 +4,18 @@
 //! - [`canned`]: an HTTP server that gives the answers it is told to
 //! - [`http`]: one request to a host, as any client makes it
 //! - [`chaos`]: many clients and a host that is killed, checked from outside
+//! - [`gateway`]: functions behind an HTTP API, called as API Gateway calls them
+//! - [`ingest`]: the writing function over ports in memory
 //! - [`processor`]: the processor over ports in memory
-//! - [`query`]: the reading function over the same ports, called as API Gateway calls it
+//! - [`query`]: the reading function over the same ports
 //! - [`situation`]: the files of `events/` and what is expected of them
 
 pub mod canned;
 pub mod chaos;
 pub mod dynamodb;
+pub mod gateway;
 pub mod http;
+pub mod ingest;
 pub mod processor;
 pub mod query;
 pub mod situation;

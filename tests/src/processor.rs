@@ -225,7 +225,7 @@ fn load(memory: &Memory, extra: &Extra) {
     }
 }
 
-fn envelope(message: &Message) -> Envelope {
+pub(crate) fn envelope(message: &Message) -> Envelope {
     let envelope: Envelope = serde_json::from_str(&message.body).expect("an envelope");
     assert_eq!(envelope.tenant.as_deref(), message.tenant.as_ref().map(TenantId::as_str));
     envelope

@@ -1,14 +1,6 @@
-//! The reading function over the ports of a [`Host`], called with the JSON that API Gateway sends and
-//! through the same conversion as on Lambda; and its situations, the files of `events/query/`.
+//! The reading function over the ports of a [`Host`], called as API Gateway calls it; and its
+//! situations, the files of `events/query/`.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
-)]
-
-use std::fs;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -21,14 +13,12 @@ use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_query::counts::Tallies;
 use drover_query::health::{Probes, Process};
 use drover_query::{Access, Query, routes, with_gateway_claims};
-use lambda_http::request::LambdaRequest;
-use lambda_runtime::{Context, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tower::ServiceExt as _;
 
+use crate::gateway::{self, Answer, Expected, event};
 use crate::processor::{Extra, Host, returned};
-use crate::situation::{self, EVENTS, EXPECT};
+use crate::situation::{self, read_all};
 
 /// The keys of the local host's tenants, as their documents say.
 pub const DEMO: &str = "drover-demo-key";
@@ -118,19 +108,6 @@ pub struct Reader {
     pub units: Arc<Units>,
 }
 
-/// An answer as API Gateway gets it.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: u64,
-    /// Headers by name, in lower case.
-    pub headers: Map<String, Value>,
-    /// The body as it is.
-    pub text: String,
-    /// The body as JSON; `null` where it is none.
-    pub json: Value,
-}
-
 impl Reader {
     /// Over the ports of a host, whose callers prove who they are by keys.
     pub fn over(host: &Host) -> Self {
@@ -160,23 +137,7 @@ impl Reader {
 
     /// One invocation with the JSON that API Gateway sends.
     pub async fn invoke(&self, event: &str) -> Answer {
-        let request: LambdaRequest = serde_json::from_str(event).expect("an event of an HTTP API");
-        let adapter = lambda_http::Adapter::from(self.router.clone());
-        let called = adapter.oneshot(LambdaEvent::new(request, Context::default())).await;
-        let response = serde_json::to_value(called.expect("infallible")).expect("JSON");
-        let body = response["body"].as_str().unwrap_or_default();
-        let text = if response["isBase64Encoded"] == true {
-            let bytes = STANDARD.decode_to_vec(body).expect("base64");
-            String::from_utf8(bytes).expect("text")
-        } else {
-            body.to_owned()
-        };
-        Answer {
-            status: response["statusCode"].as_u64().expect("a status"),
-            headers: response["headers"].as_object().cloned().unwrap_or_default(),
-            json: serde_json::from_str(&text).unwrap_or_default(),
-            text,
-        }
+        gateway::invoke(&self.router, event).await
     }
 
     /// A question with a key, in short: `/api/v1/subjects?limit=1`.
@@ -185,34 +146,8 @@ impl Reader {
     }
 }
 
-/// What API Gateway sends for a request.
-pub fn event(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut sent = json!({"host": "api.example.com", "x-forwarded-proto": "https"});
-    headers.iter().for_each(|(name, value)| sent[*name] = json!(value));
-    json!({
-        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
-        "headers": sent, "isBase64Encoded": false,
-        "requestContext": {
-            "accountId": "123456789012", "apiId": "a1b2c3", "domainName": "api.example.com",
-            "requestId": "r-1", "routeKey": "$default", "stage": "$default",
-            "time": "21/Nov/2026:06:05:00 +0000", "timeEpoch": 1_795_241_100_000_u64,
-            "http": {"method": method, "path": path, "protocol": "HTTP/1.1",
-                "sourceIp": "192.0.2.1", "userAgent": "curl/8"},
-        },
-    })
-    .to_string()
-}
-
 /// One request and what is expected of it.
-pub struct Situation {
-    /// The name of the file, without its ending.
-    pub name: String,
-    /// The event's own text.
-    pub event: String,
-    /// What is expected.
-    pub expect: Expectation,
-}
+pub type Situation = situation::Situation<Expectation>;
 
 /// What is expected of a request.
 #[derive(Debug, Deserialize)]
@@ -259,22 +194,7 @@ pub enum Before {
 
 /// Every situation.
 pub fn all() -> Vec<Situation> {
-    let folder = Path::new(EVENTS).join("query");
-    let names = situation::listed(&folder).into_iter().map(|path| situation::file_name(&path));
-    let stems = names.filter_map(|name| Some(name.strip_suffix(EXPECT)?.to_owned()));
-    stems.map(|name| read(&folder, name)).collect()
-}
-
-fn read(folder: &Path, name: String) -> Situation {
-    let text = |ending: &str| {
-        let path = folder.join(format!("{name}{ending}"));
-        fs::read_to_string(&path)
-            .unwrap_or_else(|fault| situation::unusable(&path, &fault.to_string()))
-    };
-    let expect = serde_json::from_str(&text(EXPECT)).unwrap_or_else(|fault| {
-        situation::unusable(&folder.join(format!("{name}{EXPECT}")), &fault.to_string())
-    });
-    Situation { event: text(".json"), expect, name }
+    read_all("query")
 }
 
 impl Situation {
@@ -322,29 +242,7 @@ pub fn kafka(topic: &str, tenant: &str, records: &[Value], now: Timestamp) -> St
 impl Expectation {
     /// How an answer differs from what is expected; `None`: not at all.
     pub fn difference(&self, answer: &Answer) -> Option<String> {
-        let headers =
-            self.headers.keys().filter_map(|name| Some((name, answer.headers.get(name)?)));
-        let headers: Map<String, Value> =
-            headers.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let json = self.json.as_ref().map(|asked| only_asked(&answer.json, asked));
-        let found = json!({"status": answer.status, "headers": headers, "json": json});
-        let expected = json!({"status": self.status, "headers": self.headers, "json": self.json});
-        let missing = self.contains.iter().find(|text| !answer.text.contains(*text));
-        let missing = missing.map(|text| format!("the body does not contain {text:?}"));
-        situation::difference(&expected, &found).or(missing)
-    }
-}
-
-/// Of objects the keys that were asked for, at every depth; everything else whole.
-fn only_asked(found: &Value, asked: &Value) -> Value {
-    match (found, asked) {
-        (Value::Object(found), Value::Object(asked)) => {
-            let keys = asked.iter().filter_map(|(key, asked)| Some((key, found.get(key)?, asked)));
-            keys.map(|(key, found, asked)| (key.clone(), only_asked(found, asked))).collect()
-        }
-        (Value::Array(found), Value::Array(asked)) if found.len() == asked.len() => {
-            found.iter().zip(asked).map(|(found, asked)| only_asked(found, asked)).collect()
-        }
-        _ => found.clone(),
+        let Self { status, headers, json, contains, .. } = self;
+        Expected { status: *status, headers, json: json.as_ref(), contains }.difference(answer)
     }
 }

@@ -13,26 +13,27 @@ use std::path::{Path, PathBuf};
 
 use drover_core::time::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::processor::Extra;
 
-pub(crate) const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
-pub(crate) const EXPECT: &str = ".expect.json";
+const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
+const EXPECT: &str = ".expect.json";
 /// What every subject is compared by; other keys are compared where the expectation has them.
 const ALWAYS: [&str; 3] = ["history", "event_count", "epoch"];
 
-/// One event and its expectation.
-pub struct Situation {
+/// One event and its expectation: of the processor, where nothing else is said.
+pub struct Situation<E = Expectation> {
     /// The name of the file, without its ending.
     pub name: String,
     /// The event's own text.
     pub event: String,
     /// What is expected.
-    pub expect: Expectation,
+    pub expect: E,
 }
 
-/// What is expected of an event.
+/// What is expected of an event of the processor.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
@@ -74,16 +75,26 @@ pub fn without_partner(function: &str) -> Vec<String> {
     alone.map(|name| format!("events/{function}/{name} needs a {}", partner(name))).collect()
 }
 
-/// Every situation of a function.
+/// Every situation of a function that expects what the processor's expect.
 pub fn all(function: &str) -> Vec<Situation> {
+    read_all(function)
+}
+
+/// The one of that name.
+pub fn situation(function: &str, name: &str) -> Situation {
+    read(function, name)
+}
+
+/// Every situation of a function.
+pub fn read_all<E: DeserializeOwned>(function: &str) -> Vec<Situation<E>> {
     let files = listed(&Path::new(EVENTS).join(function));
     let names = files.iter().map(|path| file_name(path));
     let stems = names.filter_map(|name| Some(name.strip_suffix(EXPECT)?.to_owned()));
-    stems.map(|name| situation(function, &name)).collect()
+    stems.map(|name| read(function, &name)).collect()
 }
 
 /// The situation of that name.
-pub fn situation(function: &str, name: &str) -> Situation {
+pub fn read<E: DeserializeOwned>(function: &str, name: &str) -> Situation<E> {
     let file = |ending: &str| Path::new(EVENTS).join(function).join(format!("{name}{ending}"));
     let read = |path: PathBuf| {
         fs::read_to_string(&path).unwrap_or_else(|fault| unusable(&path, &fault.to_string()))
@@ -94,18 +105,18 @@ pub fn situation(function: &str, name: &str) -> Situation {
 }
 
 #[expect(clippy::panic, reason = "a file that cannot be read ends its test, and is named")]
-pub(crate) fn unusable<T>(path: &Path, fault: &str) -> T {
+fn unusable<T>(path: &Path, fault: &str) -> T {
     panic!("{}: {fault}", path.display())
 }
 
-pub(crate) fn listed(folder: &Path) -> Vec<PathBuf> {
+fn listed(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder of events");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     paths
 }
 
-pub(crate) fn file_name(path: &Path) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name().expect("a name").to_string_lossy().into_owned()
 }
 
@@ -132,12 +143,16 @@ impl Expectation {
     }
 }
 
-/// Of objects the keys that were asked for, at every depth; everything else whole.
-fn only_asked(found: &Value, asked: &Value) -> Value {
+/// Of objects the keys that were asked for, at every depth, also in lists as long as they were
+/// asked for; everything else whole.
+pub(crate) fn only_asked(found: &Value, asked: &Value) -> Value {
     match (found, asked) {
         (Value::Object(found), Value::Object(asked)) => {
             let keys = asked.iter().filter_map(|(key, asked)| Some((key, found.get(key)?, asked)));
             keys.map(|(key, found, asked)| (key.clone(), only_asked(found, asked))).collect()
+        }
+        (Value::Array(found), Value::Array(asked)) if found.len() == asked.len() => {
+            found.iter().zip(asked).map(|(found, asked)| only_asked(found, asked)).collect()
         }
         _ => found.clone(),
     }

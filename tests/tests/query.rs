@@ -9,8 +9,9 @@
 use drover_core::memory::{Call, Fault};
 use drover_core::time::Timestamp;
 use drover_core::web::AuthMode;
+use drover_tests::gateway::{Answer, event};
 use drover_tests::processor::{Extra, Host, returned};
-use drover_tests::query::{ACME, Answer, DEMO, Down, Reader, event, kafka};
+use drover_tests::query::{ACME, DEMO, Down, Reader, kafka};
 use serde_json::{Value, json};
 
 fn now() -> Timestamp {

@@ -1,0 +1,197 @@
+//! Two tenants that use the same names for everything, seen through HTTP only: whatever route is
+//! read, each sees its own values and counts, and nothing of the other.
+//!
+//! - [`question`]: the tenants, and what is asked of each route
+
+#![recursion_limit = "256"]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests, which clippy does not see"
+)]
+
+mod question;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use drover_core::time::Timestamp;
+use drover_local::{Host, HostConfig};
+use drover_tests::http::{Answer, Call};
+use question::{ACME, DEMO, QUESTIONS, Question, Tenant, own_device, reading_id};
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+
+/// Longer than anything here takes on a busy machine.
+const WAIT: Duration = Duration::from_secs(60);
+const EVENTS: &str = "/api/v1/events";
+
+/// A host with the events of both tenants.
+struct Running {
+    host: Host,
+    _data: TempDir,
+    /// When the first event was observed.
+    start: Timestamp,
+}
+
+impl Running {
+    async fn start() -> Self {
+        let data = tempdir().unwrap();
+        let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+        // The host's own clock: its health says what time it is.
+        let health = Call::get("/health").send(host.addresses().http, "").await.unwrap();
+        let now = Timestamp::parse_rfc3339(health.json["timestamp"].as_str().unwrap()).unwrap();
+        let running = Self { host, _data: data, start: now.plus_seconds(-600) };
+        running.refuse_the_events_of_another().await;
+        for own in [DEMO, ACME] {
+            running.send_all(own).await;
+        }
+        for own in [DEMO, ACME] {
+            running.until_processed(own).await;
+        }
+        running
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.host.addresses().http
+    }
+
+    fn at(&self, second: i64) -> Timestamp {
+        self.start.plus_seconds(second)
+    }
+
+    async fn get(&self, own: Tenant, target: &str) -> Answer {
+        Call::get(target).send(self.address(), own.key).await.unwrap()
+    }
+
+    async fn post(&self, own: Tenant, target: &str, body: &Value) -> Answer {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        let call =
+            Call { method: "POST", headers, body: body.to_string().into(), ..Call::get(target) };
+        call.send(self.address(), own.key).await.unwrap()
+    }
+
+    /// Everything, under names that both tenants use, and two of its own.
+    async fn send_all(&self, own: Tenant) {
+        let reading = |device: &str, at: i64| {
+            json!({"device_id": device, "event_type": "temperature", "event_id": reading_id(at),
+                "timestamp": self.at(10 * at), "payload": {"value": own.reading(at)}})
+        };
+        let mut events: Vec<Value> = (0..own.readings).map(|at| reading("d-1", at)).collect();
+        events.push(reading(&own_device(own), 0));
+        let place = json!({"latitude": own.latitude, "longitude": 13});
+        events.push(json!({"device_id": "d-2", "event_type": "location", "event_id": "p-1",
+            "timestamp": self.at(3), "payload": place}));
+        let message =
+            json!({"id": "m-1", "user": "u-1", "message": own.name, "timestamp": self.at(5)});
+        let lesson = json!({"events": [{"learner_id": "l-1", "course_id": "c-1", "lesson_id": "s-1",
+            "event_type": "lesson_started", "event_data": {"note": own.name},
+            "timestamp": self.at(4)}]});
+        let by_contract = format!("{EVENTS}?contract=message");
+        let posts =
+            [(EVENTS, json!(events)), ("/collect", lesson), (by_contract.as_str(), message)];
+        for (target, body) in posts {
+            let answer = self.post(own, target, &body).await;
+            assert_eq!((answer.status, &answer.json["rejected"]), (202, &json!(0)), "{target}");
+        }
+        let greeted = self.get(own, &format!("/current_time?name={}", own.name)).await;
+        assert_eq!(greeted.json["message"], format!("Hello {}", own.name));
+    }
+
+    /// What names another tenant than the one whose key it is, wherever it does.
+    async fn refuse_the_events_of_another(&self) {
+        let mut event = json!({"device_id": "d-1", "event_type": "temperature",
+            "event_id": "stolen", "timestamp": self.at(1), "payload": {"value": 1}});
+        let wrapping = json!({"tenant_id": ACME.name, "events": [event]});
+        event["tenant_id"] = json!(ACME.name);
+        for body in [wrapping, event.clone(), json!([event])] {
+            let answer = self.post(DEMO, EVENTS, &body).await;
+            assert_eq!(answer.status, 422, "{body}");
+            assert!(answer.text.contains("tenant_mismatch"), "{}", answer.text);
+        }
+    }
+
+    async fn until_processed(&self, own: Tenant) {
+        let processed = tokio::time::timeout(WAIT, async {
+            loop {
+                let counted = self.get(own, "/api/v1/dashboard/metrics").await;
+                if counted.json["events_processed"].as_i64() >= Some(own.events()) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        processed.await.unwrap();
+    }
+
+    fn target(&self, question: &Question) -> String {
+        question.target.replace("{after}", &self.at(15).to_string())
+    }
+}
+
+/// Nothing in the whole text of an answer is the other's.
+fn check_only(own: Tenant, answer: &Answer, target: &str) {
+    let other = if own == DEMO { ACME } else { DEMO };
+    for mark in other.marks() {
+        assert!(!answer.text.contains(&mark), "{} sees {mark} in {target}", own.name);
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_read_each_tenant_sees_its_own_and_nothing_of_the_other() {
+    let running = Running::start().await;
+    for own in [DEMO, ACME] {
+        for question in QUESTIONS {
+            let target = running.target(question);
+            let answer = running.get(own, &target).await;
+            assert_eq!(answer.status, 200, "{} {target}: {}", own.name, answer.text);
+            let shown = (question.shown)(&answer.json);
+            assert_eq!(shown, (question.expected)(own), "{} {target}", own.name);
+            check_only(own, &answer, &target);
+        }
+        let other = if own == DEMO { ACME } else { DEMO };
+        let subject = format!("/api/v1/subjects/device/{}", own_device(other));
+        assert_eq!(running.get(own, &subject).await.status, 404);
+    }
+    running.host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cursor_of_one_tenant_leads_the_other_nowhere() {
+    let running = Running::start().await;
+    let mut routes = BTreeSet::new();
+    for question in QUESTIONS {
+        let target = running.target(question);
+        let answer = running.get(DEMO, &target).await;
+        let Some(cursor) = answer.json["next_cursor"].as_str() else { continue };
+        let next = format!("{target}&cursor={cursor}");
+        assert_eq!(running.get(DEMO, &next).await.status, 200, "{target}");
+        let stolen = running.get(ACME, &next).await;
+        assert_eq!(
+            (stolen.status, &stolen.json["code"]),
+            (400, &json!("invalid_cursor")),
+            "{next}"
+        );
+        check_only(ACME, &stolen, &next);
+        routes.insert(question.route);
+    }
+    // The third route with cursors gives the first of them after 10,000 readings.
+    assert_eq!(routes.into_iter().collect::<Vec<_>>(), ["/api/v1/events", "/api/v1/subjects"]);
+    running.host.stop().await.unwrap();
+}
+
+#[test]
+fn every_route_that_reads_with_a_key_is_asked() {
+    let document: Value =
+        serde_json::from_str(&drover_local::openapi::document().unwrap()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let reads = paths.iter().filter(|(_, methods)| {
+        let security = methods["get"]["security"].as_array();
+        security.is_some_and(|security| *security != [json!({"api_key": ["write"]})])
+    });
+    let reads: BTreeSet<&str> = reads.map(|(path, _)| path.as_str()).collect();
+    let asked: BTreeSet<&str> = QUESTIONS.iter().map(|question| question.route).collect();
+    assert_eq!(asked, reads, "routes of the document that QUESTIONS has, and those that read");
+}

@@ -1,0 +1,147 @@
+//! Functions behind an HTTP API: called with the JSON that API Gateway sends (payload 2.0) and
+//! through the same conversion as on Lambda; and what an answer is held against, an expectation and
+//! the OpenAPI document of the routes.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a fact that does not hold ends its test"
+)]
+
+use axum::Router;
+use base64_simd::STANDARD;
+use lambda_http::request::LambdaRequest;
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::{Map, Value, json};
+use tower::ServiceExt as _;
+
+use crate::situation::{difference, only_asked};
+
+/// An answer as API Gateway gets it.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u64,
+    /// Headers by name, in lower case.
+    pub headers: Map<String, Value>,
+    /// The body as it is.
+    pub text: String,
+    /// The body as JSON; `null` where it is none.
+    pub json: Value,
+}
+
+/// What an answer must be.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The status.
+    pub status: u64,
+    /// Headers that it has.
+    pub headers: &'a Map<String, Value>,
+    /// What the body has, of objects the keys that are given; `None`: whatever it has.
+    pub json: Option<&'a Value>,
+    /// Texts in the body.
+    pub contains: &'a [String],
+}
+
+/// One invocation with the JSON that API Gateway sends.
+pub async fn invoke(router: &Router, event: &str) -> Answer {
+    let request: LambdaRequest = serde_json::from_str(event).expect("an event of an HTTP API");
+    let adapter = lambda_http::Adapter::from(router.clone());
+    let called = adapter.oneshot(LambdaEvent::new(request, Context::default())).await;
+    let response = serde_json::to_value(called.expect("infallible")).expect("JSON");
+    let body = response["body"].as_str().unwrap_or_default();
+    let text = if response["isBase64Encoded"] == true {
+        let bytes = STANDARD.decode_to_vec(body).expect("base64");
+        String::from_utf8(bytes).expect("text")
+    } else {
+        body.to_owned()
+    };
+    Answer {
+        status: response["statusCode"].as_u64().expect("a status"),
+        headers: response["headers"].as_object().cloned().unwrap_or_default(),
+        json: serde_json::from_str(&text).unwrap_or_default(),
+        text,
+    }
+}
+
+/// What API Gateway sends for a request.
+pub fn event(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut sent = json!({"host": "api.example.com", "x-forwarded-proto": "https"});
+    headers.iter().for_each(|(name, value)| sent[*name] = json!(value));
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
+        "headers": sent, "isBase64Encoded": false,
+        "requestContext": {
+            "accountId": "123456789012", "apiId": "a1b2c3", "domainName": "api.example.com",
+            "requestId": "r-1", "routeKey": "$default", "stage": "$default",
+            "time": "21/Nov/2026:06:05:00 +0000", "timeEpoch": 1_795_241_100_000_u64,
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1", "userAgent": "curl/8"},
+        },
+    })
+    .to_string()
+}
+
+impl Expected<'_> {
+    /// How an answer differs; `None`: not at all.
+    pub fn difference(self, answer: &Answer) -> Option<String> {
+        let headers =
+            self.headers.keys().filter_map(|name| Some((name, answer.headers.get(name)?)));
+        let headers: Map<String, Value> =
+            headers.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let json = self.json.map(|asked| only_asked(&answer.json, asked));
+        let found = json!({"status": answer.status, "headers": headers, "json": json});
+        let expected = json!({"status": self.status, "headers": self.headers, "json": self.json});
+        let missing = self.contains.iter().find(|text| !answer.text.contains(*text));
+        let missing = missing.map(|text| format!("the body does not contain {text:?}"));
+        difference(&expected, &found).or(missing)
+    }
+}
+
+/// Holds the answer to an event against what the document says about its route. `false`: it says
+/// nothing about it.
+///
+/// # Panics
+/// It says something else.
+pub fn is_described(document: &Value, event: &str, answer: &Answer, name: &str) -> bool {
+    let Some(operation) = operation(document, event) else { return false };
+    let response = &operation["responses"][answer.status.to_string()];
+    assert!(response.is_object(), "{name}: {} is not documented", answer.status);
+    let media_type = answer.headers["content-type"].as_str().expect("a type");
+    let content = &response["content"][media_type];
+    assert!(content.is_object(), "{name}: {media_type} is not documented");
+    if media_type.contains("json") {
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "allOf": [content["schema"]], "components": document["components"],
+        });
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let faults: Vec<String> =
+            validator.iter_errors(&answer.json).map(|one| one.to_string()).collect();
+        assert!(faults.is_empty(), "{name}: {faults:?}\n{}", answer.text);
+    }
+    true
+}
+
+/// What the document says about the route of a request.
+fn operation<'a>(document: &'a Value, event: &str) -> Option<&'a Value> {
+    let event: Value = serde_json::from_str(event).expect("JSON");
+    let path = event["rawPath"].as_str().expect("a path");
+    let method = event["requestContext"]["http"]["method"].as_str().expect("a method");
+    let paths = document["paths"].as_object().expect("paths");
+    let (_, item) = paths.iter().find(|(template, _)| fits(template, path))?;
+    item.get(method.to_lowercase())
+}
+
+/// Whether a path is one of a template, of which the last parameter may hold slashes.
+fn fits(template: &str, path: &str) -> bool {
+    match (template.split_once('/'), path.split_once('/')) {
+        (Some((part, rest)), Some((own, path))) => {
+            (part == own || part.starts_with('{')) && fits(rest, path)
+        }
+        (None, _) if template.starts_with('{') => !path.is_empty(),
+        (None, None) => template == path,
+        _ => false,
+    }
+}
