@@ -1,3 +1,5 @@
+//! Facts about the port: who is refused, who is given up, and what an answer looks like.
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

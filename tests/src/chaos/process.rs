@@ -169,7 +169,12 @@ fn spawn(program: &Path, data: &Path) -> Result<Child, String> {
     for port in ["--http", "--lambda", "--dynamodb", "--sqs"] {
         command.args([port, free]);
     }
-    command.args(["--log", "warn"]).arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .args(["--log", "warn"])
+        .arg("--data")
+        .arg(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     command.spawn().map_err(|fault| format!("{}: {fault}", program.display()))
 }
 
