@@ -1,0 +1,128 @@
+//! Seeds: every situation of `events/` becomes the beginning of a corpus, so that a fresh clone
+//! starts from what is known to matter.
+//!
+//! The processor's events are inputs of `kafka_event` as they are. Bodies for `http_body` are the
+//! values of their records, alone and as batches, what the requests of `events/ingest` hold, and two
+//! small bodies that unpack to very large ones.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+
+const EVENTS: &str = "../events";
+/// What stands behind a body of `http_body`: content type, encoding, contract, key.
+const OPTIONS: [&[u8]; 6] = [&[0, 0], &[2, 0], &[0, 3], &[0, 4], &[0, 0, 1], &[0, 0, 2, 1]];
+/// The same for a body that is packed already.
+const GZIP: &[u8] = &[0, 1];
+const ZSTD: &[u8] = &[0, 2];
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed={EVENTS}");
+    println!("cargo::rerun-if-changed=build.rs");
+    let kafka = folder("kafka_event")?;
+    let http = folder("http_body")?;
+    for path in situations("processor")? {
+        let (name, event) = (name(&path), fs::read(&path)?);
+        fs::write(kafka.join(&name), &event)?;
+        bodies(&http, &name, &values(&event))?;
+    }
+    for path in situations("ingest")? {
+        if let Some((body, options)) = body(&fs::read(&path)?) {
+            seed(&http, &name(&path), &body, options)?;
+        }
+    }
+    seed(&http, "bomb-gzip", &gzip_bomb()?, GZIP)?;
+    seed(&http, "bomb-zstd", &zstd_bomb(), ZSTD)
+}
+
+fn folder(target: &str) -> io::Result<PathBuf> {
+    let folder = Path::new("corpus").join(target);
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// The events of a function, without what is expected of them; none where it has no folder.
+fn situations(function: &str) -> io::Result<Vec<PathBuf>> {
+    let folder = Path::new(EVENTS).join(function);
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !name(&path).ends_with(".expect.json") {
+            paths.push(path);
+        }
+    }
+    Ok(paths)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The values of an event's records.
+fn values(event: &[u8]) -> Vec<Vec<u8>> {
+    let event: Value = serde_json::from_slice(event).unwrap_or_default();
+    let partitions = event["records"].as_object().into_iter().flat_map(|records| records.values());
+    let records = partitions.filter_map(Value::as_array).flatten();
+    let values = records.filter_map(|record| record["value"].as_str());
+    values.filter_map(|value| base64_simd::STANDARD.decode_to_vec(value).ok()).collect()
+}
+
+/// The body of a request, if it has one, and the options that are nearest to its headers.
+fn body(request: &[u8]) -> Option<(Vec<u8>, &'static [u8])> {
+    let request: Value = serde_json::from_slice(request).ok()?;
+    let header = |name: &str| request["headers"][name].as_str().unwrap_or_default();
+    let options: &[u8] = match (header("content-encoding"), header("content-type")) {
+        ("gzip", _) => GZIP,
+        ("zstd", _) => ZSTD,
+        (_, "application/x-ndjson") => &[2, 0],
+        _ => &[0, 0],
+    };
+    let body = request["body"].as_str()?;
+    if request["isBase64Encoded"] == true {
+        return Some((base64_simd::STANDARD.decode_to_vec(body).ok()?, options));
+    }
+    Some((body.as_bytes().to_vec(), options))
+}
+
+/// Each of these alone, all of them as an array, and all as lines.
+fn bodies(corpus: &Path, name: &str, values: &[Vec<u8>]) -> io::Result<()> {
+    let array = [b"[".as_slice(), &values.join(b",".as_slice()), b"]"].concat();
+    let together = [array, values.join(b"\n".as_slice())];
+    for (index, body) in values.iter().take(3).chain(&together).enumerate() {
+        for (options, choices) in OPTIONS.iter().enumerate() {
+            seed(corpus, &format!("{name}-{index}-{options}"), body, choices)?;
+        }
+    }
+    Ok(())
+}
+
+fn seed(corpus: &Path, name: &str, body: &[u8], options: &[u8]) -> io::Result<()> {
+    fs::write(corpus.join(name), [body, &[0xff], options].concat())
+}
+
+/// 64 MiB of spaces.
+fn gzip_bomb() -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    io::copy(&mut io::repeat(b' ').take(64 << 20), &mut encoder)?;
+    encoder.finish()
+}
+
+/// A frame (RFC 8878) of 512 blocks, each a byte that is repeated 128 KiB times.
+fn zstd_bomb() -> Vec<u8> {
+    const BLOCKS: u32 = 512;
+    // The magic number, no content size, a window of 1 MiB.
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x50];
+    for block in 1..=BLOCKS {
+        let header = u32::from(block == BLOCKS) | 1 << 1 | (128 << 10) << 3;
+        frame.extend_from_slice(&header.to_le_bytes()[..3]);
+        frame.push(b' ');
+    }
+    frame
+}

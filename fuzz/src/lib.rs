@@ -1,0 +1,58 @@
+//! What the targets share: a world in memory with the demo tenants and the topics of the local host,
+//! made anew for each input, so that an input means the same whatever came before it.
+
+use drover_core::limits::Shape;
+use drover_core::memory::Memory;
+use drover_core::metrics::{Meter, Tally};
+use drover_core::pipeline::Pipeline;
+use drover_core::pipeline::cache::HeadCache;
+use drover_core::pipeline::ports::Clock as _;
+use drover_core::registry::{Change, Registry, Stored, Submitted, Text};
+use drover_core::time::Timestamp;
+
+/// The time of every input: that of most files in `events/`.
+pub const NOW: &str = "2026-11-21T06:05:00Z";
+
+/// See [`NOW`].
+pub fn now() -> Timestamp {
+    Timestamp::parse_rfc3339(NOW).expect("a time")
+}
+
+/// Everything outside, with the documents of `local/config`.
+pub fn world() -> Memory {
+    let memory = Memory::new(now());
+    let text = |origin: &str, json: &str| Text { origin: origin.to_owned(), json: json.to_owned() };
+    let submitted = Submitted {
+        tenants: vec![
+            text("demo", include_str!("../../local/config/tenants/demo.json")),
+            text("acme", include_str!("../../local/config/tenants/acme.json")),
+        ],
+        contracts: Vec::new(),
+        topics: Some(text("topics", include_str!("../../local/config/topics.json"))),
+    };
+    let checked = submitted.check().expect("documents");
+    let plan = checked.plan(&Stored::new(), memory.now()).expect("a plan");
+    for write in plan.writes {
+        if let Change::Put { document, .. } = write.change {
+            memory.state().documents.insert(write.name.storage_key(), document);
+        }
+    }
+    memory
+}
+
+/// A cold pipeline.
+pub fn pipeline() -> Pipeline {
+    Pipeline {
+        registry: Registry::new(),
+        heads: HeadCache::new(1 << 20),
+        shape: Shape::STANDARD,
+        concurrency: 8,
+    }
+}
+
+/// Counts that nobody reads.
+pub struct Uncounted;
+
+impl Meter for Uncounted {
+    fn record(&self, _function: &'static str, _tally: &Tally, _now: Timestamp) {}
+}
