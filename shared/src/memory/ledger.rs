@@ -1,0 +1,181 @@
+//! The ledger and its listing index in memory, with DynamoDB's conditions and units.
+
+use super::{Call, Fault, Memory, State, unreachable};
+use crate::error::Unavailable;
+use crate::ledger::dialogue::WriteAnswer;
+use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use crate::listing::{Listing, Shard};
+use crate::mutant::{Mutant, on};
+use crate::pipeline::ports::{Home, Metered, Store, Units};
+
+fn units_of(bytes: usize, per_unit: u32) -> f64 {
+    let units = bytes.div_ceil(per_unit as usize).max(1);
+    f64::from(u32::try_from(units).unwrap_or(u32::MAX))
+}
+
+const WRITE_UNIT: u32 = 1024;
+const READ_UNIT: u32 = 4096;
+/// Attribute names and numbers of an item, about.
+const NAMES: usize = 13;
+
+/// Where a subject's items are: the partition key, behind the name of its tenant's own table.
+fn place(home: &Home) -> String {
+    let pk = home.key.partition_key();
+    home.table.as_ref().map_or_else(|| pk.clone(), |table| format!("{table}!{pk}"))
+}
+
+fn head_bytes(pk: &str, head: &StoredHead, activity: &Activity) -> usize {
+    pk.len() + activity.shard.len() + activity.hour.len() + head.bytes.len() + NAMES
+}
+
+fn page_bytes(pk: &str, page: &StoredPage) -> usize {
+    pk.len() + page.key.len() + page.bytes.len() + NAMES
+}
+
+impl Store for Memory {
+    async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        if (state.faults)(Call::Head) != Fault::None {
+            return Err(unreachable());
+        }
+        let pk = place(home);
+        let bytes = state.stored_head_bytes(&pk);
+        let head = state.heads.get(&pk).cloned();
+        Ok(state.charge(head, Units { read: units_of(bytes, READ_UNIT), write: 0.0 }))
+    }
+
+    async fn pages(
+        &self,
+        home: &Home,
+        range: &PageRange,
+    ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        if (state.faults)(Call::Pages) != Fault::None {
+            return Err(unreachable());
+        }
+        let pk = place(home);
+        let pages: Vec<StoredPage> = match &range.bound {
+            Bound::From(key) => {
+                let mine = state.pages.range((pk.clone(), key.clone())..);
+                let mine = mine.take_while(|((owner, _), _)| *owner == pk);
+                mine.take(range.limit).map(|(_, write)| write.page.clone()).collect()
+            }
+            Bound::UpTo(key) => {
+                let mine = state.pages.range((pk.clone(), Vec::new())..=(pk.clone(), key.clone()));
+                mine.rev().take(range.limit).map(|(_, write)| write.page.clone()).collect()
+            }
+        };
+        let bytes = pages.iter().map(|page| page_bytes(&pk, page)).sum();
+        Ok(state.charge(pages, Units { read: units_of(bytes, READ_UNIT), write: 0.0 }))
+    }
+
+    async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        let fault = (state.faults)(Call::Seal);
+        if matches!(fault, Fault::Refused | Fault::LostBefore) {
+            return Err(unreachable());
+        }
+        let pk = place(home);
+        let units = units_of(page_bytes(&pk, &page.page), WRITE_UNIT);
+        let at = (pk, page.page.key.clone());
+        if on(Mutant::BlindPagePut) {
+            state.pages.insert(at, page.clone());
+        } else {
+            state.pages.entry(at).or_insert_with(|| page.clone());
+        }
+        let answer = state.charge((), Units { read: 0.0, write: units });
+        if fault == Fault::LostAfter { Err(unreachable()) } else { Ok(answer) }
+    }
+
+    async fn write(
+        &self,
+        home: &Home,
+        write: &LedgerWrite,
+    ) -> Result<Metered<WriteAnswer>, Unavailable> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        let fault = (state.faults)(Call::Write);
+        match fault {
+            Fault::Refused => return Err(unreachable()),
+            Fault::LostBefore => return Ok(state.charge(WriteAnswer::Unknown, Units::default())),
+            Fault::None | Fault::LostAfter => {}
+        }
+        let pk = place(home);
+        let stored = state.heads.get(&pk);
+        let lost =
+            stored.map(|head| head.version) != write.expected && !on(Mutant::NoVersionCondition);
+        if lost {
+            let answer = WriteAnswer::Lost(stored.cloned());
+            let units = units_of(state.stored_head_bytes(&pk), WRITE_UNIT) * factor(write);
+            return Ok(state.charge(answer, Units { read: 0.0, write: units }));
+        }
+        let units = state.replace(&pk, write);
+        let answer = if fault == Fault::None { WriteAnswer::Written } else { WriteAnswer::Unknown };
+        Ok(state.charge(answer, units))
+    }
+}
+
+/// A transaction writes each item twice: it prepares, then commits.
+fn factor(write: &LedgerWrite) -> f64 {
+    if write.pages.is_empty() { 1.0 } else { 2.0 }
+}
+
+impl State {
+    /// An item that replaces another costs what the larger of the two does.
+    fn replace(&mut self, pk: &str, write: &LedgerWrite) -> Units {
+        let bytes = head_bytes(pk, &write.head, &write.activity);
+        let mut units = units_of(bytes.max(self.stored_head_bytes(pk)), WRITE_UNIT);
+        for page in &write.pages {
+            let at = (pk.to_owned(), page.page.key.clone());
+            let before = self.pages.insert(at, page.clone());
+            let before = before.map_or(0, |before| page_bytes(pk, &before.page));
+            units += units_of(page_bytes(pk, &page.page).max(before), WRITE_UNIT);
+        }
+        units *= factor(write);
+        // The listing index: one entry goes, one comes. A transaction does not write it twice.
+        match self.activity.insert(pk.to_owned(), write.activity.clone()) {
+            None => units += 1.0,
+            Some(before) if before != write.activity => units += 2.0,
+            Some(_) => {}
+        }
+        self.heads.insert(pk.to_owned(), write.head.clone());
+        Units { read: 0.0, write: units }
+    }
+
+    fn stored_head_bytes(&self, pk: &str) -> usize {
+        let stored = self.heads.get(pk).zip(self.activity.get(pk));
+        stored.map_or(0, |(head, activity)| head_bytes(pk, head, activity))
+    }
+}
+
+impl Listing for Memory {
+    async fn hours(
+        &self,
+        shard: &Shard,
+        below: Option<&str>,
+        limit: usize,
+    ) -> Result<Metered<Vec<String>>, Unavailable> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        if (state.faults)(Call::Listing) != Fault::None {
+            return Err(unreachable());
+        }
+        let table = shard.table().map(|table| &**table);
+        // No partition key has a `!`.
+        let mine = |place: &str| place.rsplit_once('!').map(|(table, _)| table) == table;
+        let listed = state
+            .activity
+            .iter()
+            .filter(|(place, activity)| mine(place) && activity.shard == shard.key());
+        let hours = listed.map(|(_, activity)| activity.hour.as_str());
+        let hours = hours.filter(|hour| below.is_none_or(|below| *hour < below));
+        let mut hours: Vec<String> = hours.map(str::to_owned).collect();
+        hours.sort_unstable_by(|one, other| other.cmp(one));
+        hours.truncate(limit);
+        let bytes = hours.iter().map(|hour| 2 * (hour.len() + shard.key().len())).sum();
+        Ok(state.charge(hours, Units { read: units_of(bytes, READ_UNIT) / 2.0, write: 0.0 }))
+    }
+}
