@@ -2,7 +2,7 @@
 //! doubled, late, packed and partly wrong, the host is killed again and again, and afterwards every
 //! history and view is compared with what was answered. The test suite runs a short form of it.
 //!
-//! `cargo build --release && cargo run --release -p drover-bench -- chaos 200000`
+//! `cargo build --release -p drover-local -p drover-bench && target/release/drover-bench chaos 200000`
 
 use anyhow::{Context, anyhow};
 use drover_tests::chaos::{self, Plan};

@@ -17,6 +17,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
+use crate::background::beside_answers;
+
 /// One SQLite connection does the work, so more threads would only wait for each other.
 const THREADS: usize = 2;
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -45,6 +47,7 @@ impl Dynamodb {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("dynamodb-worker")
+            .on_thread_start(beside_answers)
             .enable_all()
             .build()?;
         let (stop, stopping) = oneshot::channel();

@@ -14,6 +14,7 @@ use drover_core::pipeline::ports::Clock as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::background::Background;
 use crate::data_folder::{Addresses, DataFolder, FolderError};
 use crate::dynamodb::Dynamodb;
 use crate::function::Functions;
@@ -110,6 +111,8 @@ pub struct Host {
     addresses: Addresses,
     parts: Parts,
     simulator: Option<Simulator>,
+    /// The threads of the simulator.
+    background: Background,
     http: Server,
     lambda: Server,
     sqs: Server,
@@ -142,7 +145,7 @@ impl Host {
         let stream = stream.map_err(failed("stream"))?;
         let meter = HostMeter::new(&setup::METERED, setup::METRIC_LINES, world.now());
         let meter = Arc::new(meter.map_err(failed("metrics"))?);
-        let functions = setup::functions(&world, &stream, &meter).and(config.functions);
+        let functions = setup::functions(&addresses, &stream, &meter).and(config.functions);
         let parts = Parts {
             tables: dynamodb.tables().map_err(failed("tables"))?,
             queues,
@@ -150,7 +153,9 @@ impl Host {
             tenants,
             stream: stream.shown(),
         };
-        let simulator = stream.feed(config.mapping, functions.clone(), world.clone());
+        let background = Background::start().map_err(failed("threads"))?;
+        let simulator = background
+            .on_its_threads(|| stream.feed(config.mapping, functions.clone(), world.clone()));
         let gauges = simulator.as_ref().map(Simulator::gauges);
         let metrics = prometheus::routes(meter, levels(queue_file, stream, gauges, world));
         let app = http::app(functions.routes().merge(metrics));
@@ -159,7 +164,7 @@ impl Host {
         let lambda =
             Server::start("lambda", |stop| lambda::serve(lambda.listener, functions, stop));
         folder.announce(&addresses)?;
-        Ok(Self { folder, addresses, parts, simulator, http, lambda, sqs, dynamodb })
+        Ok(Self { folder, addresses, parts, simulator, background, http, lambda, sqs, dynamodb })
     }
 
     /// Where it listens.
@@ -193,6 +198,7 @@ impl Host {
         if let Some(simulator) = self.simulator {
             simulator.stop(INVOCATION_GRACE).await;
         }
+        drop(self.background);
         self.lambda.stop(INVOCATION_GRACE).await;
         tokio::join!(self.sqs.stop(SQS_GRACE), self.dynamodb.stop());
         withdrawn

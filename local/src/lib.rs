@@ -6,7 +6,7 @@
 //! of the host's own doings; [`stream`] is the stream, and [`simulator`] Lambda's event source that
 //! feeds the processor from it, as [`mapping`] has it; `setup` puts tables, queues, tenants and
 //! functions on the services;
-//! `registry` applies documents; [`openapi`] describes the routes; [`data_folder`] is what stays when the process
+//! `background` has the threads of the event source; `registry` applies documents; [`openapi`] describes the routes; [`data_folder`] is what stays when the process
 //! goes; [`commands`] are the words of the command line.
 //!
 //! Left out on purpose: credentials. No embedded service checks any, which is why none of them
@@ -15,6 +15,7 @@
 // The SDK's futures nest deeper than the default of 128.
 #![recursion_limit = "256"]
 
+mod background;
 mod client;
 pub mod commands;
 pub mod data_folder;

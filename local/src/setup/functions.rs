@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use drover_core::aws::Aws;
 use drover_core::limits::Shape;
 use drover_core::metrics::Meter;
 use drover_core::metrics::emf::Lines;
@@ -20,10 +19,12 @@ use drover_processor::Processor;
 use drover_query::health::{Process, memory_bytes};
 use drover_query::{Access, Query};
 
+use crate::data_folder::Addresses;
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
 use crate::mapping::HostStream;
 use crate::probes::HostProbes;
 use crate::prometheus::HostMeter;
+use crate::world::world;
 
 /// What the processor has on Lambda unless its environment says otherwise.
 const CACHE_BYTES: usize = 8 << 20;
@@ -33,17 +34,23 @@ const CONCURRENCY: usize = 32;
 pub(crate) const METERED: [&str; 3] =
     [drover_ingest::FUNCTION, drover_processor::FUNCTION, drover_query::FUNCTION];
 
-/// Every function of this version.
-pub(crate) fn functions(world: &Aws, stream: &HostStream, meter: &Arc<HostMeter>) -> Functions {
+/// Every function of this version, each with clients of its own, as on Lambda: connections live on
+/// the threads of the function that opened them.
+pub(crate) fn functions(
+    addresses: &Addresses,
+    stream: &HostStream,
+    meter: &Arc<HostMeter>,
+) -> Functions {
     let as_meter = || Arc::clone(meter) as Arc<dyn Meter>;
-    let processor = Arc::new(Processor::new(world.clone(), pipeline(), as_meter()));
+    let processor = Arc::new(Processor::new(world(addresses), pipeline(), as_meter()));
+    let (writing, reading) = (world(addresses), world(addresses));
     let process = move |event: Bytes, context: InvocationContext| {
         let processor = Arc::clone(&processor);
         async move { answer(processor.handle(lambda_event(&event, context)?).await) }
     };
     let ingest = Ingest {
-        world: world.clone(),
-        stream: stream.sending(world.clone(), as_meter()),
+        stream: stream.sending(writing.clone(), as_meter()),
+        world: writing,
         registry: Registry::new(),
         gate: gate(),
         quotas: Quotas::default(),
@@ -51,14 +58,14 @@ pub(crate) fn functions(world: &Aws, stream: &HostStream, meter: &Arc<HostMeter>
     };
     let query = Query {
         access: Access {
-            world: world.clone(),
+            world: reading.clone(),
             registry: Registry::new(),
             gate: gate(),
             meter: as_meter(),
         },
-        probes: HostProbes { world: world.clone(), stream: stream.clone() },
+        probes: HostProbes { world: reading.clone(), stream: stream.clone() },
         counts: meter.tallies(),
-        process: Process { started_at: world.now(), memory_bytes },
+        process: Process { started_at: reading.now(), memory_bytes },
     };
     Functions::default()
         .with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process)
