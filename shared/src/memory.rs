@@ -59,25 +59,25 @@ pub struct State {
 /// A call that may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// [`Store::head`]
+    /// `Store::head`
     Head,
-    /// [`Store::pages`]
+    /// `Store::pages`
     Pages,
-    /// [`Store::seal`]
+    /// `Store::seal`
     Seal,
-    /// [`Store::write`]
+    /// `Store::write`
     Write,
-    /// [`DeadLetters::send_letters`], once for each message
+    /// `DeadLetters::send_letters`, once for each message
     Letter,
-    /// [`Buffer::send_buffered`], once for each message
+    /// `Buffer::send_buffered`, once for each message
     Buffer,
-    /// [`Documents::document`]
+    /// `Documents::document`
     Document,
-    /// [`Listing::hours`]
+    /// `Listing::hours`
     Listing,
-    /// [`Requests::claim`]
+    /// `Requests::claim`
     Claim,
-    /// [`Stream::send`], once for each event
+    /// `Stream::send`, once for each event
     Stream,
 }
 
