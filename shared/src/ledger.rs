@@ -14,7 +14,7 @@
 //! - [`dialogue`]: what a commit asks, and what a store answers
 //! - [`commit`]: from events to a conditional write, with every retry
 //! - [`read`]: a consistent cut of head and pages, though writers go on
-//! - [`slice`]: a bounded part of history, either way round, and where the next one begins
+//! - [`mod@slice`]: a bounded part of history, either way round, and where the next one begins
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@
 //!
 //! - [`event`]: the events, drawn from a seed
 //! - [`client`]: how they are sent
-//! - [`check`](self::check): what must have come of them
+//! - [`check`]: what must have come of them
 //! - [`process`]: the host, started and killed
 
 use std::collections::BTreeMap;

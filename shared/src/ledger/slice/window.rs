@@ -22,7 +22,7 @@ pub struct Slice {
     /// At most so many entries; at least one.
     pub entries: usize,
     /// No further entry is looked at once those that were looked at have so many
-    /// [plain bytes](Entry::plain_size), whether they were wanted or not.
+    /// [plain bytes](crate::event::Entry::plain_size), whether they were wanted or not.
     pub bytes: usize,
 }
 
