@@ -2,13 +2,13 @@
 //! warm environment.
 
 use anyhow::{Context, anyhow};
+use drover_core::kafka_event as kafka;
 use drover_core::limits::Shape;
 use drover_core::metrics::Metric;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
 use drover_core::time::Timestamp;
-use drover_processor::kafka;
 
 use crate::load::{DOCUMENTS, Load};
 use crate::print;

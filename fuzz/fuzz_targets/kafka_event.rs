@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use drover_core::memory::Fault;
 use drover_fuzz::{Uncounted, now, pipeline, world};
-use drover_processor::kafka::{BatchResponse, ItemIdentifier, decode};
+use drover_core::kafka_event::{BatchResponse, ItemIdentifier, decode};
 use drover_processor::{Failed, Processor};
 use lambda_runtime::{Context, LambdaEvent};
 use libfuzzer_sys::{Corpus, fuzz_target};

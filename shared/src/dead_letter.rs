@@ -2,24 +2,24 @@
 //! message. The dead-letter queue and the buffer queue take the same shape, version 1.
 //!
 //! A queue takes 1 MiB. What is larger is compressed, and split into parts where that does not
-//! do; [`join`] puts parts together again. Nothing is ever cut off, so an oversized record does
-//! not block its partition.
-
-use std::collections::BTreeMap;
+//! do: into the very [`Chunk`]s in which a letter is filed, so that each part is filed by itself.
+//! Nothing is ever cut off, so an oversized record does not block its partition.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Rejection;
-use crate::id::TenantId;
+use crate::id::{SubjectId, TenantId};
 use crate::pipeline::ports::Message;
-use crate::record::{Record, Source};
+use crate::record::{LETTER_DIGITS, Record, Source};
 use crate::time::Timestamp;
 
 /// What one message may take. SQS allows 1,048,576 bytes for a message and for a batch.
 const MESSAGE_BYTES: usize = 1_000_000;
-/// The part of a split value that one message carries, in base64; the rest is for the fields.
-const PART_BYTES: usize = 900_000;
-/// What a joined value may unpack to: Lambda's payload of a Kafka batch is 6 MB.
+/// The most that one chunk holds: it fits an item of DynamoDB (400 KB), and in base64 a message.
+pub const CHUNK_BYTES: usize = 360_000;
+/// The most parts of one letter: more than any content makes that is unpacked again.
+const PARTS: u32 = 64;
+/// What a content may unpack to: Lambda's payload of a Kafka batch is 6 MB.
 const UNPACKED_BYTES: usize = 16 * 1024 * 1024;
 const LEVEL: i32 = 3;
 
@@ -38,6 +38,9 @@ pub struct Envelope {
     pub tenant: Option<String>,
     /// The contract that was to read it, where that was established.
     pub contract: Option<String>,
+    /// The subject, `kind/id`, where it came that far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// Why: a rejection's code, or `unavailable`.
     pub code: String,
     /// JSON Pointer to the culprit.
@@ -54,8 +57,8 @@ pub struct Envelope {
     pub headers: Vec<(String, String)>,
     /// Which part this is, from 1, of how many.
     pub part: (u32, u32),
-    /// `zstd`: `value` is a part of the base64 of a zstd frame of the JSON of key, value and
-    /// headers, and the fields of those names are empty.
+    /// `zstd`: `value` is the base64 of a part of a packed [`Content`], and the fields of key and
+    /// headers are empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
     /// Set where the value is not the body that was sent, but what it is wrapped in.
@@ -100,6 +103,8 @@ pub struct Circumstances<'a> {
     pub tenant: Option<&'a TenantId>,
     /// The contract, where it was established.
     pub contract: Option<&'a str>,
+    /// The subject, where it came that far.
+    pub subject: Option<&'a SubjectId>,
     /// What the value is still wrapped in, where it could not be unwrapped.
     pub wrapping: Option<Wrapping>,
     /// Now.
@@ -111,25 +116,87 @@ pub struct Circumstances<'a> {
 #[error("not an envelope: {0}")]
 pub struct NotAnEnvelope(&'static str);
 
+impl NotAnEnvelope {
+    pub(crate) const fn of(fault: &'static str) -> Self {
+        Self(fault)
+    }
+}
+
 /// The messages of a rejected record: one, or its parts.
 pub fn letter(record: &Record, rejection: &Rejection, about: Circumstances<'_>) -> Vec<Message> {
     let code = rejection.code.as_str();
     let mut envelope = Envelope::of(record, code, &rejection.message, about);
     envelope.path.clone_from(&rejection.path);
-    messages(envelope, about.tenant)
+    messages(envelope, record, about.tenant)
 }
 
 /// The messages of a record that waits in the buffer.
 pub fn buffered(record: &Record, message: &str, about: Circumstances<'_>) -> Vec<Message> {
-    messages(Envelope::of(record, UNAVAILABLE, message, about), about.tenant)
+    messages(Envelope::of(record, UNAVAILABLE, message, about), record, about.tenant)
 }
 
-/// Key, value and headers: what a packed envelope holds.
-#[derive(Serialize, Deserialize)]
-struct Packed {
-    key: Option<String>,
-    value: Option<String>,
-    headers: Vec<(String, String)>,
+/// What is kept of a record besides where it came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value.
+    pub value: Option<Vec<u8>>,
+    /// The headers.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Content {
+    /// One zstd frame of it.
+    pub fn pack(&self) -> Vec<u8> {
+        // Neither fails on bytes in memory.
+        let plain = postcard::to_stdvec(self).unwrap_or_default();
+        zstd::bulk::compress(&plain, LEVEL).unwrap_or_default()
+    }
+
+    /// Reads such a frame.
+    ///
+    /// # Errors
+    /// It is none, or holds more than 16 MiB.
+    pub fn unpack(frame: &[u8]) -> Result<Self, NotAnEnvelope> {
+        let plain = zstd::bulk::decompress(frame, UNPACKED_BYTES)
+            .map_err(|_| NotAnEnvelope("it does not unpack"))?;
+        postcard::from_bytes(&plain).map_err(|_| NotAnEnvelope("it holds no record"))
+    }
+
+    /// The record again, with what the envelope says of it.
+    pub fn record(self, source: Source, stamps: Stamps) -> Record {
+        let Self { key, value, headers } = self;
+        let Stamps { received_at, ingested_at } = stamps;
+        Record { source, key, value, headers, received_at, ingested_at }
+    }
+}
+
+/// The two times of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamps {
+    /// A receipt time that a redelivery repeats, where the source has one.
+    pub received_at: Option<Timestamp>,
+    /// When it entered.
+    pub ingested_at: Timestamp,
+}
+
+/// A numbered piece of a packed content, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Which.
+    pub number: u32,
+    /// At most [`CHUNK_BYTES`].
+    pub bytes: Vec<u8>,
+}
+
+/// A frame in pieces, at least one.
+pub fn chunks(frame: &[u8]) -> Vec<Chunk> {
+    if frame.is_empty() {
+        return vec![Chunk { number: 1, bytes: Vec::new() }];
+    }
+    let pieces = (1..).zip(frame.chunks(CHUNK_BYTES));
+    pieces.map(|(number, bytes)| Chunk { number, bytes: bytes.to_vec() }).collect()
 }
 
 impl Envelope {
@@ -138,9 +205,10 @@ impl Envelope {
             record.headers.iter().map(|(name, value)| (name.clone(), base64(value))).collect();
         Self {
             v: 1,
-            id: record.source.letter_id(),
+            id: record.letter_id(),
             tenant: about.tenant.map(|tenant| tenant.as_str().to_owned()),
             contract: about.contract.map(str::to_owned),
+            subject: about.subject.map(ToString::to_string),
             code: code.to_owned(),
             path: None,
             message: message.to_owned(),
@@ -160,88 +228,105 @@ impl Envelope {
         }
     }
 
-    /// The record again.
+    /// Reads a message. Whatever is no envelope of this version is an error.
     ///
     /// # Errors
-    /// A packed envelope has to be [`join`]ed first, and a wrapped one unwrapped by its source's
-    /// reader; damaged base64.
-    pub fn record(&self) -> Result<Record, NotAnEnvelope> {
-        if self.encoding.is_some() {
-            return Err(NotAnEnvelope("it is packed"));
+    /// It is none.
+    pub fn read(body: &str) -> Result<Self, NotAnEnvelope> {
+        let envelope: Self =
+            serde_json::from_str(body).map_err(|_| NotAnEnvelope("it has another shape"))?;
+        let (part, of) = envelope.part;
+        if envelope.v != 1 {
+            return Err(NotAnEnvelope("its version is not known"));
         }
-        if self.wrapping.is_some() {
-            return Err(NotAnEnvelope("its record is still wrapped"));
+        if !(1..=of).contains(&part) || of > PARTS || (of > 1 && envelope.encoding.is_none()) {
+            return Err(NotAnEnvelope("its part is none"));
         }
-        let headers: Result<Vec<_>, _> = self
-            .headers
-            .iter()
-            .map(|(name, value)| Ok((name.clone(), from_base64(value)?)))
-            .collect();
-        Ok(Record {
-            source: self.source.clone(),
+        let digits = envelope.id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !digits || envelope.id.len() != LETTER_DIGITS {
+            return Err(NotAnEnvelope("its id is none"));
+        }
+        Ok(envelope)
+    }
+
+    /// What is in this message: all of the packed content, or the piece that this part carries.
+    ///
+    /// # Errors
+    /// Damaged base64, or a piece over its size.
+    pub fn chunks(&self) -> Result<Vec<Chunk>, NotAnEnvelope> {
+        let (number, of) = self.part;
+        match self.encoding {
+            None => Ok(chunks(&self.content()?.pack())),
+            Some(Encoding::Zstd) => {
+                let bytes = from_base64(self.value.as_deref().unwrap_or_default())?;
+                match of {
+                    1 => Ok(chunks(&bytes)),
+                    _ if bytes.len() <= CHUNK_BYTES => Ok(vec![Chunk { number, bytes }]),
+                    _ => Err(NotAnEnvelope("its part is too large")),
+                }
+            }
+        }
+    }
+
+    fn whole(&self) -> Result<Option<Content>, NotAnEnvelope> {
+        match (self.encoding, self.part.1) {
+            (None, _) => self.content().map(Some),
+            (Some(Encoding::Zstd), 1) => {
+                let frame = from_base64(self.value.as_deref().unwrap_or_default())?;
+                Content::unpack(&frame).map(Some)
+            }
+            (Some(Encoding::Zstd), _) => Ok(None),
+        }
+    }
+
+    /// The record again; `None`: it is in parts, of which this is one. What it is wrapped in is its
+    /// reader's to take off.
+    ///
+    /// # Errors
+    /// Damaged base64, or a frame that does not unpack.
+    pub fn record(&self) -> Result<Option<Record>, NotAnEnvelope> {
+        let whole = self.whole()?;
+        Ok(whole.map(|content| content.record(self.source.clone(), self.stamps())))
+    }
+
+    /// The two times of its record.
+    pub fn stamps(&self) -> Stamps {
+        Stamps { received_at: self.received_at, ingested_at: self.ingested_at }
+    }
+
+    fn content(&self) -> Result<Content, NotAnEnvelope> {
+        let header = |(name, value): &(String, String)| Ok((name.clone(), from_base64(value)?));
+        Ok(Content {
             key: self.key.as_deref().map(from_base64).transpose()?,
             value: self.value.as_deref().map(from_base64).transpose()?,
-            headers: headers?,
-            received_at: self.received_at,
-            ingested_at: self.ingested_at,
+            headers: self.headers.iter().map(header).collect::<Result<_, _>>()?,
         })
     }
 
-    /// The parts of this envelope, each small enough for a message.
-    fn split(self) -> Vec<Self> {
-        let Self { key, value, headers, .. } = &self;
-        let packed = Packed { key: key.clone(), value: value.clone(), headers: headers.clone() };
-        let json = serde_json::to_vec(&packed).unwrap_or_default();
-        let frame = zstd::bulk::compress(&json, LEVEL).unwrap_or_default();
-        let text = base64(&frame);
-        let chunks: Vec<&[u8]> = text.as_bytes().chunks(PART_BYTES).collect();
-        let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+    /// The parts of the envelope of a record, each small enough for a message.
+    fn split(self, record: &Record) -> Vec<Self> {
+        let Record { key, value, headers, .. } = record.clone();
+        let pieces = chunks(&Content { key, value, headers }.pack());
+        let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
         let rest = Self { key: None, value: None, headers: Vec::new(), ..self };
-        (1..)
-            .zip(chunks)
-            .map(|(number, chunk)| Self {
-                value: Some(String::from_utf8_lossy(chunk).into_owned()),
-                part: (number, count),
-                encoding: Some(Encoding::Zstd),
-                ..rest.clone()
-            })
-            .collect()
+        let part = |Chunk { number, bytes }: Chunk| Self {
+            value: Some(base64(&bytes)),
+            part: (number, count),
+            encoding: Some(Encoding::Zstd),
+            ..rest.clone()
+        };
+        pieces.into_iter().map(part).collect()
     }
 }
 
-/// Puts the parts of one envelope together, in any order. `None`: some are missing.
-///
-/// # Errors
-/// Parts that contradict each other, or do not unpack.
-pub fn join(parts: &[Envelope]) -> Result<Option<Envelope>, NotAnEnvelope> {
-    let Some(first) = parts.first() else { return Ok(None) };
-    if first.encoding.is_none() {
-        return Ok(Some(first.clone()));
-    }
-    if parts.iter().any(|part| part.id != first.id || part.part.1 != first.part.1) {
-        return Err(NotAnEnvelope("its parts are of different letters"));
-    }
-    let numbered: BTreeMap<u32, &str> =
-        parts.iter().map(|part| (part.part.0, part.value.as_deref().unwrap_or(""))).collect();
-    if !numbered.keys().copied().eq(1..=first.part.1) {
-        return Ok(None);
-    }
-    let text: String = numbered.into_values().collect();
-    let json = zstd::bulk::decompress(&from_base64(&text)?, UNPACKED_BYTES)
-        .map_err(|_| NotAnEnvelope("its parts do not unpack"))?;
-    let Packed { key, value, headers } =
-        serde_json::from_slice(&json).map_err(|_| NotAnEnvelope("its parts hold no record"))?;
-    Ok(Some(Envelope { key, value, headers, part: (1, 1), encoding: None, ..first.clone() }))
-}
-
-fn messages(envelope: Envelope, tenant: Option<&TenantId>) -> Vec<Message> {
+fn messages(envelope: Envelope, record: &Record, tenant: Option<&TenantId>) -> Vec<Message> {
     // An envelope is texts and numbers, which always are JSON.
     let write = |envelope: &Envelope| serde_json::to_string(envelope).unwrap_or_default();
     let whole = write(&envelope);
     let bodies = if whole.len() <= MESSAGE_BYTES {
         vec![whole]
     } else {
-        envelope.split().iter().map(write).collect()
+        envelope.split(record).iter().map(write).collect()
     };
     bodies.into_iter().map(|body| Message { tenant: tenant.cloned(), body }).collect()
 }
@@ -289,7 +374,8 @@ mod tests {
     }
 
     fn about(record: &Record) -> Circumstances<'static> {
-        Circumstances { tenant: None, contract: None, wrapping: None, now: record.ingested_at }
+        let now = record.ingested_at;
+        Circumstances { tenant: None, contract: None, subject: None, wrapping: None, now }
     }
 
     /// Noise that zstd cannot shrink.
@@ -309,14 +395,21 @@ mod tests {
         let messages = letter(&record, &rejection, about);
         assert_eq!(messages.len(), expected_messages);
         assert!(messages.iter().all(|message| message.body.len() < 1_048_576));
-        let mut parts: Vec<Envelope> = messages
-            .iter()
-            .map(|message| serde_json::from_str(&message.body).expect("an envelope"))
-            .collect();
-        parts.reverse();
-        let joined = join(&parts).expect("parts of one letter").expect("all of them");
-        assert_eq!(joined.record(), Ok(record));
-        assert_eq!(joined.trace.as_deref(), Some("00-a-b-01"));
+        let mut pieces: Vec<Chunk> = Vec::new();
+        for message in messages.iter().rev() {
+            let envelope = Envelope::read(&message.body).expect("an envelope");
+            assert_eq!(envelope.trace.as_deref(), Some("00-a-b-01"));
+            assert_eq!(envelope.stamps().ingested_at, record.ingested_at);
+            let whole = envelope.whole().expect("readable");
+            assert_eq!(whole.is_some(), expected_messages == 1);
+            pieces.extend(envelope.chunks().expect("pieces"));
+        }
+        pieces.sort_by_key(|chunk| chunk.number);
+        assert!(pieces.iter().all(|chunk| chunk.bytes.len() <= CHUNK_BYTES));
+        let frame: Vec<u8> = pieces.into_iter().flat_map(|chunk| chunk.bytes).collect();
+        let content = Content::unpack(&frame).expect("a content");
+        let Record { source, received_at, ingested_at, .. } = record.clone();
+        assert_eq!(content.record(source, Stamps { received_at, ingested_at }), record);
     }
 
     #[test]
@@ -332,30 +425,40 @@ mod tests {
 
     #[test]
     fn a_large_record_that_does_not_shrink_comes_in_parts_and_is_never_cut() {
-        check(noise(4_000_000), 6);
+        check(noise(4_000_000), 12);
     }
 
     #[test]
-    fn what_could_not_be_unwrapped_is_not_taken_for_a_record() {
+    fn what_could_not_be_unwrapped_says_so() {
         let record = record(br#"{"value":"%%%"}"#.to_vec());
         let rejection = Rejection::new(Code::UnsupportedEncoding, "damaged");
         let about = Circumstances { wrapping: Some(Wrapping::LambdaKafka), ..about(&record) };
         let messages = letter(&record, &rejection, about);
-        let envelope: Envelope = serde_json::from_str(&messages[0].body).expect("an envelope");
-        assert_eq!(envelope.record(), Err(NotAnEnvelope("its record is still wrapped")));
+        let envelope = Envelope::read(&messages[0].body).expect("an envelope");
+        assert_eq!(envelope.wrapping, Some(Wrapping::LambdaKafka));
         assert_eq!(envelope.value, record.value.as_deref().map(base64), "and it is all there");
     }
 
     #[test]
-    fn a_letter_waits_for_its_missing_parts() {
-        let record = record(noise(2_000_000));
+    fn what_is_no_envelope_of_this_version_is_none() {
+        let record = record(b"{}".to_vec());
         let rejection = Rejection::new(Code::TooLarge, "over 64 KB");
-        let about = about(&record);
-        let mut parts: Vec<Envelope> = letter(&record, &rejection, about)
-            .iter()
-            .map(|message| serde_json::from_str(&message.body).expect("an envelope"))
-            .collect();
-        assert!(parts.pop().is_some());
-        assert_eq!(join(&parts), Ok(None));
+        let good = letter(&record, &rejection, about(&record)).remove(0).body;
+        assert!(Envelope::read(&good).is_ok());
+        for (from, to) in [
+            (r#""v":1"#, r#""v":2"#),
+            (r#""part":[1,1]"#, r#""part":[0,1]"#),
+            (r#""part":[1,1]"#, r#""part":[2,1]"#),
+            (r#""part":[1,1]"#, r#""part":[1,2]"#),
+            (r#""id":"0"#, r#""id":"G"#),
+            (r#""id":"0"#, r#""id":"00"#),
+            (r#""v":1"#, r#""v":1,"more":true"#),
+        ] {
+            let bad = good.replace(from, to);
+            assert_ne!(bad, good, "{from}");
+            assert!(Envelope::read(&bad).is_err(), "{to}");
+        }
+        let damaged = good.replace(r#""value":""#, r#""value":"%"#);
+        assert!(Envelope::read(&damaged).expect("an envelope").chunks().is_err());
     }
 }

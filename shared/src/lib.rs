@@ -21,7 +21,9 @@ pub mod document;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod kafka_event;
 pub mod ledger;
+pub mod letter;
 pub mod limits;
 pub mod listing;
 #[cfg(any(test, feature = "memory"))]

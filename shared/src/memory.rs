@@ -19,7 +19,10 @@ use crate::request::Made;
 use crate::time::Timestamp;
 
 mod ledger;
+mod letters;
 mod queues;
+
+pub use self::letters::{Drawer, Held};
 
 /// Everything outside, in memory. Clones share it.
 #[derive(Clone)]
@@ -41,6 +44,12 @@ pub struct State {
     pub letters: Vec<Message>,
     /// The buffer queue.
     pub buffer: Vec<Message>,
+    /// Filed letters and runs, by the owner's partition key.
+    pub filed: BTreeMap<String, Drawer>,
+    /// What topics hold, by partition, to be read again.
+    pub topics: BTreeMap<(String, i32), Held>,
+    /// Objects by bucket and key.
+    pub objects: BTreeMap<(String, String), Vec<u8>>,
     /// The registry.
     pub documents: BTreeMap<String, StoredDocument>,
     /// Claims of requests, by key.
@@ -79,6 +88,18 @@ pub enum Call {
     Claim,
     /// `Stream::send`, once for each event
     Stream,
+    /// `Letters::put_chunks` and `put_letter`
+    File,
+    /// `Letters::replace_letter`
+    Mark,
+    /// What reads letters and their contents
+    Filed,
+    /// What reads and writes the records of runs
+    Run,
+    /// What reads and writes leases
+    Lease,
+    /// `Reread::reread` and `Objects::object`
+    Reread,
 }
 
 /// How a call fails.
@@ -104,6 +125,9 @@ impl Memory {
             stream: Vec::new(),
             letters: Vec::new(),
             buffer: Vec::new(),
+            filed: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            objects: BTreeMap::new(),
             documents: BTreeMap::new(),
             requests: BTreeMap::new(),
             now,

@@ -80,22 +80,6 @@ pub enum Source {
 }
 
 impl Source {
-    /// The id of the dead letter of this record: 32 hexadecimal digits, the same whenever it is
-    /// delivered, so that a letter is filed once.
-    pub fn letter_id(&self) -> String {
-        match self {
-            Self::Kafka { topic, partition, offset, timestamp: _ } => digest(&[
-                b"kafka",
-                topic.as_bytes(),
-                &partition.to_be_bytes(),
-                &offset.to_be_bytes(),
-            ]),
-            Self::Http { request_id, index } => {
-                digest(&[b"http", request_id.as_bytes(), &index.to_be_bytes()])
-            }
-        }
-    }
-
     /// The id of an event that has neither an id nor a time of its own.
     pub fn event_id(&self) -> EventId {
         match self {
@@ -127,6 +111,24 @@ impl Source {
 }
 
 impl Record {
+    /// The id of the dead letter of this record: the same whenever it is delivered, so that a letter
+    /// is filed once. 32 hexadecimal digits, of which 12 are the time of receipt, in milliseconds:
+    /// letters sort by it, and the records of a topic that was made anew are others.
+    pub fn letter_id(&self) -> String {
+        let digits = match &self.source {
+            Source::Kafka { topic, partition, offset, timestamp: _ } => digest(&[
+                b"kafka",
+                topic.as_bytes(),
+                &partition.to_be_bytes(),
+                &offset.to_be_bytes(),
+            ]),
+            Source::Http { request_id, index } => {
+                digest(&[b"http", request_id.as_bytes(), &index.to_be_bytes()])
+            }
+        };
+        letter_id(self.received_at, &digits)
+    }
+
     /// Parses the body, once for everybody who reads it.
     pub fn parsed(&self) -> Parsed<'_> {
         Parsed::new(self)
@@ -139,6 +141,17 @@ impl Record {
         found.next().map(|(_, bytes)| HeaderValue::read(bytes))
     }
 }
+
+/// A letter's id: the time of receipt, and digits of a digest.
+pub(crate) fn letter_id(received_at: Option<Timestamp>, digits: &str) -> String {
+    const MOST: i64 = (1 << 48) - 1;
+    let millis = received_at.map_or(0, |at| (at.micros() / 1_000).clamp(0, MOST));
+    let digits = digits.get(..LETTER_DIGITS - 12).unwrap_or(digits);
+    format!("{millis:012x}{digits}")
+}
+
+/// The hexadecimal digits of a letter's id.
+pub(crate) const LETTER_DIGITS: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -171,14 +184,29 @@ mod tests {
         }
     }
 
+    fn record(offset: i64, timestamp: Option<i64>) -> Record {
+        let source = kafka(offset, timestamp);
+        let received_at = source.received_at();
+        Record {
+            source,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+            received_at,
+            ingested_at: at(0),
+        }
+    }
+
     #[test]
-    fn a_letter_id_depends_on_the_place_and_on_nothing_else() {
-        let id = kafka(1, Some(5)).letter_id();
-        assert_eq!(id.len(), 32);
+    fn a_letter_id_is_of_place_and_time_of_receipt_and_sorts_by_time() {
+        let id = record(1, Some(5)).letter_id();
+        assert_eq!(id.len(), LETTER_DIGITS);
         assert!(id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
-        assert_eq!(id, kafka(1, None).letter_id());
-        assert_ne!(id, kafka(2, Some(5)).letter_id());
-        assert_ne!(id, kafka(1, Some(5)).event_id().as_str());
+        assert_eq!(id, record(1, Some(5)).letter_id());
+        assert_ne!(id, record(2, Some(5)).letter_id());
+        assert!(record(9, None).letter_id() < id);
+        assert!(id < record(0, Some(6)).letter_id());
+        assert!(id < record(0, Some(253_402_000_000_000)).letter_id());
     }
 
     #[test]

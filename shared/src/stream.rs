@@ -16,6 +16,7 @@ use crate::tenant::Tenant;
 use crate::time::Timestamp;
 
 pub mod direct;
+pub mod reread;
 
 /// The topic of events that passed their contract. Only ingest may write there.
 pub const TOPIC: &str = "drover.events";

@@ -34,6 +34,12 @@ impl TenantScope {
         Self { tenant }
     }
 
+    /// The word of a message in one of the system's own queues, where only its functions may write:
+    /// they established the tenant before.
+    pub fn by_queue(tenant: TenantId) -> Self {
+        Self { tenant }
+    }
+
     /// The tenant.
     pub fn tenant(&self) -> &TenantId {
         &self.tenant

@@ -16,6 +16,7 @@ use std::time::Duration;
 use drover_core::dead_letter::Envelope;
 use drover_core::error::Unavailable;
 use drover_core::id::{SubjectId, TenantId};
+use drover_core::kafka_event::BatchResponse;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::read::{Cut, Question};
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
@@ -34,7 +35,6 @@ use drover_core::registry::{
 use drover_core::tenant::TenantScope;
 use drover_core::time::Timestamp;
 use drover_core::view::{View, fold};
-use drover_processor::kafka::BatchResponse;
 use drover_processor::{Failed, Processor};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde_json::{Map, Value, json};

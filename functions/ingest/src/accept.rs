@@ -126,6 +126,7 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
         let about = Circumstances {
             tenant: Some(delivery.caller.scope.tenant()),
             contract: Some(delivery.contract),
+            subject: None,
             wrapping: None,
             now,
         };
@@ -200,6 +201,7 @@ fn waiting(event: &Outgoing, now: Timestamp) -> Vec<Message> {
     let about = Circumstances {
         tenant: Some(event.event.subject.tenant()),
         contract: Some(&event.event.entry.contract),
+        subject: Some(event.event.subject.subject()),
         wrapping: Some(Wrapping::Event),
         now,
     };

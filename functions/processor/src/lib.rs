@@ -1,6 +1,6 @@
 //! The processor: one of Lambda's Kafka events in, a partial batch response out.
 //!
-//! It decodes ([`kafka`]), calls the pipeline, and encodes. The answer is always a list of failures,
+//! It decodes ([`kafka_event`]), calls the pipeline, and encodes. The answer is always a list of failures,
 //! an empty one for success: never `null`, which Lambda reads as success whatever happened, and never
 //! an identifier that the event did not hold, which Lambda reads as failure of the whole batch. A
 //! record that has to come again is named, and so is every later one of its subject; that is right
@@ -17,9 +17,8 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
 
 pub mod config;
-pub mod kafka;
 
-use kafka::{BatchResponse, Decoded, NotAnEvent};
+use drover_core::kafka_event::{self, BatchResponse, Decoded, NotAnEvent};
 
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "processor";
@@ -73,7 +72,7 @@ impl<W: World> Processor<W> {
     pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<BatchResponse, Failed> {
         let now = self.world.now();
         let deadline = stop_at(now, event.context.deadline);
-        let decoded = kafka::decode(event.payload.get(), now)?;
+        let decoded = kafka_event::decode(event.payload.get(), now)?;
         drop(event);
         let Decoded { records, places } = decoded;
         let report = self.pipeline.process(&self.world, records, deadline).await?;

@@ -8,13 +8,13 @@ use crate::listing::{Listing, Shard};
 use crate::mutant::{Mutant, on};
 use crate::pipeline::ports::{Home, Metered, Store, Units};
 
-fn units_of(bytes: usize, per_unit: u32) -> f64 {
+pub(super) fn units_of(bytes: usize, per_unit: u32) -> f64 {
     let units = bytes.div_ceil(per_unit as usize).max(1);
     f64::from(u32::try_from(units).unwrap_or(u32::MAX))
 }
 
-const WRITE_UNIT: u32 = 1024;
-const READ_UNIT: u32 = 4096;
+pub(super) const WRITE_UNIT: u32 = 1024;
+pub(super) const READ_UNIT: u32 = 4096;
 /// Attribute names and numbers of an item, about.
 const NAMES: usize = 13;
 

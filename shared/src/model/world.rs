@@ -329,6 +329,7 @@ impl World {
             let envelope: Envelope =
                 serde_json::from_str(&message.body).map_err(|error| error.to_string())?;
             let record = envelope.record().map_err(|error| error.to_string())?;
+            let record = record.ok_or("a part in the buffer")?;
             let Source::Kafka { offset, .. } = record.source else { continue };
             let at = usize::try_from(offset).map_err(|error| error.to_string())?;
             self.environments[1].batch = vec![at];

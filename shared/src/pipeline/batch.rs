@@ -93,7 +93,8 @@ impl Handled {
 
     pub(super) fn about(&self, now: Timestamp) -> Circumstances<'_> {
         let (tenant, contract) = (self.tenant.as_ref(), self.contract.as_deref());
-        Circumstances { tenant, contract, wrapping: self.wrapping, now }
+        let subject = self.subject.as_ref();
+        Circumstances { tenant, contract, subject, wrapping: self.wrapping, now }
     }
 
     /// One line for each record that is not applied, for a person at 3 a.m.; payloads never.

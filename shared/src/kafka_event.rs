@@ -11,14 +11,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use drover_core::error::{Code, Rejection};
-use drover_core::ledger::fnv1a;
-use drover_core::record::{Incoming, Record, Source};
-use drover_core::time::Timestamp;
+use crate::error::{Code, Rejection};
+use crate::ledger::fnv1a;
+use crate::record::{Incoming, Record, Source};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use headers::Headers;
+use self::headers::Headers;
 
 /// An event that is none of Lambda's Kafka events. It says where, but not what: serde's own message
 /// may quote the event.
@@ -134,6 +134,13 @@ pub fn decode(event: &str, now: Timestamp) -> Result<Decoded, NotAnEvent> {
         }
     }
     Ok(decoded)
+}
+
+/// Reads a record that was kept in its wrapping, which could not be read at the time. A later
+/// version may know better. `map_key` is the key of `records` that it stood under.
+pub fn unwrap(map_key: &str, raw: &[u8], now: Timestamp) -> Incoming {
+    let raw = String::from_utf8_lossy(raw);
+    read(map_key, &mut Arc::from(""), &raw, now).0
 }
 
 /// A record, and the offset to name it by. `topic` is the one before, which is mostly the same.

@@ -1,0 +1,191 @@
+//! What a message of the dead-letter queue becomes: a letter, whatever it is. An envelope of ours is
+//! its record's letter, a part of one brings its piece of it, Lambda's word about a batch is a batch
+//! reference; anything else is kept whole for the operator, with the code `malformed_json`.
+//!
+//! The same message is the same letter, so a message may be filed as often as it likes to come.
+
+use super::on_failure::{self, GivenUp};
+use super::origin::{Origin, Other};
+use super::{Letter, Letters, Owner, State, UNDELIVERED};
+use crate::dead_letter::{Chunk, Content, Envelope, NotAnEnvelope, chunks};
+use crate::error::{Code, Unavailable};
+use crate::event::digest;
+use crate::id::TenantId;
+use crate::pipeline::ports::Metered;
+use crate::record::letter_id;
+use crate::tenant::TenantScope;
+use crate::time::Timestamp;
+
+/// The longest text of an envelope that a letter keeps, in bytes.
+const TEXT_BYTES: usize = 1_024;
+
+/// A queue message.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// Its id, which a redelivery repeats.
+    pub message_id: &'a str,
+    /// Its text.
+    pub body: &'a str,
+    /// When it was put into the queue, where the queue says so.
+    pub sent_at: Option<Timestamp>,
+}
+
+/// A letter on its way into the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filing {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The letter.
+    pub letter: Letter,
+    /// Its content, or the part of it that this message brings.
+    pub chunks: Vec<Chunk>,
+}
+
+/// What a message is filed as.
+pub fn read(received: &Received<'_>, now: Timestamp) -> Filing {
+    let envelope = Envelope::read(received.body);
+    if let Some(filing) = envelope.ok().and_then(|envelope| of_envelope(&envelope, now).ok()) {
+        return filing;
+    }
+    let given_up = on_failure::read(received.body);
+    let given_up = given_up.or_else(|| on_failure::read_notification(received.body));
+    match given_up {
+        Some(given_up) => of_given_up(received, given_up, now),
+        None => of_message(received, now),
+    }
+}
+
+/// Files it: the content first, then the letter, unless that is there. Says whether it was not.
+///
+/// # Errors
+/// The table did not take it; it may be filed again.
+pub async fn file(letters: &impl Letters, filing: &Filing) -> Result<Metered<bool>, Unavailable> {
+    let Filing { owner, letter, chunks } = filing;
+    let expires_at = letter.chunks_expire_at();
+    let mut units = letters.put_chunks(owner, &letter.id, chunks, expires_at).await?;
+    let put = letters.put_letter(owner, letter).await?;
+    units += put.units;
+    Ok(Metered { answer: put.answer, units })
+}
+
+/// The letter of an envelope, or of one of its parts.
+///
+/// # Errors
+/// It holds what no envelope of ours holds.
+pub fn of_envelope(envelope: &Envelope, now: Timestamp) -> Result<Filing, NotAnEnvelope> {
+    let pieces = envelope.chunks()?;
+    let (_, parts) = envelope.part;
+    let count = if parts > 1 { parts } else { u32::try_from(pieces.len()).unwrap_or(u32::MAX) };
+    let owner = match &envelope.tenant {
+        None => Owner::Operator,
+        Some(tenant) => {
+            let tenant = TenantId::parse(tenant);
+            let tenant = tenant.map_err(|_| NotAnEnvelope::of("its tenant is none"))?;
+            Owner::Tenant(TenantScope::by_queue(tenant))
+        }
+    };
+    let text = |text: &Option<String>| text.as_deref().map(bounded);
+    let letter = Letter {
+        id: envelope.id.clone(),
+        code: bounded(&envelope.code),
+        path: text(&envelope.path),
+        message: bounded(&envelope.message),
+        contract: text(&envelope.contract),
+        subject: text(&envelope.subject),
+        source: Origin::Record(envelope.source.clone()),
+        wrapping: envelope.wrapping,
+        received_at: envelope.received_at,
+        ingested_at: envelope.ingested_at,
+        rejected_at: envelope.rejected_at,
+        filed_at: now,
+        trace: text(&envelope.trace),
+        chunks: count,
+        bytes: size(&pieces, count),
+        state: State::Open,
+        replay_count: envelope.replay_count,
+        tried: None,
+    };
+    Ok(Filing { owner, letter, chunks: pieces })
+}
+
+fn of_given_up(received: &Received<'_>, given_up: GivenUp, now: Timestamp) -> Filing {
+    let GivenUp { origin, at, attempts, payload } = given_up;
+    let condition = match &origin {
+        Other::Batch { condition, .. } => condition.as_str(),
+        Other::Object { .. } | Other::Message { .. } => "said in the object",
+    };
+    let attempts = attempts.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
+    let with = if payload.is_some() { "yes" } else { "no" };
+    let message = format!(
+        "the event source gave these records up: condition=`{condition}` attempts=`{attempts}` \
+         payload=`{with}`"
+    );
+    // One batch may be reported twice: what it is and when tells.
+    let place = serde_json::to_string(&origin).unwrap_or_default();
+    let at = at.or(received.sent_at);
+    let id = letter_id(at, &digest(&[b"given up", place.as_bytes()]));
+    let stamp = at.unwrap_or(now);
+    of_body(received, now, Foreign { id, stamp, code: UNDELIVERED, message, origin })
+}
+
+fn of_message(received: &Received<'_>, now: Timestamp) -> Filing {
+    let message_id = bounded(received.message_id);
+    let digits = digest(&[b"message", received.message_id.as_bytes(), received.body.as_bytes()]);
+    let id = letter_id(received.sent_at, &digits);
+    let message = "this message of the queue is no dead letter that is known here".to_owned();
+    let stamp = received.sent_at.unwrap_or(now);
+    let origin = Other::Message { message_id };
+    let code = Code::MalformedJson.as_str();
+    of_body(received, now, Foreign { id, stamp, code, message, origin })
+}
+
+struct Foreign {
+    id: String,
+    stamp: Timestamp,
+    code: &'static str,
+    message: String,
+    origin: Other,
+}
+
+/// A letter whose content is the message itself.
+fn of_body(received: &Received<'_>, now: Timestamp, foreign: Foreign) -> Filing {
+    let value = Some(received.body.as_bytes().to_vec());
+    let pieces = chunks(&Content { key: None, value, headers: Vec::new() }.pack());
+    let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+    let letter = Letter {
+        id: foreign.id,
+        code: foreign.code.to_owned(),
+        path: None,
+        message: foreign.message,
+        contract: None,
+        subject: None,
+        source: Origin::Other(foreign.origin),
+        wrapping: None,
+        received_at: received.sent_at,
+        ingested_at: foreign.stamp,
+        rejected_at: foreign.stamp,
+        filed_at: now,
+        trace: None,
+        chunks: count,
+        bytes: size(&pieces, count),
+        state: State::Open,
+        replay_count: 0,
+        tried: None,
+    };
+    Filing { owner: Owner::Operator, letter, chunks: pieces }
+}
+
+/// Of a part nobody knows how large the others are.
+fn size(pieces: &[Chunk], count: u32) -> usize {
+    let own: usize = pieces.iter().map(|chunk| chunk.bytes.len()).sum();
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    if pieces.len() == count { own } else { count.saturating_mul(crate::dead_letter::CHUNK_BYTES) }
+}
+
+fn bounded(text: &str) -> String {
+    let mut end = text.len().min(TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
+}
