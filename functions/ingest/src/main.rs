@@ -38,6 +38,7 @@ async fn main() -> anyhow::Result<()> {
         dead_letter_queue_url: config.dead_letter_queue_url.as_str().into(),
         buffer_queue_url: config.buffer_queue_url.as_str().into(),
         requests_table: Some(config.requests_table.as_str().into()),
+        letters_table: None,
     };
     let callers = (config.auth_mode, config.origins);
     match config.stream {
