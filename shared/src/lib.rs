@@ -37,6 +37,7 @@ pub mod pipeline;
 pub mod reader;
 pub mod record;
 pub mod registry;
+pub mod replay;
 pub mod request;
 mod schema;
 pub mod stream;
