@@ -1,6 +1,7 @@
 //! Kafka: how to reach it, whom to be there, and the topics that must exist.
 //!
 //! - [`KafkaStream`]: what ingest writes to
+//! - [`KafkaVariables`]: how the environment says where it is
 //! - `fault`: what a failed call means
 //!
 //! The client is young, so it shows up here, below, and where the local host reads a stream, and
@@ -21,10 +22,12 @@ use krafka::{Kafka, KrafkaError};
 use self::fault::no_answer;
 pub use self::fault::unavailable;
 pub use self::stream::{KafkaStream, Placed};
+pub use self::variables::{KafkaVariables, User};
 use crate::error::Unavailable;
 
 mod fault;
 mod stream;
+mod variables;
 
 /// Partitions of a topic that is created here, as many as the local host's own stream has.
 pub const PARTITIONS: i32 = 4;
