@@ -74,18 +74,37 @@ async fn a_function_with_routes_answers_on_the_http_port_and_by_its_name() {
 }
 
 #[tokio::test]
-async fn messages_that_fail_five_times_go_to_the_queues_own_failed_queue() {
+async fn messages_that_fail_too_often_go_to_the_queues_own_failed_queue() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-    for queue in ["drover-dead-letters", "drover-buffer"] {
+    for (queue, receives) in [("drover-dead-letters", 5), ("drover-buffer", 1000)] {
         let url = format!("http://{}/000000000000/{queue}", host.addresses().sqs);
         let request = json!({ "QueueUrl": url, "AttributeNames": ["All"] });
         let attributes = &sqs(host.addresses(), "GetQueueAttributes", request).await["Attributes"];
         assert_eq!(attributes["MessageRetentionPeriod"], "1209600");
         let policy = attributes["RedrivePolicy"].as_str().unwrap();
         assert!(policy.contains(&format!(":{queue}-failed\"")), "{policy}");
-        assert!(policy.contains("\"maxReceiveCount\":5"), "{policy}");
+        assert!(policy.contains(&format!("\"maxReceiveCount\":{receives}}}")), "{policy}");
     }
+    host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_queue_with_other_settings_is_brought_to_these_and_keeps_its_messages() {
+    let data = tempdir().unwrap();
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let url = format!("http://{}/000000000000/drover-buffer", host.addresses().sqs);
+    let message = json!({ "QueueUrl": url, "MessageBody": "waits" });
+    sqs(host.addresses(), "SendMessage", message).await;
+    let settings = json!({ "QueueUrl": url, "Attributes": { "VisibilityTimeout": "900" } });
+    sqs(host.addresses(), "SetQueueAttributes", settings).await;
+    host.stop().await.unwrap();
+
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let url = format!("http://{}/000000000000/drover-buffer", host.addresses().sqs);
+    let request = json!({ "QueueUrl": url, "AttributeNames": ["All"] });
+    let attributes = &sqs(host.addresses(), "GetQueueAttributes", request).await["Attributes"];
+    assert_eq!(attributes["VisibilityTimeout"], "20");
     host.stop().await.unwrap();
 }
 
