@@ -36,6 +36,7 @@ pub mod pipeline;
 pub mod reader;
 pub mod record;
 pub mod registry;
+pub mod replay;
 pub mod request;
 mod schema;
 pub mod stream;
