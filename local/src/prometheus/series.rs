@@ -126,11 +126,7 @@ const fn by_function(metric: Metric) -> bool {
         | Metric::OffsetsLost
         | Metric::RecordsBuffered
         | Metric::RecordsReturned
-        | Metric::UniqueDevices
-        | Metric::DeadLettersFiled
-        | Metric::DeadLettersResolved
-        | Metric::DeadLettersParked
-        | Metric::OffsetsLost => false,
+        | Metric::UniqueDevices => false,
     }
 }
 
@@ -152,10 +148,6 @@ const fn help(metric: Metric) -> &'static str {
         Metric::WriteUnits => "DynamoDB write units consumed",
         Metric::ReadUnits => "DynamoDB read units consumed",
         Metric::UniqueDevices => "Devices whose first event is in the history now",
-        Metric::DeadLettersFiled => "Dead letters that are in the table now and were not before",
-        Metric::DeadLettersResolved => "Dead letters whose event is in the history now",
-        Metric::DeadLettersParked => "Dead letters that were put aside",
-        Metric::OffsetsLost => "Offsets that a replay could not read again",
     }
 }
 

@@ -109,6 +109,12 @@ impl Bench {
         record("demo", at, json!({"id": device, "at": NOW + at - MINUTE, "n": "text"}).to_string())
     }
 
+    /// The same, observed at another time than it arrived.
+    pub(super) fn narrow_late(&self, device: &str, at: i64, observed: i64) -> Record {
+        let observed = NOW + observed - MINUTE;
+        record("demo", at, json!({"id": device, "at": observed, "n": "text"}).to_string())
+    }
+
     /// An hour ahead of its time.
     pub(super) fn ahead(&self, device: &str, at: i64) -> Record {
         record("demo", at, json!({"id": device, "at": NOW + at + 59 * MINUTE, "n": at}).to_string())

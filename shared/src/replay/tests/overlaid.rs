@@ -67,7 +67,7 @@ fn a_dry_run_starts_again_where_another_writer_has_changed_the_pages_below_it() 
     let bench = Bench::in_steps();
     let records: Vec<Record> = (10..50).map(|at| bench.good("d1", at)).collect();
     records.chunks(4).for_each(|records| drop(bench.process(records)));
-    bench.process(&[bench.narrow("d1", 2), bench.narrow("d1", 4)]);
+    bench.process(&[bench.narrow("d1", 51), bench.narrow_late("d1", 55, 4)]);
     bench.file_all();
     bench.put("C#mine", WIDE);
     let owner = Bench::demo();
@@ -75,8 +75,9 @@ fn a_dry_run_starts_again_where_another_writer_has_changed_the_pages_below_it() 
     let mut running = bench.start(&owner, asked);
     let first = || bench.runs(&owner).first().is_some_and(|run| run.examined == 1);
     bench.poll_until(&mut running, first);
-    bench.process(&[bench.good("d1", 3)]);
-    bench.process(&[bench.good("d1", 5)]);
+    for at in [3, 5, 6] {
+        bench.process(&[bench.good("d1", at)]);
+    }
     let run = bench.finish(running).expect("worked").run;
     assert_eq!((run.phase, run.reason), (Phase::Done, None));
     assert_eq!(json!(run.outcomes), json!({"applied": 2}));
