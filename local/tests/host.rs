@@ -86,7 +86,8 @@ async fn a_function_with_routes_and_events_gets_every_event_by_its_name() {
     let host = Host::start(config).await.unwrap();
     assert_eq!(get(host.addresses(), "/greeting").await.body().as_ref(), b"hello");
     let path = "/2015-03-31/functions/greeter/invocations";
-    for event in [json!({ "action": "show" }), json!({ "version": "2.0", "rawPath": "/greeting" })] {
+    for event in [json!({ "action": "show" }), json!({ "version": "2.0", "rawPath": "/greeting" })]
+    {
         let answer = post(host.addresses().lambda, path, "", &event).await;
         assert_eq!(answer, Some((200, event)));
     }
