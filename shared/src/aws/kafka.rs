@@ -1,6 +1,7 @@
 //! Kafka: how to reach it, whom to be there, and the topics that must exist.
 //!
 //! - [`KafkaStream`]: what ingest writes to
+//! - [`KafkaReread`]: offsets that are read again
 //! - `fault`: what a failed call means
 //!
 //! The client is young, so it shows up here, below, and where the local host reads a stream, and
@@ -20,10 +21,12 @@ use krafka::{Kafka, KrafkaError};
 
 use self::fault::no_answer;
 pub use self::fault::unavailable;
+pub use self::reread::KafkaReread;
 pub use self::stream::{KafkaStream, Placed};
 use crate::error::Unavailable;
 
 mod fault;
+mod reread;
 mod stream;
 
 /// Partitions of a topic that is created here, as many as the local host's own stream has.
