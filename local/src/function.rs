@@ -54,7 +54,7 @@ type Call = dyn Fn(Bytes, InvocationContext) -> BoxFuture<'static, Result<Bytes,
 pub(crate) struct Function {
     timeout: Duration,
     call: Box<Call>,
-    /// What it answers on the HTTP port; no routes where it takes other events.
+    /// What it answers on the HTTP port; no routes where it takes other events only.
     routes: Router,
 }
 
@@ -70,8 +70,7 @@ impl Functions {
         F: Fn(Bytes, InvocationContext) -> A + Send + Sync + 'static,
         A: Future<Output = Result<Bytes, FunctionError>> + Send + 'static,
     {
-        let call: Box<Call> = Box::new(move |event, context| Box::pin(call(event, context)));
-        self.insert(name, Function { timeout, call, routes: Router::new() })
+        self.with_routes_and_events(name, timeout, Router::new(), call)
     }
 
     /// These and one more that answers HTTP requests: on the HTTP port, and by its name where they
@@ -80,6 +79,25 @@ impl Functions {
     #[must_use]
     pub fn with_routes(self, name: &str, timeout: Duration, routes: Router) -> Self {
         let call: Box<Call> = Box::new(runtime::http_function(routes.clone()));
+        self.insert(name, Function { timeout, call, routes })
+    }
+
+    /// These and one more that answers HTTP requests on the HTTP port, and by its name takes events
+    /// of several sources, those of an HTTP API among them: which one it is, is for the function to
+    /// see. For the routes [`Functions::with_routes`] says what holds.
+    #[must_use]
+    pub fn with_routes_and_events<F, A>(
+        self,
+        name: &str,
+        timeout: Duration,
+        routes: Router,
+        call: F,
+    ) -> Self
+    where
+        F: Fn(Bytes, InvocationContext) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<Bytes, FunctionError>> + Send + 'static,
+    {
+        let call: Box<Call> = Box::new(move |event, context| Box::pin(call(event, context)));
         self.insert(name, Function { timeout, call, routes })
     }
 
@@ -119,7 +137,17 @@ impl Function {
         event: Bytes,
         request_id: String,
     ) -> Result<Bytes, FunctionError> {
-        let timeout = self.timeout;
+        self.invoke_within(event, request_id, Duration::MAX).await
+    }
+
+    /// The same for a caller who can wait only so long, however much time the function has.
+    pub(crate) async fn invoke_within(
+        self: Arc<Self>,
+        event: Bytes,
+        request_id: String,
+        patience: Duration,
+    ) -> Result<Bytes, FunctionError> {
+        let timeout = self.timeout.min(patience);
         let context =
             InvocationContext { request_id: request_id.clone(), deadline: now() + timeout };
         let call = async move { (self.call)(event, context).await };

@@ -23,6 +23,7 @@ use crate::lambda;
 use crate::listen::{ListenError, Listener, listen};
 use crate::mapping::{HostStream, MappingConfig, StreamConfig};
 use crate::prometheus::{self, HostMeter, Levels};
+use crate::queue_source::QueueSource;
 use crate::setup::{self, LocalTenant};
 use crate::simulator::{Gauge, Gauges, Simulator};
 use crate::sqs::{self, Sqs};
@@ -110,9 +111,7 @@ pub struct Host {
     folder: DataFolder,
     addresses: Addresses,
     parts: Parts,
-    simulator: Option<Simulator>,
-    /// The threads of the simulator.
-    background: Background,
+    sources: Sources,
     http: Server,
     lambda: Server,
     sqs: Server,
@@ -156,6 +155,9 @@ impl Host {
         let background = Background::start().map_err(failed("threads"))?;
         let simulator = background
             .on_its_threads(|| stream.feed(config.mapping, functions.clone(), world.clone()));
+        let queue_sources =
+            background.on_its_threads(|| setup::queue_sources(&queue_file, &functions));
+        let queue_sources = queue_sources.map_err(failed("queues"))?;
         let gauges = simulator.as_ref().map(Simulator::gauges);
         let metrics = prometheus::routes(meter, levels(queue_file, stream, gauges, world));
         let app = http::app(functions.routes().merge(metrics));
@@ -164,7 +166,8 @@ impl Host {
         let lambda =
             Server::start("lambda", |stop| lambda::serve(lambda.listener, functions, stop));
         folder.announce(&addresses)?;
-        Ok(Self { folder, addresses, parts, simulator, background, http, lambda, sqs, dynamodb })
+        let sources = Sources { simulator, queue_sources, background };
+        Ok(Self { folder, addresses, parts, sources, http, lambda, sqs, dynamodb })
     }
 
     /// Where it listens.
@@ -184,10 +187,14 @@ impl Host {
 
     /// Every partition of the stream that is read, as it was last seen.
     pub fn gauges(&self) -> Vec<Gauge> {
-        self.simulator.as_ref().map(|simulator| simulator.gauges().read()).unwrap_or_default()
+        self.sources
+            .simulator
+            .as_ref()
+            .map(|simulator| simulator.gauges().read())
+            .unwrap_or_default()
     }
 
-    /// Stops everything, requests, the event source and invocations first, within seconds
+    /// Stops everything, requests, the event sources and invocations first, within seconds
     /// whatever clients do.
     ///
     /// # Errors
@@ -195,13 +202,31 @@ impl Host {
     pub async fn stop(self) -> Result<(), FolderError> {
         let withdrawn = self.folder.withdraw();
         self.http.stop(INVOCATION_GRACE).await;
-        if let Some(simulator) = self.simulator {
-            simulator.stop(INVOCATION_GRACE).await;
-        }
-        drop(self.background);
+        self.sources.stop(INVOCATION_GRACE).await;
         self.lambda.stop(INVOCATION_GRACE).await;
         tokio::join!(self.sqs.stop(SQS_GRACE), self.dynamodb.stop());
         withdrawn
+    }
+}
+
+/// The event sources, and the threads that they run on.
+struct Sources {
+    simulator: Option<Simulator>,
+    queue_sources: Vec<QueueSource>,
+    background: Background,
+}
+
+impl Sources {
+    /// Stops all of them at once, and waits no longer than this.
+    async fn stop(self, grace: Duration) {
+        let of_queues = self.queue_sources.into_iter().map(|source| source.stop(grace));
+        let of_stream = async {
+            if let Some(simulator) = self.simulator {
+                simulator.stop(grace).await;
+            }
+        };
+        tokio::join!(of_stream, futures_util::future::join_all(of_queues));
+        drop(self.background);
     }
 }
 

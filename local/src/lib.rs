@@ -4,7 +4,7 @@
 //! `lambda` the API that asks for one; `dynamodb` and `sqs` are the embedded services, and `world`
 //! how the functions see them; `http` is the port that clients use, and `prometheus` what it shows
 //! of the host's own doings; [`stream`] is the stream, and [`simulator`] Lambda's event source that
-//! feeds the processor from it, as [`mapping`] has it; `setup` puts tables, queues, tenants and
+//! feeds the processor from it, as [`mapping`] has it; `queue_source` is the same for queues; `setup` puts tables, queues, tenants and
 //! functions on the services;
 //! `background` has the threads of the event source; `registry` applies documents; [`openapi`] describes the routes; [`data_folder`] is what stays when the process
 //! goes; [`commands`] are the words of the command line.
@@ -24,6 +24,7 @@ pub mod function;
 mod greeting;
 pub mod host;
 mod http;
+mod item_failures;
 mod lambda;
 mod listen;
 pub mod mapping;
@@ -31,6 +32,7 @@ pub mod openapi;
 mod origin;
 mod probes;
 mod prometheus;
+mod queue_source;
 mod registry;
 mod setup;
 pub mod simulator;

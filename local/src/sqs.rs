@@ -26,11 +26,14 @@
 //!
 //! The rooms: [`protocol`] is what travels; [`settings`], [`message`] and [`attributes`] are what
 //! passed SQS's checks, [`rejection`] is what didn't; [`store`] is the file; [`actions`] and
-//! [`batch`] join them; [`server`] is HTTP and waiting.
+//! [`batch`] join them; [`server`] is HTTP and waiting, and [`taking`] is for a poller inside the
+//! process, who needs no HTTP.
 
 mod actions;
 mod attributes;
 mod batch;
+#[cfg(test)]
+mod for_tests;
 mod message;
 mod protocol;
 mod rejection;
@@ -39,6 +42,7 @@ mod sdk_tests;
 mod server;
 mod settings;
 mod store;
+mod taking;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -47,10 +51,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, oneshot};
 
+pub(crate) use protocol::{ReceivedMessage, WireAttribute};
 pub(crate) use rejection::{SqsError, Unavailable};
 pub(crate) use server::serve;
 pub(crate) use settings::{QueueName, QueueSettings, Redrive};
 use store::{Queues, Store};
+pub(crate) use taking::{Bounds, LARGEST_MESSAGE, Taken};
 
 type Job = Box<dyn FnOnce(&mut Store) + Send>;
 
@@ -119,7 +125,7 @@ impl Sqs {
     }
 
     /// Rings whenever the queue may have something new to receive.
-    fn waker(&self, queue: &QueueName) -> Arc<Notify> {
+    pub(crate) fn waker(&self, queue: &QueueName) -> Arc<Notify> {
         self.wakers.of(queue)
     }
 }

@@ -12,13 +12,15 @@ mod common;
 
 use std::net::SocketAddr;
 
+use axum::body::Bytes;
 use axum::{Router, routing};
-use common::{dynamodb, get, post, post_with, sqs, table};
+use common::{WAIT, dynamodb, get, post, post_with, sqs, table};
 use drover_local::function::DEFAULT_TIMEOUT;
 use drover_local::host::StartError;
 use drover_local::{Functions, Host, HostConfig};
 use serde_json::{Value, json};
 use tempfile::tempdir;
+use tokio::sync::mpsc;
 
 async fn refusal(config: HostConfig) -> String {
     match Host::start(config).await {
@@ -74,18 +76,81 @@ async fn a_function_with_routes_answers_on_the_http_port_and_by_its_name() {
 }
 
 #[tokio::test]
-async fn messages_that_fail_five_times_go_to_the_queues_own_failed_queue() {
+async fn a_function_with_routes_and_events_gets_every_event_by_its_name() {
+    let data = tempdir().unwrap();
+    let routes = Router::new().route("/greeting", routing::get(|| async { "hello" }));
+    let echo = |event, _| async { Ok(event) };
+    let functions =
+        Functions::default().with_routes_and_events("greeter", DEFAULT_TIMEOUT, routes, echo);
+    let config = HostConfig { functions, ..HostConfig::on_free_ports(data.path()) };
+    let host = Host::start(config).await.unwrap();
+    assert_eq!(get(host.addresses(), "/greeting").await.body().as_ref(), b"hello");
+    let path = "/2015-03-31/functions/greeter/invocations";
+    for event in [json!({ "action": "show" }), json!({ "version": "2.0", "rawPath": "/greeting" })]
+    {
+        let answer = post(host.addresses().lambda, path, "", &event).await;
+        assert_eq!(answer, Some((200, event)));
+    }
+    host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn both_queues_feed_the_replay_function() {
+    let data = tempdir().unwrap();
+    let (events, mut sent) = mpsc::unbounded_channel();
+    let replay = move |event: Bytes, _| {
+        events.send(serde_json::from_slice::<Value>(&event).unwrap()).unwrap();
+        async { Ok(Bytes::new()) }
+    };
+    let functions = Functions::default().with("replay", DEFAULT_TIMEOUT, replay);
+    let config = HostConfig { functions, ..HostConfig::on_free_ports(data.path()) };
+    let host = Host::start(config).await.unwrap();
+    for queue in ["drover-dead-letters", "drover-buffer"] {
+        let url = format!("http://{}/000000000000/{queue}", host.addresses().sqs);
+        let message = json!({ "QueueUrl": url, "MessageBody": queue, "MessageGroupId": "newco" });
+        sqs(host.addresses(), "SendMessage", message).await;
+        let event = tokio::time::timeout(WAIT, sent.recv()).await.unwrap().unwrap();
+        let record = &event["Records"][0];
+        assert_eq!(record["eventSource"], "aws:sqs");
+        let arn = format!("arn:aws:sqs:us-east-1:000000000000:{queue}");
+        assert_eq!((&record["eventSourceARN"], &record["body"]), (&json!(arn), &json!(queue)));
+        assert_eq!(record["attributes"]["MessageGroupId"], "newco");
+    }
+    host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn messages_that_fail_too_often_go_to_the_queues_own_failed_queue() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-    for queue in ["drover-dead-letters", "drover-buffer"] {
+    for (queue, receives) in [("drover-dead-letters", 5), ("drover-buffer", 1000)] {
         let url = format!("http://{}/000000000000/{queue}", host.addresses().sqs);
         let request = json!({ "QueueUrl": url, "AttributeNames": ["All"] });
         let attributes = &sqs(host.addresses(), "GetQueueAttributes", request).await["Attributes"];
         assert_eq!(attributes["MessageRetentionPeriod"], "1209600");
         let policy = attributes["RedrivePolicy"].as_str().unwrap();
         assert!(policy.contains(&format!(":{queue}-failed\"")), "{policy}");
-        assert!(policy.contains("\"maxReceiveCount\":5"), "{policy}");
+        assert!(policy.contains(&format!("\"maxReceiveCount\":{receives}}}")), "{policy}");
     }
+    host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_queue_with_other_settings_is_brought_to_these_and_keeps_its_messages() {
+    let data = tempdir().unwrap();
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let url = format!("http://{}/000000000000/drover-buffer", host.addresses().sqs);
+    let message = json!({ "QueueUrl": url, "MessageBody": "waits" });
+    sqs(host.addresses(), "SendMessage", message).await;
+    let settings = json!({ "QueueUrl": url, "Attributes": { "VisibilityTimeout": "900" } });
+    sqs(host.addresses(), "SetQueueAttributes", settings).await;
+    host.stop().await.unwrap();
+
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let url = format!("http://{}/000000000000/drover-buffer", host.addresses().sqs);
+    let request = json!({ "QueueUrl": url, "AttributeNames": ["All"] });
+    let attributes = &sqs(host.addresses(), "GetQueueAttributes", request).await["Attributes"];
+    assert_eq!(attributes["VisibilityTimeout"], "20");
     host.stop().await.unwrap();
 }
 

@@ -11,11 +11,13 @@
 //! - [`filing`]: what a queue message becomes
 //! - [`on_failure`]: Lambda's own messages about records that it gave up
 //! - [`objects`]: objects of S3 that such a message may name
+//! - [`opened`]: a letter as what a pipeline takes
 //! - [`origin`]: where a letter came from
 
 pub mod filing;
 pub mod objects;
 pub mod on_failure;
+pub mod opened;
 pub mod origin;
 
 use std::future::Future;

@@ -17,6 +17,7 @@
 pub mod aws;
 pub mod contract;
 pub mod dead_letter;
+pub mod deadline;
 pub mod document;
 pub mod error;
 pub mod event;
@@ -36,6 +37,7 @@ pub mod pipeline;
 pub mod reader;
 pub mod record;
 pub mod registry;
+pub mod replay;
 pub mod request;
 mod schema;
 pub mod stream;

@@ -43,11 +43,19 @@ pub enum Metric {
     ReadUnits,
     /// Devices whose first event is in the history now.
     UniqueDevices,
+    /// Dead letters that are in the table now and were not before.
+    DeadLettersFiled,
+    /// Dead letters whose event is in the history now.
+    DeadLettersResolved,
+    /// Dead letters that were put aside.
+    DeadLettersParked,
+    /// Offsets that a replay could not read again: their records are gone.
+    OffsetsLost,
 }
 
 impl Metric {
     /// Every count, in the order in which lines name them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::MessagesProcessed,
         Self::EventsProcessed,
         Self::EventsDuplicate,
@@ -59,6 +67,10 @@ impl Metric {
         Self::WriteUnits,
         Self::ReadUnits,
         Self::UniqueDevices,
+        Self::DeadLettersFiled,
+        Self::DeadLettersResolved,
+        Self::DeadLettersParked,
+        Self::OffsetsLost,
     ];
 
     /// The name, the same for CloudWatch and Prometheus.
@@ -75,6 +87,10 @@ impl Metric {
             Self::WriteUnits => "write_units_total",
             Self::ReadUnits => "read_units_total",
             Self::UniqueDevices => "unique_devices_total",
+            Self::DeadLettersFiled => "dead_letters_filed_total",
+            Self::DeadLettersResolved => "dead_letters_resolved_total",
+            Self::DeadLettersParked => "dead_letters_parked_total",
+            Self::OffsetsLost => "offsets_lost_total",
         }
     }
 }
@@ -125,6 +141,23 @@ impl Counts {
     /// Counts a rejection.
     pub fn add_error(&mut self, code: Code) {
         *self.errors.entry(code).or_default() += 1;
+    }
+
+    /// What DynamoDB consumed.
+    pub fn units(&self) -> Units {
+        Units { read: self.get(Metric::ReadUnits), write: self.get(Metric::WriteUnits) }
+    }
+
+    /// Adds the counts of another.
+    pub fn merge(&mut self, other: Self) {
+        for (metric, amount) in other.counts {
+            self.add_amount(metric, amount);
+        }
+        for (code, count) in other.errors {
+            *self.errors.entry(code).or_default() += count;
+        }
+        self.durations.extend(other.durations);
+        self.last_message = self.last_message.max(other.last_message);
     }
 
     /// How often something was counted.

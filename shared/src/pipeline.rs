@@ -17,13 +17,13 @@ use futures_util::StreamExt;
 
 use crate::error::{Code, Reason, Unavailable};
 use crate::event::Entry;
-use crate::id::SubjectKey;
+use crate::id::{SubjectKey, TenantId};
 use crate::ledger::dialogue::Terms;
 use crate::ledger::place::{Arrival, Outcome};
 use crate::limits::Shape;
 use crate::metrics::{Metric, Tally};
 use crate::mutant::{Mutant, on};
-use crate::pipeline::admit::{Admission, admit};
+use crate::pipeline::admit::{Admission, Desk};
 use crate::pipeline::batch::{Group, Groups, Handled, State};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::ports::{Home, World};
@@ -32,7 +32,7 @@ use crate::pipeline::steady::Steady;
 use crate::pipeline::subject::{Committed, Job, commit, time_is_over};
 use crate::record::Incoming;
 use crate::registry::Registry;
-use crate::stream::{NotSent, Outgoing};
+use crate::stream::Outgoing;
 use crate::tenant::Tenant;
 use crate::time::Timestamp;
 
@@ -42,10 +42,12 @@ pub mod breaker;
 pub mod cache;
 pub mod ports;
 mod queues;
+mod settled;
 mod steady;
 pub mod subject;
 
 pub use breaker::BreakerOpen;
+pub use settled::{Admitted, Settled, Verdict};
 
 /// What stays from one invocation of a warm environment to the next.
 pub struct Pipeline {
@@ -96,17 +98,8 @@ impl Pipeline {
         deadline: Timestamp,
     ) -> Result<Report, BreakerOpen> {
         let started = world.now();
-        let mut handled: Vec<Handled> = Vec::with_capacity(records.len());
-        let mut groups = Groups::default();
-        let documents = Steady::new(world);
-        for incoming in records {
-            let admission = if world.now() < deadline {
-                admit(&documents, &self.registry, &incoming, started).await
-            } else {
-                Admission::Unavailable(time_is_over())
-            };
-            handled.push(groups.take(handled.len(), incoming, admission));
-        }
+        let admitted = self.admit(world, records, None, deadline).await;
+        let Admitted { mut handled, groups } = admitted;
         breaker::check(&handled, started)?;
         let mut tally = Tally::default();
         let subjects = groups.by_subject.len();
@@ -117,24 +110,57 @@ impl Pipeline {
         Ok(report(handled, tally, seconds))
     }
 
-    /// Commits events that their contracts let pass, as far as time allows. Nothing goes into a
-    /// queue: the caller hears what became of each, in order.
+    /// Makes events of records, as far as time allows, and commits nothing. With `only`, records of
+    /// any other tenant are rejected.
+    pub async fn admit(
+        &self,
+        world: &impl World,
+        records: Vec<Incoming>,
+        only: Option<&TenantId>,
+        deadline: Timestamp,
+    ) -> Admitted {
+        let documents = &Steady::new(world);
+        let desk = Desk { documents, registry: &self.registry, only, now: world.now() };
+        let mut admitted = Admitted::with_capacity(records.len());
+        for incoming in records {
+            let admission = if world.now() < deadline {
+                desk.admit(&incoming).await
+            } else {
+                Admission::Unavailable(time_is_over())
+            };
+            admitted.take(incoming, admission);
+        }
+        admitted
+    }
+
+    /// Commits what was admitted, as far as time allows. Nothing goes into a queue: the caller hears
+    /// what became of each record, in order.
+    pub async fn settle(
+        &self,
+        world: &impl World,
+        admitted: Admitted,
+        deadline: Timestamp,
+    ) -> (Vec<Settled>, Tally) {
+        let Admitted { mut handled, groups } = admitted;
+        let mut tally = Tally::default();
+        self.commit_all(world, groups, &mut handled, &mut tally, deadline).await;
+        (handled.into_iter().map(Settled).collect(), tally)
+    }
+
+    /// Commits events that their contracts let pass, like [`Self::settle`].
     pub async fn commit(
         &self,
         world: &impl World,
         events: &[Outgoing],
         deadline: Timestamp,
-    ) -> (Vec<Result<(), NotSent>>, Tally) {
-        let mut handled: Vec<Handled> = Vec::with_capacity(events.len());
-        let mut groups = Groups::default();
+    ) -> (Vec<Settled>, Tally) {
+        let mut admitted = Admitted::with_capacity(events.len());
         for Outgoing { event, tenant, record } in events {
             let (event, tenant) = (event.clone(), Arc::clone(tenant));
             let admission = Admission::Event { event, tenant };
-            handled.push(groups.take(handled.len(), Incoming::Record(record.clone()), admission));
+            admitted.take(Incoming::Event(record.clone()), admission);
         }
-        let mut tally = Tally::default();
-        self.commit_all(world, groups, &mut handled, &mut tally, deadline).await;
-        (handled.into_iter().map(|handled| sent(handled.state)).collect(), tally)
+        self.settle(world, admitted, deadline).await
     }
 
     /// Runs the subjects together. Gives how many of them could not be finished.
@@ -199,15 +225,6 @@ fn settle(handled: &mut [Handled], records: &[usize], committed: Committed) {
                 None => State::Unavailable(Unavailable::new(Reason::Broken, "no outcome")),
             },
         };
-    }
-}
-
-fn sent(state: State) -> Result<(), NotSent> {
-    match state {
-        State::Done(_) => Ok(()),
-        State::Rejected(rejection) => Err(rejection.into()),
-        State::Unavailable(unavailable) => Err(unavailable.into()),
-        State::Event => Err(Unavailable::new(Reason::Broken, "no outcome").into()),
     }
 }
 

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::header::HeaderValue;
 pub use self::parsed::Parsed;
+use crate::dead_letter::Wrapping;
 use crate::error::Rejection;
 use crate::event::{digest, place_id};
-use crate::id::EventId;
+use crate::id::{EventId, TenantId};
 use crate::time::Timestamp;
 
 /// One record, and when it entered.
@@ -44,13 +45,48 @@ pub enum Incoming {
     Record(Record),
     /// The source's own wrapping could not be read: there is a record to keep, and why.
     Refused(Record, Rejection),
+    /// An event that passed its contract, as ingest writes it for the stream: it waited in a queue
+    /// of the system's own.
+    Event(Record),
+    /// An event of a request as it was sent. Sender and contract were established when it came, and
+    /// it waited in a queue of the system's own.
+    Sent {
+        /// The event.
+        record: Record,
+        /// Who sent it.
+        tenant: TenantId,
+        /// What it was read by.
+        contract: Arc<str>,
+    },
 }
 
 impl Incoming {
     /// The record, whatever is wrong with it.
     pub fn into_record(self) -> Record {
         match self {
-            Self::Record(record) | Self::Refused(record, _) => record,
+            Self::Record(record)
+            | Self::Refused(record, _)
+            | Self::Event(record)
+            | Self::Sent { record, .. } => record,
+        }
+    }
+
+    /// The record, whatever is wrong with it.
+    pub fn record(&self) -> &Record {
+        match self {
+            Self::Record(record)
+            | Self::Refused(record, _)
+            | Self::Event(record)
+            | Self::Sent { record, .. } => record,
+        }
+    }
+
+    /// What its value is still wrapped in.
+    pub(crate) fn wrapping(&self) -> Option<Wrapping> {
+        match self {
+            Self::Record(_) | Self::Sent { .. } => None,
+            Self::Refused(..) => Some(Wrapping::LambdaKafka),
+            Self::Event(_) => Some(Wrapping::Event),
         }
     }
 }

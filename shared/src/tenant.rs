@@ -64,6 +64,11 @@ impl NamedTenant {
         TenantId::parse(claim).map(Self)
     }
 
+    /// The tenant of a message in one of the system's own queues.
+    pub(crate) fn by_queue(tenant: TenantId) -> Self {
+        Self(tenant)
+    }
+
     /// The name to look up.
     pub fn id(&self) -> &TenantId {
         &self.0

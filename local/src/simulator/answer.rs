@@ -1,16 +1,16 @@
 //! What a function's answer means to Lambda.
 //!
-//! `null`, nothing at all, an object without `batchItemFailures` and an empty list are success.
 //! Identifiers are honoured if the event held every one of them; one that it did not hold, or that
-//! has another shape, makes the whole batch a failure, and so does an answer that is no object. (For
-//! a text or a number AWS says nothing; sending again loses nothing.)
+//! has another shape, makes the whole batch a failure. What else an answer may be is said in
+//! `item_failures`.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html>
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde_json::Value;
+
+use crate::item_failures::failed_items;
 
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,38 +38,18 @@ pub(super) enum Failure {
 /// record.
 pub(super) fn read(body: &[u8], held: impl Fn(&str, i64) -> bool) -> Answer {
     let senseless = |reason| Answer::Failed(Failure::Senseless(reason));
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Answer::Handled;
-    }
-    let mut answer = match serde_json::from_slice(body) {
-        Ok(Value::Null) => return Answer::Handled,
-        Ok(Value::Object(answer)) => answer,
-        Ok(_) => return senseless("it is no object"),
-        Err(_) => return senseless("it is no JSON"),
-    };
-    let failures = match answer.remove("batchItemFailures") {
-        None | Some(Value::Null) => return Answer::Handled,
-        Some(Value::Array(failures)) => failures,
-        Some(_) => return senseless("`batchItemFailures` is no list"),
+    let failed = match failed_items(body, "an identifier is not a partition and an offset") {
+        Ok(failed) => failed,
+        Err(reason) => return senseless(reason),
     };
     let mut named: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
-    for failure in failures {
-        let Ok(failure) = serde_json::from_value::<ItemFailure>(failure) else {
-            return senseless("an identifier is not a partition and an offset");
-        };
-        let Identifier { partition, offset } = failure.item_identifier;
+    for Identifier { partition, offset } in failed {
         if !held(&partition, offset) {
             return senseless("an identifier was not in the event");
         }
         named.entry(partition).or_default().insert(offset);
     }
     if named.is_empty() { Answer::Handled } else { Answer::Named(named) }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ItemFailure {
-    item_identifier: Identifier,
 }
 
 #[derive(Deserialize)]

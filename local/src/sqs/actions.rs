@@ -142,6 +142,10 @@ pub(super) struct Polled {
     pub(super) next_due_in_millis: Option<i64>,
     /// How long the whole receive may take.
     pub(super) wait_seconds: u32,
+    /// What the messages count towards the bytes that were wanted.
+    pub(super) bytes: usize,
+    /// How long they stay hidden.
+    pub(super) hidden_seconds: u32,
 }
 
 impl Poll {
@@ -157,19 +161,35 @@ impl Poll {
             wait_seconds: wait.map(|wait| within("WaitTimeSeconds", wait, 0..=20)).transpose()?,
             want: Want {
                 maximum: within("MaxNumberOfMessages", maximum, 1..=10)?,
+                maximum_bytes: usize::MAX,
                 visibility_timeout_seconds: timeout,
             },
             system_attribute_names,
             attribute_names: request.message_attribute_names,
         })
     }
+
+    /// For everything about each message, and without waiting.
+    pub(super) fn of_all(queue: QueueName, maximum: u32, maximum_bytes: usize) -> Self {
+        Self {
+            queue,
+            wait_seconds: Some(0),
+            want: Want { maximum, maximum_bytes, visibility_timeout_seconds: None },
+            system_attribute_names: vec!["All".to_owned()],
+            attribute_names: vec!["All".to_owned()],
+        }
+    }
 }
 
 pub(super) fn receive_message(queues: &mut Queues<'_>, poll: &Poll) -> Answer<Polled> {
     let queue = queues.queue(&poll.queue)?;
     let received = queues.receive(&queue, &poll.want)?;
+    let bytes = received.deliveries.iter().map(Delivery::bytes).sum();
     let deliveries = received.deliveries.into_iter();
+    let hidden_seconds = poll.want.visibility_timeout_seconds;
     Ok(Polled {
+        bytes,
+        hidden_seconds: hidden_seconds.unwrap_or(queue.settings.visibility_timeout_seconds),
         messages: deliveries.map(|delivery| on_the_wire(delivery, poll)).collect(),
         next_due_in_millis: received.next_due_in_millis,
         wait_seconds: poll.wait_seconds.unwrap_or(queue.settings.receive_wait_seconds),
@@ -219,6 +239,19 @@ pub(super) fn delete_message_batch(
 fn delete(queues: &mut Queues<'_>, queue: &Queue, request: &DeleteMessage) -> Answer<Nothing> {
     queues.delete(&ReceiptHandle::parse(&request.receipt_handle, queue.id)?)?;
     Ok(Nothing {})
+}
+
+/// Deletes all of these or none.
+pub(super) fn delete_all(
+    queues: &mut Queues<'_>,
+    name: &QueueName,
+    receipt_handles: &[String],
+) -> Answer<()> {
+    let queue = queues.queue(name)?;
+    for handle in receipt_handles {
+        queues.delete(&ReceiptHandle::parse(handle, queue.id)?)?;
+    }
+    Ok(())
 }
 
 pub(super) fn change_message_visibility(

@@ -139,12 +139,12 @@ pub(super) struct SentMessage {
 /// A user's attribute of a message. Binary values are base64.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct WireAttribute {
-    pub(super) data_type: String,
+pub(crate) struct WireAttribute {
+    pub(crate) data_type: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) string_value: Option<String>,
+    pub(crate) string_value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) binary_value: Option<String>,
+    pub(crate) binary_value: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -168,18 +168,18 @@ pub(super) struct ReceivedMessages {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct ReceivedMessage {
-    pub(super) message_id: String,
-    pub(super) receipt_handle: String,
+pub(crate) struct ReceivedMessage {
+    pub(crate) message_id: String,
+    pub(crate) receipt_handle: String,
     #[serde(rename = "MD5OfBody")]
-    pub(super) body_md5: String,
-    pub(super) body: String,
+    pub(crate) body_md5: String,
+    pub(crate) body: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) attributes: BTreeMap<&'static str, String>,
+    pub(crate) attributes: BTreeMap<&'static str, String>,
     #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
-    pub(super) attributes_md5: Option<String>,
+    pub(crate) attributes_md5: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) message_attributes: BTreeMap<String, WireAttribute>,
+    pub(crate) message_attributes: BTreeMap<String, WireAttribute>,
 }
 
 #[derive(Deserialize)]

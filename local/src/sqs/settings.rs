@@ -47,7 +47,7 @@ impl QueueName {
         parts.next().and_then(|name| Self::parse(name).ok())
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
@@ -55,7 +55,7 @@ impl QueueName {
         format!("http://{host}/{ACCOUNT}/{}", self.0)
     }
 
-    pub(super) fn arn(&self) -> String {
+    pub(crate) fn arn(&self) -> String {
         format!("{ARN_PREFIX}{}", self.0)
     }
 }

@@ -20,7 +20,7 @@ use rusqlite::{Connection, Transaction};
 use super::attributes::Attributes;
 use super::rejection::{SqsError, Unavailable};
 use super::settings::QueueName;
-pub(super) use messages::{Delivery, Want};
+pub(super) use messages::{Delivery, EXTRA_BYTES, Want};
 pub(super) use queues::Queue;
 
 /// Rows of both tables are never reused (`AUTOINCREMENT`): receipt handles name them.

@@ -1,15 +1,15 @@
-//! From a record of a topic to an event of a tenant, or the reason why not. The topic's route says
-//! who vouches for the tenant, the tenant's document whether it may write, the contract what the
-//! record says.
+//! From a record to an event of a tenant, or the reason why not. The topic's route says who vouches
+//! for the tenant, the tenant's document whether it may write, the contract what the record says. Of
+//! what waited in a queue of the system's own, the tenant was established before.
 
 use std::sync::Arc;
 
 use crate::error::{Code, Rejection, Unavailable};
 use crate::event::{Event, envelope};
 use crate::id::TenantId;
-use crate::record::{Incoming, Record, Source};
+use crate::record::{Incoming, Parsed, Record, Source};
 use crate::registry::{Documents, Registry};
-use crate::tenant::{Tenant, TopicRoute};
+use crate::tenant::{NamedTenant, Tenant, TopicRoute};
 use crate::time::Timestamp;
 
 /// How far a record came.
@@ -44,69 +44,101 @@ impl From<Unavailable> for Refused {
 #[derive(Default)]
 struct Established {
     tenant: Option<TenantId>,
-    route: Option<Arc<TopicRoute>>,
+    contract: Option<Arc<str>>,
 }
 
-impl Established {
-    fn contract(&self) -> Option<Arc<str>> {
-        match self.route.as_deref() {
-            Some(TopicRoute::Contract { contract, .. }) => Some(Arc::from(contract.as_str())),
-            Some(TopicRoute::Envelope) | None => None,
+/// How a record is read.
+enum Reading {
+    Envelope,
+    Contract(Arc<str>),
+}
+
+/// Where admitting asks, and for whom.
+pub(super) struct Desk<'a, D> {
+    pub(super) documents: &'a D,
+    pub(super) registry: &'a Registry,
+    /// Nobody else's records are let in; `None`: everybody's are.
+    pub(super) only: Option<&'a TenantId>,
+    pub(super) now: Timestamp,
+}
+
+impl<D: Documents> Desk<'_, D> {
+    pub(super) async fn admit(&self, incoming: &Incoming) -> Admission {
+        let mut established = Established::default();
+        match self.read(incoming, &mut established).await {
+            Ok((event, tenant)) => Admission::Event { event, tenant },
+            Err(Refused::Unavailable(unavailable)) => Admission::Unavailable(unavailable),
+            Err(Refused::Rejection(rejection)) => {
+                let Established { tenant, contract } = established;
+                Admission::Rejected { rejection, tenant, contract }
+            }
         }
     }
-}
 
-pub(super) async fn admit(
-    documents: &impl Documents,
-    registry: &Registry,
-    incoming: &Incoming,
-    now: Timestamp,
-) -> Admission {
-    let mut established = Established::default();
-    let admitted = match incoming {
-        Incoming::Record(record) => {
-            admit_record(documents, registry, record, now, &mut established).await
+    async fn read(
+        &self,
+        incoming: &Incoming,
+        established: &mut Established,
+    ) -> Result<(Event, Arc<Tenant>), Refused> {
+        let Self { documents, registry, now, .. } = *self;
+        let record = incoming.record();
+        let parsed = record.parsed();
+        let (named, reading) = self.find_reading(incoming, &parsed, established).await?;
+        if self.only.is_some_and(|only| only != named.id()) {
+            let message = "the record is of another tenant than its letter";
+            return Err(unknown(Code::TenantMismatch, message).into());
         }
-        Incoming::Refused(_, rejection) => Err(Refused::Rejection(rejection.clone())),
-    };
-    match admitted {
-        Ok((event, tenant)) => Admission::Event { event, tenant },
-        Err(Refused::Unavailable(unavailable)) => Admission::Unavailable(unavailable),
-        Err(Refused::Rejection(rejection)) => {
-            let contract = established.contract();
-            Admission::Rejected { rejection, tenant: established.tenant, contract }
-        }
+        let tenant = registry.tenant(named.id(), now, documents).await?;
+        established.tenant = tenant.as_ref().map(|tenant| tenant.id.clone());
+        let scope = named.admit(tenant.as_deref())?;
+        let none = || unknown(Code::UnknownTenant, "no tenant has this name");
+        let tenant = tenant.ok_or_else(none)?;
+        let event = match reading {
+            Reading::Envelope => envelope::read(&parsed, &scope)?,
+            Reading::Contract(contract) => {
+                let found = registry.contract(&contract, now, documents).await?;
+                let none = || unknown(Code::UnknownContract, "no contract has this name");
+                found.ok_or_else(none)?.read(&parsed, &scope)?
+            }
+        };
+        Ok((event, tenant))
     }
-}
 
-async fn admit_record(
-    documents: &impl Documents,
-    registry: &Registry,
-    record: &Record,
-    now: Timestamp,
-    established: &mut Established,
-) -> Result<(Event, Arc<Tenant>), Refused> {
-    let Source::Kafka { topic, .. } = &record.source else {
-        return Err(Rejection::new(Code::UnknownContract, "only topics have routes").into());
-    };
-    let route = registry.topic(topic, now, documents).await?;
-    let route = route.ok_or_else(|| unknown(Code::UnknownContract, "no route for this topic"))?;
-    established.route = Some(Arc::clone(&route));
-    let parsed = record.parsed();
-    let named = route.tenant(&parsed)?;
-    let tenant = registry.tenant(named.id(), now, documents).await?;
-    established.tenant = tenant.as_ref().map(|tenant| tenant.id.clone());
-    let scope = named.admit(tenant.as_deref())?;
-    let tenant = tenant.ok_or_else(|| unknown(Code::UnknownTenant, "no tenant has this name"))?;
-    let event = match &*route {
-        TopicRoute::Envelope => envelope::read(&parsed, &scope)?,
-        TopicRoute::Contract { contract, .. } => {
-            let found = registry.contract(contract, now, documents).await?;
-            let none = || unknown(Code::UnknownContract, "no contract has the name in the route");
-            found.ok_or_else(none)?.read(&parsed, &scope)?
-        }
-    };
-    Ok((event, tenant))
+    /// Who vouches for the tenant of a record, and how it is read.
+    async fn find_reading(
+        &self,
+        incoming: &Incoming,
+        parsed: &Parsed<'_>,
+        established: &mut Established,
+    ) -> Result<(NamedTenant, Reading), Refused> {
+        let route = match incoming {
+            Incoming::Refused(_, rejection) => return Err(rejection.clone().into()),
+            Incoming::Sent { tenant, contract, .. } => {
+                established.contract = Some(Arc::clone(contract));
+                let named = NamedTenant::by_queue(tenant.clone());
+                return Ok((named, Reading::Contract(Arc::clone(contract))));
+            }
+            Incoming::Event(_) => Arc::new(TopicRoute::Envelope),
+            Incoming::Record(record) => self.route(record).await?,
+        };
+        let reading = match &*route {
+            TopicRoute::Envelope => Reading::Envelope,
+            TopicRoute::Contract { contract, .. } => {
+                let contract: Arc<str> = Arc::from(contract.as_str());
+                established.contract = Some(Arc::clone(&contract));
+                Reading::Contract(contract)
+            }
+        };
+        Ok((route.tenant(parsed)?, reading))
+    }
+
+    async fn route(&self, record: &Record) -> Result<Arc<TopicRoute>, Refused> {
+        let Source::Kafka { topic, .. } = &record.source else {
+            return Err(unknown(Code::UnknownContract, "only topics have routes").into());
+        };
+        let route = self.registry.topic(topic, self.now, self.documents).await?;
+        Ok(route.ok_or_else(|| unknown(Code::UnknownContract, "no route for this topic"))?)
+    }
 }
 
 fn unknown(code: Code, message: &str) -> Rejection {

@@ -1,6 +1,6 @@
 //! The records of one invocation and how far each has come; their events by subject.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::dead_letter::{Circumstances, Wrapping};
@@ -49,10 +49,7 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn take(&mut self, at: usize, incoming: Incoming, admission: Admission) -> Handled {
-        let wrapping = match &incoming {
-            Incoming::Record(_) => None,
-            Incoming::Refused(..) => Some(Wrapping::LambdaKafka),
-        };
+        let wrapping = incoming.wrapping();
         let mut handled = Handled::of(incoming.into_record(), wrapping);
         match admission {
             Admission::Event { event, tenant } => {
@@ -68,6 +65,18 @@ impl Groups {
             Admission::Unavailable(unavailable) => handled.state = State::Unavailable(unavailable),
         }
         handled
+    }
+
+    /// Takes the events of these records out: nothing is committed of them.
+    pub(super) fn leave(&mut self, left: &BTreeSet<usize>) {
+        for (_, group) in &mut self.by_subject {
+            let kept = |at: &usize| !left.contains(at);
+            let entries = std::mem::take(&mut group.entries);
+            let pairs = group.records.iter().zip(entries).filter(|(at, _)| kept(at));
+            group.entries = pairs.map(|(_, entry)| entry).collect();
+            group.records.retain(kept);
+        }
+        self.by_subject.retain(|(_, group)| !group.records.is_empty());
     }
 
     fn add(&mut self, at: usize, event: Event, tenant: Arc<Tenant>) {

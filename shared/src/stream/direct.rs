@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use crate::metrics::Meter;
-use crate::pipeline::Pipeline;
 use crate::pipeline::ports::World;
+use crate::pipeline::{Pipeline, Settled, Verdict};
 use crate::stream::{NotSent, Outgoing, Stream};
 use crate::time::Timestamp;
 
@@ -26,7 +26,15 @@ impl<W: World> Stream for Direct<W> {
     async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
         let (results, tally) = self.pipeline.commit(&self.world, events, deadline).await;
         self.meter.record(self.function, &tally, self.world.now());
-        results
+        results.iter().map(sent).collect()
+    }
+}
+
+fn sent(settled: &Settled) -> Result<(), NotSent> {
+    match settled.verdict() {
+        Verdict::Applied | Verdict::Duplicate => Ok(()),
+        Verdict::Rejected(rejection) => Err(rejection.into()),
+        Verdict::Unavailable(unavailable) => Err(unavailable.into()),
     }
 }
 

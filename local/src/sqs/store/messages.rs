@@ -11,11 +11,16 @@ use crate::sqs::settings::QueueName;
 
 /// What a receive asks for.
 pub(in crate::sqs) struct Want {
-    /// 1 to 10.
+    /// 1 to 10 for clients; inside the process it may be more.
     pub(in crate::sqs) maximum: u32,
+    /// The sum over what is given, each message counted with [`EXTRA_BYTES`].
+    pub(in crate::sqs) maximum_bytes: usize,
     /// Otherwise the queue's.
     pub(in crate::sqs) visibility_timeout_seconds: Option<u32>,
 }
+
+/// What a message counts besides its body and its attributes: its ids, its times, its checksums.
+pub(in crate::sqs) const EXTRA_BYTES: usize = 1024;
 
 /// What a receive gives.
 pub(in crate::sqs) struct Received {
@@ -37,6 +42,13 @@ pub(in crate::sqs) struct Delivery {
     pub(in crate::sqs) receive_count: u32,
     /// The queue where the message was received too often.
     pub(in crate::sqs) redriven_from: Option<QueueName>,
+}
+
+impl Delivery {
+    /// What it counts towards [`Want::maximum_bytes`].
+    pub(in crate::sqs) fn bytes(&self) -> usize {
+        self.body.len() + self.attributes.bytes() + EXTRA_BYTES
+    }
 }
 
 /// SQS's three counts of a queue.
@@ -87,7 +99,7 @@ impl Queues<'_> {
         want: &Want,
     ) -> Result<Received, SqsError> {
         self.tidy(queue)?;
-        let due = self.due(queue, want.maximum)?;
+        let due = self.due(queue, want)?;
         let timeout_seconds =
             want.visibility_timeout_seconds.unwrap_or(queue.settings.visibility_timeout_seconds);
         let mut hide = self.transaction.prepare_cached(
@@ -106,15 +118,22 @@ impl Queues<'_> {
         Ok(Received { deliveries: due, next_due_in_millis })
     }
 
-    fn due(&self, queue: &Queue, maximum: u32) -> Result<Vec<Delivery>, SqsError> {
+    fn due(&self, queue: &Queue, want: &Want) -> Result<Vec<Delivery>, SqsError> {
         let mut select = self.transaction.prepare_cached(
             "SELECT * FROM messages WHERE queue = ?1 AND due_at <= ?2
              ORDER BY due_at, id LIMIT ?3",
         )?;
-        let due = select.query_map(params![queue.id, self.now_millis, maximum], |row| {
-            read_delivery(row, self.now_millis)
-        })?;
-        Ok(due.collect::<Result<_, _>>()?)
+        let mut rows = select.query(params![queue.id, self.now_millis, want.maximum])?;
+        let (mut due, mut bytes_left) = (Vec::new(), want.maximum_bytes);
+        while let Some(row) = rows.next()? {
+            let delivery = read_delivery(row, self.now_millis)?;
+            match bytes_left.checked_sub(delivery.bytes()) {
+                Some(rest) => bytes_left = rest,
+                None => break,
+            }
+            due.push(delivery);
+        }
+        Ok(due)
     }
 
     fn next_due_in(&self, queue: &Queue) -> Result<Option<i64>, SqsError> {

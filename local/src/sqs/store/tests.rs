@@ -56,7 +56,7 @@ impl Bench {
     }
 
     fn receive(&mut self, now: i64, queue: &str) -> Vec<Delivery> {
-        let want = Want { maximum: 10, visibility_timeout_seconds: None };
+        let want = want(10, None);
         self.on(now, queue, |queues, queue| queues.receive(queue, &want)).unwrap().deliveries
     }
 
@@ -89,6 +89,10 @@ impl Bench {
 
 fn name(name: &str) -> QueueName {
     QueueName::parse(name).unwrap()
+}
+
+fn want(maximum: u32, visibility_timeout_seconds: Option<u32>) -> Want {
+    Want { maximum, maximum_bytes: usize::MAX, visibility_timeout_seconds }
 }
 
 fn draft(body: &str) -> Draft {
@@ -125,7 +129,7 @@ fn a_receive_may_ask_for_its_own_visibility_timeout_and_for_fewer_messages() {
     for (now, body) in [(0, "a"), (1, "b"), (2, "c")] {
         bench.send(now, "orders", body);
     }
-    let want = Want { maximum: 2, visibility_timeout_seconds: Some(5) };
+    let want = want(2, Some(5));
     let received = bench.on(10, "orders", |queues, queue| queues.receive(queue, &want)).unwrap();
     let bodies = received.deliveries.into_iter().map(|delivery| delivery.body);
     assert_eq!(bodies.collect::<Vec<_>>(), ["a", "b"]);
@@ -147,7 +151,7 @@ fn a_delayed_message_is_due_after_its_own_delay_or_else_the_queues() {
 #[test]
 fn an_empty_receive_says_when_the_next_message_is_due() {
     let mut bench = Bench::with_redrive();
-    let want = Want { maximum: 1, visibility_timeout_seconds: Some(7) };
+    let want = want(1, Some(7));
     let next = |bench: &mut Bench, now| {
         let received = bench.on(now, "orders", |queues, queue| queues.receive(queue, &want));
         received.unwrap().next_due_in_millis

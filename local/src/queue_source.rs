@@ -1,0 +1,153 @@
+//! Lambda's event source mapping for a queue of SQS, simulated: it polls the queue, sends a function
+//! the events that Lambda would send, and deletes what the answer says is done.
+//!
+//! What is Lambda's: the form of events and answers; a batch of up to ten messages at once, or of as
+//! many as come within a window; only what succeeded is deleted, and the rest comes again when the
+//! queue's own visibility timeout has passed, which the mapping never changes; at least once, in no
+//! order; a function that fails is asked less often.
+//!
+//! It takes messages through the host's own [`Sqs`] and not through an SDK: the queue rings when
+//! something was sent, so that an idle mapping makes one transaction in twenty seconds, and a hundred
+//! messages are one transaction and not ten requests.
+//!
+//! One thing is better than Lambda's on purpose: Lambda refuses a mapping whose queue has a shorter
+//! visibility timeout than its function may run; here an invocation has no longer than that timeout,
+//! so that no message is in two invocations at once.
+//!
+//! Left out: filters, FIFO queues, provisioned pollers, and the scaling up of concurrency.
+//!
+//! What it holds is bounded: per invocation a batch of at most [`batch::PAYLOAD_BYTES`].
+//!
+//! The rooms: `answer`, `batch` and `event` decide and write, without I/O; `round` is one
+//! invocation with what follows from it; here is the loop.
+
+mod answer;
+mod batch;
+mod event;
+mod round;
+#[cfg(test)]
+mod tests;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::function::Functions;
+use crate::sqs::{QueueName, Sqs, SqsError};
+pub(crate) use batch::Batching;
+use batch::{Batch, Next};
+use round::{Ground, play};
+
+/// How long an idle mapping goes without a look, as long as a poll of SQS may wait. Whatever concerns
+/// its queue wakes it; this is for messages that become due for redrive where no one receives.
+const LOOK_AGAIN: Duration = Duration::from_secs(20);
+/// The wait before a queue is asked again that gave no answer.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How a mapping is set.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// What is polled.
+    pub(crate) queue: QueueName,
+    /// What is invoked.
+    pub(crate) function: String,
+    /// How much is sent at once, and when.
+    pub(crate) batching: Batching,
+    /// Invocations at once.
+    pub(crate) concurrency: usize,
+}
+
+/// A mapping that runs. It stops with this value.
+pub(crate) struct QueueSource {
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+impl QueueSource {
+    /// Starts it.
+    pub(crate) fn start(sqs: Sqs, functions: Functions, settings: Settings) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(run(Arc::new(Ground::new(sqs, functions, settings)), stopped));
+        Self { stop, running }
+    }
+
+    /// Starts nothing new, and waits no longer than this for what is under way. What is not done by
+    /// then comes again when its visibility timeout has passed.
+    pub(crate) async fn stop(self, grace: Duration) {
+        self.stop.send_replace(true);
+        let mut running = self.running;
+        if tokio::time::timeout(grace, &mut running).await.is_err() {
+            running.abort();
+        }
+    }
+}
+
+async fn run(ground: Arc<Ground>, mut stop: watch::Receiver<bool>) {
+    let free = Arc::new(Semaphore::new(ground.settings.concurrency.max(1)));
+    let mut rounds = JoinSet::new();
+    loop {
+        let next = async {
+            // The semaphore is never closed.
+            let permit = Arc::clone(&free).acquire_owned().await.ok();
+            tokio::time::sleep(ground.pause()).await;
+            (permit, next_batch(&ground).await)
+        };
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            (permit, batch) = next => {
+                let ground = Arc::clone(&ground);
+                rounds.spawn(async move {
+                    play(&ground, batch).await;
+                    drop(permit);
+                });
+            }
+        }
+        while rounds.try_join_next().is_some() {}
+    }
+    while rounds.join_next().await.is_some() {}
+}
+
+/// Waits until there is something, and then as long as the window says for more.
+async fn next_batch(ground: &Ground) -> Batch {
+    let waker = ground.sqs.waker(&ground.settings.queue);
+    let mut batch = Batch::new(ground.settings.batching);
+    let mut closes_at = None;
+    loop {
+        // Listens before it looks: what happens in between must not be missed.
+        let mut woken = pin!(waker.notified());
+        woken.as_mut().enable();
+        let left = closes_at.map(|at: Instant| at.saturating_duration_since(Instant::now()));
+        let look_again = match take_more(ground, &mut batch).await {
+            Ok(next_due_in) => next_due_in.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN),
+            Err(error) => {
+                let (queue, error) =
+                    (ground.settings.queue.as_str(), &error as &dyn std::error::Error);
+                tracing::warn!(queue, error, "cannot read the queue");
+                PAUSE
+            }
+        };
+        let wait = match batch.next(left) {
+            Next::Send => return batch,
+            Next::Open(window) => {
+                closes_at.get_or_insert_with(|| Instant::now() + window);
+                window
+            }
+            Next::Wait => look_again,
+        };
+        // Either means: look again.
+        let _ = tokio::time::timeout(wait, woken).await;
+    }
+}
+
+/// How long until something is due, where nothing was.
+async fn take_more(ground: &Ground, batch: &mut Batch) -> Result<Option<Duration>, SqsError> {
+    let taken = ground.sqs.take(&ground.settings.queue, batch.room()).await?;
+    let next_due_in = taken.next_due_in;
+    batch.add(taken, Instant::now());
+    Ok(next_due_in)
+}

@@ -1,0 +1,137 @@
+//! One invocation of a mapping: the event goes out, the answer decides, and what is done is deleted.
+//! A round that is dropped in the middle is a round whose messages come again.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::batch::Batch;
+use super::event::event;
+use super::{Settings, answer};
+use crate::function::{FunctionError, Functions};
+use crate::sqs::{ReceivedMessage, Sqs};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What every round of a mapping needs.
+pub(super) struct Ground {
+    pub(super) sqs: Sqs,
+    pub(super) functions: Functions,
+    pub(super) settings: Settings,
+    /// Whole batches that failed since the last that did not.
+    failures: AtomicU32,
+}
+
+impl Ground {
+    pub(super) fn new(sqs: Sqs, functions: Functions, settings: Settings) -> Self {
+        Self { sqs, functions, settings, failures: AtomicU32::new(0) }
+    }
+
+    /// How long a function is left alone that keeps failing. On Lambda, too, messages are not used
+    /// up as fast as it fails.
+    pub(super) fn pause(&self) -> Duration {
+        pause_after(self.failures.load(Ordering::Relaxed))
+    }
+
+    fn ended(&self, failed: &Result<BTreeSet<String>, Failure>) {
+        match failed {
+            Ok(_) => self.failures.store(0, Ordering::Relaxed),
+            Err(_) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Why a whole batch failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("there is no such function")]
+    NoFunction,
+    #[error("the event could not be written")]
+    Event(#[from] serde_json::Error),
+    #[error("the function failed: error_type=`{0}`")]
+    Function(String),
+    #[error("the answer makes no sense: {0}")]
+    Senseless(&'static str),
+}
+
+/// Plays a round to its end.
+pub(super) async fn play(ground: &Ground, batch: Batch) {
+    let failed = invoke(ground, &batch).await;
+    ground.ended(&failed);
+    log(ground, &failed);
+    let Ok(failed) = failed else { return };
+    let done = batch.messages.into_iter().filter(|message| !failed.contains(&message.message_id));
+    let done: Vec<String> = done.map(|message| message.receipt_handle).collect();
+    if done.is_empty() {
+        return;
+    }
+    if let Err(error) = ground.sqs.delete(&ground.settings.queue, done).await {
+        let (queue, error) = (ground.settings.queue.as_str(), &error as &dyn std::error::Error);
+        tracing::warn!(queue, error, "messages that are done could not be deleted and come again");
+    }
+}
+
+/// The ids of the messages that failed.
+async fn invoke(ground: &Ground, batch: &Batch) -> Result<BTreeSet<String>, Failure> {
+    let Settings { queue, function: name, .. } = &ground.settings;
+    let function = ground.functions.find(name).ok_or(Failure::NoFunction)?;
+    let event = event(queue, &batch.messages)?;
+    let request_id = Uuid::new_v4().to_string();
+    let span = tracing::info_span!("invocation", function = name, request_id);
+    let patience = batch.hidden_until.map(|until| until.saturating_duration_since(Instant::now()));
+    let patience = patience.unwrap_or(Duration::MAX);
+    let answered = function.invoke_within(event, request_id, patience).instrument(span).await;
+    read(answered, &batch.messages)
+}
+
+fn read(
+    answered: Result<Bytes, FunctionError>,
+    messages: &[ReceivedMessage],
+) -> Result<BTreeSet<String>, Failure> {
+    // Its message may hold what the function was given.
+    let body = answered.map_err(|error| Failure::Function(error.error_type))?;
+    let ids: BTreeSet<&str> = messages.iter().map(|one| one.message_id.as_str()).collect();
+    answer::failed(&body, |id| ids.contains(id)).map_err(Failure::Senseless)
+}
+
+fn log(ground: &Ground, failed: &Result<BTreeSet<String>, Failure>) {
+    let (queue, function) = (ground.settings.queue.as_str(), &ground.settings.function);
+    match failed {
+        Ok(failed) if failed.is_empty() => {}
+        Ok(failed) => {
+            tracing::info!(queue, %function, messages = failed.len(), "messages come again");
+        }
+        Err(error) => {
+            let error = error as &dyn std::error::Error;
+            tracing::warn!(queue, %function, error, "the whole batch comes again");
+        }
+    }
+}
+
+fn pause_after(failures: u32) -> Duration {
+    match failures.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(doublings) => {
+            FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_PAUSE)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_that_keeps_failing_is_left_alone_for_longer_and_longer() {
+        let pauses = [0, 1, 2, 3, 6, 7, u32::MAX].map(|failures| pause_after(failures).as_millis());
+        assert_eq!(pauses, [0, 100, 200, 400, 3_200, 5_000, 5_000]);
+    }
+}

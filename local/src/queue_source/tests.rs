@@ -1,0 +1,277 @@
+//! A mapping over real queues, with functions that fail in every way.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::body::Bytes;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::Barrier;
+
+use super::*;
+use crate::function::{DEFAULT_TIMEOUT, FunctionError};
+use crate::sqs::{QueueSettings, Redrive};
+
+/// Longer than anything here takes on a busy machine.
+const WAIT: Duration = Duration::from_secs(30);
+const QUEUE: &str = "letters";
+const FAILED: &str = "letters-failed";
+const FUNCTION: &str = "filing";
+
+/// Queues, and what the function was asked.
+struct World {
+    sqs: Sqs,
+    seen: Arc<Mutex<Vec<Value>>>,
+    _folder: TempDir,
+}
+
+impl World {
+    async fn new(visibility_timeout_seconds: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let sqs = Sqs::open(&folder.path().join("sqs.db")).unwrap();
+        sqs.ensure_queue(FAILED, QueueSettings::default()).await.unwrap();
+        let redrive = Redrive { dead_letter_queue: name(FAILED), max_receive_count: 3 };
+        let redrive = Some(redrive);
+        let settings =
+            QueueSettings { visibility_timeout_seconds, redrive, ..QueueSettings::default() };
+        sqs.ensure_queue(QUEUE, settings).await.unwrap();
+        Self { sqs, seen: Arc::default(), _folder: folder }
+    }
+
+    async fn send(&self, bodies: &[&str]) {
+        for body in bodies {
+            self.sqs.send(&name(QUEUE), body).await.unwrap();
+        }
+    }
+
+    /// Starts a mapping to a function that gives `answer` for the event and how often it was called.
+    fn feed<A>(&self, settings: Settings, answer: A) -> QueueSource
+    where
+        A: Fn(&Value, usize) -> Result<Value, FunctionError> + Send + Sync + 'static,
+    {
+        let (seen, calls) = (Arc::clone(&self.seen), AtomicUsize::new(0));
+        let functions =
+            Functions::default().with(FUNCTION, DEFAULT_TIMEOUT, move |event: Bytes, _| {
+                let event: Value = serde_json::from_slice(&event).unwrap();
+                let answer = answer(&event, calls.fetch_add(1, Ordering::SeqCst) + 1);
+                seen.lock().unwrap().push(event);
+                async move { answer.map(|answer| answer.to_string().into()) }
+            });
+        QueueSource::start(self.sqs.clone(), functions, settings)
+    }
+
+    /// The bodies of every event so far, in the order of their sending.
+    fn bodies(&self) -> Vec<Vec<String>> {
+        let of_event = |event: &Value| {
+            let mut bodies: Vec<String> =
+                records(event).iter().map(|one| text(&one["body"])).collect();
+            bodies.sort();
+            bodies
+        };
+        self.seen.lock().unwrap().iter().map(of_event).collect()
+    }
+
+    async fn until(&self, reached: impl Fn(&[Vec<String>], u64) -> bool) {
+        let looking = async {
+            loop {
+                let held = self.sqs.held(&name(QUEUE)).await.unwrap();
+                if reached(&self.bodies(), held) {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(WAIT, looking).await.unwrap();
+    }
+}
+
+fn name(name: &str) -> QueueName {
+    QueueName::parse(name).unwrap()
+}
+
+fn settings(messages: u32) -> Settings {
+    Settings {
+        queue: name(QUEUE),
+        function: FUNCTION.to_owned(),
+        batching: Batching { messages, window: Duration::from_millis(20) },
+        concurrency: 2,
+    }
+}
+
+fn records(event: &Value) -> &Vec<Value> {
+    event["Records"].as_array().unwrap()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+fn failure() -> FunctionError {
+    FunctionError { error_type: "Odd".to_owned(), error_message: "no".to_owned() }
+}
+
+/// An answer that names the messages with these bodies.
+fn named(event: &Value, bodies: &[&str]) -> Value {
+    let failed =
+        records(event).iter().filter(|one| bodies.contains(&one["body"].as_str().unwrap()));
+    let failed: Vec<Value> =
+        failed.map(|one| json!({ "itemIdentifier": one["messageId"] })).collect();
+    json!({ "batchItemFailures": failed })
+}
+
+#[tokio::test]
+async fn messages_that_are_done_are_deleted() {
+    let world = World::new(30).await;
+    world.send(&["a", "b"]).await;
+    let source = world.feed(settings(10), |_, _| Ok(Value::Null));
+    world.until(|seen, held| seen.len() == 1 && held == 0).await;
+    assert_eq!(world.bodies(), [["a", "b"]]);
+    source.stop(WAIT).await;
+}
+
+#[tokio::test]
+async fn a_mapping_that_waits_is_woken_by_what_is_sent() {
+    let world = World::new(30).await;
+    let source = world.feed(settings(10), |_, _| Ok(Value::Null));
+    // The second finds a mapping that has looked before.
+    for (body, events) in [("a", 1), ("b", 2)] {
+        let started = Instant::now();
+        world.send(&[body]).await;
+        world.until(|seen, held| seen.len() == events && held == 0).await;
+        assert!(started.elapsed() < LOOK_AGAIN, "{body}");
+    }
+    source.stop(WAIT).await;
+}
+
+#[tokio::test]
+async fn a_batch_has_no_more_messages_than_it_may() {
+    let world = World::new(30).await;
+    world.send(&["a", "b", "c", "d", "e"]).await;
+    let source = world.feed(settings(2), |_, _| Ok(json!({})));
+    world.until(|_, held| held == 0).await;
+    let mut sizes: Vec<usize> = world.bodies().iter().map(Vec::len).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 2, 2]);
+    source.stop(WAIT).await;
+}
+
+#[tokio::test]
+async fn only_what_the_answer_names_comes_again() {
+    let world = World::new(1).await;
+    world.send(&["a", "b"]).await;
+    let source = world.feed(settings(10), |event, call| {
+        Ok(if call == 1 { named(event, &["b"]) } else { Value::Null })
+    });
+    world.until(|seen, held| seen.len() == 2 && held == 0).await;
+    assert_eq!(world.bodies(), [vec!["a", "b"], vec!["b"]]);
+    let seen = world.seen.lock().unwrap().clone();
+    let counts = seen.iter().map(|event| {
+        text(&records(event).last().unwrap()["attributes"]["ApproximateReceiveCount"])
+    });
+    assert_eq!(counts.collect::<Vec<_>>(), ["1", "2"]);
+    source.stop(WAIT).await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_function_failed_comes_again_whole() {
+    let world = World::new(1).await;
+    world.send(&["a", "b"]).await;
+    let source = world.feed(settings(10), |_, call| match call {
+        1 => Err(failure()),
+        _ => Ok(Value::Null),
+    });
+    world.until(|seen, held| seen.len() == 2 && held == 0).await;
+    assert_eq!(world.bodies(), [["a", "b"], ["a", "b"]]);
+    source.stop(WAIT).await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_answer_makes_no_sense_comes_again_whole() {
+    let world = World::new(1).await;
+    world.send(&["a", "b"]).await;
+    let source = world.feed(settings(10), |event, call| {
+        let mut answer = named(event, &["a"]);
+        if call == 1 {
+            answer["batchItemFailures"][0]["itemIdentifier"] = json!("another");
+        }
+        Ok(if call == 3 { Value::Null } else { answer })
+    });
+    world.until(|seen, held| seen.len() == 3 && held == 0).await;
+    assert_eq!(world.bodies(), [vec!["a", "b"], vec!["a", "b"], vec!["a"]]);
+    source.stop(WAIT).await;
+}
+
+#[tokio::test]
+async fn what_always_fails_goes_to_the_failed_queue_and_holds_up_nobody() {
+    let world = World::new(1).await;
+    world.send(&["bad", "good"]).await;
+    let source = world.feed(settings(10), |event, _| Ok(named(event, &["bad"])));
+    world.until(|_, held| held == 0).await;
+    assert_eq!(world.sqs.held(&name(FAILED)).await.unwrap(), 1);
+    let tries = world.bodies().iter().flatten().filter(|body| *body == "bad").count();
+    assert_eq!(tries, 3);
+    source.stop(WAIT).await;
+}
+
+#[tokio::test]
+async fn no_more_invocations_run_at_once_than_may() {
+    let world = World::new(30).await;
+    world.send(&["a", "b", "c", "d"]).await;
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (highest, two) = (Arc::clone(&most), Arc::new(Barrier::new(2)));
+    let functions = Functions::default().with(FUNCTION, DEFAULT_TIMEOUT, move |_, _| {
+        let (running, most, two) = (Arc::clone(&running), Arc::clone(&most), Arc::clone(&two));
+        async move {
+            most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            two.wait().await;
+            // Time for a third, if one were let in.
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            running.fetch_sub(1, Ordering::SeqCst);
+            Ok(Bytes::new())
+        }
+    });
+    let source = QueueSource::start(world.sqs.clone(), functions, settings(1));
+    world.until(|_, held| held == 0).await;
+    assert_eq!(highest.load(Ordering::SeqCst), 2);
+    source.stop(WAIT).await;
+}
+
+#[tokio::test]
+async fn an_invocation_has_no_longer_than_its_messages_are_hidden() {
+    let world = World::new(1).await;
+    world.send(&["a"]).await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let functions = Functions::default().with(FUNCTION, DEFAULT_TIMEOUT, move |_, _| {
+        let call = calls.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if call == 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok(Bytes::new())
+        }
+    });
+    let source = QueueSource::start(world.sqs.clone(), functions, settings(10));
+    world.until(|_, held| held == 0).await;
+    source.stop(WAIT).await;
+}
+
+#[tokio::test]
+async fn what_is_under_way_when_a_mapping_stops_is_finished_or_comes_again() {
+    let world = World::new(1).await;
+    world.send(&["a"]).await;
+    let (started, is_started) = watch::channel(false);
+    let functions = Functions::default().with(FUNCTION, DEFAULT_TIMEOUT, move |_, _| {
+        started.send_replace(true);
+        std::future::pending()
+    });
+    let source = QueueSource::start(world.sqs.clone(), functions, settings(10));
+    is_started.clone().wait_for(|started| *started).await.unwrap();
+    source.stop(Duration::ZERO).await;
+    assert_eq!(world.sqs.held(&name(QUEUE)).await.unwrap(), 1);
+
+    let source = world.feed(settings(10), |_, _| Ok(Value::Null));
+    world.until(|seen, held| seen.len() == 1 && held == 0).await;
+    source.stop(WAIT).await;
+}

@@ -1,0 +1,106 @@
+//! Records between two steps: admitted, and settled. For those who decide themselves what becomes of
+//! a record that is not applied: ingest without a stream, and replay.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::dead_letter::letter;
+use crate::error::{Reason, Rejection, Unavailable};
+use crate::id::{SubjectId, SubjectKey, TenantId};
+use crate::pipeline::Disposition;
+use crate::pipeline::admit::Admission;
+use crate::pipeline::batch::{Groups, Handled, State};
+use crate::pipeline::ports::{Home, Message};
+use crate::record::Incoming;
+use crate::time::Timestamp;
+
+/// Records that were read, and of which nothing is committed yet.
+#[derive(Default)]
+pub struct Admitted {
+    pub(super) handled: Vec<Handled>,
+    pub(super) groups: Groups,
+}
+
+/// A record and what became of it.
+pub struct Settled(pub(super) Handled);
+
+/// What became of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is in the history now.
+    Applied,
+    /// It was there already.
+    Duplicate,
+    /// It will never pass as it is.
+    Rejected(Rejection),
+    /// It may pass later.
+    Unavailable(Unavailable),
+}
+
+impl Admitted {
+    pub(super) fn with_capacity(records: usize) -> Self {
+        Self { handled: Vec::with_capacity(records), groups: Groups::default() }
+    }
+
+    pub(super) fn take(&mut self, incoming: Incoming, admission: Admission) {
+        let handled = self.groups.take(self.handled.len(), incoming, admission);
+        self.handled.push(handled);
+    }
+
+    /// The subjects that there is something to commit of, and where they live.
+    pub fn homes(&self) -> impl Iterator<Item = Home> {
+        self.groups
+            .by_subject
+            .iter()
+            .map(|(key, group)| Home { key: key.clone(), table: group.tenant.placement.table() })
+    }
+
+    /// Of each record, in order, the tenant and the subject as far as they are established.
+    pub fn records(&self) -> impl Iterator<Item = (Option<&TenantId>, Option<&SubjectId>)> {
+        self.handled.iter().map(|handled| (handled.tenant.as_ref(), handled.subject.as_ref()))
+    }
+
+    /// Leaves these records alone: they are settled as unavailable.
+    pub fn leave(&mut self, left: &BTreeSet<usize>) {
+        self.groups.leave(left);
+    }
+}
+
+impl Settled {
+    /// The tenant, where it was established.
+    pub fn tenant(&self) -> Option<&TenantId> {
+        self.0.tenant.as_ref()
+    }
+
+    /// The subject, where it came that far.
+    pub fn subject(&self) -> Option<&SubjectId> {
+        self.0.subject.as_ref()
+    }
+
+    /// Tenant and subject, where it came that far.
+    pub fn key(&self) -> Option<SubjectKey> {
+        Some(SubjectKey::new(self.0.tenant.clone()?, self.0.subject.clone()?))
+    }
+
+    /// The contract, where it was established.
+    pub fn contract(&self) -> Option<&Arc<str>> {
+        self.0.contract.as_ref()
+    }
+
+    /// What became of it.
+    pub fn verdict(&self) -> Verdict {
+        let broken = || Verdict::Unavailable(Unavailable::new(Reason::Broken, "no outcome"));
+        match &self.0.state {
+            State::Done(Disposition::Applied) => Verdict::Applied,
+            State::Done(Disposition::Duplicate) => Verdict::Duplicate,
+            State::Rejected(rejection) => Verdict::Rejected(rejection.clone()),
+            State::Unavailable(unavailable) => Verdict::Unavailable(unavailable.clone()),
+            State::Event | State::Done(_) => broken(),
+        }
+    }
+
+    /// The dead letter of a rejected record: its messages, as for the queue.
+    pub fn letter(&self, rejection: &Rejection, now: Timestamp) -> Vec<Message> {
+        letter(&self.0.record, rejection, self.0.about(now))
+    }
+}

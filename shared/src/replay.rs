@@ -1,0 +1,78 @@
+//! Dead letters, again: after what was wrong has been mended, a run takes the letters that match a
+//! filter through the pipeline once more, each with its original `ingested_at`, so that it is decided
+//! as the first attempt would have been.
+//!
+//! A run goes through its owner's letters in the order of their ids, up to those that were filed when
+//! it started. A letter is marked only after its event is in the ledger: whatever stops a run in
+//! between, the event is found as a duplicate when the letter comes again. The run's record is saved
+//! after each batch, with the place to go on from, so a run that was paused, or whose invocation
+//! died, is resumed. One run at a time for each owner, by a lease; nothing depends on it but the
+//! counts, because ledger and letters are written under conditions of their own.
+//!
+//! A dry run is the same over an [`overlay`] of the store, and marks nothing.
+//!
+//! - [`asked`]: what a run is asked for, and what it refuses
+//! - [`run`]: its record, which is the audit trail
+//! - [`list`]: letters and counts, without a run
+//! - `control`: start, resume, cancel, show; the lease
+//! - `work`: the loop; `batch`: the letters of one step, through the pipeline; `mark`: what is
+//!   written about them; `foreign`: letters that stand for whole batches of records
+//! - `views`: views before and after
+//! - [`overlay`]: a store that keeps writes to itself
+
+pub mod asked;
+mod batch;
+mod control;
+mod foreign;
+pub mod list;
+mod mark;
+pub mod overlay;
+pub mod run;
+mod views;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+use crate::error::Unavailable;
+use crate::letter::Letters;
+use crate::letter::objects::Objects;
+use crate::limits::Shape;
+use crate::metrics::Tally;
+use crate::pipeline::ports::World;
+use crate::stream::reread::Reread;
+
+pub use self::asked::{Asked, Filter, Refusal};
+pub use self::control::{cancel, recent, resume, show, start};
+pub use self::run::{Action, Phase, Run};
+
+/// Everything that a replay needs from outside.
+pub trait Outside: World + Letters + Reread + Objects {}
+
+impl<W: World + Letters + Reread + Objects> Outside for W {}
+
+/// What a run has for its work.
+#[derive(Clone, Copy, Debug)]
+pub struct Means {
+    /// The sizes of ledger items.
+    pub shape: Shape,
+    /// How many subjects run together.
+    pub concurrency: usize,
+    /// Bytes of the heads that a run remembers.
+    pub cache_bytes: usize,
+}
+
+/// A run as it stands when an invocation ends, and what there is to count.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Worked {
+    /// The run.
+    pub run: Run,
+    /// What happened in this invocation.
+    pub tally: Tally,
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}

@@ -1,0 +1,224 @@
+//! The letters of one step: opened, through the pipeline, and marked.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt as _, stream};
+
+use super::mark::{self, Effects, Fate, INCOMPLETE};
+use super::views::label;
+use super::work::Work;
+use super::{Action, Outside, foreign};
+use crate::error::{Reason, Unavailable};
+use crate::letter::opened::{Opened, open};
+use crate::letter::{Letter, StoredLetter, Wanted};
+use crate::metrics::Tally;
+use crate::pipeline::ports::Home;
+use crate::pipeline::{Admitted, Settled, Verdict};
+use crate::record::Incoming;
+use crate::time::Timestamp;
+
+/// Letters that are marked at once.
+const MARKS: usize = 16;
+/// How often records of a dry run start again from what is stored.
+const FORGETS: usize = 3;
+
+/// What becomes of each of these letters. Nothing is written about them here.
+pub(super) async fn fates<W: Outside>(
+    work: &mut Work<'_, W>,
+    takes: &[StoredLetter],
+    until: Timestamp,
+) -> Result<Vec<Fate>, Unavailable> {
+    if takes.is_empty() {
+        return Ok(Vec::new());
+    }
+    if work.run.action == Action::Park && !work.run.filter.needs_record() {
+        return Ok(takes.iter().map(|_| Fate::Parked).collect());
+    }
+    let wanted: Vec<Wanted> = takes.iter().map(|stored| stored.letter.wanted()).collect();
+    let frames = work.world.contents(work.owner, &wanted).await?;
+    work.charge(frames.units);
+    let mut fates = Vec::with_capacity(takes.len());
+    let (mut letters, mut records) = (Vec::new(), Vec::new());
+    for (stored, frame) in takes.iter().zip(frames.answer) {
+        let fate = match frame.map(|frame| open(work.owner, &stored.letter, &frame)) {
+            None => Some(Fate::Left(INCOMPLETE)),
+            Some(Opened::Record(record)) => {
+                letters.push(&stored.letter);
+                records.push(record);
+                None
+            }
+            Some(Opened::Unreadable(_)) if work.run.filter.needs_record() => Some(Fate::Other),
+            Some(Opened::Unreadable(rejection)) => {
+                Some(Fate::Rejected(rejection, Effects::default()))
+            }
+            Some(opened) => Some(foreign::fate(work, &stored.letter, opened, until).await),
+        };
+        fates.push(fate);
+    }
+    let mut of_records = of_records(work, &letters, records, until).await?.into_iter();
+    let lost = || Fate::Unavailable(Unavailable::new(Reason::Broken, "no outcome"));
+    Ok(fates
+        .into_iter()
+        .map(|fate| fate.or_else(|| of_records.next()).unwrap_or_else(lost))
+        .collect())
+}
+
+async fn of_records<W: Outside>(
+    work: &mut Work<'_, W>,
+    letters: &[&Letter],
+    records: Vec<Incoming>,
+    until: Timestamp,
+) -> Result<Vec<Fate>, Unavailable> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let admitted = admit(work, records.clone(), until).await;
+    let matching: Vec<bool> = letters
+        .iter()
+        .zip(admitted.records())
+        .map(|(letter, (tenant, subject))| work.run.filter.matches_record(letter, tenant, subject))
+        .collect();
+    let fate = |matches: bool, fate: Fate| if matches { fate } else { Fate::Other };
+    if work.run.action == Action::Park {
+        return Ok(matching.into_iter().map(|matches| fate(matches, Fate::Parked)).collect());
+    }
+    let settled = through(work, admitted, &matching, records, until).await?;
+    let pairs = matching.into_iter().zip(settled.iter());
+    Ok(pairs.map(|(matches, settled)| fate(matches, of_settled(work, settled))).collect())
+}
+
+fn of_settled<W: Outside>(work: &Work<'_, W>, settled: &Settled) -> Fate {
+    let mut effects = Effects {
+        contract: settled.contract().map(ToString::to_string),
+        subject: settled.subject().map(ToString::to_string),
+        ..Effects::default()
+    };
+    match settled.verdict() {
+        Verdict::Applied => {
+            effects.add("applied", 1);
+            effects.changed.extend(settled.key().map(|key| label(work.owner, &key)));
+            Fate::Resolved(effects)
+        }
+        Verdict::Duplicate => {
+            effects.add("duplicate", 1);
+            Fate::Resolved(effects)
+        }
+        Verdict::Rejected(rejection) => Fate::Rejected(rejection, effects),
+        Verdict::Unavailable(unavailable) => Fate::Unavailable(unavailable),
+    }
+}
+
+pub(super) async fn admit<W: Outside>(
+    work: &Work<'_, W>,
+    records: Vec<Incoming>,
+    until: Timestamp,
+) -> Admitted {
+    // A tenant's letters never reach another's ledger, whatever a route says by now.
+    let only = work.owner.tenant();
+    work.pipeline.admit(work.world, records, only, until).await
+}
+
+/// Records through the pipeline, into the ledger or over it. Those that do not match are left alone.
+pub(super) async fn through<W: Outside>(
+    work: &mut Work<'_, W>,
+    mut admitted: Admitted,
+    matching: &[bool],
+    records: Vec<Incoming>,
+    until: Timestamp,
+) -> Result<Vec<Settled>, Unavailable> {
+    let numbered = matching.iter().enumerate();
+    let left: BTreeSet<usize> =
+        numbered.filter(|(_, matches)| !**matches).map(|(at, _)| at).collect();
+    admitted.leave(&left);
+    let homes = admitted.homes().map(|home| (label(work.owner, &home.key), home));
+    let homes: Vec<(String, Home)> = homes.collect();
+    let room = work.run.views_wanted.saturating_sub(work.run.views.len());
+    let Work { world, pipeline, overlay, views, tally, .. } = work;
+    let registry = &pipeline.registry;
+    let (settled, counted) = match overlay {
+        Some(overlay) => {
+            views.before(&*overlay, registry, tally, homes, room).await?;
+            let (mut settled, mut counted) = pipeline.settle(&*overlay, admitted, until).await;
+            for _ in 0..FORGETS {
+                let waiting = waiting(&settled, &left);
+                if waiting.is_empty() {
+                    break;
+                }
+                for at in &waiting {
+                    if let Some(key) = settled.get(*at).and_then(Settled::key) {
+                        overlay.forget(&key);
+                        pipeline.heads.forget(&key);
+                    }
+                }
+                let again: Vec<Incoming> =
+                    waiting.iter().filter_map(|at| records.get(*at).cloned()).collect();
+                let admitted = pipeline.admit(&*overlay, again, None, until).await;
+                let (anew, more) = pipeline.settle(&*overlay, admitted, until).await;
+                add(&mut counted, more);
+                for (at, anew) in waiting.into_iter().zip(anew) {
+                    if let Some(slot) = settled.get_mut(at) {
+                        *slot = anew;
+                    }
+                }
+            }
+            (settled, counted)
+        }
+        None => {
+            views.before(*world, registry, tally, homes, room).await?;
+            pipeline.settle(*world, admitted, until).await
+        }
+    };
+    if work.run.dry_run {
+        // What would be counted is not; what it cost to find out is.
+        units_only(&mut work.tally, &counted);
+    } else {
+        add(&mut work.tally, counted);
+    }
+    Ok(settled)
+}
+
+/// Where the records stand that only other writers kept from being settled.
+fn waiting(settled: &[Settled], left: &BTreeSet<usize>) -> Vec<usize> {
+    let numbered = settled.iter().enumerate().filter(|(at, _)| !left.contains(at));
+    let contended = numbered.filter(|(_, settled)| {
+        let Verdict::Unavailable(unavailable) = settled.verdict() else { return false };
+        unavailable.reason == Reason::Contention
+    });
+    contended.map(|(at, _)| at).collect()
+}
+
+fn add(tally: &mut Tally, more: Tally) {
+    for (tenant, counts) in more.tenants {
+        tally.of(tenant.as_ref()).merge(counts);
+    }
+}
+
+fn units_only(tally: &mut Tally, counted: &Tally) {
+    for (tenant, counts) in &counted.tenants {
+        tally.of(tenant.as_ref()).add_units(counts.units());
+    }
+}
+
+/// Marks letters. What it gives for each says whether it is written.
+pub(super) async fn mark_all<W: Outside>(
+    work: &mut Work<'_, W>,
+    takes: Vec<StoredLetter>,
+    fates: &[Fate],
+) -> Vec<Result<(), Unavailable>> {
+    let (world, owner, run) = (work.world, work.owner, &work.run);
+    let writes = takes.into_iter().zip(fates).map(|(stored, fate)| async move {
+        let before = stored.letter.state;
+        (before, mark::write(world, owner, stored, fate, run).await)
+    });
+    let written: Vec<_> = stream::iter(writes).buffered(MARKS).collect().await;
+    let mut results = Vec::with_capacity(written.len());
+    for (before, written) in written {
+        results.push(written.map(|written| {
+            work.charge(written.units);
+            if let Some(letter) = written.answer {
+                mark::count(work.tally.of(work.owner.tenant()), before, &letter);
+            }
+        }));
+    }
+    results
+}

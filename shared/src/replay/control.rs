@@ -1,0 +1,203 @@
+//! Runs from outside: start, resume, cancel, show. Who works on a run holds the owner's lease, and
+//! gives it back at the end; of one that died, the lease runs out.
+
+use super::asked::{Asked, Refusal};
+use super::run::{Phase, Run};
+use super::work::{Ground, work};
+use super::{Means, Outside, Worked};
+use crate::error::{Reason, Unavailable};
+use crate::letter::{Lease, Letters, Owner};
+use crate::metrics::Tally;
+use crate::pipeline::ports::Clock;
+use crate::time::Timestamp;
+
+/// How long a lease holds without being renewed.
+const LEASE_SECONDS: i64 = 30;
+/// How often somebody else may change a record before cancelling it gives up.
+const ATTEMPTS: usize = 5;
+/// Hexadecimal digits of a run's id: the time in milliseconds, and chance.
+const TIME_DIGITS: usize = 12;
+const RUN_DIGITS: usize = TIME_DIGITS + 8;
+/// Why a run waits whose invocation died.
+const INTERRUPTED: &str = "interrupted";
+
+/// Starts a run, and works on it until it is over or the time is.
+///
+/// # Errors
+/// [`Refusal`]: nothing was started.
+pub async fn start<W: Outside>(
+    world: &W,
+    owner: &Owner,
+    asked: Asked,
+    means: Means,
+    deadline: Timestamp,
+) -> Result<Worked, Refusal> {
+    asked.check(owner)?;
+    let now = world.now();
+    let run = Run::new(run_id(now, world.random()), asked, now);
+    let lease = take_lease(world, owner, &run.replay_id).await?;
+    held(world, owner, run, 0, lease, means, deadline).await
+}
+
+/// Goes on with a run that is paused, or whose invocation died. One that is over stays as it is.
+///
+/// # Errors
+/// [`Refusal`]: it stays where it was.
+pub async fn resume<W: Outside>(
+    world: &W,
+    owner: &Owner,
+    id: &str,
+    by: &str,
+    means: Means,
+    deadline: Timestamp,
+) -> Result<Worked, Refusal> {
+    let (run, _) = read(world, owner, id).await?;
+    if run.is_over() {
+        return Ok(Worked { run, tally: Tally::default() });
+    }
+    let lease = take_lease(world, owner, id).await?;
+    // Read again: whoever held the lease may have written since.
+    let (mut run, version) = match read(world, owner, id).await {
+        Ok(read) => read,
+        Err(refusal) => {
+            release(world, owner, &lease).await;
+            return Err(refusal);
+        }
+    };
+    if run.is_over() {
+        release(world, owner, &lease).await;
+        return Ok(Worked { run, tally: Tally::default() });
+    }
+    (run.phase, run.reason) = (Phase::Running, None);
+    run.resumed_by = Some(by.to_owned());
+    held(world, owner, run, version, lease, means, deadline).await
+}
+
+/// A run as it is now.
+///
+/// # Errors
+/// There is none, or the table did not answer.
+pub async fn show(world: &(impl Letters + Clock), owner: &Owner, id: &str) -> Result<Run, Refusal> {
+    let (mut run, _) = read(world, owner, id).await?;
+    let lease = world.lease(owner).await?.answer;
+    as_it_is(&mut run, lease.as_ref(), world.now());
+    Ok(run)
+}
+
+/// The newest runs, the newest first, without their views.
+///
+/// # Errors
+/// The table did not answer.
+pub async fn recent(
+    world: &(impl Letters + Clock),
+    owner: &Owner,
+    limit: usize,
+) -> Result<Vec<Run>, Refusal> {
+    let stored = world.runs(owner, limit).await?.answer;
+    let lease = world.lease(owner).await?.answer;
+    let now = world.now();
+    let read = stored.iter().map(|stored| {
+        let mut run = Run::read(stored)?;
+        run.views.clear();
+        as_it_is(&mut run, lease.as_ref(), now);
+        Ok(run)
+    });
+    read.collect()
+}
+
+/// Ends a run. Whoever works on it stops after the batch that is under way.
+///
+/// # Errors
+/// There is none, or the table did not answer.
+pub async fn cancel(
+    world: &(impl Letters + Clock),
+    owner: &Owner,
+    id: &str,
+) -> Result<Run, Refusal> {
+    for _ in 0..ATTEMPTS {
+        let (mut run, version) = read(world, owner, id).await?;
+        if run.is_over() {
+            return Ok(run);
+        }
+        let now = world.now();
+        (run.phase, run.reason) = (Phase::Cancelled, None);
+        (run.updated_at, run.ended_at) = (now, Some(now));
+        let stored = run.stored(version + 1);
+        if world.put_run(owner, id, &stored, run.expires_at()).await?.answer {
+            return Ok(run);
+        }
+    }
+    let busy = Unavailable::new(Reason::Contention, "the run's record changes all the time");
+    Err(busy.into())
+}
+
+async fn held<W: Outside>(
+    world: &W,
+    owner: &Owner,
+    run: Run,
+    version: u64,
+    lease: Lease,
+    means: Means,
+    deadline: Timestamp,
+) -> Result<Worked, Refusal> {
+    let mut ground = Ground { world, owner, means, deadline, lease };
+    let worked = work(&mut ground, run, version).await;
+    release(world, owner, &ground.lease).await;
+    Ok(worked?)
+}
+
+async fn read(letters: &impl Letters, owner: &Owner, id: &str) -> Result<(Run, u64), Refusal> {
+    if id.len() != RUN_DIGITS || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Refusal::NotFound);
+    }
+    let stored = letters.run(owner, id).await?.answer.ok_or(Refusal::NotFound)?;
+    Ok((Run::read(&stored)?, stored.version))
+}
+
+/// Nobody is at work on a run that does not hold the lease.
+fn as_it_is(run: &mut Run, lease: Option<&Lease>, now: Timestamp) {
+    let at_work = lease.is_some_and(|lease| lease.run == run.replay_id && lease.until > now);
+    if run.phase == Phase::Running && !at_work {
+        (run.phase, run.reason) = (Phase::Paused, Some(INTERRUPTED.to_owned()));
+    }
+}
+
+async fn take_lease(
+    world: &(impl Letters + Clock),
+    owner: &Owner,
+    run: &str,
+) -> Result<Lease, Refusal> {
+    let now = world.now();
+    let token = format!("{:016x}{:016x}", world.random(), world.random());
+    let lease = Lease { run: run.to_owned(), token, until: now.plus_seconds(LEASE_SECONDS) };
+    match world.take_lease(owner, &lease, now).await?.answer {
+        None => Ok(lease),
+        Some(other) => Err(Refusal::Running(other.run)),
+    }
+}
+
+/// Holds a lease for longer, once half of its time is over. `false`: somebody else has it.
+pub(super) async fn renew(
+    world: &(impl Letters + Clock),
+    owner: &Owner,
+    lease: &mut Lease,
+) -> Result<bool, Unavailable> {
+    let now = world.now();
+    if now.plus_seconds(LEASE_SECONDS / 2) < lease.until {
+        return Ok(true);
+    }
+    lease.until = now.plus_seconds(LEASE_SECONDS);
+    Ok(world.take_lease(owner, lease, now).await?.answer.is_none())
+}
+
+/// One that cannot be given back runs out.
+async fn release(letters: &impl Letters, owner: &Owner, lease: &Lease) {
+    if let Err(unavailable) = letters.release_lease(owner, &lease.token).await {
+        tracing::warn!(run = lease.run, %unavailable, "a replay's lease was not given back");
+    }
+}
+
+fn run_id(now: Timestamp, random: u64) -> String {
+    let millis = (now.micros() / 1_000).max(0);
+    format!("{millis:0TIME_DIGITS$x}{:08x}", random >> 32)
+}

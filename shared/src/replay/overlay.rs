@@ -1,0 +1,197 @@
+//! A store that keeps writes to itself: it reads what is really there, under what was written here.
+//! So a dry run goes through the very pipeline of a real one, and nothing of it stays.
+//!
+//! It is consistent for each subject from its first write here on. Where a real writer changes pages
+//! of such a subject meanwhile, they are newer than the head kept here, and the commit gives up;
+//! [`Overlay::forget`] then lets it start again from what is stored.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Reason, Unavailable};
+use crate::id::SubjectKey;
+use crate::ledger::dialogue::WriteAnswer;
+use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use crate::pipeline::ports::{
+    Buffer, Clock, DeadLetters, Home, Message, Metered, Store, Units, World,
+};
+use crate::registry::{DocumentName, Documents, StoredDocument};
+use crate::time::Timestamp;
+
+/// What was written here.
+#[derive(Default)]
+struct Kept {
+    subjects: BTreeMap<String, Subject>,
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct Subject {
+    head: Option<StoredHead>,
+    pages: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Subject {
+    fn bytes(&self) -> usize {
+        let pages = self.pages.iter().map(|(key, bytes)| key.len() + bytes.len());
+        pages.sum::<usize>() + self.head.as_ref().map_or(0, |head| head.bytes.len())
+    }
+}
+
+/// A world whose ledger is written in memory only. No queue of it takes anything.
+pub struct Overlay<'a, W> {
+    world: &'a W,
+    kept: Mutex<Kept>,
+}
+
+impl<'a, W: World> Overlay<'a, W> {
+    /// Over what is stored.
+    pub fn new(world: &'a W) -> Self {
+        Self { world, kept: Mutex::default() }
+    }
+
+    /// Bytes that are kept.
+    pub fn bytes(&self) -> usize {
+        self.kept().bytes
+    }
+
+    /// Forgets what was written of a subject.
+    pub fn forget(&self, key: &SubjectKey) {
+        let kept = &mut *self.kept();
+        if let Some(subject) = kept.subjects.remove(&key.partition_key()) {
+            kept.bytes -= subject.bytes();
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, home: &Home, change: impl FnOnce(&mut Subject)) {
+        let kept = &mut *self.kept();
+        let subject = kept.subjects.entry(home.key.partition_key()).or_default();
+        let before = subject.bytes();
+        change(subject);
+        kept.bytes = kept.bytes - before + subject.bytes();
+    }
+
+    fn own_head(&self, home: &Home) -> Option<StoredHead> {
+        self.kept().subjects.get(&home.key.partition_key())?.head.clone()
+    }
+
+    /// The pages of a range that were written here, in its order.
+    fn own_pages(&self, home: &Home, range: &PageRange) -> Vec<StoredPage> {
+        let kept = self.kept();
+        let Some(subject) = kept.subjects.get(&home.key.partition_key()) else {
+            return Vec::new();
+        };
+        let page = |(key, bytes): (&Vec<u8>, &Vec<u8>)| StoredPage {
+            key: key.clone(),
+            bytes: bytes.clone(),
+        };
+        match &range.bound {
+            Bound::From(key) => {
+                subject.pages.range(key.clone()..).take(range.limit).map(page).collect()
+            }
+            Bound::UpTo(key) => {
+                subject.pages.range(..=key.clone()).rev().take(range.limit).map(page).collect()
+            }
+        }
+    }
+}
+
+impl<W: World> Store for Overlay<'_, W> {
+    async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+        match self.own_head(home) {
+            Some(head) => Ok(Metered { answer: Some(head), units: Units::default() }),
+            None => self.world.head(home).await,
+        }
+    }
+
+    async fn pages(
+        &self,
+        home: &Home,
+        range: &PageRange,
+    ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
+        let own = self.own_pages(home, range);
+        let stored = self.world.pages(home, range).await?;
+        let mut merged: BTreeMap<Vec<u8>, StoredPage> = BTreeMap::new();
+        // What was written here comes last, in place of what is stored under its key.
+        for page in stored.answer.into_iter().chain(own) {
+            merged.insert(page.key.clone(), page);
+        }
+        let pages = merged.into_values();
+        let answer = match range.bound {
+            Bound::From(_) => pages.take(range.limit).collect(),
+            Bound::UpTo(_) => pages.rev().take(range.limit).collect(),
+        };
+        Ok(Metered { answer, units: stored.units })
+    }
+
+    async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
+        let just_it = PageRange::from(page.page.key.clone(), 1);
+        let found = self.pages(home, &just_it).await?;
+        if found.answer.first().is_none_or(|first| first.key != page.page.key) {
+            self.change(home, |subject| {
+                subject.pages.insert(page.page.key.clone(), page.page.bytes.clone());
+            });
+        }
+        Ok(Metered { answer: (), units: found.units })
+    }
+
+    async fn write(
+        &self,
+        home: &Home,
+        write: &LedgerWrite,
+    ) -> Result<Metered<WriteAnswer>, Unavailable> {
+        let stored = self.head(home).await?;
+        if stored.answer.as_ref().map(|head| head.version) != write.expected {
+            return Ok(Metered { answer: WriteAnswer::Lost(stored.answer), units: stored.units });
+        }
+        self.change(home, |subject| {
+            subject.head = Some(write.head.clone());
+            for page in &write.pages {
+                subject.pages.insert(page.page.key.clone(), page.page.bytes.clone());
+            }
+        });
+        Ok(Metered { answer: WriteAnswer::Written, units: stored.units })
+    }
+}
+
+fn no_queue(messages: &[Message]) -> Vec<Result<(), Unavailable>> {
+    let refused = || Unavailable::new(Reason::Broken, "a dry run sends nothing");
+    messages.iter().map(|_| Err(refused())).collect()
+}
+
+impl<W: World> DeadLetters for Overlay<'_, W> {
+    async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
+        no_queue(messages)
+    }
+}
+
+impl<W: World> Buffer for Overlay<'_, W> {
+    async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
+        no_queue(messages)
+    }
+}
+
+impl<W: World> Documents for Overlay<'_, W> {
+    async fn document(&self, name: &DocumentName) -> Result<Option<StoredDocument>, Unavailable> {
+        self.world.document(name).await
+    }
+}
+
+impl<W: World> Clock for Overlay<'_, W> {
+    fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    async fn pause(&self, duration: Duration) {
+        self.world.pause(duration).await;
+    }
+
+    fn random(&self) -> u64 {
+        self.world.random()
+    }
+}

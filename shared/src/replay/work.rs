@@ -1,0 +1,348 @@
+//! The loop of a run: pages of letters in the order of their ids, cut into steps; before each step
+//! the lease, the pace and the time; after it the record. What a step does is `batch`'s.
+
+use std::time::Duration;
+
+use super::batch;
+use super::control::renew;
+use super::mark::Fate;
+use super::overlay::Overlay;
+use super::run::{Phase, Run};
+use super::views::Watched;
+use super::{Means, Outside, Worked};
+use crate::error::{Reason, Unavailable};
+use crate::letter::{Lease, LetterRange, Order, Origin, Owner, StoredLetter, Tried};
+use crate::metrics::Tally;
+use crate::pipeline::Pipeline;
+use crate::pipeline::cache::HeadCache;
+use crate::pipeline::ports::Units;
+use crate::registry::Registry;
+use crate::time::Timestamp;
+
+/// Letters that are read at once.
+const PAGE: usize = 500;
+/// Letters that go through the pipeline together.
+const STEP_LETTERS: usize = 200;
+/// Bytes of their contents as stored. Unpacked they may be several times that.
+const STEP_BYTES: usize = 4 * 1024 * 1024;
+/// What a dry run keeps in memory of what it would have written.
+const OVERLAY_BYTES: usize = 64 * 1024 * 1024;
+/// A lease must hold for as long as a step may take.
+const LEASE_MARGIN_SECONDS: i64 = 5;
+
+/// Why a run waits whose time is over.
+pub(super) const TIME: &str = "time";
+
+/// Where a run works.
+pub(super) struct Ground<'a, W> {
+    pub(super) world: &'a W,
+    pub(super) owner: &'a Owner,
+    pub(super) means: Means,
+    pub(super) deadline: Timestamp,
+    pub(super) lease: Lease,
+}
+
+/// A run at work.
+pub(super) struct Work<'a, W> {
+    pub(super) world: &'a W,
+    pub(super) owner: &'a Owner,
+    pub(super) run: Run,
+    pub(super) pipeline: Pipeline,
+    /// Of a dry run.
+    pub(super) overlay: Option<Overlay<'a, W>>,
+    pub(super) views: Watched,
+    pub(super) tally: Tally,
+    /// When to begin nothing more.
+    pub(super) deadline: Timestamp,
+    version: u64,
+    started: Timestamp,
+    /// Letters of this invocation.
+    taken: u64,
+}
+
+/// Why a run stops.
+enum Stop {
+    Done,
+    Paused(String),
+    Cancelled,
+}
+
+/// What a run has to do with a letter.
+enum Turn {
+    /// Nothing.
+    Skip,
+    /// It did it already, and was stopped before it could say so.
+    Count(Tried),
+    Take,
+}
+
+/// Works on a run until it is over, or the time is; its record says how far it came.
+pub(super) async fn work<W: Outside>(
+    ground: &mut Ground<'_, W>,
+    run: Run,
+    version: u64,
+) -> Result<Worked, Unavailable> {
+    let Ground { world, owner, means, deadline, .. } = *ground;
+    let pipeline = Pipeline {
+        registry: Registry::new(),
+        heads: HeadCache::new(means.cache_bytes),
+        shape: means.shape,
+        concurrency: means.concurrency,
+    };
+    let mut work = Work {
+        world,
+        owner,
+        pipeline,
+        overlay: run.dry_run.then(|| Overlay::new(world)),
+        views: Watched::default(),
+        tally: Tally::default(),
+        deadline,
+        version,
+        started: world.now(),
+        taken: 0,
+        run,
+    };
+    let stop = match work.save().await? {
+        Some(stop) => stop,
+        None => work
+            .go(&mut ground.lease)
+            .await
+            .unwrap_or_else(|unavailable| Stop::Paused(reason(&unavailable))),
+    };
+    work.finish(stop).await
+}
+
+fn reason(unavailable: &Unavailable) -> String {
+    match unavailable.reason {
+        Reason::Deadline => TIME.to_owned(),
+        _ => format!("unavailable: {unavailable}"),
+    }
+}
+
+impl<W: Outside> Work<'_, W> {
+    async fn go(&mut self, lease: &mut Lease) -> Result<Stop, Unavailable> {
+        loop {
+            let (page, last) = self.page().await?;
+            let mut rest = page.as_slice();
+            while !rest.is_empty() {
+                if self.run.left() == 0 {
+                    return Ok(Stop::Done);
+                }
+                let (step, later) = rest.split_at(self.step_length(rest));
+                rest = later;
+                if let Some(stop) = self.step(step, lease).await? {
+                    return Ok(stop);
+                }
+            }
+            if last {
+                return Ok(Stop::Done);
+            }
+        }
+    }
+
+    /// The next letters behind the cursor, and whether there are no more.
+    async fn page(&mut self) -> Result<(Vec<StoredLetter>, bool), Unavailable> {
+        let after = self.run.cursor.clone();
+        if let Some(ids) = self.run.filter.ids.clone() {
+            return Ok((self.named(ids, after).await?, true));
+        }
+        let range = LetterRange { after, order: Order::Rising, limit: PAGE };
+        let page = self.world.letters(self.owner, &range).await?;
+        self.charge(page.units);
+        let last = page.answer.len() < PAGE;
+        Ok((page.answer, last))
+    }
+
+    async fn named(
+        &mut self,
+        mut ids: Vec<String>,
+        after: Option<String>,
+    ) -> Result<Vec<StoredLetter>, Unavailable> {
+        ids.sort_unstable();
+        ids.dedup();
+        let mut found = Vec::new();
+        for id in ids.iter().filter(|id| after.as_ref() < Some(id)) {
+            let letter = self.world.letter(self.owner, id).await?;
+            self.charge(letter.units);
+            found.extend(letter.answer);
+        }
+        Ok(found)
+    }
+
+    fn turn(&self, letter: &StoredLetter) -> Turn {
+        let letter = &letter.letter;
+        match &letter.tried {
+            Some(tried) if tried.run == self.run.replay_id => Turn::Count(tried.clone()),
+            _ if letter.filed_at > self.run.started_at => Turn::Skip,
+            _ if self.run.filter.matches(letter) => Turn::Take,
+            _ => Turn::Skip,
+        }
+    }
+
+    /// How many letters make the next step: as many as may go together, or one that stands for many
+    /// records; and behind them what needs nothing done.
+    fn step_length(&self, letters: &[StoredLetter]) -> usize {
+        let most = usize::try_from(self.run.rate).unwrap_or(usize::MAX).min(STEP_LETTERS);
+        let left = usize::try_from(self.run.left()).unwrap_or(usize::MAX);
+        let (mut taken, mut counted, mut bytes) = (0, 0, 0);
+        for (at, letter) in letters.iter().enumerate() {
+            match self.turn(letter) {
+                Turn::Skip => continue,
+                Turn::Count(_) => {}
+                Turn::Take => {
+                    let alone = matches!(letter.letter.source, Origin::Other(_));
+                    bytes += letter.letter.bytes;
+                    let full = taken == most || bytes > STEP_BYTES || alone;
+                    if taken > 0 && full {
+                        return at;
+                    }
+                    taken += 1;
+                    if alone {
+                        return at + 1;
+                    }
+                }
+            }
+            counted += 1;
+            if counted == left {
+                return at + 1;
+            }
+        }
+        letters.len()
+    }
+
+    /// One step. Some of its letters may be unavailable: then the run pauses before the first.
+    async fn step(
+        &mut self,
+        step: &[StoredLetter],
+        lease: &mut Lease,
+    ) -> Result<Option<Stop>, Unavailable> {
+        let takes: Vec<StoredLetter> =
+            step.iter().filter(|letter| matches!(self.turn(letter), Turn::Take)).cloned().collect();
+        if !takes.is_empty()
+            && let Some(stop) = self.may_begin(lease).await?
+        {
+            return Ok(Some(stop));
+        }
+        let until = self.deadline.min(lease.until.plus_seconds(-LEASE_MARGIN_SECONDS));
+        self.taken += u64::try_from(takes.len()).unwrap_or(u64::MAX);
+        let fates = batch::fates(self, &takes, until).await?;
+        let mut tried = self.mark(takes, &fates).await.into_iter();
+        let mut stop = None;
+        for letter in step {
+            let tried = match self.turn(letter) {
+                Turn::Skip => None,
+                Turn::Count(tried) => Some(tried),
+                Turn::Take => match tried.next() {
+                    Some(Ok(tried)) => tried,
+                    Some(Err(unavailable)) => {
+                        stop = Some(Stop::Paused(reason(&unavailable)));
+                        break;
+                    }
+                    None => break,
+                },
+            };
+            if let Some(tried) = tried {
+                self.run.count(&tried);
+            }
+            self.run.cursor = Some(letter.letter.id.clone());
+        }
+        let changed = &self.run.changed;
+        self.views.keep(|label| changed.contains(label));
+        if stop.is_none() && !fates.is_empty() {
+            stop = self.save().await?;
+        }
+        Ok(stop)
+    }
+
+    /// Waits until the next step's turn has come, as long as it may begin at all.
+    async fn may_begin(&mut self, lease: &mut Lease) -> Result<Option<Stop>, Unavailable> {
+        if self.overlay.as_ref().is_some_and(|overlay| overlay.bytes() > OVERLAY_BYTES) {
+            let full = "memory: the dry run has changed more subjects than it can remember";
+            return Ok(Some(Stop::Paused(full.to_owned())));
+        }
+        let micros = self.taken.saturating_mul(1_000_000) / u64::from(self.run.rate.max(1));
+        let due = self.started.micros().saturating_add(i64::try_from(micros).unwrap_or(i64::MAX));
+        let now = self.world.now();
+        if now >= self.deadline || due >= self.deadline.micros() {
+            return Ok(Some(Stop::Paused(TIME.to_owned())));
+        }
+        let wait = u64::try_from(due.saturating_sub(now.micros())).unwrap_or(0);
+        if wait > 0 {
+            self.world.pause(Duration::from_micros(wait)).await;
+        }
+        if renew(self.world, self.owner, lease).await? {
+            return Ok(None);
+        }
+        Ok(Some(Stop::Paused("another invocation has taken the lease".to_owned())))
+    }
+
+    /// Marks letters; what it gives for each is what the run counts, or why it has to come again.
+    async fn mark(
+        &mut self,
+        takes: Vec<StoredLetter>,
+        fates: &[Fate],
+    ) -> Vec<Result<Option<Tried>, Unavailable>> {
+        let marked = if self.run.dry_run {
+            fates.iter().map(|_| Ok(())).collect()
+        } else {
+            batch::mark_all(self, takes, fates).await
+        };
+        let pairs = fates.iter().zip(marked);
+        pairs.map(|(fate, marked)| marked.and_then(|()| fate.tried(&self.run))).collect()
+    }
+
+    /// Saves the record. Somebody may have cancelled the run meanwhile.
+    async fn save(&mut self) -> Result<Option<Stop>, Unavailable> {
+        let Self { world, owner, .. } = *self;
+        self.run.updated_at = world.now();
+        let (id, expires_at) = (self.run.replay_id.clone(), self.run.expires_at());
+        let stored = self.run.stored(self.version + 1);
+        let put = world.put_run(owner, &id, &stored, expires_at).await?;
+        self.charge(put.units);
+        if put.answer {
+            self.version += 1;
+            return Ok(None);
+        }
+        let found = world.run(owner, &id).await?.answer;
+        let read = found.as_ref().map(Run::read).transpose()?;
+        match (found, read) {
+            (Some(found), Some(run)) if run.phase == Phase::Cancelled => {
+                self.version = found.version;
+                Ok(Some(Stop::Cancelled))
+            }
+            _ => {
+                let message = "another invocation goes on with this run";
+                Err(Unavailable::new(Reason::Contention, message))
+            }
+        }
+    }
+
+    /// The last word about the run in this invocation.
+    async fn finish(mut self, stop: Stop) -> Result<Worked, Unavailable> {
+        let now = self.world.now();
+        (self.run.phase, self.run.reason) = match stop {
+            Stop::Done => (Phase::Done, None),
+            Stop::Paused(reason) => (Phase::Paused, Some(reason)),
+            Stop::Cancelled => (Phase::Cancelled, None),
+        };
+        self.run.ended_at = self.run.is_over().then_some(now);
+        let views = std::mem::take(&mut self.views);
+        let pairs = match &self.overlay {
+            Some(overlay) => views.pairs(overlay, &self.pipeline.registry, &mut self.tally).await,
+            None => views.pairs(self.world, &self.pipeline.registry, &mut self.tally).await,
+        };
+        // Without them the run is no less done.
+        self.run.views.extend(pairs.unwrap_or_default());
+        if let Some(Stop::Cancelled) = self.save().await? {
+            self.run.phase = Phase::Cancelled;
+            self.run.ended_at = Some(now);
+            self.save().await?;
+        }
+        Ok(Worked { run: self.run, tally: self.tally })
+    }
+
+    /// What reading and writing letters costs is their owner's.
+    pub(super) fn charge(&mut self, units: Units) {
+        self.tally.of(self.owner.tenant()).add_units(units);
+    }
+}
