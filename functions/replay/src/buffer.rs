@@ -25,7 +25,7 @@ use drover_core::time::Timestamp;
 use crate::queue::{Message, Taken};
 use crate::{Environment, Outside};
 
-impl<W: Outside> Environment<W> {
+impl<W: Outside, B: Send + Sync> Environment<W, B> {
     /// Takes the records of a batch through the pipeline, in one call.
     pub(crate) async fn drain(&self, messages: &[Message], deadline: Timestamp) -> Taken {
         let now = self.world.now();
