@@ -47,6 +47,7 @@ fn clients(dynamodb: SocketAddr, sqs: SocketAddr) -> Aws {
         dead_letter_queue_url: queue(DEAD_LETTERS),
         buffer_queue_url: queue(BUFFER),
         requests_table: Some(REQUESTS.into()),
+        letters_table: Some(LETTERS.into()),
     };
     let endpoints =
         LocalEndpoints { dynamodb: format!("http://{dynamodb}"), sqs: format!("http://{sqs}") };

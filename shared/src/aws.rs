@@ -6,7 +6,7 @@
 //! [`Aws::load`], and in local mode ([`Aws::local`]) not even that.
 //!
 //! - `calls`: how long a call may take, how often it is tried, what its failure means
-//! - `dynamodb`: the ledger and the registry, which [`Aws::apply`] writes
+//! - `dynamodb`: the ledger, the registry, which [`Aws::apply`] writes, and letters
 //! - `sqs`: dead letters and the buffer
 //! - `clock`: time and chance
 //! - [`tables`]: the tables, for the local host and tests
@@ -41,6 +41,8 @@ pub struct AwsConfig {
     pub buffer_queue_url: Arc<str>,
     /// The table of requests under an idempotency key; ingest's alone.
     pub requests_table: Option<Arc<str>>,
+    /// The table of filed letters and of runs, for those who speak of them.
+    pub letters_table: Option<Arc<str>>,
 }
 
 /// Where the embedded services listen, as `http://HOST:PORT`.

@@ -17,6 +17,7 @@
 pub mod aws;
 pub mod contract;
 pub mod dead_letter;
+pub mod deadline;
 pub mod document;
 pub mod error;
 pub mod event;

@@ -63,7 +63,7 @@ pub struct Means {
 }
 
 /// A run as it stands when an invocation ends, and what there is to count.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Worked {
     /// The run.
     pub run: Run,

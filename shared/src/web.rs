@@ -4,17 +4,20 @@
 //!
 //! - [`problem`]: every error as `application/problem+json` (RFC 9457)
 //! - [`caller`]: from an API key, or from claims that a gateway verified, to a tenant's scope
+//! - [`cursor`]: where a long answer goes on
 //! - [`parameters`]: query strings, in which a typo is an error
 //! - [`settings`]: what all of them are configured with
 //! - [`layers`]: correlation ids, CORS, panics, 404 and 405
 
 pub mod caller;
+pub mod cursor;
 pub mod layers;
 pub mod parameters;
 pub mod problem;
 pub mod settings;
 
 pub use self::caller::{AuthMode, Caller, Claims, Credentials, Gate, LocalKeys};
+pub use self::cursor::Cursors;
 pub use self::layers::{CorrelationId, Origins, finished};
 pub use self::parameters::Parameters;
 pub use self::problem::{Fault, NotAdmitted, Problem, ProblemBody};

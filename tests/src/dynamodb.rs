@@ -13,6 +13,8 @@ use drover_core::aws::{Aws, LocalEndpoints};
 pub const LEDGER: &str = "ledger";
 /// The registry.
 pub const REGISTRY: &str = "registry";
+/// Dead letters that were filed, and runs.
+pub const LETTERS: &str = "letters";
 /// Requests under an idempotency key.
 pub const REQUESTS: &str = "requests";
 /// A ledger of a tenant's own.
@@ -56,7 +58,7 @@ fn names(ledger: &str) -> TableNames {
     TableNames {
         ledger: Arc::from(ledger),
         registry: Arc::from(REGISTRY),
-        letters: Arc::from("letters"),
+        letters: Arc::from(LETTERS),
         requests: Arc::from(REQUESTS),
     }
 }

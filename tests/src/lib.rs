@@ -37,6 +37,7 @@ pub fn aws(endpoints: &LocalEndpoints, ledger: &str) -> Aws {
         dead_letter_queue_url: queue("letters"),
         buffer_queue_url: queue("buffer"),
         requests_table: Some(Arc::from(dynamodb::REQUESTS)),
+        letters_table: Some(Arc::from(dynamodb::LETTERS)),
     };
     Aws::local(endpoints, config)
 }

@@ -84,7 +84,7 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
     ) -> Result<Vec<Result<Outgoing, Rejection>>, Unavailable> {
         let now = self.world.now();
         let contract = self.registry.contract(delivery.contract, now, &self.world).await?;
-        let Caller { scope, tenant } = delivery.caller;
+        let Caller { scope, tenant, .. } = delivery.caller;
         let policy = tenant.policy();
         let read = |(index, text): (usize, &&[u8])| {
             let unknown = || Rejection::new(Code::UnknownContract, "no contract has this name");

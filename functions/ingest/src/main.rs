@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use drover_core::aws::kafka::KafkaStream;
+use drover_core::aws::kafka::{KafkaStream, KafkaVariables};
 use drover_core::aws::{Aws, AwsConfig};
 use drover_core::error::Reason;
 use drover_core::limits::Shape;
@@ -19,7 +19,7 @@ use drover_core::registry::Registry;
 use drover_core::stream::Stream;
 use drover_core::stream::direct::Direct;
 use drover_core::web::{AuthMode, Gate, Origins, finished};
-use drover_ingest::config::{Config, KafkaVariables, StreamConfig};
+use drover_ingest::config::{Config, StreamConfig};
 use drover_ingest::quota::Quotas;
 use drover_ingest::{FUNCTION, Ingest, routes, with_gateway_claims};
 use lambda_http::{run, tracing};
@@ -38,6 +38,7 @@ async fn main() -> anyhow::Result<()> {
         dead_letter_queue_url: config.dead_letter_queue_url.as_str().into(),
         buffer_queue_url: config.buffer_queue_url.as_str().into(),
         requests_table: Some(config.requests_table.as_str().into()),
+        letters_table: None,
     };
     let callers = (config.auth_mode, config.origins);
     match config.stream {

@@ -7,12 +7,11 @@
 //! whether the source resumes at the lowest offset or sends again only what is named.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use drover_core::deadline::stop_at;
 use drover_core::metrics::Meter;
 use drover_core::pipeline::ports::World;
 use drover_core::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
-use drover_core::time::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
 
@@ -22,10 +21,6 @@ use drover_core::kafka_event::{self, BatchResponse, Decoded, NotAnEvent};
 
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "processor";
-/// What is left of an invocation's time for the call that runs, dead letters, buffer and answer.
-const MARGIN: Duration = Duration::from_secs(5);
-/// The time of an invocation that brings no deadline.
-const UNKNOWN_SECONDS: i64 = 60;
 
 /// One warm environment.
 pub struct Processor<W> {
@@ -88,39 +83,5 @@ impl<W: World> Processor<W> {
             return Err(Failed::Unnamed(unnamed));
         }
         Ok(BatchResponse::of(returned.into_iter().flatten()))
-    }
-}
-
-/// When to take nothing more in hand: a margin before the invocation's deadline, but never more
-/// than a quarter of the time that there is. Lambda invokes nothing whose time is over, so such a
-/// deadline is none: `cargo lambda watch` sends a constant in 1970.
-fn stop_at(now: Timestamp, deadline_millis: u64) -> Timestamp {
-    let deadline = i64::try_from(deadline_millis).ok().and_then(Timestamp::from_millis);
-    let deadline = deadline.filter(|deadline| *deadline > now);
-    let deadline = deadline.unwrap_or_else(|| now.plus_seconds(UNKNOWN_SECONDS));
-    let margin = i64::try_from(MARGIN.as_micros()).unwrap_or(i64::MAX);
-    let margin = margin.min((deadline.micros() - now.micros()) / 4);
-    Timestamp::from_micros(deadline.micros() - margin).unwrap_or(deadline)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn instant(millis: i64) -> Timestamp {
-        Timestamp::from_millis(millis).expect("in range")
-    }
-
-    #[test]
-    fn the_margin_is_five_seconds_or_a_quarter_of_what_is_left() {
-        assert_eq!(stop_at(instant(0), 60_000), instant(55_000));
-        assert_eq!(stop_at(instant(0), 4_000), instant(3_000));
-    }
-
-    #[test]
-    fn a_deadline_that_is_over_is_none() {
-        for deadline in [0, 4_000, u64::MAX] {
-            assert_eq!(stop_at(instant(5_000), deadline), instant(60_000), "{deadline}");
-        }
     }
 }

@@ -10,14 +10,13 @@ use drover_core::event::Entry;
 use drover_core::id::{Position, SubjectId};
 use drover_core::ledger::slice::{Order, Slice};
 use drover_core::time::Timestamp;
-use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use drover_core::web::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::access::{Access, Visit};
 use crate::answer::{Refused, Unknown, subject, unknown_subject};
-use crate::cursor::Cursors;
 use crate::newest::newest;
 use crate::{World, limits};
 

@@ -3,7 +3,7 @@
 //! Reading order: [`routes`] says what is served; `access` lets callers in and reads for them, within
 //! their tenant and a time limit; `events`, `subjects`, `measures` and `dashboard` are the routes,
 //! one file for each family: they parse parameters, ask, and shape what comes back. `newest` merges
-//! the events of many subjects, `collected` and `series` are what readings become, `cursor` how a long answer goes on, [`limits`] every bound. [`health`] and
+//! the events of many subjects, `collected` and `series` are what readings become, [`limits`] every bound. [`health`] and
 //! [`counts`] answer for the parts of the system, through ports that the host gives; `documents` is
 //! about the routes themselves. [`config`] is read once at start.
 //!
@@ -27,7 +27,6 @@ mod answer;
 mod collected;
 pub mod config;
 pub mod counts;
-mod cursor;
 mod dashboard;
 mod documents;
 mod events;

@@ -33,8 +33,6 @@ pub const READINGS_OF_A_WINDOW: usize = 100_000;
 pub const WINDOW_SECONDS: i64 = 24 * 60 * 60;
 /// Subjects on the dashboard.
 pub const DASHBOARD_SUBJECTS: usize = 20;
-/// The longest cursor that is looked at, in characters.
-pub const CURSOR_CHARACTERS: usize = 512;
 /// How long a report on health is believed.
 pub const HEALTH_SECONDS: i64 = 5;
 /// How long one part of the system may take for a sign of life, in seconds.

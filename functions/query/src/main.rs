@@ -32,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
         dead_letter_queue_url: config.dead_letter_queue_url.into(),
         buffer_queue_url: config.buffer_queue_url.into(),
         requests_table: None,
+        letters_table: None,
     })
     .await;
     let query = Query {

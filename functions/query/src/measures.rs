@@ -13,14 +13,13 @@ use axum::{Json, Router};
 use drover_core::id::{Position, SubjectId};
 use drover_core::ledger::slice::{Order, Slice};
 use drover_core::time::Timestamp;
-use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use drover_core::web::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::{Access, Visit};
 use crate::answer::{DEVICE, Refused, Unknown, subject, unknown_subject};
 use crate::collected::{AnySummary, LOCATION, Point, Series};
-use crate::cursor::Cursors;
 use crate::series::Window;
 use crate::{World, limits};
 

@@ -12,7 +12,7 @@ use drover_core::id::{Kind, SubjectId};
 use drover_core::ledger::read::Question;
 use drover_core::listing::{Listed, Mark};
 use drover_core::time::Timestamp;
-use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use drover_core::web::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,7 +20,6 @@ use utoipa::ToSchema;
 
 use crate::access::{Access, Visit};
 use crate::answer::{Refused, Unknown, unknown_subject};
-use crate::cursor::Cursors;
 use crate::{World, limits};
 
 /// Some subjects.

@@ -185,6 +185,7 @@ async fn destination(url: Option<&str>) -> Result<Option<Aws>, SimulateError> {
         buffer_queue_url: url.into(),
         dead_letter_queue_url: url.into(),
         requests_table: None,
+        letters_table: None,
     };
     let origin = format!("http://{authority}");
     match uri.scheme_str() {

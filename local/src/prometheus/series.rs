@@ -120,13 +120,13 @@ const fn by_function(metric: Metric) -> bool {
         | Metric::EventsLate
         | Metric::Corrections
         | Metric::DeadLettersSent
-        | Metric::RecordsBuffered
-        | Metric::RecordsReturned
-        | Metric::UniqueDevices
         | Metric::DeadLettersFiled
         | Metric::DeadLettersResolved
         | Metric::DeadLettersParked
-        | Metric::OffsetsLost => false,
+        | Metric::OffsetsLost
+        | Metric::RecordsBuffered
+        | Metric::RecordsReturned
+        | Metric::UniqueDevices => false,
     }
 }
 
@@ -139,15 +139,15 @@ const fn help(metric: Metric) -> &'static str {
         Metric::EventsLate => "Events that arrived behind newer ones of their subject",
         Metric::Corrections => "Events that changed a page",
         Metric::DeadLettersSent => "Records that went to the dead-letter queue",
+        Metric::DeadLettersFiled => "Dead letters that are in the table now and were not before",
+        Metric::DeadLettersResolved => "Dead letters whose event is in the history now",
+        Metric::DeadLettersParked => "Dead letters that were put aside",
+        Metric::OffsetsLost => "Offsets that a replay could not read again",
         Metric::RecordsBuffered => "Records that went to the buffer queue",
         Metric::RecordsReturned => "Records that were handed back to their source",
         Metric::WriteUnits => "DynamoDB write units consumed",
         Metric::ReadUnits => "DynamoDB read units consumed",
         Metric::UniqueDevices => "Devices whose first event is in the history now",
-        Metric::DeadLettersFiled => "Dead letters that are in the table now and were not before",
-        Metric::DeadLettersResolved => "Dead letters whose event is in the history now",
-        Metric::DeadLettersParked => "Dead letters that were put aside",
-        Metric::OffsetsLost => "Offsets that a replay could not read again",
     }
 }
 

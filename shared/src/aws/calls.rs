@@ -20,6 +20,9 @@ const CONNECT: Duration = Duration::from_secs(1);
 const ATTEMPT: Duration = Duration::from_millis(1_500);
 /// With all its retries.
 const OPERATION: Duration = Duration::from_secs(4);
+/// 16 MB, the most that one call brings, at 4 MB a second.
+const BULK_ATTEMPT: Duration = Duration::from_secs(4);
+const BULK_OPERATION: Duration = Duration::from_secs(8);
 /// The SDK's own first pause is a second, as long as many an invocation.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 3;
@@ -30,6 +33,15 @@ pub(super) fn timeouts() -> TimeoutConfig {
         .connect_timeout(CONNECT)
         .operation_attempt_timeout(ATTEMPT)
         .operation_timeout(OPERATION)
+        .build()
+}
+
+/// For calls that carry megabytes.
+pub(super) fn bulk_timeouts() -> TimeoutConfig {
+    timeouts()
+        .to_builder()
+        .operation_attempt_timeout(BULK_ATTEMPT)
+        .operation_timeout(BULK_OPERATION)
         .build()
 }
 

@@ -1,7 +1,7 @@
 //! The ledger and the registry in DynamoDB. Each call is a request (built without I/O), one
 //! `send`, and an answer that is read without I/O; [`items`] knows what items look like,
-//! [`write`](self::write) how a conditional write ends, [`registry`] how documents are applied, and
-//! [`listing`] how the index is read.
+//! [`write`](self::write) how a conditional write ends, [`registry`] how documents are applied,
+//! [`listing`] how the index is read, and [`letters`] what becomes of dead letters.
 //!
 //! Every read of a table is strongly consistent. Reads and seals are tried again by the SDK; head writes are
 //! not, because only the caller can tell its own write from another writer's.
@@ -17,6 +17,7 @@ use crate::pipeline::ports::{Home, Metered, Store, Units};
 use crate::registry::{DocumentName, Documents, StoredDocument};
 
 mod items;
+mod letters;
 mod listing;
 mod registry;
 mod requests;

@@ -1,6 +1,8 @@
 //! Kafka: how to reach it, whom to be there, and the topics that must exist.
 //!
 //! - [`KafkaStream`]: what ingest writes to
+//! - [`KafkaReread`]: offsets that are read again
+//! - [`KafkaVariables`]: how the environment says where it is
 //! - `fault`: what a failed call means
 //!
 //! The client is young, so it shows up here, below, and where the local host reads a stream, and
@@ -20,11 +22,15 @@ use krafka::{Kafka, KrafkaError};
 
 use self::fault::no_answer;
 pub use self::fault::unavailable;
+pub use self::reread::KafkaReread;
 pub use self::stream::{KafkaStream, Placed};
+pub use self::variables::{KafkaVariables, User};
 use crate::error::Unavailable;
 
 mod fault;
+mod reread;
 mod stream;
+mod variables;
 
 /// Partitions of a topic that is created here, as many as the local host's own stream has.
 pub const PARTITIONS: i32 = 4;

@@ -52,6 +52,17 @@ pub struct Metered<T> {
     pub units: Units,
 }
 
+impl<T> Metered<T> {
+    /// Another answer for the same cost.
+    #[cfg(feature = "aws")]
+    pub(crate) fn try_map<U, E>(
+        self,
+        map: impl FnOnce(T) -> Result<U, E>,
+    ) -> Result<Metered<U>, E> {
+        Ok(Metered { answer: map(self.answer)?, units: self.units })
+    }
+}
+
 /// The ledger's table.
 pub trait Store: Send + Sync {
     /// The head, strongly consistent.

@@ -1,1 +1,394 @@
+//! Facts about runs, over ports in memory: what they write, when they stop, and whom they leave
+//! alone. `equivalence` has the property that everything else is for.
 
+mod equivalence;
+mod fixture;
+mod overlaid;
+
+use serde_json::json;
+
+use self::fixture::{Bench, MINUTE, NEWCO, WIDE};
+use super::*;
+use crate::letter::{Lease, Owner, State, StoredLetter};
+use crate::memory::{Call, Fault};
+use crate::metrics::Metric;
+use crate::time::Timestamp;
+
+fn open_letters(bench: &Bench, owner: &Owner) -> Vec<StoredLetter> {
+    let all = bench.letters(owner);
+    all.into_iter().filter(|stored| stored.letter.state == State::Open).collect()
+}
+
+#[test]
+fn what_was_mended_is_applied_with_its_first_time_of_entry_and_its_letter_is_resolved() {
+    let bench = Bench::new();
+    bench.process(&[bench.good("d1", 1), bench.narrow("d1", 2), bench.good("d1", 3)]);
+    bench.file_all();
+    let owner = Bench::demo();
+    assert_eq!(open_letters(&bench, &owner).len(), 1);
+    bench.put("C#mine", WIDE);
+    bench.later(3 * 24 * 60 * MINUTE);
+    let run = bench.replay(&owner, Asked::replay("me")).run;
+    assert_eq!((run.phase, run.examined), (Phase::Done, 1));
+    assert_eq!(json!(run.outcomes), json!({"applied": 1}));
+    assert_eq!(json!(run.changed), json!(["device/d1"]));
+    assert_eq!(bench.history("demo", "d1"), [1, 2, 3]);
+    let letter = bench.letters(&owner).remove(0).letter;
+    assert_eq!((letter.state, letter.replay_count), (State::Resolved, 0));
+    assert_eq!(letter.subject.as_deref(), Some("device/d1"));
+    let again = bench.replay(&owner, Asked::replay("me")).run;
+    assert_eq!((again.examined, bench.history("demo", "d1").len()), (0, 3));
+}
+
+#[test]
+fn what_fails_again_stays_with_the_newest_reason_and_is_parked_in_the_end() {
+    let bench = Bench::new();
+    bench.process(&[bench.narrow("d1", 1)]);
+    bench.file_all();
+    let owner = Bench::demo();
+    for (count, state) in [(1, State::Open), (2, State::Parked)] {
+        let run = bench.replay(&owner, Asked::replay("me")).run;
+        assert_eq!(json!(run.outcomes), json!({"schema_violation": 1}));
+        let letter = bench.letters(&owner).remove(0).letter;
+        assert_eq!((letter.replay_count, letter.state), (count, state));
+    }
+    assert_eq!(bench.replay(&owner, Asked::replay("me")).run.examined, 0);
+    bench.put("C#mine", WIDE);
+    let mut parked = Asked::replay("me");
+    parked.filter.state = Some(State::Parked);
+    assert_eq!(json!(bench.replay(&owner, parked).run.outcomes), json!({"applied": 1}));
+}
+
+#[test]
+fn a_dry_run_says_what_would_change_and_changes_nothing() {
+    let bench = Bench::new();
+    bench.process(&[bench.good("d1", 1), bench.narrow("d1", 2), bench.narrow("d2", 3)]);
+    bench.process(&[bench.broken(9)]);
+    bench.file_all();
+    bench.put("C#mine", WIDE);
+    let before = bench.everything();
+    let dry = Asked { dry_run: true, views: 5, ..Asked::replay("me") };
+    let owner = Bench::demo();
+    let dry = bench.replay(&owner, dry).run;
+    assert_eq!(bench.everything(), before);
+    assert_eq!(json!(dry.outcomes), json!({"applied": 2, "malformed_json": 1}));
+    let real = Asked { views: 5, ..Asked::replay("me") };
+    let real = bench.replay(&owner, real).run;
+    assert_eq!((&dry.outcomes, &dry.changed), (&real.outcomes, &real.changed));
+    assert_eq!(dry.views, real.views);
+    let counts = real.views.iter().map(|pair| {
+        let count = |view: &serde_json::Value| view["event_count"].as_u64();
+        (pair.subject.as_str(), count(&pair.before), count(&pair.after))
+    });
+    let counts: Vec<_> = counts.collect();
+    assert_eq!(counts, [("device/d1", Some(1), Some(2)), ("device/d2", None, Some(1))]);
+}
+
+#[test]
+fn a_second_run_is_refused_while_one_is_running_and_not_after_its_lease_ran_out() {
+    let bench = Bench::new();
+    let owner = Bench::demo();
+    let lease = Lease { run: "other".to_owned(), token: "t".to_owned(), until: bench.at(30) };
+    bench.take_lease(&owner, &lease);
+    let refused = bench.try_replay(&owner, Asked::replay("me")).expect_err("it is held");
+    assert_eq!(refused, Refusal::Running("other".to_owned()));
+    let elsewhere = bench.try_replay(&Owner::Operator, Asked::replay("me"));
+    assert!(elsewhere.is_ok(), "one run for each owner");
+    bench.later(31);
+    assert_eq!(bench.replay(&owner, Asked::replay("me")).run.phase, Phase::Done);
+    assert_eq!(bench.replay(&owner, Asked::replay("me")).run.phase, Phase::Done, "given back");
+}
+
+#[test]
+fn what_is_unavailable_pauses_the_run_and_resume_goes_on_without_counting_twice() {
+    let bench = Bench::new();
+    let records: Vec<_> = (1..=5).map(|at| bench.narrow(&format!("d{at}"), at)).collect();
+    bench.process(&records);
+    bench.file_all();
+    bench.put("C#mine", WIDE);
+    let owner = Bench::demo();
+    let mut writes = 0;
+    bench.memory.state().faults = Box::new(move |call| {
+        writes += u32::from(call == Call::Write);
+        if call == Call::Write && writes == 3 { Fault::Refused } else { Fault::None }
+    });
+    let run = bench.replay(&owner, Asked::replay("me")).run;
+    assert_eq!((run.phase, run.examined), (Phase::Paused, 2));
+    assert!(run.reason.as_deref().is_some_and(|reason| reason.starts_with("unavailable: ")));
+    assert_eq!(open_letters(&bench, &owner).len(), 1, "what went well is marked");
+    let run = bench.resume(&owner, &run.replay_id).run;
+    assert_eq!((run.phase, run.examined, run.resumed_by.as_deref()), (Phase::Done, 5, Some("you")));
+    assert_eq!(json!(run.outcomes), json!({"applied": 5}));
+    let over = bench.resume(&owner, &run.replay_id).run;
+    assert_eq!(over, run, "what is over stays as it is");
+}
+
+#[test]
+fn a_run_that_has_no_time_left_is_paused_and_says_so() {
+    let bench = Bench::new();
+    bench.process(&[bench.narrow("d1", 1)]);
+    bench.file_all();
+    let owner = Bench::demo();
+    let worked = bench.replay_until(&owner, Asked::replay("me"), bench.at(0)).expect("started");
+    assert_eq!((worked.run.phase, worked.run.reason.as_deref()), (Phase::Paused, Some("time")));
+    assert_eq!(worked.run.examined, 0);
+    assert_eq!(bench.resume(&owner, &worked.run.replay_id).run.examined, 1);
+}
+
+#[test]
+fn a_rate_is_kept_and_a_limit_ends_the_run() {
+    let bench = Bench::new();
+    let records: Vec<_> = (1..=9).map(|at| bench.narrow("d1", at)).collect();
+    bench.process(&records);
+    bench.file_all();
+    let owner = Bench::demo();
+    let asked = Asked { limit: 6, rate: 2, ..Asked::replay("me") };
+    let run = bench.replay(&owner, asked).run;
+    assert_eq!((run.phase, run.examined), (Phase::Done, 6));
+    let slow = Asked { rate: 2, ..Asked::replay("me") };
+    let run = bench.replay_until(&owner, slow, bench.at(2)).expect("started").run;
+    assert_eq!((run.phase, run.examined), (Phase::Paused, 4), "two at once, two a second later");
+}
+
+#[test]
+fn a_cancelled_run_stays_cancelled_and_its_letters_open() {
+    let bench = Bench::new();
+    bench.process(&[bench.narrow("d1", 1)]);
+    bench.file_all();
+    let owner = Bench::demo();
+    let worked = bench.replay_until(&owner, Asked::replay("me"), bench.at(0)).expect("started");
+    let run = bench.cancel(&owner, &worked.run.replay_id);
+    assert_eq!(run.phase, Phase::Cancelled);
+    assert_eq!(bench.resume(&owner, &run.replay_id).run.examined, 0);
+    assert_eq!(open_letters(&bench, &owner).len(), 1);
+}
+
+#[test]
+fn whoever_is_at_work_stops_after_the_batch_in_which_it_is_cancelled() {
+    let bench = Bench::in_steps();
+    let records: Vec<_> = (1..=9).map(|at| bench.narrow("d1", at)).collect();
+    bench.process(&records);
+    bench.file_all();
+    let owner = Bench::demo();
+    let asked = Asked { rate: 1, ..Asked::replay("me") };
+    let mut running = bench.start(&owner, asked);
+    bench.poll_until(&mut running, || {
+        bench.runs(&owner).first().is_some_and(|run| run.examined == 3)
+    });
+    let id = bench.runs(&owner).remove(0).replay_id;
+    bench.cancel(&owner, &id);
+    let run = bench.finish(running).expect("worked").run;
+    assert_eq!(run.phase, Phase::Cancelled);
+    assert!(run.examined <= 4, "{}", run.examined);
+    let shown = bench.runs(&owner).remove(0);
+    assert_eq!((shown.phase, shown.examined), (Phase::Cancelled, run.examined));
+    assert!(shown.ended_at.is_some());
+}
+
+#[test]
+fn a_run_whose_invocation_died_is_shown_as_interrupted_and_goes_on() {
+    let bench = Bench::in_steps();
+    let records: Vec<_> = (1..=4).map(|at| bench.narrow("d1", at)).collect();
+    bench.process(&records);
+    bench.file_all();
+    bench.put("C#mine", WIDE);
+    let owner = Bench::demo();
+    let asked = Asked { rate: 1, ..Asked::replay("me") };
+    let mut running = bench.start(&owner, asked);
+    bench.poll_until(&mut running, || open_letters(&bench, &owner).len() == 2);
+    drop(running);
+    bench.later(31);
+    let id = bench.runs(&owner).remove(0).replay_id;
+    let run = bench.show(&owner, &id);
+    assert_eq!((run.phase, run.reason.as_deref()), (Phase::Paused, Some("interrupted")));
+    assert!(run.examined < 2, "it died before it could say so");
+    let run = bench.resume(&owner, &id).run;
+    assert_eq!((run.phase, run.examined), (Phase::Done, 4));
+    assert_eq!(json!(run.outcomes), json!({"applied": 4}));
+}
+
+#[test]
+fn what_is_filed_after_a_run_started_is_not_its_business() {
+    let bench = Bench::new();
+    bench.process(&[bench.narrow("d1", 1)]);
+    bench.file_all();
+    let owner = Bench::demo();
+    let paused = bench.replay_until(&owner, Asked::replay("me"), bench.at(0)).expect("started").run;
+    bench.later(5);
+    bench.process(&[bench.narrow("d1", 2)]);
+    bench.file_all();
+    assert_eq!(bench.resume(&owner, &paused.replay_id).run.examined, 1);
+}
+
+#[test]
+fn every_part_of_a_filter_counts() {
+    let bench = Bench::new();
+    bench.process(&[bench.narrow("d1", 1), bench.narrow("d2", 2), bench.ahead("d1", 3)]);
+    bench.process(&[bench.broken(4)]);
+    bench.file_all();
+    bench.put("C#mine", WIDE);
+    let owner = Bench::demo();
+    let ids: Vec<String> = bench.letters(&owner).into_iter().map(|one| one.letter.id).collect();
+    let check = |filter: Filter, expected: serde_json::Value| {
+        let asked = Asked { dry_run: true, filter, ..Asked::replay("me") };
+        assert_eq!(json!(bench.replay(&owner, asked).run.outcomes), expected);
+    };
+    let text = |text: &str| Some(text.to_owned());
+    check(
+        Filter { code: text("malformed_json"), ..Filter::default() },
+        json!({"malformed_json": 1}),
+    );
+    check(Filter { contract: text("other"), ..Filter::default() }, json!({}));
+    check(
+        Filter { contract: text("mine"), ..Filter::default() },
+        json!({
+        "applied": 2, "future_timestamp": 1, "malformed_json": 1}),
+    );
+    check(
+        Filter { subject: text("device/d1"), ..Filter::default() },
+        json!({
+        "applied": 1, "future_timestamp": 1}),
+    );
+    check(Filter { subject: text("device/d2"), ..Filter::default() }, json!({"applied": 1}));
+    let (from, to) = (Some(bench.at(2 - 60)), Some(bench.at(4 - 60)));
+    check(Filter { from, to, ..Filter::default() }, json!({"applied": 1, "future_timestamp": 1}));
+    check(Filter { ids: Some(vec![ids[1].clone()]), ..Filter::default() }, json!({"applied": 1}));
+}
+
+#[test]
+fn letters_that_are_parked_are_left_alone() {
+    let bench = Bench::new();
+    bench.process(&[bench.narrow("d1", 1), bench.narrow("d2", 2)]);
+    bench.file_all();
+    bench.put("C#mine", WIDE);
+    let owner = Bench::demo();
+    let filter = Filter { subject: Some("device/d1".to_owned()), ..Filter::default() };
+    let park = Asked { action: Action::Park, filter, ..Asked::replay("me") };
+    let run = bench.replay(&owner, park).run;
+    assert_eq!((run.action, json!(run.outcomes)), (Action::Park, json!({"parked": 1})));
+    assert_eq!(
+        json!(bench.replay(&owner, Asked::replay("me")).run.outcomes),
+        json!({"applied": 1})
+    );
+    assert!(bench.history("demo", "d1").is_empty());
+    assert_eq!(bench.history("demo", "d2"), [2]);
+}
+
+#[test]
+fn the_operator_replays_what_is_established_by_now_and_a_tenant_never_reaches_another() {
+    let bench = Bench::new();
+    bench.process(&[bench.of("newco", "d1", 1), bench.of("ghost", "d1", 2)]);
+    bench.file_all();
+    bench.put("T#newco", NEWCO);
+    let mut asked = Asked::replay("me");
+    asked.filter.tenant = Some("newco".to_owned());
+    let run = bench.replay(&Owner::Operator, asked).run;
+    assert_eq!(json!(run.outcomes), json!({"applied": 1}));
+    assert_eq!(json!(run.changed), json!(["newco/device/d1"]));
+    assert_eq!(bench.history("newco", "d1"), [1]);
+    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    assert_eq!(json!(run.outcomes), json!({"unknown_tenant": 1}));
+
+    bench.process(&[bench.narrow("d1", 5)]);
+    bench.file_all();
+    bench.put("C#mine", WIDE);
+    bench.put("R#known", r#"{"contract":"mine","tenant":{"const":"newco"}}"#);
+    let run = bench.replay(&Bench::demo(), Asked::replay("me")).run;
+    assert_eq!(json!(run.outcomes), json!({"tenant_mismatch": 1}), "its route names another now");
+    assert_eq!(bench.history("newco", "d1"), [1]);
+}
+
+#[test]
+fn a_batch_reference_is_replayed_by_reading_its_offsets_again() {
+    let bench = Bench::new();
+    let records = [bench.good("d1", 0), bench.narrow("d1", 1), bench.good("d2", 2)];
+    bench.hold(&records, 0);
+    bench.file(&bench.given_up(0, 2));
+    let dry = Asked { dry_run: true, ..Asked::replay("me") };
+    let dry = bench.replay(&Owner::Operator, dry).run;
+    let expected = json!({"applied": 2, "schema_violation": 1});
+    assert_eq!(json!(dry.outcomes), expected);
+    assert!(bench.letters(&Bench::demo()).is_empty() && bench.history("demo", "d1").is_empty());
+    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    assert_eq!((json!(run.outcomes), run.examined), (expected, 1));
+    assert_eq!(bench.history("demo", "d1"), [0]);
+    let letter = bench.letters(&Bench::demo()).remove(0).letter;
+    assert_eq!((letter.code.as_str(), letter.state), ("schema_violation", State::Open));
+    assert_eq!(bench.letters(&Owner::Operator).remove(0).letter.state, State::Resolved);
+}
+
+#[test]
+fn offsets_that_are_gone_are_counted_as_lost_and_the_letter_waits_for_a_person() {
+    let bench = Bench::new();
+    bench.hold(&[bench.good("d1", 3), bench.good("d1", 4)], 3);
+    bench.file(&bench.given_up(0, 4));
+    let worked = bench.replay(&Owner::Operator, Asked::replay("me"));
+    assert_eq!(json!(worked.run.outcomes), json!({"applied": 2, "lost": 3}));
+    assert!((worked.tally.total(Metric::OffsetsLost) - 3.0).abs() < f64::EPSILON);
+    let letter = bench.letters(&Owner::Operator).remove(0).letter;
+    assert_eq!(letter.state, State::Parked);
+    assert!(letter.message.ends_with("lost=`3`"), "{}", letter.message);
+}
+
+#[test]
+fn the_records_that_came_along_with_a_batch_are_taken_from_it() {
+    let bench = Bench::new();
+    let event = bench.lambda_event(&[bench.good("d1", 0), bench.good("d1", 1)]);
+    let mut message: serde_json::Value = serde_json::from_str(&bench.given_up(0, 1)).expect("JSON");
+    message["payload"] = json!(event);
+    bench.file(&message.to_string());
+    let notification = json!({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}]});
+    bench.file(&notification.to_string());
+    let object = message.to_string().into_bytes();
+    bench.memory.state().objects.insert(("b".to_owned(), "k".to_owned()), object);
+    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    assert_eq!(json!(run.outcomes), json!({"applied": 2, "duplicate": 2}));
+    assert_eq!(bench.history("demo", "d1"), [0, 1]);
+}
+
+#[test]
+fn a_letter_of_which_parts_are_missing_waits_for_them() {
+    let bench = Bench::new();
+    bench.process(&[bench.large("d1", 1)]);
+    let parts: Vec<String> =
+        bench.memory.state().letters.drain(..).map(|message| message.body).collect();
+    assert!(parts.len() > 1);
+    bench.file(&parts[1]);
+    let owner = Bench::demo();
+    let run = bench.replay(&owner, Asked::replay("me")).run;
+    assert_eq!(json!(run.outcomes), json!({"incomplete": 1}));
+    assert_eq!(open_letters(&bench, &owner)[0].letter.replay_count, 0);
+    parts.iter().for_each(|part| bench.file(part));
+    let run = bench.replay(&owner, Asked::replay("me")).run;
+    assert_eq!(json!(run.outcomes), json!({"too_large": 1}), "all of it is there, and it is large");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_is_written() {
+    let bench = Bench::new();
+    let owner = Bench::demo();
+    let check = |change: fn(&mut Asked), named: &str| {
+        let mut asked = Asked::replay("me");
+        change(&mut asked);
+        let refused = bench.try_replay(&owner, asked).expect_err(named);
+        assert!(matches!(&refused, Refusal::Invalid(text) if text.starts_with(named)), "{refused}");
+    };
+    check(|asked| asked.limit = 0, "limit");
+    check(|asked| asked.rate = 0, "rate");
+    check(|asked| asked.max_replays = 0, "max_replays");
+    check(|asked| asked.views = 21, "views");
+    check(|asked| asked.by = "x".repeat(257), "by");
+    check(|asked| asked.filter.code = Some("typo".to_owned()), "filter.code");
+    check(|asked| asked.filter.subject = Some("d1".to_owned()), "filter.subject");
+    check(|asked| asked.filter.ids = Some(vec!["x".to_owned()]), "filter.ids");
+    check(|asked| asked.filter.ids = Some(Vec::new()), "filter.ids");
+    check(|asked| asked.filter.state = Some(State::Resolved), "filter.state");
+    check(|asked| asked.filter.tenant = Some("acme".to_owned()), "filter.tenant");
+    check(
+        |asked| (asked.filter.from, asked.filter.to) = (Some(Timestamp::MAX), Some(Timestamp::MIN)),
+        "filter.from",
+    );
+    assert!(bench.memory.state().filed.is_empty());
+    assert_eq!(bench.try_resume(&owner, "nothing"), Err(Refusal::NotFound));
+}

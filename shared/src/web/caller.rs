@@ -24,6 +24,8 @@ use crate::web::Problem;
 
 /// The longest API key that is looked at, in bytes. Ours have 43 characters and a prefix.
 const KEY_BYTES: usize = 256;
+/// What is kept of the claim `sub`.
+const SUBJECT_CHARACTERS: usize = 128;
 
 /// How callers prove who they are: one way for each deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +69,9 @@ pub struct Caller {
     pub scope: TenantScope,
     /// Its document.
     pub tenant: Arc<Tenant>,
+    /// Whose credentials these are, for records of what was done: `key:` and the key's id, or
+    /// `token:` and the claim `sub`, as far as there is one.
+    pub by: Arc<str>,
 }
 
 /// Decides who may pass.
@@ -100,13 +105,18 @@ impl Gate {
         registry: &Registry,
         documents: &impl Documents,
     ) -> Result<Caller, Problem> {
-        let (named, scopes) = match &self.mode {
+        let Presented { named, scopes, by } = match &self.mode {
             AuthMode::Key(local) => {
                 let sha256 = key_digits(credentials.authorization.as_ref())?;
                 let grant = registry.key(&sha256, now, documents).await?;
                 let grant = grant.filter(|grant| opens(grant, &sha256, *local));
                 let grant = grant.ok_or_else(|| invalid("this API key opens nothing"))?;
-                (grant.tenant(), grant.key().scopes.clone())
+                let (key, named) = (grant.key(), grant.tenant());
+                Presented {
+                    named,
+                    scopes: key.scopes.clone(),
+                    by: format!("key:{}", key.id).into(),
+                }
             }
             AuthMode::Jwt { tenant_claim, scope_claim } => {
                 claimed(credentials.claims.as_ref(), tenant_claim, scope_claim)?
@@ -121,8 +131,15 @@ impl Gate {
             return Err(Problem::forbidden("forbidden", "these credentials lack the scope"));
         }
         let tenant = tenant.ok_or_else(Problem::internal)?;
-        Ok(Caller { scope, tenant })
+        Ok(Caller { scope, tenant, by })
     }
+}
+
+/// What credentials say, before the tenant's document was looked at.
+struct Presented {
+    named: NamedTenant,
+    scopes: Vec<Scope>,
+    by: Arc<str>,
 }
 
 fn invalid(detail: &str) -> Problem {
@@ -154,7 +171,7 @@ fn claimed(
     claims: Option<&Claims>,
     tenant_claim: &str,
     scope_claim: &str,
-) -> Result<(NamedTenant, Vec<Scope>), Problem> {
+) -> Result<Presented, Problem> {
     let missing = || Problem::unauthorized(None, "no token was verified");
     let claims = &claims.ok_or_else(missing)?.0;
     let tenant = claims.get(tenant_claim).ok_or_else(|| invalid("the token names no tenant"))?;
@@ -163,7 +180,14 @@ fn claimed(
     let scopes = claims.get(scope_claim).map(String::as_str).unwrap_or_default();
     // Multi-valued claims come as "[write read]".
     let scopes = scopes.trim_matches(['[', ']']).split([' ', ',']);
-    Ok((named, scopes.filter_map(scope).collect()))
+    let subject = claims.get("sub").map(|subject| visible(subject)).unwrap_or_default();
+    let by = format!("token:{subject}").into();
+    Ok(Presented { named, scopes: scopes.filter_map(scope).collect(), by })
+}
+
+/// A text of somebody else's as a record keeps it: bounded, and of one line.
+fn visible(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(SUBJECT_CHARACTERS).collect()
 }
 
 /// A scope by its name, with or without the prefix of a resource server (`drover/write`).

@@ -9,6 +9,8 @@
 //!
 //! A request: `pk` (S) its key; `b` (S) the digest of its body; `r` (N) when it was received, in
 //! microseconds since 1970; `x` (N) when it may be deleted, in seconds.
+//!
+//! [`letters`] has those of the letters table.
 
 use std::collections::HashMap;
 
@@ -20,6 +22,8 @@ use crate::ledger::{Bound, LedgerWrite, PageWrite, StoredHead, StoredPage};
 use crate::registry::StoredDocument;
 use crate::request::{Claim, Made};
 use crate::time::Timestamp;
+
+pub(super) mod letters;
 
 /// Attributes by name.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -197,7 +201,8 @@ fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
     attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn text(value: &str) -> AttributeValue {
+/// A text, as DynamoDB takes it.
+pub(super) fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 

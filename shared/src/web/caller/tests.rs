@@ -40,11 +40,20 @@ fn admit(
     credentials: &Credentials,
     needed: Scope,
 ) -> Result<String, &'static str> {
+    let caller = caller(memory, mode, credentials, needed);
+    caller.map(|caller| caller.scope.tenant().to_string())
+}
+
+fn caller(
+    memory: &Memory,
+    mode: AuthMode,
+    credentials: &Credentials,
+    needed: Scope,
+) -> Result<Caller, &'static str> {
     let registry = Registry::new();
     let gate = Gate { mode };
     let admitted = gate.admit(credentials, needed, now(), &registry, memory).now_or_never();
-    let admitted = admitted.expect("memory never waits");
-    admitted.map(|caller| caller.scope.tenant().to_string()).map_err(|problem| problem.code())
+    admitted.expect("memory never waits").map_err(|problem| problem.code())
 }
 
 fn bearer(text: &str) -> Credentials {
@@ -118,4 +127,27 @@ fn verified_claims_name_tenant_and_scopes_and_a_key_opens_nothing_beside_them() 
     let mode = AuthMode::Jwt { tenant_claim: "tenant".to_owned(), scope_claim: "scope".to_owned() };
     let without = admit(&memory("demo", false), mode, &bearer("Bearer a-key"), Scope::Write);
     assert_eq!(without, Err("unauthorized"));
+}
+
+#[test]
+fn a_caller_says_by_whose_credentials_it_came() {
+    let by = |mode, credentials: &Credentials| {
+        let caller = caller(&memory("demo", false), mode, credentials, Scope::Write);
+        caller.expect("it passes").by.to_string()
+    };
+    let key = AuthMode::Key(LocalKeys::Refused);
+    assert_eq!(by(key, &bearer("Bearer a-key")), "key:k");
+    let jwt = AuthMode::Jwt { tenant_claim: "tenant".to_owned(), scope_claim: "scope".to_owned() };
+    let token = |subject: Option<&str>| {
+        let named = [("tenant", "demo"), ("scope", "write")].into_iter();
+        let claims = named.chain(subject.map(|subject| ("sub", subject)));
+        let claims = claims.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Credentials { authorization: None, claims: Some(Claims(claims.collect())) }
+    };
+    assert_eq!(by(jwt.clone(), &token(Some("a|1\r\nx"))), "token:a|1x");
+    assert_eq!(
+        by(jwt.clone(), &token(Some(&"x".repeat(500)))),
+        format!("token:{}", "x".repeat(128))
+    );
+    assert_eq!(by(jwt, &token(None)), "token:");
 }

@@ -3,22 +3,23 @@
 //! nothing: whoever makes one up gets a page of what they may read anyway, or `invalid_cursor`.
 
 use base64_simd::URL_SAFE_NO_PAD;
-use drover_core::ledger::fnv1a;
-use drover_core::web::Problem;
 
-use crate::limits;
+use crate::ledger::fnv1a;
+use crate::web::Problem;
 
+/// The longest cursor that is looked at, in characters.
+const CHARACTERS: usize = 512;
 /// Rises when places are written otherwise.
 const VERSION: u8 = 1;
 const FINGERPRINT_BYTES: usize = 8;
 
 /// The cursors of one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cursors([u8; FINGERPRINT_BYTES]);
+pub struct Cursors([u8; FINGERPRINT_BYTES]);
 
 impl Cursors {
     /// Of the question that consists of these parts.
-    pub(crate) fn of(question: &[&str]) -> Self {
+    pub fn of(question: &[&str]) -> Self {
         // No part has a zero byte that could make two questions one: the first is our own, and ids
         // are visible characters. Were there one, a cursor would lead to another page of one's own.
         let text = question.join("\0");
@@ -26,7 +27,7 @@ impl Cursors {
     }
 
     /// The cursor of a place.
-    pub(crate) fn write(self, place: &[u8]) -> String {
+    pub fn write(self, place: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode_to_string([&[VERSION], self.0.as_slice(), place].concat())
     }
 
@@ -34,12 +35,12 @@ impl Cursors {
     ///
     /// # Errors
     /// `invalid_cursor`, of another question too.
-    pub(crate) fn read<T>(
+    pub fn read<T>(
         self,
         cursor: &str,
         place: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Result<T, Problem> {
-        let short = Some(cursor).filter(|text| text.len() <= limits::CURSOR_CHARACTERS);
+        let short = Some(cursor).filter(|text| text.len() <= CHARACTERS);
         let bytes = short.and_then(|text| URL_SAFE_NO_PAD.decode_to_vec(text).ok());
         let own = bytes.as_deref().and_then(|bytes| bytes.strip_prefix(&[VERSION]));
         let own = own.and_then(|bytes| bytes.strip_prefix(self.0.as_slice()));

@@ -1,0 +1,69 @@
+//! The dead-letter queue: every message becomes a letter, whatever it is. A message is done only
+//! once its letter is stored; it may be filed as often as it comes.
+
+use drover_core::error::{Reason, Unavailable};
+use drover_core::letter::Owner;
+use drover_core::letter::filing::{file, read};
+use drover_core::metrics::Metric;
+use drover_core::pipeline::ports::Metered;
+use drover_core::time::Timestamp;
+use futures_util::{StreamExt as _, stream};
+
+use crate::queue::{Message, Taken};
+use crate::{Environment, Outside};
+
+/// Letters that are filed together. Each is held unpacked only while it is its turn.
+const TOGETHER: usize = 16;
+
+impl<W: Outside, B: Send + Sync> Environment<W, B> {
+    /// Files a letter of each message.
+    pub(crate) async fn file(&self, messages: &[Message], deadline: Timestamp) -> Taken {
+        let all = messages.iter().enumerate();
+        self.file_these(all, deadline, Taken::default()).await
+    }
+
+    /// Files a letter of each of these messages, told apart by their places in a batch of which some
+    /// may be settled already.
+    pub(crate) async fn file_these<'m>(
+        &self,
+        messages: impl Iterator<Item = (usize, &'m Message)>,
+        deadline: Timestamp,
+        mut taken: Taken,
+    ) -> Taken {
+        let filings = messages.map(|(place, message)| async move {
+            (place, message, self.file_one(message, deadline).await)
+        });
+        let mut running = stream::iter(filings).buffer_unordered(TOGETHER);
+        while let Some((place, message, filed)) = running.next().await {
+            match filed {
+                Ok((owner, Metered { answer: is_new, units })) => {
+                    let counts = taken.tally.of(owner.tenant());
+                    counts.add_units(units);
+                    if is_new {
+                        counts.add(Metric::DeadLettersFiled);
+                    }
+                }
+                Err(unavailable) => {
+                    let message_id = &*message.message_id;
+                    tracing::warn!(message_id, why = unavailable.message, "not filed");
+                    taken.failed.insert(place);
+                }
+            }
+        }
+        taken
+    }
+
+    async fn file_one(
+        &self,
+        message: &Message,
+        deadline: Timestamp,
+    ) -> Result<(Owner, Metered<bool>), Unavailable> {
+        let now = self.world.now();
+        if now >= deadline {
+            return Err(Unavailable::new(Reason::Deadline, "the invocation's time is nearly over"));
+        }
+        let filing = read(&message.received(), now);
+        let filed = file(&self.world, &filing).await?;
+        Ok((filing.owner, filed))
+    }
+}

@@ -1,0 +1,318 @@
+//! Promise 8, replay equivalence: records fail in random ways, what was wrong is mended at random
+//! moments, letters are filed and replayed in random order, with faults and crashes at any call; in
+//! the end every history and view is that of never having failed. And promise 3, conservation: what
+//! was received is in a history or a letter that waits, once.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::fixture::{Bench, NEWCO, WIDE, home, pipeline};
+use crate::ledger::read::Question;
+use crate::letter::{Owner, State};
+use crate::memory::{Call, Fault};
+use crate::pipeline::Disposition;
+use crate::pipeline::ports::Clock as _;
+use crate::reader;
+use crate::record::{Incoming, Record};
+use crate::replay::{Asked, Phase};
+use crate::time::Timestamp;
+use crate::view::Specs;
+
+#[derive(Clone, Copy, Debug)]
+enum Sort {
+    Good,
+    /// Until the contract is widened.
+    Narrow,
+    /// Until the clock guard is raised.
+    Ahead,
+    /// Until the tenant exists.
+    Newco,
+    /// For ever.
+    Broken,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Mend {
+    Contract,
+    Guard,
+    Tenant,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Records arrive, before or again.
+    Deliver(Vec<prop::sample::Index>),
+    /// Messages of the queue are filed; those that are not stay there.
+    File(Vec<prop::sample::Index>),
+    Replay {
+        operator: bool,
+        rate: u32,
+    },
+    /// The newest run of an owner goes on.
+    Resume {
+        operator: bool,
+    },
+    Mend(Mend),
+}
+
+/// What goes wrong in a step, if anything.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    None,
+    /// It dies at this poll.
+    Crash(usize),
+    /// This call of it fails.
+    Fault(usize, u8),
+}
+
+fn sort() -> impl Strategy<Value = Sort> {
+    prop_oneof![
+        4 => Just(Sort::Good), 3 => Just(Sort::Narrow), 2 => Just(Sort::Ahead),
+        2 => Just(Sort::Newco), 1 => Just(Sort::Broken),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let picks = || prop::collection::vec(any::<prop::sample::Index>(), 1..6);
+    prop_oneof![
+        4 => picks().prop_map(Step::Deliver),
+        4 => picks().prop_map(Step::File),
+        3 => (any::<bool>(), 1_u32..5).prop_map(|(operator, rate)| Step::Replay { operator, rate }),
+        2 => any::<bool>().prop_map(|operator| Step::Resume { operator }),
+        1 => prop_oneof![Just(Mend::Contract), Just(Mend::Guard), Just(Mend::Tenant)]
+            .prop_map(Step::Mend),
+    ]
+}
+
+fn trouble() -> impl Strategy<Value = Trouble> {
+    prop_oneof![
+        2 => Just(Trouble::None),
+        2 => (0_usize..60).prop_map(Trouble::Crash),
+        2 => (0_usize..30, any::<u8>()).prop_map(|(call, kind)| Trouble::Fault(call, kind)),
+    ]
+}
+
+struct World {
+    bench: Bench,
+    records: Vec<Record>,
+    acknowledged: Vec<bool>,
+}
+
+impl World {
+    fn new(sorts: &[(u8, Sort)]) -> Self {
+        let bench = Bench::in_steps();
+        let record = |(at, (device, sort)): (i64, &(u8, Sort))| {
+            let device = format!("d{device}");
+            match sort {
+                Sort::Good => bench.good(&device, at),
+                Sort::Narrow => bench.narrow(&device, at),
+                Sort::Ahead => bench.ahead(&device, at),
+                Sort::Newco => bench.of("newco", &device, at),
+                Sort::Broken => bench.broken(at),
+            }
+        };
+        let records: Vec<Record> = (1..).zip(sorts).map(record).collect();
+        let acknowledged = vec![false; records.len()];
+        Self { bench, records, acknowledged }
+    }
+
+    /// Runs a future to its end, or to where it dies.
+    fn run<T>(&self, future: impl Future<Output = T>, trouble: Trouble) -> Option<T> {
+        if let Trouble::Fault(at, kind) = trouble {
+            let fault = [Fault::Refused, Fault::LostBefore, Fault::LostAfter];
+            let fault = fault[usize::from(kind) % fault.len()];
+            let mut calls = 0;
+            self.bench.memory.state().faults = Box::new(move |call| {
+                calls += 1;
+                // Whoever asks for a document is told when there is none.
+                if calls == at + 1 && call != Call::Document { fault } else { Fault::None }
+            });
+        }
+        let mut future = std::pin::pin!(future);
+        let polls = if let Trouble::Crash(polls) = trouble { polls } else { 100_000 };
+        let ended = (0..polls).find_map(|_| self.bench.poll(future.as_mut()));
+        self.bench.memory.state().faults = Box::new(|_| Fault::None);
+        ended
+    }
+
+    fn deliver(&mut self, picks: &[usize], trouble: Trouble) {
+        let records = picks.iter().map(|at| Incoming::Record(self.records[*at].clone()));
+        let pipeline = pipeline();
+        let process = pipeline.process(&self.bench.memory, records.collect(), Timestamp::MAX);
+        let Some(Ok(report)) = self.run(process, trouble) else { return };
+        for (at, disposition) in picks.iter().zip(report.dispositions) {
+            self.acknowledged[*at] |= disposition != Disposition::Returned;
+        }
+        self.drain_buffer();
+    }
+
+    fn drain_buffer(&mut self) {
+        let messages = std::mem::take(&mut self.bench.memory.state().buffer);
+        for message in messages {
+            let envelope = crate::dead_letter::Envelope::read(&message.body).expect("an envelope");
+            let record = envelope.record().expect("readable").expect("whole");
+            let dispositions = self.bench.process(&[record]);
+            assert_ne!(dispositions, [Disposition::Returned]);
+        }
+    }
+
+    /// A message leaves the queue only after it is filed.
+    fn file(&mut self, picks: &[prop::sample::Index], trouble: Trouble) {
+        for pick in picks {
+            let messages = self.bench.memory.state().letters.clone();
+            if messages.is_empty() {
+                return;
+            }
+            let message = pick.get(&messages).clone();
+            let now = self.bench.memory.now();
+            let received = crate::letter::filing::Received {
+                message_id: "m",
+                body: &message.body,
+                sent_at: None,
+            };
+            let filing = crate::letter::filing::read(&received, now);
+            let filed = self.run(crate::letter::filing::file(&self.bench.memory, &filing), trouble);
+            if matches!(filed, Some(Ok(_))) {
+                let letters = &mut self.bench.memory.state().letters;
+                let at = letters.iter().position(|one| *one == message).expect("it is there");
+                letters.remove(at);
+            }
+        }
+    }
+
+    fn replay(&mut self, owner: &Owner, rate: u32, trouble: Trouble) {
+        let asked = Asked { rate, max_replays: 1_000, ..Asked::replay("me") };
+        let memory = self.bench.memory.clone();
+        let run =
+            crate::replay::start(&memory, owner, asked, super::fixture::MEANS, Timestamp::MAX);
+        self.run(run, trouble);
+        self.bench.later(31);
+    }
+
+    fn resume(&mut self, owner: &Owner, trouble: Trouble) {
+        let Some(newest) = self.bench.runs(owner).into_iter().next() else { return };
+        let memory = self.bench.memory.clone();
+        let (id, means) = (&newest.replay_id, super::fixture::MEANS);
+        let run = crate::replay::resume(&memory, owner, id, "you", means, Timestamp::MAX);
+        self.run(run, trouble);
+        self.bench.later(31);
+    }
+
+    fn mend(&self, mend: Mend) {
+        match mend {
+            Mend::Contract => self.bench.put("C#mine", WIDE),
+            Mend::Guard => {
+                self.bench.put("T#demo", r#"{"id":"demo","max_future_seconds":7200}"#);
+            }
+            Mend::Tenant => self.bench.put("T#newco", NEWCO),
+        }
+    }
+
+    fn act(&mut self, step: &Step, trouble: Trouble) {
+        let owner = |operator: &bool| if *operator { Owner::Operator } else { Bench::demo() };
+        match step {
+            Step::Deliver(picks) => {
+                let mut picks: Vec<usize> =
+                    picks.iter().map(|pick| pick.index(self.records.len())).collect();
+                picks.sort_unstable();
+                picks.dedup();
+                self.deliver(&picks, trouble);
+            }
+            Step::File(picks) => self.file(picks, trouble),
+            Step::Replay { operator, rate } => self.replay(&owner(operator), *rate, trouble),
+            Step::Resume { operator } => self.resume(&owner(operator), trouble),
+            Step::Mend(mend) => self.mend(*mend),
+        }
+    }
+
+    /// Everything is mended, arrives, is filed and replayed, now without trouble.
+    fn settle(&mut self) {
+        for mend in [Mend::Contract, Mend::Guard, Mend::Tenant] {
+            self.mend(mend);
+        }
+        let rest: Vec<usize> =
+            (0..self.records.len()).filter(|at| !self.acknowledged[*at]).collect();
+        self.deliver(&rest, Trouble::None);
+        self.bench.file_all();
+        for owner in [Bench::demo(), Owner::Operator] {
+            self.replay(&owner, 100, Trouble::None);
+            let run = self.bench.runs(&owner).remove(0);
+            assert_eq!(run.phase, Phase::Done);
+        }
+    }
+
+    /// Every history and view, by tenant and device.
+    fn subjects(&self) -> BTreeMap<(String, String), Value> {
+        let devices = || (0..3).map(|device| format!("d{device}"));
+        let both = ["demo", "newco"].into_iter();
+        let all = both.flat_map(|tenant| devices().map(move |device| (tenant.to_owned(), device)));
+        all.map(|subject| (subject.clone(), self.subject(&subject.0, &subject.1))).collect()
+    }
+
+    fn subject(&self, tenant: &str, device: &str) -> Value {
+        let (memory, home) = (&self.bench.memory, home(tenant, device));
+        let all = Question::History { from: None, to: None };
+        let history = self.bench.run(reader::read(memory, &home, all)).expect("readable").0;
+        let Some(history) = history else { return Value::Null };
+        let live = self.bench.run(reader::read(memory, &home, Question::Live)).expect("readable").0;
+        let live = live.expect("there is a head");
+        let contracts = Specs::default().missing(live.entries());
+        let registry = crate::registry::Registry::new();
+        let specs = registry.specs(&contracts, live.head.revision, memory.now(), memory);
+        let specs = self.bench.run(specs).expect("specs");
+        let entries = history.entries().map(|entry| {
+            json!([
+                entry.position.observed_at,
+                entry.position.event_id.as_str(),
+                entry.ingested_at,
+                &*entry.payload
+            ])
+        });
+        json!({"history": entries.collect::<Vec<_>>(), "view": live.live(&specs).to_json()})
+    }
+
+    fn letters_that_wait(&self) -> usize {
+        let letters = [Bench::demo(), Owner::Operator].map(|owner| self.bench.letters(&owner));
+        letters.iter().flatten().filter(|stored| stored.letter.state != State::Resolved).count()
+    }
+
+    fn applied(&self) -> usize {
+        let histories = self.subjects().into_values();
+        histories.map(|subject| subject["history"].as_array().map_or(0, Vec::len)).sum()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn to_fail_and_be_mended_and_replayed_ends_where_never_failing_ends(
+        sorts in prop::collection::vec((0_u8..3, sort()), 1..24),
+        steps in prop::collection::vec((step(), trouble()), 0..24),
+    ) {
+        let mut never = World::new(&sorts);
+        for mend in [Mend::Contract, Mend::Guard, Mend::Tenant] {
+            never.mend(mend);
+        }
+        let all: Vec<usize> = (0..sorts.len()).collect();
+        never.deliver(&all, Trouble::None);
+        never.bench.file_all();
+
+        let mut world = World::new(&sorts);
+        for (step, trouble) in &steps {
+            world.act(step, *trouble);
+        }
+        world.settle();
+        prop_assert_eq!(world.subjects(), never.subjects());
+        let broken = sorts.iter().filter(|(_, sort)| matches!(sort, Sort::Broken)).count();
+        prop_assert_eq!(world.letters_that_wait(), broken);
+        prop_assert_eq!(world.applied() + broken, sorts.len());
+    }
+}
+
+/// As many as `PROPTEST_CASES` says, within reason: a case is many runs.
+fn cases() -> u32 {
+    ProptestConfig::default().cases.min(400)
+}

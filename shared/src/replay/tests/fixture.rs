@@ -1,0 +1,364 @@
+//! Everything outside in memory, a contract that is too narrow at first, and the words of the tests.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use serde_json::{Value, json};
+
+use crate::error::Unavailable;
+use crate::id::{SubjectId, TenantId};
+use crate::ledger::read::Question;
+use crate::letter::filing::{Received, file, read};
+use crate::letter::{Lease, LetterRange, Letters, Order, Owner, StoredLetter};
+use crate::limits::Shape;
+use crate::memory::{Held, Memory};
+use crate::pipeline::cache::HeadCache;
+use crate::pipeline::ports::Home;
+use crate::pipeline::{Disposition, Pipeline};
+use crate::reader;
+use crate::record::{Incoming, Record, Source};
+use crate::registry::{Registry, StoredDocument};
+use crate::replay::{self, Asked, Means, Refusal, Run, Worked};
+use crate::tenant::TenantScope;
+use crate::time::Timestamp;
+
+pub(super) const MINUTE: i64 = 60;
+const NOW: i64 = 1_800_000_000;
+
+/// `n` has to be a number.
+pub(super) const NARROW: &str = r#"{
+    "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},
+    "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
+    "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}],
+    "schema": {"properties": {"n": {"type": "integer"}}}
+}"#;
+/// It may be anything.
+pub(super) const WIDE: &str = r#"{
+    "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},
+    "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
+    "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
+}"#;
+pub(super) const NEWCO: &str = r#"{"id":"newco"}"#;
+
+/// Small enough that a few events make pages and corrections.
+pub(super) const MEANS: Means = Means {
+    shape: Shape {
+        slice_bytes: 2_000,
+        head_target_bytes: 300,
+        keep_entries: 2,
+        keep_bytes: 200,
+        page_bytes: 300,
+        ..Shape::STANDARD
+    },
+    concurrency: 4,
+    cache_bytes: 1 << 20,
+};
+
+pub(super) struct Bench {
+    pub(super) memory: Memory,
+}
+
+pub(super) type Running = Pin<Box<dyn Future<Output = Result<Worked, Refusal>>>>;
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        Self::with(Memory::new(second(0)))
+    }
+
+    /// Every call waits until it is polled again.
+    pub(super) fn in_steps() -> Self {
+        Self::with(Memory::in_steps(second(0)))
+    }
+
+    fn with(memory: Memory) -> Self {
+        let bench = Self { memory };
+        bench.put("T#demo", r#"{"id":"demo"}"#);
+        bench.put("R#known", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
+        bench.put("C#mine", NARROW);
+        bench.put("REV", "{}");
+        bench
+    }
+
+    pub(super) fn demo() -> Owner {
+        Owner::Tenant(scope("demo"))
+    }
+
+    pub(super) fn put(&self, key: &str, json: &str) {
+        let document = StoredDocument { json: json.to_owned(), revision: 1 };
+        self.memory.state().documents.insert(key.to_owned(), document);
+    }
+
+    /// So many seconds from the start.
+    pub(super) fn at(&self, seconds: i64) -> Timestamp {
+        second(seconds)
+    }
+
+    pub(super) fn later(&self, seconds: i64) {
+        let state = &mut *self.memory.state();
+        state.now = state.now.plus_seconds(seconds);
+    }
+
+    pub(super) fn good(&self, device: &str, at: i64) -> Record {
+        record("demo", at, json!({"id": device, "at": NOW + at - MINUTE, "n": at}).to_string())
+    }
+
+    /// Good for the wide contract only.
+    pub(super) fn narrow(&self, device: &str, at: i64) -> Record {
+        record("demo", at, json!({"id": device, "at": NOW + at - MINUTE, "n": "text"}).to_string())
+    }
+
+    /// The same, observed at another time than it arrived.
+    pub(super) fn narrow_late(&self, device: &str, at: i64, observed: i64) -> Record {
+        let observed = NOW + observed - MINUTE;
+        record("demo", at, json!({"id": device, "at": observed, "n": "text"}).to_string())
+    }
+
+    /// An hour ahead of its time.
+    pub(super) fn ahead(&self, device: &str, at: i64) -> Record {
+        record("demo", at, json!({"id": device, "at": NOW + at + 59 * MINUTE, "n": at}).to_string())
+    }
+
+    pub(super) fn broken(&self, at: i64) -> Record {
+        record("demo", at, "{no JSON".to_owned())
+    }
+
+    pub(super) fn of(&self, tenant: &str, device: &str, at: i64) -> Record {
+        record(tenant, at, json!({"id": device, "at": NOW + at - MINUTE, "n": at}).to_string())
+    }
+
+    /// Two megabytes that do not compress.
+    pub(super) fn large(&self, device: &str, at: i64) -> Record {
+        let mut state = 7_u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b' ' + (state >> 58).to_le_bytes()[0])
+        };
+        let noise: String = std::iter::repeat_with(&mut noise).take(2_000_000).collect();
+        let device = json!({"id": device, "noise": noise}).to_string();
+        record("demo", at, device)
+    }
+
+    /// Processes records as an environment does that has just started.
+    pub(super) fn process(&self, records: &[Record]) -> Vec<Disposition> {
+        let records = records.iter().cloned().map(Incoming::Record).collect();
+        let pipeline = pipeline();
+        let report = pipeline.process(&self.memory, records, Timestamp::MAX);
+        self.run(report).expect("a closed breaker").dispositions
+    }
+
+    /// Files whatever is in the dead-letter queue.
+    pub(super) fn file_all(&self) {
+        let messages = std::mem::take(&mut self.memory.state().letters);
+        messages.iter().for_each(|message| self.file(&message.body));
+    }
+
+    pub(super) fn file(&self, body: &str) {
+        self.try_file(body).expect("filed");
+    }
+
+    pub(super) fn try_file(&self, body: &str) -> Result<(), Unavailable> {
+        let sent_at = Some(second(0));
+        let received = Received { message_id: "m", body, sent_at };
+        let now = self.memory.state().now;
+        let filing = read(&received, now);
+        self.run(file(&self.memory, &filing)).map(drop)
+    }
+
+    pub(super) fn replay(&self, owner: &Owner, asked: Asked) -> Worked {
+        self.try_replay(owner, asked).expect("a run")
+    }
+
+    pub(super) fn try_replay(&self, owner: &Owner, asked: Asked) -> Result<Worked, Refusal> {
+        self.replay_until(owner, asked, Timestamp::MAX)
+    }
+
+    pub(super) fn replay_until(
+        &self,
+        owner: &Owner,
+        asked: Asked,
+        deadline: Timestamp,
+    ) -> Result<Worked, Refusal> {
+        self.run(replay::start(&self.memory, owner, asked, MEANS, deadline))
+    }
+
+    pub(super) fn resume(&self, owner: &Owner, id: &str) -> Worked {
+        self.try_resume(owner, id).expect("a run")
+    }
+
+    pub(super) fn try_resume(&self, owner: &Owner, id: &str) -> Result<Worked, Refusal> {
+        self.run(replay::resume(&self.memory, owner, id, "you", MEANS, Timestamp::MAX))
+    }
+
+    pub(super) fn cancel(&self, owner: &Owner, id: &str) -> Run {
+        self.run(replay::cancel(&self.memory, owner, id)).expect("a run")
+    }
+
+    pub(super) fn show(&self, owner: &Owner, id: &str) -> Run {
+        self.run(replay::show(&self.memory, owner, id)).expect("a run")
+    }
+
+    pub(super) fn runs(&self, owner: &Owner) -> Vec<Run> {
+        self.run(replay::recent(&self.memory, owner, 20)).expect("runs")
+    }
+
+    pub(super) fn take_lease(&self, owner: &Owner, lease: &Lease) {
+        let now = self.memory.state().now;
+        let taken = self.run(self.memory.take_lease(owner, lease, now)).expect("an answer");
+        assert_eq!(taken.answer, None);
+    }
+
+    pub(super) fn letters(&self, owner: &Owner) -> Vec<StoredLetter> {
+        let range = LetterRange { after: None, order: Order::Rising, limit: 1_000 };
+        self.run(self.memory.letters(owner, &range)).expect("letters").answer
+    }
+
+    /// The seconds at which events of a device were observed, in order.
+    pub(super) fn history(&self, tenant: &str, device: &str) -> Vec<i64> {
+        let cut = self.run(reader::read(
+            &self.memory,
+            &home(tenant, device),
+            Question::History { from: None, to: None },
+        ));
+        let Some(cut) = cut.expect("readable").0 else { return Vec::new() };
+        let seconds = cut.entries().map(|entry| entry.position.observed_at.whole_seconds());
+        seconds.map(|at| at - NOW + MINUTE).collect()
+    }
+
+    /// Whatever is stored, but for runs and leases.
+    pub(super) fn everything(&self) -> String {
+        let state = self.memory.state();
+        let filed = state.filed.iter().map(|(owner, drawer)| (owner, &drawer.letters));
+        format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?}",
+            state.heads,
+            state.pages,
+            state.activity,
+            state.letters,
+            state.buffer,
+            filed.collect::<Vec<_>>()
+        )
+    }
+
+    /// The topic holds these records, from this offset on.
+    pub(super) fn hold(&self, records: &[Record], start: i64) {
+        let offset = |record: &Record| match record.source {
+            Source::Kafka { offset, .. } => offset,
+            Source::Http { .. } => 0,
+        };
+        let records = records.iter().map(|record| (offset(record), record.clone())).collect();
+        let held = Held { records, start };
+        self.memory.state().topics.insert(("known".to_owned(), 0), held);
+    }
+
+    /// What Lambda says of offsets that it gave up.
+    pub(super) fn given_up(&self, first: i64, last: i64) -> String {
+        json!({
+            "requestContext": {"requestId": "r", "functionArn": "f",
+                "condition": "RetryAttemptsExhausted", "approximateInvokeCount": 11},
+            "responseContext": null, "version": "1.0", "timestamp": second(0).to_string(),
+            "KafkaBatchInfo": {"recordsInfo": {"known-0": {
+                "firstRecordOffset": first.to_string(), "lastRecordOffset": last.to_string()}}},
+        })
+        .to_string()
+    }
+
+    /// The event in which Lambda would bring records.
+    pub(super) fn lambda_event(&self, records: &[Record]) -> String {
+        let record = |record: &Record| -> Value {
+            let Source::Kafka { topic, partition, offset, timestamp } = &record.source else {
+                return Value::Null;
+            };
+            let value =
+                base64_simd::STANDARD.encode_to_string(record.value.as_deref().unwrap_or(b""));
+            let headers = record.headers.iter().map(|(name, bytes)| json!({name: bytes}));
+            json!({"topic": topic, "partition": partition, "offset": offset, "timestamp": timestamp,
+                "key": null, "value": value, "headers": headers.collect::<Vec<_>>()})
+        };
+        let records: Vec<Value> = records.iter().map(record).collect();
+        json!({"eventSource": "aws:kafka", "records": {"known-0": records}}).to_string()
+    }
+
+    /// A run that somebody else polls.
+    pub(super) fn start(&self, owner: &Owner, asked: Asked) -> Running {
+        let (memory, owner) = (self.memory.clone(), owner.clone());
+        Box::pin(async move { replay::start(&memory, &owner, asked, MEANS, Timestamp::MAX).await })
+    }
+
+    pub(super) fn poll_until(&self, running: &mut Running, enough: impl Fn() -> bool) {
+        for _ in 0..100_000 {
+            assert!(self.poll(running.as_mut()).is_none(), "it ended before");
+            if enough() {
+                return;
+            }
+        }
+        panic!("it goes on and on");
+    }
+
+    pub(super) fn finish(&self, running: Running) -> Result<Worked, Refusal> {
+        self.run(running)
+    }
+
+    /// Lets every call go on that waits.
+    pub(super) fn poll<T>(
+        &self,
+        future: Pin<&mut (impl Future<Output = T> + ?Sized)>,
+    ) -> Option<T> {
+        self.memory.step();
+        match future.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
+    }
+
+    pub(super) fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        for _ in 0..1_000_000 {
+            if let Some(answer) = self.poll(future.as_mut()) {
+                return answer;
+            }
+        }
+        panic!("it goes on and on");
+    }
+}
+
+pub(super) fn pipeline() -> Pipeline {
+    Pipeline {
+        registry: Registry::new(),
+        heads: HeadCache::new(MEANS.cache_bytes),
+        shape: MEANS.shape,
+        concurrency: MEANS.concurrency,
+    }
+}
+
+pub(super) fn scope(tenant: &str) -> TenantScope {
+    TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"))
+}
+
+pub(super) fn home(tenant: &str, device: &str) -> Home {
+    let subject = SubjectId::parse(&format!("device/{device}")).expect("a subject");
+    Home { key: scope(tenant).subject(subject), table: None }
+}
+
+fn second(at: i64) -> Timestamp {
+    Timestamp::from_micros(NOW * 1_000_000).expect("in range").plus_seconds(at)
+}
+
+/// A record whose offset is `at`, stamped so many seconds after a minute ago.
+fn record(tenant: &str, at: i64, value: String) -> Record {
+    let stamp = second(at - MINUTE);
+    Record {
+        source: Source::Kafka {
+            topic: Arc::from("known"),
+            partition: 0,
+            offset: at,
+            timestamp: Some(stamp.micros() / 1_000),
+        },
+        key: None,
+        value: Some(value.into_bytes()),
+        headers: vec![("tenant".to_owned(), tenant.as_bytes().to_vec())],
+        received_at: Some(stamp),
+        ingested_at: stamp,
+    }
+}

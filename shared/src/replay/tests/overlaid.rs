@@ -1,0 +1,84 @@
+//! The overlay is a store like any other, and leaves the one below it alone.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::fixture::{Bench, WIDE, home, pipeline};
+use crate::ledger::read::{Cut, Question};
+use crate::pipeline::ports::{Store, World};
+use crate::pipeline::{Pipeline, Settled, Verdict};
+use crate::reader;
+use crate::record::{Incoming, Record};
+use crate::replay::overlay::Overlay;
+use crate::replay::{Asked, Phase};
+use crate::time::Timestamp;
+
+fn settle(
+    bench: &Bench,
+    pipeline: &Pipeline,
+    world: &impl World,
+    records: &[Record],
+) -> Vec<Verdict> {
+    let records = records.iter().cloned().map(Incoming::Record).collect();
+    let admitted = bench.run(pipeline.admit(world, records, None, Timestamp::MAX));
+    let (settled, _) = bench.run(pipeline.settle(world, admitted, Timestamp::MAX));
+    settled.iter().map(Settled::verdict).collect()
+}
+
+fn history(bench: &Bench, store: &impl Store, device: &str) -> Option<Cut> {
+    let all = Question::History { from: None, to: None };
+    bench.run(reader::read(store, &home("demo", device), all)).expect("readable").0
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_over_a_store_is_read_as_if_it_were_in_it(
+        below in prop::collection::vec((0_u8..2, 0_i64..50), 0..40),
+        above in prop::collection::vec(prop::collection::vec((0_u8..2, 0_i64..50), 1..8), 1..6),
+        warm in any::<bool>(),
+    ) {
+        let (real, over) = (Bench::new(), Bench::new());
+        let record = |bench: &Bench, (device, at): &(u8, i64)| bench.good(&format!("d{device}"), *at);
+        for bench in [&real, &over] {
+            let records: Vec<Record> = below.iter().map(|one| record(bench, one)).collect();
+            bench.process(&records);
+        }
+        let before = over.everything();
+        let overlay = Overlay::new(&over.memory);
+        let (mut in_it, mut over_it) = (pipeline(), pipeline());
+        for batch in &above {
+            if !warm {
+                (in_it, over_it) = (pipeline(), pipeline());
+            }
+            let records: Vec<Record> = batch.iter().map(|one| record(&real, one)).collect();
+            let expected = settle(&real, &in_it, &real.memory, &records);
+            prop_assert_eq!(settle(&over, &over_it, &overlay, &records), expected);
+        }
+        for device in ["d0", "d1"] {
+            let expected = history(&real, &real.memory, device);
+            prop_assert_eq!(history(&over, &overlay, device), expected);
+        }
+        prop_assert_eq!(over.everything(), before);
+    }
+}
+
+#[test]
+fn a_dry_run_starts_again_where_another_writer_has_changed_the_pages_below_it() {
+    let bench = Bench::in_steps();
+    let records: Vec<Record> = (10..50).map(|at| bench.good("d1", at)).collect();
+    records.chunks(4).for_each(|records| drop(bench.process(records)));
+    bench.process(&[bench.narrow("d1", 51), bench.narrow_late("d1", 55, 4)]);
+    bench.file_all();
+    bench.put("C#mine", WIDE);
+    let owner = Bench::demo();
+    let asked = Asked { dry_run: true, rate: 1, ..Asked::replay("me") };
+    let mut running = bench.start(&owner, asked);
+    let first = || bench.runs(&owner).first().is_some_and(|run| run.examined == 1);
+    bench.poll_until(&mut running, first);
+    for at in [3, 5, 6] {
+        bench.process(&[bench.good("d1", at)]);
+    }
+    let run = bench.finish(running).expect("worked").run;
+    assert_eq!((run.phase, run.reason), (Phase::Done, None));
+    assert_eq!(json!(run.outcomes), json!({"applied": 2}));
+}
