@@ -204,7 +204,7 @@ impl Site {
         for letter in list["letters"].as_array().unwrap() {
             let id = letter["id"].as_str().unwrap();
             let letter = self.get(&format!("/api/v1/dead-letters/{id}"), tenant).await;
-            let value = letter["payload"]["value"].as_str().unwrap();
+            let value = letter["payload"].as_str().unwrap();
             let value = String::from_utf8(STANDARD.decode_to_vec(value).unwrap()).unwrap();
             let at = value.find("source-").unwrap();
             let name = value[at..at + name(0).len()].to_owned();
