@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_core::aws::Aws;
-use drover_core::aws::kafka::{KafkaConfig, KafkaStream};
+use drover_core::aws::kafka::{KafkaConfig, KafkaReread, KafkaStream};
 use drover_core::error::Unavailable;
 use drover_core::metrics::Meter;
 use drover_core::stream::direct::Direct;
@@ -21,8 +21,8 @@ use crate::prometheus::PartitionLevel;
 use crate::setup::pipeline;
 use crate::simulator::{Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target};
 use crate::simulator::{Gauge, Gauges};
-use crate::stream::embedded::{Keep, PARTITIONS};
-use crate::stream::{Embedded, KafkaLog, Log as _};
+use crate::stream::embedded::{Keep, LogReread, PARTITIONS};
+use crate::stream::{Embedded, HostReread, KafkaLog, Log as _};
 
 /// Whose committed offsets the host goes on from.
 pub const GROUP: &str = "drover-processor";
@@ -103,6 +103,8 @@ pub(crate) struct Cluster {
     bootstrap: String,
     log: KafkaLog,
     stream: Arc<KafkaStream>,
+    #[allow(dead_code, reason = "as in `HostStream::reread`")]
+    reread: KafkaReread,
 }
 
 impl Cluster {
@@ -117,7 +119,8 @@ impl Cluster {
         }
         let log = KafkaLog::of_topics(cluster.clone(), topics.clone()).await?;
         let stream = Arc::new(KafkaStream::connect(cluster.clone()).await?);
-        Ok(Self { bootstrap: cluster.bootstrap.clone(), log, stream })
+        let reread = KafkaReread::new(cluster.clone());
+        Ok(Self { bootstrap: cluster.bootstrap.clone(), log, stream, reread })
     }
 }
 
@@ -166,6 +169,16 @@ impl HostStream {
                 function: drover_ingest::FUNCTION,
             })),
             Self::Kafka(cluster) => Sending::Kafka(Arc::clone(&cluster.stream)),
+        }
+    }
+
+    /// What it has, by offsets.
+    #[allow(dead_code, reason = "read by the function that replays, which is not wired yet")]
+    pub(crate) fn reread(&self, clock: Aws) -> HostReread {
+        match self {
+            Self::Embedded(log) => HostReread::Embedded(LogReread::new(log.clone(), clock)),
+            Self::Kafka(cluster) => HostReread::Kafka(cluster.reread.clone()),
+            Self::Direct => HostReread::Direct,
         }
     }
 

@@ -7,7 +7,8 @@
 //! rebalances.
 //!
 //! [`embedded`] is the local host's own stream: a log in one file. [`kafka`] is a cluster of
-//! somebody else's. [`topic`] is the name of a topic.
+//! somebody else's. [`topic`] is the name of a topic. [`reread`] is for those who know the offsets of
+//! what they want.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -19,10 +20,12 @@ use drover_core::error::Unavailable;
 mod chunk;
 pub mod embedded;
 pub mod kafka;
+pub mod reread;
 pub mod topic;
 
 pub use embedded::Embedded;
 pub use kafka::KafkaLog;
+pub use reread::HostReread;
 pub use topic::TopicName;
 
 /// A record on its way into a stream.

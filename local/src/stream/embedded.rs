@@ -23,7 +23,8 @@
 //! partitions, and deleting a topic, which is deleting the file.
 //!
 //! The rooms: `request` is what a call wants written; `writer` and `reader` are the two threads
-//! over `file`, `appending` is one transaction of the writer and `tidy` what it deletes;
+//! over `file`, `appending` is one transaction of the writer and `tidy` what it deletes; [`LogReread`]
+//! gives offsets again;
 //! `checkpoint` spares the writer work; `places` is what is known without asking the file.
 
 mod appending;
@@ -32,6 +33,7 @@ mod file;
 mod places;
 mod reader;
 mod request;
+mod reread;
 #[cfg(test)]
 mod tests;
 mod tidy;
@@ -52,6 +54,7 @@ use super::{Bounds, Fetched, Log, NewRecord, Position, TopicName};
 use places::Places;
 use reader::Reader;
 use request::{Request, Written};
+pub use reread::LogReread;
 use writer::{Write, Writer};
 
 /// Partitions of every topic.

@@ -1,6 +1,7 @@
 //! Kafka: how to reach it, whom to be there, and the topics that must exist.
 //!
 //! - [`KafkaStream`]: what ingest writes to
+//! - [`KafkaReread`]: offsets that are read again
 //! - [`KafkaVariables`]: how the environment says where it is
 //! - `fault`: what a failed call means
 //!
@@ -21,11 +22,13 @@ use krafka::{Kafka, KrafkaError};
 
 use self::fault::no_answer;
 pub use self::fault::unavailable;
+pub use self::reread::KafkaReread;
 pub use self::stream::{KafkaStream, Placed};
 pub use self::variables::{KafkaVariables, User};
 use crate::error::Unavailable;
 
 mod fault;
+mod reread;
 mod stream;
 mod variables;
 

@@ -3,9 +3,11 @@
 
 use std::future::Future;
 
+use crate::dead_letter::{Content, Stamps};
 use crate::error::Unavailable;
 use crate::letter::origin::Offsets;
-use crate::record::Record;
+use crate::record::{Record, Source};
+use crate::time::Timestamp;
 
 /// Records of one answer.
 pub const RECORDS: usize = 500;
@@ -54,6 +56,12 @@ impl Again {
         let lost = expired.saturating_add(missing).min(behind.saturating_sub(offsets.first));
         Self { records, next, lost: u64::try_from(lost).unwrap_or(0) }
     }
+}
+
+/// A record as the event source would bring it, if it did so `now`.
+pub fn record(source: Source, content: Content, now: Timestamp) -> Record {
+    let (received_at, ingested_at) = (source.received_at(), source.ingested_at(now));
+    content.record(source, Stamps { received_at, ingested_at })
 }
 
 #[cfg(test)]

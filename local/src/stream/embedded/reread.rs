@@ -1,0 +1,208 @@
+//! Offsets of the embedded stream, read again: the records as the processor had them, and what the
+//! log does not hold any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use drover_core::dead_letter::Content;
+use drover_core::error::Unavailable;
+use drover_core::letter::origin::Offsets;
+use drover_core::pipeline::ports::Clock;
+use drover_core::record::{Record, Source};
+use drover_core::stream::reread::{self, Again, BYTES, RECORDS, Reread};
+use drover_core::time::Timestamp;
+
+use super::Embedded;
+use crate::stream::{Bounds, Log as _, Position, StoredRecord};
+
+const BOUNDS: Bounds = Bounds { records: RECORDS, bytes: BYTES, wait: Duration::ZERO };
+
+/// A log that is read again. No record entered later than the clock says.
+#[derive(Clone, Debug)]
+pub struct LogReread<C> {
+    log: Embedded,
+    clock: C,
+}
+
+impl<C: Clock> LogReread<C> {
+    /// Of this log.
+    pub fn new(log: Embedded, clock: C) -> Self {
+        Self { log, clock }
+    }
+}
+
+impl<C: Clock> Reread for LogReread<C> {
+    /// There always is a stream here. Of a topic or a partition that it does not have, everything is
+    /// lost.
+    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+        let Offsets { topic, partition, first, last } = offsets;
+        let from = Position { topic, partition: *partition, offset: *first };
+        let fetched = self.log.fetch(from, BOUNDS).await?;
+        let (topic, now): (Arc<str>, _) = (Arc::from(topic.as_str()), self.clock.now());
+        let wanted = fetched.records.into_iter().filter(|record| record.offset <= *last);
+        let records = wanted.map(|record| again(&topic, *partition, record, now)).collect();
+        Ok(Some(Again::of(offsets, fetched.start..fetched.end, records, fetched.next)))
+    }
+}
+
+/// A null header is an empty one, as it is in an event of Lambda's.
+fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, now: Timestamp) -> Record {
+    let StoredRecord { offset, timestamp, timestamp_type: _, key, value, headers } = record;
+    let topic = Arc::clone(topic);
+    let source = Source::Kafka { topic, partition, offset, timestamp: Some(timestamp) };
+    let bytes = |bytes: Bytes| bytes.to_vec();
+    let header =
+        |(name, value): (String, Option<Bytes>)| (name, value.map(bytes).unwrap_or_default());
+    let content = Content {
+        key: key.map(bytes),
+        value: value.map(bytes),
+        headers: headers.into_iter().map(header).collect(),
+    };
+    reread::record(source, content, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use drover_core::memory::Memory;
+    use tempfile::{TempDir, tempdir};
+
+    use super::*;
+    use crate::stream::embedded::{Keep, file, now_millis, tidy};
+    use crate::stream::{NewRecord, TopicName};
+
+    struct World {
+        folder: TempDir,
+        log: Embedded,
+        partition: i32,
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000).unwrap()
+    }
+
+    fn record(value: String) -> NewRecord {
+        let key = Some("k".into());
+        NewRecord { timestamp: 7, key, value: Some(value.into()), headers: Vec::new() }
+    }
+
+    impl World {
+        /// A partition with these records, all of one key.
+        async fn new(records: &[NewRecord]) -> Self {
+            let folder = tempdir().unwrap();
+            let log = Embedded::open(&folder.path().join("stream.db"), None).unwrap();
+            let topic = TopicName::parse("t").unwrap();
+            let places = log.append(&topic, records).await.unwrap();
+            Self { folder, log, partition: places[0].partition }
+        }
+
+        async fn of(count: usize, bytes: usize) -> Self {
+            Self::new(&vec![record("x".repeat(bytes)); count]).await
+        }
+
+        async fn again_of(&self, topic: &str, partition: i32, first: i64, last: i64) -> Again {
+            let clock = Memory::new(now());
+            let offsets = Offsets { topic: topic.to_owned(), partition, first, last };
+            let reread = LogReread::new(self.log.clone(), clock);
+            reread.reread(&offsets).await.unwrap().unwrap()
+        }
+
+        async fn again(&self, first: i64, last: i64) -> Again {
+            self.again_of("t", self.partition, first, last).await
+        }
+
+        /// Deletes the records before an offset, as a log does that has no room for them.
+        async fn delete_before(&self, offset: i64) {
+            let group = "g".to_owned();
+            let done = BTreeMap::from([(self.partition, offset)]);
+            self.log.commit(&group, "t", &done).await.unwrap();
+            let mut file = file::open(&self.folder.path().join("stream.db")).unwrap();
+            let keep = Keep { group, age: Duration::MAX, bytes: 0 };
+            let seen = tidy::tidy(&mut file, &keep, now_millis()).unwrap();
+            self.log.places.saw(&seen);
+        }
+    }
+
+    fn offsets(again: &Again) -> Vec<i64> {
+        let offset = |record: &Record| match record.source {
+            Source::Kafka { offset, .. } => offset,
+            Source::Http { .. } => -1,
+        };
+        again.records.iter().map(offset).collect()
+    }
+
+    #[tokio::test]
+    async fn a_record_comes_as_the_processor_had_it() {
+        let headers = vec![("tenant".to_owned(), Some("demo".into())), ("flag".to_owned(), None)];
+        let late = NewRecord { timestamp: 1_900_000_000_000, ..record("late".to_owned()) };
+        let tombstone = NewRecord { timestamp: -1, key: Some("k".into()), ..NewRecord::default() };
+        let stamped = NewRecord { headers, ..record("stamped".to_owned()) };
+        let world = World::new(&[stamped, late, tombstone]).await;
+        let event = serde_json::json!({"records": {"t-0": [
+            {"topic": "t", "partition": world.partition, "offset": 0, "timestamp": 7,
+                "key": "aw==", "value": "c3RhbXBlZA==",
+                "headers": [{"tenant": [100, 101, 109, 111]}, {"flag": null}]},
+            {"topic": "t", "partition": world.partition, "offset": 1,
+                "timestamp": 1_900_000_000_000_i64, "key": "aw==", "value": "bGF0ZQ=="},
+            {"topic": "t", "partition": world.partition, "offset": 2, "timestamp": -1,
+                "key": "aw=="},
+        ]}});
+        let decoded = drover_core::kafka_event::decode(&event.to_string(), now()).unwrap();
+        let expected: Vec<Record> =
+            decoded.records.into_iter().map(|incoming| incoming.into_record()).collect();
+        let again = world.again(0, 2).await;
+        assert_eq!(again, Again { records: expected, next: 3, lost: 0 });
+    }
+
+    #[tokio::test]
+    async fn only_what_was_asked_for_is_given() {
+        let world = World::of(10, 1).await;
+        let again = world.again(3, 5).await;
+        assert_eq!((offsets(&again), again.next, again.lost), (vec![3, 4, 5], 6, 0));
+    }
+
+    #[tokio::test]
+    async fn many_records_come_in_bounded_answers() {
+        let world = World::of(RECORDS + 2, 1).await;
+        let all = i64::try_from(RECORDS).unwrap() + 1;
+        let first = world.again(0, all).await;
+        assert_eq!((first.records.len(), first.next, first.lost), (RECORDS, all - 1, 0));
+        let second = world.again(first.next, all).await;
+        assert_eq!((offsets(&second), second.next), (vec![all - 1, all], all + 1));
+
+        let large = World::of(5, 1_000_000).await;
+        let first = large.again(0, 4).await;
+        assert_eq!((offsets(&first), first.next, first.lost), (vec![0, 1, 2, 3], 4, 0));
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_is_lost_and_the_rest_comes() {
+        let world = World::of(1, 1).await;
+        let topic = TopicName::parse("t").unwrap();
+        for value in ["b", "c", "d"] {
+            world.log.append(&topic, &[record(value.to_owned())]).await.unwrap();
+        }
+        world.delete_before(2).await;
+        let again = world.again(0, 3).await;
+        assert_eq!((offsets(&again), again.next, again.lost), (vec![2, 3], 4, 2));
+        let gone = world.again(0, 1).await;
+        assert_eq!((offsets(&gone), gone.next, gone.lost), (vec![], 2, 2));
+    }
+
+    #[tokio::test]
+    async fn what_the_log_never_had_is_lost() {
+        let world = World::of(3, 1).await;
+        let cut = world.again(1, 6).await;
+        assert_eq!((offsets(&cut), cut.next, cut.lost), (vec![1, 2], 7, 4));
+        let beyond = world.again(5, 6).await;
+        assert_eq!((offsets(&beyond), beyond.next, beyond.lost), (vec![], 7, 2));
+        let other = world.again_of("other", 0, 0, 9).await;
+        assert_eq!((offsets(&other), other.next, other.lost), (vec![], 10, 10));
+        for partition in [-1, 4] {
+            let none = world.again_of("t", partition, 2, 3).await;
+            assert_eq!((offsets(&none), none.next, none.lost), (vec![], 4, 2));
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The stream of a host, read again by offsets.
+
+use drover_core::aws::Aws;
+use drover_core::aws::kafka::KafkaReread;
+use drover_core::error::Unavailable;
+use drover_core::letter::origin::Offsets;
+use drover_core::stream::reread::{Again, Reread};
+
+use super::embedded::LogReread;
+
+/// What a host reads again.
+#[derive(Clone, Debug)]
+pub enum HostReread {
+    /// Its own log.
+    Embedded(LogReread<Aws>),
+    /// A real Kafka cluster.
+    Kafka(KafkaReread),
+    /// Nothing: there is no stream.
+    Direct,
+}
+
+impl Reread for HostReread {
+    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+        match self {
+            Self::Embedded(log) => log.reread(offsets).await,
+            Self::Kafka(cluster) => cluster.reread(offsets).await,
+            Self::Direct => Ok(None),
+        }
+    }
+}
