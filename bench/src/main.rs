@@ -1,6 +1,6 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu | memory | http | chaos | kafka`; every figure is printed with what it was counted
-//! on.
+//! -- units | cpu | memory | http | chaos | letters | kafka`; every figure is printed with what it
+//! was counted on.
 //!
 //! - [`chaos`]: the long form of the test that kills the host
 //! - [`http`]: the host under a load tool: latency of batches, events per second
@@ -8,6 +8,7 @@
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
 //! - [`memory`]: resident memory of a warm processor
 //! - [`kafka`]: a real Kafka cluster, written to and read back, also while a broker dies
+//! - [`letters`]: dead letters filed, counted and replayed on the host
 //! - [`load`]: the events that all of them use
 
 // The SDK's futures nest deeper than the default of 128.
@@ -19,6 +20,7 @@ mod chaos;
 mod cpu;
 mod http;
 mod kafka;
+mod letters;
 mod load;
 mod memory;
 mod units;
@@ -37,10 +39,11 @@ fn main() -> anyhow::Result<()> {
         Some("memory-of") => memory::run_child(arguments.next()),
         Some("http") => http::run(arguments.next()),
         Some("chaos") => chaos::run(arguments.next()),
+        Some("letters") => letters::run(arguments.next()),
         Some("kafka") => kafka::run(arguments),
         _ => bail!(
             "usage: drover-bench units | cpu | memory | http [SECONDS] | chaos [EVENTS] | \
-             kafka HOST:PORT [EVENTS [USER FILE]]"
+             letters [COUNT] | kafka HOST:PORT [EVENTS [USER FILE]]"
         ),
     }
 }

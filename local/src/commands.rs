@@ -7,10 +7,12 @@ pub mod inspect;
 pub mod invoke;
 pub mod key;
 pub mod produce;
+pub mod replay;
 pub mod serve;
 mod signal;
 pub mod simulate;
 pub mod source;
+mod text;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

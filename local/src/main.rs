@@ -5,12 +5,19 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use drover_local::commands::invoke::Layout;
-use drover_local::commands::{apply, inspect, invoke, key, produce, serve, simulate};
+use drover_local::commands::replay::Ending;
+use drover_local::commands::replay::progress::Progress;
+use drover_local::commands::{apply, inspect, invoke, key, produce, replay, serve, simulate};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// A run that ended before it was done.
+const PAUSED: u8 = 3;
+/// Of a user's name, in the record of a run.
+const USER_CHARACTERS: usize = 50;
 
 /// Drover on this machine: the functions and the services that they use, in one process.
 #[derive(Parser)]
@@ -39,6 +46,7 @@ enum Command {
     Invoke(invoke::Args),
     Apply(apply::Args),
     Inspect(inspect::Args),
+    Replay(replay::Args),
     Key(key::Args),
     /// Print the OpenAPI document of all routes
     Openapi,
@@ -49,7 +57,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(cli.log);
     match run(cli.command.unwrap_or(Command::Serve(cli.serve))).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Nobody is left to be told when this fails.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -58,7 +66,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(args, &mut std::io::stdout()).await?,
         Command::Invoke(args) => {
@@ -71,10 +79,34 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Simulate(args) => print(&simulate::run(args).await?)?,
         Command::Apply(args) => print(&apply::run(&args).await?)?,
         Command::Inspect(args) => print(&inspect::run(&args).await?)?,
+        Command::Replay(args) => return run_replay(args).await,
         Command::Openapi => print(&drover_local::openapi::document()?)?,
         Command::Key(args) => print_key(&key::run(&args)?)?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_replay(args: replay::Args) -> anyhow::Result<ExitCode> {
+    let progress = if std::io::stderr().is_terminal() {
+        Progress::Live
+    } else {
+        Progress::Lines(Box::new(std::io::stderr()))
+    };
+    let shown = replay::run(args, &operator(), progress).await?;
+    print(&shown.text)?;
+    Ok(match shown.ending {
+        Ending::Done => ExitCode::SUCCESS,
+        Ending::Refused => ExitCode::FAILURE,
+        Ending::Paused => ExitCode::from(PAUSED),
+    })
+}
+
+/// Who types, for the record of a run.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn operator() -> String {
+    let user = std::env::var("USER").unwrap_or_default();
+    let user: String = user.chars().filter(|one| !one.is_control()).take(USER_CHARACTERS).collect();
+    if user.is_empty() { "cli".to_owned() } else { format!("{user}@cli") }
 }
 
 /// The key and the line are what a program reads; what to do with them is for people.

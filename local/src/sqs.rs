@@ -44,7 +44,7 @@ mod settings;
 mod store;
 mod taking;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -65,7 +65,12 @@ type Job = Box<dyn FnOnce(&mut Store) + Send>;
 pub(crate) struct Sqs {
     jobs: mpsc::Sender<Job>,
     wakers: Arc<Wakers>,
+    requests: Arc<Requests>,
 }
+
+/// How often each action was asked for over HTTP, since the start of the process.
+#[derive(Default)]
+struct Requests(Mutex<BTreeMap<&'static str, u64>>);
 
 impl Sqs {
     /// Opens the queue file at `path`, or creates it.
@@ -84,7 +89,7 @@ impl Sqs {
             }
         };
         std::thread::Builder::new().name("sqs-store".to_owned()).spawn(work)?;
-        Ok(Self { jobs, wakers })
+        Ok(Self { jobs, wakers, requests: Arc::default() })
     }
 
     /// Creates the queue, or brings it to these settings. Its messages stay.
@@ -122,6 +127,16 @@ impl Sqs {
         });
         self.jobs.send(job).map_err(|_| Unavailable::Stopped)?;
         answered.await.map_err(|_| Unavailable::Stopped)?
+    }
+
+    /// How often each action was asked for over HTTP: what SQS would charge for.
+    pub(crate) fn requests(&self) -> BTreeMap<&'static str, u64> {
+        self.requests.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count(&self, action: &'static str) {
+        let mut requests = self.requests.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests.entry(action).or_default() += 1;
     }
 
     /// Rings whenever the queue may have something new to receive.

@@ -15,7 +15,7 @@ use crate::{Environment, Outside};
 /// Letters that are filed together. Each is held unpacked only while it is its turn.
 const TOGETHER: usize = 16;
 
-impl<W: Outside> Environment<W> {
+impl<W: Outside, B: Send + Sync> Environment<W, B> {
     /// Files a letter of each message.
     pub(crate) async fn file(&self, messages: &[Message], deadline: Timestamp) -> Taken {
         let all = messages.iter().enumerate();

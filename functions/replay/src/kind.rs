@@ -12,6 +12,8 @@ use crate::queue::Message;
 pub(crate) enum Kind {
     /// Messages of a queue.
     Messages(Vec<Message>),
+    /// A command.
+    Command,
     /// A request of an HTTP API.
     Request(Box<LambdaRequest>),
 }
@@ -20,8 +22,8 @@ pub(crate) enum Kind {
 /// serde's own message may quote it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{fault}: this function takes messages of SQS (`Records` of `aws:sqs`) and requests of an HTTP \
-     API (payload 2.0)"
+    "{fault}: this function takes messages of SQS (`Records` of `aws:sqs`), commands (`action`), and \
+     requests of an HTTP API (payload 2.0)"
 )]
 pub struct NotTaken {
     fault: String,
@@ -32,6 +34,8 @@ pub struct NotTaken {
 struct Keys<'a> {
     #[serde(borrow, default, rename = "Records")]
     records: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    action: Option<IgnoredAny>,
     #[serde(default, rename = "requestContext")]
     request_context: Option<IgnoredAny>,
 }
@@ -48,7 +52,8 @@ impl Kind {
                 let request = serde_json::from_str(event);
                 Ok(Self::Request(Box::new(request.map_err(|fault| broken(&fault))?)))
             }
-            Keys { records: None, request_context: None } => {
+            Keys { action: Some(_), .. } => Ok(Self::Command),
+            Keys { records: None, action: None, request_context: None } => {
                 Err(NotTaken { fault: "an event of an unknown kind".to_owned() })
             }
         }

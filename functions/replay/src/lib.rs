@@ -2,8 +2,10 @@
 //!
 //! One handler takes every kind of event ([`Replay::handle`] tells them apart). Batches of the
 //! dead-letter queue become letters in a table (`filing`); batches of the buffer queue go through
-//! the pipeline again (`buffer`); `queue` is what both have in common. [`config`] is read once at
-//! start.
+//! the pipeline again (`buffer`); `queue` is what both have in common. The rest is about letters that
+//! were filed: `desk` is what can be asked and ordered, by commands of the person who runs the system
+//! (`command`) or by a tenant over HTTP (`letters`, `replays`); `answer` is what comes back, [`limits`]
+//! every bound. [`levels`] says how full the buffer is.
 //!
 //! A message is acknowledged only when its letter is stored, or its record has a disposition; what
 //! is not comes again, message by message.
@@ -11,21 +13,39 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{from_fn, map_request};
 use drover_core::deadline::stop_at;
+use drover_core::letter::Owner;
 use drover_core::metrics::Meter;
 use drover_core::pipeline::Pipeline;
+use drover_core::replay::Means;
 pub use drover_core::replay::Outside;
-use lambda_http::{Adapter, request::LambdaRequest};
+use drover_core::tenant::Scope;
+use drover_core::web::layers::json_only;
+use drover_core::web::{Claims, Credentials, Gate, Problem};
+use lambda_http::Adapter;
+use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_runtime::{Diagnostic, LambdaEvent, Service as _};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+mod answer;
 mod buffer;
+mod command;
+mod desk;
 mod filing;
 mod kind;
+mod letters;
+pub mod levels;
+pub mod limits;
+mod openapi;
 mod queue;
+mod replays;
 
 use self::kind::{Kind, NotTaken};
+use self::levels::BufferLevels;
+pub use self::openapi::openapi;
 pub use self::queue::QueueNames;
 use self::queue::UnknownQueue;
 
@@ -33,21 +53,63 @@ use self::queue::UnknownQueue;
 pub const FUNCTION: &str = "replay";
 
 /// One warm environment.
-pub struct Environment<W> {
+pub struct Environment<W, B> {
     /// Everything outside.
     pub world: W,
+    /// How full the buffer is.
+    pub levels: B,
     /// What records of the buffer go through, and whose registry knows the callers.
     pub pipeline: Pipeline,
+    /// What a run has for its work.
+    pub means: Means,
     /// Which queue is which.
     pub queues: QueueNames,
+    /// Who may call.
+    pub gate: Gate,
     /// Where counts go.
     pub meter: Arc<dyn Meter>,
 }
 
 /// The function: an environment, and its routes with the layers that every router has.
-pub struct Replay<W> {
-    environment: Arc<Environment<W>>,
+pub struct Replay<W, B> {
+    environment: Arc<Environment<W, B>>,
     router: Router,
+}
+
+/// The routes of this function, before the layers that every router has
+/// ([`drover_core::web::finished`]).
+pub fn routes<W, B>(environment: Arc<Environment<W, B>>) -> Router
+where
+    W: Outside + 'static,
+    B: BufferLevels + 'static,
+{
+    Router::new()
+        .merge(letters::routes())
+        .merge(replays::routes())
+        .merge(levels::routes())
+        .route_layer(from_fn(json_only))
+        .with_state(environment)
+}
+
+/// Puts the claims that API Gateway verified where the gate looks for them. Only for requests that
+/// came through a gateway whose authorizer is switched on: claims of anything else prove nothing.
+pub fn with_gateway_claims(routes: Router) -> Router {
+    routes.layer(map_request(|mut request: Request| async move {
+        request.extensions_mut().remove::<Claims>();
+        if let Some(claims) = gateway_claims(&request) {
+            request.extensions_mut().insert(claims);
+        }
+        request
+    }))
+}
+
+fn gateway_claims(request: &Request) -> Option<Claims> {
+    let RequestContext::ApiGatewayV2(context) = request.extensions().get::<RequestContext>()?
+    else {
+        return None;
+    };
+    let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
+    Some(Claims(jwt.claims.clone().into_iter().collect()))
 }
 
 /// Why a whole invocation failed; its source sends everything again.
@@ -75,9 +137,22 @@ impl From<Failed> for Diagnostic {
     }
 }
 
-impl<W: Outside> Replay<W> {
-    /// A function over an environment. The router is that of its routes, finished.
-    pub fn new(environment: Arc<Environment<W>>, router: Router) -> Self {
+impl<W: Outside, B: Send + Sync> Environment<W, B> {
+    /// Whoever may do this: whose letters are theirs, and by whose credentials they came.
+    pub(crate) async fn admit(
+        &self,
+        credentials: &Credentials,
+        needed: Scope,
+    ) -> Result<(Owner, Arc<str>), Problem> {
+        let (now, registry) = (self.world.now(), &self.pipeline.registry);
+        let caller = self.gate.admit(credentials, needed, now, registry, &self.world).await?;
+        Ok((Owner::Tenant(caller.scope), caller.by))
+    }
+}
+
+impl<W: Outside, B: Send + Sync> Replay<W, B> {
+    /// A function over an environment. The router is that of its [`routes`], finished.
+    pub fn new(environment: Arc<Environment<W, B>>, router: Router) -> Self {
         Self { environment, router }
     }
 
@@ -87,12 +162,13 @@ impl<W: Outside> Replay<W> {
     /// [`Failed`], when nothing was acknowledged and the answer cannot say so message by message.
     pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Failed> {
         let LambdaEvent { payload, context } = event;
+        let deadline = stop_at(self.environment.world.now(), context.deadline);
         match Kind::of(payload.get())? {
             Kind::Messages(messages) => {
                 drop(payload);
-                let deadline = stop_at(self.environment.world.now(), context.deadline);
                 answer(&self.environment.take(messages, deadline).await?)
             }
+            Kind::Command => answer(&self.environment.obey(payload.get(), deadline).await),
             Kind::Request(request) => self.serve(LambdaEvent::new(*request, context)).await,
         }
     }

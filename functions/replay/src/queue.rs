@@ -118,7 +118,7 @@ impl Message {
     }
 }
 
-impl<W: Outside> Environment<W> {
+impl<W: Outside, B: Send + Sync> Environment<W, B> {
     /// Takes a batch in hand, until the deadline. What is left then comes again.
     pub(crate) async fn take(
         &self,

@@ -78,7 +78,19 @@ pub async fn run(args: &Args) -> Result<Bytes, InvokeError> {
         Some(address) => address,
         None => running_host(&args.data.data)?.addresses.lambda,
     };
-    let answer = client::invoke(address, &args.name, event.into()).await?;
+    call(address, &args.name, event.into()).await
+}
+
+/// Calls a function of a host, and gives its answer.
+///
+/// # Errors
+/// [`InvokeError`]; a function's own error is one of them.
+pub(super) async fn call(
+    address: SocketAddr,
+    name: &str,
+    event: Bytes,
+) -> Result<Bytes, InvokeError> {
+    let answer = client::invoke(address, name, event).await?;
     if !answer.status.is_success() {
         let (status, message) = (answer.status.as_u16(), refusal_message(&answer.body));
         return Err(InvokeError::Refused { status, message });

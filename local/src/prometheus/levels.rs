@@ -5,11 +5,13 @@
 //! would say that nothing waits. The gauges are made anew for each scrape, so that two at once do
 //! not mix, and a partition that is gone leaves no series behind.
 
+use std::collections::BTreeMap;
+
 use drover_core::error::Unavailable;
 use drover_core::time::Timestamp;
 use futures_util::future::BoxFuture;
 use prometheus::proto::MetricFamily;
-use prometheus::{Error, Gauge, GaugeVec, Opts, Registry};
+use prometheus::{Error, Gauge, GaugeVec, IntCounterVec, Opts, Registry};
 
 use crate::sqs::Sqs;
 use crate::world::{BUFFER, DEAD_LETTERS};
@@ -49,6 +51,7 @@ impl Levels {
         let partitions = partitions.inspect_err(|error| {
             tracing::warn!(error = error as &dyn std::error::Error, "the stream gave no levels");
         });
+        gauges.set_requests(self.sqs.requests())?;
         gauges.set_stream(partitions.ok().as_deref(), (self.now)())?;
         Ok(gauges.0.gather())
     }
@@ -73,6 +76,16 @@ impl Gauges {
         let gauge = Gauge::new(name, help)?;
         gauge.set(value);
         self.0.register(Box::new(gauge))
+    }
+
+    /// A sum, and read here all the same: the queues count it themselves.
+    fn set_requests(&self, requests: BTreeMap<&'static str, u64>) -> Result<(), Error> {
+        let help = "Requests to SQS over HTTP, which AWS would charge for";
+        let counters = IntCounterVec::new(Opts::new("sqs_requests_total", help), &["action"])?;
+        for (action, count) in requests {
+            counters.get_metric_with_label_values(&[action])?.inc_by(count);
+        }
+        self.0.register(Box::new(counters))
     }
 
     /// `None`: nobody knows.

@@ -34,6 +34,25 @@ const BODY_LIMIT: usize = 8 * 1024 * 1024;
 /// is for messages that become due for redrive in a queue at which no one receives.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// Every action that is answered, as it is counted.
+const ACTIONS: [&str; 15] = [
+    "CreateQueue",
+    "GetQueueUrl",
+    "ListQueues",
+    "GetQueueAttributes",
+    "SetQueueAttributes",
+    "PurgeQueue",
+    "DeleteQueue",
+    "SendMessage",
+    "SendMessageBatch",
+    "ReceiveMessage",
+    "DeleteMessage",
+    "DeleteMessageBatch",
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
+    "StartMessageMoveTask",
+];
+
 /// Answers clients until `shutdown`. Receives that wait then are answered empty.
 ///
 /// # Errors
@@ -92,6 +111,7 @@ async fn handle(State(edge): State<Edge>, headers: HeaderMap, body: Bytes) -> Re
 impl Edge {
     async fn dispatch(self, action: &str, host: String, body: &[u8]) -> Result<Vec<u8>, SqsError> {
         let sqs = &self.sqs;
+        sqs.count(ACTIONS.iter().find(|known| **known == action).copied().unwrap_or("unknown"));
         match action {
             "CreateQueue" => answer_at(host, sqs, body, actions::create_queue).await,
             "GetQueueUrl" => answer_at(host, sqs, body, actions::get_queue_url).await,

@@ -189,3 +189,106 @@ fn bounded(text: &str) -> String {
     }
     text.get(..end).unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dead_letter::{Circumstances, letter};
+    use crate::error::Rejection;
+    use crate::letter::opened::{Opened, open};
+    use crate::record::{Incoming, Record, Source};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("in range")
+    }
+
+    fn filed(body: &str) -> Filing {
+        let received = Received { message_id: "m-1", body, sent_at: Some(at(5)) };
+        read(&received, at(9))
+    }
+
+    fn record(value: Vec<u8>) -> Record {
+        Record {
+            source: Source::Http { request_id: "r".into(), index: 3 },
+            key: Some(b"k".to_vec()),
+            value: Some(value),
+            headers: vec![("h".to_owned(), vec![0xff])],
+            received_at: Some(at(1)),
+            ingested_at: at(2),
+        }
+    }
+
+    fn bodies(value: Vec<u8>, tenant: Option<&TenantId>) -> Vec<String> {
+        let about = Circumstances {
+            tenant,
+            contract: Some("c"),
+            subject: None,
+            wrapping: None,
+            now: at(3),
+        };
+        let rejection = Rejection::new(Code::TooLarge, "over 64 KB");
+        let messages = letter(&record(value), &rejection, about);
+        messages.into_iter().map(|message| message.body).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_a_letter_and_the_same_message_is_the_same_letter(
+            body in prop_oneof![".{0,300}", r#"[{}\[\]":,0-9a-z]{0,60}"#],
+        ) {
+            let filing = filed(&body);
+            prop_assert_eq!(&filing, &filed(&body));
+            prop_assert_eq!((&filing.owner, filing.letter.code.as_str()), (&Owner::Operator, "malformed_json"));
+            let frame: Vec<u8> = filing.chunks.iter().flat_map(|chunk| chunk.bytes.clone()).collect();
+            let content = Content::unpack(&frame).expect("a content");
+            prop_assert_eq!(content.value, Some(body.into_bytes()), "and it is all there");
+        }
+    }
+
+    #[test]
+    fn an_envelope_is_filed_for_its_tenant_and_opened_as_it_came() {
+        let tenant = TenantId::parse("demo").expect("a tenant");
+        let filing = filed(&bodies(b"{}".to_vec(), Some(&tenant))[0]);
+        assert_eq!(filing.owner.partition_key(), "T#demo#D");
+        let Filing { owner, letter, chunks } = filing;
+        assert_eq!(
+            (letter.filed_at, letter.rejected_at, letter.ingested_at),
+            (at(9), at(3), at(2))
+        );
+        let opened = open(&owner, &letter, &chunks[0].bytes);
+        let (record, contract) = (record(b"{}".to_vec()), "c".into());
+        assert_eq!(opened, Opened::Record(Incoming::Sent { record, tenant, contract }));
+    }
+
+    #[test]
+    fn a_tenant_that_is_none_leads_to_the_operator_and_nowhere_else() {
+        let body = bodies(b"{}".to_vec(), None).remove(0);
+        let forged = body.replace(r#""tenant":null"#, r#""tenant":"a#D""#);
+        assert_ne!(forged, body);
+        let filing = filed(&forged);
+        assert_eq!(filing.owner, Owner::Operator);
+        assert_eq!(filing.letter.code, "malformed_json");
+    }
+
+    #[test]
+    fn each_part_brings_its_own_piece_to_one_letter() {
+        let mut state = 1_u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33).to_le_bytes()[0]
+        };
+        let value: Vec<u8> = std::iter::repeat_with(&mut noise).take(1_500_000).collect();
+        let parts = bodies(value.clone(), None);
+        assert!(parts.len() > 1);
+        let filings: Vec<Filing> = parts.iter().map(|part| filed(part)).collect();
+        let first = &filings[0].letter;
+        assert!(filings.iter().all(|filing| filing.letter == *first));
+        assert_eq!(first.chunks as usize, parts.len());
+        let mut chunks: Vec<Chunk> = filings.into_iter().flat_map(|filing| filing.chunks).collect();
+        chunks.sort_by_key(|chunk| chunk.number);
+        let frame: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
+        assert_eq!(Content::unpack(&frame).expect("whole").value, Some(value));
+    }
+}

@@ -210,6 +210,8 @@ pub(super) async fn mark_all<W: Outside>(
         let before = stored.letter.state;
         (before, mark::write(world, owner, stored, fate, run).await)
     });
+    // In a list: inside the stream, the closure would keep the future from being sent to a thread.
+    let writes: Vec<_> = writes.collect();
     let written: Vec<_> = stream::iter(writes).buffered(MARKS).collect().await;
     let mut results = Vec::with_capacity(written.len());
     for (before, written) in written {

@@ -159,3 +159,105 @@ impl Scan<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::letter::filing::{Received, file, read};
+    use crate::memory::Memory;
+    use crate::time::Timestamp;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("in range")
+    }
+
+    /// Messages that nobody knows, one for each millisecond.
+    fn memory(count: i64) -> Memory {
+        let memory = Memory::new(at(0));
+        for millis in 0..count {
+            let sent_at = Some(at(millis));
+            let filing = read(&Received { message_id: "m", body: "?", sent_at }, at(millis));
+            file(&memory, &filing).now_or_never().expect("ready").expect("filed");
+        }
+        memory
+    }
+
+    fn ask(memory: &Memory, question: &Question) -> Listing {
+        list(memory, &Owner::Operator, question).now_or_never().expect("ready").expect("a list")
+    }
+
+    fn times(listing: &Listing) -> Vec<i64> {
+        listing.letters.iter().map(|letter| letter.ingested_at.micros() / 1_000).collect()
+    }
+
+    #[test]
+    fn letters_come_the_newest_first_page_by_page_and_all_are_counted() {
+        let memory = memory(7);
+        let mut question = Question { limit: 3, ..Question::default() };
+        let mut pages = Vec::new();
+        loop {
+            let listing = ask(&memory, &question);
+            assert_eq!((listing.total(), listing.complete), (7, true));
+            pages.push(times(&listing));
+            question.after = listing.next;
+            if question.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, [vec![6, 5, 4], vec![3, 2, 1], vec![0]]);
+    }
+
+    #[test]
+    fn a_page_that_is_just_full_is_the_last() {
+        let listing = ask(&memory(3), &Question { limit: 3, ..Question::default() });
+        assert_eq!((listing.letters.len(), listing.next), (3, None));
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_listed_and_only_what_is_open_is_counted() {
+        let memory = memory(4);
+        {
+            let state = &mut *memory.state();
+            let letters = &mut state.filed.get_mut("O#D").expect("letters").letters;
+            let letter = &mut letters.values_mut().next().expect("one").letter;
+            letter.state = State::Parked;
+        }
+        let parked = Question { state: State::Parked, limit: 9, ..Question::default() };
+        let listing = ask(&memory, &parked);
+        assert_eq!((times(&listing), listing.total()), (vec![0], 3));
+        let code = Some("too_large".to_owned());
+        let none = ask(&memory, &Question { code, limit: 9, ..Question::default() });
+        assert!(none.letters.is_empty() && none.next.is_none());
+    }
+
+    #[test]
+    fn counts_are_bounded_and_the_list_goes_on_behind_them() {
+        let count = i64::try_from(COUNTED).expect("a number") + 5;
+        let memory = memory(count);
+        let question = Question { limit: 2, ..Question::default() };
+        let listing = ask(&memory, &question);
+        assert_eq!((listing.total(), listing.complete), (COUNTED as u64, false));
+        assert_eq!(times(&listing), [count - 1, count - 2]);
+        let after = format!("{:012x}{}", 2, "0".repeat(20));
+        let oldest = ask(&memory, &Question { after: Some(after), ..question });
+        assert_eq!((times(&oldest), oldest.next), (vec![1, 0], None));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let memory = memory(0);
+        let ask = |question: Question| {
+            list(&memory, &Owner::Operator, &question).now_or_never().expect("ready")
+        };
+        for question in [
+            Question { limit: 0, ..Question::default() },
+            Question { limit: LISTED + 1, ..Question::default() },
+            Question { limit: 1, code: Some("typo".to_owned()), ..Question::default() },
+            Question { limit: 1, after: Some("L".to_owned()), ..Question::default() },
+        ] {
+            assert!(matches!(ask(question), Err(Refusal::Invalid(_))));
+        }
+    }
+}

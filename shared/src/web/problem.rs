@@ -195,6 +195,11 @@ impl Problem {
         self.code
     }
 
+    /// For a person: nothing that may not be sent.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The answer, given the id that its request has.
     pub(super) fn answer(self, correlation_id: &str, allow: Option<HeaderValue>) -> Response {
         let body = ProblemBody {

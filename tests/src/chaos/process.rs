@@ -51,6 +51,11 @@ impl Process {
         Ok(host)
     }
 
+    /// The process, for the system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it is.
     pub fn addresses(&self) -> Addresses {
         self.addresses.clone()
@@ -145,9 +150,15 @@ pub struct Metrics(String);
 impl Metrics {
     /// The values of a metric, added up over its labels.
     pub fn sum(&self, name: &str) -> f64 {
+        self.sum_of(name, "")
+    }
+
+    /// The same, of the series that have this label, written as `name="value"`.
+    pub fn sum_of(&self, name: &str, label: &str) -> f64 {
         let values = self.0.lines().filter_map(|line| {
             let rest = line.strip_prefix(name)?;
-            rest.starts_with([' ', '{']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+            let is_it = rest.starts_with([' ', '{']) && rest.contains(label);
+            is_it.then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
         });
         values.sum()
     }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Inspected;
+use crate::commands::text::{printable, table};
 
 /// Characters of a payload that a line shows.
 const PAYLOAD_CHARACTERS: usize = 80;
@@ -73,28 +74,6 @@ fn entry_row(entry: &Entry) -> [String; 5] {
     ]
 }
 
-/// Columns as wide as their widest cell, the last as wide as it is.
-fn table<const COLUMNS: usize>(
-    out: &mut String,
-    names: [&str; COLUMNS],
-    rows: &[[String; COLUMNS]],
-) {
-    let names = names.map(str::to_owned);
-    let lines = || std::iter::once(&names).chain(rows);
-    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
-        let cells = lines().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    });
-    for line in lines() {
-        let mut text = String::from("  ");
-        for (cell, width) in line.iter().zip(widths) {
-            let _ = write!(text, "{cell:<width$}  ");
-        }
-        out.push_str(text.trim_end());
-        out.push('\n');
-    }
-}
-
 /// The newest entries in order, behind the number of those before them.
 fn newest(inspected: &Inspected, limit: usize) -> (usize, Vec<&Entry>) {
     let entries: Vec<&Entry> = inspected.cut.entries().map(AsRef::as_ref).collect();
@@ -114,11 +93,6 @@ fn shortened(payload: &str) -> String {
         text.push('…');
     }
     text
-}
-
-/// What producers wrote must not steer the reader's terminal.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }
 
 fn or_none(value: Option<impl Display>) -> String {

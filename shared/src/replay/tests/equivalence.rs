@@ -312,6 +312,63 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_replay_while_the_stream_is_flowing_loses_nothing_and_doubles_nothing(
+        sorts in prop::collection::vec((0_u8..2, prop_oneof![Just(Sort::Good), Just(Sort::Narrow)]), 2..24),
+        turns in prop::collection::vec(any::<bool>(), 400),
+        rate in 1_u32..30,
+    ) {
+        let mut never = World::new(&sorts);
+        never.mend(Mend::Contract);
+        let all: Vec<usize> = (0..sorts.len()).collect();
+        never.deliver(&all, Trouble::None);
+
+        let mut world = World::new(&sorts);
+        let is_narrow = |at: &usize| matches!(sorts[*at].1, Sort::Narrow);
+        let (narrow, good): (Vec<usize>, Vec<usize>) = all.into_iter().partition(is_narrow);
+        world.deliver(&narrow, Trouble::None);
+        world.bench.file_all();
+        world.mend(Mend::Contract);
+        let asked = Asked { rate, max_replays: 1_000, ..Asked::replay("me") };
+        let mut replay = world.bench.start(&Bench::demo(), asked);
+        let (memory, records, batches) =
+            (world.bench.memory.clone(), world.records.clone(), good.clone());
+        let mut stream = std::pin::pin!(async move {
+            let pipeline = pipeline();
+            let mut dispositions = Vec::new();
+            for batch in batches.chunks(3) {
+                let records = batch.iter().map(|at| Incoming::Record(records[*at].clone())).collect();
+                let report = pipeline.process(&memory, records, Timestamp::MAX).await;
+                dispositions.extend(report.expect("a closed breaker").dispositions);
+            }
+            dispositions
+        });
+        let (mut replayed, mut streamed) = (None, None);
+        for turn in turns.into_iter().chain([true, false].into_iter().cycle().take(100_000)) {
+            if turn && replayed.is_none() {
+                replayed = world.bench.poll(replay.as_mut());
+            } else if !turn && streamed.is_none() {
+                streamed = world.bench.poll(stream.as_mut());
+            }
+            if replayed.is_some() && streamed.is_some() {
+                break;
+            }
+        }
+        prop_assert!(replayed.is_some_and(|replayed| replayed.is_ok()));
+        let dispositions = streamed.expect("it ends");
+        for (at, disposition) in good.iter().zip(dispositions) {
+            world.acknowledged[*at] = disposition != Disposition::Returned;
+        }
+        world.drain_buffer();
+        world.settle();
+        prop_assert_eq!(world.subjects(), never.subjects());
+        prop_assert_eq!(world.letters_that_wait(), 0);
+    }
+}
+
 /// As many as `PROPTEST_CASES` says, within reason: a case is many runs.
 fn cases() -> u32 {
     ProptestConfig::default().cases.min(400)

@@ -1,0 +1,158 @@
+//! Direct commands: what the person who runs the system sends by invoking the function. They are let
+//! in by who may invoke it, so a tenant is theirs to name; without one, the letters are the
+//! operator's own.
+//!
+//! What goes wrong is an answer too, `{"error":{"code","message"}}`: an error of the function would
+//! say that it is broken.
+
+use drover_core::id::TenantId;
+use drover_core::letter::{LISTED, Owner, State};
+use drover_core::replay::{Action, Asked, Filter};
+use drover_core::tenant::TenantScope;
+use drover_core::time::Timestamp;
+use drover_core::web::Problem;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::desk::Listed;
+use crate::{Environment, Outside, limits};
+
+/// A command. A key that is not its own is an error, so that a typo never means "everything".
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
+pub(crate) enum Command {
+    /// Letters and counts; with `id`, one letter with what is in it.
+    Inspect {
+        tenant: Option<String>,
+        id: Option<String>,
+        code: Option<String>,
+        #[serde(default)]
+        state: State,
+        limit: Option<usize>,
+        cursor: Option<String>,
+    },
+    /// Takes letters through the pipeline again.
+    Replay {
+        tenant: Option<String>,
+        by: Option<String>,
+        #[serde(default)]
+        filter: Filter,
+        #[serde(default)]
+        dry_run: bool,
+        limit: Option<u64>,
+        rate: Option<u32>,
+        max_replays: Option<u32>,
+        #[serde(default)]
+        views: usize,
+    },
+    /// Puts letters aside.
+    Park {
+        tenant: Option<String>,
+        by: Option<String>,
+        filter: Filter,
+        #[serde(default)]
+        dry_run: bool,
+        limit: Option<u64>,
+        rate: Option<u32>,
+    },
+    /// Goes on with a run.
+    Resume { tenant: Option<String>, by: Option<String>, replay_id: String },
+    /// Ends a run.
+    Cancel { tenant: Option<String>, replay_id: String },
+    /// A run; without `replay_id`, the newest ones.
+    Show { tenant: Option<String>, replay_id: Option<String> },
+}
+
+impl<W: Outside, B: Send + Sync> Environment<W, B> {
+    /// Does what it says, until the deadline.
+    pub(crate) async fn obey(&self, command: &str, deadline: Timestamp) -> Value {
+        let answer = match serde_json::from_str(command) {
+            Ok(command) => self.answer(command, deadline).await,
+            Err(fault) => {
+                let detail = format!("not a command that is known here: {fault}");
+                Err(Problem::bad_request("invalid_parameter", detail))
+            }
+        };
+        answer.unwrap_or_else(
+            |problem| json!({"error": {"code": problem.code(), "message": problem.detail()}}),
+        )
+    }
+
+    async fn answer(&self, command: Command, deadline: Timestamp) -> Result<Value, Problem> {
+        match command {
+            Command::Inspect { tenant, id: Some(id), .. } => {
+                shown(&self.letter(&owner(tenant)?, &id).await?)
+            }
+            Command::Inspect { tenant, id: None, code, state, limit, cursor } => {
+                let limit = limit.unwrap_or(limits::LETTERS_BY_DEFAULT).min(LISTED + 1);
+                let listed = Listed { code, state, limit, cursor };
+                shown(&self.list(&owner(tenant)?, listed).await?)
+            }
+            Command::Resume { tenant, by, replay_id } => {
+                shown(&self.resume(&owner(tenant)?, &replay_id, &name(by)?, deadline).await?)
+            }
+            Command::Cancel { tenant, replay_id } => {
+                shown(&self.cancel(&owner(tenant)?, &replay_id).await?)
+            }
+            Command::Show { tenant, replay_id: Some(id) } => {
+                shown(&self.show(&owner(tenant)?, &id).await?)
+            }
+            Command::Show { tenant, replay_id: None } => {
+                shown(&self.recent(&owner(tenant)?).await?)
+            }
+            Command::Replay { .. } | Command::Park { .. } => {
+                let (owner, asked) = asked(command)?;
+                shown(&self.start(&owner, asked, deadline).await?)
+            }
+        }
+    }
+}
+
+/// The run that a command wants.
+fn asked(command: Command) -> Result<(Owner, Asked), Problem> {
+    let (tenant, by, filter, dry_run, limit, rate, max_replays, views, action) = match command {
+        Command::Replay { tenant, by, filter, dry_run, limit, rate, max_replays, views } => {
+            (tenant, by, filter, dry_run, limit, rate, max_replays, views, Action::Replay)
+        }
+        Command::Park { tenant, by, filter, dry_run, limit, rate } => {
+            (tenant, by, filter, dry_run, limit, rate, None, 0, Action::Park)
+        }
+        _ => return Err(Problem::internal()),
+    };
+    let usual = Asked::replay(name(by)?);
+    let asked = Asked {
+        action,
+        filter,
+        dry_run,
+        limit: limit.unwrap_or(usual.limit),
+        rate: rate.unwrap_or(usual.rate),
+        max_replays: max_replays.unwrap_or(usual.max_replays),
+        views,
+        ..usual
+    };
+    Ok((owner(tenant)?, asked))
+}
+
+fn owner(tenant: Option<String>) -> Result<Owner, Problem> {
+    let Some(tenant) = tenant else { return Ok(Owner::Operator) };
+    let tenant = TenantId::parse(&tenant).map_err(|rejection| Problem::invalid_id(&rejection))?;
+    Ok(Owner::Tenant(TenantScope::by_operator(tenant)))
+}
+
+/// Who commands, for the run's record. Nobody has verified the name.
+fn name(by: Option<String>) -> Result<String, Problem> {
+    match by {
+        None => Ok("operator".to_owned()),
+        Some(by) if by.len() <= limits::NAME_BYTES && !by.chars().any(char::is_control) => {
+            Ok(format!("operator:{by}"))
+        }
+        Some(_) => {
+            let fault = format!("not up to {} bytes of one line", limits::NAME_BYTES);
+            Err(Problem::invalid_parameter("by", &fault))
+        }
+    }
+}
+
+fn shown(answer: &impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(answer).map_err(|_| Problem::internal())
+}

@@ -1,0 +1,100 @@
+//! Dead letters over HTTP: a tenant sees its own.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State as Shared};
+use axum::routing::get;
+use axum::{Json, Router};
+use drover_core::letter::State;
+use drover_core::tenant::Scope;
+use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+
+use crate::answer::{LetterAnswer, LettersAnswer, Malformed, Unknown};
+use crate::desk::Listed;
+use crate::levels::BufferLevels;
+use crate::{Environment, Outside, limits};
+
+pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
+where
+    W: Outside + 'static,
+    B: BufferLevels + 'static,
+{
+    Router::new()
+        .route("/api/v1/dead-letters", get(list::<W, B>))
+        .route("/api/v1/dead-letters/{id}", get(one::<W, B>))
+}
+
+#[utoipa::path(
+    get,
+    path = "/api/v1/dead-letters",
+    operation_id = "list_dead_letters",
+    tag = "dead letters",
+    summary = "List dead letters, the newest first",
+    description = "Without what is in them. Counts are of open letters, over the newest 10,000 letters \
+        (`complete` is false beyond).",
+    params(
+        ("code" = Option<String>, Query, description = "Of this code only", example = "schema_violation"),
+        ("state" = Option<String>, Query, description = "`open` (the default), `resolved` or `parked`", example = "open"),
+        ("limit" = Option<usize>, Query, description = "At most so many, 50 by default", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the answer before"),
+    ),
+    responses(
+        (status = 200, description = "Letters", body = LettersAnswer),
+        Malformed,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["admin"]))
+)]
+pub(crate) async fn list<W: Outside, B: BufferLevels>(
+    Shared(environment): Shared<Arc<Environment<W, B>>>,
+    credentials: Credentials,
+    RawQuery(query): RawQuery,
+) -> Result<Json<LettersAnswer>, Problem> {
+    let (owner, _) = environment.admit(&credentials, Scope::Admin).await?;
+    let mut parameters = Parameters::parse(query.as_deref())?;
+    let code = parameters.text("code");
+    let state = parameters.text("state").map(|state| state_of(&state)).transpose()?;
+    let limit = parameters.number("limit", 1..=limits::LETTERS, limits::LETTERS_BY_DEFAULT)?;
+    let cursor = parameters.text("cursor");
+    parameters.finish()?;
+    let listed = Listed { code, state: state.unwrap_or_default(), limit, cursor };
+    Ok(Json(environment.list(&owner, listed).await?))
+}
+
+#[utoipa::path(
+    get,
+    path = "/api/v1/dead-letters/{id}",
+    operation_id = "get_dead_letter",
+    tag = "dead letters",
+    summary = "Read one dead letter, with its payload",
+    params(("id" = String, Path, description = "Its id, as the list has it")),
+    responses(
+        (status = 200, description = "The letter", body = LetterAnswer),
+        Malformed,
+        Unknown,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["admin"]))
+)]
+pub(crate) async fn one<W: Outside, B: BufferLevels>(
+    Shared(environment): Shared<Arc<Environment<W, B>>>,
+    credentials: Credentials,
+    path: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<LetterAnswer>, Problem> {
+    let (owner, _) = environment.admit(&credentials, Scope::Admin).await?;
+    Parameters::parse(query.as_deref())?.finish()?;
+    // What is no text is no id.
+    let id = path.map(|Path(id)| id).unwrap_or_default();
+    Ok(Json(environment.letter(&owner, &id).await?))
+}
+
+fn state_of(text: &str) -> Result<State, Problem> {
+    match text {
+        "open" => Ok(State::Open),
+        "resolved" => Ok(State::Resolved),
+        "parked" => Ok(State::Parked),
+        _ => Err(Problem::invalid_parameter("state", "not open, resolved or parked")),
+    }
+}

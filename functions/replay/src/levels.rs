@@ -1,0 +1,67 @@
+//! How full the buffer is, and the route that says so.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use drover_core::error::Unavailable;
+use drover_core::tenant::Scope;
+use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::answer::Malformed;
+use crate::{Environment, Outside};
+
+/// How full a queue is, about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Levels {
+    /// Messages that nobody has in hand.
+    pub waiting: u64,
+    /// Messages that somebody has in hand.
+    pub in_flight: u64,
+    /// The age of the oldest, in whole seconds; `null`: there is none, or nobody knows. Only a
+    /// local host does: SQS says it in CloudWatch alone.
+    #[schema(required = true)]
+    pub oldest_age_seconds: Option<u64>,
+}
+
+/// Who knows how full the buffer queue is.
+pub trait BufferLevels: Send + Sync {
+    /// Now.
+    fn buffer_levels(&self) -> impl Future<Output = Result<Levels, Unavailable>> + Send;
+}
+
+pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
+where
+    W: Outside + 'static,
+    B: BufferLevels + 'static,
+{
+    Router::new().route("/buffer/stats", get(stats::<W, B>))
+}
+
+#[utoipa::path(
+    get,
+    path = "/buffer/stats",
+    operation_id = "get_buffer_stats",
+    tag = "dead letters",
+    summary = "How full the buffer is",
+    description = "Of all tenants together.",
+    responses(
+        (status = 200, description = "Messages of the buffer queue", body = Levels),
+        Malformed,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["read"]))
+)]
+pub(crate) async fn stats<W: Outside, B: BufferLevels>(
+    State(environment): State<Arc<Environment<W, B>>>,
+    credentials: Credentials,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Levels>, Problem> {
+    environment.admit(&credentials, Scope::Read).await?;
+    Parameters::parse(query.as_deref())?.finish()?;
+    Ok(Json(environment.levels.buffer_levels().await?))
+}

@@ -1,0 +1,105 @@
+//! What differs between two views, field by field.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// A field that differs.
+#[derive(Debug, PartialEq)]
+pub(super) struct Change {
+    /// Its JSON Pointer.
+    pub(super) path: String,
+    /// `None`: it was not there.
+    pub(super) before: Option<Value>,
+    /// `None`: it is gone.
+    pub(super) after: Option<Value>,
+}
+
+/// Every field that differs, by its path.
+pub(super) fn changes(before: &Value, after: &Value) -> Vec<Change> {
+    let (mut before, after) = (leaves(before), leaves(after));
+    let mut changes: Vec<Change> = Vec::new();
+    for (path, value) in after {
+        let old = before.remove(&path);
+        if old.as_ref() != Some(&value) {
+            changes.push(Change { path, before: old, after: Some(value) });
+        }
+    }
+    let gone = before.into_iter();
+    changes.extend(gone.map(|(path, old)| Change { path, before: Some(old), after: None }));
+    changes.sort_by(|one, other| one.path.cmp(&other.path));
+    changes
+}
+
+/// Everything that holds no other values, by its path. What is `null` as a whole has no fields.
+fn leaves(value: &Value) -> BTreeMap<String, Value> {
+    let mut leaves = BTreeMap::new();
+    if !value.is_null() {
+        collect(String::new(), value, &mut leaves);
+    }
+    leaves
+}
+
+fn collect(path: String, value: &Value, leaves: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, value) in fields {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                collect(format!("{path}/{name}"), value, leaves);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for (index, value) in items.iter().enumerate() {
+                collect(format!("{path}/{index}"), value, leaves);
+            }
+        }
+        leaf => {
+            leaves.insert(path, leaf.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(before: &Value, after: &Value, expected: &[(&str, Option<Value>, Option<Value>)]) {
+        let expected = expected.iter().map(|(path, before, after)| Change {
+            path: (*path).to_owned(),
+            before: before.clone(),
+            after: after.clone(),
+        });
+        assert_eq!(changes(before, after), expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn equal_views_differ_in_nothing() {
+        let view = json!({ "a": 1, "b": { "c": [1, 2] }, "d": null, "e": {} });
+        check(&view, &view, &[]);
+        check(&Value::Null, &Value::Null, &[]);
+    }
+
+    #[test]
+    fn fields_that_changed_came_or_went_are_named_by_their_path() {
+        check(
+            &json!({ "count": 1, "last": { "a/b": 1 }, "list": [1, 2], "same": true }),
+            &json!({ "count": 2, "last": { "a/b": 1, "c": 3 }, "list": [1], "same": true }),
+            &[
+                ("/count", Some(json!(1)), Some(json!(2))),
+                ("/last/c", None, Some(json!(3))),
+                ("/list/1", Some(json!(2)), None),
+            ],
+        );
+    }
+
+    #[test]
+    fn of_a_subject_that_is_new_everything_came() {
+        check(
+            &Value::Null,
+            &json!({ "count": 1, "status": null }),
+            &[("/count", None, Some(json!(1))), ("/status", None, Some(Value::Null))],
+        );
+    }
+}

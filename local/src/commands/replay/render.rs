@@ -1,0 +1,226 @@
+//! Runs and letters as text for people. Pure: no terminal, no clock.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use drover_core::replay::{Action, Phase};
+use serde_json::Value;
+
+use super::answer::{Letter, Letters, Next, OpenLetter, Run, View};
+use super::difference::{Change, changes};
+use crate::commands::text::{printable, table};
+
+/// Fields of a view that are shown at most.
+const FIELDS: usize = 40;
+
+/// A run: what became of the letters, what changed, and how to go on.
+pub(super) fn run(run: &Run, tenant: Option<&str>) -> String {
+    let mut out = format!("{}\n", headline(run));
+    let pairs = [("started", &run.started_at)].into_iter();
+    let pairs = pairs.chain(run.ended_at.as_ref().map(|ended_at| ("ended", ended_at)));
+    // Writing to a String cannot fail, here and below.
+    for (name, value) in pairs {
+        let _ = writeln!(out, "  {name:<10} {}", printable(value));
+    }
+    let _ = writeln!(out, "  {:<10} {}", "by", printable(&run.by));
+    let _ = writeln!(out, "  {:<10} {}", "examined", run.examined);
+    if !run.outcomes.is_empty() {
+        out.push('\n');
+        let row = |(outcome, count): (&String, &u64)| [printable(outcome), count.to_string()];
+        table(&mut out, ["outcome", "letters"], &run.outcomes.iter().map(row).collect::<Vec<_>>());
+    }
+    changed(&mut out, run);
+    run.views.iter().for_each(|pair| view(&mut out, pair));
+    if let Some(advice) = advice(run, tenant) {
+        let _ = writeln!(out, "\n{advice}");
+    }
+    out
+}
+
+/// The newest runs, a line each.
+pub(super) fn runs(runs: &[Run]) -> String {
+    if runs.is_empty() {
+        return "no runs\n".to_owned();
+    }
+    let row = |run: &Run| {
+        [
+            printable(&run.replay_id),
+            what(run).to_owned(),
+            phase(run.phase).to_owned(),
+            printable(&run.started_at),
+            printable(&run.by),
+            run.examined.to_string(),
+            printable(&counts(&run.outcomes)),
+        ]
+    };
+    let mut out = String::new();
+    let names = ["replay_id", "action", "phase", "started_at", "by", "examined", "outcomes"];
+    table(&mut out, names, &runs.iter().map(row).collect::<Vec<_>>());
+    out
+}
+
+/// Counts of the open letters, and a line for each letter of the list.
+pub(super) fn letters(list: &Letters) -> String {
+    let bound = if list.complete { "" } else { " among the newest" };
+    let mut out = format!("{} open{bound}\n", list.total);
+    if !list.counts.is_empty() {
+        out.push('\n');
+        let row = |(code, count): (&String, &u64)| [printable(code), count.to_string()];
+        table(&mut out, ["code", "open"], &list.counts.iter().map(row).collect::<Vec<_>>());
+    }
+    if !list.letters.is_empty() {
+        out.push('\n');
+        let names = ["id", "rejected_at", "state", "replays", "code", "source", "message"];
+        table(&mut out, names, &list.letters.iter().map(letter_row).collect::<Vec<_>>());
+    }
+    if let Some(cursor) = &list.next_cursor {
+        let _ = writeln!(out, "\nthere are more: --cursor {}", printable(cursor));
+    }
+    out
+}
+
+/// One letter with what is in it, as text where it is text.
+pub(super) fn letter(open: &OpenLetter) -> String {
+    let line = &open.line;
+    let mut out = format!("{}\n", printable(&line.id));
+    let none = || "none".to_owned();
+    let bytes = |base64: &Option<String>| base64.as_deref().map_or_else(none, content);
+    let fields = [
+        ("state", line.state.clone()),
+        ("code", line.code.clone()),
+        ("message", message(line)),
+        ("contract", open.contract.clone().unwrap_or_else(none)),
+        ("subject", open.subject.clone().unwrap_or_else(none)),
+        ("source", source(&line.source)),
+        ("ingested", open.ingested_at.clone()),
+        ("rejected", line.rejected_at.clone()),
+        ("replays", line.replay_count.to_string()),
+        ("content", open.content.clone()),
+        ("key", bytes(&open.key)),
+        ("payload", bytes(&open.payload)),
+    ];
+    let headers =
+        open.headers.iter().map(|(name, value)| ("header", format!("{name}: {}", content(value))));
+    for (name, value) in fields.into_iter().chain(headers) {
+        let _ = writeln!(out, "  {name:<10} {}", printable(&value));
+    }
+    out
+}
+
+/// What base64 holds, where that is text; else the base64.
+fn content(base64: &str) -> String {
+    let bytes = base64_simd::STANDARD.decode_to_vec(base64).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.unwrap_or_else(|| format!("{base64} (base64)"))
+}
+
+/// Counts in one line.
+pub(super) fn counts(counts: &BTreeMap<String, u64>) -> String {
+    let counts = counts.iter().map(|(name, count)| format!("{count} {name}"));
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+fn headline(run: &Run) -> String {
+    let id = printable(&run.replay_id);
+    let reason = run.reason.as_deref().map(printable);
+    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    let nothing_written = if run.dry_run { ", nothing was written" } else { "" };
+    format!("{} {id}: {}{reason}{nothing_written}", what(run), phase(run.phase))
+}
+
+fn what(run: &Run) -> &'static str {
+    match (run.action, run.dry_run) {
+        (Action::Replay, false) => "replay",
+        (Action::Replay, true) => "dry run",
+        (Action::Park, _) => "park",
+    }
+}
+
+const fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Running => "running",
+        Phase::Paused => "paused",
+        Phase::Done => "done",
+        Phase::Cancelled => "cancelled",
+    }
+}
+
+/// How a person goes on with a run that does not go on by itself.
+fn advice(run: &Run, tenant: Option<&str>) -> Option<String> {
+    if run.next() == Next::Done || run.phase != Phase::Paused {
+        return None;
+    }
+    let tenant =
+        tenant.map_or_else(String::new, |tenant| format!(" --tenant {}", printable(tenant)));
+    Some(format!("go on with: drover replay resume {}{tenant}", printable(&run.replay_id)))
+}
+
+fn changed(out: &mut String, run: &Run) {
+    if run.changed.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", if run.dry_run { "would change" } else { "changed" });
+    for subject in &run.changed {
+        let _ = writeln!(out, "  {}", printable(subject));
+    }
+}
+
+fn view(out: &mut String, View { subject, before, after }: &View) {
+    let new = if before.is_null() { " (new)" } else { "" };
+    let _ = writeln!(out, "\n{}{new}", printable(subject));
+    let changes = changes(before, after);
+    if changes.is_empty() {
+        out.push_str("  nothing differs\n");
+    }
+    for Change { path, before, after } in changes.iter().take(FIELDS) {
+        let path = printable(path);
+        let _ = match (before, after) {
+            (Some(before), Some(after)) => {
+                writeln!(out, "  ~ {path}: {} -> {}", json(before), json(after))
+            }
+            (None, Some(after)) => writeln!(out, "  + {path}: {}", json(after)),
+            (Some(before), None) => writeln!(out, "  - {path}: {}", json(before)),
+            (None, None) => Ok(()),
+        };
+    }
+    if let Some(more) = changes.len().checked_sub(FIELDS + 1) {
+        let _ = writeln!(out, "  and {} more", more + 1);
+    }
+}
+
+fn json(value: &Value) -> String {
+    printable(&value.to_string())
+}
+
+fn letter_row(letter: &Letter) -> [String; 7] {
+    [
+        printable(&letter.id),
+        printable(&letter.rejected_at),
+        printable(&letter.state),
+        letter.replay_count.to_string(),
+        printable(&letter.code),
+        printable(&source(&letter.source)),
+        printable(&message(letter)),
+    ]
+}
+
+fn message(letter: &Letter) -> String {
+    let path = letter.path.as_deref().filter(|path| !path.is_empty());
+    let at = path.map_or_else(String::new, |path| format!(" at {path}"));
+    format!("{}{at}", letter.message)
+}
+
+/// Where a letter's record came from, as short as it can be found again.
+fn source(source: &Value) -> String {
+    let text = |name: &str| match source.get(name) {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let kafka = || Some(format!("{}-{}@{}", text("topic")?, text("partition")?, text("offset")?));
+    let http = || Some(format!("{}#{}", text("request_id")?, text("index")?));
+    kafka().or_else(http).unwrap_or_else(|| source.to_string())
+}
