@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::routing::get;
 use axum::{Json, Router};
+use drover_core::aws::Aws;
 use drover_core::error::Unavailable;
 use drover_core::tenant::Scope;
 use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
@@ -32,6 +33,18 @@ pub struct Levels {
 pub trait BufferLevels: Send + Sync {
     /// Now.
     fn buffer_levels(&self) -> impl Future<Output = Result<Levels, Unavailable>> + Send;
+}
+
+/// What was put in with a delay waits, too.
+impl BufferLevels for Aws {
+    async fn buffer_levels(&self) -> Result<Levels, Unavailable> {
+        let levels = self.queue_levels().await?;
+        Ok(Levels {
+            waiting: levels.waiting.saturating_add(levels.delayed),
+            in_flight: levels.in_flight,
+            oldest_age_seconds: None,
+        })
+    }
 }
 
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>

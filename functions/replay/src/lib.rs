@@ -5,7 +5,8 @@
 //! the pipeline again (`buffer`); `queue` is what both have in common. The rest is about letters that
 //! were filed: `desk` is what can be asked and ordered, by commands of the person who runs the system
 //! (`command`) or by a tenant over HTTP (`letters`, `replays`); `answer` is what comes back, [`limits`]
-//! every bound. [`levels`] says how full the buffer is.
+//! every bound. [`levels`] says how full the buffer is, [`world`] joins a stream to what is outside.
+//! [`config`] is read once at start.
 //!
 //! A message is acknowledged only when its letter is stored, or its record has a disposition; what
 //! is not comes again, message by message.
@@ -33,6 +34,7 @@ use serde_json::value::RawValue;
 mod answer;
 mod buffer;
 mod command;
+pub mod config;
 mod desk;
 mod filing;
 mod kind;
@@ -42,6 +44,7 @@ pub mod limits;
 mod openapi;
 mod queue;
 mod replays;
+pub mod world;
 
 use self::kind::{Kind, NotTaken};
 use self::levels::BufferLevels;
