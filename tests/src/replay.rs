@@ -7,13 +7,14 @@
     reason = "a fact that does not hold ends its test"
 )]
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use drover_core::dead_letter::Content;
 use drover_core::error::Unavailable;
 use drover_core::limits::Shape;
 use drover_core::memory::{Call, Drawer, Fault, Memory};
-use drover_core::metrics::emf::Lines;
+use drover_core::metrics::{Meter, Metric, Tally};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
@@ -21,7 +22,9 @@ use drover_core::replay::Means;
 use drover_core::time::Timestamp;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_replay::levels::{BufferLevels, Levels};
-use drover_replay::{Environment, Failed, QueueNames, Replay, routes, with_gateway_claims};
+use drover_replay::{
+    Environment, FUNCTION, Failed, QueueNames, Replay, routes, with_gateway_claims,
+};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -116,10 +119,25 @@ impl BufferLevels for Waiting {
     }
 }
 
+/// What was counted, by metric, for all tenants together.
+#[derive(Default)]
+struct Counted(Mutex<BTreeMap<Metric, f64>>);
+
+impl Meter for Counted {
+    fn record(&self, function: &'static str, tally: &Tally, _now: Timestamp) {
+        assert_eq!(function, FUNCTION);
+        let mut sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for metric in Metric::ALL {
+            *sums.entry(metric).or_default() += tally.total(metric);
+        }
+    }
+}
+
 /// Memory, and one warm environment of the replay function over it.
 pub struct Replayer {
     host: Host,
     auth: Option<Auth>,
+    counted: Arc<Counted>,
     replay: Replay<Memory, Waiting>,
 }
 
@@ -149,18 +167,26 @@ impl Situation {
 
 impl Replayer {
     fn over(host: Host, auth: Option<Auth>) -> Self {
-        let replay = environment(host.memory(), auth.as_ref());
-        Self { host, auth, replay }
+        let counted = Arc::default();
+        let replay = environment(host.memory(), auth.as_ref(), &counted);
+        Self { host, auth, counted, replay }
     }
 
     /// Puts a new environment, which knows nothing yet, in the place of the warm one.
     pub fn restart(&mut self) {
-        self.replay = environment(self.host.memory(), self.auth.as_ref());
+        self.replay = environment(self.host.memory(), self.auth.as_ref(), &self.counted);
     }
 
     /// What is in the ports.
     pub fn memory(&self) -> &Memory {
         self.host.memory()
+    }
+
+    /// How often something was counted; of units, the whole ones.
+    pub fn counted(&self, metric: Metric) -> usize {
+        let sums = self.counted.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = sums.get(&metric).copied().unwrap_or_default();
+        (0..).take_while(|count| f64::from(*count + 1) <= sum).count()
     }
 
     /// From now on, these parts do not answer.
@@ -198,7 +224,11 @@ impl Replayer {
     }
 }
 
-fn environment(memory: &Memory, auth: Option<&Auth>) -> Replay<Memory, Waiting> {
+fn environment(
+    memory: &Memory,
+    auth: Option<&Auth>,
+    counted: &Arc<Counted>,
+) -> Replay<Memory, Waiting> {
     let mode = auth.map_or(AuthMode::Key(LocalKeys::Accepted), Auth::mode);
     let means = Means { shape: Shape::STANDARD, concurrency: 1, cache_bytes: 1 << 20 };
     let environment = Arc::new(Environment {
@@ -216,7 +246,7 @@ fn environment(memory: &Memory, auth: Option<&Auth>) -> Replay<Memory, Waiting> 
             "https://sqs/1/drover-buffer",
         ),
         gate: Gate { mode },
-        meter: Arc::new(Lines(|_line| ())),
+        meter: Arc::clone(counted) as Arc<dyn Meter>,
     });
     let routes = routes(Arc::clone(&environment));
     let routes = if auth.is_some() { with_gateway_claims(routes) } else { routes };
