@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use drover_core::dead_letter::Content;
 use drover_core::error::Unavailable;
+use drover_core::letter::objects::{Object, Objects};
+use drover_core::letter::origin::Offsets;
 use drover_core::limits::Shape;
 use drover_core::memory::{Call, Drawer, Fault, Memory};
 use drover_core::metrics::{Meter, Metric, Tally};
@@ -19,6 +21,7 @@ use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
+use drover_core::stream::reread::{Again, Reread};
 use drover_core::time::Timestamp;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_replay::levels::{BufferLevels, Levels};
@@ -109,10 +112,22 @@ impl Down {
     }
 }
 
-/// The buffer queue in memory: nobody has anything in hand.
-struct Waiting(Memory);
+/// What the memory holds besides: streams, objects, and a buffer that nobody has in hand.
+struct Beside(Memory);
 
-impl BufferLevels for Waiting {
+impl Reread for Beside {
+    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+        self.0.reread(offsets).await
+    }
+}
+
+impl Objects for Beside {
+    async fn object(&self, bucket: &str, key: &str) -> Result<Object, Unavailable> {
+        self.0.object(bucket, key).await
+    }
+}
+
+impl BufferLevels for Beside {
     async fn buffer_levels(&self) -> Result<Levels, Unavailable> {
         let waiting = u64::try_from(self.0.state().buffer.len()).unwrap_or(u64::MAX);
         Ok(Levels { waiting, in_flight: 0, oldest_age_seconds: None })
@@ -138,7 +153,7 @@ pub struct Replayer {
     host: Host,
     auth: Option<Auth>,
     counted: Arc<Counted>,
-    replay: Replay<Memory, Waiting>,
+    replay: Replay<Memory, Beside>,
 }
 
 /// Every situation.
@@ -228,12 +243,12 @@ fn environment(
     memory: &Memory,
     auth: Option<&Auth>,
     counted: &Arc<Counted>,
-) -> Replay<Memory, Waiting> {
+) -> Replay<Memory, Beside> {
     let mode = auth.map_or(AuthMode::Key(LocalKeys::Accepted), Auth::mode);
     let means = Means { shape: Shape::STANDARD, concurrency: 1, cache_bytes: 1 << 20 };
     let environment = Arc::new(Environment {
         world: memory.clone(),
-        levels: Waiting(memory.clone()),
+        around: Beside(memory.clone()),
         pipeline: Pipeline {
             registry: Registry::new(),
             heads: HeadCache::new(means.cache_bytes),

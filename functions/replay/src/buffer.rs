@@ -15,9 +15,9 @@ use drover_core::record::Incoming;
 use drover_core::time::Timestamp;
 
 use crate::queue::{Message, Taken};
-use crate::{Environment, Outside};
+use crate::{Around, Environment, Outside};
 
-impl<W: Outside, B: Send + Sync> Environment<W, B> {
+impl<W: Outside, B: Around> Environment<W, B> {
     /// Takes the records of a batch through the pipeline, in one call.
     pub(crate) async fn drain(&self, messages: &[Message], deadline: Timestamp) -> Taken {
         let now = self.world.now();

@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::Malformed;
-use crate::{Environment, Outside};
+use crate::{Around, Environment, Outside};
 
 /// How full a queue is, about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -50,7 +50,7 @@ impl BufferLevels for Aws {
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
 where
     W: Outside + 'static,
-    B: BufferLevels + 'static,
+    B: Around + 'static,
 {
     Router::new().route("/buffer/stats", get(stats::<W, B>))
 }
@@ -69,12 +69,12 @@ where
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn stats<W: Outside, B: BufferLevels>(
+pub(crate) async fn stats<W: Outside, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Levels>, Problem> {
     environment.admit(&credentials, Scope::Read).await?;
     Parameters::parse(query.as_deref())?.finish()?;
-    Ok(Json(environment.levels.buffer_levels().await?))
+    Ok(Json(environment.around.buffer_levels().await?))
 }

@@ -16,16 +16,16 @@ use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
 use drover_core::web::{AuthMode, Gate, Origins, finished};
+use drover_replay::around::WithStream;
 use drover_replay::config::Config;
-use drover_replay::world::WithStream;
 use drover_replay::{Environment, QueueNames, Replay, routes, with_gateway_claims};
 use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What this function is made of on AWS.
-type World = WithStream<Aws, Option<KafkaReread>>;
+/// What stands beside the tables and queues.
+type Around = WithStream<Aws, KafkaReread>;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -41,7 +41,7 @@ async fn main() -> anyhow::Result<()> {
     run(handler).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
 }
 
-async fn environment(config: Config) -> anyhow::Result<Environment<World, Aws>> {
+async fn environment(config: Config) -> anyhow::Result<Environment<Aws, Around>> {
     let stream = config.kafka.map(kafka).transpose()?;
     let queues = QueueNames::of_urls(&config.dead_letter_queue_url, &config.buffer_queue_url);
     let world = Aws::load(AwsConfig {
@@ -55,8 +55,8 @@ async fn environment(config: Config) -> anyhow::Result<Environment<World, Aws>> 
     .await;
     let (concurrency, cache_bytes) = (config.concurrency, config.cache_bytes);
     Ok(Environment {
-        levels: world.clone(),
-        world: WithStream { world, stream },
+        around: WithStream { aws: world.clone(), stream },
+        world,
         pipeline: Pipeline {
             registry: Registry::new(),
             heads: HeadCache::new(cache_bytes),
@@ -76,7 +76,7 @@ fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaReread> {
     Ok(KafkaReread::new(config.context("the password of the Kafka user")?))
 }
 
-fn replay(environment: Environment<World, Aws>, origins: Origins) -> Replay<World, Aws> {
+fn replay(environment: Environment<Aws, Around>, origins: Origins) -> Replay<Aws, Around> {
     let environment = Arc::new(environment);
     let routes = routes(Arc::clone(&environment));
     let routes = match environment.gate.mode {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::fixture::{Bench, NEWCO, WIDE, home, pipeline};
+use super::fixture::{Bench, NEWCO, WIDE, ground, home, pipeline};
 use crate::ledger::read::Question;
 use crate::letter::{Owner, State};
 use crate::memory::{Call, Fault};
@@ -185,8 +185,7 @@ impl World {
     fn replay(&mut self, owner: &Owner, rate: u32, trouble: Trouble) {
         let asked = Asked { rate, max_replays: 1_000, ..Asked::replay("me") };
         let memory = self.bench.memory.clone();
-        let run =
-            crate::replay::start(&memory, owner, asked, super::fixture::MEANS, Timestamp::MAX);
+        let run = crate::replay::start(ground(&memory), owner, asked, Timestamp::MAX);
         self.run(run, trouble);
         self.bench.later(31);
     }
@@ -194,8 +193,8 @@ impl World {
     fn resume(&mut self, owner: &Owner, trouble: Trouble) {
         let Some(newest) = self.bench.runs(owner).into_iter().next() else { return };
         let memory = self.bench.memory.clone();
-        let (id, means) = (&newest.replay_id, super::fixture::MEANS);
-        let run = crate::replay::resume(&memory, owner, id, "you", means, Timestamp::MAX);
+        let id = &newest.replay_id;
+        let run = crate::replay::resume(ground(&memory), owner, id, "you", Timestamp::MAX);
         self.run(run, trouble);
         self.bench.later(31);
     }
