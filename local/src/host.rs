@@ -144,7 +144,8 @@ impl Host {
         let stream = stream.map_err(failed("stream"))?;
         let meter = HostMeter::new(&setup::METERED, setup::METRIC_LINES, world.now());
         let meter = Arc::new(meter.map_err(failed("metrics"))?);
-        let functions = setup::functions(&addresses, &stream, &meter).and(config.functions);
+        let functions =
+            setup::functions(&addresses, &stream, &queue_file, &meter).and(config.functions);
         let parts = Parts {
             tables: dynamodb.tables().map_err(failed("tables"))?,
             queues,

@@ -19,6 +19,7 @@ pub fn document() -> Result<String, serde_json::Error> {
     let mut document = OpenApi::default();
     document.merge(drover_ingest::openapi());
     document.merge(drover_query::openapi());
+    document.merge(drover_replay::openapi());
     document.info = InfoBuilder::new()
         .title("Drover")
         .version("1")

@@ -55,7 +55,7 @@ pub(crate) use protocol::{ReceivedMessage, WireAttribute};
 pub(crate) use rejection::{SqsError, Unavailable};
 pub(crate) use server::serve;
 pub(crate) use settings::{QueueName, QueueSettings, Redrive};
-use store::{Queues, Store};
+use store::{QueueLevels, Queues, Store};
 pub(crate) use taking::{Bounds, LARGEST_MESSAGE, Taken};
 
 type Job = Box<dyn FnOnce(&mut Store) + Send>;
@@ -105,14 +105,13 @@ impl Sqs {
         self.act(move |queues| queues.ensure_queue(&name, &settings)).await
     }
 
-    /// How many messages of the queue wait for a receiver, those with a delay included. One that a
-    /// receiver has in hand waits for nobody.
+    /// How full the queue is. A message that a receiver has in hand waits for nobody.
     ///
     /// # Errors
     /// [`SqsError::Rejected`] where there is no such queue.
-    pub(crate) async fn waiting(&self, name: &str) -> Result<u64, SqsError> {
+    pub(crate) async fn levels(&self, name: &str) -> Result<QueueLevels, SqsError> {
         let name = QueueName::parse(name)?;
-        self.act(move |queues| queues.waiting(&name)).await
+        self.act(move |queues| queues.levels(&name)).await
     }
 
     /// Runs one action on the store's thread as one transaction. The one place that reads a clock.

@@ -17,7 +17,7 @@ use axum::{Router, routing};
 use common::{WAIT, dynamodb, get, post, post_with, sqs, table};
 use drover_local::function::DEFAULT_TIMEOUT;
 use drover_local::host::StartError;
-use drover_local::{Functions, Host, HostConfig};
+use drover_local::{FunctionError, Functions, Host, HostConfig};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 use tokio::sync::mpsc;
@@ -138,7 +138,12 @@ async fn messages_that_fail_too_often_go_to_the_queues_own_failed_queue() {
 #[tokio::test]
 async fn a_queue_with_other_settings_is_brought_to_these_and_keeps_its_messages() {
     let data = tempdir().unwrap();
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    // Nobody takes the message away.
+    let failure = || FunctionError { error_type: "Odd".to_owned(), error_message: "no".to_owned() };
+    let replay = move |_, _| async move { Err(failure()) };
+    let functions = Functions::default().with("replay", DEFAULT_TIMEOUT, replay);
+    let config = HostConfig { functions, ..HostConfig::on_free_ports(data.path()) };
+    let host = Host::start(config.clone()).await.unwrap();
     let url = format!("http://{}/000000000000/drover-buffer", host.addresses().sqs);
     let message = json!({ "QueueUrl": url, "MessageBody": "waits" });
     sqs(host.addresses(), "SendMessage", message).await;
@@ -146,11 +151,14 @@ async fn a_queue_with_other_settings_is_brought_to_these_and_keeps_its_messages(
     sqs(host.addresses(), "SetQueueAttributes", settings).await;
     host.stop().await.unwrap();
 
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let host = Host::start(config).await.unwrap();
     let url = format!("http://{}/000000000000/drover-buffer", host.addresses().sqs);
     let request = json!({ "QueueUrl": url, "AttributeNames": ["All"] });
     let attributes = &sqs(host.addresses(), "GetQueueAttributes", request).await["Attributes"];
     assert_eq!(attributes["VisibilityTimeout"], "20");
+    let counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+    let counts = counts.map(|name| attributes[name].as_str().unwrap().parse::<u32>().unwrap());
+    assert_eq!(counts.iter().sum::<u32>(), 1);
     host.stop().await.unwrap();
 }
 

@@ -22,7 +22,7 @@ use tempfile::tempdir;
 /// Puts items and sends messages one after another, until the host is gone; gives how many of each
 /// were acknowledged.
 async fn write_until_gone(host: &Process, round: usize) -> (usize, usize) {
-    let url = format!("http://{}/000000000000/drover-buffer", host.addresses.sqs);
+    let url = format!("http://{}/000000000000/notes", host.addresses.sqs);
     let puts = async {
         let mut count = 0;
         loop {
@@ -53,7 +53,7 @@ async fn write_until_gone(host: &Process, round: usize) -> (usize, usize) {
 async fn stored(host: &Process) -> (usize, usize) {
     let count = json!({ "TableName": "notes", "Select": "COUNT", "ConsistentRead": true });
     let items = dynamodb(&host.addresses, "Scan", count).await;
-    let url = format!("http://{}/000000000000/drover-buffer", host.addresses.sqs);
+    let url = format!("http://{}/000000000000/notes", host.addresses.sqs);
     let request = json!({ "QueueUrl": url, "AttributeNames": ["ApproximateNumberOfMessages"] });
     let queue = sqs(&host.addresses, "GetQueueAttributes", request).await;
     let messages = queue["Attributes"]["ApproximateNumberOfMessages"].as_str().unwrap();
@@ -65,6 +65,7 @@ async fn nothing_acknowledged_is_lost_when_the_host_is_killed() {
     let data = tempdir().unwrap();
     let mut host = Process::start(data.path()).await;
     dynamodb(&host.addresses, "CreateTable", table()).await;
+    sqs(&host.addresses, "CreateQueue", json!({ "QueueName": "notes" })).await;
     let mut acknowledged = (0, 0);
     for round in 0..3 {
         let before = stored(&host).await;

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use clap::Parser;
 use common::kafka::{Record, event, temperature, text};
-use common::{dynamodb, post, sqs};
+use common::{WAIT, dynamodb, post};
 use drover_local::commands::apply::ApplyError;
 use drover_local::commands::{apply, inspect};
 use drover_local::{Host, HostConfig};
@@ -81,16 +81,24 @@ impl Running {
         apply::run(&Apply::parse_from(words).args).await
     }
 
-    /// The codes of the dead letters that wait.
-    async fn dead_letters(&self) -> Vec<String> {
-        let url = format!("http://{}/000000000000/drover-dead-letters", self.host.addresses().sqs);
-        let request = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10 });
-        let received = sqs(self.host.addresses(), "ReceiveMessage", request).await;
-        let messages = received["Messages"].as_array().cloned().unwrap_or_default();
-        let letter = |message: &Value| -> Value {
-            serde_json::from_str(message["Body"].as_str().unwrap()).unwrap()
+    /// The codes of the dead letters that are filed, once there are any.
+    async fn dead_letters(&self, tenant: Option<&str>) -> Vec<String> {
+        let path = "/2015-03-31/functions/replay/invocations";
+        let command = json!({ "action": "inspect", "tenant": tenant });
+        let filed = async {
+            loop {
+                let lambda = self.host.addresses().lambda;
+                let (_, answer) = post(lambda, path, "", &command).await.unwrap();
+                let letters = answer["letters"].as_array().unwrap();
+                if !letters.is_empty() {
+                    break letters
+                        .iter()
+                        .map(|one| one["code"].as_str().unwrap().to_owned())
+                        .collect();
+                }
+            }
         };
-        messages.iter().map(|one| letter(one)["code"].as_str().unwrap().to_owned()).collect()
+        tokio::time::timeout(WAIT, filed).await.unwrap()
     }
 
     async fn stop(self) {
@@ -126,7 +134,7 @@ async fn a_record_that_no_parser_likes_is_one_dead_letter_and_holds_up_nobody() 
     let reading = |seconds_before| temperature("demo", "d-1", seconds_before);
     running.acknowledge(&[reading(2), text("demo", "{not JSON"), reading(1)]).await;
     assert_eq!(running.history("demo", "device/d-1").await, ["e-2", "e-1"]);
-    assert_eq!(running.dead_letters().await, ["malformed_json"]);
+    assert_eq!(running.dead_letters(Some("demo")).await, ["malformed_json"]);
     running.stop().await;
 }
 
@@ -149,7 +157,7 @@ async fn the_events_of_a_tenant_pass_once_it_is_applied() {
     let stranger = temperature("stranger", "d-1", 1);
     running.acknowledge(&[temperature("newco", "d-1", 1), stranger]).await;
     assert_eq!(running.history("newco", "device/d-1").await, ["e-1"]);
-    assert_eq!(running.dead_letters().await, ["unknown_tenant"]);
+    assert_eq!(running.dead_letters(None).await, ["unknown_tenant"]);
 
     let report = running.apply(documents.path()).await.unwrap();
     assert!(report.starts_with("unchanged  tenant newco  "), "{report}");

@@ -7,7 +7,7 @@ use drover_core::letter::filing::{file, read};
 use drover_core::metrics::Metric;
 use drover_core::pipeline::ports::Metered;
 use drover_core::time::Timestamp;
-use futures_util::{StreamExt as _, stream};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::queue::{Message, Taken};
 use crate::{Environment, Outside};
@@ -26,15 +26,18 @@ impl<W: Outside, B: Send + Sync> Environment<W, B> {
     /// may be settled already.
     pub(crate) async fn file_these<'m>(
         &self,
-        messages: impl Iterator<Item = (usize, &'m Message)>,
+        mut messages: impl Iterator<Item = (usize, &'m Message)>,
         deadline: Timestamp,
         mut taken: Taken,
     ) -> Taken {
-        let filings = messages.map(|(place, message)| async move {
-            (place, message, self.file_one(message, deadline).await)
-        });
-        let mut running = stream::iter(filings).buffer_unordered(TOGETHER);
-        while let Some((place, message, filed)) = running.next().await {
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < TOGETHER
+                && let Some((place, message)) = messages.next()
+            {
+                running.push(self.file_at(place, message, deadline));
+            }
+            let Some((place, message, filed)) = running.next().await else { return taken };
             match filed {
                 Ok((owner, Metered { answer: is_new, units })) => {
                     let counts = taken.tally.of(owner.tenant());
@@ -50,7 +53,15 @@ impl<W: Outside, B: Send + Sync> Environment<W, B> {
                 }
             }
         }
-        taken
+    }
+
+    async fn file_at<'m>(
+        &self,
+        place: usize,
+        message: &'m Message,
+        deadline: Timestamp,
+    ) -> (usize, &'m Message, Result<(Owner, Metered<bool>), Unavailable>) {
+        (place, message, self.file_one(message, deadline).await)
     }
 
     async fn file_one(

@@ -177,7 +177,9 @@ impl<W: Outside, B: Send + Sync> Replay<W, B> {
     }
 
     async fn serve(&self, request: LambdaEvent<LambdaRequest>) -> Result<Box<RawValue>, Failed> {
-        let Ok(response) = Adapter::from(self.router.clone()).call(request).await;
+        // The adapter itself cannot go from thread to thread.
+        let responding = Adapter::from(self.router.clone()).call(request);
+        let Ok(response) = responding.await;
         answer(&response)
     }
 }

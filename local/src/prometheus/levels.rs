@@ -57,8 +57,8 @@ impl Levels {
     }
 
     async fn waiting(&self, queue: &'static str) -> f64 {
-        match self.sqs.waiting(queue).await {
-            Ok(count) => count as f64,
+        match self.sqs.levels(queue).await {
+            Ok(levels) => levels.waiting as f64,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(queue, error, "the queue gave no count");

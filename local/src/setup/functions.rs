@@ -12,33 +12,46 @@ use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::registry::Registry;
-use drover_core::web::{AuthMode, Gate, LocalKeys};
+use drover_core::replay::Means;
+use drover_core::replay::joined::{Joined, NoObjects};
+use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_ingest::Ingest;
 use drover_ingest::quota::Quotas;
 use drover_processor::Processor;
 use drover_query::health::{Process, memory_bytes};
 use drover_query::{Access, Query};
+use drover_replay::{Environment, QueueNames, Replay};
 
 use crate::data_folder::Addresses;
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
 use crate::mapping::HostStream;
-use crate::probes::HostProbes;
+use crate::probes::{HostLevels, HostProbes};
 use crate::prometheus::HostMeter;
-use crate::world::world;
+use crate::sqs::Sqs;
+use crate::world::{BUFFER, DEAD_LETTERS, world};
 
 /// What the processor has on Lambda unless its environment says otherwise.
 const CACHE_BYTES: usize = 8 << 20;
 const CONCURRENCY: usize = 32;
 
+/// What a replay has for its work.
+const MEANS: Means =
+    Means { shape: Shape::STANDARD, concurrency: CONCURRENCY, cache_bytes: CACHE_BYTES };
+
 /// The functions that count something.
-pub(crate) const METERED: [&str; 3] =
-    [drover_ingest::FUNCTION, drover_processor::FUNCTION, drover_query::FUNCTION];
+pub(crate) const METERED: [&str; 4] = [
+    drover_ingest::FUNCTION,
+    drover_processor::FUNCTION,
+    drover_query::FUNCTION,
+    drover_replay::FUNCTION,
+];
 
 /// Every function of this version, each with clients of its own, as on Lambda: connections live on
 /// the threads of the function that opened them.
 pub(crate) fn functions(
     addresses: &Addresses,
     stream: &HostStream,
+    queues: &Sqs,
     meter: &Arc<HostMeter>,
 ) -> Functions {
     let as_meter = || Arc::clone(meter) as Arc<dyn Meter>;
@@ -67,7 +80,30 @@ pub(crate) fn functions(
         counts: meter.tallies(),
         process: Process { started_at: reading.now(), memory_bytes },
     };
+    // Two environments, as on Lambda: what comes through queues keeps no request waiting.
+    let replay_environment = || {
+        let world = world(addresses);
+        let stream = stream.reread(world.clone());
+        Arc::new(Environment {
+            world: Joined { world, stream, objects: NoObjects },
+            levels: HostLevels(queues.clone()),
+            pipeline: pipeline(),
+            means: MEANS,
+            queues: QueueNames::of_urls(DEAD_LETTERS, BUFFER),
+            gate: gate(),
+            meter: as_meter(),
+        })
+    };
+    let invoked = replay_environment();
+    let router = finished(drover_replay::routes(Arc::clone(&invoked)), Origins::Local);
+    let replay = Arc::new(Replay::new(invoked, router));
+    let replay = move |event: Bytes, context: InvocationContext| {
+        let replay = Arc::clone(&replay);
+        async move { answer(replay.handle(lambda_event(&event, context)?).await) }
+    };
+    let replay_routes = drover_replay::routes(replay_environment());
     Functions::default()
+        .with_routes_and_events(drover_replay::FUNCTION, DEFAULT_TIMEOUT, replay_routes, replay)
         .with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process)
         .with_routes(drover_ingest::FUNCTION, DEFAULT_TIMEOUT, drover_ingest::routes(ingest))
         .with_routes(drover_query::FUNCTION, DEFAULT_TIMEOUT, drover_query::routes(query))

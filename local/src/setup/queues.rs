@@ -7,9 +7,6 @@ use crate::queue_source::{Batching, QueueSource, Settings};
 use crate::sqs::{QueueName, QueueSettings, Redrive, Sqs, SqsError};
 use crate::world::{BUFFER, DEAD_LETTERS};
 
-/// Who files dead letters and drains the buffer.
-const REPLAY: &str = "replay";
-
 const FOURTEEN_DAYS_SECONDS: u32 = 14 * 24 * 60 * 60;
 /// What could not be filed or applied comes again so soon. An invocation has no longer than this.
 const COMES_AGAIN_SECONDS: u32 = 20;
@@ -62,11 +59,12 @@ pub(crate) fn queue_sources(
     sqs: &Sqs,
     functions: &Functions,
 ) -> Result<Vec<QueueSource>, SqsError> {
-    let fed = if functions.find(REPLAY).is_some() { QUEUES.as_slice() } else { &[] };
+    let fed =
+        if functions.find(drover_replay::FUNCTION).is_some() { QUEUES.as_slice() } else { &[] };
     let start = |pair: &QueuePair| {
         let settings = Settings {
             queue: QueueName::parse(pair.name)?,
-            function: REPLAY.to_owned(),
+            function: drover_replay::FUNCTION.to_owned(),
             batching: BATCHING,
             concurrency: CONCURRENCY,
         };

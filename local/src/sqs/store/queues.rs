@@ -1,12 +1,24 @@
 //! Queues themselves: made, changed, listed, emptied, deleted, described.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Queues;
 use crate::sqs::rejection::{Rejection, SqsError};
 use crate::sqs::settings::{QueueName, QueueSettings, Redrive};
+
+/// How full a queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueLevels {
+    /// Messages that wait for a receiver, those with a delay included.
+    pub(crate) waiting: u64,
+    /// Messages that a receiver has in hand.
+    pub(crate) in_hand: u64,
+    /// How long ago the oldest of them all was sent.
+    pub(crate) oldest_age: Option<Duration>,
+}
 
 /// A queue that exists.
 pub(in crate::sqs) struct Queue {
@@ -126,12 +138,21 @@ impl Queues<'_> {
         Ok(())
     }
 
-    /// How many messages no receiver has in hand.
-    pub(in crate::sqs) fn waiting(&mut self, name: &QueueName) -> Result<u64, SqsError> {
+    /// How full the queue is.
+    pub(in crate::sqs) fn levels(&mut self, name: &QueueName) -> Result<QueueLevels, SqsError> {
         let queue = self.queue(name)?;
         self.tidy(&queue)?;
         let counts = self.count(&queue)?;
-        Ok(u64::try_from(counts.visible + counts.delayed).unwrap_or(0))
+        let mut select = self
+            .transaction
+            .prepare_cached("SELECT MIN(sent_at) FROM messages WHERE queue = ?1")?;
+        let oldest: Option<i64> = select.query_row([queue.id], |row| row.get(0))?;
+        let age = oldest.map(|sent_at| u64::try_from(self.now_millis - sent_at).unwrap_or(0));
+        Ok(QueueLevels {
+            waiting: u64::try_from(counts.visible + counts.delayed).unwrap_or(0),
+            in_hand: u64::try_from(counts.in_flight).unwrap_or(0),
+            oldest_age: age.map(Duration::from_millis),
+        })
     }
 
     /// Everything that SQS tells about the queue.
