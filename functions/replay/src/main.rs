@@ -15,9 +15,9 @@ use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
+use drover_core::replay::joined::Joined;
 use drover_core::web::{AuthMode, Gate, Origins, finished};
 use drover_replay::config::Config;
-use drover_replay::world::WithStream;
 use drover_replay::{Environment, QueueNames, Replay, routes, with_gateway_claims};
 use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 
@@ -25,7 +25,7 @@ use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What this function is made of on AWS.
-type World = WithStream<Aws, Option<KafkaReread>>;
+type World = Joined<Aws, Option<KafkaReread>, Aws>;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -56,7 +56,7 @@ async fn environment(config: Config) -> anyhow::Result<Environment<World, Aws>> 
     let (concurrency, cache_bytes) = (config.concurrency, config.cache_bytes);
     Ok(Environment {
         levels: world.clone(),
-        world: WithStream { world, stream },
+        world: Joined { objects: world.clone(), world, stream },
         pipeline: Pipeline {
             registry: Registry::new(),
             heads: HeadCache::new(cache_bytes),
