@@ -16,7 +16,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
-use common::{Process, WAIT, run, sqs};
+use common::{Process, WAIT, run};
 use drover_core::time::Timestamp;
 use drover_local::function::DEFAULT_TIMEOUT;
 use drover_local::mapping::StreamConfig;
@@ -24,6 +24,7 @@ use drover_local::simulator::{Gauge, Reading};
 use drover_local::{FunctionError, Functions, Host, HostConfig};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
+use tokio::sync::mpsc;
 
 /// An hour ago, which is within every tenant's retention.
 #[expect(clippy::disallowed_methods, reason = "records of foreign producers are stamped with it")]
@@ -253,17 +254,23 @@ async fn a_partition_that_fails_holds_up_no_other_and_its_lag_can_be_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_given_up_is_reported_to_the_queue_and_then_committed() {
     let answer = |_: &[(String, Vec<i64>)], _| Err(failed());
-    let set = |config: &mut HostConfig| config.mapping.rules.retries = Some(1);
+    let (reports, mut reported) = mpsc::unbounded_channel();
+    let set = |config: &mut HostConfig| {
+        config.mapping.rules.retries = Some(1);
+        let replay = move |event: Bytes, _| {
+            reports.send(serde_json::from_slice::<Value>(&event).unwrap()).unwrap();
+            async { Ok(Bytes::new()) }
+        };
+        config.functions = config.functions.clone().with("replay", DEFAULT_TIMEOUT, replay);
+    };
     let (host, data, got) = host_with(answer, set).await;
     let (code, ..) = produce(data.path(), "t", &["--key", "k"], "a\nb\n").await;
     assert_eq!(code, 0);
     eventually("a first event", async || !got.lock().unwrap().is_empty()).await;
     all_done(&host).await;
     assert_eq!(got.lock().unwrap().len(), 2);
-    let url = format!("http://{}/000000000000/drover-dead-letters", host.addresses().sqs);
-    let received = sqs(host.addresses(), "ReceiveMessage", json!({ "QueueUrl": url })).await;
-    let body: Value =
-        serde_json::from_str(received["Messages"][0]["Body"].as_str().unwrap()).unwrap();
+    let event = tokio::time::timeout(WAIT, reported.recv()).await.unwrap().unwrap();
+    let body: Value = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
     assert_eq!(body["requestContext"]["condition"], "RetryAttemptsExhausted");
     assert_eq!(body["requestContext"]["approximateInvokeCount"], 2);
     assert_eq!(body["responseContext"]["functionError"], "Unhandled");

@@ -193,3 +193,30 @@ async fn every_letter_is_on_exactly_one_page_of_its_list() {
         assert_eq!(ids, filed, "limit {limit}");
     }
 }
+
+#[tokio::test]
+async fn no_route_of_dead_letters_opens_without_the_scope_admin() {
+    let replayer = situation("letters-without-the-scope").replayer().await;
+    let status = async |method: &str, target: &str, scope: &str| {
+        let mut event: Value = serde_json::from_str(&event(method, target, &[])).expect("JSON");
+        let claims = json!({"tenant": "demo", "scope": scope});
+        event["requestContext"]["authorizer"] = json!({"jwt": {"claims": claims, "scopes": null}});
+        event["body"] = json!("{}");
+        answer(&replayer, &event.to_string()).await.status
+    };
+    for (method, target) in [
+        ("GET", "/api/v1/dead-letters"),
+        ("GET", "/api/v1/dead-letters/01a1fcbe91b07a14bdbd70a82fe37596"),
+        ("GET", "/api/v1/replays"),
+        ("POST", "/api/v1/replays"),
+        ("GET", "/api/v1/replays/0123456789abcdef0123"),
+        ("POST", "/api/v1/replays/0123456789abcdef0123"),
+        ("DELETE", "/api/v1/replays/0123456789abcdef0123"),
+    ] {
+        assert_eq!(status(method, target, "read write").await, 403, "{method} {target}");
+        let admitted = status(method, target, "admin").await;
+        assert!([200, 404].contains(&admitted), "{method} {target}: {admitted}");
+    }
+    assert_eq!(status("GET", "/buffer/stats", "read").await, 200);
+    assert_eq!(status("GET", "/buffer/stats", "write").await, 403);
+}

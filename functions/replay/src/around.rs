@@ -12,16 +12,13 @@ use crate::levels::{BufferLevels, Levels};
 pub struct WithStream<A, R> {
     /// Where objects are, and who knows how full the buffer is.
     pub aws: A,
-    /// Where offsets are read again; `None`: there is no stream.
-    pub stream: Option<R>,
+    /// Where offsets are read again, if anywhere.
+    pub stream: R,
 }
 
 impl<A: Send + Sync, R: Reread> Reread for WithStream<A, R> {
     async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
-        match &self.stream {
-            Some(stream) => stream.reread(offsets).await,
-            None => Ok(None),
-        }
+        self.stream.reread(offsets).await
     }
 }
 

@@ -6,7 +6,7 @@
 //! say that it is broken.
 
 use drover_core::id::TenantId;
-use drover_core::letter::{LISTED, Owner, State};
+use drover_core::letter::{Owner, State};
 use drover_core::replay::{Action, Asked, Filter};
 use drover_core::tenant::TenantScope;
 use drover_core::time::Timestamp;
@@ -32,35 +32,31 @@ pub(crate) enum Command {
         cursor: Option<String>,
     },
     /// Takes letters through the pipeline again.
-    Replay {
-        tenant: Option<String>,
-        by: Option<String>,
-        #[serde(default)]
-        filter: Filter,
-        #[serde(default)]
-        dry_run: bool,
-        limit: Option<u64>,
-        rate: Option<u32>,
-        max_replays: Option<u32>,
-        #[serde(default)]
-        views: usize,
-    },
-    /// Puts letters aside.
-    Park {
-        tenant: Option<String>,
-        by: Option<String>,
-        filter: Filter,
-        #[serde(default)]
-        dry_run: bool,
-        limit: Option<u64>,
-        rate: Option<u32>,
-    },
+    Replay(Wanted),
+    /// Puts letters aside. Which ones must be said.
+    Park(Wanted),
     /// Goes on with a run.
     Resume { tenant: Option<String>, by: Option<String>, replay_id: String },
     /// Ends a run.
     Cancel { tenant: Option<String>, replay_id: String },
     /// A run; without `replay_id`, the newest ones.
     Show { tenant: Option<String>, replay_id: Option<String> },
+}
+
+/// What a run is wanted to do. What is absent has its usual value.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    tenant: Option<String>,
+    by: Option<String>,
+    filter: Option<Filter>,
+    #[serde(default)]
+    dry_run: bool,
+    limit: Option<u64>,
+    rate: Option<u32>,
+    max_replays: Option<u32>,
+    #[serde(default)]
+    views: usize,
 }
 
 impl<W: Outside, B: Around> Environment<W, B> {
@@ -84,7 +80,7 @@ impl<W: Outside, B: Around> Environment<W, B> {
                 shown(&self.letter(&owner(tenant)?, &id).await?)
             }
             Command::Inspect { tenant, id: None, code, state, limit, cursor } => {
-                let limit = limit.unwrap_or(limits::LETTERS_BY_DEFAULT).min(LISTED + 1);
+                let limit = limit.unwrap_or(limits::LETTERS_BY_DEFAULT);
                 let listed = Listed { code, state, limit, cursor };
                 shown(&self.list(&owner(tenant)?, listed).await?)
             }
@@ -100,37 +96,34 @@ impl<W: Outside, B: Around> Environment<W, B> {
             Command::Show { tenant, replay_id: None } => {
                 shown(&self.recent(&owner(tenant)?).await?)
             }
-            Command::Replay { .. } | Command::Park { .. } => {
-                let (owner, asked) = asked(command)?;
-                shown(&self.start(&owner, asked, deadline).await?)
+            Command::Replay(wanted) => self.run(Action::Replay, wanted, deadline).await,
+            Command::Park(Wanted { filter: None, .. }) => {
+                Err(Problem::invalid_parameter("filter", "which letters to put aside must be said"))
             }
+            Command::Park(wanted) => self.run(Action::Park, wanted, deadline).await,
         }
     }
-}
 
-/// The run that a command wants.
-fn asked(command: Command) -> Result<(Owner, Asked), Problem> {
-    let (tenant, by, filter, dry_run, limit, rate, max_replays, views, action) = match command {
-        Command::Replay { tenant, by, filter, dry_run, limit, rate, max_replays, views } => {
-            (tenant, by, filter, dry_run, limit, rate, max_replays, views, Action::Replay)
-        }
-        Command::Park { tenant, by, filter, dry_run, limit, rate } => {
-            (tenant, by, filter, dry_run, limit, rate, None, 0, Action::Park)
-        }
-        _ => return Err(Problem::internal()),
-    };
-    let usual = Asked::replay(name(by)?);
-    let asked = Asked {
-        action,
-        filter,
-        dry_run,
-        limit: limit.unwrap_or(usual.limit),
-        rate: rate.unwrap_or(usual.rate),
-        max_replays: max_replays.unwrap_or(usual.max_replays),
-        views,
-        ..usual
-    };
-    Ok((owner(tenant)?, asked))
+    async fn run(
+        &self,
+        action: Action,
+        wanted: Wanted,
+        deadline: Timestamp,
+    ) -> Result<Value, Problem> {
+        let Wanted { tenant, by, filter, dry_run, limit, rate, max_replays, views } = wanted;
+        let usual = Asked::replay(name(by)?);
+        let asked = Asked {
+            action,
+            filter: filter.unwrap_or_default(),
+            dry_run,
+            limit: limit.unwrap_or(usual.limit),
+            rate: rate.unwrap_or(usual.rate),
+            max_replays: max_replays.unwrap_or(usual.max_replays),
+            views,
+            ..usual
+        };
+        shown(&self.start(&owner(tenant)?, asked, deadline).await?)
+    }
 }
 
 fn owner(tenant: Option<String>) -> Result<Owner, Problem> {

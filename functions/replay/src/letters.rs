@@ -35,7 +35,7 @@ where
     params(
         ("code" = Option<String>, Query, description = "Of this code only", example = "schema_violation"),
         ("state" = Option<String>, Query, description = "`open` (the default), `resolved` or `parked`", example = "open"),
-        ("limit" = Option<usize>, Query, description = "At most so many, 50 by default", minimum = 1, maximum = 200),
+        ("limit" = Option<usize>, Query, description = "At most so many, 50 by default", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the answer before"),
     ),
     responses(

@@ -5,8 +5,7 @@
 //! the pipeline again (`buffer`); `queue` is what both have in common. The rest is about letters that
 //! were filed: `desk` is what can be asked and ordered, by commands of the person who runs the system
 //! (`command`) or by a tenant over HTTP (`letters`, `replays`); `answer` is what comes back, [`limits`]
-//! every bound. [`levels`] says how full the buffer is, [`world`] joins a stream to what is outside.
-//! [`config`] is read once at start.
+//! every bound. [`levels`] says how full the buffer is. [`config`] is read once at start.
 //!
 //! A message is acknowledged only when its letter is stored, or its record has a disposition; what
 //! is not comes again, message by message.

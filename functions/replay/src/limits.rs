@@ -1,12 +1,14 @@
 //! Every bound of a request and an answer, in one place.
 
+use drover_core::letter::LISTED;
+
 /// How long a run of a request may go on. A step that is on its way then still ends before the 30 s
 /// that API Gateway waits; the run itself waits to be resumed.
 pub const RUN_SECONDS: i64 = 25;
 /// The largest body of a request, in bytes.
 pub const BODY_BYTES: usize = 64 * 1024;
 /// Letters of one page of a list.
-pub const LETTERS: usize = 200;
+pub const LETTERS: usize = LISTED;
 /// Letters of a page that does not say how many it wants.
 pub const LETTERS_BY_DEFAULT: usize = 50;
 /// Bytes of letters in one answer, before the last one: Lambda answers with 6 MB at most.

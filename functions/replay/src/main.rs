@@ -25,7 +25,7 @@ use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What stands beside the tables and queues.
-type Around = WithStream<Aws, KafkaReread>;
+type Around = WithStream<Aws, Option<KafkaReread>>;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

@@ -24,3 +24,26 @@ struct Document;
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_says_how_it_fails_and_who_may_call_it() {
+        let document = serde_json::to_value(openapi()).expect("JSON");
+        let mut operations = 0;
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            let scope = if path == "/buffer/stats" { "read" } else { "admin" };
+            for (method, operation) in item.as_object().expect("methods") {
+                operations += 1;
+                assert_eq!(operation["security"][0]["api_key"][0], scope, "{method} {path}");
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                for status in ["200", "400", "401", "403", "406", "503"] {
+                    assert!(operation["responses"][status].is_object(), "{method} {path} {status}");
+                }
+            }
+        }
+        assert_eq!(operations, 8);
+    }
+}

@@ -13,14 +13,14 @@
 
 mod question;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use drover_core::time::Timestamp;
 use drover_local::{Host, HostConfig};
 use drover_tests::http::{Answer, Call};
-use question::{ACME, DEMO, QUESTIONS, Question, Tenant, own_device, reading_id};
+use question::{ACME, DEMO, QUESTIONS, Question, Tenant, broken, own_device, reading_id};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
@@ -34,6 +34,8 @@ struct Running {
     _data: TempDir,
     /// When the first event was observed.
     start: Timestamp,
+    /// A letter and a run of each tenant, by its name.
+    ids: BTreeMap<&'static str, (String, String)>,
 }
 
 impl Running {
@@ -43,13 +45,17 @@ impl Running {
         // The host's own clock: its health says what time it is.
         let health = Call::get("/health").send(host.addresses().http, "").await.unwrap();
         let now = Timestamp::parse_rfc3339(health.json["timestamp"].as_str().unwrap()).unwrap();
-        let running = Self { host, _data: data, start: now.plus_seconds(-600) };
+        let start = now.plus_seconds(-600);
+        let mut running = Self { host, _data: data, start, ids: BTreeMap::new() };
         running.refuse_the_events_of_another().await;
         for own in [DEMO, ACME] {
             running.send_all(own).await;
         }
         for own in [DEMO, ACME] {
             running.until_processed(own).await;
+            running.reject_records(own).await;
+            let ids = (running.letter(own).await, running.replay_nothing(own).await);
+            running.ids.insert(own.name, ids);
         }
         running
     }
@@ -126,8 +132,47 @@ impl Running {
         processed.await.unwrap();
     }
 
-    fn target(&self, question: &Question) -> String {
-        question.target.replace("{after}", &self.at(15).to_string())
+    /// Sends the processor two records that become letters, from where the other tenant's come too.
+    async fn reject_records(&self, own: Tenant) {
+        let record = |offset: u32| {
+            json!({"topic": "telemetry", "partition": 0, "offset": offset,
+                "timestamp": 1_735_689_600_000_i64, "timestampType": "CREATE_TIME", "key": null,
+                "value": base64_simd::STANDARD.encode_to_string(broken(own)),
+                "headers": [{"tenant": own.name.as_bytes()}]})
+        };
+        let event = json!({"eventSource": "aws:kafka", "bootstrapServers": "localhost:9092",
+            "records": {"telemetry-0": [record(0), record(1)]}});
+        let path = "/2015-03-31/functions/processor/invocations";
+        let call = Call { method: "POST", body: event.to_string().into(), ..Call::get(path) };
+        let answer = call.send(self.host.addresses().lambda, "").await.unwrap();
+        assert_eq!(answer.json, json!({"batchItemFailures": []}));
+    }
+
+    /// One of the letters, once they are filed.
+    async fn letter(&self, own: Tenant) -> String {
+        let filed = async {
+            loop {
+                let letters = self.get(own, "/api/v1/dead-letters").await.json;
+                if letters["total"] == 2 {
+                    return letters["letters"][0]["id"].as_str().unwrap().to_owned();
+                }
+            }
+        };
+        tokio::time::timeout(WAIT, filed).await.unwrap()
+    }
+
+    /// A run that finds nothing.
+    async fn replay_nothing(&self, own: Tenant) -> String {
+        let body = json!({"filter": {"code": "empty_value"}, "dry_run": true});
+        let answer = self.post(own, "/api/v1/replays", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json["replay_id"].as_str().unwrap().to_owned()
+    }
+
+    fn target(&self, own: Tenant, question: &Question) -> String {
+        let (letter, replay) = &self.ids[own.name];
+        let target = question.target.replace("{after}", &self.at(15).to_string());
+        target.replace("{letter}", letter).replace("{replay}", replay)
     }
 }
 
@@ -144,7 +189,7 @@ async fn whatever_is_read_each_tenant_sees_its_own_and_nothing_of_the_other() {
     let running = Running::start().await;
     for own in [DEMO, ACME] {
         for question in QUESTIONS {
-            let target = running.target(question);
+            let target = running.target(own, question);
             let answer = running.get(own, &target).await;
             assert_eq!(answer.status, 200, "{} {target}: {}", own.name, answer.text);
             let shown = (question.shown)(&answer.json);
@@ -154,6 +199,8 @@ async fn whatever_is_read_each_tenant_sees_its_own_and_nothing_of_the_other() {
         let other = if own == DEMO { ACME } else { DEMO };
         let subject = format!("/api/v1/subjects/device/{}", own_device(other));
         assert_eq!(running.get(own, &subject).await.status, 404);
+        let replay = format!("/api/v1/replays/{}", running.ids[other.name].1);
+        assert_eq!(running.get(own, &replay).await.status, 404);
     }
     running.host.stop().await.unwrap();
 }
@@ -163,7 +210,7 @@ async fn a_cursor_of_one_tenant_leads_the_other_nowhere() {
     let running = Running::start().await;
     let mut routes = BTreeSet::new();
     for question in QUESTIONS {
-        let target = running.target(question);
+        let target = running.target(DEMO, question);
         let answer = running.get(DEMO, &target).await;
         let Some(cursor) = answer.json["next_cursor"].as_str() else { continue };
         let next = format!("{target}&cursor={cursor}");
@@ -177,8 +224,9 @@ async fn a_cursor_of_one_tenant_leads_the_other_nowhere() {
         check_only(ACME, &stolen, &next);
         routes.insert(question.route);
     }
-    // The third route with cursors gives the first of them after 10,000 readings.
-    assert_eq!(routes.into_iter().collect::<Vec<_>>(), ["/api/v1/events", "/api/v1/subjects"]);
+    // The fourth route with cursors gives the first of them after 10,000 readings.
+    let expected = ["/api/v1/dead-letters", "/api/v1/events", "/api/v1/subjects"];
+    assert_eq!(routes.into_iter().collect::<Vec<_>>(), expected);
     running.host.stop().await.unwrap();
 }
 

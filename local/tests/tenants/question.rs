@@ -55,7 +55,8 @@ impl Tenant {
 pub(crate) struct Question {
     /// As in the document.
     pub(crate) route: &'static str,
-    /// `{after}` is 15 seconds after the first event.
+    /// `{after}` is 15 seconds after the first event, `{letter}` and `{replay}` are ids of the
+    /// tenant's own.
     pub(crate) target: &'static str,
     pub(crate) shown: fn(&Value) -> Value,
     pub(crate) expected: fn(Tenant) -> Value,
@@ -176,8 +177,8 @@ pub(crate) const QUESTIONS: &[Question] = &[
         },
         // Only one of them sent something in the name of the other.
         expected: |own| match own.name {
-            "demo" => json!([own.events(), 0, {"tenant_mismatch": 2}]),
-            _ => json!([own.events(), 0, {}]),
+            "demo" => json!([own.events(), 0, {"tenant_mismatch": 2, "malformed_json": 2}]),
+            _ => json!([own.events(), 0, {"malformed_json": 2}]),
         },
     },
     Question {
@@ -193,6 +194,39 @@ pub(crate) const QUESTIONS: &[Question] = &[
             json!([answer["event_count"], sorted(&answer["events"], |one| one["subject"].clone())])
         },
         expected: |own| json!([own.events(), all_subjects(own)]),
+    },
+    Question {
+        route: "/api/v1/dead-letters",
+        target: "/api/v1/dead-letters?limit=1",
+        shown: |answer| {
+            let codes = each(&answer["letters"], |one| one["code"].clone());
+            json!([answer["total"], answer["counts"], codes])
+        },
+        expected: |_| json!([2, {"malformed_json": 2}, ["malformed_json"]]),
+    },
+    Question {
+        route: "/api/v1/dead-letters/{id}",
+        target: "/api/v1/dead-letters/{letter}",
+        shown: |answer| answer["payload"].clone(),
+        expected: |own| json!(base64_simd::STANDARD.encode_to_string(broken(own))),
+    },
+    Question {
+        route: "/api/v1/replays",
+        target: "/api/v1/replays",
+        shown: |answer| each(&answer["replays"], |one| one["examined"].clone()),
+        expected: |_| json!([0]),
+    },
+    Question {
+        route: "/api/v1/replays/{id}",
+        target: "/api/v1/replays/{replay}",
+        shown: |answer| json!([answer["phase"], answer["dry_run"]]),
+        expected: |_| json!(["done", true]),
+    },
+    Question {
+        route: "/buffer/stats",
+        target: "/buffer/stats",
+        shown: Value::clone,
+        expected: |_| json!({"waiting": 0, "in_flight": 0, "oldest_age_seconds": null}),
     },
 ];
 
@@ -223,6 +257,11 @@ fn all_subjects(own: Tenant) -> Value {
     subjects.push(format!("device/{}", own_device(own)));
     subjects.push(format!("user/{}", own.name));
     in_order(json!(subjects))
+}
+
+/// What no parser likes, and is the tenant's own.
+pub(crate) fn broken(own: Tenant) -> String {
+    format!("{{{} {}", own.name, own.value)
 }
 
 pub(crate) fn own_device(own: Tenant) -> String {
