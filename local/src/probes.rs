@@ -2,11 +2,15 @@
 
 use drover_core::aws::Aws;
 use drover_core::error::{Reason, Unavailable};
+use drover_core::letter::objects::{Object, Objects};
+use drover_core::letter::origin::Offsets;
+use drover_core::stream::reread::{Again, Reread};
 use drover_query::health::Probes;
 use drover_replay::levels::{BufferLevels, Levels};
 
 use crate::mapping::HostStream;
 use crate::sqs::Sqs;
+use crate::stream::HostReread;
 use crate::world::BUFFER;
 
 /// The queues through their clients, the stream itself.
@@ -29,12 +33,28 @@ impl Probes for HostProbes {
     }
 }
 
-/// The queues themselves: unlike SQS they know how old their oldest message is.
-pub(crate) struct HostLevels(pub(crate) Sqs);
+/// What a replay has beside tables and queues: the stream, no objects, and the queues themselves,
+/// which unlike SQS know how old their oldest message is.
+pub(crate) struct HostAround {
+    pub(crate) stream: HostReread,
+    pub(crate) queues: Sqs,
+}
 
-impl BufferLevels for HostLevels {
+impl Reread for HostAround {
+    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+        self.stream.reread(offsets).await
+    }
+}
+
+impl Objects for HostAround {
+    async fn object(&self, _bucket: &str, _key: &str) -> Result<Object, Unavailable> {
+        Ok(Object::NotRead)
+    }
+}
+
+impl BufferLevels for HostAround {
     async fn buffer_levels(&self) -> Result<Levels, Unavailable> {
-        let levels = self.0.levels(BUFFER).await;
+        let levels = self.queues.levels(BUFFER).await;
         let levels = levels.map_err(|error| Unavailable::new(Reason::Broken, error.to_string()))?;
         Ok(Levels {
             waiting: levels.waiting,

@@ -8,6 +8,7 @@
 //! - `calls`: how long a call may take, how often it is tried, what its failure means
 //! - `dynamodb`: the ledger, the registry, which [`Aws::apply`] writes, and letters
 //! - `sqs`: dead letters and the buffer
+//! - `s3`: objects, under the feature of that name
 //! - `clock`: time and chance
 //! - [`tables`]: the tables, for the local host and tests
 //! - `kafka`: the stream, under the feature of that name
@@ -23,10 +24,12 @@ mod clock;
 mod dynamodb;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod s3;
 mod sqs;
 pub mod tables;
 
 pub use self::dynamodb::Applied;
+pub use self::sqs::QueueLevels;
 
 /// Names and addresses of what a deployment consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub struct LocalEndpoints {
 pub struct Aws {
     dynamodb: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
+    #[cfg(feature = "s3")]
+    s3: aws_sdk_s3::Client,
     config: AwsConfig,
 }
 
@@ -71,8 +76,13 @@ impl Aws {
 
     /// Clients with settings that somebody else made. They keep their own retries and timeouts.
     pub fn new(sdk: &SdkConfig, config: AwsConfig) -> Self {
-        let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
-        Self { dynamodb, sqs: aws_sdk_sqs::Client::new(sdk), config }
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(sdk),
+            sqs: aws_sdk_sqs::Client::new(sdk),
+            #[cfg(feature = "s3")]
+            s3: aws_sdk_s3::Client::new(sdk),
+            config,
+        }
     }
 
     /// Clients for embedded services.
@@ -84,8 +94,18 @@ impl Aws {
         Self {
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
             sqs: aws_sdk_sqs::Client::from_conf(sqs),
+            #[cfg(feature = "s3")]
+            s3: aws_sdk_s3::Client::new(&sdk),
             config,
         }
+    }
+
+    /// The same, with objects in whatever listens there and speaks as S3 does.
+    #[cfg(feature = "s3")]
+    #[must_use]
+    pub fn with_objects_at(self, endpoint: &str) -> Self {
+        let config = self.s3.config().to_builder().endpoint_url(endpoint).force_path_style(true);
+        Self { s3: aws_sdk_s3::Client::from_conf(config.build()), ..self }
     }
 
     /// The DynamoDB client, for [`tables::create_tables`].

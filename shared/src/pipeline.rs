@@ -97,6 +97,31 @@ impl Pipeline {
         records: Vec<Incoming>,
         deadline: Timestamp,
     ) -> Result<Report, BreakerOpen> {
+        self.take(world, records, deadline, few).await
+    }
+
+    /// The same for records that come from the buffer: what is unavailable stays there, with its
+    /// source, and never goes into it a second time.
+    ///
+    /// # Errors
+    /// [`BreakerOpen`], as for [`Self::process`].
+    pub async fn drain(
+        &self,
+        world: &impl World,
+        records: Vec<Incoming>,
+        deadline: Timestamp,
+    ) -> Result<Report, BreakerOpen> {
+        self.take(world, records, deadline, |_, _| false).await
+    }
+
+    /// `is_for_buffer` says whether, of so many subjects, so many may go to the buffer.
+    async fn take(
+        &self,
+        world: &impl World,
+        records: Vec<Incoming>,
+        deadline: Timestamp,
+        is_for_buffer: fn(usize, usize) -> bool,
+    ) -> Result<Report, BreakerOpen> {
         let started = world.now();
         let admitted = self.admit(world, records, None, deadline).await;
         let Admitted { mut handled, groups } = admitted;
@@ -105,7 +130,7 @@ impl Pipeline {
         let subjects = groups.by_subject.len();
         let unfinished = self.commit_all(world, groups, &mut handled, &mut tally, deadline).await;
         bury(world, &mut handled).await;
-        park(world, &mut handled, few(unfinished, subjects)).await;
+        park(world, &mut handled, is_for_buffer(unfinished, subjects)).await;
         let seconds = world.now().seconds_since(started);
         Ok(report(handled, tally, seconds))
     }

@@ -25,7 +25,6 @@ pub mod asked;
 mod batch;
 mod control;
 mod foreign;
-pub mod joined;
 pub mod list;
 mod mark;
 pub mod overlay;
@@ -48,10 +47,26 @@ pub use self::asked::{Asked, Filter, Refusal};
 pub use self::control::{cancel, recent, resume, show, start};
 pub use self::run::{Action, Phase, Run};
 
-/// Everything that a replay needs from outside.
-pub trait Outside: World + Letters + Reread + Objects {}
+/// What letters are in, and what their events go into.
+pub trait Outside: World + Letters {}
 
-impl<W: World + Letters + Reread + Objects> Outside for W {}
+impl<W: World + Letters> Outside for W {}
+
+/// Where records are read again that the event source gave up.
+pub trait Sources: Reread + Objects {}
+
+impl<S: Reread + Objects> Sources for S {}
+
+/// Where runs work.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground<'a, W, S> {
+    /// What letters are in, and what their events go into.
+    pub world: &'a W,
+    /// Where records are read again.
+    pub sources: &'a S,
+    /// What a run has for its work.
+    pub means: Means,
+}
 
 /// What a run has for its work.
 #[derive(Clone, Copy, Debug)]

@@ -48,19 +48,25 @@ pub async fn invoke(router: &Router, event: &str) -> Answer {
     let request: LambdaRequest = serde_json::from_str(event).expect("an event of an HTTP API");
     let adapter = lambda_http::Adapter::from(router.clone());
     let called = adapter.oneshot(LambdaEvent::new(request, Context::default())).await;
-    let response = serde_json::to_value(called.expect("infallible")).expect("JSON");
-    let body = response["body"].as_str().unwrap_or_default();
-    let text = if response["isBase64Encoded"] == true {
-        let bytes = STANDARD.decode_to_vec(body).expect("base64");
-        String::from_utf8(bytes).expect("text")
-    } else {
-        body.to_owned()
-    };
-    Answer {
-        status: response["statusCode"].as_u64().expect("a status"),
-        headers: response["headers"].as_object().cloned().unwrap_or_default(),
-        json: serde_json::from_str(&text).unwrap_or_default(),
-        text,
+    Answer::of(&serde_json::to_value(called.expect("infallible")).expect("JSON"))
+}
+
+impl Answer {
+    /// What API Gateway makes of a function's answer.
+    pub fn of(response: &Value) -> Self {
+        let body = response["body"].as_str().unwrap_or_default();
+        let text = if response["isBase64Encoded"] == true {
+            let bytes = STANDARD.decode_to_vec(body).expect("base64");
+            String::from_utf8(bytes).expect("text")
+        } else {
+            body.to_owned()
+        };
+        Answer {
+            status: response["statusCode"].as_u64().expect("a status"),
+            headers: response["headers"].as_object().cloned().unwrap_or_default(),
+            json: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        }
     }
 }
 

@@ -67,11 +67,18 @@ pub struct Expectation {
 }
 
 /// The claims of a token that say who calls.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
     tenant_claim: String,
     scope_claim: String,
+}
+
+impl Auth {
+    pub(crate) fn mode(&self) -> AuthMode {
+        let Self { tenant_claim, scope_claim } = self.clone();
+        AuthMode::Jwt { tenant_claim, scope_claim }
+    }
 }
 
 /// A part of the system that does not answer.
@@ -136,13 +143,7 @@ impl Situation {
 
 impl<'a> Writer<'a> {
     fn over(host: &'a Host, auth: Option<&Auth>) -> Self {
-        let mode = match auth {
-            None => AuthMode::Key(LocalKeys::Accepted),
-            Some(Auth { tenant_claim, scope_claim }) => AuthMode::Jwt {
-                tenant_claim: tenant_claim.clone(),
-                scope_claim: scope_claim.clone(),
-            },
-        };
+        let mode = auth.map_or(AuthMode::Key(LocalKeys::Accepted), Auth::mode);
         let routes = routes(Ingest {
             stream: host.memory().clone(),
             world: host.memory().clone(),

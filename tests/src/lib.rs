@@ -8,6 +8,7 @@
 //! - [`ingest`]: the writing function over ports in memory
 //! - [`processor`]: the processor over ports in memory
 //! - [`query`]: the reading function over the same ports
+//! - [`replay`]: the replay function over the same ports
 //! - [`situation`]: the files of `events/` and what is expected of them
 
 pub mod canned;
@@ -18,6 +19,7 @@ pub mod http;
 pub mod ingest;
 pub mod processor;
 pub mod query;
+pub mod replay;
 pub mod situation;
 
 use std::sync::Arc;

@@ -205,3 +205,11 @@ async fn a_batch_that_is_put_off_again_and_again_is_throttled() {
     assert_eq!(read.err().map(|error| error.reason), Some(Reason::Throttled));
     assert_eq!(count.load(Ordering::Relaxed), 5);
 }
+
+#[cfg(not(feature = "s3"))]
+#[tokio::test]
+async fn without_the_feature_no_object_is_read() {
+    use drover_core::letter::objects::{Object, Objects as _};
+    let aws = aws_at(stay_silent().await.expect("a free port"));
+    assert_eq!(aws.object("bucket", "key").await, Ok(Object::NotRead));
+}

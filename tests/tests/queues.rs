@@ -3,8 +3,10 @@
 
 #![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use drover_core::aws::QueueLevels;
 use drover_core::error::{Reason, Unavailable};
 use drover_core::id::TenantId;
 use drover_core::memory::{Call, Fault, Memory};
@@ -136,4 +138,36 @@ async fn in_memory_each_message_gets_its_own_answer_as_well() {
     expected[3] = Some(Reason::Unreachable);
     assert_eq!(results, expected);
     assert_eq!(memory.state().letters.len(), 11);
+}
+
+#[tokio::test]
+async fn the_levels_of_the_buffer_are_told_apart() {
+    let address = serve(|body| {
+        let request: Value = serde_json::from_str(body).expect("JSON");
+        let url = request["QueueUrl"].as_str().expect("a queue");
+        assert!(url.ends_with("/buffer"), "{url}");
+        let level = |name: &Value| match name.as_str() {
+            Some("ApproximateNumberOfMessages") => "5",
+            Some("ApproximateNumberOfMessagesNotVisible") => "3",
+            Some("ApproximateNumberOfMessagesDelayed") => "2",
+            _ => "unknown",
+        };
+        let names = request["AttributeNames"].as_array().expect("names");
+        let levels = names.iter().map(|name| (name.as_str().unwrap_or_default(), level(name)));
+        (200, json!({ "Attributes": levels.collect::<HashMap<_, _>>() }).to_string())
+    });
+    let aws = aws_at(address.await.expect("a free port"));
+    let expected = QueueLevels { waiting: 5, in_flight: 3, delayed: 2 };
+    assert_eq!(aws.queue_levels().await, Ok(expected));
+}
+
+#[tokio::test]
+async fn levels_that_are_not_said_are_not_zero() {
+    let silent = serve(|_| (200, json!({ "Attributes": {} }).to_string()));
+    let silent = aws_at(silent.await.expect("a free port"));
+    let down = aws_at(closed_address().expect("a free port"));
+    for aws in [silent, down] {
+        let levels = aws.queue_levels().await.map_err(|error| error.reason);
+        assert_eq!(levels, Err(Reason::Unreachable));
+    }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::desk::Listed;
-use crate::{Environment, Outside, limits};
+use crate::{Around, Environment, Outside, limits};
 
 /// A command. A key that is not its own is an error, so that a typo never means "everything".
 #[derive(Debug, PartialEq, Deserialize)]
@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Show { tenant: Option<String>, replay_id: Option<String> },
 }
 
-impl<W: Outside, B: Send + Sync> Environment<W, B> {
+impl<W: Outside, B: Around> Environment<W, B> {
     /// Does what it says, until the deadline.
     pub(crate) async fn obey(&self, command: &str, deadline: Timestamp) -> Value {
         let answer = match serde_json::from_str(command) {

@@ -5,12 +5,12 @@ use drover_core::letter::{Owner, State};
 use drover_core::metrics::Tally;
 use drover_core::pipeline::ports::Units;
 use drover_core::replay::list::{self, Question};
-use drover_core::replay::{self, Asked, Refusal, Run, Worked};
+use drover_core::replay::{self, Asked, Ground, Refusal, Run, Worked};
 use drover_core::time::Timestamp;
 use drover_core::web::{Cursors, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, RunAnswer, RunsAnswer, refused};
-use crate::{Environment, FUNCTION, Outside, limits};
+use crate::{Around, Environment, FUNCTION, Outside, limits};
 
 /// Which letters are listed.
 pub(crate) struct Listed {
@@ -20,7 +20,7 @@ pub(crate) struct Listed {
     pub(crate) cursor: Option<String>,
 }
 
-impl<W: Outside, B: Send + Sync> Environment<W, B> {
+impl<W: Outside, B: Around> Environment<W, B> {
     pub(crate) async fn list(
         &self,
         owner: &Owner,
@@ -53,7 +53,7 @@ impl<W: Outside, B: Send + Sync> Environment<W, B> {
         asked: Asked,
         deadline: Timestamp,
     ) -> Result<RunAnswer, Problem> {
-        self.worked(replay::start(&self.world, owner, asked, self.means, deadline).await)
+        self.worked(replay::start(self.ground(), owner, asked, deadline).await)
     }
 
     pub(crate) async fn resume(
@@ -63,7 +63,11 @@ impl<W: Outside, B: Send + Sync> Environment<W, B> {
         by: &str,
         deadline: Timestamp,
     ) -> Result<RunAnswer, Problem> {
-        self.worked(replay::resume(&self.world, owner, id, by, self.means, deadline).await)
+        self.worked(replay::resume(self.ground(), owner, id, by, deadline).await)
+    }
+
+    fn ground(&self) -> Ground<'_, W, B> {
+        Ground { world: &self.world, sources: &self.around, means: self.means }
     }
 
     fn worked(&self, worked: Result<Worked, Refusal>) -> Result<RunAnswer, Problem> {

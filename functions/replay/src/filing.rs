@@ -10,12 +10,12 @@ use drover_core::time::Timestamp;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::queue::{Message, Taken};
-use crate::{Environment, Outside};
+use crate::{Around, Environment, Outside};
 
 /// Letters that are filed together. Each is held unpacked only while it is its turn.
 const TOGETHER: usize = 16;
 
-impl<W: Outside, B: Send + Sync> Environment<W, B> {
+impl<W: Outside, B: Around> Environment<W, B> {
     /// Files a letter of each message.
     pub(crate) async fn file(&self, messages: &[Message], deadline: Timestamp) -> Taken {
         let all = messages.iter().enumerate();

@@ -12,13 +12,12 @@ use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, Malformed, Unknown};
 use crate::desk::Listed;
-use crate::levels::BufferLevels;
-use crate::{Environment, Outside, limits};
+use crate::{Around, Environment, Outside, limits};
 
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
 where
     W: Outside + 'static,
-    B: BufferLevels + 'static,
+    B: Around + 'static,
 {
     Router::new()
         .route("/api/v1/dead-letters", get(list::<W, B>))
@@ -46,7 +45,7 @@ where
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn list<W: Outside, B: BufferLevels>(
+pub(crate) async fn list<W: Outside, B: Around>(
     Shared(environment): Shared<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -77,7 +76,7 @@ pub(crate) async fn list<W: Outside, B: BufferLevels>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn one<W: Outside, B: BufferLevels>(
+pub(crate) async fn one<W: Outside, B: Around>(
     Shared(environment): Shared<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::routing::get;
 use axum::{Json, Router};
+use drover_core::aws::Aws;
 use drover_core::error::Unavailable;
 use drover_core::tenant::Scope;
 use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
@@ -13,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::Malformed;
-use crate::{Environment, Outside};
+use crate::{Around, Environment, Outside};
 
 /// How full a queue is, about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -34,10 +35,22 @@ pub trait BufferLevels: Send + Sync {
     fn buffer_levels(&self) -> impl Future<Output = Result<Levels, Unavailable>> + Send;
 }
 
+/// What was put in with a delay waits, too.
+impl BufferLevels for Aws {
+    async fn buffer_levels(&self) -> Result<Levels, Unavailable> {
+        let levels = self.queue_levels().await?;
+        Ok(Levels {
+            waiting: levels.waiting.saturating_add(levels.delayed),
+            in_flight: levels.in_flight,
+            oldest_age_seconds: None,
+        })
+    }
+}
+
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
 where
     W: Outside + 'static,
-    B: BufferLevels + 'static,
+    B: Around + 'static,
 {
     Router::new().route("/buffer/stats", get(stats::<W, B>))
 }
@@ -56,12 +69,12 @@ where
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn stats<W: Outside, B: BufferLevels>(
+pub(crate) async fn stats<W: Outside, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Levels>, Problem> {
     environment.admit(&credentials, Scope::Read).await?;
     Parameters::parse(query.as_deref())?.finish()?;
-    Ok(Json(environment.levels.buffer_levels().await?))
+    Ok(Json(environment.around.buffer_levels().await?))
 }

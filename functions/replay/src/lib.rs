@@ -5,7 +5,8 @@
 //! the pipeline again (`buffer`); `queue` is what both have in common. The rest is about letters that
 //! were filed: `desk` is what can be asked and ordered, by commands of the person who runs the system
 //! (`command`) or by a tenant over HTTP (`letters`, `replays`); `answer` is what comes back, [`limits`]
-//! every bound. [`levels`] says how full the buffer is.
+//! every bound. [`levels`] says how full the buffer is, [`world`] joins a stream to what is outside.
+//! [`config`] is read once at start.
 //!
 //! A message is acknowledged only when its letter is stored, or its record has a disposition; what
 //! is not comes again, message by message.
@@ -21,6 +22,7 @@ use drover_core::metrics::Meter;
 use drover_core::pipeline::Pipeline;
 use drover_core::replay::Means;
 pub use drover_core::replay::Outside;
+use drover_core::replay::Sources;
 use drover_core::tenant::Scope;
 use drover_core::web::layers::json_only;
 use drover_core::web::{Claims, Credentials, Gate, Problem};
@@ -31,8 +33,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 mod answer;
+pub mod around;
 mod buffer;
 mod command;
+pub mod config;
 mod desk;
 mod filing;
 mod kind;
@@ -52,12 +56,17 @@ use self::queue::UnknownQueue;
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "replay";
 
+/// What stands beside the world: other services, which each deployment chooses for itself.
+pub trait Around: Sources + BufferLevels {}
+
+impl<B: Sources + BufferLevels> Around for B {}
+
 /// One warm environment.
 pub struct Environment<W, B> {
     /// Everything outside.
     pub world: W,
-    /// How full the buffer is.
-    pub levels: B,
+    /// Where records are read again, and how full the buffer is.
+    pub around: B,
     /// What records of the buffer go through, and whose registry knows the callers.
     pub pipeline: Pipeline,
     /// What a run has for its work.
@@ -81,7 +90,7 @@ pub struct Replay<W, B> {
 pub fn routes<W, B>(environment: Arc<Environment<W, B>>) -> Router
 where
     W: Outside + 'static,
-    B: BufferLevels + 'static,
+    B: Around + 'static,
 {
     Router::new()
         .merge(letters::routes())
@@ -137,7 +146,7 @@ impl From<Failed> for Diagnostic {
     }
 }
 
-impl<W: Outside, B: Send + Sync> Environment<W, B> {
+impl<W: Outside, B: Around> Environment<W, B> {
     /// Whoever may do this: whose letters are theirs, and by whose credentials they came.
     pub(crate) async fn admit(
         &self,
@@ -150,7 +159,7 @@ impl<W: Outside, B: Send + Sync> Environment<W, B> {
     }
 }
 
-impl<W: Outside, B: Send + Sync> Replay<W, B> {
+impl<W: Outside, B: Around> Replay<W, B> {
     /// A function over an environment. The router is that of its [`routes`], finished.
     pub fn new(environment: Arc<Environment<W, B>>, router: Router) -> Self {
         Self { environment, router }

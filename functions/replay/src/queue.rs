@@ -14,7 +14,7 @@ use drover_core::metrics::Tally;
 use drover_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Environment, FUNCTION, Outside};
+use crate::{Around, Environment, FUNCTION, Outside};
 
 const SOURCE: &str = "aws:sqs";
 
@@ -118,7 +118,7 @@ impl Message {
     }
 }
 
-impl<W: Outside, B: Send + Sync> Environment<W, B> {
+impl<W: Outside, B: Around> Environment<W, B> {
     /// Takes a batch in hand, until the deadline. What is left then comes again.
     pub(crate) async fn take(
         &self,

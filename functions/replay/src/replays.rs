@@ -18,8 +18,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::answer::{Busy, Malformed, RunAnswer, RunsAnswer, Unknown};
-use crate::levels::BufferLevels;
-use crate::{Environment, Outside, limits};
+use crate::{Around, Environment, Outside, limits};
 
 /// Which letters to replay, and how.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -56,7 +55,7 @@ impl Default for ReplayRequest {
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
 where
     W: Outside + 'static,
-    B: BufferLevels + 'static,
+    B: Around + 'static,
 {
     let one = get(show::<W, B>).post(resume::<W, B>).delete(cancel::<W, B>);
     Router::new()
@@ -83,7 +82,7 @@ where
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn start<W: Outside, B: BufferLevels>(
+pub(crate) async fn start<W: Outside, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -112,7 +111,7 @@ pub(crate) async fn start<W: Outside, B: BufferLevels>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn recent<W: Outside, B: BufferLevels>(
+pub(crate) async fn recent<W: Outside, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -139,7 +138,7 @@ pub(crate) async fn recent<W: Outside, B: BufferLevels>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn resume<W: Outside, B: BufferLevels>(
+pub(crate) async fn resume<W: Outside, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,
@@ -164,7 +163,7 @@ pub(crate) async fn resume<W: Outside, B: BufferLevels>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn show<W: Outside, B: BufferLevels>(
+pub(crate) async fn show<W: Outside, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,
@@ -190,7 +189,7 @@ pub(crate) async fn show<W: Outside, B: BufferLevels>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn cancel<W: Outside, B: BufferLevels>(
+pub(crate) async fn cancel<W: Outside, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,
@@ -200,7 +199,7 @@ pub(crate) async fn cancel<W: Outside, B: BufferLevels>(
     Ok(Json(environment.cancel(&owner, &id).await?))
 }
 
-impl<W: Outside, B: Send + Sync> Environment<W, B> {
+impl<W: Outside, B: Around> Environment<W, B> {
     /// Until when the run of a request may work.
     fn run_until(&self) -> Timestamp {
         self.world.now().plus_seconds(limits::RUN_SECONDS)

@@ -13,7 +13,6 @@ use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
-use drover_core::replay::joined::{Joined, NoObjects};
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_ingest::Ingest;
 use drover_ingest::quota::Quotas;
@@ -25,7 +24,7 @@ use drover_replay::{Environment, QueueNames, Replay};
 use crate::data_folder::Addresses;
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
 use crate::mapping::HostStream;
-use crate::probes::{HostLevels, HostProbes};
+use crate::probes::{HostAround, HostProbes};
 use crate::prometheus::HostMeter;
 use crate::sqs::Sqs;
 use crate::world::{BUFFER, DEAD_LETTERS, world};
@@ -85,8 +84,8 @@ pub(crate) fn functions(
         let world = world(addresses);
         let stream = stream.reread(world.clone());
         Arc::new(Environment {
-            world: Joined { world, stream, objects: NoObjects },
-            levels: HostLevels(queues.clone()),
+            world,
+            around: HostAround { stream, queues: queues.clone() },
             pipeline: pipeline(),
             means: MEANS,
             queues: QueueNames::of_urls(DEAD_LETTERS, BUFFER),

@@ -107,7 +107,8 @@ impl Failure {
             | "RequestLimitExceeded"
             | "LimitExceededException"
             | "KmsThrottled"
-            | "OverLimit" => Self::Throttled,
+            | "OverLimit"
+            | "SlowDown" => Self::Throttled,
             "TransactionConflictException"
             | "TransactionConflict"
             | "TransactionInProgressException"
@@ -130,7 +131,7 @@ impl Failure {
 
 /// Codes under which nothing was done, and nothing will be until a person changes something. SQS
 /// still gives the names of its old protocol to clients that know it (`AWS.SimpleQueueService.…`).
-const REFUSALS: [&str; 24] = [
+const REFUSALS: [&str; 25] = [
     "AccessDenied",
     "AccessDeniedException",
     "AWS.SimpleQueueService.BatchRequestTooLong",
@@ -148,6 +149,7 @@ const REFUSALS: [&str; 24] = [
     "KmsAccessDenied",
     "KmsDisabled",
     "MissingAuthenticationTokenException",
+    "NoSuchBucket",
     "QueueDoesNotExist",
     "ResourceNotFoundException",
     "SerializationException",

@@ -12,6 +12,7 @@ use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
 
 use crate::aws::Aws;
 use crate::aws::calls::{Failure, unavailable};
@@ -54,6 +55,52 @@ impl Aws {
     /// It does not.
     pub async fn probe_buffer(&self) -> Result<(), Unavailable> {
         probe(&self.sqs, &self.config.buffer_queue_url).await
+    }
+
+    /// What is in the buffer queue.
+    ///
+    /// # Errors
+    /// It does not answer, or does not say.
+    pub async fn queue_levels(&self) -> Result<QueueLevels, Unavailable> {
+        let answer = self
+            .sqs
+            .get_queue_attributes()
+            .queue_url(&*self.config.buffer_queue_url)
+            .attribute_names(QueueLevels::WAITING)
+            .attribute_names(QueueLevels::IN_FLIGHT)
+            .attribute_names(QueueLevels::DELAYED)
+            .send()
+            .await
+            .map_err(|error| unavailable("reading a queue's attributes", &error))?;
+        QueueLevels::read(&answer.attributes.unwrap_or_default()).ok_or_else(|| {
+            Unavailable::new(Reason::Unreachable, "a queue does not say what it has")
+        })
+    }
+}
+
+/// About how many messages a queue has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct QueueLevels {
+    /// Waiting to be received.
+    pub waiting: u64,
+    /// Received, and neither deleted nor put back yet.
+    pub in_flight: u64,
+    /// Put in with a delay that has not passed.
+    pub delayed: u64,
+}
+
+impl QueueLevels {
+    const WAITING: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessages;
+    const IN_FLIGHT: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+    const DELAYED: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
+
+    fn read(attributes: &HashMap<QueueAttributeName, String>) -> Option<Self> {
+        let level = |name: QueueAttributeName| attributes.get(&name)?.parse().ok();
+        Some(Self {
+            waiting: level(Self::WAITING)?,
+            in_flight: level(Self::IN_FLIGHT)?,
+            delayed: level(Self::DELAYED)?,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use super::mark::{self, Effects, Fate, INCOMPLETE};
 use super::views::label;
 use super::work::Work;
-use super::{Action, Outside, foreign};
+use super::{Action, Outside, Sources, foreign};
 use crate::error::{Reason, Unavailable};
 use crate::letter::opened::{Opened, open};
 use crate::letter::{Letter, StoredLetter, Wanted};
@@ -23,8 +23,8 @@ const MARKS: usize = 16;
 const FORGETS: usize = 3;
 
 /// What becomes of each of these letters. Nothing is written about them here.
-pub(super) async fn fates<W: Outside>(
-    work: &mut Work<'_, W>,
+pub(super) async fn fates<W: Outside, S: Sources>(
+    work: &mut Work<'_, W, S>,
     takes: &[StoredLetter],
     until: Timestamp,
 ) -> Result<Vec<Fate>, Unavailable> {
@@ -63,8 +63,8 @@ pub(super) async fn fates<W: Outside>(
         .collect())
 }
 
-async fn of_records<W: Outside>(
-    work: &mut Work<'_, W>,
+async fn of_records<W: Outside, S: Sources>(
+    work: &mut Work<'_, W, S>,
     letters: &[&Letter],
     records: Vec<Incoming>,
     until: Timestamp,
@@ -87,7 +87,7 @@ async fn of_records<W: Outside>(
     Ok(pairs.map(|(matches, settled)| fate(matches, of_settled(work, settled))).collect())
 }
 
-fn of_settled<W: Outside>(work: &Work<'_, W>, settled: &Settled) -> Fate {
+fn of_settled<W: Outside, S: Sources>(work: &Work<'_, W, S>, settled: &Settled) -> Fate {
     let mut effects = Effects {
         contract: settled.contract().map(ToString::to_string),
         subject: settled.subject().map(ToString::to_string),
@@ -108,8 +108,8 @@ fn of_settled<W: Outside>(work: &Work<'_, W>, settled: &Settled) -> Fate {
     }
 }
 
-pub(super) async fn admit<W: Outside>(
-    work: &Work<'_, W>,
+pub(super) async fn admit<W: Outside, S: Sources>(
+    work: &Work<'_, W, S>,
     records: Vec<Incoming>,
     until: Timestamp,
 ) -> Admitted {
@@ -119,8 +119,8 @@ pub(super) async fn admit<W: Outside>(
 }
 
 /// Records through the pipeline, into the ledger or over it. Those that do not match are left alone.
-pub(super) async fn through<W: Outside>(
-    work: &mut Work<'_, W>,
+pub(super) async fn through<W: Outside, S: Sources>(
+    work: &mut Work<'_, W, S>,
     mut admitted: Admitted,
     matching: &[bool],
     records: Vec<Incoming>,
@@ -200,8 +200,8 @@ fn units_only(tally: &mut Tally, counted: &Tally) {
 }
 
 /// Marks letters. What it gives for each says whether it is written.
-pub(super) async fn mark_all<W: Outside>(
-    work: &mut Work<'_, W>,
+pub(super) async fn mark_all<W: Outside, S: Sources>(
+    work: &mut Work<'_, W, S>,
     takes: Vec<StoredLetter>,
     fates: &[Fate],
 ) -> Vec<Result<(), Unavailable>> {

@@ -3,8 +3,8 @@
 
 use super::asked::{Asked, Refusal};
 use super::run::{Phase, Run};
-use super::work::{Ground, work};
-use super::{Means, Outside, Worked};
+use super::work::{Hold, work};
+use super::{Ground, Outside, Sources, Worked};
 use crate::error::{Reason, Unavailable};
 use crate::letter::{Lease, Letters, Owner};
 use crate::metrics::Tally;
@@ -25,32 +25,32 @@ const INTERRUPTED: &str = "interrupted";
 ///
 /// # Errors
 /// [`Refusal`]: nothing was started.
-pub async fn start<W: Outside>(
-    world: &W,
+pub async fn start<W: Outside, S: Sources>(
+    ground: Ground<'_, W, S>,
     owner: &Owner,
     asked: Asked,
-    means: Means,
     deadline: Timestamp,
 ) -> Result<Worked, Refusal> {
     asked.check(owner)?;
+    let world = ground.world;
     let now = world.now();
     let run = Run::new(run_id(now, world.random()), asked, now);
     let lease = take_lease(world, owner, &run.replay_id).await?;
-    held(world, owner, run, 0, lease, means, deadline).await
+    held(Hold { ground, owner, deadline, lease }, run, 0).await
 }
 
 /// Goes on with a run that is paused, or whose invocation died. One that is over stays as it is.
 ///
 /// # Errors
 /// [`Refusal`]: it stays where it was.
-pub async fn resume<W: Outside>(
-    world: &W,
+pub async fn resume<W: Outside, S: Sources>(
+    ground: Ground<'_, W, S>,
     owner: &Owner,
     id: &str,
     by: &str,
-    means: Means,
     deadline: Timestamp,
 ) -> Result<Worked, Refusal> {
+    let world = ground.world;
     let (run, _) = read(world, owner, id).await?;
     if run.is_over() {
         return Ok(Worked { run, tally: Tally::default() });
@@ -70,7 +70,7 @@ pub async fn resume<W: Outside>(
     }
     (run.phase, run.reason) = (Phase::Running, None);
     run.resumed_by = Some(by.to_owned());
-    held(world, owner, run, version, lease, means, deadline).await
+    held(Hold { ground, owner, deadline, lease }, run, version).await
 }
 
 /// A run as it is now.
@@ -131,18 +131,13 @@ pub async fn cancel(
     Err(busy.into())
 }
 
-async fn held<W: Outside>(
-    world: &W,
-    owner: &Owner,
+async fn held<W: Outside, S: Sources>(
+    mut hold: Hold<'_, W, S>,
     run: Run,
     version: u64,
-    lease: Lease,
-    means: Means,
-    deadline: Timestamp,
 ) -> Result<Worked, Refusal> {
-    let mut ground = Ground { world, owner, means, deadline, lease };
-    let worked = work(&mut ground, run, version).await;
-    release(world, owner, &ground.lease).await;
+    let worked = work(&mut hold, run, version).await;
+    release(hold.ground.world, hold.owner, &hold.lease).await;
     Ok(worked?)
 }
 

@@ -7,7 +7,7 @@ use super::batch::{admit, through};
 use super::mark::{Effects, Fate, LOST, NO_OBJECTS, NO_STREAM};
 use super::views::label;
 use super::work::Work;
-use super::{Action, Outside};
+use super::{Action, Outside, Sources};
 use crate::dead_letter::Envelope;
 use crate::error::{Reason, Rejection, Unavailable};
 use crate::letter::Letter;
@@ -22,8 +22,8 @@ use crate::stream::reread::RECORDS;
 use crate::time::Timestamp;
 
 /// What becomes of such a letter.
-pub(super) async fn fate<W: Outside>(
-    work: &mut Work<'_, W>,
+pub(super) async fn fate<W: Outside, S: Sources>(
+    work: &mut Work<'_, W, S>,
     letter: &Letter,
     opened: Opened,
     until: Timestamp,
@@ -47,15 +47,15 @@ pub(super) async fn fate<W: Outside>(
 }
 
 /// Takes all records of a letter; `Some`: there was nothing to take.
-async fn taken<W: Outside>(
-    work: &mut Work<'_, W>,
+async fn taken<W: Outside, S: Sources>(
+    work: &mut Work<'_, W, S>,
     letter: &Letter,
     opened: Opened,
     until: Timestamp,
     effects: &mut Effects,
 ) -> Result<Option<Fate>, Unavailable> {
     let opened = match opened {
-        Opened::Object { bucket, key } => match work.world.object(&bucket, &key).await? {
+        Opened::Object { bucket, key } => match work.sources.object(&bucket, &key).await? {
             Object::Found(bytes) => open_object(letter, &bytes),
             Object::NotRead => return Ok(Some(Fate::Left(NO_OBJECTS))),
             Object::Gone => {
@@ -90,8 +90,8 @@ async fn taken<W: Outside>(
 }
 
 /// Reads a partition again, and takes what it gives. `false`: there is no stream.
-async fn take_offsets<W: Outside>(
-    work: &mut Work<'_, W>,
+async fn take_offsets<W: Outside, S: Sources>(
+    work: &mut Work<'_, W, S>,
     mut offsets: Offsets,
     until: Timestamp,
     effects: &mut Effects,
@@ -100,7 +100,7 @@ async fn take_offsets<W: Outside>(
         if work.world.now() >= until {
             return Err(Unavailable::new(Reason::Deadline, "the run's time is nearly over"));
         }
-        let Some(again) = work.world.reread(&offsets).await? else { return Ok(false) };
+        let Some(again) = work.sources.reread(&offsets).await? else { return Ok(false) };
         if again.lost > 0 {
             effects.add(LOST, again.lost);
             let lost = usize::try_from(again.lost).unwrap_or(usize::MAX);
@@ -118,8 +118,8 @@ async fn take_offsets<W: Outside>(
     Ok(true)
 }
 
-async fn take_records<W: Outside>(
-    work: &mut Work<'_, W>,
+async fn take_records<W: Outside, S: Sources>(
+    work: &mut Work<'_, W, S>,
     records: Vec<Incoming>,
     until: Timestamp,
     effects: &mut Effects,
@@ -148,8 +148,8 @@ async fn take_records<W: Outside>(
 }
 
 /// Files the letter of a rejected record.
-async fn keep<W: Outside>(
-    work: &mut Work<'_, W>,
+async fn keep<W: Outside, S: Sources>(
+    work: &mut Work<'_, W, S>,
     settled: &Settled,
     rejection: &Rejection,
 ) -> Result<(), Unavailable> {

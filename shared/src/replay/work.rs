@@ -9,7 +9,7 @@ use super::mark::Fate;
 use super::overlay::Overlay;
 use super::run::{Phase, Run};
 use super::views::Watched;
-use super::{Means, Outside, Worked};
+use super::{Ground, Outside, Sources, Worked};
 use crate::error::{Reason, Unavailable};
 use crate::letter::{Lease, LetterRange, Order, Origin, Owner, StoredLetter, Tried};
 use crate::metrics::Tally;
@@ -33,18 +33,18 @@ const LEASE_MARGIN_SECONDS: i64 = 5;
 /// Why a run waits whose time is over.
 pub(super) const TIME: &str = "time";
 
-/// Where a run works.
-pub(super) struct Ground<'a, W> {
-    pub(super) world: &'a W,
+/// What an invocation has in hand that works on a run.
+pub(super) struct Hold<'a, W, S> {
+    pub(super) ground: Ground<'a, W, S>,
     pub(super) owner: &'a Owner,
-    pub(super) means: Means,
     pub(super) deadline: Timestamp,
     pub(super) lease: Lease,
 }
 
 /// A run at work.
-pub(super) struct Work<'a, W> {
+pub(super) struct Work<'a, W, S> {
     pub(super) world: &'a W,
+    pub(super) sources: &'a S,
     pub(super) owner: &'a Owner,
     pub(super) run: Run,
     pub(super) pipeline: Pipeline,
@@ -77,12 +77,12 @@ enum Turn {
 }
 
 /// Works on a run until it is over, or the time is; its record says how far it came.
-pub(super) async fn work<W: Outside>(
-    ground: &mut Ground<'_, W>,
+pub(super) async fn work<W: Outside, S: Sources>(
+    hold: &mut Hold<'_, W, S>,
     run: Run,
     version: u64,
 ) -> Result<Worked, Unavailable> {
-    let Ground { world, owner, means, deadline, .. } = *ground;
+    let Hold { ground: Ground { world, sources, means }, owner, deadline, .. } = *hold;
     let pipeline = Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(means.cache_bytes),
@@ -91,6 +91,7 @@ pub(super) async fn work<W: Outside>(
     };
     let mut work = Work {
         world,
+        sources,
         owner,
         pipeline,
         overlay: run.dry_run.then(|| Overlay::new(world)),
@@ -105,7 +106,7 @@ pub(super) async fn work<W: Outside>(
     let stop = match work.save().await? {
         Some(stop) => stop,
         None => work
-            .go(&mut ground.lease)
+            .go(&mut hold.lease)
             .await
             .unwrap_or_else(|unavailable| Stop::Paused(reason(&unavailable))),
     };
@@ -119,7 +120,7 @@ fn reason(unavailable: &Unavailable) -> String {
     }
 }
 
-impl<W: Outside> Work<'_, W> {
+impl<W: Outside, S: Sources> Work<'_, W, S> {
     async fn go(&mut self, lease: &mut Lease) -> Result<Stop, Unavailable> {
         loop {
             let (page, last) = self.page().await?;

@@ -24,6 +24,16 @@ pub trait Reread: Send + Sync {
     ) -> impl Future<Output = Result<Option<Again>, Unavailable>> + Send;
 }
 
+/// No stream, where there may be one.
+impl<R: Reread> Reread for Option<R> {
+    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+        match self {
+            Some(stream) => stream.reread(offsets).await,
+            None => Ok(None),
+        }
+    }
+}
+
 /// What a stream gave again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Again {

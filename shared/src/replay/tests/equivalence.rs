@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::fixture::{Bench, NEWCO, WIDE, home, pipeline};
+use super::fixture::{Bench, NEWCO, WIDE, ground, home, pipeline};
 use crate::ledger::read::Question;
 use crate::letter::{Owner, State};
 use crate::memory::{Call, Fault};
@@ -185,8 +185,7 @@ impl World {
     fn replay(&mut self, owner: &Owner, rate: u32, trouble: Trouble) {
         let asked = Asked { rate, max_replays: 1_000, ..Asked::replay("me") };
         let memory = self.bench.memory.clone();
-        let run =
-            crate::replay::start(&memory, owner, asked, super::fixture::MEANS, Timestamp::MAX);
+        let run = crate::replay::start(ground(&memory), owner, asked, Timestamp::MAX);
         self.run(run, trouble);
         self.bench.later(31);
     }
@@ -194,8 +193,8 @@ impl World {
     fn resume(&mut self, owner: &Owner, trouble: Trouble) {
         let Some(newest) = self.bench.runs(owner).into_iter().next() else { return };
         let memory = self.bench.memory.clone();
-        let (id, means) = (&newest.replay_id, super::fixture::MEANS);
-        let run = crate::replay::resume(&memory, owner, id, "you", means, Timestamp::MAX);
+        let id = &newest.replay_id;
+        let run = crate::replay::resume(ground(&memory), owner, id, "you", Timestamp::MAX);
         self.run(run, trouble);
         self.bench.later(31);
     }
@@ -309,6 +308,63 @@ proptest! {
         let broken = sorts.iter().filter(|(_, sort)| matches!(sort, Sort::Broken)).count();
         prop_assert_eq!(world.letters_that_wait(), broken);
         prop_assert_eq!(world.applied() + broken, sorts.len());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_replay_while_the_stream_is_flowing_loses_nothing_and_doubles_nothing(
+        sorts in prop::collection::vec((0_u8..2, prop_oneof![Just(Sort::Good), Just(Sort::Narrow)]), 2..24),
+        turns in prop::collection::vec(any::<bool>(), 400),
+        rate in 1_u32..30,
+    ) {
+        let mut never = World::new(&sorts);
+        never.mend(Mend::Contract);
+        let all: Vec<usize> = (0..sorts.len()).collect();
+        never.deliver(&all, Trouble::None);
+
+        let mut world = World::new(&sorts);
+        let is_narrow = |at: &usize| matches!(sorts[*at].1, Sort::Narrow);
+        let (narrow, good): (Vec<usize>, Vec<usize>) = all.into_iter().partition(is_narrow);
+        world.deliver(&narrow, Trouble::None);
+        world.bench.file_all();
+        world.mend(Mend::Contract);
+        let asked = Asked { rate, max_replays: 1_000, ..Asked::replay("me") };
+        let mut replay = world.bench.start(&Bench::demo(), asked);
+        let (memory, records, batches) =
+            (world.bench.memory.clone(), world.records.clone(), good.clone());
+        let mut stream = std::pin::pin!(async move {
+            let pipeline = pipeline();
+            let mut dispositions = Vec::new();
+            for batch in batches.chunks(3) {
+                let records = batch.iter().map(|at| Incoming::Record(records[*at].clone())).collect();
+                let report = pipeline.process(&memory, records, Timestamp::MAX).await;
+                dispositions.extend(report.expect("a closed breaker").dispositions);
+            }
+            dispositions
+        });
+        let (mut replayed, mut streamed) = (None, None);
+        for turn in turns.into_iter().chain([true, false].into_iter().cycle().take(100_000)) {
+            if turn && replayed.is_none() {
+                replayed = world.bench.poll(replay.as_mut());
+            } else if !turn && streamed.is_none() {
+                streamed = world.bench.poll(stream.as_mut());
+            }
+            if replayed.is_some() && streamed.is_some() {
+                break;
+            }
+        }
+        prop_assert!(replayed.is_some_and(|replayed| replayed.is_ok()));
+        let dispositions = streamed.expect("it ends");
+        for (at, disposition) in good.iter().zip(dispositions) {
+            world.acknowledged[*at] = disposition != Disposition::Returned;
+        }
+        world.drain_buffer();
+        world.settle();
+        prop_assert_eq!(world.subjects(), never.subjects());
+        prop_assert_eq!(world.letters_that_wait(), 0);
     }
 }
 

@@ -20,7 +20,7 @@ use crate::pipeline::{Disposition, Pipeline};
 use crate::reader;
 use crate::record::{Incoming, Record, Source};
 use crate::registry::{Registry, StoredDocument};
-use crate::replay::{self, Asked, Means, Refusal, Run, Worked};
+use crate::replay::{self, Asked, Ground, Means, Refusal, Run, Worked};
 use crate::tenant::TenantScope;
 use crate::time::Timestamp;
 
@@ -180,7 +180,7 @@ impl Bench {
         asked: Asked,
         deadline: Timestamp,
     ) -> Result<Worked, Refusal> {
-        self.run(replay::start(&self.memory, owner, asked, MEANS, deadline))
+        self.run(replay::start(ground(&self.memory), owner, asked, deadline))
     }
 
     pub(super) fn resume(&self, owner: &Owner, id: &str) -> Worked {
@@ -188,7 +188,7 @@ impl Bench {
     }
 
     pub(super) fn try_resume(&self, owner: &Owner, id: &str) -> Result<Worked, Refusal> {
-        self.run(replay::resume(&self.memory, owner, id, "you", MEANS, Timestamp::MAX))
+        self.run(replay::resume(ground(&self.memory), owner, id, "you", Timestamp::MAX))
     }
 
     pub(super) fn cancel(&self, owner: &Owner, id: &str) -> Run {
@@ -283,7 +283,7 @@ impl Bench {
     /// A run that somebody else polls.
     pub(super) fn start(&self, owner: &Owner, asked: Asked) -> Running {
         let (memory, owner) = (self.memory.clone(), owner.clone());
-        Box::pin(async move { replay::start(&memory, &owner, asked, MEANS, Timestamp::MAX).await })
+        Box::pin(async move { replay::start(ground(&memory), &owner, asked, Timestamp::MAX).await })
     }
 
     pub(super) fn poll_until(&self, running: &mut Running, enough: impl Fn() -> bool) {
@@ -321,6 +321,10 @@ impl Bench {
         }
         panic!("it goes on and on");
     }
+}
+
+pub(super) fn ground(memory: &Memory) -> Ground<'_, Memory, Memory> {
+    Ground { world: memory, sources: memory, means: MEANS }
 }
 
 pub(super) fn pipeline() -> Pipeline {

@@ -1,0 +1,38 @@
+//! What stands beside the world on Lambda: the stream, where there is one, and AWS for the rest.
+
+use drover_core::error::Unavailable;
+use drover_core::letter::objects::{Object, Objects};
+use drover_core::letter::origin::Offsets;
+use drover_core::stream::reread::{Again, Reread};
+
+use crate::levels::{BufferLevels, Levels};
+
+/// Objects and levels of one place, and a stream of another.
+#[derive(Clone, Debug)]
+pub struct WithStream<A, R> {
+    /// Where objects are, and who knows how full the buffer is.
+    pub aws: A,
+    /// Where offsets are read again; `None`: there is no stream.
+    pub stream: Option<R>,
+}
+
+impl<A: Send + Sync, R: Reread> Reread for WithStream<A, R> {
+    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+        match &self.stream {
+            Some(stream) => stream.reread(offsets).await,
+            None => Ok(None),
+        }
+    }
+}
+
+impl<A: Objects, R: Send + Sync> Objects for WithStream<A, R> {
+    async fn object(&self, bucket: &str, key: &str) -> Result<Object, Unavailable> {
+        self.aws.object(bucket, key).await
+    }
+}
+
+impl<A: BufferLevels, R: Send + Sync> BufferLevels for WithStream<A, R> {
+    async fn buffer_levels(&self) -> Result<Levels, Unavailable> {
+        self.aws.buffer_levels().await
+    }
+}

@@ -1,0 +1,93 @@
+//! Wiring only: configuration from the environment, clients, one warm [`Replay`].
+
+// The SDK's futures nest deeper than the default of 128.
+#![recursion_limit = "256"]
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::Context;
+use drover_core::aws::kafka::{KafkaReread, KafkaVariables};
+use drover_core::aws::{Aws, AwsConfig};
+use drover_core::limits::Shape;
+use drover_core::metrics::emf::Lines;
+use drover_core::pipeline::Pipeline;
+use drover_core::pipeline::cache::HeadCache;
+use drover_core::registry::Registry;
+use drover_core::replay::Means;
+use drover_core::web::{AuthMode, Gate, Origins, finished};
+use drover_replay::around::WithStream;
+use drover_replay::config::Config;
+use drover_replay::{Environment, QueueNames, Replay, routes, with_gateway_claims};
+use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What stands beside the tables and queues.
+type Around = WithStream<Aws, KafkaReread>;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing::init_default_subscriber();
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
+    let origins = config.origins.clone();
+    let replay = Arc::new(replay(environment(config).await?, origins));
+    let handler = service_fn(move |event: LambdaEvent<_>| {
+        let replay = Arc::clone(&replay);
+        async move { replay.handle(event).await }
+    });
+    run(handler).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
+}
+
+async fn environment(config: Config) -> anyhow::Result<Environment<Aws, Around>> {
+    let stream = config.kafka.map(kafka).transpose()?;
+    let queues = QueueNames::of_urls(&config.dead_letter_queue_url, &config.buffer_queue_url);
+    let world = Aws::load(AwsConfig {
+        ledger_table: config.ledger_table.into(),
+        registry_table: config.registry_table.into(),
+        dead_letter_queue_url: config.dead_letter_queue_url.into(),
+        buffer_queue_url: config.buffer_queue_url.into(),
+        requests_table: None,
+        letters_table: Some(config.letters_table.into()),
+    })
+    .await;
+    let (concurrency, cache_bytes) = (config.concurrency, config.cache_bytes);
+    Ok(Environment {
+        around: WithStream { aws: world.clone(), stream },
+        world,
+        pipeline: Pipeline {
+            registry: Registry::new(),
+            heads: HeadCache::new(cache_bytes),
+            shape: Shape::STANDARD,
+            concurrency,
+        },
+        means: Means { shape: Shape::STANDARD, concurrency, cache_bytes },
+        queues,
+        gate: Gate { mode: config.auth_mode },
+        meter: Arc::new(Lines(print)),
+    })
+}
+
+/// It is connected to when offsets are read again, which is rare.
+fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaReread> {
+    let config = variables.config(|file| std::fs::read_to_string(file));
+    Ok(KafkaReread::new(config.context("the password of the Kafka user")?))
+}
+
+fn replay(environment: Environment<Aws, Around>, origins: Origins) -> Replay<Aws, Around> {
+    let environment = Arc::new(environment);
+    let routes = routes(Arc::clone(&environment));
+    let routes = match environment.gate.mode {
+        AuthMode::Key(_) => routes,
+        AuthMode::Jwt { .. } => with_gateway_claims(routes),
+    };
+    Replay::new(environment, finished(routes, origins))
+}
+
+/// Straight to standard output: a log formatter would wrap the line, and CloudWatch would not read
+/// metrics from it. A closed output costs the metrics and nothing else.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
