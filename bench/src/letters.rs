@@ -72,8 +72,8 @@ async fn measure(count: usize) -> anyhow::Result<()> {
     let read = |metrics: &Metrics| metrics.sum_of("read_units_total", REPLAY);
     print(&format!(
         "inspect: {} letters counted, complete {}, in {:.2} s and {:.0} read units",
-        inspected["total"],
-        inspected["complete"],
+        field(&inspected, "total")?,
+        field(&inspected, "complete")?,
         started.elapsed().as_secs_f64(),
         read(&after) - read(&filed)
     ));
@@ -91,7 +91,7 @@ async fn measure(count: usize) -> anyhow::Result<()> {
         }
         let run: Value = serde_json::from_str(&drover(&words, "")?)?;
         let (took, after) = (started.elapsed().as_secs_f64(), metrics(&host).await?);
-        let examined = run["examined"].as_f64().context("a count")?;
+        let examined = field(&run, "examined")?.as_f64().context("a count")?;
         let units = |name: &str| {
             (after.sum_of(name, REPLAY) - before.sum_of(name, REPLAY)) / examined.max(1.0)
         };
@@ -99,8 +99,8 @@ async fn measure(count: usize) -> anyhow::Result<()> {
             "{}replay of one code of two: {} letters, {}, in {took:.1} s; {:.2} write units and {:.2} read units for each; \
              resident memory {} MB",
             if dry { "dry " } else { "" },
-            run["examined"],
-            run["outcomes"],
+            examined,
+            field(&run, "outcomes")?,
             units("write_units_total"),
             units("read_units_total"),
             resident(&host)? / 1_024,
@@ -109,27 +109,36 @@ async fn measure(count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn field<'a>(answer: &'a Value, name: &str) -> anyhow::Result<&'a Value> {
+    answer.get(name).with_context(|| format!("no {name} in {answer}"))
+}
+
 /// Of two in three a number is asked for that is a text; one in three lacks its time.
 fn record(at: usize) -> String {
-    let observed = 1_000_000_000_i64.saturating_add(i64::try_from(at).unwrap_or(0));
+    const WORDS: [&str; 8] =
+        ["idle", "running", "warning", "hall-3", "quality", "good", "rpm", "bar"];
+    let number = i64::try_from(at).unwrap_or(i64::MAX);
     let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
-    let at_time = i64::try_from(now).unwrap_or(0) - 7_200 + observed % 3_600;
-    let mut body = json!({
-        "id": format!("s{}", at % SUBJECTS), "event": format!("e{at}"), "n": format!("reading {at}"), "filler": "",
-    });
-    if !at.is_multiple_of(3) {
-        body["at"] = json!(at_time);
-    }
+    let observed = i64::try_from(now).unwrap_or(0) - 7_200 + number % 3_600;
+    let observed = (!at.is_multiple_of(3)).then_some(observed);
     // A filler that compresses about as well as telemetry does.
     let mut random = fastrand::Rng::with_seed(u64::try_from(at).unwrap_or(0));
-    let words = ["idle", "running", "warning", "hall-3", "quality", "good", "rpm", "bar"];
     let mut filler = String::new();
-    while body.to_string().len() + filler.len() < RECORD_BYTES {
-        filler.push_str(words[random.usize(..words.len())]);
-        filler.push_str(&format!(" {} ", random.u16(..)));
+    loop {
+        let mut body = json!({
+            "id": format!("s{}", at % SUBJECTS), "event": format!("e{at}"),
+            "n": format!("reading {at}"), "filler": filler,
+        });
+        if let (Some(observed), Some(fields)) = (observed, body.as_object_mut()) {
+            fields.insert("at".to_owned(), json!(observed));
+        }
+        let text = body.to_string();
+        if text.len() >= RECORD_BYTES {
+            return text;
+        }
+        let word = random.choice(WORDS).unwrap_or_default();
+        filler.push_str(&format!("{word} {} ", random.u16(..)));
     }
-    body["filler"] = json!(filler);
-    body.to_string()
 }
 
 fn contract(n: &str) -> Value {
