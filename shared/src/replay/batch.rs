@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt as _, stream};
 
 use super::mark::{self, Effects, Fate, INCOMPLETE};
+use super::overlay::Overlay;
 use super::views::label;
 use super::work::Work;
 use super::{Action, Outside, Sources, foreign};
 use crate::error::{Reason, Unavailable};
+use crate::id::TenantId;
 use crate::letter::opened::{Opened, open};
 use crate::letter::{Letter, StoredLetter, Wanted};
 use crate::metrics::Tally;
 use crate::pipeline::ports::Home;
-use crate::pipeline::{Admitted, Settled, Verdict};
+use crate::pipeline::{Admitted, Pipeline, Settled, Verdict};
 use crate::record::Incoming;
 use crate::time::Timestamp;
 
@@ -133,35 +135,14 @@ pub(super) async fn through<W: Outside, S: Sources>(
     let homes = admitted.homes().map(|home| (label(work.owner, &home.key), home));
     let homes: Vec<(String, Home)> = homes.collect();
     let room = work.run.views_wanted.saturating_sub(work.run.views.len());
-    let Work { world, pipeline, overlay, views, tally, .. } = work;
+    let Work { world, owner, pipeline, overlay, views, tally, .. } = work;
     let registry = &pipeline.registry;
     let (settled, counted) = match overlay {
         Some(overlay) => {
             views.before(&*overlay, registry, tally, homes, room).await?;
-            let (mut settled, mut counted) = pipeline.settle(&*overlay, admitted, until).await;
-            for _ in 0..FORGETS {
-                let waiting = waiting(&settled, &left);
-                if waiting.is_empty() {
-                    break;
-                }
-                for at in &waiting {
-                    if let Some(key) = settled.get(*at).and_then(Settled::key) {
-                        overlay.forget(&key);
-                        pipeline.heads.forget(&key);
-                    }
-                }
-                let again: Vec<Incoming> =
-                    waiting.iter().filter_map(|at| records.get(*at).cloned()).collect();
-                let admitted = pipeline.admit(&*overlay, again, None, until).await;
-                let (anew, more) = pipeline.settle(&*overlay, admitted, until).await;
-                add(&mut counted, more);
-                for (at, anew) in waiting.into_iter().zip(anew) {
-                    if let Some(slot) = settled.get_mut(at) {
-                        *slot = anew;
-                    }
-                }
-            }
-            (settled, counted)
+            let (settled, counted) = pipeline.settle(&*overlay, admitted, until).await;
+            let again = Again { records: &records, left: &left, only: owner.tenant(), until };
+            over_again(overlay, pipeline, again, settled, counted).await
         }
         None => {
             views.before(*world, registry, tally, homes, room).await?;
@@ -175,6 +156,44 @@ pub(super) async fn through<W: Outside, S: Sources>(
         add(&mut work.tally, counted);
     }
     Ok(settled)
+}
+
+/// What it takes to start again with some records.
+struct Again<'a> {
+    records: &'a [Incoming],
+    left: &'a BTreeSet<usize>,
+    only: Option<&'a TenantId>,
+    until: Timestamp,
+}
+
+/// Starts again from what is stored with records of a dry run that lost against real writers.
+async fn over_again<W: Outside>(
+    overlay: &Overlay<'_, W>,
+    pipeline: &Pipeline,
+    again: Again<'_>,
+    mut settled: Vec<Settled>,
+    mut counted: Tally,
+) -> (Vec<Settled>, Tally) {
+    for _ in 0..FORGETS {
+        let waiting = waiting(&settled, again.left);
+        if waiting.is_empty() {
+            break;
+        }
+        for key in waiting.iter().filter_map(|at| settled.get(*at)?.key()) {
+            overlay.forget(&key);
+            pipeline.heads.forget(&key);
+        }
+        let records = waiting.iter().filter_map(|at| again.records.get(*at).cloned()).collect();
+        let admitted = pipeline.admit(overlay, records, again.only, again.until).await;
+        let (anew, more) = pipeline.settle(overlay, admitted, again.until).await;
+        add(&mut counted, more);
+        for (at, anew) in waiting.into_iter().zip(anew) {
+            if let Some(slot) = settled.get_mut(at) {
+                *slot = anew;
+            }
+        }
+    }
+    (settled, counted)
 }
 
 /// Where the records stand that only other writers kept from being settled.

@@ -123,6 +123,10 @@ fn reason(unavailable: &Unavailable) -> String {
 impl<W: Outside, S: Sources> Work<'_, W, S> {
     async fn go(&mut self, lease: &mut Lease) -> Result<Stop, Unavailable> {
         loop {
+            // Pages without a letter that matches take time, too.
+            if self.world.now() >= self.deadline {
+                return Ok(Stop::Paused(TIME.to_owned()));
+            }
             let (page, last) = self.page().await?;
             let mut rest = page.as_slice();
             while !rest.is_empty() {
