@@ -49,7 +49,9 @@ pub struct Args {
 enum Action {
     Inspect(InspectArgs),
     Run(RunArgs),
+    /// Go on with a run
     Resume(OneArgs),
+    /// End a run; its letters stay as they are
     Cancel(OneArgs),
     Show(ShowArgs),
     Park(ParkArgs),
@@ -147,7 +149,7 @@ struct RunArgs {
     common: CommonArgs,
 }
 
-/// Go on with a run, or end it
+/// One run.
 #[derive(ClapArgs, Clone, Debug)]
 struct OneArgs {
     /// The run

@@ -120,17 +120,21 @@ impl Scan<'_> {
         counting: Counting,
     ) -> Result<bool, Unavailable> {
         let mut seen = 0;
-        while seen < COUNTED {
+        loop {
             if counting == Counting::No && self.full {
                 return Ok(false);
             }
-            let limit = LISTED.min(COUNTED - seen);
+            // One more than is looked at says whether there are more.
+            let limit = LISTED.min(COUNTED + 1 - seen);
             let range = LetterRange { after: self.at.clone(), order: Order::Falling, limit };
             let page = letters.letters(owner, &range).await?;
             self.listing.units += page.units;
-            seen += page.answer.len();
             let last = page.answer.len() < limit;
             for stored in page.answer {
+                if seen == COUNTED {
+                    return Ok(false);
+                }
+                seen += 1;
                 self.at = Some(stored.letter.id.clone());
                 self.look(stored.letter, counting);
             }
@@ -138,7 +142,6 @@ impl Scan<'_> {
                 return Ok(true);
             }
         }
-        Ok(false)
     }
 
     fn look(&mut self, letter: Letter, counting: Counting) {
@@ -243,6 +246,13 @@ mod tests {
         let after = format!("{:012x}{}", 2, "0".repeat(20));
         let oldest = ask(&memory, &Question { after: Some(after), ..question });
         assert_eq!((times(&oldest), oldest.next), (vec![1, 0], None));
+    }
+
+    #[test]
+    fn as_many_as_are_counted_are_all_there_are() {
+        let memory = memory(i64::try_from(COUNTED).expect("a number"));
+        let listing = ask(&memory, &Question { limit: 1, ..Question::default() });
+        assert_eq!((listing.total(), listing.complete), (COUNTED as u64, true));
     }
 
     #[test]
