@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Rejection;
 use crate::id::{SubjectId, TenantId};
 use crate::pipeline::ports::Message;
-use crate::record::{LETTER_DIGITS, Record, Source};
+use crate::record::{Record, Source, is_letter_id};
 use crate::time::Timestamp;
 
 /// What one message may take. SQS allows 1,048,576 bytes for a message and for a batch.
@@ -20,7 +20,7 @@ pub const CHUNK_BYTES: usize = 360_000;
 /// The most parts of one letter: more than any content makes that is unpacked again.
 const PARTS: u32 = 64;
 /// What a content may unpack to: Lambda's payload of a Kafka batch is 6 MB.
-const UNPACKED_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const UNPACKED_BYTES: usize = 16 * 1024 * 1024;
 const LEVEL: i32 = 3;
 
 /// The code of records in the buffer queue: nothing is wrong with them.
@@ -242,8 +242,7 @@ impl Envelope {
         if !(1..=of).contains(&part) || of > PARTS || (of > 1 && envelope.encoding.is_none()) {
             return Err(NotAnEnvelope("its part is none"));
         }
-        let digits = envelope.id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if !digits || envelope.id.len() != LETTER_DIGITS {
+        if !is_letter_id(&envelope.id) {
             return Err(NotAnEnvelope("its id is none"));
         }
         Ok(envelope)

@@ -2,8 +2,8 @@
 //!
 //! A letter is one small item, and its content (key, value, headers, packed) stands beside it in
 //! chunks: lists and counts read no payloads, and a change of state rewrites none. Chunks are put
-//! first and the letter last, so that a letter is there only with its content; of a letter that comes
-//! in parts, each part brings its own chunk, and it is whole when no chunk is missing.
+//! first and the letter last, so that a letter is there only with the content that its message brought;
+//! of one that comes in parts, each part brings its own chunk, and it is whole when none is missing.
 //!
 //! The letters of a tenant are under `T#<tenant>#D`. Those of nobody (no tenant was established, or
 //! the message was none of ours) are under `O#D`, the operator's.
@@ -58,7 +58,8 @@ pub enum Owner {
 pub struct Letter {
     /// The digest of where it came from, behind the time of its receipt: letters sort by it.
     pub id: String,
-    /// Why it is here: a rejection's code, or [`UNDELIVERED`].
+    /// Why it is here: a rejection's code, [`UNDELIVERED`], or
+    /// [`UNAVAILABLE`](crate::dead_letter::UNAVAILABLE) for a part of a record of the buffer.
     pub code: String,
     /// JSON Pointer to the culprit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,7 +91,7 @@ pub struct Letter {
     pub trace: Option<String>,
     /// Chunks of its content.
     pub chunks: u32,
-    /// Bytes of its content as stored, or the most that they can be.
+    /// Bytes that its content unpacks to, or the most that they can be.
     pub bytes: usize,
     /// What has become of it.
     pub state: State,
@@ -108,7 +109,7 @@ pub enum State {
     /// It waits for a replay.
     #[default]
     Open,
-    /// Its event is in the ledger.
+    /// Its event is in the ledger; of a batch, each record is there or in a letter of its own.
     Resolved,
     /// Replays leave it alone unless they ask for parked ones.
     Parked,

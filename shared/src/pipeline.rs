@@ -47,7 +47,7 @@ mod steady;
 pub mod subject;
 
 pub use breaker::BreakerOpen;
-pub use settled::{Admitted, Settled, Verdict};
+pub use settled::{Admitted, Known, Settled, Verdict};
 
 /// What stays from one invocation of a warm environment to the next.
 pub struct Pipeline {

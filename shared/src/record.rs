@@ -187,7 +187,13 @@ pub(crate) fn letter_id(received_at: Option<Timestamp>, digits: &str) -> String 
 }
 
 /// The hexadecimal digits of a letter's id.
-pub(crate) const LETTER_DIGITS: usize = 32;
+const LETTER_DIGITS: usize = 32;
+
+/// Whether a letter can have this id.
+pub fn is_letter_id(text: &str) -> bool {
+    text.len() == LETTER_DIGITS
+        && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
 
 #[cfg(test)]
 mod tests {

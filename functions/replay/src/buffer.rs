@@ -59,9 +59,11 @@ fn record(filing: &Filing) -> Option<Incoming> {
     let frame: Vec<u8> = chunks.iter().flat_map(|chunk| &chunk.bytes).copied().collect();
     match open(owner, letter, &frame) {
         Opened::Record(record) => Some(record),
-        Opened::Records(_) | Opened::Offsets(_) | Opened::Object { .. } | Opened::Unreadable(_) => {
-            None
-        }
+        Opened::Records(_)
+        | Opened::Offsets(_)
+        | Opened::Object { .. }
+        | Opened::Message { .. }
+        | Opened::Unreadable(_) => None,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use drover_core::letter::LISTED;
 
-/// How long a run of a request may go on. A step that is on its way then still ends before the 30 s
-/// that API Gateway waits; the run itself waits to be resumed.
+/// How long a run of a request may begin something. What is on its way then ends before the 30 s that
+/// API Gateway waits, unless it reads a stream or an object again: those have seconds of their own, and
+/// a sender who is not answered finds the run in the list. The run itself waits to be resumed.
 pub const RUN_SECONDS: i64 = 25;
 /// The largest body of a request, in bytes.
 pub const BODY_BYTES: usize = 64 * 1024;

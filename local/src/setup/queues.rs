@@ -27,8 +27,8 @@ struct QueuePair {
 
 const QUEUES: [QueuePair; 2] = [
     QueuePair { name: DEAD_LETTERS, failed: "drover-dead-letters-failed", receives: 5 },
-    // What waits here is good and was acknowledged. However long the ledger is gone, it waits: so
-    // as many receives as SQS can count to.
+    // What waits here is good and was acknowledged: it stays for as many receives as SQS can count
+    // to, which are five and a half hours without a ledger, and then where SQS moves it back from.
     QueuePair { name: BUFFER, failed: "drover-buffer-failed", receives: 1000 },
 ];
 

@@ -4,10 +4,12 @@
 //!
 //! The same message is the same letter, so a message may be filed as often as it likes to come.
 
+use zstd::zstd_safe::get_frame_content_size;
+
 use super::on_failure::{self, GivenUp};
 use super::origin::{Origin, Other};
 use super::{Letter, Letters, Owner, State, UNDELIVERED};
-use crate::dead_letter::{Chunk, Content, Envelope, NotAnEnvelope, chunks};
+use crate::dead_letter::{Chunk, Content, Envelope, NotAnEnvelope, UNPACKED_BYTES, chunks};
 use crate::error::{Code, Unavailable};
 use crate::event::digest;
 use crate::id::TenantId;
@@ -175,11 +177,13 @@ fn of_body(received: &Received<'_>, now: Timestamp, foreign: Foreign) -> Filing 
     Filing { owner: Owner::Operator, letter, chunks: pieces }
 }
 
-/// Of a part nobody knows how large the others are.
+/// What a content unpacks to, as its first chunk says. Each part is to say the same, and most of them
+/// do not know.
 fn size(pieces: &[Chunk], count: u32) -> usize {
-    let own: usize = pieces.iter().map(|chunk| chunk.bytes.len()).sum();
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    if pieces.len() == count { own } else { count.saturating_mul(crate::dead_letter::CHUNK_BYTES) }
+    let whole = u32::try_from(pieces.len()) == Ok(count);
+    let first = pieces.first().filter(|_| whole);
+    let said = first.and_then(|first| get_frame_content_size(&first.bytes).ok().flatten());
+    said.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(UNPACKED_BYTES)
 }
 
 fn bounded(text: &str) -> String {

@@ -12,8 +12,10 @@ pub const OBJECT_BYTES: usize = 16 * 1024 * 1024;
 pub enum Object {
     /// Its bytes.
     Found(Vec<u8>),
-    /// Nothing, or more than [`OBJECT_BYTES`].
+    /// Nothing, not even its bucket.
     Gone,
+    /// More than [`OBJECT_BYTES`].
+    TooLarge,
     /// This deployment reads no objects.
     NotRead,
 }

@@ -26,6 +26,13 @@ pub enum Opened {
         /// The key.
         key: String,
     },
+    /// A queue message that nobody knew.
+    Message {
+        /// Its id.
+        message_id: String,
+        /// Its text.
+        body: String,
+    },
     /// Nothing that anybody here can read.
     Unreadable(Rejection),
 }
@@ -51,8 +58,10 @@ pub fn open(owner: &Owner, letter: &Letter, frame: &[u8]) -> Opened {
         Origin::Other(Other::Object { bucket, key }) => {
             Opened::Object { bucket: bucket.clone(), key: key.clone() }
         }
-        Origin::Other(Other::Message { .. }) => {
-            unreadable("this message is no dead letter that is known here")
+        Origin::Other(Other::Message { message_id }) => {
+            let body = content.value.unwrap_or_default();
+            let body = String::from_utf8_lossy(&body).into_owned();
+            Opened::Message { message_id: message_id.clone(), body }
         }
     }
 }

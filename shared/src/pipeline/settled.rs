@@ -21,6 +21,17 @@ pub struct Admitted {
     pub(super) groups: Groups,
 }
 
+/// What is known of a record before it is settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The tenant, where it is established.
+    pub tenant: Option<&'a TenantId>,
+    /// The subject, where it came that far.
+    pub subject: Option<&'a SubjectId>,
+    /// Why it could not be read so far: then nobody knows the rest.
+    pub unavailable: Option<&'a Unavailable>,
+}
+
 /// A record and what became of it.
 pub struct Settled(pub(super) Handled);
 
@@ -55,9 +66,16 @@ impl Admitted {
             .map(|(key, group)| Home { key: key.clone(), table: group.tenant.placement.table() })
     }
 
-    /// Of each record, in order, the tenant and the subject as far as they are established.
-    pub fn records(&self) -> impl Iterator<Item = (Option<&TenantId>, Option<&SubjectId>)> {
-        self.handled.iter().map(|handled| (handled.tenant.as_ref(), handled.subject.as_ref()))
+    /// Of each record, in order, what is known so far.
+    pub fn records(&self) -> impl Iterator<Item = Known<'_>> {
+        self.handled.iter().map(|handled| Known {
+            tenant: handled.tenant.as_ref(),
+            subject: handled.subject.as_ref(),
+            unavailable: match &handled.state {
+                State::Unavailable(unavailable) => Some(unavailable),
+                State::Event | State::Done(_) | State::Rejected(_) => None,
+            },
+        })
     }
 
     /// Leaves these records alone: they are settled as unavailable.

@@ -7,7 +7,8 @@ use crate::dead_letter::UNAVAILABLE;
 use crate::error::{Code, Unavailable};
 use crate::id::{SubjectId, TenantId};
 use crate::letter::{Letter, Owner, State, UNDELIVERED};
-use crate::record::LETTER_DIGITS;
+use crate::pipeline::Known;
+use crate::record::is_letter_id;
 use crate::time::Timestamp;
 
 /// Letters that a filter may name.
@@ -149,7 +150,7 @@ impl Filter {
             return invalid("filter.from is not before filter.to");
         }
         if let Some(ids) = &self.ids
-            && (ids.is_empty() || ids.len() > IDS || !ids.iter().all(|id| is_id(id)))
+            && (ids.is_empty() || ids.len() > IDS || !ids.iter().all(|id| is_letter_id(id)))
         {
             return Err(Refusal::Invalid(format!("filter.ids are 1 to {IDS} ids of letters")));
         }
@@ -183,13 +184,9 @@ impl Filter {
         self.subject.is_some() || self.tenant.is_some()
     }
 
-    /// Whether a letter matches whose record is known to be this tenant's, of this subject.
-    pub(super) fn matches_record(
-        &self,
-        letter: &Letter,
-        tenant: Option<&TenantId>,
-        subject: Option<&SubjectId>,
-    ) -> bool {
+    /// Whether a letter matches of whose record this is known.
+    pub(super) fn matches_record(&self, letter: &Letter, known: Known<'_>) -> bool {
+        let Known { tenant, subject, .. } = known;
         let named = subject.map(ToString::to_string);
         let found = letter.subject.as_ref().or(named.as_ref());
         self.tenant.as_deref().is_none_or(|wanted| tenant.is_some_and(|id| id.as_str() == wanted))
@@ -200,10 +197,4 @@ impl Filter {
 /// Whether a letter can have this code.
 pub fn is_code(text: &str) -> bool {
     text == UNDELIVERED || text == UNAVAILABLE || Code::ALL.iter().any(|code| code.as_str() == text)
-}
-
-/// Whether a letter or a run can have this id.
-pub fn is_id(text: &str) -> bool {
-    text.len() == LETTER_DIGITS
-        && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

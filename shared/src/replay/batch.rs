@@ -28,7 +28,6 @@ const FORGETS: usize = 3;
 pub(super) async fn fates<W: Outside, S: Sources>(
     work: &mut Work<'_, W, S>,
     takes: &[StoredLetter],
-    until: Timestamp,
 ) -> Result<Vec<Fate>, Unavailable> {
     if takes.is_empty() {
         return Ok(Vec::new());
@@ -53,11 +52,11 @@ pub(super) async fn fates<W: Outside, S: Sources>(
             Some(Opened::Unreadable(rejection)) => {
                 Some(Fate::Rejected(rejection, Effects::default()))
             }
-            Some(opened) => Some(foreign::fate(work, &stored.letter, opened, until).await),
+            Some(opened) => Some(foreign::fate(work, &stored.letter, opened).await),
         };
         fates.push(fate);
     }
-    let mut of_records = of_records(work, &letters, records, until).await?.into_iter();
+    let mut of_records = of_records(work, &letters, records).await?.into_iter();
     let lost = || Fate::Unavailable(Unavailable::new(Reason::Broken, "no outcome"));
     Ok(fates
         .into_iter()
@@ -69,24 +68,30 @@ async fn of_records<W: Outside, S: Sources>(
     work: &mut Work<'_, W, S>,
     letters: &[&Letter],
     records: Vec<Incoming>,
-    until: Timestamp,
 ) -> Result<Vec<Fate>, Unavailable> {
     if records.is_empty() {
         return Ok(Vec::new());
     }
-    let admitted = admit(work, records.clone(), until).await;
-    let matching: Vec<bool> = letters
+    let until = work.until().await?;
+    let again = if work.run.dry_run { records.clone() } else { Vec::new() };
+    let admitted = admit(work, records, until).await;
+    let filter = &work.run.filter;
+    let known: Vec<Option<Fate>> = letters
         .iter()
         .zip(admitted.records())
-        .map(|(letter, (tenant, subject))| work.run.filter.matches_record(letter, tenant, subject))
+        .map(|(letter, known)| match known.unavailable {
+            // Nobody knows yet whether it matches.
+            Some(unavailable) => Some(Fate::Unavailable(unavailable.clone())),
+            None => (!filter.matches_record(letter, known)).then_some(Fate::Other),
+        })
         .collect();
-    let fate = |matches: bool, fate: Fate| if matches { fate } else { Fate::Other };
     if work.run.action == Action::Park {
-        return Ok(matching.into_iter().map(|matches| fate(matches, Fate::Parked)).collect());
+        return Ok(known.into_iter().map(|fate| fate.unwrap_or(Fate::Parked)).collect());
     }
-    let settled = through(work, admitted, &matching, records, until).await?;
-    let pairs = matching.into_iter().zip(settled.iter());
-    Ok(pairs.map(|(matches, settled)| fate(matches, of_settled(work, settled))).collect())
+    let matching: Vec<bool> = known.iter().map(Option::is_none).collect();
+    let settled = through(work, admitted, &matching, again, until).await?;
+    let pairs = known.into_iter().zip(settled.iter());
+    Ok(pairs.map(|(fate, settled)| fate.unwrap_or_else(|| of_settled(work, settled))).collect())
 }
 
 fn of_settled<W: Outside, S: Sources>(work: &Work<'_, W, S>, settled: &Settled) -> Fate {
@@ -121,6 +126,7 @@ pub(super) async fn admit<W: Outside, S: Sources>(
 }
 
 /// Records through the pipeline, into the ledger or over it. Those that do not match are left alone.
+/// A dry run has `records` to start again with.
 pub(super) async fn through<W: Outside, S: Sources>(
     work: &mut Work<'_, W, S>,
     mut admitted: Admitted,

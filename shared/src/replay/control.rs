@@ -96,13 +96,16 @@ pub async fn recent(
     let stored = world.runs(owner, limit).await?.answer;
     let lease = world.lease(owner).await?.answer;
     let now = world.now();
-    let read = stored.iter().map(|stored| {
-        let mut run = Run::read(stored)?;
+    let read = stored.iter().filter_map(|stored| {
+        // One that cannot be read must not hide the others.
+        let read =
+            Run::read(stored).inspect_err(|broken| tracing::error!(%broken, "a run's record"));
+        let mut run = read.ok()?;
         run.views.clear();
         as_it_is(&mut run, lease.as_ref(), now);
-        Ok(run)
+        Some(run)
     });
-    read.collect()
+    Ok(read.collect())
 }
 
 /// Ends a run. Whoever works on it stops after the batch that is under way.
@@ -132,12 +135,13 @@ pub async fn cancel(
 }
 
 async fn held<W: Outside, S: Sources>(
-    mut hold: Hold<'_, W, S>,
+    hold: Hold<'_, W, S>,
     run: Run,
     version: u64,
 ) -> Result<Worked, Refusal> {
-    let worked = work(&mut hold, run, version).await;
-    release(hold.ground.world, hold.owner, &hold.lease).await;
+    let (world, owner, lease) = (hold.ground.world, hold.owner, hold.lease.clone());
+    let worked = work(hold, run, version).await;
+    release(world, owner, &lease).await;
     Ok(worked?)
 }
 

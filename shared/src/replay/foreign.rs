@@ -4,29 +4,31 @@
 //! Offsets that no stream holds any more are counted as lost, and the letter is parked for a person.
 
 use super::batch::{admit, through};
-use super::mark::{Effects, Fate, LOST, NO_OBJECTS, NO_STREAM};
+use super::mark::{Effects, FILED, Fate, LOST, NO_OBJECTS, NO_STREAM, OBJECT_TOO_LARGE};
 use super::views::label;
 use super::work::Work;
 use super::{Action, Outside, Sources};
 use crate::dead_letter::Envelope;
-use crate::error::{Reason, Rejection, Unavailable};
-use crate::letter::Letter;
-use crate::letter::filing::{file, of_envelope};
+use crate::error::{Code, Reason, Rejection, Unavailable};
+use crate::letter::filing::{Filing, Received, file, of_envelope, read};
 use crate::letter::objects::Object;
 use crate::letter::opened::{Opened, open_object};
-use crate::letter::origin::Offsets;
+use crate::letter::origin::{Offsets, Other};
+use crate::letter::{Letter, Origin};
 use crate::metrics::Metric;
 use crate::pipeline::{Settled, Verdict};
 use crate::record::Incoming;
 use crate::stream::reread::RECORDS;
 use crate::time::Timestamp;
 
+/// What a stream or an object may take to answer. An invocation with less left begins neither.
+const SLOW_SECONDS: i64 = 5;
+
 /// What becomes of such a letter.
 pub(super) async fn fate<W: Outside, S: Sources>(
     work: &mut Work<'_, W, S>,
     letter: &Letter,
     opened: Opened,
-    until: Timestamp,
 ) -> Fate {
     if work.run.filter.needs_record() {
         // It is of many subjects, and maybe of many tenants.
@@ -36,7 +38,7 @@ pub(super) async fn fate<W: Outside, S: Sources>(
         return Fate::Parked;
     }
     let mut effects = Effects::default();
-    match taken(work, letter, opened, until, &mut effects).await {
+    match taken(work, letter, opened, &mut effects).await {
         Ok(None) if effects.outcomes.iter().any(|(outcome, _)| outcome == LOST) => {
             Fate::Lost(effects)
         }
@@ -51,37 +53,41 @@ async fn taken<W: Outside, S: Sources>(
     work: &mut Work<'_, W, S>,
     letter: &Letter,
     opened: Opened,
-    until: Timestamp,
     effects: &mut Effects,
 ) -> Result<Option<Fate>, Unavailable> {
-    let opened = match opened {
-        Opened::Object { bucket, key } => match work.sources.object(&bucket, &key).await? {
-            Object::Found(bytes) => open_object(letter, &bytes),
-            Object::NotRead => return Ok(Some(Fate::Left(NO_OBJECTS))),
-            Object::Gone => {
-                effects.add(LOST, 1);
-                return Ok(None);
-            }
-        },
-        opened => opened,
-    };
     match opened {
         Opened::Records(records) => {
             for records in records.chunks(RECORDS) {
-                take_records(work, records.to_vec(), until, effects).await?;
+                take_records(work, records.to_vec(), effects).await?;
             }
         }
         Opened::Offsets(partitions) => {
             for offsets in partitions {
-                if !take_offsets(work, offsets, until, effects).await? {
+                if !take_offsets(work, letter, offsets, effects).await? {
                     return Ok(Some(Fate::Left(NO_STREAM)));
                 }
             }
         }
+        Opened::Object { bucket, key } => {
+            slow(work).await?;
+            let opened = match work.sources.object(&bucket, &key).await? {
+                Object::Found(bytes) => open_object(letter, &bytes),
+                Object::NotRead => return Ok(Some(Fate::Left(NO_OBJECTS))),
+                Object::TooLarge => return Ok(Some(Fate::Left(OBJECT_TOO_LARGE))),
+                Object::Gone => {
+                    effects.add(LOST, 1);
+                    return Ok(None);
+                }
+            };
+            return Box::pin(taken(work, letter, opened, effects)).await;
+        }
+        Opened::Message { message_id, body } => {
+            return take_message(work, letter, (&message_id, &body), effects).await;
+        }
         Opened::Unreadable(rejection) => {
             return Ok(Some(Fate::Rejected(rejection, Effects::default())));
         }
-        Opened::Record(_) | Opened::Object { .. } => {
+        Opened::Record(_) => {
             let message = "a letter that is neither a record nor a batch";
             return Err(Unavailable::new(Reason::Broken, message));
         }
@@ -89,31 +95,60 @@ async fn taken<W: Outside, S: Sources>(
     Ok(None)
 }
 
+/// A message that was not known when it was filed. A later version may know it: then it is filed as
+/// what it is, and this letter has done its part.
+async fn take_message<W: Outside, S: Sources>(
+    work: &mut Work<'_, W, S>,
+    letter: &Letter,
+    (message_id, body): (&str, &str),
+    effects: &mut Effects,
+) -> Result<Option<Fate>, Unavailable> {
+    let received = Received { message_id, body, sent_at: letter.received_at };
+    let filing = read(&received, work.world.now());
+    if matches!(filing.letter.source, Origin::Other(Other::Message { .. })) {
+        let message = "this message is still no dead letter that is known here";
+        let rejection = Rejection::new(Code::MalformedJson, message);
+        return Ok(Some(Fate::Rejected(rejection, Effects::default())));
+    }
+    effects.add(FILED, 1);
+    if !work.run.dry_run {
+        keep(work, &filing).await?;
+    }
+    Ok(None)
+}
+
+/// Begins nothing that may take long where little time is left. Gives until when there is some.
+async fn slow<W: Outside, S: Sources>(work: &mut Work<'_, W, S>) -> Result<Timestamp, Unavailable> {
+    let until = work.until().await?;
+    if work.world.now().plus_seconds(SLOW_SECONDS) < until {
+        return Ok(until);
+    }
+    Err(Unavailable::new(Reason::Deadline, "the run's time is nearly over"))
+}
+
 /// Reads a partition again, and takes what it gives. `false`: there is no stream.
 async fn take_offsets<W: Outside, S: Sources>(
     work: &mut Work<'_, W, S>,
+    letter: &Letter,
     mut offsets: Offsets,
-    until: Timestamp,
     effects: &mut Effects,
 ) -> Result<bool, Unavailable> {
     while offsets.first <= offsets.last {
-        if work.world.now() >= until {
-            return Err(Unavailable::new(Reason::Deadline, "the run's time is nearly over"));
-        }
+        slow(work).await?;
         let Some(again) = work.sources.reread(&offsets).await? else { return Ok(false) };
         if again.lost > 0 {
             effects.add(LOST, again.lost);
-            let lost = usize::try_from(again.lost).unwrap_or(usize::MAX);
-            if !work.run.dry_run {
-                work.tally.of(None).add_many(Metric::OffsetsLost, lost);
-            }
         }
         if again.next <= offsets.first && again.records.is_empty() {
             return Err(Unavailable::new(Reason::Unreachable, "the stream gave nothing in time"));
         }
         offsets.first = again.next;
-        let records = again.records.into_iter().map(Incoming::Record).collect();
-        take_records(work, records, until, effects).await?;
+        let records = again.records.into_iter().map(|mut record| {
+            // It entered before it was given up, whatever its producer's clock says.
+            record.ingested_at = record.ingested_at.min(letter.ingested_at);
+            Incoming::Record(record)
+        });
+        take_records(work, records.collect(), effects).await?;
     }
     Ok(true)
 }
@@ -121,12 +156,13 @@ async fn take_offsets<W: Outside, S: Sources>(
 async fn take_records<W: Outside, S: Sources>(
     work: &mut Work<'_, W, S>,
     records: Vec<Incoming>,
-    until: Timestamp,
     effects: &mut Effects,
 ) -> Result<(), Unavailable> {
-    let admitted = admit(work, records.clone(), until).await;
+    let until = work.until().await?;
+    let again = if work.run.dry_run { records.clone() } else { Vec::new() };
     let all = vec![true; records.len()];
-    for settled in through(work, admitted, &all, records, until).await? {
+    let admitted = admit(work, records, until).await;
+    for settled in through(work, admitted, &all, again, until).await? {
         match settled.verdict() {
             Verdict::Applied => {
                 effects.add("applied", 1);
@@ -138,7 +174,7 @@ async fn take_records<W: Outside, S: Sources>(
             Verdict::Rejected(rejection) => {
                 effects.add(rejection.code.as_str(), 1);
                 if !work.run.dry_run {
-                    keep(work, &settled, &rejection).await?;
+                    bury(work, &settled, &rejection).await?;
                 }
             }
             Verdict::Unavailable(unavailable) => return Err(unavailable),
@@ -148,7 +184,7 @@ async fn take_records<W: Outside, S: Sources>(
 }
 
 /// Files the letter of a rejected record.
-async fn keep<W: Outside, S: Sources>(
+async fn bury<W: Outside, S: Sources>(
     work: &mut Work<'_, W, S>,
     settled: &Settled,
     rejection: &Rejection,
@@ -157,13 +193,23 @@ async fn keep<W: Outside, S: Sources>(
     for message in settled.letter(rejection, now) {
         let filing = Envelope::read(&message.body).and_then(|envelope| of_envelope(&envelope, now));
         let filing = filing.map_err(|fault| Unavailable::new(Reason::Broken, fault.to_string()))?;
-        let filed = file(work.world, &filing).await?;
-        let counts = work.tally.of(filing.owner.tenant());
-        counts.add_units(filed.units);
-        if filed.answer {
-            counts.add(Metric::DeadLettersFiled);
-            counts.add_error(rejection.code);
+        if keep(work, &filing).await? {
+            work.tally.of(filing.owner.tenant()).add_error(rejection.code);
         }
     }
     Ok(())
+}
+
+/// Files a letter. Says whether it was not there.
+async fn keep<W: Outside, S: Sources>(
+    work: &mut Work<'_, W, S>,
+    filing: &Filing,
+) -> Result<bool, Unavailable> {
+    let filed = file(work.world, filing).await?;
+    let counts = work.tally.of(filing.owner.tenant());
+    counts.add_units(filed.units);
+    if filed.answer {
+        counts.add(Metric::DeadLettersFiled);
+    }
+    Ok(filed.answer)
 }

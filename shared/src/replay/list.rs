@@ -7,6 +7,7 @@ use crate::dead_letter::Content;
 use crate::error::Unavailable;
 use crate::letter::{LISTED, Letter, LetterRange, Letters, Order, Owner, State};
 use crate::pipeline::ports::Units;
+use crate::record::is_letter_id;
 
 /// Letters that one answer counts at most, and looks at for a page of a list.
 pub const COUNTED: usize = 10_000;
@@ -61,7 +62,7 @@ pub async fn list(
     if !(1..=LISTED).contains(&question.limit) {
         return Err(Refusal::Invalid(format!("limit is no number from 1 to {LISTED}")));
     }
-    if question.after.as_deref().is_some_and(|id| !asked::is_id(id)) {
+    if question.after.as_deref().is_some_and(|id| !is_letter_id(id)) {
         return Err(Refusal::Invalid("cursor is none of this list".to_owned()));
     }
     let mut scan = Scan { question, listing: Listing::default(), at: None, full: false };
@@ -86,7 +87,7 @@ pub async fn open(
     owner: &Owner,
     id: &str,
 ) -> Result<Option<(Letter, Option<Content>)>, Unavailable> {
-    if !asked::is_id(id) {
+    if !is_letter_id(id) {
         return Ok(None);
     }
     let Some(stored) = letters.letter(owner, id).await?.answer else { return Ok(None) };

@@ -17,6 +17,10 @@ pub(super) const LOST: &str = "lost";
 pub(super) const INCOMPLETE: &str = "incomplete";
 /// The outcome of a letter that only a stream could open, where there is none.
 pub(super) const NO_STREAM: &str = "no_stream";
+/// The outcome of a message that is known by now, and filed as what it is.
+pub(super) const FILED: &str = "filed";
+/// The outcome of an object over the limit.
+pub(super) const OBJECT_TOO_LARGE: &str = "object_too_large";
 /// The outcome of a letter that only S3 could open, where it is not read.
 pub(super) const NO_OBJECTS: &str = "no_objects";
 
@@ -91,8 +95,7 @@ impl Fate {
             Self::Lost(effects) => {
                 marked.state = State::Parked;
                 marked.replay_count += 1;
-                let lost = effects.outcomes.iter().find(|(outcome, _)| outcome == LOST);
-                let lost = lost.map_or(0, |(_, count)| *count);
+                let lost = lost(&effects.outcomes);
                 marked.message = format!("some of this is gone for good: lost=`{lost}`");
             }
             Self::Rejected(rejection, effects) => {
@@ -129,6 +132,12 @@ pub(super) fn count(counts: &mut Counts, before: State, after: &Letter) {
         State::Parked if before != State::Parked => counts.add(Metric::DeadLettersParked),
         State::Parked | State::Open => {}
     }
+    let lost = after.tried.as_ref().map_or(0, |tried| lost(&tried.outcomes));
+    counts.add_many(Metric::OffsetsLost, usize::try_from(lost).unwrap_or(usize::MAX));
+}
+
+fn lost(outcomes: &[(String, u64)]) -> u64 {
+    outcomes.iter().find(|(outcome, _)| outcome == LOST).map_or(0, |(_, count)| *count)
 }
 
 /// Marks a letter. Where somebody else changed it meanwhile, their version is marked, unless that is

@@ -3,6 +3,7 @@
 
 mod equivalence;
 mod fixture;
+mod foreign;
 mod overlaid;
 
 use serde_json::json;
@@ -11,7 +12,6 @@ use self::fixture::{Bench, MINUTE, NEWCO, WIDE};
 use super::*;
 use crate::letter::{Lease, Owner, State, StoredLetter};
 use crate::memory::{Call, Fault};
-use crate::metrics::Metric;
 use crate::time::Timestamp;
 
 fn open_letters(bench: &Bench, owner: &Owner) -> Vec<StoredLetter> {
@@ -299,55 +299,6 @@ fn the_operator_replays_what_is_established_by_now_and_a_tenant_never_reaches_an
 }
 
 #[test]
-fn a_batch_reference_is_replayed_by_reading_its_offsets_again() {
-    let bench = Bench::new();
-    let records = [bench.good("d1", 0), bench.narrow("d1", 1), bench.good("d2", 2)];
-    bench.hold(&records, 0);
-    bench.file(&bench.given_up(0, 2));
-    let dry = Asked { dry_run: true, ..Asked::replay("me") };
-    let dry = bench.replay(&Owner::Operator, dry).run;
-    let expected = json!({"applied": 2, "schema_violation": 1});
-    assert_eq!(json!(dry.outcomes), expected);
-    assert!(bench.letters(&Bench::demo()).is_empty() && bench.history("demo", "d1").is_empty());
-    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
-    assert_eq!((json!(run.outcomes), run.examined), (expected, 1));
-    assert_eq!(bench.history("demo", "d1"), [0]);
-    let letter = bench.letters(&Bench::demo()).remove(0).letter;
-    assert_eq!((letter.code.as_str(), letter.state), ("schema_violation", State::Open));
-    assert_eq!(bench.letters(&Owner::Operator).remove(0).letter.state, State::Resolved);
-}
-
-#[test]
-fn offsets_that_are_gone_are_counted_as_lost_and_the_letter_waits_for_a_person() {
-    let bench = Bench::new();
-    bench.hold(&[bench.good("d1", 3), bench.good("d1", 4)], 3);
-    bench.file(&bench.given_up(0, 4));
-    let worked = bench.replay(&Owner::Operator, Asked::replay("me"));
-    assert_eq!(json!(worked.run.outcomes), json!({"applied": 2, "lost": 3}));
-    assert!((worked.tally.total(Metric::OffsetsLost) - 3.0).abs() < f64::EPSILON);
-    let letter = bench.letters(&Owner::Operator).remove(0).letter;
-    assert_eq!(letter.state, State::Parked);
-    assert!(letter.message.ends_with("lost=`3`"), "{}", letter.message);
-}
-
-#[test]
-fn the_records_that_came_along_with_a_batch_are_taken_from_it() {
-    let bench = Bench::new();
-    let event = bench.lambda_event(&[bench.good("d1", 0), bench.good("d1", 1)]);
-    let mut message: serde_json::Value = serde_json::from_str(&bench.given_up(0, 1)).expect("JSON");
-    message["payload"] = json!(event);
-    bench.file(&message.to_string());
-    let notification = json!({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
-        "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}]});
-    bench.file(&notification.to_string());
-    let object = message.to_string().into_bytes();
-    bench.memory.state().objects.insert(("b".to_owned(), "k".to_owned()), object);
-    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
-    assert_eq!(json!(run.outcomes), json!({"applied": 2, "duplicate": 2}));
-    assert_eq!(bench.history("demo", "d1"), [0, 1]);
-}
-
-#[test]
 fn a_letter_of_which_parts_are_missing_waits_for_them() {
     let bench = Bench::new();
     bench.process(&[bench.large("d1", 1)]);
@@ -391,4 +342,44 @@ fn what_makes_no_sense_is_refused_before_anything_is_written() {
     );
     assert!(bench.memory.state().filed.is_empty());
     assert_eq!(bench.try_resume(&owner, "nothing"), Err(Refusal::NotFound));
+}
+
+#[test]
+fn a_filtered_run_passes_nothing_by_that_it_could_not_read() {
+    let bench = Bench::new();
+    bench.process(&[bench.narrow("d1", 1)]);
+    bench.file_all();
+    bench.put("C#mine", WIDE);
+    let owner = Bench::demo();
+    let mut asked = Asked::replay("me");
+    asked.filter.subject = Some("device/d1".to_owned());
+    bench.memory.state().faults =
+        Box::new(|call| if call == Call::Document { Fault::Refused } else { Fault::None });
+    for action in [Action::Park, Action::Replay] {
+        let run = bench.replay(&owner, Asked { action, ..asked.clone() }).run;
+        assert_eq!((run.phase, run.examined), (Phase::Paused, 0), "{action:?}");
+    }
+    bench.memory.state().faults = Box::new(|_| Fault::None);
+    let id = bench.runs(&owner).into_iter().find(|run| run.action == Action::Replay);
+    let run = bench.resume(&owner, &id.expect("a run").replay_id).run;
+    assert_eq!(json!(run.outcomes), json!({"applied": 1}));
+}
+
+#[test]
+fn a_record_whose_answer_was_lost_is_no_other_invocation() {
+    let bench = Bench::new();
+    let records: Vec<_> = (1..=3).map(|at| bench.narrow("d1", at)).collect();
+    bench.process(&records);
+    bench.file_all();
+    bench.put("C#mine", WIDE);
+    let owner = Bench::demo();
+    let mut calls = 0;
+    bench.memory.state().faults = Box::new(move |call| {
+        calls += u32::from(call == Call::Run);
+        if call == Call::Run && calls == 2 { Fault::LostAfter } else { Fault::None }
+    });
+    let run = bench.replay(&owner, Asked { rate: 1, ..Asked::replay("me") }).run;
+    assert_eq!((run.phase, run.examined), (Phase::Paused, 1));
+    let run = bench.resume(&owner, &run.replay_id).run;
+    assert_eq!((run.phase, json!(run.outcomes)), (Phase::Done, json!({"applied": 3})));
 }

@@ -7,11 +7,14 @@ use super::batch;
 use super::control::renew;
 use super::mark::Fate;
 use super::overlay::Overlay;
-use super::run::{Phase, Run};
+use super::run::{Action, Phase, Run};
 use super::views::Watched;
 use super::{Ground, Outside, Sources, Worked};
 use crate::error::{Reason, Unavailable};
-use crate::letter::{Lease, LetterRange, Order, Origin, Owner, StoredLetter, Tried};
+use crate::letter::origin::Other;
+use crate::letter::{
+    Lease, Letter, LetterRange, Order, Origin, Owner, StoredLetter, StoredRun, Tried,
+};
 use crate::metrics::Tally;
 use crate::pipeline::Pipeline;
 use crate::pipeline::cache::HeadCache;
@@ -23,8 +26,8 @@ use crate::time::Timestamp;
 const PAGE: usize = 500;
 /// Letters that go through the pipeline together.
 const STEP_LETTERS: usize = 200;
-/// Bytes of their contents as stored. Unpacked they may be several times that.
-const STEP_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of their contents; a first letter is taken whatever its size.
+const STEP_BYTES: usize = 8 * 1024 * 1024;
 /// What a dry run keeps in memory of what it would have written.
 const OVERLAY_BYTES: usize = 64 * 1024 * 1024;
 /// A lease must hold for as long as a step may take.
@@ -53,8 +56,11 @@ pub(super) struct Work<'a, W, S> {
     pub(super) views: Watched,
     pub(super) tally: Tally,
     /// When to begin nothing more.
-    pub(super) deadline: Timestamp,
+    deadline: Timestamp,
+    lease: Lease,
     version: u64,
+    /// The record whose put had no answer.
+    unanswered: Option<StoredRun>,
     started: Timestamp,
     /// Letters of this invocation.
     taken: u64,
@@ -78,11 +84,11 @@ enum Turn {
 
 /// Works on a run until it is over, or the time is; its record says how far it came.
 pub(super) async fn work<W: Outside, S: Sources>(
-    hold: &mut Hold<'_, W, S>,
+    hold: Hold<'_, W, S>,
     run: Run,
     version: u64,
 ) -> Result<Worked, Unavailable> {
-    let Hold { ground: Ground { world, sources, means }, owner, deadline, .. } = *hold;
+    let Hold { ground: Ground { world, sources, means }, owner, deadline, lease } = hold;
     let pipeline = Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(means.cache_bytes),
@@ -98,19 +104,23 @@ pub(super) async fn work<W: Outside, S: Sources>(
         views: Watched::default(),
         tally: Tally::default(),
         deadline,
+        lease,
         version,
+        unanswered: None,
         started: world.now(),
         taken: 0,
         run,
     };
     let stop = match work.save().await? {
         Some(stop) => stop,
-        None => work
-            .go(&mut hold.lease)
-            .await
-            .unwrap_or_else(|unavailable| Stop::Paused(reason(&unavailable))),
+        None => work.go().await.unwrap_or_else(|unavailable| Stop::Paused(reason(&unavailable))),
     };
     work.finish(stop).await
+}
+
+/// Whether a letter stands for many records.
+fn is_batch(letter: &Letter) -> bool {
+    matches!(letter.source, Origin::Other(Other::Batch { .. } | Other::Object { .. }))
 }
 
 fn reason(unavailable: &Unavailable) -> String {
@@ -121,7 +131,7 @@ fn reason(unavailable: &Unavailable) -> String {
 }
 
 impl<W: Outside, S: Sources> Work<'_, W, S> {
-    async fn go(&mut self, lease: &mut Lease) -> Result<Stop, Unavailable> {
+    async fn go(&mut self) -> Result<Stop, Unavailable> {
         loop {
             // Pages without a letter that matches take time, too.
             if self.world.now() >= self.deadline {
@@ -135,7 +145,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
                 }
                 let (step, later) = rest.split_at(self.step_length(rest));
                 rest = later;
-                if let Some(stop) = self.step(step, lease).await? {
+                if let Some(stop) = self.step(step).await? {
                     return Ok(stop);
                 }
             }
@@ -195,7 +205,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
                 Turn::Skip => continue,
                 Turn::Count(_) => {}
                 Turn::Take => {
-                    let alone = matches!(letter.letter.source, Origin::Other(_));
+                    let alone = self.run.action == Action::Replay && is_batch(&letter.letter);
                     bytes += letter.letter.bytes;
                     let full = taken == most || bytes > STEP_BYTES || alone;
                     if taken > 0 && full {
@@ -216,21 +226,16 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
     }
 
     /// One step. Some of its letters may be unavailable: then the run pauses before the first.
-    async fn step(
-        &mut self,
-        step: &[StoredLetter],
-        lease: &mut Lease,
-    ) -> Result<Option<Stop>, Unavailable> {
+    async fn step(&mut self, step: &[StoredLetter]) -> Result<Option<Stop>, Unavailable> {
         let takes: Vec<StoredLetter> =
             step.iter().filter(|letter| matches!(self.turn(letter), Turn::Take)).cloned().collect();
         if !takes.is_empty()
-            && let Some(stop) = self.may_begin(lease).await?
+            && let Some(stop) = self.may_begin().await?
         {
             return Ok(Some(stop));
         }
-        let until = self.deadline.min(lease.until.plus_seconds(-LEASE_MARGIN_SECONDS));
         self.taken += u64::try_from(takes.len()).unwrap_or(u64::MAX);
-        let fates = batch::fates(self, &takes, until).await?;
+        let fates = batch::fates(self, &takes).await?;
         let mut tried = self.mark(takes, &fates).await.into_iter();
         let mut stop = None;
         for letter in step {
@@ -260,7 +265,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
     }
 
     /// Waits until the next step's turn has come, as long as it may begin at all.
-    async fn may_begin(&mut self, lease: &mut Lease) -> Result<Option<Stop>, Unavailable> {
+    async fn may_begin(&mut self) -> Result<Option<Stop>, Unavailable> {
         if self.overlay.as_ref().is_some_and(|overlay| overlay.bytes() > OVERLAY_BYTES) {
             let full = "memory: the dry run has changed more subjects than it can remember";
             return Ok(Some(Stop::Paused(full.to_owned())));
@@ -275,10 +280,17 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
         if wait > 0 {
             self.world.pause(Duration::from_micros(wait)).await;
         }
-        if renew(self.world, self.owner, lease).await? {
-            return Ok(None);
+        self.until().await?;
+        Ok(None)
+    }
+
+    /// Until when the next thing may work: as long as there is time, and the lease holds.
+    pub(super) async fn until(&mut self) -> Result<Timestamp, Unavailable> {
+        if !renew(self.world, self.owner, &mut self.lease).await? {
+            let message = "another invocation has taken the lease";
+            return Err(Unavailable::new(Reason::Contention, message));
         }
-        Ok(Some(Stop::Paused("another invocation has taken the lease".to_owned())))
+        Ok(self.deadline.min(self.lease.until.plus_seconds(-LEASE_MARGIN_SECONDS)))
     }
 
     /// Marks letters; what it gives for each is what the run counts, or why it has to come again.
@@ -301,18 +313,25 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
         let Self { world, owner, .. } = *self;
         self.run.updated_at = world.now();
         let (id, expires_at) = (self.run.replay_id.clone(), self.run.expires_at());
-        let stored = self.run.stored(self.version + 1);
-        let put = world.put_run(owner, &id, &stored, expires_at).await?;
-        self.charge(put.units);
-        if put.answer {
-            self.version += 1;
-            return Ok(None);
-        }
-        let found = world.run(owner, &id).await?.answer;
-        let read = found.as_ref().map(Run::read).transpose()?;
-        match (found, read) {
-            (Some(found), Some(run)) if run.phase == Phase::Cancelled => {
-                self.version = found.version;
+        let lost = loop {
+            let stored = self.run.stored(self.version + 1);
+            let put = world.put_run(owner, &id, &stored, expires_at).await;
+            let put = put.inspect_err(|_| self.unanswered = Some(stored.clone()))?;
+            self.charge(put.units);
+            if put.answer {
+                self.version = stored.version;
+                return Ok(None);
+            }
+            let found = world.run(owner, &id).await?.answer;
+            if found.is_none() || found != self.unanswered.take() {
+                break found;
+            }
+            // The put without an answer was done: this one comes behind it.
+            self.version = stored.version;
+        };
+        match lost.as_ref().map(|found| (found.version, Run::read(found))) {
+            Some((version, Ok(run))) if run.phase == Phase::Cancelled => {
+                self.version = version;
                 Ok(Some(Stop::Cancelled))
             }
             _ => {
@@ -337,7 +356,13 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
             None => views.pairs(self.world, &self.pipeline.registry, &mut self.tally).await,
         };
         // Without them the run is no less done.
-        self.run.views.extend(pairs.unwrap_or_default());
+        for pair in pairs.unwrap_or_default() {
+            // One that was shown before the run was resumed keeps its beginning.
+            match self.run.views.iter_mut().find(|shown| shown.subject == pair.subject) {
+                Some(shown) => shown.after = pair.after,
+                None => self.run.views.push(pair),
+            }
+        }
         if let Some(Stop::Cancelled) = self.save().await? {
             self.run.phase = Phase::Cancelled;
             self.run.ended_at = Some(now);

@@ -20,12 +20,14 @@ pub(super) async fn object(
 ) -> Result<Object, Unavailable> {
     let answer = match client.get_object().bucket(bucket).key(key).send().await {
         Ok(answer) => answer,
-        Err(error) if error.code() == Some("NoSuchKey") => return Ok(Object::Gone),
+        Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) => {
+            return Ok(Object::Gone);
+        }
         Err(error) => return Err(unavailable("reading an object", &error)),
     };
     let length = answer.content_length.and_then(|length| usize::try_from(length).ok());
     if length.is_some_and(|length| length > OBJECT_BYTES) {
-        return Ok(Object::Gone);
+        return Ok(Object::TooLarge);
     }
     let body = tokio::time::timeout(PATIENCE, collected(answer.body)).await;
     body.unwrap_or_else(|_| Err(cut("it took too long")))
@@ -36,7 +38,7 @@ async fn collected(mut body: ByteStream) -> Result<Object, Unavailable> {
     while let Some(part) = body.next().await {
         let part = part.map_err(|_| cut("the connection ended, or its checksum is another"))?;
         if bytes.len() + part.len() > OBJECT_BYTES {
-            return Ok(Object::Gone);
+            return Ok(Object::TooLarge);
         }
         bytes.extend_from_slice(&part);
     }

@@ -1,0 +1,91 @@
+//! Letters that stand for whole batches, and messages that nobody knew.
+
+use serde_json::json;
+
+use super::fixture::{Bench, MINUTE};
+use super::open_letters;
+use crate::dead_letter::Content;
+use crate::letter::{Owner, State};
+use crate::metrics::Metric;
+use crate::replay::Asked;
+
+#[test]
+fn a_batch_reference_is_replayed_by_reading_its_offsets_again() {
+    let bench = Bench::new();
+    let records = [bench.good("d1", 0), bench.narrow("d1", 1), bench.good("d2", 2)];
+    bench.hold(&records, 0);
+    bench.file(&bench.given_up(0, 2));
+    let dry = Asked { dry_run: true, ..Asked::replay("me") };
+    let dry = bench.replay(&Owner::Operator, dry).run;
+    let expected = json!({"applied": 2, "schema_violation": 1});
+    assert_eq!(json!(dry.outcomes), expected);
+    assert!(bench.letters(&Bench::demo()).is_empty() && bench.history("demo", "d1").is_empty());
+    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    assert_eq!((json!(run.outcomes), run.examined), (expected, 1));
+    assert_eq!(bench.history("demo", "d1"), [0]);
+    let letter = bench.letters(&Bench::demo()).remove(0).letter;
+    assert_eq!((letter.code.as_str(), letter.state), ("schema_violation", State::Open));
+    assert_eq!(bench.letters(&Owner::Operator).remove(0).letter.state, State::Resolved);
+}
+
+#[test]
+fn offsets_that_are_gone_are_counted_as_lost_and_the_letter_waits_for_a_person() {
+    let bench = Bench::new();
+    bench.hold(&[bench.good("d1", 3), bench.good("d1", 4)], 3);
+    bench.file(&bench.given_up(0, 4));
+    let worked = bench.replay(&Owner::Operator, Asked::replay("me"));
+    assert_eq!(json!(worked.run.outcomes), json!({"applied": 2, "lost": 3}));
+    assert!((worked.tally.total(Metric::OffsetsLost) - 3.0).abs() < f64::EPSILON);
+    let letter = bench.letters(&Owner::Operator).remove(0).letter;
+    assert_eq!(letter.state, State::Parked);
+    assert!(letter.message.ends_with("lost=`3`"), "{}", letter.message);
+}
+
+#[test]
+fn the_records_that_came_along_with_a_batch_are_taken_from_it() {
+    let bench = Bench::new();
+    let event = bench.lambda_event(&[bench.good("d1", 0), bench.good("d1", 1)]);
+    let mut message: serde_json::Value = serde_json::from_str(&bench.given_up(0, 1)).expect("JSON");
+    message["payload"] = json!(event);
+    bench.file(&message.to_string());
+    let notification = json!({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}]});
+    bench.file(&notification.to_string());
+    let object = message.to_string().into_bytes();
+    bench.memory.state().objects.insert(("b".to_owned(), "k".to_owned()), object);
+    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    assert_eq!(json!(run.outcomes), json!({"applied": 2, "duplicate": 2}));
+    assert_eq!(bench.history("demo", "d1"), [0, 1]);
+}
+
+#[test]
+fn a_message_that_is_known_by_now_is_filed_as_what_it_is() {
+    let bench = Bench::new();
+    bench.file("from a later version");
+    let body = bench.given_up(0, 0).into_bytes();
+    let known = Content { key: None, value: Some(body), headers: Vec::new() };
+    {
+        let state = &mut *bench.memory.state();
+        let chunks = &mut state.filed.get_mut("O#D").expect("a letter").chunks;
+        *chunks.values_mut().next().expect("a chunk") = known.pack();
+    }
+    let dry = Asked { dry_run: true, ..Asked::replay("me") };
+    for asked in [dry, Asked::replay("me")] {
+        let run = bench.replay(&Owner::Operator, asked).run;
+        assert_eq!(json!(run.outcomes), json!({"filed": 1}));
+    }
+    let open = open_letters(&bench, &Owner::Operator);
+    assert_eq!((open.len(), open[0].letter.code.as_str()), (1, "undelivered"));
+}
+
+#[test]
+fn what_is_read_again_entered_no_later_than_it_was_given_up() {
+    let bench = Bench::new();
+    let mut ahead = bench.ahead("d1", 0);
+    ahead.ingested_at = bench.at(2 * 60 * MINUTE);
+    bench.hold(&[ahead], 0);
+    bench.file(&bench.given_up(0, 0));
+    bench.later(3 * 60 * MINUTE);
+    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    assert_eq!(json!(run.outcomes), json!({"future_timestamp": 1}));
+}
