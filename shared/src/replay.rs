@@ -19,7 +19,6 @@
 //!   written about them; `foreign`: letters that stand for whole batches of records
 //! - `views`: views before and after
 //! - [`overlay`]: a store that keeps writes to itself
-//! - [`joined`]: what a run needs from outside, put together from its parts
 
 pub mod asked;
 mod batch;
