@@ -16,7 +16,7 @@ pub mod parameters;
 pub mod problem;
 pub mod settings;
 
-pub use self::caller::{AuthMode, Caller, Claims, Credentials, Gate, LocalKeys};
+pub use self::caller::{AuthMode, Caller, Claims, Credentials, Gate, LocalKeys, with_claims};
 pub use self::cursor::Cursors;
 pub use self::layers::{CorrelationId, Origins, finished};
 pub use self::parameters::Parameters;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::{from_fn, map_request};
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use drover_core::metrics::Meter;
 use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters};
@@ -22,7 +22,7 @@ use drover_core::registry::{Documents, Registry};
 use drover_core::request::Requests;
 use drover_core::stream::Stream;
 use drover_core::web::layers::json_only;
-use drover_core::web::{Claims, Gate};
+use drover_core::web::{Claims, Gate, with_claims};
 use lambda_http::request::RequestContext;
 
 mod accept;
@@ -78,16 +78,10 @@ where
         .with_state(Arc::new(ingest))
 }
 
-/// Puts the claims that API Gateway verified where the gate looks for them. Only for requests that
-/// came through a gateway whose authorizer is switched on: claims of anything else prove nothing.
+/// Lets callers in by the claims that API Gateway verified. Only for functions behind a gateway whose
+/// authorizer is switched on.
 pub fn with_gateway_claims(routes: Router) -> Router {
-    routes.layer(map_request(|mut request: Request| async move {
-        request.extensions_mut().remove::<Claims>();
-        if let Some(claims) = gateway_claims(&request) {
-            request.extensions_mut().insert(claims);
-        }
-        request
-    }))
+    with_claims(routes, gateway_claims)
 }
 
 fn gateway_claims(request: &Request) -> Option<Claims> {

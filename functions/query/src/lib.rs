@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{from_fn, map_request};
+use axum::middleware::from_fn;
 use drover_core::listing::Listing;
 use drover_core::pipeline::ports::{Clock, Store};
 use drover_core::registry::Documents;
-use drover_core::web::Claims;
 use drover_core::web::layers::json_only;
+use drover_core::web::{Claims, with_claims};
 use lambda_http::request::RequestContext;
 
 mod access;
@@ -84,16 +84,10 @@ where
         .merge(documents::pages())
 }
 
-/// Puts the claims that API Gateway verified where the gate looks for them. Only for requests that
-/// came through a gateway whose authorizer is switched on: claims of anything else prove nothing.
+/// Lets callers in by the claims that API Gateway verified. Only for functions behind a gateway whose
+/// authorizer is switched on.
 pub fn with_gateway_claims(routes: Router) -> Router {
-    routes.layer(map_request(|mut request: Request| async move {
-        request.extensions_mut().remove::<Claims>();
-        if let Some(claims) = gateway_claims(&request) {
-            request.extensions_mut().insert(claims);
-        }
-        request
-    }))
+    with_claims(routes, gateway_claims)
 }
 
 fn gateway_claims(request: &Request) -> Option<Claims> {

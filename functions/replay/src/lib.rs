@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{from_fn, map_request};
+use axum::middleware::from_fn;
 use drover_core::deadline::stop_at;
 use drover_core::letter::Owner;
 use drover_core::metrics::Meter;
@@ -24,7 +24,7 @@ pub use drover_core::replay::Outside;
 use drover_core::replay::Sources;
 use drover_core::tenant::Scope;
 use drover_core::web::layers::json_only;
-use drover_core::web::{Claims, Credentials, Gate, Problem};
+use drover_core::web::{Claims, Credentials, Gate, Problem, with_claims};
 use lambda_http::Adapter;
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_runtime::{Diagnostic, LambdaEvent, Service as _};
@@ -99,16 +99,10 @@ where
         .with_state(environment)
 }
 
-/// Puts the claims that API Gateway verified where the gate looks for them. Only for requests that
-/// came through a gateway whose authorizer is switched on: claims of anything else prove nothing.
+/// Lets callers in by the claims that API Gateway verified. Only for functions behind a gateway whose
+/// authorizer is switched on.
 pub fn with_gateway_claims(routes: Router) -> Router {
-    routes.layer(map_request(|mut request: Request| async move {
-        request.extensions_mut().remove::<Claims>();
-        if let Some(claims) = gateway_claims(&request) {
-            request.extensions_mut().insert(claims);
-        }
-        request
-    }))
+    with_claims(routes, gateway_claims)
 }
 
 fn gateway_claims(request: &Request) -> Option<Claims> {

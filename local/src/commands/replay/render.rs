@@ -215,12 +215,31 @@ fn message(letter: &Letter) -> String {
 
 /// Where a letter's record came from, as short as it can be found again.
 fn source(source: &Value) -> String {
-    let text = |name: &str| match source.get(name) {
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(Value::Number(number)) => Some(number.to_string()),
-        _ => None,
+    let kafka = || {
+        let (topic, partition) = (text(source, "topic")?, text(source, "partition")?);
+        Some(format!("{topic}-{partition}@{}", text(source, "offset")?))
     };
-    let kafka = || Some(format!("{}-{}@{}", text("topic")?, text("partition")?, text("offset")?));
-    let http = || Some(format!("{}#{}", text("request_id")?, text("index")?));
-    kafka().or_else(http).unwrap_or_else(|| source.to_string())
+    let http = || Some(format!("{}#{}", text(source, "request_id")?, text(source, "index")?));
+    let object = || Some(format!("s3://{}/{}", text(source, "bucket")?, text(source, "key")?));
+    let message = || Some(format!("message {}", text(source, "message_id")?));
+    let known = kafka().or_else(http).or_else(|| batch(source)).or_else(object).or_else(message);
+    known.unwrap_or_else(|| source.to_string())
+}
+
+/// The first partition of a batch, and how many more there are.
+fn batch(source: &Value) -> Option<String> {
+    let partitions = source.get("partitions")?.as_array()?;
+    let first = partitions.first()?;
+    let (topic, partition) = (text(first, "topic")?, text(first, "partition")?);
+    let place = format!("{topic}-{partition}@{}..{}", text(first, "first")?, text(first, "last")?);
+    let more = partitions.len() - 1;
+    Some(if more > 0 { format!("{place} and {more} more") } else { place })
+}
+
+fn text(value: &Value, name: &str) -> Option<String> {
+    match value.get(name)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }

@@ -176,3 +176,22 @@ fn a_letter_shows_what_is_in_it_as_text_where_it_is_text() {
         assert!(lines.contains(&expected), "{expected}: {text}");
     }
 }
+
+#[test]
+fn where_a_letter_came_from_is_short_whatever_it_was() {
+    let partition = json!({"topic": "telemetry", "partition": 1, "first": 5, "last": 9});
+    for (source_of, expected) in [
+        (json!({"kind": "kafka", "topic": "t", "partition": 0, "offset": 7}), "t-0@7"),
+        (json!({"kind": "http", "request_id": "r", "index": 2}), "r#2"),
+        (json!({"kind": "batch", "condition": "c", "partitions": [partition]}), "telemetry-1@5..9"),
+        (
+            json!({"kind": "batch", "condition": "c", "partitions": [partition, partition]}),
+            "telemetry-1@5..9 and 1 more",
+        ),
+        (json!({"kind": "object", "bucket": "b", "key": "k"}), "s3://b/k"),
+        (json!({"kind": "message", "message_id": "m"}), "message m"),
+        (json!({"kind": "other"}), r#"{"kind":"other"}"#),
+    ] {
+        assert_eq!(source(&source_of), expected);
+    }
+}
