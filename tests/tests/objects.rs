@@ -67,11 +67,14 @@ async fn an_object_is_read_whole() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_or_is_too_large_is_gone() {
+async fn what_is_not_there_is_gone_and_what_is_too_large_is_not_read() {
     let aws = aws().await;
-    for key in ["none", "too-large", "too-large-in-parts"] {
-        check(&aws, key, Ok(Object::Gone)).await;
+    check(&aws, "none", Ok(Object::Gone)).await;
+    for key in ["too-large", "too-large-in-parts"] {
+        check(&aws, key, Ok(Object::TooLarge)).await;
     }
+    let no_bucket = aws.object("other", "none").await;
+    assert_eq!(no_bucket, Ok(Object::Gone));
 }
 
 #[tokio::test]
@@ -81,8 +84,6 @@ async fn a_failure_is_never_taken_for_an_object_that_is_gone() {
     check(&aws, "internal", Err(Reason::Unreachable)).await;
     check(&aws, "slow-down", Err(Reason::Throttled)).await;
     check(&aws, "denied", Err(Reason::Broken)).await;
-    let other = aws.object("other", "none").await.map_err(|error| error.reason);
-    assert_eq!(other, Err(Reason::Broken), "no bucket is no empty bucket");
     let closed = closed_address().expect("a free port");
     let down = aws.with_objects_at(&format!("http://{closed}"));
     check(&down, "empty", Err(Reason::Unreachable)).await;

@@ -131,7 +131,7 @@ impl Failure {
 
 /// Codes under which nothing was done, and nothing will be until a person changes something. SQS
 /// still gives the names of its old protocol to clients that know it (`AWS.SimpleQueueService.…`).
-const REFUSALS: [&str; 25] = [
+const REFUSALS: [&str; 24] = [
     "AccessDenied",
     "AccessDeniedException",
     "AWS.SimpleQueueService.BatchRequestTooLong",
@@ -149,7 +149,6 @@ const REFUSALS: [&str; 25] = [
     "KmsAccessDenied",
     "KmsDisabled",
     "MissingAuthenticationTokenException",
-    "NoSuchBucket",
     "QueueDoesNotExist",
     "ResourceNotFoundException",
     "SerializationException",
