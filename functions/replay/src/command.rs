@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::desk::Listed;
-use crate::{Around, Environment, Outside, limits};
+use crate::{Around, Environment, Outside, limits, object};
 
 /// A command. A key that is not its own is an error, so that a typo never means "everything".
 #[derive(Debug, PartialEq, Deserialize)]
@@ -62,7 +62,7 @@ pub(crate) struct Wanted {
 impl<W: Outside, B: Around> Environment<W, B> {
     /// Does what it says, until the deadline.
     pub(crate) async fn obey(&self, command: &str, deadline: Timestamp) -> Value {
-        let answer = match serde_json::from_str(command) {
+        let answer = match object::read(command.as_bytes()) {
             Ok(command) => self.answer(command, deadline).await,
             Err(fault) => {
                 let detail = format!("not a command that is known here: {fault}");

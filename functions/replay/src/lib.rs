@@ -42,6 +42,7 @@ mod kind;
 mod letters;
 pub mod levels;
 pub mod limits;
+mod object;
 mod openapi;
 mod queue;
 mod replays;

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::answer::{Busy, Malformed, RunAnswer, RunsAnswer, Unknown};
-use crate::{Around, Environment, Outside, limits};
+use crate::{Around, Environment, Outside, limits, object};
 
 /// Which letters to replay, and how.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -229,7 +229,7 @@ fn read(body: Result<Bytes, BytesRejection>) -> Result<ReplayRequest, Problem> {
         }
         _ => Problem::bad_request("malformed_json", "the body ended early"),
     })?;
-    serde_json::from_slice(&body).map_err(|fault| {
+    object::read(&body).map_err(|fault| {
         let code = if fault.is_data() { "invalid_parameter" } else { "malformed_json" };
         Problem::bad_request(code, format!("the body is no request for a replay: {fault}"))
     })
