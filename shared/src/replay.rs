@@ -15,8 +15,8 @@
 //! - [`run`]: its record, which is the audit trail
 //! - [`list`]: letters and counts, without a run
 //! - `control`: start, resume, cancel, show; the lease
-//! - `work`: the loop; `batch`: the letters of one step, through the pipeline; `mark`: what is
-//!   written about them; `foreign`: letters that stand for whole batches of records
+//! - `work`: the loop; `steps`: how letters are cut into steps; `batch`: those of one step, through
+//!   the pipeline; `mark`: what is written about them; `foreign`: letters that stand for whole batches of records
 //! - `views`: views before and after
 //! - [`overlay`]: a store that keeps writes to itself
 
@@ -28,6 +28,7 @@ pub mod list;
 mod mark;
 pub mod overlay;
 pub mod run;
+mod steps;
 mod views;
 mod work;
 

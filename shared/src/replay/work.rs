@@ -1,4 +1,4 @@
-//! The loop of a run: pages of letters in the order of their ids, cut into steps; before each step
+//! The loop of a run: pages of letters in the order of their ids, in steps (`steps`); before each step
 //! the lease, the pace and the time; after it the record. What a step does is `batch`'s.
 
 use std::time::Duration;
@@ -7,14 +7,12 @@ use super::batch;
 use super::control::renew;
 use super::mark::Fate;
 use super::overlay::Overlay;
-use super::run::{Action, Phase, Run};
+use super::run::{Phase, Run};
+use super::steps::{Turn, step_length, turn};
 use super::views::Watched;
 use super::{Ground, Outside, Sources, Worked};
 use crate::error::{Reason, Unavailable};
-use crate::letter::origin::Other;
-use crate::letter::{
-    Lease, Letter, LetterRange, Order, Origin, Owner, StoredLetter, StoredRun, Tried,
-};
+use crate::letter::{Lease, LetterRange, Order, Owner, StoredLetter, StoredRun, Tried};
 use crate::metrics::Tally;
 use crate::pipeline::Pipeline;
 use crate::pipeline::cache::HeadCache;
@@ -24,10 +22,6 @@ use crate::time::Timestamp;
 
 /// Letters that are read at once.
 const PAGE: usize = 500;
-/// Letters that go through the pipeline together.
-const STEP_LETTERS: usize = 200;
-/// Bytes of their contents; a first letter is taken whatever its size.
-const STEP_BYTES: usize = 8 * 1024 * 1024;
 /// What a dry run keeps in memory of what it would have written.
 const OVERLAY_BYTES: usize = 64 * 1024 * 1024;
 /// A lease must hold for as long as a step may take.
@@ -73,15 +67,6 @@ enum Stop {
     Cancelled,
 }
 
-/// What a run has to do with a letter.
-enum Turn {
-    /// Nothing.
-    Skip,
-    /// It did it already, and was stopped before it could say so.
-    Count(Tried),
-    Take,
-}
-
 /// Works on a run until it is over, or the time is; its record says how far it came.
 pub(super) async fn work<W: Outside, S: Sources>(
     hold: Hold<'_, W, S>,
@@ -118,11 +103,6 @@ pub(super) async fn work<W: Outside, S: Sources>(
     work.finish(stop).await
 }
 
-/// Whether a letter stands for many records.
-fn is_batch(letter: &Letter) -> bool {
-    matches!(letter.source, Origin::Other(Other::Batch { .. } | Other::Object { .. }))
-}
-
 fn reason(unavailable: &Unavailable) -> String {
     match unavailable.reason {
         Reason::Deadline => TIME.to_owned(),
@@ -143,7 +123,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
                 if self.run.left() == 0 {
                     return Ok(Stop::Done);
                 }
-                let (step, later) = rest.split_at(self.step_length(rest));
+                let (step, later) = rest.split_at(step_length(&self.run, rest));
                 rest = later;
                 if let Some(stop) = self.step(step).await? {
                     return Ok(stop);
@@ -184,51 +164,13 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
         Ok(found)
     }
 
-    fn turn(&self, letter: &StoredLetter) -> Turn {
-        let letter = &letter.letter;
-        match &letter.tried {
-            Some(tried) if tried.run == self.run.replay_id => Turn::Count(tried.clone()),
-            _ if letter.filed_at > self.run.started_at => Turn::Skip,
-            _ if self.run.filter.matches(letter) => Turn::Take,
-            _ => Turn::Skip,
-        }
-    }
-
-    /// How many letters make the next step: as many as may go together, or one that stands for many
-    /// records; and behind them what needs nothing done.
-    fn step_length(&self, letters: &[StoredLetter]) -> usize {
-        let most = usize::try_from(self.run.rate).unwrap_or(usize::MAX).min(STEP_LETTERS);
-        let left = usize::try_from(self.run.left()).unwrap_or(usize::MAX);
-        let (mut taken, mut counted, mut bytes) = (0, 0, 0);
-        for (at, letter) in letters.iter().enumerate() {
-            match self.turn(letter) {
-                Turn::Skip => continue,
-                Turn::Count(_) => {}
-                Turn::Take => {
-                    let alone = self.run.action == Action::Replay && is_batch(&letter.letter);
-                    bytes += letter.letter.bytes;
-                    let full = taken == most || bytes > STEP_BYTES || alone;
-                    if taken > 0 && full {
-                        return at;
-                    }
-                    taken += 1;
-                    if alone {
-                        return at + 1;
-                    }
-                }
-            }
-            counted += 1;
-            if counted == left {
-                return at + 1;
-            }
-        }
-        letters.len()
-    }
-
     /// One step. Some of its letters may be unavailable: then the run pauses before the first.
     async fn step(&mut self, step: &[StoredLetter]) -> Result<Option<Stop>, Unavailable> {
-        let takes: Vec<StoredLetter> =
-            step.iter().filter(|letter| matches!(self.turn(letter), Turn::Take)).cloned().collect();
+        let takes: Vec<StoredLetter> = step
+            .iter()
+            .filter(|letter| matches!(turn(&self.run, &letter.letter), Turn::Take))
+            .cloned()
+            .collect();
         if !takes.is_empty()
             && let Some(stop) = self.may_begin().await?
         {
@@ -239,7 +181,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
         let mut tried = self.mark(takes, &fates).await.into_iter();
         let mut stop = None;
         for letter in step {
-            let tried = match self.turn(letter) {
+            let tried = match turn(&self.run, &letter.letter) {
                 Turn::Skip => None,
                 Turn::Count(tried) => Some(tried),
                 Turn::Take => match tried.next() {

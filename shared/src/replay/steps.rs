@@ -1,0 +1,66 @@
+//! What a run has to do with each letter, and how many of them make a step. Pure.
+
+use super::run::{Action, Run};
+use crate::letter::origin::Other;
+use crate::letter::{Letter, Origin, StoredLetter, Tried};
+
+/// Letters that go through the pipeline together.
+const STEP_LETTERS: usize = 200;
+/// Bytes of their contents; a first letter is taken whatever its size.
+const STEP_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a run has to do with a letter.
+pub(super) enum Turn {
+    /// Nothing.
+    Skip,
+    /// It did it already, and was stopped before it could say so.
+    Count(Tried),
+    /// It takes it in hand.
+    Take,
+}
+
+/// What this run has to do with this letter.
+pub(super) fn turn(run: &Run, letter: &Letter) -> Turn {
+    match &letter.tried {
+        Some(tried) if tried.run == run.replay_id => Turn::Count(tried.clone()),
+        _ if letter.filed_at > run.started_at => Turn::Skip,
+        _ if run.filter.matches(letter) => Turn::Take,
+        _ => Turn::Skip,
+    }
+}
+
+/// How many letters make the next step: as many as may go together, or one that stands for many
+/// records; and behind them what needs nothing done.
+pub(super) fn step_length(run: &Run, letters: &[StoredLetter]) -> usize {
+    let most = usize::try_from(run.rate).unwrap_or(usize::MAX).min(STEP_LETTERS);
+    let left = usize::try_from(run.left()).unwrap_or(usize::MAX);
+    let (mut taken, mut counted, mut bytes) = (0, 0, 0);
+    for (at, letter) in letters.iter().enumerate() {
+        match turn(run, &letter.letter) {
+            Turn::Skip => continue,
+            Turn::Count(_) => {}
+            Turn::Take => {
+                let alone = run.action == Action::Replay && is_batch(&letter.letter);
+                bytes += letter.letter.bytes;
+                let full = taken == most || bytes > STEP_BYTES || alone;
+                if taken > 0 && full {
+                    return at;
+                }
+                taken += 1;
+                if alone {
+                    return at + 1;
+                }
+            }
+        }
+        counted += 1;
+        if counted == left {
+            return at + 1;
+        }
+    }
+    letters.len()
+}
+
+/// Whether a letter stands for many records.
+fn is_batch(letter: &Letter) -> bool {
+    matches!(letter.source, Origin::Other(Other::Batch { .. } | Other::Object { .. }))
+}
