@@ -4,7 +4,6 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     reason = "helpers of tests fail as tests do"
 )]
 
@@ -188,7 +187,7 @@ fn every_alarm_tells_somebody_and_says_what_a_missing_value_means() {
 
 #[test]
 fn the_exporter_takes_everything_that_is_counted_and_nothing_else_of_ours() {
-    let exporter = cloudformation::load("infra/cloudwatch-exporter.yaml").expect("a configuration");
+    let exporter = cloudformation::load("infra/cloudwatch-exporter.yml").expect("a configuration");
     let mut taken = Vec::new();
     for job in exporter["customNamespace"].as_array().expect("jobs") {
         let dimensions = &job["dimensionNameRequirements"];
