@@ -2,7 +2,7 @@
 //! YAML become the long ones: `!Ref X` is `{"Ref":"X"}`, `!GetAtt A.B` is
 //! `{"Fn::GetAtt":["A","B"]}`, any other `!Name v` is `{"Fn::Name":v}`.
 //!
-//! Nothing is resolved: no parameter, no condition, no macro.
+//! Nothing is resolved here; [`Stack`] is what a template comes to.
 
 use std::error::Error;
 use std::fs;
@@ -10,6 +10,10 @@ use std::path::Path;
 
 use saphyr::{LoadableYamlNode as _, ScalarOwned, YamlOwned};
 use serde_json::{Map, Value, json};
+
+mod stack;
+
+pub use self::stack::Stack;
 
 /// Reads a template or any other YAML file of the repository.
 ///
