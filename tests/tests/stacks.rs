@@ -62,6 +62,37 @@ fn what_is_taken_from_the_state_stack_is_there() {
 }
 
 #[test]
+fn what_is_taken_from_the_app_stack_is_there() {
+    let app = cloudformation::load("template.yaml").expect("a template");
+    let exported = app["Outputs"].as_object().expect("outputs").iter();
+    let exported: BTreeSet<String> = exported
+        .filter(|(_, output)| output.get("Export").is_some())
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in STACKS {
+        let missing: Vec<_> =
+            imports(&stack(name), "Stack").difference(&exported).cloned().collect();
+        assert!(missing.is_empty(), "{name}: {missing:?}");
+    }
+    assert_eq!(imports(&stack("alarms"), "Stack").len(), 5, "four functions and the API");
+}
+
+#[test]
+fn mappings_of_topics_send_the_metrics_that_alarms_wait_for() {
+    let app = cloudformation::load("template.yaml").expect("a template");
+    let mut found = Vec::new();
+    objects(&app, &mut found);
+    let sent: Vec<_> = found.iter().filter_map(|object| object.get("MetricsConfig")).collect();
+    assert!(!sent.is_empty());
+    for config in sent {
+        let groups = config["Metrics"].as_array().expect("groups");
+        for group in ["EventCount", "ErrorCount", "KafkaMetrics"] {
+            assert!(groups.contains(&json!(group)), "{group}");
+        }
+    }
+}
+
+#[test]
 fn every_exception_from_a_check_has_its_reason() {
     for name in STACKS {
         let template = stack(name);
