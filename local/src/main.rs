@@ -28,12 +28,13 @@ struct Cli {
     #[command(flatten)]
     serve: serve::Args,
     /// What is logged: a level, or targets with levels as in warn,metrics=debug
-    // dynoxide warns of every condition that does not hold, which is how commits work.
+    // dynoxide warns of every condition that does not hold, which is how commits work, and aws_config
+    // of every place that has no credentials, with the whole answer that it got there.
     #[arg(
         long,
         global = true,
         value_name = "FILTER",
-        default_value = "warn,dynoxide=error,drover_core=info"
+        default_value = "warn,aws_config=error,dynoxide=error,drover_core=info"
     )]
     log: Targets,
 }

@@ -11,6 +11,7 @@
 //! - `s3`: objects, under the feature of that name
 //! - `clock`: time and chance
 //! - [`tables`]: the tables, for the local host and tests
+//! - `stack`: a stack and its functions, for a command line, under the feature of that name
 //! - `kafka`: the stream, under the feature of that name
 
 use std::sync::Arc;
@@ -26,6 +27,8 @@ mod dynamodb;
 pub mod kafka;
 mod s3;
 mod sqs;
+#[cfg(feature = "stack")]
+pub mod stack;
 pub mod tables;
 
 pub use self::dynamodb::Applied;

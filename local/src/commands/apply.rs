@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use drover_core::registry::{DocumentName, LIFETIME_SECONDS, Submitted, Text};
 
-use super::DatabaseArgs;
-use crate::data_folder::NoHost;
+use super::target::{DatabaseArgs, NoTarget};
 use crate::registry::{self, Effect, EffectKind, Outcome, RegistryError};
 
 /// Check and apply the tenants, contracts and topic routes of a folder
@@ -41,9 +40,9 @@ pub enum ApplyError {
         /// The folder.
         folder: PathBuf,
     },
-    /// No host.
+    /// No tables.
     #[error(transparent)]
-    NoHost(#[from] NoHost),
+    NoTarget(#[from] NoTarget),
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),

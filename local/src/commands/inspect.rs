@@ -13,8 +13,7 @@ use drover_core::reader;
 use drover_core::registry::Registry;
 use drover_core::tenant::TenantScope;
 
-use super::DatabaseArgs;
-use crate::data_folder::NoHost;
+use super::target::{DatabaseArgs, NoTarget};
 
 /// Show a subject's head, pages and newest entries
 #[derive(ClapArgs, Clone, Debug)]
@@ -47,9 +46,9 @@ pub enum InspectError {
         /// What is wrong with it.
         source: Rejection,
     },
-    /// No host.
+    /// No tables.
     #[error(transparent)]
-    NoHost(#[from] NoHost),
+    NoTarget(#[from] NoTarget),
     /// No such tenant.
     #[error("no tenant has this name: tenant=`{tenant}`")]
     UnknownTenant {

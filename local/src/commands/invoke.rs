@@ -1,31 +1,25 @@
 //! `drover invoke NAME FILE`: calls a function of the running host, as a developer does twenty
-//! times an hour.
+//! times an hour, or of a stack.
 
 use std::io::Read as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use axum::body::Bytes;
 use clap::Args as ClapArgs;
 use serde_json::Value;
 
-use super::DataArg;
-use crate::client::{self, CallError};
-use crate::data_folder::{NoHost, running_host};
-use crate::function::FunctionError;
+use super::caller::NoAnswer;
+use super::target::{FunctionArgs, NoTarget};
 
-/// Call a function of the running host with an event, and print its answer
+/// Call a function of the running host or of a stack with an event, and print its answer
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// The function
+    /// The function: ingest, processor, query or replay
     name: String,
     /// A JSON file with the event, or - for the standard input
     file: PathBuf,
     #[command(flatten)]
-    data: DataArg,
-    /// Lambda's address [default: the running host's]
-    #[arg(long, value_name = "ADDRESS")]
-    lambda: Option<SocketAddr>,
+    functions: FunctionArgs,
 }
 
 /// Why there is no answer to print.
@@ -39,23 +33,12 @@ pub enum InvokeError {
         /// Why.
         source: std::io::Error,
     },
-    /// No host.
+    /// Nobody to call it.
     #[error(transparent)]
-    NoHost(#[from] NoHost),
-    /// The call failed.
+    NoTarget(#[from] NoTarget),
+    /// The call failed, or the function.
     #[error(transparent)]
-    Call(#[from] CallError),
-    /// The host did not let the function run.
-    #[error("the host refused the call: status=`{status}`, message=`{message}`")]
-    Refused {
-        /// The HTTP status.
-        status: u16,
-        /// The host's reason.
-        message: String,
-    },
-    /// The function failed.
-    #[error("the function failed: {0}")]
-    Function(FunctionError),
+    NoAnswer(#[from] NoAnswer),
 }
 
 /// How JSON is shown.
@@ -74,31 +57,7 @@ pub enum Layout {
 pub async fn run(args: &Args) -> Result<Bytes, InvokeError> {
     let event = read_event(&args.file)
         .map_err(|source| InvokeError::Event { file: args.file.clone(), source })?;
-    let address = match args.lambda {
-        Some(address) => address,
-        None => running_host(&args.data.data)?.addresses.lambda,
-    };
-    call(address, &args.name, event.into()).await
-}
-
-/// Calls a function of a host, and gives its answer.
-///
-/// # Errors
-/// [`InvokeError`]; a function's own error is one of them.
-pub(super) async fn call(
-    address: SocketAddr,
-    name: &str,
-    event: Bytes,
-) -> Result<Bytes, InvokeError> {
-    let answer = client::invoke(address, name, event).await?;
-    if !answer.status.is_success() {
-        let (status, message) = (answer.status.as_u16(), refusal_message(&answer.body));
-        return Err(InvokeError::Refused { status, message });
-    }
-    if answer.function_failed {
-        return Err(InvokeError::Function(function_error(&answer.body)));
-    }
-    Ok(answer.body)
+    Ok(args.functions.caller().await?.call(&args.name, event.into()).await?)
 }
 
 /// An answer as text with a line feed at the end.
@@ -120,20 +79,6 @@ fn read_event(file: &Path) -> std::io::Result<Vec<u8>> {
     let mut event = Vec::new();
     std::io::stdin().lock().read_to_end(&mut event)?;
     Ok(event)
-}
-
-/// What is no function error by its shape is shown as it is.
-fn function_error(body: &[u8]) -> FunctionError {
-    serde_json::from_slice(body).unwrap_or_else(|_| FunctionError {
-        error_type: "Unhandled".to_owned(),
-        error_message: String::from_utf8_lossy(body).into_owned(),
-    })
-}
-
-fn refusal_message(body: &[u8]) -> String {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let message = body.get("message").or_else(|| body.get("Message"));
-    message.and_then(Value::as_str).unwrap_or("none").to_owned()
 }
 
 #[cfg(test)]

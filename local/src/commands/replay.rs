@@ -17,7 +17,6 @@ mod difference;
 pub mod progress;
 mod render;
 
-use std::net::SocketAddr;
 use std::pin::pin;
 
 use axum::body::Bytes;
@@ -26,8 +25,8 @@ use self::answer::{Answer, Next, Run};
 pub use self::args::Args;
 use self::command::Command;
 use self::progress::{Display, Progress};
-use super::invoke::{self, InvokeError};
-use crate::data_folder::{NoHost, running_host};
+use super::caller::{Caller, NoAnswer};
+use super::target::NoTarget;
 
 /// Who does it.
 const FUNCTION: &str = "replay";
@@ -58,12 +57,12 @@ pub enum Ending {
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// No host.
+    /// Nobody to call it.
     #[error(transparent)]
-    NoHost(#[from] NoHost),
-    /// The call failed.
+    NoTarget(#[from] NoTarget),
+    /// The call failed, or the function.
     #[error(transparent)]
-    Call(#[from] InvokeError),
+    NoAnswer(#[from] NoAnswer),
     /// The function refuses.
     #[error("{message}: code=`{code}`")]
     Refused {
@@ -86,13 +85,10 @@ pub enum ReplayError {
 /// [`ReplayError`]; with `--json` a refusal is none, but the answer.
 pub async fn run(args: Args, by: &str, progress: Progress) -> Result<Shown, ReplayError> {
     let (command, common) = args.command(by);
-    let address = match common.lambda {
-        Some(address) => address,
-        None => running_host(&common.data.data)?.addresses.lambda,
-    };
+    let caller = common.functions.caller().await?;
     let (tenant, works) = (common.tenant.as_deref(), command.works());
-    let host = Host { address, tenant, by };
-    let body = if works { host.work(command, progress).await } else { host.call(&command).await }?;
+    let desk = Desk { caller, tenant, by };
+    let body = if works { desk.work(command, progress).await } else { desk.call(&command).await }?;
     let answer = Answer::read(&body).map_err(ReplayError::Senseless)?;
     let ending = match &answer {
         Answer::Refused { .. } => Ending::Refused,
@@ -110,17 +106,17 @@ pub async fn run(args: Args, by: &str, progress: Progress) -> Result<Shown, Repl
     Ok(Shown { text, ending })
 }
 
-/// The replay function of a running host, for one owner of letters.
-struct Host<'a> {
-    address: SocketAddr,
+/// The replay function, for one owner of letters.
+struct Desk<'a> {
+    caller: Caller,
     tenant: Option<&'a str>,
     by: &'a str,
 }
 
-impl Host<'_> {
+impl Desk<'_> {
     async fn call(&self, command: &Command) -> Result<Bytes, ReplayError> {
         let event = serde_json::to_vec(command).map_err(ReplayError::Json)?;
-        Ok(invoke::call(self.address, FUNCTION, event.into()).await?)
+        Ok(self.caller.call(FUNCTION, event.into()).await?)
     }
 
     /// Has a run done, in as many invocations as it takes.
@@ -150,7 +146,7 @@ impl Host<'_> {
         loop {
             tokio::select! {
                 answer = &mut work => return answer,
-                () = tokio::time::sleep(display.every()) => {}
+                () = tokio::time::sleep(self.caller.pace(display.every())) => {}
             }
             tokio::select! {
                 answer = &mut work => return answer,

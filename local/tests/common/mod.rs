@@ -114,8 +114,24 @@ pub fn drover(arguments: &[&str]) -> Command {
 
 /// Runs the binary to its end: exit code, standard output, standard error.
 pub async fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
-    let mut child = drover(arguments).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    to_its_end(drover(arguments), input).await
+}
+
+/// The same with this environment, and nothing of the test's own.
+pub async fn run_with(
+    environment: &[(&'static str, String)],
+    arguments: &[&str],
+    input: &str,
+) -> (i32, String, String) {
+    let mut command = drover(arguments);
+    command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+    to_its_end(command, input).await
+}
+
+async fn to_its_end(mut command: Command, input: &str) -> (i32, String, String) {
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    // Some end before they read it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output());
     let output = tokio::time::timeout(WAIT, ended).await.unwrap().unwrap().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -1,14 +1,12 @@
 //! The words of `drover replay …`, and the command that they make.
 
-use std::net::SocketAddr;
-
 use clap::{Args as ClapArgs, Subcommand};
 use drover_core::letter::State;
 use drover_core::replay::Filter;
 use drover_core::time::Timestamp;
 
 use super::command::Command;
-use crate::commands::DataArg;
+use crate::commands::target::FunctionArgs;
 
 /// See dead letters, and replay them
 #[derive(ClapArgs, Clone, Debug)]
@@ -39,10 +37,7 @@ pub(super) struct CommonArgs {
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
-    pub(super) data: DataArg,
-    /// Lambda's address [default: the running host's]
-    #[arg(long, value_name = "ADDRESS")]
-    pub(super) lambda: Option<SocketAddr>,
+    pub(super) functions: FunctionArgs,
 }
 
 /// Which letters; what is absent matches all.

@@ -1,0 +1,345 @@
+//! The commands against a stack on AWS: what they ask it, and what they say when it does not answer
+//! as it should. Tables and functions are a host's, CloudFormation is played.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests, which clippy does not see"
+)]
+
+mod cloud;
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cloud::{Cloud, Said, environment, refusal, said, stack};
+use common::kafka::{event, temperature};
+use common::{WAIT, run_with};
+use drover_local::{Host, HostConfig};
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+
+type Environment = Vec<(&'static str, String)>;
+type Ended = (i32, String, String);
+
+/// The binary with this environment and nothing else of it: exit code, standard output, standard
+/// error.
+async fn on_stack(environment: &Environment, words: &[&str], input: &str) -> Ended {
+    let words = [words, &["--aws", "--stack", "drover"]].concat();
+    run_with(environment, &words, input).await
+}
+
+/// A call of a function that does not come to an answer; what is said then.
+async fn no_answer(environment: &Environment) -> String {
+    let (code, out, error) = on_stack(environment, &["invoke", "query", "-"], "{}").await;
+    assert_eq!((code, out.as_str()), (1, ""), "{error}");
+    error
+}
+
+fn newco() -> TempDir {
+    let documents = tempdir().unwrap();
+    std::fs::create_dir(documents.path().join("tenants")).unwrap();
+    std::fs::write(documents.path().join("tenants/newco.json"), r#"{"id":"newco"}"#).unwrap();
+    documents
+}
+
+async fn apply(environment: &Environment, documents: &Path) -> String {
+    let (code, out, error) =
+        on_stack(environment, &["apply", documents.to_str().unwrap()], "").await;
+    assert_eq!((code, error.as_str()), (0, ""));
+    out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_applied_to_a_stack_and_what_its_functions_wrote_are_found_there() {
+    let data = tempdir().unwrap();
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let cloud = Cloud::with_stack(|_| said(500, "")).await;
+    let environment = cloud.environment_over(host.addresses());
+    let documents = newco();
+    let out = apply(&environment, documents.path()).await;
+    assert!(out.starts_with("created    tenant newco  "), "{out}");
+
+    let records = event(&[temperature("newco", "d-1", 1)]).to_string();
+    let ended = on_stack(&environment, &["invoke", "processor", "-"], &records).await;
+    assert_eq!(ended, (0, "{\"batchItemFailures\":[]}\n".to_owned(), String::new()));
+    let (code, out, error) = on_stack(&environment, &["inspect", "newco", "device/d-1"], "").await;
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(out.contains("  e-1       temperature  "), "{out}");
+    host.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_of_a_stack_are_replayed() {
+    let data = tempdir().unwrap();
+    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let cloud = Cloud::with_stack(|_| said(500, "")).await;
+    let environment = cloud.environment_over(host.addresses());
+    let records = event(&[temperature("newco", "d-1", 1), temperature("newco", "d-1", 2)]);
+    let (code, ..) =
+        on_stack(&environment, &["invoke", "processor", "-"], &records.to_string()).await;
+    assert_eq!(code, 0);
+    let filed = async {
+        loop {
+            let inspect = ["replay", "inspect", "--json"];
+            let (code, out, error) = on_stack(&environment, &inspect, "").await;
+            assert_eq!(code, 0, "{error}");
+            if serde_json::from_str::<Value>(&out).unwrap()["total"] == 2 {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(WAIT, filed).await.unwrap();
+
+    apply(&environment, newco().path()).await;
+    let run = ["replay", "run", "--of-tenant", "newco", "--json"];
+    let (code, out, error) = on_stack(&environment, &run, "").await;
+    assert_eq!(code, 0, "{error}");
+    let run: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&run["phase"], &run["outcomes"]), (&json!("done"), &json!({ "applied": 2 })));
+    let show = ["replay", "show", run["replay_id"].as_str().unwrap()];
+    let (code, out, _) = on_stack(&environment, &show, "").await;
+    assert_eq!(code, 0);
+    assert!(out.contains("  applied  2\n"), "{out}");
+    host.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_had_no_more_time_is_resumed_until_it_is_done() {
+    let cloud = Cloud::with_stack(|asked| {
+        let event: Value = serde_json::from_str(&asked.body).unwrap();
+        let (phase, reason, examined) = match event["action"].as_str().unwrap() {
+            "replay" => ("paused", Some("time"), 5),
+            _ => ("done", None, 8),
+        };
+        let run = json!({
+            "replay_id": "0190", "action": "replay", "by": "ann@cli", "phase": phase,
+            "reason": reason, "dry_run": false, "examined": examined,
+            "started_at": "2026-01-01T00:00:00.000Z", "ended_at": null,
+        });
+        said(200, run.to_string())
+    })
+    .await;
+    let run = ["replay", "run", "--tenant", "newco", "--json"];
+    let (code, out, error) = on_stack(&cloud.environment(), &run, "").await;
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["examined"], 8);
+    assert_eq!(error, "0190: 5 examined\n");
+    let resumed: Value = serde_json::from_str(&cloud.asked().last().unwrap().body).unwrap();
+    let expected =
+        json!({ "action": "resume", "tenant": "newco", "by": "cli", "replay_id": "0190" });
+    assert_eq!(resumed, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_services_get_signed_requests_of_their_own_form() {
+    let cloud = Cloud::with_stack(|_| said(200, r#"{"got":1}"#)).await;
+    let ended = on_stack(&cloud.environment(), &["invoke", "query", "-"], r#"{"a":1}"#).await;
+    assert_eq!(ended, (0, "{\"got\":1}\n".to_owned(), String::new()));
+
+    let asked = cloud.asked();
+    let [formation, lambda] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!(formation.path, "/");
+    assert_eq!(formation.header("content-type"), "application/x-www-form-urlencoded");
+    let question = "Action=DescribeStacks&Version=2010-05-15&StackName=drover";
+    assert_eq!(formation.body, question);
+    assert_eq!(lambda.path, "/2015-03-31/functions/query/invocations");
+    assert_eq!(lambda.header("content-type"), "application/json");
+    assert_eq!(lambda.body, r#"{"a":1}"#);
+    for (asked, service) in [(formation, "cloudformation"), (lambda, "lambda")] {
+        let day = asked.header("x-amz-date").split('T').next().unwrap();
+        let expected = format!(
+            "AWS4-HMAC-SHA256 Credential=the-key/{day}/eu-central-1/{service}/aws4_request, \
+             SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature="
+        );
+        assert!(asked.header("authorization").starts_with(&expected), "{asked:?}");
+        assert_eq!(asked.header("x-amz-security-token"), "the-token");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_region_or_credentials_it_is_said_what_to_set() {
+    let cloud = Cloud::with_stack(|_| said(500, "")).await;
+    let without = |names: &[&str]| {
+        let mut environment = cloud.environment();
+        environment.retain(|(name, _)| !names.contains(name));
+        environment.push(("AWS_EC2_METADATA_DISABLED", "true".to_owned()));
+        environment
+    };
+    let error = no_answer(&without(&["AWS_REGION"])).await;
+    assert!(error.starts_with("error: no region: set AWS_REGION, "), "{error}");
+    let error = no_answer(&without(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])).await;
+    assert!(error.starts_with("error: no credentials: set AWS_PROFILE, or "), "{error}");
+    assert!(error.contains("aws configure export-credentials"), "{error}");
+    assert_eq!(cloud.asked().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_may_name_a_program_that_gives_credentials() {
+    let cloud = Cloud::with_stack(|_| said(200, "1")).await;
+    let folder = tempdir().unwrap();
+    let (config, credentials) = (folder.path().join("config"), folder.path().join("given.json"));
+    std::fs::write(
+        &credentials,
+        r#"{"Version":1,"AccessKeyId":"given","SecretAccessKey":"a-secret"}"#,
+    )
+    .unwrap();
+    let profile = format!(
+        "[profile work]\nregion = sa-east-1\ncredential_process = cat {}\n",
+        credentials.display()
+    );
+    std::fs::write(&config, profile).unwrap();
+    let environment = vec![
+        ("AWS_ENDPOINT_URL", format!("http://{}", cloud.address)),
+        ("AWS_CONFIG_FILE", config.display().to_string()),
+        ("AWS_PROFILE", "work".to_owned()),
+        ("PATH", "/usr/bin:/bin".to_owned()),
+    ];
+    let ended = on_stack(&environment, &["invoke", "query", "-"], "{}").await;
+    assert_eq!(ended, (0, "1\n".to_owned(), String::new()));
+    for asked in cloud.asked() {
+        let authorization = asked.header("authorization");
+        assert!(authorization.contains(" Credential=given/"), "{authorization}");
+        assert!(authorization.contains("/sa-east-1/"), "{authorization}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_that_is_not_there_or_not_ours_is_named() {
+    for (answer, expected) in [
+        (
+            said(400, refusal("ValidationError", "Stack with id drover does not exist")),
+            "error: no stack has this name in this region: stack=`drover`, \
+             region=`eu-central-1`\n",
+        ),
+        (
+            said(200, stack(&[("BucketName", "b")])),
+            "error: the stack has no such output, is it Drover's app stack and deployed to the \
+             end: stack=`drover`, output=`QueryFunction`, status=`UPDATE_COMPLETE`\n",
+        ),
+        (
+            said(403, refusal("AccessDenied", "not authorized to perform: DescribeStacks")),
+            "error: CloudFormation refused: status=`403`, code=`AccessDenied`, said=`not \
+             authorized to perform: DescribeStacks`\n",
+        ),
+    ] {
+        let cloud = Cloud::start(move |_| answer.clone()).await;
+        assert_eq!(no_answer(&cloud.environment()).await, expected);
+    }
+    let cloud = Cloud::start(|_| said(200, "<html>sign in</html>")).await;
+    let error = no_answer(&cloud.environment()).await;
+    let senseless = "error: CloudFormation gave an answer that makes no sense: endpoint=`http://";
+    assert!(error.starts_with(senseless), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_read_from_a_stack_of_ours_only() {
+    let cloud = Cloud::start(|_| said(200, stack(&[("LedgerTable", "drover-ledger")]))).await;
+    let documents = newco();
+    let words = ["apply", documents.path().to_str().unwrap()];
+    let (code, _, error) = on_stack(&cloud.environment(), &words, "").await;
+    assert_eq!(code, 1);
+    assert!(error.contains("output=`RegistryTable`"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lambda_and_the_function_say_is_told() {
+    let failed = Said {
+        status: 200,
+        headers: vec![("x-amz-function-error", "Unhandled")],
+        body: r#"{"errorType":"Odd","errorMessage":"no"}"#.to_owned(),
+    };
+    let denied = Said {
+        status: 403,
+        headers: vec![("x-amzn-errortype", "AccessDeniedException")],
+        body: r#"{"Message":"you may not"}"#.to_owned(),
+    };
+    let larger = said(200, "1".repeat(6 * 1024 * 1024 + 101));
+    for (answer, expected) in [
+        (failed, "error: the function failed: Odd: no\n"),
+        (
+            denied,
+            "error: Lambda refused: status=`403`, code=`AccessDeniedException`, said=`you may \
+             not`\n",
+        ),
+        (larger, "error: the answer of Lambda is too large, ask for less: limit=`6291556` bytes\n"),
+    ] {
+        let cloud = Cloud::with_stack(move |_| answer.clone()).await;
+        assert_eq!(no_answer(&cloud.environment()).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_one_too_many_is_made_again_and_no_other_is() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let cloud = Cloud::with_stack(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => said(429, r#"{"message":"Rate Exceeded."}"#),
+        _ => said(200, "1"),
+    })
+    .await;
+    let ended = on_stack(&cloud.environment(), &["invoke", "query", "-"], "{}").await;
+    assert_eq!(ended, (0, "1\n".to_owned(), String::new()));
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+
+    let cloud = Cloud::with_stack(|_| said(503, "{}")).await;
+    let error = no_answer(&cloud.environment()).await;
+    assert!(error.contains("status=`503`"), "{error}");
+    assert_eq!(cloud.asked().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_answers_it_is_said_where_and_that_a_function_may_still_run() {
+    let closed = drover_tests::closed_address().unwrap();
+    let error = no_answer(&environment(closed)).await;
+    let expected = format!("error: no answer from CloudFormation: endpoint=`http://{closed}`: ");
+    assert!(error.starts_with(&expected), "{error}");
+
+    let cloud = Cloud::with_stack(|_| said(500, "")).await;
+    let broken = drover_tests::canned::hang_up().await.unwrap();
+    let mut environment = cloud.environment();
+    environment.push(("AWS_ENDPOINT_URL_LAMBDA", format!("http://{broken}")));
+    let error = no_answer(&environment).await;
+    let expected = "error: no answer from Lambda, the function may still run: endpoint=`http://";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_has_four_functions() {
+    let cloud = Cloud::with_stack(|_| said(200, "1")).await;
+    for name in ["ingest", "processor", "query", "replay"] {
+        let (code, ..) = on_stack(&cloud.environment(), &["invoke", name, "-"], "{}").await;
+        assert_eq!(code, 0, "{name}");
+        let path = format!("/2015-03-31/functions/{name}/invocations");
+        assert_eq!(cloud.asked().last().unwrap().path, path);
+    }
+    let (code, _, error) = on_stack(&cloud.environment(), &["invoke", "other", "-"], "{}").await;
+    assert_eq!(code, 1);
+    let expected =
+        "error: a stack has the functions ingest, processor, query and replay: name=`other`\n";
+    assert_eq!(error, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_and_a_host_are_not_named_together() {
+    for words in [
+        "apply . --aws",
+        "apply . --stack drover",
+        "apply . --aws --stack drover --data .drover",
+        "apply . --aws --stack drover --dynamodb 127.0.0.1:8000",
+        "inspect demo device/d-1 --aws",
+        "invoke query - --aws --stack drover --lambda 127.0.0.1:3001",
+        "replay show --aws --stack drover --data .drover",
+        "replay run --stack drover",
+        "produce telemetry --aws --stack drover",
+    ] {
+        let words: Vec<&str> = words.split(' ').collect();
+        let (code, out, error) = run_with(&Environment::new(), &words, "").await;
+        assert_eq!((code, out.as_str()), (2, ""), "{words:?}");
+        assert!(error.contains("--aws") || error.contains("--stack"), "{error}");
+    }
+}
