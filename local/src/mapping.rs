@@ -37,7 +37,7 @@ const KEPT_BYTES: u64 = 1 << 30;
 const BATCHING: Batching = Batching { records: 500, window: Duration::from_millis(20) };
 
 /// The stream between ingest and the processor.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum StreamConfig {
     /// The host's own log.
     #[default]
@@ -49,7 +49,7 @@ pub enum StreamConfig {
 }
 
 /// The part of a cluster that is the host's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ClusterConfig {
     /// The cluster, and the topic that ingest writes to.
     pub cluster: KafkaConfig,

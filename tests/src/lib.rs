@@ -2,6 +2,7 @@
 //!
 //! - [`dynamodb`]: an embedded DynamoDB, and the ports that speak to it
 //! - [`canned`]: an HTTP server that gives the answers it is told to
+//! - [`cloudformation`]: the templates of `infra/`, readable
 //! - [`http`]: one request to a host, as any client makes it
 //! - [`chaos`]: many clients and a host that is killed, checked from outside
 //! - [`gateway`]: functions behind an HTTP API, called as API Gateway calls them
@@ -13,6 +14,7 @@
 
 pub mod canned;
 pub mod chaos;
+pub mod cloudformation;
 pub mod dynamodb;
 pub mod gateway;
 pub mod http;

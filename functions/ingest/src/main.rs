@@ -64,8 +64,8 @@ async fn main() -> anyhow::Result<()> {
 /// What no second attempt would help ends the start. A cluster that is away does not: until it is
 /// back, events go to the buffer.
 async fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaStream> {
-    let config = variables.config(|file| std::fs::read_to_string(file));
-    let stream = KafkaStream::new(config.context("the password of the Kafka user")?);
+    let config = variables.config(|file| std::fs::read_to_string(file)).await;
+    let stream = KafkaStream::new(config.context("whom to be in Kafka")?);
     match stream.check().await {
         Err(error) if error.reason == Reason::Broken => return Err(error.into()),
         Err(error) => tracing::warn!(%error, "starting without the stream"),

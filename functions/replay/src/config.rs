@@ -67,6 +67,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use drover_core::aws::kafka::KafkaAuth;
+
     use super::*;
 
     const GOOD: [(&str, &str); 5] = [
@@ -108,6 +110,9 @@ mod tests {
         assert_eq!(read(&[]).expect("good").kafka, None);
         let cluster = [("DROVER_STREAM", "kafka"), ("DROVER_KAFKA_BOOTSTRAP", "b:9092")];
         let kafka = read(&cluster).expect("good").kafka.expect("a cluster");
-        assert_eq!((kafka.bootstrap.as_str(), kafka.tls), ("b:9092", true));
+        assert_eq!(
+            (kafka.bootstrap.as_str(), kafka.auth),
+            ("b:9092", KafkaAuth::None { tls: true })
+        );
     }
 }

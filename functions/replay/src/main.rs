@@ -42,7 +42,10 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn environment(config: Config) -> anyhow::Result<Environment<Aws, Around>> {
-    let stream = config.kafka.map(kafka).transpose()?;
+    let stream = match config.kafka {
+        Some(variables) => Some(kafka(variables).await?),
+        None => None,
+    };
     let queues = QueueNames::of_urls(&config.dead_letter_queue_url, &config.buffer_queue_url);
     let world = Aws::load(AwsConfig {
         ledger_table: config.ledger_table.into(),
@@ -71,9 +74,9 @@ async fn environment(config: Config) -> anyhow::Result<Environment<Aws, Around>>
 }
 
 /// It is connected to when offsets are read again, which is rare.
-fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaReread> {
-    let config = variables.config(|file| std::fs::read_to_string(file));
-    Ok(KafkaReread::new(config.context("the password of the Kafka user")?))
+async fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaReread> {
+    let config = variables.config(|file| std::fs::read_to_string(file)).await;
+    Ok(KafkaReread::new(config.context("whom to be in Kafka")?))
 }
 
 fn replay(environment: Environment<Aws, Around>, origins: Origins) -> Replay<Aws, Around> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drover_core::aws::kafka::{KafkaConfig, Password, Security};
+use drover_core::aws::kafka::{KafkaAuth, KafkaConfig, KafkaVariables, NoIdentity, ScramUser};
 
 /// What is between us and the brokers.
 #[derive(Args, Clone, Debug)]
@@ -14,39 +14,41 @@ pub struct ClusterArgs {
     /// Where its password is
     #[arg(long, value_name = "FILE", requires = "kafka_user")]
     kafka_password_file: Option<PathBuf>,
+    /// Be there by IAM, with the ambient region and credentials of AWS, encrypted
+    #[arg(long, conflicts_with = "kafka_user")]
+    kafka_iam: bool,
     /// Encrypt; the brokers' certificates must come from a public authority
     #[arg(long)]
     kafka_tls: bool,
 }
 
-/// A password that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read the password of the Kafka user: file=`{file}`")]
-pub struct NoPassword {
-    file: PathBuf,
-    source: std::io::Error,
-}
-
 impl ClusterArgs {
     /// Whether any of them was given.
     pub(super) fn any(&self) -> bool {
-        self.kafka_user.is_some() || self.kafka_tls
+        self.kafka_user.is_some() || self.kafka_iam || self.kafka_tls
     }
 
     /// How to reach a topic of the cluster there.
-    pub(super) fn config(&self, bootstrap: &str, topic: &str) -> Result<KafkaConfig, NoPassword> {
+    pub(super) async fn config(
+        &self,
+        bootstrap: &str,
+        topic: &str,
+    ) -> Result<KafkaConfig, NoIdentity> {
         let (bootstrap, topic) = (bootstrap.to_owned(), topic.to_owned());
-        let security = match (&self.kafka_user, &self.kafka_password_file) {
-            (Some(user), Some(file)) => {
-                let text = std::fs::read_to_string(file)
-                    .map_err(|source| NoPassword { file: file.clone(), source })?;
-                let (user, password) = (user.clone(), Password::new(&text));
-                Security::ScramSha512 { user, password, tls: self.kafka_tls }
+        let variables = KafkaVariables { bootstrap, topic, auth: self.auth() };
+        variables.config(|file| std::fs::read_to_string(file)).await
+    }
+
+    fn auth(&self) -> KafkaAuth {
+        let tls = self.kafka_tls;
+        match (&self.kafka_user, &self.kafka_password_file) {
+            (Some(name), Some(file)) => {
+                let (name, password_file) = (name.clone(), file.clone());
+                KafkaAuth::Scram { user: ScramUser::File { name, password_file }, tls }
             }
-            _ if self.kafka_tls => Security::Tls,
-            _ => Security::Plaintext,
-        };
-        Ok(KafkaConfig { bootstrap, topic, security })
+            _ if self.kafka_iam => KafkaAuth::Iam,
+            _ => KafkaAuth::None { tls },
+        }
     }
 }
 
@@ -65,7 +67,33 @@ pub(super) fn bootstrap(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+    }
+
+    #[test]
+    fn a_cluster_has_one_way_to_be_let_in() {
+        let given = |flags: &[&str]| {
+            let parsed = Command::try_parse_from(["drover"].iter().chain(flags)).ok()?;
+            Some((parsed.cluster.any(), parsed.cluster.auth()))
+        };
+        assert_eq!(given(&[]), Some((false, KafkaAuth::None { tls: false })));
+        assert_eq!(given(&["--kafka-tls"]), Some((true, KafkaAuth::None { tls: true })));
+        assert_eq!(given(&["--kafka-iam"]), Some((true, KafkaAuth::Iam)));
+        assert_eq!(given(&["--kafka-iam", "--kafka-tls"]), Some((true, KafkaAuth::Iam)));
+        let user = ["--kafka-user", "app", "--kafka-password-file", "secret"];
+        let (name, password_file) = ("app".to_owned(), PathBuf::from("secret"));
+        let scram = KafkaAuth::Scram { user: ScramUser::File { name, password_file }, tls: false };
+        assert_eq!(given(&user), Some((true, scram)));
+        assert_eq!(given(&[&user[..], &["--kafka-iam"]].concat()), None);
+        assert_eq!(given(&["--kafka-user", "app"]), None);
+    }
 
     #[test]
     fn a_cluster_is_the_addresses_of_brokers() {

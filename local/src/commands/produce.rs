@@ -10,13 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use clap::Args as ClapArgs;
-use drover_core::aws::kafka::{KafkaStream, Placed};
+use drover_core::aws::kafka::{KafkaStream, NoIdentity, Placed};
 use drover_core::error::Unavailable;
 use drover_core::record::{Record, Source};
 use drover_core::time::Timestamp;
 
 use super::DataArg;
-use super::cluster::{ClusterArgs, NoPassword, bootstrap};
+use super::cluster::{ClusterArgs, bootstrap};
 use crate::mapping::STREAM_FILE;
 use crate::stream::embedded::{AppendError, Place, RECORD_BYTES};
 use crate::stream::{Embedded, NewRecord, TopicName};
@@ -79,11 +79,11 @@ pub enum ProduceError {
     /// The stream cannot be opened, or the cluster does not take a record.
     #[error(transparent)]
     Open(#[from] Unavailable),
-    /// The password of a cluster.
+    /// Whom to be in a cluster.
     #[error(transparent)]
-    Password(#[from] NoPassword),
+    Identity(#[from] NoIdentity),
     /// Flags of a cluster that there is none of.
-    #[error("--kafka-user and --kafka-tls are for a Kafka cluster: --kafka HOST:PORT")]
+    #[error("--kafka-user, --kafka-iam and --kafka-tls are for a Kafka cluster: --kafka HOST:PORT")]
     NoCluster,
     /// Some lines are too large; all others are in the stream.
     #[error("{}{sent}", refused(.lines, *.more))]
@@ -133,7 +133,7 @@ enum Sink {
 impl Sink {
     async fn open(args: &Args, topic: &TopicName) -> Result<Self, ProduceError> {
         if let Some(bootstrap) = &args.kafka {
-            let config = args.cluster.config(bootstrap, topic.as_str())?;
+            let config = args.cluster.config(bootstrap, topic.as_str()).await?;
             return Ok(Self::Kafka(KafkaStream::connect(config).await?));
         }
         if args.cluster.any() {

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use clap::Args as ClapArgs;
+use drover_core::aws::kafka::NoIdentity;
 use drover_core::stream::TOPIC;
 
 use super::DataArg;
-use super::cluster::{ClusterArgs, NoPassword, bootstrap};
+use super::cluster::{ClusterArgs, bootstrap};
 use super::signal::Signal;
 use super::source::SourceArgs;
 use crate::data_folder::FolderError;
@@ -83,9 +84,9 @@ pub enum ServeError {
     /// It did not stop cleanly.
     #[error(transparent)]
     Stop(#[from] FolderError),
-    /// The password of a cluster.
+    /// Whom to be in a cluster.
     #[error(transparent)]
-    Password(#[from] NoPassword),
+    Identity(#[from] NoIdentity),
     /// Flags of a cluster that there is none of.
     #[error("--kafka-…, --topic and --create-topics are for a Kafka cluster: --stream HOST:PORT")]
     NoCluster,
@@ -104,7 +105,7 @@ pub enum ServeError {
 pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
     // Before the start, so that a signal in the middle of it stops cleanly too.
     let signal = Signal::listen().map_err(ServeError::Signals)?;
-    let stream = args.stream_config()?;
+    let stream = args.stream_config().await?;
     let host = Host::start(HostConfig {
         http: args.http,
         lambda: args.lambda,
@@ -123,14 +124,14 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
 }
 
 impl Args {
-    fn stream_config(&self) -> Result<StreamConfig, ServeError> {
+    async fn stream_config(&self) -> Result<StreamConfig, ServeError> {
         let of_cluster = self.cluster.any() || self.create_topics || !self.topics.is_empty();
         match &self.stream {
             Stream::Embedded | Stream::Direct if of_cluster => Err(ServeError::NoCluster),
             Stream::Embedded => Ok(StreamConfig::Embedded),
             Stream::Direct => Ok(StreamConfig::Direct),
             Stream::Kafka(bootstrap) => Ok(StreamConfig::Kafka(ClusterConfig {
-                cluster: self.cluster.config(bootstrap, TOPIC)?,
+                cluster: self.cluster.config(bootstrap, TOPIC).await?,
                 topics: match self.topics.as_slice() {
                     [] => demo_topics()?,
                     named => named.to_vec(),

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
+use drover_core::aws::kafka::NoIdentity;
 use drover_core::aws::{Aws, AwsConfig, LocalEndpoints};
 use drover_core::error::Unavailable;
 use hyper::Uri;
 use tokio::sync::watch;
 
 use super::DataArg;
-use super::cluster::{ClusterArgs, NoPassword, bootstrap};
+use super::cluster::{ClusterArgs, bootstrap};
 use super::signal::Signal;
 use super::source::SourceArgs;
 use crate::mapping::{self, STREAM_FILE};
@@ -73,11 +74,11 @@ pub enum SimulateError {
         /// Where it should be.
         file: PathBuf,
     },
-    /// The password of a cluster.
+    /// Whom to be in a cluster.
     #[error(transparent)]
-    Password(#[from] NoPassword),
+    Identity(#[from] NoIdentity),
     /// Flags of a cluster that there is none of.
-    #[error("--kafka-user and --kafka-tls are for a Kafka cluster: --kafka HOST:PORT")]
+    #[error("--kafka-user, --kafka-iam and --kafka-tls are for a Kafka cluster: --kafka HOST:PORT")]
     NoCluster,
     /// The stream cannot be opened or read.
     #[error(transparent)]
@@ -108,7 +109,8 @@ pub async fn run(args: Args) -> Result<String, SimulateError> {
     let topic = TopicName::parse(&args.topic)?;
     match &args.kafka {
         Some(bootstrap) => {
-            let log = KafkaLog::connect(args.cluster.config(bootstrap, topic.as_str())?).await?;
+            let log =
+                KafkaLog::connect(args.cluster.config(bootstrap, topic.as_str()).await?).await?;
             let bootstrap = bootstrap.clone();
             simulate(args, topic, log, &bootstrap, signal).await
         }

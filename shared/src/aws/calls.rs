@@ -131,19 +131,22 @@ impl Failure {
 
 /// Codes under which nothing was done, and nothing will be until a person changes something. SQS
 /// still gives the names of its old protocol to clients that know it (`AWS.SimpleQueueService.…`).
-const REFUSALS: [&str; 24] = [
+const REFUSALS: [&str; 27] = [
     "AccessDenied",
     "AccessDeniedException",
     "AWS.SimpleQueueService.BatchRequestTooLong",
     "AWS.SimpleQueueService.NonExistentQueue",
     "AWS.SimpleQueueService.UnsupportedOperation",
     "BatchRequestTooLong",
+    "DecryptionFailure",
     "ExpiredTokenException",
     "IncompleteSignatureException",
     "InvalidAddress",
     "InvalidClientTokenId",
     "InvalidMessageContents",
+    "InvalidParameterException",
     "InvalidParameterValue",
+    "InvalidRequestException",
     "InvalidSignatureException",
     "ItemCollectionSizeLimitExceededException",
     "KmsAccessDenied",

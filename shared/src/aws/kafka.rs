@@ -3,13 +3,15 @@
 //! - [`KafkaStream`]: what ingest writes to
 //! - [`KafkaReread`]: offsets that are read again
 //! - [`KafkaVariables`]: how the environment says where it is
+//! - [`MskIam`]: whom to be in MSK by IAM
+//! - `secret`: whom to be by a secret of Secrets Manager
 //! - `fault`: what a failed call means
 //!
 //! The client is young, so it shows up here, below, and where the local host reads a stream, and
 //! nowhere else.
 //!
 //! Left out: certificates of one's own. TLS trusts Mozilla's roots, among them Amazon's, and the
-//! client proves who it is by SCRAM, or not at all.
+//! client proves who it is by SCRAM or IAM, or not at all.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,13 +24,16 @@ use krafka::{Kafka, KrafkaError};
 
 use self::fault::no_answer;
 pub use self::fault::unavailable;
+pub use self::iam::{MskIam, NoRegion};
 pub use self::reread::KafkaReread;
 pub use self::stream::{KafkaStream, Placed};
-pub use self::variables::{KafkaVariables, User};
+pub use self::variables::{KafkaAuth, KafkaVariables, NoIdentity, ScramUser};
 use crate::error::Unavailable;
 
 mod fault;
+mod iam;
 mod reread;
+mod secret;
 mod stream;
 mod variables;
 
@@ -46,7 +51,7 @@ const REQUEST: Duration = Duration::from_secs(4);
 const START: Duration = Duration::from_secs(5);
 
 /// How to reach a topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct KafkaConfig {
     /// `HOST:PORT`, or several with commas between them.
     pub bootstrap: String,
@@ -57,7 +62,7 @@ pub struct KafkaConfig {
 }
 
 /// Encryption and credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Security {
     /// Neither.
     Plaintext,
@@ -72,6 +77,8 @@ pub enum Security {
         /// Encryption below it.
         tls: bool,
     },
+    /// Encryption, and IAM as MSK has it.
+    MskIam(MskIam),
 }
 
 /// A password. It has no way out but into the client.
@@ -98,9 +105,13 @@ impl KafkaConfig {
     /// # Errors
     /// No broker answers, or they refuse the credentials.
     pub async fn client(&self) -> Result<Kafka, Unavailable> {
+        self.client_as(self.security.auth()).await
+    }
+
+    async fn client_as(&self, auth: AuthConfig) -> Result<Kafka, Unavailable> {
         let client = Kafka::builder(&self.bootstrap)
             .client_id(CLIENT)
-            .security(self.security.auth())
+            .security(auth)
             .connect_timeout(CONNECT)
             .request_timeout(REQUEST)
             .connect();
@@ -145,6 +156,7 @@ impl Security {
                 let scram = AuthConfig::sasl_scram_sha512(user, &password.0);
                 if *tls { scram.with_tls(TlsConfig::new()) } else { scram }
             }
+            Self::MskIam(identity) => identity.auth(),
         }
     }
 }

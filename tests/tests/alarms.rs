@@ -1,0 +1,204 @@
+//! Alarms, dashboard, exporter and runbook agree with the code: what is counted is shown, what is
+//! shown is counted, and every alarm says where it is written what to do.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use drover_core::metrics::{DURATION, ERRORS, LAST_MESSAGE, Metric};
+use drover_tests::cloudformation;
+use serde_json::{Value, json};
+
+/// What a metric of ours is told apart by, which is its identity in CloudWatch.
+const FUNCTIONS: [&str; 4] = ["ingest", "processor", "query", "replay"];
+
+fn template() -> Value {
+    cloudformation::load("infra/alarms.yaml").expect("a template")
+}
+
+fn counted() -> BTreeSet<String> {
+    let names = Metric::ALL.iter().map(|metric| metric.name());
+    names.chain([ERRORS, DURATION, LAST_MESSAGE]).map(str::to_owned).collect()
+}
+
+fn alarms(template: &Value) -> Vec<(&String, &Value)> {
+    let resources = template["Resources"].as_object().expect("resources");
+    let alarms = resources.iter().filter(|(_, one)| one["Type"] == "AWS::CloudWatch::Alarm");
+    alarms.map(|(name, one)| (name, &one["Properties"])).collect()
+}
+
+/// The metrics of an alarm: its own, or those that its expression takes.
+fn metrics(alarm: &Value) -> Vec<&Value> {
+    match alarm["Metrics"].as_array() {
+        Some(queries) => queries
+            .iter()
+            .filter(|query| query.get("MetricStat").is_some())
+            .map(|query| &query["MetricStat"]["Metric"])
+            .collect(),
+        None => vec![alarm],
+    }
+}
+
+fn is_ours(metric: &Value) -> bool {
+    metric["Namespace"] == json!({"Ref": "Stack"})
+}
+
+fn widgets(template: &Value) -> Vec<Value> {
+    let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"];
+    let text = body[0].as_str().expect("a text with names to put in");
+    let body: Value = serde_json::from_str(text).expect("a dashboard is JSON");
+    body["widgets"].as_array().expect("widgets").clone()
+}
+
+/// Namespace, name and what follows of every metric that a widget shows.
+fn shown(widget: &Value) -> Vec<Vec<String>> {
+    let metrics = widget["properties"]["metrics"].as_array();
+    let rows = metrics.into_iter().flatten().filter_map(Value::as_array);
+    rows.map(|row| row.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect())
+        .filter(|row: &Vec<String>| !row.is_empty())
+        .collect()
+}
+
+/// The metrics of ours that the dashboard finds by an expression and not by name.
+fn searched(widget: &Value) -> Option<&str> {
+    let expression = widget["properties"]["metrics"][0][0]["expression"].as_str()?;
+    let (_, rest) = expression.split_once("MetricName=\"")?;
+    rest.split('"').next()
+}
+
+fn on_the_dashboard(template: &Value) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for widget in widgets(template) {
+        names.extend(searched(&widget).map(str::to_owned));
+        let ours = shown(&widget).into_iter().filter(|row| row[0] == "${Stack}");
+        names.extend(ours.map(|row| row[1].clone()));
+    }
+    names
+}
+
+#[test]
+fn everything_that_is_counted_is_on_the_dashboard_and_nothing_else_of_ours() {
+    assert_eq!(on_the_dashboard(&template()), counted());
+}
+
+#[test]
+fn every_metric_of_ours_in_an_alarm_is_counted_by_a_function_that_there_is() {
+    let template = template();
+    let mut checked = 0;
+    for (name, alarm) in alarms(&template) {
+        for metric in metrics(alarm).into_iter().filter(|metric| is_ours(metric)) {
+            let metric_name = metric["MetricName"].as_str().expect("a name");
+            assert!(counted().contains(metric_name), "{name}: {metric_name} is not counted");
+            let [dimension] = metric["Dimensions"].as_array().expect("dimensions").as_slice()
+            else {
+                panic!("{name}: the function is all that counts are told apart by");
+            };
+            assert_eq!(dimension["Name"], "function", "{name}");
+            let function = dimension["Value"].as_str().expect("a value");
+            assert!(FUNCTIONS.contains(&function), "{name}: {function}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 10, "the alarms moved");
+}
+
+#[test]
+fn every_widget_of_ours_names_a_function_that_there_is() {
+    for widget in widgets(&template()) {
+        for row in shown(&widget).into_iter().filter(|row| row[0] == "${Stack}") {
+            assert_eq!(row[2], "function", "{row:?}");
+            assert!(FUNCTIONS.contains(&row[3].as_str()), "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn every_name_in_the_dashboard_is_put_in() {
+    let template = template();
+    let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"];
+    let text = body[0].as_str().expect("a text");
+    let given = body[1].as_object().expect("names");
+    let mut used: BTreeSet<&str> =
+        text.split("${").skip(1).filter_map(|rest| rest.split('}').next()).collect();
+    assert!(used.remove("Stack") && used.remove("AWS::Region"));
+    assert_eq!(used, given.keys().map(String::as_str).collect());
+}
+
+#[test]
+fn expressions_take_the_metrics_that_stand_beside_them() {
+    let template = template();
+    for (name, alarm) in alarms(&template) {
+        let Some(queries) = alarm["Metrics"].as_array() else { continue };
+        let expression = queries[0]["Expression"].as_str().expect("the expression is first");
+        assert!(queries.len() <= 11, "{name}: CloudWatch takes ten metrics");
+        for query in &queries[1..] {
+            let id = query["Id"].as_str().expect("an id");
+            let all = expression.contains("METRICS()");
+            assert!(all || expression.contains(id), "{name}: {id} is not used");
+            assert_eq!(query["ReturnData"], false, "{name}: {id}");
+        }
+    }
+}
+
+/// As the page of a repository makes an anchor of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|one| one.is_alphanumeric() || " -_".contains(*one));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+fn runbook() -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/README.md");
+    let text = fs::read_to_string(path).expect("a text");
+    let headings = text.lines().filter_map(|line| line.strip_prefix("### Runbook: "));
+    headings.map(|heading| anchor(&format!("Runbook: {heading}"))).collect()
+}
+
+#[test]
+fn every_alarm_names_its_section_of_the_runbook_and_every_section_has_an_alarm() {
+    let template = template();
+    let mut named = BTreeSet::new();
+    for (name, alarm) in alarms(&template) {
+        let description = alarm["AlarmDescription"].as_str().expect("a description");
+        let (_, section) = description
+            .split_once("infra/README.md#")
+            .unwrap_or_else(|| panic!("{name} says nowhere what to do"));
+        named.insert(section.trim().to_owned());
+    }
+    assert_eq!(named, runbook());
+}
+
+#[test]
+fn every_alarm_tells_somebody_and_says_what_a_missing_value_means() {
+    let template = template();
+    for (name, alarm) in alarms(&template) {
+        for actions in ["AlarmActions", "OKActions"] {
+            assert_eq!(alarm[actions].as_array().map(Vec::len), Some(1), "{name}: {actions}");
+        }
+        let missing = if name == "StreamLag" { "missing" } else { "notBreaching" };
+        assert_eq!(alarm["TreatMissingData"], missing, "{name}");
+    }
+}
+
+#[test]
+fn the_exporter_takes_everything_that_is_counted_and_nothing_else_of_ours() {
+    let exporter = cloudformation::load("infra/cloudwatch-exporter.yml").expect("a configuration");
+    let mut taken = Vec::new();
+    for job in exporter["customNamespace"].as_array().expect("jobs") {
+        let dimensions = &job["dimensionNameRequirements"];
+        for metric in job["metrics"].as_array().expect("metrics") {
+            let name = metric["name"].as_str().expect("a name");
+            let by_code = json!(["function", "code"]);
+            let expected = if name == ERRORS { by_code } else { json!(["function"]) };
+            assert_eq!(dimensions, &expected, "{name}");
+            taken.push(name.to_owned());
+        }
+    }
+    taken.sort_unstable();
+    assert_eq!(taken, counted().into_iter().collect::<Vec<_>>());
+}

@@ -1,0 +1,130 @@
+//! Whom to be in Kafka: from Secrets Manager, from a file, or by IAM, and what becomes of what
+//! cannot be read.
+
+#![recursion_limit = "256"]
+#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
+use std::io;
+
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use drover_core::aws::kafka::{
+    KafkaAuth, KafkaConfig, KafkaVariables, NoIdentity, Password, ScramUser, Security,
+};
+use drover_core::error::Reason;
+use drover_tests::canned::{Answer, serve};
+use serde_json::{Value, json};
+
+const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_drover-a1b2c3";
+
+fn variables(auth: KafkaAuth) -> KafkaVariables {
+    KafkaVariables { bootstrap: "b:9096".to_owned(), topic: "events".to_owned(), auth }
+}
+
+fn in_secret() -> KafkaVariables {
+    variables(KafkaAuth::Scram { user: ScramUser::Secret { arn: ARN.to_owned() }, tls: true })
+}
+
+fn settings(endpoint: &str) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("eu-central-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(RetryConfig::disabled())
+        .endpoint_url(endpoint)
+        .build()
+}
+
+/// What becomes of an answer of Secrets Manager.
+async fn answered(status: u16, body: Value) -> Result<KafkaConfig, NoIdentity> {
+    let answer = move |request: &str| -> Answer {
+        let asked: Value = serde_json::from_str(request).expect("JSON");
+        assert_eq!(asked.get("SecretId").and_then(Value::as_str), Some(ARN));
+        (status, body.to_string())
+    };
+    let address = serve(answer).await.expect("a free port");
+    let sdk = settings(&format!("http://{address}"));
+    in_secret().config_in(|_| Err(io::ErrorKind::Other.into()), async { sdk }).await
+}
+
+#[tokio::test]
+async fn the_secret_of_msk_says_whom_to_be() {
+    let secret = json!({ "username": "app", "password": "app-secret" }).to_string();
+    let config = answered(200, json!({ "ARN": ARN, "SecretString": secret })).await;
+    let config = config.expect("a good secret");
+    assert_eq!((config.bootstrap.as_str(), config.topic.as_str()), ("b:9096", "events"));
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("app-secret"), "{shown}");
+    let Security::ScramSha512 { user, password, tls } = config.security else {
+        unreachable!("{shown}");
+    };
+    assert_eq!((user.as_str(), password, tls), ("app", Password::new("app-secret"), true));
+}
+
+#[tokio::test]
+async fn a_secret_of_another_form_is_named_and_not_shown() {
+    let texts = ["s3cr3t", r#"{"user":"s3cr3t"}"#, r#"{"username":"app","password":["s3cr3t"]}"#];
+    for text in texts {
+        let error = answered(200, json!({ "ARN": ARN, "SecretString": text })).await;
+        let error = error.expect_err("no user");
+        assert!(matches!(&error, NoIdentity::Secret(said) if said.reason == Reason::Broken));
+        assert!(error.to_string().contains(ARN), "{error}");
+        assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
+    }
+    // A binary one has no text.
+    answered(200, json!({ "ARN": ARN, "SecretBinary": "czNjcjN0" })).await.expect_err("no text");
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_says_whether_that_may_pass() {
+    let check = async |status, code: &str, expected| {
+        let error = answered(status, json!({ "__type": code, "message": "on demand" })).await;
+        let error = error.expect_err("no secret");
+        let NoIdentity::Secret(said) = &error else { unreachable!("{error:?}") };
+        assert_eq!(said.reason, expected, "{said}");
+        assert!(said.message.contains(code), "{said}");
+    };
+    check(400, "ResourceNotFoundException", Reason::Broken).await;
+    check(400, "AccessDeniedException", Reason::Broken).await;
+    check(400, "DecryptionFailure", Reason::Broken).await;
+    check(400, "InvalidRequestException", Reason::Broken).await;
+    check(400, "ThrottlingException", Reason::Throttled).await;
+    check(500, "InternalServiceError", Reason::Unreachable).await;
+}
+
+#[tokio::test]
+async fn a_password_is_read_from_its_file_and_aws_is_not_asked() {
+    let nobody = || async { unreachable!("no settings of AWS are needed") };
+    let of_file = || {
+        let (name, password_file) = ("app".to_owned(), "/secret".into());
+        let user = ScramUser::File { name, password_file };
+        variables(KafkaAuth::Scram { user, tls: false })
+    };
+    let config = of_file().config_in(|file| Ok(format!("{}!\n", file.display())), nobody()).await;
+    let Security::ScramSha512 { user, password, tls } = config.expect("a user").security else {
+        unreachable!("SCRAM");
+    };
+    assert_eq!((user.as_str(), password, tls), ("app", Password::new("/secret!"), false));
+    let gone = |_: &_| Err(io::ErrorKind::NotFound.into());
+    let error = of_file().config_in(gone, nobody()).await.expect_err("no file");
+    assert_eq!(error.to_string(), "cannot read the password of the Kafka user: file=`/secret`");
+    for (tls, expected) in [(true, "Tls"), (false, "Plaintext")] {
+        let config = variables(KafkaAuth::None { tls }).config_in(gone, nobody()).await;
+        assert_eq!(format!("{:?}", config.expect("nobody").security), expected);
+    }
+}
+
+#[tokio::test]
+async fn with_iam_whom_to_be_is_what_aws_says() {
+    let iam = || variables(KafkaAuth::Iam);
+    let gone = |_: &_| Err(io::ErrorKind::NotFound.into());
+    let config = iam().config_in(gone, async { settings("http://127.0.0.1:9") }).await;
+    let shown = format!("{:?}", config.expect("a region").security);
+    assert_eq!(shown, "MskIam(MskIam(eu-central-1))");
+    let no_region = async { settings("http://127.0.0.1:9").into_builder().region(None).build() };
+    let error = iam().config_in(gone, no_region).await.expect_err("no region");
+    assert!(error.to_string().contains("AWS_REGION"), "{error}");
+}

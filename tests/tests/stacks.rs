@@ -1,0 +1,196 @@
+//! The stacks of `infra/` fit together, and keep what their comments promise.
+
+#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
+use std::collections::BTreeSet;
+
+use drover_tests::cloudformation;
+use serde_json::{Value, json};
+
+const STACKS: [&str; 5] = ["state", "streaming", "alarms", "edge-origin", "edge"];
+
+fn stack(name: &str) -> Value {
+    cloudformation::load(&format!("infra/{name}.yaml")).expect("a template")
+}
+
+fn outputs(template: &Value) -> BTreeSet<String> {
+    template["Outputs"].as_object().expect("outputs").keys().cloned().collect()
+}
+
+/// Every object in a template, itself included.
+fn objects<'a>(value: &'a Value, found: &mut Vec<&'a serde_json::Map<String, Value>>) {
+    match value {
+        Value::Object(object) => {
+            found.push(object);
+            object.values().for_each(|value| objects(value, found));
+        }
+        Value::Array(list) => list.iter().for_each(|value| objects(value, found)),
+        _ => {}
+    }
+}
+
+/// What a template takes from the stack that this parameter names.
+fn imports(template: &Value, parameter: &str) -> BTreeSet<String> {
+    let mut found = Vec::new();
+    objects(template, &mut found);
+    let names = found.iter().filter_map(|object| object.get("Fn::ImportValue"));
+    let names = names.filter_map(|import| import["Fn::Sub"].as_str());
+    let prefix = format!("${{{parameter}}}-");
+    names.filter_map(|name| name.strip_prefix(&prefix)).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_output_is_exported_under_the_name_of_its_stack() {
+    for name in STACKS {
+        let template = stack(name);
+        for (output, value) in template["Outputs"].as_object().expect("outputs") {
+            let export = json!({"Name": {"Fn::Sub": format!("${{AWS::StackName}}-{output}")}});
+            assert_eq!(value["Export"], export, "{name}: {output}");
+        }
+    }
+}
+
+#[test]
+fn what_is_taken_from_the_state_stack_is_there() {
+    let given = outputs(&stack("state"));
+    for name in STACKS {
+        let missing: Vec<_> =
+            imports(&stack(name), "StateStack").difference(&given).cloned().collect();
+        assert!(missing.is_empty(), "{name}: {missing:?}");
+    }
+    assert!(imports(&stack("alarms"), "StateStack").len() > 5, "the imports moved");
+}
+
+#[test]
+fn what_is_taken_from_the_app_stack_is_there() {
+    let app = cloudformation::load("template.yaml").expect("a template");
+    let exported = app["Outputs"].as_object().expect("outputs").iter();
+    let exported: BTreeSet<String> = exported
+        .filter(|(_, output)| output.get("Export").is_some())
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in STACKS {
+        let missing: Vec<_> =
+            imports(&stack(name), "Stack").difference(&exported).cloned().collect();
+        assert!(missing.is_empty(), "{name}: {missing:?}");
+    }
+    assert_eq!(imports(&stack("alarms"), "Stack").len(), 5, "four functions and the API");
+}
+
+#[test]
+fn mappings_of_topics_send_the_metrics_that_alarms_wait_for() {
+    let app = cloudformation::load("template.yaml").expect("a template");
+    let mut found = Vec::new();
+    objects(&app, &mut found);
+    let sent: Vec<_> = found.iter().filter_map(|object| object.get("MetricsConfig")).collect();
+    assert!(!sent.is_empty());
+    for config in sent {
+        let groups = config["Metrics"].as_array().expect("groups");
+        for group in ["EventCount", "ErrorCount", "KafkaMetrics"] {
+            assert!(groups.contains(&json!(group)), "{group}");
+        }
+    }
+}
+
+#[test]
+fn every_exception_from_a_check_has_its_reason() {
+    for name in STACKS {
+        let template = stack(name);
+        for (resource, value) in template["Resources"].as_object().expect("resources") {
+            for skip in value["Metadata"]["checkov"]["skip"].as_array().into_iter().flatten() {
+                let reason = skip["comment"].as_str().unwrap_or_default();
+                assert!(reason.len() > 20, "{name}: {resource}: {}", skip["id"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_port_is_open_but_kafkas_own_with_tls_and_a_user_and_https() {
+    let template = stack("streaming");
+    let mut found = Vec::new();
+    objects(&template, &mut found);
+    let ports =
+        found.iter().filter_map(|object| Some((object.get("FromPort")?, &object["ToPort"])));
+    let ports: BTreeSet<String> = ports.map(|(from, to)| format!("{from}-{to}")).collect();
+    assert_eq!(ports.into_iter().collect::<Vec<_>>(), ["443-443", "9096-9098"]);
+    for (name, resource) in template["Resources"].as_object().expect("resources") {
+        for rule in resource["Properties"]["SecurityGroupIngress"].as_array().into_iter().flatten()
+        {
+            assert!(rule.get("SourceSecurityGroupId").is_some(), "{name}: only groups come in");
+        }
+        let kind = resource["Type"].as_str().unwrap_or_default();
+        let outside = ["AWS::EC2::InternetGateway", "AWS::EC2::NatGateway"];
+        assert!(!outside.contains(&kind), "{name}: nothing leads outside");
+    }
+}
+
+#[test]
+fn a_cluster_speaks_tls_and_knows_who_comes_and_stays_when_the_stack_goes() {
+    let resources = stack("streaming")["Resources"].take();
+    let provisioned = &resources["Provisioned"]["Properties"];
+    let transit = json!({"ClientBroker": "TLS", "InCluster": true});
+    assert_eq!(provisioned["EncryptionInfo"]["EncryptionInTransit"], transit);
+    let clients = &provisioned["ClientAuthentication"];
+    assert_eq!(clients["Unauthenticated"]["Enabled"], false);
+    assert_eq!(clients["Sasl"]["Iam"]["Enabled"], true);
+    let serverless = &resources["Serverless"]["Properties"]["ClientAuthentication"];
+    assert_eq!(serverless, &json!({"Sasl": {"Iam": {"Enabled": true}}}));
+    for name in ["Provisioned", "Serverless", "Secret", "SecretKey"] {
+        assert_eq!(resources[name]["DeletionPolicy"], "Retain", "{name}");
+    }
+}
+
+#[test]
+fn an_endpoint_carries_nothing_to_or_from_another_account() {
+    let template = stack("streaming");
+    let mut checked = 0;
+    for (name, resource) in template["Resources"].as_object().expect("resources") {
+        if resource["Type"] != "AWS::EC2::VPCEndpoint" {
+            continue;
+        }
+        let statements = resource["Properties"]["PolicyDocument"]["Statement"].as_array();
+        let [statement] = statements.expect("statements").as_slice() else {
+            panic!("{name}: one statement");
+        };
+        let ours = json!({"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}});
+        assert_eq!(statement["Condition"], ours, "{name}");
+        let resource = statement["Resource"]["Fn::Sub"].as_str().expect("an ARN");
+        assert!(resource.contains(":${AWS::AccountId}:"), "{name}: {resource}");
+        checked += 1;
+    }
+    assert_eq!(checked, 3);
+}
+
+#[test]
+fn the_edge_caches_nothing_and_hands_everything_on_but_the_name_of_the_host() {
+    let distribution = stack("edge")["Resources"]["Distribution"]["Properties"].take();
+    let config = &distribution["DistributionConfig"];
+    assert!(config.get("CacheBehaviors").is_none(), "one behaviour for all paths");
+    let behaviour = &config["DefaultCacheBehavior"];
+    // The ids of AWS's own CachingDisabled and AllViewerExceptHostHeader.
+    assert_eq!(behaviour["CachePolicyId"], "4135ea2d-6df8-44a3-9df3-4b5a84be39ad");
+    assert_eq!(behaviour["OriginRequestPolicyId"], "b689b0a8-53d0-40ab-baf2-68738e2966ac");
+    assert_eq!(behaviour["ViewerProtocolPolicy"], "https-only");
+    assert_eq!(config["ViewerCertificate"]["MinimumProtocolVersion"], "TLSv1.2_2021");
+    assert_eq!(config["WebACLId"], json!({"Fn::GetAtt": ["Acl", "Arn"]}));
+}
+
+#[test]
+fn no_rule_of_the_edge_refuses_a_body_for_its_size_or_its_text() {
+    let acl = stack("edge")["Resources"]["Acl"]["Properties"].take();
+    let rules = acl["Rules"].as_array().expect("rules");
+    let common = rules.iter().find(|rule| rule["Name"] == "common").expect("the common rules");
+    let overrides = &common["Statement"]["ManagedRuleGroupStatement"]["RuleActionOverrides"];
+    for name in ["SizeRestrictions_BODY", "GenericRFI_BODY", "CrossSiteScripting_BODY"] {
+        let counted = json!({"Name": name, "ActionToUse": {"Count": {}}});
+        assert!(overrides.as_array().expect("overrides").contains(&counted), "{name}");
+    }
+}
+
+#[test]
+fn no_log_of_the_edge_holds_what_proves_who_calls() {
+    let logging = stack("edge")["Resources"]["AclLogging"]["Properties"].take();
+    let redacted = json!([{"SingleHeader": {"Name": "authorization"}}]);
+    assert_eq!(logging["RedactedFields"], redacted);
+}
