@@ -164,13 +164,18 @@ async fn metrics(host: &Process) -> anyhow::Result<Metrics> {
     host.metrics().await.context("the host gives no metrics")
 }
 
-fn write(folder: &Path, name: &str, document: &Value) -> anyhow::Result<()> {
+pub(crate) fn write(folder: &Path, name: &str, document: &Value) -> anyhow::Result<()> {
     let path = folder.join(name);
     std::fs::create_dir_all(path.parent().context("a folder")?)?;
     Ok(std::fs::write(path, document.to_string())?)
 }
 
-fn drover(program: &Path, data: &Path, words: &[&str], input: &str) -> anyhow::Result<String> {
+pub(crate) fn drover(
+    program: &Path,
+    data: &Path,
+    words: &[&str],
+    input: &str,
+) -> anyhow::Result<String> {
     let mut command = Command::new(program);
     command.args(words).arg("--data").arg(data);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;

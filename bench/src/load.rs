@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use drover_core::limits::Shape;
-use drover_core::metrics::emf::Lines;
+use drover_core::metrics::emf::{Keeping, Lines};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::World;
@@ -119,7 +119,11 @@ pub(crate) fn processor<W: World>(world: W) -> Processor<W> {
         shape: Shape::STANDARD,
         concurrency: 32,
     };
-    Processor::new(world, pipeline, std::sync::Arc::new(Lines(|_| {})))
+    Processor::new(
+        world,
+        pipeline,
+        std::sync::Arc::new(Lines { keeping: Keeping::default(), write: |_| {} }),
+    )
 }
 
 /// An invocation of it.

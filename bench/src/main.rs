@@ -1,8 +1,9 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu | memory | http | chaos | letters | kafka`; every figure is printed with what it
+//! -- units | cpu | memory | http | chaos | letters | cold | kafka`; every figure is printed with what it
 //! was counted on.
 //!
 //! - [`chaos`]: the long form of the test that kills the host
+//! - [`cold`]: how long a function's process takes to its first poll and its first answer
 //! - [`http`]: the host under a load tool: latency of batches, events per second
 //! - [`units`]: write and read units per event, as the embedded DynamoDB counts them
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
@@ -17,6 +18,7 @@
 use anyhow::bail;
 
 mod chaos;
+mod cold;
 mod cpu;
 mod http;
 mod kafka;
@@ -39,11 +41,12 @@ fn main() -> anyhow::Result<()> {
         Some("memory-of") => memory::run_child(arguments.next()),
         Some("http") => http::run(arguments.next()),
         Some("chaos") => chaos::run(arguments.next()),
+        Some("cold") => cold::run(arguments.next()),
         Some("letters") => letters::run(arguments.next()),
         Some("kafka") => kafka::run(arguments),
         _ => bail!(
             "usage: drover-bench units | cpu | memory | http [SECONDS] | chaos [EVENTS] | \
-             letters [COUNT] | kafka HOST:PORT [EVENTS [USER FILE]]"
+             letters [COUNT] | cold [FOLDER] | kafka HOST:PORT [EVENTS [USER FILE]]"
         ),
     }
 }

@@ -142,7 +142,7 @@ impl Host {
         let tenants = setup::demo_tenants(&world).await.map_err(failed("tenants"))?;
         let stream = HostStream::open(&config.stream, folder.path()).await;
         let stream = stream.map_err(failed("stream"))?;
-        let meter = HostMeter::new(&setup::METERED, setup::METRIC_LINES, world.now());
+        let meter = HostMeter::new(&setup::METERED, setup::metric_lines(), world.now());
         let meter = Arc::new(meter.map_err(failed("metrics"))?);
         let functions =
             setup::functions(&addresses, &stream, &queue_file, &meter).and(config.functions);

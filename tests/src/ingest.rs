@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use base64_simd::STANDARD;
 use drover_core::memory::{Call, Fault};
-use drover_core::metrics::emf::Lines;
+use drover_core::metrics::emf::{Keeping, Lines};
 use drover_core::pipeline::ports::Message;
 use drover_core::record::{Record, Source};
 use drover_core::registry::Registry;
@@ -150,7 +150,7 @@ impl<'a> Writer<'a> {
             registry: Registry::new(),
             gate: Gate { mode },
             quotas: Quotas::default(),
-            meter: Arc::new(Lines(|_line| ())),
+            meter: Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
         });
         let routes = if auth.is_some() { with_gateway_claims(routes) } else { routes };
         Self { host, router: finished(routes, Origins::Local) }

@@ -23,7 +23,7 @@ use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredP
 use drover_core::limits::Shape;
 use drover_core::listing::{Listing, Shard};
 use drover_core::memory::{Call, Fault, Memory};
-use drover_core::metrics::emf::Lines;
+use drover_core::metrics::emf::{Keeping, Lines};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Metered, Store};
@@ -200,7 +200,11 @@ fn environment(world: Shared) -> Processor<Shared> {
         shape: Shape::STANDARD,
         concurrency: 1,
     };
-    Processor::new(world, pipeline, std::sync::Arc::new(Lines(|_line| ())))
+    Processor::new(
+        world,
+        pipeline,
+        std::sync::Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
+    )
 }
 
 fn load(memory: &Memory, extra: &Extra) {

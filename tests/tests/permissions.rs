@@ -2,6 +2,12 @@
 //! `template.yaml`, each as an action and what it is allowed on. `<…>` is what the state stack
 //! exports.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
 use std::collections::BTreeSet;
 
 use drover_tests::cloudformation::{Stack, load};

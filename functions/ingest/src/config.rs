@@ -1,6 +1,7 @@
 //! The configuration, read once at start.
 
 use drover_core::aws::kafka::KafkaVariables;
+use drover_core::metrics::emf::Keeping;
 use drover_core::variables::{Misconfigured, Variables};
 use drover_core::web::settings::{auth_mode, origins};
 use drover_core::web::{AuthMode, Origins};
@@ -22,6 +23,8 @@ pub struct Config {
     pub auth_mode: AuthMode,
     /// `DROVER_CORS_ORIGINS`
     pub origins: Origins,
+    /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
+    pub metrics: Keeping,
 }
 
 /// Where events go.
@@ -55,6 +58,7 @@ impl Config {
             stream: StreamConfig::read(&variables)?,
             auth_mode: auth_mode(&variables)?,
             origins: origins(&variables),
+            metrics: Keeping::read(&variables)?,
         })
     }
 }

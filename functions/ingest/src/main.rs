@@ -41,6 +41,7 @@ async fn main() -> anyhow::Result<()> {
         letters_table: None,
     };
     let callers = (config.auth_mode, config.origins);
+    let meter: Arc<dyn Meter> = Arc::new(Lines { keeping: config.metrics, write: print });
     match config.stream {
         StreamConfig::Direct { ledger_table, cache_bytes, concurrency } => {
             let world = Aws::load(aws(&ledger_table)).await;
@@ -50,13 +51,18 @@ async fn main() -> anyhow::Result<()> {
                 shape: Shape::STANDARD,
                 concurrency,
             };
-            let (meter, function) = (meter(), FUNCTION);
-            serve(callers, world.clone(), Direct { world, pipeline, meter, function }).await
+            let direct = Direct {
+                world: world.clone(),
+                pipeline,
+                meter: Arc::clone(&meter),
+                function: FUNCTION,
+            };
+            serve(callers, world, direct, meter).await
         }
         StreamConfig::Kafka(variables) => {
             let stream = kafka(variables).await?;
             // No ledger has an empty name, and with a stream ingest touches none.
-            serve(callers, Aws::load(aws("")).await, stream).await
+            serve(callers, Aws::load(aws("")).await, stream, meter).await
         }
     }
 }
@@ -78,6 +84,7 @@ async fn serve<S: Stream + 'static>(
     (auth_mode, origins): (AuthMode, Origins),
     world: Aws,
     stream: S,
+    meter: Arc<dyn Meter>,
 ) -> anyhow::Result<()> {
     let ingest = Ingest {
         stream,
@@ -85,7 +92,7 @@ async fn serve<S: Stream + 'static>(
         registry: Registry::new(),
         gate: Gate { mode: auth_mode.clone() },
         quotas: Quotas::default(),
-        meter: meter(),
+        meter,
     };
     let routes = match auth_mode {
         AuthMode::Key(_) => routes(ingest),
@@ -93,10 +100,6 @@ async fn serve<S: Stream + 'static>(
     };
     let router = finished(routes, origins);
     run(router).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
-}
-
-fn meter() -> Arc<dyn Meter> {
-    Arc::new(Lines(print))
 }
 
 /// Straight to standard output: a log formatter would wrap the line, and CloudWatch would not read

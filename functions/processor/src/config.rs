@@ -1,6 +1,7 @@
 //! The configuration, read once at start. A wrong one is an error that names the variable, before
 //! anything is taken from the stream.
 
+use drover_core::metrics::emf::Keeping;
 use drover_core::variables::{Misconfigured, Variables};
 
 /// What the environment says.
@@ -18,6 +19,8 @@ pub struct Config {
     pub cache_bytes: usize,
     /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 32 by default.
     pub concurrency: usize,
+    /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
+    pub metrics: Keeping,
 }
 
 impl Config {
@@ -34,6 +37,7 @@ impl Config {
             buffer_queue_url: variables.url("DROVER_BUFFER_QUEUE_URL")?,
             cache_bytes: variables.number("DROVER_CACHE_BYTES", 8 << 20, 0..=1 << 30)?,
             concurrency: variables.number("DROVER_CONCURRENCY", 32, 1..=256)?,
+            metrics: Keeping::read(&variables)?,
         })
     }
 }

@@ -40,7 +40,11 @@ async fn main() -> anyhow::Result<()> {
         shape: Shape::STANDARD,
         concurrency: config.concurrency,
     };
-    let processor = Arc::new(Processor::new(world, pipeline, Arc::new(Lines(print))));
+    let processor = Arc::new(Processor::new(
+        world,
+        pipeline,
+        Arc::new(Lines { keeping: config.metrics, write: print }),
+    ));
     let handler = service_fn(move |event: LambdaEvent<_>| {
         let processor = Arc::clone(&processor);
         async move { processor.handle(event).await }

@@ -1,5 +1,6 @@
 //! The configuration, read once at start.
 
+use drover_core::metrics::emf::Keeping;
 use drover_core::variables::{Misconfigured, Variables};
 use drover_core::web::settings::{auth_mode, origins};
 use drover_core::web::{AuthMode, Origins};
@@ -19,6 +20,8 @@ pub struct Config {
     pub auth_mode: AuthMode,
     /// `DROVER_CORS_ORIGINS`
     pub origins: Origins,
+    /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
+    pub metrics: Keeping,
 }
 
 impl Config {
@@ -35,6 +38,7 @@ impl Config {
             buffer_queue_url: variables.url("DROVER_BUFFER_QUEUE_URL")?,
             auth_mode: auth_mode(&variables)?,
             origins: origins(&variables),
+            metrics: Keeping::read(&variables)?,
         })
     }
 }

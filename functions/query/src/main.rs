@@ -43,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
             world,
             registry: Registry::new(),
             gate: Gate { mode: config.auth_mode.clone() },
-            meter: Arc::new(Lines(print)),
+            meter: Arc::new(Lines { keeping: config.metrics, write: print }),
         },
     };
     let routes = match config.auth_mode {

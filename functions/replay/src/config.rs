@@ -1,6 +1,7 @@
 //! The configuration, read once at start.
 
 use drover_core::aws::kafka::KafkaVariables;
+use drover_core::metrics::emf::Keeping;
 use drover_core::variables::{Misconfigured, Variables};
 use drover_core::web::settings::{auth_mode, origins};
 use drover_core::web::{AuthMode, Origins};
@@ -29,6 +30,8 @@ pub struct Config {
     pub auth_mode: AuthMode,
     /// `DROVER_CORS_ORIGINS`
     pub origins: Origins,
+    /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
+    pub metrics: Keeping,
 }
 
 impl Config {
@@ -49,6 +52,7 @@ impl Config {
             concurrency: variables.number("DROVER_CONCURRENCY", 32, 1..=256)?,
             auth_mode: auth_mode(&variables)?,
             origins: origins(&variables),
+            metrics: Keeping::read(&variables)?,
         })
     }
 }

@@ -69,7 +69,7 @@ async fn environment(config: Config) -> anyhow::Result<Environment<Aws, Around>>
         means: Means { shape: Shape::STANDARD, concurrency, cache_bytes },
         queues,
         gate: Gate { mode: config.auth_mode },
-        meter: Arc::new(Lines(print)),
+        meter: Arc::new(Lines { keeping: config.metrics, write: print }),
     })
 }
 

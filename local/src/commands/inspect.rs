@@ -108,7 +108,8 @@ async fn read_subject(aws: &Aws, key: &SubjectKey) -> Result<Inspected, InspectE
     })
 }
 
-/// Who runs this can read the database file as well: the operator's word is enough.
+/// Who runs this can read the database file as well, or has the stack's tables from IAM: the
+/// operator's word is enough.
 fn subject_key(args: &Args) -> Result<SubjectKey, InspectError> {
     let parse = || {
         let scope = TenantScope::by_operator(TenantId::parse(&args.tenant)?);

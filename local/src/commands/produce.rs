@@ -43,7 +43,8 @@ pub struct Args {
     headers: Vec<(String, Bytes)>,
     #[command(flatten)]
     data: DataArg,
-    /// Write to a Kafka cluster instead of the host's stream; the topic must exist there
+    /// Write to a Kafka cluster, a stack's for example, instead of the host's stream; the topic must
+    /// exist there
     #[arg(long, value_name = "HOST:PORT", value_parser = bootstrap)]
     kafka: Option<String>,
     #[command(flatten)]

@@ -2,6 +2,9 @@
 //! invocation of the replay function, which decides; a run that ends because its invocation had no
 //! more time is resumed until it is done.
 //!
+//! On AWS the function is invoked as anybody with the right to invoke it may do, so that the operator's
+//! letters are within reach, which the HTTP API never shows.
+//!
 //! Exit codes: 0 done, 1 error or refused, 3 where a run ended before it was done.
 //!
 //! When this process goes away in the middle, the invocation under way goes on to its end, and the

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use drover_core::limits::Shape;
 use drover_core::metrics::Meter;
-use drover_core::metrics::emf::Lines;
+use drover_core::metrics::emf::{Keeping, Lines};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::Clock as _;
@@ -125,4 +125,9 @@ pub(crate) fn pipeline() -> Pipeline {
 
 /// Where metrics go as lines. One for each invocation would bury everything else on a console:
 /// `--log metrics=debug` shows them.
-pub(crate) const METRIC_LINES: Lines = Lines(|line| tracing::debug!(target: "metrics", "{line}"));
+pub(crate) fn metric_lines() -> Lines {
+    Lines {
+        keeping: Keeping::default(),
+        write: |line| tracing::debug!(target: "metrics", "{line}"),
+    }
+}

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cloud::{Cloud, Said, environment, refusal, said, stack};
+use cloud::{Cloud, OUTPUTS, Said, environment, refusal, said, stack};
 use common::kafka::{event, temperature};
 use common::{WAIT, run_with};
 use drover_local::{Host, HostConfig};
@@ -341,5 +341,20 @@ async fn a_stack_and_a_host_are_not_named_together() {
         let (code, out, error) = run_with(&Environment::new(), &words, "").await;
         assert_eq!((code, out.as_str()), (2, ""), "{words:?}");
         assert!(error.contains("--aws") || error.contains("--stack"), "{error}");
+    }
+}
+
+/// Functions are keys of their own; tables and queues are words of a loop over them.
+#[test]
+fn the_template_has_every_output_that_is_read() {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let template = std::fs::read_to_string(template).unwrap();
+    let outputs: Vec<&str> =
+        template.lines().skip_while(|line| !line.starts_with("Outputs:")).collect();
+    let outputs = outputs.join("\n");
+    let words: Vec<&str> = outputs.split(|one: char| !one.is_ascii_alphanumeric()).collect();
+    for (output, _) in OUTPUTS {
+        let word = output.trim_end_matches("Table").trim_end_matches("QueueUrl");
+        assert!(words.contains(&output) || words.contains(&word), "{output}");
     }
 }

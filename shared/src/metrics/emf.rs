@@ -2,40 +2,100 @@
 //! straight to standard output (a log formatter would wrap it, and CloudWatch would not see it).
 //!
 //! Dimensions are the function, and the code for rejections: each combination is a metric that
-//! costs money, so the tenant is a property, which is free and can be queried in the logs. An array
-//! holds at most 100 values; further ones go into further lines, which carry nothing else, so that
-//! no count is doubled.
+//! costs money, so the tenant is a property, which is free and can be queried in the logs. Only
+//! tenants that [`Keeping`] lists have what their dashboard shows ([`OF_A_TENANT`]) under a dimension
+//! of their own too. An array holds at most 100 values; further ones go into further lines, which
+//! carry nothing else, so that no count is doubled.
 //!
 //! Limits from
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
 //! A library (metrique) was tried: it neither cuts arrays at 100 nor counts metrics.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
 use crate::id::TenantId;
 use crate::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Meter, Metric, Tally};
 use crate::time::Timestamp;
+use crate::variables::{Misconfigured, Variables};
 
-/// The CloudWatch namespace.
-pub const NAMESPACE: &str = "Drover";
 const VALUES_PER_LINE: usize = 100;
+/// Each costs as much as twenty metrics do.
+const MOST_TENANTS: usize = 50;
+
+/// Counts that a listed tenant has under the dimension `tenant` alone, for all functions together;
+/// [`ERRORS`] it has under `tenant` and `code`.
+pub const OF_A_TENANT: [&str; 5] = [
+    Metric::EventsProcessed.name(),
+    Metric::EventsDuplicate.name(),
+    Metric::EventsLate.name(),
+    Metric::Corrections.name(),
+    LAST_MESSAGE,
+];
+
+/// Where CloudWatch keeps counts, and whose it keeps apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// `DROVER_METRICS_NAMESPACE`: `Drover` by default. Two deployments in one account need two.
+    pub namespace: String,
+    /// `DROVER_METRICS_TENANTS`: tenants with counts of their own, none by default, 50 at most.
+    pub tenants: BTreeSet<TenantId>,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self { namespace: "Drover".to_owned(), tenants: BTreeSet::new() }
+    }
+}
+
+impl Keeping {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What stands there is no list of tenants, or one of too many.
+    pub fn read<F>(variables: &Variables<F>) -> Result<Self, Misconfigured>
+    where
+        F: Fn(&str) -> Option<String>,
+    {
+        const TENANTS: &str = "DROVER_METRICS_TENANTS";
+        let listed = variables.optional(TENANTS).unwrap_or_default();
+        let mut tenants = BTreeSet::new();
+        for name in listed.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let no_tenant =
+                |_| Misconfigured::new(TENANTS, format!("is no tenant: value=`{name}`"));
+            tenants.insert(TenantId::parse(name).map_err(no_tenant)?);
+        }
+        if tenants.len() > MOST_TENANTS {
+            let fault = format!("lists more than {MOST_TENANTS} count=`{}`", tenants.len());
+            return Err(Misconfigured::new(TENANTS, fault));
+        }
+        let namespace = variables.optional("DROVER_METRICS_NAMESPACE");
+        Ok(Self { namespace: namespace.unwrap_or(Self::default().namespace), tenants })
+    }
+}
 
 /// Counts as lines, each given to a function that writes it: on Lambda to standard output.
-pub struct Lines(pub fn(&str));
+pub struct Lines {
+    /// Under which names.
+    pub keeping: Keeping,
+    /// Writes one line.
+    pub write: fn(&str),
+}
 
 impl Meter for Lines {
     fn record(&self, function: &'static str, tally: &Tally, now: Timestamp) {
-        for line in lines(function, tally, now) {
-            (self.0)(&line);
+        for line in lines(&self.keeping, function, tally, now) {
+            (self.write)(&line);
         }
     }
 }
 
 /// Every line of one invocation.
-pub fn lines(function: &str, tally: &Tally, now: Timestamp) -> Vec<String> {
+pub fn lines(keeping: &Keeping, function: &str, tally: &Tally, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
     for (tenant, counts) in &tally.tenants {
-        let line = Line { function, tenant: tenant.as_ref(), now };
+        let line = Line { keeping, function, tenant: tenant.as_ref(), now };
         lines.extend(line.counts(counts));
         let rest = counts.durations.chunks(VALUES_PER_LINE).skip(1);
         lines.extend(rest.map(|values| line.write(&["function"], vec![duration(values)])));
@@ -48,6 +108,7 @@ pub fn lines(function: &str, tally: &Tally, now: Timestamp) -> Vec<String> {
 type Definition = (&'static str, &'static str, Value);
 
 struct Line<'a> {
+    keeping: &'a Keeping,
     function: &'a str,
     tenant: Option<&'a TenantId>,
     now: Timestamp,
@@ -73,33 +134,47 @@ impl Line<'_> {
 
     fn error(&self, code: &str, count: u64) -> String {
         let metrics = vec![(ERRORS, "Count", json!(count))];
-        self.write_with(&["function", "code"], metrics, [("code", code)])
+        let mut line = self.line(&["function", "code"], metrics);
+        line.insert("code".into(), json!(code));
+        Value::Object(line).to_string()
     }
 
     fn write(&self, dimensions: &[&str], metrics: Vec<Definition>) -> String {
-        self.write_with(dimensions, metrics, [])
+        Value::Object(self.line(dimensions, metrics)).to_string()
     }
 
-    fn write_with<const N: usize>(
-        &self,
-        dimensions: &[&str],
-        metrics: Vec<Definition>,
-        properties: [(&str, &str); N],
-    ) -> String {
-        let mut line = Map::new();
-        let names: Vec<Value> =
-            metrics.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
-        let directive =
-            json!({"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": names});
+    fn line(&self, dimensions: &[&str], metrics: Vec<Definition>) -> Map<String, Value> {
+        let mut directives = vec![self.directive(dimensions, metrics.iter())];
+        if self.tenant.is_some_and(|tenant| self.keeping.tenants.contains(tenant)) {
+            let own =
+                metrics.iter().filter(|(name, ..)| *name == ERRORS || OF_A_TENANT.contains(name));
+            let dimensions: Vec<&str> = dimensions
+                .iter()
+                .map(|dimension| if *dimension == "function" { "tenant" } else { dimension })
+                .collect();
+            directives.push(self.directive(&dimensions, own));
+        }
+        // A directive without metrics is an error to CloudWatch.
+        directives.retain(|directive| directive["Metrics"] != json!([]));
         let millis = self.now.micros().div_euclid(1_000);
-        line.insert("_aws".into(), json!({"Timestamp": millis, "CloudWatchMetrics": [directive]}));
+        let mut line = Map::new();
+        line.insert("_aws".into(), json!({"Timestamp": millis, "CloudWatchMetrics": directives}));
         line.insert("function".into(), json!(self.function));
         if let Some(tenant) = self.tenant {
             line.insert("tenant".into(), json!(tenant.as_str()));
         }
-        line.extend(properties.map(|(name, value)| (name.to_owned(), json!(value))));
         line.extend(metrics.into_iter().map(|(name, _, value)| (name.to_owned(), value)));
-        Value::Object(line).to_string()
+        line
+    }
+
+    fn directive<'m>(
+        &self,
+        dimensions: &[&str],
+        metrics: impl Iterator<Item = &'m Definition>,
+    ) -> Value {
+        let names: Vec<Value> =
+            metrics.map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
+        json!({"Namespace": self.keeping.namespace, "Dimensions": [dimensions], "Metrics": names})
     }
 }
 
@@ -125,8 +200,18 @@ mod tests {
     }
 
     fn parsed(tally: &Tally) -> Vec<Value> {
+        parsed_for(&[], tally)
+    }
+
+    fn parsed_for(tenants: &[&str], tally: &Tally) -> Vec<Value> {
         let now = Timestamp::from_millis(1_789_000_000_123).expect("in range");
-        let lines = lines("processor", tally, now);
+        let listed = tenants.join(",");
+        let variables = Variables(|name: &str| match name {
+            "DROVER_METRICS_NAMESPACE" => Some("staging".to_owned()),
+            _ => Some(listed.clone()),
+        });
+        let keeping = Keeping::read(&variables).expect("tenants");
+        let lines = lines(&keeping, "processor", tally, now);
         lines.iter().map(|line| serde_json::from_str(line).expect("one JSON object")).collect()
     }
 
@@ -172,5 +257,50 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), Metric::ALL.len() + 3, "every name once");
+    }
+
+    #[test]
+    fn a_listed_tenant_has_what_its_dashboard_shows_under_a_dimension_of_its_own() {
+        let mut tally = tally(150);
+        let tenant = TenantId::parse("acme").expect("a tenant");
+        tally.of(Some(&tenant)).add(Metric::EventsProcessed);
+        for (line, alone) in parsed_for(&["other", "acme"], &tally).iter().zip(parsed(&tally)) {
+            let directives = line["_aws"]["CloudWatchMetrics"].as_array().expect("directives");
+            assert_eq!(directives[0], alone["_aws"]["CloudWatchMetrics"][0], "as for everybody");
+            assert_eq!(directives[0]["Namespace"], "staging");
+            for own in &directives[1..] {
+                let (dimensions, metrics) = (&own["Dimensions"][0], &own["Metrics"]);
+                match metrics[0]["Name"].as_str().expect("a name") {
+                    ERRORS => assert_eq!(*dimensions, json!(["tenant", "code"])),
+                    name => {
+                        assert_eq!(
+                            (name, metrics.as_array().map(Vec::len)),
+                            ("events_processed_total", Some(1))
+                        );
+                        assert_eq!(*dimensions, json!(["tenant"]));
+                    }
+                }
+            }
+            let values_alone =
+                line.get("messages_processed_total").is_none() && line.get("code").is_none();
+            assert_eq!(directives.len(), if values_alone { 1 } else { 2 }, "{line}");
+        }
+        let strangers = parsed_for(&["other"], &tally);
+        assert_eq!(strangers, parsed(&tally), "a tenant that is not listed");
+    }
+
+    #[test]
+    fn a_list_of_tenants_names_tenants_and_not_too_many() {
+        let check = |listed: String, expected: &str| {
+            let variables =
+                Variables(|name: &str| (name == "DROVER_METRICS_TENANTS").then(|| listed.clone()));
+            let read = Keeping::read(&variables).map(|keeping| keeping.tenants.len().to_string());
+            assert_eq!(read.unwrap_or_else(|fault| fault.to_string()), expected);
+        };
+        check(String::new(), "0");
+        check(" acme , demo,".to_owned(), "2");
+        check("Acme".to_owned(), "DROVER_METRICS_TENANTS is no tenant: value=`Acme`");
+        let many = (0..51).map(|number| format!("t{number}")).collect::<Vec<_>>().join(",");
+        check(many, "DROVER_METRICS_TENANTS lists more than 50 count=`51`");
     }
 }

@@ -1,0 +1,246 @@
+//! `template.yaml` agrees with the code that it deploys and with the stacks around it: variables,
+//! routes, event source mappings, times. What each function may do is in `permissions`.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use drover_tests::cloudformation::{Stack, load};
+use serde_json::{Value, json};
+
+const STREAMS: [&str; 4] = ["direct", "msk-iam", "msk-scram", "self-managed"];
+/// Variables for those who run the functions elsewhere.
+const NOT_ON_AWS: [&str; 2] = ["DROVER_KAFKA_USER", "DROVER_KAFKA_PASSWORD_FILE"];
+
+fn stack(given: &[(&str, &str)]) -> Stack {
+    Stack::new(&load("template.yaml").expect("the template"), given)
+}
+
+fn in_mode(mode: &str) -> Stack {
+    stack(&[
+        ("StreamMode", mode),
+        ("Topics", "drover.events,telemetry,learner.events"),
+        ("BootstrapServers", "b-1:9096,b-2:9096"),
+        ("SubnetIds", "subnet-1,subnet-2"),
+        ("SecurityGroupId", "sg-1"),
+    ])
+}
+
+fn number(value: &Value) -> i64 {
+    value.as_i64().expect("a number")
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
+/// The table of variables in `infra/README.md`, which a test of its own holds against the code.
+fn variables() -> BTreeSet<String> {
+    let text = include_str!("../../infra/README.md").lines();
+    let rows = text.filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(name, _)| name.to_owned()).filter(|name| name.starts_with("DROVER_")).collect()
+}
+
+#[test]
+fn every_variable_that_a_function_reads_is_set_and_no_other() {
+    let stack = stack(&[]);
+    let globals = &stack.section("Globals")["Function"]["Environment"]["Variables"];
+    let mut set: BTreeSet<String> =
+        globals.as_object().expect("variables").keys().cloned().collect();
+    for function in stack.of_type("AWS::Serverless::Function").values() {
+        let own = function["Properties"]["Environment"]["Variables"].as_object();
+        set.extend(own.into_iter().flatten().map(|(name, _)| name.clone()));
+    }
+    let mut read = variables();
+    assert!(read.len() > 15, "{read:?}");
+    read.retain(|name| !NOT_ON_AWS.contains(&name.as_str()));
+    assert_eq!(set, read);
+}
+
+#[test]
+fn no_variable_holds_a_secret() {
+    for mode in STREAMS {
+        let globals = in_mode(mode).section("Globals");
+        for (name, value) in
+            globals["Function"]["Environment"]["Variables"].as_object().expect("all")
+        {
+            let secret = ["PASSWORD", "TOKEN", "KEY"].iter().any(|word| name.contains(word));
+            assert!(!secret, "{name} {value}");
+        }
+    }
+}
+
+#[test]
+fn every_topic_has_its_mapping_and_without_a_stream_none_has() {
+    let of_topics = |stack: &Stack| -> Vec<Value> {
+        let mappings = stack.of_type("AWS::Lambda::EventSourceMapping").into_values();
+        mappings
+            .map(|one| one["Properties"].clone())
+            .filter(|one| !one["Topics"].is_null())
+            .collect()
+    };
+    assert_eq!(of_topics(&in_mode("direct")), Vec::<Value>::new());
+    for mode in STREAMS.into_iter().skip(1) {
+        let mappings = of_topics(&in_mode(mode));
+        let topics: BTreeSet<&str> = mappings.iter().map(|one| text(&one["Topics"][0])).collect();
+        assert_eq!(topics, ["drover.events", "learner.events", "telemetry"].into(), "{mode}");
+        for one in mappings {
+            assert_eq!(one["FunctionName"], "${Processor}");
+            assert_eq!(one["Topics"].as_array().map(Vec::len), Some(1));
+            assert_eq!(one["StartingPosition"], "TRIM_HORIZON");
+            assert_eq!(one["BisectBatchOnFunctionError"], true);
+            assert!(number(&one["MaximumRetryAttempts"]) > 0);
+            assert!(number(&one["MaximumRecordAgeInSeconds"]) >= 3600);
+            assert_eq!(one["ProvisionedPollerConfig"]["PollerGroupName"], "drover");
+            assert_eq!(
+                one["MetricsConfig"]["Metrics"],
+                json!(["EventCount", "ErrorCount", "KafkaMetrics"])
+            );
+            let failed = &one["DestinationConfig"]["OnFailure"]["Destination"];
+            assert_eq!(*failed, "<drover-state-DeadLetterQueueArn>");
+            let (own, managed) = (
+                &one["SelfManagedKafkaEventSourceConfig"],
+                &one["AmazonManagedKafkaEventSourceConfig"],
+            );
+            let (used, other) =
+                if mode == "self-managed" { (own, managed) } else { (managed, own) };
+            assert_eq!(used["ConsumerGroupId"], format!("drover-{}", text(&one["Topics"][0])));
+            assert!(other.is_null());
+            let access = one["SourceAccessConfigurations"].as_array().map_or(0, Vec::len);
+            let expected = BTreeMap::from([("msk-iam", 0), ("msk-scram", 1), ("self-managed", 4)]);
+            assert_eq!(access, expected[mode], "{mode}");
+        }
+    }
+}
+
+#[test]
+fn every_mapping_asks_for_partial_responses() {
+    for mode in STREAMS {
+        let mappings = in_mode(mode).of_type("AWS::Lambda::EventSourceMapping");
+        assert!(mappings.len() >= 2);
+        for (name, mapping) in mappings {
+            let response = &mapping["Properties"]["FunctionResponseTypes"];
+            assert_eq!(*response, json!(["ReportBatchItemFailures"]), "{name}");
+        }
+    }
+}
+
+#[test]
+fn no_function_takes_longer_than_what_calls_it_waits() {
+    let stack = stack(&[]);
+    let functions = stack.of_type("AWS::Serverless::Function");
+    let globals = number(&stack.section("Globals")["Function"]["Timeout"]);
+    let timeout = |name: &str| functions[name]["Properties"]["Timeout"].as_i64().unwrap_or(globals);
+    assert!(timeout("Ingest") < 30 && timeout("Query") < 30, "an HTTP API waits 30 s");
+    assert!(timeout("Processor") <= 840, "Kafka's mappings allow 14 minutes");
+    let state = load("infra/state.yaml").expect("the state stack");
+    let visible = number(&state["Parameters"]["VisibilityTimeout"]["Default"]);
+    assert!(timeout("Replay") <= visible, "as Lambda demands");
+}
+
+/// Routes of the gateway: method and path to the function, and whether a token is asked for.
+fn routes() -> BTreeMap<String, (String, bool)> {
+    let stack = stack(&[("AuthMode", "jwt")]);
+    let routes = stack.of_type("AWS::ApiGatewayV2::Route").into_values();
+    let routes = routes.map(|route| {
+        let properties = &route["Properties"];
+        let target = text(&properties["Target"]);
+        let function =
+            target.trim_start_matches("integrations/${").trim_end_matches("Integration}");
+        let token = properties["AuthorizationType"] == "JWT";
+        assert_eq!(token, properties["AuthorizerId"] == "${Authorizer}");
+        (text(&properties["RouteKey"]).to_owned(), (function.to_owned(), token))
+    });
+    routes.collect()
+}
+
+/// Where API Gateway sends a request: what names it best, else to `$default`.
+fn sent<'a>(
+    routes: &'a BTreeMap<String, (String, bool)>,
+    method: &str,
+    path: &str,
+) -> &'a (String, bool) {
+    let fits = |pattern: &str, path: &str| match pattern.split_once("{proxy+}") {
+        Some((start, _)) => path.len() > start.len() && path.starts_with(start),
+        None => {
+            let (pattern, path): (Vec<_>, Vec<_>) =
+                (pattern.split('/').collect(), path.split('/').collect());
+            let same = |(one, other): (&&str, &&str)| one == other || one.starts_with('{');
+            pattern.len() == path.len() && pattern.iter().zip(&path).all(same)
+        }
+    };
+    let greedy = |route: &str| route.contains("{proxy+}");
+    let fitting = routes.iter().filter(|(route, _)| {
+        let Some((verb, pattern)) = route.split_once(' ') else { return false };
+        (verb == method || verb == "ANY") && fits(pattern, path)
+    });
+    let best = fitting.min_by_key(|(route, _)| (greedy(route), route.starts_with("ANY")));
+    best.map_or_else(|| &routes["$default"], |(_, target)| target)
+}
+
+#[test]
+fn every_operation_of_the_document_reaches_the_function_that_serves_it() {
+    let routes = routes();
+    let documents = [
+        ("Ingest", serde_json::to_value(drover_ingest::openapi())),
+        ("Query", serde_json::to_value(drover_query::openapi())),
+        ("Replay", serde_json::to_value(drover_replay::openapi())),
+    ];
+    let mut operations = 0;
+    for (function, document) in documents {
+        let document = document.expect("JSON");
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in methods.as_object().expect("methods") {
+                let method = method.to_uppercase();
+                let keyed = operation["security"].is_array();
+                let expected = (function.to_owned(), keyed);
+                assert_eq!(*sent(&routes, &method, path), expected, "{method} {path}");
+                operations += 1;
+            }
+        }
+    }
+    assert!(operations > 20, "{operations}");
+}
+
+#[test]
+fn aliases_are_as_open_as_what_they_stand_for_and_browsers_may_ask_first() {
+    let routes = routes();
+    let open = ("Query".to_owned(), false);
+    for path in ["/healthz", "/healthcheck", "/ready", "/health/ready", "/api/v1/health"] {
+        assert_eq!(*sent(&routes, "GET", path), open, "{path}");
+    }
+    for path in ["/api/v1/events", "/api/v1/dead-letters", "/api/v1/replays/r-1", "/collect"] {
+        assert_eq!(*sent(&routes, "OPTIONS", path), open, "{path}");
+    }
+}
+
+#[test]
+fn with_keys_the_gateway_asks_nobody_for_a_token() {
+    let stack = stack(&[]);
+    assert_eq!(stack.of_type("AWS::ApiGatewayV2::Authorizer").len(), 0);
+    for route in stack.of_type("AWS::ApiGatewayV2::Route").values() {
+        let authorization = route["Properties"]["AuthorizationType"].as_str();
+        assert!(matches!(authorization, None | Some("NONE")), "{route}");
+    }
+}
+
+#[test]
+fn what_is_imported_is_exported() {
+    let state = load("infra/state.yaml").expect("the state stack");
+    let exported: BTreeSet<String> =
+        state["Outputs"].as_object().expect("outputs").keys().cloned().collect();
+    let template = serde_json::to_string(&in_mode("msk-iam").resources()).expect("JSON");
+    let imports: BTreeSet<&str> = template
+        .split("<drover-state-")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('>')?.0))
+        .collect();
+    assert!(imports.len() > 5, "{imports:?}");
+    for import in imports {
+        assert!(exported.contains(import), "{import}");
+    }
+}
