@@ -33,6 +33,13 @@ fn alarms(template: &Value) -> Vec<(&String, &Value)> {
     alarms.map(|(name, one)| (name, &one["Properties"])).collect()
 }
 
+/// The alarm over other alarms that takes a release back.
+fn release(template: &Value) -> &Value {
+    let release = &template["Resources"]["Release"];
+    assert_eq!(release["Type"], "AWS::CloudWatch::CompositeAlarm");
+    &release["Properties"]
+}
+
 /// The metrics of an alarm: its own, or those that its expression takes.
 fn metrics(alarm: &Value) -> Vec<&Value> {
     match alarm["Metrics"].as_array() {
@@ -163,7 +170,9 @@ fn runbook() -> BTreeSet<String> {
 fn every_alarm_names_its_section_of_the_runbook_and_every_section_has_an_alarm() {
     let template = template();
     let mut named = BTreeSet::new();
-    for (name, alarm) in alarms(&template) {
+    let release = ("Release".to_owned(), release(&template));
+    let all = alarms(&template).into_iter().map(|(name, alarm)| (name.clone(), alarm));
+    for (name, alarm) in all.chain([release]) {
         let description = alarm["AlarmDescription"].as_str().expect("a description");
         let (_, section) = description
             .split_once("infra/README.md#")
@@ -182,6 +191,27 @@ fn every_alarm_tells_somebody_and_says_what_a_missing_value_means() {
         }
         let missing = if name == "StreamLag" { "missing" } else { "notBreaching" };
         assert_eq!(alarm["TreatMissingData"], missing, "{name}");
+    }
+}
+
+#[test]
+fn a_release_is_taken_back_by_alarms_that_there_are_and_not_for_what_tenants_send() {
+    let template = template();
+    let rule = release(&template)["AlarmRule"].to_string();
+    let named: BTreeSet<&str> =
+        rule.split("${").skip(1).filter_map(|rest| rest.split('}').next()).collect();
+    let watched: Vec<_> =
+        alarms(&template).into_iter().filter(|(name, _)| named.contains(name.as_str())).collect();
+    assert_eq!(watched.len() + 1, named.len(), "alarms, and the condition: {named:?}");
+    let data = ["dead_letters_sent_total", "records_buffered_total", "corrections_total"];
+    for (name, alarm) in watched {
+        for metric in metrics(alarm) {
+            let metric = metric["MetricName"].as_str().expect("a name");
+            assert!(!data.contains(&metric) && metric != "Throttles", "{name}: {metric}");
+        }
+    }
+    for function in ["Ingest", "Processor", "Query", "Replay"] {
+        assert!(named.contains(format!("{function}Errors").as_str()), "{function} fails unseen");
     }
 }
 

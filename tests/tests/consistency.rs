@@ -45,6 +45,26 @@ fn ci_runs_the_tests_as_the_readme_does() {
 }
 
 #[test]
+fn workflows_run_what_ci_runs_and_name_every_action_by_its_hash() {
+    let mut actions = 0;
+    for name in ["ci", "deploy"] {
+        let workflow = text(&format!(".github/workflows/{name}.yml"));
+        for line in workflow.lines().filter_map(|line| line.split_once("uses: ")) {
+            let (action, version) = line.1.split_once(" # v").unwrap_or((line.1, ""));
+            if action == "./.github/workflows/ci.yml" {
+                continue;
+            }
+            let hash = action.split_once('@').map_or("", |(_, hash)| hash);
+            let is_hash = hash.len() == 40 && hash.bytes().all(|one| one.is_ascii_hexdigit());
+            assert!(is_hash && !version.is_empty(), "{name}: {action}");
+            actions += 1;
+        }
+    }
+    assert!(actions >= 5, "the workflows moved");
+    assert!(text(".github/workflows/ci.yml").contains("run: .ci/run"));
+}
+
+#[test]
 fn the_readme_names_every_rejection_code() {
     let readme = text("README.md");
     for code in drover_core::error::Code::ALL {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use drover_tests::cloudformation;
 use serde_json::{Value, json};
 
-const STACKS: [&str; 5] = ["state", "streaming", "alarms", "edge-origin", "edge"];
+const STACKS: [&str; 6] = ["state", "streaming", "alarms", "edge-origin", "edge", "delivery"];
 
 fn stack(name: &str) -> Value {
     cloudformation::load(&format!("infra/{name}.yaml")).expect("a template")
@@ -193,4 +193,57 @@ fn no_log_of_the_edge_holds_what_proves_who_calls() {
     let logging = stack("edge")["Resources"]["AclLogging"]["Properties"].take();
     let redacted = json!([{"SingleHeader": {"Name": "authorization"}}]);
     assert_eq!(logging["RedactedFields"], redacted);
+}
+
+/// What a role may do; not who may take it.
+fn allowed(role: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    objects(role, &mut found);
+    let allows = found.iter().filter(|object| object.get("Effect") == Some(&json!("Allow")));
+    let actions = allows.filter_map(|object| object.get("Action"));
+    let actions = actions.flat_map(|one| one.as_array().cloned().unwrap_or(vec![one.clone()]));
+    let actions = actions.filter_map(|action| action.as_str().map(str::to_owned));
+    actions.filter(|action| !action.starts_with("sts:AssumeRole")).collect()
+}
+
+#[test]
+fn releasing_makes_every_kind_of_resource_but_deletes_no_table_and_reaches_no_message() {
+    let delivery = stack("delivery");
+    let actions = allowed(&delivery["Resources"]["CloudFormation"]);
+    let stacks = ["template.yaml", "infra/state.yaml", "infra/alarms.yaml"];
+    for template in stacks.map(|path| cloudformation::load(path).expect("a template")) {
+        let mut found = Vec::new();
+        objects(&template["Resources"], &mut found);
+        let kinds = found.iter().filter_map(|object| object.get("Type")?.as_str());
+        for kind in kinds.filter_map(|kind| kind.strip_prefix("AWS::")) {
+            let service = kind.split("::").next().expect("a service").to_lowercase();
+            let service = match service.as_str() {
+                "serverless" => "lambda",
+                "apigatewayv2" => "apigateway",
+                other => other,
+            };
+            assert!(actions.iter().any(|action| action.starts_with(service)), "{kind}");
+        }
+    }
+    for action in actions {
+        let data = ["dynamodb:Delete", "dynamodb:Put", "dynamodb:Get", "sqs:Delete", "sqs:Receive"];
+        let of_data = data.iter().any(|data| action.starts_with(data));
+        assert!(!of_data || action == "dynamodb:GetResourcePolicy", "{action}");
+        assert!(!action.contains('*') && action != "sqs:PurgeQueue", "{action}");
+    }
+}
+
+#[test]
+fn only_one_environment_of_one_repository_releases_and_it_acts_by_cloudformation_alone() {
+    let delivery = stack("delivery");
+    let role = &delivery["Resources"]["Deploy"];
+    let trust = &role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"];
+    let subject = json!({"Fn::Sub": "repo:${Repository}:environment:${Environment}"});
+    assert_eq!(trust["StringEquals"]["token.actions.githubusercontent.com:sub"], subject);
+    let services: BTreeSet<_> = allowed(role)
+        .into_iter()
+        .filter_map(|action| action.split(':').next().map(str::to_owned))
+        .collect();
+    assert_eq!(services.into_iter().collect::<Vec<_>>(), ["cloudformation", "iam", "s3"]);
+    assert!(!allowed(role).contains(&"cloudformation:DeleteStack".to_owned()));
 }
