@@ -199,16 +199,17 @@ impl Pipeline {
     ) -> usize {
         let jobs = groups.by_subject.into_iter().map(|(key, group)| async move {
             let Group { records, entries, tenant } = group;
-            let job = self.job(key.clone(), entries.clone(), &tenant, deadline);
+            let home = Home { key, table: tenant.placement.table() };
+            let job = self.job(home.clone(), entries.clone(), &tenant, deadline);
             let committed = commit(world, &self.registry, job).await;
-            (key, records, entries, committed)
+            (home, records, entries, committed)
         });
         let mut running = futures_util::stream::iter(jobs).buffer_unordered(self.concurrency);
         let mut unfinished = 0;
-        while let Some((key, records, entries, committed)) = running.next().await {
+        while let Some((home, records, entries, committed)) = running.next().await {
             unfinished += usize::from(committed.unavailable.is_some());
-            self.remember(&key, &committed);
-            count(tally, &key, &entries, &committed);
+            count(tally, &home.key, &entries, &committed);
+            self.remember(home, &committed);
             settle(handled, &records, committed);
         }
         unfinished
@@ -216,21 +217,20 @@ impl Pipeline {
 
     fn job(
         &self,
-        key: SubjectKey,
+        home: Home,
         entries: Vec<Arc<Entry>>,
         tenant: &Tenant,
         deadline: Timestamp,
     ) -> Job {
-        let cached = self.heads.get(&key);
-        let home = Home { key: key.clone(), table: tenant.placement.table() };
-        let terms = Terms::new(key, tenant.policy(), self.shape);
+        let cached = self.heads.get(&home);
+        let terms = Terms::new(home.key.clone(), tenant.policy(), self.shape);
         Job { home, terms, entries, cached, deadline }
     }
 
-    fn remember(&self, key: &SubjectKey, committed: &Committed) {
+    fn remember(&self, home: Home, committed: &Committed) {
         match &committed.head {
-            Some(head) => self.heads.put(key.clone(), Arc::clone(head)),
-            None => self.heads.forget(key),
+            Some(head) => self.heads.put(home, Arc::clone(head)),
+            None => self.heads.forget(&home),
         }
     }
 }

@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use crate::id::SubjectKey;
 use crate::ledger::Head;
+use crate::pipeline::ports::Home;
 
-/// Heads by subject. Shared by concurrent invocations.
+/// Heads by where they live. Shared by concurrent invocations.
 pub struct HeadCache {
     limit: usize,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    heads: LruCache<SubjectKey, Arc<Head>>,
+    heads: LruCache<Home, Arc<Head>>,
     bytes: usize,
 }
 
@@ -26,19 +26,20 @@ impl HeadCache {
         Self { limit, inner: Mutex::new(Inner { heads: LruCache::unbounded(), bytes: 0 }) }
     }
 
-    /// The head that was last known of a subject.
-    pub fn get(&self, key: &SubjectKey) -> Option<Arc<Head>> {
-        self.lock().heads.get(key).cloned()
+    /// The head that was last known of a subject in the table where it lives: the version of one
+    /// table's head means nothing in another.
+    pub fn get(&self, home: &Home) -> Option<Arc<Head>> {
+        self.lock().heads.get(home).cloned()
     }
 
     /// Remembers a head, unless a newer one is known.
-    pub fn put(&self, key: SubjectKey, head: Arc<Head>) {
+    pub fn put(&self, home: Home, head: Arc<Head>) {
         let inner = &mut *self.lock();
-        if inner.heads.peek(&key).is_some_and(|known| known.version > head.version) {
+        if inner.heads.peek(&home).is_some_and(|known| known.version > head.version) {
             return;
         }
         inner.bytes += head.memory();
-        if let Some(before) = inner.heads.put(key, head) {
+        if let Some(before) = inner.heads.put(home, head) {
             inner.bytes -= before.memory();
         }
         while inner.bytes > self.limit {
@@ -48,11 +49,18 @@ impl HeadCache {
     }
 
     /// Forgets a head whose fate is unknown.
-    pub fn forget(&self, key: &SubjectKey) {
+    pub fn forget(&self, home: &Home) {
         let inner = &mut *self.lock();
-        if let Some(head) = inner.heads.pop(key) {
+        if let Some(head) = inner.heads.pop(home) {
             inner.bytes -= head.memory();
         }
+    }
+
+    /// Forgets all.
+    pub fn clear(&self) {
+        let inner = &mut *self.lock();
+        inner.heads.clear();
+        inner.bytes = 0;
     }
 
     /// Nothing in here is left half-done by a panic.
@@ -67,9 +75,10 @@ mod tests {
     use crate::id::{SubjectId, TenantId};
     use crate::tenant::TenantScope;
 
-    fn key(tenant: &str, id: usize) -> SubjectKey {
+    fn home(tenant: &str, id: usize) -> Home {
         let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
-        scope.subject(SubjectId::parse(&format!("device/{id}")).expect("a subject"))
+        let key = scope.subject(SubjectId::parse(&format!("device/{id}")).expect("a subject"));
+        Home { key, table: None }
     }
 
     fn head(version: u64) -> Arc<Head> {
@@ -80,28 +89,37 @@ mod tests {
     fn the_least_recently_used_goes_first() {
         let cache = HeadCache::new(3 * head(1).memory());
         for id in 0..3 {
-            cache.put(key("a", id), head(1));
+            cache.put(home("a", id), head(1));
         }
-        assert!(cache.get(&key("a", 0)).is_some());
-        cache.put(key("a", 3), head(1));
-        assert!(cache.get(&key("a", 1)).is_none());
-        assert!(cache.get(&key("a", 0)).is_some());
+        assert!(cache.get(&home("a", 0)).is_some());
+        cache.put(home("a", 3), head(1));
+        assert!(cache.get(&home("a", 1)).is_none());
+        assert!(cache.get(&home("a", 0)).is_some());
     }
 
     #[test]
     fn an_older_head_does_not_replace_a_newer_one() {
         let cache = HeadCache::new(1 << 20);
-        cache.put(key("a", 0), head(2));
-        cache.put(key("a", 0), head(1));
-        assert_eq!(cache.get(&key("a", 0)).map(|head| head.version), Some(2));
-        cache.forget(&key("a", 0));
-        assert!(cache.get(&key("a", 0)).is_none());
+        cache.put(home("a", 0), head(2));
+        cache.put(home("a", 0), head(1));
+        assert_eq!(cache.get(&home("a", 0)).map(|head| head.version), Some(2));
+        cache.forget(&home("a", 0));
+        assert!(cache.get(&home("a", 0)).is_none());
     }
 
     #[test]
     fn two_tenants_with_the_same_subject_have_two_heads() {
         let cache = HeadCache::new(1 << 20);
-        cache.put(key("a", 0), head(1));
-        assert!(cache.get(&key("b", 0)).is_none());
+        cache.put(home("a", 0), head(1));
+        assert!(cache.get(&home("b", 0)).is_none());
+    }
+
+    /// Else a tenant that moves to a restored table would have its history there replaced.
+    #[test]
+    fn regression_a_head_of_one_table_is_none_of_another() {
+        let cache = HeadCache::new(1 << 20);
+        cache.put(home("a", 0), head(3));
+        let moved = Home { table: Some("restored".into()), ..home("a", 0) };
+        assert!(cache.get(&moved).is_none());
     }
 }

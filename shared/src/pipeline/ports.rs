@@ -19,7 +19,7 @@ pub trait World: Store + DeadLetters + Buffer + Documents + Clock {}
 impl<W: Store + DeadLetters + Buffer + Documents + Clock> World for W {}
 
 /// Where a subject's items live.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Home {
     /// The subject.
     pub key: SubjectKey,

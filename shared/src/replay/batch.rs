@@ -187,8 +187,8 @@ async fn over_again<W: Outside>(
         }
         for key in waiting.iter().filter_map(|at| settled.get(*at)?.key()) {
             overlay.forget(&key);
-            pipeline.heads.forget(&key);
         }
+        pipeline.heads.clear();
         let records = waiting.iter().filter_map(|at| again.records.get(*at).cloned()).collect();
         let admitted = pipeline.admit(overlay, records, again.only, again.until).await;
         let (anew, more) = pipeline.settle(overlay, admitted, again.until).await;
