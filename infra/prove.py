@@ -8,13 +8,15 @@ mended, a replay. Last, permissions are taken away, to see that they were what l
 
     infra/tools && .tools/deploy/bin/python infra/prove.py
 
-Needs Rust and Python; x86_64, because the emulator runs bootstraps natively. `--keep` leaves the emulator running.
+Needs Rust and Python; x86_64, because the emulator runs bootstraps natively. `--quick` builds without optimizing, since
+it is the deployment that is proven here; `--keep` leaves the emulator running.
 """
 
 import argparse
 import base64
 import contextlib
 import datetime
+import io
 import json
 import os
 import pathlib
@@ -26,6 +28,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 
 import boto3
 
@@ -45,9 +48,10 @@ YESTERDAY = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", action="store_true", help="leave the emulator running")
+    parser.add_argument("--quick", action="store_true", help="build without optimizing")
     parser.add_argument("--built", action="store_true", help="take .aws-sam/build as it is")
     arguments = parser.parse_args()
-    drover = build(arguments.built)
+    drover = build(arguments)
     with tempfile.TemporaryDirectory(prefix="drover-proof-") as folder, emulator(arguments.keep) as endpoint:
         aws = Account(endpoint, pathlib.Path(folder), drover)
         aws.deploy(STATE, ROOT / "infra/state.yaml")
@@ -81,26 +85,35 @@ def run(command, environment, **more):
     return done.stdout
 
 
-def build(built):
+def build(arguments):
     """The four bootstraps by `sam build`, and the command."""
     environment = os.environ | {
         "AWS_DEFAULT_REGION": REGION,
         "SAM_CLI_TELEMETRY": "0",
         "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
     }
-    if not built:
+    if arguments.quick:
+        profile = {"OPT_LEVEL": "0", "LTO": "false", "CODEGEN_UNITS": "64"}
+        environment |= {f"CARGO_PROFILE_RELEASE_{name}": value for name, value in profile.items()}
+    if not arguments.built:
         step("sam build")
         run([TOOLS / "sam", "build", "--parameter-overrides", "Architecture=x86_64"], environment, cwd=ROOT)
     for name in ["Ingest", "Processor", "Query", "Replay"]:
         bootstrap = ROOT / ".aws-sam/build" / name / "bootstrap"
-        archive = shutil.make_archive(tempfile.mktemp(), "zip", bootstrap.parent)
-        size, zipped = bootstrap.stat().st_size / 1e6, os.stat(archive).st_size / 1e6
-        os.unlink(archive)
-        print(f"   {name}: {size:.1f} MB, zipped {zipped:.1f} MB")
-        check("a bootstrap of less than 8 MB, zipped", zipped < 8)
+        size, zipped = bootstrap.stat().st_size / 1e6, zipped_bytes(bootstrap) / 1e6
+        print(f"   {name}: {size:.1f} MB, zipped {zipped:.1f} MB", flush=True)
+        if not arguments.quick:
+            check("  less than 8 MB", zipped < 8)
     step("cargo build: the command drover")
-    run(["cargo", "build", "--workspace", "--locked", "--bin", "drover"], environment, cwd=ROOT)
+    run(["cargo", "build", "--workspace", "--locked"], environment, cwd=ROOT)
     return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/drover"
+
+
+def zipped_bytes(file):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
+        files.write(file, file.name)
+    return len(archive.getvalue())
 
 
 @contextlib.contextmanager
