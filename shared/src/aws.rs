@@ -12,6 +12,7 @@
 //! - `clock`: time and chance
 //! - [`tables`]: the tables, for the local host and tests
 //! - `stack`: a stack and its functions, for a command line, under the feature of that name
+//! - `cloudwatch`: what was counted, under the feature of that name
 //! - `kafka`: the stream, under the feature of that name
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 mod calls;
 mod clock;
+#[cfg(feature = "cloudwatch")]
+pub mod cloudwatch;
 mod dynamodb;
 #[cfg(feature = "kafka")]
 pub mod kafka;

@@ -10,7 +10,7 @@ use drover_core::metrics::{Meter, Metric, Tally};
 use drover_core::registry::Registry;
 use drover_core::time::Timestamp;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
-use drover_query::counts::Tallies;
+use drover_query::counts::{Counts, Tallies};
 use drover_query::health::{Probes, Process};
 use drover_query::{Access, Query, routes, with_gateway_claims};
 use serde::Deserialize;
@@ -116,6 +116,11 @@ impl Reader {
 
     /// Over the ports of a host.
     pub fn with_mode(host: &Host, mode: AuthMode) -> Self {
+        Self::with_counts(host, mode, Tallies::new(host.memory().state().now))
+    }
+
+    /// Over the ports of a host, with counts from somewhere else.
+    pub fn with_counts(host: &Host, mode: AuthMode, counts: impl Counts + 'static) -> Self {
         let (signs, units) = (Signs::default(), Arc::new(Units::default()));
         let now = host.memory().state().now;
         let is_gateway = matches!(mode, AuthMode::Jwt { .. });
@@ -127,7 +132,7 @@ impl Reader {
                 meter: Arc::clone(&units) as Arc<dyn Meter>,
             },
             probes: signs.clone(),
-            counts: Tallies::new(now),
+            counts,
             process: Process { started_at: now, memory_bytes: || Some(32 << 20) },
         };
         let routes = routes(query);

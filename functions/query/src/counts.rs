@@ -1,12 +1,13 @@
 //! What was counted for one tenant, through a port. The local host keeps [`Tallies`] of what its
-//! functions counted. On Lambda the counts of all environments are in CloudWatch, and nothing reads
-//! them there yet: [`NotRead`] is unavailable, and never a number that is only one environment's.
+//! functions counted. On Lambda the counts of all environments are in CloudWatch, where
+//! [`CloudWatchCounts`] reads those of listed tenants; nobody is given a number that is only one
+//! environment's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use drover_core::error::{Code, Reason, Unavailable};
+use drover_core::error::{Code, Unavailable};
 use drover_core::id::TenantId;
 use drover_core::metrics::{self, Meter, Metric, Tally};
 use drover_core::tenant::TenantScope;
@@ -14,9 +15,13 @@ use drover_core::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use self::cloudwatch::CloudWatchCounts;
+
+mod cloudwatch;
+
 /// What was counted.
 pub trait Counts: Send + Sync {
-    /// For one tenant, up to now.
+    /// For one tenant, up to now; `None`: nobody keeps counts of this tenant.
     ///
     /// # Errors
     /// The counts could not be had.
@@ -24,11 +29,15 @@ pub trait Counts: Send + Sync {
         &self,
         scope: &TenantScope,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Counted, Unavailable>> + Send;
+    ) -> impl Future<Output = Result<Option<Counted>, Unavailable>> + Send;
 }
 
 impl<C: Counts> Counts for Arc<C> {
-    async fn of(&self, scope: &TenantScope, now: Timestamp) -> Result<Counted, Unavailable> {
+    async fn of(
+        &self,
+        scope: &TenantScope,
+        now: Timestamp,
+    ) -> Result<Option<Counted>, Unavailable> {
         C::of(self, scope, now).await
     }
 }
@@ -36,7 +45,8 @@ impl<C: Counts> Counts for Arc<C> {
 /// What was counted for one tenant.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Counted {
-    /// When counting began.
+    /// When counting began: when the local host started; on Lambda a day ago, and up to five
+    /// minutes more.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// Events that are in a history now and were not before.
@@ -52,7 +62,8 @@ pub struct Counted {
     pub rejections: BTreeMap<&'static str, u64>,
     /// Applied events per second, over the last minutes.
     pub events_per_second: Rates,
-    /// The newest event that was applied was observed then.
+    /// The newest event that was applied since then was observed at this time; on Lambda to the
+    /// second.
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     pub last_observed_at: Option<Timestamp>,
 }
@@ -60,20 +71,11 @@ pub struct Counted {
 /// Events per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Rates {
-    /// Over the last minute that is over.
+    /// Over the last minute that is over; on Lambda the last one that is counted to its end, which
+    /// takes two minutes more.
     pub last_minute: f64,
-    /// Over the last five.
+    /// Over the five that end with it.
     pub last_5_minutes: f64,
-}
-
-/// Counts that nobody reads here.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NotRead;
-
-impl Counts for NotRead {
-    async fn of(&self, _scope: &TenantScope, _now: Timestamp) -> Result<Counted, Unavailable> {
-        Err(Unavailable::new(Reason::Unreachable, "counts are not read from CloudWatch yet"))
-    }
 }
 
 /// Minutes that rates are made of.
@@ -114,10 +116,14 @@ impl Meter for Tallies {
 }
 
 impl Counts for Tallies {
-    async fn of(&self, scope: &TenantScope, now: Timestamp) -> Result<Counted, Unavailable> {
+    async fn of(
+        &self,
+        scope: &TenantScope,
+        now: Timestamp,
+    ) -> Result<Option<Counted>, Unavailable> {
         let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         let nothing = Tallied::default();
-        Ok(tenants.get(scope.tenant()).unwrap_or(&nothing).counted(self.since, now))
+        Ok(Some(tenants.get(scope.tenant()).unwrap_or(&nothing).counted(self.since, now)))
     }
 }
 
@@ -147,7 +153,8 @@ impl Tallied {
         }
     }
 
-    fn counted(&self, since: Timestamp, now: Timestamp) -> Counted {
+    /// With rates of the minutes before the one of `until`.
+    fn counted(&self, since: Timestamp, until: Timestamp) -> Counted {
         let count = |metric| whole(self.counts.get(metric));
         let rejections = self.counts.errors.iter();
         Counted {
@@ -158,16 +165,16 @@ impl Tallied {
             corrections: count(Metric::Corrections),
             rejections: rejections.map(|(code, count)| (Code::as_str(*code), *count)).collect(),
             events_per_second: Rates {
-                last_minute: self.rate(1, now),
-                last_5_minutes: self.rate(5, now),
+                last_minute: self.rate(1, until),
+                last_5_minutes: self.rate(5, until),
             },
             last_observed_at: self.counts.last_message,
         }
     }
 
-    /// Over so many minutes before the one that runs.
-    fn rate(&self, minutes: i32, now: Timestamp) -> f64 {
-        let this = minute(now);
+    /// Over so many minutes before the one of `until`.
+    fn rate(&self, minutes: i32, until: Timestamp) -> f64 {
+        let this = minute(until);
         let over = this - i64::from(minutes)..this;
         let counted = self.minutes.iter().filter(|(minute, _)| over.contains(minute));
         let sum: f64 = counted.fold(0.0, |sum, (_, applied)| sum + applied);
@@ -214,7 +221,7 @@ mod tests {
 
     fn counted(tallies: &Tallies, tenant: &str, now: i64) -> Counted {
         let counted = tallies.of(&scope(tenant), second(now)).now_or_never();
-        counted.expect("no I/O").expect("counts")
+        counted.expect("no I/O").expect("no failure").expect("counts")
     }
 
     #[test]

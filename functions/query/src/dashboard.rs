@@ -1,5 +1,6 @@
 //! Overviews: how many subjects there are and which were active last, and what was counted. The
-//! counts come through a port, because who has them differs: the local host keeps them itself.
+//! counts come through a port, because who has them differs: the local host keeps them itself, and
+//! on Lambda CloudWatch does, of tenants that the operator lists.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use axum::{Json, Router};
 use drover_core::id::Kind;
 use drover_core::limits::LISTED_SUBJECTS;
 use drover_core::listing::Listed;
-use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,6 +20,9 @@ use crate::answer::{DEVICE, Refused};
 use crate::counts::{Counted, Counts};
 use crate::subjects::{SubjectLine, lines};
 use crate::{World, limits};
+
+const NOT_KEPT: &str = "this deployment keeps no counts for this tenant: its operator has not \
+                        listed it among those with counts of their own";
 
 /// What there is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -150,8 +154,11 @@ pub(crate) async fn devices<W: World>(
     operation_id = "get_counts",
     tag = "dashboard",
     summary = "What was counted for this tenant",
+    description = "A deployment on Lambda keeps counts apart for tenants that its operator lists, and \
+                   reads them again after half a minute.",
     responses(
         (status = 200, description = "The counts", body = Counted),
+        (status = 404, description = "`not_found`: this deployment keeps no counts for this tenant", body = ProblemBody, content_type = "application/problem+json"),
         Refused,
         NotAdmitted,
     ),
@@ -164,5 +171,6 @@ pub(crate) async fn metrics<W: World, C: Counts>(
 ) -> Result<Json<Counted>, Problem> {
     let visit = access.admit(&credentials).await?;
     Parameters::parse(query.as_deref())?.finish()?;
-    Ok(Json(counts.of(&visit.caller().scope, visit.now()).await?))
+    let counted = counts.of(&visit.caller().scope, visit.now()).await?;
+    counted.map(Json).ok_or_else(|| Problem::not_found(NOT_KEPT))
 }

@@ -37,3 +37,5 @@ pub const DASHBOARD_SUBJECTS: usize = 20;
 pub const HEALTH_SECONDS: i64 = 5;
 /// How long one part of the system may take for a sign of life, in seconds.
 pub const PROBE_SECONDS: u64 = 2;
+/// How long counts from CloudWatch are believed.
+pub const COUNTS_SECONDS: i64 = 30;

@@ -7,13 +7,14 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
+use drover_core::aws::cloudwatch::CloudWatch;
 use drover_core::aws::{Aws, AwsConfig};
 use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::registry::Registry;
 use drover_core::web::{AuthMode, Gate, finished};
 use drover_query::config::Config;
-use drover_query::counts::NotRead;
+use drover_query::counts::CloudWatchCounts;
 use drover_query::health::{Process, memory_bytes};
 use drover_query::{Access, Query, routes, with_gateway_claims};
 use lambda_http::{run, tracing};
@@ -37,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     .await;
     let query = Query {
         probes: world.clone(),
-        counts: NotRead,
+        counts: CloudWatchCounts::new(CloudWatch::load(config.metrics.clone()).await),
         process: Process { started_at: world.now(), memory_bytes },
         access: Access {
             world,
