@@ -286,6 +286,20 @@ async fn a_call_that_is_one_too_many_is_made_again_and_no_other_is() {
     assert_eq!(ended, (0, "1\n".to_owned(), String::new()));
     assert_eq!(calls.load(Ordering::SeqCst), 2);
 
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let cloud = Cloud::start(move |asked| match asked.path.as_str() {
+        "/" if count.fetch_add(1, Ordering::SeqCst) == 0 => {
+            said(400, refusal("Throttling", "Rate exceeded"))
+        }
+        "/" => said(200, stack(&OUTPUTS)),
+        _ => said(200, "1"),
+    })
+    .await;
+    let ended = on_stack(&cloud.environment(), &["invoke", "query", "-"], "{}").await;
+    assert_eq!(ended, (0, "1\n".to_owned(), String::new()));
+    assert_eq!(calls.load(Ordering::SeqCst), 2, "CloudFormation says it in its own way");
+
     let cloud = Cloud::with_stack(|_| said(503, "{}")).await;
     let error = no_answer(&cloud.environment()).await;
     assert!(error.contains("status=`503`"), "{error}");

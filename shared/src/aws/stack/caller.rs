@@ -29,6 +29,7 @@ const FRESH: Duration = Duration::from_mins(2);
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const TOO_MANY_REQUESTS: u16 = 429;
+const BAD_REQUEST: u16 = 400;
 
 /// What is asked, and how much of an answer is waited for.
 #[derive(Debug)]
@@ -116,7 +117,7 @@ impl Caller {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS {
             let answer = self.send_once(call).await?;
-            if answer.status != TOO_MANY_REQUESTS {
+            if !is_turned_away(&answer) {
                 return Ok(answer);
             }
             tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
@@ -198,6 +199,16 @@ async fn read(
     let error_type = headers.get("x-amzn-errortype").map(str::to_owned);
     let body = Limited::new(response.into_body(), largest).collect().await?.to_bytes();
     Ok(Answer { status, function_failed, error_type, body: body.into() })
+}
+
+/// Whether it was one call too many. Lambda says so by the status, CloudFormation by a code.
+fn is_turned_away(answer: &Answer) -> bool {
+    let says = |code: &[u8]| answer.body.windows(code.len()).any(|part| part == code);
+    match answer.status {
+        TOO_MANY_REQUESTS => true,
+        BAD_REQUEST => says(b"<Code>Throttling</Code>"),
+        _ => false,
+    }
 }
 
 /// It becomes a part of host names.
