@@ -20,6 +20,7 @@ import io
 import json
 import os
 import pathlib
+import platform
 import shutil
 import socket
 import subprocess
@@ -42,7 +43,12 @@ CLUSTER = f"arn:aws:kafka:{REGION}:000000000000:cluster/events/0e1f2a3b-0000-000
 # Samples are of this day; they are moved to yesterday, which every tenant takes.
 DAY_OF_SAMPLES = datetime.date(2026, 11, 21)
 HEALTHY = {"state": "healthy", "stream": None, "dead_letters": "healthy", "buffer": "healthy"}
-YESTERDAY = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=1)
+# Nothing of an account that somebody is signed in to.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "SAM_CLI_TELEMETRY": "0"}
+os.environ |= {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+YESTERDAY = datetime.datetime.now(datetime.timezone.utc).date() - datetime.timedelta(days=1)
 
 
 def main():
@@ -51,6 +57,8 @@ def main():
     parser.add_argument("--quick", action="store_true", help="build without optimizing")
     parser.add_argument("--built", action="store_true", help="take .aws-sam/build as it is")
     arguments = parser.parse_args()
+    if platform.machine() not in ("x86_64", "AMD64"):
+        sys.exit("the emulator runs bootstraps natively, and they are built for x86_64 here")
     drover = build(arguments)
     with tempfile.TemporaryDirectory(prefix="drover-proof-") as folder, emulator(arguments.keep) as endpoint:
         aws = Account(endpoint, pathlib.Path(folder), drover)
@@ -89,7 +97,6 @@ def build(arguments):
     """The four bootstraps by `sam build`, and the command."""
     environment = os.environ | {
         "AWS_DEFAULT_REGION": REGION,
-        "SAM_CLI_TELEMETRY": "0",
         "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
     }
     if arguments.quick:
@@ -138,8 +145,9 @@ def emulator(keep):
     try:
         until("it answers", lambda: http("GET", f"{endpoint}/_localstack/health")[0] == 200, 60)
         yield endpoint
-    except SystemExit:
-        sys.stderr.write(f"the emulator said: {log.name}\n")
+    except BaseException:
+        said = pathlib.Path(log.name).read_text(errors="replace").splitlines()
+        sys.stderr.write("\n".join(["the emulator said:"] + [line[:300] for line in said[-40:]]) + "\n")
         raise
     finally:
         if keep:
@@ -183,8 +191,7 @@ class Account:
             "AWS_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
-            "SAM_CLI_TELEMETRY": "0",
-        }
+            }
 
     def client(self, service):
         return boto3.client(
@@ -391,6 +398,7 @@ def kafka_mappings(aws):
     made = sorted(one["LogicalResourceId"] for one in resources if one["LogicalResourceId"].startswith("Mapping"))
     check("one mapping a topic", made, ["Mappingdroverevents", "Mappingtelemetry"])
     mappings = aws.client("lambda").list_event_source_mappings(FunctionName=functions["ProcessorFunction"])
+    check("both of the processor", len(mappings["EventSourceMappings"]), 2)
     for one in mappings["EventSourceMappings"]:
         found = (one["EventSourceArn"], one["FunctionResponseTypes"], "OnFailure" in one["DestinationConfig"])
         check("which reads the cluster", found, (CLUSTER, ["ReportBatchItemFailures"], True))

@@ -44,12 +44,16 @@ def main():
 def release(account, parameters):
     stack = account.stack
     state, alarms = f"{stack}-state", f"{stack}-alarms"
-    account.change(state, ROOT / "infra/state.yaml", {})
+    key = {"KeyArn": parameters["KeyArn"]} if "KeyArn" in parameters else {}
+    account.change(state, ROOT / "infra/state.yaml", key)
     account.change(stack, account.package(), parameters | {"StateStack": state}, watch=account.alarm(alarms))
     streaming = account.parameters(stack)["StreamMode"] != "direct"
     watched = {"Stack": stack, "StateStack": state, "Streaming": str(streaming).lower()}
     account.change(alarms, ROOT / "infra/alarms.yaml", watched)
-    url = account.outputs(stack)["ApiUrl"]
+    url = account.outputs(stack).get("ApiUrl")
+    if url is None:
+        print("released; the API has no address of its own, so nobody asked it")
+        return
     if not any(healthy(url) for _ in range(6)):
         sys.exit(f"released, and not healthy: {url}; release the version before")
     print(f"released, and healthy: {url}")

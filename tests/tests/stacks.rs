@@ -207,7 +207,7 @@ fn allowed(role: &Value) -> Vec<String> {
 }
 
 #[test]
-fn releasing_makes_every_kind_of_resource_but_deletes_no_table_and_reaches_no_message() {
+fn releasing_makes_every_kind_of_resource_and_names_no_deletion_of_tables_or_reading_of_messages() {
     let delivery = stack("delivery");
     let actions = allowed(&delivery["Resources"]["CloudFormation"]);
     let stacks = ["template.yaml", "infra/state.yaml", "infra/alarms.yaml"];

@@ -61,6 +61,48 @@ fn every_variable_that_a_function_reads_is_set_and_no_other() {
     assert_eq!(set, read);
 }
 
+/// What a function is started with. Imports become texts that a variable of that name takes.
+fn environment(stack: &Stack, function: &str) -> BTreeMap<String, String> {
+    let globals = stack.section("Globals")["Function"]["Environment"]["Variables"].clone();
+    let functions = stack.of_type("AWS::Serverless::Function");
+    let own = functions[function]["Properties"]["Environment"]["Variables"].clone();
+    let all = [globals, own];
+    let all = all.iter().flat_map(|variables| variables.as_object().into_iter().flatten());
+    let all = all.map(|(name, value)| match name.ends_with("_URL") {
+        true => (name.clone(), "https://sqs.example/1/queue".to_owned()),
+        false => (name.clone(), text(value).to_owned()),
+    });
+    all.collect()
+}
+
+#[test]
+fn in_every_form_each_function_takes_what_the_template_gives_it() {
+    let secret = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:AmazonMSK_app-1";
+    for (mode, auth) in STREAMS.iter().flat_map(|mode| [(mode, "key"), (mode, "jwt")]) {
+        // As after a change of form: what the others need is still given.
+        let stack = stack(&[
+            ("StreamMode", mode),
+            ("AuthMode", auth),
+            ("BootstrapServers", "b-1:9096,b-2:9096"),
+            ("KafkaSecretArn", secret),
+            ("ClusterArn", "arn:aws:kafka:eu-central-1:111122223333:cluster/events/id-1"),
+            ("MetricsTenants", "acme,demo"),
+            ("CorsOrigins", "https://app.example"),
+        ]);
+        let variables = |function| {
+            let environment = environment(&stack, function);
+            move |name: &str| environment.get(name).cloned()
+        };
+        let faults = [
+            drover_ingest::config::Config::read(variables("Ingest")).err(),
+            drover_processor::config::Config::read(variables("Processor")).err(),
+            drover_query::config::Config::read(variables("Query")).err(),
+            drover_replay::config::Config::read(variables("Replay")).err(),
+        ];
+        assert_eq!(faults, [None, None, None, None], "{mode} {auth}");
+    }
+}
+
 #[test]
 fn no_variable_holds_a_secret() {
     for mode in STREAMS {
