@@ -116,7 +116,8 @@ impl Reader {
 
     /// Over the ports of a host.
     pub fn with_mode(host: &Host, mode: AuthMode) -> Self {
-        Self::with_counts(host, mode, Tallies::new(host.memory().state().now))
+        let now = host.memory().state().now;
+        Self::with_counts(host, mode, Tallies::new(now))
     }
 
     /// Over the ports of a host, with counts from somewhere else.

@@ -1,9 +1,12 @@
 //! What was counted for one tenant in all environments: from CloudWatch, where
 //! [`crate::metrics::emf`] has it under the tenant's own dimension if the tenant is listed.
 //!
-//! One call asks for everything, over the last day: [`questions`] go out, and what comes back on one
-//! page or several becomes [`Kept`] only if every question has its whole answer. A part would look
-//! like fewer events than there were.
+//! One call asks for everything, over the last day, and what comes back on one page or several
+//! becomes [`Kept`] only if every question has its whole answer. A part would look like fewer events
+//! than there were.
+//!
+//! - `question`: what is asked, and under which names
+//! - `answer`: what comes back
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 
