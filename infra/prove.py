@@ -99,12 +99,10 @@ def build(arguments):
         "AWS_DEFAULT_REGION": REGION,
         "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
     }
-    if arguments.quick:
-        profile = {"OPT_LEVEL": "0", "LTO": "false", "CODEGEN_UNITS": "64"}
-        environment |= {f"CARGO_PROFILE_RELEASE_{name}": value for name, value in profile.items()}
+    quick = {"SAM_BUILD_MODE": "debug", "CARGO_PROFILE_DEV_STRIP": "symbols"} if arguments.quick else {}
     if not arguments.built:
         step("sam build")
-        run([TOOLS / "sam", "build", "--parameter-overrides", "Architecture=x86_64"], environment, cwd=ROOT)
+        run([TOOLS / "sam", "build", "--parameter-overrides", "Architecture=x86_64"], environment | quick, cwd=ROOT)
     for name in ["Ingest", "Processor", "Query", "Replay"]:
         bootstrap = ROOT / ".aws-sam/build" / name / "bootstrap"
         size, zipped = bootstrap.stat().st_size / 1e6, zipped_bytes(bootstrap) / 1e6
