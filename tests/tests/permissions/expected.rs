@@ -1,0 +1,243 @@
+//! What is expected: forms of the deployment, and for each what each function may do. `<…>` is what
+//! the state stack exports, `${…}` what the template makes.
+
+use std::collections::BTreeSet;
+
+const CLUSTER: &str = "arn:aws:kafka:eu-central-1:111122223333:cluster/events/id-1";
+const TOPIC: &str = "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1";
+const GROUP: &str = "arn:aws:kafka:eu-central-1:111122223333:group/events/id-1";
+const SECRET: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:AmazonMSK_app";
+const SECRET_KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/secret";
+const KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/state";
+const TOPICS: &str = "drover.events,telemetry";
+
+pub(crate) const WITHOUT_KAFKA: [(&str, &str); 0] = [];
+pub(crate) const MSK_IAM: [(&str, &str); 5] = [
+    ("StreamMode", "msk-iam"),
+    ("Topics", TOPICS),
+    ("ClusterArn", CLUSTER),
+    ("SubnetIds", "subnet-1,subnet-2"),
+    ("SecurityGroupId", "sg-1"),
+];
+pub(crate) const MSK_SCRAM: [(&str, &str); 5] = [
+    ("StreamMode", "msk-scram"),
+    ("Topics", TOPICS),
+    ("ClusterArn", CLUSTER),
+    ("KafkaSecretArn", SECRET),
+    ("KafkaKeyArn", SECRET_KEY),
+];
+pub(crate) const SELF_MANAGED: [(&str, &str); 4] = [
+    ("StreamMode", "self-managed"),
+    ("Topics", TOPICS),
+    ("BootstrapServers", "b-1:9096,b-2:9096"),
+    ("KafkaSecretArn", SECRET),
+];
+/// What may be switched on in each form.
+pub(crate) const EVERYTHING: [(&str, &str); 4] = [
+    ("Tracing", "Active"),
+    ("KeyArn", KEY),
+    ("TenantTablePrefix", "drover-own-"),
+    ("MetricsTenants", "acme"),
+];
+
+/// Actions, each with what it is allowed on.
+pub(crate) type Granted = BTreeSet<(String, String)>;
+
+/// What a function may do in one form of the deployment.
+pub(crate) struct Expectation {
+    pub(crate) given: Vec<(&'static str, &'static str)>,
+    pub(crate) function: &'static str,
+    pub(crate) granted: Granted,
+}
+
+fn expect(
+    given: &[(&'static str, &'static str)],
+    function: &'static str,
+    lines: &[(&str, &[&str])],
+) -> Expectation {
+    Expectation { given: given.to_vec(), function, granted: expected(lines) }
+}
+
+/// Lines of an action, or several with blanks between, and a resource, or several.
+fn expected(lines: &[(&str, &[&str])]) -> Granted {
+    let each = lines.iter().flat_map(|(actions, resources)| {
+        let actions = actions.split(' ');
+        actions.flat_map(move |action| {
+            resources.iter().map(move |one| (action.to_owned(), (*one).to_owned()))
+        })
+    });
+    each.collect()
+}
+
+fn with<'a>(
+    always: &[(&'a str, &'a [&'a str])],
+    more: &[(&'a str, &'a [&'a str])],
+) -> Vec<(&'a str, &'a [&'a str])> {
+    [always, more].concat()
+}
+
+const LOG: &str = "logs:CreateLogStream logs:PutLogEvents";
+const WRITE: &str = "dynamodb:GetItem dynamodb:Query dynamodb:PutItem";
+const READ: &str = "dynamodb:GetItem dynamodb:Query";
+const REGISTRY: &[&str] = &["<drover-state-RegistryTableArn>"];
+const LEDGER: &[&str] = &["<drover-state-LedgerTableArn>"];
+const ACTIVITY: &[&str] = &["<drover-state-LedgerTableArn>/index/activity"];
+const REQUESTS: &[&str] = &["<drover-state-RequestsTableArn>"];
+const LETTERS: &[&str] = &["<drover-state-LettersTableArn>"];
+const QUEUES: &[&str] = &["<drover-state-DeadLetterQueueArn>", "<drover-state-BufferQueueArn>"];
+const FILE: &str = "dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query dynamodb:PutItem \
+    dynamodb:BatchWriteItem dynamodb:DeleteItem";
+const TAKE: &str = "sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:SendMessage";
+const INTERFACES: &str = "ec2:CreateNetworkInterface ec2:DescribeNetworkInterfaces \
+    ec2:DescribeSubnets ec2:DeleteNetworkInterface";
+const POLLERS: &str = "ec2:CreateNetworkInterface ec2:DescribeNetworkInterfaces \
+    ec2:DescribeSubnets ec2:DeleteNetworkInterface ec2:DescribeVpcs ec2:DescribeSecurityGroups";
+const CLUSTER_FACTS: &str =
+    "kafka:DescribeCluster kafka:DescribeClusterV2 kafka:GetBootstrapBrokers";
+const READ_TOPIC: &str = "kafka-cluster:DescribeTopic kafka-cluster:ReadData";
+const BOTH_TOPICS: &[&str] = &[
+    "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/drover.events",
+    "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/telemetry",
+];
+const BOTH_GROUPS: &[&str] = &[
+    "arn:aws:kafka:eu-central-1:111122223333:group/events/id-1/drover-drover.events",
+    "arn:aws:kafka:eu-central-1:111122223333:group/events/id-1/drover-telemetry",
+];
+
+const INGEST: [(&str, &[&str]); 4] = [
+    (LOG, &["${IngestLogs.Arn}"]),
+    ("dynamodb:GetItem", REGISTRY),
+    ("dynamodb:PutItem", REQUESTS),
+    ("sqs:SendMessage", QUEUES),
+];
+const PROCESSOR: [(&str, &[&str]); 4] = [
+    (LOG, &["${ProcessorLogs.Arn}"]),
+    ("dynamodb:GetItem", REGISTRY),
+    (WRITE, LEDGER),
+    ("sqs:SendMessage", QUEUES),
+];
+const QUERY: [(&str, &[&str]); 5] = [
+    (LOG, &["${QueryLogs.Arn}"]),
+    ("dynamodb:GetItem", REGISTRY),
+    (READ, LEDGER),
+    ("dynamodb:Query", ACTIVITY),
+    ("sqs:GetQueueAttributes", QUEUES),
+];
+const REPLAY: [(&str, &[&str]); 5] = [
+    (LOG, &["${ReplayLogs.Arn}"]),
+    ("dynamodb:GetItem", REGISTRY),
+    (WRITE, LEDGER),
+    (FILE, LETTERS),
+    (TAKE, QUEUES),
+];
+
+pub(crate) fn without_kafka() -> Vec<Expectation> {
+    vec![
+        expect(&WITHOUT_KAFKA, "Ingest", &with(&INGEST, &[(WRITE, LEDGER)])),
+        expect(&WITHOUT_KAFKA, "Processor", &PROCESSOR),
+        expect(&WITHOUT_KAFKA, "Query", &QUERY),
+        expect(&WITHOUT_KAFKA, "Replay", &REPLAY),
+    ]
+}
+
+pub(crate) fn with_msk_and_iam() -> Vec<Expectation> {
+    const EVENTS: &[&str] =
+        &["arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/drover.events"];
+    assert!(BOTH_TOPICS[0].starts_with(TOPIC) && BOTH_GROUPS[0].starts_with(GROUP));
+    vec![
+        expect(
+            &MSK_IAM,
+            "Ingest",
+            &with(
+                &INGEST,
+                &[
+                    ("kafka-cluster:Connect kafka-cluster:WriteDataIdempotently", &[CLUSTER]),
+                    ("kafka-cluster:DescribeTopic kafka-cluster:WriteData", EVENTS),
+                    (INTERFACES, &["*"]),
+                ],
+            ),
+        ),
+        expect(
+            &MSK_IAM,
+            "Processor",
+            &with(
+                &PROCESSOR,
+                &[
+                    (
+                        "kafka-cluster:Connect kafka-cluster:DescribeClusterDynamicConfiguration",
+                        &[CLUSTER],
+                    ),
+                    (CLUSTER_FACTS, &[CLUSTER]),
+                    (READ_TOPIC, BOTH_TOPICS),
+                    ("kafka-cluster:DescribeGroup kafka-cluster:AlterGroup", BOTH_GROUPS),
+                    (POLLERS, &["*"]),
+                ],
+            ),
+        ),
+        expect(&MSK_IAM, "Query", &QUERY),
+        expect(
+            &MSK_IAM,
+            "Replay",
+            &with(
+                &REPLAY,
+                &[
+                    ("kafka-cluster:Connect", &[CLUSTER]),
+                    (READ_TOPIC, BOTH_TOPICS),
+                    (INTERFACES, &["*"]),
+                ],
+            ),
+        ),
+    ]
+}
+
+pub(crate) fn with_msk_and_a_password() -> Vec<Expectation> {
+    let secret: [(&str, &[&str]); 2] =
+        [("secretsmanager:GetSecretValue", &[SECRET]), ("kms:Decrypt", &[SECRET_KEY])];
+    vec![
+        expect(&MSK_SCRAM, "Ingest", &with(&INGEST, &secret)),
+        expect(
+            &MSK_SCRAM,
+            "Processor",
+            &with(
+                &PROCESSOR,
+                &with(
+                    &secret,
+                    &[
+                        (CLUSTER_FACTS, &[CLUSTER]),
+                        ("kafka:ListScramSecrets", &[CLUSTER]),
+                        (POLLERS, &["*"]),
+                    ],
+                ),
+            ),
+        ),
+        expect(&MSK_SCRAM, "Query", &QUERY),
+        expect(&MSK_SCRAM, "Replay", &with(&REPLAY, &secret)),
+    ]
+}
+
+pub(crate) fn with_a_cluster_of_ones_own() -> Vec<Expectation> {
+    let secret: [(&str, &[&str]); 1] = [("secretsmanager:GetSecretValue", &[SECRET])];
+    vec![
+        expect(&SELF_MANAGED, "Ingest", &with(&INGEST, &secret)),
+        expect(&SELF_MANAGED, "Processor", &with(&PROCESSOR, &with(&secret, &[(POLLERS, &["*"])]))),
+        expect(&SELF_MANAGED, "Query", &QUERY),
+        expect(&SELF_MANAGED, "Replay", &with(&REPLAY, &secret)),
+    ]
+}
+
+pub(crate) fn with_everything_switched_on() -> Vec<Expectation> {
+    const OWN: &[&str] = &["arn:aws:dynamodb:eu-central-1:111122223333:table/drover-own-*"];
+    let all: [(&str, &[&str]); 2] = [
+        ("xray:PutTraceSegments xray:PutTelemetryRecords", &["*"]),
+        ("kms:Decrypt kms:GenerateDataKey", &[KEY]),
+    ];
+    let (write, read) = ((WRITE, OWN), (READ, OWN));
+    let numbers: (&str, &[&str]) = ("cloudwatch:GetMetricData", &["*"]);
+    let ingest = with(&INGEST, &[(WRITE, LEDGER), write]);
+    vec![
+        expect(&EVERYTHING, "Ingest", &with(&ingest, &all)),
+        expect(&EVERYTHING, "Processor", &with(&PROCESSOR, &with(&all, &[write]))),
+        expect(&EVERYTHING, "Query", &with(&QUERY, &with(&all, &[read, numbers]))),
+        expect(&EVERYTHING, "Replay", &with(&REPLAY, &with(&all, &[write]))),
+    ]
+}

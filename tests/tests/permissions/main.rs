@@ -1,0 +1,218 @@
+//! What each function may do in each form of the deployment, exactly: the permissions of
+//! `template.yaml`, held against `expected`.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
+use drover_tests::cloudformation::{Stack, load};
+use serde_json::{Value, json};
+
+mod expected;
+
+use expected::{
+    EVERYTHING, Expectation, Granted, MSK_IAM, MSK_SCRAM, SELF_MANAGED, WITHOUT_KAFKA,
+    with_a_cluster_of_ones_own, with_everything_switched_on, with_msk_and_a_password,
+    with_msk_and_iam, without_kafka,
+};
+
+const FUNCTIONS: [&str; 4] = ["Ingest", "Processor", "Query", "Replay"];
+/// Actions that AWS knows no resource for.
+const ANYWHERE: [&str; 9] = [
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "cloudwatch:GetMetricData",
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DeleteNetworkInterface",
+];
+
+fn template() -> Value {
+    load("template.yaml").expect("the template")
+}
+
+/// What the role of a function allows, by its own policies and those that name it.
+fn granted(stack: &Stack, function: &str) -> Granted {
+    let (roles, policies) = (stack.of_type("AWS::IAM::Role"), stack.of_type("AWS::IAM::Policy"));
+    let role = format!("{function}Role");
+    let own = roles[&role]["Properties"]["Policies"].as_array().expect("policies").iter();
+    let named = policies.values().map(|policy| &policy["Properties"]);
+    let named =
+        named.filter(|policy| list(&policy["Roles"]).contains(&json!(format!("${{{role}}}"))));
+    let mut granted = Granted::new();
+    for policy in own.chain(named) {
+        for statement in list(&policy["PolicyDocument"]["Statement"]) {
+            assert_eq!(statement["Effect"], "Allow");
+            for action in list(&statement["Action"]) {
+                for resource in list(&statement["Resource"]) {
+                    let new = granted.insert((text(&action), text(&resource)));
+                    assert!(new, "said twice: {action} {resource}");
+                }
+            }
+        }
+    }
+    granted
+}
+
+fn list(node: &Value) -> Vec<Value> {
+    node.as_array().cloned().unwrap_or_else(|| vec![node.clone()])
+}
+
+fn text(node: &Value) -> String {
+    node.as_str().expect("a text").to_owned()
+}
+
+impl Expectation {
+    fn holds(&self, template: &Value) -> bool {
+        granted(&Stack::new(template, &self.given), self.function) == self.granted
+    }
+}
+
+fn check(expectations: &[Expectation]) {
+    let template = template();
+    for Expectation { given, function, granted: expected } in expectations {
+        let found = granted(&Stack::new(&template, given), function);
+        let missing: Vec<_> = expected.difference(&found).collect();
+        let more: Vec<_> = found.difference(expected).collect();
+        assert!(
+            missing.is_empty() && more.is_empty(),
+            "{function}: missing {missing:#?}, more {more:#?}"
+        );
+    }
+}
+
+#[test]
+fn without_kafka_ingest_commits_to_the_ledger_and_nobody_knows_a_cluster() {
+    check(&without_kafka());
+}
+
+#[test]
+fn with_msk_and_iam_each_connects_and_touches_its_own_topics_and_groups() {
+    check(&with_msk_and_iam());
+}
+
+#[test]
+fn with_msk_and_a_password_each_reads_the_one_secret() {
+    check(&with_msk_and_a_password());
+}
+
+#[test]
+fn a_cluster_of_ones_own_is_reached_with_the_secret_alone() {
+    check(&with_a_cluster_of_ones_own());
+}
+
+#[test]
+fn what_can_be_switched_on_adds_its_own_permissions_and_no_others() {
+    check(&with_everything_switched_on());
+}
+
+/// Every form of the deployment, with everything switched on.
+fn forms() -> Vec<Vec<(&'static str, &'static str)>> {
+    let forms: [&[(&str, &str)]; 4] = [&WITHOUT_KAFKA, &MSK_IAM, &MSK_SCRAM, &SELF_MANAGED];
+    forms.iter().map(|form| [form, EVERYTHING.as_slice()].concat()).collect()
+}
+
+#[test]
+fn no_action_has_a_star_and_a_resource_is_one_only_where_aws_knows_no_other() {
+    for form in forms() {
+        let stack = Stack::new(&template(), &form);
+        for function in FUNCTIONS {
+            for (action, resource) in granted(&stack, function) {
+                assert!(!action.contains('*'), "{action}");
+                assert!(resource != "*" || ANYWHERE.contains(&action.as_str()), "{action}");
+            }
+        }
+    }
+}
+
+#[test]
+fn query_never_writes() {
+    for form in forms() {
+        for (action, _) in granted(&Stack::new(&template(), &form), "Query") {
+            let reads = ["Get", "Query", "Create", "Put", "Decrypt", "GenerateDataKey"];
+            let (service, verb) = action.split_once(':').expect("an action");
+            assert!(reads.iter().any(|one| verb.starts_with(one)), "{action}");
+            let writes = verb.starts_with("Put") || verb.starts_with("Create");
+            assert!(!writes || ["logs", "xray"].contains(&service), "{action}");
+        }
+    }
+}
+
+#[test]
+fn only_lambda_takes_a_role_and_nothing_lets_sam_add_a_permission() {
+    for form in forms() {
+        let stack = Stack::new(&template(), &form);
+        for role in stack.of_type("AWS::IAM::Role").values() {
+            assert!(role["Properties"]["ManagedPolicyArns"].is_null());
+            let trusts = &role["Properties"]["AssumeRolePolicyDocument"]["Statement"];
+            let lambda = json!([{
+                "Effect": "Allow", "Action": "sts:AssumeRole",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+            }]);
+            assert_eq!(*trusts, lambda);
+        }
+        let functions = stack.of_type("AWS::Serverless::Function");
+        assert_eq!(functions.len(), FUNCTIONS.len());
+        for (name, function) in functions {
+            let properties = &function["Properties"];
+            assert_eq!(properties["Role"], format!("${{{name}Role.Arn}}"));
+            for adds in ["Policies", "Events", "Connectors", "DeadLetterQueue", "EventInvokeConfig"]
+            {
+                assert!(properties[adds].is_null(), "{name}: {adds}");
+            }
+        }
+    }
+}
+
+/// Takes one statement after the other out of the template.
+#[test]
+fn every_statement_of_the_template_is_held_by_a_test_above() {
+    let whole = template();
+    let forms = [
+        without_kafka(),
+        with_msk_and_iam(),
+        with_msk_and_a_password(),
+        with_a_cluster_of_ones_own(),
+        with_everything_switched_on(),
+    ];
+    let mut tried = 0;
+    for pointer in statements(&whole, String::new()) {
+        let length = whole.pointer(&pointer).and_then(Value::as_array).expect("a list").len();
+        for index in 0..length {
+            let mut without = whole.clone();
+            let statements = without.pointer_mut(&pointer).and_then(Value::as_array_mut);
+            statements.expect("a list").remove(index);
+            let unmissed = forms.iter().flatten().all(|one| one.holds(&without));
+            assert!(!unmissed, "nothing misses {pointer}/{index}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 30, "{tried}");
+}
+
+/// Where the lists of statements are that allow something to a function.
+fn statements(node: &Value, at: String) -> Vec<String> {
+    let children: Vec<(String, &Value)> = match node {
+        Value::Object(fields) => {
+            fields.iter().map(|(key, one)| (key.replace('/', "~1"), one)).collect()
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, one)| (index.to_string(), one)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let found = children.into_iter().flat_map(|(key, child)| {
+        let path = format!("{at}/{key}");
+        match (key.as_str(), child) {
+            ("AssumeRolePolicyDocument", _) => Vec::new(),
+            ("Statement", Value::Array(_)) => vec![path],
+            _ => statements(child, path),
+        }
+    });
+    found.collect()
+}
