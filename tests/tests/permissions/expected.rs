@@ -92,8 +92,7 @@ const INTERFACES: &str = "ec2:CreateNetworkInterface ec2:DescribeNetworkInterfac
     ec2:DescribeSubnets ec2:DeleteNetworkInterface";
 const POLLERS: &str = "ec2:CreateNetworkInterface ec2:DescribeNetworkInterfaces \
     ec2:DescribeSubnets ec2:DeleteNetworkInterface ec2:DescribeVpcs ec2:DescribeSecurityGroups";
-const CLUSTER_FACTS: &str =
-    "kafka:DescribeCluster kafka:DescribeClusterV2 kafka:GetBootstrapBrokers";
+const CLUSTER_FACTS: &str = "kafka:DescribeClusterV2 kafka:GetBootstrapBrokers";
 const READ_TOPIC: &str = "kafka-cluster:DescribeTopic kafka-cluster:ReadData";
 const BOTH_TOPICS: &[&str] = &[
     "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/drover.events",
