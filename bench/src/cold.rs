@@ -15,7 +15,6 @@ use anyhow::{Context, anyhow, bail};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use drover_local::data_folder::running_host;
@@ -202,11 +201,7 @@ async fn next(State((seen, event)): State<(Arc<Seen>, String)>) -> Response {
     (headers, event).into_response()
 }
 
-async fn answered(
-    State((seen, _)): State<(Arc<Seen>, String)>,
-    _headers: HeaderMap,
-    body: Bytes,
-) -> &'static str {
+async fn answered(State((seen, _)): State<(Arc<Seen>, String)>, body: Bytes) -> &'static str {
     let now = Instant::now();
     if let Ok(mut answered) = seen.answered.lock() {
         *answered = Some((now, String::from_utf8_lossy(&body).into_owned()));

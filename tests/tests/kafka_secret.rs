@@ -10,9 +10,12 @@ use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use drover_core::aws::kafka::{
-    KafkaAuth, KafkaConfig, KafkaVariables, NoIdentity, Password, ScramUser, Security,
+    KafkaAuth, KafkaConfig, KafkaRereadOnDemand, KafkaVariables, NoIdentity, Password, ScramUser,
+    Security,
 };
 use drover_core::error::Reason;
+use drover_core::letter::origin::Offsets;
+use drover_core::stream::reread::Reread as _;
 use drover_tests::canned::{Answer, serve};
 use serde_json::{Value, json};
 
@@ -127,4 +130,15 @@ async fn with_iam_whom_to_be_is_what_aws_says() {
     let no_region = async { settings("http://127.0.0.1:9").into_builder().region(None).build() };
     let error = iam().config_in(gone, no_region).await.expect_err("no region");
     assert!(error.to_string().contains("AWS_REGION"), "{error}");
+}
+
+/// Filing letters never asks; a replay that must know waits for whoever mends it.
+#[tokio::test]
+async fn a_reader_is_there_without_its_secret_and_says_what_is_missing_when_it_reads() {
+    let user = ScramUser::File { name: "app".to_owned(), password_file: "/no/such/file".into() };
+    let reader = KafkaRereadOnDemand(variables(KafkaAuth::Scram { user, tls: true }));
+    let offsets = Offsets { topic: "telemetry".to_owned(), partition: 0, first: 0, last: 1 };
+    let error = reader.reread(&offsets).await.expect_err("no password");
+    assert_eq!(error.reason, Reason::Broken);
+    assert!(error.to_string().contains("/no/such/file"), "{error}");
 }

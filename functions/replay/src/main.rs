@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use drover_core::aws::kafka::{KafkaReread, KafkaVariables};
+use drover_core::aws::kafka::KafkaRereadOnDemand;
 use drover_core::aws::{Aws, AwsConfig};
 use drover_core::limits::Shape;
 use drover_core::metrics::emf::Lines;
@@ -25,7 +25,7 @@ use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What stands beside the tables and queues.
-type Around = WithStream<Aws, Option<KafkaReread>>;
+type Around = WithStream<Aws, Option<KafkaRereadOnDemand>>;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -33,7 +33,7 @@ async fn main() -> anyhow::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
     let origins = config.origins.clone();
-    let replay = Arc::new(replay(environment(config).await?, origins));
+    let replay = Arc::new(replay(environment(config).await, origins));
     let handler = service_fn(move |event: LambdaEvent<_>| {
         let replay = Arc::clone(&replay);
         async move { replay.handle(event).await }
@@ -41,11 +41,8 @@ async fn main() -> anyhow::Result<()> {
     run(handler).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
 }
 
-async fn environment(config: Config) -> anyhow::Result<Environment<Aws, Around>> {
-    let stream = match config.kafka {
-        Some(variables) => Some(kafka(variables).await?),
-        None => None,
-    };
+async fn environment(config: Config) -> Environment<Aws, Around> {
+    let stream = config.kafka.map(KafkaRereadOnDemand);
     let queues = QueueNames::of_urls(&config.dead_letter_queue_url, &config.buffer_queue_url);
     let world = Aws::load(AwsConfig {
         ledger_table: config.ledger_table.into(),
@@ -57,7 +54,7 @@ async fn environment(config: Config) -> anyhow::Result<Environment<Aws, Around>>
     })
     .await;
     let (concurrency, cache_bytes) = (config.concurrency, config.cache_bytes);
-    Ok(Environment {
+    Environment {
         around: WithStream { aws: world.clone(), stream },
         world,
         pipeline: Pipeline {
@@ -70,13 +67,7 @@ async fn environment(config: Config) -> anyhow::Result<Environment<Aws, Around>>
         queues,
         gate: Gate { mode: config.auth_mode },
         meter: Arc::new(Lines { keeping: config.metrics, write: print }),
-    })
-}
-
-/// It is connected to when offsets are read again, which is rare.
-async fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaReread> {
-    let config = variables.config(|file| std::fs::read_to_string(file)).await;
-    Ok(KafkaReread::new(config.context("whom to be in Kafka")?))
+    }
 }
 
 fn replay(environment: Environment<Aws, Around>, origins: Origins) -> Replay<Aws, Around> {

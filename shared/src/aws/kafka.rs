@@ -25,7 +25,7 @@ use krafka::{Kafka, KrafkaError};
 use self::fault::no_answer;
 pub use self::fault::unavailable;
 pub use self::iam::{MskIam, NoRegion};
-pub use self::reread::KafkaReread;
+pub use self::reread::{KafkaReread, KafkaRereadOnDemand};
 pub use self::stream::{KafkaStream, Placed};
 pub use self::variables::{KafkaAuth, KafkaVariables, NoIdentity, ScramUser};
 use crate::error::Unavailable;

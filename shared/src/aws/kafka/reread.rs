@@ -13,7 +13,7 @@ use krafka::consumer::{AutoOffsetReset, Consumer};
 use krafka::{ConsumerRecord, KrafkaError};
 use tokio::time::{Instant, timeout_at};
 
-use super::{KafkaConfig, fault, partitions};
+use super::{KafkaConfig, KafkaVariables, NoIdentity, fault, partitions};
 use crate::aws::clock;
 use crate::dead_letter::Content;
 use crate::error::Unavailable;
@@ -75,6 +75,18 @@ impl Reread for KafkaReread {
         let collected = reader.read(offsets, until).await?;
         let Collected { records, next, .. } = collected;
         Ok(Some(Again::of(offsets, reader.held.clone(), records, next)))
+    }
+}
+
+/// The same, where whom to be there is found out with each call too: filing letters and draining the
+/// buffer, which never need it, are not to wait for a secret, and one that was changed counts.
+#[derive(Clone, Debug)]
+pub struct KafkaRereadOnDemand(pub KafkaVariables);
+
+impl Reread for KafkaRereadOnDemand {
+    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+        let config = self.0.clone().config(|file| std::fs::read_to_string(file)).await;
+        KafkaReread::new(config.map_err(NoIdentity::unavailable)?).reread(offsets).await
     }
 }
 

@@ -12,7 +12,7 @@ use aws_config::SdkConfig;
 
 use super::{KafkaConfig, MskIam, NoRegion, Password, Security, secret};
 use crate::aws::sdk_config;
-use crate::error::Unavailable;
+use crate::error::{Reason, Unavailable};
 use crate::stream::TOPIC;
 use crate::variables::{Misconfigured, Variables};
 
@@ -87,6 +87,18 @@ pub enum NoIdentity {
     /// IAM without a region.
     #[error(transparent)]
     Region(#[from] NoRegion),
+}
+
+impl NoIdentity {
+    /// To those who can only wait.
+    pub(super) fn unavailable(self) -> Unavailable {
+        match self {
+            Self::Secret(error) => error,
+            Self::Password { .. } | Self::Region(_) => {
+                Unavailable::new(Reason::Broken, self.to_string())
+            }
+        }
+    }
 }
 
 impl KafkaVariables {
