@@ -22,8 +22,10 @@ const ROUNDS: usize = 7;
 /// Long enough that the kernel's tick, in which it counts, does not show.
 const BATCHES_PER_ROUND: usize = 80;
 
-pub(crate) fn run() -> anyhow::Result<()> {
-    let events = ROUNDS * BATCHES_PER_ROUND * PER_SUBJECT;
+/// Under a tool that counts instructions a few `batches` a round are enough.
+pub(crate) fn run(batches: Option<String>) -> anyhow::Result<()> {
+    let batches_per_round = batches.map_or(Ok(BATCHES_PER_ROUND), |batches| batches.parse())?;
+    let events = ROUNDS * batches_per_round * PER_SUBJECT;
     let mut load = Load::new(SUBJECTS, i64::try_from(events)?, false);
     let memory = Memory::new(Timestamp::from_millis(1_800_000_000_000).context("now")?);
     for (key, json) in DOCUMENTS {
@@ -34,8 +36,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
         let batches: Vec<String> =
-            (0..BATCHES_PER_ROUND).map_while(|_| load.batch(PER_SUBJECT)).collect();
-        let records = BATCHES_PER_ROUND * SUBJECTS * PER_SUBJECT;
+            (0..batches_per_round).map_while(|_| load.batch(PER_SUBJECT)).collect();
+        let records = batches_per_round * SUBJECTS * PER_SUBJECT;
         let parsing = timed(|| batches.iter().try_for_each(|batch| parse(batch)))?;
         let processing = timed(|| {
             batches.iter().try_for_each(|batch| {

@@ -1,5 +1,5 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu | memory | http | chaos | letters | cold | kafka`; every figure is printed with what it
+//! -- units | cpu [BATCHES] | memory | http | chaos | letters | cold | kafka`; every figure is printed with what it
 //! was counted on.
 //!
 //! - [`chaos`]: the long form of the test that kills the host
@@ -35,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("units") => units::run(),
-        Some("cpu") => cpu::run(),
+        Some("cpu") => cpu::run(arguments.next()),
         Some("memory") => memory::run(),
         // The second process of `memory`.
         Some("memory-of") => memory::run_child(arguments.next()),
@@ -45,7 +45,7 @@ fn main() -> anyhow::Result<()> {
         Some("letters") => letters::run(arguments.next()),
         Some("kafka") => kafka::run(arguments),
         _ => bail!(
-            "usage: drover-bench units | cpu | memory | http [SECONDS] | chaos [EVENTS] | \
+            "usage: drover-bench units | cpu [BATCHES] | memory | http [SECONDS] | chaos [EVENTS] | \
              letters [COUNT] | cold [FOLDER] | kafka HOST:PORT [EVENTS [USER FILE]]"
         ),
     }

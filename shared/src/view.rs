@@ -12,12 +12,13 @@
 //! ago give way (their positions stay) until it does. They give way, and not a statistic, because
 //! history still has them.
 //!
-//! A payload that cannot be parsed is `null` to every unit, and the entry still counts.
+//! A payload that is no JSON says nothing to any unit, and the entry still counts.
 
 mod encoded;
 pub mod latest;
 pub mod lessons;
 pub mod measures;
+mod payload;
 mod shown;
 pub mod status;
 pub mod travel;
@@ -30,14 +31,14 @@ mod sample;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jsonptr::{Pointer, PointerBuf};
+use jsonptr::PointerBuf;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use self::encoded::{VARINT, encoded_size, text};
 use self::latest::Latest;
 use self::lessons::Lessons;
 use self::measures::Measures;
+pub use self::payload::Payload;
 use self::status::Status;
 use self::travel::Travel;
 use crate::event::Entry;
@@ -89,21 +90,15 @@ impl ViewSpec {
         &self,
         measure: &str,
         entry: &Entry,
-        payload: &Value,
     ) -> Option<(f64, Option<&Arc<str>>)> {
+        let payload = Payload(&entry.payload);
         let named = self.measures.iter().filter(|spec| *spec.name == *measure && spec.reads(entry));
-        named.filter_map(|spec| Some((number_at(payload, &spec.path)?, spec.unit.as_ref()))).next()
+        named.filter_map(|spec| Some((payload.number(&spec.path)?, spec.unit.as_ref()))).next()
     }
 
     /// Latitude and longitude in a payload, in degrees.
-    pub fn place(&self, payload: &Value) -> Option<(f64, f64)> {
+    pub fn place(&self, payload: Payload<'_>) -> Option<(f64, f64)> {
         self.location.as_ref()?.find(payload)
-    }
-
-    fn reads(&self, entry: &Entry) -> bool {
-        self.status.is_some()
-            || self.location.is_some()
-            || self.measures.iter().any(|measure| measure.reads(entry))
     }
 }
 
@@ -140,8 +135,8 @@ impl Specs {
 pub struct Reading<'a> {
     /// The entry itself.
     pub entry: &'a Entry,
-    /// Its payload, parsed once for all units; `null` where none of them reads it.
-    pub payload: &'a Value,
+    /// Its payload.
+    pub payload: Payload<'a>,
     /// What its contract says about the payload.
     pub spec: &'a ViewSpec,
 }
@@ -194,12 +189,7 @@ impl View {
         self.last_observed_at = Some(entry.position.observed_at);
 
         let spec = specs.by_contract.get(&entry.contract).map_or(&NO_SPEC, |spec| spec);
-        let payload = if spec.reads(entry) || Lessons::reads(entry) {
-            serde_json::from_str(&entry.payload).unwrap_or_default()
-        } else {
-            Value::Null
-        };
-        let reading = Reading { entry, payload: &payload, spec };
+        let reading = Reading { entry, payload: Payload(&entry.payload), spec };
         self.latest.apply(&reading);
         self.measures.apply(&reading);
         self.status.apply(&reading);
@@ -227,8 +217,4 @@ pub fn fold<'a>(
         view.apply(entry, specs);
     }
     view
-}
-
-fn number_at(payload: &Value, path: &Pointer) -> Option<f64> {
-    path.resolve(payload).ok()?.as_f64().filter(|number| number.is_finite())
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use drover_core::event::Entry;
 use drover_core::time::Timestamp;
-use drover_core::view::ViewSpec;
+use drover_core::view::{Payload, ViewSpec};
 use drover_core::view::travel::distance_m;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::series::{Reading, Readings, Summary, Window, WindowPoint, Windows};
@@ -78,14 +77,12 @@ impl<'a> Series<'a> {
     /// Takes the next event, whose contract reads payloads like this.
     pub(crate) fn take(&mut self, entry: &Entry, spec: &ViewSpec) {
         let at = entry.position.observed_at;
-        // One that cannot be parsed is null, as to every unit of a view.
-        let payload: Value = serde_json::from_str(&entry.payload).unwrap_or_default();
         if let Collected::Places(places) = &mut self.collected {
-            let found = spec.place(&payload);
+            let found = spec.place(Payload(&entry.payload));
             places.extend(found.map(|(latitude, longitude)| Place { at, latitude, longitude }));
             return;
         }
-        let Some((value, unit)) = spec.number(self.measure, entry, &payload) else { return };
+        let Some((value, unit)) = spec.number(self.measure, entry) else { return };
         self.unit = unit.cloned();
         match &mut self.collected {
             Collected::Readings(readings) => readings.take(at, value),

@@ -43,11 +43,22 @@ fn write_array(items: &[Value], text: &mut Vec<u8>) -> Result<(), serde_json::Er
 }
 
 fn write_object(fields: &Map<String, Value>, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    // By UTF-16 code units, as the RFC asks; bytes, by which the map sorts, are in another order
+    // beyond U+FFFF only.
+    if fields.keys().all(|name| name.is_ascii()) && fields.keys().is_sorted() {
+        return write_fields(fields.iter(), text);
+    }
     let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
-    // By UTF-16 code units, as the RFC asks; bytes sort otherwise beyond U+FFFF.
     sorted.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
+    write_fields(sorted.into_iter(), text)
+}
+
+fn write_fields<'a>(
+    fields: impl Iterator<Item = (&'a String, &'a Value)>,
+    text: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
     text.push(b'{');
-    for (index, (name, value)) in sorted.into_iter().enumerate() {
+    for (index, (name, value)) in fields.enumerate() {
         if index > 0 {
             text.push(b',');
         }

@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::lesson::{Lesson, State, Step};
-use super::{Reading, Unit};
-use crate::event::Entry;
+use super::{Payload, Reading, Unit};
 use crate::limits;
+use crate::time::Timestamp;
 
 /// Lessons of one learner.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,12 +52,15 @@ const _: () = assert!(
 impl Unit for Lessons {
     fn apply(&mut self, reading: &Reading<'_>) {
         let Some(step) = Step::of(&reading.entry.event_type) else { return };
+        let Payload(payload) = reading.payload;
+        // Several fields are read, so a tree is worth it.
+        let Ok(payload) = serde_json::from_str::<Value>(payload) else { return };
         let id = |name| {
-            let id = reading.payload.get(name).and_then(Value::as_str);
+            let id = payload.get(name).and_then(Value::as_str);
             id.filter(|id| id.len() <= limits::LESSON_ID_BYTES)
         };
         if let (Some(course), Some(lesson)) = (id("course_id"), id("lesson_id")) {
-            self.take(step, (course, lesson), reading);
+            self.take(step, (course, lesson), reading.entry.position.observed_at, &payload);
         }
     }
 }
@@ -65,20 +68,14 @@ impl Unit for Lessons {
 impl Lessons {
     pub(super) const LARGEST: usize = 1 + 3 * super::VARINT + limits::LESSONS_BYTES;
 
-    /// Whether the payload of this entry matters.
-    pub(super) fn reads(entry: &Entry) -> bool {
-        Step::of(&entry.event_type).is_some()
-    }
-
     /// What went over the limits.
     pub(super) fn over(&self) -> Over {
         self.over.unwrap_or_default()
     }
 
-    fn take(&mut self, step: Step, key: (&str, &str), reading: &Reading<'_>) {
+    fn take(&mut self, step: Step, key: (&str, &str), at: Timestamp, payload: &Value) {
         let place = self.known.binary_search_by(|lesson| lesson.key().cmp(&key));
         let before = place.ok().and_then(|place| self.known.get(place)).map(|lesson| lesson.state);
-        let at = reading.entry.position.observed_at;
         let after = before.unwrap_or_default().next(step, at);
         let opens = before.is_none_or(State::is_completed) && !after.is_completed();
         if opens && self.known.len() - self.finished() >= limits::OPEN_LESSONS {
@@ -90,7 +87,7 @@ impl Lessons {
             place
         });
         if let Some(lesson) = self.known.get_mut(place) {
-            lesson.take(step, at, reading.payload);
+            lesson.take(step, at, payload);
         }
         self.make_room();
     }

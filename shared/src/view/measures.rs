@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{MeasureSpec, Reading, Unit, number_at};
+use super::{MeasureSpec, Reading, Unit};
 use crate::limits;
 use crate::time::Timestamp;
 
@@ -38,7 +38,7 @@ impl Unit for Measures {
     fn apply(&mut self, reading: &Reading<'_>) {
         for spec in &reading.spec.measures {
             if spec.reads(reading.entry)
-                && let Some(number) = number_at(reading.payload, &spec.path)
+                && let Some(number) = reading.payload.number(&spec.path)
             {
                 self.take(spec, number, reading.entry.position.observed_at);
             }

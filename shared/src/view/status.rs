@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::payload::Found;
 use super::{Reading, Unit};
 use crate::limits;
 use crate::time::Timestamp;
@@ -41,15 +42,15 @@ pub(super) struct Over {
 impl Unit for Status {
     fn apply(&mut self, reading: &Reading<'_>) {
         let path = reading.spec.status.as_ref();
-        let Some(found) = path.and_then(|path| path.resolve(reading.payload).ok()) else {
+        let Some(found) = path.and_then(|path| reading.payload.find(path)) else {
             return;
         };
         let at = reading.entry.position.observed_at;
-        match (found.as_str(), &mut self.current) {
-            (Some(value), _) if value.len() > limits::STATUS_BYTES => self.skipped += 1,
-            (None, _) => self.skipped += 1,
-            (Some(value), Some(current)) => current.take(value, at),
-            (Some(value), None) => self.current = Some(Current::first(value, at)),
+        match (found, &mut self.current) {
+            (Found::Text(value), _) if value.len() > limits::STATUS_BYTES => self.skipped += 1,
+            (Found::Number(_) | Found::Other, _) => self.skipped += 1,
+            (Found::Text(value), Some(current)) => current.take(&value, at),
+            (Found::Text(value), None) => self.current = Some(Current::first(&value, at)),
         }
     }
 }

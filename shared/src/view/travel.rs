@@ -8,7 +8,7 @@ use jsonptr::Pointer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LocationSpec, Reading, Unit, number_at};
+use super::{LocationSpec, Payload, Reading, Unit};
 use crate::time::Timestamp;
 
 /// Mean radius R1 of the WGS 84 ellipsoid as IUGG gives it.
@@ -59,14 +59,14 @@ impl Travel {
 
 impl LocationSpec {
     /// Latitude and longitude, if both are there.
-    pub(super) fn find(&self, payload: &Value) -> Option<(f64, f64)> {
+    pub(super) fn find(&self, payload: Payload<'_>) -> Option<(f64, f64)> {
         let latitude = degrees_at(payload, &self.latitude, 90.0)?;
         Some((latitude, degrees_at(payload, &self.longitude, 180.0)?))
     }
 }
 
-fn degrees_at(payload: &Value, path: &Pointer, limit: f64) -> Option<f64> {
-    number_at(payload, path).filter(|degrees| (-limit..=limit).contains(degrees))
+fn degrees_at(payload: Payload<'_>, path: &Pointer, limit: f64) -> Option<f64> {
+    payload.number(path).filter(|degrees| (-limit..=limit).contains(degrees))
 }
 
 /// The way between two points of (latitude, longitude) in degrees, in metres.

@@ -1,0 +1,241 @@
+//! A payload as the units read it: the one thing at a path, with no tree made of the rest. An entry is
+//! read again each time it is folded, and most of what a payload says is no unit's business.
+//!
+//! What comes behind the thing is not looked at: history keeps canonical JSON only, so there is
+//! nothing to find out about it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jsonptr::Pointer;
+use jsonptr::index::Index;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The JSON text of a payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Payload<'a>(pub &'a str);
+
+/// What stands at a path.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Found<'a> {
+    Number(f64),
+    Text(Cow<'a, str>),
+    /// `null`, a truth value, a list or an object.
+    Other,
+}
+
+impl<'a> Payload<'a> {
+    /// The thing at a path, if there is one.
+    pub(super) fn find(self, path: &Pointer) -> Option<Found<'a>> {
+        let mut found = None;
+        let pick = Pick { path, found: &mut found };
+        // It ends at the thing, in the middle of the text, which is an error to the deserializer.
+        let _ = pick.deserialize(&mut serde_json::Deserializer::from_str(self.0));
+        found
+    }
+
+    /// The number at a path.
+    pub(super) fn number(self, path: &Pointer) -> Option<f64> {
+        match self.find(path)? {
+            Found::Number(number) => Some(number).filter(|number| number.is_finite()),
+            Found::Text(_) | Found::Other => None,
+        }
+    }
+}
+
+/// Goes down a path.
+struct Pick<'p, 'f, 'a> {
+    path: &'p Pointer,
+    found: &'f mut Option<Found<'a>>,
+}
+
+impl<'a> Pick<'_, '_, 'a> {
+    fn end(self, found: Found<'a>) {
+        if self.path.is_root() {
+            *self.found = Some(found);
+        }
+    }
+}
+
+impl<'a> DeserializeSeed<'a> for Pick<'_, '_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Pick<'_, '_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.end(Found::Other);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.end(Found::Other);
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "measures are doubles")]
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.end(Found::Number(number as f64));
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "measures are doubles")]
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.end(Found::Number(number as f64));
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.end(Found::Number(number));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.end(Found::Text(Cow::Owned(text.to_owned())));
+        Ok(())
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<(), E> {
+        self.end(Found::Text(Cow::Borrowed(text)));
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<(), A::Error> {
+        let Some((token, path)) = self.path.split_front() else {
+            self.end(Found::Other);
+            return Ok(());
+        };
+        let Ok(Index::Num(index)) = token.to_index() else { return Ok(()) };
+        for _ in 0..index {
+            if list.next_element::<IgnoredAny>()?.is_none() {
+                return Ok(());
+            }
+        }
+        list.next_element_seed(Pick { path, found: self.found })?;
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut object: A) -> Result<(), A::Error> {
+        let Some((token, path)) = self.path.split_front() else {
+            self.end(Found::Other);
+            return Ok(());
+        };
+        let wanted = token.decoded();
+        while let Some(is_wanted) = object.next_key_seed(Is(&wanted))? {
+            if is_wanted {
+                return object.next_value_seed(Pick { path, found: self.found });
+            }
+            object.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a name is this one.
+struct Is<'n>(&'n str);
+
+impl<'de> DeserializeSeed<'de> for Is<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Is<'_> {
+    type Value = bool;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<bool, E> {
+        Ok(name == self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonptr::PointerBuf;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn is_found(found: Option<&Found<'_>>, value: Option<&Value>) -> bool {
+        match (found, value) {
+            (None, None) => true,
+            (Some(Found::Number(number)), Some(value)) => value.as_f64() == Some(*number),
+            (Some(Found::Text(text)), Some(value)) => value.as_str() == Some(text.as_ref()),
+            (Some(Found::Other), Some(value)) => !value.is_number() && !value.is_string(),
+            _ => false,
+        }
+    }
+
+    fn check(payload: &Value, path: &str) {
+        let (text, path) = (payload.to_string(), PointerBuf::parse(path).expect("a pointer"));
+        let found = Payload(&text).find(&path);
+        let value = path.resolve(payload).ok();
+        assert!(is_found(found.as_ref(), value), "{text} {path}: {found:?} {value:?}");
+    }
+
+    #[test]
+    fn a_path_leads_to_what_the_tree_has_there() {
+        let payload = json!({
+            "a": {"b": [1, {"c": -2.5}, "x\n"], "~/": u64::MAX}, "": true, "é": "ü", "n": null,
+            "i": i64::MIN, "0": "zero",
+        });
+        for path in [
+            "", "/", "/a", "/a/b", "/a/b/0", "/a/b/1/c", "/a/b/2", "/a/b/3", "/a/b/-", "/a/b/00",
+            "/a/~0~1", "/é", "/n", "/n/x", "/i", "/0", "/a/b/x", "/nothing", "/i/0",
+        ] {
+            check(&payload, path);
+        }
+        check(&json!([[7]]), "/0/0");
+        check(&json!(3), "");
+    }
+
+    #[test]
+    fn a_text_that_is_no_json_has_nothing_at_any_path() {
+        let path = PointerBuf::parse("/a").expect("a pointer");
+        for text in ["", "no", "{\"b\":1", "{\"a\":"] {
+            assert_eq!(Payload(text).find(&path), None, "{text}");
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (-1e300f64..1e300).prop_map(Value::from),
+            "[a-c\\\\\"é]{0,3}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::btree_map("[ab0~/é]{0,2}", inner, 0..3)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_path_leads_to_what_the_tree_has_there(
+            value in values(),
+            names in prop::collection::vec("[ab01~/é]{0,2}", 0..4),
+        ) {
+            check(&value, PointerBuf::from_tokens(names).as_str());
+        }
+    }
+}
