@@ -1,6 +1,7 @@
 //! Services outside the process. Variables name them, and without a variable nothing outside is
 //! spoken to. `tests/services/run` starts them and sets the variables.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
@@ -24,4 +25,11 @@ pub fn address(name: &str) -> Result<Option<SocketAddr>, String> {
 pub fn mark() -> &'static str {
     static MARK: OnceLock<String> = OnceLock::new();
     MARK.get_or_init(|| format!("{:016x}", fastrand::u64(..)))
+}
+
+/// Says on standard error what was not run for want of a service.
+pub fn skipped(what: &str) {
+    let mut error = std::io::stderr().lock();
+    // Nobody can be told where nobody reads.
+    let _ = writeln!(error, "SKIPPED: {what}; run tests/services/run");
 }
