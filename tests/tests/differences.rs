@@ -293,7 +293,7 @@ async fn reasons_of_a_cancelled_transaction(place: Place) -> String {
 }
 
 async fn a_transaction_that_comes_again(place: Place) -> String {
-    let token = Some("a-token-of-one-transaction");
+    let token = Some(service::mark());
     let one = code(place.transact("token", &[item(b"1", 1)], token).await);
     let again = code(place.transact("token", &[item(b"1", 1)], token).await);
     let other = code(place.transact("token", &[item(b"1", 2)], token).await);
