@@ -12,6 +12,8 @@ use std::sync::{Arc, OnceLock};
 use drover_core::aws::tables::{TableNames, create_tables};
 use drover_core::aws::{Aws, LocalEndpoints};
 
+use crate::fault;
+
 /// The ledger that all tenants share.
 pub const LEDGER: &str = "ledger";
 /// The registry.
@@ -31,12 +33,20 @@ pub const VARIABLE: &str = "DROVER_TEST_DYNAMODB";
 /// # Errors
 /// Where the variable holds no address, or there is no such DynamoDB.
 pub async fn ports() -> Result<Aws, Box<dyn Error>> {
-    let Some(address) = chosen()? else { return embedded().await };
-    let aws = at(address, &table(LEDGER));
+    let aws = at(suites()?, &table(LEDGER));
     for ledger in [OWN_LEDGER, LEDGER] {
         create_tables(aws.dynamodb(), &names(&table(ledger))).await?;
     }
     Ok(aws)
+}
+
+/// Where the DynamoDB that the suites use listens.
+///
+/// # Errors
+/// Where the variable holds no address, or the embedded one does not start.
+pub fn suites() -> Result<SocketAddr, String> {
+    let service = chosen()?.map_or_else(address, Ok)?;
+    fault::before(service)
 }
 
 /// The address that the variable names.

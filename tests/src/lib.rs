@@ -4,6 +4,7 @@
 //! - [`service`]: services outside the process, which variables name
 //! - [`canned`]: an HTTP server that gives the answers it is told to
 //! - [`cloudformation`]: the templates of `infra/`, readable
+//! - [`fault`]: a service that misbehaves, so that a suite can be seen to notice
 //! - [`http`]: one request to a host, as any client makes it
 //! - [`chaos`]: many clients and a host that is killed, checked from outside
 //! - [`gateway`]: functions behind an HTTP API, called as API Gateway calls them
@@ -17,6 +18,7 @@ pub mod canned;
 pub mod chaos;
 pub mod cloudformation;
 pub mod dynamodb;
+pub mod fault;
 pub mod gateway;
 pub mod http;
 pub mod ingest;

@@ -3,8 +3,6 @@
 
 #![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 
-use std::sync::Arc;
-
 use drover_core::aws::Aws;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
