@@ -170,10 +170,11 @@ impl Fault {
     fn request(self, action: &str, asked: &mut Value) -> Course {
         static PUTS: AtomicU32 = AtomicU32::new(0);
         match (self, action) {
-            (Self::ForgottenPuts, "PutItem") if asked.get("ConditionExpression").is_some() => {
-                if PUTS.fetch_add(1, Ordering::Relaxed) % 3 == 2 {
-                    return Course::Answer(json!({}));
-                }
+            (Self::ForgottenPuts, "PutItem")
+                if asked.get("ConditionExpression").is_some()
+                    && PUTS.fetch_add(1, Ordering::Relaxed) % 3 == 2 =>
+            {
+                return Course::Answer(json!({}));
             }
             (Self::IgnoredConditions, _) => forget_conditions(asked),
             (Self::TornTransactions, "TransactWriteItems") => keep_first(asked, "TransactItems"),
