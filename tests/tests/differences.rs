@@ -28,7 +28,7 @@ use aws_sdk_dynamodb::types::{
 use drover_core::aws::tables::ACTIVITY_INDEX;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::time::Timestamp;
-use drover_tests::dynamodb::{LEDGER, chosen, embedded, ports, table};
+use drover_tests::dynamodb::{LEDGER, REQUESTS, chosen, embedded, ports, table};
 use drover_tests::service;
 use futures_util::future::join_all;
 use libtest_mimic::{Arguments, Trial};
@@ -73,7 +73,9 @@ fn differences() -> Vec<Observation> {
         ten_items_of_390_kb: "2 and more", "3 and more";
         // AWS refuses it; `create_tables` takes both.
         expiry_switched_on_twice: "ok", "ValidationException";
-        // AWS deletes it within days. The host sweeps the embedded one itself.
+        // AWS deletes it within days, DynamoDB Local within seconds; somebody has to sweep the embedded
+        // one. An expired item of the ledger that is not in its index, as a page, ends DynamoDB Local's
+        // sweeping for good.
         an_item_that_has_expired: "there", "gone";
     }
     .into()
@@ -280,12 +282,14 @@ async fn expiry_switched_on_twice(place: Place) -> String {
 
 async fn an_item_that_has_expired(place: Place) -> String {
     let an_hour_ago = place.now.plus_seconds(-3_600).whole_seconds().to_string();
-    let put = place.put("expired", b"1", text("x")).item("x", number(&an_hour_ago));
-    put.send().await.expect("available");
+    let table = table(REQUESTS);
+    let put = place.client.put_item().table_name(&*table).item("pk", text("expired"));
+    put.item("x", number(&an_hour_ago)).send().await.expect("available");
     let started = Instant::now();
     loop {
-        let left = place.query("expired").consistent_read(true).send().await.expect("available");
-        if left.count() == 0 {
+        let get = place.client.get_item().table_name(&*table).key("pk", text("expired"));
+        let left = get.consistent_read(true).send().await.expect("available").item;
+        if left.is_none() {
             return "gone".to_owned();
         }
         if started.elapsed() >= place.patience {
