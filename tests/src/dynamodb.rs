@@ -1,6 +1,9 @@
-//! An embedded DynamoDB for all tests of a process. It keeps everything in memory and runs on
-//! threads of its own, because each test has a runtime of its own and takes it down at its end.
-//! Tests share it, and keep apart by the names of their subjects.
+//! A DynamoDB for all tests of a process, who share it and keep apart by the names of their subjects.
+//!
+//! [`embedded`] keeps everything in memory and runs on threads of its own, because each test has a
+//! runtime of its own and takes it down at its end. [`ports`] is the one that `DROVER_TEST_DYNAMODB`
+//! names as `HOST:PORT`, and the embedded one where it names none. What is there already is left
+//! alone: the tables of a process carry its number and the time ([`table`]).
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -8,6 +11,8 @@ use std::sync::{Arc, OnceLock};
 
 use drover_core::aws::tables::{TableNames, create_tables};
 use drover_core::aws::{Aws, LocalEndpoints};
+
+use crate::fault;
 
 /// The ledger that all tenants share.
 pub const LEDGER: &str = "ledger";
@@ -19,6 +24,46 @@ pub const LETTERS: &str = "letters";
 pub const REQUESTS: &str = "requests";
 /// A ledger of a tenant's own.
 pub const OWN_LEDGER: &str = "ledger-own";
+
+/// The DynamoDB that suites are to use instead of the embedded one, as `HOST:PORT`.
+pub const VARIABLE: &str = "DROVER_TEST_DYNAMODB";
+
+/// The ports on the DynamoDB that the suites use, with its tables made.
+///
+/// # Errors
+/// Where the variable holds no address, or there is no such DynamoDB.
+pub async fn ports() -> Result<Aws, Box<dyn Error>> {
+    let aws = at(suites()?, &table(LEDGER));
+    for ledger in [OWN_LEDGER, LEDGER] {
+        create_tables(aws.dynamodb(), &names(&table(ledger))).await?;
+    }
+    Ok(aws)
+}
+
+/// Where the DynamoDB that the suites use listens.
+///
+/// # Errors
+/// Where the variable holds no address, or the embedded one does not start.
+pub fn suites() -> Result<SocketAddr, String> {
+    let service = chosen()?.map_or_else(address, Ok)?;
+    fault::before(service)
+}
+
+/// The address that the variable names.
+///
+/// # Errors
+/// Where it is none.
+pub fn chosen() -> Result<Option<SocketAddr>, String> {
+    crate::service::address(VARIABLE)
+}
+
+/// What this process calls a table: by its name, and by one that nobody else has where others may be.
+pub fn table(name: &str) -> Arc<str> {
+    match chosen() {
+        Ok(Some(_)) => Arc::from(format!("{name}-{}", crate::service::mark())),
+        _ => Arc::from(name),
+    }
+}
 
 /// The ports, on the embedded DynamoDB with its tables made.
 ///
@@ -57,9 +102,9 @@ pub fn address() -> Result<SocketAddr, String> {
 fn names(ledger: &str) -> TableNames {
     TableNames {
         ledger: Arc::from(ledger),
-        registry: Arc::from(REGISTRY),
-        letters: Arc::from(LETTERS),
-        requests: Arc::from(REQUESTS),
+        registry: table(REGISTRY),
+        letters: table(LETTERS),
+        requests: table(REQUESTS),
     }
 }
 

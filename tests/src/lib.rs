@@ -1,8 +1,10 @@
 //! What the tests of the whole stand on: services inside the process, each on a port of its own.
 //!
-//! - [`dynamodb`]: an embedded DynamoDB, and the ports that speak to it
+//! - [`dynamodb`]: a DynamoDB, embedded or of somebody else, and the ports that speak to it
+//! - [`service`]: services outside the process, which variables name
 //! - [`canned`]: an HTTP server that gives the answers it is told to
 //! - [`cloudformation`]: the templates of `infra/`, readable
+//! - [`fault`]: a service that misbehaves, so that a suite can be seen to notice
 //! - [`http`]: one request to a host, as any client makes it
 //! - [`chaos`]: many clients and a host that is killed, checked from outside
 //! - [`gateway`]: functions behind an HTTP API, called as API Gateway calls them
@@ -16,12 +18,14 @@ pub mod canned;
 pub mod chaos;
 pub mod cloudformation;
 pub mod dynamodb;
+pub mod fault;
 pub mod gateway;
 pub mod http;
 pub mod ingest;
 pub mod processor;
 pub mod query;
 pub mod replay;
+pub mod service;
 pub mod situation;
 
 use std::sync::Arc;
@@ -37,11 +41,11 @@ pub fn aws(endpoints: &LocalEndpoints, ledger: &str) -> Aws {
     let queue = |name: &str| Arc::from(format!("{}/000000000000/{name}", endpoints.sqs));
     let config = AwsConfig {
         ledger_table: Arc::from(ledger),
-        registry_table: Arc::from(dynamodb::REGISTRY),
+        registry_table: dynamodb::table(dynamodb::REGISTRY),
         dead_letter_queue_url: queue("letters"),
         buffer_queue_url: queue("buffer"),
-        requests_table: Some(Arc::from(dynamodb::REQUESTS)),
-        letters_table: Some(Arc::from(dynamodb::LETTERS)),
+        requests_table: Some(dynamodb::table(dynamodb::REQUESTS)),
+        letters_table: Some(dynamodb::table(dynamodb::LETTERS)),
     };
     Aws::local(endpoints, config)
 }

@@ -11,7 +11,7 @@ use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHea
 use drover_core::pipeline::ports::{Home, Metered, Store};
 use drover_core::registry::{DocumentName, Documents};
 use drover_tests::canned::{Answer, cancelled, dynamodb_error, hang_up, serve, stay_silent};
-use drover_tests::dynamodb::{REGISTRY, embedded};
+use drover_tests::dynamodb::{REGISTRY, ports, table};
 use drover_tests::{aws_at, closed_address};
 
 fn home(device: &str) -> Home {
@@ -167,12 +167,12 @@ async fn a_head_write_is_sent_once_and_a_read_up_to_three_times() {
 #[tokio::test]
 async fn a_document_is_read_with_its_revision() {
     use aws_sdk_dynamodb::types::AttributeValue;
-    let aws = embedded().await.expect("an embedded DynamoDB");
+    let aws = ports().await.expect("a DynamoDB");
     assert!(aws.document(&document()).await.expect("available").is_none());
     let put = |revision: AttributeValue| {
         aws.dynamodb()
             .put_item()
-            .table_name(REGISTRY)
+            .table_name(&*table(REGISTRY))
             .item("pk", AttributeValue::S(document().storage_key()))
             .item("d", AttributeValue::S(r#"{"é":1}"#.to_owned()))
             .item("v", revision)

@@ -15,7 +15,7 @@ use drover_core::memory::Memory;
 use drover_core::record::{Record, Source};
 use drover_core::tenant::TenantScope;
 use drover_core::time::Timestamp;
-use drover_tests::dynamodb::embedded;
+use drover_tests::dynamodb::ports;
 use futures_util::{StreamExt as _, stream};
 
 const FOREVER: i64 = 4_000_000_000;
@@ -25,7 +25,7 @@ fn memory() -> Memory {
 }
 
 async fn dynamodb() -> Aws {
-    embedded().await.expect("an embedded DynamoDB")
+    ports().await.expect("a DynamoDB")
 }
 
 /// Tests share the table, so each has a tenant of its own.

@@ -12,14 +12,14 @@ use drover_core::memory::Memory;
 use drover_core::pipeline::ports::{Home, Store};
 use drover_core::tenant::TenantScope;
 use drover_core::time::Timestamp;
-use drover_tests::dynamodb::{OWN_LEDGER, embedded};
+use drover_tests::dynamodb::{OWN_LEDGER, embedded, ports, table};
 
 fn memory() -> Memory {
     Memory::new(Timestamp::MIN)
 }
 
 async fn dynamodb() -> Aws {
-    embedded().await.expect("an embedded DynamoDB")
+    ports().await.expect("a DynamoDB")
 }
 
 fn home(tenant: &str, device: &str) -> Home {
@@ -91,7 +91,7 @@ async fn a_subject_that_becomes_active_moves_to_the_front_and_stands_there_once(
 #[tokio::test]
 async fn nobody_lists_subjects_of_another_tenant_kind_or_table() {
     async fn fact(world: &(impl Store + Listing)) {
-        let table: Arc<str> = Arc::from(OWN_LEDGER);
+        let table = table(OWN_LEDGER);
         active(world, &home("apart", "mine"), 1, 10).await;
         active(world, &home("apart-1", "other"), 1, 10).await;
         let own = Home { table: Some(Arc::clone(&table)), ..home("apart", "own") };
@@ -117,5 +117,6 @@ async fn a_read_of_one_shard_costs_half_a_unit() {
         assert_eq!((count, units.read, units.write), (8, 4.0, 0.0));
     }
     fact(&memory()).await;
-    fact(&dynamodb().await).await;
+    // DynamoDB Local counts nothing for the seven shards that are empty: see `differences`.
+    fact(&embedded().await.expect("an embedded DynamoDB")).await;
 }

@@ -6,11 +6,11 @@
 use drover_core::aws::{Applied, Aws};
 use drover_core::error::Reason;
 use drover_core::registry::{Change, DocumentName, Documents, Plan, StoredDocument, Write};
-use drover_tests::dynamodb::embedded;
+use drover_tests::dynamodb::ports;
 use drover_tests::{aws_at, closed_address};
 
 async fn dynamodb() -> Aws {
-    embedded().await.expect("an embedded DynamoDB")
+    ports().await.expect("a DynamoDB")
 }
 
 /// Tests share a registry, so each names its own documents.

@@ -45,5 +45,5 @@ async fn a_claim_is_believed_for_a_day_in_memory() {
 
 #[tokio::test]
 async fn a_claim_is_believed_for_a_day_in_dynamodb() {
-    check(&dynamodb::embedded().await.expect("it starts")).await;
+    check(&dynamodb::ports().await.expect("it starts")).await;
 }

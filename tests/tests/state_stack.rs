@@ -10,7 +10,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement, TimeToLiveStatus};
 use drover_tests::cloudformation;
-use drover_tests::dynamodb::{LEDGER, LETTERS, REGISTRY, REQUESTS, embedded};
+use drover_tests::dynamodb::{LEDGER, LETTERS, REGISTRY, REQUESTS, ports, table as named};
 use serde_json::{Value, json};
 
 const TABLES: [(&str, &str); 4] =
@@ -55,10 +55,10 @@ fn sorted(mut list: Value) -> Value {
 
 /// What `create_tables` made, in the words of CloudFormation.
 async fn made(table: &str) -> Value {
-    let aws = embedded().await.expect("an embedded DynamoDB");
-    let described = aws.dynamodb().describe_table().table_name(table).send().await;
+    let aws = ports().await.expect("a DynamoDB");
+    let described = aws.dynamodb().describe_table().table_name(&*named(table)).send().await;
     let described = described.expect("available").table.expect("a table");
-    let expiry = aws.dynamodb().describe_time_to_live().table_name(table).send().await;
+    let expiry = aws.dynamodb().describe_time_to_live().table_name(&*named(table)).send().await;
     let expiry = expiry.expect("available").time_to_live_description;
     let expiry = expiry.filter(|one| one.time_to_live_status() == Some(&TimeToLiveStatus::Enabled));
     let indexes = described.global_secondary_indexes().iter().map(|index| {

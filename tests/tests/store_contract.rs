@@ -3,15 +3,13 @@
 
 #![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 
-use std::sync::Arc;
-
 use drover_core::aws::Aws;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::Memory;
 use drover_core::pipeline::ports::{Home, Store};
 use drover_core::time::Timestamp;
-use drover_tests::dynamodb::{OWN_LEDGER, embedded};
+use drover_tests::dynamodb::{OWN_LEDGER, ports, table};
 use futures_util::{StreamExt as _, stream};
 
 fn home(device: &str) -> Home {
@@ -27,7 +25,7 @@ fn memory() -> Memory {
 }
 
 async fn dynamodb() -> Aws {
-    embedded().await.expect("an embedded DynamoDB")
+    ports().await.expect("a DynamoDB")
 }
 
 fn head(version: u64, bytes: &[u8]) -> StoredHead {
@@ -221,7 +219,7 @@ async fn pages_come_backwards_from_the_bound_to_the_limit() {
 #[tokio::test]
 async fn nobody_gets_the_head_or_pages_of_another_subject_tenant_or_table() {
     async fn fact(store: &impl Store) {
-        let own = Home { table: Some(Arc::from(OWN_LEDGER)), ..home_of("contract", "apart/1") };
+        let own = Home { table: Some(table(OWN_LEDGER)), ..home_of("contract", "apart/1") };
         let homes = [
             home_of("contract", "apart/1"),
             home_of("contract", "apart/1/1"),

@@ -2,15 +2,16 @@
 
 use aws_sdk_dynamodb::types::{KeyType, ProjectionType, TimeToLiveStatus};
 use drover_core::aws::tables::ACTIVITY_INDEX;
-use drover_tests::dynamodb::{LEDGER, REGISTRY, embedded};
+use drover_tests::dynamodb::{LEDGER, REGISTRY, ports, table as named};
 
 #[tokio::test]
 async fn what_ends_has_a_time_to_live_in_x_and_the_registry_has_none() {
-    let aws = embedded().await.expect("an embedded DynamoDB");
+    let aws = ports().await.expect("a DynamoDB");
     for (table, expected) in
         [(LEDGER, Some("x")), ("letters", Some("x")), ("requests", Some("x")), (REGISTRY, None)]
     {
-        let described = aws.dynamodb().describe_time_to_live().table_name(table).send().await;
+        let described =
+            aws.dynamodb().describe_time_to_live().table_name(&*named(table)).send().await;
         let described = described.expect("available").time_to_live_description;
         let enabled = described
             .filter(|one| one.time_to_live_status() == Some(&TimeToLiveStatus::Enabled))
@@ -21,8 +22,8 @@ async fn what_ends_has_a_time_to_live_in_x_and_the_registry_has_none() {
 
 #[tokio::test]
 async fn the_ledger_is_listed_by_shard_and_hour_with_keys_only() {
-    let aws = embedded().await.expect("an embedded DynamoDB");
-    let described = aws.dynamodb().describe_table().table_name(LEDGER).send().await;
+    let aws = ports().await.expect("a DynamoDB");
+    let described = aws.dynamodb().describe_table().table_name(&*named(LEDGER)).send().await;
     let table = described.expect("available").table.expect("a table");
     let [index] = table.global_secondary_indexes() else { panic!("one index") };
     assert_eq!(index.index_name(), Some(ACTIVITY_INDEX));

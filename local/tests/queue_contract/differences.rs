@@ -1,0 +1,104 @@
+//! Where the host's queues and ElasticMQ differ: what is done, and what is seen on each. The host's are
+//! as AWS documents SQS.
+
+use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntry as Entry};
+use drover_core::error::Reason;
+use drover_core::pipeline::ports::DeadLetters as _;
+
+use super::Fact;
+use super::place::{MEBIBYTE, Place, code, message};
+
+macro_rules! differences {
+    ($($observe:ident: $embedded:expr, $elasticmq:expr;)*) => {{
+        $(const _: () = assert!(differ($embedded, $elasticmq), "no difference");)*
+        let all: Vec<Fact> = vec![$((stringify!($observe), |place| Box::pin(async move {
+            let expected = if place.is_embedded { $embedded } else { $elasticmq };
+            let seen = $observe(place).await;
+            if seen == expected { Ok(()) } else { Err(format!("seen {seen:?}").into()) }
+        }))),*];
+        all
+    }};
+}
+
+const fn differ(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return true;
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+pub(crate) fn all() -> Vec<Fact> {
+    differences! {
+        // Nothing depends on it: a letter is cut to the limit before it is sent.
+        a_message_over_the_limit: "broken", "unreachable: InvalidAttributeValue";
+        a_batch_over_the_limit: "AWS.SimpleQueueService.BatchRequestTooLong", "InvalidAttributeValue";
+        a_limit_of_the_queues_own: "InvalidParameterValue", "ok";
+        // With and without the name of the old protocol. Drover knows both.
+        the_code_of_a_queue_that_is_not_there:
+            "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist";
+        a_queue_created_again_with_another_setting: "QueueAlreadyExists", "QueueNameExists";
+        // AWS promises it for the newest handle only.
+        a_delete_by_the_handle_before_the_last: "ok", "ReceiptHandleIsInvalid";
+    }
+}
+
+async fn a_message_over_the_limit(place: Place) -> String {
+    let queues = place.queues().await;
+    let sent = queues.aws.send_letters(&[message(None, &"x".repeat(MEBIBYTE + 1))]).await;
+    match sent.into_iter().find_map(Result::err) {
+        None => "sent".to_owned(),
+        Some(error) if error.reason == Reason::Broken => "broken".to_owned(),
+        Some(error) => {
+            let code = error.message.split('`').nth(1).unwrap_or_default();
+            format!("unreachable: {code}")
+        }
+    }
+}
+
+async fn a_limit_of_the_queues_own(place: Place) -> String {
+    let queues = place.queues().await;
+    let name = format!("{}-small", queues.letters.rsplit('/').next().unwrap_or_default());
+    let queue = place.create(&name, &[(Name::MaximumMessageSize, "1024")]).await;
+    let send = place.client.send_message().queue_url(queue).message_body("x".repeat(1_025));
+    code(send.send().await)
+}
+
+async fn a_batch_over_the_limit(place: Place) -> String {
+    let queues = place.queues().await;
+    let entry = |id: &str| {
+        let entry = Entry::builder().id(id).message_body("x".repeat(MEBIBYTE / 2 + 1));
+        entry.build().unwrap()
+    };
+    let batch = place.client.send_message_batch().queue_url(&queues.letters);
+    code(batch.entries(entry("a")).entries(entry("b")).send().await)
+}
+
+async fn a_queue_created_again_with_another_setting(place: Place) -> String {
+    let queues = place.queues().await;
+    let name = queues.letters.rsplit('/').next().unwrap_or_default();
+    let create = place.client.create_queue().queue_name(name);
+    code(create.attributes(Name::VisibilityTimeout, "99").send().await)
+}
+
+async fn the_code_of_a_queue_that_is_not_there(place: Place) -> String {
+    let queues = place.queues().await;
+    let nowhere = format!("{}-not", queues.letters);
+    code(place.client.send_message().queue_url(nowhere).message_body("a").send().await)
+}
+
+async fn a_delete_by_the_handle_before_the_last(place: Place) -> String {
+    let queues = place.queues().await;
+    assert_eq!(queues.aws.send_letters(&[message(None, "a")]).await, [Ok(())]);
+    let first = queues.wait(&queues.letters).await;
+    assert_eq!(queues.wait(&queues.letters).await.len(), 1);
+    let delete = place.client.delete_message().queue_url(&queues.letters);
+    code(delete.receipt_handle(first[0].receipt_handle().unwrap()).send().await)
+}

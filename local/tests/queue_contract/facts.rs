@@ -1,0 +1,196 @@
+//! What holds for both.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_sqs::types::{
+    Message as Received, MessageSystemAttributeName as System, QueueAttributeName as Name,
+    SendMessageBatchRequestEntry as Entry,
+};
+use drover_core::aws::QueueLevels;
+use drover_core::error::Reason;
+use drover_core::pipeline::ports::{Buffer as _, DeadLetters as _, Message};
+
+use super::Fact;
+use super::place::{MEBIBYTE, Place, Queues, body, code, message, system};
+
+macro_rules! facts {
+    ($($fact:ident,)*) => {
+        vec![$((stringify!($fact), |place| Box::pin(async move { $fact(place).await; Ok(()) }))),*]
+    };
+}
+pub(crate) use facts;
+
+pub(crate) fn all() -> Vec<Fact> {
+    facts![
+        each_of_many_letters_arrives_once_in_the_group_of_its_tenant,
+        bodies_up_to_a_mebibyte_arrive_as_they_were,
+        letters_that_are_too_many_bytes_for_one_batch_arrive,
+        what_is_received_is_hidden_and_comes_again,
+        what_is_deleted_does_not_come_again,
+        what_was_received_too_often_goes_to_the_failed_queue,
+        what_failed_is_moved_back_to_its_queue,
+        one_bad_body_fails_alone,
+        more_than_ten_at_once_are_refused,
+        the_levels_are_what_waits_and_what_is_in_hand,
+        who_waits_gets_what_is_sent_meanwhile,
+        a_queue_that_is_not_there_is_broken,
+        a_queue_that_is_there_answers,
+    ]
+}
+
+async fn each_of_many_letters_arrives_once_in_the_group_of_its_tenant(place: Place) {
+    let queues = place.queues().await;
+    let tenants = [Some("acme"), Some("demo"), None];
+    let numbered = |at: usize| message(tenants[at % 3], &format!("letter {at} é\u{1f40e}"));
+    let letters: Vec<Message> = (0..25).map(numbered).collect();
+    let sent = queues.aws.send_letters(&letters).await;
+    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+    let taken = queues.take(&queues.letters, 25).await;
+    let mut expected: BTreeMap<&str, &str> = BTreeMap::new();
+    for letter in &letters {
+        let group = letter.tenant.as_ref().map_or("operator", |tenant| tenant.as_str());
+        expected.insert(&letter.body, group);
+    }
+    let arrived = taken.iter().map(|one| (body(one), system(one, &System::MessageGroupId)));
+    assert_eq!(arrived.collect::<BTreeMap<_, _>>(), expected);
+    assert_eq!(taken.len(), 25, "one came twice");
+    let has_time = |one| system(one, &System::SentTimestamp).parse::<u64>().is_ok();
+    assert!(taken.iter().all(has_time), "when a letter was sent is its date");
+}
+
+async fn bodies_up_to_a_mebibyte_arrive_as_they_were(place: Place) {
+    let queues = place.queues().await;
+    for size in [1, 256 * 1024 + 1, MEBIBYTE] {
+        let sent = queues.aws.send_letters(&[message(None, &"\"".repeat(size))]).await;
+        assert_eq!(sent, [Ok(())], "{size}");
+        let taken = queues.take(&queues.letters, 1).await;
+        assert!(body(&taken[0]) == "\"".repeat(size), "{size} bytes that differ");
+    }
+}
+
+async fn letters_that_are_too_many_bytes_for_one_batch_arrive(place: Place) {
+    let queues = place.queues().await;
+    let large = |at: usize| message(Some("acme"), &format!("{at}{}", "x".repeat(300 * 1024)));
+    let letters: Vec<Message> = (0..7).map(large).collect();
+    let sent = queues.aws.send_letters(&letters).await;
+    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+    let taken = queues.take(&queues.letters, 7).await;
+    let mut starts: Vec<&str> = taken.iter().map(|one| &body(one)[..1]).collect();
+    starts.sort_unstable();
+    assert_eq!(starts, ["0", "1", "2", "3", "4", "5", "6"]);
+}
+
+async fn what_is_received_is_hidden_and_comes_again(place: Place) {
+    let queues = place.queues().await;
+    assert_eq!(queues.aws.send_letters(&[message(None, "a")]).await, [Ok(())]);
+    let first = queues.wait(&queues.letters).await;
+    let hidden = queues.receive(&queues.letters).await;
+    let again = queues.wait(&queues.letters).await;
+    assert_eq!((first.len(), hidden.len(), again.len()), (1, 0, 1));
+    let count = |one| system(one, &System::ApproximateReceiveCount).to_owned();
+    assert_eq!((count(&first[0]), count(&again[0])), ("1".to_owned(), "2".to_owned()));
+    assert_eq!(first[0].message_id(), again[0].message_id());
+}
+
+async fn what_is_deleted_does_not_come_again(place: Place) {
+    let queues = place.queues().await;
+    let both = [message(None, "a"), message(None, "b")];
+    assert_eq!(queues.aws.send_buffered(&both).await, [Ok(()), Ok(())]);
+    queues.take(&queues.buffer, 2).await;
+    assert_eq!(queues.aws.queue_levels().await, Ok(QueueLevels::default()));
+    assert!(queues.receive(&queues.buffer).await.is_empty());
+}
+
+async fn what_was_received_too_often_goes_to_the_failed_queue(place: Place) {
+    let queues = place.queues().await;
+    let moved = poisoned(&queues).await;
+    assert_eq!(body(&moved), "poison");
+    assert_eq!(system(&moved, &System::MessageGroupId), "acme");
+}
+
+/// A letter that nobody could file, as it is in the failed queue.
+async fn poisoned(queues: &Queues) -> Received {
+    assert_eq!(queues.aws.send_letters(&[message(Some("acme"), "poison")]).await, [Ok(())]);
+    for _ in 0..2 {
+        assert_eq!(queues.wait(&queues.letters).await.len(), 1);
+    }
+    // It moves when it would be received once more, which here is asked for until it is.
+    loop {
+        assert!(queues.receive(&queues.letters).await.is_empty(), "received a third time");
+        if let Some(moved) = queues.receive(&queues.failed).await.pop() {
+            return moved;
+        }
+    }
+}
+
+async fn what_failed_is_moved_back_to_its_queue(place: Place) {
+    let queues = place.queues().await;
+    let poison = poisoned(&queues).await;
+    let again = queues.client.change_message_visibility().queue_url(&queues.failed);
+    let again = again.receipt_handle(poison.receipt_handle().unwrap()).visibility_timeout(0);
+    again.send().await.unwrap();
+    let arn = place.attribute(&queues.failed, Name::QueueArn).await.unwrap();
+    queues.client.start_message_move_task().source_arn(arn).send().await.unwrap();
+    let back = queues.wait(&queues.letters).await;
+    assert_eq!(back.iter().map(body).collect::<Vec<_>>(), ["poison"]);
+}
+
+async fn one_bad_body_fails_alone(place: Place) {
+    let queues = place.queues().await;
+    let sent = queues.aws.send_letters(&[message(None, "good"), message(None, "\u{1}")]).await;
+    assert_eq!(sent[0], Ok(()));
+    assert_eq!(sent[1].clone().map_err(|error| error.reason), Err(Reason::Broken));
+    assert_eq!(
+        queues.take(&queues.letters, 1).await.iter().map(body).collect::<Vec<_>>(),
+        ["good"]
+    );
+}
+
+async fn more_than_ten_at_once_are_refused(place: Place) {
+    let queues = place.queues().await;
+    let entry = |at: u8| Entry::builder().id(at.to_string()).message_body("a").build().unwrap();
+    let batch = queues.client.send_message_batch().queue_url(&queues.letters);
+    let sent = batch.set_entries(Some((0..11).map(entry).collect())).send().await;
+    let code = code(sent);
+    let code = code.trim_start_matches("AWS.SimpleQueueService.");
+    assert_eq!(code, "TooManyEntriesInBatchRequest");
+}
+
+async fn the_levels_are_what_waits_and_what_is_in_hand(place: Place) {
+    let queues = place.queues().await;
+    let letters: Vec<Message> = (0..3).map(|at| message(None, &at.to_string())).collect();
+    assert!(queues.aws.send_buffered(&letters).await.iter().all(Result::is_ok));
+    let levels = |waiting, in_flight| Ok(QueueLevels { waiting, in_flight, delayed: 0 });
+    assert_eq!(queues.aws.queue_levels().await, levels(3, 0));
+    let receive = queues.client.receive_message().queue_url(&queues.buffer);
+    receive.send().await.unwrap();
+    assert_eq!(queues.aws.queue_levels().await, levels(2, 1));
+}
+
+async fn who_waits_gets_what_is_sent_meanwhile(place: Place) {
+    let queues = place.queues().await;
+    let letter = [message(None, "a")];
+    let (received, sent) =
+        tokio::join!(queues.wait(&queues.letters), queues.aws.send_letters(&letter));
+    assert_eq!((received.len(), sent), (1, vec![Ok(())]));
+}
+
+async fn a_queue_that_is_not_there_is_broken(place: Place) {
+    let queues = place.queues().await;
+    let nowhere = place.aws(&format!("{}-not", queues.letters), &format!("{}-not", queues.buffer));
+    let sent = nowhere.send_letters(&[message(None, "a")]).await;
+    let reasons = [
+        sent[0].clone().err(),
+        nowhere.probe_dead_letters().await.err(),
+        nowhere.probe_buffer().await.err(),
+        nowhere.queue_levels().await.err(),
+    ];
+    let reasons = reasons.map(|error| error.map(|error| error.reason));
+    assert_eq!(reasons, [Some(Reason::Broken); 4]);
+}
+
+async fn a_queue_that_is_there_answers(place: Place) {
+    let queues = place.queues().await;
+    assert_eq!(queues.aws.probe_dead_letters().await, Ok(()));
+    assert_eq!(queues.aws.probe_buffer().await, Ok(()));
+}

@@ -1,0 +1,72 @@
+//! What Drover needs of SQS: sends with groups, sizes up to the limit, receives, visibility, deletes,
+//! redrive, levels. Each fact is held against the host's own queues and against the service that
+//! `DROVER_TEST_SQS` names as `HOST:PORT` (ElasticMQ in `tests/services/run`); where the two differ is
+//! stated as well ([`differences`]). And a letter's whole way, through both functions ([`way`]).
+//!
+//! Without the variable what concerns the service is reported as ignored.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests, which clippy does not see"
+)]
+#![recursion_limit = "256"]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod differences;
+mod facts;
+mod place;
+mod way;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+
+use drover_local::{Host, HostConfig};
+use drover_tests::{fault, service};
+use libtest_mimic::{Arguments, Failed, Trial};
+use tempfile::tempdir;
+use tokio::runtime::{Handle, Runtime};
+
+use place::Place;
+
+/// The SQS that suites are to use besides the host's own.
+const VARIABLE: &str = "DROVER_TEST_SQS";
+
+type Ended = Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>>;
+type Fact = (&'static str, fn(Place) -> Ended);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = Runtime::new().unwrap();
+    let data = tempdir().unwrap();
+    let host = runtime.block_on(Host::start(HostConfig::on_free_ports(data.path()))).unwrap();
+    let endpoint = |address| format!("http://{}", fault::before(address).unwrap());
+    let embedded = endpoint(host.addresses().sqs);
+    let service = service::address(VARIABLE).unwrap().map(endpoint);
+    if service.is_none() {
+        service::skipped("the facts of queues on ElasticMQ");
+    }
+    let mut trials = Vec::new();
+    let facts: Vec<Fact> = facts::all().into_iter().chain(way::all()).collect();
+    for (is_embedded, endpoint) in [(true, Some(&embedded)), (false, service.as_ref())] {
+        let named = if is_embedded { "embedded" } else { "elasticmq" };
+        let place = Place::new(is_embedded, endpoint.cloned().unwrap_or_default());
+        let all = facts.iter().copied().chain(differences::all());
+        for (about, fact) in all {
+            let (place, handle) = (place.clone(), runtime.handle().clone());
+            let trial = Trial::test(format!("{named}::{about}"), move || on(&handle, fact(place)));
+            trials.push(trial.with_ignored_flag(endpoint.is_none()));
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    runtime.block_on(host.stop()).unwrap();
+    conclusion.exit_code()
+}
+
+/// On the runtime of the host, whose servers live there.
+fn on(handle: &Handle, fact: Ended) -> Result<(), Failed> {
+    let ended = handle.block_on(handle.spawn(fact));
+    ended.unwrap_or_else(|panicked| Err(format!("{panicked}").into()))
+}

@@ -1,0 +1,268 @@
+//! A service that misbehaves in one way, so that a suite can be seen to notice: a proxy in front of the
+//! real or embedded one, which changes requests or answers. `DROVER_TEST_FAULT` names the way, and
+//! `tests/services/run --mutants` holds every suite against those that it must notice.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::service::variable;
+
+/// Names the fault.
+pub const VARIABLE: &str = "DROVER_TEST_FAULT";
+
+/// One way to misbehave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// None: what shows that the proxy alone changes nothing.
+    Nothing,
+    /// DynamoDB acknowledges every third put under a condition and does not keep it.
+    ForgottenPuts,
+    /// DynamoDB writes whatever the conditions are.
+    IgnoredConditions,
+    /// DynamoDB writes the first item of a transaction and no other.
+    TornTransactions,
+    /// DynamoDB leaves the last item out of an answer of three or more.
+    ShortQueries,
+    /// DynamoDB counts twice what it counts.
+    DoubledUnits,
+    /// DynamoDB says that items expire, and they do not.
+    NoExpiry,
+    /// SQS acknowledges the last message of every batch and does not keep it.
+    ForgottenMessages,
+    /// SQS keeps a message without its group.
+    NoGroups,
+    /// SQS acknowledges a delete and goes on delivering.
+    KeptMessages,
+    /// SQS knows of no queue for what failed too often.
+    NoRedrive,
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Ok(match name {
+            "nothing" => Self::Nothing,
+            "forgotten_puts" => Self::ForgottenPuts,
+            "ignored_conditions" => Self::IgnoredConditions,
+            "torn_transactions" => Self::TornTransactions,
+            "short_queries" => Self::ShortQueries,
+            "doubled_units" => Self::DoubledUnits,
+            "no_expiry" => Self::NoExpiry,
+            "forgotten_messages" => Self::ForgottenMessages,
+            "no_groups" => Self::NoGroups,
+            "kept_messages" => Self::KeptMessages,
+            "no_redrive" => Self::NoRedrive,
+            _ => return Err(format!("no such fault: {VARIABLE}=`{name}`")),
+        })
+    }
+}
+
+/// What is done with a request.
+enum Course {
+    /// It goes on, perhaps changed.
+    Forward,
+    /// It goes no further, and this is the answer.
+    Answer(Value),
+}
+
+/// The address to speak to instead of this one: the same, where no fault is asked for.
+///
+/// # Errors
+/// Where there is no fault of that name, or no free port.
+pub fn before(service: SocketAddr) -> Result<SocketAddr, String> {
+    static PROXIES: Mutex<BTreeMap<SocketAddr, SocketAddr>> = Mutex::new(BTreeMap::new());
+    let Some(name) = variable(VARIABLE) else { return Ok(service) };
+    let fault: Fault = name.parse()?;
+    let mut proxies = PROXIES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(proxy) = proxies.get(&service) {
+        return Ok(*proxy);
+    }
+    let proxy = start(service, fault).map_err(|error| error.to_string())?;
+    proxies.insert(service, proxy);
+    Ok(proxy)
+}
+
+#[derive(Clone, Copy)]
+struct Proxy {
+    service: SocketAddr,
+    fault: Fault,
+}
+
+/// Its threads end with the process.
+fn start(service: SocketAddr, fault: Fault) -> std::io::Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    std::thread::Builder::new().name("fault".to_owned()).spawn(move || {
+        runtime.block_on(async move {
+            let app = Router::new().fallback(pass).with_state(Proxy { service, fault });
+            let app = app.layer(axum::extract::DefaultBodyLimit::disable());
+            axum::serve(TcpListener::from_std(listener)?, app).await
+        })
+    })?;
+    Ok(address)
+}
+
+async fn pass(
+    State(proxy): State<Proxy>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Full<Bytes>> {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let action = target.and_then(|target| target.rsplit('.').next()).unwrap_or_default().to_owned();
+    let mut asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let kept = asked.clone();
+    if let Course::Answer(answer) = proxy.fault.request(&action, &mut asked) {
+        return answered(StatusCode::OK, answer.to_string().into());
+    }
+    match forward(proxy.service, headers, asked.to_string().into()).await {
+        Ok((status, body)) if status.is_success() => {
+            let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+            proxy.fault.answer(&action, &kept, &mut answer);
+            answered(status, answer.to_string().into())
+        }
+        Ok((status, body)) => answered(status, body),
+        Err(_) => answered(StatusCode::BAD_GATEWAY, Bytes::new()),
+    }
+}
+
+fn answered(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    let json = HeaderValue::from_static("application/x-amz-json-1.0");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    answer
+}
+
+/// The same request on a connection of its own.
+async fn forward(
+    service: SocketAddr,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TokioIo::new(TcpStream::connect(service).await?);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
+    tokio::spawn(connection);
+    let mut request = Request::post("/").body(Full::new(body))?;
+    *request.headers_mut() = headers;
+    request.headers_mut().remove(header::CONTENT_LENGTH);
+    let answer = sender.send_request(request).await?;
+    Ok((answer.status(), answer.into_body().collect().await?.to_bytes()))
+}
+
+impl Fault {
+    /// Changes a request.
+    fn request(self, action: &str, asked: &mut Value) -> Course {
+        static PUTS: AtomicU32 = AtomicU32::new(0);
+        match (self, action) {
+            (Self::ForgottenPuts, "PutItem")
+                if asked.get("ConditionExpression").is_some()
+                    && PUTS.fetch_add(1, Ordering::Relaxed) % 3 == 2 =>
+            {
+                return Course::Answer(json!({}));
+            }
+            (Self::IgnoredConditions, _) => forget_conditions(asked),
+            (Self::TornTransactions, "TransactWriteItems") => keep_first(asked, "TransactItems"),
+            (Self::NoExpiry, "UpdateTimeToLive") => return Course::Answer(json!({})),
+            (Self::ForgottenMessages, "SendMessageBatch") => {
+                let entries = asked.get_mut("Entries").and_then(Value::as_array_mut);
+                // One alone is kept: a batch of none would be refused.
+                if let Some(entries) = entries.filter(|entries| entries.len() > 1) {
+                    entries.pop();
+                }
+            }
+            (Self::NoGroups, _) => forget_groups(asked),
+            (Self::KeptMessages, "DeleteMessage") => return Course::Answer(json!({})),
+            (Self::NoRedrive, "CreateQueue") => {
+                remove(asked.get_mut("Attributes"), "RedrivePolicy");
+            }
+            _ => {}
+        }
+        Course::Forward
+    }
+
+    /// Changes an answer to what was asked for.
+    fn answer(self, action: &str, asked: &Value, answer: &mut Value) {
+        match (self, action) {
+            (Self::ShortQueries, "Query") => {
+                let items = answer.get_mut("Items").and_then(Value::as_array_mut);
+                if let Some(items) = items.filter(|items| items.len() > 2) {
+                    items.pop();
+                }
+            }
+            (Self::DoubledUnits, _) => double_units(answer.get_mut("ConsumedCapacity")),
+            (Self::ForgottenMessages, "SendMessageBatch") => {
+                let last =
+                    asked.get("Entries").and_then(Value::as_array).and_then(|all| all.last());
+                let id = last.and_then(|entry| entry.get("Id")).cloned().unwrap_or_default();
+                let sent = answer.get_mut("Successful").and_then(Value::as_array_mut);
+                sent.into_iter().for_each(|sent| {
+                    sent.push(json!({ "Id": id, "MessageId": "m", "MD5OfMessageBody": "" }));
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+fn remove(object: Option<&mut Value>, key: &str) {
+    if let Some(object) = object.and_then(Value::as_object_mut) {
+        object.remove(key);
+    }
+}
+
+/// Of a write, and of each write of a transaction. What only the condition uses goes with it.
+fn forget_conditions(asked: &mut Value) {
+    if asked.get("KeyConditionExpression").is_some() || asked.get("UpdateExpression").is_some() {
+        return;
+    }
+    for key in ["ConditionExpression", "ExpressionAttributeValues", "ExpressionAttributeNames"] {
+        remove(Some(asked), key);
+    }
+    let items = asked.get_mut("TransactItems").and_then(Value::as_array_mut);
+    for item in items.into_iter().flatten() {
+        for write in item.as_object_mut().into_iter().flat_map(|item| item.values_mut()) {
+            forget_conditions(write);
+        }
+    }
+}
+
+fn keep_first(asked: &mut Value, list: &str) {
+    if let Some(list) = asked.get_mut(list).and_then(Value::as_array_mut) {
+        list.truncate(1);
+    }
+}
+
+fn forget_groups(asked: &mut Value) {
+    remove(Some(asked), "MessageGroupId");
+    for entry in asked.get_mut("Entries").and_then(Value::as_array_mut).into_iter().flatten() {
+        remove(Some(entry), "MessageGroupId");
+    }
+}
+
+/// Of one capacity, or of a list of them.
+fn double_units(capacity: Option<&mut Value>) {
+    match capacity {
+        Some(Value::Array(all)) => all.iter_mut().for_each(|one| double_units(Some(one))),
+        Some(Value::Object(one)) => {
+            let units = one.get("CapacityUnits").and_then(Value::as_f64).unwrap_or_default();
+            one.insert("CapacityUnits".to_owned(), json!(units * 2.0));
+        }
+        _ => {}
+    }
+}

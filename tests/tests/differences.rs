@@ -1,0 +1,426 @@
+//! Where DynamoDB Local and the embedded DynamoDB differ, and where they were found to agree: each
+//! observation is held against what was seen on both, so that a change of either turns it red. Which
+//! of the two is as AWS documents it is said beside it. Drover must be right on both, which the other
+//! suites show.
+//!
+//! Without `DROVER_TEST_DYNAMODB` what concerns DynamoDB Local is reported as ignored.
+
+#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![recursion_limit = "256"]
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConsumedCapacity, Put, ReturnConsumedCapacity,
+    ReturnValuesOnConditionCheckFailure, TimeToLiveSpecification, TransactWriteItem,
+};
+use drover_core::aws::tables::ACTIVITY_INDEX;
+use drover_core::pipeline::ports::Clock as _;
+use drover_core::time::Timestamp;
+use drover_tests::dynamodb::{LEDGER, REQUESTS, chosen, embedded, ports, table};
+use drover_tests::service;
+use futures_util::future::join_all;
+use libtest_mimic::{Arguments, Trial};
+
+/// A DynamoDB, and its ledger table.
+struct Place {
+    client: Client,
+    table: String,
+    /// For how long something is waited for that may not come.
+    patience: Duration,
+    now: Timestamp,
+}
+
+type Seen = Pin<Box<dyn Future<Output = String>>>;
+
+/// What is done, and what is seen then.
+struct Observation {
+    about: &'static str,
+    seen: fn(Place) -> Seen,
+    embedded: &'static str,
+    local: &'static str,
+}
+
+macro_rules! observations {
+    ($($observe:ident: $embedded:expr, $local:expr;)*) => {
+        [$(Observation {
+            about: stringify!($observe),
+            seen: |place| Box::pin($observe(place)),
+            embedded: $embedded,
+            local: $local,
+        }),*]
+    };
+}
+
+fn differences() -> Vec<Observation> {
+    observations! {
+        // AWS counts the smallest unit for a read that finds nothing.
+        a_query_that_finds_nothing: "1 0.5 0.5", "0 0 0";
+        // AWS counts each item twice. DynamoDB Local counts in a way of its own.
+        the_units_of_a_transaction: "one 2, four 8, large 24", "one 4, four 4, large 16";
+        // AWS documents an end at 1 MB. Both say that there is more.
+        ten_items_of_390_kb: "2 and more", "3 and more";
+        // AWS refuses it; `create_tables` takes both.
+        expiry_switched_on_twice: "ok", "ValidationException";
+        // AWS deletes it within days, DynamoDB Local within seconds; somebody has to sweep the embedded
+        // one. An expired item of the ledger that is not in its index, as a page, ends DynamoDB Local's
+        // sweeping for good.
+        an_item_that_has_expired: "there", "gone";
+    }
+    .into()
+}
+
+fn agreements() -> Vec<Observation> {
+    let same = |about, seen, both| Observation { about, seen, embedded: both, local: both };
+    macro_rules! same {
+        ($($observe:ident: $both:expr;)*) => {
+            vec![$(same(stringify!($observe), |place| Box::pin($observe(place)), $both)),*]
+        };
+    }
+    same! {
+        // AWS may cancel some of them (TransactionConflict): that is played in `aws_failures`.
+        transactions_on_one_item_at_once: "ok 20";
+        reasons_of_a_cancelled_transaction:
+            "ConditionalCheckFailed with 3, None with 0 | None with 0, ConditionalCheckFailed with 3 | \
+             ConditionalCheckFailed with 0, None with 0";
+        a_transaction_that_comes_again: "ok ok IdempotentParameterMismatchException";
+        transactions_that_no_condition_saves:
+            "ValidationException ValidationException ValidationException ValidationException";
+        a_failed_condition_of_a_put: "3 none";
+        the_largest_item: "ok ValidationException";
+        the_largest_keys: "ok ok ValidationException ValidationException";
+        empty_keys_and_values: "ValidationException ValidationException ok ok";
+        long_numbers: "ok ok ValidationException ValidationException";
+        values_that_no_expression_uses: "ValidationException ValidationException";
+        keys_of_the_index: "ok ValidationException ValidationException";
+        the_index_read_consistently: "ValidationException";
+        a_table_that_is_not_there: "ResourceNotFoundException";
+    }
+}
+
+fn main() -> ExitCode {
+    let mut trials = Vec::new();
+    let is_there = chosen().expect("an address").is_some();
+    if !is_there {
+        service::skipped("the differences to DynamoDB Local");
+    }
+    for one in differences().into_iter().chain(agreements()) {
+        let (about, seen, expected) = (one.about, one.seen, one.embedded);
+        let name = format!("embedded::{about}");
+        trials.push(Trial::test(name, move || check(false, seen, expected)));
+        let name = format!("dynamodb_local::{about}");
+        let trial = Trial::test(name, move || check(true, seen, one.local));
+        trials.push(trial.with_ignored_flag(!is_there));
+    }
+    trials.push(Trial::test("every_difference_is_one", || {
+        let same = differences().into_iter().find(|one| one.embedded == one.local);
+        same.map_or(Ok(()), |one| Err(one.about.into()))
+    }));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn check(
+    is_local: bool,
+    seen: fn(Place) -> Seen,
+    expected: &str,
+) -> Result<(), libtest_mimic::Failed> {
+    let aws = if is_local { ports().await } else { embedded().await }.expect("a DynamoDB");
+    let table = if is_local { table(LEDGER).to_string() } else { LEDGER.to_owned() };
+    // Megabytes take their time where other tests run as well.
+    let patient = aws.dynamodb().config().to_builder().timeout_config(TimeoutConfig::disabled());
+    let client = Client::from_conf(patient.build());
+    let patience = Duration::from_secs(if is_local { 30 } else { 0 });
+    let place = Place { client, table, patience, now: aws.now() };
+    let seen = seen(place).await;
+    if seen == expected { Ok(()) } else { Err(format!("seen {seen:?}").into()) }
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn binary(value: &[u8]) -> AttributeValue {
+    AttributeValue::B(Blob::new(value))
+}
+
+fn number(value: &str) -> AttributeValue {
+    AttributeValue::N(value.to_owned())
+}
+
+fn units(capacity: Option<&ConsumedCapacity>) -> f64 {
+    capacity.and_then(ConsumedCapacity::capacity_units).expect("units")
+}
+
+/// `ok`, or the code of the error.
+fn code<T, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> String {
+    result.map_or_else(
+        |error| error.code().unwrap_or("without a code").to_owned(),
+        |_| "ok".to_owned(),
+    )
+}
+
+/// An item of a transaction.
+struct Item<'a> {
+    key: &'a [u8],
+    size: usize,
+    condition: Option<&'a str>,
+}
+
+fn item(key: &[u8], size: usize) -> Item<'_> {
+    Item { key, size, condition: None }
+}
+
+const ABSENT: Option<&str> = Some("attribute_not_exists(pk)");
+const PRESENT: Option<&str> = Some("attribute_exists(pk)");
+
+impl Place {
+    fn put(&self, pk: &str, sk: &[u8], value: AttributeValue) -> PutItemFluentBuilder {
+        let put = self.client.put_item().table_name(&self.table).item("pk", text(pk));
+        put.item("sk", binary(sk)).item("v", value)
+    }
+
+    fn query(&self, pk: &str) -> QueryFluentBuilder {
+        let query = self.client.query().table_name(&self.table);
+        query
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(pk))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    fn query_index(&self, part: &str) -> QueryFluentBuilder {
+        let query = self.client.query().table_name(&self.table).index_name(ACTIVITY_INDEX);
+        query
+            .key_condition_expression("a = :a")
+            .expression_attribute_values(":a", text(part))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    /// The units of a transaction, or why there was none.
+    async fn transact(
+        &self,
+        pk: &str,
+        items: &[Item<'_>],
+        token: Option<&str>,
+    ) -> Result<f64, SdkError<TransactWriteItemsError>> {
+        let puts = items.iter().map(|item| {
+            let value = text(&"x".repeat(item.size));
+            let put = Put::builder().table_name(&self.table).item("pk", text(pk));
+            let put = put.item("sk", binary(item.key)).item("v", value);
+            let old = ReturnValuesOnConditionCheckFailure::AllOld;
+            let put = put.set_condition_expression(item.condition.map(str::to_owned));
+            let put = put.return_values_on_condition_check_failure(old).build();
+            TransactWriteItem::builder().put(put.expect("a put")).build()
+        });
+        let transaction = self.client.transact_write_items();
+        let transaction = transaction.set_transact_items(Some(puts.collect()));
+        let transaction = transaction.set_client_request_token(token.map(str::to_owned));
+        let answer =
+            transaction.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await?;
+        Ok(answer.consumed_capacity().iter().map(|one| units(Some(one))).sum())
+    }
+
+    /// The reason of each item, and how many attributes came back with it.
+    async fn reasons(&self, pk: &str, items: &[Item<'_>]) -> String {
+        let cancelled = self.transact(pk, items, None).await.expect_err("cancelled");
+        let TransactWriteItemsError::TransactionCanceledException(cancelled) =
+            cancelled.into_service_error()
+        else {
+            return "another error".to_owned();
+        };
+        let reasons = cancelled.cancellation_reasons().iter().map(|reason| {
+            let attributes = reason.item().map_or(0, |item| item.len());
+            format!("{} with {attributes}", reason.code().unwrap_or("nothing"))
+        });
+        reasons.collect::<Vec<_>>().join(", ")
+    }
+}
+
+async fn a_query_that_finds_nothing(place: Place) -> String {
+    let consistent = place.query("nobody").consistent_read(true).send().await.expect("available");
+    let eventual = place.query("nobody").send().await.expect("available");
+    let index = place.query_index("nobody").send().await.expect("available");
+    let all = [consistent, eventual, index];
+    all.map(|answer| units(answer.consumed_capacity()).to_string()).join(" ")
+}
+
+async fn the_units_of_a_transaction(place: Place) -> String {
+    let one = place.transact("units", &[item(b"1", 1)], None).await.expect("available");
+    let four = [item(b"2", 900), item(b"3", 900), item(b"4", 900), item(b"5", 900)];
+    let four = place.transact("units", &four, None).await.expect("available");
+    let large = [item(b"6", 3_900), item(b"7", 3_900), item(b"8", 3_900)];
+    let large = place.transact("units", &large, None).await.expect("available");
+    format!("one {one}, four {four}, large {large}")
+}
+
+async fn ten_items_of_390_kb(place: Place) -> String {
+    for key in 0..10_u8 {
+        let put = place.put("megabytes", &[key], text(&"x".repeat(390 * 1024)));
+        put.send().await.expect("available");
+    }
+    let answer = place.query("megabytes").consistent_read(true).send().await.expect("available");
+    let more = if answer.last_evaluated_key().is_some() { " and more" } else { "" };
+    format!("{}{more}", answer.count())
+}
+
+async fn expiry_switched_on_twice(place: Place) -> String {
+    let expiry = TimeToLiveSpecification::builder().attribute_name("x").enabled(true).build();
+    let switch = place.client.update_time_to_live().table_name(&place.table);
+    code(switch.time_to_live_specification(expiry.expect("whole")).send().await)
+}
+
+async fn an_item_that_has_expired(place: Place) -> String {
+    let an_hour_ago = place.now.plus_seconds(-3_600).whole_seconds().to_string();
+    let table = table(REQUESTS);
+    let put = place.client.put_item().table_name(&*table).item("pk", text("expired"));
+    put.item("x", number(&an_hour_ago)).send().await.expect("available");
+    let started = Instant::now();
+    loop {
+        let get = place.client.get_item().table_name(&*table).key("pk", text("expired"));
+        let left = get.consistent_read(true).send().await.expect("available").item;
+        if left.is_none() {
+            return "gone".to_owned();
+        }
+        if started.elapsed() >= place.patience {
+            return "there".to_owned();
+        }
+    }
+}
+
+async fn transactions_on_one_item_at_once(place: Place) -> String {
+    let keys: Vec<[u8; 1]> = (0..20_u8).map(|key| [key]).collect();
+    let all = keys.iter().map(async |key| {
+        let items = [item(b"contended", 1), item(key, 1)];
+        code(place.transact("conflict", &items, None).await)
+    });
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for ended in join_all(all).await {
+        *counts.entry(ended).or_default() += 1;
+    }
+    let counts = counts.iter().map(|(code, count)| format!("{code} {count}"));
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+async fn reasons_of_a_cancelled_transaction(place: Place) -> String {
+    place.put("reasons", b"there", text("x")).send().await.expect("available");
+    let fails = || Item { condition: ABSENT, ..item(b"there", 1) };
+    let first = place.reasons("reasons", &[fails(), item(b"other", 1)]).await;
+    let second = place.reasons("reasons", &[item(b"other", 1), fails()]).await;
+    let absent = Item { condition: PRESENT, ..item(b"absent", 1) };
+    let third = place.reasons("reasons", &[absent, item(b"other", 1)]).await;
+    format!("{first} | {second} | {third}")
+}
+
+async fn a_transaction_that_comes_again(place: Place) -> String {
+    let token = Some(service::mark());
+    let one = code(place.transact("token", &[item(b"1", 1)], token).await);
+    let again = code(place.transact("token", &[item(b"1", 1)], token).await);
+    let other = code(place.transact("token", &[item(b"1", 2)], token).await);
+    format!("{one} {again} {other}")
+}
+
+async fn transactions_that_no_condition_saves(place: Place) -> String {
+    let twice = [item(b"1", 1), item(b"1", 1)];
+    let keys: Vec<[u8; 1]> = (0..101_u8).map(|key| [key]).collect();
+    let many: Vec<Item<'_>> = keys.iter().map(|key| item(key, 1)).collect();
+    let heavy: Vec<Item<'_>> = keys.iter().take(11).map(|key| item(key, 390 * 1024)).collect();
+    let fails = Item { condition: PRESENT, ..item(b"absent", 1) };
+    let large = [fails, item(b"1", 401 * 1024)];
+    let mut codes = Vec::new();
+    for items in [&twice[..], &many, &heavy, &large] {
+        codes.push(code(place.transact("refused", items, None).await));
+    }
+    codes.join(" ")
+}
+
+async fn a_failed_condition_of_a_put(place: Place) -> String {
+    use aws_sdk_dynamodb::operation::put_item::PutItemError;
+    place.put("condition", b"there", text("x")).send().await.expect("available");
+    let mut attributes = Vec::new();
+    for (key, condition) in [(&b"there"[..], ABSENT), (b"absent", PRESENT)] {
+        let put = place.put("condition", key, text("y"));
+        let put = put.set_condition_expression(condition.map(str::to_owned));
+        let old = ReturnValuesOnConditionCheckFailure::AllOld;
+        let sent = put.return_values_on_condition_check_failure(old).send().await;
+        attributes.push(match sent.expect_err("refused").into_service_error() {
+            PutItemError::ConditionalCheckFailedException(failed) => {
+                failed.item.map_or("none".to_owned(), |item| item.len().to_string())
+            }
+            _ => "another error".to_owned(),
+        });
+    }
+    attributes.join(" ")
+}
+
+async fn the_largest_item(place: Place) -> String {
+    // Names count as well: pk and its text, sk and its byte, v.
+    let rest = 2 + 4 + 2 + 1 + 1;
+    let largest = 400 * 1024 - rest;
+    let put = |size: usize| place.put("size", b"1", text(&"x".repeat(size))).send();
+    format!("{} {}", code(put(largest).await), code(put(largest + 1).await))
+}
+
+async fn the_largest_keys(place: Place) -> String {
+    let put = |pk: usize, sk: usize| place.put(&"p".repeat(pk), &vec![1; sk], text("x")).send();
+    let mut codes = Vec::new();
+    for (pk, sk) in [(2_048, 1), (1, 1_024), (2_049, 1), (1, 1_025)] {
+        codes.push(code(put(pk, sk).await));
+    }
+    codes.join(" ")
+}
+
+async fn empty_keys_and_values(place: Place) -> String {
+    let puts = [
+        place.put("", b"1", text("x")),
+        place.put("empty", b"", text("x")),
+        place.put("empty", b"1", text("")),
+        place.put("empty", b"1", binary(b"")),
+    ];
+    let mut codes = Vec::new();
+    for put in puts {
+        codes.push(code(put.send().await));
+    }
+    codes.join(" ")
+}
+
+async fn long_numbers(place: Place) -> String {
+    let (digits, over) = ("9".repeat(38), "9".repeat(39));
+    let mut codes = Vec::new();
+    for value in [u64::MAX.to_string(), digits, over, "1e126".to_owned()] {
+        codes.push(code(place.put("numbers", b"1", number(&value)).send().await));
+    }
+    codes.join(" ")
+}
+
+async fn values_that_no_expression_uses(place: Place) -> String {
+    let put = || place.put("unused", b"1", text("x")).expression_attribute_values(":z", text("z"));
+    let with_another = put().set_condition_expression(ABSENT.map(str::to_owned));
+    format!("{} {}", code(put().send().await), code(with_another.send().await))
+}
+
+async fn keys_of_the_index(place: Place) -> String {
+    let mut codes = Vec::new();
+    for part in [text("half of a key"), text(""), number("1")] {
+        codes.push(code(place.put("index", b"1", text("x")).item("a", part).send().await));
+    }
+    codes.join(" ")
+}
+
+async fn the_index_read_consistently(place: Place) -> String {
+    code(place.query_index("any").consistent_read(true).send().await)
+}
+
+async fn a_table_that_is_not_there(place: Place) -> String {
+    code(Place { table: "nowhere".to_owned(), ..place }.query("any").send().await)
+}

@@ -1,0 +1,247 @@
+//! One case: environments that live, fail and die at the same time, a reader, and the end in which
+//! everything arrives.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::ops::AddAssign;
+use std::pin::pin;
+use std::task::Poll;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use drover_core::aws::Aws;
+use drover_core::dead_letter::Envelope;
+use drover_core::ledger::read::Question;
+use drover_core::limits::Shape;
+use drover_core::pipeline::cache::HeadCache;
+use drover_core::pipeline::{Disposition, Pipeline};
+use drover_core::reader;
+use drover_core::record::{Incoming, Source};
+use drover_core::registry::Registry;
+use drover_core::time::Timestamp;
+use drover_tests::dynamodb::{REGISTRY, table};
+use fastrand::Rng;
+use futures_util::future::{join, join_all};
+
+use super::check;
+use super::event::{Place, Spec, TENANTS, drawn};
+use super::outside::Outside;
+
+const ENVIRONMENTS: usize = 4;
+/// Invocations of each environment, before everything is delivered.
+const INVOCATIONS: usize = 10;
+/// How often what was not acknowledged is delivered again in the end.
+const PATIENCE: usize = 10;
+
+/// Small enough that a few entries make pages, halves and repairs.
+const SMALL: Shape = Shape {
+    slice_bytes: 900,
+    // Every tail that is as large as the view is frozen.
+    head_target_bytes: 1,
+    keep_entries: 1,
+    keep_bytes: 400,
+    page_bytes: 200,
+    carry_pages: 2,
+    carry_bytes: 100_000,
+};
+
+/// Without a schema, so that every environment compiles it quickly.
+pub(crate) const CONTRACT: &str = r#"{
+    "name": "telemetry", "subject": {"kind": "device", "id": {"path": "/device_id"}},
+    "event_id": {"path": "/event_id"}, "type": {"path": "/event_type"},
+    "observed_at": {"path": "/timestamp", "format": "rfc3339"}, "without_time": "reject",
+    "payload": {"path": "/payload"},
+    "measures": [{"name": "temperature", "types": [], "path": "/value", "unit": "celsius"}]
+}"#;
+
+/// How much of what was met.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) crashes: u64,
+    pub(crate) sealed: u64,
+    pub(crate) corrections: u64,
+    pub(crate) repairs: u64,
+    pub(crate) lost_conditions: u64,
+}
+
+impl AddAssign for Found {
+    fn add_assign(&mut self, other: Self) {
+        self.crashes += other.crashes;
+        self.sealed += other.sealed;
+        self.corrections += other.corrections;
+        self.repairs += other.repairs;
+        self.lost_conditions += other.lost_conditions;
+    }
+}
+
+/// A case while it runs.
+pub(crate) struct Case {
+    pub(crate) seed: u64,
+    pub(crate) specs: Vec<Spec>,
+    pub(crate) outside: Outside,
+    /// What became of each record that was acknowledged.
+    pub(crate) acknowledged: RefCell<BTreeMap<usize, Disposition>>,
+    pub(crate) crashes: RefCell<u64>,
+}
+
+/// What the environments look up.
+pub(crate) async fn documents(aws: &Aws) {
+    let route = r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#.to_owned();
+    let tenants = TENANTS.map(|name| (format!("T#{name}"), format!(r#"{{"id":"{name}"}}"#)));
+    let others =
+        [("R#telemetry", route), ("C#telemetry", CONTRACT.to_owned()), ("REV", "{}".into())];
+    let others = others.map(|(key, json)| (key.to_owned(), json));
+    for (key, json) in tenants.into_iter().chain(others) {
+        let put = aws.dynamodb().put_item().table_name(&*table(REGISTRY));
+        let put = put.item("pk", AttributeValue::S(key)).item("d", AttributeValue::S(json));
+        put.item("v", AttributeValue::N("1".to_owned())).send().await.expect("available");
+    }
+}
+
+/// Plays the case of a seed.
+pub(crate) async fn play(aws: &Aws, seed: u64) -> Result<Found, String> {
+    let mut random = Rng::with_seed(seed);
+    let specs = drawn(seed, &mut random);
+    let outside = Outside::new(aws.clone(), random.fork());
+    let case =
+        Case { seed, specs, outside, acknowledged: RefCell::default(), crashes: RefCell::new(0) };
+    let environments = (0..ENVIRONMENTS).map(|_| case.environment(random.fork()));
+    let (ended, looked) = join(join_all(environments), case.look_on(random.fork())).await;
+    ended.into_iter().collect::<Result<Vec<()>, String>>()?;
+    looked?;
+    case.deliver_everything(&mut random).await?;
+    check::end(&case).await?;
+    Ok(case.found())
+}
+
+fn pipeline() -> Pipeline {
+    Pipeline {
+        registry: Registry::new(),
+        heads: HeadCache::new(1 << 20),
+        shape: SMALL,
+        concurrency: 2,
+    }
+}
+
+/// Runs a future until it was polled so often; then it is dropped where it stands.
+async fn dies_after<T>(polls: u32, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        let Some(rest) = left.checked_sub(1) else { return Poll::Ready(None) };
+        left = rest;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+impl Case {
+    /// One environment: invocation after invocation, of which some end in the middle.
+    async fn environment(&self, mut random: Rng) -> Result<(), String> {
+        let mut pipeline = pipeline();
+        for invocation in 0..INVOCATIONS {
+            // The stream goes on, with some of what came before.
+            let reached = (self.specs.len() * (invocation + 1) / INVOCATIONS).max(1);
+            let batch: Vec<usize> =
+                (0..random.usize(1..14)).map(|_| random.usize(..reached)).collect();
+            let polls = if random.u8(..5) == 0 { random.u32(1..80) } else { u32::MAX };
+            if dies_after(polls, self.invoke(&pipeline, &batch)).await.transpose()?.is_none() {
+                *self.crashes.borrow_mut() += 1;
+                if random.bool() {
+                    pipeline = self::pipeline();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Delivers records, and notes those that were acknowledged.
+    async fn invoke(&self, pipeline: &Pipeline, batch: &[usize]) -> Result<(), String> {
+        let records =
+            batch.iter().map(|at| Incoming::Record(self.specs[*at].record(*at))).collect();
+        let report = pipeline.process(&self.outside, records, Timestamp::MAX).await;
+        let report = report.map_err(|open| format!("the breaker opened: {open}"))?;
+        let mut acknowledged = self.acknowledged.borrow_mut();
+        for (at, disposition) in batch.iter().zip(report.dispositions) {
+            check::disposition(&self.specs[*at], disposition)?;
+            if disposition != Disposition::Returned {
+                acknowledged.insert(*at, disposition);
+            }
+        }
+        Ok(())
+    }
+
+    /// A reader, who must find what was acknowledged before.
+    async fn look_on(&self, mut random: Rng) -> Result<(), String> {
+        for _ in 0..2 * INVOCATIONS {
+            let place = Place::all(self.seed)[random.usize(..4)];
+            let must_see = self.applied(place);
+            let question = Question::History { from: None, to: None };
+            // Writers may be faster every time; that is an answer, too.
+            if let Ok((cut, _)) = reader::read(self.outside.store(), &place.home(), question).await
+            {
+                check::cut(cut.as_ref(), &must_see)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the records of a subject are that were acknowledged as applied.
+    fn applied(&self, place: Place) -> Vec<drover_core::id::Position> {
+        let acknowledged = self.acknowledged.borrow();
+        let applied = acknowledged.iter().filter(|(_, disposition)| {
+            matches!(disposition, Disposition::Applied | Disposition::Duplicate)
+        });
+        let specs = applied.map(|(at, _)| &self.specs[*at]);
+        specs.filter(|spec| spec.place == place).map(Spec::position).collect()
+    }
+
+    /// Nothing fails any more: what was never acknowledged arrives, what waits in the buffer, and then
+    /// everything once more in another order.
+    async fn deliver_everything(&self, random: &mut Rng) -> Result<(), String> {
+        self.outside.noted().fault_in = None;
+        let warm = pipeline();
+        for _ in 0..PATIENCE {
+            let open = |at: &usize| !self.acknowledged.borrow().contains_key(at);
+            let open: Vec<usize> = (0..self.specs.len()).filter(open).collect();
+            for batch in open.chunks(7) {
+                self.invoke(&warm, batch).await?;
+            }
+            self.drain(&warm).await?;
+        }
+        let mut all: Vec<usize> = (0..self.specs.len()).collect();
+        random.shuffle(&mut all);
+        let cold = pipeline();
+        for batch in all.chunks(9) {
+            self.invoke(&cold, batch).await?;
+        }
+        check::all_acknowledged(self)
+    }
+
+    /// What a replay does with the buffer: each record goes through the pipeline again.
+    async fn drain(&self, pipeline: &Pipeline) -> Result<(), String> {
+        let messages = std::mem::take(&mut self.outside.noted().buffer);
+        for message in messages {
+            let envelope: Envelope =
+                serde_json::from_str(&message.body).map_err(|error| error.to_string())?;
+            let Source::Kafka { offset, .. } = envelope.source else { continue };
+            let at = usize::try_from(offset).map_err(|error| error.to_string())?;
+            self.acknowledged.borrow_mut().remove(&at);
+            self.invoke(pipeline, &[at]).await?;
+        }
+        Ok(())
+    }
+
+    fn found(&self) -> Found {
+        let noted = self.outside.noted();
+        let heads = noted.written.values().flatten();
+        let repairs = heads.filter(|head| head.repair.is_some()).count();
+        Found {
+            crashes: *self.crashes.borrow(),
+            sealed: noted.sealed,
+            corrections: noted.corrections,
+            repairs: u64::try_from(repairs).unwrap_or(u64::MAX),
+            lost_conditions: noted.lost_conditions,
+        }
+    }
+}
