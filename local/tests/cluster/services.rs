@@ -35,13 +35,13 @@ impl Services {
     }
 }
 
-/// How a service misbehaves on purpose, by the value of `DROVER_TEST_FAULT`. `lost-record`, which the
+/// How a service misbehaves on purpose, by the value of `DROVER_TEST_FAULT`. `lost_record`, which the
 /// foreign producer reads for itself, calls one record acknowledged that it never sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// `truncated-log`: a broker that was killed has lost the end of every partition.
+    /// `truncated_log`: a broker that was killed has lost the end of every partition.
     TruncatedLog,
-    /// `swapped-records`: a broker keeps two records of one key in the other order.
+    /// `swapped_records`: a broker keeps two records of one key in the other order.
     SwappedRecords,
 }
 
@@ -49,8 +49,8 @@ impl Fault {
     /// Whether it is asked for.
     pub(crate) fn is_on(self) -> bool {
         let name = match self {
-            Self::TruncatedLog => "truncated-log",
-            Self::SwappedRecords => "swapped-records",
+            Self::TruncatedLog => "truncated_log",
+            Self::SwappedRecords => "swapped_records",
         };
         variable("DROVER_TEST_FAULT").as_deref() == Some(name)
     }

@@ -18,6 +18,8 @@ use crate::foreign::Place;
 /// Of the demo tenant.
 pub(crate) const KEY: &str = "drover-demo-key";
 const WITHIN: Duration = Duration::from_secs(180);
+/// Longer than anything takes to go on.
+const STANDSTILL: Duration = Duration::from_secs(45);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A host, which ends with this value.
@@ -63,16 +65,19 @@ impl Site {
     /// Waits until so many records are done with, and nothing waits anywhere: neither in the stream
     /// nor in a queue.
     pub(crate) async fn has_handled(&self, records: usize) -> Counts {
-        let started = Instant::now();
+        let (mut before, mut since) = (None, Instant::now());
         loop {
             let metrics = self.host.metrics().await.unwrap();
-            let Counts { applied, duplicate, rejected } = counts(&metrics);
+            let seen = counts(&metrics);
+            let Counts { applied, duplicate, rejected } = seen;
             let all = applied + duplicate + rejected >= u64::try_from(records).unwrap();
             if all && metrics.is_drained() && self.waiting().await == 0 {
-                return counts(&metrics);
+                return seen;
             }
-            let seen = counts(&metrics);
-            assert!(started.elapsed() < WITHIN, "{seen:?} of {records}");
+            if before != Some(seen) {
+                (before, since) = (Some(seen), Instant::now());
+            }
+            assert!(since.elapsed() < STANDSTILL, "{seen:?} of {records}");
             tokio::time::sleep(LOOK).await;
         }
     }

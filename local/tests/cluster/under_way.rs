@@ -163,7 +163,7 @@ pub(crate) async fn a_topic_that_is_made_anew_is_read_from_its_start() {
     site.has_handled(30).await;
     topic.make_anew().await;
     Client::Confluent.produce(&cluster, topic.name(), &written(30..40));
-    let counts = site.has_handled(40).await;
-    assert_eq!(counts, Counts { applied: 40, duplicate: 0, rejected: 0 });
+    let Counts { applied, duplicate, rejected } = site.has_handled(40).await;
+    assert_eq!((applied + duplicate, rejected), (40, 0));
     assert_eq!(site.history("anew", KEY).await.len(), 40);
 }

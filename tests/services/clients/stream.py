@@ -8,7 +8,7 @@ CLIENT is `confluent` (librdkafka) or `kafka-python`. Records go in and come out
     committed GROUP TOPIC   the offsets that the group has committed, by partition
     commit GROUP TOPIC      commits such offsets, from the standard input
 
-With DROVER_TEST_FAULT=lost-record one record in the middle is called acknowledged and never sent: a suite that
+With DROVER_TEST_FAULT=lost_record one record in the middle is called acknowledged and never sent: a suite that
 does not notice is worth nothing.
 """
 
@@ -192,7 +192,7 @@ def record(line):
 
 def without_one(records):
     """The records, and the place of one that is not among them."""
-    if os.environ.get("DROVER_TEST_FAULT") != "lost-record" or not records:
+    if os.environ.get("DROVER_TEST_FAULT") != "lost_record" or not records:
         return records, None
     middle = len(records) // 2
     return records[:middle] + records[middle + 1 :], middle
