@@ -1,5 +1,5 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu [BATCHES] | memory | http | chaos | letters | cold | kafka`; every figure is printed with what it
+//! -- units | cpu [BATCHES] | memory | http | chaos | letters | cold`; every figure is printed with what it
 //! was counted on.
 //!
 //! - [`chaos`]: the long form of the test that kills the host
@@ -8,7 +8,6 @@
 //! - [`units`]: write and read units per event, as the embedded DynamoDB counts them
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
 //! - [`memory`]: resident memory of a warm processor
-//! - [`kafka`]: a real Kafka cluster, written to and read back, also while a broker dies
 //! - [`letters`]: dead letters filed, counted and replayed on the host
 //! - [`load`]: the events that all of them use
 
@@ -21,7 +20,6 @@ mod chaos;
 mod cold;
 mod cpu;
 mod http;
-mod kafka;
 mod letters;
 mod load;
 mod memory;
@@ -43,10 +41,9 @@ fn main() -> anyhow::Result<()> {
         Some("chaos") => chaos::run(arguments.next()),
         Some("cold") => cold::run(arguments.next()),
         Some("letters") => letters::run(arguments.next()),
-        Some("kafka") => kafka::run(arguments),
         _ => bail!(
             "usage: drover-bench units | cpu [BATCHES] | memory | http [SECONDS] | chaos [EVENTS] | \
-             letters [COUNT] | cold [FOLDER] | kafka HOST:PORT [EVENTS [USER FILE]]"
+             letters [COUNT] | cold [FOLDER]"
         ),
     }
 }

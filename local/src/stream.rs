@@ -124,7 +124,8 @@ pub struct Fetched {
     pub records: Vec<StoredRecord>,
     /// Where to read on: behind the last of `records` and behind whatever was skipped, such as
     /// markers of transactions. Never below the offset that was asked for, but for an offset beyond
-    /// the end of the partition, which is brought back to the end.
+    /// the end of the partition, which is brought back to the end, and for a topic that was deleted
+    /// and made anew, which is read from its start.
     pub next: i64,
     /// The lowest offset that the partition still holds. Where it is above the offset that was asked
     /// for, the records between are gone.

@@ -7,13 +7,14 @@
 //! Left out: membership of the group. Partitions are read by offset and offsets are committed from
 //! outside of the group, so nothing is rebalanced, and the broker refuses a commit while somebody
 //! else is a member. A broker that is gone looks like partitions where nothing new comes: the
-//! client goes on trying, and says so in its log.
+//! client goes on trying, and says so in its log. So does, for good, a topic that was deleted and made
+//! anew: its readers are replaced as soon as somebody looks for its partitions.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use drover_core::aws::kafka::{KafkaConfig, partitions, unavailable};
+use drover_core::aws::kafka::{KafkaConfig, describe, partitions, unavailable};
 use drover_core::error::{Reason, Unavailable};
 use futures_util::FutureExt as _;
 use krafka::admin::{
@@ -47,8 +48,13 @@ struct Inner {
     /// All that there are, where nothing is said.
     topics: Option<Vec<String>>,
     readers: Mutex<HashMap<(String, i32), Slot>>,
+    /// Which topic a name stands for, as it was last seen.
+    ids: Mutex<HashMap<String, TopicId>>,
     connecting: Semaphore,
 }
+
+/// The identity of a topic, whose name may get another one.
+type TopicId = [u8; 16];
 
 /// A reader, once somebody has asked for its partition.
 type Slot = Arc<tokio::sync::Mutex<Option<Reader>>>;
@@ -83,8 +89,19 @@ impl KafkaLog {
 
     async fn open(config: KafkaConfig, topics: Option<Vec<String>>) -> Result<Self, Unavailable> {
         let admin = config.client().await?.admin().default_api_timeout(ADMIN);
-        let (readers, connecting) = (Mutex::default(), Semaphore::new(CONNECTING));
-        Ok(Self(Arc::new(Inner { config, admin, topics, readers, connecting })))
+        let (readers, ids) = (Mutex::default(), Mutex::default());
+        let connecting = Semaphore::new(CONNECTING);
+        Ok(Self(Arc::new(Inner { config, admin, topics, readers, ids, connecting })))
+    }
+
+    fn id(&self, topic: &str) -> Option<TopicId> {
+        self.0.ids.lock().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
+    }
+
+    async fn connect_reader(&self, from: Position<'_>) -> Result<Reader, Unavailable> {
+        // It is never closed, so a turn always comes.
+        let _turn = self.0.connecting.acquire().await;
+        Reader::open(&self.0.config, from, self.id(from.topic)).await
     }
 
     fn slot(&self, from: Position<'_>) -> Result<Slot, Unavailable> {
@@ -109,18 +126,23 @@ impl Log for KafkaLog {
     }
 
     async fn partitions(&self, topic: &str) -> Result<Vec<i32>, Unavailable> {
-        Ok(partitions(&self.0.admin, topic).await?.unwrap_or_default())
+        let Some(found) = describe(&self.0.admin, topic).await? else { return Ok(Vec::new()) };
+        let mut ids = self.0.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.insert(topic.to_owned(), found.id);
+        Ok(found.partitions)
     }
 
     async fn fetch(&self, from: Position<'_>, bounds: Bounds) -> Result<Fetched, Unavailable> {
         let slot = self.slot(from)?;
         let mut slot = slot.lock().await;
+        let known = self.id(from.topic);
+        let is_anew = slot.as_mut().is_some_and(|reader| !reader.is_of(known));
         let reader = match &mut *slot {
-            Some(reader) => reader,
-            None => {
-                // It is never closed, so a turn always comes.
-                let _turn = self.0.connecting.acquire().await;
-                slot.insert(Reader::open(&self.0.config, from).await?)
+            Some(reader) if !is_anew => reader,
+            _ => {
+                let reader = slot.insert(self.connect_reader(from).await?);
+                reader.is_anew = is_anew;
+                reader
             }
         };
         reader.fetch(from.offset, bounds).await
@@ -159,6 +181,10 @@ impl Log for KafkaLog {
 struct Reader {
     topic: String,
     partition: i32,
+    /// Which topic this is, where that was known when it was opened.
+    id: Option<TopicId>,
+    /// Offsets that are asked for are another topic's, until somebody was told.
+    is_anew: bool,
     consumer: Consumer,
     /// What was polled and not given away yet.
     ready: VecDeque<StoredRecord>,
@@ -167,7 +193,11 @@ struct Reader {
 }
 
 impl Reader {
-    async fn open(config: &KafkaConfig, from: Position<'_>) -> Result<Self, Unavailable> {
+    async fn open(
+        config: &KafkaConfig,
+        from: Position<'_>,
+        id: Option<TopicId>,
+    ) -> Result<Self, Unavailable> {
         let client = config.client().await?;
         let consumer = client
             .consumer_without_group()
@@ -183,13 +213,29 @@ impl Reader {
         Ok(Self {
             topic: from.topic.to_owned(),
             partition: from.partition,
+            id,
+            is_anew: false,
             consumer,
             ready: VecDeque::new(),
             next: None,
         })
     }
 
+    /// Whether the name still stands for the topic that it reads. What was not known when it was
+    /// opened is what is known first.
+    fn is_of(&mut self, known: Option<TopicId>) -> bool {
+        self.id = self.id.or(known);
+        self.id == known
+    }
+
     async fn fetch(&mut self, offset: i64, bounds: Bounds) -> Result<Fetched, Unavailable> {
+        if self.is_anew {
+            let (start, end) = self.watermarks().await?;
+            self.is_anew = false;
+            let (topic, partition) = (&self.topic, self.partition);
+            tracing::warn!(topic, partition, "the topic was made anew, it is read from its start");
+            return Ok(Fetched { records: Vec::new(), next: start, start, end });
+        }
         if self.next != Some(offset) {
             self.next = None;
             self.ready.clear();

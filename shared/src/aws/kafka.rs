@@ -49,6 +49,8 @@ const CONNECT: Duration = Duration::from_secs(2);
 const REQUEST: Duration = Duration::from_secs(4);
 /// Reaching the cluster, whichever of its brokers answers, or one request about topics.
 const START: Duration = Duration::from_secs(5);
+/// How often there is a look for a topic that was created.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How to reach a topic.
 #[derive(Clone, Debug)]
@@ -123,7 +125,7 @@ impl KafkaConfig {
     }
 
     /// Creates those of the topics that do not exist, with [`PARTITIONS`] partitions and the
-    /// broker's own settings for the rest.
+    /// broker's own settings for the rest, and waits until the brokers say that they are there.
     ///
     /// # Errors
     /// [`Unavailable`]; some may have been created.
@@ -143,7 +145,21 @@ impl KafkaConfig {
                 }
             }
         }
-        Ok(())
+        self.until_known(&admin, names).await
+    }
+
+    /// What one broker has created another one, or the same, may not know for a moment.
+    async fn until_known(&self, admin: &AdminClient, names: &[&str]) -> Result<(), Unavailable> {
+        let known = async {
+            for name in names {
+                while partitions(admin, name).await?.is_none() {
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+            Ok(())
+        };
+        let late = |_| Err(no_answer("waiting for the topics that were created"));
+        tokio::time::timeout(START, known).await.unwrap_or_else(late)
     }
 }
 
@@ -166,13 +182,33 @@ impl Security {
 /// # Errors
 /// No broker says.
 pub async fn partitions(admin: &AdminClient, topic: &str) -> Result<Option<Vec<i32>>, Unavailable> {
+    Ok(describe(admin, topic).await?.map(|found| found.partitions))
+}
+
+/// A topic as the brokers know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundTopic {
+    /// Its identity: another one once it was deleted and made anew.
+    pub id: [u8; 16],
+    /// Its partitions, in order.
+    pub partitions: Vec<i32>,
+}
+
+/// Looks a topic up; `None`: there is no such topic.
+///
+/// # Errors
+/// No broker says.
+pub async fn describe(admin: &AdminClient, topic: &str) -> Result<Option<FoundTopic>, Unavailable> {
     let operation = format!("looking up the topic `{topic}`");
     let options = DescribeTopicsOptions::default().timeout(START);
     let described = admin.describe_topics([topic], options).await;
     let mut described: HashMap<_, _> =
         described.map_err(|error| unavailable(&operation, &error))?;
     match described.remove(topic) {
-        Some(Ok(found)) => Ok(Some(found.partitions.iter().map(|one| one.partition).collect())),
+        Some(Ok(found)) => {
+            let partitions = found.partitions.iter().map(|one| one.partition).collect();
+            Ok(Some(FoundTopic { id: found.topic_id, partitions }))
+        }
         None | Some(Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. })) => {
             Ok(None)
         }

@@ -36,6 +36,7 @@ impl Addresses {
 pub struct Process {
     program: PathBuf,
     data: PathBuf,
+    words: Vec<String>,
     child: Child,
     addresses: Addresses,
 }
@@ -46,9 +47,21 @@ impl Process {
     /// # Errors
     /// It ended, or does not answer.
     pub async fn start(program: &Path, data: &Path) -> Result<Self, String> {
+        Self::start_with(program, data, Vec::new()).await
+    }
+
+    /// The same with more words on its command line.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(
+        program: &Path,
+        data: &Path,
+        words: Vec<String>,
+    ) -> Result<Self, String> {
         let (program, data) = (program.to_owned(), data.to_owned());
-        let child = spawn(&program, &data)?;
-        let mut host = Self { program, data, child, addresses: Addresses::default() };
+        let child = spawn(&program, &data, &words)?;
+        let mut host = Self { program, data, words, child, addresses: Addresses::default() };
         host.wait_for_note().await?;
         Ok(host)
     }
@@ -81,7 +94,7 @@ impl Process {
         self.child.kill().map_err(|fault| format!("killing the host: {fault}"))?;
         self.child.wait().map_err(|fault| format!("waiting for its end: {fault}"))?;
         self.addresses.set(None);
-        self.child = spawn(&self.program, &self.data)?;
+        self.child = spawn(&self.program, &self.data, &self.words)?;
         self.wait_for_note().await
     }
 
@@ -180,7 +193,7 @@ impl Metrics {
     }
 }
 
-fn spawn(program: &Path, data: &Path) -> Result<Child, String> {
+fn spawn(program: &Path, data: &Path, words: &[String]) -> Result<Child, String> {
     let free = "127.0.0.1:0";
     let mut command = Command::new(program);
     for port in ["--http", "--lambda", "--dynamodb", "--sqs"] {
@@ -190,6 +203,7 @@ fn spawn(program: &Path, data: &Path) -> Result<Child, String> {
         .args(["--log", "warn"])
         .arg("--data")
         .arg(data)
+        .args(words)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     command.spawn().map_err(|fault| format!("{}: {fault}", program.display()))

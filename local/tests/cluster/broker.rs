@@ -1,0 +1,161 @@
+//! Apache Kafka as a process, on three ports that were free: plain, with SCRAM, and its controller's.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::services::{Fault, Services};
+
+/// Who may come by SCRAM.
+pub(crate) const USER: &str = "app";
+/// Its password.
+pub(crate) const PASSWORD: &str = "app-secret";
+/// A broker that was killed may come back so soon after. Its own default is three times as much.
+const SOON: &str = "broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500";
+const PORTS: u16 = 3;
+const WITHIN: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The broker of all facts that leave it alone.
+static SHARED: OnceLock<Mutex<Option<Broker>>> = OnceLock::new();
+
+/// A broker, which ends with this value.
+pub(crate) struct Broker {
+    folder: TempDir,
+    port: u16,
+    pid: u32,
+}
+
+/// The addresses of the broker of all.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    /// Without credentials.
+    pub(crate) plain: String,
+    /// With SCRAM-SHA-512.
+    pub(crate) scram: String,
+}
+
+/// The broker of all facts, started with the first one that asks.
+pub(crate) fn shared() -> Addresses {
+    let mut broker = lock();
+    broker.get_or_insert_with(Broker::start).addresses()
+}
+
+/// Stops the broker of all facts, where there is one.
+pub(crate) fn stop() {
+    drop(lock().take());
+}
+
+fn lock() -> std::sync::MutexGuard<'static, Option<Broker>> {
+    SHARED.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Broker {
+    /// Starts one with nothing in it, and waits until it answers.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_ports();
+        let pid = spawn(port, folder.path());
+        Self { folder, port, pid }
+    }
+
+    /// Where it is.
+    pub(crate) fn addresses(&self) -> Addresses {
+        let at = |port| format!("127.0.0.1:{port}");
+        Addresses { plain: at(self.port), scram: at(self.port + 1) }
+    }
+
+    /// Kills it in whatever it does.
+    pub(crate) fn kill(&mut self) {
+        self.end("-KILL");
+        if Fault::TruncatedLog.is_on() {
+            truncate(&self.folder.path().join("data"));
+        }
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        self.end("-TERM");
+    }
+
+    /// Starts it again, with what it had.
+    pub(crate) fn start_again(&mut self) {
+        self.pid = spawn(self.port, self.folder.path());
+    }
+
+    /// One that is told to stop lets its ports go long before its end, one that is killed after it.
+    fn has_ended(&self) -> bool {
+        let line = std::fs::read(format!("/proc/{}/cmdline", self.pid));
+        let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
+        line.map_or(true, |line| line.is_empty()) && !(self.port..self.port + PORTS).any(listens)
+    }
+
+    fn end(&self, signal: &str) {
+        let pid = self.pid.to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        wait("the broker's end", || self.has_ended());
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // Fails when it has ended already; its folder must not go before it has.
+        let _ = Command::new("kill").args(["-KILL", &self.pid.to_string()]).output();
+        let started = Instant::now();
+        while !self.has_ended() && started.elapsed() < WITHIN {
+            std::thread::park_timeout(LOOK);
+        }
+    }
+}
+
+/// The first of so many ports in a row that nobody has.
+fn free_ports() -> u16 {
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    loop {
+        // Below those that the system gives to clients, which would take one in between.
+        let port = fastrand::u16(15_000..30_000);
+        if (port..port + PORTS).all(is_free) {
+            return port;
+        }
+    }
+}
+
+fn spawn(port: u16, folder: &Path) -> u32 {
+    let script = Services::needed().scripts.join("kafka.sh");
+    let mut command = Command::new(&script);
+    command.arg(port.to_string()).arg(folder);
+    command.envs([("KAFKA_USER", USER), ("KAFKA_PASS", PASSWORD), ("KAFKA_PROPS", SOON)]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", script.display());
+    String::from_utf8_lossy(&output.stdout).trim().parse().unwrap()
+}
+
+fn wait(what: &str, mut reached: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !reached() {
+        assert!(started.elapsed() < WITHIN, "never: {what}");
+        std::thread::park_timeout(LOOK);
+    }
+}
+
+/// Takes the second half of every partition's log away, as a disk does that lied.
+fn truncate(folder: &Path) {
+    let partitions = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        path.is_dir() && !name.starts_with("__")
+    };
+    for partition in partitions.filter(is_ours) {
+        for file in std::fs::read_dir(partition).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.extension().is_some_and(|extension| extension == "log") {
+                let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+                file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What ingest writes, as clients see it that are not Drover's.
+
+use std::collections::{BTreeMap, HashMap};
+
+use drover_core::error::Reason;
+use drover_core::record::Record;
+
+use crate::broker::shared;
+use crate::foreign::{CLIENTS, Client, Place, Read, Written};
+use crate::services::Fault;
+use crate::topic::{Topic, record, send};
+
+/// Keys as ingest makes them.
+const KEYS: usize = 60;
+/// Events of each key.
+const EVENTS: usize = 20;
+/// Events of one send, as a full request of ingest has them.
+const BATCH: usize = 100;
+/// More than a topic takes by default.
+const LARGE_BYTES: usize = 2 << 20;
+
+fn key(number: usize) -> String {
+    // Of every length modulo four, which the hash treats in ways of their own.
+    format!("demo/device/{}", "d".repeat(1 + number % 7) + &number.to_string())
+}
+
+/// The number of a value.
+fn number(value: &[u8]) -> usize {
+    std::str::from_utf8(value).unwrap().parse().unwrap()
+}
+
+pub(crate) async fn keys_are_where_other_clients_put_them_and_in_order() {
+    let topic = Topic::new(&shared().plain, "keys").await;
+    let stream = topic.stream().await;
+    let mut records: Vec<Record> =
+        (0..KEYS * EVENTS).map(|one| record(&key(one % KEYS), one.to_string())).collect();
+    if Fault::SwappedRecords.is_on() {
+        records.swap(7, 7 + KEYS);
+    }
+    let mut places: Vec<Place> = Vec::new();
+    for batch in records.chunks(BATCH) {
+        let placed = send(&stream, batch).await.into_iter().map(|result| result.unwrap());
+        places.extend(placed.map(|placed| (placed.partition, placed.offset)));
+    }
+
+    let read = Client::Confluent.consume(&topic.0.bootstrap, topic.name());
+    assert_eq!(read.len(), KEYS * EVENTS, "each once");
+    let mut newest: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut partitions: BTreeMap<Vec<u8>, i32> = BTreeMap::new();
+    for Read { partition, key, value, .. } in read {
+        let (key, number) = (key.unwrap(), number(&value.unwrap()));
+        let before = newest.insert(key.clone(), number);
+        assert!(before < Some(number), "{before:?} {number}");
+        assert_eq!(*partitions.entry(key).or_insert(partition), partition);
+    }
+    let expected: Vec<i32> = partitions.values().copied().collect();
+    let used: std::collections::BTreeSet<i32> = expected.iter().copied().collect();
+    assert_eq!(used.len(), 4, "{used:?}");
+    let by_result = places.iter().zip(&records).map(|((partition, _), record)| {
+        assert_eq!(partitions.get(record.key.as_ref().unwrap()), Some(partition));
+    });
+    assert_eq!(by_result.count(), KEYS * EVENTS);
+    let written: Vec<Written> = partitions
+        .keys()
+        .map(|key| Written { key: Some(key.clone()), ..Written::of("", 0) })
+        .collect();
+    for client in CLIENTS {
+        let places = client.produce(&topic.0.bootstrap, topic.name(), &written);
+        let found: Vec<i32> = places.into_iter().map(|(partition, _)| partition).collect();
+        assert_eq!(found, expected, "{client:?}");
+    }
+}
+
+pub(crate) async fn other_clients_read_what_was_written() {
+    let topic = Topic::new(&shared().plain, "written").await;
+    let stream = topic.stream().await;
+    let every_byte: Vec<u8> = (0..=u8::MAX).collect();
+    let mut plain = record("demo/device/d-1", "{}");
+    plain.headers.push(("traceparent".to_owned(), b"00-ab-cd-01".to_vec()));
+    let mut odd = record("demo/device/d-1", every_byte.clone());
+    let twice = [("twice", b"1".to_vec()), ("twice", b"2".to_vec()), ("", Vec::new())];
+    odd.headers.extend(twice.map(|(name, value)| (name.to_owned(), value)));
+    odd.headers.push(("bytes".to_owned(), every_byte));
+    let mut tombstone = record("demo/device/d-1", "");
+    tombstone.value = None;
+    let mut keyless = record("", "without a key");
+    keyless.key = None;
+    let records = [plain, odd, tombstone, keyless];
+    let placed: Vec<_> = send(&stream, &records).await.into_iter().map(Result::unwrap).collect();
+    let shown = |record: &Record, (partition, offset): Place| Read {
+        partition,
+        offset,
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers: record
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), Some(value.clone())))
+            .collect(),
+    };
+    let places = placed.iter().map(|placed| (placed.partition, placed.offset));
+    let mut expected: Vec<Read> =
+        records.iter().zip(places).map(|(record, place)| shown(record, place)).collect();
+    expected.sort_by_key(|read| (read.partition, read.offset));
+    for client in CLIENTS {
+        assert_eq!(client.consume(&topic.0.bootstrap, topic.name()), expected, "{client:?}");
+    }
+}
+
+pub(crate) async fn a_message_that_is_too_large_is_refused_and_harms_no_other() {
+    let topic = Topic::new(&shared().plain, "large").await;
+    let stream = topic.stream().await;
+    let large = record("demo/device/d-1", vec![b'x'; LARGE_BYTES]);
+    let small = record("demo/device/d-1", "1");
+    let results = send(&stream, &[small.clone(), large, small.clone()]).await;
+    let reasons = results.iter().map(|result| result.as_ref().err().map(|error| error.reason));
+    assert_eq!(reasons.collect::<Vec<_>>(), [None, Some(Reason::Broken), None]);
+    assert!(send(&stream, &[small]).await.iter().all(Result::is_ok));
+    assert_eq!(Client::Confluent.consume(&topic.0.bootstrap, topic.name()).len(), 3);
+}

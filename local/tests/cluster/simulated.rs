@@ -1,0 +1,150 @@
+//! `drover simulate` on a cluster: what a function does not take is found by halves, reported, and read
+//! again by its offset when it is replayed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use drover_core::stream::TOPIC;
+use drover_local::function::DEFAULT_TIMEOUT;
+use drover_local::mapping::{ClusterConfig, Missing, StreamConfig};
+use drover_local::{FunctionError, Functions, Host, HostConfig};
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+
+use crate::broker::shared;
+use crate::common::{WAIT, run};
+use crate::foreign::{Client, Written};
+use crate::site::{replay, route};
+use crate::topic::{Topic, name, now};
+
+/// The function that refuses some records.
+const PICKY: &str = "picky";
+const REFUSED: [usize; 3] = [4, 17, 30];
+const RECORDS: usize = 40;
+const PARTITION: i32 = 2;
+
+/// A host with such a function, which reads nothing by itself.
+struct World {
+    topic: Topic,
+    host: Host,
+    data: TempDir,
+    group: String,
+    /// Records that the function has taken.
+    taken: Arc<AtomicUsize>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let topic = Topic::new(&shared().plain, "simulated").await;
+        let (data, taken) = (tempdir().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&taken);
+        let functions = Functions::default().with(PICKY, DEFAULT_TIMEOUT, move |event, _| {
+            let answer = picky(&event, &count);
+            async { answer }
+        });
+        let mut cluster = topic.0.clone();
+        cluster.topic = TOPIC.to_owned();
+        let cluster = ClusterConfig { cluster, topics: Vec::new(), missing: Missing::Created };
+        let stream = StreamConfig::Kafka(cluster);
+        let config = HostConfig { functions, stream, ..HostConfig::on_free_ports(data.path()) };
+        let host = Host::start(config).await.unwrap();
+        Self { topic, host, data, group: name("simulated"), taken }
+    }
+
+    /// Runs the command to its end, and gives what it says.
+    async fn simulate(&self, words: &[&str]) -> String {
+        let endpoint = format!("http://{}", self.host.addresses().lambda);
+        let all = ["simulate", "--once", "--endpoint", &endpoint, "--function", PICKY];
+        let source = ["--topic", self.topic.name(), "--kafka", &self.topic.0.bootstrap];
+        let group = ["--group", self.group.as_str()];
+        let (code, out, said) = run(&[&all[..], &source, &group, words].concat(), "").await;
+        assert_eq!(code, 0, "{said}");
+        out
+    }
+
+    fn produce(&self, numbers: std::ops::Range<usize>) {
+        let records: Vec<Written> = numbers.map(record).collect();
+        Client::Confluent.produce(&self.topic.0.bootstrap, self.topic.name(), &records);
+    }
+
+    async fn command(&self, command: Value) -> Value {
+        replay(self.host.addresses().lambda, &command).await
+    }
+
+    /// What the operator's letters are once there are so many.
+    async fn letters(&self, count: usize) -> Value {
+        let filed = async {
+            loop {
+                let found = self.command(json!({"action": "inspect", "limit": 100})).await;
+                if found["total"] == count {
+                    break found;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(WAIT, filed).await.unwrap()
+    }
+}
+
+fn picky(event: &[u8], taken: &AtomicUsize) -> Result<Bytes, FunctionError> {
+    let event: Value = serde_json::from_slice(event).unwrap();
+    let lists = event["records"].as_object().unwrap().values();
+    let records: Vec<&Value> = lists.flat_map(|list| list.as_array().unwrap()).collect();
+    if records.iter().any(|record| REFUSED.iter().any(|one| record["offset"] == *one)) {
+        let (error_type, error_message) = ("Picky".to_owned(), "not this one".to_owned());
+        return Err(FunctionError { error_type, error_message });
+    }
+    taken.fetch_add(records.len(), Ordering::Relaxed);
+    Ok(Bytes::from_static(b"{\"batchItemFailures\":[]}"))
+}
+
+fn record(number: usize) -> Written {
+    let event = json!({
+        "device_id": "d-1", "event_id": format!("e-{number}"), "event_type": "temperature",
+        "timestamp": now().plus_seconds(-600).to_string(), "payload": {"value": number},
+    });
+    let written = Written::of("d-1", event).with("tenant", "demo");
+    Written { partition: Some(PARTITION), ..written }
+}
+
+pub(crate) async fn what_is_done_is_committed_for_the_next_time() {
+    let world = World::new().await;
+    let (bootstrap, topic) = (world.topic.0.bootstrap.as_str(), world.topic.name());
+    world.produce(0..3);
+    let out = world.simulate(&["--batch-size", "2"]).await;
+    let expected = format!("{topic}: done, by partition, until before offset\n  partition 2: 3\n");
+    assert_eq!((out, world.taken.load(Ordering::Relaxed)), (expected, 3));
+    let committed = Client::Confluent.committed(bootstrap, &world.group, topic);
+    assert_eq!(committed, BTreeMap::from([(PARTITION, 3)]));
+    world.produce(3..4);
+    world.simulate(&[]).await;
+    assert_eq!(world.taken.load(Ordering::Relaxed), 4, "none of them again");
+    world.host.stop().await.unwrap();
+}
+
+pub(crate) async fn records_that_a_function_refuses_are_found_by_halves_reported_and_replayed() {
+    let world = World::new().await;
+    world.produce(0..RECORDS);
+    let queue = format!("http://{}/000000000000/drover-dead-letters", world.host.addresses().sqs);
+    let words = ["--bisect", "--max-attempts", "1", "--on-failure", &queue];
+    let out = world.simulate(&words).await;
+    assert!(out.ends_with("  partition 2: 40\n"), "{out}");
+    assert_eq!(world.taken.load(Ordering::Relaxed), RECORDS - REFUSED.len());
+
+    world.letters(REFUSED.len()).await;
+    // The first of them has expired before anybody came to replay it.
+    world.topic.forget(PARTITION, 10).await;
+    route(world.data.path(), world.topic.name()).await;
+    let replayed = world.command(json!({"action": "replay", "rate": 1000, "by": "a test"})).await;
+    assert_eq!(replayed["outcomes"], json!({"applied": 2, "lost": 1}));
+    let path = "/api/v1/events?device_id=d-1";
+    let call = drover_tests::http::Call::get(path);
+    let answer = call.send(world.host.addresses().http, crate::site::KEY).await.unwrap();
+    let events = answer.json["events"].as_array().unwrap().iter();
+    let ids: Vec<&str> = events.map(|event| event["event_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["e-17", "e-30"]);
+    world.host.stop().await.unwrap();
+}

@@ -1,0 +1,166 @@
+//! A topic of one's own on the broker of all, and what Drover's adapters make of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use drover_core::aws::kafka::{KafkaConfig, KafkaReread, KafkaStream, Password, Placed, Security};
+use drover_core::error::{Reason, Unavailable};
+use drover_core::letter::origin::Offsets;
+use drover_core::record::{Record, Source};
+use drover_core::stream::reread::{Again, Reread as _};
+use drover_core::time::Timestamp;
+use drover_local::stream::{Bounds, KafkaLog, Log as _, Position, StoredRecord};
+use krafka::admin::{DeleteRecordsOptions, DeleteTopicsOptions, TopicPartition};
+
+use crate::broker::{PASSWORD, USER};
+
+const BOUNDS: Bounds = Bounds { records: 500, bytes: 1 << 20, wait: Duration::from_secs(2) };
+/// What a send may take.
+const SEND_SECONDS: i64 = 5;
+
+/// A topic of four partitions.
+#[derive(Clone)]
+pub(crate) struct Topic(pub(crate) KafkaConfig);
+
+/// A name that no other fact has.
+pub(crate) fn name(of: &str) -> String {
+    format!("{of}.{:08x}", fastrand::u32(..))
+}
+
+/// The credentials that a broker takes on its listener with SCRAM.
+pub(crate) fn scram(password: &str) -> Security {
+    let password = Password::new(password);
+    Security::ScramSha512 { user: USER.to_owned(), password, tls: false }
+}
+
+/// The right ones.
+pub(crate) fn right() -> Security {
+    scram(PASSWORD)
+}
+
+impl Topic {
+    /// Creates one.
+    pub(crate) async fn new(bootstrap: &str, of: &str) -> Self {
+        Self::with(bootstrap, of, Security::Plaintext).await
+    }
+
+    /// Creates one as somebody.
+    pub(crate) async fn with(bootstrap: &str, of: &str, security: Security) -> Self {
+        let (bootstrap, topic) = (bootstrap.to_owned(), name(of));
+        let config = KafkaConfig { bootstrap, topic, security };
+        config.create_topics(&[&config.topic]).await.unwrap();
+        Self(config)
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.0.topic
+    }
+
+    /// How ingest writes to it.
+    pub(crate) async fn stream(&self) -> KafkaStream {
+        KafkaStream::connect(self.0.clone()).await.unwrap()
+    }
+
+    /// How the event source reads it.
+    pub(crate) async fn log(&self) -> KafkaLog {
+        KafkaLog::connect(self.0.clone()).await.unwrap()
+    }
+
+    /// All of it, as the event source reads it, by partition.
+    pub(crate) async fn read(&self, log: &KafkaLog) -> BTreeMap<i32, Vec<StoredRecord>> {
+        let mut all = BTreeMap::new();
+        for partition in log.partitions(self.name()).await.unwrap() {
+            all.insert(partition, self.read_from(log, partition, 0).await);
+        }
+        all
+    }
+
+    /// A partition from an offset on.
+    pub(crate) async fn read_from(
+        &self,
+        log: &KafkaLog,
+        partition: i32,
+        mut offset: i64,
+    ) -> Vec<StoredRecord> {
+        let mut records = Vec::new();
+        loop {
+            let from = Position { topic: self.name(), partition, offset };
+            let fetched = log.fetch(from, BOUNDS).await.unwrap();
+            records.extend(fetched.records);
+            offset = fetched.next;
+            if offset >= fetched.end {
+                return records;
+            }
+        }
+    }
+
+    /// Offsets, as replay reads them: again, where a partition has no leader yet.
+    pub(crate) async fn again(&self, partition: i32, first: i64, last: i64) -> Again {
+        let offsets = Offsets { topic: self.name().to_owned(), partition, first, last };
+        let reread = KafkaReread::new(self.0.clone());
+        let read = async {
+            loop {
+                match reread.reread(&offsets).await {
+                    Ok(again) => break again.unwrap(),
+                    Err(error) => assert_eq!(error.reason, Reason::Unreachable, "{error}"),
+                }
+            }
+        };
+        tokio::time::timeout(crate::common::WAIT, read).await.unwrap()
+    }
+
+    /// Takes away what is before an offset, as retention does.
+    pub(crate) async fn forget(&self, partition: i32, before: i64) {
+        let admin = self.0.client().await.unwrap().admin();
+        let place = TopicPartition::new(self.name(), partition);
+        let deleted =
+            admin.delete_records([(place, before)], DeleteRecordsOptions::default()).await;
+        for result in deleted.unwrap().into_values() {
+            assert_eq!(result.unwrap(), before);
+        }
+    }
+
+    /// Deletes it, and makes one of the same name.
+    pub(crate) async fn make_anew(&self) {
+        let admin = self.0.client().await.unwrap().admin();
+        let deleted = admin.delete_topics([self.name()], DeleteTopicsOptions::default()).await;
+        assert!(deleted.unwrap().into_values().all(|result| result.is_ok()));
+        let made = async {
+            while self.0.create_topics(&[self.name()]).await.is_err()
+                || drover_core::aws::kafka::partitions(&admin, self.name()).await.unwrap().is_none()
+            {
+            }
+        };
+        tokio::time::timeout(crate::common::WAIT, made).await.unwrap();
+    }
+}
+
+/// A record on its way into a stream.
+pub(crate) fn record(key: &str, value: impl Into<Vec<u8>>) -> Record {
+    Record {
+        source: Source::Http { request_id: Arc::from("cluster"), index: 0 },
+        key: Some(key.as_bytes().to_vec()),
+        value: Some(value.into()),
+        headers: vec![("correlation_id".to_owned(), b"cluster".to_vec())],
+        received_at: None,
+        ingested_at: Timestamp::MIN,
+    }
+}
+
+/// Sends records, each with its result.
+pub(crate) async fn send(
+    stream: &KafkaStream,
+    records: &[Record],
+) -> Vec<Result<Placed, Unavailable>> {
+    let records: Vec<&Record> = records.iter().collect();
+    stream.produce(&records, now().plus_seconds(SEND_SECONDS)).await
+}
+
+/// The time of day.
+#[expect(clippy::disallowed_methods, reason = "deadlines are on the machine's clock")]
+pub(crate) fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap()).unwrap()
+}

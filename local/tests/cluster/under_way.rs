@@ -1,0 +1,169 @@
+//! A host that reads and writes while its cluster dies, or forgets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use drover_tests::http::Call;
+use serde_json::{Value, json};
+
+use crate::broker::{Broker, shared};
+use crate::foreign::{Client, Written};
+use crate::site::{Counts, KEY, Site};
+use crate::topic::{Topic, now};
+
+/// Devices that a foreign producer reports for, and events of each.
+const FOREIGN: usize = 10;
+const EVENTS: usize = 300;
+/// Clients that send over HTTP meanwhile, events of each request, and requests between two deaths.
+const CLIENTS: usize = 3;
+const BATCH: usize = 20;
+const REQUESTS: usize = 12;
+const WITHIN: Duration = Duration::from_secs(180);
+
+/// The ids of a device's events.
+type Ids = BTreeMap<String, BTreeSet<String>>;
+
+fn event(device: &str, number: usize) -> Value {
+    let seconds = i64::try_from(number).unwrap() - 7_200;
+    json!({
+        "device_id": device, "event_id": format!("e-{number}"), "event_type": "temperature",
+        "timestamp": now().plus_seconds(seconds).to_string(), "payload": {"value": number},
+    })
+}
+
+pub(crate) async fn what_a_host_accepted_is_in_a_history_once_whenever_the_broker_dies() {
+    let mut broker = Broker::start();
+    let cluster = broker.addresses().plain;
+    let topic = Topic::new(&cluster, "under-way").await;
+    let site = Site::start(&cluster, topic.name()).await;
+    let mut expected = foreign(&cluster, topic.name());
+    let (answered, is_over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let address = site.host.http().await;
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            tokio::spawn(send(address, client, Arc::clone(&answered), Arc::clone(&is_over)))
+        })
+        .collect();
+    for kill in [true, false] {
+        until_more(&answered).await;
+        if kill {
+            broker.kill()
+        } else {
+            broker.stop()
+        }
+        broker.start_again();
+    }
+    until_more(&answered).await;
+    is_over.store(true, Ordering::Relaxed);
+    for client in clients {
+        let (device, ids) = client.await.unwrap();
+        assert_eq!(expected.insert(device, ids), None);
+    }
+
+    let started = Instant::now();
+    loop {
+        let found = histories(&site, expected.keys()).await;
+        if found == expected {
+            break;
+        }
+        let missing = |(device, ids): (&String, &BTreeSet<String>)| {
+            (device.clone(), ids.difference(&found[device]).count())
+        };
+        let missing: Vec<_> =
+            expected.iter().map(missing).filter(|(_, count)| *count > 0).collect();
+        assert!(started.elapsed() < WITHIN, "missing, or there and not accepted: {missing:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let counts = site.has_handled(0).await;
+    assert_eq!((counts.rejected, site.letters().await), (0, BTreeMap::new()));
+}
+
+/// Gives a foreign producer's events to the topic.
+fn foreign(cluster: &str, topic: &str) -> Ids {
+    let (mut records, mut expected) = (Vec::new(), Ids::new());
+    for number in 0..FOREIGN * EVENTS {
+        let (device, number) = (format!("foreign-{}", number % FOREIGN), number / FOREIGN);
+        records.push(Written::of(&device, event(&device, number)).with("tenant", "demo"));
+        expected.entry(device).or_default().insert(format!("e-{number}"));
+    }
+    Client::Confluent.produce(cluster, topic, &records);
+    expected
+}
+
+/// Sends requests until it is over, each until it is accepted; gives what was accepted.
+async fn send(
+    address: SocketAddr,
+    client: usize,
+    answered: Arc<AtomicUsize>,
+    is_over: Arc<AtomicBool>,
+) -> (String, BTreeSet<String>) {
+    let (device, mut accepted, mut next) = (format!("http-{client}"), BTreeSet::new(), 0);
+    while !is_over.load(Ordering::Relaxed) {
+        let events: Vec<Value> = (next..next + BATCH).map(|one| event(&device, one)).collect();
+        let call = Call {
+            method: "POST",
+            path: "/api/v1/events?contract=telemetry".to_owned(),
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: json!(events).to_string().into_bytes(),
+        };
+        let started = Instant::now();
+        loop {
+            match call.send(address, KEY).await {
+                Some(answer) if answer.status == 202 => {
+                    assert_eq!(answer.json["accepted"], BATCH, "{}", answer.text);
+                    break;
+                }
+                Some(answer) => assert_eq!(answer.status, 503, "{}", answer.text),
+                None => {}
+            }
+            assert!(started.elapsed() < WITHIN);
+        }
+        accepted.extend((next..next + BATCH).map(|number| format!("e-{number}")));
+        next += BATCH;
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
+    (device, accepted)
+}
+
+/// Waits until so many requests more are answered, which goes on without a broker.
+async fn until_more(answered: &AtomicUsize) {
+    let enough = answered.load(Ordering::Relaxed) + REQUESTS;
+    let waited = async {
+        while answered.load(Ordering::Relaxed) < enough {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, waited).await.unwrap();
+}
+
+async fn histories(site: &Site, devices: impl Iterator<Item = &String>) -> Ids {
+    let mut found = Ids::new();
+    for device in devices {
+        let mut ids = BTreeSet::new();
+        for (_, id, _) in site.history(device, KEY).await {
+            assert!(ids.insert(id.clone()), "{device} has {id} twice");
+        }
+        found.insert(device.clone(), ids);
+    }
+    found
+}
+
+pub(crate) async fn a_topic_that_is_made_anew_is_read_from_its_start() {
+    let cluster = shared().plain;
+    let topic = Topic::new(&cluster, "forgotten").await;
+    let site = Site::start(&cluster, topic.name()).await;
+    let written = |numbers: std::ops::Range<usize>| -> Vec<Written> {
+        let written = |number| Written::of("d-1", event("anew", number)).with("tenant", "demo");
+        numbers.map(written).collect()
+    };
+    Client::Confluent.produce(&cluster, topic.name(), &written(0..30));
+    site.has_handled(30).await;
+    topic.make_anew().await;
+    Client::Confluent.produce(&cluster, topic.name(), &written(30..40));
+    let Counts { applied, duplicate, rejected } = site.has_handled(40).await;
+    assert_eq!((applied + duplicate, rejected), (40, 0));
+    assert_eq!(site.history("anew", KEY).await.len(), 40);
+}
