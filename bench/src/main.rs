@@ -1,5 +1,5 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu | memory | http | chaos | letters | cold | kafka`; every figure is printed with what it
+//! -- units | cpu | memory | scale | http | chaos | letters | cold | kafka`; every figure is printed with what it
 //! was counted on.
 //!
 //! - [`chaos`]: the long form of the test that kills the host
@@ -10,6 +10,8 @@
 //! - [`memory`]: resident memory of a warm processor
 //! - [`kafka`]: a real Kafka cluster, written to and read back, also while a broker dies
 //! - [`letters`]: dead letters filed, counted and replayed on the host
+//! - [`scale`]: a million events over a hundred thousand subjects: what a long run does to speed,
+//!   memory and units
 //! - [`load`]: the events that all of them use
 
 // The SDK's futures nest deeper than the default of 128.
@@ -25,6 +27,7 @@ mod kafka;
 mod letters;
 mod load;
 mod memory;
+mod scale;
 mod units;
 
 /// The processor's own.
@@ -39,6 +42,9 @@ fn main() -> anyhow::Result<()> {
         Some("memory") => memory::run(),
         // The second process of `memory`.
         Some("memory-of") => memory::run_child(arguments.next()),
+        Some("scale") => scale::run(arguments),
+        // The second process of `scale`.
+        Some("scale-of") => scale::handler::run_child(),
         Some("http") => http::run(arguments.next()),
         Some("chaos") => chaos::run(arguments.next()),
         Some("cold") => cold::run(arguments.next()),
@@ -46,7 +52,7 @@ fn main() -> anyhow::Result<()> {
         Some("kafka") => kafka::run(arguments),
         _ => bail!(
             "usage: drover-bench units | cpu | memory | http [SECONDS] | chaos [EVENTS] | \
-             letters [COUNT] | cold [FOLDER] | kafka HOST:PORT [EVENTS [USER FILE]]"
+             scale [EVENTS [SUBJECTS [SVG]]] | letters [COUNT] | cold [FOLDER] | kafka HOST:PORT [EVENTS [USER FILE]]"
         ),
     }
 }
