@@ -16,9 +16,11 @@ const SUBJECTS: &str = "100";
 const POINTS: usize = 100;
 const TENTH: usize = POINTS / 10;
 const LIGHT: usize = 100 * 1024;
-/// Read units per event that are no first sight of a subject: on a busy machine a call may time out, and
-/// then the head is read again. Without a cache it would be 0.9 at random.
-const READ_AGAIN: f64 = 0.05;
+/// On a busy machine a call to the store may time out. The record then goes to the buffer...
+const TIMED_OUT: f64 = 0.05;
+/// ... or the head is read again: read units per event that are no first sight of a subject. Without a
+/// cache nearly every subject of a batch would cost one.
+const READ_AGAIN: f64 = 0.1;
 
 /// One point of a run; all but the events so far are per event.
 struct Point {
@@ -37,7 +39,8 @@ fn units_stay_flat_over_a_run_and_hardly_any_but_new_subjects_are_read() {
     for pattern in ["in shifts", "at random"] {
         let run: Vec<&Point> = points.iter().filter(|point| point.pattern == pattern).collect();
         assert_eq!(run.len(), POINTS, "{pattern}");
-        assert_eq!(run.last().unwrap().events.to_string(), EVENTS, "{pattern}");
+        let (applied, sent) = (run.last().unwrap().events, EVENTS.parse::<f64>().unwrap());
+        assert!(applied >= sent * (1.0 - TIMED_OUT), "{pattern}: {applied} were applied");
         for tenth in run.chunks(TENTH) {
             let again =
                 tenth.iter().map(|point| point.read_units - point.new_subjects).sum::<f64>();
@@ -48,10 +51,11 @@ fn units_stay_flat_over_a_run_and_hardly_any_but_new_subjects_are_read() {
             );
         }
     }
+    // In the first tenth all who are at work are new.
     let sum = |part: &[Point]| part.iter().map(|point| point.write_units).sum::<f64>();
     let in_shifts = &points[..POINTS];
-    let (first, last) = (sum(&in_shifts[..TENTH]), sum(&in_shifts[POINTS - TENTH..]));
-    assert!((0.8..=1.2).contains(&(last / first)), "write units: {first} became {last}");
+    let (second, last) = (sum(&in_shifts[TENTH..2 * TENTH]), sum(&in_shifts[POINTS - TENTH..]));
+    assert!((0.8..=1.2).contains(&(last / second)), "write units: {second} became {last}");
 
     let drawn = std::fs::read_to_string(&picture).unwrap();
     assert!(drawn.starts_with("<svg") && drawn.len() < LIGHT, "{} bytes", drawn.len());

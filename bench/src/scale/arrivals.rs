@@ -8,6 +8,9 @@ use crate::load::{START_MILLIS, Times, lambda_event, record};
 /// Milliseconds between two events of the stream: 200 events per second.
 const STEP_MILLIS: i64 = 5;
 
+/// Who works together at least.
+const SMALLEST_CREW: usize = 10;
+
 /// Whose event is next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pattern {
@@ -41,7 +44,6 @@ enum Turns {
     Shifts {
         at_work: Vec<(usize, usize)>,
         next: usize,
-        subjects: usize,
         each: usize,
     },
     Random {
@@ -53,9 +55,11 @@ impl Arrivals {
     pub(crate) fn new(pattern: Pattern, events: usize, subjects: usize) -> Self {
         let turns = match pattern {
             Pattern::Shifts => {
-                let (crew, each) = ((subjects / 100).max(1), events.div_ceil(subjects).max(1));
-                let at_work = (0..crew).map(|subject| (subject, each)).collect();
-                Turns::Shifts { at_work, next: crew, subjects, each }
+                let crew = (subjects / 100).max(SMALLEST_CREW).min(subjects);
+                let each = events.div_ceil(subjects).max(1);
+                // The first have sent a part before, so that they do not all end together.
+                let at_work = (0..crew).map(|subject| (subject, 1 + subject % each)).collect();
+                Turns::Shifts { at_work, next: crew, each }
             }
             Pattern::Random => Turns::Random { subjects },
         };
@@ -80,21 +84,17 @@ impl Arrivals {
 
 impl Turns {
     fn next(&mut self, random: &mut Rng) -> Option<usize> {
-        let (at_work, next, subjects, each) = match self {
+        let (at_work, next, each) = match self {
             Self::Random { subjects } => return Some(random.usize(..*subjects)),
-            Self::Shifts { at_work, next, subjects, each } => (at_work, next, *subjects, *each),
+            Self::Shifts { at_work, next, each } => (at_work, next, *each),
         };
         let at = random.usize(..at_work.len().max(1));
         let (subject, left) = at_work.get_mut(at)?;
         let sender = *subject;
         *left -= 1;
         if *left == 0 {
-            if *next < subjects {
-                (*subject, *left) = (*next, each);
-                *next += 1;
-            } else {
-                at_work.swap_remove(at);
-            }
+            (*subject, *left) = (*next, each);
+            *next += 1;
         }
         Some(sender)
     }
