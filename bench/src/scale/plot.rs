@@ -25,12 +25,21 @@ const PANELS: [Panel; 5] = [
     Panel { title: "read units per event", value: Point::read_units },
 ];
 
+/// The colours are named once, in the uppermost panel, which has room for it.
+#[derive(PartialEq)]
+enum Legend {
+    Shown,
+    Above,
+}
+
 pub(crate) fn draw(path: &Path, runs: &[Run]) -> anyhow::Result<()> {
     let height = PANEL_HEIGHT * u32::try_from(PANELS.len())?;
     let area = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
     area.fill(&WHITE)?;
-    for (area, panel) in area.split_evenly((PANELS.len(), 1)).iter().zip(&PANELS) {
-        draw_panel(area, panel, runs)?;
+    let areas = area.split_evenly((PANELS.len(), 1));
+    for (number, (area, panel)) in areas.iter().zip(&PANELS).enumerate() {
+        let legend = if number == 0 { Legend::Shown } else { Legend::Above };
+        draw_panel(area, panel, legend, runs)?;
     }
     area.present().context("the picture could not be written")
 }
@@ -38,31 +47,38 @@ pub(crate) fn draw(path: &Path, runs: &[Run]) -> anyhow::Result<()> {
 fn draw_panel(
     area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
     panel: &Panel,
+    legend: Legend,
     runs: &[Run],
 ) -> anyhow::Result<()> {
     let lines: Vec<_> = runs.iter().map(|run| line(&run.points, panel.value)).collect();
     let points = || lines.iter().flatten();
     let right = points().map(|(events, _)| *events).fold(0.0, f64::max);
     let top = points().map(|(_, value)| *value).fold(0.0, f64::max);
+    let room = if legend == Legend::Shown { 1.4 } else { 1.1 };
     let mut chart = ChartBuilder::on(area)
         .caption(panel.title, ("sans-serif", 16))
         .margin(8)
         .margin_right(24)
         .x_label_area_size(24)
         .y_label_area_size(64)
-        .build_cartesian_2d(0.0..right, 0.0..(top * 1.1).max(0.1))?;
-    chart.configure_mesh().light_line_style(TRANSPARENT).x_labels(11).y_labels(6).draw()?;
+        .build_cartesian_2d(0.0..right, 0.0..(top * room).max(0.1))?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_labels(11)
+        .y_labels(6)
+        .x_label_formatter(&|events| format!("{events:.0}"))
+        .draw()?;
     for ((run, line), colour) in runs.iter().zip(lines).zip(COLOURS) {
         chart
             .draw_series(LineSeries::new(line, colour.stroke_width(2)))?
             .label(run.pattern.name())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.8))
-        .draw()?;
+    if legend == Legend::Shown {
+        let labels = &mut chart.configure_series_labels();
+        labels.position(SeriesLabelPosition::UpperRight).background_style(WHITE).draw()?;
+    }
     Ok(())
 }
 
