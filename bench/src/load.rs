@@ -18,7 +18,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 /// When the first event is observed: 2026-11-21T00:00:00Z.
-const START_MILLIS: i64 = 1_795_219_200_000;
+pub(crate) const START_MILLIS: i64 = 1_795_219_200_000;
 /// Milliseconds between two events of a subject.
 const STEP_MILLIS: i64 = 10_000;
 
@@ -49,34 +49,52 @@ impl Load {
                 records.push(self.record(subject, position));
             }
         }
-        let by_partition = BTreeMap::from([("telemetry-0", records)]);
-        let arn = "arn:aws:kafka:us-east-1:000000000000:cluster/drover/1";
-        Some(
-            json!({"eventSource": "aws:kafka", "eventSourceArn": arn, "records": by_partition})
-                .to_string(),
-        )
+        Some(lambda_event(&records))
     }
 
     fn record(&mut self, subject: usize, position: i64) -> serde_json::Value {
         let random = &mut self.random;
         let observed = START_MILLIS + position * STEP_MILLIS + random.i64(0..1_000);
         let received = observed + 150 + random.i64(0..400) + if self.late { 300_000 } else { 0 };
-        let observed =
-            Timestamp::from_millis(observed).map(|at| at.to_string()).unwrap_or_default();
-        let (whole, part) = (18 + random.u32(0..8), random.u32(0..100));
-        let id = uuid(random);
-        let value = format!(
-            r#"{{"device_id":"device-{subject:05}","event_type":"temperature","event_id":"{id}","timestamp":"{observed}","payload":{{"location":"hall-3","quality":"good","sensor":"s-0017","unit":"celsius","value":{whole}.{part:02}}}}}"#
-        );
         self.offset += 1;
-        json!({
-            "topic": "telemetry", "partition": 0, "offset": self.offset, "timestamp": received,
-            "timestampType": "CREATE_TIME",
-            "key": base64_simd::STANDARD.encode_to_string(format!("device-{subject:05}")),
-            "value": base64_simd::STANDARD.encode_to_string(value),
-            "headers": [{"tenant": b"demo".to_vec()}],
-        })
+        record(random, self.offset, subject, Times { observed, received })
     }
+}
+
+/// Milliseconds since 1970.
+pub(crate) struct Times {
+    pub(crate) observed: i64,
+    pub(crate) received: i64,
+}
+
+/// One record of a subject.
+pub(crate) fn record(
+    random: &mut fastrand::Rng,
+    offset: i64,
+    subject: usize,
+    times: Times,
+) -> serde_json::Value {
+    let observed =
+        Timestamp::from_millis(times.observed).map(|at| at.to_string()).unwrap_or_default();
+    let (whole, part) = (18 + random.u32(0..8), random.u32(0..100));
+    let id = uuid(random);
+    let value = format!(
+        r#"{{"device_id":"device-{subject:05}","event_type":"temperature","event_id":"{id}","timestamp":"{observed}","payload":{{"location":"hall-3","quality":"good","sensor":"s-0017","unit":"celsius","value":{whole}.{part:02}}}}}"#
+    );
+    json!({
+        "topic": "telemetry", "partition": 0, "offset": offset, "timestamp": times.received,
+        "timestampType": "CREATE_TIME",
+        "key": base64_simd::STANDARD.encode_to_string(format!("device-{subject:05}")),
+        "value": base64_simd::STANDARD.encode_to_string(value),
+        "headers": [{"tenant": b"demo".to_vec()}],
+    })
+}
+
+/// Lambda's event with these records.
+pub(crate) fn lambda_event(records: &[serde_json::Value]) -> String {
+    let by_partition = BTreeMap::from([("telemetry-0", records)]);
+    let arn = "arn:aws:kafka:us-east-1:000000000000:cluster/drover/1";
+    json!({"eventSource": "aws:kafka", "eventSourceArn": arn, "records": by_partition}).to_string()
 }
 
 /// Positions in order of arrival; late: one in ten comes up to 30 positions after its turn.

@@ -1,5 +1,5 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu [BATCHES] | memory | http | chaos | letters | cold`; every figure is printed with what it
+//! -- units | cpu | memory | scale | http | chaos | letters | cold`; every figure is printed with what it
 //! was counted on.
 //!
 //! - [`chaos`]: the long form of the test that kills the host
@@ -9,6 +9,8 @@
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
 //! - [`memory`]: resident memory of a warm processor
 //! - [`letters`]: dead letters filed, counted and replayed on the host
+//! - [`scale`]: a million events over a hundred thousand subjects: what a long run does to speed,
+//!   memory and units
 //! - [`load`]: the events that all of them use
 
 // The SDK's futures nest deeper than the default of 128.
@@ -23,6 +25,7 @@ mod http;
 mod letters;
 mod load;
 mod memory;
+mod scale;
 mod units;
 
 /// The processor's own.
@@ -37,13 +40,16 @@ fn main() -> anyhow::Result<()> {
         Some("memory") => memory::run(),
         // The second process of `memory`.
         Some("memory-of") => memory::run_child(arguments.next()),
+        Some("scale") => scale::run(arguments),
+        // The second process of `scale`.
+        Some("scale-of") => scale::handler::run_child(),
         Some("http") => http::run(arguments.next()),
         Some("chaos") => chaos::run(arguments.next()),
         Some("cold") => cold::run(arguments.next()),
         Some("letters") => letters::run(arguments.next()),
         _ => bail!(
-            "usage: drover-bench units | cpu [BATCHES] | memory | http [SECONDS] | chaos [EVENTS] | \
-             letters [COUNT] | cold [FOLDER]"
+            "usage: drover-bench units | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG]]] | \
+             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER]"
         ),
     }
 }

@@ -21,6 +21,9 @@ pub(crate) struct Lookup {
 #[derive(Clone, Debug)]
 enum Place {
     Path(PointerBuf),
+    /// A path of one step: the name itself beside it, because nearly every path is one and reading
+    /// a pointer costs more than the step.
+    Field(PointerBuf, String),
     Header(String),
     Constant(Value),
 }
@@ -64,7 +67,7 @@ impl Lookup {
 
     /// Whether the record's body is not needed to find it.
     pub(crate) fn reads_body(&self) -> bool {
-        self.places.iter().any(|place| matches!(place, Place::Path(_)))
+        self.places.iter().any(|place| matches!(place, Place::Path(_) | Place::Field(..)))
     }
 
     /// What the record says. A JSON null says nothing.

@@ -14,11 +14,21 @@ pub(super) fn write(value: &Value, text: &mut Vec<u8>) -> Result<(), serde_json:
         Value::Bool(true) => text.extend_from_slice(b"true"),
         Value::Bool(false) => text.extend_from_slice(b"false"),
         Value::Number(number) => write_number(number, text)?,
-        // serde_json escapes what RFC 8785 escapes, and in the same way.
-        Value::String(string) => serde_json::to_writer(text, string)?,
+        Value::String(string) => write_string(string, text)?,
         Value::Array(items) => write_array(items, text)?,
         Value::Object(fields) => write_object(fields, text)?,
     }
+    Ok(())
+}
+
+/// serde_json escapes what RFC 8785 escapes, and in the same way. Most texts hold nothing of it.
+fn write_string(string: &str, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    if string.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        return serde_json::to_writer(text, string);
+    }
+    text.push(b'"');
+    text.extend_from_slice(string.as_bytes());
+    text.push(b'"');
     Ok(())
 }
 
@@ -62,7 +72,7 @@ fn write_fields<'a>(
         if index > 0 {
             text.push(b',');
         }
-        serde_json::to_writer(&mut *text, name)?;
+        write_string(name, text)?;
         text.push(b':');
         write(value, text)?;
     }

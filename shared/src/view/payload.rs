@@ -5,13 +5,14 @@
 //! nothing to find out about it.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 
 use jsonptr::Pointer;
 use jsonptr::index::Index;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The JSON text of a payload.
+/// The canonical JSON text of a payload.
 #[derive(Clone, Copy, Debug)]
 pub struct Payload<'a>(pub &'a str);
 
@@ -130,36 +131,43 @@ impl<'a> Visitor<'a> for Pick<'_, '_, 'a> {
             return Ok(());
         };
         let wanted = token.decoded();
-        while let Some(is_wanted) = object.next_key_seed(Is(&wanted))? {
-            if is_wanted {
-                return object.next_value_seed(Pick { path, found: self.found });
-            }
-            object.next_value::<IgnoredAny>()?;
+        while let Some(order) = object.next_key_seed(To(&wanted))? {
+            match order {
+                Ordering::Less => object.next_value::<IgnoredAny>()?,
+                Ordering::Equal => {
+                    return object.next_value_seed(Pick { path, found: self.found });
+                }
+                Ordering::Greater => break,
+            };
         }
         Ok(())
     }
 }
 
-/// Whether a name is this one.
-struct Is<'n>(&'n str);
+/// How a name stands to this one. Canonical JSON has its names in order, so nothing is found behind a
+/// greater one. Beyond ASCII the order is another one than that of bytes, and no name counts as greater.
+struct To<'n>(&'n str);
 
-impl<'de> DeserializeSeed<'de> for Is<'_> {
-    type Value = bool;
+impl<'de> DeserializeSeed<'de> for To<'_> {
+    type Value = Ordering;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Ordering, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Is<'_> {
-    type Value = bool;
+impl Visitor<'_> for To<'_> {
+    type Value = Ordering;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a name")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<bool, E> {
-        Ok(name == self.0)
+    fn visit_str<E>(self, name: &str) -> Result<Ordering, E> {
+        Ok(match name.cmp(self.0) {
+            Ordering::Greater if !(name.is_ascii() && self.0.is_ascii()) => Ordering::Less,
+            order => order,
+        })
     }
 }
 
@@ -170,6 +178,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::event::canonical_json;
 
     fn is_found(found: Option<&Found<'_>>, value: Option<&Value>) -> bool {
         match (found, value) {
@@ -182,7 +191,8 @@ mod tests {
     }
 
     fn check(payload: &Value, path: &str) {
-        let (text, path) = (payload.to_string(), PointerBuf::parse(path).expect("a pointer"));
+        let text = canonical_json(payload).expect("canonical");
+        let path = PointerBuf::parse(path).expect("a pointer");
         let found = Payload(&text).find(&path);
         let value = path.resolve(payload).ok();
         assert!(is_found(found.as_ref(), value), "{text} {path}: {found:?} {value:?}");
@@ -223,7 +233,7 @@ mod tests {
         leaf.prop_recursive(3, 16, 3, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-                prop::collection::btree_map("[ab0~/é]{0,2}", inner, 0..3)
+                prop::collection::btree_map("[abé\u{ffff}\u{1f600}0~/]{0,2}", inner, 0..3)
                     .prop_map(|fields| Value::Object(fields.into_iter().collect())),
             ]
         })
@@ -233,7 +243,7 @@ mod tests {
         #[test]
         fn every_path_leads_to_what_the_tree_has_there(
             value in values(),
-            names in prop::collection::vec("[ab01~/é]{0,2}", 0..4),
+            names in prop::collection::vec("[abé\u{ffff}\u{1f600}01~/]{0,2}", 0..4),
         ) {
             check(&value, PointerBuf::from_tokens(names).as_str());
         }
