@@ -86,11 +86,7 @@ static NO_SPEC: ViewSpec = ViewSpec { measures: Vec::new(), status: None, locati
 
 impl ViewSpec {
     /// The number that a measure of this name has in an entry, with what it is measured in.
-    pub fn number(
-        &self,
-        measure: &str,
-        entry: &Entry,
-    ) -> Option<(f64, Option<&Arc<str>>)> {
+    pub fn number(&self, measure: &str, entry: &Entry) -> Option<(f64, Option<&Arc<str>>)> {
         let payload = Payload(&entry.payload);
         let named = self.measures.iter().filter(|spec| *spec.name == *measure && spec.reads(entry));
         named.filter_map(|spec| Some((payload.number(&spec.path)?, spec.unit.as_ref()))).next()

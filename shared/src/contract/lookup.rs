@@ -20,12 +20,17 @@ pub(crate) struct Lookup {
 
 #[derive(Clone, Debug)]
 enum Place {
-    Path(PointerBuf),
-    /// A path of one step: the name itself beside it, because nearly every path is one and reading
-    /// a pointer costs more than the step.
-    Field(PointerBuf, String),
+    Path(Path),
     Header(String),
     Constant(Value),
+}
+
+#[derive(Clone, Debug)]
+struct Path {
+    pointer: PointerBuf,
+    /// The name that it consists of, if it has one step only, as nearly every one has. Reading the
+    /// pointer costs more than the step.
+    field: Option<String>,
 }
 
 /// What was found, and where.
@@ -67,7 +72,7 @@ impl Lookup {
 
     /// Whether the record's body is not needed to find it.
     pub(crate) fn reads_body(&self) -> bool {
-        self.places.iter().any(|place| matches!(place, Place::Path(_) | Place::Field(..)))
+        self.places.iter().any(|place| matches!(place, Place::Path(_)))
     }
 
     /// What the record says. A JSON null says nothing.
@@ -129,7 +134,8 @@ impl Place {
     fn compile(source: &SourceDocument, path: &str, faults: &mut Faults) -> Option<Self> {
         match (&source.path, &source.header, &source.constant) {
             (Some(pointer), None, None) => {
-                compiled_pointer(pointer, &format!("{path}/path"), faults).map(Self::Path)
+                let pointer = compiled_pointer(pointer, &format!("{path}/path"), faults)?;
+                Some(Self::Path(Path::new(pointer)))
             }
             (None, Some(header), None) => Some(Self::Header(header.clone())),
             (None, None, Some(value)) => Some(Self::Constant(value.clone())),
@@ -142,9 +148,9 @@ impl Place {
 
     fn find<'a>(&'a self, record: &'a Record, json: &'a Value) -> Option<Found<'a>> {
         match self {
-            Self::Path(pointer) => {
-                let value = pointer.resolve(json).ok()?;
-                Some(Found { value: Raw::Json(value), path: Some(pointer.as_str()) })
+            Self::Path(path) => {
+                let value = path.resolve(json)?;
+                Some(Found { value: Raw::Json(value), path: Some(path.pointer.as_str()) })
             }
             Self::Header(name) => {
                 record.header(name).map(|value| Found { value: Raw::Header(value), path: None })
@@ -155,16 +161,31 @@ impl Place {
 
     fn path(&self) -> Option<&str> {
         match self {
-            Self::Path(pointer) => Some(pointer.as_str()),
+            Self::Path(path) => Some(path.pointer.as_str()),
             Self::Header(_) | Self::Constant(_) => None,
         }
     }
 
     fn shown(&self) -> String {
         match self {
-            Self::Path(pointer) => format!("path=`{pointer}`"),
+            Self::Path(path) => format!("path=`{}`", path.pointer),
             Self::Header(name) => format!("header=`{name}`"),
             Self::Constant(_) => "const".to_owned(),
+        }
+    }
+}
+
+impl Path {
+    fn new(pointer: PointerBuf) -> Self {
+        let step = pointer.split_front().filter(|(_, rest)| rest.is_root());
+        let field = step.map(|(name, _)| name.decoded().into_owned());
+        Self { pointer, field }
+    }
+
+    fn resolve<'a>(&self, json: &'a Value) -> Option<&'a Value> {
+        match (&self.field, json) {
+            (Some(field), Value::Object(object)) => object.get(field),
+            _ => self.pointer.resolve(json).ok(),
         }
     }
 }
