@@ -96,7 +96,6 @@ fn variables(addresses: &Addresses) -> Vec<(&'static str, String)> {
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("DROVER_LEDGER_TABLE", "drover-ledger"),
             ("DROVER_REGISTRY_TABLE", "drover-registry"),
-            ("DROVER_CACHE_BYTES", "33554432"),
             ("DROVER_CONCURRENCY", "32"),
         ]
         .map(|(name, value)| (name, value.to_owned())),

@@ -2,6 +2,7 @@
 
 use drover_core::aws::kafka::KafkaVariables;
 use drover_core::metrics::emf::Keeping;
+use drover_core::pipeline::cache;
 use drover_core::variables::{Misconfigured, Variables};
 use drover_core::web::settings::{auth_mode, origins};
 use drover_core::web::{AuthMode, Origins};
@@ -34,7 +35,7 @@ pub enum StreamConfig {
     Direct {
         /// `DROVER_LEDGER_TABLE`: the ledger that all tenants share.
         ledger_table: String,
-        /// `DROVER_CACHE_BYTES`: what warm heads may take, 8 MiB by default.
+        /// `DROVER_CACHE_BYTES`: what warm heads may take, a quarter of the memory by default.
         cache_bytes: usize,
         /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 32 by default.
         concurrency: usize,
@@ -72,7 +73,7 @@ impl StreamConfig {
         match variables.optional(STREAM).as_deref() {
             None | Some("direct") => Ok(Self::Direct {
                 ledger_table: variables.text("DROVER_LEDGER_TABLE")?,
-                cache_bytes: variables.number("DROVER_CACHE_BYTES", 8 << 20, 0..=1 << 30)?,
+                cache_bytes: cache::limit(&variables)?,
                 concurrency: variables.number("DROVER_CONCURRENCY", 32, 1..=256)?,
             }),
             Some("kafka") => Ok(Self::Kafka(KafkaVariables::read(variables)?)),

@@ -2,6 +2,7 @@
 //! anything is taken from the stream.
 
 use drover_core::metrics::emf::Keeping;
+use drover_core::pipeline::cache;
 use drover_core::variables::{Misconfigured, Variables};
 
 /// What the environment says.
@@ -15,7 +16,7 @@ pub struct Config {
     pub dead_letter_queue_url: String,
     /// `DROVER_BUFFER_QUEUE_URL`
     pub buffer_queue_url: String,
-    /// `DROVER_CACHE_BYTES`: what warm heads may take, 8 MiB by default.
+    /// `DROVER_CACHE_BYTES`: what warm heads may take, a quarter of the memory by default.
     pub cache_bytes: usize,
     /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 32 by default.
     pub concurrency: usize,
@@ -35,7 +36,7 @@ impl Config {
             registry_table: variables.text("DROVER_REGISTRY_TABLE")?,
             dead_letter_queue_url: variables.url("DROVER_DEAD_LETTER_QUEUE_URL")?,
             buffer_queue_url: variables.url("DROVER_BUFFER_QUEUE_URL")?,
-            cache_bytes: variables.number("DROVER_CACHE_BYTES", 8 << 20, 0..=1 << 30)?,
+            cache_bytes: cache::limit(&variables)?,
             concurrency: variables.number("DROVER_CONCURRENCY", 32, 1..=256)?,
             metrics: Keeping::read(&variables)?,
         })

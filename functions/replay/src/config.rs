@@ -2,6 +2,7 @@
 
 use drover_core::aws::kafka::KafkaVariables;
 use drover_core::metrics::emf::Keeping;
+use drover_core::pipeline::cache;
 use drover_core::variables::{Misconfigured, Variables};
 use drover_core::web::settings::{auth_mode, origins};
 use drover_core::web::{AuthMode, Origins};
@@ -22,7 +23,7 @@ pub struct Config {
     /// `DROVER_STREAM`: `direct` (the default), where no offsets are read again, or `kafka`, with the
     /// variables that ingest has for it.
     pub kafka: Option<KafkaVariables>,
-    /// `DROVER_CACHE_BYTES`: what warm heads may take, 8 MiB by default; those of a run as much.
+    /// `DROVER_CACHE_BYTES`: what warm heads may take, a quarter of the memory by default; those of a run as much.
     pub cache_bytes: usize,
     /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 32 by default.
     pub concurrency: usize,
@@ -48,7 +49,7 @@ impl Config {
             dead_letter_queue_url: variables.url("DROVER_DEAD_LETTER_QUEUE_URL")?,
             buffer_queue_url: variables.url("DROVER_BUFFER_QUEUE_URL")?,
             kafka: kafka(&variables)?,
-            cache_bytes: variables.number("DROVER_CACHE_BYTES", 8 << 20, 0..=1 << 30)?,
+            cache_bytes: cache::limit(&variables)?,
             concurrency: variables.number("DROVER_CONCURRENCY", 32, 1..=256)?,
             auth_mode: auth_mode(&variables)?,
             origins: origins(&variables),

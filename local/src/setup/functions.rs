@@ -29,8 +29,9 @@ use crate::prometheus::HostMeter;
 use crate::sqs::Sqs;
 use crate::world::{BUFFER, DEAD_LETTERS, world};
 
+/// Heads of some ten thousand subjects.
+const CACHE_BYTES: usize = 64 << 20;
 /// What the processor has on Lambda unless its environment says otherwise.
-const CACHE_BYTES: usize = 8 << 20;
 const CONCURRENCY: usize = 32;
 
 /// What a replay has for its work.

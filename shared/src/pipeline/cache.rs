@@ -8,6 +8,31 @@ use lru::LruCache;
 
 use crate::ledger::Head;
 use crate::pipeline::ports::Home;
+use crate::variables::{Misconfigured, Variables};
+
+/// Where nothing says how much memory there is.
+const UNKNOWN_MEMORY_LIMIT: usize = 8 << 20;
+const LARGEST_LIMIT: usize = 1 << 30;
+/// Of a function's memory. The records of an invocation, at most 6 MB of JSON, take several times their
+/// size, and a replay keeps heads twice.
+const SHARE: usize = 4;
+
+/// What warm heads may take, in bytes: `DROVER_CACHE_BYTES`, else a quarter of the memory that Lambda
+/// gives to the function, else 8 MiB. A subject whose head is not there costs a read.
+///
+/// # Errors
+/// One of the variables is no number, or out of its range.
+pub fn limit<F>(variables: &Variables<F>) -> Result<usize, Misconfigured>
+where
+    F: Fn(&str) -> Option<String>,
+{
+    let memory = variables.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 0, 0..=1 << 20)?;
+    let share = match (memory << 20) / SHARE {
+        0 => UNKNOWN_MEMORY_LIMIT,
+        share => share.min(LARGEST_LIMIT),
+    };
+    variables.number("DROVER_CACHE_BYTES", share, 0..=LARGEST_LIMIT)
+}
 
 /// Heads by where they live. Shared by concurrent invocations.
 pub struct HeadCache {
@@ -83,6 +108,24 @@ mod tests {
 
     fn head(version: u64) -> Arc<Head> {
         Arc::new(Head { version, ..Head::default() })
+    }
+
+    #[test]
+    fn heads_may_take_a_quarter_of_the_memory_unless_a_variable_says_otherwise() {
+        let check = |memory: Option<&str>, own: Option<&str>, expected: usize| {
+            let variables = Variables(|name: &str| match name {
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => memory.map(str::to_owned),
+                "DROVER_CACHE_BYTES" => own.map(str::to_owned),
+                _ => None,
+            });
+            assert_eq!(limit(&variables), Ok(expected), "{memory:?} {own:?}");
+        };
+        check(None, None, 8 << 20);
+        check(Some("512"), None, 128 << 20);
+        check(Some("10240"), None, 1 << 30);
+        check(Some("512"), Some("0"), 0);
+        let variables = Variables(|_: &str| Some("much".to_owned()));
+        assert!(limit(&variables).is_err());
     }
 
     #[test]
