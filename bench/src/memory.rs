@@ -28,7 +28,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 pub(crate) fn run_child(address: Option<String>) -> anyhow::Result<()> {
     let address = address.context("an address")?.parse()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let processor = processor(drover_tests::dynamodb::at(address, LEDGER));
     let mut load = Load::new(SUBJECTS, i64::try_from(BATCHES)?, false);
     for number in 1..=BATCHES {

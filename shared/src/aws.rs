@@ -67,6 +67,9 @@ pub struct LocalEndpoints {
 #[derive(Clone, Debug)]
 pub struct Aws {
     dynamodb: aws_sdk_dynamodb::Client,
+    /// The same without retries, for writes of heads. A client of their own, because settings that
+    /// each call overrides are put together again with each call.
+    heads: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
     #[cfg(feature = "s3")]
     s3: aws_sdk_s3::Client,
@@ -82,8 +85,10 @@ impl Aws {
 
     /// Clients with settings that somebody else made. They keep their own retries and timeouts.
     pub fn new(sdk: &SdkConfig, config: AwsConfig) -> Self {
+        let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
         Self {
-            dynamodb: aws_sdk_dynamodb::Client::new(sdk),
+            heads: without_retries(&dynamodb),
+            dynamodb,
             sqs: aws_sdk_sqs::Client::new(sdk),
             #[cfg(feature = "s3")]
             s3: aws_sdk_s3::Client::new(sdk),
@@ -97,8 +102,10 @@ impl Aws {
         let dynamodb =
             aws_sdk_dynamodb::config::Builder::from(&sdk).endpoint_url(&endpoints.dynamodb).build();
         let sqs = aws_sdk_sqs::config::Builder::from(&sdk).endpoint_url(&endpoints.sqs).build();
+        let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
         Self {
-            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
+            heads: without_retries(&dynamodb),
+            dynamodb,
             sqs: aws_sdk_sqs::Client::from_conf(sqs),
             #[cfg(feature = "s3")]
             s3: aws_sdk_s3::Client::new(&sdk),
@@ -118,6 +125,12 @@ impl Aws {
     pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
         &self.dynamodb
     }
+}
+
+/// It shares connections and credentials with the client that it is made from.
+fn without_retries(client: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
+    let config = client.config().to_builder().retry_config(calls::no_retries());
+    aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
 /// The SDK's own settings from its default chain, with our HTTP client, retries and timeouts.

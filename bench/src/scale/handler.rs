@@ -121,7 +121,7 @@ impl Meter for Counts {
 
 /// The process itself.
 pub(crate) fn run_child() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let counts = Arc::new(Counts::default());
     let processor = runtime.block_on(processor(Arc::clone(&counts)))?;
     let mut input = std::io::stdin().lock();

@@ -73,7 +73,7 @@ impl StreamConfig {
         match variables.optional(STREAM).as_deref() {
             None | Some("direct") => Ok(Self::Direct {
                 ledger_table: variables.text("DROVER_LEDGER_TABLE")?,
-                cache_bytes: cache::limit(&variables)?,
+                cache_bytes: cache::limit(variables)?,
                 concurrency: variables.number("DROVER_CONCURRENCY", 32, 1..=256)?,
             }),
             Some("kafka") => Ok(Self::Kafka(KafkaVariables::read(variables)?)),

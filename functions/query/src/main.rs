@@ -22,7 +22,9 @@ use lambda_http::{run, tracing};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
+// One thread: a function has one invocation at a time and, as it is deployed, one processor at most. With
+// more, each call to a service wakes a second thread and then the first again.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     tracing::init_default_subscriber();
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

@@ -107,9 +107,9 @@ impl Store for Aws {
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
         let (table, pk) = (self.table(home), home.key.partition_key());
         let sent = if write.pages.is_empty() {
-            write::put_head(&self.dynamodb, table, &pk, write).await
+            write::put_head(&self.heads, table, &pk, write).await
         } else {
-            write::transact(&self.dynamodb, table, &pk, write).await
+            write::transact(&self.heads, table, &pk, write).await
         };
         match sent {
             Ok(write) => {

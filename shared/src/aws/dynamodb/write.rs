@@ -6,7 +6,6 @@
 //! only.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -17,7 +16,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::counted;
 use super::items::{self, Item};
-use crate::aws::calls::{Failure, no_retries, unavailable};
+use crate::aws::calls::{Failure, unavailable};
 use crate::error::{Reason, Unavailable};
 use crate::ledger::LedgerWrite;
 use crate::ledger::dialogue::WriteAnswer;
@@ -56,7 +55,7 @@ impl Unwritten {
     }
 }
 
-/// Puts a head. Gives the units it cost.
+/// Puts a head, with a client that does not try again. Gives the units it cost.
 pub(super) async fn put_head(
     client: &Client,
     table: &str,
@@ -72,8 +71,6 @@ pub(super) async fn put_head(
         .set_expression_attribute_values(values)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
-        .customize()
-        .config_override(Builder::new().retry_config(no_retries()))
         .send()
         .await;
     match sent {
@@ -82,7 +79,7 @@ pub(super) async fn put_head(
     }
 }
 
-/// Puts a head and pages, all or nothing. Gives the units it cost.
+/// Puts a head and pages, all or nothing, likewise. Gives the units it cost.
 pub(super) async fn transact(
     client: &Client,
     table: &str,
@@ -94,8 +91,6 @@ pub(super) async fn transact(
         .transact_write_items()
         .set_transact_items(Some(puts))
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
-        .customize()
-        .config_override(Builder::new().retry_config(no_retries()))
         .send()
         .await;
     match sent {
