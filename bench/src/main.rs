@@ -1,5 +1,5 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu | memory | http | chaos | letters | cold | kafka`; every figure is printed with what it
+//! -- units | cpu | memory | http | chaos | letters | cold | kafka | peer`; every figure is printed with what it
 //! was counted on.
 //!
 //! - [`chaos`]: the long form of the test that kills the host
@@ -10,6 +10,7 @@
 //! - [`memory`]: resident memory of a warm processor
 //! - [`kafka`]: a real Kafka cluster, written to and read back, also while a broker dies
 //! - [`letters`]: dead letters filed, counted and replayed on the host
+//! - [`peer`]: Drover's part of the comparison in `bench/peers`
 //! - [`load`]: the events that all of them use
 
 // The SDK's futures nest deeper than the default of 128.
@@ -25,6 +26,7 @@ mod kafka;
 mod letters;
 mod load;
 mod memory;
+mod peer;
 mod units;
 
 /// The processor's own.
@@ -44,9 +46,11 @@ fn main() -> anyhow::Result<()> {
         Some("cold") => cold::run(arguments.next()),
         Some("letters") => letters::run(arguments.next()),
         Some("kafka") => kafka::run(arguments),
+        Some("peer") => peer::run(arguments),
         _ => bail!(
             "usage: drover-bench units | cpu | memory | http [SECONDS] | chaos [EVENTS] | \
-             letters [COUNT] | cold [FOLDER] | kafka HOST:PORT [EVENTS [USER FILE]]"
+             letters [COUNT] | cold [FOLDER] | kafka HOST:PORT [EVENTS [USER FILE]] | \
+             peer parse|memory|dynamodb FOLDER [DYNAMODB SQS]"
         ),
     }
 }
