@@ -125,8 +125,8 @@ class Peers:
         return ["java", *settings, "-cp", classes, "peers.Peer", self.kafka, read, place, guarantee, handler, *numbers]
 
     def stops(self, kind: str, name: str, handler: str) -> str:
-        """What one bad record does to the application."""
-        command = self.java(f"stops-{kind}", f"{name}-{kind}", GUARANTEES[name], handler, 0, 0)
+        """What one bad record does to the application: ten good ones are before it, and a commit comes after it."""
+        command = self.java(f"stops-{kind}", f"{name}-{kind}", GUARANTEES[name], handler, 10, 1)
         lines, _ = execute(command, dict(os.environ), self.folder / f"{name}-{kind}")
         stopped = [line["stopped"] for line in lines if "stopped" in line]
         return f"the application stops (`{stopped[0].split(':')[1].strip()}`)" if stopped else "it goes on"

@@ -14,17 +14,19 @@ from confluent_kafka.admin import AdminClient, NewTopic
 TENANT = ("tenant", b"demo")
 ARN = "arn:aws:kafka:us-east-1:000000000000:cluster/drover/1"
 END = b"end"
+# Of librdkafka's lines only errors: it tells of every wait for a broker that has just started.
+QUIET = {"log_level": 3}
 
 
 def create(bootstrap: str, topic: str) -> None:
     """Its records stay, however old their timestamps are."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap, **QUIET})
     admin.create_topics([NewTopic(topic, 1, 1, config={"retention.ms": "-1"})])[topic].result(60)
 
 
 def produce(bootstrap: str, topic: str, records) -> int:
     """In order. A last record with the key `end` tells a consumer that it has seen everything. How many there are."""
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 20})
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 20, **QUIET})
     failures, count = [], 0
 
     def delivered(error, _message):
@@ -53,7 +55,7 @@ def produce(bootstrap: str, topic: str, records) -> int:
 
 def write_events(bootstrap: str, topic: str, batches, folder: Path) -> None:
     """One file for each delivery of a batch, in a folder for its phase. `batches`: (phase, length, deliveries)."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "files", "enable.auto.commit": False})
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "files", "enable.auto.commit": False, **QUIET})
     consumer.assign([TopicPartition(topic, 0, 0)])
     waiting = []
     for number, (phase, length, deliveries) in enumerate(batches):
