@@ -96,7 +96,7 @@ struct Record<'a> {
     headers: Vec<std::collections::BTreeMap<&'a str, Vec<i16>>>,
 }
 
-fn parse(batch: &str) -> anyhow::Result<()> {
+pub(crate) fn parse(batch: &str) -> anyhow::Result<()> {
     let event: Event<'_> = serde_json::from_str(batch)?;
     for raw in event.records.into_values().flatten() {
         let record: Record<'_> = serde_json::from_str(raw.get())?;

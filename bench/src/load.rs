@@ -131,17 +131,21 @@ pub(crate) const DOCUMENTS: [(&str, &str); 2] = [
 
 /// A processor as its main.rs makes it, which prints no metrics.
 pub(crate) fn processor<W: World>(world: W) -> Processor<W> {
-    let pipeline = Pipeline {
+    Processor::new(
+        world,
+        pipeline(),
+        std::sync::Arc::new(Lines { keeping: Keeping::default(), write: |_| {} }),
+    )
+}
+
+/// The same without its world.
+pub(crate) fn pipeline() -> Pipeline {
+    Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(8 << 20),
         shape: Shape::STANDARD,
         concurrency: 32,
-    };
-    Processor::new(
-        world,
-        pipeline,
-        std::sync::Arc::new(Lines { keeping: Keeping::default(), write: |_| {} }),
-    )
+    }
 }
 
 /// An invocation of it.

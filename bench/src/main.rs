@@ -1,5 +1,5 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu | memory | scale | http | chaos | letters | cold`; every figure is printed with what it
+//! -- units | cpu | memory | scale | http | chaos | letters | cold | peer`; every figure is printed with what it
 //! was counted on.
 //!
 //! - [`chaos`]: the long form of the test that kills the host
@@ -11,6 +11,7 @@
 //! - [`letters`]: dead letters filed, counted and replayed on the host
 //! - [`scale`]: a million events over a hundred thousand subjects: what a long run does to speed,
 //!   memory and units
+//! - [`peer`]: Drover's part of the comparison in `bench/peers`
 //! - [`load`]: the events that all of them use
 
 // The SDK's futures nest deeper than the default of 128.
@@ -25,6 +26,7 @@ mod http;
 mod letters;
 mod load;
 mod memory;
+mod peer;
 mod scale;
 mod units;
 
@@ -47,9 +49,11 @@ fn main() -> anyhow::Result<()> {
         Some("chaos") => chaos::run(arguments.next()),
         Some("cold") => cold::run(arguments.next()),
         Some("letters") => letters::run(arguments.next()),
+        Some("peer") => peer::run(arguments),
         _ => bail!(
-            "usage: drover-bench units | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG]]] | \
-             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER]"
+            "usage: drover-bench units | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
+             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | \
+             peer parse|memory|dynamodb FOLDER [DYNAMODB SQS]"
         ),
     }
 }

@@ -5,7 +5,7 @@
 //! process. Batches follow each other as Lambda sends those of one partition, one at a time.
 //!
 //! `cargo run --release -p drover-bench -- scale` prints sums of tenths and writes every point to
-//! `scale.svg` and `scale.csv`.
+//! `scale.svg` and `scale.csv`; a last argument, `shifts` or `random`, leaves the other order out.
 //!
 //! Left out: several environments and partitions beside each other. Each would have a part of the
 //! subjects, and on this machine the same two cores.
@@ -54,7 +54,8 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result
     let picture = PathBuf::from(arguments.next().unwrap_or_else(|| "scale.svg".to_owned()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut runs = Vec::new();
-    for pattern in Pattern::ALL {
+    let only = arguments.next();
+    for pattern in Pattern::ALL.into_iter().filter(|pattern| pattern.is(only.as_deref())) {
         let points = runtime.block_on(measure(pattern, size))?;
         show(pattern, size, &points);
         runs.push(Run { pattern, points });

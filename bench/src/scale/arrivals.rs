@@ -24,6 +24,11 @@ pub(crate) enum Pattern {
 impl Pattern {
     pub(crate) const ALL: [Self; 2] = [Self::Shifts, Self::Random];
 
+    /// Whether it is the one that is asked for.
+    pub(crate) fn is(self, asked: Option<&str>) -> bool {
+        asked.is_none_or(|asked| self.name().ends_with(asked))
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Shifts => "in shifts",

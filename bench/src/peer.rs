@@ -1,0 +1,215 @@
+//! Drover's part of the comparison in `bench/peers`: files of Lambda events, the same that the other
+//! peers get, through the processor's handler or through bare parsing, one after the other. What it
+//! prints is for `bench/peers/run`: a JSON line after each phase with the CPU time of the whole
+//! process so far, then one for each device with what became of its state.
+//!
+//! - `peer parse FOLDER`: bare parsing, as [`crate::cpu`] has it
+//! - `peer memory FOLDER`: the handler over the memory store: what is Drover's own
+//! - `peer dynamodb FOLDER DYNAMODB SQS`: the handler over the SDK and the services at these addresses
+//!
+//! Phases are folders: `warm-up`, `main` and `special`, each with its batches in the order of their names.
+//! Left out: Lambda's poller and runtime, which no peer pays for, and redelivery: whatever the
+//! handler hands back is an error here.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, ensure};
+use aws_sdk_dynamodb::types::AttributeValue;
+use drover_core::aws::{Aws, LocalEndpoints, tables};
+use drover_core::ledger::read::Question;
+use drover_core::memory::Memory;
+use drover_core::metrics::emf::{Keeping, Lines};
+use drover_core::metrics::{Meter, Metric, Tally};
+use drover_core::pipeline::ports::World;
+use drover_core::reader;
+use drover_core::registry::{Registry, StoredDocument};
+use drover_core::time::Timestamp;
+use drover_processor::Processor;
+use drover_tests::dynamodb::{LEDGER, LETTERS, REGISTRY, REQUESTS};
+use serde_json::{Value, json};
+
+use crate::cpu::parse;
+use crate::load::{DOCUMENTS, invocation, pipeline};
+use crate::print;
+
+const PHASES: [&str; 3] = ["warm-up", "main", "special"];
+/// Parsing is so quick that a run of it is too short for the kernel's ticks.
+const PARSES: u64 = 5;
+/// The kernel's ticks in a second, as it shows them to every process on Linux.
+const TICKS: f64 = 100.0;
+
+pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let kind = arguments.next();
+    let folder = PathBuf::from(arguments.next().context("the folder of the events")?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match kind.as_deref() {
+        Some("parse") => bare(&folder),
+        Some("memory") => runtime.block_on(feed(&memory()?, &folder)),
+        Some("dynamodb") => {
+            let dynamodb = arguments.next().context("the address of DynamoDB")?;
+            let sqs = arguments.next().context("the address of SQS")?;
+            runtime.block_on(async { feed(&services(&dynamodb, &sqs).await?, &folder).await })
+        }
+        _ => Err(anyhow!("one of: parse, memory, dynamodb")),
+    }
+}
+
+fn bare(folder: &Path) -> anyhow::Result<()> {
+    let started = Instant::now();
+    for phase in ["warm-up", "main"] {
+        for batch in batches(folder, phase)? {
+            let batch = std::fs::read_to_string(batch)?;
+            for _ in 0..PARSES {
+                parse(&batch)?;
+            }
+        }
+        let marked = json!({"times": PARSES});
+        mark(phase, started.elapsed(), marked)?;
+    }
+    Ok(())
+}
+
+async fn feed<W: World + Clone>(world: &W, folder: &Path) -> anyhow::Result<()> {
+    let counts = Arc::new(Counted::default());
+    let processor =
+        Processor::new(world.clone(), pipeline(), Arc::clone(&counts) as Arc<dyn Meter>);
+    let started = Instant::now();
+    for phase in PHASES {
+        for batch in batches(folder, phase)? {
+            let answer = processor.handle(invocation(&std::fs::read_to_string(&batch)?)?).await?;
+            let returned = answer.batch_item_failures.len();
+            ensure!(returned == 0, "{returned} records of {} were returned", batch.display());
+        }
+        mark(phase, started.elapsed(), counts.take())?;
+    }
+    let devices = std::fs::read_to_string(folder.join("devices.json"))?;
+    for device in serde_json::from_str::<Vec<String>>(&devices)? {
+        print(&state(world, &device).await?.to_string());
+    }
+    Ok(())
+}
+
+/// What a reader would be told of a device, and whether its history is in order.
+async fn state<W: World>(world: &W, device: &str) -> anyhow::Result<Value> {
+    let home = drover_tests::home("demo", device).map_err(|error| anyhow!("{error}"))?;
+    let everything = Question::History { from: None, to: None };
+    let (cut, _) = reader::read(world, &home, everything).await?;
+    let Some(cut) = cut else { return Ok(json!({"device": device, "count": 0})) };
+    let mut contracts: Vec<_> = cut.entries().map(|entry| Arc::clone(&entry.contract)).collect();
+    contracts.dedup();
+    let registry = Registry::new();
+    let specs = registry.specs(&contracts, cut.head.revision, world.now(), world).await?;
+    let view = cut.live(&specs).to_json();
+    let number = |name: &str| view.pointer(&format!("/measures/temperature/{name}")).cloned();
+    let mean = number("mean").and_then(|mean| mean.as_f64()).unwrap_or_default();
+    let count = number("count").and_then(|count| count.as_f64()).unwrap_or_default();
+    let positions: Vec<_> = cut.entries().map(|entry| &entry.position).collect();
+    Ok(json!({
+        "device": device, "count": view.get("event_count"), "sum": mean * count,
+        "min": number("min"), "max": number("max"),
+        "latest": number("last"), "latest_at": number("last_at"),
+        "history": positions.len(), "in_order": positions.is_sorted(),
+    }))
+}
+
+/// What the functions' lines would hold, which are made and thrown away.
+struct Counted {
+    lines: Lines,
+    sums: Mutex<Sums>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    write_units: f64,
+    read_units: f64,
+    applied: f64,
+    duplicate: f64,
+    letters: f64,
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        let lines = Lines { keeping: Keeping::default(), write: |_| {} };
+        Self { lines, sums: Mutex::default() }
+    }
+}
+
+impl Meter for Counted {
+    fn record(&self, function: &'static str, tally: &Tally, now: Timestamp) {
+        self.lines.record(function, tally, now);
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        sums.write_units += tally.total(Metric::WriteUnits);
+        sums.read_units += tally.total(Metric::ReadUnits);
+        sums.applied += tally.total(Metric::EventsProcessed);
+        sums.duplicate += tally.total(Metric::EventsDuplicate);
+        sums.letters += tally.total(Metric::DeadLettersSent);
+    }
+}
+
+impl Counted {
+    /// Since the last time.
+    fn take(&self) -> Value {
+        let sums = std::mem::take(&mut *self.sums.lock().unwrap_or_else(PoisonError::into_inner));
+        json!({
+            "write_units": sums.write_units, "read_units": sums.read_units,
+            "applied": sums.applied, "duplicate": sums.duplicate, "dead_letters": sums.letters,
+        })
+    }
+}
+
+fn memory() -> anyhow::Result<Memory> {
+    let now = std::time::UNIX_EPOCH.elapsed().context("now")?.as_millis();
+    let memory = Memory::new(Timestamp::from_millis(i64::try_from(now)?).context("now")?);
+    for (key, json) in DOCUMENTS {
+        let document = StoredDocument { json: json.to_owned(), revision: 1 };
+        memory.state().documents.insert(key.to_owned(), document);
+    }
+    Ok(memory)
+}
+
+/// Their tables are made here; the queues must be there.
+async fn services(dynamodb: &str, sqs: &str) -> anyhow::Result<Aws> {
+    let endpoints =
+        LocalEndpoints { dynamodb: format!("http://{dynamodb}"), sqs: format!("http://{sqs}") };
+    let aws = drover_tests::aws(&endpoints, LEDGER);
+    let names = tables::TableNames {
+        ledger: LEDGER.into(),
+        registry: REGISTRY.into(),
+        letters: LETTERS.into(),
+        requests: REQUESTS.into(),
+    };
+    tables::create_tables(aws.dynamodb(), &names).await?;
+    for (key, json) in DOCUMENTS {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let put = aws.dynamodb().put_item().table_name(REGISTRY).item("pk", text(key));
+        put.item("d", text(json)).item("v", AttributeValue::N("1".to_owned())).send().await?;
+    }
+    Ok(aws)
+}
+
+fn batches(folder: &Path, phase: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let listed = std::fs::read_dir(folder.join(phase)).with_context(|| format!("phase {phase}"))?;
+    let mut batches = listed.map(|file| Ok(file?.path())).collect::<anyhow::Result<Vec<_>>>()?;
+    batches.sort();
+    Ok(batches)
+}
+
+fn mark(phase: &str, wall: Duration, counts: Value) -> anyhow::Result<()> {
+    let line = json!({
+        "mark": phase, "cpu_seconds": cpu_seconds()?, "wall_seconds": wall.as_secs_f64(), "counts": counts,
+    });
+    print(&line.to_string());
+    Ok(())
+}
+
+/// Of all threads, also of those that have ended: in user mode and in the kernel. The fields are counted
+/// from the end of the program's name, which may hold blanks.
+fn cpu_seconds() -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = text.rsplit_once(')').context("the name of the program")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
+    let ticks = ticks.sum::<Result<u32, _>>()?;
+    Ok(f64::from(ticks) / TICKS)
+}
