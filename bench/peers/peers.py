@@ -1,5 +1,5 @@
 """Runs the peers, each alone, and collects what they print. One peer is one process; its CPU time is what it says itself at
-the same points (after the warm-up, after the measured events), its memory what the kernel says when it has ended. Kafka,
+the same points (after the warm-up, after the measured events), its memory what the kernel says while it runs. Kafka,
 DynamoDB Local and ElasticMQ are processes of their own, and cost nobody anything.
 """
 
@@ -8,8 +8,10 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
+import boto3
 import dataset
 import topic
 from outcome import Measured
@@ -37,6 +39,29 @@ class Peers:
         self.dynamodb = services.start("dynamodb")
         self.sqs = services.start("elasticmq")
         self.events = folder / "events"
+        self.wake()
+
+    def wake(self) -> None:
+        """DynamoDB Local takes long for its first requests, longer than a client on Lambda waits."""
+        client = self.client("dynamodb", self.dynamodb)
+        client.create_table(
+            TableName="first",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        for number in range(500):
+            client.put_item(TableName="first", Item={"id": {"S": str(number)}})
+
+    @staticmethod
+    def client(service: str, address: str):
+        return boto3.client(
+            service,
+            endpoint_url=f"http://{address}",
+            region_name=ACCOUNT["AWS_DEFAULT_REGION"],
+            aws_access_key_id=ACCOUNT["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=ACCOUNT["AWS_SECRET_ACCESS_KEY"],
+        )
 
     def prepare(self, batches, begin: int) -> None:
         """The topic that Kafka Streams reads, the same records as files, and two small topics with one bad record each."""
@@ -81,20 +106,15 @@ class Peers:
         peer = self.rust("d", "dynamodb", self.dynamodb, self.sqs)
         codes = letters(sqs, f"http://{self.sqs}/000000000000/letters")
         future = codes.pop("future_timestamp", 0)
+        again = int(peer.count("main", "deliveries")) - self.asked.main
+        if again:
+            peer.notes["redelivered"] = f"{again} measured batches were handed back and delivered again"
         peer.notes["poison"] = "dead letters: " + ", ".join(f"{code} {codes[code]}" for code in sorted(codes))
         peer.notes["future"] = f"dead letters: future_timestamp {future}"
         return peer
 
     def queues(self):
-        import boto3
-
-        sqs = boto3.client(
-            "sqs",
-            endpoint_url=f"http://{self.sqs}",
-            region_name="eu-central-1",
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        )
+        sqs = self.client("sqs", self.sqs)
         for name in ("letters", "buffer"):
             sqs.create_queue(QueueName=name)
         return sqs
@@ -145,7 +165,7 @@ class Peers:
         return {line["device"]: line for line in lines if "device" in line}
 
     def measure(self, name: str, command: list, environment: dict, batches: tuple[int, int]) -> Measured:
-        lines, usage = execute(command, environment, self.folder / name)
+        lines, peak = execute(command, environment, self.folder / name)
         changelog = [line["changelog_bytes"] for line in lines if "changelog_bytes" in line]
         return Measured(
             name=NAMES[name],
@@ -153,21 +173,29 @@ class Peers:
             warm_up=batches[0] * dataset.BATCH,
             marks={line["mark"]: line for line in lines if "mark" in line},
             states={line["device"]: line for line in lines if "device" in line},
-            rss_kb=usage.ru_maxrss,
+            rss_kb=peak,
             changelog_bytes=changelog[0] if changelog else None,
         )
 
 
 def execute(command: list, environment: dict, output: Path):
-    """Its lines, which are JSON, and what the kernel says it took. They stay beside each other in files."""
+    """Its lines, which are JSON, and the most memory that was resident, in KB. They stay beside each other in files."""
     with Path(f"{output}.out").open("w") as out, Path(f"{output}.err").open("w") as errors:
         process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, high_water(process.pid))
+            time.sleep(0.1)
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]} failed: see {output}.err")
     lines = Path(f"{output}.out").read_text().splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{")], usage
+    return [json.loads(line) for line in lines if line.startswith("{")], peak
+
+
+def high_water(pid: int) -> int:
+    """Not from rusage: that begins with the memory of the process that started it. One that is ending has none any more."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) for line in status if line.startswith("VmHWM")), 0)
 
 
 def letters(sqs, queue: str) -> collections.Counter:
