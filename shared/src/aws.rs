@@ -18,7 +18,9 @@
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_dynamodb::config::{
+    Credentials, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
+};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 mod calls;
@@ -67,8 +69,7 @@ pub struct LocalEndpoints {
 #[derive(Clone, Debug)]
 pub struct Aws {
     dynamodb: aws_sdk_dynamodb::Client,
-    /// The same without retries, for writes of heads. A client of their own, because settings that
-    /// each call overrides are put together again with each call.
+    /// For writes of heads: [`heads_client`].
     heads: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
     #[cfg(feature = "s3")]
@@ -87,7 +88,7 @@ impl Aws {
     pub fn new(sdk: &SdkConfig, config: AwsConfig) -> Self {
         let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
         Self {
-            heads: without_retries(&dynamodb),
+            heads: heads_client(&dynamodb),
             dynamodb,
             sqs: aws_sdk_sqs::Client::new(sdk),
             #[cfg(feature = "s3")]
@@ -104,7 +105,7 @@ impl Aws {
         let sqs = aws_sdk_sqs::config::Builder::from(&sdk).endpoint_url(&endpoints.sqs).build();
         let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
         Self {
-            heads: without_retries(&dynamodb),
+            heads: heads_client(&dynamodb),
             dynamodb,
             sqs: aws_sdk_sqs::Client::from_conf(sqs),
             #[cfg(feature = "s3")]
@@ -127,9 +128,12 @@ impl Aws {
     }
 }
 
-/// It shares connections and credentials with the client that it is made from.
-fn without_retries(client: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
+/// A client that does not try again, and does not watch how fast an answer comes in, because its attempts
+/// end with their time. It is one of its own because settings that each call overrides are put together
+/// again with each call; connections and credentials it shares with the one that it is made from.
+fn heads_client(client: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
     let config = client.config().to_builder().retry_config(calls::no_retries());
+    let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
