@@ -142,7 +142,7 @@ class Peers:
         settings = ["-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
         place = self.folder / "streams" / folder
         numbers = [str(warm_up), str(main)]
-        return ["java", *settings, "-cp", classes, "peers.Peer", self.kafka, read, place, guarantee, handler, *numbers]
+        return ["java", "-Duser.language=en", *settings, "-cp", classes, "peers.Peer", self.kafka, read, place, guarantee, handler, *numbers]
 
     def stops(self, kind: str, name: str, handler: str) -> str:
         """What one bad record does to the application: ten good ones are before it, and a commit comes after it."""
@@ -183,9 +183,13 @@ def execute(command: list, environment: dict, output: Path):
     with Path(f"{output}.out").open("w") as out, Path(f"{output}.err").open("w") as errors:
         process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
         peak = 0
-        while process.poll() is None:
-            peak = max(peak, high_water(process.pid))
-            time.sleep(0.1)
+        try:
+            while process.poll() is None:
+                peak = max(peak, high_water(process.pid))
+                time.sleep(0.1)
+        finally:
+            process.kill()
+            process.wait()
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]} failed: see {output}.err")
     lines = Path(f"{output}.out").read_text().splitlines()

@@ -129,7 +129,7 @@ pub(crate) const DOCUMENTS: [(&str, &str); 2] = [
     ("R#telemetry", r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#),
 ];
 
-/// A processor as its main.rs makes it, which prints no metrics.
+/// A processor as its main.rs makes it, but with little memory for heads, and it prints no metrics.
 pub(crate) fn processor<W: World>(world: W) -> Processor<W> {
     Processor::new(
         world,

@@ -8,7 +8,7 @@
 //! `scale.svg` and `scale.csv`; a last argument, `shifts` or `random`, leaves the other order out.
 //!
 //! Left out: several environments and partitions beside each other. Each would have a part of the
-//! subjects, and on this machine the same two cores.
+//! subjects, and here the same processors.
 
 use std::path::{Path, PathBuf};
 

@@ -128,7 +128,10 @@ impl Log for KafkaLog {
     async fn partitions(&self, topic: &str) -> Result<Vec<i32>, Unavailable> {
         let Some(found) = describe(&self.0.admin, topic).await? else { return Ok(Vec::new()) };
         let mut ids = self.0.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        ids.insert(topic.to_owned(), found.id);
+        // A broker that knows no ids says nothing about the topic.
+        if found.id != TopicId::default() {
+            ids.insert(topic.to_owned(), found.id);
+        }
         Ok(found.partitions)
     }
 
@@ -142,6 +145,10 @@ impl Log for KafkaLog {
             _ => {
                 let reader = slot.insert(self.connect_reader(from).await?);
                 reader.is_anew = is_anew;
+                if is_anew {
+                    let (topic, partition) = (from.topic, from.partition);
+                    tracing::warn!(topic, partition, "made anew, it is read from its start");
+                }
                 reader
             }
         };
@@ -183,7 +190,7 @@ struct Reader {
     partition: i32,
     /// Which topic this is, where that was known when it was opened.
     id: Option<TopicId>,
-    /// Offsets that are asked for are another topic's, until somebody was told.
+    /// Offsets that are asked for are another topic's, until somebody begins at the start.
     is_anew: bool,
     consumer: Consumer,
     /// What was polled and not given away yet.
@@ -231,10 +238,11 @@ impl Reader {
     async fn fetch(&mut self, offset: i64, bounds: Bounds) -> Result<Fetched, Unavailable> {
         if self.is_anew {
             let (start, end) = self.watermarks().await?;
+            // Who only looks (and does not wait) is told, and goes on as before.
+            if offset != start || bounds.wait.is_zero() {
+                return Ok(Fetched { records: Vec::new(), next: start, start, end });
+            }
             self.is_anew = false;
-            let (topic, partition) = (&self.topic, self.partition);
-            tracing::warn!(topic, partition, "the topic was made anew, it is read from its start");
-            return Ok(Fetched { records: Vec::new(), next: start, start, end });
         }
         if self.next != Some(offset) {
             self.next = None;
