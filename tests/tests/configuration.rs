@@ -50,7 +50,7 @@ fn source<'a>(settings: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<Str
     }
 }
 
-/// Every variable that the function asks for under any of the settings.
+/// Every variable that the function asks for under any of the settings, but for those that Lambda sets.
 fn asked(function: &str) -> BTreeSet<String> {
     let asked = RefCell::new(BTreeSet::new());
     for settings in DECIDING {
@@ -60,7 +60,9 @@ fn asked(function: &str) -> BTreeSet<String> {
         };
         read(function, recording).expect("good settings");
     }
-    asked.into_inner()
+    let mut asked = asked.into_inner();
+    asked.retain(|name| !name.starts_with("AWS_LAMBDA_"));
+    asked
 }
 
 /// Who reads a variable, and what it is where it is not set.

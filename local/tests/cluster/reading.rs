@@ -1,6 +1,7 @@
 //! What others write and commit, as the event source and replay see it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use drover_core::record::Source;
 use drover_local::stream::{Bounds, KafkaLog, Log as _, Position, StoredRecord};

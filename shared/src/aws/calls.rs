@@ -23,6 +23,9 @@ const OPERATION: Duration = Duration::from_secs(4);
 /// 16 MB, the most that one call brings, at 4 MB a second.
 const BULK_ATTEMPT: Duration = Duration::from_secs(4);
 const BULK_OPERATION: Duration = Duration::from_secs(8);
+/// Where nobody waits for the answer but a start.
+const PATIENT_ATTEMPT: Duration = Duration::from_secs(10);
+const PATIENT_OPERATION: Duration = Duration::from_secs(30);
 /// The SDK's own first pause is a second, as long as many an invocation.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 3;
@@ -42,6 +45,15 @@ pub(super) fn bulk_timeouts() -> TimeoutConfig {
         .to_builder()
         .operation_attempt_timeout(BULK_ATTEMPT)
         .operation_timeout(BULK_OPERATION)
+        .build()
+}
+
+/// For what is done once, at a start.
+pub(super) fn patient_timeouts() -> TimeoutConfig {
+    timeouts()
+        .to_builder()
+        .operation_attempt_timeout(PATIENT_ATTEMPT)
+        .operation_timeout(PATIENT_OPERATION)
         .build()
 }
 

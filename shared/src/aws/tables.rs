@@ -21,7 +21,7 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
 };
 
-use crate::aws::calls::unavailable;
+use crate::aws::calls::{patient_timeouts, unavailable};
 use crate::error::{Reason, Unavailable};
 
 /// The index of the ledger that listings read.
@@ -45,6 +45,7 @@ pub struct TableNames {
 /// # Errors
 /// Where DynamoDB cannot be reached, or refuses.
 pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), Unavailable> {
+    let client = &patient(client);
     let text = ScalarAttributeType::S;
     create(client, Table::new(&names.ledger).sorted(ScalarAttributeType::B).listed()).await?;
     create(client, Table::new(&names.registry)).await?;
@@ -96,6 +97,12 @@ impl<'a> Table<'a> {
         }
         Ok(request)
     }
+}
+
+/// Nobody's invocation waits for tables, but a machine that starts everything at once is slow.
+fn patient(client: &Client) -> Client {
+    let config = client.config().to_builder().timeout_config(patient_timeouts());
+    Client::from_conf(config.build())
 }
 
 async fn create(client: &Client, table: Table<'_>) -> Result<(), Unavailable> {
