@@ -183,9 +183,12 @@ def execute(command: list, environment: dict, output: Path):
     with Path(f"{output}.out").open("w") as out, Path(f"{output}.err").open("w") as errors:
         process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
         peak = 0
-        while process.poll() is None:
-            peak = max(peak, high_water(process.pid))
-            time.sleep(0.1)
+        try:
+            while process.poll() is None:
+                peak = max(peak, high_water(process.pid))
+                time.sleep(0.1)
+        finally:
+            process.kill()
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]} failed: see {output}.err")
     lines = Path(f"{output}.out").read_text().splitlines()
