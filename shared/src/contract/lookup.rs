@@ -229,3 +229,23 @@ impl<'a> Found<'a> {
         Rejection { path: self.path.map(str::to_owned), ..rejection }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_leads_where_its_pointer_does() {
+        let values =
+            [json!({"a": 1, "~/": 2, "": 3, "0": {"b": 4}}), json!([5, {"a": 6}]), json!(7)];
+        for text in ["", "/", "/a", "/~0~1", "/0", "/0/b", "/1/a", "/00", "/-", "/nothing"] {
+            let pointer = PointerBuf::parse(text).expect("a pointer");
+            let path = Path::new(pointer.clone());
+            for value in &values {
+                assert_eq!(path.resolve(value), pointer.resolve(value).ok(), "{text} {value}");
+            }
+        }
+    }
+}
