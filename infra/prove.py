@@ -137,23 +137,27 @@ def emulator(keep):
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
-    log = tempfile.NamedTemporaryFile(prefix="drover-emulator-", suffix=".log", delete=False)
-    process = subprocess.Popen([EMULATOR], env=environment, stdout=log, stderr=subprocess.STDOUT)
+    # It leaves every function's code in its folder for temporary files.
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="drover-emulator-"))
+    log = folder / "log"
+    with log.open("wb") as output:
+        environment["TMPDIR"] = str(folder)
+        process = subprocess.Popen([EMULATOR], env=environment, stdout=output, stderr=subprocess.STDOUT)
     endpoint = f"http://127.0.0.1:{port}"
     try:
         until("it answers", lambda: http("GET", f"{endpoint}/_localstack/health")[0] == 200, 60)
         yield endpoint
     except BaseException:
-        said = pathlib.Path(log.name).read_text(errors="replace").splitlines()
+        said = log.read_text(errors="replace").splitlines()
         sys.stderr.write("\n".join(["the emulator said:"] + [line[:300] for line in said[-40:]]) + "\n")
         raise
     finally:
         if keep:
-            print(f"still there: {endpoint}, process {process.pid}, log {log.name}")
+            print(f"still there: {endpoint}, process {process.pid}, log {log}")
         else:
             process.terminate()
             process.wait(timeout=30)
-            os.unlink(log.name)
+            shutil.rmtree(folder)
 
 
 def until(what, holds, seconds):
@@ -266,7 +270,8 @@ def plain_transport(aws):
 
 
 def batches(aws):
-    """AWS counts SendMessageBatch under sqs:SendMessage; the emulator knows it as an action of its own."""
+    """AWS counts a batch under what is in it: SendMessageBatch under sqs:SendMessage, BatchExecuteStatement under
+    dynamodb:PartiQLInsert and dynamodb:PartiQLUpdate. The emulator knows them as actions of their own."""
     roles = aws.client("iam")
     for function in ["Ingest", "Processor", "Replay"]:
         name = aws.role(function)
@@ -277,8 +282,14 @@ def batches(aws):
         ]
         sends = [one for one in statements if "sqs:SendMessage" in one["Action"]]
         check(f"{function.lower()} may send to two queues", [len(one["Resource"]) for one in sends], [2])
-        batch = {"Effect": "Allow", "Action": "sqs:SendMessageBatch", "Resource": sends[0]["Resource"]}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [batch]})
+        of_one = {"sqs:SendMessage": "sqs:SendMessageBatch", "dynamodb:PartiQLUpdate": "dynamodb:BatchExecuteStatement"}
+        allowed = [
+            {"Effect": "Allow", "Action": batch, "Resource": statement["Resource"]}
+            for one, batch in of_one.items()
+            for statement in statements
+            if one in statement["Action"]
+        ]
+        document = json.dumps({"Version": "2012-10-17", "Statement": allowed})
         roles.put_role_policy(RoleName=name, PolicyName="emulator", PolicyDocument=document)
 
 

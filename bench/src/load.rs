@@ -144,7 +144,7 @@ pub(crate) fn pipeline() -> Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(8 << 20),
         shape: Shape::STANDARD,
-        concurrency: 32,
+        concurrency: 100,
     }
 }
 

@@ -41,7 +41,7 @@ async fn measure(per_subject: usize, late: bool) -> anyhow::Result<(f64, f64)> {
         registry: Registry::new(),
         heads: HeadCache::new(8 << 20),
         shape: Shape::STANDARD,
-        concurrency: 32,
+        concurrency: 100,
     };
     let mut load = Load::new(1, EVENTS, late);
     let (mut write, mut read, mut events) = (0.0, 0.0, 0.0);

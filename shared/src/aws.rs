@@ -23,6 +23,8 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
+use self::dynamodb::{HeadRead, Outcome, Place, Put, Together};
+
 mod calls;
 mod clock;
 #[cfg(feature = "cloudwatch")]
@@ -71,6 +73,8 @@ pub struct Aws {
     dynamodb: aws_sdk_dynamodb::Client,
     /// For writes of heads: [`heads_client`].
     heads: aws_sdk_dynamodb::Client,
+    reads: Together<Place, HeadRead>,
+    puts: Together<Put, Outcome>,
     sqs: aws_sdk_sqs::Client,
     #[cfg(feature = "s3")]
     s3: aws_sdk_s3::Client,
@@ -89,6 +93,8 @@ impl Aws {
         let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
         Self {
             heads: heads_client(&dynamodb),
+            reads: Together::default(),
+            puts: Together::default(),
             dynamodb,
             sqs: aws_sdk_sqs::Client::new(sdk),
             #[cfg(feature = "s3")]
@@ -106,6 +112,8 @@ impl Aws {
         let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
         Self {
             heads: heads_client(&dynamodb),
+            reads: Together::default(),
+            puts: Together::default(),
             dynamodb,
             sqs: aws_sdk_sqs::Client::from_conf(sqs),
             #[cfg(feature = "s3")]

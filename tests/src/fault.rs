@@ -27,13 +27,17 @@ pub const VARIABLE: &str = "DROVER_TEST_FAULT";
 enum Fault {
     /// None: what shows that the proxy alone changes nothing.
     Nothing,
-    /// DynamoDB acknowledges every third put under a condition and does not keep it.
+    /// DynamoDB acknowledges every third put under a condition, and the last of several statements,
+    /// and does not keep it.
     ForgottenPuts,
+    /// DynamoDB answers the first two of several statements the wrong way round.
+    SwappedAnswers,
     /// DynamoDB writes whatever the conditions are.
     IgnoredConditions,
     /// DynamoDB writes the first item of a transaction and no other.
     TornTransactions,
-    /// DynamoDB leaves the last item out of an answer of three or more.
+    /// DynamoDB leaves the last item out of an answer of three or more, and out of each table's part of a
+    /// batch.
     ShortQueries,
     /// DynamoDB counts twice what it counts.
     DoubledUnits,
@@ -56,6 +60,7 @@ impl FromStr for Fault {
         Ok(match name {
             "nothing" => Self::Nothing,
             "forgotten_puts" => Self::ForgottenPuts,
+            "swapped_answers" => Self::SwappedAnswers,
             "ignored_conditions" => Self::IgnoredConditions,
             "torn_transactions" => Self::TornTransactions,
             "short_queries" => Self::ShortQueries,
@@ -176,15 +181,13 @@ impl Fault {
             {
                 return Course::Answer(json!({}));
             }
+            (Self::ForgottenPuts, "BatchExecuteStatement") => forget_last(asked, "Statements"),
+            (Self::IgnoredConditions, "BatchExecuteStatement") => forget_versions(asked),
             (Self::IgnoredConditions, _) => forget_conditions(asked),
             (Self::TornTransactions, "TransactWriteItems") => keep_first(asked, "TransactItems"),
             (Self::NoExpiry, "UpdateTimeToLive") => return Course::Answer(json!({})),
             (Self::ForgottenMessages, "SendMessageBatch") => {
-                let entries = asked.get_mut("Entries").and_then(Value::as_array_mut);
-                // One alone is kept: a batch of none would be refused.
-                if let Some(entries) = entries.filter(|entries| entries.len() > 1) {
-                    entries.pop();
-                }
+                forget_last(asked, "Entries");
             }
             (Self::NoGroups, _) => forget_groups(asked),
             (Self::KeptMessages, "DeleteMessage") => return Course::Answer(json!({})),
@@ -203,6 +206,23 @@ impl Fault {
                 let items = answer.get_mut("Items").and_then(Value::as_array_mut);
                 if let Some(items) = items.filter(|items| items.len() > 2) {
                     items.pop();
+                }
+            }
+            (Self::ShortQueries, "BatchGetItem") => {
+                let tables = answer.get_mut("Responses").and_then(Value::as_object_mut);
+                for items in tables.into_iter().flat_map(|tables| tables.values_mut()) {
+                    items.as_array_mut().map(Vec::pop);
+                }
+            }
+            (Self::ForgottenPuts, "BatchExecuteStatement") => {
+                let done = answer.get_mut("Responses").and_then(Value::as_array_mut);
+                let wanted = asked.get("Statements").and_then(Value::as_array).map_or(0, Vec::len);
+                done.into_iter().for_each(|done| done.resize(wanted, json!({})));
+            }
+            (Self::SwappedAnswers, "BatchExecuteStatement") => {
+                let done = answer.get_mut("Responses").and_then(Value::as_array_mut);
+                if let Some(done) = done.filter(|done| done.len() > 1) {
+                    done.swap(0, 1);
                 }
             }
             (Self::DoubledUnits, _) => double_units(answer.get_mut("ConsumedCapacity")),
@@ -239,6 +259,28 @@ fn forget_conditions(asked: &mut Value) {
         for write in item.as_object_mut().into_iter().flat_map(|item| item.values_mut()) {
             forget_conditions(write);
         }
+    }
+}
+
+/// Of statements, the version that must be stored: the last value of an update.
+fn forget_versions(asked: &mut Value) {
+    for statement in asked.get_mut("Statements").and_then(Value::as_array_mut).into_iter().flatten()
+    {
+        let text = statement.get("Statement").and_then(Value::as_str).unwrap_or_default();
+        let Some(without) = text.strip_suffix(r#" AND "v" = ?"#).map(str::to_owned) else {
+            continue;
+        };
+        let values = statement.get_mut("Parameters").and_then(Value::as_array_mut);
+        values.and_then(Vec::pop);
+        statement.as_object_mut().map(|all| all.insert("Statement".to_owned(), json!(without)));
+    }
+}
+
+/// One alone stays: a list of none would be refused.
+fn forget_last(asked: &mut Value, list: &str) {
+    let list = asked.get_mut(list).and_then(Value::as_array_mut);
+    if let Some(list) = list.filter(|list| list.len() > 1) {
+        list.pop();
     }
 }
 

@@ -3,6 +3,8 @@
 #![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use drover_core::aws::Aws;
 use drover_core::error::{Reason, Unavailable};
@@ -11,7 +13,7 @@ use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHea
 use drover_core::pipeline::ports::{Home, Metered, Store};
 use drover_core::registry::{DocumentName, Documents};
 use drover_tests::canned::{Answer, cancelled, dynamodb_error, hang_up, serve, stay_silent};
-use drover_tests::dynamodb::{REGISTRY, ports, table};
+use drover_tests::dynamodb::{LEDGER, REGISTRY, ports, table};
 use drover_tests::{aws_at, closed_address};
 
 fn home(device: &str) -> Home {
@@ -145,10 +147,117 @@ async fn a_cancelled_transaction_is_what_its_reasons_say() {
     check(&["ConditionalCheckFailed", "TransactionConflict"], Ok(WriteAnswer::Lost(None))).await;
 }
 
+/// What a service says that has these codes for two heads written at once, and puts whatever is put
+/// alone; and how many requests there were.
+async fn together(codes: [Option<&str>; 2]) -> ([Result<WriteAnswer, Reason>; 2], u32) {
+    let statements = codes.map(|code| match code {
+        Some(code) => serde_json::json!({ "Error": { "Code": code, "Message": "on demand" } }),
+        None => serde_json::json!({ "TableName": "ledger" }),
+    });
+    both_at_once((200, serde_json::json!({ "Responses": statements }).to_string())).await
+}
+
+/// The same with this answer to the request for both.
+async fn both_at_once(answer: Answer) -> ([Result<WriteAnswer, Reason>; 2], u32) {
+    let count = Arc::new(AtomicU32::new(0));
+    let counting = Arc::clone(&count);
+    let address = serve(move |body| {
+        counting.fetch_add(1, Ordering::Relaxed);
+        if body.contains("Statements") { answer.clone() } else { (200, "{}".to_owned()) }
+    });
+    let aws = aws_at(address.await.expect("a free port"));
+    let (one, other, write) = (home("one"), home("other"), write(Vec::new()));
+    let (one, other) = tokio::join!(aws.write(&one, &write), aws.write(&other, &write));
+    let answers = [one, other]
+        .map(|done| done.map(|done| done.answer).map_err(|unavailable| unavailable.reason));
+    (answers, count.load(Ordering::Relaxed))
+}
+
+const WRITTEN: Result<WriteAnswer, Reason> = Ok(WriteAnswer::Written);
+
+#[tokio::test]
+async fn of_heads_written_at_once_each_has_its_own_error() {
+    assert_eq!(together([None, None]).await, ([WRITTEN, WRITTEN], 1));
+    let unknown = [
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+        "ThrottlingError",
+        "TransactionConflict",
+        "InternalServerError",
+        "BrandNew",
+    ];
+    for code in unknown {
+        assert_eq!(together([Some(code), None]).await, ([UNKNOWN, WRITTEN], 1), "{code}");
+    }
+    // What was not done for a reason that its own request tells, or may not have at all, goes alone.
+    let again = [
+        "AccessDenied",
+        "ConditionalCheckFailed",
+        "DuplicateItem",
+        "ItemCollectionSizeLimitExceeded",
+        "ResourceNotFound",
+        "ValidationError",
+    ];
+    for code in again {
+        assert_eq!(together([None, Some(code)]).await, ([WRITTEN, WRITTEN], 2), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn heads_that_may_not_be_written_at_once_are_written_alone() {
+    for code in ["AccessDeniedException", "ValidationException"] {
+        let written = both_at_once(dynamodb_error(400, code)).await;
+        assert_eq!(written, ([WRITTEN, WRITTEN], 3), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn heads_written_at_once_without_an_answer_are_unknown() {
+    let throttled = dynamodb_error(400, "ProvisionedThroughputExceededException");
+    assert_eq!(both_at_once(throttled).await, ([UNKNOWN, UNKNOWN], 1));
+    let fault = dynamodb_error(500, "InternalServerError");
+    assert_eq!(both_at_once(fault).await, ([UNKNOWN, UNKNOWN], 1));
+    let short = serde_json::json!({ "Responses": [{ "TableName": "ledger" }] });
+    assert_eq!(both_at_once((200, short.to_string())).await, ([WRITTEN, UNKNOWN], 1));
+}
+
+/// What two heads are that are read at once, and how many requests there were.
+async fn read_at_once(answer: Answer) -> ([Result<Option<u64>, Reason>; 2], u32) {
+    let count = Arc::new(AtomicU32::new(0));
+    let counting = Arc::clone(&count);
+    let address = serve(move |body| {
+        counting.fetch_add(1, Ordering::Relaxed);
+        let alone = serde_json::json!({ "Item": { "v": { "N": "7" }, "d": { "B": "" } } });
+        if body.contains("RequestItems") { answer.clone() } else { (200, alone.to_string()) }
+    });
+    let aws = aws_at(address.await.expect("a free port"));
+    let (one, other) = (home("one"), home("other"));
+    let (one, other) = tokio::join!(aws.head(&one), aws.head(&other));
+    let answers = [one, other].map(|read| {
+        let version = read.map(|read| read.answer.map(|head| head.version));
+        version.map_err(|unavailable| unavailable.reason)
+    });
+    (answers, count.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn heads_that_are_left_out_or_may_not_be_read_at_once_are_read_alone() {
+    let none = serde_json::json!({ "Responses": {}, "UnprocessedKeys": {} });
+    assert_eq!(read_at_once((200, none.to_string())).await, ([Ok(None), Ok(None)], 1));
+    let key = serde_json::json!({ "pk": { "S": home("other").key.partition_key() }, "sk": { "B": "SA==" } });
+    let ledger = table(LEDGER);
+    let left_out = serde_json::json!({ "UnprocessedKeys": { (*ledger): { "Keys": [key] } } });
+    assert_eq!(read_at_once((200, left_out.to_string())).await, ([Ok(None), Ok(Some(7))], 2));
+    let refused = dynamodb_error(400, "AccessDeniedException");
+    assert_eq!(read_at_once(refused).await, ([Ok(Some(7)), Ok(Some(7))], 3));
+    let throttled = dynamodb_error(400, "ThrottlingException");
+    let (answers, requests) = read_at_once(throttled).await;
+    assert_eq!(answers, [Err(Reason::Throttled), Err(Reason::Throttled)]);
+    assert_eq!(requests, 3, "tried again by the SDK");
+}
+
 #[tokio::test]
 async fn a_head_write_is_sent_once_and_a_read_up_to_three_times() {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
     let count = Arc::new(AtomicU32::new(0));
     let counting = Arc::clone(&count);
     let address: SocketAddr = serve(move |_| {

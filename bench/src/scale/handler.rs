@@ -8,12 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use drover_core::aws::{Aws, AwsConfig};
-use drover_core::limits::Shape;
 use drover_core::metrics::{Meter, Metric, Tally};
-use drover_core::pipeline::Pipeline;
-use drover_core::pipeline::cache::HeadCache;
-use drover_core::registry::Registry;
 use drover_core::time::Timestamp;
 use drover_local::data_folder::Addresses;
 use drover_processor::Processor;
@@ -96,7 +91,7 @@ fn variables(addresses: &Addresses) -> Vec<(&'static str, String)> {
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("DROVER_LEDGER_TABLE", "drover-ledger"),
             ("DROVER_REGISTRY_TABLE", "drover-registry"),
-            ("DROVER_CONCURRENCY", "32"),
+            ("DROVER_CONCURRENCY", "100"),
         ]
         .map(|(name, value)| (name, value.to_owned())),
     )
@@ -123,7 +118,10 @@ impl Meter for Counts {
 pub(crate) fn run_child() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let counts = Arc::new(Counts::default());
-    let processor = runtime.block_on(processor(Arc::clone(&counts)))?;
+    #[expect(clippy::disallowed_methods, reason = "stands for a function's main.rs")]
+    let config = Config::read(|name| std::env::var(name).ok())?;
+    let meter = Arc::clone(&counts) as Arc<dyn Meter>;
+    let processor = runtime.block_on(Processor::load(config, meter));
     let mut input = std::io::stdin().lock();
     let mut line = String::new();
     while input.read_line(&mut line)? > 0 {
@@ -147,28 +145,6 @@ pub(crate) fn run_child() -> anyhow::Result<()> {
         print(&serde_json::to_string(&taken)?);
     }
     Ok(())
-}
-
-/// As the function's main.rs makes it, but for where the counts go.
-async fn processor(counts: Arc<Counts>) -> anyhow::Result<Processor<Aws>> {
-    #[expect(clippy::disallowed_methods, reason = "stands for a function's main.rs")]
-    let config = Config::read(|name| std::env::var(name).ok())?;
-    let world = Aws::load(AwsConfig {
-        ledger_table: config.ledger_table.into(),
-        registry_table: config.registry_table.into(),
-        dead_letter_queue_url: config.dead_letter_queue_url.into(),
-        buffer_queue_url: config.buffer_queue_url.into(),
-        requests_table: None,
-        letters_table: None,
-    })
-    .await;
-    let pipeline = Pipeline {
-        registry: Registry::new(),
-        heads: HeadCache::new(config.cache_bytes),
-        shape: Shape::STANDARD,
-        concurrency: config.concurrency,
-    };
-    Ok(Processor::new(world, pipeline, counts))
 }
 
 /// What this process, or this thread, has been on processors.

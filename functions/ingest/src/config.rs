@@ -37,7 +37,7 @@ pub enum StreamConfig {
         ledger_table: String,
         /// `DROVER_CACHE_BYTES`: what warm heads may take, a quarter of the memory by default.
         cache_bytes: usize,
-        /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 32 by default.
+        /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 100 by default.
         concurrency: usize,
     },
     /// A topic of a Kafka cluster.
@@ -74,7 +74,7 @@ impl StreamConfig {
             None | Some("direct") => Ok(Self::Direct {
                 ledger_table: variables.text("DROVER_LEDGER_TABLE")?,
                 cache_bytes: cache::limit(variables)?,
-                concurrency: variables.number("DROVER_CONCURRENCY", 32, 1..=256)?,
+                concurrency: variables.number("DROVER_CONCURRENCY", 100, 1..=256)?,
             }),
             Some("kafka") => Ok(Self::Kafka(KafkaVariables::read(variables)?)),
             Some(other) => {

@@ -18,7 +18,7 @@ pub struct Config {
     pub buffer_queue_url: String,
     /// `DROVER_CACHE_BYTES`: what warm heads may take, a quarter of the memory by default.
     pub cache_bytes: usize,
-    /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 32 by default.
+    /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 100 by default.
     pub concurrency: usize,
     /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
     pub metrics: Keeping,
@@ -37,7 +37,7 @@ impl Config {
             dead_letter_queue_url: variables.url("DROVER_DEAD_LETTER_QUEUE_URL")?,
             buffer_queue_url: variables.url("DROVER_BUFFER_QUEUE_URL")?,
             cache_bytes: cache::limit(&variables)?,
-            concurrency: variables.number("DROVER_CONCURRENCY", 32, 1..=256)?,
+            concurrency: variables.number("DROVER_CONCURRENCY", 100, 1..=256)?,
             metrics: Keeping::read(&variables)?,
         })
     }

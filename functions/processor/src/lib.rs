@@ -8,16 +8,21 @@
 
 use std::sync::Arc;
 
+use drover_core::aws::{Aws, AwsConfig};
 use drover_core::deadline::stop_at;
+use drover_core::kafka_event::{self, BatchResponse, Decoded, NotAnEvent};
+use drover_core::limits::Shape;
 use drover_core::metrics::Meter;
+use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::World;
 use drover_core::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
+use drover_core::registry::Registry;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
 
-pub mod config;
+use crate::config::Config;
 
-use drover_core::kafka_event::{self, BatchResponse, Decoded, NotAnEvent};
+pub mod config;
 
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "processor";
@@ -51,6 +56,28 @@ impl From<Failed> for Diagnostic {
             Failed::Unnamed(_) => "Unnamed",
         };
         Self { error_type: error_type.to_owned(), error_message: failed.to_string() }
+    }
+}
+
+impl Processor<Aws> {
+    /// A new environment, with the ambient region and credentials.
+    pub async fn load(config: Config, meter: Arc<dyn Meter>) -> Self {
+        let world = Aws::load(AwsConfig {
+            ledger_table: config.ledger_table.into(),
+            registry_table: config.registry_table.into(),
+            dead_letter_queue_url: config.dead_letter_queue_url.into(),
+            buffer_queue_url: config.buffer_queue_url.into(),
+            requests_table: None,
+            letters_table: None,
+        })
+        .await;
+        let pipeline = Pipeline {
+            registry: Registry::new(),
+            heads: HeadCache::new(config.cache_bytes),
+            shape: Shape::STANDARD,
+            concurrency: config.concurrency,
+        };
+        Self::new(world, pipeline, meter)
     }
 }
 

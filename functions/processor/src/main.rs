@@ -1,4 +1,4 @@
-//! Wiring only: configuration from the environment, clients, one warm [`Processor`].
+//! Wiring only: configuration from the environment, one warm [`Processor`].
 
 // The SDK's futures nest deeper than the default of 128.
 #![recursion_limit = "256"]
@@ -7,12 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use drover_core::aws::{Aws, AwsConfig};
-use drover_core::limits::Shape;
 use drover_core::metrics::emf::Lines;
-use drover_core::pipeline::Pipeline;
-use drover_core::pipeline::cache::HeadCache;
-use drover_core::registry::Registry;
 use drover_processor::Processor;
 use drover_processor::config::Config;
 use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
@@ -27,26 +22,8 @@ async fn main() -> anyhow::Result<()> {
     tracing::init_default_subscriber();
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
-    let world = Aws::load(AwsConfig {
-        ledger_table: config.ledger_table.into(),
-        registry_table: config.registry_table.into(),
-        dead_letter_queue_url: config.dead_letter_queue_url.into(),
-        buffer_queue_url: config.buffer_queue_url.into(),
-        requests_table: None,
-        letters_table: None,
-    })
-    .await;
-    let pipeline = Pipeline {
-        registry: Registry::new(),
-        heads: HeadCache::new(config.cache_bytes),
-        shape: Shape::STANDARD,
-        concurrency: config.concurrency,
-    };
-    let processor = Arc::new(Processor::new(
-        world,
-        pipeline,
-        Arc::new(Lines { keeping: config.metrics, write: print }),
-    ));
+    let lines = Lines { keeping: config.metrics.clone(), write: print };
+    let processor = Arc::new(Processor::load(config, Arc::new(lines)).await);
     let handler = service_fn(move |event: LambdaEvent<_>| {
         let processor = Arc::clone(&processor);
         async move { processor.handle(event).await }

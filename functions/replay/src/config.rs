@@ -25,7 +25,7 @@ pub struct Config {
     pub kafka: Option<KafkaVariables>,
     /// `DROVER_CACHE_BYTES`: what warm heads may take, a quarter of the memory by default; those of a run as much.
     pub cache_bytes: usize,
-    /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 32 by default.
+    /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 100 by default.
     pub concurrency: usize,
     /// `DROVER_AUTH_MODE` and the claims.
     pub auth_mode: AuthMode,
@@ -50,7 +50,7 @@ impl Config {
             buffer_queue_url: variables.url("DROVER_BUFFER_QUEUE_URL")?,
             kafka: kafka(&variables)?,
             cache_bytes: cache::limit(&variables)?,
-            concurrency: variables.number("DROVER_CONCURRENCY", 32, 1..=256)?,
+            concurrency: variables.number("DROVER_CONCURRENCY", 100, 1..=256)?,
             auth_mode: auth_mode(&variables)?,
             origins: origins(&variables),
             metrics: Keeping::read(&variables)?,

@@ -32,7 +32,7 @@ use crate::world::{BUFFER, DEAD_LETTERS, world};
 /// Heads of some ten thousand subjects.
 const CACHE_BYTES: usize = 64 << 20;
 /// What the processor has on Lambda unless its environment says otherwise.
-const CONCURRENCY: usize = 32;
+const CONCURRENCY: usize = 100;
 
 /// What a replay has for its work.
 const MEANS: Means =

@@ -109,7 +109,9 @@ impl Failure {
     /// batch.
     pub(super) fn of_code(code: &str) -> Self {
         match code {
-            "ConditionalCheckFailedException" | "ConditionalCheckFailed" => Self::Condition,
+            "ConditionalCheckFailedException" | "ConditionalCheckFailed" | "DuplicateItem" => {
+                Self::Condition
+            }
             "ProvisionedThroughputExceededException"
             | "ProvisionedThroughputExceeded"
             | "ThrottlingException"
@@ -143,7 +145,7 @@ impl Failure {
 
 /// Codes under which nothing was done, and nothing will be until a person changes something. SQS
 /// still gives the names of its old protocol to clients that know it (`AWS.SimpleQueueService.…`).
-const REFUSALS: [&str; 27] = [
+const REFUSALS: [&str; 29] = [
     "AccessDenied",
     "AccessDeniedException",
     "AWS.SimpleQueueService.BatchRequestTooLong",
@@ -160,11 +162,13 @@ const REFUSALS: [&str; 27] = [
     "InvalidParameterValue",
     "InvalidRequestException",
     "InvalidSignatureException",
+    "ItemCollectionSizeLimitExceeded",
     "ItemCollectionSizeLimitExceededException",
     "KmsAccessDenied",
     "KmsDisabled",
     "MissingAuthenticationTokenException",
     "QueueDoesNotExist",
+    "ResourceNotFound",
     "ResourceNotFoundException",
     "SerializationException",
     "UnrecognizedClientException",

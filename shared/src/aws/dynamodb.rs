@@ -1,7 +1,8 @@
 //! The ledger and the registry in DynamoDB. Each call is a request (built without I/O), one
 //! `send`, and an answer that is read without I/O; [`items`] knows what items look like,
-//! [`write`](self::write) how a conditional write ends, [`registry`] how documents are applied,
-//! [`listing`] how the index is read, and [`letters`] what becomes of dead letters.
+//! [`write`](self::write) how a conditional write ends, [`heads`] and [`statements`] how many are read
+//! and written by one request, [`together`] which, [`registry`] how documents are applied, [`listing`]
+//! how the index is read, and [`letters`] what becomes of dead letters.
 //!
 //! Every read of a table is strongly consistent. Reads and seals are tried again by the SDK; head writes are
 //! not, because only the caller can tell its own write from another writer's.
@@ -9,36 +10,37 @@
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 
 use crate::aws::Aws;
-use crate::aws::calls::{Failure, unavailable};
+use crate::aws::calls::unavailable;
 use crate::error::Unavailable;
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use crate::pipeline::ports::{Home, Metered, Store, Units};
 use crate::registry::{DocumentName, Documents, StoredDocument};
 
+mod heads;
 mod items;
 mod letters;
 mod listing;
 mod registry;
 mod requests;
+mod statements;
+mod together;
 mod write;
 
+pub(super) use self::heads::{HeadRead, Place};
 pub use self::registry::Applied;
+pub(super) use self::statements::{Outcome, Put};
+pub(super) use self::together::Together;
+use self::write::Unwritten;
 
 impl Store for Aws {
     async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
-        let answer = self
-            .dynamodb
-            .get_item()
-            .table_name(self.table(home))
-            .set_key(Some(items::head_key(&home.key.partition_key())))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| unavailable("reading a head", &error))?;
-        let units = Units { read: counted(answer.consumed_capacity.as_ref()), write: 0.0 };
-        Ok(Metered { answer: answer.item.map(items::read_head).transpose()?, units })
+        let (client, place) = (self.dynamodb.clone(), self.place(home));
+        let read = move |places| heads::read_many(client.clone(), places);
+        match self.reads.ask(place.clone(), heads::MOST, read).await {
+            Some(read) => read,
+            None => heads::read(&self.dynamodb, &place).await,
+        }
     }
 
     async fn pages(
@@ -80,22 +82,12 @@ impl Store for Aws {
     }
 
     async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
-        let item = items::page_item(&home.key.partition_key(), page);
-        let put_again = items::write_units(&item);
-        let sent = self
-            .dynamodb
-            .put_item()
-            .table_name(self.table(home))
-            .set_item(Some(item))
-            .condition_expression(write::ABSENT)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        let write = match sent {
-            Ok(answer) => counted(answer.consumed_capacity.as_ref()),
-            // Somebody put it, perhaps this call's own first attempt.
-            Err(error) if Failure::of(&error) == Failure::Condition => put_again,
-            Err(error) => return Err(unavailable("sealing a page", &error)),
+        let place = self.place(home);
+        let write = match self.put(Put::page(&place, page)).await {
+            Some(Outcome::Written(units)) => units,
+            // Somebody put it.
+            Some(Outcome::Exists | Outcome::Lost(_)) => write::page_units(&place, page),
+            Some(Outcome::Unknown) | None => write::seal(&self.dynamodb, &place, page).await?,
         };
         Ok(Metered { answer: (), units: Units { read: 0.0, write } })
     }
@@ -105,11 +97,11 @@ impl Store for Aws {
         home: &Home,
         write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
-        let (table, pk) = (self.table(home), home.key.partition_key());
+        let place = self.place(home);
         let sent = if write.pages.is_empty() {
-            write::put_head(&self.heads, table, &pk, write).await
+            self.put_head(&place, write).await
         } else {
-            write::transact(&self.heads, table, &pk, write).await
+            write::transact(&self.heads, &place, write).await
         };
         match sent {
             Ok(write) => {
@@ -138,6 +130,31 @@ impl Documents for Aws {
 }
 
 impl Aws {
+    /// Gives the units it cost.
+    async fn put_head(&self, place: &Place, write: &LedgerWrite) -> Result<f64, Unwritten> {
+        let together = if write.head.bytes.len() > statements::LARGE {
+            None
+        } else {
+            self.put(Put::head(place, write)).await
+        };
+        match together {
+            Some(Outcome::Written(units)) => Ok(units),
+            Some(Outcome::Lost(item)) => Err(Unwritten::Lost { stored: Some(item), factor: 1.0 }),
+            Some(Outcome::Unknown) => Err(Unwritten::Unknown),
+            Some(Outcome::Exists) | None => write::put_head(&self.heads, place, write).await,
+        }
+    }
+
+    async fn put(&self, put: Put) -> Option<Outcome> {
+        let client = self.heads.clone();
+        let send = move |puts| statements::put(client.clone(), puts);
+        self.puts.ask(put, statements::MOST, send).await
+    }
+
+    fn place(&self, home: &Home) -> Place {
+        Place { table: self.table(home).to_owned(), pk: home.key.partition_key() }
+    }
+
     fn table<'a>(&'a self, home: &'a Home) -> &'a str {
         home.table.as_deref().unwrap_or(&self.config.ledger_table)
     }

@@ -77,8 +77,9 @@ fn with<'a>(
 }
 
 const LOG: &str = "logs:CreateLogStream logs:PutLogEvents";
-const WRITE: &str = "dynamodb:GetItem dynamodb:Query dynamodb:PutItem";
-const READ: &str = "dynamodb:GetItem dynamodb:Query";
+const WRITE: &str = "dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query dynamodb:PutItem \
+    dynamodb:PartiQLInsert dynamodb:PartiQLUpdate";
+const READ: &str = "dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query";
 const REGISTRY: &[&str] = &["<drover-state-RegistryTableArn>"];
 const LEDGER: &[&str] = &["<drover-state-LedgerTableArn>"];
 const ACTIVITY: &[&str] = &["<drover-state-LedgerTableArn>/index/activity"];

@@ -30,6 +30,12 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 
 const HEAD: &[u8] = b"H";
 const PAGE: u8 = b'P';
+/// Bytes.
+const WRITE_UNIT: usize = 1024;
+/// Bytes, strongly consistent.
+const READ_UNIT: usize = 4096;
+/// Bytes that a number is taken for, as short ones have.
+const NUMBER: usize = 2;
 /// Behind every key that starts with `P`; nothing has this key itself.
 const BEHIND_PAGES: &[u8] = b"Q";
 
@@ -76,6 +82,28 @@ pub(super) fn head_item(pk: &str, write: &LedgerWrite) -> Item {
         ("a", text(&write.activity.shard)),
         ("h", text(&write.activity.hour)),
     ])
+}
+
+/// The sort key of a head, and the values of [`head_item`] in the order of a statement: `v`, `d`,
+/// `a`, `h`, then the key; behind them the version that must be stored, if there is one.
+pub(super) fn head_values(pk: &str, write: &LedgerWrite) -> (Vec<u8>, Vec<AttributeValue>) {
+    let mut values = vec![
+        number(write.head.version),
+        bytes(&write.head.bytes),
+        text(&write.activity.shard),
+        text(&write.activity.hour),
+        text(pk),
+        bytes(HEAD),
+    ];
+    values.extend(write.expected.map(number));
+    (HEAD.to_vec(), values)
+}
+
+/// The sort key of a page, and the values of [`page_item`] likewise: `d`, `x`, then the key.
+pub(super) fn page_values(pk: &str, write: &PageWrite) -> (Vec<u8>, Vec<AttributeValue>) {
+    let sk = page_key(&write.page.key);
+    let (page, key) = (bytes(&write.page.bytes), bytes(&sk));
+    (sk, vec![page, number(write.expires_at), text(pk), key])
 }
 
 /// A page with its end.
@@ -169,11 +197,25 @@ pub(super) fn read_claim(mut item: Item) -> Result<Made, Unavailable> {
 }
 
 /// Write units of an item that lost its condition: DynamoDB counts them by the item that is
-/// stored, and its answer does not say how many. Numbers are taken for two bytes, as short ones
-/// are.
+/// stored, and its answer does not say how many.
 pub(super) fn write_units(item: &Item) -> f64 {
-    const UNIT: usize = 1024;
-    const NUMBER: usize = 2;
+    units(size(item), WRITE_UNIT)
+}
+
+/// Write units of a head, leaving out what the index takes.
+pub(super) fn head_units(pk: &str, LedgerWrite { head, activity, .. }: &LedgerWrite) -> f64 {
+    let names = "pkskvdah".len();
+    let key = pk.len() + HEAD.len();
+    let place = activity.shard.len() + activity.hour.len();
+    units(names + key + NUMBER + head.bytes.len() + place, WRITE_UNIT)
+}
+
+/// Read units of an item, strongly consistent.
+pub(super) fn read_units(item: &Item) -> f64 {
+    units(size(item), READ_UNIT)
+}
+
+fn size(item: &Item) -> usize {
     let size = |(name, value): (&String, &AttributeValue)| {
         name.len()
             + match value {
@@ -182,8 +224,11 @@ pub(super) fn write_units(item: &Item) -> f64 {
                 _ => NUMBER,
             }
     };
-    let units = item.iter().map(size).sum::<usize>().div_ceil(UNIT).max(1);
-    u32::try_from(units).map_or(0.0, f64::from)
+    item.iter().map(size).sum()
+}
+
+fn units(size: usize, unit: usize) -> f64 {
+    u32::try_from(size.div_ceil(unit).max(1)).map_or(0.0, f64::from)
 }
 
 fn read_number(item: &Item) -> Option<u64> {
@@ -236,7 +281,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let (write, page) = (ledger_write(), page_write());
-        assert_eq!(read_head(head_item("pk", &write)), Ok(write.head));
+        assert_eq!(read_head(head_item("pk", &write)), Ok(write.head.clone()));
+        assert_eq!(head_units("pk", &write), write_units(&head_item("pk", &write)));
         assert_eq!(read_page(page_item("pk", &page)), Ok(page.page));
         let document = StoredDocument { json: "{}".to_owned(), revision: u64::MAX };
         assert_eq!(read_document(document_item("REV".to_owned(), &document)), Ok(document));

@@ -1,4 +1,5 @@
-//! The conditional write of a head, alone or with pages, and how it ends.
+//! The conditional writes of one subject, and how they end. [`statements`](super::statements) has those
+//! of many subjects in one request.
 //!
 //! The SDK puts a fresh `ClientRequestToken` into each transaction, and nothing here keeps one to
 //! repeat it: the condition on the version, with the item that comes back, says whether a write
@@ -15,11 +16,12 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::counted;
+use super::heads::Place;
 use super::items::{self, Item};
 use crate::aws::calls::{Failure, unavailable};
 use crate::error::{Reason, Unavailable};
-use crate::ledger::LedgerWrite;
 use crate::ledger::dialogue::WriteAnswer;
+use crate::ledger::{LedgerWrite, PageWrite};
 use crate::pipeline::ports::{Metered, Units};
 
 /// Holds while there is no item of the key.
@@ -28,7 +30,7 @@ const UNCHANGED: &str = "v = :v";
 
 /// Why nothing is known to be written.
 #[derive(Debug)]
-pub(super) enum Unwritten {
+pub(in crate::aws) enum Unwritten {
     /// Another head is stored: this one. The factor is what a transaction multiplies units by.
     Lost { stored: Option<Item>, factor: f64 },
     /// It may have been written, or may be at the next attempt.
@@ -43,14 +45,24 @@ const TRANSACTION: f64 = 2.0;
 impl Unwritten {
     /// What the caller is told.
     pub(super) fn into_answer(self) -> Result<Metered<WriteAnswer>, Unavailable> {
+        let units = Units { read: 0.0, write: self.units() };
+        match self {
+            Self::Lost { stored, .. } => {
+                let answer = WriteAnswer::Lost(stored.map(items::read_head).transpose()?);
+                Ok(Metered { answer, units })
+            }
+            Self::Unknown => Ok(Metered { answer: WriteAnswer::Unknown, units }),
+            Self::Unavailable(unavailable) => Err(unavailable),
+        }
+    }
+
+    /// The write units it cost all the same, as far as that is known.
+    pub(super) fn units(&self) -> f64 {
         match self {
             Self::Lost { stored, factor } => {
-                let write = factor * stored.as_ref().map_or(1.0, items::write_units);
-                let answer = WriteAnswer::Lost(stored.map(items::read_head).transpose()?);
-                Ok(Metered { answer, units: Units { read: 0.0, write } })
+                factor * stored.as_ref().map_or(1.0, items::write_units)
             }
-            Self::Unknown => Ok(Metered { answer: WriteAnswer::Unknown, units: Units::default() }),
-            Self::Unavailable(unavailable) => Err(unavailable),
+            Self::Unknown | Self::Unavailable(_) => 0.0,
         }
     }
 }
@@ -58,8 +70,7 @@ impl Unwritten {
 /// Puts a head, with a client that does not try again. Gives the units it cost.
 pub(super) async fn put_head(
     client: &Client,
-    table: &str,
-    pk: &str,
+    Place { table, pk }: &Place,
     write: &LedgerWrite,
 ) -> Result<f64, Unwritten> {
     let (condition, values) = condition(write.expected);
@@ -79,14 +90,40 @@ pub(super) async fn put_head(
     }
 }
 
+/// Puts a page unless there is one of its key, with a client that tries again: it may be its own first
+/// attempt that it finds there. Gives the units it cost.
+pub(super) async fn seal(
+    client: &Client,
+    place: &Place,
+    page: &PageWrite,
+) -> Result<f64, Unavailable> {
+    let sent = client
+        .put_item()
+        .table_name(&place.table)
+        .set_item(Some(items::page_item(&place.pk, page)))
+        .condition_expression(ABSENT)
+        .return_consumed_capacity(ReturnConsumedCapacity::Total)
+        .send()
+        .await;
+    match sent {
+        Ok(answer) => Ok(counted(answer.consumed_capacity.as_ref())),
+        Err(error) if Failure::of(&error) == Failure::Condition => Ok(page_units(place, page)),
+        Err(error) => Err(unavailable("sealing a page", &error)),
+    }
+}
+
+/// What a page costs that was there already.
+pub(super) fn page_units(place: &Place, page: &PageWrite) -> f64 {
+    items::write_units(&items::page_item(&place.pk, page))
+}
+
 /// Puts a head and pages, all or nothing, likewise. Gives the units it cost.
 pub(super) async fn transact(
     client: &Client,
-    table: &str,
-    pk: &str,
+    place: &Place,
     write: &LedgerWrite,
 ) -> Result<f64, Unwritten> {
-    let puts = puts(table, pk, write).map_err(|_| Unwritten::Unavailable(incomplete()))?;
+    let puts = puts(place, write).map_err(|_| Unwritten::Unavailable(incomplete()))?;
     let sent = client
         .transact_write_items()
         .set_transact_items(Some(puts))
@@ -103,7 +140,10 @@ pub(super) async fn transact(
 }
 
 /// The head first: [`cancelled`] looks for its reason there.
-fn puts(table: &str, pk: &str, write: &LedgerWrite) -> Result<Vec<TransactWriteItem>, BuildError> {
+fn puts(
+    Place { table, pk }: &Place,
+    write: &LedgerWrite,
+) -> Result<Vec<TransactWriteItem>, BuildError> {
     let (condition, values) = condition(write.expected);
     let head = Put::builder()
         .table_name(table)
@@ -175,7 +215,7 @@ fn cancelled(reasons: Vec<CancellationReason>) -> Unwritten {
 }
 
 /// What a failure means for a write; `None`: its condition failed.
-fn unwritten<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<Unwritten> {
+pub(super) fn unwritten<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<Unwritten> {
     match Failure::of(error) {
         Failure::Condition => None,
         Failure::Throttled | Failure::Conflict | Failure::Unknown => Some(Unwritten::Unknown),

@@ -8,7 +8,6 @@
 #![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 #![recursion_limit = "256"]
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -19,21 +18,31 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConsumedCapacity, Put, ReturnConsumedCapacity,
-    ReturnValuesOnConditionCheckFailure, TimeToLiveSpecification, TransactWriteItem,
+    AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+    TimeToLiveSpecification,
 };
 use drover_core::aws::tables::ACTIVITY_INDEX;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::time::Timestamp;
 use drover_tests::dynamodb::{LEDGER, REQUESTS, chosen, embedded, ports, table};
 use drover_tests::service;
-use futures_util::future::join_all;
 use libtest_mimic::{Arguments, Trial};
 
+use crate::statements::{
+    statements_that_are_refused, statements_with_conditions, the_units_of_statements,
+};
+use crate::transactions::{
+    a_transaction_that_comes_again, reasons_of_a_cancelled_transaction, the_units_of_a_transaction,
+    transactions_on_one_item_at_once, transactions_that_no_condition_saves,
+};
+
+mod statements;
+mod transactions;
+
 /// A DynamoDB, and its ledger table.
+#[derive(Clone)]
 struct Place {
     client: Client,
     table: String,
@@ -69,6 +78,8 @@ fn differences() -> Vec<Observation> {
         a_query_that_finds_nothing: "1 0.5 0.5", "0 0 0";
         // AWS counts each item twice. DynamoDB Local counts in a way of its own.
         the_units_of_a_transaction: "one 2, four 8, large 24", "one 4, four 4, large 16";
+        // AWS counts them together, by table.
+        the_units_of_statements: "[3]", "[]";
         // AWS documents an end at 1 MB. Both say that there is more.
         ten_items_of_390_kb: "2 and more", "3 and more";
         // AWS refuses it; `create_tables` takes both.
@@ -97,6 +108,12 @@ fn agreements() -> Vec<Observation> {
         a_transaction_that_comes_again: "ok ok IdempotentParameterMismatchException";
         transactions_that_no_condition_saves:
             "ValidationException ValidationException ValidationException ValidationException";
+        // AWS, too, is said to show no item of an insert.
+        statements_with_conditions:
+            "ok | DuplicateItem with 0, ok | ok, ConditionalCheckFailed with 0 | \
+             ConditionalCheckFailed with 3";
+        statements_that_are_refused:
+            "ValidationException | ValidationException | ResourceNotFound with 0, ok";
         a_failed_condition_of_a_put: "3 none";
         the_largest_item: "ok ValidationException";
         the_largest_keys: "ok ok ValidationException ValidationException";
@@ -171,17 +188,6 @@ fn code<T, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> Str
     )
 }
 
-/// An item of a transaction.
-struct Item<'a> {
-    key: &'a [u8],
-    size: usize,
-    condition: Option<&'a str>,
-}
-
-fn item(key: &[u8], size: usize) -> Item<'_> {
-    Item { key, size, condition: None }
-}
-
 const ABSENT: Option<&str> = Some("attribute_not_exists(pk)");
 const PRESENT: Option<&str> = Some("attribute_exists(pk)");
 
@@ -206,45 +212,6 @@ impl Place {
             .expression_attribute_values(":a", text(part))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
     }
-
-    /// The units of a transaction, or why there was none.
-    async fn transact(
-        &self,
-        pk: &str,
-        items: &[Item<'_>],
-        token: Option<&str>,
-    ) -> Result<f64, SdkError<TransactWriteItemsError>> {
-        let puts = items.iter().map(|item| {
-            let value = text(&"x".repeat(item.size));
-            let put = Put::builder().table_name(&self.table).item("pk", text(pk));
-            let put = put.item("sk", binary(item.key)).item("v", value);
-            let old = ReturnValuesOnConditionCheckFailure::AllOld;
-            let put = put.set_condition_expression(item.condition.map(str::to_owned));
-            let put = put.return_values_on_condition_check_failure(old).build();
-            TransactWriteItem::builder().put(put.expect("a put")).build()
-        });
-        let transaction = self.client.transact_write_items();
-        let transaction = transaction.set_transact_items(Some(puts.collect()));
-        let transaction = transaction.set_client_request_token(token.map(str::to_owned));
-        let answer =
-            transaction.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await?;
-        Ok(answer.consumed_capacity().iter().map(|one| units(Some(one))).sum())
-    }
-
-    /// The reason of each item, and how many attributes came back with it.
-    async fn reasons(&self, pk: &str, items: &[Item<'_>]) -> String {
-        let cancelled = self.transact(pk, items, None).await.expect_err("cancelled");
-        let TransactWriteItemsError::TransactionCanceledException(cancelled) =
-            cancelled.into_service_error()
-        else {
-            return "another error".to_owned();
-        };
-        let reasons = cancelled.cancellation_reasons().iter().map(|reason| {
-            let attributes = reason.item().map_or(0, |item| item.len());
-            format!("{} with {attributes}", reason.code().unwrap_or("nothing"))
-        });
-        reasons.collect::<Vec<_>>().join(", ")
-    }
 }
 
 async fn a_query_that_finds_nothing(place: Place) -> String {
@@ -253,15 +220,6 @@ async fn a_query_that_finds_nothing(place: Place) -> String {
     let index = place.query_index("nobody").send().await.expect("available");
     let all = [consistent, eventual, index];
     all.map(|answer| units(answer.consumed_capacity()).to_string()).join(" ")
-}
-
-async fn the_units_of_a_transaction(place: Place) -> String {
-    let one = place.transact("units", &[item(b"1", 1)], None).await.expect("available");
-    let four = [item(b"2", 900), item(b"3", 900), item(b"4", 900), item(b"5", 900)];
-    let four = place.transact("units", &four, None).await.expect("available");
-    let large = [item(b"6", 3_900), item(b"7", 3_900), item(b"8", 3_900)];
-    let large = place.transact("units", &large, None).await.expect("available");
-    format!("one {one}, four {four}, large {large}")
 }
 
 async fn ten_items_of_390_kb(place: Place) -> String {
@@ -296,52 +254,6 @@ async fn an_item_that_has_expired(place: Place) -> String {
             return "there".to_owned();
         }
     }
-}
-
-async fn transactions_on_one_item_at_once(place: Place) -> String {
-    let keys: Vec<[u8; 1]> = (0..20_u8).map(|key| [key]).collect();
-    let all = keys.iter().map(async |key| {
-        let items = [item(b"contended", 1), item(key, 1)];
-        code(place.transact("conflict", &items, None).await)
-    });
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for ended in join_all(all).await {
-        *counts.entry(ended).or_default() += 1;
-    }
-    let counts = counts.iter().map(|(code, count)| format!("{code} {count}"));
-    counts.collect::<Vec<_>>().join(", ")
-}
-
-async fn reasons_of_a_cancelled_transaction(place: Place) -> String {
-    place.put("reasons", b"there", text("x")).send().await.expect("available");
-    let fails = || Item { condition: ABSENT, ..item(b"there", 1) };
-    let first = place.reasons("reasons", &[fails(), item(b"other", 1)]).await;
-    let second = place.reasons("reasons", &[item(b"other", 1), fails()]).await;
-    let absent = Item { condition: PRESENT, ..item(b"absent", 1) };
-    let third = place.reasons("reasons", &[absent, item(b"other", 1)]).await;
-    format!("{first} | {second} | {third}")
-}
-
-async fn a_transaction_that_comes_again(place: Place) -> String {
-    let token = Some(service::mark());
-    let one = code(place.transact("token", &[item(b"1", 1)], token).await);
-    let again = code(place.transact("token", &[item(b"1", 1)], token).await);
-    let other = code(place.transact("token", &[item(b"1", 2)], token).await);
-    format!("{one} {again} {other}")
-}
-
-async fn transactions_that_no_condition_saves(place: Place) -> String {
-    let twice = [item(b"1", 1), item(b"1", 1)];
-    let keys: Vec<[u8; 1]> = (0..101_u8).map(|key| [key]).collect();
-    let many: Vec<Item<'_>> = keys.iter().map(|key| item(key, 1)).collect();
-    let heavy: Vec<Item<'_>> = keys.iter().take(11).map(|key| item(key, 390 * 1024)).collect();
-    let fails = Item { condition: PRESENT, ..item(b"absent", 1) };
-    let large = [fails, item(b"1", 401 * 1024)];
-    let mut codes = Vec::new();
-    for items in [&twice[..], &many, &heavy, &large] {
-        codes.push(code(place.transact("refused", items, None).await));
-    }
-    codes.join(" ")
 }
 
 async fn a_failed_condition_of_a_put(place: Place) -> String {

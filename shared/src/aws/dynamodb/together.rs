@@ -1,0 +1,150 @@
+//! Calls that are made at the same time, sent as one request.
+//!
+//! A call's own cost is mostly the SDK's and the connection's, whatever it carries: a request of 25
+//! heads takes little more than one of a single head. The pipeline runs many subjects beside each other, and
+//! each asks for itself; here their questions meet.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+/// Questions that wait to be sent together. Clones share what waits.
+pub(in crate::aws) struct Together<Q, A> {
+    waiting: Arc<Mutex<Vec<Waiting<Q, A>>>>,
+}
+
+/// A question, and where its answer goes.
+type Waiting<Q, A> = (Q, oneshot::Sender<Option<A>>);
+
+impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
+    /// Asks with all the others that are asked before every task which can run has run, in requests
+    /// of at most so many. `send` gives the answers in the order of the questions, as far as it has
+    /// them; without one the answer is `None`. A task of its own sends them: whoever asked may go away without
+    /// taking the others along.
+    pub(super) async fn ask<F>(
+        &self,
+        question: Q,
+        most: usize,
+        send: impl Fn(Vec<Q>) -> F + Send + 'static,
+    ) -> Option<A>
+    where
+        F: Future<Output = Vec<Option<A>>> + Send + 'static,
+    {
+        let (sender, answer) = oneshot::channel();
+        let first = {
+            let mut waiting = self.lock();
+            waiting.push((question, sender));
+            waiting.len() == 1
+        };
+        if first {
+            let together = self.clone();
+            tokio::spawn(async move {
+                tokio::task::yield_now().await;
+                let mut waiting = std::mem::take(&mut *together.lock());
+                while !waiting.is_empty() {
+                    let later = waiting.split_off(most.min(waiting.len()));
+                    let (questions, senders): (_, Vec<_>) = waiting.into_iter().unzip();
+                    let sent = send(questions);
+                    tokio::spawn(async move { answer_each(senders, sent.await) });
+                    waiting = later;
+                }
+            });
+        }
+        answer.await.ok().flatten()
+    }
+}
+
+/// Whoever went away gets none.
+fn answer_each<A>(senders: Vec<oneshot::Sender<A>>, answers: Vec<A>) {
+    for (sender, answer) in senders.into_iter().zip(answers) {
+        let _gone = sender.send(answer);
+    }
+}
+
+impl<Q, A> Together<Q, A> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Waiting<Q, A>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<Q, A> Default for Together<Q, A> {
+    fn default() -> Self {
+        Self { waiting: Arc::default() }
+    }
+}
+
+impl<Q, A> Clone for Together<Q, A> {
+    fn clone(&self) -> Self {
+        Self { waiting: Arc::clone(&self.waiting) }
+    }
+}
+
+impl<Q, A> fmt::Debug for Together<Q, A> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Together").field("waiting", &self.lock().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::future::join_all;
+
+    use super::Together;
+
+    /// Answers with how many came in the same request, and the question.
+    async fn count(questions: Vec<usize>) -> Vec<Option<(usize, usize)>> {
+        let together = questions.len();
+        questions.into_iter().map(|question| Some((together, question))).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_at_once_goes_together_and_each_gets_its_own_answer() {
+        let together = Together::default();
+        let asked = (0..7).map(|question| together.ask(question, 3, count));
+        let answers = join_all(asked).await;
+        let expected = [(3, 0), (3, 1), (3, 2), (3, 3), (3, 4), (3, 5), (1, 6)];
+        assert_eq!(answers, expected.map(Some));
+        // And what comes later does not wait for the others' return.
+        assert_eq!(together.ask(7, 3, count).await, Some((1, 7)));
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_away_takes_nobody_along() {
+        let together = Together::default();
+        let mut first = Box::pin(together.ask(0, 3, count));
+        assert!(futures_util::poll!(&mut first).is_pending());
+        let second = together.ask(1, 3, count);
+        drop(first);
+        assert_eq!(second.await, Some((2, 1)));
+    }
+
+    #[tokio::test]
+    async fn without_an_answer_there_is_none() {
+        let together: Together<usize, usize> = Together::default();
+        let none = |_| std::future::ready(vec![None]);
+        let short = |questions: Vec<usize>| {
+            std::future::ready(questions.into_iter().take(1).map(Some).collect())
+        };
+        assert_eq!(together.ask(0, 3, none).await, None);
+        let (first, second) = tokio::join!(together.ask(0, 3, short), together.ask(1, 3, short));
+        assert_eq!((first, second), (Some(0), None));
+    }
+
+    /// Many threads: nobody is forgotten between the taking and the next round.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn everybody_gets_an_answer_on_many_threads() {
+        let together = Arc::new(Together::default());
+        let asked = (0..2_000).map(|question| {
+            let together = Arc::clone(&together);
+            tokio::spawn(async move { together.ask(question, 25, count).await })
+        });
+        for (question, answer) in join_all(asked).await.into_iter().enumerate() {
+            let (together, answered) = answer.expect("no panic").expect("an answer");
+            assert!(together <= 25);
+            assert_eq!(answered, question);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What statements do that are sent together.
+
+use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementOutput;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BatchStatementRequest, ReturnConsumedCapacity,
+    ReturnValuesOnConditionCheckFailure,
+};
+
+use crate::{Place, binary, code, number, text, units};
+
+/// A statement with its values.
+type Statement = (String, Vec<AttributeValue>);
+
+impl Place {
+    /// Puts a new item whose number is 1.
+    fn insert(&self, pk: &str) -> Statement {
+        let statement =
+            format!(r#"INSERT INTO "{}" VALUE {{'v': ?, 'pk': ?, 'sk': ?}}"#, self.table);
+        (statement, vec![number("1"), text(pk), binary(b"s")])
+    }
+
+    /// Replaces this number by another one.
+    fn update(&self, pk: &str, from: &str, to: &str) -> Statement {
+        let statement = format!(
+            r#"UPDATE "{}" SET "v" = ? WHERE "pk" = ? AND "sk" = ? AND "v" = ?"#,
+            self.table
+        );
+        (statement, vec![number(to), text(pk), binary(b"s"), number(from)])
+    }
+
+    async fn execute(
+        &self,
+        statements: impl IntoIterator<Item = Statement>,
+    ) -> Result<BatchExecuteStatementOutput, String> {
+        let statements = statements.into_iter().map(|(text, values)| {
+            let old = ReturnValuesOnConditionCheckFailure::AllOld;
+            let statement = BatchStatementRequest::builder().statement(text);
+            let statement = statement.set_parameters(Some(values));
+            statement.return_values_on_condition_check_failure(old).build().expect("a statement")
+        });
+        let sent = self.client.batch_execute_statement();
+        let sent = sent.set_statements(Some(statements.collect()));
+        let sent = sent.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await;
+        sent.map_err(|error| code::<(), _, _>(Err(error)))
+    }
+
+    /// How each statement went, and how many attributes came back with it.
+    async fn outcomes(&self, statements: impl IntoIterator<Item = Statement>) -> String {
+        let answer = match self.execute(statements).await {
+            Ok(answer) => answer,
+            Err(code) => return code,
+        };
+        let outcomes = answer.responses().iter().map(|response| match response.error() {
+            None => "ok".to_owned(),
+            Some(error) => {
+                let attributes = error.item().map_or(0, |item| item.len());
+                let code = error.code().map_or("nothing", |code| code.as_str());
+                format!("{code} with {attributes}")
+            }
+        });
+        outcomes.collect::<Vec<_>>().join(", ")
+    }
+}
+
+pub(crate) async fn the_units_of_statements(place: Place) -> String {
+    let three = ["1", "2", "3"].map(|pk| place.insert(&format!("counted {pk}")));
+    let answer = place.execute(three).await.expect("available");
+    let counted = answer.consumed_capacity().iter().map(|one| units(Some(one)).to_string());
+    format!("[{}]", counted.collect::<Vec<_>>().join(", "))
+}
+
+pub(crate) async fn statements_with_conditions(place: Place) -> String {
+    let (there, absent) = ("statements", "no statement");
+    let first = place.outcomes([place.insert(there)]).await;
+    let inserts = place.outcomes([place.insert(there), place.insert("another statement")]).await;
+    let updates = [place.update(there, "1", "2"), place.update(absent, "1", "2")];
+    let updates = place.outcomes(updates).await;
+    let stale = place.outcomes([place.update(there, "1", "3")]).await;
+    format!("{first} | {inserts} | {updates} | {stale}")
+}
+
+pub(crate) async fn statements_that_are_refused(place: Place) -> String {
+    let twice = [place.insert("twice"), place.insert("twice")];
+    let many = (0..26).map(|number| place.insert(&format!("many {number}")));
+    let elsewhere = Place { table: "nowhere".to_owned(), ..place.clone() };
+    let elsewhere = [elsewhere.insert("there"), place.insert("here")];
+    let (twice, many) = (place.outcomes(twice).await, place.outcomes(many).await);
+    format!("{twice} | {many} | {}", place.outcomes(elsewhere).await)
+}
