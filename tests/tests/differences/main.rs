@@ -20,8 +20,8 @@ use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
-    TimeToLiveSpecification,
+    AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity,
+    ReturnValuesOnConditionCheckFailure, TimeToLiveSpecification,
 };
 use drover_core::aws::tables::ACTIVITY_INDEX;
 use drover_core::pipeline::ports::Clock as _;
@@ -76,6 +76,8 @@ fn differences() -> Vec<Observation> {
     observations! {
         // AWS counts the smallest unit for a read that finds nothing.
         a_query_that_finds_nothing: "1 0.5 0.5", "0 0 0";
+        // As the one before: a key that is not there is a read.
+        two_keys_that_are_not_there: "2", "0";
         // AWS counts each item twice. DynamoDB Local counts in a way of its own.
         the_units_of_a_transaction: "one 2, four 8, large 24", "one 4, four 4, large 16";
         // AWS counts them together, by table.
@@ -220,6 +222,18 @@ async fn a_query_that_finds_nothing(place: Place) -> String {
     let index = place.query_index("nobody").send().await.expect("available");
     let all = [consistent, eventual, index];
     all.map(|answer| units(answer.consumed_capacity()).to_string()).join(" ")
+}
+
+async fn two_keys_that_are_not_there(place: Place) -> String {
+    let keys = [b"1", b"2"].map(|key| {
+        [("pk".to_owned(), text("nobody")), ("sk".to_owned(), binary(key))].into_iter().collect()
+    });
+    let keys = KeysAndAttributes::builder().set_keys(Some(keys.into())).consistent_read(true);
+    let get =
+        place.client.batch_get_item().request_items(&place.table, keys.build().expect("keys"));
+    let answer = get.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await;
+    let answer = answer.expect("available");
+    answer.consumed_capacity().iter().map(|one| units(Some(one))).sum::<f64>().to_string()
 }
 
 async fn ten_items_of_390_kb(place: Place) -> String {
