@@ -17,6 +17,7 @@ use drover_core::stream::direct::Direct;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_fuzz::{Uncounted, pipeline, world};
 use drover_ingest::quota::Quotas;
+use drover_ingest::rest::Rest;
 use drover_ingest::{FUNCTION, Ingest, routes};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -91,6 +92,7 @@ fn check(request: Request<Body>) {
         registry: Registry::new(),
         gate: Gate { mode: AuthMode::Key(LocalKeys::Accepted) },
         quotas: Quotas::default(),
+        rest: Rest::default(),
         meter: Arc::new(Uncounted),
     };
     let router = finished(routes(ingest), Origins::Local);

@@ -15,6 +15,7 @@ use drover_core::registry::Registry;
 use drover_core::time::Timestamp;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_ingest::quota::Quotas;
+use drover_ingest::rest::Rest;
 use drover_ingest::{Ingest, routes, with_gateway_claims};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -150,6 +151,7 @@ impl<'a> Writer<'a> {
             registry: Registry::new(),
             gate: Gate { mode },
             quotas: Quotas::default(),
+            rest: Rest::default(),
             meter: Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
         });
         let routes = if auth.is_some() { with_gateway_claims(routes) } else { routes };

@@ -102,7 +102,12 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
         if events.is_empty() {
             return Vec::new();
         }
-        self.stream.send(events, started.plus_seconds(REQUEST_SECONDS)).await
+        if let Some(unavailable) = self.rest.instead(started) {
+            return vec![Err(NotSent::Unavailable(unavailable)); events.len()];
+        }
+        let sent = self.stream.send(events, started.plus_seconds(REQUEST_SECONDS)).await;
+        self.rest.note(&sent, self.world.now());
+        sent
     }
 
     /// Sends events to the buffer queue: all of them, or it failed.
@@ -113,7 +118,12 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
             return Ok(());
         }
         tracing::warn!(events = events.len(), "the stream is unavailable, events go to the buffer");
-        self.world.send_buffered(&messages).await.into_iter().collect()
+        let sent = self.world.send_buffered(&messages).await;
+        let parked: Result<(), Unavailable> = sent.into_iter().collect();
+        if parked.is_err() {
+            self.rest.end();
+        }
+        parked
     }
 
     /// Sends rejected events to the dead letters, where their tenant wants to keep them. The sender

@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`routes`] says what is served; `events` reads a request and answers it;
 //! `accept` takes the events of one request to where they are durable; `body` cuts a body into
-//! events, and [`quota`] says how much a tenant may send; [`answer`] is what comes back. [`config`]
+//! events, [`quota`] says how much a tenant may send, and [`rest`] when a stream is not asked; [`answer`] is
+//! what comes back. [`config`]
 //! is read once at start.
 //!
 //! A 202 promises that each event it calls accepted is in the stream, in the ledger (where there is
@@ -32,10 +33,12 @@ pub mod config;
 mod events;
 mod openapi;
 pub mod quota;
+pub mod rest;
 mod seed;
 
 pub use openapi::openapi;
 use quota::Quotas;
+use rest::Rest;
 
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "ingest";
@@ -57,6 +60,8 @@ pub struct Ingest<W, S> {
     pub gate: Gate,
     /// How much each tenant has sent.
     pub quotas: Quotas,
+    /// Whether the stream is left alone.
+    pub rest: Rest,
     /// Where counts go.
     pub meter: Arc<dyn Meter>,
 }

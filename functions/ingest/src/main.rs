@@ -21,6 +21,7 @@ use drover_core::stream::direct::Direct;
 use drover_core::web::{AuthMode, Gate, Origins, finished};
 use drover_ingest::config::{Config, StreamConfig};
 use drover_ingest::quota::Quotas;
+use drover_ingest::rest::Rest;
 use drover_ingest::{FUNCTION, Ingest, routes, with_gateway_claims};
 use lambda_http::{run, tracing};
 
@@ -94,6 +95,7 @@ async fn serve<S: Stream + 'static>(
         registry: Registry::new(),
         gate: Gate { mode: auth_mode.clone() },
         quotas: Quotas::default(),
+        rest: Rest::default(),
         meter,
     };
     let routes = match auth_mode {

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -74,6 +75,7 @@ impl Environment {
             registry: Registry::new(),
             gate: Gate { mode: AuthMode::Key(LocalKeys::Refused) },
             quotas: Quotas::default(),
+            rest: Rest::default(),
             meter: Arc::clone(&counted) as Arc<dyn Meter>,
         };
         Self { router: finished(routes(ingest), Origins::Local), memory, counted }
@@ -334,6 +336,42 @@ fn without_the_stream_events_wait_in_the_buffer_as_they_would_have_been_sent() {
     assert!(matches!(envelope.source, Source::Http { index: 0, .. }));
     drop(state);
     assert!((environment.counted(Metric::RecordsBuffered) - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_silent_stream_is_left_alone_for_five_seconds() {
+    let environment = Environment::new();
+    let sends = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sends);
+    environment.memory.state().faults = Box::new(move |call| {
+        let sends = call == Call::Stream;
+        count.fetch_add(usize::from(sends), Ordering::Relaxed);
+        if sends { Fault::Refused } else { Fault::None }
+    });
+    for seconds in [0, 1, 4] {
+        environment.at(seconds);
+        let answer = environment.events(&json!([good("e1")]));
+        assert_eq!((answer.status, &answer.body["accepted"]), (StatusCode::ACCEPTED, &json!(1)));
+    }
+    assert_eq!((sends.load(Ordering::Relaxed), environment.memory.state().buffer.len()), (1, 3));
+    // It is there again, and is asked when the time is over.
+    environment.take_down(&[]);
+    environment.at(4);
+    environment.events(&json!([good("e3")]));
+    assert_eq!((environment.taken().len(), environment.memory.state().buffer.len()), (0, 4));
+    environment.at(5);
+    environment.events(&json!([good("e3")]));
+    assert_eq!((environment.taken().len(), environment.memory.state().buffer.len()), (1, 4));
+}
+
+#[test]
+fn a_stream_is_not_left_alone_where_the_buffer_fails_too() {
+    let environment = Environment::new();
+    environment.take_down(&[Call::Stream, Call::Buffer]);
+    check_problem(&environment.events(&json!([good("e1")])), 503, "unavailable");
+    environment.take_down(&[Call::Buffer]);
+    assert_eq!(environment.events(&json!([good("e1")])).status, StatusCode::ACCEPTED);
+    assert_eq!(environment.taken().len(), 1);
 }
 
 #[test]

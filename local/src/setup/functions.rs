@@ -16,6 +16,7 @@ use drover_core::replay::Means;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_ingest::Ingest;
 use drover_ingest::quota::Quotas;
+use drover_ingest::rest::Rest;
 use drover_processor::Processor;
 use drover_query::health::{Process, memory_bytes};
 use drover_query::{Access, Query};
@@ -67,6 +68,7 @@ pub(crate) fn functions(
         registry: Registry::new(),
         gate: gate(),
         quotas: Quotas::default(),
+        rest: Rest::default(),
         meter: as_meter(),
     };
     let query = Query {
