@@ -145,6 +145,12 @@ impl SubjectKey {
     pub fn partition_key(&self) -> String {
         format!("T#{}#S#{}#{}", self.tenant, self.subject.kind, self.subject.id)
     }
+
+    /// How many bytes [`Self::partition_key`] has.
+    pub(crate) fn partition_key_size(&self) -> usize {
+        let Self { tenant, subject: SubjectId { kind, id } } = self;
+        "T##S##".len() + tenant.0.len() + kind.0.len() + id.len()
+    }
 }
 
 /// The total order inside a subject: by time of observation, then by id as bytes.
@@ -272,6 +278,14 @@ mod tests {
         assert!(SubjectId::parse("device").is_err());
         assert!(SubjectId::parse("device/").is_err());
         assert!(SubjectId::parse("device/a b").is_err());
+    }
+
+    #[test]
+    fn the_size_of_a_partition_key_is_known_without_it() {
+        let tenant = TenantId::parse("acme").expect("a tenant");
+        let subject = SubjectId::parse("device/site-1/pump:7").expect("a subject");
+        let key = SubjectKey::new(tenant, subject);
+        assert_eq!(key.partition_key_size(), key.partition_key().len());
     }
 
     #[test]

@@ -21,7 +21,10 @@ const NAMES: usize = 13;
 /// Where a subject's items are: the partition key, behind the name of its tenant's own table.
 fn place(home: &Home) -> String {
     let pk = home.key.partition_key();
-    home.table.as_ref().map_or_else(|| pk.clone(), |table| format!("{table}!{pk}"))
+    match &home.table {
+        Some(table) => format!("{table}!{pk}"),
+        None => pk,
+    }
 }
 
 fn head_bytes(pk: &str, head: &StoredHead, activity: &Activity) -> usize {
