@@ -139,12 +139,21 @@ impl State {
         }
         units *= factor(write);
         // The listing index: one entry goes, one comes. A transaction does not write it twice.
-        match self.activity.insert(pk.to_owned(), write.activity.clone()) {
-            None => units += 1.0,
-            Some(before) if before != write.activity => units += 2.0,
+        match self.activity.get_mut(pk) {
+            None => {
+                units += 1.0;
+                self.activity.insert(pk.to_owned(), write.activity.clone());
+            }
+            Some(before) if *before != write.activity => {
+                units += 2.0;
+                *before = write.activity.clone();
+            }
             Some(_) => {}
         }
-        self.heads.insert(pk.to_owned(), write.head.clone());
+        match self.heads.get_mut(pk) {
+            None => drop(self.heads.insert(pk.to_owned(), write.head.clone())),
+            Some(before) => *before = write.head.clone(),
+        }
         Units { read: 0.0, write: units }
     }
 

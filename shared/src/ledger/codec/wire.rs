@@ -63,7 +63,7 @@ impl Writer {
     /// Writes each distinct name once; gives the index of each.
     pub(super) fn names<'a>(&mut self, names: impl Iterator<Item = &'a Arc<str>>) -> Vec<u64> {
         let mut table: Vec<&'a Arc<str>> = Vec::new();
-        let mut indices = Vec::new();
+        let mut indices = Vec::with_capacity(names.size_hint().0);
         for name in names {
             // Nearly always the very same text, which then need not be looked at.
             let same = |other: &&Arc<str>| Arc::ptr_eq(other, name) || *other == name;
