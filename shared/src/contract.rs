@@ -19,6 +19,7 @@ mod document_tests;
 pub(crate) mod sample;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -46,6 +47,9 @@ pub struct Contract {
     tenant: Option<Lookup>,
     variants: Vec<Variant>,
     usual: Reading,
+    /// The types that the document names: events of one share its text, of which there is a copy
+    /// with every other event.
+    types: BTreeSet<Arc<str>>,
     view_spec: Arc<ViewSpec>,
 }
 
@@ -104,7 +108,7 @@ impl Contract {
         reading.check_schema(json)?;
         self.check_tenant(record, json, scope)?;
         let subject = reading.subject(record, json)?;
-        let event_type = reading.event_type(record, json)?;
+        let event_type = self.shared_type(reading.event_type(record, json)?);
         let payload = reading.payload(record, json)?;
         let observed = reading.observed_at(record, json)?;
         let (event_id, id_origin) = match reading.given_id(record, json)? {
@@ -128,6 +132,10 @@ impl Contract {
             record.header(&variant.header) == Some(HeaderValue::Text(&variant.equals))
         };
         self.variants.iter().find(applies).map_or(&self.usual, |variant| &variant.reading)
+    }
+
+    fn shared_type(&self, text: Cow<'_, str>) -> Arc<str> {
+        self.types.get(&*text).map_or_else(|| Arc::from(text), Arc::clone)
     }
 
     fn check_tenant(
@@ -167,11 +175,15 @@ impl Reading {
         SubjectId::new(self.kind.clone(), &text).map_err(|rejection| found.located(rejection))
     }
 
-    fn event_type(&self, record: &Record, json: &Value) -> Result<Arc<str>, Rejection> {
+    fn event_type<'a>(
+        &'a self,
+        record: &'a Record,
+        json: &'a Value,
+    ) -> Result<Cow<'a, str>, Rejection> {
         let found = self.event_type.find(record, json);
         let found = found.ok_or_else(|| self.event_type.missing("the event type"))?;
         match found.text() {
-            Some(text) if is_type(&text) => Ok(Arc::from(text)),
+            Some(text) if is_type(&text) => Ok(text),
             Some(_) | None => {
                 let limit = event::TYPE_LIMIT;
                 let message = format!("event type is not a text of 1 to {limit} bytes");

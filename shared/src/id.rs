@@ -143,7 +143,14 @@ impl SubjectKey {
     /// The partition key of the ledger: `T#<tenant>#S#<kind>#<id>`. Neither tenant nor kind can
     /// hold a `#`, so two keys are never one text.
     pub fn partition_key(&self) -> String {
-        format!("T#{}#S#{}#{}", self.tenant, self.subject.kind, self.subject.id)
+        let (tenant, kind) = (self.tenant.as_str(), self.subject.kind.as_str());
+        ["T#", tenant, "#S#", kind, "#", self.subject.id()].concat()
+    }
+
+    /// How many bytes [`Self::partition_key`] has.
+    pub(crate) fn partition_key_size(&self) -> usize {
+        let Self { tenant, subject: SubjectId { kind, id } } = self;
+        "T##S##".len() + tenant.0.len() + kind.0.len() + id.len()
     }
 }
 
@@ -232,7 +239,8 @@ fn checked(
         let message = format!("{what} has a length outside 1 to {limit}: length={}", text.len());
         return Err(Rejection::new(Code::InvalidId, message));
     }
-    if !text.bytes().all(allowed) {
+    // Without an early end, many bytes are looked at in one step.
+    if !text.bytes().fold(true, |all, byte| all & allowed(byte)) {
         let message = format!("{what} has a character that is not allowed");
         return Err(Rejection::new(Code::InvalidId, message));
     }
@@ -272,6 +280,14 @@ mod tests {
         assert!(SubjectId::parse("device").is_err());
         assert!(SubjectId::parse("device/").is_err());
         assert!(SubjectId::parse("device/a b").is_err());
+    }
+
+    #[test]
+    fn the_size_of_a_partition_key_is_known_without_it() {
+        let tenant = TenantId::parse("acme").expect("a tenant");
+        let subject = SubjectId::parse("device/site-1/pump:7").expect("a subject");
+        let key = SubjectKey::new(tenant, subject);
+        assert_eq!(key.partition_key_size(), key.partition_key().len());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Lambda's Kafka event and the answer to it: own types, because one odd record must not cost the
-//! batch. The event is cut into records without looking inside, then each is read alone.
+//! batch. An event whose records are all as usual is read at once. Any other is cut into records
+//! without looking inside, then each is read alone.
 //!
 //! Known to occur, and read here: header bytes from -128 to 255, headers missing or null, a header
 //! without a value, no key, no value (a tombstone), timestamp -1. The map key is an opaque name (a
@@ -72,9 +73,8 @@ pub struct Decoded {
 }
 
 #[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow)]
-    records: BTreeMap<String, Vec<&'a RawValue>>,
+struct Event<R> {
+    records: BTreeMap<String, Vec<R>>,
 }
 
 /// A record as it nearly always is: every text is borrowed from the event.
@@ -120,20 +120,67 @@ struct Escaped {
 /// [`NotAnEvent`] where there are no records to speak of. An odd record is no error: it is
 /// [`Incoming::Refused`].
 pub fn decode(event: &str, now: Timestamp) -> Result<Decoded, NotAnEvent> {
-    let event: Event<'_> = serde_json::from_str(event).map_err(NotAnEvent)?;
-    let count = event.records.values().map(Vec::len).sum();
-    let mut decoded =
-        Decoded { records: Vec::with_capacity(count), places: Vec::with_capacity(count) };
+    match decode_at_once(event, now) {
+        Some(decoded) => Ok(decoded),
+        None => decode_one_by_one(event, now),
+    }
+}
+
+/// `None` where a record is not as usual.
+fn decode_at_once(event: &str, now: Timestamp) -> Option<Decoded> {
+    let event: Event<Usual<'_>> = serde_json::from_str(event).ok()?;
+    let mut decoded = Decoded::with_room_for(&event);
+    for (partition, records) in event.records {
+        let (partition, mut topic): (Arc<str>, Arc<str>) = (partition.into(), Arc::from(""));
+        for usual in records {
+            let source = usual.source(&mut topic);
+            let (offset, content) = (usual.offset, usual.content().ok()?);
+            let incoming = Incoming::Record(record(source, content, now));
+            decoded.push(&partition, incoming, Some(offset));
+        }
+    }
+    Some(decoded)
+}
+
+fn decode_one_by_one(event: &str, now: Timestamp) -> Result<Decoded, NotAnEvent> {
+    let event: Event<&RawValue> = serde_json::from_str(event).map_err(NotAnEvent)?;
+    let mut decoded = Decoded::with_room_for(&event);
     for (partition, records) in event.records {
         let (partition, mut topic): (Arc<str>, Arc<str>) = (partition.into(), Arc::from(""));
         for raw in records {
             let (incoming, offset) = read(&partition, &mut topic, raw.get(), now);
-            let identifier = |offset| ItemIdentifier { partition: Arc::clone(&partition), offset };
-            decoded.records.push(incoming);
-            decoded.places.push(offset.map(identifier));
+            decoded.push(&partition, incoming, offset);
         }
     }
     Ok(decoded)
+}
+
+impl Decoded {
+    fn with_room_for<R>(event: &Event<R>) -> Self {
+        let count = event.records.values().map(Vec::len).sum();
+        Self { records: Vec::with_capacity(count), places: Vec::with_capacity(count) }
+    }
+
+    fn push(&mut self, partition: &Arc<str>, incoming: Incoming, offset: Option<i64>) {
+        let identifier = |offset| ItemIdentifier { partition: Arc::clone(partition), offset };
+        self.records.push(incoming);
+        self.places.push(offset.map(identifier));
+    }
+}
+
+impl Usual<'_> {
+    /// `topic` is the one of the record before, which is mostly the same.
+    fn source(&self, topic: &mut Arc<str>) -> Source {
+        if &**topic != self.topic {
+            *topic = Arc::from(self.topic);
+        }
+        let Self { partition, offset, timestamp, .. } = *self;
+        Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp }
+    }
+
+    fn content(self) -> Result<Content, Unreadable> {
+        unwrapped(self.key, self.value, self.headers)
+    }
 }
 
 /// Reads a record that was kept in its wrapping, which could not be read at the time. A later
@@ -143,18 +190,13 @@ pub fn unwrap(map_key: &str, raw: &[u8], now: Timestamp) -> Incoming {
     read(map_key, &mut Arc::from(""), &raw, now).0
 }
 
-/// A record, and the offset to name it by. `topic` is the one before, which is mostly the same.
+/// A record, and the offset to name it by. `topic` is the one of the record before.
 fn read(map_key: &str, topic: &mut Arc<str>, raw: &str, now: Timestamp) -> (Incoming, Option<i64>) {
     let Ok(usual) = serde_json::from_str::<Usual<'_>>(raw) else {
         return read_unusual(map_key, raw, now);
     };
-    if &**topic != usual.topic {
-        *topic = Arc::from(usual.topic);
-    }
-    let Usual { partition, offset, timestamp, .. } = usual;
-    let source = Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp };
-    let content = unwrapped(usual.key, usual.value, usual.headers);
-    (incoming(source, content, raw, now), Some(offset))
+    let (source, offset) = (usual.source(topic), usual.offset);
+    (incoming(source, usual.content(), raw, now), Some(offset))
 }
 
 fn read_unusual(map_key: &str, raw: &str, now: Timestamp) -> (Incoming, Option<i64>) {
@@ -195,18 +237,20 @@ fn incoming(
     raw: &str,
     now: Timestamp,
 ) -> Incoming {
-    let (received_at, ingested_at) = (source.received_at(), source.ingested_at(now));
     match content {
-        Ok((key, value, headers)) => {
-            Incoming::Record(Record { source, key, value, headers, received_at, ingested_at })
-        }
+        Ok(content) => Incoming::Record(record(source, content, now)),
         Err(Unreadable(fault)) => {
             // It keeps its whole JSON as value, so that nothing of it is lost.
-            let (key, value, headers) = (None, Some(raw.as_bytes().to_vec()), Vec::new());
-            let record = Record { source, key, value, headers, received_at, ingested_at };
-            Incoming::Refused(record, Rejection::new(Code::UnsupportedEncoding, fault))
+            let whole = (None, Some(raw.as_bytes().to_vec()), Vec::new());
+            let rejection = Rejection::new(Code::UnsupportedEncoding, fault);
+            Incoming::Refused(record(source, whole, now), rejection)
         }
     }
+}
+
+fn record(source: Source, (key, value, headers): Content, now: Timestamp) -> Record {
+    let (received_at, ingested_at) = (source.received_at(), source.ingested_at(now));
+    Record { source, key, value, headers, received_at, ingested_at }
 }
 
 fn base64(text: &str) -> Result<Vec<u8>, Unreadable> {

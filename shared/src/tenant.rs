@@ -79,13 +79,15 @@ impl NamedTenant {
     /// # Errors
     /// `unknown_tenant`, `tenant_suspended`.
     pub fn admit(self, tenant: Option<&Tenant>) -> Result<TenantScope, Rejection> {
-        let tenant = tenant.filter(|tenant| tenant.id == self.0);
-        match tenant.map(|tenant| tenant.status) {
-            Some(Status::Active) => Ok(TenantScope { tenant: self.0 }),
-            Some(Status::Suspended) => {
+        let Some(tenant) = tenant.filter(|tenant| tenant.id == self.0) else {
+            return Err(Rejection::new(Code::UnknownTenant, "no tenant has this name"));
+        };
+        match tenant.status {
+            // The document's own id: whatever speaks for a tenant shares one text.
+            Status::Active => Ok(TenantScope { tenant: tenant.id.clone() }),
+            Status::Suspended => {
                 Err(Rejection::new(Code::TenantSuspended, "the tenant is suspended"))
             }
-            None => Err(Rejection::new(Code::UnknownTenant, "no tenant has this name")),
         }
     }
 }

@@ -35,11 +35,20 @@ impl Contract {
         faults.or(Some(Self {
             name: Arc::from(document.name.as_str()),
             tenant,
-            variants,
+            types: types(&usual, &variants, &view_spec),
             usual,
+            variants,
             view_spec: Arc::new(view_spec),
         }))
     }
+}
+
+/// Every type that the document names.
+fn types(usual: &Reading, variants: &[Variant], view_spec: &ViewSpec) -> BTreeSet<Arc<str>> {
+    let readings = variants.iter().map(|variant| &variant.reading).chain([usual]);
+    let constant = readings.filter_map(|reading| reading.event_type.constant()?.as_str());
+    let measured = view_spec.measures.iter().flat_map(|measure| &measure.types).cloned();
+    measured.chain(constant.map(Arc::from)).collect()
 }
 
 fn reading(document: &ContractDocument, path: &str, faults: &mut Faults) -> Option<Reading> {

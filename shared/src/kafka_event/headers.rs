@@ -22,7 +22,8 @@ impl<'de> Deserialize<'de> for Headers {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Headers, A::Error> {
-                let mut headers = Vec::new();
+                // Most records have one, and the first push would make room for four.
+                let mut headers = Vec::with_capacity(1);
                 while list.next_element_seed(Into(&mut headers))?.is_some() {}
                 Ok(Headers(headers))
             }

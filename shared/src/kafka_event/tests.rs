@@ -75,6 +75,19 @@ fn an_odd_record_is_refused_alone_and_keeps_all_it_had() {
 }
 
 #[test]
+fn only_an_event_of_usual_records_is_read_at_once() {
+    let event = |records: &str| format!(r#"{{"records":{{"a-0":[{records}],"b-0":[{records}]}}}}"#);
+    let usual = r#"{"topic":"a","partition":0,"offset":1,"key":"YQ==","value":"e30=","headers":[{"t":[97]}]}"#;
+    let escaped = r#"{"topic":"a","partition":0,"offset":2,"value":"e3\u0030="}"#;
+    let damaged = r#"{"topic":"a","partition":0,"offset":2,"value":"%%%"}"#;
+    let at_once = decode_at_once(&event(&format!("{usual},{usual}")), now());
+    assert_eq!(at_once.expect("usual").records.len(), 4);
+    for odd in [escaped, damaged, "null"] {
+        assert_eq!(decode_at_once(&event(&format!("{usual},{odd}")), now()), None, "{odd}");
+    }
+}
+
+#[test]
 fn an_answer_names_each_record_once_under_its_verbatim_partition() {
     let identifier = |offset| ItemIdentifier { partition: "a.b-c-0".into(), offset };
     let response = BatchResponse::of([identifier(9), identifier(7), identifier(9)].into_iter());
@@ -115,6 +128,14 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
 }
 
 proptest! {
+    #[test]
+    fn at_once_or_one_by_one_makes_no_difference(records in proptest::collection::vec(any_json(), 0..3)) {
+        let event = serde_json::json!({ "records": { "a-0": records, "b-1": [] } }).to_string();
+        if let Some(at_once) = decode_at_once(&event, now()) {
+            prop_assert_eq!(at_once, decode_one_by_one(&event, now()).expect("an event"));
+        }
+    }
+
     #[test]
     fn whatever_a_record_is_it_costs_no_other(odd in any_json()) {
         let good = r#"{"topic":"a","partition":0,"offset":1,"value":"e30="}"#;

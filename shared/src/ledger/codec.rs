@@ -38,6 +38,8 @@ const HEAD_FORMAT: u8 = 1;
 const PAGE_FORMAT: u8 = 2;
 /// What most items take, so that writing one allocates once.
 const ITEM_ROOM: usize = 1024;
+/// The same of a view.
+const VIEW_ROOM: usize = 512;
 /// Where `frozen` stands in a head, so that it can be set without encoding again.
 const FROZEN_AT: std::ops::Range<usize> = 2..4;
 
@@ -200,7 +202,7 @@ fn event_id(text: &str) -> Result<EventId, Malformed> {
 
 fn write_view(out: &mut Writer, view: &View) {
     // A view is made of numbers, texts, maps and lists, which postcard writes without fail.
-    let bytes = postcard::to_allocvec(view).unwrap_or_default();
+    let bytes = postcard::to_extend(view, Vec::with_capacity(VIEW_ROOM)).unwrap_or_default();
     out.number(bytes.len() as u64);
     out.bytes(&bytes);
 }

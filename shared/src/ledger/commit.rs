@@ -391,7 +391,7 @@ fn encode_with_freeze(
 fn item_size(key: &SubjectKey, activity: &Activity, bytes: usize) -> usize {
     /// The names `pk`, `sk`, `v`, `d`, `a`, `h`, the sort key and a version of four digits.
     const NAMES_AND_NUMBERS: usize = 13;
-    key.partition_key().len()
+    key.partition_key_size()
         + activity.shard.len()
         + activity.hour.len()
         + NAMES_AND_NUMBERS

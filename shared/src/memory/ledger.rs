@@ -21,7 +21,10 @@ const NAMES: usize = 13;
 /// Where a subject's items are: the partition key, behind the name of its tenant's own table.
 fn place(home: &Home) -> String {
     let pk = home.key.partition_key();
-    home.table.as_ref().map_or_else(|| pk.clone(), |table| format!("{table}!{pk}"))
+    match &home.table {
+        Some(table) => format!("{table}!{pk}"),
+        None => pk,
+    }
 }
 
 fn head_bytes(pk: &str, head: &StoredHead, activity: &Activity) -> usize {
@@ -136,12 +139,21 @@ impl State {
         }
         units *= factor(write);
         // The listing index: one entry goes, one comes. A transaction does not write it twice.
-        match self.activity.insert(pk.to_owned(), write.activity.clone()) {
-            None => units += 1.0,
-            Some(before) if before != write.activity => units += 2.0,
+        match self.activity.get_mut(pk) {
+            None => {
+                units += 1.0;
+                self.activity.insert(pk.to_owned(), write.activity.clone());
+            }
+            Some(before) if *before != write.activity => {
+                units += 2.0;
+                *before = write.activity.clone();
+            }
             Some(_) => {}
         }
-        self.heads.insert(pk.to_owned(), write.head.clone());
+        match self.heads.get_mut(pk) {
+            None => drop(self.heads.insert(pk.to_owned(), write.head.clone())),
+            Some(before) => *before = write.head.clone(),
+        }
         Units { read: 0.0, write: units }
     }
 

@@ -124,9 +124,8 @@ impl<D: Documents> Desk<'_, D> {
         let reading = match &*route {
             TopicRoute::Envelope => Reading::Envelope,
             TopicRoute::Contract { contract, .. } => {
-                let contract: Arc<str> = Arc::from(contract.as_str());
-                established.contract = Some(Arc::clone(&contract));
-                Reading::Contract(contract)
+                established.contract = Some(Arc::clone(contract));
+                Reading::Contract(Arc::clone(contract))
             }
         };
         Ok((route.tenant(parsed)?, reading))

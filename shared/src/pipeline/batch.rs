@@ -81,16 +81,14 @@ impl Groups {
 
     fn add(&mut self, at: usize, event: Event, tenant: Arc<Tenant>) {
         let Event { subject, entry } = event;
-        let next = self.by_subject.len();
-        let slot = *self.index.entry(subject.clone()).or_insert(next);
-        if slot == next {
-            let group = Group { records: Vec::new(), entries: Vec::new(), tenant };
-            self.by_subject.push((subject, group));
-        }
-        if let Some((_, group)) = self.by_subject.get_mut(slot) {
+        let known = self.index.get(&subject).and_then(|slot| self.by_subject.get_mut(*slot));
+        if let Some((_, group)) = known {
             group.records.push(at);
             group.entries.push(entry);
+            return;
         }
+        self.index.insert(subject.clone(), self.by_subject.len());
+        self.by_subject.push((subject, Group { records: vec![at], entries: vec![entry], tenant }));
     }
 }
 

@@ -41,7 +41,12 @@ pub struct HeadCache {
 }
 
 struct Inner {
-    heads: LruCache<Home, Arc<Head>>,
+    heads: LruCache<Home, Warm>,
+    bytes: usize,
+}
+
+struct Warm {
+    head: Arc<Head>,
     bytes: usize,
 }
 
@@ -54,30 +59,31 @@ impl HeadCache {
     /// The head that was last known of a subject in the table where it lives: the version of one
     /// table's head means nothing in another.
     pub fn get(&self, home: &Home) -> Option<Arc<Head>> {
-        self.lock().heads.get(home).cloned()
+        self.lock().heads.get(home).map(|warm| Arc::clone(&warm.head))
     }
 
     /// Remembers a head, unless a newer one is known.
     pub fn put(&self, home: Home, head: Arc<Head>) {
         let inner = &mut *self.lock();
-        if inner.heads.peek(&home).is_some_and(|known| known.version > head.version) {
+        if inner.heads.peek(&home).is_some_and(|known| known.head.version > head.version) {
             return;
         }
-        inner.bytes += head.memory();
-        if let Some(before) = inner.heads.put(home, head) {
-            inner.bytes -= before.memory();
+        let bytes = head.memory();
+        inner.bytes += bytes;
+        if let Some(before) = inner.heads.put(home, Warm { head, bytes }) {
+            inner.bytes -= before.bytes;
         }
         while inner.bytes > self.limit {
             let Some((_, oldest)) = inner.heads.pop_lru() else { break };
-            inner.bytes -= oldest.memory();
+            inner.bytes -= oldest.bytes;
         }
     }
 
     /// Forgets a head whose fate is unknown.
     pub fn forget(&self, home: &Home) {
         let inner = &mut *self.lock();
-        if let Some(head) = inner.heads.pop(home) {
-            inner.bytes -= head.memory();
+        if let Some(warm) = inner.heads.pop(home) {
+            inner.bytes -= warm.bytes;
         }
     }
 

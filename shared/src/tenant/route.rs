@@ -2,6 +2,7 @@
 //! header, a field or a fixed name; or ingest, whose envelopes say it themselves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,7 +28,7 @@ pub enum TopicRoute {
     /// Records of foreign producers.
     Contract {
         /// The contract that they pass.
-        contract: String,
+        contract: Arc<str>,
         /// Where their tenant is named.
         tenant: TenantSource,
     },
@@ -139,7 +140,8 @@ fn compiled(route: &RouteDocument, path: &str, faults: &mut Faults) -> Option<To
                 faults.add(format!("{path}/const"), "a tenant is 1 to 64 of a-z, 0-9, _ and -");
                 return None;
             }
-            Some(TopicRoute::Contract { contract: contract.clone(), tenant: TenantSource(lookup) })
+            let contract = Arc::from(contract.as_str());
+            Some(TopicRoute::Contract { contract, tenant: TenantSource(lookup) })
         }
         _ => {
             faults.add(path, "a route has a contract and a tenant, or is an envelope");

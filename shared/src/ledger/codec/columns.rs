@@ -31,7 +31,8 @@ impl IdForm {
         if entry.id_origin == IdOrigin::Content {
             return (Self::Content, NO_BYTES);
         }
-        let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        // Without an early end, many bytes are looked at in one step.
+        let lower = text.bytes().fold(true, |lower, byte| lower & !byte.is_ascii_uppercase());
         match (text.len(), lower) {
             (36, true) => Uuid::try_parse(text)
                 .map_or((Self::Text, NO_BYTES), |uuid| (Self::Uuid, uuid.into_bytes())),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::Malformed;
+use super::{Malformed, VIEW_ROOM};
 use crate::event::Entry;
 
 const CUT: Malformed = Malformed("they end too early");
@@ -19,11 +19,10 @@ impl Writer {
         Self { bytes: Vec::with_capacity(bytes) }
     }
 
-    /// With room for the texts of these entries and a view or two.
+    /// With room for the texts of these entries and a view.
     pub(super) fn for_texts(entries: &[Arc<Entry>]) -> Self {
-        const VIEWS: usize = 512;
         let texts: usize = entries.iter().map(|entry| entry.plain_size()).sum();
-        Self::with_room(VIEWS + texts)
+        Self::with_room(VIEW_ROOM + texts)
     }
 
     pub(super) fn byte(&mut self, byte: u8) {
@@ -64,9 +63,11 @@ impl Writer {
     /// Writes each distinct name once; gives the index of each.
     pub(super) fn names<'a>(&mut self, names: impl Iterator<Item = &'a Arc<str>>) -> Vec<u64> {
         let mut table: Vec<&'a Arc<str>> = Vec::new();
-        let mut indices = Vec::new();
+        let mut indices = Vec::with_capacity(names.size_hint().0);
         for name in names {
-            let known = table.iter().position(|other| *other == name);
+            // Nearly always the very same text, which then need not be looked at.
+            let same = |other: &&Arc<str>| Arc::ptr_eq(other, name) || *other == name;
+            let known = table.iter().position(same);
             let index = known.unwrap_or_else(|| {
                 table.push(name);
                 table.len() - 1
