@@ -132,7 +132,7 @@ impl Pipeline {
         bury(world, &mut handled).await;
         park(world, &mut handled, is_for_buffer(unfinished, subjects)).await;
         let seconds = world.now().seconds_since(started);
-        Ok(report(handled, tally, seconds))
+        Ok(report(&handled, tally, seconds))
     }
 
     /// Makes events of records, as far as time allows, and commits nothing. With `only`, records of
@@ -305,32 +305,38 @@ fn count(tally: &mut Tally, key: &SubjectKey, entries: &[Arc<Entry>], committed:
     }
 }
 
-fn report(handled: Vec<Handled>, mut tally: Tally, seconds: f64) -> Report {
+fn report(handled: &[Handled], mut tally: Tally, seconds: f64) -> Report {
     let mut dispositions = Vec::with_capacity(handled.len());
-    for handled in handled {
-        let disposition = match &handled.state {
-            State::Done(disposition) => *disposition,
-            // Nothing is left in another state here; were it, its source would keep it.
-            State::Event | State::Rejected(_) | State::Unavailable(_) => Disposition::Returned,
-        };
-        if disposition != Disposition::Applied {
-            handled.log(disposition);
-        }
-        let counts = tally.of(handled.tenant.as_ref());
-        counts.add(Metric::MessagesProcessed);
-        counts.durations.push(seconds);
-        match disposition {
-            Disposition::DeadLettered(code) => {
-                counts.add(Metric::DeadLettersSent);
-                counts.add_error(code);
+    for neighbours in handled.chunk_by(|one, next| one.tenant == next.tenant) {
+        let counts = tally.of(neighbours.first().and_then(|handled| handled.tenant.as_ref()));
+        counts.add_many(Metric::MessagesProcessed, neighbours.len());
+        counts.durations.extend(std::iter::repeat_n(seconds, neighbours.len()));
+        for handled in neighbours {
+            let disposition = disposition_of(handled);
+            if disposition != Disposition::Applied {
+                handled.log(disposition);
             }
-            Disposition::Buffered => counts.add(Metric::RecordsBuffered),
-            Disposition::Returned => counts.add(Metric::RecordsReturned),
-            Disposition::Applied | Disposition::Duplicate => {}
+            match disposition {
+                Disposition::DeadLettered(code) => {
+                    counts.add(Metric::DeadLettersSent);
+                    counts.add_error(code);
+                }
+                Disposition::Buffered => counts.add(Metric::RecordsBuffered),
+                Disposition::Returned => counts.add(Metric::RecordsReturned),
+                Disposition::Applied | Disposition::Duplicate => {}
+            }
+            dispositions.push(disposition);
         }
-        dispositions.push(disposition);
     }
     Report { dispositions, tally }
+}
+
+fn disposition_of(handled: &Handled) -> Disposition {
+    match &handled.state {
+        State::Done(disposition) => *disposition,
+        // Nothing is left in another state here; were it, its source would keep it.
+        State::Event | State::Rejected(_) | State::Unavailable(_) => Disposition::Returned,
+    }
 }
 
 #[cfg(test)]

@@ -49,22 +49,24 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn take(&mut self, at: usize, incoming: Incoming, admission: Admission) -> Handled {
-        let wrapping = incoming.wrapping();
-        let mut handled = Handled::of(incoming.into_record(), wrapping);
-        match admission {
+        let (tenant, subject, contract, state) = match admission {
             Admission::Event { event, tenant } => {
-                handled.tenant = Some(event.subject.tenant().clone());
-                handled.subject = Some(event.subject.subject().clone());
-                handled.contract = Some(Arc::clone(&event.entry.contract));
+                let Event { subject, entry } = &event;
+                let (tenant_id, subject) = (subject.tenant().clone(), subject.subject().clone());
+                let contract = Arc::clone(&entry.contract);
                 self.add(at, event, tenant);
+                (Some(tenant_id), Some(subject), Some(contract), State::Event)
             }
             Admission::Rejected { rejection, tenant, contract } => {
-                (handled.tenant, handled.contract) = (tenant, contract);
-                handled.state = State::Rejected(rejection);
+                (tenant, None, contract, State::Rejected(rejection))
             }
-            Admission::Unavailable(unavailable) => handled.state = State::Unavailable(unavailable),
-        }
-        handled
+            Admission::Unavailable(unavailable) => {
+                (None, None, None, State::Unavailable(unavailable))
+            }
+        };
+        let wrapping = incoming.wrapping();
+        let record = incoming.into_record();
+        Handled { record, wrapping, tenant, subject, contract, state, why: None }
     }
 
     /// Takes the events of these records out: nothing is committed of them.
@@ -93,11 +95,6 @@ impl Groups {
 }
 
 impl Handled {
-    fn of(record: Record, wrapping: Option<Wrapping>) -> Self {
-        let (tenant, subject, contract, why) = (None, None, None, None);
-        Self { record, wrapping, tenant, subject, contract, state: State::Event, why }
-    }
-
     pub(super) fn about(&self, now: Timestamp) -> Circumstances<'_> {
         let (tenant, contract) = (self.tenant.as_ref(), self.contract.as_deref());
         let subject = self.subject.as_ref();

@@ -65,14 +65,14 @@ impl HeadCache {
     /// Remembers a head, unless a newer one is known.
     pub fn put(&self, home: Home, head: Arc<Head>) {
         let inner = &mut *self.lock();
-        if inner.heads.peek(&home).is_some_and(|known| known.head.version > head.version) {
-            return;
+        let (version, bytes) = (head.version, head.memory());
+        let warm = Warm { head, bytes };
+        match inner.heads.get_mut(&home) {
+            Some(known) if known.head.version > version => return,
+            Some(known) => inner.bytes -= std::mem::replace(known, warm).bytes,
+            None => drop(inner.heads.put(home, warm)),
         }
-        let bytes = head.memory();
         inner.bytes += bytes;
-        if let Some(before) = inner.heads.put(home, Warm { head, bytes }) {
-            inner.bytes -= before.bytes;
-        }
         while inner.bytes > self.limit {
             let Some((_, oldest)) = inner.heads.pop_lru() else { break };
             inner.bytes -= oldest.bytes;
