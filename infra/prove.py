@@ -157,7 +157,7 @@ def emulator(keep):
         else:
             process.terminate()
             process.wait(timeout=30)
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def until(what, holds, seconds):

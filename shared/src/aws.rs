@@ -71,8 +71,8 @@ pub struct LocalEndpoints {
 #[derive(Clone, Debug)]
 pub struct Aws {
     dynamodb: aws_sdk_dynamodb::Client,
-    /// For writes of heads: [`heads_client`].
-    heads: aws_sdk_dynamodb::Client,
+    /// For writes of heads and pages: [`client_that_tries_once`].
+    once: aws_sdk_dynamodb::Client,
     reads: Together<Place, HeadRead>,
     puts: Together<Put, Outcome>,
     sqs: aws_sdk_sqs::Client,
@@ -92,7 +92,7 @@ impl Aws {
     pub fn new(sdk: &SdkConfig, config: AwsConfig) -> Self {
         let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
         Self {
-            heads: heads_client(&dynamodb),
+            once: client_that_tries_once(&dynamodb),
             reads: Together::default(),
             puts: Together::default(),
             dynamodb,
@@ -111,7 +111,7 @@ impl Aws {
         let sqs = aws_sdk_sqs::config::Builder::from(&sdk).endpoint_url(&endpoints.sqs).build();
         let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
         Self {
-            heads: heads_client(&dynamodb),
+            once: client_that_tries_once(&dynamodb),
             reads: Together::default(),
             puts: Together::default(),
             dynamodb,
@@ -139,7 +139,7 @@ impl Aws {
 /// A client that does not try again, and does not watch how fast an answer comes in, because its attempts
 /// end with their time. It is one of its own because settings that each call overrides are put together
 /// again with each call; connections and credentials it shares with the one that it is made from.
-fn heads_client(client: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
+fn client_that_tries_once(client: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
     let config = client.config().to_builder().retry_config(calls::no_retries());
     let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     aws_sdk_dynamodb::Client::from_conf(config.build())

@@ -153,6 +153,26 @@ fn expressions_take_the_metrics_that_stand_beside_them() {
     }
 }
 
+#[test]
+fn every_call_on_the_ledger_is_watched_for_faults_of_dynamodb() {
+    let template = template();
+    let (_, alarm) =
+        alarms(&template).into_iter().find(|(name, _)| *name == "LedgerFails").expect("an alarm");
+    let operations: BTreeSet<&str> = metrics(alarm)
+        .iter()
+        .filter_map(|metric| metric["Dimensions"][1]["Value"].as_str())
+        .collect();
+    let expected = [
+        "BatchExecuteStatement",
+        "BatchGetItem",
+        "GetItem",
+        "PutItem",
+        "Query",
+        "TransactWriteItems",
+    ];
+    assert_eq!(operations, BTreeSet::from(expected));
+}
+
 /// As the page of a repository makes an anchor of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|one| one.is_alphanumeric() || " -_".contains(*one));

@@ -3,6 +3,8 @@
 #![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use drover_tests::cloudformation;
 use serde_json::{Value, json};
@@ -160,6 +162,23 @@ fn an_endpoint_carries_nothing_to_or_from_another_account() {
         checked += 1;
     }
     assert_eq!(checked, 3);
+}
+
+/// In the network that the stack makes, what the endpoint refuses is refused whatever a role allows.
+#[test]
+fn the_endpoint_of_dynamodb_lets_through_what_functions_may_do() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let template = fs::read_to_string(path).expect("a template");
+    let words = template.split(|one: char| !one.is_alphanumeric() && one != ':');
+    let used: BTreeSet<&str> = words
+        .filter(|word| word.strip_prefix("dynamodb:").is_some_and(|action| !action.is_empty()))
+        .collect();
+    let endpoint = &stack("streaming")["Resources"]["DynamoDbEndpoint"]["Properties"];
+    let actions = endpoint["PolicyDocument"]["Statement"][0]["Action"].as_array();
+    let allowed: BTreeSet<&str> =
+        actions.expect("actions").iter().filter_map(|one| one.as_str()).collect();
+    assert!(used.contains("dynamodb:PartiQLUpdate"), "{used:?}");
+    assert!(used.is_subset(&allowed), "{:?}", used.difference(&allowed));
 }
 
 #[test]

@@ -339,7 +339,7 @@ fn without_the_stream_events_wait_in_the_buffer_as_they_would_have_been_sent() {
 }
 
 #[test]
-fn a_silent_stream_is_left_alone_for_five_seconds() {
+fn a_stream_that_was_not_there_twice_is_left_alone_for_five_seconds() {
     let environment = Environment::new();
     let sends = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sends);
@@ -348,30 +348,45 @@ fn a_silent_stream_is_left_alone_for_five_seconds() {
         count.fetch_add(usize::from(sends), Ordering::Relaxed);
         if sends { Fault::Refused } else { Fault::None }
     });
-    for seconds in [0, 1, 4] {
+    for seconds in [0, 0, 1, 4] {
         environment.at(seconds);
         let answer = environment.events(&json!([good("e1")]));
         assert_eq!((answer.status, &answer.body["accepted"]), (StatusCode::ACCEPTED, &json!(1)));
     }
-    assert_eq!((sends.load(Ordering::Relaxed), environment.memory.state().buffer.len()), (1, 3));
+    assert_eq!((sends.load(Ordering::Relaxed), environment.memory.state().buffer.len()), (2, 4));
     // It is there again, and is asked when the time is over.
     environment.take_down(&[]);
     environment.at(4);
     environment.events(&json!([good("e3")]));
-    assert_eq!((environment.taken().len(), environment.memory.state().buffer.len()), (0, 4));
+    assert_eq!((environment.taken().len(), environment.memory.state().buffer.len()), (0, 5));
     environment.at(5);
     environment.events(&json!([good("e3")]));
-    assert_eq!((environment.taken().len(), environment.memory.state().buffer.len()), (1, 4));
+    assert_eq!((environment.taken().len(), environment.memory.state().buffer.len()), (1, 5));
 }
 
 #[test]
-fn a_stream_is_not_left_alone_where_the_buffer_fails_too() {
+fn a_stream_is_asked_again_where_the_buffer_fails_meanwhile() {
     let environment = Environment::new();
-    environment.take_down(&[Call::Stream, Call::Buffer]);
-    check_problem(&environment.events(&json!([good("e1")])), 503, "unavailable");
+    environment.take_down(&[Call::Stream]);
+    for _ in 0..2 {
+        environment.events(&json!([good("e1")]));
+    }
     environment.take_down(&[Call::Buffer]);
+    // Nobody asked the stream for this one, and its sender sends it again.
+    check_problem(&environment.events(&json!([good("e1")])), 503, "unavailable");
     assert_eq!(environment.events(&json!([good("e1")])).status, StatusCode::ACCEPTED);
     assert_eq!(environment.taken().len(), 1);
+}
+
+#[test]
+fn a_stream_is_not_left_alone_after_a_send_that_arrived() {
+    let environment = Environment::new();
+    for down in [&[Call::Stream][..], &[], &[Call::Stream], &[]] {
+        environment.memory.state().faults =
+            Box::new(move |call| if down.contains(&call) { Fault::Refused } else { Fault::None });
+        environment.events(&json!([good("e1")]));
+    }
+    assert_eq!((environment.taken().len(), environment.memory.state().buffer.len()), (2, 2));
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub(super) fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE)
 }
 
-/// For head writes: a second attempt would meet the first one's version and call it another
+/// For writes of heads, alone or with pages: a second attempt would meet the first one's version and call it another
 /// writer's, and the pause before it belongs to the caller, who knows the deadline.
 pub(super) fn no_retries() -> RetryConfig {
     RetryConfig::disabled()

@@ -4,8 +4,9 @@
 //! and written by one request, [`together`] which, [`registry`] how documents are applied, [`listing`]
 //! how the index is read, and [`letters`] what becomes of dead letters.
 //!
-//! Every read of a table is strongly consistent. Reads and seals are tried again by the SDK; head writes are
-//! not, because only the caller can tell its own write from another writer's.
+//! Every read of a table is strongly consistent. Reads are tried again by the SDK, and seals by hand where nobody
+//! knows how the first attempt ended; head writes are not, because only the caller can tell its own write from
+//! another writer's.
 
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 
@@ -37,7 +38,7 @@ impl Store for Aws {
     async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
         let (client, place) = (self.dynamodb.clone(), self.place(home));
         let read = move |places| heads::read_many(client.clone(), places);
-        match self.reads.ask(place.clone(), heads::MOST, read).await {
+        match self.reads.ask(&place.table, place.clone(), heads::MOST, read).await {
             Some(read) => read,
             None => heads::read(&self.dynamodb, &place).await,
         }
@@ -83,11 +84,13 @@ impl Store for Aws {
 
     async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
         let place = self.place(home);
-        let write = match self.put(Put::page(&place, page)).await {
+        let write = match self.put(&place, Put::page(&place, page)).await {
             Some(Outcome::Written(units)) => units,
             // Somebody put it.
             Some(Outcome::Exists | Outcome::Lost(_)) => write::page_units(&place, page),
-            Some(Outcome::Unknown) | None => write::seal(&self.dynamodb, &place, page).await?,
+            // This one was the second attempt: a third would take more time than a call has.
+            Some(Outcome::Unknown) => write::seal(&self.once, &place, page).await?,
+            None => write::seal(&self.dynamodb, &place, page).await?,
         };
         Ok(Metered { answer: (), units: Units { read: 0.0, write } })
     }
@@ -101,7 +104,7 @@ impl Store for Aws {
         let sent = if write.pages.is_empty() {
             self.put_head(&place, write).await
         } else {
-            write::transact(&self.heads, &place, write).await
+            write::transact(&self.once, &place, write).await
         };
         match sent {
             Ok(write) => {
@@ -135,20 +138,20 @@ impl Aws {
         let together = if write.head.bytes.len() > statements::LARGE {
             None
         } else {
-            self.put(Put::head(place, write)).await
+            self.put(place, Put::head(place, write)).await
         };
         match together {
             Some(Outcome::Written(units)) => Ok(units),
             Some(Outcome::Lost(item)) => Err(Unwritten::Lost { stored: Some(item), factor: 1.0 }),
             Some(Outcome::Unknown) => Err(Unwritten::Unknown),
-            Some(Outcome::Exists) | None => write::put_head(&self.heads, place, write).await,
+            Some(Outcome::Exists) | None => write::put_head(&self.once, place, write).await,
         }
     }
 
-    async fn put(&self, put: Put) -> Option<Outcome> {
-        let client = self.heads.clone();
+    async fn put(&self, place: &Place, put: Put) -> Option<Outcome> {
+        let client = self.once.clone();
         let send = move |puts| statements::put(client.clone(), puts);
-        self.puts.ask(put, statements::MOST, send).await
+        self.puts.ask(&place.table, put, statements::MOST, send).await
     }
 
     fn place(&self, home: &Home) -> Place {

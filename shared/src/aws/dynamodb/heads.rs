@@ -69,9 +69,12 @@ async fn get(client: &Client, places: &[Place]) -> HashMap<Place, HeadRead> {
         .await;
     match sent {
         Ok(answer) => got(answer, &places),
-        Err(error) if Failure::of(&error) == Failure::Refused => HashMap::new(),
         Err(error) => {
             let unavailable = unavailable("reading heads", &error);
+            if Failure::of(&error) == Failure::Refused {
+                tracing::warn!(%unavailable, "each head is read alone");
+                return HashMap::new();
+            }
             places.into_iter().map(|place| (place.clone(), Err(unavailable.clone()))).collect()
         }
     }

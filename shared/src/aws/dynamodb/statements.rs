@@ -2,8 +2,9 @@
 //! its own, at the price of a single put.
 //!
 //! One answer settles what it can. The rest is put alone: what was refused, what shows no item though its
-//! condition failed, the second write of one item. So nobody's fault is another's, and a role or a
-//! service that knows no statements costs speed and no more.
+//! condition failed, the second write of one item. So what is wrong with one is no other's fault, and a
+//! role or a service that knows no statements costs speed and no more. A request without an answer leaves all
+//! of its writes unknown.
 
 use std::collections::HashSet;
 
@@ -122,13 +123,18 @@ async fn execute(client: &Client, puts: Vec<Put>) -> Vec<Option<Outcome>> {
         }
         Err(error) => match write::unwritten(&error) {
             Some(Unwritten::Unknown) => units.iter().map(|_| Some(Outcome::Unknown)).collect(),
+            Some(Unwritten::Unavailable(unavailable)) => {
+                tracing::warn!(%unavailable, "each head and page is put alone");
+                Vec::new()
+            }
             _ => Vec::new(),
         },
     }
 }
 
-/// DynamoDB answers in order, and counts the whole request: with the statements whose conditions
-/// failed, who count themselves. Each of the others has the part of the rest that it would have alone.
+/// DynamoDB answers in order, and counts the request: with the statements whose conditions failed, which
+/// are taken for what is stored there, as far as it shows. The others share the rest by their sizes, and so
+/// what the index took as well.
 fn executed(
     responses: Vec<BatchStatementResponse>,
     units: &[f64],
@@ -166,7 +172,11 @@ fn outcome(response: Option<BatchStatementResponse>, units: f64) -> Option<Outco
     match (code, Failure::of_code(code), error.item.filter(|item| !item.is_empty())) {
         (_, Failure::Condition, Some(item)) => Some(Outcome::Lost(item)),
         ("DuplicateItem", _, _) => Some(Outcome::Exists),
-        (_, Failure::Condition | Failure::NotSent | Failure::Refused, _) => None,
+        (_, Failure::Condition | Failure::NotSent, _) => None,
+        (_, Failure::Refused, _) => {
+            tracing::warn!(code, "a statement was refused, and is put alone");
+            None
+        }
         (_, Failure::Throttled | Failure::Conflict | Failure::Unknown, _) => Some(Outcome::Unknown),
     }
 }
