@@ -23,7 +23,7 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-use self::dynamodb::{HeadRead, Outcome, Place, Put, Together};
+use self::dynamodb::{HeadRead, Outcome, Put, Together};
 
 mod calls;
 mod clock;
@@ -73,7 +73,7 @@ pub struct Aws {
     dynamodb: aws_sdk_dynamodb::Client,
     /// For writes of heads and pages: [`client_that_tries_once`].
     once: aws_sdk_dynamodb::Client,
-    reads: Together<Place, HeadRead>,
+    reads: Together<String, HeadRead>,
     puts: Together<Put, Outcome>,
     sqs: aws_sdk_sqs::Client,
     #[cfg(feature = "s3")]

@@ -28,7 +28,8 @@ mod statements;
 mod together;
 mod write;
 
-pub(super) use self::heads::{HeadRead, Place};
+pub(super) use self::heads::HeadRead;
+use self::heads::Place;
 pub use self::registry::Applied;
 pub(super) use self::statements::{Outcome, Put};
 pub(super) use self::together::Together;
@@ -36,9 +37,10 @@ use self::write::Unwritten;
 
 impl Store for Aws {
     async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
-        let (client, place) = (self.dynamodb.clone(), self.place(home));
-        let read = move |places| heads::read_many(client.clone(), places);
-        match self.reads.ask(&place.table, place.clone(), heads::MOST, read).await {
+        let place = self.place(home);
+        let (client, table) = (self.dynamodb.clone(), place.table.clone());
+        let read = move |pks| heads::read_many(client.clone(), table.clone(), pks);
+        match self.reads.ask(&place.table, place.pk.clone(), heads::MOST, read).await {
             Some(read) => read,
             None => heads::read(&self.dynamodb, &place).await,
         }

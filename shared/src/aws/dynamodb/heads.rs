@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 
@@ -19,8 +18,8 @@ use crate::pipeline::ports::{Metered, Units};
 pub(super) const MOST: usize = 25;
 
 /// The table and partition key of a subject.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(in crate::aws) struct Place {
+#[derive(Clone, Debug)]
+pub(super) struct Place {
     pub(super) table: String,
     pub(super) pk: String,
 }
@@ -43,72 +42,66 @@ pub(super) async fn read(client: &Client, place: &Place) -> HeadRead {
     Ok(Metered { answer: answer.item.map(items::read_head).transpose()?, units })
 }
 
-/// Reads several, strongly consistent. `None`: that one has to be read alone, because it was left out, or
-/// asked for twice, or because the request was refused.
-pub(super) async fn read_many(client: Client, places: Vec<Place>) -> Vec<Option<HeadRead>> {
-    let mut read = if places.len() > 1 { get(&client, &places).await } else { HashMap::new() };
-    places.iter().map(|place| read.remove(place)).collect()
+/// Reads several of one table by their partition keys, strongly consistent. `None`: that one has to be read
+/// alone, because it was left out, or asked for twice, or because the request was refused.
+pub(super) async fn read_many(
+    client: Client,
+    table: String,
+    pks: Vec<String>,
+) -> Vec<Option<HeadRead>> {
+    let mut read = if pks.len() > 1 { get(&client, &table, &pks).await } else { HashMap::new() };
+    pks.iter().map(|pk| read.remove(pk)).collect()
 }
 
-async fn get(client: &Client, places: &[Place]) -> HashMap<Place, HeadRead> {
-    let places: HashSet<&Place> = places.iter().collect();
-    let mut keys: HashMap<&str, Vec<Item>> = HashMap::new();
-    for place in &places {
-        keys.entry(&place.table).or_default().push(items::head_key(&place.pk));
-    }
-    let keys = keys.into_iter().map(|(table, keys)| {
-        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
-        keys.build().map(|keys| (table.to_owned(), keys))
-    });
-    let Ok(keys) = keys.collect::<Result<_, BuildError>>() else { return HashMap::new() };
+async fn get(client: &Client, table: &str, pks: &[String]) -> HashMap<String, HeadRead> {
+    let pks: HashSet<&String> = pks.iter().collect();
+    let keys = pks.iter().map(|pk| items::head_key(pk)).collect();
+    let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+    let Ok(keys) = keys.build() else { return HashMap::new() };
     let sent = client
         .batch_get_item()
-        .set_request_items(Some(keys))
+        .request_items(table, keys)
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
         .send()
         .await;
     match sent {
-        Ok(answer) => got(answer, &places),
+        Ok(answer) => got(answer, pks),
         Err(error) => {
             let unavailable = unavailable("reading heads", &error);
             if Failure::of(&error) == Failure::Refused {
                 tracing::warn!(%unavailable, "each head is read alone");
                 return HashMap::new();
             }
-            places.into_iter().map(|place| (place.clone(), Err(unavailable.clone()))).collect()
+            pks.into_iter().map(|pk| (pk.clone(), Err(unavailable.clone()))).collect()
         }
     }
 }
 
 /// What was asked for and is neither there nor left out does not exist.
-fn got(answer: BatchGetItemOutput, places: &HashSet<&Place>) -> HashMap<Place, HeadRead> {
+fn got(answer: BatchGetItemOutput, pks: HashSet<&String>) -> HashMap<String, HeadRead> {
     let counted = answer.consumed_capacity().iter().map(|one| counted(Some(one))).sum::<f64>();
-    let mut found: HashMap<Place, Option<Item>> =
-        places.iter().map(|place| ((*place).clone(), None)).collect();
-    for (table, keys) in answer.unprocessed_keys.unwrap_or_default() {
-        for place in keys.keys.iter().filter_map(|key| place_of(&table, key)) {
-            found.remove(&place);
-        }
+    let mut found: HashMap<String, Option<Item>> =
+        pks.into_iter().map(|pk| (pk.clone(), None)).collect();
+    let left_out = answer.unprocessed_keys.into_iter().flat_map(HashMap::into_values);
+    for pk in left_out.flat_map(|keys| keys.keys).filter_map(|key| pk_of(&key).cloned()) {
+        found.remove(&pk);
     }
-    for (table, items) in answer.responses.unwrap_or_default() {
-        for item in items {
-            if let Some(found) = place_of(&table, &item).and_then(|place| found.get_mut(&place)) {
-                *found = Some(item);
-            }
+    for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
+        if let Some(found) = pk_of(&item).and_then(|pk| found.get_mut(pk)) {
+            *found = Some(item);
         }
     }
     // DynamoDB counts the request: each has the part of it that it would have alone.
     let alone = |item: &Option<Item>| item.as_ref().map_or(1.0, items::read_units);
     let all = found.values().map(alone).sum::<f64>();
-    let read = found.into_iter().map(|(place, item)| {
+    let read = found.into_iter().map(|(pk, item)| {
         let units = Units { read: counted * alone(&item) / all, write: 0.0 };
         let head = item.map(items::read_head).transpose();
-        (place, head.map(|answer| Metered { answer, units }))
+        (pk, head.map(|answer| Metered { answer, units }))
     });
     read.collect()
 }
 
-fn place_of(table: &str, item: &Item) -> Option<Place> {
-    let pk = item.get("pk")?.as_s().ok()?;
-    Some(Place { table: table.to_owned(), pk: pk.clone() })
+fn pk_of(item: &Item) -> Option<&String> {
+    item.get("pk")?.as_s().ok()
 }

@@ -31,7 +31,8 @@ pub(super) const LARGE: usize = 32 * 1024;
 /// One write.
 #[derive(Debug)]
 pub(in crate::aws) struct Put {
-    key: (Place, Vec<u8>),
+    /// Partition key and sort key: all writes of a request are in one table.
+    key: (String, Vec<u8>),
     statement: String,
     values: Vec<AttributeValue>,
     /// What it costs alone, leaving out what the index takes.
@@ -66,7 +67,7 @@ impl Put {
         };
         let (sk, values) = items::head_values(pk, write);
         let units = items::head_units(pk, write);
-        Self { key: (place.clone(), sk), statement, values, units }
+        Self { key: (pk.clone(), sk), statement, values, units }
     }
 
     /// A page, if there is none of its key.
@@ -76,7 +77,7 @@ impl Put {
             format!(r#"INSERT INTO "{table}" VALUE {{'d': ?, 'x': ?, 'pk': ?, 'sk': ?}}"#);
         let (sk, values) = items::page_values(pk, page);
         let units = items::write_units(&items::page_item(pk, page));
-        Self { key: (place.clone(), sk), statement, values, units }
+        Self { key: (pk.clone(), sk), statement, values, units }
     }
 
     fn into_request(self) -> Result<BatchStatementRequest, BuildError> {

@@ -1,7 +1,7 @@
 //! Calls that are made at the same time, sent as one request.
 //!
-//! A call's own cost is mostly the SDK's and the connection's, whatever it carries: a request of 25
-//! heads takes little more than one of a single head. The pipeline runs many subjects beside each other, and
+//! A call's own cost is mostly the SDK's and the connection's, whatever it carries: for 25 heads it is a few
+//! times what it is for one. The pipeline runs many subjects beside each other, and
 //! each asks for itself; here their questions meet.
 
 use std::collections::HashMap;
