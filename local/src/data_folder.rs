@@ -1,18 +1,25 @@
 //! The data folder: what stays when the process goes, and the note of where a host listens.
 //!
 //! One host owns a folder at a time, by an operating system's lock on the file `lock`. The system
-//! drops the lock with the process, so a host that was killed leaves none behind. `host.json` may
-//! be left behind by one; the next host removes it before it starts anything.
+//! drops the lock with the process, so a host that was killed leaves none behind, a moment after it
+//! stopped answering. `host.json` may be left behind by one; the next host removes it before it
+//! starts anything.
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 
 const NOTE: &str = "host.json";
 const LOCK: &str = "lock";
+
+/// How long a busy system may take to clear a killed host away.
+const CLEARED_AWAY_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Where a host's parts listen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,16 +118,22 @@ impl DataFolder {
     /// Creates the folder where there is none, and takes it.
     ///
     /// # Errors
-    /// [`FolderError::Owned`] while another host has it.
-    pub(crate) fn take(path: &Path) -> Result<Self, FolderError> {
+    /// [`FolderError::Owned`] where another host has it and keeps it.
+    pub(crate) async fn take(path: &Path) -> Result<Self, FolderError> {
         std::fs::create_dir_all(path).map_err(unusable(path))?;
         let path = path.canonicalize().map_err(unusable(path))?;
         let lock_path = path.join(LOCK);
         let lock = File::create(&lock_path).map_err(unusable(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(FolderError::Owned { folder: path }),
-            Err(TryLockError::Error(source)) => return Err(unusable(&lock_path)(source)),
+        let patience = Instant::now() + CLEARED_AWAY_WITHIN;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < patience => {
+                    sleep(LOOK_AGAIN).await;
+                }
+                Err(TryLockError::WouldBlock) => return Err(FolderError::Owned { folder: path }),
+                Err(TryLockError::Error(source)) => return Err(unusable(&lock_path)(source)),
+            }
         }
         let folder = Self { path, _lock: lock };
         folder.withdraw()?;

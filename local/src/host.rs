@@ -124,7 +124,7 @@ impl Host {
     /// # Errors
     /// [`StartError`]; nothing goes on running then.
     pub async fn start(config: HostConfig) -> Result<Self, StartError> {
-        let folder = DataFolder::take(&config.data)?;
+        let folder = DataFolder::take(&config.data).await?;
         let Listeners { http, lambda, dynamodb, sqs } = Listeners::open(&config).await?;
         let addresses = Addresses {
             http: http.address,

@@ -10,7 +10,9 @@
 
 mod common;
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::{Router, routing};
@@ -189,6 +191,20 @@ async fn a_second_host_on_the_same_folder_is_refused_and_the_first_goes_on() {
     assert!(data.path().join("host.json").exists());
     dynamodb(host.addresses(), "ListTables", json!({})).await;
     host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_is_taken_as_soon_as_the_system_has_cleared_a_killed_host_away() {
+    let data = tempdir().unwrap();
+    let killed = File::create(data.path().join("lock")).unwrap();
+    killed.lock().unwrap();
+    let cleared_away = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(killed);
+    };
+    let start = Host::start(HostConfig::on_free_ports(data.path()));
+    let ((), host) = tokio::join!(biased; cleared_away, start);
+    host.unwrap().stop().await.unwrap();
 }
 
 #[tokio::test]

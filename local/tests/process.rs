@@ -83,6 +83,7 @@ async fn nothing_acknowledged_is_lost_when_the_host_is_killed() {
         let both = async { tokio::join!(write_until_gone(&host, round), killed).0 };
         let (puts, sends) = tokio::time::timeout(WAIT, both).await.unwrap();
         acknowledged = (acknowledged.0 + puts, acknowledged.1 + sends);
+        host.child.wait().unwrap();
         host = Process::start(data.path()).await;
 
         // At most the one write of each kind that was under way may be there besides.

@@ -4,7 +4,7 @@
 
 pub mod kafka;
 
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -151,12 +151,17 @@ impl Process {
         let free = "127.0.0.1:0";
         let addresses = ["--http", free, "--lambda", free, "--dynamodb", free, "--sqs", free];
         let arguments = [addresses.as_slice(), &["--data", data_text]].concat();
-        // Nobody reads what it says: a pipe would fill up and hold the host.
-        let mut silent = drover(&arguments);
-        let mut child = silent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // A file: a pipe that nobody reads would fill up and hold the host.
+        let mut said = tempfile::tempfile().unwrap();
+        let mut host = drover(&arguments);
+        host.stdout(Stdio::null()).stderr(said.try_clone().unwrap());
+        let mut child = host.spawn().unwrap();
         let ready = tokio::time::timeout(WAIT, async {
             loop {
-                assert_eq!(child.try_wait().unwrap(), None, "the host ended");
+                if let Some(status) = child.try_wait().unwrap() {
+                    said.rewind().unwrap();
+                    panic!("the host ended: {status}: {}", std::io::read_to_string(said).unwrap());
+                }
                 match running_host(data) {
                     // A note of another process was left behind by a host that was killed.
                     Ok(host) if host.pid == child.id() => break host.addresses,
