@@ -22,7 +22,7 @@ fn home(device: &str) -> Home {
 
 fn page() -> PageWrite {
     let page = StoredPage { key: b"k".to_vec(), bytes: b"page".to_vec() };
-    PageWrite { page, expires_at: 2_000_000_000 }
+    PageWrite { page, version: 1, replaces: None, expires_at: 2_000_000_000 }
 }
 
 fn write(pages: Vec<PageWrite>) -> LedgerWrite {
