@@ -23,7 +23,7 @@ use crate::ledger::place::{Arrival, Outcome};
 use crate::limits::Shape;
 use crate::metrics::{Metric, Tally};
 use crate::mutant::{Mutant, on};
-use crate::pipeline::admit::{Admission, Desk};
+use crate::pipeline::admit::{Admission, Desk, Only};
 use crate::pipeline::batch::{Group, Groups, Handled, State};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::ports::{Home, World};
@@ -59,6 +59,22 @@ pub struct Pipeline {
     pub shape: Shape,
     /// How many subjects run together.
     pub concurrency: usize,
+}
+
+/// A record that waited in the buffer queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buffered {
+    /// Whose it was when it went there, where that was established.
+    pub owner: Option<TenantId>,
+    /// The record.
+    pub incoming: Incoming,
+}
+
+/// How the records of an invocation are taken.
+struct Intake<'a> {
+    only: Only<'a>,
+    /// Whether, of so many subjects, so many may go to the buffer: first the unfinished, then all.
+    is_for_buffer: fn(usize, usize) -> bool,
 }
 
 /// What became of one record.
@@ -97,33 +113,37 @@ impl Pipeline {
         records: Vec<Incoming>,
         deadline: Timestamp,
     ) -> Result<Report, BreakerOpen> {
-        self.take(world, records, deadline, few).await
+        let intake = Intake { only: Only::Nobody, is_for_buffer: few };
+        self.take(world, records, intake, deadline).await
     }
 
     /// The same for records that come from the buffer: what is unavailable stays there, with its
-    /// source, and never goes into it a second time.
+    /// source, and never goes into it a second time. Whose each was when it went there is held against
+    /// its route and its body: what is another tenant's by now is rejected, and stays its owner's.
     ///
     /// # Errors
     /// [`BreakerOpen`], as for [`Self::process`].
     pub async fn drain(
         &self,
         world: &impl World,
-        records: Vec<Incoming>,
+        records: Vec<Buffered>,
         deadline: Timestamp,
     ) -> Result<Report, BreakerOpen> {
-        self.take(world, records, deadline, |_, _| false).await
+        let (owners, records): (Vec<_>, Vec<_>) =
+            records.into_iter().map(|Buffered { owner, incoming }| (owner, incoming)).unzip();
+        let intake = Intake { only: Only::Each(&owners), is_for_buffer: |_, _| false };
+        self.take(world, records, intake, deadline).await
     }
 
-    /// `is_for_buffer` says whether, of so many subjects, so many may go to the buffer.
     async fn take(
         &self,
         world: &impl World,
         records: Vec<Incoming>,
+        Intake { only, is_for_buffer }: Intake<'_>,
         deadline: Timestamp,
-        is_for_buffer: fn(usize, usize) -> bool,
     ) -> Result<Report, BreakerOpen> {
         let started = world.now();
-        let admitted = self.admit(world, records, None, deadline).await;
+        let admitted = self.admit_only(world, records, only, deadline).await;
         let Admitted { mut handled, groups } = admitted;
         breaker::check(&handled, started)?;
         let mut tally = Tally::default();
@@ -144,12 +164,23 @@ impl Pipeline {
         only: Option<&TenantId>,
         deadline: Timestamp,
     ) -> Admitted {
+        let only = only.map_or(Only::Nobody, Only::All);
+        self.admit_only(world, records, only, deadline).await
+    }
+
+    async fn admit_only(
+        &self,
+        world: &impl World,
+        records: Vec<Incoming>,
+        only: Only<'_>,
+        deadline: Timestamp,
+    ) -> Admitted {
         let documents = &Steady::new(world);
-        let desk = Desk { documents, registry: &self.registry, only, now: world.now() };
+        let desk = Desk { documents, registry: &self.registry, now: world.now() };
         let mut admitted = Admitted::with_capacity(records.len());
-        for incoming in records {
+        for (at, incoming) in records.into_iter().enumerate() {
             let admission = if world.now() < deadline {
-                desk.admit(&incoming).await
+                desk.admit(&incoming, only.of(at)).await
             } else {
                 Admission::Unavailable(time_is_over())
             };

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use drover_core::letter::Lease;
 use drover_core::memory::{Call, Fault};
 use drover_core::metrics::Metric;
+use drover_core::registry::StoredDocument;
 use drover_tests::gateway::{Answer, event};
 use drover_tests::replay::{Replayer, Situation, all};
 use serde_json::{Value, json};
@@ -219,4 +220,30 @@ async fn no_route_of_dead_letters_opens_without_the_scope_admin() {
     }
     assert_eq!(status("GET", "/buffer/stats", "read").await, 200);
     assert_eq!(status("GET", "/buffer/stats", "write").await, 403);
+}
+
+/// Its route names another tenant by the time that it leaves the buffer.
+#[tokio::test]
+async fn a_buffered_record_never_reaches_another_tenant_and_its_letter_is_its_owners() {
+    let one = situation("buffered-record");
+    let replayer = one.replayer().await;
+    let route = r#"{"contract":"telemetry","tenant":{"const":"acme"}}"#;
+    let route = StoredDocument { json: route.to_owned(), revision: 1 };
+    replayer.memory().state().documents.insert("R#telemetry".to_owned(), route);
+    let drained = replayer.deliver(&one.event).await.expect("it is answered");
+    assert_eq!(drained, json!({"batchItemFailures": []}));
+    assert_eq!(replayer.subjects().await, json!({}));
+    let mut messages = std::mem::take(&mut replayer.memory().state().letters);
+    assert_eq!(messages.len(), 1);
+    let mut event: Value = serde_json::from_str(&one.event).expect("JSON");
+    event["Records"][0]["body"] = json!(messages.remove(0).body);
+    event["Records"][0]["eventSourceARN"] =
+        json!("arn:aws:sqs:eu-central-1:123456789012:drover-dead-letters");
+    replayer.deliver(&event.to_string()).await.expect("it is answered");
+    let letters = replayer.letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(
+        (&letters[0]["tenant"], &letters[0]["code"], &letters[0]["whole"]),
+        (&json!("demo"), &json!("tenant_mismatch"), &json!(true))
+    );
 }

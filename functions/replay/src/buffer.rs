@@ -3,15 +3,16 @@
 //!
 //! A record that still cannot be applied comes again with its own message: it is never put into the
 //! queue a second time, so it keeps its age and SQS counts its tries. What the pipeline rejects goes
-//! to the dead letters, like everybody's. A message that is no whole record (a part of a larger one,
-//! or none of ours) is filed as a letter, from where a replay takes it.
+//! to the dead letters, like everybody's. Whose it was when it came here it still is: a record that
+//! its route gives to another tenant by now is rejected, as a replay rejects it. A message that is no
+//! whole record (a part of a larger one, or none of ours) is filed as a letter, from where a replay
+//! takes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use drover_core::letter::filing::{Filing, read};
 use drover_core::letter::opened::{Opened, open};
-use drover_core::pipeline::{Disposition, Report};
-use drover_core::record::Incoming;
+use drover_core::pipeline::{Buffered, Disposition, Report};
 use drover_core::time::Timestamp;
 
 use crate::queue::{Message, Taken};
@@ -32,8 +33,8 @@ impl<W: Outside, B: Around> Environment<W, B> {
         self.file_these(others.into_iter(), deadline, taken).await
     }
 
-    async fn process(&self, records: BTreeMap<usize, Incoming>, deadline: Timestamp) -> Taken {
-        let (places, records): (Vec<usize>, Vec<Incoming>) = records.into_iter().unzip();
+    async fn process(&self, records: BTreeMap<usize, Buffered>, deadline: Timestamp) -> Taken {
+        let (places, records): (Vec<usize>, Vec<Buffered>) = records.into_iter().unzip();
         match self.pipeline.drain(&self.world, records, deadline).await {
             Ok(Report { dispositions, tally }) => {
                 let outcomes = places.into_iter().zip(dispositions);
@@ -51,14 +52,14 @@ impl<W: Outside, B: Around> Environment<W, B> {
 }
 
 /// The record of a message; `None`: it brings no whole one.
-fn record(filing: &Filing) -> Option<Incoming> {
+fn record(filing: &Filing) -> Option<Buffered> {
     let Filing { owner, letter, chunks } = filing;
     if u32::try_from(chunks.len()) != Ok(letter.chunks) {
         return None;
     }
     let frame: Vec<u8> = chunks.iter().flat_map(|chunk| &chunk.bytes).copied().collect();
     match open(owner, letter, &frame) {
-        Opened::Record(record) => Some(record),
+        Opened::Record(incoming) => Some(Buffered { owner: owner.tenant().cloned(), incoming }),
         Opened::Records(_)
         | Opened::Offsets(_)
         | Opened::Object { .. }

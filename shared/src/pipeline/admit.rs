@@ -41,7 +41,6 @@ impl From<Unavailable> for Refused {
 }
 
 /// What was established on the way.
-#[derive(Default)]
 struct Established {
     tenant: Option<TenantId>,
     contract: Option<Arc<str>>,
@@ -53,19 +52,40 @@ enum Reading {
     Contract(Arc<str>),
 }
 
-/// Where admitting asks, and for whom.
+/// Whose records are let in. A record that has an owner is nobody else's, whatever its route or its
+/// body says by now, and the letter of its rejection is the owner's.
+#[derive(Clone, Copy)]
+pub(super) enum Only<'a> {
+    /// They have no owner yet.
+    Nobody,
+    /// All are of one.
+    All(&'a TenantId),
+    /// The owners of the records, in order.
+    Each(&'a [Option<TenantId>]),
+}
+
+/// Where admitting asks.
 pub(super) struct Desk<'a, D> {
     pub(super) documents: &'a D,
     pub(super) registry: &'a Registry,
-    /// Nobody else's records are let in; `None`: everybody's are.
-    pub(super) only: Option<&'a TenantId>,
     pub(super) now: Timestamp,
 }
 
+impl<'a> Only<'a> {
+    /// The owner of the record that stands there.
+    pub(super) fn of(self, at: usize) -> Option<&'a TenantId> {
+        match self {
+            Self::Nobody => None,
+            Self::All(owner) => Some(owner),
+            Self::Each(owners) => owners.get(at).and_then(Option::as_ref),
+        }
+    }
+}
+
 impl<D: Documents> Desk<'_, D> {
-    pub(super) async fn admit(&self, incoming: &Incoming) -> Admission {
-        let mut established = Established::default();
-        match self.read(incoming, &mut established).await {
+    pub(super) async fn admit(&self, incoming: &Incoming, owner: Option<&TenantId>) -> Admission {
+        let mut established = Established { tenant: owner.cloned(), contract: None };
+        match self.read(incoming, owner, &mut established).await {
             Ok((event, tenant)) => Admission::Event { event, tenant },
             Err(Refused::Unavailable(unavailable)) => Admission::Unavailable(unavailable),
             Err(Refused::Rejection(rejection)) => {
@@ -78,18 +98,21 @@ impl<D: Documents> Desk<'_, D> {
     async fn read(
         &self,
         incoming: &Incoming,
+        owner: Option<&TenantId>,
         established: &mut Established,
     ) -> Result<(Event, Arc<Tenant>), Refused> {
-        let Self { documents, registry, now, .. } = *self;
+        let Self { documents, registry, now } = *self;
         let record = incoming.record();
         let parsed = record.parsed();
         let (named, reading) = self.find_reading(incoming, &parsed, established).await?;
-        if self.only.is_some_and(|only| only != named.id()) {
-            let message = "the record is of another tenant than its letter";
+        if owner.is_some_and(|owner| owner != named.id()) {
+            let message = "the record was established as another tenant's before";
             return Err(unknown(Code::TenantMismatch, message).into());
         }
         let tenant = registry.tenant(named.id(), now, documents).await?;
-        established.tenant = tenant.as_ref().map(|tenant| tenant.id.clone());
+        if let Some(tenant) = &tenant {
+            established.tenant = Some(tenant.id.clone());
+        }
         let scope = named.admit(tenant.as_deref())?;
         let none = || unknown(Code::UnknownTenant, "no tenant has this name");
         let tenant = tenant.ok_or_else(none)?;

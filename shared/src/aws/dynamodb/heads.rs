@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 
 use super::counted;
 use super::items::{self, Item};
-use crate::aws::calls::{Failure, unavailable};
-use crate::error::Unavailable;
+use crate::aws::calls::{Failure, SHARED, unavailable};
+use crate::error::{Reason, Unavailable};
 use crate::ledger::StoredHead;
 use crate::pipeline::ports::{Metered, Units};
 
@@ -42,6 +42,12 @@ pub(super) async fn read(client: &Client, place: &Place) -> HeadRead {
     Ok(Metered { answer: answer.item.map(items::read_head).transpose()?, units })
 }
 
+/// Reads one that shared a request without an answer, in what is left of its time.
+pub(super) async fn read_after_shared(client: &Client, place: &Place) -> HeadRead {
+    let alone = tokio::time::timeout(SHARED, read(client, place)).await;
+    alone.unwrap_or_else(|_| Err(unanswered("reading a head")))
+}
+
 /// Reads several of one table by their partition keys, strongly consistent. `None`: that one has to be read
 /// alone, because it was left out, or asked for twice, or because the request was refused.
 pub(super) async fn read_many(
@@ -62,19 +68,24 @@ async fn get(client: &Client, table: &str, pks: &[String]) -> HashMap<String, He
         .batch_get_item()
         .request_items(table, keys)
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
-        .send()
-        .await;
-    match sent {
-        Ok(answer) => got(answer, pks),
-        Err(error) => {
+        .send();
+    let unavailable = match tokio::time::timeout(SHARED, sent).await {
+        Ok(Ok(answer)) => return got(answer, pks),
+        Ok(Err(error)) => {
             let unavailable = unavailable("reading heads", &error);
             if Failure::of(&error) == Failure::Refused {
                 tracing::warn!(%unavailable, "each head is read alone");
                 return HashMap::new();
             }
-            pks.into_iter().map(|pk| (pk.clone(), Err(unavailable.clone()))).collect()
+            unavailable
         }
-    }
+        Err(_) => unanswered("reading heads"),
+    };
+    pks.into_iter().map(|pk| (pk.clone(), Err(unavailable.clone()))).collect()
+}
+
+fn unanswered(operation: &str) -> Unavailable {
+    Unavailable::new(Reason::Unreachable, format!("{operation} had no answer in time"))
 }
 
 /// What was asked for and is neither there nor left out does not exist.
