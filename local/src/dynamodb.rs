@@ -43,6 +43,9 @@ impl Dynamodb {
     pub(crate) fn start(path: &Path, listener: TcpListener) -> Result<Self, Fault> {
         let path = path.to_str().ok_or("the path is not valid UTF-8")?;
         let database = Database::new(path)?;
+        // Its name for SQLite's `synchronous=NORMAL`, beside settings that are SQLite's own: without it
+        // every commit waits for the disk, and everybody for that commit.
+        database.disable_bulk_loading()?;
         let listener = listener.into_std()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)

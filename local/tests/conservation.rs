@@ -164,7 +164,8 @@ impl Site {
         while started.elapsed() < WITHIN {
             let drained = self.host.metrics().await.is_some_and(|metrics| metrics.is_drained());
             let mut waiting = 0;
-            for queue in ["dead-letters", "dead-letters-failed", "buffer", "buffer-failed"] {
+            // In this order: what leaves the stream may go into the buffer, and from there to the letters.
+            for queue in ["buffer", "buffer-failed", "dead-letters", "dead-letters-failed"] {
                 let url = format!("http://{}/000000000000/drover-{queue}", addresses.sqs);
                 let request = json!({"QueueUrl": url, "AttributeNames": ["All"]});
                 let answer = sqs(&addresses, "GetQueueAttributes", request).await;
@@ -314,7 +315,7 @@ async fn what_was_received_is_in_a_history_or_in_a_letter_once_whenever_the_host
             // Its lease runs out by itself.
             409 => tokio::time::sleep(Duration::from_millis(500)).await,
             200 if answer.json["phase"] == "done" => break answer.json,
-            200 => assert_eq!(answer.json["reason"], "time", "{}", answer.text),
+            200 => assert_eq!(answer.json["phase"], "paused", "{}", answer.text),
             _ => panic!("{}", answer.text),
         }
         assert!(started.elapsed() < WITHIN, "{}", answer.text);
@@ -323,7 +324,11 @@ async fn what_was_received_is_in_a_history_or_in_a_letter_once_whenever_the_host
     assert_eq!(run["examined"], bad.len(), "{run}");
     assert_eq!(run["outcomes"]["malformed_json"], broken.len());
     let replayed = site.command(json!({"action": "replay", "rate": 1000, "by": "a test"})).await;
-    assert_eq!(replayed["outcomes"], json!({"applied": ghosts.len()}));
+    // An answer that was lost on a slow machine makes its event a duplicate.
+    let outcome = |name: &str| replayed["outcomes"][name].as_u64().unwrap_or(0);
+    let ghosts_applied = outcome("applied") + outcome("duplicate");
+    assert_eq!(ghosts_applied, ghosts.len() as u64, "{replayed}");
+    assert_eq!(replayed["phase"], "done", "{replayed}");
 
     let all = expected(SOURCES, |sort| sort != Sort::Broken);
     let keepers: BTreeSet<String> = all.difference(&ghosts).cloned().collect();

@@ -70,10 +70,19 @@ async fn history(data: &Path, device: &str) -> Vec<u32> {
     entries.map(number).collect()
 }
 
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waited = tokio::time::timeout(WAIT, async {
+async fn eventually(what: &str, holds: impl AsyncFnMut() -> bool) {
+    eventually_within(WAIT, Duration::from_millis(5), what, holds).await;
+}
+
+async fn eventually_within(
+    most: Duration,
+    look_every: Duration,
+    what: &str,
+    mut holds: impl AsyncFnMut() -> bool,
+) {
+    let waited = tokio::time::timeout(most, async {
         while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(look_every).await;
         }
     });
     waited.await.unwrap_or_else(|_| panic!("never: {what}"));
@@ -81,7 +90,9 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 
 async fn is_history(data: &Path, device: &str, count: u32) {
     let expected: Vec<u32> = (0..count).collect();
-    eventually("history", async || history(data, device).await == expected).await;
+    let holds = async || history(data, device).await == expected;
+    // Each look is a process, which takes time from the host that it looks at.
+    eventually_within(4 * WAIT, Duration::from_millis(100), "history", holds).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,8 +245,9 @@ async fn a_partition_that_fails_holds_up_no_other_and_its_lag_can_be_read() {
         let poisoned = event.iter().any(|(partition, _)| partition == "t-1");
         if poisoned { Err(failed()) } else { Ok(Value::Null) }
     };
-    let (host, data, got) = host_with(answer, |_| {}).await;
-    // Without a key they go round, so the first event holds all partitions.
+    // Without a key they go round, so the first event holds all partitions, once they are all fetched.
+    let set = |config: &mut HostConfig| config.mapping.batching.window = Duration::from_secs(2);
+    let (host, data, got) = host_with(answer, set).await;
     let (code, ..) = produce(data.path(), "t", &[], &"a\n".repeat(8)).await;
     assert_eq!(code, 0);
     let lags = |host: &Host| host.gauges().iter().map(|gauge| gauge.lag()).collect::<Vec<_>>();

@@ -18,6 +18,8 @@
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::retry::RetryPartition;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
     Credentials, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
 };
@@ -103,12 +105,28 @@ impl Aws {
         }
     }
 
-    /// Clients for embedded services.
+    /// Clients for embedded services, with more time than on AWS.
     pub fn local(endpoints: &LocalEndpoints, config: AwsConfig) -> Self {
-        let sdk = local_sdk_config();
-        let dynamodb =
-            aws_sdk_dynamodb::config::Builder::from(&sdk).endpoint_url(&endpoints.dynamodb).build();
-        let sqs = aws_sdk_sqs::config::Builder::from(&sdk).endpoint_url(&endpoints.sqs).build();
+        Self::at(endpoints, calls::patient_timeouts(), config)
+    }
+
+    /// The same with the time that a deployment gives, for services whose silence is to be seen.
+    pub fn impatient(endpoints: &LocalEndpoints, config: AwsConfig) -> Self {
+        Self::at(endpoints, calls::timeouts(), config)
+    }
+
+    fn at(endpoints: &LocalEndpoints, timeouts: TimeoutConfig, config: AwsConfig) -> Self {
+        let sdk = local_sdk_config(timeouts);
+        // Its own, or all clients of a process would use up the retries of each other.
+        let retries = RetryPartition::custom("local").build();
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&sdk)
+            .endpoint_url(&endpoints.dynamodb)
+            .retry_partition(retries.clone())
+            .build();
+        let sqs = aws_sdk_sqs::config::Builder::from(&sdk)
+            .endpoint_url(&endpoints.sqs)
+            .retry_partition(retries)
+            .build();
         let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
         Self {
             once: client_that_tries_once(&dynamodb),
@@ -157,7 +175,7 @@ async fn sdk_config() -> SdkConfig {
 
 /// A fixed region and fixed credentials: without them the default chain would ask the instance
 /// metadata service, and wait for it on a machine that has none.
-fn local_sdk_config() -> SdkConfig {
+fn local_sdk_config(timeouts: TimeoutConfig) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -165,7 +183,7 @@ fn local_sdk_config() -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client())
         .retry_config(calls::retries())
-        .timeout_config(calls::timeouts())
+        .timeout_config(timeouts)
         .build()
 }
 

@@ -38,30 +38,39 @@ use drover_core::tenant::TenantScope;
 
 /// The ports, for whatever listens at these addresses.
 pub fn aws(endpoints: &LocalEndpoints, ledger: &str) -> Aws {
+    Aws::local(endpoints, config(endpoints, ledger))
+}
+
+/// The ports, where one address answers for everything, with the time that a deployment has for it.
+pub fn aws_at(address: std::net::SocketAddr) -> Aws {
+    let endpoint = format!("http://{address}");
+    let endpoints = LocalEndpoints { dynamodb: endpoint.clone(), sqs: endpoint };
+    Aws::impatient(&endpoints, config(&endpoints, &dynamodb::table(dynamodb::LEDGER)))
+}
+
+fn config(endpoints: &LocalEndpoints, ledger: &str) -> AwsConfig {
     let queue = |name: &str| Arc::from(format!("{}/000000000000/{name}", endpoints.sqs));
-    let config = AwsConfig {
+    AwsConfig {
         ledger_table: Arc::from(ledger),
         registry_table: dynamodb::table(dynamodb::REGISTRY),
         dead_letter_queue_url: queue("letters"),
         buffer_queue_url: queue("buffer"),
         requests_table: Some(dynamodb::table(dynamodb::REQUESTS)),
         letters_table: Some(dynamodb::table(dynamodb::LETTERS)),
-    };
-    Aws::local(endpoints, config)
+    }
 }
 
-/// The ports, where one address answers for everything.
-pub fn aws_at(address: std::net::SocketAddr) -> Aws {
-    dynamodb::at(address, dynamodb::LEDGER)
-}
-
-/// An address where nobody listens: it was free a moment ago, and nothing in this process takes
-/// it.
+/// An address where nobody listens, and nobody will while this process is there: it is taken.
 ///
 /// # Errors
 /// Where the machine has no free port.
 pub fn closed_address() -> std::io::Result<std::net::SocketAddr> {
-    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let address = socket.local_addr()?;
+    // Whoever gave it back could not say when the last one who knows the address is done.
+    std::mem::forget(socket);
+    Ok(address)
 }
 
 /// A device in the table that all tenants share. Tests share stores, so each names its own.

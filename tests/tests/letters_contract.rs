@@ -34,7 +34,7 @@ fn owner(tenant: &str) -> Owner {
 }
 
 fn second(at: i64) -> Timestamp {
-    Timestamp::from_millis(1_800_000_000_000).expect("in range").plus_seconds(at)
+    Timestamp::from_millis(4_000_000_000_000).expect("in range").plus_seconds(at)
 }
 
 fn letter(id: &str) -> Letter {

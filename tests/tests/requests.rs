@@ -12,7 +12,7 @@ use drover_core::time::Timestamp;
 use drover_tests::dynamodb;
 
 fn second(at: i64) -> Timestamp {
-    Timestamp::from_millis(1_800_000_000_000).expect("in range").plus_seconds(at)
+    Timestamp::from_millis(4_000_000_000_000).expect("in range").plus_seconds(at)
 }
 
 fn claim(tenant: &str, body: &str, at: i64) -> Claim {

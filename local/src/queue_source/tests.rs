@@ -14,6 +14,8 @@ use crate::sqs::{QueueSettings, Redrive};
 
 /// Longer than anything here takes on a busy machine.
 const WAIT: Duration = Duration::from_secs(30);
+/// Seconds until what failed comes again: time to take, to work on and to delete what did not.
+const SOON: u32 = 3;
 const QUEUE: &str = "letters";
 const FAILED: &str = "letters-failed";
 const FUNCTION: &str = "filing";
@@ -78,7 +80,7 @@ impl World {
                 if reached(&self.bodies(), held) {
                     break;
                 }
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         tokio::time::timeout(WAIT, looking).await.unwrap();
@@ -157,7 +159,7 @@ async fn a_batch_has_no_more_messages_than_it_may() {
 
 #[tokio::test]
 async fn only_what_the_answer_names_comes_again() {
-    let world = World::new(1).await;
+    let world = World::new(SOON).await;
     world.send(&["a", "b"]).await;
     let source = world.feed(settings(10), |event, call| {
         Ok(if call == 1 { named(event, &["b"]) } else { Value::Null })
@@ -174,7 +176,7 @@ async fn only_what_the_answer_names_comes_again() {
 
 #[tokio::test]
 async fn a_batch_whose_function_failed_comes_again_whole() {
-    let world = World::new(1).await;
+    let world = World::new(SOON).await;
     world.send(&["a", "b"]).await;
     let source = world.feed(settings(10), |_, call| match call {
         1 => Err(failure()),
@@ -187,7 +189,7 @@ async fn a_batch_whose_function_failed_comes_again_whole() {
 
 #[tokio::test]
 async fn a_batch_whose_answer_makes_no_sense_comes_again_whole() {
-    let world = World::new(1).await;
+    let world = World::new(SOON).await;
     world.send(&["a", "b"]).await;
     let source = world.feed(settings(10), |event, call| {
         let mut answer = named(event, &["a"]);
@@ -203,7 +205,7 @@ async fn a_batch_whose_answer_makes_no_sense_comes_again_whole() {
 
 #[tokio::test]
 async fn what_always_fails_goes_to_the_failed_queue_and_holds_up_nobody() {
-    let world = World::new(1).await;
+    let world = World::new(SOON).await;
     world.send(&["bad", "good"]).await;
     let source = world.feed(settings(10), |event, _| Ok(named(event, &["bad"])));
     world.until(|_, held| held == 0).await;
@@ -261,7 +263,7 @@ async fn an_invocation_has_no_longer_than_its_messages_are_hidden() {
 
 #[tokio::test]
 async fn what_is_under_way_when_a_mapping_stops_is_finished_or_comes_again() {
-    let world = World::new(1).await;
+    let world = World::new(SOON).await;
     world.send(&["a"]).await;
     let (started, is_started) = watch::channel(false);
     let functions = Functions::default().with(FUNCTION, DEFAULT_TIMEOUT, move |_, _| {

@@ -246,6 +246,9 @@ impl Log for Embedded {
         let (id, number, offset) = (topic.id(), from.partition, from.offset.max(start));
         let records = self.ask(move |reader| reader.fetch(id, number, offset, bounds)).await?;
         let next = records.last().map_or(offset, |last| last.offset + 1);
+        // Another process may have appended what nobody has looked for yet; whoever comes for what is
+        // behind it must not find that the partition ends before.
+        partition.reaches(next);
         Ok(Fetched { records, next, start, end: end.max(next) })
     }
 

@@ -16,6 +16,8 @@ pub(crate) const USER: &str = "app";
 pub(crate) const PASSWORD: &str = "app-secret";
 /// A broker that was killed may come back so soon after. Its own default is three times as much.
 const SOON: &str = "broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500";
+/// One that stays must not be taken for dead because the machine is slow.
+const AS_IT_IS: &str = "";
 const PORTS: u16 = 3;
 const WITHIN: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
@@ -27,6 +29,7 @@ static SHARED: OnceLock<Mutex<Option<Broker>>> = OnceLock::new();
 pub(crate) struct Broker {
     folder: TempDir,
     port: u16,
+    settings: &'static str,
     pid: u32,
 }
 
@@ -42,7 +45,20 @@ pub(crate) struct Addresses {
 /// The broker of all facts, started with the first one that asks.
 pub(crate) fn shared() -> Addresses {
     let mut broker = lock();
-    broker.get_or_insert_with(Broker::start).addresses()
+    broker.get_or_insert_with(warm).addresses()
+}
+
+/// One that has acknowledged a record.
+fn warm() -> Broker {
+    let broker = Broker::with(AS_IT_IS);
+    let plain = broker.addresses().plain;
+    // Who asks has a runtime already, and no other may block there.
+    let warmed = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(crate::topic::warm(&plain));
+    });
+    warmed.join().unwrap();
+    broker
 }
 
 /// Stops the broker of all facts, where there is one.
@@ -55,12 +71,16 @@ fn lock() -> std::sync::MutexGuard<'static, Option<Broker>> {
 }
 
 impl Broker {
-    /// Starts one with nothing in it, and waits until it answers.
+    /// Starts one to be killed, with nothing in it, and waits until it answers.
     pub(crate) fn start() -> Self {
+        Self::with(SOON)
+    }
+
+    fn with(settings: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_ports();
-        let pid = spawn(port, folder.path());
-        Self { folder, port, pid }
+        let pid = spawn(port, folder.path(), settings);
+        Self { folder, port, settings, pid }
     }
 
     /// Where it is.
@@ -84,14 +104,11 @@ impl Broker {
 
     /// Starts it again, with what it had.
     pub(crate) fn start_again(&mut self) {
-        self.pid = spawn(self.port, self.folder.path());
+        self.pid = spawn(self.port, self.folder.path(), self.settings);
     }
 
-    /// One that is told to stop lets its ports go long before its end, one that is killed after it.
     fn has_ended(&self) -> bool {
-        let line = std::fs::read(format!("/proc/{}/cmdline", self.pid));
-        let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
-        line.map_or(true, |line| line.is_empty()) && !(self.port..self.port + PORTS).any(listens)
+        has_ended(self.pid, self.port)
     }
 
     fn end(&self, signal: &str) {
@@ -112,27 +129,53 @@ impl Drop for Broker {
     }
 }
 
-/// The first of so many ports in a row that nobody has.
+/// One that is told to stop lets its ports go long before its end, one that is killed after it.
+fn has_ended(pid: u32, port: u16) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline"));
+    let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
+    line.map_or(true, |line| line.is_empty()) && !(port..port + PORTS).any(listens)
+}
+
+/// The first of so many ports in a row that nobody has, nor was given here: a broker takes them seconds
+/// later.
 fn free_ports() -> u16 {
+    static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
         // Below those that the system gives to clients, which would take one in between.
         let port = fastrand::u16(15_000..30_000);
-        if (port..port + PORTS).all(is_free) {
+        let is_new = given.iter().all(|other| other.abs_diff(port) >= PORTS);
+        if is_new && (port..port + PORTS).all(is_free) {
+            given.push(port);
             return port;
         }
     }
 }
 
-fn spawn(port: u16, folder: &Path) -> u32 {
+/// Starts a broker, a second time where the first was too slow: the script waits a minute or more, and then
+/// tells it to stop.
+fn spawn(port: u16, folder: &Path, settings: &str) -> u32 {
+    try_spawn(port, folder, settings).unwrap_or_else(|_| {
+        let failed = std::fs::read_to_string(folder.join("pid")).unwrap_or_default();
+        if let Ok(pid) = failed.trim().parse() {
+            wait("the end of a broker that was too slow", || has_ended(pid, port));
+        }
+        try_spawn(port, folder, settings).unwrap_or_else(|fault| panic!("{fault}"))
+    })
+}
+
+fn try_spawn(port: u16, folder: &Path, settings: &str) -> Result<u32, String> {
     let script = Services::needed().scripts.join("kafka.sh");
     let mut command = Command::new(&script);
     command.arg(port.to_string()).arg(folder);
-    command.envs([("KAFKA_USER", USER), ("KAFKA_PASS", PASSWORD), ("KAFKA_PROPS", SOON)]);
+    command.envs([("KAFKA_USER", USER), ("KAFKA_PASS", PASSWORD), ("KAFKA_PROPS", settings)]);
     let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", script.display());
-    String::from_utf8_lossy(&output.stdout).trim().parse().unwrap()
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{}: {said}", script.display()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().parse().unwrap())
 }
 
 fn wait(what: &str, mut reached: impl FnMut() -> bool) {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use drover_core::aws::kafka::{KafkaConfig, KafkaReread, KafkaStream, Password, Placed, Security};
+use drover_core::aws::kafka::{
+    KafkaConfig, KafkaReread, KafkaStream, Password, Placed, Security, describe,
+};
 use drover_core::error::{Reason, Unavailable};
 use drover_core::letter::origin::Offsets;
 use drover_core::record::{Record, Source};
@@ -49,7 +51,7 @@ impl Topic {
     pub(crate) async fn with(bootstrap: &str, of: &str, security: Security) -> Self {
         let (bootstrap, topic) = (bootstrap.to_owned(), name(of));
         let config = KafkaConfig { bootstrap, topic, security };
-        config.create_topics(&[&config.topic]).await.unwrap();
+        patiently(async || config.create_topics(&[&config.topic]).await).await;
         Self(config)
     }
 
@@ -60,12 +62,12 @@ impl Topic {
 
     /// How ingest writes to it.
     pub(crate) async fn stream(&self) -> KafkaStream {
-        KafkaStream::connect(self.0.clone()).await.unwrap()
+        patiently(async || KafkaStream::connect(self.0.clone()).await).await
     }
 
     /// How the event source reads it.
     pub(crate) async fn log(&self) -> KafkaLog {
-        KafkaLog::connect(self.0.clone()).await.unwrap()
+        patiently(async || KafkaLog::connect(self.0.clone()).await).await
     }
 
     /// All of it, as the event source reads it, by partition.
@@ -125,16 +127,40 @@ impl Topic {
     /// Deletes it, and makes one of the same name.
     pub(crate) async fn make_anew(&self) {
         let admin = self.0.client().await.unwrap().admin();
+        let id = async || Some(describe(&admin, self.name()).await.ok()??.id);
+        let before = id().await.unwrap();
         let deleted = admin.delete_topics([self.name()], DeleteTopicsOptions::default()).await;
         assert!(deleted.unwrap().into_values().all(|result| result.is_ok()));
         let made = async {
+            // The brokers may know the old one for a while, which would be as good as created.
             while self.0.create_topics(&[self.name()]).await.is_err()
-                || drover_core::aws::kafka::partitions(&admin, self.name()).await.unwrap().is_none()
-            {
-            }
+                || id().await.is_none_or(|id| id == before)
+            {}
         };
         tokio::time::timeout(crate::common::WAIT, made).await.unwrap();
     }
+}
+
+/// What a broker does that has only just started, on a busy machine: perhaps not at the first try.
+async fn patiently<T>(attempt: impl AsyncFn() -> Result<T, Unavailable>) -> T {
+    let trying = async {
+        loop {
+            match attempt().await {
+                Ok(done) => break done,
+                Err(error) => assert_ne!(error.reason, Reason::Broken, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(crate::common::WAIT, trying).await.unwrap()
+}
+
+/// Sends to a broker that has only just started, until it acknowledges: what it makes for its first
+/// producer takes longer than a send may.
+pub(crate) async fn warm(bootstrap: &str) {
+    let topic = Topic::new(bootstrap, "warm").await;
+    let stream = topic.stream().await;
+    patiently(async || send(&stream, &[record("key", "warm")]).await.remove(0)).await;
 }
 
 /// A record on its way into a stream.

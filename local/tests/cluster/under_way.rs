@@ -116,10 +116,12 @@ async fn send(
                     assert_eq!(answer.json["accepted"], BATCH, "{}", answer.text);
                     break;
                 }
-                Some(answer) => assert_eq!(answer.status, 503, "{}", answer.text),
+                // Too much at once, or nobody there to take it.
+                Some(answer) => assert!([429, 503].contains(&answer.status), "{}", answer.text),
                 None => {}
             }
             assert!(started.elapsed() < WITHIN);
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         accepted.extend((next..next + BATCH).map(|number| format!("e-{number}")));
         next += BATCH;

@@ -170,7 +170,12 @@ impl Process {
                 }
             }
         });
-        let addresses = ready.await.unwrap();
+        let Ok(addresses) = ready.await else {
+            // Nobody else knows it.
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("the host does not answer");
+        };
         Self { child, addresses }
     }
 }

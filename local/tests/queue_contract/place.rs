@@ -33,8 +33,8 @@ pub(crate) struct Queues {
     pub(crate) client: Client,
 }
 
-/// Seconds for which a received message is hidden.
-const HIDDEN: &str = "1";
+/// Seconds for which a received message is hidden: time for another look meanwhile.
+const HIDDEN: &str = "3";
 /// The largest message, and the largest batch.
 pub(crate) const MEBIBYTE: usize = 1024 * 1024;
 /// Longer than anything here takes.

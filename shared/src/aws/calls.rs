@@ -23,7 +23,7 @@ const OPERATION: Duration = Duration::from_secs(4);
 /// 16 MB, the most that one call brings, at 4 MB a second.
 const BULK_ATTEMPT: Duration = Duration::from_secs(4);
 const BULK_OPERATION: Duration = Duration::from_secs(8);
-/// Where nobody waits for the answer but a start.
+/// Where a late answer is better than none.
 const PATIENT_ATTEMPT: Duration = Duration::from_secs(10);
 const PATIENT_OPERATION: Duration = Duration::from_secs(30);
 /// The SDK's own first pause is a second, as long as many an invocation.
@@ -39,16 +39,19 @@ pub(super) fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// For calls that carry megabytes.
-pub(super) fn bulk_timeouts() -> TimeoutConfig {
+/// For calls that carry megabytes, over a client with these timeouts of its own, which may be longer.
+pub(super) fn bulk_timeouts(own: Option<&TimeoutConfig>) -> TimeoutConfig {
+    let attempt = own.and_then(TimeoutConfig::operation_attempt_timeout);
+    let operation = own.and_then(TimeoutConfig::operation_timeout);
     timeouts()
         .to_builder()
-        .operation_attempt_timeout(BULK_ATTEMPT)
-        .operation_timeout(BULK_OPERATION)
+        .operation_attempt_timeout(attempt.unwrap_or_default().max(BULK_ATTEMPT))
+        .operation_timeout(operation.unwrap_or_default().max(BULK_OPERATION))
         .build()
 }
 
-/// For what is done once, at a start.
+/// For what is done once, at a start, and for embedded services: nothing freezes there, while a slow
+/// machine may keep all of them waiting.
 pub(super) fn patient_timeouts() -> TimeoutConfig {
     timeouts()
         .to_builder()

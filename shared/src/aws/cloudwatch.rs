@@ -73,7 +73,7 @@ impl CloudWatch {
     /// A client with settings that somebody else made. It keeps its own retries.
     pub fn new(sdk: &SdkConfig, keeping: Keeping) -> Self {
         let config = aws_sdk_cloudwatch::config::Builder::from(sdk);
-        let config = config.timeout_config(calls::bulk_timeouts()).build();
+        let config = config.timeout_config(calls::bulk_timeouts(sdk.timeout_config())).build();
         Self { client: Client::from_conf(config), keeping }
     }
 

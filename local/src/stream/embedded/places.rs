@@ -89,9 +89,7 @@ impl Places {
             let topic = self.of(&news.topic).unwrap_or_else(|| self.create(news));
             if let Some(partition) = topic.partition(news.partition.cast_signed()) {
                 partition.start.fetch_max(news.start, Ordering::AcqRel);
-                if partition.end.fetch_max(news.end, Ordering::AcqRel) < news.end {
-                    partition.grown.notify_waiters();
-                }
+                partition.reaches(news.end);
             }
         }
     }
@@ -117,6 +115,13 @@ impl Partition {
     /// Its first offset, and one more than its last.
     pub(super) fn bounds(&self) -> (i64, i64) {
         (self.start.load(Ordering::Acquire), self.end.load(Ordering::Acquire))
+    }
+
+    /// Takes in that it ends there, or later.
+    pub(super) fn reaches(&self, end: i64) {
+        if self.end.fetch_max(end, Ordering::AcqRel) < end {
+            self.grown.notify_waiters();
+        }
     }
 
     /// Waits until there is a record at or behind this offset.

@@ -96,6 +96,25 @@ async fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
     assert_eq!(next, [Place { partition, offset: 2 }]);
 }
 
+#[tokio::test]
+async fn behind_what_another_process_appended_a_partition_does_not_end_before_it() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("stream.db");
+    let (stream, other) =
+        (Embedded::open(&path, None).unwrap(), Embedded::open(&path, None).unwrap());
+    let partition = partition(b"k", 4).cast_signed();
+    stream.append(&topic("t"), &[record("k", "a")]).await.unwrap();
+    // Each time the reader may look in between, and then has nothing to find out.
+    for next in 2..20 {
+        other.append(&topic("t"), &[record("k", "b")]).await.unwrap();
+        let at = |offset| Position { topic: "t", partition, offset };
+        let fetched = stream.fetch(at(0), WITHOUT_WAITING).await.unwrap();
+        assert_eq!((fetched.next, fetched.end), (next, next));
+        let behind = stream.fetch(at(next), WITHOUT_WAITING).await.unwrap();
+        assert_eq!((behind.next, behind.end), (next, next));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn producers_beside_each_other_get_dense_offsets_and_keep_their_order() {
     let folder = tempdir().unwrap();

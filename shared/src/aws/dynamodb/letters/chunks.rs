@@ -68,6 +68,7 @@ async fn put_one(aws: &Aws, item: Item) -> Result<Units, Unavailable> {
 async fn put_all(aws: &Aws, mut puts: Vec<WriteRequest>) -> Result<f64, Unavailable> {
     const OPERATION: &str = "filing a content in parts";
     let table = aws.letters_table()?;
+    let timeouts = bulk_timeouts(aws.dynamodb.config().timeout_config());
     let (mut units, mut patience) = (0.0, Patience::default());
     while !puts.is_empty() {
         let count = puts.len();
@@ -77,7 +78,7 @@ async fn put_all(aws: &Aws, mut puts: Vec<WriteRequest>) -> Result<f64, Unavaila
             .request_items(table, puts)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
-            .config_override(Builder::new().timeout_config(bulk_timeouts()))
+            .config_override(Builder::new().timeout_config(timeouts.clone()))
             .send()
             .await
             .map_err(|error| unavailable(OPERATION, &error))?;
@@ -113,6 +114,7 @@ async fn get_all(
 ) -> Result<f64, Unavailable> {
     const OPERATION: &str = "reading contents";
     let table = aws.letters_table()?;
+    let timeouts = bulk_timeouts(aws.dynamodb.config().timeout_config());
     let (mut units, mut patience) = (0.0, Patience::default());
     while !keys.is_empty() {
         let count = keys.len();
@@ -123,7 +125,7 @@ async fn get_all(
             .request_items(table, request.build().map_err(|_| incomplete())?)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
-            .config_override(Builder::new().timeout_config(bulk_timeouts()))
+            .config_override(Builder::new().timeout_config(timeouts.clone()))
             .send()
             .await
             .map_err(|error| unavailable(OPERATION, &error))?;
