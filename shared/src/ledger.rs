@@ -175,11 +175,18 @@ pub struct StoredPage {
 pub struct PageWrite {
     /// What is stored.
     pub page: StoredPage,
+    /// The version of the head that it is written with.
+    pub version: u64,
+    /// The version of the page that must still be stored under its key; `None`: none may be.
+    pub replaces: Option<u64>,
     /// When DynamoDB may delete it, in seconds since 1970.
     pub expires_at: i64,
 }
 
 /// One commit: the new head, and the pages that change with it, all or nothing.
+///
+/// The pages have conditions of their own, because a head can be seen before the pages of its
+/// transaction are: what was read of them then must not be written back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerWrite {
     /// The version that must still be stored; `None`: no head may be stored.

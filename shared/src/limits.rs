@@ -1,5 +1,7 @@
 //! Every bound of the crate, in one place (promise 10: whatever arrives, these hold).
 
+use std::time::Duration;
+
 /// The largest record that is taken, in bytes of its value.
 pub const RECORD_BYTES: usize = 64 * 1024;
 /// The largest envelope of an event that ingest writes: a payload of [`RECORD_BYTES`] and the
@@ -89,6 +91,9 @@ pub const PAGE_PLAIN_BYTES: usize = 256 * 1024;
 const _: () = assert!(PAGE_PLAIN_BYTES + VIEW_BYTES + 2 * RECORD_BYTES < UNPACKED_BYTES);
 /// How often one commit may lose against other writers before it gives up.
 pub const COMMIT_ATTEMPTS: u32 = 12;
+/// A transaction's items are seen whole within this, many times what DynamoDB is known to take. It
+/// is waited for only where pages are missing.
+pub const TRANSACTION_SEEN_WITHIN: Duration = Duration::from_secs(1);
 /// Subjects of one listing. As many places of the index stay below the megabyte of one answer.
 pub const LISTED_SUBJECTS: usize = 1_000;
 /// Pages that a reader asks for at once.

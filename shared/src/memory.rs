@@ -39,6 +39,10 @@ pub struct State {
     pub activity: BTreeMap<String, Activity>,
     /// Pages by place and key.
     pub pages: BTreeMap<(String, Vec<u8>), PageWrite>,
+    /// Pages of transactions whose heads show already, likewise.
+    pub unshown: BTreeMap<(String, Vec<u8>), PageWrite>,
+    /// Calls of the ledger until they show, too.
+    shown_in: u8,
     /// The stream: what was sent, in order.
     pub stream: Vec<Record>,
     /// The dead-letter queue.
@@ -116,6 +120,10 @@ pub enum Fault {
     LostBefore,
     /// The same, and here it was.
     LostAfter,
+    /// Of [`Call::Write`] alone: all of it is done, but every other page shows only after that many
+    /// calls of the ledger, or a pause. DynamoDB shows transactions whole to transactional reads
+    /// only.
+    PagesLate(u8),
 }
 
 impl Memory {
@@ -125,6 +133,8 @@ impl Memory {
             heads: BTreeMap::new(),
             activity: BTreeMap::new(),
             pages: BTreeMap::new(),
+            unshown: BTreeMap::new(),
+            shown_in: 0,
             stream: Vec::new(),
             letters: Vec::new(),
             buffer: Vec::new(),
@@ -167,6 +177,19 @@ impl Memory {
 }
 
 impl State {
+    /// Ends what [`Fault::PagesLate`] began.
+    pub fn show_pages(&mut self) {
+        self.pages.append(&mut self.unshown);
+    }
+
+    /// One call of the ledger: the last one that does not see late pages, or one after it.
+    fn count_down(&mut self) {
+        match self.shown_in.checked_sub(1) {
+            Some(left) => self.shown_in = left,
+            None => self.show_pages(),
+        }
+    }
+
     fn charge<T>(&mut self, answer: T, units: Units) -> Metered<T> {
         self.units += units;
         Metered { answer, units }
@@ -203,9 +226,10 @@ impl Clock for Memory {
         self.state().now
     }
 
-    /// Gives way; its clock moves only when a test moves it.
+    /// Gives way, and transactions are seen whole; its clock moves only when a test moves it.
     async fn pause(&self, _duration: Duration) {
         self.give_way().await;
+        self.state().show_pages();
     }
 
     /// A fixed sequence: nothing that a test asserts may depend on it.

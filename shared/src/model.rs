@@ -52,7 +52,7 @@ fn an_action() -> impl Strategy<Value = Action> {
         40 => (0usize..6).prop_map(Action::Poll),
         4 => (0usize..6, 2usize..12).prop_map(|(task, times)| Action::PollOften { task, times }),
         1 => (0usize..4, any::<bool>()).prop_map(|(env, cold)| Action::Crash { env, cold }),
-        2 => (0u8..3).prop_map(Action::Fault),
+        3 => (0u8..8).prop_map(Action::Fault),
         1 => Just(Action::QueueDown),
         6 => (any::<bool>(), any::<bool>(), 0u16..400)
             .prop_map(|(tenant, subject, slot)| Action::Read { tenant, subject, slot }),
@@ -117,6 +117,11 @@ fn a_write_without_its_version_condition_is_caught() {
 #[test]
 fn a_page_put_over_another_is_caught() {
     check_caught(Mutant::BlindPagePut);
+}
+
+#[test]
+fn a_correction_of_pages_as_they_were_is_caught() {
+    check_caught(Mutant::BlindCorrection);
 }
 
 #[test]

@@ -4,12 +4,16 @@
 
 /// A rule that can be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "two of the rules are the memory store's, which not every build has")]
+#[allow(dead_code, reason = "some of the rules are the memory store's, which not every build has")]
 pub(crate) enum Mutant {
     /// Heads are written whatever version is stored.
     NoVersionCondition,
     /// A page is sealed over one that exists.
     BlindPagePut,
+    /// A correction replaces pages whatever version of them is stored.
+    BlindCorrection,
+    /// Pages that are missing are taken for expired at once.
+    HoleBelievedAtOnce,
     /// An entry is inserted though it is there already.
     NoDedup,
     /// Entries of one instant stand in the order of arrival.

@@ -17,20 +17,10 @@ pub type Answer = (u16, String);
 pub async fn serve(
     answer: impl Fn(&str) -> Answer + Clone + Send + Sync + 'static,
 ) -> std::io::Result<SocketAddr> {
-    serve_some(move |body| Some(answer(body))).await
-}
-
-/// Serves like [`serve`], and never answers a request where there is no answer.
-///
-/// # Errors
-/// Where the machine has no free port.
-pub async fn serve_some(
-    answer: impl Fn(&str) -> Option<Answer> + Clone + Send + Sync + 'static,
-) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let respond = |body: String| async move {
-        let Some((status, text)) = answer(&body) else { return std::future::pending().await };
+        let (status, text) = answer(&body);
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT);
         (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], text)
     };

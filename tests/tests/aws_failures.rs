@@ -5,7 +5,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use drover_core::aws::Aws;
 use drover_core::error::{Reason, Unavailable};
@@ -13,9 +12,7 @@ use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::pipeline::ports::{Home, Metered, Store};
 use drover_core::registry::{DocumentName, Documents};
-use drover_tests::canned::{
-    Answer, cancelled, dynamodb_error, hang_up, serve, serve_some, stay_silent,
-};
+use drover_tests::canned::{Answer, cancelled, dynamodb_error, hang_up, serve, stay_silent};
 use drover_tests::dynamodb::{LEDGER, REGISTRY, ports, table};
 use drover_tests::{aws_at, closed_address};
 
@@ -25,7 +22,7 @@ fn home(device: &str) -> Home {
 
 fn page() -> PageWrite {
     let page = StoredPage { key: b"k".to_vec(), bytes: b"page".to_vec() };
-    PageWrite { page, expires_at: 2_000_000_000 }
+    PageWrite { page, version: 1, replaces: None, expires_at: 2_000_000_000 }
 }
 
 fn write(pages: Vec<PageWrite>) -> LedgerWrite {
@@ -265,24 +262,6 @@ async fn heads_whose_shared_request_had_no_answer_are_read_alone() {
     let fault = dynamodb_error(500, "InternalServerError");
     // Three for both, which the SDK sends, and one for each.
     assert_eq!(read_at_once(fault).await, ([Ok(Some(7)), Ok(Some(7))], 5));
-}
-
-#[tokio::test]
-async fn one_silent_key_leaves_the_others_theirs_and_takes_no_longer_than_alone() {
-    let slow = home("one").key.partition_key();
-    let address = serve_some(move |body| {
-        let alone = serde_json::json!({ "Item": { "v": { "N": "7" }, "d": { "B": "" } } });
-        (!body.contains(&slow)).then(|| (200, alone.to_string()))
-    });
-    let aws = aws_at(address.await.expect("a free port"));
-    let (one, other) = (home("one"), home("other"));
-    let started = Instant::now();
-    let (one, other) = tokio::join!(aws.head(&one), aws.head(&other));
-    assert_eq!(one.map_err(|unavailable| unavailable.reason), Err(Reason::Unreachable));
-    let version = other.map(|read| read.answer.map(|head| head.version));
-    assert_eq!(version, Ok(Some(7)));
-    // A read has four seconds: both together have no more. Two are for a machine that is busy.
-    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -165,7 +165,7 @@ async fn pages_are_sealed_beside_heads_and_the_first_one_stays() {
         let homes = homes("sealed", 10);
         let page = |bytes: &[u8]| {
             let page = StoredPage { key: b"k".to_vec(), bytes: bytes.to_vec() };
-            PageWrite { page, expires_at: 2_000_000_000 }
+            PageWrite { page, version: 1, replaces: None, expires_at: 2_000_000_000 }
         };
         let first = page(&[1; 1_500]);
         store.seal(&homes[0], &first).await.expect("available");

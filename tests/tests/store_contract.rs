@@ -34,7 +34,12 @@ fn head(version: u64, bytes: &[u8]) -> StoredHead {
 
 fn page(key: &[u8], bytes: &[u8]) -> PageWrite {
     let page = StoredPage { key: key.to_vec(), bytes: bytes.to_vec() };
-    PageWrite { page, expires_at: 2_000_000_000 }
+    PageWrite { page, version: 1, replaces: None, expires_at: 2_000_000_000 }
+}
+
+/// The next version of a page that was written with this one.
+fn rewritten(key: &[u8], bytes: &[u8], replaces: u64) -> PageWrite {
+    PageWrite { version: replaces + 1, replaces: Some(replaces), ..page(key, bytes) }
 }
 
 /// Listed in an hour of its own.
@@ -122,7 +127,7 @@ async fn head_and_pages_change_together_or_not_at_all() {
         let home = home("together");
         written(store, &home, &write(None, head(1, b"one"))).await;
         store.seal(&home, &page(b"b", b"old")).await.expect("available");
-        let both = vec![page(b"a", b"new"), page(b"b", b"new")];
+        let both = vec![page(b"a", b"new"), rewritten(b"b", b"new", 1)];
         let stale = LedgerWrite { pages: both.clone(), ..write(Some(7), head(8, b"eight")) };
         let answer = store.write(&home, &stale).await.expect("available").answer;
         assert_eq!(answer, WriteAnswer::Lost(Some(head(1, b"one"))));
@@ -133,6 +138,29 @@ async fn head_and_pages_change_together_or_not_at_all() {
         assert_eq!(stored(store, &home).await, Some(head(2, b"two")));
         let changed: Vec<StoredPage> = both.into_iter().map(|write| write.page).collect();
         assert_eq!(pages(store, &home, b"", 10).await, changed);
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
+async fn a_page_that_is_another_one_than_was_read_stops_head_and_pages() {
+    async fn fact(store: &impl Store) {
+        let home = home("another");
+        let first = LedgerWrite { pages: vec![page(b"b", b"one")], ..write(None, head(1, b"1")) };
+        written(store, &home, &first).await;
+        let second = rewritten(b"b", b"two", 1);
+        let second = LedgerWrite { pages: vec![second], ..write(Some(1), head(2, b"2")) };
+        written(store, &home, &second).await;
+        // Of the version before, of none, of one that is gone.
+        for other in [rewritten(b"b", b"x", 1), page(b"b", b"x"), rewritten(b"c", b"x", 1)] {
+            let pages = vec![page(b"a", b"x"), other];
+            let late = LedgerWrite { pages, ..write(Some(2), head(3, b"3")) };
+            let done = store.write(&home, &late).await.expect("available");
+            assert_eq!(done.answer, WriteAnswer::Unknown);
+            assert_eq!(stored(store, &home).await, Some(head(2, b"2")));
+            assert_eq!(self::pages(store, &home, b"", 10).await, [page(b"b", b"two").page]);
+        }
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;

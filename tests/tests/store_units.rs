@@ -36,7 +36,7 @@ fn write(expected: Option<u64>, bytes: usize, hour: &str) -> LedgerWrite {
 
 fn page(key: &[u8], bytes: usize) -> PageWrite {
     let page = StoredPage { key: key.to_vec(), bytes: vec![1; bytes] };
-    PageWrite { page, expires_at: 2_000_000_000 }
+    PageWrite { page, version: 1, replaces: None, expires_at: 2_000_000_000 }
 }
 
 async fn cost(store: &impl Store, home: &Home, write: &LedgerWrite) -> f64 {
@@ -80,7 +80,7 @@ async fn a_transaction_costs_its_items_twice() {
         let pages = vec![page(b"a", 900), page(b"b", 2_500)];
         let both = LedgerWrite { pages, ..write(Some(1), 900, "00000001#d") };
         assert_eq!(cost(store, &home, &both).await, 2.0 * (1.0 + 1.0 + 3.0));
-        let smaller = vec![page(b"b", 100)];
+        let smaller = vec![PageWrite { replaces: Some(1), ..page(b"b", 100) }];
         let both = LedgerWrite { pages: smaller, ..write(Some(2), 900, "00000001#d") };
         assert_eq!(cost(store, &home, &both).await, 2.0 * (1.0 + 3.0));
     }

@@ -158,9 +158,10 @@ impl Process {
         let mut child = host.spawn().unwrap();
         let ready = tokio::time::timeout(WAIT, async {
             loop {
-                if let Some(status) = child.try_wait().unwrap() {
+                let ended = child.try_wait().unwrap();
+                if ended.is_some() {
                     said.rewind().unwrap();
-                    panic!("the host ended: {status}: {}", std::io::read_to_string(said).unwrap());
+                    assert_eq!(ended, None, "{}", std::io::read_to_string(said).unwrap());
                 }
                 match running_host(data) {
                     // A note of another process was left behind by a host that was killed.

@@ -20,9 +20,6 @@ const CONNECT: Duration = Duration::from_secs(1);
 const ATTEMPT: Duration = Duration::from_millis(1_500);
 /// With all its retries.
 const OPERATION: Duration = Duration::from_secs(4);
-/// Half of it: a read that is shared with others and had no answer is done alone in the other half, so
-/// that whoever asked waits no longer than for a read of its own.
-pub(super) const SHARED: Duration = Duration::from_secs(2);
 /// 16 MB, the most that one call brings, at 4 MB a second.
 const BULK_ATTEMPT: Duration = Duration::from_secs(4);
 const BULK_OPERATION: Duration = Duration::from_secs(8);

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 
 use crate::aws::Aws;
 use crate::aws::calls::unavailable;
-use crate::error::{Reason, Unavailable};
+use crate::error::Unavailable;
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use crate::pipeline::ports::{Home, Metered, Store, Units};
@@ -42,10 +42,6 @@ impl Store for Aws {
         let (client, table) = (self.dynamodb.clone(), place.table.clone());
         let read = move |pks| heads::read_many(client.clone(), table.clone(), pks);
         match self.reads.ask(&place.table, place.pk.clone(), heads::MOST, read).await {
-            // It may be one slow key of the request that the others waited for.
-            Some(Err(shared)) if shared.reason == Reason::Unreachable => {
-                heads::read_after_shared(&self.dynamodb, &place).await
-            }
             Some(read) => read,
             None => heads::read(&self.dynamodb, &place).await,
         }

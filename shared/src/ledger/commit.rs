@@ -36,6 +36,8 @@ pub struct Commit {
     /// Outcomes that hold.
     outcomes: Vec<Option<Outcome>>,
     attempts: u32,
+    /// The version of the head under which pages were missing when last looked at.
+    hole_at: Option<u64>,
     state: State,
 }
 
@@ -105,7 +107,8 @@ impl Commit {
         }
         waiting.sort_by(|left, right| left.entry.position.cmp(&right.entry.position));
         let (provisional, state) = (Vec::new(), State::NeedsHead(None));
-        let mut commit = Self { terms, waiting, provisional, outcomes, attempts: 0, state };
+        let mut commit =
+            Self { terms, waiting, provisional, outcomes, attempts: 0, hole_at: None, state };
         match cached {
             _ if commit.waiting.is_empty() => {
                 commit.state = State::Finished(cached);
@@ -257,7 +260,25 @@ impl Commit {
             return Ok((self, Step::Ask(ask)));
         }
         let reaches_end = stored.len() < self.terms.shape.carry_pages || pages.len() < stored.len();
-        self.place(head, sealed_now, Some(Run { from, pages, reaches_end }))
+        let run = Run { from, pages, reaches_end };
+        if self.hole_at != Some(head.version) && run.has_hole(head.sealed.as_ref()) {
+            self.hole_at = Some(head.version);
+            if !on(Mutant::HoleBelievedAtOnce) {
+                return self.settle();
+            }
+        }
+        self.place(head, sealed_now, Some(run))
+    }
+
+    /// Pages are missing. Those that expired are missing for good; those of a transaction that
+    /// is being applied are seen a moment after its head.
+    fn settle(mut self) -> Result<(Self, Step), Failed> {
+        self.attempts += 1;
+        if self.attempts > limits::COMMIT_ATTEMPTS {
+            return self.fail(Reason::Contention, LOST);
+        }
+        self.state = State::Pausing(None);
+        Ok((self, Step::Ask(Ask::Settle)))
     }
 
     /// Places what this round takes, and writes it, or goes on where there is nothing to write.

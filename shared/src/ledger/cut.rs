@@ -25,7 +25,7 @@ pub(crate) fn seal(head: &Head, terms: &Terms) -> (Vec<PageWrite>, Head) {
     sealed.base = Arc::new(closing);
     sealed.sealed = Some(last);
     sealed.revision = head.revision.max(terms.specs.revision);
-    let write = |(part, bytes)| page_write(&part, bytes, terms.policy);
+    let write = |(part, bytes)| page_write(&part, bytes, None, terms.policy);
     (parts.into_iter().filter_map(write).collect(), sealed)
 }
 
@@ -75,8 +75,14 @@ fn fits(entries: &[Arc<Entry>], shape: Shape) -> bool {
         || plain <= limits::PAGE_PLAIN_BYTES && entries_size(entries) <= shape.page_bytes
 }
 
-pub(super) fn page_write(page: &Page, bytes: Vec<u8>, policy: Policy) -> Option<PageWrite> {
+pub(super) fn page_write(
+    page: &Page,
+    bytes: Vec<u8>,
+    replaces: Option<u64>,
+    policy: Policy,
+) -> Option<PageWrite> {
     let key = page.key()?;
     let expires_at = policy.expires_at(key.observed_at);
-    Some(PageWrite { page: StoredPage { key: key.to_bytes(), bytes }, expires_at })
+    let stored = StoredPage { key: key.to_bytes(), bytes };
+    Some(PageWrite { page: stored, version: page.version, replaces, expires_at })
 }

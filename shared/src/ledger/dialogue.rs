@@ -30,6 +30,8 @@ pub enum Ask {
         /// Attempts so far, from 1.
         attempt: u32,
     },
+    /// Wait until a transaction whose head was seen shows its pages, too, then go on.
+    Settle,
 }
 
 /// What a store says.
@@ -45,7 +47,7 @@ pub enum Answer {
     Pages(Vec<StoredPage>),
     /// To [`Ask::Write`].
     Write(WriteAnswer),
-    /// To [`Ask::Pause`].
+    /// To [`Ask::Pause`] and [`Ask::Settle`].
     Paused,
 }
 
@@ -56,7 +58,8 @@ pub enum WriteAnswer {
     Written,
     /// Another version is stored: this one.
     Lost(Option<StoredHead>),
-    /// Nobody knows: no answer, a conflict of transactions, a throttled key.
+    /// Nobody knows: no answer, a conflict of transactions, a throttled key; or a page is another
+    /// one than was read.
     Unknown,
 }
 

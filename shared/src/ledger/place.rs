@@ -61,6 +61,29 @@ pub(crate) struct Run {
     pub(crate) reaches_end: bool,
 }
 
+/// Where pages are missing in a run.
+enum Hole {
+    /// Before the page of this index.
+    Before(usize),
+    /// Up to the last page of the subject.
+    End,
+}
+
+impl Run {
+    /// The last hole in it, under a head that has pages up to `sealed`.
+    fn hole(&self, sealed: Option<&Position>) -> Option<Hole> {
+        if self.reaches_end && self.pages.last().and_then(Page::key) != sealed {
+            return Some(Hole::End);
+        }
+        last_gap(&self.from, &self.pages).map(Hole::Before)
+    }
+
+    /// Whether pages are missing in it.
+    pub(crate) fn has_hole(&self, sealed: Option<&Position>) -> bool {
+        self.hole(sealed).is_some()
+    }
+}
+
 /// A head on its way to the next version.
 pub(crate) struct Draft<'a> {
     terms: &'a Terms,
@@ -116,8 +139,8 @@ impl<'a> Draft<'a> {
             }
             rewrite |= self.insert_owned(&mut page.entries, &key, waiting);
             if rewrite {
-                page.version = version;
-                carried = Some((key, self.rewrite(page)));
+                let replaced = std::mem::replace(&mut page.version, version);
+                carried = Some((key, self.rewrite(page, replaced)));
             }
         }
         if let Some((last, view)) = carried {
@@ -129,15 +152,18 @@ impl<'a> Draft<'a> {
     /// no order, and history begins after the last gap. Waiting entries before it are rejected, and
     /// so is a repair that had not come further: what it would repair is gone.
     fn skip_gaps(&mut self, run: Run, waiting: &mut &[Waiting]) -> Vec<Page> {
-        let Run { from, mut pages, reaches_end } = run;
-        let cut = reaches_end && pages.last().and_then(Page::key) != self.head.sealed.as_ref();
-        let gone_through = if cut {
-            pages.clear();
-            self.head.sealed.clone()
-        } else {
-            let gap = last_gap(&from, &pages);
-            pages.drain(..gap.unwrap_or(0));
-            gap.and_then(|_| pages.first()?.previous.clone())
+        let hole = run.hole(self.head.sealed.as_ref());
+        let mut pages = run.pages;
+        let gone_through = match hole {
+            None => None,
+            Some(Hole::End) => {
+                pages.clear();
+                self.head.sealed.clone()
+            }
+            Some(Hole::Before(at)) => {
+                pages.drain(..at);
+                pages.first().and_then(|page| page.previous.clone())
+            }
         };
         let Some(gone_through) = gone_through else { return pages };
         if self.head.repair.as_ref().is_some_and(|repair| repair.good < gone_through) {
@@ -183,12 +209,15 @@ impl<'a> Draft<'a> {
         self.inserted > before
     }
 
-    /// Queues a changed page, halved where it is too large; gives the view after it.
-    fn rewrite(&mut self, page: Page) -> View {
+    /// Queues a changed page, halved where it is too large, in place of its `replaced` version;
+    /// gives the view after it.
+    fn rewrite(&mut self, page: Page, replaced: u64) -> View {
+        let key = page.key().cloned();
         let (parts, closing) = halved(page, self.terms);
         for (part, bytes) in parts {
             self.page_bytes += bytes.len();
-            self.pages.extend(page_write(&part, bytes, self.terms.policy));
+            let replaces = Some(replaced).filter(|_| part.key() == key.as_ref());
+            self.pages.extend(page_write(&part, bytes, replaces, self.terms.policy));
         }
         self.changed = true;
         closing

@@ -39,6 +39,7 @@ impl Store for Memory {
     async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
         self.give_way().await;
         let state = &mut *self.state();
+        state.count_down();
         if (state.faults)(Call::Head) != Fault::None {
             return Err(unreachable());
         }
@@ -55,6 +56,7 @@ impl Store for Memory {
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         self.give_way().await;
         let state = &mut *self.state();
+        state.count_down();
         if (state.faults)(Call::Pages) != Fault::None {
             return Err(unreachable());
         }
@@ -77,6 +79,7 @@ impl Store for Memory {
     async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
         self.give_way().await;
         let state = &mut *self.state();
+        state.count_down();
         let fault = (state.faults)(Call::Seal);
         if matches!(fault, Fault::Refused | Fault::LostBefore) {
             return Err(unreachable());
@@ -100,11 +103,12 @@ impl Store for Memory {
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
         self.give_way().await;
         let state = &mut *self.state();
+        state.count_down();
         let fault = (state.faults)(Call::Write);
         match fault {
             Fault::Refused => return Err(unreachable()),
             Fault::LostBefore => return Ok(state.charge(WriteAnswer::Unknown, Units::default())),
-            Fault::None | Fault::LostAfter => {}
+            Fault::None | Fault::LostAfter | Fault::PagesLate(_) => {}
         }
         let pk = place(home);
         let stored = state.heads.get(&pk);
@@ -115,8 +119,15 @@ impl Store for Memory {
             let units = units_of(state.stored_head_bytes(&pk), WRITE_UNIT) * factor(write);
             return Ok(state.charge(answer, Units { read: 0.0, write: units }));
         }
-        let units = state.replace(&pk, write);
-        let answer = if fault == Fault::None { WriteAnswer::Written } else { WriteAnswer::Unknown };
+        if state.pages_changed(&pk, write) && !on(Mutant::BlindCorrection) {
+            return Ok(state.charge(WriteAnswer::Unknown, Units::default()));
+        }
+        let units = match fault {
+            Fault::PagesLate(calls) => state.replace_unseen(&pk, write, calls),
+            _ => state.replace(&pk, write),
+        };
+        let answer =
+            if fault == Fault::LostAfter { WriteAnswer::Unknown } else { WriteAnswer::Written };
         Ok(state.charge(answer, units))
     }
 }
@@ -127,6 +138,33 @@ fn factor(write: &LedgerWrite) -> f64 {
 }
 
 impl State {
+    /// Whether a page is another one than was read, or in another transaction that is under way.
+    fn pages_changed(&self, pk: &str, write: &LedgerWrite) -> bool {
+        write.pages.iter().any(|page| {
+            let at = (pk.to_owned(), page.page.key.clone());
+            let stored = self.pages.get(&at).map(|stored| stored.version);
+            stored != page.replaces || self.unshown.contains_key(&at)
+        })
+    }
+
+    /// Replaces all of it, and shows every other page later.
+    fn replace_unseen(&mut self, pk: &str, write: &LedgerWrite, calls: u8) -> Units {
+        self.show_pages();
+        let late = write.pages.iter().skip(usize::from(calls % 2)).step_by(2);
+        let late: Vec<_> = late.map(|page| (pk.to_owned(), page.page.key.clone())).collect();
+        let before: Vec<_> = late.iter().map(|at| self.pages.get(at).cloned()).collect();
+        let units = self.replace(pk, write);
+        for (at, before) in late.into_iter().zip(before) {
+            let after = match before {
+                Some(before) => self.pages.insert(at.clone(), before),
+                None => self.pages.remove(&at),
+            };
+            self.unshown.extend(after.map(|after| (at, after)));
+        }
+        self.shown_in = calls;
+        units
+    }
+
     /// An item that replaces another costs what the larger of the two does.
     fn replace(&mut self, pk: &str, write: &LedgerWrite) -> Units {
         let bytes = head_bytes(pk, &write.head, &write.activity);

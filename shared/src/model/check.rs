@@ -44,7 +44,9 @@ fn stored(state: &State, key: &SubjectKey) -> Result<Option<Stored>, String> {
     let Some(head) = state.heads.get(&pk) else { return Ok(None) };
     let head = decode_head(&head.bytes).map_err(|error| error.to_string())?;
     let sealed = head.sealed.as_ref().map(Position::to_bytes).unwrap_or_default();
-    let mine = state.pages.iter().filter(|((owner, at), _)| *owner == pk && *at <= sealed);
+    let mut pages: BTreeMap<_, _> = state.pages.iter().collect();
+    pages.extend(&state.unshown);
+    let mine = pages.iter().filter(|((owner, at), _)| *owner == pk && *at <= sealed);
     let pages: Result<Vec<Page>, String> = mine
         .map(|(_, write)| decode_page(&write.page.bytes).map_err(|error| error.to_string()))
         .collect();

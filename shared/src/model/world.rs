@@ -118,6 +118,7 @@ pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String
         world.act(action)?;
     }
     world.drain()?;
+    world.memory.state().show_pages();
     check::final_state(&world)?;
     let state = world.memory.state();
     let heads = state.heads.values().map(|head| head.bytes.clone());
@@ -139,9 +140,13 @@ impl World {
                 Ok(())
             }
             Action::Fault(how) => {
-                let fault =
-                    [Fault::Refused, Fault::LostBefore, Fault::LostAfter][usize::from(*how)];
-                self.fail_next(fault, &[Call::Head, Call::Pages, Call::Seal, Call::Write]);
+                const LEDGER: &[Call] = &[Call::Head, Call::Pages, Call::Seal, Call::Write];
+                match how {
+                    0 => self.fail_next(Fault::Refused, LEDGER),
+                    1 => self.fail_next(Fault::LostBefore, LEDGER),
+                    2 => self.fail_next(Fault::LostAfter, LEDGER),
+                    calls => self.show_pages_late(*calls),
+                }
                 Ok(())
             }
             Action::QueueDown => {
@@ -167,6 +172,14 @@ impl World {
                 return fault;
             }
             Fault::None
+        });
+    }
+
+    /// From now on, until something else fails.
+    fn show_pages_late(&self, calls: u8) {
+        self.memory.state().faults = Box::new(move |call| match call {
+            Call::Write => Fault::PagesLate(calls),
+            _ => Fault::None,
         });
     }
 
@@ -262,6 +275,8 @@ impl World {
             }
             return check::stored_state(self);
         }
+        // What a reader sees of a transaction that is being applied is not promised.
+        self.memory.state().show_pages();
         if task > ENVIRONMENTS {
             return self.poll_walker(&mut context);
         }

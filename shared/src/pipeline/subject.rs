@@ -10,6 +10,7 @@ use crate::ledger::Head;
 use crate::ledger::commit::{Commit, Failed};
 use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
 use crate::ledger::place::Outcome;
+use crate::limits;
 use crate::pipeline::ports::{Home, Metered, Units, World};
 use crate::registry::Registry;
 use crate::time::Timestamp;
@@ -93,6 +94,10 @@ async fn obey(
         Ask::Write(write) => world.write(home, &write).await?.map(Answer::Write),
         Ask::Pause { attempt } => {
             world.pause(backoff(attempt, world.random())).await;
+            free(Answer::Paused)
+        }
+        Ask::Settle => {
+            world.pause(limits::TRANSACTION_SEEN_WITHIN).await;
             free(Answer::Paused)
         }
     })

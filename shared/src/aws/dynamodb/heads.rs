@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 
 use super::counted;
 use super::items::{self, Item};
-use crate::aws::calls::{Failure, SHARED, unavailable};
+use crate::aws::calls::unavailable;
 use crate::error::{Reason, Unavailable};
 use crate::ledger::StoredHead;
 use crate::pipeline::ports::{Metered, Units};
@@ -42,14 +42,9 @@ pub(super) async fn read(client: &Client, place: &Place) -> HeadRead {
     Ok(Metered { answer: answer.item.map(items::read_head).transpose()?, units })
 }
 
-/// Reads one that shared a request without an answer, in what is left of its time.
-pub(super) async fn read_after_shared(client: &Client, place: &Place) -> HeadRead {
-    let alone = tokio::time::timeout(SHARED, read(client, place)).await;
-    alone.unwrap_or_else(|_| Err(unanswered("reading a head")))
-}
-
 /// Reads several of one table by their partition keys, strongly consistent. `None`: that one has to be read
-/// alone, because it was left out, or asked for twice, or because the request was refused.
+/// alone, because it was left out, or asked for twice, or because the request was refused or
+/// had no answer.
 pub(super) async fn read_many(
     client: Client,
     table: String,
@@ -68,24 +63,20 @@ async fn get(client: &Client, table: &str, pks: &[String]) -> HashMap<String, He
         .batch_get_item()
         .request_items(table, keys)
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
-        .send();
-    let unavailable = match tokio::time::timeout(SHARED, sent).await {
-        Ok(Ok(answer)) => return got(answer, pks),
-        Ok(Err(error)) => {
+        .send()
+        .await;
+    match sent {
+        Ok(answer) => got(answer, pks),
+        Err(error) => {
             let unavailable = unavailable("reading heads", &error);
-            if Failure::of(&error) == Failure::Refused {
-                tracing::warn!(%unavailable, "each head is read alone");
-                return HashMap::new();
+            if unavailable.reason == Reason::Throttled {
+                return pks.into_iter().map(|pk| (pk.clone(), Err(unavailable.clone()))).collect();
             }
-            unavailable
+            // It may be one slow key that the others waited for.
+            tracing::warn!(%unavailable, "each head is read alone");
+            HashMap::new()
         }
-        Err(_) => unanswered("reading heads"),
-    };
-    pks.into_iter().map(|pk| (pk.clone(), Err(unavailable.clone()))).collect()
-}
-
-fn unanswered(operation: &str) -> Unavailable {
-    Unavailable::new(Reason::Unreachable, format!("{operation} had no answer in time"))
+    }
 }
 
 /// What was asked for and is neither there nor left out does not exist.

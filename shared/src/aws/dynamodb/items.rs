@@ -2,8 +2,9 @@
 //! broken: nothing of it is guessed.
 //!
 //! A ledger item: `pk` (S) the subject; `sk` (B) `H` for the head, `P` and the key for a page;
-//! `d` (B) the bytes. The head alone has `v` (N) its version, and `a` and `h` (S) where listings
-//! find it; a page alone has `x` (N) when it may be deleted, in seconds since 1970.
+//! `d` (B) the bytes; `v` (N) the version, of a page that of the head that it was written with. The
+//! head alone has `a` and `h` (S) where listings find it; a page alone has `x` (N) when it may be
+//! deleted, in seconds since 1970.
 //!
 //! A registry item: `pk` (S) the document's name; `d` (S) its JSON; `v` (N) the revision.
 //!
@@ -99,11 +100,11 @@ pub(super) fn head_values(pk: &str, write: &LedgerWrite) -> (Vec<u8>, Vec<Attrib
     (HEAD.to_vec(), values)
 }
 
-/// The sort key of a page, and the values of [`page_item`] likewise: `d`, `x`, then the key.
+/// The sort key of a page, and the values of [`page_item`] likewise: `v`, `d`, `x`, then the key.
 pub(super) fn page_values(pk: &str, write: &PageWrite) -> (Vec<u8>, Vec<AttributeValue>) {
     let sk = page_key(&write.page.key);
     let (page, key) = (bytes(&write.page.bytes), bytes(&sk));
-    (sk, vec![page, number(write.expires_at), text(pk), key])
+    (sk, vec![number(write.version), page, number(write.expires_at), text(pk), key])
 }
 
 /// A page with its end.
@@ -111,6 +112,7 @@ pub(super) fn page_item(pk: &str, write: &PageWrite) -> Item {
     item([
         ("pk", text(pk)),
         ("sk", bytes(&page_key(&write.page.key))),
+        ("v", number(write.version)),
         ("d", bytes(&write.page.bytes)),
         ("x", number(write.expires_at)),
     ])
@@ -266,7 +268,7 @@ mod tests {
 
     fn page_write() -> PageWrite {
         let page = StoredPage { key: b"key".to_vec(), bytes: b"page".to_vec() };
-        PageWrite { page, expires_at: -5 }
+        PageWrite { page, version: 7, replaces: None, expires_at: -5 }
     }
 
     fn ledger_write() -> LedgerWrite {

@@ -74,7 +74,7 @@ impl Put {
     pub(super) fn page(place: &Place, page: &PageWrite) -> Self {
         let Place { table, pk } = place;
         let statement =
-            format!(r#"INSERT INTO "{table}" VALUE {{'d': ?, 'x': ?, 'pk': ?, 'sk': ?}}"#);
+            format!(r#"INSERT INTO "{table}" VALUE {{'v': ?, 'd': ?, 'x': ?, 'pk': ?, 'sk': ?}}"#);
         let (sk, values) = items::page_values(pk, page);
         let units = items::write_units(&items::page_item(pk, page));
         Self { key: (pk.clone(), sk), statement, values, units }

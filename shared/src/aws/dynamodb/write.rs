@@ -139,29 +139,35 @@ pub(super) async fn transact(
     }
 }
 
-/// The head first: [`cancelled`] looks for its reason there.
+/// The head first: [`cancelled`] looks for its reason there. The pages have conditions, too: a query
+/// may see a head before the pages of its transaction.
 fn puts(
     Place { table, pk }: &Place,
     write: &LedgerWrite,
 ) -> Result<Vec<TransactWriteItem>, BuildError> {
-    let (condition, values) = condition(write.expected);
+    let (unchanged, values) = condition(write.expected);
     let head = Put::builder()
         .table_name(table)
         .set_item(Some(items::head_item(pk, write)))
-        .condition_expression(condition)
+        .condition_expression(unchanged)
         .set_expression_attribute_values(values)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .build()?;
     let mut puts = vec![TransactWriteItem::builder().put(head).build()];
     for page in &write.pages {
-        let item = items::page_item(pk, page);
-        let put = Put::builder().table_name(table).set_item(Some(item)).build()?;
+        let (unchanged, values) = condition(page.replaces);
+        let put = Put::builder()
+            .table_name(table)
+            .set_item(Some(items::page_item(pk, page)))
+            .condition_expression(unchanged)
+            .set_expression_attribute_values(values)
+            .build()?;
         puts.push(TransactWriteItem::builder().put(put).build());
     }
     Ok(puts)
 }
 
-/// Holds while this version is stored, or nothing.
+/// Holds while this version is stored, or nothing is.
 pub(super) fn condition(expected: Option<u64>) -> (&'static str, Option<Item>) {
     match expected {
         None => (ABSENT, None),
@@ -196,7 +202,7 @@ fn transaction_failed(error: SdkError<TransactWriteItemsError>) -> Unwritten {
 }
 
 /// A cancelled transaction has a reason for each item, in order; `None` for those that had none.
-/// The head's condition is the only one in there.
+/// A page that is another one than was read tells nothing of the head.
 fn cancelled(reasons: Vec<CancellationReason>) -> Unwritten {
     let failure = |reason: &CancellationReason| {
         reason.code().filter(|code| *code != "None").map(Failure::of_code)

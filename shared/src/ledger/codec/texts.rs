@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::compress_bound;
 
 use super::Malformed;
 use super::wire::{Reader, Writer};
@@ -32,9 +33,10 @@ impl Packer {
     }
 
     fn pack(&mut self, texts: &[u8]) -> Option<&[u8]> {
-        // A frame that is not shorter is not wanted: the buffer need not hold it.
+        // Room for any frame: whether one that is hardly shorter comes out of less room is chance,
+        // and the same texts must give the same bytes everywhere.
         self.buffer.clear();
-        self.buffer.reserve(texts.len());
+        self.buffer.reserve(compress_bound(texts.len()));
         let length = self.compressor.compress_to_buffer(texts, &mut self.buffer).ok()?;
         self.buffer.get(..length).filter(|packed| packed.len() < texts.len())
     }
@@ -71,4 +73,24 @@ pub(super) fn unpack(input: &mut Reader<'_>) -> Result<Vec<u8>, Malformed> {
         _ => return Err(Malformed("an unknown compression")),
     };
     if texts.len() == length { Ok(texts) } else { Err(Malformed("texts of another length")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_texts_give_the_same_bytes_whatever_was_packed_before() {
+        let mut used = Packer::new().expect("a packer");
+        used.pack(&[7; 1 << 16]);
+        for number in 0..3_000u64 {
+            let payload = |at: u64| {
+                let digits = (number * 31 + at).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                format!("{{\"a\":\"{digits:x}\",\"b\":{}}}\n", digits % 97)
+            };
+            let texts: String = (0..2 + number % 9).map(payload).collect();
+            let mut fresh = Packer::new().expect("a packer");
+            assert_eq!(fresh.pack(texts.as_bytes()), used.pack(texts.as_bytes()), "{texts}");
+        }
+    }
 }

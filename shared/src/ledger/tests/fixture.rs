@@ -229,7 +229,10 @@ impl Subject {
                 let written = memory.write(&self.home, &write).now_or_never().expect("ready");
                 Answer::Write(written.expect("an answer").answer)
             }
-            Ask::Pause { .. } => Answer::Paused,
+            Ask::Pause { .. } | Ask::Settle => {
+                memory.state().show_pages();
+                Answer::Paused
+            }
         }
     }
 

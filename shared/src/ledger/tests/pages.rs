@@ -4,6 +4,7 @@ use super::*;
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Ask, Step};
 use crate::ledger::read;
+use crate::mutant::{Mutant, with};
 use crate::view::{Specs, View, fold};
 
 /// Every page names the one before it and opens with the fold of everything before, and the base
@@ -285,4 +286,52 @@ fn a_reader_does_not_follow_writers_beyond_its_head() {
     let pages = (0..many).map(stored_page).collect();
     let (_, step) = reading.answer(read::Answer::Pages(pages)).expect("pages");
     assert!(matches!(step, read::Step::Done(Some(_))), "{step:?}");
+}
+
+/// From now on the pages of a transaction show so many calls after its head.
+fn show_pages_late(subject: &Subject, calls: u8) {
+    subject.fail(move |call| match call {
+        Call::Write => Fault::PagesLate(calls),
+        _ => Fault::None,
+    });
+}
+
+#[test]
+fn a_correction_of_pages_that_show_late_takes_nothing_back() {
+    for calls in 0..8 {
+        for second in [6, 45] {
+            let subject = Subject::with_pages(WIDE, 2);
+            let stale = subject.cached.clone();
+            show_pages_late(&subject, calls);
+            assert_eq!(subject.commit_with(stale.clone(), [entry(5)]).outcomes, [Some(CORRECTED)]);
+            assert_eq!(subject.commit_with(stale, [entry(second)]).outcomes, [Some(CORRECTED)]);
+            subject.memory.state().show_pages();
+            check_whole(&subject);
+            assert_eq!(subject.live_count(), 11, "{second} after {calls} calls");
+        }
+    }
+}
+
+/// What becomes of an event before the upper half of a page whose lower half shows late.
+fn before_a_late_half(calls: u8) -> Option<Outcome> {
+    let subject = Subject::with_pages(WIDE, 2);
+    let stale = subject.cached.clone();
+    show_pages_late(&subject, calls);
+    let grown = (11..=18).map(|at| with_payload(at, &noise(900, at.unsigned_abs())));
+    let outcomes = subject.commit_with(stale, grown).outcomes;
+    assert!(outcomes.iter().all(|outcome| *outcome == Some(CORRECTED)));
+    let [outcome] =
+        <[_; 1]>::try_from(subject.commit_with(None, [entry(7)]).outcomes).expect("one");
+    subject.memory.state().show_pages();
+    assert!(subject.pages().len() > 2);
+    check_whole(&subject);
+    outcome
+}
+
+#[test]
+fn a_page_that_shows_late_is_not_taken_for_expired() {
+    let expected: Vec<_> = (0..6).map(|_| Some(CORRECTED)).collect();
+    let outcomes = || (0..6).map(before_a_late_half).collect::<Vec<_>>();
+    assert_eq!(outcomes(), expected);
+    assert_ne!(with(Mutant::HoleBelievedAtOnce, outcomes), expected);
 }
