@@ -15,7 +15,7 @@ use crate::pipeline::ports::{Clock, Home, Store};
 
 /// Times that other writers may be faster.
 const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A ledger from which something can be taken away.
 pub trait Eraser: Store {
@@ -45,12 +45,18 @@ pub async fn forget<S: Eraser + Clock>(
     home: &Home,
 ) -> Result<Option<usize>, Unavailable> {
     let Some(line) = empty_head(store, home).await? else { return Ok(None) };
-    let (up_to, mut pages) = (line.to_bytes(), 0);
+    let (up_to, mut pages, mut was_none_left) = (line.to_bytes(), 0, false);
     loop {
-        match store.delete_pages(home, &up_to).await? {
-            0 => return Ok(Some(pages)),
-            more => pages += more,
+        let deleted = store.delete_pages(home, &up_to).await?;
+        if deleted == 0 && was_none_left {
+            return Ok(Some(pages));
         }
+        if deleted == 0 {
+            // Pages of a transaction may be seen a moment after its head.
+            store.pause(PAUSE).await;
+        }
+        pages += deleted;
+        was_none_left = deleted == 0;
     }
 }
 

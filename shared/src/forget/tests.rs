@@ -72,6 +72,10 @@ fn home() -> Home {
 }
 
 fn record(at: i64) -> Incoming {
+    record_with(at, &format!("{:040}", at * 7_919))
+}
+
+fn record_with(at: i64, note: &str) -> Incoming {
     let stamp = second(at);
     let source = Source::Kafka {
         topic: Arc::from("known"),
@@ -79,7 +83,7 @@ fn record(at: i64) -> Incoming {
         offset: at,
         timestamp: Some(stamp.micros() / 1_000),
     };
-    let value = format!(r#"{{"id":"d1","at":{},"note":"{:040}"}}"#, NOW + at, at * 7_919);
+    let value = format!(r#"{{"id":"d1","at":{},"note":"{note}"}}"#, NOW + at);
     Incoming::Record(Record {
         source,
         key: None,
@@ -117,11 +121,9 @@ fn history(memory: &Memory) -> Option<Vec<i64>> {
     });
     for order in [Order::Ascending, Order::Descending] {
         let (mut beyond, mut all) = (None, Vec::new());
-        loop {
-            let Some(portion) = portion(memory, order, None, beyond.take()) else { break };
-            all.extend(
-                portion.entries.iter().map(|one| seconds(one.position.observed_at.micros())),
-            );
+        while let Some(portion) = portion(memory, order, None, beyond.take()) {
+            let positions = portion.entries.iter().map(|entry| &entry.position);
+            all.extend(positions.map(|position| seconds(position.observed_at.micros())));
             beyond = portion.next;
             if beyond.is_none() {
                 break;
@@ -256,5 +258,25 @@ fn what_ends_half_way_is_gone_on_with() {
         assert!(memory.state().pages.is_empty());
         assert_eq!(history(&memory), None);
         assert_eq!(memory.state().heads.values().next().expect("a head").version, 41);
+    }
+}
+
+/// A correction whose pages are not all seen yet, though its head is.
+#[test]
+fn pages_that_are_seen_late_are_deleted_as_well() {
+    for calls in 1..=6 {
+        let (memory, environment) = (memory(), environment());
+        send_each(&environment, &memory, 1..=60);
+        memory.state().faults = Box::new(move |call| match call {
+            Call::Write => Fault::PagesLate(calls),
+            _ => Fault::None,
+        });
+        let late = record_with(5, "late");
+        let report = environment.process(&memory, vec![late], Timestamp::MAX).now_or_never();
+        let report = report.expect("memory never waits").expect("a closed breaker");
+        assert_eq!(report.dispositions, [Disposition::Applied]);
+        forgotten(&memory).expect("a subject");
+        memory.state().show_pages();
+        assert_eq!((page_seconds(&memory), history(&memory)), (Vec::new(), None), "{calls}");
     }
 }

@@ -18,7 +18,7 @@ impl Eraser for Memory {
         match fault {
             Fault::Refused => return Err(unreachable()),
             Fault::LostBefore => return Ok(false),
-            Fault::None | Fault::LostAfter => {}
+            Fault::None | Fault::LostAfter | Fault::PagesLate(_) => {}
         }
         let place = place(home);
         let stored = state.heads.get_mut(&place);
@@ -27,7 +27,7 @@ impl Eraser for Memory {
         };
         *stored = head.clone();
         state.activity.remove(&place);
-        Ok(fault == Fault::None)
+        Ok(fault != Fault::LostAfter)
     }
 
     async fn delete_pages(&self, home: &Home, up_to: &[u8]) -> Result<usize, Unavailable> {
