@@ -1,11 +1,12 @@
 //! The words of the command line, one file each, all alike: `Args` is what it takes, `run` does it
 //! and gives what is to be shown. Printing is `main`'s. What several of them share is here as well:
 //! [`target`] is whom a command speaks to, a running host or a stack on AWS, and [`caller`] how its
-//! functions are called; [`cluster`] and [`source`] are flags.
+//! functions are called; [`subject`] is what two of them are about; [`cluster`] and [`source`] are flags.
 
 pub mod apply;
 pub mod caller;
 pub mod cluster;
+pub mod forget;
 pub mod inspect;
 pub mod invoke;
 pub mod key;
@@ -15,6 +16,7 @@ pub mod serve;
 mod signal;
 pub mod simulate;
 pub mod source;
+pub mod subject;
 pub mod target;
 mod text;
 

@@ -204,8 +204,50 @@ async fn what_is_not_stored_is_an_exit_code_of_one_and_a_reason() {
         ("nobody", "error: no tenant has this name: tenant=`nobody`\n"),
         ("demo", "error: nothing is stored of this subject: tenant=`demo`, subject=`device/d-1`\n"),
     ] {
-        let inspect = ["inspect", tenant, "device/d-1", "--data", folder];
-        assert_eq!(run(&inspect, "").await, (1, String::new(), expected.to_owned()));
+        for command in ["inspect", "forget"] {
+            let words = [command, tenant, "device/d-1", "--data", folder];
+            assert_eq!(run(&words, "").await, (1, String::new(), expected.to_owned()));
+        }
     }
     host.stop().await.unwrap();
+}
+
+/// The host's processor is warm: it has the subject's head from before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subject_that_is_forgotten_is_unknown_until_something_newer_comes() {
+    let data = tempdir().unwrap();
+    let folder = data.path().to_str().unwrap();
+    let host = Process::start(data.path()).await;
+    let words = |command: &'static str| [command, "demo", "device/d-1", "--data", folder];
+    let send = async |seconds_before: std::ops::RangeInclusive<i64>| {
+        for batch in seconds_before.rev().collect::<Vec<_>>().chunks(40) {
+            let records: Vec<_> =
+                batch.iter().map(|at| kafka::temperature("demo", "d-1", *at)).collect();
+            let event = kafka::event(&records).to_string();
+            let invoked = run(&["invoke", "processor", "-", "--data", folder], &event).await;
+            assert_eq!(invoked, (0, "{\"batchItemFailures\":[]}\n".to_owned(), String::new()));
+        }
+    };
+    send(101..=500).await;
+    let forgotten = "forgotten: demo device/d-1, pages=`";
+    let (code, out, error) = run(&words("forget"), "").await;
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(out.starts_with(forgotten) && !out.contains("pages=`0`"), "{out}");
+    let unknown = "error: nothing is stored of this subject: tenant=`demo`, subject=`device/d-1`\n";
+    assert_eq!(run(&words("inspect"), "").await, (1, String::new(), unknown.to_owned()));
+    let count = json!({ "TableName": "drover-ledger", "Select": "COUNT" });
+    assert_eq!(dynamodb(&host.addresses, "Scan", count).await["Count"], 1, "the empty head");
+    let listed =
+        json!({ "TableName": "drover-ledger", "IndexName": "activity", "Select": "COUNT" });
+    assert_eq!(dynamodb(&host.addresses, "Scan", listed).await["Count"], 0, "no listing has it");
+    assert_eq!(run(&words("forget"), "").await, (0, format!("{forgotten}0`\n"), String::new()));
+
+    // Some come again, some are new.
+    send(90..=110).await;
+    let (code, out, _) =
+        run(&["inspect", "demo", "device/d-1", "--json", "--data", folder], "").await;
+    assert_eq!(code, 0);
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    let first = shown["entries"][0]["event_id"].as_str().unwrap();
+    assert_eq!((&shown["entry_count"], first), (&json!(11), "e-100"));
 }

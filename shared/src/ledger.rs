@@ -13,6 +13,7 @@
 //! - `cut`: what is frozen, sealed and halved
 //! - [`dialogue`]: what a commit asks, and what a store answers
 //! - [`commit`]: from events to a conditional write, with every retry
+//! - `forget`: the head of a subject that is forgotten
 //! - [`read`]: a consistent cut of head and pages, though writers go on
 //! - [`mod@slice`]: a bounded part of history, either way round, and where the next one begins
 
@@ -29,6 +30,7 @@ pub mod codec;
 pub mod commit;
 mod cut;
 pub mod dialogue;
+mod forget;
 pub mod place;
 pub mod read;
 pub mod slice;
@@ -55,6 +57,8 @@ pub struct Head {
     pub frozen: usize,
     /// Set while a correction has not reached the last page.
     pub repair: Option<Box<Repair>>,
+    /// Everything at or before it was forgotten ([`Head::forget`]): no reader looks there again.
+    pub forgotten: Option<Position>,
 }
 
 impl Head {

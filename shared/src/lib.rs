@@ -6,8 +6,8 @@
 //! their order and [`view`] is the fold of them. [`pipeline`] takes the records of an invocation
 //! through all of it, over ports, and [`stream`] carries events to it; [`dead_letter`] is what
 //! becomes of those that it refuses, and [`metrics`] what is counted. [`request`] recognises what is
-//! sent twice. [`reader`] answers questions about a subject, and [`listing`] says which subjects there
-//! are.
+//! sent twice. [`reader`] answers questions about a subject, [`listing`] says which subjects there
+//! are, and [`forget`] takes one away.
 //!
 //! Invariants of the crate: nothing here reads a clock, an environment variable or a socket; an
 //! [`id::SubjectKey`] exists only where a [`tenant::TenantScope`] made it; retry or dead letter
@@ -21,6 +21,7 @@ pub mod deadline;
 pub mod document;
 pub mod error;
 pub mod event;
+pub mod forget;
 pub mod id;
 pub mod kafka_event;
 pub mod ledger;

@@ -18,6 +18,7 @@ use crate::registry::StoredDocument;
 use crate::request::Made;
 use crate::time::Timestamp;
 
+mod erasing;
 mod ledger;
 mod letters;
 mod queues;
@@ -78,8 +79,10 @@ pub enum Call {
     Pages,
     /// `Store::seal`
     Seal,
-    /// `Store::write`
+    /// `Store::write`, `Eraser::replace_unlisted`
     Write,
+    /// `Eraser::delete_pages`
+    Erase,
     /// `DeadLetters::send_letters`, once for each message
     Letter,
     /// `Buffer::send_buffered`, once for each message

@@ -6,6 +6,7 @@
     reason = "a fact that does not hold ends its test"
 )]
 
+use drover_core::forget::forget;
 use drover_core::memory::{Call, Fault};
 use drover_core::time::Timestamp;
 use drover_core::web::AuthMode;
@@ -56,6 +57,37 @@ fn list<'a>(answer: &'a Answer, key: &str) -> &'a [Value] {
 
 fn texts(list: &[Value], key: &str) -> Vec<String> {
     list.iter().map(|one| one[key].as_str().expect("a text").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_subject_that_was_forgotten_is_answered_as_one_that_never_was() {
+    let host = host();
+    let records: Vec<Value> =
+        (0..200).map(|at| reading("d", &format!("e{at:03}"), 10 * at, &value(at))).collect();
+    deliver(&host, "demo", &records).await;
+    let home = drover_tests::home("demo", "d").expect("names");
+    forget(host.memory(), &home).await.expect("available").expect("a subject");
+    let reader = Reader::over(&host);
+    for target in [
+        "/api/v1/subjects/device/ID",
+        "/api/v1/subjects/device/ID?as_of=2026-11-21T06:10:00Z",
+        "/api/v1/subjects/device/ID/events",
+        "/api/v1/subjects/device/ID/events?order=desc&to=2026-11-21T06:10:00Z",
+        "/api/v1/events?device_id=ID",
+        "/api/v1/events",
+        "/api/v1/subjects",
+    ] {
+        let answer = async |id| {
+            let mut answer = reader.get(DEMO, &target.replace("ID", id)).await;
+            if let Some(json) = answer.json.as_object_mut() {
+                json.remove("correlation_id");
+            }
+            (answer.status, answer.json.to_string().replace("device/d", "device/n"))
+        };
+        assert_eq!(answer("d").await, answer("n").await, "{target}");
+    }
+    let view = reader.get(DEMO, "/api/v1/subjects/device/d").await;
+    assert_eq!(view.status, 404, "{}", view.text);
 }
 
 #[tokio::test]

@@ -70,6 +70,11 @@ async fn a_tenant_applied_to_a_stack_and_what_its_functions_wrote_are_found_ther
     let (code, out, error) = on_stack(&environment, &["inspect", "newco", "device/d-1"], "").await;
     assert_eq!((code, error.as_str()), (0, ""));
     assert!(out.contains("  e-1       temperature  "), "{out}");
+    let ended = on_stack(&environment, &["forget", "newco", "device/d-1"], "").await;
+    let forgotten = "forgotten: newco device/d-1, pages=`0`\n";
+    assert_eq!(ended, (0, forgotten.to_owned(), String::new()));
+    let (code, ..) = on_stack(&environment, &["inspect", "newco", "device/d-1"], "").await;
+    assert_eq!(code, 1);
     host.stop().await.unwrap();
 }
 
@@ -346,6 +351,7 @@ async fn a_stack_and_a_host_are_not_named_together() {
         "apply . --aws --stack drover --data .drover",
         "apply . --aws --stack drover --dynamodb 127.0.0.1:8000",
         "inspect demo device/d-1 --aws",
+        "forget demo device/d-1 --aws",
         "invoke query - --aws --stack drover --lambda 127.0.0.1:3001",
         "replay show --aws --stack drover --data .drover",
         "replay run --stack drover",

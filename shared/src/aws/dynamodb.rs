@@ -2,7 +2,7 @@
 //! `send`, and an answer that is read without I/O; [`items`] knows what items look like,
 //! [`write`](self::write) how a conditional write ends, [`heads`] and [`statements`] how many are read
 //! and written by one request, [`together`] which, [`registry`] how documents are applied, [`listing`]
-//! how the index is read, and [`letters`] what becomes of dead letters.
+//! how the index is read, [`letters`] what becomes of dead letters, and [`erasing`] how a subject is forgotten.
 //!
 //! Every read of a table is strongly consistent. Reads are tried again by the SDK, and seals by hand where nobody
 //! knows how the first attempt ended; head writes are not, because only the caller can tell its own write from
@@ -18,6 +18,7 @@ use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, Stored
 use crate::pipeline::ports::{Home, Metered, Store, Units};
 use crate::registry::{DocumentName, Documents, StoredDocument};
 
+mod erasing;
 mod heads;
 mod items;
 mod letters;

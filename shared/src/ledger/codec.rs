@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! head   format:u8=1 flags:u8 frozen:u16le version epoch revision
-//!        [watermark:time] [sealed:position] [good:position] columns texts
+//!        [watermark:time] [sealed:position] [forgotten:position] [good:position] columns texts
 //! page   format:u8=2 flags:u8 version [previous:position] columns texts
 //! columns  count (names of types) (names of contracts)
 //!          scale:u8, then per entry: observed_at - the one before, ingested_at - observed_at,
@@ -52,6 +52,7 @@ mod flag {
     pub(super) const WATERMARK: u8 = 1;
     pub(super) const SEALED: u8 = 2;
     pub(super) const REPAIR: u8 = 4;
+    pub(super) const FORGOTTEN: u8 = 8;
     pub(super) const PREVIOUS: u8 = 1;
 }
 
@@ -62,7 +63,8 @@ pub fn encode_head(head: &Head) -> Vec<u8> {
     out.byte(
         present(head.watermark.is_some(), flag::WATERMARK)
             | present(head.sealed.is_some(), flag::SEALED)
-            | present(head.repair.is_some(), flag::REPAIR),
+            | present(head.repair.is_some(), flag::REPAIR)
+            | present(head.forgotten.is_some(), flag::FORGOTTEN),
     );
     out.bytes(&frozen_field(head.frozen));
     out.number(head.version);
@@ -73,6 +75,9 @@ pub fn encode_head(head: &Head) -> Vec<u8> {
     }
     if let Some(sealed) = &head.sealed {
         write_position(&mut out, sealed);
+    }
+    if let Some(forgotten) = &head.forgotten {
+        write_position(&mut out, forgotten);
     }
     let mut texts = Writer::for_texts(&head.tail);
     write_view(&mut texts, &head.base);
@@ -103,6 +108,7 @@ pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
     let (version, epoch, revision) = (input.number()?, input.number()?, input.number()?);
     let watermark = optional(flags & flag::WATERMARK != 0, || read_time(&mut input))?;
     let sealed = optional(flags & flag::SEALED != 0, || read_position(&mut input))?;
+    let forgotten = optional(flags & flag::FORGOTTEN != 0, || read_position(&mut input))?;
     let good = optional(flags & flag::REPAIR != 0, || read_position(&mut input))?;
     let columns = Columns::read(&mut input)?;
     let texts = unpack(&mut input)?;
@@ -116,7 +122,7 @@ pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
     if frozen > tail.len() {
         return Err(Malformed("more entries are frozen than there are"));
     }
-    Ok(Head { version, epoch, revision, watermark, sealed, base, tail, frozen, repair })
+    Ok(Head { version, epoch, revision, watermark, sealed, base, tail, frozen, repair, forgotten })
 }
 
 /// The bytes of a page.

@@ -3,6 +3,7 @@
 //! between, and everything is read again. Without that check, histories would be torn.
 //!
 //! Pages after `sealed` are not part of history yet, and pages before a missing predecessor are gone.
+//! What was forgotten is not looked at.
 //! History comes whole here; [`slice`](super::slice) reads bounded parts of it.
 
 use std::sync::Arc;
@@ -96,6 +97,9 @@ impl Reading {
             Answer::Head(None) => Ok((self, Step::Done(None))),
             Answer::Head(Some(stored)) => {
                 let head = decode_head(&stored.bytes).map_err(broken)?;
+                if head.is_forgotten() {
+                    return Ok((self, Step::Done(None)));
+                }
                 Ok(self.with_head(head))
             }
             Answer::Pages(stored) => self.with_pages(&stored),
@@ -174,6 +178,7 @@ fn first_key(question: Question, head: &Head) -> Option<Vec<u8>> {
         }
         Question::History { from, .. } => from.map(time_prefix).map_or(Vec::new(), Vec::from),
     };
+    let from = from.max(head.first_page_key());
     (from <= sealed.to_bytes()).then_some(from)
 }
 
@@ -186,7 +191,7 @@ fn is_enough(question: Question, head: &Head, last: &Position) -> bool {
     }
 }
 
-pub(super) fn broken(malformed: Malformed) -> Unavailable {
+pub(crate) fn broken(malformed: Malformed) -> Unavailable {
     Unavailable::new(Reason::Broken, malformed.to_string())
 }
 

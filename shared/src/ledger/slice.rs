@@ -7,7 +7,7 @@
 //! The rules are those of [`read`](super::read): a page newer than the head means that a correction
 //! came in between, and everything is read again; pages after `sealed` are not history yet; a gap
 //! means that everything before it is gone. A part knows of the gaps only that it meets, so one that
-//! lies before a gap still shows what DynamoDB has not deleted yet. An open repair does not matter:
+//! lies before a gap still shows what DynamoDB has not deleted yet; what was forgotten is never shown. An open repair does not matter:
 //! it concerns views and not entries.
 
 use std::sync::Arc;
@@ -105,6 +105,9 @@ impl Slicing {
             (Answer::Head(None), _) => Ok((self, Step::Done(None))),
             (Answer::Head(Some(stored)), _) => {
                 let head = decode_head(&stored.bytes).map_err(broken)?;
+                if head.is_forgotten() {
+                    return Ok((self, Step::Done(None)));
+                }
                 self.taken = Taken::default();
                 Ok(match self.slice.order {
                     Order::Ascending => self.start_forward(head),
@@ -123,7 +126,7 @@ impl Slicing {
     }
 
     fn start_forward(self, head: Head) -> (Self, Step) {
-        let from = self.slice.lowest();
+        let from = self.slice.lowest().max(head.first_page_key());
         if head.sealed.as_ref().is_none_or(|sealed| sealed.to_bytes() < from) {
             return self.tail_forward(head);
         }
@@ -186,7 +189,10 @@ impl Slicing {
         }
         match head.sealed.clone() {
             Some(sealed) if self.slice.lowest() <= sealed.to_bytes() => {
-                let ceiling = self.slice.ceiling();
+                let (ceiling, first) = (self.slice.ceiling(), head.first_page_key());
+                if ceiling.as_ref().is_some_and(|ceiling| *ceiling < first) {
+                    return self.finish(head, End::Complete);
+                }
                 match ceiling.filter(|ceiling| *ceiling <= sealed.to_bytes()) {
                     Some(ceiling) => self.ask_owner(head, ceiling),
                     None => self.ask_backward(head, sealed),

@@ -63,12 +63,13 @@ prop_compose! {
         tail in proptest::collection::vec(an_entry(), 0..20),
         frozen in any::<prop::sample::Index>(),
         repair in proptest::option::of(a_repair()),
+        forgotten in proptest::option::of(a_position()),
     ) -> Head {
         let frozen = frozen.index(tail.len() + 1);
         let (version, epoch, revision) = numbers;
         let watermark = watermark.map(instant);
         let (base, repair) = (Arc::new(base), repair.map(Box::new));
-        Head { version, epoch, revision, watermark, sealed, base, tail, frozen, repair }
+        Head { version, epoch, revision, watermark, sealed, base, tail, frozen, repair, forgotten }
     }
 }
 

@@ -1,0 +1,74 @@
+//! What is taken out of the ledger: a subject that is forgotten. Only a person's own credentials may
+//! delete; no function's role does.
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::items::{self, Item};
+use super::write::{Unwritten, condition, unwritten};
+use crate::aws::Aws;
+use crate::aws::calls::unavailable;
+use crate::error::Unavailable;
+use crate::forget::Eraser;
+use crate::ledger::{Bound, StoredHead};
+use crate::pipeline::ports::Home;
+
+/// Pages that are asked for at once, and of those how many are deleted at once.
+const PAGES: i32 = 200;
+const TOGETHER: usize = 16;
+
+impl Eraser for Aws {
+    async fn replace_unlisted(&self, home: &Home, head: &StoredHead) -> Result<bool, Unavailable> {
+        let place = self.place(home);
+        let mut item = items::head_key(&place.pk);
+        item.insert("v".to_owned(), items::number(head.version));
+        item.insert("d".to_owned(), AttributeValue::B(Blob::new(head.bytes.clone())));
+        let (condition, values) = condition(head.version.checked_sub(1));
+        let sent = self
+            .once
+            .put_item()
+            .table_name(&place.table)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .set_expression_attribute_values(values)
+            .send()
+            .await;
+        match sent.map_err(|error| unwritten(&error)) {
+            Ok(_) => Ok(true),
+            Err(Some(Unwritten::Unavailable(unavailable))) => Err(unavailable),
+            Err(None | Some(Unwritten::Unknown | Unwritten::Lost { .. })) => Ok(false),
+        }
+    }
+
+    async fn delete_pages(&self, home: &Home, up_to: &[u8]) -> Result<usize, Unavailable> {
+        let place = self.place(home);
+        let answer = self
+            .dynamodb
+            .query()
+            .table_name(&place.table)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .set_expression_attribute_values(Some(items::pages_between(
+                &place.pk,
+                &Bound::UpTo(up_to.to_vec()),
+            )))
+            .projection_expression("pk, sk")
+            .limit(PAGES)
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| unavailable("reading the keys of pages", &error))?;
+        let keys: Vec<Item> = answer.items.unwrap_or_default();
+        let count = keys.len();
+        let deletions = keys.into_iter().map(|key| self.delete(&place.table, key));
+        stream::iter(deletions).buffer_unordered(TOGETHER).try_collect::<()>().await?;
+        Ok(count)
+    }
+}
+
+impl Aws {
+    async fn delete(&self, table: &str, key: Item) -> Result<(), Unavailable> {
+        let sent = self.dynamodb.delete_item().table_name(table).set_key(Some(key)).send().await;
+        sent.map(drop).map_err(|error| unavailable("deleting a page", &error))
+    }
+}

@@ -1,0 +1,85 @@
+//! Forgetting a subject before its time: its head is emptied, then its pages are deleted. It may be done
+//! again at any point, and goes on where it stood: once the head is empty nothing refers to the pages.
+//!
+//! For a person with rights of their own, and no function. Letters, logs and backups are not touched.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::error::{Reason, Unavailable};
+use crate::id::Position;
+use crate::ledger::StoredHead;
+use crate::ledger::codec::{decode_head, encode_head};
+use crate::ledger::read::broken;
+use crate::pipeline::ports::{Clock, Home, Store};
+
+/// Times that other writers may be faster.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A ledger from which something can be taken away.
+pub trait Eraser: Store {
+    /// Replaces a head by the next version, if the one before it is stored, and takes it out of listings.
+    /// `false`: it may or may not be stored.
+    fn replace_unlisted(
+        &self,
+        home: &Home,
+        head: &StoredHead,
+    ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
+
+    /// Deletes some of the pages up to this key, and says how many: none, if there is none left.
+    fn delete_pages(
+        &self,
+        home: &Home,
+        up_to: &[u8],
+    ) -> impl Future<Output = Result<usize, Unavailable>> + Send;
+}
+
+/// Forgets all that is stored of a subject, and says how many pages that were; `None`: nothing was ever
+/// written of it.
+///
+/// # Errors
+/// The store did not answer, or writers were faster every time. It may be done again.
+pub async fn forget<S: Eraser + Clock>(
+    store: &S,
+    home: &Home,
+) -> Result<Option<usize>, Unavailable> {
+    let Some(line) = empty_head(store, home).await? else { return Ok(None) };
+    let (up_to, mut pages, mut was_none_left) = (line.to_bytes(), 0, false);
+    loop {
+        let deleted = store.delete_pages(home, &up_to).await?;
+        if deleted == 0 && was_none_left {
+            return Ok(Some(pages));
+        }
+        if deleted == 0 {
+            // Pages of a transaction may be seen a moment after its head.
+            store.pause(PAUSE).await;
+        }
+        pages += deleted;
+        was_none_left = deleted == 0;
+    }
+}
+
+/// Empties the head, unless it is empty. Gives the line behind which history goes on.
+async fn empty_head<S: Eraser + Clock>(
+    store: &S,
+    home: &Home,
+) -> Result<Option<Position>, Unavailable> {
+    for _ in 0..ATTEMPTS {
+        let Some(stored) = store.head(home).await?.answer else { return Ok(None) };
+        let head = decode_head(&stored.bytes).map_err(broken)?;
+        if head.is_forgotten() {
+            return Ok(head.forgotten);
+        }
+        let empty = head.forget();
+        let next = StoredHead { version: empty.version, bytes: encode_head(&empty) };
+        if store.replace_unlisted(home, &next).await? {
+            return Ok(empty.forgotten);
+        }
+        store.pause(PAUSE).await;
+    }
+    Err(Unavailable::new(Reason::Contention, "other writers won every attempt at this subject"))
+}
+
+#[cfg(test)]
+mod tests;
