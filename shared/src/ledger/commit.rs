@@ -261,7 +261,8 @@ impl Commit {
         }
         let reaches_end = stored.len() < self.terms.shape.carry_pages || pages.len() < stored.len();
         let run = Run { from, pages, reaches_end };
-        if self.hole_at != Some(head.version) && run.has_hole(head.sealed.as_ref()) {
+        let hole = run.hole(head.sealed.as_ref()).map(|(_, up_to)| up_to);
+        if hole.is_some() && hole != head.forgotten && self.hole_at != Some(head.version) {
             self.hole_at = Some(head.version);
             if !on(Mutant::HoleBelievedAtOnce) {
                 return self.settle();

@@ -61,26 +61,15 @@ pub(crate) struct Run {
     pub(crate) reaches_end: bool,
 }
 
-/// Where pages are missing in a run.
-enum Hole {
-    /// Before the page of this index.
-    Before(usize),
-    /// Up to the last page of the subject.
-    End,
-}
-
 impl Run {
-    /// The last hole in it, under a head that has pages up to `sealed`.
-    fn hole(&self, sealed: Option<&Position>) -> Option<Hole> {
+    /// The last hole in it, under a head that has pages up to `sealed`: how many pages stand before
+    /// it, and the position that it goes up to.
+    pub(crate) fn hole(&self, sealed: Option<&Position>) -> Option<(usize, Position)> {
         if self.reaches_end && self.pages.last().and_then(Page::key) != sealed {
-            return Some(Hole::End);
+            return Some((self.pages.len(), sealed?.clone()));
         }
-        last_gap(&self.from, &self.pages).map(Hole::Before)
-    }
-
-    /// Whether pages are missing in it.
-    pub(crate) fn has_hole(&self, sealed: Option<&Position>) -> bool {
-        self.hole(sealed).is_some()
+        let at = last_gap(&self.from, &self.pages)?;
+        Some((at, self.pages.get(at)?.previous.clone()?))
     }
 }
 
@@ -154,18 +143,8 @@ impl<'a> Draft<'a> {
     fn skip_gaps(&mut self, run: Run, waiting: &mut &[Waiting]) -> Vec<Page> {
         let hole = run.hole(self.head.sealed.as_ref());
         let mut pages = run.pages;
-        let gone_through = match hole {
-            None => None,
-            Some(Hole::End) => {
-                pages.clear();
-                self.head.sealed.clone()
-            }
-            Some(Hole::Before(at)) => {
-                pages.drain(..at);
-                pages.first().and_then(|page| page.previous.clone())
-            }
-        };
-        let Some(gone_through) = gone_through else { return pages };
+        let Some((before, gone_through)) = hole else { return pages };
+        pages.drain(..before);
         if self.head.repair.as_ref().is_some_and(|repair| repair.good < gone_through) {
             self.head.repair = None;
             self.changed = true;
