@@ -335,3 +335,25 @@ fn a_page_that_shows_late_is_not_taken_for_expired() {
     assert_eq!(outcomes(), expected);
     assert_ne!(with(Mutant::HoleBelievedAtOnce, outcomes), expected);
 }
+
+/// How often a commit of an early event waits for pages to show, and what becomes of it.
+fn waits_for_pages(subject: &Subject) -> (usize, Option<Code>) {
+    let mut waits = 0;
+    let mut going = Commit::start(subject.terms(), vec![entry(5)], None).expect("a start");
+    while let (commit, Step::Ask(ask)) = going {
+        waits += usize::from(ask == Ask::Settle);
+        going = commit.answer(subject.obey(ask)).expect("no failure");
+    }
+    (waits, code(&going.0.finish().0[0]))
+}
+
+#[test]
+fn pages_that_are_missing_are_waited_for_once_and_forgotten_ones_never() {
+    assert_eq!(waits_for_pages(&Subject::with_pages(WIDE, 2)), (0, None));
+    let expired = Subject::with_pages(WIDE, 2);
+    expired.expire(0);
+    assert_eq!(waits_for_pages(&expired), (1, Some(Code::BeyondRetention)));
+    let forgotten = Subject::with_pages(WIDE, 2);
+    forgotten.store(&forgotten.head().forget());
+    assert_eq!(waits_for_pages(&forgotten), (0, Some(Code::BeyondRetention)));
+}
