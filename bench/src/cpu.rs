@@ -6,7 +6,6 @@ use std::hint::black_box;
 
 use anyhow::Context as _;
 use drover_core::memory::Memory;
-use drover_core::registry::StoredDocument;
 use drover_core::time::Timestamp;
 use futures_util::FutureExt;
 use serde::Deserialize;
@@ -29,8 +28,7 @@ pub(crate) fn run(batches: Option<String>) -> anyhow::Result<()> {
     let mut load = Load::new(SUBJECTS, i64::try_from(events)?, false);
     let memory = Memory::new(Timestamp::from_millis(1_800_000_000_000).context("now")?);
     for (key, json) in DOCUMENTS {
-        let document = StoredDocument { json: json.to_owned(), revision: 1 };
-        memory.state().documents.insert(key.to_owned(), document);
+        memory.put_document(key, json);
     }
     let processor = processor(memory);
     let mut ratios = Vec::new();

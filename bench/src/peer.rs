@@ -24,7 +24,7 @@ use drover_core::metrics::emf::{Keeping, Lines};
 use drover_core::metrics::{Meter, Metric, Tally};
 use drover_core::pipeline::ports::World;
 use drover_core::reader;
-use drover_core::registry::{Registry, StoredDocument};
+use drover_core::registry::Registry;
 use drover_core::time::Timestamp;
 use drover_processor::Processor;
 use drover_tests::dynamodb::{LEDGER, LETTERS, REGISTRY, REQUESTS};
@@ -181,8 +181,7 @@ fn memory() -> anyhow::Result<Memory> {
     let now = std::time::UNIX_EPOCH.elapsed().context("now")?.as_millis();
     let memory = Memory::new(Timestamp::from_millis(i64::try_from(now)?).context("now")?);
     for (key, json) in DOCUMENTS {
-        let document = StoredDocument { json: json.to_owned(), revision: 1 };
-        memory.state().documents.insert(key.to_owned(), document);
+        memory.put_document(key, json);
     }
     Ok(memory)
 }

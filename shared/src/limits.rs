@@ -91,8 +91,8 @@ pub const PAGE_PLAIN_BYTES: usize = 256 * 1024;
 const _: () = assert!(PAGE_PLAIN_BYTES + VIEW_BYTES + 2 * RECORD_BYTES < UNPACKED_BYTES);
 /// How often one commit may lose against other writers before it gives up.
 pub const COMMIT_ATTEMPTS: u32 = 12;
-/// A transaction's items are seen whole within this, many times what DynamoDB is known to take. It
-/// is waited for only where pages are missing.
+/// A transaction's items are taken to be seen whole within this: AWS documents no bound. It is waited
+/// for only where pages are missing.
 pub const TRANSACTION_SEEN_WITHIN: Duration = Duration::from_secs(1);
 /// Subjects of one listing. As many places of the index stay below the megabyte of one answer.
 pub const LISTED_SUBJECTS: usize = 1_000;

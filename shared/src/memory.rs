@@ -170,6 +170,12 @@ impl Memory {
         GiveWay { memory: self, waited: false }
     }
 
+    /// Puts a document into the registry, of the first revision.
+    pub fn put_document(&self, key: &str, json: &str) {
+        let document = StoredDocument { json: json.to_owned(), revision: 1 };
+        self.state().documents.insert(key.to_owned(), document);
+    }
+
     /// What is kept. A panic of another test thread does not matter here.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -23,7 +23,7 @@ use crate::ledger::place::{Arrival, Outcome};
 use crate::limits::Shape;
 use crate::metrics::{Metric, Tally};
 use crate::mutant::{Mutant, on};
-use crate::pipeline::admit::{Admission, Desk, Only};
+use crate::pipeline::admit::{Admission, Desk};
 use crate::pipeline::batch::{Group, Groups, Handled, State};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::ports::{Home, World};
@@ -70,13 +70,6 @@ pub struct Buffered {
     pub incoming: Incoming,
 }
 
-/// How the records of an invocation are taken.
-struct Intake<'a> {
-    only: Only<'a>,
-    /// Whether, of so many subjects, so many may go to the buffer: first the unfinished, then all.
-    is_for_buffer: fn(usize, usize) -> bool,
-}
-
 /// What became of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
@@ -113,8 +106,8 @@ impl Pipeline {
         records: Vec<Incoming>,
         deadline: Timestamp,
     ) -> Result<Report, BreakerOpen> {
-        let intake = Intake { only: Only::Nobody, is_for_buffer: few };
-        self.take(world, records, intake, deadline).await
+        let records = records.into_iter().map(|incoming| (incoming, None));
+        self.take(world, records, deadline, few).await
     }
 
     /// The same for records that come from the buffer: what is unavailable stays there, with its
@@ -129,21 +122,20 @@ impl Pipeline {
         records: Vec<Buffered>,
         deadline: Timestamp,
     ) -> Result<Report, BreakerOpen> {
-        let (owners, records): (Vec<_>, Vec<_>) =
-            records.into_iter().map(|Buffered { owner, incoming }| (owner, incoming)).unzip();
-        let intake = Intake { only: Only::Each(&owners), is_for_buffer: |_, _| false };
-        self.take(world, records, intake, deadline).await
+        let records = records.into_iter().map(|Buffered { owner, incoming }| (incoming, owner));
+        self.take(world, records, deadline, |_, _| false).await
     }
 
+    /// `is_for_buffer` says whether, of so many subjects, so many may go to the buffer.
     async fn take(
         &self,
         world: &impl World,
-        records: Vec<Incoming>,
-        Intake { only, is_for_buffer }: Intake<'_>,
+        records: impl ExactSizeIterator<Item = (Incoming, Option<TenantId>)>,
         deadline: Timestamp,
+        is_for_buffer: fn(usize, usize) -> bool,
     ) -> Result<Report, BreakerOpen> {
         let started = world.now();
-        let admitted = self.admit_only(world, records, only, deadline).await;
+        let admitted = self.admit_owned(world, records, deadline).await;
         let Admitted { mut handled, groups } = admitted;
         breaker::check(&handled, started)?;
         let mut tally = Tally::default();
@@ -164,23 +156,23 @@ impl Pipeline {
         only: Option<&TenantId>,
         deadline: Timestamp,
     ) -> Admitted {
-        let only = only.map_or(Only::Nobody, Only::All);
-        self.admit_only(world, records, only, deadline).await
+        let records = records.into_iter().map(|incoming| (incoming, only.cloned()));
+        self.admit_owned(world, records, deadline).await
     }
 
-    async fn admit_only(
+    /// Of records with an owner: they are nobody else's.
+    async fn admit_owned(
         &self,
         world: &impl World,
-        records: Vec<Incoming>,
-        only: Only<'_>,
+        records: impl ExactSizeIterator<Item = (Incoming, Option<TenantId>)>,
         deadline: Timestamp,
     ) -> Admitted {
         let documents = &Steady::new(world);
         let desk = Desk { documents, registry: &self.registry, now: world.now() };
         let mut admitted = Admitted::with_capacity(records.len());
-        for (at, incoming) in records.into_iter().enumerate() {
+        for (incoming, owner) in records {
             let admission = if world.now() < deadline {
-                desk.admit(&incoming, only.of(at)).await
+                desk.admit(&incoming, owner.as_ref()).await
             } else {
                 Admission::Unavailable(time_is_over())
             };

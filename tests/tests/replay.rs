@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use drover_core::letter::Lease;
 use drover_core::memory::{Call, Fault};
 use drover_core::metrics::Metric;
-use drover_core::registry::StoredDocument;
 use drover_tests::gateway::{Answer, event};
 use drover_tests::replay::{Replayer, Situation, all};
 use serde_json::{Value, json};
@@ -228,8 +227,7 @@ async fn a_buffered_record_never_reaches_another_tenant_and_its_letter_is_its_ow
     let one = situation("buffered-record");
     let replayer = one.replayer().await;
     let route = r#"{"contract":"telemetry","tenant":{"const":"acme"}}"#;
-    let route = StoredDocument { json: route.to_owned(), revision: 1 };
-    replayer.memory().state().documents.insert("R#telemetry".to_owned(), route);
+    replayer.memory().put_document("R#telemetry", route);
     let drained = replayer.deliver(&one.event).await.expect("it is answered");
     assert_eq!(drained, json!({"batchItemFailures": []}));
     assert_eq!(replayer.subjects().await, json!({}));

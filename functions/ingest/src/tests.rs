@@ -10,7 +10,6 @@ use drover_core::dead_letter::{Envelope, Wrapping};
 use drover_core::memory::{Call, Fault, Memory};
 use drover_core::metrics::{Metric, Tally};
 use drover_core::record::{Record, Source};
-use drover_core::registry::StoredDocument;
 use drover_core::time::Timestamp;
 use drover_core::web::{AuthMode, LocalKeys, Origins, finished};
 use futures_util::FutureExt as _;
@@ -47,8 +46,7 @@ fn tenant(memory: &Memory, document: &Value) {
 }
 
 fn set(memory: &Memory, name: &str, document: &Value) {
-    let stored = StoredDocument { json: document.to_string(), revision: 1 };
-    memory.state().documents.insert(name.to_owned(), stored);
+    memory.put_document(name, &document.to_string());
 }
 
 /// An environment with the tenants `demo` and `acme`, whose keys are `demo-key` and `acme-key`.

@@ -16,7 +16,7 @@ use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{Disposition, Pipeline};
 use crate::reader;
 use crate::record::{Incoming, Record, Source};
-use crate::registry::{Registry, StoredDocument};
+use crate::registry::Registry;
 use crate::tenant::TenantScope;
 use crate::time::Timestamp;
 use crate::view::Specs;
@@ -49,8 +49,7 @@ fn memory() -> Memory {
         ("C#mine", CONTRACT),
         ("REV", "{}"),
     ] {
-        let document = StoredDocument { json: json.to_owned(), revision: 1 };
-        memory.state().documents.insert(key.to_owned(), document);
+        memory.put_document(key, json);
     }
     memory
 }

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use crate::error::{Reason, Unavailable};
 use crate::event::Entry;
-use crate::id::{Position, SubjectKey};
-use crate::ledger::codec::{Malformed, decode_head, decode_page, encode_head, set_frozen};
-use crate::ledger::cut::{freeze, seal};
+use crate::id::Position;
+use crate::ledger::codec::{Malformed, decode_head, decode_page};
+use crate::ledger::cut::{encode_with_freeze, seal};
 use crate::ledger::dialogue::{Answer, Ask, Step, Terms, WriteAnswer};
 use crate::ledger::place::{Draft, Outcome, Placed, Run, Waiting, beyond_retention};
 use crate::ledger::{
@@ -393,29 +393,3 @@ impl Commit {
 }
 
 const LOST: &str = "other writers won every attempt at this subject";
-
-/// Encodes a head and decides what of its tail the next commit seals.
-fn encode_with_freeze(
-    head: &mut Head,
-    terms: &Terms,
-    activity: &Activity,
-    inserted: usize,
-) -> Vec<u8> {
-    head.frozen = 0;
-    let mut bytes = encode_head(head);
-    let item = item_size(&terms.key, activity, bytes.len());
-    head.frozen = freeze(head, item, inserted, terms.shape);
-    set_frozen(&mut bytes, head.frozen);
-    bytes
-}
-
-/// Bytes that DynamoDB counts for a head item: names and values of its attributes.
-fn item_size(key: &SubjectKey, activity: &Activity, bytes: usize) -> usize {
-    /// The names `pk`, `sk`, `v`, `d`, `a`, `h`, the sort key and a version of four digits.
-    const NAMES_AND_NUMBERS: usize = 13;
-    key.partition_key_size()
-        + activity.shard.len()
-        + activity.hour.len()
-        + NAMES_AND_NUMBERS
-        + bytes
-}

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use crate::event::Entry;
-use crate::ledger::codec::{encode_page, entries_size, view_size};
+use crate::id::SubjectKey;
+use crate::ledger::codec::{encode_head, encode_page, entries_size, set_frozen, view_size};
 use crate::ledger::dialogue::Terms;
-use crate::ledger::{Head, Page, PageWrite, Policy, StoredPage};
+use crate::ledger::{Activity, Head, Page, PageWrite, Policy, StoredPage};
 use crate::limits::{self, Shape};
 use crate::view::View;
 
@@ -29,9 +30,35 @@ pub(crate) fn seal(head: &Head, terms: &Terms) -> (Vec<PageWrite>, Head) {
     (parts.into_iter().filter_map(write).collect(), sealed)
 }
 
+/// Encodes a head and decides what of its tail the next commit seals.
+pub(crate) fn encode_with_freeze(
+    head: &mut Head,
+    terms: &Terms,
+    activity: &Activity,
+    inserted: usize,
+) -> Vec<u8> {
+    head.frozen = 0;
+    let mut bytes = encode_head(head);
+    let item = item_size(&terms.key, activity, bytes.len());
+    head.frozen = freeze(head, item, inserted, terms.shape);
+    set_frozen(&mut bytes, head.frozen);
+    bytes
+}
+
+/// Bytes that DynamoDB counts for a head item: names and values of its attributes.
+fn item_size(key: &SubjectKey, activity: &Activity, bytes: usize) -> usize {
+    /// The names `pk`, `sk`, `v`, `d`, `a`, `h`, the sort key and a version of four digits.
+    const NAMES_AND_NUMBERS: usize = 13;
+    key.partition_key_size()
+        + activity.shard.len()
+        + activity.hour.len()
+        + NAMES_AND_NUMBERS
+        + bytes
+}
+
 /// How many of the oldest tail entries to freeze when a head of `item_size` bytes has become too
 /// large, or would with the next commit like this one, which added `inserted` entries.
-pub(crate) fn freeze(head: &Head, item_size: usize, inserted: usize, shape: Shape) -> usize {
+fn freeze(head: &Head, item_size: usize, inserted: usize, shape: Shape) -> usize {
     let (count, base_size) = (head.tail.len(), view_size(&head.base));
     let tail_plain: usize = head.tail.iter().map(|entry| entry.plain_size()).sum();
     // Every item carries the view: a tail that is small beside it would be sealed too often.

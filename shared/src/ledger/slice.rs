@@ -7,8 +7,8 @@
 //! The rules are those of [`read`](super::read): a page newer than the head means that a correction
 //! came in between, and everything is read again; pages after `sealed` are not history yet; a gap
 //! means that everything before it is gone. A part knows of the gaps only that it meets, so one that
-//! lies before a gap still shows what DynamoDB has not deleted yet; what was forgotten is never shown. An open repair does not matter:
-//! it concerns views and not entries.
+//! lies before a gap still shows what DynamoDB has not deleted yet; what was forgotten is never shown.
+//! An open repair does not matter: it concerns views and not entries.
 
 use std::sync::Arc;
 

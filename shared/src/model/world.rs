@@ -19,7 +19,7 @@ use crate::pipeline::ports::{Home, Units};
 use crate::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
 use crate::reader;
 use crate::record::{Incoming, Source};
-use crate::registry::{Registry, StoredDocument};
+use crate::registry::Registry;
 use crate::time::Timestamp;
 
 const ENVIRONMENTS: usize = 4;
@@ -92,17 +92,12 @@ pub(super) fn run(script: &Script) -> Result<(), String> {
 pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String> {
     let memory = Arc::new(Memory::in_steps(instant(1_000 + hours * 3_600)));
     for name in ["demo", "acme"] {
-        let json = format!(r#"{{"id":"{name}"}}"#);
-        let document = StoredDocument { json, revision: 1 };
-        memory.state().documents.insert(format!("T#{name}"), document);
+        memory.put_document(&format!("T#{name}"), &format!(r#"{{"id":"{name}"}}"#));
     }
     let route = r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#;
-    let document = StoredDocument { json: route.into(), revision: 1 };
-    memory.state().documents.insert("R#telemetry".into(), document);
-    let document = StoredDocument { json: CONTRACT.into(), revision: 1 };
-    memory.state().documents.insert("C#telemetry".into(), document);
-    let document = StoredDocument { json: "{}".into(), revision: 1 };
-    memory.state().documents.insert("REV".into(), document);
+    memory.put_document("R#telemetry", route);
+    memory.put_document("C#telemetry", CONTRACT);
+    memory.put_document("REV", "{}");
     let mut world = World {
         memory,
         specs: script.specs.clone(),

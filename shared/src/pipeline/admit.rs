@@ -52,18 +52,6 @@ enum Reading {
     Contract(Arc<str>),
 }
 
-/// Whose records are let in. A record that has an owner is nobody else's, whatever its route or its
-/// body says by now, and the letter of its rejection is the owner's.
-#[derive(Clone, Copy)]
-pub(super) enum Only<'a> {
-    /// They have no owner yet.
-    Nobody,
-    /// All are of one.
-    All(&'a TenantId),
-    /// The owners of the records, in order.
-    Each(&'a [Option<TenantId>]),
-}
-
 /// Where admitting asks.
 pub(super) struct Desk<'a, D> {
     pub(super) documents: &'a D,
@@ -71,18 +59,9 @@ pub(super) struct Desk<'a, D> {
     pub(super) now: Timestamp,
 }
 
-impl<'a> Only<'a> {
-    /// The owner of the record that stands there.
-    pub(super) fn of(self, at: usize) -> Option<&'a TenantId> {
-        match self {
-            Self::Nobody => None,
-            Self::All(owner) => Some(owner),
-            Self::Each(owners) => owners.get(at).and_then(Option::as_ref),
-        }
-    }
-}
-
 impl<D: Documents> Desk<'_, D> {
+    /// A record that has an owner is nobody else's, whatever its route or its body says by now, and the
+    /// letter of its rejection is the owner's.
     pub(super) async fn admit(&self, incoming: &Incoming, owner: Option<&TenantId>) -> Admission {
         let mut established = Established { tenant: owner.cloned(), contract: None };
         match self.read(incoming, owner, &mut established).await {

@@ -9,7 +9,6 @@ use crate::letter::filing::{Filing, Received, read};
 use crate::letter::opened::{Opened, open};
 use crate::memory::{Call, Fault, Memory};
 use crate::record::{Record, Source};
-use crate::registry::StoredDocument;
 use crate::tenant::TenantScope;
 
 const CONTRACT: &str = r#"{
@@ -35,17 +34,12 @@ fn pipeline() -> Pipeline {
 /// Tenants `demo` and `acme`, and the topic `known`, whose records name their tenant in a header.
 fn memory() -> Memory {
     let memory = Memory::new(second(60));
-    set(&memory, "T#demo", r#"{"id":"demo"}"#);
-    set(&memory, "T#acme", r#"{"id":"acme"}"#);
-    set(&memory, "R#known", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
-    set(&memory, "C#mine", CONTRACT);
-    set(&memory, "REV", "{}");
+    memory.put_document("T#demo", r#"{"id":"demo"}"#);
+    memory.put_document("T#acme", r#"{"id":"acme"}"#);
+    memory.put_document("R#known", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
+    memory.put_document("C#mine", CONTRACT);
+    memory.put_document("REV", "{}");
     memory
-}
-
-fn set(memory: &Memory, key: &str, json: &str) {
-    let document = StoredDocument { json: json.to_owned(), revision: 1 };
-    memory.state().documents.insert(key.to_owned(), document);
 }
 
 /// A record without a key: the `at`-th of its topic, observed and stamped that many seconds in.
@@ -167,7 +161,7 @@ fn a_read_that_fails_once_holds_back_every_record_that_needs_it() {
 #[test]
 fn a_tenant_document_that_makes_no_sense_blocks_only_that_tenant_and_is_read_once() {
     let memory = memory();
-    set(&memory, "T#acme", "no document");
+    memory.put_document("T#acme", "no document");
     let calls = fail_documents(&memory, |_| false);
     let acme = |at| record("known", "acme", "d1", at);
     let records = vec![acme(1), known("d1", 2), acme(3), known("d1", 4), acme(5)];
@@ -265,7 +259,7 @@ fn drain_after(change: impl FnOnce(&Memory)) -> (Disposition, Vec<(Option<String
 fn a_record_that_waited_is_of_the_tenant_that_it_was_of_before() {
     assert_eq!(drain_after(|_| ()), (Disposition::Applied, Vec::new()));
     let (disposition, letters) = drain_after(|memory| {
-        set(memory, "R#known", r#"{"contract":"mine","tenant":{"const":"acme"}}"#);
+        memory.put_document("R#known", r#"{"contract":"mine","tenant":{"const":"acme"}}"#);
     });
     assert_eq!(disposition, Disposition::DeadLettered(Code::TenantMismatch));
     let demo = |code: &str| vec![(Some("demo".to_owned()), code.to_owned())];

@@ -142,7 +142,7 @@ impl Store for Outside {
         match fault {
             Fault::Refused => return Err(unreachable()),
             Fault::LostBefore => return Ok(unknown),
-            _ => {}
+            Fault::None | Fault::LostAfter => {}
         }
         let done = self.aws.write(home, write).await?;
         self.note(home, write, &done.answer);

@@ -1,8 +1,6 @@
 //! What is taken out of the ledger: a subject that is forgotten. Only a person's own credentials may
 //! delete; no function's role does.
 
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::items::{self, Item};
@@ -21,15 +19,12 @@ const TOGETHER: usize = 16;
 impl Eraser for Aws {
     async fn replace_unlisted(&self, home: &Home, head: &StoredHead) -> Result<bool, Unavailable> {
         let place = self.place(home);
-        let mut item = items::head_key(&place.pk);
-        item.insert("v".to_owned(), items::number(head.version));
-        item.insert("d".to_owned(), AttributeValue::B(Blob::new(head.bytes.clone())));
         let (condition, values) = condition(head.version.checked_sub(1));
         let sent = self
             .once
             .put_item()
             .table_name(&place.table)
-            .set_item(Some(item))
+            .set_item(Some(items::unlisted_head_item(&place.pk, head)))
             .condition_expression(condition)
             .set_expression_attribute_values(values)
             .send()

@@ -43,8 +43,8 @@ pub(super) async fn read(client: &Client, place: &Place) -> HeadRead {
 }
 
 /// Reads several of one table by their partition keys, strongly consistent. `None`: that one has to be read
-/// alone, because it was left out, or asked for twice, or because the request was refused or
-/// had no answer.
+/// alone, because it was left out, or asked for twice, or because the request failed, but
+/// for throttling.
 pub(super) async fn read_many(
     client: Client,
     table: String,

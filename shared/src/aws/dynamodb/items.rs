@@ -75,13 +75,19 @@ pub(super) fn number(value: impl ToString) -> AttributeValue {
 
 /// A head with its place in listings.
 pub(super) fn head_item(pk: &str, write: &LedgerWrite) -> Item {
+    let place = [("a", text(&write.activity.shard)), ("h", text(&write.activity.hour))];
+    let mut head = unlisted_head_item(pk, &write.head);
+    head.extend(item(place));
+    head
+}
+
+/// A head that no listing finds.
+pub(super) fn unlisted_head_item(pk: &str, head: &StoredHead) -> Item {
     item([
         ("pk", text(pk)),
         ("sk", bytes(HEAD)),
-        ("v", number(write.head.version)),
-        ("d", bytes(&write.head.bytes)),
-        ("a", text(&write.activity.shard)),
-        ("h", text(&write.activity.hour)),
+        ("v", number(head.version)),
+        ("d", bytes(&head.bytes)),
     ])
 }
 

@@ -19,7 +19,7 @@ use crate::pipeline::ports::Home;
 use crate::pipeline::{Disposition, Pipeline};
 use crate::reader;
 use crate::record::{Incoming, Record, Source};
-use crate::registry::{Registry, StoredDocument};
+use crate::registry::Registry;
 use crate::replay::{self, Asked, Ground, Means, Refusal, Run, Worked};
 use crate::tenant::TenantScope;
 use crate::time::Timestamp;
@@ -86,8 +86,7 @@ impl Bench {
     }
 
     pub(super) fn put(&self, key: &str, json: &str) {
-        let document = StoredDocument { json: json.to_owned(), revision: 1 };
-        self.memory.state().documents.insert(key.to_owned(), document);
+        self.memory.put_document(key, json);
     }
 
     /// So many seconds from the start.

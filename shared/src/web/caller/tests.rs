@@ -4,7 +4,6 @@ use futures_util::FutureExt as _;
 
 use super::*;
 use crate::memory::Memory;
-use crate::registry::StoredDocument;
 
 const KEY: &str = "a-key";
 
@@ -16,21 +15,16 @@ fn now() -> Timestamp {
     Timestamp::from_millis(1_800_000_000_000).expect("in range")
 }
 
-fn set(memory: &Memory, name: &str, json: &str) {
-    let document = StoredDocument { json: json.to_owned(), revision: 1 };
-    memory.state().documents.insert(name.to_owned(), document);
-}
-
 /// The tenants `demo` and `asleep`, which is suspended; `KEY` speaks for `tenant`, and may write.
 fn memory(tenant: &str, local: bool) -> Memory {
     let memory = Memory::new(now());
-    set(&memory, "T#demo", r#"{"id":"demo"}"#);
-    set(&memory, "T#asleep", r#"{"id":"asleep","status":"suspended"}"#);
+    memory.put_document("T#demo", r#"{"id":"demo"}"#);
+    memory.put_document("T#asleep", r#"{"id":"asleep","status":"suspended"}"#);
     let sha256 = digits(KEY);
     let grant = format!(
         r#"{{"tenant":"{tenant}","key":{{"id":"k","sha256":"{sha256}","scopes":["write"],"local":{local}}}}}"#
     );
-    set(&memory, &format!("K#{sha256}"), &grant);
+    memory.put_document(&format!("K#{sha256}"), &grant);
     memory
 }
 
