@@ -55,7 +55,7 @@ impl Objects for HostAround {
 impl BufferLevels for HostAround {
     async fn buffer_levels(&self) -> Result<Levels, Unavailable> {
         let levels = self.queues.levels(BUFFER).await;
-        let levels = levels.map_err(|error| Unavailable::new(Reason::Broken, error.to_string()))?;
+        let levels = levels.map_err(|error| Unavailable::new(Reason::Bug, error.to_string()))?;
         Ok(Levels {
             waiting: levels.waiting,
             in_flight: levels.in_hand,

@@ -78,7 +78,7 @@ async fn scrape(State(page): State<Page>) -> Response {
     match page.text().await {
         Ok(text) => ([(CONTENT_TYPE, TEXT)], text).into_response(),
         Err(error) => {
-            let broken = Unavailable::new(Reason::Broken, format!("metrics: {error}"));
+            let broken = Unavailable::new(Reason::Bug, format!("metrics: {error}"));
             Problem::unavailable(&broken).into_response()
         }
     }

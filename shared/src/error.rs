@@ -114,35 +114,85 @@ impl Rejection {
     }
 }
 
-/// Why something is unavailable: decides between the buffer and sending the records back.
+/// What kind of fault makes something unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// Other writers won every attempt at this subject.
     Contention,
-    /// The service asked for less.
+    /// The service slows down the requests for one key.
+    HotKey,
+    /// The service slows down the requests of this table or account.
     Throttled,
-    /// No answer, a fault of the service, or one whose meaning is unknown.
+    /// No answer, a fault of the service, or an answer whose meaning is unknown.
     Unreachable,
     /// The invocation's time is nearly over.
     Deadline,
-    /// What is stored, or how this is set up, makes no sense to this version.
-    Broken,
+    /// What is stored cannot be read by this version.
+    Corrupt,
+    /// The service refuses the request: permissions, names or the setup are wrong.
+    Misconfigured,
+    /// A fault of this program.
+    Bug,
 }
 
-/// Our fault: the source sends the record again.
+/// Who is affected by a fault. It decides what becomes of a record that is unavailable: the trouble of a
+/// subject or a tenant sends it to the buffer queue, so that it delays nobody else; only the trouble of
+/// everyone sends it back to its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Extent {
+    /// One subject.
+    Subject,
+    /// One tenant.
+    Tenant,
+    /// Everyone who shares this deployment.
+    Everyone,
+}
+
+/// Our fault: the record may pass later.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Unavailable {
     /// What kind of fault it is.
     pub reason: Reason,
+    /// Who is affected.
+    pub extent: Extent,
     /// For a person; lower case.
     pub message: String,
 }
 
 impl Unavailable {
-    /// A fault of ours.
+    /// A fault of ours that affects as many as its reason says.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, extent: reason.extent(), message: message.into() }
+    }
+
+    /// The same fault, where more is known of who is affected than its reason says.
+    #[must_use]
+    pub fn affecting(self, extent: Extent) -> Self {
+        Self { extent, ..self }
+    }
+
+    /// The same fault in a part of the system that only one tenant uses. Time is everyone's, and the trouble
+    /// of a subject stays that subject's.
+    #[must_use]
+    pub fn of_tenant(self) -> Self {
+        let extent = match self.reason {
+            Reason::Deadline => Extent::Everyone,
+            _ => self.extent.min(Extent::Tenant),
+        };
+        self.affecting(extent)
+    }
+}
+
+impl Reason {
+    /// Who is affected, where nothing else is known of the fault.
+    const fn extent(self) -> Extent {
+        match self {
+            Self::Contention | Self::HotKey | Self::Corrupt | Self::Bug => Extent::Subject,
+            Self::Throttled | Self::Unreachable | Self::Deadline | Self::Misconfigured => {
+                Extent::Everyone
+            }
+        }
     }
 }
 

@@ -117,7 +117,7 @@ impl Listed {
     fn new(kind: &Kind, hour: String) -> Result<Self, Unavailable> {
         let id = hour.split_once('#').map_or("", |(_, id)| id);
         let subject = SubjectId::new(kind.clone(), id).map_err(|_| {
-            Unavailable::new(Reason::Broken, "a place in the listing index has another shape")
+            Unavailable::new(Reason::Corrupt, "a place in the listing index has another shape")
         })?;
         Ok(Self { mark: Mark { hour, kind: kind.clone() }, subject })
     }

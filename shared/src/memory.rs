@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::error::{Reason, Unavailable};
 use crate::ledger::{Activity, PageWrite, StoredHead};
-use crate::pipeline::ports::{Clock, Message, Metered, Units};
+use crate::pipeline::ports::{Clock, Home, Message, Metered, Units};
 use crate::record::Record;
 use crate::registry::StoredDocument;
 use crate::request::Made;
@@ -63,6 +63,8 @@ pub struct State {
     pub now: Timestamp,
     /// Asked before each call.
     pub faults: Box<dyn FnMut(Call) -> Fault + Send>,
+    /// Tenants' own tables that fail every call, and why.
+    pub broken_tables: BTreeMap<String, Reason>,
     /// What was consumed so far.
     pub units: Units,
     /// Calls that wait for the next step; `None`: calls never wait.
@@ -116,6 +118,8 @@ pub enum Fault {
     None,
     /// Nothing is done, and the caller is told so.
     Refused,
+    /// Of the ledger's calls alone: nothing is done, because this one key is asked for too often.
+    HotKey,
     /// It may or may not have been done, and the caller is not told: here it was not.
     LostBefore,
     /// The same, and here it was.
@@ -145,6 +149,7 @@ impl Memory {
             requests: BTreeMap::new(),
             now,
             faults: Box::new(|_| Fault::None),
+            broken_tables: BTreeMap::new(),
             units: Units::default(),
             waiting: None,
             random: 0,
@@ -196,6 +201,12 @@ impl State {
         }
     }
 
+    /// Why the table of a subject fails, if it does.
+    fn check_table(&self, home: &Home) -> Result<(), Unavailable> {
+        let reason = home.table.as_ref().and_then(|table| self.broken_tables.get(&**table));
+        reason.map_or(Ok(()), |reason| Err(Unavailable::new(*reason, "a table that fails")))
+    }
+
     fn charge<T>(&mut self, answer: T, units: Units) -> Metered<T> {
         self.units += units;
         Metered { answer, units }
@@ -220,6 +231,14 @@ impl Future for GiveWay<'_> {
         drop(state);
         self.waited = true;
         Poll::Pending
+    }
+}
+
+/// What a call of the ledger says that fails in this way.
+fn fails(fault: Fault) -> Unavailable {
+    match fault {
+        Fault::HotKey => Unavailable::new(Reason::HotKey, "a key that is throttled on demand"),
+        _ => unreachable(),
     }
 }
 

@@ -5,15 +5,16 @@
 //! 2. Events are grouped by subject. Subjects run together, bounded; the events of one subject in
 //!    turn ([`subject`]). This is the only place that joins concurrent work.
 //! 3. Rejections go to the dead-letter queue, and count as done only once that has them.
-//! 4. Where a few subjects are unavailable, their records go to the buffer queue; where most are,
-//!    they go back to the source, each with every later record of its subject, so that nothing
-//!    overtakes the first that waits.
+//! 4. What is unavailable is decided by its cause ([`Extent`](crate::error::Extent)) and never by how many
+//!    records it is: the trouble of one subject or tenant sends its records to the buffer queue, so that
+//!    they delay nobody else; the trouble of everyone sends them back to the source. Each goes with every
+//!    later record of its subject, so that nothing overtakes the first that waits.
 //!
 //! A record is acknowledged only when it is applied, duplicate, dead-lettered or buffered.
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt as _, stream};
 
 use crate::error::{Code, Reason, Unavailable};
 use crate::event::Entry;
@@ -27,9 +28,10 @@ use crate::pipeline::admit::{Admission, Desk};
 use crate::pipeline::batch::{Group, Groups, Handled, State};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::ports::{Home, World};
-use crate::pipeline::queues::{bury, park};
+use crate::pipeline::queues::{bury, return_unavailable, send_to_buffer};
 use crate::pipeline::steady::Steady;
 use crate::pipeline::subject::{Committed, Job, commit, time_is_over};
+use crate::pipeline::table_health::TableHealth;
 use crate::record::Incoming;
 use crate::registry::Registry;
 use crate::stream::Outgoing;
@@ -45,6 +47,7 @@ mod queues;
 mod settled;
 mod steady;
 pub mod subject;
+pub(crate) mod table_health;
 
 pub use breaker::BreakerOpen;
 pub use settled::{Admitted, Known, Settled, Verdict};
@@ -59,6 +62,13 @@ pub struct Pipeline {
     pub shape: Shape,
     /// How many subjects run together.
     pub concurrency: usize,
+}
+
+/// Where records wait whose subject or tenant is unavailable.
+#[derive(Clone, Copy)]
+enum Waiting {
+    InBuffer,
+    AtSource,
 }
 
 /// A record that waited in the buffer queue.
@@ -107,7 +117,7 @@ impl Pipeline {
         deadline: Timestamp,
     ) -> Result<Report, BreakerOpen> {
         let records = records.into_iter().map(|incoming| (incoming, None));
-        self.take(world, records, deadline, few).await
+        self.take(world, records, deadline, Waiting::InBuffer).await
     }
 
     /// The same for records that come from the buffer: what is unavailable stays there, with its
@@ -123,26 +133,27 @@ impl Pipeline {
         deadline: Timestamp,
     ) -> Result<Report, BreakerOpen> {
         let records = records.into_iter().map(|Buffered { owner, incoming }| (incoming, owner));
-        self.take(world, records, deadline, |_, _| false).await
+        self.take(world, records, deadline, Waiting::AtSource).await
     }
 
-    /// `is_for_buffer` says whether, of so many subjects, so many may go to the buffer.
     async fn take(
         &self,
         world: &impl World,
         records: impl ExactSizeIterator<Item = (Incoming, Option<TenantId>)>,
         deadline: Timestamp,
-        is_for_buffer: fn(usize, usize) -> bool,
+        waiting: Waiting,
     ) -> Result<Report, BreakerOpen> {
         let started = world.now();
         let admitted = self.admit_owned(world, records, deadline).await;
         let Admitted { mut handled, groups } = admitted;
-        breaker::check(&handled, started)?;
+        breaker::check(&handled, &self.registry, started, world).await?;
         let mut tally = Tally::default();
-        let subjects = groups.by_subject.len();
-        let unfinished = self.commit_all(world, groups, &mut handled, &mut tally, deadline).await;
+        self.commit_all(world, groups, &mut handled, &mut tally, deadline).await;
         bury(world, &mut handled).await;
-        park(world, &mut handled, is_for_buffer(unfinished, subjects)).await;
+        match waiting {
+            Waiting::InBuffer => send_to_buffer(world, &mut handled).await,
+            Waiting::AtSource => return_unavailable(&mut handled),
+        }
         let seconds = world.now().seconds_since(started);
         Ok(report(&handled, tally, seconds))
     }
@@ -174,7 +185,7 @@ impl Pipeline {
             let admission = if world.now() < deadline {
                 desk.admit(&incoming, owner.as_ref()).await
             } else {
-                Admission::Unavailable(time_is_over())
+                Admission::Unavailable { unavailable: time_is_over(), tenant: None }
             };
             admitted.take(incoming, admission);
         }
@@ -211,7 +222,8 @@ impl Pipeline {
         self.settle(world, admitted, deadline).await
     }
 
-    /// Runs the subjects together. Gives how many of them could not be finished.
+    /// Runs the subjects together: those of each table beside those of the others, so that a table which
+    /// hangs or is missing takes no turns from another.
     async fn commit_all(
         &self,
         world: &impl World,
@@ -219,23 +231,34 @@ impl Pipeline {
         handled: &mut [Handled],
         tally: &mut Tally,
         deadline: Timestamp,
-    ) -> usize {
-        let jobs = groups.by_subject.into_iter().map(|(key, group)| async move {
-            let Group { records, entries, tenant } = group;
-            let home = Home { key, table: tenant.placement.table() };
-            let job = self.job(home.clone(), entries.clone(), &tenant, deadline);
-            let committed = commit(world, &self.registry, job).await;
-            (home, records, entries, committed)
+    ) {
+        let tables = groups.by_table().into_iter().map(|(table, subjects)| {
+            let health = Arc::new(TableHealth::of(table.clone()));
+            let jobs = subjects.into_iter().map(move |(key, group)| {
+                let (home, health) = (Home { key, table: table.clone() }, Arc::clone(&health));
+                self.commit_subject(world, home, group, health, deadline)
+            });
+            stream::iter(jobs).buffer_unordered(self.concurrency).boxed()
         });
-        let mut running = futures_util::stream::iter(jobs).buffer_unordered(self.concurrency);
-        let mut unfinished = 0;
-        while let Some((home, records, entries, committed)) = running.next().await {
-            unfinished += usize::from(committed.unavailable.is_some());
+        let mut running = stream::select_all(tables);
+        while let Some((home, Group { records, entries, .. }, committed)) = running.next().await {
             count(tally, &home.key, &entries, &committed);
             self.remember(home, &committed);
             settle(handled, &records, committed);
         }
-        unfinished
+    }
+
+    async fn commit_subject(
+        &self,
+        world: &impl World,
+        home: Home,
+        group: Group,
+        health: Arc<TableHealth>,
+        deadline: Timestamp,
+    ) -> (Home, Group, Committed) {
+        let job = self.job(home.clone(), group.entries.clone(), &group.tenant, deadline);
+        let committed = commit(world, &self.registry, job, &health).await;
+        (home, group, committed)
     }
 
     fn job(
@@ -270,7 +293,10 @@ fn settle(handled: &mut [Handled], records: &[usize], committed: Committed) {
             _ if waits && on(Mutant::DropRestOfSubject) => State::Done(Disposition::Applied),
             _ => match &committed.unavailable {
                 Some(unavailable) => State::Unavailable(unavailable.clone()),
-                None => State::Unavailable(Unavailable::new(Reason::Broken, "no outcome")),
+                None => State::Unavailable(Unavailable::new(
+                    Reason::Bug,
+                    "a commit ended without an outcome",
+                )),
             },
         };
     }
@@ -282,12 +308,6 @@ fn state_of(outcome: Outcome) -> State {
         Outcome::Duplicate => State::Done(Disposition::Duplicate),
         Outcome::Rejected(rejection) => State::Rejected(rejection),
     }
-}
-
-/// Whether so few subjects are unavailable that the rest of the stream need not wait for them.
-const fn few(unfinished: usize, subjects: usize) -> bool {
-    const ONE_IN: usize = 4;
-    unfinished * ONE_IN <= subjects
 }
 
 /// The kind that is counted by itself.

@@ -23,7 +23,7 @@ pub use self::plan::{Change, Plan, Write};
 use self::shelf::{Held, Shelf};
 use crate::contract::{Contract, ContractDocument, builtin};
 use crate::document;
-use crate::error::{Reason, Unavailable};
+use crate::error::{Extent, Reason, Unavailable};
 use crate::id::{Kind, TenantId};
 use crate::tenant::{KeyGrant, Tenant, TopicRoute, Topics};
 use crate::time::Timestamp;
@@ -131,7 +131,7 @@ impl Registry {
             return Ok(held.content);
         }
         let name = DocumentName::Tenant(id.clone());
-        let stored = documents.document(&name).await?;
+        let stored = read(&name, documents).await?;
         let tenant = stored.map(|stored| tenant_of(&name, &stored)).transpose()?;
         Ok(self.tenants.put(id.as_str(), tenant, 0, now))
     }
@@ -150,7 +150,7 @@ impl Registry {
             return Ok(held.content);
         }
         let name = DocumentName::Topic(topic.to_owned());
-        let stored = documents.document(&name).await?;
+        let stored = read(&name, documents).await?;
         let route = stored.map(|stored| route_of(&name, &stored)).transpose()?;
         Ok(self.topics.put(topic, route, 0, now))
     }
@@ -169,7 +169,7 @@ impl Registry {
             return Ok(held.content);
         }
         let name = DocumentName::Key(sha256.to_owned());
-        let stored = documents.document(&name).await?;
+        let stored = read(&name, documents).await?;
         let grant = stored.map(|stored| grant_of(&name, &stored)).transpose()?;
         Ok(self.keys.put(sha256, grant, 0, now))
     }
@@ -242,6 +242,36 @@ impl Registry {
         Ok(kinds.into_iter().collect())
     }
 
+    /// What is wrong with the registry itself, if anything: its revision document is missing or cannot be
+    /// read, or is older than one that was seen before. It is read anew.
+    pub async fn fault(&self, now: Timestamp, documents: &impl Documents) -> Option<String> {
+        let seen = self.revision.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let seen = seen.map_or(0, |seen| seen.number);
+        match read(&DocumentName::Revision, documents).await {
+            Err(unavailable) => Some(format!("the registry does not answer: {unavailable}")),
+            Ok(None) => Some("the registry has no revision document".to_owned()),
+            Ok(Some(stored)) if stored.revision < seen => Some(format!(
+                "the registry is older than before: revision=`{}` seen=`{seen}`",
+                stored.revision
+            )),
+            Ok(Some(stored)) => match kinds::stored(&stored) {
+                Err(fault) => Some(broken(&DocumentName::Revision, &fault).message),
+                Ok(kinds) => {
+                    self.see(SeenRevision {
+                        number: stored.revision,
+                        kinds: Arc::new(kinds),
+                        read_at: now,
+                    });
+                    None
+                }
+            },
+        }
+    }
+
+    fn see(&self, seen: SeenRevision) {
+        *self.revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    }
+
     /// The newest revision that was seen, read again if it is too old for `at_least` or `now`.
     async fn revision(
         &self,
@@ -263,19 +293,19 @@ impl Registry {
         if let Some(seen) = fresh.filter(|seen| seen.number >= at_least) {
             return Ok(seen);
         }
-        let stored = documents.document(&DocumentName::Revision).await?;
+        let stored = read(&DocumentName::Revision, documents).await?;
         let number = stored.as_ref().map_or(0, |stored| stored.revision);
         if number < at_least {
             let message = format!(
                 "the registry is older than the ledger: revision=`{number}` ledger=`{at_least}`"
             );
-            return Err(Unavailable::new(Reason::Broken, message));
+            return Err(Unavailable::new(Reason::Misconfigured, message));
         }
         let kinds = stored.as_ref().map(kinds::stored).transpose();
         let kinds = kinds.map_err(|fault| broken(&DocumentName::Revision, &fault))?;
         let kinds = Arc::new(kinds.unwrap_or_default());
         let seen = SeenRevision { number, kinds, read_at: now };
-        *self.revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.clone());
+        self.see(seen.clone());
         Ok(seen)
     }
 
@@ -287,7 +317,7 @@ impl Registry {
         documents: &impl Documents,
     ) -> Result<Option<Arc<Contract>>, Unavailable> {
         let stored = DocumentName::Contract(name.to_owned());
-        let contract = match documents.document(&stored).await? {
+        let contract = match read(&stored, documents).await? {
             Some(document) => Some(contract_of(&stored, &document)?),
             None => builtin_contract(name)?,
         };
@@ -328,8 +358,31 @@ fn value_of(name: &DocumentName, stored: &StoredDocument) -> Result<Value, Unava
 /// Ours and not the record's: no record can mend what is stored.
 fn broken(name: &DocumentName, fault: &str) -> Unavailable {
     let key = name.storage_key();
-    let message = format!("a stored document makes no sense: key=`{key}` fault=`{fault}`");
-    Unavailable::new(Reason::Broken, message)
+    let message = format!("a stored document cannot be read: key=`{key}` fault=`{fault}`");
+    Unavailable::new(Reason::Corrupt, message).affecting(readers_of(name))
+}
+
+/// A document as it is stored. Where the store gives no answer, nobody has a registry.
+async fn read(
+    name: &DocumentName,
+    documents: &impl Documents,
+) -> Result<Option<StoredDocument>, Unavailable> {
+    documents.document(name).await.map_err(|unavailable| match unavailable.reason {
+        Reason::Corrupt => unavailable.affecting(readers_of(name)),
+        _ => unavailable.affecting(Extent::Everyone),
+    })
+}
+
+/// Who is affected by a document that cannot be read. Of a contract, those whose records it reads: each
+/// tenant's go to the buffer as that tenant's. A route names the tenant of its topic, so that nobody can be
+/// named while it cannot be read.
+fn readers_of(name: &DocumentName) -> Extent {
+    match name {
+        DocumentName::Tenant(_) | DocumentName::Contract(_) | DocumentName::Key(_) => {
+            Extent::Tenant
+        }
+        DocumentName::Topic(_) | DocumentName::Revision => Extent::Everyone,
+    }
 }
 
 #[cfg(test)]

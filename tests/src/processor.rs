@@ -62,6 +62,9 @@ pub struct Extra {
     /// Routes by topic.
     #[serde(default)]
     pub topics: Map<String, Value>,
+    /// Names of documents that are missing.
+    #[serde(default)]
+    pub without: Vec<String>,
 }
 
 /// One memory, however many environments look at it.
@@ -226,6 +229,9 @@ fn load(memory: &Memory, extra: &Extra) {
         if let Change::Put { document, .. } = write.change {
             memory.state().documents.insert(write.name.storage_key(), document);
         }
+    }
+    for name in &extra.without {
+        memory.state().documents.remove(name).expect("a document to leave out");
     }
 }
 

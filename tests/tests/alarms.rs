@@ -142,7 +142,10 @@ fn expressions_take_the_metrics_that_stand_beside_them() {
     let template = template();
     for (name, alarm) in alarms(&template) {
         let Some(queries) = alarm["Metrics"].as_array() else { continue };
-        let expression = queries[0]["Expression"].as_str().expect("the expression is first");
+        // A query over all tenants names its metric itself.
+        let expression = &queries[0]["Expression"];
+        let expression = expression.as_str().or_else(|| expression["Fn::Sub"].as_str());
+        let expression = expression.expect("the expression is first");
         assert!(queries.len() <= 11, "{name}: CloudWatch takes ten metrics");
         for query in &queries[1..] {
             let id = query["Id"].as_str().expect("an id");
@@ -151,6 +154,23 @@ fn expressions_take_the_metrics_that_stand_beside_them() {
             assert_eq!(query["ReturnData"], false, "{name}: {id}");
         }
     }
+}
+
+#[test]
+fn an_alarm_over_listed_tenants_asks_for_a_metric_that_is_counted() {
+    let template = template();
+    let (_, alarm) = alarms(&template)
+        .into_iter()
+        .find(|(name, _)| *name == "TenantBuffered")
+        .expect("an alarm");
+    let query = alarm["Metrics"][0]["Expression"]["Fn::Sub"].as_str().expect("a query");
+    let name = query.split(['(', ')']).nth(1).expect("a metric");
+    assert!(counted().contains(name), "{name} is not counted");
+    // An alarm watches one series.
+    assert!(
+        query.contains("SCHEMA(\"${Stack}\", tenant)") && query.ends_with("LIMIT 1"),
+        "{query}"
+    );
 }
 
 #[test]

@@ -51,7 +51,7 @@ async fn reasons(aws: &Aws) -> [Option<Reason>; 4] {
 }
 
 /// A head alone, and a head with a page.
-async fn writes(aws: &Aws) -> [Result<WriteAnswer, Reason>; 2] {
+async fn writes(aws: &Aws) -> [Written; 2] {
     let home = home("failing");
     let (alone, both) = (write(Vec::new()), write(vec![page()]));
     let answered = |done: Result<_, Unavailable>| {
@@ -65,10 +65,20 @@ fn document() -> DocumentName {
     DocumentName::Revision
 }
 
-const UNKNOWN: Result<WriteAnswer, Reason> = Ok(WriteAnswer::Unknown);
-const BROKEN: Result<WriteAnswer, Reason> = Err(Reason::Broken);
+type Written = Result<WriteAnswer, Reason>;
 
-async fn check(status: u16, code: &str, reason: Reason, write: Result<WriteAnswer, Reason>) {
+/// Whether a write is done nobody knows, for this reason.
+const fn unknown(reason: Reason) -> Written {
+    Ok(WriteAnswer::Unknown(reason))
+}
+
+const CONTENDED: Written = unknown(Reason::Contention);
+const THROTTLED: Written = unknown(Reason::Throttled);
+const UNANSWERED: Written = unknown(Reason::Unreachable);
+const REFUSED: Written = Err(Reason::Misconfigured);
+const INVALID: Written = Err(Reason::Bug);
+
+async fn check(status: u16, code: &str, reason: Reason, write: Written) {
     let aws = always(dynamodb_error(status, code)).await;
     assert_eq!(reasons(&aws).await, [Some(reason); 4], "{code}");
     assert_eq!(writes(&aws).await, [write.clone(), write], "{code}");
@@ -76,49 +86,86 @@ async fn check(status: u16, code: &str, reason: Reason, write: Result<WriteAnswe
 
 #[tokio::test]
 async fn a_service_that_asks_for_less_is_throttled_and_leaves_a_write_unknown() {
-    check(400, "ProvisionedThroughputExceededException", Reason::Throttled, UNKNOWN).await;
-    check(400, "ThrottlingException", Reason::Throttled, UNKNOWN).await;
-    check(400, "RequestLimitExceeded", Reason::Throttled, UNKNOWN).await;
-    check(400, "LimitExceededException", Reason::Throttled, UNKNOWN).await;
+    check(400, "ProvisionedThroughputExceededException", Reason::Throttled, THROTTLED).await;
+    check(400, "ThrottlingException", Reason::Throttled, THROTTLED).await;
+    check(400, "RequestLimitExceeded", Reason::Throttled, THROTTLED).await;
+    check(400, "LimitExceededException", Reason::Throttled, THROTTLED).await;
+}
+
+/// DynamoDB names the load on one key in the reasons of its exception. Only where all of them do is nobody
+/// else affected.
+#[tokio::test]
+async fn a_key_that_is_throttled_is_told_from_a_table() {
+    const KEY: &str = "TableWriteKeyRangeThroughputExceeded";
+    const TABLE: &str = "TableWriteMaxOnDemandThroughputExceeded";
+    for (reasons, reason) in [
+        (&[KEY][..], Reason::HotKey),
+        (&["IndexWriteKeyRangeThroughputExceeded", KEY], Reason::HotKey),
+        (&[KEY, TABLE], Reason::Throttled),
+        (&[TABLE], Reason::Throttled),
+        (&[], Reason::Throttled),
+    ] {
+        for code in ["ProvisionedThroughputExceededException", "ThrottlingException"] {
+            let aws = always(throttled(code, reasons)).await;
+            assert_eq!(
+                writes(&aws).await,
+                [unknown(reason), unknown(reason)],
+                "{code} {reasons:?}"
+            );
+        }
+    }
+}
+
+fn throttled(code: &str, reasons: &[&str]) -> Answer {
+    let reasons = reasons.iter().map(|reason| serde_json::json!({ "reason": reason }));
+    let mut body = serde_json::json!({
+        "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"),
+        "message": "on demand",
+    });
+    // The two exceptions spell the member in their own way.
+    let member =
+        if code == "ThrottlingException" { "throttlingReasons" } else { "ThrottlingReasons" };
+    body[member] = reasons.collect();
+    (400, body.to_string())
 }
 
 #[tokio::test]
 async fn a_conflict_with_another_transaction_leaves_a_write_unknown() {
-    check(400, "TransactionConflictException", Reason::Contention, UNKNOWN).await;
-    check(400, "TransactionInProgressException", Reason::Contention, UNKNOWN).await;
-    check(400, "ReplicatedWriteConflictException", Reason::Contention, UNKNOWN).await;
+    check(400, "TransactionConflictException", Reason::Contention, CONTENDED).await;
+    check(400, "TransactionInProgressException", Reason::Contention, CONTENDED).await;
+    check(400, "ReplicatedWriteConflictException", Reason::Contention, CONTENDED).await;
 }
 
 #[tokio::test]
 async fn a_fault_of_the_service_and_an_unknown_code_leave_a_write_unknown() {
-    check(500, "InternalServerError", Reason::Unreachable, UNKNOWN).await;
-    check(503, "ServiceUnavailable", Reason::Unreachable, UNKNOWN).await;
-    check(400, "BrandNewException", Reason::Unreachable, UNKNOWN).await;
+    check(500, "InternalServerError", Reason::Unreachable, UNANSWERED).await;
+    check(503, "ServiceUnavailable", Reason::Unreachable, UNANSWERED).await;
+    check(400, "BrandNewException", Reason::Unreachable, UNANSWERED).await;
 }
 
 #[tokio::test]
-async fn a_refusal_is_broken() {
-    check(400, "ValidationException", Reason::Broken, BROKEN).await;
-    check(400, "AccessDeniedException", Reason::Broken, BROKEN).await;
-    check(400, "ResourceNotFoundException", Reason::Broken, BROKEN).await;
-    check(400, "UnrecognizedClientException", Reason::Broken, BROKEN).await;
-    check(400, "ExpiredTokenException", Reason::Broken, BROKEN).await;
+async fn a_refusal_is_told_from_an_invalid_request() {
+    check(400, "ValidationException", Reason::Bug, INVALID).await;
+    check(400, "AccessDeniedException", Reason::Misconfigured, REFUSED).await;
+    check(400, "ResourceNotFoundException", Reason::Misconfigured, REFUSED).await;
+    check(400, "UnrecognizedClientException", Reason::Misconfigured, REFUSED).await;
+    check(400, "ExpiredTokenException", Reason::Misconfigured, REFUSED).await;
 }
 
 #[tokio::test]
 async fn an_answer_without_a_code_leaves_a_write_unknown() {
     let proxy = always((502, "<html>bad gateway</html>".to_owned())).await;
     assert_eq!(reasons(&proxy).await, [Some(Reason::Unreachable); 4]);
-    assert_eq!(writes(&proxy).await, [UNKNOWN, UNKNOWN]);
+    assert_eq!(writes(&proxy).await, [UNANSWERED, UNANSWERED]);
     let cut = aws_at(hang_up().await.expect("a free port"));
     assert_eq!(reasons(&cut).await, [Some(Reason::Unreachable); 4]);
-    assert_eq!(writes(&cut).await, [UNKNOWN, UNKNOWN]);
+    assert_eq!(writes(&cut).await, [UNANSWERED, UNANSWERED]);
 }
 
 #[tokio::test]
 async fn a_write_without_an_answer_ends_and_is_unknown() {
     let silent = aws_at(stay_silent().await.expect("a free port"));
-    assert_eq!(writes(&silent).await, [UNKNOWN, UNKNOWN]);
+    assert_eq!(writes(&silent).await, [UNANSWERED, UNANSWERED]);
 }
 
 #[tokio::test]
@@ -130,26 +177,26 @@ async fn where_nobody_listens_everything_is_unreachable_and_no_write_is_unknown(
 
 #[tokio::test]
 async fn a_cancelled_transaction_is_what_its_reasons_say() {
-    async fn check(codes: &[&str], expected: Result<WriteAnswer, Reason>) {
+    async fn check(codes: &[&str], expected: Written) {
         let [_, both] = writes(&always(cancelled(codes)).await).await;
         assert_eq!(both, expected, "{codes:?}");
     }
-    check(&["TransactionConflict", "None"], UNKNOWN).await;
-    check(&["None", "TransactionConflict"], UNKNOWN).await;
-    check(&["ProvisionedThroughputExceeded", "None"], UNKNOWN).await;
-    check(&["None", "ThrottlingError"], UNKNOWN).await;
-    check(&["None", "BrandNew"], UNKNOWN).await;
-    check(&["None", "None"], UNKNOWN).await;
-    check(&[], UNKNOWN).await;
-    check(&["None", "ValidationError"], BROKEN).await;
-    check(&["None", "AccessDenied"], BROKEN).await;
+    check(&["TransactionConflict", "None"], CONTENDED).await;
+    check(&["None", "TransactionConflict"], CONTENDED).await;
+    check(&["ProvisionedThroughputExceeded", "None"], THROTTLED).await;
+    check(&["None", "ThrottlingError"], THROTTLED).await;
+    check(&["None", "BrandNew"], UNANSWERED).await;
+    check(&["None", "None"], UNANSWERED).await;
+    check(&[], UNANSWERED).await;
+    check(&["None", "ValidationError"], INVALID).await;
+    check(&["None", "AccessDenied"], REFUSED).await;
     check(&["ConditionalCheckFailed", "None"], Ok(WriteAnswer::Lost(None))).await;
     check(&["ConditionalCheckFailed", "TransactionConflict"], Ok(WriteAnswer::Lost(None))).await;
 }
 
 /// What a service says that has these codes for two heads written at once, and puts whatever is put
 /// alone; and how many requests there were.
-async fn together(codes: [Option<&str>; 2]) -> ([Result<WriteAnswer, Reason>; 2], u32) {
+async fn together(codes: [Option<&str>; 2]) -> ([Written; 2], u32) {
     let statements = codes.map(|code| match code {
         Some(code) => serde_json::json!({ "Error": { "Code": code, "Message": "on demand" } }),
         None => serde_json::json!({ "TableName": "ledger" }),
@@ -158,7 +205,7 @@ async fn together(codes: [Option<&str>; 2]) -> ([Result<WriteAnswer, Reason>; 2]
 }
 
 /// The same with this answer to the request for both.
-async fn both_at_once(answer: Answer) -> ([Result<WriteAnswer, Reason>; 2], u32) {
+async fn both_at_once(answer: Answer) -> ([Written; 2], u32) {
     let count = Arc::new(AtomicU32::new(0));
     let counting = Arc::clone(&count);
     let address = serve(move |body| {
@@ -173,21 +220,20 @@ async fn both_at_once(answer: Answer) -> ([Result<WriteAnswer, Reason>; 2], u32)
     (answers, count.load(Ordering::Relaxed))
 }
 
-const WRITTEN: Result<WriteAnswer, Reason> = Ok(WriteAnswer::Written);
+const WRITTEN: Written = Ok(WriteAnswer::Written);
 
 #[tokio::test]
 async fn of_heads_written_at_once_each_has_its_own_error() {
     assert_eq!(together([None, None]).await, ([WRITTEN, WRITTEN], 1));
-    let unknown = [
-        "ProvisionedThroughputExceeded",
-        "RequestLimitExceeded",
-        "ThrottlingError",
-        "TransactionConflict",
-        "InternalServerError",
-        "BrandNew",
-    ];
-    for code in unknown {
-        assert_eq!(together([Some(code), None]).await, ([UNKNOWN, WRITTEN], 1), "{code}");
+    for (code, written) in [
+        ("ProvisionedThroughputExceeded", THROTTLED),
+        ("RequestLimitExceeded", THROTTLED),
+        ("ThrottlingError", THROTTLED),
+        ("TransactionConflict", CONTENDED),
+        ("InternalServerError", UNANSWERED),
+        ("BrandNew", UNANSWERED),
+    ] {
+        assert_eq!(together([Some(code), None]).await, ([written, WRITTEN], 1), "{code}");
     }
     // What was not done for a reason that its own request tells, or may not have at all, goes alone.
     let again = [
@@ -214,11 +260,11 @@ async fn heads_that_may_not_be_written_at_once_are_written_alone() {
 #[tokio::test]
 async fn heads_written_at_once_without_an_answer_are_unknown() {
     let throttled = dynamodb_error(400, "ProvisionedThroughputExceededException");
-    assert_eq!(both_at_once(throttled).await, ([UNKNOWN, UNKNOWN], 1));
+    assert_eq!(both_at_once(throttled).await, ([THROTTLED, THROTTLED], 1));
     let fault = dynamodb_error(500, "InternalServerError");
-    assert_eq!(both_at_once(fault).await, ([UNKNOWN, UNKNOWN], 1));
+    assert_eq!(both_at_once(fault).await, ([UNANSWERED, UNANSWERED], 1));
     let short = serde_json::json!({ "Responses": [{ "TableName": "ledger" }] });
-    assert_eq!(both_at_once((200, short.to_string())).await, ([WRITTEN, UNKNOWN], 1));
+    assert_eq!(both_at_once((200, short.to_string())).await, ([WRITTEN, UNANSWERED], 1));
 }
 
 /// What two heads are that are read at once, and how many requests there were.
@@ -275,7 +321,7 @@ async fn a_head_write_is_sent_once_and_a_read_up_to_three_times() {
     .await
     .expect("a free port");
     let aws = aws_at(address);
-    assert_eq!(writes(&aws).await, [UNKNOWN, UNKNOWN]);
+    assert_eq!(writes(&aws).await, [UNANSWERED, UNANSWERED]);
     assert_eq!(count.swap(0, Ordering::Relaxed), 2);
     assert!(aws.head(&home("counted")).await.is_err());
     assert_eq!(count.load(Ordering::Relaxed), 3);
@@ -300,5 +346,5 @@ async fn a_document_is_read_with_its_revision() {
     assert_eq!((read.json.as_str(), read.revision), (r#"{"é":1}"#, 7));
     put(AttributeValue::S("seven".to_owned())).await.expect("available");
     let broken = aws.document(&document()).await.err().map(|error| error.reason);
-    assert_eq!(broken, Some(Reason::Broken));
+    assert_eq!(broken, Some(Reason::Corrupt));
 }

@@ -196,7 +196,7 @@ async fn nothing_is_lost_where_nobody_says_what_there_is() {
     let code = krafka::error::ErrorCode::TopicAuthorizationFailed;
     world.broker.on(ApiKey::ListOffsets, move |_| Control::Error(code));
     let refused = world.reread.reread(&offsets).await;
-    assert_eq!(refused.err().map(|error| error.reason), Some(Reason::Broken));
+    assert_eq!(refused.err().map(|error| error.reason), Some(Reason::Misconfigured));
     let bootstrap = world.broker.bootstrap_servers();
     drop(world);
     let topic = TOPIC.to_owned();

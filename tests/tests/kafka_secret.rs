@@ -73,7 +73,7 @@ async fn a_secret_of_another_form_is_named_and_not_shown() {
     for text in texts {
         let error = answered(200, json!({ "ARN": ARN, "SecretString": text })).await;
         let error = error.expect_err("no user");
-        assert!(matches!(&error, NoIdentity::Secret(said) if said.reason == Reason::Broken));
+        assert!(matches!(&error, NoIdentity::Secret(said) if said.reason == Reason::Misconfigured));
         assert!(error.to_string().contains(ARN), "{error}");
         assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
     }
@@ -90,10 +90,10 @@ async fn a_secret_that_cannot_be_read_says_whether_that_may_pass() {
         assert_eq!(said.reason, expected, "{said}");
         assert!(said.message.contains(code), "{said}");
     };
-    check(400, "ResourceNotFoundException", Reason::Broken).await;
-    check(400, "AccessDeniedException", Reason::Broken).await;
-    check(400, "DecryptionFailure", Reason::Broken).await;
-    check(400, "InvalidRequestException", Reason::Broken).await;
+    check(400, "ResourceNotFoundException", Reason::Misconfigured).await;
+    check(400, "AccessDeniedException", Reason::Misconfigured).await;
+    check(400, "DecryptionFailure", Reason::Misconfigured).await;
+    check(400, "InvalidRequestException", Reason::Misconfigured).await;
     check(400, "ThrottlingException", Reason::Throttled).await;
     check(500, "InternalServiceError", Reason::Unreachable).await;
 }
@@ -139,6 +139,6 @@ async fn a_reader_is_there_without_its_secret_and_says_what_is_missing_when_it_r
     let reader = KafkaRereadOnDemand(variables(KafkaAuth::Scram { user, tls: true }));
     let offsets = Offsets { topic: "telemetry".to_owned(), partition: 0, first: 0, last: 1 };
     let error = reader.reread(&offsets).await.expect_err("no password");
-    assert_eq!(error.reason, Reason::Broken);
+    assert_eq!(error.reason, Reason::Misconfigured);
     assert!(error.to_string().contains("/no/such/file"), "{error}");
 }

@@ -147,10 +147,10 @@ async fn each_event_has_its_own_result_in_its_own_place() {
     assert_eq!(results.len(), sent.len());
     let broken = reasons(&results);
     for (event, reason) in sent.iter().zip(&broken) {
-        let expected = if is_kept(event, &kept) { None } else { Some(Reason::Broken) };
+        let expected = if is_kept(event, &kept) { None } else { Some(Reason::Misconfigured) };
         assert_eq!(*reason, expected);
     }
-    assert!(broken.contains(&None) && broken.contains(&Some(Reason::Broken)), "{broken:?}");
+    assert!(broken.contains(&None) && broken.contains(&Some(Reason::Misconfigured)), "{broken:?}");
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn what_a_person_must_change_is_broken() {
         let broker = cluster(1).await;
         broker.on(ApiKey::Produce, move |_| Control::Error(code));
         let results = connected(&broker).await.send(&events(1), soon()).await;
-        assert_eq!(reasons(&results), [Some(Reason::Broken)], "{code:?}");
+        assert_eq!(reasons(&results), [Some(Reason::Misconfigured)], "{code:?}");
         assert!(kept(&broker).is_empty());
     }
 }
@@ -219,7 +219,7 @@ async fn an_error_that_ends_the_producer_does_not_end_the_stream() {
     let stream = connected(&broker).await;
     broker.on_once(ApiKey::Produce, |_| Control::Error(ErrorCode::ClusterAuthorizationFailed));
     let refused = stream.send(&[outgoing("d-1", "1")], soon()).await;
-    assert_eq!(reasons(&refused), [Some(Reason::Broken)]);
+    assert_eq!(reasons(&refused), [Some(Reason::Misconfigured)]);
     assert_eq!(stream.send(&[outgoing("d-1", "2")], soon()).await, [Ok(())]);
 }
 
@@ -227,7 +227,7 @@ async fn an_error_that_ends_the_producer_does_not_end_the_stream() {
 async fn a_topic_that_is_not_there_is_an_error_at_the_start() {
     let broker = FakeBroker::start().await.expect("a free port");
     let error = KafkaStream::connect(config(&broker)).await.expect_err("no topic");
-    assert_eq!(error.reason, Reason::Broken);
+    assert_eq!(error.reason, Reason::Misconfigured);
     assert!(error.message.contains("the topic does not exist: topic=`drover.events`"), "{error}");
 }
 
@@ -252,7 +252,7 @@ async fn credentials_that_are_refused_are_an_error_at_the_start() {
     let security = Security::ScramSha512 { user: "app".to_owned(), password, tls: false };
     let config = KafkaConfig { security, ..config(&broker) };
     let error = KafkaStream::connect(config).await.expect_err("refused");
-    assert_eq!(error.reason, Reason::Broken, "{error}");
+    assert_eq!(error.reason, Reason::Misconfigured, "{error}");
     assert!(!error.message.contains("wrong-secret"), "{error}");
 }
 

@@ -75,7 +75,7 @@ async fn no_call_takes_a_failure_for_an_answer() {
         (400, "ProvisionedThroughputExceededException", Reason::Throttled),
         (500, "InternalServerError", Reason::Unreachable),
         (400, "BrandNewException", Reason::Unreachable),
-        (400, "ResourceNotFoundException", Reason::Broken),
+        (400, "ResourceNotFoundException", Reason::Misconfigured),
     ] {
         let aws = canned(move |_| dynamodb_error(status, code)).await;
         assert_eq!(reasons(&aws).await, [reason; 13], "{code}");
@@ -96,7 +96,7 @@ async fn a_deployment_without_the_table_is_broken() {
     };
     let nowhere = "http://127.0.0.1:1".to_owned();
     let aws = Aws::local(&LocalEndpoints { dynamodb: nowhere.clone(), sqs: nowhere }, config);
-    assert_eq!(reasons(&aws).await, [Reason::Broken; 13]);
+    assert_eq!(reasons(&aws).await, [Reason::Misconfigured; 13]);
 }
 
 /// A table of one item that keeps the first put but loses its answer.

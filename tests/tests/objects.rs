@@ -83,7 +83,7 @@ async fn a_failure_is_never_taken_for_an_object_that_is_gone() {
     check(&aws, "cut", Err(Reason::Unreachable)).await;
     check(&aws, "internal", Err(Reason::Unreachable)).await;
     check(&aws, "slow-down", Err(Reason::Throttled)).await;
-    check(&aws, "denied", Err(Reason::Broken)).await;
+    check(&aws, "denied", Err(Reason::Misconfigured)).await;
     let closed = closed_address().expect("a free port");
     let down = aws.with_objects_at(&format!("http://{closed}"));
     check(&down, "empty", Err(Reason::Unreachable)).await;

@@ -83,13 +83,13 @@ fn histories(of: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
     of.iter().map(|(device, all)| (format!("demo device/{device}"), ids(all))).collect()
 }
 
-/// Fails the first of those calls and no other.
+/// The key of the first of those calls is throttled, and no other.
 fn first_of(call: Call) -> impl FnMut(Call) -> Fault + Send {
     let mut met = false;
     move |this| {
         let first = this == call && !met;
         met |= first;
-        if first { Fault::Refused } else { Fault::None }
+        if first { Fault::HotKey } else { Fault::None }
     }
 }
 
@@ -182,13 +182,26 @@ async fn one_subject_of_many_waits_in_the_buffer_with_all_its_records() {
     assert_eq!(waits, expected);
 }
 
+/// The cause decides, and not how many there are.
 #[tokio::test]
-async fn one_subject_of_three_is_too_many_for_the_buffer() {
+async fn every_subject_of_a_batch_waits_in_the_buffer_where_each_has_its_own_trouble() {
+    for call in [Call::Head, Call::Write] {
+        let host = host();
+        host.fail(always(call, Fault::HotKey));
+        let waits = ends(&host, &batch(&SIX)).await;
+        let expected = Ends { buffered: (0..6).collect(), ..Ends::default() };
+        assert_eq!(waits, expected, "{call:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_subject_whose_table_does_not_answer_comes_back() {
     let host = host();
-    host.fail(first_of(Call::Head));
-    let waits = ends(&host, &batch(&[("a", "1"), ("b", "1"), ("c", "1"), ("a", "2")])).await;
-    let rest = histories(&[("b", &["1"]), ("c", &["1"])]);
-    assert_eq!(waits, Ends { returned: vec![0, 3], histories: rest, ..Ends::default() });
+    let mut first = first_of(Call::Head);
+    host.fail(move |call| if first(call) == Fault::None { Fault::None } else { Fault::Refused });
+    let waits = ends(&host, &batch(&SIX)).await;
+    let expected = Ends { returned: vec![0, 5], histories: histories(&OTHERS), ..Ends::default() };
+    assert_eq!(waits, expected);
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ async fn each_message_of_many_batches_gets_its_own_answer_in_order() {
     expected[3] = Some(Reason::Throttled);
     expected[12] = Some(Reason::Unreachable);
     expected[13] = Some(Reason::Unreachable);
-    expected[24] = Some(Reason::Broken);
+    expected[24] = Some(Reason::Bug);
     assert_eq!(reasons(aws.send_letters(&letters).await), expected);
     let requests = requests.lock().expect("no panic");
     let mut sizes: Vec<usize> =
@@ -110,8 +110,8 @@ async fn a_batch_that_fails_as_a_whole_fails_for_each_message() {
     }
     check(400, "RequestThrottled", Reason::Throttled).await;
     check(500, "InternalFailure", Reason::Unreachable).await;
-    check(400, "QueueDoesNotExist", Reason::Broken).await;
-    check(403, "AccessDenied", Reason::Broken).await;
+    check(400, "QueueDoesNotExist", Reason::Misconfigured).await;
+    check(403, "AccessDenied", Reason::Misconfigured).await;
     let down = aws_at(closed_address().expect("a free port"));
     let results = reasons(down.send_letters(&messages(2)).await);
     assert_eq!(results, [Some(Reason::Unreachable); 2]);

@@ -76,7 +76,7 @@ async fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaStream> {
     let config = variables.config(|file| std::fs::read_to_string(file)).await;
     let stream = KafkaStream::new(config.context("whom to be in Kafka")?);
     match stream.check().await {
-        Err(error) if error.reason == Reason::Broken => return Err(error.into()),
+        Err(error) if error.reason == Reason::Misconfigured => return Err(error.into()),
         Err(error) => tracing::warn!(%error, "starting without the stream"),
         Ok(()) => {}
     }

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
-use drover_core::error::{Reason, Unavailable};
+use drover_core::error::{Extent, Reason, Unavailable};
 use drover_core::stream::NotSent;
 use drover_core::time::Timestamp;
 
@@ -31,8 +31,8 @@ impl Rest {
         rests.then(|| Unavailable::new(Reason::Unreachable, message))
     }
 
-    /// Takes note of how a send ended. What was refused for another reason came from somebody who is
-    /// there.
+    /// Takes note of how a send ended. What was refused for another reason came from a log that is there; a
+    /// ledger table that only one tenant uses says nothing about the others.
     pub(crate) fn note(&self, sent: &[Result<(), NotSent>], now: Timestamp) {
         if sent.is_empty() || !sent.iter().all(is_unreachable) {
             self.vain.store(0, Ordering::Relaxed);
@@ -50,5 +50,7 @@ impl Rest {
 }
 
 fn is_unreachable(sent: &Result<(), NotSent>) -> bool {
-    matches!(sent, Err(NotSent::Unavailable(why)) if why.reason == Reason::Unreachable)
+    let is_shared =
+        |why: &Unavailable| why.reason == Reason::Unreachable && why.extent == Extent::Everyone;
+    matches!(sent, Err(NotSent::Unavailable(why)) if is_shared(why))
 }

@@ -159,7 +159,7 @@ impl<W: World> Drop for Visit<'_, W> {
 }
 
 fn no_writer() -> Unavailable {
-    Unavailable::new(Reason::Broken, "a reader does not write")
+    Unavailable::new(Reason::Misconfigured, "a reader does not write")
 }
 
 impl<W: World> Store for Visit<'_, W> {

@@ -119,7 +119,7 @@ impl AppendError {
         match self {
             Self::Unavailable(unavailable) => unavailable,
             other @ (Self::TooLarge { .. } | Self::TooManyTopics { .. }) => {
-                Unavailable::new(Reason::Broken, other.to_string())
+                Unavailable::new(Reason::Bug, other.to_string())
             }
         }
     }
@@ -311,7 +311,7 @@ async fn within<T>(
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Unavailable> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
-    spawned.map(drop).map_err(|error| Unavailable::new(Reason::Broken, error.to_string()))
+    spawned.map(drop).map_err(|error| Unavailable::new(Reason::Bug, error.to_string()))
 }
 
 fn broken(error: file::FileError) -> Unavailable {

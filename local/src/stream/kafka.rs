@@ -71,7 +71,7 @@ impl KafkaLog {
     /// Connects to a cluster, to read these topics and no others.
     ///
     /// # Errors
-    /// As [`Self::connect`], and where one of them does not exist ([`Reason::Broken`]).
+    /// As [`Self::connect`], and where one of them does not exist ([`Reason::Misconfigured`]).
     pub async fn of_topics(config: KafkaConfig, topics: Vec<String>) -> Result<Self, Unavailable> {
         let log = Self::open(config, Some(topics)).await?;
         let mut missing = Vec::new();
@@ -84,7 +84,7 @@ impl KafkaLog {
             return Ok(log);
         }
         let message = format!("topics do not exist: topics=`{}`", missing.join(", "));
-        Err(Unavailable::new(Reason::Broken, message))
+        Err(Unavailable::new(Reason::Misconfigured, message))
     }
 
     async fn open(config: KafkaConfig, topics: Option<Vec<String>>) -> Result<Self, Unavailable> {
@@ -110,7 +110,7 @@ impl KafkaLog {
         let key = (from.topic.to_owned(), from.partition);
         if count >= READERS && !readers.contains_key(&key) {
             let message = format!("too many partitions are read at once: at_most=`{READERS}`");
-            return Err(Unavailable::new(Reason::Broken, message));
+            return Err(Unavailable::new(Reason::Misconfigured, message));
         }
         Ok(Arc::clone(readers.entry(key).or_default()))
     }

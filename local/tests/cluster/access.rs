@@ -27,7 +27,7 @@ pub(crate) async fn the_listener_with_scram_serves_all_of_it() {
 
     let wrong = KafkaConfig { security: scram("wrong-secret"), ..topic.0.clone() };
     let refused = KafkaStream::connect(wrong).await.unwrap_err();
-    assert_eq!(refused.reason, Reason::Broken, "{refused}");
+    assert_eq!(refused.reason, Reason::Misconfigured, "{refused}");
     assert!(!refused.message.contains("wrong-secret"), "{refused}");
 }
 

@@ -114,7 +114,7 @@ pub(crate) async fn a_message_that_is_too_large_is_refused_and_harms_no_other() 
     let small = record("demo/device/d-1", "1");
     let results = send(&stream, &[small.clone(), large, small.clone()]).await;
     let reasons = results.iter().map(|result| result.as_ref().err().map(|error| error.reason));
-    assert_eq!(reasons.collect::<Vec<_>>(), [None, Some(Reason::Broken), None]);
+    assert_eq!(reasons.collect::<Vec<_>>(), [None, Some(Reason::Misconfigured), None]);
     assert!(send(&stream, &[small]).await.iter().all(Result::is_ok));
     assert_eq!(Client::Confluent.consume(&topic.0.bootstrap, topic.name()).len(), 3);
 }

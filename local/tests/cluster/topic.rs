@@ -147,7 +147,7 @@ async fn patiently<T>(attempt: impl AsyncFn() -> Result<T, Unavailable>) -> T {
         loop {
             match attempt().await {
                 Ok(done) => break done,
-                Err(error) => assert_ne!(error.reason, Reason::Broken, "{error}"),
+                Err(error) => assert_ne!(error.reason, Reason::Misconfigured, "{error}"),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -2,6 +2,7 @@
 //! Lambda's Kafka events ([`kafka`]).
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of this")]
 
+pub mod isolation;
 pub mod kafka;
 
 use std::io::{Seek as _, Write as _};

@@ -38,7 +38,7 @@ const fn differ(one: &str, other: &str) -> bool {
 pub(crate) fn all() -> Vec<Fact> {
     differences! {
         // Nothing depends on it: a letter is cut to the limit before it is sent.
-        a_message_over_the_limit: "broken", "unreachable: InvalidAttributeValue";
+        a_message_over_the_limit: "refused", "unreachable: InvalidAttributeValue";
         a_batch_over_the_limit: "AWS.SimpleQueueService.BatchRequestTooLong", "InvalidAttributeValue";
         a_limit_of_the_queues_own: "InvalidParameterValue", "ok";
         // With and without the name of the old protocol. Drover knows both.
@@ -55,7 +55,7 @@ async fn a_message_over_the_limit(place: Place) -> String {
     let sent = queues.aws.send_letters(&[message(None, &"x".repeat(MEBIBYTE + 1))]).await;
     match sent.into_iter().find_map(Result::err) {
         None => "sent".to_owned(),
-        Some(error) if error.reason == Reason::Broken => "broken".to_owned(),
+        Some(error) if error.reason == Reason::Bug => "refused".to_owned(),
         Some(error) => {
             let code = error.message.split('`').nth(1).unwrap_or_default();
             format!("unreachable: {code}")

@@ -139,7 +139,7 @@ async fn one_bad_body_fails_alone(place: Place) {
     let queues = place.queues().await;
     let sent = queues.aws.send_letters(&[message(None, "good"), message(None, "\u{1}")]).await;
     assert_eq!(sent[0], Ok(()));
-    assert_eq!(sent[1].clone().map_err(|error| error.reason), Err(Reason::Broken));
+    assert_eq!(sent[1].clone().map_err(|error| error.reason), Err(Reason::Bug));
     assert_eq!(
         queues.take(&queues.letters, 1).await.iter().map(body).collect::<Vec<_>>(),
         ["good"]
@@ -186,7 +186,7 @@ async fn a_queue_that_is_not_there_is_broken(place: Place) {
         nowhere.queue_levels().await.err(),
     ];
     let reasons = reasons.map(|error| error.map(|error| error.reason));
-    assert_eq!(reasons, [Some(Reason::Broken); 4]);
+    assert_eq!(reasons, [Some(Reason::Misconfigured); 4]);
 }
 
 async fn a_queue_that_is_there_answers(place: Place) {

@@ -6,11 +6,16 @@
 //! reach every operation. A failure that is not known here may have been done and may pass, so it
 //! is [`Failure::Unknown`].
 
+use std::error::Error;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::ThrottlingReason;
+use aws_sdk_dynamodb::types::error::{
+    ProvisionedThroughputExceededException, RequestLimitExceeded, ThrottlingException,
+};
 
 use crate::error::{Reason, Unavailable};
 
@@ -78,6 +83,8 @@ pub(super) enum Failure {
     Condition,
     /// Nobody listens there: nothing was sent.
     NotSent,
+    /// The service asks for less of one key.
+    HotKey,
     /// The service asks for less.
     Throttled,
     /// Another transaction has the item.
@@ -85,21 +92,28 @@ pub(super) enum Failure {
     /// No answer, a fault of the service, or one whose meaning is not known here. It may have been
     /// done.
     Unknown,
-    /// The service understood and will not: the request, the permissions or the names are wrong.
+    /// The service understood and will not: permissions, names or the setup are wrong.
     Refused,
+    /// The service understood and will not: this request is over a limit, or has a form that it does not
+    /// take. Another request may be taken.
+    Invalid,
 }
 
 impl Failure {
     /// Of a call.
-    pub(super) fn of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Self {
+    pub(super) fn of<E, R>(error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
         match error {
-            SdkError::ConstructionFailure(_) => Self::Refused,
+            SdkError::ConstructionFailure(_) => Self::Invalid,
             SdkError::DispatchFailure(failed) if failed.is_user() => Self::Refused,
             SdkError::DispatchFailure(failed)
                 if failed.as_connector_error().is_some_and(refused) =>
             {
                 Self::NotSent
             }
+            SdkError::ServiceError(answered) if is_of_one_key(answered.err()) => Self::HotKey,
             SdkError::ServiceError(answered) => {
                 answered.err().code().map_or(Self::Unknown, Self::of_code)
             }
@@ -131,6 +145,7 @@ impl Failure {
             | "TransactionInProgressException"
             | "ReplicatedWriteConflictException" => Self::Conflict,
             code if REFUSALS.contains(&code) => Self::Refused,
+            code if INVALID.contains(&code) => Self::Invalid,
             _ => Self::Unknown,
         }
     }
@@ -139,53 +154,59 @@ impl Failure {
     pub(super) fn reason(self) -> Reason {
         match self {
             Self::Condition | Self::Conflict => Reason::Contention,
+            Self::HotKey => Reason::HotKey,
             Self::Throttled => Reason::Throttled,
             Self::NotSent | Self::Unknown => Reason::Unreachable,
-            Self::Refused => Reason::Broken,
+            Self::Refused => Reason::Misconfigured,
+            Self::Invalid => Reason::Bug,
         }
     }
 }
 
 /// Codes under which nothing was done, and nothing will be until a person changes something. SQS
 /// still gives the names of its old protocol to clients that know it (`AWS.SimpleQueueService.…`).
-const REFUSALS: [&str; 29] = [
+const REFUSALS: [&str; 19] = [
     "AccessDenied",
     "AccessDeniedException",
-    "AWS.SimpleQueueService.BatchRequestTooLong",
     "AWS.SimpleQueueService.NonExistentQueue",
     "AWS.SimpleQueueService.UnsupportedOperation",
-    "BatchRequestTooLong",
     "DecryptionFailure",
     "ExpiredTokenException",
     "IncompleteSignatureException",
     "InvalidAddress",
     "InvalidClientTokenId",
-    "InvalidMessageContents",
-    "InvalidParameterException",
-    "InvalidParameterValue",
     "InvalidRequestException",
     "InvalidSignatureException",
-    "ItemCollectionSizeLimitExceeded",
-    "ItemCollectionSizeLimitExceededException",
     "KmsAccessDenied",
     "KmsDisabled",
     "MissingAuthenticationTokenException",
     "QueueDoesNotExist",
     "ResourceNotFound",
     "ResourceNotFoundException",
-    "SerializationException",
     "UnrecognizedClientException",
     "UnsupportedOperation",
+];
+
+/// Codes under which nothing was done, and nothing will be for this very request.
+const INVALID: [&str; 10] = [
+    "AWS.SimpleQueueService.BatchRequestTooLong",
+    "BatchRequestTooLong",
+    "InvalidMessageContents",
+    "InvalidParameterException",
+    "InvalidParameterValue",
+    "ItemCollectionSizeLimitExceeded",
+    "ItemCollectionSizeLimitExceededException",
+    "SerializationException",
     "ValidationError",
     "ValidationException",
 ];
 
 /// What a failed call is for the pipeline. The message names the operation, the code and what the
 /// service said, which is for the operator: it can hold names of resources, never items.
-pub(super) fn unavailable<E: ProvideErrorMetadata, R>(
-    operation: &str,
-    error: &SdkError<E, R>,
-) -> Unavailable {
+pub(super) fn unavailable<E, R>(operation: &str, error: &SdkError<E, R>) -> Unavailable
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
     let reason = Failure::of(error).reason();
     let message = match error {
         SdkError::ServiceError(answered) => {
@@ -201,10 +222,33 @@ pub(super) fn unavailable<E: ProvideErrorMetadata, R>(
     Unavailable::new(reason, message)
 }
 
+/// Whether DynamoDB slows down one key and not the table. SQS and others give no such reasons.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ThrottlingReason.html>
+fn is_of_one_key(error: &(impl Error + 'static)) -> bool {
+    let reasons = |error: &(dyn Error + 'static)| -> Option<Vec<ThrottlingReason>> {
+        let table = error.downcast_ref::<ProvisionedThroughputExceededException>();
+        let service = error.downcast_ref::<ThrottlingException>();
+        let account = error.downcast_ref::<RequestLimitExceeded>();
+        table
+            .and_then(|error| error.throttling_reasons.clone())
+            .or_else(|| service.and_then(|error| error.throttling_reasons.clone()))
+            .or_else(|| account.and_then(|error| error.throttling_reasons.clone()))
+    };
+    let reasons = error.source().and_then(reasons).unwrap_or_default();
+    !reasons.is_empty() && reasons.iter().all(|reason| reason.reason().is_some_and(names_one_key))
+}
+
+/// Whether a reason for throttling, as DynamoDB names it, is the load on one key:
+/// `TableWriteKeyRangeThroughputExceeded` and its like.
+pub(super) fn names_one_key(reason: &str) -> bool {
+    reason.contains("KeyRangeThroughputExceeded")
+}
+
 /// Refused connections carry the operating system's error somewhere below.
 fn refused(error: &ConnectorError) -> bool {
-    let first: &(dyn std::error::Error + 'static) = error;
-    std::iter::successors(Some(first), |error| error.source()).any(|error| {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
         let error = error.downcast_ref::<std::io::Error>();
         error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
     })

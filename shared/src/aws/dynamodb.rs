@@ -92,7 +92,7 @@ impl Store for Aws {
             // Somebody put it.
             Some(Outcome::Exists | Outcome::Lost(_)) => write::page_units(&place, page),
             // This one was the second attempt: a third would take more time than a call has.
-            Some(Outcome::Unknown) => write::seal(&self.once, &place, page).await?,
+            Some(Outcome::Unknown(_)) => write::seal(&self.once, &place, page).await?,
             None => write::seal(&self.dynamodb, &place, page).await?,
         };
         Ok(Metered { answer: (), units: Units { read: 0.0, write } })
@@ -146,7 +146,7 @@ impl Aws {
         match together {
             Some(Outcome::Written(units)) => Ok(units),
             Some(Outcome::Lost(item)) => Err(Unwritten::Lost { stored: Some(item), factor: 1.0 }),
-            Some(Outcome::Unknown) => Err(Unwritten::Unknown),
+            Some(Outcome::Unknown(reason)) => Err(Unwritten::Unknown(reason)),
             Some(Outcome::Exists) | None => write::put_head(&self.once, place, write).await,
         }
     }

@@ -127,7 +127,10 @@ async fn send_batch(
 ) -> Vec<Result<(), Unavailable>> {
     let every = |error: Unavailable| vec![Err(error); batch.len()];
     let Ok(entries) = entries(batch) else {
-        return every(Unavailable::new(Reason::Broken, "a batch could not be put into a request"));
+        return every(Unavailable::new(
+            Reason::Misconfigured,
+            "a batch could not be put into a request",
+        ));
     };
     let sent = client.send_message_batch().queue_url(queue).set_entries(Some(entries)).send().await;
     match sent {
@@ -182,7 +185,7 @@ fn results(count: usize, answer: SendMessageBatchOutput) -> Vec<Result<(), Unava
 fn refused(entry: &BatchResultErrorEntry) -> Unavailable {
     let reason = match Failure::of_code(&entry.code) {
         // SQS says whose fault it is, also under codes that are not known here.
-        Failure::Unknown if entry.sender_fault => Reason::Broken,
+        Failure::Unknown if entry.sender_fault => Reason::Bug,
         failure => failure.reason(),
     };
     let said = entry.message.as_deref().unwrap_or("nothing");

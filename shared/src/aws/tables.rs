@@ -146,5 +146,5 @@ fn attribute(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinitio
 }
 
 fn incomplete() -> Unavailable {
-    Unavailable::new(Reason::Broken, "a table could not be put into a request")
+    Unavailable::new(Reason::Bug, "a table could not be put into a request")
 }

@@ -36,6 +36,8 @@ pub struct Commit {
     /// Outcomes that hold.
     outcomes: Vec<Option<Outcome>>,
     attempts: u32,
+    /// What kept the last attempt from being written.
+    trouble: Option<Reason>,
     /// The version of the head under which pages were missing when last looked at.
     hole_at: Option<u64>,
     state: State,
@@ -107,8 +109,16 @@ impl Commit {
         }
         waiting.sort_by(|left, right| left.entry.position.cmp(&right.entry.position));
         let (provisional, state) = (Vec::new(), State::NeedsHead(None));
-        let mut commit =
-            Self { terms, waiting, provisional, outcomes, attempts: 0, hole_at: None, state };
+        let mut commit = Self {
+            terms,
+            waiting,
+            provisional,
+            outcomes,
+            attempts: 0,
+            trouble: None,
+            hole_at: None,
+            state,
+        };
         match cached {
             _ if commit.waiting.is_empty() => {
                 commit.state = State::Finished(cached);
@@ -142,7 +152,7 @@ impl Commit {
                 self.state = State::NeedsHead(plan);
                 Ok((self, Step::Ask(Ask::Head)))
             }
-            _ => self.fail(Reason::Broken, "an answer to another question"),
+            _ => self.fail(Reason::Bug, "an answer to another question"),
         }
     }
 
@@ -154,10 +164,18 @@ impl Commit {
         }
     }
 
-    /// Ends it where it stands, because of something outside: the time is over, or the store did
-    /// not answer.
+    /// Ends it where it stands, because the store did not answer.
     pub fn give_up(self, unavailable: Unavailable) -> Failed {
         Failed { outcomes: self.outcomes, unavailable }
+    }
+
+    /// Ends it where it stands, because the time is over. Where something kept it from being written until
+    /// then, that is the cause.
+    pub fn run_out_of_time(self, unavailable: Unavailable) -> Failed {
+        match self.trouble {
+            Some(trouble) => self.give_up_after(trouble),
+            None => self.give_up(unavailable),
+        }
     }
 
     fn with_stored(self, stored: Option<StoredHead>) -> Result<(Self, Step), Failed> {
@@ -191,7 +209,7 @@ impl Commit {
         self.terms.specs = specs;
         self.attempts += 1;
         if self.attempts > limits::COMMIT_ATTEMPTS {
-            return self.fail(Reason::Broken, "the specs of its contracts never sufficed");
+            return self.fail(Reason::Bug, "the specs of its contracts never sufficed");
         }
         if sealed_now { self.with_sealed(Head::clone(&head), true) } else { self.with_head(head) }
     }
@@ -243,7 +261,7 @@ impl Commit {
         stored: &[StoredPage],
     ) -> Result<(Self, Step), Failed> {
         let Some(sealed) = head.sealed.as_ref().map(Position::to_bytes) else {
-            return self.fail(Reason::Broken, "pages of a head without pages");
+            return self.fail(Reason::Corrupt, "pages of a head without pages");
         };
         let inside = stored.iter().filter(|page| page.key <= sealed);
         let pages: Vec<Page> = match inside.map(|page| decode_page(&page.bytes)).collect() {
@@ -252,7 +270,7 @@ impl Commit {
         };
         if pages.iter().any(|page| page.version > head.version) {
             // A writer was faster: this head is old.
-            return self.again(None);
+            return self.again(None, Reason::Contention);
         }
         let entries = pages.iter().flat_map(|page| &page.entries);
         if let Some(ask) = self.missing_specs(head.revision, entries) {
@@ -276,7 +294,7 @@ impl Commit {
     fn settle(mut self) -> Result<(Self, Step), Failed> {
         self.attempts += 1;
         if self.attempts > limits::COMMIT_ATTEMPTS {
-            return self.fail(Reason::Contention, LOST);
+            return Err(self.give_up_after(Reason::Contention));
         }
         self.state = State::Pausing(None);
         Ok((self, Step::Ask(Ask::Settle)))
@@ -299,7 +317,11 @@ impl Commit {
         if !changed {
             let stuck = placed.is_empty();
             self.account_for(&head, placed, gone_through);
-            return if stuck { self.again(None) } else { self.next_round(Arc::new(head)) };
+            return if stuck {
+                self.again(None, Reason::Contention)
+            } else {
+                self.next_round(Arc::new(head))
+            };
         }
         head.version += 1;
         let activity = Activity::of(&self.terms.key, head.watermark.unwrap_or(Timestamp::MIN));
@@ -319,13 +341,14 @@ impl Commit {
         match answer {
             WriteAnswer::Lost(Some(stored)) if plan.corrects || stored.bytes != plan.bytes => {
                 self.attempts += 1;
+                self.trouble = Some(Reason::Contention);
                 if self.attempts > limits::COMMIT_ATTEMPTS {
-                    return self.fail(Reason::Contention, LOST);
+                    return Err(self.give_up_after(Reason::Contention));
                 }
                 self.with_stored(Some(stored))
             }
-            WriteAnswer::Lost(None) => self.again(None),
-            WriteAnswer::Unknown => self.again(Some(plan)),
+            WriteAnswer::Lost(None) => self.again(None, Reason::Contention),
+            WriteAnswer::Unknown(reason) => self.again(Some(plan), reason),
             // Stored by this write, or by one whose answer was lost.
             WriteAnswer::Written | WriteAnswer::Lost(Some(_)) => {
                 let Plan { head, placed, gone_through, .. } = *plan;
@@ -341,6 +364,7 @@ impl Commit {
         if !placed.is_empty() {
             // Attempts count against standing still, not against many slices.
             self.attempts = 0;
+            self.trouble = None;
         }
         self.waiting.drain(..placed.len());
         for earlier in &mut self.provisional {
@@ -369,11 +393,12 @@ impl Commit {
     }
 
     /// Reads the head again; from the second time on after a pause.
-    fn again(mut self, unknown: Option<Box<Plan>>) -> Result<(Self, Step), Failed> {
+    fn again(mut self, unknown: Option<Box<Plan>>, reason: Reason) -> Result<(Self, Step), Failed> {
         self.attempts += 1;
+        self.trouble = Some(reason);
         let attempt = self.attempts;
         if attempt > limits::COMMIT_ATTEMPTS {
-            return self.fail(Reason::Contention, LOST);
+            return Err(self.give_up_after(reason));
         }
         if attempt == 1 && unknown.is_none() {
             self.state = State::NeedsHead(None);
@@ -387,9 +412,15 @@ impl Commit {
         Err(self.give_up(Unavailable::new(reason, message)))
     }
 
+    fn give_up_after(self, trouble: Reason) -> Failed {
+        let message = match trouble {
+            Reason::Contention => "other writers won every attempt at this subject",
+            _ => "every attempt to write this subject failed",
+        };
+        self.give_up(Unavailable::new(trouble, message))
+    }
+
     fn fail_malformed(self, malformed: Malformed) -> Result<(Self, Step), Failed> {
-        Err(self.give_up(Unavailable::new(Reason::Broken, malformed.to_string())))
+        Err(self.give_up(Unavailable::new(Reason::Corrupt, malformed.to_string())))
     }
 }
-
-const LOST: &str = "other writers won every attempt at this subject";

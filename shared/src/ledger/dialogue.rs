@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::error::Reason;
 use crate::id::SubjectKey;
 use crate::ledger::{LedgerWrite, PageRange, PageWrite, Policy, StoredHead, StoredPage};
 use crate::limits::Shape;
@@ -58,9 +59,10 @@ pub enum WriteAnswer {
     Written,
     /// Another version is stored: this one.
     Lost(Option<StoredHead>),
-    /// Nobody knows: no answer, a conflict of transactions, a throttled key; or a page is another
-    /// one than was read.
-    Unknown,
+    /// It may be stored, or may be at the next attempt: no answer, a conflict of transactions, too many
+    /// requests; or a page is another one than was read. The reason is what the commit fails with when
+    /// attempts run out.
+    Unknown(Reason),
 }
 
 /// Where a commit stands.

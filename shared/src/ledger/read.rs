@@ -192,7 +192,7 @@ fn is_enough(question: Question, head: &Head, last: &Position) -> bool {
 }
 
 pub(crate) fn broken(malformed: Malformed) -> Unavailable {
-    Unavailable::new(Reason::Broken, malformed.to_string())
+    Unavailable::new(Reason::Corrupt, malformed.to_string())
 }
 
 impl Cut {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use self::fixture::*;
 use super::*;
-use crate::error::{Code, Reason};
+use crate::error::{Code, Reason, Unavailable};
 use crate::id::EventId;
+use crate::ledger::commit::Commit;
+use crate::ledger::dialogue::{Answer, Ask, Step, WriteAnswer};
 use crate::ledger::place::Outcome;
 use crate::ledger::read::Question;
 use crate::limits::{COMMIT_ATTEMPTS, RECORD_BYTES, Shape};
@@ -225,7 +227,7 @@ fn a_write_whose_answer_is_lost_counts_as_applied_and_once() {
 }
 
 #[test]
-fn a_throttled_key_is_contention_after_a_bounded_number_of_writes() {
+fn a_write_that_is_never_answered_ends_after_a_bounded_number_of_attempts() {
     let mut subject = Subject::new(Shape::STANDARD);
     let writes = Arc::new(std::sync::atomic::AtomicU32::new(0));
     let counted = Arc::clone(&writes);
@@ -237,7 +239,7 @@ fn a_throttled_key_is_contention_after_a_bounded_number_of_writes() {
         Fault::LostBefore
     });
     let committed = subject.commit([entry(0)]);
-    assert_eq!(committed.unavailable.map(|why| why.reason), Some(Reason::Contention));
+    assert_eq!(committed.unavailable.map(|why| why.reason), Some(Reason::Unreachable));
     assert_eq!(committed.outcomes, [None]);
     assert!(committed.head.is_none());
     assert!(writes.load(std::sync::atomic::Ordering::Relaxed) <= COMMIT_ATTEMPTS + 1);
@@ -251,6 +253,21 @@ fn nothing_is_begun_after_the_deadline() {
     assert_eq!(committed.unavailable.map(|why| why.reason), Some(Reason::Deadline));
     assert_eq!((committed.outcomes, committed.units), (vec![None], Units::default()));
     assert!(subject.memory.state().heads.is_empty());
+}
+
+/// Otherwise a table that is throttled until no time is left would look as if everyone were out of time.
+#[test]
+fn what_kept_a_subject_waiting_until_the_deadline_is_its_cause() {
+    let over = || Unavailable::new(Reason::Deadline, "over");
+    let begin = || Commit::start(Subject::new(Shape::STANDARD).terms(), vec![entry(0)], None);
+    let (commit, _) = begin().expect("a question");
+    assert_eq!(commit.run_out_of_time(over()).unavailable.reason, Reason::Deadline);
+    let (commit, _) = begin().expect("a question");
+    let (commit, step) = commit.answer(Answer::Head(None)).expect("a question");
+    assert!(matches!(step, Step::Ask(Ask::Write(_))));
+    let throttled = Answer::Write(WriteAnswer::Unknown(Reason::Throttled));
+    let (commit, _) = commit.answer(throttled).expect("a question");
+    assert_eq!(commit.run_out_of_time(over()).unavailable.reason, Reason::Throttled);
 }
 
 #[test]

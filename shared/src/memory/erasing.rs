@@ -17,7 +17,7 @@ impl Eraser for Memory {
         let fault = (state.faults)(Call::Write);
         match fault {
             Fault::Refused => return Err(unreachable()),
-            Fault::LostBefore => return Ok(false),
+            Fault::HotKey | Fault::LostBefore => return Ok(false),
             Fault::None | Fault::LostAfter | Fault::PagesLate(_) => {}
         }
         let place = place(home);

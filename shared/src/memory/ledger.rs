@@ -1,7 +1,7 @@
 //! The ledger and its listing index in memory, with DynamoDB's conditions and units.
 
-use super::{Call, Fault, Memory, State, unreachable};
-use crate::error::Unavailable;
+use super::{Call, Fault, Memory, State, fails, unreachable};
+use crate::error::{Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use crate::listing::{Listing, Shard};
@@ -40,9 +40,11 @@ impl Store for Memory {
         self.give_way().await;
         let state = &mut *self.state();
         state.count_down();
-        if (state.faults)(Call::Head) != Fault::None {
-            return Err(unreachable());
+        match (state.faults)(Call::Head) {
+            Fault::None => {}
+            fault => return Err(fails(fault)),
         }
+        state.check_table(home)?;
         let pk = place(home);
         let bytes = state.stored_head_bytes(&pk);
         let head = state.heads.get(&pk).cloned();
@@ -57,9 +59,11 @@ impl Store for Memory {
         self.give_way().await;
         let state = &mut *self.state();
         state.count_down();
-        if (state.faults)(Call::Pages) != Fault::None {
-            return Err(unreachable());
+        match (state.faults)(Call::Pages) {
+            Fault::None => {}
+            fault => return Err(fails(fault)),
         }
+        state.check_table(home)?;
         let pk = place(home);
         let pages: Vec<StoredPage> = match &range.bound {
             Bound::From(key) => {
@@ -81,8 +85,9 @@ impl Store for Memory {
         let state = &mut *self.state();
         state.count_down();
         let fault = (state.faults)(Call::Seal);
-        if matches!(fault, Fault::Refused | Fault::LostBefore) {
-            return Err(unreachable());
+        state.check_table(home)?;
+        if matches!(fault, Fault::Refused | Fault::HotKey | Fault::LostBefore) {
+            return Err(fails(fault));
         }
         let pk = place(home);
         let units = units_of(page_bytes(&pk, &page.page), WRITE_UNIT);
@@ -105,9 +110,17 @@ impl Store for Memory {
         let state = &mut *self.state();
         state.count_down();
         let fault = (state.faults)(Call::Write);
+        state.check_table(home)?;
         match fault {
             Fault::Refused => return Err(unreachable()),
-            Fault::LostBefore => return Ok(state.charge(WriteAnswer::Unknown, Units::default())),
+            Fault::HotKey => {
+                let answer = WriteAnswer::Unknown(Reason::HotKey);
+                return Ok(state.charge(answer, Units::default()));
+            }
+            Fault::LostBefore => {
+                let answer = WriteAnswer::Unknown(Reason::Unreachable);
+                return Ok(state.charge(answer, Units::default()));
+            }
             Fault::None | Fault::LostAfter | Fault::PagesLate(_) => {}
         }
         let pk = place(home);
@@ -120,14 +133,17 @@ impl Store for Memory {
             return Ok(state.charge(answer, Units { read: 0.0, write: units }));
         }
         if state.pages_changed(&pk, write) && !on(Mutant::BlindCorrection) {
-            return Ok(state.charge(WriteAnswer::Unknown, Units::default()));
+            let answer = WriteAnswer::Unknown(Reason::Contention);
+            return Ok(state.charge(answer, Units::default()));
         }
         let units = match fault {
             Fault::PagesLate(calls) => state.replace_unseen(&pk, write, calls),
             _ => state.replace(&pk, write),
         };
-        let answer =
-            if fault == Fault::LostAfter { WriteAnswer::Unknown } else { WriteAnswer::Written };
+        let answer = match fault {
+            Fault::LostAfter => WriteAnswer::Unknown(Reason::Unreachable),
+            _ => WriteAnswer::Written,
+        };
         Ok(state.charge(answer, units))
     }
 }

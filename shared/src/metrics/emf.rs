@@ -34,6 +34,9 @@ pub const OF_A_TENANT: [&str; 5] = [
     LAST_MESSAGE,
 ];
 
+/// What an operator sees of each listed tenant besides: who is in trouble.
+pub const FOR_OPERATORS: [&str; 1] = [Metric::RecordsBuffered.name()];
+
 /// Where CloudWatch keeps counts, and whose it keeps apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keeping {
@@ -146,8 +149,10 @@ impl Line<'_> {
     fn line(&self, dimensions: &[&str], metrics: Vec<Definition>) -> Map<String, Value> {
         let mut directives = vec![self.directive(dimensions, metrics.iter())];
         if self.tenant.is_some_and(|tenant| self.keeping.tenants.contains(tenant)) {
-            let own =
-                metrics.iter().filter(|(name, ..)| *name == ERRORS || OF_A_TENANT.contains(name));
+            let is_kept = |name: &str| {
+                name == ERRORS || OF_A_TENANT.contains(&name) || FOR_OPERATORS.contains(&name)
+            };
+            let own = metrics.iter().filter(|(name, ..)| is_kept(name));
             let dimensions: Vec<&str> = dimensions
                 .iter()
                 .map(|dimension| if *dimension == "function" { "tenant" } else { dimension })

@@ -18,8 +18,8 @@ pub(super) enum Admission {
     Event { event: Event, tenant: Arc<Tenant> },
     /// It will never be one, with what was established until then.
     Rejected { rejection: Rejection, tenant: Option<TenantId>, contract: Option<Arc<str>> },
-    /// The registry did not answer.
-    Unavailable(Unavailable),
+    /// It may be one later, with the tenant that it was named as far as anybody vouches for that.
+    Unavailable { unavailable: Unavailable, tenant: Option<TenantId> },
 }
 
 /// Why there is no event. `?` makes it from either of the two errors.
@@ -42,6 +42,8 @@ impl From<Unavailable> for Refused {
 
 /// What was established on the way.
 struct Established {
+    /// Who vouches for the record named this tenant, of which nobody knows yet whether it exists.
+    named: Option<TenantId>,
     tenant: Option<TenantId>,
     contract: Option<Arc<str>>,
 }
@@ -63,12 +65,15 @@ impl<D: Documents> Desk<'_, D> {
     /// A record that has an owner is nobody else's, whatever its route or its body says by now, and the
     /// letter of its rejection is the owner's.
     pub(super) async fn admit(&self, incoming: &Incoming, owner: Option<&TenantId>) -> Admission {
-        let mut established = Established { tenant: owner.cloned(), contract: None };
+        let mut established =
+            Established { named: owner.cloned(), tenant: owner.cloned(), contract: None };
         match self.read(incoming, owner, &mut established).await {
             Ok((event, tenant)) => Admission::Event { event, tenant },
-            Err(Refused::Unavailable(unavailable)) => Admission::Unavailable(unavailable),
+            Err(Refused::Unavailable(unavailable)) => {
+                Admission::Unavailable { unavailable, tenant: established.named }
+            }
             Err(Refused::Rejection(rejection)) => {
-                let Established { tenant, contract } = established;
+                let Established { tenant, contract, .. } = established;
                 Admission::Rejected { rejection, tenant, contract }
             }
         }
@@ -88,6 +93,7 @@ impl<D: Documents> Desk<'_, D> {
             let message = "the record was established as another tenant's before";
             return Err(unknown(Code::TenantMismatch, message).into());
         }
+        established.named = Some(named.id().clone());
         let tenant = registry.tenant(named.id(), now, documents).await?;
         if let Some(tenant) = &tenant {
             established.tenant = Some(tenant.id.clone());

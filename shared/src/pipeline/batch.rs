@@ -1,10 +1,10 @@
 //! The records of one invocation and how far each has come; their events by subject.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::dead_letter::{Circumstances, Wrapping};
-use crate::error::{Reason, Rejection, Unavailable};
+use crate::error::{Extent, Rejection, Unavailable};
 use crate::event::{Entry, Event};
 use crate::id::{SubjectId, SubjectKey, TenantId};
 use crate::pipeline::Disposition;
@@ -60,13 +60,23 @@ impl Groups {
             Admission::Rejected { rejection, tenant, contract } => {
                 (tenant, None, contract, State::Rejected(rejection))
             }
-            Admission::Unavailable(unavailable) => {
-                (None, None, None, State::Unavailable(unavailable))
+            Admission::Unavailable { unavailable, tenant } => {
+                (tenant, None, None, State::Unavailable(unavailable))
             }
         };
         let wrapping = incoming.wrapping();
         let record = incoming.into_record();
         Handled { record, wrapping, tenant, subject, contract, state, why: None }
+    }
+
+    /// The subjects of each table; `None`: of the one that all tenants share, which comes first.
+    pub(super) fn by_table(self) -> BTreeMap<Option<Arc<str>>, Vec<(SubjectKey, Group)>> {
+        let mut tables: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (key, group) in self.by_subject {
+            let table = group.tenant.placement.table();
+            tables.entry(table).or_default().push((key, group));
+        }
+        tables
     }
 
     /// Takes the events of these records out: nothing is committed of them.
@@ -113,9 +123,12 @@ impl Handled {
         tracing::info!(tenant, subject, topic, partition, offset, ?disposition, why, "not applied");
     }
 
-    /// Whether a later try may go better by itself. Without time left, or without an established
-    /// tenant, the source keeps the record.
+    /// Whether the record may wait in the buffer queue: under its tenant, and only where not everyone is
+    /// affected. Otherwise its source keeps it.
     pub(super) fn may_wait(&self, unavailable: &Unavailable) -> bool {
-        self.tenant.is_some() && unavailable.reason != Reason::Deadline
+        match unavailable.extent {
+            Extent::Subject | Extent::Tenant => self.tenant.is_some(),
+            Extent::Everyone => false,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What is not applied goes to a queue or back to its source: rejected records to the dead letters,
-//! unavailable ones to the buffer where only a few subjects wait. A record that its queue did not
-//! take, whole, stays with its source.
+//! unavailable ones to the buffer where only their subject or their tenant is affected. A record that its
+//! queue did not take, whole, stays with its source.
 
 use std::collections::BTreeMap;
 
@@ -40,27 +40,37 @@ pub(super) async fn bury(world: &impl World, handled: &mut [Handled]) {
     }
 }
 
-/// Sends unavailable records to the buffer queue, where that is to be done, and returns the rest.
-pub(super) async fn park(world: &impl World, handled: &mut [Handled], few: bool) {
+/// Sends unavailable records to the buffer queue, where they may wait there, and returns the rest.
+pub(super) async fn send_to_buffer(world: &impl World, handled: &mut [Handled]) {
     let now = world.now();
-    let parked = |handled: &Handled| match &handled.state {
-        State::Unavailable(unavailable) if few && handled.may_wait(unavailable) => {
+    let waiting = |handled: &Handled| match &handled.state {
+        State::Unavailable(unavailable) if handled.may_wait(unavailable) => {
             buffered(&handled.record, &unavailable.message, handled.about(now))
         }
         _ => Vec::new(),
     };
-    let (owners, messages) = owned_messages(handled, parked);
+    let (owners, messages) = owned_messages(handled, waiting);
     let answers =
         if messages.is_empty() { Vec::new() } else { world.send_buffered(&messages).await };
     let refused = refused(&owners, answers);
     for (at, handled) in handled.iter_mut().enumerate() {
-        if let State::Unavailable(unavailable) = &handled.state {
-            handled.why = Some(unavailable.message.clone());
-            // Owners rise: they were found from the first record to the last.
-            let taken = owners.binary_search(&at).is_ok() && !refused.contains_key(&at);
-            let disposition = if taken { Disposition::Buffered } else { Disposition::Returned };
-            handled.state = State::Done(disposition);
-        }
+        // Owners rise: they were found from the first record to the last.
+        let taken = owners.binary_search(&at).is_ok() && !refused.contains_key(&at);
+        end_unavailable(handled, if taken { Disposition::Buffered } else { Disposition::Returned });
+    }
+}
+
+/// Leaves every unavailable record with its source.
+pub(super) fn return_unavailable(handled: &mut [Handled]) {
+    for handled in handled {
+        end_unavailable(handled, Disposition::Returned);
+    }
+}
+
+fn end_unavailable(handled: &mut Handled, disposition: Disposition) {
+    if let State::Unavailable(unavailable) = &handled.state {
+        handled.why = Some(unavailable.message.clone());
+        handled.state = State::Done(disposition);
     }
 }
 

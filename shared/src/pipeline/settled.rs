@@ -107,7 +107,7 @@ impl Settled {
 
     /// What became of it.
     pub fn verdict(&self) -> Verdict {
-        let broken = || Verdict::Unavailable(Unavailable::new(Reason::Broken, "no outcome"));
+        let broken = || Verdict::Unavailable(Unavailable::new(Reason::Bug, "no outcome"));
         match &self.0.state {
             State::Done(Disposition::Applied) => Verdict::Applied,
             State::Done(Disposition::Duplicate) => Verdict::Duplicate,

@@ -43,7 +43,7 @@ impl<'a, D: Documents> Steady<'a, D> {
         seen.by_name.insert(name.clone(), read.clone());
         // A document that makes no sense says nothing about the others.
         if let Err(unavailable) = read
-            && unavailable.reason != Reason::Broken
+            && unavailable.reason != Reason::Corrupt
         {
             seen.service = Some(unavailable.clone());
         }

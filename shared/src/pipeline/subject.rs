@@ -12,6 +12,7 @@ use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
 use crate::ledger::place::Outcome;
 use crate::limits;
 use crate::pipeline::ports::{Home, Metered, Units, World};
+use crate::pipeline::table_health::TableHealth;
 use crate::registry::Registry;
 use crate::time::Timestamp;
 
@@ -41,8 +42,13 @@ pub struct Job {
     pub deadline: Timestamp,
 }
 
-/// Commits a subject's events, as far as time and store allow.
-pub async fn commit(world: &impl World, registry: &Registry, job: Job) -> Committed {
+/// Commits a subject's events, as far as time and store allow. `health` is what is known of its table.
+pub async fn commit(
+    world: &impl World,
+    registry: &Registry,
+    job: Job,
+    health: &TableHealth,
+) -> Committed {
     let Job { home, terms, entries, cached, deadline } = job;
     let mut units = Units::default();
     let mut step = Commit::start(terms, entries, cached);
@@ -57,13 +63,19 @@ pub async fn commit(world: &impl World, registry: &Registry, job: Job) -> Commit
                 return Committed { outcomes, unavailable: Some(unavailable), head: None, units };
             }
         };
-        step = if world.now() >= deadline {
-            Err(commit.give_up(time_is_over()))
+        let noted = |failed: Failed| Failed {
+            unavailable: health.note(failed.unavailable),
+            outcomes: failed.outcomes,
+        };
+        step = if let Some(unavailable) = health.failed() {
+            Err(commit.give_up(unavailable))
+        } else if world.now() >= deadline {
+            Err(noted(commit.run_out_of_time(time_is_over())))
         } else {
-            match obey(world, registry, &home, ask).await {
+            match answer(world, registry, &home, ask, health).await {
                 Ok(Metered { answer, units: cost }) => {
                     units += cost;
-                    commit.answer(answer)
+                    commit.answer(answer).map_err(noted)
                 }
                 Err(unavailable) => Err(commit.give_up(unavailable)),
             }
@@ -76,31 +88,37 @@ pub(super) fn time_is_over() -> Unavailable {
     Unavailable::new(Reason::Deadline, "the invocation's time is nearly over")
 }
 
-async fn obey(
+/// The answer of the registry, the store or the clock.
+async fn answer(
     world: &impl World,
     registry: &Registry,
     home: &Home,
     ask: Ask,
+    health: &TableHealth,
 ) -> Result<Metered<Answer>, Unavailable> {
     let free = |answer| Metered { answer, units: Units::default() };
-    Ok(match ask {
+    let answered = match ask {
         Ask::Specs { contracts, at_least } => {
             let now = world.now();
-            free(Answer::Specs(registry.specs(&contracts, at_least, now, world).await?))
+            let specs = registry.specs(&contracts, at_least, now, world).await?;
+            return Ok(free(Answer::Specs(specs)));
         }
-        Ask::Head => world.head(home).await?.map(Answer::Head),
-        Ask::Seal(page) => world.seal(home, &page).await?.map(|()| Answer::Sealed),
-        Ask::Pages(range) => world.pages(home, &range).await?.map(Answer::Pages),
-        Ask::Write(write) => world.write(home, &write).await?.map(Answer::Write),
         Ask::Pause { attempt } => {
             world.pause(backoff(attempt, world.random())).await;
-            free(Answer::Paused)
+            return Ok(free(Answer::Paused));
         }
         Ask::Settle => {
             world.pause(limits::TRANSACTION_SEEN_WITHIN).await;
-            free(Answer::Paused)
+            return Ok(free(Answer::Paused));
         }
-    })
+        Ask::Head => world.head(home).await.map(|head| head.map(Answer::Head)),
+        Ask::Seal(page) => {
+            world.seal(home, &page).await.map(|sealed| sealed.map(|()| Answer::Sealed))
+        }
+        Ask::Pages(range) => world.pages(home, &range).await.map(|pages| pages.map(Answer::Pages)),
+        Ask::Write(write) => world.write(home, &write).await.map(|done| done.map(Answer::Write)),
+    };
+    answered.map_err(|unavailable| health.note(unavailable))
 }
 
 /// Exponential, with full jitter: a random part of 10 ms doubled per attempt, at most 1 s.

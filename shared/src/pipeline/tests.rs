@@ -9,6 +9,7 @@ use crate::letter::filing::{Filing, Received, read};
 use crate::letter::opened::{Opened, open};
 use crate::memory::{Call, Fault, Memory};
 use crate::record::{Record, Source};
+use crate::registry::StoredDocument;
 use crate::tenant::TenantScope;
 
 const CONTRACT: &str = r#"{
@@ -102,40 +103,72 @@ impl Calls {
     }
 }
 
-#[test]
-fn twenty_fresh_records_that_are_all_unknown_open_the_breaker_and_nothing_is_written() {
-    let memory = memory();
-    let open = try_process(&memory, unknown(20));
-    assert_eq!(open, Err(BreakerOpen { code: Code::UnknownContract }));
-    let strangers = (0..20).map(|at| record("known", "nobody", "d1", at)).collect();
-    let open = try_process(&memory, strangers);
-    assert_eq!(open, Err(BreakerOpen { code: Code::UnknownTenant }));
+fn check_open(memory: &Memory, records: Vec<Record>, code: Code, fault: &str) {
+    let open = try_process(memory, records).expect_err("an open breaker");
+    assert_eq!((open.code, open.fault.as_str()), (code, fault));
     let state = memory.state();
     assert!(state.letters.is_empty() && state.buffer.is_empty() && state.heads.is_empty());
 }
 
-fn check_closed(records: Vec<Record>, letters: usize) {
+#[test]
+fn twenty_records_that_are_all_unknown_to_a_registry_without_revision_open_the_breaker() {
     let memory = memory();
-    process(&memory, records);
-    assert_eq!(memory.state().letters.len(), letters);
+    memory.state().documents.remove("REV");
+    let none = "the registry has no revision document";
+    check_open(&memory, unknown(20), Code::UnknownContract, none);
+    let strangers = (0..20).map(|at| record("known", "nobody", "d1", at)).collect();
+    check_open(&memory, strangers, Code::UnknownTenant, none);
 }
 
 #[test]
-fn the_breaker_stays_closed_for_anything_less() {
-    check_closed(unknown(19), 19);
-    // One of them entered sixteen minutes ago: a fault that old does not mend itself.
-    let mut stale = unknown(20);
-    stale[7].ingested_at = second(60 - 16 * 60);
-    check_closed(stale, 20);
+fn a_registry_that_is_older_than_this_environment_has_seen_opens_the_breaker() {
+    let memory = memory();
+    let pipeline = pipeline();
+    let process = |records: Vec<Record>| {
+        let records = records.into_iter().map(Incoming::Record).collect();
+        let report = pipeline.process(&memory, records, Timestamp::MAX).now_or_never();
+        report.expect("memory never waits")
+    };
+    let revision = |number| {
+        let document = StoredDocument { json: "{}".to_owned(), revision: number };
+        memory.state().documents.insert("REV".to_owned(), document);
+    };
+    revision(7);
+    assert!(process(vec![known("d1", 1)]).is_ok());
+    revision(6);
+    let open = process(unknown(20)).expect_err("an open breaker");
+    assert_eq!(open.fault, "the registry is older than before: revision=`6` seen=`7`");
+    revision(8);
+    assert!(process(unknown(20)).is_ok());
+}
+
+fn check_closed(memory: &Memory, records: Vec<Record>, letters: usize) {
+    process(memory, records);
+    assert_eq!(memory.state().letters.len(), letters);
+}
+
+/// Otherwise whoever may write to a topic could hold up its partition with nonsense.
+#[test]
+fn unknown_records_become_letters_where_the_registry_is_well() {
+    check_closed(&memory(), unknown(60), 60);
+    let strangers = (0..60).map(|at| record("known", "nobody", "d1", at)).collect();
+    check_closed(&memory(), strangers, 60);
+}
+
+#[test]
+fn the_breaker_stays_closed_for_anything_less_than_a_batch_of_one_kind() {
+    let wrong = || {
+        let memory = memory();
+        memory.state().documents.remove("REV");
+        memory
+    };
+    check_closed(&wrong(), unknown(19), 19);
     let mut with_known = unknown(20);
-    with_known.push(known("d1", 20));
-    check_closed(with_known, 20);
+    with_known.push(Record { value: None, ..known("d1", 20) });
+    check_closed(&wrong(), with_known, 21);
     let mut mixed = unknown(19);
     mixed.push(record("known", "nobody", "d1", 19));
-    check_closed(mixed, 20);
-    let mut of_one_key = unknown(20);
-    of_one_key.iter_mut().for_each(|record| record.key = Some(b"d1".to_vec()));
-    check_closed(of_one_key, 20);
+    check_closed(&wrong(), mixed, 20);
 }
 
 #[test]
@@ -159,20 +192,50 @@ fn a_read_that_fails_once_holds_back_every_record_that_needs_it() {
 }
 
 #[test]
-fn a_tenant_document_that_makes_no_sense_blocks_only_that_tenant_and_is_read_once() {
+fn a_tenant_document_that_cannot_be_read_sends_only_that_tenant_to_the_buffer_and_is_read_once() {
     let memory = memory();
     memory.put_document("T#acme", "no document");
     let calls = fail_documents(&memory, |_| false);
     let acme = |at| record("known", "acme", "d1", at);
     let records = vec![acme(1), known("d1", 2), acme(3), known("d1", 4), acme(5)];
-    let (held, applied) = (Disposition::Returned, Disposition::Applied);
-    assert_eq!(process(&memory, records), [held, applied, held, applied, held]);
+    let (waits, applied) = (Disposition::Buffered, Disposition::Applied);
+    assert_eq!(process(&memory, records), [waits, applied, waits, applied, waits]);
     // A route, two tenants, the revision, a contract.
     assert_eq!(calls.count(), 5);
     assert_eq!(memory.state().heads.len(), 1);
+    assert_eq!(buffered_tenants(&memory), ["acme", "acme", "acme"]);
 }
 
-/// Makes the heads of these devices make no sense, so that their subjects are unavailable.
+#[test]
+fn a_contract_that_cannot_be_read_sends_each_tenants_records_to_the_buffer() {
+    let memory = memory();
+    memory.put_document("C#mine", "no contract");
+    let records = vec![known("d1", 1), record("known", "acme", "d1", 2)];
+    assert_eq!(process(&memory, records), [Disposition::Buffered; 2]);
+    assert_eq!(buffered_tenants(&memory), ["demo", "acme"]);
+}
+
+/// Nobody can be named whom it belongs to, and nobody else is in its topic.
+#[test]
+fn a_route_that_cannot_be_read_holds_its_topic() {
+    let memory = memory();
+    memory.put_document("R#known", "no route");
+    memory.put_document("R#other", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
+    let records = vec![known("d1", 1), record("other", "demo", "d1", 2)];
+    assert_eq!(process(&memory, records), [Disposition::Returned, Disposition::Applied]);
+}
+
+fn buffered_tenants(memory: &Memory) -> Vec<String> {
+    let state = memory.state();
+    let tenant = |message: &crate::pipeline::ports::Message| {
+        let envelope = Envelope::read(&message.body).expect("an envelope");
+        assert_eq!(envelope.tenant, message.tenant.as_ref().map(ToString::to_string));
+        envelope.tenant.expect("a tenant")
+    };
+    state.buffer.iter().map(tenant).collect()
+}
+
+/// Makes the heads of these devices unreadable, so that their subjects are unavailable.
 fn break_heads(memory: &Memory, devices: &[&str]) {
     let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
     for device in devices {
@@ -183,30 +246,70 @@ fn break_heads(memory: &Memory, devices: &[&str]) {
 }
 
 #[test]
-fn a_few_unavailable_subjects_wait_in_the_buffer() {
+fn subjects_that_are_unavailable_wait_in_the_buffer_each_with_every_later_record() {
     let memory = memory();
-    break_heads(&memory, &["d0"]);
-    let devices = ["d0", "d1", "d2", "d3"];
-    let records = (0..8).map(|at| known(devices[at % 4], i64::try_from(at).expect("small")));
-    let dispositions = process(&memory, records.collect());
-    let (waits, applied) = (Disposition::Buffered, Disposition::Applied);
-    assert_eq!(dispositions[..4], [waits, applied, applied, applied]);
-    assert_eq!(dispositions[4..], dispositions[..4]);
-    assert_eq!(memory.state().buffer.len(), 2);
-}
-
-#[test]
-fn many_unavailable_subjects_go_back_each_with_every_later_record() {
-    let memory = memory();
-    break_heads(&memory, &["d0", "d1"]);
+    break_heads(&memory, &["d0", "d1", "d2"]);
     let mut records: Vec<Record> = ["d0", "d1", "d2", "d3"].map(|device| known(device, 1)).into();
-    // Of a broken subject, what its guard rejects waits too, because it comes after one that waits.
+    // Of an unreadable subject, what its guard rejects waits too, because it comes after one that waits.
     let mut future = known("d0", 50);
     future.ingested_at = second(-600);
     records.extend([future, known("d0", 2), known("d3", 2)]);
-    let (back, applied) = (Disposition::Returned, Disposition::Applied);
-    assert_eq!(process(&memory, records), [back, back, applied, applied, back, back, applied]);
-    assert!(memory.state().buffer.is_empty() && memory.state().letters.is_empty());
+    let (waits, applied) = (Disposition::Buffered, Disposition::Applied);
+    assert_eq!(process(&memory, records), [waits, waits, waits, applied, waits, waits, applied]);
+    assert_eq!(memory.state().buffer.len(), 5);
+    assert!(memory.state().letters.is_empty());
+}
+
+#[test]
+fn a_shared_table_that_does_not_answer_sends_everything_back() {
+    let memory = memory();
+    memory.state().faults = Box::new(|call| match call {
+        Call::Head => Fault::Refused,
+        _ => Fault::None,
+    });
+    let records = vec![known("d1", 1), record("known", "acme", "d1", 2)];
+    assert_eq!(process(&memory, records), [Disposition::Returned; 2]);
+    assert!(memory.state().buffer.is_empty());
+}
+
+/// The tenant `acme` with a table of its own, which fails in this way.
+fn memory_with_broken_table(reason: Reason) -> Memory {
+    let memory = memory();
+    memory.put_document("T#acme", r#"{"id":"acme","placement":{"table":"acme-ledger"}}"#);
+    memory.state().broken_tables.insert("acme-ledger".to_owned(), reason);
+    memory
+}
+
+/// However many they are, and whoever else is in the batch.
+#[test]
+fn a_table_of_a_tenants_own_that_fails_sends_only_that_tenant_to_the_buffer() {
+    for reason in [Reason::Misconfigured, Reason::Throttled, Reason::Unreachable] {
+        let memory = memory_with_broken_table(reason);
+        let mut records: Vec<Record> =
+            (0..40).map(|at| record("known", "acme", &format!("d{at}"), at)).collect();
+        let all = process(&memory, records.clone());
+        assert_eq!(all, [Disposition::Buffered; 40], "{reason:?}");
+        records.insert(20, known("d1", 1));
+        let dispositions = process(&memory, records);
+        assert_eq!(dispositions[20], Disposition::Applied);
+        let buffered = dispositions.iter().filter(|one| **one == Disposition::Buffered);
+        assert_eq!(buffered.count(), 40);
+    }
+}
+
+#[test]
+fn a_table_that_failed_is_not_asked_again_by_subjects_that_had_not_begun() {
+    let memory = memory_with_broken_table(Reason::Misconfigured);
+    let asked = Arc::new(Calls::default());
+    let counted = Arc::clone(&asked);
+    memory.state().faults = Box::new(move |call| {
+        let asks = u32::from(call == Call::Head);
+        counted.0.fetch_add(asks, std::sync::atomic::Ordering::Relaxed);
+        Fault::None
+    });
+    let records = (0..50).map(|at| record("known", "acme", &format!("d{at}"), at)).collect();
+    process(&memory, records);
+    assert_eq!(asked.count(), 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::contract::sample::at;
-use crate::error::Code;
+use crate::error::{Code, Extent};
 
 /// Documents in memory, and how often each was read.
 #[derive(Default)]
@@ -155,7 +155,7 @@ fn a_stored_document_that_makes_no_sense_is_our_fault_and_not_kept() {
         now(registry.key("k", after(0), &store)).map(|_| ()),
     ];
     for reason in reasons {
-        assert_eq!(reason.expect_err("unavailable").reason, Reason::Broken);
+        assert_eq!(reason.expect_err("unavailable").reason, Reason::Corrupt);
     }
     store.set(tenant_name(), r#"{"id":"a"}"#, 2);
     assert!(now(registry.tenant(&id("a"), after(1), &store)).expect("an answer").is_some());
@@ -210,7 +210,7 @@ fn the_kinds_are_those_of_built_in_and_stored_contracts() {
     assert_eq!(store.reads_of(&DocumentName::Revision), 2);
     store.set(DocumentName::Revision, r#"{"kinds":["No Kind"]}"#, 2);
     let broken = now(registry.kinds(after(200), &store)).expect_err("unavailable");
-    assert_eq!(broken.reason, Reason::Broken);
+    assert_eq!((broken.reason, broken.extent), (Reason::Corrupt, Extent::Everyone));
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_registry_older_than_the_ledger_is_our_fault() {
     let (store, registry) = (Store::default(), Registry::new());
     store.set(DocumentName::Revision, "{}", 4);
     let specs = now(registry.specs(&[], 5, after(0), &store));
-    assert_eq!(specs.expect_err("unavailable").reason, Reason::Broken);
+    assert_eq!(specs.expect_err("unavailable").reason, Reason::Misconfigured);
 }
 
 fn example(text: &str) -> Text {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::mark::{self, Effects, Fate, INCOMPLETE};
+use super::mark::{self, Effects, Fate, INCOMPLETE, UNAVAILABLE};
 use super::overlay::Overlay;
 use super::views::label;
 use super::work::Work;
 use super::{Action, Outside, Sources, foreign};
-use crate::error::{Reason, Unavailable};
+use crate::error::{Extent, Reason, Unavailable};
 use crate::id::TenantId;
 use crate::letter::opened::{Opened, open};
 use crate::letter::{Letter, StoredLetter, Wanted};
@@ -57,7 +57,7 @@ pub(super) async fn fates<W: Outside, S: Sources>(
         fates.push(fate);
     }
     let mut of_records = of_records(work, &letters, records).await?.into_iter();
-    let lost = || Fate::Unavailable(Unavailable::new(Reason::Broken, "no outcome"));
+    let lost = || Fate::Unavailable(Unavailable::new(Reason::Bug, "no outcome"));
     Ok(fates
         .into_iter()
         .map(|fate| fate.or_else(|| of_records.next()).unwrap_or_else(lost))
@@ -81,7 +81,7 @@ async fn of_records<W: Outside, S: Sources>(
         .zip(admitted.records())
         .map(|(letter, known)| match known.unavailable {
             // Nobody knows yet whether it matches.
-            Some(unavailable) => Some(Fate::Unavailable(unavailable.clone())),
+            Some(unavailable) => Some(of_unavailable(work, unavailable)),
             None => (!filter.matches_record(letter, known)).then_some(Fate::Other),
         })
         .collect();
@@ -111,8 +111,28 @@ fn of_settled<W: Outside, S: Sources>(work: &Work<'_, W, S>, settled: &Settled) 
             Fate::Resolved(effects)
         }
         Verdict::Rejected(rejection) => Fate::Rejected(rejection, effects),
-        Verdict::Unavailable(unavailable) => Fate::Unavailable(unavailable),
+        Verdict::Unavailable(unavailable) => of_unavailable(work, &unavailable),
     }
+}
+
+/// A letter whose own subject cannot be read or written stays as it is, and the run goes on: otherwise every
+/// run would pause before it, and the letters behind it would never be replayed. The same holds for the
+/// trouble of one tenant among the operator's letters. What affects the whole run, or passes by itself, pauses
+/// it.
+fn of_unavailable<W: Outside, S: Sources>(
+    work: &Work<'_, W, S>,
+    unavailable: &Unavailable,
+) -> Fate {
+    let is_others = match unavailable.extent {
+        Extent::Subject => unavailable.reason != Reason::Contention,
+        Extent::Tenant => work.owner.tenant().is_none(),
+        Extent::Everyone => false,
+    };
+    if is_others {
+        tracing::warn!(%unavailable, run = work.run.replay_id, "a letter stays as it is");
+        return Fate::Left(UNAVAILABLE);
+    }
+    Fate::Unavailable(unavailable.clone())
 }
 
 pub(super) async fn admit<W: Outside, S: Sources>(

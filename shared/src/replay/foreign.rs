@@ -89,7 +89,7 @@ async fn taken<W: Outside, S: Sources>(
         }
         Opened::Record(_) => {
             let message = "a letter that is neither a record nor a batch";
-            return Err(Unavailable::new(Reason::Broken, message));
+            return Err(Unavailable::new(Reason::Misconfigured, message));
         }
     }
     Ok(None)
@@ -192,7 +192,8 @@ async fn bury<W: Outside, S: Sources>(
     let now = work.world.now();
     for message in settled.letter(rejection, now) {
         let filing = Envelope::read(&message.body).and_then(|envelope| of_envelope(&envelope, now));
-        let filing = filing.map_err(|fault| Unavailable::new(Reason::Broken, fault.to_string()))?;
+        let filing =
+            filing.map_err(|fault| Unavailable::new(Reason::Misconfigured, fault.to_string()))?;
         if keep(work, &filing).await? {
             work.tally.of(filing.owner.tenant()).add_error(rejection.code);
         }

@@ -24,6 +24,9 @@ pub(super) const OBJECT_TOO_LARGE: &str = "object_too_large";
 /// The outcome of a letter that only S3 could open, where it is not read.
 pub(super) const NO_OBJECTS: &str = "no_objects";
 
+/// The outcome of a letter whose own subject or tenant is unavailable.
+pub(super) const UNAVAILABLE: &str = "unavailable";
+
 /// What became of a letter in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fate {

@@ -160,7 +160,7 @@ impl<W: World> Store for Overlay<'_, W> {
 }
 
 fn no_queue(messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-    let refused = || Unavailable::new(Reason::Broken, "a dry run sends nothing");
+    let refused = || Unavailable::new(Reason::Misconfigured, "a dry run sends nothing");
     messages.iter().map(|_| Err(refused())).collect()
 }
 

@@ -178,7 +178,7 @@ impl Run {
         let plain = zstd::bulk::decompress(&stored.bytes, PLAIN_BYTES).ok();
         let run = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
         run.ok_or_else(|| {
-            Unavailable::new(Reason::Broken, "a stored run has another shape than ours")
+            Unavailable::new(Reason::Corrupt, "a stored run has another shape than ours")
         })
     }
 }

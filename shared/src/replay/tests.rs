@@ -8,8 +8,10 @@ mod overlaid;
 
 use serde_json::json;
 
-use self::fixture::{Bench, MINUTE, NEWCO, WIDE};
+use self::fixture::{Bench, MINUTE, NEWCO, WIDE, home};
 use super::*;
+use crate::error::Reason;
+use crate::ledger::StoredHead;
 use crate::letter::{Lease, Owner, State, StoredLetter};
 use crate::memory::{Call, Fault};
 use crate::time::Timestamp;
@@ -121,6 +123,51 @@ fn what_is_unavailable_pauses_the_run_and_resume_goes_on_without_counting_twice(
     assert_eq!(json!(run.outcomes), json!({"applied": 5}));
     let over = bench.resume(&owner, &run.replay_id).run;
     assert_eq!(over, run, "what is over stays as it is");
+}
+
+/// Otherwise every run would pause before the same letter, and those behind it would never be replayed.
+#[test]
+fn a_subject_that_cannot_be_read_does_not_hold_up_the_letters_behind_it() {
+    let bench = Bench::new();
+    bench.process(&[bench.narrow("d1", 1), bench.narrow("d2", 2), bench.narrow("d1", 3)]);
+    bench.file_all();
+    bench.put("C#mine", WIDE);
+    let (owner, place) = (Bench::demo(), home("demo", "d1").key.partition_key());
+    let head = StoredHead { version: 1, bytes: vec![0xff] };
+    bench.memory.state().heads.insert(place.clone(), head);
+    let run = bench.replay(&owner, Asked::replay("me")).run;
+    assert_eq!(
+        (run.phase, json!(run.outcomes)),
+        (Phase::Done, json!({"applied": 1, "unavailable": 2}))
+    );
+    assert_eq!(bench.history("demo", "d2"), [2]);
+    assert_eq!(open_letters(&bench, &owner).len(), 2);
+    bench.memory.state().heads.remove(&place);
+    let run = bench.replay(&owner, Asked::replay("me")).run;
+    assert_eq!(json!(run.outcomes), json!({"applied": 2}));
+    assert_eq!(bench.history("demo", "d1"), [1, 3]);
+}
+
+/// Among the operator's letters; among its own, every letter is affected, and the run pauses.
+#[test]
+fn a_tenant_whose_table_fails_holds_up_its_own_run_and_not_the_operators() {
+    let bench = Bench::new();
+    bench.process(&[bench.of("newco", "d1", 1), bench.of("later", "d1", 2)]);
+    bench.file_all();
+    bench.put("T#newco", r#"{"id":"newco","placement":{"table":"newco-ledger"}}"#);
+    bench.put("T#later", r#"{"id":"later"}"#);
+    bench.later(MINUTE);
+    let table = "newco-ledger".to_owned();
+    bench.memory.state().broken_tables.insert(table, Reason::Misconfigured);
+    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    assert_eq!(
+        (run.phase, json!(run.outcomes)),
+        (Phase::Done, json!({"applied": 1, "unavailable": 1}))
+    );
+    assert_eq!(bench.history("later", "d1"), [2]);
+    bench.memory.state().broken_tables.clear();
+    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    assert_eq!(json!(run.outcomes), json!({"applied": 1}));
 }
 
 #[test]

@@ -171,7 +171,9 @@ impl Problem {
     pub fn unavailable(unavailable: &Unavailable) -> Self {
         let why = &unavailable.message;
         match unavailable.reason {
-            Reason::Broken => tracing::error!(why, "unavailable until a person mends it"),
+            reason @ (Reason::Corrupt | Reason::Misconfigured | Reason::Bug) => {
+                tracing::error!(?reason, why, "unavailable until a person mends it");
+            }
             reason => tracing::warn!(?reason, why, "unavailable"),
         }
         let status = StatusCode::SERVICE_UNAVAILABLE;

@@ -36,7 +36,7 @@ impl Answers {
             Some(StatusCode::Complete) => self.complete.insert(question),
             Some(StatusCode::Forbidden) => {
                 let message = format!("reading counts is forbidden: metric=`{id}`");
-                return Err(Unavailable::new(Reason::Broken, message));
+                return Err(Unavailable::new(Reason::Misconfigured, message));
             }
             // Asked again with the next page, where there is one.
             _ => self.complete.remove(&question),
@@ -154,7 +154,7 @@ mod tests {
         for (status, reason) in [
             ("InternalError", Reason::Unreachable),
             ("SomethingNew", Reason::Unreachable),
-            ("Forbidden", Reason::Broken),
+            ("Forbidden", Reason::Misconfigured),
         ] {
             let mut results = nothing();
             results.push(result("invalid_id", status, &[(0, 1.0)]));

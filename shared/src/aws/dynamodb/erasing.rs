@@ -32,7 +32,7 @@ impl Eraser for Aws {
         match sent.map_err(|error| unwritten(&error)) {
             Ok(_) => Ok(true),
             Err(Some(Unwritten::Unavailable(unavailable))) => Err(unavailable),
-            Err(None | Some(Unwritten::Unknown | Unwritten::Lost { .. })) => Ok(false),
+            Err(None | Some(Unwritten::Unknown(_) | Unwritten::Lost { .. })) => Ok(false),
         }
     }
 

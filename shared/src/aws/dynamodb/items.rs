@@ -264,7 +264,7 @@ fn bytes(value: &[u8]) -> AttributeValue {
 }
 
 fn broken(what: &str) -> Unavailable {
-    Unavailable::new(Reason::Broken, format!("a stored {what} has another shape than ours"))
+    Unavailable::new(Reason::Corrupt, format!("a stored {what} has another shape than ours"))
 }
 
 #[cfg(test)]
@@ -301,12 +301,12 @@ mod tests {
         for missing in ["v", "d"] {
             let mut item = head_item("pk", &ledger_write());
             item.remove(missing);
-            assert_eq!(read_head(item).map_err(|error| error.reason), Err(Reason::Broken));
+            assert_eq!(read_head(item).map_err(|error| error.reason), Err(Reason::Corrupt));
         }
         for missing in ["sk", "d"] {
             let mut item = page_item("pk", &page_write());
             item.remove(missing);
-            assert_eq!(read_page(item).map_err(|error| error.reason), Err(Reason::Broken));
+            assert_eq!(read_page(item).map_err(|error| error.reason), Err(Reason::Corrupt));
         }
     }
 
@@ -314,15 +314,15 @@ mod tests {
     fn an_item_of_another_type_or_key_is_broken() {
         let mut item = head_item("pk", &ledger_write());
         item.insert("v".to_owned(), number(-1));
-        assert_eq!(read_head(item).map_err(|error| error.reason), Err(Reason::Broken));
+        assert_eq!(read_head(item).map_err(|error| error.reason), Err(Reason::Corrupt));
         let mut item = page_item("pk", &page_write());
         item.insert("d".to_owned(), text("page"));
-        assert_eq!(read_page(item).map_err(|error| error.reason), Err(Reason::Broken));
+        assert_eq!(read_page(item).map_err(|error| error.reason), Err(Reason::Corrupt));
         let head = head_item("pk", &ledger_write());
-        assert_eq!(read_page(head).map_err(|error| error.reason), Err(Reason::Broken));
+        assert_eq!(read_page(head).map_err(|error| error.reason), Err(Reason::Corrupt));
         let document = item_of_a_document(text("{}"), text("1"));
         let broken = read_document(document).err().map(|error| error.reason);
-        assert_eq!(broken, Some(Reason::Broken));
+        assert_eq!(broken, Some(Reason::Corrupt));
     }
 
     fn item_of_a_document(json: AttributeValue, revision: AttributeValue) -> Item {

@@ -190,7 +190,7 @@ impl Put {
 impl Aws {
     fn letters_table(&self) -> Result<&str, Unavailable> {
         self.config.letters_table.as_deref().ok_or_else(|| {
-            Unavailable::new(Reason::Broken, "this deployment has no table of letters")
+            Unavailable::new(Reason::Misconfigured, "this deployment has no table of letters")
         })
     }
 
@@ -278,7 +278,7 @@ impl Aws {
 
 fn letter_item(owner: &Owner, stored: &StoredLetter) -> Result<Item, Unavailable> {
     shapes::letter_item(&owner.partition_key(), stored)
-        .ok_or_else(|| Unavailable::new(Reason::Broken, "a letter could not be put into a request"))
+        .ok_or_else(|| Unavailable::new(Reason::Bug, "a letter could not be put into a request"))
 }
 
 /// What is stored where a condition did not hold; `None`: it failed otherwise.

@@ -39,11 +39,11 @@ impl Aws {
         if plan.writes.len() > WRITES {
             let count = plan.writes.len();
             let message = format!("more changes than one transaction takes: {count} of {WRITES}");
-            return Err(Unavailable::new(Reason::Broken, message));
+            return Err(Unavailable::new(Reason::Misconfigured, message));
         }
         let table = &self.config.registry_table;
         let items: Result<Vec<_>, _> = plan.writes.iter().map(|write| item(table, write)).collect();
-        let items = items.map_err(|_| Unavailable::new(Reason::Broken, "an incomplete write"))?;
+        let items = items.map_err(|_| Unavailable::new(Reason::Bug, "an incomplete write"))?;
         let sent = self.dynamodb.transact_write_items().set_transact_items(Some(items));
         match sent.send().await {
             Ok(_) => Ok(Applied::Whole),

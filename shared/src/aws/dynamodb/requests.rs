@@ -17,7 +17,7 @@ const FREE: &str = "attribute_not_exists(pk) OR r <= :stale";
 impl Requests for Aws {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, Unavailable> {
         let table = self.config.requests_table.as_deref().ok_or_else(|| {
-            Unavailable::new(Reason::Broken, "this deployment has no table of requests")
+            Unavailable::new(Reason::Misconfigured, "this deployment has no table of requests")
         })?;
         let sent = self
             .dynamodb

@@ -20,6 +20,7 @@ use super::heads::Place;
 use super::items::{self, Item};
 use super::write::{self, Unwritten};
 use crate::aws::calls::Failure;
+use crate::error::Reason;
 use crate::ledger::{LedgerWrite, PageWrite};
 
 /// Of one request.
@@ -49,7 +50,7 @@ pub(in crate::aws) enum Outcome {
     /// Something is there that the service does not show.
     Exists,
     /// It may have been written.
-    Unknown,
+    Unknown(Reason),
 }
 
 impl Put {
@@ -123,7 +124,9 @@ async fn execute(client: &Client, puts: Vec<Put>) -> Vec<Option<Outcome>> {
             executed(answer.responses.unwrap_or_default(), &units, counted)
         }
         Err(error) => match write::unwritten(&error) {
-            Some(Unwritten::Unknown) => units.iter().map(|_| Some(Outcome::Unknown)).collect(),
+            Some(Unwritten::Unknown(reason)) => {
+                units.iter().map(|_| Some(Outcome::Unknown(reason))).collect()
+            }
             Some(Unwritten::Unavailable(unavailable)) => {
                 tracing::warn!(%unavailable, "each head and page is put alone");
                 Vec::new()
@@ -167,18 +170,21 @@ impl Outcome {
 
 /// A statement without an answer may have been done.
 fn outcome(response: Option<BatchStatementResponse>, units: f64) -> Option<Outcome> {
-    let Some(response) = response else { return Some(Outcome::Unknown) };
+    let Some(response) = response else { return Some(Outcome::Unknown(Reason::Unreachable)) };
     let Some(error) = response.error else { return Some(Outcome::Written(units)) };
     let code = error.code.as_ref().map_or("", |code| code.as_str());
-    match (code, Failure::of_code(code), error.item.filter(|item| !item.is_empty())) {
+    let failure = Failure::of_code(code);
+    match (code, failure, error.item.filter(|item| !item.is_empty())) {
         (_, Failure::Condition, Some(item)) => Some(Outcome::Lost(item)),
         ("DuplicateItem", _, _) => Some(Outcome::Exists),
         (_, Failure::Condition | Failure::NotSent, _) => None,
-        (_, Failure::Refused, _) => {
+        (_, Failure::Refused | Failure::Invalid, _) => {
             tracing::warn!(code, "a statement was refused, and is put alone");
             None
         }
-        (_, Failure::Throttled | Failure::Conflict | Failure::Unknown, _) => Some(Outcome::Unknown),
+        (_, Failure::Throttled | Failure::HotKey | Failure::Conflict | Failure::Unknown, _) => {
+            Some(Outcome::Unknown(failure.reason()))
+        }
     }
 }
 

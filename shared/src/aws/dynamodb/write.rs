@@ -6,6 +6,8 @@
 //! whose answer was lost was applied. It says so for a single put as well, and not for ten minutes
 //! only.
 
+use std::error::Error;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -18,7 +20,7 @@ use aws_sdk_dynamodb::types::{
 use super::counted;
 use super::heads::Place;
 use super::items::{self, Item};
-use crate::aws::calls::{Failure, unavailable};
+use crate::aws::calls::{Failure, names_one_key, unavailable};
 use crate::error::{Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{LedgerWrite, PageWrite};
@@ -34,7 +36,7 @@ pub(in crate::aws) enum Unwritten {
     /// Another head is stored: this one. The factor is what a transaction multiplies units by.
     Lost { stored: Option<Item>, factor: f64 },
     /// It may have been written, or may be at the next attempt.
-    Unknown,
+    Unknown(Reason),
     /// It was not, and trying again at once is pointless.
     Unavailable(Unavailable),
 }
@@ -51,7 +53,7 @@ impl Unwritten {
                 let answer = WriteAnswer::Lost(stored.map(items::read_head).transpose()?);
                 Ok(Metered { answer, units })
             }
-            Self::Unknown => Ok(Metered { answer: WriteAnswer::Unknown, units }),
+            Self::Unknown(reason) => Ok(Metered { answer: WriteAnswer::Unknown(reason), units }),
             Self::Unavailable(unavailable) => Err(unavailable),
         }
     }
@@ -62,7 +64,7 @@ impl Unwritten {
             Self::Lost { stored, factor } => {
                 factor * stored.as_ref().map_or(1.0, items::write_units)
             }
-            Self::Unknown | Self::Unavailable(_) => 0.0,
+            Self::Unknown(_) | Self::Unavailable(_) => 0.0,
         }
     }
 }
@@ -183,7 +185,7 @@ fn put_failed(error: SdkError<PutItemError>) -> Unwritten {
         PutItemError::ConditionalCheckFailedException(failed) => {
             Unwritten::Lost { stored: failed.item, factor: 1.0 }
         }
-        _ => Unwritten::Unknown,
+        _ => Unwritten::Unknown(Reason::Unreachable),
     }
 }
 
@@ -194,43 +196,56 @@ fn transaction_failed(error: SdkError<TransactWriteItemsError>) -> Unwritten {
                 TransactWriteItemsError::TransactionCanceledException(error) => {
                     cancelled(error.cancellation_reasons.unwrap_or_default())
                 }
-                _ => Unwritten::Unknown,
+                _ => Unwritten::Unknown(Reason::Unreachable),
             }
         }
-        error => unwritten(&error).unwrap_or(Unwritten::Unknown),
+        error => unwritten(&error).unwrap_or(Unwritten::Unknown(Reason::Contention)),
     }
 }
 
 /// A cancelled transaction has a reason for each item, in order; `None` for those that had none.
 /// A page that is another one than was read tells nothing of the head.
 fn cancelled(reasons: Vec<CancellationReason>) -> Unwritten {
-    let failure = |reason: &CancellationReason| {
-        reason.code().filter(|code| *code != "None").map(Failure::of_code)
-    };
-    if let Some(refused) = reasons.iter().find(|one| failure(one) == Some(Failure::Refused)) {
-        let said = refused.message().unwrap_or("nothing");
+    let refused = reasons.iter().find_map(|reason| match failure(reason)? {
+        failure @ (Failure::Refused | Failure::Invalid) => Some((failure, reason)),
+        _ => None,
+    });
+    if let Some((failure, reason)) = refused {
+        let said = reason.message().unwrap_or("nothing");
         let message = format!("writing head and pages was refused: said=`{said}`");
-        return Unwritten::Unavailable(Unavailable::new(Reason::Broken, message));
+        return Unwritten::Unavailable(Unavailable::new(failure.reason(), message));
     }
+    let first = reasons.iter().find_map(failure).map_or(Reason::Unreachable, Failure::reason);
     match reasons.into_iter().next() {
         Some(head) if failure(&head) == Some(Failure::Condition) => {
             Unwritten::Lost { stored: head.item, factor: TRANSACTION }
         }
-        _ => Unwritten::Unknown,
+        _ => Unwritten::Unknown(first),
     }
 }
 
+fn failure(reason: &CancellationReason) -> Option<Failure> {
+    let failure = Failure::of_code(reason.code().filter(|code| *code != "None")?);
+    let of_one_key = reason.message().is_some_and(names_one_key);
+    Some(if failure == Failure::Throttled && of_one_key { Failure::HotKey } else { failure })
+}
+
 /// What a failure means for a write; `None`: its condition failed.
-pub(super) fn unwritten<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<Unwritten> {
+pub(super) fn unwritten<E>(error: &SdkError<E>) -> Option<Unwritten>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
     match Failure::of(error) {
         Failure::Condition => None,
-        Failure::Throttled | Failure::Conflict | Failure::Unknown => Some(Unwritten::Unknown),
-        Failure::NotSent | Failure::Refused => {
+        failure @ (Failure::HotKey | Failure::Throttled | Failure::Conflict | Failure::Unknown) => {
+            Some(Unwritten::Unknown(failure.reason()))
+        }
+        Failure::NotSent | Failure::Refused | Failure::Invalid => {
             Some(Unwritten::Unavailable(unavailable("writing a head", error)))
         }
     }
 }
 
 fn incomplete() -> Unavailable {
-    Unavailable::new(Reason::Broken, "a head or page could not be put into a request")
+    Unavailable::new(Reason::Bug, "a head or page could not be put into a request")
 }

@@ -33,7 +33,7 @@ fn reason(error: &KrafkaError) -> Reason {
         | KrafkaError::Config { .. }
         | KrafkaError::Compression { .. }
         | KrafkaError::Serialization { .. }
-        | KrafkaError::UnknownTopic { .. } => Reason::Broken,
+        | KrafkaError::UnknownTopic { .. } => Reason::Misconfigured,
         // Network, time, a producer that another one replaced; the client's list may grow.
         _ => Reason::Unreachable,
     }
@@ -61,7 +61,7 @@ fn of_code(code: ErrorCode) -> Reason {
         | ErrorCode::SaslAuthenticationFailed
         | ErrorCode::UnsupportedSaslMechanism
         | ErrorCode::IllegalSaslState
-        | ErrorCode::SecurityDisabled => Reason::Broken,
+        | ErrorCode::SecurityDisabled => Reason::Misconfigured,
         _ => Reason::Unreachable,
     }
 }
@@ -76,10 +76,10 @@ mod tests {
 
     #[test]
     fn what_a_person_must_change_is_broken_and_the_rest_may_pass() {
-        check(&KrafkaError::broker(ErrorCode::MessageTooLarge, ""), Reason::Broken);
-        check(&KrafkaError::broker(ErrorCode::UnknownTopicOrPartition, ""), Reason::Broken);
-        check(&KrafkaError::broker(ErrorCode::TopicAuthorizationFailed, ""), Reason::Broken);
-        check(&KrafkaError::auth("no such user"), Reason::Broken);
+        check(&KrafkaError::broker(ErrorCode::MessageTooLarge, ""), Reason::Misconfigured);
+        check(&KrafkaError::broker(ErrorCode::UnknownTopicOrPartition, ""), Reason::Misconfigured);
+        check(&KrafkaError::broker(ErrorCode::TopicAuthorizationFailed, ""), Reason::Misconfigured);
+        check(&KrafkaError::auth("no such user"), Reason::Misconfigured);
         check(&KrafkaError::broker(ErrorCode::ThrottlingQuotaExceeded, ""), Reason::Throttled);
         check(&KrafkaError::broker(ErrorCode::NotEnoughReplicas, ""), Reason::Unreachable);
         check(&KrafkaError::broker(ErrorCode::Unknown(9_999), ""), Reason::Unreachable);

@@ -25,7 +25,7 @@ pub(super) async fn user(sdk: &SdkConfig, arn: &str) -> Result<(String, Password
     let answer = answer.map_err(|error| calls::unavailable("reading the Kafka secret", &error))?;
     parsed(answer.secret_string().unwrap_or_default()).ok_or_else(|| {
         let message = format!("the Kafka secret is not {{\"username\",\"password\"}}: arn=`{arn}`");
-        Unavailable::new(Reason::Broken, message)
+        Unavailable::new(Reason::Misconfigured, message)
     })
 }
 

@@ -63,7 +63,7 @@ impl KafkaStream {
     /// A stream that is connected.
     ///
     /// # Errors
-    /// [`Reason::Broken`]: the topic does not exist, or the brokers refuse the credentials.
+    /// [`Reason::Misconfigured`]: the topic does not exist, or the brokers refuse the credentials.
     /// [`Reason::Unreachable`]: no broker answers.
     pub async fn connect(config: KafkaConfig) -> Result<Self, Unavailable> {
         let stream = Self::new(config);
@@ -179,7 +179,7 @@ async fn open(config: &KafkaConfig) -> Result<Producer, Unavailable> {
     let client = config.client().await?;
     if partitions(&client.admin(), &config.topic).await?.is_none() {
         let message = format!("the topic does not exist: topic=`{}`", config.topic);
-        return Err(Unavailable::new(Reason::Broken, message));
+        return Err(Unavailable::new(Reason::Misconfigured, message));
     }
     let producer = client
         .producer()

@@ -95,7 +95,7 @@ impl NoIdentity {
         match self {
             Self::Secret(error) => error,
             Self::Password { .. } | Self::Region(_) => {
-                Unavailable::new(Reason::Broken, self.to_string())
+                Unavailable::new(Reason::Misconfigured, self.to_string())
             }
         }
     }

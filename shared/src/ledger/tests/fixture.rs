@@ -16,6 +16,7 @@ use crate::limits::Shape;
 use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::ports::{Home, Store as _};
 use crate::pipeline::subject::{Committed, Job, commit};
+use crate::pipeline::table_health::TableHealth;
 use crate::reader;
 use crate::registry::Registry;
 use crate::tenant::TenantScope;
@@ -141,7 +142,9 @@ impl Subject {
             cached,
             deadline: self.deadline,
         };
-        commit(&self.memory, &self.registry, job).now_or_never().expect("memory never waits")
+        let health = TableHealth::of(self.home.table.clone());
+        let committed = commit(&self.memory, &self.registry, job, &health).now_or_never();
+        committed.expect("memory never waits")
     }
 
     pub(super) fn commit(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>) -> Committed {

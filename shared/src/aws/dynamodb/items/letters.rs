@@ -219,14 +219,14 @@ mod tests {
                 lacking.remove(*name);
                 let other = with(item.clone(), [(*name, AttributeValue::Bool(true))]);
                 for item in [lacking, other] {
-                    assert_eq!(read(item).err().map(|error| error.reason), Some(Reason::Broken));
+                    assert_eq!(read(item).err().map(|error| error.reason), Some(Reason::Corrupt));
                 }
             }
         }
         let letter = letter_item("pk", &letter()).expect("JSON");
         check(&letter, &["d", "v"], read_letter);
         let damaged = with(letter, [("d", text("{}"))]);
-        assert_eq!(read_letter(damaged).err().map(|error| error.reason), Some(Reason::Broken));
+        assert_eq!(read_letter(damaged).err().map(|error| error.reason), Some(Reason::Corrupt));
         let chunk = Chunk { number: 1, bytes: Vec::new() };
         check(&chunk_item("pk", "id", &chunk, 5), &["sk", "d"], read_chunk);
         let run = StoredRun { bytes: Vec::new(), version: 1 };

@@ -217,7 +217,7 @@ fn total(tables: Option<&[ConsumedCapacity]>) -> f64 {
 }
 
 fn incomplete() -> Unavailable {
-    Unavailable::new(Reason::Broken, "a content could not be put into a request")
+    Unavailable::new(Reason::Bug, "a content could not be put into a request")
 }
 
 #[cfg(test)]

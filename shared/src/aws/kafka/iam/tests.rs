@@ -204,8 +204,8 @@ async fn having_no_credentials_is_for_a_person_and_getting_none_may_pass() {
         assert!(error.message.contains("there are no AWS credentials"), "{error}");
         assert!(!error.message.contains("s3cr3t"), "{error}");
     };
-    check(CredentialsError::not_loaded_no_source, Reason::Broken).await;
-    check(|| CredentialsError::invalid_configuration("s3cr3t"), Reason::Broken).await;
+    check(CredentialsError::not_loaded_no_source, Reason::Misconfigured).await;
+    check(|| CredentialsError::invalid_configuration("s3cr3t"), Reason::Misconfigured).await;
     check(|| CredentialsError::provider_error("s3cr3t"), Reason::Unreachable).await;
     check(|| CredentialsError::provider_timed_out(LONG), Reason::Unreachable).await;
 }

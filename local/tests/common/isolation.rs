@@ -1,0 +1,129 @@
+//! A host in this process, its processor as Lambda calls it, and its registry.
+
+use std::path::Path;
+
+use clap::Parser;
+use drover_local::commands::{apply, inspect};
+use drover_local::{Host, HostConfig};
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+
+use super::kafka::{Record, event};
+use super::{WAIT, dynamodb, post};
+
+#[derive(Parser)]
+struct Apply {
+    #[command(flatten)]
+    args: apply::Args,
+}
+
+#[derive(Parser)]
+struct Inspect {
+    #[command(flatten)]
+    args: inspect::Args,
+}
+
+/// A host on a data folder that goes with it.
+pub struct Running {
+    pub host: Host,
+    pub data: TempDir,
+}
+
+impl Running {
+    pub async fn start() -> Self {
+        let data = tempdir().unwrap();
+        let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+        Self { host, data }
+    }
+
+    /// Cold environments on the same data.
+    pub async fn restart(self) -> Self {
+        self.host.stop().await.unwrap();
+        let host = Host::start(HostConfig::on_free_ports(self.data.path())).await.unwrap();
+        Self { host, data: self.data }
+    }
+
+    pub async fn stop(self) {
+        self.host.stop().await.unwrap();
+    }
+
+    /// A function's answer.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Value {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let answer = post(self.host.addresses().lambda, &path, "", event).await;
+        let (status, answer) = answer.unwrap();
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// All of these records are acknowledged.
+    pub async fn acknowledge(&self, records: &[Record]) {
+        let answer = self.invoke("processor", &event(records)).await;
+        assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    }
+
+    /// Applies documents, each under its path.
+    pub async fn apply(&self, documents: &[(&str, Value)]) {
+        let folder = tempdir().unwrap();
+        for (path, document) in documents {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, document.to_string()).unwrap();
+        }
+        apply::run(&self.apply_args(folder.path())).await.unwrap();
+    }
+
+    fn apply_args(&self, folder: &Path) -> apply::Args {
+        let data = self.data.path().to_str().unwrap();
+        Apply::parse_from(["apply", folder.to_str().unwrap(), "--data", data]).args
+    }
+
+    /// Puts this text in place of a document of the registry, and gives what was there.
+    pub async fn replace_document(&self, key: &str, text: &str) -> String {
+        let stored = json!({ "TableName": "drover-registry", "Key": { "pk": { "S": key } } });
+        let stored = dynamodb(self.host.addresses(), "GetItem", stored).await;
+        let mut item = stored["Item"].clone();
+        let before = item["d"]["S"].as_str().unwrap().to_owned();
+        item["d"]["S"] = text.into();
+        let put = json!({ "TableName": "drover-registry", "Item": item });
+        dynamodb(self.host.addresses(), "PutItem", put).await;
+        before
+    }
+
+    /// The ids of a subject's events in the order of its history; `None`: there is no such subject, or its
+    /// table is not there.
+    pub async fn try_history(&self, tenant: &str, subject: &str) -> Option<Vec<String>> {
+        let data = self.data.path().to_str().unwrap();
+        let words = ["inspect", tenant, subject, "--json", "--data", data];
+        let shown = inspect::run(&Inspect::parse_from(words).args).await.ok()?;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let entries = shown["entries"].as_array()?.iter();
+        Some(entries.map(|entry| entry["event_id"].as_str().unwrap().to_owned()).collect())
+    }
+
+    /// The same of a subject that is there.
+    pub async fn history(&self, tenant: &str, subject: &str) -> Vec<String> {
+        self.try_history(tenant, subject).await.unwrap()
+    }
+
+    /// The same once there is one.
+    pub async fn wait_for_history(&self, tenant: &str, subject: &str) -> Vec<String> {
+        let shown = async {
+            loop {
+                match self.try_history(tenant, subject).await {
+                    Some(history) if !history.is_empty() => break history,
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        };
+        // A record that could not be applied comes back when its visibility timeout is over.
+        tokio::time::timeout(4 * WAIT, shown).await.unwrap()
+    }
+
+    /// How many open letters there are; of no tenant: the operator's.
+    pub async fn letters(&self, tenant: Option<&str>) -> u64 {
+        let command = json!({ "action": "inspect", "tenant": tenant });
+        let answer = self.invoke("replay", &command).await;
+        answer["total"].as_u64().unwrap()
+    }
+}

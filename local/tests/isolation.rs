@@ -1,0 +1,100 @@
+//! What is wrong with one subject or one tenant delays nobody else: a whole host, whose processor is invoked
+//! as Lambda invokes it, with tenants whose own tables and documents are broken.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests, which clippy does not see"
+)]
+
+mod common;
+
+use common::isolation::Running;
+use common::kafka::{Record, temperature};
+use common::{WAIT, dynamodb};
+use serde_json::{Value, json};
+
+/// A tenant's own table that does not exist.
+const MISSING: &str = "ledger-of-newco";
+
+fn newco() -> Value {
+    json!({ "id": "newco", "placement": { "table": MISSING } })
+}
+
+fn create_table() -> Value {
+    json!({
+        "TableName": MISSING, "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            { "AttributeName": "pk", "AttributeType": "S" },
+            { "AttributeName": "sk", "AttributeType": "B" },
+        ],
+        "KeySchema": [
+            { "AttributeName": "pk", "KeyType": "HASH" },
+            { "AttributeName": "sk", "KeyType": "RANGE" },
+        ],
+    })
+}
+
+/// Readings of as many devices.
+fn readings(tenant: &str, devices: std::ops::Range<i64>) -> Vec<Record> {
+    devices.map(|at| temperature(tenant, &format!("d-{at}"), at)).collect()
+}
+
+/// Thirty subjects of one tenant fail and one of another does not, which is most of the batch.
+#[tokio::test]
+async fn a_tenant_whose_table_is_missing_delays_no_other_and_loses_nothing() {
+    let running = Running::start().await;
+    running.apply(&[("tenants/newco.json", newco())]).await;
+    let mut records = readings("newco", 0..30);
+    records.push(temperature("demo", "d-1", 7));
+    running.acknowledge(&records).await;
+    assert_eq!(running.history("demo", "device/d-1").await, ["e-7"]);
+    dynamodb(running.host.addresses(), "CreateTable", create_table()).await;
+    // The buffer is drained by the host itself.
+    for at in 0..30 {
+        let history = running.wait_for_history("newco", &format!("device/d-{at}")).await;
+        assert_eq!(history, [format!("e-{at}")]);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_all_of_one_broken_tenant_is_acknowledged_into_the_buffer() {
+    let running = Running::start().await;
+    running.apply(&[("tenants/newco.json", newco())]).await;
+    running.acknowledge(&readings("newco", 0..30)).await;
+    running.stop().await;
+}
+
+/// As after a release was taken back: the document is of a newer one.
+#[tokio::test]
+async fn a_tenant_whose_document_cannot_be_read_delays_no_other_and_loses_nothing() {
+    let running = Running::start().await;
+    let good = running.replace_document("T#acme", "{\"id\":\"acme\",\"color\":1}").await;
+    let mut records = readings("acme", 0..30);
+    records.push(temperature("demo", "d-1", 7));
+    running.acknowledge(&records).await;
+    assert_eq!(running.history("demo", "device/d-1").await, ["e-7"]);
+    running.replace_document("T#acme", &good).await;
+    let running = running.restart().await;
+    for at in 0..30 {
+        let history = running.wait_for_history("acme", &format!("device/d-{at}")).await;
+        assert_eq!(history, [format!("e-{at}")]);
+    }
+    running.stop().await;
+}
+
+/// Of a partition's records behind nonsense, as many as make the breaker open where the registry is wrong.
+#[tokio::test]
+async fn a_batch_of_an_unknown_tenant_becomes_letters_where_the_registry_is_well() {
+    let running = Running::start().await;
+    running.acknowledge(&readings("nobody", 0..40)).await;
+    let counted = async {
+        while running.letters(None).await != 40 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WAIT, counted).await.unwrap();
+    running.stop().await;
+}
