@@ -5,6 +5,7 @@
 
 use drover_core::aws::Aws;
 use drover_core::ledger::dialogue::WriteAnswer;
+use drover_core::error::Reason;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::Memory;
 use drover_core::pipeline::ports::{Home, Store};
@@ -157,7 +158,7 @@ async fn a_page_that_is_another_one_than_was_read_stops_head_and_pages() {
             let pages = vec![page(b"a", b"x"), other];
             let late = LedgerWrite { pages, ..write(Some(2), head(3, b"3")) };
             let done = store.write(&home, &late).await.expect("available");
-            assert_eq!(done.answer, WriteAnswer::Unknown);
+            assert_eq!(done.answer, WriteAnswer::Unknown(Reason::Contention));
             assert_eq!(stored(store, &home).await, Some(head(2, b"2")));
             assert_eq!(self::pages(store, &home, b"", 10).await, [page(b"b", b"two").page]);
         }

@@ -98,7 +98,7 @@ impl Outside {
                 noted.corrections += u64::from(!write.pages.is_empty());
             }
             WriteAnswer::Lost(_) => noted.lost_conditions += 1,
-            WriteAnswer::Unknown => noted.unanswered += 1,
+            WriteAnswer::Unknown(_) => noted.unanswered += 1,
         }
     }
 }
@@ -137,7 +137,8 @@ impl Store for Outside {
         home: &Home,
         write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
-        let unknown = Metered { answer: WriteAnswer::Unknown, units: Units::default() };
+        let answer = WriteAnswer::Unknown(Reason::Unreachable);
+        let unknown = Metered { answer, units: Units::default() };
         let fault = self.fault();
         match fault {
             Fault::Refused => return Err(unreachable()),
