@@ -3,11 +3,19 @@
 //!
 //! A queue takes 1 MiB. What is larger is compressed, and split into parts where that does not
 //! do: into the very [`Chunk`]s in which a letter is filed, so that each part is filed by itself.
-//! Nothing is ever cut off, so an oversized record does not block its partition.
+//! Nothing of a record is ever cut off, so an oversized one does not block its partition. The texts
+//! beside it are bounded, and written so that every queue takes them ([`text`]).
+
+pub(crate) mod sending;
+pub(crate) mod text;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Rejection;
+pub use self::text::message_body;
+use self::text::{bounded, printable};
+use crate::error::{Reason, Rejection, Unavailable};
 use crate::id::{SubjectId, TenantId};
 use crate::pipeline::ports::Message;
 use crate::record::{Record, Source, is_letter_id};
@@ -122,16 +130,51 @@ impl NotAnEnvelope {
     }
 }
 
+/// Why the content of an envelope is not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoContent {
+    /// It holds what no envelope of ours holds.
+    #[error(transparent)]
+    NotAnEnvelope(#[from] NotAnEnvelope),
+    /// It could not be packed.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl NoContent {
+    /// What it is where the envelope is our own.
+    pub(crate) fn into_unavailable(self) -> Unavailable {
+        match self {
+            Self::NotAnEnvelope(fault) => broken(fault),
+            Self::Unavailable(unavailable) => unavailable,
+        }
+    }
+}
+
 /// The messages of a rejected record: one, or its parts.
-pub fn letter(record: &Record, rejection: &Rejection, about: Circumstances<'_>) -> Vec<Message> {
+///
+/// # Errors
+/// It could not be written, and stays where it is.
+pub fn letter(
+    record: &Record,
+    rejection: &Rejection,
+    about: Circumstances<'_>,
+) -> Result<Vec<Message>, Unavailable> {
     let code = rejection.code.as_str();
     let mut envelope = Envelope::of(record, code, &rejection.message, about);
-    envelope.path.clone_from(&rejection.path);
+    envelope.path = rejection.path.as_deref().map(|path| bounded(path).to_owned());
     messages(envelope, record, about.tenant)
 }
 
 /// The messages of a record that waits in the buffer.
-pub fn buffered(record: &Record, message: &str, about: Circumstances<'_>) -> Vec<Message> {
+///
+/// # Errors
+/// It could not be written, and stays where it is.
+pub fn buffered(
+    record: &Record,
+    message: &str,
+    about: Circumstances<'_>,
+) -> Result<Vec<Message>, Unavailable> {
     messages(Envelope::of(record, UNAVAILABLE, message, about), record, about.tenant)
 }
 
@@ -148,10 +191,12 @@ pub struct Content {
 
 impl Content {
     /// One zstd frame of it.
-    pub fn pack(&self) -> Vec<u8> {
-        // Neither fails on bytes in memory.
-        let plain = postcard::to_stdvec(self).unwrap_or_default();
-        zstd::bulk::compress(&plain, LEVEL).unwrap_or_default()
+    ///
+    /// # Errors
+    /// There was no memory for it. An empty frame in its place would be a lost record.
+    pub fn pack(&self) -> Result<Vec<u8>, Unavailable> {
+        let plain = postcard::to_stdvec(self).map_err(broken)?;
+        zstd::bulk::compress(&plain, LEVEL).map_err(broken)
     }
 
     /// Reads such a frame.
@@ -207,12 +252,12 @@ impl Envelope {
             v: 1,
             id: record.letter_id(),
             tenant: about.tenant.map(|tenant| tenant.as_str().to_owned()),
-            contract: about.contract.map(str::to_owned),
+            contract: about.contract.map(|contract| bounded(contract).to_owned()),
             subject: about.subject.map(ToString::to_string),
             code: code.to_owned(),
             path: None,
-            message: message.to_owned(),
-            source: record.source.clone(),
+            message: bounded(message).to_owned(),
+            source: bounded_source(&record.source),
             key: record.key.as_deref().map(base64),
             value: record.value.as_deref().map(base64),
             headers,
@@ -251,29 +296,32 @@ impl Envelope {
     /// What is in this message: all of the packed content, or the piece that this part carries.
     ///
     /// # Errors
-    /// Damaged base64, or a piece over its size.
-    pub fn chunks(&self) -> Result<Vec<Chunk>, NotAnEnvelope> {
+    /// Damaged base64, nothing at all, or a piece over its size; or no memory to pack it.
+    pub fn chunks(&self) -> Result<Vec<Chunk>, NoContent> {
         let (number, of) = self.part;
         match self.encoding {
-            None => Ok(chunks(&self.content()?.pack())),
+            None => Ok(chunks(&self.content()?.pack()?)),
             Some(Encoding::Zstd) => {
-                let bytes = from_base64(self.value.as_deref().unwrap_or_default())?;
+                let bytes = self.frame()?;
                 match of {
                     1 => Ok(chunks(&bytes)),
                     _ if bytes.len() <= CHUNK_BYTES => Ok(vec![Chunk { number, bytes }]),
-                    _ => Err(NotAnEnvelope("its part is too large")),
+                    _ => Err(NotAnEnvelope("its part is too large").into()),
                 }
             }
         }
     }
 
+    /// What is packed in the value, or a piece of it. No frame is empty.
+    fn frame(&self) -> Result<Vec<u8>, NotAnEnvelope> {
+        let value = self.value.as_deref().filter(|value| !value.is_empty());
+        from_base64(value.ok_or(NotAnEnvelope("nothing is packed in it"))?)
+    }
+
     fn whole(&self) -> Result<Option<Content>, NotAnEnvelope> {
         match (self.encoding, self.part.1) {
             (None, _) => self.content().map(Some),
-            (Some(Encoding::Zstd), 1) => {
-                let frame = from_base64(self.value.as_deref().unwrap_or_default())?;
-                Content::unpack(&frame).map(Some)
-            }
+            (Some(Encoding::Zstd), 1) => Content::unpack(&self.frame()?).map(Some),
             (Some(Encoding::Zstd), _) => Ok(None),
         }
     }
@@ -303,10 +351,12 @@ impl Envelope {
     }
 
     /// The parts of the envelope of a record, each small enough for a message.
-    fn split(self, record: &Record) -> Vec<Self> {
-        let Record { key, value, headers, .. } = record.clone();
-        let pieces = chunks(&Content { key, value, headers }.pack());
+    fn split(self, content: &Content) -> Result<Vec<Self>, Unavailable> {
+        let pieces = chunks(&content.pack()?);
         let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+        if count > PARTS {
+            return Err(Unavailable::new(Reason::Broken, "a record of too many parts"));
+        }
         let rest = Self { key: None, value: None, headers: Vec::new(), ..self };
         let part = |Chunk { number, bytes }: Chunk| Self {
             value: Some(base64(&bytes)),
@@ -314,20 +364,83 @@ impl Envelope {
             encoding: Some(Encoding::Zstd),
             ..rest.clone()
         };
-        pieces.into_iter().map(part).collect()
+        Ok(pieces.into_iter().map(part).collect())
+    }
+
+    /// The messages of the same record, packed, with texts of printable ASCII: of the record itself
+    /// nothing is changed.
+    fn into_packed(self, tenant: Option<&TenantId>) -> Result<Vec<Message>, Unavailable> {
+        let plain = |text: &String| bounded(&printable(text)).to_owned();
+        let plain_arc = |text: Arc<str>| Arc::from(bounded(&printable(&text)));
+        let envelope = Self {
+            tenant: self.tenant.as_ref().map(plain),
+            contract: self.contract.as_ref().map(plain),
+            subject: self.subject.as_ref().map(plain),
+            code: plain(&self.code),
+            path: self.path.as_ref().map(plain),
+            message: plain(&self.message),
+            source: match self.source.clone() {
+                Source::Kafka { topic, partition, offset, timestamp } => {
+                    Source::Kafka { topic: plain_arc(topic), partition, offset, timestamp }
+                }
+                Source::Http { request_id, index } => {
+                    Source::Http { request_id: plain_arc(request_id), index }
+                }
+            },
+            trace: self.trace.as_ref().map(plain),
+            ..self
+        };
+        let envelopes = match envelope.encoding {
+            Some(Encoding::Zstd) => vec![envelope],
+            None => {
+                let content = envelope.content().map_err(broken)?;
+                envelope.split(&content)?
+            }
+        };
+        envelopes.iter().map(|envelope| envelope.message(tenant)).collect()
+    }
+
+    fn message(&self, tenant: Option<&TenantId>) -> Result<Message, Unavailable> {
+        let body = message_body(self).map_err(broken)?;
+        Ok(Message { tenant: tenant.cloned(), body })
     }
 }
 
-fn messages(envelope: Envelope, record: &Record, tenant: Option<&TenantId>) -> Vec<Message> {
-    // An envelope is texts and numbers, which always are JSON.
-    let write = |envelope: &Envelope| serde_json::to_string(envelope).unwrap_or_default();
-    let whole = write(&envelope);
-    let bodies = if whole.len() <= MESSAGE_BYTES {
-        vec![whole]
-    } else {
-        envelope.split(record).iter().map(write).collect()
+/// A source as an envelope keeps it. Kafka's own names of topics are a quarter of the bound.
+pub(crate) fn bounded_source(source: &Source) -> Source {
+    let cut = |text: &Arc<str>| match bounded(text) {
+        whole if whole.len() == text.len() => Arc::clone(text),
+        cut => Arc::from(cut),
     };
-    bodies.into_iter().map(|body| Message { tenant: tenant.cloned(), body }).collect()
+    match source {
+        Source::Kafka { topic, partition, offset, timestamp } => Source::Kafka {
+            topic: cut(topic),
+            partition: *partition,
+            offset: *offset,
+            timestamp: *timestamp,
+        },
+        Source::Http { request_id, index } => {
+            Source::Http { request_id: cut(request_id), index: *index }
+        }
+    }
+}
+
+fn messages(
+    envelope: Envelope,
+    record: &Record,
+    tenant: Option<&TenantId>,
+) -> Result<Vec<Message>, Unavailable> {
+    let whole = envelope.message(tenant)?;
+    if whole.body.len() <= MESSAGE_BYTES {
+        return Ok(vec![whole]);
+    }
+    let Record { key, value, headers, .. } = record.clone();
+    let parts = envelope.split(&Content { key, value, headers })?;
+    parts.iter().map(|part| part.message(tenant)).collect()
+}
+
+fn broken(fault: impl std::fmt::Display) -> Unavailable {
+    Unavailable::new(Reason::Broken, format!("a record could not be written: {fault}"))
 }
 
 /// The trace that came with a record: `traceparent`, else the correlation id.
