@@ -167,7 +167,9 @@ async fn a_record_with_a_header_that_no_queue_takes_holds_up_nobody_and_is_filed
     let letter = running.only_letter("demo").await;
     assert_eq!((&letter["code"], &letter["content"]), (&json!("malformed_json"), &json!("whole")));
     let expected = json!([
-        ["tenant", base64("demo")], ["\u{FFFF}", "AP8="], ["a\u{FFFE}\u{0}\u{1F}\u{7F}", ""],
+        ["tenant", base64("demo")],
+        ["\u{FFFF}", "AP8="],
+        ["a\u{FFFE}\u{0}\u{1F}\u{7F}", ""],
     ]);
     assert_eq!(letter["headers"], expected);
     assert_eq!(letter["payload"], base64("{not JSON"));

@@ -164,9 +164,7 @@ impl SqsQueue<'_> {
         let request = self.client.send_message_batch().queue_url(self.url);
         match request.set_entries(Some(entries)).send().await {
             Ok(answer) => Ok(results(batch.len(), answer)),
-            Err(error) => {
-                Err(not_sent(error.code(), unavailable("sending messages", &error)))
-            }
+            Err(error) => Err(not_sent(error.code(), unavailable("sending messages", &error))),
         }
     }
 }

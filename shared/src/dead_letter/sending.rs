@@ -81,9 +81,8 @@ async fn send_packed(queue: &impl Queue, messages: &[Message], sent: &mut [Sent]
     let mut answers = queue.send(&packed).await.into_iter();
     let unmentioned = || Unavailable::new(Reason::Unreachable, "a message was left unmentioned");
     for owners in owners.chunk_by(|one, next| one == next) {
-        let parts = owners.iter().map(|_| {
-            answers.next().unwrap_or_else(|| Sent::NotTaken(unmentioned()))
-        });
+        let parts =
+            owners.iter().map(|_| answers.next().unwrap_or_else(|| Sent::NotTaken(unmentioned())));
         let together = parts.reduce(Sent::and);
         let owner = owners.first().and_then(|at| sent.get_mut(*at));
         if let (Some(owner), Some(together)) = (owner, together) {

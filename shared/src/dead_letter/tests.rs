@@ -156,7 +156,12 @@ fn check_filed(record: &Record, rejection: &Rejection, about: Circumstances<'_>)
 /// Texts of every character, and often of those that SQS refuses.
 fn a_text() -> impl Strategy<Value = String> {
     let refused = prop_oneof![
-        Just('\u{FFFF}'), Just('\u{FFFE}'), Just('\0'), Just('\u{1F}'), Just('"'), Just('\\'),
+        Just('\u{FFFF}'),
+        Just('\u{FFFE}'),
+        Just('\0'),
+        Just('\u{1F}'),
+        Just('"'),
+        Just('\\'),
     ];
     let character = prop_oneof![1 => refused, 1 => any::<char>()];
     let texts = proptest::collection::vec(character, 0..40);
