@@ -80,7 +80,7 @@ impl Running {
                 }
             }
         };
-        tokio::time::timeout(WAIT, filed).await.expect("a letter is filed")
+        tokio::time::timeout(WAIT, filed).await.unwrap()
     }
 
     /// `drover replay …` about the tenant `newco`.
@@ -172,7 +172,7 @@ async fn a_record_with_a_header_that_no_queue_takes_holds_up_nobody_and_is_filed
     headers.push(json!({ "\u{FFFF}": [0, 255] }));
     headers.push(json!({ "a\u{FFFE}\u{0}\u{1F}\u{7F}": [] }));
     let answer = tokio::time::timeout(SOON, running.invoke("processor", &event)).await;
-    assert_eq!(answer.expect("nobody waits"), json!({ "batchItemFailures": [] }));
+    assert_eq!(answer.unwrap(), json!({ "batchItemFailures": [] }));
     assert_eq!(running.history("acme", "device/d-1").await, ["e-1"]);
 
     let letter = running.only_letter("demo").await;

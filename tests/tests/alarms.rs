@@ -177,7 +177,7 @@ fn every_call_on_the_ledger_is_watched_for_faults_of_dynamodb() {
 #[test]
 fn somebody_hears_of_buffered_records_days_before_they_become_letters() {
     const DAY: i64 = 24 * 60 * 60;
-    assert!(DAY * 3 < drover_replay::limits::BUFFERED_SECONDS);
+    const { assert!(DAY * 3 < drover_replay::limits::BUFFERED_SECONDS) };
     let template = template();
     let all = alarms(&template);
     let alarm = |wanted: &str| {

@@ -1,9 +1,11 @@
 //! What is put into messages comes out again, whatever its size.
 
+use super::writing::MESSAGE_BYTES;
 use super::*;
-use crate::error::Code;
+use crate::error::{Code, Rejection};
 use crate::letter::Origin;
 use crate::letter::filing::{Received, read};
+use crate::pipeline::ports::Message;
 use proptest::prelude::*;
 
 pub(super) fn record(value: Vec<u8>) -> Record {
