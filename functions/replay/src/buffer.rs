@@ -4,14 +4,15 @@
 //! A record that still cannot be applied comes again with its own message: it is never put into the
 //! queue a second time, so it keeps its age and SQS counts its tries. SQS deletes a message 14 days
 //! after it was sent; so a record that has waited for nine days ([`BUFFERED_SECONDS`]) and cannot be
-//! applied is filed as a letter of the code `unavailable`, which a replay resolves. What the pipeline rejects goes
-//! to the dead letters, like everybody's. Whose it was when it came here it still is: a record that
+//! applied is filed as a letter of the code `unavailable`, which a replay resolves. What the pipeline
+//! rejects goes to the dead letters, like everybody's. Whose it was when it came here it still is: a record that
 //! its route gives to another tenant by now is rejected, as a replay rejects it. A message that is no
 //! whole record (a part of a larger one, or none of ours) is filed as a letter, from where a replay
-//! takes it.
+//! takes it; and so is a letter that the dead-letter queue refused, which was sent here in its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use drover_core::dead_letter::UNAVAILABLE;
 use drover_core::letter::filing::{Filing, read};
 use drover_core::letter::opened::{Opened, open};
 use drover_core::pipeline::{Buffered, Disposition, Report};
@@ -85,10 +86,10 @@ fn halfway(now: Timestamp, deadline: Timestamp) -> Timestamp {
     Timestamp::from_micros(now.micros().saturating_add(left / 2)).unwrap_or(deadline)
 }
 
-/// The record of a message; `None`: it brings no whole one.
+/// The record of a message; `None`: it brings no whole one, or one that was rejected already.
 fn record(filing: &Filing) -> Option<Buffered> {
     let Filing { owner, letter, chunks } = filing;
-    if u32::try_from(chunks.len()) != Ok(letter.chunks) {
+    if letter.code != UNAVAILABLE || u32::try_from(chunks.len()) != Ok(letter.chunks) {
         return None;
     }
     let frame: Vec<u8> = chunks.iter().flat_map(|chunk| &chunk.bytes).copied().collect();

@@ -2,8 +2,8 @@
 //! that SQS takes it ([`super::text`]). Should a queue refuse one all the same, waiting does not help,
 //! and the record would hold its partition for ever. So the message is sent again packed, its
 //! texts in printable ASCII; and where its queue refuses even that, to the other of the two queues:
-//! the replay function takes envelopes from both, so a letter in the buffer is rejected again and
-//! filed when it is old, and a buffered record among the letters is filed as `unavailable`.
+//! the replay function takes envelopes from both. It files a letter that it finds in the buffer, and a
+//! buffered record that it finds among the letters, with the code `unavailable`.
 //!
 //! If both refuse it, the record stays with its source: then the queues are what is wrong.
 
