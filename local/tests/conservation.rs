@@ -165,7 +165,7 @@ impl Site {
             let drained = self.host.metrics().await.is_some_and(|metrics| metrics.is_drained());
             let mut waiting = 0;
             // In this order: what leaves the stream may go into the buffer, and from there to the letters.
-            for queue in ["buffer", "buffer-failed", "dead-letters", "dead-letters-failed"] {
+            for queue in ["buffer", "dead-letters", "dead-letters-failed"] {
                 let url = format!("http://{}/000000000000/drover-{queue}", addresses.sqs);
                 let request = json!({"QueueUrl": url, "AttributeNames": ["All"]});
                 let answer = sqs(&addresses, "GetQueueAttributes", request).await;

@@ -3,18 +3,24 @@
 //!
 //! A queue takes 1 MiB. What is larger is compressed, and split into parts where that does not
 //! do: into the very [`Chunk`]s in which a letter is filed, so that each part is filed by itself.
-//! Nothing is ever cut off, so an oversized record does not block its partition.
+//! Nothing of a record is ever cut off, so an oversized one does not block its partition. The texts
+//! beside it are bounded, and written so that every queue takes them ([`text`]).
+
+pub(crate) mod sending;
+pub(crate) mod text;
+mod writing;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Rejection;
+use self::text::bounded;
+pub use self::text::message_body;
+pub(crate) use self::writing::bounded_source;
+pub use self::writing::{buffered, letter};
+use crate::error::{Reason, Unavailable};
 use crate::id::{SubjectId, TenantId};
-use crate::pipeline::ports::Message;
 use crate::record::{Record, Source, is_letter_id};
 use crate::time::Timestamp;
 
-/// What one message may take. SQS allows 1,048,576 bytes for a message and for a batch.
-const MESSAGE_BYTES: usize = 1_000_000;
 /// The most that one chunk holds: it fits an item of DynamoDB (400 KB), and in base64 a message.
 pub const CHUNK_BYTES: usize = 360_000;
 /// The most parts of one letter: more than any content makes that is unpacked again.
@@ -122,17 +128,25 @@ impl NotAnEnvelope {
     }
 }
 
-/// The messages of a rejected record: one, or its parts.
-pub fn letter(record: &Record, rejection: &Rejection, about: Circumstances<'_>) -> Vec<Message> {
-    let code = rejection.code.as_str();
-    let mut envelope = Envelope::of(record, code, &rejection.message, about);
-    envelope.path.clone_from(&rejection.path);
-    messages(envelope, record, about.tenant)
+/// Why the content of an envelope is not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoContent {
+    /// It holds what no envelope of ours holds.
+    #[error(transparent)]
+    NotAnEnvelope(#[from] NotAnEnvelope),
+    /// It could not be packed.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
-/// The messages of a record that waits in the buffer.
-pub fn buffered(record: &Record, message: &str, about: Circumstances<'_>) -> Vec<Message> {
-    messages(Envelope::of(record, UNAVAILABLE, message, about), record, about.tenant)
+impl NoContent {
+    /// What it is where the envelope is our own.
+    pub(crate) fn into_unavailable(self) -> Unavailable {
+        match self {
+            Self::NotAnEnvelope(fault) => broken(fault),
+            Self::Unavailable(unavailable) => unavailable,
+        }
+    }
 }
 
 /// What is kept of a record besides where it came from.
@@ -148,10 +162,12 @@ pub struct Content {
 
 impl Content {
     /// One zstd frame of it.
-    pub fn pack(&self) -> Vec<u8> {
-        // Neither fails on bytes in memory.
-        let plain = postcard::to_stdvec(self).unwrap_or_default();
-        zstd::bulk::compress(&plain, LEVEL).unwrap_or_default()
+    ///
+    /// # Errors
+    /// There was no memory for it. An empty frame in its place would be a lost record.
+    pub fn pack(&self) -> Result<Vec<u8>, Unavailable> {
+        let plain = postcard::to_stdvec(self).map_err(broken)?;
+        zstd::bulk::compress(&plain, LEVEL).map_err(broken)
     }
 
     /// Reads such a frame.
@@ -207,12 +223,12 @@ impl Envelope {
             v: 1,
             id: record.letter_id(),
             tenant: about.tenant.map(|tenant| tenant.as_str().to_owned()),
-            contract: about.contract.map(str::to_owned),
+            contract: about.contract.map(|contract| bounded(contract).to_owned()),
             subject: about.subject.map(ToString::to_string),
             code: code.to_owned(),
             path: None,
-            message: message.to_owned(),
-            source: record.source.clone(),
+            message: bounded(message).to_owned(),
+            source: bounded_source(&record.source),
             key: record.key.as_deref().map(base64),
             value: record.value.as_deref().map(base64),
             headers,
@@ -251,29 +267,32 @@ impl Envelope {
     /// What is in this message: all of the packed content, or the piece that this part carries.
     ///
     /// # Errors
-    /// Damaged base64, or a piece over its size.
-    pub fn chunks(&self) -> Result<Vec<Chunk>, NotAnEnvelope> {
+    /// Damaged base64, nothing at all, or a piece over its size; or no memory to pack it.
+    pub fn chunks(&self) -> Result<Vec<Chunk>, NoContent> {
         let (number, of) = self.part;
         match self.encoding {
-            None => Ok(chunks(&self.content()?.pack())),
+            None => Ok(chunks(&self.content()?.pack()?)),
             Some(Encoding::Zstd) => {
-                let bytes = from_base64(self.value.as_deref().unwrap_or_default())?;
+                let bytes = self.frame()?;
                 match of {
                     1 => Ok(chunks(&bytes)),
                     _ if bytes.len() <= CHUNK_BYTES => Ok(vec![Chunk { number, bytes }]),
-                    _ => Err(NotAnEnvelope("its part is too large")),
+                    _ => Err(NotAnEnvelope("its part is too large").into()),
                 }
             }
         }
     }
 
+    /// What is packed in the value, or a piece of it. No frame is empty.
+    fn frame(&self) -> Result<Vec<u8>, NotAnEnvelope> {
+        let value = self.value.as_deref().filter(|value| !value.is_empty());
+        from_base64(value.ok_or(NotAnEnvelope("nothing is packed in it"))?)
+    }
+
     fn whole(&self) -> Result<Option<Content>, NotAnEnvelope> {
         match (self.encoding, self.part.1) {
             (None, _) => self.content().map(Some),
-            (Some(Encoding::Zstd), 1) => {
-                let frame = from_base64(self.value.as_deref().unwrap_or_default())?;
-                Content::unpack(&frame).map(Some)
-            }
+            (Some(Encoding::Zstd), 1) => Content::unpack(&self.frame()?).map(Some),
             (Some(Encoding::Zstd), _) => Ok(None),
         }
     }
@@ -301,33 +320,10 @@ impl Envelope {
             headers: self.headers.iter().map(header).collect::<Result<_, _>>()?,
         })
     }
-
-    /// The parts of the envelope of a record, each small enough for a message.
-    fn split(self, record: &Record) -> Vec<Self> {
-        let Record { key, value, headers, .. } = record.clone();
-        let pieces = chunks(&Content { key, value, headers }.pack());
-        let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
-        let rest = Self { key: None, value: None, headers: Vec::new(), ..self };
-        let part = |Chunk { number, bytes }: Chunk| Self {
-            value: Some(base64(&bytes)),
-            part: (number, count),
-            encoding: Some(Encoding::Zstd),
-            ..rest.clone()
-        };
-        pieces.into_iter().map(part).collect()
-    }
 }
 
-fn messages(envelope: Envelope, record: &Record, tenant: Option<&TenantId>) -> Vec<Message> {
-    // An envelope is texts and numbers, which always are JSON.
-    let write = |envelope: &Envelope| serde_json::to_string(envelope).unwrap_or_default();
-    let whole = write(&envelope);
-    let bodies = if whole.len() <= MESSAGE_BYTES {
-        vec![whole]
-    } else {
-        envelope.split(record).iter().map(write).collect()
-    };
-    bodies.into_iter().map(|body| Message { tenant: tenant.cloned(), body }).collect()
+fn broken(fault: impl std::fmt::Display) -> Unavailable {
+    Unavailable::new(Reason::Bug, format!("a record could not be written: {fault}"))
 }
 
 /// The trace that came with a record: `traceparent`, else the correlation id.

@@ -193,6 +193,34 @@ fn every_call_on_the_ledger_is_watched_for_faults_of_dynamodb() {
     assert_eq!(operations, BTreeSet::from(expected));
 }
 
+/// When they become letters, a person has had days to mend what they wait for.
+#[test]
+fn somebody_hears_of_buffered_records_days_before_they_become_letters() {
+    const DAY: i64 = 24 * 60 * 60;
+    const { assert!(DAY * 3 < drover_replay::limits::BUFFERED_SECONDS) };
+    let template = template();
+    let all = alarms(&template);
+    let alarm = |wanted: &str| {
+        let found = all.iter().find(|(name, _)| *name == wanted);
+        found.map(|(_, alarm)| *alarm).expect("an alarm")
+    };
+    let oldest = &template["Parameters"]["OldestMessageSeconds"];
+    assert_eq!(alarm("BufferWaits")["Threshold"], json!({"Ref": "OldestMessageSeconds"}));
+    for name in ["Default", "MaxValue"] {
+        assert!(oldest[name].as_i64().is_some_and(|seconds| seconds <= DAY), "{name}");
+    }
+    let stays = alarm("BufferStays");
+    let periods = stays["EvaluationPeriods"].as_i64().expect("a number");
+    let queries = stays["Metrics"].as_array().expect("queries");
+    let stats: Vec<_> = queries.iter().filter_map(|query| query.get("MetricStat")).collect();
+    assert_eq!(stats.len(), 2, "what waits and what is in hand");
+    for stat in stats {
+        assert_eq!(stat["Metric"]["Namespace"], "AWS/SQS");
+        assert_eq!(stat["Stat"], "Average", "a record that is only taken again stays");
+        assert!(periods * stat["Period"].as_i64().expect("a number") <= DAY);
+    }
+}
+
 /// As the page of a repository makes an anchor of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|one| one.is_alphanumeric() || " -_".contains(*one));

@@ -118,14 +118,14 @@ async fn a_key_that_is_throttled_is_told_from_a_table() {
 
 fn throttled(code: &str, reasons: &[&str]) -> Answer {
     let reasons = reasons.iter().map(|reason| serde_json::json!({ "reason": reason }));
-    let mut body = serde_json::json!({
-        "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"),
-        "message": "on demand",
-    });
     // The two exceptions spell the member in their own way.
     let member =
         if code == "ThrottlingException" { "throttlingReasons" } else { "ThrottlingReasons" };
-    body[member] = reasons.collect();
+    let body = serde_json::json!({
+        "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"),
+        "message": "on demand",
+        (member): reasons.collect::<Vec<_>>(),
+    });
     (400, body.to_string())
 }
 

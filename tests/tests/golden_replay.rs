@@ -94,7 +94,9 @@ fn histories(mut subjects: Value) -> Value {
 #[tokio::test]
 async fn what_failed_is_done_when_it_comes_again() {
     let mut differences = Vec::new();
-    for one in all().into_iter().filter(|one| one.is_of_queue() && !one.expect.down.is_empty()) {
+    let failing = |one: &Situation| one.is_of_queue() && !one.expect.down.is_empty();
+    // Another end has what waited for so long that it became a letter.
+    for one in all().into_iter().filter(|one| failing(one) && one.expect.letters.is_empty()) {
         let failing = one.replayer().await;
         failing.fail(&one.expect.down);
         assert_ne!(failing.deliver(&one.event).await.ok(), Some(json!({"batchItemFailures": []})));

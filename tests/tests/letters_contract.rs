@@ -39,7 +39,7 @@ fn second(at: i64) -> Timestamp {
 
 fn letter(id: &str) -> Letter {
     let received = Received { message_id: "m", body: "{}", sent_at: None };
-    Letter { id: id.to_owned(), ..filing::read(&received, second(0)).letter }
+    Letter { id: id.to_owned(), ..filing::read(&received, second(0)).expect("filed").letter }
 }
 
 fn numbered(number: usize) -> String {
@@ -455,7 +455,7 @@ fn message(offset: i64, bytes: usize) -> String {
         wrapping: None,
         now: second(1),
     };
-    let messages = dead_letter::letter(&record, &rejection, about);
+    let messages = dead_letter::letter(&record, &rejection, about).expect("written");
     assert_eq!(messages.len(), 1);
     messages.into_iter().map(|message| message.body).collect()
 }
@@ -465,7 +465,7 @@ async fn a_letter_of_one_kilobyte_costs_one_unit_and_its_content_one_or_two() {
     async fn fact(letters: &impl Letters) {
         let body = message(1, 1_000);
         let received = Received { message_id: "m", body: &body, sent_at: None };
-        let filing = filing::read(&received, second(2));
+        let filing = filing::read(&received, second(2)).expect("filed");
         let letter = letters.put_letter(&filing.owner, &filing.letter).await.expect("available");
         assert!(letter.answer);
         assert_eq!((letter.units.read, letter.units.write), (0.0, 1.0));
@@ -484,7 +484,7 @@ async fn what_is_filed_is_read_again_and_filing_it_twice_changes_nothing() {
     async fn fact(letters: &impl Letters) {
         let body = message(2, 1_000);
         let received = Received { message_id: "m", body: &body, sent_at: None };
-        let filing = filing::read(&received, second(2));
+        let filing = filing::read(&received, second(2)).expect("filed");
         for new in [true, false] {
             let filed = filing::file(letters, &filing).await.expect("available");
             assert_eq!(filed.answer, new);

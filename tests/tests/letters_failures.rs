@@ -26,7 +26,8 @@ fn now() -> Timestamp {
 }
 
 fn letter() -> Letter {
-    filing::read(&Received { message_id: "m", body: "{}", sent_at: None }, now()).letter
+    let received = Received { message_id: "m", body: "{}", sent_at: None };
+    filing::read(&received, now()).expect("filed").letter
 }
 
 fn chunk(number: u32) -> Chunk {

@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use drover_core::aws::QueueLevels;
-use drover_core::error::{Reason, Unavailable};
+use drover_core::dead_letter::{self, Circumstances, Envelope};
+use drover_core::error::{Code, Reason, Rejection, Unavailable};
 use drover_core::id::TenantId;
 use drover_core::memory::{Call, Fault, Memory};
 use drover_core::pipeline::ports::{Buffer, DeadLetters, Message};
+use drover_core::record::{Record, Source};
 use drover_core::time::Timestamp;
 use drover_tests::canned::{Answer, serve};
 use drover_tests::{aws_at, closed_address};
@@ -26,6 +28,54 @@ fn messages(count: usize) -> Vec<Message> {
 
 fn reasons(results: Vec<Result<(), Unavailable>>) -> Vec<Option<Reason>> {
     results.into_iter().map(|result| result.err().map(|error| error.reason)).collect()
+}
+
+/// The letter of a record with this header.
+fn letter(header: &str) -> Message {
+    let now = Timestamp::from_millis(1_800_000_000_000).expect("in range");
+    let record = Record {
+        source: Source::Http { request_id: "r".into(), index: 0 },
+        key: None,
+        value: Some(b"{not JSON".to_vec()),
+        headers: vec![(header.to_owned(), vec![255])],
+        received_at: None,
+        ingested_at: now,
+    };
+    let about = Circumstances { tenant: None, contract: None, subject: None, wrapping: None, now };
+    let rejection = Rejection::new(Code::MalformedJson, "not JSON");
+    let mut messages = dead_letter::letter(&record, &rejection, about).expect("written");
+    messages.pop().expect("a message")
+}
+
+/// What SQS says of a text that it refuses, for an entry and for a request.
+fn contents(request: &Value, refused: impl Fn(&str) -> bool) -> Answer {
+    let (mut sent, mut failed) = (Vec::new(), Vec::new());
+    for entry in request["Entries"].as_array().expect("entries") {
+        let (id, body) = (&entry["Id"], entry["MessageBody"].as_str().expect("a body"));
+        if refused(body) {
+            let code = "InvalidMessageContents";
+            failed.push(json!({ "Id": id, "Code": code, "SenderFault": true, "Message": "m" }));
+        } else {
+            sent.push(json!({ "Id": id, "MessageId": "m", "MD5OfMessageBody": "" }));
+        }
+    }
+    (200, json!({ "Successful": sent, "Failed": failed }).to_string())
+}
+
+/// The bodies that were sent to a queue, without those that were refused.
+fn bodies(requests: &[Value], queue: &str, refused: impl Fn(&str) -> bool) -> Vec<String> {
+    let of_queue =
+        |request: &&Value| request["QueueUrl"].as_str().is_some_and(|url| url.ends_with(queue));
+    let entries =
+        requests.iter().filter(of_queue).flat_map(|request| request["Entries"].as_array());
+    let bodies = entries.flatten().filter_map(|entry| entry["MessageBody"].as_str());
+    bodies.filter(|body| !refused(body)).map(str::to_owned).collect()
+}
+
+fn check_record(body: &str, header: &str) {
+    let envelope = Envelope::read(body).expect("an envelope");
+    let record = envelope.record().expect("readable").expect("whole");
+    assert_eq!(record.headers, [(header.to_owned(), vec![255])]);
 }
 
 /// Takes a batch as SQS does, but for entries whose body names a failure, or asks to be forgotten.
@@ -115,6 +165,95 @@ async fn a_batch_that_fails_as_a_whole_fails_for_each_message() {
     let down = aws_at(closed_address().expect("a free port"));
     let results = reasons(down.send_letters(&messages(2)).await);
     assert_eq!(results, [Some(Reason::Unreachable); 2]);
+}
+
+#[tokio::test]
+async fn a_text_that_a_queue_refuses_is_sent_packed_and_the_others_as_they_are() {
+    // A queue that is stricter than SQS, as a stand-in for what nobody foresaw.
+    let refused = |body: &str| body.contains("\\uffff");
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&requests);
+    let address = serve(move |body| {
+        let request: Value = serde_json::from_str(body).expect("JSON");
+        let answer = contents(&request, refused);
+        seen.lock().expect("no panic").push(request);
+        answer
+    });
+    let aws = aws_at(address.await.expect("a free port"));
+    let letters = [letter("a"), letter("\u{FFFF}"), letter("b")];
+    assert_eq!(reasons(aws.send_letters(&letters).await), [None, None, None]);
+    let requests = requests.lock().expect("no panic");
+    let taken = bodies(&requests, "/letters", refused);
+    assert_eq!(taken[..2], [letters[0].body.clone(), letters[2].body.clone()]);
+    assert_eq!(taken.len(), 3);
+    check_record(&taken[2], "\u{FFFF}");
+    assert!(bodies(&requests, "/buffer", refused).is_empty());
+}
+
+#[tokio::test]
+async fn a_queue_that_refuses_a_whole_batch_for_one_text_gets_the_others_one_by_one() {
+    let refused = |body: &str| body.contains("\\uffff");
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&requests);
+    let address = serve(move |body| {
+        let request: Value = serde_json::from_str(body).expect("JSON");
+        let entries = request["Entries"].as_array().expect("entries");
+        let bad = entries.iter().any(|entry| entry["MessageBody"].as_str().is_some_and(refused));
+        if bad {
+            let fault =
+                json!({ "__type": "com.amazonaws.sqs#InvalidMessageContents", "message": "m" });
+            return (400, fault.to_string());
+        }
+        let answer = contents(&request, refused);
+        seen.lock().expect("no panic").push(request);
+        answer
+    });
+    let aws = aws_at(address.await.expect("a free port"));
+    let letters = [letter("a"), letter("\u{FFFF}"), letter("b")];
+    assert_eq!(reasons(aws.send_letters(&letters).await), [None, None, None]);
+    assert_eq!(bodies(&requests.lock().expect("no panic"), "/letters", refused).len(), 3);
+}
+
+#[tokio::test]
+async fn what_one_queue_refuses_however_it_is_written_goes_into_the_other() {
+    async fn check(buffered: bool) {
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        let first = if buffered { "/buffer" } else { "/letters" };
+        let address = serve(move |body| {
+            let request: Value = serde_json::from_str(body).expect("JSON");
+            let is_first = request["QueueUrl"].as_str().is_some_and(|url| url.ends_with(first));
+            let answer = contents(&request, |_| is_first);
+            seen.lock().expect("no panic").push(request);
+            answer
+        });
+        let aws = aws_at(address.await.expect("a free port"));
+        let letters = [letter("\u{FFFF}")];
+        let sent = match buffered {
+            true => aws.send_buffered(&letters).await,
+            false => aws.send_letters(&letters).await,
+        };
+        assert_eq!(reasons(sent), [None]);
+        let other = if buffered { "/letters" } else { "/buffer" };
+        let taken = bodies(&requests.lock().expect("no panic"), other, |_| false);
+        assert_eq!(taken.len(), 1);
+        check_record(&taken[0], "\u{FFFF}");
+    }
+    check(false).await;
+    check(true).await;
+}
+
+#[tokio::test]
+async fn in_memory_a_text_that_sqs_refuses_is_refused_as_well() {
+    let memory = Memory::new(Timestamp::MIN);
+    let raw = letter("a").body.replace("\"a\"", "\"\u{FFFF}\"");
+    let raw = Message { tenant: None, body: raw };
+    let nonsense = message("\u{FFFE}");
+    let results = reasons(memory.send_letters(&[raw, nonsense, message("")]).await);
+    assert_eq!(results, [None, Some(Reason::Bug), Some(Reason::Bug)]);
+    let sent = memory.state().letters.clone();
+    assert_eq!(sent.len(), 1, "an envelope is packed, and other texts cannot be");
+    check_record(&sent[0].body, "\u{FFFF}");
 }
 
 #[tokio::test]

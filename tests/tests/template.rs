@@ -141,6 +141,49 @@ fn a_batch_that_the_breaker_holds_back_comes_again_whole_for_longer_than_it_does
     assert!(number(&least) > BREAKER_SECONDS);
 }
 
+/// The setting of a broker, in the text of its properties.
+fn broker_setting(name: &str) -> i64 {
+    let streaming = load("infra/streaming.yaml").expect("the template");
+    let properties =
+        streaming["Resources"]["Configuration"]["Properties"]["ServerProperties"].to_string();
+    let (_, rest) = properties.split_once(&format!("{name}=")).expect("the setting");
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().expect("a number")
+}
+
+/// Lambda tells where the records stand that it gives up, and a replay reads them there.
+#[test]
+fn what_lambda_gives_up_by_its_age_is_in_the_topic_for_as_long_again() {
+    let retention_seconds = broker_setting("log.retention.hours") * 60 * 60;
+    let age = in_mode("msk-iam").section("Parameters")["MaximumRecordAge"].clone();
+    for name in ["Default", "MaxValue"] {
+        assert!(2 * number(&age[name]) <= retention_seconds, "{name}: {}", age[name]);
+    }
+    for mode in STREAMS.into_iter().skip(1) {
+        for one in of_topics(&in_mode(mode)) {
+            assert_eq!(one["MaximumRecordAgeInSeconds"], age["Default"], "{mode}");
+        }
+    }
+}
+
+/// A buffered record becomes a letter before SQS moves it away, and long before SQS deletes it.
+#[test]
+fn a_buffered_record_becomes_a_letter_before_its_message_is_moved_or_deleted() {
+    const DAY: i64 = 24 * 60 * 60;
+    let state = load("infra/state.yaml").expect("the template");
+    let buffer = &state["Resources"]["Buffer"]["Properties"];
+    assert_eq!(buffer["VisibilityTimeout"], json!({"Ref": "VisibilityTimeout"}));
+    let shortest = number(&state["Parameters"]["VisibilityTimeout"]["MinValue"]);
+    let receives = number(&buffer["RedrivePolicy"]["maxReceiveCount"]);
+    let retention = number(&buffer["MessageRetentionPeriod"]);
+    let filed_from = drover_replay::limits::BUFFERED_SECONDS;
+    assert!(filed_from < 10 * DAY, "design: before it is ten days old");
+    assert!(filed_from + DAY <= receives * shortest, "there is a day for the filing");
+    assert!(filed_from + 4 * DAY <= retention);
+    let replay = stack(&[]).of_type("AWS::Serverless::Function")["Replay"].clone();
+    assert!(number(&replay["Properties"]["Timeout"]) <= shortest, "Lambda asks for that");
+}
+
 #[test]
 fn every_topic_has_its_mapping_and_without_a_stream_none_has() {
     assert_eq!(of_topics(&in_mode("direct")), Vec::<Value>::new());

@@ -113,7 +113,10 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
     /// Sends events to the buffer queue: all of them, or it failed.
     async fn park(&self, events: &[&Outgoing]) -> Result<(), Unavailable> {
         let now = self.world.now();
-        let messages: Vec<Message> = events.iter().flat_map(|event| waiting(event, now)).collect();
+        let mut messages = Vec::new();
+        for event in events {
+            messages.extend(waiting(event, now)?);
+        }
         if messages.is_empty() {
             return Ok(());
         }
@@ -141,22 +144,22 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
             now,
         };
         let rejected = delivery.texts.iter().zip(results).enumerate();
-        let messages: Vec<Message> = rejected
-            .filter_map(|(index, (text, result))| {
-                let rejection = result.as_ref().err()?;
-                Some(letter(&delivery.record(index, text), rejection, about))
-            })
-            .flatten()
-            .collect();
-        if messages.is_empty() {
+        let letters = rejected.filter_map(|(index, (text, result))| {
+            let rejection = result.as_ref().err()?;
+            Some(letter(&delivery.record(index, text), rejection, about))
+        });
+        let letters: Vec<_> = letters.collect();
+        if letters.is_empty() {
             return 0;
         }
+        let unwritten = letters.iter().filter(|letter| letter.is_err()).count();
+        let messages: Vec<Message> = letters.into_iter().flatten().flatten().collect();
         let answers = self.world.send_letters(&messages).await;
-        let lost = answers.iter().filter(|answer| answer.is_err()).count();
+        let lost = unwritten + answers.iter().filter(|answer| answer.is_err()).count();
         if lost > 0 {
             tracing::error!(lost, "rejected events could not be kept as dead letters");
         }
-        answers.len() - lost
+        answers.iter().filter(|answer| answer.is_ok()).count()
     }
 
     fn count<const N: usize>(
@@ -207,7 +210,7 @@ fn unavailable<'a>(
 }
 
 /// The messages of an event that waits: the record as the stream would have had it.
-fn waiting(event: &Outgoing, now: Timestamp) -> Vec<Message> {
+fn waiting(event: &Outgoing, now: Timestamp) -> Result<Vec<Message>, Unavailable> {
     let about = Circumstances {
         tenant: Some(event.event.subject.tenant()),
         contract: Some(&event.event.entry.contract),

@@ -69,7 +69,8 @@ pub(crate) struct LettersAnswer {
 pub(crate) struct LetterLine {
     /// Its id: they sort by the time of receipt.
     pub(crate) id: String,
-    /// Why it is here.
+    /// Why it is here: a rejection's code; `undelivered`, where the event source gave records up;
+    /// `unavailable`, where nothing is wrong with the record and it waited in the buffer for nine days.
     #[schema(example = "schema_violation")]
     code: String,
     /// JSON Pointer to the culprit.

@@ -73,7 +73,7 @@ impl<W: Outside, B: Around> Environment<W, B> {
         if now >= deadline {
             return Err(Unavailable::new(Reason::Deadline, "the invocation's time is nearly over"));
         }
-        let filing = read(&message.received(), now);
+        let filing = read(&message.received(), now)?;
         let filed = file(&self.world, &filing).await?;
         Ok((filing.owner, filed))
     }

@@ -33,7 +33,7 @@ where
     description = "Without what is in them. Counts are of open letters, over the newest 10,000 letters \
         (`complete` is false beyond).",
     params(
-        ("code" = Option<String>, Query, description = "Of this code only", example = "schema_violation"),
+        ("code" = Option<String>, Query, description = "Of this code only: a rejection's, `undelivered` (records that the event source gave up) or `unavailable` (records that waited in the buffer for nine days)", example = "schema_violation"),
         ("state" = Option<String>, Query, description = "`open` (the default), `resolved` or `parked`", example = "open"),
         ("limit" = Option<usize>, Query, description = "At most so many, 50 by default", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the answer before"),

@@ -20,3 +20,7 @@ pub const PAYLOAD_BYTES: usize = 3 * 1024 * 1024;
 pub const RUNS: usize = 20;
 /// What whoever commands may call himself, in bytes.
 pub const NAME_BYTES: usize = 128;
+/// The age, in seconds since its message was sent, from which a buffered record that cannot be applied
+/// becomes a letter: nine days. SQS keeps a message for 14, and moves it to the queue's failed queue
+/// after 1,000 receives, which are at least 10.4 days with the visibility timeout of `infra/state.yaml`.
+pub const BUFFERED_SECONDS: i64 = 9 * 24 * 60 * 60;

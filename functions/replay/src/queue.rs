@@ -107,6 +107,11 @@ impl Message {
         self.event_source == SOURCE
     }
 
+    /// Whether it was put into its queue longer ago than this, as far as the queue says when.
+    pub(crate) fn is_older_than(&self, seconds: i64, now: Timestamp) -> bool {
+        self.received().sent_at.is_some_and(|sent_at| sent_at.plus_seconds(seconds) <= now)
+    }
+
     pub(crate) fn received(&self) -> Received<'_> {
         let sent_at = self.attributes.sent_timestamp.as_deref();
         let sent_at = sent_at.and_then(|millis| millis.parse().ok());

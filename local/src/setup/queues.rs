@@ -17,19 +17,28 @@ const BATCHING: Batching = Batching { messages: 100, window: Duration::from_mill
 /// The fewest that Lambda lets a mapping be bounded to.
 const CONCURRENCY: usize = 2;
 
-/// A queue, and the one where its messages go that nobody could handle.
-struct QueuePair {
+/// A queue that feeds the replay function.
+struct FedQueue {
     name: &'static str,
-    failed: &'static str,
+    failed: Option<Failed>,
+}
+
+/// Where the messages of a queue go that nobody could handle.
+struct Failed {
+    name: &'static str,
     /// Receives after which a message goes there.
     receives: u32,
 }
 
-const QUEUES: [QueuePair; 2] = [
-    QueuePair { name: DEAD_LETTERS, failed: "drover-dead-letters-failed", receives: 5 },
-    // What waits here is good and was acknowledged: it stays for as many receives as SQS can count
-    // to, which are five and a half hours without a ledger, and then where SQS moves it back from.
-    QueuePair { name: BUFFER, failed: "drover-buffer-failed", receives: 1000 },
+const QUEUES: [FedQueue; 2] = [
+    FedQueue {
+        name: DEAD_LETTERS,
+        failed: Some(Failed { name: "drover-dead-letters-failed", receives: 5 }),
+    },
+    // A record waits here until it is applied, or old enough to become a letter. On AWS it is
+    // received every quarter of an hour, and 1,000 receives, the most that SQS counts, are more than
+    // the nine days until then. Here they would be over in five and a half hours.
+    FedQueue { name: BUFFER, failed: None },
 ];
 
 /// Brings every queue to its settings, those too that an earlier version made, and gives their names
@@ -38,17 +47,21 @@ pub(crate) async fn queues(sqs: &Sqs) -> Result<Vec<String>, SqsError> {
     let kept =
         QueueSettings { retention_seconds: FOURTEEN_DAYS_SECONDS, ..QueueSettings::default() };
     let mut names = Vec::new();
-    for QueuePair { name, failed, receives } in QUEUES {
-        sqs.ensure_queue(failed, kept.clone()).await?;
-        let redrive =
-            Redrive { dead_letter_queue: QueueName::parse(failed)?, max_receive_count: receives };
+    for FedQueue { name, failed } in QUEUES {
+        let mut redrive = None;
+        if let Some(Failed { name, receives }) = failed {
+            sqs.ensure_queue(name, kept.clone()).await?;
+            let dead_letter_queue = QueueName::parse(name)?;
+            redrive = Some(Redrive { dead_letter_queue, max_receive_count: receives });
+            names.push(name.to_owned());
+        }
         let settings = QueueSettings {
             visibility_timeout_seconds: COMES_AGAIN_SECONDS,
-            redrive: Some(redrive),
+            redrive,
             ..kept.clone()
         };
         sqs.ensure_queue(name, settings).await?;
-        names.extend([name.to_owned(), failed.to_owned()]);
+        names.push(name.to_owned());
     }
     names.sort_unstable();
     Ok(names)
@@ -61,9 +74,9 @@ pub(crate) fn queue_sources(
 ) -> Result<Vec<QueueSource>, SqsError> {
     let fed =
         if functions.find(drover_replay::FUNCTION).is_some() { QUEUES.as_slice() } else { &[] };
-    let start = |pair: &QueuePair| {
+    let start = |fed: &FedQueue| {
         let settings = Settings {
-            queue: QueueName::parse(pair.name)?,
+            queue: QueueName::parse(fed.name)?,
             function: drover_replay::FUNCTION.to_owned(),
             batching: BATCHING,
             concurrency: CONCURRENCY,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use drover_core::dead_letter::message_body;
 use drover_core::time::Timestamp;
 use serde::Serialize;
 
@@ -54,7 +55,7 @@ impl GivenUp<'_> {
         let records = self.records.iter().filter_map(|(partition, records)| {
             Some((partition_name(self.topic, *partition), run(records)?))
         });
-        serde_json::to_string(&Message {
+        message_body(&Message {
             request_context: RequestContext {
                 request_id: self.request_id,
                 function_arn: self.function_arn,

@@ -205,8 +205,7 @@ fn message<L: Log>(
         payload_bytes: payload.map_or(0, |payload| payload.len()),
         now: Timestamp::from_millis(ground.clock.now()).unwrap_or(Timestamp::MAX),
     };
-    let body = body.message();
-    // Texts and numbers can always be written.
+    let body = body.message().inspect_err(|error| tracing::error!(%error, "no report is written"));
     Some(Message { tenant: None, body: body.ok()? })
 }
 

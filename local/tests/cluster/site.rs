@@ -93,7 +93,7 @@ impl Site {
         let addresses = running_host(&self.data).unwrap().addresses;
         let mut waiting = 0;
         // In this order: what leaves the buffer may be a letter.
-        for queue in ["buffer", "buffer-failed", "dead-letters", "dead-letters-failed"] {
+        for queue in ["buffer", "dead-letters", "dead-letters-failed"] {
             let url = format!("http://{}/000000000000/drover-{queue}", addresses.sqs);
             let request = json!({"QueueUrl": url, "AttributeNames": ["All"]});
             let answer = sqs(&addresses, "GetQueueAttributes", request).await;

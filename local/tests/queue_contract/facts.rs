@@ -7,8 +7,11 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry as Entry,
 };
 use drover_core::aws::QueueLevels;
-use drover_core::error::Reason;
+use drover_core::dead_letter::{Circumstances, Envelope, letter};
+use drover_core::error::{Code, Reason, Rejection};
 use drover_core::pipeline::ports::{Buffer as _, DeadLetters as _, Message};
+use drover_core::record::{Record, Source};
+use drover_core::time::Timestamp;
 
 use super::Fact;
 use super::place::{MEBIBYTE, Place, Queues, body, code, message, system};
@@ -30,6 +33,7 @@ pub(crate) fn all() -> Vec<Fact> {
         what_was_received_too_often_goes_to_the_failed_queue,
         what_failed_is_moved_back_to_its_queue,
         one_bad_body_fails_alone,
+        letters_of_texts_that_sqs_refuses_arrive_as_they_were,
         more_than_ten_at_once_are_refused,
         the_levels_are_what_waits_and_what_is_in_hand,
         who_waits_gets_what_is_sent_meanwhile,
@@ -144,6 +148,36 @@ async fn one_bad_body_fails_alone(place: Place) {
         queues.take(&queues.letters, 1).await.iter().map(body).collect::<Vec<_>>(),
         ["good"]
     );
+}
+
+async fn letters_of_texts_that_sqs_refuses_arrive_as_they_were(place: Place) {
+    let queues = place.queues().await;
+    let refused: String = ('\0'..=char::MAX)
+        .filter(|one| !matches!(one, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..))
+        .collect();
+    let now = Timestamp::from_millis(1_800_000_000_000).unwrap();
+    let record = Record {
+        source: Source::Kafka {
+            topic: refused.as_str().into(),
+            partition: 0,
+            offset: 1,
+            timestamp: None,
+        },
+        key: Some(vec![0, 255]),
+        value: None,
+        headers: vec![(refused.clone(), vec![0, 255])],
+        received_at: None,
+        ingested_at: now,
+    };
+    let rejection = Rejection::at(Code::SchemaViolation, refused.clone(), refused.clone());
+    let about = Circumstances { tenant: None, contract: None, subject: None, wrapping: None, now };
+    let letters = letter(&record, &rejection, about).unwrap();
+    assert_eq!(queues.aws.send_letters(&letters).await, [Ok(())]);
+    let taken = queues.take(&queues.letters, 1).await;
+    let envelope = Envelope::read(body(&taken[0])).unwrap();
+    assert_eq!(envelope.encoding, None, "the queue took it at once");
+    assert_eq!((&envelope.message, envelope.path.as_ref()), (&refused, Some(&refused)));
+    assert_eq!(envelope.record().unwrap(), Some(record));
 }
 
 async fn more_than_ten_at_once_are_refused(place: Place) {

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::BuildError;
+use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata as _};
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 use futures_util::{StreamExt as _, stream};
@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::aws::Aws;
 use crate::aws::calls::{Failure, unavailable};
+use crate::dead_letter::sending::{Queue, Sent, send};
 use crate::error::{Reason, Unavailable};
 use crate::pipeline::ports::{Buffer, DeadLetters, Message};
 
@@ -24,23 +25,39 @@ const BATCH_ENTRIES: usize = 10;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// Batches on their way at once.
 const IN_FLIGHT: usize = 8;
+/// The code of a body with a character that no message may have.
+const CONTENTS: &str = "InvalidMessageContents";
 /// The group of messages that belong to no tenant. A tenant of that name would share it, and
 /// nothing but its turn.
 const OPERATOR: &str = "operator";
 
+/// One of the two queues.
+struct SqsQueue<'a> {
+    client: &'a Client,
+    url: &'a str,
+}
+
 impl DeadLetters for Aws {
     async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-        send(&self.sqs, &self.config.dead_letter_queue_url, messages).await
+        send(&self.dead_letters(), &self.buffer(), messages).await
     }
 }
 
 impl Buffer for Aws {
     async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-        send(&self.sqs, &self.config.buffer_queue_url, messages).await
+        send(&self.buffer(), &self.dead_letters(), messages).await
     }
 }
 
 impl Aws {
+    fn dead_letters(&self) -> SqsQueue<'_> {
+        SqsQueue { client: &self.sqs, url: &self.config.dead_letter_queue_url }
+    }
+
+    fn buffer(&self) -> SqsQueue<'_> {
+        SqsQueue { client: &self.sqs, url: &self.config.buffer_queue_url }
+    }
+
     /// Whether the dead-letter queue answers.
     ///
     /// # Errors
@@ -113,29 +130,50 @@ async fn probe(client: &Client, queue: &str) -> Result<(), Unavailable> {
     sent.map(|_| ()).map_err(|error| unavailable("reading a queue's attributes", &error))
 }
 
-async fn send(client: &Client, queue: &str, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-    let sends: Vec<_> =
-        batches(messages).into_iter().map(|batch| send_batch(client, queue, batch)).collect();
-    // In order: the answer has one result for each message, in order.
-    stream::iter(sends).buffered(IN_FLIGHT).concat().await
+impl Queue for SqsQueue<'_> {
+    async fn send(&self, messages: &[Message]) -> Vec<Sent> {
+        let sends: Vec<_> =
+            batches(messages).into_iter().map(|batch| self.send_batch(batch)).collect();
+        // In order: the answer has one result for each message, in order.
+        stream::iter(sends).buffered(IN_FLIGHT).concat().await
+    }
 }
 
-async fn send_batch(
-    client: &Client,
-    queue: &str,
-    batch: &[Message],
-) -> Vec<Result<(), Unavailable>> {
-    let every = |error: Unavailable| vec![Err(error); batch.len()];
-    let Ok(entries) = entries(batch) else {
-        return every(Unavailable::new(
-            Reason::Misconfigured,
-            "a batch could not be put into a request",
-        ));
-    };
-    let sent = client.send_message_batch().queue_url(queue).set_entries(Some(entries)).send().await;
-    match sent {
-        Ok(answer) => results(batch.len(), answer),
-        Err(error) => every(unavailable("sending messages", &error)),
+impl SqsQueue<'_> {
+    async fn send_batch(&self, batch: &[Message]) -> Vec<Sent> {
+        match self.try_batch(batch).await {
+            // SQS refuses the entry that it is about. Should a service refuse the whole batch for it,
+            // the others must not suffer.
+            Err(Sent::Refused(_)) if batch.len() > 1 => {
+                let mut sent = Vec::with_capacity(batch.len());
+                for alone in batch.chunks(1) {
+                    sent.extend(self.try_batch(alone).await.unwrap_or_else(|fault| vec![fault]));
+                }
+                sent
+            }
+            sent => sent.unwrap_or_else(|fault| vec![fault; batch.len()]),
+        }
+    }
+
+    /// One result for each message, or one for all of them.
+    async fn try_batch(&self, batch: &[Message]) -> Result<Vec<Sent>, Sent> {
+        let entries = entries(batch).map_err(|_| {
+            let message = "a batch could not be put into a request";
+            Sent::NotTaken(Unavailable::new(Reason::Bug, message))
+        })?;
+        let request = self.client.send_message_batch().queue_url(self.url);
+        match request.set_entries(Some(entries)).send().await {
+            Ok(answer) => Ok(results(batch.len(), answer)),
+            Err(error) => Err(not_sent(error.code(), unavailable("sending messages", &error))),
+        }
+    }
+}
+
+/// Of what was not sent: whether the text itself was refused.
+fn not_sent(code: Option<&str>, unavailable: Unavailable) -> Sent {
+    match code {
+        Some(CONTENTS) => Sent::Refused(unavailable),
+        _ => Sent::NotTaken(unavailable),
     }
 }
 
@@ -172,13 +210,18 @@ fn entries(batch: &[Message]) -> Result<Vec<SendMessageBatchRequestEntry>, Build
 }
 
 /// One result for each entry. Sent is only what SQS says was sent.
-fn results(count: usize, answer: SendMessageBatchOutput) -> Vec<Result<(), Unavailable>> {
-    let failed = answer.failed.into_iter().map(|entry| (entry.id.clone(), Err(refused(&entry))));
-    let sent = answer.successful.into_iter().map(|entry| (entry.id, Ok(())));
-    let mut by_id: HashMap<String, Result<(), Unavailable>> = sent.chain(failed).collect();
+fn results(count: usize, answer: SendMessageBatchOutput) -> Vec<Sent> {
+    let failed = answer.failed.into_iter().map(|entry| {
+        let sent = not_sent(Some(&entry.code), refused(&entry));
+        (entry.id, sent)
+    });
+    let sent = answer.successful.into_iter().map(|entry| (entry.id, Sent::Taken));
+    let mut by_id: HashMap<String, Sent> = sent.chain(failed).collect();
     let unmentioned = || Unavailable::new(Reason::Unreachable, "a message was left unmentioned");
+    let result = |place: usize| by_id.remove(&place.to_string());
     (0..count)
-        .map(|place| by_id.remove(&place.to_string()).unwrap_or_else(|| Err(unmentioned())))
+        .map(result)
+        .map(|sent| sent.unwrap_or_else(|| Sent::NotTaken(unmentioned())))
         .collect()
 }
 

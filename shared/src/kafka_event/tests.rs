@@ -30,6 +30,19 @@ fn header_bytes_come_signed_or_unsigned() {
     assert_eq!(signed.headers, unsigned.headers);
 }
 
+/// Half of a surrogate pair is an escape of JSON and no text: it costs the record its wrapping and
+/// no other record anything. Every other character may stand in a name.
+#[test]
+fn a_name_that_is_no_text_is_kept_as_it_was_written() {
+    let record =
+        r#"{"topic":"a","partition":0,"offset":7,"headers":[{"\ud800":[1]}],"value":"e30="}"#;
+    let Incoming::Refused(refused, rejection) = one(record) else { panic!("it is refused") };
+    assert_eq!(rejection.code, Code::UnsupportedEncoding);
+    assert_eq!(refused.value.as_deref(), Some(record.as_bytes()));
+    let odd = read_record(r#""headers":[{"\uffff\u0000":[1]}],"value":"e30=""#);
+    assert_eq!(odd.headers, [("\u{FFFF}\0".to_owned(), vec![1])]);
+}
+
 #[test]
 fn headers_may_be_missing_or_null_or_hold_null() {
     assert_eq!(read_record(r#""value":"e30=""#).headers, []);

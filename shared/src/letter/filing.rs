@@ -9,8 +9,12 @@ use zstd::zstd_safe::get_frame_content_size;
 use super::on_failure::{self, GivenUp};
 use super::origin::{Origin, Other};
 use super::{Letter, Letters, Owner, State, UNDELIVERED};
-use crate::dead_letter::{Chunk, Content, Envelope, NotAnEnvelope, UNPACKED_BYTES, chunks};
-use crate::error::{Code, Unavailable};
+use crate::dead_letter::text::bounded;
+use crate::dead_letter::{
+    Chunk, Content, Envelope, NoContent, NotAnEnvelope, UNAVAILABLE, UNPACKED_BYTES,
+    bounded_source, chunks,
+};
+use crate::error::{Code, Reason, Unavailable};
 use crate::event::digest;
 use crate::id::TenantId;
 use crate::pipeline::ports::Metered;
@@ -18,8 +22,10 @@ use crate::record::letter_id;
 use crate::tenant::TenantScope;
 use crate::time::Timestamp;
 
-/// The longest text of an envelope that a letter keeps, in bytes.
-const TEXT_BYTES: usize = 1_024;
+/// What the letter of a record says that was never rejected. What exactly was unavailable is in the
+/// words of a service, which name parts of the system and are not for the tenant.
+const NOT_APPLIED: &str = "this record was not applied, because something that it needs was \
+                           unavailable; a replay applies it when that is mended";
 
 /// A queue message.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +50,16 @@ pub struct Filing {
 }
 
 /// What a message is filed as.
-pub fn read(received: &Received<'_>, now: Timestamp) -> Filing {
-    let envelope = Envelope::read(received.body);
-    if let Some(filing) = envelope.ok().and_then(|envelope| of_envelope(&envelope, now).ok()) {
-        return filing;
+///
+/// # Errors
+/// Its content could not be packed; the message may come again.
+pub fn read(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavailable> {
+    if let Ok(envelope) = Envelope::read(received.body) {
+        match of_envelope(&envelope, now) {
+            Ok(filing) => return Ok(filing),
+            Err(NoContent::Unavailable(unavailable)) => return Err(unavailable),
+            Err(NoContent::NotAnEnvelope(_)) => {}
+        }
     }
     let given_up = on_failure::read(received.body);
     let given_up = given_up.or_else(|| on_failure::read_notification(received.body));
@@ -73,8 +85,8 @@ pub async fn file(letters: &impl Letters, filing: &Filing) -> Result<Metered<boo
 /// The letter of an envelope, or of one of its parts.
 ///
 /// # Errors
-/// It holds what no envelope of ours holds.
-pub fn of_envelope(envelope: &Envelope, now: Timestamp) -> Result<Filing, NotAnEnvelope> {
+/// It holds what no envelope of ours holds, or could not be packed.
+pub fn of_envelope(envelope: &Envelope, now: Timestamp) -> Result<Filing, NoContent> {
     let pieces = envelope.chunks()?;
     let (_, parts) = envelope.part;
     let count = if parts > 1 { parts } else { u32::try_from(pieces.len()).unwrap_or(u32::MAX) };
@@ -86,15 +98,16 @@ pub fn of_envelope(envelope: &Envelope, now: Timestamp) -> Result<Filing, NotAnE
             Owner::Tenant(TenantScope::by_queue(tenant))
         }
     };
-    let text = |text: &Option<String>| text.as_deref().map(bounded);
+    let text = |text: &Option<String>| text.as_deref().map(|text| bounded(text).to_owned());
+    let message = if envelope.code == UNAVAILABLE { NOT_APPLIED } else { &envelope.message };
     let letter = Letter {
         id: envelope.id.clone(),
-        code: bounded(&envelope.code),
+        code: bounded(&envelope.code).to_owned(),
         path: text(&envelope.path),
-        message: bounded(&envelope.message),
+        message: bounded(message).to_owned(),
         contract: text(&envelope.contract),
         subject: text(&envelope.subject),
-        source: Origin::Record(envelope.source.clone()),
+        source: Origin::Record(bounded_source(&envelope.source)),
         wrapping: envelope.wrapping,
         received_at: envelope.received_at,
         ingested_at: envelope.ingested_at,
@@ -110,7 +123,11 @@ pub fn of_envelope(envelope: &Envelope, now: Timestamp) -> Result<Filing, NotAnE
     Ok(Filing { owner, letter, chunks: pieces })
 }
 
-fn of_given_up(received: &Received<'_>, given_up: GivenUp, now: Timestamp) -> Filing {
+fn of_given_up(
+    received: &Received<'_>,
+    given_up: GivenUp,
+    now: Timestamp,
+) -> Result<Filing, Unavailable> {
     let GivenUp { origin, at, attempts, payload } = given_up;
     let condition = match &origin {
         Other::Batch { condition, .. } => condition.as_str(),
@@ -123,15 +140,16 @@ fn of_given_up(received: &Received<'_>, given_up: GivenUp, now: Timestamp) -> Fi
          payload=`{with}`"
     );
     // One batch may be reported twice: what it is and when tells.
-    let place = serde_json::to_string(&origin).unwrap_or_default();
+    let place = serde_json::to_string(&origin);
+    let place = place.map_err(|fault| Unavailable::new(Reason::Bug, fault.to_string()))?;
     let at = at.or(received.sent_at);
     let id = letter_id(at, &digest(&[b"given up", place.as_bytes()]));
     let stamp = at.unwrap_or(now);
     of_body(received, now, Foreign { id, stamp, code: UNDELIVERED, message, origin })
 }
 
-fn of_message(received: &Received<'_>, now: Timestamp) -> Filing {
-    let message_id = bounded(received.message_id);
+fn of_message(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavailable> {
+    let message_id = bounded(received.message_id).to_owned();
     let digits = digest(&[b"message", received.message_id.as_bytes(), received.body.as_bytes()]);
     let id = letter_id(received.sent_at, &digits);
     let message = "this message of the queue is no dead letter that is known here".to_owned();
@@ -150,9 +168,13 @@ struct Foreign {
 }
 
 /// A letter whose content is the message itself.
-fn of_body(received: &Received<'_>, now: Timestamp, foreign: Foreign) -> Filing {
+fn of_body(
+    received: &Received<'_>,
+    now: Timestamp,
+    foreign: Foreign,
+) -> Result<Filing, Unavailable> {
     let value = Some(received.body.as_bytes().to_vec());
-    let pieces = chunks(&Content { key: None, value, headers: Vec::new() }.pack());
+    let pieces = chunks(&Content { key: None, value, headers: Vec::new() }.pack()?);
     let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
     let letter = Letter {
         id: foreign.id,
@@ -174,7 +196,7 @@ fn of_body(received: &Received<'_>, now: Timestamp, foreign: Foreign) -> Filing 
         replay_count: 0,
         tried: None,
     };
-    Filing { owner: Owner::Operator, letter, chunks: pieces }
+    Ok(Filing { owner: Owner::Operator, letter, chunks: pieces })
 }
 
 /// What a content unpacks to, as its first chunk says. Each part is to say the same, and most of them
@@ -184,14 +206,6 @@ fn size(pieces: &[Chunk], count: u32) -> usize {
     let first = pieces.first().filter(|_| whole);
     let said = first.and_then(|first| get_frame_content_size(&first.bytes).ok().flatten());
     said.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(UNPACKED_BYTES)
-}
-
-fn bounded(text: &str) -> String {
-    let mut end = text.len().min(TEXT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -210,7 +224,7 @@ mod tests {
 
     fn filed(body: &str) -> Filing {
         let received = Received { message_id: "m-1", body, sent_at: Some(at(5)) };
-        read(&received, at(9))
+        read(&received, at(9)).expect("filed")
     }
 
     fn record(value: Vec<u8>) -> Record {
@@ -233,7 +247,7 @@ mod tests {
             now: at(3),
         };
         let rejection = Rejection::new(Code::TooLarge, "over 64 KB");
-        let messages = letter(&record(value), &rejection, about);
+        let messages = letter(&record(value), &rejection, about).expect("written");
         messages.into_iter().map(|message| message.body).collect()
     }
 

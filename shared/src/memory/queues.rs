@@ -1,41 +1,70 @@
 //! Queues, the stream, documents and requests in memory.
 
 use super::{Call, Fault, Memory, State, unreachable};
-use crate::error::Unavailable;
+use crate::dead_letter::sending::{Queue, Sent, send};
+use crate::dead_letter::text::is_sendable;
+use crate::error::{Reason, Unavailable};
 use crate::pipeline::ports::{Buffer, DeadLetters, Message};
 use crate::registry::{DocumentName, Documents, StoredDocument};
 use crate::request::{Claim, Claimed, Requests};
 use crate::stream::{NotSent, Outgoing, Stream};
 use crate::time::Timestamp;
 
+/// What SQS takes at most, in bytes.
+const MESSAGE_BYTES: usize = 1024 * 1024;
+
 impl State {
-    fn send(&mut self, call: Call, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
+    fn send(&mut self, call: Call, messages: &[Message]) -> Vec<Sent> {
         let mut answers = Vec::new();
         for message in messages {
             let fault = (self.faults)(call);
+            if let (Fault::None, Some(refusal)) = (fault, refusal(message)) {
+                answers.push(refusal);
+                continue;
+            }
             if matches!(fault, Fault::None | Fault::LostAfter) {
                 match call {
                     Call::Buffer => self.buffer.push(message.clone()),
                     _ => self.letters.push(message.clone()),
                 }
             }
-            answers.push(if fault == Fault::None { Ok(()) } else { Err(unreachable()) });
+            let taken = fault == Fault::None;
+            answers.push(if taken { Sent::Taken } else { Sent::NotTaken(unreachable()) });
         }
         answers
     }
 }
 
+/// What SQS says of a message that it does not take.
+fn refusal(Message { body, .. }: &Message) -> Option<Sent> {
+    let broken = |fault: &str| Unavailable::new(Reason::Bug, fault);
+    if body.is_empty() || body.len() > MESSAGE_BYTES {
+        return Some(Sent::NotTaken(broken("a body of no length that SQS takes")));
+    }
+    let sendable = body.chars().all(is_sendable);
+    (!sendable).then(|| Sent::Refused(broken("a body with characters that SQS refuses")))
+}
+
+/// One of the two queues.
+struct InMemory<'a>(&'a Memory, Call);
+
+impl Queue for InMemory<'_> {
+    async fn send(&self, messages: &[Message]) -> Vec<Sent> {
+        let Self(memory, call) = self;
+        memory.give_way().await;
+        memory.state().send(*call, messages)
+    }
+}
+
 impl DeadLetters for Memory {
     async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-        self.give_way().await;
-        self.state().send(Call::Letter, messages)
+        send(&InMemory(self, Call::Letter), &InMemory(self, Call::Buffer), messages).await
     }
 }
 
 impl Buffer for Memory {
     async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-        self.give_way().await;
-        self.state().send(Call::Buffer, messages)
+        send(&InMemory(self, Call::Buffer), &InMemory(self, Call::Letter), messages).await
     }
 }
 

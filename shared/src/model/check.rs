@@ -174,6 +174,9 @@ fn letters(state: &State) -> BTreeMap<usize, BTreeSet<Code>> {
     for message in &state.letters {
         let envelope: Envelope = serde_json::from_str(&message.body).expect("an envelope");
         let crate::record::Source::Kafka { offset, .. } = envelope.source else { continue };
+        let record = envelope.record().expect("readable").expect("whole");
+        let unsendable = record.headers.iter().any(|(name, _)| name == "\u{FFFF}\u{1}");
+        assert!(unsendable, "5: a letter that is not what was sent");
         let code = Code::ALL.into_iter().find(|code| code.as_str() == envelope.code);
         letters
             .entry(usize::try_from(offset).expect("an offset"))

@@ -155,6 +155,8 @@ impl Spec {
             self.position().observed_at,
             self.value(),
         );
+        // A key that no contract reads, and that no queue takes as it is.
+        let text = text.replacen('{', "{\"\u{FFFE}\":\"\u{FFFF}\",", 1);
         let value = if self.sort == Sort::Poison { text.replace('}', "") } else { text };
         // Received half a second after the last slot, whatever the delivery: the broker stamps it.
         let received = instant(400);
@@ -167,7 +169,10 @@ impl Spec {
             },
             key: Some(format!("{}", u8::from(self.subject)).into_bytes()),
             value: Some(value.into_bytes()),
-            headers: vec![("tenant".into(), tenant(self.tenant).as_bytes().to_vec())],
+            headers: vec![
+                ("tenant".into(), tenant(self.tenant).as_bytes().to_vec()),
+                ("\u{FFFF}\u{1}".into(), vec![0, 255]),
+            ],
             received_at: Some(received),
             ingested_at: received,
         }

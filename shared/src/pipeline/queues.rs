@@ -17,14 +17,14 @@ pub(super) async fn bury(world: &impl World, handled: &mut [Handled]) {
     let now = world.now();
     let letters = |handled: &Handled| match &handled.state {
         State::Rejected(rejection) => letter(&handled.record, rejection, handled.about(now)),
-        _ => Vec::new(),
+        _ => Ok(Vec::new()),
     };
-    let (owners, messages) = owned_messages(handled, letters);
-    if messages.is_empty() {
+    let Owned { owners, messages, unwritten } = owned_messages(handled, letters);
+    if messages.is_empty() && unwritten.is_empty() {
         return;
     }
     let answers = world.send_letters(&messages).await;
-    let refused = refused(&owners, answers);
+    let refused = refused(&owners, answers, unwritten);
     for (at, handled) in handled.iter_mut().enumerate() {
         let State::Rejected(Rejection { code, message, .. }) = &handled.state else { continue };
         let code = *code;
@@ -47,12 +47,12 @@ pub(super) async fn send_to_buffer(world: &impl World, handled: &mut [Handled]) 
         State::Unavailable(unavailable) if handled.may_wait(unavailable) => {
             buffered(&handled.record, &unavailable.message, handled.about(now))
         }
-        _ => Vec::new(),
+        _ => Ok(Vec::new()),
     };
-    let (owners, messages) = owned_messages(handled, waiting);
+    let Owned { owners, messages, unwritten } = owned_messages(handled, waiting);
     let answers =
         if messages.is_empty() { Vec::new() } else { world.send_buffered(&messages).await };
-    let refused = refused(&owners, answers);
+    let refused = refused(&owners, answers, unwritten);
     for (at, handled) in handled.iter_mut().enumerate() {
         // Owners rise: they were found from the first record to the last.
         let taken = owners.binary_search(&at).is_ok() && !refused.contains_key(&at);
@@ -75,20 +75,40 @@ fn end_unavailable(handled: &mut Handled, disposition: Disposition) {
 }
 
 /// Messages, and for each the index of the record that it is of.
-fn owned_messages(
-    handled: &[Handled],
-    messages_of: impl Fn(&Handled) -> Vec<Message>,
-) -> (Vec<usize>, Vec<Message>) {
-    let all = handled.iter().enumerate();
-    all.flat_map(|(at, handled)| messages_of(handled).into_iter().map(move |message| (at, message)))
-        .unzip()
+#[derive(Default)]
+struct Owned {
+    owners: Vec<usize>,
+    messages: Vec<Message>,
+    /// The records that could not be written as messages.
+    unwritten: BTreeMap<usize, Unavailable>,
 }
 
-/// The records of which a queue did not take every message.
+fn owned_messages(
+    handled: &[Handled],
+    messages_of: impl Fn(&Handled) -> Result<Vec<Message>, Unavailable>,
+) -> Owned {
+    let mut owned = Owned::default();
+    for (at, handled) in handled.iter().enumerate() {
+        match messages_of(handled) {
+            Ok(messages) => {
+                owned.owners.extend(std::iter::repeat_n(at, messages.len()));
+                owned.messages.extend(messages);
+            }
+            Err(unavailable) => {
+                owned.unwritten.insert(at, unavailable);
+            }
+        }
+    }
+    owned
+}
+
+/// The records of which a queue did not take every message, with those that were not written.
 fn refused(
     owners: &[usize],
     answers: Vec<Result<(), Unavailable>>,
+    unwritten: BTreeMap<usize, Unavailable>,
 ) -> BTreeMap<usize, Unavailable> {
     let pairs = owners.iter().zip(answers);
-    pairs.filter_map(|(at, answer)| answer.err().map(|unavailable| (*at, unavailable))).collect()
+    let refused = pairs.filter_map(|(at, answer)| Some((*at, answer.err()?)));
+    unwritten.into_iter().chain(refused).collect()
 }

@@ -118,7 +118,14 @@ impl Settled {
     }
 
     /// The dead letter of a rejected record: its messages, as for the queue.
-    pub fn letter(&self, rejection: &Rejection, now: Timestamp) -> Vec<Message> {
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn letter(
+        &self,
+        rejection: &Rejection,
+        now: Timestamp,
+    ) -> Result<Vec<Message>, Unavailable> {
         letter(&self.0.record, rejection, self.0.about(now))
     }
 }

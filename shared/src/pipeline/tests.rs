@@ -338,7 +338,8 @@ fn drain_after(change: impl FnOnce(&Memory)) -> (Disposition, Vec<(Option<String
     let waiting = std::mem::take(&mut memory.state().buffer);
     let buffered = waiting.iter().map(|message| {
         let received = Received { message_id: "m", body: &message.body, sent_at: None };
-        let Filing { owner, letter, chunks } = read(&received, second(60));
+        let filing = read(&received, second(60)).expect("filed");
+        let Filing { owner, letter, chunks } = filing;
         let Opened::Record(incoming) = open(&owner, &letter, &chunks[0].bytes) else {
             panic!("a record waits")
         };

@@ -8,7 +8,7 @@ use super::mark::{Effects, FILED, Fate, LOST, NO_OBJECTS, NO_STREAM, OBJECT_TOO_
 use super::views::label;
 use super::work::Work;
 use super::{Action, Outside, Sources};
-use crate::dead_letter::Envelope;
+use crate::dead_letter::{Envelope, NoContent};
 use crate::error::{Code, Reason, Rejection, Unavailable};
 use crate::letter::filing::{Filing, Received, file, of_envelope, read};
 use crate::letter::objects::Object;
@@ -104,7 +104,7 @@ async fn take_message<W: Outside, S: Sources>(
     effects: &mut Effects,
 ) -> Result<Option<Fate>, Unavailable> {
     let received = Received { message_id, body, sent_at: letter.received_at };
-    let filing = read(&received, work.world.now());
+    let filing = read(&received, work.world.now())?;
     if matches!(filing.letter.source, Origin::Other(Other::Message { .. })) {
         let message = "this message is still no dead letter that is known here";
         let rejection = Rejection::new(Code::MalformedJson, message);
@@ -190,10 +190,10 @@ async fn bury<W: Outside, S: Sources>(
     rejection: &Rejection,
 ) -> Result<(), Unavailable> {
     let now = work.world.now();
-    for message in settled.letter(rejection, now) {
-        let filing = Envelope::read(&message.body).and_then(|envelope| of_envelope(&envelope, now));
-        let filing =
-            filing.map_err(|fault| Unavailable::new(Reason::Misconfigured, fault.to_string()))?;
+    for message in settled.letter(rejection, now)? {
+        let envelope = Envelope::read(&message.body).map_err(NoContent::from);
+        let filing = envelope.and_then(|envelope| of_envelope(&envelope, now));
+        let filing = filing.map_err(NoContent::into_unavailable)?;
         if keep(work, &filing).await? {
             work.tally.of(filing.owner.tenant()).add_error(rejection.code);
         }

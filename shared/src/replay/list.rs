@@ -182,7 +182,8 @@ mod tests {
         let memory = Memory::new(at(0));
         for millis in 0..count {
             let sent_at = Some(at(millis));
-            let filing = read(&Received { message_id: "m", body: "?", sent_at }, at(millis));
+            let received = Received { message_id: "m", body: "?", sent_at };
+            let filing = read(&received, at(millis)).expect("filed");
             file(&memory, &filing).now_or_never().expect("ready").expect("filed");
         }
         memory

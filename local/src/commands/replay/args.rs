@@ -43,7 +43,7 @@ pub(super) struct CommonArgs {
 /// Which letters; what is absent matches all.
 #[derive(ClapArgs, Clone, Debug)]
 struct FilterArgs {
-    /// Letters of this code
+    /// Letters of this code: a rejection's, `undelivered` or `unavailable`
     #[arg(long)]
     code: Option<String>,
     /// Refused by this contract
@@ -75,7 +75,7 @@ struct InspectArgs {
     /// This letter
     #[arg(long, conflicts_with_all = ["code", "cursor"])]
     id: Option<String>,
-    /// Letters of this code
+    /// Letters of this code: a rejection's, `undelivered` or `unavailable`
     #[arg(long)]
     code: Option<String>,
     /// In this state

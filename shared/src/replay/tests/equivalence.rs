@@ -172,7 +172,7 @@ impl World {
                 body: &message.body,
                 sent_at: None,
             };
-            let filing = crate::letter::filing::read(&received, now);
+            let filing = crate::letter::filing::read(&received, now).expect("filed");
             let filed = self.run(crate::letter::filing::file(&self.bench.memory, &filing), trouble);
             if matches!(filed, Some(Ok(_))) {
                 let letters = &mut self.bench.memory.state().letters;

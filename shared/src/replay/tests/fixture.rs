@@ -161,7 +161,7 @@ impl Bench {
         let sent_at = Some(second(0));
         let received = Received { message_id: "m", body, sent_at };
         let now = self.memory.state().now;
-        let filing = read(&received, now);
+        let filing = read(&received, now)?;
         self.run(file(&self.memory, &filing)).map(drop)
     }
 

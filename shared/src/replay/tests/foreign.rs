@@ -67,7 +67,7 @@ fn a_message_that_is_known_by_now_is_filed_as_what_it_is() {
     {
         let state = &mut *bench.memory.state();
         let chunks = &mut state.filed.get_mut("O#D").expect("a letter").chunks;
-        *chunks.values_mut().next().expect("a chunk") = known.pack();
+        *chunks.values_mut().next().expect("a chunk") = known.pack().expect("packed");
     }
     let dry = Asked { dry_run: true, ..Asked::replay("me") };
     for asked in [dry, Asked::replay("me")] {

@@ -179,7 +179,10 @@ mod tests {
     fn letter() -> StoredLetter {
         let received = Received { message_id: "m", body: "not JSON", sent_at: None };
         let now = Timestamp::from_micros(1_800_000_000_000_001).expect("in range");
-        StoredLetter { letter: filing::read(&received, now).letter, version: u64::MAX }
+        StoredLetter {
+            letter: filing::read(&received, now).expect("filed").letter,
+            version: u64::MAX,
+        }
     }
 
     fn lease() -> Lease {
