@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Releases what `sam build` made into one account: state, then the functions, then alarms; then asks the API.
 
-    infra/tools && .tools/deploy/bin/python infra/release.py --bucket BUCKET [--stack drover] [NAME=VALUE ...]
+    infra/tools .tools release && .tools/release/bin/python infra/release.py --bucket BUCKET [--stack drover] [NAME=VALUE ...]
 
 NAME=VALUE are parameters of the app stack; those that are not named stay as they are. The functions are changed
 under watch: for some minutes after the change CloudFormation looks at the alarm `STACK-release` of infra/alarms.yaml,

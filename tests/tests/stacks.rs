@@ -252,6 +252,91 @@ fn releasing_makes_every_kind_of_resource_and_names_no_deletion_of_tables_or_rea
     }
 }
 
+/// Otherwise whoever releases could make a role that may do anything.
+#[test]
+fn a_release_makes_roles_within_a_boundary_alone_and_is_within_one_itself() {
+    let delivery = stack("delivery");
+    let role = &delivery["Resources"]["CloudFormation"];
+    assert_eq!(role["Properties"]["PermissionsBoundary"], json!({"Ref": "ReleaseBoundary"}));
+    let mut found = Vec::new();
+    objects(role, &mut found);
+    let granting = [
+        "iam:CreateRole",
+        "iam:PutRolePolicy",
+        "iam:DeleteRolePolicy",
+        "iam:PutRolePermissionsBoundary",
+        "iam:AttachRolePolicy",
+        "iam:DeleteRolePermissionsBoundary",
+    ];
+    let within = json!({"StringEquals": {"iam:PermissionsBoundary": {"Ref": "FunctionBoundary"}}});
+    let mut held = BTreeSet::new();
+    for statement in found.iter().filter(|object| object.get("Effect") == Some(&json!("Allow"))) {
+        let actions = statement.get("Action").and_then(Value::as_array).into_iter().flatten();
+        for action in actions.filter_map(Value::as_str).filter(|one| granting.contains(one)) {
+            assert_eq!(statement.get("Condition"), Some(&within), "{action}");
+            held.insert(action);
+        }
+    }
+    assert_eq!(held.into_iter().collect::<Vec<_>>(), {
+        let mut expected = granting[..4].to_vec();
+        expected.sort_unstable();
+        expected
+    });
+}
+
+#[test]
+fn every_role_of_a_function_fits_its_boundary() {
+    let boundary: BTreeSet<_> =
+        allowed(&stack("delivery")["Resources"]["FunctionBoundary"]).into_iter().collect();
+    let app = cloudformation::load("template.yaml").expect("a template");
+    let resources = app["Resources"].as_object().expect("resources");
+    let roles: Vec<_> =
+        resources.iter().filter(|(_, one)| one["Type"] == "AWS::IAM::Role").collect();
+    assert_eq!(roles.len(), 4, "a role for each function");
+    for (name, role) in roles {
+        let bounded =
+            json!({"Fn::If": ["Bounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]});
+        assert_eq!(role["Properties"]["PermissionsBoundary"], bounded, "{name}");
+        let beyond: Vec<_> =
+            allowed(role).into_iter().filter(|action| !boundary.contains(action)).collect();
+        assert!(beyond.is_empty(), "{name}: {beyond:?}");
+    }
+}
+
+fn text(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    fs::read_to_string(root.join(path)).expect("a text")
+}
+
+/// What runs with the right to release is what was looked at, and nothing that only checks or proves.
+#[test]
+fn a_release_job_installs_only_what_deploys_and_everything_by_its_hash() {
+    let workflow = text(".github/workflows/deploy.yml");
+    let installs = workflow.lines().filter_map(|line| line.split_once("infra/tools"));
+    let installs: Vec<_> = installs.map(|(_, names)| names.trim()).collect();
+    assert_eq!(installs, [".tools deploy", ".tools release"]);
+    assert!(
+        text("infra/tools")
+            .contains("pip\" install --quiet --no-compile --no-deps --require-hashes")
+    );
+    for name in ["checkov", "deploy", "emulator", "release"] {
+        let asked = text(&format!("infra/requirements/{name}.in"));
+        let locked = text(&format!("infra/requirements/{name}.txt"));
+        let asked = asked.lines().filter(|line| !line.starts_with('#'));
+        for package in asked.filter(|line| line.contains("==")) {
+            assert!(locked.contains(&format!("\n{package} \\\n")), "infra/lock {name}: {package}");
+        }
+        let packages = locked.lines().filter(|line| line.contains("==")).count();
+        let hashes =
+            locked.lines().filter(|line| line.trim().starts_with("--hash=sha256:")).count();
+        assert!(packages > 0 && hashes >= packages, "{name}");
+    }
+    assert_eq!(
+        text("infra/requirements/release.in").lines().filter(|one| !one.starts_with('#')).count(),
+        1
+    );
+}
+
 #[test]
 fn only_one_environment_of_one_repository_releases_and_it_acts_by_cloudformation_alone() {
     let delivery = stack("delivery");
@@ -259,6 +344,9 @@ fn only_one_environment_of_one_repository_releases_and_it_acts_by_cloudformation
     let trust = &role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"];
     let subject = json!({"Fn::Sub": "repo:${Repository}:environment:${Environment}"});
     assert_eq!(trust["StringEquals"]["token.actions.githubusercontent.com:sub"], subject);
+    let refs = &trust["StringLike"]["token.actions.githubusercontent.com:ref"];
+    assert_eq!(*refs, json!({"Ref": "Refs"}));
+    assert_eq!(delivery["Parameters"]["Refs"]["Default"], "refs/tags/v*,refs/heads/main");
     let services: BTreeSet<_> = allowed(role)
         .into_iter()
         .filter_map(|action| action.split(':').next().map(str::to_owned))
