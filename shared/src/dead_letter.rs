@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Rejection;
 use crate::id::{SubjectId, TenantId};
 use crate::pipeline::ports::Message;
-use crate::record::{Record, Source, is_letter_id};
+use crate::record::{Record, Source, Stamps, is_letter_id};
 use crate::time::Timestamp;
 
 /// What one message may take. SQS allows 1,048,576 bytes for a message and for a batch.
@@ -170,15 +170,6 @@ impl Content {
         let Stamps { received_at, ingested_at } = stamps;
         Record { source, key, value, headers, received_at, ingested_at }
     }
-}
-
-/// The two times of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamps {
-    /// A receipt time that a redelivery repeats, where the source has one.
-    pub received_at: Option<Timestamp>,
-    /// When it entered.
-    pub ingested_at: Timestamp,
 }
 
 /// A numbered piece of a packed content, from 1.

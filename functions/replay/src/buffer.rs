@@ -24,7 +24,7 @@ impl<W: Outside, B: Around> Environment<W, B> {
         let now = self.world.now();
         let (mut records, mut others) = (BTreeMap::new(), BTreeMap::new());
         for (place, message) in messages.iter().enumerate() {
-            match record(&read(&message.received(), now)) {
+            match self.record(read(&message.received(), now)) {
                 Some(record) => records.insert(place, record).is_none(),
                 None => others.insert(place, message).is_none(),
             };
@@ -49,22 +49,23 @@ impl<W: Outside, B: Around> Environment<W, B> {
             }
         }
     }
-}
 
-/// The record of a message; `None`: it brings no whole one.
-fn record(filing: &Filing) -> Option<Buffered> {
-    let Filing { owner, letter, chunks } = filing;
-    if u32::try_from(chunks.len()) != Ok(letter.chunks) {
-        return None;
-    }
-    let frame: Vec<u8> = chunks.iter().flat_map(|chunk| &chunk.bytes).copied().collect();
-    match open(owner, letter, &frame) {
-        Opened::Record(incoming) => Some(Buffered { owner: owner.tenant().cloned(), incoming }),
-        Opened::Records(_)
-        | Opened::Offsets(_)
-        | Opened::Object { .. }
-        | Opened::Message { .. }
-        | Opened::Unreadable(_) => None,
+    /// The record of a message; `None`: it brings no whole one.
+    fn record(&self, filing: Filing) -> Option<Buffered> {
+        let Filing { owner, mut letter, chunks } = filing;
+        if u32::try_from(chunks.len()) != Ok(letter.chunks) {
+            return None;
+        }
+        letter.restamp(self.means.retention);
+        let frame: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
+        match open(&owner, &letter, &frame, self.means.retention) {
+            Opened::Record(incoming) => Some(Buffered { owner: owner.tenant().cloned(), incoming }),
+            Opened::Records(_)
+            | Opened::Offsets(_)
+            | Opened::Object { .. }
+            | Opened::Message { .. }
+            | Opened::Unreadable(_) => None,
+        }
     }
 }
 
