@@ -10,6 +10,7 @@ use drover_core::metrics::emf::{Keeping, Lines};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::World;
+use drover_core::record::TopicRetention;
 use drover_core::registry::Registry;
 use drover_core::time::Timestamp;
 use drover_processor::Processor;
@@ -134,6 +135,8 @@ pub(crate) fn processor<W: World>(world: W) -> Processor<W> {
     Processor::new(
         world,
         pipeline(),
+        // The load has its own time, whenever it runs.
+        TopicRetention::LONGEST,
         std::sync::Arc::new(Lines { keeping: Keeping::default(), write: |_| {} }),
     )
 }

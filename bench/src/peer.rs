@@ -24,6 +24,7 @@ use drover_core::metrics::emf::{Keeping, Lines};
 use drover_core::metrics::{Meter, Metric, Tally};
 use drover_core::pipeline::ports::World;
 use drover_core::reader;
+use drover_core::record::TopicRetention;
 use drover_core::registry::Registry;
 use drover_core::time::Timestamp;
 use drover_processor::Processor;
@@ -75,8 +76,8 @@ fn bare(folder: &Path) -> anyhow::Result<()> {
 
 async fn feed<W: World + Clone>(world: &W, folder: &Path) -> anyhow::Result<()> {
     let counts = Arc::new(Counted::default());
-    let processor =
-        Processor::new(world.clone(), pipeline(), Arc::clone(&counts) as Arc<dyn Meter>);
+    let meter = Arc::clone(&counts) as Arc<dyn Meter>;
+    let processor = Processor::new(world.clone(), pipeline(), TopicRetention::LONGEST, meter);
     let started = Instant::now();
     for phase in PHASES {
         for batch in batches(folder, phase)? {

@@ -7,6 +7,7 @@ use drover_core::limits::Shape;
 use drover_core::metrics::Metric;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
+use drover_core::record::{Receipt, TopicRetention};
 use drover_core::registry::Registry;
 use drover_core::time::Timestamp;
 
@@ -46,8 +47,9 @@ async fn measure(per_subject: usize, late: bool) -> anyhow::Result<(f64, f64)> {
     let mut load = Load::new(1, EVENTS, late);
     let (mut write, mut read, mut events) = (0.0, 0.0, 0.0);
     let now = Timestamp::from_millis(1_800_000_000_000).context("now")?;
+    let receipt = Receipt { now, retention: TopicRetention::LONGEST };
     while let Some(batch) = load.batch(per_subject) {
-        let decoded = kafka::decode(&batch, now)?;
+        let decoded = kafka::decode(&batch, receipt)?;
         let report = pipeline.process(&world, decoded.records, Timestamp::MAX).await?;
         write += report.tally.total(Metric::WriteUnits);
         read += report.tally.total(Metric::ReadUnits);

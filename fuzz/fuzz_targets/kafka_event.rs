@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use drover_core::memory::Fault;
+use drover_core::record::{Receipt, TopicRetention};
 use drover_fuzz::{Uncounted, now, pipeline, world};
 use drover_core::kafka_event::{BatchResponse, ItemIdentifier, decode};
 use drover_processor::{Failed, Processor};
@@ -16,7 +17,8 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 
 fuzz_target!(|event: &[u8]| -> Corpus {
     let Ok(event) = std::str::from_utf8(event) else { return Corpus::Reject };
-    let Ok(decoded) = decode(event, now()) else { return Corpus::Reject };
+    let receipt = Receipt { now: now(), retention: TopicRetention::WEEK };
+    let Ok(decoded) = decode(event, receipt) else { return Corpus::Reject };
     let all: BTreeSet<ItemIdentifier> = decoded.places.into_iter().flatten().collect();
     if let Ok(answer) = handled(event, Fault::None) {
         assert!(answer.batch_item_failures.is_empty(), "{answer:?}");
@@ -32,7 +34,7 @@ fuzz_target!(|event: &[u8]| -> Corpus {
 fn handled(event: &str, fault: Fault) -> Result<BatchResponse, Failed> {
     let world = world();
     world.state().faults = Box::new(move |_call| fault);
-    let processor = Processor::new(world, pipeline(), Arc::new(Uncounted));
+    let processor = Processor::new(world, pipeline(), TopicRetention::WEEK, Arc::new(Uncounted));
     let payload = serde_json::from_str(event).expect("it was decoded");
     futures_executor::block_on(processor.handle(LambdaEvent::new(payload, Context::default())))
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use drover_core::aws::Aws;
 use drover_core::pipeline::ports::Clock as _;
+use drover_core::record::TopicRetention;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -24,7 +25,7 @@ use crate::listen::{ListenError, Listener, listen};
 use crate::mapping::{HostStream, MappingConfig, StreamConfig};
 use crate::prometheus::{self, HostMeter, Levels};
 use crate::queue_source::QueueSource;
-use crate::setup::{self, LocalTenant};
+use crate::setup::{self, LocalTenant, RecordSources};
 use crate::simulator::{Gauge, Gauges, Simulator};
 use crate::sqs::{self, Sqs};
 use crate::world::world;
@@ -51,6 +52,9 @@ pub struct HostConfig {
     pub functions: Functions,
     /// The stream between ingest and the processor.
     pub stream: StreamConfig,
+    /// How long its topics hold their records: the host's own log deletes them then, and older
+    /// timestamps of a cluster cannot be true.
+    pub retention: TopicRetention,
     /// How the processor is fed from it.
     pub mapping: MappingConfig,
 }
@@ -67,6 +71,7 @@ impl HostConfig {
             data: data.into(),
             functions: Functions::default(),
             stream: StreamConfig::default(),
+            retention: TopicRetention::WEEK,
             mapping: MappingConfig::default(),
         }
     }
@@ -140,12 +145,13 @@ impl Host {
         let world = world(&addresses);
         setup::tables(&world).await.map_err(failed("tables"))?;
         let tenants = setup::demo_tenants(&world).await.map_err(failed("tenants"))?;
-        let stream = HostStream::open(&config.stream, folder.path()).await;
+        let stream = HostStream::open(&config.stream, config.retention, folder.path()).await;
         let stream = stream.map_err(failed("stream"))?;
         let meter = HostMeter::new(&setup::METERED, setup::metric_lines(), world.now());
         let meter = Arc::new(meter.map_err(failed("metrics"))?);
-        let functions =
-            setup::functions(&addresses, &stream, &queue_file, &meter).and(config.functions);
+        let retention = config.retention;
+        let records = RecordSources { stream: &stream, retention, queues: &queue_file };
+        let functions = setup::functions(&addresses, records, &meter).and(config.functions);
         let parts = Parts {
             tables: dynamodb.tables().map_err(failed("tables"))?,
             queues,

@@ -12,6 +12,7 @@ use drover_core::aws::Aws;
 use drover_core::aws::kafka::{KafkaConfig, KafkaReread, KafkaStream};
 use drover_core::error::Unavailable;
 use drover_core::metrics::Meter;
+use drover_core::record::TopicRetention;
 use drover_core::stream::direct::Direct;
 use drover_core::stream::{NotSent, Outgoing, Stream, TOPIC};
 use drover_core::time::Timestamp;
@@ -31,7 +32,6 @@ pub(crate) const STREAM_FILE: &str = "stream.db";
 /// What events say of the embedded stream's brokers.
 pub(crate) const BROKER: &str = "localhost:9092";
 
-const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const KEPT_BYTES: u64 = 1 << 30;
 /// Lambda's default is 100 records within 500 ms; here an event is to be readable at once.
 const BATCHING: Batching = Batching { records: 500, window: Duration::from_millis(20) };
@@ -103,7 +103,6 @@ pub(crate) struct Cluster {
     bootstrap: String,
     log: KafkaLog,
     stream: Arc<KafkaStream>,
-    #[allow(dead_code, reason = "as in `HostStream::reread`")]
     reread: KafkaReread,
 }
 
@@ -126,8 +125,13 @@ impl Cluster {
 
 impl HostStream {
     /// Opens it in a data folder, or connects to it.
-    pub(crate) async fn open(config: &StreamConfig, folder: &Path) -> Result<Self, Unavailable> {
-        let keep = Keep { group: GROUP.to_owned(), age: KEPT_FOR, bytes: KEPT_BYTES };
+    pub(crate) async fn open(
+        config: &StreamConfig,
+        retention: TopicRetention,
+        folder: &Path,
+    ) -> Result<Self, Unavailable> {
+        let age = retention.duration();
+        let keep = Keep { group: GROUP.to_owned(), age, bytes: KEPT_BYTES };
         match config {
             StreamConfig::Embedded => {
                 Embedded::open(&folder.join(STREAM_FILE), Some(keep)).map(Self::Embedded)
@@ -173,10 +177,9 @@ impl HostStream {
     }
 
     /// What it has, by offsets.
-    #[allow(dead_code, reason = "read by the function that replays, which is not wired yet")]
-    pub(crate) fn reread(&self, clock: Aws) -> HostReread {
+    pub(crate) fn reread(&self) -> HostReread {
         match self {
-            Self::Embedded(log) => HostReread::Embedded(LogReread::new(log.clone(), clock)),
+            Self::Embedded(log) => HostReread::Embedded(LogReread::new(log.clone())),
             Self::Kafka(cluster) => HostReread::Kafka(cluster.reread.clone()),
             Self::Direct => HostReread::Direct,
         }

@@ -4,6 +4,7 @@ use drover_core::aws::Aws;
 use drover_core::error::{Reason, Unavailable};
 use drover_core::letter::objects::{Object, Objects};
 use drover_core::letter::origin::Offsets;
+use drover_core::record::Receipt;
 use drover_core::stream::reread::{Again, Reread};
 use drover_query::health::Probes;
 use drover_replay::levels::{BufferLevels, Levels};
@@ -41,8 +42,12 @@ pub(crate) struct HostAround {
 }
 
 impl Reread for HostAround {
-    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
-        self.stream.reread(offsets).await
+    async fn reread(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+    ) -> Result<Option<Again>, Unavailable> {
+        self.stream.reread(offsets, given_up).await
     }
 }
 

@@ -7,8 +7,12 @@ use drover_core::aws::{Applied, Aws};
 use drover_core::error::Unavailable;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::registry::{
-    Change, Checked, DocumentName, Documents as _, Plan, Refusal, Stored, Submitted,
+    Change, Checked, Consent, DocumentName, Documents as _, Move, Plan, Refusal, Stored, Submitted,
 };
+
+pub(crate) use self::placement::{Doubt, Doubtful};
+
+mod placement;
 
 /// What came of it.
 #[derive(Debug)]
@@ -17,6 +21,10 @@ pub(crate) struct Outcome {
     pub(crate) effects: Vec<Effect>,
     /// The revision of the registry.
     pub(crate) revision: u64,
+    /// Tenants whose ledgers are elsewhere now.
+    pub(crate) moves: Vec<Move>,
+    /// Ledger tables of tenants that are not there, or that nobody could look at.
+    pub(crate) doubtful: Vec<Doubtful>,
 }
 
 /// What became of one stored document.
@@ -59,11 +67,15 @@ pub enum RegistryError {
     Unavailable(#[from] Unavailable),
 }
 
-/// Writes those documents that say something new.
+/// Writes those documents that say something new, as far as the person who applies agrees.
 ///
 /// # Errors
 /// [`RegistryError`].
-pub(crate) async fn apply(aws: &Aws, submitted: &Submitted) -> Result<Outcome, RegistryError> {
+pub(crate) async fn apply(
+    aws: &Aws,
+    submitted: &Submitted,
+    consent: Consent,
+) -> Result<Outcome, RegistryError> {
     let checked = submitted.check().map_err(RegistryError::Refused)?;
     let mut stored = Stored::new();
     for name in checked.reads() {
@@ -71,14 +83,19 @@ pub(crate) async fn apply(aws: &Aws, submitted: &Submitted) -> Result<Outcome, R
             stored.insert(name, document);
         }
     }
-    let plan = checked.plan(&stored, aws.now()).map_err(RegistryError::Refused)?;
+    let plan = checked.plan_with(consent, &stored, aws.now()).map_err(RegistryError::Refused)?;
+    let (moves, doubtful) = (checked.moves(&stored), placement::doubtful(aws, &checked).await);
+    placement::check_targets(&moves, &doubtful).map_err(RegistryError::Refused)?;
     match aws.apply(&plan).await? {
-        Applied::Whole => Ok(outcome(&checked, &plan)),
+        Applied::Whole => {
+            let (effects, revision) = (effects(&checked, &plan), plan.revision);
+            Ok(Outcome { effects, revision, moves, doubtful })
+        }
         Applied::Overtaken(name) => Err(RegistryError::Overtaken(name)),
     }
 }
 
-fn outcome(checked: &Checked, plan: &Plan) -> Outcome {
+fn effects(checked: &Checked, plan: &Plan) -> Vec<Effect> {
     let kind_of = |name: &DocumentName| {
         let write = plan.writes.iter().find(|write| write.name == *name);
         match write.map(|write| &write.change) {
@@ -99,7 +116,7 @@ fn outcome(checked: &Checked, plan: &Plan) -> Outcome {
         name: write.name.clone(),
         origin: None,
     });
-    Outcome { effects: submitted.chain(removed).collect(), revision: plan.revision }
+    submitted.chain(removed).collect()
 }
 
 /// A line for each.

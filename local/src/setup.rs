@@ -11,7 +11,7 @@ use drover_core::aws::tables::create_tables;
 use drover_core::error::Unavailable;
 
 pub(crate) use demo::{LocalTenant, demo_tenants, topics as demo_topics};
-pub(crate) use functions::{METERED, functions, metric_lines, pipeline};
+pub(crate) use functions::{METERED, RecordSources, functions, metric_lines, pipeline};
 pub(crate) use queues::{queue_sources, queues};
 
 use crate::world::table_names;

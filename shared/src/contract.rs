@@ -74,6 +74,10 @@ struct Reading {
     schema: Option<Schema>,
 }
 
+/// Why the time of receipt does not stand in for that of observation.
+const NO_RECEIPT: &str =
+    ", and the timestamp of its Kafka record is missing or cannot be when it was received";
+
 /// When something was observed, and whether the record says so itself.
 #[derive(Clone, Copy)]
 enum Observed {
@@ -233,7 +237,12 @@ impl Reading {
     ) -> Result<Observed, Rejection> {
         match (self.without_time, record.received_at) {
             (WithoutTime::Received, Some(received)) => Ok(Observed::Received(received)),
-            (WithoutTime::Received, None) | (WithoutTime::Reject, _) => Err(missing()),
+            (WithoutTime::Received, None) => {
+                let mut rejection = missing();
+                rejection.message.push_str(NO_RECEIPT);
+                Err(rejection)
+            }
+            (WithoutTime::Reject, _) => Err(missing()),
         }
     }
 

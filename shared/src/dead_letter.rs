@@ -18,7 +18,7 @@ pub(crate) use self::writing::bounded_source;
 pub use self::writing::{buffered, letter};
 use crate::error::{Reason, Unavailable};
 use crate::id::{SubjectId, TenantId};
-use crate::record::{Record, Source, is_letter_id};
+use crate::record::{Record, Source, Stamps, is_letter_id};
 use crate::time::Timestamp;
 
 /// The most that one chunk holds: it fits an item of DynamoDB (400 KB), and in base64 a message.
@@ -186,15 +186,6 @@ impl Content {
         let Stamps { received_at, ingested_at } = stamps;
         Record { source, key, value, headers, received_at, ingested_at }
     }
-}
-
-/// The two times of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamps {
-    /// A receipt time that a redelivery repeats, where the source has one.
-    pub received_at: Option<Timestamp>,
-    /// When it entered.
-    pub ingested_at: Timestamp,
 }
 
 /// A numbered piece of a packed content, from 1.

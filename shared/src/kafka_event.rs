@@ -14,8 +14,7 @@ use std::sync::Arc;
 
 use crate::error::{Code, Rejection};
 use crate::ledger::fnv1a;
-use crate::record::{Incoming, Record, Source};
-use crate::time::Timestamp;
+use crate::record::{Incoming, Receipt, Record, Source, Stamps};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -114,20 +113,20 @@ struct Escaped {
     headers: Option<Headers>,
 }
 
-/// Reads an event that arrived `now`.
+/// Reads an event that an invocation takes.
 ///
 /// # Errors
 /// [`NotAnEvent`] where there are no records to speak of. An odd record is no error: it is
 /// [`Incoming::Refused`].
-pub fn decode(event: &str, now: Timestamp) -> Result<Decoded, NotAnEvent> {
-    match decode_at_once(event, now) {
+pub fn decode(event: &str, receipt: Receipt) -> Result<Decoded, NotAnEvent> {
+    match decode_at_once(event, receipt) {
         Some(decoded) => Ok(decoded),
-        None => decode_one_by_one(event, now),
+        None => decode_one_by_one(event, receipt),
     }
 }
 
 /// `None` where a record is not as usual.
-fn decode_at_once(event: &str, now: Timestamp) -> Option<Decoded> {
+fn decode_at_once(event: &str, receipt: Receipt) -> Option<Decoded> {
     let event: Event<Usual<'_>> = serde_json::from_str(event).ok()?;
     let mut decoded = Decoded::with_room_for(&event);
     for (partition, records) in event.records {
@@ -135,20 +134,20 @@ fn decode_at_once(event: &str, now: Timestamp) -> Option<Decoded> {
         for usual in records {
             let source = usual.source(&mut topic);
             let (offset, content) = (usual.offset, usual.content().ok()?);
-            let incoming = Incoming::Record(record(source, content, now));
+            let incoming = Incoming::Record(record(source, content, receipt));
             decoded.push(&partition, incoming, Some(offset));
         }
     }
     Some(decoded)
 }
 
-fn decode_one_by_one(event: &str, now: Timestamp) -> Result<Decoded, NotAnEvent> {
+fn decode_one_by_one(event: &str, receipt: Receipt) -> Result<Decoded, NotAnEvent> {
     let event: Event<&RawValue> = serde_json::from_str(event).map_err(NotAnEvent)?;
     let mut decoded = Decoded::with_room_for(&event);
     for (partition, records) in event.records {
         let (partition, mut topic): (Arc<str>, Arc<str>) = (partition.into(), Arc::from(""));
         for raw in records {
-            let (incoming, offset) = read(&partition, &mut topic, raw.get(), now);
+            let (incoming, offset) = read(&partition, &mut topic, raw.get(), receipt);
             decoded.push(&partition, incoming, offset);
         }
     }
@@ -185,27 +184,32 @@ impl Usual<'_> {
 
 /// Reads a record that was kept in its wrapping, which could not be read at the time. A later
 /// version may know better. `map_key` is the key of `records` that it stood under.
-pub fn unwrap(map_key: &str, raw: &[u8], now: Timestamp) -> Incoming {
+pub fn unwrap(map_key: &str, raw: &[u8], receipt: Receipt) -> Incoming {
     let raw = String::from_utf8_lossy(raw);
-    read(map_key, &mut Arc::from(""), &raw, now).0
+    read(map_key, &mut Arc::from(""), &raw, receipt).0
 }
 
 /// A record, and the offset to name it by. `topic` is the one of the record before.
-fn read(map_key: &str, topic: &mut Arc<str>, raw: &str, now: Timestamp) -> (Incoming, Option<i64>) {
+fn read(
+    map_key: &str,
+    topic: &mut Arc<str>,
+    raw: &str,
+    receipt: Receipt,
+) -> (Incoming, Option<i64>) {
     let Ok(usual) = serde_json::from_str::<Usual<'_>>(raw) else {
-        return read_unusual(map_key, raw, now);
+        return read_unusual(map_key, raw, receipt);
     };
     let (source, offset) = (usual.source(topic), usual.offset);
-    (incoming(source, usual.content(), raw, now), Some(offset))
+    (incoming(source, usual.content(), raw, receipt), Some(offset))
 }
 
-fn read_unusual(map_key: &str, raw: &str, now: Timestamp) -> (Incoming, Option<i64>) {
+fn read_unusual(map_key: &str, raw: &str, receipt: Receipt) -> (Incoming, Option<i64>) {
     let Ok(place) = serde_json::from_str::<Place>(raw) else {
         // The digest of the record itself has to do for an offset.
         let (topic, offset) = (Arc::from(map_key), fingerprint(raw));
         let source = Source::Kafka { topic, partition: -1, offset, timestamp: None };
         let fault = Err(Unreadable("a record without topic, partition or offset"));
-        return (incoming(source, fault, raw, now), None);
+        return (incoming(source, fault, raw, receipt), None);
     };
     let Place { topic, partition, offset, timestamp } = place;
     let source = Source::Kafka { topic: topic.into(), partition, offset, timestamp };
@@ -213,7 +217,7 @@ fn read_unusual(map_key: &str, raw: &str, now: Timestamp) -> (Incoming, Option<i
         Ok(Escaped { key, value, headers }) => unwrapped(key.as_deref(), value.as_deref(), headers),
         Err(_) => Err(Unreadable("a record of another shape than Kafka's")),
     };
-    (incoming(source, content, raw, now), Some(offset))
+    (incoming(source, content, raw, receipt), Some(offset))
 }
 
 /// A wrapping that cannot be taken off.
@@ -235,21 +239,21 @@ fn incoming(
     source: Source,
     content: Result<Content, Unreadable>,
     raw: &str,
-    now: Timestamp,
+    receipt: Receipt,
 ) -> Incoming {
     match content {
-        Ok(content) => Incoming::Record(record(source, content, now)),
+        Ok(content) => Incoming::Record(record(source, content, receipt)),
         Err(Unreadable(fault)) => {
             // It keeps its whole JSON as value, so that nothing of it is lost.
             let whole = (None, Some(raw.as_bytes().to_vec()), Vec::new());
             let rejection = Rejection::new(Code::UnsupportedEncoding, fault);
-            Incoming::Refused(record(source, whole, now), rejection)
+            Incoming::Refused(record(source, whole, receipt), rejection)
         }
     }
 }
 
-fn record(source: Source, (key, value, headers): Content, now: Timestamp) -> Record {
-    let (received_at, ingested_at) = (source.received_at(), source.ingested_at(now));
+fn record(source: Source, (key, value, headers): Content, receipt: Receipt) -> Record {
+    let Stamps { received_at, ingested_at } = receipt.stamps(&source);
     Record { source, key, value, headers, received_at, ingested_at }
 }
 

@@ -13,22 +13,25 @@
 //! - [`objects`]: objects of S3 that such a message may name
 //! - [`opened`]: a letter as what a pipeline takes
 //! - [`origin`]: where a letter came from
+//! - `restamp`: times of receipt that cannot be true
 
 pub mod filing;
 pub mod objects;
 pub mod on_failure;
 pub mod opened;
 pub mod origin;
+mod restamp;
 
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::origin::Origin;
-use crate::dead_letter::{Chunk, Stamps, Wrapping};
+use crate::dead_letter::{Chunk, Wrapping};
 use crate::error::Unavailable;
 use crate::id::TenantId;
 use crate::pipeline::ports::{Metered, Units};
+use crate::record::{Receipt, Stamps, TopicRetention};
 use crate::tenant::TenantScope;
 use crate::time::Timestamp;
 
@@ -313,6 +316,11 @@ impl Letter {
     /// What to ask for its content by.
     pub fn wanted(&self) -> Wanted {
         Wanted { id: self.id.clone(), chunks: self.chunks }
+    }
+
+    /// When its records were given up, of a letter that stands for many.
+    pub fn given_up(&self, retention: TopicRetention) -> Receipt {
+        Receipt { now: self.ingested_at, retention }
     }
 
     /// The two times of its record.

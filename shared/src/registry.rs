@@ -19,7 +19,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 pub use self::apply::{Checked, Refusal, Stored, Submitted, Text};
-pub use self::plan::{Change, Plan, Write};
+pub use self::plan::{
+    Change, Consent, LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves, Plan, Write,
+};
 use self::shelf::{Held, Shelf};
 use crate::contract::{Contract, ContractDocument, builtin};
 use crate::document;

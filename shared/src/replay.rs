@@ -1,6 +1,7 @@
 //! Dead letters, again: after what was wrong has been mended, a run takes the letters that match a
 //! filter through the pipeline once more, each with its original `ingested_at`, so that it is decided
-//! as the first attempt would have been.
+//! as the first attempt would have been; one whose time of receipt cannot be true, by the time of its
+//! refusal.
 //!
 //! A run goes through its owner's letters in the order of their ids, up to those that were filed when
 //! it started. A letter is marked only after its event is in the ledger: whatever stops a run in
@@ -41,6 +42,7 @@ use crate::letter::objects::Objects;
 use crate::limits::Shape;
 use crate::metrics::Tally;
 use crate::pipeline::ports::World;
+use crate::record::TopicRetention;
 use crate::stream::reread::Reread;
 
 pub use self::asked::{Asked, Filter, Refusal};
@@ -77,6 +79,8 @@ pub struct Means {
     pub concurrency: usize,
     /// Bytes of the heads that a run remembers.
     pub cache_bytes: usize,
+    /// How long the topics hold their records that letters come from.
+    pub retention: TopicRetention,
 }
 
 /// A run as it stands when an invocation ends, and what there is to count.

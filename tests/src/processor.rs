@@ -28,7 +28,7 @@ use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Metered, Store};
 use drover_core::reader;
-use drover_core::record::Source;
+use drover_core::record::{Source, TopicRetention};
 use drover_core::registry::{
     Change, DocumentName, Documents, Registry, Stored, StoredDocument, Submitted, Text,
 };
@@ -206,6 +206,7 @@ fn environment(world: Shared) -> Processor<Shared> {
     Processor::new(
         world,
         pipeline,
+        TopicRetention::WEEK,
         std::sync::Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
     )
 }

@@ -19,6 +19,7 @@ use drover_core::memory::{Call, Drawer, Fault, Memory};
 use drover_core::metrics::{Meter, Metric, Tally};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
+use drover_core::record::{Receipt, TopicRetention};
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
 use drover_core::stream::reread::{Again, Reread};
@@ -116,8 +117,12 @@ impl Down {
 struct Beside(Memory);
 
 impl Reread for Beside {
-    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
-        self.0.reread(offsets).await
+    async fn reread(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+    ) -> Result<Option<Again>, Unavailable> {
+        self.0.reread(offsets, given_up).await
     }
 }
 
@@ -245,7 +250,12 @@ fn environment(
     counted: &Arc<Counted>,
 ) -> Replay<Memory, Beside> {
     let mode = auth.map_or(AuthMode::Key(LocalKeys::Accepted), Auth::mode);
-    let means = Means { shape: Shape::STANDARD, concurrency: 1, cache_bytes: 1 << 20 };
+    let means = Means {
+        shape: Shape::STANDARD,
+        concurrency: 1,
+        cache_bytes: 1 << 20,
+        retention: TopicRetention::WEEK,
+    };
     let environment = Arc::new(Environment {
         world: memory.clone(),
         around: Beside(memory.clone()),

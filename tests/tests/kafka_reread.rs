@@ -7,7 +7,7 @@ use std::time::Duration;
 use drover_core::aws::kafka::{KafkaConfig, KafkaReread, Security};
 use drover_core::error::Reason;
 use drover_core::letter::origin::Offsets;
-use drover_core::record::{Record, Source};
+use drover_core::record::{Receipt, Record, Source, TopicRetention};
 use drover_core::stream::reread::{Again, RECORDS, Reread as _};
 use drover_core::time::Timestamp;
 use krafka::Kafka;
@@ -15,6 +15,8 @@ use krafka::producer::Producer;
 use krafka::testing::{ApiKey, Control, FakeBroker};
 
 const TOPIC: &str = "telemetry";
+/// When the event source gave the records up.
+const GIVEN_UP: i64 = 1_800_000_000_000;
 
 struct World {
     broker: FakeBroker,
@@ -51,7 +53,7 @@ impl World {
 
     async fn again_of(&self, topic: &str, partition: i32, first: i64, last: i64) -> Again {
         let offsets = Offsets { topic: topic.to_owned(), partition, first, last };
-        self.reread.reread(&offsets).await.expect("available").expect("a stream")
+        self.reread.reread(&offsets, given_up()).await.expect("available").expect("a stream")
     }
 
     async fn again(&self, first: i64, last: i64) -> Again {
@@ -74,6 +76,11 @@ impl World {
     }
 }
 
+fn given_up() -> Receipt {
+    let now = Timestamp::from_millis(GIVEN_UP).expect("in range");
+    Receipt { now, retention: TopicRetention::WEEK }
+}
+
 fn numbers(numbers: std::ops::Range<usize>) -> impl Iterator<Item = String> {
     numbers.map(|number| number.to_string())
 }
@@ -89,20 +96,21 @@ fn offsets(again: &Again) -> Vec<i64> {
 #[tokio::test]
 async fn a_record_comes_as_it_was_sent() {
     let world = World::new().await;
-    let record = krafka::Record::new(TOPIC, "value").partition(1).key("key").timestamp(7);
+    let sent = GIVEN_UP - 1_000;
+    let record = krafka::Record::new(TOPIC, "value").partition(1).key("key").timestamp(sent);
     let record = record.header("tenant", "demo").null_header("flag");
     let _ = world.producer.send(record).await.expect("acknowledged");
     let future = krafka::Record::tombstone(TOPIC, "key").partition(1).timestamp(9_000_000_000_000);
     let _ = world.producer.send(future).await.expect("acknowledged");
     let Again { records, next, lost } = world.again(0, 1).await;
     assert_eq!((records.len(), next, lost), (2, 2, 0));
-    let at = Timestamp::from_millis(7);
+    let at = Timestamp::from_millis(sent);
     let source = |offset, timestamp| {
         let timestamp = Some(timestamp);
         Source::Kafka { topic: TOPIC.into(), partition: 1, offset, timestamp }
     };
     let expected = Record {
-        source: source(0, 7),
+        source: source(0, sent),
         key: Some(b"key".to_vec()),
         value: Some(b"value".to_vec()),
         headers: vec![("tenant".to_owned(), b"demo".to_vec()), ("flag".to_owned(), Vec::new())],
@@ -112,7 +120,8 @@ async fn a_record_comes_as_it_was_sent() {
     assert_eq!(records.first(), Some(&expected));
     let tombstone = records.last().expect("two records");
     assert_eq!((&tombstone.source, &tombstone.value), (&source(1, 9_000_000_000_000), &None));
-    assert!(Some(tombstone.ingested_at) < tombstone.received_at, "never later than now");
+    // The timestamp is none, and it came no later than it was given up.
+    assert_eq!((tombstone.received_at, tombstone.ingested_at), (None, given_up().now));
 }
 
 #[tokio::test]
@@ -195,12 +204,12 @@ async fn nothing_is_lost_where_nobody_says_what_there_is() {
     let offsets = Offsets { topic: TOPIC.to_owned(), partition: 1, first: 0, last: 2 };
     let code = krafka::error::ErrorCode::TopicAuthorizationFailed;
     world.broker.on(ApiKey::ListOffsets, move |_| Control::Error(code));
-    let refused = world.reread.reread(&offsets).await;
+    let refused = world.reread.reread(&offsets, given_up()).await;
     assert_eq!(refused.err().map(|error| error.reason), Some(Reason::Misconfigured));
     let bootstrap = world.broker.bootstrap_servers();
     drop(world);
     let topic = TOPIC.to_owned();
     let gone = KafkaReread::new(KafkaConfig { bootstrap, topic, security: Security::Plaintext });
-    let unreachable = gone.reread(&offsets).await;
+    let unreachable = gone.reread(&offsets, given_up()).await;
     assert_eq!(unreachable.err().map(|error| error.reason), Some(Reason::Unreachable));
 }

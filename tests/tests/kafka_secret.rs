@@ -15,7 +15,9 @@ use drover_core::aws::kafka::{
 };
 use drover_core::error::Reason;
 use drover_core::letter::origin::Offsets;
+use drover_core::record::{Receipt, TopicRetention};
 use drover_core::stream::reread::Reread as _;
+use drover_core::time::Timestamp;
 use drover_tests::canned::{Answer, serve};
 use serde_json::{Value, json};
 
@@ -138,7 +140,8 @@ async fn a_reader_is_there_without_its_secret_and_says_what_is_missing_when_it_r
     let user = ScramUser::File { name: "app".to_owned(), password_file: "/no/such/file".into() };
     let reader = KafkaRereadOnDemand(variables(KafkaAuth::Scram { user, tls: true }));
     let offsets = Offsets { topic: "telemetry".to_owned(), partition: 0, first: 0, last: 1 };
-    let error = reader.reread(&offsets).await.expect_err("no password");
+    let given_up = Receipt { now: Timestamp::MAX, retention: TopicRetention::WEEK };
+    let error = reader.reread(&offsets, given_up).await.expect_err("no password");
     assert_eq!(error.reason, Reason::Misconfigured);
     assert!(error.to_string().contains("/no/such/file"), "{error}");
 }

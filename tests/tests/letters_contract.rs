@@ -438,7 +438,7 @@ fn message(offset: i64, bytes: usize) -> String {
     let source =
         Source::Kafka { topic: "telemetry".into(), partition: 1, offset, timestamp: Some(5) };
     let record = Record {
-        received_at: source.received_at(),
+        received_at: Timestamp::from_millis(5),
         source,
         key: Some(b"device-001".to_vec()),
         value: Some(body.into_bytes()),

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use drover_core::record::TopicRetention;
 use drover_tests::cloudformation::{Stack, load};
 use serde_json::{Value, json};
 
@@ -215,6 +216,22 @@ fn every_topic_has_its_mapping_and_without_a_stream_none_has() {
             assert_eq!(access, expected[mode], "{mode}");
         }
     }
+}
+
+/// Else timestamps of records that a topic still holds would be taken for implausible.
+#[test]
+fn functions_believe_the_timestamps_of_whatever_a_cluster_of_ours_holds() {
+    let template = load("template.yaml").expect("the template");
+    let hours = number(&template["Parameters"]["TopicRetentionHours"]["Default"]);
+    let streaming = load("infra/streaming.yaml").expect("a template");
+    let properties = &streaming["Resources"]["Configuration"]["Properties"]["ServerProperties"];
+    let kept = format!("log.retention.hours={hours}\n");
+    assert!(text(&properties["Fn::Sub"][0]).contains(&kept), "{properties}");
+    // What the functions and the local host take where nothing is said.
+    assert_eq!(
+        TopicRetention::of_hours(hours.try_into().expect("hours")),
+        Ok(TopicRetention::WEEK)
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use drover_core::metrics::emf::Keeping;
 use drover_core::pipeline::cache;
+use drover_core::record::TopicRetention;
 use drover_core::variables::{Misconfigured, Variables};
 
 /// What the environment says.
@@ -20,6 +21,8 @@ pub struct Config {
     pub cache_bytes: usize,
     /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 100 by default.
     pub concurrency: usize,
+    /// `DROVER_TOPIC_RETENTION_HOURS`: which Kafka timestamps are too old to be true, a week by default.
+    pub retention: TopicRetention,
     /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
     pub metrics: Keeping,
 }
@@ -38,6 +41,7 @@ impl Config {
             buffer_queue_url: variables.url("DROVER_BUFFER_QUEUE_URL")?,
             cache_bytes: cache::limit(&variables)?,
             concurrency: variables.number("DROVER_CONCURRENCY", 100, 1..=256)?,
+            retention: TopicRetention::read(&variables)?,
             metrics: Keeping::read(&variables)?,
         })
     }

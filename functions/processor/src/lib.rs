@@ -16,6 +16,7 @@ use drover_core::metrics::Meter;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::World;
 use drover_core::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
+use drover_core::record::{Receipt, TopicRetention};
 use drover_core::registry::Registry;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
@@ -31,6 +32,7 @@ pub const FUNCTION: &str = "processor";
 pub struct Processor<W> {
     world: W,
     pipeline: Pipeline,
+    retention: TopicRetention,
     meter: Arc<dyn Meter>,
 }
 
@@ -77,14 +79,19 @@ impl Processor<Aws> {
             shape: Shape::STANDARD,
             concurrency: config.concurrency,
         };
-        Self::new(world, pipeline, meter)
+        Self::new(world, pipeline, config.retention, meter)
     }
 }
 
 impl<W: World> Processor<W> {
-    /// An environment over a world.
-    pub fn new(world: W, pipeline: Pipeline, meter: Arc<dyn Meter>) -> Self {
-        Self { world, pipeline, meter }
+    /// An environment over a world, fed from topics of this retention.
+    pub fn new(
+        world: W,
+        pipeline: Pipeline,
+        retention: TopicRetention,
+        meter: Arc<dyn Meter>,
+    ) -> Self {
+        Self { world, pipeline, retention, meter }
     }
 
     /// Handles one invocation.
@@ -94,7 +101,8 @@ impl<W: World> Processor<W> {
     pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<BatchResponse, Failed> {
         let now = self.world.now();
         let deadline = stop_at(now, event.context.deadline);
-        let decoded = kafka_event::decode(event.payload.get(), now)?;
+        let receipt = Receipt { now, retention: self.retention };
+        let decoded = kafka_event::decode(event.payload.get(), receipt)?;
         drop(event);
         let Decoded { records, places } = decoded;
         let report = self.pipeline.process(&self.world, records, deadline).await?;

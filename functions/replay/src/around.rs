@@ -3,6 +3,7 @@
 use drover_core::error::Unavailable;
 use drover_core::letter::objects::{Object, Objects};
 use drover_core::letter::origin::Offsets;
+use drover_core::record::Receipt;
 use drover_core::stream::reread::{Again, Reread};
 
 use crate::levels::{BufferLevels, Levels};
@@ -17,8 +18,12 @@ pub struct WithStream<A, R> {
 }
 
 impl<A: Send + Sync, R: Reread> Reread for WithStream<A, R> {
-    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
-        self.stream.reread(offsets).await
+    async fn reread(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+    ) -> Result<Option<Again>, Unavailable> {
+        self.stream.reread(offsets, given_up).await
     }
 }
 

@@ -30,7 +30,7 @@ impl<W: Outside, B: Around> Environment<W, B> {
         let (mut records, mut others) = (BTreeMap::new(), BTreeMap::new());
         let mut unread = BTreeSet::new();
         for (place, message) in messages.iter().enumerate() {
-            match read(&message.received(), now).map(|filing| record(&filing)) {
+            match read(&message.received(), now).map(|filing| self.record(filing)) {
                 Ok(Some(record)) => {
                     records.insert(place, record);
                 }
@@ -79,27 +79,23 @@ impl<W: Outside, B: Around> Environment<W, B> {
             }
         }
     }
-}
 
-fn halfway(now: Timestamp, deadline: Timestamp) -> Timestamp {
-    let left = deadline.micros().saturating_sub(now.micros()).max(0);
-    Timestamp::from_micros(now.micros().saturating_add(left / 2)).unwrap_or(deadline)
-}
-
-/// The record of a message; `None`: it brings no whole one, or one that was rejected already.
-fn record(filing: &Filing) -> Option<Buffered> {
-    let Filing { owner, letter, chunks } = filing;
-    if letter.code != UNAVAILABLE || u32::try_from(chunks.len()) != Ok(letter.chunks) {
-        return None;
-    }
-    let frame: Vec<u8> = chunks.iter().flat_map(|chunk| &chunk.bytes).copied().collect();
-    match open(owner, letter, &frame) {
-        Opened::Record(incoming) => Some(Buffered { owner: owner.tenant().cloned(), incoming }),
-        Opened::Records(_)
-        | Opened::Offsets(_)
-        | Opened::Object { .. }
-        | Opened::Message { .. }
-        | Opened::Unreadable(_) => None,
+    /// The record of a message; `None`: it brings no whole one, or one that was rejected already.
+    fn record(&self, filing: Filing) -> Option<Buffered> {
+        let Filing { owner, mut letter, chunks } = filing;
+        if letter.code != UNAVAILABLE || u32::try_from(chunks.len()) != Ok(letter.chunks) {
+            return None;
+        }
+        letter.restamp(self.means.retention);
+        let frame: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
+        match open(&owner, &letter, &frame, self.means.retention) {
+            Opened::Record(incoming) => Some(Buffered { owner: owner.tenant().cloned(), incoming }),
+            Opened::Records(_)
+            | Opened::Offsets(_)
+            | Opened::Object { .. }
+            | Opened::Message { .. }
+            | Opened::Unreadable(_) => None,
+        }
     }
 }
 
@@ -109,4 +105,9 @@ const fn comes_again(disposition: Disposition) -> bool {
         // The buffer takes nothing here, and its message stays the record's place.
         Disposition::Buffered | Disposition::Returned => true,
     }
+}
+
+fn halfway(now: Timestamp, deadline: Timestamp) -> Timestamp {
+    let left = deadline.micros().saturating_sub(now.micros()).max(0);
+    Timestamp::from_micros(now.micros().saturating_add(left / 2)).unwrap_or(deadline)
 }

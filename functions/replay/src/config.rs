@@ -3,6 +3,7 @@
 use drover_core::aws::kafka::KafkaVariables;
 use drover_core::metrics::emf::Keeping;
 use drover_core::pipeline::cache;
+use drover_core::record::TopicRetention;
 use drover_core::variables::{Misconfigured, Variables};
 use drover_core::web::settings::{auth_mode, origins};
 use drover_core::web::{AuthMode, Origins};
@@ -27,6 +28,8 @@ pub struct Config {
     pub cache_bytes: usize,
     /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 100 by default.
     pub concurrency: usize,
+    /// `DROVER_TOPIC_RETENTION_HOURS`: which Kafka timestamps are too old to be true, a week by default.
+    pub retention: TopicRetention,
     /// `DROVER_AUTH_MODE` and the claims.
     pub auth_mode: AuthMode,
     /// `DROVER_CORS_ORIGINS`
@@ -51,6 +54,7 @@ impl Config {
             kafka: kafka(&variables)?,
             cache_bytes: cache::limit(&variables)?,
             concurrency: variables.number("DROVER_CONCURRENCY", 100, 1..=256)?,
+            retention: TopicRetention::read(&variables)?,
             auth_mode: auth_mode(&variables)?,
             origins: origins(&variables),
             metrics: Keeping::read(&variables)?,

@@ -1,5 +1,6 @@
 //! What can be asked and ordered, by whichever way: lists of letters, one letter, runs. Who asks was
-//! established before, and says whose letters ([`Owner`]).
+//! established before, and says whose letters ([`Owner`]). Letters are shown with the times that a
+//! replay decides by.
 
 use drover_core::letter::{Owner, State};
 use drover_core::metrics::Tally;
@@ -33,7 +34,8 @@ impl<W: Outside, B: Around> Environment<W, B> {
         let id = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         let after = cursor.map(|cursor| cursors.read(&cursor, id)).transpose()?;
         let question = Question { code, state, limit, after };
-        let listing = list::list(&self.world, owner, &question).await.map_err(refused)?;
+        let mut listing = list::list(&self.world, owner, &question).await.map_err(refused)?;
+        listing.letters.iter_mut().for_each(|letter| letter.restamp(self.means.retention));
         self.charge(owner, listing.units);
         let (mut answer, next) = LettersAnswer::of(listing);
         answer.next_cursor = next.map(|id| cursors.write(id.as_bytes()));
@@ -43,7 +45,8 @@ impl<W: Outside, B: Around> Environment<W, B> {
     pub(crate) async fn letter(&self, owner: &Owner, id: &str) -> Result<LetterAnswer, Problem> {
         let found = list::open(&self.world, owner, id).await?;
         let none = || Problem::not_found("there is no such dead letter");
-        let (letter, content) = found.ok_or_else(none)?;
+        let (mut letter, content) = found.ok_or_else(none)?;
+        letter.restamp(self.means.retention);
         Ok(LetterAnswer::of(letter, content))
     }
 

@@ -55,7 +55,7 @@ async fn environment(config: Config) -> Environment<Aws, Around> {
         letters_table: Some(config.letters_table.into()),
     })
     .await;
-    let (concurrency, cache_bytes) = (config.concurrency, config.cache_bytes);
+    let Config { concurrency, cache_bytes, retention, .. } = config;
     Environment {
         around: WithStream { aws: world.clone(), stream },
         world,
@@ -65,7 +65,7 @@ async fn environment(config: Config) -> Environment<Aws, Around> {
             shape: Shape::STANDARD,
             concurrency,
         },
-        means: Means { shape: Shape::STANDARD, concurrency, cache_bytes },
+        means: Means { shape: Shape::STANDARD, concurrency, cache_bytes, retention },
         queues,
         gate: Gate { mode: config.auth_mode },
         meter: Arc::new(Lines { keeping: config.metrics, write: print }),

@@ -6,16 +6,25 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
-use drover_core::registry::{DocumentName, LIFETIME_SECONDS, Submitted, Text};
+use drover_core::registry::{Consent, DocumentName, LIFETIME_SECONDS, Moves, Submitted, Text};
 
 use super::target::{DatabaseArgs, NoTarget};
 use crate::registry::{self, Effect, EffectKind, Outcome, RegistryError};
+
+mod placement;
 
 /// Check and apply the tenants, contracts and topic routes of a folder
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     /// A folder with tenants/*.json, contracts/*.json and topics.json, as far as they exist
     folder: PathBuf,
+    /// Let tenants be moved: a placement that changes, of a tenant that is suspended
+    ///
+    /// The history is not copied, and readers see the new ledger alone. Suspend the tenant first,
+    /// wait a minute and as long as the longest invocation takes (a quarter of an hour on AWS), move
+    /// it, and make it active a minute later.
+    #[arg(long = "move")]
+    moves: bool,
     #[command(flatten)]
     database: DatabaseArgs,
 }
@@ -54,7 +63,9 @@ pub enum ApplyError {
 /// [`ApplyError`].
 pub async fn run(args: &Args) -> Result<String, ApplyError> {
     let submitted = read(&args.folder)?;
-    let outcome = registry::apply(&args.database.tables().await?, &submitted).await?;
+    let moves = if args.moves { Moves::Allowed } else { Moves::Refused };
+    let tables = args.database.tables().await?;
+    let outcome = registry::apply(&tables, &submitted, Consent { moves }).await?;
     Ok(report(&outcome))
 }
 
@@ -75,6 +86,8 @@ fn report(outcome: &Outcome) -> String {
     } else {
         writeln!(text, "revision {revision}, known to every function within {LIFETIME_SECONDS} s")
     };
+    outcome.moves.iter().for_each(|moved| text.push_str(&placement::meaning(moved)));
+    outcome.doubtful.iter().for_each(|doubtful| text.push_str(&placement::warning(doubtful)));
     text
 }
 
@@ -184,12 +197,14 @@ mod tests {
                         unchanged  topic b  topics.json\n\
                         removed    key with sha256 ab\n\
                         revision 2, known to every function within 60 s\n";
-        assert_eq!(report(&Outcome { effects, revision: 2 }), expected);
+        let (moves, doubtful) = (Vec::new(), Vec::new());
+        assert_eq!(report(&Outcome { effects, revision: 2, moves, doubtful }), expected);
     }
 
     #[test]
     fn where_nothing_changes_there_is_nothing_to_wait_for() {
-        let outcome = Outcome { effects: Vec::new(), revision: 7 };
+        let (moves, doubtful) = (Vec::new(), Vec::new());
+        let outcome = Outcome { effects: Vec::new(), revision: 7, moves, doubtful };
         assert_eq!(report(&outcome), "revision 7\n");
     }
 }

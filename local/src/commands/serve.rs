@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::Args as ClapArgs;
 use drover_core::aws::kafka::NoIdentity;
+use drover_core::record::TopicRetention;
 use drover_core::stream::TOPIC;
 
 use super::DataArg;
@@ -49,6 +50,10 @@ pub struct Args {
     /// Create those topics of the cluster that do not exist
     #[arg(long)]
     create_topics: bool,
+    /// How long the topics hold records, the longest of them, 1 to 87600: an older timestamp cannot
+    /// be true
+    #[arg(long, value_name = "HOURS", default_value = "168", value_parser = retention)]
+    topic_retention_hours: TopicRetention,
     #[command(flatten)]
     source: SourceArgs,
 }
@@ -114,6 +119,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
         data: args.data.data,
         functions: Functions::default(),
         stream,
+        retention: args.topic_retention_hours,
         mapping: args.source.config(MappingConfig::default().batching),
     })
     .await?;
@@ -121,6 +127,11 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
     let _ = out.write_all(greeting(&host).as_bytes()).and_then(|()| out.flush());
     signal.received().await;
     Ok(host.stop().await?)
+}
+
+fn retention(text: &str) -> Result<TopicRetention, String> {
+    let hours = text.parse().map_err(|_| "not a number of hours".to_owned())?;
+    TopicRetention::of_hours(hours)
 }
 
 impl Args {

@@ -6,7 +6,7 @@
 use drover_core::aws::Aws;
 use drover_core::error::Unavailable;
 use drover_core::id::TenantId;
-use drover_core::registry::{DocumentName, Documents as _, Submitted, Text};
+use drover_core::registry::{Consent, DocumentName, Documents as _, Submitted, Text};
 use serde_json::Value;
 
 use super::SetupError;
@@ -54,7 +54,7 @@ pub(crate) async fn demo_tenants(aws: &Aws) -> Result<Vec<LocalTenant>, SetupErr
         }
     }
     submitted.topics = Some(text("topics.json", &free_topics(aws).await?.to_string()));
-    registry::apply(aws, &submitted).await?;
+    registry::apply(aws, &submitted, Consent::default()).await?;
     Ok(tenants)
 }
 

@@ -11,6 +11,7 @@ use drover_core::metrics::emf::{Keeping, Lines};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::Clock as _;
+use drover_core::record::TopicRetention;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
@@ -35,9 +36,15 @@ const CACHE_BYTES: usize = 64 << 20;
 /// What the processor has on Lambda unless its environment says otherwise.
 const CONCURRENCY: usize = 100;
 
-/// What a replay has for its work.
-const MEANS: Means =
-    Means { shape: Shape::STANDARD, concurrency: CONCURRENCY, cache_bytes: CACHE_BYTES };
+/// Where records come from.
+pub(crate) struct RecordSources<'a> {
+    /// The stream.
+    pub(crate) stream: &'a HostStream,
+    /// How long its topics hold their records.
+    pub(crate) retention: TopicRetention,
+    /// Dead letters, and what waits.
+    pub(crate) queues: &'a Sqs,
+}
 
 /// The functions that count something.
 pub(crate) const METERED: [&str; 4] = [
@@ -51,12 +58,11 @@ pub(crate) const METERED: [&str; 4] = [
 /// the threads of the function that opened them.
 pub(crate) fn functions(
     addresses: &Addresses,
-    stream: &HostStream,
-    queues: &Sqs,
+    RecordSources { stream, retention, queues }: RecordSources<'_>,
     meter: &Arc<HostMeter>,
 ) -> Functions {
     let as_meter = || Arc::clone(meter) as Arc<dyn Meter>;
-    let processor = Arc::new(Processor::new(world(addresses), pipeline(), as_meter()));
+    let processor = Arc::new(Processor::new(world(addresses), pipeline(), retention, as_meter()));
     let (writing, reading) = (world(addresses), world(addresses));
     let process = move |event: Bytes, context: InvocationContext| {
         let processor = Arc::clone(&processor);
@@ -85,12 +91,17 @@ pub(crate) fn functions(
     // Two environments, as on Lambda: what comes through queues keeps no request waiting.
     let replay_environment = || {
         let world = world(addresses);
-        let stream = stream.reread(world.clone());
+        let stream = stream.reread();
         Arc::new(Environment {
             world,
             around: HostAround { stream, queues: queues.clone() },
             pipeline: pipeline(),
-            means: MEANS,
+            means: Means {
+                shape: Shape::STANDARD,
+                concurrency: CONCURRENCY,
+                cache_bytes: CACHE_BYTES,
+                retention,
+            },
             queues: QueueNames::of_urls(DEAD_LETTERS, BUFFER),
             gate: gate(),
             meter: as_meter(),

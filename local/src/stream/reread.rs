@@ -1,9 +1,9 @@
 //! The stream of a host, read again by offsets.
 
-use drover_core::aws::Aws;
 use drover_core::aws::kafka::KafkaReread;
 use drover_core::error::Unavailable;
 use drover_core::letter::origin::Offsets;
+use drover_core::record::Receipt;
 use drover_core::stream::reread::{Again, Reread};
 
 use super::embedded::LogReread;
@@ -12,7 +12,7 @@ use super::embedded::LogReread;
 #[derive(Clone, Debug)]
 pub enum HostReread {
     /// Its own log.
-    Embedded(LogReread<Aws>),
+    Embedded(LogReread),
     /// A real Kafka cluster.
     Kafka(KafkaReread),
     /// Nothing: there is no stream.
@@ -20,10 +20,14 @@ pub enum HostReread {
 }
 
 impl Reread for HostReread {
-    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+    async fn reread(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+    ) -> Result<Option<Again>, Unavailable> {
         match self {
-            Self::Embedded(log) => log.reread(offsets).await,
-            Self::Kafka(cluster) => cluster.reread(offsets).await,
+            Self::Embedded(log) => log.reread(offsets, given_up).await,
+            Self::Kafka(cluster) => cluster.reread(offsets, given_up).await,
             Self::Direct => Ok(None),
         }
     }

@@ -9,7 +9,7 @@ use drover_core::aws::kafka::{
 };
 use drover_core::error::{Reason, Unavailable};
 use drover_core::letter::origin::Offsets;
-use drover_core::record::{Record, Source};
+use drover_core::record::{Receipt, Record, Source, TopicRetention};
 use drover_core::stream::reread::{Again, Reread as _};
 use drover_core::time::Timestamp;
 use drover_local::stream::{Bounds, KafkaLog, Log as _, Position, StoredRecord};
@@ -102,9 +102,10 @@ impl Topic {
     pub(crate) async fn again(&self, partition: i32, first: i64, last: i64) -> Again {
         let offsets = Offsets { topic: self.name().to_owned(), partition, first, last };
         let reread = KafkaReread::new(self.0.clone());
+        let given_up = Receipt { now: now(), retention: TopicRetention::WEEK };
         let read = async {
             loop {
-                match reread.reread(&offsets).await {
+                match reread.reread(&offsets, given_up).await {
                     Ok(again) => break again.unwrap(),
                     Err(error) => assert_eq!(error.reason, Reason::Unreachable, "{error}"),
                 }

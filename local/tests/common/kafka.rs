@@ -1,11 +1,18 @@
 //! Events as Lambda makes them of Kafka records.
 
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use drover_core::time::Timestamp;
 use serde_json::{Value, json};
 
-/// When every record was written. The history of a subject is decided by this and not by the clock
-/// of the machine.
-const WRITTEN_AT_MILLIS: i64 = 1_735_689_600_000;
+/// When every record of this process was written: an hour ago, which no host takes for a time that
+/// cannot be true. The history of a subject is decided by this and not by the clock of the machine.
+#[expect(clippy::disallowed_methods, reason = "records of foreign producers are stamped with it")]
+pub static WRITTEN_AT_MILLIS: LazyLock<i64> = LazyLock::new(|| {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_secs() - 3_600).unwrap() * 1_000
+});
 
 /// One record of the topic `telemetry`, which names its tenant in a header.
 pub struct Record {
@@ -16,7 +23,7 @@ pub struct Record {
 /// A reading of a device, observed so many seconds before it was written. Its id is `e-` and the
 /// number of seconds.
 pub fn temperature(tenant: &str, device: &str, seconds_before: i64) -> Record {
-    let observed_at = Timestamp::from_millis(WRITTEN_AT_MILLIS - seconds_before * 1_000).unwrap();
+    let observed_at = Timestamp::from_millis(*WRITTEN_AT_MILLIS - seconds_before * 1_000).unwrap();
     let value = json!({
         "device_id": device, "event_id": format!("e-{seconds_before}"),
         "event_type": "temperature", "timestamp": observed_at.to_string(),
@@ -44,7 +51,7 @@ pub fn event(records: &[Record]) -> Value {
 fn record((offset, record): (usize, &Record)) -> Value {
     json!({
         "topic": "telemetry", "partition": 0, "offset": offset,
-        "timestamp": WRITTEN_AT_MILLIS, "timestampType": "CREATE_TIME", "key": null,
+        "timestamp": *WRITTEN_AT_MILLIS, "timestampType": "CREATE_TIME", "key": null,
         "value": base64_simd::STANDARD.encode_to_string(&record.value),
         "headers": [{ "tenant": record.tenant.as_bytes() }],
     })

@@ -16,6 +16,7 @@ use drover_core::limits::Shape;
 use drover_core::metrics::{Meter, Tally};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
+use drover_core::record::TopicRetention;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
 use drover_core::tenant::TenantScope;
@@ -47,7 +48,12 @@ impl Meter for Silent {
 
 type Around = WithStream<Aws, Option<KafkaRereadOnDemand>>;
 
-const MEANS: Means = Means { shape: Shape::STANDARD, concurrency: 4, cache_bytes: 1 << 20 };
+const MEANS: Means = Means {
+    shape: Shape::STANDARD,
+    concurrency: 4,
+    cache_bytes: 1 << 20,
+    retention: TopicRetention::WEEK,
+};
 const TOPIC: &str = r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#;
 
 fn pipeline() -> Pipeline {
@@ -115,7 +121,8 @@ async fn a_rejected_record_is_filed_once_however_often_its_letter_comes(place: P
     registered(tenant).await;
     let good = temperature(tenant, "d-1", 1);
     let records = [good, text(tenant, "{"), text(tenant, r#"{"device_id":7}"#)];
-    let processor = Processor::new(queues.aws.clone(), pipeline(), Arc::new(Silent));
+    let processor =
+        Processor::new(queues.aws.clone(), pipeline(), MEANS.retention, Arc::new(Silent));
     let answer = processor.handle(invocation(&event(&records))).await.unwrap();
     assert_eq!(json!(answer), json!({"batchItemFailures": []}));
 

@@ -57,6 +57,18 @@ pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), Un
     Ok(())
 }
 
+/// Whether there is a table of this name.
+///
+/// # Errors
+/// Where DynamoDB cannot be reached, or does not say.
+pub async fn table_exists(client: &Client, name: &str) -> Result<bool, Unavailable> {
+    match client.describe_table().table_name(name).send().await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(false),
+        Err(error) => Err(unavailable("looking for a table", &error)),
+    }
+}
+
 struct Table<'a> {
     name: &'a str,
     sort_key: Option<ScalarAttributeType>,

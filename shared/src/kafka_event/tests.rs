@@ -3,14 +3,20 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::TopicRetention;
+use crate::time::Timestamp;
 
 fn now() -> Timestamp {
     Timestamp::from_millis(1_800_000_000_000).expect("in range")
 }
 
+fn receipt() -> Receipt {
+    Receipt { now: now(), retention: TopicRetention::WEEK }
+}
+
 fn one(record: &str) -> Incoming {
     let event = format!(r#"{{"eventSource":"aws:kafka","records":{{"a.b-c-0":[{record}]}}}}"#);
-    let mut decoded = decode(&event, now()).expect("an event");
+    let mut decoded = decode(&event, receipt()).expect("an event");
     assert_eq!(decoded.records.len(), 1);
     decoded.records.remove(0)
 }
@@ -68,8 +74,12 @@ fn a_timestamp_of_minus_one_is_no_receipt_time() {
 }
 
 #[test]
-fn a_record_is_never_ingested_after_its_invocation() {
-    assert_eq!(read_record(r#""timestamp":1900000000000"#).ingested_at, now());
+fn a_timestamp_that_cannot_be_true_is_no_receipt_time() {
+    let stamps = [0_i64, 1_800_000_000, 1_900_000_000_000, 1_800_000_000_000_000];
+    for timestamp in stamps {
+        let record = read_record(&format!(r#""timestamp":{timestamp}"#));
+        assert_eq!((record.received_at, record.ingested_at), (None, now()), "{timestamp}");
+    }
 }
 
 #[test]
@@ -93,10 +103,10 @@ fn only_an_event_of_usual_records_is_read_at_once() {
     let usual = r#"{"topic":"a","partition":0,"offset":1,"key":"YQ==","value":"e30=","headers":[{"t":[97]}]}"#;
     let escaped = r#"{"topic":"a","partition":0,"offset":2,"value":"e3\u0030="}"#;
     let damaged = r#"{"topic":"a","partition":0,"offset":2,"value":"%%%"}"#;
-    let at_once = decode_at_once(&event(&format!("{usual},{usual}")), now());
+    let at_once = decode_at_once(&event(&format!("{usual},{usual}")), receipt());
     assert_eq!(at_once.expect("usual").records.len(), 4);
     for odd in [escaped, damaged, "null"] {
-        assert_eq!(decode_at_once(&event(&format!("{usual},{odd}")), now()), None, "{odd}");
+        assert_eq!(decode_at_once(&event(&format!("{usual},{odd}")), receipt()), None, "{odd}");
     }
 }
 
@@ -118,7 +128,7 @@ fn an_answer_names_each_record_once_under_its_verbatim_partition() {
 #[test]
 fn what_is_no_event_is_an_error_without_its_text() {
     for text in ["", "null", "{}", r#"{"records":[1]}"#, "secret"] {
-        let fault = decode(text, now()).expect_err("no event").to_string();
+        let fault = decode(text, receipt()).expect_err("no event").to_string();
         assert!(fault.starts_with("not a Kafka event of Lambda's"), "{fault}");
         assert!(!fault.contains("secret"));
     }
@@ -170,9 +180,9 @@ proptest! {
         let all_usual = records.iter().all(|(_, is_usual)| *is_usual);
         let records: Vec<_> = records.into_iter().map(|(record, _)| record).collect();
         let event = serde_json::json!({ "records": { "a-0": records, "b-1": [] } }).to_string();
-        match decode_at_once(&event, now()) {
+        match decode_at_once(&event, receipt()) {
             Some(at_once) => {
-                prop_assert_eq!(at_once, decode_one_by_one(&event, now()).expect("an event"));
+                prop_assert_eq!(at_once, decode_one_by_one(&event, receipt()).expect("an event"));
             }
             None => prop_assert!(!all_usual),
         }
@@ -182,7 +192,7 @@ proptest! {
     fn whatever_a_record_is_it_costs_no_other(odd in any_json()) {
         let good = r#"{"topic":"a","partition":0,"offset":1,"value":"e30="}"#;
         let event = format!(r#"{{"records":{{"a-0":[{good},{odd},{good}]}}}}"#);
-        let decoded = decode(&event, now()).expect("an event");
+        let decoded = decode(&event, receipt()).expect("an event");
         prop_assert_eq!(decoded.records.len(), 3);
         prop_assert!(matches!(decoded.records[0], Incoming::Record(_)));
         prop_assert!(matches!(decoded.records[2], Incoming::Record(_)));

@@ -216,7 +216,7 @@ mod tests {
     use crate::dead_letter::{Circumstances, letter};
     use crate::error::Rejection;
     use crate::letter::opened::{Opened, open};
-    use crate::record::{Incoming, Record, Source};
+    use crate::record::{Incoming, Record, Source, TopicRetention};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).expect("in range")
@@ -275,7 +275,7 @@ mod tests {
             (letter.filed_at, letter.rejected_at, letter.ingested_at),
             (at(9), at(3), at(2))
         );
-        let opened = open(&owner, &letter, &chunks[0].bytes);
+        let opened = open(&owner, &letter, &chunks[0].bytes, TopicRetention::WEEK);
         let (record, contract) = (record(b"{}".to_vec()), "c".into());
         assert_eq!(opened, Opened::Record(Incoming::Sent { record, tenant, contract }));
     }

@@ -4,7 +4,7 @@
 use crate::dead_letter::{Content, Wrapping};
 use crate::error::{Code, Rejection};
 use crate::kafka_event::{self, Decoded};
-use crate::record::{Incoming, Record, Source};
+use crate::record::{Incoming, Receipt, Record, Source, TopicRetention};
 use crate::time::Timestamp;
 
 use super::origin::{Offsets, Origin, Other};
@@ -37,21 +37,22 @@ pub enum Opened {
     Unreadable(Rejection),
 }
 
-/// Opens a letter; `frame` is its packed content.
-pub fn open(owner: &Owner, letter: &Letter, frame: &[u8]) -> Opened {
+/// Opens a letter; `frame` is its packed content, and `retention` that of the topics that its records
+/// may come from.
+pub fn open(owner: &Owner, letter: &Letter, frame: &[u8], retention: TopicRetention) -> Opened {
     let Ok(content) = Content::unpack(frame) else {
         return unreadable("the content of the letter does not unpack");
     };
     match &letter.source {
         Origin::Record(source) => {
             let record = content.record(source.clone(), letter.stamps());
-            of_record(owner, letter, record)
+            of_record(owner, letter, record, retention)
         }
         Origin::Other(Other::Batch { partitions, .. }) => {
             let body = content.value.unwrap_or_default();
             let given_up = on_failure::read(&String::from_utf8_lossy(&body));
             match given_up.and_then(|given_up| given_up.payload) {
-                Some(payload) => of_event(&payload, letter.ingested_at),
+                Some(payload) => of_event(&payload, letter.given_up(retention)),
                 None => Opened::Offsets(partitions.clone()),
             }
         }
@@ -67,20 +68,21 @@ pub fn open(owner: &Owner, letter: &Letter, frame: &[u8]) -> Opened {
 }
 
 /// Opens the object that a letter names.
-pub fn open_object(letter: &Letter, bytes: &[u8]) -> Opened {
+pub fn open_object(letter: &Letter, bytes: &[u8], retention: TopicRetention) -> Opened {
     let given_up = on_failure::read(&String::from_utf8_lossy(bytes));
     match given_up.and_then(|given_up| given_up.payload) {
-        Some(payload) => of_event(&payload, letter.ingested_at),
+        Some(payload) => of_event(&payload, letter.given_up(retention)),
         None => unreadable("the object brings no records"),
     }
 }
 
-fn of_record(owner: &Owner, letter: &Letter, record: Record) -> Opened {
+fn of_record(owner: &Owner, letter: &Letter, record: Record, retention: TopicRetention) -> Opened {
     let incoming = match (letter.wrapping, &record.source) {
         (Some(Wrapping::Event), _) => Incoming::Event(record),
         (Some(Wrapping::LambdaKafka), Source::Kafka { topic, .. }) => {
             let raw = record.value.as_deref().unwrap_or_default();
-            let unwrapped = kafka_event::unwrap(topic, raw, record.ingested_at);
+            let first_try = Receipt { now: record.ingested_at, retention };
+            let unwrapped = kafka_event::unwrap(topic, raw, first_try);
             with_stamp(unwrapped, record.ingested_at)
         }
         (Some(Wrapping::LambdaKafka), Source::Http { .. }) => {
@@ -112,9 +114,10 @@ fn with_stamp(incoming: Incoming, ingested_at: Timestamp) -> Incoming {
     }
 }
 
-/// The records of one of Lambda's events. What had no time of its own entered when it was given up.
-fn of_event(event: &str, given_up_at: Timestamp) -> Opened {
-    match kafka_event::decode(event, given_up_at) {
+/// The records of one of Lambda's events. What had no receipt time of its own entered when it was
+/// given up.
+fn of_event(event: &str, given_up: Receipt) -> Opened {
+    match kafka_event::decode(event, given_up) {
         Ok(Decoded { records, .. }) => Opened::Records(records),
         Err(_) => unreadable("the payload is no event of Lambda's"),
     }

@@ -12,7 +12,7 @@ use crate::letter::{
     Lease, Letter, LetterRange, Letters, Order, Owner, StoredLetter, StoredRun, Wanted,
 };
 use crate::pipeline::ports::{Metered, Units};
-use crate::record::Record;
+use crate::record::{Receipt, Record, Stamps};
 use crate::stream::reread::{Again, BYTES, RECORDS, Reread};
 use crate::time::Timestamp;
 
@@ -274,7 +274,11 @@ impl Letters for Memory {
 }
 
 impl Reread for Memory {
-    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+    async fn reread(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+    ) -> Result<Option<Again>, Unavailable> {
         let get = |state: &mut State| {
             let at = (offsets.topic.clone(), offsets.partition);
             let Held { records, start } = state.topics.get(&at).cloned().unwrap_or_default();
@@ -289,7 +293,8 @@ impl Reread for Memory {
                     break;
                 }
                 bytes += size;
-                again.push(record.clone());
+                let Stamps { received_at, ingested_at } = given_up.stamps(&record.source);
+                again.push(Record { received_at, ingested_at, ..record.clone() });
             }
             (Some(Again::of(offsets, start..end, again, next)), Units::default())
         };

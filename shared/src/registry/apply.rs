@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::{DocumentName, StoredDocument};
 use crate::contract::{Contract, ContractDocument};
 use crate::document::{self, Fault};
-use crate::tenant::{Tenant, TopicRoute, Topics};
+use crate::id::TenantId;
+use crate::tenant::{Placement, Tenant, TopicRoute, Topics};
 
 /// A document as somebody wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,14 @@ impl Checked {
             topics.content.topics.keys().map(move |topic| (topics.origin.as_str(), name(topic)))
         });
         tenants.chain(contracts).chain(topics)
+    }
+
+    /// Tenants whose ledgers are in tables of their own, each with its table.
+    pub fn tables(&self) -> impl Iterator<Item = (&TenantId, &str)> {
+        self.tenants.iter().filter_map(|one| match &one.content.placement {
+            Placement::Pooled => None,
+            Placement::Table(name) => Some((&one.content.id, name.as_str())),
+        })
     }
 
     pub(super) fn routes(&self) -> impl Iterator<Item = (&String, &TopicRoute)> {

@@ -4,10 +4,13 @@
 //! nothing the second time. The writes belong into one transaction: each document carries the
 //! revision that wrote it, and no document may be newer than the stored revision.
 
+mod placement;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+pub use self::placement::{LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves};
 use super::apply::{Checked, Checking, Refusal, Stored, contract_of};
 use super::{DocumentName, StoredDocument, kinds};
 use crate::contract::{ContractDocument, MeasureDocument, builtin};
@@ -21,6 +24,13 @@ use crate::time::Timestamp;
 
 /// How long before a new measure is read: every cache must know it by then.
 const NOTICE_SECONDS: i64 = 2 * super::LIFETIME_SECONDS;
+
+/// What the person who applies agrees to beforehand; without it, it is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Consent {
+    /// To tenants whose ledgers are elsewhere from now on.
+    pub moves: Moves,
+}
 
 /// Writes, for one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,13 +66,29 @@ pub enum Change {
 }
 
 impl Checked {
+    /// Plans the writes, given the stored documents of [`Checked::reads`], where nobody agreed to
+    /// anything.
+    ///
+    /// # Errors
+    /// As for [`Checked::plan_with`].
+    pub fn plan(&self, stored: &Stored, now: Timestamp) -> Result<Plan, Vec<Refusal>> {
+        self.plan_with(Consent::default(), stored, now)
+    }
+
     /// Plans the writes, given the stored documents of [`Checked::reads`].
     ///
     /// # Errors
-    /// What is wrong with the documents together, or with what they refer to.
-    pub fn plan(&self, stored: &Stored, now: Timestamp) -> Result<Plan, Vec<Refusal>> {
+    /// What is wrong with the documents together, with what they refer to, or with what they change.
+    pub fn plan_with(
+        &self,
+        consent: Consent,
+        stored: &Stored,
+        now: Timestamp,
+    ) -> Result<Plan, Vec<Refusal>> {
         let refusals = self.dangling(stored).chain(self.foreign_keys(stored));
-        let refusals = refusals.chain(self.too_many_kinds(stored)).collect::<Vec<_>>();
+        let refusals = refusals.chain(self.too_many_kinds(stored));
+        let refusals = refusals.chain(self.refused_moves(stored, consent.moves));
+        let refusals = refusals.collect::<Vec<_>>();
         if !refusals.is_empty() {
             return Err(refusals);
         }

@@ -11,7 +11,7 @@ use super::work::Work;
 use super::{Action, Outside, Sources, foreign};
 use crate::error::{Extent, Reason, Unavailable};
 use crate::id::TenantId;
-use crate::letter::opened::{Opened, open};
+use crate::letter::opened::Opened;
 use crate::letter::{Letter, StoredLetter, Wanted};
 use crate::metrics::Tally;
 use crate::pipeline::ports::Home;
@@ -41,7 +41,7 @@ pub(super) async fn fates<W: Outside, S: Sources>(
     let mut fates = Vec::with_capacity(takes.len());
     let (mut letters, mut records) = (Vec::new(), Vec::new());
     for (stored, frame) in takes.iter().zip(frames.answer) {
-        let fate = match frame.map(|frame| open(work.owner, &stored.letter, &frame)) {
+        let fate = match frame.map(|frame| work.open(&stored.letter, &frame)) {
             None => Some(Fate::Left(INCOMPLETE)),
             Some(Opened::Record(record)) => {
                 letters.push(&stored.letter);

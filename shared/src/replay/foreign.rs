@@ -71,7 +71,7 @@ async fn taken<W: Outside, S: Sources>(
         Opened::Object { bucket, key } => {
             slow(work).await?;
             let opened = match work.sources.object(&bucket, &key).await? {
-                Object::Found(bytes) => open_object(letter, &bytes),
+                Object::Found(bytes) => open_object(letter, &bytes, work.retention),
                 Object::NotRead => return Ok(Some(Fate::Left(NO_OBJECTS))),
                 Object::TooLarge => return Ok(Some(Fate::Left(OBJECT_TOO_LARGE))),
                 Object::Gone => {
@@ -135,7 +135,8 @@ async fn take_offsets<W: Outside, S: Sources>(
 ) -> Result<bool, Unavailable> {
     while offsets.first <= offsets.last {
         slow(work).await?;
-        let Some(again) = work.sources.reread(&offsets).await? else { return Ok(false) };
+        let given_up = letter.given_up(work.retention);
+        let Some(again) = work.sources.reread(&offsets, given_up).await? else { return Ok(false) };
         if again.lost > 0 {
             effects.add(LOST, again.lost);
         }
@@ -143,11 +144,7 @@ async fn take_offsets<W: Outside, S: Sources>(
             return Err(Unavailable::new(Reason::Unreachable, "the stream gave nothing in time"));
         }
         offsets.first = again.next;
-        let records = again.records.into_iter().map(|mut record| {
-            // It entered before it was given up, whatever its producer's clock says.
-            record.ingested_at = record.ingested_at.min(letter.ingested_at);
-            Incoming::Record(record)
-        });
+        let records = again.records.into_iter().map(Incoming::Record);
         take_records(work, records.collect(), effects).await?;
     }
     Ok(true)

@@ -12,11 +12,13 @@ use super::steps::{Turn, step_length, turn};
 use super::views::Watched;
 use super::{Ground, Outside, Sources, Worked};
 use crate::error::{Reason, Unavailable};
-use crate::letter::{Lease, LetterRange, Order, Owner, StoredLetter, StoredRun, Tried};
+use crate::letter::opened::{Opened, open};
+use crate::letter::{Lease, Letter, LetterRange, Order, Owner, StoredLetter, StoredRun, Tried};
 use crate::metrics::Tally;
 use crate::pipeline::Pipeline;
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::ports::Units;
+use crate::record::TopicRetention;
 use crate::registry::Registry;
 use crate::time::Timestamp;
 
@@ -49,6 +51,8 @@ pub(super) struct Work<'a, W, S> {
     pub(super) overlay: Option<Overlay<'a, W>>,
     pub(super) views: Watched,
     pub(super) tally: Tally,
+    /// How long topics hold their records.
+    pub(super) retention: TopicRetention,
     /// When to begin nothing more.
     deadline: Timestamp,
     lease: Lease,
@@ -88,6 +92,7 @@ pub(super) async fn work<W: Outside, S: Sources>(
         overlay: run.dry_run.then(|| Overlay::new(world)),
         views: Watched::default(),
         tally: Tally::default(),
+        retention: means.retention,
         deadline,
         lease,
         version,
@@ -135,17 +140,27 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
         }
     }
 
-    /// The next letters behind the cursor, and whether there are no more.
+    /// A letter with its content.
+    pub(super) fn open(&self, letter: &Letter, frame: &[u8]) -> Opened {
+        open(self.owner, letter, frame, self.retention)
+    }
+
+    /// The next letters behind the cursor, and whether there are no more. A time of receipt that
+    /// cannot be true is mended before anything looks at it, and with the letter's mark in the table.
     async fn page(&mut self) -> Result<(Vec<StoredLetter>, bool), Unavailable> {
         let after = self.run.cursor.clone();
-        if let Some(ids) = self.run.filter.ids.clone() {
-            return Ok((self.named(ids, after).await?, true));
-        }
-        let range = LetterRange { after, order: Order::Rising, limit: PAGE };
-        let page = self.world.letters(self.owner, &range).await?;
-        self.charge(page.units);
-        let last = page.answer.len() < PAGE;
-        Ok((page.answer, last))
+        let (mut letters, last) = match self.run.filter.ids.clone() {
+            Some(ids) => (self.named(ids, after).await?, true),
+            None => {
+                let range = LetterRange { after, order: Order::Rising, limit: PAGE };
+                let page = self.world.letters(self.owner, &range).await?;
+                self.charge(page.units);
+                let last = page.answer.len() < PAGE;
+                (page.answer, last)
+            }
+        };
+        letters.iter_mut().for_each(|stored| stored.letter.restamp(self.retention));
+        Ok((letters, last))
     }
 
     async fn named(

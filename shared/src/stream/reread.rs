@@ -3,11 +3,10 @@
 
 use std::future::Future;
 
-use crate::dead_letter::{Content, Stamps};
+use crate::dead_letter::Content;
 use crate::error::Unavailable;
 use crate::letter::origin::Offsets;
-use crate::record::{Record, Source};
-use crate::time::Timestamp;
+use crate::record::{Receipt, Record, Source};
 
 /// Records of one answer.
 pub const RECORDS: usize = 500;
@@ -17,18 +16,24 @@ pub const BYTES: usize = 4 * 1024 * 1024;
 /// A stream that holds its records for a while.
 pub trait Reread: Send + Sync {
     /// The next records of a partition, from the first of these offsets on: at most [`RECORDS`] and
-    /// [`BYTES`]. `None`: there is no stream here.
+    /// [`BYTES`], each with the times that it had when it was given up. `None`: there is no stream
+    /// here.
     fn reread(
         &self,
         offsets: &Offsets,
+        given_up: Receipt,
     ) -> impl Future<Output = Result<Option<Again>, Unavailable>> + Send;
 }
 
 /// No stream, where there may be one.
 impl<R: Reread> Reread for Option<R> {
-    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+    async fn reread(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+    ) -> Result<Option<Again>, Unavailable> {
         match self {
-            Some(stream) => stream.reread(offsets).await,
+            Some(stream) => stream.reread(offsets, given_up).await,
             None => Ok(None),
         }
     }
@@ -68,10 +73,10 @@ impl Again {
     }
 }
 
-/// A record as the event source would bring it, if it did so `now`.
-pub fn record(source: Source, content: Content, now: Timestamp) -> Record {
-    let (received_at, ingested_at) = (source.received_at(), source.ingested_at(now));
-    content.record(source, Stamps { received_at, ingested_at })
+/// A record as the event source brought it when it was given up.
+pub fn record(source: Source, content: Content, given_up: Receipt) -> Record {
+    let stamps = given_up.stamps(&source);
+    content.record(source, stamps)
 }
 
 #[cfg(test)]

@@ -8,46 +8,47 @@ use axum::body::Bytes;
 use drover_core::dead_letter::Content;
 use drover_core::error::Unavailable;
 use drover_core::letter::origin::Offsets;
-use drover_core::pipeline::ports::Clock;
-use drover_core::record::{Record, Source};
+use drover_core::record::{Receipt, Record, Source};
 use drover_core::stream::reread::{self, Again, BYTES, RECORDS, Reread};
-use drover_core::time::Timestamp;
 
 use super::Embedded;
 use crate::stream::{Bounds, Log as _, Position, StoredRecord};
 
 const BOUNDS: Bounds = Bounds { records: RECORDS, bytes: BYTES, wait: Duration::ZERO };
 
-/// A log that is read again. No record entered later than the clock says.
+/// A log that is read again.
 #[derive(Clone, Debug)]
-pub struct LogReread<C> {
+pub struct LogReread {
     log: Embedded,
-    clock: C,
 }
 
-impl<C: Clock> LogReread<C> {
+impl LogReread {
     /// Of this log.
-    pub fn new(log: Embedded, clock: C) -> Self {
-        Self { log, clock }
+    pub fn new(log: Embedded) -> Self {
+        Self { log }
     }
 }
 
-impl<C: Clock> Reread for LogReread<C> {
+impl Reread for LogReread {
     /// There always is a stream here. Of a topic or a partition that it does not have, everything is
     /// lost.
-    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+    async fn reread(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+    ) -> Result<Option<Again>, Unavailable> {
         let Offsets { topic, partition, first, last } = offsets;
         let from = Position { topic, partition: *partition, offset: *first };
         let fetched = self.log.fetch(from, BOUNDS).await?;
-        let (topic, now): (Arc<str>, _) = (Arc::from(topic.as_str()), self.clock.now());
+        let topic: Arc<str> = Arc::from(topic.as_str());
         let wanted = fetched.records.into_iter().filter(|record| record.offset <= *last);
-        let records = wanted.map(|record| again(&topic, *partition, record, now)).collect();
+        let records = wanted.map(|record| again(&topic, *partition, record, given_up)).collect();
         Ok(Some(Again::of(offsets, fetched.start..fetched.end, records, fetched.next)))
     }
 }
 
 /// A null header is an empty one, as it is in an event of Lambda's.
-fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, now: Timestamp) -> Record {
+fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, given_up: Receipt) -> Record {
     let StoredRecord { offset, timestamp, timestamp_type: _, key, value, headers } = record;
     let topic = Arc::clone(topic);
     let source = Source::Kafka { topic, partition, offset, timestamp: Some(timestamp) };
@@ -59,14 +60,15 @@ fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, now: Timestamp)
         value: value.map(bytes),
         headers: headers.into_iter().map(header).collect(),
     };
-    reread::record(source, content, now)
+    reread::record(source, content, given_up)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use drover_core::memory::Memory;
+    use drover_core::record::TopicRetention;
+    use drover_core::time::Timestamp;
     use tempfile::{TempDir, tempdir};
 
     use super::*;
@@ -79,13 +81,19 @@ mod tests {
         partition: i32,
     }
 
-    fn now() -> Timestamp {
-        Timestamp::from_millis(1_800_000_000_000).unwrap()
+    fn given_up() -> Receipt {
+        let now = Timestamp::from_millis(1_800_000_000_000).unwrap();
+        Receipt { now, retention: TopicRetention::WEEK }
     }
 
     fn record(value: String) -> NewRecord {
         let key = Some("k".into());
-        NewRecord { timestamp: 7, key, value: Some(value.into()), headers: Vec::new() }
+        NewRecord {
+            timestamp: 1_799_999_999_000,
+            key,
+            value: Some(value.into()),
+            headers: Vec::new(),
+        }
     }
 
     impl World {
@@ -103,10 +111,9 @@ mod tests {
         }
 
         async fn again_of(&self, topic: &str, partition: i32, first: i64, last: i64) -> Again {
-            let clock = Memory::new(now());
             let offsets = Offsets { topic: topic.to_owned(), partition, first, last };
-            let reread = LogReread::new(self.log.clone(), clock);
-            reread.reread(&offsets).await.unwrap().unwrap()
+            let reread = LogReread::new(self.log.clone());
+            reread.reread(&offsets, given_up()).await.unwrap().unwrap()
         }
 
         async fn again(&self, first: i64, last: i64) -> Again {
@@ -141,7 +148,8 @@ mod tests {
         let stamped = NewRecord { headers, ..record("stamped".to_owned()) };
         let world = World::new(&[stamped, late, tombstone]).await;
         let event = serde_json::json!({"records": {"t-0": [
-            {"topic": "t", "partition": world.partition, "offset": 0, "timestamp": 7,
+            {"topic": "t", "partition": world.partition, "offset": 0,
+                "timestamp": 1_799_999_999_000_i64,
                 "key": "aw==", "value": "c3RhbXBlZA==",
                 "headers": [{"tenant": [100, 101, 109, 111]}, {"flag": null}]},
             {"topic": "t", "partition": world.partition, "offset": 1,
@@ -149,7 +157,7 @@ mod tests {
             {"topic": "t", "partition": world.partition, "offset": 2, "timestamp": -1,
                 "key": "aw=="},
         ]}});
-        let decoded = drover_core::kafka_event::decode(&event.to_string(), now()).unwrap();
+        let decoded = drover_core::kafka_event::decode(&event.to_string(), given_up()).unwrap();
         let expected: Vec<Record> =
             decoded.records.into_iter().map(|incoming| incoming.into_record()).collect();
         let again = world.again(0, 2).await;

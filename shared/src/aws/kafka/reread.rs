@@ -14,11 +14,10 @@ use krafka::{ConsumerRecord, KrafkaError};
 use tokio::time::{Instant, timeout_at};
 
 use super::{KafkaConfig, KafkaVariables, NoIdentity, fault, partitions};
-use crate::aws::clock;
 use crate::dead_letter::Content;
 use crate::error::Unavailable;
 use crate::letter::origin::Offsets;
-use crate::record::{Record, Source};
+use crate::record::{Receipt, Record, Source};
 use crate::stream::reread::{self, Again, BYTES, RECORDS, Reread};
 
 /// The most that a call takes.
@@ -65,14 +64,18 @@ impl KafkaReread {
 }
 
 impl Reread for KafkaReread {
-    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+    async fn reread(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+    ) -> Result<Option<Again>, Unavailable> {
         let until = Instant::now() + PATIENCE;
         let open = timeout_at(until, self.open(offsets)).await;
         let reader = open.unwrap_or_else(|_| Err(fault::no_answer(OPERATION)))?;
         let Some(reader) = reader else {
             return Ok(Some(Again::of(offsets, 0..0, Vec::new(), 0)));
         };
-        let collected = reader.read(offsets, until).await?;
+        let collected = reader.read(offsets, given_up, until).await?;
         let Collected { records, next, .. } = collected;
         Ok(Some(Again::of(offsets, reader.held.clone(), records, next)))
     }
@@ -84,9 +87,14 @@ impl Reread for KafkaReread {
 pub struct KafkaRereadOnDemand(pub KafkaVariables);
 
 impl Reread for KafkaRereadOnDemand {
-    async fn reread(&self, offsets: &Offsets) -> Result<Option<Again>, Unavailable> {
+    async fn reread(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+    ) -> Result<Option<Again>, Unavailable> {
         let config = self.0.clone().config(|file| std::fs::read_to_string(file)).await;
-        KafkaReread::new(config.map_err(NoIdentity::unavailable)?).reread(offsets).await
+        let cluster = KafkaReread::new(config.map_err(NoIdentity::unavailable)?);
+        cluster.reread(offsets, given_up).await
     }
 }
 
@@ -96,7 +104,12 @@ struct Reader {
 }
 
 impl Reader {
-    async fn read(&self, offsets: &Offsets, until: Instant) -> Result<Collected, Unavailable> {
+    async fn read(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+        until: Instant,
+    ) -> Result<Collected, Unavailable> {
         let Offsets { topic, partition, first, last } = offsets;
         let mut collected = Collected::from(self.held.start.max(*first));
         let end = last.saturating_add(1).min(self.held.end);
@@ -109,7 +122,7 @@ impl Reader {
             for record in self.consumer.poll(LOOK).await.map_err(failed)? {
                 if record.offset >= end {
                     collected.next = end;
-                } else if !collected.take(again(&topic, &record), record.offset) {
+                } else if !collected.take(again(&topic, &record, given_up), record.offset) {
                     return Ok(collected);
                 }
             }
@@ -165,7 +178,7 @@ fn size(record: &Record) -> usize {
 }
 
 /// A null header is an empty one, as it is in an event of Lambda's.
-fn again(topic: &Arc<str>, record: &ConsumerRecord) -> Record {
+fn again(topic: &Arc<str>, record: &ConsumerRecord, given_up: Receipt) -> Record {
     let (partition, offset) = (record.partition, record.offset);
     let timestamp = Some(record.timestamp);
     let source = Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp };
@@ -177,7 +190,7 @@ fn again(topic: &Arc<str>, record: &ConsumerRecord) -> Record {
         value: record.value.as_ref().map(|value| value.to_vec()),
         headers: headers.collect(),
     };
-    reread::record(source, content, clock::now())
+    reread::record(source, content, given_up)
 }
 
 fn failed(error: KrafkaError) -> Unavailable {

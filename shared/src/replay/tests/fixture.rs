@@ -18,7 +18,7 @@ use crate::pipeline::cache::HeadCache;
 use crate::pipeline::ports::Home;
 use crate::pipeline::{Disposition, Pipeline};
 use crate::reader;
-use crate::record::{Incoming, Record, Source};
+use crate::record::{Incoming, Record, Source, TopicRetention};
 use crate::registry::Registry;
 use crate::replay::{self, Asked, Ground, Means, Refusal, Run, Worked};
 use crate::tenant::TenantScope;
@@ -54,6 +54,7 @@ pub(super) const MEANS: Means = Means {
     },
     concurrency: 4,
     cache_bytes: 1 << 20,
+    retention: TopicRetention::WEEK,
 };
 
 pub(super) struct Bench {

@@ -7,7 +7,9 @@ use super::open_letters;
 use crate::dead_letter::Content;
 use crate::letter::{Owner, State};
 use crate::metrics::Metric;
+use crate::record::{Record, Source};
 use crate::replay::Asked;
+use crate::time::Timestamp;
 
 #[test]
 fn a_batch_reference_is_replayed_by_reading_its_offsets_again() {
@@ -81,11 +83,38 @@ fn a_message_that_is_known_by_now_is_filed_as_what_it_is() {
 #[test]
 fn what_is_read_again_entered_no_later_than_it_was_given_up() {
     let bench = Bench::new();
-    let mut ahead = bench.ahead("d1", 0);
-    ahead.ingested_at = bench.at(2 * 60 * MINUTE);
+    let ahead = stamped(bench.ahead("d1", 0), bench.at(2 * 60 * MINUTE));
     bench.hold(&[ahead], 0);
     bench.file(&bench.given_up(0, 0));
     bench.later(3 * 60 * MINUTE);
     let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"future_timestamp": 1}));
+}
+
+/// What stamps cannot be true is decided by the time of giving up, and so is each replay of it.
+#[test]
+fn what_is_read_again_with_a_timestamp_that_cannot_be_true_is_applied() {
+    let bench = Bench::new();
+    let stamps = [Timestamp::from_millis(0), Timestamp::from_millis(1_800_000_000)];
+    let records = (0..).zip(stamps.into_iter().flatten());
+    let records: Vec<Record> =
+        records.map(|(at, stamp)| stamped(bench.good("d1", at), stamp)).collect();
+    bench.hold(&records, 0);
+    bench.file(&bench.given_up(0, 1));
+    let mut with_records: serde_json::Value =
+        serde_json::from_str(&bench.given_up(0, 2)).expect("JSON");
+    with_records["payload"] = json!(bench.lambda_event(&records));
+    bench.file(&with_records.to_string());
+    bench.later(60 * 24 * 60 * MINUTE);
+    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    assert_eq!(json!(run.outcomes), json!({"applied": 2, "duplicate": 2}));
+    assert_eq!(bench.history("demo", "d1"), [0, 1]);
+}
+
+/// A record that its producer stamped otherwise.
+fn stamped(mut record: Record, stamp: Timestamp) -> Record {
+    if let Source::Kafka { timestamp, .. } = &mut record.source {
+        *timestamp = Some(stamp.micros() / 1_000);
+    }
+    record
 }
