@@ -7,7 +7,7 @@ use drover_core::aws::{Applied, Aws};
 use drover_core::error::Unavailable;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::registry::{
-    Change, Checked, DocumentName, Documents as _, Plan, Refusal, Stored, Submitted,
+    Allowance, Change, Checked, DocumentName, Documents as _, Plan, Refusal, Stored, Submitted,
 };
 
 /// What came of it.
@@ -63,8 +63,13 @@ pub enum RegistryError {
 ///
 /// # Errors
 /// [`RegistryError`].
-pub(crate) async fn apply(aws: &Aws, submitted: &Submitted) -> Result<Outcome, RegistryError> {
+pub(crate) async fn apply(
+    aws: &Aws,
+    submitted: &Submitted,
+    allowed: &[Allowance],
+) -> Result<Outcome, RegistryError> {
     let checked = submitted.check().map_err(RegistryError::Refused)?;
+    let checked = checked.allowing(allowed.iter().copied());
     let mut stored = Stored::new();
     for name in checked.reads() {
         if let Some(document) = aws.document(&name).await? {

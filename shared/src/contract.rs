@@ -8,6 +8,7 @@
 mod builtin;
 mod compile;
 mod document;
+mod identity;
 mod lookup;
 mod time;
 
@@ -15,6 +16,8 @@ mod time;
 mod builtin_tests;
 #[cfg(test)]
 mod document_tests;
+#[cfg(test)]
+mod identity_tests;
 #[cfg(test)]
 pub(crate) mod sample;
 
@@ -26,9 +29,11 @@ use serde_json::Value;
 
 pub use self::builtin::{BUILTINS, builtin};
 pub use self::document::{
-    ContractDocument, LocationDocument, MeasureDocument, SourceDocument, StatusDocument,
-    SubjectDocument, TimeDocument, TimeFormat, VariantDocument, WhenDocument, WithoutTime,
+    ContractDocument, IdentityDocument, LocationDocument, MeasureDocument, SourceDocument,
+    StatusDocument, SubjectDocument, TimeDocument, TimeFormat, VariantDocument, WhenDocument,
+    WithoutTime,
 };
+use self::identity::{Identity, Read};
 pub(crate) use self::lookup::Lookup;
 use crate::error::{Code, Rejection};
 use crate::event::{self, Entry, Event, IdOrigin};
@@ -67,6 +72,8 @@ struct Reading {
     kind: Kind,
     subject: Lookup,
     event_id: Option<Lookup>,
+    /// Of a record without an event id.
+    identity: Identity,
     event_type: Lookup,
     observed_at: Option<(Lookup, TimeFormat)>,
     without_time: WithoutTime,
@@ -113,7 +120,10 @@ impl Contract {
         let observed = reading.observed_at(record, json)?;
         let (event_id, id_origin) = match reading.given_id(record, json)? {
             Some(id) => (id, IdOrigin::Given),
-            None => observed.id(&event_type, &payload, record),
+            None => {
+                let read = Read { contract: &self.name, record, json };
+                reading.derived_id(read, observed, &payload)?
+            }
         };
         let position = Position { observed_at: observed.at(), event_id };
         let entry = Entry {
@@ -246,21 +256,36 @@ impl Reading {
         };
         EventId::parse(&text).map(Some).map_err(|rejection| found.located(rejection))
     }
+
+    /// The id of an event that brought none. Where the time of receipt stands in for its own, the
+    /// record says too little: two equal readings may arrive in one millisecond.
+    fn derived_id(
+        &self,
+        read: Read<'_>,
+        observed: Observed,
+        payload: &str,
+    ) -> Result<(EventId, IdOrigin), Rejection> {
+        match (&self.identity, observed) {
+            (Identity::NaturalKey(sources), Observed::Own(_) | Observed::Received(_)) => {
+                Ok((read.natural_key_id(sources)?, IdOrigin::Given))
+            }
+            (Identity::Record(_), Observed::Received(_)) => {
+                Ok((read.record.source.event_id(), IdOrigin::Given))
+            }
+            (Identity::Record(except), Observed::Own(_)) => {
+                let kept = self.payload.find_json(read.record, read.json);
+                let whole = kept.is_some_and(|kept| std::ptr::eq(kept, read.json));
+                let canonical = Some(payload).filter(|_| whole);
+                Ok((read.record_id(except, &self.event_type, canonical)?, IdOrigin::Record))
+            }
+        }
+    }
 }
 
 impl Observed {
     const fn at(self) -> Timestamp {
         match self {
             Self::Own(at) | Self::Received(at) => at,
-        }
-    }
-
-    /// The id of an event that brought none. Where the time of receipt stands in for its own, the
-    /// content says too little: two equal readings may arrive in one millisecond.
-    fn id(self, event_type: &str, payload: &str, record: &Record) -> (EventId, IdOrigin) {
-        match self {
-            Self::Own(at) => (event::content_id(event_type, at, payload), IdOrigin::Content),
-            Self::Received(_) => (record.source.event_id(), IdOrigin::Given),
         }
     }
 }

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-pub use self::apply::{Checked, Refusal, Stored, Submitted, Text};
+pub use self::apply::{Allowance, Checked, Refusal, Stored, Submitted, Text};
 pub use self::plan::{Change, Plan, Write};
 use self::shelf::{Held, Shelf};
 use crate::contract::{Contract, ContractDocument, builtin};

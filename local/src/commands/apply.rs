@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use clap::Args as ClapArgs;
-use drover_core::registry::{DocumentName, LIFETIME_SECONDS, Submitted, Text};
+use clap::{Args as ClapArgs, ValueEnum};
+use drover_core::registry::{Allowance, DocumentName, LIFETIME_SECONDS, Submitted, Text};
 
 use super::target::{DatabaseArgs, NoTarget};
 use crate::registry::{self, Effect, EffectKind, Outcome, RegistryError};
@@ -16,8 +16,27 @@ use crate::registry::{self, Effect, EffectKind, Outcome, RegistryError};
 pub struct Args {
     /// A folder with tenants/*.json, contracts/*.json and topics.json, as far as they exist
     folder: PathBuf,
+    /// Apply a change that is refused otherwise; may be repeated
+    #[arg(long, value_name = "CHANGE", value_enum)]
+    allow: Vec<Allow>,
     #[command(flatten)]
     database: DatabaseArgs,
+}
+
+/// A change that is refused unless it is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Allow {
+    /// A contract with another subject, tenant, time, event id or identity under the same name:
+    /// records that were applied and are delivered again count twice
+    IdentityChange,
+}
+
+impl From<Allow> for Allowance {
+    fn from(allow: Allow) -> Self {
+        match allow {
+            Allow::IdentityChange => Self::IdentityChange,
+        }
+    }
 }
 
 /// Why nothing was applied, or not everything.
@@ -54,7 +73,8 @@ pub enum ApplyError {
 /// [`ApplyError`].
 pub async fn run(args: &Args) -> Result<String, ApplyError> {
     let submitted = read(&args.folder)?;
-    let outcome = registry::apply(&args.database.tables().await?, &submitted).await?;
+    let allowed: Vec<Allowance> = args.allow.iter().copied().map(Allowance::from).collect();
+    let outcome = registry::apply(&args.database.tables().await?, &submitted, &allowed).await?;
     Ok(report(&outcome))
 }
 

@@ -54,7 +54,7 @@ pub(crate) async fn demo_tenants(aws: &Aws) -> Result<Vec<LocalTenant>, SetupErr
         }
     }
     submitted.topics = Some(text("topics.json", &free_topics(aws).await?.to_string()));
-    registry::apply(aws, &submitted).await?;
+    registry::apply(aws, &submitted, &[]).await?;
     Ok(tenants)
 }
 

@@ -98,11 +98,25 @@ impl Lookup {
         self.default.as_ref().map(|value| Found { value: Raw::Json(value), path: None })
     }
 
+    /// The headers that it looks at.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().filter_map(|place| match place {
+            Place::Header(name) => Some(name.as_str()),
+            Place::Path(_) | Place::Constant(_) => None,
+        })
+    }
+
     /// The rejection of a record that does not say it anywhere.
     pub(crate) fn missing(&self, what: &str) -> Rejection {
-        let places: Vec<String> = self.places.iter().map(Place::shown).collect();
-        let message = format!("{what} is absent: {}", places.join(" "));
-        let first = self.places.iter().find_map(Place::path);
+        Self::all_missing(what, std::slice::from_ref(self))
+    }
+
+    /// The rejection of a record that says none of several things.
+    pub(crate) fn all_missing(what: &str, lookups: &[Self]) -> Rejection {
+        let places = || lookups.iter().flat_map(|lookup| &lookup.places);
+        let shown: Vec<String> = places().map(Place::shown).collect();
+        let message = format!("{what} is absent: {}", shown.join(" "));
+        let first = places().find_map(Place::path);
         Rejection { code: Code::MissingField, path: first.map(str::to_owned), message }
     }
 }

@@ -7,16 +7,25 @@
 
 use serde_json::{Map, Number, Value};
 
-/// Appends the canonical text of a value.
-pub(super) fn write(value: &Value, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+use super::places::Places;
+
+/// Members and elements that are left out.
+pub(crate) type Except = Places<()>;
+
+/// Appends the canonical text of a value, less what is left out.
+pub(super) fn write(
+    value: &Value,
+    except: Option<&Except>,
+    text: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
     match value {
         Value::Null => text.extend_from_slice(b"null"),
         Value::Bool(true) => text.extend_from_slice(b"true"),
         Value::Bool(false) => text.extend_from_slice(b"false"),
         Value::Number(number) => write_number(number, text)?,
         Value::String(string) => write_string(string, text)?,
-        Value::Array(items) => write_array(items, text)?,
-        Value::Object(fields) => write_object(fields, text)?,
+        Value::Array(items) => write_array(items, except, text)?,
+        Value::Object(fields) => write_object(fields, except, text)?,
     }
     Ok(())
 }
@@ -40,44 +49,71 @@ fn write_number(number: &Number, text: &mut Vec<u8>) -> Result<(), serde_json::E
     }
 }
 
-fn write_array(items: &[Value], text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    text.push(b'[');
+fn write_array(
+    items: &[Value],
+    except: Option<&Except>,
+    text: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    let mut separator = b'[';
     for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            text.push(b',');
+        let except = except.and_then(|except| except.element(index));
+        if is_left_out(except) {
+            continue;
         }
-        write(item, text)?;
+        text.push(separator);
+        separator = b',';
+        write(item, except, text)?;
     }
-    text.push(b']');
+    end(separator, b'[', b']', text);
     Ok(())
 }
 
-fn write_object(fields: &Map<String, Value>, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+fn write_object(
+    fields: &Map<String, Value>,
+    except: Option<&Except>,
+    text: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
     // By UTF-16 code units, as the RFC asks; bytes, by which the map sorts, are in another order
     // beyond U+FFFF only.
     if fields.keys().all(|name| name.is_ascii()) && fields.keys().is_sorted() {
-        return write_fields(fields.iter(), text);
+        return write_fields(fields.iter(), except, text);
     }
     let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
     sorted.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
-    write_fields(sorted.into_iter(), text)
+    write_fields(sorted.into_iter(), except, text)
 }
 
 fn write_fields<'a>(
     fields: impl Iterator<Item = (&'a String, &'a Value)>,
+    except: Option<&Except>,
     text: &mut Vec<u8>,
 ) -> Result<(), serde_json::Error> {
-    text.push(b'{');
-    for (index, (name, value)) in fields.enumerate() {
-        if index > 0 {
-            text.push(b',');
+    let mut separator = b'{';
+    for (name, value) in fields {
+        let except = except.and_then(|except| except.member(name));
+        if is_left_out(except) {
+            continue;
         }
+        text.push(separator);
+        separator = b',';
         write_string(name, text)?;
         text.push(b':');
-        write(value, text)?;
+        write(value, except, text)?;
     }
-    text.push(b'}');
+    end(separator, b'{', b'}', text);
     Ok(())
+}
+
+fn is_left_out(except: Option<&Except>) -> bool {
+    except.is_some_and(|except| except.here().is_some())
+}
+
+/// Nothing was written where the separator is still the opening bracket.
+fn end(separator: u8, opening: u8, closing: u8, text: &mut Vec<u8>) {
+    if separator == opening {
+        text.push(opening);
+    }
+    text.push(closing);
 }
 
 #[cfg(test)]

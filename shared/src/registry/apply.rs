@@ -34,6 +34,14 @@ pub struct Submitted {
     pub topics: Option<Text>,
 }
 
+/// A change that is refused unless it is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Allowance {
+    /// A contract gives records other identities than the one that it replaces: those that are
+    /// delivered again count twice.
+    IdentityChange,
+}
+
 /// A fault of one of several documents.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}: {fault}")]
@@ -50,6 +58,7 @@ pub struct Checked {
     pub(super) tenants: Vec<Checking<Tenant>>,
     pub(super) contracts: Vec<Checking<ContractDocument>>,
     pub(super) topics: Option<Checking<Topics>>,
+    pub(super) allowed: BTreeSet<Allowance>,
 }
 
 /// One of them.
@@ -75,11 +84,20 @@ impl Submitted {
         let topics = all(self.topics.as_slice(), Topics::check, &mut refusals).pop();
         unique(&tenants, |tenant| tenant.id.as_str(), "/id", &mut refusals);
         unique(&contracts, |contract| &contract.name, "/name", &mut refusals);
-        if refusals.is_empty() { Ok(Checked { tenants, contracts, topics }) } else { Err(refusals) }
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        Ok(Checked { tenants, contracts, topics, allowed: BTreeSet::new() })
     }
 }
 
 impl Checked {
+    /// Allows changes that are refused otherwise.
+    #[must_use]
+    pub fn allowing(self, allowed: impl IntoIterator<Item = Allowance>) -> Self {
+        Self { allowed: allowed.into_iter().collect(), ..self }
+    }
+
     /// The stored documents that [`Checked::plan`] needs.
     pub fn reads(&self) -> BTreeSet<DocumentName> {
         let mut names = BTreeSet::from([DocumentName::Revision]);

@@ -4,11 +4,13 @@
 //! nothing the second time. The writes belong into one transaction: each document carries the
 //! revision that wrote it, and no document may be newer than the stored revision.
 
+mod identity;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::apply::{Checked, Checking, Refusal, Stored, contract_of};
+use super::apply::{Allowance, Checked, Checking, Refusal, Stored, contract_of};
 use super::{DocumentName, StoredDocument, kinds};
 use crate::contract::{ContractDocument, MeasureDocument, builtin};
 use crate::document::Fault;
@@ -62,6 +64,7 @@ impl Checked {
     /// What is wrong with the documents together, or with what they refer to.
     pub fn plan(&self, stored: &Stored, now: Timestamp) -> Result<Plan, Vec<Refusal>> {
         let refusals = self.dangling(stored).chain(self.foreign_keys(stored));
+        let refusals = refusals.chain(self.identity_changes(stored));
         let refusals = refusals.chain(self.too_many_kinds(stored)).collect::<Vec<_>>();
         if !refusals.is_empty() {
             return Err(refusals);
@@ -115,6 +118,16 @@ impl Checked {
         let submitted = self.contracts.iter();
         kinds.extend(submitted.flat_map(|contract| kinds::of_contract(&contract.content)));
         kinds
+    }
+
+    /// Contracts by which a record that is delivered again would be another event.
+    fn identity_changes(&self, stored: &Stored) -> impl Iterator<Item = Refusal> {
+        let refused = !self.allowed.contains(&Allowance::IdentityChange);
+        self.contracts.iter().filter(move |_| refused).flat_map(|contract| {
+            let name = DocumentName::Contract(contract.content.name.clone());
+            let faults = identity::changes(&contract.content, stored.get(&name));
+            faults.into_iter().map(|fault| contract.refusal(fault))
+        })
     }
 
     /// A listing goes through all kinds.

@@ -42,6 +42,16 @@ fn an_envelope_is_written_as_the_design_has_it() {
 }
 
 #[test]
+fn an_envelope_says_that_its_id_is_the_digest_of_the_record() {
+    let event = event(&json!({"device_id": "d", "event_type": "custom", "payload": {},
+        "timestamp": "2026-11-21T06:00:00Z"}));
+    assert_eq!(event.entry.id_origin, IdOrigin::Record);
+    let bytes = write(&event).expect("an envelope");
+    assert!(String::from_utf8(bytes).expect("UTF-8").contains(r#","id_origin":"record","#));
+    assert_eq!(reread(&event), event);
+}
+
+#[test]
 fn an_envelope_that_ingest_never_writes_is_refused() {
     refuses(&json!({"v": 2}), Code::SchemaViolation, Some("/v"));
     refuses(&json!({"tenant": "acme"}), Code::TenantMismatch, Some("/tenant"));
@@ -49,6 +59,12 @@ fn an_envelope_that_ingest_never_writes_is_refused() {
     refuses(&json!({"kind": "Device"}), Code::InvalidId, Some("/kind"));
     refuses(&json!({"id": ""}), Code::InvalidId, Some("/id"));
     refuses(&json!({"event_id": " "}), Code::InvalidId, Some("/event_id"));
+    let digest = "0123456789abcdef0123456789abcdef";
+    refuses(&json!({"id_origin": "record"}), Code::SchemaViolation, Some("/id_origin"));
+    let other = json!({"id_origin": "other", "event_id": digest});
+    refuses(&other, Code::SchemaViolation, Some("/id_origin"));
+    let upper = json!({"id_origin": "record", "event_id": digest.to_uppercase()});
+    refuses(&upper, Code::SchemaViolation, Some("/id_origin"));
     refuses(&json!({"type": ""}), Code::SchemaViolation, Some("/type"));
     refuses(&json!({"observed_at": "now"}), Code::InvalidTimestamp, Some("/observed_at"));
     let empty = record("{}", &[]);

@@ -222,7 +222,10 @@ fn the_revision_keeps_every_kind_that_a_contract_ever_had() {
     let first = plan(&contracts(&[of_kind("one", "pump"), of_kind("two", "door")]), &stored);
     apply(&mut stored, first, usize::MAX);
     assert_eq!(revision(&stored), r#"{"kinds":["door","pump"]}"#);
-    let changed = plan(&contracts(&[of_kind("one", "valve")]), &stored);
+    let submitted = contracts(&[of_kind("one", "valve")]);
+    refusals(&submitted, &stored, &["/subject/kind"]);
+    let allowed = submitted.check().expect("documents").allowing([Allowance::IdentityChange]);
+    let changed = allowed.plan(&stored, at(NOW)).expect("a plan");
     apply(&mut stored, changed, usize::MAX);
     assert_eq!(revision(&stored), r#"{"kinds":["door","pump","valve"]}"#);
     let other = plan(&tenants(&[json!({"id": "b"})]), &stored);
