@@ -207,6 +207,18 @@ async fn a_record_is_the_same_event_by_kafka_and_by_http() {
 }
 
 #[tokio::test]
+async fn two_readings_that_differ_beyond_the_digits_of_a_double_are_two_events() {
+    let running = Running::start().await;
+    running.applied(&documents(json!({}))).await;
+    for value in ["12345678901234567890123", "12345678901234567890124"] {
+        let reading = reading(10, 0).to_string();
+        running.deliver(&reading.replace(":0", &format!(":{value}"))).await;
+    }
+    assert_eq!(running.history("meter/m-1").await.len(), 2);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_change_of_identities_is_refused_unless_it_is_allowed() {
     let running = Running::start().await;
     running.applied(&documents(json!({}))).await;

@@ -116,12 +116,12 @@ impl Contract {
         self.check_tenant(record, json, scope)?;
         let subject = reading.subject(record, json)?;
         let event_type = self.shared_type(reading.event_type(record, json)?);
-        let payload = reading.payload(record, json)?;
+        let payload = reading.payload(parsed, json)?;
         let observed = reading.observed_at(record, json)?;
         let (event_id, id_origin) = match reading.given_id(record, json)? {
             Some(id) => (id, IdOrigin::Given),
             None => {
-                let read = Read { contract: &self.name, record, json };
+                let read = Read { contract: &self.name, parsed, json };
                 reading.derived_id(read, observed, &payload)?
             }
         };
@@ -204,12 +204,11 @@ impl Reading {
 
     /// Canonical text can be longer than what was sent (`1e20` has 21 digits), so it has its own
     /// check.
-    fn payload(&self, record: &Record, json: &Value) -> Result<Arc<str>, Rejection> {
-        let found = self.payload.find_json(record, json);
-        let found = found.ok_or_else(|| self.payload.missing("the payload"))?;
-        let payload = event::canonical_json(found).map_err(|_| {
-            Rejection::new(Code::MalformedJson, "the payload has no canonical form")
-        })?;
+    fn payload(&self, parsed: &Parsed<'_>, json: &Value) -> Result<Arc<str>, Rejection> {
+        let found = self.payload.find_json(parsed.record(), json);
+        let (found, place) = found.ok_or_else(|| self.payload.missing("the payload"))?;
+        let payload: Arc<str> =
+            parsed.with_canonical(found, place, None, |text| Arc::from(text))?;
         if payload.len() <= limits::RECORD_BYTES {
             return Ok(payload);
         }
@@ -270,11 +269,11 @@ impl Reading {
                 Ok((read.natural_key_id(sources)?, IdOrigin::Given))
             }
             (Identity::Record(_), Observed::Received(_)) => {
-                Ok((read.record.source.event_id(), IdOrigin::Given))
+                Ok((read.parsed.record().source.event_id(), IdOrigin::Given))
             }
             (Identity::Record(except), Observed::Own(_)) => {
-                let kept = self.payload.find_json(read.record, read.json);
-                let whole = kept.is_some_and(|kept| std::ptr::eq(kept, read.json));
+                let kept = self.payload.find_json(read.parsed.record(), read.json);
+                let whole = kept.is_some_and(|(kept, _)| std::ptr::eq(kept, read.json));
                 let canonical = Some(payload).filter(|_| whole);
                 Ok((read.record_id(except, &self.event_type, canonical)?, IdOrigin::Record))
             }

@@ -1,7 +1,9 @@
 //! An event: a record that passed its contract. [`Entry`] is the part that history stores.
 
 mod canonical;
+mod decimal;
 pub mod envelope;
+mod exact;
 mod places;
 
 use std::cell::RefCell;
@@ -11,6 +13,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::canonical::Except;
+use self::canonical::Marks;
+pub(crate) use self::exact::{Exact, lost_numbers};
+use crate::error::{Code, Rejection};
 use crate::id::{EventId, Position, SubjectKey};
 use crate::time::Timestamp;
 
@@ -36,7 +41,7 @@ pub struct Entry {
     pub contract: Arc<str>,
     /// When it entered. Every decision about it uses this, also in a replay.
     pub ingested_at: Timestamp,
-    /// The payload as canonical JSON (RFC 8785; integers beyond 2^53 keep their digits).
+    /// The payload as canonical JSON (RFC 8785, but with numbers as exact decimals).
     pub payload: Arc<str>,
 }
 
@@ -78,19 +83,34 @@ thread_local! {
 
 /// RFC 8785 text of a JSON value, in which integers of up to 64 bits keep their digits.
 pub fn canonical_json(value: &Value) -> Result<Arc<str>, serde_json::Error> {
-    with_canonical(value, None, |text| std::str::from_utf8(text).map(Arc::from))?
-        .map_err(serde::ser::Error::custom)
-}
-
-/// Does something with the text of [`canonical_json`], less what is left out of the value.
-pub(crate) fn with_canonical<T>(
-    value: &Value,
-    except: Option<&Except>,
-    act: impl FnOnce(&[u8]) -> T,
-) -> Result<T, serde_json::Error> {
     TEXT.with_borrow_mut(|text| {
         text.clear();
-        canonical::write(value, except, text)?;
+        canonical::write(value, Marks::default(), text)?;
+        std::str::from_utf8(text).map(Arc::from).map_err(serde::ser::Error::custom)
+    })
+}
+
+/// Does something with the text of [`canonical_json`], less what is left out of the value, and with
+/// numbers of any length as they are. `exact` finds those that the value does not hold.
+///
+/// # Errors
+/// `malformed_json`, or what `exact` finds.
+pub(crate) fn with_canonical<'e, T>(
+    value: &Value,
+    except: Option<&Except>,
+    exact: impl FnOnce() -> Result<Option<&'e Exact>, Rejection>,
+    act: impl FnOnce(&str) -> T,
+) -> Result<T, Rejection> {
+    let none = |_| Rejection::new(Code::MalformedJson, "the record has no canonical form");
+    TEXT.with_borrow_mut(|text| {
+        text.clear();
+        let doubles = canonical::write(value, Marks { except, exact: None }, text).map_err(none)?;
+        if doubles && let Some(exact) = exact()? {
+            text.clear();
+            canonical::write(value, Marks { except, exact: Some(exact) }, text).map_err(none)?;
+        }
+        let text = std::str::from_utf8(text)
+            .map_err(|_| Rejection::new(Code::MalformedJson, "the record has no canonical form"))?;
         Ok(act(text))
     })
 }

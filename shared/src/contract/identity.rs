@@ -5,17 +5,17 @@
 //! is mended makes another event of the same bytes, and a redelivery must find the first one. The
 //! subject and the time of observation are not in the digest: the position has them.
 
-use jsonptr::PointerBuf;
+use jsonptr::{Pointer, PointerBuf};
 use serde_json::Value;
 
 use super::document::{ContractDocument, IdentityDocument, SourceDocument};
 use super::lookup::{Found, Lookup, Raw, compiled_pointer};
 use crate::document::Faults;
 use crate::error::{Code, Rejection};
-use crate::event::{self, Except, digest};
+use crate::event::{Except, digest};
 use crate::id::EventId;
 use crate::limits;
-use crate::record::{HeaderValue, Record};
+use crate::record::{HeaderValue, Parsed};
 
 /// Which element of its record an event is. A record is one event.
 const ELEMENT: u32 = 0;
@@ -37,7 +37,7 @@ pub(super) enum Identity {
 #[derive(Clone, Copy)]
 pub(super) struct Read<'a> {
     pub(super) contract: &'a str,
-    pub(super) record: &'a Record,
+    pub(super) parsed: &'a Parsed<'a>,
     pub(super) json: &'a Value,
 }
 
@@ -157,34 +157,55 @@ impl Read<'_> {
         event_type: &Lookup,
         canonical: Option<&str>,
     ) -> Result<EventId, Rejection> {
-        let headers: Vec<Vec<u8>> =
-            event_type.headers().map(|name| header_part(self.record.header(name))).collect();
-        let id = |body: &[u8]| self.id(RECORD, &headers, Some(body));
+        let headers: Vec<Vec<u8>> = event_type
+            .headers()
+            .map(|name| header_part(self.parsed.record().header(name)))
+            .collect();
+        let id = |body: &str| self.id(RECORD, &headers, Some(body));
         match canonical {
-            Some(canonical) if except.is_empty() => Ok(id(canonical.as_bytes())),
-            Some(_) | None => event::with_canonical(self.json, Some(except), id).map_err(|_| {
-                Rejection::new(Code::MalformedJson, "the record has no canonical form")
-            }),
+            Some(canonical) if except.is_empty() => Ok(id(canonical)),
+            Some(_) | None => {
+                let root = Some(Pointer::root());
+                self.parsed.with_canonical(self.json, root, Some(except), id)
+            }
         }
     }
 
     /// The digest of a natural key.
     pub(super) fn natural_key_id(self, sources: &[Lookup]) -> Result<EventId, Rejection> {
+        let record = self.parsed.record();
         let found: Vec<Option<Found<'_>>> =
-            sources.iter().map(|source| source.find(self.record, self.json)).collect();
+            sources.iter().map(|source| source.find(record, self.json)).collect();
         if found.iter().all(Option::is_none) {
             return Err(Lookup::all_missing("what identifies the event", sources));
         }
-        let parts: Result<Vec<Vec<u8>>, Rejection> = found.into_iter().map(key_part).collect();
+        let parts: Result<Vec<Vec<u8>>, Rejection> =
+            found.into_iter().map(|found| self.key_part(found)).collect();
         Ok(self.id(NATURAL_KEY, &parts?, None))
     }
 
-    fn id(self, what: &[u8], parts: &[Vec<u8>], body: Option<&[u8]>) -> EventId {
+    fn id(self, what: &[u8], parts: &[Vec<u8>], body: Option<&str>) -> EventId {
         let element = ELEMENT.to_be_bytes();
         let mut all = vec![what, self.contract.as_bytes(), element.as_slice()];
         all.extend(parts.iter().map(Vec::as_slice));
-        all.extend(body);
+        all.extend(body.map(str::as_bytes));
         EventId::trusted(digest(&all))
+    }
+
+    /// One part of a natural key as canonical JSON, which is never empty; what is absent is empty.
+    fn key_part(self, found: Option<Found<'_>>) -> Result<Vec<u8>, Rejection> {
+        let Some(found) = found else { return Ok(Vec::new()) };
+        let header;
+        let value = match found.value {
+            Raw::Json(value) => value,
+            Raw::Header(_) => {
+                header = Value::from(found.text().ok_or_else(|| {
+                    found.rejection(Code::InvalidId, "this part of the identity is unreadable")
+                })?);
+                &header
+            }
+        };
+        self.parsed.with_canonical(value, found.path, None, |text| text.as_bytes().to_vec())
     }
 }
 
@@ -201,19 +222,4 @@ fn header_part(value: Option<HeaderValue<'_>>) -> Vec<u8> {
         }
         Some(HeaderValue::Unreadable) => vec![UNREADABLE],
     }
-}
-
-/// One part of a natural key as canonical JSON, which is never empty; what is absent is empty.
-fn key_part(found: Option<Found<'_>>) -> Result<Vec<u8>, Rejection> {
-    let Some(found) = found else { return Ok(Vec::new()) };
-    let unreadable = || found.rejection(Code::InvalidId, "this part of the identity is unreadable");
-    let header;
-    let value = match found.value {
-        Raw::Json(value) => value,
-        Raw::Header(_) => {
-            header = Value::from(found.text().ok_or_else(unreadable)?);
-            &header
-        }
-    };
-    event::with_canonical(value, None, <[u8]>::to_vec).map_err(|_| unreadable())
 }

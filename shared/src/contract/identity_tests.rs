@@ -165,6 +165,42 @@ fn a_type_in_a_header_tells_two_records_of_one_body_apart() {
     assert_eq!(id(&[("T", b"one"), ("other", b"x")]), ids[1]);
 }
 
+#[test]
+fn numbers_that_no_double_tells_apart_are_other_records_and_other_content() {
+    let with = |number: &str| {
+        let text = format!(
+            r#"{{"m0":[1,{{"n":{number}}}],"id":"a","at":"2026-11-21T06:00:00Z","k":{number}}}"#
+        );
+        let of = json!({"identity": {"of": [{"path": "/k"}]}});
+        let natural = read(&changed(of), &text, &[]).entry.position.event_id.clone();
+        let entry = read(&document(), &text, &[]).entry;
+        (entry.payload.to_string(), entry.position.event_id.clone(), natural)
+    };
+    for (one, other) in [
+        ("12345678901234567890123", "12345678901234567890124"),
+        ("18446744073709551616", "18446744073709551617"),
+        ("0.1", "0.10000000000000000001"),
+        ("123456.78901234567", "123456.789012345671"),
+        ("1e-400", "0"),
+        ("1e-400", "1e-401"),
+    ] {
+        let (one, other) = (with(one), with(other));
+        assert!(one.0 != other.0 && one.1 != other.1 && one.2 != other.2, "{one:?} {other:?}");
+    }
+    let (payload, ..) = with("18446744073709551617");
+    assert_eq!(payload, r#"[1,{"n":18446744073709551617}]"#);
+    for (one, other) in [("21.50", "215e-1"), ("1e30", "1000000000000000000000000000000.0")] {
+        assert_eq!(with(one), with(other));
+    }
+}
+
+#[test]
+fn an_exponent_beyond_reason_is_no_number_of_a_record() {
+    let text = r#"{"m0":1e-99999,"id":"a","at":"2026-11-21T06:00:00Z"}"#;
+    let rejection = contract(&document()).read(&record(text, &[]).parsed(), &scope());
+    assert_eq!(rejection.expect_err("a rejection").code, Code::MalformedJson);
+}
+
 /// The id by a natural key of a text, a header and an alternative.
 fn natural(text: &str, headers: Headers<'_>) -> Result<(EventId, IdOrigin), Rejection> {
     let of = json!([{"path": "/k"}, {"header": "h"}, {"first": [{"path": "/l"}, {"path": "/m"}]}]);

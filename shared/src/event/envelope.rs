@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
+use jsonptr::Pointer;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Entry, Event, IdOrigin, TYPE_LIMIT, canonical_json, is_digest};
+use super::{Entry, Event, IdOrigin, TYPE_LIMIT, is_digest};
 use crate::error::{Code, Rejection};
 use crate::id::{EventId, Kind, Position, SubjectId, TenantId};
 use crate::limits;
@@ -17,6 +18,8 @@ use crate::tenant::TenantScope;
 use crate::time::Timestamp;
 
 const VERSION: u64 = 1;
+/// Where the payload stands.
+const PAYLOAD: &Pointer = Pointer::from_static("/payload");
 /// The word for [`IdOrigin::Record`].
 const OF_RECORD: &str = "record";
 
@@ -77,7 +80,7 @@ pub fn read(parsed: &Parsed<'_>, scope: &TenantScope) -> Result<Event, Rejection
     }
     let kind = at("kind", Kind::parse(text(json, "kind")?))?;
     let subject = at("id", SubjectId::new(kind, text(json, "id")?))?;
-    Ok(Event { subject: scope.subject(subject), entry: Arc::new(entry(json)?) })
+    Ok(Event { subject: scope.subject(subject), entry: Arc::new(entry(parsed, json)?) })
 }
 
 /// The tenant that an envelope names.
@@ -85,13 +88,14 @@ pub(crate) fn tenant(json: &Value) -> Result<TenantId, Rejection> {
     at("tenant", TenantId::parse(text(json, "tenant")?))
 }
 
-fn entry(json: &Value) -> Result<Entry, Rejection> {
+fn entry(parsed: &Parsed<'_>, json: &Value) -> Result<Entry, Rejection> {
     let event_id = at("event_id", EventId::parse(text(json, "event_id")?))?;
     let id_origin = id_origin(json, &event_id)?;
     let position = Position { observed_at: time(json, "observed_at")?, event_id };
     let event_type = name(json, "type")?;
-    let payload = canonical_json(field(json, "payload")?)
-        .map_err(|_| refused("payload", "the payload has no canonical form"))?;
+    let payload: Arc<str> =
+        parsed
+            .with_canonical(field(json, "payload")?, Some(PAYLOAD), None, |text| Arc::from(text))?;
     if payload.len() > limits::RECORD_BYTES {
         return Err(Rejection::at(Code::TooLarge, "/payload", "the payload is too large"));
     }

@@ -37,6 +37,25 @@ impl<T> Places<T> {
         place.here = Some(what);
     }
 
+    /// Says something of this place.
+    pub(crate) fn put_here(&mut self, what: T) {
+        self.here = Some(what);
+    }
+
+    /// Says all this of a member, or of the element that has this index, and nothing else.
+    pub(crate) fn put_member(&mut self, name: &str, what: Self) {
+        if what.is_empty() {
+            self.below.remove(name);
+        } else {
+            self.below.insert(name.into(), what);
+        }
+    }
+
+    /// What is said of a place and below it.
+    pub(crate) fn at(&self, pointer: &Pointer) -> Option<&Self> {
+        pointer.tokens().try_fold(self, |place, name| place.member(&name.decoded()))
+    }
+
     /// What is said of a member and below it.
     pub(crate) fn member(&self, name: &str) -> Option<&Self> {
         self.below.get(name)

@@ -86,6 +86,18 @@ fn the_largest_event_that_a_contract_takes_fits_its_envelope() {
 
 proptest! {
     #[test]
+    fn a_number_of_any_length_survives_its_envelope(
+        number in "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?",
+    ) {
+        let text = format!(
+            r#"{{"device_id":"d","event_type":"custom","payload":{{"a":{number},"b":[{number}]}},"timestamp":"2026-11-21T06:00:00Z"}}"#
+        );
+        let event = compiled("telemetry").read(&record(&text, &[]).parsed(), &scope());
+        let event = event.expect("an event");
+        prop_assert_eq!(reread(&event), event);
+    }
+
+    #[test]
     fn an_event_survives_its_envelope(
         id in "[A-Za-z0-9/_.-]{1,20}",
         event_id in prop::option::of("[!-~]{1,40}"),
