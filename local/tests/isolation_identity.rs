@@ -212,7 +212,7 @@ async fn two_readings_that_differ_beyond_the_digits_of_a_double_are_two_events()
     running.applied(&documents(json!({}))).await;
     for value in ["12345678901234567890123", "12345678901234567890124"] {
         let reading = reading(10, 0).to_string();
-        running.deliver(&reading.replace(":0", &format!(":{value}"))).await;
+        running.deliver(&reading.replace(r#""kwh":0"#, &format!(r#""kwh":{value}"#))).await;
     }
     assert_eq!(running.history("meter/m-1").await.len(), 2);
     running.stop().await;

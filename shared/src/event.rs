@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use self::canonical::Except;
 use self::canonical::Marks;
-pub(crate) use self::exact::{Exact, lost_numbers};
+pub(crate) use self::exact::{Doubles, Exact, has_long_number, lost_numbers};
 use crate::error::{Code, Rejection};
 use crate::id::{EventId, Position, SubjectKey};
 use crate::time::Timestamp;
@@ -91,21 +91,24 @@ pub fn canonical_json(value: &Value) -> Result<Arc<str>, serde_json::Error> {
 }
 
 /// Does something with the text of [`canonical_json`], less what is left out of the value, and with
-/// numbers of any length as they are. `exact` finds those that the value does not hold.
+/// numbers of any length as they are. `exact` finds those that the value does not hold, given which
+/// doubles it has.
 ///
 /// # Errors
 /// `malformed_json`, or what `exact` finds.
 pub(crate) fn with_canonical<'e, T>(
     value: &Value,
     except: Option<&Except>,
-    exact: impl FnOnce() -> Result<Option<&'e Exact>, Rejection>,
+    exact: impl FnOnce(Doubles) -> Result<Option<&'e Exact>, Rejection>,
     act: impl FnOnce(&str) -> T,
 ) -> Result<T, Rejection> {
     let none = |_| Rejection::new(Code::MalformedJson, "the record has no canonical form");
     TEXT.with_borrow_mut(|text| {
         text.clear();
         let doubles = canonical::write(value, Marks { except, exact: None }, text).map_err(none)?;
-        if doubles && let Some(exact) = exact()? {
+        if doubles > Doubles::None
+            && let Some(exact) = exact(doubles)?
+        {
             text.clear();
             canonical::write(value, Marks { except, exact: Some(exact) }, text).map_err(none)?;
         }

@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::exact::Exact;
+use super::exact::{Doubles, Exact};
 use super::places::Places;
 
 /// Members and elements that are left out.
@@ -33,13 +33,13 @@ impl<'a> Marks<'a> {
     }
 }
 
-/// Appends the canonical text of a value, less what is left out. Gives whether it has written a
-/// double.
+/// Appends the canonical text of a value, less what is left out. Gives which doubles it
+/// has met.
 pub(super) fn write(
     value: &Value,
     marks: Marks<'_>,
     text: &mut Vec<u8>,
-) -> Result<bool, serde_json::Error> {
+) -> Result<Doubles, serde_json::Error> {
     match value {
         Value::Null => text.extend_from_slice(b"null"),
         Value::Bool(true) => text.extend_from_slice(b"true"),
@@ -49,7 +49,7 @@ pub(super) fn write(
         Value::Array(items) => return write_array(items, marks, text),
         Value::Object(fields) => return write_object(fields, marks, text),
     }
-    Ok(false)
+    Ok(Doubles::None)
 }
 
 /// serde_json escapes what RFC 8785 escapes, and in the same way. Most texts hold nothing of it.
@@ -67,30 +67,30 @@ fn write_number(
     number: &Number,
     exact: Option<&Exact>,
     text: &mut Vec<u8>,
-) -> Result<bool, serde_json::Error> {
-    if !number.is_f64() {
-        serde_json::to_writer(text, number)?;
-        return Ok(false);
+) -> Result<Doubles, serde_json::Error> {
+    let doubles = Doubles::of(number);
+    match (doubles, exact.and_then(Places::here)) {
+        (Doubles::None, _) => serde_json::to_writer(text, number)?,
+        (Doubles::Usual | Doubles::Any, Some(exact)) => text.extend_from_slice(exact.as_bytes()),
+        (Doubles::Usual | Doubles::Any, None) => {
+            serde_json_canonicalizer::to_writer(number, text)?;
+        }
     }
-    match exact.and_then(Places::here) {
-        Some(exact) => text.extend_from_slice(exact.as_bytes()),
-        None => serde_json_canonicalizer::to_writer(number, text)?,
-    }
-    Ok(true)
+    Ok(doubles)
 }
 
 fn write_array(
     items: &[Value],
     marks: Marks<'_>,
     text: &mut Vec<u8>,
-) -> Result<bool, serde_json::Error> {
-    let (mut separator, mut doubles) = (b'[', false);
+) -> Result<Doubles, serde_json::Error> {
+    let (mut separator, mut doubles) = (b'[', Doubles::None);
     for (index, item) in items.iter().enumerate() {
         let below = marks.below(|except| except.element(index), |exact| exact.element(index));
         let Some(marks) = below else { continue };
         text.push(separator);
         separator = b',';
-        doubles |= write(item, marks, text)?;
+        doubles = doubles.max(write(item, marks, text)?);
     }
     end(separator, b'[', b']', text);
     Ok(doubles)
@@ -100,7 +100,7 @@ fn write_object(
     fields: &Map<String, Value>,
     marks: Marks<'_>,
     text: &mut Vec<u8>,
-) -> Result<bool, serde_json::Error> {
+) -> Result<Doubles, serde_json::Error> {
     // By UTF-16 code units, as the RFC asks; bytes, by which the map sorts, are in another order
     // beyond U+FFFF only.
     if fields.keys().all(|name| name.is_ascii()) && fields.keys().is_sorted() {
@@ -115,8 +115,8 @@ fn write_fields<'a>(
     fields: impl Iterator<Item = (&'a String, &'a Value)>,
     marks: Marks<'_>,
     text: &mut Vec<u8>,
-) -> Result<bool, serde_json::Error> {
-    let (mut separator, mut doubles) = (b'{', false);
+) -> Result<Doubles, serde_json::Error> {
+    let (mut separator, mut doubles) = (b'{', Doubles::None);
     for (name, value) in fields {
         let below = marks.below(|except| except.member(name), |exact| exact.member(name));
         let Some(marks) = below else { continue };
@@ -124,7 +124,7 @@ fn write_fields<'a>(
         separator = b',';
         write_string(name, text)?;
         text.push(b':');
-        doubles |= write(value, marks, text)?;
+        doubles = doubles.max(write(value, marks, text)?);
     }
     end(separator, b'{', b'}', text);
     Ok(doubles)

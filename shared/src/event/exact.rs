@@ -2,8 +2,9 @@
 //! no double, become the nearest double. Two records that differ in such a number would be the same
 //! content, and the second would vanish as a duplicate.
 //!
-//! Nearly no record has one. Whoever writes a canonical text looks for them only where it has
-//! written a double, and writes what it finds instead of it.
+//! Nearly no record has one, so looking for them costs little where there are none: a text without
+//! doubles holds its numbers ([`Doubles`]), and so does one whose doubles are of usual size and
+//! whose numbers are short ([`has_long_number`]).
 
 use std::borrow::Cow;
 
@@ -16,8 +17,33 @@ use super::places::Places;
 /// The canonical texts of numbers that are lost.
 pub(crate) type Exact = Places<Box<str>>;
 
-/// The longest number without an exponent that is surely held: 15 digits, a sign and a point.
+/// The longest number that is surely held, if its double is a usual one: 15 digits, a sign and a
+/// point. Without an exponent every number of this length is held.
 const SURELY_HELD: usize = 16;
+
+/// Which doubles a value has: the first variant that fits all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Doubles {
+    /// None, so that all of its numbers are held.
+    None,
+    /// Between 10^-7 and 10^21: a number of 15 digits is parsed to the nearest one, and written as
+    /// it was.
+    Usual,
+    /// Zero, perhaps of a number that is too small for a double, or beyond these bounds.
+    Any,
+}
+
+impl Doubles {
+    /// That of one number.
+    pub(super) fn of(number: &Number) -> Self {
+        let size = number.as_f64().unwrap_or_default().abs();
+        match number.is_f64() {
+            false => Self::None,
+            true if (1e-7..1e21).contains(&size) => Self::Usual,
+            true => Self::Any,
+        }
+    }
+}
 
 /// The numbers of a text that its parsed value does not hold. The text is JSON: it was parsed.
 ///
@@ -25,6 +51,20 @@ const SURELY_HELD: usize = 16;
 /// A number with an exponent beyond all reason.
 pub(crate) fn lost_numbers(json: &str) -> Result<Exact, OutOfRange> {
     if may_lose_any(json.as_bytes()) { Walk { json, at: 0 }.value() } else { Ok(Exact::default()) }
+}
+
+/// Whether a text has a number, or what could be one, that is longer than [`SURELY_HELD`]. Looks at
+/// one byte in seventeen.
+pub(crate) fn has_long_number(json: &str) -> bool {
+    let json = json.as_bytes();
+    let run_around = |at: usize| {
+        let (before, rest) = json.split_at_checked(at).unwrap_or_default();
+        match rest.iter().take_while(|byte| is_of_number(byte)).count() {
+            0 => 0,
+            after => after + before.iter().rev().take_while(|byte| is_of_number(byte)).count(),
+        }
+    };
+    (SURELY_HELD..json.len()).step_by(SURELY_HELD + 1).any(|at| run_around(at) > SURELY_HELD)
 }
 
 /// Whether there is a number that could be lost. Costs a step for each byte.
@@ -35,10 +75,7 @@ fn may_lose_any(json: &[u8]) -> bool {
             b'"' => string_end(json, at),
             b'-' | b'0'..=b'9' => {
                 let end = number_end(json, at);
-                let number = json.get(at..end).unwrap_or_default();
-                if number.len() > SURELY_HELD
-                    || number.iter().any(|byte| matches!(byte, b'e' | b'E'))
-                {
+                if !is_surely_held(json.get(at..end).unwrap_or_default()) {
                     return true;
                 }
                 end
@@ -47,6 +84,15 @@ fn may_lose_any(json: &[u8]) -> bool {
         };
     }
     false
+}
+
+/// Of a number without regard to its double.
+fn is_surely_held(number: &[u8]) -> bool {
+    number.len() <= SURELY_HELD && !number.iter().any(|byte| matches!(byte, b'e' | b'E'))
+}
+
+const fn is_of_number(byte: &u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
 }
 
 /// Where a string ends that begins here.
@@ -65,8 +111,7 @@ fn string_end(json: &[u8], start: usize) -> usize {
 /// Where a number ends that begins here.
 fn number_end(json: &[u8], start: usize) -> usize {
     let rest = json.get(start..).unwrap_or_default();
-    let of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-    start + rest.iter().take_while(|byte| of_number(byte)).count()
+    start + rest.iter().take_while(|byte| is_of_number(byte)).count()
 }
 
 /// Goes through a text. As deep as serde_json went, which is bounded.
@@ -106,7 +151,9 @@ impl<'t> Walk<'t> {
                 let end = number_end(self.json.as_bytes(), self.at);
                 let number = self.json.get(self.at..end).unwrap_or_default();
                 self.at = end;
-                if let Some(text) = lost(number)? {
+                if !is_surely_held(number.as_bytes())
+                    && let Some(text) = lost(number)?
+                {
                     exact.put_here(text);
                 }
             }
@@ -199,10 +246,25 @@ mod tests {
         assert_eq!(lost_numbers("[1e-99999]").err(), Some(OutOfRange));
     }
 
+    #[test]
+    fn only_long_numbers_are_long_wherever_they_stand() {
+        for before in 0..40 {
+            let at = |number: &str| format!("[{}{number},2]", " ".repeat(before));
+            assert!(!has_long_number(&at("1234567890.12345")), "{before}");
+            assert!(has_long_number(&at("1234567890.123456")), "{before}");
+        }
+        assert!(!has_long_number(""));
+    }
+
     proptest! {
         #[test]
-        fn what_may_be_passed_over_is_held(number in "-?(0|[1-9][0-9]{0,15})(\\.[0-9]{1,15})?") {
-            if !may_lose_any(number.as_bytes()) {
+        fn what_is_passed_over_is_held(
+            number in "-?(0|[1-9][0-9]{0,15})(\\.[0-9]{1,15})?([eE][+-]?[0-9]{1,3})?",
+        ) {
+            let parsed: Option<Number> = serde_json::from_str(&number).ok();
+            let doubles = parsed.as_ref().map(Doubles::of);
+            let usual = doubles.is_some_and(|doubles| doubles < Doubles::Any);
+            if is_surely_held(number.as_bytes()) || usual && !has_long_number(&number) {
                 prop_assert_eq!(lost(&number), Ok(None));
             }
         }

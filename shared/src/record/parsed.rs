@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{HeaderValue, Record};
 use crate::error::{Code, Rejection};
-use crate::event::{Exact, Except, lost_numbers, with_canonical};
+use crate::event::{Doubles, Exact, Except, has_long_number, lost_numbers, with_canonical};
 use crate::limits;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -55,23 +55,27 @@ impl<'r> Parsed<'r> {
         except: Option<&Except>,
         act: impl FnOnce(&str) -> T,
     ) -> Result<T, Rejection> {
-        let exact = || match place {
-            Some(place) => Ok(self.exact()?.at(place)),
+        let exact = |doubles| match place {
+            Some(place) => Ok(self.exact(doubles)?.and_then(|exact| exact.at(place))),
             None => Ok(None),
         };
         with_canonical(value, except, exact, act)
     }
 
-    fn exact(&self) -> Result<&Exact, Rejection> {
+    fn exact(&self, doubles: Doubles) -> Result<Option<&Exact>, Rejection> {
+        // What is no UTF-8 was not parsed either.
+        let body = self.record.value.as_deref().map(std::str::from_utf8);
+        let Some(Ok(body)) = body else { return Ok(None) };
+        if doubles < Doubles::Any && !has_long_number(body) {
+            return Ok(None);
+        }
         let exact = self.exact.get_or_init(|| {
-            let body = self.record.value.as_deref().unwrap_or_default();
-            // What is no UTF-8 was not parsed either.
-            lost_numbers(std::str::from_utf8(body).unwrap_or_default()).map_err(|_| {
+            lost_numbers(body).map_err(|_| {
                 let message = "a number has an exponent of more than four digits";
                 Rejection::new(Code::MalformedJson, message)
             })
         });
-        exact.as_ref().map_err(Clone::clone)
+        exact.as_ref().map(Some).map_err(Clone::clone)
     }
 
     /// The body, if it is no larger than a record may be.
