@@ -8,6 +8,7 @@
 mod builtin;
 mod compile;
 mod document;
+mod identity;
 mod lookup;
 mod time;
 
@@ -15,6 +16,8 @@ mod time;
 mod builtin_tests;
 #[cfg(test)]
 mod document_tests;
+#[cfg(test)]
+mod identity_tests;
 #[cfg(test)]
 pub(crate) mod sample;
 
@@ -26,9 +29,11 @@ use serde_json::Value;
 
 pub use self::builtin::{BUILTINS, builtin};
 pub use self::document::{
-    ContractDocument, LocationDocument, MeasureDocument, SourceDocument, StatusDocument,
-    SubjectDocument, TimeDocument, TimeFormat, VariantDocument, WhenDocument, WithoutTime,
+    ContractDocument, IdentityDocument, LocationDocument, MeasureDocument, SourceDocument,
+    StatusDocument, SubjectDocument, TimeDocument, TimeFormat, VariantDocument, WhenDocument,
+    WithoutTime,
 };
+use self::identity::{Identity, Read};
 pub(crate) use self::lookup::Lookup;
 use crate::error::{Code, Rejection};
 use crate::event::{self, Entry, Event, IdOrigin};
@@ -67,6 +72,8 @@ struct Reading {
     kind: Kind,
     subject: Lookup,
     event_id: Option<Lookup>,
+    /// Of a record without an event id.
+    identity: Identity,
     event_type: Lookup,
     observed_at: Option<(Lookup, TimeFormat)>,
     without_time: WithoutTime,
@@ -113,11 +120,14 @@ impl Contract {
         self.check_tenant(record, json, scope)?;
         let subject = reading.subject(record, json)?;
         let event_type = self.shared_type(reading.event_type(record, json)?);
-        let payload = reading.payload(record, json)?;
+        let payload = reading.payload(parsed, json)?;
         let observed = reading.observed_at(record, json)?;
         let (event_id, id_origin) = match reading.given_id(record, json)? {
             Some(id) => (id, IdOrigin::Given),
-            None => observed.id(&event_type, &payload, record),
+            None => {
+                let read = Read { contract: &self.name, parsed, json };
+                reading.derived_id(read, observed, &payload)?
+            }
         };
         let position = Position { observed_at: observed.at(), event_id };
         let entry = Entry {
@@ -198,12 +208,11 @@ impl Reading {
 
     /// Canonical text can be longer than what was sent (`1e20` has 21 digits), so it has its own
     /// check.
-    fn payload(&self, record: &Record, json: &Value) -> Result<Arc<str>, Rejection> {
-        let found = self.payload.find_json(record, json);
-        let found = found.ok_or_else(|| self.payload.missing("the payload"))?;
-        let payload = event::canonical_json(found).map_err(|_| {
-            Rejection::new(Code::MalformedJson, "the payload has no canonical form")
-        })?;
+    fn payload(&self, parsed: &Parsed<'_>, json: &Value) -> Result<Arc<str>, Rejection> {
+        let found = self.payload.find_json(parsed.record(), json);
+        let (found, place) = found.ok_or_else(|| self.payload.missing("the payload"))?;
+        let payload: Arc<str> =
+            parsed.with_canonical(found, place, None, |text| Arc::from(text))?;
         if payload.len() <= limits::RECORD_BYTES {
             return Ok(payload);
         }
@@ -255,21 +264,36 @@ impl Reading {
         };
         EventId::parse(&text).map(Some).map_err(|rejection| found.located(rejection))
     }
+
+    /// The id of an event that brought none. Where the time of receipt stands in for its own, the
+    /// record says too little: two equal readings may arrive in one millisecond.
+    fn derived_id(
+        &self,
+        read: Read<'_>,
+        observed: Observed,
+        payload: &str,
+    ) -> Result<(EventId, IdOrigin), Rejection> {
+        match (&self.identity, observed) {
+            (Identity::NaturalKey(sources), Observed::Own(_) | Observed::Received(_)) => {
+                Ok((read.natural_key_id(sources)?, IdOrigin::Given))
+            }
+            (Identity::Record(_), Observed::Received(_)) => {
+                Ok((read.parsed.record().source.event_id(), IdOrigin::Given))
+            }
+            (Identity::Record(except), Observed::Own(_)) => {
+                let kept = self.payload.find_json(read.parsed.record(), read.json);
+                let whole = kept.is_some_and(|(kept, _)| std::ptr::eq(kept, read.json));
+                let canonical = Some(payload).filter(|_| whole);
+                Ok((read.record_id(except, &self.event_type, canonical)?, IdOrigin::Record))
+            }
+        }
+    }
 }
 
 impl Observed {
     const fn at(self) -> Timestamp {
         match self {
             Self::Own(at) | Self::Received(at) => at,
-        }
-    }
-
-    /// The id of an event that brought none. Where the time of receipt stands in for its own, the
-    /// content says too little: two equal readings may arrive in one millisecond.
-    fn id(self, event_type: &str, payload: &str, record: &Record) -> (EventId, IdOrigin) {
-        match self {
-            Self::Own(at) => (event::content_id(event_type, at, payload), IdOrigin::Content),
-            Self::Received(_) => (record.source.event_id(), IdOrigin::Given),
         }
     }
 }

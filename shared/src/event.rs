@@ -1,7 +1,10 @@
 //! An event: a record that passed its contract. [`Entry`] is the part that history stores.
 
 mod canonical;
+mod decimal;
 pub mod envelope;
+mod exact;
+mod places;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -9,6 +12,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::canonical::Except;
+use self::canonical::Marks;
+pub(crate) use self::exact::{Doubles, Exact, has_long_number, lost_numbers};
+use crate::error::{Code, Rejection};
 use crate::id::{EventId, Position, SubjectKey};
 use crate::time::Timestamp;
 
@@ -34,24 +41,29 @@ pub struct Entry {
     pub contract: Arc<str>,
     /// When it entered. Every decision about it uses this, also in a replay.
     pub ingested_at: Timestamp,
-    /// The payload as canonical JSON (RFC 8785; integers beyond 2^53 keep their digits).
+    /// The payload as canonical JSON (RFC 8785, but with numbers as exact decimals).
     pub payload: Arc<str>,
 }
 
 /// Where an event id comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdOrigin {
-    /// The producer's own, or the digest of a place in a stream.
+    /// The producer's own, the digest of a natural key, or the digest of a place in a stream.
     Given,
-    /// The digest of the content, which can be had again from the entry itself.
-    Content,
+    /// The digest of the record: the same id means the same record.
+    Record,
 }
 
 impl Entry {
     /// Whether a delivery of this position says the same: type and payload are the content, the
     /// time of receipt and the contract's name are not.
+    ///
+    /// One record is the same event though its contract was mended between two deliveries and
+    /// extracts another payload the second time.
     pub fn same_content(&self, other: &Self) -> bool {
-        self.event_type == other.event_type && self.payload == other.payload
+        let same_record =
+            matches!((self.id_origin, other.id_origin), (IdOrigin::Record, IdOrigin::Record));
+        same_record || (self.event_type == other.event_type && self.payload == other.payload)
     }
 
     /// Bytes that this entry holds, uncompressed: what bounds and budgets count.
@@ -73,16 +85,37 @@ thread_local! {
 pub fn canonical_json(value: &Value) -> Result<Arc<str>, serde_json::Error> {
     TEXT.with_borrow_mut(|text| {
         text.clear();
-        canonical::write(value, text)?;
+        canonical::write(value, Marks::default(), text)?;
         std::str::from_utf8(text).map(Arc::from).map_err(serde::ser::Error::custom)
     })
 }
 
-/// The id of an event that brought none: the digest of its content, so that a producer's retry
-/// is a duplicate. 32 hexadecimal digits (128 bits of SHA-256).
-pub fn content_id(event_type: &str, observed_at: Timestamp, payload: &str) -> EventId {
-    let micros = observed_at.micros().to_be_bytes();
-    EventId::trusted(digest(&[event_type.as_bytes(), &micros, payload.as_bytes()]))
+/// Does something with the text of [`canonical_json`], less what is left out of the value, and with
+/// numbers of any length as they are. `exact` finds those that the value does not hold, given which
+/// doubles it has.
+///
+/// # Errors
+/// `malformed_json`, or what `exact` finds.
+pub(crate) fn with_canonical<'e, T>(
+    value: &Value,
+    except: Option<&Except>,
+    exact: impl FnOnce(Doubles) -> Result<Option<&'e Exact>, Rejection>,
+    act: impl FnOnce(&str) -> T,
+) -> Result<T, Rejection> {
+    let none = |_| Rejection::new(Code::MalformedJson, "the record has no canonical form");
+    TEXT.with_borrow_mut(|text| {
+        text.clear();
+        let doubles = canonical::write(value, Marks { except, exact: None }, text).map_err(none)?;
+        if doubles > Doubles::None
+            && let Some(exact) = exact(doubles)?
+        {
+            text.clear();
+            canonical::write(value, Marks { except, exact: Some(exact) }, text).map_err(none)?;
+        }
+        let text = std::str::from_utf8(text)
+            .map_err(|_| Rejection::new(Code::MalformedJson, "the record has no canonical form"))?;
+        Ok(act(text))
+    })
 }
 
 /// The id of an event with neither an id nor a time of its own: the digest of where it was read,
@@ -92,7 +125,14 @@ pub fn place_id(parts: &[&[u8]]) -> EventId {
 }
 
 /// Hexadecimal digits of a digest: 128 bits.
-pub(crate) const DIGEST_DIGITS: usize = 32;
+const DIGEST_DIGITS: usize = 32;
+
+/// Whether an id looks like a digest of ours.
+fn is_digest(id: &EventId) -> bool {
+    let digits = id.as_str().as_bytes();
+    digits.len() == DIGEST_DIGITS
+        && digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
 
 /// 32 hexadecimal digits of SHA-256. Each part goes in behind its length, so that no two lists of
 /// parts are one text.

@@ -15,6 +15,10 @@ pub const DOCUMENT_BYTES: usize = 256 * 1024;
 pub const VARIANTS: usize = 4;
 /// Places that one source may look at, in turn.
 pub const ALTERNATIVES: usize = 4;
+/// Members that a contract leaves out of a record's identity.
+pub const IDENTITY_EXCEPT: usize = 16;
+/// Sources of a natural key.
+pub const IDENTITY_SOURCES: usize = 8;
 /// Kinds of subjects of stored contracts. A listing without a kind goes through all of them.
 pub const KINDS: usize = 64;
 /// API keys of one tenant.

@@ -15,7 +15,7 @@ mod check;
 mod script;
 mod world;
 
-use script::{Action, Script, Sort, Spec, Walk};
+use script::{Action, Id, Script, Sort, Spec, Walk};
 use world::run;
 
 fn a_spec() -> impl Strategy<Value = Spec> {
@@ -26,7 +26,8 @@ fn a_spec() -> impl Strategy<Value = Spec> {
         1 => Just(Sort::FutureClock),
     ];
     let slot = prop_oneof![3 => 0u16..400, 1 => 0u16..20];
-    (any::<bool>(), any::<bool>(), slot, 0u8..2, sort)
+    let id = prop_oneof![4 => (0u8..2).prop_map(Id::Given), 1 => Just(Id::None)];
+    (any::<bool>(), any::<bool>(), slot, id, sort)
         .prop_map(|(tenant, subject, slot, id, sort)| Spec { tenant, subject, slot, id, sort })
 }
 
@@ -54,6 +55,7 @@ fn an_action() -> impl Strategy<Value = Action> {
         1 => (0usize..4, any::<bool>()).prop_map(|(env, cold)| Action::Crash { env, cold }),
         3 => (0u8..8).prop_map(Action::Fault),
         1 => Just(Action::QueueDown),
+        1 => any::<bool>().prop_map(Action::Mend),
         6 => (any::<bool>(), any::<bool>(), 0u16..400)
             .prop_map(|(tenant, subject, slot)| Action::Read { tenant, subject, slot }),
         6 => (any::<bool>(), any::<bool>(), a_walk())

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 pub use self::apply::{Checked, Refusal, Stored, Submitted, Text};
 pub use self::plan::{
-    Change, Consent, LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves, Plan, Write,
+    Change, Consent, Identities, LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves, Plan, Write,
 };
 use self::shelf::{Held, Shelf};
 use crate::contract::{Contract, ContractDocument, builtin};

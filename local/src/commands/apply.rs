@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use clap::Args as ClapArgs;
-use drover_core::registry::{Consent, DocumentName, LIFETIME_SECONDS, Moves, Submitted, Text};
+use clap::{Args as ClapArgs, ValueEnum};
+use drover_core::registry::{
+    Consent, DocumentName, Identities, LIFETIME_SECONDS, Moves, Submitted, Text,
+};
 
 use super::target::{DatabaseArgs, NoTarget};
 use crate::registry::{self, Effect, EffectKind, Outcome, RegistryError};
@@ -25,8 +27,30 @@ pub struct Args {
     /// it, and make it active a minute later.
     #[arg(long = "move")]
     moves: bool,
+    /// Apply a change that is refused otherwise; may be repeated
+    #[arg(long, value_name = "CHANGE", value_enum)]
+    allow: Vec<Allow>,
     #[command(flatten)]
     database: DatabaseArgs,
+}
+
+/// A change that is refused unless it is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Allow {
+    /// A contract with another subject, tenant, time, event id or identity under the same name:
+    /// records that were applied and are delivered again count twice
+    IdentityChange,
+}
+
+impl Args {
+    fn consent(&self) -> Consent {
+        let identities = match self.allow.as_slice() {
+            [] => Identities::Kept,
+            [Allow::IdentityChange, ..] => Identities::MayChange,
+        };
+        let moves = if self.moves { Moves::Allowed } else { Moves::Refused };
+        Consent { moves, identities }
+    }
 }
 
 /// Why nothing was applied, or not everything.
@@ -63,9 +87,8 @@ pub enum ApplyError {
 /// [`ApplyError`].
 pub async fn run(args: &Args) -> Result<String, ApplyError> {
     let submitted = read(&args.folder)?;
-    let moves = if args.moves { Moves::Allowed } else { Moves::Refused };
     let tables = args.database.tables().await?;
-    let outcome = registry::apply(&tables, &submitted, Consent { moves }).await?;
+    let outcome = registry::apply(&tables, &submitted, args.consent()).await?;
     Ok(report(&outcome))
 }
 

@@ -14,7 +14,7 @@ fn reads(contract: &str, value: &Value, headers: Headers<'_>, expected: &str) {
     let event = event.unwrap_or_else(|rejection| panic!("{value}: {rejection:?}"));
     let entry = &event.entry;
     let id = match entry.id_origin {
-        IdOrigin::Content => "content",
+        IdOrigin::Record => "record",
         IdOrigin::Given if entry.position.event_id == record.source.event_id() => "place",
         IdOrigin::Given => entry.position.event_id.as_str(),
     };
@@ -75,11 +75,11 @@ fn telemetry_reads_every_type_of_its_own() {
 }
 
 #[test]
-fn telemetry_without_id_or_time_is_found_again_by_content_or_place() {
+fn telemetry_without_id_or_time_is_found_again_by_record_or_place() {
     let base = telemetry();
     let prefix = "device/device-001 temperature";
     let no_id = with(&base, json!({"event_id": null}));
-    reads("telemetry", &no_id, &[], &format!("{prefix} 2026-11-21T06:00:00.000Z content"));
+    reads("telemetry", &no_id, &[], &format!("{prefix} 2026-11-21T06:00:00.000Z record"));
     let no_time = with(&base, json!({"timestamp": null}));
     reads("telemetry", &no_time, &[], &format!("{prefix} 2026-11-21T07:00:00.000Z e-1"));
     let neither = with(&no_id, json!({"timestamp": null}));
@@ -142,7 +142,7 @@ fn heartbeat() -> Value {
 
 #[test]
 fn heartbeat_keeps_the_whole_record() {
-    reads("heartbeat", &heartbeat(), &[], "asset/A17 heartbeat 2026-11-21T06:00:00.000Z content");
+    reads("heartbeat", &heartbeat(), &[], "asset/A17 heartbeat 2026-11-21T06:00:00.000Z record");
     payload("heartbeat", &heartbeat(), &[], &heartbeat());
 }
 
@@ -167,7 +167,7 @@ fn heartbeat_refuses_another_tenant_and_incomplete_records() {
 fn learning_reads_its_types_and_no_other() {
     let base = json!({"learner_id": "l-9", "course_id": "c", "lesson_id": "1", "event_data": {},
         "event_type": "lesson_started", "timestamp": "2026-11-21T06:00:00Z"});
-    let shown = "learner/l-9 lesson_started 2026-11-21T06:00:00.000Z content";
+    let shown = "learner/l-9 lesson_started 2026-11-21T06:00:00.000Z record";
     reads("learning", &base, &[], shown);
     reads("learning", &with(&base, json!({"session_id": "s", "metadata": {}})), &[], shown);
     payload("learning", &base, &[], &base);
@@ -209,7 +209,7 @@ const ENQUEUED: &[u8] = b"\x83\x00\x00\x01\xa1\xfd\xd1\x51\x00";
 fn iothub_reads_plain_and_amqp_typed_headers() {
     let typed = i64::from_be_bytes(ENQUEUED[1..].try_into().expect("eight bytes"));
     let shown = Timestamp::from_millis(typed).expect("in range");
-    let expected = format!("device/dev-1 Telemetry {shown} content");
+    let expected = format!("device/dev-1 Telemetry {shown} record");
     let device = ("iothub-connection-device-id", &b"\xa1\x05dev-1"[..]);
     reads("iothub", &json!(21.5), &[device, ("iothub-enqueuedtime", ENQUEUED)], &expected);
     let headers = [
@@ -217,7 +217,7 @@ fn iothub_reads_plain_and_amqp_typed_headers() {
         ("iothub-enqueuedtime", &b"2026-11-21T06:00:00Z"[..]),
         ("iothub-message-source", &b"twinChangeEvents"[..]),
     ];
-    let expected = "device/dev-1 twinChangeEvents 2026-11-21T06:00:00.000Z content";
+    let expected = "device/dev-1 twinChangeEvents 2026-11-21T06:00:00.000Z record";
     reads("iothub", &json!({"any": ["json"]}), &headers, expected);
     payload("iothub", &Value::Null, &headers, &Value::Null);
 }

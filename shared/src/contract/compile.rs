@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::document::{
     ContractDocument, LocationDocument, MeasureDocument, SourceDocument, TimeDocument, TimeFormat,
-    VariantDocument,
 };
+use super::identity::Identity;
 use super::lookup::{Lookup, compiled_pointer};
 use super::{Contract, Reading, Variant, is_type};
 use crate::document::{Fault, Faults};
@@ -62,12 +62,14 @@ fn reading(document: &ContractDocument, path: &str, faults: &mut Faults) -> Opti
     let payload = Lookup::compile(&document.payload, &at("payload"), faults);
     check_payload(&document.payload, &at("payload"), faults);
     let event_id = optional(document.event_id.as_ref(), &at("event_id"), faults);
+    let identity = Identity::compile(document, &at("identity"), faults);
     let observed_at = time(document.observed_at.as_ref(), &at("observed_at"), faults);
     let schema = schema(document.schema.as_ref(), &at("schema"), faults);
     Some(Reading {
         kind: kind?,
         subject: subject?,
         event_id,
+        identity: identity?,
         event_type: event_type?,
         observed_at,
         without_time: document.without_time,
@@ -136,24 +138,10 @@ fn variants(document: &ContractDocument, faults: &mut Faults) -> Vec<Variant> {
         Some(Variant {
             header: variant.when.header.clone(),
             equals: variant.when.equals.clone(),
-            reading: reading(&overlaid(document, variant), &path, faults)?,
+            reading: reading(&document.overlaid(variant), &path, faults)?,
         })
     });
     variants.collect()
-}
-
-/// The contract as a variant has it.
-fn overlaid(document: &ContractDocument, variant: &VariantDocument) -> ContractDocument {
-    let usual = document.clone();
-    ContractDocument {
-        subject: variant.subject.clone().unwrap_or(usual.subject),
-        event_id: variant.event_id.clone().or(usual.event_id),
-        event_type: variant.event_type.clone().unwrap_or(usual.event_type),
-        observed_at: variant.observed_at.clone().or(usual.observed_at),
-        payload: variant.payload.clone().unwrap_or(usual.payload),
-        schema: variant.schema.clone().or(usual.schema),
-        ..usual
-    }
 }
 
 fn view_spec(document: &ContractDocument, faults: &mut Faults) -> ViewSpec {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::identity::always_given;
 use crate::document::{self, Fault, Shape};
 use crate::time::Timestamp;
 
@@ -22,9 +23,13 @@ pub struct ContractDocument {
     pub name: String,
     /// What the event is about.
     pub subject: SubjectDocument,
-    /// Absent: the digest of the content.
+    /// The event's id. Where a record has none, see `identity`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<SourceDocument>,
+    /// What identifies an event whose record has no event id. Absent: its whole record, or where it
+    /// was read if the record has no time of its own either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityDocument>,
     /// The event's type.
     #[serde(rename = "type")]
     pub event_type: SourceDocument,
@@ -64,6 +69,26 @@ pub struct SubjectDocument {
     pub kind: String,
     /// The id inside the kind.
     pub id: SourceDocument,
+}
+
+/// What identifies an event without an id: exactly one of `except` and `of`. The id is a digest of
+/// the contract's name and of this, whatever the contract extracts from the record, so that a
+/// record that is delivered again is a duplicate although its contract was mended in between.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityDocument {
+    /// JSON Pointers into the record: the id is the digest of the record's canonical JSON less
+    /// these (the time at which it was sent, a number of attempts), and of the headers that `type`
+    /// is read from. Two records of one time that differ in nothing else are one event, and the
+    /// first counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
+    /// Sources of a natural key: the id is the digest of what they find. What is absent counts as
+    /// absent, which is not an empty text; if all are absent, the record is `missing_field`. Two
+    /// records of one time and one key with different content are `payload_mismatch`, as two with
+    /// one event id are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub of: Vec<SourceDocument>,
 }
 
 /// Where to find one thing: exactly one of `path`, `header`, `const` and `first`.
@@ -183,6 +208,9 @@ pub struct VariantDocument {
     /// The event's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<SourceDocument>,
+    /// What identifies an event without an id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityDocument>,
     /// The event's type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub event_type: Option<SourceDocument>,
@@ -215,6 +243,30 @@ impl ContractDocument {
     /// Every fault of the shape.
     pub fn parse(json: &str) -> Result<Self, Vec<Fault>> {
         Self::read(&document::parse(json)?)
+    }
+
+    /// Whether the id of an event without one is the digest of its record.
+    pub(crate) fn identified_by_record(&self) -> bool {
+        let natural_key = self.identity.as_ref().is_some_and(|identity| !identity.of.is_empty());
+        !natural_key && !always_given(self.event_id.as_ref())
+    }
+
+    /// The contract as a variant has it.
+    pub(crate) fn overlaid(&self, variant: &VariantDocument) -> Self {
+        let usual = self.clone();
+        let event_id = variant.event_id.clone().or(usual.event_id);
+        // Where the variant always has an id, the usual identity is not read and is no fault.
+        let inherited = usual.identity.filter(|_| !always_given(event_id.as_ref()));
+        Self {
+            subject: variant.subject.clone().unwrap_or(usual.subject),
+            event_id,
+            identity: variant.identity.clone().or(inherited),
+            event_type: variant.event_type.clone().unwrap_or(usual.event_type),
+            observed_at: variant.observed_at.clone().or(usual.observed_at),
+            payload: variant.payload.clone().unwrap_or(usual.payload),
+            schema: variant.schema.clone().or(usual.schema),
+            ..usual
+        }
     }
 
     /// Reads a document that is parsed already.

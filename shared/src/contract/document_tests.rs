@@ -76,6 +76,59 @@ fn an_invalid_document_is_refused_with_the_path() {
 }
 
 #[test]
+fn an_identity_is_refused_where_it_says_nothing() {
+    let timed = |identity: Value, event_id: Value, expected: &[&str]| {
+        let mut document = document();
+        document["observed_at"] = json!({"path": "/at"});
+        document["event_id"] = event_id;
+        document["identity"] = identity.clone();
+        let faults = faults(&document);
+        let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        assert_eq!(paths, expected, "{identity} {faults:?}");
+    };
+    let check = |identity: Value, expected: &[&str]| timed(identity, Value::Null, expected);
+    check(Value::Null, &[]);
+    check(json!({"except": ["/sent_at", "/list/0", "/a/b"]}), &[]);
+    check(json!({"of": [{"path": "/a"}, {"header": "h"}, {"first": [{"path": "/b"}]}]}), &[]);
+    check(json!({}), &["/identity"]);
+    check(json!({"except": [], "of": []}), &["/identity"]);
+    check(json!({"except": ["/a"], "of": [{"path": "/b"}]}), &["/identity"]);
+    check(json!({"exept": ["/a"]}), &["/identity/exept"]);
+    check(json!({"except": ["a", ""]}), &["/identity/except/0", "/identity/except/1"]);
+    check(json!({"except": ["/a/b", "/c", "/a"]}), &["/identity/except/0"]);
+    check(json!({"except": ["/a", "/a"]}), &["/identity/except/0"]);
+    let many: Value = (0..=limits::IDENTITY_EXCEPT).map(|n| json!(format!("/{n}"))).collect();
+    check(json!({"except": many}), &["/identity/except"]);
+    check(json!({"of": [{"path": "a"}, {}]}), &["/identity/of/0/path", "/identity/of/1"]);
+    check(json!({"of": [{"path": "/a", "default": ""}]}), &["/identity/of/0"]);
+    check(json!({"of": [{"first": [{"path": "/a"}, {"const": 1}]}]}), &["/identity/of/0"]);
+    let many: Value = (0..=limits::IDENTITY_SOURCES).map(|_| json!({"path": "/a"})).collect();
+    check(json!({"of": many}), &["/identity/of"]);
+
+    let except = json!({"except": ["/sent_at"]});
+    timed(except.clone(), json!({"path": "/id"}), &[]);
+    timed(except.clone(), json!({"path": "/id", "default": "none"}), &["/identity"]);
+    timed(except.clone(), json!({"const": "one"}), &["/identity"]);
+    let mut timeless = document();
+    timeless["identity"] = except;
+    assert_eq!(faults(&timeless)[0].path, "/identity/except");
+    timeless["identity"] = json!({"of": [{"path": "/a"}]});
+    assert_eq!(faults(&timeless), []);
+}
+
+#[test]
+fn a_variant_that_always_has_an_id_does_not_inherit_an_identity() {
+    let mut document = document();
+    document["observed_at"] = json!({"path": "/at"});
+    document["identity"] = json!({"except": ["/sent_at"]});
+    let when = json!({"header": "h", "equals": "1"});
+    document["variants"] = json!([{"when": when, "event_id": {"path": "/e", "default": "none"}}]);
+    assert_eq!(faults(&document), []);
+    document["variants"][0]["identity"] = json!({"except": ["/other"]});
+    assert_eq!(faults(&document)[0].path, "/variants/0/identity");
+}
+
+#[test]
 fn alternatives_are_flat_and_few() {
     let first = |one: Value| json!({"first": [one, {"path": "/id"}]});
     check("/subject/id", first(json!({"header": "h"})), &[]);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use jsonptr::PointerBuf;
+use jsonptr::{Pointer, PointerBuf};
 use serde_json::Value;
 
 use super::document::SourceDocument;
@@ -37,7 +37,8 @@ struct Path {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found<'a> {
     pub(crate) value: Raw<'a>,
-    path: Option<&'a str>,
+    /// Where it stands in the record's body, if it does.
+    pub(crate) path: Option<&'a Pointer>,
 }
 
 /// A thing as the record says it.
@@ -81,15 +82,16 @@ impl Lookup {
         found.find(|found| !found.is_null()).or_else(|| self.otherwise())
     }
 
-    /// What the record says where a null is a value like any other.
+    /// What the record says where a null is a value like any other, and where it stands.
     pub(crate) fn find_json<'a>(
         &'a self,
         record: &'a Record,
         json: &'a Value,
-    ) -> Option<&'a Value> {
+    ) -> Option<(&'a Value, Option<&'a Pointer>)> {
         let mut found = self.places.iter().filter_map(|place| place.find(record, json));
-        match found.next().or_else(|| self.otherwise())?.value {
-            Raw::Json(value) => Some(value),
+        let found = found.next().or_else(|| self.otherwise())?;
+        match found.value {
+            Raw::Json(value) => Some((value, found.path)),
             Raw::Header(_) => None,
         }
     }
@@ -98,11 +100,25 @@ impl Lookup {
         self.default.as_ref().map(|value| Found { value: Raw::Json(value), path: None })
     }
 
+    /// The headers that it looks at.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().filter_map(|place| match place {
+            Place::Header(name) => Some(name.as_str()),
+            Place::Path(_) | Place::Constant(_) => None,
+        })
+    }
+
     /// The rejection of a record that does not say it anywhere.
     pub(crate) fn missing(&self, what: &str) -> Rejection {
-        let places: Vec<String> = self.places.iter().map(Place::shown).collect();
-        let message = format!("{what} is absent: {}", places.join(" "));
-        let first = self.places.iter().find_map(Place::path);
+        Self::all_missing(what, std::slice::from_ref(self))
+    }
+
+    /// The rejection of a record that says none of several things.
+    pub(crate) fn all_missing(what: &str, lookups: &[Self]) -> Rejection {
+        let places = || lookups.iter().flat_map(|lookup| &lookup.places);
+        let shown: Vec<String> = places().map(Place::shown).collect();
+        let message = format!("{what} is absent: {}", shown.join(" "));
+        let first = places().find_map(Place::path);
         Rejection { code: Code::MissingField, path: first.map(str::to_owned), message }
     }
 }
@@ -150,7 +166,7 @@ impl Place {
         match self {
             Self::Path(path) => {
                 let value = path.resolve(json)?;
-                Some(Found { value: Raw::Json(value), path: Some(path.pointer.as_str()) })
+                Some(Found { value: Raw::Json(value), path: Some(&path.pointer) })
             }
             Self::Header(name) => {
                 record.header(name).map(|value| Found { value: Raw::Header(value), path: None })
@@ -221,12 +237,16 @@ impl<'a> Found<'a> {
 
     /// A rejection because of this thing.
     pub(crate) fn rejection(&self, code: Code, message: impl Into<String>) -> Rejection {
-        Rejection { code, path: self.path.map(str::to_owned), message: message.into() }
+        Rejection { code, path: self.shown_path(), message: message.into() }
     }
 
     /// Says where a rejection of this thing belongs.
     pub(crate) fn located(&self, rejection: Rejection) -> Rejection {
-        Rejection { path: self.path.map(str::to_owned), ..rejection }
+        Rejection { path: self.shown_path(), ..rejection }
+    }
+
+    fn shown_path(&self) -> Option<String> {
+        self.path.map(|path| path.as_str().to_owned())
     }
 }
 

@@ -1,24 +1,55 @@
-//! RFC 8785 text of JSON, with one deviation: integers of up to 64 bits keep their digits. The
-//! RFC makes every number a double, so that 9007199254740992 and 9007199254740993 would be the
-//! same content, and the second of two ids or counters would vanish as a duplicate.
+//! RFC 8785 text of JSON, with one deviation: numbers keep their digits. The RFC makes every number a
+//! double, so that 9007199254740992 and 9007199254740993 would be the same content, and the second
+//! of two ids or counters would vanish as a duplicate.
 //!
-//! `serde_json_canonicalizer` follows the RFC in this, so only other numbers are left to it. An
-//! integer beyond 64 bits is a double by the time `serde_json` has parsed it.
+//! Integers of up to 64 bits are written as they are. `serde_json_canonicalizer` writes doubles. A
+//! number that became a double and was none is one of [`Exact`], which has its text.
 
 use serde_json::{Map, Number, Value};
 
-/// Appends the canonical text of a value.
-pub(super) fn write(value: &Value, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+use super::exact::{Doubles, Exact};
+use super::places::Places;
+
+/// Members and elements that are left out.
+pub(crate) type Except = Places<()>;
+
+/// What is said of a value and what is below it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Marks<'a> {
+    pub(super) except: Option<&'a Except>,
+    pub(super) exact: Option<&'a Exact>,
+}
+
+impl<'a> Marks<'a> {
+    /// Of a member or an element; `None` where it is left out.
+    fn below(
+        self,
+        except: impl Fn(&'a Except) -> Option<&'a Except>,
+        exact: impl Fn(&'a Exact) -> Option<&'a Exact>,
+    ) -> Option<Self> {
+        let marks =
+            Self { except: self.except.and_then(except), exact: self.exact.and_then(exact) };
+        marks.except.is_none_or(|except| except.here().is_none()).then_some(marks)
+    }
+}
+
+/// Appends the canonical text of a value, less what is left out. Gives which doubles it
+/// has met.
+pub(super) fn write(
+    value: &Value,
+    marks: Marks<'_>,
+    text: &mut Vec<u8>,
+) -> Result<Doubles, serde_json::Error> {
     match value {
         Value::Null => text.extend_from_slice(b"null"),
         Value::Bool(true) => text.extend_from_slice(b"true"),
         Value::Bool(false) => text.extend_from_slice(b"false"),
-        Value::Number(number) => write_number(number, text)?,
+        Value::Number(number) => return write_number(number, marks.exact, text),
         Value::String(string) => write_string(string, text)?,
-        Value::Array(items) => write_array(items, text)?,
-        Value::Object(fields) => write_object(fields, text)?,
+        Value::Array(items) => return write_array(items, marks, text),
+        Value::Object(fields) => return write_object(fields, marks, text),
     }
-    Ok(())
+    Ok(Doubles::None)
 }
 
 /// serde_json escapes what RFC 8785 escapes, and in the same way. Most texts hold nothing of it.
@@ -32,52 +63,79 @@ fn write_string(string: &str, text: &mut Vec<u8>) -> Result<(), serde_json::Erro
     Ok(())
 }
 
-fn write_number(number: &Number, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    if number.is_f64() {
-        serde_json_canonicalizer::to_writer(number, text)
-    } else {
-        serde_json::to_writer(text, number)
-    }
-}
-
-fn write_array(items: &[Value], text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    text.push(b'[');
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            text.push(b',');
+fn write_number(
+    number: &Number,
+    exact: Option<&Exact>,
+    text: &mut Vec<u8>,
+) -> Result<Doubles, serde_json::Error> {
+    let doubles = Doubles::of(number);
+    match (doubles, exact.and_then(Places::here)) {
+        (Doubles::None, _) => serde_json::to_writer(text, number)?,
+        (Doubles::Usual | Doubles::Any, Some(exact)) => text.extend_from_slice(exact.as_bytes()),
+        (Doubles::Usual | Doubles::Any, None) => {
+            serde_json_canonicalizer::to_writer(number, text)?;
         }
-        write(item, text)?;
     }
-    text.push(b']');
-    Ok(())
+    Ok(doubles)
 }
 
-fn write_object(fields: &Map<String, Value>, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+fn write_array(
+    items: &[Value],
+    marks: Marks<'_>,
+    text: &mut Vec<u8>,
+) -> Result<Doubles, serde_json::Error> {
+    let (mut separator, mut doubles) = (b'[', Doubles::None);
+    for (index, item) in items.iter().enumerate() {
+        let below = marks.below(|except| except.element(index), |exact| exact.element(index));
+        let Some(marks) = below else { continue };
+        text.push(separator);
+        separator = b',';
+        doubles = doubles.max(write(item, marks, text)?);
+    }
+    end(separator, b'[', b']', text);
+    Ok(doubles)
+}
+
+fn write_object(
+    fields: &Map<String, Value>,
+    marks: Marks<'_>,
+    text: &mut Vec<u8>,
+) -> Result<Doubles, serde_json::Error> {
     // By UTF-16 code units, as the RFC asks; bytes, by which the map sorts, are in another order
     // beyond U+FFFF only.
     if fields.keys().all(|name| name.is_ascii()) && fields.keys().is_sorted() {
-        return write_fields(fields.iter(), text);
+        return write_fields(fields.iter(), marks, text);
     }
     let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
     sorted.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
-    write_fields(sorted.into_iter(), text)
+    write_fields(sorted.into_iter(), marks, text)
 }
 
 fn write_fields<'a>(
     fields: impl Iterator<Item = (&'a String, &'a Value)>,
+    marks: Marks<'_>,
     text: &mut Vec<u8>,
-) -> Result<(), serde_json::Error> {
-    text.push(b'{');
-    for (index, (name, value)) in fields.enumerate() {
-        if index > 0 {
-            text.push(b',');
-        }
+) -> Result<Doubles, serde_json::Error> {
+    let (mut separator, mut doubles) = (b'{', Doubles::None);
+    for (name, value) in fields {
+        let below = marks.below(|except| except.member(name), |exact| exact.member(name));
+        let Some(marks) = below else { continue };
+        text.push(separator);
+        separator = b',';
         write_string(name, text)?;
         text.push(b':');
-        write(value, text)?;
+        doubles = doubles.max(write(value, marks, text)?);
     }
-    text.push(b'}');
-    Ok(())
+    end(separator, b'{', b'}', text);
+    Ok(doubles)
+}
+
+/// Nothing was written where the separator is still the opening bracket.
+fn end(separator: u8, opening: u8, closing: u8, text: &mut Vec<u8>) {
+    if separator == opening {
+        text.push(opening);
+    }
+    text.push(closing);
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
+use jsonptr::Pointer;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{DIGEST_DIGITS, Entry, Event, IdOrigin, TYPE_LIMIT, canonical_json, content_id};
+use super::{Entry, Event, IdOrigin, TYPE_LIMIT, is_digest};
 use crate::error::{Code, Rejection};
 use crate::id::{EventId, Kind, Position, SubjectId, TenantId};
 use crate::limits;
@@ -17,6 +18,10 @@ use crate::tenant::TenantScope;
 use crate::time::Timestamp;
 
 const VERSION: u64 = 1;
+/// Where the payload stands.
+const PAYLOAD: &Pointer = Pointer::from_static("/payload");
+/// The word for [`IdOrigin::Record`].
+const OF_RECORD: &str = "record";
 
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -26,6 +31,9 @@ struct Envelope<'a> {
     kind: &'a str,
     id: &'a str,
     event_id: &'a str,
+    /// Absent: the id was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_origin: Option<&'static str>,
     #[serde(rename = "type")]
     event_type: &'a str,
     observed_at: Timestamp,
@@ -46,6 +54,10 @@ pub fn write(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
         kind: subject.kind().as_str(),
         id: subject.id(),
         event_id: entry.position.event_id.as_str(),
+        id_origin: match entry.id_origin {
+            IdOrigin::Given => None,
+            IdOrigin::Record => Some(OF_RECORD),
+        },
         event_type: &entry.event_type,
         observed_at: entry.position.observed_at,
         ingested_at: entry.ingested_at,
@@ -68,7 +80,7 @@ pub fn read(parsed: &Parsed<'_>, scope: &TenantScope) -> Result<Event, Rejection
     }
     let kind = at("kind", Kind::parse(text(json, "kind")?))?;
     let subject = at("id", SubjectId::new(kind, text(json, "id")?))?;
-    Ok(Event { subject: scope.subject(subject), entry: Arc::new(entry(json)?) })
+    Ok(Event { subject: scope.subject(subject), entry: Arc::new(entry(parsed, json)?) })
 }
 
 /// The tenant that an envelope names.
@@ -76,30 +88,30 @@ pub(crate) fn tenant(json: &Value) -> Result<TenantId, Rejection> {
     at("tenant", TenantId::parse(text(json, "tenant")?))
 }
 
-fn entry(json: &Value) -> Result<Entry, Rejection> {
+fn entry(parsed: &Parsed<'_>, json: &Value) -> Result<Entry, Rejection> {
     let event_id = at("event_id", EventId::parse(text(json, "event_id")?))?;
+    let id_origin = id_origin(json, &event_id)?;
     let position = Position { observed_at: time(json, "observed_at")?, event_id };
     let event_type = name(json, "type")?;
-    let payload = canonical_json(field(json, "payload")?)
-        .map_err(|_| refused("payload", "the payload has no canonical form"))?;
+    let payload: Arc<str> =
+        parsed
+            .with_canonical(field(json, "payload")?, Some(PAYLOAD), None, |text| Arc::from(text))?;
     if payload.len() > limits::RECORD_BYTES {
         return Err(Rejection::at(Code::TooLarge, "/payload", "the payload is too large"));
     }
-    let id_origin = id_origin(&position, &event_type, &payload);
     let contract = name(json, "contract")?;
     let ingested_at = time(json, "ingested_at")?;
     Ok(Entry { position, id_origin, event_type, contract, ingested_at, payload })
 }
 
-/// The envelope does not say who chose the id, but an id of content can be had again. Only one
-/// that looks like a digest is worth the digest.
-fn id_origin(position: &Position, event_type: &str, payload: &str) -> IdOrigin {
-    let id = position.event_id.as_str();
-    let digest = id.len() == DIGEST_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if digest && content_id(event_type, position.observed_at, payload) == position.event_id {
-        IdOrigin::Content
-    } else {
-        IdOrigin::Given
+/// The record itself is gone, so its digest cannot be had again: the envelope says that it is one.
+fn id_origin(json: &Value, event_id: &EventId) -> Result<IdOrigin, Rejection> {
+    match json.get("id_origin") {
+        None => Ok(IdOrigin::Given),
+        Some(Value::String(word)) if word == OF_RECORD && is_digest(event_id) => {
+            Ok(IdOrigin::Record)
+        }
+        Some(_) => Err(refused("id_origin", "this is not an origin of that id")),
     }
 }
 

@@ -1,5 +1,5 @@
 //! The bytes of heads and pages. Compact, because a write unit is one kilobyte: numbers are
-//! columns of varints, times are deltas, UUIDs and digests are 16 bytes or none, and every text
+//! columns of varints, times are deltas, UUIDs and digests are 16 bytes, and every text
 //! goes through one zstd frame, so that a payload costs what is new in it.
 //!
 //! ```text
@@ -9,7 +9,7 @@
 //! columns  count (names of types) (names of contracts)
 //!          scale:u8, then per entry: observed_at - the one before, ingested_at - observed_at,
 //!          the form of the id, the type, the contract (the last three: once, where all are equal)
-//!          then the ids of forms 1 and 2, 16 bytes each
+//!          then the ids of forms 1 (UUID), 2 (digest) and 4 (digest of the record), 16 bytes each
 //! texts    plain length, method:u8 (0 plain, 1 zstd), to the end: length-prefixed view (and the
 //!          repair's), then ids of form 0 and payloads, each ended by a line feed
 //! ```

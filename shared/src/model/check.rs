@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::script::{CONTRACT, SMALL, Sort, Spec, Walk, key};
+use super::script::{SMALL, Sort, Spec, Walk, key, specs};
 use super::world::World;
-use crate::contract::{Contract, ContractDocument};
 use crate::dead_letter::Envelope;
 use crate::error::Code;
 use crate::event::Entry;
@@ -17,7 +16,7 @@ use crate::ledger::{Head, Page};
 use crate::memory::State;
 use crate::pipeline::Disposition;
 use crate::time::Timestamp;
-use crate::view::{Specs, View, fold};
+use crate::view::{View, fold};
 
 /// What was seen of each subject's head before: version, epoch, watermark.
 pub(super) type Seen = BTreeMap<SubjectKey, (u64, u64, Option<Timestamp>)>;
@@ -30,13 +29,6 @@ struct Stored {
 
 fn keys() -> [SubjectKey; 4] {
     [key(false, false), key(false, true), key(true, false), key(true, true)]
-}
-
-fn specs() -> Specs {
-    let document = ContractDocument::parse(CONTRACT).expect("a document");
-    let contract = Contract::compile(&document).expect("a contract");
-    let by_contract = [(Arc::clone(contract.name()), contract.view_spec())].into();
-    Specs { revision: 0, by_contract }
 }
 
 fn stored(state: &State, key: &SubjectKey) -> Result<Option<Stored>, String> {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use proptest::sample::Index;
 
+use crate::contract::{Contract, ContractDocument};
 use crate::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
 use crate::ledger::slice::{Order, Slice};
 use crate::limits::Shape;
 use crate::record::{Record, Source};
 use crate::tenant::TenantScope;
 use crate::time::Timestamp;
+use crate::view::Specs;
 
 /// A record of the stream, before it is written down as JSON.
 #[derive(Clone, Debug)]
@@ -17,8 +19,16 @@ pub(super) struct Spec {
     pub(super) tenant: bool,
     pub(super) subject: bool,
     pub(super) slot: u16,
-    pub(super) id: u8,
+    pub(super) id: Id,
     pub(super) sort: Sort,
+}
+
+/// What a record says of its event's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Id {
+    Given(u8),
+    /// Nothing: the digest of the record is its id.
+    None,
 }
 
 /// What is to become of a record.
@@ -46,6 +56,9 @@ pub(super) enum Action {
     Fault(u8),
     /// The next message is not taken by its queue.
     QueueDown,
+    /// The contract is mended, or its mistake comes back: environments that are cold read it so,
+    /// and warm ones go on with what they know.
+    Mend(bool),
     /// A reader starts.
     Read { tenant: bool, subject: bool, slot: u16 },
     /// A reader starts to go through a part of a history, page by page.
@@ -84,16 +97,15 @@ impl Walk {
         let Slice { from, to, event_type, .. } = self.slice();
         from.is_none_or(|from| from <= position.observed_at)
             && to.is_none_or(|to| position.observed_at < to)
-            && event_type.is_none_or(|wanted| *wanted == *type_of(position))
+            && event_type.is_none_or(|wanted| *wanted == *type_of(position.observed_at))
     }
 }
 
 const EVEN: &str = "even";
 
 /// The type follows from the position: it is content, and a position has one.
-fn type_of(position: &Position) -> &'static str {
-    let seconds = position.observed_at.whole_seconds();
-    if seconds % 2 == 0 { EVEN } else { "odd" }
+fn type_of(observed_at: Timestamp) -> &'static str {
+    if observed_at.whole_seconds() % 2 == 0 { EVEN } else { "odd" }
 }
 
 /// A stream and a schedule.
@@ -119,13 +131,42 @@ pub(super) const SMALL: Shape = Shape {
 };
 
 /// Without a schema, so that every environment compiles it quickly.
-pub(super) const CONTRACT: &str = r#"{
-    "name": "telemetry", "subject": {"kind": "device", "id": {"path": "/device_id"}},
-    "event_id": {"path": "/event_id"}, "type": {"path": "/event_type"},
-    "observed_at": {"path": "/timestamp", "format": "rfc3339"}, "without_time": "reject",
-    "payload": {"path": "/payload"},
-    "measures": [{"name": "temperature", "types": [], "path": "/value", "unit": "celsius"}]
-}"#;
+///
+/// Mended, it extracts another payload of records without an event id. Of those with an id it
+/// extracts the same: what versions of a contract mean for them comes when entries hold theirs.
+pub(super) fn contract_json(mended: bool) -> String {
+    let payload = if mended {
+        r#"{"first": [{"path": "/mended"}, {"path": "/payload"}]}"#
+    } else {
+        r#"{"path": "/payload"}"#
+    };
+    format!(
+        r#"{{
+        "name": "telemetry", "subject": {{"kind": "device", "id": {{"path": "/device_id"}}}},
+        "event_id": {{"path": "/event_id"}}, "type": {{"path": "/event_type"}},
+        "observed_at": {{"path": "/timestamp", "format": "rfc3339"}}, "without_time": "reject",
+        "payload": {payload},
+        "measures": [{{"name": "temperature", "types": [], "path": "/value", "unit": "celsius"}}]
+    }}"#
+    )
+}
+
+thread_local! {
+    /// The contract before it is mended: what it says of a record must stay true.
+    static CONTRACT: Contract = compiled(false);
+}
+
+fn compiled(mended: bool) -> Contract {
+    let document = ContractDocument::parse(&contract_json(mended)).expect("a document");
+    Contract::compile(&document).expect("a contract")
+}
+
+/// What views are folded by, before the contract is mended and afterwards.
+pub(super) fn specs() -> Specs {
+    let (name, view_spec) =
+        CONTRACT.with(|contract| (Arc::clone(contract.name()), contract.view_spec()));
+    Specs { revision: 0, by_contract: [(name, view_spec)].into() }
+}
 
 impl Spec {
     pub(super) fn key(&self) -> SubjectKey {
@@ -133,31 +174,51 @@ impl Spec {
     }
 
     pub(super) fn position(&self) -> Position {
-        let seconds =
-            i64::from(self.slot) + if self.sort == Sort::FutureClock { 90_000 } else { 0 };
-        Position {
-            observed_at: instant(seconds),
-            event_id: EventId::parse(&format!("e{}", self.id)).expect("an id"),
+        let observed_at = self.observed_at();
+        match self.id {
+            Id::Given(number) => Position { observed_at, event_id: given_id(number) },
+            Id::None => CONTRACT.with(|contract| {
+                let scope = scope(self.tenant);
+                let event = contract.read(&self.kafka(0, self.text()).parsed(), &scope);
+                event.expect("an event").entry.position.clone()
+            }),
         }
+    }
+
+    fn observed_at(&self) -> Timestamp {
+        let late = if self.sort == Sort::FutureClock { 90_000 } else { 0 };
+        instant(i64::from(self.slot) + late)
     }
 
     pub(super) fn value(&self) -> String {
         let other = if self.sort == Sort::OtherContent { 1000 } else { 0 };
-        format!("{}", i64::from(self.slot) * 10 + i64::from(self.id) + other)
+        let id = match self.id {
+            Id::Given(number) => i64::from(number),
+            Id::None => 5,
+        };
+        format!("{}", i64::from(self.slot) * 10 + id + other)
+    }
+
+    fn text(&self) -> String {
+        let (at, value) = (self.observed_at(), self.value());
+        let id = match self.id {
+            Id::Given(number) => format!(r#""event_id":"{}""#, given_id(number)),
+            Id::None => format!(r#""mended":{{"mended":true,"value":{value}}}"#),
+        };
+        format!(
+            r#"{{"device_id":"d{}","event_type":"{}",{id},"timestamp":"{at}","payload":{{"value":{value},"unit":"celsius"}}}}"#,
+            u8::from(self.subject),
+            type_of(at),
+        )
     }
 
     pub(super) fn record(&self, offset: usize) -> Record {
-        let text = format!(
-            r#"{{"device_id":"d{}","event_type":"{}","event_id":"{}","timestamp":"{}","payload":{{"value":{},"unit":"celsius"}}}}"#,
-            u8::from(self.subject),
-            type_of(&self.position()),
-            self.position().event_id,
-            self.position().observed_at,
-            self.value(),
-        );
         // A key that no contract reads, and that no queue takes as it is.
-        let text = text.replacen('{', "{\"\u{FFFE}\":\"\u{FFFF}\",", 1);
-        let value = if self.sort == Sort::Poison { text.replace('}', "") } else { text };
+        let text = self.text().replacen('{', "{\"\u{FFFE}\":\"\u{FFFF}\",", 1);
+        self.kafka(offset, if self.sort == Sort::Poison { text.replace('}', "") } else { text })
+    }
+
+    fn kafka(&self, offset: usize, value: String) -> Record {
         // Received half a second after the last slot, whatever the delivery: the broker stamps it.
         let received = instant(400);
         Record {
@@ -187,7 +248,15 @@ pub(super) fn tenant(which: bool) -> &'static str {
     if which { "acme" } else { "demo" }
 }
 
+fn given_id(number: u8) -> EventId {
+    EventId::parse(&format!("e{number}")).expect("an id")
+}
+
+fn scope(which: bool) -> TenantScope {
+    TenantScope::by_operator(TenantId::parse(tenant(which)).expect("a tenant"))
+}
+
 pub(super) fn key(which: bool, subject: bool) -> SubjectKey {
-    let scope = TenantScope::by_operator(TenantId::parse(tenant(which)).expect("a tenant"));
-    scope.subject(SubjectId::parse(&format!("device/d{}", u8::from(subject))).expect("a subject"))
+    let subject = SubjectId::parse(&format!("device/d{}", u8::from(subject)));
+    scope(which).subject(subject.expect("a subject"))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::check;
-use super::script::{Action, CONTRACT, SMALL, Script, Spec, Walk, instant, key};
+use super::script::{Action, SMALL, Script, Spec, Walk, contract_json, instant, key};
 use crate::dead_letter::Envelope;
 use crate::error::Unavailable;
 use crate::id::{Position, SubjectKey};
@@ -96,7 +96,7 @@ pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String
     }
     let route = r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#;
     memory.put_document("R#telemetry", route);
-    memory.put_document("C#telemetry", CONTRACT);
+    memory.put_document("C#telemetry", &contract_json(false));
     memory.put_document("REV", "{}");
     let mut world = World {
         memory,
@@ -146,6 +146,10 @@ impl World {
             }
             Action::QueueDown => {
                 self.fail_next(Fault::Refused, &[Call::Letter, Call::Buffer]);
+                Ok(())
+            }
+            Action::Mend(mended) => {
+                self.memory.put_document("C#telemetry", &contract_json(*mended));
                 Ok(())
             }
             Action::Read { tenant, subject, slot } => {

@@ -1,10 +1,14 @@
 //! The body of a record as JSON, or why it is none. Failing is kept and not returned: a record
 //! with an unreadable body may still say in a header whose it is.
 
+use std::sync::OnceLock;
+
+use jsonptr::Pointer;
 use serde_json::Value;
 
 use super::{HeaderValue, Record};
 use crate::error::{Code, Rejection};
+use crate::event::{Doubles, Exact, Except, has_long_number, lost_numbers, with_canonical};
 use crate::limits;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -15,11 +19,13 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 pub struct Parsed<'r> {
     record: &'r Record,
     json: Result<Value, Rejection>,
+    /// Numbers of the body that [`Self::json`] does not hold.
+    exact: OnceLock<Result<Exact, Rejection>>,
 }
 
 impl<'r> Parsed<'r> {
     pub(super) fn new(record: &'r Record) -> Self {
-        Self { record, json: parse(record) }
+        Self { record, json: parse(record), exact: OnceLock::new() }
     }
 
     /// The record itself.
@@ -34,6 +40,42 @@ impl<'r> Parsed<'r> {
     /// all), `unsupported_encoding`, `malformed_json`.
     pub fn json(&self) -> Result<&Value, Rejection> {
         self.json.as_ref().map_err(Clone::clone)
+    }
+
+    /// Does something with the canonical text of a value of the body, less what is left out.
+    /// `place` is where the value stands; `None`: it is a document's.
+    ///
+    /// # Errors
+    /// `malformed_json`: there is no such text, or a number in the body has an exponent of more
+    /// than four digits.
+    pub(crate) fn with_canonical<T>(
+        &self,
+        value: &Value,
+        place: Option<&Pointer>,
+        except: Option<&Except>,
+        act: impl FnOnce(&str) -> T,
+    ) -> Result<T, Rejection> {
+        let exact = |doubles| match place {
+            Some(place) => Ok(self.exact(doubles)?.and_then(|exact| exact.at(place))),
+            None => Ok(None),
+        };
+        with_canonical(value, except, exact, act)
+    }
+
+    fn exact(&self, doubles: Doubles) -> Result<Option<&Exact>, Rejection> {
+        // What is no UTF-8 was not parsed either.
+        let body = self.record.value.as_deref().map(std::str::from_utf8);
+        let Some(Ok(body)) = body else { return Ok(None) };
+        if doubles < Doubles::Any && !has_long_number(body) {
+            return Ok(None);
+        }
+        let exact = self.exact.get_or_init(|| {
+            lost_numbers(body).map_err(|_| {
+                let message = "a number has an exponent of more than four digits";
+                Rejection::new(Code::MalformedJson, message)
+            })
+        });
+        exact.as_ref().map(Some).map_err(Clone::clone)
     }
 
     /// The body, if it is no larger than a record may be.

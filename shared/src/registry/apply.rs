@@ -76,7 +76,10 @@ impl Submitted {
         let topics = all(self.topics.as_slice(), Topics::check, &mut refusals).pop();
         unique(&tenants, |tenant| tenant.id.as_str(), "/id", &mut refusals);
         unique(&contracts, |contract| &contract.name, "/name", &mut refusals);
-        if refusals.is_empty() { Ok(Checked { tenants, contracts, topics }) } else { Err(refusals) }
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        Ok(Checked { tenants, contracts, topics })
     }
 }
 

@@ -4,12 +4,14 @@
 //! nothing the second time. The writes belong into one transaction: each document carries the
 //! revision that wrote it, and no document may be newer than the stored revision.
 
+mod identity;
 mod placement;
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+pub use self::identity::Identities;
 pub use self::placement::{LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves};
 use super::apply::{Checked, Checking, Refusal, Stored, contract_of};
 use super::{DocumentName, StoredDocument, kinds};
@@ -30,6 +32,8 @@ const NOTICE_SECONDS: i64 = 2 * super::LIFETIME_SECONDS;
 pub struct Consent {
     /// To tenants whose ledgers are elsewhere from now on.
     pub moves: Moves,
+    /// To records of other identities under the same contract.
+    pub identities: Identities,
 }
 
 /// Writes, for one transaction.
@@ -86,6 +90,7 @@ impl Checked {
         now: Timestamp,
     ) -> Result<Plan, Vec<Refusal>> {
         let refusals = self.dangling(stored).chain(self.foreign_keys(stored));
+        let refusals = refusals.chain(self.identity_changes(stored, consent.identities));
         let refusals = refusals.chain(self.too_many_kinds(stored));
         let refusals = refusals.chain(self.refused_moves(stored, consent.moves));
         let refusals = refusals.collect::<Vec<_>>();
@@ -141,6 +146,20 @@ impl Checked {
         let submitted = self.contracts.iter();
         kinds.extend(submitted.flat_map(|contract| kinds::of_contract(&contract.content)));
         kinds
+    }
+
+    /// Contracts by which a record that is delivered again would be another event.
+    fn identity_changes(
+        &self,
+        stored: &Stored,
+        identities: Identities,
+    ) -> impl Iterator<Item = Refusal> {
+        let contracts = self.contracts.iter().filter(move |_| identities == Identities::Kept);
+        contracts.flat_map(|contract| {
+            let name = DocumentName::Contract(contract.content.name.clone());
+            let faults = identity::changes(&contract.content, stored.get(&name));
+            faults.into_iter().map(|fault| contract.refusal(fault))
+        })
     }
 
     /// A listing goes through all kinds.

@@ -42,6 +42,16 @@ fn an_envelope_is_written_as_the_design_has_it() {
 }
 
 #[test]
+fn an_envelope_says_that_its_id_is_the_digest_of_the_record() {
+    let event = event(&json!({"device_id": "d", "event_type": "custom", "payload": {},
+        "timestamp": "2026-11-21T06:00:00Z"}));
+    assert_eq!(event.entry.id_origin, IdOrigin::Record);
+    let bytes = write(&event).expect("an envelope");
+    assert!(String::from_utf8(bytes).expect("UTF-8").contains(r#","id_origin":"record","#));
+    assert_eq!(reread(&event), event);
+}
+
+#[test]
 fn an_envelope_that_ingest_never_writes_is_refused() {
     refuses(&json!({"v": 2}), Code::SchemaViolation, Some("/v"));
     refuses(&json!({"tenant": "acme"}), Code::TenantMismatch, Some("/tenant"));
@@ -49,6 +59,12 @@ fn an_envelope_that_ingest_never_writes_is_refused() {
     refuses(&json!({"kind": "Device"}), Code::InvalidId, Some("/kind"));
     refuses(&json!({"id": ""}), Code::InvalidId, Some("/id"));
     refuses(&json!({"event_id": " "}), Code::InvalidId, Some("/event_id"));
+    let digest = "0123456789abcdef0123456789abcdef";
+    refuses(&json!({"id_origin": "record"}), Code::SchemaViolation, Some("/id_origin"));
+    let other = json!({"id_origin": "other", "event_id": digest});
+    refuses(&other, Code::SchemaViolation, Some("/id_origin"));
+    let upper = json!({"id_origin": "record", "event_id": digest.to_uppercase()});
+    refuses(&upper, Code::SchemaViolation, Some("/id_origin"));
     refuses(&json!({"type": ""}), Code::SchemaViolation, Some("/type"));
     refuses(&json!({"observed_at": "now"}), Code::InvalidTimestamp, Some("/observed_at"));
     let empty = record("{}", &[]);
@@ -69,6 +85,18 @@ fn the_largest_event_that_a_contract_takes_fits_its_envelope() {
 }
 
 proptest! {
+    #[test]
+    fn a_number_of_any_length_survives_its_envelope(
+        number in "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?",
+    ) {
+        let text = format!(
+            r#"{{"device_id":"d","event_type":"custom","payload":{{"a":{number},"b":[{number}]}},"timestamp":"2026-11-21T06:00:00Z"}}"#
+        );
+        let event = compiled("telemetry").read(&record(&text, &[]).parsed(), &scope());
+        let event = event.expect("an event");
+        prop_assert_eq!(reread(&event), event);
+    }
+
     #[test]
     fn an_event_survives_its_envelope(
         id in "[A-Za-z0-9/_.-]{1,20}",

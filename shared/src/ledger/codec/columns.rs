@@ -1,5 +1,5 @@
 //! Entries as columns: names once, times as deltas in the coarsest unit that is exact, ids as 16
-//! bytes or none where they are UUIDs or digests. Their texts go elsewhere, to be compressed.
+//! bytes where they are UUIDs or digests. Their texts go elsewhere, to be compressed.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::wire::{Reader, Writer};
 use super::{Malformed, event_id, instant};
-use crate::event::{Entry, IdOrigin, content_id};
+use crate::event::{Entry, IdOrigin};
 use crate::id::{EventId, Position};
 use crate::time::Timestamp;
 
@@ -20,25 +20,42 @@ enum IdForm {
     Uuid = 1,
     /// 32 lower-case hexadecimal digits: their 16 bytes.
     Digest = 2,
-    /// Not at all: it is the digest of the entry's content.
-    Content = 3,
+    /// The digest of the record: the 16 bytes of its 32 lower-case hexadecimal digits.
+    ///
+    /// There is no form 3. It was a digest that the entry itself could give again, and is refused.
+    Record = 4,
 }
 
 impl IdForm {
     fn of(entry: &Entry) -> (Self, [u8; 16]) {
         const NO_BYTES: [u8; 16] = [0; 16];
         let text = entry.position.event_id.as_str();
-        if entry.id_origin == IdOrigin::Content {
-            return (Self::Content, NO_BYTES);
-        }
+        let digest = match entry.id_origin {
+            IdOrigin::Given => Self::Digest,
+            IdOrigin::Record => Self::Record,
+        };
         // Without an early end, many bytes are looked at in one step.
         let lower = text.bytes().fold(true, |lower, byte| lower & !byte.is_ascii_uppercase());
         match (text.len(), lower) {
             (36, true) => Uuid::try_parse(text)
                 .map_or((Self::Text, NO_BYTES), |uuid| (Self::Uuid, uuid.into_bytes())),
             (32, true) => Uuid::try_parse(text)
-                .map_or((Self::Text, NO_BYTES), |uuid| (Self::Digest, uuid.into_bytes())),
+                .map_or((Self::Text, NO_BYTES), |uuid| (digest, uuid.into_bytes())),
             _ => (Self::Text, NO_BYTES),
+        }
+    }
+
+    const fn in_bytes(self) -> bool {
+        match self {
+            Self::Text => false,
+            Self::Uuid | Self::Digest | Self::Record => true,
+        }
+    }
+
+    const fn origin(self) -> IdOrigin {
+        match self {
+            Self::Text | Self::Uuid | Self::Digest => IdOrigin::Given,
+            Self::Record => IdOrigin::Record,
         }
     }
 
@@ -47,7 +64,7 @@ impl IdForm {
             0 => Ok(Self::Text),
             1 => Ok(Self::Uuid),
             2 => Ok(Self::Digest),
-            3 => Ok(Self::Content),
+            4 => Ok(Self::Record),
             _ => Err(Malformed("an unknown form of id")),
         }
     }
@@ -79,7 +96,7 @@ pub(super) fn write_entries(out: &mut Writer, texts: &mut Writer, entries: &[Arc
     out.column(types.into_iter());
     out.column(contracts.into_iter());
     for (form, bytes) in &forms {
-        if matches!(form, IdForm::Uuid | IdForm::Digest) {
+        if form.in_bytes() {
             out.bytes(bytes);
         }
     }
@@ -129,24 +146,24 @@ impl Columns {
         let forms = forms?;
         let types = pick(&types, input.column(count)?)?;
         let contracts = pick(&contracts, input.column(count)?)?;
-        let in_bytes = |form: &&IdForm| matches!(form, IdForm::Uuid | IdForm::Digest);
+        let in_bytes = forms.iter().filter(|form| form.in_bytes());
         let uuids: Result<Vec<Uuid>, _> =
-            forms.iter().filter(in_bytes).map(|_| input.array().map(Uuid::from_bytes)).collect();
+            in_bytes.map(|_| input.array().map(Uuid::from_bytes)).collect();
         Ok(Self { times, forms, types, contracts, uuids: uuids? })
     }
 
     pub(super) fn entries(self, texts: &mut Reader<'_>) -> Result<Vec<Arc<Entry>>, Malformed> {
         let mut uuids = self.uuids.into_iter();
-        let mut ids: Vec<Option<EventId>> = Vec::with_capacity(self.forms.len());
+        let mut ids: Vec<(EventId, IdOrigin)> = Vec::with_capacity(self.forms.len());
         for form in &self.forms {
-            ids.push(match form {
-                IdForm::Text => Some(event_id(texts.line()?)?),
-                IdForm::Uuid => {
-                    uuids.next().map(|id| EventId::trusted(id.hyphenated().to_string()))
+            let id = match form {
+                IdForm::Text => event_id(texts.line()?)?,
+                IdForm::Uuid => in_bytes(&mut uuids, |id| id.hyphenated().to_string())?,
+                IdForm::Digest | IdForm::Record => {
+                    in_bytes(&mut uuids, |id| id.simple().to_string())?
                 }
-                IdForm::Digest => uuids.next().map(|id| EventId::trusted(id.simple().to_string())),
-                IdForm::Content => None,
-            });
+            };
+            ids.push((id, form.origin()));
         }
         let columns = ids.into_iter().zip(self.times).zip(self.types).zip(self.contracts);
         columns
@@ -157,18 +174,22 @@ impl Columns {
     }
 }
 
+fn in_bytes(
+    uuids: &mut impl Iterator<Item = Uuid>,
+    text: impl Fn(Uuid) -> String,
+) -> Result<EventId, Malformed> {
+    uuids.next().map(|id| EventId::trusted(text(id))).ok_or(Malformed("an id without its bytes"))
+}
+
 fn entry(
-    id: Option<EventId>,
+    (event_id, id_origin): (EventId, IdOrigin),
     (observed_at, ingested_at): (Timestamp, Timestamp),
     event_type: Arc<str>,
     contract: Arc<str>,
     texts: &mut Reader<'_>,
 ) -> Result<Arc<Entry>, Malformed> {
-    let payload = texts.line()?;
-    let id_origin = if id.is_some() { IdOrigin::Given } else { IdOrigin::Content };
-    let event_id = id.unwrap_or_else(|| content_id(&event_type, observed_at, payload));
     let position = Position { observed_at, event_id };
-    let payload = Arc::from(payload);
+    let payload = Arc::from(texts.line()?);
     Ok(Arc::new(Entry { position, id_origin, event_type, contract, ingested_at, payload }))
 }
 

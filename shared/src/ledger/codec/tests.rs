@@ -3,18 +3,19 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::{Entry, IdOrigin, canonical_json, content_id};
+use crate::event::{Entry, IdOrigin, canonical_json};
 
 fn instant(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros).expect("in range")
 }
 
-fn an_id() -> impl Strategy<Value = Option<String>> {
+fn an_id() -> impl Strategy<Value = (String, IdOrigin)> {
+    let given = |id| (id, IdOrigin::Given);
     prop_oneof![
-        Just(None),
-        "[!-~]{1,40}".prop_map(Some),
-        "[0-9a-f]{32}".prop_map(Some),
-        "[0-9a-fA-F]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}".prop_map(Some),
+        "[0-9a-f]{32}".prop_map(|id| (id, IdOrigin::Record)),
+        "[!-~]{1,40}".prop_map(given),
+        "[0-9a-f]{32}".prop_map(given),
+        "[0-9a-fA-F]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}".prop_map(given),
     ]
 }
 
@@ -22,14 +23,10 @@ fn an_entry() -> impl Strategy<Value = Arc<Entry>> {
     let unit = prop_oneof![Just(1i64), Just(1_000), Just(1_000_000)];
     let times = (unit, -3_000_000i64..3_000_000, -1_000i64..1_000);
     (an_id(), times, "[a-z]{1,3}", "[a-c]", "\\PC{0,60}").prop_map(
-        |(id, (unit, observed, delay), event_type, contract, text)| {
+        |((id, id_origin), (unit, observed, delay), event_type, contract, text)| {
             let observed_at = instant(observed * unit);
             let payload = canonical_json(&serde_json::json!({ "text": text })).expect("json");
-            let id_origin = if id.is_some() { IdOrigin::Given } else { IdOrigin::Content };
-            let event_id = match id {
-                Some(id) => EventId::parse(&id).expect("an id"),
-                None => content_id(&event_type, observed_at, &payload),
-            };
+            let event_id = EventId::parse(&id).expect("an id");
             Arc::new(Entry {
                 position: Position { observed_at, event_id },
                 id_origin,

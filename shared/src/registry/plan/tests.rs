@@ -222,7 +222,11 @@ fn the_revision_keeps_every_kind_that_a_contract_ever_had() {
     let first = plan(&contracts(&[of_kind("one", "pump"), of_kind("two", "door")]), &stored);
     apply(&mut stored, first, usize::MAX);
     assert_eq!(revision(&stored), r#"{"kinds":["door","pump"]}"#);
-    let changed = plan(&contracts(&[of_kind("one", "valve")]), &stored);
+    let submitted = contracts(&[of_kind("one", "valve")]);
+    refusals(&submitted, &stored, &["/subject/kind"]);
+    let consent = Consent { identities: Identities::MayChange, ..Consent::default() };
+    let checked = submitted.check().expect("documents");
+    let changed = checked.plan_with(consent, &stored, at(NOW)).expect("a plan");
     apply(&mut stored, changed, usize::MAX);
     assert_eq!(revision(&stored), r#"{"kinds":["door","pump","valve"]}"#);
     let other = plan(&tenants(&[json!({"id": "b"})]), &stored);
@@ -261,7 +265,7 @@ fn placed(status: &str, placement: Value) -> Submitted {
 
 fn refused(submitted: &Submitted, stored: &Stored, moves: Moves) -> Vec<String> {
     let checked = submitted.check().expect("documents");
-    match checked.plan_with(Consent { moves }, stored, at(NOW)) {
+    match checked.plan_with(Consent { moves, ..Consent::default() }, stored, at(NOW)) {
         Ok(_) => Vec::new(),
         Err(refusals) => refusals.into_iter().map(|one| one.fault.path).collect(),
     }

@@ -1,0 +1,277 @@
+//! Numbers that are lost when JSON is parsed: integers of more than 64 bits, and decimals that are
+//! no double, become the nearest double. Two records that differ in such a number would be the same
+//! content, and the second would vanish as a duplicate.
+//!
+//! Nearly no record has one, so looking for them costs little where there are none: a text without
+//! doubles holds its numbers ([`Doubles`]), and so does one whose doubles are of usual size and
+//! whose numbers are short ([`has_long_number`]).
+
+use std::borrow::Cow;
+
+use serde_json::{Number, Value};
+
+use super::canonical;
+use super::decimal::{Decimal, OutOfRange};
+use super::places::Places;
+
+/// The canonical texts of numbers that are lost.
+pub(crate) type Exact = Places<Box<str>>;
+
+/// The longest number that is surely held, if its double is a usual one: 15 digits, a sign and a
+/// point. Without an exponent every number of this length is held.
+const SURELY_HELD: usize = 16;
+
+/// Which doubles a value has: the first variant that fits all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Doubles {
+    /// None, so that all of its numbers are held.
+    None,
+    /// Between 10^-7 and 10^21: a number of 15 digits is parsed to the nearest one, and written as
+    /// it was.
+    Usual,
+    /// Zero, perhaps of a number that is too small for a double, or beyond these bounds.
+    Any,
+}
+
+impl Doubles {
+    /// That of one number.
+    pub(super) fn of(number: &Number) -> Self {
+        let size = number.as_f64().unwrap_or_default().abs();
+        match number.is_f64() {
+            false => Self::None,
+            true if (1e-7..1e21).contains(&size) => Self::Usual,
+            true => Self::Any,
+        }
+    }
+}
+
+/// The numbers of a text that its parsed value does not hold. The text is JSON: it was parsed.
+///
+/// # Errors
+/// A number with an exponent beyond all reason.
+pub(crate) fn lost_numbers(json: &str) -> Result<Exact, OutOfRange> {
+    if may_lose_any(json.as_bytes()) { Walk { json, at: 0 }.value() } else { Ok(Exact::default()) }
+}
+
+/// Whether a text has a number, or what could be one, that is longer than [`SURELY_HELD`]. Looks at
+/// one byte in seventeen.
+pub(crate) fn has_long_number(json: &str) -> bool {
+    let json = json.as_bytes();
+    let run_around = |at: usize| {
+        let (before, rest) = json.split_at_checked(at).unwrap_or_default();
+        match rest.iter().take_while(|byte| is_of_number(byte)).count() {
+            0 => 0,
+            after => after + before.iter().rev().take_while(|byte| is_of_number(byte)).count(),
+        }
+    };
+    (SURELY_HELD..json.len()).step_by(SURELY_HELD + 1).any(|at| run_around(at) > SURELY_HELD)
+}
+
+/// Whether there is a number that could be lost. Costs a step for each byte.
+fn may_lose_any(json: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(byte) = json.get(at) {
+        at = match byte {
+            b'"' => string_end(json, at),
+            b'-' | b'0'..=b'9' => {
+                let end = number_end(json, at);
+                if !is_surely_held(json.get(at..end).unwrap_or_default()) {
+                    return true;
+                }
+                end
+            }
+            _ => at + 1,
+        };
+    }
+    false
+}
+
+/// Of a number without regard to its double.
+fn is_surely_held(number: &[u8]) -> bool {
+    number.len() <= SURELY_HELD && !number.iter().any(|byte| matches!(byte, b'e' | b'E'))
+}
+
+const fn is_of_number(byte: &u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
+}
+
+/// Where a string ends that begins here.
+fn string_end(json: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    at
+}
+
+/// Where a number ends that begins here.
+fn number_end(json: &[u8], start: usize) -> usize {
+    let rest = json.get(start..).unwrap_or_default();
+    start + rest.iter().take_while(|byte| is_of_number(byte)).count()
+}
+
+/// Goes through a text. As deep as serde_json went, which is bounded.
+struct Walk<'t> {
+    json: &'t str,
+    at: usize,
+}
+
+impl<'t> Walk<'t> {
+    /// The lost numbers of the value that begins here, or behind some whitespace.
+    fn value(&mut self) -> Result<Exact, OutOfRange> {
+        let mut exact = Exact::default();
+        match self.next() {
+            Some(b'{') => {
+                self.at += 1;
+                while self.next() == Some(b'"') {
+                    let name = self.string();
+                    self.skip(b':');
+                    // Where a name comes twice, the last one counts.
+                    exact.put_member(&name, self.value()?);
+                    self.skip(b',');
+                }
+                self.skip(b'}');
+            }
+            Some(b'[') => {
+                self.at += 1;
+                let mut index = 0;
+                while self.next().is_some_and(|byte| byte != b']') {
+                    exact.put_member(&index.to_string(), self.value()?);
+                    index += 1;
+                    self.skip(b',');
+                }
+                self.skip(b']');
+            }
+            Some(b'"') => self.at = string_end(self.json.as_bytes(), self.at),
+            Some(b'-' | b'0'..=b'9') => {
+                let end = number_end(self.json.as_bytes(), self.at);
+                let number = self.json.get(self.at..end).unwrap_or_default();
+                self.at = end;
+                if !is_surely_held(number.as_bytes())
+                    && let Some(text) = lost(number)?
+                {
+                    exact.put_here(text);
+                }
+            }
+            // A literal.
+            Some(_) => {
+                let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
+                self.at += rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count().max(1);
+            }
+            None => {}
+        }
+        Ok(exact)
+    }
+
+    /// The next byte that is no whitespace.
+    fn next(&mut self) -> Option<u8> {
+        let rest = self.json.as_bytes().get(self.at..)?;
+        self.at += rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        self.json.as_bytes().get(self.at).copied()
+    }
+
+    fn skip(&mut self, byte: u8) {
+        if self.next() == Some(byte) {
+            self.at += 1;
+        }
+    }
+
+    fn string(&mut self) -> Cow<'t, str> {
+        let start = self.at;
+        self.at = string_end(self.json.as_bytes(), start);
+        let quoted = self.json.get(start..self.at).unwrap_or_default();
+        if quoted.contains('\\') {
+            Cow::Owned(serde_json::from_str(quoted).unwrap_or_default())
+        } else {
+            Cow::Borrowed(quoted.trim_matches('"'))
+        }
+    }
+}
+
+/// The canonical text of a number that is lost.
+fn lost(number: &str) -> Result<Option<Box<str>>, OutOfRange> {
+    let decimal = Decimal::parse(number)?;
+    // What parsing makes of it, and not the double that is nearest: it may be the one beside.
+    let held = serde_json::from_str::<Number>(number).ok().and_then(|held| {
+        let mut text = Vec::new();
+        canonical::write(&Value::Number(held), canonical::Marks::default(), &mut text).ok()?;
+        String::from_utf8(text).ok()
+    });
+    let held = held.map(|text| Decimal::parse(&text)).transpose()?;
+    Ok((held.as_ref() != Some(&decimal)).then(|| decimal.to_string().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts(json: &str, pointers: &[&str]) -> Vec<Option<String>> {
+        let exact = lost_numbers(json).expect("in range");
+        let at = |pointer: &&str| {
+            let pointer = jsonptr::Pointer::parse(pointer).expect("a pointer");
+            exact.at(pointer).and_then(|place| place.here()).map(ToString::to_string)
+        };
+        pointers.iter().map(at).collect()
+    }
+
+    #[test]
+    fn only_what_is_lost_is_found_and_where_it_is() {
+        let json = r#" {"a" : 12345678901234567890123, "b":[1, {"c\u0022/":0.10000000000000000001}],
+            "d":"12345678901234567890123","e":18446744073709551615,"f":0.1,"g":1.5e3,"h":{}, "i":[]} "#;
+        let found = texts(json, &["/a", "/b/1/c\"~1", "/b/0", "/d", "/e", "/f", "/g"]);
+        let expected = [Some("1.2345678901234567890123e+22"), Some("0.10000000000000000001")]
+            .map(|text| text.map(str::to_owned));
+        assert_eq!(found[..2], expected);
+        assert!(found[2..].iter().all(Option::is_none), "{found:?}");
+        assert!(
+            lost_numbers(r#"{"e":18446744073709551615,"g":1.5e3}"#).expect("in range").is_empty()
+        );
+        assert_eq!(texts("1e-400", &[""]), [Some("1e-400".to_owned())]);
+    }
+
+    #[test]
+    fn of_a_name_that_comes_twice_the_last_counts() {
+        let json = r#"{"a":{"b":12345678901234567890123},"a":{"b":1},"c":1e-400,"c":2}"#;
+        assert!(lost_numbers(json).expect("in range").is_empty());
+    }
+
+    #[test]
+    fn an_exponent_beyond_reason_is_refused() {
+        assert_eq!(lost_numbers("[1e-99999]").err(), Some(OutOfRange));
+    }
+
+    #[test]
+    fn only_long_numbers_are_long_wherever_they_stand() {
+        for before in 0..40 {
+            let at = |number: &str| format!("[{}{number},2]", " ".repeat(before));
+            assert!(!has_long_number(&at("1234567890.12345")), "{before}");
+            assert!(has_long_number(&at("1234567890.123456")), "{before}");
+        }
+        assert!(!has_long_number(""));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_passed_over_is_held(
+            number in "-?(0|[1-9][0-9]{0,15})(\\.[0-9]{1,15})?([eE][+-]?[0-9]{1,3})?",
+        ) {
+            let parsed: Option<Number> = serde_json::from_str(&number).ok();
+            let doubles = parsed.as_ref().map(Doubles::of);
+            let usual = doubles.is_some_and(|doubles| doubles < Doubles::Any);
+            if is_surely_held(number.as_bytes()) || usual && !has_long_number(&number) {
+                prop_assert_eq!(lost(&number), Ok(None));
+            }
+        }
+
+        #[test]
+        fn any_text_is_gone_through_to_an_end(text in "[\\[\\]{}:,\"\\\\0-9eE. a-z-]{0,60}") {
+            let _ = lost_numbers(&text);
+        }
+    }
+}
