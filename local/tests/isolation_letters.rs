@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use common::kafka::{event, temperature, text};
 use common::{dynamodb, post, run};
+use drover_core::time::Timestamp;
 use drover_local::commands::inspect;
 use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
@@ -136,26 +137,30 @@ fn now_millis() -> u64 {
 
 /// A message of the buffer queue with a reading of the tenant `newco`, as many days old.
 fn buffered(offset: u32, days_old: u64) -> Value {
+    let sent_at = now_millis() - days_old * DAY_MILLIS;
+    let time = |seconds_before: u64| {
+        let millis = i64::try_from(sent_at - 1_000 * seconds_before).unwrap();
+        Timestamp::from_millis(millis).unwrap().to_string()
+    };
     let reading = json!({
         "device_id": "d-1", "event_id": format!("e-{offset}"), "event_type": "temperature",
-        "timestamp": "2024-12-31T23:59:00Z", "payload": { "value": offset },
+        "timestamp": time(62), "payload": { "value": offset },
     });
     let body = json!({
         "v": 1, "id": format!("{offset:032x}"), "tenant": "newco", "contract": "telemetry",
         "subject": "device/d-1", "code": "unavailable", "path": null,
         "message": "table `ledger-of-newco` of role `secret` not found",
         "source": { "kind": "kafka", "topic": "telemetry", "partition": 0, "offset": offset,
-            "timestamp": 1_735_689_600_000_u64 },
+            "timestamp": sent_at - 2_000 },
         "key": null, "value": base64(&reading.to_string()),
         "headers": [["tenant", base64("newco")]], "part": [1, 1],
-        "received_at": "2025-01-01T00:00:00Z", "ingested_at": "2025-01-01T00:00:00Z",
-        "rejected_at": "2025-01-01T00:00:01Z", "attempts": 1, "replay_count": 0, "trace": null,
+        "received_at": time(2), "ingested_at": time(2), "rejected_at": time(1), "attempts": 1, "replay_count": 0, "trace": null,
     });
     json!({
         "messageId": format!("m-{offset}"), "receiptHandle": "r", "body": body.to_string(),
         "attributes": {
             "ApproximateReceiveCount": "800",
-            "SentTimestamp": (now_millis() - days_old * DAY_MILLIS).to_string(),
+            "SentTimestamp": sent_at.to_string(),
         },
         "messageAttributes": {}, "eventSource": "aws:sqs",
         "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:drover-buffer",

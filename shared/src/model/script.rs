@@ -201,20 +201,21 @@ impl Spec {
 
     fn text(&self) -> String {
         let (at, value) = (self.observed_at(), self.value());
+        let (odd_key, odd_value) = ('\u{FFFE}', '\u{FFFF}');
         let id = match self.id {
             Id::Given(number) => format!(r#""event_id":"{}""#, given_id(number)),
             Id::None => format!(r#""mended":{{"mended":true,"value":{value}}}"#),
         };
+        // The first key is one that no contract reads, and that no queue takes as it is.
         format!(
-            r#"{{"device_id":"d{}","event_type":"{}",{id},"timestamp":"{at}","payload":{{"value":{value},"unit":"celsius"}}}}"#,
+            r#"{{"{odd_key}":"{odd_value}","device_id":"d{}","event_type":"{}",{id},"timestamp":"{at}","payload":{{"value":{value},"unit":"celsius"}}}}"#,
             u8::from(self.subject),
             type_of(at),
         )
     }
 
     pub(super) fn record(&self, offset: usize) -> Record {
-        // A key that no contract reads, and that no queue takes as it is.
-        let text = self.text().replacen('{', "{\"\u{FFFE}\":\"\u{FFFF}\",", 1);
+        let text = self.text();
         self.kafka(offset, if self.sort == Sort::Poison { text.replace('}', "") } else { text })
     }
 
