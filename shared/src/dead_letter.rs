@@ -7,9 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Rejection;
+use crate::error::{Reason, Rejection};
 use crate::id::{SubjectId, TenantId};
 use crate::pipeline::ports::Message;
+use crate::public_reason::PublicReason;
 use crate::record::{Record, Source, is_letter_id};
 use crate::time::Timestamp;
 
@@ -130,9 +131,11 @@ pub fn letter(record: &Record, rejection: &Rejection, about: Circumstances<'_>) 
     messages(envelope, record, about.tenant)
 }
 
-/// The messages of a record that waits in the buffer.
-pub fn buffered(record: &Record, message: &str, about: Circumstances<'_>) -> Vec<Message> {
-    messages(Envelope::of(record, UNAVAILABLE, message, about), record, about.tenant)
+/// The messages of a record that waits in the buffer. They become letters that a tenant can read, so
+/// they give the reason, and never what a service said.
+pub fn buffered(record: &Record, reason: Reason, about: Circumstances<'_>) -> Vec<Message> {
+    let message = PublicReason::from(reason).message();
+    messages(Envelope::of(record, UNAVAILABLE, &message, about), record, about.tenant)
 }
 
 /// What is kept of a record besides where it came from.

@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 
+use crate::aws::said::Said;
 use crate::error::{Reason, Unavailable};
 
 /// A good answer takes milliseconds. A connection that died while the environment was frozen
@@ -180,8 +181,9 @@ const REFUSALS: [&str; 29] = [
     "ValidationException",
 ];
 
-/// What a failed call is for the pipeline. The message names the operation, the code and what the
-/// service said, which is for the operator: it can hold names of resources, never items.
+/// What a failed call is for the pipeline. The message names the operation, the code and the beginning
+/// of what the service said, which is for the operator: it can hold names of resources, never keys or
+/// items.
 pub(super) fn unavailable<E: ProvideErrorMetadata, R>(
     operation: &str,
     error: &SdkError<E, R>,
@@ -190,7 +192,7 @@ pub(super) fn unavailable<E: ProvideErrorMetadata, R>(
     let message = match error {
         SdkError::ServiceError(answered) => {
             let code = answered.err().code().unwrap_or("none");
-            let said = answered.err().message().unwrap_or("nothing");
+            let said = Said(answered.err().message().unwrap_or("nothing"));
             format!("{operation} failed: code=`{code}` said=`{said}`")
         }
         SdkError::TimeoutError(_) => format!("{operation} had no answer in time"),

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::aws::Aws;
 use crate::aws::calls::{Failure, unavailable};
+use crate::aws::said::Said;
 use crate::error::{Reason, Unavailable};
 use crate::pipeline::ports::{Buffer, DeadLetters, Message};
 
@@ -185,7 +186,7 @@ fn refused(entry: &BatchResultErrorEntry) -> Unavailable {
         Failure::Unknown if entry.sender_fault => Reason::Broken,
         failure => failure.reason(),
     };
-    let said = entry.message.as_deref().unwrap_or("nothing");
+    let said = Said(entry.message.as_deref().unwrap_or("nothing"));
     Unavailable::new(reason, format!("a message failed: code=`{}` said=`{said}`", entry.code))
 }
 

@@ -9,11 +9,14 @@ use zstd::zstd_safe::get_frame_content_size;
 use super::on_failure::{self, GivenUp};
 use super::origin::{Origin, Other};
 use super::{Letter, Letters, Owner, State, UNDELIVERED};
-use crate::dead_letter::{Chunk, Content, Envelope, NotAnEnvelope, UNPACKED_BYTES, chunks};
+use crate::dead_letter::{
+    Chunk, Content, Envelope, NotAnEnvelope, UNAVAILABLE, UNPACKED_BYTES, chunks,
+};
 use crate::error::{Code, Unavailable};
 use crate::event::digest;
 use crate::id::TenantId;
 use crate::pipeline::ports::Metered;
+use crate::public_reason::PublicReason;
 use crate::record::letter_id;
 use crate::tenant::TenantScope;
 use crate::time::Timestamp;
@@ -91,7 +94,7 @@ pub fn of_envelope(envelope: &Envelope, now: Timestamp) -> Result<Filing, NotAnE
         id: envelope.id.clone(),
         code: bounded(&envelope.code),
         path: text(&envelope.path),
-        message: bounded(&envelope.message),
+        message: message(envelope),
         contract: text(&envelope.contract),
         subject: text(&envelope.subject),
         source: Origin::Record(envelope.source.clone()),
@@ -184,6 +187,14 @@ fn size(pieces: &[Chunk], count: u32) -> usize {
     let first = pieces.first().filter(|_| whole);
     let said = first.and_then(|first| get_frame_content_size(&first.bytes).ok().flatten());
     said.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(UNPACKED_BYTES)
+}
+
+/// Of a record that waited, a message of another release may hold what a service said.
+fn message(envelope: &Envelope) -> String {
+    if envelope.code == UNAVAILABLE {
+        return PublicReason::of_message(&envelope.message).message();
+    }
+    bounded(&envelope.message)
 }
 
 fn bounded(text: &str) -> String {

@@ -45,7 +45,7 @@ pub(super) async fn park(world: &impl World, handled: &mut [Handled], few: bool)
     let now = world.now();
     let parked = |handled: &Handled| match &handled.state {
         State::Unavailable(unavailable) if few && handled.may_wait(unavailable) => {
-            buffered(&handled.record, &unavailable.message, handled.about(now))
+            buffered(&handled.record, unavailable.reason, handled.about(now))
         }
         _ => Vec::new(),
     };

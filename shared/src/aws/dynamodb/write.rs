@@ -19,6 +19,7 @@ use super::counted;
 use super::heads::Place;
 use super::items::{self, Item};
 use crate::aws::calls::{Failure, unavailable};
+use crate::aws::said::Said;
 use crate::error::{Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{LedgerWrite, PageWrite};
@@ -208,7 +209,7 @@ fn cancelled(reasons: Vec<CancellationReason>) -> Unwritten {
         reason.code().filter(|code| *code != "None").map(Failure::of_code)
     };
     if let Some(refused) = reasons.iter().find(|one| failure(one) == Some(Failure::Refused)) {
-        let said = refused.message().unwrap_or("nothing");
+        let said = Said(refused.message().unwrap_or("nothing"));
         let message = format!("writing head and pages was refused: said=`{said}`");
         return Unwritten::Unavailable(Unavailable::new(Reason::Broken, message));
     }
