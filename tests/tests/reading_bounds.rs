@@ -30,8 +30,8 @@ fn host(quota: &Value) -> Host {
 }
 
 /// A text that hardly compresses.
-fn noise(seed: usize, length: usize) -> String {
-    let mut state = seed as u64 + 1;
+fn noise(seed: &str, length: usize) -> String {
+    let mut state = seed.bytes().fold(1, |state: u64, byte| state * 257 + u64::from(byte));
     let letter = |_| {
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -44,7 +44,7 @@ fn reading(device: usize, second: i64, length: usize) -> Value {
     let start = Timestamp::parse_rfc3339("2026-11-21T06:00:00Z").expect("a time");
     json!({"device_id": format!("d-{device:03}"), "event_type": "temperature",
         "event_id": format!("e-{device}-{second}"), "timestamp": start.plus_seconds(second),
-        "payload": {"value": 20, "note": noise(device * 1_000 + second as usize, length)}})
+        "payload": {"value": 20, "note": noise(&format!("{device} {second}"), length)}})
 }
 
 async fn deliver(host: &Host, tenant: &str, records: &[Value]) {
