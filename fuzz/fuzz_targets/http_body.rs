@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use drover_core::quota::WriteQuotas;
 use drover_core::registry::Registry;
 use drover_core::stream::direct::Direct;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_fuzz::{Uncounted, pipeline, world};
-use drover_ingest::quota::Quotas;
 use drover_ingest::rest::Rest;
 use drover_ingest::{FUNCTION, Ingest, routes};
 use flate2::Compression;
@@ -91,7 +91,7 @@ fn check(request: Request<Body>) {
         },
         registry: Registry::new(),
         gate: Gate { mode: AuthMode::Key(LocalKeys::Accepted) },
-        quotas: Quotas::default(),
+        quotas: WriteQuotas::default(),
         rest: Rest::default(),
         meter: Arc::new(Uncounted),
     };

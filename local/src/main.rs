@@ -36,7 +36,7 @@ struct Cli {
         long,
         global = true,
         value_name = "FILTER",
-        default_value = "warn,aws_config=error,dynoxide=error,drover_core=info"
+        default_value = "warn,aws_config=error,dynoxide=error,drover_core=info,access=info"
     )]
     log: Targets,
 }

@@ -41,6 +41,7 @@ async fn the_names_are_those_of_the_contract_from_the_start() {
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let expected = [
         "assigned_partitions_count gauge",
+        "authentication_failures_total counter",
         "buffer_waiting gauge",
         "corrections_total counter",
         "dead_letters_filed_total counter",

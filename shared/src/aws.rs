@@ -35,6 +35,7 @@ mod dynamodb;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod s3;
+mod said;
 mod sqs;
 #[cfg(feature = "stack")]
 pub mod stack;

@@ -5,7 +5,8 @@
 //! whom, and [`registry`] where contracts, tenants and topics come from. [`ledger`] puts events in
 //! their order and [`view`] is the fold of them. [`pipeline`] takes the records of an invocation
 //! through all of it, over ports, and [`stream`] carries events to it; [`dead_letter`] is what
-//! becomes of those that it refuses, and [`metrics`] what is counted. [`request`] recognises what is
+//! becomes of those that it refuses, [`public_reason`] what a tenant may see of our faults, and
+//! [`metrics`] what is counted; [`quota`] says how much a tenant may send and read. [`request`] recognises what is
 //! sent twice. [`reader`] answers questions about a subject, [`listing`] says which subjects there
 //! are, and [`forget`] takes one away.
 //!
@@ -35,6 +36,8 @@ pub mod metrics;
 mod model;
 mod mutant;
 pub mod pipeline;
+pub mod public_reason;
+pub mod quota;
 pub mod reader;
 pub mod record;
 pub mod registry;

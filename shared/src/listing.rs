@@ -1,6 +1,7 @@
 //! Which subjects a tenant has, the most recently active first. A listing reads the index
 //! `activity`: eight shards for each kind, sorted by the hour of a subject's newest event and then
-//! by its id; [`list`] merges shards and kinds into one order. It goes on from a [`Mark`], the place
+//! by its id; [`list`] merges shards and kinds into one order, and reads a shard further only when it
+//! has shown what it read of it. It goes on from a [`Mark`], the place
 //! of the last subject that was shown.
 //!
 //! The index is exact to the hour, and follows the ledger a moment later (its reads are eventually
@@ -8,7 +9,7 @@
 //! its front, where that reader has been already; nothing is shown twice for that, unless it moves
 //! back, which no subject does.
 
-use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ use crate::tenant::TenantScope;
 
 /// Shards that are read together.
 const CONCURRENCY: usize = 16;
+/// The fewest places that one call asks for.
+const LEAST_PLACES: usize = 8;
 
 /// One shard of the index: a part of one kind of one tenant's subjects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,30 +164,80 @@ pub async fn list(
     limit: usize,
 ) -> Result<(Vec<Listed>, bool, Units), Unavailable> {
     let limit = limit.min(limits::LISTED_SUBJECTS);
-    // One more of each: then the merge knows whether there are more.
-    let reads = shards.into_iter().map(|shard| async move {
+    let part = |shard: Shard| {
         let below = after.map(|mark| mark.below(&shard.kind));
-        let read = listing.hours(&shard, below.as_deref(), limit + 1).await?;
-        let listed = read.answer.into_iter().map(|hour| Listed::new(&shard.kind, hour));
-        Ok((listed.collect::<Result<Vec<_>, _>>()?, read.units))
-    });
-    let parts: Vec<(Vec<Listed>, Units)> =
-        stream::iter(reads).buffer_unordered(CONCURRENCY).try_collect().await?;
-    let mut units = Units::default();
-    parts.iter().for_each(|(_, cost)| units += *cost);
-    let (listed, more) = merge(parts.into_iter().map(|(part, _)| part), limit);
-    Ok((listed, more, units))
+        Part { shard, below, read: VecDeque::new(), has_more: true }
+    };
+    let mut parts: Vec<Part> = shards.into_iter().map(part).collect();
+    // Twice the share of each: then most listings are done with one call of each shard.
+    let share = limit.saturating_mul(2) / parts.len().max(1);
+    let mut places = share.max(LEAST_PLACES).min(limit + 1);
+    let (mut listed, mut units) = (Vec::new(), Units::default());
+    loop {
+        units += read_further(listing, &mut parts, places).await?;
+        // One more: then it is known whether there are more.
+        if !merge(&mut parts, &mut listed, limit + 1) {
+            let more = listed.len() > limit;
+            listed.truncate(limit);
+            return Ok((listed, more, units));
+        }
+        places = places.saturating_mul(2).min(limit + 1);
+    }
 }
 
-/// The largest `limit` of all parts, the largest first, and whether there are more.
-fn merge(parts: impl IntoIterator<Item = Vec<Listed>>, limit: usize) -> (Vec<Listed>, bool) {
-    let mut heap: BinaryHeap<Listed> = parts.into_iter().flatten().collect();
-    let mut listed = Vec::with_capacity(limit.min(heap.len()));
-    while listed.len() < limit {
-        let Some(next) = heap.pop() else { break };
+/// A shard, as far as it was read.
+struct Part {
+    shard: Shard,
+    /// What the next places sort before.
+    below: Option<String>,
+    /// What was read and is not listed yet.
+    read: VecDeque<Listed>,
+    has_more: bool,
+}
+
+impl Part {
+    fn is_used_up(&self) -> bool {
+        self.read.is_empty() && self.has_more
+    }
+}
+
+/// Reads so many places of each shard of which nothing is left.
+async fn read_further(
+    listing: &impl Listing,
+    parts: &mut [Part],
+    places: usize,
+) -> Result<Units, Unavailable> {
+    let used_up = parts.iter_mut().filter(|part| part.is_used_up());
+    let reads = used_up.map(|part| async move {
+        let read = listing.hours(&part.shard, part.below.as_deref(), places).await?;
+        part.has_more = read.answer.len() >= places;
+        part.below = read.answer.last().cloned().or(part.below.take());
+        for hour in read.answer {
+            part.read.push_back(Listed::new(&part.shard.kind, hour)?);
+        }
+        Ok(read.units)
+    });
+    // In a list: inside the stream, the closure would keep the future from being sent to a thread.
+    let reads: Vec<_> = reads.collect();
+    let costs: Vec<Units> = stream::iter(reads).buffer_unordered(CONCURRENCY).try_collect().await?;
+    let mut units = Units::default();
+    costs.into_iter().for_each(|cost| units += cost);
+    Ok(units)
+}
+
+/// Moves the largest places to the list, up to so many, as long as each part says what comes next of it.
+/// Says whether a part has to be read further first.
+fn merge(parts: &mut [Part], listed: &mut Vec<Listed>, most: usize) -> bool {
+    while listed.len() < most {
+        if parts.iter().any(Part::is_used_up) {
+            return true;
+        }
+        let largest =
+            parts.iter_mut().max_by(|one, other| one.read.front().cmp(&other.read.front()));
+        let Some(next) = largest.and_then(|part| part.read.pop_front()) else { return false };
         listed.push(next);
     }
-    (listed, !heap.is_empty())
+    false
 }
 
 #[cfg(test)]

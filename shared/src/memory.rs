@@ -234,6 +234,10 @@ impl Future for GiveWay<'_> {
     }
 }
 
+/// What every fault on demand says, as services do: no tenant may ever see it.
+pub const SAID_BY_A_SERVICE: &str = "User: arn:aws:iam::123456789012:role/canary is not authorized to perform: \
+     dynamodb:Query on resource: table/canary-ledger";
+
 /// What a call of the ledger says that fails in this way.
 fn fails(fault: Fault) -> Unavailable {
     match fault {
@@ -243,7 +247,7 @@ fn fails(fault: Fault) -> Unavailable {
 }
 
 fn unreachable() -> Unavailable {
-    Unavailable::new(Reason::Unreachable, "a fault on demand")
+    Unavailable::new(Reason::Unreachable, SAID_BY_A_SERVICE)
 }
 
 impl Clock for Memory {

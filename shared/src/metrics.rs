@@ -51,11 +51,13 @@ pub enum Metric {
     DeadLettersParked,
     /// Offsets that a replay could not read again: their records are gone.
     OffsetsLost,
+    /// Requests whose sender did not prove who it is.
+    AuthenticationFailures,
 }
 
 impl Metric {
     /// Every count, in the order in which lines name them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::MessagesProcessed,
         Self::EventsProcessed,
         Self::EventsDuplicate,
@@ -71,6 +73,7 @@ impl Metric {
         Self::DeadLettersResolved,
         Self::DeadLettersParked,
         Self::OffsetsLost,
+        Self::AuthenticationFailures,
     ];
 
     /// The name, the same for CloudWatch and Prometheus.
@@ -91,6 +94,7 @@ impl Metric {
             Self::DeadLettersResolved => "dead_letters_resolved_total",
             Self::DeadLettersParked => "dead_letters_parked_total",
             Self::OffsetsLost => "offsets_lost_total",
+            Self::AuthenticationFailures => "authentication_failures_total",
         }
     }
 }

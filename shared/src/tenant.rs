@@ -128,14 +128,22 @@ pub enum Status {
     Suspended,
 }
 
-/// How much a tenant may send over HTTP.
+/// How much a tenant may send and read over HTTP. Records that come by Kafka are counted against no
+/// quota; whose they are, the counts of listed tenants show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
-    /// In the long run.
+    /// Events that it may send in the long run.
     pub events_per_second: u32,
-    /// At once.
+    /// Events that it may send at once.
     pub burst: u32,
+    /// Requests that it may read with in the long run, and five seconds' worth at once. `None`: no
+    /// bound.
+    #[serde(default = "usual_reads")]
+    pub reads_per_second: Option<u32>,
+    /// Bytes that these may read from tables, likewise.
+    #[serde(default = "usual_read_bytes")]
+    pub read_bytes_per_second: Option<u32>,
 }
 
 /// Where a tenant's ledger is.
@@ -243,7 +251,22 @@ const fn a_month() -> u32 {
 
 #[expect(clippy::unnecessary_wraps, reason = "serde asks for the type of the field")]
 const fn usual_quota() -> Option<Quota> {
-    Some(Quota { events_per_second: 1_000, burst: 5_000 })
+    Some(Quota {
+        events_per_second: 1_000,
+        burst: 5_000,
+        reads_per_second: usual_reads(),
+        read_bytes_per_second: usual_read_bytes(),
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde asks for the type of the field")]
+const fn usual_reads() -> Option<u32> {
+    Some(200)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde asks for the type of the field")]
+const fn usual_read_bytes() -> Option<u32> {
+    Some(20_000_000)
 }
 
 const _: () = assert!(limits::KEYS == 20, "document/tenant.schema.json says the same");

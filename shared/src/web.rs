@@ -7,16 +7,23 @@
 //! - [`cursor`]: where a long answer goes on
 //! - [`parameters`]: query strings, in which a typo is an error
 //! - [`settings`]: what all of them are configured with
-//! - [`layers`]: correlation ids, CORS, panics, 404 and 405
+//! - [`layers`]: correlation ids, CORS, panics, 404 and 405; `access_log`: a line for each request
+//! - [`gateway`]: the claims that API Gateway verified (feature `gateway`); `scopes`: what they grant
 
+mod access_log;
 pub mod caller;
 pub mod cursor;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 pub mod layers;
 pub mod parameters;
 pub mod problem;
+mod scopes;
 pub mod settings;
 
-pub use self::caller::{AuthMode, Caller, Claims, Credentials, Gate, LocalKeys, with_claims};
+pub use self::caller::{
+    AuthMode, Caller, Claims, Credentials, Gate, LocalKeys, counted, with_claims,
+};
 pub use self::cursor::Cursors;
 pub use self::layers::{CorrelationId, Origins, finished};
 pub use self::parameters::Parameters;

@@ -10,13 +10,14 @@ use base64_simd::STANDARD;
 use drover_core::memory::{Call, Fault};
 use drover_core::metrics::emf::{Keeping, Lines};
 use drover_core::pipeline::ports::Message;
+use drover_core::quota::WriteQuotas;
 use drover_core::record::{Record, Source};
 use drover_core::registry::Registry;
 use drover_core::time::Timestamp;
+use drover_core::web::gateway::with_gateway_claims;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
-use drover_ingest::quota::Quotas;
 use drover_ingest::rest::Rest;
-use drover_ingest::{Ingest, routes, with_gateway_claims};
+use drover_ingest::{Ingest, routes};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -73,12 +74,14 @@ pub struct Expectation {
 pub struct Auth {
     tenant_claim: String,
     scope_claim: String,
+    #[serde(default)]
+    scope_prefix: String,
 }
 
 impl Auth {
     pub(crate) fn mode(&self) -> AuthMode {
-        let Self { tenant_claim, scope_claim } = self.clone();
-        AuthMode::Jwt { tenant_claim, scope_claim }
+        let Self { tenant_claim, scope_claim, scope_prefix } = self.clone();
+        AuthMode::Jwt { tenant_claim, scope_claim, scope_prefix }
     }
 }
 
@@ -143,14 +146,15 @@ impl Situation {
 }
 
 impl<'a> Writer<'a> {
-    fn over(host: &'a Host, auth: Option<&Auth>) -> Self {
+    /// Over the ports of a host.
+    pub fn over(host: &'a Host, auth: Option<&Auth>) -> Self {
         let mode = auth.map_or(AuthMode::Key(LocalKeys::Accepted), Auth::mode);
         let routes = routes(Ingest {
             stream: host.memory().clone(),
             world: host.memory().clone(),
             registry: Registry::new(),
             gate: Gate { mode },
-            quotas: Quotas::default(),
+            quotas: WriteQuotas::default(),
             rest: Rest::default(),
             meter: Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
         });
@@ -158,7 +162,8 @@ impl<'a> Writer<'a> {
         Self { host, router: finished(routes, Origins::Local) }
     }
 
-    async fn invoke(&self, event: &str, now: Timestamp) -> Answer {
+    /// One invocation with the JSON that API Gateway sends, at this time.
+    pub async fn invoke(&self, event: &str, now: Timestamp) -> Answer {
         self.host.memory().state().now = now;
         gateway::invoke(&self.router, event).await
     }

@@ -7,12 +7,14 @@ use axum::Router;
 use base64_simd::STANDARD;
 use drover_core::error::{Reason, Unavailable};
 use drover_core::metrics::{Meter, Metric, Tally};
+use drover_core::quota::ReadQuotas;
 use drover_core::registry::Registry;
 use drover_core::time::Timestamp;
+use drover_core::web::gateway::with_gateway_claims;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_query::counts::{Counts, Tallies};
 use drover_query::health::{Probes, Process};
-use drover_query::{Access, Query, routes, with_gateway_claims};
+use drover_query::{Access, Query, routes};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -130,6 +132,7 @@ impl Reader {
                 world: host.world(),
                 registry: Registry::new(),
                 gate: Gate { mode },
+                quotas: ReadQuotas::default(),
                 meter: Arc::clone(&units) as Arc<dyn Meter>,
             },
             probes: signs.clone(),

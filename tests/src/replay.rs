@@ -19,16 +19,16 @@ use drover_core::memory::{Call, Drawer, Fault, Memory};
 use drover_core::metrics::{Meter, Metric, Tally};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
+use drover_core::quota::ReadQuotas;
 use drover_core::record::{Receipt, TopicRetention};
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
 use drover_core::stream::reread::{Again, Reread};
 use drover_core::time::Timestamp;
+use drover_core::web::gateway::with_gateway_claims;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_replay::levels::{BufferLevels, Levels};
-use drover_replay::{
-    Environment, FUNCTION, Failed, QueueNames, Replay, routes, with_gateway_claims,
-};
+use drover_replay::{Environment, FUNCTION, Failed, QueueNames, Replay, routes};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -186,7 +186,8 @@ impl Situation {
 }
 
 impl Replayer {
-    fn over(host: Host, auth: Option<Auth>) -> Self {
+    /// Over the ports of a host.
+    pub fn over(host: Host, auth: Option<Auth>) -> Self {
         let counted = Arc::default();
         let replay = environment(host.memory(), auth.as_ref(), &counted);
         Self { host, auth, counted, replay }
@@ -271,6 +272,7 @@ fn environment(
             "https://sqs/1/drover-buffer",
         ),
         gate: Gate { mode },
+        quotas: ReadQuotas::default(),
         meter: Arc::clone(counted) as Arc<dyn Meter>,
     });
     let routes = routes(Arc::clone(&environment));

@@ -348,3 +348,32 @@ async fn a_document_is_read_with_its_revision() {
     let broken = aws.document(&document()).await.err().map(|error| error.reason);
     assert_eq!(broken, Some(Reason::Corrupt));
 }
+
+/// A refusal that repeats the request, as DynamoDB's do: once it had 157 KB of subject keys.
+#[tokio::test]
+async fn what_a_service_says_is_cut_and_loses_the_keys() {
+    let keys: Vec<String> =
+        (0..5_000).map(|at| format!("{{pk=T#contract#S#device#secret-{at}}}")).collect();
+    let said = format!("1 validation error detected: Value '[{}]' at 'keys'", keys.join(", "));
+    let refused = serde_json::json!({"__type": "com.amazon.coral.validate#ValidationException", "message": said});
+    let aws = always((400, refused.to_string())).await;
+    let cancelled = serde_json::json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "message": said,
+        "CancellationReasons": [{"Code": "ValidationError", "Message": said}, {"Code": "None"}],
+    });
+    let cancelling = always((400, cancelled.to_string())).await;
+    let (home, range) = (home("failing"), PageRange::from(Vec::new(), 10));
+    let failed = [
+        aws.head(&home).await.err(),
+        aws.pages(&home, &range).await.err(),
+        aws.seal(&home, &page()).await.err(),
+        aws.write(&home, &write(Vec::new())).await.err(),
+        aws.write(&home, &write(vec![page()])).await.err(),
+        cancelling.write(&home, &write(vec![page()])).await.err(),
+    ];
+    for failed in failed {
+        let message = failed.expect("refused").message;
+        assert!(message.len() < 500, "{} bytes", message.len());
+        assert!(message.contains("1 validation error") && !message.contains("secret"), "{message}");
+    }
+}

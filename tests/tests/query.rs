@@ -380,7 +380,11 @@ async fn a_report_on_health_is_believed_for_five_seconds() {
 async fn claims_count_only_where_the_gateway_put_them() {
     let host = host();
     deliver(&host, "demo", &[reading("d", "e", 0, &value(1))]).await;
-    let mode = AuthMode::Jwt { tenant_claim: "tenant".to_owned(), scope_claim: "scope".to_owned() };
+    let mode = AuthMode::Jwt {
+        tenant_claim: "tenant".to_owned(),
+        scope_claim: "scope".to_owned(),
+        scope_prefix: String::new(),
+    };
     let reader = Reader::with_mode(&host, mode);
     let asked = |claims: Option<Value>| {
         let mut event: Value =

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use drover_core::dead_letter::{Circumstances, Wrapping, buffered, letter};
-use drover_core::error::{Code, Rejection, Unavailable};
+use drover_core::error::{Code, Reason, Rejection, Unavailable};
 use drover_core::metrics::{Metric, Tally};
 use drover_core::pipeline::ports::Message;
 use drover_core::record::{Record, Source};
@@ -218,5 +218,5 @@ fn waiting(event: &Outgoing, now: Timestamp) -> Result<Vec<Message>, Unavailable
         wrapping: Some(Wrapping::Event),
         now,
     };
-    buffered(&event.record, "the stream is unavailable", about)
+    buffered(&event.record, Reason::Unreachable, about)
 }

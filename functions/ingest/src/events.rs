@@ -13,14 +13,14 @@ use drover_core::stream::Stream;
 use drover_core::tenant::Scope;
 use drover_core::time::Timestamp;
 use drover_core::web::{
-    Caller, CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem,
+    Caller, CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem, counted,
 };
 use uuid::Uuid;
 
 use crate::accept::{Accepted, Delivery};
 use crate::answer::{BatchAnswer, EventResult, Refused};
 use crate::body::{self, Events};
-use crate::{Ingest, Outside};
+use crate::{FUNCTION, Ingest, Outside};
 
 /// The longest name of a contract that is looked at.
 const CONTRACT_BYTES: usize = 64;
@@ -103,8 +103,9 @@ impl Sent {
 impl<W: Outside, S: Stream> Ingest<W, S> {
     /// Whoever may write.
     pub(crate) async fn caller(&self, credentials: &Credentials) -> Result<Caller, Problem> {
-        let now = self.world.now();
-        self.gate.admit(credentials, Scope::Write, now, &self.registry, &self.world).await
+        let (now, registry) = (self.world.now(), &self.registry);
+        let admitted = self.gate.admit(credentials, Scope::Write, now, registry, &self.world).await;
+        counted(admitted, &*self.meter, FUNCTION, now)
     }
 
     /// Takes a request to its answer.
@@ -136,8 +137,7 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
 
     pub(crate) fn within_quota(&self, caller: &Caller, events: usize) -> Result<(), Problem> {
         let (tenant, quota) = (caller.scope.tenant(), caller.tenant.quota);
-        let taken = self.quotas.take(tenant, quota, events, self.world.now());
-        taken.map_err(|exceeded| Problem::rate_limited(exceeded.retry_after_seconds))
+        Ok(self.quotas.take(tenant, quota, events, self.world.now())?)
     }
 
     /// The id of a request and when it was first received. Under an idempotency key both are those

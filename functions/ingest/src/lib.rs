@@ -2,8 +2,7 @@
 //!
 //! Reading order: [`routes`] says what is served; `events` reads a request and answers it;
 //! `accept` takes the events of one request to where they are durable; `body` cuts a body into
-//! events, [`quota`] says how much a tenant may send, and [`rest`] when a stream is not asked; [`answer`] is
-//! what comes back. [`config`]
+//! events, [`rest`] says when a stream is not asked; [`answer`] is what comes back. [`config`]
 //! is read once at start.
 //!
 //! A 202 promises that each event it calls accepted is in the stream, in the ledger (where there is
@@ -14,17 +13,17 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use drover_core::metrics::Meter;
 use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters};
+use drover_core::quota::WriteQuotas;
 use drover_core::registry::{Documents, Registry};
 use drover_core::request::Requests;
 use drover_core::stream::Stream;
+use drover_core::web::Gate;
 use drover_core::web::layers::json_only;
-use drover_core::web::{Claims, Gate, with_claims};
-use lambda_http::request::RequestContext;
 
 mod accept;
 pub mod answer;
@@ -32,12 +31,10 @@ mod body;
 pub mod config;
 mod events;
 mod openapi;
-pub mod quota;
 pub mod rest;
 mod seed;
 
 pub use openapi::openapi;
-use quota::Quotas;
 use rest::Rest;
 
 /// The name of this function in metrics.
@@ -59,7 +56,7 @@ pub struct Ingest<W, S> {
     /// Who may call.
     pub gate: Gate,
     /// How much each tenant has sent.
-    pub quotas: Quotas,
+    pub quotas: WriteQuotas,
     /// Whether the stream is left alone.
     pub rest: Rest,
     /// Where counts go.
@@ -81,21 +78,6 @@ where
         .route_layer(from_fn(json_only))
         .layer(DefaultBodyLimit::max(body::SENT_BYTES))
         .with_state(Arc::new(ingest))
-}
-
-/// Lets callers in by the claims that API Gateway verified. Only for functions behind a gateway whose
-/// authorizer is switched on.
-pub fn with_gateway_claims(routes: Router) -> Router {
-    with_claims(routes, gateway_claims)
-}
-
-fn gateway_claims(request: &Request) -> Option<Claims> {
-    let RequestContext::ApiGatewayV2(context) = request.extensions().get::<RequestContext>()?
-    else {
-        return None;
-    };
-    let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
-    Some(Claims(jwt.claims.clone().into_iter().collect()))
 }
 
 #[cfg(test)]

@@ -15,14 +15,15 @@ use drover_core::metrics::Meter;
 use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
+use drover_core::quota::WriteQuotas;
 use drover_core::registry::Registry;
 use drover_core::stream::Stream;
 use drover_core::stream::direct::Direct;
+use drover_core::web::gateway::with_gateway_claims;
 use drover_core::web::{AuthMode, Gate, Origins, finished};
 use drover_ingest::config::{Config, StreamConfig};
-use drover_ingest::quota::Quotas;
 use drover_ingest::rest::Rest;
-use drover_ingest::{FUNCTION, Ingest, routes, with_gateway_claims};
+use drover_ingest::{FUNCTION, Ingest, routes};
 use lambda_http::{run, tracing};
 
 #[global_allocator]
@@ -94,7 +95,7 @@ async fn serve<S: Stream + 'static>(
         world,
         registry: Registry::new(),
         gate: Gate { mode: auth_mode.clone() },
-        quotas: Quotas::default(),
+        quotas: WriteQuotas::default(),
         rest: Rest::default(),
         meter,
     };

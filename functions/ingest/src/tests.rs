@@ -72,7 +72,7 @@ impl Environment {
             stream: memory.clone(),
             registry: Registry::new(),
             gate: Gate { mode: AuthMode::Key(LocalKeys::Refused) },
-            quotas: Quotas::default(),
+            quotas: WriteQuotas::default(),
             rest: Rest::default(),
             meter: Arc::clone(&counted) as Arc<dyn Meter>,
         };

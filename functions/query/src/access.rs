@@ -1,5 +1,6 @@
 //! Who may read, and how. An [`Access`] lets a caller in; the [`Visit`] that this makes reads for
-//! it: within the caller's own tenant, until the request's time is over, and counting what it costs.
+//! it: within the caller's own tenant and its quota, until the request's time is over, and counting what
+//! it costs.
 //! It is a store that refuses to write, so that nothing behind it can.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,12 +15,13 @@ use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, S
 use drover_core::listing::{self, Listed, Listing, Mark, Shard};
 use drover_core::metrics::{Meter, Tally};
 use drover_core::pipeline::ports::{Home, Metered, Store, Units};
+use drover_core::quota::{READ_UNIT_BYTES, ReadQuotas};
 use drover_core::reader;
 use drover_core::registry::Registry;
 use drover_core::tenant::Scope;
 use drover_core::time::Timestamp;
 use drover_core::view::{Specs, View};
-use drover_core::web::{Caller, Credentials, Gate, Problem};
+use drover_core::web::{Caller, Credentials, Gate, Problem, counted};
 
 use crate::{FUNCTION, World, limits};
 
@@ -31,6 +33,8 @@ pub struct Access<W> {
     pub registry: Registry,
     /// Who may call.
     pub gate: Gate,
+    /// How much each tenant has read.
+    pub quotas: ReadQuotas,
     /// Where counts go.
     pub meter: Arc<dyn Meter>,
 }
@@ -44,11 +48,13 @@ pub(crate) struct Visit<'a, W: World> {
 }
 
 impl<W: World> Access<W> {
-    /// Whoever may read.
+    /// Whoever may read, within its quota.
     pub(crate) async fn admit(&self, credentials: &Credentials) -> Result<Visit<'_, W>, Problem> {
         let now = self.world.now();
-        let caller =
-            self.gate.admit(credentials, Scope::Read, now, &self.registry, &self.world).await?;
+        let admitted =
+            self.gate.admit(credentials, Scope::Read, now, &self.registry, &self.world).await;
+        let caller = counted(admitted, &*self.meter, FUNCTION, now)?;
+        self.quotas.take(&caller.tenant, now)?;
         let deadline = now.plus_seconds(limits::REQUEST_SECONDS);
         Ok(Visit { access: self, caller, deadline, units: Mutex::default() })
     }
@@ -61,6 +67,20 @@ impl<W: World> Visit<'_, W> {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.access.world.now()
+    }
+
+    /// Bytes that were read so far, as DynamoDB counts them: in read units.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a request reads some megabytes"
+    )]
+    pub(crate) fn read_bytes(&self) -> usize {
+        (self.units().read * READ_UNIT_BYTES) as usize
+    }
+
+    fn units(&self) -> Units {
+        *self.units.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Until when a subject is settled.
@@ -145,13 +165,14 @@ impl<W: World> Visit<'_, W> {
     }
 }
 
-/// What was read is counted, however the request ends.
+/// What was read is counted and charged, however the request ends.
 impl<W: World> Drop for Visit<'_, W> {
     fn drop(&mut self) {
-        let units = *self.units.lock().unwrap_or_else(PoisonError::into_inner);
+        let units = self.units();
         if units == Units::default() {
             return;
         }
+        self.access.quotas.charge(&self.caller.tenant, units, self.now());
         let mut tally = Tally::default();
         tally.of(Some(self.caller.scope.tenant())).add_units(units);
         self.access.meter.record(FUNCTION, &tally, self.now());

@@ -11,6 +11,9 @@ pub(crate) enum Refused {
     /// `unknown_parameter`, `invalid_parameter`, `invalid_cursor`, `invalid_id`
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(ProblemBody),
+    /// `rate_limited`, with `Retry-After`
+    #[response(status = 429, content_type = "application/problem+json")]
+    Limited(ProblemBody),
     /// `unavailable`, with `Retry-After`
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemBody),

@@ -28,7 +28,7 @@ const NOT_KEPT: &str = "this deployment keeps no counts for this tenant: its ope
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Overview {
     totals: Totals,
-    /// The most recently active ones.
+    /// The most recently active ones; fewer where their views take more than 4 MB.
     subjects: Vec<SubjectLine>,
 }
 
@@ -40,7 +40,8 @@ pub(crate) struct Totals {
     /// Of each kind that there are any of.
     #[schema(example = json!({"device": 3}))]
     by_kind: BTreeMap<String, usize>,
-    /// Whether these are all. Counting ends at 1,000 of a kind.
+    /// Whether these are all. Counting ends at 1,000 of a kind, and with the kind after which 2 MB of
+    /// the index were read.
     complete: bool,
 }
 
@@ -95,7 +96,7 @@ pub(crate) async fn overview<W: World>(
     let shown = parameters.number("limit", 1..=limits::SUBJECTS, limits::DASHBOARD_SUBJECTS)?;
     parameters.finish()?;
     let (totals, newest) = count(&visit, shown).await?;
-    let subjects = lines(&visit, newest).await?;
+    let (subjects, _) = lines(&visit, &newest).await?;
     Ok(Json(Overview { totals, subjects }))
 }
 
@@ -107,6 +108,10 @@ async fn count<W: World>(
     let mut totals = Totals { subjects: 0, by_kind: BTreeMap::new(), complete: true };
     let mut newest: Vec<Listed> = Vec::new();
     for kind in visit.kinds().await? {
+        if visit.read_bytes() >= limits::BEGUN_BYTES {
+            totals.complete = false;
+            break;
+        }
         let (listed, more) =
             visit.recent(std::slice::from_ref(&kind), None, LISTED_SUBJECTS).await?;
         totals.complete &= !more;

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::access::{Access, Visit};
 use crate::answer::{Refused, Unknown, subject, unknown_subject};
-use crate::newest::newest;
+use crate::newest::{Newest, newest};
 use crate::{World, limits};
 
 /// Some events.
@@ -34,6 +34,9 @@ pub(crate) struct EventsAnswer {
     /// Where to go on; `null`: there is no more.
     #[schema(required = true)]
     next_cursor: Option<String>,
+    /// `false`: the answer ended early because it would have read too much, and other events may be
+    /// missing. That of one subject never does: it has a cursor instead.
+    complete: bool,
 }
 
 /// The newest events, as older clients know them.
@@ -43,6 +46,9 @@ pub(crate) struct GetEventsAnswer {
     event_count: usize,
     /// The newest first.
     events: Vec<EventBody>,
+    /// `false`: the answer ended early because it would have read too much, and other events may be
+    /// missing.
+    complete: bool,
 }
 
 /// One event.
@@ -97,7 +103,8 @@ pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
     tag = "events",
     summary = "Read events in order",
     description = "The history of one subject, or without one the newest events among the tenant's at \
-        most 100 most recently active subjects, the newest first. An answer ends at `limit` or 4 MB. A cursor is a \
+        most 100 most recently active subjects, the newest first; of these it reads at most 4 MB, and says with `complete` whether that was enough. \
+        An answer ends at `limit` or 4 MB. A cursor is a \
         position: it stays valid while history is being corrected.",
     params(
         ("device_id" = Option<String>, Query, description = "The subject `device/ID`", example = "device-001"),
@@ -127,8 +134,9 @@ pub(crate) async fn events<W: World>(
     match &asked.subject {
         Some(subject) => history(&visit, subject, &asked).await.map(Json),
         None => {
-            let events = newest(&visit, &asked.newest()?, asked.limit).await?;
-            Ok(Json(EventsAnswer { subject: None, epoch: None, events, next_cursor: None }))
+            let Newest { events, complete } = newest(&visit, &asked.newest()?, asked.limit).await?;
+            let (subject, epoch, next_cursor) = (None, None, None);
+            Ok(Json(EventsAnswer { subject, epoch, events, next_cursor, complete }))
         }
     }
 }
@@ -159,8 +167,8 @@ pub(crate) async fn get_events<W: World>(
     let limit = limit(&mut parameters)?;
     parameters.finish()?;
     let slice = Slice { order: Order::Descending, ..everything() };
-    let events = newest(&visit, &slice, limit).await?;
-    Ok(Json(GetEventsAnswer { event_count: events.len(), events }))
+    let Newest { events, complete } = newest(&visit, &slice, limit).await?;
+    Ok(Json(GetEventsAnswer { event_count: events.len(), events, complete }))
 }
 
 fn limit(parameters: &mut Parameters) -> Result<usize, Problem> {
@@ -254,6 +262,7 @@ async fn history<W: World>(
         epoch: Some(portion.head.epoch),
         events: events.collect(),
         next_cursor: next.map(|next| cursors.write(&next.to_bytes())),
+        complete: true,
     })
 }
 

@@ -13,14 +13,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
 use axum::middleware::from_fn;
 use drover_core::listing::Listing;
 use drover_core::pipeline::ports::{Clock, Store};
 use drover_core::registry::Documents;
 use drover_core::web::layers::json_only;
-use drover_core::web::{Claims, with_claims};
-use lambda_http::request::RequestContext;
 
 mod access;
 mod answer;
@@ -82,19 +79,4 @@ where
         .merge(documents::json())
         .route_layer(from_fn(json_only))
         .merge(documents::pages())
-}
-
-/// Lets callers in by the claims that API Gateway verified. Only for functions behind a gateway whose
-/// authorizer is switched on.
-pub fn with_gateway_claims(routes: Router) -> Router {
-    with_claims(routes, gateway_claims)
-}
-
-fn gateway_claims(request: &Request) -> Option<Claims> {
-    let RequestContext::ApiGatewayV2(context) = request.extensions().get::<RequestContext>()?
-    else {
-        return None;
-    };
-    let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
-    Some(Claims(jwt.claims.clone().into_iter().collect()))
 }

@@ -13,14 +13,23 @@ pub const EVENTS_BY_DEFAULT: usize = 100;
 pub const SUBJECTS: usize = 200;
 /// Subjects of a list that does not say how many it wants.
 pub const SUBJECTS_BY_DEFAULT: usize = 50;
+/// What an answer about several subjects reads of their histories and views at most, in bytes as stored.
+/// Where to find the subjects it reads besides, in the listing index.
+pub const READ_BYTES: usize = 4 * 1024 * 1024;
+/// After so many of them nothing further is begun. What is under way then stays below the rest: eight
+/// subjects with the largest heads (90 KB) and some pages each, sixteen with their heads alone, or one
+/// that is read further.
+pub const BEGUN_BYTES: usize = 2 * 1024 * 1024;
 /// Subjects whose newest events are merged where no subject is named.
 pub const NEWEST_SUBJECTS: usize = 100;
 /// Events of each of them that are read at first, and then each time that it needs more.
 pub const NEWEST_EVENTS: [usize; 2] = [8, 64];
 /// How often any of them may need more.
 pub const NEWEST_ROUNDS: usize = 200;
-/// Bytes that are looked at of one of them at a time.
-pub const NEWEST_BYTES: usize = 256 * 1024;
+/// Bytes that are looked at of one of them, likewise.
+pub const NEWEST_BYTES: [usize; 2] = [16 * 1024, 256 * 1024];
+/// How many of them are read together at first.
+pub const NEWEST_TOGETHER: usize = 8;
 /// Subjects that are read together.
 pub const TOGETHER: usize = 16;
 /// Events that one answer about a measure reads.
@@ -29,6 +38,8 @@ pub const READINGS: usize = 10_000;
 pub const READING_BYTES: usize = 8 * 1024 * 1024;
 /// Events of a single window, where it is the only one of its answer: a window is never cut in two.
 pub const READINGS_OF_A_WINDOW: usize = 100_000;
+/// Bytes that are read for it at most, before the last part.
+pub const BYTES_OF_A_WINDOW: usize = 32 * 1024 * 1024;
 /// The widest window, in seconds: a day.
 pub const WINDOW_SECONDS: i64 = 24 * 60 * 60;
 /// Subjects on the dashboard.

@@ -11,12 +11,14 @@ use drover_core::aws::cloudwatch::CloudWatch;
 use drover_core::aws::{Aws, AwsConfig};
 use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::ports::Clock as _;
+use drover_core::quota::ReadQuotas;
 use drover_core::registry::Registry;
+use drover_core::web::gateway::with_gateway_claims;
 use drover_core::web::{AuthMode, Gate, finished};
 use drover_query::config::Config;
 use drover_query::counts::CloudWatchCounts;
 use drover_query::health::{Process, memory_bytes};
-use drover_query::{Access, Query, routes, with_gateway_claims};
+use drover_query::{Access, Query, routes};
 use lambda_http::{run, tracing};
 
 #[global_allocator]
@@ -46,6 +48,7 @@ async fn main() -> anyhow::Result<()> {
             world,
             registry: Registry::new(),
             gate: Gate { mode: config.auth_mode.clone() },
+            quotas: ReadQuotas::default(),
             meter: Arc::new(Lines { keeping: config.metrics, write: print }),
         },
     };

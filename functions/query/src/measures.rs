@@ -229,7 +229,8 @@ async fn read<W: World>(
             series.end_before(last_window);
             return Ok(Some(Beginning::From(last_window)));
         }
-        if entries_read >= limits::READINGS_OF_A_WINDOW {
+        let is_large = visit.read_bytes() >= limits::BYTES_OF_A_WINDOW;
+        if entries_read >= limits::READINGS_OF_A_WINDOW || is_large {
             let fault = "a window has more events than one answer reads: take a narrower one";
             return Err(Problem::invalid_parameter("window", fault));
         }

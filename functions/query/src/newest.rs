@@ -1,8 +1,9 @@
 //! The newest events of a tenant: those among its most recently active subjects, merged by position.
 //!
 //! Each subject is read backwards a few events at a time, and further only when its next event may be
-//! the newest of those that are left, so what is answered is exact; when that takes too many reads
-//! the answer ends early.
+//! the newest of those that are left, so what is answered is exact; when that takes too much reading
+//! the answer ends early. Subjects with very large heads may use up what an answer reads before each of
+//! them was looked at; the answer is then exact among those that were. Either way it says so.
 
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -36,27 +37,35 @@ impl Source {
     }
 }
 
+/// The newest events of a tenant.
+pub(crate) struct Newest {
+    pub(crate) events: Vec<EventBody>,
+    /// Whether nothing was left out for want of reading.
+    pub(crate) complete: bool,
+}
+
 /// The newest events of the tenant, as [`Slice`] says; at most `limit`.
 pub(crate) async fn newest<W: World>(
     visit: &Visit<'_, W>,
     slice: &Slice,
     limit: usize,
-) -> Result<Vec<EventBody>, Unavailable> {
-    let [first, more] = limits::NEWEST_EVENTS;
+) -> Result<Newest, Unavailable> {
+    let [_, more] = limits::NEWEST_EVENTS;
     let kinds = visit.kinds().await?;
     let (listed, _) = visit.recent(&kinds, None, limits::NEWEST_SUBJECTS).await?;
-    let subjects = listed.into_iter().map(Listed::into_subject);
-    let reads = subjects.map(|subject| next_of(visit, subject, slice, None, first));
-    let read: Vec<Option<Source>> =
-        stream::iter(reads).buffered(limits::TOGETHER).try_collect().await?;
-    let mut sources: Vec<Source> = read.into_iter().flatten().collect();
+    let most = visit.read_bytes() + limits::BEGUN_BYTES;
+    let (mut sources, mut complete) = beginnings(visit, listed, slice, most).await?;
     let mut heap: BinaryHeap<(Position, usize)> = BinaryHeap::new();
     heap.extend(
         sources.iter().enumerate().filter_map(|(at, one)| Some((one.newest()?.clone(), at))),
     );
     let (mut events, mut bytes, mut rounds) = (Vec::new(), 0, 0);
     while let Some((_, at)) = heap.pop() {
-        if events.len() >= limit || bytes >= limits::ANSWER_BYTES {
+        if events.len() >= limit {
+            break;
+        }
+        if bytes >= limits::ANSWER_BYTES {
+            complete = false;
             break;
         }
         let Some(source) = sources.get_mut(at) else { break };
@@ -64,30 +73,52 @@ pub(crate) async fn newest<W: World>(
             bytes += answer_bytes(&entry);
             let event = EventBody::of(&entry, source.settled_until);
             events.push(event.among_others(&source.subject));
-        } else if rounds < limits::NEWEST_ROUNDS {
+        } else if rounds < limits::NEWEST_ROUNDS && visit.read_bytes() < most {
             rounds += 1;
             let (subject, beyond) = (source.subject.clone(), source.next.take());
-            let entries = more.min(limit - events.len());
-            if let Some(further) = next_of(visit, subject, slice, beyond, entries).await? {
+            let [_, bytes] = limits::NEWEST_BYTES;
+            let slice =
+                Slice { beyond, entries: more.min(limit - events.len()), bytes, ..slice.clone() };
+            if let Some(further) = part(visit, subject, slice).await? {
                 *source = further;
             }
         } else {
+            complete = false;
             break;
         }
         heap.extend(source.newest().map(|newest| (newest.clone(), at)));
     }
-    Ok(events)
+    Ok(Newest { events, complete })
 }
 
-/// Some more events of one subject; `None`: nothing was ever written of it.
-async fn next_of<W: World>(
+/// The first few events of each subject, as long as less than this was read, and whether each has been
+/// looked at.
+async fn beginnings<W: World>(
+    visit: &Visit<'_, W>,
+    listed: Vec<Listed>,
+    slice: &Slice,
+    most: usize,
+) -> Result<(Vec<Source>, bool), Unavailable> {
+    let ([entries, _], [bytes, _]) = (limits::NEWEST_EVENTS, limits::NEWEST_BYTES);
+    let reads = listed.into_iter().map(|listed| async move {
+        if visit.read_bytes() >= most {
+            return Ok(None);
+        }
+        let slice = Slice { entries, bytes, ..slice.clone() };
+        part(visit, listed.into_subject(), slice).await.map(Some)
+    });
+    let read: Vec<Option<Option<Source>>> =
+        stream::iter(reads).buffered(limits::NEWEST_TOGETHER).try_collect().await?;
+    let complete = read.iter().all(Option::is_some);
+    Ok((read.into_iter().flatten().flatten().collect(), complete))
+}
+
+/// Some events of one subject; `None`: nothing was ever written of it.
+async fn part<W: World>(
     visit: &Visit<'_, W>,
     subject: SubjectId,
-    slice: &Slice,
-    beyond: Option<Position>,
-    entries: usize,
+    slice: Slice,
 ) -> Result<Option<Source>, Unavailable> {
-    let slice = Slice { beyond, entries, bytes: limits::NEWEST_BYTES, ..slice.clone() };
     let portion = visit.slice(&subject, slice).await?;
     Ok(portion.map(|portion| Source {
         settled_until: visit.settled_until(&portion.head),

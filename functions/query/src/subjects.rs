@@ -158,7 +158,7 @@ pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
         later than its events.",
     params(
         ("kind" = Option<String>, Query, description = "Of this kind only", example = "device"),
-        ("limit" = Option<usize>, Query, description = "At most so many, 50 by default", minimum = 1, maximum = 200),
+        ("limit" = Option<usize>, Query, description = "At most so many, 50 by default; fewer where their views take more than 4 MB", minimum = 1, maximum = 200),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the answer before"),
     ),
     responses(
@@ -187,9 +187,12 @@ pub(crate) async fn list<W: World>(
         None => visit.kinds().await?,
     };
     let (listed, more) = visit.recent(&kinds, after.as_ref(), limit).await?;
-    let last = listed.last().filter(|_| more).map(Listed::mark);
+    let (subjects, looked_at) = lines(&visit, &listed).await?;
+    let more = more || looked_at < listed.len();
+    let last = listed.get(..looked_at).and_then(|shown| shown.last());
+    let last = last.filter(|_| more).map(Listed::mark);
     let next_cursor = last.and_then(|mark| Some(cursors.write(&serde_json::to_vec(mark).ok()?)));
-    Ok(Json(SubjectsAnswer { subjects: lines(&visit, listed).await?, next_cursor }))
+    Ok(Json(SubjectsAnswer { subjects, next_cursor }))
 }
 
 #[utoipa::path(
@@ -260,16 +263,26 @@ fn mark(bytes: &[u8]) -> Option<Mark> {
     serde_json::from_slice(bytes).ok()
 }
 
-/// The lines of a list, in its order. What the index knows of and the ledger does not is left out.
+/// The lines of a list, in its order, and how many of its subjects were looked at: fewer than all, where
+/// that would read too much. What the index knows of and the ledger does not is left out.
 pub(crate) async fn lines<W: World>(
     visit: &Visit<'_, W>,
-    listed: Vec<Listed>,
-) -> Result<Vec<SubjectLine>, Unavailable> {
-    let subjects = listed.into_iter().map(Listed::into_subject);
-    let reads = subjects.map(|subject| line(visit, subject));
-    let lines: Vec<Option<SubjectLine>> =
-        stream::iter(reads).buffered(limits::TOGETHER).try_collect().await?;
-    Ok(lines.into_iter().flatten().collect())
+    listed: &[Listed],
+) -> Result<(Vec<SubjectLine>, usize), Unavailable> {
+    let most = visit.read_bytes() + limits::BEGUN_BYTES;
+    let (mut lines, mut looked_at) = (Vec::new(), 0);
+    for part in listed.chunks(limits::TOGETHER) {
+        if visit.read_bytes() >= most {
+            break;
+        }
+        let subjects: Vec<SubjectId> = part.iter().map(|one| one.subject().clone()).collect();
+        let reads = subjects.into_iter().map(|subject| line(visit, subject));
+        let read: Vec<Option<SubjectLine>> =
+            stream::iter(reads).buffered(limits::TOGETHER).try_collect().await?;
+        lines.extend(read.into_iter().flatten());
+        looked_at += part.len();
+    }
+    Ok((lines, looked_at))
 }
 
 async fn line<W: World>(

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use base64_simd::STANDARD;
 use drover_core::dead_letter::Content;
 use drover_core::letter::{Letter, Origin, State, Tried};
+use drover_core::public_reason::PublicReason;
 use drover_core::replay::list::Listing;
 use drover_core::replay::run::ViewPair;
 use drover_core::replay::{Action, Filter, Phase, Refusal, Run};
@@ -28,6 +29,15 @@ pub(crate) enum Malformed {
     /// `unavailable`, with `Retry-After`
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemBody),
+}
+
+/// How whoever reads too much is refused.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "what the document of the routes is made from")]
+pub(crate) enum Limited {
+    /// `rate_limited`, with `Retry-After`
+    #[response(status = 429, content_type = "application/problem+json")]
+    Limited(ProblemBody),
 }
 
 /// How a question about one letter or run fails besides.
@@ -53,7 +63,7 @@ pub(crate) enum Busy {
 pub(crate) struct LettersAnswer {
     /// Open letters.
     total: u64,
-    /// Whether all of them were counted, or the newest 10,000 letters only.
+    /// Whether all of them were counted, or the newest 10,000 letters or 16 MB of them only.
     complete: bool,
     /// Open letters by code.
     counts: BTreeMap<String, u64>,
@@ -155,9 +165,11 @@ pub(crate) struct RunAnswer {
     /// `running`, `paused`, `done` or `cancelled`.
     #[schema(value_type = String, example = "done")]
     phase: Phase,
-    /// Why it is paused: `time`, `interrupted`, or what was unavailable.
-    #[schema(required = true)]
-    reason: Option<String>,
+    /// Why it is paused: `time` (resume it), `interrupted`, `memory` (a dry run of too many subjects),
+    /// `throttled`, `contention`, `unavailable`, or `misconfigured` (the operator has to mend
+    /// something).
+    #[schema(value_type = Option<String>, required = true, example = "time")]
+    reason: Option<PublicReason>,
     /// Whether it writes nothing.
     dry_run: bool,
     /// Which letters.

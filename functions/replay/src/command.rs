@@ -77,12 +77,12 @@ impl<W: Outside, B: Around> Environment<W, B> {
     async fn answer(&self, command: Command, deadline: Timestamp) -> Result<Value, Problem> {
         match command {
             Command::Inspect { tenant, id: Some(id), .. } => {
-                shown(&self.letter(&owner(tenant)?, &id).await?)
+                shown(&self.letter(&owner(tenant)?, &id).await?.answer)
             }
             Command::Inspect { tenant, id: None, code, state, limit, cursor } => {
                 let limit = limit.unwrap_or(limits::LETTERS_BY_DEFAULT);
                 let listed = Listed { code, state, limit, cursor };
-                shown(&self.list(&owner(tenant)?, listed).await?)
+                shown(&self.list(&owner(tenant)?, listed).await?.answer)
             }
             Command::Resume { tenant, by, replay_id } => {
                 shown(&self.resume(&owner(tenant)?, &replay_id, &name(by)?, deadline).await?)
@@ -91,10 +91,10 @@ impl<W: Outside, B: Around> Environment<W, B> {
                 shown(&self.cancel(&owner(tenant)?, &replay_id).await?)
             }
             Command::Show { tenant, replay_id: Some(id) } => {
-                shown(&self.show(&owner(tenant)?, &id).await?)
+                shown(&self.show(&owner(tenant)?, &id).await?.answer)
             }
             Command::Show { tenant, replay_id: None } => {
-                shown(&self.recent(&owner(tenant)?).await?)
+                shown(&self.recent(&owner(tenant)?).await?.answer)
             }
             Command::Replay(wanted) => self.run(Action::Replay, wanted, deadline).await,
             Command::Park(Wanted { filter: None, .. }) => {

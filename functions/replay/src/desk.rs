@@ -1,17 +1,18 @@
 //! What can be asked and ordered, by whichever way: lists of letters, one letter, runs. Who asks was
 //! established before, and says whose letters ([`Owner`]). Letters are shown with the times that a
-//! replay decides by.
+//! replay decides by. What was only read comes with its cost, which is counted here and charged to a
+//! tenant's quota by its routes.
 
 use drover_core::letter::{Owner, State};
 use drover_core::metrics::Tally;
-use drover_core::pipeline::ports::Units;
+use drover_core::pipeline::ports::{Metered, Units};
 use drover_core::replay::list::{self, Question};
 use drover_core::replay::{self, Asked, Ground, Refusal, Run, Worked};
 use drover_core::time::Timestamp;
 use drover_core::web::{Cursors, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, RunAnswer, RunsAnswer, refused};
-use crate::{Around, Environment, FUNCTION, Outside, limits};
+use crate::{Around, Environment, FUNCTION, Outside, Reader, limits};
 
 /// Which letters are listed.
 pub(crate) struct Listed {
@@ -26,7 +27,7 @@ impl<W: Outside, B: Around> Environment<W, B> {
         &self,
         owner: &Owner,
         listed: Listed,
-    ) -> Result<LettersAnswer, Problem> {
+    ) -> Result<Metered<LettersAnswer>, Problem> {
         let Listed { code, state, limit, cursor } = listed;
         let named = format!("{state:?}");
         let parts = ["dead-letters", &owner.partition_key(), code.as_deref().unwrap_or(""), &named];
@@ -36,18 +37,24 @@ impl<W: Outside, B: Around> Environment<W, B> {
         let question = Question { code, state, limit, after };
         let mut listing = list::list(&self.world, owner, &question).await.map_err(refused)?;
         listing.letters.iter_mut().for_each(|letter| letter.restamp(self.means.retention));
-        self.charge(owner, listing.units);
+        let units = listing.units;
+        self.count(owner, units);
         let (mut answer, next) = LettersAnswer::of(listing);
         answer.next_cursor = next.map(|id| cursors.write(id.as_bytes()));
-        Ok(answer)
+        Ok(Metered { answer, units })
     }
 
-    pub(crate) async fn letter(&self, owner: &Owner, id: &str) -> Result<LetterAnswer, Problem> {
-        let found = list::open(&self.world, owner, id).await?;
+    pub(crate) async fn letter(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Metered<LetterAnswer>, Problem> {
+        let Metered { answer: found, units } = list::open(&self.world, owner, id).await?;
+        self.count(owner, units);
         let none = || Problem::not_found("there is no such dead letter");
         let (mut letter, content) = found.ok_or_else(none)?;
         letter.restamp(self.means.retention);
-        Ok(LetterAnswer::of(letter, content))
+        Ok(Metered { answer: LetterAnswer::of(letter, content), units })
     }
 
     pub(crate) async fn start(
@@ -81,14 +88,23 @@ impl<W: Outside, B: Around> Environment<W, B> {
         Ok(run.into())
     }
 
-    pub(crate) async fn show(&self, owner: &Owner, id: &str) -> Result<RunAnswer, Problem> {
-        let run = replay::show(&self.world, owner, id).await;
-        run.map(RunAnswer::from).map_err(refused)
+    pub(crate) async fn show(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Metered<RunAnswer>, Problem> {
+        let Metered { answer: run, units } =
+            replay::show(&self.world, owner, id).await.map_err(refused)?;
+        self.count(owner, units);
+        Ok(Metered { answer: run.into(), units })
     }
 
-    pub(crate) async fn recent(&self, owner: &Owner) -> Result<RunsAnswer, Problem> {
-        let runs = replay::recent(&self.world, owner, limits::RUNS).await.map_err(refused)?;
-        Ok(RunsAnswer { replays: runs.into_iter().map(RunAnswer::from).collect() })
+    pub(crate) async fn recent(&self, owner: &Owner) -> Result<Metered<RunsAnswer>, Problem> {
+        let Metered { answer: runs, units } =
+            replay::recent(&self.world, owner, limits::RUNS).await.map_err(refused)?;
+        self.count(owner, units);
+        let answer = RunsAnswer { replays: runs.into_iter().map(RunAnswer::from).collect() };
+        Ok(Metered { answer, units })
     }
 
     pub(crate) async fn cancel(&self, owner: &Owner, id: &str) -> Result<RunAnswer, Problem> {
@@ -96,7 +112,13 @@ impl<W: Outside, B: Around> Environment<W, B> {
         run.map(RunAnswer::from).map_err(refused)
     }
 
-    fn charge(&self, owner: &Owner, units: Units) {
+    /// Charges what a request has read to the quota of its sender.
+    pub(crate) fn charged<T>(&self, reader: &Reader, read: Metered<T>) -> T {
+        self.quotas.charge(&reader.tenant, read.units, self.world.now());
+        read.answer
+    }
+
+    fn count(&self, owner: &Owner, units: Units) {
         let mut tally = Tally::default();
         tally.of(owner.tenant()).add_units(units);
         self.meter.record(FUNCTION, &tally, self.world.now());

@@ -10,7 +10,7 @@ use drover_core::letter::State;
 use drover_core::tenant::Scope;
 use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
 
-use crate::answer::{LetterAnswer, LettersAnswer, Malformed, Unknown};
+use crate::answer::{LetterAnswer, LettersAnswer, Limited, Malformed, Unknown};
 use crate::desk::Listed;
 use crate::{Around, Environment, Outside, limits};
 
@@ -30,8 +30,8 @@ where
     operation_id = "list_dead_letters",
     tag = "dead letters",
     summary = "List dead letters, the newest first",
-    description = "Without what is in them. Counts are of open letters, over the newest 10,000 letters \
-        (`complete` is false beyond).",
+    description = "Without what is in them. Counts are of open letters, over the newest 10,000 letters or \
+        16 MB of them (`complete` is false beyond).",
     params(
         ("code" = Option<String>, Query, description = "Of this code only: a rejection's, `undelivered` (records that the event source gave up) or `unavailable` (records that waited in the buffer for nine days)", example = "schema_violation"),
         ("state" = Option<String>, Query, description = "`open` (the default), `resolved` or `parked`", example = "open"),
@@ -41,6 +41,7 @@ where
     responses(
         (status = 200, description = "Letters", body = LettersAnswer),
         Malformed,
+        Limited,
         NotAdmitted,
     ),
     security(("api_key" = ["admin"]))
@@ -50,7 +51,7 @@ pub(crate) async fn list<W: Outside, B: Around>(
     credentials: Credentials,
     RawQuery(query): RawQuery,
 ) -> Result<Json<LettersAnswer>, Problem> {
-    let (owner, _) = environment.admit(&credentials, Scope::Admin).await?;
+    let reader = environment.admit_reader(&credentials, Scope::Admin).await?;
     let mut parameters = Parameters::parse(query.as_deref())?;
     let code = parameters.text("code");
     let state = parameters.text("state").map(|state| state_of(&state)).transpose()?;
@@ -58,7 +59,8 @@ pub(crate) async fn list<W: Outside, B: Around>(
     let cursor = parameters.text("cursor");
     parameters.finish()?;
     let listed = Listed { code, state: state.unwrap_or_default(), limit, cursor };
-    Ok(Json(environment.list(&owner, listed).await?))
+    let listed = environment.list(&reader.owner, listed).await?;
+    Ok(Json(environment.charged(&reader, listed)))
 }
 
 #[utoipa::path(
@@ -71,6 +73,7 @@ pub(crate) async fn list<W: Outside, B: Around>(
     responses(
         (status = 200, description = "The letter", body = LetterAnswer),
         Malformed,
+        Limited,
         Unknown,
         NotAdmitted,
     ),
@@ -82,11 +85,12 @@ pub(crate) async fn one<W: Outside, B: Around>(
     path: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<LetterAnswer>, Problem> {
-    let (owner, _) = environment.admit(&credentials, Scope::Admin).await?;
+    let reader = environment.admit_reader(&credentials, Scope::Admin).await?;
     Parameters::parse(query.as_deref())?.finish()?;
     // What is no text is no id.
     let id = path.map(|Path(id)| id).unwrap_or_default();
-    Ok(Json(environment.letter(&owner, &id).await?))
+    let letter = environment.letter(&reader.owner, &id).await?;
+    Ok(Json(environment.charged(&reader, letter)))
 }
 
 fn state_of(text: &str) -> Result<State, Problem> {

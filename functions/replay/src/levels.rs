@@ -13,7 +13,7 @@ use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::Malformed;
+use crate::answer::{Limited, Malformed};
 use crate::{Around, Environment, Outside};
 
 /// How full a queue is, about.
@@ -65,6 +65,7 @@ where
     responses(
         (status = 200, description = "Messages of the buffer queue", body = Levels),
         Malformed,
+        Limited,
         NotAdmitted,
     ),
     security(("api_key" = ["read"]))
@@ -74,7 +75,7 @@ pub(crate) async fn stats<W: Outside, B: Around>(
     credentials: Credentials,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Levels>, Problem> {
-    environment.admit(&credentials, Scope::Read).await?;
+    environment.admit_reader(&credentials, Scope::Read).await?;
     Parameters::parse(query.as_deref())?.finish()?;
     Ok(Json(environment.around.buffer_levels().await?))
 }

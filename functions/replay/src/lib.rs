@@ -13,20 +13,20 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
 use axum::middleware::from_fn;
 use drover_core::deadline::stop_at;
 use drover_core::letter::Owner;
 use drover_core::metrics::Meter;
 use drover_core::pipeline::Pipeline;
+use drover_core::quota::ReadQuotas;
 use drover_core::replay::Means;
 pub use drover_core::replay::Outside;
 use drover_core::replay::Sources;
-use drover_core::tenant::Scope;
+use drover_core::tenant::{Scope, Tenant};
 use drover_core::web::layers::json_only;
-use drover_core::web::{Claims, Credentials, Gate, Problem, with_claims};
+use drover_core::web::{Caller, Credentials, Gate, Problem, counted};
 use lambda_http::Adapter;
-use lambda_http::request::{LambdaRequest, RequestContext};
+use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Diagnostic, LambdaEvent, Service as _};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -75,8 +75,16 @@ pub struct Environment<W, B> {
     pub queues: QueueNames,
     /// Who may call.
     pub gate: Gate,
+    /// How much each tenant has read.
+    pub quotas: ReadQuotas,
     /// Where counts go.
     pub meter: Arc<dyn Meter>,
+}
+
+/// A tenant that may read its letters and runs.
+pub(crate) struct Reader {
+    pub(crate) owner: Owner,
+    pub(crate) tenant: Arc<Tenant>,
 }
 
 /// The function: an environment, and its routes with the layers that every router has.
@@ -98,21 +106,6 @@ where
         .merge(levels::routes())
         .route_layer(from_fn(json_only))
         .with_state(environment)
-}
-
-/// Lets callers in by the claims that API Gateway verified. Only for functions behind a gateway whose
-/// authorizer is switched on.
-pub fn with_gateway_claims(routes: Router) -> Router {
-    with_claims(routes, gateway_claims)
-}
-
-fn gateway_claims(request: &Request) -> Option<Claims> {
-    let RequestContext::ApiGatewayV2(context) = request.extensions().get::<RequestContext>()?
-    else {
-        return None;
-    };
-    let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
-    Some(Claims(jwt.claims.clone().into_iter().collect()))
 }
 
 /// Why a whole invocation failed; its source sends everything again.
@@ -147,9 +140,25 @@ impl<W: Outside, B: Around> Environment<W, B> {
         credentials: &Credentials,
         needed: Scope,
     ) -> Result<(Owner, Arc<str>), Problem> {
-        let (now, registry) = (self.world.now(), &self.pipeline.registry);
-        let caller = self.gate.admit(credentials, needed, now, registry, &self.world).await?;
+        let caller = self.caller(credentials, needed).await?;
         Ok((Owner::Tenant(caller.scope), caller.by))
+    }
+
+    /// The same for whoever only reads, within its quota.
+    pub(crate) async fn admit_reader(
+        &self,
+        credentials: &Credentials,
+        needed: Scope,
+    ) -> Result<Reader, Problem> {
+        let Caller { scope, tenant, .. } = self.caller(credentials, needed).await?;
+        self.quotas.take(&tenant, self.world.now())?;
+        Ok(Reader { owner: Owner::Tenant(scope), tenant })
+    }
+
+    async fn caller(&self, credentials: &Credentials, needed: Scope) -> Result<Caller, Problem> {
+        let (now, registry) = (self.world.now(), &self.pipeline.registry);
+        let admitted = self.gate.admit(credentials, needed, now, registry, &self.world).await;
+        counted(admitted, &*self.meter, FUNCTION, now)
     }
 }
 

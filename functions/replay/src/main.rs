@@ -13,12 +13,14 @@ use drover_core::limits::Shape;
 use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
+use drover_core::quota::ReadQuotas;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
+use drover_core::web::gateway::with_gateway_claims;
 use drover_core::web::{AuthMode, Gate, Origins, finished};
 use drover_replay::around::WithStream;
 use drover_replay::config::Config;
-use drover_replay::{Environment, QueueNames, Replay, routes, with_gateway_claims};
+use drover_replay::{Environment, QueueNames, Replay, routes};
 use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 
 #[global_allocator]
@@ -68,6 +70,7 @@ async fn environment(config: Config) -> Environment<Aws, Around> {
         means: Means { shape: Shape::STANDARD, concurrency, cache_bytes, retention },
         queues,
         gate: Gate { mode: config.auth_mode },
+        quotas: ReadQuotas::default(),
         meter: Arc::new(Lines { keeping: config.metrics, write: print }),
     }
 }

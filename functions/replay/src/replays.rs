@@ -17,7 +17,7 @@ use lambda_http::http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::answer::{Busy, Malformed, RunAnswer, RunsAnswer, Unknown};
+use crate::answer::{Busy, Limited, Malformed, RunAnswer, RunsAnswer, Unknown};
 use crate::{Around, Environment, Outside, limits, object};
 
 /// Which letters to replay, and how.
@@ -107,6 +107,7 @@ pub(crate) async fn start<W: Outside, B: Around>(
     responses(
         (status = 200, description = "Runs", body = RunsAnswer),
         Malformed,
+        Limited,
         NotAdmitted,
     ),
     security(("api_key" = ["admin"]))
@@ -116,9 +117,10 @@ pub(crate) async fn recent<W: Outside, B: Around>(
     credentials: Credentials,
     RawQuery(query): RawQuery,
 ) -> Result<Json<RunsAnswer>, Problem> {
-    let (owner, _) = environment.admit(&credentials, Scope::Admin).await?;
+    let reader = environment.admit_reader(&credentials, Scope::Admin).await?;
     Parameters::parse(query.as_deref())?.finish()?;
-    Ok(Json(environment.recent(&owner).await?))
+    let runs = environment.recent(&reader.owner).await?;
+    Ok(Json(environment.charged(&reader, runs)))
 }
 
 #[utoipa::path(
@@ -158,6 +160,7 @@ pub(crate) async fn resume<W: Outside, B: Around>(
     responses(
         (status = 200, description = "The run so far", body = RunAnswer),
         Malformed,
+        Limited,
         Unknown,
         NotAdmitted,
     ),
@@ -169,8 +172,9 @@ pub(crate) async fn show<W: Outside, B: Around>(
     path: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<RunAnswer>, Problem> {
-    let (owner, _, id) = environment.run_of(&credentials, path, query).await?;
-    Ok(Json(environment.show(&owner, &id).await?))
+    let reader = environment.admit_reader(&credentials, Scope::Admin).await?;
+    let run = environment.show(&reader.owner, &run_id(path, query)?).await?;
+    Ok(Json(environment.charged(&reader, run)))
 }
 
 #[utoipa::path(
@@ -213,10 +217,17 @@ impl<W: Outside, B: Around> Environment<W, B> {
         query: Option<String>,
     ) -> Result<(Owner, Arc<str>, String), Problem> {
         let (owner, by) = self.admit(credentials, Scope::Admin).await?;
-        Parameters::parse(query.as_deref())?.finish()?;
-        // What is no text is no id.
-        Ok((owner, by, path.map(|Path(id)| id).unwrap_or_default()))
+        Ok((owner, by, run_id(path, query)?))
     }
+}
+
+fn run_id(
+    path: Result<Path<String>, PathRejection>,
+    query: Option<String>,
+) -> Result<String, Problem> {
+    Parameters::parse(query.as_deref())?.finish()?;
+    // What is no text is no id.
+    Ok(path.map(|Path(id)| id).unwrap_or_default())
 }
 
 /// A body, whatever it says of its type: there is one that is taken.

@@ -114,7 +114,10 @@ impl Count {
 /// Whether a metric has the function as a label.
 const fn by_function(metric: Metric) -> bool {
     match metric {
-        Metric::MessagesProcessed | Metric::WriteUnits | Metric::ReadUnits => true,
+        Metric::MessagesProcessed
+        | Metric::WriteUnits
+        | Metric::ReadUnits
+        | Metric::AuthenticationFailures => true,
         Metric::EventsProcessed
         | Metric::EventsDuplicate
         | Metric::EventsLate
@@ -148,6 +151,7 @@ const fn help(metric: Metric) -> &'static str {
         Metric::WriteUnits => "DynamoDB write units consumed",
         Metric::ReadUnits => "DynamoDB read units consumed",
         Metric::UniqueDevices => "Devices whose first event is in the history now",
+        Metric::AuthenticationFailures => "Requests whose sender did not prove who it is",
     }
 }
 

@@ -11,12 +11,12 @@ use drover_core::metrics::emf::{Keeping, Lines};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::Clock as _;
+use drover_core::quota::{ReadQuotas, WriteQuotas};
 use drover_core::record::TopicRetention;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
 use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_ingest::Ingest;
-use drover_ingest::quota::Quotas;
 use drover_ingest::rest::Rest;
 use drover_processor::Processor;
 use drover_query::health::{Process, memory_bytes};
@@ -73,7 +73,7 @@ pub(crate) fn functions(
         world: writing,
         registry: Registry::new(),
         gate: gate(),
-        quotas: Quotas::default(),
+        quotas: WriteQuotas::default(),
         rest: Rest::default(),
         meter: as_meter(),
     };
@@ -82,6 +82,7 @@ pub(crate) fn functions(
             world: reading.clone(),
             registry: Registry::new(),
             gate: gate(),
+            quotas: ReadQuotas::default(),
             meter: as_meter(),
         },
         probes: HostProbes { world: reading.clone(), stream: stream.clone() },
@@ -104,6 +105,7 @@ pub(crate) fn functions(
             },
             queues: QueueNames::of_urls(DEAD_LETTERS, BUFFER),
             gate: gate(),
+            quotas: ReadQuotas::default(),
             meter: as_meter(),
         })
     };

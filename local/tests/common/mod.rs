@@ -71,6 +71,14 @@ pub async fn get(addresses: &Addresses, path: &str) -> Response<Bytes> {
     send(addresses.http, request.body(Full::default()).unwrap()).await.unwrap()
 }
 
+/// Gets a page of the HTTP port with an API key.
+pub async fn get_api(addresses: &Addresses, path: &str, key: &str) -> Response<Bytes> {
+    let request = Request::get(path)
+        .header("host", addresses.http.to_string())
+        .header("authorization", format!("Bearer {key}"));
+    send(addresses.http, request.body(Full::default()).unwrap()).await.unwrap()
+}
+
 /// One request on a connection of its own; `None` where that ends before the answer.
 async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Option<Response<Bytes>> {
     let stream = tokio::net::TcpStream::connect(address).await.ok()?;

@@ -16,6 +16,7 @@ use drover_core::limits::Shape;
 use drover_core::metrics::{Meter, Tally};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
+use drover_core::quota::ReadQuotas;
 use drover_core::record::TopicRetention;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
@@ -73,6 +74,7 @@ fn replay(queues: &Queues) -> Replay<Aws, Around> {
         means: MEANS,
         queues: QueueNames::of_urls(&queues.letters, &queues.buffer),
         gate: Gate { mode: AuthMode::Key(LocalKeys::Accepted) },
+        quotas: ReadQuotas::default(),
         meter: Arc::new(Silent),
     });
     let routes = routes(Arc::clone(&environment));

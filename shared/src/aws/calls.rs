@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::types::error::{
     ProvisionedThroughputExceededException, RequestLimitExceeded, ThrottlingException,
 };
 
+use crate::aws::said::Said;
 use crate::error::{Reason, Unavailable};
 
 /// A good answer takes milliseconds. A connection that died while the environment was frozen
@@ -201,8 +202,9 @@ const INVALID: [&str; 10] = [
     "ValidationException",
 ];
 
-/// What a failed call is for the pipeline. The message names the operation, the code and what the
-/// service said, which is for the operator: it can hold names of resources, never items.
+/// What a failed call is for the pipeline. The message names the operation, the code and the beginning
+/// of what the service said, which is for the operator: it can hold names of resources, never keys or
+/// items.
 pub(super) fn unavailable<E, R>(operation: &str, error: &SdkError<E, R>) -> Unavailable
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -211,7 +213,7 @@ where
     let message = match error {
         SdkError::ServiceError(answered) => {
             let code = answered.err().code().unwrap_or("none");
-            let said = answered.err().message().unwrap_or("nothing");
+            let said = Said(answered.err().message().unwrap_or("nothing"));
             format!("{operation} failed: code=`{code}` said=`{said}`")
         }
         SdkError::TimeoutError(_) => format!("{operation} had no answer in time"),

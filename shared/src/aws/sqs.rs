@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::aws::Aws;
 use crate::aws::calls::{Failure, unavailable};
+use crate::aws::said::Said;
 use crate::dead_letter::sending::{Queue, Sent, send};
 use crate::error::{Reason, Unavailable};
 use crate::pipeline::ports::{Buffer, DeadLetters, Message};
@@ -231,7 +232,7 @@ fn refused(entry: &BatchResultErrorEntry) -> Unavailable {
         Failure::Unknown if entry.sender_fault => Reason::Bug,
         failure => failure.reason(),
     };
-    let said = entry.message.as_deref().unwrap_or("nothing");
+    let said = Said(entry.message.as_deref().unwrap_or("nothing"));
     Unavailable::new(reason, format!("a message failed: code=`{}` said=`{said}`", entry.code))
 }
 

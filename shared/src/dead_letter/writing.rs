@@ -9,6 +9,7 @@ use super::{
 use crate::error::{Reason, Rejection, Unavailable};
 use crate::id::TenantId;
 use crate::pipeline::ports::Message;
+use crate::public_reason::PublicReason;
 use crate::record::{Record, Source};
 
 /// What one message may take. SQS allows 1,048,576 bytes for a message and for a batch.
@@ -35,10 +36,11 @@ pub fn letter(
 /// It could not be written, and stays where it is.
 pub fn buffered(
     record: &Record,
-    message: &str,
+    reason: Reason,
     about: Circumstances<'_>,
 ) -> Result<Vec<Message>, Unavailable> {
-    messages(Envelope::of(record, UNAVAILABLE, message, about), record, about.tenant)
+    let message = PublicReason::from(reason).message();
+    messages(Envelope::of(record, UNAVAILABLE, &message, about), record, about.tenant)
 }
 
 impl Envelope {

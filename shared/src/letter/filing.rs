@@ -18,14 +18,10 @@ use crate::error::{Code, Reason, Unavailable};
 use crate::event::digest;
 use crate::id::TenantId;
 use crate::pipeline::ports::Metered;
+use crate::public_reason::PublicReason;
 use crate::record::letter_id;
 use crate::tenant::TenantScope;
 use crate::time::Timestamp;
-
-/// What the letter of a record says that was never rejected. What exactly was unavailable is in the
-/// words of a service, which name parts of the system and are not for the tenant.
-const NOT_APPLIED: &str = "this record was not applied, because something that it needs was \
-                           unavailable; a replay applies it when that is mended";
 
 /// A queue message.
 #[derive(Clone, Copy, Debug)]
@@ -99,12 +95,11 @@ pub fn of_envelope(envelope: &Envelope, now: Timestamp) -> Result<Filing, NoCont
         }
     };
     let text = |text: &Option<String>| text.as_deref().map(|text| bounded(text).to_owned());
-    let message = if envelope.code == UNAVAILABLE { NOT_APPLIED } else { &envelope.message };
     let letter = Letter {
         id: envelope.id.clone(),
         code: bounded(&envelope.code).to_owned(),
         path: text(&envelope.path),
-        message: bounded(message).to_owned(),
+        message: message(envelope),
         contract: text(&envelope.contract),
         subject: text(&envelope.subject),
         source: Origin::Record(bounded_source(&envelope.source)),
@@ -206,6 +201,14 @@ fn size(pieces: &[Chunk], count: u32) -> usize {
     let first = pieces.first().filter(|_| whole);
     let said = first.and_then(|first| get_frame_content_size(&first.bytes).ok().flatten());
     said.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(UNPACKED_BYTES)
+}
+
+/// Of a record that waited, a message of another release may hold what a service said.
+fn message(envelope: &Envelope) -> String {
+    if envelope.code == UNAVAILABLE {
+        return PublicReason::of_message(&envelope.message).message();
+    }
+    bounded(&envelope.message).to_owned()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! Dimensions are the function, and the code for rejections: each combination is a metric that
 //! costs money, so the tenant is a property, which is free and can be queried in the logs. Only
 //! tenants that [`Keeping`] lists have what their dashboard shows ([`OF_A_TENANT`]) under a dimension
-//! of their own too. An array holds at most 100 values; further ones go into further lines, which
+//! of their own too, and their share of what each function takes in hand. An array holds at most 100 values; further ones go into further lines, which
 //! carry nothing else, so that no count is doubled.
 //!
 //! Limits from
@@ -36,6 +36,9 @@ pub const OF_A_TENANT: [&str; 5] = [
 
 /// What an operator sees of each listed tenant besides: who is in trouble.
 pub const FOR_OPERATORS: [&str; 1] = [Metric::RecordsBuffered.name()];
+/// What a listed tenant has under `function` and `tenant`: its share of what a function takes in hand.
+/// Records that come by Kafka are counted against no quota, so this says who floods a topic.
+const SHARED: &str = Metric::MessagesProcessed.name();
 
 /// Where CloudWatch keeps counts, and whose it keeps apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,6 +161,8 @@ impl Line<'_> {
                 .map(|dimension| if *dimension == "function" { "tenant" } else { dimension })
                 .collect();
             directives.push(self.directive(&dimensions, own));
+            let share = metrics.iter().filter(|(name, ..)| *name == SHARED);
+            directives.push(self.directive(&["function", "tenant"], share));
         }
         // A directive without metrics is an error to CloudWatch.
         directives.retain(|directive| directive["Metrics"] != json!([]));
@@ -277,6 +282,7 @@ mod tests {
                 let (dimensions, metrics) = (&own["Dimensions"][0], &own["Metrics"]);
                 match metrics[0]["Name"].as_str().expect("a name") {
                     ERRORS => assert_eq!(*dimensions, json!(["tenant", "code"])),
+                    SHARED => assert_eq!(*dimensions, json!(["function", "tenant"])),
                     name => {
                         assert_eq!(
                             (name, metrics.as_array().map(Vec::len)),
@@ -286,9 +292,12 @@ mod tests {
                     }
                 }
             }
-            let values_alone =
-                line.get("messages_processed_total").is_none() && line.get("code").is_none();
-            assert_eq!(directives.len(), if values_alone { 1 } else { 2 }, "{line}");
+            let expected = match (line.get(SHARED), line.get("code")) {
+                (Some(_), _) => 3,
+                (None, Some(_)) => 2,
+                (None, None) => 1,
+            };
+            assert_eq!(directives.len(), expected, "{line}");
         }
         let strangers = parsed_for(&["other"], &tally);
         assert_eq!(strangers, parsed(&tally), "a tenant that is not listed");

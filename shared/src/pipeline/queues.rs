@@ -45,7 +45,7 @@ pub(super) async fn send_to_buffer(world: &impl World, handled: &mut [Handled]) 
     let now = world.now();
     let waiting = |handled: &Handled| match &handled.state {
         State::Unavailable(unavailable) if handled.may_wait(unavailable) => {
-            buffered(&handled.record, &unavailable.message, handled.about(now))
+            buffered(&handled.record, unavailable.reason, handled.about(now))
         }
         _ => Ok(Vec::new()),
     };

@@ -8,7 +8,8 @@ use super::{Ground, Outside, Sources, Worked};
 use crate::error::{Reason, Unavailable};
 use crate::letter::{Lease, Letters, Owner};
 use crate::metrics::Tally;
-use crate::pipeline::ports::Clock;
+use crate::pipeline::ports::{Clock, Metered};
+use crate::public_reason::PublicReason;
 use crate::time::Timestamp;
 
 /// How long a lease holds without being renewed.
@@ -18,8 +19,6 @@ const ATTEMPTS: usize = 5;
 /// Hexadecimal digits of a run's id: the time in milliseconds, and chance.
 const TIME_DIGITS: usize = 12;
 const RUN_DIGITS: usize = TIME_DIGITS + 8;
-/// Why a run waits whose invocation died.
-const INTERRUPTED: &str = "interrupted";
 
 /// Starts a run, and works on it until it is over or the time is.
 ///
@@ -73,18 +72,23 @@ pub async fn resume<W: Outside, S: Sources>(
     held(Hold { ground, owner, deadline, lease }, run, version).await
 }
 
-/// A run as it is now.
+/// A run as it is now, and what reading it cost.
 ///
 /// # Errors
 /// There is none, or the table did not answer.
-pub async fn show(world: &(impl Letters + Clock), owner: &Owner, id: &str) -> Result<Run, Refusal> {
-    let (mut run, _) = read(world, owner, id).await?;
-    let lease = world.lease(owner).await?.answer;
-    as_it_is(&mut run, lease.as_ref(), world.now());
-    Ok(run)
+pub async fn show(
+    world: &(impl Letters + Clock),
+    owner: &Owner,
+    id: &str,
+) -> Result<Metered<Run>, Refusal> {
+    let Metered { answer: (mut run, _), mut units } = read_metered(world, owner, id).await?;
+    let lease = world.lease(owner).await?;
+    units += lease.units;
+    as_it_is(&mut run, lease.answer.as_ref(), world.now());
+    Ok(Metered { answer: run, units })
 }
 
-/// The newest runs, the newest first, without their views.
+/// The newest runs, the newest first, without their views, and what reading them cost.
 ///
 /// # Errors
 /// The table did not answer.
@@ -92,11 +96,13 @@ pub async fn recent(
     world: &(impl Letters + Clock),
     owner: &Owner,
     limit: usize,
-) -> Result<Vec<Run>, Refusal> {
-    let stored = world.runs(owner, limit).await?.answer;
-    let lease = world.lease(owner).await?.answer;
-    let now = world.now();
-    let read = stored.iter().filter_map(|stored| {
+) -> Result<Metered<Vec<Run>>, Refusal> {
+    let stored = world.runs(owner, limit).await?;
+    let lease = world.lease(owner).await?;
+    let mut units = stored.units;
+    units += lease.units;
+    let (lease, now) = (lease.answer, world.now());
+    let read = stored.answer.iter().filter_map(|stored| {
         // One that cannot be read must not hide the others.
         let read =
             Run::read(stored).inspect_err(|broken| tracing::error!(%broken, "a run's record"));
@@ -105,7 +111,7 @@ pub async fn recent(
         as_it_is(&mut run, lease.as_ref(), now);
         Some(run)
     });
-    Ok(read.collect())
+    Ok(Metered { answer: read.collect(), units })
 }
 
 /// Ends a run. Whoever works on it stops after the batch that is under way.
@@ -146,18 +152,27 @@ async fn held<W: Outside, S: Sources>(
 }
 
 async fn read(letters: &impl Letters, owner: &Owner, id: &str) -> Result<(Run, u64), Refusal> {
+    Ok(read_metered(letters, owner, id).await?.answer)
+}
+
+async fn read_metered(
+    letters: &impl Letters,
+    owner: &Owner,
+    id: &str,
+) -> Result<Metered<(Run, u64)>, Refusal> {
     if id.len() != RUN_DIGITS || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Refusal::NotFound);
     }
-    let stored = letters.run(owner, id).await?.answer.ok_or(Refusal::NotFound)?;
-    Ok((Run::read(&stored)?, stored.version))
+    let Metered { answer: stored, units } = letters.run(owner, id).await?;
+    let stored = stored.ok_or(Refusal::NotFound)?;
+    Ok(Metered { answer: (Run::read(&stored)?, stored.version), units })
 }
 
 /// Nobody is at work on a run that does not hold the lease.
 fn as_it_is(run: &mut Run, lease: Option<&Lease>, now: Timestamp) {
     let at_work = lease.is_some_and(|lease| lease.run == run.replay_id && lease.until > now);
     if run.phase == Phase::Running && !at_work {
-        (run.phase, run.reason) = (Phase::Paused, Some(INTERRUPTED.to_owned()));
+        (run.phase, run.reason) = (Phase::Paused, Some(PublicReason::Interrupted));
     }
 }
 

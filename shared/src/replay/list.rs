@@ -6,11 +6,14 @@ use super::{Refusal, asked};
 use crate::dead_letter::Content;
 use crate::error::Unavailable;
 use crate::letter::{LISTED, Letter, LetterRange, Letters, Order, Owner, State};
-use crate::pipeline::ports::Units;
+use crate::pipeline::ports::{Metered, Units};
+use crate::quota::READ_UNIT_BYTES;
 use crate::record::is_letter_id;
 
 /// Letters that one answer counts at most, and looks at for a page of a list.
 pub const COUNTED: usize = 10_000;
+/// Bytes of letters after which no further page is looked at, for either.
+pub const COUNTED_BYTES: f64 = 16.0 * 1024.0 * 1024.0;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub struct Listing {
     pub next: Option<String>,
     /// Open letters by code.
     pub counts: BTreeMap<String, u64>,
-    /// Whether all letters were counted; otherwise the newest [`COUNTED`].
+    /// Whether all letters were counted; otherwise the newest [`COUNTED`], or [`COUNTED_BYTES`].
     pub complete: bool,
     /// What it cost.
     pub units: Units,
@@ -78,7 +81,7 @@ pub async fn list(
     Ok(scan.listing)
 }
 
-/// A letter with its content; no content: parts of it are missing.
+/// A letter with its content; no content: parts of it are missing. Also what reading it cost.
 ///
 /// # Errors
 /// The table did not answer.
@@ -86,15 +89,17 @@ pub async fn open(
     letters: &impl Letters,
     owner: &Owner,
     id: &str,
-) -> Result<Option<(Letter, Option<Content>)>, Unavailable> {
+) -> Result<Metered<Option<(Letter, Option<Content>)>>, Unavailable> {
     if !is_letter_id(id) {
-        return Ok(None);
+        return Ok(Metered { answer: None, units: Units::default() });
     }
-    let Some(stored) = letters.letter(owner, id).await?.answer else { return Ok(None) };
-    let frames = letters.contents(owner, &[stored.letter.wanted()]).await?.answer;
-    let frame = frames.into_iter().next().flatten();
+    let Metered { answer: stored, mut units } = letters.letter(owner, id).await?;
+    let Some(stored) = stored else { return Ok(Metered { answer: None, units }) };
+    let frames = letters.contents(owner, &[stored.letter.wanted()]).await?;
+    units += frames.units;
+    let frame = frames.answer.into_iter().next().flatten();
     let content = frame.and_then(|frame| Content::unpack(&frame).ok());
-    Ok(Some((stored.letter, content)))
+    Ok(Metered { answer: Some((stored.letter, content)), units })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,7 +118,7 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Looks at up to [`COUNTED`] letters. Says whether there are no more.
+    /// Looks at up to [`COUNTED`] letters and [`COUNTED_BYTES`]. Says whether there are no more.
     async fn go(
         &mut self,
         letters: &impl Letters,
@@ -121,8 +126,9 @@ impl Scan<'_> {
         counting: Counting,
     ) -> Result<bool, Unavailable> {
         let mut seen = 0;
+        let most = self.listing.units.read + COUNTED_BYTES / READ_UNIT_BYTES;
         loop {
-            if counting == Counting::No && self.full {
+            if counting == Counting::No && self.full || self.listing.units.read >= most {
                 return Ok(false);
             }
             // One more than is looked at says whether there are more.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::asked::{Asked, Filter};
 use crate::error::{Reason, Unavailable};
 use crate::letter::{StoredRun, Tried};
+use crate::public_reason::PublicReason;
 use crate::time::Timestamp;
 
 /// How long a record is kept.
@@ -67,8 +68,8 @@ pub struct Run {
     pub by: String,
     /// How far it is.
     pub phase: Phase,
-    /// Why it is paused: `time`, or what was unavailable.
-    pub reason: Option<String>,
+    /// Why it is paused.
+    pub reason: Option<PublicReason>,
     /// Whether it writes nothing.
     pub dry_run: bool,
     /// Which letters.

@@ -14,6 +14,7 @@ use crate::error::Reason;
 use crate::ledger::StoredHead;
 use crate::letter::{Lease, Owner, State, StoredLetter};
 use crate::memory::{Call, Fault};
+use crate::public_reason::PublicReason;
 use crate::time::Timestamp;
 
 fn open_letters(bench: &Bench, owner: &Owner) -> Vec<StoredLetter> {
@@ -116,7 +117,7 @@ fn what_is_unavailable_pauses_the_run_and_resume_goes_on_without_counting_twice(
     });
     let run = bench.replay(&owner, Asked::replay("me")).run;
     assert_eq!((run.phase, run.examined), (Phase::Paused, 2));
-    assert!(run.reason.as_deref().is_some_and(|reason| reason.starts_with("unavailable: ")));
+    assert_eq!(run.reason, Some(PublicReason::Unavailable));
     assert_eq!(open_letters(&bench, &owner).len(), 1, "what went well is marked");
     let run = bench.resume(&owner, &run.replay_id).run;
     assert_eq!((run.phase, run.examined, run.resumed_by.as_deref()), (Phase::Done, 5, Some("you")));
@@ -177,7 +178,7 @@ fn a_run_that_has_no_time_left_is_paused_and_says_so() {
     bench.file_all();
     let owner = Bench::demo();
     let worked = bench.replay_until(&owner, Asked::replay("me"), bench.at(0)).expect("started");
-    assert_eq!((worked.run.phase, worked.run.reason.as_deref()), (Phase::Paused, Some("time")));
+    assert_eq!((worked.run.phase, worked.run.reason), (Phase::Paused, Some(PublicReason::Time)));
     assert_eq!(worked.run.examined, 0);
     assert_eq!(bench.resume(&owner, &worked.run.replay_id).run.examined, 1);
 }
@@ -247,7 +248,7 @@ fn a_run_whose_invocation_died_is_shown_as_interrupted_and_goes_on() {
     bench.later(31);
     let id = bench.runs(&owner).remove(0).replay_id;
     let run = bench.show(&owner, &id);
-    assert_eq!((run.phase, run.reason.as_deref()), (Phase::Paused, Some("interrupted")));
+    assert_eq!((run.phase, run.reason), (Phase::Paused, Some(PublicReason::Interrupted)));
     assert!(run.examined < 2, "it died before it could say so");
     let run = bench.resume(&owner, &id).run;
     assert_eq!((run.phase, run.examined), (Phase::Done, 4));

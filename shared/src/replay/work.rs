@@ -18,6 +18,7 @@ use crate::metrics::Tally;
 use crate::pipeline::Pipeline;
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::ports::Units;
+use crate::public_reason::PublicReason;
 use crate::record::TopicRetention;
 use crate::registry::Registry;
 use crate::time::Timestamp;
@@ -28,9 +29,6 @@ const PAGE: usize = 500;
 const OVERLAY_BYTES: usize = 64 * 1024 * 1024;
 /// A lease must hold for as long as a step may take.
 const LEASE_MARGIN_SECONDS: i64 = 5;
-
-/// Why a run waits whose time is over.
-pub(super) const TIME: &str = "time";
 
 /// What an invocation has in hand that works on a run.
 pub(super) struct Hold<'a, W, S> {
@@ -67,7 +65,7 @@ pub(super) struct Work<'a, W, S> {
 /// Why a run stops.
 enum Stop {
     Done,
-    Paused(String),
+    Paused(PublicReason),
     Cancelled,
 }
 
@@ -103,16 +101,9 @@ pub(super) async fn work<W: Outside, S: Sources>(
     };
     let stop = match work.save().await? {
         Some(stop) => stop,
-        None => work.go().await.unwrap_or_else(|unavailable| Stop::Paused(reason(&unavailable))),
+        None => work.go().await.unwrap_or_else(|unavailable| work.pause(&unavailable)),
     };
     work.finish(stop).await
-}
-
-fn reason(unavailable: &Unavailable) -> String {
-    match unavailable.reason {
-        Reason::Deadline => TIME.to_owned(),
-        _ => format!("unavailable: {unavailable}"),
-    }
 }
 
 impl<W: Outside, S: Sources> Work<'_, W, S> {
@@ -120,7 +111,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
         loop {
             // Pages without a letter that matches take time, too.
             if self.world.now() >= self.deadline {
-                return Ok(Stop::Paused(TIME.to_owned()));
+                return Ok(Stop::Paused(PublicReason::Time));
             }
             let (page, last) = self.page().await?;
             let mut rest = page.as_slice();
@@ -138,6 +129,13 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
                 return Ok(Stop::Done);
             }
         }
+    }
+
+    /// Why the run waits, for its owner; what was unavailable is for the log.
+    fn pause(&self, unavailable: &Unavailable) -> Stop {
+        let (replay_id, why) = (&*self.run.replay_id, &*unavailable.message);
+        tracing::warn!(replay_id, reason = ?unavailable.reason, why, "a replay pauses");
+        Stop::Paused(unavailable.reason.into())
     }
 
     /// A letter with its content.
@@ -202,7 +200,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
                 Turn::Take => match tried.next() {
                     Some(Ok(tried)) => tried,
                     Some(Err(unavailable)) => {
-                        stop = Some(Stop::Paused(reason(&unavailable)));
+                        stop = Some(self.pause(&unavailable));
                         break;
                     }
                     None => break,
@@ -224,14 +222,13 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
     /// Waits until the next step's turn has come, as long as it may begin at all.
     async fn may_begin(&mut self) -> Result<Option<Stop>, Unavailable> {
         if self.overlay.as_ref().is_some_and(|overlay| overlay.bytes() > OVERLAY_BYTES) {
-            let full = "memory: the dry run has changed more subjects than it can remember";
-            return Ok(Some(Stop::Paused(full.to_owned())));
+            return Ok(Some(Stop::Paused(PublicReason::Memory)));
         }
         let micros = self.taken.saturating_mul(1_000_000) / u64::from(self.run.rate.max(1));
         let due = self.started.micros().saturating_add(i64::try_from(micros).unwrap_or(i64::MAX));
         let now = self.world.now();
         if now >= self.deadline || due >= self.deadline.micros() {
-            return Ok(Some(Stop::Paused(TIME.to_owned())));
+            return Ok(Some(Stop::Paused(PublicReason::Time)));
         }
         let wait = u64::try_from(due.saturating_sub(now.micros())).unwrap_or(0);
         if wait > 0 {

@@ -24,7 +24,13 @@ fn only_the_id_is_required() {
     assert_eq!(tenant.default_contract, "telemetry");
     assert_eq!((tenant.lateness_seconds, tenant.max_future_seconds), (60, 300));
     assert_eq!((tenant.retention_days, tenant.keep_rejected), (30, false));
-    assert_eq!(tenant.quota, Some(Quota { events_per_second: 1_000, burst: 5_000 }));
+    let usual = Quota {
+        events_per_second: 1_000,
+        burst: 5_000,
+        reads_per_second: Some(200),
+        read_bytes_per_second: Some(20_000_000),
+    };
+    assert_eq!(tenant.quota, Some(usual));
     assert_eq!(tenant.placement, Placement::Pooled);
 }
 
@@ -33,6 +39,9 @@ fn a_quota_of_null_is_no_quota_and_a_ledger_may_be_ones_own() {
     let tenant =
         tenant(&json!({"id": "a", "quota": null, "placement": {"table": "newco"}, "rules": []}));
     assert_eq!(tenant.quota, None);
+    let quota = json!({"events_per_second": 5, "burst": 6, "reads_per_second": null});
+    let quota = tenant_of_quota(quota);
+    assert_eq!((quota.reads_per_second, quota.read_bytes_per_second), (None, Some(20_000_000)));
     assert_eq!(tenant.placement, Placement::Table("newco".to_owned()));
 }
 
@@ -132,4 +141,8 @@ fn a_key_grant_is_read_as_it_was_stored() {
     let grant = KeyGrant::read(serde_json::from_str(&stored).expect("JSON")).expect("a grant");
     assert_eq!(grant.key(), &tenant.keys[0]);
     assert_eq!(grant.tenant().admit(Some(&tenant)).expect("a scope").tenant(), &tenant.id);
+}
+
+fn tenant_of_quota(quota: serde_json::Value) -> Quota {
+    tenant(&json!({"id": "a", "quota": quota})).quota.expect("a quota")
 }

@@ -11,23 +11,32 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Request};
-use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_request;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::error::Code;
+use crate::metrics::{Meter, Metric, Tally};
 use crate::registry::{Documents, Registry};
 use crate::tenant::{KeyGrant, NamedTenant, Scope, Tenant, TenantScope};
 use crate::time::Timestamp;
 use crate::web::Problem;
+use crate::web::access_log::Noted;
+use crate::web::scopes::granted;
 
 /// The longest API key that is looked at, in bytes. Ours have 43 characters and a prefix.
 const KEY_BYTES: usize = 256;
-/// What is kept of the claim `sub`.
+/// Claims that say whose a token is, the best first.
+const SUBJECTS: [&str; 3] = ["sub", "client_id", "azp"];
+/// What is kept of them.
 const SUBJECT_CHARACTERS: usize = 128;
+/// What the log shows of the hash of a key that nobody knows.
+const HASH_DIGITS: usize = 12;
+/// Who sends no credentials.
+const NOBODY: &str = "nobody";
 
 /// How callers prove who they are: one way for each deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +47,11 @@ pub enum AuthMode {
     Jwt {
         /// The claim that names the tenant.
         tenant_claim: String,
-        /// The claim that lists `write`, `read`, `admin`, separated by spaces.
+        /// The claim that lists `write`, `read`, `admin`.
         scope_claim: String,
+        /// What each of them begins with, exactly: `drover/` for `drover/write`. Other scopes are
+        /// not ours.
+        scope_prefix: String,
     },
 }
 
@@ -62,6 +74,8 @@ pub struct Claims(pub BTreeMap<String, String>);
 pub struct Credentials {
     authorization: Option<HeaderValue>,
     claims: Option<Claims>,
+    /// Where the log of requests looks for who this was.
+    noted: Noted,
 }
 
 /// A tenant that proved who it is, and may do what it asks for.
@@ -72,7 +86,7 @@ pub struct Caller {
     /// Its document.
     pub tenant: Arc<Tenant>,
     /// Whose credentials these are, for records of what was done: `key:` and the key's id, or
-    /// `token:` and the claim `sub`, as far as there is one.
+    /// `token:` and the claim `sub`, else `client_id` or `azp`, as far as there is one.
     pub by: Arc<str>,
 }
 
@@ -90,6 +104,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Credentials {
         Ok(Self {
             authorization: parts.headers.get(AUTHORIZATION).cloned(),
             claims: parts.extensions.get::<Claims>().cloned(),
+            noted: parts.extensions.get::<Noted>().cloned().unwrap_or_default(),
         })
     }
 }
@@ -108,7 +123,7 @@ pub fn with_claims(routes: Router, verified: fn(&Request) -> Option<Claims>) -> 
 }
 
 impl Gate {
-    /// The caller, if it may do what it asks for.
+    /// The caller, if it may do what it asks for. Who was refused, and why, goes into the log.
     ///
     /// # Errors
     /// 401, 403, and 503 where the registry did not answer.
@@ -120,29 +135,100 @@ impl Gate {
         registry: &Registry,
         documents: &impl Documents,
     ) -> Result<Caller, Problem> {
-        let Presented { named, scopes, by } = match &self.mode {
+        let mut by = Arc::from(NOBODY);
+        let admitted = async {
+            let presented = self.presented(credentials, &mut by, now, registry, documents).await?;
+            let tenant = registry.tenant(presented.named.id(), now, documents).await?;
+            presented.admit(tenant, needed, Arc::clone(&by))
+        };
+        let admitted = admitted.await;
+        credentials.noted.by(&by);
+        match &admitted {
+            Ok(caller) => credentials.noted.tenant(caller.scope.tenant()),
+            Err(problem) if problem.status().is_client_error() => {
+                tracing::warn!(by = &*by, code = problem.code(), why = problem.detail(), "refused");
+            }
+            // The log has that already.
+            Err(_) => {}
+        }
+        admitted
+    }
+
+    /// What credentials say. `by` says whose they are, also where they are refused.
+    async fn presented(
+        &self,
+        credentials: &Credentials,
+        by: &mut Arc<str>,
+        now: Timestamp,
+        registry: &Registry,
+        documents: &impl Documents,
+    ) -> Result<Presented, Problem> {
+        match &self.mode {
             AuthMode::Key(local) => {
                 let sha256 = key_digits(credentials.authorization.as_ref())?;
+                *by = unknown_key(&sha256);
                 let grant = registry.key(&sha256, now, documents).await?;
-                let grant = grant.filter(|grant| opens(grant, &sha256, *local));
-                let grant = grant.ok_or_else(|| invalid("this API key opens nothing"))?;
-                let (key, named) = (grant.key(), grant.tenant());
-                Presented {
-                    named,
-                    scopes: key.scopes.clone(),
-                    by: format!("key:{}", key.id).into(),
+                let grant = grant.filter(|grant| is_of(grant, &sha256));
+                let none = || invalid("this API key opens nothing");
+                let grant = grant.ok_or_else(none)?;
+                *by = format!("key:{}", grant.key().id).into();
+                if grant.key().local && *local == LocalKeys::Refused {
+                    return Err(none());
                 }
+                Ok(Presented { named: grant.tenant(), scopes: grant.key().scopes.clone() })
             }
-            AuthMode::Jwt { tenant_claim, scope_claim } => {
-                claimed(credentials.claims.as_ref(), tenant_claim, scope_claim)?
+            AuthMode::Jwt { tenant_claim, scope_claim, scope_prefix } => {
+                let missing = || Problem::unauthorized(None, "no token was verified");
+                let claims = credentials.claims.as_ref().ok_or_else(missing)?;
+                *by = claims.subject();
+                let no_tenant = || invalid("the token names no tenant");
+                let tenant = claims.0.get(tenant_claim).ok_or_else(no_tenant)?;
+                let named = NamedTenant::by_gateway(tenant).map_err(|_| no_tenant())?;
+                let scopes = claims.0.get(scope_claim).map(String::as_str).unwrap_or_default();
+                Ok(Presented { named, scopes: granted(scopes, scope_prefix) })
             }
-        };
-        let tenant = registry.tenant(named.id(), now, documents).await?;
-        let scope = named.admit(tenant.as_deref()).map_err(|rejection| match rejection.code {
-            Code::TenantSuspended => Problem::forbidden("tenant_suspended", &rejection.message),
-            _ => invalid("the tenant of these credentials does not exist"),
-        })?;
-        if !scopes.contains(&needed) {
+        }
+    }
+}
+
+/// Counts whoever did not prove who it is.
+///
+/// # Errors
+/// As it was.
+pub fn counted(
+    admitted: Result<Caller, Problem>,
+    meter: &dyn Meter,
+    function: &'static str,
+    now: Timestamp,
+) -> Result<Caller, Problem> {
+    admitted.inspect_err(|problem| {
+        if problem.status() == StatusCode::UNAUTHORIZED {
+            let mut tally = Tally::default();
+            tally.of(None).add(Metric::AuthenticationFailures);
+            meter.record(function, &tally, now);
+        }
+    })
+}
+
+/// What credentials say, before the tenant's document was looked at.
+struct Presented {
+    named: NamedTenant,
+    scopes: Vec<Scope>,
+}
+
+impl Presented {
+    fn admit(
+        self,
+        tenant: Option<Arc<Tenant>>,
+        needed: Scope,
+        by: Arc<str>,
+    ) -> Result<Caller, Problem> {
+        let scope =
+            self.named.admit(tenant.as_deref()).map_err(|rejection| match rejection.code {
+                Code::TenantSuspended => Problem::forbidden("tenant_suspended", &rejection.message),
+                _ => invalid("the tenant of these credentials does not exist"),
+            })?;
+        if !self.scopes.contains(&needed) {
             return Err(Problem::forbidden("forbidden", "these credentials lack the scope"));
         }
         let tenant = tenant.ok_or_else(Problem::internal)?;
@@ -150,11 +236,13 @@ impl Gate {
     }
 }
 
-/// What credentials say, before the tenant's document was looked at.
-struct Presented {
-    named: NamedTenant,
-    scopes: Vec<Scope>,
-    by: Arc<str>,
+impl Claims {
+    /// Whose token it is: a person's or a device's (`sub`), else a client's.
+    fn subject(&self) -> Arc<str> {
+        let subject = SUBJECTS.iter().find_map(|claim| self.0.get(*claim));
+        let subject = subject.map(|subject| visible(subject)).unwrap_or_default();
+        format!("token:{subject}").into()
+    }
 }
 
 fn invalid(detail: &str) -> Problem {
@@ -176,43 +264,19 @@ fn key_digits(authorization: Option<&HeaderValue>) -> Result<String, Problem> {
     Ok(Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn opens(grant: &KeyGrant, sha256: &str, local: LocalKeys) -> bool {
-    let key = grant.key();
-    let same = key.sha256.as_bytes().ct_eq(sha256.as_bytes());
-    bool::from(same) && (local == LocalKeys::Accepted || !key.local)
+/// A key that nobody knows, by the beginning of its hash: enough to find it again among one's own.
+fn unknown_key(sha256: &str) -> Arc<str> {
+    let beginning = sha256.get(..HASH_DIGITS).unwrap_or_default();
+    format!("unknown key:{beginning}").into()
 }
 
-fn claimed(
-    claims: Option<&Claims>,
-    tenant_claim: &str,
-    scope_claim: &str,
-) -> Result<Presented, Problem> {
-    let missing = || Problem::unauthorized(None, "no token was verified");
-    let claims = &claims.ok_or_else(missing)?.0;
-    let tenant = claims.get(tenant_claim).ok_or_else(|| invalid("the token names no tenant"))?;
-    let named =
-        NamedTenant::by_gateway(tenant).map_err(|_| invalid("the token names no tenant"))?;
-    let scopes = claims.get(scope_claim).map(String::as_str).unwrap_or_default();
-    // Multi-valued claims come as "[write read]".
-    let scopes = scopes.trim_matches(['[', ']']).split([' ', ',']);
-    let subject = claims.get("sub").map(|subject| visible(subject)).unwrap_or_default();
-    let by = format!("token:{subject}").into();
-    Ok(Presented { named, scopes: scopes.filter_map(scope).collect(), by })
+fn is_of(grant: &KeyGrant, sha256: &str) -> bool {
+    grant.key().sha256.as_bytes().ct_eq(sha256.as_bytes()).into()
 }
 
 /// A text of somebody else's as a record keeps it: bounded, and of one line.
 fn visible(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(SUBJECT_CHARACTERS).collect()
-}
-
-/// A scope by its name, with or without the prefix of a resource server (`drover/write`).
-fn scope(text: &str) -> Option<Scope> {
-    match text.rsplit('/').next()? {
-        "write" => Some(Scope::Write),
-        "read" => Some(Scope::Read),
-        "admin" => Some(Scope::Admin),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The layers around every router: a correlation id for each request, CORS, a panic as a 500, and
+//! The layers around every router: a correlation id and a line of the log for each request, CORS, a panic as a 500, and
 //! 404 and 405 in the shape of every other error.
 
 use std::any::Any;
@@ -18,10 +18,13 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::web::Problem;
+use crate::web::access_log::Begun;
 
 /// The header that every answer carries.
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const CORRELATION_BYTES: usize = 128;
+/// What lines of the log show of a path.
+const PATH_BYTES: usize = 256;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -80,12 +83,15 @@ pub fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
 async fn correlated(mut request: Request, next: Next) -> Response {
     let id = correlation_id(request.headers());
     request.extensions_mut().insert(id.clone());
+    let path = request.uri().path();
+    let path = path.get(..path.floor_char_boundary(PATH_BYTES)).unwrap_or_default();
     let span = tracing::info_span!(
         "request",
         method = %request.method(),
-        path = request.uri().path(),
+        path,
         correlation_id = &*id.0
     );
+    let begun = Begun::note(&mut request);
     let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         if problem.status().is_server_error() {
@@ -99,6 +105,7 @@ async fn correlated(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(CORRELATION_ID, value);
     }
+    span.in_scope(|| begun.answered(response.status()));
     response
 }
 

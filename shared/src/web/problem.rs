@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::error::{Reason, Rejection, Unavailable};
+use crate::quota::Exceeded;
 
 /// How long a client waits before it tries again, in seconds.
 const RETRY_SECONDS: u64 = 1;
@@ -231,6 +232,12 @@ impl Problem {
 impl From<Unavailable> for Problem {
     fn from(unavailable: Unavailable) -> Self {
         Self::unavailable(&unavailable)
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::rate_limited(exceeded.retry_after_seconds)
     }
 }
 

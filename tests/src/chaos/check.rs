@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -10,6 +11,10 @@ use serde_json::{Value, json};
 use super::event::{Drawn, Tenant, rfc3339};
 use super::{Accepted, event};
 use crate::http::Call;
+
+/// How often, and how long, somebody waits for a quota.
+const ATTEMPTS: usize = 100;
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Checks everything that a tenant can read.
 ///
@@ -44,13 +49,18 @@ struct Reader {
 }
 
 impl Reader {
+    /// An answer. Whoever asks for everything at once may have to wait for its quota.
     async fn get(&self, path: &str) -> Result<Value, String> {
-        let answer = Call::get(path).send(self.host, self.tenant.key).await;
-        let answer = answer.ok_or_else(|| format!("no answer: {path}"))?;
-        match answer.status {
-            200 => Ok(answer.json),
-            status => Err(format!("{status} for {path}: {}", answer.text)),
+        for _ in 0..ATTEMPTS {
+            let answer = Call::get(path).send(self.host, self.tenant.key).await;
+            let answer = answer.ok_or_else(|| format!("no answer: {path}"))?;
+            match answer.status {
+                200 => return Ok(answer.json),
+                429 => tokio::time::sleep(PAUSE).await,
+                status => return Err(format!("{status} for {path}: {}", answer.text)),
+            }
         }
+        Err(format!("over the quota for too long: {path}"))
     }
 
     /// Every element of a list, cursor by cursor.

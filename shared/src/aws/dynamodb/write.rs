@@ -21,6 +21,7 @@ use super::counted;
 use super::heads::Place;
 use super::items::{self, Item};
 use crate::aws::calls::{Failure, names_one_key, unavailable};
+use crate::aws::said::Said;
 use crate::error::{Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{LedgerWrite, PageWrite};
@@ -211,7 +212,7 @@ fn cancelled(reasons: Vec<CancellationReason>) -> Unwritten {
         _ => None,
     });
     if let Some((failure, reason)) = refused {
-        let said = reason.message().unwrap_or("nothing");
+        let said = Said(reason.message().unwrap_or("nothing"));
         let message = format!("writing head and pages was refused: said=`{said}`");
         return Unwritten::Unavailable(Unavailable::new(failure.reason(), message));
     }

@@ -6,6 +6,7 @@
 use krafka::KrafkaError;
 use krafka::error::{ErrorCode, ProtocolErrorKind};
 
+use crate::aws::said::Said;
 use crate::error::{Reason, Unavailable};
 
 /// What a failed call is for the pipeline. The message holds names of topics, partitions and
@@ -15,7 +16,10 @@ pub fn unavailable(operation: &str, error: &KrafkaError) -> Unavailable {
     if let KrafkaError::Timeout { .. } = error {
         return no_answer(operation);
     }
-    Unavailable::new(reason(error), format!("{operation} failed: said=`{error}`"))
+    Unavailable::new(
+        reason(error),
+        format!("{operation} failed: said=`{}`", Said(&error.to_string())),
+    )
 }
 
 pub(super) fn no_answer(operation: &str) -> Unavailable {

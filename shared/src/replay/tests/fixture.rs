@@ -196,11 +196,11 @@ impl Bench {
     }
 
     pub(super) fn show(&self, owner: &Owner, id: &str) -> Run {
-        self.run(replay::show(&self.memory, owner, id)).expect("a run")
+        self.run(replay::show(&self.memory, owner, id)).expect("a run").answer
     }
 
     pub(super) fn runs(&self, owner: &Owner) -> Vec<Run> {
-        self.run(replay::recent(&self.memory, owner, 20)).expect("runs")
+        self.run(replay::recent(&self.memory, owner, 20)).expect("runs").answer
     }
 
     pub(super) fn take_lease(&self, owner: &Owner, lease: &Lease) {

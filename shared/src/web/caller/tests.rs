@@ -52,7 +52,7 @@ fn caller(
 
 fn bearer(text: &str) -> Credentials {
     let authorization = Some(HeaderValue::from_str(text).expect("a header"));
-    Credentials { authorization, claims: None }
+    Credentials { authorization, ..Credentials::default() }
 }
 
 fn check_key(memory: &Memory, text: &str, needed: Scope, expected: Result<&str, &str>) {
@@ -99,11 +99,28 @@ fn what_was_found_must_be_what_was_sent() {
     check_key(&memory, "Bearer other", Scope::Write, Err("unauthorized"));
 }
 
+fn jwt(prefix: &str) -> AuthMode {
+    AuthMode::Jwt {
+        tenant_claim: "tenant".to_owned(),
+        scope_claim: "scope".to_owned(),
+        scope_prefix: prefix.to_owned(),
+    }
+}
+
 fn check_claims(claims: &[(&str, &str)], needed: Scope, expected: Result<&str, &str>) {
+    check_prefixed("", claims, needed, expected);
+}
+
+fn check_prefixed(
+    prefix: &str,
+    claims: &[(&str, &str)],
+    needed: Scope,
+    expected: Result<&str, &str>,
+) {
     let memory = memory("demo", false);
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let claims = Some(Claims(claims.iter().map(own).collect()));
-    let mode = AuthMode::Jwt { tenant_claim: "tenant".to_owned(), scope_claim: "scope".to_owned() };
+    let mode = jwt(prefix);
     let credentials = Credentials { claims, ..bearer("Bearer a-key") };
     let admitted = admit(&memory, mode, &credentials, needed);
     assert_eq!(admitted.as_deref().map_err(|code| *code), expected);
@@ -112,13 +129,13 @@ fn check_claims(claims: &[(&str, &str)], needed: Scope, expected: Result<&str, &
 #[test]
 fn verified_claims_name_tenant_and_scopes_and_a_key_opens_nothing_beside_them() {
     check_claims(&[("tenant", "demo"), ("scope", "read write")], Scope::Write, Ok("demo"));
-    check_claims(&[("tenant", "demo"), ("scope", "[drover/write x]")], Scope::Write, Ok("demo"));
+    check_claims(&[("tenant", "demo"), ("scope", "[write x]")], Scope::Write, Ok("demo"));
     check_claims(&[("tenant", "demo"), ("scope", "rewrite")], Scope::Write, Err("forbidden"));
     check_claims(&[("tenant", "demo")], Scope::Write, Err("forbidden"));
     check_claims(&[("scope", "write")], Scope::Write, Err("unauthorized"));
     check_claims(&[("tenant", "De Mo"), ("scope", "write")], Scope::Write, Err("unauthorized"));
     check_claims(&[("tenant", "nobody"), ("scope", "write")], Scope::Write, Err("unauthorized"));
-    let mode = AuthMode::Jwt { tenant_claim: "tenant".to_owned(), scope_claim: "scope".to_owned() };
+    let mode = jwt("");
     let without = admit(&memory("demo", false), mode, &bearer("Bearer a-key"), Scope::Write);
     assert_eq!(without, Err("unauthorized"));
 }
@@ -131,12 +148,12 @@ fn a_caller_says_by_whose_credentials_it_came() {
     };
     let key = AuthMode::Key(LocalKeys::Refused);
     assert_eq!(by(key, &bearer("Bearer a-key")), "key:k");
-    let jwt = AuthMode::Jwt { tenant_claim: "tenant".to_owned(), scope_claim: "scope".to_owned() };
+    let jwt = jwt("");
     let token = |subject: Option<&str>| {
         let named = [("tenant", "demo"), ("scope", "write")].into_iter();
         let claims = named.chain(subject.map(|subject| ("sub", subject)));
         let claims = claims.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Credentials { authorization: None, claims: Some(Claims(claims.collect())) }
+        Credentials { claims: Some(Claims(claims.collect())), ..Credentials::default() }
     };
     assert_eq!(by(jwt.clone(), &token(Some("a|1\r\nx"))), "token:a|1x");
     assert_eq!(
@@ -144,4 +161,60 @@ fn a_caller_says_by_whose_credentials_it_came() {
         format!("token:{}", "x".repeat(128))
     );
     assert_eq!(by(jwt, &token(None)), "token:");
+}
+
+#[test]
+fn scopes_of_other_systems_grant_nothing_and_a_token_of_several_tenants_names_none() {
+    let scope = |scope| [("tenant", "demo"), ("scope", scope)];
+    check_claims(&scope("billing/admin"), Scope::Admin, Err("forbidden"));
+    check_claims(&scope("drover/write"), Scope::Write, Err("forbidden"));
+    check_prefixed("drover/", &scope("[drover/write x]"), Scope::Write, Ok("demo"));
+    check_prefixed("drover/", &scope("billing/write write"), Scope::Write, Err("forbidden"));
+    check_prefixed("drover/", &scope("drover/read"), Scope::Write, Err("forbidden"));
+    for tenant in
+        ["[demo]", "[demo acme]", r#"["demo"]"#, "demo acme", "demo,acme", " demo", "", "7.5"]
+    {
+        let claims = [("tenant", tenant), ("scope", "write")];
+        check_claims(&claims, Scope::Write, Err("unauthorized"));
+    }
+}
+
+#[test]
+fn a_token_of_a_client_is_its_clients() {
+    let named = [("tenant", "demo"), ("scope", "write"), ("client_id", "billing-job")];
+    let claims = named.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let claims = Some(Claims(claims.into_iter().collect()));
+    let credentials = Credentials { claims, ..Credentials::default() };
+    let caller = caller(&memory("demo", false), jwt(""), &credentials, Scope::Write);
+    assert_eq!(&*caller.expect("it passes").by, "token:billing-job");
+}
+
+/// What is counted, of all tenants together.
+#[derive(Default)]
+struct Counted(std::sync::Mutex<f64>);
+
+impl Meter for Counted {
+    fn record(&self, _function: &'static str, tally: &Tally, _now: Timestamp) {
+        let mut sum = self.0.lock().expect("nobody panics");
+        *sum += tally.total(Metric::AuthenticationFailures);
+    }
+}
+
+#[test]
+fn failed_authentication_is_counted_and_lacking_a_scope_is_not() {
+    let count = |text: &str, needed| {
+        let meter = Counted::default();
+        let memory = memory("demo", false);
+        let registry = Registry::new();
+        let gate = Gate { mode: AuthMode::Key(LocalKeys::Refused) };
+        let credentials = bearer(text);
+        let admitted = gate.admit(&credentials, needed, now(), &registry, &memory);
+        let admitted = admitted.now_or_never().expect("memory never waits");
+        let _ = counted(admitted, &meter, "query", now());
+        meter.0.into_inner().expect("nobody panics")
+    };
+    assert!(count("Bearer a-kez", Scope::Write) == 1.0);
+    assert!(count("Bearer ", Scope::Write) == 1.0);
+    assert!(count("Bearer a-key", Scope::Write) == 0.0);
+    assert!(count("Bearer a-key", Scope::Read) == 0.0, "403 is another matter");
 }

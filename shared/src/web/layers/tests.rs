@@ -8,6 +8,11 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::memory::Memory;
+use crate::registry::Registry;
+use crate::tenant::Scope;
+use crate::time::Timestamp;
+use crate::web::{AuthMode, Credentials, Gate, LocalKeys};
 
 fn router() -> Router {
     let routes = Router::new()
@@ -121,4 +126,74 @@ fn pages_of_this_machine_may_read_answers_and_no_others() {
     let listed = Origins::Listed(vec!["https://app.example.com".to_owned()]);
     assert!(listed.allow(&HeaderValue::from_static("https://app.example.com")));
     assert!(!listed.allow(&HeaderValue::from_static("http://localhost:3000")));
+}
+
+/// What was logged while this ran.
+fn logged(run: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("nobody panics").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    tracing::subscriber::with_default(log.finish(), run);
+    let bytes = lines.0.lock().expect("nobody panics").clone();
+    String::from_utf8(bytes).expect("text")
+}
+
+/// A route that lets whoever may read it in; the tenant `demo` has the key `a-secret-key` for that.
+fn guarded() -> Router {
+    let now = Timestamp::from_millis(1_800_000_000_000).expect("in range");
+    let memory = Memory::new(now);
+    memory.put_document("T#demo", r#"{"id":"demo"}"#);
+    let sha256 = "bf8061f00bac730cb63cc24bc76f81ec26b449bf6d465075843ce0bf8100f606";
+    let key = format!(r#"{{"id":"reader-1","sha256":"{sha256}","scopes":["read"]}}"#);
+    memory.put_document(&format!("K#{sha256}"), &format!(r#"{{"tenant":"demo","key":{key}}}"#));
+    let gate = Arc::new(Gate { mode: AuthMode::Key(LocalKeys::Refused) });
+    let registry = Arc::new(Registry::new());
+    let read = move |credentials: Credentials| async move {
+        let caller = gate.admit(&credentials, Scope::Read, now, &registry, &memory).await?;
+        Ok::<_, Problem>(caller.scope.tenant().to_string())
+    };
+    finished(Router::new().route("/read/{id}", get(read)), Origins::Local)
+}
+
+fn asked(key: &str) -> String {
+    let request = Request::get("/read/d-1?secret=query").header("x-correlation-id", "c-1");
+    let request = request.header("authorization", format!("Bearer {key}"));
+    let request = request.body(Body::empty()).expect("a request");
+    logged(|| drop(guarded().oneshot(request).now_or_never().expect("no I/O")))
+}
+
+#[test]
+fn each_request_is_logged_with_its_caller_and_never_with_a_key() {
+    let log = asked("a-secret-key");
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("answered")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    for part in [
+        "method=GET",
+        "/read/{id}",
+        "status=200",
+        "milliseconds=",
+        "tenant=demo",
+        "key:reader-1",
+        "c-1",
+    ] {
+        assert!(lines[0].contains(part), "{part}: {log}");
+    }
+    let unknown = asked("another-secret-key");
+    for part in ["status=401", "unknown key:", "refused"] {
+        assert!(unknown.contains(part), "{part}: {unknown}");
+    }
+    for log in [log, unknown] {
+        assert!(!log.contains("secret"), "{log}");
+    }
 }

@@ -1,0 +1,163 @@
+//! What services say about roles, accounts and tables reaches no tenant: not in an answer, not in the
+//! record of a run, not in a letter. Every request of `events/` is sent once for each call to the outside,
+//! with that call failing in the words of a service.
+
+#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+
+use drover_core::memory::{Call, Fault, Memory, SAID_BY_A_SERVICE};
+use drover_core::public_reason::PublicReason;
+use drover_core::time::Timestamp;
+use drover_tests::gateway::{Answer, event};
+use drover_tests::ingest::Writer;
+use drover_tests::processor::Host;
+use drover_tests::query::{Reader, kafka};
+use drover_tests::{ingest, query, replay};
+use serde_json::{Value, json};
+
+const CALLS: [Call; 17] = [
+    Call::Head,
+    Call::Pages,
+    Call::Seal,
+    Call::Write,
+    Call::Erase,
+    Call::Letter,
+    Call::Buffer,
+    Call::Document,
+    Call::Listing,
+    Call::Claim,
+    Call::Stream,
+    Call::File,
+    Call::Mark,
+    Call::Filed,
+    Call::Run,
+    Call::Lease,
+    Call::Reread,
+];
+
+fn fail(memory: &Memory, failing: Option<Call>) {
+    let fault = move |call| if Some(call) == failing { Fault::Refused } else { Fault::None };
+    memory.state().faults = Box::new(fault);
+}
+
+fn hides(text: &str, about: &str) {
+    for part in ["arn:", "123456789012", "canary", "dynamodb:"] {
+        assert!(SAID_BY_A_SERVICE.contains(part));
+        assert!(!text.contains(part), "{about}: {text}");
+    }
+}
+
+/// Everything that a tenant may come to see of what is in the ports.
+fn nothing_is_kept(memory: &Memory, about: &str) {
+    let state = memory.state();
+    for message in state.letters.iter().chain(&state.buffer) {
+        hides(&message.body, about);
+    }
+    for drawer in state.filed.values() {
+        for stored in drawer.letters.values() {
+            hides(&json!(stored.letter).to_string(), about);
+        }
+        for run in drawer.runs.values() {
+            let json = zstd::bulk::decompress(&run.bytes, 1 << 24).expect("a run");
+            hides(&String::from_utf8_lossy(&json), about);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_answer_of_ingest_says_what_a_service_said() {
+    let mut unavailable = 0;
+    for one in ingest::all() {
+        for call in CALLS {
+            let about = format!("{} {call:?}", one.name);
+            let host = one.host();
+            let writer = Writer::over(&host, one.expect.auth.as_ref());
+            fail(host.memory(), Some(call));
+            let answer = writer.invoke(&one.event, one.expect.now).await;
+            hides(&answer.text, &about);
+            nothing_is_kept(host.memory(), &about);
+            unavailable += usize::from(answer.status == 503);
+        }
+    }
+    assert!(unavailable > 40, "{unavailable}");
+}
+
+#[tokio::test]
+async fn no_answer_of_query_says_what_a_service_said() {
+    let mut unavailable = 0;
+    for one in query::all() {
+        for call in CALLS {
+            let host = one.host().await;
+            let reader = Reader::over(&host);
+            fail(host.memory(), Some(call));
+            let answer = reader.invoke(&one.event).await;
+            hides(&answer.text, &format!("{} {call:?}", one.name));
+            unavailable += usize::from(answer.status == 503);
+        }
+    }
+    assert!(unavailable > 40, "{unavailable}");
+}
+
+#[tokio::test]
+async fn no_answer_letter_or_run_of_replay_says_what_a_service_said() {
+    let (mut unavailable, mut paused) = (0, 0);
+    for one in replay::all() {
+        for call in CALLS {
+            let about = format!("{} {call:?}", one.name);
+            let replayer = one.replayer().await;
+            fail(replayer.memory(), Some(call));
+            let answer = replayer.deliver(&one.event).await.unwrap_or_default();
+            hides(&answer.to_string(), &about);
+            nothing_is_kept(replayer.memory(), &about);
+            unavailable += usize::from(answer["statusCode"] == 503);
+            if answer["statusCode"] == 200 {
+                paused += usize::from(Answer::of(&answer).json["phase"] == "paused");
+            }
+        }
+    }
+    assert!(unavailable > 20 && paused > 3, "{unavailable} {paused}");
+}
+
+/// A record that waits in the buffer becomes a letter when it cannot be applied for too long.
+#[tokio::test]
+async fn the_letter_of_a_record_that_waited_gives_a_reason_of_the_list() {
+    let now = Timestamp::parse_rfc3339("2026-11-21T06:05:00Z").expect("a time");
+    let host = Host::new(now, &Default::default());
+    let reading = |device: usize| {
+        json!({"device_id": format!("d-{device}"), "event_type": "temperature",
+            "timestamp": "2026-11-21T06:00:00Z", "payload": {"value": 20}})
+    };
+    let mut left = 1;
+    host.fail(move |call| match call {
+        Call::Head if left > 0 => {
+            left -= 1;
+            Fault::Refused
+        }
+        _ => Fault::None,
+    });
+    let records: Vec<Value> = (0..8).map(reading).collect();
+    host.deliver(&kafka("telemetry", "demo", &records, now)).await.expect("handled");
+    nothing_is_kept(host.memory(), "buffered");
+    let bodies: Vec<String> =
+        host.memory().state().buffer.iter().map(|message| message.body.clone()).collect();
+    assert_eq!(bodies.len(), 1);
+    let waiting: Value = serde_json::from_str(&bodies[0]).expect("an envelope");
+    assert_eq!(waiting["message"], PublicReason::Unavailable.message());
+    // As another release may have put it there.
+    let mut before = waiting.clone();
+    before["message"] = json!(SAID_BY_A_SERVICE);
+    for envelope in [waiting, before] {
+        let replayer = replay::Replayer::over(Host::new(now, &Default::default()), None);
+        let message = json!({"messageId": "m", "eventSource": "aws:sqs", "body": envelope.to_string(),
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:1:drover-dead-letters", "attributes": {}});
+        replayer.deliver(&json!({"Records": [message]}).to_string()).await.expect("filed");
+        nothing_is_kept(replayer.memory(), "filed");
+        let id = envelope["id"].as_str().expect("an id");
+        let key = [("authorization", "Bearer drover-demo-key")];
+        let shown = event("GET", &format!("/api/v1/dead-letters/{id}"), &key);
+        let shown = Answer::of(&replayer.deliver(&shown).await.expect("an answer")).json;
+        assert_eq!(
+            (&shown["code"], &shown["message"]),
+            (&json!("unavailable"), &json!(PublicReason::Unavailable.message()),)
+        );
+    }
+}
