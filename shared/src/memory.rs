@@ -241,7 +241,7 @@ pub const SAID_BY_A_SERVICE: &str = "User: arn:aws:iam::123456789012:role/canary
 /// What a call of the ledger says that fails in this way.
 fn fails(fault: Fault) -> Unavailable {
     match fault {
-        Fault::HotKey => Unavailable::new(Reason::HotKey, "a key that is throttled on demand"),
+        Fault::HotKey => Unavailable::new(Reason::HotKey, SAID_BY_A_SERVICE),
         _ => unreachable(),
     }
 }

@@ -130,7 +130,7 @@ async fn the_letter_of_a_record_that_waited_gives_a_reason_of_the_list() {
     host.fail(move |call| match call {
         Call::Head if left > 0 => {
             left -= 1;
-            Fault::Refused
+            Fault::HotKey
         }
         _ => Fault::None,
     });
@@ -141,11 +141,12 @@ async fn the_letter_of_a_record_that_waited_gives_a_reason_of_the_list() {
         host.memory().state().buffer.iter().map(|message| message.body.clone()).collect();
     assert_eq!(bodies.len(), 1);
     let waiting: Value = serde_json::from_str(&bodies[0]).expect("an envelope");
-    assert_eq!(waiting["message"], PublicReason::Unavailable.message());
+    assert_eq!(waiting["message"], PublicReason::Throttled.message());
     // As another release may have put it there.
     let mut before = waiting.clone();
     before["message"] = json!(SAID_BY_A_SERVICE);
-    for envelope in [waiting, before] {
+    let cases = [(waiting, PublicReason::Throttled), (before, PublicReason::Unavailable)];
+    for (envelope, reason) in cases {
         let replayer = replay::Replayer::over(Host::new(now, &Default::default()), None);
         let message = json!({"messageId": "m", "eventSource": "aws:sqs", "body": envelope.to_string(),
             "eventSourceARN": "arn:aws:sqs:eu-central-1:1:drover-dead-letters", "attributes": {}});
@@ -157,7 +158,7 @@ async fn the_letter_of_a_record_that_waited_gives_a_reason_of_the_list() {
         let shown = Answer::of(&replayer.deliver(&shown).await.expect("an answer")).json;
         assert_eq!(
             (&shown["code"], &shown["message"]),
-            (&json!("unavailable"), &json!(PublicReason::Unavailable.message()),)
+            (&json!("unavailable"), &json!(reason.message()))
         );
     }
 }
