@@ -32,10 +32,12 @@ fn a_spec() -> impl Strategy<Value = Spec> {
 
 /// Good records of one subject, slot by slot.
 fn a_run_of_specs() -> impl Strategy<Value = Vec<Spec>> {
-    (any::<bool>(), any::<bool>(), 0u16..350, 10u16..50).prop_map(|(tenant, subject, from, slots)| {
-        let spec = |slot| Spec { tenant, subject, slot, id: 0, sort: Sort::Good };
-        (from..from + slots).map(spec).collect()
-    })
+    (any::<bool>(), any::<bool>(), 0u16..350, 10u16..50).prop_map(
+        |(tenant, subject, from, slots)| {
+            let spec = |slot| Spec { tenant, subject, slot, id: 0, sort: Sort::Good };
+            (from..from + slots).map(spec).collect()
+        },
+    )
 }
 
 fn a_walk() -> impl Strategy<Value = Walk> {

@@ -188,7 +188,9 @@ fn the_bytes_of_pages_count_before_they_are_taken() {
     let shape = Shape { write_bytes: 9_000, carry_pages: 80, write_pages: 99, ..SCALED };
     let large = Run { entries: 1, noise: 2_000 };
     let runs = [FEW, large, large, large, large, FEW];
-    for late in [vec![noisy(1, 10)], vec![noisy(1, 2_500)], (0..8).map(|at| noisy(at, 2_500)).collect()] {
+    for late in
+        [vec![noisy(1, 10)], vec![noisy(1, 2_500)], (0..8).map(|at| noisy(at, 2_500)).collect()]
+    {
         check(shape, &runs, &late);
     }
 }
