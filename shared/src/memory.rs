@@ -84,7 +84,7 @@ pub enum Call {
     Seal,
     /// `Store::write`, `Eraser::replace_unlisted`
     Write,
-    /// `Eraser::delete_pages`
+    /// `Eraser::delete_pages`, and what `LetterEraser` does
     Erase,
     /// `DeadLetters::send_letters`, once for each message
     Letter,
