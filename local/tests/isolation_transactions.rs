@@ -3,7 +3,9 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "helpers of tests are tests, which clippy does not see"
 )]
 
@@ -43,7 +45,7 @@ fn noise(length: usize, seed: i64) -> String {
         state ^= state << 17;
         char::from(
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-                [state as usize % 64],
+                [usize::try_from(state % 64).unwrap()],
         )
     };
     format!(r#"{{"noise":"{}"}}"#, (0..length).map(|_| next()).collect::<String>())

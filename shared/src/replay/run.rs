@@ -49,7 +49,7 @@ pub enum Phase {
 pub struct ViewDigests {
     /// Whose, as `kind/id`; in the operator's runs behind the tenant's name.
     pub subject: String,
-    /// Before the run ([`view_digest`](super::views::view_digest)); `None`: nothing was ever
+    /// Before the run ([`view_digest`](super::view_digest)); `None`: nothing was ever
     /// written of it.
     pub before: Option<String>,
     /// After it.
