@@ -1,7 +1,16 @@
-//! Forgetting a subject before its time: its head is emptied, then its pages are deleted. It may be done
-//! again at any point, and goes on where it stood: once the head is empty nothing refers to the pages.
+//! Forgetting a subject before its time: its head is emptied, then its pages are deleted ([`forget`]), then
+//! its letters ([`forget_letters`]), and a [`Receipt`] says what that was and what is out of reach. It may be
+//! done again at any point, and goes on where it stood: once the head is empty nothing refers to the pages.
 //!
-//! For a person with rights of their own, and no function. Letters, logs and backups are not touched.
+//! For a person with rights of their own, and no function.
+//!
+//! - `letters`: which letters are the subject's, and how they go
+//! - `search`: whether bytes speak of a subject
+//! - `receipt`: the answer
+
+mod letters;
+mod receipt;
+mod search;
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,6 +21,9 @@ use crate::ledger::StoredHead;
 use crate::ledger::codec::{decode_head, encode_head};
 use crate::ledger::read::broken;
 use crate::pipeline::ports::{Clock, Home, Store};
+
+pub use self::letters::{ErasedLetters, forget_letters};
+pub use self::receipt::{Deleted, OutOfReach, Receipt, Retention};
 
 /// Times that other writers may be faster.
 const ATTEMPTS: u32 = 20;
@@ -35,46 +47,55 @@ pub trait Eraser: Store {
     ) -> impl Future<Output = Result<usize, Unavailable>> + Send;
 }
 
-/// Forgets all that is stored of a subject, and says how many pages that were; `None`: nothing was ever
-/// written of it.
+/// What was deleted of a subject's history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ErasedHistory {
+    /// Heads that were emptied: none where that was done before.
+    pub heads: u64,
+    /// Pages.
+    pub pages: u64,
+}
+
+/// Forgets the history of a subject; `None`: nothing was ever written of it.
 ///
 /// # Errors
 /// The store did not answer, or writers were faster every time. It may be done again.
 pub async fn forget<S: Eraser + Clock>(
     store: &S,
     home: &Home,
-) -> Result<Option<usize>, Unavailable> {
-    let Some(line) = empty_head(store, home).await? else { return Ok(None) };
+) -> Result<Option<ErasedHistory>, Unavailable> {
+    let Some((line, heads)) = empty_head(store, home).await? else { return Ok(None) };
     let (up_to, mut pages, mut was_none_left) = (line.to_bytes(), 0, false);
     loop {
         let deleted = store.delete_pages(home, &up_to).await?;
         if deleted == 0 && was_none_left {
-            return Ok(Some(pages));
+            return Ok(Some(ErasedHistory { heads, pages }));
         }
         if deleted == 0 {
             // Pages of a transaction may be seen a moment after its head.
             store.pause(PAUSE).await;
         }
-        pages += deleted;
+        pages += u64::try_from(deleted).unwrap_or(u64::MAX);
         was_none_left = deleted == 0;
     }
 }
 
-/// Empties the head, unless it is empty. Gives the line behind which history goes on.
+/// Empties the head, unless it is empty. Gives the line behind which history goes on, and how many heads
+/// were emptied.
 async fn empty_head<S: Eraser + Clock>(
     store: &S,
     home: &Home,
-) -> Result<Option<Position>, Unavailable> {
+) -> Result<Option<(Position, u64)>, Unavailable> {
     for _ in 0..ATTEMPTS {
         let Some(stored) = store.head(home).await?.answer else { return Ok(None) };
         let head = decode_head(&stored.bytes).map_err(broken)?;
         if head.is_forgotten() {
-            return Ok(head.forgotten);
+            return Ok(head.forgotten.map(|line| (line, 0)));
         }
         let empty = head.forget();
         let next = StoredHead { version: empty.version, bytes: encode_head(&empty) };
         if store.replace_unlisted(home, &next).await? {
-            return Ok(empty.forgotten);
+            return Ok(empty.forgotten.map(|line| (line, 1)));
         }
         store.pause(PAUSE).await;
     }

@@ -8,6 +8,7 @@
 //! The letters of a tenant are under `T#<tenant>#D`. Those of nobody (no tenant was established, or
 //! the message was none of ours) are under `O#D`, the operator's.
 //!
+//! - [`erasing`]: letters of a subject that is forgotten
 //! - [`filing`]: what a queue message becomes
 //! - [`on_failure`]: Lambda's own messages about records that it gave up
 //! - [`objects`]: objects of S3 that such a message may name
@@ -15,6 +16,7 @@
 //! - [`origin`]: where a letter came from
 //! - `restamp`: times of receipt that cannot be true
 
+pub mod erasing;
 pub mod filing;
 pub mod objects;
 pub mod on_failure;

@@ -66,12 +66,12 @@ pub struct Shape {
     /// The most that the entries of a page take, encoded; a larger page is halved until a single
     /// entry is left.
     pub page_bytes: usize,
-    /// Pages that one correction reads, and after which it rewrites no further one. With the parts
-    /// that one slice can add, the head and its alert items it stays under DynamoDB's 100 items.
+    /// Pages that one correction reads.
     pub carry_pages: usize,
-    /// Encoded bytes of pages after which a correction rewrites no further one. With one more page
-    /// and the head it stays under 3.5 MB, and so under DynamoDB's 4 MB.
-    pub carry_bytes: usize,
+    /// The most pages that one correction writes. Halves count as pages.
+    pub write_pages: usize,
+    /// The most bytes of those pages, as DynamoDB counts items.
+    pub write_bytes: usize,
 }
 
 impl Shape {
@@ -83,9 +83,19 @@ impl Shape {
         keep_bytes: 2 * 1024,
         page_bytes: 16 * 1024,
         carry_pages: 80,
-        carry_bytes: 3 * 1024 * 1024,
+        write_pages: TRANSACTION_ITEMS - 1,
+        write_bytes: 3_000_000,
     };
 }
+
+/// The most items of one transaction of DynamoDB: a head and its pages.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+pub const TRANSACTION_ITEMS: usize = 100;
+/// The most bytes of the items of one transaction. DynamoDB takes 4 MB.
+pub const TRANSACTION_BYTES: usize = 3_500_000;
+/// The largest item of DynamoDB, in bytes, names of attributes included.
+pub const ITEM_BYTES: usize = 400 * 1024;
+const _: () = assert!(Shape::STANDARD.write_bytes + ITEM_BYTES <= TRANSACTION_BYTES);
 
 /// The largest plain size of a head's or page's texts that is unpacked.
 pub const UNPACKED_BYTES: usize = 4 * 1024 * 1024;

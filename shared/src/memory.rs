@@ -1,6 +1,6 @@
 //! The ports in memory, with faults on demand: for tests and benchmarks. It keeps to DynamoDB's
-//! semantics as far as the ledger uses them (conditions, all-or-nothing writes, the old item on a
-//! lost condition, units). It can go in steps: then every call waits before it acts, so that a test
+//! semantics as far as the ledger uses them (conditions, all-or-nothing writes within their limits, the
+//! old item on a lost condition, units). It can go in steps: then every call waits before it acts, so that a test
 //! decides who goes next.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::error::{Reason, Unavailable};
 use crate::ledger::{Activity, PageWrite, StoredHead};
+use crate::limits::TRANSACTION_ITEMS;
 use crate::pipeline::ports::{Clock, Home, Message, Metered, Units};
 use crate::record::Record;
 use crate::registry::StoredDocument;
@@ -65,6 +66,8 @@ pub struct State {
     pub faults: Box<dyn FnMut(Call) -> Fault + Send>,
     /// Tenants' own tables that fail every call, and why.
     pub broken_tables: BTreeMap<String, Reason>,
+    /// The most items that a transaction may have.
+    pub transaction_items: usize,
     /// What was consumed so far.
     pub units: Units,
     /// Calls that wait for the next step; `None`: calls never wait.
@@ -83,7 +86,7 @@ pub enum Call {
     Seal,
     /// `Store::write`, `Eraser::replace_unlisted`
     Write,
-    /// `Eraser::delete_pages`
+    /// `Eraser::delete_pages`, and what `LetterEraser` does
     Erase,
     /// `DeadLetters::send_letters`, once for each message
     Letter,
@@ -150,6 +153,7 @@ impl Memory {
             now,
             faults: Box::new(|_| Fault::None),
             broken_tables: BTreeMap::new(),
+            transaction_items: TRANSACTION_ITEMS,
             units: Units::default(),
             waiting: None,
             random: 0,

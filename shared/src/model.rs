@@ -31,6 +31,16 @@ fn a_spec() -> impl Strategy<Value = Spec> {
         .prop_map(|(tenant, subject, slot, id, sort)| Spec { tenant, subject, slot, id, sort })
 }
 
+/// Good records of one subject, slot by slot.
+fn a_run_of_specs() -> impl Strategy<Value = Vec<Spec>> {
+    (any::<bool>(), any::<bool>(), 0u16..350, 10u16..50).prop_map(
+        |(tenant, subject, from, slots)| {
+            let spec = |slot| Spec { tenant, subject, slot, id: Id::Given(0), sort: Sort::Good };
+            (from..from + slots).map(spec).collect()
+        },
+    )
+}
+
 fn a_walk() -> impl Strategy<Value = Walk> {
     let slot = || proptest::option::weighted(0.3, 0u16..420);
     let bytes = prop_oneof![1 => 1usize..400, 1 => Just(usize::MAX)];
@@ -50,6 +60,11 @@ fn an_action() -> impl Strategy<Value = Action> {
     let picks = proptest::collection::vec(any::<prop::sample::Index>(), 1..12);
     prop_oneof![
         10 => (0usize..4, picks).prop_map(|(env, picks)| Action::Start { env, picks }),
+        3 => (0usize..4, any::<bool>(), any::<bool>(), 0u16..400, 20u16..200).prop_map(
+            |(env, tenant, subject, from, slots)| {
+                Action::StartRun { env, tenant, subject, from, to: from.saturating_add(slots) }
+            }
+        ),
         40 => (0usize..6).prop_map(Action::Poll),
         4 => (0usize..6, 2usize..12).prop_map(|(task, times)| Action::PollOften { task, times }),
         1 => (0usize..4, any::<bool>()).prop_map(|(env, cold)| Action::Crash { env, cold }),
@@ -65,8 +80,12 @@ fn an_action() -> impl Strategy<Value = Action> {
 
 fn a_script() -> impl Strategy<Value = Script> {
     let specs = proptest::collection::vec(a_spec(), 20..120);
+    let runs = proptest::collection::vec(a_run_of_specs(), 0..3);
     let actions = proptest::collection::vec(an_action(), 50..400);
-    (specs, actions).prop_map(|(specs, actions)| Script { specs, actions })
+    (specs, runs, actions).prop_map(|(mut specs, runs, actions)| {
+        specs.extend(runs.into_iter().flatten());
+        Script { specs, actions }
+    })
 }
 
 proptest! {

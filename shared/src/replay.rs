@@ -48,6 +48,7 @@ use crate::stream::reread::Reread;
 pub use self::asked::{Asked, Filter, Refusal};
 pub use self::control::{cancel, recent, resume, show, start};
 pub use self::run::{Action, Phase, Run};
+pub use self::views::{ViewPair, view_digest};
 
 /// What letters are in, and what their events go into.
 pub trait Outside: World + Letters {}
@@ -88,6 +89,8 @@ pub struct Means {
 pub struct Worked {
     /// The run.
     pub run: Run,
+    /// The views that this invocation read, before and after. The run's record has their digests.
+    pub views: Vec<ViewPair>,
     /// What happened in this invocation.
     pub tally: Tally,
 }

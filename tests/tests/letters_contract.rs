@@ -7,6 +7,7 @@ use drover_core::aws::Aws;
 use drover_core::dead_letter::{self, CHUNK_BYTES, Chunk, Circumstances, Content};
 use drover_core::error::{Code, Rejection};
 use drover_core::id::{SubjectId, TenantId};
+use drover_core::letter::erasing::{FiledChunk, LetterEraser};
 use drover_core::letter::filing::{self, Received};
 use drover_core::letter::{
     Lease, Letter, LetterRange, Letters, Order, Owner, State, StoredLetter, StoredRun, Wanted,
@@ -322,6 +323,76 @@ async fn nobody_gets_what_belongs_to_another_owner() {
             assert_eq!(held.map(|lease| lease.token), Some(number.to_string()));
         }
         assert_eq!(stored(letters, &owner("part"), "apart").await, None);
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+/// Every chunk, however many an answer holds.
+async fn every_chunk(letters: &impl LetterEraser, owner: &Owner) -> Vec<FiledChunk> {
+    let mut all: Vec<FiledChunk> = Vec::new();
+    loop {
+        let last = all.last().map(|chunk| (chunk.id.as_str(), chunk.number));
+        let some = letters.chunks_behind(owner, last).await.expect("available");
+        if some.is_empty() {
+            return all;
+        }
+        all.extend(some);
+    }
+}
+
+#[tokio::test]
+async fn chunks_are_listed_once_in_the_order_of_their_letters_and_numbers() {
+    async fn fact(letters: &impl LetterEraser) {
+        let owner = owner("every");
+        assert!(every_chunk(letters, &owner).await.is_empty());
+        assert!(put(letters, &owner, &letter(&numbered(2))).await);
+        let run = StoredRun { bytes: vec![1], version: 1 };
+        assert!(letters.put_run(&owner, "r", &run, FOREVER).await.expect("available").answer);
+        let mut expected = Vec::new();
+        // More than the 1 MB of one answer.
+        for (id, number) in [(1, 1), (2, 1), (2, 2), (2, 10), (3, 1), (4, 7)] {
+            let (id, bytes) =
+                (numbered(id), vec![u8::try_from(number).expect("small"); CHUNK_BYTES]);
+            put_chunks(letters, &owner, &id, &[chunk(number, bytes.clone())]).await;
+            expected.push(FiledChunk { id, number, bytes });
+        }
+        assert!(every_chunk(letters, &owner).await == expected, "chunks that differ");
+        let behind = letters.chunks_behind(&owner, Some((&numbered(3), 1))).await;
+        assert!(behind.expect("available") == expected[5..], "chunks that differ");
+    }
+    fact(&memory()).await;
+    fact(&dynamodb().await).await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_gone_and_everything_else_stays() {
+    async fn fact(letters: &impl LetterEraser) {
+        let owners = [owner("erased"), owner("erased-1")];
+        for owner in &owners {
+            for id in [1, 2] {
+                assert!(put(letters, owner, &letter(&numbered(id))).await);
+                let chunks: Vec<Chunk> = (1..=30).map(|number| chunk(number, vec![9])).collect();
+                put_chunks(letters, owner, &numbered(id), &chunks).await;
+            }
+        }
+        let [owner, other] = &owners;
+        // The second time nothing is there.
+        for _ in 0..2 {
+            letters.delete_letter(owner, &numbered(1)).await.expect("available");
+            let numbers: Vec<u32> = (1..=29).collect();
+            letters.delete_chunks(owner, &numbered(1), &numbers).await.expect("available");
+            letters.delete_chunks(owner, &numbered(2), &[]).await.expect("available");
+        }
+        let every = range(None, Order::Rising, 10);
+        assert_eq!(ids(letters, owner, every.clone()).await, [numbered(2)]);
+        let left = every_chunk(letters, owner).await;
+        assert_eq!((left[0].id.as_str(), left[0].number), (numbered(1).as_str(), 30));
+        assert_eq!(left.len(), 31);
+        assert_eq!(ids(letters, other, every).await, [numbered(1), numbered(2)]);
+        assert_eq!(every_chunk(letters, other).await.len(), 60);
+        // One that comes again is a new letter.
+        assert!(put(letters, owner, &letter(&numbered(1))).await);
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;

@@ -8,8 +8,8 @@ use drover_core::dead_letter::Content;
 use drover_core::letter::{Letter, Origin, State, Tried};
 use drover_core::public_reason::PublicReason;
 use drover_core::replay::list::Listing;
-use drover_core::replay::run::ViewPair;
-use drover_core::replay::{Action, Filter, Phase, Refusal, Run};
+use drover_core::replay::run::ViewDigests;
+use drover_core::replay::{Action, Filter, Phase, Refusal, Run, ViewPair, view_digest};
 use drover_core::time::Timestamp;
 use drover_core::web::{Problem, ProblemBody};
 use lambda_http::http::StatusCode;
@@ -187,7 +187,8 @@ pub(crate) struct RunAnswer {
     outcomes: BTreeMap<String, u64>,
     /// Subjects whose view changed, or would change; at most 100.
     changed: Vec<String>,
-    /// Views of some of them, before and after.
+    /// Digests of the views of some of them, before and after. The views themselves are in the
+    /// answer of the request that read them, and nowhere else: a run's record holds none.
     views: Vec<ViewBody>,
     /// When it started: what was filed later is not its business.
     #[schema(value_type = String, format = DateTime)]
@@ -197,15 +198,28 @@ pub(crate) struct RunAnswer {
     ended_at: Option<Timestamp>,
 }
 
-/// A view before and after a run.
+/// Which view there was before a run, and which after it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ViewBody {
     /// Whose.
     #[schema(example = "device/device-001")]
     subject: String,
-    /// `null`: nothing was ever written of it.
-    before: Value,
-    after: Value,
+    /// The SHA-256 of the view's canonical JSON (RFC 8785) before the run; `null`: nothing was ever
+    /// written of it.
+    #[schema(required = true)]
+    before_digest: Option<String>,
+    /// The same after it.
+    #[schema(required = true)]
+    after_digest: Option<String>,
+    /// The view itself, in the answer of the request that read it only; `null`: nothing was ever
+    /// written of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Value, required = false)]
+    before: Option<Value>,
+    /// The same after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Value, required = false)]
+    after: Option<Value>,
 }
 
 /// The newest runs.
@@ -295,7 +309,26 @@ fn size(content: &Content) -> usize {
 
 impl From<Run> for RunAnswer {
     fn from(run: Run) -> Self {
-        let view = |ViewPair { subject, before, after }| ViewBody { subject, before, after };
+        Self::with_views(run, Vec::new())
+    }
+}
+
+impl RunAnswer {
+    /// With the views that were read just now, as far as they are those of the record.
+    pub(crate) fn with_views(run: Run, pairs: Vec<ViewPair>) -> Self {
+        let view = |ViewDigests { subject, before: before_digest, after: after_digest }| {
+            let pair = pairs.iter().find(|pair| pair.subject == subject);
+            let shown = |view: &Value, digest: &Option<String>| {
+                (view_digest(view) == *digest).then(|| view.clone())
+            };
+            ViewBody {
+                before: pair.and_then(|pair| shown(&pair.before, &before_digest)),
+                after: pair.and_then(|pair| shown(&pair.after, &after_digest)),
+                subject,
+                before_digest,
+                after_digest,
+            }
+        };
         Self {
             replay_id: run.replay_id,
             action: run.action,

@@ -81,11 +81,11 @@ impl<W: Outside, B: Around> Environment<W, B> {
     }
 
     fn worked(&self, worked: Result<Worked, Refusal>) -> Result<RunAnswer, Problem> {
-        let Worked { run, tally } = worked.map_err(refused)?;
+        let Worked { run, views, tally } = worked.map_err(refused)?;
         self.meter.record(FUNCTION, &tally, self.world.now());
         let Run { replay_id, by, phase, examined, .. } = &run;
         tracing::info!(replay_id, by, ?phase, examined, "a replay has worked");
-        Ok(run.into())
+        Ok(RunAnswer::with_views(run, views))
     }
 
     pub(crate) async fn show(

@@ -40,7 +40,7 @@ pub(crate) struct ReplayRequest {
     /// A letter that was replayed so often without success is parked.
     #[schema(required = false, minimum = 1, maximum = 1_000, default = 2)]
     max_replays: u32,
-    /// So many changed views are shown before and after.
+    /// So many changed views are shown before and after, in this answer only.
     #[schema(required = false, maximum = 20, default = 0)]
     views: usize,
 }
@@ -156,6 +156,7 @@ pub(crate) async fn resume<W: Outside, B: Around>(
     operation_id = "get_replay",
     tag = "dead letters",
     summary = "Read a run's record",
+    description = "It holds digests of views, and no views.",
     params(("id" = String, Path, description = "Its `replay_id`")),
     responses(
         (status = 200, description = "The run so far", body = RunAnswer),

@@ -1,22 +1,40 @@
-//! `drover forget TENANT KIND/ID`: deletes what is stored of a subject, before its time. What was
-//! observed until then is refused afterwards; what is observed later begins a new history.
+//! `drover forget TENANT KIND/ID`: deletes what is stored of a subject, before its time: its history, and
+//! its letters under the tenant and under the operator. What was observed until then is refused
+//! afterwards; what is observed later begins a new history.
+
+use std::fmt::Write as _;
 
 use clap::Args as ClapArgs;
 use drover_core::error::Unavailable;
-use drover_core::forget::forget;
-use drover_core::pipeline::ports::Home;
+use drover_core::forget::{Deleted, Receipt, Retention, forget, forget_letters};
+use drover_core::letter::Owner;
+use drover_core::pipeline::ports::{Clock as _, Home};
+use drover_core::registry::Registry;
+use drover_core::tenant::TenantScope;
+use drover_core::time::Timestamp;
 
 use super::subject::{NoSubject, SubjectArgs, tenant_of};
 use super::target::{DatabaseArgs, NoTarget};
+use super::text::{printable, table};
 
-/// Delete a subject's history and view
+/// Delete a subject's history, view and letters
 ///
 /// What was observed before its newest event and comes later, or comes again, is refused as
-/// beyond_retention. Letters, topics, logs and backups keep what they have.
+/// beyond_retention. Letters without an established subject go if they hold the subject's id, or cannot
+/// be read. The answer is a receipt: what was deleted, and what is out of reach until when.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
     subject: SubjectArgs,
+    /// How long the topics keep records, for the receipt
+    #[arg(long, value_name = "DAYS")]
+    topic_days: Option<u32>,
+    /// How long logs are kept (LogRetentionDays), for the receipt
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    log_days: u32,
+    /// The receipt as one line of JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     database: DatabaseArgs,
 }
@@ -33,17 +51,73 @@ pub enum ForgetError {
     /// The tables gave no answer, or one that makes no sense.
     #[error("the subject may not be forgotten yet, and the same command goes on with it")]
     Unavailable(#[from] Unavailable),
+    /// The receipt could not be written.
+    #[error("the receipt could not be written as JSON")]
+    Json(#[from] serde_json::Error),
 }
 
-/// Forgets the subject, and gives the text to print.
+/// Forgets the subject, and gives the receipt to print.
 ///
 /// # Errors
 /// [`ForgetError`].
 pub async fn run(args: &Args) -> Result<String, ForgetError> {
     let key = args.subject.key()?;
     let aws = args.database.tables().await?;
+    let requested_at = aws.now();
     let table = tenant_of(&aws, &key).await?.placement.table();
-    let pages = forget(&aws, &Home { key: key.clone(), table }).await?;
-    let pages = pages.ok_or_else(|| NoSubject::unknown(&key))?;
-    Ok(format!("forgotten: {} {}, pages=`{pages}`\n", key.tenant(), key.subject()))
+    // The history first: from then on no replay of a letter brings anything back.
+    let history = forget(&aws, &Home { key: key.clone(), table }).await?;
+    let registry = Registry::new();
+    let tenant = Owner::Tenant(TenantScope::by_operator(key.tenant().clone()));
+    let letters = [
+        forget_letters(&aws, &registry, &tenant, &key).await?,
+        forget_letters(&aws, &registry, &Owner::Operator, &key).await?,
+    ];
+    let retention = Retention { topic_days: args.topic_days, log_days: args.log_days };
+    let was_known = history.is_some();
+    let receipt = Receipt::of(&key, requested_at, history.unwrap_or_default(), letters, retention);
+    if !was_known && receipt.deleted.is_nothing() && receipt.undelivered.is_empty() {
+        return Err(NoSubject::unknown(&key).into());
+    }
+    if args.json {
+        return Ok(serde_json::to_string(&receipt)? + "\n");
+    }
+    Ok(text(&receipt))
+}
+
+fn text(receipt: &Receipt) -> String {
+    let Receipt { tenant, subject, deleted, .. } = receipt;
+    let mut out = format!("forgotten: {tenant} {}\n", printable(subject));
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "  requested  {}", receipt.requested_at);
+    let _ = writeln!(out, "  deleted    {}", counts(deleted));
+    let _ = writeln!(out, "  repeat     from {}, for what was under way", receipt.repeat_from);
+    if !receipt.undelivered.is_empty() {
+        out.push_str("\nleft until they were replayed, because they hold records of others, too\n");
+        for id in &receipt.undelivered {
+            let _ = writeln!(out, "  {}", printable(id));
+        }
+    }
+    out.push_str("\nout of reach\n");
+    let gone_by = |gone_by: Option<Timestamp>| {
+        gone_by.map_or_else(|| "not known here".to_owned(), |gone_by| gone_by.to_string())
+    };
+    let rows = receipt.out_of_reach.iter();
+    let rows = rows.map(|one| [one.what.to_owned(), gone_by(one.gone_by), one.because.to_owned()]);
+    table(&mut out, ["what", "gone by", "because"], &rows.collect::<Vec<_>>());
+    out
+}
+
+fn counts(deleted: &Deleted) -> String {
+    let Deleted { heads, pages, letters, operator_letters, chunks } = *deleted;
+    let counts = [
+        (heads, "head", "heads"),
+        (pages, "page", "pages"),
+        (letters, "letter of the tenant", "letters of the tenant"),
+        (operator_letters, "letter of the operator", "letters of the operator"),
+        (chunks, "chunk", "chunks"),
+    ];
+    let counts =
+        counts.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }));
+    counts.join(", ")
 }

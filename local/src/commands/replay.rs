@@ -11,7 +11,8 @@
 //! run is paused then; `resume` goes on with it.
 //!
 //! The rooms: `args` is what is written, `command` what is sent, `answer` what comes back; `render` and `difference` are
-//! what people see at the end, and [`progress`] what they see until then.
+//! what people see at the end, and [`progress`] what they see until then; `shown` keeps views from one
+//! invocation to the next.
 
 mod answer;
 mod args;
@@ -19,6 +20,7 @@ mod command;
 mod difference;
 pub mod progress;
 mod render;
+mod shown;
 
 use std::pin::pin;
 
@@ -28,6 +30,7 @@ use self::answer::{Answer, Next, Run};
 pub use self::args::Args;
 use self::command::Command;
 use self::progress::{Display, Progress};
+use self::shown::ShownViews;
 use super::caller::{Caller, NoAnswer};
 use super::target::NoTarget;
 
@@ -126,8 +129,9 @@ impl Desk<'_> {
     async fn work(&self, mut command: Command, progress: Progress) -> Result<Bytes, ReplayError> {
         let mut display = progress.start();
         let (mut examined, mut fruitless) = (0, 0);
+        let mut views = ShownViews::default();
         loop {
-            let body = self.watched(&command, &mut display).await?;
+            let body = views.complete(self.watched(&command, &mut display).await?);
             let Ok(Answer::Run(run)) = Answer::read(&body) else { return Ok(body) };
             fruitless = if run.examined > examined { 0 } else { fruitless + 1 };
             examined = run.examined;

@@ -70,9 +70,14 @@ async fn a_tenant_applied_to_a_stack_and_what_its_functions_wrote_are_found_ther
     let (code, out, error) = on_stack(&environment, &["inspect", "newco", "device/d-1"], "").await;
     assert_eq!((code, error.as_str()), (0, ""));
     assert!(out.contains("  e-1       temperature  "), "{out}");
-    let ended = on_stack(&environment, &["forget", "newco", "device/d-1"], "").await;
-    let forgotten = "forgotten: newco device/d-1, pages=`0`\n";
-    assert_eq!(ended, (0, forgotten.to_owned(), String::new()));
+    let (code, out, error) =
+        on_stack(&environment, &["forget", "newco", "device/d-1", "--json"], "").await;
+    assert_eq!((code, error.as_str()), (0, ""));
+    let receipt: Value = serde_json::from_str(&out).unwrap();
+    let nothing = json!({
+        "heads": 1, "pages": 0, "letters": 0, "operator_letters": 0, "chunks": 0,
+    });
+    assert_eq!(receipt["deleted"], nothing);
     let (code, ..) = on_stack(&environment, &["inspect", "newco", "device/d-1"], "").await;
     assert_eq!(code, 1);
     host.stop().await.unwrap();

@@ -1,12 +1,14 @@
 //! Facts about forgetting, with writers that still know what was forgotten.
 
+mod letters;
+
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
 use super::*;
 use crate::error::Code;
-use crate::id::{SubjectId, TenantId};
+use crate::id::{SubjectId, SubjectKey, TenantId};
 use crate::ledger::codec::decode_page;
 use crate::ledger::read::Question;
 use crate::ledger::slice::{Order, Portion, Slice};
@@ -107,7 +109,8 @@ fn send_each(environment: &Pipeline, memory: &Memory, seconds: impl IntoIterator
 }
 
 fn forgotten(memory: &Memory) -> Option<usize> {
-    forget(memory, &home()).now_or_never().expect("memory never waits").expect("available")
+    let erased = forget(memory, &home()).now_or_never().expect("memory never waits");
+    erased.expect("available").map(|erased| usize::try_from(erased.pages).expect("few"))
 }
 
 /// What readers see, whichever way they look: they must agree.

@@ -56,6 +56,13 @@ fn item_size(key: &SubjectKey, activity: &Activity, bytes: usize) -> usize {
         + bytes
 }
 
+/// Bytes that DynamoDB counts for a page item, at most.
+pub(super) fn page_item_size(key: &SubjectKey, page: &PageWrite) -> usize {
+    /// The names `pk`, `sk`, `v`, `d`, `x`, the first byte of the sort key and two numbers of up to 20 digits.
+    const NAMES_AND_NUMBERS: usize = 7 + 1 + 2 * 12;
+    key.partition_key_size() + page.page.key.len() + page.page.bytes.len() + NAMES_AND_NUMBERS
+}
+
 /// How many of the oldest tail entries to freeze when a head of `item_size` bytes has become too
 /// large, or would with the next commit like this one, which added `inserted` entries.
 fn freeze(head: &Head, item_size: usize, inserted: usize, shape: Shape) -> usize {

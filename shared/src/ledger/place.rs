@@ -9,10 +9,11 @@ use std::sync::Arc;
 use crate::error::{Code, Rejection};
 use crate::event::Entry;
 use crate::id::Position;
-use crate::ledger::cut::{halved, page_write};
+use crate::ledger::cut::{halved, page_item_size, page_write};
 use crate::ledger::dialogue::Terms;
 use crate::ledger::{Head, Page, PageWrite, Repair};
 use crate::mutant::{Mutant, on};
+use crate::time::Timestamp;
 use crate::view::{Specs, View, fold};
 
 /// What became of one entry.
@@ -91,6 +92,29 @@ pub(crate) struct Draft<'a> {
     page_bytes: usize,
 }
 
+/// How a page went into a transaction.
+enum Taken {
+    /// It stays as it is.
+    Unchanged,
+    /// It is written with all that belongs there; the view after it.
+    Rewritten(View),
+    /// It is written with some of it, and the transaction has no room for more; likewise.
+    InPart(View),
+    /// It is left for the next transaction.
+    NoRoom,
+}
+
+/// See [`Draft::progress`].
+struct Progress {
+    settled_until: Option<i64>,
+    epoch: u64,
+    watermark: Option<Timestamp>,
+    placed: usize,
+    changed: bool,
+    inserted: usize,
+    inserted_bytes: usize,
+}
+
 impl<'a> Draft<'a> {
     pub(crate) fn new(head: Head, sealed_now: bool, terms: &'a Terms) -> Self {
         let lateness = terms.policy.lateness_seconds;
@@ -114,26 +138,64 @@ impl<'a> Draft<'a> {
     /// as far as one transaction allows.
     pub(crate) fn correct(&mut self, run: Run, waiting: &mut &[Waiting]) {
         let pages = self.skip_gaps(run, waiting);
-        let version = self.head.version + 1;
         let mut carried: Option<(Position, View)> = None;
-        for mut page in pages {
-            if self.is_full() {
-                break;
-            }
+        for page in pages {
             let Some(key) = page.key().cloned() else { continue };
-            let opening = carried.take().map(|(_, view)| view).or_else(|| self.repaired(&page));
-            let mut rewrite = opening.is_some();
-            if let Some(view) = opening {
-                page.opening = view;
-            }
-            rewrite |= self.insert_owned(&mut page.entries, &key, waiting);
-            if rewrite {
-                let replaced = std::mem::replace(&mut page.version, version);
-                carried = Some((key, self.rewrite(page, replaced)));
+            let opening = carried.as_ref().map(|(_, view)| view.clone());
+            let opening = opening.or_else(|| self.repaired(&page));
+            let (closing, ends) = match self.take(&page, &key, opening, waiting) {
+                Taken::Unchanged => continue,
+                Taken::Rewritten(closing) => (closing, false),
+                Taken::InPart(closing) => (closing, true),
+                Taken::NoRoom => break,
+            };
+            carried = Some((key, closing));
+            if ends {
+                break;
             }
         }
         if let Some((last, view)) = carried {
             self.close(last, view);
+        }
+    }
+
+    /// Takes a page into the transaction with the waiting entries that belong there, and with its
+    /// halves, if there is room for all of them. The first page takes fewer entries where there is
+    /// not, so that every transaction brings the correction forward: a page with one more entry is
+    /// halved about as often as its entries can be halved, which always fits.
+    fn take(
+        &mut self,
+        page: &Page,
+        key: &Position,
+        opening: Option<View>,
+        waiting: &mut &[Waiting],
+    ) -> Taken {
+        let mut most = waiting.len();
+        loop {
+            let (before, mut rest) = (self.progress(), *waiting);
+            let mut rewritten = page.clone();
+            let inserts = self.insert_owned(&mut rewritten.entries, key, &mut rest, most);
+            if opening.is_none() && !inserts {
+                *waiting = rest;
+                return Taken::Unchanged;
+            }
+            rewritten.version = self.head.version + 1;
+            if let Some(view) = &opening {
+                rewritten.opening.clone_from(view);
+            }
+            let (parts, closing) = self.parts(rewritten, page.version);
+            let (is_first, taken) = (self.pages.is_empty(), waiting.len() - rest.len());
+            if self.has_room_for(&parts) || is_first && taken <= 1 {
+                let in_part = taken == most && taken < waiting.len();
+                self.queue(parts);
+                *waiting = rest;
+                return if in_part { Taken::InPart(closing) } else { Taken::Rewritten(closing) };
+            }
+            self.back_to(before);
+            if !is_first {
+                return Taken::NoRoom;
+            }
+            most = taken / 2;
         }
     }
 
@@ -170,15 +232,18 @@ impl<'a> Draft<'a> {
         (page.previous.as_ref() == Some(&repair.good)).then(|| repair.view.clone())
     }
 
-    /// Inserts the waiting entries up to `key` into a page; says whether it changed.
+    /// Inserts the waiting entries up to `key` into a page, at most so many; says whether it
+    /// changed.
     fn insert_owned(
         &mut self,
         entries: &mut Vec<Arc<Entry>>,
         key: &Position,
         waiting: &mut &[Waiting],
+        most: usize,
     ) -> bool {
         let before = self.inserted;
-        while let Some((first, rest)) = waiting.split_first() {
+        for _ in 0..most {
+            let Some((first, rest)) = waiting.split_first() else { break };
             if first.entry.position > *key || self.slice_ends_before(&first.entry) {
                 break;
             }
@@ -188,18 +253,55 @@ impl<'a> Draft<'a> {
         self.inserted > before
     }
 
-    /// Queues a changed page, halved where it is too large, in place of its `replaced` version;
-    /// gives the view after it.
-    fn rewrite(&mut self, page: Page, replaced: u64) -> View {
+    /// The writes of a changed page in place of its `replaced` version, halved where it is too
+    /// large, and the view after it.
+    fn parts(&self, page: Page, replaced: u64) -> (Vec<PageWrite>, View) {
         let key = page.key().cloned();
         let (parts, closing) = halved(page, self.terms);
-        for (part, bytes) in parts {
-            self.page_bytes += bytes.len();
+        let write = |(part, bytes): (Page, Vec<u8>)| {
             let replaces = Some(replaced).filter(|_| part.key() == key.as_ref());
-            self.pages.extend(page_write(&part, bytes, replaces, self.terms.policy));
-        }
+            page_write(&part, bytes, replaces, self.terms.policy)
+        };
+        (parts.into_iter().filter_map(write).collect(), closing)
+    }
+
+    fn has_room_for(&self, parts: &[PageWrite]) -> bool {
+        let shape = self.terms.shape;
+        self.pages.len() + parts.len() <= shape.write_pages
+            && self.page_bytes + self.size(parts) <= shape.write_bytes
+    }
+
+    fn queue(&mut self, parts: Vec<PageWrite>) {
+        self.page_bytes += self.size(&parts);
+        self.pages.extend(parts);
         self.changed = true;
-        closing
+    }
+
+    fn size(&self, parts: &[PageWrite]) -> usize {
+        parts.iter().map(|part| page_item_size(&self.terms.key, part)).sum()
+    }
+
+    /// What placing entries changes, so that it can be taken back.
+    fn progress(&self) -> Progress {
+        Progress {
+            settled_until: self.settled_until,
+            epoch: self.head.epoch,
+            watermark: self.head.watermark,
+            placed: self.placed.len(),
+            changed: self.changed,
+            inserted: self.inserted,
+            inserted_bytes: self.inserted_bytes,
+        }
+    }
+
+    fn back_to(&mut self, progress: Progress) {
+        self.settled_until = progress.settled_until;
+        self.head.epoch = progress.epoch;
+        self.head.watermark = progress.watermark;
+        self.placed.truncate(progress.placed);
+        self.changed = progress.changed;
+        self.inserted = progress.inserted;
+        self.inserted_bytes = progress.inserted_bytes;
     }
 
     /// The correction ends at `last`: at the last page, or with a repair for the next commit.
@@ -276,11 +378,6 @@ impl<'a> Draft<'a> {
     /// A slice takes at least one entry, and else no more than its budget.
     fn slice_ends_before(&self, entry: &Entry) -> bool {
         self.inserted > 0 && self.inserted_bytes + entry.plain_size() > self.terms.shape.slice_bytes
-    }
-
-    fn is_full(&self) -> bool {
-        let shape = self.terms.shape;
-        self.pages.len() >= shape.carry_pages || self.page_bytes >= shape.carry_bytes
     }
 }
 

@@ -18,6 +18,7 @@ use crate::pipeline::ports::Units;
 mod fixture;
 mod pages;
 mod slices;
+mod transactions;
 
 fn micros(base: Timestamp, more: i64) -> Timestamp {
     Timestamp::from_micros(base.micros() + more).expect("in range")

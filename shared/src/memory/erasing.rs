@@ -1,14 +1,18 @@
-//! What is taken out of the ledger in memory.
+//! What is taken out of ledger and letters in memory.
 
 use super::ledger::place;
-use super::{Call, Fault, Memory, unreachable};
+use super::{Call, Fault, Memory, State, unreachable};
 use crate::error::Unavailable;
 use crate::forget::Eraser;
 use crate::ledger::StoredHead;
+use crate::letter::Owner;
+use crate::letter::erasing::{FiledChunk, LetterEraser};
 use crate::pipeline::ports::Home;
 
 /// Pages that go at once: few, so that there is more than one call.
 const PAGES: usize = 3;
+/// Chunks of one answer, likewise.
+const CHUNKS: usize = 3;
 
 impl Eraser for Memory {
     async fn replace_unlisted(&self, home: &Home, head: &StoredHead) -> Result<bool, Unavailable> {
@@ -43,5 +47,59 @@ impl Eraser for Memory {
             state.pages.remove(key);
         }
         Ok(keys.len())
+    }
+}
+
+impl Memory {
+    async fn erase<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, Unavailable> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        if (state.faults)(Call::Erase) != Fault::None {
+            return Err(unreachable());
+        }
+        Ok(act(state))
+    }
+}
+
+impl LetterEraser for Memory {
+    async fn chunks_behind(
+        &self,
+        owner: &Owner,
+        last: Option<(&str, u32)>,
+    ) -> Result<Vec<FiledChunk>, Unavailable> {
+        self.erase(|state| {
+            let last = last.map(|(id, number)| (id.to_owned(), number));
+            let Some(drawer) = state.filed.get(&owner.partition_key()) else { return Vec::new() };
+            let behind = drawer.chunks.iter().filter(|(at, _)| last.as_ref() < Some(at));
+            let chunk = |((id, number), bytes): (&(String, u32), &Vec<u8>)| FiledChunk {
+                id: id.clone(),
+                number: *number,
+                bytes: bytes.clone(),
+            };
+            behind.take(CHUNKS).map(chunk).collect()
+        })
+        .await
+    }
+
+    async fn delete_letter(&self, owner: &Owner, id: &str) -> Result<(), Unavailable> {
+        self.erase(|state| {
+            let drawer = state.filed.get_mut(&owner.partition_key());
+            drawer.map(|drawer| drawer.letters.remove(id));
+        })
+        .await
+    }
+
+    async fn delete_chunks(
+        &self,
+        owner: &Owner,
+        id: &str,
+        numbers: &[u32],
+    ) -> Result<(), Unavailable> {
+        self.erase(|state| {
+            if let Some(drawer) = state.filed.get_mut(&owner.partition_key()) {
+                drawer.chunks.retain(|(of, number), _| of != id || !numbers.contains(number));
+            }
+        })
+        .await
     }
 }

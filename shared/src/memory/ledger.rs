@@ -4,6 +4,7 @@ use super::{Call, Fault, Memory, State, fails, unreachable};
 use crate::error::{Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use crate::limits::ITEM_BYTES;
 use crate::listing::{Listing, Shard};
 use crate::mutant::{Mutant, on};
 use crate::pipeline::ports::{Home, Metered, Store, Units};
@@ -124,6 +125,7 @@ impl Store for Memory {
             Fault::None | Fault::LostAfter | Fault::PagesLate(_) => {}
         }
         let pk = place(home);
+        state.refuse_beyond_limits(&pk, write)?;
         let stored = state.heads.get(&pk);
         let lost =
             stored.map(|head| head.version) != write.expected && !on(Mutant::NoVersionCondition);
@@ -154,6 +156,29 @@ fn factor(write: &LedgerWrite) -> f64 {
 }
 
 impl State {
+    /// What DynamoDB answers with a `ValidationException`.
+    fn refuse_beyond_limits(&self, pk: &str, write: &LedgerWrite) -> Result<(), Unavailable> {
+        /// Four megabytes.
+        const TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
+        let head = head_bytes(pk, &write.head, &write.activity);
+        let pages = write.pages.iter().map(|page| page_bytes(pk, &page.page));
+        let sizes: Vec<usize> = pages.chain([head]).collect();
+        let refused = |what: &str| {
+            let message = format!("writing head and pages was refused: {what}");
+            Err(Unavailable::new(Reason::Bug, message))
+        };
+        if sizes.iter().any(|size| *size > ITEM_BYTES) {
+            return refused("an item over 400 KB");
+        }
+        if sizes.len() > self.transaction_items {
+            return refused("too many items");
+        }
+        if sizes.len() > 1 && sizes.iter().sum::<usize>() > TRANSACTION_BYTES {
+            return refused("a transaction over 4 MB");
+        }
+        Ok(())
+    }
+
     /// Whether a page is another one than was read, or in another transaction that is under way.
     fn pages_changed(&self, pk: &str, write: &LedgerWrite) -> bool {
         write.pages.iter().any(|page| {

@@ -130,7 +130,9 @@ fn bounds(now: &Stored) -> Result<(), String> {
         promise!(fits, "10: a page of {size} bytes");
     }
     let tail: usize = now.head.tail.iter().map(|entry| entry.plain_size()).sum();
-    let limit = SMALL.slice_bytes + SMALL.head_target_bytes * 8;
+    // One slice, and what was not frozen before it: less than the view, or what is to be kept.
+    let stays = crate::ledger::codec::view_size(&now.head.base).max(SMALL.keep_bytes);
+    let limit = SMALL.slice_bytes + stays;
     promise!(tail <= limit, "10: a tail of {tail} bytes");
     Ok(())
 }

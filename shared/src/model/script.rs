@@ -46,6 +46,9 @@ pub(super) enum Sort {
 pub(super) enum Action {
     /// An environment takes a batch of records, delivered before or not.
     Start { env: usize, picks: Vec<Index> },
+    /// The same with every small record of a subject from one slot to another, in order, which makes
+    /// dense pages: the large ones come late.
+    StartRun { env: usize, tenant: bool, subject: bool, from: u16, to: u16 },
     /// A task goes on up to its next call.
     Poll(usize),
     /// The same, several times.
@@ -127,7 +130,8 @@ pub(super) const SMALL: Shape = Shape {
     keep_bytes: 400,
     page_bytes: 200,
     carry_pages: 2,
-    carry_bytes: 100_000,
+    write_pages: 7,
+    write_bytes: 100_000,
 };
 
 /// Without a schema, so that every environment compiles it quickly.
@@ -208,10 +212,34 @@ impl Spec {
         };
         // The first key is one that no contract reads, and that no queue takes as it is.
         format!(
-            r#"{{"{odd_key}":"{odd_value}","device_id":"d{}","event_type":"{}",{id},"timestamp":"{at}","payload":{{"value":{value},"unit":"celsius"}}}}"#,
+            r#"{{"{odd_key}":"{odd_value}","device_id":"d{}","event_type":"{}",{id},"timestamp":"{at}","payload":{{{}"value":{value},"unit":"celsius"}}}}"#,
             u8::from(self.subject),
             type_of(at),
+            self.noise(),
         )
+    }
+
+    /// Whether it is too large for a page with others. That follows from the position, as the type
+    /// does: it is content, and a position has one.
+    pub(super) fn is_large(&self) -> bool {
+        self.slot % 13 == 7
+    }
+
+    /// What makes it large: nothing of this can be compressed.
+    fn noise(&self) -> String {
+        if !self.is_large() {
+            return String::new();
+        }
+        let id = match self.id {
+            Id::Given(number) => u64::from(number),
+            Id::None => 5,
+        };
+        let mut state = u64::from(self.slot) << 8 | id | 1;
+        let mut next = || {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            char::from(b'a' + u8::try_from((state >> 40) % 26).expect("a letter"))
+        };
+        format!(r#""noise":"{}","#, (0..280).map(|_| next()).collect::<String>())
     }
 
     pub(super) fn record(&self, offset: usize) -> Record {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -91,6 +92,8 @@ pub(super) fn run(script: &Script) -> Result<(), String> {
 /// Every stored byte after a script that ran `hours` late.
 pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String> {
     let memory = Arc::new(Memory::in_steps(instant(1_000 + hours * 3_600)));
+    // In proportion to the pages, so that few events reach the limit.
+    memory.state().transaction_items = SMALL.write_pages + 1;
     for name in ["demo", "acme"] {
         memory.put_document(&format!("T#{name}"), &format!(r#"{{"id":"{name}"}}"#));
     }
@@ -126,6 +129,10 @@ impl World {
             Action::Start { env, picks } => {
                 let batch = picks.iter().map(|pick| pick.index(self.specs.len())).collect();
                 self.start(*env, batch);
+                Ok(())
+            }
+            Action::StartRun { env, tenant, subject, from, to } => {
+                self.start(*env, self.run_of(&key(*tenant, *subject), *from..=*to));
                 Ok(())
             }
             Action::Poll(task) => self.poll(*task),
@@ -192,6 +199,16 @@ impl World {
             batch.iter().map(|at| Incoming::Record(self.specs[*at].record(*at))).collect();
         environment.batch = batch;
         environment.running = Some(process(&environment.pipeline, &self.memory, records));
+    }
+
+    /// Small records of a subject by their slots, in order.
+    fn run_of(&self, key: &SubjectKey, slots: RangeInclusive<u16>) -> Vec<usize> {
+        let numbered = self.specs.iter().enumerate();
+        let mine = numbered.filter(|(_, spec)| spec.key() == *key && slots.contains(&spec.slot));
+        let mine = mine.filter(|(_, spec)| !spec.is_large());
+        let mut run: Vec<usize> = mine.map(|(at, _)| at).collect();
+        run.sort_by_key(|at| self.specs[*at].position());
+        run
     }
 
     fn crash(&mut self, env: usize, cold: bool) {

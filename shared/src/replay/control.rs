@@ -52,7 +52,7 @@ pub async fn resume<W: Outside, S: Sources>(
     let world = ground.world;
     let (run, _) = read(world, owner, id).await?;
     if run.is_over() {
-        return Ok(Worked { run, tally: Tally::default() });
+        return Ok(Worked { run, views: Vec::new(), tally: Tally::default() });
     }
     let lease = take_lease(world, owner, id).await?;
     // Read again: whoever held the lease may have written since.
@@ -65,7 +65,7 @@ pub async fn resume<W: Outside, S: Sources>(
     };
     if run.is_over() {
         release(world, owner, &lease).await;
-        return Ok(Worked { run, tally: Tally::default() });
+        return Ok(Worked { run, views: Vec::new(), tally: Tally::default() });
     }
     (run.phase, run.reason) = (Phase::Running, None);
     run.resumed_by = Some(by.to_owned());

@@ -1,10 +1,10 @@
 //! The record of a run: who asked for what, how far it came, and what became of the letters. It is
-//! the audit trail, and what a run goes on from.
+//! the audit trail, and what a run goes on from. It names subjects and holds nothing of their content,
+//! because it is kept longer than that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::asked::{Asked, Filter};
 use crate::error::{Reason, Unavailable};
@@ -16,8 +16,6 @@ use crate::time::Timestamp;
 const KEPT_DAYS: i64 = 400;
 /// Subjects that a record names as changed.
 pub const CHANGED: usize = 100;
-/// The most bytes of a record as stored: DynamoDB's items end at 400 KB. Views give way.
-const RECORD_BYTES: usize = 300_000;
 /// The most bytes that a record unpacks to.
 const PLAIN_BYTES: usize = 16 * 1024 * 1024;
 const LEVEL: i32 = 3;
@@ -46,15 +44,17 @@ pub enum Phase {
     Cancelled,
 }
 
-/// A view before and after.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ViewPair {
+/// Which view there was before a run, and which after it. A record of a run outlives what it is
+/// about, so it holds no views: a digest tells whether a view is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewDigests {
     /// Whose, as `kind/id`; in the operator's runs behind the tenant's name.
     pub subject: String,
-    /// Before the run; null: nothing was ever written of it.
-    pub before: Value,
+    /// Before the run ([`view_digest`](super::view_digest)); `None`: nothing was ever
+    /// written of it.
+    pub before: Option<String>,
     /// After it.
-    pub after: Value,
+    pub after: Option<String>,
 }
 
 /// A run.
@@ -86,8 +86,8 @@ pub struct Run {
     pub outcomes: BTreeMap<String, u64>,
     /// Subjects whose view changed, or would change: at most [`CHANGED`].
     pub changed: BTreeSet<String>,
-    /// Views of some of them.
-    pub views: Vec<ViewPair>,
+    /// Digests of the views of some of them.
+    pub views: Vec<ViewDigests>,
     /// How many views were asked for.
     pub views_wanted: usize,
     /// When it started: what was filed later is not its business.
@@ -159,16 +159,11 @@ impl Run {
         self.started_at.plus_seconds(KEPT_DAYS * 24 * 60 * 60).whole_seconds()
     }
 
-    /// The record as it is stored. Where it would be too large, the last views give way.
-    pub(super) fn stored(&mut self, version: u64) -> StoredRun {
-        loop {
-            // A record is texts and numbers, which always are JSON, and neither fails in memory.
-            let json = serde_json::to_vec(self).unwrap_or_default();
-            let bytes = zstd::bulk::compress(&json, LEVEL).unwrap_or_default();
-            if bytes.len() <= RECORD_BYTES || self.views.pop().is_none() {
-                return StoredRun { bytes, version };
-            }
-        }
+    /// The record as it is stored: all of its lists are short, so it is far below an item's 400 KB.
+    pub(super) fn stored(&self, version: u64) -> StoredRun {
+        // A record is texts and numbers, which always are JSON, and neither fails in memory.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        StoredRun { bytes: zstd::bulk::compress(&json, LEVEL).unwrap_or_default(), version }
     }
 
     /// Reads a record.

@@ -9,6 +9,7 @@ mod overlaid;
 use serde_json::json;
 
 use self::fixture::{Bench, MINUTE, NEWCO, WIDE, home};
+use super::run::ViewDigests;
 use super::*;
 use crate::error::Reason;
 use crate::ledger::StoredHead;
@@ -72,19 +73,36 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
     let before = bench.everything();
     let dry = Asked { dry_run: true, views: 5, ..Asked::replay("me") };
     let owner = Bench::demo();
-    let dry = bench.replay(&owner, dry).run;
+    let Worked { run: dry, views: dry_views, .. } = bench.replay(&owner, dry);
     assert_eq!(bench.everything(), before);
     assert_eq!(json!(dry.outcomes), json!({"applied": 2, "malformed_json": 1}));
     let real = Asked { views: 5, ..Asked::replay("me") };
-    let real = bench.replay(&owner, real).run;
+    let Worked { run: real, views: real_views, .. } = bench.replay(&owner, real);
     assert_eq!((&dry.outcomes, &dry.changed), (&real.outcomes, &real.changed));
-    assert_eq!(dry.views, real.views);
-    let counts = real.views.iter().map(|pair| {
+    assert_eq!((&dry.views, &dry_views), (&real.views, &real_views));
+    let counts = real_views.iter().map(|pair| {
         let count = |view: &serde_json::Value| view["event_count"].as_u64();
         (pair.subject.as_str(), count(&pair.before), count(&pair.after))
     });
     let counts: Vec<_> = counts.collect();
     assert_eq!(counts, [("device/d1", Some(1), Some(2)), ("device/d2", None, Some(1))]);
+
+    let digests = real_views.iter().map(|ViewPair { subject, before, after }| ViewDigests {
+        subject: subject.clone(),
+        before: view_digest(before),
+        after: view_digest(after),
+    });
+    assert_eq!(real.views, digests.collect::<Vec<_>>(), "and views are in no record");
+    assert_eq!(real.views[1].before, None);
+}
+
+#[test]
+fn a_digest_of_a_view_is_what_others_make_of_its_canonical_json() {
+    let view = json!({"b": 1.0, "a": "\u{e4}"});
+    // printf '{"a":"ä","b":1}' | sha256sum
+    let expected = "507aab815f2bdfce1c740c0b1ae7b1c874f56b9aa5b9ab109a07b57365148233";
+    assert_eq!(view_digest(&view).as_deref(), Some(expected));
+    assert_eq!(view_digest(&serde_json::Value::Null), None);
 }
 
 #[test]

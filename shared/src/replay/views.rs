@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
-use super::run::ViewPair;
+use super::run::{Run, ViewDigests};
 use crate::error::Unavailable;
+use crate::event::canonical_json;
 use crate::id::SubjectKey;
 use crate::ledger::read::Question;
 use crate::letter::Owner;
@@ -14,6 +16,43 @@ use crate::pipeline::ports::{Home, World};
 use crate::reader;
 use crate::registry::Registry;
 use crate::view::Specs;
+
+/// A view before and after: shown by the invocation that read it, and kept by none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewPair {
+    /// Whose, as `kind/id`; in the operator's runs behind the tenant's name.
+    pub subject: String,
+    /// Before the run; null: nothing was ever written of it.
+    pub before: Value,
+    /// After it.
+    pub after: Value,
+}
+
+/// The SHA-256 of a view's canonical JSON (RFC 8785), in hexadecimal digits; `None`: there is no
+/// view.
+pub fn view_digest(view: &Value) -> Option<String> {
+    if view.is_null() {
+        return None;
+    }
+    // A view always is JSON.
+    let text = canonical_json(view).unwrap_or_default();
+    Some(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Notes the digests of these pairs in a run's record.
+pub(super) fn note(run: &mut Run, pairs: &[ViewPair]) {
+    for ViewPair { subject, before, after } in pairs {
+        let after = view_digest(after);
+        // One that was read before the run was resumed keeps its beginning.
+        match run.views.iter_mut().find(|known| known.subject == *subject) {
+            Some(known) => known.after = after,
+            None => {
+                let (subject, before) = (subject.clone(), view_digest(before));
+                run.views.push(ViewDigests { subject, before, after });
+            }
+        }
+    }
+}
 
 /// What a subject is called in a run's record: `kind/id`, in the operator's behind its tenant.
 pub(super) fn label(owner: &Owner, key: &SubjectKey) -> String {

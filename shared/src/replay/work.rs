@@ -9,7 +9,7 @@ use super::mark::Fate;
 use super::overlay::Overlay;
 use super::run::{Phase, Run};
 use super::steps::{Turn, step_length, turn};
-use super::views::Watched;
+use super::views::{self, Watched};
 use super::{Ground, Outside, Sources, Worked};
 use crate::error::{Reason, Unavailable};
 use crate::letter::opened::{Opened, open};
@@ -304,25 +304,20 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
             Stop::Cancelled => (Phase::Cancelled, None),
         };
         self.run.ended_at = self.run.is_over().then_some(now);
-        let views = std::mem::take(&mut self.views);
+        let watched = std::mem::take(&mut self.views);
         let pairs = match &self.overlay {
-            Some(overlay) => views.pairs(overlay, &self.pipeline.registry, &mut self.tally).await,
-            None => views.pairs(self.world, &self.pipeline.registry, &mut self.tally).await,
+            Some(overlay) => watched.pairs(overlay, &self.pipeline.registry, &mut self.tally).await,
+            None => watched.pairs(self.world, &self.pipeline.registry, &mut self.tally).await,
         };
         // Without them the run is no less done.
-        for pair in pairs.unwrap_or_default() {
-            // One that was shown before the run was resumed keeps its beginning.
-            match self.run.views.iter_mut().find(|shown| shown.subject == pair.subject) {
-                Some(shown) => shown.after = pair.after,
-                None => self.run.views.push(pair),
-            }
-        }
+        let pairs = pairs.unwrap_or_default();
+        views::note(&mut self.run, &pairs);
         if let Some(Stop::Cancelled) = self.save().await? {
             self.run.phase = Phase::Cancelled;
             self.run.ended_at = Some(now);
             self.save().await?;
         }
-        Ok(Worked { run: self.run, tally: self.tally })
+        Ok(Worked { run: self.run, views: pairs, tally: self.tally })
     }
 
     /// What reading and writing letters costs is their owner's.

@@ -42,7 +42,8 @@ const SMALL: Shape = Shape {
     keep_bytes: 400,
     page_bytes: 200,
     carry_pages: 2,
-    carry_bytes: 100_000,
+    write_pages: 99,
+    write_bytes: 100_000,
 };
 
 /// Without a schema, so that every environment compiles it quickly.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use drover_core::replay::{Action, Phase};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// Why a run is paused that only needs another invocation.
@@ -62,12 +62,22 @@ pub(super) struct Run {
     pub(super) ended_at: Option<String>,
 }
 
-/// A view before and after.
+/// Which view there was before and after. The views themselves come with the answer of the
+/// invocation that read them only.
 #[derive(Debug, Deserialize)]
 pub(super) struct View {
     pub(super) subject: String,
-    pub(super) before: Value,
-    pub(super) after: Value,
+    pub(super) before_digest: Option<String>,
+    pub(super) after_digest: Option<String>,
+    #[serde(default, deserialize_with = "there")]
+    pub(super) before: Option<Value>,
+    #[serde(default, deserialize_with = "there")]
+    pub(super) after: Option<Value>,
+}
+
+/// A field that is there: `null` is a value of it.
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// Letters, and counts of the open ones.

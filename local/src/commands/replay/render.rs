@@ -168,7 +168,10 @@ fn changed(out: &mut String, run: &Run) {
     }
 }
 
-fn view(out: &mut String, View { subject, before, after }: &View) {
+fn view(out: &mut String, view: &View) {
+    let View { subject, before: Some(before), after: Some(after), .. } = view else {
+        return digests(out, view);
+    };
     let new = if before.is_null() { " (new)" } else { "" };
     let _ = writeln!(out, "\n{}{new}", printable(subject));
     let changes = changes(before, after);
@@ -189,6 +192,15 @@ fn view(out: &mut String, View { subject, before, after }: &View) {
     if let Some(more) = changes.len().checked_sub(FIELDS + 1) {
         let _ = writeln!(out, "  and {} more", more + 1);
     }
+}
+
+/// What is known of views that another invocation read.
+fn digests(out: &mut String, view: &View) {
+    let digest = |digest: &Option<String>| digest.as_deref().map_or("none".to_owned(), printable);
+    let (before, after) = (&view.before_digest, &view.after_digest);
+    let differs = if before == after { "nothing differs" } else { "differs" };
+    let _ = writeln!(out, "\n{} ({differs}; a run keeps digests only)", printable(&view.subject));
+    let _ = writeln!(out, "  before     {}\n  after      {}", digest(before), digest(after));
 }
 
 fn json(value: &Value) -> String {

@@ -188,7 +188,7 @@ impl Put {
 }
 
 impl Aws {
-    fn letters_table(&self) -> Result<&str, Unavailable> {
+    pub(super) fn letters_table(&self) -> Result<&str, Unavailable> {
         self.config.letters_table.as_deref().ok_or_else(|| {
             Unavailable::new(Reason::Misconfigured, "this deployment has no table of letters")
         })

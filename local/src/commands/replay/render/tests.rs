@@ -58,9 +58,9 @@ fn a_dry_run_says_that_nothing_was_written_and_shows_views_as_differences() {
         &read_run(json!({
             "dry_run": true,
             "views": [
-                { "subject": "device/d-1", "before": before, "after": after },
-                { "subject": "device/d-2", "before": null, "after": { "event_count": 1 } },
-                { "subject": "device/d-3", "before": before, "after": before },
+                { "subject": "device/d-1", "before_digest": "b1", "after_digest": "a1", "before": before, "after": after },
+                { "subject": "device/d-2", "before_digest": null, "after_digest": "a2", "before": null, "after": { "event_count": 1 } },
+                { "subject": "device/d-3", "before_digest": "b1", "after_digest": "b1", "before": before, "after": before },
             ],
         })),
         None,
@@ -84,12 +84,26 @@ device/d-3
 }
 
 #[test]
+fn of_views_that_another_invocation_read_digests_are_shown() {
+    let text = run(
+        &read_run(json!({ "views": [
+            { "subject": "device/d-1", "before_digest": null, "after_digest": "a1" },
+            { "subject": "device/d-2", "before_digest": "a2", "after_digest": "a2" },
+        ] })),
+        None,
+    );
+    assert!(text.contains("\ndevice/d-1 (differs; a run keeps digests only)\n"), "{text}");
+    assert!(text.contains("  before     none\n  after      a1\n"), "{text}");
+    assert!(text.contains("\ndevice/d-2 (nothing differs; a run keeps digests only)\n"), "{text}");
+}
+
+#[test]
 fn of_a_large_difference_the_first_fields_are_shown_and_the_rest_counted() {
     let after: BTreeMap<String, u32> =
         (0..FIELDS + 3).map(|field| (format!("f{field:03}"), 1)).collect();
     let text = run(
         &read_run(
-            json!({ "views": [{ "subject": "device/d-1", "before": null, "after": after }] }),
+            json!({ "views": [{ "subject": "device/d-1", "before_digest": null, "after_digest": "a1", "before": null, "after": after }] }),
         ),
         None,
     );

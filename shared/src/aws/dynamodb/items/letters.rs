@@ -12,10 +12,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{Item, broken, bytes, item, number, read_number, text};
 use crate::dead_letter::Chunk;
 use crate::error::Unavailable;
+use crate::letter::erasing::FiledChunk;
 use crate::letter::{Lease, StoredLetter, StoredRun};
 use crate::time::Timestamp;
 
 const LEASE: &str = "LEASE";
+const CHUNKS: &str = "C#";
 
 /// What the sort keys of a kind of items begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ pub(in crate::aws::dynamodb) fn chunk_key(pk: &str, name: &str) -> Item {
 
 /// What a chunk is called under its owner.
 pub(in crate::aws::dynamodb) fn chunk_name(id: &str, number: u32) -> String {
-    format!("C#{id}#{number:04}")
+    format!("{CHUNKS}{id}#{number:04}")
 }
 
 fn key(pk: &str, sk: &str) -> Item {
@@ -118,6 +120,23 @@ pub(in crate::aws::dynamodb) fn read_chunk(
         }
         _ => Err(broken("chunk")),
     }
+}
+
+/// The values of a query for every chunk: `:pk` and `:prefix`.
+pub(in crate::aws::dynamodb) fn all_chunks(pk: &str) -> Item {
+    item([(":pk", text(pk)), (":prefix", text(CHUNKS))])
+}
+
+/// Reads [`chunk_item`], with the letter that it is of.
+///
+/// # Errors
+/// Broken.
+pub(in crate::aws::dynamodb) fn read_filed_chunk(item: Item) -> Result<FiledChunk, Unavailable> {
+    let (name, bytes) = read_chunk(item)?;
+    let place = name.strip_prefix(CHUNKS).and_then(|place| place.rsplit_once('#'));
+    let (id, number) = place.ok_or_else(|| broken("chunk"))?;
+    let number = number.parse().map_err(|_| broken("chunk"))?;
+    Ok(FiledChunk { id: id.to_owned(), number, bytes })
 }
 
 /// A run.
@@ -195,7 +214,9 @@ mod tests {
         assert_eq!(letter_item("pk", &letter).map(read_letter), Some(Ok(letter)));
         let chunk = Chunk { number: 7, bytes: vec![0, 255] };
         let read = read_chunk(chunk_item("pk", "id", &chunk, -5));
-        assert_eq!(read, Ok(("C#id#0007".to_owned(), chunk.bytes)));
+        assert_eq!(read, Ok(("C#id#0007".to_owned(), chunk.bytes.clone())));
+        let filed = FiledChunk { id: "id".to_owned(), number: 7, bytes: chunk.bytes.clone() };
+        assert_eq!(read_filed_chunk(chunk_item("pk", "id", &chunk, -5)), Ok(filed));
         let run = StoredRun { bytes: vec![0, 255], version: 3 };
         assert_eq!(read_run(run_item("pk", "id", &run, -5)), Ok(run));
         assert_eq!(read_lease(lease_item("pk", &lease())), Ok(lease()));
