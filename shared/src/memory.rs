@@ -24,6 +24,9 @@ mod ledger;
 mod letters;
 mod queues;
 
+#[cfg(test)]
+pub(crate) use self::ledger::place;
+
 pub use self::letters::{Drawer, Held};
 
 /// Everything outside, in memory. Clones share it.

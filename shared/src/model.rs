@@ -9,13 +9,14 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRng, TestRunner};
 
+use crate::error::Reason;
 use crate::mutant::{Mutant, with};
 
 mod check;
 mod script;
 mod world;
 
-use script::{Action, Id, Script, Sort, Spec, Walk};
+use script::{Action, Broken, Id, Script, Sort, Spec, Walk};
 use world::run;
 
 fn a_spec() -> impl Strategy<Value = Spec> {
@@ -70,11 +71,22 @@ fn an_action() -> impl Strategy<Value = Action> {
         1 => (0usize..4, any::<bool>()).prop_map(|(env, cold)| Action::Crash { env, cold }),
         3 => (0u8..8).prop_map(Action::Fault),
         1 => Just(Action::QueueDown),
+        2 => a_broken_tenant().prop_map(Action::BreakTenant),
         1 => any::<bool>().prop_map(Action::Mend),
         6 => (any::<bool>(), any::<bool>(), 0u16..400)
             .prop_map(|(tenant, subject, slot)| Action::Read { tenant, subject, slot }),
         6 => (any::<bool>(), any::<bool>(), a_walk())
             .prop_map(|(tenant, subject, walk)| Action::Walk { tenant, subject, walk }),
+    ]
+}
+
+fn a_broken_tenant() -> impl Strategy<Value = Broken> {
+    prop_oneof![
+        2 => Just(Broken::Nothing),
+        1 => Just(Broken::Document),
+        1 => Just(Broken::Table(Reason::Misconfigured)),
+        1 => Just(Broken::Table(Reason::Throttled)),
+        1 => Just(Broken::Table(Reason::Unreachable)),
     ]
 }
 

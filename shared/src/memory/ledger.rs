@@ -20,7 +20,7 @@ pub(super) const READ_UNIT: u32 = 4096;
 const NAMES: usize = 13;
 
 /// Where a subject's items are: the partition key, behind the name of its tenant's own table.
-pub(super) fn place(home: &Home) -> String {
+pub(crate) fn place(home: &Home) -> String {
     let pk = home.key.partition_key();
     match &home.table {
         Some(table) => format!("{table}!{pk}"),

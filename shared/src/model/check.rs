@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::script::{SMALL, Sort, Spec, Walk, key, specs};
+use super::script::{SMALL, Sort, Spec, Walk, home, key, specs};
 use super::world::World;
 use crate::dead_letter::Envelope;
 use crate::error::Code;
@@ -13,7 +13,7 @@ use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::read::{Cut, Question};
 use crate::ledger::slice::{Order, Portion, Slice};
 use crate::ledger::{Head, Page};
-use crate::memory::State;
+use crate::memory::{State, place};
 use crate::pipeline::Disposition;
 use crate::time::Timestamp;
 use crate::view::{View, fold};
@@ -32,7 +32,7 @@ fn keys() -> [SubjectKey; 4] {
 }
 
 fn stored(state: &State, key: &SubjectKey) -> Result<Option<Stored>, String> {
-    let pk = key.partition_key();
+    let pk = place(&home(key));
     let Some(head) = state.heads.get(&pk) else { return Ok(None) };
     let head = decode_head(&head.bytes).map_err(|error| error.to_string())?;
     let sealed = head.sealed.as_ref().map(Position::to_bytes).unwrap_or_default();
@@ -64,7 +64,7 @@ pub(super) fn stored_state(world: &mut World) -> Result<(), String> {
     let memory = Arc::clone(&world.memory);
     for key in keys() {
         let (version, epoch, watermark) = world.seen.get(&key).cloned().unwrap_or_default();
-        let written = memory.state().heads.get(&key.partition_key()).map(|head| head.version);
+        let written = memory.state().heads.get(&place(&home(&key))).map(|head| head.version);
         if written.unwrap_or_default() == version {
             continue;
         }
@@ -159,6 +159,12 @@ pub(super) fn acknowledgement(
         Disposition::Buffered => promise!(!state.buffer.is_empty(), "5: not in the buffer"),
         Disposition::Returned => {}
     }
+    Ok(())
+}
+
+/// Only what everyone shares sends a record back, and never the trouble of one tenant or subject.
+pub(super) fn returned(shared_failed: bool) -> Result<(), String> {
+    promise!(shared_failed, "13: a record was returned, and nothing failed that everyone shares");
     Ok(())
 }
 

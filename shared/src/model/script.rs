@@ -5,9 +5,11 @@ use std::sync::Arc;
 use proptest::sample::Index;
 
 use crate::contract::{Contract, ContractDocument};
+use crate::error::Reason;
 use crate::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
 use crate::ledger::slice::{Order, Slice};
 use crate::limits::Shape;
+use crate::pipeline::ports::Home;
 use crate::record::{Record, Source};
 use crate::tenant::TenantScope;
 use crate::time::Timestamp;
@@ -59,6 +61,8 @@ pub(super) enum Action {
     Fault(u8),
     /// The next message is not taken by its queue.
     QueueDown,
+    /// From now on, until the next one, this is broken that the tenant `acme` alone uses.
+    BreakTenant(Broken),
     /// The contract is mended, or its mistake comes back: environments that are cold read it so,
     /// and warm ones go on with what they know.
     Mend(bool),
@@ -66,6 +70,16 @@ pub(super) enum Action {
     Read { tenant: bool, subject: bool, slot: u16 },
     /// A reader starts to go through a part of a history, page by page.
     Walk { tenant: bool, subject: bool, walk: Walk },
+}
+
+/// What is broken of a tenant.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Broken {
+    Nothing,
+    /// Its document cannot be read.
+    Document,
+    /// Its own table fails every call in this way.
+    Table(Reason),
 }
 
 /// A part of a history and how it is gone through.
@@ -288,4 +302,13 @@ fn scope(which: bool) -> TenantScope {
 pub(super) fn key(which: bool, subject: bool) -> SubjectKey {
     let subject = SubjectId::parse(&format!("device/d{}", u8::from(subject)));
     scope(which).subject(subject.expect("a subject"))
+}
+
+/// The table of `acme`'s own.
+pub(super) const OWN_TABLE: &str = "acme-ledger";
+
+/// Where a subject lives.
+pub(super) fn home(key: &SubjectKey) -> Home {
+    let is_own = key.tenant().as_str() == tenant(true);
+    Home { key: key.clone(), table: is_own.then(|| Arc::from(OWN_TABLE)) }
 }

@@ -5,10 +5,13 @@ use std::future::Future;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::check;
-use super::script::{Action, SMALL, Script, Spec, Walk, contract_json, instant, key};
+use super::script::{
+    Action, Broken, OWN_TABLE, SMALL, Script, Spec, Walk, contract_json, home, instant, key,
+};
 use crate::dead_letter::Envelope;
 use crate::error::Unavailable;
 use crate::id::{Position, SubjectKey};
@@ -16,7 +19,7 @@ use crate::ledger::read::{Cut, Question};
 use crate::ledger::slice::{Portion, Slice};
 use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::cache::HeadCache;
-use crate::pipeline::ports::{Home, Units};
+use crate::pipeline::ports::Units;
 use crate::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
 use crate::reader;
 use crate::record::{Incoming, Source};
@@ -24,6 +27,12 @@ use crate::registry::Registry;
 use crate::time::Timestamp;
 
 const ENVIRONMENTS: usize = 4;
+/// Of the tenant that has a table of its own.
+const OWN_TENANT: &str = "T#acme";
+
+fn own_tenant() -> String {
+    format!(r#"{{"id":"acme","placement":{{"table":"{OWN_TABLE}"}}}}"#)
+}
 
 type Running<T> = Pin<Box<dyn Future<Output = T>>>;
 type Read = Result<(Option<Cut>, Units), Unavailable>;
@@ -33,6 +42,8 @@ type Sliced = Result<(Option<Portion>, Units), Unavailable>;
 struct Environment {
     pipeline: Arc<Pipeline>,
     batch: Vec<usize>,
+    /// Calls that had failed on demand when it took the batch.
+    failed_before: u32,
     running: Option<Running<Result<Report, BreakerOpen>>>,
 }
 
@@ -65,6 +76,8 @@ pub(super) struct World {
     pub(super) seen: check::Seen,
     /// The history of each version that there was.
     pub(super) histories: BTreeMap<(SubjectKey, u64), Vec<Position>>,
+    /// Calls that failed on demand: of what everyone shares.
+    failed: Arc<AtomicU32>,
     environments: Vec<Environment>,
     reader: Option<Reader>,
     walker: Option<Walker>,
@@ -81,7 +94,7 @@ fn pipeline() -> Arc<Pipeline> {
 
 impl Environment {
     fn new() -> Self {
-        Self { pipeline: pipeline(), batch: Vec::new(), running: None }
+        Self { pipeline: pipeline(), batch: Vec::new(), failed_before: 0, running: None }
     }
 }
 
@@ -94,9 +107,8 @@ pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String
     let memory = Arc::new(Memory::in_steps(instant(1_000 + hours * 3_600)));
     // In proportion to the pages, so that few events reach the limit.
     memory.state().transaction_items = SMALL.write_pages + 1;
-    for name in ["demo", "acme"] {
-        memory.put_document(&format!("T#{name}"), &format!(r#"{{"id":"{name}"}}"#));
-    }
+    memory.put_document("T#demo", r#"{"id":"demo"}"#);
+    memory.put_document(OWN_TENANT, &own_tenant());
     let route = r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#;
     memory.put_document("R#telemetry", route);
     memory.put_document("C#telemetry", &contract_json(false));
@@ -108,6 +120,7 @@ pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String
         acknowledged: BTreeMap::new(),
         seen: check::Seen::default(),
         histories: BTreeMap::new(),
+        failed: Arc::default(),
         environments: (0..ENVIRONMENTS).map(|_| Environment::new()).collect(),
         reader: None,
         walker: None,
@@ -155,6 +168,10 @@ impl World {
                 self.fail_next(Fault::Refused, &[Call::Letter, Call::Buffer]);
                 Ok(())
             }
+            Action::BreakTenant(broken) => {
+                self.break_tenant(*broken);
+                Ok(())
+            }
             Action::Mend(mended) => {
                 self.memory.put_document("C#telemetry", &contract_json(*mended));
                 Ok(())
@@ -170,11 +187,24 @@ impl World {
         }
     }
 
+    fn break_tenant(&self, broken: Broken) {
+        self.memory.put_document(OWN_TENANT, &own_tenant());
+        self.memory.state().broken_tables.clear();
+        match broken {
+            Broken::Nothing => {}
+            Broken::Document => self.memory.put_document(OWN_TENANT, "no document"),
+            Broken::Table(reason) => {
+                self.memory.state().broken_tables.insert(OWN_TABLE.to_owned(), reason);
+            }
+        }
+    }
+
     fn fail_next(&self, fault: Fault, calls: &'static [Call]) {
-        let mut armed = true;
+        let (mut armed, failed) = (true, Arc::clone(&self.failed));
         self.memory.state().faults = Box::new(move |call| {
             if armed && calls.contains(&call) {
                 armed = false;
+                failed.fetch_add(1, Ordering::Relaxed);
                 return fault;
             }
             Fault::None
@@ -198,6 +228,7 @@ impl World {
         let records =
             batch.iter().map(|at| Incoming::Record(self.specs[*at].record(*at))).collect();
         environment.batch = batch;
+        environment.failed_before = self.failed.load(Ordering::Relaxed);
         environment.running = Some(process(&environment.pipeline, &self.memory, records));
     }
 
@@ -230,7 +261,7 @@ impl World {
             1 => Question::AsOf(at),
             _ => Question::History { from: None, to: None },
         };
-        let home = Home { key: key.clone(), table: None };
+        let home = home(&key);
         let memory = Arc::clone(&self.memory);
         let running: Running<Read> =
             Box::pin(async move { reader::read(&*memory, &home, question).await });
@@ -287,7 +318,9 @@ impl World {
             if let Poll::Ready(report) = running.as_mut().poll(&mut context) {
                 environment.running = None;
                 let batch = std::mem::take(&mut environment.batch);
-                self.acknowledge(&batch, report)?;
+                let shared_failed =
+                    environment.failed_before != self.failed.load(Ordering::Relaxed);
+                self.acknowledge(&batch, report, shared_failed)?;
             }
             return check::stored_state(self);
         }
@@ -312,10 +345,12 @@ impl World {
         &mut self,
         batch: &[usize],
         report: Result<Report, BreakerOpen>,
+        shared_failed: bool,
     ) -> Result<(), String> {
         let report = report.map_err(|open| format!("the breaker opened: {open}"))?;
         for (at, disposition) in batch.iter().zip(report.dispositions) {
             if disposition == Disposition::Returned {
+                check::returned(shared_failed)?;
                 continue;
             }
             let spec = self.specs[*at].clone();
@@ -328,6 +363,7 @@ impl World {
     /// Lets everything finish without faults: what runs, what was never acknowledged, the buffer.
     fn drain(&mut self) -> Result<(), String> {
         self.memory.state().faults = Box::new(|_| Fault::None);
+        self.break_tenant(Broken::Nothing);
         for task in 0..ENVIRONMENTS {
             while self.environments[task].running.is_some() {
                 self.poll(task)?;
@@ -364,6 +400,7 @@ impl World {
             let Source::Kafka { offset, .. } = record.source else { continue };
             let at = usize::try_from(offset).map_err(|error| error.to_string())?;
             self.environments[1].batch = vec![at];
+            self.environments[1].failed_before = self.failed.load(Ordering::Relaxed);
             self.environments[1].running = Some(process(
                 &self.environments[1].pipeline,
                 &self.memory,
@@ -380,7 +417,7 @@ impl World {
 
 fn sliced(memory: &Arc<Memory>, key: &SubjectKey, slice: &Slice) -> Running<Sliced> {
     let (memory, slice) = (Arc::clone(memory), slice.clone());
-    let home = Home { key: key.clone(), table: None };
+    let home = home(key);
     Box::pin(async move { reader::slice(&*memory, &home, slice).await })
 }
 
