@@ -92,9 +92,16 @@ fn text(receipt: &Receipt) -> String {
     let _ = writeln!(out, "  requested  {}", receipt.requested_at);
     let _ = writeln!(out, "  deleted    {}", counts(deleted));
     let _ = writeln!(out, "  repeat     from {}, for what was under way", receipt.repeat_from);
-    if !receipt.undelivered.is_empty() {
-        out.push_str("\nleft until they were replayed, because they hold records of others, too\n");
-        for id in &receipt.undelivered {
+    let left = [
+        (
+            "left until they were replayed, because they hold records of others, too",
+            &receipt.undelivered,
+        ),
+        ("left until they expire, because they cannot be read whole", &receipt.unreadable),
+    ];
+    for (why, ids) in left.into_iter().filter(|(_, ids)| !ids.is_empty()) {
+        let _ = writeln!(out, "\n{why}");
+        for id in ids {
             let _ = writeln!(out, "  {}", printable(id));
         }
     }

@@ -8,7 +8,8 @@
 //! - Of any other, and of chunks without a letter, the content is searched for the subject's id
 //!   ([`search`](super::search)): key, value, names and values of headers, and what the letter says of
 //!   the fault. A letter that holds the id goes, though it may hold another's data as well.
-//! - What cannot be read whole (a part is missing, or it does not unpack) may be the subject's, and goes.
+//! - What cannot be read whole (a part is missing, or it does not unpack) may be the subject's or another's. It
+//!   stays until it expires, and is named: nobody's record may be lost because somebody was forgotten.
 //! - A letter of the operator stands for no tenant. It goes by the same rules, unless its topic's
 //!   route finds another tenant in its record.
 //! - A batch that the event source gave up holds records that nobody has looked at, of others, too. It
@@ -41,7 +42,7 @@ use crate::tenant::TopicRoute;
 const PAGE: usize = 200;
 /// Times that a run may change a letter before it gets its subject.
 const ATTEMPTS: usize = 5;
-/// Batches that are named.
+/// Letters of each kind that are named.
 const NAMED: usize = 100;
 
 /// What was deleted of one owner's letters.
@@ -54,6 +55,8 @@ pub struct ErasedLetters {
     /// Batches that hold the subject's records and stay, by the ids of their letters: the first
     /// hundred.
     pub undelivered: Vec<String>,
+    /// Letters, and chunks without one, that cannot be read whole and stay, by their ids: the first hundred.
+    pub unreadable: Vec<String>,
 }
 
 /// Forgets the letters of a subject, as far as they are under this owner.
@@ -81,10 +84,8 @@ pub async fn forget_letters<S: LetterEraser + Documents + Clock>(
                 erased.chunks += u64::try_from(filed.chunks.len()).unwrap_or(u64::MAX);
                 eraser.erase(filed).await?;
             }
-            Verdict::Undelivered if erased.undelivered.len() < NAMED => {
-                erased.undelivered.push(filed.id);
-            }
-            Verdict::Undelivered => {}
+            Verdict::Undelivered => name_one(&mut erased.undelivered, filed.id),
+            Verdict::Unreadable => name_one(&mut erased.unreadable, filed.id),
         }
     }
     Ok(erased)
@@ -97,6 +98,14 @@ enum Verdict {
     Theirs,
     /// Theirs and others'.
     Undelivered,
+    /// Nobody can tell.
+    Unreadable,
+}
+
+fn name_one(named: &mut Vec<String>, id: String) {
+    if named.len() < NAMED {
+        named.push(id);
+    }
 }
 
 struct Eraser<'a, S> {
@@ -118,10 +127,12 @@ impl<S: LetterEraser + Documents + Clock> Eraser<'_, S> {
         let frame = filed.frame();
         if established.is_none() {
             let content = frame.as_deref().and_then(|frame| Content::unpack(frame).ok());
-            let is_theirs = content.is_none_or(|content| speaks(&content, id))
-                || letter.is_some_and(|letter| says(letter, id));
-            if !is_theirs {
-                return Ok(Verdict::Others);
+            let is_named = letter.is_some_and(|letter| says(letter, id));
+            match content {
+                _ if is_named => {}
+                Some(content) if speaks(&content, id) => {}
+                Some(_) => return Ok(Verdict::Others),
+                None => return Ok(Verdict::Unreadable),
             }
         }
         if letter.is_some_and(is_undelivered) {

@@ -44,6 +44,9 @@ pub struct Receipt {
     /// Letters of batches that nobody has processed yet, which hold records of this subject and of
     /// others. They stay until they were replayed.
     pub undelivered: Vec<String>,
+    /// Letters that cannot be read whole, so that nobody can tell whether they are the subject's. They stay
+    /// until they expire.
+    pub unreadable: Vec<String>,
     /// From when the same command takes along what was under way at the time of the request.
     pub repeat_from: Timestamp,
     /// What Drover cannot delete.
@@ -106,6 +109,7 @@ impl Receipt {
             requested_at,
             deleted,
             undelivered: [of_tenant.undelivered, of_operator.undelivered].concat(),
+            unreadable: [of_tenant.unreadable, of_operator.unreadable].concat(),
             repeat_from: requested_at.plus_seconds(SECOND_PASS_SECONDS),
             out_of_reach: out_of_reach(requested_at, retention),
         }
@@ -152,6 +156,7 @@ mod tests {
             letters,
             chunks,
             undelivered: vec![id.to_owned()],
+            unreadable: vec![format!("{id}-torn")],
         };
         let retention = Retention { topic_days: Some(7), log_days: 30 };
         let history = ErasedHistory { heads: 1, pages: 9 };
@@ -160,6 +165,7 @@ mod tests {
         let Deleted { heads, pages, letters, operator_letters, chunks } = receipt.deleted;
         assert_eq!((heads, pages, letters, operator_letters, chunks), (1, 9, 2, 4, 8));
         assert_eq!(receipt.undelivered, ["a", "b"]);
+        assert_eq!(receipt.unreadable, ["a-torn", "b-torn"]);
         let days = |what: &str, receipt: &Receipt| {
             let found = receipt.out_of_reach.iter().find(|one| one.what == what);
             let gone_by = found.expect("it is named").gone_by?;

@@ -124,20 +124,28 @@ fn letters_of_the_subject_go_with_their_chunks_and_those_of_others_stay() {
 }
 
 #[test]
-fn what_cannot_be_read_whole_goes() {
+fn what_cannot_be_read_whole_stays_and_is_named() {
     let mut bench = Bench::new(demo());
-    bench.file_with(holding("{}"), |letter| letter.chunks = 3);
+    let part = bench.file_with(holding("{}"), |letter| letter.chunks = 3);
     let torn = bench.file(holding("{}"));
     let mut state = bench.memory.state();
     let drawer = state.filed.get_mut(&bench.owner.partition_key()).expect("a drawer");
-    drawer.chunks.insert((torn, 1), b"no frame".to_vec());
-    drawer.chunks.insert(("ff".repeat(16), 2), b"the second part of something".to_vec());
+    drawer.chunks.insert((torn.clone(), 1), b"no frame".to_vec());
+    let alone = "ff".repeat(16);
+    drawer.chunks.insert((alone.clone(), 2), b"the second part of something".to_vec());
     drop(state);
     let established = Given { subject: Some("device/d-2"), ..holding("{}") };
-    let stays = bench.file_with(established, |letter| letter.chunks = 3);
+    let others = bench.file_with(established, |letter| letter.chunks = 3);
+    // What the letter itself says is enough.
+    bench.file_with(holding("{}"), |letter| {
+        letter.chunks = 3;
+        letter.message = format!("bad id: id=`{ID}`");
+    });
     let erased = bench.forget();
-    assert_eq!((erased.letters, erased.chunks), (2, 3));
-    assert_eq!(bench.left(), (vec![stays.clone()], vec![stays]));
+    assert_eq!((erased.letters, erased.chunks), (1, 1));
+    assert_eq!(erased.unreadable, [part.clone(), torn.clone(), alone.clone()]);
+    let letters = vec![part.clone(), torn.clone(), others.clone()];
+    assert_eq!(bench.left(), (letters, vec![part, torn, others, alone]));
 }
 
 #[test]
