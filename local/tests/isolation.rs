@@ -10,9 +10,9 @@
 
 mod common;
 
-use common::isolation::Running;
+use common::WAIT;
 use common::kafka::{Record, temperature};
-use common::{WAIT, dynamodb};
+use common::running::Running;
 use serde_json::{Value, json};
 
 /// A tenant's own table that does not exist.
@@ -20,20 +20,6 @@ const MISSING: &str = "ledger-of-newco";
 
 fn newco() -> Value {
     json!({ "id": "newco", "placement": { "table": MISSING } })
-}
-
-fn create_table() -> Value {
-    json!({
-        "TableName": MISSING, "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [
-            { "AttributeName": "pk", "AttributeType": "S" },
-            { "AttributeName": "sk", "AttributeType": "B" },
-        ],
-        "KeySchema": [
-            { "AttributeName": "pk", "KeyType": "HASH" },
-            { "AttributeName": "sk", "KeyType": "RANGE" },
-        ],
-    })
 }
 
 /// Readings of as many devices.
@@ -45,12 +31,12 @@ fn readings(tenant: &str, devices: std::ops::Range<i64>) -> Vec<Record> {
 #[tokio::test]
 async fn a_tenant_whose_table_is_missing_delays_no_other_and_loses_nothing() {
     let running = Running::start().await;
-    running.apply(&[("tenants/newco.json", newco())]).await;
+    running.apply(&[("tenants/newco.json", newco())]).await.unwrap();
     let mut records = readings("newco", 0..30);
     records.push(temperature("demo", "d-1", 7));
     running.acknowledge(&records).await;
     assert_eq!(running.history("demo", "device/d-1").await, ["e-7"]);
-    dynamodb(running.host.addresses(), "CreateTable", create_table()).await;
+    running.create_ledger_table(MISSING).await;
     // The buffer is drained by the host itself.
     for at in 0..30 {
         let history = running.wait_for_history("newco", &format!("device/d-{at}")).await;
@@ -62,7 +48,7 @@ async fn a_tenant_whose_table_is_missing_delays_no_other_and_loses_nothing() {
 #[tokio::test]
 async fn a_batch_that_is_all_of_one_broken_tenant_is_acknowledged_into_the_buffer() {
     let running = Running::start().await;
-    running.apply(&[("tenants/newco.json", newco())]).await;
+    running.apply(&[("tenants/newco.json", newco())]).await.unwrap();
     running.acknowledge(&readings("newco", 0..30)).await;
     running.stop().await;
 }

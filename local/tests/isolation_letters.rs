@@ -11,117 +11,44 @@
 
 mod common;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::Parser;
 use common::kafka::{event, temperature, text};
-use common::{dynamodb, post, run};
+use common::running::Running;
+use common::{WAIT, run};
 use drover_core::time::Timestamp;
-use drover_local::commands::inspect;
-use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
-use tempfile::{TempDir, tempdir};
 
-/// Longer than anything here takes on a busy machine.
-const WAIT: Duration = Duration::from_secs(30);
-/// How long a bad record may keep those behind it.
-const SOON: Duration = Duration::from_secs(1);
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
 
-#[derive(Parser)]
-struct Inspect {
-    #[command(flatten)]
-    args: inspect::Args,
+/// What `replay inspect` says to this question.
+async fn letters(running: &Running, question: Value) -> Value {
+    let mut command = json!({ "action": "inspect" });
+    command.as_object_mut().unwrap().extend(question.as_object().unwrap().clone());
+    running.invoke("replay", &command).await
 }
 
-/// A host in this process, on a data folder that goes with it.
-struct Running {
-    host: Host,
-    data: TempDir,
-}
-
-impl Running {
-    async fn start() -> Self {
-        let data = tempdir().unwrap();
-        let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-        Self { host, data }
-    }
-
-    async fn invoke(&self, function: &str, event: &Value) -> Value {
-        let path = format!("/2015-03-31/functions/{function}/invocations");
-        let (status, answer) = post(self.host.addresses().lambda, &path, "", event).await.unwrap();
-        assert_eq!(status, 200, "{answer}");
-        answer
-    }
-
-    /// The ids of a subject's events in the order of its history.
-    async fn history(&self, tenant: &str, subject: &str) -> Vec<String> {
-        let data = self.data.path().to_str().unwrap();
-        let words = ["inspect", tenant, subject, "--json", "--data", data];
-        let shown = inspect::run(&Inspect::parse_from(words).args).await.unwrap();
-        let shown: Value = serde_json::from_str(&shown).unwrap();
-        let entries = shown["entries"].as_array().unwrap().iter();
-        entries.map(|entry| entry["event_id"].as_str().unwrap().to_owned()).collect()
-    }
-
-    async fn letters(&self, question: Value) -> Value {
-        let mut command = json!({ "action": "inspect" });
-        command.as_object_mut().unwrap().extend(question.as_object().unwrap().clone());
-        self.invoke("replay", &command).await
-    }
-
-    /// A letter of the tenant with what is in it, once there is one.
-    async fn only_letter(&self, tenant: &str) -> Value {
-        let filed = async {
-            loop {
-                let listed = self.letters(json!({ "tenant": tenant })).await;
-                if let Some(letter) = listed["letters"].as_array().unwrap().first() {
-                    assert_eq!(listed["total"], 1, "{listed}");
-                    break self.letters(json!({ "tenant": tenant, "id": letter["id"] })).await;
-                }
+/// A letter of the tenant with what is in it, once there is one.
+async fn only_letter(running: &Running, tenant: &str) -> Value {
+    let filed = async {
+        loop {
+            let listed = letters(running, json!({ "tenant": tenant })).await;
+            if let Some(letter) = listed["letters"].as_array().unwrap().first() {
+                assert_eq!(listed["total"], 1, "{listed}");
+                let question = json!({ "tenant": tenant, "id": letter["id"] });
+                break letters(running, question).await;
             }
-        };
-        tokio::time::timeout(WAIT, filed).await.unwrap()
-    }
+        }
+    };
+    tokio::time::timeout(WAIT, filed).await.unwrap()
+}
 
-    /// `drover replay …` about the tenant `newco`.
-    async fn replay(&self, words: &[&str]) -> Value {
-        let data = self.data.path().to_str().unwrap();
-        let about = ["--tenant", "newco", "--json", "--data", data];
-        let (code, out, error) = run(&[&["replay"], words, &about].concat(), "").await;
-        assert_eq!(code, 0, "{error}");
-        serde_json::from_str(&out).unwrap()
-    }
-
-    /// The tenant `newco`, whose own table nobody has made.
-    async fn apply_a_tenant_without_its_table(&self) {
-        let folder = tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("tenants")).unwrap();
-        let document = json!({ "id": "newco", "placement": { "table": "ledger-of-newco" } });
-        std::fs::write(folder.path().join("tenants/newco.json"), document.to_string()).unwrap();
-        let (folder, data) = (folder.path().to_str().unwrap(), self.data.path().to_str().unwrap());
-        let (code, _, error) = run(&["apply", folder, "--data", data], "").await;
-        assert_eq!(code, 0, "{error}");
-    }
-
-    async fn create_the_table(&self) {
-        let table = json!({
-            "TableName": "ledger-of-newco", "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [
-                { "AttributeName": "pk", "AttributeType": "S" },
-                { "AttributeName": "sk", "AttributeType": "B" },
-            ],
-            "KeySchema": [
-                { "AttributeName": "pk", "KeyType": "HASH" },
-                { "AttributeName": "sk", "KeyType": "RANGE" },
-            ],
-        });
-        dynamodb(self.host.addresses(), "CreateTable", table).await;
-    }
-
-    async fn stop(self) {
-        self.host.stop().await.unwrap();
-    }
+/// `drover replay …` about the tenant `newco`.
+async fn replay(running: &Running, words: &[&str]) -> Value {
+    let about = ["--tenant", "newco", "--json", "--data", running.folder()];
+    let (code, out, error) = run(&[&["replay"], words, &about].concat(), "").await;
+    assert_eq!(code, 0, "{error}");
+    serde_json::from_str(&out).unwrap()
 }
 
 fn base64(text: &str) -> String {
@@ -176,11 +103,11 @@ async fn a_record_with_a_header_that_no_queue_takes_holds_up_nobody_and_is_filed
     let headers = event["records"]["telemetry-0"][0]["headers"].as_array_mut().unwrap();
     headers.push(json!({ "\u{FFFF}": [0, 255] }));
     headers.push(json!({ "a\u{FFFE}\u{0}\u{1F}\u{7F}": [] }));
-    let answer = tokio::time::timeout(SOON, running.invoke("processor", &event)).await;
-    assert_eq!(answer.unwrap(), json!({ "batchItemFailures": [] }));
+    let answer = running.invoke("processor", &event).await;
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
     assert_eq!(running.history("acme", "device/d-1").await, ["e-1"]);
 
-    let letter = running.only_letter("demo").await;
+    let letter = only_letter(&running, "demo").await;
     assert_eq!((&letter["code"], &letter["content"]), (&json!("malformed_json"), &json!("whole")));
     let expected = json!([
         ["tenant", base64("demo")],
@@ -195,29 +122,30 @@ async fn a_record_with_a_header_that_no_queue_takes_holds_up_nobody_and_is_filed
 #[tokio::test]
 async fn a_buffered_record_becomes_a_letter_before_it_is_ten_days_old_and_a_replay_applies_it() {
     let running = Running::start().await;
-    running.apply_a_tenant_without_its_table().await;
+    let document = json!({ "id": "newco", "placement": { "table": "ledger-of-newco" } });
+    running.apply(&[("tenants/newco.json", document)]).await.unwrap();
     let batch = json!({ "Records": [buffered(1, 10), buffered(2, 1)] });
     let answer = running.invoke("replay", &batch).await;
     let young = json!({ "batchItemFailures": [{ "itemIdentifier": "m-2" }] });
     assert_eq!(answer, young, "the old one is done, the young one comes again");
 
-    let letter = running.only_letter("newco").await;
+    let letter = only_letter(&running, "newco").await;
     assert_eq!((&letter["code"], &letter["state"]), (&json!("unavailable"), &json!("open")));
     assert_eq!(letter["subject"], "device/d-1");
     assert!(!letter.to_string().contains("secret"), "no words of a service: {letter}");
-    let of_code = running.replay(&["inspect", "--code", "unavailable"]).await;
+    let of_code = replay(&running, &["inspect", "--code", "unavailable"]).await;
     assert_eq!(of_code["counts"], json!({ "unavailable": 1 }));
     assert_eq!(of_code["letters"].as_array().unwrap().len(), 1);
 
-    running.create_the_table().await;
-    let run = running.replay(&["run", "--code", "unavailable"]).await;
+    running.create_ledger_table("ledger-of-newco").await;
+    let run = replay(&running, &["run", "--code", "unavailable"]).await;
     assert_eq!((&run["phase"], &run["outcomes"]), (&json!("done"), &json!({ "applied": 1 })));
     assert_eq!(running.history("newco", "device/d-1").await, ["e-1"]);
-    assert_eq!(running.letters(json!({ "tenant": "newco" })).await["total"], 0);
+    assert_eq!(letters(&running, json!({ "tenant": "newco" })).await["total"], 0);
 
     // The same message once more: nothing is filed a second time.
     let again = running.invoke("replay", &json!({ "Records": [buffered(1, 10)] })).await;
     assert_eq!(again, json!({ "batchItemFailures": [] }));
-    assert_eq!(running.letters(json!({ "tenant": "newco" })).await["total"], 0);
+    assert_eq!(letters(&running, json!({ "tenant": "newco" })).await["total"], 0);
     running.stop().await;
 }

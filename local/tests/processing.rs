@@ -10,111 +10,24 @@
 
 mod common;
 
-use std::path::Path;
+use common::kafka::{temperature, text};
+use common::running::{Running, folder};
+use common::{WAIT, dynamodb};
+use serde_json::json;
 
-use clap::Parser;
-use common::kafka::{Record, event, temperature, text};
-use common::{WAIT, dynamodb, post};
-use drover_local::commands::apply::ApplyError;
-use drover_local::commands::{apply, inspect};
-use drover_local::{Host, HostConfig};
-use serde_json::{Value, json};
-use tempfile::{TempDir, tempdir};
-
-#[derive(Parser)]
-struct Apply {
-    #[command(flatten)]
-    args: apply::Args,
-}
-
-#[derive(Parser)]
-struct Inspect {
-    #[command(flatten)]
-    args: inspect::Args,
-}
-
-/// A host in this process, on a data folder that goes with it.
-struct Running {
-    host: Host,
-    data: TempDir,
-}
-
-impl Running {
-    async fn start() -> Self {
-        let data = tempdir().unwrap();
-        let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-        Self { host, data }
-    }
-
-    async fn restart(self) -> Self {
-        self.host.stop().await.unwrap();
-        let host = Host::start(HostConfig::on_free_ports(self.data.path())).await.unwrap();
-        Self { host, data: self.data }
-    }
-
-    /// The processor's answer.
-    async fn process(&self, event: &Value) -> Value {
-        let path = "/2015-03-31/functions/processor/invocations";
-        let (status, answer) = post(self.host.addresses().lambda, path, "", event).await.unwrap();
-        assert_eq!(status, 200, "{answer}");
-        answer
-    }
-
-    /// All of these records are acknowledged.
-    async fn acknowledge(&self, records: &[Record]) {
-        assert_eq!(self.process(&event(records)).await, json!({ "batchItemFailures": [] }));
-    }
-
-    /// The ids of a subject's events in the order of its history.
-    async fn history(&self, tenant: &str, subject: &str) -> Vec<String> {
-        let data = self.data.path().to_str().unwrap();
-        let words = ["inspect", tenant, subject, "--json", "--data", data];
-        let shown = inspect::run(&Inspect::parse_from(words).args).await.unwrap();
-        let shown: Value = serde_json::from_str(&shown).unwrap();
-        let entries = shown["entries"].as_array().unwrap().iter();
-        entries.map(|entry| entry["event_id"].as_str().unwrap().to_owned()).collect()
-    }
-
-    async fn apply(&self, folder: &Path) -> Result<String, ApplyError> {
-        let data = self.data.path().to_str().unwrap();
-        let words = ["apply", folder.to_str().unwrap(), "--data", data];
-        apply::run(&Apply::parse_from(words).args).await
-    }
-
-    /// The codes of the dead letters that are filed, once there are any.
-    async fn dead_letters(&self, tenant: Option<&str>) -> Vec<String> {
-        let path = "/2015-03-31/functions/replay/invocations";
-        let command = json!({ "action": "inspect", "tenant": tenant });
-        let filed = async {
-            loop {
-                let lambda = self.host.addresses().lambda;
-                let (_, answer) = post(lambda, path, "", &command).await.unwrap();
-                let letters = answer["letters"].as_array().unwrap();
-                if !letters.is_empty() {
-                    break letters
-                        .iter()
-                        .map(|one| one["code"].as_str().unwrap().to_owned())
-                        .collect();
-                }
+/// The codes of the dead letters that are filed, once there are any.
+async fn dead_letters(running: &Running, tenant: Option<&str>) -> Vec<String> {
+    let command = json!({ "action": "inspect", "tenant": tenant });
+    let filed = async {
+        loop {
+            let answer = running.invoke("replay", &command).await;
+            let letters = answer["letters"].as_array().unwrap();
+            if !letters.is_empty() {
+                break letters.iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect();
             }
-        };
-        tokio::time::timeout(WAIT, filed).await.unwrap()
-    }
-
-    async fn stop(self) {
-        self.host.stop().await.unwrap();
-    }
-}
-
-/// A folder with these documents.
-fn folder(documents: &[(&str, Value)]) -> TempDir {
-    let folder = tempdir().unwrap();
-    for (path, document) in documents {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, document.to_string()).unwrap();
-    }
-    folder
+        }
+    };
+    tokio::time::timeout(WAIT, filed).await.unwrap()
 }
 
 #[tokio::test]
@@ -134,14 +47,14 @@ async fn a_record_that_no_parser_likes_is_one_dead_letter_and_holds_up_nobody() 
     let reading = |seconds_before| temperature("demo", "d-1", seconds_before);
     running.acknowledge(&[reading(2), text("demo", "{not JSON"), reading(1)]).await;
     assert_eq!(running.history("demo", "device/d-1").await, ["e-2", "e-1"]);
-    assert_eq!(running.dead_letters(Some("demo")).await, ["malformed_json"]);
+    assert_eq!(dead_letters(&running, Some("demo")).await, ["malformed_json"]);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn an_event_that_is_none_of_kafkas_fails_the_function_by_name() {
     let running = Running::start().await;
-    let answer = running.process(&json!({ "Records": [] })).await;
+    let answer = running.invoke("processor", &json!({ "Records": [] })).await;
     assert_eq!(answer["errorType"], "NotAnEvent");
     running.stop().await;
 }
@@ -150,16 +63,16 @@ async fn an_event_that_is_none_of_kafkas_fails_the_function_by_name() {
 async fn the_events_of_a_tenant_pass_once_it_is_applied() {
     let running = Running::start().await;
     let documents = folder(&[("tenants/newco.json", json!({ "id": "newco" }))]);
-    let report = running.apply(documents.path()).await.unwrap();
+    let report = running.apply_folder(documents.path()).await.unwrap();
     assert!(report.starts_with("created    tenant newco  "), "{report}");
     assert!(report.contains("\nrevision 2, "), "{report}");
 
     let stranger = temperature("stranger", "d-1", 1);
     running.acknowledge(&[temperature("newco", "d-1", 1), stranger]).await;
     assert_eq!(running.history("newco", "device/d-1").await, ["e-1"]);
-    assert_eq!(running.dead_letters(None).await, ["unknown_tenant"]);
+    assert_eq!(dead_letters(&running, None).await, ["unknown_tenant"]);
 
-    let report = running.apply(documents.path()).await.unwrap();
+    let report = running.apply_folder(documents.path()).await.unwrap();
     assert!(report.starts_with("unchanged  tenant newco  "), "{report}");
     assert!(report.ends_with("\nrevision 2\n"), "{report}");
     running.stop().await;
@@ -173,7 +86,7 @@ async fn a_bad_document_is_refused_with_file_and_path_and_nothing_is_written() {
         ("tenants/good.json", json!({ "id": "good" })),
         ("tenants/bad.json", json!({ "id": "bad", "retention_days": "x", "color": 1 })),
     ]);
-    let refusal = running.apply(documents.path()).await.unwrap_err().to_string();
+    let refusal = running.apply_folder(documents.path()).await.unwrap_err().to_string();
     let bad = documents.path().join("tenants/bad.json");
     for path in ["/retention_days", "/color"] {
         assert!(refusal.contains(&format!("\n  {}: {path}: ", bad.display())), "{refusal}");
@@ -182,12 +95,12 @@ async fn a_bad_document_is_refused_with_file_and_path_and_nothing_is_written() {
         ("tenants/good.json", json!({ "id": "good" })),
         ("topics.json", json!({ "topics": { "t": route } })),
     ]);
-    let refusal = running.apply(documents.path()).await.unwrap_err().to_string();
+    let refusal = running.apply_folder(documents.path()).await.unwrap_err().to_string();
     assert!(refusal.contains("topics.json: /topics/t/contract: "), "{refusal}");
 
     // Had it been written, it would be there already.
     std::fs::remove_file(documents.path().join("topics.json")).unwrap();
-    let report = running.apply(documents.path()).await.unwrap();
+    let report = running.apply_folder(documents.path()).await.unwrap();
     assert!(report.starts_with("created    tenant good  "), "{report}");
     assert!(report.contains("\nrevision 2, "), "{report}");
     running.stop().await;
@@ -204,13 +117,13 @@ async fn what_was_applied_over_a_demo_tenant_survives_a_restart() {
         ("tenants/demo.json", json!({ "id": "demo", "lateness_seconds": 3 })),
         ("topics.json", json!({ "topics": { "telemetry": { "envelope": true } } })),
     ]);
-    let report = running.apply(documents.path()).await.unwrap();
+    let report = running.apply_folder(documents.path()).await.unwrap();
     assert!(report.starts_with("replaced   tenant demo  "), "{report}");
     assert!(report.contains("\nremoved    key with sha256 db719f85"), "{report}");
 
     let running = running.restart().await;
     assert_eq!(tenants(&running), ["acme"]);
-    let report = running.apply(documents.path()).await.unwrap();
+    let report = running.apply_folder(documents.path()).await.unwrap();
     assert!(report.starts_with("unchanged  tenant demo  "), "{report}");
     assert!(report.contains("\nunchanged  topic telemetry  "), "{report}");
     assert!(report.ends_with("\nrevision 2\n"), "{report}");
@@ -220,20 +133,9 @@ async fn what_was_applied_over_a_demo_tenant_survives_a_restart() {
 #[tokio::test]
 async fn a_subject_is_read_from_the_table_of_its_tenant() {
     let running = Running::start().await;
-    let table = json!({
-        "TableName": "ledger-of-newco", "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [
-            { "AttributeName": "pk", "AttributeType": "S" },
-            { "AttributeName": "sk", "AttributeType": "B" },
-        ],
-        "KeySchema": [
-            { "AttributeName": "pk", "KeyType": "HASH" },
-            { "AttributeName": "sk", "KeyType": "RANGE" },
-        ],
-    });
-    dynamodb(running.host.addresses(), "CreateTable", table).await;
+    running.create_ledger_table("ledger-of-newco").await;
     let tenant = json!({ "id": "newco", "placement": { "table": "ledger-of-newco" } });
-    running.apply(folder(&[("tenants/newco.json", tenant)]).path()).await.unwrap();
+    running.apply(&[("tenants/newco.json", tenant)]).await.unwrap();
     running.acknowledge(&[temperature("newco", "d-1", 1)]).await;
     assert_eq!(running.history("newco", "device/d-1").await, ["e-1"]);
 

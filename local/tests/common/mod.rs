@@ -2,8 +2,8 @@
 //! Lambda's Kafka events ([`kafka`]).
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of this")]
 
-pub mod isolation;
 pub mod kafka;
+pub mod running;
 
 use std::io::{Seek as _, Write as _};
 use std::net::SocketAddr;

@@ -1,8 +1,10 @@
-//! A host in this process, its processor as Lambda calls it, and its registry.
+//! A host in this process, on a data folder that goes with it: its functions as Lambda calls them, its registry
+//! and its histories.
 
 use std::path::Path;
 
 use clap::Parser;
+use drover_local::commands::apply::ApplyError;
 use drover_local::commands::{apply, inspect};
 use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
@@ -21,6 +23,17 @@ struct Apply {
 struct Inspect {
     #[command(flatten)]
     args: inspect::Args,
+}
+
+/// A folder with these documents.
+pub fn folder(documents: &[(&str, Value)]) -> TempDir {
+    let folder = tempdir().unwrap();
+    for (path, document) in documents {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, document.to_string()).unwrap();
+    }
+    folder
 }
 
 /// A host on a data folder that goes with it.
@@ -63,19 +76,34 @@ impl Running {
     }
 
     /// Applies documents, each under its path.
-    pub async fn apply(&self, documents: &[(&str, Value)]) {
-        let folder = tempdir().unwrap();
-        for (path, document) in documents {
-            let path = folder.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, document.to_string()).unwrap();
-        }
-        apply::run(&self.apply_args(folder.path())).await.unwrap();
+    pub async fn apply(&self, documents: &[(&str, Value)]) -> Result<String, ApplyError> {
+        self.apply_folder(folder(documents).path()).await
     }
 
-    fn apply_args(&self, folder: &Path) -> apply::Args {
-        let data = self.data.path().to_str().unwrap();
-        Apply::parse_from(["apply", folder.to_str().unwrap(), "--data", data]).args
+    pub async fn apply_folder(&self, folder: &Path) -> Result<String, ApplyError> {
+        let words = ["apply", folder.to_str().unwrap(), "--data", self.folder()];
+        apply::run(&Apply::parse_from(words).args).await
+    }
+
+    /// The folder of its data.
+    pub fn folder(&self) -> &str {
+        self.data.path().to_str().unwrap()
+    }
+
+    /// Makes a ledger table of a tenant's own.
+    pub async fn create_ledger_table(&self, name: &str) {
+        let table = json!({
+            "TableName": name, "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [
+                { "AttributeName": "pk", "AttributeType": "S" },
+                { "AttributeName": "sk", "AttributeType": "B" },
+            ],
+            "KeySchema": [
+                { "AttributeName": "pk", "KeyType": "HASH" },
+                { "AttributeName": "sk", "KeyType": "RANGE" },
+            ],
+        });
+        dynamodb(self.host.addresses(), "CreateTable", table).await;
     }
 
     /// Puts this text in place of a document of the registry, and gives what was there.
@@ -93,8 +121,7 @@ impl Running {
     /// The ids of a subject's events in the order of its history; `None`: there is no such subject, or its
     /// table is not there.
     pub async fn try_history(&self, tenant: &str, subject: &str) -> Option<Vec<String>> {
-        let data = self.data.path().to_str().unwrap();
-        let words = ["inspect", tenant, subject, "--json", "--data", data];
+        let words = ["inspect", tenant, subject, "--json", "--data", self.folder()];
         let shown = inspect::run(&Inspect::parse_from(words).args).await.ok()?;
         let shown: Value = serde_json::from_str(&shown).unwrap();
         let entries = shown["entries"].as_array()?.iter();
