@@ -97,7 +97,7 @@ impl ReadQuotas {
         let rate = tenant.quota.and_then(|quota| quota.read_bytes_per_second);
         let Some(rate) = rate.map(Rate::of_reads) else { return };
         let bytes = units.read * READ_UNIT_BYTES;
-        self.bytes.with(&tenant.id, rate, now, |bucket| bucket.tokens -= bytes);
+        self.bytes.with(&tenant.id, rate, now, |bucket| bucket.charge(rate, bytes));
     }
 }
 
@@ -163,6 +163,12 @@ impl Bucket {
             return Ok(());
         }
         Err(Exceeded::after((needed - self.tokens) / rate.per_second))
+    }
+
+    /// A debt is never larger than the longest wait pays.
+    fn charge(&mut self, rate: Rate, amount: f64) {
+        let most = rate.per_second * LONGEST_WAIT_SECONDS;
+        self.tokens = (self.tokens - amount).max(-most);
     }
 
     fn without_debt(&self, rate: Rate) -> Result<(), Exceeded> {

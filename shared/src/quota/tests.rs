@@ -104,6 +104,15 @@ fn what_was_read_is_a_debt_that_only_its_own_tenant_waits_for() {
 }
 
 #[test]
+fn a_debt_is_paid_within_the_longest_wait_however_much_was_read() {
+    let (quotas, demo) = (ReadQuotas::default(), reader("demo"));
+    quotas.charge(&demo, read(1e12), second(0));
+    assert_eq!(quotas.take(&demo, second(0)), exceeded(3_600));
+    assert_eq!(quotas.take(&demo, second(3_599)), exceeded(1));
+    assert_eq!(quotas.take(&demo, second(3_600)), Ok(()));
+}
+
+#[test]
 fn a_quota_of_null_reads_without_a_bound() {
     let quotas = ReadQuotas::default();
     let free = Tenant::check(&json!({"id": "free", "quota": null})).expect("a tenant");
