@@ -200,10 +200,14 @@ async fn what_is_forgotten_is_in_no_table_and_another_subject_is_where_it_was() 
         let cut = format!(r#"{{"device_id":"{id}","payload":{{"note":"{marker}"#);
         let escaped = json!({ "text": json!({ "device": id, "note": marker }).to_string() });
         bench.send(Some("newco"), &[ahead, cut.clone(), escaped.to_string()]).await;
-        bench.send(None, &[cut]).await;
+        // Under the operator: one that says whose it is, and one that does not.
+        let named = cut.replacen('{', r#"{"tenant":"newco","#, 1);
+        bench.send(None, &[named]).await;
+        let unnamed = cut.replace(marker, "no marker");
+        bench.send(None, &[unnamed]).await;
     }
     bench.open_letters(&["--tenant", "newco"], 6).await;
-    bench.open_letters(&[], 2).await;
+    bench.open_letters(&[], 4).await;
 
     let before = bench.items_with(FORGOTTEN.marker).await;
     let other = bench.items_with(OTHER.marker).await;
@@ -222,6 +226,7 @@ async fn what_is_forgotten_is_in_no_table_and_another_subject_is_where_it_was() 
             "heads": 1, "pages": pages.count(), "letters": 3, "operator_letters": 2, "chunks": 5,
         })
     );
+    assert_eq!(receipt["doubtful"]["count"], 1, "of no tenant, and so perhaps another's");
     assert_eq!(
         (&receipt["tenant"], &receipt["subject"]),
         (&json!("newco"), &json!("device/sensor-a"))

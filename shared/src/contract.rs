@@ -278,7 +278,7 @@ impl Reading {
                 Ok((read.natural_key_id(sources)?, IdOrigin::Given))
             }
             (Identity::Record(_), Observed::Received(_)) => {
-                Ok((read.parsed.record().source.event_id(), IdOrigin::Given))
+                Ok((read.parsed.record().source.event_id(), IdOrigin::Record))
             }
             (Identity::Record(except), Observed::Own(_)) => {
                 let kept = self.payload.find_json(read.parsed.record(), read.json);

@@ -48,9 +48,10 @@ pub struct Entry {
 /// Where an event id comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdOrigin {
-    /// The producer's own, the digest of a natural key, or the digest of a place in a stream.
+    /// The producer's own, or the digest of a natural key.
     Given,
-    /// The digest of the record: the same id means the same record.
+    /// The digest of the record, less what its contract leaves out, or of where and when it was received: at
+    /// one position, the same id means the same record.
     Record,
 }
 

@@ -22,7 +22,7 @@ use crate::ledger::codec::{decode_head, encode_head};
 use crate::ledger::read::broken;
 use crate::pipeline::ports::{Clock, Home, Store};
 
-pub use self::letters::{ErasedLetters, forget_letters};
+pub use self::letters::{ErasedLetters, Named, forget_letters};
 pub use self::receipt::{Deleted, OutOfReach, Receipt, Retention};
 
 /// Times that other writers may be faster.

@@ -209,9 +209,13 @@ impl State {
     }
 
     /// Why the table of a subject fails, if it does.
+    fn broken_table(&self, home: &Home) -> Option<Reason> {
+        home.table.as_ref().and_then(|table| self.broken_tables.get(&**table)).copied()
+    }
+
     fn check_table(&self, home: &Home) -> Result<(), Unavailable> {
-        let reason = home.table.as_ref().and_then(|table| self.broken_tables.get(&**table));
-        reason.map_or(Ok(()), |reason| Err(Unavailable::new(*reason, "a table that fails")))
+        let reason = self.broken_table(home);
+        reason.map_or(Ok(()), |reason| Err(Unavailable::new(reason, SAID_BY_A_SERVICE)))
     }
 
     fn charge<T>(&mut self, answer: T, units: Units) -> Metered<T> {

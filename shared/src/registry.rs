@@ -14,6 +14,7 @@ mod shelf;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -91,6 +92,8 @@ pub struct Registry {
     topics: Shelf<TopicRoute>,
     keys: Shelf<KeyGrant>,
     revision: Mutex<Option<SeenRevision>>,
+    /// The newest revision that was ever seen here, also where the stored one is older now.
+    newest: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -116,6 +119,7 @@ impl Registry {
             topics: Shelf::new(),
             keys: Shelf::new(),
             revision: Mutex::new(None),
+            newest: AtomicU64::new(0),
         }
     }
 
@@ -247,8 +251,7 @@ impl Registry {
     /// What is wrong with the registry itself, if anything: its revision document is missing or cannot be
     /// read, or is older than one that was seen before. It is read anew.
     pub async fn fault(&self, now: Timestamp, documents: &impl Documents) -> Option<String> {
-        let seen = self.revision.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let seen = seen.map_or(0, |seen| seen.number);
+        let seen = self.newest.load(Ordering::Relaxed);
         match read(&DocumentName::Revision, documents).await {
             Err(unavailable) => Some(format!("the registry does not answer: {unavailable}")),
             Ok(None) => Some("the registry has no revision document".to_owned()),
@@ -271,6 +274,7 @@ impl Registry {
     }
 
     fn see(&self, seen: SeenRevision) {
+        self.newest.fetch_max(seen.number, Ordering::Relaxed);
         *self.revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 

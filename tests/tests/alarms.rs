@@ -126,6 +126,23 @@ fn every_widget_of_ours_names_a_function_that_there_is() {
 }
 
 #[test]
+fn no_two_widgets_are_in_one_place() {
+    let widgets = widgets(&template());
+    let number = |widget: &Value, name: &str| widget[name].as_u64().expect("a number");
+    let meet = |one: &Value, other: &Value| {
+        [("x", "width"), ("y", "height")].iter().all(|(from, length)| {
+            let end = |widget| number(widget, from) + number(widget, length);
+            number(one, from) < end(other) && number(other, from) < end(one)
+        })
+    };
+    for (at, one) in widgets.iter().enumerate() {
+        assert!(number(one, "x") + number(one, "width") <= 24, "{one}");
+        let other = widgets.iter().skip(at + 1).find(|other| meet(one, other));
+        assert!(other.is_none(), "{one} {other:?}");
+    }
+}
+
+#[test]
 fn every_name_in_the_dashboard_is_put_in() {
     let template = template();
     let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"];

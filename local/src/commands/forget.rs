@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use clap::Args as ClapArgs;
 use drover_core::error::Unavailable;
-use drover_core::forget::{Deleted, Receipt, Retention, forget, forget_letters};
+use drover_core::forget::{Deleted, Named, Receipt, Retention, forget, forget_letters};
 use drover_core::letter::Owner;
 use drover_core::pipeline::ports::{Clock as _, Home};
 use drover_core::registry::Registry;
@@ -20,8 +20,8 @@ use super::text::{printable, table};
 /// Delete a subject's history, view and letters
 ///
 /// What was observed before its newest event and comes later, or comes again, is refused as
-/// beyond_retention. Letters without an established subject go if they hold the subject's id, or cannot
-/// be read. The answer is a receipt: what was deleted, and what is out of reach until when.
+/// beyond_retention. Letters without an established subject go if they hold the subject's id; those of
+/// which nobody can tell are named. The answer is a receipt: what was deleted, and what is out of reach until when.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
@@ -76,7 +76,7 @@ pub async fn run(args: &Args) -> Result<String, ForgetError> {
     let retention = Retention { topic_days: args.topic_days, log_days: args.log_days };
     let was_known = history.is_some();
     let receipt = Receipt::of(&key, requested_at, history.unwrap_or_default(), letters, retention);
-    if !was_known && receipt.deleted.is_nothing() && receipt.undelivered.is_empty() {
+    if !was_known && receipt.is_of_nothing() {
         return Err(NoSubject::unknown(&key).into());
     }
     if args.json {
@@ -97,10 +97,10 @@ fn text(receipt: &Receipt) -> String {
             "left until they were replayed, because they hold records of others, too",
             &receipt.undelivered,
         ),
-        ("left until they expire, because they cannot be read whole", &receipt.unreadable),
+        ("left until they expire, because nobody can tell whose they are", &receipt.doubtful),
     ];
-    for (why, ids) in left.into_iter().filter(|(_, ids)| !ids.is_empty()) {
-        let _ = writeln!(out, "\n{why}");
+    for (why, Named { count, ids }) in left.into_iter().filter(|(_, named)| named.count > 0) {
+        let _ = writeln!(out, "\n{why}: {count}");
         for id in ids {
             let _ = writeln!(out, "  {}", printable(id));
         }

@@ -6,14 +6,18 @@
 //!
 //! - A letter with an established subject is that subject's, and nobody else's.
 //! - Of any other, and of chunks without a letter, the content is searched for the subject's id
-//!   ([`search`](super::search)): key, value, names and values of headers, and what the letter says of
-//!   the fault. A letter that holds the id goes, though it may hold another's data as well.
-//! - What cannot be read whole (a part is missing, or it does not unpack) may be the subject's or another's. It
-//!   stays until it expires, and is named: nobody's record may be lost because somebody was forgotten.
-//! - A letter of the operator stands for no tenant. It goes by the same rules, unless its topic's
-//!   route finds another tenant in its record.
+//!   ([`search`](super::search)): key, value, names and values of headers. A letter that holds the id goes,
+//!   though it may hold another's data as well.
+//! - A letter of the operator stands for no tenant. It goes only if its topic's route finds this tenant in its
+//!   record, or its content holds the tenant's id too.
+//!
+//! Which letters stay and are named, because nobody's record may be lost when another is forgotten:
+//!
+//! - What cannot be read whole (a part is missing, or it does not unpack).
+//! - What holds an id that is too common to tell anything ([`is_common`](super::search::is_common)), and a letter
+//!   of the operator that holds the id and no tenant.
 //! - A batch that the event source gave up holds records that nobody has looked at, of others, too. It
-//!   stays until it was replayed, and is named.
+//!   stays until it was replayed.
 //!
 //! A letter that is found by its content is given the subject first: a walk that ends between the chunks
 //! and the letter finds it by that the next time.
@@ -25,7 +29,9 @@
 
 use std::collections::VecDeque;
 
-use super::search::mentions;
+use serde::Serialize;
+
+use super::search::{is_common, mentions};
 use crate::dead_letter::Content;
 use crate::error::{Reason, Unavailable};
 use crate::id::{SubjectKey, TenantId};
@@ -52,11 +58,36 @@ pub struct ErasedLetters {
     pub letters: u64,
     /// Chunks of contents, of those letters and of none.
     pub chunks: u64,
-    /// Batches that hold the subject's records and stay, by the ids of their letters: the first
-    /// hundred.
-    pub undelivered: Vec<String>,
-    /// Letters, and chunks without one, that cannot be read whole and stay, by their ids: the first hundred.
-    pub unreadable: Vec<String>,
+    /// Batches that hold the subject's records and stay, by the ids of their letters.
+    pub undelivered: Named,
+    /// Letters, and chunks without one, of which nobody can tell whether they are the subject's. They stay.
+    pub doubtful: Named,
+}
+
+/// Letters by their ids: the first hundred, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// How many.
+    pub count: u64,
+    /// The first hundred.
+    pub ids: Vec<String>,
+}
+
+impl Named {
+    fn add(&mut self, id: String) {
+        self.count += 1;
+        if self.ids.len() < NAMED {
+            self.ids.push(id);
+        }
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.count += other.count;
+        self.ids.extend(other.ids);
+        self
+    }
 }
 
 /// Forgets the letters of a subject, as far as they are under this owner.
@@ -84,8 +115,8 @@ pub async fn forget_letters<S: LetterEraser + Documents + Clock>(
                 erased.chunks += u64::try_from(filed.chunks.len()).unwrap_or(u64::MAX);
                 eraser.erase(filed).await?;
             }
-            Verdict::Undelivered => name_one(&mut erased.undelivered, filed.id),
-            Verdict::Unreadable => name_one(&mut erased.unreadable, filed.id),
+            Verdict::Undelivered => erased.undelivered.add(filed.id),
+            Verdict::Doubtful => erased.doubtful.add(filed.id),
         }
     }
     Ok(erased)
@@ -99,13 +130,14 @@ enum Verdict {
     /// Theirs and others'.
     Undelivered,
     /// Nobody can tell.
-    Unreadable,
+    Doubtful,
 }
 
-fn name_one(named: &mut Vec<String>, id: String) {
-    if named.len() < NAMED {
-        named.push(id);
-    }
+/// The tenant of a letter that was filed under none.
+enum Tenancy {
+    This,
+    Other,
+    Unknown,
 }
 
 struct Eraser<'a, S> {
@@ -125,40 +157,44 @@ impl<S: LetterEraser + Documents + Clock> Eraser<'_, S> {
             return Ok(Verdict::Others);
         }
         let frame = filed.frame();
+        let content = frame.as_deref().and_then(|frame| Content::unpack(frame).ok());
         if established.is_none() {
-            let content = frame.as_deref().and_then(|frame| Content::unpack(frame).ok());
-            let is_named = letter.is_some_and(|letter| says(letter, id));
-            match content {
-                _ if is_named => {}
-                Some(content) if speaks(&content, id) => {}
-                Some(_) => return Ok(Verdict::Others),
-                None => return Ok(Verdict::Unreadable),
+            match &content {
+                None => return Ok(Verdict::Doubtful),
+                Some(content) if !speaks(content, id) => return Ok(Verdict::Others),
+                Some(_) => {}
             }
         }
         if letter.is_some_and(is_undelivered) {
             return Ok(Verdict::Undelivered);
         }
-        Ok(match (letter, frame) {
-            (Some(letter), Some(frame)) if self.is_of_another_tenant(letter, &frame).await? => {
-                Verdict::Others
-            }
-            _ => Verdict::Theirs,
+        if established.is_none() && is_common(id) {
+            return Ok(Verdict::Doubtful);
+        }
+        if *self.owner != Owner::Operator {
+            return Ok(Verdict::Theirs);
+        }
+        let (Some(frame), Some(content)) = (frame, content) else { return Ok(Verdict::Doubtful) };
+        let tenancy = match letter {
+            Some(letter) => self.tenancy(letter, &frame).await?,
+            None => Tenancy::Unknown,
+        };
+        Ok(match tenancy {
+            Tenancy::This => Verdict::Theirs,
+            Tenancy::Other => Verdict::Others,
+            Tenancy::Unknown if speaks(&content, self.tenant().as_str()) => Verdict::Theirs,
+            Tenancy::Unknown => Verdict::Doubtful,
         })
     }
 
-    /// Whether a letter of nobody would be another tenant's today.
-    async fn is_of_another_tenant(
-        &self,
-        letter: &Letter,
-        frame: &[u8],
-    ) -> Result<bool, Unavailable> {
-        if *self.owner != Owner::Operator {
-            return Ok(false);
-        }
+    /// Whose a letter of the operator would be today.
+    async fn tenancy(&self, letter: &Letter, frame: &[u8]) -> Result<Tenancy, Unavailable> {
         // Whose it is does not depend on when it came.
         let named = match open(self.owner, letter, frame, TopicRetention::WEEK) {
             Opened::Record(Incoming::Record(record)) => {
-                let Source::Kafka { topic, .. } = &record.source else { return Ok(false) };
+                let Source::Kafka { topic, .. } = &record.source else {
+                    return Ok(Tenancy::Unknown);
+                };
                 let (now, documents) = (self.store.now(), self.store);
                 let route = match self.registry.topic(topic, now, documents).await {
                     // A route that cannot be read tells nothing.
@@ -172,7 +208,11 @@ impl<S: LetterEraser + Documents + Clock> Eraser<'_, S> {
             }
             _ => None,
         };
-        Ok(named.is_some_and(|named| named.id() != self.tenant()))
+        Ok(match named {
+            Some(named) if named.id() == self.tenant() => Tenancy::This,
+            Some(_) => Tenancy::Other,
+            None => Tenancy::Unknown,
+        })
     }
 
     fn tenant(&self) -> &TenantId {
@@ -216,12 +256,6 @@ fn speaks(Content { key, value, headers }: &Content, id: &str) -> bool {
     let mut parts = key.iter().chain(value).map(Vec::as_slice);
     parts.any(|part| mentions(part, id))
         || headers.iter().any(|(name, value)| mentions(name.as_bytes(), id) || mentions(value, id))
-}
-
-/// Whether the letter itself holds the id: a fault may quote what it is about.
-fn says(letter: &Letter, id: &str) -> bool {
-    let texts = [Some(&letter.message), letter.path.as_ref(), letter.trace.as_ref()];
-    texts.into_iter().flatten().any(|text| mentions(text.as_bytes(), id))
 }
 
 fn is_undelivered(letter: &Letter) -> bool {

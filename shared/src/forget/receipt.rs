@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{ErasedHistory, ErasedLetters};
+use super::{ErasedHistory, ErasedLetters, Named};
 use crate::id::SubjectKey;
 use crate::time::Timestamp;
 
@@ -43,10 +43,10 @@ pub struct Receipt {
     pub deleted: Deleted,
     /// Letters of batches that nobody has processed yet, which hold records of this subject and of
     /// others. They stay until they were replayed.
-    pub undelivered: Vec<String>,
-    /// Letters that cannot be read whole, so that nobody can tell whether they are the subject's. They stay
-    /// until they expire.
-    pub unreadable: Vec<String>,
+    pub undelivered: Named,
+    /// Letters of which nobody can tell whether they are the subject's: they cannot be read whole, hold an id
+    /// that is too common, or stand for no tenant. They stay until they expire.
+    pub doubtful: Named,
     /// From when the same command takes along what was under way at the time of the request.
     pub repeat_from: Timestamp,
     /// What Drover cannot delete.
@@ -87,6 +87,11 @@ impl Deleted {
 }
 
 impl Receipt {
+    /// Whether there was nothing to delete, and nothing that had to stay.
+    pub fn is_of_nothing(&self) -> bool {
+        self.deleted.is_nothing() && self.undelivered.count + self.doubtful.count == 0
+    }
+
     /// Of what was deleted: the history, the letters of the tenant, those of the operator.
     pub fn of(
         key: &SubjectKey,
@@ -108,8 +113,8 @@ impl Receipt {
             subject: key.subject().to_string(),
             requested_at,
             deleted,
-            undelivered: [of_tenant.undelivered, of_operator.undelivered].concat(),
-            unreadable: [of_tenant.unreadable, of_operator.unreadable].concat(),
+            undelivered: of_tenant.undelivered.and(of_operator.undelivered),
+            doubtful: of_tenant.doubtful.and(of_operator.doubtful),
             repeat_from: requested_at.plus_seconds(SECOND_PASS_SECONDS),
             out_of_reach: out_of_reach(requested_at, retention),
         }
@@ -124,6 +129,11 @@ fn out_of_reach(from: Timestamp, retention: Retention) -> Vec<OutOfReach> {
             "topics",
             retention.topic_days.and_then(|days| after(days.into())),
             "each topic keeps its records for its own time",
+        ),
+        item(
+            "an earlier ledger table",
+            None,
+            "a history stays in the table that its tenant was moved from",
         ),
         item("queues", after(QUEUE_DAYS), "a message waits at most so long; forget again after it"),
         item("logs", after(retention.log_days.into()), "they name subjects and hold no payloads"),
@@ -147,6 +157,10 @@ mod tests {
     use crate::id::{SubjectId, TenantId};
     use crate::tenant::TenantScope;
 
+    fn named(id: &str) -> Named {
+        Named { count: 1, ids: vec![id.to_owned()] }
+    }
+
     #[test]
     fn a_receipt_adds_up_and_says_when_what_is_gone() {
         let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
@@ -155,8 +169,8 @@ mod tests {
         let letters = |letters, chunks, id: &str| ErasedLetters {
             letters,
             chunks,
-            undelivered: vec![id.to_owned()],
-            unreadable: vec![format!("{id}-torn")],
+            undelivered: named(id),
+            doubtful: named(&format!("{id}-torn")),
         };
         let retention = Retention { topic_days: Some(7), log_days: 30 };
         let history = ErasedHistory { heads: 1, pages: 9 };
@@ -164,8 +178,11 @@ mod tests {
         let receipt = Receipt::of(&key, at, history, both.clone(), retention);
         let Deleted { heads, pages, letters, operator_letters, chunks } = receipt.deleted;
         assert_eq!((heads, pages, letters, operator_letters, chunks), (1, 9, 2, 4, 8));
-        assert_eq!(receipt.undelivered, ["a", "b"]);
-        assert_eq!(receipt.unreadable, ["a-torn", "b-torn"]);
+        assert_eq!(
+            (receipt.undelivered.count, receipt.undelivered.ids.clone()),
+            (2, vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(receipt.doubtful.ids, ["a-torn", "b-torn"]);
         let days = |what: &str, receipt: &Receipt| {
             let found = receipt.out_of_reach.iter().find(|one| one.what == what);
             let gone_by = found.expect("it is named").gone_by?;

@@ -15,6 +15,15 @@ const BASE64_BYTES: usize = 16;
 /// Shorter ids occur in any bytes that are no text.
 const TELLING_BYTES: usize = 4;
 
+/// Whether an id is so common a word that finding it in a content tells nothing: two bytes or less, or five
+/// digits or less, as values and counts are.
+pub(super) fn is_common(id: &str) -> bool {
+    const BYTES: usize = 2;
+    const DIGITS: usize = 5;
+    let is_number = id.bytes().all(|byte| byte.is_ascii_digit());
+    id.len() <= BYTES || is_number && id.len() <= DIGITS
+}
+
 /// Whether these bytes speak of the subject.
 pub(super) fn mentions(bytes: &[u8], id: &str) -> bool {
     within(bytes, id.as_bytes(), LAYERS)

@@ -111,6 +111,10 @@ impl Store for Memory {
         let state = &mut *self.state();
         state.count_down();
         let fault = (state.faults)(Call::Write);
+        if let Some(reason @ (Reason::Throttled | Reason::Unreachable)) = state.broken_table(home) {
+            // A store tells no more of a write, because it may have been done.
+            return Ok(state.charge(WriteAnswer::Unknown(reason), Units::default()));
+        }
         state.check_table(home)?;
         match fault {
             Fault::Refused => return Err(unreachable()),

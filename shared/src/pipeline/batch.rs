@@ -40,6 +40,9 @@ pub(super) struct Group {
     pub(super) tenant: Arc<Tenant>,
 }
 
+/// Subjects and their events.
+type Subjects = Vec<(SubjectKey, Group)>;
+
 /// The events of a batch by subject, in the order in which subjects first appear.
 #[derive(Default)]
 pub(super) struct Groups {
@@ -69,14 +72,15 @@ impl Groups {
         Handled { record, wrapping, tenant, subject, contract, state, why: None }
     }
 
-    /// The subjects of each table; `None`: of the one that all tenants share, which comes first.
-    pub(super) fn by_table(self) -> BTreeMap<Option<Arc<str>>, Vec<(SubjectKey, Group)>> {
-        let mut tables: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    /// The subjects of each table, and of each tenant that has it; `None`: of the table that all tenants share,
+    /// which comes first.
+    pub(super) fn by_table(self) -> Vec<(Option<Arc<str>>, Subjects)> {
+        let mut tables: BTreeMap<_, Subjects> = BTreeMap::new();
         for (key, group) in self.by_subject {
-            let table = group.tenant.placement.table();
-            tables.entry(table).or_default().push((key, group));
+            let own = group.tenant.placement.table().map(|table| (table, key.tenant().clone()));
+            tables.entry(own).or_default().push((key, group));
         }
-        tables
+        tables.into_iter().map(|(own, subjects)| (own.map(|(table, _)| table), subjects)).collect()
     }
 
     /// Takes the events of these records out: nothing is committed of them.

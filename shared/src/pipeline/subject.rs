@@ -116,7 +116,10 @@ async fn answer(
             world.seal(home, &page).await.map(|sealed| sealed.map(|()| Answer::Sealed))
         }
         Ask::Pages(range) => world.pages(home, &range).await.map(|pages| pages.map(Answer::Pages)),
-        Ask::Write(write) => world.write(home, &write).await.map(|done| done.map(Answer::Write)),
+        Ask::Write(write) => world.write(home, &write).await.map(|done| {
+            health.note_write(&done.answer);
+            done.map(Answer::Write)
+        }),
     };
     answered.map_err(|unavailable| health.note(unavailable))
 }

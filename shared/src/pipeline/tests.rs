@@ -138,6 +138,9 @@ fn a_registry_that_is_older_than_this_environment_has_seen_opens_the_breaker() {
     revision(7);
     assert!(process(vec![known("d1", 1)]).is_ok());
     revision(6);
+    // Believed for a minute; then read again, which must not make the older one the newest.
+    memory.state().now = second(200);
+    assert!(process(vec![known("d1", 150)]).is_ok());
     let open = process(unknown(20)).expect_err("an open breaker");
     assert_eq!(open.fault, "the registry is older than before: revision=`6` seen=`7`");
     revision(8);
@@ -297,6 +300,34 @@ fn a_table_of_a_tenants_own_that_fails_sends_only_that_tenant_to_the_buffer() {
         let buffered = dispositions.iter().filter(|one| **one == Disposition::Buffered);
         assert_eq!(buffered.count(), 40);
     }
+}
+
+/// Of a warm environment, which has the heads.
+#[test]
+fn writes_that_a_table_of_a_tenants_own_throttles_are_given_up_soon() {
+    let memory = memory();
+    memory.put_document("T#acme", r#"{"id":"acme","placement":{"table":"acme-ledger"}}"#);
+    let pipeline = pipeline();
+    let process = |at: i64| {
+        let acme = (0..20).map(|device| record("known", "acme", &format!("d{device}"), at));
+        let records = acme.chain([known("d1", at)]).map(Incoming::Record).collect();
+        let report = pipeline.process(&memory, records, Timestamp::MAX).now_or_never();
+        report.expect("memory never waits").expect("a closed breaker").dispositions
+    };
+    assert_eq!(process(1), [Disposition::Applied; 21]);
+    let table = "acme-ledger".to_owned();
+    memory.state().broken_tables.insert(table, Reason::Throttled);
+    let writes = Arc::new(Calls::default());
+    let counted = Arc::clone(&writes);
+    memory.state().faults = Box::new(move |call| {
+        counted.0.fetch_add(u32::from(call == Call::Write), std::sync::atomic::Ordering::Relaxed);
+        Fault::None
+    });
+    let dispositions = process(2);
+    assert_eq!(dispositions[..20], [Disposition::Buffered; 20]);
+    assert_eq!(dispositions[20], Disposition::Applied);
+    // One, after which its head cannot be read, and the other tenant's.
+    assert_eq!(writes.count(), 2);
 }
 
 #[test]

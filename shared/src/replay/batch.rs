@@ -124,8 +124,9 @@ fn of_unavailable<W: Outside, S: Sources>(
     unavailable: &Unavailable,
 ) -> Fate {
     let is_others = match unavailable.extent {
-        Extent::Subject => unavailable.reason != Reason::Contention,
-        Extent::Tenant => work.owner.tenant().is_none(),
+        Extent::Subject => !matches!(unavailable.reason, Reason::Contention | Reason::HotKey),
+        // A contract that cannot be read is not every letter's.
+        Extent::Tenant => work.owner.tenant().is_none() || unavailable.reason == Reason::Corrupt,
         Extent::Everyone => false,
     };
     if is_others {
