@@ -229,11 +229,11 @@ fn example(text: &str) -> Text {
 fn examples() -> Submitted {
     Submitted {
         tenants: vec![
-            example(include_str!("../../../local/config/tenants/demo.json")),
-            example(include_str!("../../../local/config/tenants/acme.json")),
+            example(include_str!("../../../../local/config/tenants/demo.json")),
+            example(include_str!("../../../../local/config/tenants/acme.json")),
         ],
         contracts: Vec::new(),
-        topics: Some(example(include_str!("../../../local/config/topics.json"))),
+        topics: Some(example(include_str!("../../../../local/config/topics.json"))),
     }
 }
 
