@@ -1,6 +1,6 @@
 //! The configuration, read once at start.
 
-use drover_core::aws::kafka::KafkaVariables;
+use drover_aws::kafka::KafkaVariables;
 use drover_core::metrics::emf::Keeping;
 use drover_core::pipeline::cache;
 use drover_core::variables::{Misconfigured, Variables};

@@ -7,8 +7,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use drover_core::aws::kafka::{KafkaStream, KafkaVariables};
-use drover_core::aws::{Aws, AwsConfig};
+use drover_aws::kafka::{KafkaStream, KafkaVariables};
+use drover_aws::{Aws, AwsConfig};
 use drover_core::error::Reason;
 use drover_core::limits::Shape;
 use drover_core::metrics::Meter;

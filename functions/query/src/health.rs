@@ -13,7 +13,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::error::{Reason, Unavailable};
 use drover_core::pipeline::ports::Clock;
 use drover_core::registry::DocumentName;

@@ -7,8 +7,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use drover_core::aws::cloudwatch::CloudWatch;
-use drover_core::aws::{Aws, AwsConfig};
+use drover_aws::cloudwatch::CloudWatch;
+use drover_aws::{Aws, AwsConfig};
 use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::quota::ReadQuotas;

@@ -1,6 +1,6 @@
 //! The configuration, read once at start.
 
-use drover_core::aws::kafka::KafkaVariables;
+use drover_aws::kafka::KafkaVariables;
 use drover_core::metrics::emf::Keeping;
 use drover_core::pipeline::cache;
 use drover_core::record::TopicRetention;
@@ -76,7 +76,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use drover_core::aws::kafka::KafkaAuth;
+    use drover_aws::kafka::KafkaAuth;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use drover_core::aws::stack::{Stack, StackError, StackFunction};
+use drover_aws::stack::{Stack, StackError, StackFunction};
 use serde_json::Value;
 
 use crate::client::{self, CallError};

@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use drover_core::aws::Aws;
-use drover_core::aws::stack::{Stack, StackError};
+use drover_aws::Aws;
+use drover_aws::stack::{Stack, StackError};
 
 use super::DataArg;
 use super::caller::Caller;

@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::{
     Message as Received, MessageSystemAttributeName as System, QueueAttributeName as Name,
 };
-use drover_core::aws::Aws;
-use drover_core::aws::kafka::KafkaRereadOnDemand;
+use drover_aws::Aws;
+use drover_aws::kafka::KafkaRereadOnDemand;
 use drover_core::id::TenantId;
 use drover_core::letter::{LetterRange, Letters as _, Order, Owner};
 use drover_core::limits::Shape;

@@ -6,7 +6,7 @@
 //! Nothing of a record is ever cut off, so an oversized one does not block its partition. The texts
 //! beside it are bounded, and written so that every queue takes them ([`text`]).
 
-pub(crate) mod sending;
+pub mod sending;
 pub(crate) mod text;
 mod writing;
 

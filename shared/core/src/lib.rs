@@ -14,8 +14,6 @@
 //! [`id::SubjectKey`] exists only where a [`tenant::TenantScope`] made it; retry or dead letter
 //! follows from [`error`]'s two types and from nothing else.
 
-#[cfg(feature = "aws")]
-pub mod aws;
 pub mod contract;
 pub mod dead_letter;
 pub mod deadline;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use drover_core::aws::cloudwatch as reading;
+use drover_aws::cloudwatch as reading;
 use drover_core::id::TenantId;
 use drover_core::metrics::emf::Keeping;
 use drover_core::time::Timestamp;

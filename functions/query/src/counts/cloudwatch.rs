@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use drover_core::aws::cloudwatch::{CloudWatch, Kept, LATE_SECONDS};
+use drover_aws::cloudwatch::{CloudWatch, Kept, LATE_SECONDS};
 use drover_core::error::Unavailable;
 use drover_core::id::TenantId;
 use drover_core::tenant::TenantScope;

@@ -14,14 +14,14 @@ use crate::error::{Reason, Unavailable};
 use crate::pipeline::ports::Message;
 
 /// A queue of envelopes.
-pub(crate) trait Queue: Send + Sync {
+pub trait Queue: Send + Sync {
     /// Sends messages; the answer has one result for each, in order.
     fn send(&self, messages: &[Message]) -> impl Future<Output = Vec<Sent>> + Send;
 }
 
 /// What became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
+pub enum Sent {
     /// The queue has it.
     Taken,
     /// The queue will never take this body.
@@ -49,7 +49,7 @@ impl Sent {
 
 /// Sends messages to a queue; the answer has one result for each, in order. What the queue refuses
 /// is sent packed, and then to the other queue.
-pub(crate) async fn send(
+pub async fn send(
     queue: &impl Queue,
     other: &impl Queue,
     messages: &[Message],

@@ -54,11 +54,11 @@ pub struct Metered<T> {
 
 impl<T> Metered<T> {
     /// Another answer for the same cost.
-    #[cfg(feature = "aws")]
-    pub(crate) fn try_map<U, E>(
-        self,
-        map: impl FnOnce(T) -> Result<U, E>,
-    ) -> Result<Metered<U>, E> {
+    ///
+    /// # Errors
+    ///
+    /// Those of `map`.
+    pub fn try_map<U, E>(self, map: impl FnOnce(T) -> Result<U, E>) -> Result<Metered<U>, E> {
         Ok(Metered { answer: map(self.answer)?, units: self.units })
     }
 }
