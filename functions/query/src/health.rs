@@ -18,7 +18,7 @@ use drover_core::error::{Reason, Unavailable};
 use drover_core::pipeline::ports::Clock;
 use drover_core::registry::DocumentName;
 use drover_core::time::Timestamp;
-use drover_core::web::{Parameters, Problem, ProblemBody};
+use drover_http::{Parameters, Problem, ProblemBody};
 use futures_util::future::{Either, join4, select};
 use serde::Serialize;
 use utoipa::ToSchema;

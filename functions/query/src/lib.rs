@@ -17,7 +17,7 @@ use axum::middleware::from_fn;
 use drover_core::listing::Listing;
 use drover_core::pipeline::ports::{Clock, Store};
 use drover_core::registry::Documents;
-use drover_core::web::layers::json_only;
+use drover_http::layers::json_only;
 
 mod access;
 mod answer;
@@ -60,7 +60,7 @@ pub struct Query<W, P, C> {
 }
 
 /// The routes of this function, before the layers that every router has
-/// ([`drover_core::web::finished`]).
+/// ([`drover_http::finished`]).
 pub fn routes<W, P, C>(query: Query<W, P, C>) -> Router
 where
     W: World + 'static,

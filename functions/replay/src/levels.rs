@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use drover_aws::Aws;
 use drover_core::error::Unavailable;
 use drover_core::tenant::Scope;
-use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use drover_http::{Credentials, NotAdmitted, Parameters, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 

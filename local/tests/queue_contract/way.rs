@@ -22,7 +22,7 @@ use drover_core::registry::Registry;
 use drover_core::replay::Means;
 use drover_core::tenant::TenantScope;
 use drover_core::time::Timestamp;
-use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
+use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_processor::Processor;
 use drover_replay::around::WithStream;
 use drover_replay::{Environment, QueueNames, Replay, routes};

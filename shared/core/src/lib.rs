@@ -47,5 +47,3 @@ pub mod tenant;
 pub mod time;
 pub mod variables;
 pub mod view;
-#[cfg(feature = "web")]
-pub mod web;

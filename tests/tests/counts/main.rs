@@ -18,7 +18,7 @@ use drover_aws::cloudwatch as reading;
 use drover_core::id::TenantId;
 use drover_core::metrics::emf::Keeping;
 use drover_core::time::Timestamp;
-use drover_core::web::{AuthMode, LocalKeys};
+use drover_http::{AuthMode, LocalKeys};
 use drover_query::counts::CloudWatchCounts;
 use drover_tests::canned::hang_up;
 use drover_tests::gateway::{Answer, event, is_described};

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::Request;
 use lambda_http::request::RequestContext;
 
-use crate::web::{Claims, with_claims};
+use crate::{Claims, with_claims};
 
 /// Lets callers in by the claims that API Gateway verified. Only for functions behind a gateway whose
 /// authorizer is switched on.

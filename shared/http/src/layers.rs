@@ -17,8 +17,8 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::web::Problem;
-use crate::web::access_log::Begun;
+use crate::Problem;
+use crate::access_log::Begun;
 
 /// The header that every answer carries.
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");

@@ -1,7 +1,8 @@
 //! What every HTTP function is configured with, by the same variables.
 
-use crate::variables::{Misconfigured, Variables};
-use crate::web::{AuthMode, LocalKeys, Origins};
+use drover_core::variables::{Misconfigured, Variables};
+
+use crate::{AuthMode, LocalKeys, Origins};
 
 /// `DROVER_AUTH_MODE`: `key` (the default) or `jwt`; with `jwt`, `DROVER_JWT_TENANT_CLAIM` (`tenant`
 /// by default), `DROVER_JWT_SCOPE_CLAIM` (`scope`) and `DROVER_JWT_SCOPE_PREFIX` (none).

@@ -1,9 +1,9 @@
 //! Facts about who passes, over a registry in memory.
 
+use drover_core::memory::Memory;
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::memory::Memory;
 
 const KEY: &str = "a-key";
 

@@ -1,6 +1,5 @@
 //! What the HTTP functions have in common: who calls, what an error looks like, how a query string
-//! is read, and the layers around every router. Feature `web`; the routes themselves are the
-//! functions'.
+//! is read, and the layers around every router. The routes themselves are the functions'.
 //!
 //! - [`problem`]: every error as `application/problem+json` (RFC 9457)
 //! - [`caller`]: from an API key, or from claims that a gateway verified, to a tenant's scope
@@ -8,12 +7,11 @@
 //! - [`parameters`]: query strings, in which a typo is an error
 //! - [`settings`]: what all of them are configured with
 //! - [`layers`]: correlation ids, CORS, panics, 404 and 405; `access_log`: a line for each request
-//! - [`gateway`]: the claims that API Gateway verified (feature `gateway`); `scopes`: what they grant
+//! - [`gateway`]: the claims that API Gateway verified; `scopes`: what they grant
 
 mod access_log;
 pub mod caller;
 pub mod cursor;
-#[cfg(feature = "gateway")]
 pub mod gateway;
 pub mod layers;
 pub mod parameters;

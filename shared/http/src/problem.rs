@@ -6,11 +6,10 @@ use axum::Json;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use drover_core::error::{Reason, Rejection, Unavailable};
+use drover_core::quota::Exceeded;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
-
-use crate::error::{Reason, Rejection, Unavailable};
-use crate::quota::Exceeded;
 
 /// How long a client waits before it tries again, in seconds.
 const RETRY_SECONDS: u64 = 1;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use crate::time::Timestamp;
-use crate::web::Problem;
+use drover_core::time::Timestamp;
+
+use crate::Problem;
 
 /// The parameters of a request that nobody has read yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,17 +15,17 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_request;
+use drover_core::error::Code;
+use drover_core::metrics::{Meter, Metric, Tally};
+use drover_core::registry::{Documents, Registry};
+use drover_core::tenant::{KeyGrant, NamedTenant, Scope, Tenant, TenantScope};
+use drover_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::error::Code;
-use crate::metrics::{Meter, Metric, Tally};
-use crate::registry::{Documents, Registry};
-use crate::tenant::{KeyGrant, NamedTenant, Scope, Tenant, TenantScope};
-use crate::time::Timestamp;
-use crate::web::Problem;
-use crate::web::access_log::Noted;
-use crate::web::scopes::granted;
+use crate::Problem;
+use crate::access_log::Noted;
+use crate::scopes::granted;
 
 /// The longest API key that is looked at, in bytes. Ours have 43 characters and a prefix.
 const KEY_BYTES: usize = 256;

@@ -8,8 +8,7 @@ use std::time::Instant;
 use axum::extract::MatchedPath;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
-
-use crate::id::TenantId;
+use drover_core::id::TenantId;
 
 /// Who sent a request, as far as that becomes known while it is answered.
 #[derive(Clone, Debug, Default)]

@@ -3,16 +3,16 @@
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::StatusCode;
 use axum::routing::get;
+use drover_core::memory::Memory;
+use drover_core::registry::Registry;
+use drover_core::tenant::Scope;
+use drover_core::time::Timestamp;
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::memory::Memory;
-use crate::registry::Registry;
-use crate::tenant::Scope;
-use crate::time::Timestamp;
-use crate::web::{AuthMode, Credentials, Gate, LocalKeys};
+use crate::{AuthMode, Credentials, Gate, LocalKeys};
 
 fn router() -> Router {
     let routes = Router::new()

@@ -3,9 +3,9 @@
 //! nothing: whoever makes one up gets a page of what they may read anyway, or `invalid_cursor`.
 
 use base64_simd::URL_SAFE_NO_PAD;
+use drover_core::ledger::fnv1a;
 
-use crate::ledger::fnv1a;
-use crate::web::Problem;
+use crate::Problem;
 
 /// The longest cursor that is looked at, in characters.
 const CHARACTERS: usize = 512;
