@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 
 use clap::Args;
 use drover_aws::Aws;
-use drover_aws::stack::{Stack, StackError};
 
 use super::DataArg;
 use super::caller::Caller;
 use crate::client;
 use crate::data_folder::{NoHost, running_host};
+use crate::stack::{Stack, StackError};
 use crate::world::tables_only;
 
 /// A stack in place of a running host.

@@ -46,7 +46,7 @@ pub(super) fn timeouts() -> TimeoutConfig {
 }
 
 /// For calls that carry megabytes, over a client with these timeouts of its own, which may be longer.
-pub(super) fn bulk_timeouts(own: Option<&TimeoutConfig>) -> TimeoutConfig {
+pub fn bulk_timeouts(own: Option<&TimeoutConfig>) -> TimeoutConfig {
     let attempt = own.and_then(TimeoutConfig::operation_attempt_timeout);
     let operation = own.and_then(TimeoutConfig::operation_timeout);
     timeouts()
@@ -205,7 +205,7 @@ const INVALID: [&str; 10] = [
 /// What a failed call is for the pipeline. The message names the operation, the code and the beginning
 /// of what the service said, which is for the operator: it can hold names of resources, never keys or
 /// items.
-pub(super) fn unavailable<E, R>(operation: &str, error: &SdkError<E, R>) -> Unavailable
+pub fn unavailable<E, R>(operation: &str, error: &SdkError<E, R>) -> Unavailable
 where
     E: ProvideErrorMetadata + Error + 'static,
 {

@@ -5,14 +5,12 @@
 //! [`AwsConfig`]. The SDK reads its own (region, credentials, `AWS_ENDPOINT_URL_…`) in
 //! [`Aws::load`], and in local mode ([`Aws::local`]) not even that.
 //!
-//! - `calls`: how long a call may take, how often it is tried, what its failure means
+//! - [`calls`]: how long a call may take, how often it is tried, what its failure means
 //! - `dynamodb`: the ledger, the registry, which [`Aws::apply`] writes, and letters
 //! - `sqs`: dead letters and the buffer
 //! - `s3`: objects, under the feature of that name
 //! - `clock`: time and chance
 //! - [`tables`]: the tables, for the local host and tests
-//! - `stack`: a stack and its functions, for a command line, under the feature of that name
-//! - `cloudwatch`: what was counted, under the feature of that name
 //! - `kafka`: the stream, under the feature of that name
 
 use std::sync::Arc;
@@ -27,18 +25,14 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use self::dynamodb::{HeadRead, Outcome, Put, Together};
 
-mod calls;
+pub mod calls;
 mod clock;
-#[cfg(feature = "cloudwatch")]
-pub mod cloudwatch;
 mod dynamodb;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod s3;
 mod said;
 mod sqs;
-#[cfg(feature = "stack")]
-pub mod stack;
 pub mod tables;
 
 pub use self::dynamodb::Applied;
@@ -165,7 +159,7 @@ fn client_that_tries_once(client: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb
 }
 
 /// The SDK's own settings from its default chain, with our HTTP client, retries and timeouts.
-async fn sdk_config() -> SdkConfig {
+pub async fn sdk_config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client())
         .retry_config(calls::retries())

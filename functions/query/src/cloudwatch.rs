@@ -17,6 +17,7 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{MetricDataQuery, MetricDataResult};
+use drover_aws::calls;
 use drover_core::error::{Reason, Unavailable};
 use drover_core::id::TenantId;
 use drover_core::metrics::Counts;
@@ -26,7 +27,6 @@ use drover_core::time::Timestamp;
 
 use self::answer::Answers;
 use self::question::questions;
-use super::calls;
 
 mod answer;
 mod question;
@@ -67,7 +67,7 @@ impl CloudWatch {
         if keeping.tenants.is_empty() {
             return None;
         }
-        Some(Self::new(&super::sdk_config().await, keeping))
+        Some(Self::new(&drover_aws::sdk_config().await, keeping))
     }
 
     /// A client with settings that somebody else made. It keeps its own retries.

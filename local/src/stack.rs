@@ -18,12 +18,12 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use drover_aws::{Aws, AwsConfig, sdk_config};
 
 use self::caller::Caller;
 pub use self::error::StackError;
 pub use self::invoke::Invoked;
 use self::outputs::Outputs;
-use super::{Aws, AwsConfig};
 
 mod caller;
 mod error;
@@ -86,7 +86,7 @@ impl Stack {
     /// # Errors
     /// [`StackError`].
     pub async fn find(name: &str) -> Result<Self, StackError> {
-        let sdk = super::sdk_config().await;
+        let sdk = sdk_config().await;
         let caller = Caller::new(&sdk)?;
         let outputs = outputs::of_stack(&caller, name).await?;
         Ok(Self { sdk, caller, outputs })
