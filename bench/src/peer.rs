@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use aws_sdk_dynamodb::types::AttributeValue;
-use drover_core::aws::{Aws, LocalEndpoints, tables};
+use drover_aws::{Aws, LocalEndpoints, tables};
 use drover_core::ledger::read::Question;
 use drover_core::memory::Memory;
 use drover_core::metrics::emf::{Keeping, Lines};

@@ -59,7 +59,7 @@ async fn measure(per_subject: usize, late: bool) -> anyhow::Result<(f64, f64)> {
 }
 
 /// The embedded DynamoDB, with a ledger of its own and the documents that the load needs.
-pub(crate) async fn world(ledger: &str) -> anyhow::Result<drover_core::aws::Aws> {
+pub(crate) async fn world(ledger: &str) -> anyhow::Result<drover_aws::Aws> {
     let aws =
         drover_tests::dynamodb::embedded_with(ledger).await.map_err(|error| anyhow!("{error}"))?;
     for (key, json) in DOCUMENTS {

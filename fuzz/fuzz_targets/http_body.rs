@@ -15,7 +15,7 @@ use axum::http::{Request, StatusCode};
 use drover_core::quota::WriteQuotas;
 use drover_core::registry::Registry;
 use drover_core::stream::direct::Direct;
-use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
+use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_fuzz::{Uncounted, pipeline, world};
 use drover_ingest::rest::Rest;
 use drover_ingest::{FUNCTION, Ingest, routes};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::record::TopicRetention;
 use tokio::sync::oneshot;

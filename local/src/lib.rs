@@ -7,7 +7,7 @@
 //! feeds the processor from it, as [`mapping`] has it; `queue_source` is the same for queues; `setup` puts tables, queues, tenants and
 //! functions on the services;
 //! `background` has the threads of the event source; `registry` applies documents; [`openapi`] describes the routes; [`data_folder`] is what stays when the process
-//! goes; [`commands`] are the words of the command line.
+//! goes; [`stack`] is a deployed stack; [`commands`] are the words of the command line.
 //!
 //! Left out on purpose: credentials. No embedded service checks any, which is why none of them
 //! listens on anything but loopback, and why none of ours answers a web page (`origin`).
@@ -37,6 +37,7 @@ mod registry;
 mod setup;
 pub mod simulator;
 mod sqs;
+pub mod stack;
 pub mod stream;
 mod world;
 

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_core::aws::Aws;
-use drover_core::aws::kafka::{KafkaConfig, KafkaReread, KafkaStream};
+use drover_aws::Aws;
+use drover_aws::kafka::{KafkaConfig, KafkaReread, KafkaStream};
 use drover_core::error::Unavailable;
 use drover_core::metrics::Meter;
 use drover_core::record::TopicRetention;

@@ -21,7 +21,7 @@ use drover_core::error::{Reason, Unavailable};
 use drover_core::metrics::emf::Lines;
 use drover_core::metrics::{Meter, Tally};
 use drover_core::time::Timestamp;
-use drover_core::web::Problem;
+use drover_http::Problem;
 use drover_query::counts::Tallies;
 use prometheus::{Error, TextEncoder};
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use drover_core::aws::{Applied, Aws};
+use drover_aws::{Applied, Aws};
 use drover_core::error::Unavailable;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::registry::{

@@ -6,8 +6,8 @@ mod demo;
 mod functions;
 mod queues;
 
-use drover_core::aws::Aws;
-use drover_core::aws::tables::create_tables;
+use drover_aws::Aws;
+use drover_aws::tables::create_tables;
 use drover_core::error::Unavailable;
 
 pub(crate) use demo::{LocalTenant, demo_tenants, topics as demo_topics};

@@ -35,7 +35,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 

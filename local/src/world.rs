@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
-use drover_core::aws::tables::TableNames;
-use drover_core::aws::{Aws, AwsConfig, LocalEndpoints};
+use drover_aws::tables::TableNames;
+use drover_aws::{Aws, AwsConfig, LocalEndpoints};
 
 use crate::data_folder::Addresses;
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use drover_core::aws::kafka::{KafkaConfig, Security};
+use drover_aws::kafka::{KafkaConfig, Security};
 use drover_local::stream::{Bounds, Fetched, KafkaLog, Log as _, Position};
 use krafka::producer::Producer;
 use krafka::testing::{ApiKey, Control, FakeBroker};

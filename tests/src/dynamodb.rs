@@ -9,8 +9,8 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use drover_core::aws::tables::{TableNames, create_tables};
-use drover_core::aws::{Aws, LocalEndpoints};
+use drover_aws::tables::{TableNames, create_tables};
+use drover_aws::{Aws, LocalEndpoints};
 
 use crate::fault;
 

@@ -30,7 +30,7 @@ pub mod situation;
 
 use std::sync::Arc;
 
-use drover_core::aws::{Aws, AwsConfig, LocalEndpoints};
+use drover_aws::{Aws, AwsConfig, LocalEndpoints};
 use drover_core::error::Rejection;
 use drover_core::id::{SubjectId, TenantId};
 use drover_core::pipeline::ports::Home;

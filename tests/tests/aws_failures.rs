@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::error::{Reason, Unavailable};
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::Memory;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use drover_core::aws::kafka::{KafkaConfig, KafkaReread, Security};
+use drover_aws::kafka::{KafkaConfig, KafkaReread, Security};
 use drover_core::error::Reason;
 use drover_core::letter::origin::Offsets;
 use drover_core::record::{Receipt, Record, Source, TopicRetention};

@@ -9,7 +9,7 @@ use std::io;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use drover_core::aws::kafka::{
+use drover_aws::kafka::{
     KafkaAuth, KafkaConfig, KafkaRereadOnDemand, KafkaVariables, NoIdentity, Password, ScramUser,
     Security,
 };

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use drover_core::aws::kafka::{KafkaConfig, KafkaStream, Password, Security};
+use drover_aws::kafka::{KafkaConfig, KafkaStream, Password, Security};
 use drover_core::contract::{Contract, builtin};
 use drover_core::error::Reason;
 use drover_core::id::TenantId;

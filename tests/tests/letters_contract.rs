@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 #![recursion_limit = "256"]
 
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::dead_letter::{self, CHUNK_BYTES, Chunk, Circumstances, Content};
 use drover_core::error::{Code, Rejection};
 use drover_core::id::{SubjectId, TenantId};

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use drover_core::aws::{Aws, AwsConfig, LocalEndpoints};
+use drover_aws::{Aws, AwsConfig, LocalEndpoints};
 use drover_core::dead_letter::Chunk;
 use drover_core::error::Reason;
 use drover_core::letter::filing::{self, Received};

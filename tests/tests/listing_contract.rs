@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::id::{Kind, TenantId};
 use drover_core::ledger::{Activity, LedgerWrite, StoredHead};
 use drover_core::listing::{Listing, Mark, Shard, list};

@@ -9,7 +9,7 @@
 use drover_core::forget::forget;
 use drover_core::memory::{Call, Fault};
 use drover_core::time::Timestamp;
-use drover_core::web::AuthMode;
+use drover_http::AuthMode;
 use drover_tests::gateway::{Answer, event};
 use drover_tests::processor::{Extra, Host, returned};
 use drover_tests::query::{ACME, DEMO, Down, Reader, kafka};

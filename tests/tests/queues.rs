@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use drover_core::aws::QueueLevels;
+use drover_aws::QueueLevels;
 use drover_core::dead_letter::{self, Circumstances, Envelope};
 use drover_core::error::{Code, Reason, Rejection, Unavailable};
 use drover_core::id::TenantId;

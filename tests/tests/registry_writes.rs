@@ -3,7 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 
-use drover_core::aws::{Applied, Aws};
+use drover_aws::{Applied, Aws};
 use drover_core::error::Reason;
 use drover_core::registry::{Change, DocumentName, Documents, Plan, StoredDocument, Write};
 use drover_tests::dynamodb::ports;

@@ -3,7 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::Memory;

@@ -1,7 +1,7 @@
 //! The tables are what the ports and `infra/state.yaml` rely on.
 
 use aws_sdk_dynamodb::types::{KeyType, ProjectionType, TimeToLiveStatus};
-use drover_core::aws::tables::ACTIVITY_INDEX;
+use drover_aws::tables::ACTIVITY_INDEX;
 use drover_tests::dynamodb::{LEDGER, REGISTRY, ports, table as named};
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use drover_core::pipeline::ports::Message;
 use drover_core::record::{Record, Source};
 use drover_core::stream::{NotSent, Outgoing, Stream};
 use drover_core::time::Timestamp;
-use drover_core::web::Caller;
+use drover_http::Caller;
 
 use crate::{FUNCTION, Ingest, Outside};
 

@@ -2,7 +2,7 @@
 
 use drover_core::error::Rejection;
 use drover_core::time::Timestamp;
-use drover_core::web::ProblemBody;
+use drover_http::ProblemBody;
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 

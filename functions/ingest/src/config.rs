@@ -1,11 +1,11 @@
 //! The configuration, read once at start.
 
-use drover_core::aws::kafka::KafkaVariables;
+use drover_aws::kafka::KafkaVariables;
 use drover_core::metrics::emf::Keeping;
 use drover_core::pipeline::cache;
 use drover_core::variables::{Misconfigured, Variables};
-use drover_core::web::settings::{auth_mode, origins};
-use drover_core::web::{AuthMode, Origins};
+use drover_http::settings::{auth_mode, origins};
+use drover_http::{AuthMode, Origins};
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use drover_core::request::{Claim, Claimed, IdempotencyKey};
 use drover_core::stream::Stream;
 use drover_core::tenant::Scope;
 use drover_core::time::Timestamp;
-use drover_core::web::{
+use drover_http::{
     Caller, CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem, counted,
 };
 use uuid::Uuid;

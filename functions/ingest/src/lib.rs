@@ -22,8 +22,8 @@ use drover_core::quota::WriteQuotas;
 use drover_core::registry::{Documents, Registry};
 use drover_core::request::Requests;
 use drover_core::stream::Stream;
-use drover_core::web::Gate;
-use drover_core::web::layers::json_only;
+use drover_http::Gate;
+use drover_http::layers::json_only;
 
 mod accept;
 pub mod answer;
@@ -64,7 +64,7 @@ pub struct Ingest<W, S> {
 }
 
 /// The routes of this function, before the layers that every router has
-/// ([`drover_core::web::finished`]).
+/// ([`drover_http::finished`]).
 pub fn routes<W, S>(ingest: Ingest<W, S>) -> Router
 where
     W: Outside + 'static,

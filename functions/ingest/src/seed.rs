@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use drover_core::stream::Stream;
 use drover_core::time::Timestamp;
-use drover_core::web::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
+use drover_http::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;

@@ -11,7 +11,7 @@ use drover_core::memory::{Call, Fault, Memory};
 use drover_core::metrics::{Metric, Tally};
 use drover_core::record::{Record, Source};
 use drover_core::time::Timestamp;
-use drover_core::web::{AuthMode, LocalKeys, Origins, finished};
+use drover_http::{AuthMode, LocalKeys, Origins, finished};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use drover_core::aws::{Aws, AwsConfig};
+use drover_aws::{Aws, AwsConfig};
 use drover_core::deadline::stop_at;
 use drover_core::kafka_event::{self, BatchResponse, Decoded, NotAnEvent};
 use drover_core::limits::Shape;

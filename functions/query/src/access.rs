@@ -21,7 +21,7 @@ use drover_core::registry::Registry;
 use drover_core::tenant::Scope;
 use drover_core::time::Timestamp;
 use drover_core::view::{Specs, View};
-use drover_core::web::{Caller, Credentials, Gate, Problem, counted};
+use drover_http::{Caller, Credentials, Gate, Problem, counted};
 
 use crate::{FUNCTION, World, limits};
 

@@ -1,7 +1,7 @@
 //! What several routes answer, and how all of them fail.
 
 use drover_core::id::{Kind, SubjectId};
-use drover_core::web::{Parameters, Problem, ProblemBody};
+use drover_http::{Parameters, Problem, ProblemBody};
 use utoipa::IntoResponses;
 
 /// How a question fails.

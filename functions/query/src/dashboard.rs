@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use drover_core::id::Kind;
 use drover_core::limits::LISTED_SUBJECTS;
 use drover_core::listing::Listed;
-use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
+use drover_http::{Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use serde::Serialize;
 use utoipa::ToSchema;
 

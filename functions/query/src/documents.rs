@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use base64_simd::STANDARD;
-use drover_core::web::{Fault, ProblemBody};
+use drover_http::{Fault, ProblemBody};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use utoipa::{OpenApi, ToSchema};

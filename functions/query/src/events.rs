@@ -10,7 +10,7 @@ use drover_core::event::Entry;
 use drover_core::id::{Position, SubjectId};
 use drover_core::ledger::slice::{Order, Slice};
 use drover_core::time::Timestamp;
-use drover_core::web::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
+use drover_http::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;

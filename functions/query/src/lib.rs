@@ -5,7 +5,7 @@
 //! one file for each family: they parse parameters, ask, and shape what comes back. `newest` merges
 //! the events of many subjects, `collected` and `series` are what readings become, [`limits`] every bound. [`health`] and
 //! [`counts`] answer for the parts of the system, through ports that the host gives; `documents` is
-//! about the routes themselves. [`config`] is read once at start.
+//! about the routes themselves. [`cloudwatch`] has counts of all environments. [`config`] is read once at start.
 //!
 //! Left out: alert routes, which come with alert rules, and `/metrics`, which the local host has
 //! alone.
@@ -17,10 +17,11 @@ use axum::middleware::from_fn;
 use drover_core::listing::Listing;
 use drover_core::pipeline::ports::{Clock, Store};
 use drover_core::registry::Documents;
-use drover_core::web::layers::json_only;
+use drover_http::layers::json_only;
 
 mod access;
 mod answer;
+pub mod cloudwatch;
 mod collected;
 pub mod config;
 pub mod counts;
@@ -60,7 +61,7 @@ pub struct Query<W, P, C> {
 }
 
 /// The routes of this function, before the layers that every router has
-/// ([`drover_core::web::finished`]).
+/// ([`drover_http::finished`]).
 pub fn routes<W, P, C>(query: Query<W, P, C>) -> Router
 where
     W: World + 'static,

@@ -7,14 +7,14 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use drover_core::aws::cloudwatch::CloudWatch;
-use drover_core::aws::{Aws, AwsConfig};
+use drover_aws::{Aws, AwsConfig};
 use drover_core::metrics::emf::Lines;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::quota::ReadQuotas;
 use drover_core::registry::Registry;
-use drover_core::web::gateway::with_gateway_claims;
-use drover_core::web::{AuthMode, Gate, finished};
+use drover_http::gateway::with_gateway_claims;
+use drover_http::{AuthMode, Gate, finished};
+use drover_query::cloudwatch::CloudWatch;
 use drover_query::config::Config;
 use drover_query::counts::CloudWatchCounts;
 use drover_query::health::{Process, memory_bytes};

@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use drover_core::id::{Position, SubjectId};
 use drover_core::ledger::slice::{Order, Slice};
 use drover_core::time::Timestamp;
-use drover_core::web::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
+use drover_http::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -12,7 +12,7 @@ use drover_core::id::{Kind, SubjectId};
 use drover_core::ledger::read::Question;
 use drover_core::listing::{Listed, Mark};
 use drover_core::time::Timestamp;
-use drover_core::web::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
+use drover_http::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use serde_json::{Value, json};

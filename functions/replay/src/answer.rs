@@ -11,7 +11,7 @@ use drover_core::replay::list::Listing;
 use drover_core::replay::run::ViewDigests;
 use drover_core::replay::{Action, Filter, Phase, Refusal, Run, ViewPair, view_digest};
 use drover_core::time::Timestamp;
-use drover_core::web::{Problem, ProblemBody};
+use drover_http::{Problem, ProblemBody};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;

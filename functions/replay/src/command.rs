@@ -10,7 +10,7 @@ use drover_core::letter::{Owner, State};
 use drover_core::replay::{Action, Asked, Filter};
 use drover_core::tenant::TenantScope;
 use drover_core::time::Timestamp;
-use drover_core::web::Problem;
+use drover_http::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

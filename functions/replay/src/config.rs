@@ -1,12 +1,12 @@
 //! The configuration, read once at start.
 
-use drover_core::aws::kafka::KafkaVariables;
+use drover_aws::kafka::KafkaVariables;
 use drover_core::metrics::emf::Keeping;
 use drover_core::pipeline::cache;
 use drover_core::record::TopicRetention;
 use drover_core::variables::{Misconfigured, Variables};
-use drover_core::web::settings::{auth_mode, origins};
-use drover_core::web::{AuthMode, Origins};
+use drover_http::settings::{auth_mode, origins};
+use drover_http::{AuthMode, Origins};
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use drover_core::aws::kafka::KafkaAuth;
+    use drover_aws::kafka::KafkaAuth;
 
     use super::*;
 

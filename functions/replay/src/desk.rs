@@ -9,7 +9,7 @@ use drover_core::pipeline::ports::{Metered, Units};
 use drover_core::replay::list::{self, Question};
 use drover_core::replay::{self, Asked, Ground, Refusal, Run, Worked};
 use drover_core::time::Timestamp;
-use drover_core::web::{Cursors, Problem};
+use drover_http::{Cursors, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, RunAnswer, RunsAnswer, refused};
 use crate::{Around, Environment, FUNCTION, Outside, Reader, limits};

@@ -8,7 +8,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use drover_core::letter::State;
 use drover_core::tenant::Scope;
-use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use drover_http::{Credentials, NotAdmitted, Parameters, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, Limited, Malformed, Unknown};
 use crate::desk::Listed;

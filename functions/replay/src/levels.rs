@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::routing::get;
 use axum::{Json, Router};
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::error::Unavailable;
 use drover_core::tenant::Scope;
-use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem};
+use drover_http::{Credentials, NotAdmitted, Parameters, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -23,8 +23,8 @@ use drover_core::replay::Means;
 pub use drover_core::replay::Outside;
 use drover_core::replay::Sources;
 use drover_core::tenant::{Scope, Tenant};
-use drover_core::web::layers::json_only;
-use drover_core::web::{Caller, Credentials, Gate, Problem, counted};
+use drover_http::layers::json_only;
+use drover_http::{Caller, Credentials, Gate, Problem, counted};
 use lambda_http::Adapter;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Diagnostic, LambdaEvent, Service as _};
@@ -94,7 +94,7 @@ pub struct Replay<W, B> {
 }
 
 /// The routes of this function, before the layers that every router has
-/// ([`drover_core::web::finished`]).
+/// ([`drover_http::finished`]).
 pub fn routes<W, B>(environment: Arc<Environment<W, B>>) -> Router
 where
     W: Outside + 'static,

@@ -1,7 +1,7 @@
 //! What the routes of this function look like, from the code. The document of all functions is put
 //! together where all of them are known.
 
-use drover_core::web::{Fault, ProblemBody};
+use drover_http::{Fault, ProblemBody};
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]

@@ -12,7 +12,7 @@ use drover_core::letter::Owner;
 use drover_core::replay::{Asked, Filter};
 use drover_core::tenant::Scope;
 use drover_core::time::Timestamp;
-use drover_core::web::{Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
+use drover_http::{Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use lambda_http::http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use drover_core::aws::stack::{Stack, StackError, StackFunction};
 use serde_json::Value;
 
 use crate::client::{self, CallError};
 use crate::function::FunctionError;
+use crate::stack::{Stack, StackError, StackFunction};
 
 /// How often a person is told of a run on AWS: each time is a call that costs.
 const TOLD_EVERY: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drover_core::aws::kafka::{KafkaAuth, KafkaConfig, KafkaVariables, NoIdentity, ScramUser};
+use drover_aws::kafka::{KafkaAuth, KafkaConfig, KafkaVariables, NoIdentity, ScramUser};
 
 /// What is between us and the brokers.
 #[derive(Args, Clone, Debug)]

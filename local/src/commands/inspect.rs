@@ -4,7 +4,7 @@
 mod render;
 
 use clap::Args as ClapArgs;
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::error::Unavailable;
 use drover_core::id::SubjectKey;
 use drover_core::ledger::read::{Cut, Question};

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use clap::Args as ClapArgs;
-use drover_core::aws::kafka::{KafkaStream, NoIdentity, Placed};
+use drover_aws::kafka::{KafkaStream, NoIdentity, Placed};
 use drover_core::error::Unavailable;
 use drover_core::record::{Record, Source};
 use drover_core::time::Timestamp;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use clap::Args as ClapArgs;
-use drover_core::aws::kafka::NoIdentity;
+use drover_aws::kafka::NoIdentity;
 use drover_core::record::TopicRetention;
 use drover_core::stream::TOPIC;
 

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use drover_core::aws::kafka::NoIdentity;
-use drover_core::aws::{Aws, AwsConfig, LocalEndpoints};
+use drover_aws::kafka::NoIdentity;
+use drover_aws::{Aws, AwsConfig, LocalEndpoints};
 use drover_core::error::Unavailable;
 use hyper::Uri;
 use tokio::sync::watch;

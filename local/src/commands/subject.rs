@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::error::{Rejection, Unavailable};
 use drover_core::id::{SubjectId, SubjectKey, TenantId};
 use drover_core::pipeline::ports::Clock as _;

@@ -4,13 +4,13 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use drover_core::aws::Aws;
-use drover_core::aws::stack::{Stack, StackError};
+use drover_aws::Aws;
 
 use super::DataArg;
 use super::caller::Caller;
 use crate::client;
 use crate::data_folder::{NoHost, running_host};
+use crate::stack::{Stack, StackError};
 use crate::world::tables_only;
 
 /// A stack in place of a running host.

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use axum::Router;
 use axum::body::Bytes;
-use drover_core::web::{Origins, finished};
+use drover_http::{Origins, finished};
 use lambda_http::Adapter;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, Service as _};
 use serde::Serialize;

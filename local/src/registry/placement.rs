@@ -1,8 +1,8 @@
 //! Ledger tables of tenants, before documents name them: a tenant is not moved to a table that is not
 //! there, and of any other it is said.
 
-use drover_core::aws::Aws;
-use drover_core::aws::tables::table_exists;
+use drover_aws::Aws;
+use drover_aws::tables::table_exists;
 use drover_core::document::Fault;
 use drover_core::registry::{Checked, Move, Refusal};
 

@@ -3,7 +3,7 @@
 //! They are put where they are missing. What somebody has applied in their place stays, with all
 //! that goes with it: a demo key that is no longer in its tenant's document stays removed.
 
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::error::Unavailable;
 use drover_core::id::TenantId;
 use drover_core::registry::{Consent, DocumentName, Documents as _, Submitted, Text};

@@ -15,7 +15,7 @@ use drover_core::quota::{ReadQuotas, WriteQuotas};
 use drover_core::record::TopicRetention;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
-use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
+use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_ingest::Ingest;
 use drover_ingest::rest::Rest;
 use drover_processor::Processor;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::error::Unavailable;
 use drover_core::pipeline::ports::{DeadLetters as _, Message};
 use drover_core::time::Timestamp;

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use drover_core::aws::kafka::{KafkaConfig, describe, partitions, unavailable};
+use drover_aws::kafka::{KafkaConfig, describe, partitions, unavailable};
 use drover_core::error::{Reason, Unavailable};
 use futures_util::FutureExt as _;
 use krafka::admin::{

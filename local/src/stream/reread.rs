@@ -1,6 +1,6 @@
 //! The stream of a host, read again by offsets.
 
-use drover_core::aws::kafka::KafkaReread;
+use drover_aws::kafka::KafkaReread;
 use drover_core::error::Unavailable;
 use drover_core::letter::origin::Offsets;
 use drover_core::record::Receipt;

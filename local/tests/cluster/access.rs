@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use drover_core::aws::kafka::{KafkaConfig, KafkaStream};
+use drover_aws::kafka::{KafkaConfig, KafkaStream};
 use drover_core::error::Reason;
 use drover_local::stream::Log as _;
 use tempfile::tempdir;

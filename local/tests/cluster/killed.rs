@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use drover_core::aws::kafka::KafkaStream;
+use drover_aws::kafka::KafkaStream;
 use drover_core::record::Record;
 use drover_local::stream::{Bounds, KafkaLog, Log as _, Position};
 

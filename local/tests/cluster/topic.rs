@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use drover_core::aws::kafka::{
+use drover_aws::kafka::{
     KafkaConfig, KafkaReread, KafkaStream, Password, Placed, Security, describe,
 };
 use drover_core::error::{Reason, Unavailable};

@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::{
     Message as Received, MessageSystemAttributeName as System, QueueAttributeName as Name,
     SendMessageBatchRequestEntry as Entry,
 };
-use drover_core::aws::QueueLevels;
+use drover_aws::QueueLevels;
 use drover_core::dead_letter::{Circumstances, Envelope, letter};
 use drover_core::error::{Code, Reason, Rejection};
 use drover_core::pipeline::ports::{Buffer as _, DeadLetters as _, Message};

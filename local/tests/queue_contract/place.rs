@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
     Message as Received, MessageSystemAttributeName as System, QueueAttributeName as Name,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use drover_core::aws::{Aws, AwsConfig, LocalEndpoints};
+use drover_aws::{Aws, AwsConfig, LocalEndpoints};
 use drover_core::id::TenantId;
 use drover_core::pipeline::ports::Message;
 use drover_tests::dynamodb::{LEDGER, LETTERS, REGISTRY, suites, table};

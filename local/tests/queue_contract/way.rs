@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::{
     Message as Received, MessageSystemAttributeName as System, QueueAttributeName as Name,
 };
-use drover_core::aws::Aws;
-use drover_core::aws::kafka::KafkaRereadOnDemand;
+use drover_aws::Aws;
+use drover_aws::kafka::KafkaRereadOnDemand;
 use drover_core::id::TenantId;
 use drover_core::letter::{LetterRange, Letters as _, Order, Owner};
 use drover_core::limits::Shape;
@@ -22,7 +22,7 @@ use drover_core::registry::Registry;
 use drover_core::replay::Means;
 use drover_core::tenant::TenantScope;
 use drover_core::time::Timestamp;
-use drover_core::web::{AuthMode, Gate, LocalKeys, Origins, finished};
+use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_processor::Processor;
 use drover_replay::around::WithStream;
 use drover_replay::{Environment, QueueNames, Replay, routes};

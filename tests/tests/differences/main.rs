@@ -23,7 +23,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity,
     ReturnValuesOnConditionCheckFailure, TimeToLiveSpecification,
 };
-use drover_core::aws::tables::ACTIVITY_INDEX;
+use drover_aws::tables::ACTIVITY_INDEX;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::time::Timestamp;
 use drover_tests::dynamodb::{LEDGER, REQUESTS, chosen, embedded, ports, table};

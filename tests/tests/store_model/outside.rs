@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::error::{Reason, Unavailable};
 use drover_core::ledger::codec::decode_head;
 use drover_core::ledger::dialogue::WriteAnswer;

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use drover_core::aws::Aws;
+use drover_aws::Aws;
 use drover_core::dead_letter::Envelope;
 use drover_core::ledger::read::Question;
 use drover_core::limits::Shape;

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use drover_core::aws::cloudwatch::{CloudWatch, Kept, LATE_SECONDS};
 use drover_core::error::Unavailable;
 use drover_core::id::TenantId;
 use drover_core::tenant::TenantScope;
 use drover_core::time::Timestamp;
 
 use super::{Counted, Counts, Tallied};
+use crate::cloudwatch::{CloudWatch, Kept, LATE_SECONDS};
 use crate::limits;
 
 /// What all environments counted.

@@ -1,0 +1,160 @@
+//! What CloudWatch is asked about a tenant, and under which names: 20 questions of the 500 that a
+//! call may have, each of which costs money.
+
+use aws_sdk_cloudwatch::types::{Dimension, Metric as Stored, MetricDataQuery, MetricStat};
+use drover_core::error::Code;
+use drover_core::id::TenantId;
+use drover_core::metrics::{ERRORS, LAST_MESSAGE, Metric};
+
+/// Seconds in one point of an answer. The coarser, the fewer; and the longer is the day that it all
+/// begins at a full one.
+pub(super) const PERIOD: i32 = 300;
+/// Where rates are made from the points.
+const MINUTE: i32 = 60;
+
+/// Sums that are asked for.
+const SUMS: [Metric; 4] =
+    [Metric::EventsProcessed, Metric::EventsDuplicate, Metric::EventsLate, Metric::Corrections];
+
+/// One of a tenant's metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Question {
+    /// How many there were.
+    Sum(Metric),
+    /// How many rejections under this code.
+    Rejections(Code),
+    /// The largest `observed_at` that was applied.
+    LastMessage,
+}
+
+impl Question {
+    /// Every one.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let sums = SUMS.into_iter().map(Self::Sum);
+        sums.chain(Code::ALL.into_iter().map(Self::Rejections)).chain([Self::LastMessage])
+    }
+
+    /// What its answer is known by.
+    pub(super) fn id(self) -> &'static str {
+        match self {
+            Self::Sum(metric) => metric.name(),
+            Self::Rejections(code) => code.as_str(),
+            Self::LastMessage => LAST_MESSAGE,
+        }
+    }
+
+    fn query(self, namespace: &str, tenant: &TenantId) -> MetricDataQuery {
+        let dimension = |name, value| Dimension::builder().name(name).value(value).build();
+        let stored =
+            Stored::builder().namespace(namespace).dimensions(dimension("tenant", tenant.as_str()));
+        let (stored, period, statistic) = match self {
+            Self::Sum(Metric::EventsProcessed) => (stored.metric_name(self.id()), MINUTE, "Sum"),
+            Self::Sum(_) => (stored.metric_name(self.id()), PERIOD, "Sum"),
+            Self::Rejections(code) => {
+                let by_code = stored.dimensions(dimension("code", code.as_str()));
+                (by_code.metric_name(ERRORS), PERIOD, "Sum")
+            }
+            Self::LastMessage => (stored.metric_name(self.id()), PERIOD, "Maximum"),
+        };
+        let measured = MetricStat::builder().metric(stored.build()).period(period).stat(statistic);
+        MetricDataQuery::builder().id(self.id()).metric_stat(measured.build()).build()
+    }
+}
+
+/// Everything that is asked about a tenant.
+pub(super) fn questions(namespace: &str, tenant: &TenantId) -> Vec<MetricDataQuery> {
+    Question::all().map(|question| question.query(namespace, tenant)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use drover_core::metrics::Tally;
+    use drover_core::metrics::emf::{FOR_OPERATORS, Keeping, lines};
+    use drover_core::time::Timestamp;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn acme() -> TenantId {
+        TenantId::parse("acme").expect("a tenant")
+    }
+
+    /// Namespace, metric, and its dimensions with their values.
+    type Place = (String, String, Vec<(String, String)>);
+
+    fn asked() -> BTreeSet<Place> {
+        let place = |query: &MetricDataQuery| {
+            let stored = query.metric_stat().expect("a statistic").metric().expect("a metric");
+            let text = |text: Option<&str>| text.expect("given").to_owned();
+            let dimensions = stored.dimensions().iter();
+            let dimensions = dimensions.map(|one| (text(one.name()), text(one.value())));
+            (text(stored.namespace()), text(stored.metric_name()), dimensions.collect())
+        };
+        questions("staging", &acme()).iter().map(place).collect()
+    }
+
+    fn written() -> BTreeSet<Place> {
+        let mut tally = Tally::default();
+        let counts = tally.of(Some(&acme()));
+        Metric::ALL.into_iter().for_each(|metric| counts.add(metric));
+        Code::ALL.into_iter().for_each(|code| counts.add_error(code));
+        counts.last_message = Timestamp::from_millis(1);
+        let keeping = Keeping { namespace: "staging".to_owned(), tenants: [acme()].into() };
+        let lines = lines(&keeping, "processor", &tally, Timestamp::MIN);
+        let places = lines.iter().flat_map(|line| own_places(line));
+        places.filter(|(_, name, _)| !FOR_OPERATORS.contains(&name.as_str())).collect()
+    }
+
+    /// Where CloudWatch puts what a line says, under the dimension `tenant`. What is told apart by function
+    /// too, the operator's dashboard shows.
+    fn own_places(line: &str) -> Vec<Place> {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let list = |value: &Value| value.as_array().expect("a list").clone();
+        let mut places = Vec::new();
+        for directive in list(&line["_aws"]["CloudWatchMetrics"]) {
+            let names = list(&directive["Dimensions"][0]).into_iter().map(|name| text(&name));
+            let dimensions: Vec<_> =
+                names.map(|name| (name.clone(), text(&line[name.as_str()]))).collect();
+            let has = |wanted: &str| dimensions.iter().any(|(name, _)| name == wanted);
+            if has("tenant") && !has("function") {
+                places.extend(list(&directive["Metrics"]).iter().map(|metric| {
+                    (text(&directive["Namespace"]), text(&metric["Name"]), dimensions.clone())
+                }));
+            }
+        }
+        places
+    }
+
+    #[test]
+    fn everything_that_is_kept_of_a_tenant_is_asked_for_and_nothing_else() {
+        assert_eq!(asked(), written());
+    }
+
+    #[test]
+    fn every_question_has_a_name_that_cloudwatch_takes_and_no_other_has() {
+        let ids: BTreeSet<&str> = Question::all().map(Question::id).collect();
+        assert_eq!(ids.len(), Question::all().count());
+        assert!(Question::all().count() <= 500);
+        for id in ids {
+            assert!(id.starts_with(|first: char| first.is_ascii_lowercase()), "{id}");
+            assert!(id.chars().all(|one| one.is_ascii_alphanumeric() || one == '_'), "{id}");
+        }
+    }
+
+    #[test]
+    fn only_the_newest_instant_is_no_sum() {
+        for query in questions("staging", &acme()) {
+            let measured = query.metric_stat().expect("a statistic");
+            let expected = match query.id().expect("an id") {
+                "last_message_timestamp_seconds" => ("Maximum", 300),
+                "events_processed_total" => ("Sum", 60),
+                _ => ("Sum", 300),
+            };
+            let is = (measured.stat().expect("given"), measured.period().expect("given"));
+            assert_eq!(is, expected, "{:?}", query.id());
+        }
+    }
+}

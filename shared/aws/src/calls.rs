@@ -1,0 +1,257 @@
+//! How long a call may take, how often it is tried, and what its failure means. Decided here and
+//! nowhere else.
+//!
+//! Failures are told apart by the service's error code and not by the SDK's typed variants: a
+//! variant exists only where the operation's model names the error, while throttling and refusals
+//! reach every operation. A failure that is not known here may have been done and may pass, so it
+//! is [`Failure::Unknown`].
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::ThrottlingReason;
+use aws_sdk_dynamodb::types::error::{
+    ProvisionedThroughputExceededException, RequestLimitExceeded, ThrottlingException,
+};
+use drover_core::error::{Reason, Unavailable};
+
+use crate::said::Said;
+
+/// A good answer takes milliseconds. A connection that died while the environment was frozen
+/// should cost one attempt and not the invocation.
+const CONNECT: Duration = Duration::from_secs(1);
+const ATTEMPT: Duration = Duration::from_millis(1_500);
+/// With all its retries.
+const OPERATION: Duration = Duration::from_secs(4);
+/// 16 MB, the most that one call brings, at 4 MB a second.
+const BULK_ATTEMPT: Duration = Duration::from_secs(4);
+const BULK_OPERATION: Duration = Duration::from_secs(8);
+/// Where a late answer is better than none.
+const PATIENT_ATTEMPT: Duration = Duration::from_secs(10);
+const PATIENT_OPERATION: Duration = Duration::from_secs(30);
+/// The SDK's own first pause is a second, as long as many an invocation.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const ATTEMPTS: u32 = 3;
+
+/// For every client.
+pub(super) fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(ATTEMPT)
+        .operation_timeout(OPERATION)
+        .build()
+}
+
+/// For calls that carry megabytes, over a client with these timeouts of its own, which may be longer.
+pub fn bulk_timeouts(own: Option<&TimeoutConfig>) -> TimeoutConfig {
+    let attempt = own.and_then(TimeoutConfig::operation_attempt_timeout);
+    let operation = own.and_then(TimeoutConfig::operation_timeout);
+    timeouts()
+        .to_builder()
+        .operation_attempt_timeout(attempt.unwrap_or_default().max(BULK_ATTEMPT))
+        .operation_timeout(operation.unwrap_or_default().max(BULK_OPERATION))
+        .build()
+}
+
+/// For what is done once, at a start, and for embedded services: nothing freezes there, while a slow
+/// machine may keep all of them waiting.
+pub(super) fn patient_timeouts() -> TimeoutConfig {
+    timeouts()
+        .to_builder()
+        .operation_attempt_timeout(PATIENT_ATTEMPT)
+        .operation_timeout(PATIENT_OPERATION)
+        .build()
+}
+
+/// For reads, and for writes that may be done twice.
+pub(super) fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE)
+}
+
+/// For writes of heads, alone or with pages: a second attempt would meet the first one's version and call it another
+/// writer's, and the pause before it belongs to the caller, who knows the deadline.
+pub(super) fn no_retries() -> RetryConfig {
+    RetryConfig::disabled()
+}
+
+/// What a failed call means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The condition does not hold.
+    Condition,
+    /// Nobody listens there: nothing was sent.
+    NotSent,
+    /// The service asks for less of one key.
+    HotKey,
+    /// The service asks for less.
+    Throttled,
+    /// Another transaction has the item.
+    Conflict,
+    /// No answer, a fault of the service, or one whose meaning is not known here. It may have been
+    /// done.
+    Unknown,
+    /// The service understood and will not: permissions, names or the setup are wrong.
+    Refused,
+    /// The service understood and will not: this request is over a limit, or has a form that it does not
+    /// take. Another request may be taken.
+    Invalid,
+}
+
+impl Failure {
+    /// Of a call.
+    pub(super) fn of<E, R>(error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        match error {
+            SdkError::ConstructionFailure(_) => Self::Invalid,
+            SdkError::DispatchFailure(failed) if failed.is_user() => Self::Refused,
+            SdkError::DispatchFailure(failed)
+                if failed.as_connector_error().is_some_and(refused) =>
+            {
+                Self::NotSent
+            }
+            SdkError::ServiceError(answered) if is_of_one_key(answered.err()) => Self::HotKey,
+            SdkError::ServiceError(answered) => {
+                answered.err().code().map_or(Self::Unknown, Self::of_code)
+            }
+            // A bare 502 of something in between has no code. `SdkError` may grow.
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Of an error code, of a call, of an item in a cancelled transaction, or of an entry in a
+    /// batch.
+    pub(super) fn of_code(code: &str) -> Self {
+        match code {
+            "ConditionalCheckFailedException" | "ConditionalCheckFailed" | "DuplicateItem" => {
+                Self::Condition
+            }
+            "ProvisionedThroughputExceededException"
+            | "ProvisionedThroughputExceeded"
+            | "ThrottlingException"
+            | "ThrottlingError"
+            | "Throttling"
+            | "RequestThrottled"
+            | "RequestLimitExceeded"
+            | "LimitExceededException"
+            | "KmsThrottled"
+            | "OverLimit"
+            | "SlowDown" => Self::Throttled,
+            "TransactionConflictException"
+            | "TransactionConflict"
+            | "TransactionInProgressException"
+            | "ReplicatedWriteConflictException" => Self::Conflict,
+            code if REFUSALS.contains(&code) => Self::Refused,
+            code if INVALID.contains(&code) => Self::Invalid,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What it is for the pipeline.
+    pub(super) fn reason(self) -> Reason {
+        match self {
+            Self::Condition | Self::Conflict => Reason::Contention,
+            Self::HotKey => Reason::HotKey,
+            Self::Throttled => Reason::Throttled,
+            Self::NotSent | Self::Unknown => Reason::Unreachable,
+            Self::Refused => Reason::Misconfigured,
+            Self::Invalid => Reason::Bug,
+        }
+    }
+}
+
+/// Codes under which nothing was done, and nothing will be until a person changes something. SQS
+/// still gives the names of its old protocol to clients that know it (`AWS.SimpleQueueService.…`).
+const REFUSALS: [&str; 19] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "AWS.SimpleQueueService.UnsupportedOperation",
+    "DecryptionFailure",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidAddress",
+    "InvalidClientTokenId",
+    "InvalidRequestException",
+    "InvalidSignatureException",
+    "KmsAccessDenied",
+    "KmsDisabled",
+    "MissingAuthenticationTokenException",
+    "QueueDoesNotExist",
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+    "UnrecognizedClientException",
+    "UnsupportedOperation",
+];
+
+/// Codes under which nothing was done, and nothing will be for this very request.
+const INVALID: [&str; 10] = [
+    "AWS.SimpleQueueService.BatchRequestTooLong",
+    "BatchRequestTooLong",
+    "InvalidMessageContents",
+    "InvalidParameterException",
+    "InvalidParameterValue",
+    "ItemCollectionSizeLimitExceeded",
+    "ItemCollectionSizeLimitExceededException",
+    "SerializationException",
+    "ValidationError",
+    "ValidationException",
+];
+
+/// What a failed call is for the pipeline. The message names the operation, the code and the beginning
+/// of what the service said, which is for the operator: it can hold names of resources, never keys or
+/// items.
+pub fn unavailable<E, R>(operation: &str, error: &SdkError<E, R>) -> Unavailable
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let reason = Failure::of(error).reason();
+    let message = match error {
+        SdkError::ServiceError(answered) => {
+            let code = answered.err().code().unwrap_or("none");
+            let said = Said(answered.err().message().unwrap_or("nothing"));
+            format!("{operation} failed: code=`{code}` said=`{said}`")
+        }
+        SdkError::TimeoutError(_) => format!("{operation} had no answer in time"),
+        SdkError::DispatchFailure(_) => format!("{operation} found no connection"),
+        SdkError::ConstructionFailure(_) => format!("{operation} could not be put into a request"),
+        _ => format!("{operation} had an answer that makes no sense"),
+    };
+    Unavailable::new(reason, message)
+}
+
+/// Whether DynamoDB slows down one key and not the table. SQS and others give no such reasons.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ThrottlingReason.html>
+fn is_of_one_key(error: &(impl Error + 'static)) -> bool {
+    let reasons = |error: &(dyn Error + 'static)| -> Option<Vec<ThrottlingReason>> {
+        let table = error.downcast_ref::<ProvisionedThroughputExceededException>();
+        let service = error.downcast_ref::<ThrottlingException>();
+        let account = error.downcast_ref::<RequestLimitExceeded>();
+        table
+            .and_then(|error| error.throttling_reasons.clone())
+            .or_else(|| service.and_then(|error| error.throttling_reasons.clone()))
+            .or_else(|| account.and_then(|error| error.throttling_reasons.clone()))
+    };
+    let reasons = error.source().and_then(reasons).unwrap_or_default();
+    !reasons.is_empty() && reasons.iter().all(|reason| reason.reason().is_some_and(names_one_key))
+}
+
+/// Whether a reason for throttling, as DynamoDB names it, is the load on one key:
+/// `TableWriteKeyRangeThroughputExceeded` and its like.
+pub(super) fn names_one_key(reason: &str) -> bool {
+    reason.contains("KeyRangeThroughputExceeded")
+}
+
+/// Refused connections carry the operating system's error somewhere below.
+fn refused(error: &ConnectorError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+        let error = error.downcast_ref::<std::io::Error>();
+        error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    })
+}

@@ -1,0 +1,171 @@
+//! The ledger and the registry in DynamoDB. Each call is a request (built without I/O), one
+//! `send`, and an answer that is read without I/O; [`items`] knows what items look like,
+//! [`write`](self::write) how a conditional write ends, [`heads`] and [`statements`] how many are read
+//! and written by one request, [`together`] which, [`registry`] how documents are applied, [`listing`]
+//! how the index is read, [`letters`] what becomes of dead letters, and [`erasing`] how a subject is forgotten.
+//!
+//! Every read of a table is strongly consistent. Reads are tried again by the SDK, and seals by hand where nobody
+//! knows how the first attempt ended; head writes are not, because only the caller can tell its own write from
+//! another writer's.
+
+use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
+use drover_core::error::Unavailable;
+use drover_core::ledger::dialogue::WriteAnswer;
+use drover_core::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use drover_core::pipeline::ports::{Home, Metered, Store, Units};
+use drover_core::registry::{DocumentName, Documents, StoredDocument};
+
+use crate::Aws;
+use crate::calls::unavailable;
+
+mod erasing;
+mod heads;
+mod items;
+mod letters;
+mod listing;
+mod registry;
+mod requests;
+mod statements;
+mod together;
+mod write;
+
+pub(super) use self::heads::HeadRead;
+use self::heads::Place;
+pub use self::registry::Applied;
+pub(super) use self::statements::{Outcome, Put};
+pub(super) use self::together::Together;
+use self::write::Unwritten;
+
+impl Store for Aws {
+    async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+        let place = self.place(home);
+        let (client, table) = (self.dynamodb.clone(), place.table.clone());
+        let read = move |pks| heads::read_many(client.clone(), table.clone(), pks);
+        match self.reads.ask(&place.table, place.pk.clone(), heads::MOST, read).await {
+            Some(read) => read,
+            None => heads::read(&self.dynamodb, &place).await,
+        }
+    }
+
+    async fn pages(
+        &self,
+        home: &Home,
+        range: &PageRange,
+    ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
+        let values = items::pages_between(&home.key.partition_key(), &range.bound);
+        let forward = matches!(range.bound, Bound::From(_));
+        let (mut pages, mut units) = (Vec::new(), Units::default());
+        let mut next = None;
+        while pages.len() < range.limit {
+            let missing = i32::try_from(range.limit - pages.len()).unwrap_or(i32::MAX);
+            let answer = self
+                .dynamodb
+                .query()
+                .table_name(self.table(home))
+                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+                .set_expression_attribute_values(Some(values.clone()))
+                .set_exclusive_start_key(next)
+                .scan_index_forward(forward)
+                .limit(missing)
+                .consistent_read(true)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|error| unavailable("reading pages", &error))?;
+            units.read += counted(answer.consumed_capacity.as_ref());
+            for item in answer.items.unwrap_or_default() {
+                pages.push(items::read_page(item)?);
+            }
+            // One answer ends at 1 MB, whatever was asked for; without a key there is no more.
+            next = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(Metered { answer: pages, units })
+    }
+
+    async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
+        let place = self.place(home);
+        let write = match self.put(&place, Put::page(&place, page)).await {
+            Some(Outcome::Written(units)) => units,
+            // Somebody put it.
+            Some(Outcome::Exists | Outcome::Lost(_)) => write::page_units(&place, page),
+            // This one was the second attempt: a third would take more time than a call has.
+            Some(Outcome::Unknown(_)) => write::seal(&self.once, &place, page).await?,
+            None => write::seal(&self.dynamodb, &place, page).await?,
+        };
+        Ok(Metered { answer: (), units: Units { read: 0.0, write } })
+    }
+
+    async fn write(
+        &self,
+        home: &Home,
+        write: &LedgerWrite,
+    ) -> Result<Metered<WriteAnswer>, Unavailable> {
+        let place = self.place(home);
+        let sent = if write.pages.is_empty() {
+            self.put_head(&place, write).await
+        } else {
+            write::transact(&self.once, &place, write).await
+        };
+        match sent {
+            Ok(write) => {
+                let units = Units { read: 0.0, write };
+                Ok(Metered { answer: WriteAnswer::Written, units })
+            }
+            Err(unwritten) => unwritten.into_answer(),
+        }
+    }
+}
+
+impl Documents for Aws {
+    /// Units are not asked for: documents are cached, and nobody is charged for them.
+    async fn document(&self, name: &DocumentName) -> Result<Option<StoredDocument>, Unavailable> {
+        let answer = self
+            .dynamodb
+            .get_item()
+            .table_name(&*self.config.registry_table)
+            .set_key(Some(items::document_key(name.storage_key())))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| unavailable("reading a document", &error))?;
+        answer.item.map(items::read_document).transpose()
+    }
+}
+
+impl Aws {
+    /// Gives the units it cost.
+    async fn put_head(&self, place: &Place, write: &LedgerWrite) -> Result<f64, Unwritten> {
+        let together = if write.head.bytes.len() > statements::LARGE {
+            None
+        } else {
+            self.put(place, Put::head(place, write)).await
+        };
+        match together {
+            Some(Outcome::Written(units)) => Ok(units),
+            Some(Outcome::Lost(item)) => Err(Unwritten::Lost { stored: Some(item), factor: 1.0 }),
+            Some(Outcome::Unknown(reason)) => Err(Unwritten::Unknown(reason)),
+            Some(Outcome::Exists) | None => write::put_head(&self.once, place, write).await,
+        }
+    }
+
+    async fn put(&self, place: &Place, put: Put) -> Option<Outcome> {
+        let client = self.once.clone();
+        let send = move |puts| statements::put(client.clone(), puts);
+        self.puts.ask(&place.table, put, statements::MOST, send).await
+    }
+
+    fn place(&self, home: &Home) -> Place {
+        Place { table: self.table(home).to_owned(), pk: home.key.partition_key() }
+    }
+
+    fn table<'a>(&'a self, home: &'a Home) -> &'a str {
+        home.table.as_deref().unwrap_or(&self.config.ledger_table)
+    }
+}
+
+fn counted(capacity: Option<&ConsumedCapacity>) -> f64 {
+    capacity.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0)
+}

@@ -1,0 +1,109 @@
+//! Heads, read alone or many in one request.
+
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
+use drover_core::error::{Reason, Unavailable};
+use drover_core::ledger::StoredHead;
+use drover_core::pipeline::ports::{Metered, Units};
+
+use super::counted;
+use super::items::{self, Item};
+use crate::calls::unavailable;
+
+/// Of one request. DynamoDB would take more keys, but not within the time of one attempt if the
+/// heads are large.
+pub(super) const MOST: usize = 25;
+
+/// The table and partition key of a subject.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) table: String,
+    pub(super) pk: String,
+}
+
+/// A head, if there is one.
+pub(crate) type HeadRead = Result<Metered<Option<StoredHead>>, Unavailable>;
+
+/// Reads one, strongly consistent.
+pub(super) async fn read(client: &Client, place: &Place) -> HeadRead {
+    let answer = client
+        .get_item()
+        .table_name(&place.table)
+        .set_key(Some(items::head_key(&place.pk)))
+        .consistent_read(true)
+        .return_consumed_capacity(ReturnConsumedCapacity::Total)
+        .send()
+        .await
+        .map_err(|error| unavailable("reading a head", &error))?;
+    let units = Units { read: counted(answer.consumed_capacity.as_ref()), write: 0.0 };
+    Ok(Metered { answer: answer.item.map(items::read_head).transpose()?, units })
+}
+
+/// Reads several of one table by their partition keys, strongly consistent. `None`: that one has to be read
+/// alone, because it was left out, or asked for twice, or because the request failed, but
+/// for throttling.
+pub(super) async fn read_many(
+    client: Client,
+    table: String,
+    pks: Vec<String>,
+) -> Vec<Option<HeadRead>> {
+    let mut read = if pks.len() > 1 { get(&client, &table, &pks).await } else { HashMap::new() };
+    pks.iter().map(|pk| read.remove(pk)).collect()
+}
+
+async fn get(client: &Client, table: &str, pks: &[String]) -> HashMap<String, HeadRead> {
+    let pks: HashSet<&String> = pks.iter().collect();
+    let keys = pks.iter().map(|pk| items::head_key(pk)).collect();
+    let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+    let Ok(keys) = keys.build() else { return HashMap::new() };
+    let sent = client
+        .batch_get_item()
+        .request_items(table, keys)
+        .return_consumed_capacity(ReturnConsumedCapacity::Total)
+        .send()
+        .await;
+    match sent {
+        Ok(answer) => got(answer, pks),
+        Err(error) => {
+            let unavailable = unavailable("reading heads", &error);
+            if unavailable.reason == Reason::Throttled {
+                return pks.into_iter().map(|pk| (pk.clone(), Err(unavailable.clone()))).collect();
+            }
+            // It may be one slow key that the others waited for.
+            tracing::warn!(%unavailable, "each head is read alone");
+            HashMap::new()
+        }
+    }
+}
+
+/// What was asked for and is neither there nor left out does not exist.
+fn got(answer: BatchGetItemOutput, pks: HashSet<&String>) -> HashMap<String, HeadRead> {
+    let counted = answer.consumed_capacity().iter().map(|one| counted(Some(one))).sum::<f64>();
+    let mut found: HashMap<String, Option<Item>> =
+        pks.into_iter().map(|pk| (pk.clone(), None)).collect();
+    let left_out = answer.unprocessed_keys.into_iter().flat_map(HashMap::into_values);
+    for pk in left_out.flat_map(|keys| keys.keys).filter_map(|key| pk_of(&key).cloned()) {
+        found.remove(&pk);
+    }
+    for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
+        if let Some(found) = pk_of(&item).and_then(|pk| found.get_mut(pk)) {
+            *found = Some(item);
+        }
+    }
+    // DynamoDB counts the request: each has the part of it that it would have alone.
+    let alone = |item: &Option<Item>| item.as_ref().map_or(1.0, items::read_units);
+    let all = found.values().map(alone).sum::<f64>();
+    let read = found.into_iter().map(|(pk, item)| {
+        let units = Units { read: counted * alone(&item) / all, write: 0.0 };
+        let head = item.map(items::read_head).transpose();
+        (pk, head.map(|answer| Metered { answer, units }))
+    });
+    read.collect()
+}
+
+fn pk_of(item: &Item) -> Option<&String> {
+    item.get("pk")?.as_s().ok()
+}

@@ -1,0 +1,39 @@
+//! The listing index. DynamoDB keeps it behind the table, so a read of it is eventually consistent
+//! and there is no other: a subject may show up, or move, a moment after its commit.
+
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use drover_core::error::Unavailable;
+use drover_core::listing::{Listing, Shard};
+use drover_core::pipeline::ports::{Metered, Units};
+
+use super::{counted, items};
+use crate::Aws;
+use crate::calls::unavailable;
+use crate::tables::ACTIVITY_INDEX;
+
+impl Listing for Aws {
+    async fn hours(
+        &self,
+        shard: &Shard,
+        below: Option<&str>,
+        limit: usize,
+    ) -> Result<Metered<Vec<String>>, Unavailable> {
+        let condition = if below.is_some() { "a = :a AND h < :h" } else { "a = :a" };
+        let answer = self
+            .dynamodb
+            .query()
+            .table_name(shard.table().unwrap_or(&self.config.ledger_table).as_ref())
+            .index_name(ACTIVITY_INDEX)
+            .key_condition_expression(condition)
+            .set_expression_attribute_values(Some(items::listed_before(shard.key(), below)))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| unavailable("reading a listing", &error))?;
+        let units = Units { read: counted(answer.consumed_capacity.as_ref()), write: 0.0 };
+        let hours = answer.items.unwrap_or_default().into_iter().map(items::read_hour);
+        Ok(Metered { answer: hours.collect::<Result<_, _>>()?, units })
+    }
+}

@@ -1,0 +1,87 @@
+//! The registry's writes: those of a [`Plan`], in one transaction. Whoever stops in between, or is
+//! overtaken, has changed nothing: a key that was removed from its tenant is removed, and no
+//! document is newer than the revision says.
+//!
+//! The SDK may try again: it sends the same `ClientRequestToken`, and DynamoDB applies one token
+//! once.
+
+use aws_sdk_dynamodb::error::{BuildError, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use drover_core::error::{Reason, Unavailable};
+use drover_core::registry::{Change, DocumentName, Plan, Write};
+
+use super::{items, write};
+use crate::Aws;
+use crate::calls::{Failure, unavailable};
+
+/// The most that one transaction takes.
+const WRITES: usize = 100;
+
+/// How the writes of a plan ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// All of them are done.
+    Whole,
+    /// Somebody else has written this document since it was read. Nothing is done.
+    Overtaken(DocumentName),
+}
+
+impl Aws {
+    /// Makes the registry what the plan says, all or nothing.
+    ///
+    /// # Errors
+    /// Where DynamoDB gave no answer, or the plan changes more than 100 documents.
+    pub async fn apply(&self, plan: &Plan) -> Result<Applied, Unavailable> {
+        if plan.writes.is_empty() {
+            return Ok(Applied::Whole);
+        }
+        if plan.writes.len() > WRITES {
+            let count = plan.writes.len();
+            let message = format!("more changes than one transaction takes: {count} of {WRITES}");
+            return Err(Unavailable::new(Reason::Misconfigured, message));
+        }
+        let table = &self.config.registry_table;
+        let items: Result<Vec<_>, _> = plan.writes.iter().map(|write| item(table, write)).collect();
+        let items = items.map_err(|_| Unavailable::new(Reason::Bug, "an incomplete write"))?;
+        let sent = self.dynamodb.transact_write_items().set_transact_items(Some(items));
+        match sent.send().await {
+            Ok(_) => Ok(Applied::Whole),
+            Err(error) => match overtaken(&error).and_then(|at| plan.writes.get(at)) {
+                Some(write) => Ok(Applied::Overtaken(write.name.clone())),
+                None => Err(unavailable("writing documents", &error)),
+            },
+        }
+    }
+}
+
+fn item(table: &str, one: &Write) -> Result<TransactWriteItem, BuildError> {
+    let key = one.name.storage_key();
+    Ok(match &one.change {
+        Change::Put { document, replaces } => {
+            let (condition, values) = write::condition(*replaces);
+            let put = Put::builder()
+                .table_name(table)
+                .set_item(Some(items::document_item(key, document)))
+                .condition_expression(condition)
+                .set_expression_attribute_values(values);
+            TransactWriteItem::builder().put(put.build()?).build()
+        }
+        Change::Delete => {
+            let delete = Delete::builder().table_name(table);
+            let delete = delete.set_key(Some(items::document_key(key)));
+            TransactWriteItem::builder().delete(delete.build()?).build()
+        }
+    })
+}
+
+/// Which write met another document than the one that it replaces.
+fn overtaken<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<usize> {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+        error.as_service_error()
+    else {
+        return None;
+    };
+    let failure = |code: Option<&str>| code.map(Failure::of_code) == Some(Failure::Condition);
+    cancelled.cancellation_reasons().iter().position(|reason| failure(reason.code()))
+}

@@ -1,0 +1,49 @@
+//! Claims of requests in DynamoDB: one conditional put each. The SDK may try it again; then it
+//! finds its own claim, which says the same.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use drover_core::error::{Reason, Unavailable};
+use drover_core::request::{Claim, Claimed, Made, Requests};
+
+use super::items;
+use crate::Aws;
+use crate::calls::unavailable;
+
+/// `r` is when the claim that is there was received, in microseconds.
+const FREE: &str = "attribute_not_exists(pk) OR r <= :stale";
+
+impl Requests for Aws {
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, Unavailable> {
+        let table = self.config.requests_table.as_deref().ok_or_else(|| {
+            Unavailable::new(Reason::Misconfigured, "this deployment has no table of requests")
+        })?;
+        let sent = self
+            .dynamodb
+            .put_item()
+            .table_name(table)
+            .set_item(Some(items::claim_item(claim)))
+            .condition_expression(FREE)
+            .expression_attribute_values(":stale", items::number(claim.stale().micros()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Claimed::First),
+            Err(error) => match before(&error) {
+                Some(made) => made.map(Claimed::Before),
+                None => Err(unavailable("claiming a request", &error)),
+            },
+        }
+    }
+}
+
+/// The claim that was there.
+fn before<R>(error: &SdkError<PutItemError, R>) -> Option<Result<Made, Unavailable>> {
+    let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error()
+    else {
+        return None;
+    };
+    failed.item().cloned().map(items::read_claim)
+}

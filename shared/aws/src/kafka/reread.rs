@@ -1,0 +1,198 @@
+//! Offsets of a Kafka topic, read again. Each call has a client of its own, which is gone after it:
+//! this is done for a batch that the event source gave up, not for every record, and what was seen
+//! of a cluster an hour ago would be no ground to call a record lost.
+//!
+//! Offsets between records (markers of transactions, compacted ones) are passed over. What takes too
+//! long is cut where it stands, so that the next call goes on there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_core::dead_letter::Content;
+use drover_core::error::Unavailable;
+use drover_core::letter::origin::Offsets;
+use drover_core::record::{Receipt, Record, Source};
+use drover_core::stream::reread::{self, Again, BYTES, RECORDS, Reread};
+use futures_util::FutureExt as _;
+use krafka::consumer::{AutoOffsetReset, Consumer};
+use krafka::{ConsumerRecord, KrafkaError};
+use tokio::time::{Instant, timeout_at};
+
+use super::{KafkaConfig, KafkaVariables, NoIdentity, fault, partitions};
+
+/// The most that a call takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for records before looking whether offsets without any were passed.
+const LOOK: Duration = Duration::from_millis(500);
+const OPERATION: &str = "reading offsets again";
+
+/// A cluster whose topics are read again. The topic of its configuration means nothing here.
+#[derive(Clone, Debug)]
+pub struct KafkaReread {
+    config: KafkaConfig,
+}
+
+impl KafkaReread {
+    /// A cluster to read from. It is connected to with each call.
+    pub fn new(config: KafkaConfig) -> Self {
+        Self { config }
+    }
+
+    /// The reader of one partition, and the offsets that the partition holds; `None`: there is no
+    /// such partition.
+    async fn open(&self, offsets: &Offsets) -> Result<Option<Reader>, Unavailable> {
+        let client = self.config.client().await?;
+        let known = partitions(&client.admin(), &offsets.topic).await?;
+        if !known.is_some_and(|known| known.contains(&offsets.partition)) {
+            return Ok(None);
+        }
+        let consumer = client
+            .consumer_without_group()
+            .auto_offset_reset(AutoOffsetReset::None)
+            .max_poll_records(i32::try_from(RECORDS).unwrap_or(i32::MAX))
+            .max_buffered_records(i32::try_from(RECORDS).unwrap_or(i32::MAX))
+            .metrics_push(false)
+            .build()
+            .await
+            .map_err(failed)?;
+        let assigned = consumer.assign(&offsets.topic, vec![offsets.partition]).await;
+        assigned.map_err(failed)?;
+        let held = consumer.fetch_watermarks(&offsets.topic, offsets.partition).await;
+        let (start, end) = held.map_err(failed)?;
+        Ok(Some(Reader { consumer, held: start..end }))
+    }
+}
+
+impl Reread for KafkaReread {
+    async fn reread(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+    ) -> Result<Option<Again>, Unavailable> {
+        let until = Instant::now() + PATIENCE;
+        let open = timeout_at(until, self.open(offsets)).await;
+        let reader = open.unwrap_or_else(|_| Err(fault::no_answer(OPERATION)))?;
+        let Some(reader) = reader else {
+            return Ok(Some(Again::of(offsets, 0..0, Vec::new(), 0)));
+        };
+        let collected = reader.read(offsets, given_up, until).await?;
+        let Collected { records, next, .. } = collected;
+        Ok(Some(Again::of(offsets, reader.held.clone(), records, next)))
+    }
+}
+
+/// The same, where whom to be there is found out with each call too: filing letters and draining the
+/// buffer, which never need it, are not to wait for a secret, and one that was changed counts.
+#[derive(Clone, Debug)]
+pub struct KafkaRereadOnDemand(pub KafkaVariables);
+
+impl Reread for KafkaRereadOnDemand {
+    async fn reread(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+    ) -> Result<Option<Again>, Unavailable> {
+        let config = self.0.clone().config(|file| std::fs::read_to_string(file)).await;
+        let cluster = KafkaReread::new(config.map_err(NoIdentity::unavailable)?);
+        cluster.reread(offsets, given_up).await
+    }
+}
+
+struct Reader {
+    consumer: Consumer,
+    held: std::ops::Range<i64>,
+}
+
+impl Reader {
+    async fn read(
+        &self,
+        offsets: &Offsets,
+        given_up: Receipt,
+        until: Instant,
+    ) -> Result<Collected, Unavailable> {
+        let Offsets { topic, partition, first, last } = offsets;
+        let mut collected = Collected::from(self.held.start.max(*first));
+        let end = last.saturating_add(1).min(self.held.end);
+        if collected.next >= end {
+            return Ok(collected);
+        }
+        self.consumer.seek(topic, *partition, collected.next).await.map_err(failed)?;
+        let topic: Arc<str> = Arc::from(topic.as_str());
+        while collected.next < end && Instant::now() < until {
+            for record in self.consumer.poll(LOOK).await.map_err(failed)? {
+                if record.offset >= end {
+                    collected.next = end;
+                } else if !collected.take(again(&topic, &record, given_up), record.offset) {
+                    return Ok(collected);
+                }
+            }
+            let position = self.consumer.position(&topic, *partition).await;
+            collected.next = collected.next.max(position.unwrap_or(0));
+        }
+        let moved = collected.next >= end || collected.next > *first;
+        if moved { Ok(collected) } else { Err(fault::no_answer(OPERATION)) }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Nobody waits for it. Closing begins with the first poll, and starts a timer.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let _ = self.consumer.close().now_or_never();
+        }
+    }
+}
+
+/// One answer, within its bounds.
+struct Collected {
+    records: Vec<Record>,
+    bytes: usize,
+    /// Where the next answer begins.
+    next: i64,
+}
+
+impl Collected {
+    fn from(next: i64) -> Self {
+        Self { records: Vec::new(), bytes: 0, next }
+    }
+
+    /// Takes a record; false: it has to wait for the next answer.
+    fn take(&mut self, record: Record, offset: i64) -> bool {
+        let bytes = self.bytes.saturating_add(size(&record));
+        let full = self.records.len() >= RECORDS || bytes > BYTES;
+        if full && !self.records.is_empty() {
+            self.next = offset;
+            return false;
+        }
+        self.bytes = bytes;
+        self.next = offset.saturating_add(1);
+        self.records.push(record);
+        true
+    }
+}
+
+fn size(record: &Record) -> usize {
+    let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    let headers = record.headers.iter().map(|(name, value)| name.len() + value.len());
+    length(&record.key) + length(&record.value) + headers.sum::<usize>()
+}
+
+/// A null header is an empty one, as it is in an event of Lambda's.
+fn again(topic: &Arc<str>, record: &ConsumerRecord, given_up: Receipt) -> Record {
+    let (partition, offset) = (record.partition, record.offset);
+    let timestamp = Some(record.timestamp);
+    let source = Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp };
+    let headers = record.headers.iter().map(|(name, value)| {
+        (name.clone(), value.as_ref().map(|value| value.to_vec()).unwrap_or_default())
+    });
+    let content = Content {
+        key: record.key.as_ref().map(|key| key.to_vec()),
+        value: record.value.as_ref().map(|value| value.to_vec()),
+        headers: headers.collect(),
+    };
+    reread::record(source, content, given_up)
+}
+
+fn failed(error: KrafkaError) -> Unavailable {
+    fault::unavailable(OPERATION, &error)
+}

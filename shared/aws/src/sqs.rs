@@ -1,0 +1,264 @@
+//! Dead letters and the buffer in SQS. Messages go in batches; where SQS takes a part of a batch
+//! only, the rest fails message by message. The SDK tries a whole batch again; an entry that SQS
+//! refused alone is left to the caller, who knows whether to wait.
+//!
+//! The group of a message is its tenant's name: a fair queue then serves a quiet tenant before the
+//! backlog of a loud one. Both queues are standard queues, so a group orders nothing.
+
+use std::collections::HashMap;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata as _};
+use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
+use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry};
+use drover_core::dead_letter::sending::{Queue, Sent, send};
+use drover_core::error::{Reason, Unavailable};
+use drover_core::pipeline::ports::{Buffer, DeadLetters, Message};
+use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
+
+use crate::Aws;
+use crate::calls::{Failure, unavailable};
+use crate::said::Said;
+
+/// SQS's limits for a batch: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
+const BATCH_ENTRIES: usize = 10;
+const BATCH_BYTES: usize = 1024 * 1024;
+/// Batches on their way at once.
+const IN_FLIGHT: usize = 8;
+/// The code of a body with a character that no message may have.
+const CONTENTS: &str = "InvalidMessageContents";
+/// The group of messages that belong to no tenant. A tenant of that name would share it, and
+/// nothing but its turn.
+const OPERATOR: &str = "operator";
+
+/// One of the two queues.
+struct SqsQueue<'a> {
+    client: &'a Client,
+    url: &'a str,
+}
+
+impl DeadLetters for Aws {
+    async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
+        send(&self.dead_letters(), &self.buffer(), messages).await
+    }
+}
+
+impl Buffer for Aws {
+    async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
+        send(&self.buffer(), &self.dead_letters(), messages).await
+    }
+}
+
+impl Aws {
+    fn dead_letters(&self) -> SqsQueue<'_> {
+        SqsQueue { client: &self.sqs, url: &self.config.dead_letter_queue_url }
+    }
+
+    fn buffer(&self) -> SqsQueue<'_> {
+        SqsQueue { client: &self.sqs, url: &self.config.buffer_queue_url }
+    }
+
+    /// Whether the dead-letter queue answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn probe_dead_letters(&self) -> Result<(), Unavailable> {
+        probe(&self.sqs, &self.config.dead_letter_queue_url).await
+    }
+
+    /// Whether the buffer queue answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn probe_buffer(&self) -> Result<(), Unavailable> {
+        probe(&self.sqs, &self.config.buffer_queue_url).await
+    }
+
+    /// What is in the buffer queue.
+    ///
+    /// # Errors
+    /// It does not answer, or does not say.
+    pub async fn queue_levels(&self) -> Result<QueueLevels, Unavailable> {
+        let answer = self
+            .sqs
+            .get_queue_attributes()
+            .queue_url(&*self.config.buffer_queue_url)
+            .attribute_names(QueueLevels::WAITING)
+            .attribute_names(QueueLevels::IN_FLIGHT)
+            .attribute_names(QueueLevels::DELAYED)
+            .send()
+            .await
+            .map_err(|error| unavailable("reading a queue's attributes", &error))?;
+        QueueLevels::read(&answer.attributes.unwrap_or_default()).ok_or_else(|| {
+            Unavailable::new(Reason::Unreachable, "a queue does not say what it has")
+        })
+    }
+}
+
+/// About how many messages a queue has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct QueueLevels {
+    /// Waiting to be received.
+    pub waiting: u64,
+    /// Received, and neither deleted nor put back yet.
+    pub in_flight: u64,
+    /// Put in with a delay that has not passed.
+    pub delayed: u64,
+}
+
+impl QueueLevels {
+    const WAITING: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessages;
+    const IN_FLIGHT: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+    const DELAYED: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
+
+    fn read(attributes: &HashMap<QueueAttributeName, String>) -> Option<Self> {
+        let level = |name: QueueAttributeName| attributes.get(&name)?.parse().ok();
+        Some(Self {
+            waiting: level(Self::WAITING)?,
+            in_flight: level(Self::IN_FLIGHT)?,
+            delayed: level(Self::DELAYED)?,
+        })
+    }
+}
+
+async fn probe(client: &Client, queue: &str) -> Result<(), Unavailable> {
+    let request = client
+        .get_queue_attributes()
+        .queue_url(queue)
+        .attribute_names(QueueAttributeName::ApproximateNumberOfMessages);
+    let sent = request.send().await;
+    sent.map(|_| ()).map_err(|error| unavailable("reading a queue's attributes", &error))
+}
+
+impl Queue for SqsQueue<'_> {
+    async fn send(&self, messages: &[Message]) -> Vec<Sent> {
+        let sends: Vec<_> =
+            batches(messages).into_iter().map(|batch| self.send_batch(batch)).collect();
+        // In order: the answer has one result for each message, in order.
+        stream::iter(sends).buffered(IN_FLIGHT).concat().await
+    }
+}
+
+impl SqsQueue<'_> {
+    async fn send_batch(&self, batch: &[Message]) -> Vec<Sent> {
+        match self.try_batch(batch).await {
+            // SQS refuses the entry that it is about. Should a service refuse the whole batch for it,
+            // the others must not suffer.
+            Err(Sent::Refused(_)) if batch.len() > 1 => {
+                let mut sent = Vec::with_capacity(batch.len());
+                for alone in batch.chunks(1) {
+                    sent.extend(self.try_batch(alone).await.unwrap_or_else(|fault| vec![fault]));
+                }
+                sent
+            }
+            sent => sent.unwrap_or_else(|fault| vec![fault; batch.len()]),
+        }
+    }
+
+    /// One result for each message, or one for all of them.
+    async fn try_batch(&self, batch: &[Message]) -> Result<Vec<Sent>, Sent> {
+        let entries = entries(batch).map_err(|_| {
+            let message = "a batch could not be put into a request";
+            Sent::NotTaken(Unavailable::new(Reason::Bug, message))
+        })?;
+        let request = self.client.send_message_batch().queue_url(self.url);
+        match request.set_entries(Some(entries)).send().await {
+            Ok(answer) => Ok(results(batch.len(), answer)),
+            Err(error) => Err(not_sent(error.code(), unavailable("sending messages", &error))),
+        }
+    }
+}
+
+/// Of what was not sent: whether the text itself was refused.
+fn not_sent(code: Option<&str>, unavailable: Unavailable) -> Sent {
+    match code {
+        Some(CONTENTS) => Sent::Refused(unavailable),
+        _ => Sent::NotTaken(unavailable),
+    }
+}
+
+/// As few batches as the limits allow without changing the order. A message that is too large
+/// alone makes a batch of its own, for SQS to refuse.
+fn batches(messages: &[Message]) -> Vec<&[Message]> {
+    let (mut batches, mut rest) = (Vec::new(), messages);
+    while !rest.is_empty() {
+        let mut bytes = 0_usize;
+        let fitting = rest.iter().take(BATCH_ENTRIES).take_while(|message| {
+            bytes = bytes.saturating_add(message.body.len());
+            bytes <= BATCH_BYTES
+        });
+        let (batch, later) = rest.split_at(fitting.count().max(1));
+        batches.push(batch);
+        rest = later;
+    }
+    batches
+}
+
+/// Entries are told apart by their place in the batch.
+fn entries(batch: &[Message]) -> Result<Vec<SendMessageBatchRequestEntry>, BuildError> {
+    let numbered = batch.iter().enumerate();
+    numbered
+        .map(|(place, message)| {
+            let group = message.tenant.as_ref().map_or(OPERATOR, |tenant| tenant.as_str());
+            SendMessageBatchRequestEntry::builder()
+                .id(place.to_string())
+                .message_body(&message.body)
+                .message_group_id(group)
+                .build()
+        })
+        .collect()
+}
+
+/// One result for each entry. Sent is only what SQS says was sent.
+fn results(count: usize, answer: SendMessageBatchOutput) -> Vec<Sent> {
+    let failed = answer.failed.into_iter().map(|entry| {
+        let sent = not_sent(Some(&entry.code), refused(&entry));
+        (entry.id, sent)
+    });
+    let sent = answer.successful.into_iter().map(|entry| (entry.id, Sent::Taken));
+    let mut by_id: HashMap<String, Sent> = sent.chain(failed).collect();
+    let unmentioned = || Unavailable::new(Reason::Unreachable, "a message was left unmentioned");
+    let result = |place: usize| by_id.remove(&place.to_string());
+    (0..count)
+        .map(result)
+        .map(|sent| sent.unwrap_or_else(|| Sent::NotTaken(unmentioned())))
+        .collect()
+}
+
+fn refused(entry: &BatchResultErrorEntry) -> Unavailable {
+    let reason = match Failure::of_code(&entry.code) {
+        // SQS says whose fault it is, also under codes that are not known here.
+        Failure::Unknown if entry.sender_fault => Reason::Bug,
+        failure => failure.reason(),
+    };
+    let said = Said(entry.message.as_deref().unwrap_or("nothing"));
+    Unavailable::new(reason, format!("a message failed: code=`{}` said=`{said}`", entry.code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sizes: &[usize], expected: &[usize]) {
+        let message = |size: &usize| Message { tenant: None, body: "x".repeat(*size) };
+        let messages: Vec<Message> = sizes.iter().map(message).collect();
+        let counts: Vec<usize> = batches(&messages).iter().map(|batch| batch.len()).collect();
+        assert_eq!(counts, expected, "sizes {sizes:?}");
+    }
+
+    #[test]
+    fn a_batch_ends_at_ten_messages_or_one_mebibyte() {
+        check(&[], &[]);
+        check(&[1; 10], &[10]);
+        check(&[1; 21], &[10, 10, 1]);
+        check(&[512 * 1024; 3], &[2, 1]);
+        check(&[1, 1024 * 1024, 1], &[1, 1, 1]);
+    }
+
+    #[test]
+    fn a_message_over_the_limit_goes_alone() {
+        check(&[1, 2 * 1024 * 1024, 1], &[1, 1, 1]);
+        check(&[2 * 1024 * 1024], &[1]);
+    }
+}

@@ -1,0 +1,162 @@
+//! The tables, for the local host and tests. On AWS `infra/state.yaml` says the same and creates
+//! them; what changes here changes there.
+//!
+//! | table | key | further |
+//! |---|---|---|
+//! | ledger | `pk` (S), `sk` (B) | index `activity`: `a` (S), `h` (S), keys only; TTL `x` |
+//! | registry | `pk` (S) | |
+//! | letters | `pk` (S), `sk` (S) | TTL `x` |
+//! | requests | `pk` (S) | TTL `x` |
+//!
+//! All are billed on demand. Nothing waits for a table to become active: the services that this
+//! is for have it at once.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata as _};
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+};
+use drover_core::error::{Reason, Unavailable};
+
+use crate::calls::{patient_timeouts, unavailable};
+
+/// The index of the ledger that listings read.
+pub const ACTIVITY_INDEX: &str = "activity";
+
+/// Three characters or more each, as DynamoDB asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableNames {
+    /// Subjects: heads and pages.
+    pub ledger: Arc<str>,
+    /// Tenants, contracts and routes.
+    pub registry: Arc<str>,
+    /// Dead letters that were filed.
+    pub letters: Arc<str>,
+    /// Answers to requests that were made under an idempotency key.
+    pub requests: Arc<str>,
+}
+
+/// Creates the tables that are missing. Those that exist stay as they are.
+///
+/// # Errors
+/// Where DynamoDB cannot be reached, or refuses.
+pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), Unavailable> {
+    let client = &patient(client);
+    let text = ScalarAttributeType::S;
+    create(client, Table::new(&names.ledger).sorted(ScalarAttributeType::B).listed()).await?;
+    create(client, Table::new(&names.registry)).await?;
+    create(client, Table::new(&names.letters).sorted(text)).await?;
+    create(client, Table::new(&names.requests)).await?;
+    for table in [&names.ledger, &names.letters, &names.requests] {
+        expire(client, table).await?;
+    }
+    Ok(())
+}
+
+/// Whether there is a table of this name.
+///
+/// # Errors
+/// Where DynamoDB cannot be reached, or does not say.
+pub async fn table_exists(client: &Client, name: &str) -> Result<bool, Unavailable> {
+    match client.describe_table().table_name(name).send().await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(false),
+        Err(error) => Err(unavailable("looking for a table", &error)),
+    }
+}
+
+struct Table<'a> {
+    name: &'a str,
+    sort_key: Option<ScalarAttributeType>,
+    has_activity: bool,
+}
+
+impl<'a> Table<'a> {
+    fn new(name: &'a str) -> Self {
+        Self { name, sort_key: None, has_activity: false }
+    }
+
+    fn sorted(self, sort_key: ScalarAttributeType) -> Self {
+        Self { sort_key: Some(sort_key), ..self }
+    }
+
+    fn listed(self) -> Self {
+        Self { has_activity: true, ..self }
+    }
+
+    fn request(self, client: &Client) -> Result<CreateTableFluentBuilder, BuildError> {
+        let text = ScalarAttributeType::S;
+        let mut request = client
+            .create_table()
+            .table_name(self.name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .key_schema(key("pk", KeyType::Hash)?)
+            .attribute_definitions(attribute("pk", text.clone())?);
+        if let Some(sort_key) = self.sort_key {
+            request = request
+                .key_schema(key("sk", KeyType::Range)?)
+                .attribute_definitions(attribute("sk", sort_key)?);
+        }
+        if self.has_activity {
+            request = request
+                .attribute_definitions(attribute("a", text.clone())?)
+                .attribute_definitions(attribute("h", text)?)
+                .global_secondary_indexes(activity()?);
+        }
+        Ok(request)
+    }
+}
+
+/// Nobody's invocation waits for tables, but a machine that starts everything at once is slow.
+fn patient(client: &Client) -> Client {
+    let config = client.config().to_builder().timeout_config(patient_timeouts());
+    Client::from_conf(config.build())
+}
+
+async fn create(client: &Client, table: Table<'_>) -> Result<(), Unavailable> {
+    let request = table.request(client).map_err(|_| incomplete())?;
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == Some("ResourceInUseException") => Ok(()),
+        Err(error) => Err(unavailable("creating a table", &error)),
+    }
+}
+
+/// Where expiry is not supported, or switched on already, there is nothing to do.
+async fn expire(client: &Client, table: &str) -> Result<(), Unavailable> {
+    let switch = TimeToLiveSpecification::builder().attribute_name("x").enabled(true).build();
+    let switch = switch.map_err(|_| incomplete())?;
+    let request = client.update_time_to_live().table_name(table).time_to_live_specification(switch);
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(error) => match error.code() {
+            Some("ValidationException" | "UnknownOperationException") => Ok(()),
+            _ => Err(unavailable("switching expiry on", &error)),
+        },
+    }
+}
+
+fn activity() -> Result<GlobalSecondaryIndex, BuildError> {
+    GlobalSecondaryIndex::builder()
+        .index_name(ACTIVITY_INDEX)
+        .key_schema(key("a", KeyType::Hash)?)
+        .key_schema(key("h", KeyType::Range)?)
+        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .build()
+}
+
+fn key(name: &str, role: KeyType) -> Result<KeySchemaElement, BuildError> {
+    KeySchemaElement::builder().attribute_name(name).key_type(role).build()
+}
+
+fn attribute(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinition, BuildError> {
+    AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()
+}
+
+fn incomplete() -> Unavailable {
+    Unavailable::new(Reason::Bug, "a table could not be put into a request")
+}

@@ -1,0 +1,259 @@
+//! An error as its client gets it: RFC 9457, `application/problem+json`, with a stable code. What
+//! went wrong inside is never in it: a fault of ours carries the standard phrase and the
+//! correlation id, and the log has the rest.
+
+use axum::Json;
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use drover_core::error::{Reason, Rejection, Unavailable};
+use drover_core::quota::Exceeded;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoResponses, ToSchema};
+
+/// How long a client waits before it tries again, in seconds.
+const RETRY_SECONDS: u64 = 1;
+
+/// Why a request was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    errors: Vec<Fault>,
+    hint: Hint,
+}
+
+/// What a client needs besides the body, in a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hint {
+    None,
+    Challenge(&'static str),
+    RetryAfter(u64),
+}
+
+/// What is wrong with one part of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Fault {
+    /// Which event of the request, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub index: Option<usize>,
+    /// The stable word.
+    #[schema(example = "schema_violation")]
+    pub code: String,
+    /// JSON Pointer to the culprit, where one applies.
+    #[schema(example = "/payload/value")]
+    pub path: Option<String>,
+    /// For a person.
+    pub message: String,
+}
+
+impl Fault {
+    /// A rejection, of one event of a request or of all of it.
+    pub fn of(rejection: &Rejection, index: Option<usize>) -> Self {
+        Self {
+            index,
+            code: rejection.code.as_str().to_owned(),
+            path: rejection.path.clone(),
+            message: rejection.message.clone(),
+        }
+    }
+}
+
+/// The body of an error (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProblemBody {
+    /// Always `about:blank`: the code says more.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    pub kind: String,
+    /// The phrase of the status.
+    #[schema(example = "Unprocessable Content")]
+    pub title: String,
+    /// The status.
+    #[schema(example = 422)]
+    pub status: u16,
+    /// The stable word.
+    #[schema(example = "no_event_accepted")]
+    pub code: String,
+    /// For a person.
+    pub detail: String,
+    /// Also in the header `X-Correlation-Id`, and in the log.
+    pub correlation_id: String,
+    /// Part by part, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Fault>,
+}
+
+/// How a caller is refused.
+#[derive(IntoResponses)]
+pub enum NotAdmitted {
+    /// `unauthorized`, with `WWW-Authenticate`
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(ProblemBody),
+    /// `forbidden`, `tenant_suspended`
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemBody),
+    /// `not_acceptable`
+    #[response(status = 406, content_type = "application/problem+json")]
+    NotAcceptable(ProblemBody),
+}
+
+impl Problem {
+    /// An error with a stable code.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), errors: Vec::new(), hint: Hint::None }
+    }
+
+    /// 400
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// 400 `invalid_parameter`
+    pub fn invalid_parameter(name: &str, fault: &str) -> Self {
+        Self::bad_request("invalid_parameter", format!("{fault}: parameter=`{name}`"))
+    }
+
+    /// 400 `invalid_id`, of an id in the request line.
+    pub fn invalid_id(rejection: &Rejection) -> Self {
+        Self::bad_request("invalid_id", rejection.message.clone())
+    }
+
+    /// 401 `unauthorized`. `error` is a code of RFC 6750, where the client sent something.
+    pub fn unauthorized(error: Option<&'static str>, detail: &str) -> Self {
+        let challenge = match error {
+            Some("invalid_token") => r#"Bearer realm="drover", error="invalid_token""#,
+            Some(_) => r#"Bearer realm="drover", error="invalid_request""#,
+            None => r#"Bearer realm="drover""#,
+        };
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+        Self { hint: Hint::Challenge(challenge), ..problem }
+    }
+
+    /// 403
+    pub fn forbidden(code: &'static str, detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    /// 404 `not_found`
+    pub fn not_found(detail: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// 405 `method_not_allowed`. The router adds `Allow`.
+    pub fn method_not_allowed() -> Self {
+        let detail = "this route has other methods, see the header Allow";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    /// 406 `not_acceptable`
+    pub fn not_acceptable(offered: &str) -> Self {
+        let detail = format!("there is no representation that Accept allows: offered=`{offered}`");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail)
+    }
+
+    /// 429 `rate_limited`
+    pub fn rate_limited(retry_after_seconds: u64) -> Self {
+        let detail = "the tenant has used up its quota, see the header Retry-After";
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+        Self { hint: Hint::RetryAfter(retry_after_seconds), ..problem }
+    }
+
+    /// 500 `internal`
+    pub fn internal() -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self::new(status, "internal", phrase(status))
+    }
+
+    /// 503 `unavailable`. What is unavailable goes into the log.
+    pub fn unavailable(unavailable: &Unavailable) -> Self {
+        let why = &unavailable.message;
+        match unavailable.reason {
+            reason @ (Reason::Corrupt | Reason::Misconfigured | Reason::Bug) => {
+                tracing::error!(?reason, why, "unavailable until a person mends it");
+            }
+            reason => tracing::warn!(?reason, why, "unavailable"),
+        }
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let problem = Self::new(status, "unavailable", phrase(status));
+        Self { hint: Hint::RetryAfter(RETRY_SECONDS), ..problem }
+    }
+
+    /// The same with what is wrong part by part.
+    #[must_use]
+    pub fn with_errors(self, errors: Vec<Fault>) -> Self {
+        Self { errors, ..self }
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// For a person: nothing that may not be sent.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The answer, given the id that its request has.
+    pub(super) fn answer(self, correlation_id: &str, allow: Option<HeaderValue>) -> Response {
+        let body = ProblemBody {
+            kind: "about:blank".to_owned(),
+            title: phrase(self.status).to_owned(),
+            status: self.status.as_u16(),
+            code: self.code.to_owned(),
+            detail: self.detail,
+            correlation_id: correlation_id.to_owned(),
+            errors: self.errors,
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match self.hint {
+            Hint::None => None,
+            Hint::Challenge(challenge) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+            }
+            Hint::RetryAfter(seconds) => headers.insert(RETRY_AFTER, HeaderValue::from(seconds)),
+        };
+        headers.extend(allow.map(|allow| (ALLOW, allow)));
+        response
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::unavailable(&unavailable)
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::rate_limited(exceeded.retry_after_seconds)
+    }
+}
+
+/// The problem travels as an extension: the layer that knows the correlation id writes the body.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The phrase of a status (RFC 9110, section 15; the `http` crate has older ones).
+fn phrase(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+        StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
+        other => other.canonical_reason().unwrap_or("Error"),
+    }
+}
