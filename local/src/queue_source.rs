@@ -32,12 +32,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover_local_sqs::{QueueName, Sqs, SqsError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::function::Functions;
-use crate::sqs::{QueueName, Sqs, SqsError};
 pub(crate) use batch::Batching;
 use batch::{Batch, Next};
 use round::{Ground, play};

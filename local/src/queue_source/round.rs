@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use drover_local_sqs::{ReceivedMessage, Sqs};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -14,7 +15,6 @@ use super::batch::Batch;
 use super::event::event;
 use super::{Settings, answer};
 use crate::function::{FunctionError, Functions};
-use crate::sqs::{ReceivedMessage, Sqs};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
