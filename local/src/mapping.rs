@@ -22,8 +22,8 @@ use crate::prometheus::PartitionLevel;
 use crate::setup::pipeline;
 use crate::simulator::{Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target};
 use crate::simulator::{Gauge, Gauges};
-use crate::stream::embedded::{Keep, LogReread, PARTITIONS};
-use crate::stream::{Embedded, HostReread, KafkaLog, Log as _};
+use crate::stream::embedded::{Keep, PARTITIONS};
+use crate::stream::{Embedded, HostReread, KafkaLog, Log as _, LogReread, LogStream};
 
 /// Whose committed offsets the host goes on from.
 pub const GROUP: &str = "drover-processor";
@@ -165,7 +165,7 @@ impl HostStream {
     /// What ingest sends to.
     pub(crate) fn sending(&self, world: Aws, meter: Arc<dyn Meter>) -> Sending {
         match self {
-            Self::Embedded(log) => Sending::Embedded(log.clone()),
+            Self::Embedded(log) => Sending::Embedded(LogStream::new(log.clone())),
             Self::Direct => Sending::Direct(Box::new(Direct {
                 world,
                 pipeline: pipeline(),
@@ -228,7 +228,7 @@ impl HostStream {
 /// The stream of a host, as ingest sends to it.
 pub(crate) enum Sending {
     /// The host's own log.
-    Embedded(Embedded),
+    Embedded(LogStream),
     /// None: the ledger itself.
     Direct(Box<Direct<Aws>>),
     /// A real Kafka cluster.

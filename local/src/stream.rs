@@ -8,7 +8,7 @@
 //!
 //! [`embedded`] is the local host's own stream: a log in one file. [`kafka`] is a cluster of
 //! somebody else's. [`topic`] is the name of a topic. [`reread`] is for those who know the offsets of
-//! what they want.
+//! what they want. `log_stream` and `log_reread` are the host's log as ingest and replays see it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -20,11 +20,15 @@ use drover_core::error::Unavailable;
 mod chunk;
 pub mod embedded;
 pub mod kafka;
+mod log_reread;
+mod log_stream;
 pub mod reread;
 pub mod topic;
 
 pub use embedded::Embedded;
 pub use kafka::KafkaLog;
+pub use log_reread::LogReread;
+pub(crate) use log_stream::LogStream;
 pub use reread::HostReread;
 pub use topic::TopicName;
 
