@@ -3,12 +3,12 @@
 //! Reading order: [`host`] starts and stops it all; [`function`] is what an invocation is, and
 //! `lambda` the API that asks for one; `dynamodb` and the crate [`drover_local_sqs`] are the embedded
 //! services, and `world` how the functions see them; `http` is the port that clients use, and
-//! `prometheus` what it shows of the host's own doings; [`stream`] is the stream, and [`simulator`]
-//! Lambda's event source that feeds the processor from it, as [`mapping`] has it; `queue_source` is
-//! the same for queues; `setup` puts tables, queues, tenants and functions on the services;
-//! `background` has the threads of the event source; `registry` applies documents; [`openapi`]
-//! describes the routes; [`data_folder`] is what stays when the process goes; [`commands`] are the
-//! words of the command line.
+//! `prometheus` what it shows of the host's own doings; [`stream`] is the stream, over the crate
+//! [`drover_event_log`], and [`simulator`] Lambda's event source that feeds the processor from it, as
+//! [`mapping`] has it; `queue_source` is the same for queues; `setup` puts tables, queues, tenants and
+//! functions on the services; `background` has the threads of the event source; `registry` applies
+//! documents; [`openapi`] describes the routes; [`data_folder`] is what stays when the process goes;
+//! [`commands`] are the words of the command line.
 //!
 //! Left out on purpose: credentials. No embedded service checks any, which is why none of them
 //! listens on anything but loopback, and why none of ours answers a web page

@@ -16,14 +16,15 @@ use drover_core::record::TopicRetention;
 use drover_core::stream::direct::Direct;
 use drover_core::stream::{NotSent, Outgoing, Stream, TOPIC};
 use drover_core::time::Timestamp;
+use drover_event_log::embedded::{Keep, PARTITIONS};
+use drover_event_log::{Embedded, Log as _};
 
 use crate::function::Functions;
 use crate::prometheus::PartitionLevel;
 use crate::setup::pipeline;
 use crate::simulator::{Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target};
 use crate::simulator::{Gauge, Gauges};
-use crate::stream::embedded::{Keep, PARTITIONS};
-use crate::stream::{Embedded, HostReread, KafkaLog, Log as _, LogReread, LogStream};
+use crate::stream::{HostReread, KafkaLog, LogReread, LogStream};
 
 /// Whose committed offsets the host goes on from.
 pub const GROUP: &str = "drover-processor";

@@ -11,7 +11,7 @@ use drover_core::letter::origin::Offsets;
 use drover_core::record::{Receipt, Record, Source};
 use drover_core::stream::reread::{self, Again, BYTES, RECORDS, Reread};
 
-use super::{Bounds, Embedded, Log as _, Position, StoredRecord};
+use drover_event_log::{Bounds, Embedded, Log as _, Position, StoredRecord};
 
 const BOUNDS: Bounds = Bounds { records: RECORDS, bytes: BYTES, wait: Duration::ZERO };
 
@@ -66,11 +66,11 @@ fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, given_up: Recei
 mod tests {
     use drover_core::record::TopicRetention;
     use drover_core::time::Timestamp;
+    use drover_event_log::{NewRecord, TopicName};
     use rusqlite::{Connection, params};
     use tempfile::{TempDir, tempdir};
 
     use super::*;
-    use crate::stream::{NewRecord, TopicName};
 
     struct World {
         folder: TempDir,

@@ -6,8 +6,8 @@ use drover_core::error::{Code, Reason, Rejection, Unavailable};
 use drover_core::stream::{NotSent, Outgoing, Stream};
 use drover_core::time::Timestamp;
 
-use super::embedded::{AppendError, RECORD_BYTES};
-use super::{Embedded, NewRecord, TopicName};
+use drover_event_log::embedded::{AppendError, RECORD_BYTES};
+use drover_event_log::{Embedded, NewRecord, TopicName};
 
 /// A log that events are sent to.
 #[derive(Clone, Debug)]
@@ -86,10 +86,10 @@ mod tests {
     use drover_core::record::{Record, Source};
     use drover_core::stream::{TOPIC, partition};
     use drover_core::tenant::{Tenant, TenantScope};
+    use drover_event_log::{Bounds, Log as _, Position, StoredRecord};
     use tempfile::{TempDir, tempdir};
 
     use super::*;
-    use crate::stream::{Bounds, Log as _, Position, StoredRecord};
 
     const WITHOUT_WAITING: Bounds =
         Bounds { records: 1000, bytes: usize::MAX, wait: Duration::ZERO };

@@ -6,7 +6,7 @@ use drover_core::stream::partition;
 use tempfile::tempdir;
 
 use super::*;
-use crate::stream::StoredRecord;
+use crate::StoredRecord;
 
 const WITHOUT_WAITING: Bounds = Bounds { records: 1000, bytes: usize::MAX, wait: Duration::ZERO };
 

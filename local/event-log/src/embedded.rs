@@ -158,7 +158,7 @@ impl Embedded {
     }
 
     /// Topic, partition, and one more than the highest offset, of every partition.
-    pub(crate) fn ends(&self) -> Vec<(String, i32, i64)> {
+    pub fn ends(&self) -> Vec<(String, i32, i64)> {
         self.places.ends()
     }
 
