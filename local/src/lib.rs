@@ -5,7 +5,8 @@
 //! services, and `world` how the functions see them; `http` is the port that clients use, and
 //! `prometheus` what it shows of the host's own doings; [`stream`] is the stream, over the crate
 //! [`drover_event_log`], and [`simulator`] Lambda's event source that feeds the processor from it, as
-//! [`mapping`] has it; `queue_source` is the same for queues; `setup` puts tables, queues, tenants and
+//! [`mapping`] has it; `queue_source` is the same for queues, and [`invoke`] is what both ask of the
+//! host; `setup` puts tables, queues, tenants and
 //! functions on the services; `background` has the threads of the event source; `registry` applies
 //! documents; [`openapi`] describes the routes; [`data_folder`] is what stays when the process goes;
 //! [`commands`] are the words of the command line.
@@ -26,6 +27,7 @@ pub mod function;
 mod greeting;
 pub mod host;
 mod http;
+pub mod invoke;
 mod item_failures;
 mod lambda;
 mod listen;
