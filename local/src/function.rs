@@ -13,10 +13,11 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::Bytes;
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 use tokio::task::JoinError;
 use tracing::Instrument as _;
 
+pub use crate::invoke::FunctionError;
+use crate::invoke::{Answered, Invoke};
 pub(crate) use runtime::{answer, lambda_event};
 
 /// The time that a function has unless it says otherwise.
@@ -32,17 +33,6 @@ pub struct InvocationContext {
     pub request_id: String,
     /// When the invocation is given up.
     pub deadline: SystemTime,
-}
-
-/// Why a function has no answer, in the words of Lambda's own error answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "camelCase")]
-#[error("{error_type}: {error_message}")]
-pub struct FunctionError {
-    /// What kind of failure it is.
-    pub error_type: String,
-    /// For a person.
-    pub error_message: String,
 }
 
 /// An event in, an answer out; both are JSON.
@@ -130,6 +120,19 @@ impl Functions {
     }
 }
 
+impl Invoke for Functions {
+    fn invoke(
+        &self,
+        name: &str,
+        event: Bytes,
+        request_id: String,
+        patience: Duration,
+    ) -> Option<Answered> {
+        let function = self.find(name)?;
+        Some(Box::pin(function.invoke_within(event, request_id, patience)))
+    }
+}
+
 impl Function {
     /// Runs one invocation to its end. A task of its own, so that a panic stays inside it.
     pub(crate) async fn invoke(
@@ -206,4 +209,20 @@ fn panicked(error: JoinError) -> FunctionError {
 #[expect(clippy::disallowed_methods, reason = "a deadline on Lambda is a time of day")]
 fn now() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_caller_who_cannot_wait_ends_an_invocation_before_its_own_time_is_over() {
+        let functions =
+            Functions::default().with("hangs", DEFAULT_TIMEOUT, |_, _| std::future::pending());
+        let invoke =
+            |name, patience| functions.invoke(name, Bytes::new(), "r".to_owned(), patience);
+        assert!(invoke("another", Duration::MAX).is_none());
+        let answered = invoke("hangs", Duration::from_millis(1)).unwrap().await;
+        assert_eq!(answered.unwrap_err().error_type, "Sandbox.Timedout");
+    }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use drover_aws::Aws;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::record::TopicRetention;
+use drover_local_sqs::Sqs;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -27,7 +28,6 @@ use crate::prometheus::{self, HostMeter, Levels};
 use crate::queue_source::QueueSource;
 use crate::setup::{self, LocalTenant, RecordSources};
 use crate::simulator::{Gauge, Gauges, Simulator};
-use crate::sqs::{self, Sqs};
 use crate::world::world;
 
 /// How long running invocations and requests have when the host stops.
@@ -141,7 +141,8 @@ impl Host {
             .map_err(failed("dynamodb"))?;
         let (queue_file, queues) = open_sqs(&folder).await?;
         let queues_served = queue_file.clone();
-        let sqs = Server::start("sqs", |stop| sqs::serve(sqs.listener, queues_served, stop));
+        let sqs =
+            Server::start("sqs", |stop| drover_local_sqs::serve(sqs.listener, queues_served, stop));
         let world = world(&addresses);
         setup::tables(&world).await.map_err(failed("tables"))?;
         let tenants = setup::demo_tenants(&world).await.map_err(failed("tenants"))?;

@@ -21,6 +21,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use drover_local_sqs::origin::refuse_pages;
 use serde::de::IgnoredAny;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -28,7 +29,6 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::function::{FunctionError, Functions};
-use crate::origin::refuse_pages;
 use refusal::Refusal;
 
 /// The largest event of a call that waits for its answer, in bytes.

@@ -1,16 +1,19 @@
 //! The local host: everything that the functions need on AWS, in one process on loopback.
 //!
 //! Reading order: [`host`] starts and stops it all; [`function`] is what an invocation is, and
-//! `lambda` the API that asks for one; `dynamodb` and `sqs` are the embedded services, and `world`
-//! how the functions see them; `http` is the port that clients use, and `prometheus` what it shows
-//! of the host's own doings; [`stream`] is the stream, and [`simulator`] Lambda's event source that
-//! feeds the processor from it, as [`mapping`] has it; `queue_source` is the same for queues; `setup` puts tables, queues, tenants and
-//! functions on the services;
-//! `background` has the threads of the event source; `registry` applies documents; [`openapi`] describes the routes; [`data_folder`] is what stays when the process
-//! goes; [`stack`] is a deployed stack; [`commands`] are the words of the command line.
+//! `lambda` the API that asks for one; `dynamodb` and the crate [`drover_local_sqs`] are the embedded
+//! services, and `world` how the functions see them; `http` is the port that clients use, and
+//! `prometheus` what it shows of the host's own doings; [`stream`] is the stream, over the crate
+//! [`drover_event_log`], and [`simulator`] Lambda's event source that feeds the processor from it, as
+//! [`mapping`] has it; `queue_source` is the same for queues, and [`invoke`] is what both ask of the
+//! host; `setup` puts tables, queues, tenants and
+//! functions on the services; `background` has the threads of the event source; `registry` applies
+//! documents; [`openapi`] describes the routes; [`data_folder`] is what stays when the process goes;
+//! [`stack`] is a deployed stack; [`commands`] are the words of the command line.
 //!
 //! Left out on purpose: credentials. No embedded service checks any, which is why none of them
-//! listens on anything but loopback, and why none of ours answers a web page (`origin`).
+//! listens on anything but loopback, and why none of ours answers a web page
+//! ([`drover_local_sqs::origin`]).
 
 // The SDK's futures nest deeper than the default of 128.
 #![recursion_limit = "256"]
@@ -24,19 +27,18 @@ pub mod function;
 mod greeting;
 pub mod host;
 mod http;
+pub mod invoke;
 mod item_failures;
 mod lambda;
 mod listen;
 pub mod mapping;
 pub mod openapi;
-mod origin;
 mod probes;
 mod prometheus;
 mod queue_source;
 mod registry;
 mod setup;
 pub mod simulator;
-mod sqs;
 pub mod stack;
 pub mod stream;
 mod world;

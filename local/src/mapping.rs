@@ -16,14 +16,15 @@ use drover_core::record::TopicRetention;
 use drover_core::stream::direct::Direct;
 use drover_core::stream::{NotSent, Outgoing, Stream, TOPIC};
 use drover_core::time::Timestamp;
+use drover_event_log::embedded::{Keep, PARTITIONS};
+use drover_event_log::{Embedded, Log as _};
 
 use crate::function::Functions;
 use crate::prometheus::PartitionLevel;
 use crate::setup::pipeline;
 use crate::simulator::{Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target};
 use crate::simulator::{Gauge, Gauges};
-use crate::stream::embedded::{Keep, LogReread, PARTITIONS};
-use crate::stream::{Embedded, HostReread, KafkaLog, Log as _};
+use crate::stream::{HostReread, KafkaLog, LogReread, LogStream};
 
 /// Whose committed offsets the host goes on from.
 pub const GROUP: &str = "drover-processor";
@@ -165,7 +166,7 @@ impl HostStream {
     /// What ingest sends to.
     pub(crate) fn sending(&self, world: Aws, meter: Arc<dyn Meter>) -> Sending {
         match self {
-            Self::Embedded(log) => Sending::Embedded(log.clone()),
+            Self::Embedded(log) => Sending::Embedded(LogStream::new(log.clone())),
             Self::Direct => Sending::Direct(Box::new(Direct {
                 world,
                 pipeline: pipeline(),
@@ -228,7 +229,7 @@ impl HostStream {
 /// The stream of a host, as ingest sends to it.
 pub(crate) enum Sending {
     /// The host's own log.
-    Embedded(Embedded),
+    Embedded(LogStream),
     /// None: the ledger itself.
     Direct(Box<Direct<Aws>>),
     /// A real Kafka cluster.

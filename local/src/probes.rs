@@ -6,11 +6,11 @@ use drover_core::letter::objects::{Object, Objects};
 use drover_core::letter::origin::Offsets;
 use drover_core::record::Receipt;
 use drover_core::stream::reread::{Again, Reread};
+use drover_local_sqs::Sqs;
 use drover_query::health::Probes;
 use drover_replay::levels::{BufferLevels, Levels};
 
 use crate::mapping::HostStream;
-use crate::sqs::Sqs;
 use crate::stream::HostReread;
 use crate::world::BUFFER;
 

@@ -32,12 +32,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover_local_sqs::{QueueName, Sqs, SqsError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use crate::function::Functions;
-use crate::sqs::{QueueName, Sqs, SqsError};
+use crate::invoke::Invoke;
 pub(crate) use batch::Batching;
 use batch::{Batch, Next};
 use round::{Ground, play};
@@ -69,9 +69,10 @@ pub(crate) struct QueueSource {
 
 impl QueueSource {
     /// Starts it.
-    pub(crate) fn start(sqs: Sqs, functions: Functions, settings: Settings) -> Self {
+    pub(crate) fn start(sqs: Sqs, functions: impl Invoke, settings: Settings) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(run(Arc::new(Ground::new(sqs, functions, settings)), stopped));
+        let ground = Ground::new(sqs, Arc::new(functions), settings);
+        let running = tokio::spawn(run(Arc::new(ground), stopped));
         Self { stop, running }
     }
 

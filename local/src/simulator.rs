@@ -50,7 +50,7 @@ pub use lanes::Batching;
 use round::Ground;
 pub use target::{Endpoint, NoEndpoint, Target};
 
-use crate::stream::Log;
+use drover_event_log::Log;
 
 /// How often there is a look for new topics.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use drover_aws::kafka::{KafkaConfig, Security};
-use drover_local::stream::{Bounds, Fetched, KafkaLog, Log as _, Position};
+use drover_event_log::{Bounds, Fetched, Log as _, Position};
+use drover_local::stream::KafkaLog;
 use krafka::producer::Producer;
 use krafka::testing::{ApiKey, Control, FakeBroker};
 use krafka::{Kafka, Record};

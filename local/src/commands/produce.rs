@@ -14,12 +14,12 @@ use drover_aws::kafka::{KafkaStream, NoIdentity, Placed};
 use drover_core::error::Unavailable;
 use drover_core::record::{Record, Source};
 use drover_core::time::Timestamp;
+use drover_event_log::embedded::{AppendError, Place, RECORD_BYTES};
+use drover_event_log::{Embedded, NewRecord, TopicName};
 
 use super::DataArg;
 use super::cluster::{ClusterArgs, bootstrap};
 use crate::mapping::STREAM_FILE;
-use crate::stream::embedded::{AppendError, Place, RECORD_BYTES};
-use crate::stream::{Embedded, NewRecord, TopicName};
 
 /// Records that are appended together.
 const TOGETHER: usize = 500;
@@ -56,7 +56,7 @@ pub struct Args {
 pub enum ProduceError {
     /// No name for a topic.
     #[error(transparent)]
-    Topic(#[from] crate::stream::topic::NoTopicName),
+    Topic(#[from] drover_event_log::topic::NoTopicName),
     /// The lines cannot be read. What is before them is in the stream.
     #[error("cannot read the records: file=`{file}`")]
     Input {

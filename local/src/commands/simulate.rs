@@ -11,6 +11,8 @@ use clap::Args as ClapArgs;
 use drover_aws::kafka::NoIdentity;
 use drover_aws::{Aws, AwsConfig, LocalEndpoints};
 use drover_core::error::Unavailable;
+use drover_event_log::topic::NoTopicName;
+use drover_event_log::{Embedded, Log, TopicName};
 use hyper::Uri;
 use tokio::sync::watch;
 
@@ -20,8 +22,7 @@ use super::signal::Signal;
 use super::source::SourceArgs;
 use crate::mapping::{self, STREAM_FILE};
 use crate::simulator::{self, Batching, Endpoint, Target, Until};
-use crate::stream::topic::NoTopicName;
-use crate::stream::{Embedded, KafkaLog, Log, TopicName};
+use crate::stream::KafkaLog;
 
 /// What Lambda does where a mapping has a destination and no limit of its own.
 const RETRIES_WITH_A_DESTINATION: u32 = 10;

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use drover_core::error::Unavailable;
 use drover_core::time::Timestamp;
+use drover_local_sqs::Sqs;
 use futures_util::future::BoxFuture;
 use prometheus::proto::MetricFamily;
 use prometheus::{Error, Gauge, GaugeVec, IntCounterVec, Opts, Registry};
 
-use crate::sqs::Sqs;
 use crate::world::{BUFFER, DEAD_LETTERS};
 
 /// One partition that the event source reads.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::sqs::{Bounds, LARGEST_MESSAGE, ReceivedMessage, Taken};
+use drover_local_sqs::{Bounds, LARGEST_MESSAGE, ReceivedMessage, Taken};
 
 /// Lambda's limit on an event, in bytes.
 pub(super) const PAYLOAD_BYTES: usize = 6 * 1024 * 1024;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use axum::body::Bytes;
 use serde::Serialize;
 
-use crate::sqs::{QueueName, ReceivedMessage, WireAttribute};
+use drover_local_sqs::{QueueName, ReceivedMessage, WireAttribute};
 
 /// Who sent a message: every client of the host is the account itself.
 const SENDER: &str = "000000000000";
@@ -90,11 +90,11 @@ fn attribute(attribute: &WireAttribute) -> Attribute<'_> {
 
 #[cfg(test)]
 mod tests {
+    use drover_local_sqs::LARGEST_MESSAGE;
     use serde_json::{Value, json};
 
     use super::super::batch::PAYLOAD_BYTES;
     use super::*;
-    use crate::sqs::LARGEST_MESSAGE;
 
     fn message(body: &str) -> ReceivedMessage {
         let attributes = [

@@ -2,10 +2,12 @@
 //! A round that is dropped in the middle is a round whose messages come again.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use drover_local_sqs::{ReceivedMessage, Sqs};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -13,8 +15,7 @@ use uuid::Uuid;
 use super::batch::Batch;
 use super::event::event;
 use super::{Settings, answer};
-use crate::function::{FunctionError, Functions};
-use crate::sqs::{ReceivedMessage, Sqs};
+use crate::invoke::{FunctionError, Invoke};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -22,14 +23,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What every round of a mapping needs.
 pub(super) struct Ground {
     pub(super) sqs: Sqs,
-    pub(super) functions: Functions,
+    functions: Arc<dyn Invoke>,
     pub(super) settings: Settings,
     /// Whole batches that failed since the last that did not.
     failures: AtomicU32,
 }
 
 impl Ground {
-    pub(super) fn new(sqs: Sqs, functions: Functions, settings: Settings) -> Self {
+    pub(super) fn new(sqs: Sqs, functions: Arc<dyn Invoke>, settings: Settings) -> Self {
         Self { sqs, functions, settings, failures: AtomicU32::new(0) }
     }
 
@@ -82,13 +83,13 @@ pub(super) async fn play(ground: &Ground, batch: Batch) {
 /// The ids of the messages that failed.
 async fn invoke(ground: &Ground, batch: &Batch) -> Result<BTreeSet<String>, Failure> {
     let Settings { queue, function: name, .. } = &ground.settings;
-    let function = ground.functions.find(name).ok_or(Failure::NoFunction)?;
     let event = event(queue, &batch.messages)?;
     let request_id = Uuid::new_v4().to_string();
     let span = tracing::info_span!("invocation", function = name, request_id);
     let patience = batch.hidden_until.map(|until| until.saturating_duration_since(Instant::now()));
     let patience = patience.unwrap_or(Duration::MAX);
-    let answered = function.invoke_within(event, request_id, patience).instrument(span).await;
+    let invocation = ground.functions.invoke(name, event, request_id, patience);
+    let answered = invocation.ok_or(Failure::NoFunction)?.instrument(span).await;
     read(answered, &batch.messages)
 }
 

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
+use drover_local_sqs::{QueueSettings, Redrive};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Barrier;
 
 use super::*;
-use crate::function::{DEFAULT_TIMEOUT, FunctionError};
-use crate::sqs::{QueueSettings, Redrive};
+use crate::invoke::{Answered, FunctionError};
 
 /// Longer than anything here takes on a busy machine.
 const WAIT: Duration = Duration::from_secs(30);
@@ -19,6 +19,26 @@ const SOON: u32 = 3;
 const QUEUE: &str = "letters";
 const FAILED: &str = "letters-failed";
 const FUNCTION: &str = "filing";
+
+/// The one function of a test, which has no time-out of its own.
+struct Function(Box<dyn Fn(Bytes) -> Answered + Send + Sync>);
+
+impl Function {
+    fn new<A>(call: impl Fn(Bytes) -> A + Send + Sync + 'static) -> Self
+    where
+        A: Future<Output = Result<Bytes, FunctionError>> + Send + 'static,
+    {
+        Self(Box::new(move |event| Box::pin(call(event))))
+    }
+}
+
+impl Invoke for Function {
+    fn invoke(&self, name: &str, event: Bytes, _: String, patience: Duration) -> Option<Answered> {
+        let call = (name == FUNCTION).then(|| (self.0)(event))?;
+        let answered = async move { tokio::time::timeout(patience, call).await };
+        Some(Box::pin(async move { answered.await.unwrap_or_else(|_| Err(failure())) }))
+    }
+}
 
 /// Queues, and what the function was asked.
 struct World {
@@ -52,14 +72,13 @@ impl World {
         A: Fn(&Value, usize) -> Result<Value, FunctionError> + Send + Sync + 'static,
     {
         let (seen, calls) = (Arc::clone(&self.seen), AtomicUsize::new(0));
-        let functions =
-            Functions::default().with(FUNCTION, DEFAULT_TIMEOUT, move |event: Bytes, _| {
-                let event: Value = serde_json::from_slice(&event).unwrap();
-                let answer = answer(&event, calls.fetch_add(1, Ordering::SeqCst) + 1);
-                seen.lock().unwrap().push(event);
-                async move { answer.map(|answer| answer.to_string().into()) }
-            });
-        QueueSource::start(self.sqs.clone(), functions, settings)
+        let function = Function::new(move |event| {
+            let event: Value = serde_json::from_slice(&event).unwrap();
+            let answer = answer(&event, calls.fetch_add(1, Ordering::SeqCst) + 1);
+            seen.lock().unwrap().push(event);
+            async move { answer.map(|answer| answer.to_string().into()) }
+        });
+        QueueSource::start(self.sqs.clone(), function, settings)
     }
 
     /// The bodies of every event so far, in the order of their sending.
@@ -73,11 +92,16 @@ impl World {
         self.seen.lock().unwrap().iter().map(of_event).collect()
     }
 
+    /// How many messages a queue has, those in hand included.
+    async fn held(&self, queue: &str) -> u64 {
+        let levels = self.sqs.levels(queue).await.unwrap();
+        levels.waiting + levels.in_hand
+    }
+
     async fn until(&self, reached: impl Fn(&[Vec<String>], u64) -> bool) {
         let looking = async {
             loop {
-                let held = self.sqs.held(&name(QUEUE)).await.unwrap();
-                if reached(&self.bodies(), held) {
+                if reached(&self.bodies(), self.held(QUEUE).await) {
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -209,7 +233,7 @@ async fn what_always_fails_goes_to_the_failed_queue_and_holds_up_nobody() {
     world.send(&["bad", "good"]).await;
     let source = world.feed(settings(10), |event, _| Ok(named(event, &["bad"])));
     world.until(|_, held| held == 0).await;
-    assert_eq!(world.sqs.held(&name(FAILED)).await.unwrap(), 1);
+    assert_eq!(world.held(FAILED).await, 1);
     let tries = world.bodies().iter().flatten().filter(|body| *body == "bad").count();
     assert_eq!(tries, 3);
     source.stop(WAIT).await;
@@ -221,7 +245,7 @@ async fn no_more_invocations_run_at_once_than_may() {
     world.send(&["a", "b", "c", "d"]).await;
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (highest, two) = (Arc::clone(&most), Arc::new(Barrier::new(2)));
-    let functions = Functions::default().with(FUNCTION, DEFAULT_TIMEOUT, move |_, _| {
+    let function = Function::new(move |_| {
         let (running, most, two) = (Arc::clone(&running), Arc::clone(&most), Arc::clone(&two));
         async move {
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -234,7 +258,7 @@ async fn no_more_invocations_run_at_once_than_may() {
             Ok(Bytes::new())
         }
     });
-    let source = QueueSource::start(world.sqs.clone(), functions, settings(1));
+    let source = QueueSource::start(world.sqs.clone(), function, settings(1));
     world.until(|_, held| held == 0).await;
     assert_eq!(highest.load(Ordering::SeqCst), 2);
     source.stop(WAIT).await;
@@ -245,7 +269,7 @@ async fn an_invocation_has_no_longer_than_its_messages_are_hidden() {
     let world = World::new(1).await;
     world.send(&["a"]).await;
     let calls = Arc::new(AtomicUsize::new(0));
-    let functions = Functions::default().with(FUNCTION, DEFAULT_TIMEOUT, move |_, _| {
+    let function = Function::new(move |_| {
         let call = calls.fetch_add(1, Ordering::SeqCst);
         async move {
             if call == 0 {
@@ -256,7 +280,7 @@ async fn an_invocation_has_no_longer_than_its_messages_are_hidden() {
     });
     // The only place is free again before the function's own time is over.
     let settings = Settings { concurrency: 1, ..settings(10) };
-    let source = QueueSource::start(world.sqs.clone(), functions, settings);
+    let source = QueueSource::start(world.sqs.clone(), function, settings);
     world.until(|_, held| held == 0).await;
     source.stop(WAIT).await;
 }
@@ -266,14 +290,14 @@ async fn what_is_under_way_when_a_mapping_stops_is_finished_or_comes_again() {
     let world = World::new(SOON).await;
     world.send(&["a"]).await;
     let (started, is_started) = watch::channel(false);
-    let functions = Functions::default().with(FUNCTION, DEFAULT_TIMEOUT, move |_, _| {
+    let function = Function::new(move |_| {
         started.send_replace(true);
         std::future::pending()
     });
-    let source = QueueSource::start(world.sqs.clone(), functions, settings(10));
+    let source = QueueSource::start(world.sqs.clone(), function, settings(10));
     is_started.clone().wait_for(|started| *started).await.unwrap();
     source.stop(Duration::ZERO).await;
-    assert_eq!(world.sqs.held(&name(QUEUE)).await.unwrap(), 1);
+    assert_eq!(world.held(QUEUE).await, 1);
 
     let source = world.feed(settings(10), |_, _| Ok(Value::Null));
     world.until(|seen, held| seen.len() == 1 && held == 0).await;

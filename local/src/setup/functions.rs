@@ -18,6 +18,7 @@ use drover_core::replay::Means;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_ingest::Ingest;
 use drover_ingest::rest::Rest;
+use drover_local_sqs::Sqs;
 use drover_processor::Processor;
 use drover_query::health::{Process, memory_bytes};
 use drover_query::{Access, Query};
@@ -28,7 +29,6 @@ use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lam
 use crate::mapping::HostStream;
 use crate::probes::{HostAround, HostProbes};
 use crate::prometheus::HostMeter;
-use crate::sqs::Sqs;
 use crate::world::{BUFFER, DEAD_LETTERS, world};
 
 /// Heads of some ten thousand subjects.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drover_core::error::Unavailable;
+use drover_event_log::{Bounds, Fetched, Log, Position};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::watch;
@@ -18,7 +19,6 @@ use super::gauges::Gauges;
 use super::lane::Loss;
 use super::lanes::Lanes;
 use super::round::{Ground, play};
-use crate::stream::{Bounds, Fetched, Log, Position};
 
 /// Invocations of one mapping at once: what a poller of Lambda's has.
 const ROUNDS: usize = 5;

@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::stream::{StoredRecord, TimestampType};
+use drover_event_log::{StoredRecord, TimestampType};
 
 /// The largest payload of an invocation, in bytes. Lambda lets nobody change it.
 pub(super) const PAYLOAD_BYTES: usize = 6 * 1024 * 1024;

@@ -8,9 +8,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use drover_event_log::{Bounds, Fetched, StoredRecord};
+
 use super::batch::{Batch, Decision, Rules};
 use super::event::record_bytes;
-use crate::stream::{Bounds, Fetched, StoredRecord};
 
 /// What a lane reads ahead, in bytes of records: base64 makes a full payload of it.
 const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use drover_event_log::Bounds;
+
 use super::batch::{Decision, Rules};
 use super::event::{EventSource, PAYLOAD_BYTES, frame_bytes, partition_bytes};
 use super::lane::{Lane, Room, Taken};
-use crate::stream::Bounds;
 
 /// How much is sent at once, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use drover_core::dead_letter::message_body;
 use drover_core::time::Timestamp;
+use drover_event_log::StoredRecord;
 use serde::Serialize;
 
 use super::event::{EventSource, partition_name};
-use crate::stream::StoredRecord;
 
 /// Why records were given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -137,11 +137,11 @@ fn millis(time: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use drover_event_log::TimestampType;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::simulator::event::HeaderBytes;
-    use crate::stream::TimestampType;
 
     fn record(offset: i64, timestamp: i64) -> StoredRecord {
         let timestamp_type = TimestampType::CreateTime;

@@ -12,6 +12,7 @@ use drover_aws::Aws;
 use drover_core::error::Unavailable;
 use drover_core::pipeline::ports::{DeadLetters as _, Message};
 use drover_core::time::Timestamp;
+use drover_event_log::{Log, StoredRecord};
 use uuid::Uuid;
 
 use super::Settings;
@@ -23,7 +24,6 @@ use super::lane::Taken;
 use super::lanes::Round;
 use super::report::{Condition, GivenUp, ResponseContext};
 use super::target::Target;
-use crate::stream::{Log, StoredRecord};
 
 /// The wait before a report or a commit is tried again.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -2,6 +2,7 @@
 //! signature, such as `cargo lambda watch`, SAM local or another host. Plain HTTP only: what asks for
 //! TLS asks for a signature too, and is Lambda, which has its own mappings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -12,7 +13,7 @@ use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use super::report::ResponseContext;
-use crate::function::Functions;
+use crate::invoke::Invoke;
 
 /// A function may run for so long: Lambda's limit for functions with a Kafka source.
 const ANSWER_WITHIN: Duration = Duration::from_secs(14 * 60);
@@ -32,7 +33,7 @@ pub struct Target {
 
 #[derive(Clone)]
 enum Place {
-    Here(Functions),
+    Here(Arc<dyn Invoke>),
     There(Endpoint),
 }
 
@@ -91,8 +92,8 @@ impl std::str::FromStr for Endpoint {
 
 impl Target {
     /// A function of this process.
-    pub fn here(functions: Functions, name: &str) -> Self {
-        Self { name: name.to_owned(), place: Place::Here(functions) }
+    pub fn here(functions: impl Invoke, name: &str) -> Self {
+        Self { name: name.to_owned(), place: Place::Here(Arc::new(functions)) }
     }
 
     /// A function behind an Invoke API.
@@ -108,7 +109,7 @@ impl Target {
     /// Invokes it and waits for the answer.
     pub(super) async fn invoke(&self, event: Bytes) -> Result<Reply, NoReply> {
         match &self.place {
-            Place::Here(functions) => invoke_here(functions, &self.name, event).await,
+            Place::Here(functions) => invoke_here(functions.as_ref(), &self.name, event).await,
             Place::There(endpoint) => {
                 let answered = invoke_there(endpoint, &self.name, event);
                 let late = |_| NoReply("the function did not answer in time".to_owned());
@@ -118,11 +119,11 @@ impl Target {
     }
 }
 
-async fn invoke_here(functions: &Functions, name: &str, event: Bytes) -> Result<Reply, NoReply> {
+async fn invoke_here(functions: &dyn Invoke, name: &str, event: Bytes) -> Result<Reply, NoReply> {
     let request_id = Uuid::new_v4().to_string();
-    let function = functions.find(name);
-    let function = function.ok_or_else(|| NoReply("there is no such function".to_owned()))?;
-    let (function_error, body) = match function.invoke(event, request_id.clone()).await {
+    let invocation = functions.invoke(name, event, request_id.clone(), Duration::MAX);
+    let invocation = invocation.ok_or_else(|| NoReply("there is no such function".to_owned()))?;
+    let (function_error, body) = match invocation.await {
         Ok(answer) => (None, answer),
         Err(error) => {
             let body = serde_json::to_vec(&error).unwrap_or_default();

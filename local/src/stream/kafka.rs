@@ -26,7 +26,7 @@ use krafka::{ConsumerRecord, KrafkaError};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{Bounds, Fetched, Log, Position, StoredRecord, TimestampType};
+use drover_event_log::{Bounds, Fetched, Log, Position, StoredRecord, TimestampType};
 
 /// Partitions that are read at once, each by a connection.
 const READERS: usize = 256;

@@ -6,7 +6,7 @@ use drover_core::letter::origin::Offsets;
 use drover_core::record::Receipt;
 use drover_core::stream::reread::{Again, Reread};
 
-use super::embedded::LogReread;
+use super::LogReread;
 
 /// What a host reads again.
 #[derive(Clone, Debug)]

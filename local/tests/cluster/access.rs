@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use drover_aws::kafka::{KafkaConfig, KafkaStream};
 use drover_core::error::Reason;
-use drover_local::stream::Log as _;
+use drover_event_log::Log as _;
 use tempfile::tempdir;
 
 use crate::broker::{PASSWORD, USER, shared};

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use drover_aws::kafka::KafkaStream;
 use drover_core::record::Record;
-use drover_local::stream::{Bounds, KafkaLog, Log as _, Position};
+use drover_event_log::{Bounds, Log as _, Position};
+use drover_local::stream::KafkaLog;
 
 use crate::broker::Broker;
 use crate::topic::{Topic, record, send};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drover_core::record::Source;
-use drover_local::stream::{Bounds, KafkaLog, Log as _, Position, StoredRecord};
+use drover_event_log::{Bounds, Log as _, Position, StoredRecord};
+use drover_local::stream::KafkaLog;
 
 use crate::broker::shared;
 use crate::common::WAIT;

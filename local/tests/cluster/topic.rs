@@ -12,7 +12,8 @@ use drover_core::letter::origin::Offsets;
 use drover_core::record::{Receipt, Record, Source, TopicRetention};
 use drover_core::stream::reread::{Again, Reread as _};
 use drover_core::time::Timestamp;
-use drover_local::stream::{Bounds, KafkaLog, Log as _, Position, StoredRecord};
+use drover_event_log::{Bounds, Log as _, Position, StoredRecord};
+use drover_local::stream::KafkaLog;
 use krafka::admin::{DeleteRecordsOptions, DeleteTopicsOptions, TopicPartition};
 
 use crate::broker::{PASSWORD, USER};

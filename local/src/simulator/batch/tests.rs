@@ -1,7 +1,8 @@
 //! Every way for an attempt to end, under every rule.
 
+use drover_event_log::TimestampType;
+
 use super::*;
-use crate::stream::TimestampType;
 
 const NOW: i64 = 1_000_000;
 

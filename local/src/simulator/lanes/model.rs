@@ -4,13 +4,13 @@
 
 use std::collections::BTreeSet;
 
+use drover_event_log::{Fetched, StoredRecord, TimestampType};
 use proptest::prelude::*;
 
 use super::*;
 use crate::simulator::answer::Failure;
 use crate::simulator::batch::{Moment, OnFunctionError, Outcome, Reading};
 use crate::simulator::event::HeaderBytes;
-use crate::stream::{Fetched, StoredRecord, TimestampType};
 
 const PARTITIONS: i32 = 3;
 

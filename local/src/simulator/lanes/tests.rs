@@ -1,11 +1,12 @@
 //! Which records are sent together, and when.
 
+use drover_event_log::{Fetched, StoredRecord, TimestampType};
+
 use super::*;
 use crate::simulator::answer::Failure;
 use crate::simulator::batch::{Moment, Outcome};
 use crate::simulator::event::HeaderBytes;
 use crate::simulator::lane::Loss;
-use crate::stream::{Fetched, StoredRecord, TimestampType};
 
 fn source() -> EventSource {
     let (arn, bootstrap_servers) = ("arn".to_owned(), "b".to_owned());

@@ -1,4 +1,5 @@
-//! No web page reaches the host's services. They check no credentials, and a browser on this machine
+//! No web page reaches a service on loopback that uses this check, as this server does and any other
+//! of the same program can. Such services check no credentials, and a browser on this machine
 //! would carry any page's requests to loopback; it says so with the header `Origin`, which no SDK
 //! and no command-line tool sends.
 //!
@@ -11,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 /// Lets requests through that no page sent.
-pub(crate) async fn refuse_pages(request: Request, next: Next) -> Response {
+pub async fn refuse_pages(request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::ORIGIN) {
         return (StatusCode::FORBIDDEN, "web pages may not use this service\n").into_response();
     }

@@ -22,7 +22,7 @@ use super::rejection::{SqsError, Unavailable};
 use super::settings::QueueName;
 pub(super) use messages::{Delivery, EXTRA_BYTES, Want};
 pub(super) use queues::Queue;
-pub(crate) use queues::QueueLevels;
+pub use queues::QueueLevels;
 
 /// Rows of both tables are never reused (`AUTOINCREMENT`): receipt handles name them.
 const SCHEMA: &str = "

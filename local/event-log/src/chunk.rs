@@ -5,7 +5,7 @@
 //! its length, then its fields; numbers are little-endian, and a length of `u32::MAX` is null. So
 //! records can be skipped without being read, and chunks put together without being taken apart.
 
-use axum::body::Bytes;
+use bytes::Bytes;
 
 use super::{NewRecord, StoredRecord, TimestampType};
 

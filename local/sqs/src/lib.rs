@@ -24,17 +24,16 @@
 //! - The limits of 120,000 messages in flight and of 12 hours for all extensions of one receive.
 //! - `ListMessageMoveTasks` and `CancelMessageMoveTask`: a move is over when it is answered.
 //!
-//! The rooms: [`protocol`] is what travels; [`settings`], [`message`] and [`attributes`] are what
-//! passed SQS's checks, [`rejection`] is what didn't; [`store`] is the file; [`actions`] and
-//! [`batch`] join them; [`server`] is HTTP and waiting, and [`taking`] is for a poller inside the
-//! process, who needs no HTTP.
+//! The rooms: `protocol` is what travels; `settings`, `message` and `attributes` are what
+//! passed SQS's checks, `rejection` is what didn't; `store` is the file; `actions` and
+//! `batch` join them; `server` is HTTP and waiting, and `taking` is for those inside the
+//! process, who need no HTTP; [`origin`] keeps web pages out.
 
 mod actions;
 mod attributes;
 mod batch;
-#[cfg(test)]
-mod for_tests;
 mod message;
+pub mod origin;
 mod protocol;
 mod rejection;
 #[cfg(test)]
@@ -51,18 +50,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, oneshot};
 
-pub(crate) use protocol::{ReceivedMessage, WireAttribute};
-pub(crate) use rejection::{SqsError, Unavailable};
-pub(crate) use server::serve;
-pub(crate) use settings::{QueueName, QueueSettings, Redrive};
-use store::{QueueLevels, Queues, Store};
-pub(crate) use taking::{Bounds, LARGEST_MESSAGE, Taken};
+pub use protocol::{ReceivedMessage, WireAttribute};
+pub use rejection::{Rejection, SqsError, Unavailable};
+pub use server::serve;
+pub use settings::{QueueName, QueueSettings, Redrive};
+pub use store::QueueLevels;
+use store::{Queues, Store};
+pub use taking::{Bounds, LARGEST_MESSAGE, Taken};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 type Job = Box<dyn FnOnce(&mut Store) + Send>;
 
 /// The queues of one file. Clones share the file and its thread, which ends with the last of them.
 #[derive(Clone)]
-pub(crate) struct Sqs {
+pub struct Sqs {
     jobs: mpsc::Sender<Job>,
     wakers: Arc<Wakers>,
     requests: Arc<Requests>,
@@ -77,7 +81,7 @@ impl Sqs {
     ///
     /// # Errors
     /// The file can't be opened or isn't a queue file.
-    pub(crate) fn open(path: &Path) -> Result<Self, Unavailable> {
+    pub fn open(path: &Path) -> Result<Self, Unavailable> {
         let mut store = Store::open(path)?;
         let (jobs, queued) = mpsc::channel::<Job>();
         let wakers = Arc::new(Wakers::default());
@@ -96,11 +100,7 @@ impl Sqs {
     ///
     /// # Errors
     /// [`SqsError::Rejected`] for a bad name or a dead-letter queue that doesn't exist yet.
-    pub(crate) async fn ensure_queue(
-        &self,
-        name: &str,
-        settings: QueueSettings,
-    ) -> Result<(), SqsError> {
+    pub async fn ensure_queue(&self, name: &str, settings: QueueSettings) -> Result<(), SqsError> {
         let name = QueueName::parse(name)?;
         self.act(move |queues| queues.ensure_queue(&name, &settings)).await
     }
@@ -109,7 +109,7 @@ impl Sqs {
     ///
     /// # Errors
     /// [`SqsError::Rejected`] where there is no such queue.
-    pub(crate) async fn levels(&self, name: &str) -> Result<QueueLevels, SqsError> {
+    pub async fn levels(&self, name: &str) -> Result<QueueLevels, SqsError> {
         let name = QueueName::parse(name)?;
         self.act(move |queues| queues.levels(&name)).await
     }
@@ -129,7 +129,7 @@ impl Sqs {
     }
 
     /// How often each action was asked for over HTTP: what SQS would charge for.
-    pub(crate) fn requests(&self) -> BTreeMap<&'static str, u64> {
+    pub fn requests(&self) -> BTreeMap<&'static str, u64> {
         self.requests.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -139,7 +139,7 @@ impl Sqs {
     }
 
     /// Rings whenever the queue may have something new to receive.
-    pub(crate) fn waker(&self, queue: &QueueName) -> Arc<Notify> {
+    pub fn waker(&self, queue: &QueueName) -> Arc<Notify> {
         self.wakers.of(queue)
     }
 }

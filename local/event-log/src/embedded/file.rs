@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::checkpoint::PAGES;
-use crate::stream::chunk::Damaged;
+use crate::chunk::Damaged;
 
 /// Starts and ends are kept apart from the log, so that offsets go on where they were when the log
 /// has been emptied. Times are milliseconds since 1970.

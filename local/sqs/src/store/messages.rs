@@ -4,49 +4,49 @@ use rusqlite::{OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{Queue, Queues};
-use crate::sqs::attributes::Attributes;
-use crate::sqs::message::{Draft, ReceiptHandle};
-use crate::sqs::rejection::{Rejection, SqsError};
-use crate::sqs::settings::QueueName;
+use crate::attributes::Attributes;
+use crate::message::{Draft, ReceiptHandle};
+use crate::rejection::{Rejection, SqsError};
+use crate::settings::QueueName;
 
 /// What a receive asks for.
-pub(in crate::sqs) struct Want {
+pub(crate) struct Want {
     /// 1 to 10 for clients; inside the process it may be more.
-    pub(in crate::sqs) maximum: u32,
+    pub(crate) maximum: u32,
     /// The sum over what is given, each message counted with [`EXTRA_BYTES`].
-    pub(in crate::sqs) maximum_bytes: usize,
+    pub(crate) maximum_bytes: usize,
     /// Otherwise the queue's.
-    pub(in crate::sqs) visibility_timeout_seconds: Option<u32>,
+    pub(crate) visibility_timeout_seconds: Option<u32>,
 }
 
 /// What a message counts besides its body and its attributes: its ids, its times, its checksums.
-pub(in crate::sqs) const EXTRA_BYTES: usize = 1024;
+pub(crate) const EXTRA_BYTES: usize = 1024;
 
 /// What a receive gives.
-pub(in crate::sqs) struct Received {
+pub(crate) struct Received {
     /// Those that were due first come first.
-    pub(in crate::sqs) deliveries: Vec<Delivery>,
+    pub(crate) deliveries: Vec<Delivery>,
     /// When nothing is due: how long until something is, as far as the queue knows now.
-    pub(in crate::sqs) next_due_in_millis: Option<i64>,
+    pub(crate) next_due_in_millis: Option<i64>,
 }
 
 /// A message in the hands of a receiver.
-pub(in crate::sqs) struct Delivery {
-    pub(in crate::sqs) handle: ReceiptHandle,
-    pub(in crate::sqs) body: String,
-    pub(in crate::sqs) attributes: Attributes,
-    pub(in crate::sqs) group_id: Option<String>,
-    pub(in crate::sqs) sent_at: i64,
-    pub(in crate::sqs) first_received_at: i64,
+pub(crate) struct Delivery {
+    pub(crate) handle: ReceiptHandle,
+    pub(crate) body: String,
+    pub(crate) attributes: Attributes,
+    pub(crate) group_id: Option<String>,
+    pub(crate) sent_at: i64,
+    pub(crate) first_received_at: i64,
     /// This receive included.
-    pub(in crate::sqs) receive_count: u32,
+    pub(crate) receive_count: u32,
     /// The queue where the message was received too often.
-    pub(in crate::sqs) redriven_from: Option<QueueName>,
+    pub(crate) redriven_from: Option<QueueName>,
 }
 
 impl Delivery {
     /// What it counts towards [`Want::maximum_bytes`].
-    pub(in crate::sqs) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.body.len() + self.attributes.bytes() + EXTRA_BYTES
     }
 }
@@ -60,7 +60,7 @@ pub(super) struct Counts {
 }
 
 impl Queues<'_> {
-    pub(in crate::sqs) fn send(
+    pub(crate) fn send(
         &mut self,
         queue: &Queue,
         draft: &Draft,
@@ -93,11 +93,7 @@ impl Queues<'_> {
     }
 
     /// Takes what is due and hides it for the visibility timeout.
-    pub(in crate::sqs) fn receive(
-        &mut self,
-        queue: &Queue,
-        want: &Want,
-    ) -> Result<Received, SqsError> {
+    pub(crate) fn receive(&mut self, queue: &Queue, want: &Want) -> Result<Received, SqsError> {
         self.tidy(queue)?;
         let due = self.due(queue, want)?;
         let timeout_seconds =
@@ -144,7 +140,7 @@ impl Queues<'_> {
     }
 
     /// Deletes the message, or leaves it at that if it has gone already.
-    pub(in crate::sqs) fn delete(&mut self, handle: &ReceiptHandle) -> Result<(), SqsError> {
+    pub(crate) fn delete(&mut self, handle: &ReceiptHandle) -> Result<(), SqsError> {
         let mut delete = self.transaction.prepare_cached(
             "DELETE FROM messages WHERE id = ?1 AND queue = ?2 AND message_id = ?3",
         )?;
@@ -153,7 +149,7 @@ impl Queues<'_> {
     }
 
     /// Lets a message that is in flight be due in so many seconds from now.
-    pub(in crate::sqs) fn change_visibility(
+    pub(crate) fn change_visibility(
         &mut self,
         queue: &Queue,
         handle: &ReceiptHandle,

@@ -9,8 +9,8 @@ use rusqlite::{Connection, params};
 use super::LOOK_EVERY;
 use super::file::FileError;
 use super::places::{Places, Seen};
-use crate::stream::chunk::Records;
-use crate::stream::{Bounds, StoredRecord};
+use crate::chunk::Records;
+use crate::{Bounds, StoredRecord};
 
 /// A question and what is done with the answer.
 pub(super) type Job = Box<dyn FnOnce(&mut Reader) + Send>;

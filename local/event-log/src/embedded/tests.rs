@@ -2,15 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use drover_core::contract::{Contract, builtin};
-use drover_core::id::TenantId;
-use drover_core::record::{Record, Source};
-use drover_core::stream::{TOPIC, partition};
-use drover_core::tenant::{Tenant, TenantScope};
+use drover_core::stream::partition;
 use tempfile::tempdir;
 
 use super::*;
-use crate::stream::StoredRecord;
+use crate::StoredRecord;
 
 const WITHOUT_WAITING: Bounds = Bounds { records: 1000, bytes: usize::MAX, wait: Duration::ZERO };
 
@@ -264,59 +260,4 @@ async fn keys_reach_every_partition() {
     let places = stream.append(&topic("t"), &records).await.unwrap();
     let partitions: BTreeSet<i32> = places.iter().map(|place| place.partition).collect();
     assert_eq!(partitions, (0..4).collect());
-}
-
-/// An event of ingest's, as it goes into the stream.
-fn outgoing(device: &str, headers: Vec<(String, Vec<u8>)>) -> Outgoing {
-    let received_at = Timestamp::from_millis(1_800_000_000_000).unwrap();
-    let body = serde_json::json!({
-        "device_id": device, "event_id": "e-1", "event_type": "temperature",
-        "timestamp": received_at.to_string(), "payload": { "value": 1 },
-    });
-    let source = Source::Http { request_id: Arc::from("r"), index: 0 };
-    let record = Record {
-        source: source.clone(),
-        key: None,
-        value: Some(body.to_string().into_bytes()),
-        headers: Vec::new(),
-        received_at: None,
-        ingested_at: received_at,
-    };
-    let contract = Contract::compile(&builtin("telemetry").unwrap().unwrap()).unwrap();
-    let scope = TenantScope::by_operator(TenantId::parse("demo").unwrap());
-    let event = contract.read(&record.parsed(), &scope).unwrap();
-    let tenant = Arc::new(Tenant::check(&serde_json::json!({ "id": "demo" })).unwrap());
-    Outgoing::new(event, tenant, source, headers, None).unwrap()
-}
-
-#[tokio::test]
-async fn events_go_to_the_partition_of_their_subject_and_each_hears_what_became_of_it() {
-    let folder = tempdir().unwrap();
-    let stream = Embedded::open(&folder.path().join("stream.db"), None).unwrap();
-    let trace = vec![("correlation_id".to_owned(), b"c-1".to_vec())];
-    let too_large = vec![("x".to_owned(), vec![0; RECORD_BYTES])];
-    let events = [outgoing("d-1", trace), outgoing("d-2", too_large), outgoing("d-3", Vec::new())];
-    let results = stream.send(&events, Timestamp::MAX).await;
-    assert_eq!((&results[0], &results[2]), (&Ok(()), &Ok(())));
-    let Err(NotSent::Rejected(rejection)) = &results[1] else { panic!("{results:?}") };
-    assert_eq!(rejection.code, Code::TooLarge);
-
-    let key = b"demo/device/d-1";
-    let records = read(&stream, TOPIC, partition(key, 4).cast_signed(), 0).await;
-    let record = records.iter().find(|record| record.key.as_deref() == Some(key)).unwrap();
-    assert_eq!(record.timestamp, 1_800_000_000_000);
-    assert_eq!(record.headers, [("correlation_id".to_owned(), Some("c-1".into()))]);
-    let value: serde_json::Value = serde_json::from_slice(record.value.as_ref().unwrap()).unwrap();
-    assert_eq!((&value["tenant"], &value["id"]), (&"demo".into(), &"d-1".into()));
-    assert_eq!(read_all(&stream, TOPIC).await.concat().len(), 2);
-}
-
-#[tokio::test]
-async fn an_event_whose_time_is_over_is_not_acknowledged() {
-    let folder = tempdir().unwrap();
-    let stream = Embedded::open(&folder.path().join("stream.db"), None).unwrap();
-    let results = stream.send(&[outgoing("d-1", Vec::new())], Timestamp::MIN).await;
-    let [Err(NotSent::Unavailable(unavailable))] = &results[..] else { panic!("{results:?}") };
-    assert_eq!(unavailable.reason, Reason::Deadline);
-    assert_eq!(stream.topics().await.unwrap(), Vec::<String>::new(), "nor is it there");
 }

@@ -139,12 +139,15 @@ pub(super) struct SentMessage {
 /// A user's attribute of a message. Binary values are base64.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct WireAttribute {
-    pub(crate) data_type: String,
+pub struct WireAttribute {
+    /// `String`, `Number` or `Binary`, with a label after a dot or without one.
+    pub data_type: String,
+    /// The value where it is no binary one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) string_value: Option<String>,
+    pub string_value: Option<String>,
+    /// The value where it is a binary one, as base64.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) binary_value: Option<String>,
+    pub binary_value: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -166,20 +169,28 @@ pub(super) struct ReceivedMessages {
     pub(super) messages: Vec<ReceivedMessage>,
 }
 
+/// A message in the hands of a receiver.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct ReceivedMessage {
-    pub(crate) message_id: String,
-    pub(crate) receipt_handle: String,
+pub struct ReceivedMessage {
+    /// Its id, the same at every receive.
+    pub message_id: String,
+    /// What deletes it; every receive gives another one.
+    pub receipt_handle: String,
+    /// The MD5 of the body, in hex.
     #[serde(rename = "MD5OfBody")]
-    pub(crate) body_md5: String,
-    pub(crate) body: String,
+    pub body_md5: String,
+    /// What was sent.
+    pub body: String,
+    /// What SQS itself says of it, such as `SentTimestamp`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) attributes: BTreeMap<&'static str, String>,
+    pub attributes: BTreeMap<&'static str, String>,
+    /// The MD5 of the attributes of its sender, in hex, where it has any.
     #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
-    pub(crate) attributes_md5: Option<String>,
+    pub attributes_md5: Option<String>,
+    /// The attributes of its sender.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) message_attributes: BTreeMap<String, WireAttribute>,
+    pub message_attributes: BTreeMap<String, WireAttribute>,
 }
 
 #[derive(Deserialize)]

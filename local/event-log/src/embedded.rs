@@ -23,9 +23,8 @@
 //! partitions, and deleting a topic, which is deleting the file.
 //!
 //! The rooms: `request` is what a call wants written; `writer` and `reader` are the two threads
-//! over `file`, `appending` is one transaction of the writer and `tidy` what it deletes; [`LogReread`]
-//! gives offsets again;
-//! `checkpoint` spares the writer work; `places` is what is known without asking the file.
+//! over `file`, `appending` is one transaction of the writer and `tidy` what it deletes; `checkpoint`
+//! spares the writer work; `places` is what is known without asking the file.
 
 mod appending;
 mod checkpoint;
@@ -33,7 +32,6 @@ mod file;
 mod places;
 mod reader;
 mod request;
-mod reread;
 #[cfg(test)]
 mod tests;
 mod tidy;
@@ -45,16 +43,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drover_core::error::{Code, Reason, Rejection, Unavailable};
-use drover_core::stream::{NotSent, Outgoing, Stream};
-use drover_core::time::Timestamp;
+use drover_core::error::{Reason, Unavailable};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Bounds, Fetched, Log, NewRecord, Position, TopicName};
 use places::Places;
 use reader::Reader;
 use request::{Request, Written};
-pub use reread::LogReread;
 use writer::{Write, Writer};
 
 /// Partitions of every topic.
@@ -115,7 +110,7 @@ pub enum AppendError {
 
 impl AppendError {
     /// For those to whom every fault is the stream's.
-    fn into_unavailable(self) -> Unavailable {
+    pub fn into_unavailable(self) -> Unavailable {
         match self {
             Self::Unavailable(unavailable) => unavailable,
             other @ (Self::TooLarge { .. } | Self::TooManyTopics { .. }) => {
@@ -163,7 +158,7 @@ impl Embedded {
     }
 
     /// Topic, partition, and one more than the highest offset, of every partition.
-    pub(crate) fn ends(&self) -> Vec<(String, i32, i64)> {
+    pub fn ends(&self) -> Vec<(String, i32, i64)> {
         self.places.ends()
     }
 
@@ -202,21 +197,6 @@ impl Embedded {
         });
         self.reads.send(job).map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?.map_err(broken)
-    }
-}
-
-impl Stream for Embedded {
-    async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
-        let records: Vec<NewRecord> = events.iter().map(new_record).collect();
-        let fits = |record: &NewRecord| record.bytes() <= RECORD_BYTES;
-        let fitting: Vec<NewRecord> = records.iter().filter(|one| fits(one)).cloned().collect();
-        let appended = within(deadline, self.append(&TopicName::events(), &fitting)).await;
-        let result = |record| match &appended {
-            _ if !fits(record) => Err(NotSent::Rejected(too_large())),
-            Ok(_) => Ok(()),
-            Err(unavailable) => Err(NotSent::Unavailable(unavailable.clone())),
-        };
-        records.iter().map(result).collect()
     }
 }
 
@@ -272,40 +252,6 @@ impl Log for Embedded {
         };
         self.writes.send(write).map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
-    }
-}
-
-/// The record of an event; its timestamp is when it entered.
-fn new_record(outgoing: &Outgoing) -> NewRecord {
-    let record = &outgoing.record;
-    let headers = record.headers.iter();
-    NewRecord {
-        timestamp: record.ingested_at.micros().div_euclid(1_000),
-        key: record.key.clone().map(Into::into),
-        value: record.value.clone().map(Into::into),
-        headers: headers.map(|(name, value)| (name.clone(), Some(value.clone().into()))).collect(),
-    }
-}
-
-fn too_large() -> Rejection {
-    let message = format!("the event and its headers are too large: limit=`{RECORD_BYTES}`");
-    Rejection::new(Code::TooLarge, message)
-}
-
-async fn within<T>(
-    deadline: Timestamp,
-    append: impl Future<Output = Result<T, AppendError>>,
-) -> Result<T, Unavailable> {
-    let left = deadline.micros().saturating_sub(now_millis().saturating_mul(1_000));
-    let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
-    let too_late = || Unavailable::new(Reason::Deadline, "the stream did not answer in time");
-    if left.is_zero() {
-        return Err(too_late());
-    }
-    match tokio::time::timeout(left, append).await {
-        Ok(Ok(appended)) => Ok(appended),
-        Ok(Err(error)) => Err(error.into_unavailable()),
-        Err(_) => Err(too_late()),
     }
 }
 

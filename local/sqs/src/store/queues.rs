@@ -6,42 +6,42 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Queues;
-use crate::sqs::rejection::{Rejection, SqsError};
-use crate::sqs::settings::{QueueName, QueueSettings, Redrive};
+use crate::rejection::{Rejection, SqsError};
+use crate::settings::{QueueName, QueueSettings, Redrive};
 
 /// How full a queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct QueueLevels {
+pub struct QueueLevels {
     /// Messages that wait for a receiver, those with a delay included.
-    pub(crate) waiting: u64,
+    pub waiting: u64,
     /// Messages that a receiver has in hand.
-    pub(crate) in_hand: u64,
+    pub in_hand: u64,
     /// How long ago the oldest of them all was sent.
-    pub(crate) oldest_age: Option<Duration>,
+    pub oldest_age: Option<Duration>,
 }
 
 /// A queue that exists.
-pub(in crate::sqs) struct Queue {
+pub(crate) struct Queue {
     /// What a receipt handle calls the queue.
-    pub(in crate::sqs) id: i64,
-    pub(in crate::sqs) name: QueueName,
-    pub(in crate::sqs) settings: QueueSettings,
+    pub(crate) id: i64,
+    pub(crate) name: QueueName,
+    pub(crate) settings: QueueSettings,
     created_at: i64,
     modified_at: i64,
 }
 
 impl Queues<'_> {
-    pub(in crate::sqs) fn queue(&self, name: &QueueName) -> Result<Queue, SqsError> {
+    pub(crate) fn queue(&self, name: &QueueName) -> Result<Queue, SqsError> {
         self.find_queue(name)?.ok_or_else(|| Rejection::QueueDoesNotExist.into())
     }
 
-    pub(in crate::sqs) fn find_queue(&self, name: &QueueName) -> Result<Option<Queue>, SqsError> {
+    pub(crate) fn find_queue(&self, name: &QueueName) -> Result<Option<Queue>, SqsError> {
         let mut select = self.transaction.prepare_cached("SELECT * FROM queues WHERE name = ?1")?;
         Ok(select.query_row([name], read_queue).optional()?)
     }
 
     /// Creates the queue, or accepts the one that is there and has the same attributes.
-    pub(in crate::sqs) fn create_queue(
+    pub(crate) fn create_queue(
         &mut self,
         name: &QueueName,
         attributes: &BTreeMap<String, String>,
@@ -54,7 +54,7 @@ impl Queues<'_> {
     }
 
     /// Creates the queue, or brings the one that is there to these settings.
-    pub(in crate::sqs) fn ensure_queue(
+    pub(crate) fn ensure_queue(
         &mut self,
         name: &QueueName,
         settings: &QueueSettings,
@@ -75,11 +75,7 @@ impl Queues<'_> {
         self.set(&self.queue(name)?, settings)
     }
 
-    pub(in crate::sqs) fn set(
-        &mut self,
-        queue: &Queue,
-        settings: &QueueSettings,
-    ) -> Result<(), SqsError> {
+    pub(crate) fn set(&mut self, queue: &Queue, settings: &QueueSettings) -> Result<(), SqsError> {
         let redrive = settings.redrive.as_ref();
         if let Some(redrive) = redrive
             && self.find_queue(&redrive.dead_letter_queue)?.is_none()
@@ -112,7 +108,7 @@ impl Queues<'_> {
     }
 
     /// The first names after `after` that start with `prefix`, in alphabetical order.
-    pub(in crate::sqs) fn list(
+    pub(crate) fn list(
         &self,
         prefix: &str,
         after: &str,
@@ -127,19 +123,19 @@ impl Queues<'_> {
     }
 
     /// Deletes the queue and all its messages.
-    pub(in crate::sqs) fn delete_queue(&mut self, queue: &Queue) -> Result<(), SqsError> {
+    pub(crate) fn delete_queue(&mut self, queue: &Queue) -> Result<(), SqsError> {
         self.transaction.execute("DELETE FROM queues WHERE id = ?1", [queue.id])?;
         self.woken.insert(queue.name.clone());
         Ok(())
     }
 
-    pub(in crate::sqs) fn purge(&mut self, queue: &Queue) -> Result<(), SqsError> {
+    pub(crate) fn purge(&mut self, queue: &Queue) -> Result<(), SqsError> {
         self.transaction.execute("DELETE FROM messages WHERE queue = ?1", [queue.id])?;
         Ok(())
     }
 
     /// How full the queue is.
-    pub(in crate::sqs) fn levels(&mut self, name: &QueueName) -> Result<QueueLevels, SqsError> {
+    pub(crate) fn levels(&mut self, name: &QueueName) -> Result<QueueLevels, SqsError> {
         let queue = self.queue(name)?;
         self.tidy(&queue)?;
         let counts = self.count(&queue)?;
@@ -156,7 +152,7 @@ impl Queues<'_> {
     }
 
     /// Everything that SQS tells about the queue.
-    pub(in crate::sqs) fn attributes(
+    pub(crate) fn attributes(
         &mut self,
         queue: &Queue,
     ) -> Result<BTreeMap<&'static str, String>, SqsError> {

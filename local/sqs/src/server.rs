@@ -57,7 +57,7 @@ const ACTIONS: [&str; 15] = [
 ///
 /// # Errors
 /// The listener failed.
-pub(crate) async fn serve(
+pub async fn serve(
     listener: TcpListener,
     sqs: Sqs,
     shutdown: impl Future<Output = ()> + Send + 'static,

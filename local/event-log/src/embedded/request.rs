@@ -1,11 +1,11 @@
 //! The records of one call, encoded by partition before they reach the writer's thread, which then
 //! has nothing to do but to put them one behind the other.
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use drover_core::stream::partition;
 
 use super::{AppendError, PARTITIONS, Place, RECORD_BYTES};
-use crate::stream::{NewRecord, chunk};
+use crate::{NewRecord, chunk};
 
 /// What one row of the file has at most, unless it is a single record.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 /// An action that was not done.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SqsError {
+pub enum SqsError {
     /// The caller has to send something else.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -22,7 +22,7 @@ impl From<rusqlite::Error> for SqsError {
 
 /// What this side could not do.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unavailable {
+pub enum Unavailable {
     /// SQLite could not read or write the queue file.
     #[error("queue file failed")]
     File(#[from] rusqlite::Error),
@@ -39,45 +39,62 @@ pub(crate) enum Unavailable {
 
 /// What SQS refuses. Messages are SQS's own where they are known, capitals and full stops included.
 #[derive(Debug, PartialEq, thiserror::Error)]
-pub(crate) enum Rejection {
+pub enum Rejection {
+    /// No queue has this name.
     #[error("The specified queue does not exist.")]
     QueueDoesNotExist,
+    /// A queue has this name, and other settings.
     #[error("A queue already exists with the same name and a different value for its attributes.")]
     QueueNameExists,
+    /// The queue has no attribute of this name, or it cannot be set.
     #[error("Unknown Attribute {0}.")]
     InvalidAttributeName(String),
+    /// The attribute of this name cannot have this value.
     #[error("Invalid value for the parameter {0}.")]
     InvalidAttributeValue(String),
+    /// A parameter cannot have this value: the whole message.
     #[error("{0}")]
     InvalidParameterValue(String),
+    /// The parameter of this name is missing.
     #[error("The request must contain the parameter {0}.")]
     MissingParameter(&'static str),
+    /// A text has characters that XML does not allow.
     #[error(
         "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | \
          #xE000 to #xFFFD | #x10000 to #x10FFFF."
     )]
     InvalidMessageContents,
+    /// Not a receipt handle of this queue.
     #[error("The input receipt handle is invalid.")]
     ReceiptHandleIsInvalid,
+    /// The message waits, and no receiver has it.
     #[error("The message referred to isn't in flight.")]
     MessageNotInflight,
+    /// A batch without entries.
     #[error("There should be at least one entry in the request.")]
     EmptyBatchRequest,
+    /// A batch with this many entries.
     #[error("Maximum number of entries per request are 10. You have sent {0}.")]
     TooManyEntriesInBatchRequest(usize),
+    /// Two entries of a batch have this id.
     #[error("Id {0} repeated.")]
     BatchEntryIdsNotDistinct(String),
+    /// The id of an entry is no such id.
     #[error(
         "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It \
          can be at most 80 letters long."
     )]
     InvalidBatchEntryId,
+    /// The messages of a batch have this many bytes together.
     #[error("Batch requests cannot be longer than 1048576 bytes. You have sent {0} bytes.")]
     BatchRequestTooLong(usize),
+    /// The parameter of this name refers to a queue that does not exist.
     #[error("The resource that you specified for the {0} parameter doesn't exist.")]
     ResourceNotFound(&'static str),
+    /// An action of this name is not served.
     #[error("The action {0} is not valid for this endpoint.")]
     InvalidAction(String),
+    /// The request is not JSON of the shape that the action takes.
     #[error("The request could not be read: {0}")]
     Malformed(String),
 }

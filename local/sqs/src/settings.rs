@@ -18,12 +18,14 @@ const ARN_PREFIX: &str = "arn:aws:sqs:us-east-1:000000000000:";
 
 /// The name of a standard queue: 1 to 80 letters, digits, hyphens or underscores.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct QueueName(String);
+pub struct QueueName(String);
 
 impl QueueName {
+    /// Checks a name.
+    ///
     /// # Errors
     /// SQS wouldn't take the name for a standard queue.
-    pub(crate) fn parse(name: &str) -> Result<Self, Rejection> {
+    pub fn parse(name: &str) -> Result<Self, Rejection> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if name.is_empty() || name.len() > 80 || !name.bytes().all(plain) {
             return Err(Rejection::InvalidParameterValue(
@@ -47,7 +49,8 @@ impl QueueName {
         parts.next().and_then(|name| Self::parse(name).ok())
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// The name.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
@@ -55,35 +58,36 @@ impl QueueName {
         format!("http://{host}/{ACCOUNT}/{}", self.0)
     }
 
-    pub(crate) fn arn(&self) -> String {
+    /// The ARN, in the one region and account that there is.
+    pub fn arn(&self) -> String {
         format!("{ARN_PREFIX}{}", self.0)
     }
 }
 
 /// What can be set on a queue. The default is SQS's.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct QueueSettings {
+pub struct QueueSettings {
     /// How long a received message stays hidden, up to 12 hours.
-    pub(crate) visibility_timeout_seconds: u32,
+    pub visibility_timeout_seconds: u32,
     /// How long a message is kept from its sending on, 60 seconds to 14 days.
-    pub(crate) retention_seconds: u32,
+    pub retention_seconds: u32,
     /// How long a sent message stays hidden, up to 15 minutes.
-    pub(crate) delay_seconds: u32,
+    pub delay_seconds: u32,
     /// How long a receive waits that doesn't say so itself, up to 20 seconds.
-    pub(crate) receive_wait_seconds: u32,
+    pub receive_wait_seconds: u32,
     /// Body and attributes of one message, 1 KiB to 1 MiB.
-    pub(crate) maximum_message_bytes: u32,
+    pub maximum_message_bytes: u32,
     /// Where messages go that were received too often.
-    pub(crate) redrive: Option<Redrive>,
+    pub redrive: Option<Redrive>,
 }
 
 /// When a message has been received too often, and where it goes then.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Redrive {
+pub struct Redrive {
     /// The queue that takes the message.
-    pub(crate) dead_letter_queue: QueueName,
+    pub dead_letter_queue: QueueName,
     /// Receives after which a message that is due once more is moved, 1 to 1000.
-    pub(crate) max_receive_count: u32,
+    pub max_receive_count: u32,
 }
 
 impl Default for QueueSettings {

@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::messages::Counts;
 use super::*;
-use crate::sqs::message::{Draft, ReceiptHandle};
-use crate::sqs::protocol::SendMessage;
-use crate::sqs::rejection::Rejection;
-use crate::sqs::settings::{QueueSettings, Redrive};
+use crate::message::{Draft, ReceiptHandle};
+use crate::protocol::SendMessage;
+use crate::rejection::Rejection;
+use crate::settings::{QueueSettings, Redrive};
 
 /// An open store in a folder of its own.
 struct Bench {

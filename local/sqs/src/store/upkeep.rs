@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::queues::read_queue;
 use super::{Queue, Queues};
-use crate::sqs::rejection::SqsError;
-use crate::sqs::settings::QueueName;
+use crate::rejection::SqsError;
+use crate::settings::QueueName;
 
 impl Queues<'_> {
     /// Brings the queue up to the present, and before it those that redrive to it: a message must
@@ -50,7 +50,7 @@ impl Queues<'_> {
     }
 
     /// The queues whose dead-letter queue this is.
-    pub(in crate::sqs) fn sources(&self, queue: &Queue) -> Result<Vec<Queue>, SqsError> {
+    pub(crate) fn sources(&self, queue: &Queue) -> Result<Vec<Queue>, SqsError> {
         let mut select =
             self.transaction.prepare_cached("SELECT * FROM queues WHERE dead_letter_queue = ?1")?;
         let sources = select.query_map([&queue.name], read_queue)?;
@@ -59,7 +59,7 @@ impl Queues<'_> {
 
     /// Moves what is due to the destination, or each message to where it came from. A message that
     /// was sent to the dead-letter queue directly, or whose source is gone, stays.
-    pub(in crate::sqs) fn move_messages(
+    pub(crate) fn move_messages(
         &mut self,
         from: &Queue,
         destination: Option<&Queue>,

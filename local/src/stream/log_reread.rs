@@ -11,8 +11,7 @@ use drover_core::letter::origin::Offsets;
 use drover_core::record::{Receipt, Record, Source};
 use drover_core::stream::reread::{self, Again, BYTES, RECORDS, Reread};
 
-use super::Embedded;
-use crate::stream::{Bounds, Log as _, Position, StoredRecord};
+use drover_event_log::{Bounds, Embedded, Log as _, Position, StoredRecord};
 
 const BOUNDS: Bounds = Bounds { records: RECORDS, bytes: BYTES, wait: Duration::ZERO };
 
@@ -65,15 +64,13 @@ fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, given_up: Recei
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use drover_core::record::TopicRetention;
     use drover_core::time::Timestamp;
+    use drover_event_log::{NewRecord, TopicName};
+    use rusqlite::{Connection, params};
     use tempfile::{TempDir, tempdir};
 
     use super::*;
-    use crate::stream::embedded::{Keep, file, now_millis, tidy};
-    use crate::stream::{NewRecord, TopicName};
 
     struct World {
         folder: TempDir,
@@ -121,14 +118,14 @@ mod tests {
         }
 
         /// Deletes the records before an offset, as a log does that has no room for them.
-        async fn delete_before(&self, offset: i64) {
-            let group = "g".to_owned();
-            let done = BTreeMap::from([(self.partition, offset)]);
-            self.log.commit(&group, "t", &done).await.unwrap();
-            let mut file = file::open(&self.folder.path().join("stream.db")).unwrap();
-            let keep = Keep { group, age: Duration::MAX, bytes: 0 };
-            let seen = tidy::tidy(&mut file, &keep, now_millis()).unwrap();
-            self.log.places.saw(&seen);
+        fn delete_before(&mut self, offset: i64) {
+            let path = self.folder.path().join("stream.db");
+            let file = Connection::open(&path).unwrap();
+            let params = params![self.partition, offset];
+            file.execute("DELETE FROM chunks WHERE partition = ?1 AND base < ?2", params).unwrap();
+            let update = "UPDATE partitions SET start_offset = ?2 WHERE partition = ?1";
+            file.execute(update, params).unwrap();
+            self.log = Embedded::open(&path, None).unwrap();
         }
     }
 
@@ -187,12 +184,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_deleted_is_lost_and_the_rest_comes() {
-        let world = World::of(1, 1).await;
+        let mut world = World::of(1, 1).await;
         let topic = TopicName::parse("t").unwrap();
         for value in ["b", "c", "d"] {
             world.log.append(&topic, &[record(value.to_owned())]).await.unwrap();
         }
-        world.delete_before(2).await;
+        world.delete_before(2);
         let again = world.again(0, 3).await;
         assert_eq!((offsets(&again), again.next, again.lost), (vec![2, 3], 4, 2));
         let gone = world.again(0, 1).await;
