@@ -16,8 +16,8 @@ use futures_util::future::BoxFuture;
 use tokio::task::JoinError;
 use tracing::Instrument as _;
 
-pub use crate::invoke::FunctionError;
-use crate::invoke::{Answered, Invoke};
+pub use drover_event_source::invoke::FunctionError;
+use drover_event_source::invoke::{Answered, Invoke};
 pub(crate) use runtime::{answer, lambda_event};
 
 /// The time that a function has unless it says otherwise.

@@ -12,6 +12,8 @@ use std::time::Duration;
 use drover_aws::Aws;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::record::TopicRetention;
+use drover_event_source::queue_source::QueueSource;
+use drover_event_source::simulator::{Gauge, Gauges, Simulator};
 use drover_local_sqs::Sqs;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -25,9 +27,7 @@ use crate::lambda;
 use crate::listen::{ListenError, Listener, listen};
 use crate::mapping::{HostStream, MappingConfig, StreamConfig};
 use crate::prometheus::{self, HostMeter, Levels};
-use crate::queue_source::QueueSource;
 use crate::setup::{self, LocalTenant, RecordSources};
-use crate::simulator::{Gauge, Gauges, Simulator};
 use crate::world::world;
 
 /// How long running invocations and requests have when the host stops.

@@ -4,10 +4,9 @@
 //! `lambda` the API that asks for one; `dynamodb` and the crate [`drover_local_sqs`] are the embedded
 //! services, and `world` how the functions see them; `http` is the port that clients use, and
 //! `prometheus` what it shows of the host's own doings; [`stream`] is the stream, over the crate
-//! [`drover_event_log`], and [`simulator`] Lambda's event source that feeds the processor from it, as
-//! [`mapping`] has it; `queue_source` is the same for queues, and [`invoke`] is what both ask of the
-//! host; `setup` puts tables, queues, tenants and
-//! functions on the services; `background` has the threads of the event source; `registry` applies
+//! [`drover_event_log`]; [`mapping`] is how Lambda's event source, the crate [`drover_event_source`],
+//! feeds the processor from it; `setup` puts tables, queues, tenants, functions and the mappings of
+//! queues on the services; `background` has the threads of the event source; `registry` applies
 //! documents; [`openapi`] describes the routes; [`data_folder`] is what stays when the process goes;
 //! [`stack`] is a deployed stack; [`commands`] are the words of the command line.
 //!
@@ -27,18 +26,14 @@ pub mod function;
 mod greeting;
 pub mod host;
 mod http;
-pub mod invoke;
-mod item_failures;
 mod lambda;
 mod listen;
 pub mod mapping;
 pub mod openapi;
 mod probes;
 mod prometheus;
-mod queue_source;
 mod registry;
 mod setup;
-pub mod simulator;
 pub mod stack;
 pub mod stream;
 mod world;

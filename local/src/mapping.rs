@@ -18,13 +18,16 @@ use drover_core::stream::{NotSent, Outgoing, Stream, TOPIC};
 use drover_core::time::Timestamp;
 use drover_event_log::embedded::{Keep, PARTITIONS};
 use drover_event_log::{Embedded, Log as _};
+use drover_event_source::KafkaLog;
+use drover_event_source::simulator::{
+    Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target,
+};
+use drover_event_source::simulator::{Gauge, Gauges};
 
 use crate::function::Functions;
 use crate::prometheus::PartitionLevel;
 use crate::setup::pipeline;
-use crate::simulator::{Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target};
-use crate::simulator::{Gauge, Gauges};
-use crate::stream::{HostReread, KafkaLog, LogReread, LogStream};
+use crate::stream::{HostReread, LogReread, LogStream};
 
 /// Whose committed offsets the host goes on from.
 pub const GROUP: &str = "drover-processor";

@@ -13,6 +13,8 @@ use drover_aws::{Aws, AwsConfig, LocalEndpoints};
 use drover_core::error::Unavailable;
 use drover_event_log::topic::NoTopicName;
 use drover_event_log::{Embedded, Log, TopicName};
+use drover_event_source::KafkaLog;
+use drover_event_source::simulator::{self, Batching, Endpoint, Target, Until};
 use hyper::Uri;
 use tokio::sync::watch;
 
@@ -21,8 +23,6 @@ use super::cluster::{ClusterArgs, bootstrap};
 use super::signal::Signal;
 use super::source::SourceArgs;
 use crate::mapping::{self, STREAM_FILE};
-use crate::simulator::{self, Batching, Endpoint, Target, Until};
-use crate::stream::KafkaLog;
 
 /// What Lambda does where a mapping has a destination and no limit of its own.
 const RETRIES_WITH_A_DESTINATION: u32 = 10;

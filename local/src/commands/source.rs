@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use drover_event_source::simulator::{Batching, HeaderBytes, OnFunctionError, Reading, Rules};
 
 use crate::mapping::MappingConfig;
-use crate::simulator::{Batching, HeaderBytes, OnFunctionError, Reading, Rules};
 
 /// Lambda's range: <https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html>
 const BATCH_SIZES: std::ops::RangeInclusive<u64> = 1..=10_000;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use drover_event_source::queue_source::{Batching, QueueSource, Settings};
 use drover_local_sqs::{QueueName, QueueSettings, Redrive, Sqs, SqsError};
 
 use crate::function::Functions;
-use crate::queue_source::{Batching, QueueSource, Settings};
 use crate::world::{BUFFER, DEAD_LETTERS};
 
 const FOURTEEN_DAYS_SECONDS: u32 = 14 * 24 * 60 * 60;

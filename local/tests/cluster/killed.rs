@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use drover_aws::kafka::KafkaStream;
 use drover_core::record::Record;
 use drover_event_log::{Bounds, Log as _, Position};
-use drover_local::stream::KafkaLog;
+use drover_event_source::KafkaLog;
 
 use crate::broker::Broker;
 use crate::topic::{Topic, record, send};

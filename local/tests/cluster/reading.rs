@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drover_core::record::Source;
 use drover_event_log::{Bounds, Log as _, Position, StoredRecord};
-use drover_local::stream::KafkaLog;
+use drover_event_source::KafkaLog;
 
 use crate::broker::shared;
 use crate::common::WAIT;

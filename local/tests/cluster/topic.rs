@@ -13,7 +13,7 @@ use drover_core::record::{Receipt, Record, Source, TopicRetention};
 use drover_core::stream::reread::{Again, Reread as _};
 use drover_core::time::Timestamp;
 use drover_event_log::{Bounds, Log as _, Position, StoredRecord};
-use drover_local::stream::KafkaLog;
+use drover_event_source::KafkaLog;
 use krafka::admin::{DeleteRecordsOptions, DeleteTopicsOptions, TopicPartition};
 
 use crate::broker::{PASSWORD, USER};

@@ -45,7 +45,7 @@ pub use drive::Until;
 use drive::drive;
 pub use event::{EventSource, HeaderBytes};
 pub use gauges::Gauge;
-pub(crate) use gauges::Gauges;
+pub use gauges::Gauges;
 pub use lanes::Batching;
 use round::Ground;
 pub use target::{Endpoint, NoEndpoint, Target};
@@ -85,7 +85,7 @@ pub async fn run_one<L: Log>(
 }
 
 /// The mappings of all topics of a stream, those too that come later. They stop with this value.
-pub(crate) struct Simulator {
+pub struct Simulator {
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
     gauges: Arc<Gauges>,
@@ -93,7 +93,7 @@ pub(crate) struct Simulator {
 
 impl Simulator {
     /// Starts them.
-    pub(crate) fn start<L: Log + Clone>(
+    pub fn start<L: Log + Clone>(
         log: L,
         settings: Settings,
         target: Target,
@@ -115,13 +115,13 @@ impl Simulator {
     }
 
     /// What can be read of every partition.
-    pub(crate) fn gauges(&self) -> Arc<Gauges> {
+    pub fn gauges(&self) -> Arc<Gauges> {
         Arc::clone(&self.gauges)
     }
 
     /// Starts nothing new, and waits no longer than this for what is under way. What is not done by
     /// then comes again at the next start.
-    pub(crate) async fn stop(self, grace: Duration) {
+    pub async fn stop(self, grace: Duration) {
         self.stop.send_replace(true);
         let mut running = self.running;
         if tokio::time::timeout(grace, &mut running).await.is_err() {

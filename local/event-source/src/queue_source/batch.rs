@@ -14,13 +14,13 @@ const TAKEN_BYTES: usize = PAYLOAD_BYTES / 2;
 
 /// How much is sent at once, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Batching {
+pub struct Batching {
     /// The most messages of an event. Lambda takes up to 10 without a window and up to 10,000 with
     /// one.
-    pub(crate) messages: u32,
+    pub messages: u32,
     /// How long a batch stays open after its first message. Shorter than the queue's visibility
     /// timeout, of which it is a part.
-    pub(crate) window: Duration,
+    pub window: Duration,
 }
 
 /// What to do with a batch.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use drover_aws::kafka::{KafkaConfig, Security};
 use drover_event_log::{Bounds, Fetched, Log as _, Position};
-use drover_local::stream::KafkaLog;
+use drover_event_source::KafkaLog;
 use krafka::producer::Producer;
 use krafka::testing::{ApiKey, Control, FakeBroker};
 use krafka::{Kafka, Record};

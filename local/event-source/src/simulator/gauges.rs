@@ -30,7 +30,7 @@ impl Gauge {
 
 /// Every partition that is read.
 #[derive(Debug, Default)]
-pub(crate) struct Gauges(Mutex<BTreeMap<String, Vec<Gauge>>>);
+pub struct Gauges(Mutex<BTreeMap<String, Vec<Gauge>>>);
 
 impl Gauges {
     pub(super) fn set<'a>(&self, topic: &str, lanes: impl Iterator<Item = (i32, &'a Lane)>) {
@@ -45,7 +45,8 @@ impl Gauges {
         all.insert(topic.to_owned(), gauges.collect());
     }
 
-    pub(crate) fn read(&self) -> Vec<Gauge> {
+    /// All of them, in order.
+    pub fn read(&self) -> Vec<Gauge> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.values().flatten().cloned().collect()
     }

@@ -16,7 +16,7 @@
 //!
 //! Left out: filters, FIFO queues, provisioned pollers, and the scaling up of concurrency.
 //!
-//! What it holds is bounded: per invocation a batch of at most [`batch::PAYLOAD_BYTES`].
+//! What it holds is bounded: per invocation a batch of at most `batch::PAYLOAD_BYTES`.
 //!
 //! The rooms: `answer`, `batch` and `event` decide and write, without I/O; `round` is one
 //! invocation with what follows from it; here is the loop.
@@ -38,7 +38,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::invoke::Invoke;
-pub(crate) use batch::Batching;
+pub use batch::Batching;
 use batch::{Batch, Next};
 use round::{Ground, play};
 
@@ -50,26 +50,26 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// How a mapping is set.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// What is polled.
-    pub(crate) queue: QueueName,
+    pub queue: QueueName,
     /// What is invoked.
-    pub(crate) function: String,
+    pub function: String,
     /// How much is sent at once, and when.
-    pub(crate) batching: Batching,
+    pub batching: Batching,
     /// Invocations at once.
-    pub(crate) concurrency: usize,
+    pub concurrency: usize,
 }
 
 /// A mapping that runs. It stops with this value.
-pub(crate) struct QueueSource {
+pub struct QueueSource {
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
 
 impl QueueSource {
     /// Starts it.
-    pub(crate) fn start(sqs: Sqs, functions: impl Invoke, settings: Settings) -> Self {
+    pub fn start(sqs: Sqs, functions: impl Invoke, settings: Settings) -> Self {
         let (stop, stopped) = watch::channel(false);
         let ground = Ground::new(sqs, Arc::new(functions), settings);
         let running = tokio::spawn(run(Arc::new(ground), stopped));
@@ -78,7 +78,7 @@ impl QueueSource {
 
     /// Starts nothing new, and waits no longer than this for what is under way. What is not done by
     /// then comes again when its visibility timeout has passed.
-    pub(crate) async fn stop(self, grace: Duration) {
+    pub async fn stop(self, grace: Duration) {
         self.stop.send_replace(true);
         let mut running = self.running;
         if tokio::time::timeout(grace, &mut running).await.is_err() {

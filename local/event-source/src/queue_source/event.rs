@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use serde::Serialize;
 
 use drover_local_sqs::{QueueName, ReceivedMessage, WireAttribute};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use drover_local_sqs::{ReceivedMessage, Sqs};
 use tokio::time::Instant;
 use tracing::Instrument as _;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use drover_local_sqs::{QueueSettings, Redrive};
 use serde_json::{Value, json};
 use tempfile::TempDir;
