@@ -1,5 +1,5 @@
 //! How messages get into their queue although it may refuse what they say. Every body is written so
-//! that SQS takes it ([`super::text`]). Should a queue refuse one all the same, waiting does not help,
+//! that SQS takes it (`super::text`). Should a queue refuse one all the same, waiting does not help,
 //! and the record would hold its partition for ever. So the message is sent again packed, its
 //! texts in printable ASCII; and where its queue refuses even that, to the other of the two queues:
 //! the replay function takes envelopes from both. It files a letter that it finds in the buffer, and a
