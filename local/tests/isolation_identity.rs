@@ -10,17 +10,14 @@
 
 mod common;
 
-use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::Parser;
-use common::{WAIT, post, post_api, run};
+use common::running::{Running, folder};
+use common::{WAIT, post_api};
 use drover_core::time::Timestamp;
-use drover_local::commands::inspect;
-use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
-use tempfile::{TempDir, tempdir};
+use tempfile::TempDir;
 
 const KEY: &str = "drover-demo-key";
 
@@ -31,83 +28,38 @@ static WRITTEN_AT_MILLIS: LazyLock<i64> = LazyLock::new(|| {
     i64::try_from(now.as_secs()).unwrap() * 1_000
 });
 
-#[derive(Parser)]
-struct Inspect {
-    #[command(flatten)]
-    args: inspect::Args,
+/// They are applied.
+async fn applied(running: &Running, documents: &TempDir) {
+    let (code, _, fault) = running.run_apply(documents.path(), &[]).await;
+    assert_eq!(code, 0, "{fault}");
 }
 
-/// A host in this process, on a data folder that goes with it.
-struct Running {
-    host: Host,
-    data: TempDir,
+/// The record is acknowledged.
+async fn deliver(running: &Running, record: &str) {
+    let event = json!({
+        "eventSource": "aws:kafka",
+        "eventSourceArn": "arn:aws:kafka:us-east-1:000000000000:cluster/local/0",
+        "bootstrapServers": "localhost:9092",
+        "records": { "meters-0": [{
+            "topic": "meters", "partition": 0, "offset": 0, "headers": [], "key": null,
+            "timestamp": *WRITTEN_AT_MILLIS, "timestampType": "CREATE_TIME",
+            "value": base64_simd::STANDARD.encode_to_string(record),
+        }] },
+    });
+    let answer = running.invoke("processor", &event).await;
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
 }
 
-impl Running {
-    async fn start() -> Self {
-        let data = tempdir().unwrap();
-        let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-        Self { host, data }
-    }
+/// The meter's events, oldest first.
+async fn history(running: &Running) -> Vec<Value> {
+    running.entries("demo", "meter/m-1").await.unwrap()
+}
 
-    /// Every function is cold then, and reads the registry anew.
-    async fn restart(self) -> Self {
-        self.host.stop().await.unwrap();
-        let host = Host::start(HostConfig::on_free_ports(self.data.path())).await.unwrap();
-        Self { host, data: self.data }
-    }
-
-    fn folder(&self) -> &str {
-        self.data.path().to_str().unwrap()
-    }
-
-    /// `drover apply`: exit code, standard output, standard error.
-    async fn apply(&self, documents: &Path, options: &[&str]) -> (i32, String, String) {
-        let words = ["apply", documents.to_str().unwrap(), "--data", self.folder()];
-        run(&[&words, options].concat(), "").await
-    }
-
-    async fn applied(&self, documents: &TempDir) {
-        let (code, _, fault) = self.apply(documents.path(), &[]).await;
-        assert_eq!(code, 0, "{fault}");
-    }
-
-    /// The record is acknowledged.
-    async fn deliver(&self, record: &str) {
-        let event = json!({
-            "eventSource": "aws:kafka",
-            "eventSourceArn": "arn:aws:kafka:us-east-1:000000000000:cluster/local/0",
-            "bootstrapServers": "localhost:9092",
-            "records": { "meters-0": [{
-                "topic": "meters", "partition": 0, "offset": 0, "headers": [], "key": null,
-                "timestamp": *WRITTEN_AT_MILLIS, "timestampType": "CREATE_TIME",
-                "value": base64_simd::STANDARD.encode_to_string(record),
-            }] },
-        });
-        let path = "/2015-03-31/functions/processor/invocations";
-        let (_, answer) = post(self.host.addresses().lambda, path, "", &event).await.unwrap();
-        assert_eq!(answer, json!({ "batchItemFailures": [] }));
-    }
-
-    /// A subject's events, oldest first.
-    async fn history(&self, subject: &str) -> Vec<Value> {
-        let words = ["inspect", "demo", subject, "--json", "--data", self.folder()];
-        let shown = inspect::run(&Inspect::parse_from(words).args).await.unwrap();
-        let shown: Value = serde_json::from_str(&shown).unwrap();
-        shown["entries"].as_array().unwrap().clone()
-    }
-
-    /// How many letters are in the queue or filed.
-    async fn letters(&self) -> usize {
-        let path = "/2015-03-31/functions/replay/invocations";
-        let command = json!({ "action": "inspect", "tenant": "demo" });
-        let (_, answer) = post(self.host.addresses().lambda, path, "", &command).await.unwrap();
-        answer["letters"].as_array().unwrap().len()
-    }
-
-    async fn stop(self) {
-        self.host.stop().await.unwrap();
-    }
+/// How many letters are in the queue or filed.
+async fn letters(running: &Running) -> usize {
+    let command = json!({ "action": "inspect", "tenant": "demo" });
+    let answer = running.invoke("replay", &command).await;
+    answer["letters"].as_array().unwrap().len()
 }
 
 fn time(seconds_before: i64) -> String {
@@ -132,7 +84,6 @@ fn contract() -> Value {
 
 /// A folder with this contract, a topic that it reads, and what else `changes` says of it.
 fn documents(changes: Value) -> TempDir {
-    let folder = tempdir().unwrap();
     let mut contract = contract();
     for (name, change) in changes.as_object().unwrap() {
         contract[name] = change.clone();
@@ -140,10 +91,7 @@ fn documents(changes: Value) -> TempDir {
     let route = json!({ "topics": {
         "meters": { "contract": "meter", "tenant": { "const": "demo" } },
     } });
-    std::fs::create_dir(folder.path().join("contracts")).unwrap();
-    std::fs::write(folder.path().join("contracts/meter.json"), contract.to_string()).unwrap();
-    std::fs::write(folder.path().join("topics.json"), route.to_string()).unwrap();
-    folder
+    folder(&[("contracts/meter.json", contract), ("topics.json", route)])
 }
 
 /// It extracts another payload, and reads it otherwise.
@@ -158,31 +106,31 @@ fn mended() -> TempDir {
 #[tokio::test]
 async fn a_record_that_comes_again_after_its_contract_was_mended_is_one_event() {
     let running = Running::start().await;
-    running.applied(&documents(json!({}))).await;
+    applied(&running, &documents(json!({}))).await;
     let record = reading(10, 7).to_string();
-    running.deliver(&record).await;
-    let before = running.history("meter/m-1").await;
-    running.applied(&mended()).await;
+    deliver(&running, &record).await;
+    let before = history(&running).await;
+    applied(&running, &mended()).await;
 
     let running = running.restart().await;
-    running.deliver(&record).await;
-    assert_eq!(running.history("meter/m-1").await, before);
+    deliver(&running, &record).await;
+    assert_eq!(history(&running).await, before);
 
     // It is the mended contract that reads now, and the letters that there are come in order.
-    running.deliver(&reading(5, 8).to_string()).await;
-    let history = running.history("meter/m-1").await;
+    deliver(&running, &reading(5, 8).to_string()).await;
+    let history = history(&running).await;
     assert_eq!(history.len(), 2);
     assert_eq!(history[1]["payload"]["values"]["kwh"], 8);
-    assert_eq!(running.letters().await, 0);
+    assert_eq!(letters(&running).await, 0);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_record_is_the_same_event_by_kafka_and_by_http() {
     let running = Running::start().await;
-    running.applied(&documents(json!({}))).await;
-    running.deliver(&reading(10, 7).to_string()).await;
-    running.applied(&mended()).await;
+    applied(&running, &documents(json!({}))).await;
+    deliver(&running, &reading(10, 7).to_string()).await;
+    applied(&running, &mended()).await;
 
     let running = running.restart().await;
     // The second is behind the first in the stream: once it is there, the first was looked at.
@@ -194,7 +142,7 @@ async fn a_record_is_the_same_event_by_kafka_and_by_http() {
     }
     let newest = async {
         loop {
-            let history = running.history("meter/m-1").await;
+            let history = history(&running).await;
             if history.last().is_some_and(|last| last["payload"]["values"]["kwh"] == 8) {
                 break history;
             }
@@ -202,38 +150,39 @@ async fn a_record_is_the_same_event_by_kafka_and_by_http() {
     };
     let history = tokio::time::timeout(WAIT, newest).await.unwrap();
     assert_eq!(history.len(), 2, "{history:?}");
-    assert_eq!(running.letters().await, 0);
+    assert_eq!(letters(&running).await, 0);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn two_readings_that_differ_beyond_the_digits_of_a_double_are_two_events() {
     let running = Running::start().await;
-    running.applied(&documents(json!({}))).await;
+    applied(&running, &documents(json!({}))).await;
     for value in ["12345678901234567890123", "12345678901234567890124"] {
         let reading = reading(10, 0).to_string();
-        running.deliver(&reading.replace(r#""kwh":0"#, &format!(r#""kwh":{value}"#))).await;
+        deliver(&running, &reading.replace(r#""kwh":0"#, &format!(r#""kwh":{value}"#))).await;
     }
-    assert_eq!(running.history("meter/m-1").await.len(), 2);
+    assert_eq!(history(&running).await.len(), 2);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_change_of_identities_is_refused_unless_it_is_allowed() {
     let running = Running::start().await;
-    running.applied(&documents(json!({}))).await;
+    applied(&running, &documents(json!({}))).await;
     let other = documents(json!({ "subject": { "kind": "meter", "id": { "path": "/serial" } } }));
-    let (code, said, fault) = running.apply(other.path(), &[]).await;
+    let (code, said, fault) = running.run_apply(other.path(), &[]).await;
     assert_eq!((code, said.as_str()), (1, ""));
     let file = other.path().join("contracts/meter.json");
     assert!(fault.contains(&format!("{}: /subject/id: ", file.display())), "{fault}");
     for word in ["count twice", "another name", "--allow identity-change"] {
         assert!(fault.contains(word), "{fault}");
     }
-    let (_, said, _) = running.apply(documents(json!({})).path(), &[]).await;
+    let (_, said, _) = running.run_apply(documents(json!({})).path(), &[]).await;
     assert!(said.starts_with("unchanged  contract meter  "), "{said}");
 
-    let (code, said, fault) = running.apply(other.path(), &["--allow", "identity-change"]).await;
+    let (code, said, fault) =
+        running.run_apply(other.path(), &["--allow", "identity-change"]).await;
     assert_eq!(code, 0, "{fault}");
     assert!(said.starts_with("replaced   contract meter  "), "{said}");
     running.stop().await;
@@ -242,19 +191,16 @@ async fn a_change_of_identities_is_refused_unless_it_is_allowed() {
 #[tokio::test]
 async fn the_first_contract_of_a_built_in_name_is_compared_with_the_built_in_one() {
     let running = Running::start().await;
-    let folder = tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("contracts")).unwrap();
     let builtin = include_str!("../../shared/core/src/contract/builtin/heartbeat.json");
     let mut heartbeat: Value = serde_json::from_str(builtin).unwrap();
-    let file = folder.path().join("contracts/heartbeat.json");
     heartbeat["measures"] = json!([]);
-    std::fs::write(&file, heartbeat.to_string()).unwrap();
-    assert_eq!(running.apply(folder.path(), &[]).await.0, 0);
+    let first = folder(&[("contracts/heartbeat.json", heartbeat.clone())]);
+    assert_eq!(running.run_apply(first.path(), &[]).await.0, 0);
 
     let running = Running::start().await;
     heartbeat["without_time"] = json!("received");
-    std::fs::write(&file, heartbeat.to_string()).unwrap();
-    let (code, _, fault) = running.apply(folder.path(), &[]).await;
+    let other = folder(&[("contracts/heartbeat.json", heartbeat)]);
+    let (code, _, fault) = running.run_apply(other.path(), &[]).await;
     assert_eq!(code, 1, "{fault}");
     assert!(fault.contains("/without_time: "), "{fault}");
     running.stop().await;

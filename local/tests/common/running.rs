@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
 use super::kafka::{Record, event};
-use super::{WAIT, dynamodb, post};
+use super::{WAIT, dynamodb, post, run};
 
 #[derive(Parser)]
 struct Apply {
@@ -85,6 +85,12 @@ impl Running {
         apply::run(&Apply::parse_from(words).args).await
     }
 
+    /// `drover apply` as a process: exit code, standard output, standard error.
+    pub async fn run_apply(&self, folder: &Path, options: &[&str]) -> (i32, String, String) {
+        let words = ["apply", folder.to_str().unwrap(), "--data", self.folder()];
+        run(&[&words, options].concat(), "").await
+    }
+
     /// The folder of its data.
     pub fn folder(&self) -> &str {
         self.data.path().to_str().unwrap()
@@ -118,14 +124,19 @@ impl Running {
         before
     }
 
-    /// The ids of a subject's events in the order of its history; `None`: there is no such subject, or its
-    /// table is not there.
-    pub async fn try_history(&self, tenant: &str, subject: &str) -> Option<Vec<String>> {
+    /// A subject's events in the order of its history; `None`: there is no such subject, or its table is
+    /// not there.
+    pub async fn entries(&self, tenant: &str, subject: &str) -> Option<Vec<Value>> {
         let words = ["inspect", tenant, subject, "--json", "--data", self.folder()];
         let shown = inspect::run(&Inspect::parse_from(words).args).await.ok()?;
         let shown: Value = serde_json::from_str(&shown).unwrap();
-        let entries = shown["entries"].as_array()?.iter();
-        Some(entries.map(|entry| entry["event_id"].as_str().unwrap().to_owned()).collect())
+        shown["entries"].as_array().cloned()
+    }
+
+    /// The ids of the same.
+    pub async fn try_history(&self, tenant: &str, subject: &str) -> Option<Vec<String>> {
+        let entries = self.entries(tenant, subject).await?;
+        Some(entries.iter().map(|entry| entry["event_id"].as_str().unwrap().to_owned()).collect())
     }
 
     /// The same of a subject that is there.

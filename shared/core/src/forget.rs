@@ -5,12 +5,14 @@
 //! For a person with rights of their own, and no function.
 //!
 //! - `letters`: which letters are the subject's, and how they go
+//! - `walk`: everything that is filed under one owner, in order
 //! - `search`: whether bytes speak of a subject
 //! - `receipt`: the answer
 
 mod letters;
 mod receipt;
 mod search;
+mod walk;
 
 use std::future::Future;
 use std::time::Duration;

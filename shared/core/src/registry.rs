@@ -10,12 +10,11 @@
 mod apply;
 mod kinds;
 mod plan;
+mod revision;
 mod shelf;
 
-use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -23,6 +22,7 @@ pub use self::apply::{Checked, Refusal, Stored, Submitted, Text};
 pub use self::plan::{
     Change, Consent, Identities, LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves, Plan, Write,
 };
+use self::revision::Revision;
 use self::shelf::{Held, Shelf};
 use crate::contract::{Contract, ContractDocument, builtin};
 use crate::document;
@@ -91,17 +91,7 @@ pub struct Registry {
     contracts: Shelf<Contract>,
     topics: Shelf<TopicRoute>,
     keys: Shelf<KeyGrant>,
-    revision: Mutex<Option<SeenRevision>>,
-    /// The newest revision that was ever seen here, also where the stored one is older now.
-    newest: AtomicU64,
-}
-
-#[derive(Clone, Debug)]
-struct SeenRevision {
-    number: u64,
-    /// Of stored contracts.
-    kinds: Arc<BTreeSet<Kind>>,
-    read_at: Timestamp,
+    revision: Revision,
 }
 
 impl Default for Registry {
@@ -118,8 +108,7 @@ impl Registry {
             contracts: Shelf::new(),
             topics: Shelf::new(),
             keys: Shelf::new(),
-            revision: Mutex::new(None),
-            newest: AtomicU64::new(0),
+            revision: Revision::default(),
         }
     }
 
@@ -242,7 +231,7 @@ impl Registry {
         now: Timestamp,
         documents: &impl Documents,
     ) -> Result<Vec<Kind>, Unavailable> {
-        let seen = self.seen_revision(0, now, documents).await?;
+        let seen = self.revision.seen(0, now, documents).await?;
         let mut kinds = kinds::built_in();
         kinds.extend(seen.kinds.iter().cloned());
         Ok(kinds.into_iter().collect())
@@ -251,31 +240,7 @@ impl Registry {
     /// What is wrong with the registry itself, if anything: its revision document is missing or cannot be
     /// read, or is older than one that was seen before. It is read anew.
     pub async fn fault(&self, now: Timestamp, documents: &impl Documents) -> Option<String> {
-        let seen = self.newest.load(Ordering::Relaxed);
-        match read(&DocumentName::Revision, documents).await {
-            Err(unavailable) => Some(format!("the registry does not answer: {unavailable}")),
-            Ok(None) => Some("the registry has no revision document".to_owned()),
-            Ok(Some(stored)) if stored.revision < seen => Some(format!(
-                "the registry is older than before: revision=`{}` seen=`{seen}`",
-                stored.revision
-            )),
-            Ok(Some(stored)) => match kinds::stored(&stored) {
-                Err(fault) => Some(broken(&DocumentName::Revision, &fault).message),
-                Ok(kinds) => {
-                    self.see(SeenRevision {
-                        number: stored.revision,
-                        kinds: Arc::new(kinds),
-                        read_at: now,
-                    });
-                    None
-                }
-            },
-        }
-    }
-
-    fn see(&self, seen: SeenRevision) {
-        self.newest.fetch_max(seen.number, Ordering::Relaxed);
-        *self.revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        self.revision.fault(now, documents).await
     }
 
     /// The newest revision that was seen, read again if it is too old for `at_least` or `now`.
@@ -285,34 +250,7 @@ impl Registry {
         now: Timestamp,
         documents: &impl Documents,
     ) -> Result<u64, Unavailable> {
-        self.seen_revision(at_least, now, documents).await.map(|seen| seen.number)
-    }
-
-    async fn seen_revision(
-        &self,
-        at_least: u64,
-        now: Timestamp,
-        documents: &impl Documents,
-    ) -> Result<SeenRevision, Unavailable> {
-        let seen = self.revision.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let fresh = seen.filter(|seen| shelf::is_fresh(seen.read_at, now));
-        if let Some(seen) = fresh.filter(|seen| seen.number >= at_least) {
-            return Ok(seen);
-        }
-        let stored = read(&DocumentName::Revision, documents).await?;
-        let number = stored.as_ref().map_or(0, |stored| stored.revision);
-        if number < at_least {
-            let message = format!(
-                "the registry is older than the ledger: revision=`{number}` ledger=`{at_least}`"
-            );
-            return Err(Unavailable::new(Reason::Misconfigured, message));
-        }
-        let kinds = stored.as_ref().map(kinds::stored).transpose();
-        let kinds = kinds.map_err(|fault| broken(&DocumentName::Revision, &fault))?;
-        let kinds = Arc::new(kinds.unwrap_or_default());
-        let seen = SeenRevision { number, kinds, read_at: now };
-        self.see(seen.clone());
-        Ok(seen)
+        self.revision.seen(at_least, now, documents).await.map(|seen| seen.number)
     }
 
     async fn load_contract(

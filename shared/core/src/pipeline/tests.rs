@@ -1,17 +1,16 @@
-//! Facts about whole invocations: the breaker, a registry that fails, who waits and where.
+//! Facts about whole invocations: a registry or a table that fails, who waits and where.
+
+mod breaker;
+mod drained;
+mod receipt;
 
 use futures_util::FutureExt as _;
-use proptest::prelude::*;
 
 use super::*;
 use crate::dead_letter::Envelope;
 use crate::id::{SubjectId, TenantId};
-use crate::kafka_event::{Decoded, decode};
-use crate::letter::filing::{Filing, Received, read};
-use crate::letter::opened::{Opened, open};
 use crate::memory::{Call, Fault, Memory};
-use crate::record::{Receipt, Record, Source, TopicRetention};
-use crate::registry::StoredDocument;
+use crate::record::{Record, Source};
 use crate::tenant::TenantScope;
 
 const CONTRACT: &str = r#"{
@@ -103,77 +102,6 @@ impl Calls {
     fn count(&self) -> u32 {
         self.0.load(std::sync::atomic::Ordering::Relaxed)
     }
-}
-
-fn check_open(memory: &Memory, records: Vec<Record>, code: Code, fault: &str) {
-    let open = try_process(memory, records).expect_err("an open breaker");
-    assert_eq!((open.code, open.fault.as_str()), (code, fault));
-    let state = memory.state();
-    assert!(state.letters.is_empty() && state.buffer.is_empty() && state.heads.is_empty());
-}
-
-#[test]
-fn twenty_records_that_are_all_unknown_to_a_registry_without_revision_open_the_breaker() {
-    let memory = memory();
-    memory.state().documents.remove("REV");
-    let none = "the registry has no revision document";
-    check_open(&memory, unknown(20), Code::UnknownContract, none);
-    let strangers = (0..20).map(|at| record("known", "nobody", "d1", at)).collect();
-    check_open(&memory, strangers, Code::UnknownTenant, none);
-}
-
-#[test]
-fn a_registry_that_is_older_than_this_environment_has_seen_opens_the_breaker() {
-    let memory = memory();
-    let pipeline = pipeline();
-    let process = |records: Vec<Record>| {
-        let records = records.into_iter().map(Incoming::Record).collect();
-        let report = pipeline.process(&memory, records, Timestamp::MAX).now_or_never();
-        report.expect("memory never waits")
-    };
-    let revision = |number| {
-        let document = StoredDocument { json: "{}".to_owned(), revision: number };
-        memory.state().documents.insert("REV".to_owned(), document);
-    };
-    revision(7);
-    assert!(process(vec![known("d1", 1)]).is_ok());
-    revision(6);
-    // Believed for a minute; then read again, which must not make the older one the newest.
-    memory.state().now = second(200);
-    assert!(process(vec![known("d1", 150)]).is_ok());
-    let open = process(unknown(20)).expect_err("an open breaker");
-    assert_eq!(open.fault, "the registry is older than before: revision=`6` seen=`7`");
-    revision(8);
-    assert!(process(unknown(20)).is_ok());
-}
-
-fn check_closed(memory: &Memory, records: Vec<Record>, letters: usize) {
-    process(memory, records);
-    assert_eq!(memory.state().letters.len(), letters);
-}
-
-/// Otherwise whoever may write to a topic could hold up its partition with nonsense.
-#[test]
-fn unknown_records_become_letters_where_the_registry_is_well() {
-    check_closed(&memory(), unknown(60), 60);
-    let strangers = (0..60).map(|at| record("known", "nobody", "d1", at)).collect();
-    check_closed(&memory(), strangers, 60);
-}
-
-#[test]
-fn the_breaker_stays_closed_for_anything_less_than_a_batch_of_one_kind() {
-    let wrong = || {
-        let memory = memory();
-        memory.state().documents.remove("REV");
-        memory
-    };
-    check_closed(&wrong(), unknown(19), 19);
-    let mut with_known = unknown(20);
-    with_known.push(Record { value: None, ..known("d1", 20) });
-    check_closed(&wrong(), with_known, 21);
-    let mut mixed = unknown(19);
-    mixed.push(record("known", "nobody", "d1", 19));
-    check_closed(&wrong(), mixed, 20);
 }
 
 #[test]
@@ -357,155 +285,4 @@ fn a_record_that_neither_queue_takes_stays_with_its_source() {
     records.push(Record { value: None, ..known("d1", 2) });
     let (back, applied) = (Disposition::Returned, Disposition::Applied);
     assert_eq!(process(&memory, records), [back, applied, applied, applied, back]);
-}
-
-/// Puts a record of demo into the buffer, changes the registry, and drains the buffer with a fresh
-/// environment. Gives what became of the record, and of which tenant the letters are and why.
-fn drain_after(change: impl FnOnce(&Memory)) -> (Disposition, Vec<(Option<String>, String)>) {
-    let memory = memory();
-    break_heads(&memory, &["d0"]);
-    let all = ["d0", "d1", "d2", "d3"].map(|device| known(device, 1));
-    process(&memory, all.into());
-    memory.state().heads.clear();
-    change(&memory);
-    let waiting = std::mem::take(&mut memory.state().buffer);
-    let buffered = waiting.iter().map(|message| {
-        let received = Received { message_id: "m", body: &message.body, sent_at: None };
-        let filing = read(&received, second(60)).expect("filed");
-        let Filing { owner, letter, chunks } = filing;
-        let Opened::Record(incoming) =
-            open(&owner, &letter, &chunks[0].bytes, TopicRetention::WEEK)
-        else {
-            panic!("a record waits")
-        };
-        Buffered { owner: owner.tenant().cloned(), incoming }
-    });
-    let report = pipeline().drain(&memory, buffered.collect(), Timestamp::MAX).now_or_never();
-    let report = report.expect("memory never waits").expect("a closed breaker");
-    let state = memory.state();
-    let letters = state.letters.iter().map(|message| {
-        let envelope = Envelope::read(&message.body).expect("an envelope");
-        (envelope.tenant, envelope.code)
-    });
-    let [disposition] = report.dispositions[..] else { panic!("one record waits") };
-    if disposition != Disposition::Applied {
-        assert!(state.heads.is_empty(), "nothing is in a ledger");
-    }
-    (disposition, letters.collect())
-}
-
-#[test]
-fn a_record_that_waited_is_of_the_tenant_that_it_was_of_before() {
-    assert_eq!(drain_after(|_| ()), (Disposition::Applied, Vec::new()));
-    let (disposition, letters) = drain_after(|memory| {
-        memory.put_document("R#known", r#"{"contract":"mine","tenant":{"const":"acme"}}"#);
-    });
-    assert_eq!(disposition, Disposition::DeadLettered(Code::TenantMismatch));
-    let demo = |code: &str| vec![(Some("demo".to_owned()), code.to_owned())];
-    assert_eq!(letters, demo("tenant_mismatch"), "the letter is its owner's");
-}
-
-/// Else the operator's replay would ask the route that comes later whose it is.
-#[test]
-fn the_letter_of_a_record_that_waited_is_its_owners_whatever_it_is_rejected_for() {
-    let (_, letters) = drain_after(|memory| drop(memory.state().documents.remove("R#known")));
-    assert_eq!(letters, [(Some("demo".to_owned()), "unknown_contract".to_owned())]);
-    let (_, letters) = drain_after(|memory| drop(memory.state().documents.remove("T#demo")));
-    assert_eq!(letters, [(Some("demo".to_owned()), "unknown_tenant".to_owned())]);
-}
-
-/// The route of a contract whose events may leave their time out: then it is that of receipt.
-const UNTIMED: &str = r#"{
-    "name": "untimed", "subject": {"kind": "device", "id": {"path": "/id"}},
-    "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
-    "without_time": "received", "payload": {"path": ""}
-}"#;
-
-/// What becomes of one record of a topic, stamped like this, that an invocation takes `now`; and the
-/// times of the event where there is one.
-fn taken(
-    value: &str,
-    timestamp: i64,
-    now: Timestamp,
-) -> (Disposition, Option<(Timestamp, Timestamp)>) {
-    let memory = Memory::new(now);
-    memory.put_document("T#demo", r#"{"id":"demo"}"#);
-    memory.put_document("R#untimed", r#"{"contract":"untimed","tenant":{"const":"demo"}}"#);
-    memory.put_document("C#untimed", UNTIMED);
-    memory.put_document("REV", "{}");
-    let value = base64_simd::STANDARD.encode_to_string(value);
-    let event = format!(
-        r#"{{"records":{{"untimed-0":[{{"topic":"untimed","partition":0,"offset":7,
-            "timestamp":{timestamp},"value":"{value}"}}]}}}}"#
-    );
-    let receipt = Receipt { now, retention: TopicRetention::WEEK };
-    let Decoded { records, .. } = decode(&event, receipt).expect("an event");
-    let report = pipeline().process(&memory, records, Timestamp::MAX).now_or_never();
-    let report = report.expect("memory never waits").expect("a closed breaker");
-    let [disposition] = report.dispositions[..] else { panic!("one record") };
-    let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
-    let subject = SubjectId::parse("device/d1").expect("a subject");
-    let home = Home { key: scope.subject(subject), table: None };
-    let question = crate::ledger::read::Question::History { from: None, to: None };
-    let read = crate::reader::read(&memory, &home, question).now_or_never().expect("ready");
-    let cut = read.expect("available").0;
-    let times = cut.and_then(|cut| {
-        cut.entries().next().map(|entry| (entry.position.observed_at, entry.ingested_at))
-    });
-    (disposition, times)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn a_good_event_is_applied_whatever_its_record_is_stamped(
-        timestamp in prop_oneof![
-            any::<i64>(),
-            Just(0), Just(NOW), Just(NOW * 1_000_000),
-            // Plausible ones, and their neighbours.
-            (NOW - 700_000) * 1_000..(NOW + 400) * 1_000,
-        ],
-    ) {
-        let now = second(0);
-        let stamp = Timestamp::from_millis(timestamp).filter(|stamp| *stamp <= now);
-        let oldest = now.plus_seconds(-8 * 24 * 60 * 60);
-        let observed = stamp.filter(|stamp| *stamp >= oldest).unwrap_or(now).whole_seconds();
-        let value = format!(r#"{{"id":"d1","at":{observed}}}"#);
-        let (disposition, times) = taken(&value, timestamp, now);
-        prop_assert_eq!(disposition, Disposition::Applied);
-        let (observed_at, ingested_at) = times.expect("an event");
-        prop_assert_eq!(observed_at.whole_seconds(), observed);
-        prop_assert!((oldest..=now).contains(&ingested_at));
-    }
-
-    /// An event without a time of its own is where its timestamp says, or nowhere: never at a time
-    /// that the next delivery would not repeat, and never at one that cannot be true.
-    #[test]
-    fn an_event_without_time_is_where_every_delivery_puts_it(
-        timestamp in prop_oneof![
-            any::<i64>(),
-            Just(-1), Just(0), Just(NOW), Just(NOW * 1_000_000),
-            (NOW - 700_000) * 1_000..(NOW + 400) * 1_000,
-        ],
-        later in 0..2_000_000_i64,
-    ) {
-        let mut positions = std::collections::BTreeSet::new();
-        for now in [second(0), second(later)] {
-            let (disposition, times) = taken(r#"{"id":"d1"}"#, timestamp, now);
-            match times {
-                Some((observed_at, ingested_at)) => {
-                    prop_assert_eq!(disposition, Disposition::Applied);
-                    prop_assert_eq!(Some(observed_at), Timestamp::from_millis(timestamp));
-                    prop_assert!(ingested_at <= now && ingested_at <= observed_at);
-                    prop_assert!(observed_at >= now.plus_seconds(-8 * 24 * 60 * 60));
-                    positions.insert(observed_at);
-                }
-                None => {
-                    prop_assert_eq!(disposition, Disposition::DeadLettered(Code::MissingField));
-                }
-            }
-        }
-        prop_assert!(positions.len() <= 1);
-    }
 }

@@ -1,6 +1,7 @@
 //! The cache: what is believed, for how long, and what falls back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use futures_util::FutureExt as _;
 use serde_json::json;
