@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use drover_aws::Aws;
 use drover_aws::kafka::{KafkaConfig, KafkaReread, KafkaStream};
-use drover_core::error::Unavailable;
-use drover_core::metrics::Meter;
+use drover_core::base::error::Unavailable;
+use drover_core::base::metrics::Meter;
+use drover_core::base::time::Timestamp;
 use drover_core::record::TopicRetention;
 use drover_core::stream::direct::Direct;
 use drover_core::stream::{NotSent, Outgoing, Stream, TOPIC};
-use drover_core::time::Timestamp;
 
 use crate::function::Functions;
 use crate::prometheus::PartitionLevel;

@@ -1,7 +1,7 @@
 //! Signs of life of the host's parts, for `/health`, and how full the buffer is, for `/buffer/stats`.
 
 use drover_aws::Aws;
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::error::{Reason, Unavailable};
 use drover_core::letter::objects::{Object, Objects};
 use drover_core::letter::origin::Offsets;
 use drover_core::record::Receipt;

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use drover_aws::{Applied, Aws};
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 use drover_core::pipeline::ports::Clock as _;
 use drover_core::registry::{
     Change, Checked, Consent, DocumentName, Documents as _, Move, Plan, Refusal, Stored, Submitted,

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use common::{WAIT, post, post_api, run};
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use drover_local::commands::inspect;
 use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};

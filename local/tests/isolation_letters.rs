@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use common::kafka::{event, temperature, text};
 use common::{dynamodb, post, run};
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use drover_local::commands::inspect;
 use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};

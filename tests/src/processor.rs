@@ -13,27 +13,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use drover_core::base::cost::Metered;
+use drover_core::base::error::Unavailable;
+use drover_core::base::id::{SubjectId, TenantId};
+use drover_core::base::limits::Shape;
+use drover_core::base::metrics::emf::{Keeping, Lines};
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::Envelope;
-use drover_core::error::Unavailable;
-use drover_core::id::{SubjectId, TenantId};
 use drover_core::kafka_event::BatchResponse;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::read::{Cut, Question};
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::limits::Shape;
 use drover_core::listing::{Listing, Shard};
 use drover_core::memory::{Call, Fault, Memory};
-use drover_core::metrics::emf::{Keeping, Lines};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Metered, Store};
+use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Store};
 use drover_core::reader;
 use drover_core::record::{Source, TopicRetention};
 use drover_core::registry::{
     Change, DocumentName, Documents, Registry, Stored, StoredDocument, Submitted, Text,
 };
-use drover_core::tenant::TenantScope;
-use drover_core::time::Timestamp;
 use drover_core::view::{View, fold};
 use drover_processor::{Failed, Processor};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};

@@ -10,13 +10,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use drover_core::base::error::Unavailable;
+use drover_core::base::limits::Shape;
+use drover_core::base::metrics::{Meter, Metric, Tally};
+use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::Content;
-use drover_core::error::Unavailable;
 use drover_core::letter::objects::{Object, Objects};
 use drover_core::letter::origin::Offsets;
-use drover_core::limits::Shape;
 use drover_core::memory::{Call, Drawer, Fault, Memory};
-use drover_core::metrics::{Meter, Metric, Tally};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::quota::ReadQuotas;
@@ -24,7 +25,6 @@ use drover_core::record::{Receipt, TopicRetention};
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
 use drover_core::stream::reread::{Again, Reread};
-use drover_core::time::Timestamp;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_replay::levels::{BufferLevels, Levels};

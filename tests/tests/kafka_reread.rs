@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use drover_aws::kafka::{KafkaConfig, KafkaReread, Security};
-use drover_core::error::Reason;
+use drover_core::base::error::Reason;
+use drover_core::base::time::Timestamp;
 use drover_core::letter::origin::Offsets;
 use drover_core::record::{Receipt, Record, Source, TopicRetention};
 use drover_core::stream::reread::{Again, RECORDS, Reread as _};
-use drover_core::time::Timestamp;
 use krafka::Kafka;
 use krafka::producer::Producer;
 use krafka::testing::{ApiKey, Control, FakeBroker};

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use drover_aws::kafka::{KafkaConfig, KafkaStream, Password, Security};
+use drover_core::base::error::Reason;
+use drover_core::base::id::TenantId;
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
 use drover_core::contract::{Contract, builtin};
-use drover_core::error::Reason;
-use drover_core::id::TenantId;
 use drover_core::record::{Record, Source};
 use drover_core::stream::{NotSent, Outgoing, Stream as _, TOPIC, partition};
-use drover_core::tenant::{Tenant, TenantScope};
-use drover_core::time::Timestamp;
+use drover_core::tenant::Tenant;
 use drover_tests::closed_address;
 use krafka::ConsumerRecord;
 use krafka::error::ErrorCode;

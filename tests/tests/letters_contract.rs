@@ -4,9 +4,11 @@
 #![recursion_limit = "256"]
 
 use drover_aws::Aws;
+use drover_core::base::error::{Code, Rejection};
+use drover_core::base::id::{SubjectId, TenantId};
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::{self, CHUNK_BYTES, Chunk, Circumstances, Content};
-use drover_core::error::{Code, Rejection};
-use drover_core::id::{SubjectId, TenantId};
 use drover_core::letter::erasing::{FiledChunk, LetterEraser};
 use drover_core::letter::filing::{self, Received};
 use drover_core::letter::{
@@ -14,8 +16,6 @@ use drover_core::letter::{
 };
 use drover_core::memory::Memory;
 use drover_core::record::{Record, Source};
-use drover_core::tenant::TenantScope;
-use drover_core::time::Timestamp;
 use drover_tests::dynamodb::ports;
 use futures_util::{StreamExt as _, stream};
 

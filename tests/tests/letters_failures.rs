@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use drover_aws::{Aws, AwsConfig, LocalEndpoints};
+use drover_core::base::error::Reason;
+use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::Chunk;
-use drover_core::error::Reason;
 use drover_core::letter::filing::{self, Received};
 use drover_core::letter::{
     Lease, Letter, LetterRange, Letters, Order, Owner, State, StoredLetter, StoredRun, Wanted,
 };
-use drover_core::time::Timestamp;
 use drover_tests::aws_at;
 use drover_tests::canned::{Answer, dynamodb_error, serve, stay_silent};
 use serde_json::{Value, json};

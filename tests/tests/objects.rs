@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use drover_aws::Aws;
-use drover_core::error::Reason;
+use drover_core::base::error::Reason;
 use drover_core::letter::objects::{OBJECT_BYTES, Object, Objects as _};
 use drover_tests::{aws_at, closed_address};
 use futures_util::stream;

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use drover_aws::QueueLevels;
+use drover_core::base::error::{Code, Reason, Rejection, Unavailable};
+use drover_core::base::id::TenantId;
+use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::{self, Circumstances, Envelope};
-use drover_core::error::{Code, Reason, Rejection, Unavailable};
-use drover_core::id::TenantId;
 use drover_core::memory::{Call, Fault, Memory};
 use drover_core::pipeline::ports::{Buffer, DeadLetters, Message};
 use drover_core::record::{Record, Source};
-use drover_core::time::Timestamp;
 use drover_tests::canned::{Answer, serve};
 use drover_tests::{aws_at, closed_address};
 use serde_json::{Value, json};

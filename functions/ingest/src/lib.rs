@@ -16,7 +16,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
-use drover_core::metrics::Meter;
+use drover_core::base::metrics::Meter;
 use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters};
 use drover_core::quota::WriteQuotas;
 use drover_core::registry::{Documents, Registry};

@@ -8,12 +8,12 @@
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
+use drover_core::base::id::{Position, SubjectId};
+use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
-use drover_core::id::{Position, SubjectId};
 use drover_core::ledger::slice::Slice;
 use drover_core::listing::Listed;
-use drover_core::time::Timestamp;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::access::Visit;

@@ -1,6 +1,6 @@
 //! What stands beside the world on Lambda: the stream, where there is one, and AWS for the rest.
 
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 use drover_core::letter::objects::{Object, Objects};
 use drover_core::letter::origin::Offsets;
 use drover_core::record::Receipt;

@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use drover_aws::Aws;
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 use drover_core::tenant::Scope;
 use drover_http::{Credentials, NotAdmitted, Parameters, Problem};
 use serde::Serialize;

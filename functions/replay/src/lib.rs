@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use drover_core::deadline::stop_at;
+use drover_core::base::deadline::stop_at;
+use drover_core::base::metrics::Meter;
 use drover_core::letter::Owner;
-use drover_core::metrics::Meter;
 use drover_core::pipeline::Pipeline;
 use drover_core::quota::ReadQuotas;
 use drover_core::replay::Means;

@@ -5,8 +5,8 @@ mod render;
 
 use clap::Args as ClapArgs;
 use drover_aws::Aws;
-use drover_core::error::Unavailable;
-use drover_core::id::SubjectKey;
+use drover_core::base::error::Unavailable;
+use drover_core::base::id::SubjectKey;
 use drover_core::ledger::read::{Cut, Question};
 use drover_core::pipeline::ports::Home;
 use drover_core::reader;

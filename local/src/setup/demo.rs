@@ -4,8 +4,8 @@
 //! that goes with it: a demo key that is no longer in its tenant's document stays removed.
 
 use drover_aws::Aws;
-use drover_core::error::Unavailable;
-use drover_core::id::TenantId;
+use drover_core::base::error::Unavailable;
+use drover_core::base::id::TenantId;
 use drover_core::registry::{Consent, DocumentName, Documents as _, Submitted, Text};
 use serde_json::Value;
 

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use drover_core::limits::Shape;
-use drover_core::metrics::Meter;
-use drover_core::metrics::emf::{Keeping, Lines};
+use drover_core::base::limits::Shape;
+use drover_core::base::metrics::Meter;
+use drover_core::base::metrics::emf::{Keeping, Lines};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::Clock as _;

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drover_aws::Aws;
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
+use drover_core::base::time::Timestamp;
 use drover_core::pipeline::ports::{DeadLetters as _, Message};
-use drover_core::time::Timestamp;
 use uuid::Uuid;
 
 use super::Settings;

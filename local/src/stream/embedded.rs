@@ -45,9 +45,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drover_core::error::{Code, Reason, Rejection, Unavailable};
+use drover_core::base::error::{Code, Reason, Rejection, Unavailable};
+use drover_core::base::time::Timestamp;
 use drover_core::stream::{NotSent, Outgoing, Stream};
-use drover_core::time::Timestamp;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Bounds, Fetched, Log, NewRecord, Position, TopicName};

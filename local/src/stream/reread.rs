@@ -1,7 +1,7 @@
 //! The stream of a host, read again by offsets.
 
 use drover_aws::kafka::KafkaReread;
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 use drover_core::letter::origin::Offsets;
 use drover_core::record::Receipt;
 use drover_core::stream::reread::{Again, Reread};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use drover_core::error::Reason;
+use drover_core::base::error::Reason;
 use drover_core::record::Record;
 
 use crate::broker::shared;

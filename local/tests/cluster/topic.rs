@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 use drover_aws::kafka::{
     KafkaConfig, KafkaReread, KafkaStream, Password, Placed, Security, describe,
 };
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::time::Timestamp;
 use drover_core::letter::origin::Offsets;
 use drover_core::record::{Receipt, Record, Source, TopicRetention};
 use drover_core::stream::reread::{Again, Reread as _};
-use drover_core::time::Timestamp;
 use drover_local::stream::{Bounds, KafkaLog, Log as _, Position, StoredRecord};
 use krafka::admin::{DeleteRecordsOptions, DeleteTopicsOptions, TopicPartition};
 

@@ -9,10 +9,11 @@
 //! another writer's.
 
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
-use drover_core::error::Unavailable;
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::Unavailable;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::pipeline::ports::{Home, Metered, Store, Units};
+use drover_core::pipeline::ports::{Home, Store};
 use drover_core::registry::{DocumentName, Documents, StoredDocument};
 
 use crate::Aws;

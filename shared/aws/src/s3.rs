@@ -5,7 +5,7 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 use drover_core::letter::objects::{Object, Objects};
 
 use crate::Aws;

@@ -35,14 +35,14 @@ pub use self::document::{
 };
 use self::identity::{Identity, Read};
 pub(crate) use self::lookup::Lookup;
-use crate::error::{Code, Rejection};
+use crate::base::error::{Code, Rejection};
+use crate::base::id::{EventId, Kind, Position, SubjectId};
+use crate::base::limits;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
 use crate::event::{self, Entry, Event, IdOrigin};
-use crate::id::{EventId, Kind, Position, SubjectId};
-use crate::limits;
 use crate::record::{HeaderValue, Parsed, Record};
 use crate::schema::Schema;
-use crate::tenant::TenantScope;
-use crate::time::Timestamp;
 use crate::view::ViewSpec;
 
 /// A compiled contract.

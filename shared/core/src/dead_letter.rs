@@ -16,10 +16,10 @@ use self::text::bounded;
 pub use self::text::message_body;
 pub(crate) use self::writing::bounded_source;
 pub use self::writing::{buffered, letter};
-use crate::error::{Reason, Unavailable};
-use crate::id::{SubjectId, TenantId};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::id::{SubjectId, TenantId};
+use crate::base::time::Timestamp;
 use crate::record::{Record, Source, Stamps, is_letter_id};
-use crate::time::Timestamp;
 
 /// The most that one chunk holds: it fits an item of DynamoDB (400 KB), and in base64 a message.
 pub const CHUNK_BYTES: usize = 360_000;

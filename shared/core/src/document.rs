@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::limits;
+use crate::base::limits;
 use crate::schema::Schema;
 
 /// One thing that is wrong with a document.

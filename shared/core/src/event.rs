@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 pub(crate) use self::canonical::Except;
 use self::canonical::Marks;
 pub(crate) use self::exact::{Doubles, Exact, has_long_number, lost_numbers};
-use crate::error::{Code, Rejection};
-use crate::id::{EventId, Position, SubjectKey};
-use crate::time::Timestamp;
+use crate::base::error::{Code, Rejection};
+use crate::base::id::{EventId, Position, SubjectKey};
+use crate::base::time::Timestamp;
 
 /// A record that passed its contract, and whose subject it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ mod search;
 use std::future::Future;
 use std::time::Duration;
 
-use crate::error::{Reason, Unavailable};
-use crate::id::Position;
+use crate::base::error::{Reason, Unavailable};
+use crate::base::id::Position;
 use crate::ledger::StoredHead;
 use crate::ledger::codec::{decode_head, encode_head};
 use crate::ledger::read::broken;

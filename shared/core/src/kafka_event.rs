@@ -12,8 +12,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::error::{Code, Rejection};
-use crate::ledger::fnv1a;
+use crate::base::error::{Code, Rejection};
+use crate::base::hash::fnv1a;
 use crate::record::{Incoming, Receipt, Record, Source, Stamps};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

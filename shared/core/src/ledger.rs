@@ -19,11 +19,12 @@
 
 use std::sync::Arc;
 
-use crate::error::{Code, Rejection};
+use crate::base::error::{Code, Rejection};
+use crate::base::hash::fnv1a;
+use crate::base::id::{Kind, Position, SubjectKey, TenantId};
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::id::{Kind, Position, SubjectKey, TenantId};
-use crate::limits;
-use crate::time::Timestamp;
 use crate::view::{Specs, View, fold};
 
 pub mod codec;
@@ -266,13 +267,6 @@ impl Activity {
             hour: format!("{:08}#{}", (seconds + offset) / HOUR, subject.id()),
         }
     }
-}
-
-/// FNV-1a, 64 bits: stored keys depend on it, so it must never change.
-pub fn fnv1a(bytes: &[u8]) -> u64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0100_0000_01b3;
-    bytes.iter().fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }
 
 #[cfg(test)]

@@ -29,13 +29,13 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 pub use self::origin::Origin;
+use crate::base::cost::{Metered, Units};
+use crate::base::error::Unavailable;
+use crate::base::id::TenantId;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
 use crate::dead_letter::{Chunk, Wrapping};
-use crate::error::Unavailable;
-use crate::id::TenantId;
-use crate::pipeline::ports::{Metered, Units};
 use crate::record::{Receipt, Stamps, TopicRetention};
-use crate::tenant::TenantScope;
-use crate::time::Timestamp;
 
 /// How long a letter is kept after it was filed.
 pub const LETTER_DAYS: i64 = 90;

@@ -1,40 +1,34 @@
 //! What a record may become, and who decides.
 //!
-//! Reading order: [`id`], [`time`] and [`error`] are the words; [`record`] is what arrives,
+//! Reading order: [`id`](base::id), [`time`](base::time) and [`error`](base::error) are the words; [`record`] is what arrives,
 //! [`contract`] what it must be, and [`event`] what it becomes; [`tenant`] says who speaks for
 //! whom, and [`registry`] where contracts, tenants and topics come from. [`ledger`] puts events in
 //! their order and [`view`] is the fold of them. [`pipeline`] takes the records of an invocation
 //! through all of it, over ports, and [`stream`] carries events to it; [`dead_letter`] is what
-//! becomes of those that it refuses, [`public_reason`] what a tenant may see of our faults, and
-//! [`metrics`] what is counted; [`quota`] says how much a tenant may send and read. [`request`] recognises what is
+//! becomes of those that it refuses, [`public_reason`](base::public_reason) what a tenant may see of our faults, and
+//! [`metrics`](base::metrics) what is counted; [`quota`] says how much a tenant may send and read. [`request`] recognises what is
 //! sent twice. [`reader`] answers questions about a subject, [`listing`] says which subjects there
 //! are, and [`forget`] takes one away.
 //!
 //! Invariants of the crate: nothing here reads a clock, an environment variable or a socket; an
-//! [`id::SubjectKey`] exists only where a [`tenant::TenantScope`] made it; retry or dead letter
-//! follows from [`error`]'s two types and from nothing else.
+//! [`SubjectKey`](base::id::SubjectKey) exists only where a [`TenantScope`](base::scope::TenantScope) made it; retry or dead letter
+//! follows from [`error`](base::error)'s two types and from nothing else.
 
+pub mod base;
 pub mod contract;
 pub mod dead_letter;
-pub mod deadline;
 pub mod document;
-pub mod error;
 pub mod event;
 pub mod forget;
-pub mod id;
 pub mod kafka_event;
 pub mod ledger;
 pub mod letter;
-pub mod limits;
 pub mod listing;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
-pub mod metrics;
 #[cfg(test)]
 mod model;
-mod mutant;
 pub mod pipeline;
-pub mod public_reason;
 pub mod quota;
 pub mod reader;
 pub mod record;
@@ -44,6 +38,4 @@ pub mod request;
 mod schema;
 pub mod stream;
 pub mod tenant;
-pub mod time;
-pub mod variables;
 pub mod view;

@@ -16,12 +16,12 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Reason, Unavailable};
-use crate::id::{Kind, SubjectId};
+use crate::base::cost::{Metered, Units};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::id::{Kind, SubjectId};
+use crate::base::limits;
+use crate::base::scope::TenantScope;
 use crate::ledger::{ACTIVITY_SHARDS, Activity};
-use crate::limits;
-use crate::pipeline::ports::{Metered, Units};
-use crate::tenant::TenantScope;
 
 /// Shards that are read together.
 const CONCURRENCY: usize = 16;
@@ -246,11 +246,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::id::TenantId;
+    use crate::base::id::TenantId;
+    use crate::base::time::Timestamp;
     use crate::ledger::{LedgerWrite, StoredHead};
     use crate::memory::Memory;
     use crate::pipeline::ports::{Home, Store as _};
-    use crate::time::Timestamp;
 
     fn scope() -> TenantScope {
         TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"))

@@ -10,14 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::error::{Reason, Unavailable};
+use crate::base::cost::{Metered, Units};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::limits::TRANSACTION_ITEMS;
+use crate::base::time::Timestamp;
 use crate::ledger::{Activity, PageWrite, StoredHead};
-use crate::limits::TRANSACTION_ITEMS;
-use crate::pipeline::ports::{Clock, Home, Message, Metered, Units};
+use crate::pipeline::ports::{Clock, Home, Message};
 use crate::record::Record;
 use crate::registry::StoredDocument;
 use crate::request::Made;
-use crate::time::Timestamp;
 
 mod erasing;
 mod ledger;

@@ -9,7 +9,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRng, TestRunner};
 
-use crate::mutant::{Mutant, with};
+use crate::base::mutant::{Mutant, with};
 
 mod check;
 mod script;

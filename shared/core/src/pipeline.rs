@@ -5,7 +5,7 @@
 //! 2. Events are grouped by subject. Subjects run together, bounded; the events of one subject in
 //!    turn ([`subject`]). This is the only place that joins concurrent work.
 //! 3. Rejections go to the dead-letter queue, and count as done only once that has them.
-//! 4. What is unavailable is decided by its cause ([`Extent`](crate::error::Extent)) and never by how many
+//! 4. What is unavailable is decided by its cause ([`Extent`](crate::base::error::Extent)) and never by how many
 //!    records it is: the trouble of one subject or tenant sends its records to the buffer queue, so that
 //!    they delay nobody else; the trouble of everyone sends them back to the source. Each goes with every
 //!    later record of its subject, so that nothing overtakes the first that waits.
@@ -16,14 +16,15 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::error::{Code, Reason, Unavailable};
+use crate::base::error::{Code, Reason, Unavailable};
+use crate::base::id::{SubjectKey, TenantId};
+use crate::base::limits::Shape;
+use crate::base::metrics::{Metric, Tally};
+use crate::base::mutant::{Mutant, on};
+use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::id::{SubjectKey, TenantId};
 use crate::ledger::dialogue::Terms;
 use crate::ledger::place::{Arrival, Outcome};
-use crate::limits::Shape;
-use crate::metrics::{Metric, Tally};
-use crate::mutant::{Mutant, on};
 use crate::pipeline::admit::{Admission, Desk};
 use crate::pipeline::batch::{Group, Groups, Handled, State};
 use crate::pipeline::cache::HeadCache;
@@ -36,7 +37,6 @@ use crate::record::Incoming;
 use crate::registry::Registry;
 use crate::stream::Outgoing;
 use crate::tenant::Tenant;
-use crate::time::Timestamp;
 
 pub mod admit;
 mod batch;

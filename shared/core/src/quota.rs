@@ -19,10 +19,10 @@ use std::sync::{Mutex, PoisonError};
 
 use lru::LruCache;
 
-use crate::id::TenantId;
-use crate::pipeline::ports::Units;
+use crate::base::cost::Units;
+use crate::base::id::TenantId;
+use crate::base::time::Timestamp;
 use crate::tenant::{Quota, Tenant};
-use crate::time::Timestamp;
 
 /// Tenants whose buckets are remembered; a forgotten one is full again.
 const TENANTS: NonZeroUsize = match NonZeroUsize::new(4096) {

@@ -1,9 +1,10 @@
 //! Questions to the ledger: drives [`Reading`] and [`Slicing`] over a store. It never writes.
 
-use crate::error::Unavailable;
+use crate::base::cost::Units;
+use crate::base::error::Unavailable;
 use crate::ledger::read::{Answer, Ask, Cut, Question, Reading, Step};
 use crate::ledger::slice::{self, Portion, Slice, Slicing};
-use crate::pipeline::ports::{Home, Store, Units};
+use crate::pipeline::ports::{Home, Store};
 
 /// A consistent cut of one subject; `None`: nothing was ever written of it. Also what it cost.
 ///

@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 pub use self::header::HeaderValue;
 pub use self::parsed::Parsed;
 pub use self::receipt::{Receipt, SKEW_SECONDS, Stamps, TopicRetention};
+use crate::base::error::Rejection;
+use crate::base::id::{EventId, TenantId};
+use crate::base::time::Timestamp;
 use crate::dead_letter::Wrapping;
-use crate::error::Rejection;
 use crate::event::{digest, place_id};
-use crate::id::{EventId, TenantId};
-use crate::time::Timestamp;
 
 /// One record, and when it entered.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,12 +23,12 @@ pub use self::plan::{
     Change, Consent, Identities, LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves, Plan, Write,
 };
 use self::shelf::{Held, Shelf};
+use crate::base::error::{Extent, Reason, Unavailable};
+use crate::base::id::{Kind, TenantId};
+use crate::base::time::Timestamp;
 use crate::contract::{Contract, ContractDocument, builtin};
 use crate::document;
-use crate::error::{Extent, Reason, Unavailable};
-use crate::id::{Kind, TenantId};
 use crate::tenant::{KeyGrant, Tenant, TopicRoute, Topics};
-use crate::time::Timestamp;
 use crate::view::Specs;
 
 /// How long a document that was read is believed.

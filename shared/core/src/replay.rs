@@ -36,11 +36,11 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use crate::error::Unavailable;
+use crate::base::error::Unavailable;
+use crate::base::limits::Shape;
+use crate::base::metrics::Tally;
 use crate::letter::Letters;
 use crate::letter::objects::Objects;
-use crate::limits::Shape;
-use crate::metrics::Tally;
 use crate::pipeline::ports::World;
 use crate::record::TopicRetention;
 use crate::stream::reread::Reread;

@@ -7,10 +7,10 @@
 
 use std::future::Future;
 
-use crate::error::Unavailable;
+use crate::base::error::Unavailable;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
 use crate::event::digest;
-use crate::tenant::TenantScope;
-use crate::time::Timestamp;
 
 /// How long a repetition is recognised.
 pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
@@ -95,7 +95,7 @@ impl Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::TenantId;
+    use crate::base::id::TenantId;
 
     fn claim(tenant: &str, key: &str, body: &str) -> Claim {
         let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));

@@ -9,11 +9,11 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::error::{Code, Rejection, Unavailable};
+use crate::base::error::{Code, Rejection, Unavailable};
+use crate::base::time::Timestamp;
 use crate::event::{Event, envelope};
 use crate::record::{Record, Source};
 use crate::tenant::Tenant;
-use crate::time::Timestamp;
 
 pub mod direct;
 pub mod reread;

@@ -14,42 +14,14 @@ use serde_json::Value;
 
 pub use self::key::{ApiKey, KeyGrant, Scope};
 pub use self::route::{TenantSource, TopicRoute, Topics};
+use crate::base::error::{Code, Rejection};
+use crate::base::id::TenantId;
+use crate::base::limits;
+use crate::base::scope::TenantScope;
 use crate::document::{self, Fault, Faults, Shape};
-use crate::error::{Code, Rejection};
-use crate::id::{SubjectId, SubjectKey, TenantId};
 use crate::ledger::Policy;
-use crate::limits;
 
 static SHAPE: Shape = Shape::new(|| document::shape(include_str!("document/tenant.schema.json")));
-
-/// Proof that somebody verified speaks for a tenant. Stores take nothing else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TenantScope {
-    tenant: TenantId,
-}
-
-impl TenantScope {
-    /// The operator's own word, for the commands of the person who runs the system.
-    pub fn by_operator(tenant: TenantId) -> Self {
-        Self { tenant }
-    }
-
-    /// The word of a message in one of the system's own queues, where only its functions may write:
-    /// they established the tenant before.
-    pub fn by_queue(tenant: TenantId) -> Self {
-        Self { tenant }
-    }
-
-    /// The tenant.
-    pub fn tenant(&self) -> &TenantId {
-        &self.tenant
-    }
-
-    /// The key of one of the tenant's subjects.
-    pub fn subject(&self, subject: SubjectId) -> SubjectKey {
-        SubjectKey::new(self.tenant.clone(), subject)
-    }
-}
 
 /// A tenant that a verified source names, and whose document nobody has looked at yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +56,7 @@ impl NamedTenant {
         };
         match tenant.status {
             // The document's own id: whatever speaks for a tenant shares one text.
-            Status::Active => Ok(TenantScope { tenant: tenant.id.clone() }),
+            Status::Active => Ok(TenantScope::admitted(tenant.id.clone())),
             Status::Suspended => {
                 Err(Rejection::new(Code::TenantSuspended, "the tenant is suspended"))
             }

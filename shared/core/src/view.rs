@@ -41,9 +41,9 @@ use self::measures::Measures;
 pub use self::payload::Payload;
 use self::status::Status;
 use self::travel::Travel;
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::limits;
-use crate::time::Timestamp;
 
 /// What the units read from the payloads of one contract.
 #[derive(Clone, Debug, Default, PartialEq)]

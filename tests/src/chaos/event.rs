@@ -100,7 +100,9 @@ fn spoil(json: &mut Value, random: &mut Rng) {
 
 /// As the API writes times.
 pub fn rfc3339(micros: i64) -> String {
-    drover_core::time::Timestamp::from_micros(micros).map(|at| at.to_string()).unwrap_or_default()
+    drover_core::base::time::Timestamp::from_micros(micros)
+        .map(|at| at.to_string())
+        .unwrap_or_default()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the host goes by the time of day")]

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use drover_core::base::error::Code;
+use drover_core::base::id::Position;
 use drover_core::contract::{Contract, ContractDocument};
 use drover_core::dead_letter::Envelope;
-use drover_core::error::Code;
 use drover_core::event::Entry;
-use drover_core::id::Position;
 use drover_core::ledger::Head;
 use drover_core::ledger::read::{Cut, Question};
 use drover_core::pipeline::Disposition;

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_cloudwatch::types::{MetricDataResult, StatusCode};
-use drover_core::error::{Reason, Unavailable};
-use drover_core::metrics::{Counts, Metric};
-use drover_core::time::Timestamp;
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::metrics::{Counts, Metric};
+use drover_core::base::time::Timestamp;
 
 use super::Kept;
 use super::question::Question;
@@ -97,7 +97,7 @@ fn whole(value: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use aws_sdk_cloudwatch::primitives::DateTime;
-    use drover_core::error::Code;
+    use drover_core::base::error::Code;
 
     use super::*;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use drover_core::base::error::Unavailable;
 use drover_core::dead_letter::Content;
-use drover_core::error::Unavailable;
 use drover_core::letter::origin::Offsets;
 use drover_core::record::{Receipt, Record, Source};
 use drover_core::stream::reread::{self, Again, BYTES, RECORDS, Reread};
@@ -67,8 +67,8 @@ fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, given_up: Recei
 mod tests {
     use std::collections::BTreeMap;
 
+    use drover_core::base::time::Timestamp;
     use drover_core::record::TopicRetention;
-    use drover_core::time::Timestamp;
     use tempfile::{TempDir, tempdir};
 
     use super::*;

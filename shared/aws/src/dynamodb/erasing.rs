@@ -1,7 +1,7 @@
 //! What is taken out of ledger and letters: a subject that is forgotten. Only a person's own credentials may
 //! delete; no function's role does.
 
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 use drover_core::forget::Eraser;
 use drover_core::ledger::{Bound, StoredHead};
 use drover_core::letter::Owner;

@@ -7,13 +7,13 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::Chunk;
-use drover_core::error::{Reason, Unavailable};
 use drover_core::letter::{
     Lease, Letter, LetterRange, Letters, Order, Owner, StoredLetter, StoredRun, Wanted,
 };
-use drover_core::pipeline::ports::{Metered, Units};
-use drover_core::time::Timestamp;
 
 use super::items::letters::{self as shapes, Shelf};
 use super::items::{Item, text};

@@ -2,9 +2,9 @@
 //! and there is no other: a subject may show up, or move, a moment after its commit.
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use drover_core::error::Unavailable;
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::Unavailable;
 use drover_core::listing::{Listing, Shard};
-use drover_core::pipeline::ports::{Metered, Units};
 
 use super::{counted, items};
 use crate::Aws;

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementRequest, BatchStatementResponse, ConsumedCapacity,
     ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
-use drover_core::error::Reason;
+use drover_core::base::error::Reason;
 use drover_core::ledger::{LedgerWrite, PageWrite};
 
 use super::counted;

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover_core::base::error::Unavailable;
 use drover_core::dead_letter::Content;
-use drover_core::error::Unavailable;
 use drover_core::letter::origin::Offsets;
 use drover_core::record::{Receipt, Record, Source};
 use drover_core::stream::reread::{self, Again, BYTES, RECORDS, Reread};

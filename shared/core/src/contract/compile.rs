@@ -11,9 +11,9 @@ use super::document::{
 use super::identity::Identity;
 use super::lookup::{Lookup, compiled_pointer};
 use super::{Contract, Reading, Variant, is_type};
+use crate::base::id::Kind;
+use crate::base::limits;
 use crate::document::{Fault, Faults};
-use crate::id::Kind;
-use crate::limits;
 use crate::schema::Schema;
 use crate::view::{LocationSpec, MeasureSpec, ViewSpec};
 

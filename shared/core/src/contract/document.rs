@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::identity::always_given;
+use crate::base::time::Timestamp;
 use crate::document::{self, Fault, Shape};
-use crate::time::Timestamp;
 
 static SHAPE: Shape =
     Shape::new(|| document::shape(include_str!("../document/contract.schema.json")));

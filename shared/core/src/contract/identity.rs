@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::document::{ContractDocument, IdentityDocument, SourceDocument};
 use super::lookup::{Found, Lookup, Raw, compiled_pointer};
+use crate::base::error::{Code, Rejection};
+use crate::base::id::EventId;
+use crate::base::limits;
 use crate::document::Faults;
-use crate::error::{Code, Rejection};
 use crate::event::{Except, digest};
-use crate::id::EventId;
-use crate::limits;
 use crate::record::{HeaderValue, Parsed};
 
 /// Which element of its record an event is. A record is one event.

@@ -6,9 +6,9 @@ use jsonptr::{Pointer, PointerBuf};
 use serde_json::Value;
 
 use super::document::SourceDocument;
+use crate::base::error::{Code, Rejection};
+use crate::base::limits;
 use crate::document::Faults;
-use crate::error::{Code, Rejection};
-use crate::limits;
 use crate::record::{HeaderValue, Record};
 
 /// Where to look, in turn.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{Contract, ContractDocument, builtin};
-use crate::id::TenantId;
+use crate::base::id::TenantId;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
 use crate::record::{Record, Source};
-use crate::tenant::TenantScope;
-use crate::time::Timestamp;
 
 /// When every sample was received.
 pub(crate) const RECEIVED: &str = "2026-11-21T07:00:00Z";

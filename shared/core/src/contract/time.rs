@@ -6,8 +6,8 @@ use serde_json::{Number, Value};
 
 use super::document::TimeFormat;
 use super::lookup::Raw;
+use crate::base::time::Timestamp;
 use crate::record::HeaderValue;
-use crate::time::Timestamp;
 
 /// Below this, a number is seconds: until the year 5138.
 const SECONDS_BELOW: u64 = 100_000_000_000;

@@ -10,7 +10,7 @@
 use std::future::Future;
 
 use super::Envelope;
-use crate::error::{Reason, Unavailable};
+use crate::base::error::{Reason, Unavailable};
 use crate::pipeline::ports::Message;
 
 /// A queue of envelopes.

@@ -2,7 +2,7 @@
 
 use super::writing::MESSAGE_BYTES;
 use super::*;
-use crate::error::{Code, Rejection};
+use crate::base::error::{Code, Rejection};
 use crate::letter::Origin;
 use crate::letter::filing::{Received, read};
 use crate::pipeline::ports::Message;

@@ -6,10 +6,10 @@ use super::text::{bounded, message_body, printable};
 use super::{
     Chunk, Circumstances, Content, Encoding, Envelope, PARTS, UNAVAILABLE, base64, broken, chunks,
 };
-use crate::error::{Reason, Rejection, Unavailable};
-use crate::id::TenantId;
+use crate::base::error::{Reason, Rejection, Unavailable};
+use crate::base::id::TenantId;
+use crate::base::public_reason::PublicReason;
 use crate::pipeline::ports::Message;
-use crate::public_reason::PublicReason;
 use crate::record::{Record, Source};
 
 /// What one message may take. SQS allows 1,048,576 bytes for a message and for a batch.

@@ -10,12 +10,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Entry, Event, IdOrigin, TYPE_LIMIT, is_digest};
-use crate::error::{Code, Rejection};
-use crate::id::{EventId, Kind, Position, SubjectId, TenantId};
-use crate::limits;
+use crate::base::error::{Code, Rejection};
+use crate::base::id::{EventId, Kind, Position, SubjectId, TenantId};
+use crate::base::limits;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
 use crate::record::Parsed;
-use crate::tenant::TenantScope;
-use crate::time::Timestamp;
 
 const VERSION: u64 = 1;
 /// Where the payload stands.

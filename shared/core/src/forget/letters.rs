@@ -25,9 +25,9 @@
 use std::collections::VecDeque;
 
 use super::search::mentions;
+use crate::base::error::{Reason, Unavailable};
+use crate::base::id::{SubjectKey, TenantId};
 use crate::dead_letter::Content;
-use crate::error::{Reason, Unavailable};
-use crate::id::{SubjectKey, TenantId};
 use crate::letter::erasing::{FiledChunk, LetterEraser};
 use crate::letter::opened::{Opened, open};
 use crate::letter::origin::{Origin, Other};

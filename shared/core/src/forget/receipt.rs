@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::{ErasedHistory, ErasedLetters};
-use crate::id::SubjectKey;
-use crate::time::Timestamp;
+use crate::base::id::SubjectKey;
+use crate::base::time::Timestamp;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// What `infra/state.yaml` gives every queue, and the longest that SQS keeps a message.
@@ -140,8 +140,8 @@ fn out_of_reach(from: Timestamp, retention: Retention) -> Vec<OutOfReach> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{SubjectId, TenantId};
-    use crate::tenant::TenantScope;
+    use crate::base::id::{SubjectId, TenantId};
+    use crate::base::scope::TenantScope;
 
     #[test]
     fn a_receipt_adds_up_and_says_when_what_is_gone() {

@@ -7,20 +7,20 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::error::Code;
-use crate::id::{SubjectId, SubjectKey, TenantId};
+use crate::base::error::Code;
+use crate::base::id::{SubjectId, SubjectKey, TenantId};
+use crate::base::limits::Shape;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
 use crate::ledger::codec::decode_page;
 use crate::ledger::read::Question;
 use crate::ledger::slice::{Order, Portion, Slice};
-use crate::limits::Shape;
 use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{Disposition, Pipeline};
 use crate::reader;
 use crate::record::{Incoming, Record, Source};
 use crate::registry::Registry;
-use crate::tenant::TenantScope;
-use crate::time::Timestamp;
 use crate::view::Specs;
 
 const CONTRACT: &str = r#"{

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::time::Timestamp;
 use crate::record::TopicRetention;
-use crate::time::Timestamp;
 
 fn now() -> Timestamp {
     Timestamp::from_millis(1_800_000_000_000).expect("in range")

@@ -19,11 +19,11 @@
 
 use std::sync::Arc;
 
+use crate::base::id::{EventId, Position};
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::id::{EventId, Position};
 use crate::ledger::{Head, Page, Repair};
-use crate::limits;
-use crate::time::Timestamp;
 use crate::view::View;
 
 mod columns;

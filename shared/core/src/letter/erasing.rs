@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::{Letters, Owner};
-use crate::error::Unavailable;
+use crate::base::error::Unavailable;
 
 /// A chunk of a content, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

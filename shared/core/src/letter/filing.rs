@@ -9,19 +9,19 @@ use zstd::zstd_safe::get_frame_content_size;
 use super::on_failure::{self, GivenUp};
 use super::origin::{Origin, Other};
 use super::{Letter, Letters, Owner, State, UNDELIVERED};
+use crate::base::cost::Metered;
+use crate::base::error::{Code, Reason, Unavailable};
+use crate::base::id::TenantId;
+use crate::base::public_reason::PublicReason;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
 use crate::dead_letter::text::bounded;
 use crate::dead_letter::{
     Chunk, Content, Envelope, NoContent, NotAnEnvelope, UNAVAILABLE, UNPACKED_BYTES,
     bounded_source, chunks,
 };
-use crate::error::{Code, Reason, Unavailable};
 use crate::event::digest;
-use crate::id::TenantId;
-use crate::pipeline::ports::Metered;
-use crate::public_reason::PublicReason;
 use crate::record::letter_id;
-use crate::tenant::TenantScope;
-use crate::time::Timestamp;
 
 /// A queue message.
 #[derive(Clone, Copy, Debug)]
@@ -216,8 +216,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::error::Rejection;
     use crate::dead_letter::{Circumstances, letter};
-    use crate::error::Rejection;
     use crate::letter::opened::{Opened, open};
     use crate::record::{Incoming, Record, Source, TopicRetention};
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::error::Unavailable;
+use crate::base::error::Unavailable;
 
 /// The largest object that is read: an event of 6 MB as an escaped text.
 pub const OBJECT_BYTES: usize = 16 * 1024 * 1024;

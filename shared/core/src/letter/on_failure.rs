@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::origin::{Offsets, Other};
-use crate::time::Timestamp;
+use crate::base::time::Timestamp;
 
 /// Partitions of one message. Lambda puts no more into a batch than a function can be sent.
 const PARTITIONS: usize = 1_000;

@@ -1,11 +1,11 @@
 //! A letter with its content, as what a pipeline takes: one record; the records of a batch, where
 //! they came along; or the places of records that a stream has to give again.
 
+use crate::base::error::{Code, Rejection};
+use crate::base::time::Timestamp;
 use crate::dead_letter::{Content, Wrapping};
-use crate::error::{Code, Rejection};
 use crate::kafka_event::{self, Decoded};
 use crate::record::{Incoming, Receipt, Record, Source, TopicRetention};
-use crate::time::Timestamp;
 
 use super::origin::{Offsets, Origin, Other};
 use super::{Letter, Owner, on_failure};

@@ -6,8 +6,8 @@
 //! in the buffer or in the letter of its batch: only what no wait explains is mended.
 
 use super::{CHUNK_GRACE_DAYS, DAY_SECONDS, LETTER_DAYS, Letter};
+use crate::base::time::Timestamp;
 use crate::record::{SKEW_SECONDS, TopicRetention};
-use crate::time::Timestamp;
 
 /// SQS keeps no message for longer.
 const QUEUE_DAYS: i64 = 14;

@@ -2,7 +2,7 @@
 
 use super::ledger::place;
 use super::{Call, Fault, Memory, State, unreachable};
-use crate::error::Unavailable;
+use crate::base::error::Unavailable;
 use crate::forget::Eraser;
 use crate::ledger::StoredHead;
 use crate::letter::Owner;

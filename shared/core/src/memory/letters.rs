@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use super::ledger::{READ_UNIT, WRITE_UNIT, units_of};
 use super::{Call, Fault, Memory, State, unreachable};
+use crate::base::cost::{Metered, Units};
+use crate::base::error::Unavailable;
+use crate::base::time::Timestamp;
 use crate::dead_letter::Chunk;
-use crate::error::Unavailable;
 use crate::letter::objects::{Object, Objects};
 use crate::letter::origin::Offsets;
 use crate::letter::{
     Lease, Letter, LetterRange, Letters, Order, Owner, StoredLetter, StoredRun, Wanted,
 };
-use crate::pipeline::ports::{Metered, Units};
 use crate::record::{Receipt, Record, Stamps};
 use crate::stream::reread::{Again, BYTES, RECORDS, Reread};
-use crate::time::Timestamp;
 
 /// Everything under one owner's partition.
 #[derive(Clone, Debug, Default)]

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use super::script::{SMALL, Sort, Spec, Walk, key, specs};
 use super::world::World;
+use crate::base::error::Code;
+use crate::base::id::{Position, SubjectKey};
+use crate::base::time::Timestamp;
 use crate::dead_letter::Envelope;
-use crate::error::Code;
 use crate::event::Entry;
-use crate::id::{Position, SubjectKey};
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::read::{Cut, Question};
 use crate::ledger::slice::{Order, Portion, Slice};
 use crate::ledger::{Head, Page};
 use crate::memory::State;
 use crate::pipeline::Disposition;
-use crate::time::Timestamp;
 use crate::view::{View, fold};
 
 /// What was seen of each subject's head before: version, epoch, watermark.

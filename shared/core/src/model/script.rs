@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use proptest::sample::Index;
 
+use crate::base::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
+use crate::base::limits::Shape;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
 use crate::contract::{Contract, ContractDocument};
-use crate::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
 use crate::ledger::slice::{Order, Slice};
-use crate::limits::Shape;
 use crate::record::{Record, Source};
-use crate::tenant::TenantScope;
-use crate::time::Timestamp;
 use crate::view::Specs;
 
 /// A record of the stream, before it is written down as JSON.

@@ -9,19 +9,20 @@ use std::task::{Context, Poll, Waker};
 
 use super::check;
 use super::script::{Action, SMALL, Script, Spec, Walk, contract_json, instant, key};
+use crate::base::cost::Units;
+use crate::base::error::Unavailable;
+use crate::base::id::{Position, SubjectKey};
+use crate::base::time::Timestamp;
 use crate::dead_letter::Envelope;
-use crate::error::Unavailable;
-use crate::id::{Position, SubjectKey};
 use crate::ledger::read::{Cut, Question};
 use crate::ledger::slice::{Portion, Slice};
 use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::cache::HeadCache;
-use crate::pipeline::ports::{Home, Units};
+use crate::pipeline::ports::Home;
 use crate::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
 use crate::reader;
 use crate::record::{Incoming, Source};
 use crate::registry::Registry;
-use crate::time::Timestamp;
 
 const ENVIRONMENTS: usize = 4;
 

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use crate::error::{Code, Rejection, Unavailable};
+use crate::base::error::{Code, Rejection, Unavailable};
+use crate::base::id::TenantId;
+use crate::base::time::Timestamp;
 use crate::event::{Event, envelope};
-use crate::id::TenantId;
 use crate::record::{Incoming, Parsed, Record, Source};
 use crate::registry::{Documents, Registry};
 use crate::tenant::{NamedTenant, Tenant, TopicRoute};
-use crate::time::Timestamp;
 
 /// How far a record came.
 pub(super) enum Admission {

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
+use crate::base::variables::{Misconfigured, Variables};
 use crate::ledger::Head;
 use crate::pipeline::ports::Home;
-use crate::variables::{Misconfigured, Variables};
 
 /// Where nothing says how much memory there is.
 const UNKNOWN_MEMORY_LIMIT: usize = 8 << 20;
@@ -106,8 +106,8 @@ impl HeadCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{SubjectId, TenantId};
-    use crate::tenant::TenantScope;
+    use crate::base::id::{SubjectId, TenantId};
+    use crate::base::scope::TenantScope;
 
     fn home(tenant: &str, id: usize) -> Home {
         let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));

@@ -6,12 +6,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Unavailable;
-use crate::id::{SubjectKey, TenantId};
+use crate::base::cost::Metered;
+use crate::base::error::Unavailable;
+use crate::base::id::{SubjectKey, TenantId};
+use crate::base::time::Timestamp;
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use crate::registry::Documents;
-use crate::time::Timestamp;
 
 /// Everything outside, in one value.
 pub trait World: Store + DeadLetters + Buffer + Documents + Clock {}
@@ -25,42 +26,6 @@ pub struct Home {
     pub key: SubjectKey,
     /// The tenant's own ledger table; `None`: the one that all share.
     pub table: Option<Arc<str>>,
-}
-
-/// What DynamoDB counted for a call. Halves are possible; zero where nothing was counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Units {
-    /// Read units: 4 KB, strongly consistent.
-    pub read: f64,
-    /// Write units: 1 KB.
-    pub write: f64,
-}
-
-impl std::ops::AddAssign for Units {
-    fn add_assign(&mut self, other: Self) {
-        self.read += other.read;
-        self.write += other.write;
-    }
-}
-
-/// An answer with what it cost.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Metered<T> {
-    /// The answer.
-    pub answer: T,
-    /// What it cost.
-    pub units: Units,
-}
-
-impl<T> Metered<T> {
-    /// Another answer for the same cost.
-    ///
-    /// # Errors
-    ///
-    /// Those of `map`.
-    pub fn try_map<U, E>(self, map: impl FnOnce(T) -> Result<U, E>) -> Result<Metered<U>, E> {
-        Ok(Metered { answer: map(self.answer)?, units: self.units })
-    }
 }
 
 /// The ledger's table.

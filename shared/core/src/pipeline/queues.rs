@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::error::{Rejection, Unavailable};
+use crate::base::mutant::{Mutant, on};
 use crate::dead_letter::{buffered, letter};
-use crate::error::{Rejection, Unavailable};
-use crate::mutant::{Mutant, on};
 use crate::pipeline::Disposition;
 use crate::pipeline::batch::{Handled, State};
 use crate::pipeline::ports::{Message, World};

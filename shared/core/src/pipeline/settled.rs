@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::base::error::{Reason, Rejection, Unavailable};
+use crate::base::id::{SubjectId, SubjectKey, TenantId};
+use crate::base::time::Timestamp;
 use crate::dead_letter::letter;
-use crate::error::{Reason, Rejection, Unavailable};
-use crate::id::{SubjectId, SubjectKey, TenantId};
 use crate::pipeline::Disposition;
 use crate::pipeline::admit::Admission;
 use crate::pipeline::batch::{Groups, Handled, State};
 use crate::pipeline::ports::{Home, Message};
 use crate::record::Incoming;
-use crate::time::Timestamp;
 
 /// Records that were read, and of which nothing is committed yet.
 #[derive(Default)]

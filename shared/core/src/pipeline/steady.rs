@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Reason, Unavailable};
+use crate::base::error::{Reason, Unavailable};
 use crate::registry::{DocumentName, Documents, StoredDocument};
 
 type Read = Result<Option<StoredDocument>, Unavailable>;

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{Extent, Unavailable};
+use crate::base::error::{Extent, Unavailable};
 
 /// What is known of one table.
 pub struct TableHealth {

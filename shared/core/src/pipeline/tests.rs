@@ -4,15 +4,15 @@ use futures_util::FutureExt as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::id::{SubjectId, TenantId};
+use crate::base::scope::TenantScope;
 use crate::dead_letter::Envelope;
-use crate::id::{SubjectId, TenantId};
 use crate::kafka_event::{Decoded, decode};
 use crate::letter::filing::{Filing, Received, read};
 use crate::letter::opened::{Opened, open};
 use crate::memory::{Call, Fault, Memory};
 use crate::record::{Receipt, Record, Source, TopicRetention};
 use crate::registry::StoredDocument;
-use crate::tenant::TenantScope;
 
 const CONTRACT: &str = r#"{
     "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},

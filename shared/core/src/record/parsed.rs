@@ -7,9 +7,9 @@ use jsonptr::Pointer;
 use serde_json::Value;
 
 use super::{HeaderValue, Record};
-use crate::error::{Code, Rejection};
+use crate::base::error::{Code, Rejection};
+use crate::base::limits;
 use crate::event::{Doubles, Exact, Except, has_long_number, lost_numbers, with_canonical};
-use crate::limits;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -148,8 +148,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::base::time::Timestamp;
     use crate::record::Source;
-    use crate::time::Timestamp;
 
     fn record(value: Option<&[u8]>, headers: &[(&str, &[u8])]) -> Record {
         let own = |(name, value): &(&str, &[u8])| ((*name).to_owned(), value.to_vec());

@@ -16,9 +16,9 @@
 
 use std::time::Duration;
 
+use crate::base::time::Timestamp;
+use crate::base::variables::{Misconfigured, Variables};
 use crate::record::Source;
-use crate::time::Timestamp;
-use crate::variables::{Misconfigured, Variables};
 
 /// How far ahead of the invocation a timestamp may be.
 pub const SKEW_SECONDS: i64 = 5 * 60;

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{DocumentName, StoredDocument};
+use crate::base::id::TenantId;
 use crate::contract::{Contract, ContractDocument};
 use crate::document::{self, Fault};
-use crate::id::TenantId;
 use crate::tenant::{Placement, Tenant, TopicRoute, Topics};
 
 /// A document as somebody wrote it.

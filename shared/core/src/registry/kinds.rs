@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::StoredDocument;
+use crate::base::id::Kind;
 use crate::contract::{BUILTINS, ContractDocument};
-use crate::id::Kind;
 
 /// What the revision's document says.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,14 +15,14 @@ pub use self::identity::Identities;
 pub use self::placement::{LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves};
 use super::apply::{Checked, Checking, Refusal, Stored, contract_of};
 use super::{DocumentName, StoredDocument, kinds};
+use crate::base::id::Kind;
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::contract::{ContractDocument, MeasureDocument, builtin};
 use crate::document::Fault;
 use crate::event::canonical_json;
-use crate::id::Kind;
-use crate::limits;
 use crate::schema::child;
 use crate::tenant::{KeyGrant, Tenant};
-use crate::time::Timestamp;
 
 /// How long before a new measure is read: every cache must know it by then.
 const NOTICE_SECONDS: i64 = 2 * super::LIFETIME_SECONDS;

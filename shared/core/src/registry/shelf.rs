@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 
 use super::LIFETIME_SECONDS;
-use crate::limits;
-use crate::time::Timestamp;
+use crate::base::limits;
+use crate::base::time::Timestamp;
 
 const CAPACITY: NonZeroUsize = match NonZeroUsize::new(limits::REGISTRY_ENTRIES) {
     Some(capacity) => capacity,

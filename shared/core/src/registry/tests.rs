@@ -6,8 +6,8 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 
 use super::*;
+use crate::base::error::{Code, Extent};
 use crate::contract::sample::at;
-use crate::error::{Code, Extent};
 
 /// Documents in memory, and how often each was read.
 #[derive(Default)]
@@ -105,7 +105,7 @@ fn a_clock_that_went_back_is_no_reason_to_believe_longer() {
 #[test]
 fn names_beyond_the_bound_push_out_the_longest_unused() {
     let (store, registry) = (Store::default(), Registry::new());
-    for number in 0..=crate::limits::REGISTRY_ENTRIES {
+    for number in 0..=crate::base::limits::REGISTRY_ENTRIES {
         let key = format!("{number:064x}");
         assert!(now(registry.key(&key, after(0), &store)).expect("an answer").is_none());
     }

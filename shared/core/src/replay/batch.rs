@@ -9,15 +9,15 @@ use super::overlay::Overlay;
 use super::views::label;
 use super::work::Work;
 use super::{Action, Outside, Sources, foreign};
-use crate::error::{Extent, Reason, Unavailable};
-use crate::id::TenantId;
+use crate::base::error::{Extent, Reason, Unavailable};
+use crate::base::id::TenantId;
+use crate::base::metrics::Tally;
+use crate::base::time::Timestamp;
 use crate::letter::opened::Opened;
 use crate::letter::{Letter, StoredLetter, Wanted};
-use crate::metrics::Tally;
 use crate::pipeline::ports::Home;
 use crate::pipeline::{Admitted, Pipeline, Settled, Verdict};
 use crate::record::Incoming;
-use crate::time::Timestamp;
 
 /// Letters that are marked at once.
 const MARKS: usize = 16;

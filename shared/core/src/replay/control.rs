@@ -5,12 +5,13 @@ use super::asked::{Asked, Refusal};
 use super::run::{Phase, Run};
 use super::work::{Hold, work};
 use super::{Ground, Outside, Sources, Worked};
-use crate::error::{Reason, Unavailable};
+use crate::base::cost::Metered;
+use crate::base::error::{Reason, Unavailable};
+use crate::base::metrics::Tally;
+use crate::base::public_reason::PublicReason;
+use crate::base::time::Timestamp;
 use crate::letter::{Lease, Letters, Owner};
-use crate::metrics::Tally;
-use crate::pipeline::ports::{Clock, Metered};
-use crate::public_reason::PublicReason;
-use crate::time::Timestamp;
+use crate::pipeline::ports::Clock;
 
 /// How long a lease holds without being renewed.
 const LEASE_SECONDS: i64 = 30;

@@ -8,18 +8,18 @@ use super::mark::{Effects, FILED, Fate, LOST, NO_OBJECTS, NO_STREAM, OBJECT_TOO_
 use super::views::label;
 use super::work::Work;
 use super::{Action, Outside, Sources};
+use crate::base::error::{Code, Reason, Rejection, Unavailable};
+use crate::base::metrics::Metric;
+use crate::base::time::Timestamp;
 use crate::dead_letter::{Envelope, NoContent};
-use crate::error::{Code, Reason, Rejection, Unavailable};
 use crate::letter::filing::{Filing, Received, file, of_envelope, read};
 use crate::letter::objects::Object;
 use crate::letter::opened::{Opened, open_object};
 use crate::letter::origin::{Offsets, Other};
 use crate::letter::{Letter, Origin};
-use crate::metrics::Metric;
 use crate::pipeline::{Settled, Verdict};
 use crate::record::Incoming;
 use crate::stream::reread::RECORDS;
-use crate::time::Timestamp;
 
 /// What a stream or an object may take to answer. An invocation with less left begins neither.
 const SLOW_SECONDS: i64 = 5;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Refusal, asked};
+use crate::base::cost::{Metered, Units};
+use crate::base::error::Unavailable;
 use crate::dead_letter::Content;
-use crate::error::Unavailable;
 use crate::letter::{LISTED, Letter, LetterRange, Letters, Order, Owner, State};
-use crate::pipeline::ports::{Metered, Units};
 use crate::quota::READ_UNIT_BYTES;
 use crate::record::is_letter_id;
 
@@ -175,9 +175,9 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::base::time::Timestamp;
     use crate::letter::filing::{Received, file, read};
     use crate::memory::Memory;
-    use crate::time::Timestamp;
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).expect("in range")

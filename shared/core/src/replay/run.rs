@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Filter};
-use crate::error::{Reason, Unavailable};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::public_reason::PublicReason;
+use crate::base::time::Timestamp;
 use crate::letter::{StoredRun, Tried};
-use crate::public_reason::PublicReason;
-use crate::time::Timestamp;
 
 /// How long a record is kept.
 const KEPT_DAYS: i64 = 400;

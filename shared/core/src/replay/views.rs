@@ -6,12 +6,12 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::run::{Run, ViewDigests};
-use crate::error::Unavailable;
+use crate::base::error::Unavailable;
+use crate::base::id::SubjectKey;
+use crate::base::metrics::Tally;
 use crate::event::canonical_json;
-use crate::id::SubjectKey;
 use crate::ledger::read::Question;
 use crate::letter::Owner;
-use crate::metrics::Tally;
 use crate::pipeline::ports::{Home, World};
 use crate::reader;
 use crate::registry::Registry;

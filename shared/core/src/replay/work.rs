@@ -11,17 +11,17 @@ use super::run::{Phase, Run};
 use super::steps::{Turn, step_length, turn};
 use super::views::{self, Watched};
 use super::{Ground, Outside, Sources, Worked};
-use crate::error::{Reason, Unavailable};
+use crate::base::cost::Units;
+use crate::base::error::{Reason, Unavailable};
+use crate::base::metrics::Tally;
+use crate::base::public_reason::PublicReason;
+use crate::base::time::Timestamp;
 use crate::letter::opened::{Opened, open};
 use crate::letter::{Lease, Letter, LetterRange, Order, Owner, StoredLetter, StoredRun, Tried};
-use crate::metrics::Tally;
 use crate::pipeline::Pipeline;
 use crate::pipeline::cache::HeadCache;
-use crate::pipeline::ports::Units;
-use crate::public_reason::PublicReason;
 use crate::record::TopicRetention;
 use crate::registry::Registry;
-use crate::time::Timestamp;
 
 /// Letters that are read at once.
 const PAGE: usize = 500;

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use crate::metrics::Meter;
+use crate::base::metrics::Meter;
+use crate::base::time::Timestamp;
 use crate::pipeline::ports::World;
 use crate::pipeline::{Pipeline, Settled, Verdict};
 use crate::stream::{NotSent, Outgoing, Stream};
-use crate::time::Timestamp;
 
 /// The ledger in place of a stream.
 pub struct Direct<W> {
@@ -46,16 +46,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::base::error::Code;
+    use crate::base::id::TenantId;
+    use crate::base::limits::Shape;
+    use crate::base::metrics::{Metric, Tally};
+    use crate::base::scope::TenantScope;
     use crate::contract::{Contract, builtin};
-    use crate::error::Code;
-    use crate::id::TenantId;
-    use crate::limits::Shape;
     use crate::memory::{Call, Fault, Memory};
-    use crate::metrics::{Metric, Tally};
     use crate::pipeline::cache::HeadCache;
     use crate::record::{Record, Source};
     use crate::registry::Registry;
-    use crate::tenant::{Tenant, TenantScope};
+    use crate::tenant::Tenant;
 
     #[derive(Default)]
     struct Counted(Mutex<f64>);

@@ -3,8 +3,8 @@
 
 use std::future::Future;
 
+use crate::base::error::Unavailable;
 use crate::dead_letter::Content;
-use crate::error::Unavailable;
 use crate::letter::origin::Offsets;
 use crate::record::{Receipt, Record, Source};
 

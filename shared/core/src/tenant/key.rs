@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::NamedTenant;
+use crate::base::id::TenantId;
 use crate::document::Faults;
-use crate::id::TenantId;
 
 /// One API key of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::NamedTenant;
+use crate::base::error::{Code, Rejection};
+use crate::base::id::TenantId;
 use crate::contract::{Lookup, SourceDocument};
 use crate::document::{self, Fault, Faults, Shape};
-use crate::error::{Code, Rejection};
 use crate::event::envelope;
-use crate::id::TenantId;
 use crate::record::Parsed;
 use crate::schema::child;
 

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Reading, Unit};
+use crate::base::id::{EventId, ID_LIMIT};
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::event::{Entry, TYPE_LIMIT};
-use crate::id::{EventId, ID_LIMIT};
-use crate::limits;
-use crate::time::Timestamp;
 
 /// The newest entry of each event type.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -120,7 +120,7 @@ impl Newest {
 mod event_id {
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    use crate::id::EventId;
+    use crate::base::id::EventId;
 
     pub(super) fn serialize<S: Serializer>(id: &EventId, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(id.as_str())

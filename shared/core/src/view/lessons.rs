@@ -24,8 +24,8 @@ use serde_json::Value;
 
 use self::lesson::{Lesson, State, Step};
 use super::{Payload, Reading, Unit};
-use crate::limits;
-use crate::time::Timestamp;
+use crate::base::limits;
+use crate::base::time::Timestamp;
 
 /// Lessons of one learner.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{MeasureSpec, Reading, Unit};
-use crate::limits;
-use crate::time::Timestamp;
+use crate::base::limits;
+use crate::base::time::Timestamp;
 
 /// Statistics by the name of the measure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

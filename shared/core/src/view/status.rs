@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::payload::Found;
 use super::{Reading, Unit};
-use crate::limits;
-use crate::time::Timestamp;
+use crate::base::limits;
+use crate::base::time::Timestamp;
 
 /// The current status, and how long each status lasted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{LocationSpec, Payload, Reading, Unit};
-use crate::time::Timestamp;
+use crate::base::time::Timestamp;
 
 /// Mean radius R1 of the WGS 84 ellipsoid as IUGG gives it.
 const EARTH_RADIUS_M: f64 = 6_371_008.8;

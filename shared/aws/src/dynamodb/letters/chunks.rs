@@ -13,10 +13,11 @@ use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     ConsumedCapacity, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, WriteRequest,
 };
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::{Reason, Unavailable};
 use drover_core::dead_letter::{CHUNK_BYTES, Chunk};
-use drover_core::error::{Reason, Unavailable};
 use drover_core::letter::Wanted;
-use drover_core::pipeline::ports::{Clock as _, Metered, Units};
+use drover_core::pipeline::ports::Clock as _;
 
 use crate::Aws;
 use crate::calls::{bulk_timeouts, unavailable};

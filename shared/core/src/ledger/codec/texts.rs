@@ -8,7 +8,7 @@ use zstd::zstd_safe::compress_bound;
 
 use super::Malformed;
 use super::wire::{Reader, Writer};
-use crate::limits::UNPACKED_BYTES;
+use crate::base::limits::UNPACKED_BYTES;
 
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;

@@ -13,8 +13,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::base::id::TenantId;
 use crate::document::Fault;
-use crate::id::TenantId;
 use crate::registry::apply::{Checked, Checking, Refusal, Stored};
 use crate::registry::{DocumentName, LIFETIME_SECONDS, StoredDocument};
 use crate::tenant::{Placement, Status, Tenant};

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::fixture::{Bench, NEWCO, WIDE, ground, home, pipeline};
+use crate::base::time::Timestamp;
 use crate::ledger::read::Question;
 use crate::letter::{Owner, State};
 use crate::memory::{Call, Fault};
@@ -17,7 +18,6 @@ use crate::pipeline::ports::Clock as _;
 use crate::reader;
 use crate::record::{Incoming, Record};
 use crate::replay::{Asked, Phase};
-use crate::time::Timestamp;
 use crate::view::Specs;
 
 #[derive(Clone, Copy, Debug)]

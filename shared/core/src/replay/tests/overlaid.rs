@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::fixture::{Bench, WIDE, home, pipeline};
+use crate::base::time::Timestamp;
 use crate::ledger::read::{Cut, Question};
 use crate::pipeline::ports::{Store, World};
 use crate::pipeline::{Pipeline, Settled, Verdict};
@@ -11,7 +12,6 @@ use crate::reader;
 use crate::record::{Incoming, Record};
 use crate::replay::overlay::Overlay;
 use crate::replay::{Asked, Phase};
-use crate::time::Timestamp;
 
 fn settle(
     bench: &Bench,

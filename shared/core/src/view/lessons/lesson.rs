@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::limits;
-use crate::time::Timestamp;
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::view::{VARINT, text};
 
 /// One lesson of one learner.

@@ -15,10 +15,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::id::TenantId;
-use crate::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Meter, Metric, Tally};
-use crate::time::Timestamp;
-use crate::variables::{Misconfigured, Variables};
+use crate::base::id::TenantId;
+use crate::base::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Meter, Metric, Tally};
+use crate::base::time::Timestamp;
+use crate::base::variables::{Misconfigured, Variables};
 
 const VALUES_PER_LINE: usize = 100;
 /// Each costs as much as twenty metrics do.
@@ -195,7 +195,7 @@ fn duration(values: &[f64]) -> Definition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
+    use crate::base::error::Code;
 
     fn tally(records: usize) -> Tally {
         let tenant = TenantId::parse("acme").expect("a tenant");

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Code;
-use crate::id::TenantId;
-use crate::pipeline::ports::Units;
-use crate::time::Timestamp;
+use crate::base::cost::Units;
+use crate::base::error::Code;
+use crate::base::id::TenantId;
+use crate::base::time::Timestamp;
 
 pub mod emf;
 

@@ -2,14 +2,14 @@
 //! length, so nothing behind this file looks at them again.
 //!
 //! A [`SubjectKey`] is the only thing that names stored state, and it is made from a
-//! [`TenantScope`](crate::tenant::TenantScope) and nothing else: every key that is touched starts
+//! [`TenantScope`](crate::base::scope::TenantScope) and nothing else: every key that is touched starts
 //! with the prefix of a tenant that somebody vouched for.
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::{Code, Rejection};
-use crate::time::Timestamp;
+use crate::base::error::{Code, Rejection};
+use crate::base::time::Timestamp;
 
 /// The longest tenant or kind, in bytes.
 pub const NAME_LIMIT: usize = 64;
@@ -125,7 +125,7 @@ pub struct SubjectKey {
 }
 
 impl SubjectKey {
-    /// Only a scope makes keys; see [`TenantScope::subject`](crate::tenant::TenantScope::subject).
+    /// Only a scope makes keys; see [`TenantScope::subject`](crate::base::scope::TenantScope::subject).
     pub(crate) fn new(tenant: TenantId, subject: SubjectId) -> Self {
         Self { tenant, subject }
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::time::Timestamp;
+use crate::base::time::Timestamp;
 
 /// What is left of an invocation's time for the call that runs, queues and the answer.
 const MARGIN: Duration = Duration::from_secs(5);

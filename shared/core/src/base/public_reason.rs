@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::Reason;
+use crate::base::error::Reason;
 
 /// Why something waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
