@@ -5,10 +5,10 @@ use anyhow::{Context, anyhow};
 use drover_core::base::limits::Shape;
 use drover_core::base::metrics::Metric;
 use drover_core::base::time::Timestamp;
-use drover_core::kafka_event as kafka;
+use drover_core::intake::kafka_event as kafka;
+use drover_core::intake::record::{Receipt, TopicRetention};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::record::{Receipt, TopicRetention};
 use drover_core::registry::Registry;
 
 use crate::load::{DOCUMENTS, Load};

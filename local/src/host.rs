@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_aws::Aws;
+use drover_core::intake::record::TopicRetention;
 use drover_core::pipeline::ports::Clock as _;
-use drover_core::record::TopicRetention;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 

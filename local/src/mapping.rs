@@ -13,9 +13,9 @@ use drover_aws::kafka::{KafkaConfig, KafkaReread, KafkaStream};
 use drover_core::base::error::Unavailable;
 use drover_core::base::metrics::Meter;
 use drover_core::base::time::Timestamp;
-use drover_core::record::TopicRetention;
-use drover_core::stream::direct::Direct;
-use drover_core::stream::{NotSent, Outgoing, Stream, TOPIC};
+use drover_core::intake::record::TopicRetention;
+use drover_core::intake::stream::{NotSent, Outgoing, Stream, TOPIC};
+use drover_core::pipeline::direct::Direct;
 
 use crate::function::Functions;
 use crate::prometheus::PartitionLevel;

@@ -2,10 +2,10 @@
 
 use drover_aws::Aws;
 use drover_core::base::error::{Reason, Unavailable};
+use drover_core::intake::record::Receipt;
+use drover_core::intake::stream::reread::{Again, Reread};
 use drover_core::letter::objects::{Object, Objects};
 use drover_core::letter::origin::Offsets;
-use drover_core::record::Receipt;
-use drover_core::stream::reread::{Again, Reread};
 use drover_query::health::Probes;
 use drover_replay::levels::{BufferLevels, Levels};
 

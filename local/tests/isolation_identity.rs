@@ -244,7 +244,7 @@ async fn the_first_contract_of_a_built_in_name_is_compared_with_the_built_in_one
     let running = Running::start().await;
     let folder = tempdir().unwrap();
     std::fs::create_dir(folder.path().join("contracts")).unwrap();
-    let builtin = include_str!("../../shared/core/src/contract/builtin/heartbeat.json");
+    let builtin = include_str!("../../shared/core/src/intake/contract/builtin/heartbeat.json");
     let mut heartbeat: Value = serde_json::from_str(builtin).unwrap();
     let file = folder.path().join("contracts/heartbeat.json");
     heartbeat["measures"] = json!([]);

@@ -21,7 +21,8 @@ use drover_core::base::metrics::emf::{Keeping, Lines};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::Envelope;
-use drover_core::kafka_event::BatchResponse;
+use drover_core::intake::kafka_event::BatchResponse;
+use drover_core::intake::record::{Source, TopicRetention};
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::read::{Cut, Question};
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
@@ -31,7 +32,6 @@ use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Store};
 use drover_core::reader;
-use drover_core::record::{Source, TopicRetention};
 use drover_core::registry::{
     Change, DocumentName, Documents, Registry, Stored, StoredDocument, Submitted, Text,
 };

@@ -8,7 +8,7 @@ use base64_simd::STANDARD;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::metrics::{Meter, Metric, Tally};
 use drover_core::base::time::Timestamp;
-use drover_core::quota::ReadQuotas;
+use drover_core::intake::quota::ReadQuotas;
 use drover_core::registry::Registry;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};

@@ -9,13 +9,13 @@ use drover_core::base::id::{SubjectId, TenantId};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::{self, CHUNK_BYTES, Chunk, Circumstances, Content};
+use drover_core::intake::record::{Record, Source};
 use drover_core::letter::erasing::{FiledChunk, LetterEraser};
 use drover_core::letter::filing::{self, Received};
 use drover_core::letter::{
     Lease, Letter, LetterRange, Letters, Order, Owner, State, StoredLetter, StoredRun, Wanted,
 };
 use drover_core::memory::Memory;
-use drover_core::record::{Record, Source};
 use drover_tests::dynamodb::ports;
 use futures_util::{StreamExt as _, stream};
 

@@ -3,8 +3,8 @@
 use drover_aws::kafka::KafkaVariables;
 use drover_core::base::metrics::emf::Keeping;
 use drover_core::base::variables::{Misconfigured, Variables};
+use drover_core::intake::record::TopicRetention;
 use drover_core::pipeline::cache;
-use drover_core::record::TopicRetention;
 use drover_http::settings::{auth_mode, origins};
 use drover_http::{AuthMode, Origins};
 

@@ -8,7 +8,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use drover_aws::Aws;
 use drover_core::base::error::Unavailable;
-use drover_core::tenant::Scope;
+use drover_core::intake::tenant::Scope;
 use drover_http::{Credentials, NotAdmitted, Parameters, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -13,7 +13,7 @@ use clap::Args as ClapArgs;
 use drover_aws::kafka::{KafkaStream, NoIdentity, Placed};
 use drover_core::base::error::Unavailable;
 use drover_core::base::time::Timestamp;
-use drover_core::record::{Record, Source};
+use drover_core::intake::record::{Record, Source};
 
 use super::DataArg;
 use super::cluster::{ClusterArgs, bootstrap};

@@ -95,7 +95,7 @@ fn text(origin: &str, json: &str) -> Text {
 
 #[cfg(test)]
 mod tests {
-    use drover_core::tenant::Tenant;
+    use drover_core::intake::tenant::Tenant;
     use sha2::{Digest as _, Sha256};
 
     use super::*;

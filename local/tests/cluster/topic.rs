@@ -9,9 +9,9 @@ use drover_aws::kafka::{
 };
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
+use drover_core::intake::record::{Receipt, Record, Source, TopicRetention};
+use drover_core::intake::stream::reread::{Again, Reread as _};
 use drover_core::letter::origin::Offsets;
-use drover_core::record::{Receipt, Record, Source, TopicRetention};
-use drover_core::stream::reread::{Again, Reread as _};
 use drover_local::stream::{Bounds, KafkaLog, Log as _, Position, StoredRecord};
 use krafka::admin::{DeleteRecordsOptions, DeleteTopicsOptions, TopicPartition};
 

@@ -10,8 +10,8 @@ use drover_aws::QueueLevels;
 use drover_core::base::error::{Code, Reason, Rejection};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::{Circumstances, Envelope, letter};
+use drover_core::intake::record::{Record, Source};
 use drover_core::pipeline::ports::{Buffer as _, DeadLetters as _, Message};
-use drover_core::record::{Record, Source};
 
 use super::Fact;
 use super::place::{MEBIBYTE, Place, Queues, body, code, message, system};

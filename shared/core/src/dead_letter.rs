@@ -19,7 +19,7 @@ pub use self::writing::{buffered, letter};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::{SubjectId, TenantId};
 use crate::base::time::Timestamp;
-use crate::record::{Record, Source, Stamps, is_letter_id};
+use crate::intake::record::{Record, Source, Stamps, Wrapping, is_letter_id};
 
 /// The most that one chunk holds: it fits an item of DynamoDB (400 KB), and in base64 a message.
 pub const CHUNK_BYTES: usize = 360_000;
@@ -90,16 +90,6 @@ pub struct Envelope {
 pub enum Encoding {
     /// See [`Envelope::encoding`].
     Zstd,
-}
-
-/// What a value is still wrapped in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Wrapping {
-    /// A record of a Kafka event, as Lambda writes it.
-    LambdaKafka,
-    /// An event that passed its contract, as ingest writes it for the stream.
-    Event,
 }
 
 /// What is known of a record that is not applied.

@@ -2,7 +2,6 @@
 
 mod canonical;
 mod decimal;
-pub mod envelope;
 mod exact;
 mod places;
 
@@ -128,7 +127,7 @@ pub fn place_id(parts: &[&[u8]]) -> EventId {
 const DIGEST_DIGITS: usize = 32;
 
 /// Whether an id looks like a digest of ours.
-fn is_digest(id: &EventId) -> bool {
+pub(crate) fn is_digest(id: &EventId) -> bool {
     let digits = id.as_str().as_bytes();
     digits.len() == DIGEST_DIGITS
         && digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

@@ -34,8 +34,9 @@ use crate::base::error::Unavailable;
 use crate::base::id::TenantId;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
-use crate::dead_letter::{Chunk, Wrapping};
-use crate::record::{Receipt, Stamps, TopicRetention};
+use crate::dead_letter::Chunk;
+use crate::intake::record::Wrapping;
+use crate::intake::record::{Receipt, Stamps, TopicRetention};
 
 /// How long a letter is kept after it was filed.
 pub const LETTER_DAYS: i64 = 90;

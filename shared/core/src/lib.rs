@@ -1,12 +1,12 @@
 //! What a record may become, and who decides.
 //!
-//! Reading order: [`id`](base::id), [`time`](base::time) and [`error`](base::error) are the words; [`record`] is what arrives,
-//! [`contract`] what it must be, and [`event`] what it becomes; [`tenant`] says who speaks for
+//! Reading order: [`id`](base::id), [`time`](base::time) and [`error`](base::error) are the words; [`record`](intake::record) is what arrives,
+//! [`contract`](intake::contract) what it must be, and [`event`] what it becomes; [`tenant`](intake::tenant) says who speaks for
 //! whom, and [`registry`] where contracts, tenants and topics come from. [`ledger`] puts events in
 //! their order and [`view`] is the fold of them. [`pipeline`] takes the records of an invocation
-//! through all of it, over ports, and [`stream`] carries events to it; [`dead_letter`] is what
+//! through all of it, over ports, and [`stream`](intake::stream) carries events to it; [`dead_letter`] is what
 //! becomes of those that it refuses, [`public_reason`](base::public_reason) what a tenant may see of our faults, and
-//! [`metrics`](base::metrics) what is counted; [`quota`] says how much a tenant may send and read. [`request`] recognises what is
+//! [`metrics`](base::metrics) what is counted; [`quota`](intake::quota) says how much a tenant may send and read. [`request`](intake::request) recognises what is
 //! sent twice. [`reader`] answers questions about a subject, [`listing`] says which subjects there
 //! are, and [`forget`] takes one away.
 //!
@@ -15,12 +15,10 @@
 //! follows from [`error`](base::error)'s two types and from nothing else.
 
 pub mod base;
-pub mod contract;
 pub mod dead_letter;
-pub mod document;
 pub mod event;
 pub mod forget;
-pub mod kafka_event;
+pub mod intake;
 pub mod ledger;
 pub mod letter;
 pub mod listing;
@@ -29,13 +27,7 @@ pub mod memory;
 #[cfg(test)]
 mod model;
 pub mod pipeline;
-pub mod quota;
 pub mod reader;
-pub mod record;
 pub mod registry;
 pub mod replay;
-pub mod request;
-mod schema;
-pub mod stream;
-pub mod tenant;
 pub mod view;

@@ -14,11 +14,11 @@ use crate::base::cost::{Metered, Units};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::limits::TRANSACTION_ITEMS;
 use crate::base::time::Timestamp;
+use crate::intake::record::Record;
+use crate::intake::request::Made;
 use crate::ledger::{Activity, PageWrite, StoredHead};
 use crate::pipeline::ports::{Clock, Home, Message};
-use crate::record::Record;
 use crate::registry::StoredDocument;
-use crate::request::Made;
 
 mod erasing;
 mod ledger;

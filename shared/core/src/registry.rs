@@ -26,9 +26,9 @@ use self::shelf::{Held, Shelf};
 use crate::base::error::{Extent, Reason, Unavailable};
 use crate::base::id::{Kind, TenantId};
 use crate::base::time::Timestamp;
-use crate::contract::{Contract, ContractDocument, builtin};
-use crate::document;
-use crate::tenant::{KeyGrant, Tenant, TopicRoute, Topics};
+use crate::intake::contract::{Contract, ContractDocument, builtin};
+use crate::intake::fault;
+use crate::intake::tenant::{KeyGrant, Tenant, TopicRoute, Topics};
 use crate::view::Specs;
 
 /// How long a document that was read is believed.
@@ -329,7 +329,7 @@ impl Registry {
 
 fn tenant_of(name: &DocumentName, stored: &StoredDocument) -> Result<Tenant, Unavailable> {
     let document = value_of(name, stored)?;
-    Tenant::check(&document).map_err(|faults| broken(name, &document::listed(&faults)))
+    Tenant::check(&document).map_err(|faults| broken(name, &fault::listed(&faults)))
 }
 
 fn route_of(name: &DocumentName, stored: &StoredDocument) -> Result<TopicRoute, Unavailable> {
@@ -342,15 +342,14 @@ fn grant_of(name: &DocumentName, stored: &StoredDocument) -> Result<KeyGrant, Un
 
 fn contract_of(name: &DocumentName, stored: &StoredDocument) -> Result<Contract, Unavailable> {
     let contract = ContractDocument::parse(&stored.json).and_then(|one| Contract::compile(&one));
-    contract.map_err(|faults| broken(name, &document::listed(&faults)))
+    contract.map_err(|faults| broken(name, &fault::listed(&faults)))
 }
 
 fn builtin_contract(name: &str) -> Result<Option<Contract>, Unavailable> {
     let contract =
         builtin(name).and_then(|found| found.as_ref().map(Contract::compile).transpose());
-    contract.map_err(|faults| {
-        broken(&DocumentName::Contract(name.to_owned()), &document::listed(&faults))
-    })
+    contract
+        .map_err(|faults| broken(&DocumentName::Contract(name.to_owned()), &fault::listed(&faults)))
 }
 
 fn value_of(name: &DocumentName, stored: &StoredDocument) -> Result<Value, Unavailable> {

@@ -39,11 +39,11 @@ mod tests;
 use crate::base::error::Unavailable;
 use crate::base::limits::Shape;
 use crate::base::metrics::Tally;
+use crate::intake::record::TopicRetention;
+use crate::intake::stream::reread::Reread;
 use crate::letter::Letters;
 use crate::letter::objects::Objects;
 use crate::pipeline::ports::World;
-use crate::record::TopicRetention;
-use crate::stream::reread::Reread;
 
 pub use self::asked::{Asked, Filter, Refusal};
 pub use self::control::{cancel, recent, resume, show, start};

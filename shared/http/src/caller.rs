@@ -19,8 +19,8 @@ use drover_core::base::error::Code;
 use drover_core::base::metrics::{Meter, Metric, Tally};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
+use drover_core::intake::tenant::{KeyGrant, NamedTenant, Scope, Tenant};
 use drover_core::registry::{Documents, Registry};
-use drover_core::tenant::{KeyGrant, NamedTenant, Scope, Tenant};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use drover_core::base::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
+use drover_core::intake::record::{Record, Source};
 use drover_core::pipeline::ports::Home;
-use drover_core::record::{Record, Source};
 use fastrand::Rng;
 
 pub(crate) const TENANTS: [&str; 2] = ["model-one", "model-two"];

@@ -2,7 +2,7 @@
 //! has nothing to do but to put them one behind the other.
 
 use axum::body::Bytes;
-use drover_core::stream::partition;
+use drover_core::intake::stream::partition;
 
 use super::{AppendError, PARTITIONS, Place, RECORD_BYTES};
 use crate::stream::{NewRecord, chunk};

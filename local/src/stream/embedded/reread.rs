@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::body::Bytes;
 use drover_core::base::error::Unavailable;
 use drover_core::dead_letter::Content;
+use drover_core::intake::record::{Receipt, Record, Source};
+use drover_core::intake::stream::reread::{self, Again, BYTES, RECORDS, Reread};
 use drover_core::letter::origin::Offsets;
-use drover_core::record::{Receipt, Record, Source};
-use drover_core::stream::reread::{self, Again, BYTES, RECORDS, Reread};
 
 use super::Embedded;
 use crate::stream::{Bounds, Log as _, Position, StoredRecord};
@@ -68,7 +68,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use drover_core::base::time::Timestamp;
-    use drover_core::record::TopicRetention;
+    use drover_core::intake::record::TopicRetention;
     use tempfile::{TempDir, tempdir};
 
     use super::*;
@@ -157,7 +157,8 @@ mod tests {
             {"topic": "t", "partition": world.partition, "offset": 2, "timestamp": -1,
                 "key": "aw=="},
         ]}});
-        let decoded = drover_core::kafka_event::decode(&event.to_string(), given_up()).unwrap();
+        let decoded =
+            drover_core::intake::kafka_event::decode(&event.to_string(), given_up()).unwrap();
         let expected: Vec<Record> =
             decoded.records.into_iter().map(|incoming| incoming.into_record()).collect();
         let again = world.again(0, 2).await;

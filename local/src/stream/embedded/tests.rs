@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use drover_core::base::id::TenantId;
 use drover_core::base::scope::TenantScope;
-use drover_core::contract::{Contract, builtin};
-use drover_core::record::{Record, Source};
-use drover_core::stream::{TOPIC, partition};
-use drover_core::tenant::Tenant;
+use drover_core::intake::contract::{Contract, builtin};
+use drover_core::intake::record::{Record, Source};
+use drover_core::intake::stream::{TOPIC, partition};
+use drover_core::intake::tenant::Tenant;
 use tempfile::tempdir;
 
 use super::*;

@@ -3,6 +3,7 @@
 use super::writing::MESSAGE_BYTES;
 use super::*;
 use crate::base::error::{Code, Rejection};
+use crate::intake::record::Wrapping;
 use crate::letter::Origin;
 use crate::letter::filing::{Received, read};
 use crate::pipeline::ports::Message;

@@ -9,8 +9,8 @@ use super::{
 use crate::base::error::{Reason, Rejection, Unavailable};
 use crate::base::id::TenantId;
 use crate::base::public_reason::PublicReason;
+use crate::intake::record::{Record, Source};
 use crate::pipeline::ports::Message;
-use crate::record::{Record, Source};
 
 /// What one message may take. SQS allows 1,048,576 bytes for a message and for a batch.
 pub(super) const MESSAGE_BYTES: usize = 1_000_000;

@@ -28,14 +28,14 @@ use super::search::mentions;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::{SubjectKey, TenantId};
 use crate::dead_letter::Content;
+use crate::intake::record::{Incoming, Source, TopicRetention};
+use crate::intake::tenant::TopicRoute;
 use crate::letter::erasing::{FiledChunk, LetterEraser};
 use crate::letter::opened::{Opened, open};
 use crate::letter::origin::{Origin, Other};
 use crate::letter::{Letter, LetterRange, Order, Owner, State, StoredLetter};
 use crate::pipeline::ports::Clock;
-use crate::record::{Incoming, Source, TopicRetention};
 use crate::registry::{Documents, Registry};
-use crate::tenant::TopicRoute;
 
 /// Letters that are read at once.
 const PAGE: usize = 200;

@@ -12,6 +12,7 @@ use crate::base::id::{SubjectId, SubjectKey, TenantId};
 use crate::base::limits::Shape;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
+use crate::intake::record::{Incoming, Record, Source};
 use crate::ledger::codec::decode_page;
 use crate::ledger::read::Question;
 use crate::ledger::slice::{Order, Portion, Slice};
@@ -19,7 +20,6 @@ use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{Disposition, Pipeline};
 use crate::reader;
-use crate::record::{Incoming, Record, Source};
 use crate::registry::Registry;
 use crate::view::Specs;
 

@@ -21,7 +21,7 @@ use crate::dead_letter::{
     bounded_source, chunks,
 };
 use crate::event::digest;
-use crate::record::letter_id;
+use crate::intake::record::letter_id;
 
 /// A queue message.
 #[derive(Clone, Copy, Debug)]
@@ -218,8 +218,8 @@ mod tests {
     use super::*;
     use crate::base::error::Rejection;
     use crate::dead_letter::{Circumstances, letter};
+    use crate::intake::record::{Incoming, Record, Source, TopicRetention};
     use crate::letter::opened::{Opened, open};
-    use crate::record::{Incoming, Record, Source, TopicRetention};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).expect("in range")

@@ -3,9 +3,10 @@
 
 use crate::base::error::{Code, Rejection};
 use crate::base::time::Timestamp;
-use crate::dead_letter::{Content, Wrapping};
-use crate::kafka_event::{self, Decoded};
-use crate::record::{Incoming, Receipt, Record, Source, TopicRetention};
+use crate::dead_letter::Content;
+use crate::intake::kafka_event::{self, Decoded};
+use crate::intake::record::Wrapping;
+use crate::intake::record::{Incoming, Receipt, Record, Source, TopicRetention};
 
 use super::origin::{Offsets, Origin, Other};
 use super::{Letter, Owner, on_failure};

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::Source;
+use crate::intake::record::Source;
 
 /// Where a letter came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

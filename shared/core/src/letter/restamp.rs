@@ -7,7 +7,7 @@
 
 use super::{CHUNK_GRACE_DAYS, DAY_SECONDS, LETTER_DAYS, Letter};
 use crate::base::time::Timestamp;
-use crate::record::{SKEW_SECONDS, TopicRetention};
+use crate::intake::record::{SKEW_SECONDS, TopicRetention};
 
 /// SQS keeps no message for longer.
 const QUEUE_DAYS: i64 = 14;

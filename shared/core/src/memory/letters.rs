@@ -8,13 +8,13 @@ use crate::base::cost::{Metered, Units};
 use crate::base::error::Unavailable;
 use crate::base::time::Timestamp;
 use crate::dead_letter::Chunk;
+use crate::intake::record::{Receipt, Record, Stamps};
+use crate::intake::stream::reread::{Again, BYTES, RECORDS, Reread};
 use crate::letter::objects::{Object, Objects};
 use crate::letter::origin::Offsets;
 use crate::letter::{
     Lease, Letter, LetterRange, Letters, Order, Owner, StoredLetter, StoredRun, Wanted,
 };
-use crate::record::{Receipt, Record, Stamps};
-use crate::stream::reread::{Again, BYTES, RECORDS, Reread};
 
 /// Everything under one owner's partition.
 #[derive(Clone, Debug, Default)]

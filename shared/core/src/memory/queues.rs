@@ -5,10 +5,10 @@ use crate::base::error::{Reason, Unavailable};
 use crate::base::time::Timestamp;
 use crate::dead_letter::sending::{Queue, Sent, send};
 use crate::dead_letter::text::is_sendable;
+use crate::intake::request::{Claim, Claimed, Requests};
+use crate::intake::stream::{NotSent, Outgoing, Stream};
 use crate::pipeline::ports::{Buffer, DeadLetters, Message};
 use crate::registry::{DocumentName, Documents, StoredDocument};
-use crate::request::{Claim, Claimed, Requests};
-use crate::stream::{NotSent, Outgoing, Stream};
 
 /// What SQS takes at most, in bytes.
 const MESSAGE_BYTES: usize = 1024 * 1024;

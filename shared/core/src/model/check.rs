@@ -167,7 +167,7 @@ fn letters(state: &State) -> BTreeMap<usize, BTreeSet<Code>> {
     let mut letters: BTreeMap<usize, BTreeSet<Code>> = BTreeMap::new();
     for message in &state.letters {
         let envelope: Envelope = serde_json::from_str(&message.body).expect("an envelope");
-        let crate::record::Source::Kafka { offset, .. } = envelope.source else { continue };
+        let crate::intake::record::Source::Kafka { offset, .. } = envelope.source else { continue };
         let record = envelope.record().expect("readable").expect("whole");
         let unsendable = record.headers.iter().any(|(name, _)| name == "\u{FFFF}\u{1}");
         assert!(unsendable, "5: a letter that is not what was sent");

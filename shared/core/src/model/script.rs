@@ -8,9 +8,9 @@ use crate::base::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
 use crate::base::limits::Shape;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
-use crate::contract::{Contract, ContractDocument};
+use crate::intake::contract::{Contract, ContractDocument};
+use crate::intake::record::{Record, Source};
 use crate::ledger::slice::{Order, Slice};
-use crate::record::{Record, Source};
 use crate::view::Specs;
 
 /// A record of the stream, before it is written down as JSON.

@@ -14,6 +14,7 @@ use crate::base::error::Unavailable;
 use crate::base::id::{Position, SubjectKey};
 use crate::base::time::Timestamp;
 use crate::dead_letter::Envelope;
+use crate::intake::record::{Incoming, Source};
 use crate::ledger::read::{Cut, Question};
 use crate::ledger::slice::{Portion, Slice};
 use crate::memory::{Call, Fault, Memory};
@@ -21,7 +22,6 @@ use crate::pipeline::cache::HeadCache;
 use crate::pipeline::ports::Home;
 use crate::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
 use crate::reader;
-use crate::record::{Incoming, Source};
 use crate::registry::Registry;
 
 const ENVIRONMENTS: usize = 4;

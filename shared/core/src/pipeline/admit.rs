@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::base::error::{Code, Rejection, Unavailable};
 use crate::base::id::TenantId;
 use crate::base::time::Timestamp;
-use crate::event::{Event, envelope};
-use crate::record::{Incoming, Parsed, Record, Source};
+use crate::event::Event;
+use crate::intake::envelope;
+use crate::intake::record::{Incoming, Parsed, Record, Source};
+use crate::intake::tenant::{NamedTenant, Tenant, TopicRoute};
 use crate::registry::{Documents, Registry};
-use crate::tenant::{NamedTenant, Tenant, TopicRoute};
 
 /// How far a record came.
 pub(super) enum Admission {

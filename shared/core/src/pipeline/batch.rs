@@ -6,12 +6,13 @@ use std::sync::Arc;
 use crate::base::error::{Extent, Rejection, Unavailable};
 use crate::base::id::{SubjectId, SubjectKey, TenantId};
 use crate::base::time::Timestamp;
-use crate::dead_letter::{Circumstances, Wrapping};
+use crate::dead_letter::Circumstances;
 use crate::event::{Entry, Event};
+use crate::intake::record::Wrapping;
+use crate::intake::record::{Incoming, Record, Source};
+use crate::intake::tenant::Tenant;
 use crate::pipeline::Disposition;
 use crate::pipeline::admit::Admission;
-use crate::record::{Incoming, Record, Source};
-use crate::tenant::Tenant;
 
 /// A record and how far it has come.
 pub(super) struct Handled {

@@ -8,11 +8,11 @@ use crate::base::error::{Reason, Rejection, Unavailable};
 use crate::base::id::{SubjectId, SubjectKey, TenantId};
 use crate::base::time::Timestamp;
 use crate::dead_letter::letter;
+use crate::intake::record::Incoming;
 use crate::pipeline::Disposition;
 use crate::pipeline::admit::Admission;
 use crate::pipeline::batch::{Groups, Handled, State};
 use crate::pipeline::ports::{Home, Message};
-use crate::record::Incoming;
 
 /// Records that were read, and of which nothing is committed yet.
 #[derive(Default)]

@@ -7,11 +7,11 @@ use super::*;
 use crate::base::id::{SubjectId, TenantId};
 use crate::base::scope::TenantScope;
 use crate::dead_letter::Envelope;
-use crate::kafka_event::{Decoded, decode};
+use crate::intake::kafka_event::{Decoded, decode};
+use crate::intake::record::{Receipt, Record, Source, TopicRetention};
 use crate::letter::filing::{Filing, Received, read};
 use crate::letter::opened::{Opened, open};
 use crate::memory::{Call, Fault, Memory};
-use crate::record::{Receipt, Record, Source, TopicRetention};
 use crate::registry::StoredDocument;
 
 const CONTRACT: &str = r#"{

@@ -11,9 +11,10 @@ use serde_json::Value;
 
 use super::{DocumentName, StoredDocument};
 use crate::base::id::TenantId;
-use crate::contract::{Contract, ContractDocument};
-use crate::document::{self, Fault};
-use crate::tenant::{Placement, Tenant, TopicRoute, Topics};
+use crate::intake::contract::{Contract, ContractDocument};
+use crate::intake::document;
+use crate::intake::fault::Fault;
+use crate::intake::tenant::{Placement, Tenant, TopicRoute, Topics};
 
 /// A document as somebody wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]

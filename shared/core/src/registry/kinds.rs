@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoredDocument;
 use crate::base::id::Kind;
-use crate::contract::{BUILTINS, ContractDocument};
+use crate::intake::contract::{BUILTINS, ContractDocument};
 
 /// What the revision's document says.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,11 +18,11 @@ use super::{DocumentName, StoredDocument, kinds};
 use crate::base::id::Kind;
 use crate::base::limits;
 use crate::base::time::Timestamp;
-use crate::contract::{ContractDocument, MeasureDocument, builtin};
-use crate::document::Fault;
 use crate::event::canonical_json;
-use crate::schema::child;
-use crate::tenant::{KeyGrant, Tenant};
+use crate::intake::contract::{ContractDocument, MeasureDocument, builtin};
+use crate::intake::fault::Fault;
+use crate::intake::schema::child;
+use crate::intake::tenant::{KeyGrant, Tenant};
 
 /// How long before a new measure is read: every cache must know it by then.
 const NOTICE_SECONDS: i64 = 2 * super::LIFETIME_SECONDS;

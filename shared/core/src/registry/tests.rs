@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::base::error::{Code, Extent};
-use crate::contract::sample::at;
+use crate::intake::contract::sample::at;
 
 /// Documents in memory, and how often each was read.
 #[derive(Default)]
@@ -280,7 +280,7 @@ fn the_example_documents_make_a_registry_in_which_everything_is_found() {
 
 #[test]
 fn a_route_and_the_registry_together_make_a_scope() {
-    use crate::contract::sample::record;
+    use crate::intake::contract::sample::record;
     let (store, registry) = (Store::default(), Registry::new());
     store.set(tenant_name(), r#"{"id":"a"}"#, 1);
     store.set(DocumentName::Tenant(id("b")), r#"{"id":"b","status":"suspended"}"#, 1);

@@ -7,9 +7,9 @@ use crate::base::error::{Code, Unavailable};
 use crate::base::id::{SubjectId, TenantId};
 use crate::base::time::Timestamp;
 use crate::dead_letter::UNAVAILABLE;
+use crate::intake::record::is_letter_id;
 use crate::letter::{Letter, Owner, State, UNDELIVERED};
 use crate::pipeline::Known;
-use crate::record::is_letter_id;
 
 /// Letters that a filter may name.
 pub const IDS: usize = 100;

@@ -12,14 +12,14 @@ use crate::base::error::{Code, Reason, Rejection, Unavailable};
 use crate::base::metrics::Metric;
 use crate::base::time::Timestamp;
 use crate::dead_letter::{Envelope, NoContent};
+use crate::intake::record::Incoming;
+use crate::intake::stream::reread::RECORDS;
 use crate::letter::filing::{Filing, Received, file, of_envelope, read};
 use crate::letter::objects::Object;
 use crate::letter::opened::{Opened, open_object};
 use crate::letter::origin::{Offsets, Other};
 use crate::letter::{Letter, Origin};
 use crate::pipeline::{Settled, Verdict};
-use crate::record::Incoming;
-use crate::stream::reread::RECORDS;
 
 /// What a stream or an object may take to answer. An invocation with less left begins neither.
 const SLOW_SECONDS: i64 = 5;

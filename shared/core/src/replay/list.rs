@@ -6,9 +6,9 @@ use super::{Refusal, asked};
 use crate::base::cost::{Metered, Units};
 use crate::base::error::Unavailable;
 use crate::dead_letter::Content;
+use crate::intake::quota::READ_UNIT_BYTES;
+use crate::intake::record::is_letter_id;
 use crate::letter::{LISTED, Letter, LetterRange, Letters, Order, Owner, State};
-use crate::quota::READ_UNIT_BYTES;
-use crate::record::is_letter_id;
 
 /// Letters that one answer counts at most, and looks at for a page of a list.
 pub const COUNTED: usize = 10_000;

@@ -16,11 +16,11 @@ use crate::base::error::{Reason, Unavailable};
 use crate::base::metrics::Tally;
 use crate::base::public_reason::PublicReason;
 use crate::base::time::Timestamp;
+use crate::intake::record::TopicRetention;
 use crate::letter::opened::{Opened, open};
 use crate::letter::{Lease, Letter, LetterRange, Order, Owner, StoredLetter, StoredRun, Tried};
 use crate::pipeline::Pipeline;
 use crate::pipeline::cache::HeadCache;
-use crate::record::TopicRetention;
 use crate::registry::Registry;
 
 /// Letters that are read at once.

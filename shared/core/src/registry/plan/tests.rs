@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::contract::sample::at;
+use crate::intake::contract::sample::at;
 use crate::registry::{Submitted, Text};
 
 const NOW: &str = "2026-11-21T06:00:00Z";

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::fixture::{Bench, NEWCO, WIDE, ground, home, pipeline};
 use crate::base::time::Timestamp;
+use crate::intake::record::{Incoming, Record};
 use crate::ledger::read::Question;
 use crate::letter::{Owner, State};
 use crate::memory::{Call, Fault};
 use crate::pipeline::Disposition;
 use crate::pipeline::ports::Clock as _;
 use crate::reader;
-use crate::record::{Incoming, Record};
 use crate::replay::{Asked, Phase};
 use crate::view::Specs;
 

@@ -12,6 +12,7 @@ use crate::base::id::{SubjectId, TenantId};
 use crate::base::limits::Shape;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
+use crate::intake::record::{Incoming, Record, Source, TopicRetention};
 use crate::ledger::read::Question;
 use crate::letter::filing::{Received, file, read};
 use crate::letter::{Lease, LetterRange, Letters, Order, Owner, StoredLetter};
@@ -20,7 +21,6 @@ use crate::pipeline::cache::HeadCache;
 use crate::pipeline::ports::Home;
 use crate::pipeline::{Disposition, Pipeline};
 use crate::reader;
-use crate::record::{Incoming, Record, Source, TopicRetention};
 use crate::registry::Registry;
 use crate::replay::{self, Asked, Ground, Means, Refusal, Run, Worked};
 

@@ -7,8 +7,8 @@ use super::open_letters;
 use crate::base::metrics::Metric;
 use crate::base::time::Timestamp;
 use crate::dead_letter::Content;
+use crate::intake::record::{Record, Source};
 use crate::letter::{Owner, State};
-use crate::record::{Record, Source};
 use crate::replay::Asked;
 
 #[test]

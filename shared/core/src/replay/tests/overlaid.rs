@@ -5,11 +5,11 @@ use serde_json::json;
 
 use super::fixture::{Bench, WIDE, home, pipeline};
 use crate::base::time::Timestamp;
+use crate::intake::record::{Incoming, Record};
 use crate::ledger::read::{Cut, Question};
 use crate::pipeline::ports::{Store, World};
 use crate::pipeline::{Pipeline, Settled, Verdict};
 use crate::reader;
-use crate::record::{Incoming, Record};
 use crate::replay::overlay::Overlay;
 use crate::replay::{Asked, Phase};
 
