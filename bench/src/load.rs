@@ -11,7 +11,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::record::TopicRetention;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::pipeline::ports::World;
+use drover_core::ports::World;
 use drover_core::registry::Registry;
 use drover_processor::Processor;
 use lambda_runtime::{Context, LambdaEvent};

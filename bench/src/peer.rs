@@ -24,7 +24,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::record::TopicRetention;
 use drover_core::ledger::read::Question;
 use drover_core::memory::Memory;
-use drover_core::pipeline::ports::World;
+use drover_core::ports::World;
 use drover_core::reader;
 use drover_core::registry::Registry;
 use drover_processor::Processor;

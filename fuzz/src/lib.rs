@@ -6,7 +6,7 @@ use drover_core::memory::Memory;
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::pipeline::ports::Clock as _;
+use drover_core::ports::Clock as _;
 use drover_core::registry::{Change, Registry, Stored, Submitted, Text};
 use drover_core::base::time::Timestamp;
 

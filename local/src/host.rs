@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use drover_aws::Aws;
 use drover_core::intake::record::TopicRetention;
-use drover_core::pipeline::ports::Clock as _;
+use drover_core::ports::Clock as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 

@@ -14,14 +14,16 @@ use drover_core::base::error::Unavailable;
 use drover_core::base::metrics::Meter;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::record::TopicRetention;
-use drover_core::intake::stream::{NotSent, Outgoing, Stream, TOPIC};
+use drover_core::intake::stream::{NotSent, Outgoing, TOPIC};
 use drover_core::pipeline::direct::Direct;
+use drover_core::ports::Stream;
 
 use crate::function::Functions;
 use crate::prometheus::PartitionLevel;
 use crate::setup::pipeline;
-use crate::simulator::{Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target};
-use crate::simulator::{Gauge, Gauges};
+use crate::simulator::{
+    Batching, EventSource, Gauge, Gauges, HeaderBytes, Rules, Settings, Simulator, Target,
+};
 use crate::stream::embedded::{Keep, LogReread, PARTITIONS};
 use crate::stream::{Embedded, HostReread, KafkaLog, Log as _};
 

@@ -2,10 +2,11 @@
 
 use drover_aws::Aws;
 use drover_core::base::error::{Reason, Unavailable};
+use drover_core::dead_letter::object::Object;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::dead_letter::reread::Again;
 use drover_core::intake::record::Receipt;
-use drover_core::intake::stream::reread::{Again, Reread};
-use drover_core::letter::objects::{Object, Objects};
-use drover_core::letter::origin::Offsets;
+use drover_core::ports::{Objects, Reread};
 use drover_query::health::Probes;
 use drover_replay::levels::{BufferLevels, Levels};
 

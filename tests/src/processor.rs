@@ -20,21 +20,21 @@ use drover_core::base::limits::Shape;
 use drover_core::base::metrics::emf::{Keeping, Lines};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
-use drover_core::dead_letter::Envelope;
+use drover_core::dead_letter::envelope::Envelope;
+use drover_core::dead_letter::message::Message;
+use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::intake::kafka_event::BatchResponse;
 use drover_core::intake::record::{Source, TopicRetention};
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::read::{Cut, Question};
+use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::listing::{Listing, Shard};
 use drover_core::memory::{Call, Fault, Memory};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Store};
+use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Home, Listing, Store};
 use drover_core::reader;
-use drover_core::registry::{
-    Change, DocumentName, Documents, Registry, Stored, StoredDocument, Submitted, Text,
-};
+use drover_core::registry::{Change, Registry, Stored, Submitted, Text};
 use drover_core::view::{View, fold};
 use drover_processor::{Failed, Processor};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};

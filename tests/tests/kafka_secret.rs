@@ -15,9 +15,9 @@ use drover_aws::kafka::{
 };
 use drover_core::base::error::Reason;
 use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::origin::Offsets;
 use drover_core::intake::record::{Receipt, TopicRetention};
-use drover_core::intake::stream::reread::Reread as _;
-use drover_core::letter::origin::Offsets;
+use drover_core::ports::Reread as _;
 use drover_tests::canned::{Answer, serve};
 use serde_json::{Value, json};
 

@@ -7,8 +7,9 @@
 use drover_core::base::id::TenantId;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
-use drover_core::intake::request::{Claim, Claimed, IdempotencyKey, LIFETIME_SECONDS, Requests};
+use drover_core::intake::request::{Claim, Claimed, IdempotencyKey, LIFETIME_SECONDS};
 use drover_core::memory::Memory;
+use drover_core::ports::Requests;
 use drover_tests::dynamodb;
 
 fn second(at: i64) -> Timestamp {

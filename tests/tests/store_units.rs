@@ -9,7 +9,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::Memory;
-use drover_core::pipeline::ports::{Home, Store};
+use drover_core::ports::{Home, Store};
 use drover_tests::dynamodb::{embedded, ports};
 
 fn home(device: &str) -> Home {

@@ -18,10 +18,8 @@ use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use drover_core::base::metrics::Meter;
 use drover_core::intake::quota::WriteQuotas;
-use drover_core::intake::request::Requests;
-use drover_core::intake::stream::Stream;
-use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters};
-use drover_core::registry::{Documents, Registry};
+use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Requests, Stream};
+use drover_core::registry::Registry;
 use drover_http::Gate;
 use drover_http::layers::json_only;
 

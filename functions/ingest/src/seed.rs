@@ -8,7 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use drover_core::base::time::Timestamp;
-use drover_core::intake::stream::Stream;
+use drover_core::ports::Stream;
 use drover_http::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use serde::Serialize;
 use serde_json::json;

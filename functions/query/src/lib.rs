@@ -14,9 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use drover_core::listing::Listing;
-use drover_core::pipeline::ports::{Clock, Store};
-use drover_core::registry::Documents;
+use drover_core::ports::{Clock, Documents, Listing, Store};
 use drover_http::layers::json_only;
 
 mod access;

@@ -8,7 +8,7 @@
 use drover_core::base::id::TenantId;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
-use drover_core::letter::{Owner, State};
+use drover_core::dead_letter::letter::{Owner, State};
 use drover_core::replay::{Action, Asked, Filter};
 use drover_http::Problem;
 use serde::{Deserialize, Serialize};

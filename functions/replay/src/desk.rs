@@ -6,7 +6,7 @@
 use drover_core::base::cost::{Metered, Units};
 use drover_core::base::metrics::Tally;
 use drover_core::base::time::Timestamp;
-use drover_core::letter::{Owner, State};
+use drover_core::dead_letter::letter::{Owner, State};
 use drover_core::replay::list::{self, Question};
 use drover_core::replay::{self, Asked, Ground, Refusal, Run, Worked};
 use drover_http::{Cursors, Problem};

@@ -5,8 +5,8 @@ use drover_core::base::cost::Metered;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::metrics::Metric;
 use drover_core::base::time::Timestamp;
-use drover_core::letter::Owner;
-use drover_core::letter::filing::{file, read};
+use drover_core::dead_letter::letter::Owner;
+use drover_core::replay::filing::{file, read};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::queue::{Message, Taken};

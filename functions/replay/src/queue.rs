@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use drover_core::base::metrics::Tally;
 use drover_core::base::time::Timestamp;
-use drover_core::letter::filing::Received;
+use drover_core::replay::filing::Received;
 use serde::{Deserialize, Serialize};
 
 use crate::{Around, Environment, FUNCTION, Outside};

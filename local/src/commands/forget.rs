@@ -8,9 +8,9 @@ use clap::Args as ClapArgs;
 use drover_core::base::error::Unavailable;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::letter::Owner;
 use drover_core::forget::{Deleted, Receipt, Retention, forget, forget_letters};
-use drover_core::letter::Owner;
-use drover_core::pipeline::ports::{Clock as _, Home};
+use drover_core::ports::{Clock as _, Home};
 use drover_core::registry::Registry;
 
 use super::subject::{NoSubject, SubjectArgs, tenant_of};

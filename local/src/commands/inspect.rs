@@ -8,7 +8,7 @@ use drover_aws::Aws;
 use drover_core::base::error::Unavailable;
 use drover_core::base::id::SubjectKey;
 use drover_core::ledger::read::{Cut, Question};
-use drover_core::pipeline::ports::Home;
+use drover_core::ports::Home;
 use drover_core::reader;
 
 use super::subject::{NoSubject, SubjectArgs, tenant_of};

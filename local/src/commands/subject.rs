@@ -8,7 +8,7 @@ use drover_core::base::error::{Rejection, Unavailable};
 use drover_core::base::id::{SubjectId, SubjectKey, TenantId};
 use drover_core::base::scope::TenantScope;
 use drover_core::intake::tenant::Tenant;
-use drover_core::pipeline::ports::Clock as _;
+use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
 
 /// The words that name it.

@@ -6,7 +6,9 @@
 use drover_aws::Aws;
 use drover_core::base::error::Unavailable;
 use drover_core::base::id::TenantId;
-use drover_core::registry::{Consent, DocumentName, Documents as _, Submitted, Text};
+use drover_core::intake::document::DocumentName;
+use drover_core::ports::Documents as _;
+use drover_core::registry::{Consent, Submitted, Text};
 use serde_json::Value;
 
 use super::SetupError;

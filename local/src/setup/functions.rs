@@ -12,7 +12,7 @@ use drover_core::intake::quota::{ReadQuotas, WriteQuotas};
 use drover_core::intake::record::TopicRetention;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::pipeline::ports::Clock as _;
+use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use drover_core::base::time::Timestamp;
-use drover_core::dead_letter::message_body;
+use drover_core::dead_letter::text::message_body;
 use serde::Serialize;
 
 use super::event::{EventSource, partition_name};

@@ -11,7 +11,8 @@ use std::time::Duration;
 use drover_aws::Aws;
 use drover_core::base::error::Unavailable;
 use drover_core::base::time::Timestamp;
-use drover_core::pipeline::ports::{DeadLetters as _, Message};
+use drover_core::dead_letter::message::Message;
+use drover_core::ports::DeadLetters as _;
 use uuid::Uuid;
 
 use super::Settings;

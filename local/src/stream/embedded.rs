@@ -47,7 +47,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drover_core::base::error::{Code, Reason, Rejection, Unavailable};
 use drover_core::base::time::Timestamp;
-use drover_core::intake::stream::{NotSent, Outgoing, Stream};
+use drover_core::intake::stream::{NotSent, Outgoing};
+use drover_core::ports::Stream;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Bounds, Fetched, Log, NewRecord, Position, TopicName};

@@ -2,9 +2,10 @@
 
 use drover_aws::kafka::KafkaReread;
 use drover_core::base::error::Unavailable;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::dead_letter::reread::Again;
 use drover_core::intake::record::Receipt;
-use drover_core::intake::stream::reread::{Again, Reread};
-use drover_core::letter::origin::Offsets;
+use drover_core::ports::Reread;
 
 use super::embedded::LogReread;
 

@@ -9,9 +9,10 @@ use drover_aws::kafka::{
 };
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::dead_letter::reread::Again;
 use drover_core::intake::record::{Receipt, Record, Source, TopicRetention};
-use drover_core::intake::stream::reread::{Again, Reread as _};
-use drover_core::letter::origin::Offsets;
+use drover_core::ports::Reread as _;
 use drover_local::stream::{Bounds, KafkaLog, Log as _, Position, StoredRecord};
 use krafka::admin::{DeleteRecordsOptions, DeleteTopicsOptions, TopicPartition};
 

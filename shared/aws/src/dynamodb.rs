@@ -11,10 +11,10 @@
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use drover_core::base::cost::{Metered, Units};
 use drover_core::base::error::Unavailable;
+use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::pipeline::ports::{Home, Store};
-use drover_core::registry::{DocumentName, Documents, StoredDocument};
+use drover_core::ports::{Documents, Home, Store};
 
 use crate::Aws;
 use crate::calls::unavailable;

@@ -12,7 +12,6 @@ mod letters;
 mod receipt;
 mod search;
 
-use std::future::Future;
 use std::time::Duration;
 
 use crate::base::error::{Reason, Unavailable};
@@ -20,7 +19,7 @@ use crate::base::id::Position;
 use crate::ledger::StoredHead;
 use crate::ledger::codec::{decode_head, encode_head};
 use crate::ledger::read::broken;
-use crate::pipeline::ports::{Clock, Home, Store};
+use crate::ports::{Clock, Eraser, Home};
 
 pub use self::letters::{ErasedLetters, forget_letters};
 pub use self::receipt::{Deleted, OutOfReach, Receipt, Retention};
@@ -28,24 +27,6 @@ pub use self::receipt::{Deleted, OutOfReach, Receipt, Retention};
 /// Times that other writers may be faster.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// A ledger from which something can be taken away.
-pub trait Eraser: Store {
-    /// Replaces a head by the next version, if the one before it is stored, and takes it out of listings.
-    /// `false`: it may or may not be stored.
-    fn replace_unlisted(
-        &self,
-        home: &Home,
-        head: &StoredHead,
-    ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
-
-    /// Deletes some of the pages up to this key, and says how many: none, if there is none left.
-    fn delete_pages(
-        &self,
-        home: &Home,
-        up_to: &[u8],
-    ) -> impl Future<Output = Result<usize, Unavailable>> + Send;
-}
 
 /// What was deleted of a subject's history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -34,6 +34,7 @@ pub mod dialogue;
 mod forget;
 pub mod place;
 pub mod read;
+pub mod shard;
 pub mod slice;
 
 /// The one item that every commit replaces.

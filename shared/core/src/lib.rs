@@ -20,13 +20,13 @@ pub mod event;
 pub mod forget;
 pub mod intake;
 pub mod ledger;
-pub mod letter;
 pub mod listing;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
 #[cfg(test)]
 mod model;
 pub mod pipeline;
+pub mod ports;
 pub mod reader;
 pub mod registry;
 pub mod replay;

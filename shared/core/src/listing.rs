@@ -10,69 +10,21 @@
 //! back, which no subject does.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
-use crate::base::cost::{Metered, Units};
+use crate::base::cost::Units;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::{Kind, SubjectId};
 use crate::base::limits;
-use crate::base::scope::TenantScope;
-use crate::ledger::{ACTIVITY_SHARDS, Activity};
+use crate::ledger::shard::Shard;
+use crate::ports::Listing;
 
 /// Shards that are read together.
 const CONCURRENCY: usize = 16;
 /// The fewest places that one call asks for.
 const LEAST_PLACES: usize = 8;
-
-/// One shard of the index: a part of one kind of one tenant's subjects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shard {
-    kind: Kind,
-    key: String,
-    table: Option<Arc<str>>,
-}
-
-impl Shard {
-    /// Every shard of a kind. `table` is the tenant's own ledger table, if it has one.
-    pub fn all(
-        scope: &TenantScope,
-        kind: &Kind,
-        table: Option<&Arc<str>>,
-    ) -> impl Iterator<Item = Self> {
-        (0..ACTIVITY_SHARDS).map(move |number| Self {
-            kind: kind.clone(),
-            key: Activity::shard_key(scope.tenant(), kind, number),
-            table: table.cloned(),
-        })
-    }
-
-    /// Its key in the index.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// The tenant's own ledger table; `None`: the one that all share.
-    pub fn table(&self) -> Option<&Arc<str>> {
-        self.table.as_ref()
-    }
-}
-
-/// The listing index.
-pub trait Listing: Send + Sync {
-    /// The [`Activity::hour`]s of a shard, the newest first: at most `limit`, and only those that
-    /// sort before `below`. One call, eventually consistent. A limit beyond
-    /// [`limits::LISTED_SUBJECTS`] and one may be cut.
-    fn hours(
-        &self,
-        shard: &Shard,
-        below: Option<&str>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Metered<Vec<String>>, Unavailable>> + Send;
-}
 
 /// A subject as the index has it. The order is that of a listing: backwards, the last is the most
 /// recently active.
@@ -165,7 +117,7 @@ pub async fn list(
 ) -> Result<(Vec<Listed>, bool, Units), Unavailable> {
     let limit = limit.min(limits::LISTED_SUBJECTS);
     let part = |shard: Shard| {
-        let below = after.map(|mark| mark.below(&shard.kind));
+        let below = after.map(|mark| mark.below(shard.kind()));
         Part { shard, below, read: VecDeque::new(), has_more: true }
     };
     let mut parts: Vec<Part> = shards.into_iter().map(part).collect();
@@ -213,7 +165,7 @@ async fn read_further(
         part.has_more = read.answer.len() >= places;
         part.below = read.answer.last().cloned().or(part.below.take());
         for hour in read.answer {
-            part.read.push_back(Listed::new(&part.shard.kind, hour)?);
+            part.read.push_back(Listed::new(part.shard.kind(), hour)?);
         }
         Ok(read.units)
     });
@@ -247,10 +199,11 @@ mod tests {
 
     use super::*;
     use crate::base::id::TenantId;
+    use crate::base::scope::TenantScope;
     use crate::base::time::Timestamp;
-    use crate::ledger::{LedgerWrite, StoredHead};
+    use crate::ledger::{Activity, LedgerWrite, StoredHead};
     use crate::memory::Memory;
-    use crate::pipeline::ports::{Home, Store as _};
+    use crate::ports::{Home, Store as _};
 
     fn scope() -> TenantScope {
         TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"))

@@ -14,11 +14,12 @@ use crate::base::cost::{Metered, Units};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::limits::TRANSACTION_ITEMS;
 use crate::base::time::Timestamp;
+use crate::dead_letter::message::Message;
+use crate::intake::document::StoredDocument;
 use crate::intake::record::Record;
 use crate::intake::request::Made;
 use crate::ledger::{Activity, PageWrite, StoredHead};
-use crate::pipeline::ports::{Clock, Home, Message};
-use crate::registry::StoredDocument;
+use crate::ports::{Clock, Home};
 
 mod erasing;
 mod ledger;

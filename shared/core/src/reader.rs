@@ -4,7 +4,7 @@ use crate::base::cost::Units;
 use crate::base::error::Unavailable;
 use crate::ledger::read::{Answer, Ask, Cut, Question, Reading, Step};
 use crate::ledger::slice::{self, Portion, Slice, Slicing};
-use crate::pipeline::ports::{Home, Store};
+use crate::ports::{Home, Store};
 
 /// A consistent cut of one subject; `None`: nothing was ever written of it. Also what it cost.
 ///

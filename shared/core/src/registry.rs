@@ -13,7 +13,6 @@ mod plan;
 mod shelf;
 
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -22,66 +21,17 @@ pub use self::apply::{Checked, Refusal, Stored, Submitted, Text};
 pub use self::plan::{
     Change, Consent, Identities, LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves, Plan, Write,
 };
+pub use self::shelf::LIFETIME_SECONDS;
 use self::shelf::{Held, Shelf};
 use crate::base::error::{Extent, Reason, Unavailable};
 use crate::base::id::{Kind, TenantId};
 use crate::base::time::Timestamp;
 use crate::intake::contract::{Contract, ContractDocument, builtin};
+use crate::intake::document::{DocumentName, StoredDocument};
 use crate::intake::fault;
 use crate::intake::tenant::{KeyGrant, Tenant, TopicRoute, Topics};
+use crate::ports::Documents;
 use crate::view::Specs;
-
-/// How long a document that was read is believed.
-pub const LIFETIME_SECONDS: i64 = 60;
-
-/// What a document of the registry is stored under.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DocumentName {
-    /// A tenant.
-    Tenant(TenantId),
-    /// A contract, by its name.
-    Contract(String),
-    /// The route of a topic.
-    Topic(String),
-    /// An API key, by the hexadecimal digits of its SHA-256.
-    Key(String),
-    /// The number that rises with every change, and which kinds of subjects there are.
-    Revision,
-}
-
-impl DocumentName {
-    /// The key in the registry's table.
-    pub fn storage_key(&self) -> String {
-        match self {
-            Self::Tenant(id) => format!("T#{id}"),
-            Self::Contract(name) => format!("C#{name}"),
-            Self::Topic(name) => format!("R#{name}"),
-            Self::Key(sha256) => format!("K#{sha256}"),
-            Self::Revision => "REV".to_owned(),
-        }
-    }
-}
-
-/// A document as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredDocument {
-    /// Its text.
-    pub json: String,
-    /// The revision that wrote it.
-    pub revision: u64,
-}
-
-/// Reads stored documents, one at a time and strongly consistent.
-pub trait Documents: Send + Sync {
-    /// The document of that name, if there is one.
-    ///
-    /// # Errors
-    /// Where the store gave no answer.
-    fn document(
-        &self,
-        name: &DocumentName,
-    ) -> impl Future<Output = Result<Option<StoredDocument>, Unavailable>> + Send;
-}
 
 /// Contracts, tenants, routes and keys that a warm environment knows.
 #[derive(Debug)]

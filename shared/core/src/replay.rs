@@ -24,6 +24,7 @@
 pub mod asked;
 mod batch;
 mod control;
+pub mod filing;
 mod foreign;
 pub mod list;
 mod mark;
@@ -40,10 +41,7 @@ use crate::base::error::Unavailable;
 use crate::base::limits::Shape;
 use crate::base::metrics::Tally;
 use crate::intake::record::TopicRetention;
-use crate::intake::stream::reread::Reread;
-use crate::letter::Letters;
-use crate::letter::objects::Objects;
-use crate::pipeline::ports::World;
+use crate::ports::{Letters, Objects, Reread, World};
 
 pub use self::asked::{Asked, Filter, Refusal};
 pub use self::control::{cancel, recent, resume, show, start};

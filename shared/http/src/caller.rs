@@ -20,7 +20,8 @@ use drover_core::base::metrics::{Meter, Metric, Tally};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::tenant::{KeyGrant, NamedTenant, Scope, Tenant};
-use drover_core::registry::{Documents, Registry};
+use drover_core::ports::Documents;
+use drover_core::registry::Registry;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 

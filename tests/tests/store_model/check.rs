@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use drover_core::base::error::Code;
 use drover_core::base::id::Position;
-use drover_core::dead_letter::Envelope;
+use drover_core::dead_letter::envelope::Envelope;
 use drover_core::event::Entry;
 use drover_core::intake::contract::{Contract, ContractDocument};
 use drover_core::intake::record::Source;

@@ -7,7 +7,7 @@ use drover_core::base::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::record::{Record, Source};
-use drover_core::pipeline::ports::Home;
+use drover_core::ports::Home;
 use fastrand::Rng;
 
 pub(crate) const TENANTS: [&str; 2] = ["model-one", "model-two"];

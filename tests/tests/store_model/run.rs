@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use drover_aws::Aws;
 use drover_core::base::limits::Shape;
 use drover_core::base::time::Timestamp;
-use drover_core::dead_letter::Envelope;
+use drover_core::dead_letter::envelope::Envelope;
 use drover_core::intake::record::{Incoming, Source};
 use drover_core::ledger::read::Question;
 use drover_core::pipeline::cache::HeadCache;

@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 use drover_core::base::time::Timestamp;
-use drover_core::letter::State;
+use drover_core::dead_letter::letter::State;
 use drover_core::replay::Filter;
 
 use super::command::Command;

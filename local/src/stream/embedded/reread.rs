@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use drover_core::base::error::Unavailable;
-use drover_core::dead_letter::Content;
+use drover_core::dead_letter::envelope::Content;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::dead_letter::reread::{self, Again, BYTES, RECORDS};
 use drover_core::intake::record::{Receipt, Record, Source};
-use drover_core::intake::stream::reread::{self, Again, BYTES, RECORDS, Reread};
-use drover_core::letter::origin::Offsets;
+use drover_core::ports::Reread;
 
 use super::Embedded;
 use crate::stream::{Bounds, Log as _, Position, StoredRecord};

@@ -19,9 +19,9 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
+use drover_core::intake::document::StoredDocument;
 use drover_core::intake::request::{Claim, Made};
 use drover_core::ledger::{Bound, LedgerWrite, PageWrite, StoredHead, StoredPage};
-use drover_core::registry::StoredDocument;
 
 pub(super) mod letters;
 

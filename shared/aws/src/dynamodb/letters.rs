@@ -10,10 +10,11 @@ use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionChe
 use drover_core::base::cost::{Metered, Units};
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
-use drover_core::dead_letter::Chunk;
-use drover_core::letter::{
-    Lease, Letter, LetterRange, Letters, Order, Owner, StoredLetter, StoredRun, Wanted,
+use drover_core::dead_letter::envelope::Chunk;
+use drover_core::dead_letter::letter::{
+    Lease, Letter, LetterRange, Order, Owner, StoredLetter, StoredRun, Wanted,
 };
+use drover_core::ports::Letters;
 
 use super::items::letters::{self as shapes, Shelf};
 use super::items::{Item, text};

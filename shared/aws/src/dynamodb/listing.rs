@@ -4,7 +4,8 @@
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use drover_core::base::cost::{Metered, Units};
 use drover_core::base::error::Unavailable;
-use drover_core::listing::{Listing, Shard};
+use drover_core::ledger::shard::Shard;
+use drover_core::ports::Listing;
 
 use super::{counted, items};
 use crate::Aws;

@@ -27,15 +27,16 @@ use std::collections::VecDeque;
 use super::search::mentions;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::{SubjectKey, TenantId};
-use crate::dead_letter::Content;
+use crate::dead_letter::envelope::Content;
+use crate::dead_letter::letter::{
+    FiledChunk, Letter, LetterRange, Order, Owner, State, StoredLetter,
+};
+use crate::dead_letter::opened::{Opened, open};
+use crate::dead_letter::origin::{Origin, Other};
 use crate::intake::record::{Incoming, Source, TopicRetention};
 use crate::intake::tenant::TopicRoute;
-use crate::letter::erasing::{FiledChunk, LetterEraser};
-use crate::letter::opened::{Opened, open};
-use crate::letter::origin::{Origin, Other};
-use crate::letter::{Letter, LetterRange, Order, Owner, State, StoredLetter};
-use crate::pipeline::ports::Clock;
-use crate::registry::{Documents, Registry};
+use crate::ports::{Clock, Documents, LetterEraser};
+use crate::registry::Registry;
 
 /// Letters that are read at once.
 const PAGE: usize = 200;

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::base::id::TenantId;
 use crate::base::limits;
 use crate::intake::fault::Fault;
 use crate::intake::schema::Schema;
@@ -41,4 +42,41 @@ pub(crate) fn read<T: DeserializeOwned>(document: &Value, shape: &Shape) -> Resu
         return Err(faults);
     }
     T::deserialize(document).map_err(|fault| vec![Fault::new("", fault.to_string())])
+}
+
+/// What a document of the registry is stored under.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentName {
+    /// A tenant.
+    Tenant(TenantId),
+    /// A contract, by its name.
+    Contract(String),
+    /// The route of a topic.
+    Topic(String),
+    /// An API key, by the hexadecimal digits of its SHA-256.
+    Key(String),
+    /// The number that rises with every change, and which kinds of subjects there are.
+    Revision,
+}
+
+impl DocumentName {
+    /// The key in the registry's table.
+    pub fn storage_key(&self) -> String {
+        match self {
+            Self::Tenant(id) => format!("T#{id}"),
+            Self::Contract(name) => format!("C#{name}"),
+            Self::Topic(name) => format!("R#{name}"),
+            Self::Key(sha256) => format!("K#{sha256}"),
+            Self::Revision => "REV".to_owned(),
+        }
+    }
+}
+
+/// A document as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredDocument {
+    /// Its text.
+    pub json: String,
+    /// The revision that wrote it.
+    pub revision: u64,
 }

@@ -5,9 +5,6 @@
 //! A claim is put before the first event goes out, in one conditional write, and believed for
 //! [`LIFETIME_SECONDS`]. Its age is checked on every read: DynamoDB deletes late.
 
-use std::future::Future;
-
-use crate::base::error::Unavailable;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::event::digest;
@@ -48,13 +45,6 @@ pub enum Claimed {
     First,
     /// This one was made before.
     Before(Made),
-}
-
-/// Where claims are kept.
-pub trait Requests: Send + Sync {
-    /// Puts a claim, unless one that is still believed is there: one received after
-    /// [`Claim::stale`].
-    fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Claimed, Unavailable>> + Send;
 }
 
 impl IdempotencyKey {

@@ -6,7 +6,6 @@
 //! partition and reach one processor at a time. Order inside the partition is a courtesy: what
 //! counts is the time of observation.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use crate::base::error::{Code, Rejection, Unavailable};
@@ -15,8 +14,6 @@ use crate::event::Event;
 use crate::intake::envelope;
 use crate::intake::record::{Record, Source};
 use crate::intake::tenant::Tenant;
-
-pub mod reread;
 
 /// The topic of events that passed their contract. Only ingest may write there.
 pub const TOPIC: &str = "drover.events";
@@ -41,16 +38,6 @@ pub enum NotSent {
     /// Ours: it may or may not be there, and may be sent again.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-}
-
-/// What makes events durable.
-pub trait Stream: Send + Sync {
-    /// Sends events; the answer has one result for each, in order. What is `Ok` is durable.
-    fn send(
-        &self,
-        events: &[Outgoing],
-        deadline: Timestamp,
-    ) -> impl Future<Output = Vec<Result<(), NotSent>>> + Send;
 }
 
 impl Outgoing {

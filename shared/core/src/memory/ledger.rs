@@ -6,9 +6,9 @@ use crate::base::error::{Reason, Unavailable};
 use crate::base::limits::ITEM_BYTES;
 use crate::base::mutant::{Mutant, on};
 use crate::ledger::dialogue::WriteAnswer;
+use crate::ledger::shard::Shard;
 use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use crate::listing::{Listing, Shard};
-use crate::pipeline::ports::{Home, Store};
+use crate::ports::{Home, Listing, Store};
 
 pub(super) fn units_of(bytes: usize, per_unit: u32) -> f64 {
     let units = bytes.div_ceil(per_unit as usize).max(1);

@@ -8,7 +8,7 @@ use super::world::World;
 use crate::base::error::Code;
 use crate::base::id::{Position, SubjectKey};
 use crate::base::time::Timestamp;
-use crate::dead_letter::Envelope;
+use crate::dead_letter::envelope::Envelope;
 use crate::event::Entry;
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::read::{Cut, Question};

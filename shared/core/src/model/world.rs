@@ -13,14 +13,14 @@ use crate::base::cost::Units;
 use crate::base::error::Unavailable;
 use crate::base::id::{Position, SubjectKey};
 use crate::base::time::Timestamp;
-use crate::dead_letter::Envelope;
+use crate::dead_letter::envelope::Envelope;
 use crate::intake::record::{Incoming, Source};
 use crate::ledger::read::{Cut, Question};
 use crate::ledger::slice::{Portion, Slice};
 use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::cache::HeadCache;
-use crate::pipeline::ports::Home;
 use crate::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
+use crate::ports::Home;
 use crate::reader;
 use crate::registry::Registry;
 

@@ -11,7 +11,8 @@ use crate::event::Event;
 use crate::intake::envelope;
 use crate::intake::record::{Incoming, Parsed, Record, Source};
 use crate::intake::tenant::{NamedTenant, Tenant, TopicRoute};
-use crate::registry::{Documents, Registry};
+use crate::ports::Documents;
+use crate::registry::Registry;
 
 /// How far a record came.
 pub(super) enum Admission {

@@ -6,7 +6,8 @@
 use crate::base::error::Code;
 use crate::base::time::Timestamp;
 use crate::pipeline::batch::{Handled, State};
-use crate::registry::{Documents, Registry};
+use crate::ports::Documents;
+use crate::registry::Registry;
 
 /// Fewer records may be all of one kind by chance.
 const RECORDS: usize = 20;

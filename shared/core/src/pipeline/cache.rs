@@ -10,7 +10,7 @@ use lru::LruCache;
 
 use crate::base::variables::{Misconfigured, Variables};
 use crate::ledger::Head;
-use crate::pipeline::ports::Home;
+use crate::ports::Home;
 
 /// Where nothing says how much memory there is.
 const UNKNOWN_MEMORY_LIMIT: usize = 8 << 20;

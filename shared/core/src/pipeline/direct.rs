@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::base::metrics::Meter;
 use crate::base::time::Timestamp;
-use crate::intake::stream::{NotSent, Outgoing, Stream};
-use crate::pipeline::ports::World;
+use crate::intake::stream::{NotSent, Outgoing};
 use crate::pipeline::{Pipeline, Settled, Verdict};
+use crate::ports::{Stream, World};
 
 /// The ledger in place of a stream.
 pub struct Direct<W> {

@@ -13,8 +13,8 @@ use crate::ledger::Head;
 use crate::ledger::commit::{Commit, Failed};
 use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
 use crate::ledger::place::Outcome;
-use crate::pipeline::ports::{Home, World};
 use crate::pipeline::table_health::TableHealth;
+use crate::ports::{Home, World};
 use crate::registry::Registry;
 
 /// What became of a subject's events.

@@ -6,13 +6,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::id::{SubjectId, TenantId};
 use crate::base::scope::TenantScope;
-use crate::dead_letter::Envelope;
+use crate::dead_letter::envelope::Envelope;
+use crate::dead_letter::opened::{Opened, open};
+use crate::intake::document::StoredDocument;
 use crate::intake::kafka_event::{Decoded, decode};
 use crate::intake::record::{Receipt, Record, Source, TopicRetention};
-use crate::letter::filing::{Filing, Received, read};
-use crate::letter::opened::{Opened, open};
 use crate::memory::{Call, Fault, Memory};
-use crate::registry::StoredDocument;
+use crate::replay::filing::{Filing, Received, read};
 
 const CONTRACT: &str = r#"{
     "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},
@@ -229,7 +229,7 @@ fn a_route_that_cannot_be_read_holds_its_topic() {
 
 fn buffered_tenants(memory: &Memory) -> Vec<String> {
     let state = memory.state();
-    let tenant = |message: &crate::pipeline::ports::Message| {
+    let tenant = |message: &crate::dead_letter::message::Message| {
         let envelope = Envelope::read(&message.body).expect("an envelope");
         assert_eq!(envelope.tenant, message.tenant.as_ref().map(ToString::to_string));
         envelope.tenant.expect("a tenant")

@@ -9,10 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{DocumentName, StoredDocument};
 use crate::base::id::TenantId;
 use crate::intake::contract::{Contract, ContractDocument};
-use crate::intake::document;
+use crate::intake::document::{self, DocumentName, StoredDocument};
 use crate::intake::fault::Fault;
 use crate::intake::tenant::{Placement, Tenant, TopicRoute, Topics};
 

@@ -6,9 +6,9 @@ use super::run::Action;
 use crate::base::error::{Code, Unavailable};
 use crate::base::id::{SubjectId, TenantId};
 use crate::base::time::Timestamp;
-use crate::dead_letter::UNAVAILABLE;
+use crate::dead_letter::envelope::UNAVAILABLE;
+use crate::dead_letter::letter::{Letter, Owner, State, UNDELIVERED};
 use crate::intake::record::is_letter_id;
-use crate::letter::{Letter, Owner, State, UNDELIVERED};
 use crate::pipeline::Known;
 
 /// Letters that a filter may name.

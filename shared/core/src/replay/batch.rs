@@ -13,11 +13,11 @@ use crate::base::error::{Extent, Reason, Unavailable};
 use crate::base::id::TenantId;
 use crate::base::metrics::Tally;
 use crate::base::time::Timestamp;
+use crate::dead_letter::letter::{Letter, StoredLetter, Wanted};
+use crate::dead_letter::opened::Opened;
 use crate::intake::record::Incoming;
-use crate::letter::opened::Opened;
-use crate::letter::{Letter, StoredLetter, Wanted};
-use crate::pipeline::ports::Home;
 use crate::pipeline::{Admitted, Pipeline, Settled, Verdict};
+use crate::ports::Home;
 
 /// Letters that are marked at once.
 const MARKS: usize = 16;

@@ -10,8 +10,8 @@ use crate::base::error::{Reason, Unavailable};
 use crate::base::metrics::Tally;
 use crate::base::public_reason::PublicReason;
 use crate::base::time::Timestamp;
-use crate::letter::{Lease, Letters, Owner};
-use crate::pipeline::ports::Clock;
+use crate::dead_letter::letter::{Lease, Owner};
+use crate::ports::{Clock, Letters};
 
 /// How long a lease holds without being renewed.
 const LEASE_SECONDS: i64 = 30;

@@ -11,15 +11,15 @@ use super::{Action, Outside, Sources};
 use crate::base::error::{Code, Reason, Rejection, Unavailable};
 use crate::base::metrics::Metric;
 use crate::base::time::Timestamp;
-use crate::dead_letter::{Envelope, NoContent};
+use crate::dead_letter::envelope::{Envelope, NoContent};
+use crate::dead_letter::letter::Letter;
+use crate::dead_letter::object::Object;
+use crate::dead_letter::opened::{Opened, open_object};
+use crate::dead_letter::origin::{Offsets, Origin, Other};
+use crate::dead_letter::reread::RECORDS;
 use crate::intake::record::Incoming;
-use crate::intake::stream::reread::RECORDS;
-use crate::letter::filing::{Filing, Received, file, of_envelope, read};
-use crate::letter::objects::Object;
-use crate::letter::opened::{Opened, open_object};
-use crate::letter::origin::{Offsets, Other};
-use crate::letter::{Letter, Origin};
 use crate::pipeline::{Settled, Verdict};
+use crate::replay::filing::{Filing, Received, file, of_envelope, read};
 
 /// What a stream or an object may take to answer. An invocation with less left begins neither.
 const SLOW_SECONDS: i64 = 5;

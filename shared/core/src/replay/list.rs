@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::{Refusal, asked};
 use crate::base::cost::{Metered, Units};
 use crate::base::error::Unavailable;
-use crate::dead_letter::Content;
+use crate::dead_letter::envelope::Content;
+use crate::dead_letter::letter::{LISTED, Letter, LetterRange, Order, Owner, State};
 use crate::intake::quota::READ_UNIT_BYTES;
 use crate::intake::record::is_letter_id;
-use crate::letter::{LISTED, Letter, LetterRange, Letters, Order, Owner, State};
+use crate::ports::Letters;
 
 /// Letters that one answer counts at most, and looks at for a page of a list.
 pub const COUNTED: usize = 10_000;
@@ -176,8 +177,8 @@ mod tests {
 
     use super::*;
     use crate::base::time::Timestamp;
-    use crate::letter::filing::{Received, file, read};
     use crate::memory::Memory;
+    use crate::replay::filing::{Received, file, read};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).expect("in range")

@@ -4,7 +4,8 @@ use super::run::Run;
 use crate::base::cost::{Metered, Units};
 use crate::base::error::{Reason, Rejection, Unavailable};
 use crate::base::metrics::{Counts, Metric};
-use crate::letter::{Letter, Letters, Owner, State, StoredLetter, Tried};
+use crate::dead_letter::letter::{Letter, Owner, State, StoredLetter, Tried};
+use crate::ports::Letters;
 
 /// How often somebody else may change a letter before marking it gives up.
 const ATTEMPTS: usize = 5;

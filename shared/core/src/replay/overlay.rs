@@ -13,10 +13,11 @@ use crate::base::cost::{Metered, Units};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::SubjectKey;
 use crate::base::time::Timestamp;
+use crate::dead_letter::message::Message;
+use crate::intake::document::{DocumentName, StoredDocument};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use crate::pipeline::ports::{Buffer, Clock, DeadLetters, Home, Message, Store, World};
-use crate::registry::{DocumentName, Documents, StoredDocument};
+use crate::ports::{Buffer, Clock, DeadLetters, Documents, Home, Store, World};
 
 /// What was written here.
 #[derive(Default)]

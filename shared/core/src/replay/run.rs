@@ -10,7 +10,7 @@ use super::asked::{Asked, Filter};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::public_reason::PublicReason;
 use crate::base::time::Timestamp;
-use crate::letter::{StoredRun, Tried};
+use crate::dead_letter::letter::{StoredRun, Tried};
 
 /// How long a record is kept.
 const KEPT_DAYS: i64 = 400;

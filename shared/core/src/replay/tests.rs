@@ -14,8 +14,8 @@ use super::*;
 use crate::base::error::Reason;
 use crate::base::public_reason::PublicReason;
 use crate::base::time::Timestamp;
+use crate::dead_letter::letter::{Lease, Owner, State, StoredLetter};
 use crate::ledger::StoredHead;
-use crate::letter::{Lease, Owner, State, StoredLetter};
 use crate::memory::{Call, Fault};
 
 fn open_letters(bench: &Bench, owner: &Owner) -> Vec<StoredLetter> {

@@ -3,22 +3,23 @@
 
 use std::time::Duration;
 
-use super::batch;
 use super::control::renew;
 use super::mark::Fate;
 use super::overlay::Overlay;
 use super::run::{Phase, Run};
 use super::steps::{Turn, step_length, turn};
 use super::views::{self, Watched};
-use super::{Ground, Outside, Sources, Worked};
+use super::{Ground, Outside, Sources, Worked, batch};
 use crate::base::cost::Units;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::metrics::Tally;
 use crate::base::public_reason::PublicReason;
 use crate::base::time::Timestamp;
+use crate::dead_letter::letter::{
+    Lease, Letter, LetterRange, Order, Owner, StoredLetter, StoredRun, Tried,
+};
+use crate::dead_letter::opened::{Opened, open};
 use crate::intake::record::TopicRetention;
-use crate::letter::opened::{Opened, open};
-use crate::letter::{Lease, Letter, LetterRange, Order, Owner, StoredLetter, StoredRun, Tried};
 use crate::pipeline::Pipeline;
 use crate::pipeline::cache::HeadCache;
 use crate::registry::Registry;

@@ -15,9 +15,9 @@ use aws_sdk_dynamodb::types::{
 };
 use drover_core::base::cost::{Metered, Units};
 use drover_core::base::error::{Reason, Unavailable};
-use drover_core::dead_letter::{CHUNK_BYTES, Chunk};
-use drover_core::letter::Wanted;
-use drover_core::pipeline::ports::Clock as _;
+use drover_core::dead_letter::envelope::{CHUNK_BYTES, Chunk};
+use drover_core::dead_letter::letter::Wanted;
+use drover_core::ports::Clock as _;
 
 use crate::Aws;
 use crate::calls::{bulk_timeouts, unavailable};

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::dead_letter::{Content, chunks};
-use crate::letter::erasing::LetterEraser as _;
-use crate::letter::filing::{self, Received};
-use crate::letter::{Letter, Letters as _, Owner, State};
+use crate::dead_letter::envelope::{Content, chunks};
+use crate::dead_letter::letter::{Letter, Owner, State};
+use crate::ports::{LetterEraser as _, Letters as _};
+use crate::replay::filing::{self, Received};
 
 const ID: &str = "d-1";
 
@@ -60,7 +60,7 @@ impl Bench {
         let received = Received { message_id: "m", body: "{}", sent_at: None };
         let mut letter = filing::read(&received, second(0)).expect("filed").letter;
         letter.id.clone_from(&id);
-        letter.source = crate::letter::Origin::Record(source);
+        letter.source = crate::dead_letter::origin::Origin::Record(source);
         letter.subject = given.subject.map(str::to_owned);
         change(&mut letter);
         let value = Some(given.value.into_bytes());
@@ -179,13 +179,13 @@ fn a_batch_that_nobody_has_processed_is_named_and_stays_until_it_was_replayed() 
     let mut bench = Bench::new(Owner::Operator);
     let record = base64_simd::STANDARD.encode_to_string(br#"{"device_id":"d-1"}"#);
     let event = json!({ "records": { "t-0": [{ "value": record }] } });
-    let origin = || crate::letter::origin::Other::Batch {
+    let origin = || crate::dead_letter::origin::Other::Batch {
         condition: "RetryAttemptsExhausted".to_owned(),
         partitions: Vec::new(),
     };
     let batch = |state| {
         move |letter: &mut Letter| {
-            letter.source = crate::letter::Origin::Other(origin());
+            letter.source = crate::dead_letter::origin::Origin::Other(origin());
             letter.state = state;
         }
     };

@@ -6,8 +6,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::StoredDocument;
 use crate::intake::contract::{ContractDocument, builtin};
+use crate::intake::document::StoredDocument;
 use crate::intake::fault::Fault;
 
 /// Whether records of a contract may get other identities than they have.

@@ -14,10 +14,11 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::base::id::TenantId;
+use crate::intake::document::{DocumentName, StoredDocument};
 use crate::intake::fault::Fault;
 use crate::intake::tenant::{Placement, Status, Tenant};
+use crate::registry::LIFETIME_SECONDS;
 use crate::registry::apply::{Checked, Checking, Refusal, Stored};
-use crate::registry::{DocumentName, LIFETIME_SECONDS, StoredDocument};
 
 /// The longest that Lambda lets an invocation take.
 pub const LONGEST_INVOCATION_SECONDS: i64 = 15 * 60;

@@ -6,9 +6,9 @@ use super::fixture::{Bench, MINUTE};
 use super::open_letters;
 use crate::base::metrics::Metric;
 use crate::base::time::Timestamp;
-use crate::dead_letter::Content;
+use crate::dead_letter::envelope::Content;
+use crate::dead_letter::letter::{Owner, State};
 use crate::intake::record::{Record, Source};
-use crate::letter::{Owner, State};
 use crate::replay::Asked;
 
 #[test]

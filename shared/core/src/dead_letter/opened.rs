@@ -3,13 +3,13 @@
 
 use crate::base::error::{Code, Rejection};
 use crate::base::time::Timestamp;
-use crate::dead_letter::Content;
+use crate::dead_letter::envelope::Content;
 use crate::intake::kafka_event::{self, Decoded};
-use crate::intake::record::Wrapping;
-use crate::intake::record::{Incoming, Receipt, Record, Source, TopicRetention};
+use crate::intake::record::{Incoming, Receipt, Record, Source, TopicRetention, Wrapping};
 
+use super::on_failure;
 use super::origin::{Offsets, Origin, Other};
-use super::{Letter, Owner, on_failure};
+use crate::dead_letter::letter::{Letter, Owner};
 
 /// What is in a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,5 @@
 //! Objects in S3, where an event source may put the records that it gave up.
 
-use std::future::Future;
-
-use crate::base::error::Unavailable;
-
 /// The largest object that is read: an event of 6 MB as an escaped text.
 pub const OBJECT_BYTES: usize = 16 * 1024 * 1024;
 
@@ -18,14 +14,4 @@ pub enum Object {
     TooLarge,
     /// This deployment reads no objects.
     NotRead,
-}
-
-/// Where objects are read.
-pub trait Objects: Send + Sync {
-    /// Reads one.
-    fn object(
-        &self,
-        bucket: &str,
-        key: &str,
-    ) -> impl Future<Output = Result<Object, Unavailable>> + Send;
 }

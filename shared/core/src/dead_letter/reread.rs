@@ -1,43 +1,14 @@
 //! Reading a stream again by offsets: how records come back that the event source gave up, of which
 //! it says only where they stand.
 
-use std::future::Future;
-
-use crate::base::error::Unavailable;
-use crate::dead_letter::Content;
+use crate::dead_letter::envelope::Content;
+use crate::dead_letter::origin::Offsets;
 use crate::intake::record::{Receipt, Record, Source};
-use crate::letter::origin::Offsets;
 
 /// Records of one answer.
 pub const RECORDS: usize = 500;
 /// Bytes of keys, values and headers of one answer; a first record is given whatever its size.
 pub const BYTES: usize = 4 * 1024 * 1024;
-
-/// A stream that holds its records for a while.
-pub trait Reread: Send + Sync {
-    /// The next records of a partition, from the first of these offsets on: at most [`RECORDS`] and
-    /// [`BYTES`], each with the times that it had when it was given up. `None`: there is no stream
-    /// here.
-    fn reread(
-        &self,
-        offsets: &Offsets,
-        given_up: Receipt,
-    ) -> impl Future<Output = Result<Option<Again>, Unavailable>> + Send;
-}
-
-/// No stream, where there may be one.
-impl<R: Reread> Reread for Option<R> {
-    async fn reread(
-        &self,
-        offsets: &Offsets,
-        given_up: Receipt,
-    ) -> Result<Option<Again>, Unavailable> {
-        match self {
-            Some(stream) => stream.reread(offsets, given_up).await,
-            None => Ok(None),
-        }
-    }
-}
 
 /// What a stream gave again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,23 +1,14 @@
-//! What the pipeline needs from outside, as ports. There are two worlds: memory, with faults on
-//! demand, and AWS. An `Err` of a port means "not done, may be done later"; what a store answers as
-//! a matter of course (another version is stored) is a value.
+//! Ports to the tables of ledgers.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::cost::Metered;
 use crate::base::error::Unavailable;
-use crate::base::id::{SubjectKey, TenantId};
-use crate::base::time::Timestamp;
+use crate::base::id::SubjectKey;
 use crate::ledger::dialogue::WriteAnswer;
+use crate::ledger::shard::Shard;
 use crate::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use crate::registry::Documents;
-
-/// Everything outside, in one value.
-pub trait World: Store + DeadLetters + Buffer + Documents + Clock {}
-
-impl<W: Store + DeadLetters + Buffer + Documents + Clock> World for W {}
 
 /// Where a subject's items live.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,41 +54,33 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<Metered<WriteAnswer>, Unavailable>> + Send;
 }
 
-/// A text on its way into a queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Whose it is: the message group of a fair queue. `None`: the operator's.
-    pub tenant: Option<TenantId>,
-    /// JSON.
-    pub body: String,
-}
-
-/// Rejected records, on their way to be filed.
-pub trait DeadLetters: Send + Sync {
-    /// Sends messages; the answer has one result for each, in order.
-    fn send_letters(
+/// A ledger from which something can be taken away.
+pub trait Eraser: Store {
+    /// Replaces a head by the next version, if the one before it is stored, and takes it out of listings.
+    /// `false`: it may or may not be stored.
+    fn replace_unlisted(
         &self,
-        messages: &[Message],
-    ) -> impl Future<Output = Vec<Result<(), Unavailable>>> + Send;
-}
+        home: &Home,
+        head: &StoredHead,
+    ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
-/// Records that wait for a part of the system which is unavailable.
-pub trait Buffer: Send + Sync {
-    /// Sends messages; the answer has one result for each, in order.
-    fn send_buffered(
+    /// Deletes some of the pages up to this key, and says how many: none, if there is none left.
+    fn delete_pages(
         &self,
-        messages: &[Message],
-    ) -> impl Future<Output = Vec<Result<(), Unavailable>>> + Send;
+        home: &Home,
+        up_to: &[u8],
+    ) -> impl Future<Output = Result<usize, Unavailable>> + Send;
 }
 
-/// Time and chance.
-pub trait Clock: Send + Sync {
-    /// Now.
-    fn now(&self) -> Timestamp;
-
-    /// Lets time pass.
-    fn pause(&self, duration: Duration) -> impl Future<Output = ()> + Send;
-
-    /// A random number, for jitter.
-    fn random(&self) -> u64;
+/// The listing index.
+pub trait Listing: Send + Sync {
+    /// The [`Activity::hour`](crate::ledger::Activity::hour)s of a shard, the newest first: at most `limit`, and only those that
+    /// sort before `below`. One call, eventually consistent. A limit beyond
+    /// [`LISTED_SUBJECTS`](crate::base::limits::LISTED_SUBJECTS) and one may be cut.
+    fn hours(
+        &self,
+        shard: &Shard,
+        below: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Metered<Vec<String>>, Unavailable>> + Send;
 }

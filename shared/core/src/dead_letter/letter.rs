@@ -1,4 +1,4 @@
-//! Dead letters that were filed: what the table keeps of each, whose they are, and the port to it.
+//! Dead letters that were filed: what the table keeps of each, and whose they are.
 //!
 //! A letter is one small item, and its content (key, value, headers, packed) stands beside it in
 //! chunks: lists and counts read no payloads, and a change of state rewrites none. Chunks are put
@@ -7,36 +7,16 @@
 //!
 //! The letters of a tenant are under `T#<tenant>#D`. Those of nobody (no tenant was established, or
 //! the message was none of ours) are under `O#D`, the operator's.
-//!
-//! - [`erasing`]: letters of a subject that is forgotten
-//! - [`filing`]: what a queue message becomes
-//! - [`on_failure`]: Lambda's own messages about records that it gave up
-//! - [`objects`]: objects of S3 that such a message may name
-//! - [`opened`]: a letter as what a pipeline takes
-//! - [`origin`]: where a letter came from
-//! - `restamp`: times of receipt that cannot be true
 
-pub mod erasing;
-pub mod filing;
-pub mod objects;
-pub mod on_failure;
-pub mod opened;
-pub mod origin;
 mod restamp;
-
-use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::origin::Origin;
-use crate::base::cost::{Metered, Units};
-use crate::base::error::Unavailable;
 use crate::base::id::TenantId;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
-use crate::dead_letter::Chunk;
-use crate::intake::record::Wrapping;
-use crate::intake::record::{Receipt, Stamps, TopicRetention};
+use crate::dead_letter::origin::Origin;
+use crate::intake::record::{Receipt, Stamps, TopicRetention, Wrapping};
 
 /// How long a letter is kept after it was filed.
 pub const LETTER_DAYS: i64 = 90;
@@ -65,7 +45,7 @@ pub struct Letter {
     /// The digest of where it came from, behind the time of its receipt: letters sort by it.
     pub id: String,
     /// Why it is here: a rejection's code, [`UNDELIVERED`], or
-    /// [`UNAVAILABLE`](crate::dead_letter::UNAVAILABLE) for a part of a record of the buffer.
+    /// [`UNAVAILABLE`](crate::dead_letter::envelope::UNAVAILABLE) for a part of a record of the buffer.
     pub code: String,
     /// JSON Pointer to the culprit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,6 +151,17 @@ pub struct Wanted {
     pub chunks: u32,
 }
 
+/// A chunk of a content, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FiledChunk {
+    /// The id of its letter, which may be there or not.
+    pub id: String,
+    /// Which, from 1.
+    pub number: u32,
+    /// A piece of the packed content.
+    pub bytes: Vec<u8>,
+}
+
 /// An item that is kept as JSON, with a version: a run's record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRun {
@@ -189,102 +180,6 @@ pub struct Lease {
     pub token: String,
     /// Until when it holds unless it is renewed.
     pub until: Timestamp,
-}
-
-/// The table of letters and runs. Every read is strongly consistent.
-pub trait Letters: Send + Sync {
-    /// Puts chunks of a content, in place of those of their numbers, which are the same. They may be
-    /// deleted from `expires_at` on, in seconds since 1970.
-    fn put_chunks(
-        &self,
-        owner: &Owner,
-        id: &str,
-        chunks: &[Chunk],
-        expires_at: i64,
-    ) -> impl Future<Output = Result<Units, Unavailable>> + Send;
-
-    /// Puts a letter, version 1, unless it is there; says whether it was not.
-    fn put_letter(
-        &self,
-        owner: &Owner,
-        letter: &Letter,
-    ) -> impl Future<Output = Result<Metered<bool>, Unavailable>> + Send;
-
-    /// Replaces a letter by its next version, unless another is stored than `old`; says whether it
-    /// did. Its own lost answer counts as done where what is stored is what was to be.
-    fn replace_letter(
-        &self,
-        owner: &Owner,
-        old: &StoredLetter,
-        letter: &Letter,
-    ) -> impl Future<Output = Result<Metered<bool>, Unavailable>> + Send;
-
-    /// One letter.
-    fn letter(
-        &self,
-        owner: &Owner,
-        id: &str,
-    ) -> impl Future<Output = Result<Metered<Option<StoredLetter>>, Unavailable>> + Send;
-
-    /// Letters in order. Fewer than the limit: there are no more.
-    fn letters(
-        &self,
-        owner: &Owner,
-        range: &LetterRange,
-    ) -> impl Future<Output = Result<Metered<Vec<StoredLetter>>, Unavailable>> + Send;
-
-    /// The packed contents of letters, in order; `None`: some of its chunks are not there.
-    fn contents(
-        &self,
-        owner: &Owner,
-        wanted: &[Wanted],
-    ) -> impl Future<Output = Result<Metered<Vec<Option<Vec<u8>>>>, Unavailable>> + Send;
-
-    /// A run's record.
-    fn run(
-        &self,
-        owner: &Owner,
-        id: &str,
-    ) -> impl Future<Output = Result<Metered<Option<StoredRun>>, Unavailable>> + Send;
-
-    /// The newest runs, the newest first: ids rise with time.
-    fn runs(
-        &self,
-        owner: &Owner,
-        limit: usize,
-    ) -> impl Future<Output = Result<Metered<Vec<StoredRun>>, Unavailable>> + Send;
-
-    /// Puts a run's record, unless another version is stored than the one before it (version 1:
-    /// unless there is any); says whether it did. It may be deleted from `expires_at` on, in seconds
-    /// since 1970.
-    fn put_run(
-        &self,
-        owner: &Owner,
-        id: &str,
-        run: &StoredRun,
-        expires_at: i64,
-    ) -> impl Future<Output = Result<Metered<bool>, Unavailable>> + Send;
-
-    /// Takes or renews the lease, unless another token holds it at `now`: then gives that one.
-    fn take_lease(
-        &self,
-        owner: &Owner,
-        lease: &Lease,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Metered<Option<Lease>>, Unavailable>> + Send;
-
-    /// Who holds the lease, or held it last.
-    fn lease(
-        &self,
-        owner: &Owner,
-    ) -> impl Future<Output = Result<Metered<Option<Lease>>, Unavailable>> + Send;
-
-    /// Gives the lease back, if this token holds it.
-    fn release_lease(
-        &self,
-        owner: &Owner,
-        token: &str,
-    ) -> impl Future<Output = Result<Units, Unavailable>> + Send;
 }
 
 impl Owner {

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::text::{bounded, message_body, printable};
 use super::{
     Chunk, Circumstances, Content, Encoding, Envelope, PARTS, UNAVAILABLE, base64, broken, chunks,
 };
 use crate::base::error::{Reason, Rejection, Unavailable};
 use crate::base::id::TenantId;
 use crate::base::public_reason::PublicReason;
+use crate::dead_letter::message::Message;
+use crate::dead_letter::text::{bounded, message_body, printable};
 use crate::intake::record::{Record, Source};
-use crate::pipeline::ports::Message;
 
 /// What one message may take. SQS allows 1,048,576 bytes for a message and for a batch.
 pub(super) const MESSAGE_BYTES: usize = 1_000_000;
@@ -63,7 +63,7 @@ impl Envelope {
 
     /// The messages of the same record, packed, with texts of printable ASCII: of the record itself
     /// nothing is changed.
-    pub(super) fn into_packed(
+    pub(in crate::dead_letter) fn into_packed(
         self,
         tenant: Option<&TenantId>,
     ) -> Result<Vec<Message>, Unavailable> {
@@ -100,25 +100,6 @@ impl Envelope {
     fn message(&self, tenant: Option<&TenantId>) -> Result<Message, Unavailable> {
         let body = message_body(self).map_err(broken)?;
         Ok(Message { tenant: tenant.cloned(), body })
-    }
-}
-
-/// A source as an envelope keeps it. Kafka's own names of topics are a quarter of the bound.
-pub(crate) fn bounded_source(source: &Source) -> Source {
-    let cut = |text: &Arc<str>| match bounded(text) {
-        whole if whole.len() == text.len() => Arc::clone(text),
-        cut => Arc::from(cut),
-    };
-    match source {
-        Source::Kafka { topic, partition, offset, timestamp } => Source::Kafka {
-            topic: cut(topic),
-            partition: *partition,
-            offset: *offset,
-            timestamp: *timestamp,
-        },
-        Source::Http { request_id, index } => {
-            Source::Http { request_id: cut(request_id), index: *index }
-        }
     }
 }
 

@@ -3,13 +3,14 @@
 use super::writing::MESSAGE_BYTES;
 use super::*;
 use crate::base::error::{Code, Rejection};
+use crate::dead_letter::message::Message;
+use crate::dead_letter::origin::Origin;
+use crate::dead_letter::text::is_sendable;
 use crate::intake::record::Wrapping;
-use crate::letter::Origin;
-use crate::letter::filing::{Received, read};
-use crate::pipeline::ports::Message;
+use crate::replay::filing::{Received, read};
 use proptest::prelude::*;
 
-pub(super) fn record(value: Vec<u8>) -> Record {
+pub(in crate::dead_letter) fn record(value: Vec<u8>) -> Record {
     let now = Timestamp::from_micros(1_700_000_000_000_000).expect("in range");
     Record {
         source: Source::Kafka {
@@ -31,13 +32,13 @@ fn about(record: &Record) -> Circumstances<'static> {
     Circumstances { tenant: None, contract: None, subject: None, wrapping: None, now }
 }
 
-pub(super) fn messages_of(record: &Record) -> Vec<Message> {
+pub(in crate::dead_letter) fn messages_of(record: &Record) -> Vec<Message> {
     let rejection = Rejection::new(Code::TooLarge, "over 64 KB");
     letter(record, &rejection, about(record)).expect("written")
 }
 
 /// Noise that zstd cannot shrink.
-pub(super) fn noise(length: usize) -> Vec<u8> {
+pub(in crate::dead_letter) fn noise(length: usize) -> Vec<u8> {
     let mut state = 7u64;
     let step = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -134,7 +135,7 @@ fn check_filed(record: &Record, rejection: &Rejection, about: Circumstances<'_>)
     let messages = letter(record, rejection, about).expect("written");
     let mut pieces: Vec<Chunk> = Vec::new();
     for message in &messages {
-        assert!(message.body.chars().all(text::is_sendable));
+        assert!(message.body.chars().all(is_sendable));
         assert!(message.body.len() <= MESSAGE_BYTES, "{} bytes", message.body.len());
         let received = Received { message_id: "m", body: &message.body, sent_at: None };
         let filing = read(&received, about.now).expect("filed");

@@ -6,22 +6,22 @@
 
 use zstd::zstd_safe::get_frame_content_size;
 
-use super::on_failure::{self, GivenUp};
-use super::origin::{Origin, Other};
-use super::{Letter, Letters, Owner, State, UNDELIVERED};
 use crate::base::cost::Metered;
 use crate::base::error::{Code, Reason, Unavailable};
 use crate::base::id::TenantId;
 use crate::base::public_reason::PublicReason;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
-use crate::dead_letter::text::bounded;
-use crate::dead_letter::{
-    Chunk, Content, Envelope, NoContent, NotAnEnvelope, UNAVAILABLE, UNPACKED_BYTES,
-    bounded_source, chunks,
+use crate::dead_letter::envelope::{
+    Chunk, Content, Envelope, NoContent, NotAnEnvelope, UNAVAILABLE, UNPACKED_BYTES, chunks,
 };
+use crate::dead_letter::letter::{Letter, Owner, State, UNDELIVERED};
+use crate::dead_letter::on_failure::{self, GivenUp};
+use crate::dead_letter::origin::{Origin, Other};
+use crate::dead_letter::text::{bounded, bounded_source};
 use crate::event::digest;
 use crate::intake::record::letter_id;
+use crate::ports::Letters;
 
 /// A queue message.
 #[derive(Clone, Copy, Debug)]
@@ -217,9 +217,9 @@ mod tests {
 
     use super::*;
     use crate::base::error::Rejection;
-    use crate::dead_letter::{Circumstances, letter};
+    use crate::dead_letter::envelope::{Circumstances, letter};
+    use crate::dead_letter::opened::{Opened, open};
     use crate::intake::record::{Incoming, Record, Source, TopicRetention};
-    use crate::letter::opened::{Opened, open};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).expect("in range")

@@ -46,7 +46,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::letter::filing::{Received, read};
+    use crate::replay::filing::{Received, read};
 
     const REFUSED: i64 = 1_800_000_000;
     const DAY: i64 = DAY_SECONDS;
