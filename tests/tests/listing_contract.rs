@@ -10,9 +10,9 @@ use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{Activity, LedgerWrite, StoredHead};
-use drover_core::listing::{Mark, list};
 use drover_core::memory::Memory;
 use drover_core::ports::{Home, Listing, Store};
+use drover_core::subject::listing::{Mark, list};
 use drover_tests::dynamodb::{OWN_LEDGER, embedded, ports, table};
 
 fn memory() -> Memory {

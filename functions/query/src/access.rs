@@ -18,10 +18,10 @@ use drover_core::ledger::read::{Cut, Question};
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::slice::{Portion, Slice};
 use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::listing::{self, Listed, Mark};
 use drover_core::ports::{Home, Listing, Store};
-use drover_core::reader;
 use drover_core::registry::Registry;
+use drover_core::subject::listing::{self, Listed, Mark};
+use drover_core::subject::reader;
 use drover_core::view::{Specs, View};
 use drover_http::{Caller, Credentials, Gate, Problem, counted};
 

@@ -13,7 +13,7 @@ use drover_core::base::id::{Position, SubjectId};
 use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
 use drover_core::ledger::slice::Slice;
-use drover_core::listing::Listed;
+use drover_core::subject::listing::Listed;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::access::Visit;

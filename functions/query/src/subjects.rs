@@ -11,7 +11,7 @@ use drover_core::base::error::Unavailable;
 use drover_core::base::id::{Kind, SubjectId};
 use drover_core::base::time::Timestamp;
 use drover_core::ledger::read::Question;
-use drover_core::listing::{Listed, Mark};
+use drover_core::subject::listing::{Listed, Mark};
 use drover_http::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;

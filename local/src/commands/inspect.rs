@@ -9,7 +9,7 @@ use drover_core::base::error::Unavailable;
 use drover_core::base::id::SubjectKey;
 use drover_core::ledger::read::{Cut, Question};
 use drover_core::ports::Home;
-use drover_core::reader;
+use drover_core::subject::reader;
 
 use super::subject::{NoSubject, SubjectArgs, tenant_of};
 use super::target::{DatabaseArgs, NoTarget};

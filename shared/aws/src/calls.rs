@@ -4,7 +4,7 @@
 //! Failures are told apart by the service's error code and not by the SDK's typed variants: a
 //! variant exists only where the operation's model names the error, while throttling and refusals
 //! reach every operation. A failure that is not known here may have been done and may pass, so it
-//! is [`Failure::Unknown`].
+//! is `Failure::Unknown`.
 
 use std::error::Error;
 use std::time::Duration;

@@ -17,17 +17,13 @@
 pub mod base;
 pub mod dead_letter;
 pub mod event;
-pub mod forget;
 pub mod intake;
 pub mod ledger;
-pub mod listing;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
-#[cfg(test)]
-mod model;
 pub mod pipeline;
 pub mod ports;
-pub mod reader;
 pub mod registry;
 pub mod replay;
+pub mod subject;
 pub mod view;

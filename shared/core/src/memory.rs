@@ -24,6 +24,8 @@ use crate::ports::{Clock, Home};
 mod erasing;
 mod ledger;
 mod letters;
+#[cfg(test)]
+mod model_test;
 mod queues;
 
 pub use self::letters::{Drawer, Held};

@@ -12,7 +12,7 @@ use drover_core::intake::record::Source;
 use drover_core::ledger::Head;
 use drover_core::ledger::read::{Cut, Question};
 use drover_core::pipeline::Disposition;
-use drover_core::reader;
+use drover_core::subject::reader;
 use drover_core::view::{Specs, View, fold};
 use serde_json::{Value, json};
 

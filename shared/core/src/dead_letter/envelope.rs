@@ -4,7 +4,7 @@
 //! A queue takes 1 MiB. What is larger is compressed, and split into parts where that does not
 //! do: into the very [`Chunk`]s in which a letter is filed, so that each part is filed by itself.
 //! Nothing of a record is ever cut off, so an oversized one does not block its partition. The texts
-//! beside it are bounded, and written so that every queue takes them ([`text`](crate::text)).
+//! beside it are bounded, and written so that every queue takes them ([`text`](super::text)).
 
 mod writing;
 

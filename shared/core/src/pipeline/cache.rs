@@ -1,7 +1,7 @@
 //! Heads of a warm environment, so that a subject in order costs no read. Bounded in bytes; the
 //! least recently used goes. A stale head is no danger: it loses the condition, never data. That holds
 //! because the versions of a subject never start again, not even when it is forgotten
-//! ([`crate::forget`]): no stale head ever meets its own version once more. Keys hold the tenant, so no
+//! ([`crate::subject::forget`]): no stale head ever meets its own version once more. Keys hold the tenant, so no
 //! tenant finds another's.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

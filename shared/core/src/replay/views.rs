@@ -13,8 +13,8 @@ use crate::dead_letter::letter::Owner;
 use crate::event::canonical_json;
 use crate::ledger::read::Question;
 use crate::ports::{Home, World};
-use crate::reader;
 use crate::registry::Registry;
+use crate::subject::reader;
 use crate::view::Specs;
 
 /// A view before and after: shown by the invocation that read it, and kept by none.

@@ -19,8 +19,8 @@ use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::subject::{Committed, Job, commit};
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Home, Store as _};
-use crate::reader;
 use crate::registry::Registry;
+use crate::subject::reader;
 use crate::view::Specs;
 
 pub(super) const APPLIED: Outcome = Outcome::Applied(Arrival::InOrder);

@@ -16,8 +16,8 @@ use crate::ledger::read::Question;
 use crate::memory::{Call, Fault};
 use crate::pipeline::Disposition;
 use crate::ports::Clock as _;
-use crate::reader;
 use crate::replay::{Asked, Phase};
+use crate::subject::reader;
 use crate::view::Specs;
 
 #[derive(Clone, Copy, Debug)]

@@ -19,10 +19,10 @@ use crate::memory::{Held, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{Disposition, Pipeline};
 use crate::ports::{Home, Letters};
-use crate::reader;
 use crate::registry::Registry;
 use crate::replay::filing::{Received, file, read};
 use crate::replay::{self, Asked, Ground, Means, Refusal, Run, Worked};
+use crate::subject::reader;
 
 pub(super) const MINUTE: i64 = 60;
 const NOW: i64 = 1_800_000_000;

@@ -9,9 +9,9 @@ use crate::intake::record::{Incoming, Record};
 use crate::ledger::read::{Cut, Question};
 use crate::pipeline::{Pipeline, Settled, Verdict};
 use crate::ports::{Store, World};
-use crate::reader;
 use crate::replay::overlay::Overlay;
 use crate::replay::{Asked, Phase};
+use crate::subject::reader;
 
 fn settle(
     bench: &Bench,

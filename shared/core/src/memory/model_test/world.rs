@@ -21,8 +21,8 @@ use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
 use crate::ports::Home;
-use crate::reader;
 use crate::registry::Registry;
+use crate::subject::reader;
 
 const ENVIRONMENTS: usize = 4;
 

@@ -19,8 +19,8 @@ use crate::ledger::slice::{Order, Portion, Slice};
 use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{Disposition, Pipeline};
-use crate::reader;
 use crate::registry::Registry;
+use crate::subject::reader;
 use crate::view::Specs;
 
 const CONTRACT: &str = r#"{
