@@ -2,6 +2,7 @@
 
 mod canonical;
 mod decimal;
+mod doubles;
 mod exact;
 mod places;
 
@@ -13,7 +14,8 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use self::canonical::Except;
 use self::canonical::Marks;
-pub(crate) use self::exact::{Doubles, Exact, has_long_number, lost_numbers};
+pub(crate) use self::doubles::{Doubles, Exact};
+pub(crate) use self::exact::{has_long_number, lost_numbers};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::{EventId, Position, SubjectKey};
 use crate::base::time::Timestamp;

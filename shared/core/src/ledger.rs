@@ -63,18 +63,6 @@ pub struct Head {
     pub forgotten: Option<Position>,
 }
 
-impl Head {
-    /// About what it takes in memory, in bytes: what caches count.
-    pub fn memory(&self) -> usize {
-        // As heads of ten events of telemetry were seen to take.
-        const ENTRY: usize = 240;
-        const HEAD: usize = 512;
-        let entries: usize = self.tail.iter().map(|entry| entry.plain_size() + ENTRY).sum();
-        let repair = self.repair.as_ref().map_or(0, |repair| codec::view_size(&repair.view));
-        HEAD + entries + 2 * (codec::view_size(&self.base) + repair)
-    }
-}
-
 /// How far a correction has come: the openings of all later pages, and the base, are provisional.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repair {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::base::error::{Code, Reason, Unavailable};
+use crate::base::error::{Reason, Unavailable};
 use crate::base::id::{SubjectKey, TenantId};
 use crate::base::limits::Shape;
 use crate::base::metrics::{Metric, Tally};
@@ -43,6 +43,7 @@ mod batch;
 pub mod breaker;
 pub mod cache;
 pub mod direct;
+mod disposition;
 mod queues;
 mod settled;
 mod steady;
@@ -50,6 +51,7 @@ pub mod subject;
 pub(crate) mod table_health;
 
 pub use breaker::BreakerOpen;
+pub use disposition::Disposition;
 pub use settled::{Admitted, Known, Settled, Verdict};
 
 /// What stays from one invocation of a warm environment to the next.
@@ -78,21 +80,6 @@ pub struct Buffered {
     pub owner: Option<TenantId>,
     /// The record.
     pub incoming: Incoming,
-}
-
-/// What became of one record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// It is in the history now.
-    Applied,
-    /// It was there already.
-    Duplicate,
-    /// It is in the dead-letter queue.
-    DeadLettered(Code),
-    /// It is in the buffer queue.
-    Buffered,
-    /// Its source must send it again.
-    Returned,
 }
 
 /// What became of an invocation's records.

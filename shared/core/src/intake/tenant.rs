@@ -4,6 +4,7 @@
 //! topic's route, an API key) names a tenant; with the tenant's own document the [`NamedTenant`]
 //! becomes a scope, or a rejection. What a body says on its own never becomes one.
 
+mod grant;
 mod key;
 mod route;
 
@@ -12,7 +13,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::key::{ApiKey, KeyGrant, Scope};
+pub use self::grant::KeyGrant;
+pub use self::key::{ApiKey, Scope};
 pub use self::route::{TenantSource, TopicRoute, Topics};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::TenantId;

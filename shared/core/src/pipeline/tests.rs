@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::error::Code;
 use crate::base::id::{SubjectId, TenantId};
 use crate::base::scope::TenantScope;
 use crate::dead_letter::envelope::Envelope;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::run::Action;
+use super::action::Action;
 use crate::base::error::{Code, Unavailable};
 use crate::base::id::{SubjectId, TenantId};
 use crate::base::time::Timestamp;

@@ -3,8 +3,8 @@
 //! a letter of its own, and the batch's letter is resolved when every record is where it belongs.
 //! Offsets that no stream holds any more are counted as lost, and the letter is parked for a person.
 
-use super::batch::{admit, through};
 use super::mark::{Effects, FILED, Fate, LOST, NO_OBJECTS, NO_STREAM, OBJECT_TOO_LARGE};
+use super::through::{admit, through};
 use super::views::label;
 use super::work::Work;
 use super::{Action, Outside, Sources};

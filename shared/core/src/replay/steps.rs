@@ -1,6 +1,7 @@
 //! What a run has to do with each letter, and how many of them make a step. Pure.
 
-use super::run::{Action, Run};
+use super::action::Action;
+use super::run::Run;
 use crate::dead_letter::letter::{Letter, StoredLetter, Tried};
 use crate::dead_letter::origin::{Origin, Other};
 

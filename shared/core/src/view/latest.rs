@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Reading, Unit};
+use super::spec::{Reading, Unit};
 use crate::base::id::{EventId, ID_LIMIT};
 use crate::base::limits;
 use crate::base::time::Timestamp;
@@ -47,9 +47,13 @@ impl Unit for Latest {
 
 impl Latest {
     /// Encoded, without any payload.
-    pub(super) const LARGEST: usize = 2 * super::VARINT
+    pub(super) const LARGEST: usize = 2 * super::encoded::VARINT
         + limits::LATEST_TYPES
-            * (super::text(TYPE_LIMIT) + super::VARINT + super::text(ID_LIMIT) + 1 + 2);
+            * (super::encoded::text(TYPE_LIMIT)
+                + super::encoded::VARINT
+                + super::encoded::text(ID_LIMIT)
+                + 1
+                + 2);
 
     /// Entries whose type was one too many.
     pub(super) fn over(&self) -> u64 {

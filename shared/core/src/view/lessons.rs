@@ -23,7 +23,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::lesson::{Lesson, State, Step};
-use super::{Payload, Reading, Unit};
+use super::payload::Payload;
+use super::spec::{Reading, Unit};
 use crate::base::limits;
 use crate::base::time::Timestamp;
 
@@ -66,7 +67,7 @@ impl Unit for Lessons {
 }
 
 impl Lessons {
-    pub(super) const LARGEST: usize = 1 + 3 * super::VARINT + limits::LESSONS_BYTES;
+    pub(super) const LARGEST: usize = 1 + 3 * super::encoded::VARINT + limits::LESSONS_BYTES;
 
     /// What went over the limits.
     pub(super) fn over(&self) -> Over {

@@ -8,7 +8,8 @@ use jsonptr::Pointer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LocationSpec, Payload, Reading, Unit};
+use super::payload::Payload;
+use super::spec::{LocationSpec, Reading, Unit};
 use crate::base::time::Timestamp;
 
 /// Mean radius R1 of the WGS 84 ellipsoid as IUGG gives it.
@@ -42,7 +43,7 @@ impl Unit for Travel {
 }
 
 impl Travel {
-    pub(super) const LARGEST: usize = 1 + 3 * size_of::<f64>() + super::VARINT;
+    pub(super) const LARGEST: usize = 1 + 3 * size_of::<f64>() + super::encoded::VARINT;
 
     /// `{"latitude","longitude","at","distance_m"}`, or `null` before the first.
     pub(super) fn to_json(&self) -> Value {

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::identity::always_given;
 use crate::base::time::Timestamp;
 use crate::intake::document::{self, Shape};
 use crate::intake::fault::Fault;
@@ -279,4 +278,12 @@ impl ContractDocument {
 /// A null that is written is a value, and not the absence of one.
 fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
+}
+
+/// Whether every event has an id, whatever its record says.
+pub(super) fn always_given(event_id: Option<&SourceDocument>) -> bool {
+    event_id.is_some_and(|source| {
+        let constant = |source: &SourceDocument| source.constant.is_some();
+        source.default.is_some() || constant(source) || source.first.iter().any(constant)
+    })
 }

@@ -8,7 +8,7 @@
 use jsonptr::{Pointer, PointerBuf};
 use serde_json::Value;
 
-use super::document::{ContractDocument, IdentityDocument, SourceDocument};
+use super::document::{ContractDocument, IdentityDocument, always_given};
 use super::lookup::{Found, Lookup, Raw, compiled_pointer};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::EventId;
@@ -71,14 +71,6 @@ impl Default for Identity {
     fn default() -> Self {
         Self::Record(Except::default())
     }
-}
-
-/// Whether every event has an id, whatever its record says.
-pub(super) fn always_given(event_id: Option<&SourceDocument>) -> bool {
-    event_id.is_some_and(|source| {
-        let constant = |source: &SourceDocument| source.constant.is_some();
-        source.default.is_some() || constant(source) || source.first.iter().any(constant)
-    })
 }
 
 fn except(

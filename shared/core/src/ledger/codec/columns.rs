@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::wire::{Reader, Writer};
-use super::{Malformed, event_id, instant};
+use super::wire::{Malformed, Reader, Writer, event_id, instant};
 use crate::base::id::{EventId, Position};
 use crate::base::time::Timestamp;
 use crate::event::{Entry, IdOrigin};

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::id::EventId;
 use crate::event::{Entry, IdOrigin, canonical_json};
 
 fn instant(micros: i64) -> Timestamp {

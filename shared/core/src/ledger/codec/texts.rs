@@ -6,8 +6,7 @@ use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::compress_bound;
 
-use super::Malformed;
-use super::wire::{Reader, Writer};
+use super::wire::{Malformed, Reader, Writer};
 use crate::base::limits::UNPACKED_BYTES;
 
 const PLAIN: u8 = 0;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::base::limits;
 use crate::base::time::Timestamp;
-use crate::view::{VARINT, text};
+use crate::view::encoded::{VARINT, text};
 
 /// One lesson of one learner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
