@@ -17,7 +17,7 @@ use drover_core::subject::listing::Listed;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::access::Visit;
-use crate::events::{EventBody, answer_bytes};
+use crate::event_body::{EventBody, answer_bytes};
 use crate::{World, limits};
 
 /// One of several subjects whose newest events are merged.

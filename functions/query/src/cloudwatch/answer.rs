@@ -8,8 +8,18 @@ use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::metrics::{Counts, Metric};
 use drover_core::base::time::Timestamp;
 
-use super::Kept;
 use super::question::Question;
+
+/// What CloudWatch has of a tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// From then on: a day ago, and as much more as leads to a full five minutes.
+    pub since: Timestamp,
+    /// What [`drover_core::base::metrics::emf::OF_A_TENANT`] names, and rejections by code.
+    pub counts: Counts,
+    /// Applied events by minute since 1970.
+    pub minutes: BTreeMap<i64, f64>,
+}
 
 const SECONDS_PER_MINUTE: i64 = 60;
 

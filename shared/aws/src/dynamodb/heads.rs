@@ -9,7 +9,7 @@ use drover_core::base::cost::{Metered, Units};
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::ledger::StoredHead;
 
-use super::counted;
+use super::capacity::counted;
 use super::items::{self, Item};
 use crate::calls::unavailable;
 

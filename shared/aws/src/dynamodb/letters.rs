@@ -16,9 +16,10 @@ use drover_core::dead_letter::letter::{
 };
 use drover_core::ports::Letters;
 
+use super::capacity::counted;
 use super::items::letters::{self as shapes, Shelf};
 use super::items::{Item, text};
-use super::{counted, items, write};
+use super::{items, write};
 use crate::Aws;
 use crate::calls::{Failure, unavailable};
 

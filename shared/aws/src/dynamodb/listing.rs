@@ -7,7 +7,8 @@ use drover_core::base::error::Unavailable;
 use drover_core::ledger::shard::Shard;
 use drover_core::ports::Listing;
 
-use super::{counted, items};
+use super::capacity::counted;
+use super::items;
 use crate::Aws;
 use crate::calls::unavailable;
 use crate::tables::ACTIVITY_INDEX;

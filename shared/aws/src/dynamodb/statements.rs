@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::{
 use drover_core::base::error::Reason;
 use drover_core::ledger::{LedgerWrite, PageWrite};
 
-use super::counted;
+use super::capacity::counted;
 use super::heads::Place;
 use super::items::{self, Item};
 use super::write::{self, Unwritten};

@@ -21,7 +21,7 @@ use drover_core::base::error::{Reason, Unavailable};
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{LedgerWrite, PageWrite};
 
-use super::counted;
+use super::capacity::counted;
 use super::heads::Place;
 use super::items::{self, Item};
 use crate::calls::{Failure, names_one_key, unavailable};

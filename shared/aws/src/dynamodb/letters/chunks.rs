@@ -21,7 +21,7 @@ use drover_core::ports::Clock as _;
 
 use crate::Aws;
 use crate::calls::{bulk_timeouts, unavailable};
-use crate::dynamodb::counted;
+use crate::dynamodb::capacity::counted;
 use crate::dynamodb::items::{Item, letters as shapes};
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
