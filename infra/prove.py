@@ -389,7 +389,7 @@ def a_letter_and_its_way_back(aws, key):
     check("with their codes", letters()["counts"], codes)
     answer = json.loads(aws.on_stack("replay", "inspect", "--tenant", "demo", "--json"))
     check("drover replay inspect sees them too", answer["counts"], codes)
-    contract = json.loads((ROOT / "shared/core/src/contract/builtin/telemetry.json").read_text())
+    contract = json.loads((ROOT / "shared/core/src/intake/contract/builtin/telemetry.json").read_text())
     contract["schema"] = {}
     (aws.folder / "config/contracts").mkdir(exist_ok=True)
     (aws.folder / "config/contracts/telemetry.json").write_text(json.dumps(contract))

@@ -5,8 +5,8 @@
 use std::hint::black_box;
 
 use anyhow::Context as _;
+use drover_core::base::time::Timestamp;
 use drover_core::memory::Memory;
-use drover_core::time::Timestamp;
 use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::Value;

@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use drover_core::limits::Shape;
-use drover_core::metrics::emf::{Keeping, Lines};
+use drover_core::base::limits::Shape;
+use drover_core::base::metrics::emf::{Keeping, Lines};
+use drover_core::base::time::Timestamp;
+use drover_core::intake::record::TopicRetention;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::pipeline::ports::World;
-use drover_core::record::TopicRetention;
+use drover_core::ports::World;
 use drover_core::registry::Registry;
-use drover_core::time::Timestamp;
 use drover_processor::Processor;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::json;

@@ -19,7 +19,7 @@ use rustix::time::ClockId;
 use crate::print;
 use crate::scale::arrivals::{Arrivals, Pattern};
 use crate::scale::handler::{Handler, cpu_seconds};
-use crate::scale::points::Point;
+use crate::scale::points::{Point, Run};
 
 mod arrivals;
 pub(crate) mod handler;
@@ -38,12 +38,6 @@ const BATCH: usize = 500;
 struct Size {
     events: usize,
     subjects: usize,
-}
-
-/// One pattern, measured.
-struct Run {
-    pattern: Pattern,
-    points: Vec<Point>,
 }
 
 pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {

@@ -2,14 +2,14 @@
 //! warm environment.
 
 use anyhow::{Context, anyhow};
-use drover_core::kafka_event as kafka;
-use drover_core::limits::Shape;
-use drover_core::metrics::Metric;
+use drover_core::base::limits::Shape;
+use drover_core::base::metrics::Metric;
+use drover_core::base::time::Timestamp;
+use drover_core::intake::kafka_event as kafka;
+use drover_core::intake::record::{Receipt, TopicRetention};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::record::{Receipt, TopicRetention};
 use drover_core::registry::Registry;
-use drover_core::time::Timestamp;
 
 use crate::load::{DOCUMENTS, Load};
 use crate::print;

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use drover_core::quota::WriteQuotas;
+use drover_core::intake::quota::WriteQuotas;
 use drover_core::registry::Registry;
-use drover_core::stream::direct::Direct;
+use drover_core::pipeline::direct::Direct;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_fuzz::{Uncounted, pipeline, world};
 use drover_ingest::rest::Rest;

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use drover_core::memory::Fault;
-use drover_core::record::{Receipt, TopicRetention};
+use drover_core::intake::record::{Receipt, TopicRetention};
 use drover_fuzz::{Uncounted, now, pipeline, world};
-use drover_core::kafka_event::{BatchResponse, ItemIdentifier, decode};
+use drover_core::intake::kafka_event::{BatchResponse, ItemIdentifier, decode};
 use drover_processor::{Failed, Processor};
 use lambda_runtime::{Context, LambdaEvent};
 use libfuzzer_sys::{Corpus, fuzz_target};

@@ -1,14 +1,14 @@
 //! What the targets share: a world in memory with the demo tenants and the topics of the local host,
 //! made anew for each input, so that an input means the same whatever came before it.
 
-use drover_core::limits::Shape;
+use drover_core::base::limits::Shape;
 use drover_core::memory::Memory;
-use drover_core::metrics::{Meter, Tally};
+use drover_core::base::metrics::{Meter, Tally};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::pipeline::ports::Clock as _;
+use drover_core::ports::Clock as _;
 use drover_core::registry::{Change, Registry, Stored, Submitted, Text};
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 
 /// The time of every input: that of most files in `events/`.
 pub const NOW: &str = "2026-11-21T06:05:00Z";

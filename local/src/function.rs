@@ -4,6 +4,7 @@
 //! nothing else, and the caller's going away does not end it. What Lambda does around that is left
 //! out: no environments that freeze and thaw, no concurrency limits.
 
+mod context;
 mod runtime;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use futures_util::future::BoxFuture;
 use tokio::task::JoinError;
 use tracing::Instrument as _;
 
+pub use context::InvocationContext;
 pub use drover_event_source::invoke::FunctionError;
 use drover_event_source::invoke::{Answered, Invoke};
 pub(crate) use runtime::{answer, lambda_event};
@@ -25,15 +27,6 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The largest answer: Lambda's own limit, in bytes.
 const ANSWER_LIMIT: usize = 6 * 1024 * 1024 + 100;
-
-/// What Lambda tells a function besides the event.
-#[derive(Clone, Debug)]
-pub struct InvocationContext {
-    /// The id of this invocation, also in the answer's header.
-    pub request_id: String,
-    /// When the invocation is given up.
-    pub deadline: SystemTime,
-}
 
 /// An event in, an answer out; both are JSON.
 type Call = dyn Fn(Bytes, InvocationContext) -> BoxFuture<'static, Result<Bytes, FunctionError>>

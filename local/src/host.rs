@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_aws::Aws;
-use drover_core::pipeline::ports::Clock as _;
-use drover_core::record::TopicRetention;
+use drover_core::intake::record::TopicRetention;
+use drover_core::ports::Clock as _;
 use drover_event_source::queue_source::QueueSource;
 use drover_event_source::simulator::{Gauge, Gauges, Simulator};
 use drover_local_sqs::Sqs;

@@ -23,7 +23,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, header, uri::Authority};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::error::{Reason, Unavailable};
 use drover_http::{Origins, Problem, finished};
 
 pub(crate) use server::{Limits, serve};

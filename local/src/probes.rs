@@ -1,11 +1,13 @@
 //! Signs of life of the host's parts, for `/health`, and how full the buffer is, for `/buffer/stats`.
 
 use drover_aws::Aws;
-use drover_core::error::{Reason, Unavailable};
-use drover_core::letter::objects::{Object, Objects};
-use drover_core::letter::origin::Offsets;
-use drover_core::record::Receipt;
-use drover_core::stream::reread::{Again, Reread};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::dead_letter::object::Object;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::dead_letter::reread::Again;
+use drover_core::intake::record::Receipt;
+use drover_core::ports::Objects;
+use drover_core::ports::Reread;
 use drover_local_sqs::Sqs;
 use drover_query::health::Probes;
 use drover_replay::levels::{BufferLevels, Levels};

@@ -4,11 +4,10 @@
 use std::fmt::Write as _;
 
 use drover_aws::{Applied, Aws};
-use drover_core::error::Unavailable;
-use drover_core::pipeline::ports::Clock as _;
-use drover_core::registry::{
-    Change, Checked, Consent, DocumentName, Documents as _, Move, Plan, Refusal, Stored, Submitted,
-};
+use drover_core::base::error::Unavailable;
+use drover_core::intake::document::DocumentName;
+use drover_core::ports::{Clock as _, Documents as _};
+use drover_core::registry::{Change, Checked, Consent, Move, Plan, Refusal, Stored, Submitted};
 
 pub(crate) use self::placement::{Doubt, Doubtful};
 

@@ -4,14 +4,16 @@
 
 mod demo;
 mod functions;
+mod pipeline;
 mod queues;
 
 use drover_aws::Aws;
 use drover_aws::tables::create_tables;
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 
 pub(crate) use demo::{LocalTenant, demo_tenants, topics as demo_topics};
-pub(crate) use functions::{METERED, RecordSources, functions, metric_lines, pipeline};
+pub(crate) use functions::{METERED, RecordSources, functions, metric_lines};
+pub(crate) use pipeline::pipeline;
 pub(crate) use queues::{queue_sources, queues};
 
 use crate::world::table_names;

@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use drover_aws::{Aws, AwsConfig, sdk_config};
 
-use self::caller::Caller;
+use self::caller::{CONNECT, Caller};
 pub use self::error::StackError;
 pub use self::invoke::Invoked;
 use self::outputs::Outputs;
@@ -31,8 +31,6 @@ mod invoke;
 mod outputs;
 mod service;
 
-/// From wherever a person sits, over whatever network: longer than functions wait.
-const CONNECT: Duration = Duration::from_secs(5);
 const ATTEMPT: Duration = Duration::from_secs(15);
 const OPERATION: Duration = Duration::from_secs(40);
 

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::{WAIT, dynamodb, post, run};
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
 use tempfile::tempdir;

@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::running::{Running, folder};
 use common::{WAIT, post_api};
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -191,7 +191,7 @@ async fn a_change_of_identities_is_refused_unless_it_is_allowed() {
 #[tokio::test]
 async fn the_first_contract_of_a_built_in_name_is_compared_with_the_built_in_one() {
     let running = Running::start().await;
-    let builtin = include_str!("../../shared/core/src/contract/builtin/heartbeat.json");
+    let builtin = include_str!("../../shared/core/src/intake/contract/builtin/heartbeat.json");
     let mut heartbeat: Value = serde_json::from_str(builtin).unwrap();
     heartbeat["measures"] = json!([]);
     let first = folder(&[("contracts/heartbeat.json", heartbeat.clone())]);

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use common::kafka::{event, temperature, text};
 use common::running::Running;
 use common::{WAIT, run};
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use serde_json::{Value, json};
 
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;

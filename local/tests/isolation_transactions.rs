@@ -12,7 +12,7 @@
 mod common;
 
 use common::{dynamodb, post, run};
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
 use tempfile::tempdir;

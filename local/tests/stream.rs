@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use common::{Process, WAIT, run};
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use drover_event_source::simulator::{Gauge, Reading};
 use drover_local::function::DEFAULT_TIMEOUT;
 use drover_local::mapping::StreamConfig;

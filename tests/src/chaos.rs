@@ -5,13 +5,13 @@
 //! A batch is sent until it is answered, so nothing is left of which nobody knows. Both tenants use
 //! the same names for everything, with other values, so that what leaks is seen.
 //!
+//! - [`Plan`]: how much of everything
 //! - [`event`]: the events, drawn from a seed
 //! - [`client`]: how they are sent
 //! - [`check`]: what must have come of them
 //! - [`process`]: the host, started and killed
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,30 +20,13 @@ use fastrand::Rng;
 pub mod check;
 pub mod client;
 pub mod event;
+mod plan;
 pub mod process;
 
 use client::Client;
-use event::{Drawn, Position, TENANTS};
+use event::{Accepted, TENANTS};
+pub use plan::Plan;
 use process::Process;
-
-/// How much of everything.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The `drover` program.
-    pub program: PathBuf,
-    /// Where the host keeps its data.
-    pub data: PathBuf,
-    /// What is drawn is drawn from this.
-    pub seed: u64,
-    /// Subjects of each tenant.
-    pub devices: usize,
-    /// Events of each subject.
-    pub events: usize,
-    /// Clients of each tenant that send at once.
-    pub clients: usize,
-    /// How often the host is killed.
-    pub kills: usize,
-}
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +38,6 @@ pub struct Found {
     /// Batches that had to be sent again.
     pub again: usize,
 }
-
-/// What each tenant was promised.
-pub type Accepted = BTreeMap<Position, Drawn>;
 
 /// Runs the plan.
 ///

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use base64_simd::STANDARD;
+use drover_core::base::metrics::emf::{Keeping, Lines};
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::message::Message;
+use drover_core::intake::quota::WriteQuotas;
+use drover_core::intake::record::{Record, Source};
 use drover_core::memory::{Call, Fault};
-use drover_core::metrics::emf::{Keeping, Lines};
-use drover_core::pipeline::ports::Message;
-use drover_core::quota::WriteQuotas;
-use drover_core::record::{Record, Source};
 use drover_core::registry::Registry;
-use drover_core::time::Timestamp;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_ingest::rest::Rest;

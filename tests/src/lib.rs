@@ -31,10 +31,10 @@ pub mod situation;
 use std::sync::Arc;
 
 use drover_aws::{Aws, AwsConfig, LocalEndpoints};
-use drover_core::error::Rejection;
-use drover_core::id::{SubjectId, TenantId};
-use drover_core::pipeline::ports::Home;
-use drover_core::tenant::TenantScope;
+use drover_core::base::error::Rejection;
+use drover_core::base::id::{SubjectId, TenantId};
+use drover_core::base::scope::TenantScope;
+use drover_core::ports::Home;
 
 /// The ports, for whatever listens at these addresses.
 pub fn aws(endpoints: &LocalEndpoints, ledger: &str) -> Aws {

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use base64_simd::STANDARD;
-use drover_core::error::{Reason, Unavailable};
-use drover_core::metrics::{Meter, Metric, Tally};
-use drover_core::quota::ReadQuotas;
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::metrics::{Meter, Metric, Tally};
+use drover_core::base::time::Timestamp;
+use drover_core::intake::quota::ReadQuotas;
 use drover_core::registry::Registry;
-use drover_core::time::Timestamp;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_query::counts::{Counts, Tallies};

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use drover_core::metrics::{DURATION, ERRORS, LAST_MESSAGE, Metric};
+use drover_core::base::metrics::{DURATION, ERRORS, LAST_MESSAGE, Metric};
 use drover_tests::cloudformation;
 use serde_json::{Value, json};
 

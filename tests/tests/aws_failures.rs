@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use drover_aws::Aws;
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::cost::Metered;
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::intake::document::DocumentName;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::pipeline::ports::{Home, Metered, Store};
-use drover_core::registry::{DocumentName, Documents};
+use drover_core::ports::{Documents, Home, Store};
 use drover_tests::canned::{Answer, cancelled, dynamodb_error, hang_up, serve, stay_silent};
 use drover_tests::dynamodb::{LEDGER, REGISTRY, ports, table};
 use drover_tests::{aws_at, closed_address};

@@ -4,9 +4,9 @@
 
 #![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 
+use drover_core::base::public_reason::PublicReason;
+use drover_core::base::time::Timestamp;
 use drover_core::memory::{Call, Fault, Memory, SAID_BY_A_SERVICE};
-use drover_core::public_reason::PublicReason;
-use drover_core::time::Timestamp;
 use drover_tests::gateway::{Answer, event};
 use drover_tests::ingest::Writer;
 use drover_tests::processor::Host;

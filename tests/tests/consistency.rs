@@ -67,7 +67,7 @@ fn workflows_run_what_ci_runs_and_name_every_action_by_its_hash() {
 #[test]
 fn the_readme_names_every_rejection_code() {
     let readme = text("README.md");
-    for code in drover_core::error::Code::ALL {
+    for code in drover_core::base::error::Code::ALL {
         assert!(readme.contains(&format!("`{code}`")), "{code} is not in the README");
     }
 }

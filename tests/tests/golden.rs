@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drover_core::contract::BUILTINS;
+use drover_core::intake::contract::BUILTINS;
 use drover_core::memory::Fault;
 use drover_processor::Failed;
 use drover_tests::processor::{Host, returned};

@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use drover_aws::Aws;
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::time::Timestamp;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::Memory;
-use drover_core::pipeline::ports::{Home, Metered, Store, Units};
-use drover_core::time::Timestamp;
+use drover_core::ports::{Home, Store};
 use drover_tests::dynamodb::{OWN_LEDGER, embedded, ports, table};
 use futures_util::future::join_all;
 

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use drover_aws::kafka::{KafkaConfig, KafkaReread, Security};
-use drover_core::error::Reason;
-use drover_core::letter::origin::Offsets;
-use drover_core::record::{Receipt, Record, Source, TopicRetention};
-use drover_core::stream::reread::{Again, RECORDS, Reread as _};
-use drover_core::time::Timestamp;
+use drover_core::base::error::Reason;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::dead_letter::reread::{Again, RECORDS};
+use drover_core::intake::record::{Receipt, Record, Source, TopicRetention};
+use drover_core::ports::Reread as _;
 use krafka::Kafka;
 use krafka::producer::Producer;
 use krafka::testing::{ApiKey, Control, FakeBroker};

@@ -13,11 +13,11 @@ use drover_aws::kafka::{
     KafkaAuth, KafkaConfig, KafkaRereadOnDemand, KafkaVariables, NoIdentity, Password, ScramUser,
     Security,
 };
-use drover_core::error::Reason;
-use drover_core::letter::origin::Offsets;
-use drover_core::record::{Receipt, TopicRetention};
-use drover_core::stream::reread::Reread as _;
-use drover_core::time::Timestamp;
+use drover_core::base::error::Reason;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::intake::record::{Receipt, TopicRetention};
+use drover_core::ports::Reread as _;
 use drover_tests::canned::{Answer, serve};
 use serde_json::{Value, json};
 

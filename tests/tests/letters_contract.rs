@@ -4,18 +4,18 @@
 #![recursion_limit = "256"]
 
 use drover_aws::Aws;
-use drover_core::dead_letter::{self, CHUNK_BYTES, Chunk, Circumstances, Content};
-use drover_core::error::{Code, Rejection};
-use drover_core::id::{SubjectId, TenantId};
-use drover_core::letter::erasing::{FiledChunk, LetterEraser};
-use drover_core::letter::filing::{self, Received};
-use drover_core::letter::{
-    Lease, Letter, LetterRange, Letters, Order, Owner, State, StoredLetter, StoredRun, Wanted,
+use drover_core::base::error::{Code, Rejection};
+use drover_core::base::id::{SubjectId, TenantId};
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::envelope::{self, CHUNK_BYTES, Chunk, Circumstances, Content};
+use drover_core::dead_letter::letter::{
+    FiledChunk, Lease, Letter, LetterRange, Order, Owner, State, StoredLetter, StoredRun, Wanted,
 };
+use drover_core::intake::record::{Record, Source};
 use drover_core::memory::Memory;
-use drover_core::record::{Record, Source};
-use drover_core::tenant::TenantScope;
-use drover_core::time::Timestamp;
+use drover_core::ports::{LetterEraser, Letters};
+use drover_core::replay::filing::{self, Received};
 use drover_tests::dynamodb::ports;
 use futures_util::{StreamExt as _, stream};
 
@@ -526,7 +526,7 @@ fn message(offset: i64, bytes: usize) -> String {
         wrapping: None,
         now: second(1),
     };
-    let messages = dead_letter::letter(&record, &rejection, about).expect("written");
+    let messages = envelope::letter(&record, &rejection, about).expect("written");
     assert_eq!(messages.len(), 1);
     messages.into_iter().map(|message| message.body).collect()
 }

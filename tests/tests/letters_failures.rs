@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use drover_aws::{Aws, AwsConfig, LocalEndpoints};
-use drover_core::dead_letter::Chunk;
-use drover_core::error::Reason;
-use drover_core::letter::filing::{self, Received};
-use drover_core::letter::{
-    Lease, Letter, LetterRange, Letters, Order, Owner, State, StoredLetter, StoredRun, Wanted,
+use drover_core::base::error::Reason;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::envelope::Chunk;
+use drover_core::dead_letter::letter::{
+    Lease, Letter, LetterRange, Order, Owner, State, StoredLetter, StoredRun, Wanted,
 };
-use drover_core::time::Timestamp;
+use drover_core::ports::Letters;
+use drover_core::replay::filing::{self, Received};
 use drover_tests::aws_at;
 use drover_tests::canned::{Answer, dynamodb_error, serve, stay_silent};
 use serde_json::{Value, json};
@@ -210,7 +211,8 @@ async fn a_batch_that_is_put_off_again_and_again_is_throttled() {
 #[cfg(not(feature = "s3"))]
 #[tokio::test]
 async fn without_the_feature_no_object_is_read() {
-    use drover_core::letter::objects::{Object, Objects as _};
+    use drover_core::dead_letter::object::Object;
+    use drover_core::ports::Objects as _;
     let aws = aws_at(stay_silent().await.expect("a free port"));
     assert_eq!(aws.object("bucket", "key").await, Ok(Object::NotRead));
 }

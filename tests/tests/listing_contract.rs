@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use drover_aws::Aws;
-use drover_core::id::{Kind, TenantId};
+use drover_core::base::id::{Kind, TenantId};
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
+use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{Activity, LedgerWrite, StoredHead};
-use drover_core::listing::{Listing, Mark, Shard, list};
 use drover_core::memory::Memory;
-use drover_core::pipeline::ports::{Home, Store};
-use drover_core::tenant::TenantScope;
-use drover_core::time::Timestamp;
+use drover_core::ports::{Home, Listing, Store};
+use drover_core::subject::listing::{Mark, list};
 use drover_tests::dynamodb::{OWN_LEDGER, embedded, ports, table};
 
 fn memory() -> Memory {

@@ -9,8 +9,8 @@
 
 use std::collections::BTreeSet;
 
+use drover_core::base::time::Timestamp;
 use drover_core::memory::{Call, Fault};
-use drover_core::time::Timestamp;
 use drover_tests::processor::{Extra, Host, returned};
 use serde_json::{Value, json};
 

@@ -6,9 +6,9 @@
     reason = "a fact that does not hold ends its test"
 )]
 
-use drover_core::forget::forget;
+use drover_core::base::time::Timestamp;
 use drover_core::memory::{Call, Fault};
-use drover_core::time::Timestamp;
+use drover_core::subject::forget::forget;
 use drover_http::AuthMode;
 use drover_tests::gateway::{Answer, event};
 use drover_tests::processor::{Extra, Host, returned};

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use drover_aws::QueueLevels;
-use drover_core::dead_letter::{self, Circumstances, Envelope};
-use drover_core::error::{Code, Reason, Rejection, Unavailable};
-use drover_core::id::TenantId;
+use drover_core::base::error::{Code, Reason, Rejection, Unavailable};
+use drover_core::base::id::TenantId;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::envelope::{self, Circumstances, Envelope};
+use drover_core::dead_letter::message::Message;
+use drover_core::intake::record::{Record, Source};
 use drover_core::memory::{Call, Fault, Memory};
-use drover_core::pipeline::ports::{Buffer, DeadLetters, Message};
-use drover_core::record::{Record, Source};
-use drover_core::time::Timestamp;
+use drover_core::ports::{Buffer, DeadLetters};
 use drover_tests::canned::{Answer, serve};
 use drover_tests::{aws_at, closed_address};
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ fn letter(header: &str) -> Message {
     };
     let about = Circumstances { tenant: None, contract: None, subject: None, wrapping: None, now };
     let rejection = Rejection::new(Code::MalformedJson, "not JSON");
-    let mut messages = dead_letter::letter(&record, &rejection, about).expect("written");
+    let mut messages = envelope::letter(&record, &rejection, about).expect("written");
     messages.pop().expect("a message")
 }
 

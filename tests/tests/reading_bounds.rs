@@ -8,8 +8,8 @@
     reason = "a fact that does not hold ends its test"
 )]
 
-use drover_core::quota::READ_UNIT_BYTES;
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
+use drover_core::intake::quota::READ_UNIT_BYTES;
 use drover_query::limits;
 use drover_tests::gateway::{Answer, event};
 use drover_tests::processor::{Extra, Host, returned};

@@ -4,8 +4,10 @@
 #![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 
 use drover_aws::{Applied, Aws};
-use drover_core::error::Reason;
-use drover_core::registry::{Change, DocumentName, Documents, Plan, StoredDocument, Write};
+use drover_core::base::error::Reason;
+use drover_core::intake::document::{DocumentName, StoredDocument};
+use drover_core::ports::Documents;
+use drover_core::registry::{Change, Plan, Write};
 use drover_tests::dynamodb::ports;
 use drover_tests::{aws_at, closed_address};
 

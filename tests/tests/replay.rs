@@ -9,9 +9,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use drover_core::letter::Lease;
+use drover_core::base::metrics::Metric;
+use drover_core::dead_letter::letter::Lease;
 use drover_core::memory::{Call, Fault};
-use drover_core::metrics::Metric;
 use drover_tests::gateway::{Answer, event};
 use drover_tests::replay::{Replayer, Situation, all};
 use serde_json::{Value, json};

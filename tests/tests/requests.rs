@@ -4,11 +4,12 @@
 #![expect(clippy::expect_used, reason = "helpers of tests are tests, which clippy does not see")]
 #![recursion_limit = "256"]
 
-use drover_core::id::TenantId;
+use drover_core::base::id::TenantId;
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
+use drover_core::intake::request::{Claim, Claimed, IdempotencyKey, LIFETIME_SECONDS};
 use drover_core::memory::Memory;
-use drover_core::request::{Claim, Claimed, IdempotencyKey, LIFETIME_SECONDS, Requests};
-use drover_core::tenant::TenantScope;
-use drover_core::time::Timestamp;
+use drover_core::ports::Requests;
 use drover_tests::dynamodb;
 
 fn second(at: i64) -> Timestamp {

@@ -4,12 +4,12 @@
 #![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 
 use drover_aws::Aws;
-use drover_core::error::Reason;
+use drover_core::base::error::Reason;
+use drover_core::base::time::Timestamp;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::Memory;
-use drover_core::pipeline::ports::{Home, Store};
-use drover_core::time::Timestamp;
+use drover_core::ports::{Home, Store};
 use drover_tests::dynamodb::{OWN_LEDGER, ports, table};
 use futures_util::{StreamExt as _, stream};
 

@@ -4,11 +4,12 @@
 #![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 
 use drover_aws::Aws;
+use drover_core::base::cost::Units;
+use drover_core::base::time::Timestamp;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::Memory;
-use drover_core::pipeline::ports::{Home, Store, Units};
-use drover_core::time::Timestamp;
+use drover_core::ports::{Home, Store};
 use drover_tests::dynamodb::{embedded, ports};
 
 fn home(device: &str) -> Home {

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drover_core::record::TopicRetention;
+use drover_core::intake::record::TopicRetention;
 use drover_tests::cloudformation::{Stack, load};
 use serde_json::{Value, json};
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use drover_core::metrics::{Meter, Metric, Tally};
-use drover_core::time::Timestamp;
+use drover_core::base::metrics::{Meter, Metric, Tally};
+use drover_core::base::time::Timestamp;
 use drover_local::data_folder::Addresses;
 use drover_processor::Processor;
 use drover_processor::config::Config;

@@ -5,8 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use plotters::prelude::*;
 
-use crate::scale::Run;
-use crate::scale::points::Point;
+use crate::scale::points::{Point, Run};
 
 const WIDTH: u32 = 900;
 const PANEL_HEIGHT: u32 = 220;

@@ -3,7 +3,14 @@
 
 use std::fmt::Write as _;
 
+use crate::scale::arrivals::Pattern;
 use crate::scale::handler::Taken;
+
+/// One pattern, measured.
+pub(crate) struct Run {
+    pub(crate) pattern: Pattern,
+    pub(crate) points: Vec<Point>,
+}
 
 /// One part of a run, or several together.
 #[derive(Clone, Copy, Debug, Default)]

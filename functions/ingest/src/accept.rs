@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use drover_core::dead_letter::{Circumstances, Wrapping, buffered, letter};
-use drover_core::error::{Code, Reason, Rejection, Unavailable};
-use drover_core::metrics::{Metric, Tally};
-use drover_core::pipeline::ports::Message;
-use drover_core::record::{Record, Source};
-use drover_core::stream::{NotSent, Outgoing, Stream};
-use drover_core::time::Timestamp;
+use drover_core::base::error::{Code, Reason, Rejection, Unavailable};
+use drover_core::base::metrics::{Metric, Tally};
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::envelope::{Circumstances, buffered, letter};
+use drover_core::dead_letter::message::Message;
+use drover_core::intake::record::{Record, Source, Wrapping};
+use drover_core::intake::stream::{NotSent, Outgoing};
+use drover_core::ports::Stream;
 use drover_http::Caller;
 
 use crate::{FUNCTION, Ingest, Outside};

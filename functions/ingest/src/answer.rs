@@ -1,7 +1,7 @@
 //! What comes back: one result for each event.
 
-use drover_core::error::Rejection;
-use drover_core::time::Timestamp;
+use drover_core::base::error::Rejection;
+use drover_core::base::time::Timestamp;
 use drover_http::ProblemBody;
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};

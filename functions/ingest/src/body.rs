@@ -8,7 +8,7 @@ use std::io::Read;
 
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
-use drover_core::error::Code;
+use drover_core::base::error::Code;
 use drover_http::Problem;
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;

@@ -8,10 +8,10 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
-use drover_core::request::{Claim, Claimed, IdempotencyKey};
-use drover_core::stream::Stream;
-use drover_core::tenant::Scope;
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
+use drover_core::intake::request::{Claim, Claimed, IdempotencyKey};
+use drover_core::intake::tenant::Scope;
+use drover_core::ports::Stream;
 use drover_http::{
     Caller, CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem, counted,
 };

@@ -16,12 +16,10 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
-use drover_core::metrics::Meter;
-use drover_core::pipeline::ports::{Buffer, Clock, DeadLetters};
-use drover_core::quota::WriteQuotas;
-use drover_core::registry::{Documents, Registry};
-use drover_core::request::Requests;
-use drover_core::stream::Stream;
+use drover_core::base::metrics::Meter;
+use drover_core::intake::quota::WriteQuotas;
+use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Requests, Stream};
+use drover_core::registry::Registry;
 use drover_http::Gate;
 use drover_http::layers::json_only;
 

@@ -4,9 +4,9 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
-use drover_core::error::{Extent, Reason, Unavailable};
-use drover_core::stream::NotSent;
-use drover_core::time::Timestamp;
+use drover_core::base::error::{Extent, Reason, Unavailable};
+use drover_core::base::time::Timestamp;
+use drover_core::intake::stream::NotSent;
 
 /// As long as a send waits for a cluster at most.
 const SECONDS: i64 = 5;

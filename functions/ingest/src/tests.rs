@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, Request, StatusCode};
-use drover_core::dead_letter::{Envelope, Wrapping};
+use drover_core::base::metrics::{Metric, Tally};
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::envelope::Envelope;
+use drover_core::intake::record::{Record, Source, Wrapping};
 use drover_core::memory::{Call, Fault, Memory};
-use drover_core::metrics::{Metric, Tally};
-use drover_core::record::{Record, Source};
-use drover_core::time::Timestamp;
 use drover_http::{AuthMode, LocalKeys, Origins, finished};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};

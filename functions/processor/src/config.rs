@@ -1,10 +1,10 @@
 //! The configuration, read once at start. A wrong one is an error that names the variable, before
 //! anything is taken from the stream.
 
-use drover_core::metrics::emf::Keeping;
+use drover_core::base::metrics::emf::Keeping;
+use drover_core::base::variables::{Misconfigured, Variables};
+use drover_core::intake::record::TopicRetention;
 use drover_core::pipeline::cache;
-use drover_core::record::TopicRetention;
-use drover_core::variables::{Misconfigured, Variables};
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,14 +9,14 @@
 use std::sync::Arc;
 
 use drover_aws::{Aws, AwsConfig};
-use drover_core::deadline::stop_at;
-use drover_core::kafka_event::{self, BatchResponse, Decoded, NotAnEvent};
-use drover_core::limits::Shape;
-use drover_core::metrics::Meter;
+use drover_core::base::deadline::stop_at;
+use drover_core::base::limits::Shape;
+use drover_core::base::metrics::Meter;
+use drover_core::intake::kafka_event::{self, BatchResponse, Decoded, NotAnEvent};
+use drover_core::intake::record::{Receipt, TopicRetention};
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::pipeline::ports::World;
 use drover_core::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
-use drover_core::record::{Receipt, TopicRetention};
+use drover_core::ports::World;
 use drover_core::registry::Registry;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use drover_core::metrics::emf::Lines;
+use drover_core::base::metrics::emf::Lines;
 use drover_processor::Processor;
 use drover_processor::config::Config;
 use lambda_runtime::{LambdaEvent, run, service_fn, tracing};

@@ -5,21 +5,23 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::id::{Kind, SubjectId};
+use drover_core::base::metrics::{Meter, Tally};
+use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
-use drover_core::id::{Kind, SubjectId};
+use drover_core::intake::quota::{READ_UNIT_BYTES, ReadQuotas};
+use drover_core::intake::tenant::Scope;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::read::{Cut, Question};
+use drover_core::ledger::shard::Shard;
 use drover_core::ledger::slice::{Portion, Slice};
 use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::listing::{self, Listed, Listing, Mark, Shard};
-use drover_core::metrics::{Meter, Tally};
-use drover_core::pipeline::ports::{Home, Metered, Store, Units};
-use drover_core::quota::{READ_UNIT_BYTES, ReadQuotas};
-use drover_core::reader;
+use drover_core::ports::{Home, Listing, Store};
 use drover_core::registry::Registry;
-use drover_core::tenant::Scope;
-use drover_core::time::Timestamp;
+use drover_core::subject::listing::{self, Listed, Mark};
+use drover_core::subject::reader;
 use drover_core::view::{Specs, View};
 use drover_http::{Caller, Credentials, Gate, Problem, counted};
 

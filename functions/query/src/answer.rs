@@ -1,6 +1,6 @@
 //! What several routes answer, and how all of them fail.
 
-use drover_core::id::{Kind, SubjectId};
+use drover_core::base::id::{Kind, SubjectId};
 use drover_http::{Parameters, Problem, ProblemBody};
 use utoipa::IntoResponses;
 

@@ -1,5 +1,5 @@
 //! What was counted for one tenant in all environments: from CloudWatch, where
-//! [`drover_core::metrics::emf`] has it under the tenant's own dimension if the tenant is listed.
+//! [`drover_core::base::metrics::emf`] has it under the tenant's own dimension if the tenant is listed.
 //!
 //! One call asks for everything, over the last day, and what comes back on one page or several
 //! becomes [`Kept`] only if every question has its whole answer. A part would look like fewer events
@@ -10,7 +10,6 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -18,14 +17,14 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{MetricDataQuery, MetricDataResult};
 use drover_aws::calls;
-use drover_core::error::{Reason, Unavailable};
-use drover_core::id::TenantId;
-use drover_core::metrics::Counts;
-use drover_core::metrics::emf::Keeping;
-use drover_core::tenant::TenantScope;
-use drover_core::time::Timestamp;
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::id::TenantId;
+use drover_core::base::metrics::emf::Keeping;
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
 
 use self::answer::Answers;
+pub use self::answer::Kept;
 use self::question::questions;
 
 mod answer;
@@ -47,17 +46,6 @@ const PAGES: usize = 8;
 pub struct CloudWatch {
     client: Client,
     keeping: Keeping,
-}
-
-/// What CloudWatch has of a tenant.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Kept {
-    /// From then on: a day ago, and as much more as leads to a full five minutes.
-    pub since: Timestamp,
-    /// What [`drover_core::metrics::emf::OF_A_TENANT`] names, and rejections by code.
-    pub counts: Counts,
-    /// Applied events by minute since 1970.
-    pub minutes: BTreeMap<i64, f64>,
 }
 
 impl CloudWatch {

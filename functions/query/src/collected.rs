@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
-use drover_core::time::Timestamp;
 use drover_core::view::travel::distance_m;
 use drover_core::view::{Payload, ViewSpec};
 use serde::Serialize;

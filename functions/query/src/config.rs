@@ -1,7 +1,7 @@
 //! The configuration, read once at start.
 
-use drover_core::metrics::emf::Keeping;
-use drover_core::variables::{Misconfigured, Variables};
+use drover_core::base::metrics::emf::Keeping;
+use drover_core::base::variables::{Misconfigured, Variables};
 use drover_http::settings::{auth_mode, origins};
 use drover_http::{AuthMode, Origins};
 

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use drover_core::error::{Code, Unavailable};
-use drover_core::id::TenantId;
-use drover_core::metrics::{self, Meter, Metric, Tally};
-use drover_core::tenant::TenantScope;
-use drover_core::time::Timestamp;
+use drover_core::base::error::{Code, Unavailable};
+use drover_core::base::id::TenantId;
+use drover_core::base::metrics::{self, Meter, Metric, Tally};
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 

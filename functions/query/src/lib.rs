@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`routes`] says what is served; `access` lets callers in and reads for them, within
 //! their tenant and a time limit; `events`, `subjects`, `measures` and `dashboard` are the routes,
-//! one file for each family: they parse parameters, ask, and shape what comes back. `newest` merges
+//! one file for each family: they parse parameters, ask, and shape what comes back; `event_body` is
+//! an event in an answer. `newest` merges
 //! the events of many subjects, `collected` and `series` are what readings become, [`limits`] every bound. [`health`] and
 //! [`counts`] answer for the parts of the system, through ports that the host gives; `documents` is
 //! about the routes themselves. [`cloudwatch`] has counts of all environments. [`config`] is read once at start.
@@ -14,9 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use drover_core::listing::Listing;
-use drover_core::pipeline::ports::{Clock, Store};
-use drover_core::registry::Documents;
+use drover_core::ports::{Clock, Documents, Listing, Store};
 use drover_http::layers::json_only;
 
 mod access;
@@ -27,6 +26,7 @@ pub mod config;
 pub mod counts;
 mod dashboard;
 mod documents;
+mod event_body;
 mod events;
 pub mod health;
 pub mod limits;

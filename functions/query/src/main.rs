@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use drover_aws::{Aws, AwsConfig};
-use drover_core::metrics::emf::Lines;
-use drover_core::pipeline::ports::Clock as _;
-use drover_core::quota::ReadQuotas;
+use drover_core::base::metrics::emf::Lines;
+use drover_core::intake::quota::ReadQuotas;
+use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{AuthMode, Gate, finished};

@@ -8,16 +8,16 @@
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
+use drover_core::base::id::{Position, SubjectId};
+use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
-use drover_core::id::{Position, SubjectId};
 use drover_core::ledger::slice::Slice;
-use drover_core::listing::Listed;
-use drover_core::time::Timestamp;
+use drover_core::subject::listing::Listed;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::access::Visit;
-use crate::events::{EventBody, answer_bytes};
+use crate::event_body::{EventBody, answer_bytes};
 use crate::{World, limits};
 
 /// One of several subjects whose newest events are merged.

@@ -4,7 +4,7 @@
 //! asks. A window is never cut in two: an answer that ends early ends where a window does, and its
 //! summary is made of the windows that it has.
 
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use base64_simd::STANDARD;
-use drover_core::dead_letter::Content;
-use drover_core::letter::{Letter, Origin, State, Tried};
-use drover_core::public_reason::PublicReason;
+use drover_core::base::public_reason::PublicReason;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::envelope::Content;
+use drover_core::dead_letter::letter::{Letter, State, Tried};
+use drover_core::dead_letter::origin::Origin;
 use drover_core::replay::list::Listing;
 use drover_core::replay::run::ViewDigests;
 use drover_core::replay::{Action, Filter, Phase, Refusal, Run, ViewPair, view_digest};
-use drover_core::time::Timestamp;
 use drover_http::{Problem, ProblemBody};
 use lambda_http::http::StatusCode;
 use serde::Serialize;

@@ -1,10 +1,11 @@
 //! What stands beside the world on Lambda: the stream, where there is one, and AWS for the rest.
 
-use drover_core::error::Unavailable;
-use drover_core::letter::objects::{Object, Objects};
-use drover_core::letter::origin::Offsets;
-use drover_core::record::Receipt;
-use drover_core::stream::reread::{Again, Reread};
+use drover_core::base::error::Unavailable;
+use drover_core::dead_letter::object::Object;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::dead_letter::reread::Again;
+use drover_core::intake::record::Receipt;
+use drover_core::ports::{Objects, Reread};
 
 use crate::levels::{BufferLevels, Levels};
 

@@ -12,11 +12,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drover_core::dead_letter::UNAVAILABLE;
-use drover_core::letter::filing::{Filing, read};
-use drover_core::letter::opened::{Opened, open};
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::envelope::UNAVAILABLE;
+use drover_core::dead_letter::opened::{Opened, open};
 use drover_core::pipeline::{Buffered, Disposition, Report};
-use drover_core::time::Timestamp;
+use drover_core::replay::filing::{Filing, read};
 
 use crate::limits::BUFFERED_SECONDS;
 use crate::queue::{Message, Taken};

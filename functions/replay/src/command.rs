@@ -5,11 +5,11 @@
 //! What goes wrong is an answer too, `{"error":{"code","message"}}`: an error of the function would
 //! say that it is broken.
 
-use drover_core::id::TenantId;
-use drover_core::letter::{Owner, State};
+use drover_core::base::id::TenantId;
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::letter::{Owner, State};
 use drover_core::replay::{Action, Asked, Filter};
-use drover_core::tenant::TenantScope;
-use drover_core::time::Timestamp;
 use drover_http::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

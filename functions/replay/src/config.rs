@@ -1,10 +1,10 @@
 //! The configuration, read once at start.
 
 use drover_aws::kafka::KafkaVariables;
-use drover_core::metrics::emf::Keeping;
+use drover_core::base::metrics::emf::Keeping;
+use drover_core::base::variables::{Misconfigured, Variables};
+use drover_core::intake::record::TopicRetention;
 use drover_core::pipeline::cache;
-use drover_core::record::TopicRetention;
-use drover_core::variables::{Misconfigured, Variables};
 use drover_http::settings::{auth_mode, origins};
 use drover_http::{AuthMode, Origins};
 

@@ -3,12 +3,12 @@
 //! replay decides by. What was only read comes with its cost, which is counted here and charged to a
 //! tenant's quota by its routes.
 
-use drover_core::letter::{Owner, State};
-use drover_core::metrics::Tally;
-use drover_core::pipeline::ports::{Metered, Units};
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::metrics::Tally;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::letter::{Owner, State};
 use drover_core::replay::list::{self, Question};
 use drover_core::replay::{self, Asked, Ground, Refusal, Run, Worked};
-use drover_core::time::Timestamp;
 use drover_http::{Cursors, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, RunAnswer, RunsAnswer, refused};

@@ -1,12 +1,12 @@
 //! The dead-letter queue: every message becomes a letter, whatever it is. A message is done only
 //! once its letter is stored; it may be filed as often as it comes.
 
-use drover_core::error::{Reason, Unavailable};
-use drover_core::letter::Owner;
-use drover_core::letter::filing::{file, read};
-use drover_core::metrics::Metric;
-use drover_core::pipeline::ports::Metered;
-use drover_core::time::Timestamp;
+use drover_core::base::cost::Metered;
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::metrics::Metric;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::letter::Owner;
+use drover_core::replay::filing::{file, read};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::queue::{Message, Taken};

@@ -6,8 +6,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State as Shared};
 use axum::routing::get;
 use axum::{Json, Router};
-use drover_core::letter::State;
-use drover_core::tenant::Scope;
+use drover_core::dead_letter::letter::State;
+use drover_core::intake::tenant::Scope;
 use drover_http::{Credentials, NotAdmitted, Parameters, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, Limited, Malformed, Unknown};

@@ -1,6 +1,6 @@
 //! Every bound of a request and an answer, in one place.
 
-use drover_core::letter::LISTED;
+use drover_core::dead_letter::letter::LISTED;
 
 /// How long a run of a request may begin something. What is on its way then ends before the 30 s that
 /// API Gateway waits, unless it reads a stream or an object again: those have seconds of their own, and

@@ -9,9 +9,9 @@
 
 use std::collections::BTreeSet;
 
-use drover_core::letter::filing::Received;
-use drover_core::metrics::Tally;
-use drover_core::time::Timestamp;
+use drover_core::base::metrics::Tally;
+use drover_core::base::time::Timestamp;
+use drover_core::replay::filing::Received;
 use serde::{Deserialize, Serialize};
 
 use crate::{Around, Environment, FUNCTION, Outside};

@@ -22,13 +22,15 @@
 //! Topics come into being with their first record. Left out: transactions, compaction, more or fewer
 //! partitions, and deleting a topic, which is deleting the file.
 //!
-//! The rooms: `request` is what a call wants written; `writer` and `reader` are the two threads
+//! The rooms: `limits` is how much there may be, `append` what an append gives; `request` is what a call wants written; `writer` and `reader` are the two threads
 //! over `file`, `appending` is one transaction of the writer and `tidy` what it deletes; `checkpoint`
 //! spares the writer work; `places` is what is known without asking the file.
 
+mod append;
 mod appending;
 mod checkpoint;
 mod file;
+mod limits;
 mod places;
 mod reader;
 mod request;
@@ -41,84 +43,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::error::{Reason, Unavailable};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Bounds, Fetched, Log, NewRecord, Position, TopicName};
+use append::stopped;
+pub use append::{AppendError, Place};
+use file::broken;
+use limits::PERMIT_BYTES;
+pub use limits::{Keep, LOOK_EVERY, PARTITIONS, QUEUE_BYTES, RECORD_BYTES, TOPICS};
 use places::Places;
 use reader::Reader;
 use request::{Request, Written};
 use writer::{Write, Writer};
-
-/// Partitions of every topic.
-pub const PARTITIONS: u32 = 4;
-/// The largest record: key, value and headers together.
-pub const RECORD_BYTES: usize = 1024 * 1024;
-/// The most topics of one file.
-pub const TOPICS: usize = 256;
-/// What may wait to be written; who has more waits with it.
-pub const QUEUE_BYTES: usize = 64 * 1024 * 1024;
-/// How often the reader looks for what other processes have appended.
-pub const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// Permits of the queue are KiB.
-const PERMIT_BYTES: usize = 1024;
-
-/// What is deleted in the end: records that a group has done with, once they are old or many.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// The group. Other groups' offsets count for nothing here.
-    pub group: String,
-    /// Records younger than this stay.
-    pub age: Duration,
-    /// But not when the file's content is more than this; then the oldest go first.
-    pub bytes: u64,
-}
-
-/// Where a record stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The partition.
-    pub partition: i32,
-    /// The offset.
-    pub offset: i64,
-}
-
-/// Why nothing was appended.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// A record is too large. None of the call is there.
-    #[error("a record has at most {RECORD_BYTES} bytes of key, value and headers: bytes=`{bytes}`")]
-    TooLarge {
-        /// Which one of the call, from 0.
-        index: usize,
-        /// What it has.
-        bytes: usize,
-    },
-    /// One more topic would be too many.
-    #[error("the stream has at most {TOPICS} topics, and this would be one more: topic=`{topic}`")]
-    TooManyTopics {
-        /// The topic that is not there yet.
-        topic: TopicName,
-    },
-    /// The file. The records may be there or not.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-impl AppendError {
-    /// For those to whom every fault is the stream's.
-    pub fn into_unavailable(self) -> Unavailable {
-        match self {
-            Self::Unavailable(unavailable) => unavailable,
-            other @ (Self::TooLarge { .. } | Self::TooManyTopics { .. }) => {
-                Unavailable::new(Reason::Bug, other.to_string())
-            }
-        }
-    }
-}
 
 /// The log of one file. Clones share the file and its threads, which end with the last of them.
 #[derive(Clone, Debug)]
@@ -258,18 +196,4 @@ impl Log for Embedded {
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Unavailable> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     spawned.map(drop).map_err(|error| Unavailable::new(Reason::Bug, error.to_string()))
-}
-
-fn broken(error: file::FileError) -> Unavailable {
-    Unavailable::new(Reason::Unreachable, format!("the stream's file: {error}"))
-}
-
-fn stopped() -> Unavailable {
-    Unavailable::new(Reason::Unreachable, "the stream has stopped")
-}
-
-#[expect(clippy::disallowed_methods, reason = "the edge of the stream is where time comes from")]
-fn now_millis() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }

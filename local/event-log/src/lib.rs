@@ -14,7 +14,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 
 mod chunk;
 pub mod embedded;

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use drover_aws::kafka::{KafkaConfig, describe, partitions, unavailable};
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::error::{Reason, Unavailable};
 use futures_util::FutureExt as _;
 use krafka::admin::{
     AdminClient, AlterConsumerGroupOffsetsOptions, ListConsumerGroupOffsetsOptions,

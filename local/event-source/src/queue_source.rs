@@ -25,6 +25,7 @@ mod answer;
 mod batch;
 mod event;
 mod round;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +33,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_local_sqs::{QueueName, Sqs, SqsError};
+use drover_local_sqs::{Sqs, SqsError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -41,25 +42,13 @@ use crate::invoke::Invoke;
 pub use batch::Batching;
 use batch::{Batch, Next};
 use round::{Ground, play};
+pub use settings::Settings;
 
 /// How long an idle mapping goes without a look, as long as a poll of SQS may wait. Whatever concerns
 /// its queue wakes it; this is for messages that become due for redrive where no one receives.
 const LOOK_AGAIN: Duration = Duration::from_secs(20);
 /// The wait before a queue is asked again that gave no answer.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// How a mapping is set.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What is polled.
-    pub queue: QueueName,
-    /// What is invoked.
-    pub function: String,
-    /// How much is sent at once, and when.
-    pub batching: Batching,
-    /// Invocations at once.
-    pub concurrency: usize,
-}
 
 /// A mapping that runs. It stops with this value.
 pub struct QueueSource {

@@ -29,6 +29,7 @@ mod lane;
 mod lanes;
 mod report;
 mod round;
+mod settings;
 mod target;
 
 use std::collections::BTreeSet;
@@ -48,25 +49,13 @@ pub use gauges::Gauge;
 pub use gauges::Gauges;
 pub use lanes::Batching;
 use round::Ground;
+pub use settings::Settings;
 pub use target::{Endpoint, NoEndpoint, Target};
 
 use drover_event_log::Log;
 
 /// How often there is a look for new topics.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// How a mapping is set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Whose committed offsets count.
-    pub group: String,
-    /// How much is sent at once, and when.
-    pub batching: Batching,
-    /// When it is sent again, and when no more.
-    pub rules: Rules,
-    /// What events say of their source.
-    pub source: EventSource,
-}
 
 /// Runs the mapping of one topic until it is told to stop, or has done.
 pub async fn run_one<L: Log>(

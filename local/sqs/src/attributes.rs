@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::message::{hex, sound};
 use super::protocol::WireAttribute;
 use super::rejection::Rejection;
+use super::text::{hex, sound};
 
 /// The user's attributes of a message, by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -42,6 +42,7 @@ mod server;
 mod settings;
 mod store;
 mod taking;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;

@@ -1,11 +1,12 @@
 //! What passed SQS's checks on messages: a [`Draft`] may be stored, a [`ReceiptHandle`] names a
 //! message of one queue. Here is also the checksum that clients compare.
 
-use md5::{Digest, Md5};
+use md5::{Digest as _, Md5};
 
 use super::attributes::Attributes;
 use super::protocol::SendMessage;
 use super::rejection::{Rejection, within};
+use super::text::{hex, sound};
 
 /// A message that may be sent, but for its size, which is up to the queue.
 pub(super) struct Draft {
@@ -40,14 +41,6 @@ impl Draft {
     pub(super) fn bytes(&self) -> usize {
         self.body.len() + self.attributes.bytes()
     }
-}
-
-/// The text, if SQS takes all of its characters. UTF-8 has no surrogates, so two are left to look
-/// for beside the control characters.
-pub(super) fn sound(text: String) -> Result<String, Rejection> {
-    let taken =
-        |char: char| matches!(char, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..);
-    if text.chars().all(taken) { Ok(text) } else { Err(Rejection::InvalidMessageContents) }
 }
 
 fn group_id(text: String) -> Result<String, Rejection> {
@@ -100,21 +93,9 @@ pub(super) fn body_md5(body: &str) -> String {
     hex(Md5::new_with_prefix(body))
 }
 
-pub(super) fn hex(digest: Md5) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn characters_outside_xml_are_refused() {
-        for text in ["\u{0}", "a\u{1f}", "\u{FFFE}", "\u{FFFF}"] {
-            assert_eq!(sound(text.to_owned()), Err(Rejection::InvalidMessageContents));
-        }
-        assert!(sound("tab\t line\r\n é \u{D7FF} \u{E000} \u{FFFD} 🚚".to_owned()).is_ok());
-    }
 
     #[test]
     fn a_handle_is_read_back_for_its_own_queue_only() {

@@ -6,9 +6,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
-use drover_core::registry::{
-    Consent, DocumentName, Identities, LIFETIME_SECONDS, Moves, Submitted, Text,
-};
+use drover_core::intake::document::DocumentName;
+use drover_core::registry::{Consent, Identities, LIFETIME_SECONDS, Moves, Submitted, Text};
 
 use super::target::{DatabaseArgs, NoTarget};
 use crate::registry::{self, Effect, EffectKind, Outcome, RegistryError};

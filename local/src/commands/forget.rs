@@ -5,13 +5,13 @@
 use std::fmt::Write as _;
 
 use clap::Args as ClapArgs;
-use drover_core::error::Unavailable;
-use drover_core::forget::{Deleted, Named, Receipt, Retention, forget, forget_letters};
-use drover_core::letter::Owner;
-use drover_core::pipeline::ports::{Clock as _, Home};
+use drover_core::base::error::Unavailable;
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::letter::Owner;
+use drover_core::ports::{Clock as _, Home};
 use drover_core::registry::Registry;
-use drover_core::tenant::TenantScope;
-use drover_core::time::Timestamp;
+use drover_core::subject::forget::{Deleted, Named, Receipt, Retention, forget, forget_letters};
 
 use super::subject::{NoSubject, SubjectArgs, tenant_of};
 use super::target::{DatabaseArgs, NoTarget};

@@ -1,16 +1,18 @@
 //! `drover inspect TENANT KIND/ID`: a subject's head and pages, readable. It shows what is stored
 //! and folds nothing: it is for the moment when one does not trust the view.
 
+mod inspected;
 mod render;
 
 use clap::Args as ClapArgs;
 use drover_aws::Aws;
-use drover_core::error::Unavailable;
-use drover_core::id::SubjectKey;
-use drover_core::ledger::read::{Cut, Question};
-use drover_core::pipeline::ports::Home;
-use drover_core::reader;
+use drover_core::base::error::Unavailable;
+use drover_core::base::id::SubjectKey;
+use drover_core::ledger::read::Question;
+use drover_core::ports::Home;
+use drover_core::subject::reader;
 
+pub use self::inspected::Inspected;
 use super::subject::{NoSubject, SubjectArgs, tenant_of};
 use super::target::{DatabaseArgs, NoTarget};
 
@@ -44,15 +46,6 @@ pub enum InspectError {
     /// The answer could not be written as JSON.
     #[error("the subject could not be written as JSON")]
     Json(#[from] serde_json::Error),
-}
-
-/// A subject's whole history, and what its tenant says about it.
-#[derive(Clone, Debug)]
-pub struct Inspected {
-    /// Head and pages.
-    pub cut: Cut,
-    /// How far behind the watermark something counts as settled.
-    pub lateness_seconds: i64,
 }
 
 /// Reads the subject, and gives the text to print.

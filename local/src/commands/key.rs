@@ -2,8 +2,8 @@
 //! into the tenant document is its hash, which is worth nothing to whoever reads it.
 
 use clap::{Args as ClapArgs, ValueEnum};
-use drover_core::error::Rejection;
-use drover_core::id::TenantId;
+use drover_core::base::error::Rejection;
+use drover_core::base::id::TenantId;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 

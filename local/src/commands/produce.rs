@@ -11,9 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::body::Bytes;
 use clap::Args as ClapArgs;
 use drover_aws::kafka::{KafkaStream, NoIdentity, Placed};
-use drover_core::error::Unavailable;
-use drover_core::record::{Record, Source};
-use drover_core::time::Timestamp;
+use drover_core::base::error::Unavailable;
+use drover_core::base::time::Timestamp;
+use drover_core::intake::record::{Record, Source};
 use drover_event_log::embedded::{AppendError, Place, RECORD_BYTES};
 use drover_event_log::{Embedded, NewRecord, TopicName};
 

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use clap::Args as ClapArgs;
 use drover_aws::kafka::NoIdentity;
-use drover_core::record::TopicRetention;
-use drover_core::stream::TOPIC;
+use drover_core::intake::record::TopicRetention;
+use drover_core::intake::stream::TOPIC;
 
 use super::DataArg;
 use super::cluster::{ClusterArgs, bootstrap};

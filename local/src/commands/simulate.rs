@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use drover_aws::kafka::NoIdentity;
 use drover_aws::{Aws, AwsConfig, LocalEndpoints};
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 use drover_event_log::topic::NoTopicName;
 use drover_event_log::{Embedded, Log, TopicName};
 use drover_event_source::KafkaLog;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use drover_aws::Aws;
-use drover_core::error::{Rejection, Unavailable};
-use drover_core::id::{SubjectId, SubjectKey, TenantId};
-use drover_core::pipeline::ports::Clock as _;
+use drover_core::base::error::{Rejection, Unavailable};
+use drover_core::base::id::{SubjectId, SubjectKey, TenantId};
+use drover_core::base::scope::TenantScope;
+use drover_core::intake::tenant::Tenant;
+use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
-use drover_core::tenant::{Tenant, TenantScope};
 
 /// The words that name it.
 #[derive(Args, Clone, Debug)]

@@ -5,13 +5,14 @@ use std::time::UNIX_EPOCH;
 
 use axum::Router;
 use axum::body::Bytes;
+use drover_event_source::invoke::FunctionError;
 use drover_http::{Origins, finished};
 use lambda_http::Adapter;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, Service as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{FunctionError, InvocationContext};
+use super::context::InvocationContext;
 
 /// An event as a handler gets it.
 ///

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use drover_core::error::Unavailable;
-use drover_core::time::Timestamp;
+use drover_core::base::error::Unavailable;
+use drover_core::base::time::Timestamp;
 use drover_local_sqs::Sqs;
 use futures_util::future::BoxFuture;
 use prometheus::proto::MetricFamily;
@@ -119,7 +119,7 @@ fn tether_seconds(partitions: &[PartitionLevel], now: Timestamp) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use drover_core::error::Reason;
+    use drover_core::base::error::Reason;
     use tempfile::TempDir;
 
     use super::*;

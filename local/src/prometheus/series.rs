@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use drover_core::error::Code;
-use drover_core::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Metric, Tally};
+use drover_core::base::error::Code;
+use drover_core::base::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Metric, Tally};
 use prometheus::proto::MetricFamily;
 use prometheus::{
     Counter, CounterVec, Error, Gauge, Histogram, HistogramOpts, IntCounterVec, Opts, Registry,
@@ -157,8 +157,8 @@ const fn help(metric: Metric) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use drover_core::id::TenantId;
-    use drover_core::time::Timestamp;
+    use drover_core::base::id::TenantId;
+    use drover_core::base::time::Timestamp;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 
 use drover_aws::Aws;
 use drover_aws::tables::table_exists;
-use drover_core::document::Fault;
+use drover_core::intake::fault::Fault;
 use drover_core::registry::{Checked, Move, Refusal};
 
 /// A ledger table of a tenant that may not be there.

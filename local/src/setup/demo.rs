@@ -4,9 +4,11 @@
 //! that goes with it: a demo key that is no longer in its tenant's document stays removed.
 
 use drover_aws::Aws;
-use drover_core::error::Unavailable;
-use drover_core::id::TenantId;
-use drover_core::registry::{Consent, DocumentName, Documents as _, Submitted, Text};
+use drover_core::base::error::Unavailable;
+use drover_core::base::id::TenantId;
+use drover_core::intake::document::DocumentName;
+use drover_core::ports::Documents as _;
+use drover_core::registry::{Consent, Submitted, Text};
 use serde_json::Value;
 
 use super::SetupError;
@@ -95,7 +97,7 @@ fn text(origin: &str, json: &str) -> Text {
 
 #[cfg(test)]
 mod tests {
-    use drover_core::tenant::Tenant;
+    use drover_core::intake::tenant::Tenant;
     use sha2::{Digest as _, Sha256};
 
     use super::*;

@@ -5,14 +5,12 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use drover_core::limits::Shape;
-use drover_core::metrics::Meter;
-use drover_core::metrics::emf::{Keeping, Lines};
-use drover_core::pipeline::Pipeline;
-use drover_core::pipeline::cache::HeadCache;
-use drover_core::pipeline::ports::Clock as _;
-use drover_core::quota::{ReadQuotas, WriteQuotas};
-use drover_core::record::TopicRetention;
+use drover_core::base::limits::Shape;
+use drover_core::base::metrics::Meter;
+use drover_core::base::metrics::emf::{Keeping, Lines};
+use drover_core::intake::quota::{ReadQuotas, WriteQuotas};
+use drover_core::intake::record::TopicRetention;
+use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
 use drover_core::replay::Means;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
@@ -24,17 +22,13 @@ use drover_query::health::{Process, memory_bytes};
 use drover_query::{Access, Query};
 use drover_replay::{Environment, QueueNames, Replay};
 
+use super::pipeline::{CACHE_BYTES, CONCURRENCY, pipeline};
 use crate::data_folder::Addresses;
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
 use crate::mapping::HostStream;
 use crate::probes::{HostAround, HostProbes};
 use crate::prometheus::HostMeter;
 use crate::world::{BUFFER, DEAD_LETTERS, world};
-
-/// Heads of some ten thousand subjects.
-const CACHE_BYTES: usize = 64 << 20;
-/// What the processor has on Lambda unless its environment says otherwise.
-const CONCURRENCY: usize = 100;
 
 /// Where records come from.
 pub(crate) struct RecordSources<'a> {
@@ -127,16 +121,6 @@ pub(crate) fn functions(
 /// Keys that are marked local open something here, and nowhere else.
 fn gate() -> Gate {
     Gate { mode: AuthMode::Key(LocalKeys::Accepted) }
-}
-
-/// What stays warm of whoever commits.
-pub(crate) fn pipeline() -> Pipeline {
-    Pipeline {
-        registry: Registry::new(),
-        heads: HeadCache::new(CACHE_BYTES),
-        shape: Shape::STANDARD,
-        concurrency: CONCURRENCY,
-    }
 }
 
 /// Where metrics go as lines. One for each invocation would bury everything else on a console:

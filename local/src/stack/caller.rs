@@ -23,6 +23,9 @@ use tokio::sync::Mutex;
 use super::error::StackError;
 use super::service::Service;
 
+/// From wherever a person sits, over whatever network: longer than functions wait.
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
+
 /// Credentials that end sooner are asked for again: a call is signed only once.
 const FRESH: Duration = Duration::from_mins(2);
 /// Attempts of a call that is turned away, with pauses between them that double.
@@ -73,7 +76,7 @@ impl Caller {
     /// [`StackError::NoRegion`].
     pub(super) fn new(sdk: &SdkConfig) -> Result<Self, StackError> {
         let region = sdk.region().map(AsRef::as_ref).filter(|region| is_region(region));
-        let settings = HttpConnectorSettings::builder().connect_timeout(super::CONNECT).build();
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
         let connector = Connector::builder()
             .connector_settings(settings)
             .tls_provider(Provider::Rustls(CryptoMode::Ring));

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use drover_core::dead_letter::Content;
-use drover_core::error::Unavailable;
-use drover_core::letter::origin::Offsets;
-use drover_core::record::{Receipt, Record, Source};
-use drover_core::stream::reread::{self, Again, BYTES, RECORDS, Reread};
+use drover_core::base::error::Unavailable;
+use drover_core::dead_letter::envelope::Content;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::dead_letter::reread::{self, Again, BYTES, RECORDS};
+use drover_core::intake::record::{Receipt, Record, Source};
+use drover_core::ports::Reread;
 
 use drover_event_log::{Bounds, Embedded, Log as _, Position, StoredRecord};
 
@@ -64,8 +65,8 @@ fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, given_up: Recei
 
 #[cfg(test)]
 mod tests {
-    use drover_core::record::TopicRetention;
-    use drover_core::time::Timestamp;
+    use drover_core::base::time::Timestamp;
+    use drover_core::intake::record::TopicRetention;
     use drover_event_log::{NewRecord, TopicName};
     use rusqlite::{Connection, params};
     use tempfile::{TempDir, tempdir};
@@ -154,7 +155,8 @@ mod tests {
             {"topic": "t", "partition": world.partition, "offset": 2, "timestamp": -1,
                 "key": "aw=="},
         ]}});
-        let decoded = drover_core::kafka_event::decode(&event.to_string(), given_up()).unwrap();
+        let decoded =
+            drover_core::intake::kafka_event::decode(&event.to_string(), given_up()).unwrap();
         let expected: Vec<Record> =
             decoded.records.into_iter().map(|incoming| incoming.into_record()).collect();
         let again = world.again(0, 2).await;

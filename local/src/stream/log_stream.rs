@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drover_core::error::{Code, Reason, Rejection, Unavailable};
-use drover_core::stream::{NotSent, Outgoing, Stream};
-use drover_core::time::Timestamp;
+use drover_core::base::error::{Code, Reason, Rejection, Unavailable};
+use drover_core::base::time::Timestamp;
+use drover_core::intake::stream::{NotSent, Outgoing};
+use drover_core::ports::Stream;
 
 use drover_event_log::embedded::{AppendError, RECORD_BYTES};
 use drover_event_log::{Embedded, NewRecord, TopicName};
@@ -81,11 +82,12 @@ fn now_millis() -> i64 {
 mod tests {
     use std::sync::Arc;
 
-    use drover_core::contract::{Contract, builtin};
-    use drover_core::id::TenantId;
-    use drover_core::record::{Record, Source};
-    use drover_core::stream::{TOPIC, partition};
-    use drover_core::tenant::{Tenant, TenantScope};
+    use drover_core::base::id::TenantId;
+    use drover_core::base::scope::TenantScope;
+    use drover_core::intake::contract::{Contract, builtin};
+    use drover_core::intake::record::{Record, Source};
+    use drover_core::intake::stream::{TOPIC, partition};
+    use drover_core::intake::tenant::Tenant;
     use drover_event_log::{Bounds, Log as _, Position, StoredRecord};
     use tempfile::{TempDir, tempdir};
 

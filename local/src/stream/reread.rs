@@ -1,10 +1,11 @@
 //! The stream of a host, read again by offsets.
 
 use drover_aws::kafka::KafkaReread;
-use drover_core::error::Unavailable;
-use drover_core::letter::origin::Offsets;
-use drover_core::record::Receipt;
-use drover_core::stream::reread::{Again, Reread};
+use drover_core::base::error::Unavailable;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::dead_letter::reread::Again;
+use drover_core::intake::record::Receipt;
+use drover_core::ports::Reread;
 
 use super::LogReread;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use drover_aws::kafka::{KafkaConfig, KafkaStream};
-use drover_core::error::Reason;
+use drover_core::base::error::Reason;
 use drover_event_log::Log as _;
 use tempfile::tempdir;
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use fastrand::Rng;
 use serde_json::{Value, json};
 

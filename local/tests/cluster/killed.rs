@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use drover_aws::kafka::KafkaStream;
-use drover_core::record::Record;
+use drover_core::intake::record::Record;
 use drover_event_log::{Bounds, Log as _, Position};
 use drover_event_source::KafkaLog;
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use drover_core::error::Reason;
-use drover_core::record::Record;
+use drover_core::base::error::Reason;
+use drover_core::intake::record::Record;
 
 use crate::broker::shared;
 use crate::foreign::{CLIENTS, Client, Place, Read, Written};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drover_core::record::Source;
+use drover_core::intake::record::Source;
 use drover_event_log::{Bounds, Log as _, Position, StoredRecord};
 use drover_event_source::KafkaLog;
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use drover_core::stream::TOPIC;
+use drover_core::intake::stream::TOPIC;
 use drover_local::function::DEFAULT_TIMEOUT;
 use drover_local::mapping::{ClusterConfig, Missing, StreamConfig};
 use drover_local::{FunctionError, Functions, Host, HostConfig};

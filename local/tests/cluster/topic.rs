@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 use drover_aws::kafka::{
     KafkaConfig, KafkaReread, KafkaStream, Password, Placed, Security, describe,
 };
-use drover_core::error::{Reason, Unavailable};
-use drover_core::letter::origin::Offsets;
-use drover_core::record::{Receipt, Record, Source, TopicRetention};
-use drover_core::stream::reread::{Again, Reread as _};
-use drover_core::time::Timestamp;
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::dead_letter::reread::Again;
+use drover_core::intake::record::{Receipt, Record, Source, TopicRetention};
+use drover_core::ports::Reread as _;
 use drover_event_log::{Bounds, Log as _, Position, StoredRecord};
 use drover_event_source::KafkaLog;
 use krafka::admin::{DeleteRecordsOptions, DeleteTopicsOptions, TopicPartition};

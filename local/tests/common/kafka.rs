@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use serde_json::{Value, json};
 
 /// When every record of this process was written: an hour ago, which no host takes for a time that

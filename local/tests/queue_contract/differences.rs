@@ -2,8 +2,8 @@
 //! as AWS documents SQS.
 
 use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntry as Entry};
-use drover_core::error::Reason;
-use drover_core::pipeline::ports::DeadLetters as _;
+use drover_core::base::error::Reason;
+use drover_core::ports::DeadLetters as _;
 
 use super::Fact;
 use super::place::{MEBIBYTE, Place, code, message};

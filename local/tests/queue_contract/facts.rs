@@ -7,11 +7,12 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry as Entry,
 };
 use drover_aws::QueueLevels;
-use drover_core::dead_letter::{Circumstances, Envelope, letter};
-use drover_core::error::{Code, Reason, Rejection};
-use drover_core::pipeline::ports::{Buffer as _, DeadLetters as _, Message};
-use drover_core::record::{Record, Source};
-use drover_core::time::Timestamp;
+use drover_core::base::error::{Code, Reason, Rejection};
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::envelope::{Circumstances, Envelope, letter};
+use drover_core::dead_letter::message::Message;
+use drover_core::intake::record::{Record, Source};
+use drover_core::ports::{Buffer as _, DeadLetters as _};
 
 use super::Fact;
 use super::place::{MEBIBYTE, Place, Queues, body, code, message, system};

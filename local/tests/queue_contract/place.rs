@@ -11,8 +11,8 @@ use aws_sdk_sqs::types::{
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use drover_aws::{Aws, AwsConfig, LocalEndpoints};
-use drover_core::id::TenantId;
-use drover_core::pipeline::ports::Message;
+use drover_core::base::id::TenantId;
+use drover_core::dead_letter::message::Message;
 use drover_tests::dynamodb::{LEDGER, LETTERS, REGISTRY, suites, table};
 use drover_tests::service;
 

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use drover_local::{Host, HostConfig};
 use drover_tests::http::{Answer, Call};
 use question::{ACME, DEMO, QUESTIONS, Question, Tenant, broken, own_device, reading_id};

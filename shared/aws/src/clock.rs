@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drover_core::pipeline::ports::Clock;
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
+use drover_core::ports::Clock;
 
 use crate::Aws;
 

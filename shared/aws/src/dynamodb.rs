@@ -2,22 +2,25 @@
 //! `send`, and an answer that is read without I/O; [`items`] knows what items look like,
 //! [`write`](self::write) how a conditional write ends, [`heads`] and [`statements`] how many are read
 //! and written by one request, [`together`] which, [`registry`] how documents are applied, [`listing`]
-//! how the index is read, [`letters`] what becomes of dead letters, and [`erasing`] how a subject is forgotten.
+//! how the index is read, [`letters`] what becomes of dead letters, and [`erasing`] how a subject is
+//! forgotten; [`capacity`] what a call cost.
 //!
 //! Every read of a table is strongly consistent. Reads are tried again by the SDK, and seals by hand where nobody
 //! knows how the first attempt ended; head writes are not, because only the caller can tell its own write from
 //! another writer's.
 
-use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
-use drover_core::error::Unavailable;
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::Unavailable;
+use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::pipeline::ports::{Home, Metered, Store, Units};
-use drover_core::registry::{DocumentName, Documents, StoredDocument};
+use drover_core::ports::{Documents, Home, Store};
 
 use crate::Aws;
 use crate::calls::unavailable;
 
+mod capacity;
 mod erasing;
 mod heads;
 mod items;
@@ -29,6 +32,7 @@ mod statements;
 mod together;
 mod write;
 
+use self::capacity::counted;
 pub(super) use self::heads::HeadRead;
 use self::heads::Place;
 pub use self::registry::Applied;
@@ -164,8 +168,4 @@ impl Aws {
     fn table<'a>(&'a self, home: &'a Home) -> &'a str {
         home.table.as_deref().unwrap_or(&self.config.ledger_table)
     }
-}
-
-fn counted(capacity: Option<&ConsumedCapacity>) -> f64 {
-    capacity.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0)
 }

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 use krafka::admin::{AdminClient, CreateTopicsOptions, DescribeTopicsOptions, NewTopic};
 use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::error::ErrorCode;

@@ -5,8 +5,9 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 
-use drover_core::error::Unavailable;
-use drover_core::letter::objects::{Object, Objects};
+use drover_core::base::error::Unavailable;
+use drover_core::dead_letter::object::Object;
+use drover_core::ports::Objects;
 
 use crate::Aws;
 

@@ -11,9 +11,10 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata as _};
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::dead_letter::message::Message;
 use drover_core::dead_letter::sending::{Queue, Sent, send};
-use drover_core::error::{Reason, Unavailable};
-use drover_core::pipeline::ports::{Buffer, DeadLetters, Message};
+use drover_core::ports::{Buffer, DeadLetters};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 mod canonical;
 mod decimal;
-pub mod envelope;
+mod doubles;
 mod exact;
 mod places;
 
@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use self::canonical::Except;
 use self::canonical::Marks;
-pub(crate) use self::exact::{Doubles, Exact, has_long_number, lost_numbers};
-use crate::error::{Code, Rejection};
-use crate::id::{EventId, Position, SubjectKey};
-use crate::time::Timestamp;
+pub(crate) use self::doubles::{Doubles, Exact};
+pub(crate) use self::exact::{has_long_number, lost_numbers};
+use crate::base::error::{Code, Rejection};
+use crate::base::id::{EventId, Position, SubjectKey};
+use crate::base::time::Timestamp;
 
 /// A record that passed its contract, and whose subject it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +130,7 @@ pub fn place_id(parts: &[&[u8]]) -> EventId {
 const DIGEST_DIGITS: usize = 32;
 
 /// Whether an id looks like a digest of ours.
-fn is_digest(id: &EventId) -> bool {
+pub(crate) fn is_digest(id: &EventId) -> bool {
     let digits = id.as_str().as_bytes();
     digits.len() == DIGEST_DIGITS
         && digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

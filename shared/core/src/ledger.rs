@@ -19,11 +19,12 @@
 
 use std::sync::Arc;
 
-use crate::error::{Code, Rejection};
+use crate::base::error::{Code, Rejection};
+use crate::base::hash::fnv1a;
+use crate::base::id::{Kind, Position, SubjectKey, TenantId};
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::id::{Kind, Position, SubjectKey, TenantId};
-use crate::limits;
-use crate::time::Timestamp;
 use crate::view::{Specs, View, fold};
 
 pub mod codec;
@@ -33,6 +34,7 @@ pub mod dialogue;
 mod forget;
 pub mod place;
 pub mod read;
+pub mod shard;
 pub mod slice;
 
 /// The one item that every commit replaces.
@@ -59,18 +61,6 @@ pub struct Head {
     pub repair: Option<Box<Repair>>,
     /// Everything at or before it was forgotten ([`Head::forget`]): no reader looks there again.
     pub forgotten: Option<Position>,
-}
-
-impl Head {
-    /// About what it takes in memory, in bytes: what caches count.
-    pub fn memory(&self) -> usize {
-        // As heads of ten events of telemetry were seen to take.
-        const ENTRY: usize = 240;
-        const HEAD: usize = 512;
-        let entries: usize = self.tail.iter().map(|entry| entry.plain_size() + ENTRY).sum();
-        let repair = self.repair.as_ref().map_or(0, |repair| codec::view_size(&repair.view));
-        HEAD + entries + 2 * (codec::view_size(&self.base) + repair)
-    }
 }
 
 /// How far a correction has come: the openings of all later pages, and the base, are provisional.
@@ -266,13 +256,6 @@ impl Activity {
             hour: format!("{:08}#{}", (seconds + offset) / HOUR, subject.id()),
         }
     }
-}
-
-/// FNV-1a, 64 bits: stored keys depend on it, so it must never change.
-pub fn fnv1a(bytes: &[u8]) -> u64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0100_0000_01b3;
-    bytes.iter().fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }
 
 #[cfg(test)]

@@ -1,49 +1,34 @@
 //! What a record may become, and who decides.
 //!
-//! Reading order: [`id`], [`time`] and [`error`] are the words; [`record`] is what arrives,
-//! [`contract`] what it must be, and [`event`] what it becomes; [`tenant`] says who speaks for
-//! whom, and [`registry`] where contracts, tenants and topics come from. [`ledger`] puts events in
-//! their order and [`view`] is the fold of them. [`pipeline`] takes the records of an invocation
-//! through all of it, over ports, and [`stream`] carries events to it; [`dead_letter`] is what
-//! becomes of those that it refuses, [`public_reason`] what a tenant may see of our faults, and
-//! [`metrics`] what is counted; [`quota`] says how much a tenant may send and read. [`request`] recognises what is
-//! sent twice. [`reader`] answers questions about a subject, [`listing`] says which subjects there
-//! are, and [`forget`] takes one away.
+//! The rooms, in the order in which they are read. Each knows only those before it (`tests/tests/layers.rs`):
 //!
-//! Invariants of the crate: nothing here reads a clock, an environment variable or a socket; an
-//! [`id::SubjectKey`] exists only where a [`tenant::TenantScope`] made it; retry or dead letter
-//! follows from [`error`]'s two types and from nothing else.
+//! 1. [`base`]: the words that all of them use: ids, times, errors, limits, metrics
+//! 2. [`event`]: what history stores, and its canonical form
+//! 3. [`view`]: the fold of a history
+//! 4. [`ledger`]: a subject's events in their order, and the view of them, as decisions without I/O
+//! 5. [`intake`]: from a record to an event: records, contracts, tenants, quotas, what is sent twice
+//! 6. [`dead_letter`]: records that were not applied, as queues and the table of letters have them
+//! 7. [`ports`]: everything that the core asks of the outside
+//! 8. [`registry`]: where contracts, tenants and topics come from, and how they are changed
+//! 9. [`pipeline`]: the records of an invocation through all of it
+//! 10. [`subject`]: reading a subject, listing subjects, forgetting one
+//! 11. [`replay`]: dead letters, again
+//! 12. `memory`: the ports in memory, for tests; the model test runs on them
+//!
+//! Invariants of the crate: nothing here reads a clock, an environment variable or a socket; a
+//! [`SubjectKey`](base::id::SubjectKey) exists only where a [`TenantScope`](base::scope::TenantScope)
+//! made it; retry or dead letter follows from [`base::error`]'s two types and from nothing else.
 
-pub mod contract;
+pub mod base;
 pub mod dead_letter;
-pub mod deadline;
-pub mod document;
-pub mod error;
 pub mod event;
-pub mod forget;
-pub mod id;
-pub mod kafka_event;
+pub mod intake;
 pub mod ledger;
-pub mod letter;
-pub mod limits;
-pub mod listing;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
-pub mod metrics;
-#[cfg(test)]
-mod model;
-mod mutant;
 pub mod pipeline;
-pub mod public_reason;
-pub mod quota;
-pub mod reader;
-pub mod record;
+pub mod ports;
 pub mod registry;
 pub mod replay;
-pub mod request;
-mod schema;
-pub mod stream;
-pub mod tenant;
-pub mod time;
-pub mod variables;
+pub mod subject;
 pub mod view;

@@ -10,18 +10,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::error::{Reason, Unavailable};
+use crate::base::cost::{Metered, Units};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::limits::TRANSACTION_ITEMS;
+use crate::base::time::Timestamp;
+use crate::dead_letter::message::Message;
+use crate::intake::document::StoredDocument;
+use crate::intake::record::Record;
+use crate::intake::request::Made;
 use crate::ledger::{Activity, PageWrite, StoredHead};
-use crate::limits::TRANSACTION_ITEMS;
-use crate::pipeline::ports::{Clock, Home, Message, Metered, Units};
-use crate::record::Record;
-use crate::registry::StoredDocument;
-use crate::request::Made;
-use crate::time::Timestamp;
+use crate::ports::{Clock, Home};
 
 mod erasing;
 mod ledger;
 mod letters;
+#[cfg(test)]
+mod model_test;
 mod queues;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! 2. Events are grouped by subject. Subjects run together, bounded; the events of one subject in
 //!    turn ([`subject`]). This is the only place that joins concurrent work.
 //! 3. Rejections go to the dead-letter queue, and count as done only once that has them.
-//! 4. What is unavailable is decided by its cause ([`Extent`](crate::error::Extent)) and never by how many
+//! 4. What is unavailable is decided by its cause ([`Extent`](crate::base::error::Extent)) and never by how many
 //!    records it is: the trouble of one subject or tenant sends its records to the buffer queue, so that
 //!    they delay nobody else; the trouble of everyone sends them back to the source. Each goes with every
 //!    later record of its subject, so that nothing overtakes the first that waits.
@@ -16,33 +16,34 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::error::{Code, Reason, Unavailable};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::id::{SubjectKey, TenantId};
+use crate::base::limits::Shape;
+use crate::base::metrics::{Metric, Tally};
+use crate::base::mutant::{Mutant, on};
+use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::id::{SubjectKey, TenantId};
+use crate::intake::record::Incoming;
+use crate::intake::stream::Outgoing;
+use crate::intake::tenant::Tenant;
 use crate::ledger::dialogue::Terms;
 use crate::ledger::place::{Arrival, Outcome};
-use crate::limits::Shape;
-use crate::metrics::{Metric, Tally};
-use crate::mutant::{Mutant, on};
 use crate::pipeline::admit::{Admission, Desk};
 use crate::pipeline::batch::{Group, Groups, Handled, State};
 use crate::pipeline::cache::HeadCache;
-use crate::pipeline::ports::{Home, World};
 use crate::pipeline::queues::{bury, return_unavailable, send_to_buffer};
 use crate::pipeline::steady::Steady;
 use crate::pipeline::subject::{Committed, Job, commit, time_is_over};
 use crate::pipeline::table_health::TableHealth;
-use crate::record::Incoming;
+use crate::ports::{Home, World};
 use crate::registry::Registry;
-use crate::stream::Outgoing;
-use crate::tenant::Tenant;
-use crate::time::Timestamp;
 
 pub mod admit;
 mod batch;
 pub mod breaker;
 pub mod cache;
-pub mod ports;
+pub mod direct;
+mod disposition;
 mod queues;
 mod settled;
 mod steady;
@@ -50,6 +51,7 @@ pub mod subject;
 pub(crate) mod table_health;
 
 pub use breaker::BreakerOpen;
+pub use disposition::Disposition;
 pub use settled::{Admitted, Known, Settled, Verdict};
 
 /// What stays from one invocation of a warm environment to the next.
@@ -78,21 +80,6 @@ pub struct Buffered {
     pub owner: Option<TenantId>,
     /// The record.
     pub incoming: Incoming,
-}
-
-/// What became of one record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// It is in the history now.
-    Applied,
-    /// It was there already.
-    Duplicate,
-    /// It is in the dead-letter queue.
-    DeadLettered(Code),
-    /// It is in the buffer queue.
-    Buffered,
-    /// Its source must send it again.
-    Returned,
 }
 
 /// What became of an invocation's records.

@@ -12,8 +12,8 @@ mod kinds;
 mod plan;
 mod revision;
 mod shelf;
+mod stored;
 
-use std::future::Future;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -23,66 +23,18 @@ pub use self::plan::{
     Change, Consent, Identities, LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves, Plan, Write,
 };
 use self::revision::Revision;
+pub use self::shelf::LIFETIME_SECONDS;
 use self::shelf::{Held, Shelf};
-use crate::contract::{Contract, ContractDocument, builtin};
-use crate::document;
-use crate::error::{Extent, Reason, Unavailable};
-use crate::id::{Kind, TenantId};
-use crate::tenant::{KeyGrant, Tenant, TopicRoute, Topics};
-use crate::time::Timestamp;
+use self::stored::{broken, read};
+use crate::base::error::Unavailable;
+use crate::base::id::{Kind, TenantId};
+use crate::base::time::Timestamp;
+use crate::intake::contract::{Contract, ContractDocument, builtin};
+use crate::intake::document::{DocumentName, StoredDocument};
+use crate::intake::fault;
+use crate::intake::tenant::{KeyGrant, Tenant, TopicRoute, Topics};
+use crate::ports::Documents;
 use crate::view::Specs;
-
-/// How long a document that was read is believed.
-pub const LIFETIME_SECONDS: i64 = 60;
-
-/// What a document of the registry is stored under.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DocumentName {
-    /// A tenant.
-    Tenant(TenantId),
-    /// A contract, by its name.
-    Contract(String),
-    /// The route of a topic.
-    Topic(String),
-    /// An API key, by the hexadecimal digits of its SHA-256.
-    Key(String),
-    /// The number that rises with every change, and which kinds of subjects there are.
-    Revision,
-}
-
-impl DocumentName {
-    /// The key in the registry's table.
-    pub fn storage_key(&self) -> String {
-        match self {
-            Self::Tenant(id) => format!("T#{id}"),
-            Self::Contract(name) => format!("C#{name}"),
-            Self::Topic(name) => format!("R#{name}"),
-            Self::Key(sha256) => format!("K#{sha256}"),
-            Self::Revision => "REV".to_owned(),
-        }
-    }
-}
-
-/// A document as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredDocument {
-    /// Its text.
-    pub json: String,
-    /// The revision that wrote it.
-    pub revision: u64,
-}
-
-/// Reads stored documents, one at a time and strongly consistent.
-pub trait Documents: Send + Sync {
-    /// The document of that name, if there is one.
-    ///
-    /// # Errors
-    /// Where the store gave no answer.
-    fn document(
-        &self,
-        name: &DocumentName,
-    ) -> impl Future<Output = Result<Option<StoredDocument>, Unavailable>> + Send;
-}
 
 /// Contracts, tenants, routes and keys that a warm environment knows.
 #[derive(Debug)]
@@ -271,7 +223,7 @@ impl Registry {
 
 fn tenant_of(name: &DocumentName, stored: &StoredDocument) -> Result<Tenant, Unavailable> {
     let document = value_of(name, stored)?;
-    Tenant::check(&document).map_err(|faults| broken(name, &document::listed(&faults)))
+    Tenant::check(&document).map_err(|faults| broken(name, &fault::listed(&faults)))
 }
 
 fn route_of(name: &DocumentName, stored: &StoredDocument) -> Result<TopicRoute, Unavailable> {
@@ -284,49 +236,18 @@ fn grant_of(name: &DocumentName, stored: &StoredDocument) -> Result<KeyGrant, Un
 
 fn contract_of(name: &DocumentName, stored: &StoredDocument) -> Result<Contract, Unavailable> {
     let contract = ContractDocument::parse(&stored.json).and_then(|one| Contract::compile(&one));
-    contract.map_err(|faults| broken(name, &document::listed(&faults)))
+    contract.map_err(|faults| broken(name, &fault::listed(&faults)))
 }
 
 fn builtin_contract(name: &str) -> Result<Option<Contract>, Unavailable> {
     let contract =
         builtin(name).and_then(|found| found.as_ref().map(Contract::compile).transpose());
-    contract.map_err(|faults| {
-        broken(&DocumentName::Contract(name.to_owned()), &document::listed(&faults))
-    })
+    contract
+        .map_err(|faults| broken(&DocumentName::Contract(name.to_owned()), &fault::listed(&faults)))
 }
 
 fn value_of(name: &DocumentName, stored: &StoredDocument) -> Result<Value, Unavailable> {
     serde_json::from_str(&stored.json).map_err(|fault| broken(name, &fault.to_string()))
-}
-
-/// Ours and not the record's: no record can mend what is stored.
-fn broken(name: &DocumentName, fault: &str) -> Unavailable {
-    let key = name.storage_key();
-    let message = format!("a stored document cannot be read: key=`{key}` fault=`{fault}`");
-    Unavailable::new(Reason::Corrupt, message).affecting(readers_of(name))
-}
-
-/// A document as it is stored. Where the store gives no answer, nobody has a registry.
-async fn read(
-    name: &DocumentName,
-    documents: &impl Documents,
-) -> Result<Option<StoredDocument>, Unavailable> {
-    documents.document(name).await.map_err(|unavailable| match unavailable.reason {
-        Reason::Corrupt => unavailable.affecting(readers_of(name)),
-        _ => unavailable.affecting(Extent::Everyone),
-    })
-}
-
-/// Who is affected by a document that cannot be read. Of a contract, those whose records it reads: each
-/// tenant's go to the buffer as that tenant's. A route names the tenant of its topic, so that nobody can be
-/// named while it cannot be read.
-fn readers_of(name: &DocumentName) -> Extent {
-    match name {
-        DocumentName::Tenant(_) | DocumentName::Contract(_) | DocumentName::Key(_) => {
-            Extent::Tenant
-        }
-        DocumentName::Topic(_) | DocumentName::Revision => Extent::Everyone,
-    }
 }
 
 #[cfg(test)]

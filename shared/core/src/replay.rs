@@ -15,39 +15,42 @@
 //! - [`asked`]: what a run is asked for, and what it refuses
 //! - [`run`]: its record, which is the audit trail
 //! - [`list`]: letters and counts, without a run
-//! - `control`: start, resume, cancel, show; the lease
-//! - `work`: the loop; `steps`: how letters are cut into steps; `batch`: those of one step, through
-//!   the pipeline; `mark`: what is written about them; `foreign`: letters that stand for whole batches of records
+//! - `control`: start, resume, cancel, show; `lease`: who works on a run
+//! - `drive`: the loop over a run at `work`; `steps`: how letters are cut into steps; `batch`: those of one
+//!   step; `through`: their records, through the pipeline; `mark`: what is written about them; `foreign`: letters that stand for whole batches of records
 //! - `views`: views before and after
 //! - [`overlay`]: a store that keeps writes to itself
 
+mod action;
 pub mod asked;
 mod batch;
 mod control;
+mod drive;
+pub mod filing;
 mod foreign;
+mod lease;
 pub mod list;
 mod mark;
 pub mod overlay;
 pub mod run;
 mod steps;
+mod through;
 mod views;
 mod work;
 
 #[cfg(test)]
 mod tests;
 
-use crate::error::Unavailable;
-use crate::letter::Letters;
-use crate::letter::objects::Objects;
-use crate::limits::Shape;
-use crate::metrics::Tally;
-use crate::pipeline::ports::World;
-use crate::record::TopicRetention;
-use crate::stream::reread::Reread;
+use crate::base::error::Unavailable;
+use crate::base::limits::Shape;
+use crate::base::metrics::Tally;
+use crate::intake::record::TopicRetention;
+use crate::ports::{Letters, Objects, Reread, World};
 
+pub use self::action::Action;
 pub use self::asked::{Asked, Filter, Refusal};
 pub use self::control::{cancel, recent, resume, show, start};
-pub use self::run::{Action, Phase, Run};
+pub use self::run::{Phase, Run};
 pub use self::views::{ViewPair, view_digest};
 
 /// What letters are in, and what their events go into.

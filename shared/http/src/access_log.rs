@@ -8,7 +8,7 @@ use std::time::Instant;
 use axum::extract::MatchedPath;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
-use drover_core::id::TenantId;
+use drover_core::base::id::TenantId;
 
 /// Who sent a request, as far as that becomes known while it is answered.
 #[derive(Clone, Debug, Default)]

@@ -15,11 +15,13 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_request;
-use drover_core::error::Code;
-use drover_core::metrics::{Meter, Metric, Tally};
-use drover_core::registry::{Documents, Registry};
-use drover_core::tenant::{KeyGrant, NamedTenant, Scope, Tenant, TenantScope};
-use drover_core::time::Timestamp;
+use drover_core::base::error::Code;
+use drover_core::base::metrics::{Meter, Metric, Tally};
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
+use drover_core::intake::tenant::{KeyGrant, NamedTenant, Scope, Tenant};
+use drover_core::ports::Documents;
+use drover_core::registry::Registry;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 

@@ -3,7 +3,7 @@
 //! nothing: whoever makes one up gets a page of what they may read anyway, or `invalid_cursor`.
 
 use base64_simd::URL_SAFE_NO_PAD;
-use drover_core::ledger::fnv1a;
+use drover_core::base::hash::fnv1a;
 
 use crate::Problem;
 

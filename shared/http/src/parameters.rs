@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 
 use crate::Problem;
 

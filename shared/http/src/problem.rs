@@ -6,8 +6,8 @@ use axum::Json;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use drover_core::error::{Reason, Rejection, Unavailable};
-use drover_core::quota::Exceeded;
+use drover_core::base::error::{Reason, Rejection, Unavailable};
+use drover_core::intake::quota::Exceeded;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
 

@@ -6,7 +6,7 @@
 //! what API Gateway makes of a list, `[one two]`. In the last, an entry that has a space in it cannot be
 //! told from two entries; no scope has one.
 
-use drover_core::tenant::Scope;
+use drover_core::intake::tenant::Scope;
 
 /// The scopes that a claim grants.
 pub(super) fn granted(claim: &str, prefix: &str) -> Vec<Scope> {

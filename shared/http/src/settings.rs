@@ -1,6 +1,6 @@
 //! What every HTTP function is configured with, by the same variables.
 
-use drover_core::variables::{Misconfigured, Variables};
+use drover_core::base::variables::{Misconfigured, Variables};
 
 use crate::{AuthMode, LocalKeys, Origins};
 

@@ -8,8 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::event::{Drawn, Tenant, rfc3339};
-use super::{Accepted, event};
+use super::event::{self, Accepted, Drawn, Tenant, rfc3339};
 use crate::http::Call;
 
 /// How often, and how long, somebody waits for a quota.

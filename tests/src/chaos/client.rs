@@ -10,8 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use super::Accepted;
-use super::event::{Drawn, Tenant};
+use super::event::{Accepted, Drawn, Tenant};
 use super::process::Addresses;
 use crate::http::{Answer, Call};
 

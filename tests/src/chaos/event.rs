@@ -1,11 +1,15 @@
 //! The events: which there are, which of them are wrong, and in which batches they go.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::Plan;
+use super::plan::Plan;
+
+/// What each tenant was promised.
+pub type Accepted = BTreeMap<Position, Drawn>;
 
 /// A tenant and its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +104,9 @@ fn spoil(json: &mut Value, random: &mut Rng) {
 
 /// As the API writes times.
 pub fn rfc3339(micros: i64) -> String {
-    drover_core::time::Timestamp::from_micros(micros).map(|at| at.to_string()).unwrap_or_default()
+    drover_core::base::time::Timestamp::from_micros(micros)
+        .map(|at| at.to_string())
+        .unwrap_or_default()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the host goes by the time of day")]

@@ -24,8 +24,8 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, TimeToLiveSpecification,
 };
 use drover_aws::tables::ACTIVITY_INDEX;
-use drover_core::pipeline::ports::Clock as _;
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
+use drover_core::ports::Clock as _;
 use drover_tests::dynamodb::{LEDGER, REQUESTS, chosen, embedded, ports, table};
 use drover_tests::service;
 use libtest_mimic::{Arguments, Trial};

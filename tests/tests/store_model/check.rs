@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use drover_core::contract::{Contract, ContractDocument};
-use drover_core::dead_letter::Envelope;
-use drover_core::error::Code;
+use drover_core::base::error::Code;
+use drover_core::base::id::Position;
+use drover_core::dead_letter::envelope::Envelope;
 use drover_core::event::Entry;
-use drover_core::id::Position;
+use drover_core::intake::contract::{Contract, ContractDocument};
+use drover_core::intake::record::Source;
 use drover_core::ledger::Head;
 use drover_core::ledger::read::{Cut, Question};
 use drover_core::pipeline::Disposition;
-use drover_core::reader;
-use drover_core::record::Source;
+use drover_core::subject::reader;
 use drover_core::view::{Specs, View, fold};
 use serde_json::{Value, json};
 

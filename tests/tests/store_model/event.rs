@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use drover_core::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
-use drover_core::pipeline::ports::Home;
-use drover_core::record::{Record, Source};
-use drover_core::tenant::TenantScope;
-use drover_core::time::Timestamp;
+use drover_core::base::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
+use drover_core::intake::record::{Record, Source};
+use drover_core::ports::Home;
 use fastrand::Rng;
 
 pub(crate) const TENANTS: [&str; 2] = ["model-one", "model-two"];

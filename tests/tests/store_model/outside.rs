@@ -6,15 +6,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drover_aws::Aws;
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::message::Message;
+use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::ledger::codec::decode_head;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::pipeline::ports::{
-    Buffer, Clock, DeadLetters, Home, Message, Metered, Store, Units,
-};
-use drover_core::registry::{DocumentName, Documents, StoredDocument};
-use drover_core::time::Timestamp;
+use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Home, Store};
 use fastrand::Rng;
 
 pub(crate) struct Outside {

@@ -10,15 +10,15 @@ use std::task::Poll;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use drover_aws::Aws;
-use drover_core::dead_letter::Envelope;
+use drover_core::base::limits::Shape;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::envelope::Envelope;
+use drover_core::intake::record::{Incoming, Source};
 use drover_core::ledger::read::Question;
-use drover_core::limits::Shape;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::{Disposition, Pipeline};
-use drover_core::reader;
-use drover_core::record::{Incoming, Source};
 use drover_core::registry::Registry;
-use drover_core::time::Timestamp;
+use drover_core::subject::reader;
 use drover_tests::dynamodb::{REGISTRY, table};
 use fastrand::Rng;
 use futures_util::future::{join, join_all};
@@ -188,7 +188,7 @@ impl Case {
     }
 
     /// Where the records of a subject are that were acknowledged as applied.
-    fn applied(&self, place: Place) -> Vec<drover_core::id::Position> {
+    fn applied(&self, place: Place) -> Vec<drover_core::base::id::Position> {
         let acknowledged = self.acknowledged.borrow();
         let applied = acknowledged.iter().filter(|(_, disposition)| {
             matches!(disposition, Disposition::Applied | Disposition::Duplicate)

@@ -4,12 +4,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_cloudwatch::types::{MetricDataResult, StatusCode};
-use drover_core::error::{Reason, Unavailable};
-use drover_core::metrics::{Counts, Metric};
-use drover_core::time::Timestamp;
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::metrics::{Counts, Metric};
+use drover_core::base::time::Timestamp;
 
-use super::Kept;
 use super::question::Question;
+
+/// What CloudWatch has of a tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// From then on: a day ago, and as much more as leads to a full five minutes.
+    pub since: Timestamp,
+    /// What [`drover_core::base::metrics::emf::OF_A_TENANT`] names, and rejections by code.
+    pub counts: Counts,
+    /// Applied events by minute since 1970.
+    pub minutes: BTreeMap<i64, f64>,
+}
 
 const SECONDS_PER_MINUTE: i64 = 60;
 
@@ -97,7 +107,7 @@ fn whole(value: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use aws_sdk_cloudwatch::primitives::DateTime;
-    use drover_core::error::Code;
+    use drover_core::base::error::Code;
 
     use super::*;
 

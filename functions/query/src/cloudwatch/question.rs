@@ -2,9 +2,9 @@
 //! call may have, each of which costs money.
 
 use aws_sdk_cloudwatch::types::{Dimension, Metric as Stored, MetricDataQuery, MetricStat};
-use drover_core::error::Code;
-use drover_core::id::TenantId;
-use drover_core::metrics::{ERRORS, LAST_MESSAGE, Metric};
+use drover_core::base::error::Code;
+use drover_core::base::id::TenantId;
+use drover_core::base::metrics::{ERRORS, LAST_MESSAGE, Metric};
 
 /// Seconds in one point of an answer. The coarser, the fewer; and the longer is the day that it all
 /// begins at a full one.
@@ -70,9 +70,9 @@ pub(super) fn questions(namespace: &str, tenant: &TenantId) -> Vec<MetricDataQue
 mod tests {
     use std::collections::BTreeSet;
 
-    use drover_core::metrics::Tally;
-    use drover_core::metrics::emf::{FOR_OPERATORS, Keeping, lines};
-    use drover_core::time::Timestamp;
+    use drover_core::base::metrics::Tally;
+    use drover_core::base::metrics::emf::{FOR_OPERATORS, Keeping, lines};
+    use drover_core::base::time::Timestamp;
     use serde_json::Value;
 
     use super::*;

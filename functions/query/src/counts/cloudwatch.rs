@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use drover_core::error::Unavailable;
-use drover_core::id::TenantId;
-use drover_core::tenant::TenantScope;
-use drover_core::time::Timestamp;
+use drover_core::base::error::Unavailable;
+use drover_core::base::id::TenantId;
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
 
 use super::{Counted, Counts, Tallied};
 use crate::cloudwatch::{CloudWatch, Kept, LATE_SECONDS};

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::append::AppendError;
 use super::file::FileError;
+use super::limits::{PARTITIONS, TOPICS};
 use super::places::Seen;
 use super::request::{CHUNK_BYTES, Part, Written};
-use super::{AppendError, PARTITIONS, TOPICS, TopicName};
+use crate::TopicName;
 
 /// What is appended so far.
 pub(super) struct Appending<'a> {

@@ -4,8 +4,9 @@
 //! Rows only ever come at the end, so the table grows without pages being split.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use drover_core::base::error::{Reason, Unavailable};
 use rusqlite::Connection;
 
 use super::checkpoint::PAGES;
@@ -65,4 +66,14 @@ pub(super) fn open(path: &Path) -> Result<Connection, FileError> {
     connection.set_prepared_statement_cache_capacity(32);
     connection.execute_batch(SCHEMA)?;
     Ok(connection)
+}
+
+pub(super) fn broken(error: FileError) -> Unavailable {
+    Unavailable::new(Reason::Unreachable, format!("the stream's file: {error}"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge of the stream is where time comes from")]
+pub(super) fn now_millis() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rusqlite::Row;
 use tokio::sync::Notify;
 
-use super::PARTITIONS;
+use super::limits::PARTITIONS;
 
 /// Every topic by its name.
 #[derive(Debug, Default)]

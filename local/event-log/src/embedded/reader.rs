@@ -6,8 +6,8 @@ use std::sync::mpsc;
 
 use rusqlite::{Connection, params};
 
-use super::LOOK_EVERY;
 use super::file::FileError;
+use super::limits::LOOK_EVERY;
 use super::places::{Places, Seen};
 use crate::chunk::Records;
 use crate::{Bounds, StoredRecord};

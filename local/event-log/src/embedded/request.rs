@@ -2,9 +2,10 @@
 //! has nothing to do but to put them one behind the other.
 
 use bytes::Bytes;
-use drover_core::stream::partition;
+use drover_core::intake::stream::partition;
 
-use super::{AppendError, PARTITIONS, Place, RECORD_BYTES};
+use super::append::{AppendError, Place};
+use super::limits::{PARTITIONS, RECORD_BYTES};
 use crate::{NewRecord, chunk};
 
 /// What one row of the file has at most, unless it is a single record.

@@ -1,10 +1,12 @@
 //! The log of one file: what is appended is there, where it belongs, and for as long as it must be.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use drover_core::stream::partition;
+use drover_core::intake::stream::partition;
 use tempfile::tempdir;
 
+use super::file::now_millis;
 use super::*;
 use crate::StoredRecord;
 

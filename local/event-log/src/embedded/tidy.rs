@@ -6,8 +6,8 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::Keep;
 use super::file::FileError;
+use super::limits::Keep;
 use super::places::Seen;
 
 /// How many rows go in one transaction, so that nobody waits for long behind it.

@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::append::AppendError;
 use super::appending::Appending;
-use super::file::FileError;
+use super::file::{FileError, broken, now_millis};
+use super::limits::Keep;
 use super::places::{Places, Seen};
 use super::request::{Part, Written};
-use super::{AppendError, Keep, TopicName, broken, now_millis, tidy};
+use super::tidy;
+use crate::TopicName;
 
 /// What one transaction takes at most before it commits.
 const GROUP_WRITES: usize = 1024;

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::answer;
 use super::batch::Batch;
 use super::event::event;
-use super::{Settings, answer};
+use super::settings::Settings;
 use crate::invoke::{FunctionError, Invoke};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

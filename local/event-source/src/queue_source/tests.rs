@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use drover_local_sqs::{QueueSettings, Redrive};
+use drover_local_sqs::{QueueName, QueueSettings, Redrive};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Barrier;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 use drover_event_log::{Bounds, Fetched, Log, Position};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};

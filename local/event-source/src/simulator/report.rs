@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use drover_core::dead_letter::message_body;
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::text::message_body;
 use drover_event_log::StoredRecord;
 use serde::Serialize;
 

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drover_aws::Aws;
-use drover_core::error::Unavailable;
-use drover_core::pipeline::ports::{DeadLetters as _, Message};
-use drover_core::time::Timestamp;
+use drover_core::base::error::Unavailable;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::message::Message;
+use drover_core::ports::DeadLetters as _;
 use drover_event_log::{Log, StoredRecord};
 use uuid::Uuid;
 
-use super::Settings;
 use super::answer::{self, Answer, Failure};
 use super::batch::{Decision, Moment, Outcome};
 use super::clock::Clock;
@@ -23,6 +23,7 @@ use super::event::{event, partition_name};
 use super::lane::Taken;
 use super::lanes::Round;
 use super::report::{Condition, GivenUp, ResponseContext};
+use super::settings::Settings;
 use super::target::Target;
 
 /// The wait before a report or a commit is tried again.

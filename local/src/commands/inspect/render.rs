@@ -5,15 +5,15 @@ mod tests;
 
 use std::fmt::{Display, Write as _};
 
+use drover_core::base::id::{Position, SubjectKey};
+use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
-use drover_core::id::{Position, SubjectKey};
 use drover_core::ledger::codec::{encode_head, encode_page};
 use drover_core::ledger::{Head, Page};
-use drover_core::time::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Inspected;
+use super::inspected::Inspected;
 use crate::commands::text::{printable, table};
 
 /// Characters of a payload that a line shows.

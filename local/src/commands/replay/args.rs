@@ -1,9 +1,9 @@
 //! The words of `drover replay …`, and the command that they make.
 
 use clap::{Args as ClapArgs, Subcommand};
-use drover_core::letter::State;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::letter::State;
 use drover_core::replay::Filter;
-use drover_core::time::Timestamp;
 
 use super::command::Command;
 use crate::commands::target::FunctionArgs;

@@ -1,12 +1,10 @@
 //! What is taken out of ledger and letters: a subject that is forgotten. Only a person's own credentials may
 //! delete; no function's role does.
 
-use drover_core::error::Unavailable;
-use drover_core::forget::Eraser;
+use drover_core::base::error::Unavailable;
+use drover_core::dead_letter::letter::{FiledChunk, Owner};
 use drover_core::ledger::{Bound, StoredHead};
-use drover_core::letter::Owner;
-use drover_core::letter::erasing::{FiledChunk, LetterEraser};
-use drover_core::pipeline::ports::Home;
+use drover_core::ports::{Eraser, Home, LetterEraser};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::items::letters::{self as shapes, Shelf};

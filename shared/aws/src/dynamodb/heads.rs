@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::{Reason, Unavailable};
 use drover_core::ledger::StoredHead;
-use drover_core::pipeline::ports::{Metered, Units};
 
-use super::counted;
+use super::capacity::counted;
 use super::items::{self, Item};
 use crate::calls::unavailable;
 

@@ -17,11 +17,11 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::time::Timestamp;
+use drover_core::intake::document::StoredDocument;
+use drover_core::intake::request::{Claim, Made};
 use drover_core::ledger::{Bound, LedgerWrite, PageWrite, StoredHead, StoredPage};
-use drover_core::registry::StoredDocument;
-use drover_core::request::{Claim, Made};
-use drover_core::time::Timestamp;
 
 pub(super) mod letters;
 

@@ -7,17 +7,19 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
-use drover_core::dead_letter::Chunk;
-use drover_core::error::{Reason, Unavailable};
-use drover_core::letter::{
-    Lease, Letter, LetterRange, Letters, Order, Owner, StoredLetter, StoredRun, Wanted,
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::envelope::Chunk;
+use drover_core::dead_letter::letter::{
+    Lease, Letter, LetterRange, Order, Owner, StoredLetter, StoredRun, Wanted,
 };
-use drover_core::pipeline::ports::{Metered, Units};
-use drover_core::time::Timestamp;
+use drover_core::ports::Letters;
 
+use super::capacity::counted;
 use super::items::letters::{self as shapes, Shelf};
 use super::items::{Item, text};
-use super::{counted, items, write};
+use super::{items, write};
 use crate::Aws;
 use crate::calls::{Failure, unavailable};
 

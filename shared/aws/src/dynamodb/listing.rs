@@ -2,11 +2,13 @@
 //! and there is no other: a subject may show up, or move, a moment after its commit.
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use drover_core::error::Unavailable;
-use drover_core::listing::{Listing, Shard};
-use drover_core::pipeline::ports::{Metered, Units};
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::Unavailable;
+use drover_core::ledger::shard::Shard;
+use drover_core::ports::Listing;
 
-use super::{counted, items};
+use super::capacity::counted;
+use super::items;
 use crate::Aws;
 use crate::calls::unavailable;
 use crate::tables::ACTIVITY_INDEX;

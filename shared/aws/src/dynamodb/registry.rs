@@ -8,8 +8,9 @@
 use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
-use drover_core::error::{Reason, Unavailable};
-use drover_core::registry::{Change, DocumentName, Plan, Write};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::intake::document::DocumentName;
+use drover_core::registry::{Change, Plan, Write};
 
 use super::{items, write};
 use crate::Aws;

@@ -4,8 +4,9 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
-use drover_core::error::{Reason, Unavailable};
-use drover_core::request::{Claim, Claimed, Made, Requests};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::intake::request::{Claim, Claimed, Made};
+use drover_core::ports::Requests;
 
 use super::items;
 use crate::Aws;

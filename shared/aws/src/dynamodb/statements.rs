@@ -14,10 +14,10 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementRequest, BatchStatementResponse, ConsumedCapacity,
     ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
-use drover_core::error::Reason;
+use drover_core::base::error::Reason;
 use drover_core::ledger::{LedgerWrite, PageWrite};
 
-use super::counted;
+use super::capacity::counted;
 use super::heads::Place;
 use super::items::{self, Item};
 use super::write::{self, Unwritten};

@@ -16,12 +16,12 @@ use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem,
 };
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::{Reason, Unavailable};
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{LedgerWrite, PageWrite};
-use drover_core::pipeline::ports::{Metered, Units};
 
-use super::counted;
+use super::capacity::counted;
 use super::heads::Place;
 use super::items::{self, Item};
 use crate::calls::{Failure, names_one_key, unavailable};

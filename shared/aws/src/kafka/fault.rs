@@ -3,7 +3,7 @@
 //! The client has tried again by itself where that may help, so what arrives here is either final
 //! or out of time. A code that is not known here may pass, so it is no refusal.
 
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::error::{Reason, Unavailable};
 use krafka::KrafkaError;
 use krafka::error::{ErrorCode, ProtocolErrorKind};
 

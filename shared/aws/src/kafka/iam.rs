@@ -18,7 +18,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use drover_core::time::Timestamp;
+use drover_core::base::time::Timestamp;
 use krafka::KrafkaError;
 use krafka::auth::{AuthConfig, AwsMskIamCredentials, CredentialProvider};
 

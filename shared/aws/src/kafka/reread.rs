@@ -8,11 +8,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_core::dead_letter::Content;
-use drover_core::error::Unavailable;
-use drover_core::letter::origin::Offsets;
-use drover_core::record::{Receipt, Record, Source};
-use drover_core::stream::reread::{self, Again, BYTES, RECORDS, Reread};
+use drover_core::base::error::Unavailable;
+use drover_core::dead_letter::envelope::Content;
+use drover_core::dead_letter::origin::Offsets;
+use drover_core::dead_letter::reread::{self, Again, BYTES, RECORDS};
+use drover_core::intake::record::{Receipt, Record, Source};
+use drover_core::ports::Reread;
 use futures_util::FutureExt as _;
 use krafka::consumer::{AutoOffsetReset, Consumer};
 use krafka::{ConsumerRecord, KrafkaError};

@@ -3,7 +3,7 @@
 //! Read once; whoever changes it starts the functions again.
 
 use aws_config::SdkConfig;
-use drover_core::error::{Reason, Unavailable};
+use drover_core::base::error::{Reason, Unavailable};
 use serde::Deserialize;
 
 use super::Password;

@@ -11,11 +11,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_core::error::{Reason, Unavailable};
-use drover_core::limits::ENVELOPE_BYTES;
-use drover_core::record::Record;
-use drover_core::stream::{NotSent, Outgoing, Stream};
-use drover_core::time::Timestamp;
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::limits::ENVELOPE_BYTES;
+use drover_core::base::time::Timestamp;
+use drover_core::intake::record::Record;
+use drover_core::intake::stream::{NotSent, Outgoing};
+use drover_core::ports::Stream;
 use futures_util::FutureExt as _;
 use krafka::KrafkaError;
 use krafka::producer::{DeliveryHandle, Producer, RecordMetadata};

@@ -9,9 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
-use drover_core::error::{Reason, Unavailable};
-use drover_core::stream::TOPIC;
-use drover_core::variables::{Misconfigured, Variables};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::variables::{Misconfigured, Variables};
+use drover_core::intake::stream::TOPIC;
 
 use super::{KafkaConfig, MskIam, NoRegion, Password, Security, secret};
 use crate::sdk_config;

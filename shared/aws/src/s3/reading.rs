@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
-use drover_core::error::{Reason, Unavailable};
-use drover_core::letter::objects::{OBJECT_BYTES, Object};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::dead_letter::object::{OBJECT_BYTES, Object};
 
 use crate::calls::unavailable;
 

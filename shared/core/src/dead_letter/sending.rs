@@ -9,9 +9,9 @@
 
 use std::future::Future;
 
-use super::Envelope;
-use crate::error::{Reason, Unavailable};
-use crate::pipeline::ports::Message;
+use crate::base::error::{Reason, Unavailable};
+use crate::dead_letter::envelope::Envelope;
+use crate::dead_letter::message::Message;
 
 /// A queue of envelopes.
 pub trait Queue: Send + Sync {
@@ -104,8 +104,8 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::dead_letter::{Content, Encoding, Envelope, tests};
-    use crate::letter::filing::{Received, read};
+    use crate::dead_letter::envelope::{Content, Encoding, Envelope, tests};
+    use crate::replay::filing::{Received, read};
 
     /// A queue that refuses bodies, and keeps the rest.
     struct Picky {

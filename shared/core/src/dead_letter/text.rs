@@ -4,7 +4,11 @@
 //!
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 
+use std::sync::Arc;
+
 use serde::Serialize;
+
+use crate::intake::record::Source;
 
 /// The longest text of an envelope and of a letter, in bytes. Texts are for people and filters; what
 /// a record holds is in its content, which is never cut.
@@ -40,6 +44,25 @@ pub fn message_body(value: &impl Serialize) -> Result<String, serde_json::Error>
 /// As much of a text as an envelope keeps.
 pub(crate) fn bounded(text: &str) -> &str {
     text.get(..text.floor_char_boundary(TEXT_BYTES)).unwrap_or(text)
+}
+
+/// A source as an envelope keeps it. Kafka's own names of topics are a quarter of the bound.
+pub(crate) fn bounded_source(source: &Source) -> Source {
+    let cut = |text: &Arc<str>| match bounded(text) {
+        whole if whole.len() == text.len() => Arc::clone(text),
+        cut => Arc::from(cut),
+    };
+    match source {
+        Source::Kafka { topic, partition, offset, timestamp } => Source::Kafka {
+            topic: cut(topic),
+            partition: *partition,
+            offset: *offset,
+            timestamp: *timestamp,
+        },
+        Source::Http { request_id, index } => {
+            Source::Http { request_id: cut(request_id), index: *index }
+        }
+    }
 }
 
 /// The text in printable ASCII. Every other byte is written as `%` and two digits, and so is `%`

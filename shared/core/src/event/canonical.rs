@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::exact::{Doubles, Exact};
+use super::doubles::{Doubles, Exact};
 use super::places::Places;
 
 /// Members and elements that are left out.

@@ -3,7 +3,7 @@
 //! content, and the second would vanish as a duplicate.
 //!
 //! Nearly no record has one, so looking for them costs little where there are none: a text without
-//! doubles holds its numbers ([`Doubles`]), and so does one whose doubles are of usual size and
+//! doubles holds its numbers ([`Doubles`](super::Doubles)), and so does one whose doubles are of usual size and
 //! whose numbers are short ([`has_long_number`]).
 
 use std::borrow::Cow;
@@ -12,38 +12,11 @@ use serde_json::{Number, Value};
 
 use super::canonical;
 use super::decimal::{Decimal, OutOfRange};
-use super::places::Places;
-
-/// The canonical texts of numbers that are lost.
-pub(crate) type Exact = Places<Box<str>>;
+use super::doubles::Exact;
 
 /// The longest number that is surely held, if its double is a usual one: 15 digits, a sign and a
 /// point. Without an exponent every number of this length is held.
 const SURELY_HELD: usize = 16;
-
-/// Which doubles a value has: the first variant that fits all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Doubles {
-    /// None, so that all of its numbers are held.
-    None,
-    /// Between 10^-7 and 10^21: a number of 15 digits is parsed to the nearest one, and written as
-    /// it was.
-    Usual,
-    /// Zero, perhaps of a number that is too small for a double, or beyond these bounds.
-    Any,
-}
-
-impl Doubles {
-    /// That of one number.
-    pub(super) fn of(number: &Number) -> Self {
-        let size = number.as_f64().unwrap_or_default().abs();
-        match number.is_f64() {
-            false => Self::None,
-            true if (1e-7..1e21).contains(&size) => Self::Usual,
-            true => Self::Any,
-        }
-    }
-}
 
 /// The numbers of a text that its parsed value does not hold. The text is JSON: it was parsed.
 ///
@@ -210,6 +183,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::Doubles;
 
     fn texts(json: &str, pointers: &[&str]) -> Vec<Option<String>> {
         let exact = lost_numbers(json).expect("in range");

@@ -19,11 +19,11 @@
 
 use std::sync::Arc;
 
+use crate::base::id::Position;
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::id::{EventId, Position};
 use crate::ledger::{Head, Page, Repair};
-use crate::limits;
-use crate::time::Timestamp;
 use crate::view::View;
 
 mod columns;
@@ -32,21 +32,15 @@ mod wire;
 
 use columns::{Columns, write_entries};
 use texts::{pack, unpack};
-use wire::{Reader, Writer};
+pub use wire::Malformed;
+use wire::{Reader, VIEW_ROOM, Writer, event_id, instant};
 
 const HEAD_FORMAT: u8 = 1;
 const PAGE_FORMAT: u8 = 2;
 /// What most items take, so that writing one allocates once.
 const ITEM_ROOM: usize = 1024;
-/// The same of a view.
-const VIEW_ROOM: usize = 512;
 /// Where `frozen` stands in a head, so that it can be set without encoding again.
 const FROZEN_AT: std::ops::Range<usize> = 2..4;
-
-/// Bytes that this version does not understand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("stored bytes cannot be read: {0}")]
-pub struct Malformed(pub(crate) &'static str);
 
 mod flag {
     pub(super) const WATERMARK: u8 = 1;
@@ -54,6 +48,18 @@ mod flag {
     pub(super) const REPAIR: u8 = 4;
     pub(super) const FORGOTTEN: u8 = 8;
     pub(super) const PREVIOUS: u8 = 1;
+}
+
+impl Head {
+    /// About what it takes in memory, in bytes: what caches count.
+    pub fn memory(&self) -> usize {
+        // As heads of ten events of telemetry were seen to take.
+        const ENTRY: usize = 240;
+        const HEAD: usize = 512;
+        let entries: usize = self.tail.iter().map(|entry| entry.plain_size() + ENTRY).sum();
+        let repair = self.repair.as_ref().map_or(0, |repair| view_size(&repair.view));
+        HEAD + entries + 2 * (view_size(&self.base) + repair)
+    }
 }
 
 /// The bytes of a head.
@@ -196,14 +202,6 @@ fn read_position(input: &mut Reader<'_>) -> Result<Position, Malformed> {
 
 fn read_time(input: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
     instant(input.signed()?)
-}
-
-fn instant(micros: i64) -> Result<Timestamp, Malformed> {
-    Timestamp::from_micros(micros).ok_or(Malformed("a time out of range"))
-}
-
-fn event_id(text: &str) -> Result<EventId, Malformed> {
-    EventId::parse(text).map_err(|_| Malformed("an event id out of its alphabet"))
 }
 
 fn write_view(out: &mut Writer, view: &View) {

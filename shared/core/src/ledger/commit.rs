@@ -10,9 +10,12 @@
 
 use std::sync::Arc;
 
-use crate::error::{Reason, Unavailable};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::id::Position;
+use crate::base::limits;
+use crate::base::mutant::{Mutant, on};
+use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::id::Position;
 use crate::ledger::codec::{Malformed, decode_head, decode_page};
 use crate::ledger::cut::{encode_with_freeze, seal};
 use crate::ledger::dialogue::{Answer, Ask, Step, Terms, WriteAnswer};
@@ -20,9 +23,6 @@ use crate::ledger::place::{Draft, Outcome, Placed, Run, Waiting, beyond_retentio
 use crate::ledger::{
     Activity, Head, LedgerWrite, Page, PageRange, PageWrite, StoredHead, StoredPage, key_after,
 };
-use crate::limits;
-use crate::mutant::{Mutant, on};
-use crate::time::Timestamp;
 use crate::view::Specs;
 
 /// One subject's events on their way into its history.

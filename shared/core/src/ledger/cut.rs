@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use crate::base::id::SubjectKey;
+use crate::base::limits::{self, Shape};
 use crate::event::Entry;
-use crate::id::SubjectKey;
 use crate::ledger::codec::{encode_head, encode_page, entries_size, set_frozen, view_size};
 use crate::ledger::dialogue::Terms;
 use crate::ledger::{Activity, Head, Page, PageWrite, Policy, StoredPage};
-use crate::limits::{self, Shape};
 use crate::view::View;
 
 /// Moves the frozen entries of a head out of its tail: the pages to put, and the head as it is

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::error::Reason;
-use crate::id::SubjectKey;
+use crate::base::error::Reason;
+use crate::base::id::SubjectKey;
+use crate::base::limits::Shape;
 use crate::ledger::{LedgerWrite, PageRange, PageWrite, Policy, StoredHead, StoredPage};
-use crate::limits::Shape;
 use crate::view::Specs;
 
 /// What a commit wants next.

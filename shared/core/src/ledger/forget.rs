@@ -9,8 +9,8 @@
 //! only. For a writer with an old head may still seal what that had frozen: a page before the line, which
 //! nobody ever reads and which expires like any other.
 
+use crate::base::id::Position;
 use crate::event::place_id;
-use crate::id::Position;
 use crate::ledger::{Head, key_after};
 
 impl Head {

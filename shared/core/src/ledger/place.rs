@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use crate::error::{Code, Rejection};
+use crate::base::error::{Code, Rejection};
+use crate::base::id::Position;
+use crate::base::mutant::{Mutant, on};
+use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::id::Position;
 use crate::ledger::cut::{halved, page_item_size, page_write};
 use crate::ledger::dialogue::Terms;
 use crate::ledger::{Head, Page, PageWrite, Repair};
-use crate::mutant::{Mutant, on};
-use crate::time::Timestamp;
 use crate::view::{Specs, View, fold};
 
 /// What became of one entry.

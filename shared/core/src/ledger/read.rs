@@ -8,15 +8,15 @@
 
 use std::sync::Arc;
 
-use crate::error::{Reason, Unavailable};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::id::{Position, time_prefix};
+use crate::base::limits;
+use crate::base::mutant::{Mutant, on};
+use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::id::{Position, time_prefix};
 use crate::ledger::codec::{Malformed, decode_head, decode_page};
 use crate::ledger::place::live;
 use crate::ledger::{Head, Page, PageRange, Repair, StoredHead, StoredPage, key_after};
-use crate::limits;
-use crate::mutant::{Mutant, on};
-use crate::time::Timestamp;
 use crate::view::{Specs, View, fold};
 
 /// What is to be read.

@@ -12,14 +12,14 @@
 
 use std::sync::Arc;
 
-use crate::error::{Reason, Unavailable};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::id::Position;
+use crate::base::limits;
+use crate::base::mutant::{Mutant, on};
 use crate::event::Entry;
-use crate::id::Position;
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::read::{Answer, Ask, broken};
 use crate::ledger::{Head, Page, PageRange, StoredPage, key_after};
-use crate::limits;
-use crate::mutant::{Mutant, on};
 
 mod window;
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use self::fixture::*;
 use super::*;
-use crate::error::{Code, Reason, Unavailable};
-use crate::id::EventId;
+use crate::base::cost::Units;
+use crate::base::error::{Code, Reason, Unavailable};
+use crate::base::id::EventId;
+use crate::base::limits::{COMMIT_ATTEMPTS, RECORD_BYTES, Shape};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Answer, Ask, Step, WriteAnswer};
 use crate::ledger::place::Outcome;
 use crate::ledger::read::Question;
-use crate::limits::{COMMIT_ATTEMPTS, RECORD_BYTES, Shape};
 use crate::memory::{Call, Fault};
-use crate::pipeline::ports::Units;
 
 mod fixture;
 mod pages;

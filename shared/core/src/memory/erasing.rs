@@ -2,12 +2,10 @@
 
 use super::ledger::place;
 use super::{Call, Fault, Memory, State, unreachable};
-use crate::error::Unavailable;
-use crate::forget::Eraser;
+use crate::base::error::Unavailable;
+use crate::dead_letter::letter::{FiledChunk, Owner};
 use crate::ledger::StoredHead;
-use crate::letter::Owner;
-use crate::letter::erasing::{FiledChunk, LetterEraser};
-use crate::pipeline::ports::Home;
+use crate::ports::{Eraser, Home, LetterEraser};
 
 /// Pages that go at once: few, so that there is more than one call.
 const PAGES: usize = 3;

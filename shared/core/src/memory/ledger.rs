@@ -1,13 +1,14 @@
 //! The ledger and its listing index in memory, with DynamoDB's conditions and units.
 
 use super::{Call, Fault, Memory, State, fails, unreachable};
-use crate::error::{Reason, Unavailable};
+use crate::base::cost::{Metered, Units};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::limits::ITEM_BYTES;
+use crate::base::mutant::{Mutant, on};
 use crate::ledger::dialogue::WriteAnswer;
+use crate::ledger::shard::Shard;
 use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use crate::limits::ITEM_BYTES;
-use crate::listing::{Listing, Shard};
-use crate::mutant::{Mutant, on};
-use crate::pipeline::ports::{Home, Metered, Store, Units};
+use crate::ports::{Home, Listing, Store};
 
 pub(super) fn units_of(bytes: usize, per_unit: u32) -> f64 {
     let units = bytes.div_ceil(per_unit as usize).max(1);

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use super::ledger::{READ_UNIT, WRITE_UNIT, units_of};
 use super::{Call, Fault, Memory, State, unreachable};
-use crate::dead_letter::Chunk;
-use crate::error::Unavailable;
-use crate::letter::objects::{Object, Objects};
-use crate::letter::origin::Offsets;
-use crate::letter::{
-    Lease, Letter, LetterRange, Letters, Order, Owner, StoredLetter, StoredRun, Wanted,
+use crate::base::cost::{Metered, Units};
+use crate::base::error::Unavailable;
+use crate::base::time::Timestamp;
+use crate::dead_letter::envelope::Chunk;
+use crate::dead_letter::letter::{
+    Lease, Letter, LetterRange, Order, Owner, StoredLetter, StoredRun, Wanted,
 };
-use crate::pipeline::ports::{Metered, Units};
-use crate::record::{Receipt, Record, Stamps};
-use crate::stream::reread::{Again, BYTES, RECORDS, Reread};
-use crate::time::Timestamp;
+use crate::dead_letter::object::Object;
+use crate::dead_letter::origin::Offsets;
+use crate::dead_letter::reread::{Again, BYTES, RECORDS};
+use crate::intake::record::{Receipt, Record, Stamps};
+use crate::ports::{Letters, Objects, Reread};
 
 /// Everything under one owner's partition.
 #[derive(Clone, Debug, Default)]

@@ -1,14 +1,15 @@
 //! Queues, the stream, documents and requests in memory.
 
 use super::{Call, Fault, Memory, State, unreachable};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::time::Timestamp;
+use crate::dead_letter::message::Message;
 use crate::dead_letter::sending::{Queue, Sent, send};
 use crate::dead_letter::text::is_sendable;
-use crate::error::{Reason, Unavailable};
-use crate::pipeline::ports::{Buffer, DeadLetters, Message};
-use crate::registry::{DocumentName, Documents, StoredDocument};
-use crate::request::{Claim, Claimed, Requests};
-use crate::stream::{NotSent, Outgoing, Stream};
-use crate::time::Timestamp;
+use crate::intake::document::{DocumentName, StoredDocument};
+use crate::intake::request::{Claim, Claimed};
+use crate::intake::stream::{NotSent, Outgoing};
+use crate::ports::{Buffer, DeadLetters, Documents, Requests, Stream};
 
 /// What SQS takes at most, in bytes.
 const MESSAGE_BYTES: usize = 1024 * 1024;

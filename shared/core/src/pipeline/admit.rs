@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 
-use crate::error::{Code, Rejection, Unavailable};
-use crate::event::{Event, envelope};
-use crate::id::TenantId;
-use crate::record::{Incoming, Parsed, Record, Source};
-use crate::registry::{Documents, Registry};
-use crate::tenant::{NamedTenant, Tenant, TopicRoute};
-use crate::time::Timestamp;
+use crate::base::error::{Code, Rejection, Unavailable};
+use crate::base::id::TenantId;
+use crate::base::time::Timestamp;
+use crate::event::Event;
+use crate::intake::envelope;
+use crate::intake::record::{Incoming, Parsed, Record, Source};
+use crate::intake::tenant::{NamedTenant, Tenant, TopicRoute};
+use crate::ports::Documents;
+use crate::registry::Registry;
 
 /// How far a record came.
 pub(super) enum Admission {

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::dead_letter::{Circumstances, Wrapping};
-use crate::error::{Extent, Rejection, Unavailable};
+use crate::base::error::{Extent, Rejection, Unavailable};
+use crate::base::id::{SubjectId, SubjectKey, TenantId};
+use crate::base::time::Timestamp;
+use crate::dead_letter::envelope::Circumstances;
 use crate::event::{Entry, Event};
-use crate::id::{SubjectId, SubjectKey, TenantId};
+use crate::intake::record::{Incoming, Record, Source, Wrapping};
+use crate::intake::tenant::Tenant;
 use crate::pipeline::Disposition;
 use crate::pipeline::admit::Admission;
-use crate::record::{Incoming, Record, Source};
-use crate::tenant::Tenant;
-use crate::time::Timestamp;
 
 /// A record and how far it has come.
 pub(super) struct Handled {

@@ -3,10 +3,11 @@
 //! batch is unknown *and* the registry itself looks wrong; in every other case the letters are written, so
 //! that nobody who sends nonsense holds up a partition.
 
-use crate::error::Code;
+use crate::base::error::Code;
+use crate::base::time::Timestamp;
 use crate::pipeline::batch::{Handled, State};
-use crate::registry::{Documents, Registry};
-use crate::time::Timestamp;
+use crate::ports::Documents;
+use crate::registry::Registry;
 
 /// Fewer records may be all of one kind by chance.
 const RECORDS: usize = 20;

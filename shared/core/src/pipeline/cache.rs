@@ -1,16 +1,16 @@
 //! Heads of a warm environment, so that a subject in order costs no read. Bounded in bytes; the
 //! least recently used goes. A stale head is no danger: it loses the condition, never data. That holds
 //! because the versions of a subject never start again, not even when it is forgotten
-//! ([`crate::forget`]): no stale head ever meets its own version once more. Keys hold the tenant, so no
+//! ([`crate::subject::forget`]): no stale head ever meets its own version once more. Keys hold the tenant, so no
 //! tenant finds another's.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
+use crate::base::variables::{Misconfigured, Variables};
 use crate::ledger::Head;
-use crate::pipeline::ports::Home;
-use crate::variables::{Misconfigured, Variables};
+use crate::ports::Home;
 
 /// Where nothing says how much memory there is.
 const UNKNOWN_MEMORY_LIMIT: usize = 8 << 20;
@@ -106,8 +106,8 @@ impl HeadCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{SubjectId, TenantId};
-    use crate::tenant::TenantScope;
+    use crate::base::id::{SubjectId, TenantId};
+    use crate::base::scope::TenantScope;
 
     fn home(tenant: &str, id: usize) -> Home {
         let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));

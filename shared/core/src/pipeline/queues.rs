@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::dead_letter::{buffered, letter};
-use crate::error::{Rejection, Unavailable};
-use crate::mutant::{Mutant, on};
+use crate::base::error::{Rejection, Unavailable};
+use crate::base::mutant::{Mutant, on};
+use crate::dead_letter::envelope::{buffered, letter};
+use crate::dead_letter::message::Message;
 use crate::pipeline::Disposition;
 use crate::pipeline::batch::{Handled, State};
-use crate::pipeline::ports::{Message, World};
+use crate::ports::World;
 
 /// Sends the rejected records to the dead-letter queue; those that it does not take stay with
 /// their source.

@@ -4,15 +4,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::dead_letter::letter;
-use crate::error::{Reason, Rejection, Unavailable};
-use crate::id::{SubjectId, SubjectKey, TenantId};
+use crate::base::error::{Reason, Rejection, Unavailable};
+use crate::base::id::{SubjectId, SubjectKey, TenantId};
+use crate::base::time::Timestamp;
+use crate::dead_letter::envelope::letter;
+use crate::dead_letter::message::Message;
+use crate::intake::record::Incoming;
 use crate::pipeline::Disposition;
 use crate::pipeline::admit::Admission;
 use crate::pipeline::batch::{Groups, Handled, State};
-use crate::pipeline::ports::{Home, Message};
-use crate::record::Incoming;
-use crate::time::Timestamp;
+use crate::ports::Home;
 
 /// Records that were read, and of which nothing is committed yet.
 #[derive(Default)]

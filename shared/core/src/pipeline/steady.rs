@@ -9,8 +9,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Reason, Unavailable};
-use crate::registry::{DocumentName, Documents, StoredDocument};
+use crate::base::error::{Reason, Unavailable};
+use crate::intake::document::{DocumentName, StoredDocument};
+use crate::ports::Documents;
 
 type Read = Result<Option<StoredDocument>, Unavailable>;
 

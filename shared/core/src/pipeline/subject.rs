@@ -4,17 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Reason, Unavailable};
+use crate::base::cost::{Metered, Units};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::Head;
 use crate::ledger::commit::{Commit, Failed};
 use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
 use crate::ledger::place::Outcome;
-use crate::limits;
-use crate::pipeline::ports::{Home, Metered, Units, World};
 use crate::pipeline::table_health::TableHealth;
+use crate::ports::{Home, World};
 use crate::registry::Registry;
-use crate::time::Timestamp;
 
 /// What became of a subject's events.
 pub struct Committed {

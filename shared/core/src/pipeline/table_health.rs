@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{Extent, Reason, Unavailable};
+use crate::base::error::{Extent, Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
 
 /// Writes of all subjects together that may fail before the table counts as failed.

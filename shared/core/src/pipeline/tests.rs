@@ -7,11 +7,12 @@ mod receipt;
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::dead_letter::Envelope;
-use crate::id::{SubjectId, TenantId};
+use crate::base::error::Code;
+use crate::base::id::{SubjectId, TenantId};
+use crate::base::scope::TenantScope;
+use crate::dead_letter::envelope::Envelope;
+use crate::intake::record::{Record, Source};
 use crate::memory::{Call, Fault, Memory};
-use crate::record::{Record, Source};
-use crate::tenant::TenantScope;
 
 const CONTRACT: &str = r#"{
     "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},
@@ -160,7 +161,7 @@ fn a_route_that_cannot_be_read_holds_its_topic() {
 
 fn buffered_tenants(memory: &Memory) -> Vec<String> {
     let state = memory.state();
-    let tenant = |message: &crate::pipeline::ports::Message| {
+    let tenant = |message: &crate::dead_letter::message::Message| {
         let envelope = Envelope::read(&message.body).expect("an envelope");
         assert_eq!(envelope.tenant, message.tenant.as_ref().map(ToString::to_string));
         envelope.tenant.expect("a tenant")

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{DocumentName, StoredDocument};
-use crate::contract::{Contract, ContractDocument};
-use crate::document::{self, Fault};
-use crate::id::TenantId;
-use crate::tenant::{Placement, Tenant, TopicRoute, Topics};
+use crate::base::id::TenantId;
+use crate::intake::contract::{Contract, ContractDocument};
+use crate::intake::document::{self, DocumentName, StoredDocument};
+use crate::intake::fault::Fault;
+use crate::intake::tenant::{Placement, Tenant, TopicRoute, Topics};
 
 /// A document as somebody wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::StoredDocument;
-use crate::contract::{BUILTINS, ContractDocument};
-use crate::id::Kind;
+use crate::base::id::Kind;
+use crate::intake::contract::{BUILTINS, ContractDocument};
+use crate::intake::document::StoredDocument;
 
 /// What the revision's document says.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

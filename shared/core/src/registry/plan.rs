@@ -14,15 +14,16 @@ use serde_json::Value;
 pub use self::identity::Identities;
 pub use self::placement::{LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves};
 use super::apply::{Checked, Checking, Refusal, Stored, contract_of};
-use super::{DocumentName, StoredDocument, kinds};
-use crate::contract::{ContractDocument, MeasureDocument, builtin};
-use crate::document::Fault;
+use super::kinds;
+use crate::base::id::Kind;
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::event::canonical_json;
-use crate::id::Kind;
-use crate::limits;
-use crate::schema::child;
-use crate::tenant::{KeyGrant, Tenant};
-use crate::time::Timestamp;
+use crate::intake::contract::{ContractDocument, MeasureDocument, builtin};
+use crate::intake::document::{DocumentName, StoredDocument};
+use crate::intake::fault::Fault;
+use crate::intake::schema::child;
+use crate::intake::tenant::{KeyGrant, Tenant};
 
 /// How long before a new measure is read: every cache must know it by then.
 const NOTICE_SECONDS: i64 = 2 * super::LIFETIME_SECONDS;

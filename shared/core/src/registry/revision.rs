@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{DocumentName, Documents, StoredDocument, broken, kinds, read, shelf};
-use crate::error::{Reason, Unavailable};
-use crate::id::Kind;
-use crate::time::Timestamp;
+use super::stored::{broken, read};
+use super::{kinds, shelf};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::id::Kind;
+use crate::base::time::Timestamp;
+use crate::intake::document::{DocumentName, StoredDocument};
+use crate::ports::Documents;
 
 /// What was read of the revision document.
 #[derive(Debug, Default)]

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
 
-use super::LIFETIME_SECONDS;
-use crate::limits;
-use crate::time::Timestamp;
+use crate::base::limits;
+use crate::base::time::Timestamp;
+
+/// How long a document that was read is believed.
+pub const LIFETIME_SECONDS: i64 = 60;
 
 const CAPACITY: NonZeroUsize = match NonZeroUsize::new(limits::REGISTRY_ENTRIES) {
     Some(capacity) => capacity,

@@ -7,8 +7,8 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 
 use super::*;
-use crate::contract::sample::at;
-use crate::error::{Code, Extent};
+use crate::base::error::{Code, Extent, Reason};
+use crate::intake::contract::sample::at;
 
 /// Documents in memory, and how often each was read.
 #[derive(Default)]
@@ -106,7 +106,7 @@ fn a_clock_that_went_back_is_no_reason_to_believe_longer() {
 #[test]
 fn names_beyond_the_bound_push_out_the_longest_unused() {
     let (store, registry) = (Store::default(), Registry::new());
-    for number in 0..=crate::limits::REGISTRY_ENTRIES {
+    for number in 0..=crate::base::limits::REGISTRY_ENTRIES {
         let key = format!("{number:064x}");
         assert!(now(registry.key(&key, after(0), &store)).expect("an answer").is_none());
     }
@@ -281,7 +281,7 @@ fn the_example_documents_make_a_registry_in_which_everything_is_found() {
 
 #[test]
 fn a_route_and_the_registry_together_make_a_scope() {
-    use crate::contract::sample::record;
+    use crate::intake::contract::sample::record;
     let (store, registry) = (Store::default(), Registry::new());
     store.set(tenant_name(), r#"{"id":"a"}"#, 1);
     store.set(DocumentName::Tenant(id("b")), r#"{"id":"b","status":"suspended"}"#, 1);

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::run::Action;
-use crate::dead_letter::UNAVAILABLE;
-use crate::error::{Code, Unavailable};
-use crate::id::{SubjectId, TenantId};
-use crate::letter::{Letter, Owner, State, UNDELIVERED};
+use super::action::Action;
+use crate::base::error::{Code, Unavailable};
+use crate::base::id::{SubjectId, TenantId};
+use crate::base::time::Timestamp;
+use crate::dead_letter::envelope::UNAVAILABLE;
+use crate::dead_letter::letter::{Letter, Owner, State, UNDELIVERED};
+use crate::intake::record::is_letter_id;
 use crate::pipeline::Known;
-use crate::record::is_letter_id;
-use crate::time::Timestamp;
 
 /// Letters that a filter may name.
 pub const IDS: usize = 100;

@@ -1,29 +1,20 @@
 //! The letters of one step: opened, through the pipeline, and marked.
 
-use std::collections::BTreeSet;
-
 use futures_util::{StreamExt as _, stream};
 
 use super::mark::{self, Effects, Fate, INCOMPLETE, UNAVAILABLE};
-use super::overlay::Overlay;
+use super::through::{admit, through};
 use super::views::label;
 use super::work::Work;
 use super::{Action, Outside, Sources, foreign};
-use crate::error::{Extent, Reason, Unavailable};
-use crate::id::TenantId;
-use crate::letter::opened::Opened;
-use crate::letter::{Letter, StoredLetter, Wanted};
-use crate::metrics::Tally;
-use crate::pipeline::ports::Home;
-use crate::pipeline::{Admitted, Pipeline, Settled, Verdict};
-use crate::record::Incoming;
-use crate::time::Timestamp;
+use crate::base::error::{Extent, Reason, Unavailable};
+use crate::dead_letter::letter::{Letter, StoredLetter, Wanted};
+use crate::dead_letter::opened::Opened;
+use crate::intake::record::Incoming;
+use crate::pipeline::{Settled, Verdict};
 
 /// Letters that are marked at once.
 const MARKS: usize = 16;
-/// How often records of a dry run start again from what is stored.
-const FORGETS: usize = 3;
-
 /// What becomes of each of these letters. Nothing is written about them here.
 pub(super) async fn fates<W: Outside, S: Sources>(
     work: &mut Work<'_, W, S>,
@@ -134,115 +125,6 @@ fn of_unavailable<W: Outside, S: Sources>(
         return Fate::Left(UNAVAILABLE);
     }
     Fate::Unavailable(unavailable.clone())
-}
-
-pub(super) async fn admit<W: Outside, S: Sources>(
-    work: &Work<'_, W, S>,
-    records: Vec<Incoming>,
-    until: Timestamp,
-) -> Admitted {
-    // A tenant's letters never reach another's ledger, whatever a route says by now.
-    let only = work.owner.tenant();
-    work.pipeline.admit(work.world, records, only, until).await
-}
-
-/// Records through the pipeline, into the ledger or over it. Those that do not match are left alone.
-/// A dry run has `records` to start again with.
-pub(super) async fn through<W: Outside, S: Sources>(
-    work: &mut Work<'_, W, S>,
-    mut admitted: Admitted,
-    matching: &[bool],
-    records: Vec<Incoming>,
-    until: Timestamp,
-) -> Result<Vec<Settled>, Unavailable> {
-    let numbered = matching.iter().enumerate();
-    let left: BTreeSet<usize> =
-        numbered.filter(|(_, matches)| !**matches).map(|(at, _)| at).collect();
-    admitted.leave(&left);
-    let homes = admitted.homes().map(|home| (label(work.owner, &home.key), home));
-    let homes: Vec<(String, Home)> = homes.collect();
-    let room = work.run.views_wanted.saturating_sub(work.run.views.len());
-    let Work { world, owner, pipeline, overlay, views, tally, .. } = work;
-    let registry = &pipeline.registry;
-    let (settled, counted) = match overlay {
-        Some(overlay) => {
-            views.before(&*overlay, registry, tally, homes, room).await?;
-            let (settled, counted) = pipeline.settle(&*overlay, admitted, until).await;
-            let again = Again { records: &records, left: &left, only: owner.tenant(), until };
-            over_again(overlay, pipeline, again, settled, counted).await
-        }
-        None => {
-            views.before(*world, registry, tally, homes, room).await?;
-            pipeline.settle(*world, admitted, until).await
-        }
-    };
-    if work.run.dry_run {
-        // What would be counted is not; what it cost to find out is.
-        units_only(&mut work.tally, &counted);
-    } else {
-        add(&mut work.tally, counted);
-    }
-    Ok(settled)
-}
-
-/// What it takes to start again with some records.
-struct Again<'a> {
-    records: &'a [Incoming],
-    left: &'a BTreeSet<usize>,
-    only: Option<&'a TenantId>,
-    until: Timestamp,
-}
-
-/// Starts again from what is stored with records of a dry run that lost against real writers.
-async fn over_again<W: Outside>(
-    overlay: &Overlay<'_, W>,
-    pipeline: &Pipeline,
-    again: Again<'_>,
-    mut settled: Vec<Settled>,
-    mut counted: Tally,
-) -> (Vec<Settled>, Tally) {
-    for _ in 0..FORGETS {
-        let waiting = waiting(&settled, again.left);
-        if waiting.is_empty() {
-            break;
-        }
-        for key in waiting.iter().filter_map(|at| settled.get(*at)?.key()) {
-            overlay.forget(&key);
-        }
-        pipeline.heads.clear();
-        let records = waiting.iter().filter_map(|at| again.records.get(*at).cloned()).collect();
-        let admitted = pipeline.admit(overlay, records, again.only, again.until).await;
-        let (anew, more) = pipeline.settle(overlay, admitted, again.until).await;
-        add(&mut counted, more);
-        for (at, anew) in waiting.into_iter().zip(anew) {
-            if let Some(slot) = settled.get_mut(at) {
-                *slot = anew;
-            }
-        }
-    }
-    (settled, counted)
-}
-
-/// Where the records stand that only other writers kept from being settled.
-fn waiting(settled: &[Settled], left: &BTreeSet<usize>) -> Vec<usize> {
-    let numbered = settled.iter().enumerate().filter(|(at, _)| !left.contains(at));
-    let contended = numbered.filter(|(_, settled)| {
-        let Verdict::Unavailable(unavailable) = settled.verdict() else { return false };
-        unavailable.reason == Reason::Contention
-    });
-    contended.map(|(at, _)| at).collect()
-}
-
-fn add(tally: &mut Tally, more: Tally) {
-    for (tenant, counts) in more.tenants {
-        tally.of(tenant.as_ref()).merge(counts);
-    }
-}
-
-fn units_only(tally: &mut Tally, counted: &Tally) {
-    for (tenant, counts) in &counted.tenants {
-        tally.of(tenant.as_ref()).add_units(counts.units());
-    }
 }
 
 /// Marks letters. What it gives for each says whether it is written.

@@ -2,18 +2,19 @@
 //! gives it back at the end; of one that died, the lease runs out.
 
 use super::asked::{Asked, Refusal};
+use super::drive::work;
+use super::lease::{release, take_lease};
 use super::run::{Phase, Run};
-use super::work::{Hold, work};
+use super::work::Hold;
 use super::{Ground, Outside, Sources, Worked};
-use crate::error::{Reason, Unavailable};
-use crate::letter::{Lease, Letters, Owner};
-use crate::metrics::Tally;
-use crate::pipeline::ports::{Clock, Metered};
-use crate::public_reason::PublicReason;
-use crate::time::Timestamp;
+use crate::base::cost::Metered;
+use crate::base::error::{Reason, Unavailable};
+use crate::base::metrics::Tally;
+use crate::base::public_reason::PublicReason;
+use crate::base::time::Timestamp;
+use crate::dead_letter::letter::{Lease, Owner};
+use crate::ports::{Clock, Letters};
 
-/// How long a lease holds without being renewed.
-const LEASE_SECONDS: i64 = 30;
 /// How often somebody else may change a record before cancelling it gives up.
 const ATTEMPTS: usize = 5;
 /// Hexadecimal digits of a run's id: the time in milliseconds, and chance.
@@ -173,41 +174,6 @@ fn as_it_is(run: &mut Run, lease: Option<&Lease>, now: Timestamp) {
     let at_work = lease.is_some_and(|lease| lease.run == run.replay_id && lease.until > now);
     if run.phase == Phase::Running && !at_work {
         (run.phase, run.reason) = (Phase::Paused, Some(PublicReason::Interrupted));
-    }
-}
-
-async fn take_lease(
-    world: &(impl Letters + Clock),
-    owner: &Owner,
-    run: &str,
-) -> Result<Lease, Refusal> {
-    let now = world.now();
-    let token = format!("{:016x}{:016x}", world.random(), world.random());
-    let lease = Lease { run: run.to_owned(), token, until: now.plus_seconds(LEASE_SECONDS) };
-    match world.take_lease(owner, &lease, now).await?.answer {
-        None => Ok(lease),
-        Some(other) => Err(Refusal::Running(other.run)),
-    }
-}
-
-/// Holds a lease for longer, once half of its time is over. `false`: somebody else has it.
-pub(super) async fn renew(
-    world: &(impl Letters + Clock),
-    owner: &Owner,
-    lease: &mut Lease,
-) -> Result<bool, Unavailable> {
-    let now = world.now();
-    if now.plus_seconds(LEASE_SECONDS / 2) < lease.until {
-        return Ok(true);
-    }
-    lease.until = now.plus_seconds(LEASE_SECONDS);
-    Ok(world.take_lease(owner, lease, now).await?.answer.is_none())
-}
-
-/// One that cannot be given back runs out.
-async fn release(letters: &impl Letters, owner: &Owner, lease: &Lease) {
-    if let Err(unavailable) = letters.release_lease(owner, &lease.token).await {
-        tracing::warn!(run = lease.run, %unavailable, "a replay's lease was not given back");
     }
 }
 

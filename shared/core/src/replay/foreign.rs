@@ -3,23 +3,23 @@
 //! a letter of its own, and the batch's letter is resolved when every record is where it belongs.
 //! Offsets that no stream holds any more are counted as lost, and the letter is parked for a person.
 
-use super::batch::{admit, through};
 use super::mark::{Effects, FILED, Fate, LOST, NO_OBJECTS, NO_STREAM, OBJECT_TOO_LARGE};
+use super::through::{admit, through};
 use super::views::label;
 use super::work::Work;
 use super::{Action, Outside, Sources};
-use crate::dead_letter::{Envelope, NoContent};
-use crate::error::{Code, Reason, Rejection, Unavailable};
-use crate::letter::filing::{Filing, Received, file, of_envelope, read};
-use crate::letter::objects::Object;
-use crate::letter::opened::{Opened, open_object};
-use crate::letter::origin::{Offsets, Other};
-use crate::letter::{Letter, Origin};
-use crate::metrics::Metric;
+use crate::base::error::{Code, Reason, Rejection, Unavailable};
+use crate::base::metrics::Metric;
+use crate::base::time::Timestamp;
+use crate::dead_letter::envelope::{Envelope, NoContent};
+use crate::dead_letter::letter::Letter;
+use crate::dead_letter::object::Object;
+use crate::dead_letter::opened::{Opened, open_object};
+use crate::dead_letter::origin::{Offsets, Origin, Other};
+use crate::dead_letter::reread::RECORDS;
+use crate::intake::record::Incoming;
 use crate::pipeline::{Settled, Verdict};
-use crate::record::Incoming;
-use crate::stream::reread::RECORDS;
-use crate::time::Timestamp;
+use crate::replay::filing::{Filing, Received, file, of_envelope, read};
 
 /// What a stream or an object may take to answer. An invocation with less left begins neither.
 const SLOW_SECONDS: i64 = 5;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{Refusal, asked};
-use crate::dead_letter::Content;
-use crate::error::Unavailable;
-use crate::letter::{LISTED, Letter, LetterRange, Letters, Order, Owner, State};
-use crate::pipeline::ports::{Metered, Units};
-use crate::quota::READ_UNIT_BYTES;
-use crate::record::is_letter_id;
+use crate::base::cost::{Metered, Units};
+use crate::base::error::Unavailable;
+use crate::dead_letter::envelope::Content;
+use crate::dead_letter::letter::{LISTED, Letter, LetterRange, Order, Owner, State};
+use crate::intake::quota::READ_UNIT_BYTES;
+use crate::intake::record::is_letter_id;
+use crate::ports::Letters;
 
 /// Letters that one answer counts at most, and looks at for a page of a list.
 pub const COUNTED: usize = 10_000;
@@ -175,9 +176,9 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::letter::filing::{Received, file, read};
+    use crate::base::time::Timestamp;
     use crate::memory::Memory;
-    use crate::time::Timestamp;
+    use crate::replay::filing::{Received, file, read};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).expect("in range")

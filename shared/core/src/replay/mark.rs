@@ -1,10 +1,11 @@
 //! What a run writes about a letter once its fate is known. Pure, but for the write itself.
 
 use super::run::Run;
-use crate::error::{Reason, Rejection, Unavailable};
-use crate::letter::{Letter, Letters, Owner, State, StoredLetter, Tried};
-use crate::metrics::{Counts, Metric};
-use crate::pipeline::ports::{Metered, Units};
+use crate::base::cost::{Metered, Units};
+use crate::base::error::{Reason, Rejection, Unavailable};
+use crate::base::metrics::{Counts, Metric};
+use crate::dead_letter::letter::{Letter, Owner, State, StoredLetter, Tried};
+use crate::ports::Letters;
 
 /// How often somebody else may change a letter before marking it gives up.
 const ATTEMPTS: usize = 5;

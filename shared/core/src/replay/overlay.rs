@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::error::{Reason, Unavailable};
-use crate::id::SubjectKey;
+use crate::base::cost::{Metered, Units};
+use crate::base::error::{Reason, Unavailable};
+use crate::base::id::SubjectKey;
+use crate::base::time::Timestamp;
+use crate::dead_letter::message::Message;
+use crate::intake::document::{DocumentName, StoredDocument};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use crate::pipeline::ports::{
-    Buffer, Clock, DeadLetters, Home, Message, Metered, Store, Units, World,
-};
-use crate::registry::{DocumentName, Documents, StoredDocument};
-use crate::time::Timestamp;
+use crate::ports::{Buffer, Clock, DeadLetters, Documents, Home, Store, World};
 
 /// What was written here.
 #[derive(Default)]

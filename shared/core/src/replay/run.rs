@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::action::Action;
 use super::asked::{Asked, Filter};
-use crate::error::{Reason, Unavailable};
-use crate::letter::{StoredRun, Tried};
-use crate::public_reason::PublicReason;
-use crate::time::Timestamp;
+use crate::base::error::{Reason, Unavailable};
+use crate::base::public_reason::PublicReason;
+use crate::base::time::Timestamp;
+use crate::dead_letter::letter::{StoredRun, Tried};
 
 /// How long a record is kept.
 const KEPT_DAYS: i64 = 400;
@@ -19,16 +20,6 @@ pub const CHANGED: usize = 100;
 /// The most bytes that a record unpacks to.
 const PLAIN_BYTES: usize = 16 * 1024 * 1024;
 const LEVEL: i32 = 3;
-
-/// What is done with letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// They go through the pipeline again.
-    Replay,
-    /// They are put aside.
-    Park,
-}
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! What a run has to do with each letter, and how many of them make a step. Pure.
 
-use super::run::{Action, Run};
-use crate::letter::origin::Other;
-use crate::letter::{Letter, Origin, StoredLetter, Tried};
+use super::action::Action;
+use super::run::Run;
+use crate::dead_letter::letter::{Letter, StoredLetter, Tried};
+use crate::dead_letter::origin::{Origin, Other};
 
 /// Letters that go through the pipeline together.
 const STEP_LETTERS: usize = 200;

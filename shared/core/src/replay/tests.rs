@@ -11,12 +11,12 @@ use serde_json::json;
 use self::fixture::{Bench, MINUTE, NEWCO, WIDE, home};
 use super::run::ViewDigests;
 use super::*;
-use crate::error::Reason;
+use crate::base::error::Reason;
+use crate::base::public_reason::PublicReason;
+use crate::base::time::Timestamp;
+use crate::dead_letter::letter::{Lease, Owner, State, StoredLetter};
 use crate::ledger::StoredHead;
-use crate::letter::{Lease, Owner, State, StoredLetter};
 use crate::memory::{Call, Fault};
-use crate::public_reason::PublicReason;
-use crate::time::Timestamp;
 
 fn open_letters(bench: &Bench, owner: &Owner) -> Vec<StoredLetter> {
     let all = bench.letters(owner);

@@ -6,15 +6,15 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::run::{Run, ViewDigests};
-use crate::error::Unavailable;
+use crate::base::error::Unavailable;
+use crate::base::id::SubjectKey;
+use crate::base::metrics::Tally;
+use crate::dead_letter::letter::Owner;
 use crate::event::canonical_json;
-use crate::id::SubjectKey;
 use crate::ledger::read::Question;
-use crate::letter::Owner;
-use crate::metrics::Tally;
-use crate::pipeline::ports::{Home, World};
-use crate::reader;
+use crate::ports::{Home, World};
 use crate::registry::Registry;
+use crate::subject::reader;
 use crate::view::Specs;
 
 /// A view before and after: shown by the invocation that read it, and kept by none.

@@ -1,32 +1,19 @@
-//! The loop of a run: pages of letters in the order of their ids, in steps (`steps`); before each step
-//! the lease, the pace and the time; after it the record. What a step does is `batch`'s.
+//! A run at work: what every part of it has in hand.
 
-use std::time::Duration;
-
-use super::batch;
-use super::control::renew;
-use super::mark::Fate;
+use super::lease::renew;
 use super::overlay::Overlay;
-use super::run::{Phase, Run};
-use super::steps::{Turn, step_length, turn};
-use super::views::{self, Watched};
-use super::{Ground, Outside, Sources, Worked};
-use crate::error::{Reason, Unavailable};
-use crate::letter::opened::{Opened, open};
-use crate::letter::{Lease, Letter, LetterRange, Order, Owner, StoredLetter, StoredRun, Tried};
-use crate::metrics::Tally;
+use super::run::Run;
+use super::views::Watched;
+use super::{Ground, Outside, Sources};
+use crate::base::cost::Units;
+use crate::base::error::{Reason, Unavailable};
+use crate::base::metrics::Tally;
+use crate::base::time::Timestamp;
+use crate::dead_letter::letter::{Lease, Letter, Owner, StoredRun};
+use crate::dead_letter::opened::{Opened, open};
+use crate::intake::record::TopicRetention;
 use crate::pipeline::Pipeline;
-use crate::pipeline::cache::HeadCache;
-use crate::pipeline::ports::Units;
-use crate::public_reason::PublicReason;
-use crate::record::TopicRetention;
-use crate::registry::Registry;
-use crate::time::Timestamp;
 
-/// Letters that are read at once.
-const PAGE: usize = 500;
-/// What a dry run keeps in memory of what it would have written.
-const OVERLAY_BYTES: usize = 64 * 1024 * 1024;
 /// A lease must hold for as long as a step may take.
 const LEASE_MARGIN_SECONDS: i64 = 5;
 
@@ -52,190 +39,20 @@ pub(super) struct Work<'a, W, S> {
     /// How long topics hold their records.
     pub(super) retention: TopicRetention,
     /// When to begin nothing more.
-    deadline: Timestamp,
-    lease: Lease,
-    version: u64,
+    pub(super) deadline: Timestamp,
+    pub(super) lease: Lease,
+    pub(super) version: u64,
     /// The record whose put had no answer.
-    unanswered: Option<StoredRun>,
-    started: Timestamp,
+    pub(super) unanswered: Option<StoredRun>,
+    pub(super) started: Timestamp,
     /// Letters of this invocation.
-    taken: u64,
-}
-
-/// Why a run stops.
-enum Stop {
-    Done,
-    Paused(PublicReason),
-    Cancelled,
-}
-
-/// Works on a run until it is over, or the time is; its record says how far it came.
-pub(super) async fn work<W: Outside, S: Sources>(
-    hold: Hold<'_, W, S>,
-    run: Run,
-    version: u64,
-) -> Result<Worked, Unavailable> {
-    let Hold { ground: Ground { world, sources, means }, owner, deadline, lease } = hold;
-    let pipeline = Pipeline {
-        registry: Registry::new(),
-        heads: HeadCache::new(means.cache_bytes),
-        shape: means.shape,
-        concurrency: means.concurrency,
-    };
-    let mut work = Work {
-        world,
-        sources,
-        owner,
-        pipeline,
-        overlay: run.dry_run.then(|| Overlay::new(world)),
-        views: Watched::default(),
-        tally: Tally::default(),
-        retention: means.retention,
-        deadline,
-        lease,
-        version,
-        unanswered: None,
-        started: world.now(),
-        taken: 0,
-        run,
-    };
-    let stop = match work.save().await? {
-        Some(stop) => stop,
-        None => work.go().await.unwrap_or_else(|unavailable| work.pause(&unavailable)),
-    };
-    work.finish(stop).await
+    pub(super) taken: u64,
 }
 
 impl<W: Outside, S: Sources> Work<'_, W, S> {
-    async fn go(&mut self) -> Result<Stop, Unavailable> {
-        loop {
-            // Pages without a letter that matches take time, too.
-            if self.world.now() >= self.deadline {
-                return Ok(Stop::Paused(PublicReason::Time));
-            }
-            let (page, last) = self.page().await?;
-            let mut rest = page.as_slice();
-            while !rest.is_empty() {
-                if self.run.left() == 0 {
-                    return Ok(Stop::Done);
-                }
-                let (step, later) = rest.split_at(step_length(&self.run, rest));
-                rest = later;
-                if let Some(stop) = self.step(step).await? {
-                    return Ok(stop);
-                }
-            }
-            if last {
-                return Ok(Stop::Done);
-            }
-        }
-    }
-
-    /// Why the run waits, for its owner; what was unavailable is for the log.
-    fn pause(&self, unavailable: &Unavailable) -> Stop {
-        let (replay_id, why) = (&*self.run.replay_id, &*unavailable.message);
-        tracing::warn!(replay_id, reason = ?unavailable.reason, why, "a replay pauses");
-        Stop::Paused(unavailable.reason.into())
-    }
-
     /// A letter with its content.
     pub(super) fn open(&self, letter: &Letter, frame: &[u8]) -> Opened {
         open(self.owner, letter, frame, self.retention)
-    }
-
-    /// The next letters behind the cursor, and whether there are no more. A time of receipt that
-    /// cannot be true is mended before anything looks at it, and with the letter's mark in the table.
-    async fn page(&mut self) -> Result<(Vec<StoredLetter>, bool), Unavailable> {
-        let after = self.run.cursor.clone();
-        let (mut letters, last) = match self.run.filter.ids.clone() {
-            Some(ids) => (self.named(ids, after).await?, true),
-            None => {
-                let range = LetterRange { after, order: Order::Rising, limit: PAGE };
-                let page = self.world.letters(self.owner, &range).await?;
-                self.charge(page.units);
-                let last = page.answer.len() < PAGE;
-                (page.answer, last)
-            }
-        };
-        letters.iter_mut().for_each(|stored| stored.letter.restamp(self.retention));
-        Ok((letters, last))
-    }
-
-    async fn named(
-        &mut self,
-        mut ids: Vec<String>,
-        after: Option<String>,
-    ) -> Result<Vec<StoredLetter>, Unavailable> {
-        ids.sort_unstable();
-        ids.dedup();
-        let mut found = Vec::new();
-        for id in ids.iter().filter(|id| after.as_ref() < Some(id)) {
-            let letter = self.world.letter(self.owner, id).await?;
-            self.charge(letter.units);
-            found.extend(letter.answer);
-        }
-        Ok(found)
-    }
-
-    /// One step. Some of its letters may be unavailable: then the run pauses before the first.
-    async fn step(&mut self, step: &[StoredLetter]) -> Result<Option<Stop>, Unavailable> {
-        let takes: Vec<StoredLetter> = step
-            .iter()
-            .filter(|letter| matches!(turn(&self.run, &letter.letter), Turn::Take))
-            .cloned()
-            .collect();
-        if !takes.is_empty()
-            && let Some(stop) = self.may_begin().await?
-        {
-            return Ok(Some(stop));
-        }
-        self.taken += u64::try_from(takes.len()).unwrap_or(u64::MAX);
-        let fates = batch::fates(self, &takes).await?;
-        let mut tried = self.mark(takes, &fates).await.into_iter();
-        let mut stop = None;
-        for letter in step {
-            let tried = match turn(&self.run, &letter.letter) {
-                Turn::Skip => None,
-                Turn::Count(tried) => Some(tried),
-                Turn::Take => match tried.next() {
-                    Some(Ok(tried)) => tried,
-                    Some(Err(unavailable)) => {
-                        stop = Some(self.pause(&unavailable));
-                        break;
-                    }
-                    None => break,
-                },
-            };
-            if let Some(tried) = tried {
-                self.run.count(&tried);
-            }
-            self.run.cursor = Some(letter.letter.id.clone());
-        }
-        let changed = &self.run.changed;
-        self.views.keep(|label| changed.contains(label));
-        if stop.is_none() && !fates.is_empty() {
-            stop = self.save().await?;
-        }
-        Ok(stop)
-    }
-
-    /// Waits until the next step's turn has come, as long as it may begin at all.
-    async fn may_begin(&mut self) -> Result<Option<Stop>, Unavailable> {
-        if self.overlay.as_ref().is_some_and(|overlay| overlay.bytes() > OVERLAY_BYTES) {
-            return Ok(Some(Stop::Paused(PublicReason::Memory)));
-        }
-        let micros = self.taken.saturating_mul(1_000_000) / u64::from(self.run.rate.max(1));
-        let due = self.started.micros().saturating_add(i64::try_from(micros).unwrap_or(i64::MAX));
-        let now = self.world.now();
-        if now >= self.deadline || due >= self.deadline.micros() {
-            return Ok(Some(Stop::Paused(PublicReason::Time)));
-        }
-        let wait = u64::try_from(due.saturating_sub(now.micros())).unwrap_or(0);
-        if wait > 0 {
-            self.world.pause(Duration::from_micros(wait)).await;
-        }
-        self.until().await?;
-        Ok(None)
     }
 
     /// Until when the next thing may work: as long as there is time, and the lease holds.
@@ -245,79 +62,6 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
             return Err(Unavailable::new(Reason::Contention, message));
         }
         Ok(self.deadline.min(self.lease.until.plus_seconds(-LEASE_MARGIN_SECONDS)))
-    }
-
-    /// Marks letters; what it gives for each is what the run counts, or why it has to come again.
-    async fn mark(
-        &mut self,
-        takes: Vec<StoredLetter>,
-        fates: &[Fate],
-    ) -> Vec<Result<Option<Tried>, Unavailable>> {
-        let marked = if self.run.dry_run {
-            fates.iter().map(|_| Ok(())).collect()
-        } else {
-            batch::mark_all(self, takes, fates).await
-        };
-        let pairs = fates.iter().zip(marked);
-        pairs.map(|(fate, marked)| marked.and_then(|()| fate.tried(&self.run))).collect()
-    }
-
-    /// Saves the record. Somebody may have cancelled the run meanwhile.
-    async fn save(&mut self) -> Result<Option<Stop>, Unavailable> {
-        let Self { world, owner, .. } = *self;
-        self.run.updated_at = world.now();
-        let (id, expires_at) = (self.run.replay_id.clone(), self.run.expires_at());
-        let lost = loop {
-            let stored = self.run.stored(self.version + 1);
-            let put = world.put_run(owner, &id, &stored, expires_at).await;
-            let put = put.inspect_err(|_| self.unanswered = Some(stored.clone()))?;
-            self.charge(put.units);
-            if put.answer {
-                self.version = stored.version;
-                return Ok(None);
-            }
-            let found = world.run(owner, &id).await?.answer;
-            if found.is_none() || found != self.unanswered.take() {
-                break found;
-            }
-            // The put without an answer was done: this one comes behind it.
-            self.version = stored.version;
-        };
-        match lost.as_ref().map(|found| (found.version, Run::read(found))) {
-            Some((version, Ok(run))) if run.phase == Phase::Cancelled => {
-                self.version = version;
-                Ok(Some(Stop::Cancelled))
-            }
-            _ => {
-                let message = "another invocation goes on with this run";
-                Err(Unavailable::new(Reason::Contention, message))
-            }
-        }
-    }
-
-    /// The last word about the run in this invocation.
-    async fn finish(mut self, stop: Stop) -> Result<Worked, Unavailable> {
-        let now = self.world.now();
-        (self.run.phase, self.run.reason) = match stop {
-            Stop::Done => (Phase::Done, None),
-            Stop::Paused(reason) => (Phase::Paused, Some(reason)),
-            Stop::Cancelled => (Phase::Cancelled, None),
-        };
-        self.run.ended_at = self.run.is_over().then_some(now);
-        let watched = std::mem::take(&mut self.views);
-        let pairs = match &self.overlay {
-            Some(overlay) => watched.pairs(overlay, &self.pipeline.registry, &mut self.tally).await,
-            None => watched.pairs(self.world, &self.pipeline.registry, &mut self.tally).await,
-        };
-        // Without them the run is no less done.
-        let pairs = pairs.unwrap_or_default();
-        views::note(&mut self.run, &pairs);
-        if let Some(Stop::Cancelled) = self.save().await? {
-            self.run.phase = Phase::Cancelled;
-            self.run.ended_at = Some(now);
-            self.save().await?;
-        }
-        Ok(Worked { run: self.run, views: pairs, tally: self.tally })
     }
 
     /// What reading and writing letters costs is their owner's.

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Reading, Unit};
+use super::spec::{Reading, Unit};
+use crate::base::id::{EventId, ID_LIMIT};
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::event::{Entry, TYPE_LIMIT};
-use crate::id::{EventId, ID_LIMIT};
-use crate::limits;
-use crate::time::Timestamp;
 
 /// The newest entry of each event type.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,9 +47,13 @@ impl Unit for Latest {
 
 impl Latest {
     /// Encoded, without any payload.
-    pub(super) const LARGEST: usize = 2 * super::VARINT
+    pub(super) const LARGEST: usize = 2 * super::encoded::VARINT
         + limits::LATEST_TYPES
-            * (super::text(TYPE_LIMIT) + super::VARINT + super::text(ID_LIMIT) + 1 + 2);
+            * (super::encoded::text(TYPE_LIMIT)
+                + super::encoded::VARINT
+                + super::encoded::text(ID_LIMIT)
+                + 1
+                + 2);
 
     /// Entries whose type was one too many.
     pub(super) fn over(&self) -> u64 {
@@ -120,7 +124,7 @@ impl Newest {
 mod event_id {
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    use crate::id::EventId;
+    use crate::base::id::EventId;
 
     pub(super) fn serialize<S: Serializer>(id: &EventId, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(id.as_str())

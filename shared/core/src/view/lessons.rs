@@ -23,9 +23,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::lesson::{Lesson, State, Step};
-use super::{Payload, Reading, Unit};
-use crate::limits;
-use crate::time::Timestamp;
+use super::payload::Payload;
+use super::spec::{Reading, Unit};
+use crate::base::limits;
+use crate::base::time::Timestamp;
 
 /// Lessons of one learner.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -66,7 +67,7 @@ impl Unit for Lessons {
 }
 
 impl Lessons {
-    pub(super) const LARGEST: usize = 1 + 3 * super::VARINT + limits::LESSONS_BYTES;
+    pub(super) const LARGEST: usize = 1 + 3 * super::encoded::VARINT + limits::LESSONS_BYTES;
 
     /// What went over the limits.
     pub(super) fn over(&self) -> Over {

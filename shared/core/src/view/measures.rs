@@ -11,9 +11,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{MeasureSpec, Reading, Unit};
-use crate::limits;
-use crate::time::Timestamp;
+use super::spec::{MeasureSpec, Reading, Unit};
+use crate::base::limits;
+use crate::base::time::Timestamp;
 
 /// Statistics by the name of the measure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,11 +47,11 @@ impl Unit for Measures {
 }
 
 impl Measures {
-    pub(super) const LARGEST: usize = 2 * super::VARINT
+    pub(super) const LARGEST: usize = 2 * super::encoded::VARINT
         + limits::MEASURES
-            * (super::text(limits::MEASURE_NAME_BYTES)
-                + (1 + super::text(limits::UNIT_BYTES))
-                + 2 * super::VARINT
+            * (super::encoded::text(limits::MEASURE_NAME_BYTES)
+                + (1 + super::encoded::text(limits::UNIT_BYTES))
+                + 2 * super::encoded::VARINT
                 + 4 * size_of::<f64>());
 
     /// Readings of measures that are not kept.

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::sample::{entry, measure, specs};
 use super::{LocationSpec, Specs, View, ViewSpec, fold};
+use crate::base::id::EventId;
+use crate::base::limits;
 use crate::event::Entry;
-use crate::id::EventId;
-use crate::limits;
 
 const STEPS: [&str; 8] = [
     "lesson_started",

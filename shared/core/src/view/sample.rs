@@ -7,9 +7,9 @@ use jsonptr::PointerBuf;
 use serde_json::Value;
 
 use super::{MeasureSpec, Specs, View, ViewSpec, fold};
+use crate::base::id::{EventId, Position};
+use crate::base::time::Timestamp;
 use crate::event::{Entry, IdOrigin};
-use crate::id::{EventId, Position};
-use crate::time::Timestamp;
 
 /// The contract that every sample passed.
 pub(super) const CONTRACT: &str = "sample";

@@ -49,7 +49,7 @@ mod tests {
     use jsonptr::PointerBuf;
 
     use super::*;
-    use crate::limits;
+    use crate::base::limits;
     use crate::view::sample::{folded, measure};
     use crate::view::{LocationSpec, ViewSpec};
 

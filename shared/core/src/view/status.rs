@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::payload::Found;
-use super::{Reading, Unit};
-use crate::limits;
-use crate::time::Timestamp;
+use super::spec::{Reading, Unit};
+use crate::base::limits;
+use crate::base::time::Timestamp;
 
 /// The current status, and how long each status lasted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,11 +57,11 @@ impl Unit for Status {
 
 impl Status {
     pub(super) const LARGEST: usize = 1
-        + super::text(limits::STATUS_BYTES)
-        + 3 * super::VARINT
-        + limits::STATUSES * (super::text(limits::STATUS_BYTES) + size_of::<f64>())
-        + (1 + super::VARINT + size_of::<f64>())
-        + super::VARINT;
+        + super::encoded::text(limits::STATUS_BYTES)
+        + 3 * super::encoded::VARINT
+        + limits::STATUSES * (super::encoded::text(limits::STATUS_BYTES) + size_of::<f64>())
+        + (1 + super::encoded::VARINT + size_of::<f64>())
+        + super::encoded::VARINT;
 
     /// The current value.
     pub fn value(&self) -> Option<&str> {

@@ -8,8 +8,9 @@ use jsonptr::Pointer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LocationSpec, Payload, Reading, Unit};
-use crate::time::Timestamp;
+use super::payload::Payload;
+use super::spec::{LocationSpec, Reading, Unit};
+use crate::base::time::Timestamp;
 
 /// Mean radius R1 of the WGS 84 ellipsoid as IUGG gives it.
 const EARTH_RADIUS_M: f64 = 6_371_008.8;
@@ -42,7 +43,7 @@ impl Unit for Travel {
 }
 
 impl Travel {
-    pub(super) const LARGEST: usize = 1 + 3 * size_of::<f64>() + super::VARINT;
+    pub(super) const LARGEST: usize = 1 + 3 * size_of::<f64>() + super::encoded::VARINT;
 
     /// `{"latitude","longitude","at","distance_m"}`, or `null` before the first.
     pub(super) fn to_json(&self) -> Value {

@@ -3,10 +3,10 @@
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::StatusCode;
 use axum::routing::get;
+use drover_core::base::time::Timestamp;
+use drover_core::intake::tenant::Scope;
 use drover_core::memory::Memory;
 use drover_core::registry::Registry;
-use drover_core::tenant::Scope;
-use drover_core::time::Timestamp;
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;

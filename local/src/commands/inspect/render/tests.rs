@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use drover_core::base::id::{EventId, SubjectId, TenantId};
+use drover_core::base::scope::TenantScope;
 use drover_core::event::IdOrigin;
-use drover_core::id::{EventId, SubjectId, TenantId};
-use drover_core::tenant::TenantScope;
 use drover_core::view::View;
 use serde_json::{Value, json};
 

@@ -8,11 +8,10 @@
 //! All but the lease have `x` (N), when they may be deleted, in seconds since 1970.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use drover_core::dead_letter::Chunk;
-use drover_core::error::Unavailable;
-use drover_core::letter::erasing::FiledChunk;
-use drover_core::letter::{Lease, StoredLetter, StoredRun};
-use drover_core::time::Timestamp;
+use drover_core::base::error::Unavailable;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::envelope::Chunk;
+use drover_core::dead_letter::letter::{FiledChunk, Lease, StoredLetter, StoredRun};
 
 use super::{Item, broken, bytes, item, number, read_number, text};
 
@@ -179,8 +178,8 @@ pub(in crate::dynamodb) fn lease_values(token: &str, now: Timestamp) -> Item {
 
 #[cfg(test)]
 mod tests {
-    use drover_core::error::Reason;
-    use drover_core::letter::filing::{self, Received};
+    use drover_core::base::error::Reason;
+    use drover_core::replay::filing::{self, Received};
 
     use super::*;
 

@@ -13,14 +13,15 @@ use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     ConsumedCapacity, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, WriteRequest,
 };
-use drover_core::dead_letter::{CHUNK_BYTES, Chunk};
-use drover_core::error::{Reason, Unavailable};
-use drover_core::letter::Wanted;
-use drover_core::pipeline::ports::{Clock as _, Metered, Units};
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::dead_letter::envelope::{CHUNK_BYTES, Chunk};
+use drover_core::dead_letter::letter::Wanted;
+use drover_core::ports::Clock as _;
 
 use crate::Aws;
 use crate::calls::{bulk_timeouts, unavailable};
-use crate::dynamodb::counted;
+use crate::dynamodb::capacity::counted;
 use crate::dynamodb::items::{Item, letters as shapes};
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>

@@ -13,7 +13,7 @@ use aws_sigv4::http_request::{
     SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign,
 };
 use aws_sigv4::sign::v4::SigningParams;
-use drover_core::error::Reason;
+use drover_core::base::error::Reason;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

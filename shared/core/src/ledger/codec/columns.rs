@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::wire::{Reader, Writer};
-use super::{Malformed, event_id, instant};
+use super::wire::{Malformed, Reader, Writer, event_id, instant};
+use crate::base::id::{EventId, Position};
+use crate::base::time::Timestamp;
 use crate::event::{Entry, IdOrigin};
-use crate::id::{EventId, Position};
-use crate::time::Timestamp;
 
 /// How an event id is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]

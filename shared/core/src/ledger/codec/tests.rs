@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::id::EventId;
 use crate::event::{Entry, IdOrigin, canonical_json};
 
 fn instant(micros: i64) -> Timestamp {
@@ -119,7 +120,7 @@ proptest! {
 #[test]
 fn a_frame_that_would_unpack_to_too_much_is_refused() {
     let mut out = Writer::default();
-    out.number(crate::limits::UNPACKED_BYTES as u64 + 1);
+    out.number(crate::base::limits::UNPACKED_BYTES as u64 + 1);
     out.byte(1);
     let bytes = out.into_bytes();
     assert_eq!(unpack(&mut Reader::new(&bytes)), Err(Malformed("texts over the limit")));

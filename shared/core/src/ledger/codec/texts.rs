@@ -6,9 +6,8 @@ use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::compress_bound;
 
-use super::Malformed;
-use super::wire::{Reader, Writer};
-use crate::limits::UNPACKED_BYTES;
+use super::wire::{Malformed, Reader, Writer};
+use crate::base::limits::UNPACKED_BYTES;
 
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;

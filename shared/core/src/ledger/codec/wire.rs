@@ -3,8 +3,17 @@
 
 use std::sync::Arc;
 
-use super::{Malformed, VIEW_ROOM};
+use crate::base::id::EventId;
+use crate::base::time::Timestamp;
 use crate::event::Entry;
+
+/// Bytes that this version does not understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stored bytes cannot be read: {0}")]
+pub struct Malformed(pub(crate) &'static str);
+
+/// What most views take, so that writing one allocates once.
+pub(super) const VIEW_ROOM: usize = 512;
 
 const CUT: Malformed = Malformed("they end too early");
 
@@ -192,4 +201,12 @@ impl<'a> Reader<'a> {
 
 fn utf8(bytes: &[u8]) -> Result<&str, Malformed> {
     std::str::from_utf8(bytes).map_err(|_| Malformed("a text that is not UTF-8"))
+}
+
+pub(super) fn instant(micros: i64) -> Result<Timestamp, Malformed> {
+    Timestamp::from_micros(micros).ok_or(Malformed("a time out of range"))
+}
+
+pub(super) fn event_id(text: &str) -> Result<EventId, Malformed> {
+    EventId::parse(text).map_err(|_| Malformed("an event id out of its alphabet"))
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::id::{Position, time_prefix};
+use crate::base::id::{Position, time_prefix};
+use crate::base::time::Timestamp;
 use crate::ledger::key_after;
-use crate::time::Timestamp;
 
 /// Which part of a history is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
+use crate::base::id::{EventId, Position, SubjectId, TenantId};
+use crate::base::limits::Shape;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
 use crate::event::{Entry, IdOrigin};
-use crate::id::{EventId, Position, SubjectId, TenantId};
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
 use crate::ledger::place::{Arrival, Outcome};
 use crate::ledger::read::{Cut, Question};
 use crate::ledger::{Head, Page, Policy};
-use crate::limits::Shape;
 use crate::memory::{Call, Fault, Memory};
-use crate::pipeline::ports::{Home, Store as _};
 use crate::pipeline::subject::{Committed, Job, commit};
 use crate::pipeline::table_health::TableHealth;
-use crate::reader;
+use crate::ports::{Home, Store as _};
 use crate::registry::Registry;
-use crate::tenant::TenantScope;
-use crate::time::Timestamp;
+use crate::subject::reader;
 use crate::view::Specs;
 
 pub(super) const APPLIED: Outcome = Outcome::Applied(Arrival::InOrder);

@@ -1,10 +1,10 @@
 //! Facts about pages: gaps, corrections, repairs, readers.
 
 use super::*;
+use crate::base::mutant::{Mutant, with};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Ask, Step};
 use crate::ledger::read;
-use crate::mutant::{Mutant, with};
 use crate::view::{Specs, View, fold};
 
 /// Every page names the one before it and opens with the fold of everything before, and the base
@@ -239,7 +239,8 @@ fn a_correction_fits_one_transaction_however_much_its_pages_grow() {
     let small = |at: i64| with_payload(40 * 78 + 1, &noise(1_000, at.unsigned_abs()));
     let nearby = |at: i64| {
         let mut entry = Entry::clone(&small(at));
-        entry.position.event_id = crate::id::EventId::parse(&format!("n{at}")).expect("an id");
+        entry.position.event_id =
+            crate::base::id::EventId::parse(&format!("n{at}")).expect("an id");
         Arc::new(entry)
     };
     let late: Vec<_> = (1..10).map(of_a_type).chain((0..50).map(nearby)).collect();

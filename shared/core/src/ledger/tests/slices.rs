@@ -5,7 +5,7 @@ use futures_util::FutureExt as _;
 
 use super::*;
 use crate::ledger::slice::{Order, Portion, Slice};
-use crate::reader;
+use crate::subject::reader;
 
 /// Everything, in few entries at a time.
 fn of(order: Order, entries: usize) -> Slice {

@@ -4,9 +4,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::limits::{TRANSACTION_BYTES, TRANSACTION_ITEMS};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Ask, Step};
-use crate::limits::{TRANSACTION_BYTES, TRANSACTION_ITEMS};
 use crate::view::{Specs, View, fold};
 
 /// Names, numbers and the partition key of an item, at least.

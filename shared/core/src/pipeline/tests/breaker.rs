@@ -1,7 +1,7 @@
 //! When a batch's records say that the registry is wrong, and when that they are.
 
 use super::*;
-use crate::registry::StoredDocument;
+use crate::intake::document::StoredDocument;
 
 fn check_open(memory: &Memory, records: Vec<Record>, code: Code, fault: &str) {
     let open = try_process(memory, records).expect_err("an open breaker");

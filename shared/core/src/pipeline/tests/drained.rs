@@ -1,9 +1,9 @@
 //! Records that waited in the buffer, and what the registry says when they come back.
 
 use super::*;
-use crate::letter::filing::{Filing, Received, read};
-use crate::letter::opened::{Opened, open};
-use crate::record::TopicRetention;
+use crate::dead_letter::opened::{Opened, open};
+use crate::intake::record::TopicRetention;
+use crate::replay::filing::{Filing, Received, read};
 
 /// Puts a record of demo into the buffer, changes the registry, and drains the buffer with a fresh
 /// environment. Gives what became of the record, and of which tenant the letters are and why.

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::kafka_event::{Decoded, decode};
-use crate::record::{Receipt, TopicRetention};
+use crate::intake::kafka_event::{Decoded, decode};
+use crate::intake::record::{Receipt, TopicRetention};
 
 /// The route of a contract whose events may leave their time out: then it is that of receipt.
 const UNTIMED: &str = r#"{
@@ -39,7 +39,8 @@ fn taken(
     let subject = SubjectId::parse("device/d1").expect("a subject");
     let home = Home { key: scope.subject(subject), table: None };
     let question = crate::ledger::read::Question::History { from: None, to: None };
-    let read = crate::reader::read(&memory, &home, question).now_or_never().expect("ready");
+    let read =
+        crate::subject::reader::read(&memory, &home, question).now_or_never().expect("ready");
     let cut = read.expect("available").0;
     let times = cut.and_then(|cut| {
         cut.entries().next().map(|entry| (entry.position.observed_at, entry.ingested_at))

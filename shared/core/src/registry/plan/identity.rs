@@ -6,9 +6,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::StoredDocument;
-use crate::contract::{ContractDocument, builtin};
-use crate::document::Fault;
+use crate::intake::contract::{ContractDocument, builtin};
+use crate::intake::document::StoredDocument;
+use crate::intake::fault::Fault;
 
 /// Whether records of a contract may get other identities than they have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

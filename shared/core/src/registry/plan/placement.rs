@@ -13,11 +13,12 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::document::Fault;
-use crate::id::TenantId;
+use crate::base::id::TenantId;
+use crate::intake::document::{DocumentName, StoredDocument};
+use crate::intake::fault::Fault;
+use crate::intake::tenant::{Placement, Status, Tenant};
+use crate::registry::LIFETIME_SECONDS;
 use crate::registry::apply::{Checked, Checking, Refusal, Stored};
-use crate::registry::{DocumentName, LIFETIME_SECONDS, StoredDocument};
-use crate::tenant::{Placement, Status, Tenant};
 
 /// The longest that Lambda lets an invocation take.
 pub const LONGEST_INVOCATION_SECONDS: i64 = 15 * 60;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::contract::sample::at;
+use crate::intake::contract::sample::at;
 use crate::registry::{Submitted, Text};
 
 const NOW: &str = "2026-11-21T06:00:00Z";
@@ -324,7 +324,7 @@ fn a_stored_tenant_that_cannot_be_read_is_not_known_to_be_suspended() {
     let stored = |json: &str| {
         let document = StoredDocument { json: json.to_owned(), revision: 1 };
         Stored::from([(
-            DocumentName::Tenant(crate::id::TenantId::parse("a").expect("an id")),
+            DocumentName::Tenant(crate::base::id::TenantId::parse("a").expect("an id")),
             document,
         )])
     };

@@ -9,15 +9,15 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::fixture::{Bench, NEWCO, WIDE, ground, home, pipeline};
+use crate::base::time::Timestamp;
+use crate::dead_letter::letter::{Owner, State};
+use crate::intake::record::{Incoming, Record};
 use crate::ledger::read::Question;
-use crate::letter::{Owner, State};
 use crate::memory::{Call, Fault};
 use crate::pipeline::Disposition;
-use crate::pipeline::ports::Clock as _;
-use crate::reader;
-use crate::record::{Incoming, Record};
+use crate::ports::Clock as _;
 use crate::replay::{Asked, Phase};
-use crate::time::Timestamp;
+use crate::subject::reader;
 use crate::view::Specs;
 
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +151,8 @@ impl World {
     fn drain_buffer(&mut self) {
         let messages = std::mem::take(&mut self.bench.memory.state().buffer);
         for message in messages {
-            let envelope = crate::dead_letter::Envelope::read(&message.body).expect("an envelope");
+            let envelope =
+                crate::dead_letter::envelope::Envelope::read(&message.body).expect("an envelope");
             let record = envelope.record().expect("readable").expect("whole");
             let dispositions = self.bench.process(&[record]);
             assert_ne!(dispositions, [Disposition::Returned]);
@@ -167,13 +168,13 @@ impl World {
             }
             let message = pick.get(&messages).clone();
             let now = self.bench.memory.now();
-            let received = crate::letter::filing::Received {
+            let received = crate::replay::filing::Received {
                 message_id: "m",
                 body: &message.body,
                 sent_at: None,
             };
-            let filing = crate::letter::filing::read(&received, now).expect("filed");
-            let filed = self.run(crate::letter::filing::file(&self.bench.memory, &filing), trouble);
+            let filing = crate::replay::filing::read(&received, now).expect("filed");
+            let filed = self.run(crate::replay::filing::file(&self.bench.memory, &filing), trouble);
             if matches!(filed, Some(Ok(_))) {
                 let letters = &mut self.bench.memory.state().letters;
                 let at = letters.iter().position(|one| *one == message).expect("it is there");

@@ -7,22 +7,22 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::{Value, json};
 
-use crate::error::Unavailable;
-use crate::id::{SubjectId, TenantId};
+use crate::base::error::Unavailable;
+use crate::base::id::{SubjectId, TenantId};
+use crate::base::limits::Shape;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
+use crate::dead_letter::letter::{Lease, LetterRange, Order, Owner, StoredLetter};
+use crate::intake::record::{Incoming, Record, Source, TopicRetention};
 use crate::ledger::read::Question;
-use crate::letter::filing::{Received, file, read};
-use crate::letter::{Lease, LetterRange, Letters, Order, Owner, StoredLetter};
-use crate::limits::Shape;
 use crate::memory::{Held, Memory};
 use crate::pipeline::cache::HeadCache;
-use crate::pipeline::ports::Home;
 use crate::pipeline::{Disposition, Pipeline};
-use crate::reader;
-use crate::record::{Incoming, Record, Source, TopicRetention};
+use crate::ports::{Home, Letters};
 use crate::registry::Registry;
+use crate::replay::filing::{Received, file, read};
 use crate::replay::{self, Asked, Ground, Means, Refusal, Run, Worked};
-use crate::tenant::TenantScope;
-use crate::time::Timestamp;
+use crate::subject::reader;
 
 pub(super) const MINUTE: i64 = 60;
 const NOW: i64 = 1_800_000_000;

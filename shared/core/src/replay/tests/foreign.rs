@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::fixture::{Bench, MINUTE};
 use super::open_letters;
-use crate::dead_letter::Content;
-use crate::letter::{Owner, State};
-use crate::metrics::Metric;
-use crate::record::{Record, Source};
+use crate::base::metrics::Metric;
+use crate::base::time::Timestamp;
+use crate::dead_letter::envelope::Content;
+use crate::dead_letter::letter::{Owner, State};
+use crate::intake::record::{Record, Source};
 use crate::replay::Asked;
-use crate::time::Timestamp;
 
 #[test]
 fn a_batch_reference_is_replayed_by_reading_its_offsets_again() {

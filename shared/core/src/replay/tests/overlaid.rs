@@ -4,14 +4,14 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::fixture::{Bench, WIDE, home, pipeline};
+use crate::base::time::Timestamp;
+use crate::intake::record::{Incoming, Record};
 use crate::ledger::read::{Cut, Question};
-use crate::pipeline::ports::{Store, World};
 use crate::pipeline::{Pipeline, Settled, Verdict};
-use crate::reader;
-use crate::record::{Incoming, Record};
+use crate::ports::{Store, World};
 use crate::replay::overlay::Overlay;
 use crate::replay::{Asked, Phase};
-use crate::time::Timestamp;
+use crate::subject::reader;
 
 fn settle(
     bench: &Bench,

@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::limits;
-use crate::time::Timestamp;
-use crate::view::{VARINT, text};
+use crate::base::limits;
+use crate::base::time::Timestamp;
+use crate::view::encoded::{VARINT, text};
 
 /// One lesson of one learner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_core::error::Unavailable;
+use drover_core::base::error::Unavailable;
 use krafka::Kafka;
 use krafka::auth::TlsConfig;
 use krafka::testing::FakeBroker;

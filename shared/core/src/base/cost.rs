@@ -1,0 +1,37 @@
+//! What a call cost, beside its answer.
+
+/// What DynamoDB counted for a call. Halves are possible; zero where nothing was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Units {
+    /// Read units: 4 KB, strongly consistent.
+    pub read: f64,
+    /// Write units: 1 KB.
+    pub write: f64,
+}
+
+impl std::ops::AddAssign for Units {
+    fn add_assign(&mut self, other: Self) {
+        self.read += other.read;
+        self.write += other.write;
+    }
+}
+
+/// An answer with what it cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metered<T> {
+    /// The answer.
+    pub answer: T,
+    /// What it cost.
+    pub units: Units,
+}
+
+impl<T> Metered<T> {
+    /// Another answer for the same cost.
+    ///
+    /// # Errors
+    ///
+    /// Those of `map`.
+    pub fn try_map<U, E>(self, map: impl FnOnce(T) -> Result<U, E>) -> Result<Metered<U>, E> {
+        Ok(Metered { answer: map(self.answer)?, units: self.units })
+    }
+}

@@ -1,0 +1,320 @@
+//! CloudWatch's embedded metric format: one JSON line per tenant and invocation, to be written
+//! straight to standard output (a log formatter would wrap it, and CloudWatch would not see it).
+//!
+//! Dimensions are the function, and the code for rejections: each combination is a metric that
+//! costs money, so the tenant is a property, which is free and can be queried in the logs. Only
+//! tenants that [`Keeping`] lists have what their dashboard shows ([`OF_A_TENANT`]) under a dimension
+//! of their own too, and their share of what each function takes in hand. An array holds at most 100 values; further ones go into further lines, which
+//! carry nothing else, so that no count is doubled.
+//!
+//! Limits from
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+//! A library (metrique) was tried: it neither cuts arrays at 100 nor counts metrics.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::base::id::TenantId;
+use crate::base::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Meter, Metric, Tally};
+use crate::base::time::Timestamp;
+use crate::base::variables::{Misconfigured, Variables};
+
+const VALUES_PER_LINE: usize = 100;
+/// Each costs as much as twenty metrics do.
+const MOST_TENANTS: usize = 50;
+
+/// Counts that a listed tenant has under the dimension `tenant` alone, for all functions together;
+/// [`ERRORS`] it has under `tenant` and `code`.
+pub const OF_A_TENANT: [&str; 5] = [
+    Metric::EventsProcessed.name(),
+    Metric::EventsDuplicate.name(),
+    Metric::EventsLate.name(),
+    Metric::Corrections.name(),
+    LAST_MESSAGE,
+];
+
+/// What an operator sees of each listed tenant besides: who is in trouble.
+pub const FOR_OPERATORS: [&str; 1] = [Metric::RecordsBuffered.name()];
+/// What a listed tenant has under `function` and `tenant`: its share of what a function takes in hand.
+/// Records that come by Kafka are counted against no quota, so this says who floods a topic.
+const SHARED: &str = Metric::MessagesProcessed.name();
+
+/// Where CloudWatch keeps counts, and whose it keeps apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// `DROVER_METRICS_NAMESPACE`: `Drover` by default. Two deployments in one account need two.
+    pub namespace: String,
+    /// `DROVER_METRICS_TENANTS`: tenants with counts of their own, none by default, 50 at most.
+    pub tenants: BTreeSet<TenantId>,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self { namespace: "Drover".to_owned(), tenants: BTreeSet::new() }
+    }
+}
+
+impl Keeping {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What stands there is no list of tenants, or one of too many.
+    pub fn read<F>(variables: &Variables<F>) -> Result<Self, Misconfigured>
+    where
+        F: Fn(&str) -> Option<String>,
+    {
+        const TENANTS: &str = "DROVER_METRICS_TENANTS";
+        let listed = variables.optional(TENANTS).unwrap_or_default();
+        let mut tenants = BTreeSet::new();
+        for name in listed.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let no_tenant =
+                |_| Misconfigured::new(TENANTS, format!("is no tenant: value=`{name}`"));
+            tenants.insert(TenantId::parse(name).map_err(no_tenant)?);
+        }
+        if tenants.len() > MOST_TENANTS {
+            let fault = format!("lists more than {MOST_TENANTS} count=`{}`", tenants.len());
+            return Err(Misconfigured::new(TENANTS, fault));
+        }
+        let namespace = variables.optional("DROVER_METRICS_NAMESPACE");
+        Ok(Self { namespace: namespace.unwrap_or(Self::default().namespace), tenants })
+    }
+}
+
+/// Counts as lines, each given to a function that writes it: on Lambda to standard output.
+pub struct Lines {
+    /// Under which names.
+    pub keeping: Keeping,
+    /// Writes one line.
+    pub write: fn(&str),
+}
+
+impl Meter for Lines {
+    fn record(&self, function: &'static str, tally: &Tally, now: Timestamp) {
+        for line in lines(&self.keeping, function, tally, now) {
+            (self.write)(&line);
+        }
+    }
+}
+
+/// Every line of one invocation.
+pub fn lines(keeping: &Keeping, function: &str, tally: &Tally, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (tenant, counts) in &tally.tenants {
+        let line = Line { keeping, function, tenant: tenant.as_ref(), now };
+        lines.extend(line.counts(counts));
+        let rest = counts.durations.chunks(VALUES_PER_LINE).skip(1);
+        lines.extend(rest.map(|values| line.write(&["function"], vec![duration(values)])));
+        lines.extend(counts.errors.iter().map(|(code, count)| line.error(code.as_str(), *count)));
+    }
+    lines
+}
+
+/// A metric: name, unit, value.
+type Definition = (&'static str, &'static str, Value);
+
+struct Line<'a> {
+    keeping: &'a Keeping,
+    function: &'a str,
+    tenant: Option<&'a TenantId>,
+    now: Timestamp,
+}
+
+impl Line<'_> {
+    fn counts(&self, counts: &Counts) -> Option<String> {
+        let mut metrics: Vec<Definition> = Vec::new();
+        for metric in Metric::ALL {
+            let count = counts.get(metric);
+            if count > 0.0 {
+                metrics.push((metric.name(), "Count", json!(count)));
+            }
+        }
+        if let Some(values) = counts.durations.chunks(VALUES_PER_LINE).next() {
+            metrics.push(duration(values));
+        }
+        if let Some(last) = counts.last_message {
+            metrics.push((LAST_MESSAGE, "Seconds", json!(last.whole_seconds())));
+        }
+        (!metrics.is_empty()).then(|| self.write(&["function"], metrics))
+    }
+
+    fn error(&self, code: &str, count: u64) -> String {
+        let metrics = vec![(ERRORS, "Count", json!(count))];
+        let mut line = self.line(&["function", "code"], metrics);
+        line.insert("code".into(), json!(code));
+        Value::Object(line).to_string()
+    }
+
+    fn write(&self, dimensions: &[&str], metrics: Vec<Definition>) -> String {
+        Value::Object(self.line(dimensions, metrics)).to_string()
+    }
+
+    fn line(&self, dimensions: &[&str], metrics: Vec<Definition>) -> Map<String, Value> {
+        let mut directives = vec![self.directive(dimensions, metrics.iter())];
+        if self.tenant.is_some_and(|tenant| self.keeping.tenants.contains(tenant)) {
+            let is_kept = |name: &str| {
+                name == ERRORS || OF_A_TENANT.contains(&name) || FOR_OPERATORS.contains(&name)
+            };
+            let own = metrics.iter().filter(|(name, ..)| is_kept(name));
+            let dimensions: Vec<&str> = dimensions
+                .iter()
+                .map(|dimension| if *dimension == "function" { "tenant" } else { dimension })
+                .collect();
+            directives.push(self.directive(&dimensions, own));
+            let share = metrics.iter().filter(|(name, ..)| *name == SHARED);
+            directives.push(self.directive(&["function", "tenant"], share));
+        }
+        // A directive without metrics is an error to CloudWatch.
+        directives.retain(|directive| directive["Metrics"] != json!([]));
+        let millis = self.now.micros().div_euclid(1_000);
+        let mut line = Map::new();
+        line.insert("_aws".into(), json!({"Timestamp": millis, "CloudWatchMetrics": directives}));
+        line.insert("function".into(), json!(self.function));
+        if let Some(tenant) = self.tenant {
+            line.insert("tenant".into(), json!(tenant.as_str()));
+        }
+        line.extend(metrics.into_iter().map(|(name, _, value)| (name.to_owned(), value)));
+        line
+    }
+
+    fn directive<'m>(
+        &self,
+        dimensions: &[&str],
+        metrics: impl Iterator<Item = &'m Definition>,
+    ) -> Value {
+        let names: Vec<Value> =
+            metrics.map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
+        json!({"Namespace": self.keeping.namespace, "Dimensions": [dimensions], "Metrics": names})
+    }
+}
+
+fn duration(values: &[f64]) -> Definition {
+    (DURATION, "Seconds", json!(values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::error::Code;
+
+    fn tally(records: usize) -> Tally {
+        let tenant = TenantId::parse("acme").expect("a tenant");
+        let mut tally = Tally::default();
+        let counts = tally.of(Some(&tenant));
+        for _ in 0..records {
+            counts.add(Metric::MessagesProcessed);
+            counts.durations.push(0.5);
+        }
+        counts.add_error(Code::MalformedJson);
+        tally
+    }
+
+    fn parsed(tally: &Tally) -> Vec<Value> {
+        parsed_for(&[], tally)
+    }
+
+    fn parsed_for(tenants: &[&str], tally: &Tally) -> Vec<Value> {
+        let now = Timestamp::from_millis(1_789_000_000_123).expect("in range");
+        let listed = tenants.join(",");
+        let variables = Variables(|name: &str| match name {
+            "DROVER_METRICS_NAMESPACE" => Some("staging".to_owned()),
+            _ => Some(listed.clone()),
+        });
+        let keeping = Keeping::read(&variables).expect("tenants");
+        let lines = lines(&keeping, "processor", tally, now);
+        lines.iter().map(|line| serde_json::from_str(line).expect("one JSON object")).collect()
+    }
+
+    #[test]
+    fn a_line_names_each_of_its_metrics_and_nothing_else() {
+        let line = &parsed(&tally(2))[0];
+        assert_eq!(line["_aws"]["Timestamp"], 1_789_000_000_123_i64);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Dimensions"], json!([["function"]]));
+        for metric in directive["Metrics"].as_array().expect("definitions") {
+            let name = metric["Name"].as_str().expect("a name");
+            assert!(line[name].is_number() || line[name].is_array(), "{name}");
+        }
+        assert_eq!(line["messages_processed_total"], 2.0);
+        assert_eq!(line["tenant"], "acme", "a property, no dimension");
+        assert!(line.get("events_processed_total").is_none(), "zero is left out");
+    }
+
+    #[test]
+    fn arrays_end_at_100_values_and_counts_are_not_doubled() {
+        let lines = parsed(&tally(250));
+        let sizes: Vec<usize> =
+            lines.iter().filter_map(|line| line[DURATION].as_array().map(Vec::len)).collect();
+        assert_eq!(sizes, [100, 100, 50]);
+        let counted = lines.iter().filter(|line| line.get("messages_processed_total").is_some());
+        assert_eq!(counted.count(), 1);
+    }
+
+    #[test]
+    fn rejections_are_counted_by_code() {
+        let lines = parsed(&tally(1));
+        let error = lines.last().expect("a line");
+        let directive = &error["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Dimensions"], json!([["function", "code"]]));
+        assert_eq!((&error["code"], &error[ERRORS]), (&json!("malformed_json"), &json!(1)));
+    }
+
+    #[test]
+    fn the_list_of_metrics_stays_within_one_directive() {
+        let mut names: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+        names.extend([ERRORS, DURATION, LAST_MESSAGE]);
+        assert!(names.len() <= 100);
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Metric::ALL.len() + 3, "every name once");
+    }
+
+    #[test]
+    fn a_listed_tenant_has_what_its_dashboard_shows_under_a_dimension_of_its_own() {
+        let mut tally = tally(150);
+        let tenant = TenantId::parse("acme").expect("a tenant");
+        tally.of(Some(&tenant)).add(Metric::EventsProcessed);
+        for (line, alone) in parsed_for(&["other", "acme"], &tally).iter().zip(parsed(&tally)) {
+            let directives = line["_aws"]["CloudWatchMetrics"].as_array().expect("directives");
+            assert_eq!(directives[0], alone["_aws"]["CloudWatchMetrics"][0], "as for everybody");
+            assert_eq!(directives[0]["Namespace"], "staging");
+            for own in &directives[1..] {
+                let (dimensions, metrics) = (&own["Dimensions"][0], &own["Metrics"]);
+                match metrics[0]["Name"].as_str().expect("a name") {
+                    ERRORS => assert_eq!(*dimensions, json!(["tenant", "code"])),
+                    SHARED => assert_eq!(*dimensions, json!(["function", "tenant"])),
+                    name => {
+                        assert_eq!(
+                            (name, metrics.as_array().map(Vec::len)),
+                            ("events_processed_total", Some(1))
+                        );
+                        assert_eq!(*dimensions, json!(["tenant"]));
+                    }
+                }
+            }
+            let expected = match (line.get(SHARED), line.get("code")) {
+                (Some(_), _) => 3,
+                (None, Some(_)) => 2,
+                (None, None) => 1,
+            };
+            assert_eq!(directives.len(), expected, "{line}");
+        }
+        let strangers = parsed_for(&["other"], &tally);
+        assert_eq!(strangers, parsed(&tally), "a tenant that is not listed");
+    }
+
+    #[test]
+    fn a_list_of_tenants_names_tenants_and_not_too_many() {
+        let check = |listed: String, expected: &str| {
+            let variables =
+                Variables(|name: &str| (name == "DROVER_METRICS_TENANTS").then(|| listed.clone()));
+            let read = Keeping::read(&variables).map(|keeping| keeping.tenants.len().to_string());
+            assert_eq!(read.unwrap_or_else(|fault| fault.to_string()), expected);
+        };
+        check(String::new(), "0");
+        check(" acme , demo,".to_owned(), "2");
+        check("Acme".to_owned(), "DROVER_METRICS_TENANTS is no tenant: value=`Acme`");
+        let many = (0..51).map(|number| format!("t{number}")).collect::<Vec<_>>().join(",");
+        check(many, "DROVER_METRICS_TENANTS lists more than 50 count=`51`");
+    }
+}

@@ -1,0 +1,32 @@
+//! What becomes of numbers when JSON is parsed: which doubles a value has, and what its other numbers are.
+
+use serde_json::Number;
+
+use super::places::Places;
+
+/// The canonical texts of numbers that are lost.
+pub(crate) type Exact = Places<Box<str>>;
+
+/// Which doubles a value has: the first variant that fits all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Doubles {
+    /// None, so that all of its numbers are held.
+    None,
+    /// Between 10^-7 and 10^21: a number of 15 digits is parsed to the nearest one, and written as
+    /// it was.
+    Usual,
+    /// Zero, perhaps of a number that is too small for a double, or beyond these bounds.
+    Any,
+}
+
+impl Doubles {
+    /// That of one number.
+    pub(super) fn of(number: &Number) -> Self {
+        let size = number.as_f64().unwrap_or_default().abs();
+        match number.is_f64() {
+            false => Self::None,
+            true if (1e-7..1e21).contains(&size) => Self::Usual,
+            true => Self::Any,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The contracts that ship inside the binary. A stored one of the same name overrides one.
+
+use super::ContractDocument;
+use crate::intake::fault::Fault;
+
+/// Name and document of each.
+pub const BUILTINS: [(&str, &str); 6] = [
+    ("telemetry", include_str!("builtin/telemetry.json")),
+    ("heartbeat", include_str!("builtin/heartbeat.json")),
+    ("learning", include_str!("builtin/learning.json")),
+    ("message", include_str!("builtin/message.json")),
+    ("iothub", include_str!("builtin/iothub.json")),
+    ("cloudevents", include_str!("builtin/cloudevents.json")),
+];
+
+/// The built-in contract of that name, if there is one.
+///
+/// # Errors
+/// Never in a tested binary: what is wrong with the document.
+pub fn builtin(name: &str) -> Result<Option<ContractDocument>, Vec<Fault>> {
+    let found = BUILTINS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, json)| ContractDocument::parse(json)).transpose()
+}

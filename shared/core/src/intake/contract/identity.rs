@@ -1,0 +1,217 @@
+//! What tells a record without an event id from every other: the digest of the record itself, or of
+//! a natural key in it.
+//!
+//! The digest is of the record and not of the event that the contract makes of it. A contract that
+//! is mended makes another event of the same bytes, and a redelivery must find the first one. The
+//! subject and the time of observation are not in the digest: the position has them.
+
+use jsonptr::{Pointer, PointerBuf};
+use serde_json::Value;
+
+use super::document::{ContractDocument, IdentityDocument, always_given};
+use super::lookup::{Found, Lookup, Raw, compiled_pointer};
+use crate::base::error::{Code, Rejection};
+use crate::base::id::EventId;
+use crate::base::limits;
+use crate::event::{Except, digest};
+use crate::intake::fault::Faults;
+use crate::intake::record::{HeaderValue, Parsed};
+
+/// Which element of its record an event is. A record is one event.
+const ELEMENT: u32 = 0;
+
+/// What stands first in a digest: no digest of a record is one of a natural key.
+const RECORD: &[u8] = b"record";
+const NATURAL_KEY: &[u8] = b"key";
+
+/// What a record's id is the digest of.
+#[derive(Debug)]
+pub(super) enum Identity {
+    /// Its body, less some members, and the headers that its type is read from.
+    Record(Except),
+    /// What these sources find.
+    NaturalKey(Vec<Lookup>),
+}
+
+/// A record and what its contract is called.
+#[derive(Clone, Copy)]
+pub(super) struct Read<'a> {
+    pub(super) contract: &'a str,
+    pub(super) parsed: &'a Parsed<'a>,
+    pub(super) json: &'a Value,
+}
+
+impl Identity {
+    /// Compiles what a document says, also where it says nothing; `None` after a fault.
+    pub(super) fn compile(
+        document: &ContractDocument,
+        path: &str,
+        faults: &mut Faults,
+    ) -> Option<Self> {
+        let Some(identity) = &document.identity else { return Some(Self::default()) };
+        if always_given(document.event_id.as_ref()) {
+            faults.add(
+                path,
+                "never read: event_id has a const or a default, so no event is without an id",
+            );
+            return None;
+        }
+        match (identity.except.is_empty(), identity.of.is_empty()) {
+            (false, true) => except(document, identity, path, faults).map(Self::Record),
+            (true, false) => natural_key(identity, path, faults).map(Self::NaturalKey),
+            (true, true) | (false, false) => {
+                faults.add(path, "exactly one of except and of is needed");
+                None
+            }
+        }
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self::Record(Except::default())
+    }
+}
+
+fn except(
+    document: &ContractDocument,
+    identity: &IdentityDocument,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<Except> {
+    let path = format!("{path}/except");
+    if document.observed_at.is_none() {
+        faults.add(
+            path,
+            "never read: without observed_at, where a record was read is its identity; name a natural key with of",
+        );
+        return None;
+    }
+    if identity.except.len() > limits::IDENTITY_EXCEPT {
+        faults.add(path, format!("too many pointers: limit=`{}`", limits::IDENTITY_EXCEPT));
+        return None;
+    }
+    // Every one is compiled before any is missed, so that no fault stays unsaid.
+    let pointers = identity.except.iter().enumerate().map(|(index, text)| {
+        let path = format!("{path}/{index}");
+        let pointer = compiled_pointer(text, &path, faults)?;
+        if pointer.is_root() {
+            faults.add(path, "the whole record cannot be left out");
+            return None;
+        }
+        Some((path, pointer))
+    });
+    let pointers: Vec<Option<(String, PointerBuf)>> = pointers.collect();
+    let pointers: Vec<(String, PointerBuf)> = pointers.into_iter().collect::<Option<_>>()?;
+    let mut except = Except::default();
+    for (index, (path, pointer)) in pointers.iter().enumerate() {
+        let others = pointers.iter().enumerate().filter(|(other, _)| *other != index);
+        let inside = others.map(|(_, (_, other))| other).any(|other| pointer.starts_with(other));
+        if inside {
+            faults.add(path, "another pointer leaves this out already");
+            return None;
+        }
+        except.put(pointer, ());
+    }
+    Some(except)
+}
+
+fn natural_key(
+    identity: &IdentityDocument,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<Vec<Lookup>> {
+    let path = format!("{path}/of");
+    if identity.of.len() > limits::IDENTITY_SOURCES {
+        faults.add(path, format!("too many sources: limit=`{}`", limits::IDENTITY_SOURCES));
+        return None;
+    }
+    let sources = identity.of.iter().enumerate().map(|(index, source)| {
+        let path = format!("{path}/{index}");
+        if always_given(Some(source)) {
+            faults.add(path, "a const or a default tells no two records apart; an absent source counts as absent");
+            return None;
+        }
+        Lookup::compile(source, &path, faults)
+    });
+    let sources: Vec<Option<Lookup>> = sources.collect();
+    sources.into_iter().collect()
+}
+
+impl Read<'_> {
+    /// The digest of the record, less what is left out.
+    ///
+    /// `event_type` finds the type: where a header says it, two records of one body are two events.
+    /// `canonical` is the canonical text of the whole body, if it is there already.
+    pub(super) fn record_id(
+        self,
+        except: &Except,
+        event_type: &Lookup,
+        canonical: Option<&str>,
+    ) -> Result<EventId, Rejection> {
+        let headers: Vec<Vec<u8>> = event_type
+            .headers()
+            .map(|name| header_part(self.parsed.record().header(name)))
+            .collect();
+        let id = |body: &str| self.id(RECORD, &headers, Some(body));
+        match canonical {
+            Some(canonical) if except.is_empty() => Ok(id(canonical)),
+            Some(_) | None => {
+                let root = Some(Pointer::root());
+                self.parsed.with_canonical(self.json, root, Some(except), id)
+            }
+        }
+    }
+
+    /// The digest of a natural key.
+    pub(super) fn natural_key_id(self, sources: &[Lookup]) -> Result<EventId, Rejection> {
+        let record = self.parsed.record();
+        let found: Vec<Option<Found<'_>>> =
+            sources.iter().map(|source| source.find(record, self.json)).collect();
+        if found.iter().all(Option::is_none) {
+            return Err(Lookup::all_missing("what identifies the event", sources));
+        }
+        let parts: Result<Vec<Vec<u8>>, Rejection> =
+            found.into_iter().map(|found| self.key_part(found)).collect();
+        Ok(self.id(NATURAL_KEY, &parts?, None))
+    }
+
+    fn id(self, what: &[u8], parts: &[Vec<u8>], body: Option<&str>) -> EventId {
+        let element = ELEMENT.to_be_bytes();
+        let mut all = vec![what, self.contract.as_bytes(), element.as_slice()];
+        all.extend(parts.iter().map(Vec::as_slice));
+        all.extend(body.map(str::as_bytes));
+        EventId::trusted(digest(&all))
+    }
+
+    /// One part of a natural key as canonical JSON, which is never empty; what is absent is empty.
+    fn key_part(self, found: Option<Found<'_>>) -> Result<Vec<u8>, Rejection> {
+        let Some(found) = found else { return Ok(Vec::new()) };
+        let header;
+        let value = match found.value {
+            Raw::Json(value) => value,
+            Raw::Header(_) => {
+                header = Value::from(found.text().ok_or_else(|| {
+                    found.rejection(Code::InvalidId, "this part of the identity is unreadable")
+                })?);
+                &header
+            }
+        };
+        self.parsed.with_canonical(value, found.path, None, |text| text.as_bytes().to_vec())
+    }
+}
+
+/// A header of its own bytes: absent is another thing than empty.
+fn header_part(value: Option<HeaderValue<'_>>) -> Vec<u8> {
+    const ABSENT: u8 = 0;
+    const PRESENT: u8 = 1;
+    const UNREADABLE: u8 = 2;
+    match value {
+        None => vec![ABSENT],
+        Some(HeaderValue::Text(text)) => [&[PRESENT], text.as_bytes()].concat(),
+        Some(HeaderValue::Long(number) | HeaderValue::Millis(number)) => {
+            [&[PRESENT], number.to_string().as_bytes()].concat()
+        }
+        Some(HeaderValue::Unreadable) => vec![UNREADABLE],
+    }
+}

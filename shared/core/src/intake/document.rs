@@ -1,0 +1,82 @@
+//! Documents that people write (contracts, tenants, topics): what is wrong with one, and where.
+//!
+//! The shape of each is a JSON Schema under `document/`, which an editor can use as well. serde
+//! alone would refuse the same documents, but would name a line instead of a path and stop at the
+//! first fault. What a schema cannot say is checked where the document becomes what it describes.
+
+use std::sync::LazyLock;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::base::id::TenantId;
+use crate::base::limits;
+use crate::intake::fault::Fault;
+use crate::intake::schema::Schema;
+
+/// The shape of a kind of document.
+pub(crate) type Shape = LazyLock<Result<Schema, Fault>>;
+
+/// Compiles a shape that ships inside the binary.
+pub(crate) fn shape(text: &str) -> Result<Schema, Fault> {
+    let schema: Value =
+        serde_json::from_str(text).map_err(|fault| Fault::new("", fault.to_string()))?;
+    Schema::compile(&schema)
+}
+
+/// Parses a document of that shape.
+pub(crate) fn parse(text: &str) -> Result<Value, Vec<Fault>> {
+    if text.len() > limits::DOCUMENT_BYTES {
+        let message = format!("the document is too large: limit=`{}`", limits::DOCUMENT_BYTES);
+        return Err(vec![Fault::new("", message)]);
+    }
+    serde_json::from_str(text)
+        .map_err(|fault| vec![Fault::new("", format!("not a JSON document: {fault}"))])
+}
+
+/// Checks a document against its shape and reads it.
+pub(crate) fn read<T: DeserializeOwned>(document: &Value, shape: &Shape) -> Result<T, Vec<Fault>> {
+    let schema = shape.as_ref().map_err(|fault| vec![fault.clone()])?;
+    let faults = schema.faults(document);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    T::deserialize(document).map_err(|fault| vec![Fault::new("", fault.to_string())])
+}
+
+/// What a document of the registry is stored under.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentName {
+    /// A tenant.
+    Tenant(TenantId),
+    /// A contract, by its name.
+    Contract(String),
+    /// The route of a topic.
+    Topic(String),
+    /// An API key, by the hexadecimal digits of its SHA-256.
+    Key(String),
+    /// The number that rises with every change, and which kinds of subjects there are.
+    Revision,
+}
+
+impl DocumentName {
+    /// The key in the registry's table.
+    pub fn storage_key(&self) -> String {
+        match self {
+            Self::Tenant(id) => format!("T#{id}"),
+            Self::Contract(name) => format!("C#{name}"),
+            Self::Topic(name) => format!("R#{name}"),
+            Self::Key(sha256) => format!("K#{sha256}"),
+            Self::Revision => "REV".to_owned(),
+        }
+    }
+}
+
+/// A document as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredDocument {
+    /// Its text.
+    pub json: String,
+    /// The revision that wrote it.
+    pub revision: u64,
+}

@@ -1,0 +1,271 @@
+//! Lambda's Kafka event and the answer to it: own types, because one odd record must not cost the
+//! batch. An event whose records are all as usual is read at once. Any other is cut into records
+//! without looking inside, then each is read alone.
+//!
+//! Known to occur, and read here: header bytes from -128 to 255, headers missing or null, a header
+//! without a value, no key, no value (a tombstone), timestamp -1. The map key is an opaque name (a
+//! topic may hold dashes and dots) and goes back verbatim.
+//!
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-msk.html>,
+//! <https://docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html>
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::error::{Code, Rejection};
+use crate::base::hash::fnv1a;
+use crate::intake::record::{Incoming, Receipt, Record, Source, Stamps};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use self::headers::Headers;
+
+/// An event that is none of Lambda's Kafka events. It says where, but not what: serde's own message
+/// may quote the event.
+#[derive(Debug, thiserror::Error)]
+#[error("not a Kafka event of Lambda's: line={} column={}", .0.line(), .0.column())]
+pub struct NotAnEvent(serde_json::Error);
+
+/// A partial batch response.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    /// The records that must come again; none: success.
+    pub batch_item_failures: Vec<BatchItemFailure>,
+}
+
+/// One record that must come again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchItemFailure {
+    /// Which one.
+    pub item_identifier: ItemIdentifier,
+}
+
+/// How Lambda names a record of a Kafka event.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ItemIdentifier {
+    /// The key of `records` that it stood under, verbatim.
+    pub partition: Arc<str>,
+    /// Its offset.
+    pub offset: i64,
+}
+
+impl BatchResponse {
+    /// Names each record once.
+    pub fn of(identifiers: impl Iterator<Item = ItemIdentifier>) -> Self {
+        let mut identifiers: Vec<ItemIdentifier> = identifiers.collect();
+        identifiers.sort_unstable();
+        identifiers.dedup();
+        let failure = |item_identifier| BatchItemFailure { item_identifier };
+        Self { batch_item_failures: identifiers.into_iter().map(failure).collect() }
+    }
+}
+
+/// The records of an event, and how Lambda names each; `None`: it has no offset to be named by.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// In order, partition by partition.
+    pub records: Vec<Incoming>,
+    /// One for each record.
+    pub places: Vec<Option<ItemIdentifier>>,
+}
+
+#[derive(Deserialize)]
+struct Event<R> {
+    records: BTreeMap<String, Vec<R>>,
+}
+
+/// A record as it nearly always is: every text is borrowed from the event.
+#[derive(Deserialize)]
+struct Usual<'a> {
+    topic: &'a str,
+    partition: i32,
+    offset: i64,
+    #[serde(default)]
+    timestamp: Option<i64>,
+    #[serde(default)]
+    key: Option<&'a str>,
+    #[serde(default)]
+    value: Option<&'a str>,
+    #[serde(default)]
+    headers: Option<Headers>,
+}
+
+/// Where a record stands, whatever else is wrong with it.
+#[derive(Deserialize)]
+struct Place {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    #[serde(default)]
+    timestamp: Option<i64>,
+}
+
+/// The content of a record whose texts hold escapes.
+#[derive(Deserialize)]
+struct Escaped {
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    value: Option<String>,
+    #[serde(default)]
+    headers: Option<Headers>,
+}
+
+/// Reads an event that an invocation takes.
+///
+/// # Errors
+/// [`NotAnEvent`] where there are no records to speak of. An odd record is no error: it is
+/// [`Incoming::Refused`].
+pub fn decode(event: &str, receipt: Receipt) -> Result<Decoded, NotAnEvent> {
+    match decode_at_once(event, receipt) {
+        Some(decoded) => Ok(decoded),
+        None => decode_one_by_one(event, receipt),
+    }
+}
+
+/// `None` where a record is not as usual.
+fn decode_at_once(event: &str, receipt: Receipt) -> Option<Decoded> {
+    let event: Event<Usual<'_>> = serde_json::from_str(event).ok()?;
+    let mut decoded = Decoded::with_room_for(&event);
+    for (partition, records) in event.records {
+        let (partition, mut topic): (Arc<str>, Arc<str>) = (partition.into(), Arc::from(""));
+        for usual in records {
+            let source = usual.source(&mut topic);
+            let (offset, content) = (usual.offset, usual.content().ok()?);
+            let incoming = Incoming::Record(record(source, content, receipt));
+            decoded.push(&partition, incoming, Some(offset));
+        }
+    }
+    Some(decoded)
+}
+
+fn decode_one_by_one(event: &str, receipt: Receipt) -> Result<Decoded, NotAnEvent> {
+    let event: Event<&RawValue> = serde_json::from_str(event).map_err(NotAnEvent)?;
+    let mut decoded = Decoded::with_room_for(&event);
+    for (partition, records) in event.records {
+        let (partition, mut topic): (Arc<str>, Arc<str>) = (partition.into(), Arc::from(""));
+        for raw in records {
+            let (incoming, offset) = read(&partition, &mut topic, raw.get(), receipt);
+            decoded.push(&partition, incoming, offset);
+        }
+    }
+    Ok(decoded)
+}
+
+impl Decoded {
+    fn with_room_for<R>(event: &Event<R>) -> Self {
+        let count = event.records.values().map(Vec::len).sum();
+        Self { records: Vec::with_capacity(count), places: Vec::with_capacity(count) }
+    }
+
+    fn push(&mut self, partition: &Arc<str>, incoming: Incoming, offset: Option<i64>) {
+        let identifier = |offset| ItemIdentifier { partition: Arc::clone(partition), offset };
+        self.records.push(incoming);
+        self.places.push(offset.map(identifier));
+    }
+}
+
+impl Usual<'_> {
+    /// `topic` is the one of the record before, which is mostly the same.
+    fn source(&self, topic: &mut Arc<str>) -> Source {
+        if &**topic != self.topic {
+            *topic = Arc::from(self.topic);
+        }
+        let Self { partition, offset, timestamp, .. } = *self;
+        Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp }
+    }
+
+    fn content(self) -> Result<Content, Unreadable> {
+        unwrapped(self.key, self.value, self.headers)
+    }
+}
+
+/// Reads a record that was kept in its wrapping, which could not be read at the time. A later
+/// version may know better. `map_key` is the key of `records` that it stood under.
+pub fn unwrap(map_key: &str, raw: &[u8], receipt: Receipt) -> Incoming {
+    let raw = String::from_utf8_lossy(raw);
+    read(map_key, &mut Arc::from(""), &raw, receipt).0
+}
+
+/// A record, and the offset to name it by. `topic` is the one of the record before.
+fn read(
+    map_key: &str,
+    topic: &mut Arc<str>,
+    raw: &str,
+    receipt: Receipt,
+) -> (Incoming, Option<i64>) {
+    let Ok(usual) = serde_json::from_str::<Usual<'_>>(raw) else {
+        return read_unusual(map_key, raw, receipt);
+    };
+    let (source, offset) = (usual.source(topic), usual.offset);
+    (incoming(source, usual.content(), raw, receipt), Some(offset))
+}
+
+fn read_unusual(map_key: &str, raw: &str, receipt: Receipt) -> (Incoming, Option<i64>) {
+    let Ok(place) = serde_json::from_str::<Place>(raw) else {
+        // The digest of the record itself has to do for an offset.
+        let (topic, offset) = (Arc::from(map_key), fingerprint(raw));
+        let source = Source::Kafka { topic, partition: -1, offset, timestamp: None };
+        let fault = Err(Unreadable("a record without topic, partition or offset"));
+        return (incoming(source, fault, raw, receipt), None);
+    };
+    let Place { topic, partition, offset, timestamp } = place;
+    let source = Source::Kafka { topic: topic.into(), partition, offset, timestamp };
+    let content = match serde_json::from_str::<Escaped>(raw) {
+        Ok(Escaped { key, value, headers }) => unwrapped(key.as_deref(), value.as_deref(), headers),
+        Err(_) => Err(Unreadable("a record of another shape than Kafka's")),
+    };
+    (incoming(source, content, raw, receipt), Some(offset))
+}
+
+/// A wrapping that cannot be taken off.
+struct Unreadable(&'static str);
+
+/// Key, value and headers.
+type Content = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Vec<u8>)>);
+
+fn unwrapped(
+    key: Option<&str>,
+    value: Option<&str>,
+    headers: Option<Headers>,
+) -> Result<Content, Unreadable> {
+    let headers = headers.map(|Headers(headers)| headers).unwrap_or_default();
+    Ok((key.map(base64).transpose()?, value.map(base64).transpose()?, headers))
+}
+
+fn incoming(
+    source: Source,
+    content: Result<Content, Unreadable>,
+    raw: &str,
+    receipt: Receipt,
+) -> Incoming {
+    match content {
+        Ok(content) => Incoming::Record(record(source, content, receipt)),
+        Err(Unreadable(fault)) => {
+            // It keeps its whole JSON as value, so that nothing of it is lost.
+            let whole = (None, Some(raw.as_bytes().to_vec()), Vec::new());
+            let rejection = Rejection::new(Code::UnsupportedEncoding, fault);
+            Incoming::Refused(record(source, whole, receipt), rejection)
+        }
+    }
+}
+
+fn record(source: Source, (key, value, headers): Content, receipt: Receipt) -> Record {
+    let Stamps { received_at, ingested_at } = receipt.stamps(&source);
+    Record { source, key, value, headers, received_at, ingested_at }
+}
+
+fn base64(text: &str) -> Result<Vec<u8>, Unreadable> {
+    base64_simd::STANDARD.decode_to_vec(text).map_err(|_| Unreadable("base64 that is damaged"))
+}
+
+/// A hash of the record, so that the same one is the same letter; negative, as no offset is.
+fn fingerprint(raw: &str) -> i64 {
+    -1 - i64::try_from(fnv1a(raw.as_bytes()) >> 1).unwrap_or(0)
+}
+
+mod headers;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+//! A record: bytes as they arrived, with where they came from. Its JSON is parsed once
+//! ([`Record::parsed`]); the route that finds the tenant and the contract share the result.
+//!
+//! A record whose bytes nobody can read still has a place and headers, so its tenant can be
+//! established where the route does not need the body. What it means is the contract's to say.
+
+mod header;
+mod parsed;
+mod receipt;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::header::HeaderValue;
+pub use self::parsed::Parsed;
+pub use self::receipt::{Receipt, SKEW_SECONDS, Stamps, TopicRetention};
+use crate::base::error::Rejection;
+use crate::base::id::{EventId, TenantId};
+use crate::base::time::Timestamp;
+use crate::event::{digest, place_id};
+
+/// One record, and when it entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where it was read.
+    pub source: Source,
+    /// The Kafka key.
+    pub key: Option<Vec<u8>>,
+    /// The body; `None` is a Kafka tombstone.
+    pub value: Option<Vec<u8>>,
+    /// In the order of arrival; a name may occur twice. Of an HTTP request, only those that speak
+    /// of this one event: not its `Content-Encoding`, which ingest has undone.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// A time of receipt that a redelivery repeats: the Kafka timestamp, where it can be one
+    /// ([`Receipt::stamps`]), or ingest's stamp.
+    pub received_at: Option<Timestamp>,
+    /// When it entered. Every decision about it uses this, also in a replay.
+    pub ingested_at: Timestamp,
+}
+
+/// A record on its way in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// As it should be.
+    Record(Record),
+    /// The source's own wrapping could not be read: there is a record to keep, and why.
+    Refused(Record, Rejection),
+    /// An event that passed its contract, as ingest writes it for the stream: it waited in a queue
+    /// of the system's own.
+    Event(Record),
+    /// An event of a request as it was sent. Sender and contract were established when it came, and
+    /// it waited in a queue of the system's own.
+    Sent {
+        /// The event.
+        record: Record,
+        /// Who sent it.
+        tenant: TenantId,
+        /// What it was read by.
+        contract: Arc<str>,
+    },
+}
+
+impl Incoming {
+    /// The record, whatever is wrong with it.
+    pub fn into_record(self) -> Record {
+        match self {
+            Self::Record(record)
+            | Self::Refused(record, _)
+            | Self::Event(record)
+            | Self::Sent { record, .. } => record,
+        }
+    }
+
+    /// The record, whatever is wrong with it.
+    pub fn record(&self) -> &Record {
+        match self {
+            Self::Record(record)
+            | Self::Refused(record, _)
+            | Self::Event(record)
+            | Self::Sent { record, .. } => record,
+        }
+    }
+
+    /// What its value is still wrapped in.
+    pub(crate) fn wrapping(&self) -> Option<Wrapping> {
+        match self {
+            Self::Record(_) | Self::Sent { .. } => None,
+            Self::Refused(..) => Some(Wrapping::LambdaKafka),
+            Self::Event(_) => Some(Wrapping::Event),
+        }
+    }
+}
+
+/// What a value is still wrapped in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wrapping {
+    /// A record of a Kafka event, as Lambda writes it.
+    LambdaKafka,
+    /// An event that passed its contract, as ingest writes it for the stream.
+    Event,
+}
+
+/// Where a record was read: what a redelivery repeats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Source {
+    /// An offset of a stream.
+    Kafka {
+        /// The topic.
+        topic: Arc<str>,
+        /// The partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+        /// Milliseconds since 1970, as the producer or the broker stamped it; -1 for none.
+        timestamp: Option<i64>,
+    },
+    /// One event of a request.
+    Http {
+        /// The request, or the digest of its idempotency key.
+        request_id: Arc<str>,
+        /// The event's index in the request, from 0.
+        index: u32,
+    },
+}
+
+impl Source {
+    /// The id of an event that has neither an id nor a time of its own.
+    pub fn event_id(&self) -> EventId {
+        match self {
+            Self::Kafka { topic, partition, offset, timestamp: _ } => {
+                place_id(&[topic.as_bytes(), &partition.to_be_bytes(), &offset.to_be_bytes()])
+            }
+            Self::Http { request_id, index } => {
+                place_id(&[request_id.as_bytes(), &index.to_be_bytes()])
+            }
+        }
+    }
+
+    /// The Kafka timestamp as a time, whether or not the record can have come then: that is
+    /// [`Receipt::stamps`]'s to say. A request has none here: its stamp is the one that ingest keeps
+    /// under the idempotency key.
+    fn stamped_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Kafka { timestamp, .. } => {
+                timestamp.filter(|millis| *millis >= 0).and_then(Timestamp::from_millis)
+            }
+            Self::Http { .. } => None,
+        }
+    }
+}
+
+impl Record {
+    /// The id of the dead letter of this record: the same whenever it is delivered, so that a letter
+    /// is filed once. 32 hexadecimal digits, of which 12 are the time of receipt, in milliseconds:
+    /// letters sort by it, and the records of a topic that was made anew are others. Of a Kafka
+    /// record it is the timestamp as it is: whether that is plausible may change until the record
+    /// comes again.
+    pub fn letter_id(&self) -> String {
+        match &self.source {
+            Source::Kafka { topic, partition, offset, timestamp: _ } => {
+                let (partition, offset) = (partition.to_be_bytes(), offset.to_be_bytes());
+                let digits = digest(&[b"kafka", topic.as_bytes(), &partition, &offset]);
+                letter_id(self.source.stamped_at(), &digits)
+            }
+            Source::Http { request_id, index } => {
+                let digits = digest(&[b"http", request_id.as_bytes(), &index.to_be_bytes()]);
+                letter_id(self.received_at, &digits)
+            }
+        }
+    }
+
+    /// Parses the body, once for everybody who reads it.
+    pub fn parsed(&self) -> Parsed<'_> {
+        Parsed::new(self)
+    }
+
+    /// The last header of that name, whatever its case: producers of one ecosystem write
+    /// `Content-Encoding`, of the other `content-encoding`. The last, as Kafka's own clients do.
+    pub fn header(&self, name: &str) -> Option<HeaderValue<'_>> {
+        let mut found = self.headers.iter().rev().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.next().map(|(_, bytes)| HeaderValue::read(bytes))
+    }
+}
+
+/// A letter's id: the time of receipt, and digits of a digest.
+pub(crate) fn letter_id(received_at: Option<Timestamp>, digits: &str) -> String {
+    const MOST: i64 = (1 << 48) - 1;
+    let millis = received_at.map_or(0, |at| (at.micros() / 1_000).clamp(0, MOST));
+    let digits = digits.get(..LETTER_DIGITS - 12).unwrap_or(digits);
+    format!("{millis:012x}{digits}")
+}
+
+/// The hexadecimal digits of a letter's id.
+const LETTER_DIGITS: usize = 32;
+
+/// Whether a letter can have this id.
+pub fn is_letter_id(text: &str) -> bool {
+    text.len() == LETTER_DIGITS
+        && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kafka(offset: i64, timestamp: Option<i64>) -> Source {
+        Source::Kafka { topic: Arc::from("telemetry"), partition: 3, offset, timestamp }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("in range")
+    }
+
+    #[test]
+    fn a_source_is_written_as_the_dead_letter_envelope_has_it() {
+        let http = Source::Http { request_id: Arc::from("r-1"), index: 2 };
+        for (source, json) in [
+            (
+                kafka(1, Some(5)),
+                r#"{"kind":"kafka","topic":"telemetry","partition":3,"offset":1,"timestamp":5}"#,
+            ),
+            (
+                kafka(1, None),
+                r#"{"kind":"kafka","topic":"telemetry","partition":3,"offset":1,"timestamp":null}"#,
+            ),
+            (http, r#"{"kind":"http","request_id":"r-1","index":2}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&source).expect("JSON"), json);
+            assert_eq!(serde_json::from_str::<Source>(json).expect("a source"), source);
+        }
+    }
+
+    fn record(offset: i64, timestamp: Option<i64>) -> Record {
+        Record {
+            source: kafka(offset, timestamp),
+            key: None,
+            value: None,
+            headers: Vec::new(),
+            received_at: None,
+            ingested_at: at(0),
+        }
+    }
+
+    #[test]
+    fn a_letter_id_is_of_place_and_time_of_receipt_and_sorts_by_time() {
+        let id = record(1, Some(5)).letter_id();
+        assert_eq!(id.len(), LETTER_DIGITS);
+        assert!(id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+        assert_eq!(id, record(1, Some(5)).letter_id());
+        assert_ne!(id, record(2, Some(5)).letter_id());
+        assert!(record(9, None).letter_id() < id);
+        assert!(id < record(0, Some(6)).letter_id());
+        assert!(id < record(0, Some(253_402_000_000_000)).letter_id());
+    }
+
+    /// A timestamp that is plausible today may be implausible when the record comes again.
+    #[test]
+    fn a_letter_id_does_not_depend_on_what_an_invocation_makes_of_the_timestamp() {
+        for timestamp in [None, Some(-1), Some(0), Some(1_800_000_000), Some(i64::MAX)] {
+            let implausible = record(1, timestamp);
+            let plausible = Record { received_at: Some(at(5)), ..implausible.clone() };
+            assert_eq!(implausible.letter_id(), plausible.letter_id());
+            assert!(is_letter_id(&plausible.letter_id()));
+        }
+    }
+
+    #[test]
+    fn the_last_header_of_a_name_counts_whatever_its_case() {
+        let record = Record {
+            source: kafka(1, None),
+            key: None,
+            value: None,
+            headers: vec![
+                ("tenant".to_owned(), b"first".to_vec()),
+                ("Tenant".to_owned(), b"last".to_vec()),
+            ],
+            received_at: None,
+            ingested_at: at(0),
+        };
+        assert_eq!(record.header("tenant"), Some(HeaderValue::Text("last")));
+        assert_eq!(record.header("other"), None);
+    }
+}

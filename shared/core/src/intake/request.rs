@@ -1,0 +1,116 @@
+//! Requests that are repeated under an idempotency key. The first one leaves a claim behind: the
+//! digest of what was sent, and when it was received. A repetition finds the claim and gets the
+//! same time, so that events without a time or an id of their own are the same events again.
+//!
+//! A claim is put before the first event goes out, in one conditional write, and believed for
+//! [`LIFETIME_SECONDS`]. Its age is checked on every read: DynamoDB deletes late.
+
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
+use crate::event::digest;
+
+/// How long a repetition is recognised.
+pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
+/// The longest key, in bytes.
+pub const KEY_BYTES: usize = 255;
+
+/// What a client calls a request, so that it can be repeated: 1–255 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+/// A request that is about to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The id of the request, the same for every repetition: from it come the ids of its events.
+    pub request_id: String,
+    /// What it is stored under, beginning with the tenant's own prefix.
+    pub storage_key: String,
+    /// What a repetition must have in common with it.
+    pub made: Made,
+}
+
+/// A request that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The digest of contract and body.
+    pub body: String,
+    /// When it was received.
+    pub received_at: Timestamp,
+}
+
+/// How putting a claim went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// It is the first, or the earlier one was too old.
+    First,
+    /// This one was made before.
+    Before(Made),
+}
+
+impl IdempotencyKey {
+    /// Checks a key.
+    pub fn parse(text: &str) -> Option<Self> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        (visible && (1..=KEY_BYTES).contains(&text.len())).then(|| Self(text.to_owned()))
+    }
+}
+
+impl Claim {
+    /// The claim of a tenant's request: its key, and what was sent.
+    pub fn new(
+        scope: &TenantScope,
+        key: &IdempotencyKey,
+        contract: &str,
+        body: &[u8],
+        received_at: Timestamp,
+    ) -> Self {
+        let tenant = scope.tenant();
+        let request_id = digest(&[b"request", tenant.as_str().as_bytes(), key.0.as_bytes()]);
+        let body = digest(&[contract.as_bytes(), body]);
+        let storage_key = format!("T#{tenant}#I#{request_id}");
+        Self { request_id, storage_key, made: Made { body, received_at } }
+    }
+
+    /// Claims that were received then or before are not believed any more.
+    pub fn stale(&self) -> Timestamp {
+        self.made.received_at.plus_seconds(-LIFETIME_SECONDS)
+    }
+
+    /// When the claim may be deleted, in seconds since 1970.
+    pub fn expires_at(&self) -> i64 {
+        self.made.received_at.whole_seconds().saturating_add(LIFETIME_SECONDS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::id::TenantId;
+
+    fn claim(tenant: &str, key: &str, body: &str) -> Claim {
+        let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
+        let key = IdempotencyKey::parse(key).expect("a key");
+        let now = Timestamp::from_millis(1_800_000_000_000).expect("in range");
+        Claim::new(&scope, &key, "telemetry", body.as_bytes(), now)
+    }
+
+    #[test]
+    fn a_key_is_visible_ascii_of_bounded_length() {
+        for wrong in ["", "two words", "ü", &"x".repeat(256)] {
+            assert_eq!(IdempotencyKey::parse(wrong), None, "{wrong}");
+        }
+        assert!(IdempotencyKey::parse(&"x".repeat(255)).is_some());
+    }
+
+    #[test]
+    fn a_request_is_known_by_tenant_and_key_and_its_body_is_compared() {
+        let one = claim("demo", "k", "{}");
+        assert_eq!(one, claim("demo", "k", "{}"));
+        let other_body = claim("demo", "k", "[]");
+        assert_eq!(one.request_id, other_body.request_id);
+        assert_ne!(one.made.body, other_body.made.body);
+        let other_tenant = claim("acme", "k", "{}");
+        assert_ne!(one.request_id, other_tenant.request_id);
+        assert!(other_tenant.storage_key.starts_with("T#acme#"));
+    }
+}

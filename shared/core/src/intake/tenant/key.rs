@@ -1,0 +1,48 @@
+//! API keys: known by their hashes only, each found by one read.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::intake::fault::Faults;
+
+/// One API key of a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKey {
+    /// What the tenant calls it.
+    pub id: String,
+    /// SHA-256 of the key, 64 hexadecimal digits. A key has 256 random bits, so nothing slower
+    /// than a hash is needed.
+    pub sha256: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// Whether it is worthless outside the local host.
+    #[serde(default)]
+    pub local: bool,
+}
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Send events.
+    Write,
+    /// Read subjects, events and alerts.
+    Read,
+    /// See and replay dead letters.
+    Admin,
+}
+
+/// No two keys of a tenant may share a name or a hash.
+pub(super) fn check_all(keys: &[ApiKey], faults: &mut Faults) {
+    let (mut ids, mut hashes) = (BTreeSet::new(), BTreeSet::new());
+    for (index, key) in keys.iter().enumerate() {
+        if !ids.insert(&key.id) {
+            faults.add(format!("/keys/{index}/id"), "two keys have this id");
+        }
+        if !hashes.insert(&key.sha256) {
+            faults.add(format!("/keys/{index}/sha256"), "two keys have this hash");
+        }
+    }
+}

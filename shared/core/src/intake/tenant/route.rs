@@ -1,0 +1,157 @@
+//! Who vouches for the tenant of a topic's records: the topic's access list together with a
+//! header, a field or a fixed name; or ingest, whose envelopes say it themselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::NamedTenant;
+use crate::base::error::{Code, Rejection};
+use crate::base::id::TenantId;
+use crate::intake::contract::{Lookup, SourceDocument};
+use crate::intake::document::{self, Shape};
+use crate::intake::envelope;
+use crate::intake::fault::{self, Fault, Faults};
+use crate::intake::record::Parsed;
+use crate::intake::schema::child;
+
+static SHAPE: Shape =
+    Shape::new(|| document::shape(include_str!("../document/topics.schema.json")));
+
+/// The longest name that Kafka gives a topic.
+const TOPIC_LIMIT: usize = 249;
+
+/// How the records of one topic are read.
+#[derive(Clone, Debug)]
+pub enum TopicRoute {
+    /// Records of foreign producers.
+    Contract {
+        /// The contract that they pass.
+        contract: Arc<str>,
+        /// Where their tenant is named.
+        tenant: TenantSource,
+    },
+    /// What ingest writes. Only ingest may write there, so the envelope's tenant is verified.
+    Envelope,
+}
+
+/// Where the tenant of a record is named.
+#[derive(Clone, Debug)]
+pub struct TenantSource(Lookup);
+
+/// The routes of all topics.
+#[derive(Clone, Debug)]
+pub struct Topics {
+    /// By the name of the topic.
+    pub topics: BTreeMap<String, TopicRoute>,
+}
+
+/// One route as it is written, in `topics.json` and in the registry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteDocument {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    contract: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<SourceDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    envelope: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TopicsDocument {
+    topics: BTreeMap<String, RouteDocument>,
+}
+
+impl TopicRoute {
+    /// The tenant that the route finds for a record.
+    ///
+    /// # Errors
+    /// `unknown_tenant` where none is named, `invalid_id`; where the body is needed and cannot be
+    /// read, why.
+    pub fn tenant(&self, parsed: &Parsed<'_>) -> Result<NamedTenant, Rejection> {
+        match self {
+            Self::Contract { contract: _, tenant } => tenant.read(parsed),
+            Self::Envelope => {
+                let tenant = envelope::tenant(parsed.json()?)?;
+                Ok(NamedTenant(tenant))
+            }
+        }
+    }
+}
+
+impl TenantSource {
+    fn read(&self, parsed: &Parsed<'_>) -> Result<NamedTenant, Rejection> {
+        let json = if self.0.reads_body() { parsed.json()? } else { &Value::Null };
+        let found = self.0.find(parsed.record(), json).ok_or_else(|| {
+            let missing = self.0.missing("the tenant");
+            Rejection { code: Code::UnknownTenant, ..missing }
+        })?;
+        let Some(text) = found.text() else {
+            return Err(found.rejection(Code::InvalidId, "tenant is not a text"));
+        };
+        TenantId::parse(&text).map(NamedTenant).map_err(|rejection| found.located(rejection))
+    }
+}
+
+impl Topics {
+    /// Checks a document.
+    ///
+    /// # Errors
+    /// Every fault, with its path.
+    pub fn check(document: &Value) -> Result<Self, Vec<Fault>> {
+        let document: TopicsDocument = document::read(document, &SHAPE)?;
+        let mut faults = Faults::default();
+        let mut topics = BTreeMap::new();
+        for (topic, route) in document.topics {
+            let path = child("/topics", &topic);
+            if !is_topic(&topic) {
+                faults.add(&path, "a topic is 1 to 249 of A-Z, a-z, 0-9, ., _ and -");
+            }
+            if let Some(route) = compiled(&route, &path, &mut faults) {
+                topics.insert(topic, route);
+            }
+        }
+        faults.or(Some(Self { topics }))
+    }
+
+    /// Reads one route as the registry has it.
+    pub(crate) fn route(stored: Value) -> Result<TopicRoute, String> {
+        let route: RouteDocument =
+            serde_json::from_value(stored).map_err(|fault| fault.to_string())?;
+        let mut faults = Faults::default();
+        let compiled = compiled(&route, "", &mut faults);
+        faults.or(compiled).map_err(|faults| fault::listed(&faults))
+    }
+}
+
+fn compiled(route: &RouteDocument, path: &str, faults: &mut Faults) -> Option<TopicRoute> {
+    match (&route.contract, &route.tenant, route.envelope) {
+        (None, None, Some(true)) => Some(TopicRoute::Envelope),
+        (Some(contract), Some(tenant), None) => {
+            let path = format!("{path}/tenant");
+            let lookup = Lookup::compile(tenant, &path, faults)?;
+            let constant = lookup.constant();
+            if constant
+                .is_some_and(|name| name.as_str().map(TenantId::parse).is_none_or(|id| id.is_err()))
+            {
+                faults.add(format!("{path}/const"), "a tenant is 1 to 64 of a-z, 0-9, _ and -");
+                return None;
+            }
+            let contract = Arc::from(contract.as_str());
+            Some(TopicRoute::Contract { contract, tenant: TenantSource(lookup) })
+        }
+        _ => {
+            faults.add(path, "a route has a contract and a tenant, or is an envelope");
+            None
+        }
+    }
+}
+
+fn is_topic(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=TOPIC_LIMIT).contains(&name.len()) && name.bytes().all(allowed)
+}

@@ -1,0 +1,320 @@
+//! The promises, as checks of stored state. Each says what it found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::script::{SMALL, Sort, Spec, Walk, home, key, specs};
+use super::world::World;
+use crate::base::error::Code;
+use crate::base::id::{Position, SubjectKey};
+use crate::base::time::Timestamp;
+use crate::dead_letter::envelope::Envelope;
+use crate::event::Entry;
+use crate::ledger::codec::{decode_head, decode_page};
+use crate::ledger::read::{Cut, Question};
+use crate::ledger::slice::{Order, Portion, Slice};
+use crate::ledger::{Head, Page};
+use crate::memory::{State, place};
+use crate::pipeline::Disposition;
+use crate::view::{View, fold};
+
+/// What was seen of each subject's head before: version, epoch, watermark.
+pub(super) type Seen = BTreeMap<SubjectKey, (u64, u64, Option<Timestamp>)>;
+
+/// One subject as it is stored.
+struct Stored {
+    head: Head,
+    pages: Vec<Page>,
+}
+
+fn keys() -> [SubjectKey; 4] {
+    [key(false, false), key(false, true), key(true, false), key(true, true)]
+}
+
+fn stored(state: &State, key: &SubjectKey) -> Result<Option<Stored>, String> {
+    let pk = place(&home(key));
+    let Some(head) = state.heads.get(&pk) else { return Ok(None) };
+    let head = decode_head(&head.bytes).map_err(|error| error.to_string())?;
+    let sealed = head.sealed.as_ref().map(Position::to_bytes).unwrap_or_default();
+    let mut pages: BTreeMap<_, _> = state.pages.iter().collect();
+    pages.extend(&state.unshown);
+    let mine = pages.iter().filter(|((owner, at), _)| *owner == pk && *at <= sealed);
+    let pages: Result<Vec<Page>, String> = mine
+        .map(|(_, write)| decode_page(&write.page.bytes).map_err(|error| error.to_string()))
+        .collect();
+    Ok(Some(Stored { head, pages: pages? }))
+}
+
+impl Stored {
+    fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.pages.iter().flat_map(|page| &page.entries).chain(&self.head.tail)
+    }
+}
+
+macro_rules! promise {
+    ($holds:expr, $($what:tt)*) => {
+        if !$holds {
+            return Err(format!($($what)*));
+        }
+    };
+}
+
+/// What must hold between any two calls (promises 1, 4, 7 and 10).
+pub(super) fn stored_state(world: &mut World) -> Result<(), String> {
+    let memory = Arc::clone(&world.memory);
+    for key in keys() {
+        let (version, epoch, watermark) = world.seen.get(&key).cloned().unwrap_or_default();
+        let written = memory.state().heads.get(&place(&home(&key))).map(|head| head.version);
+        if written.unwrap_or_default() == version {
+            continue;
+        }
+        let Some(now) = stored(&memory.state(), &key)? else { continue };
+        let head = &now.head;
+        promise!(head.version == version + 1, "4: a version jumped");
+        promise!(head.epoch >= epoch, "4: the epoch fell");
+        promise!(head.watermark >= watermark, "4: the watermark fell");
+        world.seen.insert(key.clone(), (head.version, head.epoch, head.watermark));
+        history(world, &key, &now)?;
+        let positions = now.entries().map(|entry| entry.position.clone()).collect();
+        world.histories.insert((key.clone(), head.version), positions);
+        views(&now)?;
+        bounds(&now)?;
+    }
+    Ok(())
+}
+
+fn history(world: &World, key: &SubjectKey, now: &Stored) -> Result<(), String> {
+    let entries: Vec<&Arc<Entry>> = now.entries().collect();
+    let sorted = entries.windows(2).all(|pair| pair[0].position < pair[1].position);
+    promise!(sorted, "1: history is not sorted, or holds a position twice");
+    let largest = entries.iter().map(|entry| entry.position.observed_at).max();
+    promise!(now.head.watermark == largest, "7: the watermark is not the newest accepted event");
+    let mine = world.delivered.iter().map(|at| &world.specs[*at]).filter(|spec| spec.key() == *key);
+    let known: BTreeSet<(Position, String)> =
+        mine.map(|spec| (spec.position(), spec.value())).collect();
+    for entry in entries {
+        let value = known.iter().any(|(position, value)| {
+            *position == entry.position && entry.payload.contains(&format!(":{value}}}"))
+        });
+        promise!(value, "6: an entry that nobody sent: {}", entry.position);
+    }
+    Ok(())
+}
+
+/// Openings, base and repair are the folds that they say they are.
+fn views(now: &Stored) -> Result<(), String> {
+    let specs = specs();
+    let good = now.head.repair.as_ref().map(|repair| &repair.good);
+    let mut view = View::default();
+    let mut before: Option<&Position> = None;
+    for page in &now.pages {
+        promise!(page.previous.as_ref() == before, "1: a page names another predecessor");
+        let provisional = good.is_some_and(|good| before.is_some_and(|before| before >= good));
+        promise!(provisional || page.opening == view, "1: an opening is not the fold before it");
+        view = fold(view, &page.entries, &specs);
+        before = page.key();
+        if before == good {
+            let repaired = now.head.repair.as_ref().map(|repair| &repair.view);
+            promise!(repaired == Some(&view), "1: the repair's view is not the fold up to it");
+        }
+    }
+    promise!(before == now.head.sealed.as_ref(), "1: the last page is not the sealed one");
+    promise!(good.is_some() || *now.head.base == view, "1: the base is not the fold of the pages");
+    Ok(())
+}
+
+fn bounds(now: &Stored) -> Result<(), String> {
+    for page in &now.pages {
+        let size = crate::ledger::codec::entries_size(&page.entries);
+        let fits = size <= SMALL.page_bytes || page.entries.len() == 1;
+        promise!(fits, "10: a page of {size} bytes");
+    }
+    let tail: usize = now.head.tail.iter().map(|entry| entry.plain_size()).sum();
+    // One slice, and what was not frozen before it: less than the view, or what is to be kept.
+    let stays = crate::ledger::codec::view_size(&now.head.base).max(SMALL.keep_bytes);
+    let limit = SMALL.slice_bytes + stays;
+    promise!(tail <= limit, "10: a tail of {tail} bytes");
+    Ok(())
+}
+
+/// An acknowledged record is where its disposition says (promise 5).
+pub(super) fn acknowledgement(
+    world: &World,
+    at: usize,
+    spec: &Spec,
+    disposition: Disposition,
+) -> Result<(), String> {
+    let state = world.memory.state();
+    match disposition {
+        Disposition::Applied | Disposition::Duplicate => {
+            let now = stored(&state, &spec.key())?;
+            let found =
+                now.is_some_and(|now| now.entries().any(|entry| entry.position == spec.position()));
+            promise!(found, "5: acknowledged, and not in the history: {}", spec.position());
+        }
+        Disposition::DeadLettered(code) => {
+            let found = letters(&state).get(&at).is_some_and(|codes| codes.contains(&code));
+            promise!(found, "5: acknowledged, and no letter of {code}");
+        }
+        Disposition::Buffered => promise!(!state.buffer.is_empty(), "5: not in the buffer"),
+        Disposition::Returned => {}
+    }
+    Ok(())
+}
+
+/// Only what everyone shares sends a record back, and never the trouble of one tenant or subject.
+pub(super) fn returned(shared_failed: bool) -> Result<(), String> {
+    promise!(shared_failed, "13: a record was returned, and nothing failed that everyone shares");
+    Ok(())
+}
+
+/// The codes of the letters by the offset of their record.
+fn letters(state: &State) -> BTreeMap<usize, BTreeSet<Code>> {
+    let mut letters: BTreeMap<usize, BTreeSet<Code>> = BTreeMap::new();
+    for message in &state.letters {
+        let envelope: Envelope = serde_json::from_str(&message.body).expect("an envelope");
+        let crate::intake::record::Source::Kafka { offset, .. } = envelope.source else { continue };
+        let record = envelope.record().expect("readable").expect("whole");
+        let unsendable = record.headers.iter().any(|(name, _)| name == "\u{FFFF}\u{1}");
+        assert!(unsendable, "5: a letter that is not what was sent");
+        let code = Code::ALL.into_iter().find(|code| code.as_str() == envelope.code);
+        letters
+            .entry(usize::try_from(offset).expect("an offset"))
+            .or_default()
+            .insert(code.expect("a known code"));
+    }
+    letters
+}
+
+/// What a reader was told is one state of the ledger, no older than its question (promises 1 and 4).
+pub(super) fn cut(
+    world: &World,
+    key: &SubjectKey,
+    question: Question,
+    cut: Option<&Cut>,
+    must_see: &BTreeSet<Position>,
+) -> Result<(), String> {
+    let specs = specs();
+    let Some(cut) = cut else {
+        promise!(must_see.is_empty(), "4: a reader found nothing of what was acknowledged");
+        return Ok(());
+    };
+    let entries: Vec<&Arc<Entry>> = cut.entries().collect();
+    let sorted = entries.windows(2).all(|pair| pair[0].position < pair[1].position);
+    promise!(sorted, "1: a torn history");
+    let version = world.seen.get(key).map_or(0, |seen| seen.0);
+    promise!(cut.head.version <= version, "4: a reader from the future");
+    match question {
+        Question::Live => {
+            let count = usize::try_from(cut.live(&specs).event_count).unwrap_or(usize::MAX);
+            promise!(count >= must_see.len(), "4: a live view without acknowledged events");
+            promise!(count <= world.specs.len(), "2: a live view of more events than there are");
+        }
+        Question::AsOf(at) => {
+            let view = cut.as_of(at, &specs).ok_or("1: a view of the past has expired")?;
+            let before = must_see.iter().filter(|position| position.observed_at <= at).count();
+            let count = usize::try_from(view.event_count).unwrap_or(usize::MAX);
+            promise!(count >= before, "4: a past view without acknowledged events");
+            let newest = view.last_observed_at;
+            promise!(newest <= Some(at), "1: a past view with later events");
+        }
+        Question::History { .. } => {
+            let seen: BTreeSet<&Position> = entries.iter().map(|entry| &entry.position).collect();
+            let all = must_see.iter().all(|position| seen.contains(position));
+            promise!(all, "4: a history without acknowledged events");
+            let folded = fold(View::default(), entries.iter().copied(), &specs);
+            promise!(cut.live(&specs) == folded, "1: a torn history: the view is not its fold");
+        }
+    }
+    Ok(())
+}
+
+/// A part of a history is what a sorted map of its version has there (promises 1 and 4).
+pub(super) fn portion(
+    world: &World,
+    key: &SubjectKey,
+    walk: &Walk,
+    slice: &Slice,
+    portion: Option<&Portion>,
+) -> Result<(), String> {
+    let Some(portion) = portion else {
+        promise!(slice.beyond.is_none(), "4: a subject that there was is gone");
+        return Ok(());
+    };
+    let history = world.histories.get(&(key.clone(), portion.head.version));
+    let mut expected: Vec<&Position> =
+        history.ok_or("4: a reader from the future")?.iter().collect();
+    if slice.order == Order::Descending {
+        expected.reverse();
+    }
+    expected.retain(|position| {
+        let beyond = slice.beyond.as_ref().is_none_or(|beyond| match slice.order {
+            Order::Ascending => *position > beyond,
+            Order::Descending => *position < beyond,
+        });
+        beyond && walk.wants(position)
+    });
+    let found: Vec<&Position> = portion.entries.iter().map(|entry| &entry.position).collect();
+    promise!(expected.starts_with(&found), "1: a torn part of a history");
+    let full = found.len() >= slice.entries || slice.bytes < usize::MAX;
+    promise!(
+        found.len() == expected.len() || full && portion.next.is_some(),
+        "1: a part too short"
+    );
+    promise!(found.len() <= slice.entries, "10: a part of more entries than asked for");
+    let size: usize = portion.entries.iter().map(|entry| entry.plain_size()).sum();
+    let last = portion.entries.last().map_or(0, |entry| entry.plain_size());
+    promise!(size - last <= slice.bytes, "10: a part of {size} bytes");
+    let goes_on = portion.next.as_ref() != slice.beyond.as_ref() || portion.next.is_none();
+    promise!(goes_on, "10: a part that does not go on");
+    Ok(())
+}
+
+/// What was there all the time is seen once, whatever was corrected in between.
+pub(super) fn walked(
+    walk: &Walk,
+    seen: &[Position],
+    must_see: &BTreeSet<Position>,
+) -> Result<(), String> {
+    let in_order = |one: &Position, next: &Position| {
+        if walk.backward { one > next } else { one < next }
+    };
+    promise!(seen.is_sorted_by(in_order), "1: a walk that sees something twice");
+    let mut wanted = must_see.iter().filter(|position| walk.wants(position));
+    promise!(wanted.all(|position| seen.contains(position)), "4: a walk that skips something");
+    Ok(())
+}
+
+/// After everything was delivered: promises 1, 2, 3 and 5.
+pub(super) fn final_state(world: &World) -> Result<(), String> {
+    let state = world.memory.state();
+    let letters = letters(&state);
+    promise!(state.buffer.is_empty(), "3: something stays in the buffer");
+    let mut histories: BTreeMap<SubjectKey, BTreeMap<Position, String>> = BTreeMap::new();
+    for key in keys() {
+        let Some(now) = stored(&state, &key)? else { continue };
+        promise!(now.head.repair.is_none(), "5: acknowledged with a repair open");
+        let history = now
+            .entries()
+            .map(|entry| (entry.position.clone(), entry.payload.to_string()))
+            .collect();
+        histories.insert(key, history);
+    }
+    for (at, spec) in world.specs.iter().enumerate() {
+        promise!(world.acknowledged.contains_key(&at), "3: never acknowledged: {spec:?}");
+        let history = histories.get(&spec.key());
+        let there = history.and_then(|history| history.get(&spec.position()));
+        let ours = there.is_some_and(|payload| payload.contains(&format!(":{}}}", spec.value())));
+        let codes = letters.get(&at).cloned().unwrap_or_default();
+        let expected = match spec.sort {
+            Sort::Good | Sort::OtherContent if ours => codes.is_empty(),
+            Sort::Good | Sort::OtherContent => {
+                there.is_some() && codes == BTreeSet::from([Code::PayloadMismatch])
+            }
+            Sort::Poison => codes == BTreeSet::from([Code::MalformedJson]),
+            Sort::FutureClock => !ours && codes == BTreeSet::from([Code::FutureTimestamp]),
+        };
+        promise!(expected, "3: {spec:?} ended with letters {codes:?}, in history: {ours}");
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! No stream: ingest commits events to the ledger itself, through the same pipeline as the
+//! processor, and answers when they are there. A team can start with this, at no standing cost, and
+//! put a stream in between later.
+
+use std::sync::Arc;
+
+use crate::base::metrics::Meter;
+use crate::base::time::Timestamp;
+use crate::intake::stream::{NotSent, Outgoing};
+use crate::pipeline::{Pipeline, Settled, Verdict};
+use crate::ports::{Stream, World};
+
+/// The ledger in place of a stream.
+pub struct Direct<W> {
+    /// Everything outside.
+    pub world: W,
+    /// What stays warm.
+    pub pipeline: Pipeline,
+    /// Where counts go.
+    pub meter: Arc<dyn Meter>,
+    /// The function that commits, for the counts.
+    pub function: &'static str,
+}
+
+impl<W: World> Stream for Direct<W> {
+    async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
+        let (results, tally) = self.pipeline.commit(&self.world, events, deadline).await;
+        self.meter.record(self.function, &tally, self.world.now());
+        results.iter().map(sent).collect()
+    }
+}
+
+fn sent(settled: &Settled) -> Result<(), NotSent> {
+    match settled.verdict() {
+        Verdict::Applied | Verdict::Duplicate => Ok(()),
+        Verdict::Rejected(rejection) => Err(rejection.into()),
+        Verdict::Unavailable(unavailable) => Err(unavailable.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::FutureExt as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::error::Code;
+    use crate::base::id::TenantId;
+    use crate::base::limits::Shape;
+    use crate::base::metrics::{Metric, Tally};
+    use crate::base::scope::TenantScope;
+    use crate::intake::contract::{Contract, builtin};
+    use crate::intake::record::{Record, Source};
+    use crate::intake::tenant::Tenant;
+    use crate::memory::{Call, Fault, Memory};
+    use crate::pipeline::cache::HeadCache;
+    use crate::registry::Registry;
+
+    #[derive(Default)]
+    struct Counted(Mutex<f64>);
+
+    impl Meter for Counted {
+        fn record(&self, function: &'static str, tally: &Tally, _now: Timestamp) {
+            assert_eq!(function, "ingest");
+            *self.0.lock().expect("no panic before") += tally.total(Metric::UniqueDevices);
+        }
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000).expect("in range")
+    }
+
+    fn outgoing(device: &str, id: &str, value: i32) -> Outgoing {
+        let body = json!({
+            "device_id": device, "event_id": id, "event_type": "temperature",
+            "timestamp": now().to_string(), "payload": {"value": value},
+        });
+        let source = Source::Http { request_id: Arc::from("r"), index: 0 };
+        let record = Record {
+            source: source.clone(),
+            key: None,
+            value: Some(body.to_string().into_bytes()),
+            headers: Vec::new(),
+            received_at: None,
+            ingested_at: now(),
+        };
+        let document = builtin("telemetry").expect("it parses").expect("it is there");
+        let contract = Contract::compile(&document).expect("it compiles");
+        let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
+        let event = contract.read(&record.parsed(), &scope).expect("an event");
+        let tenant = Arc::new(Tenant::check(&json!({"id": "demo"})).expect("a tenant"));
+        Outgoing::new(event, tenant, source, Vec::new(), None).expect("JSON")
+    }
+
+    fn direct(counted: &Arc<Counted>) -> Direct<Memory> {
+        let pipeline = Pipeline {
+            registry: Registry::new(),
+            heads: HeadCache::new(1 << 20),
+            shape: Shape::STANDARD,
+            concurrency: 4,
+        };
+        let meter = Arc::clone(counted) as Arc<dyn Meter>;
+        Direct { world: Memory::new(now()), pipeline, meter, function: "ingest" }
+    }
+
+    #[test]
+    fn each_event_hears_what_became_of_it_and_no_queue_does() {
+        let counted = Arc::new(Counted::default());
+        let direct = direct(&counted);
+        let send = |events: &[Outgoing]| {
+            direct.send(events, Timestamp::MAX).now_or_never().expect("memory never waits")
+        };
+        let first = [outgoing("d1", "e1", 1), outgoing("d1", "e2", 2), outgoing("d2", "e1", 1)];
+        assert_eq!(send(&first), [Ok(()), Ok(()), Ok(())]);
+        let again = send(&[outgoing("d1", "e1", 1), outgoing("d1", "e2", 3)]);
+        assert_eq!(again[0], Ok(()), "a duplicate is in the ledger");
+        let Err(NotSent::Rejected(rejection)) = &again[1] else { panic!("{again:?}") };
+        assert_eq!(rejection.code, Code::PayloadMismatch);
+        direct.world.state().faults = Box::new(|call| match call {
+            Call::Head | Call::Write => Fault::Refused,
+            _ => Fault::None,
+        });
+        let down = send(&[outgoing("d3", "e1", 1)]);
+        assert!(matches!(down[..], [Err(NotSent::Unavailable(_))]), "{down:?}");
+        let state = direct.world.state();
+        assert!(state.letters.is_empty() && state.buffer.is_empty());
+        assert!((*counted.0.lock().expect("no panic before") - 2.0).abs() < f64::EPSILON);
+    }
+}

@@ -1,0 +1,18 @@
+//! What becomes of a record.
+
+use crate::base::error::Code;
+
+/// What became of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// It is in the history now.
+    Applied,
+    /// It was there already.
+    Duplicate,
+    /// It is in the dead-letter queue.
+    DeadLettered(Code),
+    /// It is in the buffer queue.
+    Buffered,
+    /// Its source must send it again.
+    Returned,
+}

@@ -1,0 +1,315 @@
+//! What a message of the dead-letter queue becomes: a letter, whatever it is. An envelope of ours is
+//! its record's letter, a part of one brings its piece of it, Lambda's word about a batch is a batch
+//! reference; anything else is kept whole for the operator, with the code `malformed_json`.
+//!
+//! The same message is the same letter, so a message may be filed as often as it likes to come.
+
+use zstd::zstd_safe::get_frame_content_size;
+
+use crate::base::cost::Metered;
+use crate::base::error::{Code, Reason, Unavailable};
+use crate::base::id::TenantId;
+use crate::base::public_reason::PublicReason;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
+use crate::dead_letter::envelope::{
+    Chunk, Content, Envelope, NoContent, NotAnEnvelope, UNAVAILABLE, UNPACKED_BYTES, chunks,
+};
+use crate::dead_letter::letter::{Letter, Owner, State, UNDELIVERED};
+use crate::dead_letter::on_failure::{self, GivenUp};
+use crate::dead_letter::origin::{Origin, Other};
+use crate::dead_letter::text::{bounded, bounded_source};
+use crate::event::digest;
+use crate::intake::record::letter_id;
+use crate::ports::Letters;
+
+/// A queue message.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// Its id, which a redelivery repeats.
+    pub message_id: &'a str,
+    /// Its text.
+    pub body: &'a str,
+    /// When it was put into the queue, where the queue says so.
+    pub sent_at: Option<Timestamp>,
+}
+
+/// A letter on its way into the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filing {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The letter.
+    pub letter: Letter,
+    /// Its content, or the part of it that this message brings.
+    pub chunks: Vec<Chunk>,
+}
+
+/// What a message is filed as.
+///
+/// # Errors
+/// Its content could not be packed; the message may come again.
+pub fn read(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavailable> {
+    if let Ok(envelope) = Envelope::read(received.body) {
+        match of_envelope(&envelope, now) {
+            Ok(filing) => return Ok(filing),
+            Err(NoContent::Unavailable(unavailable)) => return Err(unavailable),
+            Err(NoContent::NotAnEnvelope(_)) => {}
+        }
+    }
+    let given_up = on_failure::read(received.body);
+    let given_up = given_up.or_else(|| on_failure::read_notification(received.body));
+    match given_up {
+        Some(given_up) => of_given_up(received, given_up, now),
+        None => of_message(received, now),
+    }
+}
+
+/// Files it: the content first, then the letter, unless that is there. Says whether it was not.
+///
+/// # Errors
+/// The table did not take it; it may be filed again.
+pub async fn file(letters: &impl Letters, filing: &Filing) -> Result<Metered<bool>, Unavailable> {
+    let Filing { owner, letter, chunks } = filing;
+    let expires_at = letter.chunks_expire_at();
+    let mut units = letters.put_chunks(owner, &letter.id, chunks, expires_at).await?;
+    let put = letters.put_letter(owner, letter).await?;
+    units += put.units;
+    Ok(Metered { answer: put.answer, units })
+}
+
+/// The letter of an envelope, or of one of its parts.
+///
+/// # Errors
+/// It holds what no envelope of ours holds, or could not be packed.
+pub fn of_envelope(envelope: &Envelope, now: Timestamp) -> Result<Filing, NoContent> {
+    let pieces = envelope.chunks()?;
+    let (_, parts) = envelope.part;
+    let count = if parts > 1 { parts } else { u32::try_from(pieces.len()).unwrap_or(u32::MAX) };
+    let owner = match &envelope.tenant {
+        None => Owner::Operator,
+        Some(tenant) => {
+            let tenant = TenantId::parse(tenant);
+            let tenant = tenant.map_err(|_| NotAnEnvelope::of("its tenant is none"))?;
+            Owner::Tenant(TenantScope::by_queue(tenant))
+        }
+    };
+    let text = |text: &Option<String>| text.as_deref().map(|text| bounded(text).to_owned());
+    let letter = Letter {
+        id: envelope.id.clone(),
+        code: bounded(&envelope.code).to_owned(),
+        path: text(&envelope.path),
+        message: message(envelope),
+        contract: text(&envelope.contract),
+        subject: text(&envelope.subject),
+        source: Origin::Record(bounded_source(&envelope.source)),
+        wrapping: envelope.wrapping,
+        received_at: envelope.received_at,
+        ingested_at: envelope.ingested_at,
+        rejected_at: envelope.rejected_at,
+        filed_at: now,
+        trace: text(&envelope.trace),
+        chunks: count,
+        bytes: size(&pieces, count),
+        state: State::Open,
+        replay_count: envelope.replay_count,
+        tried: None,
+    };
+    Ok(Filing { owner, letter, chunks: pieces })
+}
+
+fn of_given_up(
+    received: &Received<'_>,
+    given_up: GivenUp,
+    now: Timestamp,
+) -> Result<Filing, Unavailable> {
+    let GivenUp { origin, at, attempts, payload } = given_up;
+    let condition = match &origin {
+        Other::Batch { condition, .. } => condition.as_str(),
+        Other::Object { .. } | Other::Message { .. } => "said in the object",
+    };
+    let attempts = attempts.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
+    let with = if payload.is_some() { "yes" } else { "no" };
+    let message = format!(
+        "the event source gave these records up: condition=`{condition}` attempts=`{attempts}` \
+         payload=`{with}`"
+    );
+    // One batch may be reported twice: what it is and when tells.
+    let place = serde_json::to_string(&origin);
+    let place = place.map_err(|fault| Unavailable::new(Reason::Bug, fault.to_string()))?;
+    let at = at.or(received.sent_at);
+    let id = letter_id(at, &digest(&[b"given up", place.as_bytes()]));
+    let stamp = at.unwrap_or(now);
+    of_body(received, now, Foreign { id, stamp, code: UNDELIVERED, message, origin })
+}
+
+fn of_message(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavailable> {
+    let message_id = bounded(received.message_id).to_owned();
+    let digits = digest(&[b"message", received.message_id.as_bytes(), received.body.as_bytes()]);
+    let id = letter_id(received.sent_at, &digits);
+    let message = "this message of the queue is no dead letter that is known here".to_owned();
+    let stamp = received.sent_at.unwrap_or(now);
+    let origin = Other::Message { message_id };
+    let code = Code::MalformedJson.as_str();
+    of_body(received, now, Foreign { id, stamp, code, message, origin })
+}
+
+struct Foreign {
+    id: String,
+    stamp: Timestamp,
+    code: &'static str,
+    message: String,
+    origin: Other,
+}
+
+/// A letter whose content is the message itself.
+fn of_body(
+    received: &Received<'_>,
+    now: Timestamp,
+    foreign: Foreign,
+) -> Result<Filing, Unavailable> {
+    let value = Some(received.body.as_bytes().to_vec());
+    let pieces = chunks(&Content { key: None, value, headers: Vec::new() }.pack()?);
+    let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+    let letter = Letter {
+        id: foreign.id,
+        code: foreign.code.to_owned(),
+        path: None,
+        message: foreign.message,
+        contract: None,
+        subject: None,
+        source: Origin::Other(foreign.origin),
+        wrapping: None,
+        received_at: received.sent_at,
+        ingested_at: foreign.stamp,
+        rejected_at: foreign.stamp,
+        filed_at: now,
+        trace: None,
+        chunks: count,
+        bytes: size(&pieces, count),
+        state: State::Open,
+        replay_count: 0,
+        tried: None,
+    };
+    Ok(Filing { owner: Owner::Operator, letter, chunks: pieces })
+}
+
+/// What a content unpacks to, as its first chunk says. Each part is to say the same, and most of them
+/// do not know.
+fn size(pieces: &[Chunk], count: u32) -> usize {
+    let whole = u32::try_from(pieces.len()) == Ok(count);
+    let first = pieces.first().filter(|_| whole);
+    let said = first.and_then(|first| get_frame_content_size(&first.bytes).ok().flatten());
+    said.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(UNPACKED_BYTES)
+}
+
+/// Of a record that waited, a message of another release may hold what a service said.
+fn message(envelope: &Envelope) -> String {
+    if envelope.code == UNAVAILABLE {
+        return PublicReason::of_message(&envelope.message).message();
+    }
+    bounded(&envelope.message).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::error::Rejection;
+    use crate::dead_letter::envelope::{Circumstances, letter};
+    use crate::dead_letter::opened::{Opened, open};
+    use crate::intake::record::{Incoming, Record, Source, TopicRetention};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("in range")
+    }
+
+    fn filed(body: &str) -> Filing {
+        let received = Received { message_id: "m-1", body, sent_at: Some(at(5)) };
+        read(&received, at(9)).expect("filed")
+    }
+
+    fn record(value: Vec<u8>) -> Record {
+        Record {
+            source: Source::Http { request_id: "r".into(), index: 3 },
+            key: Some(b"k".to_vec()),
+            value: Some(value),
+            headers: vec![("h".to_owned(), vec![0xff])],
+            received_at: Some(at(1)),
+            ingested_at: at(2),
+        }
+    }
+
+    fn bodies(value: Vec<u8>, tenant: Option<&TenantId>) -> Vec<String> {
+        let about = Circumstances {
+            tenant,
+            contract: Some("c"),
+            subject: None,
+            wrapping: None,
+            now: at(3),
+        };
+        let rejection = Rejection::new(Code::TooLarge, "over 64 KB");
+        let messages = letter(&record(value), &rejection, about).expect("written");
+        messages.into_iter().map(|message| message.body).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_a_letter_and_the_same_message_is_the_same_letter(
+            body in prop_oneof![".{0,300}", r#"[{}\[\]":,0-9a-z]{0,60}"#],
+        ) {
+            let filing = filed(&body);
+            prop_assert_eq!(&filing, &filed(&body));
+            prop_assert_eq!((&filing.owner, filing.letter.code.as_str()), (&Owner::Operator, "malformed_json"));
+            let frame: Vec<u8> = filing.chunks.iter().flat_map(|chunk| chunk.bytes.clone()).collect();
+            let content = Content::unpack(&frame).expect("a content");
+            prop_assert_eq!(content.value, Some(body.into_bytes()), "and it is all there");
+        }
+    }
+
+    #[test]
+    fn an_envelope_is_filed_for_its_tenant_and_opened_as_it_came() {
+        let tenant = TenantId::parse("demo").expect("a tenant");
+        let filing = filed(&bodies(b"{}".to_vec(), Some(&tenant))[0]);
+        assert_eq!(filing.owner.partition_key(), "T#demo#D");
+        let Filing { owner, letter, chunks } = filing;
+        assert_eq!(
+            (letter.filed_at, letter.rejected_at, letter.ingested_at),
+            (at(9), at(3), at(2))
+        );
+        let opened = open(&owner, &letter, &chunks[0].bytes, TopicRetention::WEEK);
+        let (record, contract) = (record(b"{}".to_vec()), "c".into());
+        assert_eq!(opened, Opened::Record(Incoming::Sent { record, tenant, contract }));
+    }
+
+    #[test]
+    fn a_tenant_that_is_none_leads_to_the_operator_and_nowhere_else() {
+        let body = bodies(b"{}".to_vec(), None).remove(0);
+        let forged = body.replace(r#""tenant":null"#, r#""tenant":"a#D""#);
+        assert_ne!(forged, body);
+        let filing = filed(&forged);
+        assert_eq!(filing.owner, Owner::Operator);
+        assert_eq!(filing.letter.code, "malformed_json");
+    }
+
+    #[test]
+    fn each_part_brings_its_own_piece_to_one_letter() {
+        let mut state = 1_u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33).to_le_bytes()[0]
+        };
+        let value: Vec<u8> = std::iter::repeat_with(&mut noise).take(1_500_000).collect();
+        let parts = bodies(value.clone(), None);
+        assert!(parts.len() > 1);
+        let filings: Vec<Filing> = parts.iter().map(|part| filed(part)).collect();
+        let first = &filings[0].letter;
+        assert!(filings.iter().all(|filing| filing.letter == *first));
+        assert_eq!(first.chunks as usize, parts.len());
+        let mut chunks: Vec<Chunk> = filings.into_iter().flat_map(|filing| filing.chunks).collect();
+        chunks.sort_by_key(|chunk| chunk.number);
+        let frame: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
+        assert_eq!(Content::unpack(&frame).expect("whole").value, Some(value));
+    }
+}

@@ -1,0 +1,44 @@
+//! The right to work on a run: one invocation at a time for each owner. It runs out unless it is renewed.
+
+use super::asked::Refusal;
+use crate::base::error::Unavailable;
+use crate::dead_letter::letter::{Lease, Owner};
+use crate::ports::{Clock, Letters};
+
+/// How long a lease holds without being renewed.
+const LEASE_SECONDS: i64 = 30;
+
+pub(super) async fn take_lease(
+    world: &(impl Letters + Clock),
+    owner: &Owner,
+    run: &str,
+) -> Result<Lease, Refusal> {
+    let now = world.now();
+    let token = format!("{:016x}{:016x}", world.random(), world.random());
+    let lease = Lease { run: run.to_owned(), token, until: now.plus_seconds(LEASE_SECONDS) };
+    match world.take_lease(owner, &lease, now).await?.answer {
+        None => Ok(lease),
+        Some(other) => Err(Refusal::Running(other.run)),
+    }
+}
+
+/// Holds a lease for longer, once half of its time is over. `false`: somebody else has it.
+pub(super) async fn renew(
+    world: &(impl Letters + Clock),
+    owner: &Owner,
+    lease: &mut Lease,
+) -> Result<bool, Unavailable> {
+    let now = world.now();
+    if now.plus_seconds(LEASE_SECONDS / 2) < lease.until {
+        return Ok(true);
+    }
+    lease.until = now.plus_seconds(LEASE_SECONDS);
+    Ok(world.take_lease(owner, lease, now).await?.answer.is_none())
+}
+
+/// One that cannot be given back runs out.
+pub(super) async fn release(letters: &impl Letters, owner: &Owner, lease: &Lease) {
+    if let Err(unavailable) = letters.release_lease(owner, &lease.token).await {
+        tracing::warn!(run = lease.run, %unavailable, "a replay's lease was not given back");
+    }
+}

@@ -1,0 +1,70 @@
+//! Questions to the ledger: drives [`Reading`] and [`Slicing`] over a store. It never writes.
+
+use crate::base::cost::Units;
+use crate::base::error::Unavailable;
+use crate::ledger::read::{Answer, Ask, Cut, Question, Reading, Step};
+use crate::ledger::slice::{self, Portion, Slice, Slicing};
+use crate::ports::{Home, Store};
+
+/// A consistent cut of one subject; `None`: nothing was ever written of it. Also what it cost.
+///
+/// # Errors
+/// The store did not answer, or writers were faster every time.
+pub async fn read(
+    store: &impl Store,
+    home: &Home,
+    question: Question,
+) -> Result<(Option<Cut>, Units), Unavailable> {
+    let mut units = Units::default();
+    let (mut reading, mut ask) = Reading::start(question);
+    loop {
+        let answer = obey(store, home, ask, &mut units).await?;
+        match reading.answer(answer)? {
+            (_, Step::Done(cut)) => return Ok((cut.map(|cut| *cut), units)),
+            (next, Step::Ask(question)) => (reading, ask) = (next, question),
+        }
+    }
+}
+
+/// A bounded part of one subject's history; `None`: nothing was ever written of it. Also what it
+/// cost.
+///
+/// # Errors
+/// The store did not answer, or writers were faster every time.
+pub async fn slice(
+    store: &impl Store,
+    home: &Home,
+    slice: Slice,
+) -> Result<(Option<Portion>, Units), Unavailable> {
+    let mut units = Units::default();
+    let (mut slicing, mut ask) = Slicing::start(slice);
+    loop {
+        let answer = obey(store, home, ask, &mut units).await?;
+        match slicing.answer(answer)? {
+            (_, slice::Step::Done(portion)) => {
+                return Ok((portion.map(|portion| *portion), units));
+            }
+            (next, slice::Step::Ask(question)) => (slicing, ask) = (next, question),
+        }
+    }
+}
+
+async fn obey(
+    store: &impl Store,
+    home: &Home,
+    ask: Ask,
+    units: &mut Units,
+) -> Result<Answer, Unavailable> {
+    match ask {
+        Ask::Head => {
+            let head = store.head(home).await?;
+            *units += head.units;
+            Ok(Answer::Head(head.answer))
+        }
+        Ask::Pages(range) => {
+            let pages = store.pages(home, &range).await?;
+            *units += pages.units;
+            Ok(Answer::Pages(pages.answer))
+        }
+    }
+}
