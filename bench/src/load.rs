@@ -11,7 +11,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::record::TopicRetention;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::ports::World;
+use drover_core::ports::Ports;
 use drover_core::registry::Registry;
 use drover_processor::Processor;
 use lambda_runtime::{Context, LambdaEvent};
@@ -131,9 +131,9 @@ pub(crate) const DOCUMENTS: [(&str, &str); 2] = [
 ];
 
 /// A processor as its main.rs makes it, but with little memory for heads, and it prints no metrics.
-pub(crate) fn processor<W: World>(world: W) -> Processor<W> {
+pub(crate) fn processor<W: Ports>(ports: W) -> Processor<W> {
     Processor::new(
-        world,
+        ports,
         pipeline(),
         // The load has its own time, whenever it runs.
         TopicRetention::LONGEST,
@@ -141,7 +141,7 @@ pub(crate) fn processor<W: World>(world: W) -> Processor<W> {
     )
 }
 
-/// The same without its world.
+/// The same without its ports.
 pub(crate) fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, ensure};
 
 use crate::load::{Load, invocation, processor};
 use crate::print;
-use crate::units::world;
+use crate::units::ports;
 
 const LEDGER: &str = "memory";
 const SUBJECTS: usize = 500;
@@ -16,7 +16,7 @@ const BATCHES: usize = 100;
 pub(crate) fn run() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let address = drover_tests::dynamodb::address().map_err(|error| anyhow!(error))?;
-    runtime.block_on(world(LEDGER))?;
+    runtime.block_on(ports(LEDGER))?;
     let child = Command::new(std::env::current_exe()?)
         .arg("memory-of")
         .arg(address.to_string())

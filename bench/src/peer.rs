@@ -24,7 +24,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::record::TopicRetention;
 use drover_core::ledger::read::Question;
 use drover_core::memory::Memory;
-use drover_core::ports::World;
+use drover_core::ports::Ports;
 use drover_core::registry::Registry;
 use drover_core::subject::reader;
 use drover_processor::Processor;
@@ -74,10 +74,10 @@ fn bare(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn feed<W: World + Clone>(world: &W, folder: &Path) -> anyhow::Result<()> {
+async fn feed<W: Ports + Clone>(ports: &W, folder: &Path) -> anyhow::Result<()> {
     let counts = Arc::new(Counted::default());
     let meter = Arc::clone(&counts) as Arc<dyn Meter>;
-    let processor = Processor::new(world.clone(), pipeline(), TopicRetention::LONGEST, meter);
+    let processor = Processor::new(ports.clone(), pipeline(), TopicRetention::LONGEST, meter);
     let started = Instant::now();
     for phase in PHASES {
         for batch in batches(folder, phase)? {
@@ -88,13 +88,13 @@ async fn feed<W: World + Clone>(world: &W, folder: &Path) -> anyhow::Result<()> 
     }
     let devices = std::fs::read_to_string(folder.join("devices.json"))?;
     for device in serde_json::from_str::<Vec<String>>(&devices)? {
-        print(&state(world, &device).await?.to_string());
+        print(&state(ports, &device).await?.to_string());
     }
     Ok(())
 }
 
 /// How often the batch had to be delivered again.
-async fn deliver<W: World>(processor: &Processor<W>, batch: &str) -> anyhow::Result<usize> {
+async fn deliver<W: Ports>(processor: &Processor<W>, batch: &str) -> anyhow::Result<usize> {
     for again in 0..DELIVERIES {
         let answer = processor.handle(invocation(batch)?).await?;
         if answer.batch_item_failures.is_empty() {
@@ -105,15 +105,15 @@ async fn deliver<W: World>(processor: &Processor<W>, batch: &str) -> anyhow::Res
 }
 
 /// What a reader would be told of a device, and whether its history is in order.
-async fn state<W: World>(world: &W, device: &str) -> anyhow::Result<Value> {
+async fn state<W: Ports>(ports: &W, device: &str) -> anyhow::Result<Value> {
     let home = drover_tests::home("demo", device).map_err(|error| anyhow!("{error}"))?;
     let everything = Question::History { from: None, to: None };
-    let (cut, _) = reader::read(world, &home, everything).await?;
+    let (cut, _) = reader::read(ports, &home, everything).await?;
     let Some(cut) = cut else { return Ok(json!({"device": device, "count": 0})) };
     let mut contracts: Vec<_> = cut.entries().map(|entry| Arc::clone(&entry.contract)).collect();
     contracts.dedup();
     let registry = Registry::new();
-    let specs = registry.specs(&contracts, cut.head.revision, world.now(), world).await?;
+    let specs = registry.specs(&contracts, cut.head.revision, ports.now(), ports).await?;
     let view = cut.live(&specs).to_json();
     let number = |name: &str| view.pointer(&format!("/measures/temperature/{name}")).cloned();
     let mean = number("mean").and_then(|mean| mean.as_f64()).unwrap_or_default();

@@ -37,7 +37,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 async fn measure(per_subject: usize, late: bool) -> anyhow::Result<(f64, f64)> {
-    let world = world(&format!("units-{per_subject}-{late}")).await?;
+    let ports = ports(&format!("units-{per_subject}-{late}")).await?;
     let pipeline = Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(8 << 20),
@@ -50,7 +50,7 @@ async fn measure(per_subject: usize, late: bool) -> anyhow::Result<(f64, f64)> {
     let receipt = Receipt { now, retention: TopicRetention::LONGEST };
     while let Some(batch) = load.batch(per_subject) {
         let decoded = kafka::decode(&batch, receipt)?;
-        let report = pipeline.process(&world, decoded.records, Timestamp::MAX).await?;
+        let report = pipeline.process(&ports, decoded.records, Timestamp::MAX).await?;
         write += report.tally.total(Metric::WriteUnits);
         read += report.tally.total(Metric::ReadUnits);
         events += report.tally.total(Metric::EventsProcessed);
@@ -59,7 +59,7 @@ async fn measure(per_subject: usize, late: bool) -> anyhow::Result<(f64, f64)> {
 }
 
 /// The embedded DynamoDB, with a ledger of its own and the documents that the load needs.
-pub(crate) async fn world(ledger: &str) -> anyhow::Result<drover_aws::Aws> {
+pub(crate) async fn ports(ledger: &str) -> anyhow::Result<drover_aws::Aws> {
     let aws =
         drover_tests::dynamodb::embedded_with(ledger).await.map_err(|error| anyhow!("{error}"))?;
     for (key, json) in DOCUMENTS {

@@ -16,7 +16,7 @@ use drover_core::intake::quota::WriteQuotas;
 use drover_core::registry::Registry;
 use drover_core::pipeline::direct::Direct;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
-use drover_fuzz::{Uncounted, pipeline, world};
+use drover_fuzz::{Uncounted, pipeline, ports};
 use drover_ingest::rest::Rest;
 use drover_ingest::{FUNCTION, Ingest, routes};
 use flate2::Compression;
@@ -82,9 +82,9 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 
 fn check(request: Request<Body>) {
     let ingest = Ingest {
-        world: world(),
+        ports: ports(),
         stream: Direct {
-            world: world(),
+            ports: ports(),
             pipeline: pipeline(),
             meter: Arc::new(Uncounted),
             function: FUNCTION,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use drover_core::memory::Fault;
 use drover_core::intake::record::{Receipt, TopicRetention};
-use drover_fuzz::{Uncounted, now, pipeline, world};
+use drover_fuzz::{Uncounted, now, pipeline, ports};
 use drover_core::intake::kafka_event::{BatchResponse, ItemIdentifier, decode};
 use drover_processor::{Failed, Processor};
 use lambda_runtime::{Context, LambdaEvent};
@@ -32,9 +32,9 @@ fuzz_target!(|event: &[u8]| -> Corpus {
 
 /// What a cold environment answers while every call outside ends like this.
 fn handled(event: &str, fault: Fault) -> Result<BatchResponse, Failed> {
-    let world = world();
-    world.state().faults = Box::new(move |_call| fault);
-    let processor = Processor::new(world, pipeline(), TopicRetention::WEEK, Arc::new(Uncounted));
+    let ports = ports();
+    ports.state().faults = Box::new(move |_call| fault);
+    let processor = Processor::new(ports, pipeline(), TopicRetention::WEEK, Arc::new(Uncounted));
     let payload = serde_json::from_str(event).expect("it was decoded");
     futures_executor::block_on(processor.handle(LambdaEvent::new(payload, Context::default())))
 }

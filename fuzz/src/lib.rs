@@ -1,4 +1,4 @@
-//! What the targets share: a world in memory with the demo tenants and the topics of the local host,
+//! What the targets share: the ports in memory with the demo tenants and the topics of the local host,
 //! made anew for each input, so that an input means the same whatever came before it.
 
 use drover_core::base::limits::Shape;
@@ -19,7 +19,7 @@ pub fn now() -> Timestamp {
 }
 
 /// Everything outside, with the documents of `local/config`.
-pub fn world() -> Memory {
+pub fn ports() -> Memory {
     let memory = Memory::new(now());
     let text = |origin: &str, json: &str| Text { origin: origin.to_owned(), json: json.to_owned() };
     let submitted = Submitted {

@@ -26,9 +26,9 @@ use crate::http::{self, Limits};
 use crate::lambda;
 use crate::listen::{ListenError, Listener, listen};
 use crate::mapping::{HostStream, MappingConfig, StreamConfig};
+use crate::ports::ports;
 use crate::prometheus::{self, HostMeter, Levels};
 use crate::setup::{self, LocalTenant, RecordSources};
-use crate::world::world;
 
 /// How long running invocations and requests have when the host stops.
 const INVOCATION_GRACE: Duration = Duration::from_secs(3);
@@ -143,12 +143,12 @@ impl Host {
         let queues_served = queue_file.clone();
         let sqs =
             Server::start("sqs", |stop| drover_local_sqs::serve(sqs.listener, queues_served, stop));
-        let world = world(&addresses);
-        setup::tables(&world).await.map_err(failed("tables"))?;
-        let tenants = setup::demo_tenants(&world).await.map_err(failed("tenants"))?;
+        let ports = ports(&addresses);
+        setup::tables(&ports).await.map_err(failed("tables"))?;
+        let tenants = setup::demo_tenants(&ports).await.map_err(failed("tenants"))?;
         let stream = HostStream::open(&config.stream, config.retention, folder.path()).await;
         let stream = stream.map_err(failed("stream"))?;
-        let meter = HostMeter::new(&setup::METERED, setup::metric_lines(), world.now());
+        let meter = HostMeter::new(&setup::METERED, setup::metric_lines(), ports.now());
         let meter = Arc::new(meter.map_err(failed("metrics"))?);
         let retention = config.retention;
         let records = RecordSources { stream: &stream, retention, queues: &queue_file };
@@ -162,12 +162,12 @@ impl Host {
         };
         let background = Background::start().map_err(failed("threads"))?;
         let simulator = background
-            .on_its_threads(|| stream.feed(config.mapping, functions.clone(), world.clone()));
+            .on_its_threads(|| stream.feed(config.mapping, functions.clone(), ports.clone()));
         let queue_sources =
             background.on_its_threads(|| setup::queue_sources(&queue_file, &functions));
         let queue_sources = queue_sources.map_err(failed("queues"))?;
         let gauges = simulator.as_ref().map(Simulator::gauges);
-        let metrics = prometheus::routes(meter, levels(queue_file, stream, gauges, world));
+        let metrics = prometheus::routes(meter, levels(queue_file, stream, gauges, ports));
         let app = http::app(functions.routes().merge(metrics));
         let http =
             Server::start("http", |stop| http::serve(http.listener, app, Limits::HOST, stop));
@@ -265,12 +265,12 @@ async fn open_sqs(folder: &DataFolder) -> Result<(Sqs, Vec<String>), StartError>
 }
 
 /// What is looked at when somebody scrapes.
-fn levels(sqs: Sqs, stream: HostStream, gauges: Option<Arc<Gauges>>, world: Aws) -> Levels {
+fn levels(sqs: Sqs, stream: HostStream, gauges: Option<Arc<Gauges>>, ports: Aws) -> Levels {
     let partitions = Box::new(move || {
         let levels = stream.levels(gauges.as_deref());
         Box::pin(async { Ok(levels) }) as _
     });
-    Levels { sqs, partitions, now: Box::new(move || world.now()) }
+    Levels { sqs, partitions, now: Box::new(move || ports.now()) }
 }
 
 fn failed<E>(part: &'static str) -> impl FnOnce(E) -> StartError

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`host`] starts and stops it all; [`function`] is what an invocation is, and
 //! `lambda` the API that asks for one; `dynamodb` and the crate [`drover_local_sqs`] are the embedded
-//! services, and `world` how the functions see them; `http` is the port that clients use, and
+//! services, and `ports` how the functions see them; `http` is the port that clients use, and
 //! `prometheus` what it shows of the host's own doings; [`stream`] is the stream, over the crate
 //! [`drover_event_log`]; [`mapping`] is how Lambda's event source, the crate [`drover_event_source`],
 //! feeds the processor from it; `setup` puts tables, queues, tenants, functions and the mappings of
@@ -30,13 +30,13 @@ mod lambda;
 mod listen;
 pub mod mapping;
 pub mod openapi;
+mod ports;
 mod probes;
 mod prometheus;
 mod registry;
 mod setup;
 pub mod stack;
 pub mod stream;
-mod world;
 
 pub use function::{FunctionError, Functions, InvocationContext};
 pub use host::{Host, HostConfig};

@@ -168,11 +168,11 @@ impl HostStream {
     }
 
     /// What ingest sends to.
-    pub(crate) fn sending(&self, world: Aws, meter: Arc<dyn Meter>) -> Sending {
+    pub(crate) fn sending(&self, ports: Aws, meter: Arc<dyn Meter>) -> Sending {
         match self {
             Self::Embedded(log) => Sending::Embedded(LogStream::new(log.clone())),
             Self::Direct => Sending::Direct(Box::new(Direct {
-                world,
+                ports,
                 pipeline: pipeline(),
                 meter,
                 function: drover_ingest::FUNCTION,

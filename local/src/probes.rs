@@ -13,22 +13,22 @@ use drover_query::health::Probes;
 use drover_replay::levels::{BufferLevels, Levels};
 
 use crate::mapping::HostStream;
+use crate::ports::BUFFER;
 use crate::stream::HostReread;
-use crate::world::BUFFER;
 
 /// The queues through their clients, the stream itself.
 pub(crate) struct HostProbes {
-    pub(crate) world: Aws,
+    pub(crate) ports: Aws,
     pub(crate) stream: HostStream,
 }
 
 impl Probes for HostProbes {
     async fn dead_letters(&self) -> Result<(), Unavailable> {
-        self.world.dead_letters().await
+        self.ports.dead_letters().await
     }
 
     async fn buffer(&self) -> Result<(), Unavailable> {
-        self.world.buffer().await
+        self.ports.buffer().await
     }
 
     async fn stream(&self) -> Option<Result<(), Unavailable>> {

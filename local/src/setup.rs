@@ -16,7 +16,7 @@ pub(crate) use functions::{METERED, RecordSources, functions, metric_lines};
 pub(crate) use pipeline::pipeline;
 pub(crate) use queues::{queue_sources, queues};
 
-use crate::world::table_names;
+use crate::ports::table_names;
 
 /// Creates the tables that do not exist yet.
 pub(crate) async fn tables(aws: &Aws) -> Result<(), Unavailable> {

@@ -151,7 +151,7 @@ impl<'a> Writer<'a> {
         let mode = auth.map_or(AuthMode::Key(LocalKeys::Accepted), Auth::mode);
         let routes = routes(Ingest {
             stream: host.memory().clone(),
-            world: host.memory().clone(),
+            ports: host.memory().clone(),
             registry: Registry::new(),
             gate: Gate { mode },
             quotas: WriteQuotas::default(),

@@ -78,7 +78,7 @@ pub(crate) struct Shared {
 
 /// Memory, and one warm environment of the processor over it.
 pub struct Host {
-    world: Shared,
+    ports: Shared,
     processor: Processor<Shared>,
 }
 
@@ -93,28 +93,28 @@ impl Host {
         let memory = Memory::new(now);
         load(&memory, extra);
         let seconds_per_read = Arc::default();
-        let world = Shared { memory: Arc::new(memory), seconds_per_write, seconds_per_read };
-        Self { processor: environment(world.clone()), world }
+        let ports = Shared { memory: Arc::new(memory), seconds_per_write, seconds_per_read };
+        Self { processor: environment(ports.clone()), ports }
     }
 
     /// Puts a new environment, which knows nothing yet, in the place of the warm one.
     pub fn restart(&mut self) {
-        self.processor = environment(self.world.clone());
+        self.processor = environment(self.ports.clone());
     }
 
     /// From now on, every read of the ledger takes so many seconds.
     pub fn slow_reads(&self, seconds: i64) {
-        self.world.seconds_per_read.store(seconds, Ordering::Relaxed);
+        self.ports.seconds_per_read.store(seconds, Ordering::Relaxed);
     }
 
     /// The same ports, for another function.
-    pub(crate) fn world(&self) -> Shared {
-        self.world.clone()
+    pub(crate) fn ports(&self) -> Shared {
+        self.ports.clone()
     }
 
     /// What is in the ports.
     pub fn memory(&self) -> &Memory {
-        &self.world.memory
+        &self.ports.memory
     }
 
     /// From now on, this decides which calls fail.
@@ -170,7 +170,7 @@ impl Host {
 
     async fn subject(&self, home: &Home) -> Value {
         let question = Question::History { from: None, to: None };
-        let (cut, _) = reader::read(&self.world, home, question).await.expect("available");
+        let (cut, _) = reader::read(&self.ports, home, question).await.expect("available");
         let cut = cut.expect("a subject with a head");
         let view = self.view(&cut).await;
         let history = cut.entries().map(|entry| {
@@ -187,7 +187,7 @@ impl Host {
     async fn view(&self, cut: &Cut) -> View {
         let contracts: BTreeSet<_> = cut.entries().map(|entry| &entry.contract).collect();
         let contracts: Vec<_> = contracts.into_iter().cloned().collect();
-        let specs = Registry::new().specs(&contracts, 0, self.world.now(), &self.world).await;
+        let specs = Registry::new().specs(&contracts, 0, self.ports.now(), &self.ports).await;
         let specs = specs.expect("available");
         assert!(cut.entries().is_sorted_by(|one, next| one.position < next.position));
         let view = cut.live(&specs);
@@ -197,7 +197,7 @@ impl Host {
 }
 
 /// One subject at a time, so that which one a fault meets is no matter of chance.
-fn environment(world: Shared) -> Processor<Shared> {
+fn environment(ports: Shared) -> Processor<Shared> {
     let pipeline = Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(1 << 20),
@@ -205,7 +205,7 @@ fn environment(world: Shared) -> Processor<Shared> {
         concurrency: 1,
     };
     Processor::new(
-        world,
+        ports,
         pipeline,
         TopicRetention::WEEK,
         std::sync::Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),

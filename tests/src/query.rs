@@ -129,7 +129,7 @@ impl Reader {
         let is_gateway = matches!(mode, AuthMode::Jwt { .. });
         let query = Query {
             access: Access {
-                world: host.world(),
+                ports: host.ports(),
                 registry: Registry::new(),
                 gate: Gate { mode },
                 quotas: ReadQuotas::default(),

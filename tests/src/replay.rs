@@ -259,7 +259,7 @@ fn environment(
         retention: TopicRetention::WEEK,
     };
     let environment = Arc::new(Environment {
-        world: memory.clone(),
+        ports: memory.clone(),
         around: Beside(memory.clone()),
         pipeline: Pipeline {
             registry: Registry::new(),

@@ -19,13 +19,13 @@ const TOPIC: &str = "telemetry";
 /// When the event source gave the records up.
 const GIVEN_UP: i64 = 1_800_000_000_000;
 
-struct World {
+struct Fixture {
     broker: FakeBroker,
     producer: Producer,
     reread: KafkaReread,
 }
 
-impl World {
+impl Fixture {
     async fn new() -> Self {
         let broker = FakeBroker::start().await.expect("a broker");
         assert!(broker.create_topic(TOPIC, 2));
@@ -96,14 +96,14 @@ fn offsets(again: &Again) -> Vec<i64> {
 
 #[tokio::test]
 async fn a_record_comes_as_it_was_sent() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let sent = GIVEN_UP - 1_000;
     let record = krafka::Record::new(TOPIC, "value").partition(1).key("key").timestamp(sent);
     let record = record.header("tenant", "demo").null_header("flag");
-    let _ = world.producer.send(record).await.expect("acknowledged");
+    let _ = fixture.producer.send(record).await.expect("acknowledged");
     let future = krafka::Record::tombstone(TOPIC, "key").partition(1).timestamp(9_000_000_000_000);
-    let _ = world.producer.send(future).await.expect("acknowledged");
-    let Again { records, next, lost } = world.again(0, 1).await;
+    let _ = fixture.producer.send(future).await.expect("acknowledged");
+    let Again { records, next, lost } = fixture.again(0, 1).await;
     assert_eq!((records.len(), next, lost), (2, 2, 0));
     let at = Timestamp::from_millis(sent);
     let source = |offset, timestamp| {
@@ -127,14 +127,14 @@ async fn a_record_comes_as_it_was_sent() {
 
 #[tokio::test]
 async fn only_what_was_asked_for_is_given_in_bounded_answers() {
-    let world = World::new().await;
-    world.send(numbers(0..RECORDS + 5)).await;
-    let some = world.again(3, 5).await;
+    let fixture = Fixture::new().await;
+    fixture.send(numbers(0..RECORDS + 5)).await;
+    let some = fixture.again(3, 5).await;
     assert_eq!((offsets(&some), some.next, some.lost), (vec![3, 4, 5], 6, 0));
     let last = i64::try_from(RECORDS).expect("small") + 1;
     let (mut all, mut next) = (Vec::new(), 0);
     while next <= last {
-        let again = world.again(next, last).await;
+        let again = fixture.again(next, last).await;
         assert!(again.records.len() <= RECORDS && again.lost == 0 && again.next > next);
         all.extend(offsets(&again));
         next = again.next;
@@ -145,11 +145,11 @@ async fn only_what_was_asked_for_is_given_in_bounded_answers() {
 
 #[tokio::test]
 async fn answers_end_at_four_megabytes() {
-    let world = World::new().await;
-    world.send((0..6).map(|_| "x".repeat(900_000))).await;
+    let fixture = Fixture::new().await;
+    fixture.send((0..6).map(|_| "x".repeat(900_000))).await;
     let (mut all, mut next) = (Vec::new(), 0);
     while next <= 5 {
-        let again = world.again(next, 5).await;
+        let again = fixture.again(next, 5).await;
         assert!((1..=4).contains(&again.records.len()) && again.lost == 0);
         all.extend(offsets(&again));
         next = again.next;
@@ -159,56 +159,56 @@ async fn answers_end_at_four_megabytes() {
 
 #[tokio::test]
 async fn what_expired_is_lost_and_the_rest_comes() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     for number in 0..6 {
-        world.send(numbers(number..number + 1)).await;
+        fixture.send(numbers(number..number + 1)).await;
     }
-    world.remove(0..4);
-    world.start_at(4);
-    let again = world.again(1, 5).await;
+    fixture.remove(0..4);
+    fixture.start_at(4);
+    let again = fixture.again(1, 5).await;
     assert_eq!((offsets(&again), again.next, again.lost), (vec![4, 5], 6, 3));
-    let gone = world.again(1, 3).await;
+    let gone = fixture.again(1, 3).await;
     assert_eq!((offsets(&gone), gone.next, gone.lost), (vec![], 4, 3));
 }
 
 #[tokio::test]
 async fn what_a_topic_does_not_have_is_lost() {
-    let world = World::new().await;
-    world.send(numbers(0..3)).await;
-    let cut = world.again(1, 6).await;
+    let fixture = Fixture::new().await;
+    fixture.send(numbers(0..3)).await;
+    let cut = fixture.again(1, 6).await;
     assert_eq!((offsets(&cut), cut.next, cut.lost), (vec![1, 2], 7, 4));
-    let beyond = world.again(5, 6).await;
+    let beyond = fixture.again(5, 6).await;
     assert_eq!((offsets(&beyond), beyond.next, beyond.lost), (vec![], 7, 2));
-    let other = world.again_of("other", 0, 0, 9).await;
+    let other = fixture.again_of("other", 0, 0, 9).await;
     assert_eq!((offsets(&other), other.next, other.lost), (vec![], 10, 10));
-    let none = world.again_of(TOPIC, 2, 2, 3).await;
+    let none = fixture.again_of(TOPIC, 2, 2, 3).await;
     assert_eq!((offsets(&none), none.next, none.lost), (vec![], 4, 2));
 }
 
 #[tokio::test]
 async fn offsets_without_a_record_are_not_lost() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     for number in 0..6 {
-        world.send(numbers(number..number + 1)).await;
+        fixture.send(numbers(number..number + 1)).await;
     }
-    world.remove(2..4);
-    let again = world.again(1, 4).await;
+    fixture.remove(2..4);
+    let again = fixture.again(1, 4).await;
     assert_eq!((offsets(&again), again.next, again.lost), (vec![1, 4], 5, 0));
-    let gap = world.again(2, 3).await;
+    let gap = fixture.again(2, 3).await;
     assert_eq!((offsets(&gap), gap.next, gap.lost), (vec![], 4, 0));
 }
 
 #[tokio::test]
 async fn nothing_is_lost_where_nobody_says_what_there_is() {
-    let world = World::new().await;
-    world.send(numbers(0..3)).await;
+    let fixture = Fixture::new().await;
+    fixture.send(numbers(0..3)).await;
     let offsets = Offsets { topic: TOPIC.to_owned(), partition: 1, first: 0, last: 2 };
     let code = krafka::error::ErrorCode::TopicAuthorizationFailed;
-    world.broker.on(ApiKey::ListOffsets, move |_| Control::Error(code));
-    let refused = world.reread.reread(&offsets, given_up()).await;
+    fixture.broker.on(ApiKey::ListOffsets, move |_| Control::Error(code));
+    let refused = fixture.reread.reread(&offsets, given_up()).await;
     assert_eq!(refused.err().map(|error| error.reason), Some(Reason::Misconfigured));
-    let bootstrap = world.broker.bootstrap_servers();
-    drop(world);
+    let bootstrap = fixture.broker.bootstrap_servers();
+    drop(fixture);
     let topic = TOPIC.to_owned();
     let gone = KafkaReread::new(KafkaConfig { bootstrap, topic, security: Security::Plaintext });
     let unreachable = gone.reread(&offsets, given_up()).await;

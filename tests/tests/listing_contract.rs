@@ -60,14 +60,14 @@ async fn listed(listing: &impl Listing, shards: &[Shard], limit: usize) -> Vec<S
 
 #[tokio::test]
 async fn the_most_recently_active_hour_comes_first_however_many_are_asked_for() {
-    async fn fact(world: &(impl Store + Listing)) {
+    async fn fact(ports: &(impl Store + Listing)) {
         for device in 0..20_i64 {
             let home = home("listing", &format!("d{device:02}"));
-            active(world, &home, 1, 100 + 2 * device).await;
+            active(ports, &home, 1, 100 + 2 * device).await;
         }
         let expected: Vec<String> = (0..20).rev().map(|at| format!("device/d{at:02}")).collect();
         for limit in [1, 7, 20, 1_000] {
-            assert_eq!(listed(world, &shards("listing", "device", None), limit).await, expected);
+            assert_eq!(listed(ports, &shards("listing", "device", None), limit).await, expected);
         }
     }
     fact(&memory()).await;
@@ -76,14 +76,14 @@ async fn the_most_recently_active_hour_comes_first_however_many_are_asked_for() 
 
 #[tokio::test]
 async fn a_subject_that_becomes_active_moves_to_the_front_and_stands_there_once() {
-    async fn fact(world: &(impl Store + Listing)) {
+    async fn fact(ports: &(impl Store + Listing)) {
         let (one, two) = (home("moving", "one"), home("moving", "two"));
-        active(world, &one, 1, 10).await;
-        active(world, &two, 1, 20).await;
+        active(ports, &one, 1, 10).await;
+        active(ports, &two, 1, 20).await;
         let shards = shards("moving", "device", None);
-        assert_eq!(listed(world, &shards, 10).await, ["device/two", "device/one"]);
-        active(world, &one, 2, 30).await;
-        assert_eq!(listed(world, &shards, 10).await, ["device/one", "device/two"]);
+        assert_eq!(listed(ports, &shards, 10).await, ["device/two", "device/one"]);
+        active(ports, &one, 2, 30).await;
+        assert_eq!(listed(ports, &shards, 10).await, ["device/one", "device/two"]);
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -91,18 +91,18 @@ async fn a_subject_that_becomes_active_moves_to_the_front_and_stands_there_once(
 
 #[tokio::test]
 async fn nobody_lists_subjects_of_another_tenant_kind_or_table() {
-    async fn fact(world: &(impl Store + Listing)) {
+    async fn fact(ports: &(impl Store + Listing)) {
         let table = table(OWN_LEDGER);
-        active(world, &home("apart", "mine"), 1, 10).await;
-        active(world, &home("apart-1", "other"), 1, 10).await;
+        active(ports, &home("apart", "mine"), 1, 10).await;
+        active(ports, &home("apart-1", "other"), 1, 10).await;
         let own = Home { table: Some(Arc::clone(&table)), ..home("apart", "own") };
-        active(world, &own, 1, 10).await;
-        let mine = listed(world, &shards("apart", "device", None), 10).await;
+        active(ports, &own, 1, 10).await;
+        let mine = listed(ports, &shards("apart", "device", None), 10).await;
         assert_eq!(mine, ["device/mine"]);
-        let own = listed(world, &shards("apart", "device", Some(&table)), 10).await;
+        let own = listed(ports, &shards("apart", "device", Some(&table)), 10).await;
         assert_eq!(own, ["device/own"]);
-        assert!(listed(world, &shards("apart", "devic", None), 10).await.is_empty());
-        assert!(listed(world, &shards("part", "device", None), 10).await.is_empty());
+        assert!(listed(ports, &shards("apart", "devic", None), 10).await.is_empty());
+        assert!(listed(ports, &shards("part", "device", None), 10).await.is_empty());
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -110,11 +110,11 @@ async fn nobody_lists_subjects_of_another_tenant_kind_or_table() {
 
 #[tokio::test]
 async fn a_read_of_one_shard_costs_half_a_unit() {
-    async fn fact(world: &(impl Store + Listing)) {
-        active(world, &home("cheap", "one"), 1, 10).await;
+    async fn fact(ports: &(impl Store + Listing)) {
+        active(ports, &home("cheap", "one"), 1, 10).await;
         let shards = shards("cheap", "device", None);
         let count = shards.len();
-        let (_, _, units) = list(world, shards, None, 10).await.expect("available");
+        let (_, _, units) = list(ports, shards, None, 10).await.expect("available");
         assert_eq!((count, units.read, units.write), (8, 4.0, 0.0));
     }
     fact(&memory()).await;

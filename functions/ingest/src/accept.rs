@@ -14,7 +14,7 @@ use drover_core::intake::stream::{NotSent, Outgoing};
 use drover_core::ports::Stream;
 use drover_http::Caller;
 
-use crate::{FUNCTION, Ingest, Outside};
+use crate::{FUNCTION, Ingest, IngestPorts};
 
 /// How long a request may take until it is answered. API Gateway waits for 30 seconds.
 const REQUEST_SECONDS: i64 = 20;
@@ -36,7 +36,7 @@ pub(crate) struct Delivery<'a> {
 /// What became of an event: its id, or why it never will be one.
 pub(crate) type Accepted = Result<String, Rejection>;
 
-impl<W: Outside, S: Stream> Ingest<W, S> {
+impl<W: IngestPorts, S: Stream> Ingest<W, S> {
     /// Takes every event to its end: one result for each, in order.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
         &self,
         delivery: Delivery<'_>,
     ) -> Result<Vec<Accepted>, Unavailable> {
-        let started = self.world.now();
+        let started = self.ports.now();
         let mut results: Vec<Accepted> = Vec::with_capacity(delivery.texts.len());
         let mut outgoing = Vec::new();
         for read in self.read(&delivery).await? {
@@ -83,8 +83,8 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
         &self,
         delivery: &Delivery<'_>,
     ) -> Result<Vec<Result<Outgoing, Rejection>>, Unavailable> {
-        let now = self.world.now();
-        let contract = self.registry.contract(delivery.contract, now, &self.world).await?;
+        let now = self.ports.now();
+        let contract = self.registry.contract(delivery.contract, now, &self.ports).await?;
         let Caller { scope, tenant, .. } = delivery.caller;
         let policy = tenant.policy();
         let read = |(index, text): (usize, &&[u8])| {
@@ -107,13 +107,13 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
             return vec![Err(NotSent::Unavailable(unavailable)); events.len()];
         }
         let sent = self.stream.send(events, started.plus_seconds(REQUEST_SECONDS)).await;
-        self.rest.note(&sent, self.world.now());
+        self.rest.note(&sent, self.ports.now());
         sent
     }
 
     /// Sends events to the buffer queue: all of them, or it failed.
     async fn park(&self, events: &[&Outgoing]) -> Result<(), Unavailable> {
-        let now = self.world.now();
+        let now = self.ports.now();
         let mut messages = Vec::new();
         for event in events {
             messages.extend(waiting(event, now)?);
@@ -122,7 +122,7 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
             return Ok(());
         }
         tracing::warn!(events = events.len(), "the stream is unavailable, events go to the buffer");
-        let sent = self.world.send_buffered(&messages).await;
+        let sent = self.ports.send_buffered(&messages).await;
         let parked: Result<(), Unavailable> = sent.into_iter().collect();
         if parked.is_err() {
             self.rest.end();
@@ -136,7 +136,7 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
         if !delivery.caller.tenant.keep_rejected {
             return 0;
         }
-        let now = self.world.now();
+        let now = self.ports.now();
         let about = Circumstances {
             tenant: Some(delivery.caller.scope.tenant()),
             contract: Some(delivery.contract),
@@ -155,7 +155,7 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
         }
         let unwritten = letters.iter().filter(|letter| letter.is_err()).count();
         let messages: Vec<Message> = letters.into_iter().flatten().flatten().collect();
-        let answers = self.world.send_letters(&messages).await;
+        let answers = self.ports.send_letters(&messages).await;
         let lost = unwritten + answers.iter().filter(|answer| answer.is_err()).count();
         if lost > 0 {
             tracing::error!(lost, "rejected events could not be kept as dead letters");
@@ -170,7 +170,7 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
         started: Timestamp,
         amounts: [(Metric, usize); N],
     ) {
-        let now = self.world.now();
+        let now = self.ports.now();
         let mut tally = Tally::default();
         let counts = tally.of(Some(delivery.caller.scope.tenant()));
         counts.add_many(Metric::MessagesProcessed, results.len());

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::accept::{Accepted, Delivery};
 use crate::answer::{BatchAnswer, EventResult, Refused};
 use crate::body::{self, Events};
-use crate::{FUNCTION, Ingest, Outside};
+use crate::{FUNCTION, Ingest, IngestPorts};
 
 /// The longest name of a contract that is looked at.
 const CONTRACT_BYTES: usize = 64;
@@ -63,7 +63,7 @@ pub(crate) struct Sent {
     ),
     security(("api_key" = ["write"]))
 )]
-pub(crate) async fn events<W: Outside, S: Stream>(
+pub(crate) async fn events<W: IngestPorts, S: Stream>(
     State(ingest): State<Arc<Ingest<W, S>>>,
     credentials: Credentials,
     Extension(correlation): Extension<CorrelationId>,
@@ -100,11 +100,11 @@ impl Sent {
     }
 }
 
-impl<W: Outside, S: Stream> Ingest<W, S> {
+impl<W: IngestPorts, S: Stream> Ingest<W, S> {
     /// Whoever may write.
     pub(crate) async fn caller(&self, credentials: &Credentials) -> Result<Caller, Problem> {
-        let (now, registry) = (self.world.now(), &self.registry);
-        let admitted = self.gate.admit(credentials, Scope::Write, now, registry, &self.world).await;
+        let (now, registry) = (self.ports.now(), &self.registry);
+        let admitted = self.gate.admit(credentials, Scope::Write, now, registry, &self.ports).await;
         counted(admitted, &*self.meter, FUNCTION, now)
     }
 
@@ -137,7 +137,7 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
 
     pub(crate) fn within_quota(&self, caller: &Caller, events: usize) -> Result<(), Problem> {
         let (tenant, quota) = (caller.scope.tenant(), caller.tenant.quota);
-        Ok(self.quotas.take(tenant, quota, events, self.world.now())?)
+        Ok(self.quotas.take(tenant, quota, events, self.ports.now())?)
     }
 
     /// The id of a request and when it was first received. Under an idempotency key both are those
@@ -148,12 +148,12 @@ impl<W: Outside, S: Stream> Ingest<W, S> {
         contract: &str,
         sent: &Sent,
     ) -> Result<(String, Timestamp), Problem> {
-        let now = self.world.now();
+        let now = self.ports.now();
         let Some(key) = idempotency_key(&sent.headers)? else {
             return Ok((Uuid::new_v4().to_string(), now));
         };
         let claim = Claim::new(&caller.scope, &key, contract, &sent.body, now);
-        let received_at = match self.world.claim(&claim).await? {
+        let received_at = match self.ports.claim(&claim).await? {
             Claimed::First => now,
             Claimed::Before(made) if made.body == claim.made.body => made.received_at,
             Claimed::Before(_) => {

@@ -39,14 +39,14 @@ use rest::Rest;
 pub const FUNCTION: &str = "ingest";
 
 /// What ingest needs from outside, besides the stream. It sees no ledger.
-pub trait Outside: Documents + Requests + Buffer + DeadLetters + Clock {}
+pub trait IngestPorts: Documents + Requests + Buffer + DeadLetters + Clock {}
 
-impl<W: Documents + Requests + Buffer + DeadLetters + Clock> Outside for W {}
+impl<W: Documents + Requests + Buffer + DeadLetters + Clock> IngestPorts for W {}
 
 /// One warm environment.
 pub struct Ingest<W, S> {
     /// Everything outside but the stream.
-    pub world: W,
+    pub ports: W,
     /// Where events go.
     pub stream: S,
     /// Tenants, contracts and keys.
@@ -65,7 +65,7 @@ pub struct Ingest<W, S> {
 /// ([`drover_http::finished`]).
 pub fn routes<W, S>(ingest: Ingest<W, S>) -> Router
 where
-    W: Outside + 'static,
+    W: IngestPorts + 'static,
     S: Stream + 'static,
 {
     Router::new()

@@ -48,7 +48,7 @@ async fn main() -> anyhow::Result<()> {
     let meter: Arc<dyn Meter> = Arc::new(Lines { keeping: config.metrics, write: print });
     match config.stream {
         StreamConfig::Direct { ledger_table, cache_bytes, concurrency } => {
-            let world = Aws::load(aws(&ledger_table)).await;
+            let ports = Aws::load(aws(&ledger_table)).await;
             let pipeline = Pipeline {
                 registry: Registry::new(),
                 heads: HeadCache::new(cache_bytes),
@@ -56,12 +56,12 @@ async fn main() -> anyhow::Result<()> {
                 concurrency,
             };
             let direct = Direct {
-                world: world.clone(),
+                ports: ports.clone(),
                 pipeline,
                 meter: Arc::clone(&meter),
                 function: FUNCTION,
             };
-            serve(callers, world, direct, meter).await
+            serve(callers, ports, direct, meter).await
         }
         StreamConfig::Kafka(variables) => {
             let stream = kafka(variables).await?;
@@ -86,13 +86,13 @@ async fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaStream> {
 
 async fn serve<S: Stream + 'static>(
     (auth_mode, origins): (AuthMode, Origins),
-    world: Aws,
+    ports: Aws,
     stream: S,
     meter: Arc<dyn Meter>,
 ) -> anyhow::Result<()> {
     let ingest = Ingest {
         stream,
-        world,
+        ports,
         registry: Registry::new(),
         gate: Gate { mode: auth_mode.clone() },
         quotas: WriteQuotas::default(),

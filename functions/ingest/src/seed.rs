@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::accept::Delivery;
 use crate::answer::{CollectAnswer, Refused};
 use crate::events::Sent;
-use crate::{Ingest, Outside};
+use crate::{Ingest, IngestPorts};
 
 const LEARNING: &str = "learning";
 const MESSAGE: &str = "message";
@@ -56,7 +56,7 @@ pub(crate) struct Hello {
     ),
     security(("api_key" = ["write"]))
 )]
-pub(crate) async fn collect<W: Outside, S: Stream>(
+pub(crate) async fn collect<W: IngestPorts, S: Stream>(
     State(ingest): State<Arc<Ingest<W, S>>>,
     credentials: Credentials,
     Extension(correlation): Extension<CorrelationId>,
@@ -86,7 +86,7 @@ pub(crate) async fn collect<W: Outside, S: Stream>(
     ),
     security(("api_key" = ["write"]))
 )]
-pub(crate) async fn current_time<W: Outside, S: Stream>(
+pub(crate) async fn current_time<W: IngestPorts, S: Stream>(
     State(ingest): State<Arc<Ingest<W, S>>>,
     credentials: Credentials,
     Extension(correlation): Extension<CorrelationId>,
@@ -97,7 +97,7 @@ pub(crate) async fn current_time<W: Outside, S: Stream>(
     let name = parameters.text("name").unwrap_or_else(|| "World".to_owned());
     parameters.finish()?;
     ingest.within_quota(&caller, 1)?;
-    let (timestamp, message) = (ingest.world.now(), format!("Hello {name}"));
+    let (timestamp, message) = (ingest.ports.now(), format!("Hello {name}"));
     let id = Uuid::new_v4().to_string();
     let event = json!({"id": id, "user": name, "message": message, "timestamp": timestamp});
     let text = event.to_string();

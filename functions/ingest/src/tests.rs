@@ -68,7 +68,7 @@ impl Environment {
         tenant(&memory, &json!({"id": "demo"}));
         tenant(&memory, &json!({"id": "acme"}));
         let ingest = Ingest {
-            world: memory.clone(),
+            ports: memory.clone(),
             stream: memory.clone(),
             registry: Registry::new(),
             gate: Gate { mode: AuthMode::Key(LocalKeys::Refused) },

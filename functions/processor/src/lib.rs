@@ -16,7 +16,7 @@ use drover_core::intake::kafka_event::{self, BatchResponse, Decoded, NotAnEvent}
 use drover_core::intake::record::{Receipt, TopicRetention};
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
-use drover_core::ports::World;
+use drover_core::ports::Ports;
 use drover_core::registry::Registry;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
@@ -30,7 +30,7 @@ pub const FUNCTION: &str = "processor";
 
 /// One warm environment.
 pub struct Processor<W> {
-    world: W,
+    ports: W,
     pipeline: Pipeline,
     retention: TopicRetention,
     meter: Arc<dyn Meter>,
@@ -64,7 +64,7 @@ impl From<Failed> for Diagnostic {
 impl Processor<Aws> {
     /// A new environment, with the ambient region and credentials.
     pub async fn load(config: Config, meter: Arc<dyn Meter>) -> Self {
-        let world = Aws::load(AwsConfig {
+        let ports = Aws::load(AwsConfig {
             ledger_table: config.ledger_table.into(),
             registry_table: config.registry_table.into(),
             dead_letter_queue_url: config.dead_letter_queue_url.into(),
@@ -79,19 +79,19 @@ impl Processor<Aws> {
             shape: Shape::STANDARD,
             concurrency: config.concurrency,
         };
-        Self::new(world, pipeline, config.retention, meter)
+        Self::new(ports, pipeline, config.retention, meter)
     }
 }
 
-impl<W: World> Processor<W> {
-    /// An environment over a world, fed from topics of this retention.
+impl<W: Ports> Processor<W> {
+    /// An environment over these ports, fed from topics of this retention.
     pub fn new(
-        world: W,
+        ports: W,
         pipeline: Pipeline,
         retention: TopicRetention,
         meter: Arc<dyn Meter>,
     ) -> Self {
-        Self { world, pipeline, retention, meter }
+        Self { ports, pipeline, retention, meter }
     }
 
     /// Handles one invocation.
@@ -99,15 +99,15 @@ impl<W: World> Processor<W> {
     /// # Errors
     /// [`Failed`], when nothing was acknowledged and the answer cannot say so record by record.
     pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<BatchResponse, Failed> {
-        let now = self.world.now();
+        let now = self.ports.now();
         let deadline = stop_at(now, event.context.deadline);
         let receipt = Receipt { now, retention: self.retention };
         let decoded = kafka_event::decode(event.payload.get(), receipt)?;
         drop(event);
         let Decoded { records, places } = decoded;
-        let report = self.pipeline.process(&self.world, records, deadline).await?;
+        let report = self.pipeline.process(&self.ports, records, deadline).await?;
         let Report { dispositions, tally } = report;
-        self.meter.record(FUNCTION, &tally, self.world.now());
+        self.meter.record(FUNCTION, &tally, self.ports.now());
         let returned = dispositions.iter().zip(places);
         let returned: Vec<_> = returned
             .filter(|(disposition, _)| **disposition == Disposition::Returned)

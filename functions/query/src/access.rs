@@ -25,12 +25,12 @@ use drover_core::subject::reader;
 use drover_core::view::{Specs, View};
 use drover_http::{Caller, Credentials, Gate, Problem, counted};
 
-use crate::{FUNCTION, World, limits};
+use crate::{FUNCTION, QueryPorts, limits};
 
 /// Who may read, and what there is to read.
 pub struct Access<W> {
     /// Everything outside.
-    pub world: W,
+    pub ports: W,
     /// Tenants, contracts and keys.
     pub registry: Registry,
     /// Who may call.
@@ -42,19 +42,19 @@ pub struct Access<W> {
 }
 
 /// One request of a caller that may read.
-pub(crate) struct Visit<'a, W: World> {
+pub(crate) struct Visit<'a, W: QueryPorts> {
     access: &'a Access<W>,
     caller: Caller,
     deadline: Timestamp,
     units: Mutex<Units>,
 }
 
-impl<W: World> Access<W> {
+impl<W: QueryPorts> Access<W> {
     /// Whoever may read, within its quota.
     pub(crate) async fn admit(&self, credentials: &Credentials) -> Result<Visit<'_, W>, Problem> {
-        let now = self.world.now();
+        let now = self.ports.now();
         let admitted =
-            self.gate.admit(credentials, Scope::Read, now, &self.registry, &self.world).await;
+            self.gate.admit(credentials, Scope::Read, now, &self.registry, &self.ports).await;
         let caller = counted(admitted, &*self.meter, FUNCTION, now)?;
         self.quotas.take(&caller.tenant, now)?;
         let deadline = now.plus_seconds(limits::REQUEST_SECONDS);
@@ -62,13 +62,13 @@ impl<W: World> Access<W> {
     }
 }
 
-impl<W: World> Visit<'_, W> {
+impl<W: QueryPorts> Visit<'_, W> {
     pub(crate) fn caller(&self) -> &Caller {
         &self.caller
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.access.world.now()
+        self.access.ports.now()
     }
 
     /// Bytes that were read so far, as DynamoDB counts them: in read units.
@@ -125,15 +125,15 @@ impl<W: World> Visit<'_, W> {
         revision: u64,
     ) -> Result<Specs, Unavailable> {
         let contracts = Specs::default().missing(entries);
-        let Access { registry, world, .. } = self.access;
+        let Access { registry, ports, .. } = self.access;
         self.in_time()?;
-        registry.specs(&contracts, revision, world.now(), world).await
+        registry.specs(&contracts, revision, ports.now(), ports).await
     }
 
     /// Every kind that subjects can have.
     pub(crate) async fn kinds(&self) -> Result<Vec<Kind>, Unavailable> {
-        let Access { registry, world, .. } = self.access;
-        registry.kinds(world.now(), world).await
+        let Access { registry, ports, .. } = self.access;
+        registry.kinds(ports.now(), ports).await
     }
 
     /// The most recently active subjects of these kinds, and whether there are more.
@@ -168,7 +168,7 @@ impl<W: World> Visit<'_, W> {
 }
 
 /// What was read is counted and charged, however the request ends.
-impl<W: World> Drop for Visit<'_, W> {
+impl<W: QueryPorts> Drop for Visit<'_, W> {
     fn drop(&mut self) {
         let units = self.units();
         if units == Units::default() {
@@ -185,10 +185,10 @@ fn no_writer() -> Unavailable {
     Unavailable::new(Reason::Misconfigured, "a reader does not write")
 }
 
-impl<W: World> Store for Visit<'_, W> {
+impl<W: QueryPorts> Store for Visit<'_, W> {
     async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
         self.in_time()?;
-        Ok(self.counted(self.access.world.head(home).await?))
+        Ok(self.counted(self.access.ports.head(home).await?))
     }
 
     async fn pages(
@@ -197,7 +197,7 @@ impl<W: World> Store for Visit<'_, W> {
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         self.in_time()?;
-        Ok(self.counted(self.access.world.pages(home, range).await?))
+        Ok(self.counted(self.access.ports.pages(home, range).await?))
     }
 
     async fn seal(&self, _home: &Home, _page: &PageWrite) -> Result<Metered<()>, Unavailable> {
@@ -213,7 +213,7 @@ impl<W: World> Store for Visit<'_, W> {
     }
 }
 
-impl<W: World> Listing for Visit<'_, W> {
+impl<W: QueryPorts> Listing for Visit<'_, W> {
     async fn hours(
         &self,
         shard: &Shard,
@@ -221,6 +221,6 @@ impl<W: World> Listing for Visit<'_, W> {
         limit: usize,
     ) -> Result<Metered<Vec<String>>, Unavailable> {
         self.in_time()?;
-        Ok(self.counted(self.access.world.hours(shard, below, limit).await?))
+        Ok(self.counted(self.access.ports.hours(shard, below, limit).await?))
     }
 }

@@ -19,7 +19,7 @@ use crate::access::{Access, Visit};
 use crate::answer::{DEVICE, Refused};
 use crate::counts::{Counted, Counts};
 use crate::subjects::{SubjectLine, lines};
-use crate::{World, limits};
+use crate::{QueryPorts, limits};
 
 const NOT_KEPT: &str = "this deployment keeps no counts for this tenant: its operator has not \
                         listed it among those with counts of their own";
@@ -57,7 +57,7 @@ pub(crate) struct DevicesAnswer {
 
 pub(crate) fn routes<W, C>(access: Arc<Access<W>>, counts: C) -> Router
 where
-    W: World + 'static,
+    W: QueryPorts + 'static,
     C: Counts + 'static,
 {
     let counted = Router::new()
@@ -86,7 +86,7 @@ where
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn overview<W: World>(
+pub(crate) async fn overview<W: QueryPorts>(
     State(access): State<Arc<Access<W>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -101,7 +101,7 @@ pub(crate) async fn overview<W: World>(
 }
 
 /// Counts each kind, and gives the newest subjects of all.
-async fn count<W: World>(
+async fn count<W: QueryPorts>(
     visit: &Visit<'_, W>,
     shown: usize,
 ) -> Result<(Totals, Vec<Listed>), Problem> {
@@ -139,7 +139,7 @@ async fn count<W: World>(
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn devices<W: World>(
+pub(crate) async fn devices<W: QueryPorts>(
     State(access): State<Arc<Access<W>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -169,7 +169,7 @@ pub(crate) async fn devices<W: World>(
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn metrics<W: World, C: Counts>(
+pub(crate) async fn metrics<W: QueryPorts, C: Counts>(
     State((access, counts)): State<(Arc<Access<W>>, Arc<C>)>,
     credentials: Credentials,
     RawQuery(query): RawQuery,

@@ -18,7 +18,7 @@ use crate::access::{Access, Visit};
 use crate::answer::{Refused, Unknown, subject, unknown_subject};
 use crate::event_body::{EventBody, answer_bytes};
 use crate::newest::{Newest, newest};
-use crate::{World, limits};
+use crate::{QueryPorts, limits};
 
 /// Some events.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,7 +63,7 @@ struct Asked {
     cursor: Option<String>,
 }
 
-pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
+pub(crate) fn routes<W: QueryPorts + 'static>(access: Arc<Access<W>>) -> Router {
     Router::new()
         .route("/api/v1/events", get(events::<W>))
         .route("/get_events", get(get_events::<W>))
@@ -98,7 +98,7 @@ pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn events<W: World>(
+pub(crate) async fn events<W: QueryPorts>(
     State(access): State<Arc<Access<W>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -131,7 +131,7 @@ pub(crate) async fn events<W: World>(
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn get_events<W: World>(
+pub(crate) async fn get_events<W: QueryPorts>(
     State(access): State<Arc<Access<W>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -213,7 +213,7 @@ fn order_of(text: &str) -> Result<Order, Problem> {
     }
 }
 
-async fn history<W: World>(
+async fn history<W: QueryPorts>(
     visit: &Visit<'_, W>,
     subject: &SubjectId,
     asked: &Asked,

@@ -23,7 +23,7 @@ use futures_util::future::{Either, join4, select};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Access, World, limits};
+use crate::{Access, QueryPorts, limits};
 
 /// Signs of life of the parts that reading does not need. The time they take is limited by who asks.
 pub trait Probes: Send + Sync {
@@ -138,7 +138,7 @@ pub(crate) struct Health<W, P> {
 
 pub(crate) fn routes<W, P>(health: Health<W, P>) -> Router
 where
-    W: World + 'static,
+    W: QueryPorts + 'static,
     P: Probes + 'static,
 {
     Router::new()
@@ -189,7 +189,7 @@ pub(crate) async fn report<W, P>(
     RawQuery(query): RawQuery,
 ) -> Result<(StatusCode, Json<HealthReport>), Problem>
 where
-    W: World,
+    W: QueryPorts,
     P: Probes,
 {
     Parameters::parse(query.as_deref())?.finish()?;
@@ -201,23 +201,23 @@ where
     Ok((status, Json(report)))
 }
 
-impl<W: World, P: Probes> Health<W, P> {
+impl<W: QueryPorts, P: Probes> Health<W, P> {
     pub(crate) fn new(access: Arc<Access<W>>, probes: P, process: Process) -> Self {
         Self { access, probes, process, last: Mutex::new(None) }
     }
 
     async fn report(&self) -> HealthReport {
-        let world = &self.access.world;
-        let now = world.now();
+        let ports = &self.access.ports;
+        let now = ports.now();
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(last) = last.filter(|last| is_believed(last.timestamp, now)) {
             return last;
         }
         let (state, stream, dead_letters, buffer) = join4(
-            ask(world, async { world.document(&DocumentName::Revision).await.map(|_| ()) }),
-            ask_if_there(world, self.probes.stream()),
-            ask(world, self.probes.dead_letters()),
-            ask(world, self.probes.buffer()),
+            ask(ports, async { ports.document(&DocumentName::Revision).await.map(|_| ()) }),
+            ask_if_there(ports, self.probes.stream()),
+            ask(ports, self.probes.dead_letters()),
+            ask(ports, self.probes.buffer()),
         )
         .await;
         let dependencies = Dependencies { state, stream, dead_letters, buffer };

@@ -44,9 +44,9 @@ use health::{Health, Probes, Process};
 pub const FUNCTION: &str = "query";
 
 /// What reading needs from outside.
-pub trait World: Store + Listing + Documents + Clock {}
+pub trait QueryPorts: Store + Listing + Documents + Clock {}
 
-impl<W: Store + Listing + Documents + Clock> World for W {}
+impl<W: Store + Listing + Documents + Clock> QueryPorts for W {}
 
 /// One warm environment.
 pub struct Query<W, P, C> {
@@ -64,7 +64,7 @@ pub struct Query<W, P, C> {
 /// ([`drover_http::finished`]).
 pub fn routes<W, P, C>(query: Query<W, P, C>) -> Router
 where
-    W: World + 'static,
+    W: QueryPorts + 'static,
     P: Probes + 'static,
     C: Counts + 'static,
 {

@@ -31,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
     tracing::init_default_subscriber();
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
-    let world = Aws::load(AwsConfig {
+    let ports = Aws::load(AwsConfig {
         ledger_table: config.ledger_table.into(),
         registry_table: config.registry_table.into(),
         dead_letter_queue_url: config.dead_letter_queue_url.into(),
@@ -41,11 +41,11 @@ async fn main() -> anyhow::Result<()> {
     })
     .await;
     let query = Query {
-        probes: world.clone(),
+        probes: ports.clone(),
         counts: CloudWatchCounts::new(CloudWatch::load(config.metrics.clone()).await),
-        process: Process { started_at: world.now(), memory_bytes },
+        process: Process { started_at: ports.now(), memory_bytes },
         access: Access {
-            world,
+            ports,
             registry: Registry::new(),
             gate: Gate { mode: config.auth_mode.clone() },
             quotas: ReadQuotas::default(),

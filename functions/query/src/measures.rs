@@ -21,7 +21,7 @@ use crate::access::{Access, Visit};
 use crate::answer::{DEVICE, Refused, Unknown, subject, unknown_subject};
 use crate::collected::{AnySummary, LOCATION, Point, Series};
 use crate::series::Window;
-use crate::{World, limits};
+use crate::{QueryPorts, limits};
 
 /// One measure of one subject.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,7 +47,7 @@ pub(crate) struct MeasureAnswer {
     next_cursor: Option<String>,
 }
 
-pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
+pub(crate) fn routes<W: QueryPorts + 'static>(access: Arc<Access<W>>) -> Router {
     Router::new().route("/api/v1/metrics/{measure}", get(measure::<W>)).with_state(access)
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn measure<W: World>(
+pub(crate) async fn measure<W: QueryPorts>(
     State(access): State<Arc<Access<W>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,
@@ -122,7 +122,7 @@ impl Asked {
         Ok(asked)
     }
 
-    async fn answer<W: World>(self, visit: &Visit<'_, W>) -> Result<MeasureAnswer, Problem> {
+    async fn answer<W: QueryPorts>(self, visit: &Visit<'_, W>) -> Result<MeasureAnswer, Problem> {
         let tenant = visit.caller().scope.tenant();
         let (subject, written) = (self.subject.to_string(), self.window.as_ref());
         let width = written.map_or("", |(text, _)| text);
@@ -204,7 +204,7 @@ impl Beginning {
 }
 
 /// Reads history into a series; gives where to go on, if it ended early.
-async fn read<W: World>(
+async fn read<W: QueryPorts>(
     visit: &Visit<'_, W>,
     subject: &SubjectId,
     mut slice: Slice,

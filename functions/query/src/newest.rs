@@ -18,7 +18,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::access::Visit;
 use crate::event_body::{EventBody, answer_bytes};
-use crate::{World, limits};
+use crate::{QueryPorts, limits};
 
 /// One of several subjects whose newest events are merged.
 struct Source {
@@ -45,7 +45,7 @@ pub(crate) struct Newest {
 }
 
 /// The newest events of the tenant, as [`Slice`] says; at most `limit`.
-pub(crate) async fn newest<W: World>(
+pub(crate) async fn newest<W: QueryPorts>(
     visit: &Visit<'_, W>,
     slice: &Slice,
     limit: usize,
@@ -93,7 +93,7 @@ pub(crate) async fn newest<W: World>(
 
 /// The first few events of each subject, as long as less than this was read, and whether each has been
 /// looked at.
-async fn beginnings<W: World>(
+async fn beginnings<W: QueryPorts>(
     visit: &Visit<'_, W>,
     listed: Vec<Listed>,
     slice: &Slice,
@@ -114,7 +114,7 @@ async fn beginnings<W: World>(
 }
 
 /// Some events of one subject; `None`: nothing was ever written of it.
-async fn part<W: World>(
+async fn part<W: QueryPorts>(
     visit: &Visit<'_, W>,
     subject: SubjectId,
     slice: Slice,

@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 
 use crate::access::{Access, Visit};
 use crate::answer::{Refused, Unknown, unknown_subject};
-use crate::{World, limits};
+use crate::{QueryPorts, limits};
 
 /// Some subjects.
 #[derive(Debug, Serialize, ToSchema)]
@@ -141,7 +141,7 @@ struct LocationBody {
     distance_m: f64,
 }
 
-pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
+pub(crate) fn routes<W: QueryPorts + 'static>(access: Arc<Access<W>>) -> Router {
     Router::new()
         .route("/api/v1/subjects", get(list::<W>))
         .route("/api/v1/subjects/{kind}/{*id}", get(one::<W>))
@@ -168,7 +168,7 @@ pub(crate) fn routes<W: World + 'static>(access: Arc<Access<W>>) -> Router {
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn list<W: World>(
+pub(crate) async fn list<W: QueryPorts>(
     State(access): State<Arc<Access<W>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -215,7 +215,7 @@ pub(crate) async fn list<W: World>(
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn one<W: World>(
+pub(crate) async fn one<W: QueryPorts>(
     State(access): State<Arc<Access<W>>>,
     credentials: Credentials,
     path: Result<Path<(String, String)>, PathRejection>,
@@ -265,7 +265,7 @@ fn mark(bytes: &[u8]) -> Option<Mark> {
 
 /// The lines of a list, in its order, and how many of its subjects were looked at: fewer than all, where
 /// that would read too much. What the index knows of and the ledger does not is left out.
-pub(crate) async fn lines<W: World>(
+pub(crate) async fn lines<W: QueryPorts>(
     visit: &Visit<'_, W>,
     listed: &[Listed],
 ) -> Result<(Vec<SubjectLine>, usize), Unavailable> {
@@ -285,7 +285,7 @@ pub(crate) async fn lines<W: World>(
     Ok((lines, looked_at))
 }
 
-async fn line<W: World>(
+async fn line<W: QueryPorts>(
     visit: &Visit<'_, W>,
     subject: SubjectId,
 ) -> Result<Option<SubjectLine>, Unavailable> {

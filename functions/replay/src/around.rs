@@ -1,4 +1,4 @@
-//! What stands beside the world on Lambda: the stream, where there is one, and AWS for the rest.
+//! What a replay uses beside its ports on Lambda: the stream, where there is one, and AWS for the rest.
 
 use drover_core::base::error::Unavailable;
 use drover_core::dead_letter::object::Object;

@@ -20,13 +20,13 @@ use drover_core::replay::filing::{Filing, read};
 
 use crate::limits::BUFFERED_SECONDS;
 use crate::queue::{Message, Taken};
-use crate::{Around, Environment, Outside};
+use crate::{Around, Environment, ReplayPorts};
 
-impl<W: Outside, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: Around> Environment<W, B> {
     /// Takes the records of a batch through the pipeline, in one call, and files what is no record
     /// or is too old to wait any longer.
     pub(crate) async fn drain(&self, messages: &[Message], deadline: Timestamp) -> Taken {
-        let now = self.world.now();
+        let now = self.ports.now();
         let (mut records, mut others) = (BTreeMap::new(), BTreeMap::new());
         let mut unread = BTreeSet::new();
         for (place, message) in messages.iter().enumerate() {
@@ -65,7 +65,7 @@ impl<W: Outside, B: Around> Environment<W, B> {
 
     async fn process(&self, records: BTreeMap<usize, Buffered>, deadline: Timestamp) -> Taken {
         let (places, records): (Vec<usize>, Vec<Buffered>) = records.into_iter().unzip();
-        match self.pipeline.drain(&self.world, records, deadline).await {
+        match self.pipeline.drain(&self.ports, records, deadline).await {
             Ok(Report { dispositions, tally }) => {
                 let outcomes = places.into_iter().zip(dispositions);
                 let failed: BTreeSet<usize> = outcomes

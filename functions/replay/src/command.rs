@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::desk::Listed;
-use crate::{Around, Environment, Outside, limits, object};
+use crate::{Around, Environment, ReplayPorts, limits, object};
 
 /// A command. A key that is not its own is an error, so that a typo never means "everything".
 #[derive(Debug, PartialEq, Deserialize)]
@@ -59,7 +59,7 @@ pub(crate) struct Wanted {
     views: usize,
 }
 
-impl<W: Outside, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: Around> Environment<W, B> {
     /// Does what it says, until the deadline.
     pub(crate) async fn obey(&self, command: &str, deadline: Timestamp) -> Value {
         let answer = match object::read(command.as_bytes()) {

@@ -12,7 +12,7 @@ use drover_core::replay::{self, Asked, Ground, Refusal, Run, Worked};
 use drover_http::{Cursors, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, RunAnswer, RunsAnswer, refused};
-use crate::{Around, Environment, FUNCTION, Outside, Reader, limits};
+use crate::{Around, Environment, FUNCTION, Reader, ReplayPorts, limits};
 
 /// Which letters are listed.
 pub(crate) struct Listed {
@@ -22,7 +22,7 @@ pub(crate) struct Listed {
     pub(crate) cursor: Option<String>,
 }
 
-impl<W: Outside, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: Around> Environment<W, B> {
     pub(crate) async fn list(
         &self,
         owner: &Owner,
@@ -35,7 +35,7 @@ impl<W: Outside, B: Around> Environment<W, B> {
         let id = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         let after = cursor.map(|cursor| cursors.read(&cursor, id)).transpose()?;
         let question = Question { code, state, limit, after };
-        let mut listing = list::list(&self.world, owner, &question).await.map_err(refused)?;
+        let mut listing = list::list(&self.ports, owner, &question).await.map_err(refused)?;
         listing.letters.iter_mut().for_each(|letter| letter.restamp(self.means.retention));
         let units = listing.units;
         self.count(owner, units);
@@ -49,7 +49,7 @@ impl<W: Outside, B: Around> Environment<W, B> {
         owner: &Owner,
         id: &str,
     ) -> Result<Metered<LetterAnswer>, Problem> {
-        let Metered { answer: found, units } = list::open(&self.world, owner, id).await?;
+        let Metered { answer: found, units } = list::open(&self.ports, owner, id).await?;
         self.count(owner, units);
         let none = || Problem::not_found("there is no such dead letter");
         let (mut letter, content) = found.ok_or_else(none)?;
@@ -77,12 +77,12 @@ impl<W: Outside, B: Around> Environment<W, B> {
     }
 
     fn ground(&self) -> Ground<'_, W, B> {
-        Ground { world: &self.world, sources: &self.around, means: self.means }
+        Ground { ports: &self.ports, sources: &self.around, means: self.means }
     }
 
     fn worked(&self, worked: Result<Worked, Refusal>) -> Result<RunAnswer, Problem> {
         let Worked { run, views, tally } = worked.map_err(refused)?;
-        self.meter.record(FUNCTION, &tally, self.world.now());
+        self.meter.record(FUNCTION, &tally, self.ports.now());
         let Run { replay_id, by, phase, examined, .. } = &run;
         tracing::info!(replay_id, by, ?phase, examined, "a replay has worked");
         Ok(RunAnswer::with_views(run, views))
@@ -94,33 +94,33 @@ impl<W: Outside, B: Around> Environment<W, B> {
         id: &str,
     ) -> Result<Metered<RunAnswer>, Problem> {
         let Metered { answer: run, units } =
-            replay::show(&self.world, owner, id).await.map_err(refused)?;
+            replay::show(&self.ports, owner, id).await.map_err(refused)?;
         self.count(owner, units);
         Ok(Metered { answer: run.into(), units })
     }
 
     pub(crate) async fn recent(&self, owner: &Owner) -> Result<Metered<RunsAnswer>, Problem> {
         let Metered { answer: runs, units } =
-            replay::recent(&self.world, owner, limits::RUNS).await.map_err(refused)?;
+            replay::recent(&self.ports, owner, limits::RUNS).await.map_err(refused)?;
         self.count(owner, units);
         let answer = RunsAnswer { replays: runs.into_iter().map(RunAnswer::from).collect() };
         Ok(Metered { answer, units })
     }
 
     pub(crate) async fn cancel(&self, owner: &Owner, id: &str) -> Result<RunAnswer, Problem> {
-        let run = replay::cancel(&self.world, owner, id).await;
+        let run = replay::cancel(&self.ports, owner, id).await;
         run.map(RunAnswer::from).map_err(refused)
     }
 
     /// Charges what a request has read to the quota of its sender.
     pub(crate) fn charged<T>(&self, reader: &Reader, read: Metered<T>) -> T {
-        self.quotas.charge(&reader.tenant, read.units, self.world.now());
+        self.quotas.charge(&reader.tenant, read.units, self.ports.now());
         read.answer
     }
 
     fn count(&self, owner: &Owner, units: Units) {
         let mut tally = Tally::default();
         tally.of(owner.tenant()).add_units(units);
-        self.meter.record(FUNCTION, &tally, self.world.now());
+        self.meter.record(FUNCTION, &tally, self.ports.now());
     }
 }

@@ -10,12 +10,12 @@ use drover_core::replay::filing::{file, read};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::queue::{Message, Taken};
-use crate::{Around, Environment, Outside};
+use crate::{Around, Environment, ReplayPorts};
 
 /// Letters that are filed together. Each is held unpacked only while it is its turn.
 const TOGETHER: usize = 16;
 
-impl<W: Outside, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: Around> Environment<W, B> {
     /// Files a letter of each message.
     pub(crate) async fn file(&self, messages: &[Message], deadline: Timestamp) -> Taken {
         let all = messages.iter().enumerate();
@@ -69,12 +69,12 @@ impl<W: Outside, B: Around> Environment<W, B> {
         message: &Message,
         deadline: Timestamp,
     ) -> Result<(Owner, Metered<bool>), Unavailable> {
-        let now = self.world.now();
+        let now = self.ports.now();
         if now >= deadline {
             return Err(Unavailable::new(Reason::Deadline, "the invocation's time is nearly over"));
         }
         let filing = read(&message.received(), now)?;
-        let filed = file(&self.world, &filing).await?;
+        let filed = file(&self.ports, &filing).await?;
         Ok((filing.owner, filed))
     }
 }

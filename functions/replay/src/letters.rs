@@ -12,11 +12,11 @@ use drover_http::{Credentials, NotAdmitted, Parameters, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, Limited, Malformed, Unknown};
 use crate::desk::Listed;
-use crate::{Around, Environment, Outside, limits};
+use crate::{Around, Environment, ReplayPorts, limits};
 
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
 where
-    W: Outside + 'static,
+    W: ReplayPorts + 'static,
     B: Around + 'static,
 {
     Router::new()
@@ -46,7 +46,7 @@ where
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn list<W: Outside, B: Around>(
+pub(crate) async fn list<W: ReplayPorts, B: Around>(
     Shared(environment): Shared<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -79,7 +79,7 @@ pub(crate) async fn list<W: Outside, B: Around>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn one<W: Outside, B: Around>(
+pub(crate) async fn one<W: ReplayPorts, B: Around>(
     Shared(environment): Shared<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,

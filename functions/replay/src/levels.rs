@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::{Limited, Malformed};
-use crate::{Around, Environment, Outside};
+use crate::{Around, Environment, ReplayPorts};
 
 /// How full a queue is, about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -49,7 +49,7 @@ impl BufferLevels for Aws {
 
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
 where
-    W: Outside + 'static,
+    W: ReplayPorts + 'static,
     B: Around + 'static,
 {
     Router::new().route("/buffer/stats", get(stats::<W, B>))
@@ -70,7 +70,7 @@ where
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn stats<W: Outside, B: Around>(
+pub(crate) async fn stats<W: ReplayPorts, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,

@@ -20,7 +20,7 @@ use drover_core::dead_letter::letter::Owner;
 use drover_core::intake::quota::ReadQuotas;
 use drover_core::intake::tenant::{Scope, Tenant};
 use drover_core::pipeline::Pipeline;
-pub use drover_core::replay::Outside;
+pub use drover_core::replay::ReplayPorts;
 use drover_core::replay::{Means, Sources};
 use drover_http::layers::json_only;
 use drover_http::{Caller, Credentials, Gate, Problem, counted};
@@ -55,7 +55,7 @@ use self::queue::UnknownQueue;
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "replay";
 
-/// What stands beside the world: other services, which each deployment chooses for itself.
+/// Services beside the ports, which each deployment chooses for itself.
 pub trait Around: Sources + BufferLevels {}
 
 impl<B: Sources + BufferLevels> Around for B {}
@@ -63,7 +63,7 @@ impl<B: Sources + BufferLevels> Around for B {}
 /// One warm environment.
 pub struct Environment<W, B> {
     /// Everything outside.
-    pub world: W,
+    pub ports: W,
     /// Where records are read again, and how full the buffer is.
     pub around: B,
     /// What records of the buffer go through, and whose registry knows the callers.
@@ -96,7 +96,7 @@ pub struct Replay<W, B> {
 /// ([`drover_http::finished`]).
 pub fn routes<W, B>(environment: Arc<Environment<W, B>>) -> Router
 where
-    W: Outside + 'static,
+    W: ReplayPorts + 'static,
     B: Around + 'static,
 {
     Router::new()
@@ -132,7 +132,7 @@ impl From<Failed> for Diagnostic {
     }
 }
 
-impl<W: Outside, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: Around> Environment<W, B> {
     /// Whoever may do this: whose letters are theirs, and by whose credentials they came.
     pub(crate) async fn admit(
         &self,
@@ -150,18 +150,18 @@ impl<W: Outside, B: Around> Environment<W, B> {
         needed: Scope,
     ) -> Result<Reader, Problem> {
         let Caller { scope, tenant, .. } = self.caller(credentials, needed).await?;
-        self.quotas.take(&tenant, self.world.now())?;
+        self.quotas.take(&tenant, self.ports.now())?;
         Ok(Reader { owner: Owner::Tenant(scope), tenant })
     }
 
     async fn caller(&self, credentials: &Credentials, needed: Scope) -> Result<Caller, Problem> {
-        let (now, registry) = (self.world.now(), &self.pipeline.registry);
-        let admitted = self.gate.admit(credentials, needed, now, registry, &self.world).await;
+        let (now, registry) = (self.ports.now(), &self.pipeline.registry);
+        let admitted = self.gate.admit(credentials, needed, now, registry, &self.ports).await;
         counted(admitted, &*self.meter, FUNCTION, now)
     }
 }
 
-impl<W: Outside, B: Around> Replay<W, B> {
+impl<W: ReplayPorts, B: Around> Replay<W, B> {
     /// A function over an environment. The router is that of its [`routes`], finished.
     pub fn new(environment: Arc<Environment<W, B>>, router: Router) -> Self {
         Self { environment, router }
@@ -173,7 +173,7 @@ impl<W: Outside, B: Around> Replay<W, B> {
     /// [`Failed`], when nothing was acknowledged and the answer cannot say so message by message.
     pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Failed> {
         let LambdaEvent { payload, context } = event;
-        let deadline = stop_at(self.environment.world.now(), context.deadline);
+        let deadline = stop_at(self.environment.ports.now(), context.deadline);
         match Kind::of(payload.get())? {
             Kind::Messages(messages) => {
                 drop(payload);

@@ -48,7 +48,7 @@ async fn main() -> anyhow::Result<()> {
 async fn environment(config: Config) -> Environment<Aws, Around> {
     let stream = config.kafka.map(KafkaRereadOnDemand);
     let queues = QueueNames::of_urls(&config.dead_letter_queue_url, &config.buffer_queue_url);
-    let world = Aws::load(AwsConfig {
+    let ports = Aws::load(AwsConfig {
         ledger_table: config.ledger_table.into(),
         registry_table: config.registry_table.into(),
         dead_letter_queue_url: config.dead_letter_queue_url.into(),
@@ -59,8 +59,8 @@ async fn environment(config: Config) -> Environment<Aws, Around> {
     .await;
     let Config { concurrency, cache_bytes, retention, .. } = config;
     Environment {
-        around: WithStream { aws: world.clone(), stream },
-        world,
+        around: WithStream { aws: ports.clone(), stream },
+        ports,
         pipeline: Pipeline {
             registry: Registry::new(),
             heads: HeadCache::new(cache_bytes),

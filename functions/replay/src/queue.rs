@@ -14,7 +14,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::replay::filing::Received;
 use serde::{Deserialize, Serialize};
 
-use crate::{Around, Environment, FUNCTION, Outside};
+use crate::{Around, Environment, FUNCTION, ReplayPorts};
 
 const SOURCE: &str = "aws:sqs";
 
@@ -123,7 +123,7 @@ impl Message {
     }
 }
 
-impl<W: Outside, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: Around> Environment<W, B> {
     /// Takes a batch in hand, until the deadline. What is left then comes again.
     pub(crate) async fn take(
         &self,
@@ -135,7 +135,7 @@ impl<W: Outside, B: Around> Environment<W, B> {
             Some(Queue::DeadLetters) => self.file(&messages, deadline).await,
             Some(Queue::Buffer) => self.drain(&messages, deadline).await,
         };
-        self.meter.record(FUNCTION, &tally, self.world.now());
+        self.meter.record(FUNCTION, &tally, self.ports.now());
         let failed = failed.into_iter().filter_map(|place| messages.get(place));
         let failure =
             |message: &Message| BatchItemFailure { item_identifier: message.message_id.clone() };

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::answer::{Busy, Limited, Malformed, RunAnswer, RunsAnswer, Unknown};
-use crate::{Around, Environment, Outside, limits, object};
+use crate::{Around, Environment, ReplayPorts, limits, object};
 
 /// Which letters to replay, and how.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,7 +54,7 @@ impl Default for ReplayRequest {
 
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
 where
-    W: Outside + 'static,
+    W: ReplayPorts + 'static,
     B: Around + 'static,
 {
     let one = get(show::<W, B>).post(resume::<W, B>).delete(cancel::<W, B>);
@@ -82,7 +82,7 @@ where
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn start<W: Outside, B: Around>(
+pub(crate) async fn start<W: ReplayPorts, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -112,7 +112,7 @@ pub(crate) async fn start<W: Outside, B: Around>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn recent<W: Outside, B: Around>(
+pub(crate) async fn recent<W: ReplayPorts, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -140,7 +140,7 @@ pub(crate) async fn recent<W: Outside, B: Around>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn resume<W: Outside, B: Around>(
+pub(crate) async fn resume<W: ReplayPorts, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,
@@ -167,7 +167,7 @@ pub(crate) async fn resume<W: Outside, B: Around>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn show<W: Outside, B: Around>(
+pub(crate) async fn show<W: ReplayPorts, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,
@@ -194,7 +194,7 @@ pub(crate) async fn show<W: Outside, B: Around>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn cancel<W: Outside, B: Around>(
+pub(crate) async fn cancel<W: ReplayPorts, B: Around>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,
@@ -204,10 +204,10 @@ pub(crate) async fn cancel<W: Outside, B: Around>(
     Ok(Json(environment.cancel(&owner, &id).await?))
 }
 
-impl<W: Outside, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: Around> Environment<W, B> {
     /// Until when the run of a request may work.
     fn run_until(&self) -> Timestamp {
-        self.world.now().plus_seconds(limits::RUN_SECONDS)
+        self.ports.now().plus_seconds(limits::RUN_SECONDS)
     }
 
     /// Whoever asks about a run, and which.

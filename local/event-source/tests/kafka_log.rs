@@ -17,13 +17,13 @@ const TOPIC: &str = "telemetry";
 const WAIT: Duration = Duration::from_secs(10);
 const PLENTY: Bounds = Bounds { records: 10_000, bytes: 1 << 24, wait: WAIT };
 
-struct World {
+struct Fixture {
     broker: FakeBroker,
     producer: Producer,
     log: KafkaLog,
 }
 
-impl World {
+impl Fixture {
     async fn new() -> Self {
         let broker = FakeBroker::start().await.unwrap();
         assert!(broker.create_topic(TOPIC, 2));
@@ -73,15 +73,15 @@ fn offsets(fetched: &Fetched) -> Vec<i64> {
 
 #[tokio::test]
 async fn records_come_as_they_were_sent() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let record = Record::new(TOPIC, "value").partition(1).key("key").timestamp(1_800_000_000_000);
     let record = record.header("tenant", "demo").header("tenant", "acme").null_header("flag");
-    let first = world.producer.send(record).await.unwrap();
-    let second = world.producer.send(Record::tombstone(TOPIC, "key").partition(1)).await.unwrap();
+    let first = fixture.producer.send(record).await.unwrap();
+    let second = fixture.producer.send(Record::tombstone(TOPIC, "key").partition(1)).await.unwrap();
     assert_eq!((first.offset, second.offset), (0, 1));
-    let mut records = world.fetch(1, 0, PLENTY).await.records;
+    let mut records = fixture.fetch(1, 0, PLENTY).await.records;
     if records.len() < 2 {
-        records.extend(world.fetch(1, 1, PLENTY).await.records);
+        records.extend(fixture.fetch(1, 1, PLENTY).await.records);
     }
     let [first, second] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((first.offset, first.timestamp), (0, 1_800_000_000_000));
@@ -97,25 +97,25 @@ async fn records_come_as_they_were_sent() {
 
 #[tokio::test]
 async fn every_record_comes_once_whatever_the_bounds() {
-    let world = World::new().await;
-    world.send(0, 0..30).await;
-    world.send(1, 0..5).await;
+    let fixture = Fixture::new().await;
+    fixture.send(0, 0..30).await;
+    fixture.send(1, 0..5).await;
     let all: Vec<i64> = (0..30).collect();
-    assert_eq!(world.rest(0, 0, PLENTY).await, all);
-    assert_eq!(world.rest(0, 0, Bounds { records: 7, ..PLENTY }).await, all);
-    assert_eq!(world.rest(0, 0, Bounds { bytes: 3, ..PLENTY }).await, all);
-    assert_eq!(world.rest(0, 0, Bounds { bytes: 0, ..PLENTY }).await, all, "one in any case");
-    assert_eq!(world.rest(0, 21, PLENTY).await, (21..30).collect::<Vec<_>>());
-    assert_eq!(world.rest(1, 0, PLENTY).await, [0, 1, 2, 3, 4]);
+    assert_eq!(fixture.rest(0, 0, PLENTY).await, all);
+    assert_eq!(fixture.rest(0, 0, Bounds { records: 7, ..PLENTY }).await, all);
+    assert_eq!(fixture.rest(0, 0, Bounds { bytes: 3, ..PLENTY }).await, all);
+    assert_eq!(fixture.rest(0, 0, Bounds { bytes: 0, ..PLENTY }).await, all, "one in any case");
+    assert_eq!(fixture.rest(0, 21, PLENTY).await, (21..30).collect::<Vec<_>>());
+    assert_eq!(fixture.rest(1, 0, PLENTY).await, [0, 1, 2, 3, 4]);
 }
 
 #[tokio::test]
 async fn the_same_offset_can_be_read_again_and_again() {
-    let world = World::new().await;
-    world.send(0, 0..10).await;
+    let fixture = Fixture::new().await;
+    fixture.send(0, 0..10).await;
     let bounds = Bounds { records: 3, ..PLENTY };
     for from in [0, 0, 6, 2, 2, 5] {
-        let fetched = world.fetch(0, from, bounds).await;
+        let fetched = fixture.fetch(0, from, bounds).await;
         assert_eq!(offsets(&fetched), [from, from + 1, from + 2]);
         assert_eq!(fetched.next, from + 3);
         assert_eq!((fetched.start, fetched.end), (0, 10));
@@ -124,35 +124,35 @@ async fn the_same_offset_can_be_read_again_and_again() {
 
 #[tokio::test]
 async fn a_fetch_that_is_dropped_takes_nothing_with_it() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let long = Bounds { wait: WAIT, ..PLENTY };
-    let dropped = tokio::time::timeout(Duration::from_millis(50), world.fetch(0, 0, long)).await;
+    let dropped = tokio::time::timeout(Duration::from_millis(50), fixture.fetch(0, 0, long)).await;
     assert!(dropped.is_err(), "nothing is there yet");
-    world.send(0, 0..3).await;
-    assert_eq!(world.rest(0, 0, PLENTY).await, [0, 1, 2]);
+    fixture.send(0, 0..3).await;
+    assert_eq!(fixture.rest(0, 0, PLENTY).await, [0, 1, 2]);
 }
 
 #[tokio::test]
 async fn a_fetch_waits_for_a_first_record_and_not_beyond_its_time() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let started = Instant::now();
-    let nothing = world.fetch(0, 0, Bounds { wait: Duration::from_millis(100), ..PLENTY }).await;
+    let nothing = fixture.fetch(0, 0, Bounds { wait: Duration::from_millis(100), ..PLENTY }).await;
     assert!(nothing.records.is_empty() && nothing.next == 0 && nothing.end == 0);
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-    let (fetched, ()) = tokio::join!(world.fetch(0, 0, PLENTY), world.send(0, 0..1));
+    let (fetched, ()) = tokio::join!(fixture.fetch(0, 0, PLENTY), fixture.send(0, 0..1));
     assert_eq!(offsets(&fetched), [0]);
 }
 
 #[tokio::test]
 async fn a_fetch_that_waits_holds_up_no_other() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let started = Instant::now();
     let both = async {
-        world.send(1, 0..1).await;
-        offsets(&world.fetch(1, 0, PLENTY).await)
+        fixture.send(1, 0..1).await;
+        offsets(&fixture.fetch(1, 0, PLENTY).await)
     };
     tokio::select! {
-        empty = world.fetch(0, 0, PLENTY) => panic!("{empty:?}"),
+        empty = fixture.fetch(0, 0, PLENTY) => panic!("{empty:?}"),
         found = both => assert_eq!(found, [0]),
     }
     assert!(started.elapsed() < WAIT, "{:?}", started.elapsed());
@@ -160,19 +160,19 @@ async fn a_fetch_that_waits_holds_up_no_other() {
 
 #[tokio::test]
 async fn an_offset_beyond_the_end_is_brought_back_to_the_end() {
-    let world = World::new().await;
-    world.send(0, 0..4).await;
-    let beyond = world.fetch(0, 100, PLENTY).await;
+    let fixture = Fixture::new().await;
+    fixture.send(0, 0..4).await;
+    let beyond = fixture.fetch(0, 100, PLENTY).await;
     assert_eq!((beyond.records.len(), beyond.next, beyond.start, beyond.end), (0, 4, 0, 4));
-    world.send(0, 4..5).await;
-    assert_eq!(offsets(&world.fetch(0, beyond.next, PLENTY).await), [4]);
+    fixture.send(0, 4..5).await;
+    assert_eq!(offsets(&fixture.fetch(0, beyond.next, PLENTY).await), [4]);
 }
 
 #[tokio::test]
 async fn records_that_are_gone_are_skipped_and_said_to_be_gone() {
-    let world = World::new().await;
-    world.send(0, 0..6).await;
-    world.broker.with_state(|state| {
+    let fixture = Fixture::new().await;
+    fixture.send(0, 0..6).await;
+    fixture.broker.with_state(|state| {
         let topic = state.topics.get_mut(TOPIC).unwrap();
         let partition = topic.partitions.first_mut().unwrap();
         partition.log.drain(..4);
@@ -180,27 +180,27 @@ async fn records_that_are_gone_are_skipped_and_said_to_be_gone() {
     });
     // As a broker answers below the start; this one would give what there is.
     let code = krafka::error::ErrorCode::OffsetOutOfRange;
-    world.broker.on_once(ApiKey::Fetch, move |_| Control::Error(code));
-    let gone = world.fetch(0, 1, PLENTY).await;
+    fixture.broker.on_once(ApiKey::Fetch, move |_| Control::Error(code));
+    let gone = fixture.fetch(0, 1, PLENTY).await;
     assert_eq!((gone.next, gone.start, gone.end), (4, 4, 6), "{gone:?}");
-    assert_eq!(world.rest(0, gone.next, PLENTY).await, [4, 5]);
+    assert_eq!(fixture.rest(0, gone.next, PLENTY).await, [4, 5]);
 }
 
 #[tokio::test]
 async fn topics_and_partitions_are_those_of_the_cluster() {
-    let world = World::new().await;
-    assert_eq!(world.log.topics().await.unwrap(), [TOPIC]);
-    assert_eq!(world.log.partitions(TOPIC).await.unwrap(), [0, 1]);
-    assert!(world.log.partitions("other").await.unwrap().is_empty());
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.log.topics().await.unwrap(), [TOPIC]);
+    assert_eq!(fixture.log.partitions(TOPIC).await.unwrap(), [0, 1]);
+    assert!(fixture.log.partitions("other").await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn committed_offsets_belong_to_their_group_and_outlive_the_reader() {
-    let world = World::new().await;
-    assert!(world.log.committed("g", TOPIC).await.unwrap().is_empty());
-    world.log.commit("g", TOPIC, &BTreeMap::from([(0, 3), (1, 1)])).await.unwrap();
-    world.log.commit("g", TOPIC, &BTreeMap::from([(0, 5)])).await.unwrap();
-    let other = KafkaLog::connect(config(&world.broker)).await.unwrap();
+    let fixture = Fixture::new().await;
+    assert!(fixture.log.committed("g", TOPIC).await.unwrap().is_empty());
+    fixture.log.commit("g", TOPIC, &BTreeMap::from([(0, 3), (1, 1)])).await.unwrap();
+    fixture.log.commit("g", TOPIC, &BTreeMap::from([(0, 5)])).await.unwrap();
+    let other = KafkaLog::connect(config(&fixture.broker)).await.unwrap();
     assert_eq!(other.committed("g", TOPIC).await.unwrap(), BTreeMap::from([(0, 5), (1, 1)]));
     assert!(other.committed("h", TOPIC).await.unwrap().is_empty());
     assert!(other.committed("g", "other").await.unwrap().is_empty());
@@ -208,21 +208,21 @@ async fn committed_offsets_belong_to_their_group_and_outlive_the_reader() {
 
 #[tokio::test]
 async fn a_commit_that_is_refused_is_an_error() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let code = krafka::error::ErrorCode::GroupAuthorizationFailed;
-    world.broker.on(ApiKey::OffsetCommit, move |_| Control::Error(code));
-    assert!(world.log.commit("g", TOPIC, &BTreeMap::from([(0, 3)])).await.is_err());
+    fixture.broker.on(ApiKey::OffsetCommit, move |_| Control::Error(code));
+    assert!(fixture.log.commit("g", TOPIC, &BTreeMap::from([(0, 3)])).await.is_err());
 }
 
 #[tokio::test]
 async fn a_broker_that_comes_back_is_read_on() {
-    let world = World::new().await;
-    world.send(0, 0..2).await;
-    assert_eq!(world.rest(0, 0, PLENTY).await, [0, 1]);
-    world.broker.crash(0);
+    let fixture = Fixture::new().await;
+    fixture.send(0, 0..2).await;
+    assert_eq!(fixture.rest(0, 0, PLENTY).await, [0, 1]);
+    fixture.broker.crash(0);
     let short = Bounds { wait: Duration::from_millis(200), ..PLENTY };
-    assert!(world.fetch(0, 2, short).await.records.is_empty());
-    world.broker.restart(0);
-    world.send(0, 2..4).await;
-    assert_eq!(world.rest(0, 2, PLENTY).await, [2, 3]);
+    assert!(fixture.fetch(0, 2, short).await.records.is_empty());
+    fixture.broker.restart(0);
+    fixture.send(0, 2..4).await;
+    assert_eq!(fixture.rest(0, 2, PLENTY).await, [2, 3]);
 }

@@ -10,8 +10,8 @@ use super::DataArg;
 use super::caller::Caller;
 use crate::client;
 use crate::data_folder::{NoHost, running_host};
+use crate::ports::tables_only;
 use crate::stack::{Stack, StackError};
-use crate::world::tables_only;
 
 /// A stack in place of a running host.
 #[derive(Args, Clone, Debug)]

@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use prometheus::proto::MetricFamily;
 use prometheus::{Error, Gauge, GaugeVec, IntCounterVec, Opts, Registry};
 
-use crate::world::{BUFFER, DEAD_LETTERS};
+use crate::ports::{BUFFER, DEAD_LETTERS};
 
 /// One partition that the event source reads.
 #[derive(Clone, Debug, PartialEq, Eq)]

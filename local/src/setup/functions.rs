@@ -26,9 +26,9 @@ use super::pipeline::{CACHE_BYTES, CONCURRENCY, pipeline};
 use crate::data_folder::Addresses;
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
 use crate::mapping::HostStream;
+use crate::ports::{BUFFER, DEAD_LETTERS, ports};
 use crate::probes::{HostAround, HostProbes};
 use crate::prometheus::HostMeter;
-use crate::world::{BUFFER, DEAD_LETTERS, world};
 
 /// Where records come from.
 pub(crate) struct RecordSources<'a> {
@@ -56,15 +56,15 @@ pub(crate) fn functions(
     meter: &Arc<HostMeter>,
 ) -> Functions {
     let as_meter = || Arc::clone(meter) as Arc<dyn Meter>;
-    let processor = Arc::new(Processor::new(world(addresses), pipeline(), retention, as_meter()));
-    let (writing, reading) = (world(addresses), world(addresses));
+    let processor = Arc::new(Processor::new(ports(addresses), pipeline(), retention, as_meter()));
+    let (writing, reading) = (ports(addresses), ports(addresses));
     let process = move |event: Bytes, context: InvocationContext| {
         let processor = Arc::clone(&processor);
         async move { answer(processor.handle(lambda_event(&event, context)?).await) }
     };
     let ingest = Ingest {
         stream: stream.sending(writing.clone(), as_meter()),
-        world: writing,
+        ports: writing,
         registry: Registry::new(),
         gate: gate(),
         quotas: WriteQuotas::default(),
@@ -73,22 +73,22 @@ pub(crate) fn functions(
     };
     let query = Query {
         access: Access {
-            world: reading.clone(),
+            ports: reading.clone(),
             registry: Registry::new(),
             gate: gate(),
             quotas: ReadQuotas::default(),
             meter: as_meter(),
         },
-        probes: HostProbes { world: reading.clone(), stream: stream.clone() },
+        probes: HostProbes { ports: reading.clone(), stream: stream.clone() },
         counts: meter.tallies(),
         process: Process { started_at: reading.now(), memory_bytes },
     };
     // Two environments, as on Lambda: what comes through queues keeps no request waiting.
     let replay_environment = || {
-        let world = world(addresses);
+        let ports = ports(addresses);
         let stream = stream.reread();
         Arc::new(Environment {
-            world,
+            ports,
             around: HostAround { stream, queues: queues.clone() },
             pipeline: pipeline(),
             means: Means {

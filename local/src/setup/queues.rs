@@ -6,7 +6,7 @@ use drover_event_source::queue_source::{Batching, QueueSource, Settings};
 use drover_local_sqs::{QueueName, QueueSettings, Redrive, Sqs, SqsError};
 
 use crate::function::Functions;
-use crate::world::{BUFFER, DEAD_LETTERS};
+use crate::ports::{BUFFER, DEAD_LETTERS};
 
 const FOURTEEN_DAYS_SECONDS: u32 = 14 * 24 * 60 * 60;
 /// What could not be filed or applied comes again so soon. An invocation has no longer than this.

@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    struct World {
+    struct Fixture {
         folder: TempDir,
         log: Embedded,
         partition: i32,
@@ -94,7 +94,7 @@ mod tests {
         }
     }
 
-    impl World {
+    impl Fixture {
         /// A partition with these records, all of one key.
         async fn new(records: &[NewRecord]) -> Self {
             let folder = tempdir().unwrap();
@@ -144,71 +144,71 @@ mod tests {
         let late = NewRecord { timestamp: 1_900_000_000_000, ..record("late".to_owned()) };
         let tombstone = NewRecord { timestamp: -1, key: Some("k".into()), ..NewRecord::default() };
         let stamped = NewRecord { headers, ..record("stamped".to_owned()) };
-        let world = World::new(&[stamped, late, tombstone]).await;
+        let fixture = Fixture::new(&[stamped, late, tombstone]).await;
         let event = serde_json::json!({"records": {"t-0": [
-            {"topic": "t", "partition": world.partition, "offset": 0,
+            {"topic": "t", "partition": fixture.partition, "offset": 0,
                 "timestamp": 1_799_999_999_000_i64,
                 "key": "aw==", "value": "c3RhbXBlZA==",
                 "headers": [{"tenant": [100, 101, 109, 111]}, {"flag": null}]},
-            {"topic": "t", "partition": world.partition, "offset": 1,
+            {"topic": "t", "partition": fixture.partition, "offset": 1,
                 "timestamp": 1_900_000_000_000_i64, "key": "aw==", "value": "bGF0ZQ=="},
-            {"topic": "t", "partition": world.partition, "offset": 2, "timestamp": -1,
+            {"topic": "t", "partition": fixture.partition, "offset": 2, "timestamp": -1,
                 "key": "aw=="},
         ]}});
         let decoded =
             drover_core::intake::kafka_event::decode(&event.to_string(), given_up()).unwrap();
         let expected: Vec<Record> =
             decoded.records.into_iter().map(|incoming| incoming.into_record()).collect();
-        let again = world.again(0, 2).await;
+        let again = fixture.again(0, 2).await;
         assert_eq!(again, Again { records: expected, next: 3, lost: 0 });
     }
 
     #[tokio::test]
     async fn only_what_was_asked_for_is_given() {
-        let world = World::of(10, 1).await;
-        let again = world.again(3, 5).await;
+        let fixture = Fixture::of(10, 1).await;
+        let again = fixture.again(3, 5).await;
         assert_eq!((offsets(&again), again.next, again.lost), (vec![3, 4, 5], 6, 0));
     }
 
     #[tokio::test]
     async fn many_records_come_in_bounded_answers() {
-        let world = World::of(RECORDS + 2, 1).await;
+        let fixture = Fixture::of(RECORDS + 2, 1).await;
         let all = i64::try_from(RECORDS).unwrap() + 1;
-        let first = world.again(0, all).await;
+        let first = fixture.again(0, all).await;
         assert_eq!((first.records.len(), first.next, first.lost), (RECORDS, all - 1, 0));
-        let second = world.again(first.next, all).await;
+        let second = fixture.again(first.next, all).await;
         assert_eq!((offsets(&second), second.next), (vec![all - 1, all], all + 1));
 
-        let large = World::of(5, 1_000_000).await;
+        let large = Fixture::of(5, 1_000_000).await;
         let first = large.again(0, 4).await;
         assert_eq!((offsets(&first), first.next, first.lost), (vec![0, 1, 2, 3], 4, 0));
     }
 
     #[tokio::test]
     async fn what_was_deleted_is_lost_and_the_rest_comes() {
-        let mut world = World::of(1, 1).await;
+        let mut fixture = Fixture::of(1, 1).await;
         let topic = TopicName::parse("t").unwrap();
         for value in ["b", "c", "d"] {
-            world.log.append(&topic, &[record(value.to_owned())]).await.unwrap();
+            fixture.log.append(&topic, &[record(value.to_owned())]).await.unwrap();
         }
-        world.delete_before(2);
-        let again = world.again(0, 3).await;
+        fixture.delete_before(2);
+        let again = fixture.again(0, 3).await;
         assert_eq!((offsets(&again), again.next, again.lost), (vec![2, 3], 4, 2));
-        let gone = world.again(0, 1).await;
+        let gone = fixture.again(0, 1).await;
         assert_eq!((offsets(&gone), gone.next, gone.lost), (vec![], 2, 2));
     }
 
     #[tokio::test]
     async fn what_the_log_never_had_is_lost() {
-        let world = World::of(3, 1).await;
-        let cut = world.again(1, 6).await;
+        let fixture = Fixture::of(3, 1).await;
+        let cut = fixture.again(1, 6).await;
         assert_eq!((offsets(&cut), cut.next, cut.lost), (vec![1, 2], 7, 4));
-        let beyond = world.again(5, 6).await;
+        let beyond = fixture.again(5, 6).await;
         assert_eq!((offsets(&beyond), beyond.next, beyond.lost), (vec![], 7, 2));
-        let other = world.again_of("other", 0, 0, 9).await;
+        let other = fixture.again_of("other", 0, 0, 9).await;
         assert_eq!((offsets(&other), other.next, other.lost), (vec![], 10, 10));
         for partition in [-1, 4] {
-            let none = world.again_of("t", partition, 2, 3).await;
+            let none = fixture.again_of("t", partition, 2, 3).await;
             assert_eq!((offsets(&none), none.next, none.lost), (vec![], 4, 2));
         }
     }

@@ -27,7 +27,7 @@ const RECORDS: usize = 40;
 const PARTITION: i32 = 2;
 
 /// A host with such a function, which reads nothing by itself.
-struct World {
+struct Fixture {
     topic: Topic,
     host: Host,
     data: TempDir,
@@ -36,7 +36,7 @@ struct World {
     taken: Arc<AtomicUsize>,
 }
 
-impl World {
+impl Fixture {
     async fn new() -> Self {
         let topic = Topic::new(&shared().plain, "simulated").await;
         let (data, taken) = (tempdir().unwrap(), Arc::new(AtomicUsize::new(0)));
@@ -111,40 +111,40 @@ fn record(number: usize) -> Written {
 }
 
 pub(crate) async fn what_is_done_is_committed_for_the_next_time() {
-    let world = World::new().await;
-    let (bootstrap, topic) = (world.topic.0.bootstrap.as_str(), world.topic.name());
-    world.produce(0..3);
-    let out = world.simulate(&["--batch-size", "2"]).await;
+    let fixture = Fixture::new().await;
+    let (bootstrap, topic) = (fixture.topic.0.bootstrap.as_str(), fixture.topic.name());
+    fixture.produce(0..3);
+    let out = fixture.simulate(&["--batch-size", "2"]).await;
     let expected = format!("{topic}: done, by partition, until before offset\n  partition 2: 3\n");
-    assert_eq!((out, world.taken.load(Ordering::Relaxed)), (expected, 3));
-    let committed = Client::Confluent.committed(bootstrap, &world.group, topic);
+    assert_eq!((out, fixture.taken.load(Ordering::Relaxed)), (expected, 3));
+    let committed = Client::Confluent.committed(bootstrap, &fixture.group, topic);
     assert_eq!(committed, BTreeMap::from([(PARTITION, 3)]));
-    world.produce(3..4);
-    world.simulate(&[]).await;
-    assert_eq!(world.taken.load(Ordering::Relaxed), 4, "none of them again");
-    world.host.stop().await.unwrap();
+    fixture.produce(3..4);
+    fixture.simulate(&[]).await;
+    assert_eq!(fixture.taken.load(Ordering::Relaxed), 4, "none of them again");
+    fixture.host.stop().await.unwrap();
 }
 
 pub(crate) async fn records_that_a_function_refuses_are_found_by_halves_reported_and_replayed() {
-    let world = World::new().await;
-    world.produce(0..RECORDS);
-    let queue = format!("http://{}/000000000000/drover-dead-letters", world.host.addresses().sqs);
+    let fixture = Fixture::new().await;
+    fixture.produce(0..RECORDS);
+    let queue = format!("http://{}/000000000000/drover-dead-letters", fixture.host.addresses().sqs);
     let words = ["--bisect", "--max-attempts", "1", "--on-failure", &queue];
-    let out = world.simulate(&words).await;
+    let out = fixture.simulate(&words).await;
     assert!(out.ends_with("  partition 2: 40\n"), "{out}");
-    assert_eq!(world.taken.load(Ordering::Relaxed), RECORDS - REFUSED.len());
+    assert_eq!(fixture.taken.load(Ordering::Relaxed), RECORDS - REFUSED.len());
 
-    world.letters(REFUSED.len()).await;
+    fixture.letters(REFUSED.len()).await;
     // The first of them has expired before anybody came to replay it.
-    world.topic.forget(PARTITION, 10).await;
-    route(world.data.path(), world.topic.name()).await;
-    let replayed = world.command(json!({"action": "replay", "rate": 1000, "by": "a test"})).await;
+    fixture.topic.forget(PARTITION, 10).await;
+    route(fixture.data.path(), fixture.topic.name()).await;
+    let replayed = fixture.command(json!({"action": "replay", "rate": 1000, "by": "a test"})).await;
     assert_eq!(replayed["outcomes"], json!({"applied": 2, "lost": 1}));
     let path = "/api/v1/events?device_id=d-1";
     let call = drover_tests::http::Call::get(path);
-    let answer = call.send(world.host.addresses().http, crate::site::KEY).await.unwrap();
+    let answer = call.send(fixture.host.addresses().http, crate::site::KEY).await.unwrap();
     let events = answer.json["events"].as_array().unwrap().iter();
     let ids: Vec<&str> = events.map(|event| event["event_id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["e-17", "e-30"]);
-    world.host.stop().await.unwrap();
+    fixture.host.stop().await.unwrap();
 }

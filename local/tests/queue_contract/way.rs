@@ -69,7 +69,7 @@ fn pipeline() -> Pipeline {
 
 fn replay(queues: &Queues) -> Replay<Aws, Around> {
     let environment = Arc::new(Environment {
-        world: queues.aws.clone(),
+        ports: queues.aws.clone(),
         around: WithStream { aws: queues.aws.clone(), stream: None },
         pipeline: pipeline(),
         means: MEANS,

@@ -35,7 +35,7 @@ use crate::pipeline::queues::{bury, return_unavailable, send_to_buffer};
 use crate::pipeline::steady::Steady;
 use crate::pipeline::subject::{Committed, Job, commit, time_is_over};
 use crate::pipeline::table_health::TableHealth;
-use crate::ports::{Home, World};
+use crate::ports::{Home, Ports};
 use crate::registry::Registry;
 
 pub mod admit;
@@ -99,12 +99,12 @@ impl Pipeline {
     /// then, and the source must send everything again.
     pub async fn process(
         &self,
-        world: &impl World,
+        ports: &impl Ports,
         records: Vec<Incoming>,
         deadline: Timestamp,
     ) -> Result<Report, BreakerOpen> {
         let records = records.into_iter().map(|incoming| (incoming, None));
-        self.take(world, records, deadline, Waiting::InBuffer).await
+        self.take(ports, records, deadline, Waiting::InBuffer).await
     }
 
     /// The same for records that come from the buffer: what is unavailable stays there, with its
@@ -115,33 +115,33 @@ impl Pipeline {
     /// [`BreakerOpen`], as for [`Self::process`].
     pub async fn drain(
         &self,
-        world: &impl World,
+        ports: &impl Ports,
         records: Vec<Buffered>,
         deadline: Timestamp,
     ) -> Result<Report, BreakerOpen> {
         let records = records.into_iter().map(|Buffered { owner, incoming }| (incoming, owner));
-        self.take(world, records, deadline, Waiting::AtSource).await
+        self.take(ports, records, deadline, Waiting::AtSource).await
     }
 
     async fn take(
         &self,
-        world: &impl World,
+        ports: &impl Ports,
         records: impl ExactSizeIterator<Item = (Incoming, Option<TenantId>)>,
         deadline: Timestamp,
         waiting: Waiting,
     ) -> Result<Report, BreakerOpen> {
-        let started = world.now();
-        let admitted = self.admit_owned(world, records, deadline).await;
+        let started = ports.now();
+        let admitted = self.admit_owned(ports, records, deadline).await;
         let Admitted { mut handled, groups } = admitted;
-        breaker::check(&handled, &self.registry, started, world).await?;
+        breaker::check(&handled, &self.registry, started, ports).await?;
         let mut tally = Tally::default();
-        self.commit_all(world, groups, &mut handled, &mut tally, deadline).await;
-        bury(world, &mut handled).await;
+        self.commit_all(ports, groups, &mut handled, &mut tally, deadline).await;
+        bury(ports, &mut handled).await;
         match waiting {
-            Waiting::InBuffer => send_to_buffer(world, &mut handled).await,
+            Waiting::InBuffer => send_to_buffer(ports, &mut handled).await,
             Waiting::AtSource => return_unavailable(&mut handled),
         }
-        let seconds = world.now().seconds_since(started);
+        let seconds = ports.now().seconds_since(started);
         Ok(report(&handled, tally, seconds))
     }
 
@@ -149,27 +149,27 @@ impl Pipeline {
     /// any other tenant are rejected.
     pub async fn admit(
         &self,
-        world: &impl World,
+        ports: &impl Ports,
         records: Vec<Incoming>,
         only: Option<&TenantId>,
         deadline: Timestamp,
     ) -> Admitted {
         let records = records.into_iter().map(|incoming| (incoming, only.cloned()));
-        self.admit_owned(world, records, deadline).await
+        self.admit_owned(ports, records, deadline).await
     }
 
     /// Of records with an owner: they are nobody else's.
     async fn admit_owned(
         &self,
-        world: &impl World,
+        ports: &impl Ports,
         records: impl ExactSizeIterator<Item = (Incoming, Option<TenantId>)>,
         deadline: Timestamp,
     ) -> Admitted {
-        let documents = &Steady::new(world);
-        let desk = Desk { documents, registry: &self.registry, now: world.now() };
+        let documents = &Steady::new(ports);
+        let desk = Desk { documents, registry: &self.registry, now: ports.now() };
         let mut admitted = Admitted::with_capacity(records.len());
         for (incoming, owner) in records {
-            let admission = if world.now() < deadline {
+            let admission = if ports.now() < deadline {
                 desk.admit(&incoming, owner.as_ref()).await
             } else {
                 Admission::Unavailable { unavailable: time_is_over(), tenant: None }
@@ -183,20 +183,20 @@ impl Pipeline {
     /// what became of each record, in order.
     pub async fn settle(
         &self,
-        world: &impl World,
+        ports: &impl Ports,
         admitted: Admitted,
         deadline: Timestamp,
     ) -> (Vec<Settled>, Tally) {
         let Admitted { mut handled, groups } = admitted;
         let mut tally = Tally::default();
-        self.commit_all(world, groups, &mut handled, &mut tally, deadline).await;
+        self.commit_all(ports, groups, &mut handled, &mut tally, deadline).await;
         (handled.into_iter().map(Settled).collect(), tally)
     }
 
     /// Commits events that their contracts let pass, like [`Self::settle`].
     pub async fn commit(
         &self,
-        world: &impl World,
+        ports: &impl Ports,
         events: &[Outgoing],
         deadline: Timestamp,
     ) -> (Vec<Settled>, Tally) {
@@ -206,14 +206,14 @@ impl Pipeline {
             let admission = Admission::Event { event, tenant };
             admitted.take(Incoming::Event(record.clone()), admission);
         }
-        self.settle(world, admitted, deadline).await
+        self.settle(ports, admitted, deadline).await
     }
 
     /// Runs the subjects together: those of each table beside those of the others, so that a table which
     /// hangs or is missing takes no turns from another.
     async fn commit_all(
         &self,
-        world: &impl World,
+        ports: &impl Ports,
         groups: Groups,
         handled: &mut [Handled],
         tally: &mut Tally,
@@ -223,7 +223,7 @@ impl Pipeline {
             let health = Arc::new(TableHealth::of(table.clone()));
             let jobs = subjects.into_iter().map(move |(key, group)| {
                 let (home, health) = (Home { key, table: table.clone() }, Arc::clone(&health));
-                self.commit_subject(world, home, group, health, deadline)
+                self.commit_subject(ports, home, group, health, deadline)
             });
             stream::iter(jobs).buffer_unordered(self.concurrency).boxed()
         });
@@ -237,14 +237,14 @@ impl Pipeline {
 
     async fn commit_subject(
         &self,
-        world: &impl World,
+        ports: &impl Ports,
         home: Home,
         group: Group,
         health: Arc<TableHealth>,
         deadline: Timestamp,
     ) -> (Home, Group, Committed) {
         let job = self.job(home.clone(), group.entries.clone(), &group.tenant, deadline);
-        let committed = commit(world, &self.registry, job, &health).await;
+        let committed = commit(ports, &self.registry, job, &health).await;
         (home, group, committed)
     }
 

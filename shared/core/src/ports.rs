@@ -20,9 +20,9 @@ pub use self::letters::{Buffer, DeadLetters, LetterEraser, Letters, Objects, Rer
 use crate::base::time::Timestamp;
 
 /// Everything outside, in one value.
-pub trait World: Store + DeadLetters + Buffer + Documents + Clock {}
+pub trait Ports: Store + DeadLetters + Buffer + Documents + Clock {}
 
-impl<W: Store + DeadLetters + Buffer + Documents + Clock> World for W {}
+impl<W: Store + DeadLetters + Buffer + Documents + Clock> Ports for W {}
 
 /// Time and chance.
 pub trait Clock: Send + Sync {

@@ -45,7 +45,7 @@ use crate::base::error::Unavailable;
 use crate::base::limits::Shape;
 use crate::base::metrics::Tally;
 use crate::intake::record::TopicRetention;
-use crate::ports::{Letters, Objects, Reread, World};
+use crate::ports::{Letters, Objects, Ports, Reread};
 
 pub use self::action::Action;
 pub use self::asked::{Asked, Filter, Refusal};
@@ -54,9 +54,9 @@ pub use self::run::{Phase, Run};
 pub use self::views::{ViewPair, view_digest};
 
 /// What letters are in, and what their events go into.
-pub trait Outside: World + Letters {}
+pub trait ReplayPorts: Ports + Letters {}
 
-impl<W: World + Letters> Outside for W {}
+impl<W: Ports + Letters> ReplayPorts for W {}
 
 /// Where records are read again that the event source gave up.
 pub trait Sources: Reread + Objects {}
@@ -67,7 +67,7 @@ impl<S: Reread + Objects> Sources for S {}
 #[derive(Clone, Copy, Debug)]
 pub struct Ground<'a, W, S> {
     /// What letters are in, and what their events go into.
-    pub world: &'a W,
+    pub ports: &'a W,
     /// Where records are read again.
     pub sources: &'a S,
     /// What a run has for its work.

@@ -81,7 +81,7 @@ pub(crate) async fn end(case: &Case) -> Result<(), String> {
     for place in Place::all(case.seed) {
         let expected = expected.remove(&place).unwrap_or_default();
         let question = Question::History { from: None, to: None };
-        let (read, _) = reader::read(case.outside.store(), &place.home(), question)
+        let (read, _) = reader::read(case.recorded_ports.store(), &place.home(), question)
             .await
             .map_err(|error| error.to_string())?;
         cut(read.as_ref(), &[])?;
@@ -136,7 +136,7 @@ fn view(read: &Cut, expected: &BTreeMap<Position, i32>) -> Result<(), String> {
 /// Each version was written once, and none is above the last. Only writes whose answer nobody heard
 /// are not known.
 fn versions(case: &Case, place: Place, last: &Head) -> Result<(), String> {
-    let noted = case.outside.noted();
+    let noted = case.recorded_ports.noted();
     let key = place.home().key.partition_key();
     let mut heads: Vec<&Head> = noted.written.get(&key).into_iter().flatten().collect();
     heads.sort_by_key(|head| head.version);
@@ -156,7 +156,7 @@ fn versions(case: &Case, place: Place, last: &Head) -> Result<(), String> {
 
 fn letters(case: &Case) -> Result<(), String> {
     let mut offsets = BTreeSet::new();
-    for message in &case.outside.noted().letters {
+    for message in &case.recorded_ports.noted().letters {
         let envelope: Envelope =
             serde_json::from_str(&message.body).map_err(|error| error.to_string())?;
         if let Source::Kafka { offset, .. } = envelope.source {

@@ -25,7 +25,7 @@ use futures_util::future::{join, join_all};
 
 use super::check;
 use super::event::{Place, Spec, TENANTS, drawn};
-use super::outside::Outside;
+use super::recorded_ports::RecordedPorts;
 
 const ENVIRONMENTS: usize = 4;
 /// Invocations of each environment, before everything is delivered.
@@ -79,7 +79,7 @@ impl AddAssign for Found {
 pub(crate) struct Case {
     pub(crate) seed: u64,
     pub(crate) specs: Vec<Spec>,
-    pub(crate) outside: Outside,
+    pub(crate) recorded_ports: RecordedPorts,
     /// What became of each record that was acknowledged.
     pub(crate) acknowledged: RefCell<BTreeMap<usize, Disposition>>,
     pub(crate) crashes: RefCell<u64>,
@@ -103,9 +103,14 @@ pub(crate) async fn documents(aws: &Aws) {
 pub(crate) async fn play(aws: &Aws, seed: u64) -> Result<Found, String> {
     let mut random = Rng::with_seed(seed);
     let specs = drawn(seed, &mut random);
-    let outside = Outside::new(aws.clone(), random.fork());
-    let case =
-        Case { seed, specs, outside, acknowledged: RefCell::default(), crashes: RefCell::new(0) };
+    let recorded_ports = RecordedPorts::new(aws.clone(), random.fork());
+    let case = Case {
+        seed,
+        specs,
+        recorded_ports,
+        acknowledged: RefCell::default(),
+        crashes: RefCell::new(0),
+    };
     let environments = (0..ENVIRONMENTS).map(|_| case.environment(random.fork()));
     let (ended, looked) = join(join_all(environments), case.look_on(random.fork())).await;
     ended.into_iter().collect::<Result<Vec<()>, String>>()?;
@@ -160,7 +165,7 @@ impl Case {
     async fn invoke(&self, pipeline: &Pipeline, batch: &[usize]) -> Result<(), String> {
         let records =
             batch.iter().map(|at| Incoming::Record(self.specs[*at].record(*at))).collect();
-        let report = pipeline.process(&self.outside, records, Timestamp::MAX).await;
+        let report = pipeline.process(&self.recorded_ports, records, Timestamp::MAX).await;
         let report = report.map_err(|open| format!("the breaker opened: {open}"))?;
         let mut acknowledged = self.acknowledged.borrow_mut();
         for (at, disposition) in batch.iter().zip(report.dispositions) {
@@ -179,7 +184,8 @@ impl Case {
             let must_see = self.applied(place);
             let question = Question::History { from: None, to: None };
             // Writers may be faster every time; that is an answer, too.
-            if let Ok((cut, _)) = reader::read(self.outside.store(), &place.home(), question).await
+            if let Ok((cut, _)) =
+                reader::read(self.recorded_ports.store(), &place.home(), question).await
             {
                 check::cut(cut.as_ref(), &must_see)?;
             }
@@ -200,7 +206,7 @@ impl Case {
     /// Nothing fails any more: what was never acknowledged arrives, what waits in the buffer, and then
     /// everything once more in another order.
     async fn deliver_everything(&self, random: &mut Rng) -> Result<(), String> {
-        self.outside.noted().fault_in = None;
+        self.recorded_ports.noted().fault_in = None;
         let warm = pipeline();
         for _ in 0..PATIENCE {
             let open = |at: &usize| !self.acknowledged.borrow().contains_key(at);
@@ -221,7 +227,7 @@ impl Case {
 
     /// What a replay does with the buffer: each record goes through the pipeline again.
     async fn drain(&self, pipeline: &Pipeline) -> Result<(), String> {
-        let messages = std::mem::take(&mut self.outside.noted().buffer);
+        let messages = std::mem::take(&mut self.recorded_ports.noted().buffer);
         for message in messages {
             let envelope: Envelope =
                 serde_json::from_str(&message.body).map_err(|error| error.to_string())?;
@@ -234,7 +240,7 @@ impl Case {
     }
 
     fn found(&self) -> Found {
-        let noted = self.outside.noted();
+        let noted = self.recorded_ports.noted();
         let heads = noted.written.values().flatten();
         let repairs = heads.filter(|head| head.repair.is_some()).count();
         Found {

@@ -41,13 +41,13 @@ impl Invoke for Function {
 }
 
 /// Queues, and what the function was asked.
-struct World {
+struct Fixture {
     sqs: Sqs,
     seen: Arc<Mutex<Vec<Value>>>,
     _folder: TempDir,
 }
 
-impl World {
+impl Fixture {
     async fn new(visibility_timeout_seconds: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sqs = Sqs::open(&folder.path().join("sqs.db")).unwrap();
@@ -147,23 +147,23 @@ fn named(event: &Value, bodies: &[&str]) -> Value {
 
 #[tokio::test]
 async fn messages_that_are_done_are_deleted() {
-    let world = World::new(30).await;
-    world.send(&["a", "b"]).await;
-    let source = world.feed(settings(10), |_, _| Ok(Value::Null));
-    world.until(|seen, held| seen.len() == 1 && held == 0).await;
-    assert_eq!(world.bodies(), [["a", "b"]]);
+    let fixture = Fixture::new(30).await;
+    fixture.send(&["a", "b"]).await;
+    let source = fixture.feed(settings(10), |_, _| Ok(Value::Null));
+    fixture.until(|seen, held| seen.len() == 1 && held == 0).await;
+    assert_eq!(fixture.bodies(), [["a", "b"]]);
     source.stop(WAIT).await;
 }
 
 #[tokio::test]
 async fn a_mapping_that_waits_is_woken_by_what_is_sent() {
-    let world = World::new(30).await;
-    let source = world.feed(settings(10), |_, _| Ok(Value::Null));
+    let fixture = Fixture::new(30).await;
+    let source = fixture.feed(settings(10), |_, _| Ok(Value::Null));
     // The second finds a mapping that has looked before.
     for (body, events) in [("a", 1), ("b", 2)] {
         let started = Instant::now();
-        world.send(&[body]).await;
-        world.until(|seen, held| seen.len() == events && held == 0).await;
+        fixture.send(&[body]).await;
+        fixture.until(|seen, held| seen.len() == events && held == 0).await;
         assert!(started.elapsed() < LOOK_AGAIN, "{body}");
     }
     source.stop(WAIT).await;
@@ -171,11 +171,11 @@ async fn a_mapping_that_waits_is_woken_by_what_is_sent() {
 
 #[tokio::test]
 async fn a_batch_has_no_more_messages_than_it_may() {
-    let world = World::new(30).await;
-    world.send(&["a", "b", "c", "d", "e"]).await;
-    let source = world.feed(settings(2), |_, _| Ok(json!({})));
-    world.until(|_, held| held == 0).await;
-    let mut sizes: Vec<usize> = world.bodies().iter().map(Vec::len).collect();
+    let fixture = Fixture::new(30).await;
+    fixture.send(&["a", "b", "c", "d", "e"]).await;
+    let source = fixture.feed(settings(2), |_, _| Ok(json!({})));
+    fixture.until(|_, held| held == 0).await;
+    let mut sizes: Vec<usize> = fixture.bodies().iter().map(Vec::len).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [1, 2, 2]);
     source.stop(WAIT).await;
@@ -183,14 +183,14 @@ async fn a_batch_has_no_more_messages_than_it_may() {
 
 #[tokio::test]
 async fn only_what_the_answer_names_comes_again() {
-    let world = World::new(SOON).await;
-    world.send(&["a", "b"]).await;
-    let source = world.feed(settings(10), |event, call| {
+    let fixture = Fixture::new(SOON).await;
+    fixture.send(&["a", "b"]).await;
+    let source = fixture.feed(settings(10), |event, call| {
         Ok(if call == 1 { named(event, &["b"]) } else { Value::Null })
     });
-    world.until(|seen, held| seen.len() == 2 && held == 0).await;
-    assert_eq!(world.bodies(), [vec!["a", "b"], vec!["b"]]);
-    let seen = world.seen.lock().unwrap().clone();
+    fixture.until(|seen, held| seen.len() == 2 && held == 0).await;
+    assert_eq!(fixture.bodies(), [vec!["a", "b"], vec!["b"]]);
+    let seen = fixture.seen.lock().unwrap().clone();
     let counts = seen.iter().map(|event| {
         text(&records(event).last().unwrap()["attributes"]["ApproximateReceiveCount"])
     });
@@ -200,49 +200,49 @@ async fn only_what_the_answer_names_comes_again() {
 
 #[tokio::test]
 async fn a_batch_whose_function_failed_comes_again_whole() {
-    let world = World::new(SOON).await;
-    world.send(&["a", "b"]).await;
-    let source = world.feed(settings(10), |_, call| match call {
+    let fixture = Fixture::new(SOON).await;
+    fixture.send(&["a", "b"]).await;
+    let source = fixture.feed(settings(10), |_, call| match call {
         1 => Err(failure()),
         _ => Ok(Value::Null),
     });
-    world.until(|seen, held| seen.len() == 2 && held == 0).await;
-    assert_eq!(world.bodies(), [["a", "b"], ["a", "b"]]);
+    fixture.until(|seen, held| seen.len() == 2 && held == 0).await;
+    assert_eq!(fixture.bodies(), [["a", "b"], ["a", "b"]]);
     source.stop(WAIT).await;
 }
 
 #[tokio::test]
 async fn a_batch_whose_answer_makes_no_sense_comes_again_whole() {
-    let world = World::new(SOON).await;
-    world.send(&["a", "b"]).await;
-    let source = world.feed(settings(10), |event, call| {
+    let fixture = Fixture::new(SOON).await;
+    fixture.send(&["a", "b"]).await;
+    let source = fixture.feed(settings(10), |event, call| {
         let mut answer = named(event, &["a"]);
         if call == 1 {
             answer["batchItemFailures"][0]["itemIdentifier"] = json!("another");
         }
         Ok(if call == 3 { Value::Null } else { answer })
     });
-    world.until(|seen, held| seen.len() == 3 && held == 0).await;
-    assert_eq!(world.bodies(), [vec!["a", "b"], vec!["a", "b"], vec!["a"]]);
+    fixture.until(|seen, held| seen.len() == 3 && held == 0).await;
+    assert_eq!(fixture.bodies(), [vec!["a", "b"], vec!["a", "b"], vec!["a"]]);
     source.stop(WAIT).await;
 }
 
 #[tokio::test]
 async fn what_always_fails_goes_to_the_failed_queue_and_holds_up_nobody() {
-    let world = World::new(SOON).await;
-    world.send(&["bad", "good"]).await;
-    let source = world.feed(settings(10), |event, _| Ok(named(event, &["bad"])));
-    world.until(|_, held| held == 0).await;
-    assert_eq!(world.held(FAILED).await, 1);
-    let tries = world.bodies().iter().flatten().filter(|body| *body == "bad").count();
+    let fixture = Fixture::new(SOON).await;
+    fixture.send(&["bad", "good"]).await;
+    let source = fixture.feed(settings(10), |event, _| Ok(named(event, &["bad"])));
+    fixture.until(|_, held| held == 0).await;
+    assert_eq!(fixture.held(FAILED).await, 1);
+    let tries = fixture.bodies().iter().flatten().filter(|body| *body == "bad").count();
     assert_eq!(tries, 3);
     source.stop(WAIT).await;
 }
 
 #[tokio::test]
 async fn no_more_invocations_run_at_once_than_may() {
-    let world = World::new(30).await;
-    world.send(&["a", "b", "c", "d"]).await;
+    let fixture = Fixture::new(30).await;
+    fixture.send(&["a", "b", "c", "d"]).await;
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (highest, two) = (Arc::clone(&most), Arc::new(Barrier::new(2)));
     let function = Function::new(move |_| {
@@ -258,16 +258,16 @@ async fn no_more_invocations_run_at_once_than_may() {
             Ok(Bytes::new())
         }
     });
-    let source = QueueSource::start(world.sqs.clone(), function, settings(1));
-    world.until(|_, held| held == 0).await;
+    let source = QueueSource::start(fixture.sqs.clone(), function, settings(1));
+    fixture.until(|_, held| held == 0).await;
     assert_eq!(highest.load(Ordering::SeqCst), 2);
     source.stop(WAIT).await;
 }
 
 #[tokio::test]
 async fn an_invocation_has_no_longer_than_its_messages_are_hidden() {
-    let world = World::new(1).await;
-    world.send(&["a"]).await;
+    let fixture = Fixture::new(1).await;
+    fixture.send(&["a"]).await;
     let calls = Arc::new(AtomicUsize::new(0));
     let function = Function::new(move |_| {
         let call = calls.fetch_add(1, Ordering::SeqCst);
@@ -280,26 +280,26 @@ async fn an_invocation_has_no_longer_than_its_messages_are_hidden() {
     });
     // The only place is free again before the function's own time is over.
     let settings = Settings { concurrency: 1, ..settings(10) };
-    let source = QueueSource::start(world.sqs.clone(), function, settings);
-    world.until(|_, held| held == 0).await;
+    let source = QueueSource::start(fixture.sqs.clone(), function, settings);
+    fixture.until(|_, held| held == 0).await;
     source.stop(WAIT).await;
 }
 
 #[tokio::test]
 async fn what_is_under_way_when_a_mapping_stops_is_finished_or_comes_again() {
-    let world = World::new(SOON).await;
-    world.send(&["a"]).await;
+    let fixture = Fixture::new(SOON).await;
+    fixture.send(&["a"]).await;
     let (started, is_started) = watch::channel(false);
     let function = Function::new(move |_| {
         started.send_replace(true);
         std::future::pending()
     });
-    let source = QueueSource::start(world.sqs.clone(), function, settings(10));
+    let source = QueueSource::start(fixture.sqs.clone(), function, settings(10));
     is_started.clone().wait_for(|started| *started).await.unwrap();
     source.stop(Duration::ZERO).await;
-    assert_eq!(world.held(QUEUE).await, 1);
+    assert_eq!(fixture.held(QUEUE).await, 1);
 
-    let source = world.feed(settings(10), |_, _| Ok(Value::Null));
-    world.until(|seen, held| seen.len() == 1 && held == 0).await;
+    let source = fixture.feed(settings(10), |_, _| Ok(Value::Null));
+    fixture.until(|seen, held| seen.len() == 1 && held == 0).await;
     source.stop(WAIT).await;
 }

@@ -61,7 +61,7 @@ pub enum ScramUser {
         /// `DROVER_KAFKA_SECRET_ARN`
         arn: String,
     },
-    /// Outside AWS.
+    /// Somewhere other than AWS.
     File {
         /// `DROVER_KAFKA_USER`
         name: String,

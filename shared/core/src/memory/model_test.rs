@@ -3,7 +3,7 @@
 //! against the promises of the design; in the end everything is delivered and the histories are
 //! compared with a naive reference, a sorted map and a fold.
 //!
-//! [`script`] is what a case is made of, [`world`] runs it, [`check`] states the promises. `PROPTEST_CASES` sets the number of cases;
+//! [`script`] is what a case is made of, [`harness`] runs it, [`check`] states the promises. `PROPTEST_CASES` sets the number of cases;
 //! a failing case prints its input, and its seed is kept and run first the next time.
 
 use proptest::prelude::*;
@@ -13,11 +13,11 @@ use crate::base::error::Reason;
 use crate::base::mutant::{Mutant, with};
 
 mod check;
+mod harness;
 mod script;
-mod world;
 
+use harness::run;
 use script::{Action, Broken, Id, Script, Sort, Spec, Walk};
-use world::run;
 
 fn a_spec() -> impl Strategy<Value = Spec> {
     let sort = prop_oneof![
@@ -114,8 +114,8 @@ fn one_schedule_gives_the_same_bytes_whatever_the_wall_clock() {
         TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
     );
     let outcome = runner.run(&a_script(), |script| {
-        let early = world::run_at(&script, 0).map_err(TestCaseError::fail)?;
-        let late = world::run_at(&script, 30).map_err(TestCaseError::fail)?;
+        let early = harness::run_at(&script, 0).map_err(TestCaseError::fail)?;
+        let late = harness::run_at(&script, 30).map_err(TestCaseError::fail)?;
         prop_assert_eq!(early, late);
         Ok(())
     });

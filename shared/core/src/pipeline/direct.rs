@@ -8,12 +8,12 @@ use crate::base::metrics::Meter;
 use crate::base::time::Timestamp;
 use crate::intake::stream::{NotSent, Outgoing};
 use crate::pipeline::{Pipeline, Settled, Verdict};
-use crate::ports::{Stream, World};
+use crate::ports::{Ports, Stream};
 
 /// The ledger in place of a stream.
 pub struct Direct<W> {
     /// Everything outside.
-    pub world: W,
+    pub ports: W,
     /// What stays warm.
     pub pipeline: Pipeline,
     /// Where counts go.
@@ -22,10 +22,10 @@ pub struct Direct<W> {
     pub function: &'static str,
 }
 
-impl<W: World> Stream for Direct<W> {
+impl<W: Ports> Stream for Direct<W> {
     async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
-        let (results, tally) = self.pipeline.commit(&self.world, events, deadline).await;
-        self.meter.record(self.function, &tally, self.world.now());
+        let (results, tally) = self.pipeline.commit(&self.ports, events, deadline).await;
+        self.meter.record(self.function, &tally, self.ports.now());
         results.iter().map(sent).collect()
     }
 }
@@ -102,7 +102,7 @@ mod tests {
             concurrency: 4,
         };
         let meter = Arc::clone(counted) as Arc<dyn Meter>;
-        Direct { world: Memory::new(now()), pipeline, meter, function: "ingest" }
+        Direct { ports: Memory::new(now()), pipeline, meter, function: "ingest" }
     }
 
     #[test]
@@ -118,13 +118,13 @@ mod tests {
         assert_eq!(again[0], Ok(()), "a duplicate is in the ledger");
         let Err(NotSent::Rejected(rejection)) = &again[1] else { panic!("{again:?}") };
         assert_eq!(rejection.code, Code::PayloadMismatch);
-        direct.world.state().faults = Box::new(|call| match call {
+        direct.ports.state().faults = Box::new(|call| match call {
             Call::Head | Call::Write => Fault::Refused,
             _ => Fault::None,
         });
         let down = send(&[outgoing("d3", "e1", 1)]);
         assert!(matches!(down[..], [Err(NotSent::Unavailable(_))]), "{down:?}");
-        let state = direct.world.state();
+        let state = direct.ports.state();
         assert!(state.letters.is_empty() && state.buffer.is_empty());
         assert!((*counted.0.lock().expect("no panic before") - 2.0).abs() < f64::EPSILON);
     }

@@ -10,12 +10,12 @@ use crate::dead_letter::envelope::{buffered, letter};
 use crate::dead_letter::message::Message;
 use crate::pipeline::Disposition;
 use crate::pipeline::batch::{Handled, State};
-use crate::ports::World;
+use crate::ports::Ports;
 
 /// Sends the rejected records to the dead-letter queue; those that it does not take stay with
 /// their source.
-pub(super) async fn bury(world: &impl World, handled: &mut [Handled]) {
-    let now = world.now();
+pub(super) async fn bury(ports: &impl Ports, handled: &mut [Handled]) {
+    let now = ports.now();
     let letters = |handled: &Handled| match &handled.state {
         State::Rejected(rejection) => letter(&handled.record, rejection, handled.about(now)),
         _ => Ok(Vec::new()),
@@ -24,7 +24,7 @@ pub(super) async fn bury(world: &impl World, handled: &mut [Handled]) {
     if messages.is_empty() && unwritten.is_empty() {
         return;
     }
-    let answers = world.send_letters(&messages).await;
+    let answers = ports.send_letters(&messages).await;
     let refused = refused(&owners, answers, unwritten);
     for (at, handled) in handled.iter_mut().enumerate() {
         let State::Rejected(Rejection { code, message, .. }) = &handled.state else { continue };
@@ -42,8 +42,8 @@ pub(super) async fn bury(world: &impl World, handled: &mut [Handled]) {
 }
 
 /// Sends unavailable records to the buffer queue, where they may wait there, and returns the rest.
-pub(super) async fn send_to_buffer(world: &impl World, handled: &mut [Handled]) {
-    let now = world.now();
+pub(super) async fn send_to_buffer(ports: &impl Ports, handled: &mut [Handled]) {
+    let now = ports.now();
     let waiting = |handled: &Handled| match &handled.state {
         State::Unavailable(unavailable) if handled.may_wait(unavailable) => {
             buffered(&handled.record, unavailable.reason, handled.about(now))
@@ -52,7 +52,7 @@ pub(super) async fn send_to_buffer(world: &impl World, handled: &mut [Handled]) 
     };
     let Owned { owners, messages, unwritten } = owned_messages(handled, waiting);
     let answers =
-        if messages.is_empty() { Vec::new() } else { world.send_buffered(&messages).await };
+        if messages.is_empty() { Vec::new() } else { ports.send_buffered(&messages).await };
     let refused = refused(&owners, answers, unwritten);
     for (at, handled) in handled.iter_mut().enumerate() {
         // Owners rise: they were found from the first record to the last.

@@ -14,7 +14,7 @@ use crate::ledger::commit::{Commit, Failed};
 use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
 use crate::ledger::place::Outcome;
 use crate::pipeline::table_health::TableHealth;
-use crate::ports::{Home, World};
+use crate::ports::{Home, Ports};
 use crate::registry::Registry;
 
 /// What became of a subject's events.
@@ -45,7 +45,7 @@ pub struct Job {
 
 /// Commits a subject's events, as far as time and store allow. `health` is what is known of its table.
 pub async fn commit(
-    world: &impl World,
+    ports: &impl Ports,
     registry: &Registry,
     job: Job,
     health: &TableHealth,
@@ -70,10 +70,10 @@ pub async fn commit(
         };
         step = if let Some(unavailable) = health.failed() {
             Err(commit.give_up(unavailable))
-        } else if world.now() >= deadline {
+        } else if ports.now() >= deadline {
             Err(noted(commit.run_out_of_time(time_is_over())))
         } else {
-            match answer(world, registry, &home, ask, health).await {
+            match answer(ports, registry, &home, ask, health).await {
                 Ok(Metered { answer, units: cost }) => {
                     units += cost;
                     commit.answer(answer).map_err(noted)
@@ -91,7 +91,7 @@ pub(super) fn time_is_over() -> Unavailable {
 
 /// The answer of the registry, the store or the clock.
 async fn answer(
-    world: &impl World,
+    ports: &impl Ports,
     registry: &Registry,
     home: &Home,
     ask: Ask,
@@ -100,24 +100,24 @@ async fn answer(
     let free = |answer| Metered { answer, units: Units::default() };
     let answered = match ask {
         Ask::Specs { contracts, at_least } => {
-            let now = world.now();
-            let specs = registry.specs(&contracts, at_least, now, world).await?;
+            let now = ports.now();
+            let specs = registry.specs(&contracts, at_least, now, ports).await?;
             return Ok(free(Answer::Specs(specs)));
         }
         Ask::Pause { attempt } => {
-            world.pause(backoff(attempt, world.random())).await;
+            ports.pause(backoff(attempt, ports.random())).await;
             return Ok(free(Answer::Paused));
         }
         Ask::Settle => {
-            world.pause(limits::TRANSACTION_SEEN_WITHIN).await;
+            ports.pause(limits::TRANSACTION_SEEN_WITHIN).await;
             return Ok(free(Answer::Paused));
         }
-        Ask::Head => world.head(home).await.map(|head| head.map(Answer::Head)),
+        Ask::Head => ports.head(home).await.map(|head| head.map(Answer::Head)),
         Ask::Seal(page) => {
-            world.seal(home, &page).await.map(|sealed| sealed.map(|()| Answer::Sealed))
+            ports.seal(home, &page).await.map(|sealed| sealed.map(|()| Answer::Sealed))
         }
-        Ask::Pages(range) => world.pages(home, &range).await.map(|pages| pages.map(Answer::Pages)),
-        Ask::Write(write) => world.write(home, &write).await.map(|done| {
+        Ask::Pages(range) => ports.pages(home, &range).await.map(|pages| pages.map(Answer::Pages)),
+        Ask::Write(write) => ports.write(home, &write).await.map(|done| {
             health.note_write(&done.answer);
             done.map(Answer::Write)
         }),

@@ -6,7 +6,7 @@ use super::mark::{self, Effects, Fate, INCOMPLETE, UNAVAILABLE};
 use super::through::{admit, through};
 use super::views::label;
 use super::work::Work;
-use super::{Action, Outside, Sources, foreign};
+use super::{Action, ReplayPorts, Sources, foreign};
 use crate::base::error::{Extent, Reason, Unavailable};
 use crate::dead_letter::letter::{Letter, StoredLetter, Wanted};
 use crate::dead_letter::opened::Opened;
@@ -16,7 +16,7 @@ use crate::pipeline::{Settled, Verdict};
 /// Letters that are marked at once.
 const MARKS: usize = 16;
 /// What becomes of each of these letters. Nothing is written about them here.
-pub(super) async fn fates<W: Outside, S: Sources>(
+pub(super) async fn fates<W: ReplayPorts, S: Sources>(
     work: &mut Work<'_, W, S>,
     takes: &[StoredLetter],
 ) -> Result<Vec<Fate>, Unavailable> {
@@ -27,7 +27,7 @@ pub(super) async fn fates<W: Outside, S: Sources>(
         return Ok(takes.iter().map(|_| Fate::Parked).collect());
     }
     let wanted: Vec<Wanted> = takes.iter().map(|stored| stored.letter.wanted()).collect();
-    let frames = work.world.contents(work.owner, &wanted).await?;
+    let frames = work.ports.contents(work.owner, &wanted).await?;
     work.charge(frames.units);
     let mut fates = Vec::with_capacity(takes.len());
     let (mut letters, mut records) = (Vec::new(), Vec::new());
@@ -55,7 +55,7 @@ pub(super) async fn fates<W: Outside, S: Sources>(
         .collect())
 }
 
-async fn of_records<W: Outside, S: Sources>(
+async fn of_records<W: ReplayPorts, S: Sources>(
     work: &mut Work<'_, W, S>,
     letters: &[&Letter],
     records: Vec<Incoming>,
@@ -85,7 +85,7 @@ async fn of_records<W: Outside, S: Sources>(
     Ok(pairs.map(|(fate, settled)| fate.unwrap_or_else(|| of_settled(work, settled))).collect())
 }
 
-fn of_settled<W: Outside, S: Sources>(work: &Work<'_, W, S>, settled: &Settled) -> Fate {
+fn of_settled<W: ReplayPorts, S: Sources>(work: &Work<'_, W, S>, settled: &Settled) -> Fate {
     let mut effects = Effects {
         contract: settled.contract().map(ToString::to_string),
         subject: settled.subject().map(ToString::to_string),
@@ -110,7 +110,7 @@ fn of_settled<W: Outside, S: Sources>(work: &Work<'_, W, S>, settled: &Settled) 
 /// run would pause before it, and the letters behind it would never be replayed. The same holds for the
 /// trouble of one tenant among the operator's letters. What affects the whole run, or passes by itself, pauses
 /// it.
-fn of_unavailable<W: Outside, S: Sources>(
+fn of_unavailable<W: ReplayPorts, S: Sources>(
     work: &Work<'_, W, S>,
     unavailable: &Unavailable,
 ) -> Fate {
@@ -128,15 +128,15 @@ fn of_unavailable<W: Outside, S: Sources>(
 }
 
 /// Marks letters. What it gives for each says whether it is written.
-pub(super) async fn mark_all<W: Outside, S: Sources>(
+pub(super) async fn mark_all<W: ReplayPorts, S: Sources>(
     work: &mut Work<'_, W, S>,
     takes: Vec<StoredLetter>,
     fates: &[Fate],
 ) -> Vec<Result<(), Unavailable>> {
-    let (world, owner, run) = (work.world, work.owner, &work.run);
+    let (ports, owner, run) = (work.ports, work.owner, &work.run);
     let writes = takes.into_iter().zip(fates).map(|(stored, fate)| async move {
         let before = stored.letter.state;
-        (before, mark::write(world, owner, stored, fate, run).await)
+        (before, mark::write(ports, owner, stored, fate, run).await)
     });
     // In a list: inside the stream, the closure would keep the future from being sent to a thread.
     let writes: Vec<_> = writes.collect();

@@ -6,7 +6,7 @@ use super::drive::work;
 use super::lease::{release, take_lease};
 use super::run::{Phase, Run};
 use super::work::Hold;
-use super::{Ground, Outside, Sources, Worked};
+use super::{Ground, ReplayPorts, Sources, Worked};
 use crate::base::cost::Metered;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::metrics::Tally;
@@ -25,17 +25,17 @@ const RUN_DIGITS: usize = TIME_DIGITS + 8;
 ///
 /// # Errors
 /// [`Refusal`]: nothing was started.
-pub async fn start<W: Outside, S: Sources>(
+pub async fn start<W: ReplayPorts, S: Sources>(
     ground: Ground<'_, W, S>,
     owner: &Owner,
     asked: Asked,
     deadline: Timestamp,
 ) -> Result<Worked, Refusal> {
     asked.check(owner)?;
-    let world = ground.world;
-    let now = world.now();
-    let run = Run::new(run_id(now, world.random()), asked, now);
-    let lease = take_lease(world, owner, &run.replay_id).await?;
+    let ports = ground.ports;
+    let now = ports.now();
+    let run = Run::new(run_id(now, ports.random()), asked, now);
+    let lease = take_lease(ports, owner, &run.replay_id).await?;
     held(Hold { ground, owner, deadline, lease }, run, 0).await
 }
 
@@ -43,29 +43,29 @@ pub async fn start<W: Outside, S: Sources>(
 ///
 /// # Errors
 /// [`Refusal`]: it stays where it was.
-pub async fn resume<W: Outside, S: Sources>(
+pub async fn resume<W: ReplayPorts, S: Sources>(
     ground: Ground<'_, W, S>,
     owner: &Owner,
     id: &str,
     by: &str,
     deadline: Timestamp,
 ) -> Result<Worked, Refusal> {
-    let world = ground.world;
-    let (run, _) = read(world, owner, id).await?;
+    let ports = ground.ports;
+    let (run, _) = read(ports, owner, id).await?;
     if run.is_over() {
         return Ok(Worked { run, views: Vec::new(), tally: Tally::default() });
     }
-    let lease = take_lease(world, owner, id).await?;
+    let lease = take_lease(ports, owner, id).await?;
     // Read again: whoever held the lease may have written since.
-    let (mut run, version) = match read(world, owner, id).await {
+    let (mut run, version) = match read(ports, owner, id).await {
         Ok(read) => read,
         Err(refusal) => {
-            release(world, owner, &lease).await;
+            release(ports, owner, &lease).await;
             return Err(refusal);
         }
     };
     if run.is_over() {
-        release(world, owner, &lease).await;
+        release(ports, owner, &lease).await;
         return Ok(Worked { run, views: Vec::new(), tally: Tally::default() });
     }
     (run.phase, run.reason) = (Phase::Running, None);
@@ -78,14 +78,14 @@ pub async fn resume<W: Outside, S: Sources>(
 /// # Errors
 /// There is none, or the table did not answer.
 pub async fn show(
-    world: &(impl Letters + Clock),
+    ports: &(impl Letters + Clock),
     owner: &Owner,
     id: &str,
 ) -> Result<Metered<Run>, Refusal> {
-    let Metered { answer: (mut run, _), mut units } = read_metered(world, owner, id).await?;
-    let lease = world.lease(owner).await?;
+    let Metered { answer: (mut run, _), mut units } = read_metered(ports, owner, id).await?;
+    let lease = ports.lease(owner).await?;
     units += lease.units;
-    as_it_is(&mut run, lease.answer.as_ref(), world.now());
+    as_it_is(&mut run, lease.answer.as_ref(), ports.now());
     Ok(Metered { answer: run, units })
 }
 
@@ -94,15 +94,15 @@ pub async fn show(
 /// # Errors
 /// The table did not answer.
 pub async fn recent(
-    world: &(impl Letters + Clock),
+    ports: &(impl Letters + Clock),
     owner: &Owner,
     limit: usize,
 ) -> Result<Metered<Vec<Run>>, Refusal> {
-    let stored = world.runs(owner, limit).await?;
-    let lease = world.lease(owner).await?;
+    let stored = ports.runs(owner, limit).await?;
+    let lease = ports.lease(owner).await?;
     let mut units = stored.units;
     units += lease.units;
-    let (lease, now) = (lease.answer, world.now());
+    let (lease, now) = (lease.answer, ports.now());
     let read = stored.answer.iter().filter_map(|stored| {
         // One that cannot be read must not hide the others.
         let read =
@@ -120,20 +120,20 @@ pub async fn recent(
 /// # Errors
 /// There is none, or the table did not answer.
 pub async fn cancel(
-    world: &(impl Letters + Clock),
+    ports: &(impl Letters + Clock),
     owner: &Owner,
     id: &str,
 ) -> Result<Run, Refusal> {
     for _ in 0..ATTEMPTS {
-        let (mut run, version) = read(world, owner, id).await?;
+        let (mut run, version) = read(ports, owner, id).await?;
         if run.is_over() {
             return Ok(run);
         }
-        let now = world.now();
+        let now = ports.now();
         (run.phase, run.reason) = (Phase::Cancelled, None);
         (run.updated_at, run.ended_at) = (now, Some(now));
         let stored = run.stored(version + 1);
-        if world.put_run(owner, id, &stored, run.expires_at()).await?.answer {
+        if ports.put_run(owner, id, &stored, run.expires_at()).await?.answer {
             return Ok(run);
         }
     }
@@ -141,14 +141,14 @@ pub async fn cancel(
     Err(busy.into())
 }
 
-async fn held<W: Outside, S: Sources>(
+async fn held<W: ReplayPorts, S: Sources>(
     hold: Hold<'_, W, S>,
     run: Run,
     version: u64,
 ) -> Result<Worked, Refusal> {
-    let (world, owner, lease) = (hold.ground.world, hold.owner, hold.lease.clone());
+    let (ports, owner, lease) = (hold.ground.ports, hold.owner, hold.lease.clone());
     let worked = work(hold, run, version).await;
-    release(world, owner, &lease).await;
+    release(ports, owner, &lease).await;
     Ok(worked?)
 }
 

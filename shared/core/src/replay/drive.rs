@@ -9,7 +9,7 @@ use super::run::{Phase, Run};
 use super::steps::{Turn, step_length, turn};
 use super::views::{self, Watched};
 use super::work::{Hold, Work};
-use super::{Ground, Outside, Sources, Worked, batch};
+use super::{Ground, ReplayPorts, Sources, Worked, batch};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::metrics::Tally;
 use crate::base::public_reason::PublicReason;
@@ -30,12 +30,12 @@ enum Stop {
 }
 
 /// Works on a run until it is over, or the time is; its record says how far it came.
-pub(super) async fn work<W: Outside, S: Sources>(
+pub(super) async fn work<W: ReplayPorts, S: Sources>(
     hold: Hold<'_, W, S>,
     run: Run,
     version: u64,
 ) -> Result<Worked, Unavailable> {
-    let Hold { ground: Ground { world, sources, means }, owner, deadline, lease } = hold;
+    let Hold { ground: Ground { ports, sources, means }, owner, deadline, lease } = hold;
     let pipeline = Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(means.cache_bytes),
@@ -43,11 +43,11 @@ pub(super) async fn work<W: Outside, S: Sources>(
         concurrency: means.concurrency,
     };
     let mut work = Work {
-        world,
+        ports,
         sources,
         owner,
         pipeline,
-        overlay: run.dry_run.then(|| Overlay::new(world)),
+        overlay: run.dry_run.then(|| Overlay::new(ports)),
         views: Watched::default(),
         tally: Tally::default(),
         retention: means.retention,
@@ -55,7 +55,7 @@ pub(super) async fn work<W: Outside, S: Sources>(
         lease,
         version,
         unanswered: None,
-        started: world.now(),
+        started: ports.now(),
         taken: 0,
         run,
     };
@@ -66,11 +66,11 @@ pub(super) async fn work<W: Outside, S: Sources>(
     work.finish(stop).await
 }
 
-impl<W: Outside, S: Sources> Work<'_, W, S> {
+impl<W: ReplayPorts, S: Sources> Work<'_, W, S> {
     async fn go(&mut self) -> Result<Stop, Unavailable> {
         loop {
             // Pages without a letter that matches take time, too.
-            if self.world.now() >= self.deadline {
+            if self.ports.now() >= self.deadline {
                 return Ok(Stop::Paused(PublicReason::Time));
             }
             let (page, last) = self.page().await?;
@@ -106,7 +106,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
             Some(ids) => (self.named(ids, after).await?, true),
             None => {
                 let range = LetterRange { after, order: Order::Rising, limit: PAGE };
-                let page = self.world.letters(self.owner, &range).await?;
+                let page = self.ports.letters(self.owner, &range).await?;
                 self.charge(page.units);
                 let last = page.answer.len() < PAGE;
                 (page.answer, last)
@@ -125,7 +125,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
         ids.dedup();
         let mut found = Vec::new();
         for id in ids.iter().filter(|id| after.as_ref() < Some(id)) {
-            let letter = self.world.letter(self.owner, id).await?;
+            let letter = self.ports.letter(self.owner, id).await?;
             self.charge(letter.units);
             found.extend(letter.answer);
         }
@@ -181,13 +181,13 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
         }
         let micros = self.taken.saturating_mul(1_000_000) / u64::from(self.run.rate.max(1));
         let due = self.started.micros().saturating_add(i64::try_from(micros).unwrap_or(i64::MAX));
-        let now = self.world.now();
+        let now = self.ports.now();
         if now >= self.deadline || due >= self.deadline.micros() {
             return Ok(Some(Stop::Paused(PublicReason::Time)));
         }
         let wait = u64::try_from(due.saturating_sub(now.micros())).unwrap_or(0);
         if wait > 0 {
-            self.world.pause(Duration::from_micros(wait)).await;
+            self.ports.pause(Duration::from_micros(wait)).await;
         }
         self.until().await?;
         Ok(None)
@@ -210,19 +210,19 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
 
     /// Saves the record. Somebody may have cancelled the run meanwhile.
     async fn save(&mut self) -> Result<Option<Stop>, Unavailable> {
-        let Self { world, owner, .. } = *self;
-        self.run.updated_at = world.now();
+        let Self { ports, owner, .. } = *self;
+        self.run.updated_at = ports.now();
         let (id, expires_at) = (self.run.replay_id.clone(), self.run.expires_at());
         let lost = loop {
             let stored = self.run.stored(self.version + 1);
-            let put = world.put_run(owner, &id, &stored, expires_at).await;
+            let put = ports.put_run(owner, &id, &stored, expires_at).await;
             let put = put.inspect_err(|_| self.unanswered = Some(stored.clone()))?;
             self.charge(put.units);
             if put.answer {
                 self.version = stored.version;
                 return Ok(None);
             }
-            let found = world.run(owner, &id).await?.answer;
+            let found = ports.run(owner, &id).await?.answer;
             if found.is_none() || found != self.unanswered.take() {
                 break found;
             }
@@ -243,7 +243,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
 
     /// The last word about the run in this invocation.
     async fn finish(mut self, stop: Stop) -> Result<Worked, Unavailable> {
-        let now = self.world.now();
+        let now = self.ports.now();
         (self.run.phase, self.run.reason) = match stop {
             Stop::Done => (Phase::Done, None),
             Stop::Paused(reason) => (Phase::Paused, Some(reason)),
@@ -253,7 +253,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
         let watched = std::mem::take(&mut self.views);
         let pairs = match &self.overlay {
             Some(overlay) => watched.pairs(overlay, &self.pipeline.registry, &mut self.tally).await,
-            None => watched.pairs(self.world, &self.pipeline.registry, &mut self.tally).await,
+            None => watched.pairs(self.ports, &self.pipeline.registry, &mut self.tally).await,
         };
         // Without them the run is no less done.
         let pairs = pairs.unwrap_or_default();

@@ -7,7 +7,7 @@ use super::mark::{Effects, FILED, Fate, LOST, NO_OBJECTS, NO_STREAM, OBJECT_TOO_
 use super::through::{admit, through};
 use super::views::label;
 use super::work::Work;
-use super::{Action, Outside, Sources};
+use super::{Action, ReplayPorts, Sources};
 use crate::base::error::{Code, Reason, Rejection, Unavailable};
 use crate::base::metrics::Metric;
 use crate::base::time::Timestamp;
@@ -25,7 +25,7 @@ use crate::replay::filing::{Filing, Received, file, of_envelope, read};
 const SLOW_SECONDS: i64 = 5;
 
 /// What becomes of such a letter.
-pub(super) async fn fate<W: Outside, S: Sources>(
+pub(super) async fn fate<W: ReplayPorts, S: Sources>(
     work: &mut Work<'_, W, S>,
     letter: &Letter,
     opened: Opened,
@@ -49,7 +49,7 @@ pub(super) async fn fate<W: Outside, S: Sources>(
 }
 
 /// Takes all records of a letter; `Some`: there was nothing to take.
-async fn taken<W: Outside, S: Sources>(
+async fn taken<W: ReplayPorts, S: Sources>(
     work: &mut Work<'_, W, S>,
     letter: &Letter,
     opened: Opened,
@@ -97,14 +97,14 @@ async fn taken<W: Outside, S: Sources>(
 
 /// A message that was not known when it was filed. A later version may know it: then it is filed as
 /// what it is, and this letter has done its part.
-async fn take_message<W: Outside, S: Sources>(
+async fn take_message<W: ReplayPorts, S: Sources>(
     work: &mut Work<'_, W, S>,
     letter: &Letter,
     (message_id, body): (&str, &str),
     effects: &mut Effects,
 ) -> Result<Option<Fate>, Unavailable> {
     let received = Received { message_id, body, sent_at: letter.received_at };
-    let filing = read(&received, work.world.now())?;
+    let filing = read(&received, work.ports.now())?;
     if matches!(filing.letter.source, Origin::Other(Other::Message { .. })) {
         let message = "this message is still no dead letter that is known here";
         let rejection = Rejection::new(Code::MalformedJson, message);
@@ -118,16 +118,18 @@ async fn take_message<W: Outside, S: Sources>(
 }
 
 /// Begins nothing that may take long where little time is left. Gives until when there is some.
-async fn slow<W: Outside, S: Sources>(work: &mut Work<'_, W, S>) -> Result<Timestamp, Unavailable> {
+async fn slow<W: ReplayPorts, S: Sources>(
+    work: &mut Work<'_, W, S>,
+) -> Result<Timestamp, Unavailable> {
     let until = work.until().await?;
-    if work.world.now().plus_seconds(SLOW_SECONDS) < until {
+    if work.ports.now().plus_seconds(SLOW_SECONDS) < until {
         return Ok(until);
     }
     Err(Unavailable::new(Reason::Deadline, "the run's time is nearly over"))
 }
 
 /// Reads a partition again, and takes what it gives. `false`: there is no stream.
-async fn take_offsets<W: Outside, S: Sources>(
+async fn take_offsets<W: ReplayPorts, S: Sources>(
     work: &mut Work<'_, W, S>,
     letter: &Letter,
     mut offsets: Offsets,
@@ -150,7 +152,7 @@ async fn take_offsets<W: Outside, S: Sources>(
     Ok(true)
 }
 
-async fn take_records<W: Outside, S: Sources>(
+async fn take_records<W: ReplayPorts, S: Sources>(
     work: &mut Work<'_, W, S>,
     records: Vec<Incoming>,
     effects: &mut Effects,
@@ -181,12 +183,12 @@ async fn take_records<W: Outside, S: Sources>(
 }
 
 /// Files the letter of a rejected record.
-async fn bury<W: Outside, S: Sources>(
+async fn bury<W: ReplayPorts, S: Sources>(
     work: &mut Work<'_, W, S>,
     settled: &Settled,
     rejection: &Rejection,
 ) -> Result<(), Unavailable> {
-    let now = work.world.now();
+    let now = work.ports.now();
     for message in settled.letter(rejection, now)? {
         let envelope = Envelope::read(&message.body).map_err(NoContent::from);
         let filing = envelope.and_then(|envelope| of_envelope(&envelope, now));
@@ -199,11 +201,11 @@ async fn bury<W: Outside, S: Sources>(
 }
 
 /// Files a letter. Says whether it was not there.
-async fn keep<W: Outside, S: Sources>(
+async fn keep<W: ReplayPorts, S: Sources>(
     work: &mut Work<'_, W, S>,
     filing: &Filing,
 ) -> Result<bool, Unavailable> {
-    let filed = file(work.world, filing).await?;
+    let filed = file(work.ports, filing).await?;
     let counts = work.tally.of(filing.owner.tenant());
     counts.add_units(filed.units);
     if filed.answer {

@@ -9,14 +9,14 @@ use crate::ports::{Clock, Letters};
 const LEASE_SECONDS: i64 = 30;
 
 pub(super) async fn take_lease(
-    world: &(impl Letters + Clock),
+    ports: &(impl Letters + Clock),
     owner: &Owner,
     run: &str,
 ) -> Result<Lease, Refusal> {
-    let now = world.now();
-    let token = format!("{:016x}{:016x}", world.random(), world.random());
+    let now = ports.now();
+    let token = format!("{:016x}{:016x}", ports.random(), ports.random());
     let lease = Lease { run: run.to_owned(), token, until: now.plus_seconds(LEASE_SECONDS) };
-    match world.take_lease(owner, &lease, now).await?.answer {
+    match ports.take_lease(owner, &lease, now).await?.answer {
         None => Ok(lease),
         Some(other) => Err(Refusal::Running(other.run)),
     }
@@ -24,16 +24,16 @@ pub(super) async fn take_lease(
 
 /// Holds a lease for longer, once half of its time is over. `false`: somebody else has it.
 pub(super) async fn renew(
-    world: &(impl Letters + Clock),
+    ports: &(impl Letters + Clock),
     owner: &Owner,
     lease: &mut Lease,
 ) -> Result<bool, Unavailable> {
-    let now = world.now();
+    let now = ports.now();
     if now.plus_seconds(LEASE_SECONDS / 2) < lease.until {
         return Ok(true);
     }
     lease.until = now.plus_seconds(LEASE_SECONDS);
-    Ok(world.take_lease(owner, lease, now).await?.answer.is_none())
+    Ok(ports.take_lease(owner, lease, now).await?.answer.is_none())
 }
 
 /// One that cannot be given back runs out.

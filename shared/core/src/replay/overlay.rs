@@ -17,7 +17,7 @@ use crate::dead_letter::message::Message;
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use crate::ports::{Buffer, Clock, DeadLetters, Documents, Home, Store, World};
+use crate::ports::{Buffer, Clock, DeadLetters, Documents, Home, Ports, Store};
 
 /// What was written here.
 #[derive(Default)]
@@ -39,16 +39,16 @@ impl Subject {
     }
 }
 
-/// A world whose ledger is written in memory only. No queue of it takes anything.
+/// Ports whose ledger is written in memory only. No queue of it takes anything.
 pub struct Overlay<'a, W> {
-    world: &'a W,
+    ports: &'a W,
     kept: Mutex<Kept>,
 }
 
-impl<'a, W: World> Overlay<'a, W> {
+impl<'a, W: Ports> Overlay<'a, W> {
     /// Over what is stored.
-    pub fn new(world: &'a W) -> Self {
-        Self { world, kept: Mutex::default() }
+    pub fn new(ports: &'a W) -> Self {
+        Self { ports, kept: Mutex::default() }
     }
 
     /// Bytes that are kept.
@@ -101,11 +101,11 @@ impl<'a, W: World> Overlay<'a, W> {
     }
 }
 
-impl<W: World> Store for Overlay<'_, W> {
+impl<W: Ports> Store for Overlay<'_, W> {
     async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
         match self.own_head(home) {
             Some(head) => Ok(Metered { answer: Some(head), units: Units::default() }),
-            None => self.world.head(home).await,
+            None => self.ports.head(home).await,
         }
     }
 
@@ -115,7 +115,7 @@ impl<W: World> Store for Overlay<'_, W> {
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         let own = self.own_pages(home, range);
-        let stored = self.world.pages(home, range).await?;
+        let stored = self.ports.pages(home, range).await?;
         let mut merged: BTreeMap<Vec<u8>, StoredPage> = BTreeMap::new();
         // What was written here comes last, in place of what is stored under its key.
         for page in stored.answer.into_iter().chain(own) {
@@ -164,34 +164,34 @@ fn no_queue(messages: &[Message]) -> Vec<Result<(), Unavailable>> {
     messages.iter().map(|_| Err(refused())).collect()
 }
 
-impl<W: World> DeadLetters for Overlay<'_, W> {
+impl<W: Ports> DeadLetters for Overlay<'_, W> {
     async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
         no_queue(messages)
     }
 }
 
-impl<W: World> Buffer for Overlay<'_, W> {
+impl<W: Ports> Buffer for Overlay<'_, W> {
     async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
         no_queue(messages)
     }
 }
 
-impl<W: World> Documents for Overlay<'_, W> {
+impl<W: Ports> Documents for Overlay<'_, W> {
     async fn document(&self, name: &DocumentName) -> Result<Option<StoredDocument>, Unavailable> {
-        self.world.document(name).await
+        self.ports.document(name).await
     }
 }
 
-impl<W: World> Clock for Overlay<'_, W> {
+impl<W: Ports> Clock for Overlay<'_, W> {
     fn now(&self) -> Timestamp {
-        self.world.now()
+        self.ports.now()
     }
 
     async fn pause(&self, duration: Duration) {
-        self.world.pause(duration).await;
+        self.ports.pause(duration).await;
     }
 
     fn random(&self) -> u64 {
-        self.world.random()
+        self.ports.random()
     }
 }

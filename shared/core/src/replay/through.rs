@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::overlay::Overlay;
 use super::views::label;
 use super::work::Work;
-use super::{Outside, Sources};
+use super::{ReplayPorts, Sources};
 use crate::base::error::Reason;
 use crate::base::error::Unavailable;
 use crate::base::id::TenantId;
@@ -18,19 +18,19 @@ use crate::ports::Home;
 /// How often records of a dry run start again from what is stored.
 const FORGETS: usize = 3;
 
-pub(super) async fn admit<W: Outside, S: Sources>(
+pub(super) async fn admit<W: ReplayPorts, S: Sources>(
     work: &Work<'_, W, S>,
     records: Vec<Incoming>,
     until: Timestamp,
 ) -> Admitted {
     // A tenant's letters never reach another's ledger, whatever a route says by now.
     let only = work.owner.tenant();
-    work.pipeline.admit(work.world, records, only, until).await
+    work.pipeline.admit(work.ports, records, only, until).await
 }
 
 /// Records through the pipeline, into the ledger or over it. Those that do not match are left alone.
 /// A dry run has `records` to start again with.
-pub(super) async fn through<W: Outside, S: Sources>(
+pub(super) async fn through<W: ReplayPorts, S: Sources>(
     work: &mut Work<'_, W, S>,
     mut admitted: Admitted,
     matching: &[bool],
@@ -44,7 +44,7 @@ pub(super) async fn through<W: Outside, S: Sources>(
     let homes = admitted.homes().map(|home| (label(work.owner, &home.key), home));
     let homes: Vec<(String, Home)> = homes.collect();
     let room = work.run.views_wanted.saturating_sub(work.run.views.len());
-    let Work { world, owner, pipeline, overlay, views, tally, .. } = work;
+    let Work { ports, owner, pipeline, overlay, views, tally, .. } = work;
     let registry = &pipeline.registry;
     let (settled, counted) = match overlay {
         Some(overlay) => {
@@ -54,8 +54,8 @@ pub(super) async fn through<W: Outside, S: Sources>(
             over_again(overlay, pipeline, again, settled, counted).await
         }
         None => {
-            views.before(*world, registry, tally, homes, room).await?;
-            pipeline.settle(*world, admitted, until).await
+            views.before(*ports, registry, tally, homes, room).await?;
+            pipeline.settle(*ports, admitted, until).await
         }
     };
     if work.run.dry_run {
@@ -76,7 +76,7 @@ struct Again<'a> {
 }
 
 /// Starts again from what is stored with records of a dry run that lost against real writers.
-async fn over_again<W: Outside>(
+async fn over_again<W: ReplayPorts>(
     overlay: &Overlay<'_, W>,
     pipeline: &Pipeline,
     again: Again<'_>,

@@ -12,7 +12,7 @@ use crate::base::metrics::Tally;
 use crate::dead_letter::letter::Owner;
 use crate::event::canonical_json;
 use crate::ledger::read::Question;
-use crate::ports::{Home, World};
+use crate::ports::{Home, Ports};
 use crate::registry::Registry;
 use crate::subject::reader;
 use crate::view::Specs;
@@ -72,7 +72,7 @@ impl Watched {
     /// Looks at the views of these subjects before they change, as long as there is room.
     pub(super) async fn before(
         &mut self,
-        world: &impl World,
+        ports: &impl Ports,
         registry: &Registry,
         tally: &mut Tally,
         homes: Vec<(String, Home)>,
@@ -80,7 +80,7 @@ impl Watched {
     ) -> Result<(), Unavailable> {
         for (label, home) in homes {
             if self.before.len() < room && !self.before.contains_key(&label) {
-                let view = live(world, registry, tally, &home).await?;
+                let view = live(ports, registry, tally, &home).await?;
                 self.before.insert(label, (home, view));
             }
         }
@@ -95,13 +95,13 @@ impl Watched {
     /// The pairs, now that the run has done what it could.
     pub(super) async fn pairs(
         self,
-        world: &impl World,
+        ports: &impl Ports,
         registry: &Registry,
         tally: &mut Tally,
     ) -> Result<Vec<ViewPair>, Unavailable> {
         let mut pairs = Vec::with_capacity(self.before.len());
         for (subject, (home, before)) in self.before {
-            let after = live(world, registry, tally, &home).await?;
+            let after = live(ports, registry, tally, &home).await?;
             pairs.push(ViewPair { subject, before, after });
         }
         Ok(pairs)
@@ -109,15 +109,15 @@ impl Watched {
 }
 
 async fn live(
-    world: &impl World,
+    ports: &impl Ports,
     registry: &Registry,
     tally: &mut Tally,
     home: &Home,
 ) -> Result<Value, Unavailable> {
-    let (cut, units) = reader::read(world, home, Question::Live).await?;
+    let (cut, units) = reader::read(ports, home, Question::Live).await?;
     tally.of(Some(home.key.tenant())).add_units(units);
     let Some(cut) = cut else { return Ok(Value::Null) };
     let contracts = Specs::default().missing(cut.entries());
-    let specs = registry.specs(&contracts, cut.head.revision, world.now(), world).await?;
+    let specs = registry.specs(&contracts, cut.head.revision, ports.now(), ports).await?;
     Ok(cut.live(&specs).to_json())
 }

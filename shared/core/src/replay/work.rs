@@ -4,7 +4,7 @@ use super::lease::renew;
 use super::overlay::Overlay;
 use super::run::Run;
 use super::views::Watched;
-use super::{Ground, Outside, Sources};
+use super::{Ground, ReplayPorts, Sources};
 use crate::base::cost::Units;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::metrics::Tally;
@@ -27,7 +27,7 @@ pub(super) struct Hold<'a, W, S> {
 
 /// A run at work.
 pub(super) struct Work<'a, W, S> {
-    pub(super) world: &'a W,
+    pub(super) ports: &'a W,
     pub(super) sources: &'a S,
     pub(super) owner: &'a Owner,
     pub(super) run: Run,
@@ -49,7 +49,7 @@ pub(super) struct Work<'a, W, S> {
     pub(super) taken: u64,
 }
 
-impl<W: Outside, S: Sources> Work<'_, W, S> {
+impl<W: ReplayPorts, S: Sources> Work<'_, W, S> {
     /// A letter with its content.
     pub(super) fn open(&self, letter: &Letter, frame: &[u8]) -> Opened {
         open(self.owner, letter, frame, self.retention)
@@ -57,7 +57,7 @@ impl<W: Outside, S: Sources> Work<'_, W, S> {
 
     /// Until when the next thing may work: as long as there is time, and the lease holds.
     pub(super) async fn until(&mut self) -> Result<Timestamp, Unavailable> {
-        if !renew(self.world, self.owner, &mut self.lease).await? {
+        if !renew(self.ports, self.owner, &mut self.lease).await? {
             let message = "another invocation has taken the lease";
             return Err(Unavailable::new(Reason::Contention, message));
         }

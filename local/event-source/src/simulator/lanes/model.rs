@@ -37,7 +37,7 @@ enum Ending {
     Lost,
 }
 
-struct World {
+struct Fixture {
     rules: Rules,
     lanes: Lanes,
     now: i64,
@@ -62,7 +62,7 @@ fn new_lanes(committed: &BTreeMap<i32, i64>) -> Lanes {
     lanes
 }
 
-impl World {
+impl Fixture {
     fn new(rules: Rules, stream: BTreeMap<i32, Vec<i64>>) -> Self {
         let committed = BTreeMap::new();
         let (fetching, rounds) = (Vec::new(), Vec::new());
@@ -259,25 +259,25 @@ proptest! {
         stream in some_stream(),
         steps in proptest::collection::vec(some_step(), 0..120),
     ) {
-        let mut world = World::new(rules.clone(), stream);
-        world.start();
+        let mut fixture = Fixture::new(rules.clone(), stream);
+        fixture.start();
         for step in &steps {
-            world.step(step);
+            fixture.step(step);
         }
         // From now on everything works: it must come to an end.
         for calm in 0.. {
             prop_assert!(calm < 5_000, "no end");
-            if world.is_done() {
+            if fixture.is_done() {
                 break;
             }
-            world.step(&Step::Bring(0, 5));
-            world.step(&Step::End(0, Ending::Handled));
+            fixture.step(&Step::Bring(0, 5));
+            fixture.step(&Step::End(0, Ending::Handled));
         }
-        for (partition, offsets) in &world.stream {
+        for (partition, offsets) in &fixture.stream {
             for offset in offsets {
                 let place = (*partition, *offset);
-                let given_up = world.given_up.contains(&place);
-                prop_assert!(world.handled.contains(&place) || given_up, "lost: {place:?}");
+                let given_up = fixture.given_up.contains(&place);
+                prop_assert!(fixture.handled.contains(&place) || given_up, "lost: {place:?}");
                 prop_assert!(!given_up || rules.retries.is_some() || rules.oldest.is_some());
             }
         }

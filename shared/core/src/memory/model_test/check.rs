@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::harness::Harness;
 use super::script::{SMALL, Sort, Spec, Walk, home, key, specs};
-use super::world::World;
 use crate::base::error::Code;
 use crate::base::id::{Position, SubjectKey};
 use crate::base::time::Timestamp;
@@ -60,10 +60,10 @@ macro_rules! promise {
 }
 
 /// What must hold between any two calls (promises 1, 4, 7 and 10).
-pub(super) fn stored_state(world: &mut World) -> Result<(), String> {
-    let memory = Arc::clone(&world.memory);
+pub(super) fn stored_state(harness: &mut Harness) -> Result<(), String> {
+    let memory = Arc::clone(&harness.memory);
     for key in keys() {
-        let (version, epoch, watermark) = world.seen.get(&key).cloned().unwrap_or_default();
+        let (version, epoch, watermark) = harness.seen.get(&key).cloned().unwrap_or_default();
         let written = memory.state().heads.get(&place(&home(&key))).map(|head| head.version);
         if written.unwrap_or_default() == version {
             continue;
@@ -73,23 +73,24 @@ pub(super) fn stored_state(world: &mut World) -> Result<(), String> {
         promise!(head.version == version + 1, "4: a version jumped");
         promise!(head.epoch >= epoch, "4: the epoch fell");
         promise!(head.watermark >= watermark, "4: the watermark fell");
-        world.seen.insert(key.clone(), (head.version, head.epoch, head.watermark));
-        history(world, &key, &now)?;
+        harness.seen.insert(key.clone(), (head.version, head.epoch, head.watermark));
+        history(harness, &key, &now)?;
         let positions = now.entries().map(|entry| entry.position.clone()).collect();
-        world.histories.insert((key.clone(), head.version), positions);
+        harness.histories.insert((key.clone(), head.version), positions);
         views(&now)?;
         bounds(&now)?;
     }
     Ok(())
 }
 
-fn history(world: &World, key: &SubjectKey, now: &Stored) -> Result<(), String> {
+fn history(harness: &Harness, key: &SubjectKey, now: &Stored) -> Result<(), String> {
     let entries: Vec<&Arc<Entry>> = now.entries().collect();
     let sorted = entries.windows(2).all(|pair| pair[0].position < pair[1].position);
     promise!(sorted, "1: history is not sorted, or holds a position twice");
     let largest = entries.iter().map(|entry| entry.position.observed_at).max();
     promise!(now.head.watermark == largest, "7: the watermark is not the newest accepted event");
-    let mine = world.delivered.iter().map(|at| &world.specs[*at]).filter(|spec| spec.key() == *key);
+    let mine =
+        harness.delivered.iter().map(|at| &harness.specs[*at]).filter(|spec| spec.key() == *key);
     let known: BTreeSet<(Position, String)> =
         mine.map(|spec| (spec.position(), spec.value())).collect();
     for entry in entries {
@@ -139,12 +140,12 @@ fn bounds(now: &Stored) -> Result<(), String> {
 
 /// An acknowledged record is where its disposition says (promise 5).
 pub(super) fn acknowledgement(
-    world: &World,
+    harness: &Harness,
     at: usize,
     spec: &Spec,
     disposition: Disposition,
 ) -> Result<(), String> {
-    let state = world.memory.state();
+    let state = harness.memory.state();
     match disposition {
         Disposition::Applied | Disposition::Duplicate => {
             let now = stored(&state, &spec.key())?;
@@ -188,7 +189,7 @@ fn letters(state: &State) -> BTreeMap<usize, BTreeSet<Code>> {
 
 /// What a reader was told is one state of the ledger, no older than its question (promises 1 and 4).
 pub(super) fn cut(
-    world: &World,
+    harness: &Harness,
     key: &SubjectKey,
     question: Question,
     cut: Option<&Cut>,
@@ -202,13 +203,13 @@ pub(super) fn cut(
     let entries: Vec<&Arc<Entry>> = cut.entries().collect();
     let sorted = entries.windows(2).all(|pair| pair[0].position < pair[1].position);
     promise!(sorted, "1: a torn history");
-    let version = world.seen.get(key).map_or(0, |seen| seen.0);
+    let version = harness.seen.get(key).map_or(0, |seen| seen.0);
     promise!(cut.head.version <= version, "4: a reader from the future");
     match question {
         Question::Live => {
             let count = usize::try_from(cut.live(&specs).event_count).unwrap_or(usize::MAX);
             promise!(count >= must_see.len(), "4: a live view without acknowledged events");
-            promise!(count <= world.specs.len(), "2: a live view of more events than there are");
+            promise!(count <= harness.specs.len(), "2: a live view of more events than there are");
         }
         Question::AsOf(at) => {
             let view = cut.as_of(at, &specs).ok_or("1: a view of the past has expired")?;
@@ -231,7 +232,7 @@ pub(super) fn cut(
 
 /// A part of a history is what a sorted map of its version has there (promises 1 and 4).
 pub(super) fn portion(
-    world: &World,
+    harness: &Harness,
     key: &SubjectKey,
     walk: &Walk,
     slice: &Slice,
@@ -241,7 +242,7 @@ pub(super) fn portion(
         promise!(slice.beyond.is_none(), "4: a subject that there was is gone");
         return Ok(());
     };
-    let history = world.histories.get(&(key.clone(), portion.head.version));
+    let history = harness.histories.get(&(key.clone(), portion.head.version));
     let mut expected: Vec<&Position> =
         history.ok_or("4: a reader from the future")?.iter().collect();
     if slice.order == Order::Descending {
@@ -286,8 +287,8 @@ pub(super) fn walked(
 }
 
 /// After everything was delivered: promises 1, 2, 3 and 5.
-pub(super) fn final_state(world: &World) -> Result<(), String> {
-    let state = world.memory.state();
+pub(super) fn final_state(harness: &Harness) -> Result<(), String> {
+    let state = harness.memory.state();
     let letters = letters(&state);
     promise!(state.buffer.is_empty(), "3: something stays in the buffer");
     let mut histories: BTreeMap<SubjectKey, BTreeMap<Position, String>> = BTreeMap::new();
@@ -300,8 +301,8 @@ pub(super) fn final_state(world: &World) -> Result<(), String> {
             .collect();
         histories.insert(key, history);
     }
-    for (at, spec) in world.specs.iter().enumerate() {
-        promise!(world.acknowledged.contains_key(&at), "3: never acknowledged: {spec:?}");
+    for (at, spec) in harness.specs.iter().enumerate() {
+        promise!(harness.acknowledged.contains_key(&at), "3: never acknowledged: {spec:?}");
         let history = histories.get(&spec.key());
         let there = history.and_then(|history| history.get(&spec.position()));
         let ours = there.is_some_and(|payload| payload.contains(&format!(":{}}}", spec.value())));

@@ -94,13 +94,13 @@ fn trouble() -> impl Strategy<Value = Trouble> {
     ]
 }
 
-struct World {
+struct Fixture {
     bench: Bench,
     records: Vec<Record>,
     acknowledged: Vec<bool>,
 }
 
-impl World {
+impl Fixture {
     fn new(sorts: &[(u8, Sort)]) -> Self {
         let bench = Bench::in_steps();
         let record = |(at, (device, sort)): (i64, &(u8, Sort))| {
@@ -292,7 +292,7 @@ proptest! {
         sorts in prop::collection::vec((0_u8..3, sort()), 1..24),
         steps in prop::collection::vec((step(), trouble()), 0..24),
     ) {
-        let mut never = World::new(&sorts);
+        let mut never = Fixture::new(&sorts);
         for mend in [Mend::Contract, Mend::Guard, Mend::Tenant] {
             never.mend(mend);
         }
@@ -300,15 +300,15 @@ proptest! {
         never.deliver(&all, Trouble::None);
         never.bench.file_all();
 
-        let mut world = World::new(&sorts);
+        let mut fixture = Fixture::new(&sorts);
         for (step, trouble) in &steps {
-            world.act(step, *trouble);
+            fixture.act(step, *trouble);
         }
-        world.settle();
-        prop_assert_eq!(world.subjects(), never.subjects());
+        fixture.settle();
+        prop_assert_eq!(fixture.subjects(), never.subjects());
         let broken = sorts.iter().filter(|(_, sort)| matches!(sort, Sort::Broken)).count();
-        prop_assert_eq!(world.letters_that_wait(), broken);
-        prop_assert_eq!(world.applied() + broken, sorts.len());
+        prop_assert_eq!(fixture.letters_that_wait(), broken);
+        prop_assert_eq!(fixture.applied() + broken, sorts.len());
     }
 }
 
@@ -321,21 +321,21 @@ proptest! {
         turns in prop::collection::vec(any::<bool>(), 400),
         rate in 1_u32..30,
     ) {
-        let mut never = World::new(&sorts);
+        let mut never = Fixture::new(&sorts);
         never.mend(Mend::Contract);
         let all: Vec<usize> = (0..sorts.len()).collect();
         never.deliver(&all, Trouble::None);
 
-        let mut world = World::new(&sorts);
+        let mut fixture = Fixture::new(&sorts);
         let is_narrow = |at: &usize| matches!(sorts[*at].1, Sort::Narrow);
         let (narrow, good): (Vec<usize>, Vec<usize>) = all.into_iter().partition(is_narrow);
-        world.deliver(&narrow, Trouble::None);
-        world.bench.file_all();
-        world.mend(Mend::Contract);
+        fixture.deliver(&narrow, Trouble::None);
+        fixture.bench.file_all();
+        fixture.mend(Mend::Contract);
         let asked = Asked { rate, max_replays: 1_000, ..Asked::replay("me") };
-        let mut replay = world.bench.start(&Bench::demo(), asked);
+        let mut replay = fixture.bench.start(&Bench::demo(), asked);
         let (memory, records, batches) =
-            (world.bench.memory.clone(), world.records.clone(), good.clone());
+            (fixture.bench.memory.clone(), fixture.records.clone(), good.clone());
         let mut stream = std::pin::pin!(async move {
             let pipeline = pipeline();
             let mut dispositions = Vec::new();
@@ -349,9 +349,9 @@ proptest! {
         let (mut replayed, mut streamed) = (None, None);
         for turn in turns.into_iter().chain([true, false].into_iter().cycle().take(100_000)) {
             if turn && replayed.is_none() {
-                replayed = world.bench.poll(replay.as_mut());
+                replayed = fixture.bench.poll(replay.as_mut());
             } else if !turn && streamed.is_none() {
-                streamed = world.bench.poll(stream.as_mut());
+                streamed = fixture.bench.poll(stream.as_mut());
             }
             if replayed.is_some() && streamed.is_some() {
                 break;
@@ -360,12 +360,12 @@ proptest! {
         prop_assert!(replayed.is_some_and(|replayed| replayed.is_ok()));
         let dispositions = streamed.expect("it ends");
         for (at, disposition) in good.iter().zip(dispositions) {
-            world.acknowledged[*at] = disposition != Disposition::Returned;
+            fixture.acknowledged[*at] = disposition != Disposition::Returned;
         }
-        world.drain_buffer();
-        world.settle();
-        prop_assert_eq!(world.subjects(), never.subjects());
-        prop_assert_eq!(world.letters_that_wait(), 0);
+        fixture.drain_buffer();
+        fixture.settle();
+        prop_assert_eq!(fixture.subjects(), never.subjects());
+        prop_assert_eq!(fixture.letters_that_wait(), 0);
     }
 }
 

@@ -324,7 +324,7 @@ impl Bench {
 }
 
 pub(super) fn ground(memory: &Memory) -> Ground<'_, Memory, Memory> {
-    Ground { world: memory, sources: memory, means: MEANS }
+    Ground { ports: memory, sources: memory, means: MEANS }
 }
 
 pub(super) fn pipeline() -> Pipeline {

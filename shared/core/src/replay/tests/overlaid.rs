@@ -8,7 +8,7 @@ use crate::base::time::Timestamp;
 use crate::intake::record::{Incoming, Record};
 use crate::ledger::read::{Cut, Question};
 use crate::pipeline::{Pipeline, Settled, Verdict};
-use crate::ports::{Store, World};
+use crate::ports::{Ports, Store};
 use crate::replay::overlay::Overlay;
 use crate::replay::{Asked, Phase};
 use crate::subject::reader;
@@ -16,12 +16,12 @@ use crate::subject::reader;
 fn settle(
     bench: &Bench,
     pipeline: &Pipeline,
-    world: &impl World,
+    ports: &impl Ports,
     records: &[Record],
 ) -> Vec<Verdict> {
     let records = records.iter().cloned().map(Incoming::Record).collect();
-    let admitted = bench.run(pipeline.admit(world, records, None, Timestamp::MAX));
-    let (settled, _) = bench.run(pipeline.settle(world, admitted, Timestamp::MAX));
+    let admitted = bench.run(pipeline.admit(ports, records, None, Timestamp::MAX));
+    let (settled, _) = bench.run(pipeline.settle(ports, admitted, Timestamp::MAX));
     settled.iter().map(Settled::verdict).collect()
 }
 

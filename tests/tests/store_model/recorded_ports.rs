@@ -17,7 +17,7 @@ use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, S
 use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Home, Store};
 use fastrand::Rng;
 
-pub(crate) struct Outside {
+pub(crate) struct RecordedPorts {
     aws: Aws,
     noted: Mutex<Noted>,
 }
@@ -47,7 +47,7 @@ enum Fault {
     LostAfter,
 }
 
-impl Outside {
+impl RecordedPorts {
     pub(crate) fn new(aws: Aws, random: Rng) -> Self {
         let noted = Noted {
             random,
@@ -107,7 +107,7 @@ fn unreachable() -> Unavailable {
     Unavailable::new(Reason::Unreachable, "a fault on demand")
 }
 
-impl Store for Outside {
+impl Store for RecordedPorts {
     async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
         self.answered()?;
         self.aws.head(home).await
@@ -151,7 +151,7 @@ impl Store for Outside {
     }
 }
 
-impl DeadLetters for Outside {
+impl DeadLetters for RecordedPorts {
     async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
         let send = |message: &Message| {
             self.answered()?;
@@ -162,7 +162,7 @@ impl DeadLetters for Outside {
     }
 }
 
-impl Buffer for Outside {
+impl Buffer for RecordedPorts {
     async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
         let send = |message: &Message| {
             self.answered()?;
@@ -173,13 +173,13 @@ impl Buffer for Outside {
     }
 }
 
-impl Documents for Outside {
+impl Documents for RecordedPorts {
     async fn document(&self, name: &DocumentName) -> Result<Option<StoredDocument>, Unavailable> {
         self.aws.document(name).await
     }
 }
 
-impl Clock for Outside {
+impl Clock for RecordedPorts {
     fn now(&self) -> Timestamp {
         self.aws.now()
     }

@@ -29,7 +29,7 @@ pub(crate) fn table_names() -> TableNames {
 }
 
 /// Everything outside, on a host.
-pub(crate) fn world(addresses: &Addresses) -> Aws {
+pub(crate) fn ports(addresses: &Addresses) -> Aws {
     clients(addresses.dynamodb, addresses.sqs)
 }
 

@@ -68,7 +68,7 @@ struct Walker {
 }
 
 /// Everything while a script runs.
-pub(super) struct World {
+pub(super) struct Harness {
     pub(super) memory: Arc<Memory>,
     pub(super) specs: Vec<Spec>,
     pub(super) delivered: BTreeSet<usize>,
@@ -113,7 +113,7 @@ pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String
     memory.put_document("R#telemetry", route);
     memory.put_document("C#telemetry", &contract_json(false));
     memory.put_document("REV", "{}");
-    let mut world = World {
+    let mut harness = Harness {
         memory,
         specs: script.specs.clone(),
         delivered: BTreeSet::new(),
@@ -126,17 +126,17 @@ pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String
         walker: None,
     };
     for action in &script.actions {
-        world.act(action)?;
+        harness.act(action)?;
     }
-    world.drain()?;
-    world.memory.state().show_pages();
-    check::final_state(&world)?;
-    let state = world.memory.state();
+    harness.drain()?;
+    harness.memory.state().show_pages();
+    check::final_state(&harness)?;
+    let state = harness.memory.state();
     let heads = state.heads.values().map(|head| head.bytes.clone());
     Ok(heads.chain(state.pages.values().map(|page| page.page.bytes.clone())).collect())
 }
 
-impl World {
+impl Harness {
     fn act(&mut self, action: &Action) -> Result<(), String> {
         match action {
             Action::Start { env, picks } => {
