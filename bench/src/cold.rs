@@ -36,10 +36,10 @@ pub(crate) fn run(folder: Option<String>) -> anyhow::Result<()> {
 
 async fn measure(folder: &Path) -> anyhow::Result<()> {
     let program = crate::http::program()?;
-    let home = tempfile::tempdir().context("a folder for the host")?;
-    let data = home.path().join("data");
+    let location = tempfile::tempdir().context("a folder for the host")?;
+    let data = location.path().join("data");
     let _host = Process::start(&program, &data).await.map_err(|fault| anyhow!(fault))?;
-    let key = tenant(&program, &data, home.path())?;
+    let key = tenant(&program, &data, location.path())?;
     let addresses = running_host(&data)?.addresses;
     let services = [
         ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", addresses.dynamodb)),
@@ -72,12 +72,12 @@ fn shown(mut times: Vec<Duration>) -> String {
 }
 
 /// A tenant whose key is worth something outside the host.
-fn tenant(program: &Path, data: &Path, home: &Path) -> anyhow::Result<String> {
+fn tenant(program: &Path, data: &Path, location: &Path) -> anyhow::Result<String> {
     let made = Command::new(program).args(["key", "cold"]).stderr(Stdio::null()).output()?;
     let made = String::from_utf8(made.stdout)?;
     let (key, line) = made.split_once('\n').context("a key and its line")?;
     let line: Value = serde_json::from_str(line)?;
-    let config = home.join("config");
+    let config = location.join("config");
     write(&config, "tenants/cold.json", &json!({"id": "cold", "keys": [line]}))?;
     let routes = json!({"telemetry": {"contract": "telemetry", "tenant": {"header": "tenant"}}});
     write(&config, "topics.json", &json!({"topics": routes}))?;

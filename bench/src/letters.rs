@@ -32,11 +32,11 @@ pub(crate) fn run(count: Option<String>) -> anyhow::Result<()> {
 
 async fn measure(count: usize) -> anyhow::Result<()> {
     let program = crate::http::program()?;
-    let home = tempfile::tempdir().context("a folder for the host")?;
-    let data = home.path().join("data");
+    let location = tempfile::tempdir().context("a folder for the host")?;
+    let data = location.path().join("data");
     let host = Process::start(&program, &data).await.map_err(|fault| anyhow!(fault))?;
     let drover = |words: &[&str], input: &str| drover(&program, &data, words, input);
-    let config = home.path().join("config");
+    let config = location.path().join("config");
     write(&config, "tenants/letters.json", &json!({"id": "letters"}))?;
     write(&config, "contracts/note.json", &contract("integer"))?;
     let route = json!({"contract": "note", "tenant": {"const": "letters"}});

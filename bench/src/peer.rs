@@ -106,9 +106,9 @@ async fn deliver<W: Ports>(processor: &Processor<W>, batch: &str) -> anyhow::Res
 
 /// What a reader would be told of a device, and whether its history is in order.
 async fn state<W: Ports>(ports: &W, device: &str) -> anyhow::Result<Value> {
-    let home = drover_tests::home("demo", device).map_err(|error| anyhow!("{error}"))?;
+    let location = drover_tests::location("demo", device).map_err(|error| anyhow!("{error}"))?;
     let everything = Question::History { from: None, to: None };
-    let (cut, _) = reader::read(ports, &home, everything).await?;
+    let (cut, _) = reader::read(ports, &location, everything).await?;
     let Some(cut) = cut else { return Ok(json!({"device": device, "count": 0})) };
     let mut contracts: Vec<_> = cut.entries().map(|entry| Arc::clone(&entry.contract)).collect();
     contracts.dedup();

@@ -228,10 +228,10 @@ fn expected(sources: usize, which: impl Fn(Sort) -> bool) -> BTreeSet<String> {
 }
 
 async fn start() -> (Site, tempfile::TempDir) {
-    let home = tempfile::tempdir().unwrap();
-    let data = home.path().join("data");
+    let location = tempfile::tempdir().unwrap();
+    let data = location.path().join("data");
     let host = Process::start(Path::new(env!("CARGO_BIN_EXE_drover")), &data).await.unwrap();
-    let site = Site { data, folder: home.path().join("config"), host };
+    let site = Site { data, folder: location.path().join("config"), host };
     let route = json!({"contract": "meter", "tenant": {"header": "tenant"}});
     site.apply(&[
         ("tenants/keeper.json", tenant("keeper")),
@@ -239,7 +239,7 @@ async fn start() -> (Site, tempfile::TempDir) {
         ("topics.json", json!({"topics": {"meter": route}})),
     ])
     .await;
-    (site, home)
+    (site, location)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,7 +34,7 @@ use drover_aws::{Aws, AwsConfig, LocalEndpoints};
 use drover_core::base::error::Rejection;
 use drover_core::base::id::{SubjectId, TenantId};
 use drover_core::base::scope::TenantScope;
-use drover_core::ports::Home;
+use drover_core::ports::SubjectLocation;
 
 /// The ports, for whatever listens at these addresses.
 pub fn aws(endpoints: &LocalEndpoints, ledger: &str) -> Aws {
@@ -77,8 +77,8 @@ pub fn closed_address() -> std::io::Result<std::net::SocketAddr> {
 ///
 /// # Errors
 /// Where one of the names is none.
-pub fn home(tenant: &str, device: &str) -> Result<Home, Rejection> {
+pub fn location(tenant: &str, device: &str) -> Result<SubjectLocation, Rejection> {
     let scope = TenantScope::by_operator(TenantId::parse(tenant)?);
     let subject = SubjectId::parse(&format!("device/{device}"))?;
-    Ok(Home { key: scope.subject(subject), table: None })
+    Ok(SubjectLocation { key: scope.subject(subject), table: None })
 }

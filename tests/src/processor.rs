@@ -32,7 +32,7 @@ use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredP
 use drover_core::memory::{Call, Fault, Memory};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Home, Listing, Store};
+use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation};
 use drover_core::registry::{Change, Registry, Stored, Submitted, Text};
 use drover_core::subject::reader;
 use drover_core::view::{View, fold};
@@ -140,13 +140,13 @@ impl Host {
         let (letters, buffered, homes) = {
             let state = self.memory().state();
             let letters: Vec<Value> = state.letters.iter().map(letter).collect();
-            let homes: Vec<Home> = state.heads.keys().map(|key| home(key)).collect();
+            let homes: Vec<SubjectLocation> = state.heads.keys().map(|key| location(key)).collect();
             (letters, state.buffer.len(), homes)
         };
         let mut subjects = Map::new();
-        for home in homes {
-            let name = format!("{} {}", home.key.tenant(), home.key.subject());
-            subjects.insert(name, self.subject(&home).await);
+        for location in homes {
+            let name = format!("{} {}", location.key.tenant(), location.key.subject());
+            subjects.insert(name, self.subject(&location).await);
         }
         let mut outcome = json!({"letters": letters, "buffered": buffered, "subjects": subjects});
         match answer {
@@ -168,9 +168,9 @@ impl Host {
         state.buffer.iter().map(|message| offset(&envelope(message).source)).collect()
     }
 
-    async fn subject(&self, home: &Home) -> Value {
+    async fn subject(&self, location: &SubjectLocation) -> Value {
         let question = Question::History { from: None, to: None };
-        let (cut, _) = reader::read(&self.ports, home, question).await.expect("available");
+        let (cut, _) = reader::read(&self.ports, location, question).await.expect("available");
         let cut = cut.expect("a subject with a head");
         let view = self.view(&cut).await;
         let history = cut.entries().map(|entry| {
@@ -258,14 +258,14 @@ fn offset(source: &Source) -> Option<i64> {
 }
 
 /// From `T#<tenant>#S#<kind>#<id>`.
-fn home(partition_key: &str) -> Home {
+fn location(partition_key: &str) -> SubjectLocation {
     let parts: Vec<&str> = partition_key.splitn(5, '#').collect();
     let &["T", tenant, "S", kind, id] = parts.as_slice() else {
         unreachable!("no partition key of the shared table: {partition_key}");
     };
     let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
     let subject = SubjectId::parse(&format!("{kind}/{id}")).expect("a subject");
-    Home { key: scope.subject(subject), table: None }
+    SubjectLocation { key: scope.subject(subject), table: None }
 }
 
 impl Shared {
@@ -277,30 +277,37 @@ impl Shared {
 }
 
 impl Store for Shared {
-    async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+    async fn head(
+        &self,
+        location: &SubjectLocation,
+    ) -> Result<Metered<Option<StoredHead>>, Unavailable> {
         self.pass_time();
-        self.memory.head(home).await
+        self.memory.head(location).await
     }
 
     async fn pages(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         self.pass_time();
-        self.memory.pages(home, range).await
+        self.memory.pages(location, range).await
     }
 
-    async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
-        self.memory.seal(home, page).await
+    async fn seal(
+        &self,
+        location: &SubjectLocation,
+        page: &PageWrite,
+    ) -> Result<Metered<()>, Unavailable> {
+        self.memory.seal(location, page).await
     }
 
     async fn write(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
-        let answer = self.memory.write(home, write).await;
+        let answer = self.memory.write(location, write).await;
         let now = self.memory.now().plus_seconds(self.seconds_per_write);
         self.memory.state().now = now;
         answer

@@ -12,13 +12,13 @@ use drover_core::base::error::{Reason, Unavailable};
 use drover_core::intake::document::DocumentName;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::ports::{Documents, Home, Store};
+use drover_core::ports::{Documents, Store, SubjectLocation};
 use drover_tests::canned::{Answer, cancelled, dynamodb_error, hang_up, serve, stay_silent};
 use drover_tests::dynamodb::{LEDGER, REGISTRY, ports, table};
 use drover_tests::{aws_at, closed_address};
 
-fn home(device: &str) -> Home {
-    drover_tests::home("contract", device).expect("names")
+fn location(device: &str) -> SubjectLocation {
+    drover_tests::location("contract", device).expect("names")
 }
 
 fn page() -> PageWrite {
@@ -41,24 +41,24 @@ async fn always(answer: Answer) -> Aws {
 
 /// Head, pages and seal: everything that is tried again by the store itself.
 async fn reasons(aws: &Aws) -> [Option<Reason>; 4] {
-    let home = home("failing");
+    let location = location("failing");
     let range = PageRange::from(Vec::new(), 10);
     [
-        aws.head(&home).await.err().map(|error| error.reason),
-        aws.pages(&home, &range).await.err().map(|error| error.reason),
-        aws.seal(&home, &page()).await.err().map(|error| error.reason),
+        aws.head(&location).await.err().map(|error| error.reason),
+        aws.pages(&location, &range).await.err().map(|error| error.reason),
+        aws.seal(&location, &page()).await.err().map(|error| error.reason),
         aws.document(&document()).await.err().map(|error| error.reason),
     ]
 }
 
 /// A head alone, and a head with a page.
 async fn writes(aws: &Aws) -> [Written; 2] {
-    let home = home("failing");
+    let location = location("failing");
     let (alone, both) = (write(Vec::new()), write(vec![page()]));
     let answered = |done: Result<_, Unavailable>| {
         done.map(|done: Metered<_>| done.answer).map_err(|error| error.reason)
     };
-    let (alone, both) = tokio::join!(aws.write(&home, &alone), aws.write(&home, &both));
+    let (alone, both) = tokio::join!(aws.write(&location, &alone), aws.write(&location, &both));
     [answered(alone), answered(both)]
 }
 
@@ -214,7 +214,7 @@ async fn both_at_once(answer: Answer) -> ([Written; 2], u32) {
         if body.contains("Statements") { answer.clone() } else { (200, "{}".to_owned()) }
     });
     let aws = aws_at(address.await.expect("a free port"));
-    let (one, other, write) = (home("one"), home("other"), write(Vec::new()));
+    let (one, other, write) = (location("one"), location("other"), write(Vec::new()));
     let (one, other) = tokio::join!(aws.write(&one, &write), aws.write(&other, &write));
     let answers = [one, other]
         .map(|done| done.map(|done| done.answer).map_err(|unavailable| unavailable.reason));
@@ -278,7 +278,7 @@ async fn read_at_once(answer: Answer) -> ([Result<Option<u64>, Reason>; 2], u32)
         if body.contains("RequestItems") { answer.clone() } else { (200, alone.to_string()) }
     });
     let aws = aws_at(address.await.expect("a free port"));
-    let (one, other) = (home("one"), home("other"));
+    let (one, other) = (location("one"), location("other"));
     let (one, other) = tokio::join!(aws.head(&one), aws.head(&other));
     let answers = [one, other].map(|read| {
         let version = read.map(|read| read.answer.map(|head| head.version));
@@ -291,7 +291,7 @@ async fn read_at_once(answer: Answer) -> ([Result<Option<u64>, Reason>; 2], u32)
 async fn heads_that_are_left_out_or_may_not_be_read_at_once_are_read_alone() {
     let none = serde_json::json!({ "Responses": {}, "UnprocessedKeys": {} });
     assert_eq!(read_at_once((200, none.to_string())).await, ([Ok(None), Ok(None)], 1));
-    let key = serde_json::json!({ "pk": { "S": home("other").key.partition_key() }, "sk": { "B": "SA==" } });
+    let key = serde_json::json!({ "pk": { "S": location("other").key.partition_key() }, "sk": { "B": "SA==" } });
     let ledger = table(LEDGER);
     let left_out = serde_json::json!({ "UnprocessedKeys": { (*ledger): { "Keys": [key] } } });
     assert_eq!(read_at_once((200, left_out.to_string())).await, ([Ok(None), Ok(Some(7))], 2));
@@ -324,7 +324,7 @@ async fn a_head_write_is_sent_once_and_a_read_up_to_three_times() {
     let aws = aws_at(address);
     assert_eq!(writes(&aws).await, [UNANSWERED, UNANSWERED]);
     assert_eq!(count.swap(0, Ordering::Relaxed), 2);
-    assert!(aws.head(&home("counted")).await.is_err());
+    assert!(aws.head(&location("counted")).await.is_err());
     assert_eq!(count.load(Ordering::Relaxed), 3);
 }
 
@@ -363,14 +363,14 @@ async fn what_a_service_says_is_cut_and_loses_the_keys() {
         "CancellationReasons": [{"Code": "ValidationError", "Message": said}, {"Code": "None"}],
     });
     let cancelling = always((400, cancelled.to_string())).await;
-    let (home, range) = (home("failing"), PageRange::from(Vec::new(), 10));
+    let (location, range) = (location("failing"), PageRange::from(Vec::new(), 10));
     let failed = [
-        aws.head(&home).await.err(),
-        aws.pages(&home, &range).await.err(),
-        aws.seal(&home, &page()).await.err(),
-        aws.write(&home, &write(Vec::new())).await.err(),
-        aws.write(&home, &write(vec![page()])).await.err(),
-        cancelling.write(&home, &write(vec![page()])).await.err(),
+        aws.head(&location).await.err(),
+        aws.pages(&location, &range).await.err(),
+        aws.seal(&location, &page()).await.err(),
+        aws.write(&location, &write(Vec::new())).await.err(),
+        aws.write(&location, &write(vec![page()])).await.err(),
+        cancelling.write(&location, &write(vec![page()])).await.err(),
     ];
     for failed in failed {
         let message = failed.expect("refused").message;

@@ -12,7 +12,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::Memory;
-use drover_core::ports::{Home, Store};
+use drover_core::ports::{Store, SubjectLocation};
 use drover_tests::dynamodb::{OWN_LEDGER, embedded, ports, table};
 use futures_util::future::join_all;
 
@@ -24,16 +24,16 @@ async fn dynamodb() -> Aws {
     ports().await.expect("a DynamoDB")
 }
 
-fn home(device: &str) -> Home {
-    drover_tests::home("together", device).expect("names")
+fn location(device: &str) -> SubjectLocation {
+    drover_tests::location("together", device).expect("names")
 }
 
 /// Every other one in a table of its own.
-fn homes(name: &str, count: usize) -> Vec<Home> {
+fn homes(name: &str, count: usize) -> Vec<SubjectLocation> {
     let own: Arc<str> = table(OWN_LEDGER);
     let homes = (0..count).map(|number| {
         let table = (number % 2 == 1).then(|| Arc::clone(&own));
-        Home { table, ..home(&format!("{name}/{number}")) }
+        SubjectLocation { table, ..location(&format!("{name}/{number}")) }
     });
     homes.collect()
 }
@@ -48,14 +48,17 @@ fn write(expected: Option<u64>, head: StoredHead) -> LedgerWrite {
 }
 
 /// Asked at once, answered in order.
-async fn put(store: &impl Store, puts: &[(Home, LedgerWrite)]) -> Vec<Metered<WriteAnswer>> {
-    let each = puts.iter().map(|(home, write)| store.write(home, write));
+async fn put(
+    store: &impl Store,
+    puts: &[(SubjectLocation, LedgerWrite)],
+) -> Vec<Metered<WriteAnswer>> {
+    let each = puts.iter().map(|(location, write)| store.write(location, write));
     join_all(each).await.into_iter().map(|put| put.expect("available")).collect()
 }
 
 /// Asked at once, answered in order.
-async fn read(store: &impl Store, homes: &[Home]) -> Vec<Metered<Option<StoredHead>>> {
-    let each = homes.iter().map(|home| store.head(home));
+async fn read(store: &impl Store, homes: &[SubjectLocation]) -> Vec<Metered<Option<StoredHead>>> {
+    let each = homes.iter().map(|location| store.head(location));
     join_all(each).await.into_iter().map(|read| read.expect("available")).collect()
 }
 
@@ -72,9 +75,9 @@ async fn each_of_sixty_heads_is_written_and_read_as_its_own() {
             let expected = Some(u64::from(version) - 1).filter(|expected| *expected > 0);
             let puts: Vec<_> = (0_u8..)
                 .zip(&homes)
-                .map(|(number, home)| {
+                .map(|(number, location)| {
                     let head = head(u64::from(version), 64 * version + number, 300);
-                    (home.clone(), write(expected, head))
+                    (location.clone(), write(expected, head))
                 })
                 .collect();
             assert_eq!(answers(put(store, &puts).await), vec![WriteAnswer::Written; 60]);
@@ -92,10 +95,10 @@ async fn nobody_loses_by_the_condition_of_another() {
     async fn fact(store: &impl Store) {
         let [create, update, stale, ahead, nothing, there, large] =
             ["create", "update", "stale", "ahead", "nothing", "there", "large"]
-                .map(|name| home(&format!("mixed/{name}")));
+                .map(|name| location(&format!("mixed/{name}")));
         let first = head(1, 1, 200);
         let before: Vec<_> = [&update, &stale, &ahead, &there]
-            .map(|home| (home.clone(), write(None, first.clone())))
+            .map(|location| (location.clone(), write(None, first.clone())))
             .into();
         put(store, &before).await;
         put(store, &[(stale.clone(), write(Some(1), head(2, 2, 200)))]).await;
@@ -139,7 +142,7 @@ async fn nobody_loses_by_the_condition_of_another() {
 #[tokio::test]
 async fn of_two_writers_of_one_head_beside_others_one_wins() {
     async fn fact(store: &impl Store) {
-        let (raced, other) = (home("raced/one"), home("raced/other"));
+        let (raced, other) = (location("raced/one"), location("raced/other"));
         let puts = [
             (other.clone(), write(None, head(1, 0, 10))),
             (raced.clone(), write(None, head(1, 1, 10))),
@@ -171,15 +174,15 @@ async fn pages_are_sealed_beside_heads_and_the_first_one_stays() {
         let first = page(&[1; 1_500]);
         store.seal(&homes[0], &first).await.expect("available");
         let second = page(&[2; 100]);
-        let seals = join_all(homes.iter().map(|home| store.seal(home, &second)));
+        let seals = join_all(homes.iter().map(|location| store.seal(location, &second)));
         let puts: Vec<_> =
-            homes.iter().map(|home| (home.clone(), write(None, head(1, 3, 300)))).collect();
+            homes.iter().map(|location| (location.clone(), write(None, head(1, 3, 300)))).collect();
         let (sealed, written) = tokio::join!(seals, put(store, &puts));
         assert!(sealed.iter().all(Result::is_ok));
         assert_eq!(answers(written), vec![WriteAnswer::Written; 10]);
-        for (number, home) in homes.iter().enumerate() {
+        for (number, location) in homes.iter().enumerate() {
             let range = PageRange::from(Vec::new(), 10);
-            let pages = store.pages(home, &range).await.expect("available").answer;
+            let pages = store.pages(location, &range).await.expect("available").answer;
             let stays = if number == 0 { &first } else { &second };
             assert_eq!(pages, std::slice::from_ref(&stays.page));
         }
@@ -197,13 +200,13 @@ async fn each_costs_what_it_costs_alone() {
         let create: Vec<_> = homes
             .iter()
             .zip(sizes)
-            .map(|(home, size)| (home.clone(), write(None, head(1, 1, size))))
+            .map(|(location, size)| (location.clone(), write(None, head(1, 1, size))))
             .collect();
         put(store, &create).await;
         let replace: Vec<_> = homes
             .iter()
             .zip(sizes)
-            .map(|(home, size)| (home.clone(), write(Some(1), head(2, 2, size))))
+            .map(|(location, size)| (location.clone(), write(Some(1), head(2, 2, size))))
             .collect();
         let units = put(store, &replace).await.into_iter().map(|put| put.units.write);
         assert_eq!(units.collect::<Vec<_>>(), [1.0, 2.0, 3.0, 5.0]);
@@ -233,7 +236,7 @@ async fn each_costs_what_it_costs_alone() {
 #[tokio::test]
 async fn heads_that_are_not_there_cost_one_unit_each() {
     async fn fact(store: &impl Store) {
-        let homes = ["before", "there", "behind"].map(|name| home(&format!("nowhere/{name}")));
+        let homes = ["before", "there", "behind"].map(|name| location(&format!("nowhere/{name}")));
         put(store, &[(homes[1].clone(), write(None, head(1, 1, 5_000)))]).await;
         let units = read(store, &homes).await.into_iter().map(|read| read.units.read);
         assert_eq!(units.collect::<Vec<_>>(), [1.0, 2.0, 1.0]);

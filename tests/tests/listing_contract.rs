@@ -11,7 +11,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{Activity, LedgerWrite, StoredHead};
 use drover_core::memory::Memory;
-use drover_core::ports::{Home, Listing, Store};
+use drover_core::ports::{Listing, Store, SubjectLocation};
 use drover_core::subject::listing::{Mark, list};
 use drover_tests::dynamodb::{OWN_LEDGER, embedded, ports, table};
 
@@ -23,20 +23,20 @@ async fn dynamodb() -> Aws {
     ports().await.expect("a DynamoDB")
 }
 
-fn home(tenant: &str, device: &str) -> Home {
-    drover_tests::home(tenant, device).expect("names")
+fn location(tenant: &str, device: &str) -> SubjectLocation {
+    drover_tests::location(tenant, device).expect("names")
 }
 
 /// Writes a head whose newest event was observed in this hour.
-async fn active(store: &impl Store, home: &Home, version: u64, hour: i64) {
+async fn active(store: &impl Store, location: &SubjectLocation, version: u64, hour: i64) {
     let watermark = Timestamp::from_micros(0).expect("in range").plus_seconds(3_600 * hour);
     let write = LedgerWrite {
         expected: version.checked_sub(1).filter(|before| *before > 0),
         head: StoredHead { version, bytes: vec![1] },
-        activity: Activity::of(&home.key, watermark),
+        activity: Activity::of(&location.key, watermark),
         pages: Vec::new(),
     };
-    store.write(home, &write).await.expect("available");
+    store.write(location, &write).await.expect("available");
 }
 
 fn shards(tenant: &str, kind: &str, table: Option<&Arc<str>>) -> Vec<Shard> {
@@ -62,8 +62,8 @@ async fn listed(listing: &impl Listing, shards: &[Shard], limit: usize) -> Vec<S
 async fn the_most_recently_active_hour_comes_first_however_many_are_asked_for() {
     async fn fact(ports: &(impl Store + Listing)) {
         for device in 0..20_i64 {
-            let home = home("listing", &format!("d{device:02}"));
-            active(ports, &home, 1, 100 + 2 * device).await;
+            let location = location("listing", &format!("d{device:02}"));
+            active(ports, &location, 1, 100 + 2 * device).await;
         }
         let expected: Vec<String> = (0..20).rev().map(|at| format!("device/d{at:02}")).collect();
         for limit in [1, 7, 20, 1_000] {
@@ -77,7 +77,7 @@ async fn the_most_recently_active_hour_comes_first_however_many_are_asked_for() 
 #[tokio::test]
 async fn a_subject_that_becomes_active_moves_to_the_front_and_stands_there_once() {
     async fn fact(ports: &(impl Store + Listing)) {
-        let (one, two) = (home("moving", "one"), home("moving", "two"));
+        let (one, two) = (location("moving", "one"), location("moving", "two"));
         active(ports, &one, 1, 10).await;
         active(ports, &two, 1, 20).await;
         let shards = shards("moving", "device", None);
@@ -93,9 +93,9 @@ async fn a_subject_that_becomes_active_moves_to_the_front_and_stands_there_once(
 async fn nobody_lists_subjects_of_another_tenant_kind_or_table() {
     async fn fact(ports: &(impl Store + Listing)) {
         let table = table(OWN_LEDGER);
-        active(ports, &home("apart", "mine"), 1, 10).await;
-        active(ports, &home("apart-1", "other"), 1, 10).await;
-        let own = Home { table: Some(Arc::clone(&table)), ..home("apart", "own") };
+        active(ports, &location("apart", "mine"), 1, 10).await;
+        active(ports, &location("apart-1", "other"), 1, 10).await;
+        let own = SubjectLocation { table: Some(Arc::clone(&table)), ..location("apart", "own") };
         active(ports, &own, 1, 10).await;
         let mine = listed(ports, &shards("apart", "device", None), 10).await;
         assert_eq!(mine, ["device/mine"]);
@@ -111,7 +111,7 @@ async fn nobody_lists_subjects_of_another_tenant_kind_or_table() {
 #[tokio::test]
 async fn a_read_of_one_shard_costs_half_a_unit() {
     async fn fact(ports: &(impl Store + Listing)) {
-        active(ports, &home("cheap", "one"), 1, 10).await;
+        active(ports, &location("cheap", "one"), 1, 10).await;
         let shards = shards("cheap", "device", None);
         let count = shards.len();
         let (_, _, units) = list(ports, shards, None, 10).await.expect("available");

@@ -65,8 +65,8 @@ async fn a_subject_that_was_forgotten_is_answered_as_one_that_never_was() {
     let records: Vec<Value> =
         (0..200).map(|at| reading("d", &format!("e{at:03}"), 10 * at, &value(at))).collect();
     deliver(&host, "demo", &records).await;
-    let home = drover_tests::home("demo", "d").expect("names");
-    forget(host.memory(), &home).await.expect("available").expect("a subject");
+    let location = drover_tests::location("demo", "d").expect("names");
+    forget(host.memory(), &location).await.expect("available").expect("a subject");
     let reader = Reader::over(&host);
     for target in [
         "/api/v1/subjects/device/ID",

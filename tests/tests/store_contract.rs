@@ -9,16 +9,16 @@ use drover_core::base::time::Timestamp;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::Memory;
-use drover_core::ports::{Home, Store};
+use drover_core::ports::{Store, SubjectLocation};
 use drover_tests::dynamodb::{OWN_LEDGER, ports, table};
 use futures_util::{StreamExt as _, stream};
 
-fn home(device: &str) -> Home {
+fn location(device: &str) -> SubjectLocation {
     home_of("contract", device)
 }
 
-fn home_of(tenant: &str, device: &str) -> Home {
-    drover_tests::home(tenant, device).expect("names")
+fn home_of(tenant: &str, device: &str) -> SubjectLocation {
+    drover_tests::location(tenant, device).expect("names")
 }
 
 fn memory() -> Memory {
@@ -53,36 +53,46 @@ fn write(expected: Option<u64>, head: StoredHead) -> LedgerWrite {
     write_at("00000001#d", expected, head)
 }
 
-async fn written(store: &impl Store, home: &Home, write: &LedgerWrite) -> f64 {
-    let done = store.write(home, write).await.expect("available");
+async fn written(store: &impl Store, location: &SubjectLocation, write: &LedgerWrite) -> f64 {
+    let done = store.write(location, write).await.expect("available");
     assert_eq!(done.answer, WriteAnswer::Written);
     done.units.write
 }
 
-async fn stored(store: &impl Store, home: &Home) -> Option<StoredHead> {
-    store.head(home).await.expect("available").answer
+async fn stored(store: &impl Store, location: &SubjectLocation) -> Option<StoredHead> {
+    store.head(location).await.expect("available").answer
 }
 
-async fn pages(store: &impl Store, home: &Home, from: &[u8], limit: usize) -> Vec<StoredPage> {
+async fn pages(
+    store: &impl Store,
+    location: &SubjectLocation,
+    from: &[u8],
+    limit: usize,
+) -> Vec<StoredPage> {
     let range = PageRange::from(from.to_vec(), limit);
-    store.pages(home, &range).await.expect("available").answer
+    store.pages(location, &range).await.expect("available").answer
 }
 
-async fn keys(store: &impl Store, home: &Home, from: &[u8], limit: usize) -> Vec<Vec<u8>> {
-    pages(store, home, from, limit).await.into_iter().map(|page| page.key).collect()
+async fn keys(
+    store: &impl Store,
+    location: &SubjectLocation,
+    from: &[u8],
+    limit: usize,
+) -> Vec<Vec<u8>> {
+    pages(store, location, from, limit).await.into_iter().map(|page| page.key).collect()
 }
 
 #[tokio::test]
 async fn the_first_write_needs_absence_and_a_second_one_gets_the_stored_head() {
     async fn fact(store: &impl Store) {
-        let home = home("first");
-        assert_eq!(stored(store, &home).await, None);
+        let location = location("first");
+        assert_eq!(stored(store, &location).await, None);
         let first = head(1, b"\x00first\xff");
-        written(store, &home, &write(None, first.clone())).await;
-        let second = store.write(&home, &write(None, head(1, b"second"))).await;
+        written(store, &location, &write(None, first.clone())).await;
+        let second = store.write(&location, &write(None, head(1, b"second"))).await;
         let answer = second.expect("available").answer;
         assert_eq!(answer, WriteAnswer::Lost(Some(first.clone())));
-        assert_eq!(stored(store, &home).await, Some(first));
+        assert_eq!(stored(store, &location).await, Some(first));
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -91,15 +101,15 @@ async fn the_first_write_needs_absence_and_a_second_one_gets_the_stored_head() {
 #[tokio::test]
 async fn a_stale_version_is_lost_and_gets_the_stored_head() {
     async fn fact(store: &impl Store) {
-        let home = home("stale");
-        written(store, &home, &write(None, head(1, b"one"))).await;
-        written(store, &home, &write(Some(1), head(2, b"two"))).await;
+        let location = location("stale");
+        written(store, &location, &write(None, head(1, b"one"))).await;
+        written(store, &location, &write(Some(1), head(2, b"two"))).await;
         for stale in [1, 3] {
-            let late = store.write(&home, &write(Some(stale), head(stale + 1, b"late"))).await;
+            let late = store.write(&location, &write(Some(stale), head(stale + 1, b"late"))).await;
             let answer = late.expect("available").answer;
             assert_eq!(answer, WriteAnswer::Lost(Some(head(2, b"two"))));
         }
-        assert_eq!(stored(store, &home).await, Some(head(2, b"two")));
+        assert_eq!(stored(store, &location).await, Some(head(2, b"two")));
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -108,15 +118,15 @@ async fn a_stale_version_is_lost_and_gets_the_stored_head() {
 #[tokio::test]
 async fn a_version_expected_where_nothing_is_stored_is_lost_to_nothing() {
     async fn fact(store: &impl Store) {
-        let home = home("absent");
+        let location = location("absent");
         let alone = write(Some(1), head(2, b"two"));
         let with_page = LedgerWrite { pages: vec![page(b"k", b"page")], ..alone.clone() };
         for write in [alone, with_page] {
-            let lost = store.write(&home, &write).await.expect("available").answer;
+            let lost = store.write(&location, &write).await.expect("available").answer;
             assert_eq!(lost, WriteAnswer::Lost(None));
         }
-        assert_eq!(stored(store, &home).await, None);
-        assert!(pages(store, &home, b"", 10).await.is_empty());
+        assert_eq!(stored(store, &location).await, None);
+        assert!(pages(store, &location, b"", 10).await.is_empty());
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -125,20 +135,20 @@ async fn a_version_expected_where_nothing_is_stored_is_lost_to_nothing() {
 #[tokio::test]
 async fn head_and_pages_change_together_or_not_at_all() {
     async fn fact(store: &impl Store) {
-        let home = home("together");
-        written(store, &home, &write(None, head(1, b"one"))).await;
-        store.seal(&home, &page(b"b", b"old")).await.expect("available");
+        let location = location("together");
+        written(store, &location, &write(None, head(1, b"one"))).await;
+        store.seal(&location, &page(b"b", b"old")).await.expect("available");
         let both = vec![page(b"a", b"new"), rewritten(b"b", b"new", 1)];
         let stale = LedgerWrite { pages: both.clone(), ..write(Some(7), head(8, b"eight")) };
-        let answer = store.write(&home, &stale).await.expect("available").answer;
+        let answer = store.write(&location, &stale).await.expect("available").answer;
         assert_eq!(answer, WriteAnswer::Lost(Some(head(1, b"one"))));
         let unchanged = vec![page(b"b", b"old").page];
-        assert_eq!(pages(store, &home, b"", 10).await, unchanged);
+        assert_eq!(pages(store, &location, b"", 10).await, unchanged);
         let fresh = LedgerWrite { pages: both.clone(), ..write(Some(1), head(2, b"two")) };
-        written(store, &home, &fresh).await;
-        assert_eq!(stored(store, &home).await, Some(head(2, b"two")));
+        written(store, &location, &fresh).await;
+        assert_eq!(stored(store, &location).await, Some(head(2, b"two")));
         let changed: Vec<StoredPage> = both.into_iter().map(|write| write.page).collect();
-        assert_eq!(pages(store, &home, b"", 10).await, changed);
+        assert_eq!(pages(store, &location, b"", 10).await, changed);
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -147,20 +157,20 @@ async fn head_and_pages_change_together_or_not_at_all() {
 #[tokio::test]
 async fn a_page_that_is_another_one_than_was_read_stops_head_and_pages() {
     async fn fact(store: &impl Store) {
-        let home = home("another");
+        let location = location("another");
         let first = LedgerWrite { pages: vec![page(b"b", b"one")], ..write(None, head(1, b"1")) };
-        written(store, &home, &first).await;
+        written(store, &location, &first).await;
         let second = rewritten(b"b", b"two", 1);
         let second = LedgerWrite { pages: vec![second], ..write(Some(1), head(2, b"2")) };
-        written(store, &home, &second).await;
+        written(store, &location, &second).await;
         // Of the version before, of none, of one that is gone.
         for other in [rewritten(b"b", b"x", 1), page(b"b", b"x"), rewritten(b"c", b"x", 1)] {
             let pages = vec![page(b"a", b"x"), other];
             let late = LedgerWrite { pages, ..write(Some(2), head(3, b"3")) };
-            let done = store.write(&home, &late).await.expect("available");
+            let done = store.write(&location, &late).await.expect("available");
             assert_eq!(done.answer, WriteAnswer::Unknown(Reason::Contention));
-            assert_eq!(stored(store, &home).await, Some(head(2, b"2")));
-            assert_eq!(self::pages(store, &home, b"", 10).await, [page(b"b", b"two").page]);
+            assert_eq!(stored(store, &location).await, Some(head(2, b"2")));
+            assert_eq!(self::pages(store, &location, b"", 10).await, [page(b"b", b"two").page]);
         }
     }
     fact(&memory()).await;
@@ -170,11 +180,11 @@ async fn a_page_that_is_another_one_than_was_read_stops_head_and_pages() {
 #[tokio::test]
 async fn ninety_nine_pages_go_with_one_head() {
     async fn fact(store: &impl Store) {
-        let home = home("hundred");
+        let location = location("hundred");
         let all = (0..99_u8).map(|key| page(&[key], b"page")).collect();
         let first = LedgerWrite { pages: all, ..write(None, head(1, b"one")) };
-        written(store, &home, &first).await;
-        assert_eq!(keys(store, &home, b"", 200).await.len(), 99);
+        written(store, &location, &first).await;
+        assert_eq!(keys(store, &location, b"", 200).await.len(), 99);
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -183,11 +193,11 @@ async fn ninety_nine_pages_go_with_one_head() {
 #[tokio::test]
 async fn a_page_is_sealed_once_and_the_first_one_stays() {
     async fn fact(store: &impl Store) {
-        let home = home("sealed");
+        let location = location("sealed");
         for bytes in [b"first", b"later"] {
-            store.seal(&home, &page(b"k", bytes)).await.expect("available");
+            store.seal(&location, &page(b"k", bytes)).await.expect("available");
         }
-        assert_eq!(pages(store, &home, b"", 10).await, vec![page(b"k", b"first").page]);
+        assert_eq!(pages(store, &location, b"", 10).await, vec![page(b"k", b"first").page]);
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -196,19 +206,19 @@ async fn a_page_is_sealed_once_and_the_first_one_stays() {
 #[tokio::test]
 async fn pages_come_in_the_order_of_their_bytes_from_the_bound_to_the_limit() {
     async fn fact(store: &impl Store) {
-        let home = home("ordered");
+        let location = location("ordered");
         let sorted: [&[u8]; 6] = [b"\x00", b"\x7f\xff", b"\x80", b"\x80\x00", b"H", b"\xff\xff"];
         let mut sorted = sorted.map(<[u8]>::to_vec);
         for key in &sorted {
-            store.seal(&home, &page(key, b"page")).await.expect("available");
+            store.seal(&location, &page(key, b"page")).await.expect("available");
         }
         sorted.sort();
-        assert_eq!(keys(store, &home, b"", 10).await, sorted);
-        assert_eq!(keys(store, &home, b"\x80", 10).await, sorted[3..]);
-        assert_eq!(keys(store, &home, b"\x7f", 2).await, sorted[2..4]);
-        assert_eq!(keys(store, &home, b"", 6).await, sorted);
-        assert!(keys(store, &home, b"", 0).await.is_empty());
-        assert!(keys(store, &home, b"\xff\xff\xff", 10).await.is_empty());
+        assert_eq!(keys(store, &location, b"", 10).await, sorted);
+        assert_eq!(keys(store, &location, b"\x80", 10).await, sorted[3..]);
+        assert_eq!(keys(store, &location, b"\x7f", 2).await, sorted[2..4]);
+        assert_eq!(keys(store, &location, b"", 6).await, sorted);
+        assert!(keys(store, &location, b"", 0).await.is_empty());
+        assert!(keys(store, &location, b"\xff\xff\xff", 10).await.is_empty());
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -217,19 +227,19 @@ async fn pages_come_in_the_order_of_their_bytes_from_the_bound_to_the_limit() {
 #[tokio::test]
 async fn pages_come_backwards_from_the_bound_to_the_limit() {
     async fn fact(store: &impl Store) {
-        let home = home("backwards");
+        let location = location("backwards");
         let sorted: [&[u8]; 5] = [b"\x00", b"\x7f\xff", b"\x80", b"\x80\x00", b"\xff\xff"];
         for key in sorted {
-            store.seal(&home, &page(key, b"page")).await.expect("available");
+            store.seal(&location, &page(key, b"page")).await.expect("available");
         }
         // The head and the subjects beside it are no pages.
-        written(store, &home, &write(None, head(1, b"one"))).await;
+        written(store, &location, &write(None, head(1, b"one"))).await;
         for beside in ["backward", "backwards/1"] {
-            store.seal(&self::home(beside), &page(b"\x01", b"page")).await.expect("available");
+            store.seal(&self::location(beside), &page(b"\x01", b"page")).await.expect("available");
         }
         let keys = async |key: &[u8], limit| -> Vec<Vec<u8>> {
             let range = PageRange::up_to(key.to_vec(), limit);
-            let pages = store.pages(&home, &range).await.expect("available").answer;
+            let pages = store.pages(&location, &range).await.expect("available").answer;
             pages.into_iter().map(|page| page.key).collect()
         };
         let backwards: Vec<Vec<u8>> = sorted.iter().rev().map(|key| key.to_vec()).collect();
@@ -248,7 +258,8 @@ async fn pages_come_backwards_from_the_bound_to_the_limit() {
 #[tokio::test]
 async fn nobody_gets_the_head_or_pages_of_another_subject_tenant_or_table() {
     async fn fact(store: &impl Store) {
-        let own = Home { table: Some(table(OWN_LEDGER)), ..home_of("contract", "apart/1") };
+        let own =
+            SubjectLocation { table: Some(table(OWN_LEDGER)), ..home_of("contract", "apart/1") };
         let homes = [
             home_of("contract", "apart/1"),
             home_of("contract", "apart/1/1"),
@@ -256,13 +267,13 @@ async fn nobody_gets_the_head_or_pages_of_another_subject_tenant_or_table() {
             home_of("contract-1", "apart/1"),
             own,
         ];
-        for (number, home) in (0_u8..).zip(&homes) {
-            written(store, home, &write(None, head(1, &[number]))).await;
-            store.seal(home, &page(b"k", &[number])).await.expect("available");
+        for (number, location) in (0_u8..).zip(&homes) {
+            written(store, location, &write(None, head(1, &[number]))).await;
+            store.seal(location, &page(b"k", &[number])).await.expect("available");
         }
-        for (number, home) in (0_u8..).zip(&homes) {
-            assert_eq!(stored(store, home).await, Some(head(1, &[number])));
-            assert_eq!(pages(store, home, b"", 10).await, vec![page(b"k", &[number]).page]);
+        for (number, location) in (0_u8..).zip(&homes) {
+            assert_eq!(stored(store, location).await, Some(head(1, &[number])));
+            assert_eq!(pages(store, location, b"", 10).await, vec![page(b"k", &[number]).page]);
         }
     }
     fact(&memory()).await;
@@ -273,23 +284,23 @@ async fn nobody_gets_the_head_or_pages_of_another_subject_tenant_or_table() {
 async fn pages_beyond_one_megabyte_come_up_to_the_limit() {
     const COUNT: u8 = 180;
     async fn fact(store: &impl Store) {
-        let home = home("many");
+        let location = location("many");
         let bytes = vec![7; 16 * 1024];
         let seals = (0..COUNT).map(|key| {
-            let (home, page) = (home.clone(), page(&[key], &bytes));
-            async move { store.seal(&home, &page).await }
+            let (location, page) = (location.clone(), page(&[key], &bytes));
+            async move { store.seal(&location, &page).await }
         });
         let sealed: Vec<_> = stream::iter(seals).buffer_unordered(8).collect().await;
         assert!(sealed.iter().all(Result::is_ok));
         let expected: Vec<Vec<u8>> = (0..COUNT).map(|key| vec![key]).collect();
-        assert_eq!(keys(store, &home, b"", 1_000).await, expected);
-        assert_eq!(keys(store, &home, &[20], 150).await, expected[20..170]);
+        assert_eq!(keys(store, &location, b"", 1_000).await, expected);
+        assert_eq!(keys(store, &location, &[20], 150).await, expected[20..170]);
         let backwards = PageRange::up_to(vec![169], 150);
-        let mut pages = store.pages(&home, &backwards).await.expect("available").answer;
+        let mut pages = store.pages(&location, &backwards).await.expect("available").answer;
         pages.reverse();
         assert!(pages.iter().map(|page| &page.key).eq(&expected[20..170]));
         let whole = PageRange::from(Vec::new(), 1_000);
-        let units = store.pages(&home, &whole).await.expect("available").units.read;
+        let units = store.pages(&location, &whole).await.expect("available").units.read;
         // 2.8 MB in 4 KB, and up to one more for each of three answers.
         assert!((721.0..=726.0).contains(&units), "{units} read units");
     }
@@ -300,12 +311,12 @@ async fn pages_beyond_one_megabyte_come_up_to_the_limit() {
 #[tokio::test]
 async fn of_500_racing_writers_one_wins_each_version() {
     async fn fact(store: &impl Store) {
-        let home = home("race");
+        let location = location("race");
         for expected in [None, Some(1)] {
             let version = expected.unwrap_or(0) + 1;
             let writers = (0..500_u32).map(|writer| {
-                let (home, mine) = (home.clone(), head(version, &writer.to_be_bytes()));
-                async move { (store.write(&home, &write(expected, mine.clone())).await, mine) }
+                let (location, mine) = (location.clone(), head(version, &writer.to_be_bytes()));
+                async move { (store.write(&location, &write(expected, mine.clone())).await, mine) }
             });
             let ended: Vec<_> = stream::iter(writers).buffer_unordered(50).collect().await;
             let ended = ended.into_iter().map(|(done, mine)| (done.expect("available"), mine));
@@ -316,7 +327,7 @@ async fn of_500_racing_writers_one_wins_each_version() {
             for (done, _) in lost {
                 assert_eq!(done.answer, WriteAnswer::Lost(Some(winner.clone())));
             }
-            assert_eq!(stored(store, &home).await.as_ref(), Some(winner));
+            assert_eq!(stored(store, &location).await.as_ref(), Some(winner));
         }
     }
     fact(&memory()).await;

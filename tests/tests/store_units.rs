@@ -9,11 +9,11 @@ use drover_core::base::time::Timestamp;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Activity, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::Memory;
-use drover_core::ports::{Home, Store};
+use drover_core::ports::{Store, SubjectLocation};
 use drover_tests::dynamodb::{embedded, ports};
 
-fn home(device: &str) -> Home {
-    drover_tests::home("contract", device).expect("names")
+fn location(device: &str) -> SubjectLocation {
+    drover_tests::location("contract", device).expect("names")
 }
 
 fn memory() -> Memory {
@@ -40,8 +40,8 @@ fn page(key: &[u8], bytes: usize) -> PageWrite {
     PageWrite { page, version: 1, replaces: None, expires_at: 2_000_000_000 }
 }
 
-async fn cost(store: &impl Store, home: &Home, write: &LedgerWrite) -> f64 {
-    let done = store.write(home, write).await.expect("available");
+async fn cost(store: &impl Store, location: &SubjectLocation, write: &LedgerWrite) -> f64 {
+    let done = store.write(location, write).await.expect("available");
     assert_eq!(done.answer, WriteAnswer::Written);
     assert_eq!(done.units.read, 0.0);
     done.units.write
@@ -50,11 +50,11 @@ async fn cost(store: &impl Store, home: &Home, write: &LedgerWrite) -> f64 {
 #[tokio::test]
 async fn a_head_of_900_bytes_costs_one_unit_and_two_more_when_its_hour_changes() {
     async fn fact(store: &impl Store) {
-        let home = home("cost/hour");
+        let location = location("cost/hour");
         // The first entry of the index has no earlier one to take away.
-        assert_eq!(cost(store, &home, &write(None, 900, "00000001#d")).await, 2.0);
-        assert_eq!(cost(store, &home, &write(Some(1), 900, "00000001#d")).await, 1.0);
-        assert_eq!(cost(store, &home, &write(Some(2), 900, "00000002#d")).await, 3.0);
+        assert_eq!(cost(store, &location, &write(None, 900, "00000001#d")).await, 2.0);
+        assert_eq!(cost(store, &location, &write(Some(1), 900, "00000001#d")).await, 1.0);
+        assert_eq!(cost(store, &location, &write(Some(2), 900, "00000002#d")).await, 3.0);
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -63,11 +63,11 @@ async fn a_head_of_900_bytes_costs_one_unit_and_two_more_when_its_hour_changes()
 #[tokio::test]
 async fn a_replaced_head_costs_what_the_larger_of_both_does() {
     async fn fact(store: &impl Store) {
-        let home = home("cost/larger");
-        cost(store, &home, &write(None, 900, "00000001#d")).await;
-        assert_eq!(cost(store, &home, &write(Some(1), 3_500, "00000001#d")).await, 4.0);
-        assert_eq!(cost(store, &home, &write(Some(2), 900, "00000001#d")).await, 4.0);
-        assert_eq!(cost(store, &home, &write(Some(3), 900, "00000001#d")).await, 1.0);
+        let location = location("cost/larger");
+        cost(store, &location, &write(None, 900, "00000001#d")).await;
+        assert_eq!(cost(store, &location, &write(Some(1), 3_500, "00000001#d")).await, 4.0);
+        assert_eq!(cost(store, &location, &write(Some(2), 900, "00000001#d")).await, 4.0);
+        assert_eq!(cost(store, &location, &write(Some(3), 900, "00000001#d")).await, 1.0);
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -76,14 +76,14 @@ async fn a_replaced_head_costs_what_the_larger_of_both_does() {
 #[tokio::test]
 async fn a_transaction_costs_its_items_twice() {
     async fn fact(store: &impl Store) {
-        let home = home("cost/twice");
-        cost(store, &home, &write(None, 900, "00000001#d")).await;
+        let location = location("cost/twice");
+        cost(store, &location, &write(None, 900, "00000001#d")).await;
         let pages = vec![page(b"a", 900), page(b"b", 2_500)];
         let both = LedgerWrite { pages, ..write(Some(1), 900, "00000001#d") };
-        assert_eq!(cost(store, &home, &both).await, 2.0 * (1.0 + 1.0 + 3.0));
+        assert_eq!(cost(store, &location, &both).await, 2.0 * (1.0 + 1.0 + 3.0));
         let smaller = vec![PageWrite { replaces: Some(1), ..page(b"b", 100) }];
         let both = LedgerWrite { pages: smaller, ..write(Some(2), 900, "00000001#d") };
-        assert_eq!(cost(store, &home, &both).await, 2.0 * (1.0 + 3.0));
+        assert_eq!(cost(store, &location, &both).await, 2.0 * (1.0 + 3.0));
     }
     fact(&memory()).await;
     // DynamoDB Local counts in a way of its own: see `differences`.
@@ -93,13 +93,13 @@ async fn a_transaction_costs_its_items_twice() {
 #[tokio::test]
 async fn a_transaction_that_changes_the_hour_costs_two_more_as_well() {
     async fn fact(store: &impl Store) {
-        let home = home("cost/moved");
-        cost(store, &home, &write(None, 900, "00000001#d")).await;
+        let location = location("cost/moved");
+        cost(store, &location, &write(None, 900, "00000001#d")).await;
         let pages = vec![page(b"a", 900)];
         let moved = LedgerWrite { pages, ..write(Some(1), 900, "00000002#d") };
         // One entry of the index goes and one comes. AWS's documentation does not say whether a
         // transaction counts them twice.
-        assert_eq!(cost(store, &home, &moved).await, 2.0 * (1.0 + 1.0) + 2.0);
+        assert_eq!(cost(store, &location, &moved).await, 2.0 * (1.0 + 1.0) + 2.0);
     }
     fact(&memory()).await;
     fact(&embedded().await.expect("an embedded DynamoDB")).await;
@@ -108,12 +108,12 @@ async fn a_transaction_that_changes_the_hour_costs_two_more_as_well() {
 #[tokio::test]
 async fn a_lost_condition_costs_what_is_stored() {
     async fn fact(store: &impl Store) {
-        let home = home("cost/lost");
-        cost(store, &home, &write(None, 2_500, "00000001#d")).await;
-        let lost = store.write(&home, &write(Some(9), 100, "00000001#d")).await;
+        let location = location("cost/lost");
+        cost(store, &location, &write(None, 2_500, "00000001#d")).await;
+        let lost = store.write(&location, &write(Some(9), 100, "00000001#d")).await;
         assert_eq!(lost.expect("available").units, Units { read: 0.0, write: 3.0 });
         let both = LedgerWrite { pages: vec![page(b"a", 9)], ..write(Some(9), 100, "1#d") };
-        let lost = store.write(&home, &both).await;
+        let lost = store.write(&location, &both).await;
         assert_eq!(lost.expect("available").units, Units { read: 0.0, write: 6.0 });
     }
     fact(&memory()).await;
@@ -123,9 +123,9 @@ async fn a_lost_condition_costs_what_is_stored() {
 #[tokio::test]
 async fn a_sealed_page_costs_its_kilobytes_whether_or_not_it_was_there() {
     async fn fact(store: &impl Store) {
-        let home = home("cost/sealed");
+        let location = location("cost/sealed");
         for _ in 0..2 {
-            let sealed = store.seal(&home, &page(b"k", 1_500)).await.expect("available");
+            let sealed = store.seal(&location, &page(b"k", 1_500)).await.expect("available");
             assert_eq!(sealed.units, Units { read: 0.0, write: 2.0 });
         }
     }
@@ -136,14 +136,14 @@ async fn a_sealed_page_costs_its_kilobytes_whether_or_not_it_was_there() {
 #[tokio::test]
 async fn a_head_costs_a_read_unit_for_each_4_kb_and_one_where_there_is_none() {
     async fn fact(store: &impl Store) {
-        let home = home("cost/read");
-        let units = async || store.head(&home).await.expect("available").units;
+        let location = location("cost/read");
+        let units = async || store.head(&location).await.expect("available").units;
         assert_eq!(units().await, Units { read: 1.0, write: 0.0 });
-        cost(store, &home, &write(None, 900, "00000001#d")).await;
+        cost(store, &location, &write(None, 900, "00000001#d")).await;
         assert_eq!(units().await, Units { read: 1.0, write: 0.0 });
-        cost(store, &home, &write(Some(1), 4_090, "00000001#d")).await;
+        cost(store, &location, &write(Some(1), 4_090, "00000001#d")).await;
         assert_eq!(units().await, Units { read: 2.0, write: 0.0 });
-        cost(store, &home, &write(Some(2), 9_000, "00000001#d")).await;
+        cost(store, &location, &write(Some(2), 9_000, "00000001#d")).await;
         assert_eq!(units().await, Units { read: 3.0, write: 0.0 });
     }
     fact(&memory()).await;
@@ -153,11 +153,11 @@ async fn a_head_costs_a_read_unit_for_each_4_kb_and_one_where_there_is_none() {
 #[tokio::test]
 async fn pages_are_counted_together_in_4_kb() {
     async fn fact(store: &impl Store) {
-        let home = home("cost/pages");
+        let location = location("cost/pages");
         let range = PageRange::from(Vec::new(), 10);
-        let units = async || store.pages(&home, &range).await.expect("available").units;
+        let units = async || store.pages(&location, &range).await.expect("available").units;
         for key in 0..5_u8 {
-            store.seal(&home, &page(&[key], 2_000)).await.expect("available");
+            store.seal(&location, &page(&[key], 2_000)).await.expect("available");
         }
         assert_eq!(units().await, Units { read: 3.0, write: 0.0 });
     }
@@ -169,7 +169,7 @@ async fn pages_are_counted_together_in_4_kb() {
 async fn a_look_for_pages_costs_one_unit_where_there_are_none() {
     async fn fact(store: &impl Store) {
         let range = PageRange::from(Vec::new(), 10);
-        let read = store.pages(&home("cost/no-pages"), &range).await.expect("available");
+        let read = store.pages(&location("cost/no-pages"), &range).await.expect("available");
         assert_eq!(read.units, Units { read: 1.0, write: 0.0 });
     }
     fact(&memory()).await;

@@ -18,7 +18,7 @@ use drover_core::ledger::read::{Cut, Question};
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::slice::{Portion, Slice};
 use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::ports::{Home, Listing, Store};
+use drover_core::ports::{Listing, Store, SubjectLocation};
 use drover_core::registry::Registry;
 use drover_core::subject::listing::{self, Listed, Mark};
 use drover_core::subject::reader;
@@ -97,7 +97,7 @@ impl<W: QueryPorts> Visit<'_, W> {
         subject: &SubjectId,
         question: Question,
     ) -> Result<Option<(Cut, Specs)>, Unavailable> {
-        let (cut, _) = reader::read(self, &self.home(subject), question).await?;
+        let (cut, _) = reader::read(self, &self.location(subject), question).await?;
         let Some(cut) = cut else { return Ok(None) };
         let specs = self.specs(cut.entries(), cut.head.revision).await?;
         Ok(Some((cut, specs)))
@@ -115,7 +115,7 @@ impl<W: QueryPorts> Visit<'_, W> {
         subject: &SubjectId,
         slice: Slice,
     ) -> Result<Option<Portion>, Unavailable> {
-        Ok(reader::slice(self, &self.home(subject), slice).await?.0)
+        Ok(reader::slice(self, &self.location(subject), slice).await?.0)
     }
 
     /// What the payloads of these entries are read by.
@@ -149,9 +149,9 @@ impl<W: QueryPorts> Visit<'_, W> {
         Ok((listed, more))
     }
 
-    fn home(&self, subject: &SubjectId) -> Home {
+    fn location(&self, subject: &SubjectId) -> SubjectLocation {
         let key = self.caller.scope.subject(subject.clone());
-        Home { key, table: self.caller.tenant.placement.table() }
+        SubjectLocation { key, table: self.caller.tenant.placement.table() }
     }
 
     fn in_time(&self) -> Result<(), Unavailable> {
@@ -186,27 +186,34 @@ fn no_writer() -> Unavailable {
 }
 
 impl<W: QueryPorts> Store for Visit<'_, W> {
-    async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+    async fn head(
+        &self,
+        location: &SubjectLocation,
+    ) -> Result<Metered<Option<StoredHead>>, Unavailable> {
         self.in_time()?;
-        Ok(self.counted(self.access.ports.head(home).await?))
+        Ok(self.counted(self.access.ports.head(location).await?))
     }
 
     async fn pages(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         self.in_time()?;
-        Ok(self.counted(self.access.ports.pages(home, range).await?))
+        Ok(self.counted(self.access.ports.pages(location, range).await?))
     }
 
-    async fn seal(&self, _home: &Home, _page: &PageWrite) -> Result<Metered<()>, Unavailable> {
+    async fn seal(
+        &self,
+        _home: &SubjectLocation,
+        _page: &PageWrite,
+    ) -> Result<Metered<()>, Unavailable> {
         Err(no_writer())
     }
 
     async fn write(
         &self,
-        _home: &Home,
+        _home: &SubjectLocation,
         _write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
         Err(no_writer())

@@ -9,7 +9,7 @@ use drover_core::base::error::Unavailable;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::letter::Owner;
-use drover_core::ports::{Clock as _, Home};
+use drover_core::ports::{Clock as _, SubjectLocation};
 use drover_core::registry::Registry;
 use drover_core::subject::forget::{Deleted, Named, Receipt, Retention, forget, forget_letters};
 
@@ -66,7 +66,7 @@ pub async fn run(args: &Args) -> Result<String, ForgetError> {
     let requested_at = aws.now();
     let table = tenant_of(&aws, &key).await?.placement.table();
     // The history first: from then on no replay of a letter brings anything back.
-    let history = forget(&aws, &Home { key: key.clone(), table }).await?;
+    let history = forget(&aws, &SubjectLocation { key: key.clone(), table }).await?;
     let registry = Registry::new();
     let tenant = Owner::Tenant(TenantScope::by_operator(key.tenant().clone()));
     let letters = [

@@ -9,7 +9,7 @@ use drover_aws::Aws;
 use drover_core::base::error::Unavailable;
 use drover_core::base::id::SubjectKey;
 use drover_core::ledger::read::Question;
-use drover_core::ports::Home;
+use drover_core::ports::SubjectLocation;
 use drover_core::subject::reader;
 
 pub use self::inspected::Inspected;
@@ -64,8 +64,8 @@ pub async fn run(args: &Args) -> Result<String, InspectError> {
 /// Reads everything of a subject, wherever its tenant has its ledger.
 async fn read_subject(aws: &Aws, key: &SubjectKey) -> Result<Inspected, InspectError> {
     let tenant = tenant_of(aws, key).await?;
-    let home = Home { key: key.clone(), table: tenant.placement.table() };
-    let (cut, _) = reader::read(aws, &home, Question::History { from: None, to: None }).await?;
+    let location = SubjectLocation { key: key.clone(), table: tenant.placement.table() };
+    let (cut, _) = reader::read(aws, &location, Question::History { from: None, to: None }).await?;
     Ok(Inspected {
         cut: cut.ok_or_else(|| NoSubject::unknown(key))?,
         lateness_seconds: tenant.policy().lateness_seconds,

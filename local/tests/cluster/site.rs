@@ -40,8 +40,8 @@ pub(crate) struct Counts {
 impl Site {
     /// Starts a host that reads this topic, and what ingest writes.
     pub(crate) async fn start(cluster: &str, topic: &str) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let data = home.path().join("data");
+        let location = tempfile::tempdir().unwrap();
+        let data = location.path().join("data");
         let words = ["--stream", cluster, "--create-topics", "--topic", topic, "--topic", TOPIC];
         let program = Path::new(env!("CARGO_BIN_EXE_drover"));
         let start =
@@ -51,7 +51,7 @@ impl Site {
             Ok(host) => host,
             Err(_) => start().await.unwrap(),
         };
-        let site = Self { host, data, _home: home };
+        let site = Self { host, data, _home: location };
         route(&site.data, topic).await;
         site
     }

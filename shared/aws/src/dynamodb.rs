@@ -15,7 +15,7 @@ use drover_core::base::error::Unavailable;
 use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::ports::{Documents, Home, Store};
+use drover_core::ports::{Documents, Store, SubjectLocation};
 
 use crate::Aws;
 use crate::calls::unavailable;
@@ -41,8 +41,11 @@ pub(super) use self::together::Together;
 use self::write::Unwritten;
 
 impl Store for Aws {
-    async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
-        let place = self.place(home);
+    async fn head(
+        &self,
+        location: &SubjectLocation,
+    ) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+        let place = self.place(location);
         let (client, table) = (self.dynamodb.clone(), place.table.clone());
         let read = move |pks| heads::read_many(client.clone(), table.clone(), pks);
         match self.reads.ask(&place.table, place.pk.clone(), heads::MOST, read).await {
@@ -53,10 +56,10 @@ impl Store for Aws {
 
     async fn pages(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
-        let values = items::pages_between(&home.key.partition_key(), &range.bound);
+        let values = items::pages_between(&location.key.partition_key(), &range.bound);
         let forward = matches!(range.bound, Bound::From(_));
         let (mut pages, mut units) = (Vec::new(), Units::default());
         let mut next = None;
@@ -65,7 +68,7 @@ impl Store for Aws {
             let answer = self
                 .dynamodb
                 .query()
-                .table_name(self.table(home))
+                .table_name(self.table(location))
                 .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
                 .set_expression_attribute_values(Some(values.clone()))
                 .set_exclusive_start_key(next)
@@ -89,8 +92,12 @@ impl Store for Aws {
         Ok(Metered { answer: pages, units })
     }
 
-    async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
-        let place = self.place(home);
+    async fn seal(
+        &self,
+        location: &SubjectLocation,
+        page: &PageWrite,
+    ) -> Result<Metered<()>, Unavailable> {
+        let place = self.place(location);
         let write = match self.put(&place, Put::page(&place, page)).await {
             Some(Outcome::Written(units)) => units,
             // Somebody put it.
@@ -104,10 +111,10 @@ impl Store for Aws {
 
     async fn write(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
-        let place = self.place(home);
+        let place = self.place(location);
         let sent = if write.pages.is_empty() {
             self.put_head(&place, write).await
         } else {
@@ -161,11 +168,11 @@ impl Aws {
         self.puts.ask(&place.table, put, statements::MOST, send).await
     }
 
-    fn place(&self, home: &Home) -> Place {
-        Place { table: self.table(home).to_owned(), pk: home.key.partition_key() }
+    fn place(&self, location: &SubjectLocation) -> Place {
+        Place { table: self.table(location).to_owned(), pk: location.key.partition_key() }
     }
 
-    fn table<'a>(&'a self, home: &'a Home) -> &'a str {
-        home.table.as_deref().unwrap_or(&self.config.ledger_table)
+    fn table<'a>(&'a self, location: &'a SubjectLocation) -> &'a str {
+        location.table.as_deref().unwrap_or(&self.config.ledger_table)
     }
 }

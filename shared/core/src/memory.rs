@@ -19,7 +19,7 @@ use crate::intake::document::StoredDocument;
 use crate::intake::record::Record;
 use crate::intake::request::Made;
 use crate::ledger::{Activity, PageWrite, StoredHead};
-use crate::ports::{Clock, Home};
+use crate::ports::{Clock, SubjectLocation};
 
 mod erasing;
 mod ledger;
@@ -213,12 +213,12 @@ impl State {
     }
 
     /// Why the table of a subject fails, if it does.
-    fn broken_table(&self, home: &Home) -> Option<Reason> {
-        home.table.as_ref().and_then(|table| self.broken_tables.get(&**table)).copied()
+    fn broken_table(&self, location: &SubjectLocation) -> Option<Reason> {
+        location.table.as_ref().and_then(|table| self.broken_tables.get(&**table)).copied()
     }
 
-    fn check_table(&self, home: &Home) -> Result<(), Unavailable> {
-        let reason = self.broken_table(home);
+    fn check_table(&self, location: &SubjectLocation) -> Result<(), Unavailable> {
+        let reason = self.broken_table(location);
         reason.map_or(Ok(()), |reason| Err(Unavailable::new(reason, SAID_BY_A_SERVICE)))
     }
 

@@ -35,7 +35,7 @@ use crate::pipeline::queues::{bury, return_unavailable, send_to_buffer};
 use crate::pipeline::steady::Steady;
 use crate::pipeline::subject::{Committed, Job, commit, time_is_over};
 use crate::pipeline::table_health::TableHealth;
-use crate::ports::{Home, Ports};
+use crate::ports::{Ports, SubjectLocation};
 use crate::registry::Registry;
 
 pub mod admit;
@@ -222,15 +222,17 @@ impl Pipeline {
         let tables = groups.by_table().into_iter().map(|(table, subjects)| {
             let health = Arc::new(TableHealth::of(table.clone()));
             let jobs = subjects.into_iter().map(move |(key, group)| {
-                let (home, health) = (Home { key, table: table.clone() }, Arc::clone(&health));
-                self.commit_subject(ports, home, group, health, deadline)
+                let (location, health) =
+                    (SubjectLocation { key, table: table.clone() }, Arc::clone(&health));
+                self.commit_subject(ports, location, group, health, deadline)
             });
             stream::iter(jobs).buffer_unordered(self.concurrency).boxed()
         });
         let mut running = stream::select_all(tables);
-        while let Some((home, Group { records, entries, .. }, committed)) = running.next().await {
-            count(tally, &home.key, &entries, &committed);
-            self.remember(home, &committed);
+        while let Some((location, Group { records, entries, .. }, committed)) = running.next().await
+        {
+            count(tally, &location.key, &entries, &committed);
+            self.remember(location, &committed);
             settle(handled, &records, committed);
         }
     }
@@ -238,32 +240,32 @@ impl Pipeline {
     async fn commit_subject(
         &self,
         ports: &impl Ports,
-        home: Home,
+        location: SubjectLocation,
         group: Group,
         health: Arc<TableHealth>,
         deadline: Timestamp,
-    ) -> (Home, Group, Committed) {
-        let job = self.job(home.clone(), group.entries.clone(), &group.tenant, deadline);
+    ) -> (SubjectLocation, Group, Committed) {
+        let job = self.job(location.clone(), group.entries.clone(), &group.tenant, deadline);
         let committed = commit(ports, &self.registry, job, &health).await;
-        (home, group, committed)
+        (location, group, committed)
     }
 
     fn job(
         &self,
-        home: Home,
+        location: SubjectLocation,
         entries: Vec<Arc<Entry>>,
         tenant: &Tenant,
         deadline: Timestamp,
     ) -> Job {
-        let cached = self.heads.get(&home);
-        let terms = Terms::new(home.key.clone(), tenant.policy(), self.shape);
-        Job { home, terms, entries, cached, deadline }
+        let cached = self.heads.get(&location);
+        let terms = Terms::new(location.key.clone(), tenant.policy(), self.shape);
+        Job { location, terms, entries, cached, deadline }
     }
 
-    fn remember(&self, home: Home, committed: &Committed) {
+    fn remember(&self, location: SubjectLocation, committed: &Committed) {
         match &committed.head {
-            Some(head) => self.heads.put(home, Arc::clone(head)),
-            None => self.heads.forget(&home),
+            Some(head) => self.heads.put(location, Arc::clone(head)),
+            None => self.heads.forget(&location),
         }
     }
 }

@@ -81,7 +81,7 @@ pub(crate) async fn end(case: &Case) -> Result<(), String> {
     for place in Place::all(case.seed) {
         let expected = expected.remove(&place).unwrap_or_default();
         let question = Question::History { from: None, to: None };
-        let (read, _) = reader::read(case.recorded_ports.store(), &place.home(), question)
+        let (read, _) = reader::read(case.recorded_ports.store(), &place.location(), question)
             .await
             .map_err(|error| error.to_string())?;
         cut(read.as_ref(), &[])?;
@@ -137,7 +137,7 @@ fn view(read: &Cut, expected: &BTreeMap<Position, i32>) -> Result<(), String> {
 /// are not known.
 fn versions(case: &Case, place: Place, last: &Head) -> Result<(), String> {
     let noted = case.recorded_ports.noted();
-    let key = place.home().key.partition_key();
+    let key = place.location().key.partition_key();
     let mut heads: Vec<&Head> = noted.written.get(&key).into_iter().flatten().collect();
     heads.sort_by_key(|head| head.version);
     for pair in heads.windows(2) {

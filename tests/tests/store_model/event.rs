@@ -7,7 +7,7 @@ use drover_core::base::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::record::{Record, Source};
-use drover_core::ports::Home;
+use drover_core::ports::SubjectLocation;
 use fastrand::Rng;
 
 pub(crate) const TENANTS: [&str; 2] = ["model-one", "model-two"];
@@ -58,8 +58,8 @@ impl Place {
         TenantScope::by_operator(tenant).subject(subject)
     }
 
-    pub(crate) fn home(self) -> Home {
-        Home { key: self.key(), table: None }
+    pub(crate) fn location(self) -> SubjectLocation {
+        SubjectLocation { key: self.key(), table: None }
     }
 }
 

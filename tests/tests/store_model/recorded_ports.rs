@@ -14,7 +14,7 @@ use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::ledger::codec::decode_head;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Home, Store};
+use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Store, SubjectLocation};
 use fastrand::Rng;
 
 pub(crate) struct RecordedPorts {
@@ -89,12 +89,12 @@ impl RecordedPorts {
         if self.fault() == Fault::None { Ok(()) } else { Err(unreachable()) }
     }
 
-    fn note(&self, home: &Home, write: &LedgerWrite, answer: &WriteAnswer) {
+    fn note(&self, location: &SubjectLocation, write: &LedgerWrite, answer: &WriteAnswer) {
         let mut noted = self.noted();
         match answer {
             WriteAnswer::Written => {
                 let head = decode_head(&write.head.bytes).expect("a head");
-                noted.written.entry(home.key.partition_key()).or_default().push(head);
+                noted.written.entry(location.key.partition_key()).or_default().push(head);
                 noted.corrections += u64::from(!write.pages.is_empty());
             }
             WriteAnswer::Lost(_) => noted.lost_conditions += 1,
@@ -108,33 +108,40 @@ fn unreachable() -> Unavailable {
 }
 
 impl Store for RecordedPorts {
-    async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+    async fn head(
+        &self,
+        location: &SubjectLocation,
+    ) -> Result<Metered<Option<StoredHead>>, Unavailable> {
         self.answered()?;
-        self.aws.head(home).await
+        self.aws.head(location).await
     }
 
     async fn pages(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         self.answered()?;
-        self.aws.pages(home, range).await
+        self.aws.pages(location, range).await
     }
 
-    async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
+    async fn seal(
+        &self,
+        location: &SubjectLocation,
+        page: &PageWrite,
+    ) -> Result<Metered<()>, Unavailable> {
         let fault = self.fault();
         if matches!(fault, Fault::Refused | Fault::LostBefore) {
             return Err(unreachable());
         }
-        let sealed = self.aws.seal(home, page).await?;
+        let sealed = self.aws.seal(location, page).await?;
         self.noted().sealed += 1;
         if fault == Fault::LostAfter { Err(unreachable()) } else { Ok(sealed) }
     }
 
     async fn write(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
         let answer = WriteAnswer::Unknown(Reason::Unreachable);
@@ -145,8 +152,8 @@ impl Store for RecordedPorts {
             Fault::LostBefore => return Ok(unknown),
             Fault::None | Fault::LostAfter => {}
         }
-        let done = self.aws.write(home, write).await?;
-        self.note(home, write, &done.answer);
+        let done = self.aws.write(location, write).await?;
+        self.note(location, write, &done.answer);
         Ok(if fault == Fault::LostAfter { unknown } else { done })
     }
 }

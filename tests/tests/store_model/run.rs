@@ -185,7 +185,7 @@ impl Case {
             let question = Question::History { from: None, to: None };
             // Writers may be faster every time; that is an answer, too.
             if let Ok((cut, _)) =
-                reader::read(self.recorded_ports.store(), &place.home(), question).await
+                reader::read(self.recorded_ports.store(), &place.location(), question).await
             {
                 check::cut(cut.as_ref(), &must_see)?;
             }

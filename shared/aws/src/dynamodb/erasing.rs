@@ -4,7 +4,7 @@
 use drover_core::base::error::Unavailable;
 use drover_core::dead_letter::letter::{FiledChunk, Owner};
 use drover_core::ledger::{Bound, StoredHead};
-use drover_core::ports::{Eraser, Home, LetterEraser};
+use drover_core::ports::{Eraser, LetterEraser, SubjectLocation};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::items::letters::{self as shapes, Shelf};
@@ -18,8 +18,12 @@ const PAGES: i32 = 200;
 const TOGETHER: usize = 16;
 
 impl Eraser for Aws {
-    async fn replace_unlisted(&self, home: &Home, head: &StoredHead) -> Result<bool, Unavailable> {
-        let place = self.place(home);
+    async fn replace_unlisted(
+        &self,
+        location: &SubjectLocation,
+        head: &StoredHead,
+    ) -> Result<bool, Unavailable> {
+        let place = self.place(location);
         let (condition, values) = condition(head.version.checked_sub(1));
         let sent = self
             .once
@@ -37,8 +41,12 @@ impl Eraser for Aws {
         }
     }
 
-    async fn delete_pages(&self, home: &Home, up_to: &[u8]) -> Result<usize, Unavailable> {
-        let place = self.place(home);
+    async fn delete_pages(
+        &self,
+        location: &SubjectLocation,
+        up_to: &[u8],
+    ) -> Result<usize, Unavailable> {
+        let place = self.place(location);
         let answer = self
             .dynamodb
             .query()

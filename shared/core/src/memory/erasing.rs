@@ -5,7 +5,7 @@ use super::{Call, Fault, Memory, State, unreachable};
 use crate::base::error::Unavailable;
 use crate::dead_letter::letter::{FiledChunk, Owner};
 use crate::ledger::StoredHead;
-use crate::ports::{Eraser, Home, LetterEraser};
+use crate::ports::{Eraser, LetterEraser, SubjectLocation};
 
 /// Pages that go at once: few, so that there is more than one call.
 const PAGES: usize = 3;
@@ -13,7 +13,11 @@ const PAGES: usize = 3;
 const CHUNKS: usize = 3;
 
 impl Eraser for Memory {
-    async fn replace_unlisted(&self, home: &Home, head: &StoredHead) -> Result<bool, Unavailable> {
+    async fn replace_unlisted(
+        &self,
+        location: &SubjectLocation,
+        head: &StoredHead,
+    ) -> Result<bool, Unavailable> {
         self.give_way().await;
         let state = &mut *self.state();
         let fault = (state.faults)(Call::Write);
@@ -22,7 +26,7 @@ impl Eraser for Memory {
             Fault::HotKey | Fault::LostBefore => return Ok(false),
             Fault::None | Fault::LostAfter | Fault::PagesLate(_) => {}
         }
-        let place = place(home);
+        let place = place(location);
         let stored = state.heads.get_mut(&place);
         let Some(stored) = stored.filter(|stored| stored.version + 1 == head.version) else {
             return Ok(false);
@@ -32,13 +36,17 @@ impl Eraser for Memory {
         Ok(fault != Fault::LostAfter)
     }
 
-    async fn delete_pages(&self, home: &Home, up_to: &[u8]) -> Result<usize, Unavailable> {
+    async fn delete_pages(
+        &self,
+        location: &SubjectLocation,
+        up_to: &[u8],
+    ) -> Result<usize, Unavailable> {
         self.give_way().await;
         let state = &mut *self.state();
         if (state.faults)(Call::Erase) != Fault::None {
             return Err(unreachable());
         }
-        let place = place(home);
+        let place = place(location);
         let mine = state.pages.range((place.clone(), Vec::new())..=(place, up_to.to_vec()));
         let keys: Vec<_> = mine.map(|(key, _)| key.clone()).take(PAGES).collect();
         for key in &keys {

@@ -8,7 +8,7 @@ use crate::base::mutant::{Mutant, on};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::shard::Shard;
 use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use crate::ports::{Home, Listing, Store};
+use crate::ports::{Listing, Store, SubjectLocation};
 
 pub(super) fn units_of(bytes: usize, per_unit: u32) -> f64 {
     let units = bytes.div_ceil(per_unit as usize).max(1);
@@ -21,9 +21,9 @@ pub(super) const READ_UNIT: u32 = 4096;
 const NAMES: usize = 13;
 
 /// Where a subject's items are: the partition key, behind the name of its tenant's own table.
-pub(crate) fn place(home: &Home) -> String {
-    let pk = home.key.partition_key();
-    match &home.table {
+pub(crate) fn place(location: &SubjectLocation) -> String {
+    let pk = location.key.partition_key();
+    match &location.table {
         Some(table) => format!("{table}!{pk}"),
         None => pk,
     }
@@ -38,7 +38,10 @@ fn page_bytes(pk: &str, page: &StoredPage) -> usize {
 }
 
 impl Store for Memory {
-    async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+    async fn head(
+        &self,
+        location: &SubjectLocation,
+    ) -> Result<Metered<Option<StoredHead>>, Unavailable> {
         self.give_way().await;
         let state = &mut *self.state();
         state.count_down();
@@ -46,8 +49,8 @@ impl Store for Memory {
             Fault::None => {}
             fault => return Err(fails(fault)),
         }
-        state.check_table(home)?;
-        let pk = place(home);
+        state.check_table(location)?;
+        let pk = place(location);
         let bytes = state.stored_head_bytes(&pk);
         let head = state.heads.get(&pk).cloned();
         Ok(state.charge(head, Units { read: units_of(bytes, READ_UNIT), write: 0.0 }))
@@ -55,7 +58,7 @@ impl Store for Memory {
 
     async fn pages(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         self.give_way().await;
@@ -65,8 +68,8 @@ impl Store for Memory {
             Fault::None => {}
             fault => return Err(fails(fault)),
         }
-        state.check_table(home)?;
-        let pk = place(home);
+        state.check_table(location)?;
+        let pk = place(location);
         let pages: Vec<StoredPage> = match &range.bound {
             Bound::From(key) => {
                 let mine = state.pages.range((pk.clone(), key.clone())..);
@@ -82,16 +85,20 @@ impl Store for Memory {
         Ok(state.charge(pages, Units { read: units_of(bytes, READ_UNIT), write: 0.0 }))
     }
 
-    async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
+    async fn seal(
+        &self,
+        location: &SubjectLocation,
+        page: &PageWrite,
+    ) -> Result<Metered<()>, Unavailable> {
         self.give_way().await;
         let state = &mut *self.state();
         state.count_down();
         let fault = (state.faults)(Call::Seal);
-        state.check_table(home)?;
+        state.check_table(location)?;
         if matches!(fault, Fault::Refused | Fault::HotKey | Fault::LostBefore) {
             return Err(fails(fault));
         }
-        let pk = place(home);
+        let pk = place(location);
         let units = units_of(page_bytes(&pk, &page.page), WRITE_UNIT);
         let at = (pk, page.page.key.clone());
         if on(Mutant::BlindPagePut) {
@@ -105,18 +112,20 @@ impl Store for Memory {
 
     async fn write(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
         self.give_way().await;
         let state = &mut *self.state();
         state.count_down();
         let fault = (state.faults)(Call::Write);
-        if let Some(reason @ (Reason::Throttled | Reason::Unreachable)) = state.broken_table(home) {
+        if let Some(reason @ (Reason::Throttled | Reason::Unreachable)) =
+            state.broken_table(location)
+        {
             // A store tells no more of a write, because it may have been done.
             return Ok(state.charge(WriteAnswer::Unknown(reason), Units::default()));
         }
-        state.check_table(home)?;
+        state.check_table(location)?;
         match fault {
             Fault::Refused => return Err(unreachable()),
             Fault::HotKey => {
@@ -129,7 +138,7 @@ impl Store for Memory {
             }
             Fault::None | Fault::LostAfter | Fault::PagesLate(_) => {}
         }
-        let pk = place(home);
+        let pk = place(location);
         state.refuse_beyond_limits(&pk, write)?;
         let stored = state.heads.get(&pk);
         let lost =

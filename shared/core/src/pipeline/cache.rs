@@ -10,7 +10,7 @@ use lru::LruCache;
 
 use crate::base::variables::{Misconfigured, Variables};
 use crate::ledger::Head;
-use crate::ports::Home;
+use crate::ports::SubjectLocation;
 
 /// Where nothing says how much memory there is.
 const UNKNOWN_MEMORY_LIMIT: usize = 8 << 20;
@@ -43,7 +43,7 @@ pub struct HeadCache {
 }
 
 struct Inner {
-    heads: LruCache<Home, Warm>,
+    heads: LruCache<SubjectLocation, Warm>,
     bytes: usize,
 }
 
@@ -60,20 +60,20 @@ impl HeadCache {
 
     /// The head that was last known of a subject in the table where it lives: the version of one
     /// table's head means nothing in another.
-    pub fn get(&self, home: &Home) -> Option<Arc<Head>> {
-        self.lock().heads.get(home).map(|warm| Arc::clone(&warm.head))
+    pub fn get(&self, location: &SubjectLocation) -> Option<Arc<Head>> {
+        self.lock().heads.get(location).map(|warm| Arc::clone(&warm.head))
     }
 
     /// Remembers a head in place of the one that is known, if there is one. Where two invocations that run
     /// beside each other finish in another order than they wrote, that is the older one, which costs one
     /// lost write; kept for its number alone, a head whose items were deleted would never go.
-    pub fn put(&self, home: Home, head: Arc<Head>) {
+    pub fn put(&self, location: SubjectLocation, head: Arc<Head>) {
         let inner = &mut *self.lock();
         let bytes = head.memory();
         let warm = Warm { head, bytes };
-        match inner.heads.get_mut(&home) {
+        match inner.heads.get_mut(&location) {
             Some(known) => inner.bytes -= std::mem::replace(known, warm).bytes,
-            None => drop(inner.heads.put(home, warm)),
+            None => drop(inner.heads.put(location, warm)),
         }
         inner.bytes += bytes;
         while inner.bytes > self.limit {
@@ -83,9 +83,9 @@ impl HeadCache {
     }
 
     /// Forgets a head whose fate is unknown.
-    pub fn forget(&self, home: &Home) {
+    pub fn forget(&self, location: &SubjectLocation) {
         let inner = &mut *self.lock();
-        if let Some(warm) = inner.heads.pop(home) {
+        if let Some(warm) = inner.heads.pop(location) {
             inner.bytes -= warm.bytes;
         }
     }
@@ -109,10 +109,10 @@ mod tests {
     use crate::base::id::{SubjectId, TenantId};
     use crate::base::scope::TenantScope;
 
-    fn home(tenant: &str, id: usize) -> Home {
+    fn location(tenant: &str, id: usize) -> SubjectLocation {
         let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
         let key = scope.subject(SubjectId::parse(&format!("device/{id}")).expect("a subject"));
-        Home { key, table: None }
+        SubjectLocation { key, table: None }
     }
 
     fn head(version: u64) -> Arc<Head> {
@@ -141,37 +141,37 @@ mod tests {
     fn the_least_recently_used_goes_first() {
         let cache = HeadCache::new(3 * head(1).memory());
         for id in 0..3 {
-            cache.put(home("a", id), head(1));
+            cache.put(location("a", id), head(1));
         }
-        assert!(cache.get(&home("a", 0)).is_some());
-        cache.put(home("a", 3), head(1));
-        assert!(cache.get(&home("a", 1)).is_none());
-        assert!(cache.get(&home("a", 0)).is_some());
+        assert!(cache.get(&location("a", 0)).is_some());
+        cache.put(location("a", 3), head(1));
+        assert!(cache.get(&location("a", 1)).is_none());
+        assert!(cache.get(&location("a", 0)).is_some());
     }
 
     #[test]
     fn the_head_that_was_put_last_is_known_whatever_its_version() {
         let cache = HeadCache::new(1 << 20);
-        cache.put(home("a", 0), head(2));
-        cache.put(home("a", 0), head(1));
-        assert_eq!(cache.get(&home("a", 0)).map(|head| head.version), Some(1));
-        cache.forget(&home("a", 0));
-        assert!(cache.get(&home("a", 0)).is_none());
+        cache.put(location("a", 0), head(2));
+        cache.put(location("a", 0), head(1));
+        assert_eq!(cache.get(&location("a", 0)).map(|head| head.version), Some(1));
+        cache.forget(&location("a", 0));
+        assert!(cache.get(&location("a", 0)).is_none());
     }
 
     #[test]
     fn two_tenants_with_the_same_subject_have_two_heads() {
         let cache = HeadCache::new(1 << 20);
-        cache.put(home("a", 0), head(1));
-        assert!(cache.get(&home("b", 0)).is_none());
+        cache.put(location("a", 0), head(1));
+        assert!(cache.get(&location("b", 0)).is_none());
     }
 
     /// Else a tenant that moves to a restored table would have its history there replaced.
     #[test]
     fn regression_a_head_of_one_table_is_none_of_another() {
         let cache = HeadCache::new(1 << 20);
-        cache.put(home("a", 0), head(3));
-        let moved = Home { table: Some("restored".into()), ..home("a", 0) };
+        cache.put(location("a", 0), head(3));
+        let moved = SubjectLocation { table: Some("restored".into()), ..location("a", 0) };
         assert!(cache.get(&moved).is_none());
     }
 }

@@ -13,7 +13,7 @@ use crate::intake::record::Incoming;
 use crate::pipeline::Disposition;
 use crate::pipeline::admit::Admission;
 use crate::pipeline::batch::{Groups, Handled, State};
-use crate::ports::Home;
+use crate::ports::SubjectLocation;
 
 /// Records that were read, and of which nothing is committed yet.
 #[derive(Default)]
@@ -60,11 +60,11 @@ impl Admitted {
     }
 
     /// The subjects that there is something to commit of, and where they live.
-    pub fn homes(&self) -> impl Iterator<Item = Home> {
-        self.groups
-            .by_subject
-            .iter()
-            .map(|(key, group)| Home { key: key.clone(), table: group.tenant.placement.table() })
+    pub fn homes(&self) -> impl Iterator<Item = SubjectLocation> {
+        self.groups.by_subject.iter().map(|(key, group)| SubjectLocation {
+            key: key.clone(),
+            table: group.tenant.placement.table(),
+        })
     }
 
     /// Of each record, in order, what is known so far.

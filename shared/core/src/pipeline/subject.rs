@@ -14,7 +14,7 @@ use crate::ledger::commit::{Commit, Failed};
 use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
 use crate::ledger::place::Outcome;
 use crate::pipeline::table_health::TableHealth;
-use crate::ports::{Home, Ports};
+use crate::ports::{Ports, SubjectLocation};
 use crate::registry::Registry;
 
 /// What became of a subject's events.
@@ -32,7 +32,7 @@ pub struct Committed {
 /// One subject's events, in order of arrival.
 pub struct Job {
     /// Where the subject lives.
-    pub home: Home,
+    pub location: SubjectLocation,
     /// What its tenant decided, and the specs known so far.
     pub terms: Terms,
     /// The events.
@@ -50,7 +50,7 @@ pub async fn commit(
     job: Job,
     health: &TableHealth,
 ) -> Committed {
-    let Job { home, terms, entries, cached, deadline } = job;
+    let Job { location, terms, entries, cached, deadline } = job;
     let mut units = Units::default();
     let mut step = Commit::start(terms, entries, cached);
     loop {
@@ -73,7 +73,7 @@ pub async fn commit(
         } else if ports.now() >= deadline {
             Err(noted(commit.run_out_of_time(time_is_over())))
         } else {
-            match answer(ports, registry, &home, ask, health).await {
+            match answer(ports, registry, &location, ask, health).await {
                 Ok(Metered { answer, units: cost }) => {
                     units += cost;
                     commit.answer(answer).map_err(noted)
@@ -93,7 +93,7 @@ pub(super) fn time_is_over() -> Unavailable {
 async fn answer(
     ports: &impl Ports,
     registry: &Registry,
-    home: &Home,
+    location: &SubjectLocation,
     ask: Ask,
     health: &TableHealth,
 ) -> Result<Metered<Answer>, Unavailable> {
@@ -112,12 +112,14 @@ async fn answer(
             ports.pause(limits::TRANSACTION_SEEN_WITHIN).await;
             return Ok(free(Answer::Paused));
         }
-        Ask::Head => ports.head(home).await.map(|head| head.map(Answer::Head)),
+        Ask::Head => ports.head(location).await.map(|head| head.map(Answer::Head)),
         Ask::Seal(page) => {
-            ports.seal(home, &page).await.map(|sealed| sealed.map(|()| Answer::Sealed))
+            ports.seal(location, &page).await.map(|sealed| sealed.map(|()| Answer::Sealed))
         }
-        Ask::Pages(range) => ports.pages(home, &range).await.map(|pages| pages.map(Answer::Pages)),
-        Ask::Write(write) => ports.write(home, &write).await.map(|done| {
+        Ask::Pages(range) => {
+            ports.pages(location, &range).await.map(|pages| pages.map(Answer::Pages))
+        }
+        Ask::Write(write) => ports.write(location, &write).await.map(|done| {
             health.note_write(&done.answer);
             done.map(Answer::Write)
         }),

@@ -12,7 +12,7 @@ use crate::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 
 /// Where a subject's items live.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Home {
+pub struct SubjectLocation {
     /// The subject.
     pub key: SubjectKey,
     /// The tenant's own ledger table; `None`: the one that all share.
@@ -24,21 +24,21 @@ pub trait Store: Send + Sync {
     /// The head, strongly consistent.
     fn head(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
     ) -> impl Future<Output = Result<Metered<Option<StoredHead>>, Unavailable>> + Send;
 
     /// Pages in order of their keys or backwards, strongly consistent, up to the range's limit even
     /// where the service answers in several parts.
     fn pages(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         range: &PageRange,
     ) -> impl Future<Output = Result<Metered<Vec<StoredPage>>, Unavailable>> + Send;
 
     /// Puts a page unless one of its key exists. Either way it is there afterwards.
     fn seal(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         page: &PageWrite,
     ) -> impl Future<Output = Result<Metered<()>, Unavailable>> + Send;
 
@@ -49,7 +49,7 @@ pub trait Store: Send + Sync {
     /// Only where trying again at once is pointless.
     fn write(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         write: &LedgerWrite,
     ) -> impl Future<Output = Result<Metered<WriteAnswer>, Unavailable>> + Send;
 }
@@ -60,14 +60,14 @@ pub trait Eraser: Store {
     /// `false`: it may or may not be stored.
     fn replace_unlisted(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         head: &StoredHead,
     ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
     /// Deletes some of the pages up to this key, and says how many: none, if there is none left.
     fn delete_pages(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         up_to: &[u8],
     ) -> impl Future<Output = Result<usize, Unavailable>> + Send;
 }

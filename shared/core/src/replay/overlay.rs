@@ -17,7 +17,7 @@ use crate::dead_letter::message::Message;
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use crate::ports::{Buffer, Clock, DeadLetters, Documents, Home, Ports, Store};
+use crate::ports::{Buffer, Clock, DeadLetters, Documents, Ports, Store, SubjectLocation};
 
 /// What was written here.
 #[derive(Default)]
@@ -68,22 +68,22 @@ impl<'a, W: Ports> Overlay<'a, W> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, home: &Home, change: impl FnOnce(&mut Subject)) {
+    fn change(&self, location: &SubjectLocation, change: impl FnOnce(&mut Subject)) {
         let kept = &mut *self.kept();
-        let subject = kept.subjects.entry(home.key.partition_key()).or_default();
+        let subject = kept.subjects.entry(location.key.partition_key()).or_default();
         let before = subject.bytes();
         change(subject);
         kept.bytes = kept.bytes - before + subject.bytes();
     }
 
-    fn own_head(&self, home: &Home) -> Option<StoredHead> {
-        self.kept().subjects.get(&home.key.partition_key())?.head.clone()
+    fn own_head(&self, location: &SubjectLocation) -> Option<StoredHead> {
+        self.kept().subjects.get(&location.key.partition_key())?.head.clone()
     }
 
     /// The pages of a range that were written here, in its order.
-    fn own_pages(&self, home: &Home, range: &PageRange) -> Vec<StoredPage> {
+    fn own_pages(&self, location: &SubjectLocation, range: &PageRange) -> Vec<StoredPage> {
         let kept = self.kept();
-        let Some(subject) = kept.subjects.get(&home.key.partition_key()) else {
+        let Some(subject) = kept.subjects.get(&location.key.partition_key()) else {
             return Vec::new();
         };
         let page = |(key, bytes): (&Vec<u8>, &Vec<u8>)| StoredPage {
@@ -102,20 +102,23 @@ impl<'a, W: Ports> Overlay<'a, W> {
 }
 
 impl<W: Ports> Store for Overlay<'_, W> {
-    async fn head(&self, home: &Home) -> Result<Metered<Option<StoredHead>>, Unavailable> {
-        match self.own_head(home) {
+    async fn head(
+        &self,
+        location: &SubjectLocation,
+    ) -> Result<Metered<Option<StoredHead>>, Unavailable> {
+        match self.own_head(location) {
             Some(head) => Ok(Metered { answer: Some(head), units: Units::default() }),
-            None => self.ports.head(home).await,
+            None => self.ports.head(location).await,
         }
     }
 
     async fn pages(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
-        let own = self.own_pages(home, range);
-        let stored = self.ports.pages(home, range).await?;
+        let own = self.own_pages(location, range);
+        let stored = self.ports.pages(location, range).await?;
         let mut merged: BTreeMap<Vec<u8>, StoredPage> = BTreeMap::new();
         // What was written here comes last, in place of what is stored under its key.
         for page in stored.answer.into_iter().chain(own) {
@@ -129,11 +132,15 @@ impl<W: Ports> Store for Overlay<'_, W> {
         Ok(Metered { answer, units: stored.units })
     }
 
-    async fn seal(&self, home: &Home, page: &PageWrite) -> Result<Metered<()>, Unavailable> {
+    async fn seal(
+        &self,
+        location: &SubjectLocation,
+        page: &PageWrite,
+    ) -> Result<Metered<()>, Unavailable> {
         let just_it = PageRange::from(page.page.key.clone(), 1);
-        let found = self.pages(home, &just_it).await?;
+        let found = self.pages(location, &just_it).await?;
         if found.answer.first().is_none_or(|first| first.key != page.page.key) {
-            self.change(home, |subject| {
+            self.change(location, |subject| {
                 subject.pages.insert(page.page.key.clone(), page.page.bytes.clone());
             });
         }
@@ -142,14 +149,14 @@ impl<W: Ports> Store for Overlay<'_, W> {
 
     async fn write(
         &self,
-        home: &Home,
+        location: &SubjectLocation,
         write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
-        let stored = self.head(home).await?;
+        let stored = self.head(location).await?;
         if stored.answer.as_ref().map(|head| head.version) != write.expected {
             return Ok(Metered { answer: WriteAnswer::Lost(stored.answer), units: stored.units });
         }
-        self.change(home, |subject| {
+        self.change(location, |subject| {
             subject.head = Some(write.head.clone());
             for page in &write.pages {
                 subject.pages.insert(page.page.key.clone(), page.page.bytes.clone());

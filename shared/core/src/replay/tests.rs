@@ -8,7 +8,7 @@ mod overlaid;
 
 use serde_json::json;
 
-use self::fixture::{Bench, MINUTE, NEWCO, WIDE, home};
+use self::fixture::{Bench, MINUTE, NEWCO, WIDE, location};
 use super::run::ViewDigests;
 use super::*;
 use crate::base::error::Reason;
@@ -151,7 +151,7 @@ fn a_subject_that_cannot_be_read_does_not_hold_up_the_letters_behind_it() {
     bench.process(&[bench.narrow("d1", 1), bench.narrow("d2", 2), bench.narrow("d1", 3)]);
     bench.file_all();
     bench.put("C#mine", WIDE);
-    let (owner, place) = (Bench::demo(), home("demo", "d1").key.partition_key());
+    let (owner, place) = (Bench::demo(), location("demo", "d1").key.partition_key());
     let head = StoredHead { version: 1, bytes: vec![0xff] };
     bench.memory.state().heads.insert(place.clone(), head);
     let run = bench.replay(&owner, Asked::replay("me")).run;

@@ -13,7 +13,7 @@ use crate::base::metrics::Tally;
 use crate::base::time::Timestamp;
 use crate::intake::record::Incoming;
 use crate::pipeline::{Admitted, Pipeline, Settled, Verdict};
-use crate::ports::Home;
+use crate::ports::SubjectLocation;
 
 /// How often records of a dry run start again from what is stored.
 const FORGETS: usize = 3;
@@ -41,8 +41,8 @@ pub(super) async fn through<W: ReplayPorts, S: Sources>(
     let left: BTreeSet<usize> =
         numbered.filter(|(_, matches)| !**matches).map(|(at, _)| at).collect();
     admitted.leave(&left);
-    let homes = admitted.homes().map(|home| (label(work.owner, &home.key), home));
-    let homes: Vec<(String, Home)> = homes.collect();
+    let homes = admitted.homes().map(|location| (label(work.owner, &location.key), location));
+    let homes: Vec<(String, SubjectLocation)> = homes.collect();
     let room = work.run.views_wanted.saturating_sub(work.run.views.len());
     let Work { ports, owner, pipeline, overlay, views, tally, .. } = work;
     let registry = &pipeline.registry;

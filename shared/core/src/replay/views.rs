@@ -12,7 +12,7 @@ use crate::base::metrics::Tally;
 use crate::dead_letter::letter::Owner;
 use crate::event::canonical_json;
 use crate::ledger::read::Question;
-use crate::ports::{Home, Ports};
+use crate::ports::{Ports, SubjectLocation};
 use crate::registry::Registry;
 use crate::subject::reader;
 use crate::view::Specs;
@@ -65,7 +65,7 @@ pub(super) fn label(owner: &Owner, key: &SubjectKey) -> String {
 /// Subjects whose views are compared.
 #[derive(Default)]
 pub(super) struct Watched {
-    before: BTreeMap<String, (Home, Value)>,
+    before: BTreeMap<String, (SubjectLocation, Value)>,
 }
 
 impl Watched {
@@ -75,13 +75,13 @@ impl Watched {
         ports: &impl Ports,
         registry: &Registry,
         tally: &mut Tally,
-        homes: Vec<(String, Home)>,
+        homes: Vec<(String, SubjectLocation)>,
         room: usize,
     ) -> Result<(), Unavailable> {
-        for (label, home) in homes {
+        for (label, location) in homes {
             if self.before.len() < room && !self.before.contains_key(&label) {
-                let view = live(ports, registry, tally, &home).await?;
-                self.before.insert(label, (home, view));
+                let view = live(ports, registry, tally, &location).await?;
+                self.before.insert(label, (location, view));
             }
         }
         Ok(())
@@ -100,8 +100,8 @@ impl Watched {
         tally: &mut Tally,
     ) -> Result<Vec<ViewPair>, Unavailable> {
         let mut pairs = Vec::with_capacity(self.before.len());
-        for (subject, (home, before)) in self.before {
-            let after = live(ports, registry, tally, &home).await?;
+        for (subject, (location, before)) in self.before {
+            let after = live(ports, registry, tally, &location).await?;
             pairs.push(ViewPair { subject, before, after });
         }
         Ok(pairs)
@@ -112,10 +112,10 @@ async fn live(
     ports: &impl Ports,
     registry: &Registry,
     tally: &mut Tally,
-    home: &Home,
+    location: &SubjectLocation,
 ) -> Result<Value, Unavailable> {
-    let (cut, units) = reader::read(ports, home, Question::Live).await?;
-    tally.of(Some(home.key.tenant())).add_units(units);
+    let (cut, units) = reader::read(ports, location, Question::Live).await?;
+    tally.of(Some(location.key.tenant())).add_units(units);
     let Some(cut) = cut else { return Ok(Value::Null) };
     let contracts = Specs::default().missing(cut.entries());
     let specs = registry.specs(&contracts, cut.head.revision, ports.now(), ports).await?;

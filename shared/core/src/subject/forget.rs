@@ -21,7 +21,7 @@ use crate::base::id::Position;
 use crate::ledger::StoredHead;
 use crate::ledger::codec::{decode_head, encode_head};
 use crate::ledger::read::broken;
-use crate::ports::{Clock, Eraser, Home};
+use crate::ports::{Clock, Eraser, SubjectLocation};
 
 pub use self::letters::{ErasedLetters, Named, forget_letters};
 pub use self::receipt::{Deleted, OutOfReach, Receipt, Retention};
@@ -45,12 +45,12 @@ pub struct ErasedHistory {
 /// The store did not answer, or writers were faster every time. It may be done again.
 pub async fn forget<S: Eraser + Clock>(
     store: &S,
-    home: &Home,
+    location: &SubjectLocation,
 ) -> Result<Option<ErasedHistory>, Unavailable> {
-    let Some((line, heads)) = empty_head(store, home).await? else { return Ok(None) };
+    let Some((line, heads)) = empty_head(store, location).await? else { return Ok(None) };
     let (up_to, mut pages, mut was_none_left) = (line.to_bytes(), 0, false);
     loop {
-        let deleted = store.delete_pages(home, &up_to).await?;
+        let deleted = store.delete_pages(location, &up_to).await?;
         if deleted == 0 && was_none_left {
             return Ok(Some(ErasedHistory { heads, pages }));
         }
@@ -67,17 +67,17 @@ pub async fn forget<S: Eraser + Clock>(
 /// were emptied.
 async fn empty_head<S: Eraser + Clock>(
     store: &S,
-    home: &Home,
+    location: &SubjectLocation,
 ) -> Result<Option<(Position, u64)>, Unavailable> {
     for _ in 0..ATTEMPTS {
-        let Some(stored) = store.head(home).await?.answer else { return Ok(None) };
+        let Some(stored) = store.head(location).await?.answer else { return Ok(None) };
         let head = decode_head(&stored.bytes).map_err(broken)?;
         if head.is_forgotten() {
             return Ok(head.forgotten.map(|line| (line, 0)));
         }
         let empty = head.forget();
         let next = StoredHead { version: empty.version, bytes: encode_head(&empty) };
-        if store.replace_unlisted(home, &next).await? {
+        if store.replace_unlisted(location, &next).await? {
             return Ok(empty.forgotten.map(|line| (line, 1)));
         }
         store.pause(PAUSE).await;

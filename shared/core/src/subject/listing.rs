@@ -203,7 +203,7 @@ mod tests {
     use crate::base::time::Timestamp;
     use crate::ledger::{Activity, LedgerWrite, StoredHead};
     use crate::memory::Memory;
-    use crate::ports::{Home, Store as _};
+    use crate::ports::{Store as _, SubjectLocation};
 
     fn scope() -> TenantScope {
         TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"))
@@ -216,15 +216,15 @@ mod tests {
     /// A subject whose newest event was observed in this hour.
     fn put(memory: &Memory, kind: &Kind, id: &str, hour: i64) {
         let subject = SubjectId::new(kind.clone(), id).expect("a subject");
-        let home = Home { key: scope().subject(subject), table: None };
+        let location = SubjectLocation { key: scope().subject(subject), table: None };
         let watermark = Timestamp::from_micros(0).expect("in range").plus_seconds(3_600 * hour);
         let write = LedgerWrite {
             expected: None,
             head: StoredHead { version: 1, bytes: Vec::new() },
-            activity: Activity::of(&home.key, watermark),
+            activity: Activity::of(&location.key, watermark),
             pages: Vec::new(),
         };
-        memory.write(&home, &write).now_or_never().expect("ready").expect("written");
+        memory.write(&location, &write).now_or_never().expect("ready").expect("written");
     }
 
     /// A whole listing, `limit` at a time.

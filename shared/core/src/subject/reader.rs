@@ -4,7 +4,7 @@ use crate::base::cost::Units;
 use crate::base::error::Unavailable;
 use crate::ledger::read::{Answer, Ask, Cut, Question, Reading, Step};
 use crate::ledger::slice::{self, Portion, Slice, Slicing};
-use crate::ports::{Home, Store};
+use crate::ports::{Store, SubjectLocation};
 
 /// A consistent cut of one subject; `None`: nothing was ever written of it. Also what it cost.
 ///
@@ -12,13 +12,13 @@ use crate::ports::{Home, Store};
 /// The store did not answer, or writers were faster every time.
 pub async fn read(
     store: &impl Store,
-    home: &Home,
+    location: &SubjectLocation,
     question: Question,
 ) -> Result<(Option<Cut>, Units), Unavailable> {
     let mut units = Units::default();
     let (mut reading, mut ask) = Reading::start(question);
     loop {
-        let answer = obey(store, home, ask, &mut units).await?;
+        let answer = obey(store, location, ask, &mut units).await?;
         match reading.answer(answer)? {
             (_, Step::Done(cut)) => return Ok((cut.map(|cut| *cut), units)),
             (next, Step::Ask(question)) => (reading, ask) = (next, question),
@@ -33,13 +33,13 @@ pub async fn read(
 /// The store did not answer, or writers were faster every time.
 pub async fn slice(
     store: &impl Store,
-    home: &Home,
+    location: &SubjectLocation,
     slice: Slice,
 ) -> Result<(Option<Portion>, Units), Unavailable> {
     let mut units = Units::default();
     let (mut slicing, mut ask) = Slicing::start(slice);
     loop {
-        let answer = obey(store, home, ask, &mut units).await?;
+        let answer = obey(store, location, ask, &mut units).await?;
         match slicing.answer(answer)? {
             (_, slice::Step::Done(portion)) => {
                 return Ok((portion.map(|portion| *portion), units));
@@ -51,18 +51,18 @@ pub async fn slice(
 
 async fn obey(
     store: &impl Store,
-    home: &Home,
+    location: &SubjectLocation,
     ask: Ask,
     units: &mut Units,
 ) -> Result<Answer, Unavailable> {
     match ask {
         Ask::Head => {
-            let head = store.head(home).await?;
+            let head = store.head(location).await?;
             *units += head.units;
             Ok(Answer::Head(head.answer))
         }
         Ask::Pages(range) => {
-            let pages = store.pages(home, &range).await?;
+            let pages = store.pages(location, &range).await?;
             *units += pages.units;
             Ok(Answer::Pages(pages.answer))
         }

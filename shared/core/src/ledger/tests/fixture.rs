@@ -18,7 +18,7 @@ use crate::ledger::{Head, Page, Policy};
 use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::subject::{Committed, Job, commit};
 use crate::pipeline::table_health::TableHealth;
-use crate::ports::{Home, Store as _};
+use crate::ports::{Store as _, SubjectLocation};
 use crate::registry::Registry;
 use crate::subject::reader;
 use crate::view::Specs;
@@ -80,7 +80,7 @@ pub(super) fn noise(length: usize, seed: u64) -> String {
 pub(super) struct Subject {
     pub(super) memory: Memory,
     pub(super) registry: Registry,
-    pub(super) home: Home,
+    pub(super) location: SubjectLocation,
     pub(super) shape: Shape,
     pub(super) deadline: Timestamp,
     pub(super) cached: Option<Arc<Head>>,
@@ -93,7 +93,7 @@ impl Subject {
         Self {
             memory: Memory::new(second(0)),
             registry: Registry::new(),
-            home: Home { key, table: None },
+            location: SubjectLocation { key, table: None },
             shape,
             deadline: Timestamp::MAX,
             cached: None,
@@ -118,7 +118,7 @@ impl Subject {
     pub(super) fn store(&self, head: &Head) {
         let bytes = crate::ledger::codec::encode_head(head);
         let mut state = self.memory.state();
-        state.heads.get_mut(&self.home.key.partition_key()).expect("a head").bytes = bytes;
+        state.heads.get_mut(&self.location.key.partition_key()).expect("a head").bytes = bytes;
     }
 
     pub(super) fn policy() -> Policy {
@@ -126,7 +126,7 @@ impl Subject {
     }
 
     pub(super) fn terms(&self) -> Terms {
-        Terms::new(self.home.key.clone(), Self::policy(), self.shape)
+        Terms::new(self.location.key.clone(), Self::policy(), self.shape)
     }
 
     /// What another writer does who believes in `cached`.
@@ -136,13 +136,13 @@ impl Subject {
         entries: impl IntoIterator<Item = Arc<Entry>>,
     ) -> Committed {
         let job = Job {
-            home: self.home.clone(),
+            location: self.location.clone(),
             terms: self.terms(),
             entries: entries.into_iter().collect(),
             cached,
             deadline: self.deadline,
         };
-        let health = TableHealth::of(self.home.table.clone());
+        let health = TableHealth::of(self.location.table.clone());
         let committed = commit(&self.memory, &self.registry, job, &health).now_or_never();
         committed.expect("memory never waits")
     }
@@ -166,7 +166,7 @@ impl Subject {
 
     pub(super) fn head(&self) -> Head {
         let state = self.memory.state();
-        let stored = state.heads.get(&self.home.key.partition_key()).expect("a head");
+        let stored = state.heads.get(&self.location.key.partition_key()).expect("a head");
         decode_head(&stored.bytes).expect("bytes of this version")
     }
 
@@ -189,7 +189,7 @@ impl Subject {
     }
 
     pub(super) fn cut(&self, question: Question) -> Cut {
-        let read = reader::read(&self.memory, &self.home, question).now_or_never();
+        let read = reader::read(&self.memory, &self.location, question).now_or_never();
         read.expect("memory never waits").expect("an answer").0.expect("a head")
     }
 
@@ -218,18 +218,18 @@ impl Subject {
                 Answer::Specs(specs.now_or_never().expect("ready").expect("specs"))
             }
             Ask::Head => Answer::Head(
-                memory.head(&self.home).now_or_never().expect("ready").expect("a head").answer,
+                memory.head(&self.location).now_or_never().expect("ready").expect("a head").answer,
             ),
             Ask::Seal(page) => {
-                memory.seal(&self.home, &page).now_or_never().expect("ready").expect("sealed");
+                memory.seal(&self.location, &page).now_or_never().expect("ready").expect("sealed");
                 Answer::Sealed
             }
             Ask::Pages(range) => {
-                let pages = memory.pages(&self.home, &range).now_or_never().expect("ready");
+                let pages = memory.pages(&self.location, &range).now_or_never().expect("ready");
                 Answer::Pages(pages.expect("pages").answer)
             }
             Ask::Write(write) => {
-                let written = memory.write(&self.home, &write).now_or_never().expect("ready");
+                let written = memory.write(&self.location, &write).now_or_never().expect("ready");
                 Answer::Write(written.expect("an answer").answer)
             }
             Ask::Pause { .. } | Ask::Settle => {

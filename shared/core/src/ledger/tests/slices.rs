@@ -14,7 +14,7 @@ fn of(order: Order, entries: usize) -> Slice {
 }
 
 fn portion(subject: &Subject, slice: Slice) -> Portion {
-    let read = reader::slice(&subject.memory, &subject.home, slice).now_or_never();
+    let read = reader::slice(&subject.memory, &subject.location, slice).now_or_never();
     read.expect("memory never waits").expect("an answer").0.expect("a head")
 }
 
@@ -186,6 +186,6 @@ fn a_correction_between_two_parts_neither_skips_nor_doubles() {
 #[test]
 fn of_a_subject_that_was_never_written_there_is_no_part() {
     let subject = Subject::new(WIDE);
-    let read = reader::slice(&subject.memory, &subject.home, of(Order::Ascending, 1));
+    let read = reader::slice(&subject.memory, &subject.location, of(Order::Ascending, 1));
     assert!(read.now_or_never().expect("ready").expect("an answer").0.is_none());
 }

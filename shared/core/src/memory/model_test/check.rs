@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::harness::Harness;
-use super::script::{SMALL, Sort, Spec, Walk, home, key, specs};
+use super::script::{SMALL, Sort, Spec, Walk, key, location, specs};
 use crate::base::error::Code;
 use crate::base::id::{Position, SubjectKey};
 use crate::base::time::Timestamp;
@@ -32,7 +32,7 @@ fn keys() -> [SubjectKey; 4] {
 }
 
 fn stored(state: &State, key: &SubjectKey) -> Result<Option<Stored>, String> {
-    let pk = place(&home(key));
+    let pk = place(&location(key));
     let Some(head) = state.heads.get(&pk) else { return Ok(None) };
     let head = decode_head(&head.bytes).map_err(|error| error.to_string())?;
     let sealed = head.sealed.as_ref().map(Position::to_bytes).unwrap_or_default();
@@ -64,7 +64,7 @@ pub(super) fn stored_state(harness: &mut Harness) -> Result<(), String> {
     let memory = Arc::clone(&harness.memory);
     for key in keys() {
         let (version, epoch, watermark) = harness.seen.get(&key).cloned().unwrap_or_default();
-        let written = memory.state().heads.get(&place(&home(&key))).map(|head| head.version);
+        let written = memory.state().heads.get(&place(&location(&key))).map(|head| head.version);
         if written.unwrap_or_default() == version {
             continue;
         }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::check;
 use super::script::{
-    Action, Broken, OWN_TABLE, SMALL, Script, Spec, Walk, contract_json, home, instant, key,
+    Action, Broken, OWN_TABLE, SMALL, Script, Spec, Walk, contract_json, instant, key, location,
 };
 use crate::base::cost::Units;
 use crate::base::error::Unavailable;
@@ -261,10 +261,10 @@ impl Harness {
             1 => Question::AsOf(at),
             _ => Question::History { from: None, to: None },
         };
-        let home = home(&key);
+        let location = location(&key);
         let memory = Arc::clone(&self.memory);
         let running: Running<Read> =
-            Box::pin(async move { reader::read(&*memory, &home, question).await });
+            Box::pin(async move { reader::read(&*memory, &location, question).await });
         let must_see = self.acknowledged_of(&key);
         self.reader = Some(Reader { running, key, question, must_see });
     }
@@ -417,8 +417,8 @@ impl Harness {
 
 fn sliced(memory: &Arc<Memory>, key: &SubjectKey, slice: &Slice) -> Running<Sliced> {
     let (memory, slice) = (Arc::clone(memory), slice.clone());
-    let home = home(key);
-    Box::pin(async move { reader::slice(&*memory, &home, slice).await })
+    let location = location(key);
+    Box::pin(async move { reader::slice(&*memory, &location, slice).await })
 }
 
 fn process(

@@ -12,7 +12,7 @@ use crate::base::time::Timestamp;
 use crate::intake::contract::{Contract, ContractDocument};
 use crate::intake::record::{Record, Source};
 use crate::ledger::slice::{Order, Slice};
-use crate::ports::Home;
+use crate::ports::SubjectLocation;
 use crate::view::Specs;
 
 /// A record of the stream, before it is written down as JSON.
@@ -308,7 +308,7 @@ pub(super) fn key(which: bool, subject: bool) -> SubjectKey {
 pub(super) const OWN_TABLE: &str = "acme-ledger";
 
 /// Where a subject lives.
-pub(super) fn home(key: &SubjectKey) -> Home {
+pub(super) fn location(key: &SubjectKey) -> SubjectLocation {
     let is_own = key.tenant().as_str() == tenant(true);
-    Home { key: key.clone(), table: is_own.then(|| Arc::from(OWN_TABLE)) }
+    SubjectLocation { key: key.clone(), table: is_own.then(|| Arc::from(OWN_TABLE)) }
 }

@@ -37,10 +37,10 @@ fn taken(
     let [disposition] = report.dispositions[..] else { panic!("one record") };
     let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
     let subject = SubjectId::parse("device/d1").expect("a subject");
-    let home = Home { key: scope.subject(subject), table: None };
+    let location = SubjectLocation { key: scope.subject(subject), table: None };
     let question = crate::ledger::read::Question::History { from: None, to: None };
     let read =
-        crate::subject::reader::read(&memory, &home, question).now_or_never().expect("ready");
+        crate::subject::reader::read(&memory, &location, question).now_or_never().expect("ready");
     let cut = read.expect("available").0;
     let times = cut.and_then(|cut| {
         cut.entries().next().map(|entry| (entry.position.observed_at, entry.ingested_at))

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::fixture::{Bench, NEWCO, WIDE, ground, home, pipeline};
+use super::fixture::{Bench, NEWCO, WIDE, ground, location, pipeline};
 use crate::base::time::Timestamp;
 use crate::dead_letter::letter::{Owner, State};
 use crate::intake::record::{Incoming, Record};
@@ -252,11 +252,12 @@ impl Fixture {
     }
 
     fn subject(&self, tenant: &str, device: &str) -> Value {
-        let (memory, home) = (&self.bench.memory, home(tenant, device));
+        let (memory, location) = (&self.bench.memory, location(tenant, device));
         let all = Question::History { from: None, to: None };
-        let history = self.bench.run(reader::read(memory, &home, all)).expect("readable").0;
+        let history = self.bench.run(reader::read(memory, &location, all)).expect("readable").0;
         let Some(history) = history else { return Value::Null };
-        let live = self.bench.run(reader::read(memory, &home, Question::Live)).expect("readable").0;
+        let live =
+            self.bench.run(reader::read(memory, &location, Question::Live)).expect("readable").0;
         let live = live.expect("there is a head");
         let contracts = Specs::default().missing(live.entries());
         let registry = crate::registry::Registry::new();

@@ -18,7 +18,7 @@ use crate::ledger::read::Question;
 use crate::memory::{Held, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{Disposition, Pipeline};
-use crate::ports::{Home, Letters};
+use crate::ports::{Letters, SubjectLocation};
 use crate::registry::Registry;
 use crate::replay::filing::{Received, file, read};
 use crate::replay::{self, Asked, Ground, Means, Refusal, Run, Worked};
@@ -218,7 +218,7 @@ impl Bench {
     pub(super) fn history(&self, tenant: &str, device: &str) -> Vec<i64> {
         let cut = self.run(reader::read(
             &self.memory,
-            &home(tenant, device),
+            &location(tenant, device),
             Question::History { from: None, to: None },
         ));
         let Some(cut) = cut.expect("readable").0 else { return Vec::new() };
@@ -340,9 +340,9 @@ pub(super) fn scope(tenant: &str) -> TenantScope {
     TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"))
 }
 
-pub(super) fn home(tenant: &str, device: &str) -> Home {
+pub(super) fn location(tenant: &str, device: &str) -> SubjectLocation {
     let subject = SubjectId::parse(&format!("device/{device}")).expect("a subject");
-    Home { key: scope(tenant).subject(subject), table: None }
+    SubjectLocation { key: scope(tenant).subject(subject), table: None }
 }
 
 fn second(at: i64) -> Timestamp {

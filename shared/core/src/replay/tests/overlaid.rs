@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::fixture::{Bench, WIDE, home, pipeline};
+use super::fixture::{Bench, WIDE, location, pipeline};
 use crate::base::time::Timestamp;
 use crate::intake::record::{Incoming, Record};
 use crate::ledger::read::{Cut, Question};
@@ -27,7 +27,7 @@ fn settle(
 
 fn history(bench: &Bench, store: &impl Store, device: &str) -> Option<Cut> {
     let all = Question::History { from: None, to: None };
-    bench.run(reader::read(store, &home("demo", device), all)).expect("readable").0
+    bench.run(reader::read(store, &location("demo", device), all)).expect("readable").0
 }
 
 proptest! {

@@ -66,10 +66,10 @@ fn environment() -> Pipeline {
     }
 }
 
-fn home() -> Home {
+fn location() -> SubjectLocation {
     let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
     let subject = SubjectId::parse("device/d1").expect("a subject");
-    Home { key: scope.subject(subject), table: None }
+    SubjectLocation { key: scope.subject(subject), table: None }
 }
 
 fn record(at: i64) -> Incoming {
@@ -109,7 +109,7 @@ fn send_each(environment: &Pipeline, memory: &Memory, seconds: impl IntoIterator
 }
 
 fn forgotten(memory: &Memory) -> Option<usize> {
-    let erased = forget(memory, &home()).now_or_never().expect("memory never waits");
+    let erased = forget(memory, &location()).now_or_never().expect("memory never waits");
     erased.expect("available").map(|erased| usize::try_from(erased.pages).expect("few"))
 }
 
@@ -117,7 +117,8 @@ fn forgotten(memory: &Memory) -> Option<usize> {
 fn history(memory: &Memory) -> Option<Vec<i64>> {
     let seconds = |micros: i64| micros / 1_000_000 - NOW;
     let whole = Question::History { from: None, to: None };
-    let cut = reader::read(memory, &home(), whole).now_or_never().expect("ready").expect("a cut").0;
+    let cut =
+        reader::read(memory, &location(), whole).now_or_never().expect("ready").expect("a cut").0;
     let read: Option<Vec<i64>> = cut.map(|cut| {
         cut.entries().map(|entry| seconds(entry.position.observed_at.micros())).collect()
     });
@@ -148,7 +149,7 @@ fn portion(
 ) -> Option<Portion> {
     let (from, event_type) = (None, None);
     let slice = Slice { order, from, to, beyond, event_type, entries: 1, bytes: 1_000 };
-    let portion = reader::slice(memory, &home(), slice).now_or_never().expect("ready");
+    let portion = reader::slice(memory, &location(), slice).now_or_never().expect("ready");
     portion.expect("a portion").0
 }
 
@@ -205,12 +206,12 @@ fn a_stale_head_brings_nothing_back_and_takes_nothing_away() {
             send(&writer, &memory, &[3, 99, 100]),
             [late, Disposition::Applied, Disposition::Applied]
         );
-        let live = reader::read(&memory, &home(), Question::Live).now_or_never();
+        let live = reader::read(&memory, &location(), Question::Live).now_or_never();
         let live = live.expect("ready").expect("a cut").0.expect("a subject");
         let count = live.live(&Specs::default()).event_count;
         assert_eq!(count, expected.len() as u64 + 2);
         let as_of = |at| {
-            let cut = reader::read(&memory, &home(), Question::AsOf(second(at))).now_or_never();
+            let cut = reader::read(&memory, &location(), Question::AsOf(second(at))).now_or_never();
             let cut = cut.expect("ready").expect("a cut").0.expect("a subject");
             cut.as_of(second(at), &Specs::default()).map(|view| view.event_count)
         };
@@ -251,7 +252,7 @@ fn what_ends_half_way_is_gone_on_with() {
             armed &= !is_it;
             if is_it { fault } else { Fault::None }
         });
-        let first = forget(&memory, &home()).now_or_never().expect("ready");
+        let first = forget(&memory, &location()).now_or_never().expect("ready");
         assert_eq!(first.is_err(), failing == Call::Erase);
         if first.is_err() {
             assert_eq!(history(&memory), None, "nothing refers to the pages that are left");
