@@ -38,12 +38,13 @@ pub(crate) struct PlaceSummary {
 pub(crate) enum Point {
     Reading(Reading),
     Window(WindowPoint),
-    Place(Place),
+    TimedLocation(TimedLocation),
 }
 
 /// Where something was.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Place {
+#[schema(as = Place)]
+pub(crate) struct TimedLocation {
     /// When it was there.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
@@ -61,7 +62,7 @@ pub(crate) struct Series<'a> {
 enum Collected {
     Readings(Readings),
     Windows(Windows),
-    Places(Vec<Place>),
+    Places(Vec<TimedLocation>),
 }
 
 impl<'a> Series<'a> {
@@ -79,7 +80,11 @@ impl<'a> Series<'a> {
         let at = entry.position.observed_at;
         if let Collected::Places(places) = &mut self.collected {
             let found = spec.place(Payload(&entry.payload));
-            places.extend(found.map(|(latitude, longitude)| Place { at, latitude, longitude }));
+            places.extend(found.map(|(latitude, longitude)| TimedLocation {
+                at,
+                latitude,
+                longitude,
+            }));
             return;
         }
         let Some((value, unit)) = spec.number(self.measure, entry) else { return };
@@ -113,7 +118,7 @@ impl<'a> Series<'a> {
             }
             Collected::Places(places) => {
                 let summary = AnySummary::Places(PlaceSummary::of(&places));
-                (summary, places.into_iter().map(Point::Place).collect())
+                (summary, places.into_iter().map(Point::TimedLocation).collect())
             }
         };
         (self.unit, summary, points)
@@ -121,8 +126,8 @@ impl<'a> Series<'a> {
 }
 
 impl PlaceSummary {
-    fn of(places: &[Place]) -> Self {
-        let degrees = |place: &Place| (place.latitude, place.longitude);
+    fn of(places: &[TimedLocation]) -> Self {
+        let degrees = |place: &TimedLocation| (place.latitude, place.longitude);
         let ways = places.iter().zip(places.iter().skip(1));
         let ways = ways.map(|(from, to)| distance_m(degrees(from), degrees(to)));
         // The sum of no floats is -0.

@@ -49,7 +49,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::{Bounds, Fetched, Log, NewRecord, Position, TopicName};
 use append::stopped;
-pub use append::{AppendError, Place};
+pub use append::{AppendError, RecordLocation};
 use file::broken;
 use limits::PERMIT_BYTES;
 pub use limits::{Keep, LOOK_EVERY, PARTITIONS, QUEUE_BYTES, RECORD_BYTES, TOPICS};
@@ -109,7 +109,7 @@ impl Embedded {
         &self,
         topic: &TopicName,
         records: &[NewRecord],
-    ) -> Result<Vec<Place>, AppendError> {
+    ) -> Result<Vec<RecordLocation>, AppendError> {
         let request = Request::new(records, || self.turn.fetch_add(1, Ordering::Relaxed))?;
         let permits = (request.bytes() / PERMIT_BYTES + 1).min(QUEUE_BYTES / PERMIT_BYTES);
         let permits = u32::try_from(permits).unwrap_or(u32::MAX);

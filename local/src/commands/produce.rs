@@ -14,7 +14,7 @@ use drover_aws::kafka::{KafkaStream, NoIdentity, Placed};
 use drover_core::base::error::Unavailable;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::record::{Record, Source};
-use drover_event_log::embedded::{AppendError, Place, RECORD_BYTES};
+use drover_event_log::embedded::{AppendError, RECORD_BYTES, RecordLocation};
 use drover_event_log::{Embedded, NewRecord, TopicName};
 
 use super::DataArg;
@@ -148,15 +148,17 @@ impl Sink {
         &self,
         topic: &TopicName,
         records: Vec<NewRecord>,
-    ) -> Result<Vec<Place>, ProduceError> {
+    ) -> Result<Vec<RecordLocation>, ProduceError> {
         match self {
             Self::Host(log) => Ok(log.append(topic, &records).await?),
             Self::Kafka(stream) => {
                 let records: Vec<Record> = records.into_iter().map(record).collect();
                 let records: Vec<&Record> = records.iter().collect();
                 let results = stream.produce(&records, Timestamp::MAX);
-                let place =
-                    |placed: Placed| Place { partition: placed.partition, offset: placed.offset };
+                let place = |placed: Placed| RecordLocation {
+                    partition: placed.partition,
+                    offset: placed.offset,
+                };
                 let places = results.await.into_iter().map(|result| result.map(place));
                 Ok(places.collect::<Result<_, Unavailable>>()?)
             }
@@ -259,8 +261,8 @@ impl<R: BufRead> Lines<R> {
 struct Sent(BTreeMap<i32, (u64, i64, i64)>);
 
 impl Sent {
-    fn count(&mut self, places: &[Place]) {
-        for Place { partition, offset } in places {
+    fn count(&mut self, places: &[RecordLocation]) {
+        for RecordLocation { partition, offset } in places {
             let (count, _, last) = self.0.entry(*partition).or_insert((0, *offset, *offset));
             *count += 1;
             *last = *offset;

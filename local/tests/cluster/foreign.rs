@@ -45,11 +45,16 @@ pub(crate) struct Read {
 }
 
 /// Partition and offset.
-pub(crate) type Place = (i32, i64);
+pub(crate) type RecordLocation = (i32, i64);
 
 impl Client {
     /// Writes records, and says where each one stands.
-    pub(crate) fn produce(self, bootstrap: &str, topic: &str, records: &[Written]) -> Vec<Place> {
+    pub(crate) fn produce(
+        self,
+        bootstrap: &str,
+        topic: &str,
+        records: &[Written],
+    ) -> Vec<RecordLocation> {
         self.produce_packed(bootstrap, topic, "none", records)
     }
 
@@ -60,7 +65,7 @@ impl Client {
         topic: &str,
         codec: &str,
         records: &[Written],
-    ) -> Vec<Place> {
+    ) -> Vec<RecordLocation> {
         self.write(bootstrap, &["produce", topic, codec], records)
     }
 
@@ -70,11 +75,11 @@ impl Client {
         bootstrap: &str,
         topic: &str,
         records: &[Written],
-    ) -> Vec<Place> {
+    ) -> Vec<RecordLocation> {
         self.write(bootstrap, &["transaction", topic], records)
     }
 
-    fn write(self, bootstrap: &str, words: &[&str], records: &[Written]) -> Vec<Place> {
+    fn write(self, bootstrap: &str, words: &[&str], records: &[Written]) -> Vec<RecordLocation> {
         let lines: String = records.iter().map(line).collect();
         let answers = self.run(bootstrap, words, lines);
         assert_eq!(answers.len(), records.len());

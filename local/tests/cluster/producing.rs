@@ -6,7 +6,7 @@ use drover_core::base::error::Reason;
 use drover_core::intake::record::Record;
 
 use crate::broker::shared;
-use crate::foreign::{CLIENTS, Client, Place, Read, Written};
+use crate::foreign::{CLIENTS, Client, Read, RecordLocation, Written};
 use crate::services::Fault;
 use crate::topic::{Topic, record, send};
 
@@ -37,7 +37,7 @@ pub(crate) async fn keys_are_where_other_clients_put_them_and_in_order() {
     if Fault::SwappedRecords.is_on() {
         records.swap(7, 7 + KEYS);
     }
-    let mut places: Vec<Place> = Vec::new();
+    let mut places: Vec<RecordLocation> = Vec::new();
     for batch in records.chunks(BATCH) {
         let placed = send(&stream, batch).await.into_iter().map(|result| result.unwrap());
         places.extend(placed.map(|placed| (placed.partition, placed.offset)));
@@ -87,7 +87,7 @@ pub(crate) async fn other_clients_read_what_was_written() {
     keyless.key = None;
     let records = [plain, odd, tombstone, keyless];
     let placed: Vec<_> = send(&stream, &records).await.into_iter().map(Result::unwrap).collect();
-    let shown = |record: &Record, (partition, offset): Place| Read {
+    let shown = |record: &Record, (partition, offset): RecordLocation| Read {
         partition,
         offset,
         key: record.key.clone(),

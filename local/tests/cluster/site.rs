@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::common::{post, run, sqs};
-use crate::foreign::Place;
+use crate::foreign::RecordLocation;
 
 /// Of the demo tenant.
 pub(crate) const KEY: &str = "drover-demo-key";
@@ -124,7 +124,7 @@ impl Site {
     }
 
     /// Where the records of open letters stand, the operator's among them, and why they are there.
-    pub(crate) async fn letters(&self) -> BTreeMap<Place, String> {
+    pub(crate) async fn letters(&self) -> BTreeMap<RecordLocation, String> {
         let mut lists = vec![self.command(json!({"action": "inspect", "limit": 1_000})).await];
         for key in [KEY, "drover-acme-key"] {
             let path = "/api/v1/dead-letters?state=open&limit=1000";

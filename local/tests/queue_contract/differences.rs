@@ -6,14 +6,14 @@ use drover_core::base::error::Reason;
 use drover_core::ports::DeadLetters as _;
 
 use super::Fact;
-use super::place::{MEBIBYTE, Place, code, message};
+use super::queue_service::{MEBIBYTE, QueueService, code, message};
 
 macro_rules! differences {
     ($($observe:ident: $embedded:expr, $elasticmq:expr;)*) => {{
         $(const _: () = assert!(differ($embedded, $elasticmq), "no difference");)*
-        let all: Vec<Fact> = vec![$((stringify!($observe), |place| Box::pin(async move {
-            let expected = if place.is_embedded { $embedded } else { $elasticmq };
-            let seen = $observe(place).await;
+        let all: Vec<Fact> = vec![$((stringify!($observe), |queue_service| Box::pin(async move {
+            let expected = if queue_service.is_embedded { $embedded } else { $elasticmq };
+            let seen = $observe(queue_service).await;
             if seen == expected { Ok(()) } else { Err(format!("seen {seen:?}").into()) }
         }))),*];
         all
@@ -50,8 +50,8 @@ pub(crate) fn all() -> Vec<Fact> {
     }
 }
 
-async fn a_message_over_the_limit(place: Place) -> String {
-    let queues = place.queues().await;
+async fn a_message_over_the_limit(queue_service: QueueService) -> String {
+    let queues = queue_service.queues().await;
     let sent = queues.aws.send_letters(&[message(None, &"x".repeat(MEBIBYTE + 1))]).await;
     match sent.into_iter().find_map(Result::err) {
         None => "sent".to_owned(),
@@ -63,42 +63,42 @@ async fn a_message_over_the_limit(place: Place) -> String {
     }
 }
 
-async fn a_limit_of_the_queues_own(place: Place) -> String {
-    let queues = place.queues().await;
+async fn a_limit_of_the_queues_own(queue_service: QueueService) -> String {
+    let queues = queue_service.queues().await;
     let name = format!("{}-small", queues.letters.rsplit('/').next().unwrap_or_default());
-    let queue = place.create(&name, &[(Name::MaximumMessageSize, "1024")]).await;
-    let send = place.client.send_message().queue_url(queue).message_body("x".repeat(1_025));
+    let queue = queue_service.create(&name, &[(Name::MaximumMessageSize, "1024")]).await;
+    let send = queue_service.client.send_message().queue_url(queue).message_body("x".repeat(1_025));
     code(send.send().await)
 }
 
-async fn a_batch_over_the_limit(place: Place) -> String {
-    let queues = place.queues().await;
+async fn a_batch_over_the_limit(queue_service: QueueService) -> String {
+    let queues = queue_service.queues().await;
     let entry = |id: &str| {
         let entry = Entry::builder().id(id).message_body("x".repeat(MEBIBYTE / 2 + 1));
         entry.build().unwrap()
     };
-    let batch = place.client.send_message_batch().queue_url(&queues.letters);
+    let batch = queue_service.client.send_message_batch().queue_url(&queues.letters);
     code(batch.entries(entry("a")).entries(entry("b")).send().await)
 }
 
-async fn a_queue_created_again_with_another_setting(place: Place) -> String {
-    let queues = place.queues().await;
+async fn a_queue_created_again_with_another_setting(queue_service: QueueService) -> String {
+    let queues = queue_service.queues().await;
     let name = queues.letters.rsplit('/').next().unwrap_or_default();
-    let create = place.client.create_queue().queue_name(name);
+    let create = queue_service.client.create_queue().queue_name(name);
     code(create.attributes(Name::VisibilityTimeout, "99").send().await)
 }
 
-async fn the_code_of_a_queue_that_is_not_there(place: Place) -> String {
-    let queues = place.queues().await;
+async fn the_code_of_a_queue_that_is_not_there(queue_service: QueueService) -> String {
+    let queues = queue_service.queues().await;
     let nowhere = format!("{}-not", queues.letters);
-    code(place.client.send_message().queue_url(nowhere).message_body("a").send().await)
+    code(queue_service.client.send_message().queue_url(nowhere).message_body("a").send().await)
 }
 
-async fn a_delete_by_the_handle_before_the_last(place: Place) -> String {
-    let queues = place.queues().await;
+async fn a_delete_by_the_handle_before_the_last(queue_service: QueueService) -> String {
+    let queues = queue_service.queues().await;
     assert_eq!(queues.aws.send_letters(&[message(None, "a")]).await, [Ok(())]);
     let first = queues.wait(&queues.letters).await;
     assert_eq!(queues.wait(&queues.letters).await.len(), 1);
-    let delete = place.client.delete_message().queue_url(&queues.letters);
+    let delete = queue_service.client.delete_message().queue_url(&queues.letters);
     code(delete.receipt_handle(first[0].receipt_handle().unwrap()).send().await)
 }

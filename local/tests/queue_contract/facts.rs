@@ -15,11 +15,11 @@ use drover_core::intake::record::{Record, Source};
 use drover_core::ports::{Buffer as _, DeadLetters as _};
 
 use super::Fact;
-use super::place::{MEBIBYTE, Place, Queues, body, code, message, system};
+use super::queue_service::{MEBIBYTE, QueueService, Queues, body, code, message, system};
 
 macro_rules! facts {
     ($($fact:ident,)*) => {
-        vec![$((stringify!($fact), |place| Box::pin(async move { $fact(place).await; Ok(()) }))),*]
+        vec![$((stringify!($fact), |queue_service| Box::pin(async move { $fact(queue_service).await; Ok(()) }))),*]
     };
 }
 pub(crate) use facts;
@@ -43,8 +43,8 @@ pub(crate) fn all() -> Vec<Fact> {
     ]
 }
 
-async fn each_of_many_letters_arrives_once_in_the_group_of_its_tenant(place: Place) {
-    let queues = place.queues().await;
+async fn each_of_many_letters_arrives_once_in_the_group_of_its_tenant(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     let tenants = [Some("acme"), Some("demo"), None];
     let numbered = |at: usize| message(tenants[at % 3], &format!("letter {at} é\u{1f40e}"));
     let letters: Vec<Message> = (0..25).map(numbered).collect();
@@ -63,8 +63,8 @@ async fn each_of_many_letters_arrives_once_in_the_group_of_its_tenant(place: Pla
     assert!(taken.iter().all(has_time), "when a letter was sent is its date");
 }
 
-async fn bodies_up_to_a_mebibyte_arrive_as_they_were(place: Place) {
-    let queues = place.queues().await;
+async fn bodies_up_to_a_mebibyte_arrive_as_they_were(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     for size in [1, 256 * 1024 + 1, MEBIBYTE] {
         let sent = queues.aws.send_letters(&[message(None, &"\"".repeat(size))]).await;
         assert_eq!(sent, [Ok(())], "{size}");
@@ -73,8 +73,8 @@ async fn bodies_up_to_a_mebibyte_arrive_as_they_were(place: Place) {
     }
 }
 
-async fn letters_that_are_too_many_bytes_for_one_batch_arrive(place: Place) {
-    let queues = place.queues().await;
+async fn letters_that_are_too_many_bytes_for_one_batch_arrive(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     let large = |at: usize| message(Some("acme"), &format!("{at}{}", "x".repeat(300 * 1024)));
     let letters: Vec<Message> = (0..7).map(large).collect();
     let sent = queues.aws.send_letters(&letters).await;
@@ -85,8 +85,8 @@ async fn letters_that_are_too_many_bytes_for_one_batch_arrive(place: Place) {
     assert_eq!(starts, ["0", "1", "2", "3", "4", "5", "6"]);
 }
 
-async fn what_is_received_is_hidden_and_comes_again(place: Place) {
-    let queues = place.queues().await;
+async fn what_is_received_is_hidden_and_comes_again(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     assert_eq!(queues.aws.send_letters(&[message(None, "a")]).await, [Ok(())]);
     let first = queues.wait(&queues.letters).await;
     let hidden = queues.receive(&queues.letters).await;
@@ -97,8 +97,8 @@ async fn what_is_received_is_hidden_and_comes_again(place: Place) {
     assert_eq!(first[0].message_id(), again[0].message_id());
 }
 
-async fn what_is_deleted_does_not_come_again(place: Place) {
-    let queues = place.queues().await;
+async fn what_is_deleted_does_not_come_again(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     let both = [message(None, "a"), message(None, "b")];
     assert_eq!(queues.aws.send_buffered(&both).await, [Ok(()), Ok(())]);
     queues.take(&queues.buffer, 2).await;
@@ -106,8 +106,8 @@ async fn what_is_deleted_does_not_come_again(place: Place) {
     assert!(queues.receive(&queues.buffer).await.is_empty());
 }
 
-async fn what_was_received_too_often_goes_to_the_failed_queue(place: Place) {
-    let queues = place.queues().await;
+async fn what_was_received_too_often_goes_to_the_failed_queue(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     let moved = poisoned(&queues).await;
     assert_eq!(body(&moved), "poison");
     assert_eq!(system(&moved, &System::MessageGroupId), "acme");
@@ -128,20 +128,20 @@ async fn poisoned(queues: &Queues) -> Received {
     }
 }
 
-async fn what_failed_is_moved_back_to_its_queue(place: Place) {
-    let queues = place.queues().await;
+async fn what_failed_is_moved_back_to_its_queue(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     let poison = poisoned(&queues).await;
     let again = queues.client.change_message_visibility().queue_url(&queues.failed);
     let again = again.receipt_handle(poison.receipt_handle().unwrap()).visibility_timeout(0);
     again.send().await.unwrap();
-    let arn = place.attribute(&queues.failed, Name::QueueArn).await.unwrap();
+    let arn = queue_service.attribute(&queues.failed, Name::QueueArn).await.unwrap();
     queues.client.start_message_move_task().source_arn(arn).send().await.unwrap();
     let back = queues.wait(&queues.letters).await;
     assert_eq!(back.iter().map(body).collect::<Vec<_>>(), ["poison"]);
 }
 
-async fn one_bad_body_fails_alone(place: Place) {
-    let queues = place.queues().await;
+async fn one_bad_body_fails_alone(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     let sent = queues.aws.send_letters(&[message(None, "good"), message(None, "\u{1}")]).await;
     assert_eq!(sent[0], Ok(()));
     assert_eq!(sent[1].clone().map_err(|error| error.reason), Err(Reason::Bug));
@@ -151,8 +151,8 @@ async fn one_bad_body_fails_alone(place: Place) {
     );
 }
 
-async fn letters_of_texts_that_sqs_refuses_arrive_as_they_were(place: Place) {
-    let queues = place.queues().await;
+async fn letters_of_texts_that_sqs_refuses_arrive_as_they_were(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     let refused: String = ('\0'..=char::MAX)
         .filter(|one| !matches!(one, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..))
         .collect();
@@ -181,8 +181,8 @@ async fn letters_of_texts_that_sqs_refuses_arrive_as_they_were(place: Place) {
     assert_eq!(envelope.record().unwrap(), Some(record));
 }
 
-async fn more_than_ten_at_once_are_refused(place: Place) {
-    let queues = place.queues().await;
+async fn more_than_ten_at_once_are_refused(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     let entry = |at: u8| Entry::builder().id(at.to_string()).message_body("a").build().unwrap();
     let batch = queues.client.send_message_batch().queue_url(&queues.letters);
     let sent = batch.set_entries(Some((0..11).map(entry).collect())).send().await;
@@ -191,8 +191,8 @@ async fn more_than_ten_at_once_are_refused(place: Place) {
     assert_eq!(code, "TooManyEntriesInBatchRequest");
 }
 
-async fn the_levels_are_what_waits_and_what_is_in_hand(place: Place) {
-    let queues = place.queues().await;
+async fn the_levels_are_what_waits_and_what_is_in_hand(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     let letters: Vec<Message> = (0..3).map(|at| message(None, &at.to_string())).collect();
     assert!(queues.aws.send_buffered(&letters).await.iter().all(Result::is_ok));
     let levels = |waiting, in_flight| Ok(QueueLevels { waiting, in_flight, delayed: 0 });
@@ -202,17 +202,18 @@ async fn the_levels_are_what_waits_and_what_is_in_hand(place: Place) {
     assert_eq!(queues.aws.queue_levels().await, levels(2, 1));
 }
 
-async fn who_waits_gets_what_is_sent_meanwhile(place: Place) {
-    let queues = place.queues().await;
+async fn who_waits_gets_what_is_sent_meanwhile(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     let letter = [message(None, "a")];
     let (received, sent) =
         tokio::join!(queues.wait(&queues.letters), queues.aws.send_letters(&letter));
     assert_eq!((received.len(), sent), (1, vec![Ok(())]));
 }
 
-async fn a_queue_that_is_not_there_is_broken(place: Place) {
-    let queues = place.queues().await;
-    let nowhere = place.aws(&format!("{}-not", queues.letters), &format!("{}-not", queues.buffer));
+async fn a_queue_that_is_not_there_is_broken(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
+    let nowhere =
+        queue_service.aws(&format!("{}-not", queues.letters), &format!("{}-not", queues.buffer));
     let sent = nowhere.send_letters(&[message(None, "a")]).await;
     let reasons = [
         sent[0].clone().err(),
@@ -224,8 +225,8 @@ async fn a_queue_that_is_not_there_is_broken(place: Place) {
     assert_eq!(reasons, [Some(Reason::Misconfigured); 4]);
 }
 
-async fn a_queue_that_is_there_answers(place: Place) {
-    let queues = place.queues().await;
+async fn a_queue_that_is_there_answers(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
     assert_eq!(queues.aws.probe_dead_letters().await, Ok(()));
     assert_eq!(queues.aws.probe_buffer().await, Ok(()));
 }

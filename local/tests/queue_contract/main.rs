@@ -17,7 +17,7 @@
 mod common;
 mod differences;
 mod facts;
-mod place;
+mod queue_service;
 mod way;
 
 use std::future::Future;
@@ -30,13 +30,13 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::tempdir;
 use tokio::runtime::{Handle, Runtime};
 
-use place::Place;
+use queue_service::QueueService;
 
 /// The SQS that suites are to use besides the host's own.
 const VARIABLE: &str = "DROVER_TEST_SQS";
 
 type Ended = Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>>;
-type Fact = (&'static str, fn(Place) -> Ended);
+type Fact = (&'static str, fn(QueueService) -> Ended);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -53,11 +53,12 @@ fn main() -> ExitCode {
     let facts: Vec<Fact> = facts::all().into_iter().chain(way::all()).collect();
     for (is_embedded, endpoint) in [(true, Some(&embedded)), (false, service.as_ref())] {
         let named = if is_embedded { "embedded" } else { "elasticmq" };
-        let place = Place::new(is_embedded, endpoint.cloned().unwrap_or_default());
+        let queue_service = QueueService::new(is_embedded, endpoint.cloned().unwrap_or_default());
         let all = facts.iter().copied().chain(differences::all());
         for (about, fact) in all {
-            let (place, handle) = (place.clone(), runtime.handle().clone());
-            let trial = Trial::test(format!("{named}::{about}"), move || on(&handle, fact(place)));
+            let (queue_service, handle) = (queue_service.clone(), runtime.handle().clone());
+            let trial =
+                Trial::test(format!("{named}::{about}"), move || on(&handle, fact(queue_service)));
             trials.push(trial.with_ignored_flag(endpoint.is_none()));
         }
     }

@@ -35,7 +35,7 @@ use serde_json::{Value, json};
 use super::Fact;
 use super::common::kafka::{event, temperature, text};
 use super::facts::facts;
-use super::place::{Place, Queues, body, system};
+use super::queue_service::{QueueService, Queues, body, system};
 
 pub(crate) fn all() -> Vec<Fact> {
     facts![a_rejected_record_is_filed_once_however_often_its_letter_comes,]
@@ -118,9 +118,11 @@ fn batch(arn: &str, messages: &[Received]) -> Value {
     json!({ "Records": records.collect::<Vec<_>>() })
 }
 
-async fn a_rejected_record_is_filed_once_however_often_its_letter_comes(place: Place) {
-    let queues = place.queues().await;
-    let tenant = if place.is_embedded { "way-embedded" } else { "way-elasticmq" };
+async fn a_rejected_record_is_filed_once_however_often_its_letter_comes(
+    queue_service: QueueService,
+) {
+    let queues = queue_service.queues().await;
+    let tenant = if queue_service.is_embedded { "way-embedded" } else { "way-elasticmq" };
     registered(tenant).await;
     let good = temperature(tenant, "d-1", 1);
     let records = [good, text(tenant, "{"), text(tenant, r#"{"device_id":7}"#)];
@@ -130,7 +132,7 @@ async fn a_rejected_record_is_filed_once_however_often_its_letter_comes(place: P
     assert_eq!(json!(answer), json!({"batchItemFailures": []}));
 
     let replay = replay(&queues);
-    let arn = place.attribute(&queues.letters, Name::QueueArn).await.unwrap();
+    let arn = queue_service.attribute(&queues.letters, Name::QueueArn).await.unwrap();
     // Not deleted when they come first: each letter comes once more.
     let mut handed: BTreeMap<String, Vec<Received>> = BTreeMap::new();
     while handed.len() < 2 || handed.values().any(|times| times.len() < 2) {

@@ -34,7 +34,7 @@ mod write;
 
 use self::capacity::counted;
 pub(super) use self::heads::HeadRead;
-use self::heads::Place;
+use self::heads::ItemKey;
 pub use self::registry::Applied;
 pub(super) use self::statements::{Outcome, Put};
 pub(super) use self::together::Together;
@@ -45,12 +45,12 @@ impl Store for Aws {
         &self,
         location: &SubjectLocation,
     ) -> Result<Metered<Option<StoredHead>>, Unavailable> {
-        let place = self.place(location);
-        let (client, table) = (self.dynamodb.clone(), place.table.clone());
+        let item_key = self.item_key(location);
+        let (client, table) = (self.dynamodb.clone(), item_key.table.clone());
         let read = move |pks| heads::read_many(client.clone(), table.clone(), pks);
-        match self.reads.ask(&place.table, place.pk.clone(), heads::MOST, read).await {
+        match self.reads.ask(&item_key.table, item_key.pk.clone(), heads::MOST, read).await {
             Some(read) => read,
-            None => heads::read(&self.dynamodb, &place).await,
+            None => heads::read(&self.dynamodb, &item_key).await,
         }
     }
 
@@ -97,14 +97,14 @@ impl Store for Aws {
         location: &SubjectLocation,
         page: &PageWrite,
     ) -> Result<Metered<()>, Unavailable> {
-        let place = self.place(location);
-        let write = match self.put(&place, Put::page(&place, page)).await {
+        let item_key = self.item_key(location);
+        let write = match self.put(&item_key, Put::page(&item_key, page)).await {
             Some(Outcome::Written(units)) => units,
             // Somebody put it.
-            Some(Outcome::Exists | Outcome::Lost(_)) => write::page_units(&place, page),
+            Some(Outcome::Exists | Outcome::Lost(_)) => write::page_units(&item_key, page),
             // This one was the second attempt: a third would take more time than a call has.
-            Some(Outcome::Unknown(_)) => write::seal(&self.once, &place, page).await?,
-            None => write::seal(&self.dynamodb, &place, page).await?,
+            Some(Outcome::Unknown(_)) => write::seal(&self.once, &item_key, page).await?,
+            None => write::seal(&self.dynamodb, &item_key, page).await?,
         };
         Ok(Metered { answer: (), units: Units { read: 0.0, write } })
     }
@@ -114,11 +114,11 @@ impl Store for Aws {
         location: &SubjectLocation,
         write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
-        let place = self.place(location);
+        let item_key = self.item_key(location);
         let sent = if write.pages.is_empty() {
-            self.put_head(&place, write).await
+            self.put_head(&item_key, write).await
         } else {
-            write::transact(&self.once, &place, write).await
+            write::transact(&self.once, &item_key, write).await
         };
         match sent {
             Ok(write) => {
@@ -148,28 +148,28 @@ impl Documents for Aws {
 
 impl Aws {
     /// Gives the units it cost.
-    async fn put_head(&self, place: &Place, write: &LedgerWrite) -> Result<f64, Unwritten> {
+    async fn put_head(&self, item_key: &ItemKey, write: &LedgerWrite) -> Result<f64, Unwritten> {
         let together = if write.head.bytes.len() > statements::LARGE {
             None
         } else {
-            self.put(place, Put::head(place, write)).await
+            self.put(item_key, Put::head(item_key, write)).await
         };
         match together {
             Some(Outcome::Written(units)) => Ok(units),
             Some(Outcome::Lost(item)) => Err(Unwritten::Lost { stored: Some(item), factor: 1.0 }),
             Some(Outcome::Unknown(reason)) => Err(Unwritten::Unknown(reason)),
-            Some(Outcome::Exists) | None => write::put_head(&self.once, place, write).await,
+            Some(Outcome::Exists) | None => write::put_head(&self.once, item_key, write).await,
         }
     }
 
-    async fn put(&self, place: &Place, put: Put) -> Option<Outcome> {
+    async fn put(&self, item_key: &ItemKey, put: Put) -> Option<Outcome> {
         let client = self.once.clone();
         let send = move |puts| statements::put(client.clone(), puts);
-        self.puts.ask(&place.table, put, statements::MOST, send).await
+        self.puts.ask(&item_key.table, put, statements::MOST, send).await
     }
 
-    fn place(&self, location: &SubjectLocation) -> Place {
-        Place { table: self.table(location).to_owned(), pk: location.key.partition_key() }
+    fn item_key(&self, location: &SubjectLocation) -> ItemKey {
+        ItemKey { table: self.table(location).to_owned(), pk: location.key.partition_key() }
     }
 
     fn table<'a>(&'a self, location: &'a SubjectLocation) -> &'a str {

@@ -43,7 +43,7 @@ mod transactions;
 
 /// A DynamoDB, and its ledger table.
 #[derive(Clone)]
-struct Place {
+struct Database {
     client: Client,
     table: String,
     /// For how long something is waited for that may not come.
@@ -56,7 +56,7 @@ type Seen = Pin<Box<dyn Future<Output = String>>>;
 /// What is done, and what is seen then.
 struct Observation {
     about: &'static str,
-    seen: fn(Place) -> Seen,
+    seen: fn(Database) -> Seen,
     embedded: &'static str,
     local: &'static str,
 }
@@ -65,7 +65,7 @@ macro_rules! observations {
     ($($observe:ident: $embedded:expr, $local:expr;)*) => {
         [$(Observation {
             about: stringify!($observe),
-            seen: |place| Box::pin($observe(place)),
+            seen: |database| Box::pin($observe(database)),
             embedded: $embedded,
             local: $local,
         }),*]
@@ -98,7 +98,7 @@ fn agreements() -> Vec<Observation> {
     let same = |about, seen, both| Observation { about, seen, embedded: both, local: both };
     macro_rules! same {
         ($($observe:ident: $both:expr;)*) => {
-            vec![$(same(stringify!($observe), |place| Box::pin($observe(place)), $both)),*]
+            vec![$(same(stringify!($observe), |database| Box::pin($observe(database)), $both)),*]
         };
     }
     same! {
@@ -152,7 +152,7 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn check(
     is_local: bool,
-    seen: fn(Place) -> Seen,
+    seen: fn(Database) -> Seen,
     expected: &str,
 ) -> Result<(), libtest_mimic::Failed> {
     let aws = if is_local { ports().await } else { embedded().await }.expect("a DynamoDB");
@@ -161,8 +161,8 @@ async fn check(
     let patient = aws.dynamodb().config().to_builder().timeout_config(TimeoutConfig::disabled());
     let client = Client::from_conf(patient.build());
     let patience = Duration::from_secs(if is_local { 30 } else { 0 });
-    let place = Place { client, table, patience, now: aws.now() };
-    let seen = seen(place).await;
+    let database = Database { client, table, patience, now: aws.now() };
+    let seen = seen(database).await;
     if seen == expected { Ok(()) } else { Err(format!("seen {seen:?}").into()) }
 }
 
@@ -193,7 +193,7 @@ fn code<T, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> Str
 const ABSENT: Option<&str> = Some("attribute_not_exists(pk)");
 const PRESENT: Option<&str> = Some("attribute_exists(pk)");
 
-impl Place {
+impl Database {
     fn put(&self, pk: &str, sk: &[u8], value: AttributeValue) -> PutItemFluentBuilder {
         let put = self.client.put_item().table_name(&self.table).item("pk", text(pk));
         put.item("sk", binary(sk)).item("v", value)
@@ -216,66 +216,69 @@ impl Place {
     }
 }
 
-async fn a_query_that_finds_nothing(place: Place) -> String {
-    let consistent = place.query("nobody").consistent_read(true).send().await.expect("available");
-    let eventual = place.query("nobody").send().await.expect("available");
-    let index = place.query_index("nobody").send().await.expect("available");
+async fn a_query_that_finds_nothing(database: Database) -> String {
+    let consistent =
+        database.query("nobody").consistent_read(true).send().await.expect("available");
+    let eventual = database.query("nobody").send().await.expect("available");
+    let index = database.query_index("nobody").send().await.expect("available");
     let all = [consistent, eventual, index];
     all.map(|answer| units(answer.consumed_capacity()).to_string()).join(" ")
 }
 
-async fn two_keys_that_are_not_there(place: Place) -> String {
+async fn two_keys_that_are_not_there(database: Database) -> String {
     let keys = [b"1", b"2"].map(|key| {
         [("pk".to_owned(), text("nobody")), ("sk".to_owned(), binary(key))].into_iter().collect()
     });
     let keys = KeysAndAttributes::builder().set_keys(Some(keys.into())).consistent_read(true);
-    let get =
-        place.client.batch_get_item().request_items(&place.table, keys.build().expect("keys"));
+    let get = database
+        .client
+        .batch_get_item()
+        .request_items(&database.table, keys.build().expect("keys"));
     let answer = get.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await;
     let answer = answer.expect("available");
     answer.consumed_capacity().iter().map(|one| units(Some(one))).sum::<f64>().to_string()
 }
 
-async fn ten_items_of_390_kb(place: Place) -> String {
+async fn ten_items_of_390_kb(database: Database) -> String {
     for key in 0..10_u8 {
-        let put = place.put("megabytes", &[key], text(&"x".repeat(390 * 1024)));
+        let put = database.put("megabytes", &[key], text(&"x".repeat(390 * 1024)));
         put.send().await.expect("available");
     }
-    let answer = place.query("megabytes").consistent_read(true).send().await.expect("available");
+    let answer = database.query("megabytes").consistent_read(true).send().await.expect("available");
     let more = if answer.last_evaluated_key().is_some() { " and more" } else { "" };
     format!("{}{more}", answer.count())
 }
 
-async fn expiry_switched_on_twice(place: Place) -> String {
+async fn expiry_switched_on_twice(database: Database) -> String {
     let expiry = TimeToLiveSpecification::builder().attribute_name("x").enabled(true).build();
-    let switch = place.client.update_time_to_live().table_name(&place.table);
+    let switch = database.client.update_time_to_live().table_name(&database.table);
     code(switch.time_to_live_specification(expiry.expect("whole")).send().await)
 }
 
-async fn an_item_that_has_expired(place: Place) -> String {
-    let an_hour_ago = place.now.plus_seconds(-3_600).whole_seconds().to_string();
+async fn an_item_that_has_expired(database: Database) -> String {
+    let an_hour_ago = database.now.plus_seconds(-3_600).whole_seconds().to_string();
     let table = table(REQUESTS);
-    let put = place.client.put_item().table_name(&*table).item("pk", text("expired"));
+    let put = database.client.put_item().table_name(&*table).item("pk", text("expired"));
     put.item("x", number(&an_hour_ago)).send().await.expect("available");
     let started = Instant::now();
     loop {
-        let get = place.client.get_item().table_name(&*table).key("pk", text("expired"));
+        let get = database.client.get_item().table_name(&*table).key("pk", text("expired"));
         let left = get.consistent_read(true).send().await.expect("available").item;
         if left.is_none() {
             return "gone".to_owned();
         }
-        if started.elapsed() >= place.patience {
+        if started.elapsed() >= database.patience {
             return "there".to_owned();
         }
     }
 }
 
-async fn a_failed_condition_of_a_put(place: Place) -> String {
+async fn a_failed_condition_of_a_put(database: Database) -> String {
     use aws_sdk_dynamodb::operation::put_item::PutItemError;
-    place.put("condition", b"there", text("x")).send().await.expect("available");
+    database.put("condition", b"there", text("x")).send().await.expect("available");
     let mut attributes = Vec::new();
     for (key, condition) in [(&b"there"[..], ABSENT), (b"absent", PRESENT)] {
-        let put = place.put("condition", key, text("y"));
+        let put = database.put("condition", key, text("y"));
         let put = put.set_condition_expression(condition.map(str::to_owned));
         let old = ReturnValuesOnConditionCheckFailure::AllOld;
         let sent = put.return_values_on_condition_check_failure(old).send().await;
@@ -289,16 +292,16 @@ async fn a_failed_condition_of_a_put(place: Place) -> String {
     attributes.join(" ")
 }
 
-async fn the_largest_item(place: Place) -> String {
+async fn the_largest_item(database: Database) -> String {
     // Names count as well: pk and its text, sk and its byte, v.
     let rest = 2 + 4 + 2 + 1 + 1;
     let largest = 400 * 1024 - rest;
-    let put = |size: usize| place.put("size", b"1", text(&"x".repeat(size))).send();
+    let put = |size: usize| database.put("size", b"1", text(&"x".repeat(size))).send();
     format!("{} {}", code(put(largest).await), code(put(largest + 1).await))
 }
 
-async fn the_largest_keys(place: Place) -> String {
-    let put = |pk: usize, sk: usize| place.put(&"p".repeat(pk), &vec![1; sk], text("x")).send();
+async fn the_largest_keys(database: Database) -> String {
+    let put = |pk: usize, sk: usize| database.put(&"p".repeat(pk), &vec![1; sk], text("x")).send();
     let mut codes = Vec::new();
     for (pk, sk) in [(2_048, 1), (1, 1_024), (2_049, 1), (1, 1_025)] {
         codes.push(code(put(pk, sk).await));
@@ -306,12 +309,12 @@ async fn the_largest_keys(place: Place) -> String {
     codes.join(" ")
 }
 
-async fn empty_keys_and_values(place: Place) -> String {
+async fn empty_keys_and_values(database: Database) -> String {
     let puts = [
-        place.put("", b"1", text("x")),
-        place.put("empty", b"", text("x")),
-        place.put("empty", b"1", text("")),
-        place.put("empty", b"1", binary(b"")),
+        database.put("", b"1", text("x")),
+        database.put("empty", b"", text("x")),
+        database.put("empty", b"1", text("")),
+        database.put("empty", b"1", binary(b"")),
     ];
     let mut codes = Vec::new();
     for put in puts {
@@ -320,33 +323,34 @@ async fn empty_keys_and_values(place: Place) -> String {
     codes.join(" ")
 }
 
-async fn long_numbers(place: Place) -> String {
+async fn long_numbers(database: Database) -> String {
     let (digits, over) = ("9".repeat(38), "9".repeat(39));
     let mut codes = Vec::new();
     for value in [u64::MAX.to_string(), digits, over, "1e126".to_owned()] {
-        codes.push(code(place.put("numbers", b"1", number(&value)).send().await));
+        codes.push(code(database.put("numbers", b"1", number(&value)).send().await));
     }
     codes.join(" ")
 }
 
-async fn values_that_no_expression_uses(place: Place) -> String {
-    let put = || place.put("unused", b"1", text("x")).expression_attribute_values(":z", text("z"));
+async fn values_that_no_expression_uses(database: Database) -> String {
+    let put =
+        || database.put("unused", b"1", text("x")).expression_attribute_values(":z", text("z"));
     let with_another = put().set_condition_expression(ABSENT.map(str::to_owned));
     format!("{} {}", code(put().send().await), code(with_another.send().await))
 }
 
-async fn keys_of_the_index(place: Place) -> String {
+async fn keys_of_the_index(database: Database) -> String {
     let mut codes = Vec::new();
     for part in [text("half of a key"), text(""), number("1")] {
-        codes.push(code(place.put("index", b"1", text("x")).item("a", part).send().await));
+        codes.push(code(database.put("index", b"1", text("x")).item("a", part).send().await));
     }
     codes.join(" ")
 }
 
-async fn the_index_read_consistently(place: Place) -> String {
-    code(place.query_index("any").consistent_read(true).send().await)
+async fn the_index_read_consistently(database: Database) -> String {
+    code(database.query_index("any").consistent_read(true).send().await)
 }
 
-async fn a_table_that_is_not_there(place: Place) -> String {
-    code(Place { table: "nowhere".to_owned(), ..place }.query("any").send().await)
+async fn a_table_that_is_not_there(database: Database) -> String {
+    code(Database { table: "nowhere".to_owned(), ..database }.query("any").send().await)
 }

@@ -6,12 +6,12 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure,
 };
 
-use crate::{Place, binary, code, number, text, units};
+use crate::{Database, binary, code, number, text, units};
 
 /// A statement with its values.
 type Statement = (String, Vec<AttributeValue>);
 
-impl Place {
+impl Database {
     /// Puts a new item whose number is 1.
     fn insert(&self, pk: &str) -> Statement {
         let statement =
@@ -62,28 +62,29 @@ impl Place {
     }
 }
 
-pub(crate) async fn the_units_of_statements(place: Place) -> String {
-    let three = ["1", "2", "3"].map(|pk| place.insert(&format!("counted {pk}")));
-    let answer = place.execute(three).await.expect("available");
+pub(crate) async fn the_units_of_statements(database: Database) -> String {
+    let three = ["1", "2", "3"].map(|pk| database.insert(&format!("counted {pk}")));
+    let answer = database.execute(three).await.expect("available");
     let counted = answer.consumed_capacity().iter().map(|one| units(Some(one)).to_string());
     format!("[{}]", counted.collect::<Vec<_>>().join(", "))
 }
 
-pub(crate) async fn statements_with_conditions(place: Place) -> String {
+pub(crate) async fn statements_with_conditions(database: Database) -> String {
     let (there, absent) = ("statements", "no statement");
-    let first = place.outcomes([place.insert(there)]).await;
-    let inserts = place.outcomes([place.insert(there), place.insert("another statement")]).await;
-    let updates = [place.update(there, "1", "2"), place.update(absent, "1", "2")];
-    let updates = place.outcomes(updates).await;
-    let stale = place.outcomes([place.update(there, "1", "3")]).await;
+    let first = database.outcomes([database.insert(there)]).await;
+    let inserts =
+        database.outcomes([database.insert(there), database.insert("another statement")]).await;
+    let updates = [database.update(there, "1", "2"), database.update(absent, "1", "2")];
+    let updates = database.outcomes(updates).await;
+    let stale = database.outcomes([database.update(there, "1", "3")]).await;
     format!("{first} | {inserts} | {updates} | {stale}")
 }
 
-pub(crate) async fn statements_that_are_refused(place: Place) -> String {
-    let twice = [place.insert("twice"), place.insert("twice")];
-    let many = (0..26).map(|number| place.insert(&format!("many {number}")));
-    let elsewhere = Place { table: "nowhere".to_owned(), ..place.clone() };
-    let elsewhere = [elsewhere.insert("there"), place.insert("here")];
-    let (twice, many) = (place.outcomes(twice).await, place.outcomes(many).await);
-    format!("{twice} | {many} | {}", place.outcomes(elsewhere).await)
+pub(crate) async fn statements_that_are_refused(database: Database) -> String {
+    let twice = [database.insert("twice"), database.insert("twice")];
+    let many = (0..26).map(|number| database.insert(&format!("many {number}")));
+    let elsewhere = Database { table: "nowhere".to_owned(), ..database.clone() };
+    let elsewhere = [elsewhere.insert("there"), database.insert("here")];
+    let (twice, many) = (database.outcomes(twice).await, database.outcomes(many).await);
+    format!("{twice} | {many} | {}", database.outcomes(elsewhere).await)
 }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
 use drover_tests::service;
 use futures_util::future::join_all;
 
-use crate::{ABSENT, PRESENT, Place, binary, code, text, units};
+use crate::{ABSENT, Database, PRESENT, binary, code, text, units};
 
 /// An item of a transaction.
 struct Item<'a> {
@@ -23,7 +23,7 @@ fn item(key: &[u8], size: usize) -> Item<'_> {
     Item { key, size, condition: None }
 }
 
-impl Place {
+impl Database {
     /// The units of a transaction, or why there was none.
     async fn transact(
         &self,
@@ -64,20 +64,20 @@ impl Place {
     }
 }
 
-pub(crate) async fn the_units_of_a_transaction(place: Place) -> String {
-    let one = place.transact("units", &[item(b"1", 1)], None).await.expect("available");
+pub(crate) async fn the_units_of_a_transaction(database: Database) -> String {
+    let one = database.transact("units", &[item(b"1", 1)], None).await.expect("available");
     let four = [item(b"2", 900), item(b"3", 900), item(b"4", 900), item(b"5", 900)];
-    let four = place.transact("units", &four, None).await.expect("available");
+    let four = database.transact("units", &four, None).await.expect("available");
     let large = [item(b"6", 3_900), item(b"7", 3_900), item(b"8", 3_900)];
-    let large = place.transact("units", &large, None).await.expect("available");
+    let large = database.transact("units", &large, None).await.expect("available");
     format!("one {one}, four {four}, large {large}")
 }
 
-pub(crate) async fn transactions_on_one_item_at_once(place: Place) -> String {
+pub(crate) async fn transactions_on_one_item_at_once(database: Database) -> String {
     let keys: Vec<[u8; 1]> = (0..20_u8).map(|key| [key]).collect();
     let all = keys.iter().map(async |key| {
         let items = [item(b"contended", 1), item(key, 1)];
-        code(place.transact("conflict", &items, None).await)
+        code(database.transact("conflict", &items, None).await)
     });
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for ended in join_all(all).await {
@@ -87,25 +87,25 @@ pub(crate) async fn transactions_on_one_item_at_once(place: Place) -> String {
     counts.collect::<Vec<_>>().join(", ")
 }
 
-pub(crate) async fn reasons_of_a_cancelled_transaction(place: Place) -> String {
-    place.put("reasons", b"there", text("x")).send().await.expect("available");
+pub(crate) async fn reasons_of_a_cancelled_transaction(database: Database) -> String {
+    database.put("reasons", b"there", text("x")).send().await.expect("available");
     let fails = || Item { condition: ABSENT, ..item(b"there", 1) };
-    let first = place.reasons("reasons", &[fails(), item(b"other", 1)]).await;
-    let second = place.reasons("reasons", &[item(b"other", 1), fails()]).await;
+    let first = database.reasons("reasons", &[fails(), item(b"other", 1)]).await;
+    let second = database.reasons("reasons", &[item(b"other", 1), fails()]).await;
     let absent = Item { condition: PRESENT, ..item(b"absent", 1) };
-    let third = place.reasons("reasons", &[absent, item(b"other", 1)]).await;
+    let third = database.reasons("reasons", &[absent, item(b"other", 1)]).await;
     format!("{first} | {second} | {third}")
 }
 
-pub(crate) async fn a_transaction_that_comes_again(place: Place) -> String {
+pub(crate) async fn a_transaction_that_comes_again(database: Database) -> String {
     let token = Some(service::mark());
-    let one = code(place.transact("token", &[item(b"1", 1)], token).await);
-    let again = code(place.transact("token", &[item(b"1", 1)], token).await);
-    let other = code(place.transact("token", &[item(b"1", 2)], token).await);
+    let one = code(database.transact("token", &[item(b"1", 1)], token).await);
+    let again = code(database.transact("token", &[item(b"1", 1)], token).await);
+    let other = code(database.transact("token", &[item(b"1", 2)], token).await);
     format!("{one} {again} {other}")
 }
 
-pub(crate) async fn transactions_that_no_condition_saves(place: Place) -> String {
+pub(crate) async fn transactions_that_no_condition_saves(database: Database) -> String {
     let twice = [item(b"1", 1), item(b"1", 1)];
     let keys: Vec<[u8; 1]> = (0..101_u8).map(|key| [key]).collect();
     let many: Vec<Item<'_>> = keys.iter().map(|key| item(key, 1)).collect();
@@ -114,7 +114,7 @@ pub(crate) async fn transactions_that_no_condition_saves(place: Place) -> String
     let large = [fails, item(b"1", 401 * 1024)];
     let mut codes = Vec::new();
     for items in [&twice[..], &many, &heavy, &large] {
-        codes.push(code(place.transact("refused", items, None).await));
+        codes.push(code(database.transact("refused", items, None).await));
     }
     codes.join(" ")
 }

@@ -16,7 +16,7 @@ use drover_core::subject::reader;
 use drover_core::view::{Specs, View, fold};
 use serde_json::{Value, json};
 
-use super::event::{Place, Sort, Spec, reference};
+use super::event::{CaseSubject, Sort, Spec, reference};
 use super::run::{CONTRACT, Case};
 
 macro_rules! promise {
@@ -78,12 +78,13 @@ pub(crate) fn all_acknowledged(case: &Case) -> Result<(), String> {
 /// letter.
 pub(crate) async fn end(case: &Case) -> Result<(), String> {
     let mut expected = reference(&case.specs);
-    for place in Place::all(case.seed) {
-        let expected = expected.remove(&place).unwrap_or_default();
+    for case_subject in CaseSubject::all(case.seed) {
+        let expected = expected.remove(&case_subject).unwrap_or_default();
         let question = Question::History { from: None, to: None };
-        let (read, _) = reader::read(case.recorded_ports.store(), &place.location(), question)
-            .await
-            .map_err(|error| error.to_string())?;
+        let (read, _) =
+            reader::read(case.recorded_ports.store(), &case_subject.location(), question)
+                .await
+                .map_err(|error| error.to_string())?;
         cut(read.as_ref(), &[])?;
         let Some(read) = read else {
             promise!(expected.is_empty(), "2: a history is not there");
@@ -92,7 +93,7 @@ pub(crate) async fn end(case: &Case) -> Result<(), String> {
         promise!(read.head.repair.is_none(), "5: a repair is left open");
         history(&read, &expected)?;
         view(&read, &expected)?;
-        versions(case, place, &read.head)?;
+        versions(case, case_subject, &read.head)?;
     }
     letters(case)
 }
@@ -135,9 +136,9 @@ fn view(read: &Cut, expected: &BTreeMap<Position, i32>) -> Result<(), String> {
 
 /// Each version was written once, and none is above the last. Only writes whose answer nobody heard
 /// are not known.
-fn versions(case: &Case, place: Place, last: &Head) -> Result<(), String> {
+fn versions(case: &Case, case_subject: CaseSubject, last: &Head) -> Result<(), String> {
     let noted = case.recorded_ports.noted();
-    let key = place.location().key.partition_key();
+    let key = case_subject.location().key.partition_key();
     let mut heads: Vec<&Head> = noted.written.get(&key).into_iter().flatten().collect();
     heads.sort_by_key(|head| head.version);
     for pair in heads.windows(2) {

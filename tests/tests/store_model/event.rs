@@ -27,7 +27,7 @@ pub(crate) enum Sort {
 /// A record, before it is written down as JSON.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
-    pub(crate) place: Place,
+    pub(crate) case_subject: CaseSubject,
     pub(crate) slot: u16,
     pub(crate) id: u8,
     pub(crate) sort: Sort,
@@ -35,17 +35,17 @@ pub(crate) struct Spec {
 
 /// One subject of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct CaseSubject {
     seed: u64,
     tenant: usize,
     subject: u8,
 }
 
-impl Place {
+impl CaseSubject {
     /// Those of a case.
     pub(crate) fn all(seed: u64) -> [Self; 4] {
-        let place = |tenant, subject| Self { seed, tenant, subject };
-        [place(0, 0), place(0, 1), place(1, 0), place(1, 1)]
+        let case_subject = |tenant, subject| Self { seed, tenant, subject };
+        [case_subject(0, 0), case_subject(0, 1), case_subject(1, 0), case_subject(1, 1)]
     }
 
     fn device(self) -> String {
@@ -65,7 +65,7 @@ impl Place {
 
 /// The records of a case: most are a little late, some very much, some have a twin at another time.
 pub(crate) fn drawn(seed: u64, random: &mut Rng) -> Vec<Spec> {
-    let places = Place::all(seed);
+    let places = CaseSubject::all(seed);
     let count = random.usize(60..140);
     let one = |at: usize, random: &mut Rng| {
         let newest = u16::try_from(at * usize::from(SLOTS) / count).unwrap_or(SLOTS);
@@ -79,7 +79,7 @@ pub(crate) fn drawn(seed: u64, random: &mut Rng) -> Vec<Spec> {
             1 => Sort::FutureClock,
             _ => Sort::Good,
         };
-        Spec { place: places[random.usize(..4)], slot, id: random.u8(..2), sort }
+        Spec { case_subject: places[random.usize(..4)], slot, id: random.u8(..2), sort }
     };
     (0..count).map(|at| one(at, random)).collect()
 }
@@ -95,14 +95,14 @@ impl Spec {
 
     /// A position has one content in its subject, and another in that of the other tenant.
     pub(crate) fn value(&self) -> i32 {
-        let tenant = i32::try_from(self.place.tenant).expect("small") * 100_000;
+        let tenant = i32::try_from(self.case_subject.tenant).expect("small") * 100_000;
         i32::from(self.slot) * 10 + i32::from(self.id) + tenant
     }
 
     pub(crate) fn record(&self, offset: usize) -> Record {
         let kind = if self.slot.is_multiple_of(2) { "even" } else { "odd" };
         let Position { observed_at, event_id } = self.position();
-        let (device, value) = (self.place.device(), self.value());
+        let (device, value) = (self.case_subject.device(), self.value());
         let text = format!(
             r#"{{"device_id":"{device}","event_type":"{kind}","event_id":"{event_id}","timestamp":"{observed_at}","payload":{{"value":{value}}}}}"#
         );
@@ -112,13 +112,16 @@ impl Spec {
         Record {
             source: Source::Kafka {
                 topic: topic.as_ref().into(),
-                partition: i32::try_from(self.place.tenant).expect("small"),
+                partition: i32::try_from(self.case_subject.tenant).expect("small"),
                 offset: i64::try_from(offset).expect("small"),
                 timestamp: Some(received.micros() / 1_000),
             },
             key: Some(device.into_bytes()),
             value: Some(text.into_bytes()),
-            headers: vec![("tenant".to_owned(), TENANTS[self.place.tenant].as_bytes().to_vec())],
+            headers: vec![(
+                "tenant".to_owned(),
+                TENANTS[self.case_subject.tenant].as_bytes().to_vec(),
+            )],
             received_at: Some(received),
             ingested_at: received,
         }
@@ -126,10 +129,10 @@ impl Spec {
 }
 
 /// What the history of each subject must be: a sorted map, and nothing else.
-pub(crate) fn reference(specs: &[Spec]) -> BTreeMap<Place, BTreeMap<Position, i32>> {
-    let mut subjects: BTreeMap<Place, BTreeMap<Position, i32>> = BTreeMap::new();
+pub(crate) fn reference(specs: &[Spec]) -> BTreeMap<CaseSubject, BTreeMap<Position, i32>> {
+    let mut subjects: BTreeMap<CaseSubject, BTreeMap<Position, i32>> = BTreeMap::new();
     for spec in specs.iter().filter(|spec| spec.sort == Sort::Good) {
-        subjects.entry(spec.place).or_default().insert(spec.position(), spec.value());
+        subjects.entry(spec.case_subject).or_default().insert(spec.position(), spec.value());
     }
     subjects
 }

@@ -24,7 +24,7 @@ use fastrand::Rng;
 use futures_util::future::{join, join_all};
 
 use super::check;
-use super::event::{Place, Spec, TENANTS, drawn};
+use super::event::{CaseSubject, Spec, TENANTS, drawn};
 use super::recorded_ports::RecordedPorts;
 
 const ENVIRONMENTS: usize = 4;
@@ -180,12 +180,12 @@ impl Case {
     /// A reader, who must find what was acknowledged before.
     async fn look_on(&self, mut random: Rng) -> Result<(), String> {
         for _ in 0..2 * INVOCATIONS {
-            let place = Place::all(self.seed)[random.usize(..4)];
-            let must_see = self.applied(place);
+            let case_subject = CaseSubject::all(self.seed)[random.usize(..4)];
+            let must_see = self.applied(case_subject);
             let question = Question::History { from: None, to: None };
             // Writers may be faster every time; that is an answer, too.
             if let Ok((cut, _)) =
-                reader::read(self.recorded_ports.store(), &place.location(), question).await
+                reader::read(self.recorded_ports.store(), &case_subject.location(), question).await
             {
                 check::cut(cut.as_ref(), &must_see)?;
             }
@@ -194,13 +194,13 @@ impl Case {
     }
 
     /// Where the records of a subject are that were acknowledged as applied.
-    fn applied(&self, place: Place) -> Vec<drover_core::base::id::Position> {
+    fn applied(&self, case_subject: CaseSubject) -> Vec<drover_core::base::id::Position> {
         let acknowledged = self.acknowledged.borrow();
         let applied = acknowledged.iter().filter(|(_, disposition)| {
             matches!(disposition, Disposition::Applied | Disposition::Duplicate)
         });
         let specs = applied.map(|(at, _)| &self.specs[*at]);
-        specs.filter(|spec| spec.place == place).map(Spec::position).collect()
+        specs.filter(|spec| spec.case_subject == case_subject).map(Spec::position).collect()
     }
 
     /// Nothing fails any more: what was never acknowledged arrives, what waits in the buffer, and then

@@ -82,9 +82,9 @@ mod tests {
     }
 
     /// Namespace, metric, and its dimensions with their values.
-    type Place = (String, String, Vec<(String, String)>);
+    type MetricKey = (String, String, Vec<(String, String)>);
 
-    fn asked() -> BTreeSet<Place> {
+    fn asked() -> BTreeSet<MetricKey> {
         let place = |query: &MetricDataQuery| {
             let stored = query.metric_stat().expect("a statistic").metric().expect("a metric");
             let text = |text: Option<&str>| text.expect("given").to_owned();
@@ -95,7 +95,7 @@ mod tests {
         questions("staging", &acme()).iter().map(place).collect()
     }
 
-    fn written() -> BTreeSet<Place> {
+    fn written() -> BTreeSet<MetricKey> {
         let mut tally = Tally::default();
         let counts = tally.of(Some(&acme()));
         Metric::ALL.into_iter().for_each(|metric| counts.add(metric));
@@ -109,7 +109,7 @@ mod tests {
 
     /// Where CloudWatch puts what a line says, under the dimension `tenant`. What is told apart by function
     /// too, the operator's dashboard shows.
-    fn own_places(line: &str) -> Vec<Place> {
+    fn own_places(line: &str) -> Vec<MetricKey> {
         let line: Value = serde_json::from_str(line).expect("JSON");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let list = |value: &Value| value.as_array().expect("a list").clone();

@@ -7,7 +7,7 @@ use crate::TopicName;
 
 /// Where a record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct RecordLocation {
     /// The partition.
     pub partition: i32,
     /// The offset.

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use drover_core::intake::stream::partition;
 
-use super::append::{AppendError, Place};
+use super::append::{AppendError, RecordLocation};
 use super::limits::{PARTITIONS, RECORD_BYTES};
 use crate::{NewRecord, chunk};
 
@@ -86,9 +86,12 @@ impl Request {
 
 impl Within {
     /// The place in the stream, by the first offsets of the parts.
-    pub(super) fn among(self, written: &[Written]) -> Option<Place> {
+    pub(super) fn among(self, written: &[Written]) -> Option<RecordLocation> {
         let (partition, first) = written.get(self.part)?;
-        Some(Place { partition: partition.cast_signed(), offset: first + i64::from(self.index) })
+        Some(RecordLocation {
+            partition: partition.cast_signed(),
+            offset: first + i64::from(self.index),
+        })
     }
 }
 

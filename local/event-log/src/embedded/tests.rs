@@ -51,8 +51,8 @@ async fn a_record_stands_where_its_key_belongs_and_comes_back_as_it_was() {
     let records = [record("demo/device/d-1", "a"), odd.clone(), record("demo/device/d-2", "b")];
     let places = stream.append(&topic("t"), &records).await.unwrap();
     let one = partition(b"demo/device/d-1", 4).cast_signed();
-    assert_eq!(places[0], Place { partition: one, offset: 0 });
-    assert_eq!(places[1], Place { partition: one, offset: 1 });
+    assert_eq!(places[0], RecordLocation { partition: one, offset: 0 });
+    assert_eq!(places[1], RecordLocation { partition: one, offset: 1 });
     assert_eq!(places[2].partition, partition(b"demo/device/d-2", 4).cast_signed());
     assert_eq!(read(&stream, "t", one, 1).await[0], odd.at(1));
     assert_eq!(stream.topics().await.unwrap(), ["t"]);
@@ -68,7 +68,7 @@ async fn records_without_a_key_go_round_also_in_another_process() {
         let stream = Embedded::open(&path, None).unwrap();
         for index in 0..2 {
             let places = stream.append(&topic("t"), &[keyless("x")]).await.unwrap();
-            assert_eq!(places, [Place { partition: run * 2 + index, offset: 0 }]);
+            assert_eq!(places, [RecordLocation { partition: run * 2 + index, offset: 0 }]);
         }
     }
 }
@@ -91,7 +91,7 @@ async fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
     assert_eq!(again.committed("g", "t").await.unwrap(), BTreeMap::from([(1, 5)]));
     assert_eq!(again.committed("other", "t").await.unwrap(), BTreeMap::new());
     let next = again.append(&topic("t"), &[record("k", "c")]).await.unwrap();
-    assert_eq!(next, [Place { partition, offset: 2 }]);
+    assert_eq!(next, [RecordLocation { partition, offset: 2 }]);
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn nothing_that_the_group_has_not_done_with_is_deleted() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("stream.db");
     let stream = Embedded::open(&path, None).unwrap();
-    let mut place = Place { partition: 0, offset: 0 };
+    let mut place = RecordLocation { partition: 0, offset: 0 };
     for value in ["a", "b", "c"] {
         place = stream.append(&topic("t"), &[record("k", value)]).await.unwrap()[0];
     }
@@ -251,7 +251,7 @@ async fn nothing_that_the_group_has_not_done_with_is_deleted() {
     stream.commit("processor", "t", &BTreeMap::from([(partition, 3)])).await.unwrap();
     assert_eq!(tidied(by_size(), now_millis()), 3);
     let next = stream.append(&topic("t"), &[record("k", "d")]).await.unwrap();
-    assert_eq!(next, [Place { partition, offset: 3 }], "offsets go on in an empty log");
+    assert_eq!(next, [RecordLocation { partition, offset: 3 }], "offsets go on in an empty log");
 }
 
 #[tokio::test]

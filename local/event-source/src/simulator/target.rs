@@ -28,13 +28,13 @@ const LATEST: &str = "$LATEST";
 #[derive(Clone)]
 pub struct Target {
     name: String,
-    place: Place,
+    receiver: Receiver,
 }
 
 #[derive(Clone)]
-enum Place {
-    Here(Arc<dyn Invoke>),
-    There(Endpoint),
+enum Receiver {
+    InProcess(Arc<dyn Invoke>),
+    Http(Endpoint),
 }
 
 /// An Invoke API.
@@ -93,12 +93,12 @@ impl std::str::FromStr for Endpoint {
 impl Target {
     /// A function of this process.
     pub fn here(functions: impl Invoke, name: &str) -> Self {
-        Self { name: name.to_owned(), place: Place::Here(Arc::new(functions)) }
+        Self { name: name.to_owned(), receiver: Receiver::InProcess(Arc::new(functions)) }
     }
 
     /// A function behind an Invoke API.
     pub fn there(endpoint: Endpoint, name: &str) -> Self {
-        Self { name: name.to_owned(), place: Place::There(endpoint) }
+        Self { name: name.to_owned(), receiver: Receiver::Http(endpoint) }
     }
 
     /// The function's name.
@@ -108,9 +108,11 @@ impl Target {
 
     /// Invokes it and waits for the answer.
     pub(super) async fn invoke(&self, event: Bytes) -> Result<Reply, NoReply> {
-        match &self.place {
-            Place::Here(functions) => invoke_here(functions.as_ref(), &self.name, event).await,
-            Place::There(endpoint) => {
+        match &self.receiver {
+            Receiver::InProcess(functions) => {
+                invoke_here(functions.as_ref(), &self.name, event).await
+            }
+            Receiver::Http(endpoint) => {
                 let answered = invoke_there(endpoint, &self.name, event);
                 let late = |_| NoReply("the function did not answer in time".to_owned());
                 tokio::time::timeout(ANSWER_WITHIN, answered).await.map_err(late)?

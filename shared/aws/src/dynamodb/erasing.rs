@@ -23,13 +23,13 @@ impl Eraser for Aws {
         location: &SubjectLocation,
         head: &StoredHead,
     ) -> Result<bool, Unavailable> {
-        let place = self.place(location);
+        let item_key = self.item_key(location);
         let (condition, values) = condition(head.version.checked_sub(1));
         let sent = self
             .once
             .put_item()
-            .table_name(&place.table)
-            .set_item(Some(items::unlisted_head_item(&place.pk, head)))
+            .table_name(&item_key.table)
+            .set_item(Some(items::unlisted_head_item(&item_key.pk, head)))
             .condition_expression(condition)
             .set_expression_attribute_values(values)
             .send()
@@ -46,14 +46,14 @@ impl Eraser for Aws {
         location: &SubjectLocation,
         up_to: &[u8],
     ) -> Result<usize, Unavailable> {
-        let place = self.place(location);
+        let item_key = self.item_key(location);
         let answer = self
             .dynamodb
             .query()
-            .table_name(&place.table)
+            .table_name(&item_key.table)
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
             .set_expression_attribute_values(Some(items::pages_between(
-                &place.pk,
+                &item_key.pk,
                 &Bound::UpTo(up_to.to_vec()),
             )))
             .projection_expression("pk, sk")
@@ -65,7 +65,7 @@ impl Eraser for Aws {
         let keys: Vec<Item> = answer.items.unwrap_or_default();
         let count = keys.len();
         let deletions =
-            keys.into_iter().map(|key| self.delete("deleting a page", &place.table, key));
+            keys.into_iter().map(|key| self.delete("deleting a page", &item_key.table, key));
         stream::iter(deletions).buffer_unordered(TOGETHER).try_collect::<()>().await?;
         Ok(count)
     }

@@ -19,7 +19,7 @@ pub(super) const MOST: usize = 25;
 
 /// The table and partition key of a subject.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct ItemKey {
     pub(super) table: String,
     pub(super) pk: String,
 }
@@ -28,11 +28,11 @@ pub(super) struct Place {
 pub(crate) type HeadRead = Result<Metered<Option<StoredHead>>, Unavailable>;
 
 /// Reads one, strongly consistent.
-pub(super) async fn read(client: &Client, place: &Place) -> HeadRead {
+pub(super) async fn read(client: &Client, item_key: &ItemKey) -> HeadRead {
     let answer = client
         .get_item()
-        .table_name(&place.table)
-        .set_key(Some(items::head_key(&place.pk)))
+        .table_name(&item_key.table)
+        .set_key(Some(items::head_key(&item_key.pk)))
         .consistent_read(true)
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
         .send()

@@ -18,7 +18,7 @@ use drover_core::base::error::Reason;
 use drover_core::ledger::{LedgerWrite, PageWrite};
 
 use super::capacity::counted;
-use super::heads::Place;
+use super::heads::ItemKey;
 use super::items::{self, Item};
 use super::write::{self, Unwritten};
 use crate::calls::Failure;
@@ -56,8 +56,8 @@ pub(crate) enum Outcome {
 impl Put {
     /// A head, under [`write::condition`]. It leaves what a put would leave, because a head has the same
     /// attributes all its life.
-    pub(super) fn head(place: &Place, write: &LedgerWrite) -> Self {
-        let Place { table, pk } = place;
+    pub(super) fn head(item_key: &ItemKey, write: &LedgerWrite) -> Self {
+        let ItemKey { table, pk } = item_key;
         let statement = match write.expected {
             None => format!(
                 r#"INSERT INTO "{table}" VALUE {{'v': ?, 'd': ?, 'a': ?, 'h': ?, 'pk': ?, 'sk': ?}}"#
@@ -72,8 +72,8 @@ impl Put {
     }
 
     /// A page, if there is none of its key.
-    pub(super) fn page(place: &Place, page: &PageWrite) -> Self {
-        let Place { table, pk } = place;
+    pub(super) fn page(item_key: &ItemKey, page: &PageWrite) -> Self {
+        let ItemKey { table, pk } = item_key;
         let statement =
             format!(r#"INSERT INTO "{table}" VALUE {{'v': ?, 'd': ?, 'x': ?, 'pk': ?, 'sk': ?}}"#);
         let (sk, values) = items::page_values(pk, page);

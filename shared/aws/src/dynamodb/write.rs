@@ -22,7 +22,7 @@ use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{LedgerWrite, PageWrite};
 
 use super::capacity::counted;
-use super::heads::Place;
+use super::heads::ItemKey;
 use super::items::{self, Item};
 use crate::calls::{Failure, names_one_key, unavailable};
 use crate::said::Said;
@@ -73,7 +73,7 @@ impl Unwritten {
 /// Puts a head, with a client that does not try again. Gives the units it cost.
 pub(super) async fn put_head(
     client: &Client,
-    Place { table, pk }: &Place,
+    ItemKey { table, pk }: &ItemKey,
     write: &LedgerWrite,
 ) -> Result<f64, Unwritten> {
     let (condition, values) = condition(write.expected);
@@ -97,36 +97,36 @@ pub(super) async fn put_head(
 /// attempt that it finds there. Gives the units it cost.
 pub(super) async fn seal(
     client: &Client,
-    place: &Place,
+    item_key: &ItemKey,
     page: &PageWrite,
 ) -> Result<f64, Unavailable> {
     let sent = client
         .put_item()
-        .table_name(&place.table)
-        .set_item(Some(items::page_item(&place.pk, page)))
+        .table_name(&item_key.table)
+        .set_item(Some(items::page_item(&item_key.pk, page)))
         .condition_expression(ABSENT)
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
         .send()
         .await;
     match sent {
         Ok(answer) => Ok(counted(answer.consumed_capacity.as_ref())),
-        Err(error) if Failure::of(&error) == Failure::Condition => Ok(page_units(place, page)),
+        Err(error) if Failure::of(&error) == Failure::Condition => Ok(page_units(item_key, page)),
         Err(error) => Err(unavailable("sealing a page", &error)),
     }
 }
 
 /// What a page costs that was there already.
-pub(super) fn page_units(place: &Place, page: &PageWrite) -> f64 {
-    items::write_units(&items::page_item(&place.pk, page))
+pub(super) fn page_units(item_key: &ItemKey, page: &PageWrite) -> f64 {
+    items::write_units(&items::page_item(&item_key.pk, page))
 }
 
 /// Puts a head and pages, all or nothing, likewise. Gives the units it cost.
 pub(super) async fn transact(
     client: &Client,
-    place: &Place,
+    item_key: &ItemKey,
     write: &LedgerWrite,
 ) -> Result<f64, Unwritten> {
-    let puts = puts(place, write).map_err(|_| Unwritten::Unavailable(incomplete()))?;
+    let puts = puts(item_key, write).map_err(|_| Unwritten::Unavailable(incomplete()))?;
     let sent = client
         .transact_write_items()
         .set_transact_items(Some(puts))
@@ -145,7 +145,7 @@ pub(super) async fn transact(
 /// The head first: [`cancelled`] looks for its reason there. The pages have conditions, too: a query
 /// may see a head before the pages of its transaction.
 fn puts(
-    Place { table, pk }: &Place,
+    ItemKey { table, pk }: &ItemKey,
     write: &LedgerWrite,
 ) -> Result<Vec<TransactWriteItem>, BuildError> {
     let (unchanged, values) = condition(write.expected);

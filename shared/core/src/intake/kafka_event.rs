@@ -94,7 +94,7 @@ struct Usual<'a> {
 
 /// Where a record stands, whatever else is wrong with it.
 #[derive(Deserialize)]
-struct Place {
+struct RecordLocation {
     topic: String,
     partition: i32,
     offset: i64,
@@ -204,14 +204,14 @@ fn read(
 }
 
 fn read_unusual(map_key: &str, raw: &str, receipt: Receipt) -> (Incoming, Option<i64>) {
-    let Ok(place) = serde_json::from_str::<Place>(raw) else {
+    let Ok(place) = serde_json::from_str::<RecordLocation>(raw) else {
         // The digest of the record itself has to do for an offset.
         let (topic, offset) = (Arc::from(map_key), fingerprint(raw));
         let source = Source::Kafka { topic, partition: -1, offset, timestamp: None };
         let fault = Err(Unreadable("a record without topic, partition or offset"));
         return (incoming(source, fault, raw, receipt), None);
     };
-    let Place { topic, partition, offset, timestamp } = place;
+    let RecordLocation { topic, partition, offset, timestamp } = place;
     let source = Source::Kafka { topic: topic.into(), partition, offset, timestamp };
     let content = match serde_json::from_str::<Escaped>(raw) {
         Ok(Escaped { key, value, headers }) => unwrapped(key.as_deref(), value.as_deref(), headers),

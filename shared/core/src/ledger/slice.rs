@@ -23,7 +23,7 @@ use crate::ledger::{Head, Page, PageRange, StoredPage, key_after};
 
 mod window;
 
-use self::window::Place;
+use self::window::Side;
 pub use self::window::{Order, Slice};
 
 /// What was read.
@@ -259,9 +259,9 @@ impl Slicing {
     fn take<'a>(&mut self, entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Option<End> {
         for entry in entries {
             match self.slice.place(&entry.position) {
-                Place::Before => continue,
-                Place::Behind => return Some(End::Complete),
-                Place::Inside => {}
+                Side::Before => continue,
+                Side::Behind => return Some(End::Complete),
+                Side::Inside => {}
             }
             if self.is_full() {
                 return Some(End::Full);

@@ -14,12 +14,12 @@ use crate::intake::record::{HeaderValue, Record};
 /// Where to look, in turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup {
-    places: Vec<Place>,
+    places: Vec<FieldSource>,
     default: Option<Value>,
 }
 
 #[derive(Clone, Debug)]
-enum Place {
+enum FieldSource {
     Path(Path),
     Header(String),
     Constant(Value),
@@ -56,7 +56,7 @@ impl Lookup {
         faults: &mut Faults,
     ) -> Option<Self> {
         let places = if source.first.is_empty() {
-            vec![Place::compile(source, path, faults)?]
+            vec![FieldSource::compile(source, path, faults)?]
         } else {
             alternatives(source, path, faults)?
         };
@@ -66,19 +66,19 @@ impl Lookup {
     /// The thing itself, whatever the record says.
     pub(crate) fn constant(&self) -> Option<&Value> {
         match self.places.first() {
-            Some(Place::Constant(value)) => Some(value),
-            Some(Place::Path(_) | Place::Header(_)) | None => None,
+            Some(FieldSource::Constant(value)) => Some(value),
+            Some(FieldSource::Path(_) | FieldSource::Header(_)) | None => None,
         }
     }
 
     /// Whether the record's body is not needed to find it.
     pub(crate) fn reads_body(&self) -> bool {
-        self.places.iter().any(|place| matches!(place, Place::Path(_)))
+        self.places.iter().any(|source| matches!(source, FieldSource::Path(_)))
     }
 
     /// What the record says. A JSON null says nothing.
     pub(crate) fn find<'a>(&'a self, record: &'a Record, json: &'a Value) -> Option<Found<'a>> {
-        let mut found = self.places.iter().filter_map(|place| place.find(record, json));
+        let mut found = self.places.iter().filter_map(|source| source.find(record, json));
         found.find(|found| !found.is_null()).or_else(|| self.otherwise())
     }
 
@@ -88,7 +88,7 @@ impl Lookup {
         record: &'a Record,
         json: &'a Value,
     ) -> Option<(&'a Value, Option<&'a Pointer>)> {
-        let mut found = self.places.iter().filter_map(|place| place.find(record, json));
+        let mut found = self.places.iter().filter_map(|source| source.find(record, json));
         let found = found.next().or_else(|| self.otherwise())?;
         match found.value {
             Raw::Json(value) => Some((value, found.path)),
@@ -102,9 +102,9 @@ impl Lookup {
 
     /// The headers that it looks at.
     pub(crate) fn headers(&self) -> impl Iterator<Item = &str> {
-        self.places.iter().filter_map(|place| match place {
-            Place::Header(name) => Some(name.as_str()),
-            Place::Path(_) | Place::Constant(_) => None,
+        self.places.iter().filter_map(|source| match source {
+            FieldSource::Header(name) => Some(name.as_str()),
+            FieldSource::Path(_) | FieldSource::Constant(_) => None,
         })
     }
 
@@ -116,14 +116,18 @@ impl Lookup {
     /// The rejection of a record that says none of several things.
     pub(crate) fn all_missing(what: &str, lookups: &[Self]) -> Rejection {
         let places = || lookups.iter().flat_map(|lookup| &lookup.places);
-        let shown: Vec<String> = places().map(Place::shown).collect();
+        let shown: Vec<String> = places().map(FieldSource::shown).collect();
         let message = format!("{what} is absent: {}", shown.join(" "));
-        let first = places().find_map(Place::path);
+        let first = places().find_map(FieldSource::path);
         Rejection { code: Code::MissingField, path: first.map(str::to_owned), message }
     }
 }
 
-fn alternatives(source: &SourceDocument, path: &str, faults: &mut Faults) -> Option<Vec<Place>> {
+fn alternatives(
+    source: &SourceDocument,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<Vec<FieldSource>> {
     if source.path.is_some() || source.header.is_some() || source.constant.is_some() {
         faults.add(path, "first stands alone or with default");
         return None;
@@ -139,14 +143,14 @@ fn alternatives(source: &SourceDocument, path: &str, faults: &mut Faults) -> Opt
             faults.add(path, "an alternative is a path, a header or a const");
             return None;
         }
-        Place::compile(one, &path, faults)
+        FieldSource::compile(one, &path, faults)
     });
     // Every one is compiled before any is missed, so that no fault stays unsaid.
-    let compiled: Vec<Option<Place>> = compiled.collect();
+    let compiled: Vec<Option<FieldSource>> = compiled.collect();
     compiled.into_iter().collect()
 }
 
-impl Place {
+impl FieldSource {
     fn compile(source: &SourceDocument, path: &str, faults: &mut Faults) -> Option<Self> {
         match (&source.path, &source.header, &source.constant) {
             (Some(pointer), None, None) => {

@@ -37,7 +37,7 @@ pub enum Order {
 
 /// Where an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Side {
     /// Not reached yet, or seen already.
     Before,
     /// In it.
@@ -63,7 +63,7 @@ impl Slice {
     }
 
     /// Where an entry of this position stands.
-    pub(super) fn place(&self, position: &Position) -> Place {
+    pub(super) fn place(&self, position: &Position) -> Side {
         let early = self.from.is_some_and(|from| position.observed_at < from);
         let late = self.to.is_some_and(|to| position.observed_at >= to);
         let (before, behind) = match self.order {
@@ -75,9 +75,9 @@ impl Slice {
             Order::Descending => position >= beyond,
         });
         match (before || seen, behind) {
-            (_, true) => Place::Behind,
-            (true, false) => Place::Before,
-            (false, false) => Place::Inside,
+            (_, true) => Side::Behind,
+            (true, false) => Side::Before,
+            (false, false) => Side::Inside,
         }
     }
 }

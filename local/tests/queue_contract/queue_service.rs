@@ -18,7 +18,7 @@ use drover_tests::service;
 
 /// Whose queues they are.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct QueueService {
     pub(crate) is_embedded: bool,
     endpoint: String,
     pub(crate) client: Client,
@@ -40,7 +40,7 @@ pub(crate) const MEBIBYTE: usize = 1024 * 1024;
 /// Longer than anything here takes.
 const PATIENCE: i32 = 10;
 
-impl Place {
+impl QueueService {
     pub(crate) fn new(is_embedded: bool, endpoint: String) -> Self {
         let client = client(&endpoint);
         Self { is_embedded, endpoint, client }
