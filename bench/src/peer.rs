@@ -108,17 +108,18 @@ async fn deliver<W: Ports>(processor: &Processor<W>, batch: &str) -> anyhow::Res
 async fn state<W: Ports>(ports: &W, device: &str) -> anyhow::Result<Value> {
     let location = drover_tests::location("demo", device).map_err(|error| anyhow!("{error}"))?;
     let everything = Question::History { from: None, to: None };
-    let (cut, _) = reader::read(ports, &location, everything).await?;
-    let Some(cut) = cut else { return Ok(json!({"device": device, "count": 0})) };
-    let mut contracts: Vec<_> = cut.entries().map(|entry| Arc::clone(&entry.contract)).collect();
+    let (snapshot, _) = reader::read(ports, &location, everything).await?;
+    let Some(snapshot) = snapshot else { return Ok(json!({"device": device, "count": 0})) };
+    let mut contracts: Vec<_> =
+        snapshot.entries().map(|entry| Arc::clone(&entry.contract)).collect();
     contracts.dedup();
     let registry = Registry::new();
-    let specs = registry.specs(&contracts, cut.head.revision, ports.now(), ports).await?;
-    let view = cut.live(&specs).to_json();
+    let specs = registry.specs(&contracts, snapshot.head.revision, ports.now(), ports).await?;
+    let view = snapshot.live(&specs).to_json();
     let number = |name: &str| view.pointer(&format!("/measures/temperature/{name}")).cloned();
     let mean = number("mean").and_then(|mean| mean.as_f64()).unwrap_or_default();
     let count = number("count").and_then(|count| count.as_f64()).unwrap_or_default();
-    let positions: Vec<_> = cut.entries().map(|entry| &entry.position).collect();
+    let positions: Vec<_> = snapshot.entries().map(|entry| &entry.position).collect();
     Ok(json!({
         "device": device, "count": view.get("event_count"), "sum": mean * count,
         "min": number("min"), "max": number("max"),

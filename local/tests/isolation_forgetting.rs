@@ -197,13 +197,13 @@ async fn what_is_forgotten_is_in_no_table_and_another_subject_is_where_it_was() 
             bench.send(Some("newco"), batch).await;
         }
         let ahead = bench.event(device, -3_600);
-        let cut = format!(r#"{{"device_id":"{id}","payload":{{"note":"{marker}"#);
+        let snapshot = format!(r#"{{"device_id":"{id}","payload":{{"note":"{marker}"#);
         let escaped = json!({ "text": json!({ "device": id, "note": marker }).to_string() });
-        bench.send(Some("newco"), &[ahead, cut.clone(), escaped.to_string()]).await;
+        bench.send(Some("newco"), &[ahead, snapshot.clone(), escaped.to_string()]).await;
         // Under the operator: one that says whose it is, and one that does not.
-        let named = cut.replacen('{', r#"{"tenant":"newco","#, 1);
+        let named = snapshot.replacen('{', r#"{"tenant":"newco","#, 1);
         bench.send(None, &[named]).await;
-        let unnamed = cut.replace(marker, "no marker");
+        let unnamed = snapshot.replace(marker, "no marker");
         bench.send(None, &[unnamed]).await;
     }
     bench.open_letters(&["--tenant", "newco"], 6).await;

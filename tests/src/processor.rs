@@ -26,7 +26,7 @@ use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::intake::kafka_event::BatchResponse;
 use drover_core::intake::record::{Source, TopicRetention};
 use drover_core::ledger::dialogue::WriteAnswer;
-use drover_core::ledger::read::{Cut, Question};
+use drover_core::ledger::read::{Question, Snapshot};
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::{Call, Fault, Memory};
@@ -170,28 +170,28 @@ impl Host {
 
     async fn subject(&self, location: &SubjectLocation) -> Value {
         let question = Question::History { from: None, to: None };
-        let (cut, _) = reader::read(&self.ports, location, question).await.expect("available");
-        let cut = cut.expect("a subject with a head");
-        let view = self.view(&cut).await;
-        let history = cut.entries().map(|entry| {
+        let (snapshot, _) = reader::read(&self.ports, location, question).await.expect("available");
+        let snapshot = snapshot.expect("a subject with a head");
+        let view = self.view(&snapshot).await;
+        let history = snapshot.entries().map(|entry| {
             json!([entry.position.observed_at, entry.position.event_id.as_str(), entry.event_type])
         });
         let mut shown = view.to_json();
         shown["history"] = history.collect();
-        shown["epoch"] = json!(cut.head.epoch);
-        shown["pages"] = json!(cut.pages.len());
+        shown["epoch"] = json!(snapshot.head.epoch);
+        shown["pages"] = json!(snapshot.pages.len());
         shown
     }
 
     /// The live view, which is the fold of the history in order (promise 1).
-    async fn view(&self, cut: &Cut) -> View {
-        let contracts: BTreeSet<_> = cut.entries().map(|entry| &entry.contract).collect();
+    async fn view(&self, snapshot: &Snapshot) -> View {
+        let contracts: BTreeSet<_> = snapshot.entries().map(|entry| &entry.contract).collect();
         let contracts: Vec<_> = contracts.into_iter().cloned().collect();
         let specs = Registry::new().specs(&contracts, 0, self.ports.now(), &self.ports).await;
         let specs = specs.expect("available");
-        assert!(cut.entries().is_sorted_by(|one, next| one.position < next.position));
-        let view = cut.live(&specs);
-        assert_eq!(view, fold(View::default(), cut.entries(), &specs));
+        assert!(snapshot.entries().is_sorted_by(|one, next| one.position < next.position));
+        let view = snapshot.live(&specs);
+        assert_eq!(view, fold(View::default(), snapshot.entries(), &specs));
         view
     }
 }

@@ -158,9 +158,9 @@ async fn an_answer_without_a_code_leaves_a_write_unknown() {
     let proxy = always((502, "<html>bad gateway</html>".to_owned())).await;
     assert_eq!(reasons(&proxy).await, [Some(Reason::Unreachable); 4]);
     assert_eq!(writes(&proxy).await, [UNANSWERED, UNANSWERED]);
-    let cut = aws_at(hang_up().await.expect("a free port"));
-    assert_eq!(reasons(&cut).await, [Some(Reason::Unreachable); 4]);
-    assert_eq!(writes(&cut).await, [UNANSWERED, UNANSWERED]);
+    let snapshot = aws_at(hang_up().await.expect("a free port"));
+    assert_eq!(reasons(&snapshot).await, [Some(Reason::Unreachable); 4]);
+    assert_eq!(writes(&snapshot).await, [UNANSWERED, UNANSWERED]);
 }
 
 #[tokio::test]

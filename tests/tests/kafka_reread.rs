@@ -175,8 +175,8 @@ async fn what_expired_is_lost_and_the_rest_comes() {
 async fn what_a_topic_does_not_have_is_lost() {
     let fixture = Fixture::new().await;
     fixture.send(numbers(0..3)).await;
-    let cut = fixture.again(1, 6).await;
-    assert_eq!((offsets(&cut), cut.next, cut.lost), (vec![1, 2], 7, 4));
+    let snapshot = fixture.again(1, 6).await;
+    assert_eq!((offsets(&snapshot), snapshot.next, snapshot.lost), (vec![1, 2], 7, 4));
     let beyond = fixture.again(5, 6).await;
     assert_eq!((offsets(&beyond), beyond.next, beyond.lost), (vec![], 7, 2));
     let other = fixture.again_of("other", 0, 0, 9).await;

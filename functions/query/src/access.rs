@@ -14,9 +14,9 @@ use drover_core::event::Entry;
 use drover_core::intake::quota::{READ_UNIT_BYTES, ReadQuotas};
 use drover_core::intake::tenant::Scope;
 use drover_core::ledger::dialogue::WriteAnswer;
-use drover_core::ledger::read::{Cut, Question};
+use drover_core::ledger::range_read::{HistoryRange, Portion};
+use drover_core::ledger::read::{Question, Snapshot};
 use drover_core::ledger::shard::Shard;
-use drover_core::ledger::slice::{Portion, Slice};
 use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::ports::{Listing, Store, SubjectLocation};
 use drover_core::registry::Registry;
@@ -92,30 +92,30 @@ impl<W: QueryPorts> Visit<'_, W> {
     }
 
     /// What a question needs; `None`: nothing was ever written of the subject.
-    pub(crate) async fn cut(
+    pub(crate) async fn snapshot(
         &self,
         subject: &SubjectId,
         question: Question,
-    ) -> Result<Option<(Cut, Specs)>, Unavailable> {
-        let (cut, _) = reader::read(self, &self.location(subject), question).await?;
-        let Some(cut) = cut else { return Ok(None) };
-        let specs = self.specs(cut.entries(), cut.head.revision).await?;
-        Ok(Some((cut, specs)))
+    ) -> Result<Option<(Snapshot, Specs)>, Unavailable> {
+        let (snapshot, _) = reader::read(self, &self.location(subject), question).await?;
+        let Some(snapshot) = snapshot else { return Ok(None) };
+        let specs = self.specs(snapshot.entries(), snapshot.head.revision).await?;
+        Ok(Some((snapshot, specs)))
     }
 
     /// The view after everything; `None`: nothing was ever written of the subject.
     pub(crate) async fn live(&self, subject: &SubjectId) -> Result<Option<View>, Unavailable> {
-        let cut = self.cut(subject, Question::Live).await?;
-        Ok(cut.map(|(cut, specs)| cut.live(&specs)))
+        let snapshot = self.snapshot(subject, Question::Live).await?;
+        Ok(snapshot.map(|(snapshot, specs)| snapshot.live(&specs)))
     }
 
     /// A part of a history; `None`: nothing was ever written of the subject.
-    pub(crate) async fn slice(
+    pub(crate) async fn range(
         &self,
         subject: &SubjectId,
-        slice: Slice,
+        range: HistoryRange,
     ) -> Result<Option<Portion>, Unavailable> {
-        Ok(reader::slice(self, &self.location(subject), slice).await?.0)
+        Ok(reader::range(self, &self.location(subject), range).await?.0)
     }
 
     /// What the payloads of these entries are read by.

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use drover_core::base::id::{Position, SubjectId};
 use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
-use drover_core::ledger::slice::{Order, Slice};
+use drover_core::ledger::range_read::{HistoryRange, Order};
 use drover_http::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -140,8 +140,8 @@ pub(crate) async fn get_events<W: QueryPorts>(
     let mut parameters = Parameters::parse(query.as_deref())?;
     let limit = limit(&mut parameters)?;
     parameters.finish()?;
-    let slice = Slice { order: Order::Descending, ..everything() };
-    let Newest { events, complete } = newest(&visit, &slice, limit).await?;
+    let range = HistoryRange { order: Order::Descending, ..everything() };
+    let Newest { events, complete } = newest(&visit, &range, limit).await?;
     Ok(Json(GetEventsAnswer { event_count: events.len(), events, complete }))
 }
 
@@ -149,8 +149,8 @@ fn limit(parameters: &mut Parameters) -> Result<usize, Problem> {
     parameters.number("limit", 1..=limits::EVENTS, limits::EVENTS_BY_DEFAULT)
 }
 
-fn everything() -> Slice {
-    Slice {
+fn everything() -> HistoryRange {
+    HistoryRange {
         from: None,
         to: None,
         order: Order::Ascending,
@@ -176,14 +176,14 @@ impl Asked {
         Ok(asked)
     }
 
-    fn slice(&self) -> Slice {
+    fn range(&self) -> HistoryRange {
         let order = self.order.unwrap_or(Order::Ascending);
         let (from, to, event_type) = (self.from, self.to, self.event_type.clone());
-        Slice { from, to, order, event_type, entries: self.limit, ..everything() }
+        HistoryRange { from, to, order, event_type, entries: self.limit, ..everything() }
     }
 
     /// What is asked of each subject, where none is named.
-    fn newest(&self) -> Result<Slice, Problem> {
+    fn newest(&self) -> Result<HistoryRange, Problem> {
         if self.order == Some(Order::Ascending) {
             let fault = "events of several subjects come with the newest first";
             return Err(Problem::invalid_parameter("order", fault));
@@ -192,7 +192,7 @@ impl Asked {
             // No such cursor was ever given.
             Cursors::of(&["newest"]).read(cursor, |_| None::<()>)?;
         }
-        Ok(Slice { order: Order::Descending, ..self.slice() })
+        Ok(HistoryRange { order: Order::Descending, ..self.range() })
     }
 
     fn cursors(&self, tenant: &str, subject: &SubjectId, order: Order) -> Cursors {
@@ -218,12 +218,12 @@ async fn history<W: QueryPorts>(
     subject: &SubjectId,
     asked: &Asked,
 ) -> Result<EventsAnswer, Problem> {
-    let mut slice = asked.slice();
-    let cursors = asked.cursors(visit.caller().scope.tenant().as_str(), subject, slice.order);
+    let mut range = asked.range();
+    let cursors = asked.cursors(visit.caller().scope.tenant().as_str(), subject, range.order);
     if let Some(cursor) = &asked.cursor {
-        slice.beyond = Some(cursors.read(cursor, Position::from_bytes)?);
+        range.beyond = Some(cursors.read(cursor, Position::from_bytes)?);
     }
-    let portion = visit.slice(subject, slice).await?.ok_or_else(unknown_subject)?;
+    let portion = visit.range(subject, range).await?.ok_or_else(unknown_subject)?;
     let settled_until = visit.settled_until(&portion.head);
     let fitting = fitting(&portion.entries);
     let next = match fitting.last() {

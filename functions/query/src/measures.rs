@@ -12,7 +12,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use drover_core::base::id::{Position, SubjectId};
 use drover_core::base::time::Timestamp;
-use drover_core::ledger::slice::{Order, Slice};
+use drover_core::ledger::range_read::{HistoryRange, Order};
 use drover_http::{Credentials, Cursors, NotAdmitted, Parameters, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -127,16 +127,16 @@ impl Asked {
         let (subject, written) = (self.subject.to_string(), self.window.as_ref());
         let width = written.map_or("", |(text, _)| text);
         let cursors = Cursors::of(&["metrics", tenant.as_str(), &subject, &self.measure, width]);
-        let mut slice = self.slice();
+        let mut range = self.range();
         match self.cursor.as_deref().map(|cursor| cursors.read(cursor, Beginning::from_bytes)) {
             None => {}
             Some(Err(problem)) => return Err(problem),
-            Some(Ok(Beginning::Beyond(position))) => slice.beyond = Some(position),
-            Some(Ok(Beginning::From(instant))) => slice.from = slice.from.max(Some(instant)),
+            Some(Ok(Beginning::Beyond(position))) => range.beyond = Some(position),
+            Some(Ok(Beginning::From(instant))) => range.from = range.from.max(Some(instant)),
         }
         let window = written.map(|(_, window)| *window);
         let mut series = Series::new(&self.measure, window);
-        let next = read(visit, &self.subject, slice, window, &mut series).await?;
+        let next = read(visit, &self.subject, range, window, &mut series).await?;
         let (unit, summary, points) = series.finish();
         let is_device = self.subject.kind().as_str() == DEVICE;
         Ok(MeasureAnswer {
@@ -150,8 +150,8 @@ impl Asked {
         })
     }
 
-    fn slice(&self) -> Slice {
-        Slice {
+    fn range(&self) -> HistoryRange {
+        HistoryRange {
             from: self.from,
             to: self.to,
             order: Order::Ascending,
@@ -207,13 +207,13 @@ impl Beginning {
 async fn read<W: QueryPorts>(
     visit: &Visit<'_, W>,
     subject: &SubjectId,
-    mut slice: Slice,
+    mut range: HistoryRange,
     window: Option<Window>,
     series: &mut Series<'_>,
 ) -> Result<Option<Beginning>, Problem> {
     let (mut entries_read, mut first_window) = (0, None);
     loop {
-        let portion = visit.slice(subject, slice.clone()).await?.ok_or_else(unknown_subject)?;
+        let portion = visit.range(subject, range.clone()).await?.ok_or_else(unknown_subject)?;
         let specs = visit.specs(&portion.entries, portion.head.revision).await?;
         for entry in &portion.entries {
             let spec = specs.by_contract.get(&entry.contract);
@@ -234,6 +234,6 @@ async fn read<W: QueryPorts>(
             let fault = "a window has more events than one answer reads: take a narrower one";
             return Err(Problem::invalid_parameter("window", fault));
         }
-        slice.beyond = Some(next);
+        range.beyond = Some(next);
     }
 }

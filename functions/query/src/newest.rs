@@ -12,7 +12,7 @@ use drover_core::base::error::Unavailable;
 use drover_core::base::id::{Position, SubjectId};
 use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
-use drover_core::ledger::slice::Slice;
+use drover_core::ledger::range_read::HistoryRange;
 use drover_core::subject::listing::Listed;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -44,17 +44,17 @@ pub(crate) struct Newest {
     pub(crate) complete: bool,
 }
 
-/// The newest events of the tenant, as [`Slice`] says; at most `limit`.
+/// The newest events of the tenant, as [`HistoryRange`] says; at most `limit`.
 pub(crate) async fn newest<W: QueryPorts>(
     visit: &Visit<'_, W>,
-    slice: &Slice,
+    range: &HistoryRange,
     limit: usize,
 ) -> Result<Newest, Unavailable> {
     let [_, more] = limits::NEWEST_EVENTS;
     let kinds = visit.kinds().await?;
     let (listed, _) = visit.recent(&kinds, None, limits::NEWEST_SUBJECTS).await?;
     let most = visit.read_bytes() + limits::BEGUN_BYTES;
-    let (mut sources, mut complete) = beginnings(visit, listed, slice, most).await?;
+    let (mut sources, mut complete) = beginnings(visit, listed, range, most).await?;
     let mut heap: BinaryHeap<(Position, usize)> = BinaryHeap::new();
     heap.extend(
         sources.iter().enumerate().filter_map(|(at, one)| Some((one.newest()?.clone(), at))),
@@ -77,9 +77,13 @@ pub(crate) async fn newest<W: QueryPorts>(
             rounds += 1;
             let (subject, beyond) = (source.subject.clone(), source.next.take());
             let [_, bytes] = limits::NEWEST_BYTES;
-            let slice =
-                Slice { beyond, entries: more.min(limit - events.len()), bytes, ..slice.clone() };
-            if let Some(further) = part(visit, subject, slice).await? {
+            let range = HistoryRange {
+                beyond,
+                entries: more.min(limit - events.len()),
+                bytes,
+                ..range.clone()
+            };
+            if let Some(further) = part(visit, subject, range).await? {
                 *source = further;
             }
         } else {
@@ -96,7 +100,7 @@ pub(crate) async fn newest<W: QueryPorts>(
 async fn beginnings<W: QueryPorts>(
     visit: &Visit<'_, W>,
     listed: Vec<Listed>,
-    slice: &Slice,
+    range: &HistoryRange,
     most: usize,
 ) -> Result<(Vec<Source>, bool), Unavailable> {
     let ([entries, _], [bytes, _]) = (limits::NEWEST_EVENTS, limits::NEWEST_BYTES);
@@ -104,8 +108,8 @@ async fn beginnings<W: QueryPorts>(
         if visit.read_bytes() >= most {
             return Ok(None);
         }
-        let slice = Slice { entries, bytes, ..slice.clone() };
-        part(visit, listed.into_subject(), slice).await.map(Some)
+        let range = HistoryRange { entries, bytes, ..range.clone() };
+        part(visit, listed.into_subject(), range).await.map(Some)
     });
     let read: Vec<Option<Option<Source>>> =
         stream::iter(reads).buffered(limits::NEWEST_TOGETHER).try_collect().await?;
@@ -117,9 +121,9 @@ async fn beginnings<W: QueryPorts>(
 async fn part<W: QueryPorts>(
     visit: &Visit<'_, W>,
     subject: SubjectId,
-    slice: Slice,
+    range: HistoryRange,
 ) -> Result<Option<Source>, Unavailable> {
-    let portion = visit.slice(&subject, slice).await?;
+    let portion = visit.range(&subject, range).await?;
     Ok(portion.map(|portion| Source {
         settled_until: visit.settled_until(&portion.head),
         entries: portion.entries.into(),

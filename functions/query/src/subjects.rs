@@ -227,20 +227,20 @@ pub(crate) async fn one<W: QueryPorts>(
     parameters.finish()?;
     let subject = subject_of(path)?;
     let question = as_of.map_or(Question::Live, Question::AsOf);
-    let found = visit.cut(&subject, question).await?;
-    let (cut, specs) = found.ok_or_else(unknown_subject)?;
+    let found = visit.snapshot(&subject, question).await?;
+    let (snapshot, specs) = found.ok_or_else(unknown_subject)?;
     let view = match as_of {
-        None => Some(cut.live(&specs)),
-        Some(instant) => cut.as_of(instant, &specs),
+        None => Some(snapshot.live(&specs)),
+        Some(instant) => snapshot.as_of(instant, &specs),
     };
     let view = view.ok_or_else(|| Problem::not_found("the history of that time has expired"))?;
     let mut shown = view.to_json();
     let own = json!({
         "kind": subject.kind().as_str(),
         "id": subject.id(),
-        "version": cut.head.version,
-        "epoch": cut.head.epoch,
-        "settled_until": visit.settled_until(&cut.head),
+        "version": snapshot.head.version,
+        "epoch": snapshot.head.epoch,
+        "settled_until": visit.settled_until(&snapshot.head),
     });
     if let (Value::Object(shown), Value::Object(own)) = (&mut shown, own) {
         shown.extend(own);

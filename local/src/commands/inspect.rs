@@ -65,9 +65,10 @@ pub async fn run(args: &Args) -> Result<String, InspectError> {
 async fn read_subject(aws: &Aws, key: &SubjectKey) -> Result<Inspected, InspectError> {
     let tenant = tenant_of(aws, key).await?;
     let location = SubjectLocation { key: key.clone(), table: tenant.placement.table() };
-    let (cut, _) = reader::read(aws, &location, Question::History { from: None, to: None }).await?;
+    let (snapshot, _) =
+        reader::read(aws, &location, Question::History { from: None, to: None }).await?;
     Ok(Inspected {
-        cut: cut.ok_or_else(|| NoSubject::unknown(key))?,
+        snapshot: snapshot.ok_or_else(|| NoSubject::unknown(key))?,
         lateness_seconds: tenant.policy().lateness_seconds,
     })
 }

@@ -20,9 +20,9 @@ impl fmt::Display for Said<'_> {
             }
             let room = SAID_BYTES.saturating_sub(kept.len());
             if word.len() >= room {
-                let cut = word.get(..word.floor_char_boundary(room)).unwrap_or_default();
+                let snapshot = word.get(..word.floor_char_boundary(room)).unwrap_or_default();
                 let all = self.0.len();
-                return write!(formatter, "{kept}{cut}… (cut, bytes={all})");
+                return write!(formatter, "{kept}{snapshot}… (cut, bytes={all})");
             }
             kept.push_str(word);
             kept.push(' ');

@@ -10,12 +10,12 @@
 //!
 //! - [`codec`]: the bytes of heads and pages
 //! - [`place`]: where entries go: into the tail, or into pages (a correction)
-//! - `cut`: what is frozen, sealed and halved
+//! - `seal`: what is frozen, sealed and halved
 //! - [`dialogue`]: what a commit asks, and what a store answers
 //! - [`commit`]: from events to a conditional write, with every retry
 //! - `forget`: the head of a subject that is forgotten
 //! - [`read`]: a consistent cut of head and pages, though writers go on
-//! - [`mod@slice`]: a bounded part of history, either way round, and where the next one begins
+//! - [`mod@range_read`]: a bounded part of history, either way round, and where the next one begins
 
 use std::sync::Arc;
 
@@ -29,13 +29,13 @@ use crate::view::{Specs, View, fold};
 
 pub mod codec;
 pub mod commit;
-mod cut;
 pub mod dialogue;
 mod forget;
 pub mod place;
+pub mod range_read;
 pub mod read;
+mod seal;
 pub mod shard;
-pub mod slice;
 
 /// The one item that every commit replaces.
 #[derive(Clone, Debug, Default, PartialEq)]

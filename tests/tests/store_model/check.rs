@@ -10,7 +10,7 @@ use drover_core::event::Entry;
 use drover_core::intake::contract::{Contract, ContractDocument};
 use drover_core::intake::record::Source;
 use drover_core::ledger::Head;
-use drover_core::ledger::read::{Cut, Question};
+use drover_core::ledger::read::{Question, Snapshot};
 use drover_core::pipeline::Disposition;
 use drover_core::subject::reader;
 use drover_core::view::{Specs, View, fold};
@@ -49,19 +49,19 @@ pub(crate) fn disposition(spec: &Spec, disposition: Disposition) -> Result<(), S
 }
 
 /// What a reader is told is one state, with everything that was acknowledged before.
-pub(crate) fn cut(cut: Option<&Cut>, must_see: &[Position]) -> Result<(), String> {
-    let Some(cut) = cut else {
+pub(crate) fn snapshot(snapshot: Option<&Snapshot>, must_see: &[Position]) -> Result<(), String> {
+    let Some(snapshot) = snapshot else {
         promise!(must_see.is_empty(), "4: nothing is there of what was acknowledged");
         return Ok(());
     };
-    let entries: Vec<&Arc<Entry>> = cut.entries().collect();
+    let entries: Vec<&Arc<Entry>> = snapshot.entries().collect();
     let sorted = entries.windows(2).all(|pair| pair[0].position < pair[1].position);
     promise!(sorted, "1: a torn history");
     let seen: BTreeSet<&Position> = entries.iter().map(|entry| &entry.position).collect();
     let missing = must_see.iter().find(|position| !seen.contains(position));
     promise!(missing.is_none(), "4: acknowledged, and not in the history: {missing:?}");
     let folded = fold(View::default(), entries.iter().copied(), &specs());
-    promise!(cut.live(&specs()) == folded, "1: the view is not the fold of the history");
+    promise!(snapshot.live(&specs()) == folded, "1: the view is not the fold of the history");
     Ok(())
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn end(case: &Case) -> Result<(), String> {
             reader::read(case.recorded_ports.store(), &case_subject.location(), question)
                 .await
                 .map_err(|error| error.to_string())?;
-        cut(read.as_ref(), &[])?;
+        snapshot(read.as_ref(), &[])?;
         let Some(read) = read else {
             promise!(expected.is_empty(), "2: a history is not there");
             continue;
@@ -98,7 +98,7 @@ pub(crate) async fn end(case: &Case) -> Result<(), String> {
     letters(case)
 }
 
-fn history(read: &Cut, expected: &BTreeMap<Position, i32>) -> Result<(), String> {
+fn history(read: &Snapshot, expected: &BTreeMap<Position, i32>) -> Result<(), String> {
     let stored = read.entries().map(|entry| {
         let payload: Value = serde_json::from_str(&entry.payload).unwrap_or_default();
         (entry.position.clone(), payload["value"].clone())
@@ -112,7 +112,7 @@ fn history(read: &Cut, expected: &BTreeMap<Position, i32>) -> Result<(), String>
 }
 
 /// The sums of a sorted map, without the units of a view.
-fn view(read: &Cut, expected: &BTreeMap<Position, i32>) -> Result<(), String> {
+fn view(read: &Snapshot, expected: &BTreeMap<Position, i32>) -> Result<(), String> {
     let live = read.live(&specs());
     promise!(live.event_count == expected.len() as u64, "2: {} events", live.event_count);
     let last = expected.last_key_value();

@@ -184,10 +184,10 @@ impl Case {
             let must_see = self.applied(case_subject);
             let question = Question::History { from: None, to: None };
             // Writers may be faster every time; that is an answer, too.
-            if let Ok((cut, _)) =
+            if let Ok((snapshot, _)) =
                 reader::read(self.recorded_ports.store(), &case_subject.location(), question).await
             {
-                check::cut(cut.as_ref(), &must_see)?;
+                check::snapshot(snapshot.as_ref(), &must_see)?;
             }
         }
         Ok(())

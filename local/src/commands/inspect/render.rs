@@ -23,7 +23,7 @@ const PAYLOAD_CHARACTERS: usize = 80;
 pub(super) fn text(key: &SubjectKey, inspected: &Inspected, limit: usize) -> String {
     let mut out = format!("{} {}\n\n", key.tenant(), key.subject());
     head_lines(&mut out, inspected);
-    let pages = &inspected.cut.pages;
+    let pages = &inspected.snapshot.pages;
     if !pages.is_empty() {
         out.push('\n');
         let rows = pages.iter().map(page_row).collect::<Vec<_>>();
@@ -41,7 +41,7 @@ pub(super) fn text(key: &SubjectKey, inspected: &Inspected, limit: usize) -> Str
 }
 
 fn head_lines(out: &mut String, inspected: &Inspected) {
-    let head = &inspected.cut.head;
+    let head = &inspected.snapshot.head;
     let after = |position: &Position| format!("after {position}");
     let lines = [
         ("version", head.version.to_string()),
@@ -76,20 +76,20 @@ fn entry_row(entry: &Entry) -> [String; 5] {
 
 /// The newest entries in order, behind the number of those before them.
 fn newest(inspected: &Inspected, limit: usize) -> (usize, Vec<&Entry>) {
-    let entries: Vec<&Entry> = inspected.cut.entries().map(AsRef::as_ref).collect();
+    let entries: Vec<&Entry> = inspected.snapshot.entries().map(AsRef::as_ref).collect();
     let left_out = entries.len().saturating_sub(limit);
     (left_out, entries.into_iter().skip(left_out).collect())
 }
 
 fn settled_until(inspected: &Inspected) -> Option<Timestamp> {
-    let watermark = inspected.cut.head.watermark?;
+    let watermark = inspected.snapshot.head.watermark?;
     Some(watermark.plus_seconds(inspected.lateness_seconds.saturating_neg()))
 }
 
 fn shortened(payload: &str) -> String {
     let mut text = printable(payload);
-    if let Some((cut, _)) = text.char_indices().nth(PAYLOAD_CHARACTERS) {
-        text.truncate(cut);
+    if let Some((snapshot, _)) = text.char_indices().nth(PAYLOAD_CHARACTERS) {
+        text.truncate(snapshot);
         text.push('…');
     }
     text
@@ -160,8 +160,8 @@ pub(super) fn json(
         tenant: key.tenant().as_str(),
         kind: key.subject().kind().as_str(),
         id: key.subject().id(),
-        head: head_json(&inspected.cut.head, settled_until(inspected)),
-        pages: inspected.cut.pages.iter().map(page_json).collect(),
+        head: head_json(&inspected.snapshot.head, settled_until(inspected)),
+        pages: inspected.snapshot.pages.iter().map(page_json).collect(),
         entry_count: left_out + entries.len(),
         entries: entries.into_iter().map(entry_json).collect::<Result<_, _>>()?,
     };

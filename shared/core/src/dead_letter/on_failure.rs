@@ -251,7 +251,7 @@ mod tests {
         ] {
             assert_eq!(read_notification(&other.to_string()), None);
         }
-        let cut = one.replace("%C3%A4", "%C");
-        assert_eq!(read_notification(&cut), None);
+        let snapshot = one.replace("%C3%A4", "%C");
+        assert_eq!(read_notification(&snapshot), None);
     }
 }

@@ -48,19 +48,19 @@ pub(crate) fn bounded(text: &str) -> &str {
 
 /// A source as an envelope keeps it. Kafka's own names of topics are a quarter of the bound.
 pub(crate) fn bounded_source(source: &Source) -> Source {
-    let cut = |text: &Arc<str>| match bounded(text) {
+    let snapshot = |text: &Arc<str>| match bounded(text) {
         whole if whole.len() == text.len() => Arc::clone(text),
-        cut => Arc::from(cut),
+        snapshot => Arc::from(snapshot),
     };
     match source {
         Source::Kafka { topic, partition, offset, timestamp } => Source::Kafka {
-            topic: cut(topic),
+            topic: snapshot(topic),
             partition: *partition,
             offset: *offset,
             timestamp: *timestamp,
         },
         Source::Http { request_id, index } => {
-            Source::Http { request_id: cut(request_id), index: *index }
+            Source::Http { request_id: snapshot(request_id), index: *index }
         }
     }
 }

@@ -17,9 +17,9 @@ use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::codec::{Malformed, decode_head, decode_page};
-use crate::ledger::cut::{encode_with_freeze, seal};
 use crate::ledger::dialogue::{Answer, Ask, Step, Terms, WriteAnswer};
 use crate::ledger::place::{Draft, Outcome, Placed, Run, Waiting, beyond_retention};
+use crate::ledger::seal::{encode_with_freeze, seal};
 use crate::ledger::{
     Activity, Head, LedgerWrite, Page, PageRange, PageWrite, StoredHead, StoredPage, key_after,
 };

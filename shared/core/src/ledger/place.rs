@@ -11,8 +11,8 @@ use crate::base::id::Position;
 use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::ledger::cut::{halved, page_item_size, page_write};
 use crate::ledger::dialogue::Terms;
+use crate::ledger::seal::{halved, page_item_size, page_write};
 use crate::ledger::{Head, Page, PageWrite, Repair};
 use crate::view::{Specs, View, fold};
 

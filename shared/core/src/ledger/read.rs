@@ -59,12 +59,12 @@ pub enum Step {
     /// It waits for an answer to this.
     Ask(Ask),
     /// What was asked for; `None`: nothing was ever written of this subject.
-    Done(Option<Box<Cut>>),
+    Done(Option<Box<Snapshot>>),
 }
 
 /// One subject as it was at one version.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Cut {
+pub struct Snapshot {
     /// The head.
     pub head: Head,
     /// The pages that the question needs, in order, each joined to the one before.
@@ -114,7 +114,7 @@ impl Reading {
                 let range = self.next_range(from);
                 (self, Step::Ask(Ask::Pages(range)))
             }
-            None => (self, Step::Done(Some(Box::new(Cut { head, pages: Vec::new() })))),
+            None => (self, Step::Done(Some(Box::new(Snapshot { head, pages: Vec::new() })))),
         }
     }
 
@@ -141,7 +141,7 @@ impl Reading {
                 self.pages.clear();
             }
             let pages = std::mem::take(&mut self.pages);
-            return Ok((self, Step::Done(Some(Box::new(Cut { head, pages })))));
+            return Ok((self, Step::Done(Some(Box::new(Snapshot { head, pages })))));
         }
         let from = last.map(key_after).unwrap_or_default();
         self.head = Some(head);
@@ -195,7 +195,7 @@ pub(crate) fn broken(malformed: Malformed) -> Unavailable {
     Unavailable::new(Reason::Corrupt, malformed.to_string())
 }
 
-impl Cut {
+impl Snapshot {
     /// The view after everything; of a cut for [`Question::Live`] or the whole history.
     pub fn live(&self, specs: &Specs) -> View {
         match self.repair() {

@@ -17,7 +17,7 @@ use crate::memory::{Call, Fault};
 
 mod fixture;
 mod pages;
-mod slices;
+mod range_reads;
 mod transactions;
 
 fn micros(base: Timestamp, more: i64) -> Timestamp {
@@ -176,14 +176,18 @@ fn times_before_1970_sort_right_everywhere() {
     }
     assert!(subject.pages().len() > 2);
     subject.apply((0..200).rev().map(before_1970));
-    let cut = subject.cut(Question::History { from: None, to: None });
-    let seen: Vec<i64> =
-        cut.entries().map(|entry| (entry.position.observed_at.micros() - 1) / 1_000_000).collect();
-    assert_eq!(cut.entries().count(), 200);
-    assert!(cut.entries().zip(cut.entries().skip(1)).all(|(a, b)| a.position < b.position));
+    let snapshot = subject.snapshot(Question::History { from: None, to: None });
+    let seen: Vec<i64> = snapshot
+        .entries()
+        .map(|entry| (entry.position.observed_at.micros() - 1) / 1_000_000)
+        .collect();
+    assert_eq!(snapshot.entries().count(), 200);
+    assert!(
+        snapshot.entries().zip(snapshot.entries().skip(1)).all(|(a, b)| a.position < b.position)
+    );
     assert_eq!((seen[0], seen[199]), (-100, 99));
     let eve = Timestamp::from_micros(0).expect("in range");
-    let view = subject.cut(Question::AsOf(eve)).as_of(eve, &Specs::default());
+    let view = subject.snapshot(Question::AsOf(eve)).as_of(eve, &Specs::default());
     assert_eq!(view.map(|view| view.event_count), Some(100));
 }
 

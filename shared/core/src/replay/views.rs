@@ -114,10 +114,10 @@ async fn live(
     tally: &mut Tally,
     location: &SubjectLocation,
 ) -> Result<Value, Unavailable> {
-    let (cut, units) = reader::read(ports, location, Question::Live).await?;
+    let (snapshot, units) = reader::read(ports, location, Question::Live).await?;
     tally.of(Some(location.key.tenant())).add_units(units);
-    let Some(cut) = cut else { return Ok(Value::Null) };
-    let contracts = Specs::default().missing(cut.entries());
-    let specs = registry.specs(&contracts, cut.head.revision, ports.now(), ports).await?;
-    Ok(cut.live(&specs).to_json())
+    let Some(snapshot) = snapshot else { return Ok(Value::Null) };
+    let contracts = Specs::default().missing(snapshot.entries());
+    let specs = registry.specs(&contracts, snapshot.head.revision, ports.now(), ports).await?;
+    Ok(snapshot.live(&specs).to_json())
 }

@@ -1,9 +1,9 @@
-//! Questions to the ledger: drives [`Reading`] and [`Slicing`] over a store. It never writes.
+//! Questions to the ledger: drives [`Reading`] and [`RangeReading`] over a store. It never writes.
 
 use crate::base::cost::Units;
 use crate::base::error::Unavailable;
-use crate::ledger::read::{Answer, Ask, Cut, Question, Reading, Step};
-use crate::ledger::slice::{self, Portion, Slice, Slicing};
+use crate::ledger::range_read::{self, HistoryRange, Portion, RangeReading};
+use crate::ledger::read::{Answer, Ask, Question, Reading, Snapshot, Step};
 use crate::ports::{Store, SubjectLocation};
 
 /// A consistent cut of one subject; `None`: nothing was ever written of it. Also what it cost.
@@ -14,13 +14,13 @@ pub async fn read(
     store: &impl Store,
     location: &SubjectLocation,
     question: Question,
-) -> Result<(Option<Cut>, Units), Unavailable> {
+) -> Result<(Option<Snapshot>, Units), Unavailable> {
     let mut units = Units::default();
     let (mut reading, mut ask) = Reading::start(question);
     loop {
         let answer = obey(store, location, ask, &mut units).await?;
         match reading.answer(answer)? {
-            (_, Step::Done(cut)) => return Ok((cut.map(|cut| *cut), units)),
+            (_, Step::Done(snapshot)) => return Ok((snapshot.map(|snapshot| *snapshot), units)),
             (next, Step::Ask(question)) => (reading, ask) = (next, question),
         }
     }
@@ -31,20 +31,20 @@ pub async fn read(
 ///
 /// # Errors
 /// The store did not answer, or writers were faster every time.
-pub async fn slice(
+pub async fn range(
     store: &impl Store,
     location: &SubjectLocation,
-    slice: Slice,
+    range: HistoryRange,
 ) -> Result<(Option<Portion>, Units), Unavailable> {
     let mut units = Units::default();
-    let (mut slicing, mut ask) = Slicing::start(slice);
+    let (mut reading, mut ask) = RangeReading::start(range);
     loop {
         let answer = obey(store, location, ask, &mut units).await?;
-        match slicing.answer(answer)? {
-            (_, slice::Step::Done(portion)) => {
+        match reading.answer(answer)? {
+            (_, range_read::Step::Done(portion)) => {
                 return Ok((portion.map(|portion| *portion), units));
             }
-            (next, slice::Step::Ask(question)) => (slicing, ask) = (next, question),
+            (next, range_read::Step::Ask(question)) => (reading, ask) = (next, question),
         }
     }
 }

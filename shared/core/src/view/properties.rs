@@ -105,11 +105,11 @@ proptest! {
     fn folding_in_two_pieces_equals_folding_in_one(
         greedy in 0usize..=72,
         entries in entries(100),
-        cut in any::<prop::sample::Index>(),
+        snapshot in any::<prop::sample::Index>(),
     ) {
         let specs = greedy_specs();
         let history = [&greedy_entries()[..greedy], &entries].concat();
-        let (early, late) = history.split_at(cut.index(history.len() + 1));
+        let (early, late) = history.split_at(snapshot.index(history.len() + 1));
         let stored = bytes(&fold(View::default(), early, &specs));
         let restored: View = postcard::from_bytes(&stored).expect("a view that was stored");
         let whole = bytes(&fold(View::default(), &history, &specs));

@@ -8,7 +8,7 @@ use drover_core::event::IdOrigin;
 use drover_core::view::View;
 use serde_json::{Value, json};
 
-use drover_core::ledger::read::Cut;
+use drover_core::ledger::read::Snapshot;
 
 use super::*;
 
@@ -44,7 +44,7 @@ fn subject() -> (SubjectKey, Inspected) {
         tail: vec![entry(100, &format!("{{\"note\":\"\u{9b}{}\"}}", "é".repeat(90)))],
         ..Head::default()
     };
-    (key, Inspected { cut: Cut { head, pages: vec![page] }, lateness_seconds: 60 })
+    (key, Inspected { snapshot: Snapshot { head, pages: vec![page] }, lateness_seconds: 60 })
 }
 
 #[test]
@@ -89,6 +89,6 @@ fn programs_get_whole_payloads_with_every_digit() {
 #[test]
 fn a_subject_without_pages_has_no_table_of_pages() {
     let (key, mut inspected) = subject();
-    inspected.cut.pages.clear();
+    inspected.snapshot.pages.clear();
     assert!(!text(&key, &inspected, 50).contains("page up to"));
 }

@@ -86,14 +86,14 @@ fn decimal_micros(text: &str) -> Option<i64> {
     }
     let whole: u64 = whole.parse().ok()?;
     let kept = digits_below(whole);
-    let (fraction, finer) = cut(fraction, kept)?;
+    let (fraction, finer) = snapshot(fraction, kept)?;
     let micros = whole.checked_mul(10u64.checked_pow(kept)?)?.checked_add(fraction)?;
     let micros = i64::try_from(micros).ok()?;
     Some(if negative { -micros - i64::from(finer) } else { micros })
 }
 
 /// The first `kept` digits of a fraction as a number, and whether what is cut is more than zero.
-fn cut(fraction: &str, kept: u32) -> Option<(u64, bool)> {
+fn snapshot(fraction: &str, kept: u32) -> Option<(u64, bool)> {
     let kept = usize::try_from(kept).ok()?;
     let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(kept);
     let number = digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));

@@ -99,13 +99,13 @@ proptest! {
         head in a_head(),
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
-        cut in any::<prop::sample::Index>(),
+        snapshot in any::<prop::sample::Index>(),
     ) {
         let mut bytes = encode_head(&head);
         let index = at.index(bytes.len());
         bytes[index] = byte;
         let _ = decode_head(&bytes);
-        bytes.truncate(cut.index(bytes.len()));
+        bytes.truncate(snapshot.index(bytes.len()));
         let _ = decode_head(&bytes);
     }
 

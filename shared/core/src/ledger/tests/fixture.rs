@@ -13,7 +13,7 @@ use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
 use crate::ledger::place::{Arrival, Outcome};
-use crate::ledger::read::{Cut, Question};
+use crate::ledger::read::{Question, Snapshot};
 use crate::ledger::{Head, Page, Policy};
 use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::subject::{Committed, Job, commit};
@@ -188,24 +188,24 @@ impl Subject {
         self.memory.state().faults = Box::new(faults);
     }
 
-    pub(super) fn cut(&self, question: Question) -> Cut {
+    pub(super) fn snapshot(&self, question: Question) -> Snapshot {
         let read = reader::read(&self.memory, &self.location, question).now_or_never();
         read.expect("memory never waits").expect("an answer").0.expect("a head")
     }
 
     /// The seconds of the whole history, as a reader sees it.
     pub(super) fn history(&self) -> Vec<i64> {
-        let cut = self.cut(Question::History { from: None, to: None });
-        cut.entries().map(|entry| since_start(entry)).collect()
+        let snapshot = self.snapshot(Question::History { from: None, to: None });
+        snapshot.entries().map(|entry| since_start(entry)).collect()
     }
 
     pub(super) fn live_count(&self) -> u64 {
-        self.cut(Question::Live).live(&Specs::default()).event_count
+        self.snapshot(Question::Live).live(&Specs::default()).event_count
     }
 
     pub(super) fn count_as_of(&self, at: i64) -> Option<u64> {
         let instant = second(at);
-        let view = self.cut(Question::AsOf(instant)).as_of(instant, &Specs::default());
+        let view = self.snapshot(Question::AsOf(instant)).as_of(instant, &Specs::default());
         view.map(|view| view.event_count)
     }
 

@@ -11,8 +11,8 @@ use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::Envelope;
 use crate::event::Entry;
 use crate::ledger::codec::{decode_head, decode_page};
-use crate::ledger::read::{Cut, Question};
-use crate::ledger::slice::{Order, Portion, Slice};
+use crate::ledger::range_read::{HistoryRange, Order, Portion};
+use crate::ledger::read::{Question, Snapshot};
 use crate::ledger::{Head, Page};
 use crate::memory::{State, place};
 use crate::pipeline::Disposition;
@@ -188,31 +188,31 @@ fn letters(state: &State) -> BTreeMap<usize, BTreeSet<Code>> {
 }
 
 /// What a reader was told is one state of the ledger, no older than its question (promises 1 and 4).
-pub(super) fn cut(
+pub(super) fn snapshot(
     harness: &Harness,
     key: &SubjectKey,
     question: Question,
-    cut: Option<&Cut>,
+    snapshot: Option<&Snapshot>,
     must_see: &BTreeSet<Position>,
 ) -> Result<(), String> {
     let specs = specs();
-    let Some(cut) = cut else {
+    let Some(snapshot) = snapshot else {
         promise!(must_see.is_empty(), "4: a reader found nothing of what was acknowledged");
         return Ok(());
     };
-    let entries: Vec<&Arc<Entry>> = cut.entries().collect();
+    let entries: Vec<&Arc<Entry>> = snapshot.entries().collect();
     let sorted = entries.windows(2).all(|pair| pair[0].position < pair[1].position);
     promise!(sorted, "1: a torn history");
     let version = harness.seen.get(key).map_or(0, |seen| seen.0);
-    promise!(cut.head.version <= version, "4: a reader from the future");
+    promise!(snapshot.head.version <= version, "4: a reader from the future");
     match question {
         Question::Live => {
-            let count = usize::try_from(cut.live(&specs).event_count).unwrap_or(usize::MAX);
+            let count = usize::try_from(snapshot.live(&specs).event_count).unwrap_or(usize::MAX);
             promise!(count >= must_see.len(), "4: a live view without acknowledged events");
             promise!(count <= harness.specs.len(), "2: a live view of more events than there are");
         }
         Question::AsOf(at) => {
-            let view = cut.as_of(at, &specs).ok_or("1: a view of the past has expired")?;
+            let view = snapshot.as_of(at, &specs).ok_or("1: a view of the past has expired")?;
             let before = must_see.iter().filter(|position| position.observed_at <= at).count();
             let count = usize::try_from(view.event_count).unwrap_or(usize::MAX);
             promise!(count >= before, "4: a past view without acknowledged events");
@@ -224,7 +224,10 @@ pub(super) fn cut(
             let all = must_see.iter().all(|position| seen.contains(position));
             promise!(all, "4: a history without acknowledged events");
             let folded = fold(View::default(), entries.iter().copied(), &specs);
-            promise!(cut.live(&specs) == folded, "1: a torn history: the view is not its fold");
+            promise!(
+                snapshot.live(&specs) == folded,
+                "1: a torn history: the view is not its fold"
+            );
         }
     }
     Ok(())
@@ -235,21 +238,21 @@ pub(super) fn portion(
     harness: &Harness,
     key: &SubjectKey,
     walk: &Walk,
-    slice: &Slice,
+    range: &HistoryRange,
     portion: Option<&Portion>,
 ) -> Result<(), String> {
     let Some(portion) = portion else {
-        promise!(slice.beyond.is_none(), "4: a subject that there was is gone");
+        promise!(range.beyond.is_none(), "4: a subject that there was is gone");
         return Ok(());
     };
     let history = harness.histories.get(&(key.clone(), portion.head.version));
     let mut expected: Vec<&Position> =
         history.ok_or("4: a reader from the future")?.iter().collect();
-    if slice.order == Order::Descending {
+    if range.order == Order::Descending {
         expected.reverse();
     }
     expected.retain(|position| {
-        let beyond = slice.beyond.as_ref().is_none_or(|beyond| match slice.order {
+        let beyond = range.beyond.as_ref().is_none_or(|beyond| match range.order {
             Order::Ascending => *position > beyond,
             Order::Descending => *position < beyond,
         });
@@ -257,16 +260,16 @@ pub(super) fn portion(
     });
     let found: Vec<&Position> = portion.entries.iter().map(|entry| &entry.position).collect();
     promise!(expected.starts_with(&found), "1: a torn part of a history");
-    let full = found.len() >= slice.entries || slice.bytes < usize::MAX;
+    let full = found.len() >= range.entries || range.bytes < usize::MAX;
     promise!(
         found.len() == expected.len() || full && portion.next.is_some(),
         "1: a part too short"
     );
-    promise!(found.len() <= slice.entries, "10: a part of more entries than asked for");
+    promise!(found.len() <= range.entries, "10: a part of more entries than asked for");
     let size: usize = portion.entries.iter().map(|entry| entry.plain_size()).sum();
     let last = portion.entries.last().map_or(0, |entry| entry.plain_size());
-    promise!(size - last <= slice.bytes, "10: a part of {size} bytes");
-    let goes_on = portion.next.as_ref() != slice.beyond.as_ref() || portion.next.is_none();
+    promise!(size - last <= range.bytes, "10: a part of {size} bytes");
+    let goes_on = portion.next.as_ref() != range.beyond.as_ref() || portion.next.is_none();
     promise!(goes_on, "10: a part that does not go on");
     Ok(())
 }

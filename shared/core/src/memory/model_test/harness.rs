@@ -18,8 +18,8 @@ use crate::base::id::{Position, SubjectKey};
 use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::Envelope;
 use crate::intake::record::{Incoming, Source};
-use crate::ledger::read::{Cut, Question};
-use crate::ledger::slice::{Portion, Slice};
+use crate::ledger::range_read::{HistoryRange, Portion};
+use crate::ledger::read::{Question, Snapshot};
 use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
@@ -35,8 +35,8 @@ fn own_tenant() -> String {
 }
 
 type Running<T> = Pin<Box<dyn Future<Output = T>>>;
-type Read = Result<(Option<Cut>, Units), Unavailable>;
-type Sliced = Result<(Option<Portion>, Units), Unavailable>;
+type Read = Result<(Option<Snapshot>, Units), Unavailable>;
+type RangeRead = Result<(Option<Portion>, Units), Unavailable>;
 
 /// One warm environment, and what it is doing.
 struct Environment {
@@ -57,11 +57,11 @@ struct Reader {
 
 /// A reader that goes through a part of a history, answer by answer.
 struct Walker {
-    running: Running<Sliced>,
+    running: Running<RangeRead>,
     key: SubjectKey,
     walk: Walk,
     /// What is being read now.
-    slice: Slice,
+    range: HistoryRange,
     /// What was acknowledged when it set out.
     must_see: BTreeSet<Position>,
     seen: Vec<Position>,
@@ -282,10 +282,10 @@ impl Harness {
         if self.walker.is_some() {
             return;
         }
-        let (slice, must_see) = (walk.slice(), self.acknowledged_of(&key));
-        let running = sliced(&self.memory, &key, &slice);
+        let (range, must_see) = (walk.range(), self.acknowledged_of(&key));
+        let running = range_read(&self.memory, &key, &range);
         let walk = walk.clone();
-        self.walker = Some(Walker { running, key, walk, slice, must_see, seen: Vec::new() });
+        self.walker = Some(Walker { running, key, walk, range, must_see, seen: Vec::new() });
     }
 
     /// Goes on with the next part, or ends.
@@ -296,14 +296,14 @@ impl Harness {
             return Ok(());
         };
         let Ok((portion, _)) = sliced_now else { return Ok(()) };
-        check::portion(self, &walker.key, &walker.walk, &walker.slice, portion.as_ref())?;
+        check::portion(self, &walker.key, &walker.walk, &walker.range, portion.as_ref())?;
         let (entries, next) = portion.map(|one| (one.entries, one.next)).unwrap_or_default();
         walker.seen.extend(entries.into_iter().map(|entry| entry.position.clone()));
         if next.is_none() {
             return check::walked(&walker.walk, &walker.seen, &walker.must_see);
         }
-        walker.slice.beyond = next;
-        walker.running = sliced(&self.memory, &walker.key, &walker.slice);
+        walker.range.beyond = next;
+        walker.running = range_read(&self.memory, &walker.key, &walker.range);
         self.walker = Some(walker);
         Ok(())
     }
@@ -334,8 +334,8 @@ impl Harness {
             let Some(Reader { key, question, must_see, .. }) = self.reader.take() else {
                 return Ok(());
             };
-            if let Ok((cut, _)) = read {
-                check::cut(self, &key, question, cut.as_ref(), &must_see)?;
+            if let Ok((snapshot, _)) = read {
+                check::snapshot(self, &key, question, snapshot.as_ref(), &must_see)?;
             }
         }
         Ok(())
@@ -415,10 +415,10 @@ impl Harness {
     }
 }
 
-fn sliced(memory: &Arc<Memory>, key: &SubjectKey, slice: &Slice) -> Running<Sliced> {
-    let (memory, slice) = (Arc::clone(memory), slice.clone());
+fn range_read(memory: &Arc<Memory>, key: &SubjectKey, range: &HistoryRange) -> Running<RangeRead> {
+    let (memory, range) = (Arc::clone(memory), range.clone());
     let location = location(key);
-    Box::pin(async move { reader::slice(&*memory, &location, slice).await })
+    Box::pin(async move { reader::range(&*memory, &location, range).await })
 }
 
 fn process(

@@ -11,7 +11,7 @@ use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::intake::contract::{Contract, ContractDocument};
 use crate::intake::record::{Record, Source};
-use crate::ledger::slice::{Order, Slice};
+use crate::ledger::range_read::{HistoryRange, Order};
 use crate::ports::SubjectLocation;
 use crate::view::Specs;
 
@@ -97,8 +97,8 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) fn slice(&self) -> Slice {
-        Slice {
+    pub(super) fn range(&self) -> HistoryRange {
+        HistoryRange {
             from: self.from.map(|slot| instant(slot.into())),
             to: self.to.map(|slot| instant(slot.into())),
             order: if self.backward { Order::Descending } else { Order::Ascending },
@@ -111,7 +111,7 @@ impl Walk {
 
     /// Whether an entry at this position belongs to it.
     pub(super) fn wants(&self, position: &Position) -> bool {
-        let Slice { from, to, event_type, .. } = self.slice();
+        let HistoryRange { from, to, event_type, .. } = self.range();
         from.is_none_or(|from| from <= position.observed_at)
             && to.is_none_or(|to| position.observed_at < to)
             && event_type.is_none_or(|wanted| *wanted == *type_of(position.observed_at))

@@ -41,9 +41,9 @@ fn taken(
     let question = crate::ledger::read::Question::History { from: None, to: None };
     let read =
         crate::subject::reader::read(&memory, &location, question).now_or_never().expect("ready");
-    let cut = read.expect("available").0;
-    let times = cut.and_then(|cut| {
-        cut.entries().next().map(|entry| (entry.position.observed_at, entry.ingested_at))
+    let snapshot = read.expect("available").0;
+    let times = snapshot.and_then(|snapshot| {
+        snapshot.entries().next().map(|entry| (entry.position.observed_at, entry.ingested_at))
     });
     (disposition, times)
 }

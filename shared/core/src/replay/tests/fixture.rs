@@ -216,13 +216,13 @@ impl Bench {
 
     /// The seconds at which events of a device were observed, in order.
     pub(super) fn history(&self, tenant: &str, device: &str) -> Vec<i64> {
-        let cut = self.run(reader::read(
+        let snapshot = self.run(reader::read(
             &self.memory,
             &location(tenant, device),
             Question::History { from: None, to: None },
         ));
-        let Some(cut) = cut.expect("readable").0 else { return Vec::new() };
-        let seconds = cut.entries().map(|entry| entry.position.observed_at.whole_seconds());
+        let Some(snapshot) = snapshot.expect("readable").0 else { return Vec::new() };
+        let seconds = snapshot.entries().map(|entry| entry.position.observed_at.whole_seconds());
         seconds.map(|at| at - NOW + MINUTE).collect()
     }
 

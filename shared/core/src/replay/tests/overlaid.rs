@@ -6,7 +6,7 @@ use serde_json::json;
 use super::fixture::{Bench, WIDE, location, pipeline};
 use crate::base::time::Timestamp;
 use crate::intake::record::{Incoming, Record};
-use crate::ledger::read::{Cut, Question};
+use crate::ledger::read::{Question, Snapshot};
 use crate::pipeline::{Pipeline, Settled, Verdict};
 use crate::ports::{Ports, Store};
 use crate::replay::overlay::Overlay;
@@ -25,7 +25,7 @@ fn settle(
     settled.iter().map(Settled::verdict).collect()
 }
 
-fn history(bench: &Bench, store: &impl Store, device: &str) -> Option<Cut> {
+fn history(bench: &Bench, store: &impl Store, device: &str) -> Option<Snapshot> {
     let all = Question::History { from: None, to: None };
     bench.run(reader::read(store, &location("demo", device), all)).expect("readable").0
 }

@@ -14,8 +14,8 @@ use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::intake::record::{Incoming, Record, Source};
 use crate::ledger::codec::decode_page;
+use crate::ledger::range_read::{HistoryRange, Order, Portion};
 use crate::ledger::read::Question;
-use crate::ledger::slice::{Order, Portion, Slice};
 use crate::memory::{Call, Fault, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{Disposition, Pipeline};
@@ -117,10 +117,10 @@ fn forgotten(memory: &Memory) -> Option<usize> {
 fn history(memory: &Memory) -> Option<Vec<i64>> {
     let seconds = |micros: i64| micros / 1_000_000 - NOW;
     let whole = Question::History { from: None, to: None };
-    let cut =
+    let snapshot =
         reader::read(memory, &location(), whole).now_or_never().expect("ready").expect("a cut").0;
-    let read: Option<Vec<i64>> = cut.map(|cut| {
-        cut.entries().map(|entry| seconds(entry.position.observed_at.micros())).collect()
+    let read: Option<Vec<i64>> = snapshot.map(|snapshot| {
+        snapshot.entries().map(|entry| seconds(entry.position.observed_at.micros())).collect()
     });
     for order in [Order::Ascending, Order::Descending] {
         let (mut beyond, mut all) = (None, Vec::new());
@@ -148,8 +148,8 @@ fn portion(
     beyond: Option<Position>,
 ) -> Option<Portion> {
     let (from, event_type) = (None, None);
-    let slice = Slice { order, from, to, beyond, event_type, entries: 1, bytes: 1_000 };
-    let portion = reader::slice(memory, &location(), slice).now_or_never().expect("ready");
+    let range = HistoryRange { order, from, to, beyond, event_type, entries: 1, bytes: 1_000 };
+    let portion = reader::range(memory, &location(), range).now_or_never().expect("ready");
     portion.expect("a portion").0
 }
 
@@ -211,9 +211,10 @@ fn a_stale_head_brings_nothing_back_and_takes_nothing_away() {
         let count = live.live(&Specs::default()).event_count;
         assert_eq!(count, expected.len() as u64 + 2);
         let as_of = |at| {
-            let cut = reader::read(&memory, &location(), Question::AsOf(second(at))).now_or_never();
-            let cut = cut.expect("ready").expect("a cut").0.expect("a subject");
-            cut.as_of(second(at), &Specs::default()).map(|view| view.event_count)
+            let snapshot =
+                reader::read(&memory, &location(), Question::AsOf(second(at))).now_or_never();
+            let snapshot = snapshot.expect("ready").expect("a cut").0.expect("a subject");
+            snapshot.as_of(second(at), &Specs::default()).map(|view| view.event_count)
         };
         let on_the_way = u64::try_from(known).expect("small") + 2;
         assert_eq!((as_of(10), as_of(150)), (None, Some(on_the_way)));

@@ -8,7 +8,7 @@ use crate::ledger::key_after;
 
 /// Which part of a history is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slice {
+pub struct HistoryRange {
     /// Inclusive.
     pub from: Option<Timestamp>,
     /// Exclusive.
@@ -46,7 +46,7 @@ pub(super) enum Side {
     Behind,
 }
 
-impl Slice {
+impl HistoryRange {
     /// The smallest key that an entry of it can have.
     pub(super) fn lowest(&self) -> Vec<u8> {
         let from = self.from.map(|from| time_prefix(from).to_vec());

@@ -1,4 +1,4 @@
-//! A bounded part of one subject's history, either way round, though writers go on. [`Slicing`]
+//! A bounded part of one subject's history, either way round, though writers go on. [`RangeReading`]
 //! reads the head and then only the pages that the part needs, a few at a time: forward from the
 //! page that owns its beginning, backward from the tail down. It ends when it has as many entries
 //! as were asked for or has looked at as many bytes, and says from where the next part goes on: a
@@ -24,7 +24,7 @@ use crate::ledger::{Head, Page, PageRange, StoredPage, key_after};
 mod window;
 
 use self::window::Side;
-pub use self::window::{Order, Slice};
+pub use self::window::{HistoryRange, Order};
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub struct Portion {
     pub head: Head,
     /// In the order that was asked for.
     pub entries: Vec<Arc<Entry>>,
-    /// Where to go on, as [`Slice::beyond`]; `None`: there is no more. There may be none either
+    /// Where to go on, as [`HistoryRange::beyond`]; `None`: there is no more. There may be none either
     /// behind a position: whether there is, only the next part can say.
     pub next: Option<Position>,
 }
@@ -49,8 +49,8 @@ pub enum Step {
 
 /// A part on its way.
 #[derive(Debug)]
-pub struct Slicing {
-    slice: Slice,
+pub struct RangeReading {
+    range: HistoryRange,
     state: State,
     taken: Taken,
     /// The limit of the last range that was asked for, and how many were asked for before it.
@@ -89,11 +89,11 @@ enum End {
     Complete,
 }
 
-impl Slicing {
+impl RangeReading {
     /// Starts: the head comes first.
-    pub fn start(slice: Slice) -> (Self, Ask) {
+    pub fn start(range: HistoryRange) -> (Self, Ask) {
         let (state, taken) = (State::Head, Taken::default());
-        (Self { slice, state, taken, asked_for: 0, rounds: 0, attempts: 1 }, Ask::Head)
+        (Self { range, state, taken, asked_for: 0, rounds: 0, attempts: 1 }, Ask::Head)
     }
 
     /// Takes the answer to the last question.
@@ -109,7 +109,7 @@ impl Slicing {
                     return Ok((self, Step::Done(None)));
                 }
                 self.taken = Taken::default();
-                Ok(match self.slice.order {
+                Ok(match self.range.order {
                     Order::Ascending => self.start_forward(head),
                     Order::Descending => self.start_backward(head),
                 })
@@ -126,7 +126,7 @@ impl Slicing {
     }
 
     fn start_forward(self, head: Head) -> (Self, Step) {
-        let from = self.slice.lowest().max(head.first_page_key());
+        let from = self.range.lowest().max(head.first_page_key());
         if head.sealed.as_ref().is_none_or(|sealed| sealed.to_bytes() < from) {
             return self.tail_forward(head);
         }
@@ -188,8 +188,8 @@ impl Slicing {
             return self.finish(head, end);
         }
         match head.sealed.clone() {
-            Some(sealed) if self.slice.lowest() <= sealed.to_bytes() => {
-                let (ceiling, first) = (self.slice.ceiling(), head.first_page_key());
+            Some(sealed) if self.range.lowest() <= sealed.to_bytes() => {
+                let (ceiling, first) = (self.range.ceiling(), head.first_page_key());
                 if ceiling.as_ref().is_some_and(|ceiling| *ceiling < first) {
                     return self.finish(head, End::Complete);
                 }
@@ -258,7 +258,7 @@ impl Slicing {
     /// Looks at entries in turn; the end, if it is among them.
     fn take<'a>(&mut self, entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Option<End> {
         for entry in entries {
-            match self.slice.place(&entry.position) {
+            match self.range.place(&entry.position) {
                 Side::Before => continue,
                 Side::Behind => return Some(End::Complete),
                 Side::Inside => {}
@@ -266,7 +266,7 @@ impl Slicing {
             if self.is_full() {
                 return Some(End::Full);
             }
-            let wanted = self.slice.event_type.as_ref();
+            let wanted = self.range.event_type.as_ref();
             if wanted.is_none_or(|wanted| *wanted == entry.event_type) {
                 self.taken.entries.push(Arc::clone(entry));
             }
@@ -277,8 +277,8 @@ impl Slicing {
     }
 
     fn is_full(&self) -> bool {
-        self.taken.entries.len() >= self.slice.entries.max(1)
-            || self.taken.last.is_some() && self.taken.bytes >= self.slice.bytes
+        self.taken.entries.len() >= self.range.entries.max(1)
+            || self.taken.last.is_some() && self.taken.bytes >= self.range.bytes
     }
 
     /// Few pages where few entries are missing, and more with each round: how many entries a page
@@ -286,7 +286,7 @@ impl Slicing {
     fn next_limit(&mut self) -> usize {
         const ENTRIES_PER_PAGE: usize = 8;
         const ROUNDS: u32 = 6;
-        let missing = self.slice.entries.saturating_sub(self.taken.entries.len());
+        let missing = self.range.entries.saturating_sub(self.taken.entries.len());
         let pages = missing.div_ceil(ENTRIES_PER_PAGE).max(1) << self.rounds.min(ROUNDS);
         self.rounds += 1;
         self.asked_for = pages.min(limits::READ_PAGES);

@@ -4,17 +4,25 @@
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::ledger::slice::{Order, Portion, Slice};
+use crate::ledger::range_read::{HistoryRange, Order, Portion};
 use crate::subject::reader;
 
 /// Everything, in few entries at a time.
-fn of(order: Order, entries: usize) -> Slice {
+fn of(order: Order, entries: usize) -> HistoryRange {
     let beyond = None;
-    Slice { from: None, to: None, order, beyond, event_type: None, entries, bytes: usize::MAX }
+    HistoryRange {
+        from: None,
+        to: None,
+        order,
+        beyond,
+        event_type: None,
+        entries,
+        bytes: usize::MAX,
+    }
 }
 
-fn portion(subject: &Subject, slice: Slice) -> Portion {
-    let read = reader::slice(&subject.memory, &subject.location, slice).now_or_never();
+fn portion(subject: &Subject, range: HistoryRange) -> Portion {
+    let read = reader::range(&subject.memory, &subject.location, range).now_or_never();
     read.expect("memory never waits").expect("an answer").0.expect("a head")
 }
 
@@ -23,27 +31,27 @@ fn seconds(portion: &Portion) -> Vec<i64> {
 }
 
 /// All parts, from the first to the last.
-fn walk(subject: &Subject, mut slice: Slice) -> Vec<Vec<i64>> {
+fn walk(subject: &Subject, mut range: HistoryRange) -> Vec<Vec<i64>> {
     let mut parts = Vec::new();
     loop {
-        let portion = portion(subject, slice.clone());
+        let portion = portion(subject, range.clone());
         parts.push(seconds(&portion));
         if portion.next.is_none() {
             return parts;
         }
-        slice.beyond = portion.next;
+        range.beyond = portion.next;
     }
 }
 
 /// The calls that a slice makes.
-fn calls(subject: &Subject, slice: Slice) -> Vec<Call> {
+fn calls(subject: &Subject, range: HistoryRange) -> Vec<Call> {
     let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
     let kept = Arc::clone(&calls);
     subject.fail(move |call| {
         kept.lock().expect("a lock").push(call);
         Fault::None
     });
-    portion(subject, slice);
+    portion(subject, range);
     let calls = calls.lock().expect("a lock");
     calls.clone()
 }
@@ -73,8 +81,11 @@ fn parts_follow_each_other_without_gap_or_overlap_both_ways() {
 fn a_window_begins_with_its_first_instant_and_ends_before_its_last() {
     let subject = Subject::with_pages(WIDE, 6);
     for (from, to) in [(0, 240), (30, 40), (40, 70), (35, 200), (70, 71), (240, 300), (250, 300)] {
-        let window =
-            |order| Slice { from: Some(second(from)), to: Some(second(to)), ..of(order, 100) };
+        let window = |order| HistoryRange {
+            from: Some(second(from)),
+            to: Some(second(to)),
+            ..of(order, 100)
+        };
         let expected: Vec<i64> =
             tens(0, 240).into_iter().filter(|at| (from..to).contains(at)).collect();
         let (up, down) = (window(Order::Ascending), window(Order::Descending));
@@ -87,9 +98,9 @@ fn a_window_begins_with_its_first_instant_and_ends_before_its_last() {
 fn what_is_in_the_tail_costs_no_page() {
     let subject = Subject::with_pages(WIDE, 6);
     assert_eq!(calls(&subject, of(Order::Descending, 1)), [Call::Head]);
-    let late = Slice { from: Some(second(235)), ..of(Order::Ascending, 100) };
+    let late = HistoryRange { from: Some(second(235)), ..of(Order::Ascending, 100) };
     assert_eq!(calls(&subject, late), [Call::Head]);
-    let late = Slice { from: Some(second(235)), ..of(Order::Descending, 100) };
+    let late = HistoryRange { from: Some(second(235)), ..of(Order::Descending, 100) };
     assert_eq!(calls(&subject, late), [Call::Head]);
 }
 
@@ -105,7 +116,7 @@ fn pages_are_read_as_they_are_needed() {
         let all = subject.memory.state().units.read - before - few;
         assert!(few <= 2.0 && all >= 4.0, "{few} and {all} read units");
     }
-    let owned = Slice { to: Some(second(100)), ..of(Order::Descending, 100) };
+    let owned = HistoryRange { to: Some(second(100)), ..of(Order::Descending, 100) };
     assert_eq!(calls(&subject, owned), [Call::Head, Call::Pages, Call::Pages]);
 }
 
@@ -122,8 +133,11 @@ fn a_type_that_nothing_has_ends_by_bytes_and_goes_on_later() {
     let subject = Subject::with_pages(WIDE, 6);
     let entry_bytes = entry(100).plain_size();
     for order in [Order::Ascending, Order::Descending] {
-        let rare =
-            Slice { event_type: Some(Arc::from("rare")), bytes: 5 * entry_bytes, ..of(order, 100) };
+        let rare = HistoryRange {
+            event_type: Some(Arc::from("rare")),
+            bytes: 5 * entry_bytes,
+            ..of(order, 100)
+        };
         let parts = walk(&subject, rare);
         assert!(parts.concat().is_empty());
         // Twenty-five entries, a few at a time.
@@ -135,7 +149,7 @@ fn a_type_that_nothing_has_ends_by_bytes_and_goes_on_later() {
 fn a_part_takes_one_entry_whatever_its_size() {
     let subject = Subject::with_pages(WIDE, 2);
     for order in [Order::Ascending, Order::Descending] {
-        let parts = walk(&subject, Slice { bytes: 0, ..of(order, 100) });
+        let parts = walk(&subject, HistoryRange { bytes: 0, ..of(order, 100) });
         assert_eq!(parts.len(), 9);
     }
     assert_eq!(walk(&subject, of(Order::Ascending, 0)).len(), 9);
@@ -151,7 +165,7 @@ fn parts_do_not_reach_across_a_gap_that_they_meet() {
         assert_eq!(found, tens(80, 160));
     }
     // The page that owns the end of the window is gone.
-    let window = Slice { to: Some(second(65)), ..of(Order::Descending, 100) };
+    let window = HistoryRange { to: Some(second(65)), ..of(Order::Descending, 100) };
     assert_eq!(seconds(&portion(&subject, window)), Vec::<i64>::new());
     subject.expire(2);
     for order in [Order::Ascending, Order::Descending] {
@@ -165,7 +179,7 @@ fn a_position_that_expired_still_says_where_to_go_on() {
     let first = portion(&subject, of(Order::Ascending, 2));
     assert_eq!(first.next, Some(position(10)));
     subject.expire(0);
-    let rest = Slice { beyond: first.next, ..of(Order::Ascending, 100) };
+    let rest = HistoryRange { beyond: first.next, ..of(Order::Ascending, 100) };
     assert_eq!(seconds(&portion(&subject, rest)), tens(40, 160));
 }
 
@@ -175,7 +189,7 @@ fn a_correction_between_two_parts_neither_skips_nor_doubles() {
         let mut subject = Subject::with_pages(WIDE, 4);
         let first = portion(&subject, of(order, 6));
         subject.apply([entry(5), entry(45), entry(95), entry(155)]);
-        let rest = portion(&subject, Slice { beyond: first.next.clone(), ..of(order, 100) });
+        let rest = portion(&subject, HistoryRange { beyond: first.next.clone(), ..of(order, 100) });
         let both = [seconds(&first), seconds(&rest)].concat();
         let seen: Vec<i64> = both.iter().copied().filter(|at| at % 10 == 0).collect();
         let all = tens(0, 160);
@@ -186,6 +200,6 @@ fn a_correction_between_two_parts_neither_skips_nor_doubles() {
 #[test]
 fn of_a_subject_that_was_never_written_there_is_no_part() {
     let subject = Subject::new(WIDE);
-    let read = reader::slice(&subject.memory, &subject.location, of(Order::Ascending, 1));
+    let read = reader::range(&subject.memory, &subject.location, of(Order::Ascending, 1));
     assert!(read.now_or_never().expect("ready").expect("an answer").0.is_none());
 }
