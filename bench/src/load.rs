@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::emf::{Keeping, Lines};
 use drover_core::base::time::Timestamp;
 use drover_core::intake::record::TopicRetention;
@@ -146,7 +146,7 @@ pub(crate) fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(8 << 20),
-        shape: Shape::STANDARD,
+        item_limits: ItemLimits::STANDARD,
         concurrency: 100,
     }
 }

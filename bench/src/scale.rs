@@ -19,7 +19,7 @@ use rustix::time::ClockId;
 use crate::print;
 use crate::scale::arrivals::{Arrivals, Pattern};
 use crate::scale::handler::{Handler, cpu_seconds};
-use crate::scale::points::{Point, Run};
+use crate::scale::points::{Measured, Point};
 
 mod arrivals;
 pub(crate) mod handler;
@@ -52,7 +52,7 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result
     for pattern in Pattern::ALL.into_iter().filter(|pattern| pattern.is(only.as_deref())) {
         let points = runtime.block_on(measure(pattern, size))?;
         show(pattern, size, &points);
-        runs.push(Run { pattern, points });
+        runs.push(Measured { pattern, points });
     }
     write(&picture, &runs)
 }
@@ -118,7 +118,7 @@ fn show(pattern: Pattern, size: Size, points: &[Point]) {
     }
 }
 
-fn write(picture: &Path, runs: &[Run]) -> anyhow::Result<()> {
+fn write(picture: &Path, runs: &[Measured]) -> anyhow::Result<()> {
     plot::draw(picture, runs)?;
     let lines: String =
         runs.iter().map(|run| points::csv(run.pattern.name(), &run.points)).collect();

@@ -2,7 +2,7 @@
 //! warm environment.
 
 use anyhow::{Context, anyhow};
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::Metric;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::kafka_event as kafka;
@@ -41,7 +41,7 @@ async fn measure(per_subject: usize, late: bool) -> anyhow::Result<(f64, f64)> {
     let pipeline = Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(8 << 20),
-        shape: Shape::STANDARD,
+        item_limits: ItemLimits::STANDARD,
         concurrency: 100,
     };
     let mut load = Load::new(1, EVENTS, late);

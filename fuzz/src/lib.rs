@@ -1,7 +1,7 @@
 //! What the targets share: the ports in memory with the demo tenants and the topics of the local host,
 //! made anew for each input, so that an input means the same whatever came before it.
 
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::memory::Memory;
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::pipeline::Pipeline;
@@ -45,7 +45,7 @@ pub fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(1 << 20),
-        shape: Shape::STANDARD,
+        item_limits: ItemLimits::STANDARD,
         concurrency: 8,
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use drover_core::base::cost::Metered;
 use drover_core::base::error::Unavailable;
 use drover_core::base::id::{SubjectId, TenantId};
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::emf::{Keeping, Lines};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
@@ -201,7 +201,7 @@ fn environment(ports: Shared) -> Processor<Shared> {
     let pipeline = Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(1 << 20),
-        shape: Shape::STANDARD,
+        item_limits: ItemLimits::STANDARD,
         concurrency: 1,
     };
     Processor::new(

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use drover_core::base::error::Unavailable;
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::{Meter, Metric, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::Content;
@@ -253,7 +253,7 @@ fn environment(
 ) -> Replay<Memory, Beside> {
     let mode = auth.map_or(AuthMode::Key(LocalKeys::Accepted), Auth::mode);
     let means = Means {
-        shape: Shape::STANDARD,
+        item_limits: ItemLimits::STANDARD,
         concurrency: 1,
         cache_bytes: 1 << 20,
         retention: TopicRetention::WEEK,
@@ -264,7 +264,7 @@ fn environment(
         pipeline: Pipeline {
             registry: Registry::new(),
             heads: HeadCache::new(means.cache_bytes),
-            shape: means.shape,
+            item_limits: means.item_limits,
             concurrency: means.concurrency,
         },
         means,

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use plotters::prelude::*;
 
-use crate::scale::points::{Point, Run};
+use crate::scale::points::{Measured, Point};
 
 const WIDTH: u32 = 900;
 const PANEL_HEIGHT: u32 = 220;
@@ -31,7 +31,7 @@ enum Legend {
     Above,
 }
 
-pub(crate) fn draw(path: &Path, runs: &[Run]) -> anyhow::Result<()> {
+pub(crate) fn draw(path: &Path, runs: &[Measured]) -> anyhow::Result<()> {
     let height = PANEL_HEIGHT * u32::try_from(PANELS.len())?;
     let area = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
     area.fill(&WHITE)?;
@@ -47,7 +47,7 @@ fn draw_panel(
     area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
     panel: &Panel,
     legend: Legend,
-    runs: &[Run],
+    runs: &[Measured],
 ) -> anyhow::Result<()> {
     let lines: Vec<_> = runs.iter().map(|run| line(&run.points, panel.value)).collect();
     let points = || lines.iter().flatten();

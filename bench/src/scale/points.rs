@@ -7,7 +7,7 @@ use crate::scale::arrivals::Pattern;
 use crate::scale::handler::Taken;
 
 /// One pattern, measured.
-pub(crate) struct Run {
+pub(crate) struct Measured {
     pub(crate) pattern: Pattern,
     pub(crate) points: Vec<Point>,
 }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use drover_aws::kafka::{KafkaStream, KafkaVariables};
 use drover_aws::{Aws, AwsConfig};
 use drover_core::base::error::Reason;
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::Meter;
 use drover_core::base::metrics::emf::Lines;
 use drover_core::intake::quota::WriteQuotas;
@@ -52,7 +52,7 @@ async fn main() -> anyhow::Result<()> {
             let pipeline = Pipeline {
                 registry: Registry::new(),
                 heads: HeadCache::new(cache_bytes),
-                shape: Shape::STANDARD,
+                item_limits: ItemLimits::STANDARD,
                 concurrency,
             };
             let direct = Direct {

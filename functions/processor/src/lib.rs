@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use drover_aws::{Aws, AwsConfig};
 use drover_core::base::deadline::stop_at;
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::Meter;
 use drover_core::intake::kafka_event::{self, BatchResponse, Decoded, NotAnEvent};
 use drover_core::intake::record::{Receipt, TopicRetention};
@@ -76,7 +76,7 @@ impl Processor<Aws> {
         let pipeline = Pipeline {
             registry: Registry::new(),
             heads: HeadCache::new(config.cache_bytes),
-            shape: Shape::STANDARD,
+            item_limits: ItemLimits::STANDARD,
             concurrency: config.concurrency,
         };
         Self::new(ports, pipeline, config.retention, meter)

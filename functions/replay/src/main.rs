@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use drover_aws::kafka::KafkaRereadOnDemand;
 use drover_aws::{Aws, AwsConfig};
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::emf::Lines;
 use drover_core::intake::quota::ReadQuotas;
 use drover_core::pipeline::Pipeline;
@@ -64,10 +64,10 @@ async fn environment(config: Config) -> Environment<Aws, Around> {
         pipeline: Pipeline {
             registry: Registry::new(),
             heads: HeadCache::new(cache_bytes),
-            shape: Shape::STANDARD,
+            item_limits: ItemLimits::STANDARD,
             concurrency,
         },
-        means: Means { shape: Shape::STANDARD, concurrency, cache_bytes, retention },
+        means: Means { item_limits: ItemLimits::STANDARD, concurrency, cache_bytes, retention },
         queues,
         gate: Gate { mode: config.auth_mode },
         quotas: ReadQuotas::default(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::batch::{checked, one_by_one};
-use super::message::{Draft, ReceiptHandle, body_md5};
+use super::message::{NewMessage, ReceiptHandle, body_md5};
 use super::protocol::{
     Batch, BatchAnswer, ChangeMessageVisibility, CreateQueue, DeleteMessage, Entry,
     GetQueueAttributes, GetQueueUrl, ListQueues, ListQueuesAnswer, MessageMoveTask, Nothing,
@@ -97,7 +97,7 @@ pub(super) fn send_message(
     request: OnQueue<SendMessage>,
 ) -> Answer<SentMessage> {
     let queue = called(queues, &request.queue_url)?;
-    send(queues, &queue, &Draft::parse(request.request)?)
+    send(queues, &queue, &NewMessage::parse(request.request)?)
 }
 
 pub(super) fn send_message_batch(
@@ -107,23 +107,23 @@ pub(super) fn send_message_batch(
     let queue = called(queues, &request.queue_url)?;
     let drafts = checked(request.request)?
         .into_iter()
-        .map(|Entry { id, content }| Entry { id, content: Draft::parse(content) })
+        .map(|Entry { id, content }| Entry { id, content: NewMessage::parse(content) })
         .collect::<Vec<_>>();
-    let sound = drafts.iter().filter_map(|draft| draft.content.as_ref().ok());
-    let bytes = sound.map(Draft::bytes).sum();
+    let sound = drafts.iter().filter_map(|new_message| new_message.content.as_ref().ok());
+    let bytes = sound.map(NewMessage::bytes).sum();
     if u32::try_from(bytes).map_or(true, |bytes| bytes > MAXIMUM_BYTES) {
         return Err(Rejection::BatchRequestTooLong(bytes).into());
     }
-    one_by_one(drafts, |draft| send(queues, &queue, &draft?))
+    one_by_one(drafts, |new_message| send(queues, &queue, &new_message?))
 }
 
-fn send(queues: &mut Queues<'_>, queue: &Queue, draft: &Draft) -> Answer<SentMessage> {
+fn send(queues: &mut Queues<'_>, queue: &Queue, new_message: &NewMessage) -> Answer<SentMessage> {
     let message_id = Uuid::new_v4();
-    queues.send(queue, draft, message_id)?;
+    queues.send(queue, new_message, message_id)?;
     Ok(SentMessage {
         message_id: message_id.to_string(),
-        body_md5: body_md5(&draft.body),
-        attributes_md5: draft.attributes.md5(),
+        body_md5: body_md5(&new_message.body),
+        attributes_md5: new_message.attributes.md5(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! What passed SQS's checks on messages: a [`Draft`] may be stored, a [`ReceiptHandle`] names a
+//! What passed SQS's checks on messages: a [`NewMessage`] may be stored, a [`ReceiptHandle`] names a
 //! message of one queue. Here is also the checksum that clients compare.
 
 use md5::{Digest as _, Md5};
@@ -9,14 +9,14 @@ use super::rejection::{Rejection, within};
 use super::text::{hex, sound};
 
 /// A message that may be sent, but for its size, which is up to the queue.
-pub(super) struct Draft {
+pub(super) struct NewMessage {
     pub(super) body: String,
     pub(super) attributes: Attributes,
     pub(super) group_id: Option<String>,
     pub(super) delay_seconds: Option<u32>,
 }
 
-impl Draft {
+impl NewMessage {
     pub(super) fn parse(message: SendMessage) -> Result<Self, Rejection> {
         if message.message_body.is_empty() {
             return Err(Rejection::MissingParameter("MessageBody"));

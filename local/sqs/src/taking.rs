@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Sqs;
 use super::actions::{self, Poll};
-use super::message::Draft;
+use super::message::NewMessage;
 use super::protocol::{ReceivedMessage, SendMessage};
 use super::rejection::SqsError;
 use super::settings::{MAXIMUM_BYTES, QueueName};
@@ -46,11 +46,11 @@ impl Sqs {
     /// [`SqsError::Rejected`] where there is no such queue, or it takes no such text.
     pub async fn send(&self, queue: &QueueName, body: &str) -> Result<(), SqsError> {
         let message = SendMessage { message_body: body.to_owned(), ..SendMessage::default() };
-        let draft = Draft::parse(message)?;
+        let new_message = NewMessage::parse(message)?;
         let queue = queue.clone();
         self.act(move |queues| {
             let queue = queues.queue(&queue)?;
-            queues.send(&queue, &draft, Uuid::new_v4())
+            queues.send(&queue, &new_message, Uuid::new_v4())
         })
         .await
     }

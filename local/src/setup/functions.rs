@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::Meter;
 use drover_core::base::metrics::emf::{Keeping, Lines};
 use drover_core::intake::quota::{ReadQuotas, WriteQuotas};
@@ -92,7 +92,7 @@ pub(crate) fn functions(
             around: HostAround { stream, queues: queues.clone() },
             pipeline: pipeline(),
             means: Means {
-                shape: Shape::STANDARD,
+                item_limits: ItemLimits::STANDARD,
                 concurrency: CONCURRENCY,
                 cache_bytes: CACHE_BYTES,
                 retention,

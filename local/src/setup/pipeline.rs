@@ -1,6 +1,6 @@
 //! The pipeline of those that commit.
 
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
@@ -15,7 +15,7 @@ pub(crate) fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(CACHE_BYTES),
-        shape: Shape::STANDARD,
+        item_limits: ItemLimits::STANDARD,
         concurrency: CONCURRENCY,
     }
 }

@@ -11,7 +11,7 @@ use aws_sdk_sqs::types::{
 use drover_aws::Aws;
 use drover_aws::kafka::KafkaRereadOnDemand;
 use drover_core::base::id::TenantId;
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
@@ -51,7 +51,7 @@ impl Meter for Silent {
 type Around = WithStream<Aws, Option<KafkaRereadOnDemand>>;
 
 const MEANS: Means = Means {
-    shape: Shape::STANDARD,
+    item_limits: ItemLimits::STANDARD,
     concurrency: 4,
     cache_bytes: 1 << 20,
     retention: TopicRetention::WEEK,
@@ -62,7 +62,7 @@ fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(MEANS.cache_bytes),
-        shape: MEANS.shape,
+        item_limits: MEANS.item_limits,
         concurrency: MEANS.concurrency,
     }
 }

@@ -18,7 +18,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::{SubjectKey, TenantId};
-use crate::base::limits::Shape;
+use crate::base::limits::ItemLimits;
 use crate::base::metrics::{Metric, Tally};
 use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
@@ -26,7 +26,7 @@ use crate::event::Entry;
 use crate::intake::record::Incoming;
 use crate::intake::stream::Outgoing;
 use crate::intake::tenant::Tenant;
-use crate::ledger::dialogue::Terms;
+use crate::ledger::dialogue::CommitParams;
 use crate::ledger::place::{Arrival, Outcome};
 use crate::pipeline::admit::{Admission, Desk};
 use crate::pipeline::batch::{Group, Groups, Handled, State};
@@ -61,7 +61,7 @@ pub struct Pipeline {
     /// Heads of subjects seen lately.
     pub heads: HeadCache,
     /// The sizes of ledger items.
-    pub shape: Shape,
+    pub item_limits: ItemLimits,
     /// How many subjects run together.
     pub concurrency: usize,
 }
@@ -258,8 +258,8 @@ impl Pipeline {
         deadline: Timestamp,
     ) -> Job {
         let cached = self.heads.get(&location);
-        let terms = Terms::new(location.key.clone(), tenant.policy(), self.shape);
-        Job { location, terms, entries, cached, deadline }
+        let params = CommitParams::new(location.key.clone(), tenant.policy(), self.item_limits);
+        Job { location, params, entries, cached, deadline }
     }
 
     fn remember(&self, location: SubjectLocation, committed: &Committed) {

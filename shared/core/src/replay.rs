@@ -42,7 +42,7 @@ mod work;
 mod tests;
 
 use crate::base::error::Unavailable;
-use crate::base::limits::Shape;
+use crate::base::limits::ItemLimits;
 use crate::base::metrics::Tally;
 use crate::intake::record::TopicRetention;
 use crate::ports::{Letters, Objects, Ports, Reread};
@@ -78,7 +78,7 @@ pub struct Ground<'a, W, S> {
 #[derive(Clone, Copy, Debug)]
 pub struct Means {
     /// The sizes of ledger items.
-    pub shape: Shape,
+    pub item_limits: ItemLimits,
     /// How many subjects run together.
     pub concurrency: usize,
     /// Bytes of the heads that a run remembers.

@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use drover_aws::Aws;
-use drover_core::base::limits::Shape;
+use drover_core::base::limits::ItemLimits;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::Envelope;
 use drover_core::intake::record::{Incoming, Source};
@@ -34,7 +34,7 @@ const INVOCATIONS: usize = 10;
 const PATIENCE: usize = 10;
 
 /// Small enough that a few entries make pages, halves and repairs.
-const SMALL: Shape = Shape {
+const SMALL: ItemLimits = ItemLimits {
     slice_bytes: 900,
     // Every tail that is as large as the view is frozen.
     head_target_bytes: 1,
@@ -124,7 +124,7 @@ fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(1 << 20),
-        shape: SMALL,
+        item_limits: SMALL,
         concurrency: 2,
     }
 }

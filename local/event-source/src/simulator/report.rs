@@ -103,26 +103,26 @@ struct BatchContent<'a> {
     event_source_arn: &'a str,
     bootstrap_servers: &'a str,
     payload_size: usize,
-    records_info: BTreeMap<String, Run>,
+    records_info: BTreeMap<String, OffsetRange>,
 }
 
 /// Offsets are texts here, unlike anywhere else.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Run {
+struct OffsetRange {
     first_record_offset: String,
     last_record_offset: String,
     first_record_timestamp: Option<String>,
     last_record_timestamp: Option<String>,
 }
 
-fn run(records: &[StoredRecord]) -> Option<Run> {
+fn run(records: &[StoredRecord]) -> Option<OffsetRange> {
     let (first, last) = (records.first()?, records.last()?);
     let timestamp = |record: &StoredRecord| {
         let known = (record.timestamp >= 0).then_some(record.timestamp);
         known.and_then(Timestamp::from_millis).map(millis)
     };
-    Some(Run {
+    Some(OffsetRange {
         first_record_offset: first.offset.to_string(),
         last_record_offset: last.offset.to_string(),
         first_record_timestamp: timestamp(first),

@@ -50,7 +50,7 @@ pub struct Endpoint {
 pub enum NoEndpoint {
     /// Not a URL that can be called.
     #[error("not an endpoint such as http://127.0.0.1:9123: endpoint=`{0}`")]
-    Shape(String),
+    ItemLimits(String),
     /// Another scheme than http.
     #[error("an endpoint is plain http, because nothing here signs requests: endpoint=`{0}`")]
     Scheme(String),
@@ -73,17 +73,17 @@ impl std::str::FromStr for Endpoint {
     type Err = NoEndpoint;
 
     fn from_str(text: &str) -> Result<Self, NoEndpoint> {
-        let shape = || NoEndpoint::Shape(text.to_owned());
-        let uri: Uri = text.parse().map_err(|_| shape())?;
+        let item_limits = || NoEndpoint::ItemLimits(text.to_owned());
+        let uri: Uri = text.parse().map_err(|_| item_limits())?;
         match uri.scheme_str() {
             Some("http") => {}
             Some(_) => return Err(NoEndpoint::Scheme(text.to_owned())),
-            None => return Err(shape()),
+            None => return Err(item_limits()),
         }
         if uri.query().is_some() {
-            return Err(shape());
+            return Err(item_limits());
         }
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(shape)?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(item_limits)?;
         let host = host.trim_matches(['[', ']']).to_owned();
         let path = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { host, port: uri.port_u16().unwrap_or(HTTP_PORT), path })
@@ -193,9 +193,9 @@ mod tests {
             ("http://[::1]:9123", endpoint("::1", 9123, "")),
             ("http://lambda/local/", endpoint("lambda", 80, "/local")),
             ("https://x", Err(NoEndpoint::Scheme("https://x".to_owned()))),
-            ("127.0.0.1:9123", Err(NoEndpoint::Shape("127.0.0.1:9123".to_owned()))),
-            ("http://x?y", Err(NoEndpoint::Shape("http://x?y".to_owned()))),
-            ("", Err(NoEndpoint::Shape(String::new()))),
+            ("127.0.0.1:9123", Err(NoEndpoint::ItemLimits("127.0.0.1:9123".to_owned()))),
+            ("http://x?y", Err(NoEndpoint::ItemLimits("http://x?y".to_owned()))),
+            ("", Err(NoEndpoint::ItemLimits(String::new()))),
         ] {
             assert_eq!(text.parse::<Endpoint>(), expected, "{text}");
         }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Queue, Queues};
 use crate::attributes::Attributes;
-use crate::message::{Draft, ReceiptHandle};
+use crate::message::{NewMessage, ReceiptHandle};
 use crate::rejection::{Rejection, SqsError};
 use crate::settings::QueueName;
 
@@ -63,18 +63,18 @@ impl Queues<'_> {
     pub(crate) fn send(
         &mut self,
         queue: &Queue,
-        draft: &Draft,
+        new_message: &NewMessage,
         message_id: Uuid,
     ) -> Result<(), SqsError> {
         let maximum = queue.settings.maximum_message_bytes;
-        if u32::try_from(draft.bytes()).map_or(true, |bytes| bytes > maximum) {
+        if u32::try_from(new_message.bytes()).map_or(true, |bytes| bytes > maximum) {
             return Err(Rejection::InvalidParameterValue(format!(
                 "One or more parameters are invalid. Reason: Message must be shorter than \
                  {maximum} bytes."
             ))
             .into());
         }
-        let delay_seconds = draft.delay_seconds.unwrap_or(queue.settings.delay_seconds);
+        let delay_seconds = new_message.delay_seconds.unwrap_or(queue.settings.delay_seconds);
         let mut insert = self.transaction.prepare_cached(
             "INSERT INTO messages (queue, message_id, body, attributes, group_id, sent_at, due_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -82,9 +82,9 @@ impl Queues<'_> {
         insert.execute(params![
             queue.id,
             message_id.to_string(),
-            draft.body,
-            draft.attributes,
-            draft.group_id,
+            new_message.body,
+            new_message.attributes,
+            new_message.group_id,
             self.now_millis,
             self.after(delay_seconds),
         ])?;

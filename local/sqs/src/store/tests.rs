@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::messages::Counts;
 use super::*;
-use crate::message::{Draft, ReceiptHandle};
+use crate::message::{NewMessage, ReceiptHandle};
 use crate::protocol::SendMessage;
 use crate::rejection::Rejection;
 use crate::settings::{QueueSettings, Redrive};
@@ -51,7 +51,7 @@ impl Bench {
     }
 
     fn send(&mut self, now: i64, queue: &str, body: &str) {
-        self.on(now, queue, |queues, queue| queues.send(queue, &draft(body), Uuid::new_v4()))
+        self.on(now, queue, |queues, queue| queues.send(queue, &new_message(body), Uuid::new_v4()))
             .unwrap();
     }
 
@@ -95,13 +95,13 @@ fn want(maximum: u32, visibility_timeout_seconds: Option<u32>) -> Want {
     Want { maximum, maximum_bytes: usize::MAX, visibility_timeout_seconds }
 }
 
-fn draft(body: &str) -> Draft {
+fn new_message(body: &str) -> NewMessage {
     let message = SendMessage {
         message_body: body.to_owned(),
         message_group_id: Some("acme".to_owned()),
         ..Default::default()
     };
-    Draft::parse(message).unwrap()
+    NewMessage::parse(message).unwrap()
 }
 
 fn rejected<T>(result: Result<T, SqsError>) -> Option<Rejection> {
@@ -141,7 +141,7 @@ fn a_delayed_message_is_due_after_its_own_delay_or_else_the_queues() {
     let mut bench = Bench::new();
     bench.ensure("orders", QueueSettings { delay_seconds: 5, ..Default::default() });
     bench.send(0, "orders", "queue's delay");
-    let sooner = Draft { delay_seconds: Some(1), ..draft("own delay") };
+    let sooner = NewMessage { delay_seconds: Some(1), ..new_message("own delay") };
     bench.on(0, "orders", |queues, queue| queues.send(queue, &sooner, Uuid::nil())).unwrap();
     assert!(bench.bodies(999, "orders").is_empty());
     assert_eq!(bench.bodies(1_000, "orders"), ["own delay"]);
@@ -245,7 +245,7 @@ fn counts_tell_waiting_in_flight_and_delayed_apart() {
     bench.receive(0, "orders");
     bench.send(1, "orders", "b");
     bench.send(1, "orders", "c");
-    let later = Draft { delay_seconds: Some(900), ..draft("d") };
+    let later = NewMessage { delay_seconds: Some(900), ..new_message("d") };
     bench.on(1, "orders", |queues, queue| queues.send(queue, &later, Uuid::nil())).unwrap();
     assert_eq!(bench.counts(1, "orders"), Counts { visible: 2, in_flight: 1, delayed: 1 });
     assert_eq!(bench.counts(900_001, "orders"), Counts { visible: 4, in_flight: 0, delayed: 0 });
@@ -334,8 +334,8 @@ fn a_message_larger_than_the_queue_allows_is_refused() {
     let mut bench = Bench::new();
     bench.ensure("orders", QueueSettings { maximum_message_bytes: 1024, ..Default::default() });
     let mut send = |bytes: usize| {
-        let draft = draft(&"x".repeat(bytes));
-        bench.on(0, "orders", |queues, queue| queues.send(queue, &draft, Uuid::nil()))
+        let new_message = new_message(&"x".repeat(bytes));
+        bench.on(0, "orders", |queues, queue| queues.send(queue, &new_message, Uuid::nil()))
     };
     assert!(send(1024).is_ok());
     assert!(matches!(rejected(send(1025)), Some(Rejection::InvalidParameterValue(_))));

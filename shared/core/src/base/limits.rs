@@ -50,9 +50,9 @@ pub const OPEN_LESSONS: usize = 10;
 pub const FINISHED_LESSONS: usize = 30;
 
 /// The sizes that the ledger cuts its items to. A parameter, so that tests reach every branch with
-/// few events; everything else uses [`Shape::STANDARD`].
+/// few events; everything else uses [`ItemLimits::STANDARD`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct ItemLimits {
     /// What one slice may add up to in its head, in bytes before compression; a single record over
     /// it makes a slice of its own.
     pub slice_bytes: usize,
@@ -74,7 +74,7 @@ pub struct Shape {
     pub write_bytes: usize,
 }
 
-impl Shape {
+impl ItemLimits {
     /// What every ledger in use is cut to.
     pub const STANDARD: Self = Self {
         slice_bytes: 64 * 1024,
@@ -95,7 +95,7 @@ pub const TRANSACTION_ITEMS: usize = 100;
 pub const TRANSACTION_BYTES: usize = 3_500_000;
 /// The largest item of DynamoDB, in bytes, names of attributes included.
 pub const ITEM_BYTES: usize = 400 * 1024;
-const _: () = assert!(Shape::STANDARD.write_bytes + ITEM_BYTES <= TRANSACTION_BYTES);
+const _: () = assert!(ItemLimits::STANDARD.write_bytes + ITEM_BYTES <= TRANSACTION_BYTES);
 
 /// The largest plain size of a head's or page's texts that is unpacked.
 pub const UNPACKED_BYTES: usize = 4 * 1024 * 1024;

@@ -58,12 +58,12 @@ struct RequestContext {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Batch {
-    records_info: BTreeMap<String, Run>,
+    records_info: BTreeMap<String, OffsetRange>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Run {
+struct OffsetRange {
     first_record_offset: Offset,
     last_record_offset: Offset,
 }
@@ -108,11 +108,11 @@ pub fn read_notification(body: &str) -> Option<GivenUp> {
     Some(GivenUp { origin: Other::Object { bucket, key }, at, attempts: None, payload: None })
 }
 
-fn partitions(records: BTreeMap<String, Run>) -> Option<Vec<Offsets>> {
+fn partitions(records: BTreeMap<String, OffsetRange>) -> Option<Vec<Offsets>> {
     if records.is_empty() || records.len() > PARTITIONS {
         return None;
     }
-    let read = |(name, run): (String, Run)| {
+    let read = |(name, run): (String, OffsetRange)| {
         // A topic may hold dashes, a partition does not.
         let (topic, partition) = name.rsplit_once('-')?;
         let (first, last) = (run.first_record_offset.read()?, run.last_record_offset.read()?);

@@ -15,10 +15,10 @@ use crate::intake::fault::Fault;
 use crate::intake::schema::Schema;
 
 /// The shape of a kind of document.
-pub(crate) type Shape = LazyLock<Result<Schema, Fault>>;
+pub(crate) type CompiledSchema = LazyLock<Result<Schema, Fault>>;
 
 /// Compiles a shape that ships inside the binary.
-pub(crate) fn shape(text: &str) -> Result<Schema, Fault> {
+pub(crate) fn compiled(text: &str) -> Result<Schema, Fault> {
     let schema: Value =
         serde_json::from_str(text).map_err(|fault| Fault::new("", fault.to_string()))?;
     Schema::compile(&schema)
@@ -35,8 +35,11 @@ pub(crate) fn parse(text: &str) -> Result<Value, Vec<Fault>> {
 }
 
 /// Checks a document against its shape and reads it.
-pub(crate) fn read<T: DeserializeOwned>(document: &Value, shape: &Shape) -> Result<T, Vec<Fault>> {
-    let schema = shape.as_ref().map_err(|fault| vec![fault.clone()])?;
+pub(crate) fn read<T: DeserializeOwned>(
+    document: &Value,
+    compiled: &CompiledSchema,
+) -> Result<T, Vec<Fault>> {
+    let schema = compiled.as_ref().map_err(|fault| vec![fault.clone()])?;
     let faults = schema.faults(document);
     if !faults.is_empty() {
         return Err(faults);

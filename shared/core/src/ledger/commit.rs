@@ -17,8 +17,8 @@ use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::codec::{Malformed, decode_head, decode_page};
-use crate::ledger::dialogue::{Answer, Ask, Step, Terms, WriteAnswer};
-use crate::ledger::place::{Draft, Outcome, Placed, Run, Waiting, beyond_retention};
+use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step, WriteAnswer};
+use crate::ledger::place::{NextHead, Outcome, PageRun, Placed, Waiting, beyond_retention};
 use crate::ledger::seal::{encode_with_freeze, seal};
 use crate::ledger::{
     Activity, Head, LedgerWrite, Page, PageRange, PageWrite, StoredHead, StoredPage, key_after,
@@ -28,7 +28,7 @@ use crate::view::Specs;
 /// One subject's events on their way into its history.
 #[derive(Debug)]
 pub struct Commit {
-    terms: Terms,
+    params: CommitParams,
     /// Sorted by position; the first arrival of a position stands first.
     waiting: Vec<Waiting>,
     /// Outcomes that hold once no repair is open.
@@ -93,14 +93,14 @@ impl Commit {
     /// # Errors
     /// As [`Self::answer`].
     pub fn start(
-        terms: Terms,
+        params: CommitParams,
         entries: Vec<Arc<Entry>>,
         cached: Option<Arc<Head>>,
     ) -> Result<(Self, Step), Failed> {
         let mut outcomes = vec![None; entries.len()];
         let mut waiting: Vec<Waiting> = Vec::with_capacity(entries.len());
         for ((index, entry), outcome) in entries.into_iter().enumerate().zip(&mut outcomes) {
-            match terms.policy.guard(&entry) {
+            match params.policy.guard(&entry) {
                 Err(rejection) if !on(Mutant::WatermarkBeforeGuard) => {
                     *outcome = Some(Outcome::Rejected(rejection));
                 }
@@ -110,7 +110,7 @@ impl Commit {
         waiting.sort_by(|left, right| left.entry.position.cmp(&right.entry.position));
         let (provisional, state) = (Vec::new(), State::NeedsHead(None));
         let mut commit = Self {
-            terms,
+            params,
             waiting,
             provisional,
             outcomes,
@@ -195,7 +195,7 @@ impl Commit {
             self.state = State::NeedsSpecs { head, sealed_now: false };
             return Ok((self, Step::Ask(ask)));
         }
-        let (mut pages, sealed) = seal(&head, &self.terms);
+        let (mut pages, sealed) = seal(&head, &self.params);
         pages.reverse();
         self.seal_next(sealed, pages)
     }
@@ -206,7 +206,7 @@ impl Commit {
         sealed_now: bool,
         specs: Specs,
     ) -> Result<(Self, Step), Failed> {
-        self.terms.specs = specs;
+        self.params.specs = specs;
         self.attempts += 1;
         if self.attempts > limits::COMMIT_ATTEMPTS {
             return self.fail(Reason::Bug, "the specs of its contracts never sufficed");
@@ -219,7 +219,7 @@ impl Commit {
         revision: u64,
         entries: impl IntoIterator<Item = &'a Arc<Entry>>,
     ) -> Option<Ask> {
-        let specs = &self.terms.specs;
+        let specs = &self.params.specs;
         let mut contracts = specs.missing(entries);
         if contracts.is_empty() && revision <= specs.revision {
             return None;
@@ -239,7 +239,7 @@ impl Commit {
         let Some(from) = self.pages_from(&head) else {
             return self.place(head, sealed_now, None);
         };
-        let range = PageRange::from(from.clone(), self.terms.shape.carry_pages);
+        let range = PageRange::from(from.clone(), self.params.item_limits.carry_pages);
         self.state = State::NeedsPages { head, sealed_now, from };
         Ok((self, Step::Ask(Ask::Pages(range))))
     }
@@ -277,8 +277,9 @@ impl Commit {
             self.state = State::NeedsSpecs { head: Arc::new(head), sealed_now };
             return Ok((self, Step::Ask(ask)));
         }
-        let reaches_end = stored.len() < self.terms.shape.carry_pages || pages.len() < stored.len();
-        let run = Run { from, pages, reaches_end };
+        let reaches_end =
+            stored.len() < self.params.item_limits.carry_pages || pages.len() < stored.len();
+        let run = PageRun { from, pages, reaches_end };
         let hole = run.hole(head.sealed.as_ref()).map(|(_, up_to)| up_to);
         if hole.is_some() && hole != head.forgotten && self.hole_at != Some(head.version) {
             self.hole_at = Some(head.version);
@@ -305,15 +306,15 @@ impl Commit {
         mut self,
         head: Head,
         sealed_now: bool,
-        run: Option<Run>,
+        run: Option<PageRun>,
     ) -> Result<(Self, Step), Failed> {
-        let mut draft = Draft::new(head, sealed_now, &self.terms);
+        let mut next_head = NextHead::new(head, sealed_now, &self.params);
         let mut waiting = self.waiting.as_slice();
         if let Some(run) = run {
-            draft.correct(run, &mut waiting);
+            next_head.correct(run, &mut waiting);
         }
-        draft.extend_tail(&mut waiting);
-        let Draft { mut head, pages, placed, changed, gone_through, inserted, .. } = draft;
+        next_head.extend_tail(&mut waiting);
+        let NextHead { mut head, pages, placed, changed, gone_through, inserted, .. } = next_head;
         if !changed {
             let stuck = placed.is_empty();
             self.account_for(&head, placed, gone_through);
@@ -324,8 +325,8 @@ impl Commit {
             };
         }
         head.version += 1;
-        let activity = Activity::of(&self.terms.key, head.watermark.unwrap_or(Timestamp::MIN));
-        let bytes = encode_with_freeze(&mut head, &self.terms, &activity, inserted);
+        let activity = Activity::of(&self.params.key, head.watermark.unwrap_or(Timestamp::MIN));
+        let bytes = encode_with_freeze(&mut head, &self.params, &activity, inserted);
         let corrects = !pages.is_empty();
         let write = LedgerWrite {
             expected: head.version.checked_sub(1).filter(|version| *version > 0),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::error::Reason;
 use crate::base::id::SubjectKey;
-use crate::base::limits::Shape;
+use crate::base::limits::ItemLimits;
 use crate::ledger::{LedgerWrite, PageRange, PageWrite, Policy, StoredHead, StoredPage};
 use crate::view::Specs;
 
@@ -76,20 +76,20 @@ pub enum Step {
 
 /// What a commit needs to know about its subject.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct CommitParams {
     /// The subject.
     pub key: SubjectKey,
     /// What its tenant decided.
     pub policy: Policy,
     /// The sizes to cut to.
-    pub shape: Shape,
+    pub item_limits: ItemLimits,
     /// The specs that are known so far: only a fold needs them, and then it asks.
     pub(crate) specs: Specs,
 }
 
-impl Terms {
+impl CommitParams {
     /// The terms of a subject.
-    pub fn new(key: SubjectKey, policy: Policy, shape: Shape) -> Self {
-        Self { key, policy, shape, specs: Specs::default() }
+    pub fn new(key: SubjectKey, policy: Policy, item_limits: ItemLimits) -> Self {
+        Self { key, policy, item_limits, specs: Specs::default() }
     }
 }

@@ -1,4 +1,4 @@
-//! Where entries go. `Draft` is a head on its way to the next version, with the pages that change
+//! Where entries go. `NextHead` is a head on its way to the next version, with the pages that change
 //! with it: entries after the last page go into the tail, entries before it into the pages that own
 //! them, which is a correction and carries the view forward through every later page.
 //!
@@ -11,7 +11,7 @@ use crate::base::id::Position;
 use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::ledger::dialogue::Terms;
+use crate::ledger::dialogue::CommitParams;
 use crate::ledger::seal::{halved, page_item_size, page_write};
 use crate::ledger::{Head, Page, PageWrite, Repair};
 use crate::view::{Specs, View, fold};
@@ -54,7 +54,7 @@ pub(crate) struct Waiting {
 }
 
 /// A run of stored pages, as a correction reads them.
-pub(crate) struct Run {
+pub(crate) struct PageRun {
     /// The smallest key that was asked for, as bytes.
     pub(crate) from: Vec<u8>,
     pub(crate) pages: Vec<Page>,
@@ -62,7 +62,7 @@ pub(crate) struct Run {
     pub(crate) reaches_end: bool,
 }
 
-impl Run {
+impl PageRun {
     /// The last hole in it, under a head that has pages up to `sealed`: how many pages stand before
     /// it, and the position that it goes up to.
     pub(crate) fn hole(&self, sealed: Option<&Position>) -> Option<(usize, Position)> {
@@ -75,8 +75,8 @@ impl Run {
 }
 
 /// A head on its way to the next version.
-pub(crate) struct Draft<'a> {
-    terms: &'a Terms,
+pub(crate) struct NextHead<'a> {
+    params: &'a CommitParams,
     /// The watermark before this commit: what counts as settled.
     settled_until: Option<i64>,
     pub(crate) head: Head,
@@ -84,7 +84,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) placed: Vec<Placed>,
     /// Whether there is anything to write.
     pub(crate) changed: bool,
-    /// Everything at or before it is gone, because pages expired (see [`Draft::skip_gaps`]).
+    /// Everything at or before it is gone, because pages expired (see [`NextHead::skip_gaps`]).
     pub(crate) gone_through: Option<Position>,
     /// How many entries were inserted.
     pub(crate) inserted: usize,
@@ -104,7 +104,7 @@ enum Taken {
     NoRoom,
 }
 
-/// See [`Draft::progress`].
+/// See [`NextHead::progress`].
 struct Progress {
     settled_until: Option<i64>,
     epoch: u64,
@@ -115,13 +115,13 @@ struct Progress {
     inserted_bytes: usize,
 }
 
-impl<'a> Draft<'a> {
-    pub(crate) fn new(head: Head, sealed_now: bool, terms: &'a Terms) -> Self {
-        let lateness = terms.policy.lateness_seconds;
+impl<'a> NextHead<'a> {
+    pub(crate) fn new(head: Head, sealed_now: bool, params: &'a CommitParams) -> Self {
+        let lateness = params.policy.lateness_seconds;
         let settled_until =
             head.watermark.map(|watermark| watermark.plus_seconds(-lateness).micros());
         Self {
-            terms,
+            params,
             settled_until,
             head,
             pages: Vec::new(),
@@ -136,7 +136,7 @@ impl<'a> Draft<'a> {
 
     /// Places waiting entries into the run of pages that owns them and carries the view forward,
     /// as far as one transaction allows.
-    pub(crate) fn correct(&mut self, run: Run, waiting: &mut &[Waiting]) {
+    pub(crate) fn correct(&mut self, run: PageRun, waiting: &mut &[Waiting]) {
         let pages = self.skip_gaps(run, waiting);
         let mut carried: Option<(Position, View)> = None;
         for page in pages {
@@ -202,7 +202,7 @@ impl<'a> Draft<'a> {
     /// Drops the pages that stand before a missing predecessor: DynamoDB deletes expired pages in
     /// no order, and history begins after the last gap. Waiting entries before it are rejected, and
     /// so is a repair that had not come further: what it would repair is gone.
-    fn skip_gaps(&mut self, run: Run, waiting: &mut &[Waiting]) -> Vec<Page> {
+    fn skip_gaps(&mut self, run: PageRun, waiting: &mut &[Waiting]) -> Vec<Page> {
         let hole = run.hole(self.head.sealed.as_ref());
         let mut pages = run.pages;
         let Some((before, gone_through)) = hole else { return pages };
@@ -257,18 +257,18 @@ impl<'a> Draft<'a> {
     /// large, and the view after it.
     fn parts(&self, page: Page, replaced: u64) -> (Vec<PageWrite>, View) {
         let key = page.key().cloned();
-        let (parts, closing) = halved(page, self.terms);
+        let (parts, closing) = halved(page, self.params);
         let write = |(part, bytes): (Page, Vec<u8>)| {
             let replaces = Some(replaced).filter(|_| part.key() == key.as_ref());
-            page_write(&part, bytes, replaces, self.terms.policy)
+            page_write(&part, bytes, replaces, self.params.policy)
         };
         (parts.into_iter().filter_map(write).collect(), closing)
     }
 
     fn has_room_for(&self, parts: &[PageWrite]) -> bool {
-        let shape = self.terms.shape;
-        self.pages.len() + parts.len() <= shape.write_pages
-            && self.page_bytes + self.size(parts) <= shape.write_bytes
+        let item_limits = self.params.item_limits;
+        self.pages.len() + parts.len() <= item_limits.write_pages
+            && self.page_bytes + self.size(parts) <= item_limits.write_bytes
     }
 
     fn queue(&mut self, parts: Vec<PageWrite>) {
@@ -278,7 +278,7 @@ impl<'a> Draft<'a> {
     }
 
     fn size(&self, parts: &[PageWrite]) -> usize {
-        parts.iter().map(|part| page_item_size(&self.terms.key, part)).sum()
+        parts.iter().map(|part| page_item_size(&self.params.key, part)).sum()
     }
 
     /// What placing entries changes, so that it can be taken back.
@@ -306,7 +306,7 @@ impl<'a> Draft<'a> {
 
     /// The correction ends at `last`: at the last page, or with a repair for the next commit.
     fn close(&mut self, last: Position, view: View) {
-        self.head.revision = self.head.revision.max(self.terms.specs.revision);
+        self.head.revision = self.head.revision.max(self.params.specs.revision);
         if self.head.sealed.as_ref() == Some(&last) {
             self.head.base = Arc::new(view);
             self.head.repair = None;
@@ -353,7 +353,7 @@ impl<'a> Draft<'a> {
 
     /// The mutant of a guard that comes after the watermark.
     fn guarded_too_late(&mut self, entry: &Entry) -> bool {
-        let refused = on(Mutant::WatermarkBeforeGuard) && self.terms.policy.guard(entry).is_err();
+        let refused = on(Mutant::WatermarkBeforeGuard) && self.params.policy.guard(entry).is_err();
         if refused {
             self.head.watermark = self.head.watermark.max(Some(entry.position.observed_at));
             self.changed = true;
@@ -377,7 +377,8 @@ impl<'a> Draft<'a> {
 
     /// A slice takes at least one entry, and else no more than its budget.
     fn slice_ends_before(&self, entry: &Entry) -> bool {
-        self.inserted > 0 && self.inserted_bytes + entry.plain_size() > self.terms.shape.slice_bytes
+        self.inserted > 0
+            && self.inserted_bytes + entry.plain_size() > self.params.item_limits.slice_bytes
     }
 }
 

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use crate::base::id::SubjectKey;
-use crate::base::limits::{self, Shape};
+use crate::base::limits::{self, ItemLimits};
 use crate::event::Entry;
 use crate::ledger::codec::{encode_head, encode_page, entries_size, set_frozen, view_size};
-use crate::ledger::dialogue::Terms;
+use crate::ledger::dialogue::CommitParams;
 use crate::ledger::{Activity, Head, Page, PageWrite, Policy, StoredPage};
 use crate::view::View;
 
 /// Moves the frozen entries of a head out of its tail: the pages to put, and the head as it is
 /// once they are there.
-pub(crate) fn seal(head: &Head, terms: &Terms) -> (Vec<PageWrite>, Head) {
+pub(crate) fn seal(head: &Head, params: &CommitParams) -> (Vec<PageWrite>, Head) {
     let mut sealed = head.clone();
     let entries: Vec<Arc<Entry>> = sealed.tail.drain(..head.frozen).collect();
     sealed.frozen = 0;
@@ -22,25 +22,25 @@ pub(crate) fn seal(head: &Head, terms: &Terms) -> (Vec<PageWrite>, Head) {
     };
     let opening = View::clone(&head.base);
     let page = Page { version: head.version, previous: head.sealed.clone(), opening, entries };
-    let (parts, closing) = halved(page, terms);
+    let (parts, closing) = halved(page, params);
     sealed.base = Arc::new(closing);
     sealed.sealed = Some(last);
-    sealed.revision = head.revision.max(terms.specs.revision);
-    let write = |(part, bytes)| page_write(&part, bytes, None, terms.policy);
+    sealed.revision = head.revision.max(params.specs.revision);
+    let write = |(part, bytes)| page_write(&part, bytes, None, params.policy);
     (parts.into_iter().filter_map(write).collect(), sealed)
 }
 
 /// Encodes a head and decides what of its tail the next commit seals.
 pub(crate) fn encode_with_freeze(
     head: &mut Head,
-    terms: &Terms,
+    params: &CommitParams,
     activity: &Activity,
     inserted: usize,
 ) -> Vec<u8> {
     head.frozen = 0;
     let mut bytes = encode_head(head);
-    let item = item_size(&terms.key, activity, bytes.len());
-    head.frozen = freeze(head, item, inserted, terms.shape);
+    let item = item_size(&params.key, activity, bytes.len());
+    head.frozen = freeze(head, item, inserted, params.item_limits);
     set_frozen(&mut bytes, head.frozen);
     bytes
 }
@@ -65,7 +65,7 @@ pub(super) fn page_item_size(key: &SubjectKey, page: &PageWrite) -> usize {
 
 /// How many of the oldest tail entries to freeze when a head of `item_size` bytes has become too
 /// large, or would with the next commit like this one, which added `inserted` entries.
-fn freeze(head: &Head, item_size: usize, inserted: usize, shape: Shape) -> usize {
+fn freeze(head: &Head, item_size: usize, inserted: usize, item_limits: ItemLimits) -> usize {
     let (count, base_size) = (head.tail.len(), view_size(&head.base));
     let tail_plain: usize = head.tail.iter().map(|entry| entry.plain_size()).sum();
     // Every item carries the view: a tail that is small beside it would be sealed too often.
@@ -73,40 +73,40 @@ fn freeze(head: &Head, item_size: usize, inserted: usize, shape: Shape) -> usize
         return 0;
     }
     let per_entry = item_size.saturating_sub(base_size / 2) / count;
-    let fits = item_size + inserted * per_entry <= shape.head_target_bytes;
-    if fits && tail_plain <= shape.slice_bytes {
+    let fits = item_size + inserted * per_entry <= item_limits.head_target_bytes;
+    if fits && tail_plain <= item_limits.slice_bytes {
         return 0;
     }
     let mut kept_bytes = 0;
-    let kept = head.tail.iter().rev().take(shape.keep_entries).take_while(|entry| {
+    let kept = head.tail.iter().rev().take(item_limits.keep_entries).take_while(|entry| {
         kept_bytes += entry.plain_size();
-        kept_bytes <= shape.keep_bytes
+        kept_bytes <= item_limits.keep_bytes
     });
     (count - kept.count()).min(usize::from(u16::MAX))
 }
 
 /// A page as it is written: in halves, and halves of halves, until each fits. The upper part keeps
 /// the key, each lower one takes its own last position. Also the view after all of it.
-pub(super) fn halved(mut page: Page, terms: &Terms) -> (Vec<(Page, Vec<u8>)>, View) {
-    if page.entries.len() < 2 || fits(&page.entries, terms.shape) {
-        let (bytes, closing) = (encode_page(&page), page.closing(&terms.specs));
+pub(super) fn halved(mut page: Page, params: &CommitParams) -> (Vec<(Page, Vec<u8>)>, View) {
+    if page.entries.len() < 2 || fits(&page.entries, params.item_limits) {
+        let (bytes, closing) = (encode_page(&page), page.closing(&params.specs));
         return (vec![(page, bytes)], closing);
     }
     let upper = page.entries.split_off(page.entries.len() / 2);
     let (version, previous) = (page.version, page.key().cloned());
-    let (mut parts, middle) = halved(page, terms);
+    let (mut parts, middle) = halved(page, params);
     let upper = Page { version, previous, opening: middle, entries: upper };
-    let (upper_parts, closing) = halved(upper, terms);
+    let (upper_parts, closing) = halved(upper, params);
     parts.extend(upper_parts);
     (parts, closing)
 }
 
 /// Whether entries make one page. Their opening does not count: two writers with different specs
 /// must seal the same frozen entries into the same pages.
-fn fits(entries: &[Arc<Entry>], shape: Shape) -> bool {
+fn fits(entries: &[Arc<Entry>], item_limits: ItemLimits) -> bool {
     let plain: usize = entries.iter().map(|entry| entry.plain_size()).sum();
-    plain <= shape.page_bytes
-        || plain <= limits::PAGE_PLAIN_BYTES && entries_size(entries) <= shape.page_bytes
+    plain <= item_limits.page_bytes
+        || plain <= limits::PAGE_PLAIN_BYTES && entries_size(entries) <= item_limits.page_bytes
 }
 
 pub(super) fn page_write(

@@ -8,7 +8,7 @@ use super::*;
 use crate::base::cost::Units;
 use crate::base::error::{Code, Reason, Unavailable};
 use crate::base::id::EventId;
-use crate::base::limits::{COMMIT_ATTEMPTS, RECORD_BYTES, Shape};
+use crate::base::limits::{COMMIT_ATTEMPTS, ItemLimits, RECORD_BYTES};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Answer, Ask, Step, WriteAnswer};
 use crate::ledger::place::Outcome;
@@ -49,7 +49,7 @@ fn the_guards_leave_the_bounds_themselves_in() {
 
 #[test]
 fn what_the_guards_refuse_costs_nothing_and_moves_no_watermark() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     let mut future = Entry::clone(&entry(400));
     future.ingested_at = second(0);
     let committed = subject.commit([Arc::new(future.clone())]);
@@ -62,25 +62,25 @@ fn what_the_guards_refuse_costs_nothing_and_moves_no_watermark() {
 
 #[test]
 fn four_hundred_large_events_go_in_slices_and_no_head_passes_its_bounds() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     let payload = |at: i64| noise(1_000, at.unsigned_abs() + 1);
     let entries: Vec<_> = (0..400).map(|at| with_payload(at, &payload(at))).collect();
     let outcomes = subject.apply(entries);
     assert!(outcomes.iter().all(|outcome| *outcome == Some(APPLIED)));
     let head = subject.head();
     let tail: usize = head.tail.iter().map(|entry| entry.plain_size()).sum();
-    assert!(tail <= Shape::STANDARD.slice_bytes + RECORD_BYTES, "a tail of {tail} bytes");
+    assert!(tail <= ItemLimits::STANDARD.slice_bytes + RECORD_BYTES, "a tail of {tail} bytes");
     // 400 entries of 1,030 bytes are seven slices of 64 KB.
     assert_eq!(head.version, 7);
     assert_eq!(subject.history(), (0..400).collect::<Vec<_>>());
     for page in subject.pages() {
-        assert!(codec::entries_size(&page.entries) <= Shape::STANDARD.page_bytes);
+        assert!(codec::entries_size(&page.entries) <= ItemLimits::STANDARD.page_bytes);
     }
 }
 
 #[test]
 fn each_of_two_largest_payloads_is_a_slice_of_its_own() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     let largest = |at| with_payload(at, &noise(RECORD_BYTES - 2, at.unsigned_abs() + 1));
     assert_eq!(subject.apply([largest(0)]), [Some(APPLIED)]);
     assert_eq!(subject.apply([largest(1), largest(2)]), [Some(APPLIED), Some(APPLIED)]);
@@ -95,11 +95,14 @@ fn compressible(at: i64) -> Arc<Entry> {
 
 #[test]
 fn payloads_that_compress_to_nothing_do_not_outgrow_head_or_page() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     for at in 0..24 {
         subject.apply([compressible(2 * at)]);
         let tail: usize = subject.head().tail.iter().map(|entry| entry.plain_size()).sum();
-        assert!(tail <= 2 * Shape::STANDARD.slice_bytes + RECORD_BYTES, "a tail of {tail} bytes");
+        assert!(
+            tail <= 2 * ItemLimits::STANDARD.slice_bytes + RECORD_BYTES,
+            "a tail of {tail} bytes"
+        );
     }
     for at in 0..12 {
         // All into one page.
@@ -116,7 +119,7 @@ fn payloads_that_compress_to_nothing_do_not_outgrow_head_or_page() {
 
 #[test]
 fn the_same_id_at_another_time_is_another_event() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     let mut again = Entry::clone(&entry(0));
     again.position.observed_at = second(1);
     assert_eq!(subject.apply([entry(0), Arc::new(again)]), [Some(APPLIED), Some(APPLIED)]);
@@ -153,7 +156,7 @@ fn the_same_content_under_another_contract_and_time_of_receipt_is_a_duplicate() 
 
 #[test]
 fn of_two_deliveries_in_one_call_the_first_is_applied() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     let outcomes = subject.apply([entry(5), entry(5), with_payload(5, "1")]);
     assert_eq!(outcomes[..2], [Some(APPLIED), Some(Outcome::Duplicate)]);
     assert_eq!(code(&outcomes[2]), Some(Code::PayloadMismatch));
@@ -193,7 +196,7 @@ fn times_before_1970_sort_right_everywhere() {
 
 #[test]
 fn the_epoch_rises_once_for_a_commit_that_changes_something_settled() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     subject.apply([entry(0), entry(100)]);
     assert_eq!(subject.head().epoch, 0);
     // The lateness is a minute: 40 is settled, 41 is not.
@@ -219,7 +222,7 @@ fn a_correction_raises_the_epoch_once_though_it_takes_several_commits() {
 
 #[test]
 fn a_write_whose_answer_is_lost_counts_as_applied_and_once() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     subject.apply([entry(0)]);
     let mut armed = true;
     subject.fail(move |call| {
@@ -233,7 +236,7 @@ fn a_write_whose_answer_is_lost_counts_as_applied_and_once() {
 
 #[test]
 fn a_write_that_is_never_answered_ends_after_a_bounded_number_of_attempts() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     let writes = Arc::new(std::sync::atomic::AtomicU32::new(0));
     let counted = Arc::clone(&writes);
     subject.fail(move |call| {
@@ -252,7 +255,7 @@ fn a_write_that_is_never_answered_ends_after_a_bounded_number_of_attempts() {
 
 #[test]
 fn nothing_is_begun_after_the_deadline() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     subject.deadline = second(0);
     let committed = subject.commit([entry(0)]);
     assert_eq!(committed.unavailable.map(|why| why.reason), Some(Reason::Deadline));
@@ -264,7 +267,7 @@ fn nothing_is_begun_after_the_deadline() {
 #[test]
 fn what_kept_a_subject_waiting_until_the_deadline_is_its_cause() {
     let over = || Unavailable::new(Reason::Deadline, "over");
-    let begin = || Commit::start(Subject::new(Shape::STANDARD).terms(), vec![entry(0)], None);
+    let begin = || Commit::start(Subject::new(ItemLimits::STANDARD).params(), vec![entry(0)], None);
     let (commit, _) = begin().expect("a question");
     assert_eq!(commit.run_out_of_time(over()).unavailable.reason, Reason::Deadline);
     let (commit, _) = begin().expect("a question");
@@ -277,7 +280,7 @@ fn what_kept_a_subject_waiting_until_the_deadline_is_its_cause() {
 
 #[test]
 fn a_head_that_is_gone_is_no_head() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     subject.apply([entry(0)]);
     subject.memory.state().heads.clear();
     assert_eq!(subject.apply([entry(1)]), [Some(APPLIED)]);
@@ -286,7 +289,7 @@ fn a_head_that_is_gone_is_no_head() {
 
 #[test]
 fn events_in_order_cost_few_write_units_and_no_reads() {
-    let mut subject = Subject::new(Shape::STANDARD);
+    let mut subject = Subject::new(ItemLimits::STANDARD);
     let telemetry = |at: i64| {
         let value = 20.0 + f64::from(u32::try_from(at.rem_euclid(50)).expect("small")) / 10.0;
         with_payload(at, &format!(r#"{{"unit":"celsius","value":{value}}}"#))

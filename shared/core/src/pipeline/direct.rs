@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use crate::base::error::Code;
     use crate::base::id::TenantId;
-    use crate::base::limits::Shape;
+    use crate::base::limits::ItemLimits;
     use crate::base::metrics::{Metric, Tally};
     use crate::base::scope::TenantScope;
     use crate::intake::contract::{Contract, builtin};
@@ -98,7 +98,7 @@ mod tests {
         let pipeline = Pipeline {
             registry: Registry::new(),
             heads: HeadCache::new(1 << 20),
-            shape: Shape::STANDARD,
+            item_limits: ItemLimits::STANDARD,
             concurrency: 4,
         };
         let meter = Arc::clone(counted) as Arc<dyn Meter>;

@@ -11,7 +11,7 @@ use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::Head;
 use crate::ledger::commit::{Commit, Failed};
-use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
+use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step};
 use crate::ledger::place::Outcome;
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Ports, SubjectLocation};
@@ -34,7 +34,7 @@ pub struct Job {
     /// Where the subject lives.
     pub location: SubjectLocation,
     /// What its tenant decided, and the specs known so far.
-    pub terms: Terms,
+    pub params: CommitParams,
     /// The events.
     pub entries: Vec<Arc<Entry>>,
     /// The head that is believed to be stored.
@@ -50,9 +50,9 @@ pub async fn commit(
     job: Job,
     health: &TableHealth,
 ) -> Committed {
-    let Job { location, terms, entries, cached, deadline } = job;
+    let Job { location, params, entries, cached, deadline } = job;
     let mut units = Units::default();
-    let mut step = Commit::start(terms, entries, cached);
+    let mut step = Commit::start(params, entries, cached);
     loop {
         let (commit, ask) = match step {
             Ok((commit, Step::Ask(ask))) => (commit, ask),

@@ -29,7 +29,7 @@ fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(1 << 20),
-        shape: Shape::STANDARD,
+        item_limits: ItemLimits::STANDARD,
         concurrency: 4,
     }
 }

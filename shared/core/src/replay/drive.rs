@@ -39,7 +39,7 @@ pub(super) async fn work<W: ReplayPorts, S: Sources>(
     let pipeline = Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(means.cache_bytes),
-        shape: means.shape,
+        item_limits: means.item_limits,
         concurrency: means.concurrency,
     };
     let mut work = Work {

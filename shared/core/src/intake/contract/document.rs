@@ -4,11 +4,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::base::time::Timestamp;
-use crate::intake::document::{self, Shape};
+use crate::intake::document::{self, CompiledSchema};
 use crate::intake::fault::Fault;
 
-static SHAPE: Shape =
-    Shape::new(|| document::shape(include_str!("../document/contract.schema.json")));
+static SHAPE: CompiledSchema =
+    CompiledSchema::new(|| document::compiled(include_str!("../document/contract.schema.json")));
 
 /// How one foreign JSON shape becomes an event.
 ///

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use crate::base::id::{EventId, Position, SubjectId, TenantId};
-use crate::base::limits::Shape;
+use crate::base::limits::ItemLimits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::event::{Entry, IdOrigin};
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::commit::Commit;
-use crate::ledger::dialogue::{Answer, Ask, Step, Terms};
+use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step};
 use crate::ledger::place::{Arrival, Outcome};
 use crate::ledger::read::{Question, Snapshot};
 use crate::ledger::{Head, Page, Policy};
@@ -27,16 +27,16 @@ pub(super) const APPLIED: Outcome = Outcome::Applied(Arrival::InOrder);
 pub(super) const CORRECTED: Outcome = Outcome::Applied(Arrival::Correction);
 
 /// Pages of a few entries, and corrections of two pages.
-pub(super) const SMALL: Shape = Shape {
+pub(super) const SMALL: ItemLimits = ItemLimits {
     head_target_bytes: 1,
     keep_entries: 1,
     page_bytes: 2_000,
     carry_pages: 2,
-    ..Shape::STANDARD
+    ..ItemLimits::STANDARD
 };
 
 /// One correction reaches the last page.
-pub(super) const WIDE: Shape = Shape { carry_pages: 80, ..SMALL };
+pub(super) const WIDE: ItemLimits = ItemLimits { carry_pages: 80, ..SMALL };
 
 pub(super) fn second(at: i64) -> Timestamp {
     Timestamp::from_micros(1_800_000_000_000_000).expect("in range").plus_seconds(at)
@@ -81,28 +81,28 @@ pub(super) struct Subject {
     pub(super) memory: Memory,
     pub(super) registry: Registry,
     pub(super) location: SubjectLocation,
-    pub(super) shape: Shape,
+    pub(super) item_limits: ItemLimits,
     pub(super) deadline: Timestamp,
     pub(super) cached: Option<Arc<Head>>,
 }
 
 impl Subject {
-    pub(super) fn new(shape: Shape) -> Self {
+    pub(super) fn new(item_limits: ItemLimits) -> Self {
         let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
         let key = scope.subject(SubjectId::parse("device/d1").expect("a subject"));
         Self {
             memory: Memory::new(second(0)),
             registry: Registry::new(),
             location: SubjectLocation { key, table: None },
-            shape,
+            item_limits,
             deadline: Timestamp::MAX,
             cached: None,
         }
     }
 
     /// Pages of four entries at 0, 10, 20, …: so many of them, and a tail of one entry.
-    pub(super) fn with_pages(shape: Shape, pages: i64) -> Self {
-        let mut subject = Self::new(shape);
+    pub(super) fn with_pages(item_limits: ItemLimits, pages: i64) -> Self {
+        let mut subject = Self::new(item_limits);
         for page in 0..pages {
             subject.apply((0..4).map(|at| entry(40 * page + 10 * at)));
             let frozen = Head { frozen: 4, ..subject.head() };
@@ -125,8 +125,8 @@ impl Subject {
         Policy { lateness_seconds: 60, max_future_seconds: 300, retention_days: 30 }
     }
 
-    pub(super) fn terms(&self) -> Terms {
-        Terms::new(self.location.key.clone(), Self::policy(), self.shape)
+    pub(super) fn params(&self) -> CommitParams {
+        CommitParams::new(self.location.key.clone(), Self::policy(), self.item_limits)
     }
 
     /// What another writer does who believes in `cached`.
@@ -137,7 +137,7 @@ impl Subject {
     ) -> Committed {
         let job = Job {
             location: self.location.clone(),
-            terms: self.terms(),
+            params: self.params(),
             entries: entries.into_iter().collect(),
             cached,
             deadline: self.deadline,

@@ -71,7 +71,7 @@ fn readers_never_cross_a_gap() {
 fn with_repair_open(pages: i64) -> Subject {
     let subject = Subject::with_pages(SMALL, pages);
     let cached = Some(Arc::new(subject.head()));
-    let started = Commit::start(subject.terms(), vec![entry(5)], cached).expect("a start");
+    let started = Commit::start(subject.params(), vec![entry(5)], cached).expect("a start");
     let (_, step) = subject.until_write(started);
     let Step::Ask(write) = step else { panic!("nothing to write") };
     subject.obey(write);
@@ -151,8 +151,8 @@ fn an_entry_finds_its_place_before_between_and_inside_pages() {
 
 #[test]
 fn a_page_that_grows_too_large_is_halved_and_keeps_its_key() {
-    for shape in [SMALL, WIDE] {
-        let mut subject = Subject::with_pages(shape, 3);
+    for item_limits in [SMALL, WIDE] {
+        let mut subject = Subject::with_pages(item_limits, 3);
         let keys = |subject: &Subject| -> Vec<Position> {
             subject.pages().iter().filter_map(|page| page.key().cloned()).collect()
         };
@@ -215,7 +215,7 @@ fn a_correction_that_lost_is_not_taken_for_another_that_left_the_same_head() {
     // same head, with other pages.
     let subject = Subject::with_pages(WIDE, 2);
     let cached = subject.cached.clone();
-    let slow = Commit::start(subject.terms(), vec![entry(5)], cached.clone()).expect("a start");
+    let slow = Commit::start(subject.params(), vec![entry(5)], cached.clone()).expect("a start");
     let (slow, step) = subject.until_write(slow);
     assert_eq!(subject.commit_with(cached, [entry(6)]).outcomes, [Some(CORRECTED)]);
     let Step::Ask(ask @ Ask::Write(_)) = step else { panic!("nothing to write") };
@@ -230,7 +230,7 @@ fn a_correction_that_lost_is_not_taken_for_another_that_left_the_same_head() {
 #[test]
 fn a_correction_fits_one_transaction_however_much_its_pages_grow() {
     // A view that fills most of a page, so that what is inserted makes many pages.
-    let mut subject = Subject::with_pages(Shape::STANDARD, 90);
+    let mut subject = Subject::with_pages(ItemLimits::STANDARD, 90);
     let of_a_type = |at: i64| {
         let mut entry = Entry::clone(&with_payload(at, &noise(1_000, at.unsigned_abs() + 7)));
         entry.event_type = Arc::from(format!("type {at}"));
@@ -245,7 +245,7 @@ fn a_correction_fits_one_transaction_however_much_its_pages_grow() {
     };
     let late: Vec<_> = (1..10).map(of_a_type).chain((0..50).map(nearby)).collect();
     let cached = subject.cached.clone();
-    let mut going = Commit::start(subject.terms(), late, cached).expect("a start");
+    let mut going = Commit::start(subject.params(), late, cached).expect("a start");
     while let (commit, Step::Ask(ask)) = going {
         if let Ask::Write(write) = &ask {
             assert!(write.pages.len() < 100, "{} pages", write.pages.len());
@@ -340,7 +340,7 @@ fn a_page_that_shows_late_is_not_taken_for_expired() {
 /// How often a commit of an early event waits for pages to show, and what becomes of it.
 fn waits_for_pages(subject: &Subject) -> (usize, Option<Code>) {
     let mut waits = 0;
-    let mut going = Commit::start(subject.terms(), vec![entry(5)], None).expect("a start");
+    let mut going = Commit::start(subject.params(), vec![entry(5)], None).expect("a start");
     while let (commit, Step::Ask(ask)) = going {
         waits += usize::from(ask == Ask::Settle);
         going = commit.answer(subject.obey(ask)).expect("no failure");

@@ -15,24 +15,24 @@ const ITEM_EXTRA: usize = 30;
 const MOST_ASKS: usize = 5_000;
 
 /// Pages of a few hundred bytes, and transactions of twelve items.
-const SCALED: Shape = Shape {
+const SCALED: ItemLimits = ItemLimits {
     slice_bytes: 3_000,
     keep_bytes: 200,
     page_bytes: 300,
     carry_pages: 6,
     write_pages: 11,
-    ..Shape::STANDARD
+    ..ItemLimits::STANDARD
 };
 
 /// A page of a history under construction: so many entries, one a second, each with so much noise.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct PageRun {
     entries: i64,
     noise: usize,
 }
 
-const FEW: Run = Run { entries: 4, noise: 0 };
-const DENSE: Run = Run { entries: 1_200, noise: 0 };
+const FEW: PageRun = PageRun { entries: 4, noise: 0 };
+const DENSE: PageRun = PageRun { entries: 1_200, noise: 0 };
 
 fn with_id(at: i64, id: &str, payload: &str) -> Arc<Entry> {
     let mut entry = Entry::clone(&with_payload(at, payload));
@@ -51,8 +51,8 @@ fn noisy(at: i64, bytes: usize) -> Arc<Entry> {
 
 /// One entry a second from 0 on: each run is sealed as a page (or as pages, where one does not
 /// hold it), and one entry stays in the tail.
-fn with_runs(shape: Shape, runs: &[Run]) -> Subject {
-    let mut subject = Subject::new(shape);
+fn with_runs(item_limits: ItemLimits, runs: &[PageRun]) -> Subject {
+    let mut subject = Subject::new(item_limits);
     let mut next = 0;
     for run in runs {
         let entries = (next..next + run.entries).map(|at| match run.noise {
@@ -81,9 +81,9 @@ struct Largest {
 }
 
 impl Largest {
-    fn is_within(&self, shape: Shape) -> bool {
-        self.items <= (shape.write_pages + 1).min(TRANSACTION_ITEMS)
-            && self.page_bytes <= shape.write_bytes
+    fn is_within(&self, item_limits: ItemLimits) -> bool {
+        self.items <= (item_limits.write_pages + 1).min(TRANSACTION_ITEMS)
+            && self.page_bytes <= item_limits.write_bytes
             && self.bytes <= TRANSACTION_BYTES
     }
 }
@@ -92,7 +92,7 @@ impl Largest {
 fn commit_watched(subject: &mut Subject, entries: Vec<Arc<Entry>>) -> Largest {
     let (mut largest, mut asks) = (Largest::default(), 0);
     let cached = subject.cached.take();
-    let mut going = Commit::start(subject.terms(), entries, cached).expect("a start");
+    let mut going = Commit::start(subject.params(), entries, cached).expect("a start");
     while let (commit, Step::Ask(ask)) = going {
         asks += 1;
         assert!(asks < MOST_ASKS, "the commit does not end");
@@ -128,11 +128,11 @@ fn check_views(subject: &Subject) {
 
 /// Late entries into these runs: every transaction is within its limits, and all of them are in the
 /// history afterwards.
-fn check(shape: Shape, runs: &[Run], late: &[Arc<Entry>]) -> Largest {
-    let mut subject = with_runs(shape, runs);
+fn check(item_limits: ItemLimits, runs: &[PageRun], late: &[Arc<Entry>]) -> Largest {
+    let mut subject = with_runs(item_limits, runs);
     let before = subject.history().len();
     let largest = commit_watched(&mut subject, late.to_vec());
-    assert!(largest.is_within(shape), "{largest:?}");
+    assert!(largest.is_within(item_limits), "{largest:?}");
     assert_eq!(subject.history().len(), before + late.len());
     assert!(subject.history().is_sorted());
     check_views(&subject);
@@ -140,7 +140,7 @@ fn check(shape: Shape, runs: &[Run], late: &[Arc<Entry>]) -> Largest {
 }
 
 /// `count` pages of a few entries; how many seconds they take.
-fn few(count: usize) -> (Vec<Run>, i64) {
+fn few(count: usize) -> (Vec<PageRun>, i64) {
     let seconds = FEW.entries * i64::try_from(count).expect("few");
     (vec![FEW; count], seconds)
 }
@@ -151,7 +151,7 @@ fn the_halves_of_a_dense_page_behind_78_pages_count() {
     runs.push(DENSE);
     let large = [300, 600, 900].map(|at| noisy(start + at, 21_000));
     let late: Vec<_> = [noisy(1, 10)].into_iter().chain(large).collect();
-    let largest = check(Shape::STANDARD, &runs, &late);
+    let largest = check(ItemLimits::STANDARD, &runs, &late);
     assert!(largest.items > 70, "nearly full: {largest:?}");
 }
 
@@ -160,22 +160,22 @@ fn a_dense_page_may_be_the_first() {
     let mut runs = vec![DENSE];
     runs.extend(few(90).0);
     let late: Vec<_> = [300, 600, 900].map(|at| noisy(at, 21_000)).into();
-    check(Shape::STANDARD, &runs, &late);
+    check(ItemLimits::STANDARD, &runs, &late);
 }
 
 #[test]
 fn dense_pages_in_a_row_are_taken_as_far_as_there_is_room() {
     let runs = [DENSE; 5];
     let late: Vec<_> = (0..12).map(|at| noisy(at * 500 + 17, 16_000)).collect();
-    check(Shape::STANDARD, &runs, &late);
+    check(ItemLimits::STANDARD, &runs, &late);
     // One slice of records that fit a page each, all into one dense page.
     let late: Vec<_> = (0..8).map(|at| noisy(at * 2 + 600, 8_100)).collect();
-    check(Shape::STANDARD, &[DENSE], &late);
+    check(ItemLimits::STANDARD, &[DENSE], &late);
 }
 
 #[test]
 fn a_page_that_does_not_fit_with_all_that_is_late_takes_some_of_it_at_a_time() {
-    let dense = Run { entries: 60, noise: 0 };
+    let dense = PageRun { entries: 60, noise: 0 };
     let late: Vec<_> = (0..9).map(|at| noisy(at * 6 + 3, 320)).collect();
     for runs in [vec![dense], vec![dense, FEW, dense], vec![FEW, FEW, FEW, dense]] {
         let largest = check(SCALED, &runs, &late);
@@ -185,21 +185,21 @@ fn a_page_that_does_not_fit_with_all_that_is_late_takes_some_of_it_at_a_time() {
 
 #[test]
 fn the_bytes_of_pages_count_before_they_are_taken() {
-    let shape = Shape { write_bytes: 9_000, carry_pages: 80, write_pages: 99, ..SCALED };
-    let large = Run { entries: 1, noise: 2_000 };
+    let item_limits = ItemLimits { write_bytes: 9_000, carry_pages: 80, write_pages: 99, ..SCALED };
+    let large = PageRun { entries: 1, noise: 2_000 };
     let runs = [FEW, large, large, large, large, FEW];
     for late in
         [vec![noisy(1, 10)], vec![noisy(1, 2_500)], (0..8).map(|at| noisy(at, 2_500)).collect()]
     {
-        check(shape, &runs, &late);
+        check(item_limits, &runs, &late);
     }
 }
 
-fn a_run() -> impl Strategy<Value = Run> {
+fn a_run() -> impl Strategy<Value = PageRun> {
     prop_oneof![
-        4 => (1i64..8).prop_map(|entries| Run { entries, noise: 0 }),
-        2 => (20i64..70).prop_map(|entries| Run { entries, noise: 0 }),
-        1 => (1i64..4, 100usize..2_500).prop_map(|(entries, noise)| Run { entries, noise }),
+        4 => (1i64..8).prop_map(|entries| PageRun { entries, noise: 0 }),
+        2 => (20i64..70).prop_map(|entries| PageRun { entries, noise: 0 }),
+        1 => (1i64..4, 100usize..2_500).prop_map(|(entries, noise)| PageRun { entries, noise }),
     ]
 }
 
@@ -208,9 +208,9 @@ fn a_batch() -> impl Strategy<Value = Vec<(prop::sample::Index, usize)>> {
     proptest::collection::vec((any::<prop::sample::Index>(), bytes), 1..30)
 }
 
-fn a_shape() -> impl Strategy<Value = Shape> {
+fn a_shape() -> impl Strategy<Value = ItemLimits> {
     (2usize..10, 9usize..14, 12_000usize..30_000).prop_map(
-        |(carry_pages, write_pages, write_bytes)| Shape {
+        |(carry_pages, write_pages, write_bytes)| ItemLimits {
             carry_pages,
             write_pages,
             write_bytes,
@@ -222,11 +222,11 @@ fn a_shape() -> impl Strategy<Value = Shape> {
 proptest! {
     #[test]
     fn whatever_is_stored_and_arrives_every_write_is_within_its_limits(
-        shape in a_shape(),
+        item_limits in a_shape(),
         runs in proptest::collection::vec(a_run(), 1..14),
         batches in proptest::collection::vec(a_batch(), 1..3),
     ) {
-        let mut subject = with_runs(shape, &runs);
+        let mut subject = with_runs(item_limits, &runs);
         let seconds: i64 = runs.iter().map(|run| run.entries).sum();
         let mut expected = subject.history().len();
         for (number, batch) in batches.iter().enumerate() {
@@ -238,7 +238,7 @@ proptest! {
             }).collect();
             expected += late.len();
             let largest = commit_watched(&mut subject, late.into_values().collect());
-            prop_assert!(largest.is_within(shape), "{largest:?}");
+            prop_assert!(largest.is_within(item_limits), "{largest:?}");
             check_views(&subject);
         }
         prop_assert_eq!(subject.history().len(), expected);

@@ -87,7 +87,7 @@ fn pipeline() -> Arc<Pipeline> {
     Arc::new(Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(1 << 20),
-        shape: SMALL,
+        item_limits: SMALL,
         concurrency: 2,
     })
 }

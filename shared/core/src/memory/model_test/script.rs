@@ -6,7 +6,7 @@ use proptest::sample::Index;
 
 use crate::base::error::Reason;
 use crate::base::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
-use crate::base::limits::Shape;
+use crate::base::limits::ItemLimits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::intake::contract::{Contract, ContractDocument};
@@ -136,7 +136,7 @@ pub(super) const START: i64 = 1_800_000_000_000_000;
 const MICROS: i64 = 1_000_000;
 
 /// Small enough that a few entries make pages, halves and repairs.
-pub(super) const SMALL: Shape = Shape {
+pub(super) const SMALL: ItemLimits = ItemLimits {
     slice_bytes: 900,
     // Every tail that is as large as the view is frozen.
     head_target_bytes: 1,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::base::error::Unavailable;
 use crate::base::id::{SubjectId, TenantId};
-use crate::base::limits::Shape;
+use crate::base::limits::ItemLimits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::dead_letter::letter::{Lease, LetterRange, Order, Owner, StoredLetter};
@@ -44,13 +44,13 @@ pub(super) const NEWCO: &str = r#"{"id":"newco"}"#;
 
 /// Small enough that a few events make pages and corrections.
 pub(super) const MEANS: Means = Means {
-    shape: Shape {
+    item_limits: ItemLimits {
         slice_bytes: 2_000,
         head_target_bytes: 300,
         keep_entries: 2,
         keep_bytes: 200,
         page_bytes: 300,
-        ..Shape::STANDARD
+        ..ItemLimits::STANDARD
     },
     concurrency: 4,
     cache_bytes: 1 << 20,
@@ -331,7 +331,7 @@ pub(super) fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(MEANS.cache_bytes),
-        shape: MEANS.shape,
+        item_limits: MEANS.item_limits,
         concurrency: MEANS.concurrency,
     }
 }

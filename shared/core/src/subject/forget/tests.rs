@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use super::*;
 use crate::base::error::Code;
 use crate::base::id::{SubjectId, SubjectKey, TenantId};
-use crate::base::limits::Shape;
+use crate::base::limits::ItemLimits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::intake::record::{Incoming, Record, Source};
@@ -30,13 +30,13 @@ const CONTRACT: &str = r#"{
 }"#;
 const NOW: i64 = 1_800_000_000;
 /// Small enough that a few events make pages.
-const SHAPE: Shape = Shape {
+const SHAPE: ItemLimits = ItemLimits {
     slice_bytes: 2_000,
     head_target_bytes: 300,
     keep_entries: 2,
     keep_bytes: 200,
     page_bytes: 300,
-    ..Shape::STANDARD
+    ..ItemLimits::STANDARD
 };
 
 fn second(at: i64) -> Timestamp {
@@ -61,7 +61,7 @@ fn environment() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(1 << 20),
-        shape: SHAPE,
+        item_limits: SHAPE,
         concurrency: 1,
     }
 }
