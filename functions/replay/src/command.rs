@@ -14,7 +14,7 @@ use drover_http::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::desk::Listed;
+use crate::operations::Listed;
 use crate::{Around, Environment, ReplayPorts, limits, object};
 
 /// A command. A key that is not its own is an error, so that a typo never means "everything".

@@ -11,7 +11,7 @@ use drover_core::intake::tenant::Scope;
 use drover_http::{Credentials, NotAdmitted, Parameters, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, Limited, Malformed, Unknown};
-use crate::desk::Listed;
+use crate::operations::Listed;
 use crate::{Around, Environment, ReplayPorts, limits};
 
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>

@@ -3,7 +3,7 @@
 //! One handler takes every kind of event ([`Replay::handle`] tells them apart). Batches of the
 //! dead-letter queue become letters in a table (`filing`); batches of the buffer queue go through
 //! the pipeline again (`buffer`); `queue` is what both have in common. The rest is about letters that
-//! were filed: `desk` is what can be asked and ordered, by commands of the person who runs the system
+//! were filed: `operations` is what can be asked and ordered, by commands of the person who runs the system
 //! (`command`) or by a tenant over HTTP (`letters`, `replays`); `answer` is what comes back, [`limits`]
 //! every bound. [`levels`] says how full the buffer is. [`config`] is read once at start.
 //!
@@ -35,7 +35,6 @@ pub mod around;
 mod buffer;
 mod command;
 pub mod config;
-mod desk;
 mod filing;
 mod kind;
 mod letters;
@@ -43,6 +42,7 @@ pub mod levels;
 pub mod limits;
 mod object;
 mod openapi;
+mod operations;
 mod queue;
 mod replays;
 

@@ -93,8 +93,9 @@ pub async fn run(args: Args, by: &str, progress: Progress) -> Result<Shown, Repl
     let (command, common) = args.command(by);
     let caller = common.functions.caller().await?;
     let (tenant, works) = (common.tenant.as_deref(), command.works());
-    let desk = Desk { caller, tenant, by };
-    let body = if works { desk.work(command, progress).await } else { desk.call(&command).await }?;
+    let client = ReplayClient { caller, tenant, by };
+    let body =
+        if works { client.work(command, progress).await } else { client.call(&command).await }?;
     let answer = Answer::read(&body).map_err(ReplayError::Senseless)?;
     let ending = match &answer {
         Answer::Refused { .. } => Ending::Refused,
@@ -113,13 +114,13 @@ pub async fn run(args: Args, by: &str, progress: Progress) -> Result<Shown, Repl
 }
 
 /// The replay function, for one owner of letters.
-struct Desk<'a> {
+struct ReplayClient<'a> {
     caller: Caller,
     tenant: Option<&'a str>,
     by: &'a str,
 }
 
-impl Desk<'_> {
+impl ReplayClient<'_> {
     async fn call(&self, command: &Command) -> Result<Bytes, ReplayError> {
         let event = serde_json::to_vec(command).map_err(ReplayError::Json)?;
         Ok(self.caller.call(FUNCTION, event.into()).await?)

@@ -1,7 +1,7 @@
 //! The ledger and the registry in DynamoDB. Each call is a request (built without I/O), one
 //! `send`, and an answer that is read without I/O; [`items`] knows what items look like,
-//! [`write`](self::write) how a conditional write ends, [`heads`] and [`statements`] how many are read
-//! and written by one request, [`together`] which, [`registry`] how documents are applied, [`listing`]
+//! [`write`](self::write) how a conditional write ends, [`heads`] and [`partiql`] how many are read
+//! and written by one request, [`request_batcher`] which, [`registry`] how documents are applied, [`listing`]
 //! how the index is read, [`letters`] what becomes of dead letters, and [`erasing`] how a subject is
 //! forgotten; [`capacity`] what a call cost.
 //!
@@ -26,18 +26,18 @@ mod heads;
 mod items;
 mod letters;
 mod listing;
+mod partiql;
 mod registry;
+mod request_batcher;
 mod requests;
-mod statements;
-mod together;
 mod write;
 
 use self::capacity::counted;
 pub(super) use self::heads::HeadRead;
 use self::heads::ItemKey;
+pub(super) use self::partiql::{Put, PutOutcome};
 pub use self::registry::Applied;
-pub(super) use self::statements::{Outcome, Put};
-pub(super) use self::together::Together;
+pub(super) use self::request_batcher::RequestBatcher;
 use self::write::Unwritten;
 
 impl Store for Aws {
@@ -99,11 +99,11 @@ impl Store for Aws {
     ) -> Result<Metered<()>, Unavailable> {
         let item_key = self.item_key(location);
         let write = match self.put(&item_key, Put::page(&item_key, page)).await {
-            Some(Outcome::Written(units)) => units,
+            Some(PutOutcome::Written(units)) => units,
             // Somebody put it.
-            Some(Outcome::Exists | Outcome::Lost(_)) => write::page_units(&item_key, page),
+            Some(PutOutcome::Exists | PutOutcome::Lost(_)) => write::page_units(&item_key, page),
             // This one was the second attempt: a third would take more time than a call has.
-            Some(Outcome::Unknown(_)) => write::seal(&self.once, &item_key, page).await?,
+            Some(PutOutcome::Unknown(_)) => write::seal(&self.once, &item_key, page).await?,
             None => write::seal(&self.dynamodb, &item_key, page).await?,
         };
         Ok(Metered { answer: (), units: Units { read: 0.0, write } })
@@ -149,23 +149,25 @@ impl Documents for Aws {
 impl Aws {
     /// Gives the units it cost.
     async fn put_head(&self, item_key: &ItemKey, write: &LedgerWrite) -> Result<f64, Unwritten> {
-        let together = if write.head.bytes.len() > statements::LARGE {
+        let request_batcher = if write.head.bytes.len() > partiql::LARGE {
             None
         } else {
             self.put(item_key, Put::head(item_key, write)).await
         };
-        match together {
-            Some(Outcome::Written(units)) => Ok(units),
-            Some(Outcome::Lost(item)) => Err(Unwritten::Lost { stored: Some(item), factor: 1.0 }),
-            Some(Outcome::Unknown(reason)) => Err(Unwritten::Unknown(reason)),
-            Some(Outcome::Exists) | None => write::put_head(&self.once, item_key, write).await,
+        match request_batcher {
+            Some(PutOutcome::Written(units)) => Ok(units),
+            Some(PutOutcome::Lost(item)) => {
+                Err(Unwritten::Lost { stored: Some(item), factor: 1.0 })
+            }
+            Some(PutOutcome::Unknown(reason)) => Err(Unwritten::Unknown(reason)),
+            Some(PutOutcome::Exists) | None => write::put_head(&self.once, item_key, write).await,
         }
     }
 
-    async fn put(&self, item_key: &ItemKey, put: Put) -> Option<Outcome> {
+    async fn put(&self, item_key: &ItemKey, put: Put) -> Option<PutOutcome> {
         let client = self.once.clone();
-        let send = move |puts| statements::put(client.clone(), puts);
-        self.puts.ask(&item_key.table, put, statements::MOST, send).await
+        let send = move |puts| partiql::put(client.clone(), puts);
+        self.puts.ask(&item_key.table, put, partiql::MOST, send).await
     }
 
     fn item_key(&self, location: &SubjectLocation) -> ItemKey {

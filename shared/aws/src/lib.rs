@@ -23,7 +23,7 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-use self::dynamodb::{HeadRead, Outcome, Put, Together};
+use self::dynamodb::{HeadRead, Put, PutOutcome, RequestBatcher};
 
 pub mod calls;
 mod clock;
@@ -70,8 +70,8 @@ pub struct Aws {
     dynamodb: aws_sdk_dynamodb::Client,
     /// For writes of heads and pages: [`client_that_tries_once`].
     once: aws_sdk_dynamodb::Client,
-    reads: Together<String, HeadRead>,
-    puts: Together<Put, Outcome>,
+    reads: RequestBatcher<String, HeadRead>,
+    puts: RequestBatcher<Put, PutOutcome>,
     sqs: aws_sdk_sqs::Client,
     #[cfg(feature = "s3")]
     s3: aws_sdk_s3::Client,
@@ -90,8 +90,8 @@ impl Aws {
         let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
         Self {
             once: client_that_tries_once(&dynamodb),
-            reads: Together::default(),
-            puts: Together::default(),
+            reads: RequestBatcher::default(),
+            puts: RequestBatcher::default(),
             dynamodb,
             sqs: aws_sdk_sqs::Client::new(sdk),
             #[cfg(feature = "s3")]
@@ -125,8 +125,8 @@ impl Aws {
         let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
         Self {
             once: client_that_tries_once(&dynamodb),
-            reads: Together::default(),
-            puts: Together::default(),
+            reads: RequestBatcher::default(),
+            puts: RequestBatcher::default(),
             dynamodb,
             sqs: aws_sdk_sqs::Client::from_conf(sqs),
             #[cfg(feature = "s3")]

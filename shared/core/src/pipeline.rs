@@ -28,11 +28,11 @@ use crate::intake::stream::Outgoing;
 use crate::intake::tenant::Tenant;
 use crate::ledger::dialogue::CommitParams;
 use crate::ledger::place::{Arrival, Outcome};
-use crate::pipeline::admit::{Admission, Desk};
+use crate::pipeline::admit::{Admission, Admitter};
 use crate::pipeline::batch::{Group, Groups, Handled, State};
 use crate::pipeline::cache::HeadCache;
+use crate::pipeline::invocation_registry::InvocationRegistry;
 use crate::pipeline::queues::{bury, return_unavailable, send_to_buffer};
-use crate::pipeline::steady::Steady;
 use crate::pipeline::subject::{Committed, Job, commit, time_is_over};
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Ports, SubjectLocation};
@@ -44,9 +44,9 @@ pub mod breaker;
 pub mod cache;
 pub mod direct;
 mod disposition;
+mod invocation_registry;
 mod queues;
 mod settled;
-mod steady;
 pub mod subject;
 pub(crate) mod table_health;
 
@@ -165,12 +165,12 @@ impl Pipeline {
         records: impl ExactSizeIterator<Item = (Incoming, Option<TenantId>)>,
         deadline: Timestamp,
     ) -> Admitted {
-        let documents = &Steady::new(ports);
-        let desk = Desk { documents, registry: &self.registry, now: ports.now() };
+        let documents = &InvocationRegistry::new(ports);
+        let admitter = Admitter { documents, registry: &self.registry, now: ports.now() };
         let mut admitted = Admitted::with_capacity(records.len());
         for (incoming, owner) in records {
             let admission = if ports.now() < deadline {
-                desk.admit(&incoming, owner.as_ref()).await
+                admitter.admit(&incoming, owner.as_ref()).await
             } else {
                 Admission::Unavailable { unavailable: time_is_over(), tenant: None }
             };

@@ -11,8 +11,8 @@ mod apply;
 mod kinds;
 mod plan;
 mod revision;
-mod shelf;
 mod stored;
+mod ttl_cache;
 
 use std::sync::Arc;
 
@@ -23,9 +23,9 @@ pub use self::plan::{
     Change, Consent, Identities, LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves, Plan, Write,
 };
 use self::revision::Revision;
-pub use self::shelf::LIFETIME_SECONDS;
-use self::shelf::{Held, Shelf};
 use self::stored::{broken, read};
+pub use self::ttl_cache::LIFETIME_SECONDS;
+use self::ttl_cache::{Held, TtlCache};
 use crate::base::error::Unavailable;
 use crate::base::id::{Kind, TenantId};
 use crate::base::time::Timestamp;
@@ -39,10 +39,10 @@ use crate::view::Specs;
 /// Contracts, tenants, routes and keys that a warm environment knows.
 #[derive(Debug)]
 pub struct Registry {
-    tenants: Shelf<Tenant>,
-    contracts: Shelf<Contract>,
-    topics: Shelf<TopicRoute>,
-    keys: Shelf<KeyGrant>,
+    tenants: TtlCache<Tenant>,
+    contracts: TtlCache<Contract>,
+    topics: TtlCache<TopicRoute>,
+    keys: TtlCache<KeyGrant>,
     revision: Revision,
 }
 
@@ -56,10 +56,10 @@ impl Registry {
     /// A registry that knows nothing yet.
     pub fn new() -> Self {
         Self {
-            tenants: Shelf::new(),
-            contracts: Shelf::new(),
-            topics: Shelf::new(),
-            keys: Shelf::new(),
+            tenants: TtlCache::new(),
+            contracts: TtlCache::new(),
+            topics: TtlCache::new(),
+            keys: TtlCache::new(),
             revision: Revision::default(),
         }
     }

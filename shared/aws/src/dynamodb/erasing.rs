@@ -7,7 +7,7 @@ use drover_core::ledger::{Bound, StoredHead};
 use drover_core::ports::{Eraser, LetterEraser, SubjectLocation};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::items::letters::{self as shapes, Shelf};
+use super::items::letters::{self as shapes, ItemKind};
 use super::items::{self, Item};
 use super::write::{Unwritten, condition, unwritten};
 use crate::Aws;
@@ -96,7 +96,7 @@ impl LetterEraser for Aws {
     }
 
     async fn delete_letter(&self, owner: &Owner, id: &str) -> Result<(), Unavailable> {
-        let key = Shelf::Letters.key(&owner.partition_key(), id);
+        let key = ItemKind::Letters.key(&owner.partition_key(), id);
         self.delete("deleting a letter", self.letters_table()?, key).await
     }
 

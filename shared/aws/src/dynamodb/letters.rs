@@ -17,7 +17,7 @@ use drover_core::dead_letter::letter::{
 use drover_core::ports::Letters;
 
 use super::capacity::counted;
-use super::items::letters::{self as shapes, Shelf};
+use super::items::letters::{self as shapes, ItemKind};
 use super::items::{Item, text};
 use super::{items, write};
 use crate::Aws;
@@ -69,7 +69,7 @@ impl Letters for Aws {
         owner: &Owner,
         id: &str,
     ) -> Result<Metered<Option<StoredLetter>>, Unavailable> {
-        let key = Shelf::Letters.key(&owner.partition_key(), id);
+        let key = ItemKind::Letters.key(&owner.partition_key(), id);
         let read = self.get("reading a letter", key).await?;
         read.try_map(|item| item.map(shapes::read_letter).transpose())
     }
@@ -79,7 +79,7 @@ impl Letters for Aws {
         owner: &Owner,
         range: &LetterRange,
     ) -> Result<Metered<Vec<StoredLetter>>, Unavailable> {
-        let items = self.list("listing letters", owner, Shelf::Letters, range).await?;
+        let items = self.list("listing letters", owner, ItemKind::Letters, range).await?;
         items.try_map(|items| items.into_iter().map(shapes::read_letter).collect())
     }
 
@@ -96,7 +96,7 @@ impl Letters for Aws {
         owner: &Owner,
         id: &str,
     ) -> Result<Metered<Option<StoredRun>>, Unavailable> {
-        let key = Shelf::Runs.key(&owner.partition_key(), id);
+        let key = ItemKind::Runs.key(&owner.partition_key(), id);
         let read = self.get("reading a run", key).await?;
         read.try_map(|item| item.map(shapes::read_run).transpose())
     }
@@ -107,7 +107,7 @@ impl Letters for Aws {
         limit: usize,
     ) -> Result<Metered<Vec<StoredRun>>, Unavailable> {
         let newest = LetterRange { after: None, order: Order::Falling, limit };
-        let items = self.list("listing runs", owner, Shelf::Runs, &newest).await?;
+        let items = self.list("listing runs", owner, ItemKind::Runs, &newest).await?;
         items.try_map(|items| items.into_iter().map(shapes::read_run).collect())
     }
 
@@ -243,13 +243,13 @@ impl Aws {
         &self,
         operation: &str,
         owner: &Owner,
-        shelf: Shelf,
+        kind: ItemKind,
         range: &LetterRange,
     ) -> Result<Metered<Vec<Item>>, Unavailable> {
         let (table, pk) = (self.letters_table()?, owner.partition_key());
         let (mut found, mut units) = (Vec::new(), Units::default());
         // A query goes on behind a key whether or not an item has it.
-        let mut next = range.after.as_deref().map(|after| shelf.key(&pk, after));
+        let mut next = range.after.as_deref().map(|after| kind.key(&pk, after));
         while found.len() < range.limit {
             let missing = i32::try_from(range.limit - found.len()).unwrap_or(i32::MAX);
             let answer = self
@@ -257,7 +257,7 @@ impl Aws {
                 .query()
                 .table_name(table)
                 .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .set_expression_attribute_values(Some(shelf.all(&pk)))
+                .set_expression_attribute_values(Some(kind.all(&pk)))
                 .set_exclusive_start_key(next)
                 .scan_index_forward(range.order == Order::Rising)
                 .limit(missing)

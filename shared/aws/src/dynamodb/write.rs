@@ -1,4 +1,4 @@
-//! The conditional writes of one subject, and how they end. [`statements`](super::statements) has those
+//! The conditional writes of one subject, and how they end. [`partiql`](super::partiql) has those
 //! of many subjects in one request.
 //!
 //! The SDK puts a fresh `ClientRequestToken` into each transaction, and nothing here keeps one to

@@ -57,13 +57,13 @@ enum Reading {
 }
 
 /// Where admitting asks.
-pub(super) struct Desk<'a, D> {
+pub(super) struct Admitter<'a, D> {
     pub(super) documents: &'a D,
     pub(super) registry: &'a Registry,
     pub(super) now: Timestamp,
 }
 
-impl<D: Documents> Desk<'_, D> {
+impl<D: Documents> Admitter<'_, D> {
     /// A record that has an owner is nobody else's, whatever its route or its body says by now, and the
     /// letter of its rejection is the owner's.
     pub(super) async fn admit(&self, incoming: &Incoming, owner: Option<&TenantId>) -> Admission {

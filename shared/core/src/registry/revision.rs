@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::stored::{broken, read};
-use super::{kinds, shelf};
+use super::{kinds, ttl_cache};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::Kind;
 use crate::base::time::Timestamp;
@@ -42,7 +42,7 @@ impl Revision {
         documents: &impl Documents,
     ) -> Result<Seen, Unavailable> {
         let seen = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let fresh = seen.filter(|seen| shelf::is_fresh(seen.read_at, now));
+        let fresh = seen.filter(|seen| ttl_cache::is_fresh(seen.read_at, now));
         if let Some(seen) = fresh.filter(|seen| seen.number >= at_least) {
             return Ok(seen);
         }

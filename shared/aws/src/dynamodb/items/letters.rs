@@ -20,14 +20,14 @@ const CHUNKS: &str = "C#";
 
 /// What the sort keys of a kind of items begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::dynamodb) enum Shelf {
+pub(in crate::dynamodb) enum ItemKind {
     /// Letters.
     Letters,
     /// Runs.
     Runs,
 }
 
-impl Shelf {
+impl ItemKind {
     fn prefix(self) -> &'static str {
         match self {
             Self::Letters => "L#",
@@ -73,7 +73,7 @@ fn with<const N: usize>(mut key: Item, attributes: [(&str, AttributeValue); N]) 
 /// A letter; `None`: it is no JSON, which cannot be.
 pub(in crate::dynamodb) fn letter_item(pk: &str, stored: &StoredLetter) -> Option<Item> {
     let json = serde_json::to_string(&stored.letter).ok()?;
-    let key = Shelf::Letters.key(pk, &stored.letter.id);
+    let key = ItemKind::Letters.key(pk, &stored.letter.id);
     let expires_at = number(stored.letter.expires_at());
     Some(with(
         key,
@@ -133,7 +133,7 @@ pub(in crate::dynamodb) fn read_filed_chunk(item: Item) -> Result<FiledChunk, Un
 
 /// A run.
 pub(in crate::dynamodb) fn run_item(pk: &str, id: &str, run: &StoredRun, expires_at: i64) -> Item {
-    let key = Shelf::Runs.key(pk, id);
+    let key = ItemKind::Runs.key(pk, id);
     let (record, version) = (bytes(&run.bytes), number(run.version));
     with(key, [("d", record), ("v", version), ("x", number(expires_at))])
 }

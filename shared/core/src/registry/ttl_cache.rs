@@ -18,7 +18,7 @@ const CAPACITY: NonZeroUsize = match NonZeroUsize::new(limits::REGISTRY_ENTRIES)
 
 /// Documents of one kind by name, the longest unused of which gives way.
 #[derive(Debug)]
-pub(super) struct Shelf<T> {
+pub(super) struct TtlCache<T> {
     entries: Mutex<LruCache<Arc<str>, Entry<T>>>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Held<T> {
     pub(super) as_of: u64,
 }
 
-impl<T> Shelf<T> {
+impl<T> TtlCache<T> {
     pub(super) fn new() -> Self {
         Self { entries: Mutex::new(LruCache::sparse(CAPACITY)) }
     }

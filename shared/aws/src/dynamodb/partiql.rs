@@ -42,7 +42,7 @@ pub(crate) struct Put {
 
 /// What became of it.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum PutOutcome {
     /// It is written, for so many write units.
     Written(f64),
     /// Another version is there: this item.
@@ -92,8 +92,8 @@ impl Put {
 
 /// Puts all of them, with a client that does not try again. `None`: that one was not put, and has to
 /// be alone.
-pub(super) async fn put(client: Client, puts: Vec<Put>) -> Vec<Option<Outcome>> {
-    let mut outcomes: Vec<Option<Outcome>> = puts.iter().map(|_| None).collect();
+pub(super) async fn put(client: Client, puts: Vec<Put>) -> Vec<Option<PutOutcome>> {
+    let mut outcomes: Vec<Option<PutOutcome>> = puts.iter().map(|_| None).collect();
     if puts.len() == 1 {
         return outcomes;
     }
@@ -108,7 +108,7 @@ pub(super) async fn put(client: Client, puts: Vec<Put>) -> Vec<Option<Outcome>> 
     outcomes
 }
 
-async fn execute(client: &Client, puts: Vec<Put>) -> Vec<Option<Outcome>> {
+async fn execute(client: &Client, puts: Vec<Put>) -> Vec<Option<PutOutcome>> {
     let units: Vec<f64> = puts.iter().map(|put| put.units).collect();
     let statements = puts.into_iter().map(Put::into_request);
     let Ok(statements) = statements.collect::<Result<_, BuildError>>() else { return Vec::new() };
@@ -125,7 +125,7 @@ async fn execute(client: &Client, puts: Vec<Put>) -> Vec<Option<Outcome>> {
         }
         Err(error) => match write::unwritten(&error) {
             Some(Unwritten::Unknown(reason)) => {
-                units.iter().map(|_| Some(Outcome::Unknown(reason))).collect()
+                units.iter().map(|_| Some(PutOutcome::Unknown(reason))).collect()
             }
             Some(Unwritten::Unavailable(unavailable)) => {
                 tracing::warn!(%unavailable, "each head and page is put alone");
@@ -143,47 +143,47 @@ fn executed(
     responses: Vec<BatchStatementResponse>,
     units: &[f64],
     counted: Option<f64>,
-) -> Vec<Option<Outcome>> {
+) -> Vec<Option<PutOutcome>> {
     let responses = responses.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
     let mut outcomes: Vec<_> =
         units.iter().zip(responses).map(|(units, one)| outcome(one, *units)).collect();
-    let written = outcomes.iter().flatten().map(Outcome::written).sum::<f64>();
+    let written = outcomes.iter().flatten().map(PutOutcome::written).sum::<f64>();
     let lost = outcomes.iter().zip(units).map(|(outcome, units)| match outcome {
-        Some(Outcome::Lost(item)) => items::write_units(item),
-        Some(Outcome::Exists) => *units,
+        Some(PutOutcome::Lost(item)) => items::write_units(item),
+        Some(PutOutcome::Exists) => *units,
         _ => 0.0,
     });
     let rest = counted.map_or(written, |counted| (counted - lost.sum::<f64>()).max(0.0));
     for outcome in outcomes.iter_mut().flatten() {
-        if let Outcome::Written(units) = outcome {
+        if let PutOutcome::Written(units) = outcome {
             *units *= rest / written;
         }
     }
     outcomes
 }
 
-impl Outcome {
+impl PutOutcome {
     fn written(&self) -> f64 {
         if let Self::Written(units) = self { *units } else { 0.0 }
     }
 }
 
 /// A statement without an answer may have been done.
-fn outcome(response: Option<BatchStatementResponse>, units: f64) -> Option<Outcome> {
-    let Some(response) = response else { return Some(Outcome::Unknown(Reason::Unreachable)) };
-    let Some(error) = response.error else { return Some(Outcome::Written(units)) };
+fn outcome(response: Option<BatchStatementResponse>, units: f64) -> Option<PutOutcome> {
+    let Some(response) = response else { return Some(PutOutcome::Unknown(Reason::Unreachable)) };
+    let Some(error) = response.error else { return Some(PutOutcome::Written(units)) };
     let code = error.code.as_ref().map_or("", |code| code.as_str());
     let failure = Failure::of_code(code);
     match (code, failure, error.item.filter(|item| !item.is_empty())) {
-        (_, Failure::Condition, Some(item)) => Some(Outcome::Lost(item)),
-        ("DuplicateItem", _, _) => Some(Outcome::Exists),
+        (_, Failure::Condition, Some(item)) => Some(PutOutcome::Lost(item)),
+        ("DuplicateItem", _, _) => Some(PutOutcome::Exists),
         (_, Failure::Condition | Failure::NotSent, _) => None,
         (_, Failure::Refused | Failure::Invalid, _) => {
             tracing::warn!(code, "a statement was refused, and is put alone");
             None
         }
         (_, Failure::Throttled | Failure::HotKey | Failure::Conflict | Failure::Unknown, _) => {
-            Some(Outcome::Unknown(failure.reason()))
+            Some(PutOutcome::Unknown(failure.reason()))
         }
     }
 }

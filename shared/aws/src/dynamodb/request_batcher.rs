@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 /// Questions that wait to be sent together, by table: a table that is slow or gone holds up nobody of
 /// another one. Clones share what waits, and belong to one runtime.
-pub(crate) struct Together<Q, A> {
+pub(crate) struct RequestBatcher<Q, A> {
     waiting: Arc<Mutex<Tables<Q, A>>>,
 }
 
@@ -23,7 +23,7 @@ type Tables<Q, A> = HashMap<String, Vec<Waiting<Q, A>>>;
 /// A question, and where its answer goes.
 type Waiting<Q, A> = (Q, oneshot::Sender<Option<A>>);
 
-impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
+impl<Q: Send + 'static, A: Send + 'static> RequestBatcher<Q, A> {
     /// Asks with all the others of this table that are asked before every task which can run has run, in
     /// requests of at most so many. `send` gives the answers in the order of the questions, as far as
     /// it has them; without one the answer is `None`. A task of its own sends them: whoever asked may go
@@ -42,10 +42,10 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
         // First of all: without a runtime nobody would ever be answered.
         let runtime = Handle::current();
         if self.add(table, (question, sender)) {
-            let (together, table) = (self.clone(), table.to_owned());
+            let (request_batcher, table) = (self.clone(), table.to_owned());
             runtime.spawn(async move {
                 tokio::task::yield_now().await;
-                let mut waiting = together.lock().remove(&table).unwrap_or_default();
+                let mut waiting = request_batcher.lock().remove(&table).unwrap_or_default();
                 while !waiting.is_empty() {
                     let later = waiting.split_off(most.min(waiting.len()));
                     let (questions, senders): (_, Vec<_>) = waiting.into_iter().unzip();
@@ -77,28 +77,28 @@ fn answer_each<A>(senders: Vec<oneshot::Sender<A>>, answers: Vec<A>) {
     }
 }
 
-impl<Q, A> Together<Q, A> {
+impl<Q, A> RequestBatcher<Q, A> {
     fn lock(&self) -> MutexGuard<'_, Tables<Q, A>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<Q, A> Default for Together<Q, A> {
+impl<Q, A> Default for RequestBatcher<Q, A> {
     fn default() -> Self {
         Self { waiting: Arc::default() }
     }
 }
 
-impl<Q, A> Clone for Together<Q, A> {
+impl<Q, A> Clone for RequestBatcher<Q, A> {
     fn clone(&self) -> Self {
         Self { waiting: Arc::clone(&self.waiting) }
     }
 }
 
-impl<Q, A> fmt::Debug for Together<Q, A> {
+impl<Q, A> fmt::Debug for RequestBatcher<Q, A> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let waiting = self.lock().values().map(Vec::len).sum::<usize>();
-        formatter.debug_struct("Together").field("waiting", &waiting).finish()
+        formatter.debug_struct("RequestBatcher").field("waiting", &waiting).finish()
     }
 }
 
@@ -106,31 +106,31 @@ impl<Q, A> fmt::Debug for Together<Q, A> {
 mod tests {
     use futures_util::future::join_all;
 
-    use super::Together;
+    use super::RequestBatcher;
 
     /// Answers with how many came in the same request, and the question.
     async fn count(questions: Vec<usize>) -> Vec<Option<(usize, usize)>> {
-        let together = questions.len();
-        questions.into_iter().map(|question| Some((together, question))).collect()
+        let request_batcher = questions.len();
+        questions.into_iter().map(|question| Some((request_batcher, question))).collect()
     }
 
     #[tokio::test]
     async fn what_is_asked_at_once_goes_together_and_each_gets_its_own_answer() {
-        let together = Together::default();
-        let asked = (0..7).map(|question| together.ask("table", question, 3, count));
+        let request_batcher = RequestBatcher::default();
+        let asked = (0..7).map(|question| request_batcher.ask("table", question, 3, count));
         let answers = join_all(asked).await;
         let expected = [(3, 0), (3, 1), (3, 2), (3, 3), (3, 4), (3, 5), (1, 6)];
         assert_eq!(answers, expected.map(Some));
         // And what comes later does not wait for the others' return.
-        assert_eq!(together.ask("table", 7, 3, count).await, Some((1, 7)));
+        assert_eq!(request_batcher.ask("table", 7, 3, count).await, Some((1, 7)));
     }
 
     #[tokio::test]
     async fn questions_of_two_tables_never_go_together() {
-        let together = Together::default();
+        let request_batcher = RequestBatcher::default();
         let asked = (0..4).map(|question| {
             let table = if question % 2 == 0 { "even" } else { "odd" };
-            together.ask(table, question, 3, count)
+            request_batcher.ask(table, question, 3, count)
         });
         let expected = [(2, 0), (2, 1), (2, 2), (2, 3)];
         assert_eq!(join_all(asked).await, expected.map(Some));
@@ -138,38 +138,40 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_goes_away_takes_nobody_along() {
-        let together = Together::default();
-        let mut first = Box::pin(together.ask("table", 0, 3, count));
+        let request_batcher = RequestBatcher::default();
+        let mut first = Box::pin(request_batcher.ask("table", 0, 3, count));
         assert!(futures_util::poll!(&mut first).is_pending());
-        let second = together.ask("table", 1, 3, count);
+        let second = request_batcher.ask("table", 1, 3, count);
         drop(first);
         assert_eq!(second.await, Some((2, 1)));
     }
 
     #[tokio::test]
     async fn without_an_answer_there_is_none() {
-        let together: Together<usize, usize> = Together::default();
+        let request_batcher: RequestBatcher<usize, usize> = RequestBatcher::default();
         let none = |_| std::future::ready(vec![None]);
         let short = |questions: Vec<usize>| {
             std::future::ready(questions.into_iter().take(1).map(Some).collect())
         };
-        assert_eq!(together.ask("table", 0, 3, none).await, None);
-        let (first, second) =
-            tokio::join!(together.ask("table", 0, 3, short), together.ask("table", 1, 3, short));
+        assert_eq!(request_batcher.ask("table", 0, 3, none).await, None);
+        let (first, second) = tokio::join!(
+            request_batcher.ask("table", 0, 3, short),
+            request_batcher.ask("table", 1, 3, short)
+        );
         assert_eq!((first, second), (Some(0), None));
     }
 
     /// Many threads: nobody is forgotten between the taking and the next round.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn everybody_gets_an_answer_on_many_threads() {
-        let together = Together::default();
+        let request_batcher = RequestBatcher::default();
         let asked = (0..2_000).map(|question| {
-            let together = together.clone();
-            tokio::spawn(async move { together.ask("table", question, 25, count).await })
+            let request_batcher = request_batcher.clone();
+            tokio::spawn(async move { request_batcher.ask("table", question, 25, count).await })
         });
         for (question, answer) in join_all(asked).await.into_iter().enumerate() {
-            let (together, answered) = answer.expect("no panic").expect("an answer");
-            assert!(together <= 25);
+            let (request_batcher, answered) = answer.expect("no panic").expect("an answer");
+            assert!(request_batcher <= 25);
             assert_eq!(answered, question);
         }
     }

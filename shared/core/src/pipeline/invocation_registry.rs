@@ -16,7 +16,7 @@ use crate::ports::Documents;
 type Read = Result<Option<StoredDocument>, Unavailable>;
 
 /// Documents that are read once.
-pub(super) struct Steady<'a, D> {
+pub(super) struct InvocationRegistry<'a, D> {
     documents: &'a D,
     seen: Mutex<Seen>,
 }
@@ -28,7 +28,7 @@ struct Seen {
     service: Option<Unavailable>,
 }
 
-impl<'a, D: Documents> Steady<'a, D> {
+impl<'a, D: Documents> InvocationRegistry<'a, D> {
     pub(super) fn new(documents: &'a D) -> Self {
         Self { documents, seen: Mutex::default() }
     }
@@ -51,7 +51,7 @@ impl<'a, D: Documents> Steady<'a, D> {
     }
 }
 
-impl<D: Documents> Documents for Steady<'_, D> {
+impl<D: Documents> Documents for InvocationRegistry<'_, D> {
     async fn document(&self, name: &DocumentName) -> Read {
         if let Some(read) = self.known(name) {
             return read;
