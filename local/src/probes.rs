@@ -38,12 +38,12 @@ impl Probes for HostProbes {
 
 /// What a replay has beside tables and queues: the stream, no objects, and the queues themselves,
 /// which unlike SQS know how old their oldest message is.
-pub(crate) struct HostAround {
+pub(crate) struct HostSources {
     pub(crate) stream: HostReread,
     pub(crate) queues: Sqs,
 }
 
-impl Reread for HostAround {
+impl Reread for HostSources {
     async fn reread(
         &self,
         offsets: &Offsets,
@@ -53,13 +53,13 @@ impl Reread for HostAround {
     }
 }
 
-impl Objects for HostAround {
+impl Objects for HostSources {
     async fn object(&self, _bucket: &str, _key: &str) -> Result<Object, Unavailable> {
         Ok(Object::NotRead)
     }
 }
 
-impl BufferLevels for HostAround {
+impl BufferLevels for HostSources {
     async fn buffer_levels(&self) -> Result<Levels, Unavailable> {
         let levels = self.queues.levels(BUFFER).await;
         let levels = levels.map_err(|error| Unavailable::new(Reason::Bug, error.to_string()))?;

@@ -25,7 +25,7 @@ use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::ports::{Objects, Reread};
 use drover_core::registry::Registry;
-use drover_core::replay::Means;
+use drover_core::replay::RunLimits;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_replay::levels::{BufferLevels, Levels};
@@ -252,7 +252,7 @@ fn environment(
     counted: &Arc<Counted>,
 ) -> Replay<Memory, Beside> {
     let mode = auth.map_or(AuthMode::Key(LocalKeys::Accepted), Auth::mode);
-    let means = Means {
+    let limits = RunLimits {
         item_limits: ItemLimits::STANDARD,
         concurrency: 1,
         cache_bytes: 1 << 20,
@@ -260,14 +260,14 @@ fn environment(
     };
     let environment = Arc::new(Environment {
         ports: memory.clone(),
-        around: Beside(memory.clone()),
+        sources: Beside(memory.clone()),
         pipeline: Pipeline {
             registry: Registry::new(),
-            heads: HeadCache::new(means.cache_bytes),
-            item_limits: means.item_limits,
-            concurrency: means.concurrency,
+            heads: HeadCache::new(limits.cache_bytes),
+            item_limits: limits.item_limits,
+            concurrency: limits.concurrency,
         },
-        means,
+        limits,
         queues: QueueNames::of_urls(
             "https://sqs/1/drover-dead-letters",
             "https://sqs/1/drover-buffer",

@@ -53,7 +53,7 @@ pub(crate) struct GetEventsAnswer {
 
 /// What is asked for.
 #[derive(Debug)]
-struct Asked {
+struct EventsQuery {
     subject: Option<SubjectId>,
     order: Option<Order>,
     event_type: Option<Arc<str>>,
@@ -104,11 +104,11 @@ pub(crate) async fn events<W: QueryPorts>(
     RawQuery(query): RawQuery,
 ) -> Result<Json<EventsAnswer>, Problem> {
     let visit = access.admit(&credentials).await?;
-    let asked = Asked::read(Parameters::parse(query.as_deref())?)?;
-    match &asked.subject {
-        Some(subject) => history(&visit, subject, &asked).await.map(Json),
+    let query = EventsQuery::read(Parameters::parse(query.as_deref())?)?;
+    match &query.subject {
+        Some(subject) => history(&visit, subject, &query).await.map(Json),
         None => {
-            let Newest { events, complete } = newest(&visit, &asked.newest()?, asked.limit).await?;
+            let Newest { events, complete } = newest(&visit, &query.newest()?, query.limit).await?;
             let (subject, epoch, next_cursor) = (None, None, None);
             Ok(Json(EventsAnswer { subject, epoch, events, next_cursor, complete }))
         }
@@ -161,9 +161,9 @@ fn everything() -> HistoryRange {
     }
 }
 
-impl Asked {
+impl EventsQuery {
     fn read(mut parameters: Parameters) -> Result<Self, Problem> {
-        let asked = Self {
+        let query = Self {
             subject: subject(&mut parameters)?,
             order: parameters.text("order").map(|order| order_of(&order)).transpose()?,
             event_type: parameters.text("type").map(Arc::from),
@@ -173,7 +173,7 @@ impl Asked {
             cursor: parameters.text("cursor"),
         };
         parameters.finish()?;
-        Ok(asked)
+        Ok(query)
     }
 
     fn range(&self) -> HistoryRange {
@@ -216,11 +216,11 @@ fn order_of(text: &str) -> Result<Order, Problem> {
 async fn history<W: QueryPorts>(
     visit: &Visit<'_, W>,
     subject: &SubjectId,
-    asked: &Asked,
+    query: &EventsQuery,
 ) -> Result<EventsAnswer, Problem> {
-    let mut range = asked.range();
-    let cursors = asked.cursors(visit.caller().scope.tenant().as_str(), subject, range.order);
-    if let Some(cursor) = &asked.cursor {
+    let mut range = query.range();
+    let cursors = query.cursors(visit.caller().scope.tenant().as_str(), subject, range.order);
+    if let Some(cursor) = &query.cursor {
         range.beyond = Some(cursors.read(cursor, Position::from_bytes)?);
     }
     let portion = visit.range(subject, range).await?.ok_or_else(unknown_subject)?;

@@ -85,13 +85,13 @@ pub(crate) async fn measure<W: QueryPorts>(
     let visit = access.admit(&credentials).await?;
     let Path(measure) =
         path.map_err(|_| Problem::invalid_parameter("measure", "the path is not UTF-8"))?;
-    let asked = Asked::read(measure, Parameters::parse(query.as_deref())?)?;
-    asked.answer(&visit).await.map(Json)
+    let query = SeriesQuery::read(measure, Parameters::parse(query.as_deref())?)?;
+    query.answer(&visit).await.map(Json)
 }
 
 /// What is asked for.
 #[derive(Debug)]
-struct Asked {
+struct SeriesQuery {
     measure: String,
     subject: SubjectId,
     from: Option<Timestamp>,
@@ -101,7 +101,7 @@ struct Asked {
     cursor: Option<String>,
 }
 
-impl Asked {
+impl SeriesQuery {
     fn read(measure: String, mut parameters: Parameters) -> Result<Self, Problem> {
         let subject = subject(&mut parameters)?.ok_or_else(|| {
             Problem::invalid_parameter("device_id", "a subject is needed: device_id or subject")
@@ -110,7 +110,7 @@ impl Asked {
         if window.is_some() && measure == LOCATION {
             return Err(Problem::invalid_parameter("window", "a location has no windows"));
         }
-        let asked = Self {
+        let query = Self {
             measure,
             subject,
             from: parameters.time("from")?,
@@ -119,7 +119,7 @@ impl Asked {
             cursor: parameters.text("cursor"),
         };
         parameters.finish()?;
-        Ok(asked)
+        Ok(query)
     }
 
     async fn answer<W: QueryPorts>(self, visit: &Visit<'_, W>) -> Result<MeasureAnswer, Problem> {

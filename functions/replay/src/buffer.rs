@@ -20,9 +20,9 @@ use drover_core::replay::filing::{Filing, read};
 
 use crate::limits::BUFFERED_SECONDS;
 use crate::queue::{Message, Taken};
-use crate::{Around, Environment, ReplayPorts};
+use crate::{Environment, ReplayPorts, ReplaySources};
 
-impl<W: ReplayPorts, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     /// Takes the records of a batch through the pipeline, in one call, and files what is no record
     /// or is too old to wait any longer.
     pub(crate) async fn drain(&self, messages: &[Message], deadline: Timestamp) -> Taken {
@@ -86,9 +86,9 @@ impl<W: ReplayPorts, B: Around> Environment<W, B> {
         if letter.code != UNAVAILABLE || u32::try_from(chunks.len()) != Ok(letter.chunks) {
             return None;
         }
-        letter.restamp(self.means.retention);
+        letter.restamp(self.limits.retention);
         let frame: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
-        match open(&owner, &letter, &frame, self.means.retention) {
+        match open(&owner, &letter, &frame, self.limits.retention) {
             Opened::Record(incoming) => Some(Buffered { owner: owner.tenant().cloned(), incoming }),
             Opened::Records(_)
             | Opened::Offsets(_)

@@ -9,13 +9,13 @@ use drover_core::base::id::TenantId;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::letter::{Owner, State};
-use drover_core::replay::{Action, Asked, Filter};
+use drover_core::replay::{Action, Filter, RunRequest};
 use drover_http::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::operations::Listed;
-use crate::{Around, Environment, ReplayPorts, limits, object};
+use crate::{Environment, ReplayPorts, ReplaySources, limits, object};
 
 /// A command. A key that is not its own is an error, so that a typo never means "everything".
 #[derive(Debug, PartialEq, Deserialize)]
@@ -59,7 +59,7 @@ pub(crate) struct Wanted {
     views: usize,
 }
 
-impl<W: ReplayPorts, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     /// Does what it says, until the deadline.
     pub(crate) async fn obey(&self, command: &str, deadline: Timestamp) -> Value {
         let answer = match object::read(command.as_bytes()) {
@@ -111,8 +111,8 @@ impl<W: ReplayPorts, B: Around> Environment<W, B> {
         deadline: Timestamp,
     ) -> Result<Value, Problem> {
         let Wanted { tenant, by, filter, dry_run, limit, rate, max_replays, views } = wanted;
-        let usual = Asked::replay(name(by)?);
-        let asked = Asked {
+        let usual = RunRequest::replay(name(by)?);
+        let request = RunRequest {
             action,
             filter: filter.unwrap_or_default(),
             dry_run,
@@ -122,7 +122,7 @@ impl<W: ReplayPorts, B: Around> Environment<W, B> {
             views,
             ..usual
         };
-        shown(&self.start(&owner(tenant)?, asked, deadline).await?)
+        shown(&self.start(&owner(tenant)?, request, deadline).await?)
     }
 }
 

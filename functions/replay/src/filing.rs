@@ -10,12 +10,12 @@ use drover_core::replay::filing::{file, read};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::queue::{Message, Taken};
-use crate::{Around, Environment, ReplayPorts};
+use crate::{Environment, ReplayPorts, ReplaySources};
 
 /// Letters that are filed together. Each is held unpacked only while it is its turn.
 const TOGETHER: usize = 16;
 
-impl<W: ReplayPorts, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     /// Files a letter of each message.
     pub(crate) async fn file(&self, messages: &[Message], deadline: Timestamp) -> Taken {
         let all = messages.iter().enumerate();

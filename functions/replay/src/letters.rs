@@ -12,12 +12,12 @@ use drover_http::{Credentials, NotAdmitted, Parameters, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, Limited, Malformed, Unknown};
 use crate::operations::Listed;
-use crate::{Around, Environment, ReplayPorts, limits};
+use crate::{Environment, ReplayPorts, ReplaySources, limits};
 
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
 where
     W: ReplayPorts + 'static,
-    B: Around + 'static,
+    B: ReplaySources + 'static,
 {
     Router::new()
         .route("/api/v1/dead-letters", get(list::<W, B>))
@@ -46,7 +46,7 @@ where
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn list<W: ReplayPorts, B: Around>(
+pub(crate) async fn list<W: ReplayPorts, B: ReplaySources>(
     Shared(environment): Shared<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -79,7 +79,7 @@ pub(crate) async fn list<W: ReplayPorts, B: Around>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn one<W: ReplayPorts, B: Around>(
+pub(crate) async fn one<W: ReplayPorts, B: ReplaySources>(
     Shared(environment): Shared<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::{Limited, Malformed};
-use crate::{Around, Environment, ReplayPorts};
+use crate::{Environment, ReplayPorts, ReplaySources};
 
 /// How full a queue is, about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -50,7 +50,7 @@ impl BufferLevels for Aws {
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
 where
     W: ReplayPorts + 'static,
-    B: Around + 'static,
+    B: ReplaySources + 'static,
 {
     Router::new().route("/buffer/stats", get(stats::<W, B>))
 }
@@ -70,12 +70,12 @@ where
     ),
     security(("api_key" = ["read"]))
 )]
-pub(crate) async fn stats<W: ReplayPorts, B: Around>(
+pub(crate) async fn stats<W: ReplayPorts, B: ReplaySources>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Levels>, Problem> {
     environment.admit_reader(&credentials, Scope::Read).await?;
     Parameters::parse(query.as_deref())?.finish()?;
-    Ok(Json(environment.around.buffer_levels().await?))
+    Ok(Json(environment.sources.buffer_levels().await?))
 }

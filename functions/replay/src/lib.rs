@@ -21,7 +21,7 @@ use drover_core::intake::quota::ReadQuotas;
 use drover_core::intake::tenant::{Scope, Tenant};
 use drover_core::pipeline::Pipeline;
 pub use drover_core::replay::ReplayPorts;
-use drover_core::replay::{Means, Sources};
+use drover_core::replay::{RunLimits, Sources};
 use drover_http::layers::json_only;
 use drover_http::{Caller, Credentials, Gate, Problem, counted};
 use lambda_http::Adapter;
@@ -31,7 +31,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 mod answer;
-pub mod around;
 mod buffer;
 mod command;
 pub mod config;
@@ -45,6 +44,7 @@ mod openapi;
 mod operations;
 mod queue;
 mod replays;
+pub mod sources;
 
 use self::kind::{Kind, NotTaken};
 use self::levels::BufferLevels;
@@ -56,20 +56,20 @@ use self::queue::UnknownQueue;
 pub const FUNCTION: &str = "replay";
 
 /// Services beside the ports, which each deployment chooses for itself.
-pub trait Around: Sources + BufferLevels {}
+pub trait ReplaySources: Sources + BufferLevels {}
 
-impl<B: Sources + BufferLevels> Around for B {}
+impl<B: Sources + BufferLevels> ReplaySources for B {}
 
 /// One warm environment.
 pub struct Environment<W, B> {
     /// Everything outside.
     pub ports: W,
     /// Where records are read again, and how full the buffer is.
-    pub around: B,
+    pub sources: B,
     /// What records of the buffer go through, and whose registry knows the callers.
     pub pipeline: Pipeline,
     /// What a run has for its work.
-    pub means: Means,
+    pub limits: RunLimits,
     /// Which queue is which.
     pub queues: QueueNames,
     /// Who may call.
@@ -97,7 +97,7 @@ pub struct Replay<W, B> {
 pub fn routes<W, B>(environment: Arc<Environment<W, B>>) -> Router
 where
     W: ReplayPorts + 'static,
-    B: Around + 'static,
+    B: ReplaySources + 'static,
 {
     Router::new()
         .merge(letters::routes())
@@ -132,7 +132,7 @@ impl From<Failed> for Diagnostic {
     }
 }
 
-impl<W: ReplayPorts, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     /// Whoever may do this: whose letters are theirs, and by whose credentials they came.
     pub(crate) async fn admit(
         &self,
@@ -161,7 +161,7 @@ impl<W: ReplayPorts, B: Around> Environment<W, B> {
     }
 }
 
-impl<W: ReplayPorts, B: Around> Replay<W, B> {
+impl<W: ReplayPorts, B: ReplaySources> Replay<W, B> {
     /// A function over an environment. The router is that of its [`routes`], finished.
     pub fn new(environment: Arc<Environment<W, B>>, router: Router) -> Self {
         Self { environment, router }

@@ -15,11 +15,11 @@ use drover_core::intake::quota::ReadQuotas;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
-use drover_core::replay::Means;
+use drover_core::replay::RunLimits;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{AuthMode, Gate, Origins, finished};
-use drover_replay::around::WithStream;
 use drover_replay::config::Config;
+use drover_replay::sources::WithStream;
 use drover_replay::{Environment, QueueNames, Replay, routes};
 use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 
@@ -27,7 +27,7 @@ use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What stands beside the tables and queues.
-type Around = WithStream<Aws, Option<KafkaRereadOnDemand>>;
+type ReplaySources = WithStream<Aws, Option<KafkaRereadOnDemand>>;
 
 // One thread: a function has one invocation at a time and, as it is deployed, one processor at most. With
 // more, each call to a service wakes a second thread and then the first again.
@@ -45,7 +45,7 @@ async fn main() -> anyhow::Result<()> {
     run(handler).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
 }
 
-async fn environment(config: Config) -> Environment<Aws, Around> {
+async fn environment(config: Config) -> Environment<Aws, ReplaySources> {
     let stream = config.kafka.map(KafkaRereadOnDemand);
     let queues = QueueNames::of_urls(&config.dead_letter_queue_url, &config.buffer_queue_url);
     let ports = Aws::load(AwsConfig {
@@ -59,7 +59,7 @@ async fn environment(config: Config) -> Environment<Aws, Around> {
     .await;
     let Config { concurrency, cache_bytes, retention, .. } = config;
     Environment {
-        around: WithStream { aws: ports.clone(), stream },
+        sources: WithStream { aws: ports.clone(), stream },
         ports,
         pipeline: Pipeline {
             registry: Registry::new(),
@@ -67,7 +67,12 @@ async fn environment(config: Config) -> Environment<Aws, Around> {
             item_limits: ItemLimits::STANDARD,
             concurrency,
         },
-        means: Means { item_limits: ItemLimits::STANDARD, concurrency, cache_bytes, retention },
+        limits: RunLimits {
+            item_limits: ItemLimits::STANDARD,
+            concurrency,
+            cache_bytes,
+            retention,
+        },
         queues,
         gate: Gate { mode: config.auth_mode },
         quotas: ReadQuotas::default(),
@@ -75,7 +80,10 @@ async fn environment(config: Config) -> Environment<Aws, Around> {
     }
 }
 
-fn replay(environment: Environment<Aws, Around>, origins: Origins) -> Replay<Aws, Around> {
+fn replay(
+    environment: Environment<Aws, ReplaySources>,
+    origins: Origins,
+) -> Replay<Aws, ReplaySources> {
     let environment = Arc::new(environment);
     let routes = routes(Arc::clone(&environment));
     let routes = match environment.gate.mode {

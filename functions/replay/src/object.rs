@@ -25,19 +25,16 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Deserialize)]
-    struct Asked {
+    struct Body {
         #[serde(default)]
         filter: Filter,
     }
 
     #[test]
     fn a_list_is_no_object() {
-        assert_eq!(
-            read::<Asked>(br#"{"filter":{}}"#).expect("it is one").filter,
-            Filter::default()
-        );
+        assert_eq!(read::<Body>(br#"{"filter":{}}"#).expect("it is one").filter, Filter::default());
         for odd in [r#"{"filter":[null,null]}"#, r#"{"filter":[]}"#, "[{}]", "[]", "null", "{"] {
-            assert!(read::<Asked>(odd.as_bytes()).is_err(), "{odd}");
+            assert!(read::<Body>(odd.as_bytes()).is_err(), "{odd}");
         }
     }
 }

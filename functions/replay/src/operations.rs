@@ -8,11 +8,11 @@ use drover_core::base::metrics::Tally;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::letter::{Owner, State};
 use drover_core::replay::list::{self, Question};
-use drover_core::replay::{self, Asked, Ground, Refusal, Run, Worked};
+use drover_core::replay::{self, Refusal, Run, RunContext, RunProgress, RunRequest};
 use drover_http::{Cursors, Problem};
 
 use crate::answer::{LetterAnswer, LettersAnswer, RunAnswer, RunsAnswer, refused};
-use crate::{Around, Environment, FUNCTION, Reader, ReplayPorts, limits};
+use crate::{Environment, FUNCTION, Reader, ReplayPorts, ReplaySources, limits};
 
 /// Which letters are listed.
 pub(crate) struct Listed {
@@ -22,7 +22,7 @@ pub(crate) struct Listed {
     pub(crate) cursor: Option<String>,
 }
 
-impl<W: ReplayPorts, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     pub(crate) async fn list(
         &self,
         owner: &Owner,
@@ -36,7 +36,7 @@ impl<W: ReplayPorts, B: Around> Environment<W, B> {
         let after = cursor.map(|cursor| cursors.read(&cursor, id)).transpose()?;
         let question = Question { code, state, limit, after };
         let mut listing = list::list(&self.ports, owner, &question).await.map_err(refused)?;
-        listing.letters.iter_mut().for_each(|letter| letter.restamp(self.means.retention));
+        listing.letters.iter_mut().for_each(|letter| letter.restamp(self.limits.retention));
         let units = listing.units;
         self.count(owner, units);
         let (mut answer, next) = LettersAnswer::of(listing);
@@ -53,17 +53,17 @@ impl<W: ReplayPorts, B: Around> Environment<W, B> {
         self.count(owner, units);
         let none = || Problem::not_found("there is no such dead letter");
         let (mut letter, content) = found.ok_or_else(none)?;
-        letter.restamp(self.means.retention);
+        letter.restamp(self.limits.retention);
         Ok(Metered { answer: LetterAnswer::of(letter, content), units })
     }
 
     pub(crate) async fn start(
         &self,
         owner: &Owner,
-        asked: Asked,
+        request: RunRequest,
         deadline: Timestamp,
     ) -> Result<RunAnswer, Problem> {
-        self.worked(replay::start(self.ground(), owner, asked, deadline).await)
+        self.progress(replay::start(self.context(), owner, request, deadline).await)
     }
 
     pub(crate) async fn resume(
@@ -73,15 +73,15 @@ impl<W: ReplayPorts, B: Around> Environment<W, B> {
         by: &str,
         deadline: Timestamp,
     ) -> Result<RunAnswer, Problem> {
-        self.worked(replay::resume(self.ground(), owner, id, by, deadline).await)
+        self.progress(replay::resume(self.context(), owner, id, by, deadline).await)
     }
 
-    fn ground(&self) -> Ground<'_, W, B> {
-        Ground { ports: &self.ports, sources: &self.around, means: self.means }
+    fn context(&self) -> RunContext<'_, W, B> {
+        RunContext { ports: &self.ports, sources: &self.sources, limits: self.limits }
     }
 
-    fn worked(&self, worked: Result<Worked, Refusal>) -> Result<RunAnswer, Problem> {
-        let Worked { run, views, tally } = worked.map_err(refused)?;
+    fn progress(&self, progress: Result<RunProgress, Refusal>) -> Result<RunAnswer, Problem> {
+        let RunProgress { run, views, tally } = progress.map_err(refused)?;
         self.meter.record(FUNCTION, &tally, self.ports.now());
         let Run { replay_id, by, phase, examined, .. } = &run;
         tracing::info!(replay_id, by, ?phase, examined, "a replay has worked");

@@ -14,7 +14,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::replay::filing::Received;
 use serde::{Deserialize, Serialize};
 
-use crate::{Around, Environment, FUNCTION, ReplayPorts};
+use crate::{Environment, FUNCTION, ReplayPorts, ReplaySources};
 
 const SOURCE: &str = "aws:sqs";
 
@@ -123,7 +123,7 @@ impl Message {
     }
 }
 
-impl<W: ReplayPorts, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     /// Takes a batch in hand, until the deadline. What is left then comes again.
     pub(crate) async fn take(
         &self,

@@ -11,14 +11,14 @@ use axum::{Json, Router};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::letter::Owner;
 use drover_core::intake::tenant::Scope;
-use drover_core::replay::{Asked, Filter};
+use drover_core::replay::{Filter, RunRequest};
 use drover_http::{Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use lambda_http::http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::answer::{Busy, Limited, Malformed, RunAnswer, RunsAnswer, Unknown};
-use crate::{Around, Environment, ReplayPorts, limits, object};
+use crate::{Environment, ReplayPorts, ReplaySources, limits, object};
 
 /// Which letters to replay, and how.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -47,7 +47,8 @@ pub(crate) struct ReplayRequest {
 
 impl Default for ReplayRequest {
     fn default() -> Self {
-        let Asked { filter, dry_run, limit, rate, max_replays, views, .. } = Asked::replay("");
+        let RunRequest { filter, dry_run, limit, rate, max_replays, views, .. } =
+            RunRequest::replay("");
         Self { filter, dry_run, limit, rate, max_replays, views }
     }
 }
@@ -55,7 +56,7 @@ impl Default for ReplayRequest {
 pub(crate) fn routes<W, B>() -> Router<Arc<Environment<W, B>>>
 where
     W: ReplayPorts + 'static,
-    B: Around + 'static,
+    B: ReplaySources + 'static,
 {
     let one = get(show::<W, B>).post(resume::<W, B>).delete(cancel::<W, B>);
     Router::new()
@@ -82,7 +83,7 @@ where
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn start<W: ReplayPorts, B: Around>(
+pub(crate) async fn start<W: ReplayPorts, B: ReplaySources>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -92,9 +93,9 @@ pub(crate) async fn start<W: ReplayPorts, B: Around>(
     Parameters::parse(query.as_deref())?.finish()?;
     let request: ReplayRequest = read(body)?;
     let ReplayRequest { filter, dry_run, limit, rate, max_replays, views } = request;
-    let usual = Asked::replay(&*by);
-    let asked = Asked { filter, dry_run, limit, rate, max_replays, views, ..usual };
-    Ok(Json(environment.start(&owner, asked, environment.run_until()).await?))
+    let usual = RunRequest::replay(&*by);
+    let run_request = RunRequest { filter, dry_run, limit, rate, max_replays, views, ..usual };
+    Ok(Json(environment.start(&owner, run_request, environment.run_until()).await?))
 }
 
 #[utoipa::path(
@@ -112,7 +113,7 @@ pub(crate) async fn start<W: ReplayPorts, B: Around>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn recent<W: ReplayPorts, B: Around>(
+pub(crate) async fn recent<W: ReplayPorts, B: ReplaySources>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     RawQuery(query): RawQuery,
@@ -140,7 +141,7 @@ pub(crate) async fn recent<W: ReplayPorts, B: Around>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn resume<W: ReplayPorts, B: Around>(
+pub(crate) async fn resume<W: ReplayPorts, B: ReplaySources>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,
@@ -167,7 +168,7 @@ pub(crate) async fn resume<W: ReplayPorts, B: Around>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn show<W: ReplayPorts, B: Around>(
+pub(crate) async fn show<W: ReplayPorts, B: ReplaySources>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,
@@ -194,7 +195,7 @@ pub(crate) async fn show<W: ReplayPorts, B: Around>(
     ),
     security(("api_key" = ["admin"]))
 )]
-pub(crate) async fn cancel<W: ReplayPorts, B: Around>(
+pub(crate) async fn cancel<W: ReplayPorts, B: ReplaySources>(
     State(environment): State<Arc<Environment<W, B>>>,
     credentials: Credentials,
     path: Result<Path<String>, PathRejection>,
@@ -204,7 +205,7 @@ pub(crate) async fn cancel<W: ReplayPorts, B: Around>(
     Ok(Json(environment.cancel(&owner, &id).await?))
 }
 
-impl<W: ReplayPorts, B: Around> Environment<W, B> {
+impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     /// Until when the run of a request may work.
     fn run_until(&self) -> Timestamp {
         self.ports.now().plus_seconds(limits::RUN_SECONDS)

@@ -41,7 +41,7 @@ use tokio::time::Instant;
 use crate::invoke::Invoke;
 pub use batch::Batching;
 use batch::{Batch, Next};
-use round::{Ground, play};
+use round::{MappingContext, play};
 pub use settings::Settings;
 
 /// How long an idle mapping goes without a look, as long as a poll of SQS may wait. Whatever concerns
@@ -60,8 +60,8 @@ impl QueueSource {
     /// Starts it.
     pub fn start(sqs: Sqs, functions: impl Invoke, settings: Settings) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let ground = Ground::new(sqs, Arc::new(functions), settings);
-        let running = tokio::spawn(run(Arc::new(ground), stopped));
+        let context = MappingContext::new(sqs, Arc::new(functions), settings);
+        let running = tokio::spawn(run(Arc::new(context), stopped));
         Self { stop, running }
     }
 
@@ -76,23 +76,23 @@ impl QueueSource {
     }
 }
 
-async fn run(ground: Arc<Ground>, mut stop: watch::Receiver<bool>) {
-    let free = Arc::new(Semaphore::new(ground.settings.concurrency.max(1)));
+async fn run(context: Arc<MappingContext>, mut stop: watch::Receiver<bool>) {
+    let free = Arc::new(Semaphore::new(context.settings.concurrency.max(1)));
     let mut rounds = JoinSet::new();
     loop {
         let next = async {
             // The semaphore is never closed.
             let permit = Arc::clone(&free).acquire_owned().await.ok();
-            tokio::time::sleep(ground.pause()).await;
-            (permit, next_batch(&ground).await)
+            tokio::time::sleep(context.pause()).await;
+            (permit, next_batch(&context).await)
         };
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
             (permit, batch) = next => {
-                let ground = Arc::clone(&ground);
+                let context = Arc::clone(&context);
                 rounds.spawn(async move {
-                    play(&ground, batch).await;
+                    play(&context, batch).await;
                     drop(permit);
                 });
             }
@@ -103,20 +103,20 @@ async fn run(ground: Arc<Ground>, mut stop: watch::Receiver<bool>) {
 }
 
 /// Waits until there is something, and then as long as the window says for more.
-async fn next_batch(ground: &Ground) -> Batch {
-    let waker = ground.sqs.waker(&ground.settings.queue);
-    let mut batch = Batch::new(ground.settings.batching);
+async fn next_batch(context: &MappingContext) -> Batch {
+    let waker = context.sqs.waker(&context.settings.queue);
+    let mut batch = Batch::new(context.settings.batching);
     let mut closes_at = None;
     loop {
         // Listens before it looks: what happens in between must not be missed.
         let mut woken = pin!(waker.notified());
         woken.as_mut().enable();
         let left = closes_at.map(|at: Instant| at.saturating_duration_since(Instant::now()));
-        let look_again = match take_more(ground, &mut batch).await {
+        let look_again = match take_more(context, &mut batch).await {
             Ok(next_due_in) => next_due_in.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN),
             Err(error) => {
                 let (queue, error) =
-                    (ground.settings.queue.as_str(), &error as &dyn std::error::Error);
+                    (context.settings.queue.as_str(), &error as &dyn std::error::Error);
                 tracing::warn!(queue, error, "cannot read the queue");
                 PAUSE
             }
@@ -135,8 +135,11 @@ async fn next_batch(ground: &Ground) -> Batch {
 }
 
 /// How long until something is due, where nothing was.
-async fn take_more(ground: &Ground, batch: &mut Batch) -> Result<Option<Duration>, SqsError> {
-    let taken = ground.sqs.take(&ground.settings.queue, batch.room()).await?;
+async fn take_more(
+    context: &MappingContext,
+    batch: &mut Batch,
+) -> Result<Option<Duration>, SqsError> {
+    let taken = context.sqs.take(&context.settings.queue, batch.room()).await?;
     let next_due_in = taken.next_due_in;
     batch.add(taken, Instant::now());
     Ok(next_due_in)

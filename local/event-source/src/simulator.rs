@@ -48,7 +48,7 @@ pub use event::{EventSource, HeaderBytes};
 pub use gauges::Gauge;
 pub use gauges::Gauges;
 pub use lanes::Batching;
-use round::Ground;
+use round::MappingContext;
 pub use settings::Settings;
 pub use target::{Endpoint, NoEndpoint, Target};
 
@@ -69,8 +69,8 @@ pub async fn run_one<L: Log>(
 ) {
     let clock = Clock::start();
     let topic = topic.to_owned();
-    let ground = Ground { log, topic, settings, target, destination, clock };
-    drive(&ground, &Gauges::default(), stop, until).await;
+    let context = MappingContext { log, topic, settings, target, destination, clock };
+    drive(&context, &Gauges::default(), stop, until).await;
 }
 
 /// The mappings of all topics of a stream, those too that come later. They stop with this value.
@@ -91,7 +91,7 @@ impl Simulator {
         let (stop, stopped) = watch::channel(false);
         let gauges = Arc::new(Gauges::default());
         let of_all = Arc::clone(&gauges);
-        let ground = move |topic: String| Ground {
+        let context = move |topic: String| MappingContext {
             log: log.clone(),
             topic,
             settings: settings.clone(),
@@ -99,7 +99,7 @@ impl Simulator {
             destination: destination.clone(),
             clock: Clock::start(),
         };
-        let running = tokio::spawn(run_all(ground, of_all, stopped));
+        let running = tokio::spawn(run_all(context, of_all, stopped));
         Self { stop, running, gauges }
     }
 
@@ -120,17 +120,17 @@ impl Simulator {
 }
 
 async fn run_all<L: Log>(
-    ground: impl Fn(String) -> Ground<L>,
+    context: impl Fn(String) -> MappingContext<L>,
     gauges: Arc<Gauges>,
     mut stop: watch::Receiver<bool>,
 ) {
     let (mut known, mut mappings) = (BTreeSet::new(), JoinSet::new());
-    let log = ground(String::new()).log;
+    let log = context(String::new()).log;
     loop {
         for topic in log.topics().await.unwrap_or_default() {
             if known.insert(topic.clone()) {
-                let (ground, gauges, stop) = (ground(topic), Arc::clone(&gauges), stop.clone());
-                mappings.spawn(async move { drive(&ground, &gauges, stop, Until::Stopped).await });
+                let (context, gauges, stop) = (context(topic), Arc::clone(&gauges), stop.clone());
+                mappings.spawn(async move { drive(&context, &gauges, stop, Until::Stopped).await });
             }
         }
         let stopped = stop.wait_for(|stop| *stop);

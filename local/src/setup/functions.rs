@@ -12,7 +12,7 @@ use drover_core::intake::quota::{ReadQuotas, WriteQuotas};
 use drover_core::intake::record::TopicRetention;
 use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
-use drover_core::replay::Means;
+use drover_core::replay::RunLimits;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_ingest::Ingest;
 use drover_ingest::rest::Rest;
@@ -27,7 +27,7 @@ use crate::data_folder::Addresses;
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
 use crate::mapping::HostStream;
 use crate::ports::{BUFFER, DEAD_LETTERS, ports};
-use crate::probes::{HostAround, HostProbes};
+use crate::probes::{HostProbes, HostSources};
 use crate::prometheus::HostMeter;
 
 /// Where records come from.
@@ -89,9 +89,9 @@ pub(crate) fn functions(
         let stream = stream.reread();
         Arc::new(Environment {
             ports,
-            around: HostAround { stream, queues: queues.clone() },
+            sources: HostSources { stream, queues: queues.clone() },
             pipeline: pipeline(),
-            means: Means {
+            limits: RunLimits {
                 item_limits: ItemLimits::STANDARD,
                 concurrency: CONCURRENCY,
                 cache_bytes: CACHE_BYTES,

@@ -22,10 +22,10 @@ use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::ports::Letters as _;
 use drover_core::registry::Registry;
-use drover_core::replay::Means;
+use drover_core::replay::RunLimits;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_processor::Processor;
-use drover_replay::around::WithStream;
+use drover_replay::sources::WithStream;
 use drover_replay::{Environment, QueueNames, Replay, routes};
 use drover_tests::dynamodb::{REGISTRY, ports, table};
 use lambda_runtime::{Context, LambdaEvent};
@@ -48,9 +48,9 @@ impl Meter for Silent {
     fn record(&self, _function: &'static str, _tally: &Tally, _now: Timestamp) {}
 }
 
-type Around = WithStream<Aws, Option<KafkaRereadOnDemand>>;
+type ReplaySources = WithStream<Aws, Option<KafkaRereadOnDemand>>;
 
-const MEANS: Means = Means {
+const MEANS: RunLimits = RunLimits {
     item_limits: ItemLimits::STANDARD,
     concurrency: 4,
     cache_bytes: 1 << 20,
@@ -67,12 +67,12 @@ fn pipeline() -> Pipeline {
     }
 }
 
-fn replay(queues: &Queues) -> Replay<Aws, Around> {
+fn replay(queues: &Queues) -> Replay<Aws, ReplaySources> {
     let environment = Arc::new(Environment {
         ports: queues.aws.clone(),
-        around: WithStream { aws: queues.aws.clone(), stream: None },
+        sources: WithStream { aws: queues.aws.clone(), stream: None },
         pipeline: pipeline(),
-        means: MEANS,
+        limits: MEANS,
         queues: QueueNames::of_urls(&queues.letters, &queues.buffer),
         gate: Gate { mode: AuthMode::Key(LocalKeys::Accepted) },
         quotas: ReadQuotas::default(),

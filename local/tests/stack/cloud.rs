@@ -12,13 +12,13 @@ use tokio::net::TcpListener;
 
 /// What was asked.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct CloudRequest {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
-impl Asked {
+impl CloudRequest {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -40,21 +40,21 @@ pub(crate) fn said(status: u16, body: impl Into<String>) -> Said {
 /// The services, and what they were asked, in order.
 pub(crate) struct Cloud {
     pub(crate) address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    requests: Arc<Mutex<Vec<CloudRequest>>>,
 }
 
 impl Cloud {
     /// Answers until the test's runtime ends.
     pub(crate) async fn start(
-        answer: impl Fn(&Asked) -> Said + Clone + Send + Sync + 'static,
+        answer: impl Fn(&CloudRequest) -> Said + Clone + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&asked);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
         let respond = |uri: Uri, headers: HeaderMap, body: Bytes| async move {
             let body = String::from_utf8(body.into()).unwrap();
-            let one = Asked { path: uri.path().to_owned(), headers, body };
+            let one = CloudRequest { path: uri.path().to_owned(), headers, body };
             let Said { status, headers, body } = answer(&one);
             seen.lock().unwrap().push(one);
             let headers: HeaderMap = headers
@@ -65,23 +65,23 @@ impl Cloud {
         };
         let app = Router::new().fallback(respond);
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { address, asked }
+        Self { address, requests }
     }
 
     /// CloudFormation with Drover's app stack on it, over a host's tables and functions. Whatever
     /// else is asked is answered so.
     pub(crate) async fn with_stack(
-        otherwise: impl Fn(&Asked) -> Said + Clone + Send + Sync + 'static,
+        otherwise: impl Fn(&CloudRequest) -> Said + Clone + Send + Sync + 'static,
     ) -> Self {
-        Self::start(move |asked| match asked.path.as_str() {
+        Self::start(move |requests| match requests.path.as_str() {
             "/" => said(200, stack(&OUTPUTS)),
-            _ => otherwise(asked),
+            _ => otherwise(requests),
         })
         .await
     }
 
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+    pub(crate) fn requests(&self) -> Vec<CloudRequest> {
+        self.requests.lock().unwrap().clone()
     }
 
     /// An environment with this and nothing else.

@@ -120,8 +120,8 @@ async fn letters_of_a_stack_are_replayed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_had_no_more_time_is_resumed_until_it_is_done() {
-    let cloud = Cloud::with_stack(|asked| {
-        let event: Value = serde_json::from_str(&asked.body).unwrap();
+    let cloud = Cloud::with_stack(|requests| {
+        let event: Value = serde_json::from_str(&requests.body).unwrap();
         let (phase, reason, examined) = match event["action"].as_str().unwrap() {
             "replay" => ("paused", Some("time"), 5),
             _ => ("done", None, 8),
@@ -139,7 +139,7 @@ async fn a_run_that_had_no_more_time_is_resumed_until_it_is_done() {
     assert_eq!(code, 0, "{error}");
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["examined"], 8);
     assert_eq!(error, "0190: 5 examined\n");
-    let resumed: Value = serde_json::from_str(&cloud.asked().last().unwrap().body).unwrap();
+    let resumed: Value = serde_json::from_str(&cloud.requests().last().unwrap().body).unwrap();
     let expected =
         json!({ "action": "resume", "tenant": "newco", "by": "cli", "replay_id": "0190" });
     assert_eq!(resumed, expected);
@@ -151,8 +151,8 @@ async fn both_services_get_signed_requests_of_their_own_form() {
     let ended = on_stack(&cloud.environment(), &["invoke", "query", "-"], r#"{"a":1}"#).await;
     assert_eq!(ended, (0, "{\"got\":1}\n".to_owned(), String::new()));
 
-    let asked = cloud.asked();
-    let [formation, lambda] = &asked[..] else { panic!("{asked:?}") };
+    let requests = cloud.requests();
+    let [formation, lambda] = &requests[..] else { panic!("{requests:?}") };
     assert_eq!(formation.path, "/");
     assert_eq!(formation.header("content-type"), "application/x-www-form-urlencoded");
     let question = "Action=DescribeStacks&Version=2010-05-15&StackName=drover";
@@ -160,14 +160,14 @@ async fn both_services_get_signed_requests_of_their_own_form() {
     assert_eq!(lambda.path, "/2015-03-31/functions/query/invocations");
     assert_eq!(lambda.header("content-type"), "application/json");
     assert_eq!(lambda.body, r#"{"a":1}"#);
-    for (asked, service) in [(formation, "cloudformation"), (lambda, "lambda")] {
-        let day = asked.header("x-amz-date").split('T').next().unwrap();
+    for (requests, service) in [(formation, "cloudformation"), (lambda, "lambda")] {
+        let day = requests.header("x-amz-date").split('T').next().unwrap();
         let expected = format!(
             "AWS4-HMAC-SHA256 Credential=the-key/{day}/eu-central-1/{service}/aws4_request, \
              SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature="
         );
-        assert!(asked.header("authorization").starts_with(&expected), "{asked:?}");
-        assert_eq!(asked.header("x-amz-security-token"), "the-token");
+        assert!(requests.header("authorization").starts_with(&expected), "{requests:?}");
+        assert_eq!(requests.header("x-amz-security-token"), "the-token");
     }
 }
 
@@ -185,7 +185,7 @@ async fn without_a_region_or_credentials_it_is_said_what_to_set() {
     let error = no_answer(&without(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])).await;
     assert!(error.starts_with("error: no credentials: set AWS_PROFILE, or "), "{error}");
     assert!(error.contains("aws configure export-credentials"), "{error}");
-    assert_eq!(cloud.asked().len(), 0);
+    assert_eq!(cloud.requests().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,8 +211,8 @@ async fn a_profile_may_name_a_program_that_gives_credentials() {
     ];
     let ended = on_stack(&environment, &["invoke", "query", "-"], "{}").await;
     assert_eq!(ended, (0, "1\n".to_owned(), String::new()));
-    for asked in cloud.asked() {
-        let authorization = asked.header("authorization");
+    for requests in cloud.requests() {
+        let authorization = requests.header("authorization");
         assert!(authorization.contains(" Credential=given/"), "{authorization}");
         assert!(authorization.contains("/sa-east-1/"), "{authorization}");
     }
@@ -298,7 +298,7 @@ async fn a_call_that_is_one_too_many_is_made_again_and_no_other_is() {
 
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
-    let cloud = Cloud::start(move |asked| match asked.path.as_str() {
+    let cloud = Cloud::start(move |requests| match requests.path.as_str() {
         "/" if count.fetch_add(1, Ordering::SeqCst) == 0 => {
             said(400, refusal("Throttling", "Rate exceeded"))
         }
@@ -313,7 +313,7 @@ async fn a_call_that_is_one_too_many_is_made_again_and_no_other_is() {
     let cloud = Cloud::with_stack(|_| said(503, "{}")).await;
     let error = no_answer(&cloud.environment()).await;
     assert!(error.contains("status=`503`"), "{error}");
-    assert_eq!(cloud.asked().len(), 2);
+    assert_eq!(cloud.requests().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -339,7 +339,7 @@ async fn a_stack_has_four_functions() {
         let (code, ..) = on_stack(&cloud.environment(), &["invoke", name, "-"], "{}").await;
         assert_eq!(code, 0, "{name}");
         let path = format!("/2015-03-31/functions/{name}/invocations");
-        assert_eq!(cloud.asked().last().unwrap().path, path);
+        assert_eq!(cloud.requests().last().unwrap().path, path);
     }
     let (code, _, error) = on_stack(&cloud.environment(), &["invoke", "other", "-"], "{}").await;
     assert_eq!(code, 1);

@@ -12,31 +12,31 @@
 //!
 //! A dry run is the same over an [`overlay`] of the store, and marks nothing.
 //!
-//! - [`asked`]: what a run is asked for, and what it refuses
+//! - [`request`]: what a run is asked for, and what it refuses
 //! - [`run`]: its record, which is the audit trail
 //! - [`list`]: letters and counts, without a run
 //! - `control`: start, resume, cancel, show; `lease`: who works on a run
-//! - `drive`: the loop over a run at `work`; `steps`: how letters are cut into steps; `batch`: those of one
+//! - `drive`: the loop over a run at `runner`; `steps`: how letters are cut into steps; `batch`: those of one
 //!   step; `through`: their records, through the pipeline; `mark`: what is written about them; `foreign`: letters that stand for whole batches of records
 //! - `views`: views before and after
 //! - [`overlay`]: a store that keeps writes to itself
 
 mod action;
-pub mod asked;
 mod batch;
+mod batch_reference;
 mod control;
 mod drive;
 pub mod filing;
-mod foreign;
 mod lease;
 pub mod list;
-mod mark;
+mod outcome;
 pub mod overlay;
+pub mod request;
 pub mod run;
+mod runner;
 mod steps;
 mod through;
 mod views;
-mod work;
 
 #[cfg(test)]
 mod tests;
@@ -48,8 +48,8 @@ use crate::intake::record::TopicRetention;
 use crate::ports::{Letters, Objects, Ports, Reread};
 
 pub use self::action::Action;
-pub use self::asked::{Asked, Filter, Refusal};
 pub use self::control::{cancel, recent, resume, show, start};
+pub use self::request::{Filter, Refusal, RunRequest};
 pub use self::run::{Phase, Run};
 pub use self::views::{ViewPair, view_digest};
 
@@ -65,18 +65,18 @@ impl<S: Reread + Objects> Sources for S {}
 
 /// Where runs work.
 #[derive(Clone, Copy, Debug)]
-pub struct Ground<'a, W, S> {
+pub struct RunContext<'a, W, S> {
     /// What letters are in, and what their events go into.
     pub ports: &'a W,
     /// Where records are read again.
     pub sources: &'a S,
     /// What a run has for its work.
-    pub means: Means,
+    pub limits: RunLimits,
 }
 
 /// What a run has for its work.
 #[derive(Clone, Copy, Debug)]
-pub struct Means {
+pub struct RunLimits {
     /// The sizes of ledger items.
     pub item_limits: ItemLimits,
     /// How many subjects run together.
@@ -89,7 +89,7 @@ pub struct Means {
 
 /// A run as it stands when an invocation ends, and what there is to count.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Worked {
+pub struct RunProgress {
     /// The run.
     pub run: Run,
     /// The views that this invocation read, before and after. The run's record has their digests.

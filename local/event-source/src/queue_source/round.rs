@@ -22,7 +22,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What every round of a mapping needs.
-pub(super) struct Ground {
+pub(super) struct MappingContext {
     pub(super) sqs: Sqs,
     functions: Arc<dyn Invoke>,
     pub(super) settings: Settings,
@@ -30,7 +30,7 @@ pub(super) struct Ground {
     failures: AtomicU32,
 }
 
-impl Ground {
+impl MappingContext {
     pub(super) fn new(sqs: Sqs, functions: Arc<dyn Invoke>, settings: Settings) -> Self {
         Self { sqs, functions, settings, failures: AtomicU32::new(0) }
     }
@@ -65,31 +65,31 @@ enum Failure {
 }
 
 /// Plays a round to its end.
-pub(super) async fn play(ground: &Ground, batch: Batch) {
-    let failed = invoke(ground, &batch).await;
-    ground.ended(&failed);
-    log(ground, &failed);
+pub(super) async fn play(context: &MappingContext, batch: Batch) {
+    let failed = invoke(context, &batch).await;
+    context.ended(&failed);
+    log(context, &failed);
     let Ok(failed) = failed else { return };
     let done = batch.messages.into_iter().filter(|message| !failed.contains(&message.message_id));
     let done: Vec<String> = done.map(|message| message.receipt_handle).collect();
     if done.is_empty() {
         return;
     }
-    if let Err(error) = ground.sqs.delete(&ground.settings.queue, done).await {
-        let (queue, error) = (ground.settings.queue.as_str(), &error as &dyn std::error::Error);
+    if let Err(error) = context.sqs.delete(&context.settings.queue, done).await {
+        let (queue, error) = (context.settings.queue.as_str(), &error as &dyn std::error::Error);
         tracing::warn!(queue, error, "messages that are done could not be deleted and come again");
     }
 }
 
 /// The ids of the messages that failed.
-async fn invoke(ground: &Ground, batch: &Batch) -> Result<BTreeSet<String>, Failure> {
-    let Settings { queue, function: name, .. } = &ground.settings;
+async fn invoke(context: &MappingContext, batch: &Batch) -> Result<BTreeSet<String>, Failure> {
+    let Settings { queue, function: name, .. } = &context.settings;
     let event = event(queue, &batch.messages)?;
     let request_id = Uuid::new_v4().to_string();
     let span = tracing::info_span!("invocation", function = name, request_id);
     let patience = batch.hidden_until.map(|until| until.saturating_duration_since(Instant::now()));
     let patience = patience.unwrap_or(Duration::MAX);
-    let invocation = ground.functions.invoke(name, event, request_id, patience);
+    let invocation = context.functions.invoke(name, event, request_id, patience);
     let answered = invocation.ok_or(Failure::NoFunction)?.instrument(span).await;
     read(answered, &batch.messages)
 }
@@ -104,8 +104,8 @@ fn read(
     answer::failed(&body, |id| ids.contains(id)).map_err(Failure::Senseless)
 }
 
-fn log(ground: &Ground, failed: &Result<BTreeSet<String>, Failure>) {
-    let (queue, function) = (ground.settings.queue.as_str(), &ground.settings.function);
+fn log(context: &MappingContext, failed: &Result<BTreeSet<String>, Failure>) {
+    let (queue, function) = (context.settings.queue.as_str(), &context.settings.function);
     match failed {
         Ok(failed) if failed.is_empty() => {}
         Ok(failed) => {

@@ -18,7 +18,7 @@ use super::batch::Decision;
 use super::gauges::Gauges;
 use super::lane::Loss;
 use super::lanes::Lanes;
-use super::round::{Ground, play};
+use super::round::{MappingContext, play};
 
 /// Invocations of one mapping at once: what a poller of Lambda's has.
 const ROUNDS: usize = 5;
@@ -42,7 +42,7 @@ type Playing<'a> = BoxFuture<'a, BTreeMap<i32, Decision>>;
 
 /// One mapping under way.
 struct Drive<'a, L> {
-    ground: &'a Ground<L>,
+    context: &'a MappingContext<L>,
     gauges: &'a Gauges,
     lanes: Lanes,
     fetching: FuturesUnordered<Fetching<'a>>,
@@ -53,15 +53,15 @@ struct Drive<'a, L> {
 
 /// Runs a mapping. When `stop` says so it starts nothing new, and ends with the last round.
 pub(super) async fn drive<L: Log>(
-    ground: &Ground<L>,
+    context: &MappingContext<L>,
     gauges: &Gauges,
     mut stop: watch::Receiver<bool>,
     until: Until,
 ) {
-    let Ground { topic, settings, .. } = ground;
+    let MappingContext { topic, settings, .. } = context;
     let lanes = Lanes::new(topic, settings.batching.clone(), &settings.source);
     let (fetching, playing) = (FuturesUnordered::new(), FuturesUnordered::new());
-    let mut drive = Drive { ground, gauges, lanes, fetching, playing, goal: None };
+    let mut drive = Drive { context, gauges, lanes, fetching, playing, goal: None };
     tokio::select! {
         () = drive.begin(until) => {}
         _ = stop.wait_for(|stop| *stop) => return,
@@ -89,7 +89,7 @@ impl<'a, L: Log> Drive<'a, L> {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_done() {
             self.start_what_is_due();
-            self.gauges.set(&self.ground.topic, self.lanes.all());
+            self.gauges.set(&self.context.topic, self.lanes.all());
             let wake = self.wake();
             tokio::select! {
                 Some((partition, fetched)) = self.fetching.next(), if !self.fetching.is_empty() => {
@@ -105,29 +105,29 @@ impl<'a, L: Log> Drive<'a, L> {
     }
 
     fn start_what_is_due(&mut self) {
-        let now = self.ground.clock.now();
+        let now = self.context.clock.now();
         for (partition, offset, bounds) in self.lanes.fetches(now) {
-            self.fetching.push(Box::pin(fetch(self.ground, partition, offset, bounds)));
+            self.fetching.push(Box::pin(fetch(self.context, partition, offset, bounds)));
         }
         while self.playing.len() < ROUNDS {
-            let Some(round) = self.lanes.next(&self.ground.settings.rules, now) else { return };
-            self.playing.push(Box::pin(play(self.ground, round)));
+            let Some(round) = self.lanes.next(&self.context.settings.rules, now) else { return };
+            self.playing.push(Box::pin(play(self.context, round)));
         }
     }
 
     /// With all rounds out nothing can be started: one of them wakes the loop.
     fn wake(&self) -> Instant {
         const LONG: Duration = Duration::from_secs(60);
-        let now = self.ground.clock.now();
+        let now = self.context.clock.now();
         let due = self.lanes.wake_at().filter(|_| self.playing.len() < ROUNDS);
         let wait = due.map(|due| u64::try_from(due.saturating_sub(now)).unwrap_or(0));
         Instant::now() + wait.map_or(LONG, Duration::from_millis)
     }
 
     fn fetched(&mut self, partition: i32, fetched: Result<Fetched, Unavailable>) {
-        let now = self.ground.clock.now();
+        let now = self.context.clock.now();
         let Some(lane) = self.lanes.lane(partition) else { return };
-        let topic = &self.ground.topic;
+        let topic = &self.context.topic;
         match fetched {
             Ok(fetched) => {
                 if let Loss::Gone(from, until) = lane.fetched(topic, fetched, now) {
@@ -144,7 +144,7 @@ impl<'a, L: Log> Drive<'a, L> {
     /// What no fetch and no round tells: new partitions, and the ends of those that are not fetched.
     async fn look(&mut self) {
         let known: Vec<i32> = self.lanes.all().map(|(partition, _)| partition).collect();
-        let partitions = self.ground.log.partitions(&self.ground.topic).await;
+        let partitions = self.context.log.partitions(&self.context.topic).await;
         if partitions.is_ok_and(|partitions| partitions.iter().any(|one| !known.contains(one))) {
             self.add_partitions().await;
         }
@@ -152,7 +152,7 @@ impl<'a, L: Log> Drive<'a, L> {
         let unseen: Vec<(i32, i64)> =
             unseen.map(|(partition, lane)| (partition, lane.done_until())).collect();
         for (partition, offset) in unseen {
-            let (_, seen) = fetch(self.ground, partition, offset, LOOK_ONLY).await;
+            let (_, seen) = fetch(self.context, partition, offset, LOOK_ONLY).await;
             if let (Ok(seen), Some(lane)) = (seen, self.lanes.lane(partition)) {
                 lane.saw_end(seen.end);
             }
@@ -160,7 +160,7 @@ impl<'a, L: Log> Drive<'a, L> {
     }
 
     async fn add_partitions(&mut self) {
-        let Ground { log, topic, settings, .. } = self.ground;
+        let MappingContext { log, topic, settings, .. } = self.context;
         loop {
             let partitions = log.partitions(topic).await;
             let committed = log.committed(&settings.group, topic).await;
@@ -179,7 +179,7 @@ impl<'a, L: Log> Drive<'a, L> {
         let mut ends = BTreeMap::new();
         for (partition, offset) in places.collect::<Vec<_>>() {
             let end = loop {
-                match fetch(self.ground, partition, offset, LOOK_ONLY).await.1 {
+                match fetch(self.context, partition, offset, LOOK_ONLY).await.1 {
                     Ok(fetched) => break fetched.end,
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 }
@@ -199,11 +199,11 @@ impl<'a, L: Log> Drive<'a, L> {
 }
 
 async fn fetch<L: Log>(
-    ground: &Ground<L>,
+    context: &MappingContext<L>,
     partition: i32,
     offset: i64,
     bounds: Bounds,
 ) -> (i32, Result<Fetched, Unavailable>) {
-    let from = Position { topic: &ground.topic, partition, offset };
-    (partition, ground.log.fetch(from, bounds).await)
+    let from = Position { topic: &context.topic, partition, offset };
+    (partition, context.log.fetch(from, bounds).await)
 }

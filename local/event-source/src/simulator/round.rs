@@ -30,7 +30,7 @@ use super::target::Target;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What every round of a mapping needs.
-pub(super) struct Ground<L> {
+pub(super) struct MappingContext<L> {
     pub(super) log: L,
     pub(super) topic: String,
     pub(super) settings: Settings,
@@ -48,29 +48,32 @@ struct Invoked {
 }
 
 /// Plays a round to its end.
-pub(super) async fn play<L: Log>(ground: &Ground<L>, round: Round) -> BTreeMap<i32, Decision> {
+pub(super) async fn play<L: Log>(
+    context: &MappingContext<L>,
+    round: Round,
+) -> BTreeMap<i32, Decision> {
     let decisions = match round {
-        Round::Send(taken) => send(ground, taken).await,
+        Round::Send(taken) => send(context, taken).await,
         Round::TooLarge(partition, taken) => {
-            let decision = decide(ground, taken, Outcome::TooLarge);
+            let decision = decide(context, taken, Outcome::TooLarge);
             let given_up = BTreeMap::from([(partition, decision.given_up.clone())]);
-            report(ground, Condition::MaximumPayloadSizeExceeded, given_up, 0, None).await;
+            report(context, Condition::MaximumPayloadSizeExceeded, given_up, 0, None).await;
             BTreeMap::from([(partition, decision)])
         }
     };
-    commit(ground, &decisions).await;
+    commit(context, &decisions).await;
     decisions
 }
 
 async fn send<L: Log>(
-    ground: &Ground<L>,
+    context: &MappingContext<L>,
     mut taken: BTreeMap<i32, Taken>,
 ) -> BTreeMap<i32, Decision> {
     let attempts = taken.values().map(|one| one.batch.attempts).max().unwrap_or(0);
     let too_old = taken.iter_mut().map(|(at, one)| (*at, std::mem::take(&mut one.too_old)));
-    report(ground, Condition::RecordAgeExceeded, too_old.collect(), attempts, None).await;
+    report(context, Condition::RecordAgeExceeded, too_old.collect(), attempts, None).await;
     let invoked = if taken.values().any(|one| !one.batch.records.is_empty()) {
-        invoke(ground, &taken).await
+        invoke(context, &taken).await
     } else {
         let answer = Answer::Handled;
         Invoked { answer, request_id: String::new(), response: None }
@@ -78,53 +81,60 @@ async fn send<L: Log>(
     let decisions: BTreeMap<i32, Decision> = taken
         .into_iter()
         .map(|(partition, taken)| {
-            let outcome = outcome(&invoked.answer, &partition_name(&ground.topic, partition));
-            (partition, decide(ground, taken, outcome))
+            let outcome = outcome(&invoked.answer, &partition_name(&context.topic, partition));
+            (partition, decide(context, taken, outcome))
         })
         .collect();
     let given_up = decisions.iter().map(|(at, decision)| (*at, decision.given_up.clone()));
     let condition = Condition::RetryAttemptsExhausted;
-    report(ground, condition, given_up.collect(), attempts + 1, Some(&invoked)).await;
+    report(context, condition, given_up.collect(), attempts + 1, Some(&invoked)).await;
     decisions
 }
 
-async fn invoke<L: Log>(ground: &Ground<L>, taken: &BTreeMap<i32, Taken>) -> Invoked {
+async fn invoke<L: Log>(context: &MappingContext<L>, taken: &BTreeMap<i32, Taken>) -> Invoked {
     let records = taken.iter().map(|(at, one)| (*at, one.batch.records.as_slice()));
     let records = records.filter(|(_, records)| !records.is_empty());
     let no_answer = |reason: &dyn std::fmt::Display| {
-        let (topic, function) = (&ground.topic, ground.target.name());
+        let (topic, function) = (&context.topic, context.target.name());
         tracing::warn!(%topic, function, %reason, "no answer");
         let answer = Answer::Failed(Failure::NoAnswer);
         Invoked { answer, request_id: Uuid::new_v4().to_string(), response: None }
     };
-    let event = match event(&ground.settings.source, &ground.topic, records) {
+    let event = match event(&context.settings.source, &context.topic, records) {
         Ok(event) => event,
         Err(error) => return no_answer(&error),
     };
-    match ground.target.invoke(event).await {
+    match context.target.invoke(event).await {
         Err(no_reply) => no_answer(&no_reply),
         Ok(reply) => {
             let answer = match reply.context.function_error {
                 Some(_) => Answer::Failed(Failure::Function),
-                None => answer::read(&reply.body, |name, offset| held(ground, taken, name, offset)),
+                None => {
+                    answer::read(&reply.body, |name, offset| held(context, taken, name, offset))
+                }
             };
-            log_failure(ground, &answer);
+            log_failure(context, &answer);
             Invoked { answer, request_id: reply.request_id, response: Some(reply.context) }
         }
     }
 }
 
 /// Whether the event held this record.
-fn held<L: Log>(ground: &Ground<L>, taken: &BTreeMap<i32, Taken>, name: &str, offset: i64) -> bool {
+fn held<L: Log>(
+    context: &MappingContext<L>,
+    taken: &BTreeMap<i32, Taken>,
+    name: &str,
+    offset: i64,
+) -> bool {
     let mut partitions = taken.iter();
-    let of_name = partitions.find(|(at, _)| partition_name(&ground.topic, **at) == name);
+    let of_name = partitions.find(|(at, _)| partition_name(&context.topic, **at) == name);
     of_name.is_some_and(|(_, one)| {
         one.batch.records.binary_search_by_key(&offset, |record| record.offset).is_ok()
     })
 }
 
-fn log_failure<L: Log>(ground: &Ground<L>, answer: &Answer) {
-    let (topic, function) = (&ground.topic, ground.target.name());
+fn log_failure<L: Log>(context: &MappingContext<L>, answer: &Answer) {
+    let (topic, function) = (&context.topic, context.target.name());
     match answer {
         Answer::Handled => {}
         Answer::Named(named) => {
@@ -150,16 +160,16 @@ fn outcome(answer: &Answer, partition: &str) -> Outcome {
     }
 }
 
-fn decide<L: Log>(ground: &Ground<L>, taken: Taken, outcome: Outcome) -> Decision {
-    let at = Moment { now: ground.clock.now(), random: fastrand::f64() };
+fn decide<L: Log>(context: &MappingContext<L>, taken: Taken, outcome: Outcome) -> Decision {
+    let at = Moment { now: context.clock.now(), random: fastrand::f64() };
     // What was too old is gone already; without anything else there was nothing to fail.
     let outcome = if taken.batch.records.is_empty() { Outcome::Handled } else { outcome };
-    taken.batch.decide(outcome, &ground.settings.rules, at)
+    taken.batch.decide(outcome, &context.settings.rules, at)
 }
 
 /// Tells where records stand that were given up, and does not go on before somebody knows.
 async fn report<L: Log>(
-    ground: &Ground<L>,
+    context: &MappingContext<L>,
     condition: Condition,
     mut given_up: BTreeMap<i32, Vec<StoredRecord>>,
     attempts: u32,
@@ -172,11 +182,11 @@ async fn report<L: Log>(
     for (partition, records) in &given_up {
         let (first, last) = (records.first(), records.last());
         let (first, last) = (first.map(|record| record.offset), last.map(|record| record.offset));
-        let topic = &ground.topic;
+        let topic = &context.topic;
         tracing::error!(%topic, partition, first, last, ?condition, "records are given up");
     }
-    let Some(destination) = &ground.destination else { return };
-    let Some(message) = message(ground, condition, &given_up, attempts, invoked) else { return };
+    let Some(destination) = &context.destination else { return };
+    let Some(message) = message(context, condition, &given_up, attempts, invoked) else { return };
     let sent = || async {
         let mut results = destination.send_letters(std::slice::from_ref(&message)).await;
         results.pop().unwrap_or(Ok(()))
@@ -185,26 +195,26 @@ async fn report<L: Log>(
 }
 
 fn message<L: Log>(
-    ground: &Ground<L>,
+    context: &MappingContext<L>,
     condition: Condition,
     given_up: &BTreeMap<i32, Vec<StoredRecord>>,
     attempts: u32,
     invoked: Option<&Invoked>,
 ) -> Option<Message> {
     let records = given_up.iter().map(|(at, records)| (*at, records.as_slice()));
-    let payload = event(&ground.settings.source, &ground.topic, records);
+    let payload = event(&context.settings.source, &context.topic, records);
     let new_id = Uuid::new_v4().to_string();
     let body = GivenUp {
         condition,
         request_id: invoked.map_or(&new_id, |invoked| &invoked.request_id),
-        function_arn: &format!("{FUNCTION_ARN}{}", ground.target.name()),
+        function_arn: &format!("{FUNCTION_ARN}{}", context.target.name()),
         attempts,
         response: invoked.and_then(|invoked| invoked.response.as_ref()),
-        source: &ground.settings.source,
-        topic: &ground.topic,
+        source: &context.settings.source,
+        topic: &context.topic,
         records: given_up,
         payload_bytes: payload.map_or(0, |payload| payload.len()),
-        now: Timestamp::from_millis(ground.clock.now()).unwrap_or(Timestamp::MAX),
+        now: Timestamp::from_millis(context.clock.now()).unwrap_or(Timestamp::MAX),
     };
     let body = body.message().inspect_err(|error| tracing::error!(%error, "no report is written"));
     Some(Message { tenant: None, body: body.ok()? })
@@ -212,10 +222,10 @@ fn message<L: Log>(
 
 const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:";
 
-async fn commit<L: Log>(ground: &Ground<L>, decisions: &BTreeMap<i32, Decision>) {
+async fn commit<L: Log>(context: &MappingContext<L>, decisions: &BTreeMap<i32, Decision>) {
     let done = decisions.iter().map(|(at, decision)| (*at, decision.done_until));
     let done: BTreeMap<i32, i64> = done.collect();
-    let commit = || ground.log.commit(&ground.settings.group, &ground.topic, &done);
+    let commit = || context.log.commit(&context.settings.group, &context.topic, &done);
     until_it_succeeds("commit", commit).await;
 }
 

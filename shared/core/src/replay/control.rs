@@ -1,12 +1,12 @@
 //! Runs from outside: start, resume, cancel, show. Who works on a run holds the owner's lease, and
 //! gives it back at the end; of one that died, the lease runs out.
 
-use super::asked::{Asked, Refusal};
-use super::drive::work;
+use super::drive::drive;
 use super::lease::{release, take_lease};
+use super::request::{Refusal, RunRequest};
 use super::run::{Phase, Run};
-use super::work::Hold;
-use super::{Ground, ReplayPorts, Sources, Worked};
+use super::runner::HeldRun;
+use super::{ReplayPorts, RunContext, RunProgress, Sources};
 use crate::base::cost::Metered;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::metrics::Tally;
@@ -26,17 +26,17 @@ const RUN_DIGITS: usize = TIME_DIGITS + 8;
 /// # Errors
 /// [`Refusal`]: nothing was started.
 pub async fn start<W: ReplayPorts, S: Sources>(
-    ground: Ground<'_, W, S>,
+    context: RunContext<'_, W, S>,
     owner: &Owner,
-    asked: Asked,
+    request: RunRequest,
     deadline: Timestamp,
-) -> Result<Worked, Refusal> {
-    asked.check(owner)?;
-    let ports = ground.ports;
+) -> Result<RunProgress, Refusal> {
+    request.check(owner)?;
+    let ports = context.ports;
     let now = ports.now();
-    let run = Run::new(run_id(now, ports.random()), asked, now);
+    let run = Run::new(run_id(now, ports.random()), request, now);
     let lease = take_lease(ports, owner, &run.replay_id).await?;
-    held(Hold { ground, owner, deadline, lease }, run, 0).await
+    held(HeldRun { context, owner, deadline, lease }, run, 0).await
 }
 
 /// Goes on with a run that is paused, or whose invocation died. One that is over stays as it is.
@@ -44,16 +44,16 @@ pub async fn start<W: ReplayPorts, S: Sources>(
 /// # Errors
 /// [`Refusal`]: it stays where it was.
 pub async fn resume<W: ReplayPorts, S: Sources>(
-    ground: Ground<'_, W, S>,
+    context: RunContext<'_, W, S>,
     owner: &Owner,
     id: &str,
     by: &str,
     deadline: Timestamp,
-) -> Result<Worked, Refusal> {
-    let ports = ground.ports;
+) -> Result<RunProgress, Refusal> {
+    let ports = context.ports;
     let (run, _) = read(ports, owner, id).await?;
     if run.is_over() {
-        return Ok(Worked { run, views: Vec::new(), tally: Tally::default() });
+        return Ok(RunProgress { run, views: Vec::new(), tally: Tally::default() });
     }
     let lease = take_lease(ports, owner, id).await?;
     // Read again: whoever held the lease may have written since.
@@ -66,11 +66,11 @@ pub async fn resume<W: ReplayPorts, S: Sources>(
     };
     if run.is_over() {
         release(ports, owner, &lease).await;
-        return Ok(Worked { run, views: Vec::new(), tally: Tally::default() });
+        return Ok(RunProgress { run, views: Vec::new(), tally: Tally::default() });
     }
     (run.phase, run.reason) = (Phase::Running, None);
     run.resumed_by = Some(by.to_owned());
-    held(Hold { ground, owner, deadline, lease }, run, version).await
+    held(HeldRun { context, owner, deadline, lease }, run, version).await
 }
 
 /// A run as it is now, and what reading it cost.
@@ -142,14 +142,14 @@ pub async fn cancel(
 }
 
 async fn held<W: ReplayPorts, S: Sources>(
-    hold: Hold<'_, W, S>,
+    held_run: HeldRun<'_, W, S>,
     run: Run,
     version: u64,
-) -> Result<Worked, Refusal> {
-    let (ports, owner, lease) = (hold.ground.ports, hold.owner, hold.lease.clone());
-    let worked = work(hold, run, version).await;
+) -> Result<RunProgress, Refusal> {
+    let (ports, owner, lease) = (held_run.context.ports, held_run.owner, held_run.lease.clone());
+    let progress = drive(held_run, run, version).await;
     release(ports, owner, &lease).await;
-    Ok(worked?)
+    Ok(progress?)
 }
 
 async fn read(letters: &impl Letters, owner: &Owner, id: &str) -> Result<(Run, u64), Refusal> {

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use super::mark::Fate;
+use super::outcome::LetterOutcome;
 use super::overlay::Overlay;
 use super::run::{Phase, Run};
+use super::runner::{HeldRun, Runner};
 use super::steps::{Turn, step_length, turn};
 use super::views::{self, Watched};
-use super::work::{Hold, Work};
-use super::{Ground, ReplayPorts, Sources, Worked, batch};
+use super::{ReplayPorts, RunContext, RunProgress, Sources, batch};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::metrics::Tally;
 use crate::base::public_reason::PublicReason;
@@ -30,19 +30,20 @@ enum Stop {
 }
 
 /// Works on a run until it is over, or the time is; its record says how far it came.
-pub(super) async fn work<W: ReplayPorts, S: Sources>(
-    hold: Hold<'_, W, S>,
+pub(super) async fn drive<W: ReplayPorts, S: Sources>(
+    held_run: HeldRun<'_, W, S>,
     run: Run,
     version: u64,
-) -> Result<Worked, Unavailable> {
-    let Hold { ground: Ground { ports, sources, means }, owner, deadline, lease } = hold;
+) -> Result<RunProgress, Unavailable> {
+    let HeldRun { context: RunContext { ports, sources, limits }, owner, deadline, lease } =
+        held_run;
     let pipeline = Pipeline {
         registry: Registry::new(),
-        heads: HeadCache::new(means.cache_bytes),
-        item_limits: means.item_limits,
-        concurrency: means.concurrency,
+        heads: HeadCache::new(limits.cache_bytes),
+        item_limits: limits.item_limits,
+        concurrency: limits.concurrency,
     };
-    let mut work = Work {
+    let mut runner = Runner {
         ports,
         sources,
         owner,
@@ -50,7 +51,7 @@ pub(super) async fn work<W: ReplayPorts, S: Sources>(
         overlay: run.dry_run.then(|| Overlay::new(ports)),
         views: Watched::default(),
         tally: Tally::default(),
-        retention: means.retention,
+        retention: limits.retention,
         deadline,
         lease,
         version,
@@ -59,14 +60,14 @@ pub(super) async fn work<W: ReplayPorts, S: Sources>(
         taken: 0,
         run,
     };
-    let stop = match work.save().await? {
+    let stop = match runner.save().await? {
         Some(stop) => stop,
-        None => work.go().await.unwrap_or_else(|unavailable| work.pause(&unavailable)),
+        None => runner.go().await.unwrap_or_else(|unavailable| runner.pause(&unavailable)),
     };
-    work.finish(stop).await
+    runner.finish(stop).await
 }
 
-impl<W: ReplayPorts, S: Sources> Work<'_, W, S> {
+impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
     async fn go(&mut self) -> Result<Stop, Unavailable> {
         loop {
             // Pages without a letter that matches take time, too.
@@ -145,8 +146,8 @@ impl<W: ReplayPorts, S: Sources> Work<'_, W, S> {
             return Ok(Some(stop));
         }
         self.taken += u64::try_from(takes.len()).unwrap_or(u64::MAX);
-        let fates = batch::fates(self, &takes).await?;
-        let mut tried = self.mark(takes, &fates).await.into_iter();
+        let outcomes = batch::outcomes(self, &takes).await?;
+        let mut tried = self.mark(takes, &outcomes).await.into_iter();
         let mut stop = None;
         for letter in step {
             let tried = match turn(&self.run, &letter.letter) {
@@ -168,7 +169,7 @@ impl<W: ReplayPorts, S: Sources> Work<'_, W, S> {
         }
         let changed = &self.run.changed;
         self.views.keep(|label| changed.contains(label));
-        if stop.is_none() && !fates.is_empty() {
+        if stop.is_none() && !outcomes.is_empty() {
             stop = self.save().await?;
         }
         Ok(stop)
@@ -197,15 +198,15 @@ impl<W: ReplayPorts, S: Sources> Work<'_, W, S> {
     async fn mark(
         &mut self,
         takes: Vec<StoredLetter>,
-        fates: &[Fate],
+        outcomes: &[LetterOutcome],
     ) -> Vec<Result<Option<Tried>, Unavailable>> {
         let marked = if self.run.dry_run {
-            fates.iter().map(|_| Ok(())).collect()
+            outcomes.iter().map(|_| Ok(())).collect()
         } else {
-            batch::mark_all(self, takes, fates).await
+            batch::mark_all(self, takes, outcomes).await
         };
-        let pairs = fates.iter().zip(marked);
-        pairs.map(|(fate, marked)| marked.and_then(|()| fate.tried(&self.run))).collect()
+        let pairs = outcomes.iter().zip(marked);
+        pairs.map(|(outcome, marked)| marked.and_then(|()| outcome.tried(&self.run))).collect()
     }
 
     /// Saves the record. Somebody may have cancelled the run meanwhile.
@@ -242,7 +243,7 @@ impl<W: ReplayPorts, S: Sources> Work<'_, W, S> {
     }
 
     /// The last word about the run in this invocation.
-    async fn finish(mut self, stop: Stop) -> Result<Worked, Unavailable> {
+    async fn finish(mut self, stop: Stop) -> Result<RunProgress, Unavailable> {
         let now = self.ports.now();
         (self.run.phase, self.run.reason) = match stop {
             Stop::Done => (Phase::Done, None),
@@ -263,6 +264,6 @@ impl<W: ReplayPorts, S: Sources> Work<'_, W, S> {
             self.run.ended_at = Some(now);
             self.save().await?;
         }
-        Ok(Worked { run: self.run, views: pairs, tally: self.tally })
+        Ok(RunProgress { run: self.run, views: pairs, tally: self.tally })
     }
 }

@@ -1,6 +1,6 @@
 //! The right to work on a run: one invocation at a time for each owner. It runs out unless it is renewed.
 
-use super::asked::Refusal;
+use super::request::Refusal;
 use crate::base::error::Unavailable;
 use crate::dead_letter::letter::{Lease, Owner};
 use crate::ports::{Clock, Letters};

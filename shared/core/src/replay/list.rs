@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Refusal, asked};
+use super::{Refusal, request};
 use crate::base::cost::{Metered, Units};
 use crate::base::error::Unavailable;
 use crate::dead_letter::envelope::Content;
@@ -60,7 +60,7 @@ pub async fn list(
     owner: &Owner,
     question: &Question,
 ) -> Result<Listing, Refusal> {
-    if question.code.as_deref().is_some_and(|code| !asked::is_code(code)) {
+    if question.code.as_deref().is_some_and(|code| !request::is_code(code)) {
         return Err(Refusal::Invalid("code is no code of a dead letter".to_owned()));
     }
     if !(1..=LISTED).contains(&question.limit) {

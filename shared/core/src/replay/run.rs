@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
-use super::asked::{Asked, Filter};
+use super::request::{Filter, RunRequest};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::public_reason::PublicReason;
 use crate::base::time::Timestamp;
@@ -96,8 +96,8 @@ pub struct Run {
 
 impl Run {
     /// A run that is about to start.
-    pub(super) fn new(replay_id: String, asked: Asked, now: Timestamp) -> Self {
-        let Asked { action, by, filter, dry_run, limit, rate, max_replays, views } = asked;
+    pub(super) fn new(replay_id: String, request: RunRequest, now: Timestamp) -> Self {
+        let RunRequest { action, by, filter, dry_run, limit, rate, max_replays, views } = request;
         Self {
             replay_id,
             action,

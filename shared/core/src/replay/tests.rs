@@ -1,9 +1,9 @@
 //! Facts about runs, over ports in memory: what they write, when they stop, and whom they leave
 //! alone. `equivalence` has the property that everything else is for.
 
+mod batch_references;
 mod equivalence;
 mod fixture;
-mod foreign;
 mod overlaid;
 
 use serde_json::json;
@@ -32,7 +32,7 @@ fn what_was_mended_is_applied_with_its_first_time_of_entry_and_its_letter_is_res
     assert_eq!(open_letters(&bench, &owner).len(), 1);
     bench.put("C#mine", WIDE);
     bench.later(3 * 24 * 60 * MINUTE);
-    let run = bench.replay(&owner, Asked::replay("me")).run;
+    let run = bench.replay(&owner, RunRequest::replay("me")).run;
     assert_eq!((run.phase, run.examined), (Phase::Done, 1));
     assert_eq!(json!(run.outcomes), json!({"applied": 1}));
     assert_eq!(json!(run.changed), json!(["device/d1"]));
@@ -40,7 +40,7 @@ fn what_was_mended_is_applied_with_its_first_time_of_entry_and_its_letter_is_res
     let letter = bench.letters(&owner).remove(0).letter;
     assert_eq!((letter.state, letter.replay_count), (State::Resolved, 0));
     assert_eq!(letter.subject.as_deref(), Some("device/d1"));
-    let again = bench.replay(&owner, Asked::replay("me")).run;
+    let again = bench.replay(&owner, RunRequest::replay("me")).run;
     assert_eq!((again.examined, bench.history("demo", "d1").len()), (0, 3));
 }
 
@@ -51,14 +51,14 @@ fn what_fails_again_stays_with_the_newest_reason_and_is_parked_in_the_end() {
     bench.file_all();
     let owner = Bench::demo();
     for (count, state) in [(1, State::Open), (2, State::Parked)] {
-        let run = bench.replay(&owner, Asked::replay("me")).run;
+        let run = bench.replay(&owner, RunRequest::replay("me")).run;
         assert_eq!(json!(run.outcomes), json!({"schema_violation": 1}));
         let letter = bench.letters(&owner).remove(0).letter;
         assert_eq!((letter.replay_count, letter.state), (count, state));
     }
-    assert_eq!(bench.replay(&owner, Asked::replay("me")).run.examined, 0);
+    assert_eq!(bench.replay(&owner, RunRequest::replay("me")).run.examined, 0);
     bench.put("C#mine", WIDE);
-    let mut parked = Asked::replay("me");
+    let mut parked = RunRequest::replay("me");
     parked.filter.state = Some(State::Parked);
     assert_eq!(json!(bench.replay(&owner, parked).run.outcomes), json!({"applied": 1}));
 }
@@ -71,13 +71,13 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
     bench.file_all();
     bench.put("C#mine", WIDE);
     let before = bench.everything();
-    let dry = Asked { dry_run: true, views: 5, ..Asked::replay("me") };
+    let dry = RunRequest { dry_run: true, views: 5, ..RunRequest::replay("me") };
     let owner = Bench::demo();
-    let Worked { run: dry, views: dry_views, .. } = bench.replay(&owner, dry);
+    let RunProgress { run: dry, views: dry_views, .. } = bench.replay(&owner, dry);
     assert_eq!(bench.everything(), before);
     assert_eq!(json!(dry.outcomes), json!({"applied": 2, "malformed_json": 1}));
-    let real = Asked { views: 5, ..Asked::replay("me") };
-    let Worked { run: real, views: real_views, .. } = bench.replay(&owner, real);
+    let real = RunRequest { views: 5, ..RunRequest::replay("me") };
+    let RunProgress { run: real, views: real_views, .. } = bench.replay(&owner, real);
     assert_eq!((&dry.outcomes, &dry.changed), (&real.outcomes, &real.changed));
     assert_eq!((&dry.views, &dry_views), (&real.views, &real_views));
     let counts = real_views.iter().map(|pair| {
@@ -111,13 +111,13 @@ fn a_second_run_is_refused_while_one_is_running_and_not_after_its_lease_ran_out(
     let owner = Bench::demo();
     let lease = Lease { run: "other".to_owned(), token: "t".to_owned(), until: bench.at(30) };
     bench.take_lease(&owner, &lease);
-    let refused = bench.try_replay(&owner, Asked::replay("me")).expect_err("it is held");
+    let refused = bench.try_replay(&owner, RunRequest::replay("me")).expect_err("it is held");
     assert_eq!(refused, Refusal::Running("other".to_owned()));
-    let elsewhere = bench.try_replay(&Owner::Operator, Asked::replay("me"));
+    let elsewhere = bench.try_replay(&Owner::Operator, RunRequest::replay("me"));
     assert!(elsewhere.is_ok(), "one run for each owner");
     bench.later(31);
-    assert_eq!(bench.replay(&owner, Asked::replay("me")).run.phase, Phase::Done);
-    assert_eq!(bench.replay(&owner, Asked::replay("me")).run.phase, Phase::Done, "given back");
+    assert_eq!(bench.replay(&owner, RunRequest::replay("me")).run.phase, Phase::Done);
+    assert_eq!(bench.replay(&owner, RunRequest::replay("me")).run.phase, Phase::Done, "given back");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn what_is_unavailable_pauses_the_run_and_resume_goes_on_without_counting_twice(
         writes += u32::from(call == Call::Write);
         if call == Call::Write && writes == 3 { Fault::Refused } else { Fault::None }
     });
-    let run = bench.replay(&owner, Asked::replay("me")).run;
+    let run = bench.replay(&owner, RunRequest::replay("me")).run;
     assert_eq!((run.phase, run.examined), (Phase::Paused, 2));
     assert_eq!(run.reason, Some(PublicReason::Unavailable));
     assert_eq!(open_letters(&bench, &owner).len(), 1, "what went well is marked");
@@ -154,7 +154,7 @@ fn a_subject_that_cannot_be_read_does_not_hold_up_the_letters_behind_it() {
     let (owner, place) = (Bench::demo(), location("demo", "d1").key.partition_key());
     let head = StoredHead { version: 1, bytes: vec![0xff] };
     bench.memory.state().heads.insert(place.clone(), head);
-    let run = bench.replay(&owner, Asked::replay("me")).run;
+    let run = bench.replay(&owner, RunRequest::replay("me")).run;
     assert_eq!(
         (run.phase, json!(run.outcomes)),
         (Phase::Done, json!({"applied": 1, "unavailable": 2}))
@@ -162,7 +162,7 @@ fn a_subject_that_cannot_be_read_does_not_hold_up_the_letters_behind_it() {
     assert_eq!(bench.history("demo", "d2"), [2]);
     assert_eq!(open_letters(&bench, &owner).len(), 2);
     bench.memory.state().heads.remove(&place);
-    let run = bench.replay(&owner, Asked::replay("me")).run;
+    let run = bench.replay(&owner, RunRequest::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"applied": 2}));
     assert_eq!(bench.history("demo", "d1"), [1, 3]);
 }
@@ -178,14 +178,14 @@ fn a_tenant_whose_table_fails_holds_up_its_own_run_and_not_the_operators() {
     bench.later(MINUTE);
     let table = "newco-ledger".to_owned();
     bench.memory.state().broken_tables.insert(table, Reason::Misconfigured);
-    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    let run = bench.replay(&Owner::Operator, RunRequest::replay("me")).run;
     assert_eq!(
         (run.phase, json!(run.outcomes)),
         (Phase::Done, json!({"applied": 1, "unavailable": 1}))
     );
     assert_eq!(bench.history("later", "d1"), [2]);
     bench.memory.state().broken_tables.clear();
-    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    let run = bench.replay(&Owner::Operator, RunRequest::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"applied": 1}));
 }
 
@@ -195,10 +195,14 @@ fn a_run_that_has_no_time_left_is_paused_and_says_so() {
     bench.process(&[bench.narrow("d1", 1)]);
     bench.file_all();
     let owner = Bench::demo();
-    let worked = bench.replay_until(&owner, Asked::replay("me"), bench.at(0)).expect("started");
-    assert_eq!((worked.run.phase, worked.run.reason), (Phase::Paused, Some(PublicReason::Time)));
-    assert_eq!(worked.run.examined, 0);
-    assert_eq!(bench.resume(&owner, &worked.run.replay_id).run.examined, 1);
+    let progress =
+        bench.replay_until(&owner, RunRequest::replay("me"), bench.at(0)).expect("started");
+    assert_eq!(
+        (progress.run.phase, progress.run.reason),
+        (Phase::Paused, Some(PublicReason::Time))
+    );
+    assert_eq!(progress.run.examined, 0);
+    assert_eq!(bench.resume(&owner, &progress.run.replay_id).run.examined, 1);
 }
 
 #[test]
@@ -208,10 +212,10 @@ fn a_rate_is_kept_and_a_limit_ends_the_run() {
     bench.process(&records);
     bench.file_all();
     let owner = Bench::demo();
-    let asked = Asked { limit: 6, rate: 2, ..Asked::replay("me") };
-    let run = bench.replay(&owner, asked).run;
+    let request = RunRequest { limit: 6, rate: 2, ..RunRequest::replay("me") };
+    let run = bench.replay(&owner, request).run;
     assert_eq!((run.phase, run.examined), (Phase::Done, 6));
-    let slow = Asked { rate: 2, ..Asked::replay("me") };
+    let slow = RunRequest { rate: 2, ..RunRequest::replay("me") };
     let run = bench.replay_until(&owner, slow, bench.at(2)).expect("started").run;
     assert_eq!((run.phase, run.examined), (Phase::Paused, 4), "two at once, two a second later");
 }
@@ -222,8 +226,9 @@ fn a_cancelled_run_stays_cancelled_and_its_letters_open() {
     bench.process(&[bench.narrow("d1", 1)]);
     bench.file_all();
     let owner = Bench::demo();
-    let worked = bench.replay_until(&owner, Asked::replay("me"), bench.at(0)).expect("started");
-    let run = bench.cancel(&owner, &worked.run.replay_id);
+    let progress =
+        bench.replay_until(&owner, RunRequest::replay("me"), bench.at(0)).expect("started");
+    let run = bench.cancel(&owner, &progress.run.replay_id);
     assert_eq!(run.phase, Phase::Cancelled);
     assert_eq!(bench.resume(&owner, &run.replay_id).run.examined, 0);
     assert_eq!(open_letters(&bench, &owner).len(), 1);
@@ -236,8 +241,8 @@ fn whoever_is_at_work_stops_after_the_batch_in_which_it_is_cancelled() {
     bench.process(&records);
     bench.file_all();
     let owner = Bench::demo();
-    let asked = Asked { rate: 1, ..Asked::replay("me") };
-    let mut running = bench.start(&owner, asked);
+    let request = RunRequest { rate: 1, ..RunRequest::replay("me") };
+    let mut running = bench.start(&owner, request);
     bench.poll_until(&mut running, || {
         bench.runs(&owner).first().is_some_and(|run| run.examined == 3)
     });
@@ -259,8 +264,8 @@ fn a_run_whose_invocation_died_is_shown_as_interrupted_and_goes_on() {
     bench.file_all();
     bench.put("C#mine", WIDE);
     let owner = Bench::demo();
-    let asked = Asked { rate: 1, ..Asked::replay("me") };
-    let mut running = bench.start(&owner, asked);
+    let request = RunRequest { rate: 1, ..RunRequest::replay("me") };
+    let mut running = bench.start(&owner, request);
     bench.poll_until(&mut running, || open_letters(&bench, &owner).len() == 2);
     drop(running);
     bench.later(31);
@@ -279,7 +284,8 @@ fn what_is_filed_after_a_run_started_is_not_its_business() {
     bench.process(&[bench.narrow("d1", 1)]);
     bench.file_all();
     let owner = Bench::demo();
-    let paused = bench.replay_until(&owner, Asked::replay("me"), bench.at(0)).expect("started").run;
+    let paused =
+        bench.replay_until(&owner, RunRequest::replay("me"), bench.at(0)).expect("started").run;
     bench.later(5);
     bench.process(&[bench.narrow("d1", 2)]);
     bench.file_all();
@@ -296,8 +302,8 @@ fn every_part_of_a_filter_counts() {
     let owner = Bench::demo();
     let ids: Vec<String> = bench.letters(&owner).into_iter().map(|one| one.letter.id).collect();
     let check = |filter: Filter, expected: serde_json::Value| {
-        let asked = Asked { dry_run: true, filter, ..Asked::replay("me") };
-        assert_eq!(json!(bench.replay(&owner, asked).run.outcomes), expected);
+        let request = RunRequest { dry_run: true, filter, ..RunRequest::replay("me") };
+        assert_eq!(json!(bench.replay(&owner, request).run.outcomes), expected);
     };
     let text = |text: &str| Some(text.to_owned());
     check(
@@ -329,11 +335,11 @@ fn letters_that_are_parked_are_left_alone() {
     bench.put("C#mine", WIDE);
     let owner = Bench::demo();
     let filter = Filter { subject: Some("device/d1".to_owned()), ..Filter::default() };
-    let park = Asked { action: Action::Park, filter, ..Asked::replay("me") };
+    let park = RunRequest { action: Action::Park, filter, ..RunRequest::replay("me") };
     let run = bench.replay(&owner, park).run;
     assert_eq!((run.action, json!(run.outcomes)), (Action::Park, json!({"parked": 1})));
     assert_eq!(
-        json!(bench.replay(&owner, Asked::replay("me")).run.outcomes),
+        json!(bench.replay(&owner, RunRequest::replay("me")).run.outcomes),
         json!({"applied": 1})
     );
     assert!(bench.history("demo", "d1").is_empty());
@@ -346,20 +352,20 @@ fn the_operator_replays_what_is_established_by_now_and_a_tenant_never_reaches_an
     bench.process(&[bench.of("newco", "d1", 1), bench.of("ghost", "d1", 2)]);
     bench.file_all();
     bench.put("T#newco", NEWCO);
-    let mut asked = Asked::replay("me");
-    asked.filter.tenant = Some("newco".to_owned());
-    let run = bench.replay(&Owner::Operator, asked).run;
+    let mut request = RunRequest::replay("me");
+    request.filter.tenant = Some("newco".to_owned());
+    let run = bench.replay(&Owner::Operator, request).run;
     assert_eq!(json!(run.outcomes), json!({"applied": 1}));
     assert_eq!(json!(run.changed), json!(["newco/device/d1"]));
     assert_eq!(bench.history("newco", "d1"), [1]);
-    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    let run = bench.replay(&Owner::Operator, RunRequest::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"unknown_tenant": 1}));
 
     bench.process(&[bench.narrow("d1", 5)]);
     bench.file_all();
     bench.put("C#mine", WIDE);
     bench.put("R#known", r#"{"contract":"mine","tenant":{"const":"newco"}}"#);
-    let run = bench.replay(&Bench::demo(), Asked::replay("me")).run;
+    let run = bench.replay(&Bench::demo(), RunRequest::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"tenant_mismatch": 1}), "its route names another now");
     assert_eq!(bench.history("newco", "d1"), [1]);
 }
@@ -373,11 +379,11 @@ fn a_letter_of_which_parts_are_missing_waits_for_them() {
     assert!(parts.len() > 1);
     bench.file(&parts[1]);
     let owner = Bench::demo();
-    let run = bench.replay(&owner, Asked::replay("me")).run;
+    let run = bench.replay(&owner, RunRequest::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"incomplete": 1}));
     assert_eq!(open_letters(&bench, &owner)[0].letter.replay_count, 0);
     parts.iter().for_each(|part| bench.file(part));
-    let run = bench.replay(&owner, Asked::replay("me")).run;
+    let run = bench.replay(&owner, RunRequest::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"too_large": 1}), "all of it is there, and it is large");
 }
 
@@ -385,25 +391,27 @@ fn a_letter_of_which_parts_are_missing_waits_for_them() {
 fn what_makes_no_sense_is_refused_before_anything_is_written() {
     let bench = Bench::new();
     let owner = Bench::demo();
-    let check = |change: fn(&mut Asked), named: &str| {
-        let mut asked = Asked::replay("me");
-        change(&mut asked);
-        let refused = bench.try_replay(&owner, asked).expect_err(named);
+    let check = |change: fn(&mut RunRequest), named: &str| {
+        let mut request = RunRequest::replay("me");
+        change(&mut request);
+        let refused = bench.try_replay(&owner, request).expect_err(named);
         assert!(matches!(&refused, Refusal::Invalid(text) if text.starts_with(named)), "{refused}");
     };
-    check(|asked| asked.limit = 0, "limit");
-    check(|asked| asked.rate = 0, "rate");
-    check(|asked| asked.max_replays = 0, "max_replays");
-    check(|asked| asked.views = 21, "views");
-    check(|asked| asked.by = "x".repeat(257), "by");
-    check(|asked| asked.filter.code = Some("typo".to_owned()), "filter.code");
-    check(|asked| asked.filter.subject = Some("d1".to_owned()), "filter.subject");
-    check(|asked| asked.filter.ids = Some(vec!["x".to_owned()]), "filter.ids");
-    check(|asked| asked.filter.ids = Some(Vec::new()), "filter.ids");
-    check(|asked| asked.filter.state = Some(State::Resolved), "filter.state");
-    check(|asked| asked.filter.tenant = Some("acme".to_owned()), "filter.tenant");
+    check(|request| request.limit = 0, "limit");
+    check(|request| request.rate = 0, "rate");
+    check(|request| request.max_replays = 0, "max_replays");
+    check(|request| request.views = 21, "views");
+    check(|request| request.by = "x".repeat(257), "by");
+    check(|request| request.filter.code = Some("typo".to_owned()), "filter.code");
+    check(|request| request.filter.subject = Some("d1".to_owned()), "filter.subject");
+    check(|request| request.filter.ids = Some(vec!["x".to_owned()]), "filter.ids");
+    check(|request| request.filter.ids = Some(Vec::new()), "filter.ids");
+    check(|request| request.filter.state = Some(State::Resolved), "filter.state");
+    check(|request| request.filter.tenant = Some("acme".to_owned()), "filter.tenant");
     check(
-        |asked| (asked.filter.from, asked.filter.to) = (Some(Timestamp::MAX), Some(Timestamp::MIN)),
+        |request| {
+            (request.filter.from, request.filter.to) = (Some(Timestamp::MAX), Some(Timestamp::MIN))
+        },
         "filter.from",
     );
     assert!(bench.memory.state().filed.is_empty());
@@ -417,12 +425,12 @@ fn a_filtered_run_passes_nothing_by_that_it_could_not_read() {
     bench.file_all();
     bench.put("C#mine", WIDE);
     let owner = Bench::demo();
-    let mut asked = Asked::replay("me");
-    asked.filter.subject = Some("device/d1".to_owned());
+    let mut request = RunRequest::replay("me");
+    request.filter.subject = Some("device/d1".to_owned());
     bench.memory.state().faults =
         Box::new(|call| if call == Call::Document { Fault::Refused } else { Fault::None });
     for action in [Action::Park, Action::Replay] {
-        let run = bench.replay(&owner, Asked { action, ..asked.clone() }).run;
+        let run = bench.replay(&owner, RunRequest { action, ..request.clone() }).run;
         assert_eq!((run.phase, run.examined), (Phase::Paused, 0), "{action:?}");
     }
     bench.memory.state().faults = Box::new(|_| Fault::None);
@@ -444,7 +452,7 @@ fn a_record_whose_answer_was_lost_is_no_other_invocation() {
         calls += u32::from(call == Call::Run);
         if call == Call::Run && calls == 2 { Fault::LostAfter } else { Fault::None }
     });
-    let run = bench.replay(&owner, Asked { rate: 1, ..Asked::replay("me") }).run;
+    let run = bench.replay(&owner, RunRequest { rate: 1, ..RunRequest::replay("me") }).run;
     assert_eq!((run.phase, run.examined), (Phase::Paused, 1));
     let run = bench.resume(&owner, &run.replay_id).run;
     assert_eq!((run.phase, json!(run.outcomes)), (Phase::Done, json!({"applied": 3})));

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::overlay::Overlay;
+use super::runner::Runner;
 use super::views::label;
-use super::work::Work;
 use super::{ReplayPorts, Sources};
 use crate::base::error::Reason;
 use crate::base::error::Unavailable;
@@ -19,19 +19,19 @@ use crate::ports::SubjectLocation;
 const FORGETS: usize = 3;
 
 pub(super) async fn admit<W: ReplayPorts, S: Sources>(
-    work: &Work<'_, W, S>,
+    runner: &Runner<'_, W, S>,
     records: Vec<Incoming>,
     until: Timestamp,
 ) -> Admitted {
     // A tenant's letters never reach another's ledger, whatever a route says by now.
-    let only = work.owner.tenant();
-    work.pipeline.admit(work.ports, records, only, until).await
+    let only = runner.owner.tenant();
+    runner.pipeline.admit(runner.ports, records, only, until).await
 }
 
 /// Records through the pipeline, into the ledger or over it. Those that do not match are left alone.
 /// A dry run has `records` to start again with.
 pub(super) async fn through<W: ReplayPorts, S: Sources>(
-    work: &mut Work<'_, W, S>,
+    runner: &mut Runner<'_, W, S>,
     mut admitted: Admitted,
     matching: &[bool],
     records: Vec<Incoming>,
@@ -41,10 +41,10 @@ pub(super) async fn through<W: ReplayPorts, S: Sources>(
     let left: BTreeSet<usize> =
         numbered.filter(|(_, matches)| !**matches).map(|(at, _)| at).collect();
     admitted.leave(&left);
-    let homes = admitted.homes().map(|location| (label(work.owner, &location.key), location));
+    let homes = admitted.homes().map(|location| (label(runner.owner, &location.key), location));
     let homes: Vec<(String, SubjectLocation)> = homes.collect();
-    let room = work.run.views_wanted.saturating_sub(work.run.views.len());
-    let Work { ports, owner, pipeline, overlay, views, tally, .. } = work;
+    let room = runner.run.views_wanted.saturating_sub(runner.run.views.len());
+    let Runner { ports, owner, pipeline, overlay, views, tally, .. } = runner;
     let registry = &pipeline.registry;
     let (settled, counted) = match overlay {
         Some(overlay) => {
@@ -58,11 +58,11 @@ pub(super) async fn through<W: ReplayPorts, S: Sources>(
             pipeline.settle(*ports, admitted, until).await
         }
     };
-    if work.run.dry_run {
+    if runner.run.dry_run {
         // What would be counted is not; what it cost to find out is.
-        units_only(&mut work.tally, &counted);
+        units_only(&mut runner.tally, &counted);
     } else {
-        add(&mut work.tally, counted);
+        add(&mut runner.tally, counted);
     }
     Ok(settled)
 }

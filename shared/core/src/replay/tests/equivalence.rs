@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::fixture::{Bench, NEWCO, WIDE, ground, location, pipeline};
+use super::fixture::{Bench, NEWCO, WIDE, context, location, pipeline};
 use crate::base::time::Timestamp;
 use crate::dead_letter::letter::{Owner, State};
 use crate::intake::record::{Incoming, Record};
@@ -16,7 +16,7 @@ use crate::ledger::read::Question;
 use crate::memory::{Call, Fault};
 use crate::pipeline::Disposition;
 use crate::ports::Clock as _;
-use crate::replay::{Asked, Phase};
+use crate::replay::{Phase, RunRequest};
 use crate::subject::reader;
 use crate::view::Specs;
 
@@ -184,9 +184,9 @@ impl Fixture {
     }
 
     fn replay(&mut self, owner: &Owner, rate: u32, trouble: Trouble) {
-        let asked = Asked { rate, max_replays: 1_000, ..Asked::replay("me") };
+        let request = RunRequest { rate, max_replays: 1_000, ..RunRequest::replay("me") };
         let memory = self.bench.memory.clone();
-        let run = crate::replay::start(ground(&memory), owner, asked, Timestamp::MAX);
+        let run = crate::replay::start(context(&memory), owner, request, Timestamp::MAX);
         self.run(run, trouble);
         self.bench.later(31);
     }
@@ -195,7 +195,7 @@ impl Fixture {
         let Some(newest) = self.bench.runs(owner).into_iter().next() else { return };
         let memory = self.bench.memory.clone();
         let id = &newest.replay_id;
-        let run = crate::replay::resume(ground(&memory), owner, id, "you", Timestamp::MAX);
+        let run = crate::replay::resume(context(&memory), owner, id, "you", Timestamp::MAX);
         self.run(run, trouble);
         self.bench.later(31);
     }
@@ -333,8 +333,8 @@ proptest! {
         fixture.deliver(&narrow, Trouble::None);
         fixture.bench.file_all();
         fixture.mend(Mend::Contract);
-        let asked = Asked { rate, max_replays: 1_000, ..Asked::replay("me") };
-        let mut replay = fixture.bench.start(&Bench::demo(), asked);
+        let request = RunRequest { rate, max_replays: 1_000, ..RunRequest::replay("me") };
+        let mut replay = fixture.bench.start(&Bench::demo(), request);
         let (memory, records, batches) =
             (fixture.bench.memory.clone(), fixture.records.clone(), good.clone());
         let mut stream = std::pin::pin!(async move {

@@ -21,7 +21,7 @@ use crate::pipeline::{Disposition, Pipeline};
 use crate::ports::{Letters, SubjectLocation};
 use crate::registry::Registry;
 use crate::replay::filing::{Received, file, read};
-use crate::replay::{self, Asked, Ground, Means, Refusal, Run, Worked};
+use crate::replay::{self, Refusal, Run, RunContext, RunLimits, RunProgress, RunRequest};
 use crate::subject::reader;
 
 pub(super) const MINUTE: i64 = 60;
@@ -43,7 +43,7 @@ pub(super) const WIDE: &str = r#"{
 pub(super) const NEWCO: &str = r#"{"id":"newco"}"#;
 
 /// Small enough that a few events make pages and corrections.
-pub(super) const MEANS: Means = Means {
+pub(super) const MEANS: RunLimits = RunLimits {
     item_limits: ItemLimits {
         slice_bytes: 2_000,
         head_target_bytes: 300,
@@ -61,7 +61,7 @@ pub(super) struct Bench {
     pub(super) memory: Memory,
 }
 
-pub(super) type Running = Pin<Box<dyn Future<Output = Result<Worked, Refusal>>>>;
+pub(super) type Running = Pin<Box<dyn Future<Output = Result<RunProgress, Refusal>>>>;
 
 impl Bench {
     pub(super) fn new() -> Self {
@@ -166,29 +166,33 @@ impl Bench {
         self.run(file(&self.memory, &filing)).map(drop)
     }
 
-    pub(super) fn replay(&self, owner: &Owner, asked: Asked) -> Worked {
-        self.try_replay(owner, asked).expect("a run")
+    pub(super) fn replay(&self, owner: &Owner, request: RunRequest) -> RunProgress {
+        self.try_replay(owner, request).expect("a run")
     }
 
-    pub(super) fn try_replay(&self, owner: &Owner, asked: Asked) -> Result<Worked, Refusal> {
-        self.replay_until(owner, asked, Timestamp::MAX)
+    pub(super) fn try_replay(
+        &self,
+        owner: &Owner,
+        request: RunRequest,
+    ) -> Result<RunProgress, Refusal> {
+        self.replay_until(owner, request, Timestamp::MAX)
     }
 
     pub(super) fn replay_until(
         &self,
         owner: &Owner,
-        asked: Asked,
+        request: RunRequest,
         deadline: Timestamp,
-    ) -> Result<Worked, Refusal> {
-        self.run(replay::start(ground(&self.memory), owner, asked, deadline))
+    ) -> Result<RunProgress, Refusal> {
+        self.run(replay::start(context(&self.memory), owner, request, deadline))
     }
 
-    pub(super) fn resume(&self, owner: &Owner, id: &str) -> Worked {
+    pub(super) fn resume(&self, owner: &Owner, id: &str) -> RunProgress {
         self.try_resume(owner, id).expect("a run")
     }
 
-    pub(super) fn try_resume(&self, owner: &Owner, id: &str) -> Result<Worked, Refusal> {
-        self.run(replay::resume(ground(&self.memory), owner, id, "you", Timestamp::MAX))
+    pub(super) fn try_resume(&self, owner: &Owner, id: &str) -> Result<RunProgress, Refusal> {
+        self.run(replay::resume(context(&self.memory), owner, id, "you", Timestamp::MAX))
     }
 
     pub(super) fn cancel(&self, owner: &Owner, id: &str) -> Run {
@@ -281,9 +285,11 @@ impl Bench {
     }
 
     /// A run that somebody else polls.
-    pub(super) fn start(&self, owner: &Owner, asked: Asked) -> Running {
+    pub(super) fn start(&self, owner: &Owner, request: RunRequest) -> Running {
         let (memory, owner) = (self.memory.clone(), owner.clone());
-        Box::pin(async move { replay::start(ground(&memory), &owner, asked, Timestamp::MAX).await })
+        Box::pin(
+            async move { replay::start(context(&memory), &owner, request, Timestamp::MAX).await },
+        )
     }
 
     pub(super) fn poll_until(&self, running: &mut Running, enough: impl Fn() -> bool) {
@@ -296,7 +302,7 @@ impl Bench {
         panic!("it goes on and on");
     }
 
-    pub(super) fn finish(&self, running: Running) -> Result<Worked, Refusal> {
+    pub(super) fn finish(&self, running: Running) -> Result<RunProgress, Refusal> {
         self.run(running)
     }
 
@@ -323,8 +329,8 @@ impl Bench {
     }
 }
 
-pub(super) fn ground(memory: &Memory) -> Ground<'_, Memory, Memory> {
-    Ground { ports: memory, sources: memory, means: MEANS }
+pub(super) fn context(memory: &Memory) -> RunContext<'_, Memory, Memory> {
+    RunContext { ports: memory, sources: memory, limits: MEANS }
 }
 
 pub(super) fn pipeline() -> Pipeline {

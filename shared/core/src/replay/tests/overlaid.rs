@@ -10,7 +10,7 @@ use crate::ledger::read::{Question, Snapshot};
 use crate::pipeline::{Pipeline, Settled, Verdict};
 use crate::ports::{Ports, Store};
 use crate::replay::overlay::Overlay;
-use crate::replay::{Asked, Phase};
+use crate::replay::{Phase, RunRequest};
 use crate::subject::reader;
 
 fn settle(
@@ -71,8 +71,8 @@ fn a_dry_run_starts_again_where_another_writer_has_changed_the_pages_below_it() 
     bench.file_all();
     bench.put("C#mine", WIDE);
     let owner = Bench::demo();
-    let asked = Asked { dry_run: true, rate: 1, ..Asked::replay("me") };
-    let mut running = bench.start(&owner, asked);
+    let request = RunRequest { dry_run: true, rate: 1, ..RunRequest::replay("me") };
+    let mut running = bench.start(&owner, request);
     let first = || bench.runs(&owner).first().is_some_and(|run| run.examined == 1);
     bench.poll_until(&mut running, first);
     for at in [3, 5, 6] {

@@ -9,7 +9,7 @@ use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::Content;
 use crate::dead_letter::letter::{Owner, State};
 use crate::intake::record::{Record, Source};
-use crate::replay::Asked;
+use crate::replay::RunRequest;
 
 #[test]
 fn a_batch_reference_is_replayed_by_reading_its_offsets_again() {
@@ -17,12 +17,12 @@ fn a_batch_reference_is_replayed_by_reading_its_offsets_again() {
     let records = [bench.good("d1", 0), bench.narrow("d1", 1), bench.good("d2", 2)];
     bench.hold(&records, 0);
     bench.file(&bench.given_up(0, 2));
-    let dry = Asked { dry_run: true, ..Asked::replay("me") };
+    let dry = RunRequest { dry_run: true, ..RunRequest::replay("me") };
     let dry = bench.replay(&Owner::Operator, dry).run;
     let expected = json!({"applied": 2, "schema_violation": 1});
     assert_eq!(json!(dry.outcomes), expected);
     assert!(bench.letters(&Bench::demo()).is_empty() && bench.history("demo", "d1").is_empty());
-    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    let run = bench.replay(&Owner::Operator, RunRequest::replay("me")).run;
     assert_eq!((json!(run.outcomes), run.examined), (expected, 1));
     assert_eq!(bench.history("demo", "d1"), [0]);
     let letter = bench.letters(&Bench::demo()).remove(0).letter;
@@ -35,9 +35,9 @@ fn offsets_that_are_gone_are_counted_as_lost_and_the_letter_waits_for_a_person()
     let bench = Bench::new();
     bench.hold(&[bench.good("d1", 3), bench.good("d1", 4)], 3);
     bench.file(&bench.given_up(0, 4));
-    let worked = bench.replay(&Owner::Operator, Asked::replay("me"));
-    assert_eq!(json!(worked.run.outcomes), json!({"applied": 2, "lost": 3}));
-    assert!((worked.tally.total(Metric::OffsetsLost) - 3.0).abs() < f64::EPSILON);
+    let progress = bench.replay(&Owner::Operator, RunRequest::replay("me"));
+    assert_eq!(json!(progress.run.outcomes), json!({"applied": 2, "lost": 3}));
+    assert!((progress.tally.total(Metric::OffsetsLost) - 3.0).abs() < f64::EPSILON);
     let letter = bench.letters(&Owner::Operator).remove(0).letter;
     assert_eq!(letter.state, State::Parked);
     assert!(letter.message.ends_with("lost=`3`"), "{}", letter.message);
@@ -55,7 +55,7 @@ fn the_records_that_came_along_with_a_batch_are_taken_from_it() {
     bench.file(&notification.to_string());
     let object = message.to_string().into_bytes();
     bench.memory.state().objects.insert(("b".to_owned(), "k".to_owned()), object);
-    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    let run = bench.replay(&Owner::Operator, RunRequest::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"applied": 2, "duplicate": 2}));
     assert_eq!(bench.history("demo", "d1"), [0, 1]);
 }
@@ -71,9 +71,9 @@ fn a_message_that_is_known_by_now_is_filed_as_what_it_is() {
         let chunks = &mut state.filed.get_mut("O#D").expect("a letter").chunks;
         *chunks.values_mut().next().expect("a chunk") = known.pack().expect("packed");
     }
-    let dry = Asked { dry_run: true, ..Asked::replay("me") };
-    for asked in [dry, Asked::replay("me")] {
-        let run = bench.replay(&Owner::Operator, asked).run;
+    let dry = RunRequest { dry_run: true, ..RunRequest::replay("me") };
+    for request in [dry, RunRequest::replay("me")] {
+        let run = bench.replay(&Owner::Operator, request).run;
         assert_eq!(json!(run.outcomes), json!({"filed": 1}));
     }
     let open = open_letters(&bench, &Owner::Operator);
@@ -87,7 +87,7 @@ fn what_is_read_again_entered_no_later_than_it_was_given_up() {
     bench.hold(&[ahead], 0);
     bench.file(&bench.given_up(0, 0));
     bench.later(3 * 60 * MINUTE);
-    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    let run = bench.replay(&Owner::Operator, RunRequest::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"future_timestamp": 1}));
 }
 
@@ -106,7 +106,7 @@ fn what_is_read_again_with_a_timestamp_that_cannot_be_true_is_applied() {
     with_records["payload"] = json!(bench.lambda_event(&records));
     bench.file(&with_records.to_string());
     bench.later(60 * 24 * 60 * MINUTE);
-    let run = bench.replay(&Owner::Operator, Asked::replay("me")).run;
+    let run = bench.replay(&Owner::Operator, RunRequest::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"applied": 2, "duplicate": 2}));
     assert_eq!(bench.history("demo", "d1"), [0, 1]);
 }

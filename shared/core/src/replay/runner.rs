@@ -4,7 +4,7 @@ use super::lease::renew;
 use super::overlay::Overlay;
 use super::run::Run;
 use super::views::Watched;
-use super::{Ground, ReplayPorts, Sources};
+use super::{ReplayPorts, RunContext, Sources};
 use crate::base::cost::Units;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::metrics::Tally;
@@ -18,15 +18,15 @@ use crate::pipeline::Pipeline;
 const LEASE_MARGIN_SECONDS: i64 = 5;
 
 /// What an invocation has in hand that works on a run.
-pub(super) struct Hold<'a, W, S> {
-    pub(super) ground: Ground<'a, W, S>,
+pub(super) struct HeldRun<'a, W, S> {
+    pub(super) context: RunContext<'a, W, S>,
     pub(super) owner: &'a Owner,
     pub(super) deadline: Timestamp,
     pub(super) lease: Lease,
 }
 
 /// A run at work.
-pub(super) struct Work<'a, W, S> {
+pub(super) struct Runner<'a, W, S> {
     pub(super) ports: &'a W,
     pub(super) sources: &'a S,
     pub(super) owner: &'a Owner,
@@ -49,7 +49,7 @@ pub(super) struct Work<'a, W, S> {
     pub(super) taken: u64,
 }
 
-impl<W: ReplayPorts, S: Sources> Work<'_, W, S> {
+impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
     /// A letter with its content.
     pub(super) fn open(&self, letter: &Letter, frame: &[u8]) -> Opened {
         open(self.owner, letter, frame, self.retention)

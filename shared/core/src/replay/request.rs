@@ -56,7 +56,7 @@ pub struct Filter {
 
 /// A run that somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct RunRequest {
     /// What is to be done with the letters.
     pub action: Action,
     /// Who asks.
@@ -92,7 +92,7 @@ pub enum Refusal {
     Unavailable(Unavailable),
 }
 
-impl Asked {
+impl RunRequest {
     /// A replay with every default.
     pub fn replay(by: impl Into<String>) -> Self {
         Self {

@@ -30,7 +30,7 @@ pub(super) const UNAVAILABLE: &str = "unavailable";
 
 /// What became of a letter in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum LetterOutcome {
     /// It does not match after all.
     Other,
     /// It stays as it is, for this reason.
@@ -68,7 +68,7 @@ impl Effects {
     }
 }
 
-impl Fate {
+impl LetterOutcome {
     /// What the run counts; `None`: nothing, because it does not match.
     pub(super) fn tried(&self, run: &Run) -> Result<Option<Tried>, Unavailable> {
         let once = |outcome: &str| vec![(outcome.to_owned(), 1)];
@@ -150,13 +150,13 @@ pub(super) async fn write(
     letters: &impl Letters,
     owner: &Owner,
     stored: StoredLetter,
-    fate: &Fate,
+    outcome: &LetterOutcome,
     run: &Run,
 ) -> Result<Metered<Option<Letter>>, Unavailable> {
     let mut stored = stored;
     let mut units = Units::default();
     for _ in 0..ATTEMPTS {
-        let Some(marked) = fate.mark(&stored.letter, run) else {
+        let Some(marked) = outcome.mark(&stored.letter, run) else {
             return Ok(Metered { answer: None, units });
         };
         let replaced = letters.replace_letter(owner, &stored, &marked).await?;
