@@ -17,7 +17,7 @@ use drover_core::registry::Registry;
 use drover_core::pipeline::direct::Direct;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_fuzz::{Uncounted, pipeline, ports};
-use drover_ingest::rest::Rest;
+use drover_ingest::log_breaker::LogBreaker;
 use drover_ingest::{FUNCTION, Ingest, routes};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -92,7 +92,7 @@ fn check(request: Request<Body>) {
         registry: Registry::new(),
         gate: Gate { mode: AuthMode::Key(LocalKeys::Accepted) },
         quotas: WriteQuotas::default(),
-        rest: Rest::default(),
+        log_breaker: LogBreaker::default(),
         meter: Arc::new(Uncounted),
     };
     let router = finished(routes(ingest), Origins::Local);

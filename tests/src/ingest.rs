@@ -16,7 +16,7 @@ use drover_core::memory::{Call, Fault};
 use drover_core::registry::Registry;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
-use drover_ingest::rest::Rest;
+use drover_ingest::log_breaker::LogBreaker;
 use drover_ingest::{Ingest, routes};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -155,7 +155,7 @@ impl<'a> Writer<'a> {
             registry: Registry::new(),
             gate: Gate { mode },
             quotas: WriteQuotas::default(),
-            rest: Rest::default(),
+            log_breaker: LogBreaker::default(),
             meter: Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
         });
         let routes = if auth.is_some() { with_gateway_claims(routes) } else { routes };

@@ -59,7 +59,7 @@ impl<W: IngestPorts, S: Stream> Ingest<W, S> {
         let (places, events): (Vec<usize>, Vec<Outgoing>) = outgoing.into_iter().unzip();
         let sent = self.send(&events, started).await;
         let waiting: Vec<&Outgoing> = unavailable(&events, &sent).collect();
-        let parked = self.park(&waiting).await;
+        let buffered = self.send_to_buffer(&waiting).await;
         for (place, sent) in places.into_iter().zip(sent) {
             if let (Some(result), Err(NotSent::Rejected(rejection))) =
                 (results.get_mut(place), sent)
@@ -68,14 +68,14 @@ impl<W: IngestPorts, S: Stream> Ingest<W, S> {
             }
         }
         let letters = self.keep_rejected(&delivery, &results).await;
-        let waited = if parked.is_ok() { waiting.len() } else { 0 };
+        let waited = if buffered.is_ok() { waiting.len() } else { 0 };
         self.count(
             &delivery,
             &results,
             started,
             [(Metric::RecordsBuffered, waited), (Metric::DeadLettersSent, letters)],
         );
-        parked.map(|()| results)
+        buffered.map(|()| results)
     }
 
     /// Reads each text by the contract, and asks the tenant's clock rules.
@@ -103,16 +103,16 @@ impl<W: IngestPorts, S: Stream> Ingest<W, S> {
         if events.is_empty() {
             return Vec::new();
         }
-        if let Some(unavailable) = self.rest.instead(started) {
+        if let Some(unavailable) = self.log_breaker.instead(started) {
             return vec![Err(NotSent::Unavailable(unavailable)); events.len()];
         }
         let sent = self.stream.send(events, started.plus_seconds(REQUEST_SECONDS)).await;
-        self.rest.note(&sent, self.ports.now());
+        self.log_breaker.note(&sent, self.ports.now());
         sent
     }
 
     /// Sends events to the buffer queue: all of them, or it failed.
-    async fn park(&self, events: &[&Outgoing]) -> Result<(), Unavailable> {
+    async fn send_to_buffer(&self, events: &[&Outgoing]) -> Result<(), Unavailable> {
         let now = self.ports.now();
         let mut messages = Vec::new();
         for event in events {
@@ -123,11 +123,11 @@ impl<W: IngestPorts, S: Stream> Ingest<W, S> {
         }
         tracing::warn!(events = events.len(), "the stream is unavailable, events go to the buffer");
         let sent = self.ports.send_buffered(&messages).await;
-        let parked: Result<(), Unavailable> = sent.into_iter().collect();
-        if parked.is_err() {
-            self.rest.end();
+        let buffered: Result<(), Unavailable> = sent.into_iter().collect();
+        if buffered.is_err() {
+            self.log_breaker.end();
         }
-        parked
+        buffered
     }
 
     /// Sends rejected events to the dead letters, where their tenant wants to keep them. The sender

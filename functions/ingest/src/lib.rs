@@ -26,14 +26,14 @@ use drover_http::layers::json_only;
 mod accept;
 pub mod answer;
 mod body;
+mod compat;
 pub mod config;
 mod events;
+pub mod log_breaker;
 mod openapi;
-pub mod rest;
-mod seed;
 
+use log_breaker::LogBreaker;
 pub use openapi::openapi;
-use rest::Rest;
 
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "ingest";
@@ -56,7 +56,7 @@ pub struct Ingest<W, S> {
     /// How much each tenant has sent.
     pub quotas: WriteQuotas,
     /// Whether the stream is left alone.
-    pub rest: Rest,
+    pub log_breaker: LogBreaker,
     /// Where counts go.
     pub meter: Arc<dyn Meter>,
 }
@@ -70,9 +70,9 @@ where
 {
     Router::new()
         .route("/api/v1/events", post(events::events::<W, S>))
-        .route("/collect", post(seed::collect::<W, S>))
-        .route("/current_time", get(seed::current_time::<W, S>))
-        .route("/hello", get(seed::hello))
+        .route("/collect", post(compat::collect::<W, S>))
+        .route("/current_time", get(compat::current_time::<W, S>))
+        .route("/hello", get(compat::hello))
         .route_layer(from_fn(json_only))
         .layer(DefaultBodyLimit::max(body::SENT_BYTES))
         .with_state(Arc::new(ingest))

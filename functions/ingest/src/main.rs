@@ -22,7 +22,7 @@ use drover_core::registry::Registry;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{AuthMode, Gate, Origins, finished};
 use drover_ingest::config::{Config, StreamConfig};
-use drover_ingest::rest::Rest;
+use drover_ingest::log_breaker::LogBreaker;
 use drover_ingest::{FUNCTION, Ingest, routes};
 use lambda_http::{run, tracing};
 
@@ -96,7 +96,7 @@ async fn serve<S: Stream + 'static>(
         registry: Registry::new(),
         gate: Gate { mode: auth_mode.clone() },
         quotas: WriteQuotas::default(),
-        rest: Rest::default(),
+        log_breaker: LogBreaker::default(),
         meter,
     };
     let routes = match auth_mode {

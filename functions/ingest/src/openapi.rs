@@ -10,9 +10,9 @@ use crate::answer::{BatchAnswer, CollectAnswer, EventError, EventResult};
 #[openapi(
     paths(
         crate::events::events,
-        crate::seed::collect,
-        crate::seed::current_time,
-        crate::seed::hello
+        crate::compat::collect,
+        crate::compat::current_time,
+        crate::compat::hello
     ),
     components(schemas(BatchAnswer, CollectAnswer, EventResult, EventError, ProblemBody, Fault))
 )]

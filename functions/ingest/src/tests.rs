@@ -73,7 +73,7 @@ impl Environment {
             registry: Registry::new(),
             gate: Gate { mode: AuthMode::Key(LocalKeys::Refused) },
             quotas: WriteQuotas::default(),
-            rest: Rest::default(),
+            log_breaker: LogBreaker::default(),
             meter: Arc::clone(&counted) as Arc<dyn Meter>,
         };
         Self { router: finished(routes(ingest), Origins::Local), memory, counted }

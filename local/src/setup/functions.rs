@@ -15,7 +15,7 @@ use drover_core::registry::Registry;
 use drover_core::replay::RunLimits;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_ingest::Ingest;
-use drover_ingest::rest::Rest;
+use drover_ingest::log_breaker::LogBreaker;
 use drover_local_sqs::Sqs;
 use drover_processor::Processor;
 use drover_query::health::{Process, memory_bytes};
@@ -68,7 +68,7 @@ pub(crate) fn functions(
         registry: Registry::new(),
         gate: gate(),
         quotas: WriteQuotas::default(),
-        rest: Rest::default(),
+        log_breaker: LogBreaker::default(),
         meter: as_meter(),
     };
     let query = Query {
@@ -123,7 +123,7 @@ fn gate() -> Gate {
     Gate { mode: AuthMode::Key(LocalKeys::Accepted) }
 }
 
-/// Where metrics go as lines. One for each invocation would bury everything else on a console:
+/// Where metrics go as lines. One for each invocation would flood a console:
 /// `--log metrics=debug` shows them.
 pub(crate) fn metric_lines() -> Lines {
     Lines {

@@ -32,7 +32,7 @@ use crate::pipeline::admit::{Admission, Admitter};
 use crate::pipeline::batch::{Group, Groups, Handled, State};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::invocation_registry::InvocationRegistry;
-use crate::pipeline::queues::{bury, return_unavailable, send_to_buffer};
+use crate::pipeline::queues::{return_unavailable, send_to_buffer, send_to_dead_letters};
 use crate::pipeline::subject::{Committed, Job, commit, time_is_over};
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Ports, SubjectLocation};
@@ -136,7 +136,7 @@ impl Pipeline {
         breaker::check(&handled, &self.registry, started, ports).await?;
         let mut tally = Tally::default();
         self.commit_all(ports, groups, &mut handled, &mut tally, deadline).await;
-        bury(ports, &mut handled).await;
+        send_to_dead_letters(ports, &mut handled).await;
         match waiting {
             Waiting::InBuffer => send_to_buffer(ports, &mut handled).await,
             Waiting::AtSource => return_unavailable(&mut handled),

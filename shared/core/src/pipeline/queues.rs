@@ -14,7 +14,7 @@ use crate::ports::Ports;
 
 /// Sends the rejected records to the dead-letter queue; those that it does not take stay with
 /// their source.
-pub(super) async fn bury(ports: &impl Ports, handled: &mut [Handled]) {
+pub(super) async fn send_to_dead_letters(ports: &impl Ports, handled: &mut [Handled]) {
     let now = ports.now();
     let letters = |handled: &Handled| match &handled.state {
         State::Rejected(rejection) => letter(&handled.record, rejection, handled.about(now)),

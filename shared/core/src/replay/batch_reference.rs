@@ -177,7 +177,7 @@ async fn take_records<W: ReplayPorts, S: Sources>(
             Verdict::Rejected(rejection) => {
                 effects.add(rejection.code.as_str(), 1);
                 if !runner.run.dry_run {
-                    bury(runner, &settled, &rejection).await?;
+                    file_letter(runner, &settled, &rejection).await?;
                 }
             }
             Verdict::Unavailable(unavailable) => return Err(unavailable),
@@ -187,7 +187,7 @@ async fn take_records<W: ReplayPorts, S: Sources>(
 }
 
 /// Files the letter of a rejected record.
-async fn bury<W: ReplayPorts, S: Sources>(
+async fn file_letter<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
     settled: &Settled,
     rejection: &Rejection,

@@ -15,14 +15,14 @@ const ENOUGH: u32 = 2;
 
 /// Until when a stream is left alone.
 #[derive(Debug, Default)]
-pub struct Rest {
+pub struct LogBreaker {
     /// Sends in a row of which nothing arrived.
     vain: AtomicU32,
     /// Microseconds since 1970.
     until: AtomicI64,
 }
 
-impl Rest {
+impl LogBreaker {
     /// What every send gets while the stream is left alone. A clock that was set back ends it.
     pub(crate) fn instead(&self, now: Timestamp) -> Option<Unavailable> {
         let left = self.until.load(Ordering::Relaxed).saturating_sub(now.micros());
