@@ -12,8 +12,8 @@ use std::time::Duration;
 use drover_aws::Aws;
 use drover_core::intake::record::TopicRetention;
 use drover_core::ports::Clock as _;
-use drover_event_source::queue_source::QueueSource;
-use drover_event_source::simulator::{Gauge, Gauges, Simulator};
+use drover_event_source::kafka::{Gauge, Gauges, KafkaSource};
+use drover_event_source::sqs::SqsSource;
 use drover_local_sqs::Sqs;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -161,12 +161,12 @@ impl Host {
             stream: stream.shown(),
         };
         let background = Background::start().map_err(failed("threads"))?;
-        let simulator = background
+        let kafka = background
             .on_its_threads(|| stream.feed(config.mapping, functions.clone(), ports.clone()));
         let queue_sources =
             background.on_its_threads(|| setup::queue_sources(&queue_file, &functions));
         let queue_sources = queue_sources.map_err(failed("queues"))?;
-        let gauges = simulator.as_ref().map(Simulator::gauges);
+        let gauges = kafka.as_ref().map(KafkaSource::gauges);
         let metrics = prometheus::routes(meter, levels(queue_file, stream, gauges, ports));
         let app = http::app(functions.routes().merge(metrics));
         let http =
@@ -174,7 +174,7 @@ impl Host {
         let lambda =
             Server::start("lambda", |stop| lambda::serve(lambda.listener, functions, stop));
         folder.announce(&addresses)?;
-        let sources = Sources { simulator, queue_sources, background };
+        let sources = Sources { kafka, queue_sources, background };
         Ok(Self { folder, addresses, parts, sources, http, lambda, sqs, dynamodb })
     }
 
@@ -195,11 +195,7 @@ impl Host {
 
     /// Every partition of the stream that is read, as it was last seen.
     pub fn gauges(&self) -> Vec<Gauge> {
-        self.sources
-            .simulator
-            .as_ref()
-            .map(|simulator| simulator.gauges().read())
-            .unwrap_or_default()
+        self.sources.kafka.as_ref().map(|kafka| kafka.gauges().read()).unwrap_or_default()
     }
 
     /// Stops everything, requests, the event sources and invocations first, within seconds
@@ -219,8 +215,8 @@ impl Host {
 
 /// The event sources, and the threads that they run on.
 struct Sources {
-    simulator: Option<Simulator>,
-    queue_sources: Vec<QueueSource>,
+    kafka: Option<KafkaSource>,
+    queue_sources: Vec<SqsSource>,
     background: Background,
 }
 
@@ -229,8 +225,8 @@ impl Sources {
     async fn stop(self, grace: Duration) {
         let of_queues = self.queue_sources.into_iter().map(|source| source.stop(grace));
         let of_stream = async {
-            if let Some(simulator) = self.simulator {
-                simulator.stop(grace).await;
+            if let Some(kafka) = self.kafka {
+                kafka.stop(grace).await;
             }
         };
         tokio::join!(of_stream, futures_util::future::join_all(of_queues));

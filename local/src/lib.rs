@@ -18,12 +18,12 @@
 #![recursion_limit = "256"]
 
 mod background;
+mod banner;
 mod client;
 pub mod commands;
 pub mod data_folder;
 mod dynamodb;
 pub mod function;
-mod greeting;
 pub mod host;
 mod http;
 mod lambda;

@@ -20,10 +20,10 @@ use drover_core::ports::Stream;
 use drover_event_log::embedded::{Keep, PARTITIONS};
 use drover_event_log::{Embedded, Log as _};
 use drover_event_source::KafkaLog;
-use drover_event_source::simulator::{
-    Batching, EventSource, HeaderBytes, Rules, Settings, Simulator, Target,
+use drover_event_source::kafka::{
+    Batching, EventSource, HeaderBytes, KafkaSource, Rules, Settings, Target,
 };
-use drover_event_source::simulator::{Gauge, Gauges};
+use drover_event_source::kafka::{Gauge, Gauges};
 
 use crate::function::Functions;
 use crate::prometheus::PartitionLevel;
@@ -152,17 +152,17 @@ impl HostStream {
         config: MappingConfig,
         functions: Functions,
         destination: Aws,
-    ) -> Option<Simulator> {
+    ) -> Option<KafkaSource> {
         let target = Target::here(functions, drover_processor::FUNCTION);
         match self {
             Self::Embedded(log) => {
                 let settings = settings(config, GROUP, BROKER);
-                Some(Simulator::start(log.clone(), settings, target, Some(destination)))
+                Some(KafkaSource::start(log.clone(), settings, target, Some(destination)))
             }
             Self::Direct => None,
             Self::Kafka(Cluster { bootstrap, log, .. }) => {
                 let settings = settings(config, GROUP, bootstrap);
-                Some(Simulator::start(log.clone(), settings, target, Some(destination)))
+                Some(KafkaSource::start(log.clone(), settings, target, Some(destination)))
             }
         }
     }

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::body::Bytes;
 use common::{Process, WAIT, run};
 use drover_core::base::time::Timestamp;
-use drover_event_source::simulator::{Gauge, Reading};
+use drover_event_source::kafka::{Gauge, Reading};
 use drover_local::function::DEFAULT_TIMEOUT;
 use drover_local::mapping::StreamConfig;
 use drover_local::{FunctionError, Functions, Host, HostConfig};

@@ -24,14 +24,14 @@
 //!
 //! The rooms: `limits` is how much there may be, `append` what an append gives; `request` is what a call wants written; `writer` and `reader` are the two threads
 //! over `file`, `appending` is one transaction of the writer and `tidy` what it deletes; `checkpoint`
-//! spares the writer work; `places` is what is known without asking the file.
+//! spares the writer work; `offset_index` is what is known without asking the file.
 
 mod append;
 mod appending;
 mod checkpoint;
 mod file;
 mod limits;
-mod places;
+mod offset_index;
 mod reader;
 mod request;
 #[cfg(test)]
@@ -53,7 +53,7 @@ pub use append::{AppendError, RecordLocation};
 use file::broken;
 use limits::PERMIT_BYTES;
 pub use limits::{Keep, LOOK_EVERY, PARTITIONS, QUEUE_BYTES, RECORD_BYTES, TOPICS};
-use places::Places;
+use offset_index::OffsetIndex;
 use reader::Reader;
 use request::{Request, Written};
 use writer::{Write, Writer};
@@ -63,7 +63,7 @@ use writer::{Write, Writer};
 pub struct Embedded {
     writes: mpsc::Sender<Write>,
     reads: mpsc::Sender<reader::Job>,
-    places: Arc<Places>,
+    offset_index: Arc<OffsetIndex>,
     queue: Arc<Semaphore>,
     /// Where the next record without a key goes.
     turn: Arc<AtomicUsize>,
@@ -79,25 +79,25 @@ impl Embedded {
     pub fn open(path: &Path, keep: Option<Keep>) -> Result<Self, Unavailable> {
         let writer_file = file::open(path).map_err(broken)?;
         let mut reader = Reader::new(file::open(path).map_err(broken)?);
-        let places = Arc::new(Places::default());
-        reader.look(&places).map_err(broken)?;
-        let turn = Arc::new(AtomicUsize::new(places.records()));
+        let offset_index = Arc::new(OffsetIndex::default());
+        reader.look(&offset_index).map_err(broken)?;
+        let turn = Arc::new(AtomicUsize::new(offset_index.records()));
         let (writes, to_write) = mpsc::channel();
         let (reads, to_read) = mpsc::channel();
-        let writer = Writer::new(writer_file, Arc::clone(&places), keep);
+        let writer = Writer::new(writer_file, Arc::clone(&offset_index), keep);
         spawn("stream-writer", move || writer.run(&to_write))?;
-        let seen = Arc::clone(&places);
+        let seen = Arc::clone(&offset_index);
         spawn("stream-reader", move || reader.run(&to_read, &seen))?;
         let (kept, keeping) = mpsc::channel();
         let moved = file::open(path).map_err(broken)?;
         spawn("stream-checkpoint", move || checkpoint::run(&moved, &keeping))?;
         let queue = Arc::new(Semaphore::new(QUEUE_BYTES / PERMIT_BYTES));
-        Ok(Self { writes, reads, places, queue, turn, _kept: kept })
+        Ok(Self { writes, reads, offset_index, queue, turn, _kept: kept })
     }
 
     /// Topic, partition, and one more than the highest offset, of every partition.
     pub fn ends(&self) -> Vec<(String, i32, i64)> {
-        self.places.ends()
+        self.offset_index.ends()
     }
 
     /// Appends records in their order, all or none, and says where each of them is. They are durable
@@ -116,11 +116,11 @@ impl Embedded {
         let room = Arc::clone(&self.queue).acquire_many_owned(permits).await;
         let room = room.map_err(|_| stopped())?;
         let (answer, answered) = oneshot::channel();
-        let (parts, places) = request.split();
+        let (parts, offset_index) = request.split();
         let write = Write::Append { topic: topic.clone(), parts, answer, _room: room };
         self.writes.send(write).map_err(|_| stopped())?;
         let written: Vec<Written> = answered.await.map_err(|_| stopped())??;
-        Ok(places.into_iter().filter_map(|place| place.among(&written)).collect())
+        Ok(offset_index.into_iter().filter_map(|place| place.among(&written)).collect())
     }
 
     /// Runs a question on the reader's thread.
@@ -140,17 +140,17 @@ impl Embedded {
 
 impl Log for Embedded {
     async fn topics(&self) -> Result<Vec<String>, Unavailable> {
-        Ok(self.places.topics())
+        Ok(self.offset_index.topics())
     }
 
     async fn partitions(&self, topic: &str) -> Result<Vec<i32>, Unavailable> {
-        let partitions = self.places.of(topic).map(|_| (0..PARTITIONS).map(u32::cast_signed));
+        let partitions = self.offset_index.of(topic).map(|_| (0..PARTITIONS).map(u32::cast_signed));
         Ok(partitions.into_iter().flatten().collect())
     }
 
     async fn fetch(&self, from: Position<'_>, bounds: Bounds) -> Result<Fetched, Unavailable> {
         let nothing = Fetched { next: from.offset, ..Fetched::default() };
-        let Some(topic) = self.places.of(from.topic) else {
+        let Some(topic) = self.offset_index.of(from.topic) else {
             tokio::time::sleep(bounds.wait).await;
             return Ok(nothing);
         };

@@ -1,4 +1,4 @@
-//! A Kafka cluster as the simulator reads it, over a broker inside the process: what [`Log`]
+//! A Kafka cluster as the Kafka mapping reads it, over a broker inside the process: what [`Log`]
 //! promises, record by record.
 
 #![allow(clippy::unwrap_used, reason = "a fact that does not hold ends its test")]

@@ -26,7 +26,7 @@
 //!
 //! The rooms: `protocol` is what travels; `settings`, `message` and `attributes` are what
 //! passed SQS's checks, `rejection` is what didn't; `store` is the file; `actions` and
-//! `batch` join them; `server` is HTTP and waiting, and `taking` is for those inside the
+//! `batch` join them; `server` is HTTP and waiting, and `receive` is for those inside the
 //! process, who need no HTTP; [`origin`] keeps web pages out.
 
 mod actions;
@@ -35,13 +35,13 @@ mod batch;
 mod message;
 pub mod origin;
 mod protocol;
+mod receive;
 mod rejection;
 #[cfg(test)]
 mod sdk_tests;
 mod server;
 mod settings;
 mod store;
-mod taking;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -52,12 +52,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, oneshot};
 
 pub use protocol::{ReceivedMessage, WireAttribute};
+pub use receive::{Bounds, LARGEST_MESSAGE, Taken};
 pub use rejection::{Rejection, SqsError, Unavailable};
 pub use server::serve;
 pub use settings::{QueueName, QueueSettings, Redrive};
 pub use store::QueueLevels;
 use store::{Queues, Store};
-pub use taking::{Bounds, LARGEST_MESSAGE, Taken};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

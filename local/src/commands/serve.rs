@@ -13,9 +13,9 @@ use super::DataArg;
 use super::cluster::{ClusterArgs, bootstrap};
 use super::signal::Signal;
 use super::source::SourceArgs;
+use crate::banner::banner;
 use crate::data_folder::FolderError;
 use crate::function::Functions;
-use crate::greeting::greeting;
 use crate::host::{Host, HostConfig, StartError};
 use crate::mapping::{ClusterConfig, MappingConfig, Missing, StreamConfig};
 use crate::setup::demo_topics;
@@ -124,7 +124,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
     })
     .await?;
     // The host is useful without anyone who reads this.
-    let _ = out.write_all(greeting(&host).as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(banner(&host).as_bytes()).and_then(|()| out.flush());
     signal.received().await;
     Ok(host.stop().await?)
 }

@@ -14,7 +14,7 @@ use drover_core::base::error::Unavailable;
 use drover_event_log::topic::NoTopicName;
 use drover_event_log::{Embedded, Log, TopicName};
 use drover_event_source::KafkaLog;
-use drover_event_source::simulator::{self, Batching, Endpoint, Target, Until};
+use drover_event_source::kafka::{self, Batching, Endpoint, Target, Until};
 use hyper::Uri;
 use tokio::sync::watch;
 
@@ -145,15 +145,8 @@ async fn simulate<L: Log + Clone>(
     let settings = mapping::settings(config, &args.group, brokers);
     let target = Target::there(args.endpoint, &args.function);
     let (stop, stopped) = watch::channel(false);
-    let mapping = simulator::run_one(
-        log.clone(),
-        topic.as_str(),
-        settings,
-        target,
-        destination,
-        stopped,
-        until,
-    );
+    let mapping =
+        kafka::run_one(log.clone(), topic.as_str(), settings, target, destination, stopped, until);
     let told = async {
         signal.received().await;
         stop.send_replace(true);

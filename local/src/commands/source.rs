@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use drover_event_source::simulator::{Batching, HeaderBytes, OnFunctionError, Reading, Rules};
+use drover_event_source::kafka::{Batching, HeaderBytes, OnFunctionError, Reading, Rules};
 
 use crate::mapping::MappingConfig;
 

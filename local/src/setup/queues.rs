@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drover_event_source::queue_source::{Batching, QueueSource, Settings};
+use drover_event_source::sqs::{Batching, Settings, SqsSource};
 use drover_local_sqs::{QueueName, QueueSettings, Redrive, Sqs, SqsError};
 
 use crate::function::Functions;
@@ -69,10 +69,7 @@ pub(crate) async fn queues(sqs: &Sqs) -> Result<Vec<String>, SqsError> {
 }
 
 /// Starts to feed the replay function from both queues. Without such a function they are left alone.
-pub(crate) fn queue_sources(
-    sqs: &Sqs,
-    functions: &Functions,
-) -> Result<Vec<QueueSource>, SqsError> {
+pub(crate) fn queue_sources(sqs: &Sqs, functions: &Functions) -> Result<Vec<SqsSource>, SqsError> {
     let fed =
         if functions.find(drover_replay::FUNCTION).is_some() { QUEUES.as_slice() } else { &[] };
     let start = |fed: &FedQueue| {
@@ -82,7 +79,7 @@ pub(crate) fn queue_sources(
             batching: BATCHING,
             concurrency: CONCURRENCY,
         };
-        Ok(QueueSource::start(sqs.clone(), functions.clone(), settings))
+        Ok(SqsSource::start(sqs.clone(), functions.clone(), settings))
     };
     fed.iter().map(start).collect()
 }

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use super::append::AppendError;
 use super::file::FileError;
 use super::limits::{PARTITIONS, TOPICS};
-use super::places::Seen;
+use super::offset_index::Seen;
 use super::request::{CHUNK_BYTES, Part, Written};
 use crate::TopicName;
 

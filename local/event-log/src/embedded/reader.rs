@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::file::FileError;
 use super::limits::LOOK_EVERY;
-use super::places::{Places, Seen};
+use super::offset_index::{OffsetIndex, Seen};
 use crate::chunk::Records;
 use crate::{Bounds, StoredRecord};
 
@@ -28,7 +28,7 @@ impl Reader {
     }
 
     /// Works until nobody can ask any more.
-    pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>, places: &Places) {
+    pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>, offset_index: &OffsetIndex) {
         let mut looked = std::time::Instant::now();
         loop {
             match jobs.recv_timeout(LOOK_EVERY.saturating_sub(looked.elapsed())) {
@@ -37,7 +37,7 @@ impl Reader {
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
             if looked.elapsed() >= LOOK_EVERY {
-                if let Err(error) = self.look(places) {
+                if let Err(error) = self.look(offset_index) {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         "cannot look for news"
@@ -49,14 +49,14 @@ impl Reader {
     }
 
     /// Sees where the partitions begin and end, if anything has changed since the last look.
-    pub(super) fn look(&mut self, places: &Places) -> Result<(), FileError> {
+    pub(super) fn look(&mut self, offset_index: &OffsetIndex) -> Result<(), FileError> {
         let version = self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
         if self.version == Some(version) {
             return Ok(());
         }
         let mut select = self.connection.prepare_cached(Seen::SELECT)?;
         let seen = select.query_map([], Seen::read)?;
-        places.saw(&seen.collect::<Result<Vec<_>, _>>()?);
+        offset_index.saw(&seen.collect::<Result<Vec<_>, _>>()?);
         self.version = Some(version);
         Ok(())
     }

@@ -33,7 +33,7 @@ pub(super) struct Within {
 #[derive(Debug, Default)]
 pub(super) struct Request {
     parts: Vec<Part>,
-    places: Vec<Within>,
+    offset_index: Vec<Within>,
 }
 
 impl Request {
@@ -68,7 +68,7 @@ impl Request {
             self.parts.push(Part { partition, ..Part::default() });
         }
         if let Some(open) = self.parts.get_mut(part) {
-            self.places.push(Within { part, index: open.count });
+            self.offset_index.push(Within { part, index: open.count });
             chunk::write(record, &mut open.bytes);
             open.count += 1;
         }
@@ -80,7 +80,7 @@ impl Request {
 
     /// What is written, and what is answered then.
     pub(super) fn split(self) -> (Vec<Part>, Vec<Within>) {
-        (self.parts, self.places)
+        (self.parts, self.offset_index)
     }
 }
 

@@ -49,11 +49,11 @@ async fn a_record_stands_where_its_key_belongs_and_comes_back_as_it_was() {
     let headers = vec![("trace".to_owned(), Some("1".into())), ("empty".to_owned(), None)];
     let odd = NewRecord { timestamp: -1, headers, value: None, ..record("demo/device/d-1", "") };
     let records = [record("demo/device/d-1", "a"), odd.clone(), record("demo/device/d-2", "b")];
-    let places = stream.append(&topic("t"), &records).await.unwrap();
+    let offset_index = stream.append(&topic("t"), &records).await.unwrap();
     let one = partition(b"demo/device/d-1", 4).cast_signed();
-    assert_eq!(places[0], RecordLocation { partition: one, offset: 0 });
-    assert_eq!(places[1], RecordLocation { partition: one, offset: 1 });
-    assert_eq!(places[2].partition, partition(b"demo/device/d-2", 4).cast_signed());
+    assert_eq!(offset_index[0], RecordLocation { partition: one, offset: 0 });
+    assert_eq!(offset_index[1], RecordLocation { partition: one, offset: 1 });
+    assert_eq!(offset_index[2].partition, partition(b"demo/device/d-2", 4).cast_signed());
     assert_eq!(read(&stream, "t", one, 1).await[0], odd.at(1));
     assert_eq!(stream.topics().await.unwrap(), ["t"]);
     assert_eq!(stream.partitions("t").await.unwrap(), [0, 1, 2, 3]);
@@ -67,8 +67,8 @@ async fn records_without_a_key_go_round_also_in_another_process() {
     for run in 0..2 {
         let stream = Embedded::open(&path, None).unwrap();
         for index in 0..2 {
-            let places = stream.append(&topic("t"), &[keyless("x")]).await.unwrap();
-            assert_eq!(places, [RecordLocation { partition: run * 2 + index, offset: 0 }]);
+            let offset_index = stream.append(&topic("t"), &[keyless("x")]).await.unwrap();
+            assert_eq!(offset_index, [RecordLocation { partition: run * 2 + index, offset: 0 }]);
         }
     }
 }
@@ -153,10 +153,11 @@ async fn who_waits_hears_of_the_next_record_whoever_appended_it() {
     let path = folder.path().join("stream.db");
     let (ours, another) =
         (Embedded::open(&path, None).unwrap(), Embedded::open(&path, None).unwrap());
-    let places = ours.append(&topic("t"), &[record("k", "first")]).await.unwrap();
+    let offset_index = ours.append(&topic("t"), &[record("k", "first")]).await.unwrap();
     for appender in [&ours, &another] {
-        let end = read(&ours, "t", places[0].partition, 0).await.len();
-        let from = Position { topic: "t", partition: places[0].partition, offset: end as i64 };
+        let end = read(&ours, "t", offset_index[0].partition, 0).await.len();
+        let from =
+            Position { topic: "t", partition: offset_index[0].partition, offset: end as i64 };
         let patient = Bounds { wait: Duration::from_secs(30), ..WITHOUT_WAITING };
         let next = [record("k", "next")];
         let t = topic("t");
@@ -197,8 +198,8 @@ async fn a_record_that_is_too_large_keeps_its_call_out() {
     assert_eq!(refused, Err(AppendError::TooLarge { index: 1, bytes: RECORD_BYTES + 1 }));
     assert_eq!(read_all(&stream, "t").await.concat(), []);
     let largest = record("", &"x".repeat(RECORD_BYTES));
-    let places = stream.append(&topic("t"), &[largest]).await.unwrap();
-    assert_eq!(read(&stream, "t", places[0].partition, 0).await.len(), 1);
+    let offset_index = stream.append(&topic("t"), &[largest]).await.unwrap();
+    assert_eq!(read(&stream, "t", offset_index[0].partition, 0).await.len(), 1);
 }
 
 #[tokio::test]
@@ -259,7 +260,7 @@ async fn keys_reach_every_partition() {
     let folder = tempdir().unwrap();
     let stream = Embedded::open(&folder.path().join("stream.db"), None).unwrap();
     let records: Vec<_> = (0..64).map(|key| record(&format!("key-{key}"), "x")).collect();
-    let places = stream.append(&topic("t"), &records).await.unwrap();
-    let partitions: BTreeSet<i32> = places.iter().map(|place| place.partition).collect();
+    let offset_index = stream.append(&topic("t"), &records).await.unwrap();
+    let partitions: BTreeSet<i32> = offset_index.iter().map(|place| place.partition).collect();
     assert_eq!(partitions, (0..4).collect());
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::file::FileError;
 use super::limits::Keep;
-use super::places::Seen;
+use super::offset_index::Seen;
 
 /// How many rows go in one transaction, so that nobody waits for long behind it.
 const ROWS: usize = 64;

@@ -13,7 +13,7 @@ use super::append::AppendError;
 use super::appending::Appending;
 use super::file::{FileError, broken, now_millis};
 use super::limits::Keep;
-use super::places::{Places, Seen};
+use super::offset_index::{OffsetIndex, Seen};
 use super::request::{Part, Written};
 use super::tidy;
 use crate::TopicName;
@@ -46,14 +46,18 @@ pub(super) enum Write {
 /// The file, for the one who changes it.
 pub(super) struct Writer {
     connection: Connection,
-    places: Arc<Places>,
+    offset_index: Arc<OffsetIndex>,
     keep: Option<Keep>,
     tidied: Instant,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, places: Arc<Places>, keep: Option<Keep>) -> Self {
-        Self { connection, places, keep, tidied: Instant::now() }
+    pub(super) fn new(
+        connection: Connection,
+        offset_index: Arc<OffsetIndex>,
+        keep: Option<Keep>,
+    ) -> Self {
+        Self { connection, offset_index, keep, tidied: Instant::now() }
     }
 
     /// Works until nobody can send any more.
@@ -74,7 +78,7 @@ impl Writer {
     fn tidy(&mut self) {
         let Some(keep) = &self.keep else { return };
         match tidy::tidy(&mut self.connection, keep, now_millis()) {
-            Ok(seen) => self.places.saw(&seen),
+            Ok(seen) => self.offset_index.saw(&seen),
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -88,7 +92,7 @@ impl Writer {
     fn write(&mut self, group: Vec<Write>) {
         match self.commit(&group) {
             Ok((written, seen)) => {
-                self.places.saw(&seen);
+                self.offset_index.saw(&seen);
                 let answers = group.into_iter().zip(written);
                 answers.for_each(|(write, result)| write.answer(result));
             }

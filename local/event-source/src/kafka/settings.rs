@@ -2,7 +2,7 @@
 
 use super::batch::Rules;
 use super::event::EventSource;
-use super::lanes::Batching;
+use super::partitions::Batching;
 
 /// How a mapping is set.
 #[derive(Clone, Debug, PartialEq, Eq)]

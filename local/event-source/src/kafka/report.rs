@@ -141,7 +141,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::simulator::event::HeaderBytes;
+    use crate::kafka::event::HeaderBytes;
 
     fn record(offset: i64, timestamp: i64) -> StoredRecord {
         let timestamp_type = TimestampType::CreateTime;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::lane::Lane;
+use super::partition::PartitionState;
 
 /// One partition of one mapping, as it was last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,13 +33,17 @@ impl Gauge {
 pub struct Gauges(Mutex<BTreeMap<String, Vec<Gauge>>>);
 
 impl Gauges {
-    pub(super) fn set<'a>(&self, topic: &str, lanes: impl Iterator<Item = (i32, &'a Lane)>) {
-        let gauges = lanes.map(|(partition, lane)| Gauge {
+    pub(super) fn set<'a>(
+        &self,
+        topic: &str,
+        states: impl Iterator<Item = (i32, &'a PartitionState)>,
+    ) {
+        let gauges = states.map(|(partition, state)| Gauge {
             topic: topic.to_owned(),
             partition,
-            done: lane.done_until(),
-            end: lane.end(),
-            oldest: lane.oldest(),
+            done: state.done_until(),
+            end: state.end(),
+            oldest: state.oldest(),
         });
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(topic.to_owned(), gauges.collect());

@@ -67,7 +67,7 @@ impl Fixture {
     }
 
     /// Starts a mapping to a function that gives `answer` for the event and how often it was called.
-    fn feed<A>(&self, settings: Settings, answer: A) -> QueueSource
+    fn feed<A>(&self, settings: Settings, answer: A) -> SqsSource
     where
         A: Fn(&Value, usize) -> Result<Value, FunctionError> + Send + Sync + 'static,
     {
@@ -78,7 +78,7 @@ impl Fixture {
             seen.lock().unwrap().push(event);
             async move { answer.map(|answer| answer.to_string().into()) }
         });
-        QueueSource::start(self.sqs.clone(), function, settings)
+        SqsSource::start(self.sqs.clone(), function, settings)
     }
 
     /// The bodies of every event so far, in the order of their sending.
@@ -258,7 +258,7 @@ async fn no_more_invocations_run_at_once_than_may() {
             Ok(Bytes::new())
         }
     });
-    let source = QueueSource::start(fixture.sqs.clone(), function, settings(1));
+    let source = SqsSource::start(fixture.sqs.clone(), function, settings(1));
     fixture.until(|_, held| held == 0).await;
     assert_eq!(highest.load(Ordering::SeqCst), 2);
     source.stop(WAIT).await;
@@ -280,7 +280,7 @@ async fn an_invocation_has_no_longer_than_its_messages_are_hidden() {
     });
     // The only place is free again before the function's own time is over.
     let settings = Settings { concurrency: 1, ..settings(10) };
-    let source = QueueSource::start(fixture.sqs.clone(), function, settings);
+    let source = SqsSource::start(fixture.sqs.clone(), function, settings);
     fixture.until(|_, held| held == 0).await;
     source.stop(WAIT).await;
 }
@@ -294,7 +294,7 @@ async fn what_is_under_way_when_a_mapping_stops_is_finished_or_comes_again() {
         started.send_replace(true);
         std::future::pending()
     });
-    let source = QueueSource::start(fixture.sqs.clone(), function, settings(10));
+    let source = SqsSource::start(fixture.sqs.clone(), function, settings(10));
     is_started.clone().wait_for(|started| *started).await.unwrap();
     source.stop(Duration::ZERO).await;
     assert_eq!(fixture.held(QUEUE).await, 1);

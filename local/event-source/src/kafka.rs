@@ -16,7 +16,7 @@
 //! ahead; events are at most `event::PAYLOAD_BYTES` each, five at once per topic.
 //!
 //! The rooms, from the inside out: `event`, `answer` and `report` are what travels; `batch`,
-//! `lane` and `lanes` decide, without I/O; `round` is one invocation with what follows from it;
+//! `state` and `states` decide, without I/O; `invocation` is one invocation with what follows from it;
 //! `drive` is a mapping's loop; here are all mappings of a stream.
 
 mod answer;
@@ -25,10 +25,10 @@ mod clock;
 mod drive;
 mod event;
 mod gauges;
-mod lane;
-mod lanes;
+mod invocation;
+mod partition;
+mod partitions;
 mod report;
-mod round;
 mod settings;
 mod target;
 
@@ -47,8 +47,8 @@ use drive::drive;
 pub use event::{EventSource, HeaderBytes};
 pub use gauges::Gauge;
 pub use gauges::Gauges;
-pub use lanes::Batching;
-use round::MappingContext;
+use invocation::MappingContext;
+pub use partitions::Batching;
 pub use settings::Settings;
 pub use target::{Endpoint, NoEndpoint, Target};
 
@@ -74,13 +74,13 @@ pub async fn run_one<L: Log>(
 }
 
 /// The mappings of all topics of a stream, those too that come later. They stop with this value.
-pub struct Simulator {
+pub struct KafkaSource {
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
     gauges: Arc<Gauges>,
 }
 
-impl Simulator {
+impl KafkaSource {
     /// Starts them.
     pub fn start<L: Log + Clone>(
         log: L,

@@ -18,13 +18,13 @@
 //!
 //! What it holds is bounded: per invocation a batch of at most `batch::PAYLOAD_BYTES`.
 //!
-//! The rooms: `answer`, `batch` and `event` decide and write, without I/O; `round` is one
+//! The rooms: `answer`, `batch` and `event` decide and write, without I/O; `invocation` is one
 //! invocation with what follows from it; here is the loop.
 
 mod answer;
 mod batch;
 mod event;
-mod round;
+mod invocation;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -41,7 +41,7 @@ use tokio::time::Instant;
 use crate::invoke::Invoke;
 pub use batch::Batching;
 use batch::{Batch, Next};
-use round::{MappingContext, play};
+use invocation::{MappingContext, play};
 pub use settings::Settings;
 
 /// How long an idle mapping goes without a look, as long as a poll of SQS may wait. Whatever concerns
@@ -51,12 +51,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A mapping that runs. It stops with this value.
-pub struct QueueSource {
+pub struct SqsSource {
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
 
-impl QueueSource {
+impl SqsSource {
     /// Starts it.
     pub fn start(sqs: Sqs, functions: impl Invoke, settings: Settings) -> Self {
         let (stop, stopped) = watch::channel(false);
@@ -78,7 +78,7 @@ impl QueueSource {
 
 async fn run(context: Arc<MappingContext>, mut stop: watch::Receiver<bool>) {
     let free = Arc::new(Semaphore::new(context.settings.concurrency.max(1)));
-    let mut rounds = JoinSet::new();
+    let mut invocations = JoinSet::new();
     loop {
         let next = async {
             // The semaphore is never closed.
@@ -91,15 +91,15 @@ async fn run(context: Arc<MappingContext>, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => break,
             (permit, batch) = next => {
                 let context = Arc::clone(&context);
-                rounds.spawn(async move {
+                invocations.spawn(async move {
                     play(&context, batch).await;
                     drop(permit);
                 });
             }
         }
-        while rounds.try_join_next().is_some() {}
+        while invocations.try_join_next().is_some() {}
     }
-    while rounds.join_next().await.is_some() {}
+    while invocations.join_next().await.is_some() {}
 }
 
 /// Waits until there is something, and then as long as the window says for more.

@@ -1,7 +1,7 @@
 //! One partition of a mapping: what was read of it and waits to be sent, what is out, what comes
 //! again, and up to where it is done. No I/O.
 //!
-//! At most one batch of a lane is out at a time, and nothing fresh is sent before everything that
+//! At most one batch of a partition is out at a time, and nothing fresh is sent before everything that
 //! comes again is handled or given up: so records stay in order, and the committed offset, which is
 //! one number, never passes a record that is neither.
 
@@ -13,11 +13,11 @@ use drover_event_log::{Bounds, Fetched, StoredRecord};
 use super::batch::{Batch, Decision, Rules};
 use super::event::record_bytes;
 
-/// What a lane reads ahead, in bytes of records: base64 makes a full payload of it.
+/// What a partition reads ahead, in bytes of records: base64 makes a full payload of it.
 const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
 /// How long a fetch waits for a first record.
 const FETCH_WAIT: Duration = Duration::from_millis(500);
-/// How long a lane waits after a fetch that failed.
+/// How long a partition waits after a fetch that failed.
 const AFTER_A_FAILED_FETCH_MILLIS: i64 = 500;
 
 /// A record that nobody has sent yet.
@@ -31,7 +31,7 @@ struct Fresh {
 
 /// One partition.
 #[derive(Debug, Default)]
-pub(super) struct Lane {
+pub(super) struct PartitionState {
     fresh: VecDeque<Fresh>,
     fresh_bytes: usize,
     /// What the fresh records take in an event.
@@ -54,7 +54,7 @@ pub(super) struct Lane {
     committed: Option<i64>,
 }
 
-/// What was taken from a lane to be sent.
+/// What was taken from a partition to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Taken {
     /// What is sent; without records where all of them are too old.
@@ -80,8 +80,8 @@ pub(super) enum Loss {
     Gone(i64, i64),
 }
 
-impl Lane {
-    /// A lane that goes on where the group was.
+impl PartitionState {
+    /// A partition that goes on where the group was.
     pub(super) fn new(committed: Option<i64>) -> Self {
         Self { position: committed.unwrap_or(0), committed, ..Self::default() }
     }
@@ -150,7 +150,7 @@ impl Lane {
         Some(self.out(batch, too_old))
     }
 
-    /// Fresh records within this room, if the lane may send any. `None` where not even the first one
+    /// Fresh records within this room, if the partition may send any. `None` where not even the first one
     /// has room.
     pub(super) fn take_fresh(&mut self, room: Room, rules: &Rules, now: i64) -> Option<Taken> {
         if !self.may_send_fresh() {

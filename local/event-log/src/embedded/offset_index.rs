@@ -12,7 +12,7 @@ use super::limits::PARTITIONS;
 
 /// Every topic by its name.
 #[derive(Debug, Default)]
-pub(super) struct Places(RwLock<BTreeMap<String, Arc<Topic>>>);
+pub(super) struct OffsetIndex(RwLock<BTreeMap<String, Arc<Topic>>>);
 
 /// One topic.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Seen {
     }
 }
 
-impl Places {
+impl OffsetIndex {
     pub(super) fn of(&self, topic: &str) -> Option<Arc<Topic>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(topic).map(Arc::clone)
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::host::Host;
 
 /// Several lines of text, with a line feed at the end.
-pub(crate) fn greeting(host: &Host) -> String {
+pub(crate) fn banner(host: &Host) -> String {
     let (addresses, parts) = (host.addresses(), host.parts());
     let tenants = parts.tenants.iter().map(|tenant| format!("{} (key {})", tenant.id, tenant.key));
     let lines = [

@@ -1,5 +1,5 @@
-//! One round of a mapping: an event is sent, the answer decides, what is given up is reported, and
-//! the offsets are committed, in this order. A round that is dropped in the middle is a round that
+//! One invocation of a mapping: an event is sent, the answer decides, what is given up is reported, and
+//! the offsets are committed, in this order. A invocation that is dropped in the middle is a invocation that
 //! comes again.
 //!
 //! Reports and commits are repeated until they succeed: an offset that is committed without a report
@@ -20,8 +20,8 @@ use super::answer::{self, Answer, Failure};
 use super::batch::{Decision, Moment, Outcome};
 use super::clock::Clock;
 use super::event::{event, partition_name};
-use super::lane::Taken;
-use super::lanes::Round;
+use super::partition::Taken;
+use super::partitions::Invocation;
 use super::report::{Condition, GivenUp, ResponseContext};
 use super::settings::Settings;
 use super::target::Target;
@@ -29,7 +29,7 @@ use super::target::Target;
 /// The wait before a report or a commit is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What every round of a mapping needs.
+/// What every invocation of a mapping needs.
 pub(super) struct MappingContext<L> {
     pub(super) log: L,
     pub(super) topic: String,
@@ -47,14 +47,14 @@ struct Invoked {
     response: Option<ResponseContext>,
 }
 
-/// Plays a round to its end.
+/// Plays a invocation to its end.
 pub(super) async fn play<L: Log>(
     context: &MappingContext<L>,
-    round: Round,
+    invocation: Invocation,
 ) -> BTreeMap<i32, Decision> {
-    let decisions = match round {
-        Round::Send(taken) => send(context, taken).await,
-        Round::TooLarge(partition, taken) => {
+    let decisions = match invocation {
+        Invocation::Send(taken) => send(context, taken).await,
+        Invocation::TooLarge(partition, taken) => {
             let decision = decide(context, taken, Outcome::TooLarge);
             let given_up = BTreeMap::from([(partition, decision.given_up.clone())]);
             report(context, Condition::MaximumPayloadSizeExceeded, given_up, 0, None).await;

@@ -1,5 +1,5 @@
-//! The loop of one mapping: fetches go out, what they bring goes into lanes, rounds go out, what they
-//! decide goes back into lanes. The one place that joins them; nothing is decided here.
+//! The loop of one mapping: fetches go out, what they bring goes into partitions, invocations go out, what they
+//! decide goes back into partitions. The one place that joins them; nothing is decided here.
 //!
 //! Partitions are fetched beside each other and sent beside each other, at most
 //! [`ROUNDS`] at once. All of it runs in the loop's own task: when that is dropped, so is everything.
@@ -16,9 +16,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::batch::Decision;
 use super::gauges::Gauges;
-use super::lane::Loss;
-use super::lanes::Lanes;
-use super::round::{MappingContext, play};
+use super::invocation::{MappingContext, play};
+use super::partition::Loss;
+use super::partitions::PartitionStates;
 
 /// Invocations of one mapping at once: what a poller of Lambda's has.
 const ROUNDS: usize = 5;
@@ -44,14 +44,14 @@ type Playing<'a> = BoxFuture<'a, BTreeMap<i32, Decision>>;
 struct Drive<'a, L> {
     context: &'a MappingContext<L>,
     gauges: &'a Gauges,
-    lanes: Lanes,
+    states: PartitionStates,
     fetching: FuturesUnordered<Fetching<'a>>,
     playing: FuturesUnordered<Playing<'a>>,
     /// Up to where a mapping that ends by itself has to come.
     goal: Option<BTreeMap<i32, i64>>,
 }
 
-/// Runs a mapping. When `stop` says so it starts nothing new, and ends with the last round.
+/// Runs a mapping. When `stop` says so it starts nothing new, and ends with the last invocation.
 pub(super) async fn drive<L: Log>(
     context: &MappingContext<L>,
     gauges: &Gauges,
@@ -59,9 +59,9 @@ pub(super) async fn drive<L: Log>(
     until: Until,
 ) {
     let MappingContext { topic, settings, .. } = context;
-    let lanes = Lanes::new(topic, settings.batching.clone(), &settings.source);
+    let states = PartitionStates::new(topic, settings.batching.clone(), &settings.source);
     let (fetching, playing) = (FuturesUnordered::new(), FuturesUnordered::new());
-    let mut drive = Drive { context, gauges, lanes, fetching, playing, goal: None };
+    let mut drive = Drive { context, gauges, states, fetching, playing, goal: None };
     tokio::select! {
         () = drive.begin(until) => {}
         _ = stop.wait_for(|stop| *stop) => return,
@@ -72,7 +72,7 @@ pub(super) async fn drive<L: Log>(
         () = drive.run() => {}
     }
     while let Some(decisions) = drive.playing.next().await {
-        drive.lanes.finished(decisions);
+        drive.states.finished(decisions);
     }
 }
 
@@ -89,14 +89,14 @@ impl<'a, L: Log> Drive<'a, L> {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_done() {
             self.start_what_is_due();
-            self.gauges.set(&self.context.topic, self.lanes.all());
+            self.gauges.set(&self.context.topic, self.states.all());
             let wake = self.wake();
             tokio::select! {
                 Some((partition, fetched)) = self.fetching.next(), if !self.fetching.is_empty() => {
                     self.fetched(partition, fetched);
                 }
                 Some(decisions) = self.playing.next(), if !self.playing.is_empty() => {
-                    self.lanes.finished(decisions);
+                    self.states.finished(decisions);
                 }
                 () = tokio::time::sleep_until(wake) => {}
                 _ = look.tick() => self.look().await,
@@ -106,55 +106,57 @@ impl<'a, L: Log> Drive<'a, L> {
 
     fn start_what_is_due(&mut self) {
         let now = self.context.clock.now();
-        for (partition, offset, bounds) in self.lanes.fetches(now) {
+        for (partition, offset, bounds) in self.states.fetches(now) {
             self.fetching.push(Box::pin(fetch(self.context, partition, offset, bounds)));
         }
         while self.playing.len() < ROUNDS {
-            let Some(round) = self.lanes.next(&self.context.settings.rules, now) else { return };
-            self.playing.push(Box::pin(play(self.context, round)));
+            let Some(invocation) = self.states.next(&self.context.settings.rules, now) else {
+                return;
+            };
+            self.playing.push(Box::pin(play(self.context, invocation)));
         }
     }
 
-    /// With all rounds out nothing can be started: one of them wakes the loop.
+    /// With all invocations out nothing can be started: one of them wakes the loop.
     fn wake(&self) -> Instant {
         const LONG: Duration = Duration::from_secs(60);
         let now = self.context.clock.now();
-        let due = self.lanes.wake_at().filter(|_| self.playing.len() < ROUNDS);
+        let due = self.states.wake_at().filter(|_| self.playing.len() < ROUNDS);
         let wait = due.map(|due| u64::try_from(due.saturating_sub(now)).unwrap_or(0));
         Instant::now() + wait.map_or(LONG, Duration::from_millis)
     }
 
     fn fetched(&mut self, partition: i32, fetched: Result<Fetched, Unavailable>) {
         let now = self.context.clock.now();
-        let Some(lane) = self.lanes.lane(partition) else { return };
+        let Some(state) = self.states.state(partition) else { return };
         let topic = &self.context.topic;
         match fetched {
             Ok(fetched) => {
-                if let Loss::Gone(from, until) = lane.fetched(topic, fetched, now) {
+                if let Loss::Gone(from, until) = state.fetched(topic, fetched, now) {
                     tracing::error!(%topic, partition, from, until, "records are gone unhandled");
                 }
             }
             Err(error) => {
                 tracing::warn!(%topic, partition, %error, "cannot read the stream");
-                lane.fetch_failed(now);
+                state.fetch_failed(now);
             }
         }
     }
 
-    /// What no fetch and no round tells: new partitions, and the ends of those that are not fetched.
+    /// What no fetch and no invocation tells: new partitions, and the ends of those that are not fetched.
     async fn look(&mut self) {
-        let known: Vec<i32> = self.lanes.all().map(|(partition, _)| partition).collect();
+        let known: Vec<i32> = self.states.all().map(|(partition, _)| partition).collect();
         let partitions = self.context.log.partitions(&self.context.topic).await;
         if partitions.is_ok_and(|partitions| partitions.iter().any(|one| !known.contains(one))) {
             self.add_partitions().await;
         }
-        let unseen = self.lanes.all().filter(|(_, lane)| !lane.is_fetching());
+        let unseen = self.states.all().filter(|(_, state)| !state.is_fetching());
         let unseen: Vec<(i32, i64)> =
-            unseen.map(|(partition, lane)| (partition, lane.done_until())).collect();
+            unseen.map(|(partition, state)| (partition, state.done_until())).collect();
         for (partition, offset) in unseen {
             let (_, seen) = fetch(self.context, partition, offset, LOOK_ONLY).await;
-            if let (Ok(seen), Some(lane)) = (seen, self.lanes.lane(partition)) {
-                lane.saw_end(seen.end);
+            if let (Ok(seen), Some(state)) = (seen, self.states.state(partition)) {
+                state.saw_end(seen.end);
             }
         }
     }
@@ -165,7 +167,7 @@ impl<'a, L: Log> Drive<'a, L> {
             let partitions = log.partitions(topic).await;
             let committed = log.committed(&settings.group, topic).await;
             match (partitions, committed) {
-                (Ok(partitions), Ok(committed)) => return self.lanes.add(&partitions, &committed),
+                (Ok(partitions), Ok(committed)) => return self.states.add(&partitions, &committed),
                 (Err(error), _) | (_, Err(error)) => {
                     tracing::warn!(%topic, %error, "cannot read the stream");
                     tokio::time::sleep(PAUSE).await;
@@ -175,7 +177,7 @@ impl<'a, L: Log> Drive<'a, L> {
     }
 
     async fn ends(&mut self) -> BTreeMap<i32, i64> {
-        let places = self.lanes.all().map(|(partition, lane)| (partition, lane.done_until()));
+        let places = self.states.all().map(|(partition, state)| (partition, state.done_until()));
         let mut ends = BTreeMap::new();
         for (partition, offset) in places.collect::<Vec<_>>() {
             let end = loop {
@@ -191,10 +193,10 @@ impl<'a, L: Log> Drive<'a, L> {
 
     fn is_done(&self) -> bool {
         let Some(goal) = &self.goal else { return false };
-        let done = |(partition, lane): (i32, &super::lane::Lane)| {
-            goal.get(&partition).is_none_or(|end| lane.done_until() >= *end)
+        let done = |(partition, state): (i32, &super::partition::PartitionState)| {
+            goal.get(&partition).is_none_or(|end| state.done_until() >= *end)
         };
-        self.lanes.all().all(done)
+        self.states.all().all(done)
     }
 }
 

@@ -1,5 +1,5 @@
 //! One invocation of a mapping: the event goes out, the answer decides, and what is done is deleted.
-//! A round that is dropped in the middle is a round whose messages come again.
+//! A invocation that is dropped in the middle is a invocation whose messages come again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::invoke::{FunctionError, Invoke};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What every round of a mapping needs.
+/// What every invocation of a mapping needs.
 pub(super) struct MappingContext {
     pub(super) sqs: Sqs,
     functions: Arc<dyn Invoke>,
@@ -64,7 +64,7 @@ enum Failure {
     Senseless(&'static str),
 }
 
-/// Plays a round to its end.
+/// Plays a invocation to its end.
 pub(super) async fn play(context: &MappingContext, batch: Batch) {
     let failed = invoke(context, &batch).await;
     context.ended(&failed);

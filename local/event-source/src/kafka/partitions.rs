@@ -11,7 +11,7 @@ use drover_event_log::Bounds;
 
 use super::batch::{Decision, Rules};
 use super::event::{EventSource, PAYLOAD_BYTES, frame_bytes, partition_bytes};
-use super::lane::{Lane, Room, Taken};
+use super::partition::{PartitionState, Room, Taken};
 
 /// How much is sent at once, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Default for Batching {
 
 /// What is sent, or only committed, together.
 #[derive(Debug, PartialEq)]
-pub(super) enum Round {
+pub(super) enum Invocation {
     /// An event of these, by partition; without any record in them there is none to send.
     Send(BTreeMap<i32, Taken>),
     /// A record that fits no event.
@@ -39,71 +39,71 @@ pub(super) enum Round {
 }
 
 /// Every partition of a topic.
-pub(super) struct Lanes {
+pub(super) struct PartitionStates {
     topic: String,
     batching: Batching,
     /// What an event has for partitions and records.
     event_bytes: usize,
-    lanes: BTreeMap<i32, Lane>,
+    states: BTreeMap<i32, PartitionState>,
 }
 
-impl Lanes {
+impl PartitionStates {
     pub(super) fn new(topic: &str, batching: Batching, source: &EventSource) -> Self {
         let event_bytes = PAYLOAD_BYTES.saturating_sub(frame_bytes(source));
-        Self { topic: topic.to_owned(), batching, event_bytes, lanes: BTreeMap::new() }
+        Self { topic: topic.to_owned(), batching, event_bytes, states: BTreeMap::new() }
     }
 
     /// Adds partitions that are not there yet.
     pub(super) fn add(&mut self, partitions: &[i32], committed: &BTreeMap<i32, i64>) {
         for partition in partitions {
-            let lane = || Lane::new(committed.get(partition).copied());
-            self.lanes.entry(*partition).or_insert_with(lane);
+            let state = || PartitionState::new(committed.get(partition).copied());
+            self.states.entry(*partition).or_insert_with(state);
         }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (i32, &Lane)> {
-        self.lanes.iter().map(|(partition, lane)| (*partition, lane))
+    pub(super) fn all(&self) -> impl Iterator<Item = (i32, &PartitionState)> {
+        self.states.iter().map(|(partition, state)| (*partition, state))
     }
 
-    pub(super) fn lane(&mut self, partition: i32) -> Option<&mut Lane> {
-        self.lanes.get_mut(&partition)
+    pub(super) fn state(&mut self, partition: i32) -> Option<&mut PartitionState> {
+        self.states.get_mut(&partition)
     }
 
     /// The fetches that are due.
     pub(super) fn fetches(&mut self, now: i64) -> Vec<(i32, i64, Bounds)> {
         let records = self.batching.records;
-        let due = self.lanes.iter_mut().filter_map(|(partition, lane)| {
-            lane.fetch(records, now).map(|(offset, bounds)| (*partition, offset, bounds))
+        let due = self.states.iter_mut().filter_map(|(partition, state)| {
+            state.fetch(records, now).map(|(offset, bounds)| (*partition, offset, bounds))
         });
         due.collect()
     }
 
     /// What is sent next, if anything is due.
-    pub(super) fn next(&mut self, rules: &Rules, now: i64) -> Option<Round> {
-        for (partition, lane) in &mut self.lanes {
-            if let Some(taken) = lane.take_again(rules, now) {
-                return Some(Round::Send(BTreeMap::from([(*partition, taken)])));
+    pub(super) fn next(&mut self, rules: &Rules, now: i64) -> Option<Invocation> {
+        for (partition, state) in &mut self.states {
+            if let Some(taken) = state.take_again(rules, now) {
+                return Some(Invocation::Send(BTreeMap::from([(*partition, taken)])));
             }
         }
         if self.is_due(now) {
             return self.gather(rules, now);
         }
-        let idle = self.lanes.iter_mut().find_map(|(partition, lane)| {
-            lane.take_nothing().map(|taken| BTreeMap::from([(*partition, taken)]))
+        let idle = self.states.iter_mut().find_map(|(partition, state)| {
+            state.take_nothing().map(|taken| BTreeMap::from([(*partition, taken)]))
         });
-        idle.map(Round::Send)
+        idle.map(Invocation::Send)
     }
 
     /// When something is due without news from outside.
     pub(super) fn wake_at(&self) -> Option<i64> {
-        self.lanes.values().filter_map(|lane| lane.wake_at(self.window())).min()
+        self.states.values().filter_map(|state| state.wake_at(self.window())).min()
     }
 
-    /// Takes back what a round had.
+    /// Takes back what a invocation had.
     pub(super) fn finished(&mut self, decisions: BTreeMap<i32, Decision>) {
         for (partition, decision) in decisions {
-            if let Some(lane) = self.lanes.get_mut(&partition) {
-                lane.finished(decision);
+            if let Some(state) = self.states.get_mut(&partition) {
+                state.finished(decision);
             }
         }
     }
@@ -113,42 +113,42 @@ impl Lanes {
     }
 
     fn is_due(&self, now: i64) -> bool {
-        let waiting = self.lanes.values().map(Lane::waiting);
+        let waiting = self.states.values().map(PartitionState::waiting);
         let (records, bytes) = waiting.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        let mut since = self.lanes.values().filter_map(Lane::waits_since);
+        let mut since = self.states.values().filter_map(PartitionState::waits_since);
         records >= self.batching.records
             || bytes >= self.event_bytes
             || since.any(|since| since.saturating_add(self.window()) <= now)
     }
 
-    /// Fresh records, of those lanes first whose oldest has waited longest.
-    fn gather(&mut self, rules: &Rules, now: i64) -> Option<Round> {
+    /// Fresh records, of those partitions first whose oldest has waited longest.
+    fn gather(&mut self, rules: &Rules, now: i64) -> Option<Invocation> {
         let mut order: Vec<(i64, i32)> = self
-            .lanes
+            .states
             .iter()
-            .filter_map(|(partition, lane)| Some((lane.waits_since()?, *partition)))
+            .filter_map(|(partition, state)| Some((state.waits_since()?, *partition)))
             .collect();
         order.sort_unstable();
         let mut gathered = BTreeMap::new();
         let mut room = Room { records: self.batching.records, bytes: self.event_bytes };
         for (_, partition) in order {
-            let Some(lane) = self.lanes.get_mut(&partition) else { continue };
+            let Some(state) = self.states.get_mut(&partition) else { continue };
             room.bytes = room.bytes.saturating_sub(partition_bytes(&self.topic));
-            let waiting_bytes = lane.event_bytes();
-            match lane.take_fresh(room, rules, now) {
+            let waiting_bytes = state.event_bytes();
+            match state.take_fresh(room, rules, now) {
                 Some(taken) => {
                     room.records = room.records.saturating_sub(taken.batch.records.len());
-                    room.bytes = room.bytes.saturating_sub(waiting_bytes - lane.event_bytes());
+                    room.bytes = room.bytes.saturating_sub(waiting_bytes - state.event_bytes());
                     gathered.insert(partition, taken);
                 }
                 // It had all the room that there is.
                 None if gathered.is_empty() => {
-                    return lane.take_one().map(|taken| Round::TooLarge(partition, taken));
+                    return state.take_one().map(|taken| Invocation::TooLarge(partition, taken));
                 }
                 None => {}
             }
         }
-        (!gathered.is_empty()).then_some(Round::Send(gathered))
+        (!gathered.is_empty()).then_some(Invocation::Send(gathered))
     }
 }
 

@@ -104,16 +104,16 @@ fn only_a_function_error_halves_and_the_lower_half_comes_first() {
 #[test]
 fn halving_costs_no_attempt_and_ends_with_single_records() {
     let rules = rules(Reading::Resume, OnFunctionError::Bisect, Some(1));
-    let (mut waiting, mut given_up, mut rounds) = (vec![batch(0)], Vec::new(), 0);
+    let (mut waiting, mut given_up, mut invocations) = (vec![batch(0)], Vec::new(), 0);
     while !waiting.is_empty() {
         let decision = decide(waiting.remove(0), Outcome::Failed(Failure::Function), &rules);
         given_up.extend(offsets(&decision.given_up));
         waiting.splice(0..0, decision.again);
-        rounds += 1;
+        invocations += 1;
     }
     assert_eq!(given_up, ALL);
     // Three halvings, and each record alone once and once more.
-    assert_eq!(rounds, 3 + 4 * 2);
+    assert_eq!(invocations, 3 + 4 * 2);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Lanes against a stream and a function that do whatever a random script says: answers of every kind,
-//! rounds that end in any order, fetches that bring any number, kills in between. What must hold is
+//! invocations that end in any order, fetches that bring any number, kills in between. What must hold is
 //! checked after every step.
 
 use std::collections::BTreeSet;
@@ -8,9 +8,9 @@ use drover_event_log::{Fetched, StoredRecord, TimestampType};
 use proptest::prelude::*;
 
 use super::*;
-use crate::simulator::answer::Failure;
-use crate::simulator::batch::{Moment, OnFunctionError, Outcome, Reading};
-use crate::simulator::event::HeaderBytes;
+use crate::kafka::answer::Failure;
+use crate::kafka::batch::{Moment, OnFunctionError, Outcome, Reading};
+use crate::kafka::event::HeaderBytes;
 
 const PARTITIONS: i32 = 3;
 
@@ -39,36 +39,36 @@ enum Ending {
 
 struct Fixture {
     rules: Rules,
-    lanes: Lanes,
+    states: PartitionStates,
     now: i64,
     /// The stream, with gaps between offsets.
     stream: BTreeMap<i32, Vec<i64>>,
     fetching: Vec<(i32, i64, usize)>,
-    rounds: Vec<BTreeMap<i32, Taken>>,
+    invocations: Vec<BTreeMap<i32, Taken>>,
     committed: BTreeMap<i32, i64>,
     handled: BTreeSet<(i32, i64)>,
     given_up: BTreeSet<(i32, i64)>,
 }
 
-fn new_lanes(committed: &BTreeMap<i32, i64>) -> Lanes {
+fn new_lanes(committed: &BTreeMap<i32, i64>) -> PartitionStates {
     let source = EventSource {
         arn: "arn".to_owned(),
         bootstrap_servers: "b".to_owned(),
         header_bytes: HeaderBytes::Signed,
     };
     let batching = Batching { records: 5, window: Duration::from_millis(20) };
-    let mut lanes = Lanes::new("t", batching, &source);
-    lanes.add(&(0..PARTITIONS).collect::<Vec<_>>(), committed);
-    lanes
+    let mut states = PartitionStates::new("t", batching, &source);
+    states.add(&(0..PARTITIONS).collect::<Vec<_>>(), committed);
+    states
 }
 
 impl Fixture {
     fn new(rules: Rules, stream: BTreeMap<i32, Vec<i64>>) -> Self {
         let committed = BTreeMap::new();
-        let (fetching, rounds) = (Vec::new(), Vec::new());
+        let (fetching, invocations) = (Vec::new(), Vec::new());
         let (handled, given_up) = (BTreeSet::new(), BTreeSet::new());
-        let lanes = new_lanes(&committed);
-        Self { rules, lanes, now: 0, stream, fetching, rounds, committed, handled, given_up }
+        let states = new_lanes(&committed);
+        Self { rules, states, now: 0, stream, fetching, invocations, committed, handled, given_up }
     }
 
     fn step(&mut self, step: &Step) {
@@ -77,9 +77,9 @@ impl Fixture {
             Step::Bring(which, most) => self.bring(usize::from(*which), *most),
             Step::End(which, ending) => self.end(usize::from(*which), ending),
             Step::Kill => {
-                self.lanes = new_lanes(&self.committed);
+                self.states = new_lanes(&self.committed);
                 self.fetching.clear();
-                self.rounds.clear();
+                self.invocations.clear();
             }
         }
         self.start();
@@ -88,12 +88,12 @@ impl Fixture {
 
     /// What the loop of a mapping does.
     fn start(&mut self) {
-        let fetches = self.lanes.fetches(self.now).into_iter();
+        let fetches = self.states.fetches(self.now).into_iter();
         self.fetching.extend(fetches.map(|(at, offset, bounds)| (at, offset, bounds.records)));
-        while let Some(round) = self.lanes.next(&self.rules, self.now) {
-            let Round::Send(taken) = round else { panic!("nothing here is too large") };
+        while let Some(invocation) = self.states.next(&self.rules, self.now) {
+            let Invocation::Send(taken) = invocation else { panic!("nothing here is too large") };
             self.check_sent(&taken);
-            self.rounds.push(taken);
+            self.invocations.push(taken);
         }
     }
 
@@ -110,17 +110,17 @@ impl Fixture {
         let rest = all.iter().any(|one| *one >= offset);
         let behind = if rest { offset } else { end.max(offset) };
         let next = records.last().map_or(behind, |last| last.offset + 1);
-        let lane = self.lanes.lane(partition).unwrap();
-        lane.fetched("t", Fetched { records, next, start: 0, end }, self.now);
+        let state = self.states.state(partition).unwrap();
+        state.fetched("t", Fetched { records, next, start: 0, end }, self.now);
     }
 
     fn end(&mut self, which: usize, ending: &Ending) {
-        if self.rounds.is_empty() {
+        if self.invocations.is_empty() {
             return;
         }
-        let round = self.rounds.remove(which % self.rounds.len());
+        let invocation = self.invocations.remove(which % self.invocations.len());
         let mut decisions = BTreeMap::new();
-        for (partition, taken) in round {
+        for (partition, taken) in invocation {
             let outcome = self.outcome(partition, &taken, ending);
             let at = Moment { now: self.now, random: 0.5 };
             let too_old = taken.too_old.iter().map(|record| (partition, record.offset));
@@ -131,7 +131,7 @@ impl Fixture {
             self.committed.insert(partition, decision.done_until);
             decisions.insert(partition, decision);
         }
-        self.lanes.finished(decisions);
+        self.states.finished(decisions);
     }
 
     /// What the function does with the records, and what it says.
@@ -163,7 +163,7 @@ impl Fixture {
     fn check_sent(&self, taken: &BTreeMap<i32, Taken>) {
         for (partition, one) in taken {
             assert!(
-                !self.rounds.iter().any(|out| out.contains_key(partition)),
+                !self.invocations.iter().any(|out| out.contains_key(partition)),
                 "{partition} twice"
             );
             let done = self.committed.get(partition).copied().unwrap_or(0);
