@@ -83,7 +83,7 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 fn check(request: Request<Body>) {
     let ingest = Ingest {
         ports: ports(),
-        stream: Direct {
+        event_log: Direct {
             ports: ports(),
             pipeline: pipeline(),
             meter: Arc::new(Uncounted),

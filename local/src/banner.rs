@@ -13,7 +13,7 @@ pub(crate) fn banner(host: &Host) -> String {
         ("lambda", format!("http://{}", addresses.lambda)),
         ("dynamodb", format!("http://{}", addresses.dynamodb)),
         ("sqs", format!("http://{}", addresses.sqs)),
-        ("stream", parts.stream.clone()),
+        ("stream", parts.event_log.clone()),
         ("tables", parts.tables.join(", ")),
         ("queues", parts.queues.join(", ")),
         ("functions", parts.functions.join(", ")),

@@ -25,7 +25,7 @@ use crate::function::Functions;
 use crate::http::{self, Limits};
 use crate::lambda;
 use crate::listen::{ListenError, Listener, listen};
-use crate::mapping::{HostStream, MappingConfig, StreamConfig};
+use crate::mapping::{EventLogConfig, HostEventLog, MappingConfig};
 use crate::ports::ports;
 use crate::prometheus::{self, HostMeter, Levels};
 use crate::setup::{self, LocalTenant, RecordSources};
@@ -51,7 +51,7 @@ pub struct HostConfig {
     /// Functions besides the host's own, or in place of them.
     pub functions: Functions,
     /// The stream between ingest and the processor.
-    pub stream: StreamConfig,
+    pub event_log: EventLogConfig,
     /// How long its topics hold their records: the host's own log deletes them then, and older
     /// timestamps of a cluster cannot be true.
     pub retention: TopicRetention,
@@ -70,7 +70,7 @@ impl HostConfig {
             sqs: free,
             data: data.into(),
             functions: Functions::default(),
-            stream: StreamConfig::default(),
+            event_log: EventLogConfig::default(),
             retention: TopicRetention::WEEK,
             mapping: MappingConfig::default(),
         }
@@ -108,7 +108,7 @@ pub struct Parts {
     /// The demo tenants.
     pub tenants: Vec<LocalTenant>,
     /// The stream, in words.
-    pub stream: String,
+    pub event_log: String,
 }
 
 /// A running host. When it is dropped its parts stop too, without being waited for.
@@ -146,28 +146,29 @@ impl Host {
         let ports = ports(&addresses);
         setup::tables(&ports).await.map_err(failed("tables"))?;
         let tenants = setup::demo_tenants(&ports).await.map_err(failed("tenants"))?;
-        let stream = HostStream::open(&config.stream, config.retention, folder.path()).await;
-        let stream = stream.map_err(failed("stream"))?;
+        let event_log =
+            HostEventLog::open(&config.event_log, config.retention, folder.path()).await;
+        let event_log = event_log.map_err(failed("stream"))?;
         let meter = HostMeter::new(&setup::METERED, setup::metric_lines(), ports.now());
         let meter = Arc::new(meter.map_err(failed("metrics"))?);
         let retention = config.retention;
-        let records = RecordSources { stream: &stream, retention, queues: &queue_file };
+        let records = RecordSources { event_log: &event_log, retention, queues: &queue_file };
         let functions = setup::functions(&addresses, records, &meter).and(config.functions);
         let parts = Parts {
             tables: dynamodb.tables().map_err(failed("tables"))?,
             queues,
             functions: functions.names().map(str::to_owned).collect(),
             tenants,
-            stream: stream.shown(),
+            event_log: event_log.shown(),
         };
         let background = Background::start().map_err(failed("threads"))?;
         let kafka = background
-            .on_its_threads(|| stream.feed(config.mapping, functions.clone(), ports.clone()));
+            .on_its_threads(|| event_log.feed(config.mapping, functions.clone(), ports.clone()));
         let queue_sources =
             background.on_its_threads(|| setup::queue_sources(&queue_file, &functions));
         let queue_sources = queue_sources.map_err(failed("queues"))?;
         let gauges = kafka.as_ref().map(KafkaSource::gauges);
-        let metrics = prometheus::routes(meter, levels(queue_file, stream, gauges, ports));
+        let metrics = prometheus::routes(meter, levels(queue_file, event_log, gauges, ports));
         let app = http::app(functions.routes().merge(metrics));
         let http =
             Server::start("http", |stop| http::serve(http.listener, app, Limits::HOST, stop));
@@ -261,9 +262,9 @@ async fn open_sqs(folder: &DataFolder) -> Result<(Sqs, Vec<String>), StartError>
 }
 
 /// What is looked at when somebody scrapes.
-fn levels(sqs: Sqs, stream: HostStream, gauges: Option<Arc<Gauges>>, ports: Aws) -> Levels {
+fn levels(sqs: Sqs, event_log: HostEventLog, gauges: Option<Arc<Gauges>>, ports: Aws) -> Levels {
     let partitions = Box::new(move || {
-        let levels = stream.levels(gauges.as_deref());
+        let levels = event_log.levels(gauges.as_deref());
         Box::pin(async { Ok(levels) }) as _
     });
     Levels { sqs, partitions, now: Box::new(move || ports.now()) }

@@ -3,7 +3,7 @@
 //! Reading order: [`host`] starts and stops it all; [`function`] is what an invocation is, and
 //! `lambda` the API that asks for one; `dynamodb` and the crate [`drover_local_sqs`] are the embedded
 //! services, and `ports` how the functions see them; `http` is the port that clients use, and
-//! `prometheus` what it shows of the host's own doings; [`stream`] is the stream, over the crate
+//! `prometheus` what it shows of the host's own doings; [`event_log`] is the stream, over the crate
 //! [`drover_event_log`]; [`mapping`] is how Lambda's event source, the crate [`drover_event_source`],
 //! feeds the processor from it; `setup` puts tables, queues, tenants, functions and the mappings of
 //! queues on the services; `background` has the threads of the event source; `registry` applies
@@ -23,6 +23,7 @@ mod client;
 pub mod commands;
 pub mod data_folder;
 mod dynamodb;
+pub mod event_log;
 pub mod function;
 pub mod host;
 mod http;
@@ -36,7 +37,6 @@ mod prometheus;
 mod registry;
 mod setup;
 pub mod stack;
-pub mod stream;
 
 pub use function::{FunctionError, Functions, InvocationContext};
 pub use host::{Host, HostConfig};

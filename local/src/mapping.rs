@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_aws::Aws;
-use drover_aws::kafka::{KafkaConfig, KafkaReread, KafkaStream};
+use drover_aws::kafka::{KafkaConfig, KafkaEventLog, KafkaReread};
 use drover_core::base::error::Unavailable;
 use drover_core::base::metrics::Meter;
 use drover_core::base::time::Timestamp;
+use drover_core::intake::event_log::{NotSent, Outgoing, TOPIC};
 use drover_core::intake::record::TopicRetention;
-use drover_core::intake::stream::{NotSent, Outgoing, TOPIC};
 use drover_core::pipeline::direct::Direct;
-use drover_core::ports::Stream;
+use drover_core::ports::EventLog;
 use drover_event_log::embedded::{Keep, PARTITIONS};
 use drover_event_log::{Embedded, Log as _};
 use drover_event_source::KafkaLog;
@@ -25,10 +25,10 @@ use drover_event_source::kafka::{
 };
 use drover_event_source::kafka::{Gauge, Gauges};
 
+use crate::event_log::{EmbeddedEventLog, HostReread, LogReread};
 use crate::function::Functions;
 use crate::prometheus::PartitionLevel;
 use crate::setup::pipeline;
-use crate::stream::{HostReread, LogReread, LogStream};
 
 /// Whose committed offsets the host goes on from.
 pub const GROUP: &str = "drover-processor";
@@ -43,7 +43,7 @@ const BATCHING: Batching = Batching { records: 500, window: Duration::from_milli
 
 /// The stream between ingest and the processor.
 #[derive(Clone, Debug, Default)]
-pub enum StreamConfig {
+pub enum EventLogConfig {
     /// The host's own log.
     #[default]
     Embedded,
@@ -93,7 +93,7 @@ impl Default for MappingConfig {
 
 /// The stream of a host.
 #[derive(Clone)]
-pub(crate) enum HostStream {
+pub(crate) enum HostEventLog {
     /// The host's own log.
     Embedded(Embedded),
     /// None.
@@ -107,7 +107,7 @@ pub(crate) enum HostStream {
 pub(crate) struct Cluster {
     bootstrap: String,
     log: KafkaLog,
-    stream: Arc<KafkaStream>,
+    event_log: Arc<KafkaEventLog>,
     reread: KafkaReread,
 }
 
@@ -122,27 +122,27 @@ impl Cluster {
             cluster.create_topics(&wanted).await?;
         }
         let log = KafkaLog::of_topics(cluster.clone(), topics.clone()).await?;
-        let stream = Arc::new(KafkaStream::connect(cluster.clone()).await?);
+        let event_log = Arc::new(KafkaEventLog::connect(cluster.clone()).await?);
         let reread = KafkaReread::new(cluster.clone());
-        Ok(Self { bootstrap: cluster.bootstrap.clone(), log, stream, reread })
+        Ok(Self { bootstrap: cluster.bootstrap.clone(), log, event_log, reread })
     }
 }
 
-impl HostStream {
+impl HostEventLog {
     /// Opens it in a data folder, or connects to it.
     pub(crate) async fn open(
-        config: &StreamConfig,
+        config: &EventLogConfig,
         retention: TopicRetention,
         folder: &Path,
     ) -> Result<Self, Unavailable> {
         let age = retention.duration();
         let keep = Keep { group: GROUP.to_owned(), age, bytes: KEPT_BYTES };
         match config {
-            StreamConfig::Embedded => {
+            EventLogConfig::Embedded => {
                 Embedded::open(&folder.join(STREAM_FILE), Some(keep)).map(Self::Embedded)
             }
-            StreamConfig::Direct => Ok(Self::Direct),
-            StreamConfig::Kafka(config) => Cluster::connect(config).await.map(Self::Kafka),
+            EventLogConfig::Direct => Ok(Self::Direct),
+            EventLogConfig::Kafka(config) => Cluster::connect(config).await.map(Self::Kafka),
         }
     }
 
@@ -170,14 +170,14 @@ impl HostStream {
     /// What ingest sends to.
     pub(crate) fn sending(&self, ports: Aws, meter: Arc<dyn Meter>) -> Sending {
         match self {
-            Self::Embedded(log) => Sending::Embedded(LogStream::new(log.clone())),
+            Self::Embedded(log) => Sending::Embedded(EmbeddedEventLog::new(log.clone())),
             Self::Direct => Sending::Direct(Box::new(Direct {
                 ports,
                 pipeline: pipeline(),
                 meter,
                 function: drover_ingest::FUNCTION,
             })),
-            Self::Kafka(cluster) => Sending::Kafka(Arc::clone(&cluster.stream)),
+            Self::Kafka(cluster) => Sending::Kafka(Arc::clone(&cluster.event_log)),
         }
     }
 
@@ -215,7 +215,7 @@ impl HostStream {
     pub(crate) async fn probe(&self) -> Option<Result<(), Unavailable>> {
         match self {
             Self::Embedded(log) => Some(log.committed(GROUP, TOPIC).await.map(drop)),
-            Self::Kafka(cluster) => Some(cluster.stream.check().await),
+            Self::Kafka(cluster) => Some(cluster.event_log.check().await),
             Self::Direct => None,
         }
     }
@@ -233,19 +233,19 @@ impl HostStream {
 /// The stream of a host, as ingest sends to it.
 pub(crate) enum Sending {
     /// The host's own log.
-    Embedded(LogStream),
+    Embedded(EmbeddedEventLog),
     /// None: the ledger itself.
     Direct(Box<Direct<Aws>>),
     /// A real Kafka cluster.
-    Kafka(Arc<KafkaStream>),
+    Kafka(Arc<KafkaEventLog>),
 }
 
-impl Stream for Sending {
+impl EventLog for Sending {
     async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
         match self {
             Self::Embedded(log) => log.send(events, deadline).await,
             Self::Direct(direct) => direct.send(events, deadline).await,
-            Self::Kafka(stream) => stream.send(events, deadline).await,
+            Self::Kafka(event_log) => event_log.send(events, deadline).await,
         }
     }
 }

@@ -12,14 +12,14 @@ use drover_local_sqs::Sqs;
 use drover_query::health::Probes;
 use drover_replay::levels::{BufferLevels, Levels};
 
-use crate::mapping::HostStream;
+use crate::event_log::HostReread;
+use crate::mapping::HostEventLog;
 use crate::ports::BUFFER;
-use crate::stream::HostReread;
 
 /// The queues through their clients, the stream itself.
 pub(crate) struct HostProbes {
     pub(crate) ports: Aws,
-    pub(crate) stream: HostStream,
+    pub(crate) event_log: HostEventLog,
 }
 
 impl Probes for HostProbes {
@@ -31,15 +31,15 @@ impl Probes for HostProbes {
         self.ports.buffer().await
     }
 
-    async fn stream(&self) -> Option<Result<(), Unavailable>> {
-        self.stream.probe().await
+    async fn event_log(&self) -> Option<Result<(), Unavailable>> {
+        self.event_log.probe().await
     }
 }
 
 /// What a replay has beside tables and queues: the stream, no objects, and the queues themselves,
 /// which unlike SQS know how old their oldest message is.
 pub(crate) struct HostSources {
-    pub(crate) stream: HostReread,
+    pub(crate) event_log: HostReread,
     pub(crate) queues: Sqs,
 }
 
@@ -49,7 +49,7 @@ impl Reread for HostSources {
         offsets: &Offsets,
         given_up: Receipt,
     ) -> Result<Option<Again>, Unavailable> {
-        self.stream.reread(offsets, given_up).await
+        self.event_log.reread(offsets, given_up).await
     }
 }
 

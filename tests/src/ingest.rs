@@ -61,7 +61,7 @@ pub struct Expectation {
     #[serde(default)]
     pub contains: Vec<String>,
     /// The events in the stream, in order.
-    pub stream: Vec<Value>,
+    pub event_log: Vec<Value>,
     /// The dead letters, in order.
     pub letters: Vec<Value>,
     /// The events in the buffer queue, in order.
@@ -90,7 +90,7 @@ impl Auth {
 #[serde(rename_all = "snake_case")]
 pub enum Down {
     /// The stream.
-    Stream,
+    EventLog,
     /// The buffer queue.
     Buffer,
     /// The dead-letter queue.
@@ -104,7 +104,7 @@ pub enum Down {
 impl From<Down> for Call {
     fn from(down: Down) -> Self {
         match down {
-            Down::Stream => Self::Stream,
+            Down::EventLog => Self::EventLog,
             Down::Buffer => Self::Buffer,
             Down::DeadLetters => Self::Letter,
             Down::Registry => Self::Document,
@@ -150,7 +150,7 @@ impl<'a> Writer<'a> {
     pub fn over(host: &'a Host, auth: Option<&Auth>) -> Self {
         let mode = auth.map_or(AuthMode::Key(LocalKeys::Accepted), Auth::mode);
         let routes = routes(Ingest {
-            stream: host.memory().clone(),
+            event_log: host.memory().clone(),
             ports: host.memory().clone(),
             registry: Registry::new(),
             gate: Gate { mode },
@@ -175,15 +175,15 @@ impl Expectation {
         let Self { status, headers, json, contains, .. } = self;
         let answered = Expected { status: *status, headers, json: json.as_ref(), contains };
         let state = host.memory().state();
-        let stream: Vec<Value> = state.stream.iter().map(sent).collect();
+        let event_log: Vec<Value> = state.event_log.iter().map(sent).collect();
         let buffered: Vec<Value> = state.buffer.iter().map(waiting).collect();
         let letters: Vec<Value> = state.letters.iter().map(letter).collect();
         let found = json!({
-            "stream": asked_of(&stream, &self.stream), "letters": letters,
+            "stream": asked_of(&event_log, &self.event_log), "letters": letters,
             "buffered": asked_of(&buffered, &self.buffered),
         });
         let expected =
-            json!({"stream": self.stream, "letters": self.letters, "buffered": self.buffered});
+            json!({"stream": self.event_log, "letters": self.letters, "buffered": self.buffered});
         answered.difference(answer).or_else(|| difference(&expected, &found))
     }
 }

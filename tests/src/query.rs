@@ -35,7 +35,7 @@ pub enum Down {
     /// The buffer queue.
     Buffer,
     /// The stream.
-    Stream,
+    EventLog,
     /// The dead-letter queue, which says nothing at all.
     Silent,
 }
@@ -74,8 +74,8 @@ impl Probes for Signs {
         self.sign(Down::Buffer)
     }
 
-    async fn stream(&self) -> Option<Result<(), Unavailable>> {
-        Some(self.sign(Down::Stream))
+    async fn event_log(&self) -> Option<Result<(), Unavailable>> {
+        Some(self.sign(Down::EventLog))
     }
 }
 

@@ -25,7 +25,7 @@ const CALLS: [Call; 17] = [
     Call::Document,
     Call::Listing,
     Call::Claim,
-    Call::Stream,
+    Call::EventLog,
     Call::File,
     Call::Mark,
     Call::Filed,

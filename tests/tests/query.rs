@@ -347,9 +347,9 @@ async fn a_dead_queue_alone_is_degraded_and_a_dead_state_is_not_health() {
         (vec![Down::Buffer], is(200, "degraded")),
         (vec![Down::DeadLetters], is(200, "degraded")),
         (vec![Down::Silent], is(200, "degraded")),
-        (vec![Down::Stream], is(200, "degraded")),
+        (vec![Down::EventLog], is(200, "degraded")),
         (vec![Down::DeadLetters, Down::Buffer], is(200, "degraded")),
-        (vec![Down::Stream, Down::Buffer], is(503, "unhealthy")),
+        (vec![Down::EventLog, Down::Buffer], is(503, "unhealthy")),
     ] {
         let host = self::host();
         let reader = Reader::over(&host);

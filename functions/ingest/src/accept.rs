@@ -9,9 +9,9 @@ use drover_core::base::metrics::{Metric, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::{Circumstances, buffered, letter};
 use drover_core::dead_letter::message::Message;
+use drover_core::intake::event_log::{NotSent, Outgoing};
 use drover_core::intake::record::{Record, Source, Wrapping};
-use drover_core::intake::stream::{NotSent, Outgoing};
-use drover_core::ports::Stream;
+use drover_core::ports::EventLog;
 use drover_http::Caller;
 
 use crate::{FUNCTION, Ingest, IngestPorts};
@@ -36,7 +36,7 @@ pub(crate) struct Delivery<'a> {
 /// What became of an event: its id, or why it never will be one.
 pub(crate) type Accepted = Result<String, Rejection>;
 
-impl<W: IngestPorts, S: Stream> Ingest<W, S> {
+impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
     /// Takes every event to its end: one result for each, in order.
     ///
     /// # Errors
@@ -106,7 +106,7 @@ impl<W: IngestPorts, S: Stream> Ingest<W, S> {
         if let Some(unavailable) = self.log_breaker.instead(started) {
             return vec![Err(NotSent::Unavailable(unavailable)); events.len()];
         }
-        let sent = self.stream.send(events, started.plus_seconds(REQUEST_SECONDS)).await;
+        let sent = self.event_log.send(events, started.plus_seconds(REQUEST_SECONDS)).await;
         self.log_breaker.note(&sent, self.ports.now());
         sent
     }

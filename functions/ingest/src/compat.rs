@@ -8,7 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use drover_core::base::time::Timestamp;
-use drover_core::ports::Stream;
+use drover_core::ports::EventLog;
 use drover_http::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use serde::Serialize;
 use serde_json::json;
@@ -56,7 +56,7 @@ pub(crate) struct Hello {
     ),
     security(("api_key" = ["write"]))
 )]
-pub(crate) async fn collect<W: IngestPorts, S: Stream>(
+pub(crate) async fn collect<W: IngestPorts, S: EventLog>(
     State(ingest): State<Arc<Ingest<W, S>>>,
     credentials: Credentials,
     Extension(correlation): Extension<CorrelationId>,
@@ -86,7 +86,7 @@ pub(crate) async fn collect<W: IngestPorts, S: Stream>(
     ),
     security(("api_key" = ["write"]))
 )]
-pub(crate) async fn current_time<W: IngestPorts, S: Stream>(
+pub(crate) async fn current_time<W: IngestPorts, S: EventLog>(
     State(ingest): State<Arc<Ingest<W, S>>>,
     credentials: Credentials,
     Extension(correlation): Extension<CorrelationId>,

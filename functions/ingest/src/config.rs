@@ -19,7 +19,7 @@ pub struct Config {
     /// `DROVER_BUFFER_QUEUE_URL`
     pub buffer_queue_url: String,
     /// `DROVER_STREAM`: `direct` (the default) or `kafka`.
-    pub stream: StreamConfig,
+    pub event_log: EventLogConfig,
     /// `DROVER_AUTH_MODE` and the claims.
     pub auth_mode: AuthMode,
     /// `DROVER_CORS_ORIGINS`
@@ -30,7 +30,7 @@ pub struct Config {
 
 /// Where events go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamConfig {
+pub enum EventLogConfig {
     /// No stream: ingest commits to the ledger itself.
     Direct {
         /// `DROVER_LEDGER_TABLE`: the ledger that all tenants share.
@@ -56,7 +56,7 @@ impl Config {
             requests_table: variables.text("DROVER_REQUESTS_TABLE")?,
             dead_letter_queue_url: variables.url("DROVER_DEAD_LETTER_QUEUE_URL")?,
             buffer_queue_url: variables.url("DROVER_BUFFER_QUEUE_URL")?,
-            stream: StreamConfig::read(&variables)?,
+            event_log: EventLogConfig::read(&variables)?,
             auth_mode: auth_mode(&variables)?,
             origins: origins(&variables),
             metrics: Keeping::read(&variables)?,
@@ -64,7 +64,7 @@ impl Config {
     }
 }
 
-impl StreamConfig {
+impl EventLogConfig {
     fn read<F>(variables: &Variables<F>) -> Result<Self, Misconfigured>
     where
         F: Fn(&str) -> Option<String>,
@@ -88,11 +88,11 @@ impl StreamConfig {
 mod tests {
     use super::*;
 
-    fn read(more: &[(&str, &str)]) -> Result<StreamConfig, String> {
+    fn read(more: &[(&str, &str)]) -> Result<EventLogConfig, String> {
         let variables = Variables(|name: &str| {
             more.iter().find(|(one, _)| *one == name).map(|(_, value)| (*value).to_owned())
         });
-        StreamConfig::read(&variables).map_err(|error| error.to_string())
+        EventLogConfig::read(&variables).map_err(|error| error.to_string())
     }
 
     #[test]

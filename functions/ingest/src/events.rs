@@ -11,7 +11,7 @@ use axum::{Extension, Json};
 use drover_core::base::time::Timestamp;
 use drover_core::intake::request::{Claim, Claimed, IdempotencyKey};
 use drover_core::intake::tenant::Scope;
-use drover_core::ports::Stream;
+use drover_core::ports::EventLog;
 use drover_http::{
     Caller, CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem, counted,
 };
@@ -63,7 +63,7 @@ pub(crate) struct Sent {
     ),
     security(("api_key" = ["write"]))
 )]
-pub(crate) async fn events<W: IngestPorts, S: Stream>(
+pub(crate) async fn events<W: IngestPorts, S: EventLog>(
     State(ingest): State<Arc<Ingest<W, S>>>,
     credentials: Credentials,
     Extension(correlation): Extension<CorrelationId>,
@@ -100,7 +100,7 @@ impl Sent {
     }
 }
 
-impl<W: IngestPorts, S: Stream> Ingest<W, S> {
+impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
     /// Whoever may write.
     pub(crate) async fn caller(&self, credentials: &Credentials) -> Result<Caller, Problem> {
         let (now, registry) = (self.ports.now(), &self.registry);

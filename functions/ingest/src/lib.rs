@@ -18,7 +18,7 @@ use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use drover_core::base::metrics::Meter;
 use drover_core::intake::quota::WriteQuotas;
-use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Requests, Stream};
+use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, EventLog, Requests};
 use drover_core::registry::Registry;
 use drover_http::Gate;
 use drover_http::layers::json_only;
@@ -48,7 +48,7 @@ pub struct Ingest<W, S> {
     /// Everything outside but the stream.
     pub ports: W,
     /// Where events go.
-    pub stream: S,
+    pub event_log: S,
     /// Tenants, contracts and keys.
     pub registry: Registry,
     /// Who may call.
@@ -66,7 +66,7 @@ pub struct Ingest<W, S> {
 pub fn routes<W, S>(ingest: Ingest<W, S>) -> Router
 where
     W: IngestPorts + 'static,
-    S: Stream + 'static,
+    S: EventLog + 'static,
 {
     Router::new()
         .route("/api/v1/events", post(events::events::<W, S>))

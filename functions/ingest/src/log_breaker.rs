@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use drover_core::base::error::{Extent, Reason, Unavailable};
 use drover_core::base::time::Timestamp;
-use drover_core::intake::stream::NotSent;
+use drover_core::intake::event_log::NotSent;
 
 /// As long as a send waits for a cluster at most.
 const SECONDS: i64 = 5;

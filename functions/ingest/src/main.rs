@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use drover_aws::kafka::{KafkaStream, KafkaVariables};
+use drover_aws::kafka::{KafkaEventLog, KafkaVariables};
 use drover_aws::{Aws, AwsConfig};
 use drover_core::base::error::Reason;
 use drover_core::base::limits::ItemLimits;
@@ -17,11 +17,11 @@ use drover_core::intake::quota::WriteQuotas;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::direct::Direct;
-use drover_core::ports::Stream;
+use drover_core::ports::EventLog;
 use drover_core::registry::Registry;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{AuthMode, Gate, Origins, finished};
-use drover_ingest::config::{Config, StreamConfig};
+use drover_ingest::config::{Config, EventLogConfig};
 use drover_ingest::log_breaker::LogBreaker;
 use drover_ingest::{FUNCTION, Ingest, routes};
 use lambda_http::{run, tracing};
@@ -46,8 +46,8 @@ async fn main() -> anyhow::Result<()> {
     };
     let callers = (config.auth_mode, config.origins);
     let meter: Arc<dyn Meter> = Arc::new(Lines { keeping: config.metrics, write: print });
-    match config.stream {
-        StreamConfig::Direct { ledger_table, cache_bytes, concurrency } => {
+    match config.event_log {
+        EventLogConfig::Direct { ledger_table, cache_bytes, concurrency } => {
             let ports = Aws::load(aws(&ledger_table)).await;
             let pipeline = Pipeline {
                 registry: Registry::new(),
@@ -63,35 +63,35 @@ async fn main() -> anyhow::Result<()> {
             };
             serve(callers, ports, direct, meter).await
         }
-        StreamConfig::Kafka(variables) => {
-            let stream = kafka(variables).await?;
+        EventLogConfig::Kafka(variables) => {
+            let event_log = kafka(variables).await?;
             // No ledger has an empty name, and with a stream ingest touches none.
-            serve(callers, Aws::load(aws("")).await, stream, meter).await
+            serve(callers, Aws::load(aws("")).await, event_log, meter).await
         }
     }
 }
 
 /// What no second attempt would help ends the start. A cluster that is away does not: until it is
 /// back, events go to the buffer.
-async fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaStream> {
+async fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaEventLog> {
     let config = variables.config(|file| std::fs::read_to_string(file)).await;
-    let stream = KafkaStream::new(config.context("whom to be in Kafka")?);
-    match stream.check().await {
+    let event_log = KafkaEventLog::new(config.context("whom to be in Kafka")?);
+    match event_log.check().await {
         Err(error) if error.reason == Reason::Misconfigured => return Err(error.into()),
         Err(error) => tracing::warn!(%error, "starting without the stream"),
         Ok(()) => {}
     }
-    Ok(stream)
+    Ok(event_log)
 }
 
-async fn serve<S: Stream + 'static>(
+async fn serve<S: EventLog + 'static>(
     (auth_mode, origins): (AuthMode, Origins),
     ports: Aws,
-    stream: S,
+    event_log: S,
     meter: Arc<dyn Meter>,
 ) -> anyhow::Result<()> {
     let ingest = Ingest {
-        stream,
+        event_log,
         ports,
         registry: Registry::new(),
         gate: Gate { mode: auth_mode.clone() },

@@ -69,7 +69,7 @@ impl Environment {
         tenant(&memory, &json!({"id": "acme"}));
         let ingest = Ingest {
             ports: memory.clone(),
-            stream: memory.clone(),
+            event_log: memory.clone(),
             registry: Registry::new(),
             gate: Gate { mode: AuthMode::Key(LocalKeys::Refused) },
             quotas: WriteQuotas::default(),
@@ -112,7 +112,7 @@ impl Environment {
 
     /// The records of the stream, emptied.
     fn taken(&self) -> Vec<Record> {
-        std::mem::take(&mut self.memory.state().stream)
+        std::mem::take(&mut self.memory.state().event_log)
     }
 
     /// These calls fail from now on.
@@ -321,7 +321,7 @@ fn a_claim_that_cannot_be_put_fails_the_request_before_anything_is_sent() {
 #[test]
 fn without_the_stream_events_wait_in_the_buffer_as_they_would_have_been_sent() {
     let environment = Environment::new();
-    environment.take_down(&[Call::Stream]);
+    environment.take_down(&[Call::EventLog]);
     let answer = environment.events(&json!([good("e1"), reading("d1", "e2", &json!("warm"))]));
     assert_eq!((answer.status, &answer.body["accepted"]), (StatusCode::ACCEPTED, &json!(1)));
     let state = environment.memory.state();
@@ -342,7 +342,7 @@ fn a_stream_that_was_not_there_twice_is_left_alone_for_five_seconds() {
     let sends = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sends);
     environment.memory.state().faults = Box::new(move |call| {
-        let sends = call == Call::Stream;
+        let sends = call == Call::EventLog;
         count.fetch_add(usize::from(sends), Ordering::Relaxed);
         if sends { Fault::Refused } else { Fault::None }
     });
@@ -365,7 +365,7 @@ fn a_stream_that_was_not_there_twice_is_left_alone_for_five_seconds() {
 #[test]
 fn a_stream_is_asked_again_where_the_buffer_fails_meanwhile() {
     let environment = Environment::new();
-    environment.take_down(&[Call::Stream]);
+    environment.take_down(&[Call::EventLog]);
     for _ in 0..2 {
         environment.events(&json!([good("e1")]));
     }
@@ -379,7 +379,7 @@ fn a_stream_is_asked_again_where_the_buffer_fails_meanwhile() {
 #[test]
 fn a_stream_is_not_left_alone_after_a_send_that_arrived() {
     let environment = Environment::new();
-    for down in [&[Call::Stream][..], &[], &[Call::Stream], &[]] {
+    for down in [&[Call::EventLog][..], &[], &[Call::EventLog], &[]] {
         environment.memory.state().faults =
             Box::new(move |call| if down.contains(&call) { Fault::Refused } else { Fault::None });
         environment.events(&json!([good("e1")]));
@@ -390,7 +390,7 @@ fn a_stream_is_not_left_alone_after_a_send_that_arrived() {
 #[test]
 fn without_stream_and_buffer_nothing_is_promised() {
     let environment = Environment::new();
-    environment.take_down(&[Call::Stream, Call::Buffer]);
+    environment.take_down(&[Call::EventLog, Call::Buffer]);
     let answer = environment.events(&json!([good("e1"), good("e2")]));
     check_problem(&answer, 503, "unavailable");
     assert_eq!(answer.headers["retry-after"], "1");
@@ -473,6 +473,6 @@ fn the_routes_of_the_replaced_systems_answer_as_they_did() {
     assert_eq!(get("/hello").body, json!({"message": "Hello World!"}));
     let keys: Vec<Vec<u8>> = environment.taken().into_iter().filter_map(|one| one.key).collect();
     assert_eq!(keys, [&b"demo/learner/l-9"[..], b"demo/user/Ada"]);
-    environment.take_down(&[Call::Stream, Call::Buffer]);
+    environment.take_down(&[Call::EventLog, Call::Buffer]);
     check_problem(&get("/current_time?name=Ada"), 503, "unavailable");
 }

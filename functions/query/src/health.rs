@@ -34,7 +34,7 @@ pub trait Probes: Send + Sync {
     fn buffer(&self) -> impl Future<Output = Result<(), Unavailable>> + Send;
 
     /// The stream; `None`: there is none, or nobody can ask it from here.
-    fn stream(&self) -> impl Future<Output = Option<Result<(), Unavailable>>> + Send;
+    fn event_log(&self) -> impl Future<Output = Option<Result<(), Unavailable>>> + Send;
 }
 
 /// The stream is not asked: this function has no way to it.
@@ -47,7 +47,7 @@ impl Probes for Aws {
         self.probe_buffer().await
     }
 
-    async fn stream(&self) -> Option<Result<(), Unavailable>> {
+    async fn event_log(&self) -> Option<Result<(), Unavailable>> {
         None
     }
 }
@@ -215,7 +215,7 @@ impl<W: QueryPorts, P: Probes> Health<W, P> {
         }
         let (state, stream, dead_letters, buffer) = join4(
             ask(ports, async { ports.document(&DocumentName::Revision).await.map(|_| ()) }),
-            ask_if_there(ports, self.probes.stream()),
+            ask_if_there(ports, self.probes.event_log()),
             ask(ports, self.probes.dead_letters()),
             ask(ports, self.probes.buffer()),
         )

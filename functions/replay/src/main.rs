@@ -19,7 +19,7 @@ use drover_core::replay::RunLimits;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{AuthMode, Gate, Origins, finished};
 use drover_replay::config::Config;
-use drover_replay::sources::WithStream;
+use drover_replay::sources::WithEventLog;
 use drover_replay::{Environment, QueueNames, Replay, routes};
 use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 
@@ -27,7 +27,7 @@ use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What stands beside the tables and queues.
-type ReplaySources = WithStream<Aws, Option<KafkaRereadOnDemand>>;
+type ReplaySources = WithEventLog<Aws, Option<KafkaRereadOnDemand>>;
 
 // One thread: a function has one invocation at a time and, as it is deployed, one processor at most. With
 // more, each call to a service wakes a second thread and then the first again.
@@ -46,7 +46,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn environment(config: Config) -> Environment<Aws, ReplaySources> {
-    let stream = config.kafka.map(KafkaRereadOnDemand);
+    let event_log = config.kafka.map(KafkaRereadOnDemand);
     let queues = QueueNames::of_urls(&config.dead_letter_queue_url, &config.buffer_queue_url);
     let ports = Aws::load(AwsConfig {
         ledger_table: config.ledger_table.into(),
@@ -59,7 +59,7 @@ async fn environment(config: Config) -> Environment<Aws, ReplaySources> {
     .await;
     let Config { concurrency, cache_bytes, retention, .. } = config;
     Environment {
-        sources: WithStream { aws: ports.clone(), stream },
+        sources: WithEventLog { aws: ports.clone(), event_log },
         ports,
         pipeline: Pipeline {
             registry: Registry::new(),

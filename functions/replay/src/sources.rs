@@ -11,30 +11,30 @@ use crate::levels::{BufferLevels, Levels};
 
 /// Objects and levels of one place, and a stream of another.
 #[derive(Clone, Debug)]
-pub struct WithStream<A, R> {
+pub struct WithEventLog<A, R> {
     /// Where objects are, and who knows how full the buffer is.
     pub aws: A,
     /// Where offsets are read again, if anywhere.
-    pub stream: R,
+    pub event_log: R,
 }
 
-impl<A: Send + Sync, R: Reread> Reread for WithStream<A, R> {
+impl<A: Send + Sync, R: Reread> Reread for WithEventLog<A, R> {
     async fn reread(
         &self,
         offsets: &Offsets,
         given_up: Receipt,
     ) -> Result<Option<Again>, Unavailable> {
-        self.stream.reread(offsets, given_up).await
+        self.event_log.reread(offsets, given_up).await
     }
 }
 
-impl<A: Objects, R: Send + Sync> Objects for WithStream<A, R> {
+impl<A: Objects, R: Send + Sync> Objects for WithEventLog<A, R> {
     async fn object(&self, bucket: &str, key: &str) -> Result<Object, Unavailable> {
         self.aws.object(bucket, key).await
     }
 }
 
-impl<A: BufferLevels, R: Send + Sync> BufferLevels for WithStream<A, R> {
+impl<A: BufferLevels, R: Send + Sync> BufferLevels for WithEventLog<A, R> {
     async fn buffer_levels(&self) -> Result<Levels, Unavailable> {
         self.aws.buffer_levels().await
     }

@@ -36,7 +36,7 @@ impl TopicName {
 
     /// The topic of events that passed their contract.
     pub fn events() -> Self {
-        Self(Arc::from(drover_core::intake::stream::TOPIC))
+        Self(Arc::from(drover_core::intake::event_log::TOPIC))
     }
 
     /// The name.

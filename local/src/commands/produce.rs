@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use clap::Args as ClapArgs;
-use drover_aws::kafka::{KafkaStream, NoIdentity, Placed};
+use drover_aws::kafka::{KafkaEventLog, NoIdentity, Placed};
 use drover_core::base::error::Unavailable;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::record::{Record, Source};
@@ -127,14 +127,14 @@ pub async fn run(args: &Args) -> Result<String, ProduceError> {
 /// Where records go.
 enum Sink {
     Host(Embedded),
-    Kafka(KafkaStream),
+    Kafka(KafkaEventLog),
 }
 
 impl Sink {
     async fn open(args: &Args, topic: &TopicName) -> Result<Self, ProduceError> {
         if let Some(bootstrap) = &args.kafka {
             let config = args.cluster.config(bootstrap, topic.as_str()).await?;
-            return Ok(Self::Kafka(KafkaStream::connect(config).await?));
+            return Ok(Self::Kafka(KafkaEventLog::connect(config).await?));
         }
         if args.cluster.any() {
             return Err(ProduceError::NoCluster);

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use clap::Args as ClapArgs;
 use drover_aws::kafka::NoIdentity;
+use drover_core::intake::event_log::TOPIC;
 use drover_core::intake::record::TopicRetention;
-use drover_core::intake::stream::TOPIC;
 
 use super::DataArg;
 use super::cluster::{ClusterArgs, bootstrap};
@@ -17,7 +17,7 @@ use crate::banner::banner;
 use crate::data_folder::FolderError;
 use crate::function::Functions;
 use crate::host::{Host, HostConfig, StartError};
-use crate::mapping::{ClusterConfig, MappingConfig, Missing, StreamConfig};
+use crate::mapping::{ClusterConfig, EventLogConfig, MappingConfig, Missing};
 use crate::setup::demo_topics;
 
 /// Start the host (also without the word)
@@ -40,7 +40,7 @@ pub struct Args {
     /// The stream between ingest and the processor: embedded (the host's own log), direct (none:
     /// ingest commits to the ledger itself), or HOST:PORT of a Kafka cluster
     #[arg(long, value_name = "STREAM", default_value = "embedded")]
-    stream: Stream,
+    stream: EventLog,
     #[command(flatten)]
     cluster: ClusterArgs,
     /// A topic of the cluster that the processor reads; may be repeated [default: those of the demo
@@ -60,13 +60,13 @@ pub struct Args {
 
 /// The streams that there are.
 #[derive(Clone, Debug)]
-enum Stream {
+enum EventLog {
     Embedded,
     Direct,
     Kafka(String),
 }
 
-impl FromStr for Stream {
+impl FromStr for EventLog {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -118,7 +118,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
         sqs: args.sqs,
         data: args.data.data,
         functions: Functions::default(),
-        stream,
+        event_log: stream,
         retention: args.topic_retention_hours,
         mapping: args.source.config(MappingConfig::default().batching),
     })
@@ -135,13 +135,13 @@ fn retention(text: &str) -> Result<TopicRetention, String> {
 }
 
 impl Args {
-    async fn stream_config(&self) -> Result<StreamConfig, ServeError> {
+    async fn stream_config(&self) -> Result<EventLogConfig, ServeError> {
         let of_cluster = self.cluster.any() || self.create_topics || !self.topics.is_empty();
         match &self.stream {
-            Stream::Embedded | Stream::Direct if of_cluster => Err(ServeError::NoCluster),
-            Stream::Embedded => Ok(StreamConfig::Embedded),
-            Stream::Direct => Ok(StreamConfig::Direct),
-            Stream::Kafka(bootstrap) => Ok(StreamConfig::Kafka(ClusterConfig {
+            EventLog::Embedded | EventLog::Direct if of_cluster => Err(ServeError::NoCluster),
+            EventLog::Embedded => Ok(EventLogConfig::Embedded),
+            EventLog::Direct => Ok(EventLogConfig::Direct),
+            EventLog::Kafka(bootstrap) => Ok(EventLogConfig::Kafka(ClusterConfig {
                 cluster: self.cluster.config(bootstrap, TOPIC).await?,
                 topics: match self.topics.as_slice() {
                     [] => demo_topics()?,

@@ -25,7 +25,7 @@ use drover_replay::{Environment, QueueNames, Replay};
 use super::pipeline::{CACHE_BYTES, CONCURRENCY, pipeline};
 use crate::data_folder::Addresses;
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
-use crate::mapping::HostStream;
+use crate::mapping::HostEventLog;
 use crate::ports::{BUFFER, DEAD_LETTERS, ports};
 use crate::probes::{HostProbes, HostSources};
 use crate::prometheus::HostMeter;
@@ -33,7 +33,7 @@ use crate::prometheus::HostMeter;
 /// Where records come from.
 pub(crate) struct RecordSources<'a> {
     /// The stream.
-    pub(crate) stream: &'a HostStream,
+    pub(crate) event_log: &'a HostEventLog,
     /// How long its topics hold their records.
     pub(crate) retention: TopicRetention,
     /// Dead letters, and what waits.
@@ -52,7 +52,7 @@ pub(crate) const METERED: [&str; 4] = [
 /// the threads of the function that opened them.
 pub(crate) fn functions(
     addresses: &Addresses,
-    RecordSources { stream, retention, queues }: RecordSources<'_>,
+    RecordSources { event_log, retention, queues }: RecordSources<'_>,
     meter: &Arc<HostMeter>,
 ) -> Functions {
     let as_meter = || Arc::clone(meter) as Arc<dyn Meter>;
@@ -63,7 +63,7 @@ pub(crate) fn functions(
         async move { answer(processor.handle(lambda_event(&event, context)?).await) }
     };
     let ingest = Ingest {
-        stream: stream.sending(writing.clone(), as_meter()),
+        event_log: event_log.sending(writing.clone(), as_meter()),
         ports: writing,
         registry: Registry::new(),
         gate: gate(),
@@ -79,17 +79,17 @@ pub(crate) fn functions(
             quotas: ReadQuotas::default(),
             meter: as_meter(),
         },
-        probes: HostProbes { ports: reading.clone(), stream: stream.clone() },
+        probes: HostProbes { ports: reading.clone(), event_log: event_log.clone() },
         counts: meter.tallies(),
         process: Process { started_at: reading.now(), memory_bytes },
     };
     // Two environments, as on Lambda: what comes through queues keeps no request waiting.
     let replay_environment = || {
         let ports = ports(addresses);
-        let stream = stream.reread();
+        let event_log = event_log.reread();
         Arc::new(Environment {
             ports,
-            sources: HostSources { stream, queues: queues.clone() },
+            sources: HostSources { event_log, queues: queues.clone() },
             pipeline: pipeline(),
             limits: RunLimits {
                 item_limits: ItemLimits::STANDARD,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use drover_aws::kafka::{KafkaConfig, KafkaStream};
+use drover_aws::kafka::{KafkaConfig, KafkaEventLog};
 use drover_core::base::error::Reason;
 use drover_event_log::Log as _;
 use tempfile::tempdir;
@@ -15,7 +15,7 @@ use crate::topic::{Topic, name, record, right, scram, send};
 pub(crate) async fn the_listener_with_scram_serves_all_of_it() {
     let topic = Topic::with(&shared().scram, "scram", right()).await;
     let records: Vec<_> = (0..50).map(|one| record("key", one.to_string())).collect();
-    let results = send(&topic.stream().await, &records).await;
+    let results = send(&topic.event_log().await, &records).await;
     let partition = results.into_iter().map(Result::unwrap).map(|placed| placed.partition).max();
     let partition = partition.unwrap();
     let log = topic.log().await;
@@ -26,7 +26,7 @@ pub(crate) async fn the_listener_with_scram_serves_all_of_it() {
     assert_eq!(topic.again(partition, 10, 19).await.records.len(), 10);
 
     let wrong = KafkaConfig { security: scram("wrong-secret"), ..topic.0.clone() };
-    let refused = KafkaStream::connect(wrong).await.unwrap_err();
+    let refused = KafkaEventLog::connect(wrong).await.unwrap_err();
     assert_eq!(refused.reason, Reason::Misconfigured, "{refused}");
     assert!(!refused.message.contains("wrong-secret"), "{refused}");
 }
@@ -36,9 +36,9 @@ async fn refusal(cluster: &str, words: &[&str]) -> String {
     let data = tempdir().unwrap();
     let free = "127.0.0.1:0";
     let ports = ["serve", "--http", free, "--lambda", free, "--dynamodb", free, "--sqs", free];
-    let stream = ["--data", data.path().to_str().unwrap(), "--stream", cluster];
+    let event_log = ["--data", data.path().to_str().unwrap(), "--stream", cluster];
     let started = Instant::now();
-    let (code, out, said) = run(&[&ports[..], &stream, words].concat(), "").await;
+    let (code, out, said) = run(&[&ports[..], &event_log, words].concat(), "").await;
     assert_eq!((code, out.as_str()), (1, ""), "{said}");
     assert!(started.elapsed() < WAIT);
     said.lines().last().unwrap().to_owned()

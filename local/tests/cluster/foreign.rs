@@ -1,4 +1,4 @@
-//! Clients that are not Drover's, each call a process of Python: `tests/services/clients/stream.py`.
+//! Clients that are not Drover's, each call a process of Python: `tests/services/clients/event_log.py`.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use drover_aws::kafka::KafkaStream;
+use drover_aws::kafka::KafkaEventLog;
 use drover_core::intake::record::Record;
 use drover_event_log::{Bounds, Log as _, Position};
 use drover_event_source::KafkaLog;
@@ -25,11 +25,11 @@ const GROUP: &str = "killed";
 pub(crate) async fn what_a_broker_acknowledged_is_there_after_it_was_killed() {
     let mut broker = Broker::start();
     let topic = Topic::new(&broker.addresses().plain, "killed").await;
-    let stream = Arc::new(topic.stream().await);
+    let event_log = Arc::new(topic.event_log().await);
     let acknowledged = Arc::new(AtomicUsize::new(0));
     let senders: Vec<_> = (0..SENDERS)
         .map(|sender| {
-            tokio::spawn(send_all(Arc::clone(&stream), sender, Arc::clone(&acknowledged)))
+            tokio::spawn(send_all(Arc::clone(&event_log), sender, Arc::clone(&acknowledged)))
         })
         .collect();
     let log = topic.log().await;
@@ -65,7 +65,11 @@ pub(crate) async fn what_a_broker_acknowledged_is_there_after_it_was_killed() {
 }
 
 /// Sends until everything is acknowledged, and gives the ids.
-async fn send_all(stream: Arc<KafkaStream>, sender: usize, count: Arc<AtomicUsize>) -> Vec<String> {
+async fn send_all(
+    event_log: Arc<KafkaEventLog>,
+    sender: usize,
+    count: Arc<AtomicUsize>,
+) -> Vec<String> {
     let events = (0..EVENTS / SENDERS).map(|number| {
         let value = format!("{sender}-{number:06} {}", "x".repeat(200));
         record(&format!("demo/device/{sender}-{}", number % SUBJECTS), value)
@@ -75,7 +79,7 @@ async fn send_all(stream: Arc<KafkaStream>, sender: usize, count: Arc<AtomicUsiz
         let (mut left, started) = (batch.to_vec(), Instant::now());
         while !left.is_empty() {
             assert!(started.elapsed() < WITHIN, "the broker does not come back");
-            let results = send(&stream, &left).await;
+            let results = send(&event_log, &left).await;
             let both = left.into_iter().zip(results);
             let (done, failed): (Vec<_>, Vec<_>) = both.partition(|(_, result)| result.is_ok());
             count.fetch_add(done.len(), Ordering::Relaxed);

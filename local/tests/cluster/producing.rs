@@ -31,7 +31,7 @@ fn number(value: &[u8]) -> usize {
 
 pub(crate) async fn keys_are_where_other_clients_put_them_and_in_order() {
     let topic = Topic::new(&shared().plain, "keys").await;
-    let stream = topic.stream().await;
+    let event_log = topic.event_log().await;
     let mut records: Vec<Record> =
         (0..KEYS * EVENTS).map(|one| record(&key(one % KEYS), one.to_string())).collect();
     if Fault::SwappedRecords.is_on() {
@@ -39,7 +39,7 @@ pub(crate) async fn keys_are_where_other_clients_put_them_and_in_order() {
     }
     let mut places: Vec<RecordLocation> = Vec::new();
     for batch in records.chunks(BATCH) {
-        let placed = send(&stream, batch).await.into_iter().map(|result| result.unwrap());
+        let placed = send(&event_log, batch).await.into_iter().map(|result| result.unwrap());
         places.extend(placed.map(|placed| (placed.partition, placed.offset)));
     }
 
@@ -73,7 +73,7 @@ pub(crate) async fn keys_are_where_other_clients_put_them_and_in_order() {
 
 pub(crate) async fn other_clients_read_what_was_written() {
     let topic = Topic::new(&shared().plain, "written").await;
-    let stream = topic.stream().await;
+    let event_log = topic.event_log().await;
     let every_byte: Vec<u8> = (0..=u8::MAX).collect();
     let mut plain = record("demo/device/d-1", "{}");
     plain.headers.push(("traceparent".to_owned(), b"00-ab-cd-01".to_vec()));
@@ -86,7 +86,7 @@ pub(crate) async fn other_clients_read_what_was_written() {
     let mut keyless = record("", "without a key");
     keyless.key = None;
     let records = [plain, odd, tombstone, keyless];
-    let placed: Vec<_> = send(&stream, &records).await.into_iter().map(Result::unwrap).collect();
+    let placed: Vec<_> = send(&event_log, &records).await.into_iter().map(Result::unwrap).collect();
     let shown = |record: &Record, (partition, offset): RecordLocation| Read {
         partition,
         offset,
@@ -109,12 +109,12 @@ pub(crate) async fn other_clients_read_what_was_written() {
 
 pub(crate) async fn a_message_that_is_too_large_is_refused_and_harms_no_other() {
     let topic = Topic::new(&shared().plain, "large").await;
-    let stream = topic.stream().await;
+    let event_log = topic.event_log().await;
     let large = record("demo/device/d-1", vec![b'x'; LARGE_BYTES]);
     let small = record("demo/device/d-1", "1");
-    let results = send(&stream, &[small.clone(), large, small.clone()]).await;
+    let results = send(&event_log, &[small.clone(), large, small.clone()]).await;
     let reasons = results.iter().map(|result| result.as_ref().err().map(|error| error.reason));
     assert_eq!(reasons.collect::<Vec<_>>(), [None, Some(Reason::Misconfigured), None]);
-    assert!(send(&stream, &[small]).await.iter().all(Result::is_ok));
+    assert!(send(&event_log, &[small]).await.iter().all(Result::is_ok));
     assert_eq!(Client::Confluent.consume(&topic.0.bootstrap, topic.name()).len(), 3);
 }

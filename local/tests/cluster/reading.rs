@@ -165,7 +165,7 @@ pub(crate) async fn the_offsets_of_a_topic_that_was_made_anew_are_lost() {
     let topic = Topic::new(&shared().plain, "anew").await;
     let bootstrap = topic.0.bootstrap.as_str();
     Client::Confluent.produce(bootstrap, topic.name(), &in_partition(0, 9));
-    let (log, stream) = (topic.log().await, topic.stream().await);
+    let (log, event_log) = (topic.log().await, topic.event_log().await);
     assert_eq!(log.partitions(topic.name()).await.unwrap(), [0, 1, 2, 3]);
     assert_eq!(topic.read_from(&log, 0, 0).await.len(), 9);
     topic.make_anew().await;
@@ -189,7 +189,7 @@ pub(crate) async fn the_offsets_of_a_topic_that_was_made_anew_are_lost() {
     let record = record("key", "5");
     let sent = async {
         // It has to find out by a refusal.
-        while send(&stream, std::slice::from_ref(&record)).await.iter().any(Result::is_err) {}
+        while send(&event_log, std::slice::from_ref(&record)).await.iter().any(Result::is_err) {}
     };
     tokio::time::timeout(WAIT, sent).await.unwrap();
     assert_eq!(topic.read(&log).await.into_values().flatten().count(), 5);

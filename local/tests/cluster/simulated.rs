@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use drover_core::intake::stream::TOPIC;
+use drover_core::intake::event_log::TOPIC;
 use drover_local::function::DEFAULT_TIMEOUT;
-use drover_local::mapping::{ClusterConfig, Missing, StreamConfig};
+use drover_local::mapping::{ClusterConfig, EventLogConfig, Missing};
 use drover_local::{FunctionError, Functions, Host, HostConfig};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
@@ -48,8 +48,8 @@ impl Fixture {
         let mut cluster = topic.0.clone();
         cluster.topic = TOPIC.to_owned();
         let cluster = ClusterConfig { cluster, topics: Vec::new(), missing: Missing::Created };
-        let stream = StreamConfig::Kafka(cluster);
-        let config = HostConfig { functions, stream, ..HostConfig::on_free_ports(data.path()) };
+        let event_log = EventLogConfig::Kafka(cluster);
+        let config = HostConfig { functions, event_log, ..HostConfig::on_free_ports(data.path()) };
         let host = Host::start(config).await.unwrap();
         Self { topic, host, data, group: name("simulated"), taken }
     }

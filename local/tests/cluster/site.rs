@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use drover_core::intake::stream::TOPIC;
+use drover_core::intake::event_log::TOPIC;
 use drover_local::data_folder::running_host;
 use drover_tests::chaos::process::{Metrics, Process};
 use drover_tests::http::{Answer, Call};

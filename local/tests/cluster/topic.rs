@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use drover_aws::kafka::{
-    KafkaConfig, KafkaReread, KafkaStream, Password, Placed, Security, describe,
+    KafkaConfig, KafkaEventLog, KafkaReread, Password, Placed, Security, describe,
 };
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
@@ -63,8 +63,8 @@ impl Topic {
     }
 
     /// How ingest writes to it.
-    pub(crate) async fn stream(&self) -> KafkaStream {
-        patiently(async || KafkaStream::connect(self.0.clone()).await).await
+    pub(crate) async fn event_log(&self) -> KafkaEventLog {
+        patiently(async || KafkaEventLog::connect(self.0.clone()).await).await
     }
 
     /// How the event source reads it.
@@ -162,8 +162,8 @@ async fn patiently<T>(attempt: impl AsyncFn() -> Result<T, Unavailable>) -> T {
 /// producer takes longer than a send may.
 pub(crate) async fn warm(bootstrap: &str) {
     let topic = Topic::new(bootstrap, "warm").await;
-    let stream = topic.stream().await;
-    patiently(async || send(&stream, &[record("key", "warm")]).await.remove(0)).await;
+    let event_log = topic.event_log().await;
+    patiently(async || send(&event_log, &[record("key", "warm")]).await.remove(0)).await;
 }
 
 /// A record on its way into a stream.
@@ -180,11 +180,11 @@ pub(crate) fn record(key: &str, value: impl Into<Vec<u8>>) -> Record {
 
 /// Sends records, each with its result.
 pub(crate) async fn send(
-    stream: &KafkaStream,
+    event_log: &KafkaEventLog,
     records: &[Record],
 ) -> Vec<Result<Placed, Unavailable>> {
     let records: Vec<&Record> = records.iter().collect();
-    stream.produce(&records, now().plus_seconds(SEND_SECONDS)).await
+    event_log.produce(&records, now().plus_seconds(SEND_SECONDS)).await
 }
 
 /// The time of day.

@@ -81,8 +81,8 @@ pub async fn get_api(addresses: &Addresses, path: &str, key: &str) -> Response<B
 
 /// One request on a connection of its own; `None` where that ends before the answer.
 async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Option<Response<Bytes>> {
-    let stream = tokio::net::TcpStream::connect(address).await.ok()?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let event_log = tokio::net::TcpStream::connect(address).await.ok()?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(event_log)).await;
     let (mut sender, connection) = handshake.ok()?;
     tokio::spawn(connection);
     let (head, body) = sender.send_request(request).await.ok()?.into_parts();

@@ -25,7 +25,7 @@ use drover_core::registry::Registry;
 use drover_core::replay::RunLimits;
 use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
 use drover_processor::Processor;
-use drover_replay::sources::WithStream;
+use drover_replay::sources::WithEventLog;
 use drover_replay::{Environment, QueueNames, Replay, routes};
 use drover_tests::dynamodb::{REGISTRY, ports, table};
 use lambda_runtime::{Context, LambdaEvent};
@@ -48,7 +48,7 @@ impl Meter for Silent {
     fn record(&self, _function: &'static str, _tally: &Tally, _now: Timestamp) {}
 }
 
-type ReplaySources = WithStream<Aws, Option<KafkaRereadOnDemand>>;
+type ReplaySources = WithEventLog<Aws, Option<KafkaRereadOnDemand>>;
 
 const MEANS: RunLimits = RunLimits {
     item_limits: ItemLimits::STANDARD,
@@ -70,7 +70,7 @@ fn pipeline() -> Pipeline {
 fn replay(queues: &Queues) -> Replay<Aws, ReplaySources> {
     let environment = Arc::new(Environment {
         ports: queues.aws.clone(),
-        sources: WithStream { aws: queues.aws.clone(), stream: None },
+        sources: WithEventLog { aws: queues.aws.clone(), event_log: None },
         pipeline: pipeline(),
         limits: MEANS,
         queues: QueueNames::of_urls(&queues.letters, &queues.buffer),

@@ -1,6 +1,6 @@
 //! Kafka: how to reach it, whom to be there, and the topics that must exist.
 //!
-//! - [`KafkaStream`]: what ingest writes to
+//! - [`KafkaEventLog`]: what ingest writes to
 //! - [`KafkaReread`]: offsets that are read again
 //! - [`KafkaVariables`]: how the environment says where it is
 //! - [`MskIam`]: whom to be in MSK by IAM
@@ -23,18 +23,18 @@ use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::error::ErrorCode;
 use krafka::{Kafka, KrafkaError};
 
+pub use self::event_log::{KafkaEventLog, Placed};
 use self::fault::no_answer;
 pub use self::fault::unavailable;
 pub use self::iam::{MskIam, NoRegion};
 pub use self::reread::{KafkaReread, KafkaRereadOnDemand};
-pub use self::stream::{KafkaStream, Placed};
 pub use self::variables::{KafkaAuth, KafkaVariables, NoIdentity, ScramUser};
 
+mod event_log;
 mod fault;
 mod iam;
 mod reread;
 mod secret;
-mod stream;
 mod variables;
 
 /// Partitions of a topic that is created here, as many as the local host's own stream has.

@@ -3,17 +3,17 @@
 //! - [`record`]: what arrives; [`kafka_event`]: records in Lambda's Kafka event
 //! - [`contract`]: what a record must be, to become an event; [`tenant`]: who speaks for whom
 //! - [`document`]: how contracts, tenants and topics are written, with `schema` and [`fault`]
-//! - [`envelope`]: an event as a record of the stream; [`stream`]: on its way there
+//! - [`envelope`]: an event as a record of the stream; [`event_log`]: on its way there
 //! - [`quota`]: how much a tenant may send and read; [`request`]: what is sent twice
 
 pub mod contract;
 pub mod document;
 pub mod envelope;
+pub mod event_log;
 pub mod fault;
 pub mod kafka_event;
 pub mod quota;
 pub mod record;
 pub mod request;
 pub(crate) mod schema;
-pub mod stream;
 pub mod tenant;

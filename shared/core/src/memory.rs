@@ -52,7 +52,7 @@ pub struct State {
     /// Calls of the ledger until they show, too.
     shown_in: u8,
     /// The stream: what was sent, in order.
-    pub stream: Vec<Record>,
+    pub event_log: Vec<Record>,
     /// The dead-letter queue.
     pub letters: Vec<Message>,
     /// The buffer queue.
@@ -105,8 +105,8 @@ pub enum Call {
     Listing,
     /// `Requests::claim`
     Claim,
-    /// `Stream::send`, once for each event
-    Stream,
+    /// `EventLog::send`, once for each event
+    EventLog,
     /// `Letters::put_chunks` and `put_letter`
     File,
     /// `Letters::replace_letter`
@@ -149,7 +149,7 @@ impl Memory {
             pages: BTreeMap::new(),
             unshown: BTreeMap::new(),
             shown_in: 0,
-            stream: Vec::new(),
+            event_log: Vec::new(),
             letters: Vec::new(),
             buffer: Vec::new(),
             filed: BTreeMap::new(),

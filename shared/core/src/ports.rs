@@ -14,7 +14,7 @@ mod letters;
 use std::future::Future;
 use std::time::Duration;
 
-pub use self::intake::{Documents, Requests, Stream};
+pub use self::intake::{Documents, EventLog, Requests};
 pub use self::ledger::{Eraser, Listing, Store, SubjectLocation};
 pub use self::letters::{Buffer, DeadLetters, LetterEraser, Letters, Objects, Reread};
 use crate::base::time::Timestamp;

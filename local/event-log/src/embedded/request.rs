@@ -2,7 +2,7 @@
 //! has nothing to do but to put them one behind the other.
 
 use bytes::Bytes;
-use drover_core::intake::stream::partition;
+use drover_core::intake::event_log::partition;
 
 use super::append::{AppendError, RecordLocation};
 use super::limits::{PARTITIONS, RECORD_BYTES};

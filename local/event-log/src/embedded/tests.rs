@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use drover_core::intake::stream::partition;
+use drover_core::intake::event_log::partition;
 use tempfile::tempdir;
 
 use super::file::now_millis;

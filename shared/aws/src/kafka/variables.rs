@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use aws_config::SdkConfig;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::variables::{Misconfigured, Variables};
-use drover_core::intake::stream::TOPIC;
+use drover_core::intake::event_log::TOPIC;
 
 use super::{KafkaConfig, MskIam, NoRegion, Password, Security, secret};
 use crate::sdk_config;

@@ -7,9 +7,9 @@ use crate::dead_letter::message::Message;
 use crate::dead_letter::sending::{Queue, Sent, send};
 use crate::dead_letter::text::is_sendable;
 use crate::intake::document::{DocumentName, StoredDocument};
+use crate::intake::event_log::{NotSent, Outgoing};
 use crate::intake::request::{Claim, Claimed};
-use crate::intake::stream::{NotSent, Outgoing};
-use crate::ports::{Buffer, DeadLetters, Documents, Requests, Stream};
+use crate::ports::{Buffer, DeadLetters, Documents, EventLog, Requests};
 
 /// What SQS takes at most, in bytes.
 const MESSAGE_BYTES: usize = 1024 * 1024;
@@ -80,14 +80,14 @@ impl Documents for Memory {
     }
 }
 
-impl Stream for Memory {
+impl EventLog for Memory {
     async fn send(&self, events: &[Outgoing], _deadline: Timestamp) -> Vec<Result<(), NotSent>> {
         self.give_way().await;
         let state = &mut *self.state();
         let mut take = |event: &Outgoing| {
-            let fault = (state.faults)(Call::Stream);
+            let fault = (state.faults)(Call::EventLog);
             if matches!(fault, Fault::None | Fault::LostAfter) {
-                state.stream.push(event.record.clone());
+                state.event_log.push(event.record.clone());
             }
             if fault == Fault::None { Ok(()) } else { Err(unreachable().into()) }
         };

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::base::metrics::Meter;
 use crate::base::time::Timestamp;
-use crate::intake::stream::{NotSent, Outgoing};
+use crate::intake::event_log::{NotSent, Outgoing};
 use crate::pipeline::{Pipeline, Settled, Verdict};
-use crate::ports::{Ports, Stream};
+use crate::ports::{EventLog, Ports};
 
 /// The ledger in place of a stream.
 pub struct Direct<W> {
@@ -22,7 +22,7 @@ pub struct Direct<W> {
     pub function: &'static str,
 }
 
-impl<W: Ports> Stream for Direct<W> {
+impl<W: Ports> EventLog for Direct<W> {
     async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
         let (results, tally) = self.pipeline.commit(&self.ports, events, deadline).await;
         self.meter.record(self.function, &tally, self.ports.now());

@@ -5,8 +5,8 @@ use std::future::Future;
 use crate::base::error::Unavailable;
 use crate::base::time::Timestamp;
 use crate::intake::document::{DocumentName, StoredDocument};
+use crate::intake::event_log::{NotSent, Outgoing};
 use crate::intake::request::{Claim, Claimed};
-use crate::intake::stream::{NotSent, Outgoing};
 
 /// Reads stored documents, one at a time and strongly consistent.
 pub trait Documents: Send + Sync {
@@ -28,7 +28,7 @@ pub trait Requests: Send + Sync {
 }
 
 /// What makes events durable.
-pub trait Stream: Send + Sync {
+pub trait EventLog: Send + Sync {
     /// Sends events; the answer has one result for each, in order. What is `Ok` is durable.
     fn send(
         &self,

@@ -4,26 +4,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drover_core::base::error::{Code, Reason, Rejection, Unavailable};
 use drover_core::base::time::Timestamp;
-use drover_core::intake::stream::{NotSent, Outgoing};
-use drover_core::ports::Stream;
+use drover_core::intake::event_log::{NotSent, Outgoing};
+use drover_core::ports::EventLog;
 
 use drover_event_log::embedded::{AppendError, RECORD_BYTES};
 use drover_event_log::{Embedded, NewRecord, TopicName};
 
 /// A log that events are sent to.
 #[derive(Clone, Debug)]
-pub(crate) struct LogStream {
+pub(crate) struct EmbeddedEventLog {
     log: Embedded,
 }
 
-impl LogStream {
+impl EmbeddedEventLog {
     /// Of this log.
     pub(crate) fn new(log: Embedded) -> Self {
         Self { log }
     }
 }
 
-impl Stream for LogStream {
+impl EventLog for EmbeddedEventLog {
     async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
         let records: Vec<NewRecord> = events.iter().map(new_record).collect();
         let fits = |record: &NewRecord| record.bytes() <= RECORD_BYTES;
@@ -85,8 +85,8 @@ mod tests {
     use drover_core::base::id::TenantId;
     use drover_core::base::scope::TenantScope;
     use drover_core::intake::contract::{Contract, builtin};
+    use drover_core::intake::event_log::{TOPIC, partition};
     use drover_core::intake::record::{Record, Source};
-    use drover_core::intake::stream::{TOPIC, partition};
     use drover_core::intake::tenant::Tenant;
     use drover_event_log::{Bounds, Log as _, Position, StoredRecord};
     use tempfile::{TempDir, tempdir};
@@ -96,13 +96,13 @@ mod tests {
     const WITHOUT_WAITING: Bounds =
         Bounds { records: 1000, bytes: usize::MAX, wait: Duration::ZERO };
 
-    fn open(folder: &TempDir) -> LogStream {
-        LogStream::new(Embedded::open(&folder.path().join("stream.db"), None).unwrap())
+    fn open(folder: &TempDir) -> EmbeddedEventLog {
+        EmbeddedEventLog::new(Embedded::open(&folder.path().join("stream.db"), None).unwrap())
     }
 
-    async fn read(stream: &LogStream, partition: i32) -> Vec<StoredRecord> {
+    async fn read(event_log: &EmbeddedEventLog, partition: i32) -> Vec<StoredRecord> {
         let from = Position { topic: TOPIC, partition, offset: 0 };
-        stream.log.fetch(from, WITHOUT_WAITING).await.unwrap().records
+        event_log.log.fetch(from, WITHOUT_WAITING).await.unwrap().records
     }
 
     /// An event of ingest's, as it goes into the stream.
@@ -131,18 +131,18 @@ mod tests {
     #[tokio::test]
     async fn events_go_to_the_partition_of_their_subject_and_each_hears_what_became_of_it() {
         let folder = tempdir().unwrap();
-        let stream = open(&folder);
+        let event_log = open(&folder);
         let trace = vec![("correlation_id".to_owned(), b"c-1".to_vec())];
         let too_large = vec![("x".to_owned(), vec![0; RECORD_BYTES])];
         let events =
             [outgoing("d-1", trace), outgoing("d-2", too_large), outgoing("d-3", Vec::new())];
-        let results = stream.send(&events, Timestamp::MAX).await;
+        let results = event_log.send(&events, Timestamp::MAX).await;
         assert_eq!((&results[0], &results[2]), (&Ok(()), &Ok(())));
         let Err(NotSent::Rejected(rejection)) = &results[1] else { panic!("{results:?}") };
         assert_eq!(rejection.code, Code::TooLarge);
 
         let key = b"demo/device/d-1";
-        let records = read(&stream, partition(key, 4).cast_signed()).await;
+        let records = read(&event_log, partition(key, 4).cast_signed()).await;
         let record = records.iter().find(|record| record.key.as_deref() == Some(key)).unwrap();
         assert_eq!(record.timestamp, 1_800_000_000_000);
         assert_eq!(record.headers, [("correlation_id".to_owned(), Some("c-1".into()))]);
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!((&value["tenant"], &value["id"]), (&"demo".into(), &"d-1".into()));
         let mut all = 0;
         for partition in 0..4 {
-            all += read(&stream, partition).await.len();
+            all += read(&event_log, partition).await.len();
         }
         assert_eq!(all, 2);
     }
@@ -159,10 +159,10 @@ mod tests {
     #[tokio::test]
     async fn an_event_whose_time_is_over_is_not_acknowledged() {
         let folder = tempdir().unwrap();
-        let stream = open(&folder);
-        let results = stream.send(&[outgoing("d-1", Vec::new())], Timestamp::MIN).await;
+        let event_log = open(&folder);
+        let results = event_log.send(&[outgoing("d-1", Vec::new())], Timestamp::MIN).await;
         let [Err(NotSent::Unavailable(unavailable))] = &results[..] else { panic!("{results:?}") };
         assert_eq!(unavailable.reason, Reason::Deadline);
-        assert_eq!(stream.log.topics().await.unwrap(), Vec::<String>::new(), "nor is it there");
+        assert_eq!(event_log.log.topics().await.unwrap(), Vec::<String>::new(), "nor is it there");
     }
 }

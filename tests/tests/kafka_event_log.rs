@@ -6,16 +6,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use drover_aws::kafka::{KafkaConfig, KafkaStream, Password, Security};
+use drover_aws::kafka::{KafkaConfig, KafkaEventLog, Password, Security};
 use drover_core::base::error::Reason;
 use drover_core::base::id::TenantId;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::contract::{Contract, builtin};
+use drover_core::intake::event_log::{NotSent, Outgoing, TOPIC, partition};
 use drover_core::intake::record::{Record, Source};
-use drover_core::intake::stream::{NotSent, Outgoing, TOPIC, partition};
 use drover_core::intake::tenant::Tenant;
-use drover_core::ports::Stream as _;
+use drover_core::ports::EventLog as _;
 use drover_tests::closed_address;
 use krafka::ConsumerRecord;
 use krafka::error::ErrorCode;
@@ -78,8 +78,8 @@ async fn cluster(brokers: usize) -> FakeBroker {
     broker
 }
 
-async fn connected(broker: &FakeBroker) -> KafkaStream {
-    KafkaStream::connect(config(broker)).await.expect("it answers")
+async fn connected(broker: &FakeBroker) -> KafkaEventLog {
+    KafkaEventLog::connect(config(broker)).await.expect("it answers")
 }
 
 fn kept(broker: &FakeBroker) -> Vec<ConsumerRecord> {
@@ -125,10 +125,10 @@ async fn what_is_acknowledged_stands_in_the_topic_as_it_was_sent() {
 #[tokio::test]
 async fn records_of_one_key_stand_in_the_order_in_which_they_were_sent() {
     let broker = cluster(1).await;
-    let stream = connected(&broker).await;
+    let event_log = connected(&broker).await;
     let sent: Vec<Outgoing> = (0..500).map(|number| outgoing("d-1", &number.to_string())).collect();
     for batch in sent.chunks(70) {
-        assert!(stream.send(batch, soon()).await.iter().all(Result::is_ok));
+        assert!(event_log.send(batch, soon()).await.iter().all(Result::is_ok));
     }
     let kept: Vec<_> = kept(&broker).into_iter().filter_map(|record| record.value).collect();
     let sent: Vec<_> = sent.into_iter().filter_map(|event| event.record.value).collect();
@@ -169,10 +169,10 @@ async fn what_a_person_must_change_is_broken() {
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_and_the_records_are_there_once() {
     let broker = cluster(1).await;
-    let stream = connected(&broker).await;
+    let event_log = connected(&broker).await;
     broker.on_times(ApiKey::Produce, 2, |_| Control::ApplyThen(Box::new(Control::Disconnect)));
     let sent = events(32);
-    let results = stream.send(&sent, soon()).await;
+    let results = event_log.send(&sent, soon()).await;
     assert_eq!(results, vec![Ok(()); sent.len()]);
     assert_eq!(kept(&broker).len(), sent.len());
 }
@@ -180,16 +180,16 @@ async fn a_lost_answer_is_asked_for_again_and_the_records_are_there_once() {
 #[tokio::test]
 async fn a_broker_that_dies_acknowledges_nothing_and_serves_again_when_it_is_back() {
     let broker = cluster(1).await;
-    let stream = connected(&broker).await;
-    assert_eq!(stream.send(&events(8), soon()).await, vec![Ok(()); 8]);
+    let event_log = connected(&broker).await;
+    assert_eq!(event_log.send(&events(8), soon()).await, vec![Ok(()); 8]);
     broker.crash(0);
     let started = Instant::now();
-    let lost = stream.send(&[outgoing("d-1", "lost")], in_millis(500)).await;
+    let lost = event_log.send(&[outgoing("d-1", "lost")], in_millis(500)).await;
     assert_eq!(reasons(&lost), [Some(Reason::Unreachable)]);
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     broker.restart(0);
     let sent = [outgoing("d-1", "later"), outgoing("d-2", "later")];
-    assert_eq!(stream.send(&sent, soon()).await, [Ok(()), Ok(())]);
+    assert_eq!(event_log.send(&sent, soon()).await, [Ok(()), Ok(())]);
     let kept = kept(&broker);
     assert!(sent.iter().all(|event| is_kept(event, &kept)));
 }
@@ -197,11 +197,11 @@ async fn a_broker_that_dies_acknowledges_nothing_and_serves_again_when_it_is_bac
 #[tokio::test]
 async fn a_broker_that_says_nothing_costs_no_more_than_the_deadline() {
     let broker = cluster(1).await;
-    let stream = connected(&broker).await;
+    let event_log = connected(&broker).await;
     broker.on(ApiKey::Produce, |_| Control::Silence);
     let events = events(20);
     let started = Instant::now();
-    let results = stream.send(&events, in_millis(300)).await;
+    let results = event_log.send(&events, in_millis(300)).await;
     assert_eq!(reasons(&results), [Some(Reason::Unreachable); 20]);
     // The stream's own patience is five seconds.
     assert!(started.elapsed() < Duration::from_millis(4_500), "{:?}", started.elapsed());
@@ -218,17 +218,17 @@ async fn nothing_is_sent_when_no_time_is_left() {
 #[tokio::test]
 async fn an_error_that_ends_the_producer_does_not_end_the_stream() {
     let broker = cluster(1).await;
-    let stream = connected(&broker).await;
+    let event_log = connected(&broker).await;
     broker.on_once(ApiKey::Produce, |_| Control::Error(ErrorCode::ClusterAuthorizationFailed));
-    let refused = stream.send(&[outgoing("d-1", "1")], soon()).await;
+    let refused = event_log.send(&[outgoing("d-1", "1")], soon()).await;
     assert_eq!(reasons(&refused), [Some(Reason::Misconfigured)]);
-    assert_eq!(stream.send(&[outgoing("d-1", "2")], soon()).await, [Ok(())]);
+    assert_eq!(event_log.send(&[outgoing("d-1", "2")], soon()).await, [Ok(())]);
 }
 
 #[tokio::test]
 async fn a_topic_that_is_not_there_is_an_error_at_the_start() {
     let broker = FakeBroker::start().await.expect("a free port");
-    let error = KafkaStream::connect(config(&broker)).await.expect_err("no topic");
+    let error = KafkaEventLog::connect(config(&broker)).await.expect_err("no topic");
     assert_eq!(error.reason, Reason::Misconfigured);
     assert!(error.message.contains("the topic does not exist: topic=`drover.events`"), "{error}");
 }
@@ -253,7 +253,7 @@ async fn credentials_that_are_refused_are_an_error_at_the_start() {
     let password = Password::new("wrong-secret");
     let security = Security::ScramSha512 { user: "app".to_owned(), password, tls: false };
     let config = KafkaConfig { security, ..config(&broker) };
-    let error = KafkaStream::connect(config).await.expect_err("refused");
+    let error = KafkaEventLog::connect(config).await.expect_err("refused");
     assert_eq!(error.reason, Reason::Misconfigured, "{error}");
     assert!(!error.message.contains("wrong-secret"), "{error}");
 }
@@ -262,11 +262,11 @@ async fn credentials_that_are_refused_are_an_error_at_the_start() {
 async fn a_stream_may_be_there_before_its_broker() {
     let broker = cluster(1).await;
     broker.crash(0);
-    let stream = KafkaStream::new(config(&broker));
-    let early = stream.send(&events(1), in_millis(500)).await;
+    let event_log = KafkaEventLog::new(config(&broker));
+    let early = event_log.send(&events(1), in_millis(500)).await;
     assert_eq!(reasons(&early), [Some(Reason::Unreachable)]);
     broker.restart(0);
-    assert_eq!(stream.send(&events(1), soon()).await, [Ok(())]);
+    assert_eq!(event_log.send(&events(1), soon()).await, [Ok(())]);
 }
 
 #[tokio::test]
@@ -278,7 +278,7 @@ async fn a_start_without_any_broker_fails_soon() {
         security: Security::Plaintext,
     };
     let started = Instant::now();
-    let error = KafkaStream::connect(config).await.expect_err("nobody listens");
+    let error = KafkaEventLog::connect(config).await.expect_err("nobody listens");
     assert_eq!(error.reason, Reason::Unreachable);
     assert!(error.message.contains(&nobody), "{error}");
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());

@@ -20,7 +20,7 @@ use common::{Process, WAIT, run};
 use drover_core::base::time::Timestamp;
 use drover_event_source::kafka::{Gauge, Reading};
 use drover_local::function::DEFAULT_TIMEOUT;
-use drover_local::mapping::StreamConfig;
+use drover_local::mapping::EventLogConfig;
 use drover_local::{FunctionError, Functions, Host, HostConfig};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
@@ -295,7 +295,7 @@ async fn what_is_given_up_is_reported_to_the_queue_and_then_committed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_stream_nothing_is_read() {
     let answer = |_: &[(String, Vec<i64>)], _| Ok(Value::Null);
-    let set = |config: &mut HostConfig| config.stream = StreamConfig::Direct;
+    let set = |config: &mut HostConfig| config.event_log = EventLogConfig::Direct;
     let (host, data, _) = host_with(answer, set).await;
     assert_eq!((host.gauges(), data.path().join("stream.db").exists()), (Vec::new(), false));
     host.stop().await.unwrap();

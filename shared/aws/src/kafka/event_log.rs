@@ -14,9 +14,9 @@ use std::time::Duration;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::limits::ENVELOPE_BYTES;
 use drover_core::base::time::Timestamp;
+use drover_core::intake::event_log::{NotSent, Outgoing};
 use drover_core::intake::record::Record;
-use drover_core::intake::stream::{NotSent, Outgoing};
-use drover_core::ports::Stream;
+use drover_core::ports::EventLog;
 use futures_util::FutureExt as _;
 use krafka::KrafkaError;
 use krafka::producer::{DeliveryHandle, Producer, RecordMetadata};
@@ -48,13 +48,13 @@ pub struct Placed {
 
 /// A topic to write to.
 #[derive(Debug)]
-pub struct KafkaStream {
+pub struct KafkaEventLog {
     config: KafkaConfig,
     /// None before the first send, and after an error that a producer does not survive.
     producer: Mutex<Option<Arc<Producer>>>,
 }
 
-impl KafkaStream {
+impl KafkaEventLog {
     /// A stream that connects with its first send: for those who have a way around Kafka when it
     /// is not there.
     pub fn new(config: KafkaConfig) -> Self {
@@ -67,9 +67,9 @@ impl KafkaStream {
     /// [`Reason::Misconfigured`]: the topic does not exist, or the brokers refuse the credentials.
     /// [`Reason::Unreachable`]: no broker answers.
     pub async fn connect(config: KafkaConfig) -> Result<Self, Unavailable> {
-        let stream = Self::new(config);
-        stream.check().await?;
-        Ok(stream)
+        let event_log = Self::new(config);
+        event_log.check().await?;
+        Ok(event_log)
     }
 
     /// Connects, where it is not connected.
@@ -161,7 +161,7 @@ impl KafkaStream {
     }
 }
 
-impl Stream for KafkaStream {
+impl EventLog for KafkaEventLog {
     async fn send(&self, events: &[Outgoing], deadline: Timestamp) -> Vec<Result<(), NotSent>> {
         let records: Vec<&Record> = events.iter().map(|event| &event.record).collect();
         let results = self.produce(&records, deadline).await;
@@ -169,7 +169,7 @@ impl Stream for KafkaStream {
     }
 }
 
-impl Drop for KafkaStream {
+impl Drop for KafkaEventLog {
     fn drop(&mut self) {
         self.producer.get_mut().take().iter().for_each(close);
     }
