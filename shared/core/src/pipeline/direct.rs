@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::metrics::Meter;
 use crate::base::time::Timestamp;
 use crate::intake::event_log::{NotSent, Outgoing};
-use crate::pipeline::{Pipeline, Settled, Verdict};
+use crate::pipeline::{Pipeline, RecordOutcome, Settled};
 use crate::ports::{EventLog, Ports};
 
 /// The ledger in place of a stream.
@@ -31,10 +31,10 @@ impl<W: Ports> EventLog for Direct<W> {
 }
 
 fn sent(settled: &Settled) -> Result<(), NotSent> {
-    match settled.verdict() {
-        Verdict::Applied | Verdict::Duplicate => Ok(()),
-        Verdict::Rejected(rejection) => Err(rejection.into()),
-        Verdict::Unavailable(unavailable) => Err(unavailable.into()),
+    match settled.outcome() {
+        RecordOutcome::Applied | RecordOutcome::Duplicate => Ok(()),
+        RecordOutcome::Rejected(rejection) => Err(rejection.clone().into()),
+        RecordOutcome::Unavailable(unavailable) => Err(unavailable.clone().into()),
     }
 }
 
