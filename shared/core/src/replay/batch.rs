@@ -7,6 +7,7 @@ use super::runner::Runner;
 use super::through::{admit, through};
 use super::views::label;
 use super::{Action, ReplayPorts, Sources, batch_reference};
+use crate::base::dependency::Dependency;
 use crate::base::error::{Extent, Reason, Unavailable};
 use crate::dead_letter::letter::{Letter, StoredLetter, Wanted};
 use crate::dead_letter::opened::Opened;
@@ -126,7 +127,9 @@ fn of_unavailable<W: ReplayPorts, S: Sources>(
         Extent::Everyone => false,
     };
     if is_others {
-        tracing::warn!(%unavailable, run = runner.run.replay_id, "a letter stays as it is");
+        let dependency = unavailable.dependency.map(Dependency::as_str);
+        let (run, causes) = (&runner.run.replay_id, unavailable.causes());
+        tracing::warn!(%unavailable, dependency, causes, run, "a letter stays as it is");
         return LetterOutcome::Left(UNAVAILABLE);
     }
     LetterOutcome::Unavailable(unavailable.clone())
