@@ -176,7 +176,7 @@ impl Host {
         let history = snapshot.entries().map(|entry| {
             json!([entry.position.observed_at, entry.position.event_id.as_str(), entry.event_type])
         });
-        let mut shown = view.to_json().expect("JSON");
+        let mut shown = view.to_json();
         shown["history"] = history.collect();
         shown["epoch"] = json!(snapshot.head.epoch);
         shown["pages"] = json!(snapshot.pages.len());

@@ -236,7 +236,7 @@ pub(crate) async fn one<W: QueryPorts>(
         Some(instant) => snapshot.as_of(instant, &specs),
     };
     let view = view.ok_or_else(|| Problem::not_found("the history of that time has expired"))?;
-    let mut shown = view.to_json()?;
+    let mut shown = view.to_json();
     let own = json!({
         "kind": subject.kind().as_str(),
         "id": subject.id(),

@@ -277,3 +277,26 @@ fn refused(error: &ConnectorError) -> bool {
         error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use aws_sdk_dynamodb::operation::get_item::GetItemError;
+
+    use super::*;
+
+    fn causes(error: ConnectorError) -> Option<String> {
+        let error = SdkError::<GetItemError, ()>::dispatch_failure(error);
+        unavailable("reading a head", &error).causes()
+    }
+
+    #[test]
+    fn the_causes_are_the_network_s_and_never_what_a_provider_of_credentials_says() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let chain = causes(ConnectorError::io(refused.into())).expect("a chain");
+        assert!(chain.ends_with("connection refused"), "{chain}");
+        let provider = io::Error::other("s3cr3t");
+        assert_eq!(causes(ConnectorError::other(provider.into(), None)), None);
+    }
+}

@@ -46,6 +46,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::base::dependency::Dependency;
     use crate::base::error::Code;
     use crate::base::id::TenantId;
     use crate::base::limits::ItemLimits;
@@ -123,7 +124,8 @@ mod tests {
             _ => Fault::None,
         });
         let down = send(&[outgoing("d3", "e1", 1)]);
-        assert!(matches!(down[..], [Err(NotSent::Unavailable(_))]), "{down:?}");
+        let [Err(NotSent::Unavailable(unavailable))] = &down[..] else { panic!("{down:?}") };
+        assert_eq!(unavailable.dependency, Some(Dependency::LedgerTable));
         let state = direct.ports.state();
         assert!(state.letters.is_empty() && state.buffer.is_empty());
         assert!((*counted.0.lock().expect("no panic before") - 2.0).abs() < f64::EPSILON);

@@ -124,5 +124,5 @@ async fn live(
     let Some(snapshot) = snapshot else { return Ok(Value::Null) };
     let contracts = Specs::default().missing(snapshot.entries());
     let specs = registry.specs(&contracts, snapshot.head.revision, ports.now(), ports).await?;
-    snapshot.live(&specs).to_json()
+    Ok(snapshot.live(&specs).to_json())
 }

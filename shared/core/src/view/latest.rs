@@ -11,8 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::spec::{Reading, Unit};
-use crate::base::dependency::Dependency;
-use crate::base::error::{Reason, Unavailable};
 use crate::base::id::{EventId, ID_LIMIT};
 use crate::base::limits;
 use crate::base::time::Timestamp;
@@ -88,28 +86,22 @@ impl Latest {
         }
     }
 
-    /// By type: `{"observed_at","event_id","payload"}`; a payload that is not kept is `null`.
-    ///
-    /// # Errors
-    /// A stored payload is no JSON.
-    pub(super) fn to_json(&self) -> Result<Value, Unavailable> {
+    /// By type: `{"observed_at","event_id","payload"}`; a payload that is not kept, or is no JSON, is `null`.
+    pub(super) fn to_json(&self) -> Value {
         let by_type = self.by_type.iter().map(|(event_type, newest)| {
-            let payload = match &newest.payload {
-                None => Value::Null,
-                // Without the parser's error, which may quote the payload.
-                Some(text) => serde_json::from_str(text).map_err(|_| {
-                    Unavailable::new(Reason::Corrupt, "a stored payload is no JSON")
-                        .of(Dependency::LedgerTable)
-                })?,
-            };
+            let payload: Value = newest
+                .payload
+                .as_ref()
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or_default();
             let shown = json!({
                 "observed_at": newest.observed_at,
                 "event_id": newest.event_id.as_str(),
                 "payload": payload,
             });
-            Ok((event_type.to_string(), shown))
+            (event_type.to_string(), shown)
         });
-        by_type.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+        Value::Object(by_type.collect::<Map<_, _>>())
     }
 }
 
@@ -152,7 +144,7 @@ mod tests {
     use crate::view::sample::folded;
 
     fn check(input: &[(&str, i64, Value)], expected: Value) {
-        assert_eq!(folded(ViewSpec::default(), input).latest.to_json(), Ok(expected));
+        assert_eq!(folded(ViewSpec::default(), input).latest.to_json(), expected);
     }
 
     #[test]
@@ -188,7 +180,7 @@ mod tests {
         let view = folded(ViewSpec::default(), &input);
         assert_eq!(view.latest.over(), 2);
         assert_eq!(view.latest.by_type.len(), limits::LATEST_TYPES);
-        assert_eq!(view.latest.to_json().expect("JSON")["t00"]["payload"], json!(1));
+        assert_eq!(view.latest.to_json()["t00"]["payload"], json!(1));
     }
 
     #[test]
@@ -196,8 +188,8 @@ mod tests {
         let input = [("a", 0, json!(0)), ("b", 1, json!(1)), ("a", 2, json!(2))];
         let mut latest = folded(ViewSpec::default(), &input).latest;
         latest.drop_oldest_payload();
-        assert_eq!(latest.to_json().expect("JSON")["b"]["payload"], json!(null));
-        assert_eq!(latest.to_json().expect("JSON")["a"]["payload"], json!(2));
+        assert_eq!(latest.to_json()["b"]["payload"], json!(null));
+        assert_eq!(latest.to_json()["a"]["payload"], json!(2));
         assert_eq!(latest.without_payload(), 1);
     }
 }

@@ -271,7 +271,7 @@ impl Fixture {
                 &*entry.payload
             ])
         });
-        json!({"history": entries.collect::<Vec<_>>(), "view": live.live(&specs).to_json().expect("JSON")})
+        json!({"history": entries.collect::<Vec<_>>(), "view": live.live(&specs).to_json()})
     }
 
     fn letters_that_wait(&self) -> usize {
