@@ -31,7 +31,7 @@ use crate::pipeline::admit::{Admission, Admitter};
 use crate::pipeline::batch::{AdmittedRecord, Group, Groups, PendingRecord};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::invocation_registry::InvocationRegistry;
-use crate::pipeline::queues::{Disposed, dispose};
+use crate::pipeline::queues::{Disposed, Waiting, dispose};
 use crate::pipeline::subject::{Committed, EntryOutcomes, Job, commit, time_is_over};
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Ports, SubjectLocation};
@@ -63,13 +63,6 @@ pub struct Pipeline {
     pub item_limits: ItemLimits,
     /// How many subjects run together.
     pub concurrency: usize,
-}
-
-/// Where records wait whose subject or tenant is unavailable.
-#[derive(Clone, Copy)]
-enum Waiting {
-    InBuffer,
-    AtSource,
 }
 
 /// A record that waited in the buffer queue.

@@ -9,11 +9,17 @@ use crate::base::mutant::{Mutant, on};
 use crate::dead_letter::envelope::{buffered, letter};
 use crate::dead_letter::message::Message;
 use crate::pipeline::Disposition;
-use crate::pipeline::Waiting;
 use crate::pipeline::admit::Refused;
 use crate::pipeline::batch::Handled;
 use crate::pipeline::settled::{RecordOutcome, Settled};
 use crate::ports::Ports;
+
+/// Where records wait whose subject or tenant is unavailable.
+#[derive(Clone, Copy)]
+pub(super) enum Waiting {
+    InBuffer,
+    AtSource,
+}
 
 /// A record and where it is now.
 pub(super) struct Disposed {
