@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use drover_aws::kafka::{KafkaConfig, KafkaEventLog, Password, Security};
+use drover_aws::kafka::{KafkaConfig, KafkaEventLog, Password, SaslMechanism, Security};
 use drover_core::base::error::Reason;
 use drover_core::base::id::TenantId;
 use drover_core::base::scope::TenantScope;
@@ -251,7 +251,12 @@ async fn credentials_that_are_refused_are_an_error_at_the_start() {
     let broker = cluster(1).await;
     broker.require_sasl_plain("app", "app-secret");
     let password = Password::new("wrong-secret");
-    let security = Security::ScramSha512 { user: "app".to_owned(), password, tls: false };
+    let security = Security::Sasl {
+        mechanism: SaslMechanism::ScramSha512,
+        user: "app".to_owned(),
+        password,
+        tls: false,
+    };
     let config = KafkaConfig { security, ..config(&broker) };
     let error = KafkaEventLog::connect(config).await.expect_err("refused");
     assert_eq!(error.reason, Reason::Misconfigured, "{error}");

@@ -10,8 +10,8 @@ use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use drover_aws::kafka::{
-    KafkaAuth, KafkaConfig, KafkaRereadOnDemand, KafkaVariables, NoIdentity, Password, ScramUser,
-    Security,
+    KafkaAuth, KafkaConfig, KafkaRereadOnDemand, KafkaUser, KafkaVariables, NoIdentity, Password,
+    SaslMechanism, Security,
 };
 use drover_core::base::error::Reason;
 use drover_core::base::time::Timestamp;
@@ -28,7 +28,12 @@ fn variables(auth: KafkaAuth) -> KafkaVariables {
 }
 
 fn in_secret() -> KafkaVariables {
-    variables(KafkaAuth::Scram { user: ScramUser::Secret { arn: ARN.to_owned() }, tls: true })
+    let mechanism = SaslMechanism::ScramSha512;
+    variables(KafkaAuth::Sasl {
+        mechanism,
+        user: KafkaUser::Secret { arn: ARN.to_owned() },
+        tls: true,
+    })
 }
 
 fn settings(endpoint: &str) -> SdkConfig {
@@ -63,7 +68,7 @@ async fn the_secret_of_msk_says_whom_to_be() {
     assert_eq!((config.bootstrap.as_str(), config.topic.as_str()), ("b:9096", "events"));
     let shown = format!("{config:?}");
     assert!(!shown.contains("app-secret"), "{shown}");
-    let Security::ScramSha512 { user, password, tls } = config.security else {
+    let Security::Sasl { user, password, tls, .. } = config.security else {
         unreachable!("{shown}");
     };
     assert_eq!((user.as_str(), password, tls), ("app", Password::new("app-secret"), true));
@@ -105,12 +110,12 @@ async fn a_password_is_read_from_its_file_and_aws_is_not_asked() {
     let nobody = || async { unreachable!("no settings of AWS are needed") };
     let of_file = || {
         let (name, password_file) = ("app".to_owned(), "/secret".into());
-        let user = ScramUser::File { name, password_file };
-        variables(KafkaAuth::Scram { user, tls: false })
+        let user = KafkaUser::File { name, password_file };
+        variables(KafkaAuth::Sasl { mechanism: SaslMechanism::ScramSha512, user, tls: false })
     };
     let config = of_file().config_in(|file| Ok(format!("{}!\n", file.display())), nobody()).await;
-    let Security::ScramSha512 { user, password, tls } = config.expect("a user").security else {
-        unreachable!("SCRAM");
+    let Security::Sasl { user, password, tls, .. } = config.expect("a user").security else {
+        unreachable!("SASL");
     };
     assert_eq!((user.as_str(), password, tls), ("app", Password::new("/secret!"), false));
     let gone = |_: &_| Err(io::ErrorKind::NotFound.into());
@@ -119,6 +124,26 @@ async fn a_password_is_read_from_its_file_and_aws_is_not_asked() {
     for (tls, expected) in [(true, "Tls"), (false, "Plaintext")] {
         let config = variables(KafkaAuth::None { tls }).config_in(gone, nobody()).await;
         assert_eq!(format!("{:?}", config.expect("nobody").security), expected);
+    }
+}
+
+/// The password would be on the wire as it is. Over TLS, or to this machine, it may be sent.
+#[tokio::test]
+async fn plain_without_tls_reaches_this_machine_only() {
+    let config = async |bootstrap: &str, tls| {
+        let user = KafkaUser::File { name: "app".to_owned(), password_file: "/secret".into() };
+        let auth = KafkaAuth::Sasl { mechanism: SaslMechanism::Plain, user, tls };
+        let (bootstrap, topic) = (bootstrap.to_owned(), "events".to_owned());
+        let variables = KafkaVariables { bootstrap, topic, auth };
+        variables.config(|_| Ok("secret-1".to_owned())).await.map_err(|error| error.to_string())
+    };
+    let refused = config("b:9096", false).await.expect_err("a password as text");
+    let expected = "SASL/PLAIN without TLS would send the password as text: bootstrap=`b:9096`";
+    assert_eq!(refused, expected);
+    for (bootstrap, tls) in [("b:9096", true), ("127.0.0.1:9093", false)] {
+        let security = config(bootstrap, tls).await.expect("a user").security;
+        let Security::Sasl { mechanism, .. } = security else { unreachable!("SASL") };
+        assert_eq!(mechanism, SaslMechanism::Plain);
     }
 }
 
@@ -137,8 +162,12 @@ async fn with_iam_whom_to_be_is_what_aws_says() {
 /// Filing letters never asks; a replay that must know waits for whoever mends it.
 #[tokio::test]
 async fn a_reader_is_there_without_its_secret_and_says_what_is_missing_when_it_reads() {
-    let user = ScramUser::File { name: "app".to_owned(), password_file: "/no/such/file".into() };
-    let reader = KafkaRereadOnDemand(variables(KafkaAuth::Scram { user, tls: true }));
+    let user = KafkaUser::File { name: "app".to_owned(), password_file: "/no/such/file".into() };
+    let reader = KafkaRereadOnDemand(variables(KafkaAuth::Sasl {
+        mechanism: SaslMechanism::ScramSha512,
+        user,
+        tls: true,
+    }));
     let offsets = Offsets { topic: "telemetry".to_owned(), partition: 0, first: 0, last: 1 };
     let given_up = Receipt { now: Timestamp::MAX, retention: TopicRetention::WEEK };
     let error = reader.reread(&offsets, given_up).await.expect_err("no password");

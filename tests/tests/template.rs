@@ -13,7 +13,7 @@ use drover_core::intake::record::TopicRetention;
 use drover_tests::cloudformation::{Stack, load};
 use serde_json::{Value, json};
 
-const STREAMS: [&str; 4] = ["direct", "msk-iam", "msk-scram", "self-managed"];
+const STREAMS: [&str; 5] = ["direct", "msk-iam", "msk-scram", "self-managed", "self-managed-plain"];
 /// Variables for those who run the functions elsewhere, or know better than the default.
 const NOT_SET: [&str; 3] =
     ["DROVER_CACHE_BYTES", "DROVER_KAFKA_USER", "DROVER_KAFKA_PASSWORD_FILE"];
@@ -207,13 +207,20 @@ fn every_topic_has_its_mapping_and_without_a_stream_none_has() {
                 &one["SelfManagedKafkaEventSourceConfig"],
                 &one["AmazonManagedKafkaEventSourceConfig"],
             );
-            let (used, other) =
-                if mode == "self-managed" { (own, managed) } else { (managed, own) };
+            let is_self_managed = mode.starts_with("self-managed");
+            let (used, other) = if is_self_managed { (own, managed) } else { (managed, own) };
             assert_eq!(used["ConsumerGroupId"], format!("drover-{}", text(&one["Topics"][0])));
             assert!(other.is_null());
-            let access = one["SourceAccessConfigurations"].as_array().map_or(0, Vec::len);
-            let expected = BTreeMap::from([("msk-iam", 0), ("msk-scram", 1), ("self-managed", 4)]);
-            assert_eq!(access, expected[mode], "{mode}");
+            let access = one["SourceAccessConfigurations"].as_array();
+            let kinds = access.into_iter().flatten().map(|access| text(&access["Type"]));
+            let network = ["VPC_SUBNET", "VPC_SUBNET", "VPC_SECURITY_GROUP"];
+            let expected = match mode {
+                "msk-iam" => Vec::new(),
+                "msk-scram" => vec!["SASL_SCRAM_512_AUTH"],
+                "self-managed" => [&["SASL_SCRAM_512_AUTH"], &network[..]].concat(),
+                _ => [&["BASIC_AUTH"], &network[..]].concat(),
+            };
+            assert_eq!(kinds.collect::<Vec<_>>(), expected, "{mode}");
         }
     }
 }

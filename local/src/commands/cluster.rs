@@ -3,17 +3,22 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drover_aws::kafka::{KafkaAuth, KafkaConfig, KafkaVariables, NoIdentity, ScramUser};
+use drover_aws::kafka::{
+    KafkaAuth, KafkaConfig, KafkaUser, KafkaVariables, NoIdentity, SaslMechanism,
+};
 
 /// What is between us and the brokers.
 #[derive(Args, Clone, Debug)]
 pub struct ClusterArgs {
-    /// Our user there, by SCRAM-SHA-512
+    /// User of the cluster, by SCRAM-SHA-512 unless --kafka-plain is given
     #[arg(long, value_name = "NAME", requires = "kafka_password_file")]
     kafka_user: Option<String>,
     /// Where its password is
     #[arg(long, value_name = "FILE", requires = "kafka_user")]
     kafka_password_file: Option<PathBuf>,
+    /// Prove the password by SASL/PLAIN, as Azure Event Hubs asks for it (with --kafka-tls)
+    #[arg(long, requires = "kafka_user")]
+    kafka_plain: bool,
     /// Be there by IAM, with the ambient region and credentials of AWS, encrypted
     #[arg(long, conflicts_with = "kafka_user")]
     kafka_iam: bool,
@@ -44,7 +49,12 @@ impl ClusterArgs {
         match (&self.kafka_user, &self.kafka_password_file) {
             (Some(name), Some(file)) => {
                 let (name, password_file) = (name.clone(), file.clone());
-                KafkaAuth::Scram { user: ScramUser::File { name, password_file }, tls }
+                let user = KafkaUser::File { name, password_file };
+                let mechanism = match self.kafka_plain {
+                    true => SaslMechanism::Plain,
+                    false => SaslMechanism::ScramSha512,
+                };
+                KafkaAuth::Sasl { mechanism, user, tls }
             }
             _ if self.kafka_iam => KafkaAuth::Iam,
             _ => KafkaAuth::None { tls },
@@ -89,8 +99,14 @@ mod tests {
         assert_eq!(given(&["--kafka-iam", "--kafka-tls"]), Some((true, KafkaAuth::Iam)));
         let user = ["--kafka-user", "app", "--kafka-password-file", "secret"];
         let (name, password_file) = ("app".to_owned(), PathBuf::from("secret"));
-        let scram = KafkaAuth::Scram { user: ScramUser::File { name, password_file }, tls: false };
-        assert_eq!(given(&user), Some((true, scram)));
+        let sasl = |mechanism, tls| {
+            let (name, password_file) = (name.clone(), password_file.clone());
+            KafkaAuth::Sasl { mechanism, user: KafkaUser::File { name, password_file }, tls }
+        };
+        assert_eq!(given(&user), Some((true, sasl(SaslMechanism::ScramSha512, false))));
+        let plain = [&user[..], &["--kafka-plain", "--kafka-tls"]].concat();
+        assert_eq!(given(&plain), Some((true, sasl(SaslMechanism::Plain, true))));
+        assert_eq!(given(&["--kafka-plain"]), None);
         assert_eq!(given(&[&user[..], &["--kafka-iam"]].concat()), None);
         assert_eq!(given(&["--kafka-user", "app"]), None);
     }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use drover_aws::kafka::{KafkaConfig, KafkaEventLog};
+use drover_aws::kafka::{KafkaConfig, KafkaEventLog, SaslMechanism};
 use drover_core::base::error::Reason;
 use drover_event_log::Log as _;
 use tempfile::tempdir;
 
 use crate::broker::{PASSWORD, USER, shared};
 use crate::common::{WAIT, run};
-use crate::topic::{Topic, name, record, right, scram, send};
+use crate::topic::{Topic, name, record, right, sasl, scram, send};
 
 pub(crate) async fn the_listener_with_scram_serves_all_of_it() {
     let topic = Topic::with(&shared().scram, "scram", right()).await;
@@ -29,6 +29,31 @@ pub(crate) async fn the_listener_with_scram_serves_all_of_it() {
     let refused = KafkaEventLog::connect(wrong).await.unwrap_err();
     assert_eq!(refused.reason, Reason::Misconfigured, "{refused}");
     assert!(!refused.message.contains("wrong-secret"), "{refused}");
+}
+
+pub(crate) async fn the_listener_with_plain_serves_all_of_it() {
+    let plain = sasl(SaslMechanism::Plain, PASSWORD);
+    let topic = Topic::with(&shared().scram, "plain", plain).await;
+    let records: Vec<_> = (0..50).map(|one| record("key", one.to_string())).collect();
+    let results = send(&topic.event_log().await, &records).await;
+    let partition = results.into_iter().map(Result::unwrap).map(|placed| placed.partition).max();
+    let partition = partition.unwrap();
+    assert_eq!(topic.read(&topic.log().await).await.into_values().flatten().count(), records.len());
+    assert_eq!(topic.again(partition, 10, 19).await.records.len(), 10);
+
+    let wrong = sasl(SaslMechanism::Plain, "wrong-secret");
+    let wrong = KafkaConfig { security: wrong, ..topic.0.clone() };
+    let refused = KafkaEventLog::connect(wrong).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::Misconfigured, "{refused}");
+    assert!(!refused.message.contains("wrong-secret"), "{refused}");
+
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, PASSWORD).unwrap();
+    let user = ["--kafka-user", USER, "--kafka-password-file", file.to_str().unwrap()];
+    let produce = ["produce", topic.name(), "-", "--kafka", &shared().scram, "--kafka-plain"];
+    let (code, _, said) = run(&[&produce[..], &user].concat(), "line\n").await;
+    assert_eq!((code, said.as_str()), (0, ""));
 }
 
 /// `drover serve` on a cluster where it cannot start: what it says.

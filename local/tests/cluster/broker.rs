@@ -1,4 +1,5 @@
-//! Apache Kafka as a process, on three ports that were free: plain, with SCRAM, and its controller's.
+//! Apache Kafka as a process, on three free ports: without credentials, with SASL (SCRAM-SHA-512 and
+//! PLAIN), and for its controller.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -10,10 +11,18 @@ use tempfile::TempDir;
 
 use crate::services::{Fault, Services};
 
-/// Who may come by SCRAM.
+/// The user of the SASL listener.
 pub(crate) const USER: &str = "app";
 /// Its password.
 pub(crate) const PASSWORD: &str = "app-secret";
+/// PLAIN beside SCRAM on the listener with SASL, whatever name the starting script gives it.
+const PLAIN: &str = concat!(
+    "sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN\n",
+    "listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule ",
+    "required user_app=\"app-secret\";\n",
+    "listener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule ",
+    "required user_app=\"app-secret\";\n",
+);
 /// A broker that was killed may come back so soon after. Its own default is three times as much.
 const SOON: &str = "broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500";
 /// One that stays must not be taken for dead because the machine is slow.
@@ -38,7 +47,7 @@ pub(crate) struct Broker {
 pub(crate) struct Addresses {
     /// Without credentials.
     pub(crate) plain: String,
-    /// With SCRAM-SHA-512.
+    /// With SASL.
     pub(crate) scram: String,
 }
 
@@ -169,7 +178,11 @@ fn try_spawn(port: u16, folder: &Path, settings: &str) -> Result<u32, String> {
     let script = Services::needed().scripts.join("kafka.sh");
     let mut command = Command::new(&script);
     command.arg(port.to_string()).arg(folder);
-    command.envs([("KAFKA_USER", USER), ("KAFKA_PASS", PASSWORD), ("KAFKA_PROPS", settings)]);
+    command.envs([
+        ("KAFKA_USER", USER),
+        ("KAFKA_PASS", PASSWORD),
+        ("KAFKA_PROPS", &format!("{PLAIN}{settings}")),
+    ]);
     let output = command.output().unwrap();
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

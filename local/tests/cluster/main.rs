@@ -65,6 +65,7 @@ fn main() -> ExitCode {
         reading::offsets_that_are_gone_are_lost_and_the_others_come,
         reading::the_offsets_of_a_topic_that_was_made_anew_are_lost,
         access::the_listener_with_scram_serves_all_of_it,
+        access::the_listener_with_plain_serves_all_of_it,
         access::what_is_wrong_with_a_cluster_is_said_at_the_start,
         simulated::records_that_a_function_refuses_are_found_by_halves_reported_and_replayed,
         under_way::a_topic_that_is_made_anew_is_read_from_its_start,

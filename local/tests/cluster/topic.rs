@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use drover_aws::kafka::{
-    KafkaConfig, KafkaEventLog, KafkaReread, Password, Placed, Security, describe,
+    KafkaConfig, KafkaEventLog, KafkaReread, Password, Placed, SaslMechanism, Security, describe,
 };
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
@@ -34,8 +34,13 @@ pub(crate) fn name(of: &str) -> String {
 
 /// The credentials that a broker takes on its listener with SCRAM.
 pub(crate) fn scram(password: &str) -> Security {
+    sasl(SaslMechanism::ScramSha512, password)
+}
+
+/// Credentials of the one user.
+pub(crate) fn sasl(mechanism: SaslMechanism, password: &str) -> Security {
     let password = Password::new(password);
-    Security::ScramSha512 { user: USER.to_owned(), password, tls: false }
+    Security::Sasl { mechanism, user: USER.to_owned(), password, tls: false }
 }
 
 /// The right ones.

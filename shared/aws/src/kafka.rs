@@ -28,7 +28,7 @@ use self::fault::no_answer;
 pub use self::fault::unavailable;
 pub use self::iam::{MskIam, NoRegion};
 pub use self::reread::{KafkaReread, KafkaRereadOnDemand};
-pub use self::variables::{KafkaAuth, KafkaVariables, NoIdentity, ScramUser};
+pub use self::variables::{KafkaAuth, KafkaUser, KafkaVariables, NoIdentity};
 
 mod event_log;
 mod fault;
@@ -70,8 +70,10 @@ pub enum Security {
     Plaintext,
     /// Encryption alone.
     Tls,
-    /// SASL with SCRAM-SHA-512.
-    ScramSha512 {
+    /// SASL with a user and its password.
+    Sasl {
+        /// How the password is proven.
+        mechanism: SaslMechanism,
         /// The user.
         user: String,
         /// Its password.
@@ -81,6 +83,15 @@ pub enum Security {
     },
     /// Encryption, and IAM as MSK has it.
     MskIam(MskIam),
+}
+
+/// How a user proves its password to a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// SCRAM-SHA-512: the password itself is never sent.
+    ScramSha512,
+    /// PLAIN: the password is sent, as Azure Event Hubs asks for it. Without TLS only to this machine.
+    Plain,
 }
 
 /// A password. It has no way out but into the client.
@@ -168,9 +179,12 @@ impl Security {
         match self {
             Self::Plaintext => AuthConfig::plaintext(),
             Self::Tls => AuthConfig::ssl(TlsConfig::new()),
-            Self::ScramSha512 { user, password, tls } => {
-                let scram = AuthConfig::sasl_scram_sha512(user, &password.0);
-                if *tls { scram.with_tls(TlsConfig::new()) } else { scram }
+            Self::Sasl { mechanism, user, password, tls } => {
+                let auth = match mechanism {
+                    SaslMechanism::ScramSha512 => AuthConfig::sasl_scram_sha512(user, &password.0),
+                    SaslMechanism::Plain => AuthConfig::sasl_plain(user, &password.0),
+                };
+                if *tls { auth.with_tls(TlsConfig::new()) } else { auth }
             }
             Self::MskIam(identity) => identity.auth(),
         }
@@ -224,12 +238,15 @@ mod tests {
     fn a_password_is_never_shown() {
         let password = Password::new("secret-1\r\n");
         assert_eq!(password, Password::new("secret-1"));
-        let config = KafkaConfig {
-            bootstrap: "127.0.0.1:9092".to_owned(),
-            topic: "events".to_owned(),
-            security: Security::ScramSha512 { user: "app".to_owned(), password, tls: true },
-        };
-        let shown = format!("{config:?} {:?}", config.security.auth());
-        assert!(shown.contains("app") && !shown.contains("secret-1"), "{shown}");
+        for mechanism in [SaslMechanism::ScramSha512, SaslMechanism::Plain] {
+            let (user, password) = ("app".to_owned(), password.clone());
+            let config = KafkaConfig {
+                bootstrap: "127.0.0.1:9092".to_owned(),
+                topic: "events".to_owned(),
+                security: Security::Sasl { mechanism, user, password, tls: true },
+            };
+            let shown = format!("{config:?} {:?}", config.security.auth());
+            assert!(shown.contains("app") && !shown.contains("secret-1"), "{shown}");
+        }
     }
 }

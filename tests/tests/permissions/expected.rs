@@ -32,6 +32,12 @@ pub(crate) const SELF_MANAGED: [(&str, &str); 4] = [
     ("BootstrapServers", "b-1:9096,b-2:9096"),
     ("KafkaSecretArn", SECRET),
 ];
+pub(crate) const SELF_MANAGED_PLAIN: [(&str, &str); 4] = [
+    ("StreamMode", "self-managed-plain"),
+    ("Topics", TOPICS),
+    ("BootstrapServers", "b-1:9096,b-2:9096"),
+    ("KafkaSecretArn", SECRET),
+];
 /// What may be switched on in each form.
 pub(crate) const EVERYTHING: [(&str, &str); 4] = [
     ("Tracing", "Active"),
@@ -216,12 +222,16 @@ pub(crate) fn with_msk_and_a_password() -> Vec<Expectation> {
 }
 
 pub(crate) fn with_a_cluster_of_ones_own() -> Vec<Expectation> {
+    [SELF_MANAGED, SELF_MANAGED_PLAIN].iter().flat_map(of_a_cluster_of_ones_own).collect()
+}
+
+fn of_a_cluster_of_ones_own(form: &'static [(&str, &str); 4]) -> [Expectation; 4] {
     let secret: [(&str, &[&str]); 1] = [("secretsmanager:GetSecretValue", &[SECRET])];
-    vec![
-        expect(&SELF_MANAGED, "Ingest", &with(&INGEST, &secret)),
-        expect(&SELF_MANAGED, "Processor", &with(&PROCESSOR, &with(&secret, &[(POLLERS, &["*"])]))),
-        expect(&SELF_MANAGED, "Query", &QUERY),
-        expect(&SELF_MANAGED, "Replay", &with(&REPLAY, &secret)),
+    [
+        expect(form, "Ingest", &with(&INGEST, &secret)),
+        expect(form, "Processor", &with(&PROCESSOR, &with(&secret, &[(POLLERS, &["*"])]))),
+        expect(form, "Query", &QUERY),
+        expect(form, "Replay", &with(&REPLAY, &secret)),
     ]
 }
 

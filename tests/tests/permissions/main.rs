@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 mod expected;
 
 use expected::{
-    EVERYTHING, Expectation, Granted, MSK_IAM, MSK_SCRAM, SELF_MANAGED, WITHOUT_KAFKA,
-    with_a_cluster_of_ones_own, with_everything_switched_on, with_msk_and_a_password,
-    with_msk_and_iam, without_kafka,
+    EVERYTHING, Expectation, Granted, MSK_IAM, MSK_SCRAM, SELF_MANAGED, SELF_MANAGED_PLAIN,
+    WITHOUT_KAFKA, with_a_cluster_of_ones_own, with_everything_switched_on,
+    with_msk_and_a_password, with_msk_and_iam, without_kafka,
 };
 
 const FUNCTIONS: [&str; 4] = ["Ingest", "Processor", "Query", "Replay"];
@@ -113,7 +113,8 @@ fn what_can_be_switched_on_adds_its_own_permissions_and_no_others() {
 
 /// Every form of the deployment, with everything switched on.
 fn forms() -> Vec<Vec<(&'static str, &'static str)>> {
-    let forms: [&[(&str, &str)]; 4] = [&WITHOUT_KAFKA, &MSK_IAM, &MSK_SCRAM, &SELF_MANAGED];
+    let forms: [&[(&str, &str)]; 5] =
+        [&WITHOUT_KAFKA, &MSK_IAM, &MSK_SCRAM, &SELF_MANAGED, &SELF_MANAGED_PLAIN];
     forms.iter().map(|form| [form, EVERYTHING.as_slice()].concat()).collect()
 }
 

@@ -6,6 +6,7 @@
 //! the one that was meant.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
@@ -13,7 +14,7 @@ use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::variables::{Misconfigured, Variables};
 use drover_core::intake::event_log::TOPIC;
 
-use super::{KafkaConfig, MskIam, NoRegion, Password, Security, secret};
+use super::{KafkaConfig, MskIam, NoRegion, Password, SaslMechanism, Security, secret};
 use crate::sdk_config;
 
 const AUTH: &str = "DROVER_KAFKA_AUTH";
@@ -33,7 +34,7 @@ pub struct KafkaVariables {
     pub auth: KafkaAuth,
 }
 
-/// `DROVER_KAFKA_AUTH`: whom to be there. Where it is not set, `scram` if there is a user, else
+/// `DROVER_KAFKA_AUTH`: how to authenticate. Where it is not set, `scram` if there is a user, else
 /// `none`. `DROVER_KAFKA_TLS` is `on` (the default) or `off`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KafkaAuth {
@@ -42,11 +43,13 @@ pub enum KafkaAuth {
         /// Encryption.
         tls: bool,
     },
-    /// `scram`: a user of the cluster, by SCRAM-SHA-512.
-    Scram {
+    /// `scram` or `plain`: a user of the cluster.
+    Sasl {
+        /// `scram`: SCRAM-SHA-512; `plain`: PLAIN, as Azure Event Hubs asks for it.
+        mechanism: SaslMechanism,
         /// Where its name and its password are.
-        user: ScramUser,
-        /// Encryption below it.
+        user: KafkaUser,
+        /// Encryption below it. `plain` without it is refused unless every broker is on this machine.
         tls: bool,
     },
     /// `iam`: the ambient role or user of AWS, always with encryption.
@@ -55,7 +58,7 @@ pub enum KafkaAuth {
 
 /// A user, but for the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ScramUser {
+pub enum KafkaUser {
     /// Both in Secrets Manager.
     Secret {
         /// `DROVER_KAFKA_SECRET_ARN`
@@ -87,6 +90,12 @@ pub enum NoIdentity {
     /// IAM without a region.
     #[error(transparent)]
     Region(#[from] NoRegion),
+    /// PLAIN without TLS to another machine.
+    #[error("SASL/PLAIN without TLS would send the password as text: bootstrap=`{bootstrap}`")]
+    PasswordInClear {
+        /// The brokers.
+        bootstrap: String,
+    },
 }
 
 impl NoIdentity {
@@ -94,7 +103,7 @@ impl NoIdentity {
     pub(super) fn unavailable(self) -> Unavailable {
         match self {
             Self::Secret(error) => error,
-            Self::Password { .. } | Self::Region(_) => {
+            Self::Password { .. } | Self::Region(_) | Self::PasswordInClear { .. } => {
                 Unavailable::new(Reason::Misconfigured, self.to_string())
             }
         }
@@ -140,15 +149,20 @@ impl KafkaVariables {
         let security = match self.auth {
             KafkaAuth::None { tls: false } => Security::Plaintext,
             KafkaAuth::None { tls: true } => Security::Tls,
-            KafkaAuth::Scram { user, tls } => {
+            KafkaAuth::Sasl { mechanism: SaslMechanism::Plain, tls: false, .. }
+                if !is_this_machine(&self.bootstrap) =>
+            {
+                return Err(NoIdentity::PasswordInClear { bootstrap: self.bootstrap });
+            }
+            KafkaAuth::Sasl { mechanism, user, tls } => {
                 let (user, password) = match user {
-                    ScramUser::Secret { arn } => secret::user(&sdk.await, &arn).await?,
-                    ScramUser::File { name, password_file: file } => match read(&file) {
+                    KafkaUser::Secret { arn } => secret::user(&sdk.await, &arn).await?,
+                    KafkaUser::File { name, password_file: file } => match read(&file) {
                         Ok(text) => (name, Password::new(&text)),
                         Err(source) => return Err(NoIdentity::Password { file, source }),
                     },
                 };
-                Security::ScramSha512 { user, password, tls }
+                Security::Sasl { mechanism, user, password, tls }
             }
             KafkaAuth::Iam => Security::MskIam(MskIam::of(&sdk.await)?),
         };
@@ -168,28 +182,33 @@ impl KafkaAuth {
                 return Err(Misconfigured::new(TLS, format!("is not on or off: value=`{other}`")));
             }
         };
-        let user = ScramUser::read(variables)?;
+        let user = KafkaUser::read(variables)?;
         match (variables.optional(AUTH).as_deref(), user) {
             (None | Some("none"), None) => Ok(Self::None { tls }),
-            (None | Some("scram"), Some(user)) => Ok(Self::Scram { user, tls }),
-            (Some("scram"), None) => {
+            (None | Some("scram"), Some(user)) => {
+                Ok(Self::Sasl { mechanism: SaslMechanism::ScramSha512, user, tls })
+            }
+            (Some("plain"), Some(user)) => {
+                Ok(Self::Sasl { mechanism: SaslMechanism::Plain, user, tls })
+            }
+            (Some("scram" | "plain"), None) => {
                 Err(Misconfigured::new(SECRET, format!("is not set, and neither is {USER}")))
             }
             (Some("iam"), None) if tls => Ok(Self::Iam),
             (Some("iam"), None) => Err(Misconfigured::new(TLS, "cannot be off with IAM")),
             (Some(auth @ ("none" | "iam")), Some(user)) => {
-                let fault = format!("is set, but {AUTH} is not scram: value=`{auth}`");
+                let fault = format!("is set, but {AUTH} is not scram or plain: value=`{auth}`");
                 Err(Misconfigured::new(user.variable(), fault))
             }
             (Some(other), _) => {
-                let fault = format!("is not none, scram or iam: value=`{other}`");
+                let fault = format!("is not none, scram, plain or iam: value=`{other}`");
                 Err(Misconfigured::new(AUTH, fault))
             }
         }
     }
 }
 
-impl ScramUser {
+impl KafkaUser {
     fn read<F>(variables: &Variables<F>) -> Result<Option<Self>, Misconfigured>
     where
         F: Fn(&str) -> Option<String>,
@@ -220,6 +239,15 @@ impl ScramUser {
             Self::File { .. } => USER,
         }
     }
+}
+
+/// Whether every broker is on this machine: what is sent there is on no wire.
+fn is_this_machine(bootstrap: &str) -> bool {
+    bootstrap.split(',').all(|broker| {
+        let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host);
+        let host = host.trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
 }
 
 #[cfg(test)]
@@ -259,12 +287,15 @@ mod tests {
     #[test]
     fn whoever_has_a_user_is_that_user_unless_it_is_said_otherwise() {
         let password_file = PathBuf::from("/secret");
-        let user = ScramUser::File { name: "app".to_owned(), password_file };
-        let of_file = KafkaAuth::Scram { user, tls: true };
+        let user = KafkaUser::File { name: "app".to_owned(), password_file };
+        let mechanism = SaslMechanism::ScramSha512;
+        let of_file = KafkaAuth::Sasl { mechanism, user: user.clone(), tls: true };
         assert_eq!(auth(&[NAME, FILE]), of_file);
         assert_eq!(auth(&[NAME, FILE, (AUTH, "scram")]), of_file);
-        let user = ScramUser::Secret { arn: ARN.1.to_owned() };
-        let of_secret = KafkaAuth::Scram { user, tls: true };
+        let plain = KafkaAuth::Sasl { mechanism: SaslMechanism::Plain, user, tls: true };
+        assert_eq!(auth(&[NAME, FILE, (AUTH, "plain")]), plain);
+        let user = KafkaUser::Secret { arn: ARN.1.to_owned() };
+        let of_secret = KafkaAuth::Sasl { mechanism, user, tls: true };
         assert_eq!(auth(&[ARN]), of_secret);
         assert_eq!(auth(&[ARN, (AUTH, "scram")]), of_secret);
         // A template sets what it has nothing for to an empty text.
@@ -274,13 +305,23 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_sent_as_text_to_this_machine_only() {
+        for near in ["localhost:9092", "127.0.0.1:1,127.9.9.9:2", "[::1]:9092"] {
+            assert!(is_this_machine(near), "{near}");
+        }
+        for far in ["example.com:9093", "localhost.example:9092", "127.0.0.1:1,10.0.0.1:2", ""] {
+            assert!(!is_this_machine(far), "{far}");
+        }
+    }
+
+    #[test]
     fn a_cluster_that_cannot_be_reached_is_refused_by_the_name_of_its_variable() {
         let check = |more: &[(&str, &str)], expected: &str| {
             assert_eq!(read(more).expect_err("refused"), expected);
         };
         check(&[("DROVER_KAFKA_BOOTSTRAP", "")], "DROVER_KAFKA_BOOTSTRAP is not set");
         check(&[(TLS, "1")], "DROVER_KAFKA_TLS is not on or off: value=`1`");
-        check(&[(AUTH, "x")], "DROVER_KAFKA_AUTH is not none, scram or iam: value=`x`");
+        check(&[(AUTH, "x")], "DROVER_KAFKA_AUTH is not none, scram, plain or iam: value=`x`");
         check(&[NAME], "DROVER_KAFKA_PASSWORD_FILE is not set");
         check(&[FILE], "DROVER_KAFKA_USER is not set");
         check(&[(SECRET, r#"{"password":"x"}"#)], "DROVER_KAFKA_SECRET_ARN is no ARN");
@@ -293,13 +334,15 @@ mod tests {
         };
         let neither = "DROVER_KAFKA_SECRET_ARN is not set, and neither is DROVER_KAFKA_USER";
         check(&[(AUTH, "scram")], neither);
+        check(&[(AUTH, "plain")], neither);
         let both =
             "DROVER_KAFKA_SECRET_ARN is set beside DROVER_KAFKA_USER or DROVER_KAFKA_PASSWORD_FILE";
         check(&[ARN, NAME], both);
         check(&[ARN, FILE], both);
         check(&[(AUTH, "iam"), (TLS, "off")], "DROVER_KAFKA_TLS cannot be off with IAM");
         for auth in ["iam", "none"] {
-            let set = format!("is set, but DROVER_KAFKA_AUTH is not scram: value=`{auth}`");
+            let set =
+                format!("is set, but DROVER_KAFKA_AUTH is not scram or plain: value=`{auth}`");
             check(&[(AUTH, auth), NAME, FILE], &format!("DROVER_KAFKA_USER {set}"));
             check(&[(AUTH, auth), ARN], &format!("DROVER_KAFKA_SECRET_ARN {set}"));
         }
