@@ -1,5 +1,6 @@
-//! The time of a mapping: it starts with the time of day and goes on steadily, so that a clock that
-//! is set back makes no retry wait for hours.
+//! The clock of a mapping: it starts with the time of day and then advances monotonically, so that
+//! setting the system clock back does not delay a retry by hours.
+//! s16|the edge of a mapping is where time comes from|only the edge of a mapping reads the clock
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

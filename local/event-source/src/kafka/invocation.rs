@@ -1,9 +1,9 @@
-//! One invocation of a mapping: an event is sent, the answer decides, what is given up is reported, and
-//! the offsets are committed, in this order. A invocation that is dropped in the middle is a invocation that
-//! comes again.
+//! One invocation of a mapping: send an event, decide by the response, report discarded records,
+//! and commit the offsets, in this order. An invocation that is dropped before its commit is
+//! repeated.
 //!
-//! Reports and commits are repeated until they succeed: an offset that is committed without a report
-//! would be a record that is lost in silence.
+//! Reports and commits are repeated until they succeed: a committed offset without a report would
+//! silently lose a record.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,28 +26,29 @@ use super::report::{Condition, GivenUp, ResponseContext};
 use super::settings::Settings;
 use super::target::Target;
 
-/// The wait before a report or a commit is tried again.
+/// The delay before a report or a commit is repeated.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What every invocation of a mapping needs.
+/// The context of every invocation of a mapping.
 pub(super) struct MappingContext<L> {
     pub(super) log: L,
     pub(super) topic: String,
     pub(super) settings: Settings,
     pub(super) target: Target,
-    /// Where reports go; `None`: nowhere.
+    /// The destination of reports; `None`: no reports.
     pub(super) destination: Option<Aws>,
     pub(super) clock: Clock,
 }
 
-/// How an invocation ended, and what a report would say of it.
+/// The result of an invocation, with the details for a report.
 struct Invoked {
     answer: Answer,
     request_id: String,
     response: Option<ResponseContext>,
 }
 
-/// Plays a invocation to its end.
+/// Runs an invocation to its end.
+/// s99|"no answer"|"no response from the function"
 pub(super) async fn play<L: Log>(
     context: &MappingContext<L>,
     invocation: Invocation,
@@ -119,7 +120,11 @@ async fn invoke<L: Log>(context: &MappingContext<L>, taken: &BTreeMap<i32, Taken
     }
 }
 
-/// Whether the event held this record.
+/// Whether the event contained this record.
+/// s142|records come again|partial failure, records will be retried
+/// s145|the answer makes no sense, the batch comes again|invalid response, the batch will be
+/// retried
+/// s148|the function failed, the batch comes again|function failed, the batch will be retried
 fn held<L: Log>(
     context: &MappingContext<L>,
     taken: &BTreeMap<i32, Taken>,
@@ -162,12 +167,15 @@ fn outcome(answer: &Answer, partition: &str) -> Outcome {
 
 fn decide<L: Log>(context: &MappingContext<L>, taken: Taken, outcome: Outcome) -> Decision {
     let at = Moment { now: context.clock.now(), random: fastrand::f64() };
-    // What was too old is gone already; without anything else there was nothing to fail.
+    // Records that are too old are already discarded; without other records, nothing failed.
     let outcome = if taken.batch.records.is_empty() { Outcome::Handled } else { outcome };
     taken.batch.decide(outcome, &context.settings.rules, at)
 }
 
-/// Tells where records stand that were given up, and does not go on before somebody knows.
+/// Reports discarded records, and returns when the destination has accepted the report.
+/// s186|records are given up|records discarded
+/// s219|no report is written|cannot serialize the on-failure message
+/// s237|"tried again"|"failed, retrying"
 async fn report<L: Log>(
     context: &MappingContext<L>,
     condition: Condition,

@@ -1,6 +1,6 @@
-//! What a mapping invokes: a function of this process, or one behind any Invoke API that asks for no
-//! signature, such as `cargo lambda watch`, SAM local or another host. Plain HTTP only: what asks for
-//! TLS asks for a signature too, and is Lambda, which has its own mappings.
+//! The target of a mapping: a function in the same process, or a function behind any Invoke API
+//! that requires no signature, such as `cargo lambda watch`, SAM local or another host. Plain HTTP
+//! only: an API with TLS also requires signatures; it is Lambda, which has its own mappings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use uuid::Uuid;
 use super::report::ResponseContext;
 use crate::invoke::Invoke;
 
-/// A function may run for so long: Lambda's limit for functions with a Kafka source.
+/// The maximum duration of a function: Lambda's limit for functions with a Kafka source.
 const ANSWER_WITHIN: Duration = Duration::from_secs(14 * 60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// The largest answer that is read.
+/// The maximum size of a response.
 const ANSWER_BYTES: usize = 7 * 1024 * 1024;
 const HTTP_PORT: u16 = 80;
 const UNHANDLED: &str = "Unhandled";
@@ -45,18 +45,22 @@ pub struct Endpoint {
     path: String,
 }
 
-/// What is no endpoint.
+/// The text is not an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoEndpoint {
-    /// Not a URL that can be called.
+    /// The URL is invalid.
     #[error("not an endpoint such as http://127.0.0.1:9123: endpoint=`{0}`")]
     ItemLimits(String),
-    /// Another scheme than http.
+    /// The scheme is not http.
+    /// s52|not an endpoint such as http://127.0.0.1:9123: |invalid endpoint, expected for example
+    /// http://127.0.0.1:9123:
+    /// s55|an endpoint is plain http, because nothing here signs requests: |an endpoint must be
+    /// plain http, because requests are not signed:
     #[error("an endpoint is plain http, because nothing here signs requests: endpoint=`{0}`")]
     Scheme(String),
 }
 
-/// What came back from an invocation.
+/// The response of an invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) request_id: String,
@@ -64,7 +68,7 @@ pub(super) struct Reply {
     pub(super) body: Bytes,
 }
 
-/// Why nothing came back, for a person.
+/// Why there is no response, for a person.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct NoReply(String);
@@ -91,7 +95,7 @@ impl std::str::FromStr for Endpoint {
 }
 
 impl Target {
-    /// A function of this process.
+    /// A function in the same process.
     pub fn here(functions: impl Invoke, name: &str) -> Self {
         Self { name: name.to_owned(), receiver: Receiver::InProcess(Arc::new(functions)) }
     }
@@ -106,7 +110,11 @@ impl Target {
         &self.name
     }
 
-    /// Invokes it and waits for the answer.
+    /// Invokes the function and waits for the response.
+    /// s117|the function did not answer in time|the function timed out
+    /// s127|there is no such function|unknown function
+    /// s142|the call failed: {error}|request failed: {error}
+    /// s149|nothing answers there|connection timed out
     pub(super) async fn invoke(&self, event: Bytes) -> Result<Reply, NoReply> {
         match &self.receiver {
             Receiver::InProcess(functions) => {
@@ -151,7 +159,8 @@ async fn invoke_there(endpoint: &Endpoint, name: &str, event: Bytes) -> Result<R
     let stream = stream.map_err(|error| failed(&error))?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| failed(&error))?;
-    // Its errors come back through the sender.
+    // Its errors are returned by the sender.
+    // s163|the answer broke off: {error}|the response is incomplete: {error}
     tokio::spawn(connection);
     let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
     reply(answer).await

@@ -1,8 +1,8 @@
-//! What a function's answer to a batch of messages means to Lambda.
+//! The meaning of a function's response to a batch of messages.
 //!
-//! Identifiers are honoured if the event held every one of them; one that it did not hold, that is
-//! empty, or that has another shape, makes the whole batch a failure. What else an answer may be is
-//! said in `item_failures`.
+//! The listed identifiers count if the event contained every one of them. An identifier that the
+//! event did not contain, that is empty, or of the wrong shape, fails the whole batch.
+//! `item_failures` defines the other forms of a response.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
@@ -10,10 +10,19 @@ use std::collections::BTreeSet;
 
 use crate::item_failures::failed_items;
 
-/// The ids of the messages that failed, of those that the event held.
+/// The ids of the failed messages of the event.
 ///
 /// # Errors
-/// Why the answer makes no sense: all of them failed.
+/// Why the response is invalid: all messages failed.
+/// s21|an identifier is no text|an identifier is not a string
+/// s65|an identifier is no text|an identifier is not a string
+/// s66|an identifier is no text|an identifier is not a string
+/// s67|an identifier is no text|an identifier is not a string
+/// s75|an identifier is no text|an identifier is not a string
+/// s81|it is no JSON|not JSON
+/// s82|it is no object|not an object
+/// s83|it is no object|not an object
+/// s84|`batchItemFailures` is no list|`batchItemFailures` is not a list
 pub(super) fn failed(
     body: &[u8],
     held: impl Fn(&str) -> bool,
@@ -37,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_failures_is_success() {
+    fn a_response_without_failures_is_success() {
         for body in [
             "",
             " ",
@@ -52,13 +61,13 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_of_the_event_are_honoured_each_once() {
+    fn identifiers_of_the_event_count_once_each() {
         let body = r#"{"batchItemFailures":[{"itemIdentifier":"m-2"},{"itemIdentifier":"m-2"}]}"#;
         check(body, Ok(&["m-2"]));
     }
 
     #[test]
-    fn one_identifier_that_makes_no_sense_fails_the_whole_batch() {
+    fn one_invalid_identifier_fails_the_whole_batch() {
         for (identifier, reason) in [
             (r#""m-3""#, "an identifier was not in the event"),
             (r#""""#, "an identifier was not in the event"),
@@ -76,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_of_this_kind_fails_the_whole_batch() {
+    fn an_invalid_response_fails_the_whole_batch() {
         for (body, reason) in [
             ("ok", "it is no JSON"),
             (r#""ok""#, "it is no object"),

@@ -1,5 +1,5 @@
-//! One invocation of a mapping: the event goes out, the answer decides, and what is done is deleted.
-//! A invocation that is dropped in the middle is a invocation whose messages come again.
+//! One invocation of a mapping: send the event, read the response, and delete succeeded messages.
+//! The messages of a dropped invocation are retried.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use crate::invoke::{FunctionError, Invoke};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What every invocation of a mapping needs.
+/// The context of every invocation of a mapping.
 pub(super) struct MappingContext {
     pub(super) sqs: Sqs,
     functions: Arc<dyn Invoke>,
     pub(super) settings: Settings,
-    /// Whole batches that failed since the last that did not.
+    /// Consecutive failures of whole batches.
     failures: AtomicU32,
 }
 
@@ -35,8 +35,12 @@ impl MappingContext {
         Self { sqs, functions, settings, failures: AtomicU32::new(0) }
     }
 
-    /// How long a function is left alone that keeps failing. On Lambda, too, messages are not used
-    /// up as fast as it fails.
+    /// The pause before the next invocation of a failing function. It keeps messages from reaching
+    /// their maximum receive count as fast as the function fails, as on Lambda.
+    /// s57|there is no such function|unknown function
+    /// s59|the event could not be written|cannot serialize the event
+    /// s61|the function failed: |function failed:
+    /// s63|the answer makes no sense: |invalid response:
     pub(super) fn pause(&self) -> Duration {
         pause_after(self.failures.load(Ordering::Relaxed))
     }
@@ -64,7 +68,9 @@ enum Failure {
     Senseless(&'static str),
 }
 
-/// Plays a invocation to its end.
+/// Runs an invocation to its end.
+/// s80|messages that are done could not be deleted and come again|cannot delete succeeded messages,
+/// they will be retried
 pub(super) async fn play(context: &MappingContext, batch: Batch) {
     let failed = invoke(context, &batch).await;
     context.ended(&failed);
@@ -81,7 +87,7 @@ pub(super) async fn play(context: &MappingContext, batch: Batch) {
     }
 }
 
-/// The ids of the messages that failed.
+/// The ids of the failed messages.
 async fn invoke(context: &MappingContext, batch: &Batch) -> Result<BTreeSet<String>, Failure> {
     let Settings { queue, function: name, .. } = &context.settings;
     let event = event(queue, &batch.messages)?;
@@ -98,7 +104,9 @@ fn read(
     answered: Result<Bytes, FunctionError>,
     messages: &[ReceivedMessage],
 ) -> Result<BTreeSet<String>, Failure> {
-    // Its message may hold what the function was given.
+    // The error message is left out, because it may contain the function's input.
+    // s112|messages come again|partial failure, messages will be retried
+    // s116|the whole batch comes again|the whole batch will be retried
     let body = answered.map_err(|error| Failure::Function(error.error_type))?;
     let ids: BTreeSet<&str> = messages.iter().map(|one| one.message_id.as_str()).collect();
     answer::failed(&body, |id| ids.contains(id)).map_err(Failure::Senseless)
@@ -132,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_that_keeps_failing_is_left_alone_for_longer_and_longer() {
+    fn the_pause_grows_while_the_function_keeps_failing() {
         let pauses = [0, 1, 2, 3, 6, 7, u32::MAX].map(|failures| pause_after(failures).as_millis());
         assert_eq!(pauses, [0, 100, 200, 400, 3_200, 5_000, 5_000]);
     }
