@@ -13,9 +13,8 @@ const NULL: u32 = u32::MAX;
 const LENGTH_BYTES: usize = size_of::<u32>();
 
 /// The bytes are not a valid chunk.
-/// s17|a part of the stream's file cannot be read|damaged chunk in the event log file
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a part of the stream's file cannot be read")]
+#[error("damaged chunk in the event log file")]
 pub(super) struct Damaged;
 
 /// Appends a record to the chunk.

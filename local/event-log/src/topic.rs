@@ -13,10 +13,10 @@ const LONGEST: usize = 249;
 pub struct TopicName(Arc<str>);
 
 /// Kafka would reject this name.
-/// s17|a topic's name is 1 to 249 of a-z A-Z 0-9 . _ -, and neither . nor ..: |invalid topic name,
-/// expected 1 to 249 of a-z A-Z 0-9 . _ - and neither . nor ..:
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a topic's name is 1 to 249 of a-z A-Z 0-9 . _ -, and neither . nor ..: name=`{name}`")]
+#[error(
+    "invalid topic name, expected 1 to 249 of a-z A-Z 0-9 . _ - and neither . nor ..: name=`{name}`"
+)]
 pub struct NoTopicName {
     /// The name, cut to its first 249 characters.
     pub name: String,

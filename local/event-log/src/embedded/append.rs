@@ -18,9 +18,7 @@ pub struct RecordLocation {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// A record is too large. No record of the call was appended.
-    /// s21|a record has at most {RECORD_BYTES} bytes of key, value and headers: |record larger than
-    /// {RECORD_BYTES} bytes of key, value and headers:
-    #[error("a record has at most {RECORD_BYTES} bytes of key, value and headers: bytes=`{bytes}`")]
+    #[error("record larger than {RECORD_BYTES} bytes of key, value and headers: bytes=`{bytes}`")]
     TooLarge {
         /// The index of the record in the call, from 0.
         index: usize,
@@ -28,9 +26,7 @@ pub enum AppendError {
         bytes: usize,
     },
     /// The topic does not exist and the file has the maximum number of topics.
-    /// s29|the stream has at most {TOPICS} topics, and this would be one more: |more than {TOPICS}
-    /// topics in the event log:
-    #[error("the stream has at most {TOPICS} topics, and this would be one more: topic=`{topic}`")]
+    #[error("more than {TOPICS} topics in the event log: topic=`{topic}`")]
     TooManyTopics {
         /// The topic that does not exist.
         topic: TopicName,
@@ -42,7 +38,6 @@ pub enum AppendError {
 
 impl AppendError {
     /// Treats every error as a fault of the event log.
-    /// s52|the stream has stopped|the event log has stopped
     pub fn into_unavailable(self) -> Unavailable {
         match self {
             Self::Unavailable(unavailable) => unavailable,
@@ -54,5 +49,5 @@ impl AppendError {
 }
 
 pub(super) fn stopped() -> Unavailable {
-    Unavailable::new(Reason::Unreachable, "the stream has stopped")
+    Unavailable::new(Reason::Unreachable, "the event log has stopped")
 }

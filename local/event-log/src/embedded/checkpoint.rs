@@ -16,12 +16,14 @@ const EVERY: Duration = Duration::from_millis(200);
 pub(super) const PAGES: i64 = 8_000;
 
 /// Runs until all senders of the channel are dropped.
-/// s23|cannot move committed pages|cannot checkpoint the event log file
 pub(super) fn run(connection: &Connection, kept: &mpsc::Receiver<()>) {
     while kept.recv_timeout(EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
         let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         if let Err(error) = moved {
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot move committed pages");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot checkpoint the event log file"
+            );
         }
     }
 }

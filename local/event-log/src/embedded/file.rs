@@ -49,9 +49,6 @@ const SCHEMA: &str = "
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// Errors of the file.
-/// s72|the stream's file: {error}|event log file: {error}
-/// s75|the edge of the stream is where time comes from|only the edge of the event log reads the
-/// clock
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
     #[error(transparent)]
@@ -72,10 +69,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, FileError> {
 }
 
 pub(super) fn broken(error: FileError) -> Unavailable {
-    Unavailable::new(Reason::Unreachable, format!("the stream's file: {error}"))
+    Unavailable::new(Reason::Unreachable, format!("event log file: {error}"))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the edge of the stream is where time comes from")]
+#[expect(clippy::disallowed_methods, reason = "only the edge of the event log reads the clock")]
 pub(super) fn now_millis() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)

@@ -27,7 +27,6 @@ impl Reader {
     }
 
     /// Runs until all senders of the channel are dropped.
-    /// s43|cannot look for news|cannot poll the event log file
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>, offset_index: &OffsetIndex) {
         let mut looked = std::time::Instant::now();
         loop {
@@ -40,7 +39,7 @@ impl Reader {
                 if let Err(error) = self.look(offset_index) {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
-                        "cannot look for news"
+                        "cannot poll the event log file"
                     );
                 }
                 looked = std::time::Instant::now();

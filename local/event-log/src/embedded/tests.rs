@@ -173,9 +173,6 @@ async fn a_fetch_keeps_its_bounds_but_returns_at_least_one_record_of_any_size() 
     let folder = tempdir().unwrap();
     let stream = Embedded::open(&folder.path().join("stream.db"), None).unwrap();
     // Larger than one row.
-    // s189|brought back to the end|reset to the end
-    // s242|another group's offsets count for nothing|offsets of other groups are ignored
-    // s255|offsets go on in an empty log|offsets continue in an empty log
     let large = "x".repeat(100_000);
     let records: Vec<_> = (0..10).map(|_| record("k", &large)).collect();
     let partition = stream.append(&topic("t"), &records).await.unwrap()[0].partition;
@@ -189,7 +186,7 @@ async fn a_fetch_keeps_its_bounds_but_returns_at_least_one_record_of_any_size() 
     assert_eq!(fetch(3, 100, 10).await.records[0].offset, 3);
     assert_eq!(fetch(3, 100, 10).await.next, 4);
     let beyond = fetch(99, 100, 10).await;
-    assert_eq!((beyond.records.len(), beyond.next), (0, 10), "brought back to the end");
+    assert_eq!((beyond.records.len(), beyond.next), (0, 10), "reset to the end");
 }
 
 #[tokio::test]
@@ -242,7 +239,7 @@ async fn uncommitted_records_are_never_deleted() {
     let by_size = || Keep { group: group(), age: 9 * day, bytes: 0 };
     assert_eq!((tidied(by_age(), later), tidied(by_size(), later)), (0, 0), "nothing committed");
     stream.commit("another", "t", &BTreeMap::from([(partition, 3)])).await.unwrap();
-    assert_eq!(tidied(by_age(), later), 0, "another group's offsets count for nothing");
+    assert_eq!(tidied(by_age(), later), 0, "offsets of other groups are ignored");
     stream.commit("processor", "t", &BTreeMap::from([(partition, 1)])).await.unwrap();
     assert_eq!(tidied(by_age(), now_millis()), 0, "too young");
     assert_eq!(tidied(by_age(), later), 1);
@@ -255,7 +252,7 @@ async fn uncommitted_records_are_never_deleted() {
     stream.commit("processor", "t", &BTreeMap::from([(partition, 3)])).await.unwrap();
     assert_eq!(tidied(by_size(), now_millis()), 3);
     let next = stream.append(&topic("t"), &[record("k", "d")]).await.unwrap();
-    assert_eq!(next, [RecordLocation { partition, offset: 3 }], "offsets go on in an empty log");
+    assert_eq!(next, [RecordLocation { partition, offset: 3 }], "offsets continue in an empty log");
 }
 
 #[tokio::test]

@@ -89,7 +89,6 @@ impl Writer {
     }
 
     /// Writes all or nothing, then answers.
-    /// s101|nothing was written|cannot write to the event log
     fn write(&mut self, group: Vec<Write>) {
         match self.commit(&group) {
             Ok((written, seen)) => {
@@ -99,7 +98,7 @@ impl Writer {
             }
             Err(error) => {
                 let unavailable = broken(error);
-                tracing::error!(error = %unavailable, "nothing was written");
+                tracing::error!(error = %unavailable, "cannot write to the event log");
                 let failed = || Err(AppendError::Unavailable(unavailable.clone()));
                 group.into_iter().for_each(|write| write.answer(failed()));
             }
