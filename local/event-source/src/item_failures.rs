@@ -17,9 +17,6 @@ use serde_json::Value;
 ///
 /// # Errors
 /// Why the response is invalid; `shape` if an identifier has the wrong shape.
-/// s29|it is no object|not an object
-/// s30|it is no JSON|not JSON
-/// s35|`batchItemFailures` is no list|`batchItemFailures` is not a list
 pub(crate) fn failed_items<I: DeserializeOwned>(
     body: &[u8],
     shape: &'static str,
@@ -30,13 +27,13 @@ pub(crate) fn failed_items<I: DeserializeOwned>(
     let mut answer = match serde_json::from_slice(body) {
         Ok(Value::Null) => return Ok(Vec::new()),
         Ok(Value::Object(answer)) => answer,
-        Ok(_) => return Err("it is no object"),
-        Err(_) => return Err("it is no JSON"),
+        Ok(_) => return Err("not an object"),
+        Err(_) => return Err("not JSON"),
     };
     let failures = match answer.remove("batchItemFailures") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(failures)) => failures,
-        Some(_) => return Err("`batchItemFailures` is no list"),
+        Some(_) => return Err("`batchItemFailures` is not a list"),
     };
     let identifier = |failure| {
         let failure: ItemFailure<I> = serde_json::from_value(failure).map_err(|_| shape)?;

@@ -110,7 +110,7 @@ impl KafkaLog {
         let count = readers.len();
         let key = (from.topic.to_owned(), from.partition);
         if count >= READERS && !readers.contains_key(&key) {
-            let message = format!("too many partitions are read at once: at_most=`{READERS}`");
+            let message = format!("too many partitions to read at once: maximum=`{READERS}`");
             return Err(Unavailable::new(Reason::Misconfigured, message));
         }
         Ok(Arc::clone(readers.entry(key).or_default()))
@@ -130,7 +130,6 @@ impl Log for KafkaLog {
         let Some(found) = describe(&self.0.admin, topic).await? else { return Ok(Vec::new()) };
         let mut ids = self.0.ids.lock().unwrap_or_else(PoisonError::into_inner);
         // A broker that does not know topic ids returns the default id.
-        // s150|made anew, it is read from its start|the topic was recreated, reading from its start
         if found.id != TopicId::default() {
             ids.insert(topic.to_owned(), found.id);
         }
@@ -149,7 +148,11 @@ impl Log for KafkaLog {
                 reader.is_anew = is_anew;
                 if is_anew {
                     let (topic, partition) = (from.topic, from.partition);
-                    tracing::warn!(topic, partition, "made anew, it is read from its start");
+                    tracing::warn!(
+                        topic,
+                        partition,
+                        "the topic was recreated, reading from its start"
+                    );
                 }
                 reader
             }
@@ -325,8 +328,6 @@ fn stored(record: ConsumerRecord) -> StoredRecord {
         timestamp_type: match record.timestamp_type {
             krafka::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
             // The client's enum may grow; Kafka's flag is a single bit.
-            // s112|too many partitions are read at once: at_most=|too many partitions to read at
-            // once: maximum=
             _ => TimestampType::CreateTime,
         },
         key: record.key,

@@ -103,7 +103,7 @@ async fn every_record_is_read_once_whatever_the_bounds() {
     assert_eq!(fixture.rest(0, 0, PLENTY).await, all);
     assert_eq!(fixture.rest(0, 0, Bounds { records: 7, ..PLENTY }).await, all);
     assert_eq!(fixture.rest(0, 0, Bounds { bytes: 3, ..PLENTY }).await, all);
-    assert_eq!(fixture.rest(0, 0, Bounds { bytes: 0, ..PLENTY }).await, all, "one in any case");
+    assert_eq!(fixture.rest(0, 0, Bounds { bytes: 0, ..PLENTY }).await, all, "at least one record");
     assert_eq!(fixture.rest(0, 21, PLENTY).await, (21..30).collect::<Vec<_>>());
     assert_eq!(fixture.rest(1, 0, PLENTY).await, [0, 1, 2, 3, 4]);
 }
@@ -179,7 +179,6 @@ async fn deleted_records_are_skipped_and_reported() {
     });
     // A real broker answers like this below the start; the fake broker would return the remaining
     // records.
-    // s107|one in any case|at least one record
     let code = krafka::error::ErrorCode::OffsetOutOfRange;
     fixture.broker.on_once(ApiKey::Fetch, move |_| Control::Error(code));
     let gone = fixture.fetch(0, 1, PLENTY).await;

@@ -36,10 +36,6 @@ pub(super) enum Failure {
 
 /// Reads the body of a response that is not a function error. `held` returns whether the event
 /// contained a record.
-/// s122|it is no JSON|not JSON
-/// s123|it is no object|not an object
-/// s124|it is no object|not an object
-/// s125|`batchItemFailures` is no list|`batchItemFailures` is not a list
 pub(super) fn read(body: &[u8], held: impl Fn(&str, i64) -> bool) -> Answer {
     let senseless = |reason| Answer::Failed(Failure::Senseless(reason));
     let failed = match failed_items(body, "an identifier is not a partition and an offset") {
@@ -123,10 +119,10 @@ mod tests {
     #[test]
     fn an_invalid_response_fails_the_whole_batch() {
         for (body, reason) in [
-            ("ok", "it is no JSON"),
-            (r#""ok""#, "it is no object"),
-            ("[]", "it is no object"),
-            (r#"{"batchItemFailures":"t-0"}"#, "`batchItemFailures` is no list"),
+            ("ok", "not JSON"),
+            (r#""ok""#, "not an object"),
+            ("[]", "not an object"),
+            (r#"{"batchItemFailures":"t-0"}"#, "`batchItemFailures` is not a list"),
         ] {
             check(body, &Answer::Failed(Failure::Senseless(reason)));
         }

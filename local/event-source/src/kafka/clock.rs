@@ -1,6 +1,5 @@
 //! The clock of a mapping: it starts with the time of day and then advances monotonically, so that
 //! setting the system clock back does not delay a retry by hours.
-//! s16|the edge of a mapping is where time comes from|only the edge of a mapping reads the clock
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +13,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "the edge of a mapping is where time comes from")]
+    #[expect(clippy::disallowed_methods, reason = "only the edge of a mapping reads the clock")]
     pub(super) fn start() -> Self {
         let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { started: Instant::now(), started_at }

@@ -121,8 +121,6 @@ impl<'a, L: Log> Drive<'a, L> {
 
     /// With all invocations running, nothing can be started; the next finished invocation wakes the
     /// loop.
-    /// s136|records are gone unhandled|records deleted before they were processed
-    /// s140|cannot read the stream|cannot read the event log
     fn wake(&self) -> Instant {
         const LONG: Duration = Duration::from_secs(60);
         let now = self.context.clock.now();
@@ -138,18 +136,17 @@ impl<'a, L: Log> Drive<'a, L> {
         match fetched {
             Ok(fetched) => {
                 if let Loss::Gone(from, until) = state.fetched(topic, fetched, now) {
-                    tracing::error!(%topic, partition, from, until, "records are gone unhandled");
+                    tracing::error!(%topic, partition, from, until, "records deleted before they were processed");
                 }
             }
             Err(error) => {
-                tracing::warn!(%topic, partition, %error, "cannot read the stream");
+                tracing::warn!(%topic, partition, %error, "cannot read the event log");
                 state.fetch_failed(now);
             }
         }
     }
 
     /// Checks for new partitions, and for the ends of partitions without a running fetch.
-    /// s172|cannot read the stream|cannot read the event log
     async fn look(&mut self) {
         let known: Vec<i32> = self.states.all().map(|(partition, _)| partition).collect();
         let partitions = self.context.log.partitions(&self.context.topic).await;
@@ -175,7 +172,7 @@ impl<'a, L: Log> Drive<'a, L> {
             match (partitions, committed) {
                 (Ok(partitions), Ok(committed)) => return self.states.add(&partitions, &committed),
                 (Err(error), _) | (_, Err(error)) => {
-                    tracing::warn!(%topic, %error, "cannot read the stream");
+                    tracing::warn!(%topic, %error, "cannot read the event log");
                     tokio::time::sleep(PAUSE).await;
                 }
             }

@@ -48,7 +48,6 @@ struct Invoked {
 }
 
 /// Runs an invocation to its end.
-/// s99|"no answer"|"no response from the function"
 pub(super) async fn play<L: Log>(
     context: &MappingContext<L>,
     invocation: Invocation,
@@ -97,7 +96,7 @@ async fn invoke<L: Log>(context: &MappingContext<L>, taken: &BTreeMap<i32, Taken
     let records = records.filter(|(_, records)| !records.is_empty());
     let no_answer = |reason: &dyn std::fmt::Display| {
         let (topic, function) = (&context.topic, context.target.name());
-        tracing::warn!(%topic, function, %reason, "no answer");
+        tracing::warn!(%topic, function, %reason, "no response from the function");
         let answer = Answer::Failed(Failure::NoAnswer);
         Invoked { answer, request_id: Uuid::new_v4().to_string(), response: None }
     };
@@ -121,10 +120,6 @@ async fn invoke<L: Log>(context: &MappingContext<L>, taken: &BTreeMap<i32, Taken
 }
 
 /// Whether the event contained this record.
-/// s142|records come again|partial failure, records will be retried
-/// s145|the answer makes no sense, the batch comes again|invalid response, the batch will be
-/// retried
-/// s148|the function failed, the batch comes again|function failed, the batch will be retried
 fn held<L: Log>(
     context: &MappingContext<L>,
     taken: &BTreeMap<i32, Taken>,
@@ -144,13 +139,13 @@ fn log_failure<L: Log>(context: &MappingContext<L>, answer: &Answer) {
         Answer::Handled => {}
         Answer::Named(named) => {
             let records: usize = named.values().map(std::collections::BTreeSet::len).sum();
-            tracing::info!(%topic, function, records, "records come again");
+            tracing::info!(%topic, function, records, "partial failure, records will be retried");
         }
         Answer::Failed(Failure::Senseless(reason)) => {
-            tracing::warn!(%topic, function, reason, "the answer makes no sense, the batch comes again");
+            tracing::warn!(%topic, function, reason, "invalid response, the batch will be retried");
         }
         Answer::Failed(Failure::Function | Failure::NoAnswer) => {
-            tracing::warn!(%topic, function, "the function failed, the batch comes again");
+            tracing::warn!(%topic, function, "function failed, the batch will be retried");
         }
     }
 }
@@ -173,9 +168,6 @@ fn decide<L: Log>(context: &MappingContext<L>, taken: Taken, outcome: Outcome) -
 }
 
 /// Reports discarded records, and returns when the destination has accepted the report.
-/// s186|records are given up|records discarded
-/// s219|no report is written|cannot serialize the on-failure message
-/// s237|"tried again"|"failed, retrying"
 async fn report<L: Log>(
     context: &MappingContext<L>,
     condition: Condition,
@@ -191,7 +183,7 @@ async fn report<L: Log>(
         let (first, last) = (records.first(), records.last());
         let (first, last) = (first.map(|record| record.offset), last.map(|record| record.offset));
         let topic = &context.topic;
-        tracing::error!(%topic, partition, first, last, ?condition, "records are given up");
+        tracing::error!(%topic, partition, first, last, ?condition, "records discarded");
     }
     let Some(destination) = &context.destination else { return };
     let Some(message) = message(context, condition, &given_up, attempts, invoked) else { return };
@@ -224,7 +216,9 @@ fn message<L: Log>(
         payload_bytes: payload.map_or(0, |payload| payload.len()),
         now: Timestamp::from_millis(context.clock.now()).unwrap_or(Timestamp::MAX),
     };
-    let body = body.message().inspect_err(|error| tracing::error!(%error, "no report is written"));
+    let body = body
+        .message()
+        .inspect_err(|error| tracing::error!(%error, "cannot serialize the on-failure message"));
     Some(Message { tenant: None, body: body.ok()? })
 }
 
@@ -242,7 +236,7 @@ where
     A: Future<Output = Result<(), Unavailable>>,
 {
     while let Err(error) = attempt().await {
-        tracing::warn!(what, %error, "tried again");
+        tracing::warn!(what, %error, "failed, retrying");
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -49,14 +49,10 @@ pub struct Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoEndpoint {
     /// The URL is invalid.
-    #[error("not an endpoint such as http://127.0.0.1:9123: endpoint=`{0}`")]
+    #[error("invalid endpoint, expected for example http://127.0.0.1:9123: endpoint=`{0}`")]
     ItemLimits(String),
     /// The scheme is not http.
-    /// s52|not an endpoint such as http://127.0.0.1:9123: |invalid endpoint, expected for example
-    /// http://127.0.0.1:9123:
-    /// s55|an endpoint is plain http, because nothing here signs requests: |an endpoint must be
-    /// plain http, because requests are not signed:
-    #[error("an endpoint is plain http, because nothing here signs requests: endpoint=`{0}`")]
+    #[error("an endpoint must be plain http, because requests are not signed: endpoint=`{0}`")]
     Scheme(String),
 }
 
@@ -111,10 +107,6 @@ impl Target {
     }
 
     /// Invokes the function and waits for the response.
-    /// s117|the function did not answer in time|the function timed out
-    /// s127|there is no such function|unknown function
-    /// s142|the call failed: {error}|request failed: {error}
-    /// s149|nothing answers there|connection timed out
     pub(super) async fn invoke(&self, event: Bytes) -> Result<Reply, NoReply> {
         match &self.receiver {
             Receiver::InProcess(functions) => {
@@ -122,7 +114,7 @@ impl Target {
             }
             Receiver::Http(endpoint) => {
                 let answered = invoke_there(endpoint, &self.name, event);
-                let late = |_| NoReply("the function did not answer in time".to_owned());
+                let late = |_| NoReply("the function timed out".to_owned());
                 tokio::time::timeout(ANSWER_WITHIN, answered).await.map_err(late)?
             }
         }
@@ -132,7 +124,7 @@ impl Target {
 async fn invoke_here(functions: &dyn Invoke, name: &str, event: Bytes) -> Result<Reply, NoReply> {
     let request_id = Uuid::new_v4().to_string();
     let invocation = functions.invoke(name, event, request_id.clone(), Duration::MAX);
-    let invocation = invocation.ok_or_else(|| NoReply("there is no such function".to_owned()))?;
+    let invocation = invocation.ok_or_else(|| NoReply("unknown function".to_owned()))?;
     let (function_error, body) = match invocation.await {
         Ok(answer) => (None, answer),
         Err(error) => {
@@ -147,20 +139,19 @@ async fn invoke_here(functions: &dyn Invoke, name: &str, event: Bytes) -> Result
 
 async fn invoke_there(endpoint: &Endpoint, name: &str, event: Bytes) -> Result<Reply, NoReply> {
     let Endpoint { host, port, path } = endpoint;
-    let failed = |error: &dyn std::error::Error| NoReply(format!("the call failed: {error}"));
+    let failed = |error: &dyn std::error::Error| NoReply(format!("request failed: {error}"));
     let request = Request::post(format!("{path}/2015-03-31/functions/{name}/invocations"))
         .header("host", format!("{host}:{port}"))
         .header("content-type", "application/json")
         .body(Full::new(event))
         .map_err(|error| failed(&error))?;
     let connected = TcpStream::connect((host.as_str(), *port));
-    let late = |_| NoReply("nothing answers there".to_owned());
+    let late = |_| NoReply("connection timed out".to_owned());
     let stream = tokio::time::timeout(CONNECT_WITHIN, connected).await.map_err(late)?;
     let stream = stream.map_err(|error| failed(&error))?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| failed(&error))?;
     // Its errors are returned by the sender.
-    // s163|the answer broke off: {error}|the response is incomplete: {error}
     tokio::spawn(connection);
     let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
     reply(answer).await
@@ -169,7 +160,7 @@ async fn invoke_there(endpoint: &Endpoint, name: &str, event: Bytes) -> Result<R
 async fn reply(answer: Response<hyper::body::Incoming>) -> Result<Reply, NoReply> {
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, ANSWER_BYTES).collect().await;
-    let body = body.map_err(|error| NoReply(format!("the answer broke off: {error}")))?;
+    let body = body.map_err(|error| NoReply(format!("the response is incomplete: {error}")))?;
     let status_code = head.status.as_u16();
     if !head.status.is_success() {
         return Err(NoReply(format!("the function was not invoked: status=`{status_code}`")));

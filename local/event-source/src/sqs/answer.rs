@@ -14,20 +14,11 @@ use crate::item_failures::failed_items;
 ///
 /// # Errors
 /// Why the response is invalid: all messages failed.
-/// s21|an identifier is no text|an identifier is not a string
-/// s65|an identifier is no text|an identifier is not a string
-/// s66|an identifier is no text|an identifier is not a string
-/// s67|an identifier is no text|an identifier is not a string
-/// s75|an identifier is no text|an identifier is not a string
-/// s81|it is no JSON|not JSON
-/// s82|it is no object|not an object
-/// s83|it is no object|not an object
-/// s84|`batchItemFailures` is no list|`batchItemFailures` is not a list
 pub(super) fn failed(
     body: &[u8],
     held: impl Fn(&str) -> bool,
 ) -> Result<BTreeSet<String>, &'static str> {
-    let failed: Vec<String> = failed_items(body, "an identifier is no text")?;
+    let failed: Vec<String> = failed_items(body, "an identifier is not a string")?;
     if failed.iter().all(|id| held(id)) {
         Ok(failed.into_iter().collect())
     } else {
@@ -71,9 +62,9 @@ mod tests {
         for (identifier, reason) in [
             (r#""m-3""#, "an identifier was not in the event"),
             (r#""""#, "an identifier was not in the event"),
-            ("null", "an identifier is no text"),
-            ("1", "an identifier is no text"),
-            (r#"{"messageId":"m-1"}"#, "an identifier is no text"),
+            ("null", "an identifier is not a string"),
+            ("1", "an identifier is not a string"),
+            (r#"{"messageId":"m-1"}"#, "an identifier is not a string"),
         ] {
             let good = r#"{"itemIdentifier":"m-1"}"#;
             let body =
@@ -81,16 +72,16 @@ mod tests {
             check(&body, Err(reason));
         }
         let misnamed = r#"{"batchItemFailures":[{"ItemIdentifier":"m-1"}]}"#;
-        check(misnamed, Err("an identifier is no text"));
+        check(misnamed, Err("an identifier is not a string"));
     }
 
     #[test]
     fn an_invalid_response_fails_the_whole_batch() {
         for (body, reason) in [
-            ("ok", "it is no JSON"),
-            (r#""ok""#, "it is no object"),
-            ("[]", "it is no object"),
-            (r#"{"batchItemFailures":"m-1"}"#, "`batchItemFailures` is no list"),
+            ("ok", "not JSON"),
+            (r#""ok""#, "not an object"),
+            ("[]", "not an object"),
+            (r#"{"batchItemFailures":"m-1"}"#, "`batchItemFailures` is not a list"),
         ] {
             check(body, Err(reason));
         }

@@ -37,10 +37,6 @@ impl MappingContext {
 
     /// The pause before the next invocation of a failing function. It keeps messages from reaching
     /// their maximum receive count as fast as the function fails, as on Lambda.
-    /// s57|there is no such function|unknown function
-    /// s59|the event could not be written|cannot serialize the event
-    /// s61|the function failed: |function failed:
-    /// s63|the answer makes no sense: |invalid response:
     pub(super) fn pause(&self) -> Duration {
         pause_after(self.failures.load(Ordering::Relaxed))
     }
@@ -58,19 +54,17 @@ impl MappingContext {
 /// Why a whole batch failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("there is no such function")]
+    #[error("unknown function")]
     NoFunction,
-    #[error("the event could not be written")]
+    #[error("cannot serialize the event")]
     Event(#[from] serde_json::Error),
-    #[error("the function failed: error_type=`{0}`")]
+    #[error("function failed: error_type=`{0}`")]
     Function(String),
-    #[error("the answer makes no sense: {0}")]
+    #[error("invalid response: {0}")]
     Senseless(&'static str),
 }
 
 /// Runs an invocation to its end.
-/// s80|messages that are done could not be deleted and come again|cannot delete succeeded messages,
-/// they will be retried
 pub(super) async fn play(context: &MappingContext, batch: Batch) {
     let failed = invoke(context, &batch).await;
     context.ended(&failed);
@@ -83,7 +77,7 @@ pub(super) async fn play(context: &MappingContext, batch: Batch) {
     }
     if let Err(error) = context.sqs.delete(&context.settings.queue, done).await {
         let (queue, error) = (context.settings.queue.as_str(), &error as &dyn std::error::Error);
-        tracing::warn!(queue, error, "messages that are done could not be deleted and come again");
+        tracing::warn!(queue, error, "cannot delete succeeded messages, they will be retried");
     }
 }
 
@@ -105,8 +99,6 @@ fn read(
     messages: &[ReceivedMessage],
 ) -> Result<BTreeSet<String>, Failure> {
     // The error message is left out, because it may contain the function's input.
-    // s112|messages come again|partial failure, messages will be retried
-    // s116|the whole batch comes again|the whole batch will be retried
     let body = answered.map_err(|error| Failure::Function(error.error_type))?;
     let ids: BTreeSet<&str> = messages.iter().map(|one| one.message_id.as_str()).collect();
     answer::failed(&body, |id| ids.contains(id)).map_err(Failure::Senseless)
@@ -117,11 +109,11 @@ fn log(context: &MappingContext, failed: &Result<BTreeSet<String>, Failure>) {
     match failed {
         Ok(failed) if failed.is_empty() => {}
         Ok(failed) => {
-            tracing::info!(queue, %function, messages = failed.len(), "messages come again");
+            tracing::info!(queue, %function, messages = failed.len(), "partial failure, messages will be retried");
         }
         Err(error) => {
             let error = error as &dyn std::error::Error;
-            tracing::warn!(queue, %function, error, "the whole batch comes again");
+            tracing::warn!(queue, %function, error, "the whole batch will be retried");
         }
     }
 }

@@ -164,7 +164,7 @@ impl Fixture {
         for (partition, one) in taken {
             assert!(
                 !self.invocations.iter().any(|out| out.contains_key(partition)),
-                "{partition} twice"
+                "partition {partition} is in flight twice"
             );
             let done = self.committed.get(partition).copied().unwrap_or(0);
             let mut sent: Vec<i64> =
@@ -265,7 +265,6 @@ proptest! {
             fixture.step(step);
         }
         // From here on everything succeeds, so the mapping must finish.
-        // s166|{partition} twice|partition {partition} is in flight twice
         for calm in 0.. {
             prop_assert!(calm < 5_000, "no end");
             if fixture.is_done() {

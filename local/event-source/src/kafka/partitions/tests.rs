@@ -42,8 +42,6 @@ fn bring(
 }
 
 /// Partition and offsets of the sent records.
-/// s125|nothing fresh overtakes|no fresh record overtakes a retry
-/// s184|what was never there is no lag|records that never existed do not count as lag
 fn sent(invocation: &Invocation) -> Vec<(i32, Vec<i64>)> {
     let Invocation::Send(taken) = invocation else { panic!("{invocation:?}") };
     let offsets = |taken: &Taken| taken.batch.records.iter().map(|one| one.offset).collect();
@@ -124,7 +122,7 @@ fn after_a_failure_each_partition_is_retried_separately() {
     let invocation = next(&mut states, 1_000).unwrap();
     finish(&mut states, invocation, &Outcome::Failed(Failure::Function), 1_000);
     bring(&mut states, 1, 2..3, 10, 1_001);
-    assert_eq!(next(&mut states, 1_049), None, "nothing fresh overtakes");
+    assert_eq!(next(&mut states, 1_049), None, "no fresh record overtakes a retry");
     assert_eq!(states.wake_at(), Some(1_050));
     let first = next(&mut states, 1_050).unwrap();
     assert_eq!(sent(&first), [(0, vec![0, 1])]);
@@ -183,7 +181,7 @@ fn records_deleted_before_they_were_handled_are_noticed() {
         "never read before"
     );
     let levels: Vec<_> = states.all().map(|(_, state)| (state.done_until(), state.end())).collect();
-    assert_eq!(levels, [(5, 10), (9, 10)], "what was never there is no lag");
+    assert_eq!(levels, [(5, 10), (9, 10)], "records that never existed do not count as lag");
 }
 
 #[test]
