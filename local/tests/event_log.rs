@@ -141,7 +141,7 @@ async fn simulate_feeds_any_function_behind_an_invoke_api_and_goes_on_where_it_w
 
     let (code, _, error) = run(&once, "").await;
     assert_eq!(code, 1);
-    assert!(error.contains("there is no stream yet"), "{error}");
+    assert!(error.contains("no event log yet"), "{error}");
     for run_number in 0..2 {
         let numbers = run_number * 20..(run_number + 1) * 20;
         let lines: String = numbers.map(|number| reading("d-1", number)).collect();

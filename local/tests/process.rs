@@ -151,7 +151,7 @@ async fn a_host_that_was_killed_is_no_host() {
     let folder = data.path().to_str().unwrap();
     let (code, _, error) = run(&["invoke", "echo", "-", "--data", folder], "{}").await;
     assert_eq!(code, 1);
-    assert!(error.contains("no host answers there"), "{error}");
+    assert!(error.contains("no host is listening at this address"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,8 +201,8 @@ async fn what_is_not_stored_is_an_exit_code_of_one_and_a_reason() {
     let folder = data.path().to_str().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     for (tenant, expected) in [
-        ("nobody", "error: no tenant has this name: tenant=`nobody`\n"),
-        ("demo", "error: nothing is stored of this subject: tenant=`demo`, subject=`device/d-1`\n"),
+        ("nobody", "error: unknown tenant: tenant=`nobody`\n"),
+        ("demo", "error: the subject has no stored data: tenant=`demo`, subject=`device/d-1`\n"),
     ] {
         for command in ["inspect", "forget"] {
             let words = [command, tenant, "device/d-1", "--data", folder];
@@ -234,7 +234,7 @@ async fn a_subject_that_is_forgotten_is_unknown_until_something_newer_comes() {
     assert!(out.starts_with("forgotten: demo device/d-1\n  requested  "), "{out}");
     assert!(out.contains("\n  deleted    1 head, ") && !out.contains(" 0 pages"), "{out}");
     assert!(out.contains("\n  backups "), "{out}");
-    let unknown = "error: nothing is stored of this subject: tenant=`demo`, subject=`device/d-1`\n";
+    let unknown = "error: the subject has no stored data: tenant=`demo`, subject=`device/d-1`\n";
     assert_eq!(run(&words("inspect"), "").await, (1, String::new(), unknown.to_owned()));
     let count = json!({ "TableName": "drover-ledger", "Select": "COUNT" });
     assert_eq!(dynamodb(&host.addresses, "Scan", count).await["Count"], 1, "the empty head");

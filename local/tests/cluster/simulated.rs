@@ -115,7 +115,7 @@ pub(crate) async fn what_is_done_is_committed_for_the_next_time() {
     let (bootstrap, topic) = (fixture.topic.0.bootstrap.as_str(), fixture.topic.name());
     fixture.produce(0..3);
     let out = fixture.simulate(&["--batch-size", "2"]).await;
-    let expected = format!("{topic}: done, by partition, until before offset\n  partition 2: 3\n");
+    let expected = format!("{topic}: next offset by partition\n  partition 2: 3\n");
     assert_eq!((out, fixture.taken.load(Ordering::Relaxed)), (expected, 3));
     let committed = Client::Confluent.committed(bootstrap, &fixture.group, topic);
     assert_eq!(committed, BTreeMap::from([(PARTITION, 3)]));

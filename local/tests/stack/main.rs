@@ -223,18 +223,18 @@ async fn a_stack_that_is_not_there_or_not_ours_is_named() {
     for (answer, expected) in [
         (
             said(400, refusal("ValidationError", "Stack with id drover does not exist")),
-            "error: no stack has this name in this region: stack=`drover`, \
+            "error: unknown stack in this region: stack=`drover`, \
              region=`eu-central-1`\n",
         ),
         (
             said(200, stack(&[("BucketName", "b")])),
-            "error: the stack has no such output, is it Drover's app stack and deployed to the \
-             end: stack=`drover`, output=`QueryFunction`, status=`UPDATE_COMPLETE`\n",
+            "error: the stack lacks an output, check that it is Drover's app stack and completely \
+             deployed: stack=`drover`, output=`QueryFunction`, status=`UPDATE_COMPLETE`\n",
         ),
         (
             said(403, refusal("AccessDenied", "not authorized to perform: DescribeStacks")),
-            "error: CloudFormation refused: status=`403`, code=`AccessDenied`, said=`not \
-             authorized to perform: DescribeStacks`\n",
+            "error: CloudFormation rejected the request: status=`403`, code=`AccessDenied`, \
+             message=`not authorized to perform: DescribeStacks`\n",
         ),
     ] {
         let cloud = Cloud::start(move |_| answer.clone()).await;
@@ -242,7 +242,7 @@ async fn a_stack_that_is_not_there_or_not_ours_is_named() {
     }
     let cloud = Cloud::start(|_| said(200, "<html>sign in</html>")).await;
     let error = no_answer(&cloud.environment()).await;
-    let senseless = "error: CloudFormation gave an answer that makes no sense: endpoint=`http://";
+    let senseless = "error: invalid response of CloudFormation: endpoint=`http://";
     assert!(error.starts_with(senseless), "{error}");
 }
 
@@ -270,13 +270,16 @@ async fn what_lambda_and_the_function_say_is_told() {
     };
     let larger = said(200, "1".repeat(6 * 1024 * 1024 + 101));
     for (answer, expected) in [
-        (failed, "error: the function failed: Odd: no\n"),
+        (failed, "error: function failed: Odd: no\n"),
         (
             denied,
-            "error: Lambda refused: status=`403`, code=`AccessDeniedException`, said=`you may \
-             not`\n",
+            "error: Lambda rejected the request: status=`403`, code=`AccessDeniedException`, \
+             message=`you may not`\n",
         ),
-        (larger, "error: the answer of Lambda is too large, ask for less: limit=`6291556` bytes\n"),
+        (
+            larger,
+            "error: the response of Lambda is too large, request less: limit=`6291556` bytes\n",
+        ),
     ] {
         let cloud = Cloud::with_stack(move |_| answer.clone()).await;
         assert_eq!(no_answer(&cloud.environment()).await, expected);
@@ -320,7 +323,7 @@ async fn a_call_that_is_one_too_many_is_made_again_and_no_other_is() {
 async fn where_nobody_answers_it_is_said_where_and_that_a_function_may_still_run() {
     let closed = drover_tests::closed_address().unwrap();
     let error = no_answer(&environment(closed)).await;
-    let expected = format!("error: no answer from CloudFormation: endpoint=`http://{closed}`: ");
+    let expected = format!("error: no response from CloudFormation: endpoint=`http://{closed}`: ");
     assert!(error.starts_with(&expected), "{error}");
 
     let cloud = Cloud::with_stack(|_| said(500, "")).await;
@@ -328,7 +331,7 @@ async fn where_nobody_answers_it_is_said_where_and_that_a_function_may_still_run
     let mut environment = cloud.environment();
     environment.push(("AWS_ENDPOINT_URL_LAMBDA", format!("http://{broken}")));
     let error = no_answer(&environment).await;
-    let expected = "error: no answer from Lambda, the function may still run: endpoint=`http://";
+    let expected = "error: no response from Lambda, the function may still run: endpoint=`http://";
     assert!(error.starts_with(expected), "{error}");
 }
 
