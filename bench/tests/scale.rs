@@ -4,7 +4,7 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "what is not there fails the test, with the line"
+    reason = "a missing value fails the test, with its line"
 )]
 
 use std::path::Path;

@@ -5,7 +5,7 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use axum::Router;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 /// The text of a variable, if it is set and not empty.
-#[expect(clippy::disallowed_methods, reason = "what tests are run against is set from outside")]
+#[expect(clippy::disallowed_methods, reason = "the environment selects the services under test")]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }

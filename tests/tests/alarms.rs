@@ -1,11 +1,7 @@
 //! Alarms, dashboard, exporter and runbook agree with the code: what is counted is shown, what is
 //! shown is counted, and every alarm says where it is written what to do.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,6 +1,6 @@
 //! What the AWS ports make of failures: each error code of DynamoDB has its row.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //! record of a run, not in a letter. Every request of `events/` is sent once for each call to the outside,
 //! with that call failing in the words of a service.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use drover_core::base::public_reason::PublicReason;
 use drover_core::base::time::Timestamp;

@@ -1,7 +1,7 @@
 //! The table of variables in `infra/README.md` is what the functions read: each variable, who reads
 //! it, whether it must be set, and what it is otherwise.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, reason = "test helpers fail like tests")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! The repository agrees with itself.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, clippy::panic, reason = "test helpers fail like tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

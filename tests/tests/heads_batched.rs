@@ -2,7 +2,7 @@
 //! alike: there many go in one request (`heads`, `statements` and `together` of the core), and nobody
 //! may notice.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The stream in Kafka, over a broker inside the process that does as it is told: what it
 //! acknowledges is `Ok` and in the topic, and nothing else is `Ok`.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};

@@ -1,6 +1,6 @@
 //! Offsets of a Kafka topic that are read again, over a broker inside the process.
 
-#![expect(clippy::expect_used, reason = "helpers of tests are tests, which clippy does not see")]
+#![expect(clippy::expect_used, reason = "clippy does not recognize test helpers as tests")]
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //! cannot be read.
 
 #![recursion_limit = "256"]
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, reason = "test helpers fail like tests")]
 
 use std::io;
 

@@ -9,7 +9,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "helpers of tests fail as tests do"
+    reason = "test helpers fail like tests"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};

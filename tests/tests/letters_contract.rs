@@ -1,6 +1,6 @@
 //! What every `Letters` does, in memory and on DynamoDB alike: each fact is held against both.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 #![recursion_limit = "256"]
 
 use drover_aws::Aws;

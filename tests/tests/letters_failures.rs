@@ -1,7 +1,7 @@
 //! What the table of letters on DynamoDB makes of failures: answers that were lost, batches that are
 //! done in part, refusals.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 #![recursion_limit = "256"]
 
 use std::sync::atomic::{AtomicU32, Ordering};

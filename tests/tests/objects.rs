@@ -1,7 +1,7 @@
 //! Objects in S3, over a server that answers as S3 does: what is read, what is gone, and what may
 //! pass.
 
-#![expect(clippy::expect_used, reason = "helpers of tests are tests, which clippy does not see")]
+#![expect(clippy::expect_used, reason = "clippy does not recognize test helpers as tests")]
 #![recursion_limit = "256"]
 
 use axum::Router;

@@ -1,7 +1,7 @@
 //! Dead letters and the buffer: whatever the limits of a batch, each message gets its own answer,
 //! in order.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

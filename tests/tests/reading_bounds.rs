@@ -5,7 +5,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use drover_core::base::time::Timestamp;

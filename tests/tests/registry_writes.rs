@@ -1,7 +1,7 @@
 //! The writes of a plan on DynamoDB: all of them in order, or none from the first that somebody
 //! else was faster with.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use drover_aws::{Applied, Aws};
 use drover_core::base::error::Reason;

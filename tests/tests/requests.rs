@@ -1,7 +1,7 @@
 //! Claims of requests, the same in memory and in DynamoDB: the first is the first, a repetition
 //! finds it, and nobody believes one for longer than a day.
 
-#![expect(clippy::expect_used, reason = "helpers of tests are tests, which clippy does not see")]
+#![expect(clippy::expect_used, reason = "clippy does not recognize test helpers as tests")]
 #![recursion_limit = "256"]
 
 use drover_core::base::id::TenantId;

@@ -1,6 +1,6 @@
 //! The stacks of `infra/` fit together, and keep what their comments promise.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, reason = "test helpers fail like tests")]
 
 use std::collections::BTreeSet;
 use std::fs;

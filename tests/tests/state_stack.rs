@@ -2,11 +2,7 @@
 //! `create_tables` makes in the embedded DynamoDB. What only CloudFormation has is stated here.
 
 #![recursion_limit = "256"]
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement, TimeToLiveStatus};
 use drover_tests::cloudformation;

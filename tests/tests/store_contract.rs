@@ -1,7 +1,7 @@
 //! What every `Store` does, in memory and on DynamoDB alike: each fact is held against both. The
 //! algorithm of the ledger is tested in memory only because of this suite.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use drover_aws::Aws;
 use drover_core::base::error::Reason;

@@ -1,7 +1,7 @@
 //! What a call costs, in memory and on DynamoDB alike: budgets of the ledger are measured in
 //! memory, so memory must count as the service does.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use drover_aws::Aws;
 use drover_core::base::cost::Units;

@@ -1,11 +1,7 @@
 //! `template.yaml` agrees with the code that it deploys and with the stacks around it: variables,
 //! routes, event source mappings, times. What each function may do is in `permissions`.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

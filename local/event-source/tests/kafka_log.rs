@@ -1,6 +1,6 @@
 //! A Kafka cluster as a [`Log`], over a broker in the same process: each guarantee of the trait.
 
-#![allow(clippy::unwrap_used, reason = "a fact that does not hold ends its test")]
+#![allow(clippy::unwrap_used, reason = "a failed expectation ends its test")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

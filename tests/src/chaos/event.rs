@@ -109,7 +109,7 @@ pub fn rfc3339(micros: i64) -> String {
         .unwrap_or_default()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the host goes by the time of day")]
+#[expect(clippy::disallowed_methods, reason = "the host uses the time of day")]
 fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

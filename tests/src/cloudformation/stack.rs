@@ -5,7 +5,7 @@
 //! Left out: SAM's macro. A test that depends on what SAM adds says that there is nothing that
 //! would make it add something.
 
-#![expect(clippy::indexing_slicing, reason = "JSON gives null for what is not there")]
+#![expect(clippy::indexing_slicing, reason = "JSON returns null for a missing member")]
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ impl Stack {
     ///
     /// # Panics
     /// Where the template has no such parameter, or uses what this does not know.
-    #[expect(clippy::panic, reason = "a template that is wrong fails the test that reads it")]
+    #[expect(clippy::panic, reason = "a wrong template fails the test that reads it")]
     pub fn new(template: &Value, given: &[(&str, &str)]) -> Self {
         let mut parameters = BTreeMap::new();
         for (name, definition) in entries(&template["Parameters"]) {
@@ -92,7 +92,7 @@ impl Stack {
         }
     }
 
-    #[expect(clippy::panic, reason = "a template that is wrong fails the test that reads it")]
+    #[expect(clippy::panic, reason = "a wrong template fails the test that reads it")]
     fn function(&self, name: &str, argument: &Value) -> Option<Value> {
         if name == "Fn::If" {
             let [Value::String(condition), then, otherwise] = items(argument) else {
@@ -186,7 +186,7 @@ fn unrolled(
     }
 }
 
-#[expect(clippy::panic, reason = "a template that is wrong fails the test that reads it")]
+#[expect(clippy::panic, reason = "a wrong template fails the test that reads it")]
 fn turns(
     described: &Value,
     parameters: &BTreeMap<String, Value>,

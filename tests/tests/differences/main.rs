@@ -5,7 +5,7 @@
 //!
 //! Without `DROVER_TEST_DYNAMODB` what concerns DynamoDB Local is reported as ignored.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, reason = "test helpers fail like tests")]
 #![recursion_limit = "256"]
 
 use std::future::Future;

@@ -1,11 +1,7 @@
 //! What each function may do in each form of the deployment, exactly: the permissions of
 //! `template.yaml`, held against `expected`.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
 use drover_tests::cloudformation::{Stack, load};
 use serde_json::{Value, json};

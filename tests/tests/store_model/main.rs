@@ -9,11 +9,7 @@
 //!
 //! `DROVER_TEST_SEED` plays the one case of that seed, which a failure names.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 #![recursion_limit = "256"]
 
 mod check;
