@@ -23,7 +23,7 @@ pub(crate) const START_MILLIS: i64 = 1_795_219_200_000;
 /// Milliseconds between two events of a subject.
 const STEP_MILLIS: i64 = 10_000;
 
-/// A stream of records for a number of subjects.
+/// A sequence of records for a number of subjects.
 pub(crate) struct Load {
     random: fastrand::Rng,
     subjects: usize,

@@ -127,7 +127,7 @@ async fn a_buffered_record_becomes_a_letter_before_it_is_ten_days_old_and_a_repl
     let batch = json!({ "Records": [buffered(1, 10), buffered(2, 1)] });
     let answer = running.invoke("replay", &batch).await;
     let young = json!({ "batchItemFailures": [{ "itemIdentifier": "m-2" }] });
-    assert_eq!(answer, young, "the old one is done, the young one comes again");
+    assert_eq!(answer, young, "the old message is done, the young message is retried");
 
     let letter = only_letter(&running, "newco").await;
     assert_eq!((&letter["code"], &letter["state"]), (&json!("unavailable"), &json!("open")));

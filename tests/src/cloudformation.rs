@@ -67,7 +67,7 @@ fn text(key: &YamlOwned) -> Result<String, Box<dyn Error>> {
     match value(key)? {
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
-        other => Err(format!("a key is no text key=`{other}`").into()),
+        other => Err(format!("a key is not a string key=`{other}`").into()),
     }
 }
 

@@ -70,7 +70,7 @@ impl FromStr for Fault {
             "no_groups" => Self::NoGroups,
             "kept_messages" => Self::KeptMessages,
             "no_redrive" => Self::NoRedrive,
-            _ => return Err(format!("no such fault: {VARIABLE}=`{name}`")),
+            _ => return Err(format!("unknown fault: {VARIABLE}=`{name}`")),
         })
     }
 }

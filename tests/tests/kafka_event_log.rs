@@ -271,15 +271,15 @@ async fn an_event_log_may_start_before_its_broker() {
 
 #[tokio::test]
 async fn a_start_without_any_broker_fails_soon() {
-    let nobody = closed_address().expect("a free port").to_string();
+    let closed = closed_address().expect("a free port").to_string();
     let config = KafkaConfig {
-        bootstrap: nobody.clone(),
+        bootstrap: closed.clone(),
         topic: TOPIC.to_owned(),
         security: Security::Plaintext,
     };
     let started = Instant::now();
-    let error = KafkaEventLog::connect(config).await.expect_err("nobody listens");
+    let error = KafkaEventLog::connect(config).await.expect_err("nothing listens");
     assert_eq!(error.reason, Reason::Unreachable);
-    assert!(error.message.contains(&nobody), "{error}");
+    assert!(error.message.contains(&closed), "{error}");
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }

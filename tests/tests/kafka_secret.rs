@@ -102,23 +102,24 @@ async fn an_unreadable_secret_is_classified_as_transient_or_permanent() {
 
 #[tokio::test]
 async fn a_password_is_read_from_its_file_without_a_request_to_aws() {
-    let nobody = || async { unreachable!("no settings of AWS are needed") };
+    let no_settings = || async { unreachable!("no settings of AWS are needed") };
     let of_file = || {
         let (name, password_file) = ("app".to_owned(), "/secret".into());
         let user = ScramUser::File { name, password_file };
         variables(KafkaAuth::Scram { user, tls: false })
     };
-    let config = of_file().config_in(|file| Ok(format!("{}!\n", file.display())), nobody()).await;
+    let config =
+        of_file().config_in(|file| Ok(format!("{}!\n", file.display())), no_settings()).await;
     let Security::ScramSha512 { user, password, tls } = config.expect("a user").security else {
         unreachable!("SCRAM");
     };
     assert_eq!((user.as_str(), password, tls), ("app", Password::new("/secret!"), false));
     let gone = |_: &_| Err(io::ErrorKind::NotFound.into());
-    let error = of_file().config_in(gone, nobody()).await.expect_err("no file");
+    let error = of_file().config_in(gone, no_settings()).await.expect_err("no file");
     assert_eq!(error.to_string(), "cannot read the password of the Kafka user: file=`/secret`");
     for (tls, expected) in [(true, "Tls"), (false, "Plaintext")] {
-        let config = variables(KafkaAuth::None { tls }).config_in(gone, nobody()).await;
-        assert_eq!(format!("{:?}", config.expect("nobody").security), expected);
+        let config = variables(KafkaAuth::None { tls }).config_in(gone, no_settings()).await;
+        assert_eq!(format!("{:?}", config.expect("no credentials").security), expected);
     }
 }
 

@@ -89,7 +89,7 @@ async fn an_identical_document_of_another_process_is_not_mistaken_for_our_write(
 
 #[tokio::test]
 async fn without_dynamodb_it_is_unavailable() {
-    let nobody = aws_at(closed_address().expect("a free port"));
-    let error = nobody.apply(&plan([put("any", document("{}", 1), None)])).await.err();
+    let unreachable = aws_at(closed_address().expect("a free port"));
+    let error = unreachable.apply(&plan([put("any", document("{}", 1), None)])).await.err();
     assert_eq!(error.map(|error| error.reason), Some(Reason::Unreachable));
 }

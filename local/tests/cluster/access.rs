@@ -59,9 +59,9 @@ pub(crate) async fn a_misconfigured_cluster_is_reported_at_the_start() {
     assert!(said.contains(&brokers.scram) && said.contains("uthentication"), "{said}");
     assert!(!said.contains("wrong-secret"), "{said}");
 
-    let nobody = drover_tests::closed_address().unwrap().to_string();
-    let said = refusal(&nobody, &[]).await;
-    assert!(said.contains(&nobody), "{said}");
+    let closed = drover_tests::closed_address().unwrap().to_string();
+    let said = refusal(&closed, &[]).await;
+    assert!(said.contains(&closed), "{said}");
 
     // The correct password, and a topic that does not exist.
     std::fs::write(&file, PASSWORD).unwrap();

@@ -1,5 +1,5 @@
 //! Kafka clients of other vendors; each call is a Python process:
-//! `tests/services/clients/event_log.py`.
+//! `tests/services/clients/stream.py`.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

@@ -371,7 +371,7 @@ async fn the_flags_of_a_stack_and_of_a_host_conflict() {
     }
 }
 
-/// Functions are keys of their own; tables and queues are words of a loop over them.
+/// Functions have their own keys; tables and queues are words in a loop.
 #[test]
 fn the_template_has_every_output_that_is_read() {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");

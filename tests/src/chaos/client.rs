@@ -75,7 +75,7 @@ impl Client {
                 }
             }
         }
-        Err("the host does not answer any more".to_owned())
+        Err("the host stopped answering".to_owned())
     }
 }
 

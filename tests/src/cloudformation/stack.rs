@@ -40,7 +40,7 @@ impl Stack {
         for (name, value) in given {
             let definition = &template["Parameters"][*name];
             if definition.is_null() {
-                panic!("no such parameter: {name}");
+                panic!("unknown parameter: {name}");
             }
             parameters.insert((*name).to_owned(), list(definition, &json!(value)));
         }

@@ -1,4 +1,4 @@
-//! A CloudWatch that says what it is told to, in the protocol that its clients speak: CBOR, here as
+//! A fake CloudWatch with scripted responses, in the protocol of its clients: CBOR, here as
 //! JSON. <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>
 
 use std::net::SocketAddr;

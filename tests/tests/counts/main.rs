@@ -157,10 +157,10 @@ async fn counts_are_cached_for_half_a_minute() {
 async fn an_unlisted_tenant_has_no_counts_and_causes_no_request() {
     let cloud = CloudWatch::start(|_| refusal(500, "InternalFailure")).await;
     let host = host();
-    let nobody = CloudWatchCounts::new(None);
+    let no_counts = CloudWatchCounts::new(None);
     for reader in [
         reader(&host, cloud.address, &["acme"]),
-        Reader::with_counts(&host, AuthMode::Key(LocalKeys::Accepted), nobody),
+        Reader::with_counts(&host, AuthMode::Key(LocalKeys::Accepted), no_counts),
     ] {
         let answer = ask(&reader, DEMO).await;
         assert_eq!((answer.status, &answer.json["code"]), (404, &json!("not_found")));
@@ -168,8 +168,8 @@ async fn an_unlisted_tenant_has_no_counts_and_causes_no_request() {
         assert!(detail.starts_with("this deployment keeps no counts for this tenant"), "{detail}");
     }
     assert!(cloud.asked().is_empty());
-    let nobody = Keeping { tenants: [].into(), namespace: "staging".to_owned() };
-    assert!(reading::CloudWatch::load(nobody).await.is_none());
+    let no_tenants = Keeping { tenants: [].into(), namespace: "staging".to_owned() };
+    assert!(reading::CloudWatch::load(no_tenants).await.is_none());
 }
 
 #[tokio::test]
