@@ -7,8 +7,8 @@
 //! - `caller`: one signed request and its response
 //! - `error`: why a request failed
 //!
-//! Both requests are written by hand, because the services' own clients would add a minute and a
-//! half to every first `cargo run`.
+//! Both requests are written by hand, because each of the services' own clients would add a minute
+//! and a half of build time to every first `cargo run`.
 //!
 //! Not supported: sessions of IAM Identity Center (SSO) and of `aws login`, which need larger
 //! features of the SDK; [`StackError::NoCredentials`] explains how to export their credentials.
