@@ -1,7 +1,7 @@
 //! The writing function over the ports of a [`Host`], called as API Gateway calls it; and its
 //! situations, the files of `events/ingest/`.
 
-#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
+#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
 
 use std::sync::Arc;
 

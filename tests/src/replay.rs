@@ -4,7 +4,7 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a failed expectation ends its test"
+    reason = "a fact that does not hold ends its test"
 )]
 
 use std::collections::BTreeMap;

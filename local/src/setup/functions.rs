@@ -123,8 +123,8 @@ fn gate() -> Gate {
     Gate { mode: AuthMode::Key(LocalKeys::Accepted) }
 }
 
-/// The destination of metric lines. One line per invocation would flood a console, so they are shown with
-/// `--log metrics=debug` only.
+/// The destination of metric lines. One line per invocation would flood a console, so they are
+/// shown with `--log metrics=debug` only.
 pub(crate) fn metric_lines() -> Lines {
     Lines {
         keeping: Keeping::default(),
