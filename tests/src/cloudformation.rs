@@ -110,7 +110,7 @@ F: { 200: !ImportValue x, a: }
     }
 
     #[test]
-    fn what_is_not_one_document_is_refused() {
+    fn anything_but_one_document_is_rejected() {
         for text in ["", "a: 1\n---\nb: 2\n", "a: [", "a: 1\na: 2\n", "[a]: 1\n"] {
             assert!(parse(text).is_err(), "{text:?}");
         }

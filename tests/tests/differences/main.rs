@@ -29,11 +29,9 @@ use drover_tests::dynamodb::{LEDGER, REQUESTS, chosen, embedded, ports, table};
 use drover_tests::service;
 use libtest_mimic::{Arguments, Trial};
 
-use crate::statements::{
-    statements_that_are_refused, statements_with_conditions, the_units_of_statements,
-};
+use crate::statements::{rejected_statements, statements_with_conditions, the_units_of_statements};
 use crate::transactions::{
-    a_transaction_that_comes_again, reasons_of_a_cancelled_transaction, the_units_of_a_transaction,
+    a_repeated_transaction, reasons_of_a_cancelled_transaction, the_units_of_a_transaction,
     transactions_on_one_item_at_once, transactions_that_no_condition_saves,
 };
 
@@ -106,14 +104,14 @@ fn agreements() -> Vec<Observation> {
         reasons_of_a_cancelled_transaction:
             "ConditionalCheckFailed with 3, None with 0 | None with 0, ConditionalCheckFailed with 3 | \
              ConditionalCheckFailed with 0, None with 0";
-        a_transaction_that_comes_again: "ok ok IdempotentParameterMismatchException";
+        a_repeated_transaction: "ok ok IdempotentParameterMismatchException";
         transactions_that_no_condition_saves:
             "ValidationException ValidationException ValidationException ValidationException";
         // AWS is also said to return no item for an insert.
         statements_with_conditions:
             "ok | DuplicateItem with 0, ok | ok, ConditionalCheckFailed with 0 | \
              ConditionalCheckFailed with 3";
-        statements_that_are_refused:
+        rejected_statements:
             "ValidationException | ValidationException | ResourceNotFound with 0, ok";
         a_failed_condition_of_a_put: "3 none";
         the_largest_item: "ok ValidationException";

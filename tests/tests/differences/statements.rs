@@ -80,7 +80,7 @@ pub(crate) async fn statements_with_conditions(database: Database) -> String {
     format!("{first} | {inserts} | {updates} | {stale}")
 }
 
-pub(crate) async fn statements_that_are_refused(database: Database) -> String {
+pub(crate) async fn rejected_statements(database: Database) -> String {
     let twice = [database.insert("twice"), database.insert("twice")];
     let many = (0..26).map(|number| database.insert(&format!("many {number}")));
     let elsewhere = Database { table: "nowhere".to_owned(), ..database.clone() };

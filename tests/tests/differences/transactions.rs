@@ -97,7 +97,7 @@ pub(crate) async fn reasons_of_a_cancelled_transaction(database: Database) -> St
     format!("{first} | {second} | {third}")
 }
 
-pub(crate) async fn a_transaction_that_comes_again(database: Database) -> String {
+pub(crate) async fn a_repeated_transaction(database: Database) -> String {
     let token = Some(service::mark());
     let one = code(database.transact("token", &[item(b"1", 1)], token).await);
     let again = code(database.transact("token", &[item(b"1", 1)], token).await);
