@@ -1,4 +1,4 @@
-//! The flags of a real Kafka cluster, for the commands that write to one or read from one.
+//! The flags of a Kafka cluster, for the commands that write to a cluster or read from it.
 
 use std::path::PathBuf;
 
@@ -7,33 +7,33 @@ use drover_aws::kafka::{
     KafkaAuth, KafkaConfig, KafkaUser, KafkaVariables, NoIdentity, SaslMechanism,
 };
 
-/// What is between us and the brokers.
+/// The connection to the brokers.
 #[derive(Args, Clone, Debug)]
 pub struct ClusterArgs {
-    /// User of the cluster, by SCRAM-SHA-512 unless --kafka-plain is given
+    /// User in the cluster, for SCRAM-SHA-512 unless --kafka-plain is given
     #[arg(long, value_name = "NAME", requires = "kafka_password_file")]
     kafka_user: Option<String>,
-    /// Where its password is
+    /// File with the user's password
     #[arg(long, value_name = "FILE", requires = "kafka_user")]
     kafka_password_file: Option<PathBuf>,
-    /// Prove the password by SASL/PLAIN, as Azure Event Hubs asks for it (with --kafka-tls)
+    /// Authenticate by SASL/PLAIN, which Azure Event Hubs requires together with --kafka-tls
     #[arg(long, requires = "kafka_user")]
     kafka_plain: bool,
-    /// Be there by IAM, with the ambient region and credentials of AWS, encrypted
+    /// Authenticate by IAM with the region and credentials of the AWS environment; implies TLS
     #[arg(long, conflicts_with = "kafka_user")]
     kafka_iam: bool,
-    /// Encrypt; the brokers' certificates must come from a public authority
+    /// Use TLS; the brokers' certificates must come from a public authority
     #[arg(long)]
     kafka_tls: bool,
 }
 
 impl ClusterArgs {
-    /// Whether any of them was given.
+    /// Whether any of the flags was given.
     pub(super) fn any(&self) -> bool {
         self.kafka_user.is_some() || self.kafka_iam || self.kafka_tls
     }
 
-    /// How to reach a topic of the cluster there.
+    /// The configuration for a topic of this cluster.
     pub(super) async fn config(
         &self,
         bootstrap: &str,
@@ -62,7 +62,7 @@ impl ClusterArgs {
     }
 }
 
-/// `HOST:PORT` of a broker, or several with commas between them.
+/// Parses `HOST:PORT` of a broker, or several separated by commas.
 pub(super) fn bootstrap(text: &str) -> Result<String, String> {
     let is_broker = |one: &str| {
         one.rsplit_once(':').is_some_and(|(host, port)| {
@@ -72,7 +72,7 @@ pub(super) fn bootstrap(text: &str) -> Result<String, String> {
     if text.split(',').all(is_broker) {
         return Ok(text.to_owned());
     }
-    Err("a Kafka cluster is HOST:PORT, or several with commas between them".to_owned())
+    Err("expected HOST:PORT of a Kafka cluster, or several separated by commas".to_owned())
 }
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_has_one_way_to_be_let_in() {
+    fn a_cluster_has_one_kind_of_authentication() {
         let given = |flags: &[&str]| {
             let parsed = Command::try_parse_from(["drover"].iter().chain(flags)).ok()?;
             Some((parsed.cluster.any(), parsed.cluster.auth()))
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_is_the_addresses_of_brokers() {
+    fn a_cluster_is_given_by_the_addresses_of_its_brokers() {
         for good in ["localhost:9092", "b-1.example:9096,b-2.example:9096", "[::1]:9092"] {
             assert_eq!(bootstrap(good).as_deref(), Ok(good));
         }

@@ -1,5 +1,5 @@
-//! What is expected: forms of the deployment, and for each what each function may do. `<…>` is what
-//! the state stack exports, `${…}` what the template makes.
+//! The expected permissions: forms of the deployment, and the permissions of each function in each
+//! form. `<…>` is an export of the state stack, `${…}` a resource of the template.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ pub(crate) const SELF_MANAGED_PLAIN: [(&str, &str); 4] = [
     ("BootstrapServers", "b-1:9096,b-2:9096"),
     ("KafkaSecretArn", SECRET),
 ];
-/// What may be switched on in each form.
+/// The optional settings of each form.
 pub(crate) const EVERYTHING: [(&str, &str); 4] = [
     ("Tracing", "Active"),
     ("KeyArn", KEY),
@@ -46,10 +46,10 @@ pub(crate) const EVERYTHING: [(&str, &str); 4] = [
     ("MetricsTenants", "acme"),
 ];
 
-/// Actions, each with what it is allowed on.
+/// Actions with their allowed resources.
 pub(crate) type Granted = BTreeSet<(String, String)>;
 
-/// What a function may do in one form of the deployment.
+/// The permissions of a function in one form of the deployment.
 pub(crate) struct Expectation {
     pub(crate) given: Vec<(&'static str, &'static str)>,
     pub(crate) function: &'static str,
