@@ -6,7 +6,7 @@
 //! - [`limits`]: every limit; [`cost`]: the cost of a call; [`deadline`]: the time limit of an
 //!   invocation
 //! - [`hash`]: the hash used in stored keys
-//! - [`metrics`]: metrics
+//! - [`metrics`]: the list of metrics, and counts
 //! - [`variables`]: configuration variables
 //! - `mutant`: faults that the model test must find
 
