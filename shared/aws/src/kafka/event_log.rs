@@ -29,7 +29,7 @@ use crate::clock;
 /// How long a batch waits for more records.
 const LINGER: Duration = Duration::from_millis(5);
 /// The upper bound of a send, whatever its deadline: the caller has a fallback for an unreachable
-/// cluster, and a client of its own that waits. The Kafka client keeps trying to deliver a record
+/// cluster, and its own client is waiting. The Kafka client keeps trying to deliver a record
 /// for this long, even after the caller has given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a send waits for a deleted topic, or for space in the buffer.
