@@ -41,7 +41,7 @@ pub enum Metric {
     WriteUnits,
     /// DynamoDB read units.
     ReadUnits,
-    /// Devices with a first event.
+    /// Devices whose first event was added.
     UniqueDevices,
     /// Dead letters stored in the table.
     DeadLettersFiled,

@@ -95,7 +95,7 @@ fn type_headers(contract: &ContractDocument) -> Option<Vec<&String>> {
 }
 
 /// The condition and fields of each variant. Trailing variants that repeat the contract are
-/// dropped, because they have no effect. An earlier such variant has one: it keeps records from
+/// dropped, because they have no effect. An earlier one has an effect: it keeps records from
 /// later variants.
 fn variants(contract: &ContractDocument, usual: &Fields) -> Vec<(Value, Fields)> {
     let variants = contract.variants.iter();
