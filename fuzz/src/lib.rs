@@ -2,7 +2,7 @@
 //! made anew for each input, so that an input means the same whatever came before it.
 
 use drover_core::base::limits::ItemLimits;
-use drover_core::memory::Memory;
+use drover_core::memory::{Faulty, Memory};
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
@@ -19,8 +19,8 @@ pub fn now() -> Timestamp {
 }
 
 /// Everything outside, with the documents of `local/config`.
-pub fn ports() -> Memory {
-    let memory = Memory::new(now());
+pub fn ports() -> Faulty<Memory> {
+    let memory = Faulty::over(Memory::new(now()));
     let text = |origin: &str, json: &str| Text { origin: origin.to_owned(), json: json.to_owned() };
     let submitted = Submitted {
         tenants: vec![

@@ -29,7 +29,7 @@ use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::read::{Question, Snapshot};
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::memory::{Call, Fault, Memory};
+use drover_core::memory::{Call, Fault, Faulty, Memory};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation};
@@ -71,7 +71,7 @@ pub struct Extra {
 /// One memory, however many environments look at it.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    memory: Arc<Memory>,
+    memory: Faulty<Memory>,
     seconds_per_write: i64,
     seconds_per_read: Arc<AtomicI64>,
 }
@@ -90,10 +90,10 @@ impl Host {
 
     /// A host on whose clock every write to the ledger takes so many seconds.
     pub fn with_slow_writes(now: Timestamp, extra: &Extra, seconds_per_write: i64) -> Self {
-        let memory = Memory::new(now);
+        let memory = Faulty::over(Memory::new(now));
         load(&memory, extra);
         let seconds_per_read = Arc::default();
-        let ports = Shared { memory: Arc::new(memory), seconds_per_write, seconds_per_read };
+        let ports = Shared { memory, seconds_per_write, seconds_per_read };
         Self { processor: environment(ports.clone()), ports }
     }
 
@@ -113,13 +113,13 @@ impl Host {
     }
 
     /// What is in the ports.
-    pub fn memory(&self) -> &Memory {
+    pub fn memory(&self) -> &Faulty<Memory> {
         &self.ports.memory
     }
 
     /// From now on, this decides which calls fail.
     pub fn fail(&self, faults: impl FnMut(Call) -> Fault + Send + 'static) {
-        self.memory().state().faults = Box::new(faults);
+        self.memory().fail(faults);
     }
 
     /// One invocation with the JSON that Lambda would send.
@@ -212,7 +212,7 @@ fn environment(ports: Shared) -> Processor<Shared> {
     )
 }
 
-fn load(memory: &Memory, extra: &Extra) {
+fn load(memory: &Faulty<Memory>, extra: &Extra) {
     let text = |origin: &str, json: String| Text { origin: origin.to_owned(), json };
     let mut topics: Value =
         serde_json::from_str(include_str!("../../local/config/topics.json")).expect("JSON");

@@ -20,7 +20,7 @@ use drover_core::dead_letter::origin::Offsets;
 use drover_core::dead_letter::reread::Again;
 use drover_core::intake::quota::ReadQuotas;
 use drover_core::intake::record::{Receipt, TopicRetention};
-use drover_core::memory::{Call, Drawer, Fault, Memory};
+use drover_core::memory::{Call, Drawer, Fault, Faulty, Memory};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::ports::{Objects, Reread};
@@ -115,7 +115,7 @@ impl Down {
 }
 
 /// What the memory holds besides: streams, objects, and a buffer that nobody has in hand.
-struct Beside(Memory);
+struct Beside(Faulty<Memory>);
 
 impl Reread for Beside {
     async fn reread(
@@ -159,7 +159,7 @@ pub struct Replayer {
     host: Host,
     auth: Option<Auth>,
     counted: Arc<Counted>,
-    replay: Replay<Memory, Beside>,
+    replay: Replay<Faulty<Memory>, Beside>,
 }
 
 /// Every situation.
@@ -200,7 +200,7 @@ impl Replayer {
     }
 
     /// What is in the ports.
-    pub fn memory(&self) -> &Memory {
+    pub fn memory(&self) -> &Faulty<Memory> {
         self.host.memory()
     }
 
@@ -247,10 +247,10 @@ impl Replayer {
 }
 
 fn environment(
-    memory: &Memory,
+    memory: &Faulty<Memory>,
     auth: Option<&Auth>,
     counted: &Arc<Counted>,
-) -> Replay<Memory, Beside> {
+) -> Replay<Faulty<Memory>, Beside> {
     let mode = auth.map_or(AuthMode::Key(LocalKeys::Accepted), Auth::mode);
     let limits = RunLimits {
         item_limits: ItemLimits::STANDARD,

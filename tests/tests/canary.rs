@@ -6,7 +6,7 @@
 
 use drover_core::base::public_reason::PublicReason;
 use drover_core::base::time::Timestamp;
-use drover_core::memory::{Call, Fault, Memory, SAID_BY_A_SERVICE};
+use drover_core::memory::{Call, Fault, Faulty, Memory, SAID_BY_A_SERVICE};
 use drover_tests::gateway::{Answer, event};
 use drover_tests::ingest::Writer;
 use drover_tests::processor::Host;
@@ -34,9 +34,9 @@ const CALLS: [Call; 17] = [
     Call::Reread,
 ];
 
-fn fail(memory: &Memory, failing: Option<Call>) {
+fn fail(memory: &Faulty<Memory>, failing: Option<Call>) {
     let fault = move |call| if Some(call) == failing { Fault::Refused } else { Fault::None };
-    memory.state().faults = Box::new(fault);
+    memory.fail(fault);
 }
 
 fn hides(text: &str, about: &str) {
@@ -47,7 +47,7 @@ fn hides(text: &str, about: &str) {
 }
 
 /// Everything that a tenant may come to see of what is in the ports.
-fn nothing_is_kept(memory: &Memory, about: &str) {
+fn nothing_is_kept(memory: &Faulty<Memory>, about: &str) {
     let state = memory.state();
     for message in state.letters.iter().chain(&state.buffer) {
         hides(&message.body, about);

@@ -13,7 +13,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::{self, Circumstances, Envelope};
 use drover_core::dead_letter::message::Message;
 use drover_core::intake::record::{Record, Source};
-use drover_core::memory::{Call, Fault, Memory};
+use drover_core::memory::{Call, Fault, Faulty, Memory};
 use drover_core::ports::{Buffer, DeadLetters};
 use drover_tests::canned::{Answer, serve};
 use drover_tests::{aws_at, closed_address};
@@ -246,7 +246,7 @@ async fn what_one_queue_refuses_however_it_is_written_goes_into_the_other() {
 
 #[tokio::test]
 async fn in_memory_a_text_that_sqs_refuses_is_refused_as_well() {
-    let memory = Memory::new(Timestamp::MIN);
+    let memory = Faulty::over(Memory::new(Timestamp::MIN));
     let raw = letter("a").body.replace("\"a\"", "\"\u{FFFF}\"");
     let raw = Message { tenant: None, body: raw };
     let nonsense = message("\u{FFFE}");
@@ -266,9 +266,9 @@ async fn no_message_is_no_call_and_no_answer() {
 
 #[tokio::test]
 async fn in_memory_each_message_gets_its_own_answer_as_well() {
-    let memory = Memory::new(Timestamp::MIN);
+    let memory = Faulty::over(Memory::new(Timestamp::MIN));
     let mut calls = 0;
-    memory.state().faults = Box::new(move |call| {
+    memory.fail(move |call| {
         assert_eq!(call, Call::Letter);
         calls += 1;
         if calls == 4 { Fault::Refused } else { Fault::None }

@@ -48,7 +48,7 @@ async fn a_message_whose_letter_may_be_stored_comes_again_and_is_one_letter() {
             let one = situation("envelope");
             let replayer = one.replayer().await;
             let calls = AtomicUsize::new(0);
-            replayer.memory().state().faults = Box::new(move |call| {
+            replayer.memory().fail(move |call| {
                 let is_it = call == Call::File && calls.fetch_add(1, Ordering::Relaxed) == failing;
                 if is_it { fault } else { Fault::None }
             });
@@ -70,7 +70,7 @@ async fn of_a_batch_only_what_failed_comes_again() {
     let sent: Value = serde_json::from_str(&one.event).expect("JSON");
     // Every third call: some lose their chunks, others their letter.
     let calls = AtomicUsize::new(0);
-    replayer.memory().state().faults = Box::new(move |call| {
+    replayer.memory().fail(move |call| {
         let is_it = call == Call::File && calls.fetch_add(1, Ordering::Relaxed) % 3 == 2;
         if is_it { Fault::Refused } else { Fault::None }
     });
@@ -134,7 +134,7 @@ async fn while_a_run_is_at_work_no_other_of_its_tenant_begins() {
 #[tokio::test]
 async fn a_run_that_the_ledger_stops_is_resumed_by_whoever_may_and_says_who() {
     let replayer = with_letters().await;
-    replayer.memory().state().faults = Box::new(|call| match call {
+    replayer.memory().fail(|call| match call {
         Call::Head | Call::Write => Fault::Refused,
         _ => Fault::None,
     });
@@ -158,7 +158,7 @@ async fn a_run_that_the_ledger_stops_is_resumed_by_whoever_may_and_says_who() {
 #[tokio::test]
 async fn a_paused_run_is_cancelled_and_not_resumed() {
     let replayer = with_letters().await;
-    replayer.memory().state().faults = Box::new(|call| match call {
+    replayer.memory().fail(|call| match call {
         Call::Head => Fault::Refused,
         _ => Fault::None,
     });

@@ -5,7 +5,7 @@
 //!
 //! It is smaller than the model test of the core, whose store goes in steps and is looked into after
 //! each; here the store is the service, and whoever is first is first. [`event`] is what is delivered,
-//! [`recorded_ports`] the ports with their faults, [`run`] plays a case, [`check`] states the promises.
+//! [`recorded_ports`] the ports and their faults, [`run`] plays a case, [`check`] states the promises.
 //!
 //! `DROVER_TEST_SEED` plays the one case of that seed, which a failure names.
 
