@@ -12,13 +12,14 @@ use axum::Router;
 use base64_simd::STANDARD;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Context, LambdaEvent};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
 use crate::situation::{difference, only_asked};
 
 /// An answer as API Gateway gets it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     /// The status.
     pub status: u64,
@@ -31,16 +32,19 @@ pub struct Answer {
 }
 
 /// What an answer must be.
-#[derive(Clone, Copy, Debug)]
-pub struct Expected<'a> {
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
     /// The status.
     pub status: u64,
     /// Headers that it has.
-    pub headers: &'a Map<String, Value>,
+    #[serde(default)]
+    pub headers: Map<String, Value>,
     /// What the body has, of objects the keys that are given; `None`: whatever it has.
-    pub json: Option<&'a Value>,
+    pub json: Option<Value>,
     /// Texts in the body.
-    pub contains: &'a [String],
+    #[serde(default)]
+    pub contains: Vec<String>,
 }
 
 /// One invocation with the JSON that API Gateway sends.
@@ -89,14 +93,14 @@ pub fn event(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
     .to_string()
 }
 
-impl Expected<'_> {
+impl Expected {
     /// How an answer differs; `None`: not at all.
-    pub fn difference(self, answer: &Answer) -> Option<String> {
+    pub fn difference(&self, answer: &Answer) -> Option<String> {
         let headers =
             self.headers.keys().filter_map(|name| Some((name, answer.headers.get(name)?)));
         let headers: Map<String, Value> =
             headers.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let json = self.json.map(|asked| only_asked(&answer.json, asked));
+        let json = self.json.as_ref().map(|asked| only_asked(&answer.json, asked));
         let found = json!({"status": answer.status, "headers": headers, "json": json});
         let expected = json!({"status": self.status, "headers": self.headers, "json": self.json});
         let missing = self.contains.iter().find(|text| !answer.text.contains(*text));

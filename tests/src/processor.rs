@@ -1,6 +1,6 @@
 //! A host of the processor: the real handler over ports in memory, loaded with the documents of
 //! `local/config` through the registry's own check and plan. What is in the ports afterwards is
-//! one JSON value, the [`Host::outcome`].
+//! one JSON value, the [`Host::outcome`]. Its situations are the files of `events/processor/`.
 
 #![expect(
     clippy::expect_used,
@@ -38,7 +38,12 @@ use drover_core::subject::reader;
 use drover_core::view::{View, fold};
 use drover_processor::{Failed, Processor};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+use crate::gateway;
+use crate::golden::Player;
+use crate::situation::{Auth, Situation, difference, only_asked_or};
 
 /// What an invocation may take, in milliseconds.
 const TIME_LIMIT: u64 = 30_000;
@@ -54,7 +59,7 @@ pub fn returned(answer: &Answer) -> BTreeSet<(String, i64)> {
 }
 
 /// Documents beside those of `local/config`, as `drover apply` would take them.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extra {
     /// Documents of tenants.
@@ -76,10 +81,28 @@ pub(crate) struct Shared {
     seconds_per_read: Arc<AtomicI64>,
 }
 
-/// Memory, and one warm environment of the processor over it.
+/// What every subject is compared by; other keys are compared where the expectation has them.
+const ALWAYS: &[&str] = &["history", "event_count", "epoch"];
+
+/// What is expected of the processor.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The answer.
+    pub response: Option<Value>,
+    /// Or the type of the error.
+    pub error: Option<String>,
+    letters: Vec<Value>,
+    buffered: usize,
+    /// What is in the ledger afterwards, and nothing else.
+    pub subjects: Map<String, Value>,
+}
+
+/// Memory, and one warm environment of the processor over it. Clones share both.
+#[derive(Clone)]
 pub struct Host {
     ports: Shared,
-    processor: Processor<Shared>,
+    processor: Arc<Processor<Shared>>,
 }
 
 impl Host {
@@ -94,12 +117,12 @@ impl Host {
         load(&memory, extra);
         let seconds_per_read = Arc::default();
         let ports = Shared { memory, seconds_per_write, seconds_per_read };
-        Self { processor: environment(ports.clone()), ports }
+        Self { processor: Arc::new(environment(ports.clone())), ports }
     }
 
     /// Puts a new environment, which knows nothing yet, in the place of the warm one.
     pub fn restart(&mut self) {
-        self.processor = environment(self.ports.clone());
+        self.processor = Arc::new(environment(self.ports.clone()));
     }
 
     /// From now on, every read of the ledger takes so many seconds.
@@ -196,6 +219,48 @@ impl Host {
     }
 }
 
+impl Player for Host {
+    const FOLDER: &'static str = "processor";
+    type Expectation = Expectation;
+    type Answer = Answer;
+
+    /// The host itself: events of the processor have no callers.
+    fn with_auth(host: &Host, auth: Option<&Auth>) -> Self {
+        assert!(auth.is_none(), "events of the processor have no callers");
+        host.clone()
+    }
+
+    fn host(&self) -> &Host {
+        self
+    }
+
+    async fn deliver(&self, event: &str) -> Answer {
+        self.deliver(event).await
+    }
+
+    async fn deliver_before(&self, event: &str) -> bool {
+        let answer = self.deliver(event).await;
+        answer.is_ok() && returned(&answer).is_empty()
+    }
+
+    fn http(_answer: &Answer) -> Option<gateway::Answer> {
+        None
+    }
+
+    async fn difference(&self, answer: Answer, one: &Situation<Self>) -> Option<String> {
+        let Expectation { response, error, letters, buffered, subjects } = &one.expect;
+        let mut expected = json!({"letters": letters, "buffered": buffered, "subjects": subjects});
+        match (response, error, &one.http) {
+            (Some(response), None, None) => expected["response"] = response.clone(),
+            (None, Some(error), None) => expected["error"] = json!(error),
+            _ => return Some("an expectation has either a response or an error".to_owned()),
+        }
+        let mut found = self.outcome(answer).await;
+        found["subjects"] = only_asked_or(ALWAYS, &found["subjects"], &json!(subjects));
+        difference(&expected, &found)
+    }
+}
+
 /// One subject at a time, so that which one a fault meets is no matter of chance.
 fn environment(ports: Shared) -> Processor<Shared> {
     let pipeline = Pipeline {
@@ -208,7 +273,7 @@ fn environment(ports: Shared) -> Processor<Shared> {
         ports,
         pipeline,
         TopicRetention::WEEK,
-        std::sync::Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
+        Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
     )
 }
 

@@ -8,10 +8,12 @@ use drover_core::base::public_reason::PublicReason;
 use drover_core::base::time::Timestamp;
 use drover_core::memory::{Call, Fault, Faulty, Memory, SAID_BY_A_SERVICE};
 use drover_tests::gateway::{Answer, event};
+use drover_tests::golden::Player as _;
 use drover_tests::ingest::Writer;
 use drover_tests::processor::Host;
 use drover_tests::query::{Reader, kafka};
-use drover_tests::{ingest, query, replay};
+use drover_tests::replay::Replayer;
+use drover_tests::situation::Situation;
 use serde_json::{Value, json};
 
 const CALLS: [Call; 17] = [
@@ -66,13 +68,13 @@ fn nothing_is_kept(memory: &Faulty<Memory>, about: &str) {
 #[tokio::test]
 async fn no_answer_of_ingest_says_what_a_service_said() {
     let mut unavailable = 0;
-    for one in ingest::all() {
+    for one in Situation::<Writer>::all() {
         for call in CALLS {
             let about = format!("{} {call:?}", one.name);
             let host = one.host();
-            let writer = Writer::over(&host, one.expect.auth.as_ref());
+            let writer = Writer::with_auth(&host, one.given.auth.as_ref());
             fail(host.memory(), Some(call));
-            let answer = writer.invoke(&one.event, one.expect.now).await;
+            let answer = writer.deliver(&one.event).await;
             hides(&answer.text, &about);
             nothing_is_kept(host.memory(), &about);
             unavailable += usize::from(answer.status == 503);
@@ -84,11 +86,10 @@ async fn no_answer_of_ingest_says_what_a_service_said() {
 #[tokio::test]
 async fn no_answer_of_query_says_what_a_service_said() {
     let mut unavailable = 0;
-    for one in query::all() {
+    for one in Situation::<Reader>::all() {
         for call in CALLS {
-            let host = one.host().await;
-            let reader = Reader::over(&host);
-            fail(host.memory(), Some(call));
+            let reader = one.prepared().await;
+            fail(reader.host().memory(), Some(call));
             let answer = reader.invoke(&one.event).await;
             hides(&answer.text, &format!("{} {call:?}", one.name));
             unavailable += usize::from(answer.status == 503);
@@ -100,10 +101,10 @@ async fn no_answer_of_query_says_what_a_service_said() {
 #[tokio::test]
 async fn no_answer_letter_or_run_of_replay_says_what_a_service_said() {
     let (mut unavailable, mut paused) = (0, 0);
-    for one in replay::all() {
+    for one in Situation::<Replayer>::all() {
         for call in CALLS {
             let about = format!("{} {call:?}", one.name);
-            let replayer = one.replayer().await;
+            let replayer = one.prepared().await;
             fail(replayer.memory(), Some(call));
             let answer = replayer.deliver(&one.event).await.unwrap_or_default();
             hides(&answer.to_string(), &about);
@@ -147,7 +148,7 @@ async fn the_letter_of_a_record_that_waited_gives_a_reason_of_the_list() {
     before["message"] = json!(SAID_BY_A_SERVICE);
     let cases = [(waiting, PublicReason::Throttled), (before, PublicReason::Unavailable)];
     for (envelope, reason) in cases {
-        let replayer = replay::Replayer::over(Host::new(now, &Default::default()), None);
+        let replayer = Replayer::with_auth(&Host::new(now, &Default::default()), None);
         let message = json!({"messageId": "m", "eventSource": "aws:sqs", "body": envelope.to_string(),
             "eventSourceARN": "arn:aws:sqs:eu-central-1:1:drover-dead-letters", "attributes": {}});
         replayer.deliver(&json!({"Records": [message]}).to_string()).await.expect("filed");

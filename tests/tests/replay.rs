@@ -13,18 +13,20 @@ use drover_core::base::metrics::Metric;
 use drover_core::dead_letter::letter::Lease;
 use drover_core::memory::{Call, Fault};
 use drover_tests::gateway::{Answer, event};
-use drover_tests::replay::{Replayer, Situation, all};
+use drover_tests::golden::Player as _;
+use drover_tests::replay::Replayer;
+use drover_tests::situation::Situation;
 use serde_json::{Value, json};
 
 const DEMO: &str = "Bearer drover-demo-key";
 
-fn situation(name: &str) -> Situation {
-    all().into_iter().find(|one| one.name == name).expect("a situation of that name")
+fn situation(name: &str) -> Situation<Replayer> {
+    Situation::named(name)
 }
 
 /// A host that has filed the four letters of `rejected`.
 async fn with_letters() -> Replayer {
-    let replayer = situation("replay").replayer().await;
+    let replayer = situation("replay").prepared().await;
     assert_eq!(replayer.letters().len(), 4);
     replayer
 }
@@ -46,7 +48,7 @@ async fn a_message_whose_letter_may_be_stored_comes_again_and_is_one_letter() {
         // The first call puts chunks, the second the letter.
         for failing in 0..2 {
             let one = situation("envelope");
-            let replayer = one.replayer().await;
+            let replayer = one.prepared().await;
             let calls = AtomicUsize::new(0);
             replayer.memory().fail(move |call| {
                 let is_it = call == Call::File && calls.fetch_add(1, Ordering::Relaxed) == failing;
@@ -66,7 +68,7 @@ async fn a_message_whose_letter_may_be_stored_comes_again_and_is_one_letter() {
 #[tokio::test]
 async fn of_a_batch_only_what_failed_comes_again() {
     let one = situation("every-shape");
-    let replayer = one.replayer().await;
+    let replayer = one.prepared().await;
     let sent: Value = serde_json::from_str(&one.event).expect("JSON");
     // Every third call: some lose their chunks, others their letter.
     let calls = AtomicUsize::new(0);
@@ -78,7 +80,7 @@ async fn of_a_batch_only_what_failed_comes_again() {
     let named = named["batchItemFailures"].as_array().expect("a list");
     let messages = sent["Records"].as_array().expect("messages");
     assert!(!named.is_empty() && named.len() < messages.len(), "{named:?}");
-    replayer.fail(&[]);
+    replayer.fail_parts(&[]);
     let is_named = |message: &&Value| {
         named.iter().any(|failure| failure["itemIdentifier"] == message["messageId"])
     };
@@ -86,7 +88,7 @@ async fn of_a_batch_only_what_failed_comes_again() {
     assert_eq!(rest.len(), named.len(), "every id is one of the batch");
     let rest = json!({"Records": rest}).to_string();
     assert_eq!(replayer.deliver(&rest).await.expect("answered"), json!({"batchItemFailures": []}));
-    let never = one.replayer().await;
+    let never = one.prepared().await;
     never.deliver(&one.event).await.expect("it is answered");
     assert_eq!(replayer.letters(), never.letters());
 }
@@ -94,7 +96,7 @@ async fn of_a_batch_only_what_failed_comes_again() {
 #[tokio::test]
 async fn a_letter_is_counted_when_it_is_new_and_never_again() {
     let one = situation("every-shape");
-    let replayer = one.replayer().await;
+    let replayer = one.prepared().await;
     replayer.deliver(&one.event).await.expect("it is answered");
     let filed = || replayer.counted(Metric::DeadLettersFiled);
     assert_eq!(filed(), replayer.letters().len());
@@ -143,7 +145,7 @@ async fn a_run_that_the_ledger_stops_is_resumed_by_whoever_may_and_says_who() {
     assert_eq!((paused.status, &paused.json["phase"]), (200, &json!("paused")));
     assert_eq!(paused.json["examined"], 0);
     let id = paused.json["replay_id"].as_str().expect("an id").to_owned();
-    replayer.fail(&[]);
+    replayer.fail_parts(&[]);
     let resume = request("POST", &format!("/api/v1/replays/{id}"), None);
     let done = answer(&replayer, &resume).await;
     assert_eq!((done.status, &done.json["phase"]), (200, &json!("done")));
@@ -164,7 +166,7 @@ async fn a_paused_run_is_cancelled_and_not_resumed() {
     });
     let start = request("POST", "/api/v1/replays", Some(&json!({})));
     let id = answer(&replayer, &start).await.json["replay_id"].as_str().expect("an id").to_owned();
-    replayer.fail(&[]);
+    replayer.fail_parts(&[]);
     let target = format!("/api/v1/replays/{id}");
     let cancelled = answer(&replayer, &request("DELETE", &target, None)).await;
     assert_eq!((cancelled.status, &cancelled.json["phase"]), (200, &json!("cancelled")));
@@ -196,7 +198,7 @@ async fn every_letter_is_on_exactly_one_page_of_its_list() {
 
 #[tokio::test]
 async fn no_route_of_dead_letters_opens_without_the_scope_admin() {
-    let replayer = situation("letters-without-the-scope").replayer().await;
+    let replayer = situation("letters-without-the-scope").prepared().await;
     let status = async |method: &str, target: &str, scope: &str| {
         let mut event: Value = serde_json::from_str(&event(method, target, &[])).expect("JSON");
         let claims = json!({"tenant": "demo", "scope": scope});
@@ -225,7 +227,7 @@ async fn no_route_of_dead_letters_opens_without_the_scope_admin() {
 #[tokio::test]
 async fn a_buffered_record_never_reaches_another_tenant_and_its_letter_is_its_owners() {
     let one = situation("buffered-record");
-    let replayer = one.replayer().await;
+    let replayer = one.prepared().await;
     let route = r#"{"contract":"telemetry","tenant":{"const":"acme"}}"#;
     replayer.memory().put_document("R#telemetry", route);
     let drained = replayer.deliver(&one.event).await.expect("it is answered");
