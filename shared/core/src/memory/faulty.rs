@@ -7,6 +7,8 @@
 mod intake;
 mod ledger;
 mod letters;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
