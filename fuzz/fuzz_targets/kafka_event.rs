@@ -33,7 +33,7 @@ fuzz_target!(|event: &[u8]| -> Corpus {
 /// The response of a new environment in which every port call ends with this fault.
 fn handled(event: &str, fault: Fault) -> Result<BatchResponse, Failed> {
     let ports = ports();
-    ports.state().faults = Box::new(move |_call| fault);
+    ports.fail(move |_call| fault);
     let processor = Processor::new(ports, pipeline(), TopicRetention::WEEK, Arc::new(Uncounted));
     let payload = serde_json::from_str(event).expect("it was decoded");
     futures_executor::block_on(processor.handle(LambdaEvent::new(payload, Context::default())))

@@ -2,7 +2,7 @@
 //! are created for each input, so that inputs do not influence each other.
 
 use drover_core::base::limits::ItemLimits;
-use drover_core::memory::Memory;
+use drover_core::memory::{Faulty, Memory};
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
@@ -18,9 +18,9 @@ pub fn now() -> Timestamp {
     Timestamp::parse_rfc3339(NOW).expect("a time")
 }
 
-/// In-memory ports with the documents of `local/config`.
-pub fn ports() -> Memory {
-    let memory = Memory::new(now());
+/// Everything outside, with the documents of `local/config`.
+pub fn ports() -> Faulty<Memory> {
+    let memory = Faulty::over(Memory::new(now()));
     let text = |origin: &str, json: &str| Text { origin: origin.to_owned(), json: json.to_owned() };
     let submitted = Submitted {
         tenants: vec![

@@ -169,8 +169,9 @@ impl Host {
             background.on_its_threads(|| setup::queue_sources(&queue_file, &functions));
         let queue_sources = queue_sources.map_err(failed("queues"))?;
         let gauges = kafka.as_ref().map(KafkaSource::gauges);
+        let requests = meter.requests();
         let metrics = prometheus::routes(meter, levels(queue_file, event_log, gauges, ports));
-        let app = http::app(functions.routes().merge(metrics));
+        let app = requests.counted(http::app(functions.routes().merge(metrics)));
         let http =
             Server::start("http", |stop| http::serve(http.listener, app, Limits::HOST, stop));
         let lambda =

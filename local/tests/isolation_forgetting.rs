@@ -11,14 +11,12 @@
 
 mod common;
 
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::{WAIT, dynamodb, post, run};
+use common::running::Running;
+use common::{WAIT, dynamodb, run};
 use drover_core::base::time::Timestamp;
-use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
-use tempfile::tempdir;
 
 /// A device, and a marker in each of its payloads.
 #[derive(Clone, Copy)]
@@ -32,21 +30,17 @@ const OTHER: Device = Device { id: "sensor-b", marker: "marker-of-the-other" };
 /// The number of applied events of a device.
 const APPLIED: i64 = 60;
 
-/// A host, and the offset of the next record.
-struct Bench<'a> {
-    host: Host,
-    data: &'a Path,
+/// A host, and where the next record stands.
+struct Bench {
+    running: Running,
     now: Timestamp,
     offset: i64,
 }
 
-impl Bench<'_> {
-    /// Restarts with cold environments: a warm environment remembers an unknown tenant for a
-    /// minute.
+impl Bench {
+    /// Environments that know nothing of what was: a warm one takes a tenant for unknown for a minute.
     async fn restart(self) -> Self {
-        self.host.stop().await.unwrap();
-        let host = Host::start(HostConfig::on_free_ports(self.data)).await.unwrap();
-        Self { host, ..self }
+        Self { running: self.running.restart().await, ..self }
     }
 
     /// Sends records with these values to the processor, which must acknowledge all of them.
@@ -67,9 +61,8 @@ impl Bench<'_> {
             "eventSourceArn": "arn:aws:kafka:us-east-1:000000000000:cluster/local/0",
             "records": { "telemetry-0": records.collect::<Vec<_>>() },
         });
-        let path = "/2015-03-31/functions/processor/invocations";
-        let answer = post(self.host.addresses().lambda, path, "", &event).await;
-        assert_eq!(answer, Some((200, json!({ "batchItemFailures": [] }))));
+        let answer = self.running.invoke("processor", &event).await;
+        assert_eq!(answer, json!({ "batchItemFailures": [] }));
     }
 
     /// An event of a device, observed so many seconds ago.
@@ -85,7 +78,7 @@ impl Bench<'_> {
 
     /// Runs a command and returns its output.
     async fn drover(&self, words: &[&str]) -> String {
-        let folder = ["--data", self.data.to_str().unwrap()];
+        let folder = ["--data", self.running.folder()];
         let (code, out, error) = run(&[words, &folder].concat(), "").await;
         assert_eq!(code, 0, "{words:?}: {error}");
         out
@@ -104,15 +97,13 @@ impl Bench<'_> {
     }
 
     async fn apply_newco(&self) {
-        let documents = tempdir().unwrap();
-        std::fs::create_dir(documents.path().join("tenants")).unwrap();
-        std::fs::write(documents.path().join("tenants/newco.json"), r#"{"id":"newco"}"#).unwrap();
-        self.drover(&["apply", documents.path().to_str().unwrap()]).await;
+        let newco = json!({ "id": "newco" });
+        self.running.apply(&[("tenants/newco.json", newco)]).await.unwrap();
     }
 
     /// The items of all tables that contain a text.
     async fn items_with(&self, text: &str) -> Vec<Value> {
-        let addresses = self.host.addresses();
+        let addresses = self.running.host.addresses();
         let tables = dynamodb(addresses, "ListTables", json!({})).await;
         let mut found = Vec::new();
         for table in tables["TableNames"].as_array().unwrap() {
@@ -161,12 +152,11 @@ fn count(items: &[Value], prefix: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forgotten_subject_is_in_no_table_and_another_subject_is_unchanged() {
-    let data = tempdir().unwrap();
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+async fn what_is_forgotten_is_in_no_table_and_another_subject_is_where_it_was() {
+    let running = Running::start().await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let now = Timestamp::from_millis(i64::try_from(now).unwrap()).unwrap();
-    let mut bench = Bench { host, data: data.path(), now, offset: 0 };
+    let mut bench = Bench { running, now, offset: 0 };
 
     // Events of an unknown tenant, then applied by a run that shows views.
     let early: Vec<String> =
@@ -241,5 +231,5 @@ async fn a_forgotten_subject_is_in_no_table_and_another_subject_is_unchanged() {
     let again = bench.drover(&forget).await;
     assert!(again.contains("  deleted    0 heads, 0 pages, 0 letters of the tenant, "), "{again}");
     bench.open_letters(&["--tenant", "newco"], 3).await;
-    bench.host.stop().await.unwrap();
+    bench.running.stop().await;
 }

@@ -12,14 +12,13 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{WAIT, get_api, post_api, run};
+use common::running::Running;
+use common::{WAIT, get_api, post_api};
 use drover_local::data_folder::Addresses;
-use drover_local::{Host, HostConfig};
 use hyper::Response;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tempfile::tempdir;
 
 const DEMO: &str = "drover-demo-key";
 
@@ -42,24 +41,17 @@ fn retry_after(answer: &Response<Bytes>) -> u64 {
 
 #[tokio::test]
 async fn a_tenant_over_its_read_quota_waits_while_another_reads_on() {
-    let (data, documents) = (tempdir().unwrap(), tempdir().unwrap());
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-    let tenants = documents.path().join("tenants");
-    std::fs::create_dir_all(&tenants).unwrap();
+    let running = Running::start().await;
     let bytes = json!({"events_per_second": 1, "burst": 1, "read_bytes_per_second": 1});
-    std::fs::write(tenants.join("greedy.json"), tenant("greedy", &bytes).to_string()).unwrap();
-    let apply =
-        ["apply", documents.path().to_str().unwrap(), "--data", data.path().to_str().unwrap()];
-    let (code, _, fault) = run(&apply, "").await;
-    assert_eq!(code, 0, "{fault}");
-    let addresses = host.addresses();
+    running.apply(&[("tenants/greedy.json", tenant("greedy", &bytes))]).await.unwrap();
+    let addresses = running.host.addresses();
     for path in ["/api/v1/subjects", "/api/v1/dead-letters"] {
         assert_eq!(get_api(addresses, path, "key-greedy").await.status(), 200, "{path}");
         assert!(retry_after(&get_api(addresses, path, "key-greedy").await) > 1000, "{path}");
         assert_eq!(get_api(addresses, path, DEMO).await.status(), 200, "{path}");
     }
     assert!(retry_after(&get_api(addresses, "/get_events", "key-greedy").await) > 1000);
-    host.stop().await.unwrap();
+    running.stop().await;
 }
 
 /// A text that hardly compresses.
@@ -85,10 +77,9 @@ async fn send(addresses: &Addresses, devices: std::ops::Range<u64>) {
 }
 
 #[tokio::test]
-async fn the_newest_events_of_a_large_history_are_marked_as_incomplete() {
-    let data = tempdir().unwrap();
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-    let addresses = host.addresses();
+async fn the_newest_events_of_a_big_history_say_that_they_are_not_complete() {
+    let running = Running::start().await;
+    let addresses = running.host.addresses();
     for first in (0..100).step_by(20) {
         send(addresses, first..first + 20).await;
     }
@@ -120,5 +111,5 @@ async fn the_newest_events_of_a_large_history_are_marked_as_incomplete() {
         }
     }
     assert_eq!(subjects, 100);
-    host.stop().await.unwrap();
+    running.stop().await;
 }

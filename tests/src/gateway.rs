@@ -12,13 +12,14 @@ use axum::Router;
 use base64_simd::STANDARD;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Context, LambdaEvent};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
 use crate::situation::{difference, only_asked};
 
-/// A response as API Gateway receives it.
-#[derive(Debug)]
+/// An answer as API Gateway gets it.
+#[derive(Clone, Debug)]
 pub struct Answer {
     /// The status.
     pub status: u64,
@@ -30,17 +31,20 @@ pub struct Answer {
     pub json: Value,
 }
 
-/// The expected response.
-#[derive(Clone, Copy, Debug)]
-pub struct Expected<'a> {
+/// What an answer must be.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
     /// The status.
     pub status: u64,
-    /// Headers that it must have.
-    pub headers: &'a Map<String, Value>,
-    /// Expected body; objects may have further keys. `None`: any body.
-    pub json: Option<&'a Value>,
-    /// Texts that the body must contain.
-    pub contains: &'a [String],
+    /// Headers that it has.
+    #[serde(default)]
+    pub headers: Map<String, Value>,
+    /// What the body has, of objects the keys that are given; `None`: whatever it has.
+    pub json: Option<Value>,
+    /// Texts in the body.
+    #[serde(default)]
+    pub contains: Vec<String>,
 }
 
 /// One invocation with API Gateway's JSON.
@@ -89,14 +93,14 @@ pub fn event(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
     .to_string()
 }
 
-impl Expected<'_> {
-    /// The differences of a response; `None` if there are none.
-    pub fn difference(self, answer: &Answer) -> Option<String> {
+impl Expected {
+    /// How an answer differs; `None`: not at all.
+    pub fn difference(&self, answer: &Answer) -> Option<String> {
         let headers =
             self.headers.keys().filter_map(|name| Some((name, answer.headers.get(name)?)));
         let headers: Map<String, Value> =
             headers.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let json = self.json.map(|asked| only_asked(&answer.json, asked));
+        let json = self.json.as_ref().map(|asked| only_asked(&answer.json, asked));
         let found = json!({"status": answer.status, "headers": headers, "json": json});
         let expected = json!({"status": self.status, "headers": self.headers, "json": self.json});
         let missing = self.contains.iter().find(|text| !answer.text.contains(*text));

@@ -7,7 +7,8 @@
 //! - [`fault`]: services with deliberate faults, to test the suites
 //! - [`http`]: one request to a host
 //! - [`chaos`]: many clients and a host that is killed, checked from outside
-//! - [`gateway`]: functions behind an HTTP API, invoked as API Gateway does
+//! - [`gateway`]: functions behind an HTTP API, called as API Gateway calls them
+//! - [`golden`]: the harness that plays the files of `events/` to their functions
 //! - [`ingest`]: the writing function over ports in memory
 //! - [`processor`]: the processor over ports in memory
 //! - [`query`]: the reading function over the same ports
@@ -20,6 +21,7 @@ pub mod cloudformation;
 pub mod dynamodb;
 pub mod fault;
 pub mod gateway;
+pub mod golden;
 pub mod http;
 pub mod ingest;
 pub mod processor;

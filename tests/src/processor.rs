@@ -1,6 +1,6 @@
-//! A host of the processor: the real handler over ports in memory, with the documents of
-//! `local/config` applied by the registry's own check and plan. [`Host::outcome`] is the content of
-//! the ports as one JSON value.
+//! A host of the processor: the real handler over ports in memory, loaded with the documents of
+//! `local/config` through the registry's own check and plan. What is in the ports afterwards is
+//! one JSON value, the [`Host::outcome`]. Its situations are the files of `events/processor/`.
 
 #![expect(
     clippy::expect_used,
@@ -29,7 +29,7 @@ use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::read::{Question, Snapshot};
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::memory::{Call, Fault, Memory};
+use drover_core::memory::{Call, Fault, Faulty, Memory};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation};
@@ -38,9 +38,14 @@ use drover_core::subject::reader;
 use drover_core::view::{View, fold};
 use drover_processor::{Failed, Processor};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// The maximum duration of an invocation, in milliseconds.
+use crate::gateway;
+use crate::golden::Player;
+use crate::situation::{Auth, Situation, difference, only_asked_or};
+
+/// What an invocation may take, in milliseconds.
 const TIME_LIMIT: u64 = 30_000;
 
 /// The response to Lambda.
@@ -53,8 +58,8 @@ pub fn returned(answer: &Answer) -> BTreeSet<(String, i64)> {
     identifiers.map(|one| (one.partition.to_string(), one.offset)).collect()
 }
 
-/// Documents besides those of `local/config`, in the form of `drover apply`.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
+/// Documents beside those of `local/config`, as `drover apply` would take them.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extra {
     /// Documents of tenants.
@@ -71,15 +76,33 @@ pub struct Extra {
 /// One memory, shared by all environments.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    memory: Arc<Memory>,
+    memory: Faulty<Memory>,
     seconds_per_write: i64,
     seconds_per_read: Arc<AtomicI64>,
 }
 
-/// The memory, and one warm environment of the processor over it.
+/// What every subject is compared by; other keys are compared where the expectation has them.
+const ALWAYS: &[&str] = &["history", "event_count", "epoch"];
+
+/// What is expected of the processor.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The answer.
+    pub response: Option<Value>,
+    /// Or the type of the error.
+    pub error: Option<String>,
+    letters: Vec<Value>,
+    buffered: usize,
+    /// What is in the ledger afterwards, and nothing else.
+    pub subjects: Map<String, Value>,
+}
+
+/// Memory, and one warm environment of the processor over it. Clones share both.
+#[derive(Clone)]
 pub struct Host {
     ports: Shared,
-    processor: Processor<Shared>,
+    processor: Arc<Processor<Shared>>,
 }
 
 impl Host {
@@ -90,16 +113,16 @@ impl Host {
 
     /// A host whose clock advances by so many seconds with every ledger write.
     pub fn with_slow_writes(now: Timestamp, extra: &Extra, seconds_per_write: i64) -> Self {
-        let memory = Memory::new(now);
+        let memory = Faulty::over(Memory::new(now));
         load(&memory, extra);
         let seconds_per_read = Arc::default();
-        let ports = Shared { memory: Arc::new(memory), seconds_per_write, seconds_per_read };
-        Self { processor: environment(ports.clone()), ports }
+        let ports = Shared { memory, seconds_per_write, seconds_per_read };
+        Self { processor: Arc::new(environment(ports.clone())), ports }
     }
 
     /// Replaces the warm environment by a cold one.
     pub fn restart(&mut self) {
-        self.processor = environment(self.ports.clone());
+        self.processor = Arc::new(environment(self.ports.clone()));
     }
 
     /// From now on, every ledger read takes so many seconds.
@@ -112,14 +135,14 @@ impl Host {
         self.ports.clone()
     }
 
-    /// The content of the ports.
-    pub fn memory(&self) -> &Memory {
+    /// What is in the ports.
+    pub fn memory(&self) -> &Faulty<Memory> {
         &self.ports.memory
     }
 
     /// From now on, `faults` selects the calls that fail.
     pub fn fail(&self, faults: impl FnMut(Call) -> Fault + Send + 'static) {
-        self.memory().state().faults = Box::new(faults);
+        self.memory().fail(faults);
     }
 
     /// One invocation with Lambda's JSON.
@@ -196,7 +219,49 @@ impl Host {
     }
 }
 
-/// One subject at a time, so that the order of calls, and so of faults, is deterministic.
+impl Player for Host {
+    const FOLDER: &'static str = "processor";
+    type Expectation = Expectation;
+    type Answer = Answer;
+
+    /// The host itself: events of the processor have no callers.
+    fn with_auth(host: &Host, auth: Option<&Auth>) -> Self {
+        assert!(auth.is_none(), "events of the processor have no callers");
+        host.clone()
+    }
+
+    fn host(&self) -> &Host {
+        self
+    }
+
+    async fn deliver(&self, event: &str) -> Answer {
+        self.deliver(event).await
+    }
+
+    async fn deliver_before(&self, event: &str) -> bool {
+        let answer = self.deliver(event).await;
+        answer.is_ok() && returned(&answer).is_empty()
+    }
+
+    fn http(_answer: &Answer) -> Option<gateway::Answer> {
+        None
+    }
+
+    async fn difference(&self, answer: Answer, one: &Situation<Self>) -> Option<String> {
+        let Expectation { response, error, letters, buffered, subjects } = &one.expect;
+        let mut expected = json!({"letters": letters, "buffered": buffered, "subjects": subjects});
+        match (response, error, &one.http) {
+            (Some(response), None, None) => expected["response"] = response.clone(),
+            (None, Some(error), None) => expected["error"] = json!(error),
+            _ => return Some("an expectation has either a response or an error".to_owned()),
+        }
+        let mut found = self.outcome(answer).await;
+        found["subjects"] = only_asked_or(ALWAYS, &found["subjects"], &json!(subjects));
+        difference(&expected, &found)
+    }
+}
+
+/// One subject at a time, so that which one a fault meets is no matter of chance.
 fn environment(ports: Shared) -> Processor<Shared> {
     let pipeline = Pipeline {
         registry: Registry::new(),
@@ -208,11 +273,11 @@ fn environment(ports: Shared) -> Processor<Shared> {
         ports,
         pipeline,
         TopicRetention::WEEK,
-        std::sync::Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
+        Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
     )
 }
 
-fn load(memory: &Memory, extra: &Extra) {
+fn load(memory: &Faulty<Memory>, extra: &Extra) {
     let text = |origin: &str, json: String| Text { origin: origin.to_owned(), json };
     let mut topics: Value =
         serde_json::from_str(include_str!("../../local/config/topics.json")).expect("JSON");

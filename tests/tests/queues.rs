@@ -13,7 +13,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::{self, Circumstances, Envelope};
 use drover_core::dead_letter::message::Message;
 use drover_core::intake::record::{Record, Source};
-use drover_core::memory::{Call, Fault, Memory};
+use drover_core::memory::{Call, Fault, Faulty, Memory};
 use drover_core::ports::{Buffer, DeadLetters};
 use drover_tests::canned::{Answer, serve};
 use drover_tests::{aws_at, closed_address};
@@ -246,8 +246,8 @@ async fn a_message_that_one_queue_rejects_in_every_form_goes_into_the_other() {
 }
 
 #[tokio::test]
-async fn in_memory_a_text_that_sqs_rejects_is_rejected_too() {
-    let memory = Memory::new(Timestamp::MIN);
+async fn in_memory_a_text_that_sqs_refuses_is_refused_as_well() {
+    let memory = Faulty::over(Memory::new(Timestamp::MIN));
     let raw = letter("a").body.replace("\"a\"", "\"\u{FFFF}\"");
     let raw = Message { tenant: None, body: raw };
     let nonsense = message("\u{FFFE}");
@@ -266,10 +266,10 @@ async fn without_messages_there_is_no_call_and_no_result() {
 }
 
 #[tokio::test]
-async fn in_memory_each_message_gets_its_own_result_too() {
-    let memory = Memory::new(Timestamp::MIN);
+async fn in_memory_each_message_gets_its_own_answer_as_well() {
+    let memory = Faulty::over(Memory::new(Timestamp::MIN));
     let mut calls = 0;
-    memory.state().faults = Box::new(move |call| {
+    memory.fail(move |call| {
         assert_eq!(call, Call::Letter);
         calls += 1;
         if calls == 4 { Fault::Refused } else { Fault::None }

@@ -12,6 +12,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::quota::READ_UNIT_BYTES;
 use drover_query::limits;
 use drover_tests::gateway::{Answer, event};
+use drover_tests::golden::Player as _;
 use drover_tests::processor::{Extra, Host, returned};
 use drover_tests::query::{ACME, DEMO, Reader, kafka};
 use drover_tests::replay::Replayer;
@@ -193,7 +194,7 @@ async fn the_reads_of_a_response_are_charged_to_its_tenant() {
 #[tokio::test]
 async fn reading_letters_and_runs_counts_and_cancelling_a_run_never_waits() {
     let quota = json!({"events_per_second": 1, "burst": 1, "read_bytes_per_second": 1});
-    let replayer = Replayer::over(host(&quota), None);
+    let replayer = Replayer::with_auth(&host(&quota), None);
     let authorization = format!("Bearer {}", slow_key());
     let ask = async |method: &str, target: &str| {
         let request = event(method, target, &[("authorization", &authorization)]);

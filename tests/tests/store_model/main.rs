@@ -4,10 +4,9 @@
 //! the end everything is delivered, and history and views are compared with a sorted map and its
 //! sums.
 //!
-//! It is smaller than the model test of the core, which steps its store and inspects it after each
-//! step; here the store is the service, and the order is not controlled. [`event`] defines the
-//! records, [`recorded_ports`] the ports with their faults, [`run`] executes a case, [`check`]
-//! states the promises.
+//! It is smaller than the model test of the core, whose store goes in steps and is looked into after
+//! each; here the store is the service, and whoever is first is first. [`event`] is what is delivered,
+//! [`recorded_ports`] the ports and their faults, [`run`] plays a case, [`check`] states the promises.
 //!
 //! `DROVER_TEST_SEED` runs the single case of that seed, which a failure reports.
 

@@ -1,19 +1,20 @@
-//! The ports: the ledger and the registry of AWS with injected faults, and queues in memory. The
-//! store's real answers are recorded here, whatever the pipeline gets.
+//! The ports: the ledger and the registry of AWS, and queues in memory. What the store answered is noted
+//! here, whatever the pipeline is told: [`Faulty`](drover_core::memory::Faulty) is around these ports.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drover_aws::Aws;
-use drover_core::base::cost::{Metered, Units};
-use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::cost::Metered;
+use drover_core::base::error::Unavailable;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::message::Message;
 use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::ledger::codec::decode_head;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use drover_core::memory::{Call, Fault};
 use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Store, SubjectLocation};
 use fastrand::Rng;
 
@@ -24,9 +25,6 @@ pub(crate) struct RecordedPorts {
 
 /// The recorded events.
 pub(crate) struct Noted {
-    random: Rng,
-    /// One of so many calls fails; `None`: no call fails.
-    pub(crate) fault_in: Option<u8>,
     pub(crate) letters: Vec<Message>,
     pub(crate) buffer: Vec<Message>,
     /// The heads that the store confirmed as written, by subject.
@@ -39,19 +37,22 @@ pub(crate) struct Noted {
     pub(crate) corrections: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    None,
-    Refused,
-    LostBefore,
-    LostAfter,
+/// One call of the ledger or of a queue in so many fails.
+const FAULT_IN: u8 = 20;
+
+/// Faults at random.
+pub(crate) fn faults(mut random: Rng) -> impl FnMut(Call) -> Fault + Send {
+    move |call| {
+        if call == Call::Document || random.u8(..FAULT_IN) != 0 {
+            return Fault::None;
+        }
+        [Fault::Refused, Fault::LostBefore, Fault::LostAfter][random.usize(..3)]
+    }
 }
 
 impl RecordedPorts {
-    pub(crate) fn new(aws: Aws, random: Rng) -> Self {
+    pub(crate) fn new(aws: Aws) -> Self {
         let noted = Noted {
-            random,
-            fault_in: Some(20),
             letters: Vec::new(),
             buffer: Vec::new(),
             written: BTreeMap::new(),
@@ -72,23 +73,6 @@ impl RecordedPorts {
         &self.aws
     }
 
-    fn fault(&self) -> Fault {
-        let mut noted = self.noted();
-        let fault_in = noted.fault_in;
-        match fault_in {
-            Some(calls) if noted.random.u8(..calls) == 0 => {
-                let faults = [Fault::Refused, Fault::LostBefore, Fault::LostAfter];
-                faults[noted.random.usize(..3)]
-            }
-            _ => Fault::None,
-        }
-    }
-
-    /// For calls whose lost response has no consequence.
-    fn answered(&self) -> Result<(), Unavailable> {
-        if self.fault() == Fault::None { Ok(()) } else { Err(unreachable()) }
-    }
-
     fn note(&self, location: &SubjectLocation, write: &LedgerWrite, answer: &WriteAnswer) {
         let mut noted = self.noted();
         match answer {
@@ -103,16 +87,11 @@ impl RecordedPorts {
     }
 }
 
-fn unreachable() -> Unavailable {
-    Unavailable::new(Reason::Unreachable, "a fault on demand")
-}
-
 impl Store for RecordedPorts {
     async fn head(
         &self,
         location: &SubjectLocation,
     ) -> Result<Metered<Option<StoredHead>>, Unavailable> {
-        self.answered()?;
         self.aws.head(location).await
     }
 
@@ -121,7 +100,6 @@ impl Store for RecordedPorts {
         location: &SubjectLocation,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
-        self.answered()?;
         self.aws.pages(location, range).await
     }
 
@@ -130,13 +108,9 @@ impl Store for RecordedPorts {
         location: &SubjectLocation,
         page: &PageWrite,
     ) -> Result<Metered<()>, Unavailable> {
-        let fault = self.fault();
-        if matches!(fault, Fault::Refused | Fault::LostBefore) {
-            return Err(unreachable());
-        }
         let sealed = self.aws.seal(location, page).await?;
         self.noted().sealed += 1;
-        if fault == Fault::LostAfter { Err(unreachable()) } else { Ok(sealed) }
+        Ok(sealed)
     }
 
     async fn write(
@@ -144,39 +118,23 @@ impl Store for RecordedPorts {
         location: &SubjectLocation,
         write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
-        let answer = WriteAnswer::Unknown(Reason::Unreachable);
-        let unknown = Metered { answer, units: Units::default() };
-        let fault = self.fault();
-        match fault {
-            Fault::Refused => return Err(unreachable()),
-            Fault::LostBefore => return Ok(unknown),
-            Fault::None | Fault::LostAfter => {}
-        }
         let done = self.aws.write(location, write).await?;
         self.note(location, write, &done.answer);
-        Ok(if fault == Fault::LostAfter { unknown } else { done })
+        Ok(done)
     }
 }
 
 impl DeadLetters for RecordedPorts {
     async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-        let send = |message: &Message| {
-            self.answered()?;
-            self.noted().letters.push(message.clone());
-            Ok(())
-        };
-        messages.iter().map(send).collect()
+        self.noted().letters.extend_from_slice(messages);
+        messages.iter().map(|_| Ok(())).collect()
     }
 }
 
 impl Buffer for RecordedPorts {
     async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-        let send = |message: &Message| {
-            self.answered()?;
-            self.noted().buffer.push(message.clone());
-            Ok(())
-        };
-        messages.iter().map(send).collect()
+        self.noted().buffer.extend_from_slice(messages);
+        messages.iter().map(|_| Ok(())).collect()
     }
 }
 

@@ -15,6 +15,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::Envelope;
 use drover_core::intake::record::{Incoming, Source};
 use drover_core::ledger::read::Question;
+use drover_core::memory::Faulty;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::{Disposition, Pipeline};
 use drover_core::registry::Registry;
@@ -25,7 +26,7 @@ use futures_util::future::{join, join_all};
 
 use super::check;
 use super::event::{CaseSubject, Spec, TENANTS, drawn};
-use super::recorded_ports::RecordedPorts;
+use super::recorded_ports::{RecordedPorts, faults};
 
 const ENVIRONMENTS: usize = 4;
 /// Invocations of each environment, before everything is delivered.
@@ -79,8 +80,8 @@ impl AddAssign for Found {
 pub(crate) struct Case {
     pub(crate) seed: u64,
     pub(crate) specs: Vec<Spec>,
-    pub(crate) recorded_ports: RecordedPorts,
-    /// The disposition of each acknowledged record.
+    pub(crate) recorded_ports: Faulty<RecordedPorts>,
+    /// What became of each record that was acknowledged.
     pub(crate) acknowledged: RefCell<BTreeMap<usize, Disposition>>,
     pub(crate) crashes: RefCell<u64>,
 }
@@ -103,7 +104,8 @@ pub(crate) async fn documents(aws: &Aws) {
 pub(crate) async fn play(aws: &Aws, seed: u64) -> Result<Found, String> {
     let mut random = Rng::with_seed(seed);
     let specs = drawn(seed, &mut random);
-    let recorded_ports = RecordedPorts::new(aws.clone(), random.fork());
+    let recorded_ports = Faulty::over(RecordedPorts::new(aws.clone()));
+    recorded_ports.fail(faults(random.fork()));
     let case = Case {
         seed,
         specs,
@@ -206,7 +208,7 @@ impl Case {
     /// Without faults, delivers every unacknowledged record, then the buffer, and then everything
     /// again in another order.
     async fn deliver_everything(&self, random: &mut Rng) -> Result<(), String> {
-        self.recorded_ports.noted().fault_in = None;
+        self.recorded_ports.fail_nothing();
         let warm = pipeline();
         for _ in 0..PATIENCE {
             let open = |at: &usize| !self.acknowledged.borrow().contains_key(at);

@@ -55,7 +55,7 @@ mod tests {
     use crate::intake::contract::{Contract, builtin};
     use crate::intake::record::{Record, Source};
     use crate::intake::tenant::Tenant;
-    use crate::memory::{Call, Fault, Memory};
+    use crate::memory::{Call, Fault, Faulty, Memory};
     use crate::pipeline::cache::HeadCache;
     use crate::registry::Registry;
 
@@ -95,7 +95,7 @@ mod tests {
         Outgoing::new(event, tenant, source, Vec::new(), None).expect("JSON")
     }
 
-    fn direct(counted: &Arc<Counted>) -> Direct<Memory> {
+    fn direct(counted: &Arc<Counted>) -> Direct<Faulty<Memory>> {
         let pipeline = Pipeline {
             registry: Registry::new(),
             heads: HeadCache::new(1 << 20),
@@ -103,7 +103,7 @@ mod tests {
             concurrency: 4,
         };
         let meter = Arc::clone(counted) as Arc<dyn Meter>;
-        Direct { ports: Memory::new(now()), pipeline, meter, function: "ingest" }
+        Direct { ports: Faulty::over(Memory::new(now())), pipeline, meter, function: "ingest" }
     }
 
     #[test]
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(again[0], Ok(()), "a duplicate is in the ledger");
         let Err(NotSent::Rejected(rejection)) = &again[1] else { panic!("{again:?}") };
         assert_eq!(rejection.code, Code::PayloadMismatch);
-        direct.ports.state().faults = Box::new(|call| match call {
+        direct.ports.fail(|call| match call {
             Call::Head | Call::Write => Fault::Refused,
             _ => Fault::None,
         });

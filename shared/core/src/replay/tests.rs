@@ -133,7 +133,7 @@ fn unavailability_pauses_the_run_and_resume_does_not_count_twice() {
     bench.put("C#mine", WIDE);
     let owner = Bench::demo();
     let mut writes = 0;
-    bench.memory.state().faults = Box::new(move |call| {
+    bench.memory.fail(move |call| {
         writes += u32::from(call == Call::Write);
         if call == Call::Write && writes == 3 { Fault::Refused } else { Fault::None }
     });
@@ -180,15 +180,14 @@ fn a_tenant_whose_table_fails_pauses_its_own_run_and_not_the_operators() {
     bench.put("T#newco", r#"{"id":"newco","placement":{"table":"newco-ledger"}}"#);
     bench.put("T#later", r#"{"id":"later"}"#);
     bench.later(MINUTE);
-    let table = "newco-ledger".to_owned();
-    bench.memory.state().broken_tables.insert(table, Reason::Misconfigured);
+    bench.memory.break_table("newco-ledger", Reason::Misconfigured);
     let run = bench.replay(&Owner::Operator, RunRequest::replay("me")).run;
     assert_eq!(
         (run.phase, json!(run.outcomes)),
         (Phase::Done, json!({"applied": 1, "unavailable": 1}))
     );
     assert_eq!(bench.history("later", "d1"), [2]);
-    bench.memory.state().broken_tables.clear();
+    bench.memory.mend_tables();
     let run = bench.replay(&Owner::Operator, RunRequest::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"applied": 1}));
 }
@@ -443,13 +442,12 @@ fn a_filtered_run_does_not_skip_a_letter_that_it_could_not_read() {
     let owner = Bench::demo();
     let mut request = RunRequest::replay("me");
     request.filter.subject = Some("device/d1".to_owned());
-    bench.memory.state().faults =
-        Box::new(|call| if call == Call::Document { Fault::Refused } else { Fault::None });
+    bench.memory.fail(|call| if call == Call::Document { Fault::Refused } else { Fault::None });
     for action in [Action::Park, Action::Replay] {
         let run = bench.replay(&owner, RunRequest { action, ..request.clone() }).run;
         assert_eq!((run.phase, run.examined), (Phase::Paused, 0), "{action:?}");
     }
-    bench.memory.state().faults = Box::new(|_| Fault::None);
+    bench.memory.fail_nothing();
     let id = bench.runs(&owner).into_iter().find(|run| run.action == Action::Replay);
     let run = bench.resume(&owner, &id.expect("a run").replay_id).run;
     assert_eq!(json!(run.outcomes), json!({"applied": 1}));
@@ -464,7 +462,7 @@ fn a_lost_answer_to_saving_the_record_is_not_another_invocation() {
     bench.put("C#mine", WIDE);
     let owner = Bench::demo();
     let mut calls = 0;
-    bench.memory.state().faults = Box::new(move |call| {
+    bench.memory.fail(move |call| {
         calls += u32::from(call == Call::Run);
         if call == Call::Run && calls == 2 { Fault::LostAfter } else { Fault::None }
     });

@@ -17,7 +17,7 @@ use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step};
 use crate::ledger::place::{Arrival, EntryOutcome};
 use crate::ledger::read::{Question, Snapshot};
 use crate::ledger::{Head, Page, Policy};
-use crate::memory::{Call, Fault, Memory};
+use crate::memory::{Call, Fault, Faulty, Memory};
 use crate::pipeline::subject::{Job, commit};
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Store as _, SubjectLocation};
@@ -89,7 +89,7 @@ pub(super) fn noise(length: usize, seed: u64) -> String {
 
 /// One subject in a store of its own, and one warm writer.
 pub(super) struct Subject {
-    pub(super) memory: Memory,
+    pub(super) memory: Faulty<Memory>,
     pub(super) registry: Registry,
     pub(super) location: SubjectLocation,
     pub(super) item_limits: ItemLimits,
@@ -102,7 +102,7 @@ impl Subject {
         let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
         let key = scope.subject(SubjectId::parse("device/d1").expect("a subject"));
         Self {
-            memory: Memory::new(second(0)),
+            memory: Faulty::over(Memory::new(second(0))),
             registry: Registry::new(),
             location: SubjectLocation { key, table: None },
             item_limits,
@@ -203,7 +203,7 @@ impl Subject {
     }
 
     pub(super) fn fail(&self, faults: impl FnMut(Call) -> Fault + Send + 'static) {
-        self.memory.state().faults = Box::new(faults);
+        self.memory.fail(faults);
     }
 
     pub(super) fn snapshot(&self, question: Question) -> Snapshot {

@@ -291,10 +291,7 @@ fn a_reader_does_not_follow_writers_beyond_its_head() {
 
 /// From now on the pages of a transaction show so many calls after its head.
 fn show_pages_late(subject: &Subject, calls: u8) {
-    subject.fail(move |call| match call {
-        Call::Write => Fault::PagesLate(calls),
-        _ => Fault::None,
-    });
+    subject.memory.state().pages_late = Some(calls);
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl Fixture {
             let fault = [Fault::Refused, Fault::LostBefore, Fault::LostAfter];
             let fault = fault[usize::from(kind) % fault.len()];
             let mut calls = 0;
-            self.bench.memory.state().faults = Box::new(move |call| {
+            self.bench.memory.fail(move |call| {
                 calls += 1;
                 // Reads of documents never fail here.
                 if calls == at + 1 && call != Call::Document { fault } else { Fault::None }
@@ -133,7 +133,7 @@ impl Fixture {
         let mut future = std::pin::pin!(future);
         let polls = if let Trouble::Crash(polls) = trouble { polls } else { 100_000 };
         let ended = (0..polls).find_map(|_| self.bench.poll(future.as_mut()));
-        self.bench.memory.state().faults = Box::new(|_| Fault::None);
+        self.bench.memory.fail_nothing();
         ended
     }
 

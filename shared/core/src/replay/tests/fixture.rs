@@ -15,7 +15,7 @@ use crate::base::time::Timestamp;
 use crate::dead_letter::letter::{Lease, LetterRange, Order, Owner, StoredLetter};
 use crate::intake::record::{Incoming, Record, Source, TopicRetention};
 use crate::ledger::read::Question;
-use crate::memory::{Held, Memory};
+use crate::memory::{Faulty, Held, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{Disposition, Pipeline};
 use crate::ports::{Letters, SubjectLocation};
@@ -58,22 +58,22 @@ pub(super) const MEANS: RunLimits = RunLimits {
 };
 
 pub(super) struct Bench {
-    pub(super) memory: Memory,
+    pub(super) memory: Faulty<Memory>,
 }
 
 pub(super) type Running = Pin<Box<dyn Future<Output = Result<RunProgress, Refusal>>>>;
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self::with(Memory::new(second(0)))
+        Self::with(Faulty::over(Memory::new(second(0))))
     }
 
     /// Ports in which every call waits until it is polled again.
     pub(super) fn in_steps() -> Self {
-        Self::with(Memory::in_steps(second(0)))
+        Self::with(Faulty::over(Memory::in_steps(second(0))))
     }
 
-    fn with(memory: Memory) -> Self {
+    fn with(memory: Faulty<Memory>) -> Self {
         let bench = Self { memory };
         bench.put("T#demo", r#"{"id":"demo"}"#);
         bench.put("R#known", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
@@ -329,7 +329,7 @@ impl Bench {
     }
 }
 
-pub(super) fn context(memory: &Memory) -> RunContext<'_, Memory, Memory> {
+pub(super) fn context(memory: &Faulty<Memory>) -> RunContext<'_, Faulty<Memory>, Faulty<Memory>> {
     RunContext { ports: memory, sources: memory, limits: MEANS }
 }
 
