@@ -210,7 +210,9 @@ impl<W: QueryPorts, P: Probes> Health<W, P> {
         let ports = &self.access.ports;
         let now = ports.now();
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(last) = last.filter(|last| is_believed(last.timestamp, now)) {
+        if let Some(last) =
+            last.filter(|last| last.timestamp.is_within(limits::HEALTH_SECONDS, now))
+        {
             return last;
         }
         let (state, stream, dead_letters, buffer) = join4(
@@ -256,11 +258,6 @@ impl Dependencies {
             Condition::Healthy
         }
     }
-}
-
-/// A clock that went back is no reason to believe a report for longer.
-fn is_believed(made_at: Timestamp, now: Timestamp) -> bool {
-    made_at <= now && now < made_at.plus_seconds(limits::HEALTH_SECONDS)
 }
 
 async fn ask(

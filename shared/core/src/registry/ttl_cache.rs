@@ -45,7 +45,8 @@ impl<T> TtlCache<T> {
     /// What is known and fresh under a name.
     pub(super) fn get(&self, name: &str, now: Timestamp) -> Option<Held<T>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.get(name).filter(|entry| is_fresh(entry.read_at, now))?;
+        let entry =
+            entries.get(name).filter(|entry| entry.read_at.is_within(LIFETIME_SECONDS, now))?;
         Some(Held { content: entry.held.content.clone(), as_of: entry.held.as_of })
     }
 
@@ -63,10 +64,4 @@ impl<T> TtlCache<T> {
         entries.put(Arc::from(name), Entry { held, read_at: now });
         content
     }
-}
-
-/// Whether what was read then is still believed. A clock that went back is no reason to believe
-/// it for longer.
-pub(super) fn is_fresh(read_at: Timestamp, now: Timestamp) -> bool {
-    read_at <= now && now < read_at.plus_seconds(LIFETIME_SECONDS)
 }
