@@ -15,9 +15,10 @@ use drover_core::intake::record::{Record, Source};
 use drover_core::memory::{Call, Fault};
 use drover_core::registry::Registry;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
-use drover_ingest::log_breaker::LogBreaker;
-use drover_ingest::{Ingest, routes};
+use drover_http::{Origins, finished};
+use drover_ingest::{FUNCTION, routes};
+use drover_intake::log_breaker::LogBreaker;
+use drover_intake::{AuthMode, Gate, Intake, LocalKeys};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -149,16 +150,17 @@ impl<'a> Writer<'a> {
     /// Over the ports of a host.
     pub fn over(host: &'a Host, auth: Option<&Auth>) -> Self {
         let mode = auth.map_or(AuthMode::Key(LocalKeys::Accepted), Auth::mode);
-        let routes = routes(Ingest {
+        let routes = routes(Arc::new(Intake {
+            function: FUNCTION,
             event_log: host.memory().clone(),
             ports: host.memory().clone(),
             registry: Registry::new(),
-            gate: Gate { mode },
+            gate: Gate { mode: mode.clone() },
             quotas: WriteQuotas::default(),
             log_breaker: LogBreaker::default(),
             meter: Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
-        });
-        let routes = if auth.is_some() { with_gateway_claims(routes) } else { routes };
+        }));
+        let routes = with_gateway_claims(routes, &mode);
         Self { host, router: finished(routes, Origins::Local) }
     }
 

@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 
 /// The crates in layers, in the order in which the tree is read. A crate depends on crates of the
 /// layers before its own only.
-const CRATES: [&[&str]; 8] = [
+const CRATES: [&[&str]; 9] = [
     &["shared/core"],
+    &["shared/intake"],
     &["shared/aws", "shared/http"],
     &["functions/ingest", "functions/processor", "functions/query", "functions/replay"],
     &["local/sqs", "local/event-log"],
@@ -428,6 +429,7 @@ fn types_of_aws_stay_with_adapters_the_local_host_and_main() {
     let mut adapters = 0;
     for folder in [
         "shared/core",
+        "shared/intake",
         "shared/http",
         "functions/ingest",
         "functions/processor",

@@ -1,4 +1,4 @@
-//! Wiring only: configuration from the environment, clients, one warm [`Ingest`].
+//! Wiring only: configuration from the environment, clients, one warm [`Intake`].
 
 // The SDK's futures nest deeper than the default of 128.
 #![recursion_limit = "256"]
@@ -20,10 +20,11 @@ use drover_core::pipeline::direct::Direct;
 use drover_core::ports::EventLog;
 use drover_core::registry::Registry;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{AuthMode, Gate, Origins, finished};
+use drover_http::{Origins, finished};
 use drover_ingest::config::{Config, EventLogConfig};
-use drover_ingest::log_breaker::LogBreaker;
-use drover_ingest::{FUNCTION, Ingest, routes};
+use drover_ingest::{FUNCTION, routes};
+use drover_intake::log_breaker::LogBreaker;
+use drover_intake::{AuthMode, Gate, Intake};
 use lambda_http::{run, tracing};
 
 #[global_allocator]
@@ -90,7 +91,8 @@ async fn serve<S: EventLog + 'static>(
     event_log: S,
     meter: Arc<dyn Meter>,
 ) -> anyhow::Result<()> {
-    let ingest = Ingest {
+    let intake = Intake {
+        function: FUNCTION,
         event_log,
         ports,
         registry: Registry::new(),
@@ -99,10 +101,7 @@ async fn serve<S: EventLog + 'static>(
         log_breaker: LogBreaker::default(),
         meter,
     };
-    let routes = match auth_mode {
-        AuthMode::Key(_) => routes(ingest),
-        AuthMode::Jwt { .. } => with_gateway_claims(routes(ingest)),
-    };
+    let routes = with_gateway_claims(routes(Arc::new(intake)), &auth_mode);
     let router = finished(routes, origins);
     run(router).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
 }

@@ -2,8 +2,9 @@
 
 use drover_core::base::metrics::emf::Keeping;
 use drover_core::base::variables::{Misconfigured, Variables};
+use drover_http::Origins;
 use drover_http::settings::{auth_mode, origins};
-use drover_http::{AuthMode, Origins};
+use drover_intake::AuthMode;
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,8 +12,9 @@ use drover_core::base::metrics::emf::Lines;
 use drover_core::intake::quota::ReadQuotas;
 use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
+use drover_http::finished;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{AuthMode, Gate, finished};
+use drover_intake::Gate;
 use drover_query::cloudwatch::CloudWatch;
 use drover_query::config::Config;
 use drover_query::counts::CloudWatchCounts;
@@ -52,10 +53,7 @@ async fn main() -> anyhow::Result<()> {
             meter: Arc::new(Lines { keeping: config.metrics, write: print }),
         },
     };
-    let routes = match config.auth_mode {
-        AuthMode::Key(_) => routes(query),
-        AuthMode::Jwt { .. } => with_gateway_claims(routes(query)),
-    };
+    let routes = with_gateway_claims(routes(query), &config.auth_mode);
     let router = finished(routes, config.origins);
     run(router).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
 }

@@ -17,7 +17,8 @@ use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
 use drover_core::replay::RunLimits;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{AuthMode, Gate, Origins, finished};
+use drover_http::{Origins, finished};
+use drover_intake::Gate;
 use drover_replay::config::Config;
 use drover_replay::sources::WithEventLog;
 use drover_replay::{Environment, QueueNames, Replay, routes};
@@ -86,10 +87,7 @@ fn replay(
 ) -> Replay<Aws, ReplaySources> {
     let environment = Arc::new(environment);
     let routes = routes(Arc::clone(&environment));
-    let routes = match environment.gate.mode {
-        AuthMode::Key(_) => routes,
-        AuthMode::Jwt { .. } => with_gateway_claims(routes),
-    };
+    let routes = with_gateway_claims(routes, &environment.gate.mode);
     Replay::new(environment, finished(routes, origins))
 }
 

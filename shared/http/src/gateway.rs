@@ -2,14 +2,18 @@
 
 use axum::Router;
 use axum::extract::Request;
+use drover_intake::{AuthMode, Claims};
 use lambda_http::request::RequestContext;
 
-use crate::{Claims, with_claims};
+use crate::with_claims;
 
-/// Lets callers in by the claims that API Gateway verified. Only for functions behind a gateway whose
-/// authorizer is switched on.
-pub fn with_gateway_claims(routes: Router) -> Router {
-    with_claims(routes, gateway_claims)
+/// Routes behind API Gateway. Only where callers prove who they are by tokens is the gateway's authorizer
+/// switched on, and only there are the claims in its event believed.
+pub fn with_gateway_claims(routes: Router, mode: &AuthMode) -> Router {
+    match mode {
+        AuthMode::Key(_) => routes,
+        AuthMode::Jwt { .. } => with_claims(routes, gateway_claims),
+    }
 }
 
 fn gateway_claims(request: &Request) -> Option<Claims> {

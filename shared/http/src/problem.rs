@@ -8,11 +8,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use drover_core::base::error::{Reason, Rejection, Unavailable};
 use drover_core::intake::quota::Exceeded;
+use drover_intake::error::UNAVAILABLE_RETRY_SECONDS;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
-
-/// How long a client waits before it tries again, in seconds.
-const RETRY_SECONDS: u64 = 1;
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +176,7 @@ impl Problem {
         }
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let problem = Self::new(status, "unavailable", phrase(status));
-        Self { hint: Hint::RetryAfter(RETRY_SECONDS), ..problem }
+        Self { hint: Hint::RetryAfter(UNAVAILABLE_RETRY_SECONDS), ..problem }
     }
 
     /// The same with what is wrong part by part.

@@ -1,8 +1,9 @@
 //! What every HTTP function is configured with, by the same variables.
 
 use drover_core::base::variables::{Misconfigured, Variables};
+use drover_intake::{AuthMode, LocalKeys};
 
-use crate::{AuthMode, LocalKeys, Origins};
+use crate::Origins;
 
 /// `DROVER_AUTH_MODE`: `key` (the default) or `jwt`; with `jwt`, `DROVER_JWT_TENANT_CLAIM` (`tenant`
 /// by default), `DROVER_JWT_SCOPE_CLAIM` (`scope`) and `DROVER_JWT_SCOPE_PREFIX` (none).
