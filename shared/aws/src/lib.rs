@@ -1,8 +1,7 @@
 //! The ports on AWS: DynamoDB for the ledger and the registry, SQS for dead letters and the
 //! buffer, the machine's clock. SDK types go no further than this crate.
 //!
-//! Nothing here reads an environment variable of ours: names and addresses come in as
-//! [`AwsConfig`]. The SDK reads its own (region, credentials, `AWS_ENDPOINT_URL_…`) in
+//! Nothing here reads the environment for ours: names and addresses come in as [`AwsConfig`]. The SDK reads its own (region, credentials, `AWS_ENDPOINT_URL_…`) in
 //! [`Aws::load`], and in local mode ([`Aws::local`]) not even that.
 //!
 //! - [`calls`]: how long a call may take, how often it is tried, what its failure means
@@ -10,6 +9,7 @@
 //! - `sqs`: dead letters and the buffer
 //! - `s3`: objects, under the feature of that name
 //! - `clock`: time and chance
+//! - [`settings`]: the variables that say which tables and queues
 //! - [`tables`]: the tables, for the local host and tests
 //! - `kafka`: the stream, under the feature of that name
 
@@ -32,6 +32,7 @@ mod dynamodb;
 pub mod kafka;
 mod s3;
 mod said;
+pub mod settings;
 mod sqs;
 pub mod tables;
 

@@ -5,7 +5,7 @@
 //! Reading order:
 //! - [`error`]: why a request is refused as a whole
 //! - [`caller`]: from an API key, or from claims that a gateway verified, to a tenant's scope; `scopes`: what
-//!   the claims grant
+//!   the claims grant; [`settings`]: the variables that choose between the two
 //! - [`body`]: a body as a list of events; [`Events`](body::Events) holds the bounds of one request
 //! - [`submission`]: a request to its result: contract, quota, idempotency key
 //! - `accept`: the events of a request to where they are durable; [`log_breaker`]: when the event log is not
@@ -30,6 +30,7 @@ pub mod caller;
 pub mod error;
 pub mod log_breaker;
 mod scopes;
+pub mod settings;
 pub mod submission;
 
 pub use self::accept::Accepted;
