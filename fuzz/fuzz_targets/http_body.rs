@@ -15,10 +15,11 @@ use axum::http::{Request, StatusCode};
 use drover_core::intake::quota::WriteQuotas;
 use drover_core::registry::Registry;
 use drover_core::pipeline::direct::Direct;
-use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
+use drover_http::{Origins, finished};
 use drover_fuzz::{Uncounted, pipeline, ports};
-use drover_ingest::log_breaker::LogBreaker;
-use drover_ingest::{FUNCTION, Ingest, routes};
+use drover_ingest::{FUNCTION, routes};
+use drover_intake::log_breaker::LogBreaker;
+use drover_intake::{AuthMode, Gate, Intake, LocalKeys};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::BodyExt as _;
@@ -81,7 +82,8 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 }
 
 fn check(request: Request<Body>) {
-    let ingest = Ingest {
+    let intake = Intake {
+        function: FUNCTION,
         ports: ports(),
         event_log: Direct {
             ports: ports(),
@@ -95,7 +97,7 @@ fn check(request: Request<Body>) {
         log_breaker: LogBreaker::default(),
         meter: Arc::new(Uncounted),
     };
-    let router = finished(routes(ingest), Origins::Local);
+    let router = finished(routes(Arc::new(intake)), Origins::Local);
     let (status, answer) = futures_executor::block_on(async {
         let answer = router.oneshot(request).await.expect("infallible");
         let status = answer.status();

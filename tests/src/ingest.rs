@@ -13,9 +13,10 @@ use drover_core::intake::quota::WriteQuotas;
 use drover_core::intake::record::{Record, Source};
 use drover_core::registry::Registry;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{Gate, Origins, finished};
-use drover_ingest::log_breaker::LogBreaker;
-use drover_ingest::{Ingest, routes};
+use drover_http::{Origins, finished};
+use drover_ingest::{FUNCTION, routes};
+use drover_intake::log_breaker::LogBreaker;
+use drover_intake::{Gate, Intake};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -52,16 +53,18 @@ impl Player for Writer {
     type Answer = Answer;
 
     fn with_auth(host: &Host, auth: Option<&Auth>) -> Self {
-        let routes = routes(Ingest {
+        let mode = Auth::mode(auth);
+        let routes = routes(Arc::new(Intake {
+            function: FUNCTION,
             event_log: host.memory().clone(),
             ports: host.memory().clone(),
             registry: Registry::new(),
-            gate: Gate { mode: Auth::mode(auth) },
+            gate: Gate { mode: mode.clone() },
             quotas: WriteQuotas::default(),
             log_breaker: LogBreaker::default(),
             meter: Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
-        });
-        let routes = if auth.is_some() { with_gateway_claims(routes) } else { routes };
+        }));
+        let routes = with_gateway_claims(routes, &mode);
         Self { host: host.clone(), router: finished(routes, Origins::Local) }
     }
 

@@ -11,7 +11,8 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::quota::ReadQuotas;
 use drover_core::registry::Registry;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
+use drover_http::{Origins, finished};
+use drover_intake::{AuthMode, Gate, LocalKeys};
 use drover_query::counts::{Counts, Tallies};
 use drover_query::health::{Probes, Process};
 use drover_query::{Access, Query, routes};
@@ -128,12 +129,11 @@ impl Reader {
     pub fn with_counts(host: &Host, mode: AuthMode, counts: impl Counts + 'static) -> Self {
         let (signs, units) = (Signs::default(), Arc::new(Units::default()));
         let now = host.memory().state().now;
-        let is_gateway = matches!(mode, AuthMode::Jwt { .. });
         let query = Query {
             access: Access {
                 ports: host.ports(),
                 registry: Registry::new(),
-                gate: Gate { mode },
+                gate: Gate { mode: mode.clone() },
                 quotas: ReadQuotas::default(),
                 meter: Arc::clone(&units) as Arc<dyn Meter>,
             },
@@ -142,7 +142,7 @@ impl Reader {
             process: Process { started_at: now, memory_bytes: || Some(32 << 20) },
         };
         let routes = routes(query);
-        let routes = if is_gateway { with_gateway_claims(routes) } else { routes };
+        let routes = with_gateway_claims(routes, &mode);
         Self { host: host.clone(), router: finished(routes, Origins::Local), signs, units }
     }
 

@@ -27,7 +27,8 @@ use drover_core::ports::{Objects, Reread};
 use drover_core::registry::Registry;
 use drover_core::replay::RunLimits;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{Gate, Origins, finished};
+use drover_http::{Origins, finished};
+use drover_intake::Gate;
 use drover_replay::levels::{BufferLevels, Levels};
 use drover_replay::{Environment, FUNCTION, Failed, QueueNames, Replay, routes};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
@@ -162,6 +163,7 @@ fn environment(
         cache_bytes: 1 << 20,
         retention: TopicRetention::WEEK,
     };
+    let mode = Auth::mode(auth);
     let environment = Arc::new(Environment {
         ports: memory.clone(),
         sources: Beside(memory.clone()),
@@ -176,12 +178,12 @@ fn environment(
             "https://sqs/1/drover-dead-letters",
             "https://sqs/1/drover-buffer",
         ),
-        gate: Gate { mode: Auth::mode(auth) },
+        gate: Gate { mode: mode.clone() },
         quotas: ReadQuotas::default(),
         meter: Arc::clone(counted) as Arc<dyn Meter>,
     });
     let routes = routes(Arc::clone(&environment));
-    let routes = if auth.is_some() { with_gateway_claims(routes) } else { routes };
+    let routes = with_gateway_claims(routes, &mode);
     Replay::new(environment, finished(routes, Origins::Local))
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use drover_core::base::time::Timestamp;
 use drover_core::memory::Call;
-use drover_http::{AuthMode, LocalKeys};
+use drover_intake::{AuthMode, LocalKeys};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};

@@ -18,8 +18,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates in layers, in reading order. A crate depends only on crates of earlier layers.
-const CRATES: [&[&str]; 8] = [
+const CRATES: [&[&str]; 9] = [
     &["shared/core"],
+    &["shared/intake"],
     &["shared/aws", "shared/http"],
     &["functions/ingest", "functions/processor", "functions/query", "functions/replay"],
     &["local/sqs", "local/event-log"],
@@ -429,6 +430,7 @@ fn types_of_aws_stay_with_adapters_the_local_host_and_main() {
     let mut adapters = 0;
     for folder in [
         "shared/core",
+        "shared/intake",
         "shared/http",
         "functions/ingest",
         "functions/processor",

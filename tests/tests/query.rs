@@ -9,7 +9,7 @@
 use drover_core::base::time::Timestamp;
 use drover_core::memory::{Call, Fault};
 use drover_core::subject::forget::forget;
-use drover_http::AuthMode;
+use drover_intake::AuthMode;
 use drover_tests::gateway::{Answer, event};
 use drover_tests::processor::{Extra, Host, returned};
 use drover_tests::query::{ACME, DEMO, Down, Reader, kafka};

@@ -6,12 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, Request, StatusCode};
+use drover_core::base::metrics::Meter;
 use drover_core::base::metrics::{Metric, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::Envelope;
+use drover_core::intake::quota::WriteQuotas;
 use drover_core::intake::record::{Record, Source, Wrapping};
 use drover_core::memory::{Call, Fault, Faulty, Memory};
-use drover_http::{AuthMode, LocalKeys, Origins, finished};
+use drover_core::registry::Registry;
+use drover_http::{Origins, finished};
+use drover_intake::log_breaker::LogBreaker;
+use drover_intake::{AuthMode, Gate, LocalKeys};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -67,7 +72,8 @@ impl Environment {
         let (memory, counted) = (Faulty::over(Memory::new(now())), Arc::new(Counted::default()));
         tenant(&memory, &json!({"id": "demo"}));
         tenant(&memory, &json!({"id": "acme"}));
-        let ingest = Ingest {
+        let intake = Intake {
+            function: FUNCTION,
             ports: memory.clone(),
             event_log: memory.clone(),
             registry: Registry::new(),
@@ -76,7 +82,7 @@ impl Environment {
             log_breaker: LogBreaker::default(),
             meter: Arc::clone(&counted) as Arc<dyn Meter>,
         };
-        Self { router: finished(routes(ingest), Origins::Local), memory, counted }
+        Self { router: finished(routes(Arc::new(intake)), Origins::Local), memory, counted }
     }
 
     fn request(&self, request: Request<Body>) -> Answer {
@@ -237,7 +243,7 @@ fn a_request_as_a_whole_may_be_wrong_in_many_ways() {
     ] {
         check_problem(&environment.post(path, &[headers], body.to_owned()), status, code);
     }
-    let large = vec![b' '; body::SENT_BYTES + 1];
+    let large = vec![b' '; SENT_BYTES + 1];
     check_problem(&environment.post(path, &[], large), 413, "too_large");
     let typo = environment.post("/api/v1/events?contrct=x", &[], event);
     check_problem(&typo, 400, "unknown_parameter");

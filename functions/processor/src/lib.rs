@@ -9,16 +9,13 @@
 
 use std::sync::Arc;
 
-use drover_aws::{Aws, AwsConfig};
+use drover_aws::Aws;
 use drover_core::base::deadline::stop_at;
-use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::Meter;
 use drover_core::intake::kafka_event::{self, BatchResponse, Decoded, NotAnEvent};
 use drover_core::intake::record::{Receipt, TopicRetention};
-use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
 use drover_core::ports::Ports;
-use drover_core::registry::Registry;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
 
@@ -66,22 +63,8 @@ impl From<Failed> for Diagnostic {
 impl Processor<Aws> {
     /// Creates the processor with the ambient region and credentials.
     pub async fn load(config: Config, meter: Arc<dyn Meter>) -> Self {
-        let ports = Aws::load(AwsConfig {
-            ledger_table: config.ledger_table.into(),
-            registry_table: config.registry_table.into(),
-            dead_letter_queue_url: config.dead_letter_queue_url.into(),
-            buffer_queue_url: config.buffer_queue_url.into(),
-            requests_table: None,
-            letters_table: None,
-        })
-        .await;
-        let pipeline = Pipeline {
-            registry: Registry::new(),
-            heads: HeadCache::new(config.cache_bytes),
-            item_limits: ItemLimits::STANDARD,
-            concurrency: config.concurrency,
-        };
-        Self::new(ports, pipeline, config.retention, meter)
+        let ports = Aws::load(config.aws).await;
+        Self::new(ports, config.pipeline.pipeline(), config.retention, meter)
     }
 }
 

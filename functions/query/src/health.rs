@@ -211,7 +211,9 @@ impl<W: QueryPorts, P: Probes> Health<W, P> {
         let ports = &self.access.ports;
         let now = ports.now();
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(last) = last.filter(|last| is_fresh(last.timestamp, now)) {
+        if let Some(last) =
+            last.filter(|last| last.timestamp.is_within(limits::HEALTH_SECONDS, now))
+        {
             return last;
         }
         let (state, stream, dead_letters, buffer) = join4(
@@ -257,11 +259,6 @@ impl Dependencies {
             Condition::Healthy
         }
     }
-}
-
-/// Whether a report is fresh. If the clock has gone back, it is not.
-fn is_fresh(made_at: Timestamp, now: Timestamp) -> bool {
-    made_at <= now && now < made_at.plus_seconds(limits::HEALTH_SECONDS)
 }
 
 async fn probe(

@@ -27,7 +27,8 @@ use drover_core::pipeline::Pipeline;
 pub use drover_core::replay::ReplayPorts;
 use drover_core::replay::{RunLimits, Sources};
 use drover_http::layers::json_only;
-use drover_http::{Caller, Credentials, Gate, Problem, counted};
+use drover_http::{Credentials, Problem};
+use drover_intake::{Caller, Gate, counted};
 use lambda_http::Adapter;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Diagnostic, LambdaEvent, Service as _};
@@ -160,8 +161,9 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
 
     async fn caller(&self, credentials: &Credentials, needed: Scope) -> Result<Caller, Problem> {
         let (now, registry) = (self.ports.now(), &self.pipeline.registry);
-        let admitted = self.gate.admit(credentials, needed, now, registry, &self.ports).await;
-        counted(admitted, &*self.meter, FUNCTION, now)
+        let admitted =
+            self.gate.admit(credentials.proof(), needed, now, registry, &self.ports).await;
+        credentials.admitted(counted(admitted, &*self.meter, FUNCTION, now))
     }
 }
 

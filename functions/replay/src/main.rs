@@ -7,17 +7,16 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
+use drover_aws::Aws;
 use drover_aws::kafka::KafkaRereadOnDemand;
-use drover_aws::{Aws, AwsConfig};
 use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::emf::Lines;
 use drover_core::intake::quota::ReadQuotas;
-use drover_core::pipeline::Pipeline;
-use drover_core::pipeline::cache::HeadCache;
-use drover_core::registry::Registry;
+use drover_core::pipeline::settings::PipelineSettings;
 use drover_core::replay::RunLimits;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{AuthMode, Gate, Origins, finished};
+use drover_http::{Origins, finished};
+use drover_intake::Gate;
 use drover_replay::config::Config;
 use drover_replay::sources::WithEventLog;
 use drover_replay::{Environment, QueueNames, Replay, routes};
@@ -36,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
     tracing::init_default_subscriber();
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
-    let origins = config.origins.clone();
+    let origins = config.http.origins.clone();
     let replay = Arc::new(replay(environment(config).await, origins));
     let handler = service_fn(move |event: LambdaEvent<_>| {
         let replay = Arc::clone(&replay);
@@ -47,34 +46,22 @@ async fn main() -> anyhow::Result<()> {
 
 async fn environment(config: Config) -> Environment<Aws, ReplaySources> {
     let event_log = config.kafka.map(KafkaRereadOnDemand);
-    let queues = QueueNames::of_urls(&config.dead_letter_queue_url, &config.buffer_queue_url);
-    let ports = Aws::load(AwsConfig {
-        ledger_table: config.ledger_table.into(),
-        registry_table: config.registry_table.into(),
-        dead_letter_queue_url: config.dead_letter_queue_url.into(),
-        buffer_queue_url: config.buffer_queue_url.into(),
-        requests_table: None,
-        letters_table: Some(config.letters_table.into()),
-    })
-    .await;
-    let Config { concurrency, cache_bytes, retention, .. } = config;
+    let queues =
+        QueueNames::of_urls(&config.aws.dead_letter_queue_url, &config.aws.buffer_queue_url);
+    let ports = Aws::load(config.aws).await;
+    let PipelineSettings { cache_bytes, concurrency } = config.pipeline;
     Environment {
         sources: WithEventLog { aws: ports.clone(), event_log },
         ports,
-        pipeline: Pipeline {
-            registry: Registry::new(),
-            heads: HeadCache::new(cache_bytes),
-            item_limits: ItemLimits::STANDARD,
-            concurrency,
-        },
+        pipeline: config.pipeline.pipeline(),
         limits: RunLimits {
             item_limits: ItemLimits::STANDARD,
             concurrency,
             cache_bytes,
-            retention,
+            retention: config.retention,
         },
         queues,
-        gate: Gate { mode: config.auth_mode },
+        gate: Gate { mode: config.http.auth_mode },
         quotas: ReadQuotas::default(),
         meter: Arc::new(Lines { keeping: config.metrics, write: print }),
     }
@@ -86,10 +73,7 @@ fn replay(
 ) -> Replay<Aws, ReplaySources> {
     let environment = Arc::new(environment);
     let routes = routes(Arc::clone(&environment));
-    let routes = match environment.gate.mode {
-        AuthMode::Key(_) => routes,
-        AuthMode::Jwt { .. } => with_gateway_claims(routes),
-    };
+    let routes = with_gateway_claims(routes, &environment.gate.mode);
     Replay::new(environment, finished(routes, origins))
 }
 

@@ -13,9 +13,9 @@ use drover_core::intake::record::TopicRetention;
 use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
 use drover_core::replay::RunLimits;
-use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
-use drover_ingest::Ingest;
-use drover_ingest::log_breaker::LogBreaker;
+use drover_http::{Origins, finished};
+use drover_intake::log_breaker::LogBreaker;
+use drover_intake::{AuthMode, Gate, Intake, LocalKeys};
 use drover_local_sqs::Sqs;
 use drover_processor::Processor;
 use drover_query::health::{Process, memory_bytes};
@@ -62,7 +62,8 @@ pub(crate) fn functions(
         let processor = Arc::clone(&processor);
         async move { answer(processor.handle(lambda_event(&event, context)?).await) }
     };
-    let ingest = Ingest {
+    let intake = Intake {
+        function: drover_ingest::FUNCTION,
         event_log: event_log.sending(writing.clone(), as_meter()),
         ports: writing,
         registry: Registry::new(),
@@ -111,10 +112,11 @@ pub(crate) fn functions(
         async move { answer(replay.handle(lambda_event(&event, context)?).await) }
     };
     let replay_routes = drover_replay::routes(replay_environment());
+    let ingest_routes = drover_ingest::routes(Arc::new(intake));
     Functions::default()
         .with_routes_and_events(drover_replay::FUNCTION, DEFAULT_TIMEOUT, replay_routes, replay)
         .with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process)
-        .with_routes(drover_ingest::FUNCTION, DEFAULT_TIMEOUT, drover_ingest::routes(ingest))
+        .with_routes(drover_ingest::FUNCTION, DEFAULT_TIMEOUT, ingest_routes)
         .with_routes(drover_query::FUNCTION, DEFAULT_TIMEOUT, drover_query::routes(query))
 }
 

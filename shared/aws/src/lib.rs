@@ -1,7 +1,7 @@
 //! The core's ports on AWS: DynamoDB for the ledger and the registry, SQS for dead letters and the
 //! buffer, and the machine's clock. SDK types stay inside this crate.
 //!
-//! No module reads a `DROVER_…` environment variable: names and addresses come in as [`AwsConfig`].
+//! No module reads the environment for `DROVER_…`: names and addresses come in as [`AwsConfig`].
 //! The SDK reads its own variables (region, credentials, `AWS_ENDPOINT_URL_…`) in [`Aws::load`], and
 //! none in local mode ([`Aws::local`]).
 //!
@@ -10,6 +10,7 @@
 //! - `sqs`: dead letters and the buffer
 //! - `s3`: objects (feature `s3`)
 //! - `clock`: time and random numbers
+//! - [`settings`]: the environment variables for tables and queues
 //! - [`tables`]: the tables, for the local host and tests
 //! - `kafka`: the event log (feature `kafka`)
 
@@ -33,6 +34,7 @@ mod dynamodb;
 pub mod kafka;
 mod s3;
 mod said;
+pub mod settings;
 mod sqs;
 pub mod tables;
 

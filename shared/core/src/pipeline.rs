@@ -45,6 +45,7 @@ pub mod direct;
 mod disposition;
 mod invocation_registry;
 mod queues;
+pub mod settings;
 mod settled;
 pub mod subject;
 pub(crate) mod table_health;

@@ -1,13 +1,13 @@
-//! Shared parts of the HTTP functions: authentication, error responses, query strings, and the
-//! layers of every router. Each function defines its own routes.
+//! Shared parts of the HTTP functions: credentials, error responses, query strings, and the layers
+//! of every router. Each function defines its own routes.
 //!
-//! - [`problem`]: every error as `application/problem+json` (RFC 9457)
-//! - [`caller`]: turns an API key or verified claims into a tenant's scope
+//! - [`problem`]: every error as `application/problem+json` (RFC 9457); `refused`: the errors of intake
+//! - [`caller`]: the credentials of a request
 //! - [`cursor`]: cursors for paging
 //! - [`parameters`]: strict query strings
 //! - [`settings`]: shared configuration variables
 //! - [`layers`]: correlation ids, CORS, panics, 404 and 405; `access_log`: one line per request
-//! - [`gateway`]: the claims that API Gateway verified; `scopes`: the scopes they grant
+//! - [`gateway`]: the claims that API Gateway verified
 
 mod access_log;
 pub mod caller;
@@ -16,12 +16,10 @@ pub mod gateway;
 pub mod layers;
 pub mod parameters;
 pub mod problem;
-mod scopes;
+mod refused;
 pub mod settings;
 
-pub use self::caller::{
-    AuthMode, Caller, Claims, Credentials, Gate, LocalKeys, counted, with_claims,
-};
+pub use self::caller::{Credentials, with_claims};
 pub use self::cursor::Cursors;
 pub use self::layers::{CorrelationId, Origins, finished};
 pub use self::parameters::Parameters;

@@ -9,11 +9,9 @@ use axum::response::{IntoResponse, Response};
 use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Rejection, Unavailable};
 use drover_core::intake::quota::Exceeded;
+use drover_intake::error::UNAVAILABLE_RETRY_SECONDS;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
-
-/// The value of `Retry-After` for server errors, in seconds.
-const RETRY_SECONDS: u64 = 1;
 
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,7 +186,7 @@ impl Problem {
         }
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let problem = Self::new(status, "unavailable", phrase(status));
-        Self { hint: Hint::RetryAfter(RETRY_SECONDS), ..problem }
+        Self { hint: Hint::RetryAfter(UNAVAILABLE_RETRY_SECONDS), ..problem }
     }
 
     /// Adds the faults of the request's parts.

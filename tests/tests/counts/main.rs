@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use drover_core::base::id::TenantId;
 use drover_core::base::metrics::emf::Keeping;
 use drover_core::base::time::Timestamp;
-use drover_http::{AuthMode, LocalKeys};
+use drover_intake::{AuthMode, LocalKeys};
 use drover_query::cloudwatch as reading;
 use drover_query::counts::CloudWatchCounts;
 use drover_tests::canned::hang_up;

@@ -30,8 +30,7 @@ impl CloudWatchCounts {
     fn cached(&self, tenant: &TenantId, now: Timestamp) -> Option<Counted> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, counted) = read.get(tenant)?;
-        let is_fresh = *at <= now && now < at.plus_seconds(limits::COUNTS_SECONDS);
-        is_fresh.then(|| counted.clone())
+        at.is_within(limits::COUNTS_SECONDS, now).then(|| counted.clone())
     }
 }
 

@@ -61,6 +61,12 @@ impl Timestamp {
         micros / 1e6
     }
 
+    /// Whether this instant is less than `seconds` before `now`, so that a value read then is fresh.
+    /// If the clock has gone back, the value is not.
+    pub fn is_within(self, seconds: i64, now: Self) -> bool {
+        self <= now && now < self.plus_seconds(seconds)
+    }
+
     /// Whole seconds since 1970, rounded down, as in DynamoDB's TTL.
     pub const fn whole_seconds(self) -> i64 {
         self.0.div_euclid(MICROS_PER_SECOND)
@@ -114,6 +120,17 @@ mod tests {
     fn finer_fractions_are_rounded_down() {
         check("2026-11-21T06:00:00.1234569Z", Some("2026-11-21T06:00:00.123456Z"));
         check("1969-12-31T23:59:59.9999999Z", Some("1969-12-31T23:59:59.999999Z"));
+    }
+
+    #[test]
+    fn an_instant_is_within_some_seconds_of_now_from_itself_until_they_are_over() {
+        let at = |micros| Timestamp::from_micros(micros).expect("in range");
+        let read_at = at(10_000_000);
+        for (now, expected) in
+            [(9_999_999, false), (10_000_000, true), (14_999_999, true), (15_000_000, false)]
+        {
+            assert_eq!(read_at.is_within(5, at(now)), expected, "{now}");
+        }
     }
 
     #[test]

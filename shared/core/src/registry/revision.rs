@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::kinds;
 use super::stored::{broken, read};
-use super::{kinds, ttl_cache};
+use super::ttl_cache::LIFETIME_SECONDS;
 use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::Kind;
@@ -43,7 +44,7 @@ impl Revision {
         documents: &impl Documents,
     ) -> Result<Seen, Unavailable> {
         let seen = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let fresh = seen.filter(|seen| ttl_cache::is_fresh(seen.read_at, now));
+        let fresh = seen.filter(|seen| seen.read_at.is_within(LIFETIME_SECONDS, now));
         if let Some(seen) = fresh.filter(|seen| seen.number >= at_least) {
             return Ok(seen);
         }

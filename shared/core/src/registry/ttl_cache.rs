@@ -45,7 +45,8 @@ impl<T> TtlCache<T> {
     /// The cached document of a name, if it is fresh.
     pub(super) fn get(&self, name: &str, now: Timestamp) -> Option<Held<T>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.get(name).filter(|entry| is_fresh(entry.read_at, now))?;
+        let entry =
+            entries.get(name).filter(|entry| entry.read_at.is_within(LIFETIME_SECONDS, now))?;
         Some(Held { content: entry.held.content.clone(), as_of: entry.held.as_of })
     }
 
@@ -63,9 +64,4 @@ impl<T> TtlCache<T> {
         entries.put(Arc::from(name), Entry { held, read_at: now });
         content
     }
-}
-
-/// Whether a document that was read at `read_at` is fresh. If the clock has gone back, it is not.
-pub(super) fn is_fresh(read_at: Timestamp, now: Timestamp) -> bool {
-    read_at <= now && now < read_at.plus_seconds(LIFETIME_SECONDS)
 }

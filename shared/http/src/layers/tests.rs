@@ -7,12 +7,13 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::tenant::Scope;
 use drover_core::memory::Memory;
 use drover_core::registry::Registry;
+use drover_intake::{AuthMode, Gate, LocalKeys};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::{AuthMode, Credentials, Gate, LocalKeys};
+use crate::Credentials;
 
 fn router() -> Router {
     let routes = Router::new()
@@ -161,7 +162,8 @@ fn guarded() -> Router {
     let gate = Arc::new(Gate { mode: AuthMode::Key(LocalKeys::Refused) });
     let registry = Arc::new(Registry::new());
     let read = move |credentials: Credentials| async move {
-        let caller = gate.admit(&credentials, Scope::Read, now, &registry, &memory).await?;
+        let admitted = gate.admit(credentials.proof(), Scope::Read, now, &registry, &memory).await;
+        let caller = credentials.admitted(admitted)?;
         Ok::<_, Problem>(caller.scope.tenant().to_string())
     };
     finished(Router::new().route("/read/{id}", get(read)), Origins::Local)

@@ -32,28 +32,27 @@ fn memory(tenant: &str, local: bool) -> Memory {
 fn admit(
     memory: &Memory,
     mode: AuthMode,
-    credentials: &Credentials,
+    proof: &Proof,
     needed: Scope,
 ) -> Result<String, &'static str> {
-    let caller = caller(memory, mode, credentials, needed);
+    let caller = caller(memory, mode, proof, needed);
     caller.map(|caller| caller.scope.tenant().to_string())
 }
 
 fn caller(
     memory: &Memory,
     mode: AuthMode,
-    credentials: &Credentials,
+    proof: &Proof,
     needed: Scope,
 ) -> Result<Caller, &'static str> {
     let registry = Registry::new();
     let gate = Gate { mode };
-    let admitted = gate.admit(credentials, needed, now(), &registry, memory).now_or_never();
-    admitted.expect("memory never waits").map_err(|problem| problem.code())
+    let admitted = gate.admit(proof, needed, now(), &registry, memory).now_or_never();
+    admitted.expect("memory never waits").map_err(|denied| denied.error.code())
 }
 
-fn bearer(text: &str) -> Credentials {
-    let authorization = Some(HeaderValue::from_str(text).expect("a header"));
-    Credentials { authorization, ..Credentials::default() }
+fn bearer(text: &str) -> Proof {
+    Proof { authorization: Some(text.as_bytes().to_vec()), claims: None }
 }
 
 fn check_key(memory: &Memory, text: &str, needed: Scope, expected: Result<&str, &str>) {
@@ -71,7 +70,7 @@ fn a_key_admits_its_own_tenant_within_its_scopes() {
     for text in ["a-key", "Basic a-key", "Bearer ", "Bearer", "", &"x".repeat(300)] {
         check_key(&memory, text, Scope::Write, Err("unauthorized"));
     }
-    let none = Credentials::default();
+    let none = Proof::default();
     let mode = AuthMode::Key(LocalKeys::Accepted);
     assert_eq!(admit(&memory, mode, &none, Scope::Write), Err("unauthorized"));
 }
@@ -122,8 +121,8 @@ fn check_prefixed(
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let claims = Some(Claims(claims.iter().map(own).collect()));
     let mode = jwt(prefix);
-    let credentials = Credentials { claims, ..bearer("Bearer a-key") };
-    let admitted = admit(&memory, mode, &credentials, needed);
+    let proof = Proof { claims, ..bearer("Bearer a-key") };
+    let admitted = admit(&memory, mode, &proof, needed);
     assert_eq!(admitted.as_deref().map_err(|code| *code), expected);
 }
 
@@ -143,8 +142,8 @@ fn verified_claims_give_tenant_and_scopes_and_a_key_is_ignored() {
 
 #[test]
 fn a_caller_has_the_name_of_its_credentials() {
-    let by = |mode, credentials: &Credentials| {
-        let caller = caller(&memory("demo", false), mode, credentials, Scope::Write);
+    let by = |mode, proof: &Proof| {
+        let caller = caller(&memory("demo", false), mode, proof, Scope::Write);
         caller.expect("it passes").by.to_string()
     };
     let key = AuthMode::Key(LocalKeys::Refused);
@@ -154,7 +153,7 @@ fn a_caller_has_the_name_of_its_credentials() {
         let named = [("tenant", "demo"), ("scope", "write")].into_iter();
         let claims = named.chain(subject.map(|subject| ("sub", subject)));
         let claims = claims.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Credentials { claims: Some(Claims(claims.collect())), ..Credentials::default() }
+        Proof { claims: Some(Claims(claims.collect())), ..Proof::default() }
     };
     assert_eq!(by(jwt.clone(), &token(Some("a|1\r\nx"))), "token:a|1x");
     assert_eq!(
@@ -185,8 +184,8 @@ fn a_token_without_a_subject_has_the_name_of_its_client() {
     let named = [("tenant", "demo"), ("scope", "write"), ("client_id", "billing-job")];
     let claims = named.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let claims = Some(Claims(claims.into_iter().collect()));
-    let credentials = Credentials { claims, ..Credentials::default() };
-    let caller = caller(&memory("demo", false), jwt(""), &credentials, Scope::Write);
+    let proof = Proof { claims, ..Proof::default() };
+    let caller = caller(&memory("demo", false), jwt(""), &proof, Scope::Write);
     assert_eq!(&*caller.expect("it passes").by, "token:billing-job");
 }
 
@@ -208,8 +207,8 @@ fn failed_authentication_is_counted_and_a_missing_scope_is_not() {
         let memory = memory("demo", false);
         let registry = Registry::new();
         let gate = Gate { mode: AuthMode::Key(LocalKeys::Refused) };
-        let credentials = bearer(text);
-        let admitted = gate.admit(&credentials, needed, now(), &registry, &memory);
+        let proof = bearer(text);
+        let admitted = gate.admit(&proof, needed, now(), &registry, &memory);
         let admitted = admitted.now_or_never().expect("memory never waits");
         let _ = counted(admitted, &meter, "query", now());
         meter.0.into_inner().expect("not poisoned")

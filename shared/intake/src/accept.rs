@@ -12,11 +12,11 @@ use drover_core::dead_letter::message::Message;
 use drover_core::intake::event_log::{NotSent, Outgoing};
 use drover_core::intake::record::{Record, Source, Wrapping};
 use drover_core::ports::EventLog;
-use drover_http::Caller;
 
-use crate::{FUNCTION, Ingest, IngestPorts};
+use crate::caller::Caller;
+use crate::{Intake, IntakePorts};
 
-/// How long a request may take until it is answered. API Gateway waits for 30 seconds.
+/// How long a request may take until it is answered, in seconds. API Gateway waits for 30 seconds.
 const REQUEST_SECONDS: i64 = 20;
 
 /// The events of a request, and what they have in common.
@@ -33,10 +33,10 @@ pub(crate) struct Delivery<'a> {
     pub(crate) received_at: Timestamp,
 }
 
-/// What became of an event: its id, or why it never will be one.
-pub(crate) type Accepted = Result<String, Rejection>;
+/// The result of one event: its id, or why it is rejected.
+pub type Accepted = Result<String, Rejection>;
 
-impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
+impl<W: IntakePorts, S: EventLog> Intake<W, S> {
     /// Takes every event to its end: one result for each, in order.
     ///
     /// # Errors
@@ -181,7 +181,7 @@ impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
         for (metric, amount) in amounts {
             counts.add_many(metric, amount);
         }
-        self.meter.record(FUNCTION, &tally, now);
+        self.meter.record(self.function, &tally, now);
     }
 }
 
