@@ -7,6 +7,12 @@ pub const RECORD_BYTES: usize = 64 * 1024;
 /// The largest envelope of an event that ingest writes: a payload of [`RECORD_BYTES`] and the
 /// fields around it.
 pub const ENVELOPE_BYTES: usize = RECORD_BYTES + 4096;
+/// The largest record that a transform takes, in bytes of its value: the most that is parsed at all.
+pub const TRANSFORMED_BYTES: usize = 1024 * 1024;
+/// Elements of one record.
+pub const ELEMENTS: usize = 1_000;
+/// The elements of one record together, in bytes of their JSON.
+pub const ELEMENTS_BYTES: usize = 1024 * 1024;
 /// The longest JSON Pointer that a rejection carries, in bytes: its names are the sender's.
 pub const REJECTION_PATH_BYTES: usize = 256;
 /// The largest document of the registry, in bytes.
