@@ -17,6 +17,7 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{MetricDataQuery, MetricDataResult};
 use drover_aws::calls;
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::id::TenantId;
 use drover_core::base::metrics::emf::Keeping;
@@ -81,7 +82,8 @@ impl CloudWatch {
         let kept = tokio::time::timeout(WITHIN, self.read(scope.tenant(), Span::before(now))).await;
         let too_slow =
             |_| Unavailable::new(Reason::Unreachable, "reading counts had no answer in time");
-        kept.map_err(too_slow)?.map(Some)
+        let kept = kept.map_err(too_slow).flatten();
+        kept.map(Some).map_err(|unavailable| unavailable.of(Dependency::MetricStore))
     }
 
     async fn read(&self, tenant: &TenantId, span: Span) -> Result<Kept, Unavailable> {

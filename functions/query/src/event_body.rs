@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use drover_core::base::dependency::Dependency;
+use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::id::SubjectId;
 use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
@@ -44,17 +46,25 @@ pub(crate) fn answer_bytes(entry: &Entry) -> usize {
 
 impl EventBody {
     /// An event of a subject that is settled until then.
-    pub(crate) fn of(entry: &Entry, settled_until: Option<Timestamp>) -> Self {
+    ///
+    /// # Errors
+    /// Its stored payload is no JSON.
+    pub(crate) fn of(entry: &Entry, settled_until: Option<Timestamp>) -> Result<Self, Unavailable> {
         let observed_at = entry.position.observed_at;
-        Self {
+        // Without the parser's error, which may quote the payload.
+        let payload = RawValue::from_string(entry.payload.to_string()).map_err(|_| {
+            Unavailable::new(Reason::Corrupt, "a stored payload is no JSON")
+                .of(Dependency::LedgerTable)
+        })?;
+        Ok(Self {
             subject: None,
             event_id: entry.position.event_id.to_string(),
             event_type: Arc::clone(&entry.event_type),
             observed_at,
             ingested_at: entry.ingested_at,
-            payload: RawValue::from_string(entry.payload.to_string()).unwrap_or_default(),
+            payload,
             settled: settled_until.is_some_and(|until| observed_at <= until),
-        }
+        })
     }
 
     /// The same among events of other subjects.

@@ -234,7 +234,7 @@ async fn history<W: QueryPorts>(
     Ok(EventsAnswer {
         subject: Some(subject.to_string()),
         epoch: Some(portion.head.epoch),
-        events: events.collect(),
+        events: events.collect::<Result<_, _>>()?,
         next_cursor: next.map(|next| cursors.write(&next.to_bytes())),
         complete: true,
     })

@@ -71,7 +71,7 @@ pub(crate) async fn newest<W: QueryPorts>(
         let Some(source) = sources.get_mut(at) else { break };
         if let Some(entry) = source.entries.pop_front() {
             bytes += answer_bytes(&entry);
-            let event = EventBody::of(&entry, source.settled_until);
+            let event = EventBody::of(&entry, source.settled_until)?;
             events.push(event.among_others(&source.subject));
         } else if rounds < limits::NEWEST_ROUNDS && visit.read_bytes() < most {
             rounds += 1;

@@ -191,7 +191,9 @@ pub(crate) async fn list<W: QueryPorts>(
     let more = more || looked_at < listed.len();
     let last = listed.get(..looked_at).and_then(|shown| shown.last());
     let last = last.filter(|_| more).map(Listed::mark);
-    let next_cursor = last.and_then(|mark| Some(cursors.write(&serde_json::to_vec(mark).ok()?)));
+    // Without its cursor the list would look complete.
+    let next = last.map(serde_json::to_vec).transpose().map_err(|_| Problem::internal())?;
+    let next_cursor = next.map(|mark| cursors.write(&mark));
     Ok(Json(SubjectsAnswer { subjects, next_cursor }))
 }
 

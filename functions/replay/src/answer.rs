@@ -7,7 +7,7 @@ use base64_simd::STANDARD;
 use drover_core::base::public_reason::PublicReason;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::Content;
-use drover_core::dead_letter::letter::{Letter, State, Tried};
+use drover_core::dead_letter::letter::{Letter, LetterAttempt, State};
 use drover_core::dead_letter::origin::Origin;
 use drover_core::replay::list::Listing;
 use drover_core::replay::run::ViewDigests;
@@ -124,7 +124,7 @@ pub(crate) struct LetterAnswer {
     trace: Option<String>,
     /// The last run that took it in hand, and how that ended.
     #[schema(value_type = Option<Object>, required = true)]
-    tried: Option<Tried>,
+    tried: Option<LetterAttempt>,
     /// Whether what is in it follows.
     content: Shown,
     /// The key, base64.
@@ -320,7 +320,7 @@ impl RunAnswer {
         let view = |ViewDigests { subject, before: before_digest, after: after_digest }| {
             let pair = pairs.iter().find(|pair| pair.subject == subject);
             let shown = |view: &Value, digest: &Option<String>| {
-                (view_digest(view) == *digest).then(|| view.clone())
+                (view_digest(view).as_ref() == Ok(digest)).then(|| view.clone())
             };
             ViewBody {
                 before: pair.and_then(|pair| shown(&pair.before, &before_digest)),

@@ -19,13 +19,13 @@ use drover_core::pipeline::{Buffered, Disposition, Report};
 use drover_core::replay::filing::{Filing, read};
 
 use crate::limits::BUFFERED_SECONDS;
-use crate::queue::{Message, Taken};
+use crate::queue::{BatchOutcome, Message};
 use crate::{Environment, ReplayPorts, ReplaySources};
 
 impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     /// Takes the records of a batch through the pipeline, in one call, and files what is no record
     /// or is too old to wait any longer.
-    pub(crate) async fn drain(&self, messages: &[Message], deadline: Timestamp) -> Taken {
+    pub(crate) async fn drain(&self, messages: &[Message], deadline: Timestamp) -> BatchOutcome {
         let now = self.ports.now();
         let (mut records, mut others) = (BTreeMap::new(), BTreeMap::new());
         let mut unread = BTreeSet::new();
@@ -63,7 +63,11 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         self.file_these(others.into_iter(), deadline, taken).await
     }
 
-    async fn process(&self, records: BTreeMap<usize, Buffered>, deadline: Timestamp) -> Taken {
+    async fn process(
+        &self,
+        records: BTreeMap<usize, Buffered>,
+        deadline: Timestamp,
+    ) -> BatchOutcome {
         let (places, records): (Vec<usize>, Vec<Buffered>) = records.into_iter().unzip();
         match self.pipeline.drain(&self.ports, records, deadline).await {
             Ok(Report { dispositions, tally }) => {
@@ -71,11 +75,11 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
                 let failed: BTreeSet<usize> = outcomes
                     .filter_map(|(place, disposition)| comes_again(disposition).then_some(place))
                     .collect();
-                Taken { failed, tally }
+                BatchOutcome { failed, tally }
             }
             Err(open) => {
                 tracing::error!(%open, "the buffer is not drained");
-                Taken { failed: places.into_iter().collect(), ..Taken::default() }
+                BatchOutcome { failed: places.into_iter().collect(), ..BatchOutcome::default() }
             }
         }
     }

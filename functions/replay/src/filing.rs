@@ -9,7 +9,7 @@ use drover_core::dead_letter::letter::Owner;
 use drover_core::replay::filing::{file, read};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use crate::queue::{Message, Taken};
+use crate::queue::{BatchOutcome, Message};
 use crate::{Environment, ReplayPorts, ReplaySources};
 
 /// Letters that are filed together. Each is held unpacked only while it is its turn.
@@ -17,9 +17,9 @@ const TOGETHER: usize = 16;
 
 impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     /// Files a letter of each message.
-    pub(crate) async fn file(&self, messages: &[Message], deadline: Timestamp) -> Taken {
+    pub(crate) async fn file(&self, messages: &[Message], deadline: Timestamp) -> BatchOutcome {
         let all = messages.iter().enumerate();
-        self.file_these(all, deadline, Taken::default()).await
+        self.file_these(all, deadline, BatchOutcome::default()).await
     }
 
     /// Files a letter of each of these messages, told apart by their places in a batch of which some
@@ -28,8 +28,8 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         &self,
         mut messages: impl Iterator<Item = (usize, &'m Message)>,
         deadline: Timestamp,
-        mut taken: Taken,
-    ) -> Taken {
+        mut taken: BatchOutcome,
+    ) -> BatchOutcome {
         let mut running = FuturesUnordered::new();
         loop {
             while running.len() < TOGETHER

@@ -56,7 +56,7 @@ struct BatchItemFailure {
 
 /// What became of a batch: which of its messages come again, and what there is to count.
 #[derive(Default)]
-pub(crate) struct Taken {
+pub(crate) struct BatchOutcome {
     /// By their places in the batch.
     pub(crate) failed: BTreeSet<usize>,
     pub(crate) tally: Tally,
@@ -130,8 +130,8 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         messages: Vec<Message>,
         deadline: Timestamp,
     ) -> Result<BatchResponse, UnknownQueue> {
-        let Taken { failed, tally } = match self.queues.queue_of(&messages)? {
-            None => Taken::default(),
+        let BatchOutcome { failed, tally } = match self.queues.queue_of(&messages)? {
+            None => BatchOutcome::default(),
             Some(Queue::DeadLetters) => self.file(&messages, deadline).await,
             Some(Queue::Buffer) => self.drain(&messages, deadline).await,
         };

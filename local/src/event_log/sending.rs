@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Code, Reason, Rejection, Unavailable};
 use drover_core::base::time::Timestamp;
 use drover_core::intake::event_log::{NotSent, Outgoing};
@@ -61,7 +62,10 @@ async fn within<T>(
 ) -> Result<T, Unavailable> {
     let left = deadline.micros().saturating_sub(now_millis().saturating_mul(1_000));
     let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
-    let too_late = || Unavailable::new(Reason::Deadline, "the stream did not answer in time");
+    let too_late = || {
+        Unavailable::new(Reason::Deadline, "the stream did not answer in time")
+            .of(Dependency::EventLog)
+    };
     if left.is_zero() {
         return Err(too_late());
     }

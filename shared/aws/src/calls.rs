@@ -7,6 +7,7 @@
 //! is `Failure::Unknown`.
 
 use std::error::Error;
+use std::fmt::Debug;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -18,6 +19,7 @@ use aws_sdk_dynamodb::types::error::{
 };
 use drover_core::base::error::{Reason, Unavailable};
 
+use crate::cause::Cause;
 use crate::said::Said;
 
 /// A good answer takes milliseconds. A connection that died while the environment was frozen
@@ -208,6 +210,7 @@ const INVALID: [&str; 10] = [
 pub fn unavailable<E, R>(operation: &str, error: &SdkError<E, R>) -> Unavailable
 where
     E: ProvideErrorMetadata + Error + 'static,
+    R: Debug + 'static,
 {
     let reason = Failure::of(error).reason();
     let message = match error {
@@ -221,7 +224,26 @@ where
         SdkError::ConstructionFailure(_) => format!("{operation} could not be put into a request"),
         _ => format!("{operation} had an answer that makes no sense"),
     };
-    Unavailable::new(reason, message)
+    let unavailable = Unavailable::new(reason, message);
+    match cause(error) {
+        Some(cause) => unavailable.caused_by(cause),
+        None => unavailable,
+    }
+}
+
+/// What a failed call goes back to: time or the network. An answer is in the message, and what a
+/// provider of credentials says can hold anything.
+fn cause<E, R>(error: &SdkError<E, R>) -> Option<Cause>
+where
+    E: Error + 'static,
+    R: Debug + 'static,
+{
+    let network = match error {
+        SdkError::TimeoutError(_) => true,
+        SdkError::DispatchFailure(failed) => failed.is_io() || failed.is_timeout(),
+        _ => false,
+    };
+    error.source().filter(|_| network).map(Cause::of)
 }
 
 /// Whether DynamoDB slows down one key and not the table. SQS and others give no such reasons.
@@ -254,4 +276,27 @@ fn refused(error: &ConnectorError) -> bool {
         let error = error.downcast_ref::<std::io::Error>();
         error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use aws_sdk_dynamodb::operation::get_item::GetItemError;
+
+    use super::*;
+
+    fn causes(error: ConnectorError) -> Option<String> {
+        let error = SdkError::<GetItemError, ()>::dispatch_failure(error);
+        unavailable("reading a head", &error).causes()
+    }
+
+    #[test]
+    fn the_causes_are_the_network_s_and_never_what_a_provider_of_credentials_says() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let chain = causes(ConnectorError::io(refused.into())).expect("a chain");
+        assert!(chain.ends_with("connection refused"), "{chain}");
+        let provider = io::Error::other("s3cr3t");
+        assert_eq!(causes(ConnectorError::other(provider.into(), None)), None);
+    }
 }

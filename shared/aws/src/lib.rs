@@ -26,6 +26,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use self::dynamodb::{HeadRead, Put, PutOutcome, RequestBatcher};
 
 pub mod calls;
+mod cause;
 mod clock;
 mod dynamodb;
 #[cfg(feature = "kafka")]

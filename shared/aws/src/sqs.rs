@@ -11,6 +11,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata as _};
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry};
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::dead_letter::message::Message;
 use drover_core::dead_letter::sending::{Queue, Sent, send};
@@ -35,6 +36,7 @@ const OPERATOR: &str = "operator";
 
 /// One of the two queues.
 struct SqsQueue<'a> {
+    dependency: Dependency,
     client: &'a Client,
     url: &'a str,
 }
@@ -53,11 +55,13 @@ impl Buffer for Aws {
 
 impl Aws {
     fn dead_letters(&self) -> SqsQueue<'_> {
-        SqsQueue { client: &self.sqs, url: &self.config.dead_letter_queue_url }
+        let (client, url) = (&self.sqs, &self.config.dead_letter_queue_url);
+        SqsQueue { dependency: Dependency::DeadLetterQueue, client, url }
     }
 
     fn buffer(&self) -> SqsQueue<'_> {
-        SqsQueue { client: &self.sqs, url: &self.config.buffer_queue_url }
+        let (client, url) = (&self.sqs, &self.config.buffer_queue_url);
+        SqsQueue { dependency: Dependency::BufferQueue, client, url }
     }
 
     /// Whether the dead-letter queue answers.
@@ -65,7 +69,7 @@ impl Aws {
     /// # Errors
     /// It does not.
     pub async fn probe_dead_letters(&self) -> Result<(), Unavailable> {
-        probe(&self.sqs, &self.config.dead_letter_queue_url).await
+        probe(self.dead_letters()).await
     }
 
     /// Whether the buffer queue answers.
@@ -73,7 +77,7 @@ impl Aws {
     /// # Errors
     /// It does not.
     pub async fn probe_buffer(&self) -> Result<(), Unavailable> {
-        probe(&self.sqs, &self.config.buffer_queue_url).await
+        probe(self.buffer()).await
     }
 
     /// What is in the buffer queue.
@@ -90,9 +94,12 @@ impl Aws {
             .attribute_names(QueueLevels::DELAYED)
             .send()
             .await
-            .map_err(|error| unavailable("reading a queue's attributes", &error))?;
+            .map_err(|error| {
+                unavailable("reading a queue's attributes", &error).of(Dependency::BufferQueue)
+            })?;
         QueueLevels::read(&answer.attributes.unwrap_or_default()).ok_or_else(|| {
             Unavailable::new(Reason::Unreachable, "a queue does not say what it has")
+                .of(Dependency::BufferQueue)
         })
     }
 }
@@ -123,13 +130,15 @@ impl QueueLevels {
     }
 }
 
-async fn probe(client: &Client, queue: &str) -> Result<(), Unavailable> {
+async fn probe(queue: SqsQueue<'_>) -> Result<(), Unavailable> {
+    let SqsQueue { dependency, client, url } = queue;
     let request = client
         .get_queue_attributes()
-        .queue_url(queue)
+        .queue_url(url)
         .attribute_names(QueueAttributeName::ApproximateNumberOfMessages);
     let sent = request.send().await;
-    sent.map(|_| ()).map_err(|error| unavailable("reading a queue's attributes", &error))
+    let failed = |error| unavailable("reading a queue's attributes", &error).of(dependency);
+    sent.map(|_| ()).map_err(failed)
 }
 
 impl Queue for SqsQueue<'_> {
@@ -137,7 +146,8 @@ impl Queue for SqsQueue<'_> {
         let sends: Vec<_> =
             batches(messages).into_iter().map(|batch| self.send_batch(batch)).collect();
         // In order: the answer has one result for each message, in order.
-        stream::iter(sends).buffered(IN_FLIGHT).concat().await
+        let sent = stream::iter(sends).buffered(IN_FLIGHT).concat().await;
+        sent.into_iter().map(|sent| sent.of(self.dependency)).collect()
     }
 }
 

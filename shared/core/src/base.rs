@@ -2,7 +2,7 @@
 //!
 //! - [`id`], [`time`]: what things are called, and when
 //! - [`scope`]: the proof of the tenant that somebody speaks for
-//! - [`error`]: theirs or ours, and why; [`public_reason`]: what a tenant may see of ours
+//! - [`error`]: theirs or ours, and why; [`dependency`]: what failed; [`public_reason`]: what a tenant may see of ours
 //! - [`limits`]: every bound; [`cost`]: what a call cost; [`deadline`]: how long it may take
 //! - [`hash`]: a hash that stored keys depend on
 //! - [`metrics`]: what is counted
@@ -11,6 +11,7 @@
 
 pub mod cost;
 pub mod deadline;
+pub mod dependency;
 pub mod error;
 pub mod hash;
 pub mod id;

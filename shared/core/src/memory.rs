@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::base::cost::{Metered, Units};
+use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::limits::TRANSACTION_ITEMS;
 use crate::base::time::Timestamp;
@@ -219,7 +220,7 @@ impl State {
 
     fn check_table(&self, location: &SubjectLocation) -> Result<(), Unavailable> {
         let reason = self.broken_table(location);
-        reason.map_or(Ok(()), |reason| Err(Unavailable::new(reason, SAID_BY_A_SERVICE)))
+        reason.map_or(Ok(()), |reason| Err(of_table(reason)))
     }
 
     fn charge<T>(&mut self, answer: T, units: Units) -> Metered<T> {
@@ -259,6 +260,11 @@ fn fails(fault: Fault) -> Unavailable {
         Fault::HotKey => Unavailable::new(Reason::HotKey, SAID_BY_A_SERVICE),
         _ => unreachable(),
     }
+    .of(Dependency::LedgerTable)
+}
+
+fn of_table(reason: Reason) -> Unavailable {
+    Unavailable::new(reason, SAID_BY_A_SERVICE).of(Dependency::LedgerTable)
 }
 
 fn unreachable() -> Unavailable {

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Rejection, Unavailable};
 use drover_core::intake::quota::Exceeded;
 use serde::{Deserialize, Serialize};
@@ -170,11 +171,19 @@ impl Problem {
     /// 503 `unavailable`. What is unavailable goes into the log.
     pub fn unavailable(unavailable: &Unavailable) -> Self {
         let why = &unavailable.message;
+        let dependency = unavailable.dependency.map(Dependency::as_str);
+        let causes = unavailable.causes();
         match unavailable.reason {
             reason @ (Reason::Corrupt | Reason::Misconfigured | Reason::Bug) => {
-                tracing::error!(?reason, why, "unavailable until a person mends it");
+                tracing::error!(
+                    ?reason,
+                    dependency,
+                    why,
+                    causes,
+                    "unavailable until a person mends it"
+                );
             }
-            reason => tracing::warn!(?reason, why, "unavailable"),
+            reason => tracing::warn!(?reason, dependency, why, causes, "unavailable"),
         }
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let problem = Self::new(status, "unavailable", phrase(status));

@@ -1,5 +1,6 @@
 //! What an append gives: where its records stand, or why they do not.
 
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 
 use super::limits::{RECORD_BYTES, TOPICS};
@@ -42,12 +43,12 @@ impl AppendError {
         match self {
             Self::Unavailable(unavailable) => unavailable,
             other @ (Self::TooLarge { .. } | Self::TooManyTopics { .. }) => {
-                Unavailable::new(Reason::Bug, other.to_string())
+                Unavailable::new(Reason::Bug, other.to_string()).of(Dependency::EventLog)
             }
         }
     }
 }
 
 pub(super) fn stopped() -> Unavailable {
-    Unavailable::new(Reason::Unreachable, "the stream has stopped")
+    Unavailable::new(Reason::Unreachable, "the stream has stopped").of(Dependency::EventLog)
 }

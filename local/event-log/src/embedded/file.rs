@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use rusqlite::Connection;
 
@@ -69,7 +70,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, FileError> {
 }
 
 pub(super) fn broken(error: FileError) -> Unavailable {
-    Unavailable::new(Reason::Unreachable, format!("the stream's file: {error}"))
+    Unavailable::new(Reason::Unreachable, "the stream's file failed")
+        .of(Dependency::EventLog)
+        .caused_by(error)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge of the stream is where time comes from")]

@@ -98,7 +98,7 @@ impl Writer {
             }
             Err(error) => {
                 let unavailable = broken(error);
-                tracing::error!(error = %unavailable, "nothing was written");
+                tracing::error!(error = %unavailable, causes = unavailable.causes(), "nothing was written");
                 let failed = || Err(AppendError::Unavailable(unavailable.clone()));
                 group.into_iter().for_each(|write| write.answer(failed()));
             }

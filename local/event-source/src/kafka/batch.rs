@@ -69,7 +69,7 @@ pub(super) struct Batch {
 
 /// How an attempt ended for one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum AttemptOutcome {
     /// All records are handled.
     Handled,
     /// All but these.
@@ -121,12 +121,12 @@ impl Batch {
     }
 
     /// Decides after an attempt.
-    pub(super) fn decide(mut self, outcome: Outcome, rules: &Rules, at: Moment) -> Decision {
+    pub(super) fn decide(mut self, outcome: AttemptOutcome, rules: &Rules, at: Moment) -> Decision {
         match outcome {
-            Outcome::Handled => self.handled(),
-            Outcome::Named(named) => self.without_the_handled(&named, rules, at),
-            Outcome::TooLarge => self.given_up(),
-            Outcome::Failed(failure) => {
+            AttemptOutcome::Handled => self.handled(),
+            AttemptOutcome::Named(named) => self.without_the_handled(&named, rules, at),
+            AttemptOutcome::TooLarge => self.given_up(),
+            AttemptOutcome::Failed(failure) => {
                 let halve = rules.on_function_error == OnFunctionError::Bisect
                     && failure == Failure::Function
                     && self.records.len() > 1;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drover_aws::Aws;
-use drover_core::base::error::Unavailable;
+use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::message::Message;
 use drover_core::ports::DeadLetters as _;
@@ -17,7 +17,7 @@ use drover_event_log::{Log, StoredRecord};
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Failure};
-use super::batch::{Decision, Moment, Outcome};
+use super::batch::{AttemptOutcome, Decision, Moment};
 use super::clock::Clock;
 use super::event::{event, partition_name};
 use super::partition::Taken;
@@ -55,7 +55,7 @@ pub(super) async fn play<L: Log>(
     let decisions = match invocation {
         Invocation::Send(taken) => send(context, taken).await,
         Invocation::TooLarge(partition, taken) => {
-            let decision = decide(context, taken, Outcome::TooLarge);
+            let decision = decide(context, taken, AttemptOutcome::TooLarge);
             let given_up = BTreeMap::from([(partition, decision.given_up.clone())]);
             report(context, Condition::MaximumPayloadSizeExceeded, given_up, 0, None).await;
             BTreeMap::from([(partition, decision)])
@@ -150,20 +150,20 @@ fn log_failure<L: Log>(context: &MappingContext<L>, answer: &Answer) {
     }
 }
 
-fn outcome(answer: &Answer, partition: &str) -> Outcome {
+fn outcome(answer: &Answer, partition: &str) -> AttemptOutcome {
     match answer {
-        Answer::Handled => Outcome::Handled,
-        Answer::Failed(failure) => Outcome::Failed(failure.clone()),
-        Answer::Named(named) => {
-            named.get(partition).map_or(Outcome::Handled, |offsets| Outcome::Named(offsets.clone()))
-        }
+        Answer::Handled => AttemptOutcome::Handled,
+        Answer::Failed(failure) => AttemptOutcome::Failed(failure.clone()),
+        Answer::Named(named) => named
+            .get(partition)
+            .map_or(AttemptOutcome::Handled, |offsets| AttemptOutcome::Named(offsets.clone())),
     }
 }
 
-fn decide<L: Log>(context: &MappingContext<L>, taken: Taken, outcome: Outcome) -> Decision {
+fn decide<L: Log>(context: &MappingContext<L>, taken: Taken, outcome: AttemptOutcome) -> Decision {
     let at = Moment { now: context.clock.now(), random: fastrand::f64() };
     // What was too old is gone already; without anything else there was nothing to fail.
-    let outcome = if taken.batch.records.is_empty() { Outcome::Handled } else { outcome };
+    let outcome = if taken.batch.records.is_empty() { AttemptOutcome::Handled } else { outcome };
     taken.batch.decide(outcome, &context.settings.rules, at)
 }
 
@@ -189,7 +189,8 @@ async fn report<L: Log>(
     let Some(message) = message(context, condition, &given_up, attempts, invoked) else { return };
     let sent = || async {
         let mut results = destination.send_letters(std::slice::from_ref(&message)).await;
-        results.pop().unwrap_or(Ok(()))
+        let unanswered = || Unavailable::new(Reason::Unreachable, "a report without an answer");
+        results.pop().unwrap_or_else(|| Err(unanswered()))
     };
     until_it_succeeds("report", sent).await;
 }

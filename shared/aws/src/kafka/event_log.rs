@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::limits::ENVELOPE_BYTES;
 use drover_core::base::time::Timestamp;
@@ -180,7 +181,7 @@ async fn open(config: &KafkaConfig) -> Result<Producer, Unavailable> {
     let client = config.client().await?;
     if partitions(&client.admin(), &config.topic).await?.is_none() {
         let message = format!("the topic does not exist: topic=`{}`", config.topic);
-        return Err(Unavailable::new(Reason::Misconfigured, message));
+        return Err(Unavailable::new(Reason::Misconfigured, message).of(Dependency::EventLog));
     }
     let producer = client
         .producer()

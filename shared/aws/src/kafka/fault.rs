@@ -3,10 +3,12 @@
 //! The client has tried again by itself where that may help, so what arrives here is either final
 //! or out of time. A code that is not known here may pass, so it is no refusal.
 
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use krafka::KrafkaError;
 use krafka::error::{ErrorCode, ProtocolErrorKind};
 
+use crate::cause::Cause;
 use crate::said::Said;
 
 /// What a failed call is for the pipeline. The message holds names of topics, partitions and
@@ -14,16 +16,18 @@ use crate::said::Said;
 pub fn unavailable(operation: &str, error: &KrafkaError) -> Unavailable {
     // The client names what it waited for, which need not be what is missing.
     if let KrafkaError::Timeout { .. } = error {
-        return no_answer(operation);
+        return no_answer(operation).caused_by(Cause::of(error));
     }
     Unavailable::new(
         reason(error),
         format!("{operation} failed: said=`{}`", Said(&error.to_string())),
     )
+    .of(Dependency::EventLog)
 }
 
 pub(super) fn no_answer(operation: &str) -> Unavailable {
     Unavailable::new(Reason::Unreachable, format!("{operation} had no answer in time"))
+        .of(Dependency::EventLog)
 }
 
 fn reason(error: &KrafkaError) -> Reason {

@@ -3,6 +3,7 @@
 //! Read once; whoever changes it starts the functions again.
 
 use aws_config::SdkConfig;
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use serde::Deserialize;
 
@@ -22,10 +23,12 @@ struct Secret {
 pub(super) async fn user(sdk: &SdkConfig, arn: &str) -> Result<(String, Password), Unavailable> {
     let client = aws_sdk_secretsmanager::Client::new(sdk);
     let answer = client.get_secret_value().secret_id(arn).send().await;
-    let answer = answer.map_err(|error| calls::unavailable("reading the Kafka secret", &error))?;
+    let answer = answer.map_err(|error| {
+        calls::unavailable("reading the Kafka secret", &error).of(Dependency::SecretStore)
+    })?;
     parsed(answer.secret_string().unwrap_or_default()).ok_or_else(|| {
         let message = format!("the Kafka secret is not {{\"username\",\"password\"}}: arn=`{arn}`");
-        Unavailable::new(Reason::Misconfigured, message)
+        Unavailable::new(Reason::Misconfigured, message).of(Dependency::SecretStore)
     })
 }
 

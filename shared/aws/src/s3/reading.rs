@@ -5,10 +5,12 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::dead_letter::object::{OBJECT_BYTES, Object};
 
 use crate::calls::unavailable;
+use crate::cause::Cause;
 
 /// For the body, which the time of the call does not include.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,7 +25,9 @@ pub(super) async fn object(
         Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) => {
             return Ok(Object::Gone);
         }
-        Err(error) => return Err(unavailable("reading an object", &error)),
+        Err(error) => {
+            return Err(unavailable("reading an object", &error).of(Dependency::ObjectStore));
+        }
     };
     let length = answer.content_length.and_then(|length| usize::try_from(length).ok());
     if length.is_some_and(|length| length > OBJECT_BYTES) {
@@ -36,7 +40,9 @@ pub(super) async fn object(
 async fn collected(mut body: ByteStream) -> Result<Object, Unavailable> {
     let mut bytes = Vec::new();
     while let Some(part) = body.next().await {
-        let part = part.map_err(|_| cut("the connection ended, or its checksum is another"))?;
+        let part = part.map_err(|error| {
+            cut("the connection ended, or its checksum is another").caused_by(Cause::of(&error))
+        })?;
         if bytes.len() + part.len() > OBJECT_BYTES {
             return Ok(Object::TooLarge);
         }
@@ -47,4 +53,5 @@ async fn collected(mut body: ByteStream) -> Result<Object, Unavailable> {
 
 fn cut(why: &str) -> Unavailable {
     Unavailable::new(Reason::Unreachable, format!("the body of an object was cut: {why}"))
+        .of(Dependency::ObjectStore)
 }

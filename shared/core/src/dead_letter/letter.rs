@@ -85,7 +85,7 @@ pub struct Letter {
     pub replay_count: u32,
     /// The last run that took it in hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tried: Option<Tried>,
+    pub tried: Option<LetterAttempt>,
 }
 
 /// What has become of a letter.
@@ -103,7 +103,7 @@ pub enum State {
 
 /// What a run did with a letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
+pub struct LetterAttempt {
     /// The run.
     pub run: String,
     /// How it ended, each outcome with how often: `applied`, `duplicate`, a code, `parked`.

@@ -9,6 +9,7 @@
 
 use std::future::Future;
 
+use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::dead_letter::envelope::Envelope;
 use crate::dead_letter::message::Message;
@@ -31,6 +32,16 @@ pub enum Sent {
 }
 
 impl Sent {
+    /// The same, where a fault is this queue's.
+    #[must_use]
+    pub fn of(self, queue: Dependency) -> Self {
+        match self {
+            Self::Taken => Self::Taken,
+            Self::Refused(unavailable) => Self::Refused(unavailable.of(queue)),
+            Self::NotTaken(unavailable) => Self::NotTaken(unavailable.of(queue)),
+        }
+    }
+
     /// Of two messages that belong together.
     fn and(self, other: Self) -> Self {
         match (&self, &other) {

@@ -2,6 +2,7 @@
 
 use super::ledger::place;
 use super::{Call, Fault, Memory, State, unreachable};
+use crate::base::dependency::Dependency;
 use crate::base::error::Unavailable;
 use crate::dead_letter::letter::{FiledChunk, Owner};
 use crate::ledger::StoredHead;
@@ -22,7 +23,7 @@ impl Eraser for Memory {
         let state = &mut *self.state();
         let fault = (state.faults)(Call::Write);
         match fault {
-            Fault::Refused => return Err(unreachable()),
+            Fault::Refused => return Err(unreachable().of(Dependency::LedgerTable)),
             Fault::HotKey | Fault::LostBefore => return Ok(false),
             Fault::None | Fault::LostAfter | Fault::PagesLate(_) => {}
         }
@@ -44,7 +45,7 @@ impl Eraser for Memory {
         self.give_way().await;
         let state = &mut *self.state();
         if (state.faults)(Call::Erase) != Fault::None {
-            return Err(unreachable());
+            return Err(unreachable().of(Dependency::LedgerTable));
         }
         let place = place(location);
         let mine = state.pages.range((place.clone(), Vec::new())..=(place, up_to.to_vec()));
@@ -61,7 +62,7 @@ impl Memory {
         self.give_way().await;
         let state = &mut *self.state();
         if (state.faults)(Call::Erase) != Fault::None {
-            return Err(unreachable());
+            return Err(unreachable().of(Dependency::LettersTable));
         }
         Ok(act(state))
     }

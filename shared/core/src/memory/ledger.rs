@@ -2,6 +2,7 @@
 
 use super::{Call, Fault, Memory, State, fails, unreachable};
 use crate::base::cost::{Metered, Units};
+use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::limits::ITEM_BYTES;
 use crate::base::mutant::{Mutant, on};
@@ -107,7 +108,11 @@ impl Store for Memory {
             state.pages.entry(at).or_insert_with(|| page.clone());
         }
         let answer = state.charge((), Units { read: 0.0, write: units });
-        if fault == Fault::LostAfter { Err(unreachable()) } else { Ok(answer) }
+        if fault == Fault::LostAfter {
+            Err(unreachable().of(Dependency::LedgerTable))
+        } else {
+            Ok(answer)
+        }
     }
 
     async fn write(
@@ -127,7 +132,7 @@ impl Store for Memory {
         }
         state.check_table(location)?;
         match fault {
-            Fault::Refused => return Err(unreachable()),
+            Fault::Refused => return Err(unreachable().of(Dependency::LedgerTable)),
             Fault::HotKey => {
                 let answer = WriteAnswer::Unknown(Reason::HotKey);
                 return Ok(state.charge(answer, Units::default()));
@@ -266,7 +271,7 @@ impl Listing for Memory {
         self.give_way().await;
         let state = &mut *self.state();
         if (state.faults)(Call::Listing) != Fault::None {
-            return Err(unreachable());
+            return Err(unreachable().of(Dependency::LedgerTable));
         }
         let table = shard.table().map(|table| &**table);
         // No partition key has a `!`.

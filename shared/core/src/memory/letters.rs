@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::ledger::{READ_UNIT, WRITE_UNIT, units_of};
 use super::{Call, Fault, Memory, State, unreachable};
 use crate::base::cost::{Metered, Units};
+use crate::base::dependency::Dependency;
 use crate::base::error::Unavailable;
 use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::Chunk;
@@ -75,11 +76,11 @@ impl Memory {
         let state = &mut *self.state();
         let (before, after) = state.fate(call);
         if before {
-            return Err(unreachable());
+            return Err(unreachable().of(Dependency::LettersTable));
         }
         let (answer, units) = act(state);
         let answer = state.charge(answer, units);
-        if after { Err(unreachable()) } else { Ok(answer) }
+        if after { Err(unreachable().of(Dependency::LettersTable)) } else { Ok(answer) }
     }
 }
 

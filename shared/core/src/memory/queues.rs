@@ -1,6 +1,7 @@
 //! Queues, the stream, documents and requests in memory.
 
 use super::{Call, Fault, Memory, State, unreachable};
+use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::time::Timestamp;
 use crate::dead_letter::message::Message;
@@ -53,7 +54,12 @@ impl Queue for InMemory<'_> {
     async fn send(&self, messages: &[Message]) -> Vec<Sent> {
         let Self(memory, call) = self;
         memory.give_way().await;
-        memory.state().send(*call, messages)
+        let sent = memory.state().send(*call, messages);
+        let queue = match call {
+            Call::Buffer => Dependency::BufferQueue,
+            _ => Dependency::DeadLetterQueue,
+        };
+        sent.into_iter().map(|sent| sent.of(queue)).collect()
     }
 }
 
@@ -74,7 +80,7 @@ impl Documents for Memory {
         self.give_way().await;
         let state = &mut *self.state();
         if (state.faults)(Call::Document) != Fault::None {
-            return Err(unreachable());
+            return Err(unreachable().of(Dependency::Registry));
         }
         Ok(state.documents.get(&name.storage_key()).cloned())
     }
@@ -89,7 +95,11 @@ impl EventLog for Memory {
             if matches!(fault, Fault::None | Fault::LostAfter) {
                 state.event_log.push(event.record.clone());
             }
-            if fault == Fault::None { Ok(()) } else { Err(unreachable().into()) }
+            if fault == Fault::None {
+                Ok(())
+            } else {
+                Err(unreachable().of(Dependency::EventLog).into())
+            }
         };
         events.iter().map(&mut take).collect()
     }
@@ -101,7 +111,7 @@ impl Requests for Memory {
         let state = &mut *self.state();
         let fault = (state.faults)(Call::Claim);
         if matches!(fault, Fault::Refused | Fault::LostBefore) {
-            return Err(unreachable());
+            return Err(unreachable().of(Dependency::RequestsTable));
         }
         let before = state.requests.get(&claim.storage_key);
         let before = before.filter(|made| made.received_at > claim.stale()).cloned();
@@ -109,6 +119,10 @@ impl Requests for Memory {
         if claimed == Claimed::First {
             state.requests.insert(claim.storage_key.clone(), claim.made.clone());
         }
-        if fault == Fault::LostAfter { Err(unreachable()) } else { Ok(claimed) }
+        if fault == Fault::LostAfter {
+            Err(unreachable().of(Dependency::RequestsTable))
+        } else {
+            Ok(claimed)
+        }
     }
 }

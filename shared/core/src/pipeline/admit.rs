@@ -25,7 +25,8 @@ pub(super) enum Admission {
 }
 
 /// Why there is no event. `?` makes it from either of the two errors.
-enum Refused {
+#[derive(Debug)]
+pub(super) enum Refused {
     Rejection(Rejection),
     Unavailable(Unavailable),
 }

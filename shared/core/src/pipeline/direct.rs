@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::metrics::Meter;
 use crate::base::time::Timestamp;
 use crate::intake::event_log::{NotSent, Outgoing};
-use crate::pipeline::{Pipeline, Settled, Verdict};
+use crate::pipeline::{Pipeline, RecordOutcome, Settled};
 use crate::ports::{EventLog, Ports};
 
 /// The ledger in place of a stream.
@@ -31,10 +31,10 @@ impl<W: Ports> EventLog for Direct<W> {
 }
 
 fn sent(settled: &Settled) -> Result<(), NotSent> {
-    match settled.verdict() {
-        Verdict::Applied | Verdict::Duplicate => Ok(()),
-        Verdict::Rejected(rejection) => Err(rejection.into()),
-        Verdict::Unavailable(unavailable) => Err(unavailable.into()),
+    match settled.outcome() {
+        RecordOutcome::Applied | RecordOutcome::Duplicate => Ok(()),
+        RecordOutcome::Rejected(rejection) => Err(rejection.clone().into()),
+        RecordOutcome::Unavailable(unavailable) => Err(unavailable.clone().into()),
     }
 }
 
@@ -46,6 +46,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::base::dependency::Dependency;
     use crate::base::error::Code;
     use crate::base::id::TenantId;
     use crate::base::limits::ItemLimits;
@@ -123,7 +124,8 @@ mod tests {
             _ => Fault::None,
         });
         let down = send(&[outgoing("d3", "e1", 1)]);
-        assert!(matches!(down[..], [Err(NotSent::Unavailable(_))]), "{down:?}");
+        let [Err(NotSent::Unavailable(unavailable))] = &down[..] else { panic!("{down:?}") };
+        assert_eq!(unavailable.dependency, Some(Dependency::LedgerTable));
         let state = direct.ports.state();
         assert!(state.letters.is_empty() && state.buffer.is_empty());
         assert!((*counted.0.lock().expect("no panic before") - 2.0).abs() < f64::EPSILON);

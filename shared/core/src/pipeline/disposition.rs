@@ -1,8 +1,8 @@
-//! What becomes of a record.
+//! What the source of a record may acknowledge.
 
 use crate::base::error::Code;
 
-/// What became of one record.
+/// Where one record is when the invocation ends. All but the last are acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// It is in the history now.

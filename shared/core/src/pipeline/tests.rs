@@ -7,7 +7,7 @@ mod receipt;
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::base::error::Code;
+use crate::base::error::{Code, Reason};
 use crate::base::id::{SubjectId, TenantId};
 use crate::base::scope::TenantScope;
 use crate::dead_letter::envelope::Envelope;

@@ -9,6 +9,7 @@ mod placement;
 
 use std::collections::BTreeSet;
 
+use serde::ser::Error as _;
 use serde_json::Value;
 
 pub use self::identity::Identities;
@@ -130,7 +131,8 @@ impl Checked {
         for (topic, _) in self.routes() {
             let json = self.topics.as_ref().map(|topics| &topics.json);
             let route = json.and_then(|json| json.get("topics")?.get(topic));
-            drafts.put(DocumentName::Topic(topic.clone()), text(route.unwrap_or(&Value::Null))?);
+            let route = route.ok_or_else(|| serde_json::Error::custom("a route without a text"))?;
+            drafts.put(DocumentName::Topic(topic.clone()), text(route)?);
         }
         for sha256 in self.removed_keys(drafts.stored) {
             drafts.delete(DocumentName::Key(sha256));

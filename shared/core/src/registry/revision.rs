@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::stored::{broken, read};
 use super::{kinds, ttl_cache};
+use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::Kind;
 use crate::base::time::Timestamp;
@@ -52,7 +53,7 @@ impl Revision {
             let message = format!(
                 "the registry is older than the ledger: revision=`{number}` ledger=`{at_least}`"
             );
-            return Err(Unavailable::new(Reason::Misconfigured, message));
+            return Err(Unavailable::new(Reason::Misconfigured, message).of(Dependency::Registry));
         }
         self.keep(stored.as_ref(), now)
     }

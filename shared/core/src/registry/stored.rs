@@ -1,5 +1,6 @@
 //! Documents as they are stored, and whom it affects that one cannot be read.
 
+use crate::base::dependency::Dependency;
 use crate::base::error::{Extent, Reason, Unavailable};
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::ports::Documents;
@@ -8,7 +9,7 @@ use crate::ports::Documents;
 pub(super) fn broken(name: &DocumentName, fault: &str) -> Unavailable {
     let key = name.storage_key();
     let message = format!("a stored document cannot be read: key=`{key}` fault=`{fault}`");
-    Unavailable::new(Reason::Corrupt, message).affecting(readers_of(name))
+    Unavailable::new(Reason::Corrupt, message).of(Dependency::Registry).affecting(readers_of(name))
 }
 
 /// A document as it is stored. Where the store gives no answer, nobody has a registry.

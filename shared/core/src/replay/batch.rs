@@ -7,11 +7,12 @@ use super::runner::Runner;
 use super::through::{admit, through};
 use super::views::label;
 use super::{Action, ReplayPorts, Sources, batch_reference};
+use crate::base::dependency::Dependency;
 use crate::base::error::{Extent, Reason, Unavailable};
 use crate::dead_letter::letter::{Letter, StoredLetter, Wanted};
 use crate::dead_letter::opened::Opened;
 use crate::intake::record::Incoming;
-use crate::pipeline::{Settled, Verdict};
+use crate::pipeline::{RecordOutcome, Settled};
 
 /// Letters that are marked at once.
 const MARKS: usize = 16;
@@ -29,67 +30,62 @@ pub(super) async fn outcomes<W: ReplayPorts, S: Sources>(
     let wanted: Vec<Wanted> = takes.iter().map(|stored| stored.letter.wanted()).collect();
     let frames = runner.ports.contents(runner.owner, &wanted).await?;
     runner.charge(frames.units);
+    let mut frames = frames.answer.into_iter();
     let mut outcomes = Vec::with_capacity(takes.len());
     let (mut letters, mut records) = (Vec::new(), Vec::new());
-    for (stored, frame) in takes.iter().zip(frames.answer) {
-        let outcome = match frame.map(|frame| runner.open(&stored.letter, &frame)) {
-            None => Some(LetterOutcome::Left(INCOMPLETE)),
+    for (at, stored) in takes.iter().enumerate() {
+        let outcome = match frames.next().flatten().map(|frame| runner.open(&stored.letter, &frame))
+        {
+            None => LetterOutcome::Left(INCOMPLETE),
             Some(Opened::Record(record)) => {
-                letters.push(&stored.letter);
+                letters.push((at, &stored.letter));
                 records.push(record);
-                None
+                continue;
             }
-            Some(Opened::Unreadable(_)) if runner.run.filter.needs_record() => {
-                Some(LetterOutcome::Other)
-            }
+            Some(Opened::Unreadable(_)) if runner.run.filter.needs_record() => LetterOutcome::Other,
             Some(Opened::Unreadable(rejection)) => {
-                Some(LetterOutcome::Rejected(rejection, Effects::default()))
+                LetterOutcome::Rejected(rejection, Effects::default())
             }
-            Some(opened) => Some(batch_reference::outcome(runner, &stored.letter, opened).await),
+            Some(opened) => batch_reference::outcome(runner, &stored.letter, opened).await,
         };
-        outcomes.push(outcome);
+        outcomes.push((at, outcome));
     }
-    let mut of_records = of_records(runner, &letters, records).await?.into_iter();
-    let lost = || LetterOutcome::Unavailable(Unavailable::new(Reason::Bug, "no outcome"));
-    Ok(outcomes
-        .into_iter()
-        .map(|outcome| outcome.or_else(|| of_records.next()).unwrap_or_else(lost))
-        .collect())
+    outcomes.extend(of_records(runner, &letters, records).await?);
+    outcomes.sort_unstable_by_key(|(at, _)| *at);
+    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
+/// The outcomes of letters that are one record each, with the places that these letters come with.
 async fn of_records<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
-    letters: &[&Letter],
+    letters: &[(usize, &Letter)],
     records: Vec<Incoming>,
-) -> Result<Vec<LetterOutcome>, Unavailable> {
+) -> Result<Vec<(usize, LetterOutcome)>, Unavailable> {
     if records.is_empty() {
         return Ok(Vec::new());
     }
     let until = runner.until().await?;
     let again = if runner.run.dry_run { records.clone() } else { Vec::new() };
-    let admitted = admit(runner, records, until).await;
+    let mut admitted = admit(runner, records, until).await;
     let filter = &runner.run.filter;
-    let known: Vec<Option<LetterOutcome>> = letters
-        .iter()
-        .zip(admitted.records())
-        .map(|(letter, known)| match known.unavailable {
+    let known = letters.iter().zip(admitted.records()).map(|((_, letter), known)| {
+        match known.unavailable {
             // Nobody knows yet whether it matches.
             Some(unavailable) => Some(of_unavailable(runner, unavailable)),
-            None => (!filter.matches_record(letter, known)).then_some(LetterOutcome::Other),
-        })
-        .collect();
-    if runner.run.action == Action::Park {
-        return Ok(known
-            .into_iter()
-            .map(|outcome| outcome.unwrap_or(LetterOutcome::Parked))
-            .collect());
-    }
-    let matching: Vec<bool> = known.iter().map(Option::is_none).collect();
-    let settled = through(runner, admitted, &matching, again, until).await?;
-    let pairs = known.into_iter().zip(settled.iter());
-    Ok(pairs
-        .map(|(outcome, settled)| outcome.unwrap_or_else(|| of_settled(runner, settled)))
-        .collect())
+            None if !filter.matches_record(letter, known) => Some(LetterOutcome::Other),
+            None => (runner.run.action == Action::Park).then_some(LetterOutcome::Parked),
+        }
+    });
+    let known: Vec<Option<LetterOutcome>> = known.collect();
+    admitted.retain(|index| matches!(known.get(index), Some(None)));
+    let settled = through(runner, admitted, again, until).await?;
+    let at = |index: usize| letters.get(index).map(|(at, _)| *at);
+    let known = known.into_iter().enumerate();
+    let known = known.filter_map(|(index, outcome)| Some((at(index)?, outcome?)));
+    let settled = settled
+        .iter()
+        .filter_map(|settled| Some((at(settled.index())?, of_settled(runner, settled))));
+    Ok(known.chain(settled).collect())
 }
 
 fn of_settled<W: ReplayPorts, S: Sources>(
@@ -101,18 +97,18 @@ fn of_settled<W: ReplayPorts, S: Sources>(
         subject: settled.subject().map(ToString::to_string),
         ..Effects::default()
     };
-    match settled.verdict() {
-        Verdict::Applied => {
+    match settled.outcome() {
+        RecordOutcome::Applied => {
             effects.add("applied", 1);
             effects.changed.extend(settled.key().map(|key| label(runner.owner, &key)));
             LetterOutcome::Resolved(effects)
         }
-        Verdict::Duplicate => {
+        RecordOutcome::Duplicate => {
             effects.add("duplicate", 1);
             LetterOutcome::Resolved(effects)
         }
-        Verdict::Rejected(rejection) => LetterOutcome::Rejected(rejection, effects),
-        Verdict::Unavailable(unavailable) => of_unavailable(runner, &unavailable),
+        RecordOutcome::Rejected(rejection) => LetterOutcome::Rejected(rejection.clone(), effects),
+        RecordOutcome::Unavailable(unavailable) => of_unavailable(runner, unavailable),
     }
 }
 
@@ -131,7 +127,9 @@ fn of_unavailable<W: ReplayPorts, S: Sources>(
         Extent::Everyone => false,
     };
     if is_others {
-        tracing::warn!(%unavailable, run = runner.run.replay_id, "a letter stays as it is");
+        let dependency = unavailable.dependency.map(Dependency::as_str);
+        let (run, causes) = (&runner.run.replay_id, unavailable.causes());
+        tracing::warn!(%unavailable, dependency, causes, run, "a letter stays as it is");
         return LetterOutcome::Left(UNAVAILABLE);
     }
     LetterOutcome::Unavailable(unavailable.clone())

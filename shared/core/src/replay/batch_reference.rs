@@ -20,7 +20,7 @@ use crate::dead_letter::opened::{Opened, open_object};
 use crate::dead_letter::origin::{Offsets, Origin, Other};
 use crate::dead_letter::reread::RECORDS;
 use crate::intake::record::Incoming;
-use crate::pipeline::{Settled, Verdict};
+use crate::pipeline::{RecordOutcome, Settled};
 use crate::replay::filing::{Filing, Received, file, of_envelope, read};
 
 /// What a stream or an object may take to answer. An invocation with less left begins neither.
@@ -163,24 +163,23 @@ async fn take_records<W: ReplayPorts, S: Sources>(
 ) -> Result<(), Unavailable> {
     let until = runner.until().await?;
     let again = if runner.run.dry_run { records.clone() } else { Vec::new() };
-    let all = vec![true; records.len()];
     let admitted = admit(runner, records, until).await;
-    for settled in through(runner, admitted, &all, again, until).await? {
-        match settled.verdict() {
-            Verdict::Applied => {
+    for settled in through(runner, admitted, again, until).await? {
+        match settled.outcome() {
+            RecordOutcome::Applied => {
                 effects.add("applied", 1);
                 let label = settled.key().map(|key| label(runner.owner, &key));
                 effects.changed.extend(label.filter(|label| !effects.changed.contains(label)));
                 effects.changed.truncate(super::run::CHANGED);
             }
-            Verdict::Duplicate => effects.add("duplicate", 1),
-            Verdict::Rejected(rejection) => {
+            RecordOutcome::Duplicate => effects.add("duplicate", 1),
+            RecordOutcome::Rejected(rejection) => {
                 effects.add(rejection.code.as_str(), 1);
                 if !runner.run.dry_run {
-                    file_letter(runner, &settled, &rejection).await?;
+                    file_letter(runner, &settled, rejection).await?;
                 }
             }
-            Verdict::Unavailable(unavailable) => return Err(unavailable),
+            RecordOutcome::Unavailable(unavailable) => return Err(unavailable.clone()),
         }
     }
     Ok(())

@@ -132,7 +132,7 @@ pub async fn cancel(
         let now = ports.now();
         (run.phase, run.reason) = (Phase::Cancelled, None);
         (run.updated_at, run.ended_at) = (now, Some(now));
-        let stored = run.stored(version + 1);
+        let stored = run.stored(version + 1)?;
         if ports.put_run(owner, id, &stored, run.expires_at()).await?.answer {
             return Ok(run);
         }

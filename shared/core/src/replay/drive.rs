@@ -13,7 +13,7 @@ use super::{ReplayPorts, RunContext, RunProgress, Sources, batch};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::metrics::Tally;
 use crate::base::public_reason::PublicReason;
-use crate::dead_letter::letter::{LetterRange, Order, StoredLetter, Tried};
+use crate::dead_letter::letter::{LetterAttempt, LetterRange, Order, StoredLetter};
 use crate::pipeline::Pipeline;
 use crate::pipeline::cache::HeadCache;
 use crate::registry::Registry;
@@ -199,7 +199,7 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
         &mut self,
         takes: Vec<StoredLetter>,
         outcomes: &[LetterOutcome],
-    ) -> Vec<Result<Option<Tried>, Unavailable>> {
+    ) -> Vec<Result<Option<LetterAttempt>, Unavailable>> {
         let marked = if self.run.dry_run {
             outcomes.iter().map(|_| Ok(())).collect()
         } else {
@@ -215,7 +215,7 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
         self.run.updated_at = ports.now();
         let (id, expires_at) = (self.run.replay_id.clone(), self.run.expires_at());
         let lost = loop {
-            let stored = self.run.stored(self.version + 1);
+            let stored = self.run.stored(self.version + 1)?;
             let put = ports.put_run(owner, &id, &stored, expires_at).await;
             let put = put.inspect_err(|_| self.unanswered = Some(stored.clone()))?;
             self.charge(put.units);
@@ -256,9 +256,16 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
             Some(overlay) => watched.pairs(overlay, &self.pipeline.registry, &mut self.tally).await,
             None => watched.pairs(self.ports, &self.pipeline.registry, &mut self.tally).await,
         };
+        let noted = pairs.and_then(|pairs| {
+            views::note(&mut self.run, &pairs)?;
+            Ok(pairs)
+        });
         // Without them the run is no less done.
-        let pairs = pairs.unwrap_or_default();
-        views::note(&mut self.run, &pairs);
+        let pairs = noted.unwrap_or_else(|unavailable| {
+            let (run, causes) = (&self.run.replay_id, unavailable.causes());
+            tracing::warn!(%unavailable, causes, run, "the views of a run are not compared");
+            Vec::new()
+        });
         if let Some(Stop::Cancelled) = self.save().await? {
             self.run.phase = Phase::Cancelled;
             self.run.ended_at = Some(now);

@@ -39,6 +39,6 @@ pub(super) async fn renew(
 /// One that cannot be given back runs out.
 pub(super) async fn release(letters: &impl Letters, owner: &Owner, lease: &Lease) {
     if let Err(unavailable) = letters.release_lease(owner, &lease.token).await {
-        tracing::warn!(run = lease.run, %unavailable, "a replay's lease was not given back");
+        tracing::warn!(run = lease.run, %unavailable, causes = unavailable.causes(), "a replay's lease was not given back");
     }
 }

@@ -4,7 +4,7 @@ use super::run::Run;
 use crate::base::cost::{Metered, Units};
 use crate::base::error::{Reason, Rejection, Unavailable};
 use crate::base::metrics::{Counts, Metric};
-use crate::dead_letter::letter::{Letter, Owner, State, StoredLetter, Tried};
+use crate::dead_letter::letter::{Letter, LetterAttempt, Owner, State, StoredLetter};
 use crate::ports::Letters;
 
 /// How often somebody else may change a letter before marking it gives up.
@@ -70,7 +70,7 @@ impl Effects {
 
 impl LetterOutcome {
     /// What the run counts; `None`: nothing, because it does not match.
-    pub(super) fn tried(&self, run: &Run) -> Result<Option<Tried>, Unavailable> {
+    pub(super) fn tried(&self, run: &Run) -> Result<Option<LetterAttempt>, Unavailable> {
         let once = |outcome: &str| vec![(outcome.to_owned(), 1)];
         let (outcomes, changed) = match self {
             Self::Other => return Ok(None),
@@ -82,7 +82,7 @@ impl LetterOutcome {
             }
             Self::Rejected(rejection, _) => (once(rejection.code.as_str()), Vec::new()),
         };
-        Ok(Some(Tried { run: run.replay_id.clone(), outcomes, changed }))
+        Ok(Some(LetterAttempt { run: run.replay_id.clone(), outcomes, changed }))
     }
 
     /// The letter afterwards; `None`: it stays as it is.

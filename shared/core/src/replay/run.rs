@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Action;
 use super::request::{Filter, RunRequest};
+use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::public_reason::PublicReason;
 use crate::base::time::Timestamp;
-use crate::dead_letter::letter::{StoredRun, Tried};
+use crate::dead_letter::letter::{LetterAttempt, StoredRun};
 
 /// How long a record is kept.
 const KEPT_DAYS: i64 = 400;
@@ -133,7 +134,7 @@ impl Run {
     }
 
     /// Counts what became of a letter.
-    pub(super) fn count(&mut self, tried: &Tried) {
+    pub(super) fn count(&mut self, tried: &LetterAttempt) {
         self.examined += 1;
         for (outcome, count) in &tried.outcomes {
             *self.outcomes.entry(outcome.clone()).or_default() += count;
@@ -151,10 +152,14 @@ impl Run {
     }
 
     /// The record as it is stored: all of its lists are short, so it is far below an item's 400 KB.
-    pub(super) fn stored(&self, version: u64) -> StoredRun {
-        // A record is texts and numbers, which always are JSON, and neither fails in memory.
-        let json = serde_json::to_vec(self).unwrap_or_default();
-        StoredRun { bytes: zstd::bulk::compress(&json, LEVEL).unwrap_or_default(), version }
+    ///
+    /// # Errors
+    /// A bug, or no memory. An empty record in its place would be a lost run.
+    pub(super) fn stored(&self, version: u64) -> Result<StoredRun, Unavailable> {
+        let unwritten = || Unavailable::new(Reason::Bug, "a run's record could not be written");
+        let json = serde_json::to_vec(self).map_err(|error| unwritten().caused_by(error))?;
+        let bytes = zstd::bulk::compress(&json, LEVEL);
+        Ok(StoredRun { bytes: bytes.map_err(|error| unwritten().caused_by(error))?, version })
     }
 
     /// Reads a record.
@@ -166,6 +171,7 @@ impl Run {
         let run = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
         run.ok_or_else(|| {
             Unavailable::new(Reason::Corrupt, "a stored run has another shape than ours")
+                .of(Dependency::LettersTable)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::run::Run;
-use crate::dead_letter::letter::{Letter, StoredLetter, Tried};
+use crate::dead_letter::letter::{Letter, LetterAttempt, StoredLetter};
 use crate::dead_letter::origin::{Origin, Other};
 
 /// Letters that go through the pipeline together.
@@ -15,7 +15,7 @@ pub(super) enum Turn {
     /// Nothing.
     Skip,
     /// It did it already, and was stopped before it could say so.
-    Count(Tried),
+    Count(LetterAttempt),
     /// It takes it in hand.
     Take,
 }

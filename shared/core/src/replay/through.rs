@@ -1,7 +1,5 @@
 //! Records of letters through the pipeline: into the ledger, or of a dry run over it.
 
-use std::collections::BTreeSet;
-
 use super::overlay::Overlay;
 use super::runner::Runner;
 use super::views::label;
@@ -12,7 +10,7 @@ use crate::base::id::TenantId;
 use crate::base::metrics::Tally;
 use crate::base::time::Timestamp;
 use crate::intake::record::Incoming;
-use crate::pipeline::{Admitted, Pipeline, Settled, Verdict};
+use crate::pipeline::{Admitted, Pipeline, RecordOutcome, Settled};
 use crate::ports::SubjectLocation;
 
 /// How often records of a dry run start again from what is stored.
@@ -28,19 +26,14 @@ pub(super) async fn admit<W: ReplayPorts, S: Sources>(
     runner.pipeline.admit(runner.ports, records, only, until).await
 }
 
-/// Records through the pipeline, into the ledger or over it. Those that do not match are left alone.
-/// A dry run has `records` to start again with.
+/// Records through the pipeline, into the ledger or over it. A dry run has `records`, all that were
+/// admitted, to start again with.
 pub(super) async fn through<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
-    mut admitted: Admitted,
-    matching: &[bool],
+    admitted: Admitted,
     records: Vec<Incoming>,
     until: Timestamp,
 ) -> Result<Vec<Settled>, Unavailable> {
-    let numbered = matching.iter().enumerate();
-    let left: BTreeSet<usize> =
-        numbered.filter(|(_, matches)| !**matches).map(|(at, _)| at).collect();
-    admitted.leave(&left);
     let homes = admitted.homes().map(|location| (label(runner.owner, &location.key), location));
     let homes: Vec<(String, SubjectLocation)> = homes.collect();
     let room = runner.run.views_wanted.saturating_sub(runner.run.views.len());
@@ -50,7 +43,7 @@ pub(super) async fn through<W: ReplayPorts, S: Sources>(
         Some(overlay) => {
             views.before(&*overlay, registry, tally, homes, room).await?;
             let (settled, counted) = pipeline.settle(&*overlay, admitted, until).await;
-            let again = Again { records: &records, left: &left, only: owner.tenant(), until };
+            let again = Again { records: &records, only: owner.tenant(), until };
             over_again(overlay, pipeline, again, settled, counted).await
         }
         None => {
@@ -70,7 +63,6 @@ pub(super) async fn through<W: ReplayPorts, S: Sources>(
 /// What it takes to start again with some records.
 struct Again<'a> {
     records: &'a [Incoming],
-    left: &'a BTreeSet<usize>,
     only: Option<&'a TenantId>,
     until: Timestamp,
 }
@@ -84,21 +76,23 @@ async fn over_again<W: ReplayPorts>(
     mut counted: Tally,
 ) -> (Vec<Settled>, Tally) {
     for _ in 0..FORGETS {
-        let waiting = waiting(&settled, again.left);
+        let waiting = waiting(&settled);
         if waiting.is_empty() {
             break;
         }
-        for key in waiting.iter().filter_map(|at| settled.get(*at)?.key()) {
+        let contended = || waiting.iter().filter_map(|at| settled.get(*at));
+        for key in contended().filter_map(Settled::key) {
             overlay.forget(&key);
         }
         pipeline.heads.clear();
-        let records = waiting.iter().filter_map(|at| again.records.get(*at).cloned()).collect();
+        let records = contended().filter_map(|settled| again.records.get(settled.index()));
+        let records = records.cloned().collect();
         let admitted = pipeline.admit(overlay, records, again.only, again.until).await;
         let (anew, more) = pipeline.settle(overlay, admitted, again.until).await;
         add(&mut counted, more);
         for (at, anew) in waiting.into_iter().zip(anew) {
             if let Some(slot) = settled.get_mut(at) {
-                *slot = anew;
+                slot.replace(anew);
             }
         }
     }
@@ -106,10 +100,9 @@ async fn over_again<W: ReplayPorts>(
 }
 
 /// Where the records stand that only other writers kept from being settled.
-fn waiting(settled: &[Settled], left: &BTreeSet<usize>) -> Vec<usize> {
-    let numbered = settled.iter().enumerate().filter(|(at, _)| !left.contains(at));
-    let contended = numbered.filter(|(_, settled)| {
-        let Verdict::Unavailable(unavailable) = settled.verdict() else { return false };
+fn waiting(settled: &[Settled]) -> Vec<usize> {
+    let contended = settled.iter().enumerate().filter(|(_, settled)| {
+        let RecordOutcome::Unavailable(unavailable) = settled.outcome() else { return false };
         unavailable.reason == Reason::Contention
     });
     contended.map(|(at, _)| at).collect()

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::run::{Run, ViewDigests};
-use crate::base::error::Unavailable;
+use crate::base::error::{Reason, Unavailable};
 use crate::base::id::SubjectKey;
 use crate::base::metrics::Tally;
 use crate::dead_letter::letter::Owner;
@@ -30,28 +30,33 @@ pub struct ViewPair {
 
 /// The SHA-256 of a view's canonical JSON (RFC 8785), in hexadecimal digits; `None`: there is no
 /// view.
-pub fn view_digest(view: &Value) -> Option<String> {
+///
+/// # Errors
+/// It has no canonical form, which is a bug. The digest of another text would call views the same
+/// that differ.
+pub fn view_digest(view: &Value) -> Result<Option<String>, Unavailable> {
     if view.is_null() {
-        return None;
+        return Ok(None);
     }
-    // A view always is JSON.
-    let text = canonical_json(view).unwrap_or_default();
-    Some(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+    let text = canonical_json(view)
+        .map_err(|_| Unavailable::new(Reason::Bug, "a view without a canonical form"))?;
+    Ok(Some(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 /// Notes the digests of these pairs in a run's record.
-pub(super) fn note(run: &mut Run, pairs: &[ViewPair]) {
+pub(super) fn note(run: &mut Run, pairs: &[ViewPair]) -> Result<(), Unavailable> {
     for ViewPair { subject, before, after } in pairs {
-        let after = view_digest(after);
+        let after = view_digest(after)?;
         // One that was read before the run was resumed keeps its beginning.
         match run.views.iter_mut().find(|known| known.subject == *subject) {
             Some(known) => known.after = after,
             None => {
-                let (subject, before) = (subject.clone(), view_digest(before));
+                let (subject, before) = (subject.clone(), view_digest(before)?);
                 run.views.push(ViewDigests { subject, before, after });
             }
         }
     }
+    Ok(())
 }
 
 /// What a subject is called in a run's record: `kind/id`, in the operator's behind its tenant.

@@ -86,7 +86,7 @@ impl Latest {
         }
     }
 
-    /// By type: `{"observed_at","event_id","payload"}`; a payload that is not kept is `null`.
+    /// By type: `{"observed_at","event_id","payload"}`; a payload that is not kept, or is no JSON, is `null`.
     pub(super) fn to_json(&self) -> Value {
         let by_type = self.by_type.iter().map(|(event_type, newest)| {
             let payload: Value = newest

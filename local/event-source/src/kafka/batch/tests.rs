@@ -25,12 +25,12 @@ fn rules(reading: Reading, on_function_error: OnFunctionError, retries: Option<u
     Rules { reading, on_function_error, retries, oldest: None }
 }
 
-fn decide(batch: Batch, outcome: Outcome, rules: &Rules) -> Decision {
+fn decide(batch: Batch, outcome: AttemptOutcome, rules: &Rules) -> Decision {
     batch.decide(outcome, rules, Moment { now: NOW, random: 0.0 })
 }
 
-fn named(offsets: &[i64]) -> Outcome {
-    Outcome::Named(offsets.iter().copied().collect())
+fn named(offsets: &[i64]) -> AttemptOutcome {
+    AttemptOutcome::Named(offsets.iter().copied().collect())
 }
 
 /// What comes again, what is given up, and up to where it is done.
@@ -51,7 +51,7 @@ fn a_handled_batch_is_done_until_the_next_one_whatever_the_rules() {
         for on_error in ON_ERROR {
             for (attempts, retries) in [(0, None), (0, Some(0)), (9, Some(3))] {
                 let rules = rules(reading, on_error, retries);
-                check(&decide(batch(attempts), Outcome::Handled, &rules), &[], &[], 20);
+                check(&decide(batch(attempts), AttemptOutcome::Handled, &rules), &[], &[], 20);
             }
         }
     }
@@ -81,7 +81,7 @@ fn every_way_to_fail_as_a_whole_sends_all_of_it_again() {
     for reading in READINGS {
         for failure in failures.clone() {
             let rules = rules(reading, OnFunctionError::SendAgain, None);
-            check(&decide(batch(7), Outcome::Failed(failure), &rules), &[ALL], &[], 10);
+            check(&decide(batch(7), AttemptOutcome::Failed(failure), &rules), &[ALL], &[], 10);
         }
     }
 }
@@ -89,14 +89,14 @@ fn every_way_to_fail_as_a_whole_sends_all_of_it_again() {
 #[test]
 fn only_a_function_error_halves_and_the_lower_half_comes_first() {
     let rules = rules(Reading::Resume, OnFunctionError::Bisect, Some(0));
-    let halves = decide(batch(0), Outcome::Failed(Failure::Function), &rules);
+    let halves = decide(batch(0), AttemptOutcome::Failed(Failure::Function), &rules);
     check(&halves, &[&[10, 11], &[12, 13]], &[], 10);
     let [lower, upper] = &halves.again[..] else { panic!("{halves:?}") };
     assert_eq!((lower.next, upper.next), (12, 20));
-    check(&decide(lower.clone(), Outcome::Handled, &rules), &[], &[], 12);
-    check(&decide(upper.clone(), Outcome::Handled, &rules), &[], &[], 20);
+    check(&decide(lower.clone(), AttemptOutcome::Handled, &rules), &[], &[], 12);
+    check(&decide(upper.clone(), AttemptOutcome::Handled, &rules), &[], &[], 20);
     for failure in [Failure::NoAnswer, Failure::Senseless("why")] {
-        check(&decide(batch(0), Outcome::Failed(failure), &rules), &[], ALL, 20);
+        check(&decide(batch(0), AttemptOutcome::Failed(failure), &rules), &[], ALL, 20);
     }
     check(&decide(batch(0), named(&[13]), &rules), &[], &[13], 20);
 }
@@ -106,7 +106,7 @@ fn halving_costs_no_attempt_and_ends_with_single_records() {
     let rules = rules(Reading::Resume, OnFunctionError::Bisect, Some(1));
     let (mut waiting, mut given_up, mut invocations) = (vec![batch(0)], Vec::new(), 0);
     while !waiting.is_empty() {
-        let decision = decide(waiting.remove(0), Outcome::Failed(Failure::Function), &rules);
+        let decision = decide(waiting.remove(0), AttemptOutcome::Failed(Failure::Function), &rules);
         given_up.extend(offsets(&decision.given_up));
         waiting.splice(0..0, decision.again);
         invocations += 1;
@@ -119,8 +119,8 @@ fn halving_costs_no_attempt_and_ends_with_single_records() {
 #[test]
 fn attempts_are_counted_over_every_way_to_fail_and_then_it_is_given_up() {
     for (outcome, rest) in [
-        (Outcome::Failed(Failure::NoAnswer), ALL),
-        (Outcome::Failed(Failure::Function), ALL),
+        (AttemptOutcome::Failed(Failure::NoAnswer), ALL),
+        (AttemptOutcome::Failed(Failure::Function), ALL),
         (named(&[12]), &[12, 13]),
     ] {
         let rules = rules(Reading::Resume, OnFunctionError::SendAgain, Some(2));
@@ -136,7 +136,7 @@ fn attempts_are_counted_over_every_way_to_fail_and_then_it_is_given_up() {
 #[test]
 fn what_fits_no_event_is_given_up_at_once() {
     let rules = Rules::default();
-    check(&decide(batch(0), Outcome::TooLarge, &rules), &[], ALL, 20);
+    check(&decide(batch(0), AttemptOutcome::TooLarge, &rules), &[], ALL, 20);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn the_wait_doubles_while_nothing_is_gained_and_begins_anew_when_something_is() 
         let batch = batch.decide(outcome, &rules, at(random)).again.remove(0);
         (batch.due_at - NOW, batch)
     };
-    let failed = || Outcome::Failed(Failure::Function);
+    let failed = || AttemptOutcome::Failed(Failure::Function);
     let (first, once) = again(batch(0), failed(), 1.0);
     let (second, twice) = again(once, failed(), 1.0);
     let (_, thrice) = again(twice.clone(), named(ALL), 1.0);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kafka::answer::Failure;
-use crate::kafka::batch::{Moment, OnFunctionError, Outcome, Reading};
+use crate::kafka::batch::{AttemptOutcome, Moment, OnFunctionError, Reading};
 use crate::kafka::event::HeaderBytes;
 
 const PARTITIONS: i32 = 3;
@@ -135,14 +135,14 @@ impl Fixture {
     }
 
     /// What the function does with the records, and what it says.
-    fn outcome(&mut self, partition: i32, taken: &Taken, ending: &Ending) -> Outcome {
+    fn outcome(&mut self, partition: i32, taken: &Taken, ending: &Ending) -> AttemptOutcome {
         let offsets: Vec<i64> = taken.batch.records.iter().map(|record| record.offset).collect();
         if offsets.is_empty() {
-            return Outcome::Handled;
+            return AttemptOutcome::Handled;
         }
         let named = match ending {
-            Ending::Function => return Outcome::Failed(Failure::Function),
-            Ending::NoAnswer => return Outcome::Failed(Failure::NoAnswer),
+            Ending::Function => return AttemptOutcome::Failed(Failure::Function),
+            Ending::NoAnswer => return AttemptOutcome::Failed(Failure::NoAnswer),
             Ending::Handled | Ending::Lost => BTreeSet::new(),
             Ending::Named(places) => {
                 let at = |place: &u8| offsets[usize::from(*place) % offsets.len()];
@@ -152,9 +152,9 @@ impl Fixture {
         let handled = offsets.iter().filter(|offset| !named.contains(offset));
         self.handled.extend(handled.map(|offset| (partition, *offset)));
         match ending {
-            Ending::Lost => Outcome::Failed(Failure::NoAnswer),
-            _ if named.is_empty() => Outcome::Handled,
-            _ => Outcome::Named(named),
+            Ending::Lost => AttemptOutcome::Failed(Failure::NoAnswer),
+            _ if named.is_empty() => AttemptOutcome::Handled,
+            _ => AttemptOutcome::Named(named),
         }
     }
 

@@ -4,7 +4,7 @@ use drover_event_log::{Fetched, StoredRecord, TimestampType};
 
 use super::*;
 use crate::kafka::answer::Failure;
-use crate::kafka::batch::{Moment, Outcome};
+use crate::kafka::batch::{AttemptOutcome, Moment};
 use crate::kafka::event::HeaderBytes;
 use crate::kafka::partition::Loss;
 
@@ -48,7 +48,12 @@ fn sent(invocation: &Invocation) -> Vec<(i32, Vec<i64>)> {
     taken.iter().map(|(partition, taken)| (*partition, offsets(taken))).collect()
 }
 
-fn finish(states: &mut PartitionStates, invocation: Invocation, outcome: &Outcome, now: i64) {
+fn finish(
+    states: &mut PartitionStates,
+    invocation: Invocation,
+    outcome: &AttemptOutcome,
+    now: i64,
+) {
     let Invocation::Send(taken) = invocation else { panic!("{invocation:?}") };
     let at = Moment { now, random: 0.0 };
     let decide = |taken: Taken| taken.batch.decide(outcome.clone(), &Rules::default(), at);
@@ -110,7 +115,7 @@ fn one_batch_of_a_partition_is_out_at_a_time_and_others_go_on() {
     bring(&mut states, 1, 0..2, 10, 1_001);
     assert_eq!(sent(&next(&mut states, 1_002).unwrap()), [(1, vec![0, 1])]);
     assert_eq!(next(&mut states, 9_000), None);
-    finish(&mut states, first, &Outcome::Handled, 1_003);
+    finish(&mut states, first, &AttemptOutcome::Handled, 1_003);
     assert_eq!(sent(&next(&mut states, 1_003).unwrap()), [(0, vec![2, 3])]);
 }
 
@@ -120,7 +125,7 @@ fn after_a_failure_every_partition_comes_again_for_itself() {
     bring(&mut states, 0, 0..2, 10, 1_000);
     bring(&mut states, 1, 0..2, 10, 1_000);
     let invocation = next(&mut states, 1_000).unwrap();
-    finish(&mut states, invocation, &Outcome::Failed(Failure::Function), 1_000);
+    finish(&mut states, invocation, &AttemptOutcome::Failed(Failure::Function), 1_000);
     bring(&mut states, 1, 2..3, 10, 1_001);
     assert_eq!(next(&mut states, 1_049), None, "nothing fresh overtakes");
     assert_eq!(states.wake_at(), Some(1_050));
@@ -128,7 +133,7 @@ fn after_a_failure_every_partition_comes_again_for_itself() {
     assert_eq!(sent(&first), [(0, vec![0, 1])]);
     let second = next(&mut states, 1_050).unwrap();
     assert_eq!(sent(&second), [(1, vec![0, 1])]);
-    finish(&mut states, second, &Outcome::Handled, 1_051);
+    finish(&mut states, second, &AttemptOutcome::Handled, 1_051);
     assert_eq!(
         sent(&next(&mut states, 1_051).unwrap()),
         [(1, vec![2])],
@@ -145,12 +150,12 @@ fn records_that_are_too_old_are_not_sent_fresh_or_again() {
     assert_eq!(sent(&invocation), [(0, vec![501, 502])]);
     let Invocation::Send(taken) = &invocation else { panic!("{invocation:?}") };
     assert_eq!(taken[&0].too_old, [record(500, 10)]);
-    finish(&mut states, invocation, &Outcome::Failed(Failure::NoAnswer), 1_501);
+    finish(&mut states, invocation, &AttemptOutcome::Failed(Failure::NoAnswer), 1_501);
     let invocation = states.next(&rules, 1_600).unwrap();
     assert_eq!(sent(&invocation), [(0, vec![])]);
     let Invocation::Send(taken) = &invocation else { panic!("{invocation:?}") };
     assert_eq!(taken[&0].too_old.len(), 2);
-    finish(&mut states, invocation, &Outcome::Handled, 1_600);
+    finish(&mut states, invocation, &AttemptOutcome::Handled, 1_600);
     assert_eq!(states.state(0).unwrap().done_until(), 503);
 }
 
@@ -162,7 +167,7 @@ fn what_was_read_and_is_no_record_is_committed_too() {
     states.state(0).unwrap().fetched("t", markers, 1);
     let invocation = next(&mut states, 1).unwrap();
     assert_eq!(sent(&invocation), [(0, vec![])]);
-    finish(&mut states, invocation, &Outcome::Handled, 1);
+    finish(&mut states, invocation, &AttemptOutcome::Handled, 1);
     assert_eq!(states.state(0).unwrap().done_until(), 7);
     assert_eq!(next(&mut states, 2), None);
 }

@@ -7,7 +7,7 @@ use super::fixture::{Bench, WIDE, location, pipeline};
 use crate::base::time::Timestamp;
 use crate::intake::record::{Incoming, Record};
 use crate::ledger::read::{Question, Snapshot};
-use crate::pipeline::{Pipeline, Settled, Verdict};
+use crate::pipeline::{Pipeline, RecordOutcome};
 use crate::ports::{Ports, Store};
 use crate::replay::overlay::Overlay;
 use crate::replay::{Phase, RunRequest};
@@ -18,11 +18,11 @@ fn settle(
     pipeline: &Pipeline,
     ports: &impl Ports,
     records: &[Record],
-) -> Vec<Verdict> {
+) -> Vec<RecordOutcome> {
     let records = records.iter().cloned().map(Incoming::Record).collect();
     let admitted = bench.run(pipeline.admit(ports, records, None, Timestamp::MAX));
     let (settled, _) = bench.run(pipeline.settle(ports, admitted, Timestamp::MAX));
-    settled.iter().map(Settled::verdict).collect()
+    settled.iter().map(|settled| settled.outcome().clone()).collect()
 }
 
 fn history(bench: &Bench, store: &impl Store, device: &str) -> Option<Snapshot> {
