@@ -64,7 +64,7 @@ pub(crate) fn run(batches: Option<String>) -> anyhow::Result<()> {
 }
 
 /// Nanoseconds that this thread was on a processor.
-fn timed(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<u64> {
+pub(crate) fn timed(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<u64> {
     let before = on_cpu()?;
     work()?;
     Ok(on_cpu()? - before)

@@ -1,5 +1,5 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu | memory | scale | http | chaos | letters | cold | peer`; every figure is printed with what it
+//! -- units | cpu | memory | scale | http | chaos | letters | cold | transform | peer`; every figure is printed with what it
 //! was counted on.
 //!
 //! - [`chaos`]: the long form of the test that kills the host
@@ -11,6 +11,7 @@
 //! - [`letters`]: dead letters filed, counted and replayed on the host
 //! - [`scale`]: a million events over a hundred thousand subjects: what a long run does to speed,
 //!   memory and units
+//! - [`transform`]: what one event costs that a contract's transform gives
 //! - [`peer`]: Drover's part of the comparison in `bench/peers`
 //! - [`load`]: the events that all of them use
 
@@ -28,6 +29,7 @@ mod load;
 mod memory;
 mod peer;
 mod scale;
+mod transform;
 mod units;
 
 /// The processor's own.
@@ -49,10 +51,11 @@ fn main() -> anyhow::Result<()> {
         Some("chaos") => chaos::run(arguments.next()),
         Some("cold") => cold::run(arguments.next()),
         Some("letters") => letters::run(arguments.next()),
+        Some("transform") => transform::run(),
         Some("peer") => peer::run(arguments),
         _ => bail!(
             "usage: drover-bench units | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
-             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | \
+             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | transform | \
              peer parse|memory|dynamodb FOLDER [DYNAMODB SQS]"
         ),
     }

@@ -15,7 +15,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::accept::Delivery;
+use crate::accept::{Accepted, Delivery};
 use crate::answer::{CollectAnswer, Refused};
 use crate::events::Sent;
 use crate::{Ingest, IngestPorts};
@@ -110,8 +110,12 @@ pub(crate) async fn current_time<W: IngestPorts, S: EventLog>(
         received_at: timestamp,
     };
     match ingest.accept(delivery).await?.pop() {
-        Some(Ok(_)) => Ok(Json(CurrentTime { timestamp, message })),
-        Some(Err(rejection)) => Err(Problem::invalid_parameter("name", &rejection.message)),
+        Some(Accepted { result: None | Some(Ok(_)), .. }) => {
+            Ok(Json(CurrentTime { timestamp, message }))
+        }
+        Some(Accepted { result: Some(Err(rejection)), .. }) => {
+            Err(Problem::invalid_parameter("name", &rejection.message))
+        }
         None => Err(Problem::internal()),
     }
 }

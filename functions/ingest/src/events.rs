@@ -193,30 +193,28 @@ fn carried(sent: &Sent, events: &Events<'_>) -> Vec<(String, Vec<u8>)> {
     carried
 }
 
-/// 202 when at least one was accepted, else why none was.
+/// 202 unless every event was rejected; then why.
 fn answered(
     batch_id: String,
     received_at: Timestamp,
     events: &Events<'_>,
     results: Vec<Accepted>,
 ) -> Result<BatchAnswer, Problem> {
-    let rejected = results.iter().filter(|result| result.is_err()).count();
-    let accepted = results.len() - rejected;
-    if accepted > 0 {
-        let results = results.into_iter().enumerate().map(|(index, result)| match result {
-            Ok(event_id) => EventResult::Accepted { index, event_id },
-            Err(rejection) => EventResult::Rejected { index, error: rejection.into() },
-        });
-        let results = results.collect();
-        return Ok(BatchAnswer { batch_id, accepted, rejected, received_at, results });
+    let count = |is: fn(&Accepted) -> bool| results.iter().filter(|result| is(result)).count();
+    let rejected = count(|accepted| matches!(accepted.result, Some(Err(_))));
+    let ignored = count(|accepted| accepted.result.is_none());
+    let accepted = results.len() - rejected - ignored;
+    if accepted + ignored > 0 {
+        let results = results.into_iter().map(EventResult::from).collect();
+        return Ok(BatchAnswer { batch_id, accepted, rejected, ignored, received_at, results });
     }
-    let faults = results
-        .iter()
-        .enumerate()
-        .filter_map(|(index, result)| Some(Fault::of(result.as_ref().err()?, Some(index))));
+    let faults = results.iter().filter_map(|accepted| {
+        let rejection = accepted.result.as_ref()?.as_ref().err()?;
+        Some(Fault::of(rejection, Some(accepted.index)))
+    });
     let faults: Vec<Fault> = faults.collect();
-    let (code, detail) = match (events, results.first()) {
-        (Events::Single(_), Some(Err(rejection))) => {
+    let (code, detail) = match (events, results.as_slice()) {
+        (Events::Single(_), [Accepted { result: Some(Err(rejection)), .. }]) => {
             (rejection.code.as_str(), rejection.message.clone())
         }
         _ => ("no_event_accepted", "no event of this request passed, see errors".to_owned()),

@@ -163,6 +163,7 @@ async fn letters_of_texts_that_sqs_refuses_arrive_as_they_were(queue_service: Qu
             partition: 0,
             offset: 1,
             timestamp: None,
+            element: None,
         },
         key: Some(vec![0, 255]),
         value: None,

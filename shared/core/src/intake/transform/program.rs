@@ -87,11 +87,10 @@ fn brackets(code: &str) -> usize {
     let mut bytes = code.bytes();
     while let Some(byte) = bytes.next() {
         match (in_text, byte) {
-            (true, b'\\') => {
-                if bytes.next() == Some(b'(') {
-                    open.push(true);
-                    in_text = false;
-                }
+            // Whatever is escaped is passed over.
+            (true, b'\\') if bytes.next() == Some(b'(') => {
+                open.push(true);
+                in_text = false;
             }
             (_, b'"') => in_text = !in_text,
             (false, b'(' | b'[' | b'{') => open.push(false),
@@ -119,7 +118,7 @@ impl<'s> Metered<'s> {
     }
 }
 
-fn ticked<'s>(term: Term<&'s str>, steps: u32) -> Term<&'s str> {
+fn ticked(term: Term<&str>, steps: u32) -> Term<&str> {
     Term::BinOp(Box::new(term), BinaryOp::Pipe(None), Box::new(tick(steps)))
 }
 

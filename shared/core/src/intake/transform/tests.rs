@@ -13,6 +13,7 @@ fn record(value: &str) -> Record {
         partition: 0,
         offset: 1,
         timestamp: Some(5),
+        element: None,
     };
     let stamp = Timestamp::from_millis(1_800_000_000_000).expect("in range");
     Record {

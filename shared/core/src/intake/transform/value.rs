@@ -30,8 +30,9 @@ pub(super) type Error = jaq_core::Error<Value>;
 pub(super) type ValueResult = Result<Value, Error>;
 
 /// A value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Value {
+    #[default]
     Null,
     Bool(bool),
     Number(Number),

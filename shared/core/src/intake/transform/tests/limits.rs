@@ -111,7 +111,7 @@ fn values_are_bounded_in_depth_and_size() {
     assert_eq!(outputs(&deeper(120), &deep).len(), 1);
     let twice = format!("[{}] | tojson | fromjson", deeper(60));
     assert_eq!(outputs(&twice, &deep), ["cannot use string as JSON"], "deeper than JSON is read");
-    let doubled = vec!["[., .]"; 8].join(" | ");
+    let doubled = ["[., .]"; 8].join(" | ");
     let message = refused(&doubled, &format!("\"{}\"", "x".repeat(60_000))).1;
     assert_eq!(message, VALUE_OVER);
 }

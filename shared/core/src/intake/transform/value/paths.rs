@@ -209,12 +209,6 @@ impl ValT for Value {
     }
 }
 
-impl Default for Value {
-    fn default() -> Self {
-        Self::Null
-    }
-}
-
 /// The items one by one, without a copy of all of them.
 fn each<T: Item + 'static>(container: Rc<Container<T>>) -> impl Iterator<Item = T> {
     let mut at = 0;
