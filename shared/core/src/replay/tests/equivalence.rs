@@ -341,6 +341,27 @@ impl Fixture {
     }
 }
 
+/// Found by the test below: the late event was folded as if its contract had no measures, because
+/// every event in the pages around it was of another contract.
+#[test]
+fn regression_a_late_event_of_another_contract_than_its_neighbours() {
+    let sorts = [
+        (0, Sort::Good),
+        (0, Sort::Several(vec![(0, Part::Good)])),
+        (0, Sort::Narrow),
+        (0, Sort::Good),
+    ];
+    let mut never = Fixture::new(&sorts);
+    never.mend(Mend::Contract);
+    never.deliver(&[0, 1, 2, 3], Trouble::None);
+    let mut late = Fixture::new(&sorts);
+    late.mend(Mend::Contract);
+    late.deliver(&[1], Trouble::None);
+    late.deliver(&[2], Trouble::None);
+    late.deliver(&[0, 3], Trouble::None);
+    assert_eq!(late.subjects(), never.subjects());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
