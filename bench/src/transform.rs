@@ -65,16 +65,13 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 fn contract(transform: Option<&str>) -> anyhow::Result<Contract> {
-    let mut document = json!({
-        "name": "uplink", "subject": {"kind": "device", "id": {"path": "/device_id"}},
+    let document = json!({
+        "name": "uplink", "transform": transform, "subject": {"kind": "device", "id": {"path": "/device_id"}},
         "type": {"path": "/event_type"}, "observed_at": {"path": "/timestamp"},
         "payload": {"path": "/payload"},
         "schema": {"required": ["payload"], "properties": {
             "payload": {"required": ["value"], "properties": {"value": {"type": "number"}}}}},
     });
-    if let Some(transform) = transform {
-        document["transform"] = json!(transform);
-    }
     let document = ContractDocument::parse(&document.to_string());
     let document = document.map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
     Contract::compile(&document).map_err(|faults| anyhow::anyhow!("{faults:?}"))

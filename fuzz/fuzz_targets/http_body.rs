@@ -1,9 +1,9 @@
-//! Whatever bytes a client with a key might send as events, in every encoding: ingest does not
-//! panic, does not run out of memory, blames itself for nothing, and says of each event what became
-//! of it.
+//! Sends arbitrary bytes as events, in every encoding, to ingest as an authenticated client. Ingest
+//! must not panic, run out of memory or answer with a server error, and must report the outcome of
+//! each event.
 //!
-//! An input is a body. Behind the last byte 0xff, which no text holds, stand what its header says:
-//! content type, encoding, and what else there is. Without such a byte it is plain JSON.
+//! An input is a body, followed by the byte 0xff (which UTF-8 text never contains) and option bytes
+//! for the headers: content type, encoding and others. An input without that byte is plain JSON.
 
 #![no_main]
 
@@ -61,8 +61,8 @@ fuzz_target!(|input: &[u8]| {
     check(request.body(body.into()).expect("a request"));
 });
 
-/// A body and the encoding that it is said to have. What this packs itself can be unpacked; the rest
-/// is the unpackers' own affair.
+/// A body and its declared encoding. Only bodies compressed here are valid; the other choices test
+/// the decoders.
 fn encoded(body: &[u8], choice: usize) -> (Vec<u8>, Option<&'static str>) {
     match choice {
         0 => (body.to_vec(), None),

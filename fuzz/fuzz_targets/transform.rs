@@ -58,7 +58,7 @@ fn record(value: &[u8]) -> Record {
             offset: 1,
             timestamp: Some(1),
             element: None,
-        },
+},
         key: Some(b"key".to_vec()),
         value: Some(value.to_vec()),
         headers: vec![("tenant".to_owned(), b"demo".to_vec())],

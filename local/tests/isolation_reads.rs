@@ -1,11 +1,11 @@
-//! Reads of one tenant on a whole host: over its quota it is told to wait, while another reads on; and
-//! a big history is read as far as an answer may read.
+//! Reads of one tenant on a whole host: over its quota the tenant is throttled while another reads
+//! on; and a large history is read up to the limit of a response.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -34,7 +34,7 @@ fn body(answer: &Response<Bytes>) -> Value {
     serde_json::from_slice(answer.body()).unwrap()
 }
 
-/// The seconds that an answer of 429 asks for.
+/// The `Retry-After` seconds of a 429 response.
 fn retry_after(answer: &Response<Bytes>) -> u64 {
     assert_eq!((answer.status().as_u16(), &body(answer)["code"]), (429, &json!("rate_limited")));
     answer.headers()["retry-after"].to_str().unwrap().parse().unwrap()
@@ -85,7 +85,7 @@ async fn send(addresses: &Addresses, devices: std::ops::Range<u64>) {
 }
 
 #[tokio::test]
-async fn the_newest_events_of_a_big_history_say_that_they_are_not_complete() {
+async fn the_newest_events_of_a_large_history_are_marked_as_incomplete() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let addresses = host.addresses();
@@ -109,7 +109,7 @@ async fn the_newest_events_of_a_big_history_say_that_they_are_not_complete() {
     }
     let few = body(&get_api(addresses, "/api/v1/events?device_id=d-7", DEMO).await);
     assert_eq!((few["events"].as_array().unwrap().len(), &few["complete"]), (1, &json!(true)));
-    // Lists go on where they stopped.
+    // Lists continue at the cursor.
     let (mut subjects, mut path) = (0, "/api/v1/subjects?limit=200".to_owned());
     loop {
         let page = body(&get_api(addresses, &path, DEMO).await);

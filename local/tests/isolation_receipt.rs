@@ -1,12 +1,12 @@
-//! A timestamp of Kafka that cannot be true costs a record nothing but that timestamp: whatever its
-//! producer stamps, a good event is applied, and what an earlier version stamped wrongly is mended
-//! by a replay.
+//! An implausible Kafka timestamp only makes the timestamp itself invalid: a valid event is applied
+//! whatever its producer stamps, and a replay corrects records that an earlier version stamped
+//! wrongly.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -29,7 +29,7 @@ fn time(millis: i64) -> String {
     Timestamp::from_millis(millis).unwrap().to_string()
 }
 
-/// A reading of a device, with a time of its own or without.
+/// A reading of a device, with or without its own time.
 fn reading(device: &str, observed_at: Option<i64>) -> Value {
     let mut reading = json!({
         "device_id": device, "event_id": "e-1", "event_type": "temperature",
@@ -41,7 +41,7 @@ fn reading(device: &str, observed_at: Option<i64>) -> Value {
     reading
 }
 
-/// A record of the topic `telemetry`, as Lambda brings it.
+/// A record of the topic `telemetry`, as Lambda sends it.
 fn record(offset: usize, timestamp: i64, reading: &Value) -> Value {
     json!({
         "topic": "telemetry", "partition": 0, "offset": offset,
@@ -51,7 +51,7 @@ fn record(offset: usize, timestamp: i64, reading: &Value) -> Value {
     })
 }
 
-/// The processor takes all of these records.
+/// Sends records to the processor, which must acknowledge all of them.
 async fn acknowledge(host: &Host, records: &[Value]) {
     let event = json!({
         "eventSource": "aws:kafka", "bootstrapServers": "localhost:9092",
@@ -62,7 +62,7 @@ async fn acknowledge(host: &Host, records: &[Value]) {
     assert_eq!(answer, Some((200, json!({ "batchItemFailures": [] }))));
 }
 
-/// The history of a device of demo: nothing, where nothing is stored.
+/// The history of a device of the demo tenant; empty without stored data.
 async fn history(data: &Path, device: &str) -> Vec<Value> {
     let subject = format!("device/{device}");
     let folder = data.to_str().unwrap();
@@ -72,7 +72,7 @@ async fn history(data: &Path, device: &str) -> Vec<Value> {
     shown["entries"].as_array().cloned().unwrap_or_default()
 }
 
-/// The history of a device, once there is any.
+/// The history of a device, once it has events.
 async fn history_at_last(data: &Path, device: &str) -> Vec<Value> {
     let stored = async {
         loop {
@@ -92,7 +92,7 @@ async fn replay(data: &Path, words: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap()
 }
 
-/// Codes of demo's open letters and how many there are, once there are so many.
+/// The open letters of the demo tenant by code, once there are so many.
 async fn letters(data: &Path, expected: u64) -> Value {
     let filed = async {
         loop {
@@ -105,7 +105,7 @@ async fn letters(data: &Path, expected: u64) -> Value {
     tokio::time::timeout(WAIT, filed).await.unwrap()
 }
 
-/// What producers stamp who know no milliseconds, in the order of their offsets.
+/// Timestamps of producers with wrong units or clocks, in the order of their offsets.
 fn implausible(now: i64) -> [(&'static str, i64); 6] {
     [
         ("zero", 0),
@@ -118,7 +118,7 @@ fn implausible(now: i64) -> [(&'static str, i64); 6] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_good_event_is_applied_whatever_its_record_is_stamped() {
+async fn a_valid_event_is_applied_whatever_the_timestamp_of_its_record() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let now = now_millis();
@@ -139,7 +139,7 @@ async fn a_good_event_is_applied_whatever_its_record_is_stamped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_without_time_is_put_into_no_time_that_cannot_be_true() {
+async fn an_event_without_time_never_gets_an_implausible_time() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let now = now_millis();
@@ -157,7 +157,7 @@ async fn an_event_without_time_is_put_into_no_time_that_cannot_be_true() {
     host.stop().await.unwrap();
 }
 
-/// An envelope as the first version wrote it, which believed every timestamp.
+/// An envelope of the first version, which trusted every timestamp.
 fn envelope(offset: i64, code: &str, timestamp: i64, reading: &Value, now: i64) -> Value {
     let stamp = time(timestamp);
     json!({
@@ -182,7 +182,7 @@ async fn send(host: &Host, queue: &str, envelope: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_letter_that_was_stamped_wrongly_is_resolved_by_a_replay() {
+async fn a_letter_with_a_wrong_timestamp_is_resolved_by_a_replay() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let now = now_millis();
@@ -195,7 +195,7 @@ async fn a_letter_that_was_stamped_wrongly_is_resolved_by_a_replay() {
     assert_eq!(letters(data.path(), 2).await, json!({ "future_timestamp": 2 }));
     let dry = replay(data.path(), &["run", "--dry-run"]).await;
     assert_eq!(dry["outcomes"], json!({ "applied": 2 }));
-    // The filter sees the time by which the letters are decided.
+    // The filter uses the time that decides about the letters.
     let from = time(now - 1);
     let run = replay(data.path(), &["run", "--from", &from]).await;
     assert_eq!((&run["phase"], &run["outcomes"]), (&json!("done"), &json!({ "applied": 2 })));
@@ -208,7 +208,7 @@ async fn a_letter_that_was_stamped_wrongly_is_resolved_by_a_replay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_of_the_buffer_that_was_stamped_wrongly_is_applied() {
+async fn a_buffered_record_with_a_wrong_timestamp_is_applied() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let now = now_millis();

@@ -1,12 +1,12 @@
-//! A correction that would need more than one transaction of DynamoDB takes, through a whole host:
-//! its records are acknowledged, and the history is whole and in order.
+//! A correction that needs more than one DynamoDB transaction, through a whole host: its records
+//! are acknowledged, and the history is complete and in order.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -17,12 +17,12 @@ use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-/// A page for each of these batches.
+/// Each of these batches makes a page.
 const PAGES: i64 = 78;
 const EVENTS_PER_PAGE: i64 = 8;
 const DENSE: i64 = 1_200;
 
-/// A custom reading of the second `at` behind the start.
+/// A custom reading, `at` seconds after the start.
 fn reading(start: Timestamp, at: i64, id: &str, payload: &str) -> Value {
     let value = format!(
         r#"{{"device_id":"d-1","event_id":"{id}","event_type":"custom","timestamp":"{}","payload":{payload}}}"#,
@@ -36,7 +36,7 @@ fn reading(start: Timestamp, at: i64, id: &str, payload: &str) -> Value {
     })
 }
 
-/// Letters and digits that do not compress, as a payload.
+/// Incompressible letters and digits, as a payload.
 fn noise(length: usize, seed: i64) -> String {
     let mut state = seed.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -51,7 +51,7 @@ fn noise(length: usize, seed: i64) -> String {
     format!(r#"{{"noise":"{}"}}"#, (0..length).map(|_| next()).collect::<String>())
 }
 
-/// The answer of the processor to these records, in this order.
+/// The processor's response to these records, in this order.
 async fn process(host: &Host, mut records: Vec<Value>, offset: &mut i64) -> Value {
     for record in &mut records {
         record["offset"] = (*offset).into();
@@ -69,7 +69,7 @@ async fn process(host: &Host, mut records: Vec<Value>, offset: &mut i64) -> Valu
     answer
 }
 
-/// The ids of the subject's events in the order of its history.
+/// The ids of the subject's events in history order.
 async fn history(data: &str) -> Vec<String> {
     let (code, shown, said) =
         run(&["inspect", "demo", "device/d-1", "--json", "--limit", "100000", "--data", data], "")
@@ -81,7 +81,7 @@ async fn history(data: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn late_events_of_a_dense_page_behind_78_others_are_applied() {
+async fn late_events_of_a_dense_page_before_78_others_are_applied() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();

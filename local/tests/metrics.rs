@@ -1,10 +1,10 @@
-//! `GET /metrics` of a whole host: which names there are, and what they say after some records.
+//! `GET /metrics` of a whole host: the names of the metrics, and their values after some records.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -28,7 +28,7 @@ async fn metrics(host: &Host) -> BTreeMap<String, f64> {
     series.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
 }
 
-/// `name type` of every metric, as the page declares them.
+/// `name type` of every metric, as declared on the page.
 async fn declared(host: &Host) -> BTreeSet<String> {
     let page = get(host.addresses(), "/metrics").await;
     let page = std::str::from_utf8(page.body()).unwrap().to_owned();
@@ -36,7 +36,7 @@ async fn declared(host: &Host) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn the_names_are_those_of_the_contract_from_the_start() {
+async fn all_metric_names_are_there_from_the_start() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let expected = [
@@ -70,7 +70,7 @@ async fn the_names_are_those_of_the_contract_from_the_start() {
 }
 
 #[tokio::test]
-async fn what_the_processor_did_is_counted_and_no_tenant_is_named() {
+async fn the_work_of_the_processor_is_counted_without_tenant_names() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let reading = |tenant, seconds_before| temperature(tenant, "d-1", seconds_before);

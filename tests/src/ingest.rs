@@ -60,7 +60,8 @@ pub struct Expectation {
     /// Texts in the body.
     #[serde(default)]
     pub contains: Vec<String>,
-    /// The events in the stream, in order.
+    /// The events in the event log, in order.
+    #[serde(rename = "stream")]
     pub event_log: Vec<Value>,
     /// The dead letters, in order.
     pub letters: Vec<Value>,
@@ -89,7 +90,8 @@ impl Auth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Down {
-    /// The stream.
+    /// The event log.
+    #[serde(rename = "stream")]
     EventLog,
     /// The buffer queue.
     Buffer,

@@ -1,11 +1,11 @@
-//! A host of the processor: the real handler over ports in memory, loaded with the documents of
-//! `local/config` through the registry's own check and plan. What is in the ports afterwards is
-//! one JSON value, the [`Host::outcome`].
+//! A host of the processor: the real handler over ports in memory, with the documents of
+//! `local/config` applied by the registry's own check and plan. [`Host::outcome`] is the content of
+//! the ports as one JSON value.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use std::collections::BTreeSet;
@@ -40,20 +40,20 @@ use drover_processor::{Failed, Processor};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde_json::{Map, Value, json};
 
-/// What an invocation may take, in milliseconds.
+/// The maximum duration of an invocation, in milliseconds.
 const TIME_LIMIT: u64 = 30_000;
 
-/// What Lambda gets.
+/// The response to Lambda.
 pub type Answer = Result<BatchResponse, Failed>;
 
-/// The records that an answer names.
+/// The records that a response reports as failed.
 pub fn returned(answer: &Answer) -> BTreeSet<(String, i64)> {
     let failures = answer.iter().flat_map(|response| &response.batch_item_failures);
     let identifiers = failures.map(|failure| &failure.item_identifier);
     identifiers.map(|one| (one.partition.to_string(), one.offset)).collect()
 }
 
-/// Documents beside those of `local/config`, as `drover apply` would take them.
+/// Documents besides those of `local/config`, in the form of `drover apply`.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extra {
@@ -63,12 +63,12 @@ pub struct Extra {
     /// Routes by topic.
     #[serde(default)]
     pub topics: Map<String, Value>,
-    /// Names of documents that are missing.
+    /// Names of documents to leave out.
     #[serde(default)]
     pub without: Vec<String>,
 }
 
-/// One memory, however many environments look at it.
+/// One memory, shared by all environments.
 #[derive(Clone)]
 pub(crate) struct Shared {
     memory: Arc<Memory>,
@@ -76,19 +76,19 @@ pub(crate) struct Shared {
     seconds_per_read: Arc<AtomicI64>,
 }
 
-/// Memory, and one warm environment of the processor over it.
+/// The memory, and one warm environment of the processor over it.
 pub struct Host {
     ports: Shared,
     processor: Processor<Shared>,
 }
 
 impl Host {
-    /// A host whose clock stands.
+    /// A host with a fixed clock.
     pub fn new(now: Timestamp, extra: &Extra) -> Self {
         Self::with_slow_writes(now, extra, 0)
     }
 
-    /// A host on whose clock every write to the ledger takes so many seconds.
+    /// A host whose clock advances by so many seconds with every ledger write.
     pub fn with_slow_writes(now: Timestamp, extra: &Extra, seconds_per_write: i64) -> Self {
         let memory = Memory::new(now);
         load(&memory, extra);
@@ -97,12 +97,12 @@ impl Host {
         Self { processor: environment(ports.clone()), ports }
     }
 
-    /// Puts a new environment, which knows nothing yet, in the place of the warm one.
+    /// Replaces the warm environment by a cold one.
     pub fn restart(&mut self) {
         self.processor = environment(self.ports.clone());
     }
 
-    /// From now on, every read of the ledger takes so many seconds.
+    /// From now on, every ledger read takes so many seconds.
     pub fn slow_reads(&self, seconds: i64) {
         self.ports.seconds_per_read.store(seconds, Ordering::Relaxed);
     }
@@ -112,20 +112,20 @@ impl Host {
         self.ports.clone()
     }
 
-    /// What is in the ports.
+    /// The content of the ports.
     pub fn memory(&self) -> &Memory {
         &self.ports.memory
     }
 
-    /// From now on, this decides which calls fail.
+    /// From now on, `faults` selects the calls that fail.
     pub fn fail(&self, faults: impl FnMut(Call) -> Fault + Send + 'static) {
         self.memory().state().faults = Box::new(faults);
     }
 
-    /// One invocation with the JSON that Lambda would send.
+    /// One invocation with Lambda's JSON.
     ///
     /// # Errors
-    /// What the handler fails with.
+    /// The handler's error.
     pub async fn deliver(&self, event: &str) -> Answer {
         let payload = serde_json::from_str(event).expect("an event is JSON");
         let mut context = Context::default();
@@ -134,8 +134,8 @@ impl Host {
         self.processor.handle(LambdaEvent { payload, context }).await
     }
 
-    /// The answer and everything in the ports. Of a subject, all keys of its view, and `history`,
-    /// `epoch` and `pages`.
+    /// The response and the content of the ports. A subject has all keys of its view, and
+    /// `history`, `epoch` and `pages`.
     pub async fn outcome(&self, answer: Answer) -> Value {
         let (letters, buffered, homes) = {
             let state = self.memory().state();
@@ -156,7 +156,7 @@ impl Host {
         outcome
     }
 
-    /// The ids of the letters that were sent, each once.
+    /// The distinct ids of the sent letters.
     pub fn letter_ids(&self) -> BTreeSet<String> {
         let state = self.memory().state();
         state.letters.iter().map(|message| envelope(message).id).collect()
@@ -183,7 +183,7 @@ impl Host {
         shown
     }
 
-    /// The live view, which is the fold of the history in order (promise 1).
+    /// The live view, which must be the fold of the history (promise 1).
     async fn view(&self, snapshot: &Snapshot) -> View {
         let contracts: BTreeSet<_> = snapshot.entries().map(|entry| &entry.contract).collect();
         let contracts: Vec<_> = contracts.into_iter().cloned().collect();
@@ -196,7 +196,7 @@ impl Host {
     }
 }
 
-/// One subject at a time, so that which one a fault meets is no matter of chance.
+/// One subject at a time, so that the order of calls, and so of faults, is deterministic.
 fn environment(ports: Shared) -> Processor<Shared> {
     let pipeline = Pipeline {
         registry: Registry::new(),
@@ -249,7 +249,7 @@ fn letter(message: &Message) -> Value {
     json!({"tenant": tenant, "code": code, "path": path, "contract": contract, "offset": offset})
 }
 
-/// What could not be named has a partition that no topic has.
+/// A source without a name has a partition that no topic has.
 fn offset(source: &Source) -> Option<i64> {
     match source {
         Source::Kafka { partition: -1, .. } | Source::Http { .. } => None,
@@ -257,7 +257,7 @@ fn offset(source: &Source) -> Option<i64> {
     }
 }
 
-/// From `T#<tenant>#S#<kind>#<id>`.
+/// Parses `T#<tenant>#S#<kind>#<id>`.
 fn location(partition_key: &str) -> SubjectLocation {
     let parts: Vec<&str> = partition_key.splitn(5, '#').collect();
     let &["T", tenant, "S", kind, id] = parts.as_slice() else {

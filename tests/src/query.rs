@@ -34,7 +34,7 @@ pub enum Down {
     DeadLetters,
     /// The buffer queue.
     Buffer,
-    /// The stream.
+    /// The event log.
     EventLog,
     /// The dead-letter queue, which says nothing at all.
     Silent,

@@ -1,8 +1,8 @@
-//! What services say about roles, accounts and tables reaches no tenant: not in an answer, not in the
-//! record of a run, not in a letter. Every request of `events/` is sent once for each call to the outside,
-//! with that call failing in the words of a service.
+//! Texts of services about roles, accounts and tables never reach a tenant: not in a response, not
+//! in the record of a run, not in a letter. Every request of `events/` is sent once for each
+//! outside call, with that call failing with such a text.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use drover_core::base::public_reason::PublicReason;
 use drover_core::base::time::Timestamp;
@@ -46,7 +46,7 @@ fn hides(text: &str, about: &str) {
     }
 }
 
-/// Everything that a tenant may come to see of what is in the ports.
+/// Checks everything in the ports that a tenant may see.
 fn nothing_is_kept(memory: &Memory, about: &str) {
     let state = memory.state();
     for message in state.letters.iter().chain(&state.buffer) {
@@ -64,7 +64,7 @@ fn nothing_is_kept(memory: &Memory, about: &str) {
 }
 
 #[tokio::test]
-async fn no_answer_of_ingest_says_what_a_service_said() {
+async fn no_response_of_ingest_contains_the_text_of_a_service() {
     let mut unavailable = 0;
     for one in ingest::all() {
         for call in CALLS {
@@ -82,7 +82,7 @@ async fn no_answer_of_ingest_says_what_a_service_said() {
 }
 
 #[tokio::test]
-async fn no_answer_of_query_says_what_a_service_said() {
+async fn no_response_of_query_contains_the_text_of_a_service() {
     let mut unavailable = 0;
     for one in query::all() {
         for call in CALLS {
@@ -98,7 +98,7 @@ async fn no_answer_of_query_says_what_a_service_said() {
 }
 
 #[tokio::test]
-async fn no_answer_letter_or_run_of_replay_says_what_a_service_said() {
+async fn no_response_letter_or_run_of_replay_contains_the_text_of_a_service() {
     let (mut unavailable, mut paused) = (0, 0);
     for one in replay::all() {
         for call in CALLS {
@@ -117,9 +117,9 @@ async fn no_answer_letter_or_run_of_replay_says_what_a_service_said() {
     assert!(unavailable > 20 && paused > 3, "{unavailable} {paused}");
 }
 
-/// A record that waits in the buffer becomes a letter when it cannot be applied for too long.
+/// A buffered record becomes a letter if it cannot be applied for too long.
 #[tokio::test]
-async fn the_letter_of_a_record_that_waited_gives_a_reason_of_the_list() {
+async fn the_letter_of_a_buffered_record_has_a_public_reason() {
     let now = Timestamp::parse_rfc3339("2026-11-21T06:05:00Z").expect("a time");
     let host = Host::new(now, &Default::default());
     let reading = |device: usize| {
@@ -142,7 +142,7 @@ async fn the_letter_of_a_record_that_waited_gives_a_reason_of_the_list() {
     assert_eq!(bodies.len(), 1);
     let waiting: Value = serde_json::from_str(&bodies[0]).expect("an envelope");
     assert_eq!(waiting["message"], PublicReason::Throttled.message());
-    // As another release may have put it there.
+    // An envelope that another release may have written.
     let mut before = waiting.clone();
     before["message"] = json!(SAID_BY_A_SERVICE);
     let cases = [(waiting, PublicReason::Throttled), (before, PublicReason::Unavailable)];

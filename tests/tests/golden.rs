@@ -1,9 +1,10 @@
-//! Every file of `events/` does what its expectation says: once, twice, and record by record.
+//! Every file of `events/` has the result of its expectation: delivered once, twice, and record by
+//! record.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 
 const PROCESSOR: &str = "processor";
 
-/// A host to which everything was delivered that comes before a situation.
+/// A host after the deliveries that precede a situation.
 async fn prepared(of: &Situation) -> Host {
     let host = Host::new(of.expect.now, &of.expect.registry);
     for name in &of.expect.before {
@@ -29,7 +30,8 @@ async fn prepared(of: &Situation) -> Host {
     host
 }
 
-/// Shows all at once, so that a change which moves many expectations is seen as one.
+/// Reports all differences at once, so that a change that affects many expectations is visible as
+/// one.
 fn none_differ(differences: impl IntoIterator<Item = (String, Option<String>)>) {
     let shown = differences.into_iter().filter_map(|(name, difference)| {
         difference.map(|difference| format!("events/processor/{name}.json\n{difference}"))
@@ -38,7 +40,7 @@ fn none_differ(differences: impl IntoIterator<Item = (String, Option<String>)>) 
     assert!(shown.is_empty(), "{}", shown.join("\n\n"));
 }
 
-/// Every record that can be named, as Lambda names it; and how many cannot.
+/// Every nameable record, as Lambda names it, and the number of the others.
 fn identifiers(event: &str) -> (BTreeSet<(String, i64)>, usize) {
     let event: Value = serde_json::from_str(event).expect("JSON");
     let records = event["records"].as_object().into_iter().flatten();
@@ -55,7 +57,7 @@ fn identifiers(event: &str) -> (BTreeSet<(String, i64)>, usize) {
     (named, unnamed)
 }
 
-/// The same event, cut into one for each record.
+/// The same event, split into one event per record.
 fn one_by_one(event: &str) -> Vec<String> {
     let event: Value = serde_json::from_str(event).expect("JSON");
     let mut events = Vec::new();
@@ -69,7 +71,7 @@ fn one_by_one(event: &str) -> Vec<String> {
     events
 }
 
-/// What does not depend on how many commits there were.
+/// The part of the outcome that does not depend on the number of commits.
 fn content(mut outcome: Value) -> Value {
     for (_, subject) in outcome["subjects"].as_object_mut().into_iter().flatten() {
         for key in ["epoch", "pages"] {
@@ -95,7 +97,7 @@ fn every_built_in_contract_has_an_event() {
 }
 
 #[test]
-fn no_two_situations_share_a_subject_unless_one_comes_before_the_other() {
+fn no_two_situations_share_a_subject_unless_one_precedes_the_other() {
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
     for Situation { name, expect, .. } in all(PROCESSOR) {
         let first = expect.before.first().cloned().unwrap_or(name);
@@ -126,14 +128,14 @@ async fn a_second_and_a_third_delivery_change_nothing() {
         let mut host = prepared(&one).await;
         let answer = host.deliver(&one.event).await;
         let (mut first, ids) = (host.outcome(answer).await, host.letter_ids());
-        // The first delivery may have left entries to be sealed, so pages may come.
+        // The first delivery may leave entries to be sealed, so pages may be added.
         for restart in [false, true] {
             if restart {
                 host.restart();
             }
             let answer = host.deliver(&one.event).await;
             let mut again = host.outcome(answer).await;
-            // A letter may come again, and is the same one then.
+            // A letter may be sent again; it is then the same letter.
             again["letters"] = first["letters"].clone();
             for outcome in [&mut first, &mut again] {
                 for (_, subject) in outcome["subjects"].as_object_mut().into_iter().flatten() {
@@ -148,7 +150,7 @@ async fn a_second_and_a_third_delivery_change_nothing() {
 }
 
 #[tokio::test]
-async fn record_by_record_gives_the_same_history_views_and_letters() {
+async fn delivery_record_by_record_gives_the_same_history_views_and_letters() {
     let mut differences = Vec::new();
     for one in all(PROCESSOR).into_iter().filter(|one| one.expect.error.is_none()) {
         let host = prepared(&one).await;
@@ -170,7 +172,7 @@ async fn record_by_record_gives_the_same_history_views_and_letters() {
 }
 
 #[tokio::test]
-async fn with_nothing_available_every_record_comes_back_and_no_other() {
+async fn with_nothing_available_exactly_the_records_of_the_batch_are_returned() {
     for one in all(PROCESSOR) {
         let host = Host::new(one.expect.now, &one.expect.registry);
         host.fail(|_| Fault::Refused);

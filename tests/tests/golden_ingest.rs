@@ -1,11 +1,11 @@
-//! Every file of `events/ingest/` is answered as its expectation says, and as the OpenAPI document of
-//! the routes says; and afterwards its events are where it says.
+//! Every file of `events/ingest/` gets the response of its expectation, which also matches the
+//! OpenAPI document; afterwards its events are in the expected places.
 
 use drover_tests::gateway::is_described;
 use drover_tests::ingest::all;
 
 #[tokio::test]
-async fn every_request_is_answered_as_expected_and_its_events_are_where_it_says() {
+async fn every_request_gets_its_expected_response_and_its_events_are_stored() {
     let mut differences = Vec::new();
     for one in all() {
         let host = one.host();
@@ -18,7 +18,7 @@ async fn every_request_is_answered_as_expected_and_its_events_are_where_it_says(
 }
 
 #[tokio::test]
-async fn every_answer_is_one_that_the_openapi_document_describes() {
+async fn every_response_matches_the_openapi_document() {
     let document = serde_json::to_value(drover_ingest::openapi()).expect("JSON");
     let mut described = 0;
     for one in all() {

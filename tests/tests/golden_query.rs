@@ -1,11 +1,11 @@
-//! Every file of `events/query/` is answered as its expectation says, and as the OpenAPI document of
-//! the routes says.
+//! Every file of `events/query/` gets the response of its expectation, which also matches the
+//! OpenAPI document.
 
 use drover_tests::gateway::is_described;
 use drover_tests::query::{Reader, all};
 
 #[tokio::test]
-async fn every_request_is_answered_as_expected() {
+async fn every_request_gets_its_expected_response() {
     let mut differences = Vec::new();
     for one in all() {
         let answer = Reader::over(&one.host().await).invoke(&one.event).await;
@@ -17,7 +17,7 @@ async fn every_request_is_answered_as_expected() {
 }
 
 #[tokio::test]
-async fn every_answer_is_one_that_the_openapi_document_describes() {
+async fn every_response_matches_the_openapi_document() {
     let document = serde_json::to_value(drover_query::openapi()).expect("JSON");
     let mut described = 0;
     for one in all() {

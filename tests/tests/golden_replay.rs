@@ -1,10 +1,10 @@
-//! Every file of `events/replay/` does what its expectation says: once, three times, message by
-//! message, and as the OpenAPI document of the routes says.
+//! Every file of `events/replay/` has the result of its expectation: delivered once, three times,
+//! and message by message; and responses match the OpenAPI document.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use drover_tests::gateway::{Answer, is_described};
@@ -12,7 +12,8 @@ use drover_tests::replay::{Situation, all};
 use drover_tests::situation::difference;
 use serde_json::{Value, json};
 
-/// Shows all at once, so that a change which moves many expectations is seen as one.
+/// Reports all differences at once, so that a change that affects many expectations is visible as
+/// one.
 fn none_differ(differences: Vec<(String, Option<String>)>) {
     let shown = differences.into_iter().filter_map(|(name, difference)| {
         difference.map(|difference| format!("events/replay/{name}.json\n{difference}"))
@@ -21,12 +22,12 @@ fn none_differ(differences: Vec<(String, Option<String>)>) {
     assert!(shown.is_empty(), "{}", shown.join("\n\n"));
 }
 
-/// Batches of messages of which none has to come again.
+/// Batches without messages to retry.
 fn settled() -> impl Iterator<Item = Situation> {
     all().into_iter().filter(|one| one.is_of_queue() && one.expect.down.is_empty())
 }
 
-/// The same event, cut into one for each message, the last one first.
+/// The same event, split into one event per message, the last message first.
 fn one_by_one(event: &str) -> Vec<String> {
     let event: Value = serde_json::from_str(event).expect("JSON");
     let messages = event["Records"].as_array().into_iter().flatten().rev();
@@ -66,7 +67,7 @@ async fn a_second_and_a_third_delivery_change_no_letter_and_no_history() {
 }
 
 #[tokio::test]
-async fn message_by_message_in_another_order_gives_the_same_letters_and_history() {
+async fn delivery_message_by_message_in_another_order_gives_the_same_letters_and_history() {
     let mut differences = Vec::new();
     for one in settled().filter(|one| one.expect.error.is_none()) {
         let whole = one.replayer().await;
@@ -83,7 +84,7 @@ async fn message_by_message_in_another_order_gives_the_same_letters_and_history(
     none_differ(differences);
 }
 
-/// What does not depend on how many commits there were.
+/// The part of the outcome that does not depend on the number of commits.
 fn histories(mut subjects: Value) -> Value {
     for (_, subject) in subjects.as_object_mut().into_iter().flatten() {
         *subject = subject["history"].take();
@@ -92,10 +93,10 @@ fn histories(mut subjects: Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_failed_is_done_when_it_comes_again() {
+async fn a_failed_message_is_handled_by_its_redelivery() {
     let mut differences = Vec::new();
     let failing = |one: &Situation| one.is_of_queue() && !one.expect.down.is_empty();
-    // Another end has what waited for so long that it became a letter.
+    // A message that waited long enough to become a letter has another result.
     for one in all().into_iter().filter(|one| failing(one) && one.expect.letters.is_empty()) {
         let failing = one.replayer().await;
         failing.fail(&one.expect.down);
@@ -115,7 +116,7 @@ async fn what_failed_is_done_when_it_comes_again() {
 }
 
 #[tokio::test]
-async fn every_answer_is_one_that_the_openapi_document_describes() {
+async fn every_response_matches_the_openapi_document() {
     let document = serde_json::to_value(drover_replay::openapi()).expect("JSON");
     let mut described = 0;
     for one in all().into_iter().filter(|one| one.expect.status.is_some()) {

@@ -1,10 +1,10 @@
-//! Facts about the replay function that no file of `events/` can show: what fails between two steps,
-//! what is counted, and what happens while a run is at work.
+//! Facts about the replay function that no file of `events/` can show: failures between two steps,
+//! counts, and concurrent runs.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,7 +41,7 @@ async fn answer(replayer: &Replayer, event: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_message_whose_letter_may_be_stored_comes_again_and_is_one_letter() {
+async fn a_message_whose_letter_may_be_stored_is_redelivered_and_is_one_letter() {
     for fault in [Fault::Refused, Fault::LostBefore, Fault::LostAfter] {
         // The first call puts chunks, the second the letter.
         for failing in 0..2 {
@@ -64,11 +64,11 @@ async fn a_message_whose_letter_may_be_stored_comes_again_and_is_one_letter() {
 }
 
 #[tokio::test]
-async fn of_a_batch_only_what_failed_comes_again() {
+async fn only_failed_messages_of_a_batch_are_returned() {
     let one = situation("every-shape");
     let replayer = one.replayer().await;
     let sent: Value = serde_json::from_str(&one.event).expect("JSON");
-    // Every third call: some lose their chunks, others their letter.
+    // Every third call fails: some messages lose their chunks, others their letter.
     let calls = AtomicUsize::new(0);
     replayer.memory().state().faults = Box::new(move |call| {
         let is_it = call == Call::File && calls.fetch_add(1, Ordering::Relaxed) % 3 == 2;
@@ -83,7 +83,7 @@ async fn of_a_batch_only_what_failed_comes_again() {
         named.iter().any(|failure| failure["itemIdentifier"] == message["messageId"])
     };
     let rest: Vec<&Value> = messages.iter().filter(is_named).collect();
-    assert_eq!(rest.len(), named.len(), "every id is one of the batch");
+    assert_eq!(rest.len(), named.len(), "every id is from the batch");
     let rest = json!({"Records": rest}).to_string();
     assert_eq!(replayer.deliver(&rest).await.expect("answered"), json!({"batchItemFailures": []}));
     let never = one.replayer().await;
@@ -92,7 +92,7 @@ async fn of_a_batch_only_what_failed_comes_again() {
 }
 
 #[tokio::test]
-async fn a_letter_is_counted_when_it_is_new_and_never_again() {
+async fn a_letter_is_counted_once() {
     let one = situation("every-shape");
     let replayer = one.replayer().await;
     replayer.deliver(&one.event).await.expect("it is answered");
@@ -104,7 +104,7 @@ async fn a_letter_is_counted_when_it_is_new_and_never_again() {
 }
 
 #[tokio::test]
-async fn while_a_run_is_at_work_no_other_of_its_tenant_begins() {
+async fn a_running_run_blocks_other_runs_of_its_tenant() {
     let replayer = with_letters().await;
     let now = replayer.memory().state().now;
     let lease = |seconds| Lease {
@@ -124,15 +124,15 @@ async fn while_a_run_is_at_work_no_other_of_its_tenant_begins() {
     let refused = replayer.deliver(&command).await.expect("it is answered");
     assert_eq!(refused["error"]["code"], "replay_running");
     let operator = replayer.deliver(r#"{"action":"replay"}"#).await.expect("it is answered");
-    assert_eq!(operator["phase"], "done", "the operator's letters are others");
-    // Whoever held it died.
+    assert_eq!(operator["phase"], "done", "the operator's letters are separate");
+    // The holder of the lease died.
     hold(-1);
     let started = answer(&replayer, &start).await;
     assert_eq!((started.status, &started.json["examined"]), (200, &json!(4)));
 }
 
 #[tokio::test]
-async fn a_run_that_the_ledger_stops_is_resumed_by_whoever_may_and_says_who() {
+async fn a_run_paused_by_the_ledger_is_resumed_and_records_the_user() {
     let replayer = with_letters().await;
     replayer.memory().state().faults = Box::new(|call| match call {
         Call::Head | Call::Write => Fault::Refused,
@@ -221,7 +221,7 @@ async fn no_route_of_dead_letters_opens_without_the_scope_admin() {
     assert_eq!(status("GET", "/buffer/stats", "write").await, 403);
 }
 
-/// Its route names another tenant by the time that it leaves the buffer.
+/// When the record leaves the buffer, its route names another tenant.
 #[tokio::test]
 async fn a_buffered_record_never_reaches_another_tenant_and_its_letter_is_its_owners() {
     let one = situation("buffered-record");

@@ -1,4 +1,4 @@
-//! An event as an answer has it.
+//! An event in a response.
 
 use std::sync::Arc;
 
@@ -14,41 +14,41 @@ use utoipa::ToSchema;
 /// One event.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventBody {
-    /// Whose it is, where events of several subjects come together.
+    /// The event's subject, in responses with events of several subjects.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "device/device-001")]
     subject: Option<String>,
-    /// Its id.
+    /// The event's id.
     event_id: String,
-    /// Its type.
+    /// The event's type.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "temperature")]
     event_type: Arc<str>,
-    /// When it was observed.
+    /// When the event was observed.
     #[schema(value_type = String, format = DateTime)]
     observed_at: Timestamp,
-    /// When it was received.
+    /// When Drover received the event.
     #[schema(value_type = String, format = DateTime)]
     ingested_at: Timestamp,
-    /// What its contract keeps of it.
+    /// The part of the event that its contract keeps.
     #[schema(value_type = serde_json::Value, example = json!({"value": 21.5}))]
     payload: Box<RawValue>,
-    /// Whether it and everything before it changes only together with the epoch.
+    /// Whether the event is settled: it and all earlier events change only together with the epoch.
     settled: bool,
 }
 
-/// What an event takes of an answer. Lambda's answer is JSON that has ours as a text, in which every
-/// quotation mark and backslash takes two bytes.
+/// The size of an event in a Lambda response, in bytes. Lambda embeds the body as a JSON string, in
+/// which every quotation mark and backslash takes two bytes.
 pub(crate) fn answer_bytes(entry: &Entry) -> usize {
     let escaped = entry.payload.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
     entry.plain_size() + escaped
 }
 
 impl EventBody {
-    /// An event of a subject that is settled until then.
+    /// Creates the body of an event whose subject is settled until the given time.
     ///
     /// # Errors
-    /// Its stored payload is no JSON.
+    /// The stored payload is not JSON.
     pub(crate) fn of(entry: &Entry, settled_until: Option<Timestamp>) -> Result<Self, Unavailable> {
         let observed_at = entry.position.observed_at;
         // Without the parser's error, which may quote the payload.
@@ -67,7 +67,7 @@ impl EventBody {
         })
     }
 
-    /// The same among events of other subjects.
+    /// Adds the subject, for responses with events of several subjects.
     pub(crate) fn among_others(self, subject: &SubjectId) -> Self {
         Self { subject: Some(subject.to_string()), ..self }
     }

@@ -1,6 +1,6 @@
-//! The functions over the host's own services, each one warm environment that lives as long as the
-//! host does. Lambda would start more of them under load; here one takes every invocation, and they
-//! run beside each other in it.
+//! The functions over the host's own services. Each function is one warm environment that lives as
+//! long as the host. Under load Lambda would start more environments; here one environment runs all
+//! invocations concurrently.
 
 use std::sync::Arc;
 
@@ -30,17 +30,17 @@ use crate::ports::{BUFFER, DEAD_LETTERS, ports};
 use crate::probes::{HostProbes, HostSources};
 use crate::prometheus::HostMeter;
 
-/// Where records come from.
+/// The sources of records.
 pub(crate) struct RecordSources<'a> {
-    /// The stream.
+    /// The event log.
     pub(crate) event_log: &'a HostEventLog,
-    /// How long its topics hold their records.
+    /// The retention of its topics.
     pub(crate) retention: TopicRetention,
-    /// Dead letters, and what waits.
+    /// The queues of dead letters and of buffered records.
     pub(crate) queues: &'a Sqs,
 }
 
-/// The functions that count something.
+/// The functions that count metrics.
 pub(crate) const METERED: [&str; 4] = [
     drover_ingest::FUNCTION,
     drover_processor::FUNCTION,
@@ -48,8 +48,8 @@ pub(crate) const METERED: [&str; 4] = [
     drover_replay::FUNCTION,
 ];
 
-/// Every function of this version, each with clients of its own, as on Lambda: connections live on
-/// the threads of the function that opened them.
+/// All functions. Each has its own clients, as on Lambda, because connections live on the threads
+/// of the function that opened them.
 pub(crate) fn functions(
     addresses: &Addresses,
     RecordSources { event_log, retention, queues }: RecordSources<'_>,
@@ -83,7 +83,7 @@ pub(crate) fn functions(
         counts: meter.tallies(),
         process: Process { started_at: reading.now(), memory_bytes },
     };
-    // Two environments, as on Lambda: what comes through queues keeps no request waiting.
+    // Two environments, as on Lambda, so that work from queues does not delay HTTP requests.
     let replay_environment = || {
         let ports = ports(addresses);
         let event_log = event_log.reread();
@@ -118,13 +118,13 @@ pub(crate) fn functions(
         .with_routes(drover_query::FUNCTION, DEFAULT_TIMEOUT, drover_query::routes(query))
 }
 
-/// Keys that are marked local open something here, and nowhere else.
+/// Local keys are valid on this host only.
 fn gate() -> Gate {
     Gate { mode: AuthMode::Key(LocalKeys::Accepted) }
 }
 
-/// Where metrics go as lines. One for each invocation would flood a console:
-/// `--log metrics=debug` shows them.
+/// The destination of metric lines. One line per invocation would flood a console, so they are
+/// shown with `--log metrics=debug` only.
 pub(crate) fn metric_lines() -> Lines {
     Lines {
         keeping: Keeping::default(),

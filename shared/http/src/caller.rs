@@ -1,8 +1,8 @@
-//! Who calls: from an API key, or from the claims of a token that API Gateway verified, to the
-//! scope of one tenant. There is no other way from a request to a [`TenantScope`].
+//! Authenticates callers: turns an API key, or the claims of a token that API Gateway verified,
+//! into the scope of one tenant. A request has no other way to a [`TenantScope`].
 //!
-//! A key is found by the digits of its SHA-256, in one read that the registry keeps for a minute,
-//! an unknown key's as well. What was found is compared in constant time.
+//! A key is looked up by the hex digits of its SHA-256 in one read. The registry caches the result
+//! for a minute, also for an unknown key. The stored digits are compared in constant time.
 
 use std::convert::Infallible;
 
@@ -29,73 +29,73 @@ use crate::Problem;
 use crate::access_log::Noted;
 use crate::scopes::granted;
 
-/// The longest API key that is looked at, in bytes. Ours have 43 characters and a prefix.
+/// Maximum length of an API key, in bytes. Generated keys have a prefix and 43 characters.
 const KEY_BYTES: usize = 256;
-/// Claims that say whose a token is, the best first.
+/// Claims that identify the token's holder, in order of preference.
 const SUBJECTS: [&str; 3] = ["sub", "client_id", "azp"];
-/// What is kept of them.
+/// Maximum length of a recorded claim.
 const SUBJECT_CHARACTERS: usize = 128;
-/// What the log shows of the hash of a key that nobody knows.
+/// Digits of an unknown key's hash that the log shows.
 const HASH_DIGITS: usize = 12;
-/// Who sends no credentials.
-const NOBODY: &str = "nobody";
+/// The name of a caller without credentials.
+const ANONYMOUS: &str = "anonymous";
 
-/// How callers prove who they are: one way for each deployment.
+/// How callers authenticate. A deployment has one mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthMode {
     /// `Authorization: Bearer <api key>`.
     Key(LocalKeys),
     /// A token that API Gateway's JWT authorizer verified.
     Jwt {
-        /// The claim that names the tenant.
+        /// The claim that holds the tenant.
         tenant_claim: String,
-        /// The claim that lists `write`, `read`, `admin`.
+        /// The claim that lists the scopes `write`, `read`, `admin`.
         scope_claim: String,
-        /// What each of them begins with, exactly: `drover/` for `drover/write`. Other scopes are
-        /// not ours.
+        /// The exact prefix of Drover's scopes: `drover/` for `drover/write`. Other scopes are
+        /// ignored.
         scope_prefix: String,
     },
 }
 
-/// Whether keys that are marked local open anything.
+/// Whether keys marked as local are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalKeys {
-    /// On the local host.
+    /// Accepted, on the local host.
     Accepted,
-    /// Everywhere else.
+    /// Rejected, everywhere else.
     Refused,
 }
 
-/// The claims of a token that API Gateway verified, as texts. Whoever decodes the gateway's event
-/// puts them into the request; nothing else may.
+/// The claims of a token that API Gateway verified, as strings. Only the decoder of the gateway's
+/// event may add them to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims(pub BTreeMap<String, String>);
 
-/// What a request brings to prove who sent it.
+/// The credentials of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     authorization: Option<HeaderValue>,
     claims: Option<Claims>,
-    /// Where the log of requests looks for who this was.
+    /// The access log's cell for the caller.
     noted: Noted,
 }
 
-/// A tenant that proved who it is, and may do what it asks for.
+/// An authenticated and authorized tenant.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The proof.
+    /// The tenant's scope.
     pub scope: TenantScope,
-    /// Its document.
+    /// The tenant's document.
     pub tenant: Arc<Tenant>,
-    /// Whose credentials these are, for records of what was done: `key:` and the key's id, or
-    /// `token:` and the claim `sub`, else `client_id` or `azp`, as far as there is one.
+    /// The credentials' name, for audit records: `key:` and the key's id, or `token:` and the claim
+    /// `sub`, `client_id` or `azp`, the first that exists.
     pub by: Arc<str>,
 }
 
-/// Decides who may pass.
+/// Admits callers.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    /// How callers prove who they are.
+    /// How callers authenticate.
     pub mode: AuthMode,
 }
 
@@ -111,9 +111,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Credentials {
     }
 }
 
-/// Puts the claims that a gateway verified where the gate looks for them; whatever stood there before
-/// goes. `verified` finds them in requests that came through a gateway whose authorizer is switched
-/// on: claims of anything else prove nothing.
+/// Adds a layer that attaches the gateway's verified claims to a request and removes any others.
+/// `verified` must return claims only for requests from a gateway whose authorizer is on: other
+/// claims prove nothing.
 pub fn with_claims(routes: Router, verified: fn(&Request) -> Option<Claims>) -> Router {
     routes.layer(map_request(move |mut request: Request| async move {
         request.extensions_mut().remove::<Claims>();
@@ -125,10 +125,10 @@ pub fn with_claims(routes: Router, verified: fn(&Request) -> Option<Claims>) -> 
 }
 
 impl Gate {
-    /// The caller, if it may do what it asks for. Who was refused, and why, goes into the log.
+    /// Admits a caller with the needed scope. A refusal and its reason are logged.
     ///
     /// # Errors
-    /// 401, 403, and 503 where the registry did not answer.
+    /// 401, 403, or 503 if the registry does not answer.
     pub async fn admit(
         &self,
         credentials: &Credentials,
@@ -137,7 +137,7 @@ impl Gate {
         registry: &Registry,
         documents: &impl Documents,
     ) -> Result<Caller, Problem> {
-        let mut by = Arc::from(NOBODY);
+        let mut by = Arc::from(ANONYMOUS);
         let admitted = async {
             let presented = self.presented(credentials, &mut by, now, registry, documents).await?;
             let tenant = registry.tenant(presented.named.id(), now, documents).await?;
@@ -150,13 +150,13 @@ impl Gate {
             Err(problem) if problem.status().is_client_error() => {
                 tracing::warn!(by = &*by, code = problem.code(), why = problem.detail(), "refused");
             }
-            // The log has that already.
+            // Already logged.
             Err(_) => {}
         }
         admitted
     }
 
-    /// What credentials say. `by` says whose they are, also where they are refused.
+    /// Reads the credentials. Sets `by` to their name even if they are refused.
     async fn presented(
         &self,
         credentials: &Credentials,
@@ -171,7 +171,7 @@ impl Gate {
                 *by = unknown_key(&sha256);
                 let grant = registry.key(&sha256, now, documents).await?;
                 let grant = grant.filter(|grant| is_of(grant, &sha256));
-                let none = || invalid("this API key opens nothing");
+                let none = || invalid("invalid API key");
                 let grant = grant.ok_or_else(none)?;
                 *by = format!("key:{}", grant.key().id).into();
                 if grant.key().local && *local == LocalKeys::Refused {
@@ -180,7 +180,7 @@ impl Gate {
                 Ok(Presented { named: grant.tenant(), scopes: grant.key().scopes.clone() })
             }
             AuthMode::Jwt { tenant_claim, scope_claim, scope_prefix } => {
-                let missing = || Problem::unauthorized(None, "no token was verified");
+                let missing = || Problem::unauthorized(None, "a verified token is required");
                 let claims = credentials.claims.as_ref().ok_or_else(missing)?;
                 *by = claims.subject();
                 let no_tenant = || invalid("the token names no tenant");
@@ -193,10 +193,10 @@ impl Gate {
     }
 }
 
-/// Counts whoever did not prove who it is.
+/// Counts authentication failures.
 ///
 /// # Errors
-/// As it was.
+/// Returns the given result unchanged.
 pub fn counted(
     admitted: Result<Caller, Problem>,
     meter: &dyn Meter,
@@ -212,7 +212,7 @@ pub fn counted(
     })
 }
 
-/// What credentials say, before the tenant's document was looked at.
+/// Tenant and scopes of the credentials, before the tenant's document is checked.
 struct Presented {
     named: NamedTenant,
     scopes: Vec<Scope>,
@@ -231,7 +231,7 @@ impl Presented {
                 _ => invalid("the tenant of these credentials does not exist"),
             })?;
         if !self.scopes.contains(&needed) {
-            return Err(Problem::forbidden("forbidden", "these credentials lack the scope"));
+            return Err(Problem::forbidden("forbidden", "the credentials lack the required scope"));
         }
         let tenant = tenant.ok_or_else(Problem::internal)?;
         Ok(Caller { scope, tenant, by })
@@ -239,7 +239,7 @@ impl Presented {
 }
 
 impl Claims {
-    /// Whose token it is: a person's or a device's (`sub`), else a client's.
+    /// The token's holder: a person or device (`sub`), else a client.
     fn subject(&self) -> Arc<str> {
         let subject = SUBJECTS.iter().find_map(|claim| self.0.get(*claim));
         let subject = subject.map(|subject| visible(subject)).unwrap_or_default();
@@ -251,7 +251,7 @@ fn invalid(detail: &str) -> Problem {
     Problem::unauthorized(Some("invalid_token"), detail)
 }
 
-/// The hexadecimal digits of the SHA-256 of the key that was sent.
+/// The hex digits of the SHA-256 of the sent key.
 fn key_digits(authorization: Option<&HeaderValue>) -> Result<String, Problem> {
     let missing = || Problem::unauthorized(None, "send Authorization: Bearer <api key>");
     let sent = authorization.ok_or_else(missing)?.as_bytes();
@@ -261,12 +261,13 @@ fn key_digits(authorization: Option<&HeaderValue>) -> Result<String, Problem> {
     }
     let key = key.trim_ascii();
     if key.is_empty() || key.len() > KEY_BYTES {
-        return Err(invalid("this API key opens nothing"));
+        return Err(invalid("invalid API key"));
     }
     Ok(Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A key that nobody knows, by the beginning of its hash: enough to find it again among one's own.
+/// The name of an unknown key: the beginning of its hash, which is enough to find the key among
+/// known ones.
 fn unknown_key(sha256: &str) -> Arc<str> {
     let beginning = sha256.get(..HASH_DIGITS).unwrap_or_default();
     format!("unknown key:{beginning}").into()
@@ -276,7 +277,7 @@ fn is_of(grant: &KeyGrant, sha256: &str) -> bool {
     grant.key().sha256.as_bytes().ct_eq(sha256.as_bytes()).into()
 }
 
-/// A text of somebody else's as a record keeps it: bounded, and of one line.
+/// A foreign text for a record: bounded, on one line.
 fn visible(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(SUBJECT_CHARACTERS).collect()
 }

@@ -1,4 +1,4 @@
-//! Claims of tokens that API Gateway verified, from the event in which it says so.
+//! Reads the verified token claims from API Gateway's event.
 
 use axum::Router;
 use axum::extract::Request;
@@ -6,8 +6,8 @@ use lambda_http::request::RequestContext;
 
 use crate::{Claims, with_claims};
 
-/// Lets callers in by the claims that API Gateway verified. Only for functions behind a gateway whose
-/// authorizer is switched on.
+/// Authenticates callers by the claims that API Gateway verified. Use it only behind a gateway
+/// whose authorizer is on.
 pub fn with_gateway_claims(routes: Router) -> Router {
     with_claims(routes, gateway_claims)
 }

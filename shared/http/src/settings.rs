@@ -1,14 +1,15 @@
-//! What every HTTP function is configured with, by the same variables.
+//! Configuration variables shared by all HTTP functions.
 
 use drover_core::base::variables::{Misconfigured, Variables};
 
 use crate::{AuthMode, LocalKeys, Origins};
 
-/// `DROVER_AUTH_MODE`: `key` (the default) or `jwt`; with `jwt`, `DROVER_JWT_TENANT_CLAIM` (`tenant`
-/// by default), `DROVER_JWT_SCOPE_CLAIM` (`scope`) and `DROVER_JWT_SCOPE_PREFIX` (none).
+/// Reads `DROVER_AUTH_MODE`: `key` (the default) or `jwt`. With `jwt` it also reads
+/// `DROVER_JWT_TENANT_CLAIM` (default `tenant`), `DROVER_JWT_SCOPE_CLAIM` (default `scope`) and
+/// `DROVER_JWT_SCOPE_PREFIX` (default: no prefix).
 ///
 /// # Errors
-/// Another mode, or a prefix that no scope can have.
+/// An unknown mode, or a prefix that no scope can have.
 pub fn auth_mode<F>(variables: &Variables<F>) -> Result<AuthMode, Misconfigured>
 where
     F: Fn(&str) -> Option<String>,
@@ -23,12 +24,12 @@ where
             scope_prefix: scope_prefix(variables)?,
         }),
         Some(other) => {
-            Err(Misconfigured::new(MODE, format!("is neither key nor jwt: value=`{other}`")))
+            Err(Misconfigured::new(MODE, format!("must be key or jwt: value=`{other}`")))
         }
     }
 }
 
-/// What the scopes of this system begin with: `drover/` for `drover/write`.
+/// The prefix of Drover's scopes: `drover/` for `drover/write`.
 fn scope_prefix<F>(variables: &Variables<F>) -> Result<String, Misconfigured>
 where
     F: Fn(&str) -> Option<String>,
@@ -38,11 +39,11 @@ where
     if prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(prefix);
     }
-    Err(Misconfigured::new(PREFIX, format!("is no beginning of a scope: value=`{prefix}`")))
+    Err(Misconfigured::new(PREFIX, format!("must be visible ASCII characters: value=`{prefix}`")))
 }
 
-/// `DROVER_CORS_ORIGINS`: origins whose pages may read answers, separated by commas; none by
-/// default.
+/// Reads `DROVER_CORS_ORIGINS`: origins whose pages may read responses, separated by commas. The
+/// default is none.
 pub fn origins<F>(variables: &Variables<F>) -> Origins
 where
     F: Fn(&str) -> Option<String>,
@@ -64,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_the_default_and_local_ones_open_nothing() {
+    fn keys_are_the_default_and_local_keys_are_refused() {
         assert_eq!(auth_mode(&variables(&[])), Ok(AuthMode::Key(LocalKeys::Refused)));
         let jwt = [("DROVER_AUTH_MODE", "jwt"), ("DROVER_JWT_TENANT_CLAIM", "org")];
         let expected = |prefix: &str| AuthMode::Jwt {
@@ -79,14 +80,14 @@ mod tests {
         };
         assert_eq!(with_prefix("drover/"), Ok(expected("drover/")));
         let spaced = with_prefix("a b").expect_err("no scope has a space");
-        let said = "DROVER_JWT_SCOPE_PREFIX is no beginning of a scope: value=`a b`";
+        let said = "DROVER_JWT_SCOPE_PREFIX must be visible ASCII characters: value=`a b`";
         assert_eq!(spaced.to_string(), said);
         let wrong = auth_mode(&variables(&[("DROVER_AUTH_MODE", "none")])).expect_err("no mode");
-        assert_eq!(wrong.to_string(), "DROVER_AUTH_MODE is neither key nor jwt: value=`none`");
+        assert_eq!(wrong.to_string(), "DROVER_AUTH_MODE must be key or jwt: value=`none`");
     }
 
     #[test]
-    fn without_origins_no_page_reads_an_answer() {
+    fn without_origins_no_page_may_read_responses() {
         assert_eq!(origins(&variables(&[])), Origins::Listed(Vec::new()));
         let two = [("DROVER_CORS_ORIGINS", "https://a.example, https://b.example,")];
         let expected = ["https://a.example", "https://b.example"].map(str::to_owned);

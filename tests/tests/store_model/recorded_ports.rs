@@ -1,5 +1,5 @@
-//! The ports: the ledger and the registry of AWS with faults on top, and queues in memory. Whatever
-//! the pipeline is told, what the store answered is noted here.
+//! The ports: the ledger and the registry of AWS with injected faults, and queues in memory. The
+//! store's real answers are recorded here, whatever the pipeline gets.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,16 +22,16 @@ pub(crate) struct RecordedPorts {
     noted: Mutex<Noted>,
 }
 
-/// What happened.
+/// The recorded events.
 pub(crate) struct Noted {
     random: Rng,
-    /// One call in so many fails; `None`: none does.
+    /// One of so many calls fails; `None`: no call fails.
     pub(crate) fault_in: Option<u8>,
     pub(crate) letters: Vec<Message>,
     pub(crate) buffer: Vec<Message>,
-    /// The heads that the store said were written, by subject.
+    /// The heads that the store confirmed as written, by subject.
     pub(crate) written: BTreeMap<String, Vec<Head>>,
-    /// Writes whose answer the store itself did not give.
+    /// Writes without an answer of the store itself.
     pub(crate) unanswered: u64,
     pub(crate) lost_conditions: u64,
     pub(crate) sealed: u64,
@@ -67,7 +67,7 @@ impl RecordedPorts {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The store alone.
+    /// The store without faults.
     pub(crate) fn store(&self) -> &Aws {
         &self.aws
     }
@@ -84,7 +84,7 @@ impl RecordedPorts {
         }
     }
 
-    /// For calls of which it does not matter whether they were done.
+    /// For calls whose lost response has no consequence.
     fn answered(&self) -> Result<(), Unavailable> {
         if self.fault() == Fault::None { Ok(()) } else { Err(unreachable()) }
     }
@@ -191,7 +191,7 @@ impl Clock for RecordedPorts {
         self.aws.now()
     }
 
-    /// Shorter than it is asked for: what a pause is for is that others go first.
+    /// Shorter than requested: a pause only lets other tasks run.
     async fn pause(&self, duration: Duration) {
         self.aws.pause(duration / 10).await;
     }

@@ -1,9 +1,9 @@
-//! One invocation of a mapping: an event is sent, the answer decides, what is given up is reported, and
-//! the offsets are committed, in this order. A invocation that is dropped in the middle is a invocation that
-//! comes again.
+//! One invocation of a mapping: send an event, decide by the response, report discarded records,
+//! and commit the offsets, in this order. An invocation that is dropped before its commit is
+//! repeated.
 //!
-//! Reports and commits are repeated until they succeed: an offset that is committed without a report
-//! would be a record that is lost in silence.
+//! Reports and commits are repeated until they succeed: a committed offset without a report would
+//! silently lose a record.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,28 +26,28 @@ use super::report::{Condition, GivenUp, ResponseContext};
 use super::settings::Settings;
 use super::target::Target;
 
-/// The wait before a report or a commit is tried again.
+/// The delay before a report or a commit is repeated.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What every invocation of a mapping needs.
+/// The context of every invocation of a mapping.
 pub(super) struct MappingContext<L> {
     pub(super) log: L,
     pub(super) topic: String,
     pub(super) settings: Settings,
     pub(super) target: Target,
-    /// Where reports go; `None`: nowhere.
+    /// The destination of reports; `None`: no reports.
     pub(super) destination: Option<Aws>,
     pub(super) clock: Clock,
 }
 
-/// How an invocation ended, and what a report would say of it.
+/// The result of an invocation, with the details for a report.
 struct Invoked {
     answer: Answer,
     request_id: String,
     response: Option<ResponseContext>,
 }
 
-/// Plays a invocation to its end.
+/// Runs an invocation to its end.
 pub(super) async fn play<L: Log>(
     context: &MappingContext<L>,
     invocation: Invocation,
@@ -96,7 +96,7 @@ async fn invoke<L: Log>(context: &MappingContext<L>, taken: &BTreeMap<i32, Taken
     let records = records.filter(|(_, records)| !records.is_empty());
     let no_answer = |reason: &dyn std::fmt::Display| {
         let (topic, function) = (&context.topic, context.target.name());
-        tracing::warn!(%topic, function, %reason, "no answer");
+        tracing::warn!(%topic, function, %reason, "no response from the function");
         let answer = Answer::Failed(Failure::NoAnswer);
         Invoked { answer, request_id: Uuid::new_v4().to_string(), response: None }
     };
@@ -119,7 +119,7 @@ async fn invoke<L: Log>(context: &MappingContext<L>, taken: &BTreeMap<i32, Taken
     }
 }
 
-/// Whether the event held this record.
+/// Whether the event contained this record.
 fn held<L: Log>(
     context: &MappingContext<L>,
     taken: &BTreeMap<i32, Taken>,
@@ -139,13 +139,13 @@ fn log_failure<L: Log>(context: &MappingContext<L>, answer: &Answer) {
         Answer::Handled => {}
         Answer::Named(named) => {
             let records: usize = named.values().map(std::collections::BTreeSet::len).sum();
-            tracing::info!(%topic, function, records, "records come again");
+            tracing::info!(%topic, function, records, "partial failure, records will be retried");
         }
         Answer::Failed(Failure::Senseless(reason)) => {
-            tracing::warn!(%topic, function, reason, "the answer makes no sense, the batch comes again");
+            tracing::warn!(%topic, function, reason, "invalid response, the batch will be retried");
         }
         Answer::Failed(Failure::Function | Failure::NoAnswer) => {
-            tracing::warn!(%topic, function, "the function failed, the batch comes again");
+            tracing::warn!(%topic, function, "function failed, the batch will be retried");
         }
     }
 }
@@ -162,12 +162,12 @@ fn outcome(answer: &Answer, partition: &str) -> AttemptOutcome {
 
 fn decide<L: Log>(context: &MappingContext<L>, taken: Taken, outcome: AttemptOutcome) -> Decision {
     let at = Moment { now: context.clock.now(), random: fastrand::f64() };
-    // What was too old is gone already; without anything else there was nothing to fail.
+    // Records that are too old are already discarded; without other records, nothing failed.
     let outcome = if taken.batch.records.is_empty() { AttemptOutcome::Handled } else { outcome };
     taken.batch.decide(outcome, &context.settings.rules, at)
 }
 
-/// Tells where records stand that were given up, and does not go on before somebody knows.
+/// Reports discarded records, and returns when the destination has accepted the report.
 async fn report<L: Log>(
     context: &MappingContext<L>,
     condition: Condition,
@@ -183,7 +183,7 @@ async fn report<L: Log>(
         let (first, last) = (records.first(), records.last());
         let (first, last) = (first.map(|record| record.offset), last.map(|record| record.offset));
         let topic = &context.topic;
-        tracing::error!(%topic, partition, first, last, ?condition, "records are given up");
+        tracing::error!(%topic, partition, first, last, ?condition, "records discarded");
     }
     let Some(destination) = &context.destination else { return };
     let Some(message) = message(context, condition, &given_up, attempts, invoked) else { return };
@@ -217,7 +217,9 @@ fn message<L: Log>(
         payload_bytes: payload.map_or(0, |payload| payload.len()),
         now: Timestamp::from_millis(context.clock.now()).unwrap_or(Timestamp::MAX),
     };
-    let body = body.message().inspect_err(|error| tracing::error!(%error, "no report is written"));
+    let body = body
+        .message()
+        .inspect_err(|error| tracing::error!(%error, "cannot serialize the on-failure message"));
     Some(Message { tenant: None, body: body.ok()? })
 }
 
@@ -235,7 +237,7 @@ where
     A: Future<Output = Result<(), Unavailable>>,
 {
     while let Err(error) = attempt().await {
-        tracing::warn!(what, %error, "tried again");
+        tracing::warn!(what, %error, "failed, retrying");
         tokio::time::sleep(PAUSE).await;
     }
 }

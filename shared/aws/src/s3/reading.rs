@@ -1,4 +1,4 @@
-//! One object: a request, and its body as far as it may be read.
+//! Reads one object, up to the size limit.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use drover_core::dead_letter::object::{OBJECT_BYTES, Object};
 use crate::calls::unavailable;
 use crate::cause::Cause;
 
-/// For the body, which the time of the call does not include.
+/// The timeout for reading the body, which the timeout of the call does not cover.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn object(
@@ -34,14 +34,14 @@ pub(super) async fn object(
         return Ok(Object::TooLarge);
     }
     let body = tokio::time::timeout(PATIENCE, collected(answer.body)).await;
-    body.unwrap_or_else(|_| Err(cut("it took too long")))
+    body.unwrap_or_else(|_| Err(cut("timed out")))
 }
 
 async fn collected(mut body: ByteStream) -> Result<Object, Unavailable> {
     let mut bytes = Vec::new();
     while let Some(part) = body.next().await {
         let part = part.map_err(|error| {
-            cut("the connection ended, or its checksum is another").caused_by(Cause::of(&error))
+            cut("the connection ended or the checksum is wrong").caused_by(Cause::of(&error))
         })?;
         if bytes.len() + part.len() > OBJECT_BYTES {
             return Ok(Object::TooLarge);
@@ -52,6 +52,6 @@ async fn collected(mut body: ByteStream) -> Result<Object, Unavailable> {
 }
 
 fn cut(why: &str) -> Unavailable {
-    Unavailable::new(Reason::Unreachable, format!("the body of an object was cut: {why}"))
+    Unavailable::new(Reason::Unreachable, format!("reading the body of an object failed: {why}"))
         .of(Dependency::ObjectStore)
 }

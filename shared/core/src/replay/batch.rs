@@ -1,4 +1,5 @@
-//! The letters of one step: opened, through the pipeline, and marked.
+//! Processes the letters of one step: opens them, sends their records through the pipeline, and
+//! marks the letters.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +17,10 @@ use crate::dead_letter::opened::Opened;
 use crate::intake::record::Incoming;
 use crate::pipeline::{RecordOutcome, Settled};
 
-/// Letters that are marked at once.
+/// Letters that are marked concurrently.
 const MARKS: usize = 16;
-/// What becomes of each of these letters. Nothing is written about them here.
+
+/// The outcome of each of these letters. Does not mark the letters.
 pub(super) async fn outcomes<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
     takes: &[StoredLetter],
@@ -74,7 +76,7 @@ async fn of_records<W: ReplayPorts, S: Sources>(
     let known = admitted.records().map(|known| {
         let letter = letters.get(known.index).map(|(_, letter)| letter);
         let outcome = match (known.unavailable, letter) {
-            // Nobody knows yet whether it matches.
+            // Whether the letter matches is not known yet.
             (Some(unavailable), _) => Some(of_unavailable(runner, unavailable)),
             (None, Some(letter)) if filter.matches_record(letter, known) => {
                 (runner.run.action == Action::Park).then_some(LetterOutcome::Parked)
@@ -128,30 +130,30 @@ fn of_settled<W: ReplayPorts, S: Sources>(
     }
 }
 
-/// A letter whose own subject cannot be read or written stays as it is, and the run goes on: otherwise every
-/// run would pause before it, and the letters behind it would never be replayed. The same holds for the
-/// trouble of one tenant among the operator's letters. What affects the whole run, or passes by itself, pauses
-/// it.
+/// If a letter's own subject cannot be read or written, the letter stays unchanged and the run
+/// continues. Otherwise every run would pause at this letter and never reach the later ones. The
+/// same applies to a fault of one tenant among the operator's letters. A fault that affects the
+/// whole run, or that passes by itself, pauses the run.
 fn of_unavailable<W: ReplayPorts, S: Sources>(
     runner: &Runner<'_, W, S>,
     unavailable: &Unavailable,
 ) -> LetterOutcome {
     let is_others = match unavailable.extent {
         Extent::Subject => !matches!(unavailable.reason, Reason::Contention | Reason::HotKey),
-        // A contract that cannot be read is not every letter's.
+        // An unreadable contract does not affect every letter.
         Extent::Tenant => runner.owner.tenant().is_none() || unavailable.reason == Reason::Corrupt,
         Extent::Everyone => false,
     };
     if is_others {
         let dependency = unavailable.dependency.map(Dependency::as_str);
         let (run, causes) = (&runner.run.replay_id, unavailable.causes());
-        tracing::warn!(%unavailable, dependency, causes, run, "a letter stays as it is");
+        tracing::warn!(%unavailable, dependency, causes, run, "a letter stays unchanged");
         return LetterOutcome::Left(UNAVAILABLE);
     }
     LetterOutcome::Unavailable(unavailable.clone())
 }
 
-/// Marks letters. What it gives for each says whether it is written.
+/// Marks letters. Returns for each letter whether the mark was written.
 pub(super) async fn mark_all<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
     takes: Vec<StoredLetter>,
@@ -162,7 +164,7 @@ pub(super) async fn mark_all<W: ReplayPorts, S: Sources>(
         let before = stored.letter.state;
         (before, outcome::write(ports, owner, stored, outcome, run).await)
     });
-    // In a list: inside the stream, the closure would keep the future from being sent to a thread.
+    // Collected into a list, because a closure inside the stream would make the future not `Send`.
     let writes: Vec<_> = writes.collect();
     let written: Vec<_> = stream::iter(writes).buffered(MARKS).collect().await;
     let mut results = Vec::with_capacity(written.len());

@@ -1,4 +1,5 @@
-//! Records of letters through the pipeline: into the ledger, or of a dry run over it.
+//! Sends records of letters through the pipeline: into the ledger, or into the overlay of a dry
+//! run.
 
 use super::overlay::Overlay;
 use super::runner::Runner;
@@ -13,7 +14,7 @@ use crate::intake::record::Incoming;
 use crate::pipeline::{Admitted, Pipeline, RecordOutcome, Settled};
 use crate::ports::SubjectLocation;
 
-/// How often records of a dry run start again from what is stored.
+/// How often a dry run starts records again from the stored state.
 const FORGETS: usize = 3;
 
 pub(super) async fn admit<W: ReplayPorts, S: Sources>(
@@ -21,13 +22,13 @@ pub(super) async fn admit<W: ReplayPorts, S: Sources>(
     records: Vec<Incoming>,
     until: Timestamp,
 ) -> Admitted {
-    // A tenant's letters never reach another's ledger, whatever a route says by now.
+    // A tenant's letters never reach another tenant's ledger, even if a route has changed.
     let only = runner.owner.tenant();
     runner.pipeline.admit(runner.ports, records, only, until).await
 }
 
-/// Records through the pipeline, into the ledger or over it. A dry run has `records`, all that were
-/// admitted, to start again with.
+/// Sends the matching records through the pipeline, into the ledger or the overlay. `records`, all that
+/// were admitted, lets a dry run start again.
 pub(super) async fn through<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
     admitted: Admitted,
@@ -52,7 +53,7 @@ pub(super) async fn through<W: ReplayPorts, S: Sources>(
         }
     };
     if runner.run.dry_run {
-        // What would be counted is not; what it cost to find out is.
+        // A dry run counts only its cost.
         units_only(&mut runner.tally, &counted);
     } else {
         add(&mut runner.tally, counted);
@@ -60,14 +61,14 @@ pub(super) async fn through<W: ReplayPorts, S: Sources>(
     Ok(settled)
 }
 
-/// What it takes to start again with some records.
+/// The input for starting records again.
 struct Again<'a> {
     records: &'a [Incoming],
     only: Option<&'a TenantId>,
     until: Timestamp,
 }
 
-/// Starts again from what is stored with records of a dry run that lost against real writers.
+/// Starts records of a dry run that lost against real writers again from the stored state.
 async fn over_again<W: ReplayPorts>(
     overlay: &Overlay<'_, W>,
     pipeline: &Pipeline,
@@ -106,7 +107,7 @@ async fn over_again<W: ReplayPorts>(
     (settled, counted)
 }
 
-/// Where the records stand that only other writers kept from being settled.
+/// Indexes of the records that were not settled because of concurrent writers.
 fn waiting(settled: &[Settled]) -> Vec<usize> {
     let contended = settled.iter().enumerate().filter(|(_, settled)| {
         let RecordOutcome::Unavailable(unavailable) = settled.outcome() else { return false };

@@ -1,7 +1,7 @@
-//! Promise 8, replay equivalence: records fail in random ways, what was wrong is mended at random
-//! moments, letters are filed and replayed in random order, with faults and crashes at any call; in
-//! the end every history and view is that of never having failed. And promise 3, conservation: what
-//! was received is in a history or a letter that waits, once.
+//! Promise 8, replay equivalence: records fail in random ways, the causes are fixed at random
+//! moments, letters are stored and replayed in random order, with faults and crashes at any call.
+//! In the end every history and view is the same as if nothing had ever failed. Promise 3,
+//! conservation: each received record is in a history or in an open letter, exactly once.
 
 use std::collections::BTreeMap;
 
@@ -25,13 +25,13 @@ enum Sort {
     /// One record of several elements.
     Several(Vec<(u8, Part)>),
     Good,
-    /// Until the contract is widened.
+    /// Fails until the contract is widened.
     Narrow,
-    /// Until the clock guard is raised.
+    /// Fails until the clock guard is raised.
     Ahead,
-    /// Until the tenant exists.
+    /// Fails until the tenant exists.
     Newco,
-    /// For ever.
+    /// Always fails.
     Broken,
 }
 
@@ -83,28 +83,28 @@ enum Mend {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Records arrive, before or again.
+    /// Records are delivered, for the first time or again.
     Deliver(Vec<prop::sample::Index>),
-    /// Messages of the queue are filed; those that are not stay there.
+    /// Messages of the queue are stored as letters; other messages stay in the queue.
     File(Vec<prop::sample::Index>),
     Replay {
         operator: bool,
         rate: u32,
     },
-    /// The newest run of an owner goes on.
+    /// The newest run of an owner is resumed.
     Resume {
         operator: bool,
     },
     Mend(Mend),
 }
 
-/// What goes wrong in a step, if anything.
+/// The fault in a step, if any.
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
     None,
-    /// It dies at this poll.
+    /// A crash at this poll.
     Crash(usize),
-    /// This call of it fails.
+    /// A failure of this call.
     Fault(usize, u8),
 }
 
@@ -171,7 +171,7 @@ impl Fixture {
         Self { bench, records, acknowledged }
     }
 
-    /// Runs a future to its end, or to where it dies.
+    /// Runs a future to its end or to its crash.
     fn run<T>(&self, future: impl Future<Output = T>, trouble: Trouble) -> Option<T> {
         if let Trouble::Fault(at, kind) = trouble {
             let fault = [Fault::Refused, Fault::LostBefore, Fault::LostAfter];
@@ -179,7 +179,7 @@ impl Fixture {
             let mut calls = 0;
             self.bench.memory.state().faults = Box::new(move |call| {
                 calls += 1;
-                // Whoever asks for a document is told when there is none.
+                // Reads of documents never fail here.
                 if calls == at + 1 && call != Call::Document { fault } else { Fault::None }
             });
         }
@@ -212,7 +212,7 @@ impl Fixture {
         }
     }
 
-    /// A message leaves the queue only after it is filed.
+    /// A message leaves the queue only after it is stored.
     fn file(&mut self, picks: &[prop::sample::Index], trouble: Trouble) {
         for pick in picks {
             let messages = self.bench.memory.state().letters.clone();
@@ -283,7 +283,7 @@ impl Fixture {
         }
     }
 
-    /// Everything is mended, arrives, is filed and replayed, now without trouble.
+    /// Fixes every cause, delivers, stores and replays everything, without faults.
     fn settle(&mut self) {
         for mend in [Mend::Contract, Mend::Guard, Mend::Tenant] {
             self.mend(mend);
@@ -330,7 +330,7 @@ impl Fixture {
         json!({"history": entries.collect::<Vec<_>>(), "view": live.live(&specs).to_json()})
     }
 
-    fn letters_that_wait(&self) -> usize {
+    fn open_letters(&self) -> usize {
         let letters = [Bench::demo(), Owner::Operator].map(|owner| self.bench.letters(&owner));
         letters.iter().flatten().filter(|stored| stored.letter.state != State::Resolved).count()
     }
@@ -366,7 +366,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
-    fn to_fail_and_be_mended_and_replayed_ends_where_never_failing_ends(
+    fn failing_and_being_replayed_ends_in_the_same_state_as_never_failing(
         sorts in prop::collection::vec((0_u8..3, sort()), 1..24),
         steps in prop::collection::vec((step(), trouble()), 0..24),
     ) {
@@ -386,7 +386,7 @@ proptest! {
         prop_assert_eq!(fixture.subjects(), never.subjects());
         let elements = || sorts.iter().map(|(_, sort)| sort.elements());
         let broken: usize = elements().map(|(_, broken)| broken).sum();
-        prop_assert_eq!(fixture.letters_that_wait(), broken);
+        prop_assert_eq!(fixture.open_letters(), broken);
         prop_assert_eq!(fixture.applied(), elements().map(|(events, _)| events).sum::<usize>());
     }
 }
@@ -395,7 +395,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
-    fn a_replay_while_the_stream_is_flowing_loses_nothing_and_doubles_nothing(
+    fn a_replay_during_live_traffic_loses_and_duplicates_nothing(
         sorts in prop::collection::vec((0_u8..2, prop_oneof![Just(Sort::Good), Just(Sort::Narrow)]), 2..24),
         turns in prop::collection::vec(any::<bool>(), 400),
         rate in 1_u32..30,
@@ -444,11 +444,11 @@ proptest! {
         fixture.drain_buffer();
         fixture.settle();
         prop_assert_eq!(fixture.subjects(), never.subjects());
-        prop_assert_eq!(fixture.letters_that_wait(), 0);
+        prop_assert_eq!(fixture.open_letters(), 0);
     }
 }
 
-/// As many as `PROPTEST_CASES` says, within reason: a case is many runs.
+/// The number of cases from `PROPTEST_CASES`, bounded because each case has many runs.
 fn cases() -> u32 {
     ProptestConfig::default().cases.min(400)
 }

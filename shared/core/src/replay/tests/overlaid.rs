@@ -1,4 +1,4 @@
-//! The overlay is a store like any other, and leaves the one below it alone.
+//! The overlay behaves like a store and does not change the store below it.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -32,7 +32,7 @@ fn history(bench: &Bench, store: &impl Store, device: &str) -> Option<Snapshot> 
 
 proptest! {
     #[test]
-    fn what_is_written_over_a_store_is_read_as_if_it_were_in_it(
+    fn writes_to_the_overlay_are_read_like_writes_to_the_store(
         below in prop::collection::vec((0_u8..2, 0_i64..50), 0..40),
         above in prop::collection::vec(prop::collection::vec((0_u8..2, 0_i64..50), 1..8), 1..6),
         warm in any::<bool>(),
@@ -63,7 +63,7 @@ proptest! {
 }
 
 #[test]
-fn a_dry_run_starts_again_where_another_writer_has_changed_the_pages_below_it() {
+fn a_dry_run_starts_again_after_another_writer_has_changed_pages_below_it() {
     let bench = Bench::in_steps();
     let records: Vec<Record> = (10..50).map(|at| bench.good("d1", at)).collect();
     records.chunks(4).for_each(|records| drop(bench.process(records)));
