@@ -35,8 +35,28 @@ fn main() -> io::Result<()> {
             seed(&http, &name(&path), &body, options)?;
         }
     }
+    programs(&folder("transform")?)?;
     seed(&http, "bomb-gzip", &gzip_bomb()?, GZIP)?;
     seed(&http, "bomb-zstd", &zstd_bomb(), ZSTD)
+}
+
+/// Programs with a record each, of what programs are made of.
+fn programs(corpus: &Path) -> io::Result<()> {
+    let record = br#"{"id":"d1","at":"2026-11-21T06:00:00Z","items":[{"n":1.50},{"n":12345678901234567890}]}"#;
+    let programs = [
+        ". as $all | .items[] | {id: $all.id, n: .n}",
+        "select(.id) | .items |= map(.n + 1) | del(.at) | with_entries(.key |= ascii_upcase)",
+        "[.. | numbers] | sort_by(-(.)) | group_by(. > 2) | .[] | {id: \"\\(.)\", all: add}",
+        "try error(\"x\") catch ., (.items[] | .n // empty | tostring | tojson | fromjson)",
+        "first(.items[] | select(.n > 1)), limit(2; .items[]), (.id | explode | implode)",
+        "if .at | startswith(\"2026\") then $headers, $key, $topic, $received else empty end",
+        "[., .] | [., .] | [., .] | flatten | transpose?, unique, (.[0] == .[1])",
+        ". as {items: [$one, {n: $two}]} | ($one, $two) as $x | @base64 \"\\($x)\" | @base64d",
+    ];
+    for (index, program) in programs.iter().enumerate() {
+        fs::write(corpus.join(index.to_string()), [program.as_bytes(), &[0xff], record].concat())?;
+    }
+    Ok(())
 }
 
 fn folder(target: &str) -> io::Result<PathBuf> {

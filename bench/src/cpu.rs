@@ -65,7 +65,7 @@ pub(crate) fn run(batches: Option<String>) -> anyhow::Result<()> {
 }
 
 /// The CPU time of this thread for `work`, in nanoseconds.
-fn timed(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<u64> {
+pub(crate) fn timed(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<u64> {
     let before = on_cpu()?;
     work()?;
     Ok(on_cpu()? - before)

@@ -1,6 +1,6 @@
 //! Measures the numbers that the design promises, with the code as shipped. `cargo run --release -p
-//! drover-bench -- units | cpu | memory | scale | http | chaos | letters | cold | peer`; every
-//! figure is printed with its conditions.
+//! drover-bench -- units | cpu | memory | scale | http | chaos | letters | cold | transform | peer`;
+//! every figure is printed with its conditions.
 //!
 //! - [`chaos`]: the long form of the chaos test
 //! - [`cold`]: the time of a function's process to its first poll and its first response
@@ -11,6 +11,7 @@
 //! - [`letters`]: dead letters filed, counted and replayed on the host
 //! - [`scale`]: speed, memory and units over a long run: a million events of a hundred thousand
 //!   subjects
+//! - [`transform`]: CPU time of one event of a contract with a transform
 //! - [`peer`]: Drover's part of the comparison in `bench/peers`
 //! - [`load`]: the events of all benchmarks
 
@@ -28,6 +29,7 @@ mod load;
 mod memory;
 mod peer;
 mod scale;
+mod transform;
 mod units;
 
 /// The allocator of the processor.
@@ -49,10 +51,11 @@ fn main() -> anyhow::Result<()> {
         Some("chaos") => chaos::run(arguments.next()),
         Some("cold") => cold::run(arguments.next()),
         Some("letters") => letters::run(arguments.next()),
+        Some("transform") => transform::run(),
         Some("peer") => peer::run(arguments),
         _ => bail!(
             "usage: drover-bench units | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
-             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | \
+             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | transform | \
              peer parse|memory|dynamodb FOLDER [DYNAMODB SQS]"
         ),
     }

@@ -75,6 +75,7 @@ async fn the_names_are_those_of_the_contract_from_the_start() {
         "processing_errors_total counter",
         "read_units_total counter",
         "records_buffered_total counter",
+        "records_ignored_total counter",
         "records_returned_total counter",
         "tether_length_seconds gauge",
         "unique_devices_total counter",

@@ -41,7 +41,7 @@ fn outgoing(device: &str, id: &str) -> Outgoing {
         "device_id": device, "event_id": id, "event_type": "temperature",
         "timestamp": "2026-11-21T06:00:00Z", "payload": {"value": 21.5},
     });
-    let source = Source::Http { request_id: Arc::from("r"), index: 0 };
+    let source = Source::Http { request_id: Arc::from("r"), index: 0, element: None };
     let record = Record {
         source: source.clone(),
         key: None,

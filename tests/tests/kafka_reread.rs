@@ -108,7 +108,7 @@ async fn a_record_is_read_as_it_was_sent() {
     let at = Timestamp::from_millis(sent);
     let source = |offset, timestamp| {
         let timestamp = Some(timestamp);
-        Source::Kafka { topic: TOPIC.into(), partition: 1, offset, timestamp }
+        Source::Kafka { topic: TOPIC.into(), partition: 1, offset, timestamp, element: None }
     };
     let expected = Record {
         source: source(0, sent),

@@ -506,8 +506,13 @@ fn message(offset: i64, bytes: usize) -> String {
         body.push_str(&format!(r#""measure_{number}":{value},"#));
     }
     body.push_str(r#""value":21.5}}"#);
-    let source =
-        Source::Kafka { topic: "telemetry".into(), partition: 1, offset, timestamp: Some(5) };
+    let source = Source::Kafka {
+        topic: "telemetry".into(),
+        partition: 1,
+        offset,
+        timestamp: Some(5),
+        element: None,
+    };
     let record = Record {
         received_at: Timestamp::from_millis(5),
         source,

@@ -35,7 +35,7 @@ fn reasons(results: Vec<Result<(), Unavailable>>) -> Vec<Option<Reason>> {
 fn letter(header: &str) -> Message {
     let now = Timestamp::from_millis(1_800_000_000_000).expect("in range");
     let record = Record {
-        source: Source::Http { request_id: "r".into(), index: 0 },
+        source: Source::Http { request_id: "r".into(), index: 0, element: None },
         key: None,
         value: Some(b"{not JSON".to_vec()),
         headers: vec![(header.to_owned(), vec![255])],

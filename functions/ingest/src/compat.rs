@@ -12,7 +12,7 @@ use drover_core::ports::EventLog;
 use drover_http::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use drover_intake::body::Events;
 use drover_intake::submission::tracing_headers;
-use drover_intake::{ContractName, Intake, IntakePorts, Submission};
+use drover_intake::{Accepted, ContractName, Intake, IntakePorts, Submission};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -109,8 +109,12 @@ pub(crate) async fn current_time<W: IntakePorts, S: EventLog>(
         headers: tracing_headers(&correlation.0, None),
     };
     match intake.submit(&caller, submission).await?.results.pop() {
-        Some(Ok(_)) => Ok(Json(CurrentTime { timestamp, message })),
-        Some(Err(rejection)) => Err(Problem::invalid_parameter("name", &rejection.message)),
+        Some(Accepted { result: None | Some(Ok(_)), .. }) => {
+            Ok(Json(CurrentTime { timestamp, message }))
+        }
+        Some(Accepted { result: Some(Err(rejection)), .. }) => {
+            Err(Problem::invalid_parameter("name", &rejection.message))
+        }
         None => Err(Problem::internal()),
     }
 }

@@ -11,7 +11,7 @@ use axum::{Extension, Json};
 use drover_core::ports::EventLog;
 use drover_http::{CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem};
 use drover_intake::body::{self, Events};
-use drover_intake::{Batch, Caller, ContractName, Intake, IntakePorts, Submission};
+use drover_intake::{Accepted, Batch, Caller, ContractName, Intake, IntakePorts, Submission};
 
 use crate::answer::{BatchAnswer, EventResult, Refused};
 use crate::sent::Sent;
@@ -86,26 +86,22 @@ pub(crate) async fn deliver<W: IntakePorts, S: EventLog>(
     answered(batch, &events)
 }
 
-/// 202 when at least one was accepted, else why none was.
+/// 202 unless every event was rejected; then why.
 fn answered(batch: Batch, events: &Events<'_>) -> Result<BatchAnswer, Problem> {
-    let accepted = batch.accepted();
+    let (accepted, ignored) = (batch.accepted(), batch.ignored());
     let Batch { id: batch_id, received_at, results } = batch;
-    let rejected = results.len() - accepted;
-    if accepted > 0 {
-        let results = results.into_iter().enumerate().map(|(index, result)| match result {
-            Ok(event_id) => EventResult::Accepted { index, event_id },
-            Err(rejection) => EventResult::Rejected { index, error: rejection.into() },
-        });
-        let results = results.collect();
-        return Ok(BatchAnswer { batch_id, accepted, rejected, received_at, results });
+    let rejected = results.len() - accepted - ignored;
+    if accepted + ignored > 0 {
+        let results = results.into_iter().map(EventResult::from).collect();
+        return Ok(BatchAnswer { batch_id, accepted, rejected, ignored, received_at, results });
     }
-    let faults = results
-        .iter()
-        .enumerate()
-        .filter_map(|(index, result)| Some(Fault::of(result.as_ref().err()?, Some(index))));
+    let faults = results.iter().filter_map(|accepted| {
+        let rejection = accepted.result.as_ref()?.as_ref().err()?;
+        Some(Fault::of(rejection, Some(accepted.index)))
+    });
     let faults: Vec<Fault> = faults.collect();
-    let (code, detail) = match results.first() {
-        Some(Err(rejection)) if events.is_single() => {
+    let (code, detail) = match results.as_slice() {
+        [Accepted { result: Some(Err(rejection)), .. }] if events.is_single() => {
             (rejection.code.as_str(), rejection.message.clone())
         }
         _ => ("no_event_accepted", "no event of this request passed, see errors".to_owned()),

@@ -112,7 +112,10 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
 
 const fn stays_queued(disposition: Disposition) -> bool {
     match disposition {
-        Disposition::Applied | Disposition::Duplicate | Disposition::DeadLettered(_) => false,
+        Disposition::Applied
+        | Disposition::Duplicate
+        | Disposition::Ignored
+        | Disposition::DeadLettered(_) => false,
         // The pipeline sends nothing to the buffer here: the record stays in its message.
         Disposition::Buffered | Disposition::Returned => true,
     }

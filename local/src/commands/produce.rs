@@ -171,7 +171,7 @@ impl Sink {
 fn record(new: NewRecord) -> Record {
     let headers = new.headers.into_iter();
     Record {
-        source: Source::Http { request_id: "".into(), index: 0 },
+        source: Source::Http { request_id: "".into(), index: 0, element: None },
         key: new.key.map(Into::into),
         value: new.value.map(Into::into),
         headers: headers.map(|(name, value)| (name, value.unwrap_or_default().into())).collect(),

@@ -51,7 +51,8 @@ impl Reread for LogReread {
 fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, given_up: Receipt) -> Record {
     let StoredRecord { offset, timestamp, timestamp_type: _, key, value, headers } = record;
     let topic = Arc::clone(topic);
-    let source = Source::Kafka { topic, partition, offset, timestamp: Some(timestamp) };
+    let source =
+        Source::Kafka { topic, partition, offset, timestamp: Some(timestamp), element: None };
     let bytes = |bytes: Bytes| bytes.to_vec();
     let header =
         |(name, value): (String, Option<Bytes>)| (name, value.map(bytes).unwrap_or_default());

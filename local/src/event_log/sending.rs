@@ -114,7 +114,7 @@ mod tests {
             "device_id": device, "event_id": "e-1", "event_type": "temperature",
             "timestamp": received_at.to_string(), "payload": { "value": 1 },
         });
-        let source = Source::Http { request_id: Arc::from("r"), index: 0 };
+        let source = Source::Http { request_id: Arc::from("r"), index: 0, element: None };
         let record = Record {
             source: source.clone(),
             key: None,

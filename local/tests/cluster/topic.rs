@@ -174,7 +174,7 @@ pub(crate) async fn warm(bootstrap: &str) {
 /// A record for an event log.
 pub(crate) fn record(key: &str, value: impl Into<Vec<u8>>) -> Record {
     Record {
-        source: Source::Http { request_id: Arc::from("cluster"), index: 0 },
+        source: Source::Http { request_id: Arc::from("cluster"), index: 0, element: None },
         key: Some(key.as_bytes().to_vec()),
         value: Some(value.into()),
         headers: vec![("correlation_id".to_owned(), b"cluster".to_vec())],

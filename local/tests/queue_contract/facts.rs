@@ -163,6 +163,7 @@ async fn letters_with_texts_that_sqs_rejects_arrive_unchanged(queue_service: Que
             partition: 0,
             offset: 1,
             timestamp: None,
+            element: None,
         },
         key: Some(vec![0, 255]),
         value: None,

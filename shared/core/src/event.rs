@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use self::canonical::Except;
 use self::canonical::Marks;
+pub(crate) use self::decimal::Decimal;
 pub(crate) use self::doubles::{Doubles, Exact};
 pub(crate) use self::exact::{has_long_number, lost_numbers};
 use crate::base::error::{Code, Rejection};

@@ -10,7 +10,8 @@
 //!    they delay nobody else; the trouble of everyone sends them back to the source. Each goes with every
 //!    later record of its subject, so that nothing overtakes the first that waits.
 //!
-//! A record is acknowledged only when it is applied, duplicate, dead-lettered or buffered.
+//! A record is acknowledged only when it is applied, duplicate, ignored, dead-lettered or buffered. Of a
+//! record of several elements that goes for each: one bad element never costs a good one.
 
 use std::sync::Arc;
 
@@ -155,19 +156,19 @@ impl Pipeline {
         let documents = &InvocationRegistry::new(ports);
         let admitter = Admitter { documents, registry: &self.registry, now: ports.now() };
         let mut admitted = Admitted::with_capacity(records.len());
-        for (incoming, owner) in records {
+        for (index, (incoming, owner)) in records.enumerate() {
             let admission = if ports.now() < deadline {
                 admitter.admit(&incoming, owner.as_ref()).await
             } else {
                 Admission::Unavailable { unavailable: time_is_over(), tenant: None }
             };
-            admitted.take(incoming, admission);
+            admitted.take(index, incoming, admission);
         }
         admitted
     }
 
     /// Commits what was admitted, as far as time allows. Nothing goes into a queue: the caller hears
-    /// what became of each record, in order.
+    /// what became of each record, or of each of its elements, in order.
     ///
     /// Runs the subjects together: those of each table beside those of the others, so that a table which
     /// hangs or is missing takes no turns from another.
@@ -194,7 +195,7 @@ impl Pipeline {
             self.remember(location, &committed);
             settled.extend(settle(records, &committed.outcomes));
         }
-        settled.sort_unstable_by_key(Settled::index);
+        settled.sort_unstable_by_key(|settled| (settled.index(), settled.element()));
         (settled, tally)
     }
 
@@ -206,10 +207,10 @@ impl Pipeline {
         deadline: Timestamp,
     ) -> (Vec<Settled>, Tally) {
         let mut admitted = Admitted::with_capacity(events.len());
-        for Outgoing { event, tenant, record } in events {
+        for (index, Outgoing { event, tenant, record }) in events.iter().enumerate() {
             let (event, tenant) = (event.clone(), Arc::clone(tenant));
             let admission = Admission::Event { event, tenant };
-            admitted.take(Incoming::Event(record.clone()), admission);
+            admitted.take(index, Incoming::Event(record.clone()), admission);
         }
         self.settle(ports, admitted, deadline).await
     }
@@ -321,10 +322,11 @@ fn report(disposed: &[Disposed], mut tally: Tally, seconds: f64) -> Report {
     let same_tenant = |one: &Disposed, next: &Disposed| one.handled.tenant == next.handled.tenant;
     for neighbours in disposed.chunk_by(same_tenant) {
         let counts = tally.of(neighbours.first().and_then(|one| one.handled.tenant.as_ref()));
-        counts.add_many(Metric::MessagesProcessed, neighbours.len());
-        counts.durations.extend(std::iter::repeat_n(seconds, neighbours.len()));
-        for Disposed { handled, disposition, why } in neighbours {
-            if *disposition != Disposition::Applied {
+        let records = neighbours.chunk_by(|one, next| one.index == next.index).count();
+        counts.add_many(Metric::MessagesProcessed, records);
+        counts.durations.extend(std::iter::repeat_n(seconds, records));
+        for Disposed { handled, disposition, why, .. } in neighbours {
+            if !matches!(disposition, Disposition::Applied | Disposition::Ignored) {
                 handled.log(*disposition, why.as_ref());
             }
             match disposition {
@@ -334,10 +336,13 @@ fn report(disposed: &[Disposed], mut tally: Tally, seconds: f64) -> Report {
                 }
                 Disposition::Buffered => counts.add(Metric::RecordsBuffered),
                 Disposition::Returned => counts.add(Metric::RecordsReturned),
+                Disposition::Ignored => counts.add(Metric::RecordsIgnored),
                 Disposition::Applied | Disposition::Duplicate => {}
             }
-            dispositions.push(*disposition);
         }
+    }
+    for elements in disposed.chunk_by(|one, next| one.index == next.index) {
+        dispositions.extend(elements.iter().map(|one| one.disposition).max());
     }
     Report { dispositions, tally }
 }

@@ -52,7 +52,7 @@ pub struct Batch {
     pub id: String,
     /// When the request was received; a repetition says when the first was.
     pub received_at: Timestamp,
-    /// One for each event, in order.
+    /// One for each event, or for each element that its contract's transform makes of it, in order.
     pub results: Vec<Accepted>,
 }
 
@@ -77,9 +77,14 @@ impl<'a> ContractName<'a> {
 }
 
 impl Batch {
-    /// How many events are durable. Where none is, the sender has no reason to send the request again.
+    /// How many events or elements are durable.
     pub fn accepted(&self) -> usize {
-        self.results.iter().filter(|result| result.is_ok()).count()
+        self.results.iter().filter(|one| matches!(one.result, Some(Ok(_)))).count()
+    }
+
+    /// How many events or elements their contract ignores.
+    pub fn ignored(&self) -> usize {
+        self.results.iter().filter(|one| one.result.is_none()).count()
     }
 }
 
@@ -94,6 +99,12 @@ pub fn tracing_headers(correlation_id: &str, traceparent: Option<&[u8]>) -> Vec<
 }
 
 impl<W: IntakePorts, S: EventLog> Intake<W, S> {
+    /// Takes so many events from the tenant's quota.
+    pub(crate) fn within_quota(&self, caller: &Caller, events: usize) -> Result<(), IntakeError> {
+        let (tenant, quota) = (caller.scope.tenant(), caller.tenant.quota);
+        Ok(self.quotas.take(tenant, quota, events, self.ports.now())?)
+    }
+
     /// The caller of a request, if it may write.
     ///
     /// # Errors
@@ -116,8 +127,7 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         submission: Submission<'_>,
     ) -> Result<Batch, IntakeError> {
         let Submission { contract, events, idempotency, headers } = submission;
-        let (tenant, quota) = (caller.scope.tenant(), caller.tenant.quota);
-        self.quotas.take(tenant, quota, events.texts().len(), self.ports.now())?;
+        self.within_quota(caller, events.texts().len())?;
         let (id, received_at) = self.identify(caller, contract, idempotency).await?;
         let delivery = Delivery {
             caller,

@@ -116,6 +116,7 @@ impl Spec {
                 partition: i32::try_from(self.case_subject.tenant).expect("small"),
                 offset: i64::try_from(offset).expect("small"),
                 timestamp: Some(received.micros() / 1_000),
+                element: None,
             },
             key: Some(device.into_bytes()),
             value: Some(text.into_bytes()),

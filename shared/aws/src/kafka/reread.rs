@@ -183,7 +183,8 @@ fn size(record: &Record) -> usize {
 fn again(topic: &Arc<str>, record: &ConsumerRecord, given_up: Receipt) -> Record {
     let (partition, offset) = (record.partition, record.offset);
     let timestamp = Some(record.timestamp);
-    let source = Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp };
+    let source =
+        Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp, element: None };
     let headers = record.headers.iter().map(|(name, value)| {
         (name.clone(), value.as_ref().map(|value| value.to_vec()).unwrap_or_default())
     });

@@ -44,11 +44,13 @@ pub enum Code {
     UnsupportedEncoding,
     /// A record without a value (a Kafka tombstone).
     EmptyValue,
+    /// The contract's transform gave an error, or ran over a bound.
+    TransformFailed,
 }
 
 impl Code {
     /// Every code, in the order of the contract documents.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::MalformedJson,
         Self::SchemaViolation,
         Self::MissingField,
@@ -64,6 +66,7 @@ impl Code {
         Self::TooLarge,
         Self::UnsupportedEncoding,
         Self::EmptyValue,
+        Self::TransformFailed,
     ];
 
     /// The word itself.
@@ -84,6 +87,7 @@ impl Code {
             Self::TooLarge => "too_large",
             Self::UnsupportedEncoding => "unsupported_encoding",
             Self::EmptyValue => "empty_value",
+            Self::TransformFailed => "transform_failed",
         }
     }
 }

@@ -7,6 +7,13 @@ pub const RECORD_BYTES: usize = 64 * 1024;
 /// Maximum size of an event envelope written by ingest: a payload of [`RECORD_BYTES`] and the other
 /// fields.
 pub const ENVELOPE_BYTES: usize = RECORD_BYTES + 4096;
+/// Maximum size of a record that a transform reads, in bytes of its value. Larger values are never
+/// parsed.
+pub const TRANSFORMED_BYTES: usize = 1024 * 1024;
+/// Maximum number of elements of a record.
+pub const ELEMENTS: usize = 1_000;
+/// Maximum size of all elements of a record, in bytes of their JSON.
+pub const ELEMENTS_BYTES: usize = 1024 * 1024;
 /// Maximum length of a rejection's JSON Pointer, in bytes. Its names come from the sender.
 pub const REJECTION_PATH_BYTES: usize = 256;
 /// Maximum size of a registry document, in bytes.

@@ -37,6 +37,8 @@ pub enum Metric {
     RecordsBuffered,
     /// Records returned to their source.
     RecordsReturned,
+    /// Records that their contracts pass over.
+    RecordsIgnored,
     /// DynamoDB write units.
     WriteUnits,
     /// DynamoDB read units.
@@ -57,7 +59,7 @@ pub enum Metric {
 
 impl Metric {
     /// All counters, in the order of the written lines.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::MessagesProcessed,
         Self::EventsProcessed,
         Self::EventsDuplicate,
@@ -66,6 +68,7 @@ impl Metric {
         Self::DeadLettersSent,
         Self::RecordsBuffered,
         Self::RecordsReturned,
+        Self::RecordsIgnored,
         Self::WriteUnits,
         Self::ReadUnits,
         Self::UniqueDevices,
@@ -87,6 +90,7 @@ impl Metric {
             Self::DeadLettersSent => "dead_letters_sent_total",
             Self::RecordsBuffered => "records_buffered_total",
             Self::RecordsReturned => "records_returned_total",
+            Self::RecordsIgnored => "records_ignored_total",
             Self::WriteUnits => "write_units_total",
             Self::ReadUnits => "read_units_total",
             Self::UniqueDevices => "unique_devices_total",

@@ -53,14 +53,15 @@ pub(crate) fn bounded_source(source: &Source) -> Source {
         snapshot => Arc::from(snapshot),
     };
     match source {
-        Source::Kafka { topic, partition, offset, timestamp } => Source::Kafka {
+        Source::Kafka { topic, partition, offset, timestamp, element } => Source::Kafka {
             topic: snapshot(topic),
             partition: *partition,
             offset: *offset,
             timestamp: *timestamp,
+            element: *element,
         },
-        Source::Http { request_id, index } => {
-            Source::Http { request_id: snapshot(request_id), index: *index }
+        Source::Http { request_id, index, element } => {
+            Source::Http { request_id: snapshot(request_id), index: *index, element: *element }
         }
     }
 }

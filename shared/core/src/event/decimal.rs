@@ -1,6 +1,7 @@
 //! A JSON number as an exact decimal of any length. It is formatted like a double in ECMAScript, as
 //! RFC 8785 requires: a number that a double holds exactly has the same text in both.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// Maximum number of digits of an exponent. A double has three.
@@ -11,8 +12,8 @@ const PLAIN_DIGITS: i64 = 21;
 const PLAIN_ZEROS: i64 = 6;
 
 /// `0.d₁d₂d₃… · 10^point`, without leading or trailing zeros; without digits, zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Decimal {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Decimal {
     negative: bool,
     digits: String,
     point: i64,
@@ -24,7 +25,7 @@ pub(crate) struct OutOfRange;
 
 impl Decimal {
     /// Parses a JSON number.
-    pub(super) fn parse(number: &str) -> Result<Self, OutOfRange> {
+    pub(crate) fn parse(number: &str) -> Result<Self, OutOfRange> {
         let (negative, number) = match number.strip_prefix('-') {
             Some(number) => (true, number),
             None => (false, number),
@@ -38,6 +39,21 @@ impl Decimal {
         }
         let point = length(whole) - length(&all) + length(digits) + parsed(exponent)?;
         Ok(Self { negative, digits: digits.trim_end_matches('0').to_owned(), point })
+    }
+
+    /// Which is the larger number.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        let sign = |decimal: &Self| match (decimal.digits.is_empty(), decimal.negative) {
+            (true, _) => 0,
+            (false, true) => -1,
+            (false, false) => 1,
+        };
+        let by_size = || (self.point, &self.digits).cmp(&(other.point, &other.digits));
+        match (sign(self), sign(other)) {
+            (1, 1) => by_size(),
+            (-1, -1) => by_size().reverse(),
+            (one, other) => one.cmp(&other),
+        }
     }
 }
 

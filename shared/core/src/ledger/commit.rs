@@ -272,7 +272,9 @@ impl Commit {
             // A writer was faster: this head is old.
             return self.again(None, Reason::Contention);
         }
-        let entries = pages.iter().flat_map(|page| &page.entries);
+        // What is placed among them is folded with them, and may be of a contract that no page has.
+        let placed = self.waiting.iter().map(|waiting| &waiting.entry);
+        let entries = pages.iter().flat_map(|page| &page.entries).chain(placed);
         if let Some(ask) = self.missing_specs(head.revision, entries) {
             self.state = State::NeedsSpecs { head: Arc::new(head), sealed_now };
             return Ok((self, Step::Ask(ask)));

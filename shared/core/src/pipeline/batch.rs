@@ -1,5 +1,6 @@
 //! The records of one invocation and what is established of each; their events by subject.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -8,18 +9,29 @@ use crate::base::id::{SubjectId, SubjectKey, TenantId};
 use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::Circumstances;
 use crate::event::{Entry, Event};
+use crate::intake::contract::Element;
 use crate::intake::record::{Incoming, Record, Source, Wrapping};
 use crate::intake::tenant::Tenant;
 use crate::pipeline::Disposition;
 use crate::pipeline::admit::{Admission, Refused};
 
-/// A record and what is established of it.
+/// A record, or one element of it, and what is established of it.
 pub(super) struct Handled {
-    pub(super) record: Record,
+    of: Meant,
     pub(super) wrapping: Option<Wrapping>,
     pub(super) tenant: Option<TenantId>,
     pub(super) subject: Option<SubjectId>,
     pub(super) contract: Option<Arc<str>>,
+}
+
+/// What of a record is meant.
+enum Meant {
+    All(Record),
+    /// All elements of a record share it.
+    Element {
+        record: Arc<Record>,
+        number: u32,
+    },
 }
 
 /// A record that was read: an event to commit, or the reason why there is none.
@@ -27,7 +39,15 @@ pub(super) struct AdmittedRecord {
     pub(super) handled: Handled,
     /// Its index among the records that were admitted together.
     pub(super) index: usize,
-    pub(super) event: Result<(Event, Arc<Tenant>), Refused>,
+    pub(super) event: Result<(Event, Arc<Tenant>), NoEvent>,
+}
+
+/// Why there is no event.
+pub(super) enum NoEvent {
+    /// The contract passes the record over.
+    Ignored,
+    /// It is refused, for now or for good.
+    Refused(Refused),
 }
 
 /// A record whose entry waits for its subject.
@@ -54,6 +74,7 @@ pub(super) struct Groups {
 }
 
 impl AdmittedRecord {
+    /// A record that is one event or none.
     pub(super) fn new(index: usize, incoming: Incoming, admission: Admission) -> Self {
         let (tenant, subject, contract, event) = match admission {
             Admission::Event { event, tenant } => {
@@ -62,16 +83,34 @@ impl AdmittedRecord {
                 let contract = Arc::clone(&entry.contract);
                 (Some(tenant_id), Some(subject), Some(contract), Ok((event, tenant)))
             }
+            Admission::Elements { elements: _, tenant, contract } => {
+                (Some(tenant.id.clone()), None, Some(contract), Err(NoEvent::Ignored))
+            }
             Admission::Rejected { rejection, tenant, contract } => {
-                (tenant, None, contract, Err(Refused::Rejection(rejection)))
+                (tenant, None, contract, Err(NoEvent::Refused(Refused::Rejection(rejection))))
             }
             Admission::Unavailable { unavailable, tenant } => {
-                (tenant, None, None, Err(Refused::Unavailable(unavailable)))
+                (tenant, None, None, Err(NoEvent::Refused(Refused::Unavailable(unavailable))))
             }
         };
         let wrapping = incoming.wrapping();
-        let record = incoming.into_record();
-        Self { handled: Handled { record, wrapping, tenant, subject, contract }, index, event }
+        let of = Meant::All(incoming.into_record());
+        Self { handled: Handled { of, wrapping, tenant, subject, contract }, index, event }
+    }
+
+    /// An element of a record.
+    pub(super) fn of_element(
+        index: usize,
+        (record, wrapping): (&Arc<Record>, Option<Wrapping>),
+        Element { number, event }: Element,
+        (tenant, contract): (&Arc<Tenant>, &Arc<str>),
+    ) -> Self {
+        let subject = event.as_ref().ok().map(|event| event.subject.subject().clone());
+        let event = event.map(|event| (event, Arc::clone(tenant)));
+        let event = event.map_err(|fault| NoEvent::Refused(Refused::Rejection(fault)));
+        let of = Meant::Element { record: Arc::clone(record), number };
+        let (tenant, contract) = (Some(tenant.id.clone()), Some(Arc::clone(contract)));
+        Self { handled: Handled { of, wrapping, tenant, subject, contract }, index, event }
     }
 }
 
@@ -105,6 +144,32 @@ impl Group {
 }
 
 impl Handled {
+    /// The record as a letter or the buffer keeps it: all of it, with the element that is meant.
+    pub(super) fn record(&self) -> Cow<'_, Record> {
+        match &self.of {
+            Meant::Element { record, number } if record.source.element() != Some(*number) => {
+                Cow::Owned(Record::clone(record).with_element(*number))
+            }
+            Meant::All(_) | Meant::Element { .. } => Cow::Borrowed(self.whole()),
+        }
+    }
+
+    /// All of the record, whichever element this is.
+    pub(super) fn whole(&self) -> &Record {
+        match &self.of {
+            Meant::All(record) => record,
+            Meant::Element { record, .. } => record,
+        }
+    }
+
+    /// Which element of its record this is.
+    pub(super) fn element(&self) -> Option<u32> {
+        match &self.of {
+            Meant::All(record) => record.source.element(),
+            Meant::Element { number, .. } => Some(*number),
+        }
+    }
+
     pub(super) fn about(&self, now: Timestamp) -> Circumstances<'_> {
         let (tenant, contract) = (self.tenant.as_ref(), self.contract.as_deref());
         let subject = self.subject.as_ref();
@@ -113,9 +178,9 @@ impl Handled {
 
     /// One line for each record that is not applied, for a person at 3 a.m.; payloads never.
     pub(super) fn log(&self, disposition: Disposition, why: Option<&Refused>) {
-        let (topic, partition, offset) = match &self.record.source {
+        let (topic, partition, offset) = match &self.whole().source {
             Source::Kafka { topic, partition, offset, .. } => (&**topic, *partition, *offset),
-            Source::Http { request_id, index } => (&**request_id, 0, i64::from(*index)),
+            Source::Http { request_id, index, .. } => (&**request_id, 0, i64::from(*index)),
         };
         let tenant = self.tenant.as_ref().map(tracing::field::display);
         let subject = self.subject.as_ref().map(tracing::field::display);
@@ -132,6 +197,7 @@ impl Handled {
             topic,
             partition,
             offset,
+            element = self.element(),
             ?disposition,
             why,
             dependency,

@@ -6,7 +6,7 @@
 use crate::base::error::Code;
 use crate::base::time::Timestamp;
 use crate::pipeline::admit::Refused;
-use crate::pipeline::batch::AdmittedRecord;
+use crate::pipeline::batch::{AdmittedRecord, NoEvent};
 use crate::ports::Documents;
 use crate::registry::Registry;
 
@@ -42,10 +42,10 @@ pub(super) async fn check(
 
 fn unknown(record: &AdmittedRecord) -> Option<Code> {
     match &record.event {
-        Err(Refused::Rejection(rejection)) => {
+        Err(NoEvent::Refused(Refused::Rejection(rejection))) => {
             let code = rejection.code;
             matches!(code, Code::UnknownContract | Code::UnknownTenant).then_some(code)
         }
-        Ok(_) | Err(Refused::Unavailable(_)) => None,
+        Ok(_) | Err(NoEvent::Ignored | NoEvent::Refused(Refused::Unavailable(_))) => None,
     }
 }

@@ -32,7 +32,7 @@ impl<W: Ports> EventLog for Direct<W> {
 
 fn sent(settled: &Settled) -> Result<(), NotSent> {
     match settled.outcome() {
-        RecordOutcome::Applied | RecordOutcome::Duplicate => Ok(()),
+        RecordOutcome::Applied | RecordOutcome::Duplicate | RecordOutcome::Ignored => Ok(()),
         RecordOutcome::Rejected(rejection) => Err(rejection.clone().into()),
         RecordOutcome::Unavailable(unavailable) => Err(unavailable.clone().into()),
     }
@@ -78,7 +78,7 @@ mod tests {
             "device_id": device, "event_id": id, "event_type": "temperature",
             "timestamp": now().to_string(), "payload": {"value": value},
         });
-        let source = Source::Http { request_id: Arc::from("r"), index: 0 };
+        let source = Source::Http { request_id: Arc::from("r"), index: 0, element: None };
         let record = Record {
             source: source.clone(),
             key: None,

@@ -8,6 +8,7 @@ use crate::base::error::{Reason, Unavailable};
 use crate::base::mutant::{Mutant, on};
 use crate::dead_letter::envelope::{buffered, letter};
 use crate::dead_letter::message::Message;
+use crate::intake::record::Record;
 use crate::pipeline::Disposition;
 use crate::pipeline::admit::Refused;
 use crate::pipeline::batch::Handled;
@@ -24,6 +25,8 @@ pub(super) enum Waiting {
 /// A record and where it is now.
 pub(super) struct Disposed {
     pub(super) handled: Handled,
+    /// The index of its record.
+    pub(super) index: usize,
     pub(super) disposition: Disposition,
     /// Why it was not applied, for the log.
     pub(super) why: Option<Refused>,
@@ -41,10 +44,12 @@ pub(super) async fn dispose(
         Waiting::AtSource => BTreeSet::new(),
     };
     let disposed = settled.into_iter().enumerate().map(|(at, settled)| {
+        let index = settled.index();
         let Settled { handled, outcome, .. } = settled;
         let (disposition, why) = match outcome {
             RecordOutcome::Applied => (Disposition::Applied, None),
             RecordOutcome::Duplicate => (Disposition::Duplicate, None),
+            RecordOutcome::Ignored => (Disposition::Ignored, None),
             RecordOutcome::Rejected(rejection) => match refused.remove(&at) {
                 // Not for the buffer: the queues may be what is wrong.
                 Some(unavailable) if !on(Mutant::AckBeforeDeadLetter) => {
@@ -62,7 +67,7 @@ pub(super) async fn dispose(
                 (disposition, Some(Refused::Unavailable(unavailable)))
             }
         };
-        Disposed { handled, disposition, why }
+        Disposed { handled, index, disposition, why }
     });
     disposed.collect()
 }
@@ -74,34 +79,38 @@ async fn send_to_dead_letters(
     settled: &[Settled],
 ) -> BTreeMap<usize, Unavailable> {
     let now = ports.now();
-    let letters = |settled: &Settled| match &settled.outcome {
-        RecordOutcome::Rejected(rejection) => {
-            let handled = &settled.handled;
-            letter(&handled.record, rejection, handled.about(now))
-        }
+    let is_sent = |settled: &Settled| matches!(settled.outcome, RecordOutcome::Rejected(_));
+    let letters = |Settled { handled, outcome, .. }: &Settled, record: &Record| match outcome {
+        RecordOutcome::Rejected(rejection) => letter(record, rejection, handled.about(now)),
         _ => Ok(Vec::new()),
     };
-    let Owned { owners, messages, unwritten } = owned_messages(settled, letters);
+    let owned = owned_messages(settled, is_sent, letters);
+    let Owned { owners, messages, unwritten, together } = owned;
     let answers =
         if messages.is_empty() { Vec::new() } else { ports.send_letters(&messages).await };
-    refused(&owners, answers, unwritten)
+    refused(&owners, answers, unwritten, &together)
 }
 
 /// Sends unavailable records to the buffer queue, where they may wait there. Gives those that it
 /// took, by their places.
 async fn send_to_buffer(ports: &impl Ports, settled: &[Settled]) -> BTreeSet<usize> {
     let now = ports.now();
-    let waiting = |Settled { handled, outcome, .. }: &Settled| match outcome {
-        RecordOutcome::Unavailable(unavailable) if handled.may_wait(unavailable) => {
-            buffered(&handled.record, unavailable.reason, handled.about(now))
+    let is_sent = |Settled { handled, outcome, .. }: &Settled| match outcome {
+        RecordOutcome::Unavailable(unavailable) => handled.may_wait(unavailable),
+        _ => false,
+    };
+    let waiting = |Settled { handled, outcome, .. }: &Settled, record: &Record| match outcome {
+        RecordOutcome::Unavailable(unavailable) => {
+            buffered(record, unavailable.reason, handled.about(now))
         }
         _ => Ok(Vec::new()),
     };
-    let Owned { owners, messages, unwritten } = owned_messages(settled, waiting);
+    let Owned { owners, messages, unwritten, together } = owned_messages(settled, is_sent, waiting);
     let answers =
         if messages.is_empty() { Vec::new() } else { ports.send_buffered(&messages).await };
-    let refused = refused(&owners, answers, unwritten);
-    owners.into_iter().filter(|at| !refused.contains_key(at)).collect()
+    let refused = refused(&owners, answers, unwritten, &together);
+    let sent = owners.into_iter().chain(together.into_keys());
+    sent.filter(|at| !refused.contains_key(at)).collect()
 }
 
 /// Messages, and for each the index of the record that it is of.
@@ -111,25 +120,54 @@ struct Owned {
     messages: Vec<Message>,
     /// The records that could not be written as messages.
     unwritten: BTreeMap<usize, Unavailable>,
+    /// Elements that have no message of their own, each with the first element of its record that is
+    /// sent: that one's message means all of the record.
+    together: BTreeMap<usize, usize>,
 }
+
+/// What the messages of one record may hold together, in bytes of its value. Each element's message has
+/// all of the record, and a record may have a thousand elements: over this, one message means all of
+/// them. What is applied already is a duplicate when that comes again.
+const ELEMENTS_BYTES: usize = 4 * 1024 * 1024;
 
 fn owned_messages(
     settled: &[Settled],
-    messages_of: impl Fn(&Settled) -> Result<Vec<Message>, Unavailable>,
+    is_sent: impl Fn(&Settled) -> bool,
+    messages_of: impl Fn(&Settled, &Record) -> Result<Vec<Message>, Unavailable>,
 ) -> Owned {
     let mut owned = Owned::default();
-    for (at, settled) in settled.iter().enumerate() {
-        match messages_of(settled) {
-            Ok(messages) => {
-                owned.owners.extend(std::iter::repeat_n(at, messages.len()));
-                owned.messages.extend(messages);
+    let mut next = 0;
+    for elements in settled.chunk_by(|one, next| one.index() == next.index()) {
+        let sent = elements.iter().enumerate().filter(|(_, settled)| is_sent(settled));
+        let sent: Vec<(usize, &Settled)> = sent.map(|(at, one)| (next + at, one)).collect();
+        next += elements.len();
+        let bytes = sent.first().and_then(|(_, one)| one.handled.whole().value.as_deref());
+        let bytes = bytes.map_or(0, <[u8]>::len).saturating_mul(sent.len());
+        match sent.split_first() {
+            Some(((first, one), others)) if !others.is_empty() && bytes > ELEMENTS_BYTES => {
+                owned.take(*first, messages_of(one, one.handled.whole()));
+                owned.together.extend(others.iter().map(|(at, _)| (*at, *first)));
             }
-            Err(unavailable) => {
-                owned.unwritten.insert(at, unavailable);
-            }
+            _ => sent.into_iter().for_each(|(at, one)| {
+                owned.take(at, messages_of(one, &one.handled.record()));
+            }),
         }
     }
     owned
+}
+
+impl Owned {
+    fn take(&mut self, at: usize, written: Result<Vec<Message>, Unavailable>) {
+        match written {
+            Ok(messages) => {
+                self.owners.extend(std::iter::repeat_n(at, messages.len()));
+                self.messages.extend(messages);
+            }
+            Err(unavailable) => {
+                self.unwritten.insert(at, unavailable);
+            }
+        }
+    }
 }
 
 /// The records of which a queue did not take every message, with those that were not written. A
@@ -138,12 +176,17 @@ fn refused(
     owners: &[usize],
     answers: Vec<Result<(), Unavailable>>,
     unwritten: BTreeMap<usize, Unavailable>,
+    together: &BTreeMap<usize, usize>,
 ) -> BTreeMap<usize, Unavailable> {
     let unmentioned = || Err(Unavailable::new(Reason::Unreachable, "a message without an answer"));
     let answers = answers.into_iter().chain(std::iter::repeat_with(unmentioned));
     let pairs = owners.iter().zip(answers);
     let refused = pairs.filter_map(|(at, answer)| Some((*at, answer.err()?)));
-    unwritten.into_iter().chain(refused).collect()
+    let mut refused: BTreeMap<usize, Unavailable> = unwritten.into_iter().chain(refused).collect();
+    let others = together.iter().filter_map(|(at, first)| Some((*at, refused.get(first)?.clone())));
+    let others: Vec<(usize, Unavailable)> = others.collect();
+    refused.extend(others);
+    refused
 }
 
 #[cfg(test)]
@@ -152,7 +195,12 @@ mod tests {
 
     #[test]
     fn a_message_without_an_answer_was_not_taken() {
-        let refused = refused(&[3, 4, 4], vec![Ok(()), Ok(())], BTreeMap::new());
-        assert_eq!(refused.into_keys().collect::<Vec<_>>(), [4]);
+        let refused = refused(
+            &[3, 4, 4],
+            vec![Ok(()), Ok(())],
+            BTreeMap::new(),
+            &BTreeMap::from([(5, 3), (6, 4)]),
+        );
+        assert_eq!(refused.into_keys().collect::<Vec<_>>(), [4, 6]);
     }
 }

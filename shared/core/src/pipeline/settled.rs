@@ -12,7 +12,7 @@ use crate::dead_letter::message::Message;
 use crate::intake::record::Incoming;
 use crate::ledger::place::EntryOutcome;
 use crate::pipeline::admit::{Admission, Refused};
-use crate::pipeline::batch::{AdmittedRecord, Handled};
+use crate::pipeline::batch::{AdmittedRecord, Handled, NoEvent};
 use crate::ports::SubjectLocation;
 
 /// Records that were read, and of which nothing is committed yet.
@@ -21,9 +21,11 @@ pub struct Admitted {
     pub(super) records: Vec<AdmittedRecord>,
 }
 
-/// What is known of a record before it is settled.
+/// What is known of a record, or of one element of it, before it is settled.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
+    /// The index of the record among those that were admitted together.
+    pub index: usize,
     /// The tenant, where it is established.
     pub tenant: Option<&'a TenantId>,
     /// The subject, where it came that far.
@@ -32,7 +34,7 @@ pub struct Known<'a> {
     pub unavailable: Option<&'a Unavailable>,
 }
 
-/// A record and what became of it.
+/// A record, or one element of it, and what became of it.
 pub struct Settled {
     pub(super) handled: Handled,
     pub(super) outcome: RecordOutcome,
@@ -47,17 +49,20 @@ pub enum RecordOutcome {
     Applied,
     /// It was there already.
     Duplicate,
+    /// Its contract passes it over.
+    Ignored,
     /// It will never pass as it is.
     Rejected(Rejection),
     /// It may pass later.
     Unavailable(Unavailable),
 }
 
-impl From<Refused> for RecordOutcome {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Rejection(rejection) => Self::Rejected(rejection),
-            Refused::Unavailable(unavailable) => Self::Unavailable(unavailable),
+impl From<NoEvent> for RecordOutcome {
+    fn from(none: NoEvent) -> Self {
+        match none {
+            NoEvent::Ignored => Self::Ignored,
+            NoEvent::Refused(Refused::Rejection(rejection)) => Self::Rejected(rejection),
+            NoEvent::Refused(Refused::Unavailable(unavailable)) => Self::Unavailable(unavailable),
         }
     }
 }
@@ -77,8 +82,18 @@ impl Admitted {
         Self { records: Vec::with_capacity(records) }
     }
 
-    pub(super) fn take(&mut self, incoming: Incoming, admission: Admission) {
-        self.records.push(AdmittedRecord::new(self.records.len(), incoming, admission));
+    pub(super) fn take(&mut self, index: usize, incoming: Incoming, admission: Admission) {
+        match admission {
+            Admission::Elements { elements, tenant, contract } if !elements.is_empty() => {
+                let wrapping = incoming.wrapping();
+                let record = Arc::new(incoming.into_record());
+                self.records.extend(elements.into_iter().map(|element| {
+                    let shared = (&tenant, &contract);
+                    AdmittedRecord::of_element(index, (&record, wrapping), element, shared)
+                }));
+            }
+            one => self.records.push(AdmittedRecord::new(index, incoming, one)),
+        }
     }
 
     /// The subjects that there is something to commit of, and where they live.
@@ -90,21 +105,27 @@ impl Admitted {
         })
     }
 
-    /// Of each record, in order, what is known so far.
+    /// Of each record and each element, in order, what is known so far.
     pub fn records(&self) -> impl Iterator<Item = Known<'_>> {
-        self.records.iter().map(|AdmittedRecord { handled, event, .. }| Known {
+        self.records.iter().map(|AdmittedRecord { handled, event, index }| Known {
+            index: *index,
             tenant: handled.tenant.as_ref(),
             subject: handled.subject.as_ref(),
             unavailable: match event {
-                Err(Refused::Unavailable(unavailable)) => Some(unavailable),
-                Ok(_) | Err(Refused::Rejection(_)) => None,
+                Err(NoEvent::Refused(Refused::Unavailable(unavailable))) => Some(unavailable),
+                Ok(_) | Err(NoEvent::Ignored | NoEvent::Refused(Refused::Rejection(_))) => None,
             },
         })
     }
 
-    /// Keeps the records of which this holds, by their indexes. The others are not settled.
+    /// Keeps those of [`Self::records`] of which this holds, by their places there. The others are not
+    /// settled.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
-        self.records.retain(|record| keep(record.index));
+        let mut place = 0;
+        self.records.retain(|_| {
+            place += 1;
+            keep(place - 1)
+        });
     }
 }
 
@@ -116,6 +137,11 @@ impl Settled {
     /// Its index among the records that were admitted together.
     pub fn index(&self) -> usize {
         self.index
+    }
+
+    /// Which element of that record this is, where it has several or none.
+    pub fn element(&self) -> Option<u32> {
+        self.handled.element()
     }
 
     /// Takes the outcome of the same record from a later attempt.
@@ -157,6 +183,6 @@ impl Settled {
         rejection: &Rejection,
         now: Timestamp,
     ) -> Result<Vec<Message>, Unavailable> {
-        letter(&self.handled.record, rejection, self.handled.about(now))
+        letter(&self.handled.record(), rejection, self.handled.about(now))
     }
 }

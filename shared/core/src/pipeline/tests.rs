@@ -2,6 +2,7 @@
 
 mod breaker;
 mod drained;
+mod elements;
 mod receipt;
 
 use futures_util::FutureExt as _;
@@ -54,6 +55,7 @@ fn record(topic: &str, tenant: &str, device: &str, at: i64) -> Record {
             partition: 0,
             offset: at,
             timestamp: Some(stamp.micros() / 1_000),
+            element: None,
         },
         key: None,
         value: Some(format!(r#"{{"id":"{device}","at":{}}}"#, NOW + at).into_bytes()),

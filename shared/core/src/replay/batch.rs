@@ -1,9 +1,11 @@
 //! Processes the letters of one step: opens them, sends their records through the pipeline, and
 //! marks the letters.
 
+use std::collections::BTreeMap;
+
 use futures_util::{StreamExt as _, stream};
 
-use super::outcome::{self, Effects, INCOMPLETE, LetterOutcome, UNAVAILABLE};
+use super::outcome::{self, Effects, IGNORED, INCOMPLETE, LetterOutcome, UNAVAILABLE};
 use super::runner::Runner;
 use super::through::{admit, through};
 use super::views::label;
@@ -70,24 +72,34 @@ async fn of_records<W: ReplayPorts, S: Sources>(
     let again = if runner.run.dry_run { records.clone() } else { Vec::new() };
     let mut admitted = admit(runner, records, until).await;
     let filter = &runner.run.filter;
-    let known = letters.iter().zip(admitted.records()).map(|((_, letter), known)| {
-        match known.unavailable {
+    // A letter of a whole record may stand for several elements.
+    let known = admitted.records().map(|known| {
+        let letter = letters.get(known.index).map(|(_, letter)| letter);
+        let outcome = match (known.unavailable, letter) {
             // Whether the letter matches is not known yet.
-            Some(unavailable) => Some(of_unavailable(runner, unavailable)),
-            None if !filter.matches_record(letter, known) => Some(LetterOutcome::Other),
-            None => (runner.run.action == Action::Park).then_some(LetterOutcome::Parked),
-        }
+            (Some(unavailable), _) => Some(of_unavailable(runner, unavailable)),
+            (None, Some(letter)) if filter.matches_record(letter, known) => {
+                (runner.run.action == Action::Park).then_some(LetterOutcome::Parked)
+            }
+            (None, _) => Some(LetterOutcome::Other),
+        };
+        (known.index, outcome)
     });
-    let known: Vec<Option<LetterOutcome>> = known.collect();
-    admitted.retain(|index| matches!(known.get(index), Some(None)));
+    let known: Vec<(usize, Option<LetterOutcome>)> = known.collect();
+    admitted.retain(|place| matches!(known.get(place), Some((_, None))));
     let settled = through(runner, admitted, again, until).await?;
-    let at = |index: usize| letters.get(index).map(|(at, _)| *at);
-    let known = known.into_iter().enumerate();
-    let known = known.filter_map(|(index, outcome)| Some((at(index)?, outcome?)));
-    let settled = settled
-        .iter()
-        .filter_map(|settled| Some((at(settled.index())?, of_settled(runner, settled))));
-    Ok(known.chain(settled).collect())
+    let known = known.into_iter().filter_map(|(index, outcome)| Some((index, outcome?)));
+    let settled = settled.iter().map(|settled| (settled.index(), of_settled(runner, settled)));
+    let mut outcomes = BTreeMap::new();
+    for (index, outcome) in known.chain(settled) {
+        let Some((at, _)) = letters.get(index) else { continue };
+        let together = match outcomes.remove(at) {
+            Some(other) => LetterOutcome::together(other, outcome),
+            None => outcome,
+        };
+        outcomes.insert(*at, together);
+    }
+    Ok(outcomes.into_iter().collect())
 }
 
 fn of_settled<W: ReplayPorts, S: Sources>(
@@ -107,6 +119,10 @@ fn of_settled<W: ReplayPorts, S: Sources>(
         }
         RecordOutcome::Duplicate => {
             effects.add("duplicate", 1);
+            LetterOutcome::Resolved(effects)
+        }
+        RecordOutcome::Ignored => {
+            effects.add(IGNORED, 1);
             LetterOutcome::Resolved(effects)
         }
         RecordOutcome::Rejected(rejection) => LetterOutcome::Rejected(rejection.clone(), effects),

@@ -4,7 +4,7 @@
 //! log no longer holds are counted as lost, and the letter is parked for an operator.
 
 use super::outcome::{
-    Effects, FILED, LOST, LetterOutcome, NO_OBJECTS, NO_STREAM, OBJECT_TOO_LARGE,
+    Effects, FILED, IGNORED, LOST, LetterOutcome, NO_OBJECTS, NO_STREAM, OBJECT_TOO_LARGE,
 };
 use super::runner::Runner;
 use super::through::{admit, through};
@@ -173,6 +173,7 @@ async fn take_records<W: ReplayPorts, S: Sources>(
                 effects.changed.truncate(super::run::CHANGED);
             }
             RecordOutcome::Duplicate => effects.add("duplicate", 1),
+            RecordOutcome::Ignored => effects.add(IGNORED, 1),
             RecordOutcome::Rejected(rejection) => {
                 effects.add(rejection.code.as_str(), 1);
                 if !runner.run.dry_run {

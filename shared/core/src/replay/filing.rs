@@ -234,7 +234,7 @@ mod tests {
 
     fn record(value: Vec<u8>) -> Record {
         Record {
-            source: Source::Http { request_id: "r".into(), index: 3 },
+            source: Source::Http { request_id: "r".into(), index: 3, element: None },
             key: Some(b"k".to_vec()),
             value: Some(value),
             headers: vec![("h".to_owned(), vec![0xff])],

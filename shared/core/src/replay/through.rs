@@ -86,8 +86,15 @@ async fn over_again<W: ReplayPorts>(
             overlay.forget(&key);
         }
         pipeline.heads.clear();
-        let records = contended().filter_map(|settled| again.records.get(settled.index()));
-        let records = records.cloned().collect();
+        // Of each the element that is meant and no other, so that there is one outcome for each.
+        let records = contended().filter_map(|settled| {
+            let record = again.records.get(settled.index())?.clone();
+            Some(match settled.element() {
+                Some(element) => record.with_element(element),
+                None => record,
+            })
+        });
+        let records = records.collect();
         let admitted = pipeline.admit(overlay, records, again.only, again.until).await;
         let (anew, more) = pipeline.settle(overlay, admitted, again.until).await;
         add(&mut counted, more);

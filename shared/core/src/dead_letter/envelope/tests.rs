@@ -18,6 +18,7 @@ pub(in crate::dead_letter) fn record(value: Vec<u8>) -> Record {
             partition: 3,
             offset: 9,
             timestamp: Some(1_700_000_000_000),
+            element: None,
         },
         key: None,
         value: Some(value),
@@ -180,9 +181,13 @@ fn a_source() -> impl Strategy<Value = Source> {
             partition,
             offset,
             timestamp,
+            element: None,
         }),
-        (a_text(), any::<u32>())
-            .prop_map(|(request_id, index)| Source::Http { request_id: request_id.into(), index }),
+        (a_text(), any::<u32>()).prop_map(|(request_id, index)| Source::Http {
+            request_id: request_id.into(),
+            index,
+            element: None,
+        }),
     ]
 }
 
@@ -227,7 +232,7 @@ fn huge_texts_are_bounded_and_many_headers_are_packed() {
     let long = "\u{FFFF}\u{1}é".repeat(500_000);
     let headers = (0..20_000).map(|at| (format!("{at}\u{FFFE}"), vec![255; 50])).collect();
     let topic = long.as_str().into();
-    let source = Source::Kafka { topic, partition: 1, offset: 2, timestamp: None };
+    let source = Source::Kafka { topic, partition: 1, offset: 2, timestamp: None, element: None };
     let record = Record { source, headers, ..record(Vec::new()) };
     let rejection = Rejection::at(Code::SchemaViolation, long.clone(), long.clone());
     let about = Circumstances { contract: Some(&long), ..about(&record) };

@@ -77,11 +77,11 @@ impl Envelope {
             path: self.path.as_ref().map(plain),
             message: plain(&self.message),
             source: match self.source.clone() {
-                Source::Kafka { topic, partition, offset, timestamp } => {
-                    Source::Kafka { topic: plain_arc(topic), partition, offset, timestamp }
+                Source::Kafka { topic, partition, offset, timestamp, element } => {
+                    Source::Kafka { topic: plain_arc(topic), partition, offset, timestamp, element }
                 }
-                Source::Http { request_id, index } => {
-                    Source::Http { request_id: plain_arc(request_id), index }
+                Source::Http { request_id, index, element } => {
+                    Source::Http { request_id: plain_arc(request_id), index, element }
                 }
             },
             trace: self.trace.as_ref().map(plain),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::fixture::{Bench, NEWCO, WIDE, context, location, pipeline};
+use super::fixture::{Bench, NEWCO, SEVERAL_WIDE, WIDE, context, location, pipeline};
 use crate::base::time::Timestamp;
 use crate::dead_letter::letter::{Owner, State};
 use crate::intake::record::{Incoming, Record};
@@ -20,8 +20,10 @@ use crate::replay::{Phase, RunRequest};
 use crate::subject::reader;
 use crate::view::Specs;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Sort {
+    /// One record of several elements.
+    Several(Vec<(u8, Part)>),
     Good,
     /// Fails until the contract is widened.
     Narrow,
@@ -31,6 +33,45 @@ enum Sort {
     Newco,
     /// Always fails.
     Broken,
+}
+
+/// An element of a record.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Good,
+    /// Until the contract is widened.
+    Narrow,
+    /// Until the clock guard is raised.
+    Ahead,
+    /// For ever.
+    Broken,
+    /// The contract passes it over.
+    Skipped,
+}
+
+impl Part {
+    fn item(self, device: u8) -> Value {
+        let id = format!("d{device}");
+        match self {
+            Self::Good => json!({"id": id, "n": 1}),
+            Self::Narrow => json!({"id": id, "n": "text"}),
+            Self::Ahead => json!({"id": id, "n": 2, "ahead": true}),
+            Self::Broken => json!({"id": id, "bad": true}),
+            Self::Skipped => json!({"skip": true}),
+        }
+    }
+}
+
+impl Sort {
+    /// The elements that are events at last, and those that never are.
+    fn elements(&self) -> (usize, usize) {
+        let Self::Several(parts) = self else {
+            return if matches!(self, Self::Broken) { (0, 1) } else { (1, 0) };
+        };
+        let broken = parts.iter().filter(|(_, part)| matches!(part, Part::Broken)).count();
+        let skipped = parts.iter().filter(|(_, part)| matches!(part, Part::Skipped)).count();
+        (parts.len() - broken - skipped, broken)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +112,14 @@ fn sort() -> impl Strategy<Value = Sort> {
     prop_oneof![
         4 => Just(Sort::Good), 3 => Just(Sort::Narrow), 2 => Just(Sort::Ahead),
         2 => Just(Sort::Newco), 1 => Just(Sort::Broken),
+        5 => prop::collection::vec((0_u8..3, part()), 0..6).prop_map(Sort::Several),
+    ]
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    prop_oneof![
+        4 => Just(Part::Good), 3 => Just(Part::Narrow), 2 => Just(Part::Ahead),
+        1 => Just(Part::Broken), 1 => Just(Part::Skipped),
     ]
 }
 
@@ -111,6 +160,10 @@ impl Fixture {
                 Sort::Ahead => bench.ahead(&device, at),
                 Sort::Newco => bench.of("newco", &device, at),
                 Sort::Broken => bench.broken(at),
+                Sort::Several(parts) => {
+                    let items = parts.iter().map(|(device, part)| part.item(*device));
+                    bench.several(at, &items.collect::<Vec<_>>())
+                }
             }
         };
         let records: Vec<Record> = (1..).zip(sorts).map(record).collect();
@@ -202,7 +255,10 @@ impl Fixture {
 
     fn mend(&self, mend: Mend) {
         match mend {
-            Mend::Contract => self.bench.put("C#mine", WIDE),
+            Mend::Contract => {
+                self.bench.put("C#mine", WIDE);
+                self.bench.put("C#several", SEVERAL_WIDE);
+            }
             Mend::Guard => {
                 self.bench.put("T#demo", r#"{"id":"demo","max_future_seconds":7200}"#);
             }
@@ -285,6 +341,27 @@ impl Fixture {
     }
 }
 
+/// Found by the test below: the late event was folded as if its contract had no measures, because
+/// every event in the pages around it was of another contract.
+#[test]
+fn regression_a_late_event_of_another_contract_than_its_neighbours() {
+    let sorts = [
+        (0, Sort::Good),
+        (0, Sort::Several(vec![(0, Part::Good)])),
+        (0, Sort::Narrow),
+        (0, Sort::Good),
+    ];
+    let mut never = Fixture::new(&sorts);
+    never.mend(Mend::Contract);
+    never.deliver(&[0, 1, 2, 3], Trouble::None);
+    let mut late = Fixture::new(&sorts);
+    late.mend(Mend::Contract);
+    late.deliver(&[1], Trouble::None);
+    late.deliver(&[2], Trouble::None);
+    late.deliver(&[0, 3], Trouble::None);
+    assert_eq!(late.subjects(), never.subjects());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
@@ -307,9 +384,10 @@ proptest! {
         }
         fixture.settle();
         prop_assert_eq!(fixture.subjects(), never.subjects());
-        let broken = sorts.iter().filter(|(_, sort)| matches!(sort, Sort::Broken)).count();
+        let elements = || sorts.iter().map(|(_, sort)| sort.elements());
+        let broken: usize = elements().map(|(_, broken)| broken).sum();
         prop_assert_eq!(fixture.open_letters(), broken);
-        prop_assert_eq!(fixture.applied() + broken, sorts.len());
+        prop_assert_eq!(fixture.applied(), elements().map(|(events, _)| events).sum::<usize>());
     }
 }
 

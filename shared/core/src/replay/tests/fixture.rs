@@ -40,6 +40,20 @@ pub(super) const WIDE: &str = r#"{
     "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
     "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
 }"#;
+/// Of a record of several items: `n` of each has to be a number.
+pub(super) const SEVERAL: &str = r#"{
+    "name": "several", "subject": {"kind": "device", "id": {"path": "/id"}},
+    "transform": ".items[] | select(.skip | not) | if .bad then error(\"bad\") elif (.n | type) != \"number\" then error(\"no number\") else . end",
+    "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
+    "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
+}"#;
+/// It may be anything.
+pub(super) const SEVERAL_WIDE: &str = r#"{
+    "name": "several", "subject": {"kind": "device", "id": {"path": "/id"}},
+    "transform": ".items[] | select(.skip | not) | if .bad then error(\"bad\") else . end",
+    "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
+    "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
+}"#;
 pub(super) const NEWCO: &str = r#"{"id":"newco"}"#;
 
 /// Limits so small that a few events make pages and corrections.
@@ -78,6 +92,8 @@ impl Bench {
         bench.put("T#demo", r#"{"id":"demo"}"#);
         bench.put("R#known", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
         bench.put("C#mine", NARROW);
+        bench.put("R#several", r#"{"contract":"several","tenant":{"header":"tenant"}}"#);
+        bench.put("C#several", SEVERAL);
         bench.put("REV", "{}");
         bench
     }
@@ -118,6 +134,25 @@ impl Bench {
     /// A record with a time one hour in the future.
     pub(super) fn ahead(&self, device: &str, at: i64) -> Record {
         record("demo", at, json!({"id": device, "at": NOW + at + 59 * MINUTE, "n": at}).to_string())
+    }
+
+    /// One record with an item for each of these values of `n`; `ahead` of its time, or not.
+    pub(super) fn several(&self, at: i64, items: &[Value]) -> Record {
+        let items: Vec<Value> = (0..)
+            .zip(items)
+            .map(|(index, item)| {
+                let mut item = item.clone();
+                let ahead = if item["ahead"] == true { 60 * MINUTE } else { 0 };
+                item["at"] = json!(NOW + at - MINUTE + ahead);
+                item["index"] = json!(index);
+                item
+            })
+            .collect();
+        let mut record = record("demo", at, json!({"items": items}).to_string());
+        if let Source::Kafka { topic, .. } = &mut record.source {
+            *topic = Arc::from("several");
+        }
+        record
     }
 
     pub(super) fn broken(&self, at: i64) -> Record {
@@ -271,7 +306,7 @@ impl Bench {
     /// A Lambda event with these records.
     pub(super) fn lambda_event(&self, records: &[Record]) -> String {
         let record = |record: &Record| -> Value {
-            let Source::Kafka { topic, partition, offset, timestamp } = &record.source else {
+            let Source::Kafka { topic, partition, offset, timestamp, .. } = &record.source else {
                 return Value::Null;
             };
             let value =
@@ -364,6 +399,7 @@ fn record(tenant: &str, at: i64, value: String) -> Record {
             partition: 0,
             offset: at,
             timestamp: Some(stamp.micros() / 1_000),
+            element: None,
         },
         key: None,
         value: Some(value.into_bytes()),

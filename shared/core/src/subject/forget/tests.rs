@@ -83,6 +83,7 @@ fn record_with(at: i64, note: &str) -> Incoming {
         partition: 0,
         offset: at,
         timestamp: Some(stamp.micros() / 1_000),
+        element: None,
     };
     let value = format!(r#"{{"id":"d1","at":{},"note":"{note}"}}"#, NOW + at);
     Incoming::Record(Record {

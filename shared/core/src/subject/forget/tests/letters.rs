@@ -56,6 +56,7 @@ impl Bench {
             partition: 0,
             offset: self.filed.into(),
             timestamp: None,
+            element: None,
         };
         let received = Received { message_id: "m", body: "{}", sent_at: None };
         let mut letter = filing::read(&received, second(0)).expect("filed").letter;
