@@ -4,6 +4,7 @@
 //! Everything is bounded before it is done: bytes as sent, bytes unpacked (a small body may unpack
 //! to anything), events.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -150,8 +151,7 @@ fn lines(body: &[u8]) -> Vec<&[u8]> {
     lines.filter(|line| !line.is_empty()).take(EVENTS + 1).collect()
 }
 
-/// The wrapping of a batch. What else stands beside the events says nothing that is read here,
-/// except whose they are.
+/// An object that may wrap a batch.
 #[derive(Deserialize)]
 struct Wrapping<'a> {
     #[serde(borrow)]
@@ -159,6 +159,10 @@ struct Wrapping<'a> {
     #[serde(borrow)]
     tenant_id: Option<&'a RawValue>,
 }
+
+/// All that a wrapping has. An object with any other member is one record, whatever its `events` are:
+/// the same record from a topic is one, too.
+const WRAPPING: [&str; 2] = ["events", "tenant_id"];
 
 fn json<'a>(body: &'a [u8], tenant: &str) -> Result<Events<'a>, Problem> {
     let body = body.trim_ascii();
@@ -174,6 +178,11 @@ fn json<'a>(body: &'a [u8], tenant: &str) -> Result<Events<'a>, Problem> {
     let Some(events) = wrapping.events.filter(|events| events.get().starts_with('[')) else {
         return Ok(Events::Single(body));
     };
+    let members: BTreeMap<String, IgnoredAny> =
+        serde_json::from_slice(body).map_err(|fault| malformed(&fault))?;
+    if !members.keys().all(|name| WRAPPING.contains(&name.as_str())) {
+        return Ok(Events::Single(body));
+    }
     let named = wrapping.tenant_id.map(|named| serde_json::from_str::<String>(named.get()));
     if named.is_some_and(|named| named.ok().as_deref() != Some(tenant)) {
         return Err(Problem::new(
