@@ -24,6 +24,8 @@ use tower::ServiceExt as _;
 
 use super::*;
 
+mod elements;
+
 const NOW: &str = "2026-11-21T06:00:00Z";
 
 /// Keeps the last counts.

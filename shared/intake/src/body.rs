@@ -4,6 +4,7 @@
 //! Everything is bounded before it is done: bytes as sent, bytes unpacked (a small body may unpack
 //! to anything), events.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use drover_core::base::id::TenantId;
@@ -166,6 +167,9 @@ struct Wrapping<'a> {
     tenant_id: Option<&'a RawValue>,
 }
 
+/// All members of a wrapping. An object with any other member is one record, as it is in a topic.
+const WRAPPING: [&str; 2] = ["events", "tenant_id"];
+
 fn json<'a>(body: &'a [u8], tenant: &TenantId) -> Result<Events<'a>, IntakeError> {
     let body = body.trim_ascii();
     if body.starts_with(b"[") {
@@ -180,6 +184,11 @@ fn json<'a>(body: &'a [u8], tenant: &TenantId) -> Result<Events<'a>, IntakeError
     let Some(events) = wrapping.events.filter(|events| events.get().starts_with('[')) else {
         return Ok(Events::single(body));
     };
+    let members: BTreeMap<String, IgnoredAny> =
+        serde_json::from_slice(body).map_err(|fault| malformed(&fault))?;
+    if !members.keys().all(|name| WRAPPING.contains(&name.as_str())) {
+        return Ok(Events::single(body));
+    }
     let named = wrapping.tenant_id.map(|named| serde_json::from_str::<String>(named.get()));
     if named.is_some_and(|named| named.ok().as_deref() != Some(tenant.as_str())) {
         return Err(IntakeError::TenantMismatch);

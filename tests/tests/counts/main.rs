@@ -124,7 +124,7 @@ async fn one_call_requests_a_day_of_the_caller_only() {
     assert_eq!(asked[0]["StartTime"], seconds("2026-11-20T07:00:00Z"));
     assert_eq!(asked[0]["EndTime"], seconds("2026-11-21T07:05:00Z"));
     let queries = asked[0]["MetricDataQueries"].as_array().expect("queries");
-    assert_eq!(queries.len(), 20);
+    assert_eq!(queries.len(), 21);
     for query in queries {
         let metric = &query["MetricStat"]["Metric"];
         assert_eq!(metric["Namespace"], "staging");

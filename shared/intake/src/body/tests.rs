@@ -24,11 +24,7 @@ fn check(body: &str, format: Format, expected: Result<&[&str], &str>) {
 fn one_event_a_list_a_batch_and_lines_are_cut_into_events() {
     check(r#" {"a":1} "#, Format::Json, Ok(&[r#"{"a":1}"#]));
     check(r#"[{"a":1}, 2 ]"#, Format::Json, Ok(&[r#"{"a":1}"#, "2"]));
-    check(
-        r#"{"events":[{"a":1},{"b":[{}]}],"more":1}"#,
-        Format::Json,
-        Ok(&[r#"{"a":1}"#, r#"{"b":[{}]}"#]),
-    );
+    check(r#"{"events":[{"a":1},{"b":[{}]}]}"#, Format::Json, Ok(&[r#"{"a":1}"#, r#"{"b":[{}]}"#]));
     check("{\"a\":1}\r\n\n  \nnot JSON\n", Format::Lines, Ok(&[r#"{"a":1}"#, "not JSON"]));
     check(r#"{"events":3}"#, Format::Json, Ok(&[r#"{"events":3}"#]));
     check("3", Format::Json, Ok(&["3"]));
@@ -53,6 +49,8 @@ fn a_body_that_is_no_list_of_events_is_refused_as_a_whole() {
 #[test]
 fn the_wrapping_of_a_batch_may_name_its_own_tenant_and_no_other() {
     check(r#"{"events":[1],"tenant_id":"demo"}"#, Format::Json, Ok(&["1"]));
+    let record = r#"{"events":[1],"gateway":"g1"}"#;
+    check(record, Format::Json, Ok(&[record]));
     for other in [r#""acme""#, "7", r#"{"a":1}"#] {
         let body = format!(r#"{{"tenant_id":{other},"events":[1]}}"#);
         check(&body, Format::Json, Err("tenant_mismatch"));

@@ -1,29 +1,18 @@
 //! The filters that are written here, and not in `definitions.jq`. Each takes steps for the length of
 //! what it goes through, so none of them is more work than its steps say.
 
-use jaq_core::box_iter::box_once;
-use jaq_core::data::JustLut;
-use jaq_core::native::{Fun, bome, v};
-use jaq_core::{Bind, Cv, Exn, Native, ValXs};
+mod lists;
+mod named;
+mod texts;
 
+use jaq_core::box_iter::box_once;
+use jaq_core::native::{Fun, bome, v};
+use jaq_core::{Bind, Exn, Native, ValXs};
+
+pub(super) use self::named::Data;
+use self::named::{Named, filters};
 use super::meter;
 use super::value::{Error, Number, Value, ValueResult};
-
-/// What a program runs over.
-pub(super) type Data = JustLut<Value>;
-
-/// A filter as it is called, and how many arguments it has.
-type Named = (&'static str, usize, Native<Data>);
-
-/// A list of filters. In a list of function pointers the compiler does not see through [`Data`].
-macro_rules! filters {
-    ($(($name:literal, $arguments:literal, $run:expr)),* $(,)?) => {
-        vec![$(($name, $arguments, Native::new($run))),*]
-    };
-}
-
-mod lists;
-mod texts;
 
 /// The steps that one tick may take, each with the filter that takes them.
 pub(super) const TICKS: [(&str, u32); 16] = [
@@ -156,13 +145,4 @@ fn power(base: &Value, exponent: &Value) -> ValueResult {
 fn finite(double: f64, of: &Value) -> ValueResult {
     let refused = || Error::typ(of.clone(), "operand: the result is no number");
     Number::double(double).map(Value::Number).ok_or_else(refused)
-}
-
-/// A filter of one value.
-fn unary<'a>(
-    mut cv: Cv<'a, Data>,
-    act: impl FnOnce(Value, Value) -> ValueResult,
-) -> ValXs<'a, Value> {
-    let argument = cv.0.pop_var();
-    bome(act(cv.1, argument))
 }

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use jaq_core::box_iter::box_once;
 use jaq_core::native::bome;
-use jaq_core::{Cv, Exn, Native, ValT as _, ValX};
+use jaq_core::{Cv, Exn, ValT as _, ValX};
 
 use super::super::meter;
 use super::super::value::{Error, Value, ValueResult};
-use super::{Data, Named, unary};
+use super::named::{Data, Named, filters, unary};
 
 /// The most steps of a path.
 const PATH: usize = 128;

@@ -2,12 +2,11 @@
 
 use std::rc::Rc;
 
-use jaq_core::Native;
 use jaq_core::native::bome;
 
 use super::super::meter;
 use super::super::value::{Error, Number, Value, ValueResult, read};
-use super::{Named, unary};
+use super::named::{Named, filters, unary};
 use crate::base::time::Timestamp;
 
 const MICROS: f64 = 1e6;
