@@ -343,7 +343,7 @@ fn a_room_of_the_core_uses_only_earlier_rooms() {
 #[test]
 fn no_two_files_need_each_other() {
     let mut circles = Vec::new();
-    for folder in CRATES.iter().copied().flatten() {
+    for folder in PRODUCT.iter().copied().flatten() {
         let read = Crate::read(&root().join(folder));
         let mut needs = read.needs();
         assert!(!needs.is_empty(), "{folder} moved");
