@@ -29,6 +29,8 @@ const CRATES: [&[&str]; 9] = [
     &["tests"],
     &["bench"],
 ];
+/// The layers whose files form no circle: all but those of tests and benchmarks.
+const PRODUCT: &[&[&str]] = CRATES.split_at(CRATES.len() - 2).0;
 /// Files outside `shared/aws` and `local` that use AWS types.
 const ADAPTERS: [&str; 1] = ["functions/query/src/cloudwatch"];
 /// Forbidden prefixes of the core's dependencies.
