@@ -4,7 +4,7 @@
 //!
 //! Pages after `sealed` are not part of history yet, and pages before a missing predecessor are gone.
 //! What was forgotten is not looked at.
-//! History comes whole here; [`slice`](super::slice) reads bounded parts of it.
+//! History comes whole here; [`range_read`](super::range_read) reads bounded parts of it.
 
 use std::sync::Arc;
 
