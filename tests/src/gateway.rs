@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
-use crate::situation::{difference, only_asked};
+use crate::comparison::{difference, only_asked};
 
 /// An answer as API Gateway gets it.
 #[derive(Clone, Debug)]

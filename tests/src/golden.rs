@@ -1,63 +1,19 @@
-//! The harness of the golden situations: plays the files of `events/` to the function that they are for,
-//! whichever that is. A [`Player`] is one warm environment of a function over the ports of a [`Host`].
+//! The harness of the golden situations: plays the files of `events/` to their functions.
 
-#![expect(async_fn_in_trait, reason = "no test hands a player to another thread")]
-
-use drover_core::memory::Fault;
 use drover_core::ports::Clock as _;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::gateway::{Answer, is_described};
-use crate::processor::Host;
-use crate::query::kafka;
-use crate::situation::{Auth, Before, Down, Situation, Stored};
-
-/// One warm environment of a function, to which situations are played.
-pub trait Player: Sized {
-    /// The folder of `events/` that has its situations.
-    const FOLDER: &'static str;
-    /// The folder that has those which come before.
-    const BEFORE: &'static str = Self::FOLDER;
-    /// What a situation expects besides the answer to an HTTP request.
-    type Expectation: DeserializeOwned;
-    /// What an invocation comes back with.
-    type Answer;
-
-    /// An environment over the ports of a host.
-    fn with_auth(host: &Host, auth: Option<&Auth>) -> Self;
-
-    /// The host.
-    fn host(&self) -> &Host;
-
-    /// One invocation with the JSON that Lambda would send.
-    async fn deliver(&self, event: &str) -> Self::Answer;
-
-    /// Delivers an event that comes before, and says whether it was handled.
-    async fn deliver_before(&self, event: &str) -> bool;
-
-    /// The answer as API Gateway gets it, where it is one to an HTTP request.
-    fn http(answer: &Self::Answer) -> Option<Answer>;
-
-    /// How what came back, and what is in the ports, differ from what is expected; `None`: not at all.
-    async fn difference(&self, answer: Self::Answer, one: &Situation<Self>) -> Option<String>;
-
-    /// From now on, these parts do not answer.
-    fn fail_parts(&self, down: &[Down]) {
-        let down = down.to_vec();
-        self.host().memory().fail(move |call| {
-            if down.iter().any(|down| down.fails(call)) { Fault::Refused } else { Fault::None }
-        });
-    }
-}
+use crate::gateway::is_described;
+use crate::processor::{Host, kafka};
+use crate::situation::{Before, Player, Situation, Stored};
 
 impl<P: Player> Situation<P> {
-    /// A host with the documents of this situation, to which nothing was delivered.
+    /// A host with the documents of this situation, before any delivery.
     pub fn host(&self) -> Host {
         Host::new(self.given.now, &self.given.registry)
     }
 
-    /// An environment to which everything was delivered that comes before.
+    /// An environment after the deliveries that precede the situation.
     pub async fn prepared(&self) -> P {
         let player = P::with_auth(&self.host(), self.given.auth.as_ref());
         for (at, before) in self.given.before.iter().enumerate() {
@@ -81,7 +37,7 @@ impl<P: Player> Situation<P> {
         player
     }
 
-    /// What came back, and the environment that gave it. Everything answers again afterwards.
+    /// The result, and the environment that returned it. Afterwards no call fails.
     pub async fn play(&self) -> (P::Answer, P) {
         let player = self.prepared().await;
         player.fail_parts(&self.given.down);
@@ -94,8 +50,8 @@ impl<P: Player> Situation<P> {
 /// Plays every situation of a function.
 ///
 /// # Panics
-/// Some do not end as expected: all of these are shown, so that a change which moves many expectations is
-/// seen as one.
+/// A situation does not end as expected. All differences are shown at once, so that a change that affects
+/// many expectations is visible as one.
 pub async fn all_end_as_expected<P: Player>() {
     let mut differences = Vec::new();
     for one in Situation::<P>::all() {
@@ -106,11 +62,11 @@ pub async fn all_end_as_expected<P: Player>() {
     none_differ::<P>(differences);
 }
 
-/// Holds every answer to a request against the OpenAPI document of the function's routes, and gives how
-/// many it describes.
+/// Checks every response against the OpenAPI document of the function's routes. Returns how many responses
+/// the document describes.
 ///
 /// # Panics
-/// It describes another answer.
+/// A response differs from the document.
 pub async fn described<P: Player>(document: &Value) -> usize {
     let mut described = 0;
     for one in Situation::<P>::all() {
@@ -122,7 +78,7 @@ pub async fn described<P: Player>(document: &Value) -> usize {
     described
 }
 
-/// Shows all at once.
+/// Reports all differences at once.
 ///
 /// # Panics
 /// There are differences.

@@ -20,10 +20,10 @@ use drover_intake::{Gate, Intake};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::comparison::{difference, only_asked_or};
 use crate::gateway::{self, Answer};
-use crate::golden::Player;
 use crate::processor::{Host, envelope};
-use crate::situation::{Auth, Situation, difference, only_asked_or};
+use crate::situation::{Auth, Player, Situation};
 
 /// What every event is compared by; other keys are compared where the expectation has them.
 const ALWAYS: [&str; 5] = ["key", "contract", "observed_at", "ingested_at", "payload"];

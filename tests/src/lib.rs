@@ -7,7 +7,8 @@
 //! - [`fault`]: services with deliberate faults, to test the suites
 //! - [`http`]: one request to a host
 //! - [`chaos`]: many clients and a host that is killed, checked from outside
-//! - [`gateway`]: functions behind an HTTP API, called as API Gateway calls them
+//! - [`comparison`]: of a result with an expectation
+//! - [`gateway`]: functions behind an HTTP API, invoked as API Gateway does
 //! - [`golden`]: the harness that plays the files of `events/` to their functions
 //! - [`ingest`]: the writing function over ports in memory
 //! - [`processor`]: the processor over ports in memory
@@ -18,6 +19,7 @@
 pub mod canned;
 pub mod chaos;
 pub mod cloudformation;
+pub mod comparison;
 pub mod dynamodb;
 pub mod fault;
 pub mod gateway;

@@ -1,6 +1,6 @@
-//! A host of the processor: the real handler over ports in memory, loaded with the documents of
-//! `local/config` through the registry's own check and plan. What is in the ports afterwards is
-//! one JSON value, the [`Host::outcome`]. Its situations are the files of `events/processor/`.
+//! A host of the processor: the real handler over ports in memory, with the documents of
+//! `local/config` applied by the registry's own check and plan. [`Host::outcome`] is the content of
+//! the ports as one JSON value. The module `player` plays the files of `events/processor/`.
 
 #![expect(
     clippy::expect_used,
@@ -8,13 +8,14 @@
     reason = "a failed expectation ends its test"
 )]
 
+mod player;
+mod slow_ports;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use drover_core::base::cost::Metered;
-use drover_core::base::error::Unavailable;
+use base64_simd::STANDARD;
 use drover_core::base::id::{SubjectId, TenantId};
 use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::emf::{Keeping, Lines};
@@ -22,17 +23,13 @@ use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::Envelope;
 use drover_core::dead_letter::message::Message;
-use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::intake::kafka_event::BatchResponse;
 use drover_core::intake::record::{Source, TopicRetention};
-use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::read::{Question, Snapshot};
-use drover_core::ledger::shard::Shard;
-use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::{Call, Fault, Faulty, Memory};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation};
+use drover_core::ports::{Clock, SubjectLocation};
 use drover_core::registry::{Change, Registry, Stored, Submitted, Text};
 use drover_core::subject::reader;
 use drover_core::view::{View, fold};
@@ -41,11 +38,10 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::gateway;
-use crate::golden::Player;
-use crate::situation::{Auth, Situation, difference, only_asked_or};
+pub use self::player::Expectation;
+pub(crate) use self::slow_ports::SlowPorts;
 
-/// What an invocation may take, in milliseconds.
+/// The maximum duration of an invocation, in milliseconds.
 const TIME_LIMIT: u64 = 30_000;
 
 /// The response to Lambda.
@@ -58,7 +54,7 @@ pub fn returned(answer: &Answer) -> BTreeSet<(String, i64)> {
     identifiers.map(|one| (one.partition.to_string(), one.offset)).collect()
 }
 
-/// Documents beside those of `local/config`, as `drover apply` would take them.
+/// Documents besides those of `local/config`, in the form of `drover apply`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extra {
@@ -73,36 +69,11 @@ pub struct Extra {
     pub without: Vec<String>,
 }
 
-/// One memory, shared by all environments.
-#[derive(Clone)]
-pub(crate) struct Shared {
-    memory: Faulty<Memory>,
-    seconds_per_write: i64,
-    seconds_per_read: Arc<AtomicI64>,
-}
-
-/// What every subject is compared by; other keys are compared where the expectation has them.
-const ALWAYS: &[&str] = &["history", "event_count", "epoch"];
-
-/// What is expected of the processor.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Expectation {
-    /// The answer.
-    pub response: Option<Value>,
-    /// Or the type of the error.
-    pub error: Option<String>,
-    letters: Vec<Value>,
-    buffered: usize,
-    /// What is in the ledger afterwards, and nothing else.
-    pub subjects: Map<String, Value>,
-}
-
-/// Memory, and one warm environment of the processor over it. Clones share both.
+/// The memory, and one warm environment of the processor over it. Clones share both.
 #[derive(Clone)]
 pub struct Host {
-    ports: Shared,
-    processor: Arc<Processor<Shared>>,
+    ports: SlowPorts,
+    processor: Arc<Processor<SlowPorts>>,
 }
 
 impl Host {
@@ -116,7 +87,7 @@ impl Host {
         let memory = Faulty::over(Memory::new(now));
         load(&memory, extra);
         let seconds_per_read = Arc::default();
-        let ports = Shared { memory, seconds_per_write, seconds_per_read };
+        let ports = SlowPorts { memory, seconds_per_write, seconds_per_read };
         Self { processor: Arc::new(environment(ports.clone())), ports }
     }
 
@@ -131,11 +102,11 @@ impl Host {
     }
 
     /// The same ports, for another function.
-    pub(crate) fn ports(&self) -> Shared {
+    pub(crate) fn ports(&self) -> SlowPorts {
         self.ports.clone()
     }
 
-    /// What is in the ports.
+    /// The content of the ports.
     pub fn memory(&self) -> &Faulty<Memory> {
         &self.ports.memory
     }
@@ -219,50 +190,8 @@ impl Host {
     }
 }
 
-impl Player for Host {
-    const FOLDER: &'static str = "processor";
-    type Expectation = Expectation;
-    type Answer = Answer;
-
-    /// The host itself: events of the processor have no callers.
-    fn with_auth(host: &Host, auth: Option<&Auth>) -> Self {
-        assert!(auth.is_none(), "events of the processor have no callers");
-        host.clone()
-    }
-
-    fn host(&self) -> &Host {
-        self
-    }
-
-    async fn deliver(&self, event: &str) -> Answer {
-        self.deliver(event).await
-    }
-
-    async fn deliver_before(&self, event: &str) -> bool {
-        let answer = self.deliver(event).await;
-        answer.is_ok() && returned(&answer).is_empty()
-    }
-
-    fn http(_answer: &Answer) -> Option<gateway::Answer> {
-        None
-    }
-
-    async fn difference(&self, answer: Answer, one: &Situation<Self>) -> Option<String> {
-        let Expectation { response, error, letters, buffered, subjects } = &one.expect;
-        let mut expected = json!({"letters": letters, "buffered": buffered, "subjects": subjects});
-        match (response, error, &one.http) {
-            (Some(response), None, None) => expected["response"] = response.clone(),
-            (None, Some(error), None) => expected["error"] = json!(error),
-            _ => return Some("an expectation has either a response or an error".to_owned()),
-        }
-        let mut found = self.outcome(answer).await;
-        found["subjects"] = only_asked_or(ALWAYS, &found["subjects"], &json!(subjects));
-        difference(&expected, &found)
-    }
-}
-
-/// One subject at a time, so that which one a fault meets is no matter of chance.
-fn environment(ports: Shared) -> Processor<Shared> {
+/// One subject at a time, so that the order of calls, and so of faults, is deterministic.
+fn environment(ports: SlowPorts) -> Processor<SlowPorts> {
     let pipeline = Pipeline {
         registry: Registry::new(),
         heads: HeadCache::new(1 << 20),
@@ -333,91 +262,20 @@ fn location(partition_key: &str) -> SubjectLocation {
     SubjectLocation { key: scope.subject(subject), table: None }
 }
 
-impl Shared {
-    fn pass_time(&self) {
-        let seconds = self.seconds_per_read.load(Ordering::Relaxed);
-        let now = self.memory.now().plus_seconds(seconds);
-        self.memory.state().now = now;
-    }
-}
-
-impl Store for Shared {
-    async fn head(
-        &self,
-        location: &SubjectLocation,
-    ) -> Result<Metered<Option<StoredHead>>, Unavailable> {
-        self.pass_time();
-        self.memory.head(location).await
-    }
-
-    async fn pages(
-        &self,
-        location: &SubjectLocation,
-        range: &PageRange,
-    ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
-        self.pass_time();
-        self.memory.pages(location, range).await
-    }
-
-    async fn seal(
-        &self,
-        location: &SubjectLocation,
-        page: &PageWrite,
-    ) -> Result<Metered<()>, Unavailable> {
-        self.memory.seal(location, page).await
-    }
-
-    async fn write(
-        &self,
-        location: &SubjectLocation,
-        write: &LedgerWrite,
-    ) -> Result<Metered<WriteAnswer>, Unavailable> {
-        let answer = self.memory.write(location, write).await;
-        let now = self.memory.now().plus_seconds(self.seconds_per_write);
-        self.memory.state().now = now;
-        answer
-    }
-}
-
-impl Listing for Shared {
-    async fn hours(
-        &self,
-        shard: &Shard,
-        below: Option<&str>,
-        limit: usize,
-    ) -> Result<Metered<Vec<String>>, Unavailable> {
-        self.memory.hours(shard, below, limit).await
-    }
-}
-
-impl DeadLetters for Shared {
-    async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-        self.memory.send_letters(messages).await
-    }
-}
-
-impl Buffer for Shared {
-    async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-        self.memory.send_buffered(messages).await
-    }
-}
-
-impl Documents for Shared {
-    async fn document(&self, name: &DocumentName) -> Result<Option<StoredDocument>, Unavailable> {
-        self.memory.document(name).await
-    }
-}
-
-impl Clock for Shared {
-    fn now(&self) -> Timestamp {
-        self.memory.now()
-    }
-
-    async fn pause(&self, duration: Duration) {
-        self.memory.pause(duration).await;
-    }
-
-    fn random(&self) -> u64 {
-        self.memory.random()
-    }
+/// Lambda's Kafka event with these records, all with the timestamp `now`.
+pub fn kafka(topic: &str, tenant: &str, records: &[Value], now: Timestamp) -> String {
+    let records = records.iter().enumerate().map(|(offset, value)| {
+        json!({
+            "topic": topic, "partition": 0, "offset": offset, "timestampType": "CREATE_TIME",
+            "timestamp": now.micros() / 1_000,
+            "value": STANDARD.encode_to_string(value.to_string()),
+            "headers": [{"tenant": tenant.as_bytes()}],
+        })
+    });
+    let mut by_partition = Map::new();
+    by_partition.insert(format!("{topic}-0"), records.collect());
+    let source = "arn:aws:kafka:eu-central-1:123456789012:cluster/drover/1";
+    json!({"eventSource": "aws:kafka", "eventSourceArn": source, "bootstrapServers": "b:9098",
+        "records": by_partition})
+    .to_string()
 }

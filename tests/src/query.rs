@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use base64_simd::STANDARD;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::metrics::{Meter, Metric, Tally};
 use drover_core::base::time::Timestamp;
@@ -17,12 +16,10 @@ use drover_query::counts::{Counts, Tallies};
 use drover_query::health::{Probes, Process};
 use drover_query::{Access, Query, routes};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
 
 use crate::gateway::{self, Answer, event};
-use crate::golden::Player;
 use crate::processor::Host;
-use crate::situation::{Auth, Situation};
+use crate::situation::{Auth, Player, Situation};
 
 /// The keys of the local host's tenants, as their documents say.
 pub const DEMO: &str = "drover-demo-key";
@@ -193,22 +190,4 @@ impl Player for Reader {
         let Some(http) = &one.http else { return Some("an answer needs a status".to_owned()) };
         http.difference(&answer)
     }
-}
-
-/// Lambda's Kafka event with these records, all of them of now.
-pub fn kafka(topic: &str, tenant: &str, records: &[Value], now: Timestamp) -> String {
-    let records = records.iter().enumerate().map(|(offset, value)| {
-        json!({
-            "topic": topic, "partition": 0, "offset": offset, "timestampType": "CREATE_TIME",
-            "timestamp": now.micros() / 1_000,
-            "value": STANDARD.encode_to_string(value.to_string()),
-            "headers": [{"tenant": tenant.as_bytes()}],
-        })
-    });
-    let mut by_partition = Map::new();
-    by_partition.insert(format!("{topic}-0"), records.collect());
-    let source = "arn:aws:kafka:eu-central-1:123456789012:cluster/drover/1";
-    json!({"eventSource": "aws:kafka", "eventSourceArn": source, "bootstrapServers": "b:9098",
-        "records": by_partition})
-    .to_string()
 }

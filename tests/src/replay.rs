@@ -35,10 +35,10 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::comparison::{difference, only_asked, only_asked_or};
 use crate::gateway::Answer;
-use crate::golden::Player;
 use crate::processor::Host;
-use crate::situation::{Auth, Situation, difference, only_asked, only_asked_or};
+use crate::situation::{Auth, Player, Situation};
 
 /// What every letter is compared by; other keys are compared where the expectation has them.
 const ALWAYS: [&str; 4] = ["tenant", "code", "state", "whole"];

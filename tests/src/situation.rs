@@ -1,66 +1,105 @@
-//! Situations: the files of `events/`, each an event and what is expected of it. `events/README.md`
-//! says what an expectation holds. [`crate::golden`] plays them.
+//! Situations: the files of `events/`, each an event and its expectation. `events/README.md` describes
+//! the expectations. A [`Player`] is the function that a situation is played to; [`crate::golden`]
+//! plays them.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
+#![expect(async_fn_in_trait, reason = "no test hands a player to another thread")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use drover_core::base::time::Timestamp;
-use drover_core::memory::Call;
+use drover_core::memory::{Call, Fault};
 use drover_intake::{AuthMode, LocalKeys};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::gateway::Expected;
-use crate::golden::Player;
-use crate::processor::Extra;
+use crate::gateway::{Answer, Expected};
+use crate::processor::{Extra, Host};
 
 const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
 const EXPECT: &str = ".expect.json";
 /// The keys of an expectation that are [`Given`].
 const GIVEN: &[&str] = &["about", "now", "before", "registry", "auth", "down"];
-/// The keys that are [`Expected`] of the answer to a request.
+/// The keys of an expectation that are [`Expected`] of an HTTP response.
 const OF_HTTP: &[&str] = &["status", "headers", "json", "contains"];
 
-/// One event, what is the case when it comes, and what is expected of the function that gets it.
+/// An event, the conditions under which it is delivered, and the expectation.
 pub struct Situation<P: Player> {
-    /// The name of the file, without its ending.
+    /// The file name without its extension.
     pub name: String,
-    /// The event's own text.
+    /// The text of the event.
     pub event: String,
-    /// What is the case.
+    /// The conditions.
     pub given: Given,
-    /// The answer, where it is one to an HTTP request.
+    /// The expected response, if the event is an HTTP request.
     pub http: Option<Expected>,
-    /// What else is expected.
+    /// The other expectations.
     pub expect: P::Expectation,
 }
 
-/// What is the case when an event comes.
+/// One warm environment of a function that situations are played to.
+pub trait Player: Sized {
+    /// The folder of `events/` with the function's situations.
+    const FOLDER: &'static str;
+    /// The folder with the situations that are delivered before.
+    const BEFORE: &'static str = Self::FOLDER;
+    /// The expectations of a situation besides the HTTP response.
+    type Expectation: DeserializeOwned;
+    /// The result of an invocation.
+    type Answer;
+
+    /// An environment over the ports of a host.
+    fn with_auth(host: &Host, auth: Option<&Auth>) -> Self;
+
+    /// The host.
+    fn host(&self) -> &Host;
+
+    /// Invokes the function with the JSON that Lambda would send.
+    async fn deliver(&self, event: &str) -> Self::Answer;
+
+    /// Delivers an event that precedes the situation's. Returns whether it was handled.
+    async fn deliver_before(&self, event: &str) -> bool;
+
+    /// The response as API Gateway receives it, if it is one to an HTTP request.
+    fn http(answer: &Self::Answer) -> Option<Answer>;
+
+    /// The differences between the expectation and both the result and the ports; `None` if there are none.
+    async fn difference(&self, answer: Self::Answer, one: &Situation<Self>) -> Option<String>;
+
+    /// From now on, calls of these parts fail.
+    fn fail_parts(&self, down: &[Down]) {
+        let down = down.to_vec();
+        self.host().memory().fail(move |call| {
+            if down.iter().any(|down| down.fails(call)) { Fault::Refused } else { Fault::None }
+        });
+    }
+}
+
+/// The conditions under which an event is delivered.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Given {
-    /// The situation, in a sentence.
+    /// The situation in one sentence.
     pub about: String,
-    /// What the clock shows.
+    /// The time of the clock.
     pub now: Timestamp,
-    /// What is delivered first.
+    /// The deliveries that precede the event.
     #[serde(default)]
     pub before: Vec<Before>,
-    /// Documents beside those of `local/config`.
+    /// Documents besides those of `local/config`.
     #[serde(default)]
     pub registry: Extra,
-    /// How callers prove who they are; absent: by keys.
+    /// How callers authenticate; absent: by API keys.
     pub auth: Option<Auth>,
-    /// What fails while the event is handled.
+    /// The parts that fail while the event is handled.
     #[serde(default)]
     pub down: Vec<Down>,
 }
 
-/// What is delivered before an event.
+/// A delivery that precedes an event.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum Before {
@@ -68,7 +107,7 @@ pub enum Before {
     Situation(String),
     /// Records, as JSON.
     Records {
-        /// Where they come from.
+        /// The topic of the records.
         topic: String,
         /// The header `tenant`.
         tenant: String,
@@ -77,7 +116,7 @@ pub enum Before {
     },
 }
 
-/// The claims of a token that say who calls.
+/// The claims of a token that identify the caller.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
@@ -88,7 +127,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// By keys, where there is none.
+    /// Authentication by API keys, unless claims are given.
     pub(crate) fn mode(auth: Option<&Self>) -> AuthMode {
         let Some(auth) = auth else { return AuthMode::Key(LocalKeys::Accepted) };
         let Self { tenant_claim, scope_claim, scope_prefix } = auth.clone();
@@ -96,15 +135,15 @@ impl Auth {
     }
 }
 
-/// A part of the system that does not answer.
+/// A part of the system whose calls fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Down {
     /// The ledger.
     Ledger,
-    /// Where letters are filed.
+    /// The letters table.
     Letters,
-    /// The stream.
+    /// The event log.
     #[serde(rename = "stream")]
     EventLog,
     /// The buffer queue.
@@ -113,12 +152,12 @@ pub enum Down {
     DeadLetters,
     /// The registry.
     Registry,
-    /// Where requests under an idempotency key are kept.
+    /// The table of requests with an idempotency key.
     Requests,
 }
 
 impl Down {
-    /// Whether a call is one to this part.
+    /// Whether a call belongs to this part.
     pub fn fails(self, call: Call) -> bool {
         match self {
             Self::Ledger => matches!(call, Call::Head | Call::Pages | Call::Seal | Call::Write),
@@ -132,13 +171,13 @@ impl Down {
     }
 }
 
-/// The folders of `events/`, one per function.
+/// The folders of `events/`, one for each function.
 pub fn functions() -> Vec<String> {
     let folders = listed(Path::new(EVENTS)).into_iter().filter(|path| path.is_dir());
     folders.map(|path| file_name(&path)).collect()
 }
 
-/// Files of a function that have no partner: an event without expectation, or the other way round.
+/// Files without a partner: an event without an expectation, or an expectation without an event.
 pub fn without_partner(function: &str) -> Vec<String> {
     let names: BTreeSet<String> =
         listed(&Path::new(EVENTS).join(function)).iter().map(|path| file_name(path)).collect();
@@ -159,7 +198,7 @@ impl<P: Player> Situation<P> {
         stems.map(|name| Self::named(&name)).collect()
     }
 
-    /// The situation of that name.
+    /// The situation with this name.
     pub fn named(name: &str) -> Self {
         let Stored { event, given, mut expectation, path } = Stored::read(P::FOLDER, name);
         let http =
@@ -169,7 +208,7 @@ impl<P: Player> Situation<P> {
     }
 }
 
-/// An event and its expectation, of which only what is [`Given`] is known.
+/// An event and its expectation, of which only the part [`Given`] is parsed.
 pub(crate) struct Stored {
     pub(crate) event: String,
     pub(crate) given: Given,
@@ -178,7 +217,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// The situation of that name in a folder of `events/`.
+    /// The situation with this name in a folder of `events/`.
     pub(crate) fn read(folder: &str, name: &str) -> Self {
         let file = |ending: &str| Path::new(EVENTS).join(folder).join(format!("{name}{ending}"));
         let read = |path: &Path| {
@@ -192,7 +231,7 @@ impl Stored {
     }
 }
 
-/// Takes these keys out of an expectation.
+/// Removes these keys from an expectation and parses them.
 fn part<T: DeserializeOwned>(all: &mut Map<String, Value>, keys: &[&str], path: &Path) -> T {
     parse(keys.iter().filter_map(|key| all.remove_entry(*key)).collect(), path)
 }
@@ -215,66 +254,4 @@ fn listed(folder: &Path) -> Vec<PathBuf> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().expect("a name").to_string_lossy().into_owned()
-}
-
-/// Of each of these objects the keys that are asked for, and those that always are.
-pub(crate) fn only_asked_or(always: &[&str], found: &Value, asked: &Value) -> Value {
-    let with_always = |asked: &Value| {
-        let mut asked = asked.as_object().cloned().unwrap_or_default();
-        for key in always {
-            asked.entry(*key).or_insert(Value::Null);
-        }
-        Value::Object(asked)
-    };
-    match found {
-        Value::Object(found) => {
-            let only = |(name, found): (&String, &Value)| {
-                (name.clone(), only_asked(found, &with_always(&asked[name.as_str()])))
-            };
-            found.iter().map(only).collect()
-        }
-        _ => only_asked(found, &asked.as_array().into_iter().flatten().map(with_always).collect()),
-    }
-}
-
-/// Of objects the keys that were asked for, at every depth, also in lists as long as they were
-/// asked for; everything else whole.
-pub(crate) fn only_asked(found: &Value, asked: &Value) -> Value {
-    match (found, asked) {
-        (Value::Object(found), Value::Object(asked)) => {
-            let keys = asked.iter().filter_map(|(key, asked)| Some((key, found.get(key)?, asked)));
-            keys.map(|(key, found, asked)| (key.clone(), only_asked(found, asked))).collect()
-        }
-        (Value::Array(found), Value::Array(asked)) if found.len() == asked.len() => {
-            found.iter().zip(asked).map(|(found, asked)| only_asked(found, asked)).collect()
-        }
-        _ => found.clone(),
-    }
-}
-
-/// The lines in which two values differ, with a few around them; `None`: in none.
-pub fn difference(expected: &Value, found: &Value) -> Option<String> {
-    const AROUND: usize = 3;
-    if expected == found {
-        return None;
-    }
-    let text = |value| serde_json::to_string_pretty(value).expect("JSON");
-    let (expected, found) = (text(expected), text(found));
-    let (expected, found): (Vec<_>, Vec<_>) = (expected.lines().collect(), found.lines().collect());
-    let same = |(one, other): &(&&str, &&str)| one == other;
-    let first = expected.iter().zip(&found).take_while(same).count();
-    let rest = expected.len().min(found.len()) - first;
-    let pairs = expected.iter().rev().zip(found.iter().rev());
-    let last = pairs.take(rest).take_while(same).count();
-    let part = |lines: &[&str], from: usize, to: usize, mark: &str| -> Vec<String> {
-        lines.iter().take(to).skip(from).map(|line| format!("{mark} {line}")).collect()
-    };
-    let end = found.len() - last;
-    let shown = [
-        part(&found, first.saturating_sub(AROUND), first, " "),
-        part(&expected, first, expected.len() - last, "- expected"),
-        part(&found, first, end, "+ found   "),
-        part(&found, end, end + AROUND, " "),
-    ];
-    Some(shown.concat().join("\n"))
 }

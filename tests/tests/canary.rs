@@ -8,12 +8,12 @@ use drover_core::base::public_reason::PublicReason;
 use drover_core::base::time::Timestamp;
 use drover_core::memory::{Call, Fault, Faulty, Memory, SAID_BY_A_SERVICE};
 use drover_tests::gateway::{Answer, event};
-use drover_tests::golden::Player as _;
 use drover_tests::ingest::Writer;
 use drover_tests::processor::Host;
-use drover_tests::query::{Reader, kafka};
+use drover_tests::processor::kafka;
+use drover_tests::query::Reader;
 use drover_tests::replay::Replayer;
-use drover_tests::situation::Situation;
+use drover_tests::situation::{Player as _, Situation};
 use serde_json::{Value, json};
 
 const CALLS: [Call; 17] = [

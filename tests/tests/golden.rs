@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use drover_core::intake::contract::BUILTINS;
 use drover_core::memory::Fault;
 use drover_processor::Failed;
+use drover_tests::comparison::difference;
 use drover_tests::golden::{all_end_as_expected, none_differ};
 use drover_tests::processor::{Host, returned};
-use drover_tests::situation::{self, Before, difference, functions, without_partner};
+use drover_tests::situation::{self, Before, functions, without_partner};
 use serde_json::{Value, json};
 
 type Situation = situation::Situation<Host>;

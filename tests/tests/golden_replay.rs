@@ -7,9 +7,10 @@
     reason = "a failed expectation ends its test"
 )]
 
-use drover_tests::golden::{Player as _, all_end_as_expected, described, none_differ};
+use drover_tests::comparison::difference;
+use drover_tests::golden::{all_end_as_expected, described, none_differ};
 use drover_tests::replay::Replayer;
-use drover_tests::situation::{self, difference};
+use drover_tests::situation::{self, Player as _};
 use serde_json::{Value, json};
 
 type Situation = situation::Situation<Replayer>;

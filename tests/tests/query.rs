@@ -11,8 +11,9 @@ use drover_core::memory::{Call, Fault};
 use drover_core::subject::forget::forget;
 use drover_intake::AuthMode;
 use drover_tests::gateway::{Answer, event};
+use drover_tests::processor::kafka;
 use drover_tests::processor::{Extra, Host, returned};
-use drover_tests::query::{ACME, DEMO, Down, Reader, kafka};
+use drover_tests::query::{ACME, DEMO, Down, Reader};
 use serde_json::{Value, json};
 
 fn now() -> Timestamp {

@@ -12,10 +12,11 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::quota::READ_UNIT_BYTES;
 use drover_query::limits;
 use drover_tests::gateway::{Answer, event};
-use drover_tests::golden::Player as _;
+use drover_tests::processor::kafka;
 use drover_tests::processor::{Extra, Host, returned};
-use drover_tests::query::{ACME, DEMO, Reader, kafka};
+use drover_tests::query::{ACME, DEMO, Reader};
 use drover_tests::replay::Replayer;
+use drover_tests::situation::Player as _;
 use serde_json::{Value, json};
 
 fn now() -> Timestamp {

@@ -13,9 +13,8 @@ use drover_core::base::metrics::Metric;
 use drover_core::dead_letter::letter::Lease;
 use drover_core::memory::{Call, Fault};
 use drover_tests::gateway::{Answer, event};
-use drover_tests::golden::Player as _;
 use drover_tests::replay::Replayer;
-use drover_tests::situation::Situation;
+use drover_tests::situation::{Player as _, Situation};
 use serde_json::{Value, json};
 
 const DEMO: &str = "Bearer drover-demo-key";
