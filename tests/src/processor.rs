@@ -131,14 +131,15 @@ impl Host {
     /// The response and the content of the ports. A subject has all keys of its view, and
     /// `history`, `epoch` and `pages`.
     pub async fn outcome(&self, answer: Answer) -> Value {
-        let (letters, buffered, homes) = {
+        let (letters, buffered, locations) = {
             let state = self.memory().state();
             let letters: Vec<Value> = state.letters.iter().map(letter).collect();
-            let homes: Vec<SubjectLocation> = state.heads.keys().map(|key| location(key)).collect();
-            (letters, state.buffer.len(), homes)
+            let locations: Vec<SubjectLocation> =
+                state.heads.keys().map(|key| location(key)).collect();
+            (letters, state.buffer.len(), locations)
         };
         let mut subjects = Map::new();
-        for location in homes {
+        for location in locations {
             let name = format!("{} {}", location.key.tenant(), location.key.subject());
             subjects.insert(name, self.subject(&location).await);
         }

@@ -29,13 +29,13 @@ fn location(device: &str) -> SubjectLocation {
 }
 
 /// Every other location is in a dedicated table.
-fn homes(name: &str, count: usize) -> Vec<SubjectLocation> {
+fn locations(name: &str, count: usize) -> Vec<SubjectLocation> {
     let own: Arc<str> = table(OWN_LEDGER);
-    let homes = (0..count).map(|number| {
+    let locations = (0..count).map(|number| {
         let table = (number % 2 == 1).then(|| Arc::clone(&own));
         SubjectLocation { table, ..location(&format!("{name}/{number}")) }
     });
-    homes.collect()
+    locations.collect()
 }
 
 fn head(version: u64, byte: u8, bytes: usize) -> StoredHead {
@@ -57,8 +57,11 @@ async fn put(
 }
 
 /// Requested concurrently; results in order.
-async fn read(store: &impl Store, homes: &[SubjectLocation]) -> Vec<Metered<Option<StoredHead>>> {
-    let each = homes.iter().map(|location| store.head(location));
+async fn read(
+    store: &impl Store,
+    locations: &[SubjectLocation],
+) -> Vec<Metered<Option<StoredHead>>> {
+    let each = locations.iter().map(|location| store.head(location));
     join_all(each).await.into_iter().map(|read| read.expect("available")).collect()
 }
 
@@ -69,12 +72,12 @@ fn answers<T>(metered: Vec<Metered<T>>) -> Vec<T> {
 #[tokio::test]
 async fn each_of_sixty_heads_is_written_and_read_as_its_own() {
     async fn fact(store: &impl Store) {
-        let homes = homes("sixty", 60);
-        assert_eq!(answers(read(store, &homes).await), vec![None; 60]);
+        let locations = locations("sixty", 60);
+        assert_eq!(answers(read(store, &locations).await), vec![None; 60]);
         for version in 1..=3_u8 {
             let expected = Some(u64::from(version) - 1).filter(|expected| *expected > 0);
             let puts: Vec<_> = (0_u8..)
-                .zip(&homes)
+                .zip(&locations)
                 .map(|(number, location)| {
                     let head = head(u64::from(version), 64 * version + number, 300);
                     (location.clone(), write(expected, head))
@@ -82,7 +85,7 @@ async fn each_of_sixty_heads_is_written_and_read_as_its_own() {
                 .collect();
             assert_eq!(answers(put(store, &puts).await), vec![WriteAnswer::Written; 60]);
             let written: Vec<_> = puts.into_iter().map(|(_, put)| Some(put.head)).collect();
-            assert_eq!(answers(read(store, &homes).await), written);
+            assert_eq!(answers(read(store, &locations).await), written);
         }
     }
     fact(&memory()).await;
@@ -132,8 +135,8 @@ async fn a_failed_condition_affects_no_other_write() {
             Some(first),
             Some(head(1, 16, 100_000)),
         ];
-        let homes = [create, update, stale, ahead, nothing, there, large];
-        assert_eq!(answers(read(store, &homes).await), stored);
+        let locations = [create, update, stale, ahead, nothing, there, large];
+        assert_eq!(answers(read(store, &locations).await), stored);
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
@@ -166,21 +169,23 @@ async fn one_of_two_writers_of_a_head_wins_among_others() {
 #[tokio::test]
 async fn pages_are_sealed_together_with_heads_and_the_first_page_stays() {
     async fn fact(store: &impl Store) {
-        let homes = homes("sealed", 10);
+        let locations = locations("sealed", 10);
         let page = |bytes: &[u8]| {
             let page = StoredPage { key: b"k".to_vec(), bytes: bytes.to_vec() };
             PageWrite { page, version: 1, replaces: None, expires_at: 2_000_000_000 }
         };
         let first = page(&[1; 1_500]);
-        store.seal(&homes[0], &first).await.expect("available");
+        store.seal(&locations[0], &first).await.expect("available");
         let second = page(&[2; 100]);
-        let seals = join_all(homes.iter().map(|location| store.seal(location, &second)));
-        let puts: Vec<_> =
-            homes.iter().map(|location| (location.clone(), write(None, head(1, 3, 300)))).collect();
+        let seals = join_all(locations.iter().map(|location| store.seal(location, &second)));
+        let puts: Vec<_> = locations
+            .iter()
+            .map(|location| (location.clone(), write(None, head(1, 3, 300))))
+            .collect();
         let (sealed, written) = tokio::join!(seals, put(store, &puts));
         assert!(sealed.iter().all(Result::is_ok));
         assert_eq!(answers(written), vec![WriteAnswer::Written; 10]);
-        for (number, location) in homes.iter().enumerate() {
+        for (number, location) in locations.iter().enumerate() {
             let range = PageRange::from(Vec::new(), 10);
             let pages = store.pages(location, &range).await.expect("available").answer;
             let stays = if number == 0 { &first } else { &second };
@@ -195,15 +200,15 @@ async fn pages_are_sealed_together_with_heads_and_the_first_page_stays() {
 #[tokio::test]
 async fn each_costs_the_same_as_alone() {
     async fn fact(store: &impl Store) {
-        let homes = homes("cost", 4);
+        let locations = locations("cost", 4);
         let sizes = [200, 1_500, 2_500, 5_000];
-        let create: Vec<_> = homes
+        let create: Vec<_> = locations
             .iter()
             .zip(sizes)
             .map(|(location, size)| (location.clone(), write(None, head(1, 1, size))))
             .collect();
         put(store, &create).await;
-        let replace: Vec<_> = homes
+        let replace: Vec<_> = locations
             .iter()
             .zip(sizes)
             .map(|(location, size)| (location.clone(), write(Some(1), head(2, 2, size))))
@@ -211,20 +216,20 @@ async fn each_costs_the_same_as_alone() {
         let units = put(store, &replace).await.into_iter().map(|put| put.units.write);
         assert_eq!(units.collect::<Vec<_>>(), [1.0, 2.0, 3.0, 5.0]);
 
-        let units = read(store, &homes).await.into_iter().map(|read| read.units.read);
+        let units = read(store, &locations).await.into_iter().map(|read| read.units.read);
         assert_eq!(units.collect::<Vec<_>>(), [1.0, 1.0, 1.0, 2.0]);
 
         // A failed condition costs the size of the stored item.
         let mixed = [
-            (homes[0].clone(), write(Some(2), head(3, 3, 200))),
-            (homes[2].clone(), write(Some(9), head(10, 3, 100))),
+            (locations[0].clone(), write(Some(2), head(3, 3, 200))),
+            (locations[2].clone(), write(Some(9), head(10, 3, 100))),
         ];
         let units = put(store, &mixed).await.into_iter().map(|put| put.units);
         let write_units = |write| Units { read: 0.0, write };
         assert_eq!(units.collect::<Vec<_>>(), [1.0, 3.0].map(write_units));
         let lost = [
-            (homes[1].clone(), write(Some(9), head(10, 3, 100))),
-            (homes[2].clone(), write(Some(9), head(10, 3, 100))),
+            (locations[1].clone(), write(Some(9), head(10, 3, 100))),
+            (locations[2].clone(), write(Some(9), head(10, 3, 100))),
         ];
         let units = put(store, &lost).await.into_iter().map(|put| put.units);
         assert_eq!(units.collect::<Vec<_>>(), [2.0, 3.0].map(write_units));
@@ -236,9 +241,10 @@ async fn each_costs_the_same_as_alone() {
 #[tokio::test]
 async fn missing_heads_cost_one_unit_each() {
     async fn fact(store: &impl Store) {
-        let homes = ["before", "there", "behind"].map(|name| location(&format!("nowhere/{name}")));
-        put(store, &[(homes[1].clone(), write(None, head(1, 1, 5_000)))]).await;
-        let units = read(store, &homes).await.into_iter().map(|read| read.units.read);
+        let locations =
+            ["before", "there", "behind"].map(|name| location(&format!("nowhere/{name}")));
+        put(store, &[(locations[1].clone(), write(None, head(1, 1, 5_000)))]).await;
+        let units = read(store, &locations).await.into_iter().map(|read| read.units.read);
         assert_eq!(units.collect::<Vec<_>>(), [1.0, 2.0, 1.0]);
     }
     fact(&memory()).await;

@@ -14,10 +14,10 @@ use drover_tests::dynamodb::{OWN_LEDGER, ports, table};
 use futures_util::{StreamExt as _, stream};
 
 fn location(device: &str) -> SubjectLocation {
-    home_of("contract", device)
+    location_of("contract", device)
 }
 
-fn home_of(tenant: &str, device: &str) -> SubjectLocation {
+fn location_of(tenant: &str, device: &str) -> SubjectLocation {
     drover_tests::location(tenant, device).expect("names")
 }
 
@@ -258,20 +258,22 @@ async fn pages_are_read_backwards_from_the_bound_to_the_limit() {
 #[tokio::test]
 async fn no_read_gets_the_head_or_pages_of_another_subject_tenant_or_table() {
     async fn fact(store: &impl Store) {
-        let own =
-            SubjectLocation { table: Some(table(OWN_LEDGER)), ..home_of("contract", "apart/1") };
-        let homes = [
-            home_of("contract", "apart/1"),
-            home_of("contract", "apart/1/1"),
-            home_of("contract", "apart/11"),
-            home_of("contract-1", "apart/1"),
+        let own = SubjectLocation {
+            table: Some(table(OWN_LEDGER)),
+            ..location_of("contract", "apart/1")
+        };
+        let locations = [
+            location_of("contract", "apart/1"),
+            location_of("contract", "apart/1/1"),
+            location_of("contract", "apart/11"),
+            location_of("contract-1", "apart/1"),
             own,
         ];
-        for (number, location) in (0_u8..).zip(&homes) {
+        for (number, location) in (0_u8..).zip(&locations) {
             written(store, location, &write(None, head(1, &[number]))).await;
             store.seal(location, &page(b"k", &[number])).await.expect("available");
         }
-        for (number, location) in (0_u8..).zip(&homes) {
+        for (number, location) in (0_u8..).zip(&locations) {
             assert_eq!(stored(store, location).await, Some(head(1, &[number])));
             assert_eq!(pages(store, location, b"", 10).await, vec![page(b"k", &[number]).page]);
         }

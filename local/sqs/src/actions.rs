@@ -106,16 +106,16 @@ pub(super) fn send_message_batch(
     request: OnQueue<Batch<SendMessage>>,
 ) -> Answer<BatchAnswer<SentMessage>> {
     let queue = called(queues, &request.queue_url)?;
-    let drafts = checked(request.request)?
+    let new_messages = checked(request.request)?
         .into_iter()
         .map(|Entry { id, content }| Entry { id, content: NewMessage::parse(content) })
         .collect::<Vec<_>>();
-    let sound = drafts.iter().filter_map(|new_message| new_message.content.as_ref().ok());
+    let sound = new_messages.iter().filter_map(|new_message| new_message.content.as_ref().ok());
     let bytes = sound.map(NewMessage::bytes).sum();
     if u32::try_from(bytes).map_or(true, |bytes| bytes > MAXIMUM_BYTES) {
         return Err(Rejection::BatchRequestTooLong(bytes).into());
     }
-    one_by_one(drafts, |new_message| send(queues, &queue, &new_message?))
+    one_by_one(new_messages, |new_message| send(queues, &queue, &new_message?))
 }
 
 fn send(queues: &mut Queues<'_>, queue: &Queue, new_message: &NewMessage) -> Answer<SentMessage> {

@@ -22,7 +22,7 @@ use drover_query::health::{Process, memory_bytes};
 use drover_query::{Access, Query};
 use drover_replay::{Environment, QueueNames, Replay};
 
-use super::pipeline::{CACHE_BYTES, CONCURRENCY, pipeline};
+use super::pipeline::{SETTINGS, pipeline};
 use crate::data_folder::Addresses;
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
 use crate::mapping::HostEventLog;
@@ -94,8 +94,8 @@ pub(crate) fn functions(
             pipeline: pipeline(),
             limits: RunLimits {
                 item_limits: ItemLimits::STANDARD,
-                concurrency: CONCURRENCY,
-                cache_bytes: CACHE_BYTES,
+                concurrency: SETTINGS.concurrency,
+                cache_bytes: SETTINGS.cache_bytes,
                 retention,
             },
             queues: QueueNames::of_urls(DEAD_LETTERS, BUFFER),

@@ -1,21 +1,17 @@
 //! The pipeline of the functions that commit.
 
-use drover_core::base::limits::ItemLimits;
 use drover_core::pipeline::Pipeline;
-use drover_core::pipeline::cache::HeadCache;
-use drover_core::registry::Registry;
+use drover_core::pipeline::settings::PipelineSettings;
 
-/// Enough for the heads of about ten thousand subjects.
-pub(super) const CACHE_BYTES: usize = 64 << 20;
-/// The processor's default on Lambda.
-pub(super) const CONCURRENCY: usize = 100;
+/// The settings of every pipeline of the host.
+pub(super) const SETTINGS: PipelineSettings = PipelineSettings {
+    // Enough for the heads of about ten thousand subjects.
+    cache_bytes: 64 << 20,
+    // The processor's default on Lambda.
+    concurrency: 100,
+};
 
 /// The warm state of a function that commits.
 pub(crate) fn pipeline() -> Pipeline {
-    Pipeline {
-        registry: Registry::new(),
-        heads: HeadCache::new(CACHE_BYTES),
-        item_limits: ItemLimits::STANDARD,
-        concurrency: CONCURRENCY,
-    }
+    SETTINGS.pipeline()
 }

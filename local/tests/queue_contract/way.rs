@@ -51,7 +51,7 @@ impl Meter for Silent {
 
 type ReplaySources = WithEventLog<Aws, Option<KafkaRereadOnDemand>>;
 
-const MEANS: RunLimits = RunLimits {
+const LIMITS: RunLimits = RunLimits {
     item_limits: ItemLimits::STANDARD,
     concurrency: 4,
     cache_bytes: 1 << 20,
@@ -62,9 +62,9 @@ const TOPIC: &str = r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#;
 fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
-        heads: HeadCache::new(MEANS.cache_bytes),
-        item_limits: MEANS.item_limits,
-        concurrency: MEANS.concurrency,
+        heads: HeadCache::new(LIMITS.cache_bytes),
+        item_limits: LIMITS.item_limits,
+        concurrency: LIMITS.concurrency,
     }
 }
 
@@ -73,7 +73,7 @@ fn replay(queues: &Queues) -> Replay<Aws, ReplaySources> {
         ports: queues.aws.clone(),
         sources: WithEventLog { aws: queues.aws.clone(), event_log: None },
         pipeline: pipeline(),
-        limits: MEANS,
+        limits: LIMITS,
         queues: QueueNames::of_urls(&queues.letters, &queues.buffer),
         gate: Gate { mode: AuthMode::Key(LocalKeys::Accepted) },
         quotas: ReadQuotas::default(),
@@ -128,7 +128,7 @@ async fn a_rejected_record_is_filed_once_however_often_its_letter_is_delivered(
     let good = temperature(tenant, "d-1", 1);
     let records = [good, text(tenant, "{"), text(tenant, r#"{"device_id":7}"#)];
     let processor =
-        Processor::new(queues.aws.clone(), pipeline(), MEANS.retention, Arc::new(Silent));
+        Processor::new(queues.aws.clone(), pipeline(), LIMITS.retention, Arc::new(Silent));
     let answer = processor.handle(invocation(&event(&records))).await.unwrap();
     assert_eq!(json!(answer), json!({"batchItemFailures": []}));
 

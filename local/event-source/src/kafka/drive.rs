@@ -1,7 +1,7 @@
 //! The loop of one mapping: it starts fetches and passes their records to the partition states,
 //! starts invocations and passes their decisions to the partition states. It decides nothing.
 //!
-//! Partitions are fetched and sent concurrently, with at most [`ROUNDS`] invocations at once.
+//! Partitions are fetched and sent concurrently, with at most [`INVOCATIONS`] invocations at once.
 //! Everything runs in the task of the loop: dropping the task drops everything.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use super::partition::Loss;
 use super::partitions::PartitionStates;
 
 /// Concurrent invocations of one mapping, as for one of Lambda's pollers.
-const ROUNDS: usize = 5;
+const INVOCATIONS: usize = 5;
 /// The interval between checks for new partitions, and for ends of partitions without a running
 /// fetch.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -111,7 +111,7 @@ impl<'a, L: Log> Drive<'a, L> {
         for (partition, offset, bounds) in self.states.fetches(now) {
             self.fetching.push(Box::pin(fetch(self.context, partition, offset, bounds)));
         }
-        while self.playing.len() < ROUNDS {
+        while self.playing.len() < INVOCATIONS {
             let Some(invocation) = self.states.next(&self.context.settings.rules, now) else {
                 return;
             };
@@ -124,7 +124,7 @@ impl<'a, L: Log> Drive<'a, L> {
     fn wake(&self) -> Instant {
         const LONG: Duration = Duration::from_secs(60);
         let now = self.context.clock.now();
-        let due = self.states.wake_at().filter(|_| self.playing.len() < ROUNDS);
+        let due = self.states.wake_at().filter(|_| self.playing.len() < INVOCATIONS);
         let wait = due.map(|due| u64::try_from(due.saturating_sub(now)).unwrap_or(0));
         Instant::now() + wait.map_or(LONG, Duration::from_millis)
     }

@@ -50,7 +50,7 @@ pub struct Endpoint {
 pub enum NoEndpoint {
     /// The URL is invalid.
     #[error("invalid endpoint, expected for example http://127.0.0.1:9123: endpoint=`{0}`")]
-    ItemLimits(String),
+    Invalid(String),
     /// The scheme is not http.
     #[error("an endpoint must be plain http, because requests are not signed: endpoint=`{0}`")]
     Scheme(String),
@@ -73,17 +73,17 @@ impl std::str::FromStr for Endpoint {
     type Err = NoEndpoint;
 
     fn from_str(text: &str) -> Result<Self, NoEndpoint> {
-        let item_limits = || NoEndpoint::ItemLimits(text.to_owned());
-        let uri: Uri = text.parse().map_err(|_| item_limits())?;
+        let invalid = || NoEndpoint::Invalid(text.to_owned());
+        let uri: Uri = text.parse().map_err(|_| invalid())?;
         match uri.scheme_str() {
             Some("http") => {}
             Some(_) => return Err(NoEndpoint::Scheme(text.to_owned())),
-            None => return Err(item_limits()),
+            None => return Err(invalid()),
         }
         if uri.query().is_some() {
-            return Err(item_limits());
+            return Err(invalid());
         }
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(item_limits)?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(invalid)?;
         let host = host.trim_matches(['[', ']']).to_owned();
         let path = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { host, port: uri.port_u16().unwrap_or(HTTP_PORT), path })
@@ -193,9 +193,9 @@ mod tests {
             ("http://[::1]:9123", endpoint("::1", 9123, "")),
             ("http://lambda/local/", endpoint("lambda", 80, "/local")),
             ("https://x", Err(NoEndpoint::Scheme("https://x".to_owned()))),
-            ("127.0.0.1:9123", Err(NoEndpoint::ItemLimits("127.0.0.1:9123".to_owned()))),
-            ("http://x?y", Err(NoEndpoint::ItemLimits("http://x?y".to_owned()))),
-            ("", Err(NoEndpoint::ItemLimits(String::new()))),
+            ("127.0.0.1:9123", Err(NoEndpoint::Invalid("127.0.0.1:9123".to_owned()))),
+            ("http://x?y", Err(NoEndpoint::Invalid("http://x?y".to_owned()))),
+            ("", Err(NoEndpoint::Invalid(String::new()))),
         ] {
             assert_eq!(text.parse::<Endpoint>(), expected, "{text}");
         }

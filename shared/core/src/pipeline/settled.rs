@@ -97,7 +97,7 @@ impl Admitted {
     }
 
     /// The subjects that there is something to commit of, and where they live.
-    pub fn homes(&self) -> impl Iterator<Item = SubjectLocation> {
+    pub fn locations(&self) -> impl Iterator<Item = SubjectLocation> {
         let mut seen = HashSet::new();
         let events = self.records.iter().filter_map(|record| record.event.as_ref().ok());
         events.filter(move |(event, _)| seen.insert(&event.subject)).map(|(event, tenant)| {

@@ -35,20 +35,21 @@ pub(super) async fn through<W: ReplayPorts, S: Sources>(
     records: Vec<Incoming>,
     until: Timestamp,
 ) -> Result<Vec<Settled>, Unavailable> {
-    let homes = admitted.homes().map(|location| (label(runner.owner, &location.key), location));
-    let homes: Vec<(String, SubjectLocation)> = homes.collect();
+    let locations =
+        admitted.locations().map(|location| (label(runner.owner, &location.key), location));
+    let locations: Vec<(String, SubjectLocation)> = locations.collect();
     let room = runner.run.views_wanted.saturating_sub(runner.run.views.len());
     let Runner { ports, owner, pipeline, overlay, views, tally, .. } = runner;
     let registry = &pipeline.registry;
     let (settled, counted) = match overlay {
         Some(overlay) => {
-            views.before(&*overlay, registry, tally, homes, room).await?;
+            views.before(&*overlay, registry, tally, locations, room).await?;
             let (settled, counted) = pipeline.settle(&*overlay, admitted, until).await;
             let again = Again { records: &records, only: owner.tenant(), until };
             over_again(overlay, pipeline, again, settled, counted).await
         }
         None => {
-            views.before(*ports, registry, tally, homes, room).await?;
+            views.before(*ports, registry, tally, locations, room).await?;
             pipeline.settle(*ports, admitted, until).await
         }
     };

@@ -78,10 +78,10 @@ impl Watched {
         ports: &impl Ports,
         registry: &Registry,
         tally: &mut Tally,
-        homes: Vec<(String, SubjectLocation)>,
+        locations: Vec<(String, SubjectLocation)>,
         room: usize,
     ) -> Result<(), Unavailable> {
-        for (label, location) in homes {
+        for (label, location) in locations {
             if self.before.len() < room && !self.before.contains_key(&label) {
                 let view = live(ports, registry, tally, &location).await?;
                 self.before.insert(label, (location, view));

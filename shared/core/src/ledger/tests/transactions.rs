@@ -208,7 +208,7 @@ fn a_batch() -> impl Strategy<Value = Vec<(prop::sample::Index, usize)>> {
     proptest::collection::vec((any::<prop::sample::Index>(), bytes), 1..30)
 }
 
-fn a_shape() -> impl Strategy<Value = ItemLimits> {
+fn some_item_limits() -> impl Strategy<Value = ItemLimits> {
     (2usize..10, 9usize..14, 12_000usize..30_000).prop_map(
         |(carry_pages, write_pages, write_bytes)| ItemLimits {
             carry_pages,
@@ -222,7 +222,7 @@ fn a_shape() -> impl Strategy<Value = ItemLimits> {
 proptest! {
     #[test]
     fn whatever_is_stored_and_arrives_every_write_is_within_its_limits(
-        item_limits in a_shape(),
+        item_limits in some_item_limits(),
         runs in proptest::collection::vec(a_run(), 1..14),
         batches in proptest::collection::vec(a_batch(), 1..3),
     ) {

@@ -57,7 +57,7 @@ pub(super) const SEVERAL_WIDE: &str = r#"{
 pub(super) const NEWCO: &str = r#"{"id":"newco"}"#;
 
 /// Limits so small that a few events make pages and corrections.
-pub(super) const MEANS: RunLimits = RunLimits {
+pub(super) const LIMITS: RunLimits = RunLimits {
     item_limits: ItemLimits {
         slice_bytes: 2_000,
         head_target_bytes: 300,
@@ -365,15 +365,15 @@ impl Bench {
 }
 
 pub(super) fn context(memory: &Faulty<Memory>) -> RunContext<'_, Faulty<Memory>, Faulty<Memory>> {
-    RunContext { ports: memory, sources: memory, limits: MEANS }
+    RunContext { ports: memory, sources: memory, limits: LIMITS }
 }
 
 pub(super) fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
-        heads: HeadCache::new(MEANS.cache_bytes),
-        item_limits: MEANS.item_limits,
-        concurrency: MEANS.concurrency,
+        heads: HeadCache::new(LIMITS.cache_bytes),
+        item_limits: LIMITS.item_limits,
+        concurrency: LIMITS.concurrency,
     }
 }
 
