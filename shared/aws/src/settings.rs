@@ -55,7 +55,9 @@ where
     match variables.optional(STREAM).as_deref() {
         None | Some("direct") => Ok(None),
         Some("kafka") => KafkaVariables::read(variables).map(Some),
-        Some(other) => Err(Misconfigured::new(STREAM, format!("is no stream: value=`{other}`"))),
+        Some(other) => {
+            Err(Misconfigured::new(STREAM, format!("must be direct or kafka: value=`{other}`")))
+        }
     }
 }
 
@@ -87,7 +89,7 @@ mod tests {
         for (name, _) in GOOD {
             assert_eq!(read(&[(name, " ")]), Err(format!("{name} is not set")));
         }
-        let fault = "DROVER_BUFFER_QUEUE_URL is no queue URL: value=`buffer`";
+        let fault = "DROVER_BUFFER_QUEUE_URL must be a queue URL: value=`buffer`";
         assert_eq!(read(&[("DROVER_BUFFER_QUEUE_URL", "buffer")]), Err(fault.to_owned()));
         let all = read(&[]).expect("good");
         assert_eq!((&*all.ledger_table, &*all.registry_table), ("ledger", "registry"));
@@ -110,7 +112,7 @@ mod tests {
         assert_eq!(read(&cluster), Ok(Some("b:9092".to_owned())));
         let fault = "DROVER_KAFKA_BOOTSTRAP is not set";
         assert_eq!(read(&[("DROVER_STREAM", "kafka")]), Err(fault.to_owned()));
-        let fault = "DROVER_STREAM is no stream: value=`tape`";
+        let fault = "DROVER_STREAM must be direct or kafka: value=`tape`";
         assert_eq!(read(&[("DROVER_STREAM", "tape")]), Err(fault.to_owned()));
     }
 }

@@ -1,6 +1,6 @@
-//! The events of one request, to where they are durable: each is read by its contract and guarded
-//! by its tenant's clock rules; what passes goes into the stream; what the stream does not take,
-//! into the buffer queue. What neither takes fails the request, and the sender sends it again.
+//! Makes the events of one request durable. Each event is read by its contract and checked against
+//! its tenant's clock rules. Valid events go to the event log, or to the buffer queue if the event log
+//! does not take them. If neither takes an event, the request fails and the sender sends it again.
 
 use std::sync::Arc;
 
@@ -19,24 +19,24 @@ use crate::caller::Caller;
 use crate::error::IntakeError;
 use crate::{Intake, IntakePorts};
 
-/// How long a request may take until it is answered, in seconds. API Gateway waits for 30 seconds.
+/// Maximum duration of a request, in seconds. API Gateway waits for 30 seconds.
 const REQUEST_SECONDS: i64 = 20;
 
-/// The events of a request, and what they have in common.
+/// The events of a request and their common attributes.
 pub(crate) struct Delivery<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) contract: &'a str,
     /// The events as they were sent.
     pub(crate) texts: &'a [&'a [u8]],
-    /// Tells the events of one request from those of every other.
+    /// The id of the request.
     pub(crate) request_id: Arc<str>,
-    /// What goes along with each event.
+    /// The headers of each event's record.
     pub(crate) headers: Vec<(String, Vec<u8>)>,
-    /// When the request was first received: a repetition under one idempotency key says the same.
+    /// When the first request with this idempotency key was received.
     pub(crate) received_at: Timestamp,
 }
 
-/// How many elements one request may give: its events may have a thousand each.
+/// Maximum number of elements of one request; a single event may have a thousand.
 const ELEMENTS: usize = 5_000;
 
 /// The result of one event, or of one element that the transform of its contract makes of it.
@@ -50,7 +50,7 @@ pub struct Accepted {
     pub result: Option<Result<String, Rejection>>,
 }
 
-/// An event of a request, or one element of it, as its contract reads it.
+/// An event of a request, or one of its elements, as read by its contract.
 struct ReadEvent {
     index: usize,
     element: Option<u32>,
@@ -58,11 +58,11 @@ struct ReadEvent {
 }
 
 impl<W: IntakePorts, S: EventLog> Intake<W, S> {
-    /// Takes every event to its end: one result for each or for each of its elements, in order.
+    /// Makes the events durable. Returns one result for each event or element, in order.
     ///
     /// # Errors
-    /// One that should be accepted could not be made durable, the registry did not answer, or the
-    /// elements are more than the tenant's quota.
+    /// A valid event could not be made durable, the registry did not answer, or the elements exceed the
+    /// tenant's quota.
     pub(crate) async fn accept(
         &self,
         delivery: Delivery<'_>,
@@ -106,7 +106,7 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         Ok(results)
     }
 
-    /// Reads each text by the contract, and asks the tenant's clock rules.
+    /// Reads each event by the contract and checks the tenant's clock rules.
     async fn read(&self, delivery: &Delivery<'_>) -> Result<Vec<ReadEvent>, Unavailable> {
         let now = self.ports.now();
         let contract = self.registry.contract(delivery.contract, now, &self.ports).await?;
@@ -167,7 +167,7 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         sent
     }
 
-    /// Sends events to the buffer queue: all of them, or it failed.
+    /// Sends events to the buffer queue. Fails unless the queue takes all of them.
     async fn send_to_buffer(&self, events: &[&Outgoing]) -> Result<(), Unavailable> {
         let now = self.ports.now();
         let mut messages = Vec::new();
@@ -177,7 +177,10 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         if messages.is_empty() {
             return Ok(());
         }
-        tracing::warn!(events = events.len(), "the stream is unavailable, events go to the buffer");
+        tracing::warn!(
+            events = events.len(),
+            "the event log is unavailable, events go to the buffer"
+        );
         let sent = self.ports.send_buffered(&messages).await;
         let buffered: Result<(), Unavailable> = sent.into_iter().collect();
         if buffered.is_err() {
@@ -186,8 +189,8 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         buffered
     }
 
-    /// Sends rejected events to the dead letters, where their tenant wants to keep them. The sender
-    /// has been told of them either way, so what cannot be kept is only logged.
+    /// Sends rejected events to the dead letters if the tenant keeps them. The response reports every
+    /// rejection, so a letter that cannot be sent is only logged.
     async fn keep_rejected(&self, delivery: &Delivery<'_>, results: &[Accepted]) -> usize {
         if !delivery.caller.tenant.keep_rejected {
             return 0;
@@ -274,7 +277,7 @@ fn unavailable<'a>(
     events.iter().zip(sent).filter_map(waits).collect::<Vec<_>>().into_iter()
 }
 
-/// The messages of an event that waits: the record as the stream would have had it.
+/// The messages of a buffered event: its record as it would be in the event log.
 fn waiting(event: &Outgoing, now: Timestamp) -> Result<Vec<Message>, Unavailable> {
     let about = Circumstances {
         tenant: Some(event.event.subject.tenant()),

@@ -1,8 +1,8 @@
-//! Who calls: from an API key, or from the claims of a token that API Gateway verified, to the
-//! scope of one tenant. There is no other way from a request to a [`TenantScope`].
+//! Authenticates callers: turns an API key, or the claims of a token that API Gateway verified,
+//! into the scope of one tenant. A request has no other way to a [`TenantScope`].
 //!
-//! A key is found by the digits of its SHA-256, in one read that the registry keeps for a minute,
-//! an unknown key's as well. What was found is compared in constant time.
+//! A key is looked up by the hex digits of its SHA-256 in one read. The registry caches the result
+//! for a minute, also for an unknown key. The stored digits are compared in constant time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,91 +20,91 @@ use subtle::ConstantTimeEq as _;
 use crate::error::{Forbidden, IntakeError, Unauthenticated};
 use crate::scopes::granted;
 
-/// The longest API key that is looked at, in bytes. Ours have 43 characters and a prefix.
+/// Maximum length of an API key, in bytes. Generated keys have a prefix and 43 characters.
 const KEY_BYTES: usize = 256;
-/// Claims that say whose a token is, the best first.
+/// Claims that identify the token's holder, in order of preference.
 const SUBJECTS: [&str; 3] = ["sub", "client_id", "azp"];
-/// What is kept of them.
+/// Maximum length of a recorded claim.
 const SUBJECT_CHARACTERS: usize = 128;
-/// What the log shows of the hash of a key that nobody knows.
+/// Digits of an unknown key's hash that the log shows.
 const HASH_DIGITS: usize = 12;
-/// Who sends no credentials.
-const NOBODY: &str = "nobody";
+/// The name of a caller without credentials.
+const ANONYMOUS: &str = "anonymous";
 
-/// How callers prove who they are: one way for each deployment.
+/// How callers authenticate. A deployment has one mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthMode {
     /// `Authorization: Bearer <api key>`.
     Key(LocalKeys),
     /// A token that API Gateway's JWT authorizer verified.
     Jwt {
-        /// The claim that names the tenant.
+        /// The claim that holds the tenant.
         tenant_claim: String,
-        /// The claim that lists `write`, `read`, `admin`.
+        /// The claim that lists the scopes `write`, `read`, `admin`.
         scope_claim: String,
-        /// What each of them begins with, exactly: `drover/` for `drover/write`. Other scopes are
-        /// not ours.
+        /// The exact prefix of Drover's scopes: `drover/` for `drover/write`. Other scopes are
+        /// ignored.
         scope_prefix: String,
     },
 }
 
-/// Whether keys that are marked local open anything.
+/// Whether keys marked as local are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalKeys {
-    /// On the local host.
+    /// Accepted, on the local host.
     Accepted,
-    /// Everywhere else.
+    /// Refused, everywhere else.
     Refused,
 }
 
-/// The claims of a token that API Gateway verified, as texts. Only the code that decodes the gateway's event
-/// makes them.
+/// The claims of a token that API Gateway verified, as strings. Only the decoder of the gateway's
+/// event may create them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims(pub BTreeMap<String, String>);
 
-/// What a request brings to prove who sent it.
+/// The credentials of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Proof {
-    /// `Authorization`, as sent.
+    /// The header `Authorization` as sent.
     pub authorization: Option<Vec<u8>>,
     /// The claims that a gateway verified.
     pub claims: Option<Claims>,
 }
 
-/// A tenant that proved who it is, and may do what it asks for.
+/// An authenticated and authorized tenant.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The proof.
+    /// The tenant's scope.
     pub scope: TenantScope,
-    /// Its document.
+    /// The tenant's document.
     pub tenant: Arc<Tenant>,
-    /// Whose credentials these are, for records of what was done: `key:` and the key's id, or
-    /// `token:` and the claim `sub`, else `client_id` or `azp`, as far as there is one.
+    /// The credentials' name, for audit records: `key:` and the key's id, or `token:` and the claim
+    /// `sub`, `client_id` or `azp`, the first that exists.
     pub by: Arc<str>,
 }
 
-/// A sender that may not do what it asks for.
+/// A refused caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
-    /// Whose credentials these are, as in [`Caller::by`], as far as that was found out.
+    /// The credentials' name as in [`Caller::by`], as far as it is known.
     pub by: Arc<str>,
-    /// Why.
+    /// The reason.
     pub error: IntakeError,
 }
 
-/// Decides who may pass.
+/// Admits callers.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    /// How callers prove who they are.
+    /// How callers authenticate.
     pub mode: AuthMode,
 }
 
 impl Gate {
-    /// The caller, if it may do what it asks for. The log names each refused sender and the reason.
+    /// Admits a caller with the needed scope. A refusal and its reason are logged.
     ///
     /// # Errors
     /// [`Denied`] for [`IntakeError::Unauthenticated`], [`IntakeError::Forbidden`], and
-    /// [`IntakeError::Unavailable`] where the registry did not answer.
+    /// [`IntakeError::Unavailable`] if the registry does not answer.
     pub async fn admit(
         &self,
         proof: &Proof,
@@ -113,7 +113,7 @@ impl Gate {
         registry: &Registry,
         documents: &impl Documents,
     ) -> Result<Caller, Denied> {
-        let mut by = Arc::from(NOBODY);
+        let mut by = Arc::from(ANONYMOUS);
         let admitted = async {
             let presented = self.presented(proof, &mut by, now, registry, documents).await?;
             let tenant = registry.tenant(presented.named.id(), now, documents).await?;
@@ -127,7 +127,7 @@ impl Gate {
         })
     }
 
-    /// What credentials say. `by` says whose they are, also where they are refused.
+    /// Reads the credentials. Sets `by` to their name even if they are refused.
     async fn presented(
         &self,
         proof: &Proof,
@@ -162,10 +162,10 @@ impl Gate {
     }
 }
 
-/// Counts senders that did not prove who they are.
+/// Counts authentication failures.
 ///
 /// # Errors
-/// As it was.
+/// Returns the given result unchanged.
 pub fn counted(
     admitted: Result<Caller, Denied>,
     meter: &dyn Meter,
@@ -181,7 +181,7 @@ pub fn counted(
     })
 }
 
-/// What credentials say, before the tenant's document was looked at.
+/// Tenant and scopes of the credentials, before the tenant's document is checked.
 struct Presented {
     named: NamedTenant,
     scopes: Vec<Scope>,
@@ -207,7 +207,7 @@ impl Presented {
 }
 
 impl Claims {
-    /// Whose token it is: a person's or a device's (`sub`), else a client's.
+    /// The token's holder: a person or device (`sub`), else a client.
     fn subject(&self) -> Arc<str> {
         let subject = SUBJECTS.iter().find_map(|claim| self.0.get(*claim));
         let subject = subject.map(|subject| visible(subject)).unwrap_or_default();
@@ -215,7 +215,7 @@ impl Claims {
     }
 }
 
-/// The hexadecimal digits of the SHA-256 of the key that was sent.
+/// The hex digits of the SHA-256 of the sent key.
 fn key_digits(authorization: Option<&[u8]>) -> Result<String, Unauthenticated> {
     let sent = authorization.ok_or(Unauthenticated::NoKey)?;
     let (scheme, key) = sent.split_at_checked("Bearer ".len()).ok_or(Unauthenticated::NoKey)?;
@@ -229,7 +229,8 @@ fn key_digits(authorization: Option<&[u8]>) -> Result<String, Unauthenticated> {
     Ok(Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A key that nobody knows, by the beginning of its hash: enough to find it again among one's own.
+/// The name of an unknown key: the beginning of its hash, which is enough to find the key among
+/// known ones.
 fn unknown_key(sha256: &str) -> Arc<str> {
     let beginning = sha256.get(..HASH_DIGITS).unwrap_or_default();
     format!("unknown key:{beginning}").into()
@@ -239,7 +240,7 @@ fn is_of(grant: &KeyGrant, sha256: &str) -> bool {
     grant.key().sha256.as_bytes().ct_eq(sha256.as_bytes()).into()
 }
 
-/// A text of somebody else's as a record keeps it: bounded, and of one line.
+/// A foreign text for a record: bounded, on one line.
 fn visible(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(SUBJECT_CHARACTERS).collect()
 }

@@ -1,32 +1,32 @@
-//! Why a request is refused as a whole. Every front turns these errors into its own protocol: HTTP into
-//! problem documents, RPC into statuses. The words of [`IntakeError::code`] are the same in all of them.
-//! What is wrong with a single event is a [`Rejection`](drover_core::base::error::Rejection) and no error.
+//! The errors of a request as a whole. Each front turns them into its own protocol: HTTP into problem
+//! documents, RPC into statuses. The words of [`IntakeError::code`] are the same in every front. A fault of
+//! a single event is a [`Rejection`](drover_core::base::error::Rejection), not an error.
 
 use drover_core::base::error::{Code, Unavailable};
 use drover_core::intake::quota::Exceeded;
 
-/// How long a sender waits before it tries again what was unavailable, in seconds.
+/// The delay before a sender retries an unavailable request, in seconds.
 pub const UNAVAILABLE_RETRY_SECONDS: u64 = 1;
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IntakeError {
-    /// The sender did not prove who it is.
+    /// The sender is not authenticated.
     #[error(transparent)]
     Unauthenticated(#[from] Unauthenticated),
-    /// The sender is known and may not do this.
+    /// The sender is authenticated but not authorized.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The tenant has sent as much as its quota allows.
+    /// The tenant has used up its quota.
     #[error("the tenant has used up its quota")]
     OverQuota(Exceeded),
-    /// The request passes a bound.
+    /// The request exceeds a limit.
     #[error(transparent)]
     TooLarge(#[from] Bound),
-    /// The body is compressed in a way that is not read here.
+    /// The body has an unsupported encoding.
     #[error("send gzip, zstd or an uncompressed body")]
     UnsupportedEncoding,
-    /// The body is not compressed in the way that the sender says.
+    /// The body does not have the declared encoding.
     #[error("the body is not compressed as declared")]
     MalformedEncoding,
     /// The body as a whole is not JSON. The text never quotes the body.
@@ -43,7 +43,7 @@ pub enum IntakeError {
     /// The body around the events names another tenant than the caller's.
     #[error("the body names another tenant than the verified one: path=`/tenant_id`")]
     TenantMismatch,
-    /// The request asks for a contract by a name that no contract can have.
+    /// The requested contract name is longer than any contract's name.
     #[error("longer than any contract's name")]
     ContractNameTooLong,
     /// The idempotency key is malformed.
@@ -57,7 +57,7 @@ pub enum IntakeError {
     Unavailable(#[from] Unavailable),
 }
 
-/// Why a sender did not prove who it is.
+/// Why a sender is not authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unauthenticated {
     /// No API key was sent.

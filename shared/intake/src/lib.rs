@@ -1,21 +1,20 @@
-//! Intake without a transport: who calls, how much they may send, which contract applies, and what is
-//! accepted. HTTP and RPC are fronts of this crate: a front reads its protocol into these types, and turns
+//! Intake without a transport: authentication, quotas, the choice of a contract, and the acceptance of
+//! events. HTTP and RPC are fronts of this crate: a front reads its protocol into these types, and turns
 //! results and errors back into its protocol.
 //!
 //! Reading order:
-//! - [`error`]: why a request is refused as a whole
-//! - [`caller`]: from an API key, or from claims that a gateway verified, to a tenant's scope; `scopes`: what
-//!   the claims grant; [`settings`]: the variables that choose between the two
-//! - [`body`]: a body as a list of events; [`Events`](body::Events) holds the bounds of one request
-//! - [`submission`]: a request to its result: contract, quota, idempotency key
-//! - `accept`: the events of a request to where they are durable; [`log_breaker`]: when the event log is not
-//!   asked
+//! - [`error`]: the errors of a request as a whole
+//! - [`caller`]: turns an API key or verified claims into a tenant's scope; `scopes`: the scopes that claims
+//!   grant; [`settings`]: the variables of authentication
+//! - [`body`]: a body as a list of events; [`Events`](body::Events) enforces the limits of one request
+//! - [`submission`]: a request and its result: contract, quota, idempotency key
+//! - `accept`: makes the events of a request durable; [`log_breaker`]: the circuit breaker of the event log
 //!
-//! What [`Intake::submit`] calls accepted is in the event log, in the ledger (where there is no event log),
-//! or in the buffer queue. One bad event never costs a good one.
+//! An event that [`Intake::submit`] accepts is in the event log, in the ledger (if there is no event log),
+//! or in the buffer queue. A bad event never costs a good one.
 //!
-//! Left out: sockets, headers, media types and statuses, which are the fronts'. Nothing here knows a clock
-//! or an environment variable; time comes from the port [`Clock`].
+//! Sockets, headers, media types and statuses belong to the fronts. No module reads a clock or an
+//! environment variable; time comes from the port [`Clock`].
 
 use std::sync::Arc;
 
@@ -39,7 +38,7 @@ pub use self::error::IntakeError;
 use self::log_breaker::LogBreaker;
 pub use self::submission::{Batch, ContractName, Submission};
 
-/// Everything that intake needs from outside, besides the event log. Intake sees no ledger.
+/// The ports of intake besides the event log. Intake has no access to the ledger.
 pub trait IntakePorts: Documents + Requests + Buffer + DeadLetters + Clock {}
 
 impl<W: Documents + Requests + Buffer + DeadLetters + Clock> IntakePorts for W {}
@@ -48,19 +47,19 @@ impl<W: Documents + Requests + Buffer + DeadLetters + Clock> IntakePorts for W {
 pub struct Intake<W, S> {
     /// The name of the function in metrics.
     pub function: &'static str,
-    /// Everything outside but the event log.
+    /// The ports besides the event log.
     pub ports: W,
-    /// Where events go.
+    /// The event log.
     pub event_log: S,
     /// Tenants, contracts and keys.
     pub registry: Registry,
-    /// Who may call.
+    /// Authenticates callers.
     pub gate: Gate,
-    /// How much each tenant has sent.
+    /// The quotas of the tenants.
     pub quotas: WriteQuotas,
-    /// Whether the event log is left alone.
+    /// The circuit breaker of the event log.
     pub log_breaker: LogBreaker,
-    /// Where counts go.
+    /// The receiver of metrics.
     pub meter: Arc<dyn Meter>,
 }
 

@@ -1,6 +1,6 @@
-//! A stream that was not there for two requests in a row is left alone for a while: meanwhile events go to
-//! the buffer at once, instead of each request waiting first for what the one before it did not get either.
-//! Then it is asked again. Counted per environment, as quotas are.
+//! The circuit breaker of the event log. After two sends in a row that did not reach the event log, events
+//! go to the buffer at once for some seconds, so that not every request waits for the timeout. Then the
+//! event log is tried again. Each environment has its own breaker, as it has its own quotas.
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
@@ -8,31 +8,31 @@ use drover_core::base::error::{Extent, Reason, Unavailable};
 use drover_core::base::time::Timestamp;
 use drover_core::intake::event_log::NotSent;
 
-/// As long as a send waits for a cluster at most.
+/// How long the breaker stays open: the maximum duration of a send to a cluster.
 const SECONDS: i64 = 5;
-/// Sends in a row: the first may have met one bad partition.
+/// Failed sends in a row that open the breaker: a single one may have met a bad partition.
 const ENOUGH: u32 = 2;
 
-/// Until when a stream is left alone.
+/// The state of the breaker.
 #[derive(Debug, Default)]
 pub struct LogBreaker {
-    /// Sends in a row of which nothing arrived.
+    /// Sends in a row of which no event arrived.
     vain: AtomicU32,
-    /// Microseconds since 1970.
+    /// The end of the open state, in microseconds since 1970.
     until: AtomicI64,
 }
 
 impl LogBreaker {
-    /// What every send gets while the stream is left alone. A clock that was set back ends it.
+    /// The error of every send while the breaker is open. A clock that goes back closes it.
     pub(crate) fn instead(&self, now: Timestamp) -> Option<Unavailable> {
         let left = self.until.load(Ordering::Relaxed).saturating_sub(now.micros());
         let rests = (1..=SECONDS * 1_000_000).contains(&left);
-        let message = "the stream was not there a moment ago";
+        let message = "the event log was unreachable a moment ago";
         rests.then(|| Unavailable::new(Reason::Unreachable, message))
     }
 
-    /// Takes note of how a send ended. What was refused for another reason came from a log that is there; a
-    /// ledger table that only one tenant uses says nothing about the others.
+    /// Records the result of a send. An event that is refused for another reason has reached the event log;
+    /// a failed ledger table of one tenant says nothing about other tenants.
     pub(crate) fn note(&self, sent: &[Result<(), NotSent>], now: Timestamp) {
         if sent.is_empty() || !sent.iter().all(is_unreachable) {
             self.vain.store(0, Ordering::Relaxed);
@@ -43,7 +43,7 @@ impl LogBreaker {
         }
     }
 
-    /// Ends it: there is no other way either.
+    /// Closes the breaker, because the buffer fails too.
     pub(crate) fn end(&self) {
         self.until.store(0, Ordering::Relaxed);
     }

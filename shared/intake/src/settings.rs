@@ -1,14 +1,15 @@
-//! How callers prove who they are, by the same variables for every front.
+//! Configuration variables of authentication, shared by all fronts.
 
 use drover_core::base::variables::{Misconfigured, Variables};
 
 use crate::caller::{AuthMode, LocalKeys};
 
-/// `DROVER_AUTH_MODE`: `key` (the default) or `jwt`; with `jwt`, `DROVER_JWT_TENANT_CLAIM` (`tenant`
-/// by default), `DROVER_JWT_SCOPE_CLAIM` (`scope`) and `DROVER_JWT_SCOPE_PREFIX` (none).
+/// Reads `DROVER_AUTH_MODE`: `key` (the default) or `jwt`. With `jwt` it also reads
+/// `DROVER_JWT_TENANT_CLAIM` (default `tenant`), `DROVER_JWT_SCOPE_CLAIM` (default `scope`) and
+/// `DROVER_JWT_SCOPE_PREFIX` (default: no prefix).
 ///
 /// # Errors
-/// Another mode, or a prefix that no scope can have.
+/// An unknown mode, or a prefix that no scope can have.
 pub fn auth_mode<F>(variables: &Variables<F>) -> Result<AuthMode, Misconfigured>
 where
     F: Fn(&str) -> Option<String>,
@@ -23,12 +24,12 @@ where
             scope_prefix: scope_prefix(variables)?,
         }),
         Some(other) => {
-            Err(Misconfigured::new(MODE, format!("is neither key nor jwt: value=`{other}`")))
+            Err(Misconfigured::new(MODE, format!("must be key or jwt: value=`{other}`")))
         }
     }
 }
 
-/// What the scopes of this system begin with: `drover/` for `drover/write`.
+/// The prefix of Drover's scopes: `drover/` for `drover/write`.
 fn scope_prefix<F>(variables: &Variables<F>) -> Result<String, Misconfigured>
 where
     F: Fn(&str) -> Option<String>,
@@ -38,7 +39,7 @@ where
     if prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(prefix);
     }
-    Err(Misconfigured::new(PREFIX, format!("is no beginning of a scope: value=`{prefix}`")))
+    Err(Misconfigured::new(PREFIX, format!("must be visible ASCII characters: value=`{prefix}`")))
 }
 
 #[cfg(test)]
@@ -53,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_the_default_and_local_ones_open_nothing() {
+    fn keys_are_the_default_and_local_keys_are_refused() {
         assert_eq!(auth_mode(&variables(&[])), Ok(AuthMode::Key(LocalKeys::Refused)));
         let jwt = [("DROVER_AUTH_MODE", "jwt"), ("DROVER_JWT_TENANT_CLAIM", "org")];
         let expected = |prefix: &str| AuthMode::Jwt {
@@ -68,9 +69,9 @@ mod tests {
         };
         assert_eq!(with_prefix("drover/"), Ok(expected("drover/")));
         let spaced = with_prefix("a b").expect_err("no scope has a space");
-        let said = "DROVER_JWT_SCOPE_PREFIX is no beginning of a scope: value=`a b`";
+        let said = "DROVER_JWT_SCOPE_PREFIX must be visible ASCII characters: value=`a b`";
         assert_eq!(spaced.to_string(), said);
         let wrong = auth_mode(&variables(&[("DROVER_AUTH_MODE", "none")])).expect_err("no mode");
-        assert_eq!(wrong.to_string(), "DROVER_AUTH_MODE is neither key nor jwt: value=`none`");
+        assert_eq!(wrong.to_string(), "DROVER_AUTH_MODE must be key or jwt: value=`none`");
     }
 }

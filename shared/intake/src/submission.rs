@@ -1,4 +1,4 @@
-//! A request with events, from its caller to its result: the quota, the idempotency key, and then each event.
+//! A request with events and its result: the quota, the idempotency key, then each event.
 
 use std::sync::Arc;
 
@@ -14,32 +14,32 @@ use crate::caller::{Caller, Denied, Proof, counted};
 use crate::error::IntakeError;
 use crate::{Intake, IntakePorts};
 
-/// The longest name of a contract that is looked at, in bytes.
+/// Maximum length of a contract name, in bytes.
 const CONTRACT_BYTES: usize = 64;
-/// The longest `traceparent` that is passed on, in bytes: the W3C's version 00 has 55 characters.
+/// Maximum length of a forwarded `traceparent`, in bytes: the W3C's version 00 has 55 characters.
 const TRACEPARENT_BYTES: usize = 256;
 
 /// The name of the contract by which the events of a request are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContractName<'a>(&'a str);
 
-/// The events of a request, and everything that the sender said about them.
+/// The events of a request and its parameters.
 #[derive(Clone, Debug)]
 pub struct Submission<'a> {
-    /// By which contract the events are read.
+    /// The contract that reads the events.
     pub contract: ContractName<'a>,
     /// The events.
     pub events: &'a Events<'a>,
-    /// Under which key the request may be repeated.
+    /// The idempotency key.
     pub idempotency: Option<Idempotency<'a>>,
     /// The headers of each event's record.
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
-/// The key under which a request may be repeated, and what a repetition must have in common with the first.
+/// An idempotency key, and the content that every request with this key must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Idempotency<'a> {
-    /// The key as the sender wrote it.
+    /// The key as sent.
     pub key: &'a [u8],
     /// The whole content of the request, uncompressed.
     pub content: &'a [u8],
@@ -50,7 +50,7 @@ pub struct Idempotency<'a> {
 pub struct Batch {
     /// The id of the request, the same for every repetition under one idempotency key.
     pub id: String,
-    /// When the request was received; a repetition says when the first was.
+    /// When the first request with this idempotency key was received.
     pub received_at: Timestamp,
     /// One for each event, or for each element that its contract's transform makes of it, in order.
     pub results: Vec<Accepted>,

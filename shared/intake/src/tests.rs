@@ -126,7 +126,10 @@ fn each_event_has_its_own_result_and_what_is_accepted_is_in_the_event_log() {
 fn a_sender_without_a_key_with_a_wrong_one_or_without_the_scope_is_denied() {
     let reader = memory(&["read"], &json!({}));
     let (_, ours) = writer(&json!({}));
-    assert_eq!(denied(&ours, &Proof::default()), (Unauthenticated::NoKey.into(), "nobody".into()));
+    assert_eq!(
+        denied(&ours, &Proof::default()),
+        (Unauthenticated::NoKey.into(), "anonymous".into())
+    );
     let (error, by) = denied(&ours, &key("other-key"));
     assert_eq!(error, Unauthenticated::UnknownKey.into());
     assert!(by.starts_with("unknown key:"), "{by}");

@@ -46,7 +46,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         if url.starts_with("https://") || url.starts_with("http://") {
             return Ok(url);
         }
-        Err(Misconfigured::new(name, format!("is no queue URL: value=`{url}`")))
+        Err(Misconfigured::new(name, format!("must be a queue URL: value=`{url}`")))
     }
 
     /// A number within a range.
@@ -63,7 +63,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         let parsed = text.trim().parse().ok().filter(|number| range.contains(number));
         parsed.ok_or_else(|| {
             let (least, most) = (range.start(), range.end());
-            let fault = format!("is no number from {least} to {most}: value=`{text}`");
+            let fault = format!("must be a number from {least} to {most}: value=`{text}`");
             Misconfigured::new(name, fault)
         })
     }

@@ -53,7 +53,7 @@ mod tests {
             read.map(|settings| settings.concurrency)
         };
         assert_eq!(read("7"), Ok(7));
-        let fault = "DROVER_CONCURRENCY is no number from 1 to 256: value=`0`";
+        let fault = "DROVER_CONCURRENCY must be a number from 1 to 256: value=`0`";
         assert_eq!(read("0"), Err(fault.to_owned()));
     }
 }

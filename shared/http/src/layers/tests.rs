@@ -142,6 +142,13 @@ fn logged(run: impl FnOnce()) -> String {
             Ok(())
         }
     }
+    // Without a global subscriber, a thread of another test that meets an event first disables it for
+    // every thread.
+    static GLOBAL: std::sync::Once = std::sync::Once::new();
+    GLOBAL.call_once(|| {
+        let set = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+        set.expect("no other global subscriber");
+    });
     let lines = Lines::default();
     let writer = lines.clone();
     let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());

@@ -211,7 +211,7 @@ mod tests {
         for wrong in ["0", "-1", "87601", "7d"] {
             let fault = read(Some(wrong)).expect_err("refused").to_string();
             let expected = format!(
-                "DROVER_TOPIC_RETENTION_HOURS is no number from 1 to 87600: value=`{wrong}`"
+                "DROVER_TOPIC_RETENTION_HOURS must be a number from 1 to 87600: value=`{wrong}`"
             );
             assert_eq!(fault, expected);
         }
