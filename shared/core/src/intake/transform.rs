@@ -1,10 +1,10 @@
-//! One jq program between a record and its contract: what it gives are the elements of the record,
-//! and each of them is read by the contract's fields as if it had come alone.
+//! Runs the jq program of a contract over a record. Each output is an element of the record, which the
+//! contract's fields read like a record of its own.
 //!
-//! The interpreter is jaq's; values, filters and limits are ours. The program is an operator's, so it
-//! is honest and may be clumsy; the record is anybody's. What a run may cost follows from the length
-//! of its record and is counted in steps (`meter`), so a record that is too much work is too much
-//! work everywhere. Nothing that a program says of a record gets into a message (`failure`).
+//! The interpreter is jaq; values, filters and limits are Drover's. Operators write the programs, so a
+//! program is honest but may be clumsy. Anyone may write a record, so a record may be hostile. The steps
+//! of a run (`meter`) are limited by the length of its record, so the same record fails on every machine
+//! or on none. Messages contain nothing of a record (`failure`).
 
 mod allowed;
 mod failure;
@@ -30,11 +30,11 @@ use crate::base::error::Rejection;
 use crate::base::limits;
 use crate::intake::record::{HeaderValue, Record, Source};
 
-/// What a program knows besides the record's JSON.
+/// The variables of a program.
 const VARIABLES: [&str; 4] = ["$key", "$topic", "$headers", "$received"];
-/// The program, as jaq calls it.
+/// The call that runs the program.
 const MAIN: &str = "_main($key; $topic; $headers; $received)";
-/// Headers that prove who somebody is.
+/// Headers with credentials, which programs cannot read.
 const CREDENTIALS: [&str; 6] = [
     "authorization",
     "cookie",
@@ -43,9 +43,9 @@ const CREDENTIALS: [&str; 6] = [
     "x-api-key",
     "x-functions-key",
 ];
-/// The stack that a program is compiled on: parsers recurse once for each sign of some programs.
+/// The stack for compiling: the parser recurses once for each character of some programs.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
-/// Steps of any run.
+/// Steps of every run.
 const STEPS: u64 = 200_000;
 /// Steps for each byte of the record.
 const STEPS_OF_BYTE: u64 = 8;
@@ -54,11 +54,11 @@ const STEPS_OF_BYTE: u64 = 8;
 pub(crate) struct Transform {
     filter: Filter<Data>,
     texts: Vec<Box<str>>,
-    /// Which of [`VARIABLES`] it reads.
+    /// The variables of [`VARIABLES`] that the program reads.
     reads: [bool; VARIABLES.len()],
 }
 
-/// What a program gives, in order: the JSON of an element, or why there is none in its place.
+/// The outputs of a program, in order: the JSON of an element, or the error in its place.
 pub(crate) type Elements = Vec<Result<String, Rejection>>;
 
 impl fmt::Debug for Transform {
@@ -71,7 +71,7 @@ impl Transform {
     /// Compiles a program.
     ///
     /// # Errors
-    /// Why it may not run, each with line and column where there is a place.
+    /// The faults of the program, with line and column if they are known.
     pub(crate) fn compile(code: &str) -> Result<Self, Vec<String>> {
         let compiled = thread::scope(|scope| {
             let compiler = thread::Builder::new().stack_size(STACK_BYTES);
@@ -87,14 +87,14 @@ impl Transform {
         })
     }
 
-    /// Runs it over a record; `json` is the record's body, which is JSON.
+    /// Runs the program over a record. `json` is the record's body.
     ///
     /// # Errors
-    /// The record as a whole is over a bound: `transform_failed`, `too_large`.
+    /// The record as a whole exceeds a limit: `transform_failed`, `too_large`.
     pub(crate) fn run(&self, record: &Record, json: &str) -> Result<Elements, Rejection> {
         let length = u64::try_from(json.len()).unwrap_or(u64::MAX);
         let steps = STEPS.saturating_add(length.saturating_mul(STEPS_OF_BYTE));
-        // What it takes to read the record is not the program's.
+        // Reading the record costs the program no steps.
         meter::start(u64::MAX);
         let input = value::read(json);
         let variables = self.variables(record);
@@ -124,7 +124,7 @@ impl Transform {
                 }
                 Err(exception) => match exception.get_err() {
                     Ok(error) => Err(failure::of_error(error, &self.texts)),
-                    // It halted: the meter says why.
+                    // The run halted; the meter has the reason.
                     Err(_) => break,
                 },
             };
@@ -160,7 +160,7 @@ impl Transform {
     }
 }
 
-/// The headers that are texts, the last of a name.
+/// The headers with text values; of several with one name, the last.
 fn headers_of(record: &Record) -> Value {
     let members = record.headers.iter().filter_map(|(name, _)| {
         if CREDENTIALS.iter().any(|credential| name.eq_ignore_ascii_case(credential)) {

@@ -1,26 +1,26 @@
-//! Why a run gave no element, in words that hold nothing of the record.
+//! The rejections of a transform, in words that contain nothing of the record.
 //!
-//! jq's own errors quote the value that they are about; here a value is shown as its type. What a
-//! program says itself, with `error`, is shown where it is a text that stands in the program.
+//! jq's own errors quote the value; here a message names the value's type only. The argument of a
+//! program's `error` is shown if it is a literal text of the program.
 
 use super::meter::Over;
 use super::value::{Error, Value};
 use crate::base::error::{Code, Rejection};
 use crate::base::limits;
 
-/// The rejection of what a program refused.
+/// The rejection of an element whose evaluation failed.
 pub(super) fn of_error(error: Error, texts: &[Box<str>]) -> Rejection {
     let shown = error.to_string();
     let said = match error.into_val() {
-        // An error of a filter: its text names types.
+        // An error of a filter: its text names types only.
         Value::Text(text) if *text == shown => shown,
         Value::Text(text) if texts.iter().any(|known| **known == *text) => text.to_string(),
-        other => format!("an error of the program's own making, of type {}", other.kind()),
+        other => format!("the program raised an error of type {}", other.kind()),
     };
     Rejection::new(Code::TransformFailed, format!("the transform failed: {said}"))
 }
 
-/// The rejection of a record that is over a bound.
+/// The rejection of a record that exceeds a limit of the meter.
 pub(super) fn of_limit(over: Over, steps: u64) -> Rejection {
     let message = match over {
         Over::Steps => {
@@ -31,14 +31,14 @@ pub(super) fn of_limit(over: Over, steps: u64) -> Rejection {
     Rejection::new(Code::TransformFailed, message)
 }
 
-/// The rejection of a record that gives too many elements.
+/// The rejection of a record with too many elements.
 pub(super) fn too_many() -> Rejection {
     let limit = limits::ELEMENTS;
     let message = format!("the transform gives too many elements: limit=`{limit}`");
     Rejection::new(Code::TooLarge, message)
 }
 
-/// The rejection of a record that gives too much.
+/// The rejection of a record whose elements are too large together.
 pub(super) fn too_much() -> Rejection {
     let limit = limits::ELEMENTS_BYTES;
     let message = format!("the transform gives too much: limit=`{limit}` bytes");

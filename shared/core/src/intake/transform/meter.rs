@@ -1,19 +1,18 @@
-//! The steps that a run may take. The count is of what the program does and never of time, so a
-//! record ends the same way on every machine.
+//! Counts the steps of a run. Steps measure the work of the program and never time, so a record has the
+//! same result on every machine.
 //!
-//! Values are compared, added and collected in places where jaq passes no context along, so the meter
-//! stands beside the run: a run never leaves its thread and never waits. A meter that is over stays
-//! over, and whoever drives the run looks at it after every output: nothing in a program can catch
-//! that.
+//! jaq compares, adds and collects values without passing a context, so the meter is a thread-local: a
+//! run never leaves its thread and never waits. An exceeded meter stays exceeded. The driver checks it
+//! after every output, so no program can catch the end of a run.
 
 use std::cell::Cell;
 
-/// What a run went over.
+/// The limit that a run exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
-    /// The steps that its record pays for.
+    /// The steps for the length of its record.
     Steps,
-    /// The size, the depth or the number of items that one value may have.
+    /// The size, the depth or the number of items of one value.
     Value,
 }
 
@@ -32,7 +31,7 @@ pub(super) fn start(steps: u64) {
     METER.set(Meter { left: steps, over: None });
 }
 
-/// Takes steps. `false`: there are no more, and whoever asked ends as soon as possible.
+/// Takes steps. Returns `false` if there are none left; the caller then returns as soon as possible.
 pub(super) fn charge(steps: u64) -> bool {
     let meter = METER.get();
     if meter.over.is_some() {
@@ -50,7 +49,7 @@ pub(super) fn charge(steps: u64) -> bool {
     }
 }
 
-/// Takes the steps of going through so many bytes or items.
+/// Takes the steps for processing so many bytes or items.
 pub(super) fn charge_for(length: usize) -> bool {
     const AT_ONCE: usize = 16;
     charge(1 + u64::try_from(length / AT_ONCE).unwrap_or(u64::MAX))
@@ -62,12 +61,12 @@ pub(super) fn exceed(over: Over) {
     METER.set(Meter { left: 0, over: meter.over.or(Some(over)) });
 }
 
-/// What the run went over.
+/// The limit that the run exceeded, if any.
 pub(super) fn over() -> Option<Over> {
     METER.get().over
 }
 
-/// The steps that are left.
+/// The remaining steps.
 #[cfg(test)]
 pub(super) fn left() -> u64 {
     METER.get().left

@@ -1,5 +1,5 @@
-//! The filters that are written here, and not in `definitions.jq`. Each takes steps for the length of
-//! what it goes through, so none of them is more work than its steps say.
+//! The filters that are written in Rust; `definitions.jq` has the others. Each filter takes steps for the
+//! length of its input, so its steps are proportional to its work.
 
 mod lists;
 mod named;
@@ -14,7 +14,7 @@ use self::named::{Named, filters};
 use super::meter;
 use super::value::{Error, Number, Value, ValueResult};
 
-/// The steps that one tick may take, each with the filter that takes them.
+/// The ticks: the name of each filter and its steps.
 pub(super) const TICKS: [(&str, u32); 16] = [
     ("_t1", 1),
     ("_t2", 2),
@@ -66,8 +66,8 @@ fn ticks() -> impl Iterator<Item = Fun<Data>> {
     TICKS.iter().zip(natives).map(|((name, _), native)| (*name, v(0), native))
 }
 
-/// Passes its input, also as a path and in an update, and takes steps. Halting is no error, so that
-/// no `try`, `?` or `//` goes on after it.
+/// Passes its input on, also as a path and in an update, and takes steps. Halting is not an error, so
+/// `try`, `?` and `//` cannot catch it.
 const fn tick<const STEPS: u64>() -> Native<Data> {
     fn halted<'a, T: 'a>() -> ValXs<'a, T, Value> {
         box_once(Err(Exn::halt(1)))
@@ -109,7 +109,7 @@ fn length(value: Value) -> ValueResult {
     }
 }
 
-/// The number that a text writes as JSON does.
+/// Parses a text as a JSON number.
 fn number(value: Value) -> ValueResult {
     let Value::Text(text) = &value else {
         return value.as_number().cloned().map(Value::Number);

@@ -108,9 +108,9 @@ fn messages_hold_the_programs_words_and_never_the_records() {
     check(
         "if .n then error(\"no \\(.secret)\") else . end",
         json,
-        &["an error of the program's own making, of type string"],
+        &["the program raised an error of type string"],
     );
-    check("error", json, &["an error of the program's own making, of type object"]);
+    check("error", json, &["the program raised an error of type object"]);
     check(".secret.x", json, &["cannot index string with string"]);
     check(".secret[]", json, &["cannot use string as iterable (array or object)"]);
     check(".secret + 1", json, &["cannot calculate string + number"]);

@@ -1,0 +1,16 @@
+//! Where a fault of a program is.
+
+use jaq_core::load::span;
+
+/// The line and column of a part of the program, as the end of a message.
+pub(in crate::intake::transform) fn place(code: &str, part: &str) -> String {
+    let before = code.get(..span(code, part).start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!(": line=`{line}` column=`{column}`")
+}
+
+/// The fault of a name that no transform may use.
+pub(super) fn refused(code: &str, name: &str) -> String {
+    format!("`{name}` may not be used in a transform{}", place(code, name))
+}
