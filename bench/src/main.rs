@@ -1,5 +1,5 @@
 //! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu | memory | scale | http | chaos | letters | cold | peer`; every figure is printed with what it
+//! -- units | deep | cpu | memory | scale | http | chaos | letters | cold | peer`; every figure is printed with what it
 //! was counted on.
 //!
 //! - [`chaos`]: the long form of the test that kills the host
@@ -7,6 +7,7 @@
 //! - [`http`]: the host under a load tool: latency of batches, events per second
 //! - [`units`]: write and read units per event, as the embedded DynamoDB counts them
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
+//! - [`deep`]: units of late events, however late, and of backlogs
 //! - [`memory`]: resident memory of a warm processor
 //! - [`letters`]: dead letters filed, counted and replayed on the host
 //! - [`scale`]: a million events over a hundred thousand subjects: what a long run does to speed,
@@ -22,6 +23,7 @@ use anyhow::bail;
 mod chaos;
 mod cold;
 mod cpu;
+mod deep;
 mod http;
 mod letters;
 mod load;
@@ -39,6 +41,7 @@ fn main() -> anyhow::Result<()> {
     match arguments.next().as_deref() {
         Some("units") => units::run(),
         Some("cpu") => cpu::run(arguments.next()),
+        Some("deep") => deep::run(arguments),
         Some("memory") => memory::run(),
         // The second process of `memory`.
         Some("memory-of") => memory::run_child(arguments.next()),
@@ -51,7 +54,7 @@ fn main() -> anyhow::Result<()> {
         Some("letters") => letters::run(arguments.next()),
         Some("peer") => peer::run(arguments),
         _ => bail!(
-            "usage: drover-bench units | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
+            "usage: drover-bench units | deep [EVENTS…] | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
              http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | \
              peer parse|memory|dynamodb FOLDER [DYNAMODB SQS]"
         ),

@@ -204,7 +204,7 @@ async fn what_is_not_stored_is_an_exit_code_of_one_and_a_reason() {
         ("nobody", "error: no tenant has this name: tenant=`nobody`\n"),
         ("demo", "error: nothing is stored of this subject: tenant=`demo`, subject=`device/d-1`\n"),
     ] {
-        for command in ["inspect", "forget"] {
+        for command in ["inspect", "carry", "forget"] {
             let words = [command, tenant, "device/d-1", "--data", folder];
             assert_eq!(run(&words, "").await, (1, String::new(), expected.to_owned()));
         }

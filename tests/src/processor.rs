@@ -32,7 +32,9 @@ use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredP
 use drover_core::memory::{Call, Fault, Memory};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
-use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation};
+use drover_core::ports::{
+    Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation, Together,
+};
 use drover_core::registry::{Change, Registry, Stored, Submitted, Text};
 use drover_core::subject::reader;
 use drover_core::view::{View, fold};
@@ -292,6 +294,14 @@ impl Store for Shared {
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         self.pass_time();
         self.memory.pages(location, range).await
+    }
+
+    async fn together(
+        &self,
+        location: &SubjectLocation,
+        key: &[u8],
+    ) -> Result<Metered<Together>, Unavailable> {
+        self.memory.together(location, key).await
     }
 
     async fn seal(

@@ -28,6 +28,20 @@ pub(crate) enum Unknown {
     NotFound(ProblemBody),
 }
 
+/// How a question about the past of a subject fails besides.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "what the document of the routes is made from")]
+pub(crate) enum Expired {
+    /// `beyond_retention`: all that was asked for lies before what is kept
+    #[response(status = 410, content_type = "application/problem+json")]
+    Gone(ProblemBody),
+}
+
+/// What was asked for lies before what is kept.
+pub(crate) fn expired() -> Problem {
+    Problem::beyond_retention("the history of that time has expired")
+}
+
 /// Nothing was ever written of this subject.
 pub(crate) fn unknown_subject() -> Problem {
     Problem::not_found("nothing is known of this subject")

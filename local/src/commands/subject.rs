@@ -1,4 +1,4 @@
-//! The subject that a command is about, for `inspect` and `forget`.
+//! The subject that a command is about, for `inspect`, `carry` and `forget`.
 
 use std::sync::Arc;
 

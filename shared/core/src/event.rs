@@ -46,6 +46,30 @@ pub struct Entry {
     pub ingested_at: Timestamp,
     /// The payload as canonical JSON (RFC 8785, but with numbers as exact decimals).
     pub payload: Arc<str>,
+    /// How the ledger placed it; nothing special before it did.
+    pub placing: Placing,
+}
+
+/// How an entry went into its history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Placing {
+    /// Where it went.
+    pub arrival: Arrival,
+    /// The epoch that its commit made because it changed something settled; 0: it changed nothing
+    /// settled.
+    pub epoch: u64,
+}
+
+/// Where an applied entry went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// Behind everything before it.
+    #[default]
+    InOrder,
+    /// Into the tail, before newer entries.
+    Late,
+    /// Into a page: a correction.
+    Correction,
 }
 
 /// Where an event id comes from.

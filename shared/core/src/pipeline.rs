@@ -232,7 +232,7 @@ impl Pipeline {
         while let Some((location, Group { records, entries, .. }, committed)) = running.next().await
         {
             count(tally, &location.key, &entries, &committed);
-            self.remember(location, &committed);
+            self.remember(location, &committed, ports.now());
             settle(handled, &records, committed);
         }
     }
@@ -245,7 +245,12 @@ impl Pipeline {
         health: Arc<TableHealth>,
         deadline: Timestamp,
     ) -> (SubjectLocation, Group, Committed) {
-        let job = self.job(location.clone(), group.entries.clone(), &group.tenant, deadline);
+        let job = self.job(
+            location.clone(),
+            group.entries.clone(),
+            &group.tenant,
+            (ports.now(), deadline),
+        );
         let committed = commit(ports, &self.registry, job, &health).await;
         (location, group, committed)
     }
@@ -255,16 +260,16 @@ impl Pipeline {
         location: SubjectLocation,
         entries: Vec<Arc<Entry>>,
         tenant: &Tenant,
-        deadline: Timestamp,
+        (now, deadline): (Timestamp, Timestamp),
     ) -> Job {
-        let cached = self.heads.get(&location);
+        let cached = self.heads.get(&location, now);
         let params = CommitParams::new(location.key.clone(), tenant.policy(), self.item_limits);
         Job { location, params, entries, cached, deadline }
     }
 
-    fn remember(&self, location: SubjectLocation, committed: &Committed) {
+    fn remember(&self, location: SubjectLocation, committed: &Committed, now: Timestamp) {
         match &committed.head {
-            Some(head) => self.heads.put(location, Arc::clone(head)),
+            Some(head) => self.heads.put(location, Arc::clone(head), now),
             None => self.heads.forget(&location),
         }
     }
@@ -307,8 +312,7 @@ fn is_first(committed: &Committed) -> bool {
     let Some(head) = &committed.head else { return false };
     let applied = committed.outcomes.iter().flatten();
     let applied = applied.filter(|outcome| matches!(outcome, Outcome::Applied(_))).count();
-    let before = usize::try_from(head.base.event_count).unwrap_or(usize::MAX);
-    applied > 0 && before.saturating_add(head.tail.len()) == applied
+    applied > 0 && head.count == applied as u64
 }
 
 fn count(tally: &mut Tally, key: &SubjectKey, entries: &[Arc<Entry>], committed: &Committed) {

@@ -14,7 +14,7 @@ use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::ledger::codec::decode_head;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Store, SubjectLocation};
+use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Store, SubjectLocation, Together};
 use fastrand::Rng;
 
 pub(crate) struct RecordedPorts {
@@ -123,6 +123,15 @@ impl Store for RecordedPorts {
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         self.answered()?;
         self.aws.pages(location, range).await
+    }
+
+    async fn together(
+        &self,
+        location: &SubjectLocation,
+        key: &[u8],
+    ) -> Result<Metered<Together>, Unavailable> {
+        self.answered()?;
+        self.aws.together(location, key).await
     }
 
     async fn seal(

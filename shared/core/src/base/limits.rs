@@ -64,11 +64,16 @@ pub struct ItemLimits {
     /// The same in bytes before compression: large payloads are not kept for this.
     pub keep_bytes: usize,
     /// The most that the entries of a page take, encoded; a larger page is halved until a single
-    /// entry is left.
+    /// entry is left. Late events rewrite whole pages, so pages are small.
     pub page_bytes: usize,
-    /// Pages that one correction reads.
-    pub carry_pages: usize,
-    /// The most pages that one correction writes. Halves count as pages.
+    /// The most that the entries from one keyframe to the next take, encoded.
+    pub frame_bytes: u64,
+    /// Pages that are read at once.
+    pub read_pages: usize,
+    /// Bytes of entries that a reader may have to fold because views are out of date, before they are
+    /// brought up to date at once.
+    pub stale_bytes: u64,
+    /// The most pages that one transaction writes. Halves count as pages.
     pub write_pages: usize,
     /// The most bytes of those pages, as DynamoDB counts items.
     pub write_bytes: usize,
@@ -81,8 +86,10 @@ impl ItemLimits {
         head_target_bytes: 1024,
         keep_entries: 4,
         keep_bytes: 2 * 1024,
-        page_bytes: 16 * 1024,
-        carry_pages: 80,
+        page_bytes: 3 * 1024,
+        frame_bytes: 16 * 1024,
+        read_pages: READ_PAGES,
+        stale_bytes: 2 * 1024 * 1024,
         write_pages: TRANSACTION_ITEMS - 1,
         write_bytes: 3_000_000,
     };
@@ -105,9 +112,6 @@ pub const PAGE_PLAIN_BYTES: usize = 256 * 1024;
 const _: () = assert!(PAGE_PLAIN_BYTES + VIEW_BYTES + 2 * RECORD_BYTES < UNPACKED_BYTES);
 /// How often one commit may lose against other writers before it gives up.
 pub const COMMIT_ATTEMPTS: u32 = 12;
-/// A transaction's items are taken to be seen whole within this: AWS documents no bound. It is waited
-/// for only where pages are missing.
-pub const TRANSACTION_SEEN_WITHIN: Duration = Duration::from_secs(1);
 /// Subjects of one listing. As many places of the index stay below the megabyte of one answer.
 pub const LISTED_SUBJECTS: usize = 1_000;
 /// Pages that a reader asks for at once.
@@ -117,7 +121,28 @@ pub const READ_ATTEMPTS: u32 = 12;
 /// Pages outlive their last entry's retention by this, because DynamoDB's TTL deletes late and in
 /// no order, and a redelivery must still find its duplicate.
 pub const PAGE_GRACE_DAYS: i64 = 15;
+/// Keyframes outlive other pages by this, so that the pages behind one are gone before it is, and
+/// retention always leaves one.
+pub const KEYFRAME_GRACE_DAYS: i64 = 6;
+/// The most time from the first entry of a keyframe to the last one of a page that is none.
+pub const FRAME_SECONDS: i64 = 5 * 24 * 60 * 60;
+/// Views are brought up to date so long before the pages that this needs may expire.
+pub const CARRY_BEFORE_SECONDS: i64 = 5 * 24 * 60 * 60;
+/// Views are brought up to date when they have been out of date for so long.
+pub const CARRY_AFTER_SECONDS: i64 = 60 * 60;
+/// The most bytes that a head takes to say what its commit inserted into pages.
+pub const NOTE_BYTES: usize = 8 * 1024;
+/// A head that a warm environment has known for longer is read again before pages are sealed from it.
+pub const WARM_HEAD_SECONDS: i64 = 15 * 60;
 /// The longest id of a course or a lesson, in bytes.
 pub const LESSON_ID_BYTES: usize = 128;
 /// All lessons of a view together, in bytes. Forty with UUIDs for ids stay well below.
 pub const LESSONS_BYTES: usize = 7 * 1024;
+
+/// Exponential, with full jitter: a random part of 10 ms doubled per attempt, at most 1 s.
+pub(crate) fn backoff(attempt: u32, random: u64) -> Duration {
+    const FIRST_MICROS: u64 = 10_000;
+    const MOST_MICROS: u64 = 1_000_000;
+    let ceiling = FIRST_MICROS.saturating_mul(1 << attempt.min(10)).min(MOST_MICROS);
+    Duration::from_micros(random % ceiling.max(1))
+}

@@ -14,6 +14,22 @@ pub(crate) enum Mutant {
     BlindCorrection,
     /// Pages that are missing are taken for expired at once.
     HoleBelievedAtOnce,
+    /// Views that are out of date are trusted.
+    TrustsStaleBase,
+    /// A late event moves the start of what is out of date forward.
+    StaleMovesForward,
+    /// Only bytes make keyframes, and no time does.
+    KeyframesByBytesOnly,
+    /// The upper half of a page is never made a keyframe.
+    UpperHalvesWithoutKeyframe,
+    /// A fold is not held against the head's count.
+    FoldIgnoresCount,
+    /// A carry writes whatever head is stored.
+    CarryWithoutCondition,
+    /// A head does not say what its commit inserted into pages.
+    NoteLeftOut,
+    /// A late event is acknowledged before its page is written.
+    AckBeforePage,
     /// An entry is inserted though it is there already.
     NoDedup,
     /// Entries of one instant stand in the order of arrival.
@@ -24,8 +40,6 @@ pub(crate) enum Mutant {
     AckBeforeDeadLetter,
     /// Only the first unfinished record of a subject is sent again.
     DropRestOfSubject,
-    /// Records are acknowledged while a correction has not reached the last page.
-    AckWithRepairOpen,
     /// A reader takes pages that are newer than its head.
     ReaderIgnoresPageVersion,
 }

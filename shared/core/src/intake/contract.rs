@@ -40,7 +40,7 @@ use crate::base::id::{EventId, Kind, Position, SubjectId};
 use crate::base::limits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
-use crate::event::{self, Entry, Event, IdOrigin};
+use crate::event::{self, Entry, Event, IdOrigin, Placing};
 use crate::intake::record::{HeaderValue, Parsed, Record};
 use crate::intake::schema::Schema;
 use crate::view::ViewSpec;
@@ -138,6 +138,7 @@ impl Contract {
             contract_version: 0,
             ingested_at: record.ingested_at,
             payload,
+            placing: Placing::default(),
         };
         Ok(Event { subject: scope.subject(subject), entry: Arc::new(entry) })
     }

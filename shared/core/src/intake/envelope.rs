@@ -14,7 +14,7 @@ use crate::base::id::{EventId, Kind, Position, SubjectId, TenantId};
 use crate::base::limits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
-use crate::event::{Entry, Event, IdOrigin, TYPE_LIMIT, is_digest};
+use crate::event::{Entry, Event, IdOrigin, Placing, TYPE_LIMIT, is_digest};
 use crate::intake::record::Parsed;
 
 const VERSION: u64 = 1;
@@ -109,6 +109,7 @@ fn entry(parsed: &Parsed<'_>, json: &Value) -> Result<Entry, Rejection> {
         contract_version: 0,
         ingested_at,
         payload,
+        placing: Placing::default(),
     })
 }
 

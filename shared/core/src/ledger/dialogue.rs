@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::base::error::Reason;
 use crate::base::id::SubjectKey;
 use crate::base::limits::ItemLimits;
+use crate::base::time::Timestamp;
+use crate::ledger::frame::Cutting;
 use crate::ledger::{LedgerWrite, PageRange, PageWrite, Policy, StoredHead, StoredPage};
 use crate::view::Specs;
 
@@ -24,6 +26,8 @@ pub enum Ask {
     Seal(PageWrite),
     /// Pages in order, strongly consistent.
     Pages(PageRange),
+    /// The head and the page of this key, as of one instant: they belong together.
+    Together(Vec<u8>),
     /// Replace head and pages, all or nothing.
     Write(LedgerWrite),
     /// Wait a little, the longer the more attempts there were, then go on.
@@ -31,8 +35,6 @@ pub enum Ask {
         /// Attempts so far, from 1.
         attempt: u32,
     },
-    /// Wait until a transaction whose head was seen shows its pages, too, then go on.
-    Settle,
 }
 
 /// What a store says.
@@ -46,9 +48,11 @@ pub enum Answer {
     Sealed,
     /// To [`Ask::Pages`].
     Pages(Vec<StoredPage>),
+    /// To [`Ask::Together`]: what is stored of them.
+    Together(Option<StoredHead>, Option<StoredPage>),
     /// To [`Ask::Write`].
     Write(WriteAnswer),
-    /// To [`Ask::Pause`] and [`Ask::Settle`].
+    /// To [`Ask::Pause`].
     Paused,
 }
 
@@ -83,6 +87,8 @@ pub struct CommitParams {
     pub policy: Policy,
     /// The sizes to cut to.
     pub item_limits: ItemLimits,
+    /// The time of the invocation: it decides which pages have expired, and nothing else.
+    pub now: Timestamp,
     /// The specs that are known so far: only a fold needs them, and then it asks.
     pub(crate) specs: Specs,
 }
@@ -90,6 +96,11 @@ pub struct CommitParams {
 impl CommitParams {
     /// The terms of a subject.
     pub fn new(key: SubjectKey, policy: Policy, item_limits: ItemLimits) -> Self {
-        Self { key, policy, item_limits, specs: Specs::default() }
+        Self { key, policy, item_limits, now: Timestamp::MIN, specs: Specs::default() }
+    }
+
+    pub(super) fn cutting(&self) -> Cutting<'_> {
+        let kept_days = self.policy.kept_days();
+        Cutting { specs: &self.specs, item_limits: self.item_limits, kept_days }
     }
 }

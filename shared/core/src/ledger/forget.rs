@@ -29,7 +29,10 @@ impl Head {
             version: self.version + 1,
             epoch: self.epoch + 1,
             revision: self.revision,
+            era: self.era,
+            generation: self.generation,
             watermark: self.watermark,
+            released: self.released,
             sealed: line.clone(),
             forgotten: line,
             ..Self::default()

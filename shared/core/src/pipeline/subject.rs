@@ -2,7 +2,6 @@
 //! events; it only asks, counts, backs off, and stops before the deadline.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::cost::{Metered, Units};
 use crate::base::error::{Reason, Unavailable};
@@ -50,9 +49,45 @@ pub async fn commit(
     job: Job,
     health: &TableHealth,
 ) -> Committed {
-    let Job { location, params, entries, cached, deadline } = job;
+    let Job { location, mut params, entries, cached, deadline } = job;
+    params.now = ports.now();
+    let step = Commit::start(params, entries, cached);
+    drive(ports, registry, step, Drive { location, deadline, health }).await
+}
+
+/// Brings the views of a subject up to date, wherever they are not.
+///
+/// # Errors
+/// The store did not answer, or other writers were faster every time.
+pub async fn carry(
+    ports: &impl Ports,
+    registry: &Registry,
+    location: SubjectLocation,
+    mut params: CommitParams,
+) -> Result<(Option<Arc<Head>>, Units), Unavailable> {
+    params.now = ports.now();
+    let health = &TableHealth::of(location.table.clone());
+    let drive_params = Drive { location, deadline: Timestamp::MAX, health };
+    let committed = drive(ports, registry, Ok(Commit::carry(params)), drive_params).await;
+    match committed.unavailable {
+        Some(unavailable) => Err(unavailable),
+        None => Ok((committed.head, committed.units)),
+    }
+}
+
+struct Drive<'a> {
+    location: SubjectLocation,
+    deadline: Timestamp,
+    health: &'a TableHealth,
+}
+
+async fn drive(
+    ports: &impl Ports,
+    registry: &Registry,
+    mut step: Result<(Commit, Step), Failed>,
+    Drive { location, deadline, health }: Drive<'_>,
+) -> Committed {
     let mut units = Units::default();
-    let mut step = Commit::start(params, entries, cached);
     loop {
         let (commit, ask) = match step {
             Ok((commit, Step::Ask(ask))) => (commit, ask),
@@ -61,7 +96,10 @@ pub async fn commit(
                 return Committed { outcomes, unavailable: None, head, units };
             }
             Err(Failed { outcomes, unavailable }) => {
-                return Committed { outcomes, unavailable: Some(unavailable), head: None, units };
+                // With every outcome there, only views were to be brought up to date.
+                let is_whole = !outcomes.is_empty() && outcomes.iter().all(Option::is_some);
+                let unavailable = Some(unavailable).filter(|_| !is_whole);
+                return Committed { outcomes, unavailable, head: None, units };
             }
         };
         let noted = |failed: Failed| Failed {
@@ -105,11 +143,7 @@ async fn answer(
             return Ok(free(Answer::Specs(specs)));
         }
         Ask::Pause { attempt } => {
-            ports.pause(backoff(attempt, ports.random())).await;
-            return Ok(free(Answer::Paused));
-        }
-        Ask::Settle => {
-            ports.pause(limits::TRANSACTION_SEEN_WITHIN).await;
+            ports.pause(limits::backoff(attempt, ports.random())).await;
             return Ok(free(Answer::Paused));
         }
         Ask::Head => ports.head(location).await.map(|head| head.map(Answer::Head)),
@@ -119,20 +153,16 @@ async fn answer(
         Ask::Pages(range) => {
             ports.pages(location, &range).await.map(|pages| pages.map(Answer::Pages))
         }
+        Ask::Together(key) => ports
+            .together(location, &key)
+            .await
+            .map(|read| read.map(|(head, page)| Answer::Together(head, page))),
         Ask::Write(write) => ports.write(location, &write).await.map(|done| {
             health.note_write(&done.answer);
             done.map(Answer::Write)
         }),
     };
     answered.map_err(|unavailable| health.note(unavailable))
-}
-
-/// Exponential, with full jitter: a random part of 10 ms doubled per attempt, at most 1 s.
-fn backoff(attempt: u32, random: u64) -> Duration {
-    const FIRST_MICROS: u64 = 10_000;
-    const MOST_MICROS: u64 = 1_000_000;
-    let ceiling = FIRST_MICROS.saturating_mul(1 << attempt.min(10)).min(MOST_MICROS);
-    Duration::from_micros(random % ceiling.max(1))
 }
 
 impl<T> Metered<T> {

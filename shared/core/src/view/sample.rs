@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{MeasureSpec, Specs, View, ViewSpec, fold};
 use crate::base::id::{EventId, Position};
 use crate::base::time::Timestamp;
-use crate::event::{Entry, IdOrigin};
+use crate::event::{Entry, IdOrigin, Placing};
 
 /// The contract that every sample passed.
 pub(super) const CONTRACT: &str = "sample";
@@ -30,6 +30,7 @@ pub(super) fn entry(event_type: &str, at: i64, payload: &str) -> Arc<Entry> {
         contract_version: 0,
         ingested_at: seconds(at),
         payload: Arc::from(payload),
+        placing: Placing::default(),
     })
 }
 

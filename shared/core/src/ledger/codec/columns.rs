@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::wire::{Malformed, Reader, Writer, event_id, instant};
 use crate::base::id::{EventId, Position};
 use crate::base::time::Timestamp;
-use crate::event::{Entry, IdOrigin};
+use crate::event::{Arrival, Entry, IdOrigin, Placing};
 
 /// How an event id is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum IdForm {
+pub(super) enum IdForm {
     /// As text.
     Text = 0,
     /// A UUID in lower case with hyphens: its 16 bytes.
@@ -27,12 +27,16 @@ enum IdForm {
 
 impl IdForm {
     fn of(entry: &Entry) -> (Self, [u8; 16]) {
-        const NO_BYTES: [u8; 16] = [0; 16];
-        let text = entry.position.event_id.as_str();
         let digest = match entry.id_origin {
             IdOrigin::Given => Self::Digest,
             IdOrigin::Record => Self::Record,
         };
+        Self::of_id(entry.position.event_id.as_str(), digest)
+    }
+
+    /// The form of an id, and its bytes; `digest` is the form of 32 hexadecimal digits.
+    pub(super) fn of_id(text: &str, digest: Self) -> (Self, [u8; 16]) {
+        const NO_BYTES: [u8; 16] = [0; 16];
         // Without an early end, many bytes are looked at in one step.
         let lower = text.bytes().fold(true, |lower, byte| lower & !byte.is_ascii_uppercase());
         match (text.len(), lower) {
@@ -42,6 +46,14 @@ impl IdForm {
                 .map_or((Self::Text, NO_BYTES), |uuid| (digest, uuid.into_bytes())),
             _ => (Self::Text, NO_BYTES),
         }
+    }
+
+    /// The id with these bytes, which a text is not.
+    pub(super) fn id(self, bytes: Uuid) -> EventId {
+        EventId::trusted(match self {
+            Self::Text | Self::Uuid => bytes.hyphenated().to_string(),
+            Self::Digest | Self::Record => bytes.simple().to_string(),
+        })
     }
 
     const fn in_bytes(self) -> bool {
@@ -58,7 +70,7 @@ impl IdForm {
         }
     }
 
-    fn read(number: u64) -> Result<Self, Malformed> {
+    pub(super) fn read(number: u64) -> Result<Self, Malformed> {
         match number {
             0 => Ok(Self::Text),
             1 => Ok(Self::Uuid),
@@ -75,6 +87,8 @@ mod extra {
     pub(super) const SCALE: u64 = 3;
     pub(super) const SEQUENCES: u64 = 4;
     pub(super) const CONTRACT_VERSIONS: u64 = 8;
+    pub(super) const PLACINGS: u64 = 16;
+    pub(super) const ALL: u64 = SCALE | SEQUENCES | CONTRACT_VERSIONS | PLACINGS;
 }
 
 /// Units of time that columns count in: the coarsest in which every time is whole.
@@ -109,6 +123,9 @@ pub(super) fn write_entries(out: &mut Writer, texts: &mut Writer, entries: &[Arc
     if extras & extra::CONTRACT_VERSIONS != 0 {
         out.column(entries.iter().map(|entry| u64::from(entry.contract_version)));
     }
+    if extras & extra::PLACINGS != 0 {
+        write_placings(out, entries);
+    }
     for (form, bytes) in &forms {
         if form.in_bytes() {
             out.bytes(bytes);
@@ -131,6 +148,7 @@ fn extras(entries: &[Arc<Entry>]) -> u64 {
     };
     bit(|entry| entry.position.sequence != 0, extra::SEQUENCES)
         | bit(|entry| entry.contract_version != 0, extra::CONTRACT_VERSIONS)
+        | bit(|entry| entry.placing != Placing::default(), extra::PLACINGS)
 }
 
 /// Differences: sequences of one producer are large and close to each other.
@@ -141,6 +159,48 @@ fn write_sequences(out: &mut Writer, entries: &[Arc<Entry>]) {
         out.signed(sequence.wrapping_sub(before).cast_signed());
         before = sequence;
     }
+}
+
+/// With an epoch.
+const MADE_EPOCH: u64 = 4;
+
+/// Of the entries alone that were not just appended.
+fn write_placings(out: &mut Writer, entries: &[Arc<Entry>]) {
+    let special = |entry: &&Arc<Entry>| entry.placing != Placing::default();
+    out.number(entries.iter().filter(special).count() as u64);
+    let mut before = 0;
+    for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| special(entry)) {
+        let Placing { arrival, epoch } = entry.placing;
+        let arrival = match arrival {
+            Arrival::InOrder => 0,
+            Arrival::Late => 1,
+            Arrival::Correction => 2,
+        };
+        out.number((at - before) as u64);
+        out.number(arrival | if epoch == 0 { 0 } else { MADE_EPOCH });
+        if epoch != 0 {
+            out.number(epoch);
+        }
+        before = at;
+    }
+}
+
+fn read_placings(input: &mut Reader<'_>, count: usize) -> Result<Vec<Placing>, Malformed> {
+    let mut placings = vec![Placing::default(); count];
+    let mut at = 0usize;
+    for _ in 0..input.count()? {
+        at = at.saturating_add(input.count()?);
+        let (code, none) = (input.number()?, Malformed("a placing of no entry"));
+        let arrival = match code & !MADE_EPOCH {
+            0 => Arrival::InOrder,
+            1 => Arrival::Late,
+            2 => Arrival::Correction,
+            _ => return Err(Malformed("an unknown arrival")),
+        };
+        let epoch = if code & MADE_EPOCH == 0 { 0 } else { input.number()? };
+        *placings.get_mut(at).ok_or(none)? = Placing { arrival, epoch };
+    }
+    Ok(placings)
 }
 
 fn write_times(out: &mut Writer, entries: &[Arc<Entry>], extras: u64) {
@@ -165,6 +225,7 @@ pub(super) struct Columns {
     contracts: Vec<Arc<str>>,
     sequences: Vec<u64>,
     contract_versions: Vec<u32>,
+    placings: Vec<Placing>,
     uuids: Vec<Uuid>,
 }
 
@@ -178,7 +239,7 @@ impl Columns {
         let scale = input.number()?;
         let (times, extras) =
             (read_times(input, count, scale & extra::SCALE)?, scale & !extra::SCALE);
-        if extras & !(extra::SEQUENCES | extra::CONTRACT_VERSIONS) != 0 {
+        if extras & !extra::ALL != 0 {
             return Err(Malformed("an unknown column"));
         }
         let forms: Result<Vec<IdForm>, _> =
@@ -196,10 +257,23 @@ impl Columns {
                 input.column(count)?.into_iter().map(contract_version).collect::<Result<_, _>>()?
             }
         };
+        let placings = match extras & extra::PLACINGS {
+            0 => vec![Placing::default(); count],
+            _ => read_placings(input, count)?,
+        };
         let in_bytes = forms.iter().filter(|form| form.in_bytes());
         let uuids: Result<Vec<Uuid>, _> =
             in_bytes.map(|_| input.array().map(Uuid::from_bytes)).collect();
-        Ok(Self { times, forms, types, contracts, sequences, contract_versions, uuids: uuids? })
+        Ok(Self {
+            times,
+            forms,
+            types,
+            contracts,
+            sequences,
+            contract_versions,
+            placings,
+            uuids: uuids?,
+        })
     }
 
     pub(super) fn entries(self, texts: &mut Reader<'_>) -> Result<Vec<Arc<Entry>>, Malformed> {
@@ -208,9 +282,8 @@ impl Columns {
         for form in &self.forms {
             let id = match form {
                 IdForm::Text => event_id(texts.line()?)?,
-                IdForm::Uuid => in_bytes(&mut uuids, |id| id.hyphenated().to_string())?,
-                IdForm::Digest | IdForm::Record => {
-                    in_bytes(&mut uuids, |id| id.simple().to_string())?
+                IdForm::Uuid | IdForm::Digest | IdForm::Record => {
+                    form.id(uuids.next().ok_or(Malformed("an id without its bytes"))?)
                 }
             };
             ids.push((id, form.origin()));
@@ -219,18 +292,12 @@ impl Columns {
         let places = self.times.into_iter().zip(self.sequences);
         let columns = ids.into_iter().zip(places).zip(self.types).zip(contracts);
         columns
-            .map(|(((id, place), event_type), contract)| {
-                entry(id, place, event_type, contract, texts)
+            .zip(self.placings)
+            .map(|((((id, place), event_type), contract), placing)| {
+                Ok(Arc::new(Entry { placing, ..entry(id, place, event_type, contract, texts)? }))
             })
             .collect()
     }
-}
-
-fn in_bytes(
-    uuids: &mut impl Iterator<Item = Uuid>,
-    text: impl Fn(Uuid) -> String,
-) -> Result<EventId, Malformed> {
-    uuids.next().map(|id| EventId::trusted(text(id))).ok_or(Malformed("an id without its bytes"))
 }
 
 fn entry(
@@ -239,10 +306,10 @@ fn entry(
     event_type: Arc<str>,
     (contract, contract_version): (Arc<str>, u32),
     texts: &mut Reader<'_>,
-) -> Result<Arc<Entry>, Malformed> {
+) -> Result<Entry, Malformed> {
     let position = Position { observed_at, sequence, event_id };
     let payload = Arc::from(texts.line()?);
-    Ok(Arc::new(Entry {
+    Ok(Entry {
         position,
         id_origin,
         event_type,
@@ -250,7 +317,8 @@ fn entry(
         contract_version,
         ingested_at,
         payload,
-    }))
+        placing: Placing::default(),
+    })
 }
 
 fn read_sequences(input: &mut Reader<'_>, count: usize) -> Result<Vec<u64>, Malformed> {

@@ -8,35 +8,35 @@ use crate::base::id::{EventId, Position, SubjectId, TenantId};
 use crate::base::limits::ItemLimits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
-use crate::event::{Entry, IdOrigin};
+use crate::event::{Entry, IdOrigin, Placing};
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step};
 use crate::ledger::place::{Arrival, Outcome};
 use crate::ledger::read::{Question, Snapshot};
-use crate::ledger::{Head, Page, Policy};
+use crate::ledger::{Head, Page, Policy, Previous};
 use crate::memory::{Call, Fault, Memory};
-use crate::pipeline::subject::{Committed, Job, commit};
+use crate::pipeline::subject::{Committed, Job, carry, commit};
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Store as _, SubjectLocation};
 use crate::registry::Registry;
 use crate::subject::reader;
-use crate::view::Specs;
+use crate::view::{Specs, View, fold};
 
 pub(super) const APPLIED: Outcome = Outcome::Applied(Arrival::InOrder);
 pub(super) const CORRECTED: Outcome = Outcome::Applied(Arrival::Correction);
 
-/// Pages of a few entries, and corrections of two pages.
-pub(super) const SMALL: ItemLimits = ItemLimits {
+/// Pages of a few entries, each of them a keyframe.
+pub(super) const SMALL: ItemLimits = ItemLimits { frame_bytes: 1, ..WIDE };
+
+/// Pages of a few entries, of which the first one alone is a keyframe.
+pub(super) const WIDE: ItemLimits = ItemLimits {
     head_target_bytes: 1,
     keep_entries: 1,
     page_bytes: 2_000,
-    carry_pages: 2,
+    frame_bytes: 1 << 20,
     ..ItemLimits::STANDARD
 };
-
-/// One correction reaches the last page.
-pub(super) const WIDE: ItemLimits = ItemLimits { carry_pages: 80, ..SMALL };
 
 pub(super) fn second(at: i64) -> Timestamp {
     Timestamp::from_micros(1_800_000_000_000_000).expect("in range").plus_seconds(at)
@@ -60,6 +60,7 @@ pub(super) fn with_payload(at: i64, payload: &str) -> Arc<Entry> {
         contract_version: 0,
         ingested_at: second(at),
         payload: Arc::from(payload),
+        placing: Placing::default(),
     })
 }
 
@@ -127,7 +128,16 @@ impl Subject {
     }
 
     pub(super) fn params(&self) -> CommitParams {
-        CommitParams::new(self.location.key.clone(), Self::policy(), self.item_limits)
+        let now = self.memory.state().now;
+        let key = self.location.key.clone();
+        CommitParams { now, ..CommitParams::new(key, Self::policy(), self.item_limits) }
+    }
+
+    /// What `drover carry` does.
+    pub(super) fn carry(&self) {
+        let (location, params) = (self.location.clone(), self.params());
+        let carried = carry(&self.memory, &self.registry, location, params).now_or_never();
+        carried.expect("memory never waits").expect("carried");
     }
 
     /// What another writer does who believes in `cached`.
@@ -178,8 +188,14 @@ impl Subject {
         state.pages.values().map(|write| page(&write.page.bytes)).collect()
     }
 
-    /// What DynamoDB does to an expired page.
-    pub(super) fn expire(&self, at: usize) {
+    /// Goes on to the time when the page that ends at this second has expired, were it no keyframe.
+    pub(super) fn pass_expiry_of(&self, at: i64) {
+        let days = Self::policy().kept_days();
+        self.memory.state().now = second(at).plus_seconds(days * 24 * 60 * 60);
+    }
+
+    /// What an operator does by hand, and DynamoDB to an expired page.
+    pub(super) fn delete(&self, at: usize) {
         let mut state = self.memory.state();
         let key = state.pages.keys().nth(at).expect("a page").clone();
         state.pages.remove(&key);
@@ -233,7 +249,12 @@ impl Subject {
                 let written = memory.write(&self.location, &write).now_or_never().expect("ready");
                 Answer::Write(written.expect("an answer").answer)
             }
-            Ask::Pause { .. } | Ask::Settle => {
+            Ask::Together(key) => {
+                let read = memory.together(&self.location, &key).now_or_never().expect("ready");
+                let (head, page) = read.expect("an answer").answer;
+                Answer::Together(head, page)
+            }
+            Ask::Pause { .. } => {
                 memory.state().show_pages();
                 Answer::Paused
             }
@@ -250,6 +271,38 @@ impl Subject {
         }
         (commit, step)
     }
+}
+
+/// Pages name the ones before them, no page expires before an earlier one, keyframes that hold open with the
+/// fold of everything before them, and so does the base, if it is up to date.
+pub(super) fn check_holding(subject: &Subject) {
+    let head = subject.head();
+    let (mut view, mut count, mut before) = (View::default(), 0, None);
+    // What a writer sealed that came no further is not part of the history yet.
+    for page in subject.pages().into_iter().filter(|page| page.key() <= head.sealed.as_ref()) {
+        assert_eq!(page.previous, before, "the page before {:?}", page.key());
+        assert!(before.is_none_or(|before| before.expires_at <= page.expires_at));
+        if page.holds(head.stale.as_deref()) {
+            let keyframe = page.keyframe.as_ref().expect("a keyframe");
+            assert_eq!((&keyframe.opening, keyframe.count), (&view, count), "{:?}", page.key());
+        }
+        view = fold(view, &page.entries, &Specs::default());
+        count += page.entries.len() as u64;
+        before = page.key().map(|key| Previous { key: key.clone(), expires_at: page.expires_at });
+    }
+    let last = before.map(|before| (before.key, before.expires_at));
+    assert_eq!(head.sealed.map(|sealed| (sealed, head.page_expires_at)), last);
+    assert_eq!(head.count, count + head.tail.len() as u64);
+    assert!(head.stale.is_some() || *head.base == view, "the base");
+}
+
+/// The same, and again once views were brought up to date.
+pub(super) fn check_whole(subject: &Subject) {
+    check_holding(subject);
+    subject.carry();
+    subject.memory.state().show_pages();
+    assert_eq!(subject.head().stale, None);
+    check_holding(subject);
 }
 
 pub(super) fn since_start(entry: &Entry) -> i64 {
