@@ -8,34 +8,13 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
-use drover_core::base::time::Timestamp;
-use drover_core::intake::request::{Claim, Claimed, IdempotencyKey};
-use drover_core::intake::tenant::Scope;
 use drover_core::ports::EventLog;
-use drover_http::{
-    Caller, CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem, counted,
-};
-use uuid::Uuid;
+use drover_http::{CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem};
+use drover_intake::body::{self, Events};
+use drover_intake::{Accepted, Batch, Caller, ContractName, Intake, IntakePorts, Submission};
 
-use crate::accept::{Accepted, Delivery};
 use crate::answer::{BatchAnswer, EventResult, Refused};
-use crate::body::{self, Events};
-use crate::{FUNCTION, Ingest, IngestPorts};
-
-/// The longest name of a contract that is looked at.
-const CONTRACT_BYTES: usize = 64;
-/// The longest `traceparent`: the W3C's version 00 has 55 characters.
-const TRACEPARENT_BYTES: usize = 256;
-/// HTTP headers that speak of a single event: CloudEvents in binary mode. Kafka calls them `ce_…`.
-const CLOUD_EVENTS: &str = "ce-";
-const CLOUD_EVENT_HEADERS: usize = 32;
-
-/// A request as it came, with the caller that sent it.
-pub(crate) struct Sent {
-    pub(crate) headers: HeaderMap,
-    pub(crate) correlation: CorrelationId,
-    pub(crate) body: Vec<u8>,
-}
+use crate::sent::Sent;
 
 #[utoipa::path(
     post,
@@ -63,160 +42,66 @@ pub(crate) struct Sent {
     ),
     security(("api_key" = ["write"]))
 )]
-pub(crate) async fn events<W: IngestPorts, S: EventLog>(
-    State(ingest): State<Arc<Ingest<W, S>>>,
+pub(crate) async fn events<W: IntakePorts, S: EventLog>(
+    State(intake): State<Arc<Intake<W, S>>>,
     credentials: Credentials,
     Extension(correlation): Extension<CorrelationId>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<BatchAnswer>), Problem> {
-    let caller = ingest.caller(&credentials).await?;
+    let caller = caller(&intake, &credentials).await?;
     let mut parameters = Parameters::parse(query.as_deref())?;
     let contract = parameters.text("contract");
     parameters.finish()?;
-    let contract = contract.as_deref().unwrap_or(&caller.tenant.default_contract);
     let sent = Sent::of(headers, correlation, body)?;
-    let answer = ingest.deliver(&caller, contract, &sent).await?;
+    let answer = deliver(&intake, &caller, contract.as_deref(), &sent).await?;
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-impl Sent {
-    /// Unpacks a request.
-    pub(crate) fn of(
-        headers: HeaderMap,
-        correlation: CorrelationId,
-        body: Result<Bytes, BytesRejection>,
-    ) -> Result<Self, Problem> {
-        let body = body.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                let limit = body::SENT_BYTES;
-                body::too_large(&format!("the body is too large: limit=`{limit}`"))
-            }
-            _ => Problem::bad_request("malformed_json", "the body ended early"),
-        })?;
-        let body = body::unpacked(&headers, body.into())?;
-        Ok(Self { headers, correlation, body })
-    }
+/// The caller of a request, if it may write.
+pub(crate) async fn caller<W: IntakePorts, S: EventLog>(
+    intake: &Intake<W, S>,
+    credentials: &Credentials,
+) -> Result<Caller, Problem> {
+    credentials.admitted(intake.caller(credentials.proof()).await)
 }
 
-impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
-    /// Whoever may write.
-    pub(crate) async fn caller(&self, credentials: &Credentials) -> Result<Caller, Problem> {
-        let (now, registry) = (self.ports.now(), &self.registry);
-        let admitted = self.gate.admit(credentials, Scope::Write, now, registry, &self.ports).await;
-        counted(admitted, &*self.meter, FUNCTION, now)
-    }
-
-    /// Takes a request to its answer.
-    pub(crate) async fn deliver(
-        &self,
-        caller: &Caller,
-        contract: &str,
-        sent: &Sent,
-    ) -> Result<BatchAnswer, Problem> {
-        if contract.len() > CONTRACT_BYTES {
-            return Err(Problem::invalid_parameter("contract", "longer than any contract's name"));
-        }
-        let format = body::format(&sent.headers)?;
-        let events = body::events(&sent.body, format, caller.scope.tenant().as_str())?;
-        self.within_quota(caller, events.texts().len())?;
-        let (request_id, received_at) = self.identify(caller, contract, sent).await?;
-        let headers = carried(sent, &events);
-        let delivery = Delivery {
-            caller,
-            contract,
-            texts: events.texts(),
-            request_id: Arc::from(request_id.as_str()),
-            headers,
-            received_at,
-        };
-        let results = self.accept(delivery).await?;
-        answered(request_id, received_at, &events, results)
-    }
-
-    pub(crate) fn within_quota(&self, caller: &Caller, events: usize) -> Result<(), Problem> {
-        let (tenant, quota) = (caller.scope.tenant(), caller.tenant.quota);
-        Ok(self.quotas.take(tenant, quota, events, self.ports.now())?)
-    }
-
-    /// The id of a request and when it was first received. Under an idempotency key both are those
-    /// of the first time.
-    async fn identify(
-        &self,
-        caller: &Caller,
-        contract: &str,
-        sent: &Sent,
-    ) -> Result<(String, Timestamp), Problem> {
-        let now = self.ports.now();
-        let Some(key) = idempotency_key(&sent.headers)? else {
-            return Ok((Uuid::new_v4().to_string(), now));
-        };
-        let claim = Claim::new(&caller.scope, &key, contract, &sent.body, now);
-        let received_at = match self.ports.claim(&claim).await? {
-            Claimed::First => now,
-            Claimed::Before(made) if made.body == claim.made.body => made.received_at,
-            Claimed::Before(_) => {
-                return Err(Problem::new(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    "idempotency_mismatch",
-                    "this idempotency key was used for another body or contract",
-                ));
-            }
-        };
-        Ok((claim.request_id, received_at))
-    }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().ok().and_then(IdempotencyKey::parse);
-    key.map(Some).ok_or_else(|| {
-        Problem::invalid_parameter("Idempotency-Key", "not 1 to 255 visible ASCII characters")
-    })
-}
-
-/// What goes along with each event.
-fn carried(sent: &Sent, events: &Events<'_>) -> Vec<(String, Vec<u8>)> {
-    let mut carried = vec![("correlation_id".to_owned(), sent.correlation.0.as_bytes().to_vec())];
-    let traceparent = sent.headers.get("traceparent").map(|value| value.as_bytes());
-    if let Some(traceparent) = traceparent.filter(|value| value.len() <= TRACEPARENT_BYTES) {
-        carried.push(("traceparent".to_owned(), traceparent.to_vec()));
-    }
-    if let Events::Single(_) = events {
-        let named = sent.headers.iter().filter_map(|(name, value)| {
-            let attribute = name.as_str().strip_prefix(CLOUD_EVENTS)?;
-            Some((format!("ce_{attribute}"), value.as_bytes().to_vec()))
-        });
-        carried.extend(named.take(CLOUD_EVENT_HEADERS));
-    }
-    carried
-}
-
-/// 202 when at least one was accepted, else why none was.
-fn answered(
-    batch_id: String,
-    received_at: Timestamp,
-    events: &Events<'_>,
-    results: Vec<Accepted>,
+/// Takes a request to its answer.
+pub(crate) async fn deliver<W: IntakePorts, S: EventLog>(
+    intake: &Intake<W, S>,
+    caller: &Caller,
+    contract: Option<&str>,
+    sent: &Sent,
 ) -> Result<BatchAnswer, Problem> {
-    let rejected = results.iter().filter(|result| result.is_err()).count();
-    let accepted = results.len() - rejected;
-    if accepted > 0 {
-        let results = results.into_iter().enumerate().map(|(index, result)| match result {
-            Ok(event_id) => EventResult::Accepted { index, event_id },
-            Err(rejection) => EventResult::Rejected { index, error: rejection.into() },
-        });
-        let results = results.collect();
-        return Ok(BatchAnswer { batch_id, accepted, rejected, received_at, results });
+    let contract = ContractName::chosen(contract, &caller.tenant)?;
+    let events = body::events(&sent.body, sent.format()?, caller.scope.tenant())?;
+    let submission = Submission {
+        contract,
+        events: &events,
+        idempotency: sent.idempotency(),
+        headers: sent.record_headers(&events),
+    };
+    let batch = intake.submit(caller, submission).await?;
+    answered(batch, &events)
+}
+
+/// 202 unless every event was rejected; then why.
+fn answered(batch: Batch, events: &Events<'_>) -> Result<BatchAnswer, Problem> {
+    let (accepted, ignored) = (batch.accepted(), batch.ignored());
+    let Batch { id: batch_id, received_at, results } = batch;
+    let rejected = results.len() - accepted - ignored;
+    if accepted + ignored > 0 {
+        let results = results.into_iter().map(EventResult::from).collect();
+        return Ok(BatchAnswer { batch_id, accepted, rejected, ignored, received_at, results });
     }
-    let faults = results
-        .iter()
-        .enumerate()
-        .filter_map(|(index, result)| Some(Fault::of(result.as_ref().err()?, Some(index))));
+    let faults = results.iter().filter_map(|accepted| {
+        let rejection = accepted.result.as_ref()?.as_ref().err()?;
+        Some(Fault::of(rejection, Some(accepted.index)))
+    });
     let faults: Vec<Fault> = faults.collect();
-    let (code, detail) = match (events, results.first()) {
-        (Events::Single(_), Some(Err(rejection))) => {
+    let (code, detail) = match results.as_slice() {
+        [Accepted { result: Some(Err(rejection)), .. }] if events.is_single() => {
             (rejection.code.as_str(), rejection.message.clone())
         }
         _ => ("no_event_accepted", "no event of this request passed, see errors".to_owned()),

@@ -129,6 +129,7 @@ const fn by_function(metric: Metric) -> bool {
         | Metric::OffsetsLost
         | Metric::RecordsBuffered
         | Metric::RecordsReturned
+        | Metric::RecordsIgnored
         | Metric::UniqueDevices => false,
     }
 }
@@ -148,6 +149,7 @@ const fn help(metric: Metric) -> &'static str {
         Metric::OffsetsLost => "Offsets that a replay could not read again",
         Metric::RecordsBuffered => "Records that went to the buffer queue",
         Metric::RecordsReturned => "Records that were handed back to their source",
+        Metric::RecordsIgnored => "Records that their contracts pass over",
         Metric::WriteUnits => "DynamoDB write units consumed",
         Metric::ReadUnits => "DynamoDB read units consumed",
         Metric::UniqueDevices => "Devices whose first event is in the history now",

@@ -1,4 +1,4 @@
-//! What is shown.
+//! The data that `inspect` shows.
 
 use drover_core::ledger::read::Snapshot;
 

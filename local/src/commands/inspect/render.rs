@@ -16,10 +16,10 @@ use serde_json::value::RawValue;
 use super::inspected::Inspected;
 use crate::commands::text::{printable, table};
 
-/// Characters of a payload that a line shows.
+/// The maximum characters of a payload on a line.
 const PAYLOAD_CHARACTERS: usize = 80;
 
-/// For people: the head, a line for each page, a line for each of the newest entries.
+/// For people: the head, one line for each page, and one line for each of the newest entries.
 pub(super) fn text(key: &SubjectKey, inspected: &Inspected, limit: usize) -> String {
     let mut out = format!("{} {}\n\n", key.tenant(), key.subject());
     head_lines(&mut out, inspected);
@@ -90,7 +90,7 @@ fn entry_row(entry: &Entry) -> [String; 5] {
     ]
 }
 
-/// The newest entries in order, behind the number of those before them.
+/// The number of omitted entries, and the newest entries in order.
 fn newest(inspected: &Inspected, limit: usize) -> (usize, Vec<&Entry>) {
     let entries: Vec<&Entry> = inspected.snapshot.entries().map(AsRef::as_ref).collect();
     let left_out = entries.len().saturating_sub(limit);
@@ -133,7 +133,7 @@ struct HeadJson<'a> {
     era: u64,
     generation: u64,
     keyframes: u64,
-    /// From where on views are out of date, if they are.
+    /// The start of what is out of date in views, if anything is.
     stale: Option<StaleJson<'a>>,
     /// What the last commit inserted into pages.
     note: Vec<PositionJson<'a>>,
@@ -178,7 +178,7 @@ struct PositionJson<'a> {
     event_id: &'a str,
 }
 
-/// For programs: the same, with whole payloads.
+/// For programs: the same data, with whole payloads.
 pub(super) fn json(
     key: &SubjectKey,
     inspected: &Inspected,

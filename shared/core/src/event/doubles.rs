@@ -1,26 +1,26 @@
-//! What becomes of numbers when JSON is parsed: which doubles a value has, and what its other numbers are.
+//! Numbers in parsed JSON: which doubles a value has, and the texts of numbers that parsing
+//! changed.
 
 use serde_json::Number;
 
 use super::places::Places;
 
-/// The canonical texts of numbers that are lost.
+/// The canonical texts of numbers that parsing changed.
 pub(crate) type Exact = Places<Box<str>>;
 
-/// Which doubles a value has: the first variant that fits all of them.
+/// Which doubles a value has: the first variant that covers all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Doubles {
-    /// None, so that all of its numbers are held.
+    /// No doubles, so every number is exact.
     None,
-    /// Between 10^-7 and 10^21: a number of 15 digits is parsed to the nearest one, and written as
-    /// it was.
+    /// Doubles between 10^-7 and 10^21: a number of up to 15 digits survives parsing and writing.
     Usual,
-    /// Zero, perhaps of a number that is too small for a double, or beyond these bounds.
+    /// Doubles outside these bounds, or zero, which may come from a number too small for a double.
     Any,
 }
 
 impl Doubles {
-    /// That of one number.
+    /// Classifies one number.
     pub(super) fn of(number: &Number) -> Self {
         let size = number.as_f64().unwrap_or_default().abs();
         match number.is_f64() {

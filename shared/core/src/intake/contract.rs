@@ -43,12 +43,15 @@ use crate::base::time::Timestamp;
 use crate::event::{self, Entry, Event, IdOrigin, Placing};
 use crate::intake::record::{HeaderValue, Parsed, Record};
 use crate::intake::schema::Schema;
+use crate::intake::transform::Transform;
 use crate::view::ViewSpec;
 
 /// A compiled contract.
 #[derive(Debug)]
 pub struct Contract {
     name: Arc<str>,
+    /// Makes elements of a record, each of which is read as if it had come alone.
+    transform: Option<Transform>,
     tenant: Option<Lookup>,
     variants: Vec<Variant>,
     usual: Reading,
@@ -56,6 +59,15 @@ pub struct Contract {
     /// with every other event.
     types: BTreeSet<Arc<str>>,
     view_spec: Arc<ViewSpec>,
+}
+
+/// What a transform made of a part of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// Its place among the record's elements, from 0.
+    pub number: u32,
+    /// What it is, or why it never will be an event.
+    pub event: Result<Event, Rejection>,
 }
 
 /// How records with a certain header are read.
@@ -108,7 +120,40 @@ impl Contract {
         self.tenant.as_ref()?.find(parsed.record(), parsed.json().ok()?)?.text()
     }
 
-    /// Reads a record as an event of the tenant that somebody vouched for.
+    /// Reads a record that is several events or none, or `None` where the contract has no transform and
+    /// every record is one. Of a record of which only one element is meant, it gives that element, if
+    /// there still is one.
+    ///
+    /// # Errors
+    /// The record as a whole is none: `transform_failed`, `too_large`, or no JSON.
+    pub fn elements(
+        &self,
+        parsed: &Parsed<'_>,
+        scope: &TenantScope,
+    ) -> Option<Result<Vec<Element>, Rejection>> {
+        let transform = self.transform.as_ref()?;
+        Some(self.transformed(transform, parsed, scope))
+    }
+
+    fn transformed(
+        &self,
+        transform: &Transform,
+        parsed: &Parsed<'_>,
+        scope: &TenantScope,
+    ) -> Result<Vec<Element>, Rejection> {
+        parsed.json()?;
+        let (record, body) = (parsed.record(), parsed.body().unwrap_or_default());
+        let meant = record.source.element();
+        let numbered = (0..).zip(transform.run(record, body)?);
+        let numbered = numbered.filter(|(number, _)| meant.is_none_or(|meant| meant == *number));
+        let read = numbered.map(|(number, element)| Element {
+            number,
+            event: element.and_then(|json| self.read(&parsed.element(number, json), scope)),
+        });
+        Ok(read.collect())
+    }
+
+    /// Reads a record that is one event of the tenant that somebody vouched for.
     ///
     /// # Errors
     /// Why the record will never be one.
@@ -280,11 +325,13 @@ impl Reading {
                 Ok((read.natural_key_id(sources)?, IdOrigin::Given))
             }
             (Identity::Record(_), Observed::Received(_)) => {
-                Ok((read.parsed.record().source.event_id(), IdOrigin::Record))
+                let source = &read.parsed.record().source;
+                Ok((source.event_id(read.parsed.element_number()), IdOrigin::Record))
             }
             (Identity::Record(except), Observed::Own(_)) => {
                 let kept = self.payload.find_json(read.parsed.record(), read.json);
-                let whole = kept.is_some_and(|(kept, _)| std::ptr::eq(kept, read.json));
+                let whole = read.parsed.element_number().is_none()
+                    && kept.is_some_and(|(kept, _)| std::ptr::eq(kept, read.json));
                 let canonical = Some(payload).filter(|_| whole);
                 Ok((read.record_id(except, &self.event_type, canonical)?, IdOrigin::Record))
             }

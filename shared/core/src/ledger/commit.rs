@@ -20,7 +20,7 @@ use crate::event::Entry;
 use crate::ledger::carry::{self, Carry};
 use crate::ledger::codec::{Malformed, decode_head, decode_page};
 use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step, WriteAnswer};
-use crate::ledger::place::{NextHead, Outcome, Placed, Waiting};
+use crate::ledger::place::{EntryOutcome, NextHead, Placed, Waiting};
 use crate::ledger::seal::{encode_with_freeze, seal};
 use crate::ledger::{Activity, Head, LedgerWrite, Page, PageWrite, StoredHead, StoredPage};
 use crate::view::Specs;
@@ -34,7 +34,7 @@ pub struct Commit {
     params: CommitParams,
     /// Sorted by position; the first arrival of a position stands first.
     waiting: Vec<Waiting>,
-    outcomes: Vec<Option<Outcome>>,
+    outcomes: Vec<Option<EntryOutcome>>,
     /// When the newest of the entries was received.
     received: Timestamp,
     carrying: Carrying,
@@ -77,7 +77,7 @@ enum State {
     Folding(Box<Carry>),
     Writing(Box<Plan>),
     Pausing(Option<Box<Plan>>),
-    Finished(Option<Arc<Head>>),
+    Finished,
 }
 
 /// What goes on once specs are there.
@@ -105,7 +105,7 @@ struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
     /// Outcomes that hold all the same; `None`: unavailable.
-    pub outcomes: Vec<Option<Outcome>>,
+    pub outcomes: Vec<Option<EntryOutcome>>,
     /// What stood in the way.
     pub unavailable: Unavailable,
 }
@@ -125,14 +125,14 @@ impl Commit {
         for ((index, entry), outcome) in entries.into_iter().enumerate().zip(&mut outcomes) {
             match params.policy.guard(&entry) {
                 Err(rejection) if !on(Mutant::WatermarkBeforeGuard) => {
-                    *outcome = Some(Outcome::Rejected(rejection));
+                    *outcome = Some(EntryOutcome::Rejected(rejection));
                 }
                 _ => waiting.push(Waiting { index, entry }),
             }
         }
         waiting.sort_by(|left, right| left.entry.position.cmp(&right.entry.position));
         let received = waiting.iter().map(|waiting| waiting.entry.ingested_at).max();
-        let mut commit = Self {
+        let commit = Self {
             params,
             waiting,
             outcomes,
@@ -143,10 +143,7 @@ impl Commit {
             state: State::NeedsHead(None),
         };
         match cached {
-            _ if commit.waiting.is_empty() => {
-                commit.state = State::Finished(cached);
-                Ok((commit, Step::Done))
-            }
+            _ if commit.waiting.is_empty() => commit.done(cached),
             Some(head) => commit.with_head(head),
             None => Ok((commit, Step::Ask(Ask::Head))),
         }
@@ -217,14 +214,6 @@ impl Commit {
                 Ok((self, Step::Ask(Ask::Head)))
             }
             _ => self.fail(Reason::Bug, "an answer to another question"),
-        }
-    }
-
-    /// The outcomes, by the index of the entries given; the head, for the next commit.
-    pub fn finish(self) -> (Vec<Option<Outcome>>, Option<Arc<Head>>) {
-        match self.state {
-            State::Finished(head) => (self.outcomes, head),
-            _ => (self.outcomes, None),
         }
     }
 
@@ -428,8 +417,11 @@ impl Commit {
     }
 
     fn done(mut self, head: Option<Arc<Head>>) -> Result<(Self, Step), Failed> {
-        self.state = State::Finished(head);
-        Ok((self, Step::Done))
+        let Some(outcomes) = self.outcomes.iter().cloned().collect() else {
+            return self.fail(Reason::Bug, "an entry is left without an outcome");
+        };
+        self.state = State::Finished;
+        Ok((self, Step::Done { outcomes, head }))
     }
 
     /// Reads the head again; from the second time on after a pause.

@@ -7,7 +7,8 @@ use crate::base::id::SubjectKey;
 use crate::base::limits::ItemLimits;
 use crate::base::time::Timestamp;
 use crate::ledger::frame::Cutting;
-use crate::ledger::{LedgerWrite, PageRange, PageWrite, Policy, StoredHead, StoredPage};
+use crate::ledger::place::EntryOutcome;
+use crate::ledger::{Head, LedgerWrite, PageRange, PageWrite, Policy, StoredHead, StoredPage};
 use crate::view::Specs;
 
 /// What a commit wants next.
@@ -75,7 +76,12 @@ pub enum Step {
     /// It waits for an answer to this.
     Ask(Ask),
     /// Every entry has its outcome.
-    Done,
+    Done {
+        /// By the index of the entries given.
+        outcomes: Vec<EntryOutcome>,
+        /// The head as it is stored now, for the next commit, where that is known.
+        head: Option<Arc<Head>>,
+    },
 }
 
 /// What a commit needs to know about its subject.

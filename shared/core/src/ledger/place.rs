@@ -26,7 +26,7 @@ use crate::view::{Specs, View, fold};
 
 /// What became of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum EntryOutcome {
     /// It is in the history now.
     Applied(Arrival),
     /// It was there already, with the same content.
@@ -39,7 +39,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub(crate) index: usize,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: EntryOutcome,
 }
 
 /// An entry that waits for its place.
@@ -203,7 +203,7 @@ impl NextHead {
     pub(crate) fn reject_up_to(&mut self, gone: &Position, waiting: &[Waiting]) {
         let rest = waiting.get(self.placed.len()..).unwrap_or_default();
         for waiting in rest.iter().take_while(|waiting| waiting.entry.position <= *gone) {
-            let outcome = Outcome::Rejected(beyond_retention());
+            let outcome = EntryOutcome::Rejected(beyond_retention());
             self.placed.push(Placed { index: waiting.index, outcome });
         }
     }
@@ -276,15 +276,17 @@ impl NextHead {
     /// Finds the place of one entry among sorted ones.
     fn place(&mut self, entries: &mut Vec<Arc<Entry>>, waiting: &Waiting, arrival: Arrival) {
         let outcome = match find(entries, &waiting.entry.position) {
-            _ if self.guarded_too_late(&waiting.entry) => Outcome::Rejected(beyond_retention()),
+            _ if self.guarded_too_late(&waiting.entry) => {
+                EntryOutcome::Rejected(beyond_retention())
+            }
             Ok(at) => match entries.get(at) {
-                Some(there) if there.same_content(&waiting.entry) => Outcome::Duplicate,
-                _ => Outcome::Rejected(payload_mismatch()),
+                Some(there) if there.same_content(&waiting.entry) => EntryOutcome::Duplicate,
+                _ => EntryOutcome::Rejected(payload_mismatch()),
             },
             Err(at) => {
                 let epoch = self.account_for(&waiting.entry);
                 entries.insert(at, placed(&waiting.entry, Placing { arrival, epoch }));
-                Outcome::Applied(arrival)
+                EntryOutcome::Applied(arrival)
             }
         };
         self.placed.push(Placed { index: waiting.index, outcome });

@@ -5,8 +5,8 @@
 //! and what its own commit inserted, and a reader that does not find them waits and reads again.
 //!
 //! A view comes from the last keyframe that holds. Pages after `sealed` are not part of history yet,
-//! pages before a missing predecessor that expired are gone, and so is what expired and was not deleted
-//! yet. What was forgotten is not looked at. History comes whole here;
+//! pages before a missing predecessor that expired are gone, and so are expired pages that are not
+//! deleted yet. What was forgotten is not looked at. History comes whole here;
 //! [`range_read`](super::range_read) reads bounded parts of it.
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use crate::base::error::{Code, Rejection, Unavailable};
 use crate::base::id::TenantId;
 use crate::base::time::Timestamp;
 use crate::event::Event;
+use crate::intake::contract::Element;
 use crate::intake::envelope;
 use crate::intake::record::{Incoming, Parsed, Record, Source};
 use crate::intake::tenant::{NamedTenant, Tenant, TopicRoute};
@@ -18,6 +19,8 @@ use crate::registry::Registry;
 pub(super) enum Admission {
     /// An event, and what its tenant decided.
     Event { event: Event, tenant: Arc<Tenant> },
+    /// What its contract's transform made of it: several events or none.
+    Elements { elements: Vec<Element>, tenant: Arc<Tenant>, contract: Arc<str> },
     /// It will never be one, with what was established until then.
     Rejected { rejection: Rejection, tenant: Option<TenantId>, contract: Option<Arc<str>> },
     /// It may be one later, with the tenant that it was named as far as anybody vouches for that.
@@ -25,7 +28,8 @@ pub(super) enum Admission {
 }
 
 /// Why there is no event. `?` makes it from either of the two errors.
-enum Refused {
+#[derive(Debug)]
+pub(super) enum Refused {
     Rejection(Rejection),
     Unavailable(Unavailable),
 }
@@ -70,7 +74,7 @@ impl<D: Documents> Admitter<'_, D> {
         let mut established =
             Established { named: owner.cloned(), tenant: owner.cloned(), contract: None };
         match self.read(incoming, owner, &mut established).await {
-            Ok((event, tenant)) => Admission::Event { event, tenant },
+            Ok(admission) => admission,
             Err(Refused::Unavailable(unavailable)) => {
                 Admission::Unavailable { unavailable, tenant: established.named }
             }
@@ -86,7 +90,7 @@ impl<D: Documents> Admitter<'_, D> {
         incoming: &Incoming,
         owner: Option<&TenantId>,
         established: &mut Established,
-    ) -> Result<(Event, Arc<Tenant>), Refused> {
+    ) -> Result<Admission, Refused> {
         let Self { documents, registry, now } = *self;
         let record = incoming.record();
         let parsed = record.parsed();
@@ -103,15 +107,23 @@ impl<D: Documents> Admitter<'_, D> {
         let scope = named.admit(tenant.as_deref())?;
         let none = || unknown(Code::UnknownTenant, "no tenant has this name");
         let tenant = tenant.ok_or_else(none)?;
-        let event = match reading {
-            Reading::Envelope => envelope::read(&parsed, &scope)?,
-            Reading::Contract(contract) => {
-                let found = registry.contract(&contract, now, documents).await?;
-                let none = || unknown(Code::UnknownContract, "no contract has this name");
-                found.ok_or_else(none)?.read(&parsed, &scope)?
+        let contract = match reading {
+            Reading::Envelope => {
+                return Ok(Admission::Event { event: envelope::read(&parsed, &scope)?, tenant });
             }
+            Reading::Contract(contract) => contract,
         };
-        Ok((event, tenant))
+        let found = registry.contract(&contract, now, documents).await?;
+        let none = || unknown(Code::UnknownContract, "no contract has this name");
+        let found = found.ok_or_else(none)?;
+        if let Some(elements) = found.elements(&parsed, &scope) {
+            return Ok(Admission::Elements { elements: elements?, tenant, contract });
+        }
+        // A record without a transform is its own first element, and has no other.
+        if record.source.element().is_some_and(|element| element > 0) {
+            return Ok(Admission::Elements { elements: Vec::new(), tenant, contract });
+        }
+        Ok(Admission::Event { event: found.read(&parsed, &scope)?, tenant })
     }
 
     /// Who vouches for the tenant of a record, and how it is read.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::base::cost::{Metered, Units};
+use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::limits;
 use crate::base::time::Timestamp;
@@ -11,21 +12,34 @@ use crate::event::Entry;
 use crate::ledger::Head;
 use crate::ledger::commit::{Commit, Failed};
 use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step};
-use crate::ledger::place::Outcome;
+use crate::ledger::place::EntryOutcome;
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Ports, SubjectLocation};
 use crate::registry::Registry;
 
 /// What became of a subject's events.
 pub struct Committed {
-    /// By the index of the entries given; `None`: unavailable, for the reason below.
-    pub outcomes: Vec<Option<Outcome>>,
-    /// Why some are unavailable.
-    pub unavailable: Option<Unavailable>,
+    /// Of each entry.
+    pub outcomes: EntryOutcomes,
     /// The head as it is stored now, where that is known.
     pub head: Option<Arc<Head>>,
     /// What it cost.
     pub units: Units,
+}
+
+/// The outcomes of a subject's entries, in their order: one of each; `Err`: the entry is unavailable.
+pub struct EntryOutcomes(Vec<Result<EntryOutcome, Unavailable>>);
+
+impl EntryOutcomes {
+    /// The outcome of each entry, in order; `Err`: the entry is unavailable.
+    pub fn iter(&self) -> impl Iterator<Item = Result<&EntryOutcome, &Unavailable>> {
+        self.0.iter().map(Result::as_ref)
+    }
+
+    /// How many entries were applied.
+    pub fn applied(&self) -> usize {
+        self.0.iter().filter(|outcome| matches!(outcome, Ok(EntryOutcome::Applied(_)))).count()
+    }
 }
 
 /// One subject's events, in order of arrival.
@@ -52,7 +66,16 @@ pub async fn commit(
     let Job { location, mut params, entries, cached, deadline } = job;
     params.now = ports.now();
     let step = Commit::start(params, entries, cached);
-    drive(ports, registry, step, Drive { location, deadline, health }).await
+    let (ended, units) = drive(ports, registry, step, Drive { location, deadline, health }).await;
+    let (outcomes, head) = match ended {
+        Ok((outcomes, head)) => (outcomes.into_iter().map(Ok).collect(), head),
+        // Where every entry has its outcome, only the views are not up to date, and a later commit does that.
+        Err(Failed { outcomes, unavailable }) => {
+            let finished = |outcome: Option<_>| outcome.ok_or_else(|| unavailable.clone());
+            (outcomes.into_iter().map(finished).collect(), None)
+        }
+    };
+    Committed { outcomes: EntryOutcomes(outcomes), head, units }
 }
 
 /// Brings the views of a subject up to date, wherever they are not.
@@ -68,12 +91,15 @@ pub async fn carry(
     params.now = ports.now();
     let health = &TableHealth::of(location.table.clone());
     let drive_params = Drive { location, deadline: Timestamp::MAX, health };
-    let committed = drive(ports, registry, Ok(Commit::carry(params)), drive_params).await;
-    match committed.unavailable {
-        Some(unavailable) => Err(unavailable),
-        None => Ok((committed.head, committed.units)),
+    let (ended, units) = drive(ports, registry, Ok(Commit::carry(params)), drive_params).await;
+    match ended {
+        Ok((_, head)) => Ok((head, units)),
+        Err(failed) => Err(failed.unavailable),
     }
 }
+
+/// The outcomes, and the head as it is stored now, where that is known.
+type Ended = Result<(Vec<EntryOutcome>, Option<Arc<Head>>), Failed>;
 
 struct Drive<'a> {
     location: SubjectLocation,
@@ -86,24 +112,16 @@ async fn drive(
     registry: &Registry,
     mut step: Result<(Commit, Step), Failed>,
     Drive { location, deadline, health }: Drive<'_>,
-) -> Committed {
+) -> (Ended, Units) {
     let mut units = Units::default();
     loop {
         let (commit, ask) = match step {
             Ok((commit, Step::Ask(ask))) => (commit, ask),
-            Ok((commit, Step::Done)) => {
-                let (outcomes, head) = commit.finish();
-                return Committed { outcomes, unavailable: None, head, units };
-            }
-            Err(Failed { outcomes, unavailable }) => {
-                // With every outcome there, only views were to be brought up to date.
-                let is_whole = !outcomes.is_empty() && outcomes.iter().all(Option::is_some);
-                let unavailable = Some(unavailable).filter(|_| !is_whole);
-                return Committed { outcomes, unavailable, head: None, units };
-            }
+            Ok((_, Step::Done { outcomes, head })) => return (Ok((outcomes, head)), units),
+            Err(failed) => return (Err(failed), units),
         };
         let noted = |failed: Failed| Failed {
-            unavailable: health.note(failed.unavailable),
+            unavailable: health.note(of_ledger(failed.unavailable)),
             outcomes: failed.outcomes,
         };
         step = if let Some(unavailable) = health.failed() {
@@ -119,6 +137,14 @@ async fn drive(
                 Err(unavailable) => Err(commit.give_up(unavailable)),
             }
         };
+    }
+}
+
+/// What the answers of the ledger led to is a fault of its table, unless time or the program is.
+fn of_ledger(unavailable: Unavailable) -> Unavailable {
+    match unavailable.reason {
+        Reason::Deadline | Reason::Bug => unavailable,
+        _ => unavailable.of(Dependency::LedgerTable),
     }
 }
 

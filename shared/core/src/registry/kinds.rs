@@ -1,6 +1,6 @@
-//! Which kinds of subjects there are. The registry is never scanned, so `apply` keeps the kinds of
-//! every contract that was ever stored in the revision's document, and listings go through those and
-//! the built-in ones. A kind is never taken away: its subjects stay when its contract changes.
+//! The kinds of subjects. The registry is never scanned, so `apply` keeps the kinds of every
+//! contract that was ever stored in the revision document. Listings read those and the built-in
+//! kinds. A kind is never removed, because its subjects remain when its contract changes.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +10,18 @@ use crate::base::id::Kind;
 use crate::intake::contract::{BUILTINS, ContractDocument};
 use crate::intake::document::StoredDocument;
 
-/// What the revision's document says.
+/// The content of the revision document.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct RevisionDocument {
-    /// Absent where no contract was stored yet.
+    /// Absent if no contract was ever stored.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     kinds: BTreeSet<String>,
 }
 
-/// The kinds of a stored revision.
+/// The kinds of a stored revision document.
 ///
 /// # Errors
-/// What is wrong with its JSON.
+/// The fault in its JSON.
 pub(super) fn stored(revision: &StoredDocument) -> Result<BTreeSet<Kind>, String> {
     let document: RevisionDocument =
         serde_json::from_str(&revision.json).map_err(|fault| fault.to_string())?;
@@ -29,12 +29,12 @@ pub(super) fn stored(revision: &StoredDocument) -> Result<BTreeSet<Kind>, String
     kinds.collect::<Result<_, _>>().map_err(|rejection| rejection.message)
 }
 
-/// The JSON of a revision with these kinds.
+/// The JSON of a revision document with these kinds.
 pub(super) fn revision_json(kinds: &BTreeSet<Kind>) -> Result<String, serde_json::Error> {
     serde_json::to_string(&RevisionDocument { kinds: kinds.iter().map(Kind::to_string).collect() })
 }
 
-/// The kinds that a contract makes subjects of.
+/// The kinds of a contract's subjects.
 pub(super) fn of_contract(contract: &ContractDocument) -> impl Iterator<Item = Kind> {
     let variants = contract.variants.iter().filter_map(|variant| variant.subject.as_ref());
     let subjects = std::iter::once(&contract.subject).chain(variants);

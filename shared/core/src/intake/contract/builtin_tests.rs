@@ -14,7 +14,7 @@ fn reads(contract: &str, value: &Value, headers: Headers<'_>, expected: &str) {
     let event = event.unwrap_or_else(|rejection| panic!("{value}: {rejection:?}"));
     let entry = &event.entry;
     let id = match entry.id_origin {
-        IdOrigin::Record if entry.position.event_id == record.source.event_id() => "place",
+        IdOrigin::Record if entry.position.event_id == record.source.event_id(None) => "place",
         IdOrigin::Record => "record",
         IdOrigin::Given => entry.position.event_id.as_str(),
     };

@@ -15,6 +15,7 @@ use crate::base::id::Kind;
 use crate::base::limits;
 use crate::intake::fault::{Fault, Faults};
 use crate::intake::schema::Schema;
+use crate::intake::transform::Transform;
 use crate::view::{LocationSpec, MeasureSpec, ViewSpec};
 
 impl Contract {
@@ -25,6 +26,7 @@ impl Contract {
     pub fn compile(document: &ContractDocument) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
         check_name(&document.name, "/name", &mut faults);
+        let transform = transform(document.transform.as_deref(), &mut faults);
         let tenant = optional(document.tenant.as_ref(), "/tenant", &mut faults);
         let usual = reading(document, "", &mut faults);
         let view_spec = view_spec(document, &mut faults);
@@ -34,6 +36,7 @@ impl Contract {
         let variants = variants(document, &mut faults);
         faults.or(Some(Self {
             name: Arc::from(document.name.as_str()),
+            transform,
             tenant,
             types: types(&usual, &variants, &view_spec),
             usual,
@@ -76,6 +79,16 @@ fn reading(document: &ContractDocument, path: &str, faults: &mut Faults) -> Opti
         payload: payload?,
         schema,
     })
+}
+
+fn transform(code: Option<&str>, faults: &mut Faults) -> Option<Transform> {
+    match Transform::compile(code?) {
+        Ok(transform) => Some(transform),
+        Err(found) => {
+            found.into_iter().for_each(|fault| faults.add("/transform", fault));
+            None
+        }
+    }
 }
 
 fn optional(source: Option<&SourceDocument>, path: &str, faults: &mut Faults) -> Option<Lookup> {

@@ -21,6 +21,15 @@ static SHAPE: CompiledSchema =
 pub struct ContractDocument {
     /// What it is called: `[a-z0-9_-]{1,64}`.
     pub name: String,
+    /// A program in jq that makes elements of a record: each output is one, and is read by the fields
+    /// below as if it had come alone. No output: the record is ignored. Everything below that is a path
+    /// is a path into the element, but for those of `identity`.
+    ///
+    /// The program knows `$key`, `$topic`, `$headers` (texts by name; credentials are left out) and
+    /// `$received`. Loops, definitions, regular expressions and what looks outside may not be used; how
+    /// much it may do follows from the length of the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<String>,
     /// What the event is about.
     pub subject: SubjectDocument,
     /// The event's id. Where a record has none, see `identity`.
@@ -44,7 +53,7 @@ pub struct ContractDocument {
     pub tenant: Option<SourceDocument>,
     /// What history keeps: `path`, or `first` of several, and `default`.
     pub payload: SourceDocument,
-    /// JSON Schema 2020-12 of the whole record.
+    /// JSON Schema 2020-12 of the whole record, or of each element.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
     /// Numbers whose statistics are kept.

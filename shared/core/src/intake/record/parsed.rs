@@ -21,11 +21,46 @@ pub struct Parsed<'r> {
     json: Result<Value, Rejection>,
     /// Numbers of the body that [`Self::json`] does not hold.
     exact: OnceLock<Result<Exact, Rejection>>,
+    /// Of an element, which.
+    element: Option<Element<'r>>,
+}
+
+/// An element that a transform made of a record.
+#[derive(Debug)]
+struct Element<'r> {
+    number: u32,
+    whole: &'r Parsed<'r>,
+    body: String,
 }
 
 impl<'r> Parsed<'r> {
     pub(super) fn new(record: &'r Record) -> Self {
-        Self { record, json: parse(record), exact: OnceLock::new() }
+        Self { record, json: parse(record), exact: OnceLock::new(), element: None }
+    }
+
+    /// An element of this record, which is read in the place of its body.
+    pub(crate) fn element(&'r self, number: u32, body: String) -> Parsed<'r> {
+        let json = serde_json::from_str(&body).map_err(|fault| malformed(&fault));
+        let element = Some(Element { number, whole: self, body });
+        Parsed { record: self.record, json, exact: OnceLock::new(), element }
+    }
+
+    /// Which element this is, from 0; `None`: the record itself.
+    pub(crate) fn element_number(&self) -> Option<u32> {
+        self.element.as_ref().map(|element| element.number)
+    }
+
+    /// The record that this is an element of, or the record itself.
+    pub(crate) fn whole(&self) -> &Parsed<'r> {
+        self.element.as_ref().map_or(self, |element| element.whole)
+    }
+
+    /// What was parsed. No UTF-8 was not.
+    pub(crate) fn body(&self) -> Option<&str> {
+        match &self.element {
+            Some(element) => Some(&element.body),
+            None => std::str::from_utf8(self.record.value.as_deref()?).ok(),
+        }
     }
 
     /// The record itself.
@@ -36,7 +71,7 @@ impl<'r> Parsed<'r> {
     /// The body.
     ///
     /// # Errors
-    /// `empty_value`, `too_large` (over [`limits::ENVELOPE_BYTES`], the most that is parsed at
+    /// `empty_value`, `too_large` (over [`limits::TRANSFORMED_BYTES`], the most that is parsed at
     /// all), `unsupported_encoding`, `malformed_json`.
     pub fn json(&self) -> Result<&Value, Rejection> {
         self.json.as_ref().map_err(Clone::clone)
@@ -63,9 +98,7 @@ impl<'r> Parsed<'r> {
     }
 
     fn exact(&self, doubles: Doubles) -> Result<Option<&Exact>, Rejection> {
-        // What is no UTF-8 was not parsed either.
-        let body = self.record.value.as_deref().map(std::str::from_utf8);
-        let Some(Ok(body)) = body else { return Ok(None) };
+        let Some(body) = self.body() else { return Ok(None) };
         if doubles < Doubles::Any && !has_long_number(body) {
             return Ok(None);
         }
@@ -80,8 +113,10 @@ impl<'r> Parsed<'r> {
 
     /// The body, if it is no larger than a record may be.
     pub(crate) fn record_json(&self) -> Result<&Value, Rejection> {
-        if let Some(value) = &self.record.value {
-            within(value, limits::RECORD_BYTES)?;
+        match (&self.element, &self.record.value) {
+            (Some(element), _) => within(element.body.as_bytes(), limits::RECORD_BYTES)?,
+            (None, Some(value)) => within(value, limits::RECORD_BYTES)?,
+            (None, None) => {}
         }
         self.json()
     }
@@ -91,7 +126,7 @@ fn parse(record: &Record) -> Result<Value, Rejection> {
     let Some(value) = &record.value else {
         return Err(Rejection::new(Code::EmptyValue, "the record has no value"));
     };
-    within(value, limits::ENVELOPE_BYTES)?;
+    within(value, limits::TRANSFORMED_BYTES)?;
     if !is_plain(record) {
         return Err(encoded());
     }
@@ -154,7 +189,7 @@ mod tests {
     fn record(value: Option<&[u8]>, headers: &[(&str, &[u8])]) -> Record {
         let own = |(name, value): &(&str, &[u8])| ((*name).to_owned(), value.to_vec());
         Record {
-            source: Source::Http { request_id: Arc::from("r"), index: 0 },
+            source: Source::Http { request_id: Arc::from("r"), index: 0, element: None },
             key: None,
             value: value.map(<[u8]>::to_vec),
             headers: headers.iter().map(own).collect(),

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
+use crate::base::cost::Units;
+use crate::base::error::Unavailable;
 use crate::base::id::{EventId, Position, SubjectId, TenantId};
 use crate::base::limits::ItemLimits;
 use crate::base::scope::TenantScope;
@@ -12,19 +14,28 @@ use crate::event::{Entry, IdOrigin, Placing};
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step};
-use crate::ledger::place::{Arrival, Outcome};
+use crate::ledger::place::{Arrival, EntryOutcome};
 use crate::ledger::read::{Question, Snapshot};
 use crate::ledger::{Head, Page, Policy, Previous};
-use crate::memory::{Call, Fault, Memory};
-use crate::pipeline::subject::{Committed, Job, carry, commit};
+use crate::memory::{Call, Fault, Faulty, Memory};
+use crate::pipeline::subject::{Job, carry, commit};
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Store as _, SubjectLocation};
 use crate::registry::Registry;
 use crate::subject::reader;
 use crate::view::{Specs, View, fold};
 
-pub(super) const APPLIED: Outcome = Outcome::Applied(Arrival::InOrder);
-pub(super) const CORRECTED: Outcome = Outcome::Applied(Arrival::Correction);
+pub(super) const APPLIED: EntryOutcome = EntryOutcome::Applied(Arrival::InOrder);
+pub(super) const CORRECTED: EntryOutcome = EntryOutcome::Applied(Arrival::Correction);
+
+/// How a commit ended.
+pub(super) struct Finished {
+    /// `None`: unavailable.
+    pub(super) outcomes: Vec<Option<EntryOutcome>>,
+    pub(super) unavailable: Option<Unavailable>,
+    pub(super) head: Option<Arc<Head>>,
+    pub(super) units: Units,
+}
 
 /// Pages of a few entries, each of them a keyframe.
 pub(super) const SMALL: ItemLimits = ItemLimits { frame_bytes: 1, ..WIDE };
@@ -80,7 +91,7 @@ pub(super) fn noise(length: usize, seed: u64) -> String {
 
 /// One subject in a store of its own, and one warm writer.
 pub(super) struct Subject {
-    pub(super) memory: Memory,
+    pub(super) memory: Faulty<Memory>,
     pub(super) registry: Registry,
     pub(super) location: SubjectLocation,
     pub(super) item_limits: ItemLimits,
@@ -93,7 +104,7 @@ impl Subject {
         let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
         let key = scope.subject(SubjectId::parse("device/d1").expect("a subject"));
         Self {
-            memory: Memory::new(second(0)),
+            memory: Faulty::over(Memory::new(second(0))),
             registry: Registry::new(),
             location: SubjectLocation { key, table: None },
             item_limits,
@@ -145,20 +156,25 @@ impl Subject {
         &self,
         cached: Option<Arc<Head>>,
         entries: impl IntoIterator<Item = Arc<Entry>>,
-    ) -> Committed {
+    ) -> Finished {
+        let entries: Vec<_> = entries.into_iter().collect();
         let job = Job {
             location: self.location.clone(),
             params: self.params(),
-            entries: entries.into_iter().collect(),
+            entries,
             cached,
             deadline: self.deadline,
         };
         let health = TableHealth::of(self.location.table.clone());
         let committed = commit(&self.memory, &self.registry, job, &health).now_or_never();
-        committed.expect("memory never waits")
+        let committed = committed.expect("memory never waits");
+        let outcomes = committed.outcomes.iter().map(|outcome| outcome.ok().cloned()).collect();
+        let unavailable = committed.outcomes.iter().find_map(|outcome| outcome.err().cloned());
+        let (head, units) = (committed.head, committed.units);
+        Finished { outcomes, unavailable, head, units }
     }
 
-    pub(super) fn commit(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>) -> Committed {
+    pub(super) fn commit(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>) -> Finished {
         let cached = self.cached.take();
         let committed = self.commit_with(cached, entries);
         self.cached.clone_from(&committed.head);
@@ -169,7 +185,7 @@ impl Subject {
     pub(super) fn apply(
         &mut self,
         entries: impl IntoIterator<Item = Arc<Entry>>,
-    ) -> Vec<Option<Outcome>> {
+    ) -> Vec<Option<EntryOutcome>> {
         let committed = self.commit(entries);
         assert_eq!(committed.unavailable, None);
         committed.outcomes
@@ -202,7 +218,7 @@ impl Subject {
     }
 
     pub(super) fn fail(&self, faults: impl FnMut(Call) -> Fault + Send + 'static) {
-        self.memory.state().faults = Box::new(faults);
+        self.memory.fail(faults);
     }
 
     pub(super) fn snapshot(&self, question: Question) -> Snapshot {

@@ -68,8 +68,8 @@ fn what_is_out_of_date_begins_with_the_earliest_insertion() {
     for at in [-5, 5, 35, 75, 85, 155] {
         let subject = outdated();
         let outcomes = subject.commit_with(None, [entry(at), entry(200)]).outcomes;
-        let first = if at == 5 { Outcome::Duplicate } else { CORRECTED };
-        assert_eq!(outcomes, [Some(first), Some(Outcome::Duplicate)]);
+        let first = if at == 5 { EntryOutcome::Duplicate } else { CORRECTED };
+        assert_eq!(outcomes, [Some(first), Some(EntryOutcome::Duplicate)]);
         let from = subject.head().stale.map(|stale| stale.from);
         assert_eq!(from, Some(position(at.min(5))));
         check_whole(&subject);
@@ -109,7 +109,7 @@ fn a_duplicate_can_carry_too() {
     let mut again = Entry::clone(&entry(5));
     again.ingested_at = second(7_200);
     let again = subject.commit_with(None, [Arc::new(again)]);
-    assert_eq!(again.outcomes, [Some(Outcome::Duplicate)]);
+    assert_eq!(again.outcomes, [Some(EntryOutcome::Duplicate)]);
     assert_eq!(subject.head().stale, None);
     check_holding(&subject);
 }
@@ -138,7 +138,8 @@ fn what_another_writer_did_is_not_done_again() {
         asks += 1;
         going = commit.answer(subject.obey(ask)).expect("no failure");
     }
-    assert_eq!(going.0.finish().0, [Some(Outcome::Duplicate)]);
+    let Step::Done { outcomes, .. } = going.1 else { panic!("an end: {:?}", going.1) };
+    assert_eq!(outcomes, [EntryOutcome::Duplicate]);
     // A page, the head, and the page again.
     assert!(asks <= 4, "{asks} asks");
 }
@@ -149,7 +150,7 @@ fn an_entry_finds_its_place_before_between_and_inside_pages() {
         for at in [-1, 1, 30, 35, 39, 75, 110] {
             let mut subject = Subject::with_pages(item_limits, 3);
             let mut expected: Vec<i64> = tens(0, 120).collect();
-            let outcome = if at % 10 == 0 { Outcome::Duplicate } else { CORRECTED };
+            let outcome = if at % 10 == 0 { EntryOutcome::Duplicate } else { CORRECTED };
             assert_eq!(subject.apply([entry(at)]), [Some(outcome)]);
             expected.push(at);
             expected.sort_unstable();
@@ -208,7 +209,7 @@ fn a_correction_whose_answer_is_lost_is_in_the_history_once() {
             if lost { Fault::LostAfter } else { Fault::None }
         });
         let outcomes = subject.apply([entry(5)]);
-        assert!(matches!(outcomes[0], Some(Outcome::Applied(_) | Outcome::Duplicate)));
+        assert!(matches!(outcomes[0], Some(EntryOutcome::Applied(_) | EntryOutcome::Duplicate)));
         assert_eq!(subject.head().version, before + 1);
         assert_eq!(subject.live_count(), 10);
         check_whole(&subject);
@@ -223,7 +224,7 @@ fn a_writer_that_overtook_the_pages_makes_an_old_head_be_read_again() {
         subject.apply([entry(5)]);
         assert_eq!(
             subject.commit_with(stale, [entry(5), entry(6)]).outcomes,
-            [Some(Outcome::Duplicate), Some(CORRECTED)]
+            [Some(EntryOutcome::Duplicate), Some(CORRECTED)]
         );
         check_whole(&subject);
     }
@@ -242,10 +243,7 @@ fn the_entries_of_an_unfinished_carry_have_their_outcomes() {
 
 /// From now on the pages of a transaction show so many calls after its head.
 fn show_pages_late(subject: &Subject, calls: u8) {
-    subject.fail(move |call| match call {
-        Call::Write => Fault::PagesLate(calls),
-        _ => Fault::None,
-    });
+    subject.memory.state().pages_late = Some(calls);
 }
 
 #[test]
@@ -439,7 +437,7 @@ fn what_was_forgotten_is_refused_without_a_look() {
     let forgotten = Subject::with_pages(WIDE, 2);
     forgotten.store(&forgotten.head().forget());
     let started = Commit::start(forgotten.params(), vec![entry(5)], None).expect("a start");
-    let (commit, step) = forgotten.until_write(started);
-    assert!(matches!(step, Step::Done), "{step:?}");
-    assert_eq!(code(&commit.finish().0[0]), Some(Code::BeyondRetention));
+    let (_, step) = forgotten.until_write(started);
+    let Step::Done { outcomes, .. } = step else { panic!("an end: {step:?}") };
+    assert_eq!(code(&Some(outcomes[0].clone())), Some(Code::BeyondRetention));
 }

@@ -192,6 +192,7 @@ pub(super) fn acknowledgement(
 ) -> Result<(), String> {
     let state = harness.memory.state();
     match disposition {
+        Disposition::Ignored => panic!("no contract passes a record over"),
         Disposition::Applied | Disposition::Duplicate => {
             let now = stored(&state, &spec.key())?;
             let found =
