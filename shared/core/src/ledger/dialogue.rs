@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::base::error::Reason;
+use crate::base::error::{Reason, Rejection};
 use crate::base::id::SubjectKey;
 use crate::base::limits::ItemLimits;
 use crate::base::time::Timestamp;
+use crate::event::Arrival;
 use crate::ledger::frame::Cutting;
-use crate::ledger::place::EntryOutcome;
 use crate::ledger::{Head, LedgerWrite, PageRange, PageWrite, Policy, StoredHead, StoredPage};
 use crate::view::Specs;
 
@@ -68,6 +68,17 @@ pub enum WriteAnswer {
     /// requests; or a page is another one than was read. The reason is what the commit fails with when
     /// attempts run out.
     Unknown(Reason),
+}
+
+/// What became of one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryOutcome {
+    /// It is in the history now.
+    Applied(Arrival),
+    /// It was there already, with the same content.
+    Duplicate,
+    /// It cannot be applied as it is.
+    Rejected(Rejection),
 }
 
 /// Where a commit stands.

@@ -18,22 +18,11 @@ use crate::base::time::Timestamp;
 pub use crate::event::Arrival;
 use crate::event::{Entry, Placing};
 use crate::ledger::codec::position_size;
-use crate::ledger::dialogue::CommitParams;
+use crate::ledger::dialogue::{CommitParams, EntryOutcome};
 use crate::ledger::frame::{Running, writes};
 use crate::ledger::seal::page_item_size;
 use crate::ledger::{Frame, Head, Page, PageWrite, Policy, Stale};
 use crate::view::{Specs, View, fold};
-
-/// What became of one entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EntryOutcome {
-    /// It is in the history now.
-    Applied(Arrival),
-    /// It was there already, with the same content.
-    Duplicate,
-    /// It cannot be applied as it is.
-    Rejected(Rejection),
-}
 
 /// The outcome of one waiting entry, by its index among what the commit was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
