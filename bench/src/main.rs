@@ -1,5 +1,5 @@
 //! Measures the numbers that the design promises, with the code as shipped. `cargo run --release -p
-//! drover-bench -- units | cpu | memory | scale | http | chaos | letters | cold | transform | peer`;
+//! drover-bench -- units | deep | cpu | memory | scale | http | chaos | letters | cold | transform | peer`;
 //! every figure is printed with its conditions.
 //!
 //! - [`chaos`]: the long form of the chaos test
@@ -7,6 +7,7 @@
 //! - [`http`]: the host under a load tool: latency of batches, events per second
 //! - [`units`]: write and read units per event, as the embedded DynamoDB counts them
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
+//! - [`deep`]: units of late events, however late, and of backlogs
 //! - [`memory`]: resident memory of a warm processor
 //! - [`letters`]: dead letters filed, counted and replayed on the host
 //! - [`scale`]: speed, memory and units over a long run: a million events of a hundred thousand
@@ -23,6 +24,7 @@ use anyhow::bail;
 mod chaos;
 mod cold;
 mod cpu;
+mod deep;
 mod http;
 mod letters;
 mod load;
@@ -41,6 +43,7 @@ fn main() -> anyhow::Result<()> {
     match arguments.next().as_deref() {
         Some("units") => units::run(),
         Some("cpu") => cpu::run(arguments.next()),
+        Some("deep") => deep::run(arguments),
         Some("memory") => memory::run(),
         // The child process of `memory`.
         Some("memory-of") => memory::run_child(arguments.next()),
@@ -54,7 +57,7 @@ fn main() -> anyhow::Result<()> {
         Some("transform") => transform::run(),
         Some("peer") => peer::run(arguments),
         _ => bail!(
-            "usage: drover-bench units | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
+            "usage: drover-bench units | deep [EVENTS…] | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
              http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | transform | \
              peer parse|memory|dynamodb FOLDER [DYNAMODB SQS]"
         ),

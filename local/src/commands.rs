@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod caller;
+pub mod carry;
 pub mod cluster;
 pub mod forget;
 pub mod inspect;

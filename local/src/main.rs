@@ -8,7 +8,7 @@ use drover_local::commands::invoke::Layout;
 use drover_local::commands::replay::Ending;
 use drover_local::commands::replay::progress::Progress;
 use drover_local::commands::{
-    apply, forget, inspect, invoke, key, produce, replay, serve, simulate,
+    apply, carry, forget, inspect, invoke, key, produce, replay, serve, simulate,
 };
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -49,6 +49,7 @@ enum Command {
     Invoke(invoke::Args),
     Apply(apply::Args),
     Inspect(inspect::Args),
+    Carry(carry::Args),
     Forget(forget::Args),
     Replay(replay::Args),
     Key(key::Args),
@@ -83,6 +84,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Simulate(args) => print(&simulate::run(args).await?)?,
         Command::Apply(args) => print(&apply::run(&args).await?)?,
         Command::Inspect(args) => print(&inspect::run(&args).await?)?,
+        Command::Carry(args) => print(&carry::run(&args).await?)?,
         Command::Forget(args) => print(&forget::run(&args).await?)?,
         Command::Replay(args) => return run_replay(args).await,
         Command::Openapi => print(&drover_local::openapi::document()?)?,

@@ -204,7 +204,7 @@ async fn missing_data_is_exit_code_one_with_a_reason() {
         ("nobody", "error: unknown tenant: tenant=`nobody`\n"),
         ("demo", "error: the subject has no stored data: tenant=`demo`, subject=`device/d-1`\n"),
     ] {
-        for command in ["inspect", "forget"] {
+        for command in ["inspect", "carry", "forget"] {
             let words = [command, tenant, "device/d-1", "--data", folder];
             assert_eq!(run(&words, "").await, (1, String::new(), expected.to_owned()));
         }

@@ -4,6 +4,7 @@
 //! It is a store that refuses to write, so that nothing behind it can.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use drover_core::base::cost::{Metered, Units};
 use drover_core::base::error::{Reason, Unavailable};
@@ -17,8 +18,8 @@ use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::range_read::{HistoryRange, Portion};
 use drover_core::ledger::read::{Question, Snapshot};
 use drover_core::ledger::shard::Shard;
-use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::ports::{Listing, Store, SubjectLocation};
+use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use drover_core::ports::{Clock, Listing, Store, SubjectLocation, Together};
 use drover_core::registry::Registry;
 use drover_core::subject::listing::{self, Listed, Mark};
 use drover_core::subject::reader;
@@ -70,10 +71,6 @@ impl<W: QueryPorts> Visit<'_, W> {
         &self.caller
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        self.access.ports.now()
-    }
-
     /// Bytes that were read so far, as DynamoDB counts them: in read units.
     #[expect(
         clippy::cast_possible_truncation,
@@ -86,12 +83,6 @@ impl<W: QueryPorts> Visit<'_, W> {
 
     fn units(&self) -> Units {
         *self.units.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Until when a subject is settled.
-    pub(crate) fn settled_until(&self, head: &Head) -> Option<Timestamp> {
-        let lateness = self.caller.tenant.policy().lateness_seconds;
-        head.watermark.map(|watermark| watermark.plus_seconds(-lateness))
     }
 
     /// What a question needs; `None`: nothing was ever written of the subject.
@@ -206,6 +197,15 @@ impl<W: QueryPorts> Store for Visit<'_, W> {
         Ok(self.counted(self.access.ports.pages(location, range).await?))
     }
 
+    async fn together(
+        &self,
+        location: &SubjectLocation,
+        key: &[u8],
+    ) -> Result<Metered<Together>, Unavailable> {
+        self.in_time()?;
+        Ok(self.counted(self.access.ports.together(location, key).await?))
+    }
+
     async fn seal(
         &self,
         _home: &SubjectLocation,
@@ -220,6 +220,20 @@ impl<W: QueryPorts> Store for Visit<'_, W> {
         _write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
         Err(no_writer())
+    }
+}
+
+impl<W: QueryPorts> Clock for Visit<'_, W> {
+    fn now(&self) -> Timestamp {
+        self.access.ports.now()
+    }
+
+    async fn pause(&self, duration: Duration) {
+        self.access.ports.pause(duration).await;
+    }
+
+    fn random(&self) -> u64 {
+        self.access.ports.random()
     }
 }
 

@@ -28,6 +28,20 @@ pub(crate) enum Unknown {
     NotFound(ProblemBody),
 }
 
+/// How a question about the past of a subject can also fail.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "the routes' OpenAPI document is made from it")]
+pub(crate) enum Expired {
+    /// `beyond_retention`: all of the requested history is older than what is kept
+    #[response(status = 410, content_type = "application/problem+json")]
+    Gone(ProblemBody),
+}
+
+/// The requested history is older than what is kept.
+pub(crate) fn expired() -> Problem {
+    Problem::beyond_retention("the history at that time has expired")
+}
+
 /// The subject does not exist.
 pub(crate) fn unknown_subject() -> Problem {
     Problem::not_found("the subject does not exist")

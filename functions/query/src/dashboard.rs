@@ -10,6 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use drover_core::base::id::Kind;
 use drover_core::base::limits::LISTED_SUBJECTS;
+use drover_core::ports::Clock as _;
 use drover_core::subject::listing::Listed;
 use drover_http::{Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use serde::Serialize;

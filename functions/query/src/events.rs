@@ -15,7 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::{Access, Visit};
-use crate::answer::{Refused, Unknown, subject, unknown_subject};
+use crate::answer::{Expired, Refused, Unknown, expired, subject, unknown_subject};
 use crate::event_body::{EventBody, answer_bytes};
 use crate::newest::{Newest, newest};
 use crate::{QueryPorts, limits};
@@ -93,6 +93,7 @@ pub(crate) fn routes<W: QueryPorts + 'static>(access: Arc<Access<W>>) -> Router 
         (status = 200, description = "Events", body = EventsAnswer),
         Refused,
         Unknown,
+        Expired,
         NotAdmitted,
     ),
     security(("api_key" = ["read"]))
@@ -223,7 +224,10 @@ async fn history<W: QueryPorts>(
         range.beyond = Some(cursors.read(cursor, Position::from_bytes)?);
     }
     let portion = visit.range(subject, range).await?.ok_or_else(unknown_subject)?;
-    let settled_until = visit.settled_until(&portion.head);
+    if portion.is_expired {
+        return Err(expired());
+    }
+    let settled_until = portion.head.released;
     let fitting = fitting(&portion.entries);
     let next = match fitting.last() {
         Some(last) if fitting.len() < portion.entries.len() => Some(last.position.clone()),

@@ -18,7 +18,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::{Access, Visit};
-use crate::answer::{DEVICE, Refused, Unknown, subject, unknown_subject};
+use crate::answer::{DEVICE, Expired, Refused, Unknown, expired, subject, unknown_subject};
 use crate::collected::{AnySummary, LOCATION, Point, Series};
 use crate::series::Window;
 use crate::{QueryPorts, limits};
@@ -72,6 +72,7 @@ pub(crate) fn routes<W: QueryPorts + 'static>(access: Arc<Access<W>>) -> Router 
         (status = 200, description = "The measure", body = MeasureAnswer),
         Refused,
         Unknown,
+        Expired,
         NotAdmitted,
     ),
     security(("api_key" = ["read"]))
@@ -215,6 +216,9 @@ async fn read<W: QueryPorts>(
     let (mut entries_read, mut first_window) = (0, None);
     loop {
         let portion = visit.range(subject, range.clone()).await?.ok_or_else(unknown_subject)?;
+        if portion.is_expired && entries_read == 0 {
+            return Err(expired());
+        }
         let specs = visit.specs(&portion.entries, portion.head.revision).await?;
         for entry in &portion.entries {
             let spec = specs.by_contract.get(&entry.contract);

@@ -125,7 +125,7 @@ async fn part<W: QueryPorts>(
 ) -> Result<Option<Source>, Unavailable> {
     let portion = visit.range(&subject, range).await?;
     Ok(portion.map(|portion| Source {
-        settled_until: visit.settled_until(&portion.head),
+        settled_until: portion.head.released,
         entries: portion.entries.into(),
         next: portion.next,
         subject,

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::access::{Access, Visit};
-use crate::answer::{Refused, Unknown, unknown_subject};
+use crate::answer::{Expired, Refused, Unknown, expired, unknown_subject};
 use crate::{QueryPorts, limits};
 
 /// A list of subjects.
@@ -214,6 +214,7 @@ pub(crate) async fn list<W: QueryPorts>(
         (status = 200, description = "The subject", body = SubjectAnswer),
         Refused,
         Unknown,
+        Expired,
         NotAdmitted,
     ),
     security(("api_key" = ["read"]))
@@ -236,14 +237,14 @@ pub(crate) async fn one<W: QueryPorts>(
         None => Some(snapshot.live(&specs)),
         Some(instant) => snapshot.as_of(instant, &specs),
     };
-    let view = view.ok_or_else(|| Problem::not_found("the history at that time has expired"))?;
+    let view = view.ok_or_else(expired)?;
     let mut shown = view.to_json();
     let own = json!({
         "kind": subject.kind().as_str(),
         "id": subject.id(),
         "version": snapshot.head.version,
         "epoch": snapshot.head.epoch,
-        "settled_until": visit.settled_until(&snapshot.head),
+        "settled_until": snapshot.head.released,
     });
     if let (Value::Object(shown), Value::Object(own)) = (&mut shown, own) {
         shown.extend(own);

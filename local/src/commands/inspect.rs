@@ -67,8 +67,5 @@ async fn read_subject(aws: &Aws, key: &SubjectKey) -> Result<Inspected, InspectE
     let location = SubjectLocation { key: key.clone(), table: tenant.placement.table() };
     let (snapshot, _) =
         reader::read(aws, &location, Question::History { from: None, to: None }).await?;
-    Ok(Inspected {
-        snapshot: snapshot.ok_or_else(|| NoSubject::unknown(key))?,
-        lateness_seconds: tenant.policy().lateness_seconds,
-    })
+    Ok(Inspected { snapshot: snapshot.ok_or_else(|| NoSubject::unknown(key))? })
 }

@@ -1,4 +1,4 @@
-//! The subject argument of `inspect` and `forget`.
+//! The subject argument of `inspect`, `carry` and `forget`.
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //! `send`, and an answer that is read without I/O; [`items`] knows what items look like,
 //! [`write`](self::write) how a conditional write ends, [`heads`] and [`partiql`] how many are read
 //! and written by one request, [`request_batcher`] which, [`registry`] how documents are applied, [`listing`]
-//! how the index is read, [`letters`] what becomes of dead letters, and [`erasing`] how a subject is
+//! how the index is read, [`together`] a head with one of its pages, [`letters`] what becomes of dead letters, and [`erasing`] how a subject is
 //! forgotten; [`capacity`] what a call cost.
 //!
 //! Every read of a table is strongly consistent. Reads are tried again by the SDK, and seals by hand where nobody
@@ -16,7 +16,7 @@ use drover_core::base::error::Unavailable;
 use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::ports::{Documents, Store, SubjectLocation};
+use drover_core::ports::{Documents, Store, SubjectLocation, Together};
 
 use crate::Aws;
 use crate::calls::unavailable;
@@ -31,6 +31,7 @@ mod partiql;
 mod registry;
 mod request_batcher;
 mod requests;
+mod together;
 mod write;
 
 use self::capacity::counted;
@@ -93,6 +94,14 @@ impl Store for Aws {
             }
         }
         Ok(Metered { answer: pages, units })
+    }
+
+    async fn together(
+        &self,
+        location: &SubjectLocation,
+        key: &[u8],
+    ) -> Result<Metered<Together>, Unavailable> {
+        together::read(&self.dynamodb, &self.item_key(location), key).await
     }
 
     async fn seal(

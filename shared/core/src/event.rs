@@ -41,10 +41,36 @@ pub struct Entry {
     pub event_type: Arc<str>,
     /// The contract that the event passed. Its measures, status and location feed the view.
     pub contract: Arc<str>,
+    /// The version of that contract; 0 where none is stated.
+    pub contract_version: u32,
     /// When Drover received the event. Every decision uses it, also in a replay.
     pub ingested_at: Timestamp,
     /// The payload as canonical JSON (RFC 8785, but with exact numbers).
     pub payload: Arc<str>,
+    /// How the ledger placed it; nothing special before it did.
+    pub placing: Placing,
+}
+
+/// How an entry went into its history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Placing {
+    /// Where it went.
+    pub arrival: Arrival,
+    /// The epoch that its commit made because it changed something settled; 0: it changed nothing
+    /// settled.
+    pub epoch: u64,
+}
+
+/// Where an applied entry went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// Behind everything before it.
+    #[default]
+    InOrder,
+    /// Into the tail, before newer entries.
+    Late,
+    /// Into a page: a correction.
+    Correction,
 }
 
 /// The origin of an event id.

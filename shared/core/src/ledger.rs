@@ -2,15 +2,23 @@
 //!
 //! The head is the one item that every commit replaces, under the condition that its version is
 //! still the one that was read. It holds the newest entries (the *tail*) and the view before them
-//! (the *base*). Older entries live in pages, each with the view that holds just before its first
-//! entry (its *opening*), keyed by its last position and naming the page before it.
+//! (the *base*). Older entries live in pages, keyed by their last position and naming the page before
+//! them. Every few pages one is a *keyframe*: it carries the view that holds just before its first
+//! entry (its *opening*).
+//!
+//! A late event rewrites the one page that owns its position, however many stand behind it. The views
+//! behind it are then out of date: the head says from where ([`Stale`]), readers and writers trust no
+//! view behind that, and a *carry* brings them up to date later, for many late events at once.
 //!
 //! Nothing here does I/O. [`commit::Commit`] and [`read::Reading`] are step machines: they say what
 //! to read and what to write ([`dialogue::Ask`], [`read::Ask`]), and a store obeys.
 //!
 //! - [`codec`]: the bytes of heads and pages
 //! - [`place`]: where entries go: into the tail, or into pages (a correction)
-//! - `seal`: what is frozen, sealed and halved
+//! - `seal`: what is frozen and sealed
+//! - `frame`: which pages are keyframes, and how a page is halved
+//! - `carry`: when and how views that are out of date are brought up to date
+//! - `seek`: the keyframe that a fold begins with
 //! - [`dialogue`]: what a commit asks, and what a store answers
 //! - [`commit`]: from events to a conditional write, with every retry
 //! - `forget`: the head of a subject that is forgotten
@@ -23,18 +31,22 @@ use crate::base::error::{Code, Rejection};
 use crate::base::hash::fnv1a;
 use crate::base::id::{Kind, Position, SubjectKey, TenantId};
 use crate::base::limits;
+use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::view::{Specs, View, fold};
+use crate::view::View;
 
+mod carry;
 pub mod codec;
 pub mod commit;
 pub mod dialogue;
 mod forget;
+mod frame;
 pub mod place;
 pub mod range_read;
 pub mod read;
 mod seal;
+mod seek;
 pub mod shard;
 
 /// The one item that every commit replaces.
@@ -46,30 +58,94 @@ pub struct Head {
     pub epoch: u64,
     /// The registry revision that its views were made with.
     pub revision: u64,
+    /// Rises when the ledger moves to another table or is restored. Heads are ordered by era, then
+    /// version.
+    pub era: u64,
+    /// Which versions of contracts and rules the views were folded by.
+    pub generation: u64,
+    /// Why the last commit wrote a head though no event came; 0: events came.
+    pub touched: u8,
     /// The largest accepted `observed_at`.
     pub watermark: Option<Timestamp>,
+    /// Everything observed at or before it is settled: the largest watermark less lateness that any
+    /// commit saw. It never falls.
+    pub released: Option<Timestamp>,
     /// The key of the last page: everything at or before it lives in pages.
     pub sealed: Option<Position>,
-    /// The view after the last page. Provisional while `repair` is set. Shared, because most
+    /// Where the last page stands among the keyframes; `None`: there is no page, or it was forgotten.
+    pub frame: Option<Frame>,
+    /// When the last page expires, in seconds since 1970.
+    pub page_expires_at: i64,
+    /// How long after its last entry the page that the next commit seals is kept, in days. It is
+    /// decided when entries are frozen, so that all who seal them put the same page.
+    pub kept_days: i64,
+    /// All entries that there ever were, also those that expired.
+    pub count: u64,
+    /// The view after the last page. Out of date while `stale` is set. Shared, because most
     /// commits leave it as it is.
     pub base: Arc<View>,
     /// The entries after `sealed`, sorted.
     pub tail: Vec<Arc<Entry>>,
     /// How many of the oldest tail entries the next commit seals into pages.
     pub frozen: usize,
-    /// Set while a correction has not reached the last page.
-    pub repair: Option<Box<Repair>>,
+    /// Set while views are out of date.
+    pub stale: Option<Box<Stale>>,
+    /// What this commit inserted at or before `sealed`: a reader that does not find it there has met
+    /// a transaction that is only partly visible.
+    pub note: Vec<Position>,
     /// Everything at or before it was forgotten ([`Head::forget`]): no reader looks there again.
     pub forgotten: Option<Position>,
 }
 
-/// How far a correction has come: the openings of all later pages, and the base, are provisional.
+/// From where on views are out of date: the openings of all keyframes behind it, and the base. The
+/// history itself never is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// The earliest position that was inserted since the last carry.
+    pub from: Position,
+    /// When the first event that did so was received.
+    pub since: Timestamp,
+    /// How many events did so.
+    pub inserts: u64,
+    /// The number of the keyframe that still holds.
+    pub number: u64,
+    /// When pages behind that keyframe may begin to expire, in seconds since 1970.
+    pub expires_at: i64,
+}
+
+/// Where a page stands among the keyframes: what it says of the last keyframe at or before it. Of a
+/// page that was written before a keyframe came between, it is an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// How many keyframes there were up to this one.
+    pub number: u64,
+    /// When its first entry was observed, in seconds since 1970.
+    pub since: i64,
+    /// Bytes of entries from its first page to the page that says so, as stored.
+    pub bytes: u64,
+    /// When it would expire, were it no keyframe, in seconds since 1970.
+    pub expires_at: i64,
+}
+
+/// What makes a page a keyframe.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Repair {
-    /// The key of the last page that is right.
-    pub good: Position,
-    /// The view after that page.
-    pub view: View,
+pub struct Keyframe {
+    /// The view just before the first entry.
+    pub opening: View,
+    /// How many entries there are before the first one, also those that expired.
+    pub count: u64,
+    /// Which versions of contracts and rules the view was folded by.
+    pub generation: u64,
+}
+
+/// The page before a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Previous {
+    /// Its key. Where that page is missing, history begins behind it.
+    pub key: Position,
+    /// When it expires, were it no keyframe, in seconds since 1970: before then it is never taken
+    /// for missing.
+    pub expires_at: i64,
 }
 
 /// A run of entries, immutable once settled.
@@ -78,10 +154,15 @@ pub struct Page {
     /// The head version of the commit that wrote it (or froze it). A reader or writer whose head
     /// is older has an old head.
     pub version: u64,
-    /// The key of the page before it. Where that page is missing, history begins here.
-    pub previous: Option<Position>,
-    /// The view just before the first entry.
-    pub opening: View,
+    /// The page before it; `None`: it is the first one that there was.
+    pub previous: Option<Previous>,
+    /// When it expires, were it no keyframe, in seconds since 1970. Of two pages the later one never
+    /// expires before the earlier one.
+    pub expires_at: i64,
+    /// The keyframe at or before it.
+    pub frame: Frame,
+    /// What a keyframe carries.
+    pub keyframe: Option<Keyframe>,
     /// Sorted, never empty.
     pub entries: Vec<Arc<Entry>>,
 }
@@ -92,10 +173,36 @@ impl Page {
         self.entries.last().map(|entry| &entry.position)
     }
 
-    /// The view after its last entry.
-    pub fn closing(&self, specs: &Specs) -> View {
-        fold(self.opening.clone(), &self.entries, specs)
+    /// When it is gone for everyone, whether it was deleted or not, in seconds since 1970.
+    pub fn gone_at(&self) -> i64 {
+        let bonus = if self.keyframe.is_some() { limits::KEYFRAME_GRACE_DAYS } else { 0 };
+        self.expires_at.saturating_add(bonus * SECONDS_PER_DAY)
     }
+
+    /// Whether nobody looks at it any more.
+    pub(crate) fn is_gone(&self, now: Timestamp) -> bool {
+        self.gone_at() <= now.whole_seconds()
+    }
+
+    /// Whether it is a keyframe whose opening is up to date.
+    pub fn holds(&self, stale: Option<&Stale>) -> bool {
+        let after = |stale: &Stale| {
+            self.previous.as_ref().is_some_and(|previous| previous.key >= stale.from)
+        };
+        self.keyframe.is_some() && (on(Mutant::TrustsStaleBase) || !stale.is_some_and(after))
+    }
+}
+
+impl Previous {
+    /// Whether it may be missing: it expired.
+    pub(crate) fn is_gone(&self, now: Timestamp) -> bool {
+        has_expired(self.expires_at, now)
+    }
+}
+
+/// Whether a page that is missing is missing because it expired.
+fn has_expired(expires_at: i64, now: Timestamp) -> bool {
+    expires_at <= now.whole_seconds() || on(Mutant::HoleBelievedAtOnce)
 }
 
 /// What a tenant decides about its ledgers.
@@ -135,11 +242,15 @@ impl Policy {
         Ok(())
     }
 
-    /// When a page whose last entry was observed then may be deleted, in seconds since 1970.
-    fn expires_at(&self, observed_at: Timestamp) -> i64 {
-        let days = self.retention_days.saturating_add(limits::PAGE_GRACE_DAYS);
-        observed_at.whole_seconds().saturating_add(days.saturating_mul(SECONDS_PER_DAY))
+    /// How long after its last entry a page is kept, in days.
+    fn kept_days(&self) -> i64 {
+        self.retention_days.saturating_add(limits::PAGE_GRACE_DAYS)
     }
+}
+
+/// When a page whose last entry was observed then expires, in seconds since 1970.
+fn expiry(observed_at: Timestamp, kept_days: i64) -> i64 {
+    observed_at.whole_seconds().saturating_add(kept_days.saturating_mul(SECONDS_PER_DAY))
 }
 
 /// A head as the store keeps it.

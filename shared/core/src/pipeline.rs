@@ -26,8 +26,8 @@ use crate::base::time::Timestamp;
 use crate::event::Event;
 use crate::intake::event_log::Outgoing;
 use crate::intake::record::Incoming;
-use crate::ledger::dialogue::CommitParams;
-use crate::ledger::place::{Arrival, EntryOutcome};
+use crate::ledger::dialogue::{CommitParams, EntryOutcome};
+use crate::ledger::place::Arrival;
 use crate::pipeline::admit::{Admission, Admitter};
 use crate::pipeline::batch::{AdmittedRecord, Group, Groups, PendingRecord};
 use crate::pipeline::cache::HeadCache;
@@ -192,7 +192,7 @@ impl Pipeline {
         let mut running = stream::select_all(tables);
         while let Some((location, Group { records, .. }, committed)) = running.next().await {
             count(&mut tally, &location.key, &records, &committed);
-            self.remember(location, &committed);
+            self.remember(location, &committed, ports.now());
             settled.extend(settle(records, &committed.outcomes));
         }
         settled.sort_unstable_by_key(|settled| (settled.index(), settled.element()));
@@ -223,21 +223,26 @@ impl Pipeline {
         health: Arc<TableHealth>,
         deadline: Timestamp,
     ) -> (SubjectLocation, Group, Committed) {
-        let job = self.job(location.clone(), &group, deadline);
+        let job = self.job(location.clone(), &group, (ports.now(), deadline));
         let committed = commit(ports, &self.registry, job, &health).await;
         (location, group, committed)
     }
 
-    fn job(&self, location: SubjectLocation, group: &Group, deadline: Timestamp) -> Job {
-        let cached = self.heads.get(&location);
+    fn job(
+        &self,
+        location: SubjectLocation,
+        group: &Group,
+        (now, deadline): (Timestamp, Timestamp),
+    ) -> Job {
+        let cached = self.heads.get(&location, now);
         let policy = group.tenant.policy();
         let params = CommitParams::new(location.key.clone(), policy, self.item_limits);
         Job { location, params, entries: group.entries(), cached, deadline }
     }
 
-    fn remember(&self, location: SubjectLocation, committed: &Committed) {
+    fn remember(&self, location: SubjectLocation, committed: &Committed, now: Timestamp) {
         match &committed.head {
-            Some(head) => self.heads.put(location, Arc::clone(head)),
+            Some(head) => self.heads.put(location, Arc::clone(head), now),
             None => self.heads.forget(&location),
         }
     }
@@ -265,8 +270,8 @@ fn settle(
     outcomes: &EntryOutcomes,
 ) -> impl Iterator<Item = Settled> + '_ {
     let mut waits: Option<&Unavailable> = None;
-    records.into_iter().enumerate().map(move |(at, PendingRecord { handled, index, .. })| {
-        let outcome = outcomes.of(at);
+    records.into_iter().zip(outcomes.iter()).map(move |(record, outcome)| {
+        let PendingRecord { handled, index, .. } = record;
         waits = waits.or(outcome.err());
         let outcome = match (outcome, waits) {
             (Ok(outcome), None) => outcome.into(),
@@ -287,8 +292,7 @@ const DEVICE: &str = "device";
 fn is_first(committed: &Committed) -> bool {
     let Some(head) = &committed.head else { return false };
     let applied = committed.outcomes.applied();
-    let before = usize::try_from(head.base.event_count).unwrap_or(usize::MAX);
-    applied > 0 && before.saturating_add(head.tail.len()) == applied
+    applied > 0 && head.count == applied as u64
 }
 
 fn count(tally: &mut Tally, key: &SubjectKey, records: &[PendingRecord], committed: &Committed) {
@@ -297,8 +301,8 @@ fn count(tally: &mut Tally, key: &SubjectKey, records: &[PendingRecord], committ
     if key.subject().kind().as_str() == DEVICE && is_first(committed) {
         counts.add(Metric::UniqueDevices);
     }
-    for (at, PendingRecord { entry, .. }) in records.iter().enumerate() {
-        match committed.outcomes.of(at) {
+    for (PendingRecord { entry, .. }, outcome) in records.iter().zip(committed.outcomes.iter()) {
+        match outcome {
             Ok(EntryOutcome::Applied(arrival)) => {
                 counts.add(Metric::EventsProcessed);
                 counts.last_message = counts.last_message.max(Some(entry.position.observed_at));

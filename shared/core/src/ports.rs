@@ -15,7 +15,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use self::intake::{Documents, EventLog, Requests};
-pub use self::ledger::{Eraser, Listing, Store, SubjectLocation};
+pub use self::ledger::{Eraser, Listing, Store, SubjectLocation, Together};
 pub use self::letters::{Buffer, DeadLetters, LetterEraser, Letters, Objects, Reread};
 use crate::base::time::Timestamp;
 

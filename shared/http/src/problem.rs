@@ -141,6 +141,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
+    /// 410 `beyond_retention`
+    pub fn beyond_retention(detail: &str) -> Self {
+        Self::new(StatusCode::GONE, "beyond_retention", detail)
+    }
+
     /// 405 `method_not_allowed`. The router adds `Allow`.
     pub fn method_not_allowed() -> Self {
         let detail = "the route does not support this method, see the header Allow";

@@ -13,7 +13,9 @@ use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::{Faulty, Memory};
-use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation};
+use drover_core::ports::{
+    Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation, Together,
+};
 
 /// A memory whose clock advances with ledger reads and writes. Clones share it.
 #[derive(Clone)]
@@ -47,6 +49,14 @@ impl Store for SlowPorts {
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         self.pass_time();
         self.memory.pages(location, range).await
+    }
+
+    async fn together(
+        &self,
+        location: &SubjectLocation,
+        key: &[u8],
+    ) -> Result<Metered<Together>, Unavailable> {
+        self.memory.together(location, key).await
     }
 
     async fn seal(

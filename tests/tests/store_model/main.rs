@@ -42,7 +42,7 @@ async fn every_schedule_on_a_real_store_keeps_the_promises() {
     }
     if seeds.len() == CASES {
         // A test that never reaches its purpose must fail.
-        let seen = [all.crashes, all.sealed, all.corrections, all.repairs, all.lost_conditions];
+        let seen = [all.crashes, all.sealed, all.corrections, all.stale, all.lost_conditions];
         assert!(seen.iter().all(|count| *count > 0), "too few interesting cases: {all:?}");
     }
 }

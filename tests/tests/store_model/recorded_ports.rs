@@ -15,7 +15,7 @@ use drover_core::ledger::codec::decode_head;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::{Call, Fault};
-use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Store, SubjectLocation};
+use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Store, SubjectLocation, Together};
 use fastrand::Rng;
 
 pub(crate) struct RecordedPorts {
@@ -101,6 +101,14 @@ impl Store for RecordedPorts {
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         self.aws.pages(location, range).await
+    }
+
+    async fn together(
+        &self,
+        location: &SubjectLocation,
+        key: &[u8],
+    ) -> Result<Metered<Together>, Unavailable> {
+        self.aws.together(location, key).await
     }
 
     async fn seal(

@@ -42,7 +42,9 @@ const SMALL: ItemLimits = ItemLimits {
     keep_entries: 1,
     keep_bytes: 400,
     page_bytes: 200,
-    carry_pages: 2,
+    frame_bytes: 600,
+    read_pages: 3,
+    stale_bytes: 1 << 20,
     write_pages: 99,
     write_bytes: 100_000,
 };
@@ -62,7 +64,7 @@ pub(crate) struct Found {
     pub(crate) crashes: u64,
     pub(crate) sealed: u64,
     pub(crate) corrections: u64,
-    pub(crate) repairs: u64,
+    pub(crate) stale: u64,
     pub(crate) lost_conditions: u64,
 }
 
@@ -71,7 +73,7 @@ impl AddAssign for Found {
         self.crashes += other.crashes;
         self.sealed += other.sealed;
         self.corrections += other.corrections;
-        self.repairs += other.repairs;
+        self.stale += other.stale;
         self.lost_conditions += other.lost_conditions;
     }
 }
@@ -244,12 +246,12 @@ impl Case {
     fn found(&self) -> Found {
         let noted = self.recorded_ports.noted();
         let heads = noted.written.values().flatten();
-        let repairs = heads.filter(|head| head.repair.is_some()).count();
+        let stale = heads.filter(|head| head.stale.is_some()).count();
         Found {
             crashes: *self.crashes.borrow(),
             sealed: noted.sealed,
             corrections: noted.corrections,
-            repairs: u64::try_from(repairs).unwrap_or(u64::MAX),
+            stale: u64::try_from(stale).unwrap_or(u64::MAX),
             lost_conditions: noted.lost_conditions,
         }
     }

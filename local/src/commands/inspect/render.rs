@@ -9,7 +9,7 @@ use drover_core::base::id::{Position, SubjectKey};
 use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
 use drover_core::ledger::codec::{encode_head, encode_page};
-use drover_core::ledger::{Head, Page};
+use drover_core::ledger::{Head, Page, Stale};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -27,7 +27,8 @@ pub(super) fn text(key: &SubjectKey, inspected: &Inspected, limit: usize) -> Str
     if !pages.is_empty() {
         out.push('\n');
         let rows = pages.iter().map(page_row).collect::<Vec<_>>();
-        table(&mut out, ["page up to", "entries", "bytes", "version"], &rows);
+        let titles = ["page up to", "entries", "bytes", "version", "keyframe", "expires"];
+        table(&mut out, titles, &rows);
     }
     let (left_out, entries) = newest(inspected, limit);
     out.push('\n');
@@ -42,14 +43,21 @@ pub(super) fn text(key: &SubjectKey, inspected: &Inspected, limit: usize) -> Str
 
 fn head_lines(out: &mut String, inspected: &Inspected) {
     let head = &inspected.snapshot.head;
-    let after = |position: &Position| format!("after {position}");
+    let from = |stale: &Stale| {
+        format!("from {}, {} events since {}", stale.from, stale.inserts, stale.since)
+    };
     let lines = [
         ("version", head.version.to_string()),
         ("epoch", head.epoch.to_string()),
         ("watermark", or_none(head.watermark)),
-        ("settled until", or_none(settled_until(inspected))),
+        ("settled until", or_none(head.released)),
+        ("entries", head.count.to_string()),
         ("sealed", or_none(head.sealed.as_ref())),
-        ("repair", or_none(head.repair.as_ref().map(|repair| after(&repair.good)))),
+        ("stale", or_none(head.stale.as_deref().map(from))),
+        ("noted", head.note.len().to_string()),
+        ("keyframes", head.frame.map_or(0, |frame| frame.number).to_string()),
+        ("era", head.era.to_string()),
+        ("generation", head.generation.to_string()),
         ("frozen", head.frozen.to_string()),
         ("bytes", encode_head(head).len().to_string()),
     ];
@@ -58,10 +66,18 @@ fn head_lines(out: &mut String, inspected: &Inspected) {
     }
 }
 
-fn page_row(page: &Page) -> [String; 4] {
+fn page_row(page: &Page) -> [String; 6] {
     let key = or_none(page.key());
     let bytes = encode_page(page).len();
-    [key, page.entries.len().to_string(), bytes.to_string(), page.version.to_string()]
+    let keyframe = page.keyframe.as_ref();
+    [
+        key,
+        page.entries.len().to_string(),
+        bytes.to_string(),
+        page.version.to_string(),
+        keyframe.map_or_else(String::new, |keyframe| format!("after {}", keyframe.count)),
+        or_none(Timestamp::from_millis(page.gone_at().saturating_mul(1_000))),
+    ]
 }
 
 fn entry_row(entry: &Entry) -> [String; 5] {
@@ -79,11 +95,6 @@ fn newest(inspected: &Inspected, limit: usize) -> (usize, Vec<&Entry>) {
     let entries: Vec<&Entry> = inspected.snapshot.entries().map(AsRef::as_ref).collect();
     let left_out = entries.len().saturating_sub(limit);
     (left_out, entries.into_iter().skip(left_out).collect())
-}
-
-fn settled_until(inspected: &Inspected) -> Option<Timestamp> {
-    let watermark = inspected.snapshot.head.watermark?;
-    Some(watermark.plus_seconds(inspected.lateness_seconds.saturating_neg()))
 }
 
 fn shortened(payload: &str) -> String {
@@ -118,10 +129,23 @@ struct HeadJson<'a> {
     watermark: Option<Timestamp>,
     settled_until: Option<Timestamp>,
     sealed: Option<PositionJson<'a>>,
-    /// The last correct page, while a repair has not reached the last page.
-    repair_after: Option<PositionJson<'a>>,
+    entry_count: u64,
+    era: u64,
+    generation: u64,
+    keyframes: u64,
+    /// The start of what is out of date in views, if anything is.
+    stale: Option<StaleJson<'a>>,
+    /// What the last commit inserted into pages.
+    note: Vec<PositionJson<'a>>,
     frozen: usize,
     bytes: usize,
+}
+
+#[derive(Serialize)]
+struct StaleJson<'a> {
+    from: PositionJson<'a>,
+    since: Timestamp,
+    inserts: u64,
 }
 
 #[derive(Serialize)]
@@ -130,6 +154,10 @@ struct PageJson<'a> {
     entries: usize,
     bytes: usize,
     version: u64,
+    /// Of a keyframe: how many entries there are before it.
+    keyframe_after: Option<u64>,
+    /// In seconds since 1970.
+    expires_at: i64,
 }
 
 #[derive(Serialize)]
@@ -146,6 +174,7 @@ struct EntryJson<'a> {
 #[derive(Serialize)]
 struct PositionJson<'a> {
     observed_at: Timestamp,
+    sequence: u64,
     event_id: &'a str,
 }
 
@@ -160,7 +189,7 @@ pub(super) fn json(
         tenant: key.tenant().as_str(),
         kind: key.subject().kind().as_str(),
         id: key.subject().id(),
-        head: head_json(&inspected.snapshot.head, settled_until(inspected)),
+        head: head_json(&inspected.snapshot.head),
         pages: inspected.snapshot.pages.iter().map(page_json).collect(),
         entry_count: left_out + entries.len(),
         entries: entries.into_iter().map(entry_json).collect::<Result<_, _>>()?,
@@ -168,18 +197,28 @@ pub(super) fn json(
     Ok(serde_json::to_string_pretty(&subject)? + "\n")
 }
 
-fn head_json(head: &Head, settled_until: Option<Timestamp>) -> HeadJson<'_> {
+fn head_json(head: &Head) -> HeadJson<'_> {
     HeadJson {
         version: head.version,
         epoch: head.epoch,
         revision: head.revision,
         watermark: head.watermark,
-        settled_until,
+        settled_until: head.released,
         sealed: head.sealed.as_ref().map(position_json),
-        repair_after: head.repair.as_ref().map(|repair| position_json(&repair.good)),
+        entry_count: head.count,
+        era: head.era,
+        generation: head.generation,
+        keyframes: head.frame.map_or(0, |frame| frame.number),
+        stale: head.stale.as_deref().map(stale_json),
+        note: head.note.iter().map(position_json).collect(),
         frozen: head.frozen,
         bytes: encode_head(head).len(),
     }
+}
+
+fn stale_json(stale: &Stale) -> StaleJson<'_> {
+    let Stale { from, since, inserts, .. } = stale;
+    StaleJson { from: position_json(from), since: *since, inserts: *inserts }
 }
 
 fn page_json(page: &Page) -> PageJson<'_> {
@@ -188,6 +227,8 @@ fn page_json(page: &Page) -> PageJson<'_> {
         entries: page.entries.len(),
         bytes: encode_page(page).len(),
         version: page.version,
+        keyframe_after: page.keyframe.as_ref().map(|keyframe| keyframe.count),
+        expires_at: page.gone_at(),
     }
 }
 
@@ -202,5 +243,6 @@ fn entry_json(entry: &Entry) -> Result<EntryJson<'_>, serde_json::Error> {
 }
 
 fn position_json(position: &Position) -> PositionJson<'_> {
-    PositionJson { observed_at: position.observed_at, event_id: position.event_id.as_str() }
+    let Position { observed_at, sequence, event_id } = position;
+    PositionJson { observed_at: *observed_at, sequence: *sequence, event_id: event_id.as_str() }
 }

@@ -44,6 +44,11 @@ pub(super) fn head_key(pk: &str) -> Item {
     item([("pk", text(pk)), ("sk", bytes(HEAD))])
 }
 
+/// The key of a page.
+pub(super) fn page_item_key(pk: &str, key: &[u8]) -> Item {
+    item([("pk", text(pk)), ("sk", bytes(&page_key(key)))])
+}
+
 /// The key of a registry document.
 pub(super) fn document_key(name: String) -> Item {
     item([("pk", AttributeValue::S(name))])

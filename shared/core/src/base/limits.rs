@@ -72,10 +72,16 @@ pub struct ItemLimits {
     /// The same limit in bytes before compression: large payloads do not stay for this purpose.
     pub keep_bytes: usize,
     /// Maximum encoded size of a page's entries. A larger page is halved until one entry is left.
+    /// Late events rewrite whole pages, so pages are small.
     pub page_bytes: usize,
-    /// Maximum number of pages that one correction reads.
-    pub carry_pages: usize,
-    /// Maximum number of pages that one correction writes. Halves count as pages.
+    /// Maximum encoded size of the entries from one keyframe to the next.
+    pub frame_bytes: u64,
+    /// Number of pages that one read returns.
+    pub read_pages: usize,
+    /// Bytes of entries that a reader may have to fold because views are out of date, before a commit
+    /// brings the views up to date at once.
+    pub stale_bytes: u64,
+    /// Maximum number of pages that one transaction writes. Halves count as pages.
     pub write_pages: usize,
     /// Maximum bytes of these pages, as DynamoDB counts items.
     pub write_bytes: usize,
@@ -88,8 +94,10 @@ impl ItemLimits {
         head_target_bytes: 1024,
         keep_entries: 4,
         keep_bytes: 2 * 1024,
-        page_bytes: 16 * 1024,
-        carry_pages: 80,
+        page_bytes: 3 * 1024,
+        frame_bytes: 16 * 1024,
+        read_pages: READ_PAGES,
+        stale_bytes: 2 * 1024 * 1024,
         write_pages: TRANSACTION_ITEMS - 1,
         write_bytes: 3_000_000,
     };
@@ -112,9 +120,6 @@ pub const PAGE_PLAIN_BYTES: usize = 256 * 1024;
 const _: () = assert!(PAGE_PLAIN_BYTES + VIEW_BYTES + 2 * RECORD_BYTES < UNPACKED_BYTES);
 /// Maximum number of attempts of a commit against other writers.
 pub const COMMIT_ATTEMPTS: u32 = 12;
-/// Assumed time until all items of a transaction are visible. AWS documents no bound. Readers wait
-/// only if pages are missing.
-pub const TRANSACTION_SEEN_WITHIN: Duration = Duration::from_secs(1);
 /// Maximum number of subjects of a listing. That many index entries stay below DynamoDB's result
 /// page of 1 MB.
 pub const LISTED_SUBJECTS: usize = 1_000;
@@ -125,7 +130,28 @@ pub const READ_ATTEMPTS: u32 = 12;
 /// Days that a page outlives its last entry's retention: DynamoDB's TTL deletes late and in no
 /// order, and a redelivered event must still find its duplicate.
 pub const PAGE_GRACE_DAYS: i64 = 15;
+/// Keyframes outlive other pages by this many days, so that the pages behind a keyframe are gone before
+/// the keyframe is, and retention always leaves a keyframe.
+pub const KEYFRAME_GRACE_DAYS: i64 = 6;
+/// Maximum time from the first entry of a keyframe to the last entry of a page that is no keyframe.
+pub const FRAME_SECONDS: i64 = 5 * 24 * 60 * 60;
+/// Views are brought up to date this long before the pages that this needs may expire.
+pub const CARRY_BEFORE_SECONDS: i64 = 5 * 24 * 60 * 60;
+/// Views are brought up to date when they have been out of date this long.
+pub const CARRY_AFTER_SECONDS: i64 = 60 * 60;
+/// Maximum size in a head of the positions that its commit inserted into pages, in bytes.
+pub const NOTE_BYTES: usize = 8 * 1024;
+/// A head that a warm environment has cached for longer is read again before pages are sealed from it.
+pub const WARM_HEAD_SECONDS: i64 = 15 * 60;
 /// Maximum length of a course or lesson id, in bytes.
 pub const LESSON_ID_BYTES: usize = 128;
 /// Maximum size of all lessons of a view, in bytes. Forty lessons with UUIDs stay well below.
 pub const LESSONS_BYTES: usize = 7 * 1024;
+
+/// Exponential, with full jitter: a random part of 10 ms doubled per attempt, at most 1 s.
+pub(crate) fn backoff(attempt: u32, random: u64) -> Duration {
+    const FIRST_MICROS: u64 = 10_000;
+    const MOST_MICROS: u64 = 1_000_000;
+    let ceiling = FIRST_MICROS.saturating_mul(1 << attempt.min(10)).min(MOST_MICROS);
+    Duration::from_micros(random % ceiling.max(1))
+}

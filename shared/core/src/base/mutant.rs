@@ -14,6 +14,22 @@ pub(crate) enum Mutant {
     BlindCorrection,
     /// Missing pages count as expired at once.
     HoleBelievedAtOnce,
+    /// Views that are out of date are trusted.
+    TrustsStaleBase,
+    /// A late event moves the start of what is out of date forward.
+    StaleMovesForward,
+    /// Only bytes make keyframes, and no time does.
+    KeyframesByBytesOnly,
+    /// The upper half of a page is never made a keyframe.
+    UpperHalvesWithoutKeyframe,
+    /// A fold is not checked against the head's count.
+    FoldIgnoresCount,
+    /// A carry writes whatever head is stored.
+    CarryWithoutCondition,
+    /// A head does not say what its commit inserted into pages.
+    NoteLeftOut,
+    /// A late event is acknowledged before its page is written.
+    AckBeforePage,
     /// A duplicate entry is inserted.
     NoDedup,
     /// Entries with the same time are in order of arrival.
@@ -24,8 +40,6 @@ pub(crate) enum Mutant {
     AckBeforeDeadLetter,
     /// Only the first unfinished record of a subject is returned.
     DropRestOfSubject,
-    /// Records are acknowledged before a correction has reached the last page.
-    AckWithRepairOpen,
     /// A reader accepts pages that are newer than its head.
     ReaderIgnoresPageVersion,
 }

@@ -40,7 +40,7 @@ use crate::base::id::{EventId, Kind, Position, SubjectId};
 use crate::base::limits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
-use crate::event::{self, Entry, Event, IdOrigin};
+use crate::event::{self, Entry, Event, IdOrigin, Placing};
 use crate::intake::record::{HeaderValue, Parsed, Record};
 use crate::intake::schema::Schema;
 use crate::intake::transform::Transform;
@@ -174,14 +174,16 @@ impl Contract {
                 reading.derived_id(read, observed, &payload)?
             }
         };
-        let position = Position { observed_at: observed.at(), event_id };
+        let position = Position { observed_at: observed.at(), sequence: 0, event_id };
         let entry = Entry {
             position,
             id_origin,
             event_type,
             contract: Arc::clone(&self.name),
+            contract_version: 0,
             ingested_at: record.ingested_at,
             payload,
+            placing: Placing::default(),
         };
         Ok(Event { subject: scope.subject(subject), entry: Arc::new(entry) })
     }

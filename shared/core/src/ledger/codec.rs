@@ -1,17 +1,30 @@
 //! The bytes of heads and pages. Compact, because a write unit is one kilobyte: numbers are
-//! columns of varints, times are deltas, UUIDs and digests are 16 bytes, and every text
-//! goes through one zstd frame, so that a payload costs what is new in it.
+//! columns of varints, times are deltas, UUIDs and digests are 16 bytes, what says nothing takes at
+//! most a bit, and every text goes through one zstd frame, so that a payload costs what is new in it.
 //!
 //! ```text
-//! head   format:u8=1 flags:u8 frozen:u16le version epoch revision
-//!        [watermark:time] [sealed:position] [forgotten:position] [good:position] columns texts
-//! page   format:u8=2 flags:u8 version [previous:position] columns texts
+//! head   format:u8=3 flags:u8 frozen:u16le version epoch revision count kept-days
+//!        [era generation touched] [watermark:time watermark-released:span]
+//!        [sealed:position page-expires-at:span] [frame] [stale] [note] [forgotten:position]
+//!        columns texts
+//! page   format:u8=4 flags:u8 version expires-at:span [previous:position expires-at:span]
+//!        frame [count generation] columns texts
+//! frame  number bytes, seconds since its first entry, seconds until it expires:span
+//! stale  from:position since:time inserts number, seconds until it expires:span
+//! note   count, positions
 //! columns  count (names of types) (names of contracts)
-//!          scale:u8, then per entry: observed_at - the one before, ingested_at - observed_at,
-//!          the form of the id, the type, the contract (the last three: once, where all are equal)
+//!          scale:u8 | 4 with sequences | 8 with contract versions | 16 with placings,
+//!          then per entry: observed_at - the one before, ingested_at - observed_at,
+//!          the form of the id, the type, the contract (the last three: once, where all are equal),
+//!          [sequence - the one before] [contract version, once where all are equal] [placings]
 //!          then the ids of forms 1 (UUID), 2 (digest) and 4 (digest of the record), 16 bytes each
-//! texts    plain length, method:u8 (0 plain, 1 zstd), to the end: length-prefixed view (and the
-//!          repair's), then ids of form 0 and payloads, each ended by a line feed
+//! placings  count, then for each entry that was not appended or made an epoch: entries since the one
+//!          before, arrival | 4 with an epoch, [epoch]
+//! texts    plain length, method:u8 (0 plain, 1 zstd), to the end: a head's base or a keyframe's
+//!          opening (length, format:u8=1, postcard), then ids of form 0 and payloads, each ended by a
+//!          line feed
+//! position  time, sequence, form:u8 of the id (0, 1 or 2), the id
+//! span   whole units of a day or a second doubled, else what it is, doubled and one more
 //! ```
 //!
 //! Numbers without a type are LEB128 varints, signed ones zigzag. A change of this layout is a
@@ -23,20 +36,22 @@ use crate::base::id::Position;
 use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::ledger::{Head, Page, Repair};
+use crate::ledger::{Frame, Head, Keyframe, Page, Previous, SECONDS_PER_DAY, Stale};
 use crate::view::View;
 
 mod columns;
 mod texts;
 mod wire;
 
-use columns::{Columns, write_entries};
+use columns::{Columns, IdForm, write_entries};
 use texts::{pack, unpack};
 pub use wire::Malformed;
 use wire::{Reader, VIEW_ROOM, Writer, event_id, instant};
 
-const HEAD_FORMAT: u8 = 1;
-const PAGE_FORMAT: u8 = 2;
+const HEAD_FORMAT: u8 = 3;
+const PAGE_FORMAT: u8 = 4;
+const VIEW_FORMAT: u8 = 1;
+const MICROS_PER_SECOND: i64 = 1_000_000;
 /// What most items take, so that writing one allocates once.
 const ITEM_ROOM: usize = 1024;
 /// Where `frozen` stands in a head, so that it can be set without encoding again.
@@ -45,9 +60,13 @@ const FROZEN_AT: std::ops::Range<usize> = 2..4;
 mod flag {
     pub(super) const WATERMARK: u8 = 1;
     pub(super) const SEALED: u8 = 2;
-    pub(super) const REPAIR: u8 = 4;
+    pub(super) const FRAME: u8 = 4;
     pub(super) const FORGOTTEN: u8 = 8;
+    pub(super) const STALE: u8 = 16;
+    pub(super) const NOTE: u8 = 32;
+    pub(super) const ERA: u8 = 64;
     pub(super) const PREVIOUS: u8 = 1;
+    pub(super) const KEYFRAME: u8 = 2;
 }
 
 impl Head {
@@ -56,41 +75,66 @@ impl Head {
         // As heads of ten events of telemetry were seen to take.
         const ENTRY: usize = 240;
         const HEAD: usize = 512;
+        const NOTED: usize = 80;
         let entries: usize = self.tail.iter().map(|entry| entry.plain_size() + ENTRY).sum();
-        let repair = self.repair.as_ref().map_or(0, |repair| view_size(&repair.view));
-        HEAD + entries + 2 * (view_size(&self.base) + repair)
+        HEAD + entries + NOTED * self.note.len() + 2 * view_size(&self.base)
     }
 }
 
 /// The bytes of a head.
 pub fn encode_head(head: &Head) -> Vec<u8> {
     let mut out = Writer::with_room(ITEM_ROOM);
+    let has_era = head.era != 0 || head.generation != 0 || head.touched != 0;
     out.byte(HEAD_FORMAT);
     out.byte(
         present(head.watermark.is_some(), flag::WATERMARK)
             | present(head.sealed.is_some(), flag::SEALED)
-            | present(head.repair.is_some(), flag::REPAIR)
-            | present(head.forgotten.is_some(), flag::FORGOTTEN),
+            | present(head.frame.is_some(), flag::FRAME)
+            | present(head.forgotten.is_some(), flag::FORGOTTEN)
+            | present(head.stale.is_some(), flag::STALE)
+            | present(!head.note.is_empty(), flag::NOTE)
+            | present(has_era, flag::ERA),
     );
     out.bytes(&frozen_field(head.frozen));
     out.number(head.version);
     out.number(head.epoch);
     out.number(head.revision);
+    out.number(head.count);
+    out.signed(head.kept_days);
+    if has_era {
+        out.number(head.era);
+        out.number(head.generation);
+        out.byte(head.touched);
+    }
     if let Some(watermark) = head.watermark {
         out.signed(watermark.micros());
+        // A head with a watermark always has it, but for one that a test made.
+        let released = head.released.unwrap_or(Timestamp::MIN);
+        write_span(&mut out, watermark.micros() - released.micros(), MICROS_PER_SECOND);
     }
     if let Some(sealed) = &head.sealed {
         write_position(&mut out, sealed);
+        write_expiry(&mut out, head.page_expires_at, sealed);
+        if let Some(frame) = &head.frame {
+            write_frame(&mut out, frame, sealed, head.page_expires_at);
+        }
+    }
+    if let Some(stale) = &head.stale {
+        write_position(&mut out, &stale.from);
+        out.signed(stale.since.micros());
+        out.number(stale.inserts);
+        out.number(stale.number);
+        write_expiry(&mut out, stale.expires_at, &stale.from);
+    }
+    if !head.note.is_empty() {
+        out.number(head.note.len() as u64);
+        head.note.iter().for_each(|position| write_position(&mut out, position));
     }
     if let Some(forgotten) = &head.forgotten {
         write_position(&mut out, forgotten);
     }
     let mut texts = Writer::for_texts(&head.tail);
     write_view(&mut texts, &head.base);
-    if let Some(repair) = &head.repair {
-        write_position(&mut out, &repair.good);
-        write_view(&mut texts, &repair.view);
-    }
     write_entries(&mut out, &mut texts, &head.tail);
     pack(&mut out, &texts.into_bytes());
     out.into_bytes()
@@ -110,38 +154,81 @@ pub(crate) fn set_frozen(bytes: &mut [u8], frozen: usize) {
 pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
     let mut input = Reader::new(bytes);
     let flags = read_start(&mut input, HEAD_FORMAT)?;
+    let has = |flag: u8| flags & flag != 0;
     let frozen = usize::from(u16::from_le_bytes(input.array()?));
     let (version, epoch, revision) = (input.number()?, input.number()?, input.number()?);
-    let watermark = optional(flags & flag::WATERMARK != 0, || read_time(&mut input))?;
-    let sealed = optional(flags & flag::SEALED != 0, || read_position(&mut input))?;
-    let forgotten = optional(flags & flag::FORGOTTEN != 0, || read_position(&mut input))?;
-    let good = optional(flags & flag::REPAIR != 0, || read_position(&mut input))?;
+    let (count, kept_days) = (input.number()?, input.signed()?);
+    let (era, generation, touched) =
+        if has(flag::ERA) { (input.number()?, input.number()?, input.byte()?) } else { (0, 0, 0) };
+    let watermark = optional(has(flag::WATERMARK), || read_time(&mut input))?;
+    let released = match watermark {
+        Some(watermark) => {
+            Some(instant(less(watermark.micros(), read_span(&mut input, MICROS_PER_SECOND)?)?)?)
+        }
+        None => None,
+    };
+    let sealed = optional(has(flag::SEALED), || read_position(&mut input))?;
+    let (mut page_expires_at, mut frame) = (0, None);
+    if let Some(sealed) = &sealed {
+        page_expires_at = read_expiry(&mut input, sealed)?;
+        frame = optional(has(flag::FRAME), || read_frame(&mut input, sealed, page_expires_at))?;
+    }
+    let stale = optional(has(flag::STALE), || read_stale(&mut input))?.map(Box::new);
+    let note = if has(flag::NOTE) { read_note(&mut input)? } else { Vec::new() };
+    let forgotten = optional(has(flag::FORGOTTEN), || read_position(&mut input))?;
     let columns = Columns::read(&mut input)?;
     let texts = unpack(&mut input)?;
     let mut texts = Reader::new(&texts);
     let base = Arc::new(read_view(&mut texts)?);
-    let repair = match good {
-        Some(good) => Some(Box::new(Repair { good, view: read_view(&mut texts)? })),
-        None => None,
-    };
     let tail = columns.entries(&mut texts)?;
     if frozen > tail.len() {
         return Err(Malformed("more entries are frozen than there are"));
     }
-    Ok(Head { version, epoch, revision, watermark, sealed, base, tail, frozen, repair, forgotten })
+    Ok(Head {
+        version,
+        epoch,
+        revision,
+        era,
+        generation,
+        touched,
+        watermark,
+        released,
+        sealed,
+        frame,
+        page_expires_at,
+        kept_days,
+        count,
+        base,
+        tail,
+        frozen,
+        stale,
+        note,
+        forgotten,
+    })
 }
 
 /// The bytes of a page.
 pub fn encode_page(page: &Page) -> Vec<u8> {
     let mut out = Writer::with_room(ITEM_ROOM);
     out.byte(PAGE_FORMAT);
-    out.byte(present(page.previous.is_some(), flag::PREVIOUS));
+    out.byte(
+        present(page.previous.is_some(), flag::PREVIOUS)
+            | present(page.keyframe.is_some(), flag::KEYFRAME),
+    );
     out.number(page.version);
+    let last = page.entries.last().map_or(0, |last| last.position.observed_at.whole_seconds());
+    write_span(&mut out, page.expires_at.wrapping_sub(last), SECONDS_PER_DAY);
     if let Some(previous) = &page.previous {
-        write_position(&mut out, previous);
+        write_position(&mut out, &previous.key);
+        write_span(&mut out, page.expires_at.wrapping_sub(previous.expires_at), SECONDS_PER_DAY);
     }
+    write_frame_at(&mut out, &page.frame, last, page.expires_at);
     let mut texts = Writer::for_texts(&page.entries);
-    write_view(&mut texts, &page.opening);
+    if let Some(keyframe) = &page.keyframe {
+        out.number(keyframe.count);
+        out.number(keyframe.generation);
+        write_view(&mut texts, &keyframe.opening);
+    }
     write_entries(&mut out, &mut texts, &page.entries);
     pack(&mut out, &texts.into_bytes());
     out.into_bytes()
@@ -155,16 +242,31 @@ pub fn decode_page(bytes: &[u8]) -> Result<Page, Malformed> {
     let mut input = Reader::new(bytes);
     let flags = read_start(&mut input, PAGE_FORMAT)?;
     let version = input.number()?;
-    let previous = optional(flags & flag::PREVIOUS != 0, || read_position(&mut input))?;
+    let kept = read_span(&mut input, SECONDS_PER_DAY)?;
+    let previous = optional(flags & flag::PREVIOUS != 0, || {
+        Ok((read_position(&mut input)?, read_span(&mut input, SECONDS_PER_DAY)?))
+    })?;
+    let frame = FrameSpans::read(&mut input)?;
+    let counted = optional(flags & flag::KEYFRAME != 0, || Ok((input.number()?, input.number()?)))?;
     let columns = Columns::read(&mut input)?;
     let texts = unpack(&mut input)?;
     let mut texts = Reader::new(&texts);
-    let opening = read_view(&mut texts)?;
+    let keyframe = match counted {
+        Some((count, generation)) => {
+            Some(Keyframe { opening: read_view(&mut texts)?, count, generation })
+        }
+        None => None,
+    };
     let entries = columns.entries(&mut texts)?;
-    if entries.is_empty() {
-        return Err(Malformed("a page without entries"));
-    }
-    Ok(Page { version, previous, opening, entries })
+    let last = entries.last().ok_or(Malformed("a page without entries"))?;
+    let last = last.position.observed_at.whole_seconds();
+    let expires_at = more(last, kept)?;
+    let previous = match previous {
+        Some((key, span)) => Some(Previous { key, expires_at: less(expires_at, span)? }),
+        None => None,
+    };
+    let frame = frame.at(last, expires_at)?;
+    Ok(Page { version, previous, expires_at, frame, keyframe, entries })
 }
 
 fn read_start(input: &mut Reader<'_>, format: u8) -> Result<u8, Malformed> {
@@ -190,14 +292,123 @@ fn frozen_field(frozen: usize) -> [u8; 2] {
     u16::try_from(frozen).unwrap_or(u16::MAX).to_le_bytes()
 }
 
+const RANGE: Malformed = Malformed("a number out of its range");
+
+fn less(from: i64, span: i64) -> Result<i64, Malformed> {
+    from.checked_sub(span).ok_or(RANGE)
+}
+
+fn more(from: i64, span: i64) -> Result<i64, Malformed> {
+    from.checked_add(span).ok_or(RANGE)
+}
+
+/// A difference, in whole units where it is so many.
+fn write_span(out: &mut Writer, span: i64, unit: i64) {
+    if span % unit == 0 {
+        out.byte(0);
+        out.signed(span / unit);
+    } else {
+        out.byte(1);
+        out.signed(span);
+    }
+}
+
+fn read_span(input: &mut Reader<'_>, unit: i64) -> Result<i64, Malformed> {
+    match input.byte()? {
+        0 => input.signed()?.checked_mul(unit).ok_or(RANGE),
+        1 => input.signed(),
+        _ => Err(Malformed("an unknown kind of span")),
+    }
+}
+
+fn write_expiry(out: &mut Writer, expires_at: i64, position: &Position) {
+    let from = position.observed_at.whole_seconds();
+    write_span(out, expires_at.wrapping_sub(from), SECONDS_PER_DAY);
+}
+
+fn read_expiry(input: &mut Reader<'_>, position: &Position) -> Result<i64, Malformed> {
+    more(position.observed_at.whole_seconds(), read_span(input, SECONDS_PER_DAY)?)
+}
+
+fn write_frame(out: &mut Writer, frame: &Frame, sealed: &Position, expires_at: i64) {
+    write_frame_at(out, frame, sealed.observed_at.whole_seconds(), expires_at);
+}
+
+fn write_frame_at(out: &mut Writer, frame: &Frame, last: i64, expires_at: i64) {
+    out.number(frame.number);
+    out.number(frame.bytes);
+    out.signed(last.wrapping_sub(frame.since));
+    write_span(out, expires_at.wrapping_sub(frame.expires_at), SECONDS_PER_DAY);
+}
+
+fn read_frame(
+    input: &mut Reader<'_>,
+    sealed: &Position,
+    expires_at: i64,
+) -> Result<Frame, Malformed> {
+    FrameSpans::read(input)?.at(sealed.observed_at.whole_seconds(), expires_at)
+}
+
+/// A frame before the entries are known that its times are counted from.
+struct FrameSpans {
+    number: u64,
+    bytes: u64,
+    since: i64,
+    expires: i64,
+}
+
+impl FrameSpans {
+    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (number, bytes, since) = (input.number()?, input.number()?, input.signed()?);
+        Ok(Self { number, bytes, since, expires: read_span(input, SECONDS_PER_DAY)? })
+    }
+
+    fn at(&self, last: i64, expires_at: i64) -> Result<Frame, Malformed> {
+        let Self { number, bytes, since, expires } = *self;
+        let (since, expires_at) = (less(last, since)?, less(expires_at, expires)?);
+        Ok(Frame { number, since, bytes, expires_at })
+    }
+}
+
+fn read_stale(input: &mut Reader<'_>) -> Result<Stale, Malformed> {
+    let (from, since) = (read_position(input)?, read_time(input)?);
+    let (inserts, number) = (input.number()?, input.number()?);
+    let expires_at = read_expiry(input, &from)?;
+    Ok(Stale { from, since, inserts, number, expires_at })
+}
+
+fn read_note(input: &mut Reader<'_>) -> Result<Vec<Position>, Malformed> {
+    let count = input.count()?;
+    let note: Vec<Position> = (0..count).map(|_| read_position(input)).collect::<Result<_, _>>()?;
+    if note.is_empty() { Err(Malformed("a note without positions")) } else { Ok(note) }
+}
+
 fn write_position(out: &mut Writer, position: &Position) {
     out.signed(position.observed_at.micros());
-    out.text(position.event_id.as_str());
+    out.number(position.sequence);
+    let (form, bytes) = IdForm::of_id(position.event_id.as_str(), IdForm::Digest);
+    out.byte(form as u8);
+    if form == IdForm::Text {
+        out.text(position.event_id.as_str());
+    } else {
+        out.bytes(&bytes);
+    }
 }
 
 fn read_position(input: &mut Reader<'_>) -> Result<Position, Malformed> {
-    let observed_at = read_time(input)?;
-    Ok(Position { observed_at, event_id: event_id(input.text()?)? })
+    let (observed_at, sequence) = (read_time(input)?, input.number()?);
+    let event_id = match IdForm::read(u64::from(input.byte()?))? {
+        IdForm::Text => event_id(input.text()?)?,
+        form => form.id(uuid::Uuid::from_bytes(input.array()?)),
+    };
+    Ok(Position { observed_at, sequence, event_id })
+}
+
+/// About the bytes that a head takes to name a position.
+pub(crate) fn position_size(position: &Position) -> usize {
+    let mut out = Writer::default();
+    write_position(&mut out, position);
+    out.into_bytes().len()
 }
 
 fn read_time(input: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
@@ -208,12 +419,16 @@ fn write_view(out: &mut Writer, view: &View) {
     // A view is made of numbers, texts, maps and lists, which postcard writes without fail.
     let bytes = postcard::to_extend(view, Vec::with_capacity(VIEW_ROOM)).unwrap_or_default();
     out.number(bytes.len() as u64);
+    out.byte(VIEW_FORMAT);
     out.bytes(&bytes);
 }
 
 fn read_view(input: &mut Reader<'_>) -> Result<View, Malformed> {
-    let bytes = input.prefixed()?;
-    postcard::from_bytes(bytes).map_err(|_| Malformed("a view of another shape"))
+    let length = input.count()?;
+    if input.byte()? != VIEW_FORMAT {
+        return Err(Malformed("an unknown format byte of a view"));
+    }
+    postcard::from_bytes(input.bytes(length)?).map_err(|_| Malformed("a view of another shape"))
 }
 
 /// The encoded size of entries alone.

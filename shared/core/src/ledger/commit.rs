@@ -3,10 +3,11 @@
 //! writer that dies between two steps leaves a state that the next one goes on from, and an event
 //! whose write had an unknown outcome is found as a duplicate when it comes again.
 //!
-//! One round: take the head (cached or read), seal what it froze, read the pages that a correction
-//! or an open repair needs, place as many of the waiting entries as one slice takes, write the new
-//! head under the condition of the old version. Rounds go on until every entry is placed and no
-//! repair is open, because a record must not be acknowledged before its history is whole.
+//! One round: take the head (cached or read), seal what it froze, read the pages that own late
+//! entries, place as many of the waiting entries as one slice takes, write the new head under the
+//! condition of the old version. An entry has its outcome once its round is written: its history is
+//! whole then. Rounds go on until every entry is placed. What is left is to bring views up to date where
+//! that is due ([`carry`](super::carry)); it may fail without harm, and the next commit does it.
 
 use std::sync::Arc;
 
@@ -16,14 +17,16 @@ use crate::base::limits;
 use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::event::Entry;
+use crate::ledger::carry::{self, Carry};
 use crate::ledger::codec::{Malformed, decode_head, decode_page};
-use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step, WriteAnswer};
-use crate::ledger::place::{EntryOutcome, NextHead, PageRun, Placed, Waiting, beyond_retention};
+use crate::ledger::dialogue::{Answer, Ask, CommitParams, EntryOutcome, Step, WriteAnswer};
+use crate::ledger::place::{NextHead, Placed, Waiting};
 use crate::ledger::seal::{encode_with_freeze, seal};
-use crate::ledger::{
-    Activity, Head, LedgerWrite, Page, PageRange, PageWrite, StoredHead, StoredPage, key_after,
-};
+use crate::ledger::{Activity, Head, LedgerWrite, Page, PageWrite, StoredHead, StoredPage};
 use crate::view::Specs;
+
+mod carrying;
+mod late;
 
 /// One subject's events on their way into its history.
 #[derive(Debug)]
@@ -31,16 +34,25 @@ pub struct Commit {
     params: CommitParams,
     /// Sorted by position; the first arrival of a position stands first.
     waiting: Vec<Waiting>,
-    /// Outcomes that hold once no repair is open.
-    provisional: Vec<Placed>,
-    /// Outcomes that hold.
     outcomes: Vec<Option<EntryOutcome>>,
+    /// When the newest of the entries was received.
+    received: Timestamp,
+    carrying: Carrying,
     attempts: u32,
     /// What kept the last attempt from being written.
     trouble: Option<Reason>,
-    /// The version of the head under which pages were missing when last looked at.
-    hole_at: Option<u64>,
     state: State,
+}
+
+/// Whether views are brought up to date once every entry is placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carrying {
+    /// If that is due.
+    IfDue,
+    /// In any case, as often as other writers are faster.
+    Always,
+    /// Now, and once.
+    Now,
 }
 
 /// What the next answer is about. Each state holds all that the next step needs.
@@ -48,22 +60,34 @@ pub struct Commit {
 enum State {
     /// With the round whose fate is unknown, if there is one.
     NeedsHead(Option<Box<Plan>>),
-    NeedsSpecs {
-        head: Arc<Head>,
-        sealed_now: bool,
-    },
+    NeedsSpecs(Box<Resume>),
     Sealing {
-        head: Head,
+        head: Box<Head>,
         rest: Vec<PageWrite>,
     },
-    NeedsPages {
-        head: Head,
-        sealed_now: bool,
-        from: Vec<u8>,
-    },
+    /// The pages from the last keyframe on.
+    NeedsRun(Box<NextHead>),
+    /// The page that owns the first waiting entry.
+    NeedsOwner(Box<NextHead>),
+    /// The page that must own it, and the head that belongs to that page.
+    NeedsTogether(Box<NextHead>),
+    /// The keyframe that a carry begins with.
+    Seeking(Box<Carry>),
+    /// The pages that a carry folds.
+    Folding(Box<Carry>),
     Writing(Box<Plan>),
     Pausing(Option<Box<Plan>>),
-    Finished(Option<Arc<Head>>),
+    Finished,
+}
+
+/// What goes on once specs are there.
+#[derive(Debug)]
+enum Resume {
+    Head(Arc<Head>),
+    Run(NextHead, Vec<Page>),
+    Owner(NextHead, Page),
+    Seek(Carry, Vec<Page>),
+    Fold(Carry, Vec<Page>),
 }
 
 /// A round that waits for the answer to its write.
@@ -71,11 +95,10 @@ enum State {
 struct Plan {
     head: Head,
     bytes: Vec<u8>,
-    /// Whether pages change with the head. Their entries do not show in it: another correction can
-    /// leave the same head, so this one is known by its own answer only.
-    corrects: bool,
+    pages: Vec<PageWrite>,
     placed: Vec<Placed>,
-    gone_through: Option<Position>,
+    /// The carry that it is a part of.
+    carry: Option<Carry>,
 }
 
 /// Why a commit ended before its end.
@@ -108,25 +131,37 @@ impl Commit {
             }
         }
         waiting.sort_by(|left, right| left.entry.position.cmp(&right.entry.position));
-        let (provisional, state) = (Vec::new(), State::NeedsHead(None));
-        let mut commit = Self {
+        let received = waiting.iter().map(|waiting| waiting.entry.ingested_at).max();
+        let commit = Self {
             params,
             waiting,
-            provisional,
             outcomes,
+            received: received.unwrap_or(Timestamp::MIN),
+            carrying: Carrying::IfDue,
             attempts: 0,
             trouble: None,
-            hole_at: None,
-            state,
+            state: State::NeedsHead(None),
         };
         match cached {
-            _ if commit.waiting.is_empty() => {
-                commit.state = State::Finished(cached);
-                Ok((commit, Step::Done))
-            }
+            _ if commit.waiting.is_empty() => commit.done(cached),
             Some(head) => commit.with_head(head),
             None => Ok((commit, Step::Ask(Ask::Head))),
         }
+    }
+
+    /// Starts to bring the views of a subject up to date, without any entry.
+    pub fn carry(params: CommitParams) -> (Self, Step) {
+        let commit = Self {
+            params,
+            waiting: Vec::new(),
+            outcomes: Vec::new(),
+            received: Timestamp::MIN,
+            carrying: Carrying::Always,
+            attempts: 0,
+            trouble: None,
+            state: State::NeedsHead(None),
+        };
+        (commit, Step::Ask(Ask::Head))
     }
 
     /// Takes the answer to the last question.
@@ -140,12 +175,38 @@ impl Commit {
                 self.with_write(plan, WriteAnswer::Lost(stored))
             }
             (State::NeedsHead(None), Answer::Head(stored)) => self.with_stored(stored),
-            (State::NeedsSpecs { head, sealed_now }, Answer::Specs(specs)) => {
-                self.with_specs(head, sealed_now, specs)
+            (State::NeedsSpecs(resume), Answer::Specs(specs)) => self.with_specs(*resume, specs),
+            (State::Sealing { head, rest }, Answer::Sealed) => self.seal_next(*head, rest),
+            (State::NeedsRun(next), Answer::Pages(stored)) => {
+                match self.decoded(&next.head, &stored) {
+                    Ok(Some(pages)) => self.with_run(*next, pages),
+                    Ok(None) => self.again(None, Reason::Contention),
+                    Err(malformed) => self.fail_malformed(malformed),
+                }
             }
-            (State::Sealing { head, rest }, Answer::Sealed) => self.seal_next(head, rest),
-            (State::NeedsPages { head, sealed_now, from }, Answer::Pages(pages)) => {
-                self.with_pages(head, sealed_now, from, &pages)
+            (State::NeedsOwner(next), Answer::Pages(stored)) => {
+                match self.decoded(&next.head, &stored) {
+                    Ok(Some(pages)) => self.with_owner(*next, pages.into_iter().next()),
+                    Ok(None) => self.again(None, Reason::Contention),
+                    Err(malformed) => self.fail_malformed(malformed),
+                }
+            }
+            (State::NeedsTogether(next), Answer::Together(head, page)) => {
+                self.with_together(*next, head, page)
+            }
+            (State::Seeking(carry), Answer::Pages(stored)) => {
+                match self.decoded(&carry.head, &stored) {
+                    Ok(Some(pages)) => self.with_sought(*carry, pages),
+                    Ok(None) => self.carry_later(None),
+                    Err(malformed) => self.fail_malformed(malformed),
+                }
+            }
+            (State::Folding(carry), Answer::Pages(stored)) => {
+                match self.decoded(&carry.head, &stored) {
+                    Ok(Some(pages)) => self.with_folded(*carry, pages),
+                    Ok(None) => self.carry_later(None),
+                    Err(malformed) => self.fail_malformed(malformed),
+                }
             }
             (State::Writing(plan), Answer::Write(answer)) => self.with_write(plan, answer),
             (State::Pausing(plan), Answer::Paused) => {
@@ -153,14 +214,6 @@ impl Commit {
                 Ok((self, Step::Ask(Ask::Head)))
             }
             _ => self.fail(Reason::Bug, "an answer to another question"),
-        }
-    }
-
-    /// The outcomes, by the index of the entries given; the head, for the next commit.
-    pub fn finish(self) -> (Vec<Option<EntryOutcome>>, Option<Arc<Head>>) {
-        match self.state {
-            State::Finished(head) => (self.outcomes, head),
-            _ => (self.outcomes, None),
         }
     }
 
@@ -186,13 +239,16 @@ impl Commit {
         }
     }
 
-    /// A round begins: what the head froze gets sealed.
+    /// A round begins: what the head froze gets sealed, unless nothing is left to do.
     fn with_head(mut self, head: Arc<Head>) -> Result<(Self, Step), Failed> {
+        if self.waiting.is_empty() && (self.carrying == Carrying::IfDue || head.stale.is_none()) {
+            return self.done(Some(head));
+        }
         if head.frozen == 0 {
             return self.with_sealed(Head::clone(&head), false);
         }
         if let Some(ask) = self.missing_specs(head.revision, head.tail.iter().take(head.frozen)) {
-            self.state = State::NeedsSpecs { head, sealed_now: false };
+            self.state = State::NeedsSpecs(Box::new(Resume::Head(head)));
             return Ok((self, Step::Ask(ask)));
         }
         let (mut pages, sealed) = seal(&head, &self.params);
@@ -200,18 +256,19 @@ impl Commit {
         self.seal_next(sealed, pages)
     }
 
-    fn with_specs(
-        mut self,
-        head: Arc<Head>,
-        sealed_now: bool,
-        specs: Specs,
-    ) -> Result<(Self, Step), Failed> {
+    fn with_specs(mut self, resume: Resume, specs: Specs) -> Result<(Self, Step), Failed> {
         self.params.specs = specs;
         self.attempts += 1;
         if self.attempts > limits::COMMIT_ATTEMPTS {
             return self.fail(Reason::Bug, "the specs of its contracts never sufficed");
         }
-        if sealed_now { self.with_sealed(Head::clone(&head), true) } else { self.with_head(head) }
+        match resume {
+            Resume::Head(head) => self.with_head(head),
+            Resume::Run(next, pages) => self.with_run(next, pages),
+            Resume::Owner(next, page) => self.with_owner(next, Some(page)),
+            Resume::Seek(carry, pages) => self.with_sought(carry, pages),
+            Resume::Fold(carry, pages) => self.with_folded(carry, pages),
+        }
     }
 
     fn missing_specs<'a>(
@@ -230,119 +287,86 @@ impl Commit {
 
     fn seal_next(mut self, head: Head, mut rest: Vec<PageWrite>) -> Result<(Self, Step), Failed> {
         let Some(page) = rest.pop() else { return self.with_sealed(head, true) };
-        self.state = State::Sealing { head, rest };
+        self.state = State::Sealing { head: Box::new(head), rest };
         Ok((self, Step::Ask(Ask::Seal(page))))
     }
 
-    /// Nothing is frozen any more: pages are needed for a repair or for entries before them.
+    /// Nothing is frozen any more.
     fn with_sealed(mut self, head: Head, sealed_now: bool) -> Result<(Self, Step), Failed> {
-        let Some(from) = self.pages_from(&head) else {
-            return self.place(head, sealed_now, None);
-        };
-        let range = PageRange::from(from.clone(), self.params.item_limits.carry_pages);
-        self.state = State::NeedsPages { head, sealed_now, from };
-        Ok((self, Step::Ask(Ask::Pages(range))))
+        if self.waiting.is_empty() {
+            let Some((carry, range)) = Carry::begin(head) else { return self.done(None) };
+            self.state = State::Seeking(Box::new(carry));
+            return Ok((self, Step::Ask(Ask::Pages(range))));
+        }
+        let mut next = NextHead::new(head, sealed_now, &self.params);
+        if let Some(forgotten) = next.head.forgotten.clone() {
+            next.reject_up_to(&forgotten, &self.waiting);
+        }
+        self.place(next)
     }
 
-    /// Where the run of pages begins that this round needs, if it needs one.
-    fn pages_from(&self, head: &Head) -> Option<Vec<u8>> {
-        let sealed = head.sealed.as_ref()?;
-        let first = self.waiting.first().map(|waiting| &waiting.entry.position);
-        let deep = first.filter(|position| *position <= sealed).map(Position::to_bytes);
-        let repair = head.repair.as_ref().map(|repair| key_after(&repair.good));
-        [deep, repair].into_iter().flatten().min()
-    }
-
-    fn with_pages(
-        mut self,
-        head: Head,
-        sealed_now: bool,
-        from: Vec<u8>,
-        stored: &[StoredPage],
-    ) -> Result<(Self, Step), Failed> {
-        let Some(sealed) = head.sealed.as_ref().map(Position::to_bytes) else {
-            return self.fail(Reason::Corrupt, "pages of a head without pages");
-        };
+    /// Pages up to the last one; `None`: a writer was faster, so that the head is old.
+    fn decoded(&self, head: &Head, stored: &[StoredPage]) -> Result<Option<Vec<Page>>, Malformed> {
+        let sealed = head.sealed.as_ref().map(Position::to_bytes).unwrap_or_default();
         let inside = stored.iter().filter(|page| page.key <= sealed);
-        let pages: Vec<Page> = match inside.map(|page| decode_page(&page.bytes)).collect() {
-            Ok(pages) => pages,
-            Err(malformed) => return self.fail_malformed(malformed),
-        };
-        if pages.iter().any(|page| page.version > head.version) {
-            // A writer was faster: this head is old.
-            return self.again(None, Reason::Contention);
-        }
-        // What is placed among them is folded with them, and may be of a contract that no page has.
-        let placed = self.waiting.iter().map(|waiting| &waiting.entry);
-        let entries = pages.iter().flat_map(|page| &page.entries).chain(placed);
-        if let Some(ask) = self.missing_specs(head.revision, entries) {
-            self.state = State::NeedsSpecs { head: Arc::new(head), sealed_now };
-            return Ok((self, Step::Ask(ask)));
-        }
-        let reaches_end =
-            stored.len() < self.params.item_limits.carry_pages || pages.len() < stored.len();
-        let run = PageRun { from, pages, reaches_end };
-        let hole = run.hole(head.sealed.as_ref()).map(|(_, up_to)| up_to);
-        if hole.is_some() && hole != head.forgotten && self.hole_at != Some(head.version) {
-            self.hole_at = Some(head.version);
-            if !on(Mutant::HoleBelievedAtOnce) {
-                return self.settle();
-            }
-        }
-        self.place(head, sealed_now, Some(run))
+        let pages: Vec<Page> =
+            inside.map(|page| decode_page(&page.bytes)).collect::<Result<_, _>>()?;
+        let is_newer = pages.iter().any(|page| page.version > head.version);
+        Ok(Some(pages).filter(|_| !is_newer))
     }
 
-    /// Pages are missing. Those that expired are missing for good; those of a transaction that
-    /// is being applied are seen a moment after its head.
-    fn settle(mut self) -> Result<(Self, Step), Failed> {
-        self.attempts += 1;
-        if self.attempts > limits::COMMIT_ATTEMPTS {
-            return Err(self.give_up_after(Reason::Contention));
-        }
-        self.state = State::Pausing(None);
-        Ok((self, Step::Ask(Ask::Settle)))
-    }
-
-    /// Places what this round takes, and writes it, or goes on where there is nothing to write.
-    fn place(
-        mut self,
-        head: Head,
-        sealed_now: bool,
-        run: Option<PageRun>,
-    ) -> Result<(Self, Step), Failed> {
-        let mut next_head = NextHead::new(head, sealed_now, &self.params);
-        let mut waiting = self.waiting.as_slice();
-        if let Some(run) = run {
-            next_head.correct(run, &mut waiting);
-        }
-        next_head.extend_tail(&mut waiting);
-        let NextHead { mut head, pages, placed, changed, gone_through, inserted, .. } = next_head;
-        if !changed {
+    /// Writes what this round placed, or goes on where there is nothing to write.
+    fn write(mut self, mut next: NextHead) -> Result<(Self, Step), Failed> {
+        next.extend_tail(&self.waiting);
+        if !next.changed {
+            let NextHead { head, placed, .. } = next;
             let stuck = placed.is_empty();
-            self.account_for(&head, placed, gone_through);
+            self.account_for(placed);
             return if stuck {
                 self.again(None, Reason::Contention)
             } else {
                 self.next_round(Arc::new(head))
             };
         }
+        next.release();
+        let NextHead { mut head, mut pages, placed, inserted, .. } = next;
         head.version += 1;
-        let activity = Activity::of(&self.params.key, head.watermark.unwrap_or(Timestamp::MIN));
-        let bytes = encode_with_freeze(&mut head, &self.params, &activity, inserted);
-        let corrects = !pages.is_empty();
+        if on(Mutant::AckBeforePage) {
+            pages.clear();
+        }
+        let bytes = self.encode(&mut head, inserted);
+        self.write_plan(Plan { head, bytes, pages, placed, carry: None })
+    }
+
+    fn encode(&self, head: &mut Head, inserted: usize) -> Vec<u8> {
+        let activity = self.activity(head);
+        encode_with_freeze(head, &self.params, &activity, inserted)
+    }
+
+    fn activity(&self, head: &Head) -> Activity {
+        Activity::of(&self.params.key, head.watermark.unwrap_or(Timestamp::MIN))
+    }
+
+    fn write_plan(mut self, plan: Plan) -> Result<(Self, Step), Failed> {
         let write = LedgerWrite {
-            expected: head.version.checked_sub(1).filter(|version| *version > 0),
-            head: StoredHead { version: head.version, bytes: bytes.clone() },
-            activity,
-            pages,
+            expected: plan.head.version.checked_sub(1).filter(|version| *version > 0),
+            head: StoredHead { version: plan.head.version, bytes: plan.bytes.clone() },
+            activity: self.activity(&plan.head),
+            pages: plan.pages.clone(),
         };
-        self.state = State::Writing(Box::new(Plan { head, bytes, corrects, placed, gone_through }));
+        self.state = State::Writing(Box::new(plan));
         Ok((self, Step::Ask(Ask::Write(write))))
     }
 
     fn with_write(mut self, plan: Box<Plan>, answer: WriteAnswer) -> Result<(Self, Step), Failed> {
+        // Where pages change with the head, their entries do not all show in it: another correction
+        // can leave the same head, so this one is known by its own answer only.
+        let is_other = |stored: &StoredHead| !plan.pages.is_empty() || stored.bytes != plan.bytes;
         match answer {
-            WriteAnswer::Lost(Some(stored)) if plan.corrects || stored.bytes != plan.bytes => {
+            WriteAnswer::Lost(Some(stored)) if is_other(&stored) => {
+                if plan.carry.is_some() {
+                    return self.carry_lost(*plan, stored);
+                }
                 self.attempts += 1;
                 self.trouble = Some(Reason::Contention);
                 if self.attempts > limits::COMMIT_ATTEMPTS {
@@ -350,36 +374,32 @@ impl Commit {
                 }
                 self.with_stored(Some(stored))
             }
+            WriteAnswer::Lost(None) | WriteAnswer::Unknown(_) if plan.carry.is_some() => {
+                self.carry_later(None)
+            }
             WriteAnswer::Lost(None) => self.again(None, Reason::Contention),
             WriteAnswer::Unknown(reason) => self.again(Some(plan), reason),
             // Stored by this write, or by one whose answer was lost.
             WriteAnswer::Written | WriteAnswer::Lost(Some(_)) => {
-                let Plan { head, placed, gone_through, .. } = *plan;
-                self.account_for(&head, placed, gone_through);
-                self.next_round(Arc::new(head))
+                let Plan { head, placed, carry, .. } = *plan;
+                self.account_for(placed);
+                match carry {
+                    Some(carry) => self.carry_on(carry, head),
+                    None => self.next_round(Arc::new(head)),
+                }
             }
         }
     }
 
-    /// Takes the outcomes of a round over. They hold once no repair is open: an entry before a gap
-    /// that showed up only while its correction was carried on is beyond retention after all.
-    fn account_for(&mut self, head: &Head, placed: Vec<Placed>, gone: Option<Position>) {
+    /// Takes the outcomes of a round over.
+    fn account_for(&mut self, placed: Vec<Placed>) {
         if !placed.is_empty() {
             // Attempts count against standing still, not against many slices.
             self.attempts = 0;
             self.trouble = None;
         }
         self.waiting.drain(..placed.len());
-        for earlier in &mut self.provisional {
-            if gone.as_ref().is_some_and(|gone| earlier.position <= *gone) {
-                earlier.outcome = EntryOutcome::Rejected(beyond_retention());
-            }
-        }
-        self.provisional.extend(placed);
-        if head.repair.is_some() && !on(Mutant::AckWithRepairOpen) {
-            return;
-        }
-        for Placed { index, outcome, .. } in self.provisional.drain(..) {
+        for Placed { index, outcome } in placed {
             if let Some(slot) = self.outcomes.get_mut(index) {
                 *slot = Some(outcome);
             }
@@ -387,12 +407,21 @@ impl Commit {
     }
 
     fn next_round(mut self, head: Arc<Head>) -> Result<(Self, Step), Failed> {
-        let whole = head.repair.is_none() || on(Mutant::AckWithRepairOpen);
-        if self.waiting.is_empty() && whole {
-            self.state = State::Finished(Some(head));
-            return Ok((self, Step::Done));
+        if self.waiting.is_empty()
+            && self.carrying == Carrying::IfDue
+            && carry::is_due(&head, self.received, &self.params)
+        {
+            self.carrying = Carrying::Now;
         }
         self.with_head(head)
+    }
+
+    fn done(mut self, head: Option<Arc<Head>>) -> Result<(Self, Step), Failed> {
+        let Some(outcomes) = self.outcomes.iter().cloned().collect() else {
+            return self.fail(Reason::Bug, "an entry is left without an outcome");
+        };
+        self.state = State::Finished;
+        Ok((self, Step::Done { outcomes, head }))
     }
 
     /// Reads the head again; from the second time on after a pause.

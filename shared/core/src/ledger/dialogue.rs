@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::base::error::Reason;
+use crate::base::error::{Reason, Rejection};
 use crate::base::id::SubjectKey;
 use crate::base::limits::ItemLimits;
-use crate::ledger::{LedgerWrite, PageRange, PageWrite, Policy, StoredHead, StoredPage};
+use crate::base::time::Timestamp;
+use crate::event::Arrival;
+use crate::ledger::frame::Cutting;
+use crate::ledger::{Head, LedgerWrite, PageRange, PageWrite, Policy, StoredHead, StoredPage};
 use crate::view::Specs;
 
 /// What a commit wants next.
@@ -24,6 +27,8 @@ pub enum Ask {
     Seal(PageWrite),
     /// Pages in order, strongly consistent.
     Pages(PageRange),
+    /// The head and the page of this key, as of one instant: they belong together.
+    Together(Vec<u8>),
     /// Replace head and pages, all or nothing.
     Write(LedgerWrite),
     /// Wait a little, the longer the more attempts there were, then go on.
@@ -31,8 +36,6 @@ pub enum Ask {
         /// Attempts so far, from 1.
         attempt: u32,
     },
-    /// Wait until a transaction whose head was seen shows its pages, too, then go on.
-    Settle,
 }
 
 /// What a store says.
@@ -46,9 +49,11 @@ pub enum Answer {
     Sealed,
     /// To [`Ask::Pages`].
     Pages(Vec<StoredPage>),
+    /// To [`Ask::Together`]: what is stored of them.
+    Together(Option<StoredHead>, Option<StoredPage>),
     /// To [`Ask::Write`].
     Write(WriteAnswer),
-    /// To [`Ask::Pause`] and [`Ask::Settle`].
+    /// To [`Ask::Pause`].
     Paused,
 }
 
@@ -65,13 +70,29 @@ pub enum WriteAnswer {
     Unknown(Reason),
 }
 
+/// What became of one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryOutcome {
+    /// It is in the history now.
+    Applied(Arrival),
+    /// It was there already, with the same content.
+    Duplicate,
+    /// It cannot be applied as it is.
+    Rejected(Rejection),
+}
+
 /// Where a commit stands.
 #[derive(Debug)]
 pub enum Step {
     /// It waits for an answer to this.
     Ask(Ask),
     /// Every entry has its outcome.
-    Done,
+    Done {
+        /// By the index of the entries given.
+        outcomes: Vec<EntryOutcome>,
+        /// The head as it is stored now, for the next commit, where that is known.
+        head: Option<Arc<Head>>,
+    },
 }
 
 /// What a commit needs to know about its subject.
@@ -83,6 +104,8 @@ pub struct CommitParams {
     pub policy: Policy,
     /// The sizes to cut to.
     pub item_limits: ItemLimits,
+    /// The time of the invocation: it decides which pages have expired, and nothing else.
+    pub now: Timestamp,
     /// The specs that are known so far: only a fold needs them, and then it asks.
     pub(crate) specs: Specs,
 }
@@ -90,6 +113,11 @@ pub struct CommitParams {
 impl CommitParams {
     /// The terms of a subject.
     pub fn new(key: SubjectKey, policy: Policy, item_limits: ItemLimits) -> Self {
-        Self { key, policy, item_limits, specs: Specs::default() }
+        Self { key, policy, item_limits, now: Timestamp::MIN, specs: Specs::default() }
+    }
+
+    pub(super) fn cutting(&self) -> Cutting<'_> {
+        let kept_days = self.policy.kept_days();
+        Cutting { specs: &self.specs, item_limits: self.item_limits, kept_days }
     }
 }

@@ -22,13 +22,17 @@ impl Head {
         let newest = [self.watermark, last, sealed].into_iter().flatten().max();
         let line = newest.map(|newest| Position {
             observed_at: newest.just_after(),
+            sequence: 0,
             event_id: place_id(&[b"forgotten"]),
         });
         Self {
             version: self.version + 1,
             epoch: self.epoch + 1,
             revision: self.revision,
+            era: self.era,
+            generation: self.generation,
             watermark: self.watermark,
+            released: self.released,
             sealed: line.clone(),
             forgotten: line,
             ..Self::default()

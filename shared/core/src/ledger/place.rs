@@ -1,6 +1,10 @@
 //! Where entries go. `NextHead` is a head on its way to the next version, with the pages that change
-//! with it: entries after the last page go into the tail, entries before it into the pages that own
-//! them, which is a correction and carries the view forward through every later page.
+//! with it: entries after the last page go into the tail, an entry before it goes into the page that
+//! owns it, and into no other, however many stand behind it.
+//!
+//! Close to the end, where no keyframe stands behind the entry, the view is folded again at once
+//! ([`NextHead::correct`]). Further back it is out of date from the entry on ([`NextHead::insert`]),
+//! until a carry.
 //!
 //! All of it is in memory; what comes out is written all or nothing, or thrown away.
 
@@ -8,41 +12,22 @@ use std::sync::Arc;
 
 use crate::base::error::{Code, Rejection};
 use crate::base::id::Position;
+use crate::base::limits;
 use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
-use crate::event::Entry;
-use crate::ledger::dialogue::CommitParams;
-use crate::ledger::seal::{halved, page_item_size, page_write};
-use crate::ledger::{Head, Page, PageWrite, Repair};
+pub use crate::event::Arrival;
+use crate::event::{Entry, Placing};
+use crate::ledger::codec::position_size;
+use crate::ledger::dialogue::{CommitParams, EntryOutcome};
+use crate::ledger::frame::{Running, writes};
+use crate::ledger::seal::page_item_size;
+use crate::ledger::{Frame, Head, Page, PageWrite, Policy, Stale};
 use crate::view::{Specs, View, fold};
-
-/// What became of one entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EntryOutcome {
-    /// It is in the history now.
-    Applied(Arrival),
-    /// It was there already, with the same content.
-    Duplicate,
-    /// It cannot be applied as it is.
-    Rejected(Rejection),
-}
-
-/// How an applied entry arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
-    /// Newer than everything before it.
-    InOrder,
-    /// Into the tail, before newer entries.
-    Late,
-    /// Into a page: a correction.
-    Correction,
-}
 
 /// The outcome of one waiting entry, by its index among what the commit was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub(crate) index: usize,
-    pub(crate) position: Position,
     pub(crate) outcome: EntryOutcome,
 }
 
@@ -53,290 +38,233 @@ pub(crate) struct Waiting {
     pub(crate) entry: Arc<Entry>,
 }
 
-/// A run of stored pages, as a correction reads them.
-pub(crate) struct PageRun {
-    /// The smallest key that was asked for, as bytes.
-    pub(crate) from: Vec<u8>,
-    pub(crate) pages: Vec<Page>,
-    /// Whether no page of the subject stands after it.
-    pub(crate) reaches_end: bool,
-}
-
-impl PageRun {
-    /// The last hole in it, under a head that has pages up to `sealed`: how many pages stand before
-    /// it, and the position that it goes up to.
-    pub(crate) fn hole(&self, sealed: Option<&Position>) -> Option<(usize, Position)> {
-        if self.reaches_end && self.pages.last().and_then(Page::key) != sealed {
-            return Some((self.pages.len(), sealed?.clone()));
-        }
-        let at = last_gap(&self.from, &self.pages)?;
-        Some((at, self.pages.get(at)?.previous.clone()?))
-    }
-}
-
 /// A head on its way to the next version.
-pub(crate) struct NextHead<'a> {
-    params: &'a CommitParams,
-    /// The watermark before this commit: what counts as settled.
-    settled_until: Option<i64>,
+#[derive(Clone, Debug)]
+pub(crate) struct NextHead {
+    /// What was settled before this commit; `None`: nothing, or this commit made its epoch already.
+    released: Option<Timestamp>,
     pub(crate) head: Head,
     pub(crate) pages: Vec<PageWrite>,
+    /// In the order of the waiting entries, without a gap.
     pub(crate) placed: Vec<Placed>,
     /// Whether there is anything to write.
     pub(crate) changed: bool,
-    /// Everything at or before it is gone, because pages expired (see [`NextHead::skip_gaps`]).
-    pub(crate) gone_through: Option<Position>,
     /// How many entries were inserted.
     pub(crate) inserted: usize,
     inserted_bytes: usize,
+    note_bytes: usize,
     page_bytes: usize,
+    /// The epoch that this commit made; 0: none.
+    epoch: u64,
+    /// Whether the view cannot be folded at once.
+    pub(crate) only_inserts: bool,
+    policy: Policy,
+    slice_bytes: usize,
 }
 
 /// How a page went into a transaction.
-enum Taken {
-    /// It stays as it is.
-    Unchanged,
-    /// It is written with all that belongs there; the view after it.
-    Rewritten(View),
-    /// It is written with some of it, and the transaction has no room for more; likewise.
-    InPart(View),
-    /// It is left for the next transaction.
-    NoRoom,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// All that belongs there has its outcome.
+    Whole,
+    /// The transaction or the slice has no room for more.
+    Full,
 }
 
-/// See [`NextHead::progress`].
-struct Progress {
-    settled_until: Option<i64>,
-    epoch: u64,
-    watermark: Option<Timestamp>,
-    placed: usize,
-    changed: bool,
-    inserted: usize,
-    inserted_bytes: usize,
-}
-
-impl<'a> NextHead<'a> {
-    pub(crate) fn new(head: Head, sealed_now: bool, params: &'a CommitParams) -> Self {
-        let lateness = params.policy.lateness_seconds;
-        let settled_until =
-            head.watermark.map(|watermark| watermark.plus_seconds(-lateness).micros());
+impl NextHead {
+    pub(crate) fn new(mut head: Head, sealed_now: bool, params: &CommitParams) -> Self {
+        head.note.clear();
+        head.touched = 0;
         Self {
-            params,
-            settled_until,
+            released: head.released,
             head,
             pages: Vec::new(),
             placed: Vec::new(),
             changed: sealed_now,
-            gone_through: None,
             inserted: 0,
             inserted_bytes: 0,
+            note_bytes: 0,
             page_bytes: 0,
+            epoch: 0,
+            only_inserts: false,
+            policy: params.policy,
+            slice_bytes: params.item_limits.slice_bytes,
         }
     }
 
-    /// Places waiting entries into the run of pages that owns them and carries the view forward,
-    /// as far as one transaction allows.
-    pub(crate) fn correct(&mut self, run: PageRun, waiting: &mut &[Waiting]) {
-        let pages = self.skip_gaps(run, waiting);
-        let mut carried: Option<(Position, View)> = None;
-        for page in pages {
-            let Some(key) = page.key().cloned() else { continue };
-            let opening = carried.as_ref().map(|(_, view)| view.clone());
-            let opening = opening.or_else(|| self.repaired(&page));
-            let (closing, ends) = match self.take(&page, &key, opening, waiting) {
-                Taken::Unchanged => continue,
-                Taken::Rewritten(closing) => (closing, false),
-                Taken::InPart(closing) => (closing, true),
-                Taken::NoRoom => break,
-            };
-            carried = Some((key, closing));
-            if ends {
-                break;
+    /// The view is folded again from the last keyframe on, with the waiting entries of these pages, which
+    /// are all from it to the last one. `false`: the transaction has no room for it, and nothing changed.
+    pub(crate) fn correct(
+        &mut self,
+        run: Vec<Page>,
+        waiting: &[Waiting],
+        params: &CommitParams,
+    ) -> bool {
+        let before = self.clone();
+        let Some(mut running) = run.first().and_then(Running::before) else { return false };
+        let version = self.head.version + 1;
+        for page in run {
+            let (Some(key), replaced) = (page.key().cloned(), page.version) else { continue };
+            let mut rewritten = page;
+            let rest = waiting.get(self.placed.len()..).unwrap_or_default();
+            let inserts =
+                !self.insert_owned(&mut rewritten.entries, &key, rest, usize::MAX).is_empty();
+            if !inserts && running.agrees(&rewritten, params.item_limits) {
+                running.pass(&rewritten, &params.specs);
+                continue;
             }
+            let parts = running.parts(Page { version, ..rewritten }, params.cutting());
+            let writes = writes(parts, replaced);
+            if !self.has_room_for(&writes, params) {
+                *self = before;
+                return false;
+            }
+            self.queue(writes, params);
         }
-        if let Some((last, view)) = carried {
-            self.close(last, view);
+        if self.inserted > before.inserted {
+            self.head.base = Arc::new(running.view.unwrap_or_default());
+            self.head.frame = running.frame;
+            self.head.revision = self.head.revision.max(params.specs.revision);
         }
+        true
     }
 
     /// Takes a page into the transaction with the waiting entries that belong there, and with its
     /// halves, if there is room for all of them. The first page takes fewer entries where there is
-    /// not, so that every transaction brings the correction forward: a page with one more entry is
+    /// not, so that every transaction brings something forward: a page with one more entry is
     /// halved about as often as its entries can be halved, which always fits.
-    fn take(
+    pub(crate) fn insert(
         &mut self,
         page: &Page,
-        key: &Position,
-        opening: Option<View>,
-        waiting: &mut &[Waiting],
+        waiting: &[Waiting],
+        params: &CommitParams,
     ) -> Taken {
-        let mut most = waiting.len();
+        let Some(key) = page.key().cloned() else { return Taken::Full };
+        let mut most = usize::MAX;
         loop {
-            let (before, mut rest) = (self.progress(), *waiting);
+            let before = self.clone();
             let mut rewritten = page.clone();
-            let inserts = self.insert_owned(&mut rewritten.entries, key, &mut rest, most);
-            if opening.is_none() && !inserts {
-                *waiting = rest;
-                return Taken::Unchanged;
+            let rest = waiting.get(self.placed.len()..).unwrap_or_default();
+            let inserted = self.insert_owned(&mut rewritten.entries, &key, rest, most);
+            let taken = self.placed.len() - before.placed.len();
+            let all = rest.get(taken).is_none_or(|next| next.entry.position > key);
+            if let Some(first) = inserted.first() {
+                rewritten.version = self.head.version + 1;
+                let parts = page.running().parts(rewritten, params.cutting());
+                let writes = writes(parts, page.version);
+                let is_first = self.pages.is_empty();
+                if !(self.has_room_for(&writes, params) || is_first && taken <= 1) {
+                    *self = before;
+                    if !is_first {
+                        return Taken::Full;
+                    }
+                    most = taken / 2;
+                    continue;
+                }
+                self.queue(writes, params);
+                let received = rest.iter().take(taken).map(|waiting| waiting.entry.ingested_at);
+                let since = received.min().unwrap_or(Timestamp::MIN);
+                let inserts = inserted.len() as u64;
+                let Frame { number, expires_at, .. } = page.frame;
+                let from = first.clone();
+                self.outdate(Stale { from, since, inserts, number, expires_at });
             }
-            rewritten.version = self.head.version + 1;
-            if let Some(view) = &opening {
-                rewritten.opening.clone_from(view);
-            }
-            let (parts, closing) = self.parts(rewritten, page.version);
-            let (is_first, taken) = (self.pages.is_empty(), waiting.len() - rest.len());
-            if self.has_room_for(&parts) || is_first && taken <= 1 {
-                let in_part = taken == most && taken < waiting.len();
-                self.queue(parts);
-                *waiting = rest;
-                return if in_part { Taken::InPart(closing) } else { Taken::Rewritten(closing) };
-            }
-            self.back_to(before);
-            if !is_first {
-                return Taken::NoRoom;
-            }
-            most = taken / 2;
+            return if all { Taken::Whole } else { Taken::Full };
         }
     }
 
-    /// Drops the pages that stand before a missing predecessor: DynamoDB deletes expired pages in
-    /// no order, and history begins after the last gap. Waiting entries before it are rejected, and
-    /// so is a repair that had not come further: what it would repair is gone.
-    fn skip_gaps(&mut self, run: PageRun, waiting: &mut &[Waiting]) -> Vec<Page> {
-        let hole = run.hole(self.head.sealed.as_ref());
-        let mut pages = run.pages;
-        let Some((before, gone_through)) = hole else { return pages };
-        pages.drain(..before);
-        if self.head.repair.as_ref().is_some_and(|repair| repair.good < gone_through) {
-            self.head.repair = None;
-            self.changed = true;
-        }
-        while let Some((first, rest)) = waiting.split_first() {
-            if first.entry.position > gone_through {
-                break;
-            }
-            self.placed.push(Placed {
-                index: first.index,
-                position: first.entry.position.clone(),
-                outcome: EntryOutcome::Rejected(beyond_retention()),
-            });
-            *waiting = rest;
-        }
-        self.gone_through = Some(gone_through);
-        pages
+    /// Views are out of date from an insertion on.
+    fn outdate(&mut self, new: Stale) {
+        self.head.stale = Some(Box::new(match self.head.stale.take() {
+            None => new,
+            Some(_) if on(Mutant::StaleMovesForward) => new,
+            Some(stale) => Stale {
+                from: stale.from.min(new.from),
+                since: stale.since.min(new.since),
+                inserts: stale.inserts + new.inserts,
+                number: stale.number.min(new.number),
+                expires_at: stale.expires_at.min(new.expires_at),
+            },
+        }));
     }
 
-    /// The opening of the page that a repair has to go on with.
-    fn repaired(&self, page: &Page) -> Option<View> {
-        let repair = self.head.repair.as_ref()?;
-        (page.previous.as_ref() == Some(&repair.good)).then(|| repair.view.clone())
+    /// Everything that waits at or before `gone` has expired.
+    pub(crate) fn reject_up_to(&mut self, gone: &Position, waiting: &[Waiting]) {
+        let rest = waiting.get(self.placed.len()..).unwrap_or_default();
+        for waiting in rest.iter().take_while(|waiting| waiting.entry.position <= *gone) {
+            let outcome = EntryOutcome::Rejected(beyond_retention());
+            self.placed.push(Placed { index: waiting.index, outcome });
+        }
     }
 
-    /// Inserts the waiting entries up to `key` into a page, at most so many; says whether it
-    /// changed.
+    /// Inserts the waiting entries up to `key` into a page, of at most so many; the positions that
+    /// were not there before.
     fn insert_owned(
         &mut self,
         entries: &mut Vec<Arc<Entry>>,
         key: &Position,
-        waiting: &mut &[Waiting],
+        waiting: &[Waiting],
         most: usize,
-    ) -> bool {
-        let before = self.inserted;
-        for _ in 0..most {
-            let Some((first, rest)) = waiting.split_first() else { break };
-            if first.entry.position > *key || self.slice_ends_before(&first.entry) {
+    ) -> Vec<Position> {
+        let mut positions = Vec::new();
+        for waiting in waiting.iter().take(most) {
+            let position = &waiting.entry.position;
+            let note = position_size(position);
+            let noted = self.note_bytes > 0 && self.note_bytes + note > limits::NOTE_BYTES;
+            if *position > *key || noted || self.slice_ends_before(&waiting.entry) {
                 break;
             }
-            self.place(entries, first, Arrival::Correction);
-            *waiting = rest;
+            let inserted = self.inserted;
+            self.place(entries, waiting, Arrival::Correction);
+            if self.inserted > inserted {
+                self.note_bytes += note;
+                positions.push(position.clone());
+            }
         }
-        self.inserted > before
+        if !on(Mutant::NoteLeftOut) {
+            self.head.note.extend_from_slice(&positions);
+        }
+        positions
     }
 
-    /// The writes of a changed page in place of its `replaced` version, halved where it is too
-    /// large, and the view after it.
-    fn parts(&self, page: Page, replaced: u64) -> (Vec<PageWrite>, View) {
-        let key = page.key().cloned();
-        let (parts, closing) = halved(page, self.params);
-        let write = |(part, bytes): (Page, Vec<u8>)| {
-            let replaces = Some(replaced).filter(|_| part.key() == key.as_ref());
-            page_write(&part, bytes, replaces, self.params.policy)
-        };
-        (parts.into_iter().filter_map(write).collect(), closing)
-    }
-
-    fn has_room_for(&self, parts: &[PageWrite]) -> bool {
-        let item_limits = self.params.item_limits;
+    fn has_room_for(&self, parts: &[PageWrite], params: &CommitParams) -> bool {
+        let item_limits = params.item_limits;
         self.pages.len() + parts.len() <= item_limits.write_pages
-            && self.page_bytes + self.size(parts) <= item_limits.write_bytes
+            && self.page_bytes + size(parts, params) <= item_limits.write_bytes
     }
 
-    fn queue(&mut self, parts: Vec<PageWrite>) {
-        self.page_bytes += self.size(&parts);
+    fn queue(&mut self, parts: Vec<PageWrite>, params: &CommitParams) {
+        self.page_bytes += size(&parts, params);
         self.pages.extend(parts);
         self.changed = true;
     }
 
-    fn size(&self, parts: &[PageWrite]) -> usize {
-        parts.iter().map(|part| page_item_size(&self.params.key, part)).sum()
-    }
-
-    /// What placing entries changes, so that it can be taken back.
-    fn progress(&self) -> Progress {
-        Progress {
-            settled_until: self.settled_until,
-            epoch: self.head.epoch,
-            watermark: self.head.watermark,
-            placed: self.placed.len(),
-            changed: self.changed,
-            inserted: self.inserted,
-            inserted_bytes: self.inserted_bytes,
-        }
-    }
-
-    fn back_to(&mut self, progress: Progress) {
-        self.settled_until = progress.settled_until;
-        self.head.epoch = progress.epoch;
-        self.head.watermark = progress.watermark;
-        self.placed.truncate(progress.placed);
-        self.changed = progress.changed;
-        self.inserted = progress.inserted;
-        self.inserted_bytes = progress.inserted_bytes;
-    }
-
-    /// The correction ends at `last`: at the last page, or with a repair for the next commit.
-    fn close(&mut self, last: Position, view: View) {
-        self.head.revision = self.head.revision.max(self.params.specs.revision);
-        if self.head.sealed.as_ref() == Some(&last) {
-            self.head.base = Arc::new(view);
-            self.head.repair = None;
-        } else {
-            self.head.repair = Some(Box::new(Repair { good: last, view }));
-        }
-    }
-
     /// Places waiting entries after the last page into the tail, as many as one slice takes.
-    pub(crate) fn extend_tail(&mut self, waiting: &mut &[Waiting]) {
+    pub(crate) fn extend_tail(&mut self, waiting: &[Waiting]) {
         let mut tail = std::mem::take(&mut self.head.tail);
-        while let Some((first, rest)) = waiting.split_first() {
-            let sealed = self.head.sealed.as_ref();
-            if sealed.is_some_and(|sealed| first.entry.position <= *sealed)
-                || self.slice_ends_before(&first.entry)
-            {
+        for waiting in waiting.get(self.placed.len()..).unwrap_or_default() {
+            let position = &waiting.entry.position;
+            let is_sealed = self.head.sealed.as_ref().is_some_and(|sealed| position <= sealed);
+            if is_sealed || self.slice_ends_before(&waiting.entry) {
                 break;
             }
-            let newest = tail.last().is_none_or(|last| last.position < first.entry.position);
+            let newest = tail.last().is_none_or(|last| last.position < *position);
             let arrival = if newest { Arrival::InOrder } else { Arrival::Late };
-            self.place(&mut tail, first, arrival);
-            *waiting = rest;
+            self.place(&mut tail, waiting, arrival);
         }
         self.head.tail = tail;
     }
 
+    /// Ends what goes into this commit: from now on its watermark counts.
+    pub(crate) fn release(&mut self) {
+        let lateness = self.policy.lateness_seconds;
+        let released = self.head.watermark.map(|watermark| watermark.plus_seconds(-lateness));
+        self.head.released = self.head.released.max(released);
+    }
+
     /// Finds the place of one entry among sorted ones.
     fn place(&mut self, entries: &mut Vec<Arc<Entry>>, waiting: &Waiting, arrival: Arrival) {
-        let position = &waiting.entry.position;
-        let outcome = match find(entries, position) {
+        let outcome = match find(entries, &waiting.entry.position) {
             _ if self.guarded_too_late(&waiting.entry) => {
                 EntryOutcome::Rejected(beyond_retention())
             }
@@ -345,17 +273,17 @@ impl<'a> NextHead<'a> {
                 _ => EntryOutcome::Rejected(payload_mismatch()),
             },
             Err(at) => {
-                entries.insert(at, Arc::clone(&waiting.entry));
-                self.account_for(&waiting.entry);
+                let epoch = self.account_for(&waiting.entry);
+                entries.insert(at, placed(&waiting.entry, Placing { arrival, epoch }));
                 EntryOutcome::Applied(arrival)
             }
         };
-        self.placed.push(Placed { index: waiting.index, position: position.clone(), outcome });
+        self.placed.push(Placed { index: waiting.index, outcome });
     }
 
     /// The mutant of a guard that comes after the watermark.
     fn guarded_too_late(&mut self, entry: &Entry) -> bool {
-        let refused = on(Mutant::WatermarkBeforeGuard) && self.params.policy.guard(entry).is_err();
+        let refused = on(Mutant::WatermarkBeforeGuard) && self.policy.guard(entry).is_err();
         if refused {
             self.head.watermark = self.head.watermark.max(Some(entry.position.observed_at));
             self.changed = true;
@@ -363,34 +291,39 @@ impl<'a> NextHead<'a> {
         refused
     }
 
-    /// Watermark, epoch and budget after one insertion.
-    fn account_for(&mut self, entry: &Entry) {
+    /// Watermark, count, epoch and budget after one insertion; the epoch that it made, if it did.
+    fn account_for(&mut self, entry: &Entry) -> u64 {
         let observed_at = entry.position.observed_at;
-        if self.settled_until.is_some_and(|until| observed_at.micros() <= until) {
+        let is_settled = self.released.is_some_and(|released| observed_at <= released);
+        if is_settled && self.epoch == 0 {
+            // Once a commit.
             self.head.epoch += 1;
-            // Once a commit: the next insertion of it finds nothing settled.
-            self.settled_until = None;
+            self.epoch = self.head.epoch;
         }
         self.head.watermark = self.head.watermark.max(Some(observed_at));
+        self.head.count += 1;
         self.changed = true;
         self.inserted += 1;
         self.inserted_bytes += entry.plain_size();
+        if is_settled { self.epoch } else { 0 }
     }
 
     /// A slice takes at least one entry, and else no more than its budget.
     fn slice_ends_before(&self, entry: &Entry) -> bool {
-        self.inserted > 0
-            && self.inserted_bytes + entry.plain_size() > self.params.item_limits.slice_bytes
+        self.inserted > 0 && self.inserted_bytes + entry.plain_size() > self.slice_bytes
     }
 }
 
-/// The index of the last page whose predecessor should be in the run and is not.
-fn last_gap(from: &[u8], pages: &[Page]) -> Option<usize> {
-    (0..pages.len()).rev().find(|&at| {
-        let before = at.checked_sub(1).and_then(|before| pages.get(before)).and_then(Page::key);
-        let named = pages.get(at).and_then(|page| page.previous.as_ref());
-        named.is_some_and(|named| named.to_bytes().as_slice() >= from && Some(named) != before)
-    })
+/// The entry with how it was placed: most need no copy.
+fn placed(entry: &Arc<Entry>, placing: Placing) -> Arc<Entry> {
+    if entry.placing == placing {
+        return Arc::clone(entry);
+    }
+    Arc::new(Entry { placing, ..Entry::clone(entry) })
+}
+
+fn size(parts: &[PageWrite], params: &CommitParams) -> usize {
+    parts.iter().map(|part| page_item_size(&params.key, part)).sum()
 }
 
 /// Where a position is, or where it belongs.
@@ -410,11 +343,11 @@ fn payload_mismatch() -> Rejection {
     Rejection::new(Code::PayloadMismatch, "this position was applied with another type or payload")
 }
 
-pub(crate) fn beyond_retention() -> Rejection {
+fn beyond_retention() -> Rejection {
     Rejection::new(Code::BeyondRetention, "the history that it belongs to has expired")
 }
 
-/// The live view of a head without a repair.
+/// The live view of a head whose base is up to date.
 pub(crate) fn live(head: &Head, specs: &Specs) -> View {
     fold(View::clone(&head.base), &head.tail, specs)
 }

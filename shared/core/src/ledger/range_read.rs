@@ -5,10 +5,10 @@
 //! position, so that a correction in between neither skips nor doubles what stayed.
 //!
 //! The rules are those of [`read`](super::read): a page newer than the head means that a correction
-//! came in between, and everything is read again; pages after `sealed` are not history yet; a gap
-//! means that everything before it is gone. A part knows of the gaps only that it meets, so one that
-//! lies before a gap still shows what DynamoDB has not deleted yet; what was forgotten is never shown.
-//! An open repair does not matter: it concerns views and not entries.
+//! came in between, and everything is read again; pages after `sealed` are not history yet; where a
+//! page is missing that expired, everything before it is gone. What the head's own commit inserted is
+//! waited for; of earlier transactions a part cannot tell whether they are whole. Views that are out of
+//! date do not matter: the history never is.
 
 use std::sync::Arc;
 
@@ -16,10 +16,11 @@ use crate::base::error::{Reason, Unavailable};
 use crate::base::id::Position;
 use crate::base::limits;
 use crate::base::mutant::{Mutant, on};
+use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::read::{Answer, Ask, broken};
-use crate::ledger::{Head, Page, PageRange, StoredPage, key_after};
+use crate::ledger::{Head, Page, PageRange, Previous, StoredPage, has_expired, key_after};
 
 mod window;
 
@@ -36,6 +37,8 @@ pub struct Portion {
     /// Where to go on, as [`HistoryRange::beyond`]; `None`: there is no more. There may be none either
     /// behind a position: whether there is, only the next part can say.
     pub next: Option<Position>,
+    /// Whether everything that was asked for lies before what is kept.
+    pub is_expired: bool,
 }
 
 /// Where the reading of a part stands.
@@ -51,6 +54,8 @@ pub enum Step {
 #[derive(Debug)]
 pub struct RangeReading {
     range: HistoryRange,
+    /// What has expired by now is gone.
+    now: Timestamp,
     state: State,
     taken: Taken,
     /// The limit of the last range that was asked for, and how many were asked for before it.
@@ -67,8 +72,8 @@ enum State {
     Forward(Head, Option<Position>),
     /// The page that owns the upper end.
     Owner(Head),
-    /// Pages backwards; the first must be of this key.
-    Backward(Head, Position),
+    /// Pages backwards; the first must be this one.
+    Backward(Head, Previous),
 }
 
 /// What was read so far.
@@ -78,6 +83,8 @@ struct Taken {
     bytes: usize,
     /// The last entry that was looked at.
     last: Option<Position>,
+    /// Whether history was met that has expired.
+    is_gone: bool,
 }
 
 /// Why no further entry is looked at.
@@ -90,10 +97,10 @@ enum End {
 }
 
 impl RangeReading {
-    /// Starts: the head comes first.
-    pub fn start(range: HistoryRange) -> (Self, Ask) {
+    /// Starts at this time: the head comes first.
+    pub fn start(range: HistoryRange, now: Timestamp) -> (Self, Ask) {
         let (state, taken) = (State::Head, Taken::default());
-        (Self { range, state, taken, asked_for: 0, rounds: 0, attempts: 1 }, Ask::Head)
+        (Self { range, now, state, taken, asked_for: 0, rounds: 0, attempts: 1 }, Ask::Head)
     }
 
     /// Takes the answer to the last question.
@@ -121,7 +128,7 @@ impl RangeReading {
             (Answer::Pages(stored), State::Backward(head, key)) => {
                 self.backward(head, key, &stored)
             }
-            (Answer::Pages(_), State::Head) => Ok((self, Step::Ask(Ask::Head))),
+            (Answer::Pages(_) | Answer::Paused, _) => Ok((self, Step::Ask(Ask::Head))),
         }
     }
 
@@ -148,16 +155,33 @@ impl RangeReading {
         let sealed = head.sealed.as_ref().map(Position::to_bytes).unwrap_or_default();
         let mut end = None;
         for page in stored.iter().take_while(|page| page.key <= sealed) {
-            let Some(page) = decoded(page, &head)? else { return self.restart() };
-            if last.is_some() && page.previous != last {
-                // A gap: everything before it is gone.
+            let page = match decoded(page, &head)? {
+                Seen::Page(page) => *page,
+                Seen::Newer => return self.restart(),
+                Seen::Partly => return self.wait(),
+            };
+            let before = page.previous.as_ref();
+            let is_next = match &last {
+                Some(last) => before.map(|before| &before.key) == Some(last),
+                None => !self.begins_before(before),
+            };
+            if !is_next && !before.is_some_and(|before| before.is_gone(self.now)) {
+                return self.wait();
+            }
+            let is_gone = page.is_gone(self.now);
+            if !is_next || is_gone {
+                // Everything before is gone.
                 self.taken.entries.clear();
+                self.taken.is_gone = true;
+            }
+            last = page.key().cloned();
+            if is_gone {
+                continue;
             }
             end = self.take(&page.entries);
             if end.is_some() {
                 break;
             }
-            last = page.key().cloned();
         }
         // Writers seal pages while this reads: what follows `sealed` is not waited for.
         let at_end =
@@ -166,7 +190,11 @@ impl RangeReading {
             (Some(end), _) => self.finish(head, end),
             (None, last) if at_end => {
                 if last != head.sealed {
+                    if !has_expired(head.page_expires_at, self.now) {
+                        return self.wait();
+                    }
                     self.taken.entries.clear();
+                    self.taken.is_gone = true;
                 }
                 self.tail_forward(head)
             }
@@ -193,9 +221,10 @@ impl RangeReading {
                 if ceiling.as_ref().is_some_and(|ceiling| *ceiling < first) {
                     return self.finish(head, End::Complete);
                 }
+                let expires_at = head.page_expires_at;
                 match ceiling.filter(|ceiling| *ceiling <= sealed.to_bytes()) {
                     Some(ceiling) => self.ask_owner(head, ceiling),
-                    None => self.ask_backward(head, sealed),
+                    None => self.ask_backward(head, Previous { key: sealed, expires_at }),
                 }
             }
             _ => self.finish(head, End::Complete),
@@ -210,9 +239,20 @@ impl RangeReading {
     fn owner(mut self, head: Head, stored: &[StoredPage]) -> Result<(Self, Step), Unavailable> {
         let sealed = head.sealed.as_ref().map(Position::to_bytes).unwrap_or_default();
         let Some(stored) = stored.first().filter(|page| page.key <= sealed) else {
-            return Ok(self.finish(head, End::Complete));
+            return self.missing(head.page_expires_at, head);
         };
-        let Some(page) = decoded(stored, &head)? else { return self.restart() };
+        let page = match decoded(stored, &head)? {
+            Seen::Page(page) => *page,
+            Seen::Newer => return self.restart(),
+            Seen::Partly => return self.wait(),
+        };
+        let ceiling = self.range.ceiling().unwrap_or_default();
+        if let Some(before) = page.previous.as_ref().filter(|one| one.key.to_bytes() >= ceiling) {
+            return self.missing(before.expires_at, head);
+        }
+        if page.is_gone(self.now) {
+            return self.missing(i64::MIN, head);
+        }
         let end = self.take(page.entries.iter().rev());
         Ok(match (end, page.previous) {
             (Some(end), _) => self.finish(head, end),
@@ -221,38 +261,60 @@ impl RangeReading {
         })
     }
 
-    /// The page of `key` and those before it, unless this part is full already.
-    fn ask_backward(mut self, head: Head, key: Position) -> (Self, Step) {
+    /// What is missing, and all before it, is gone, if it expired.
+    fn missing(mut self, expires_at: i64, head: Head) -> Result<(Self, Step), Unavailable> {
+        if !has_expired(expires_at, self.now) {
+            return self.wait();
+        }
+        self.taken.is_gone = true;
+        Ok(self.finish(head, End::Complete))
+    }
+
+    /// This page and those before it, unless this part is full already.
+    fn ask_backward(mut self, head: Head, page: Previous) -> (Self, Step) {
         if self.is_full() {
             return self.finish(head, End::Full);
         }
-        let range = PageRange::up_to(key.to_bytes(), self.next_limit());
-        self.state = State::Backward(head, key);
+        let range = PageRange::up_to(page.key.to_bytes(), self.next_limit());
+        self.state = State::Backward(head, page);
         (self, Step::Ask(Ask::Pages(range)))
     }
 
     fn backward(
         mut self,
         head: Head,
-        key: Position,
+        first: Previous,
         stored: &[StoredPage],
     ) -> Result<(Self, Step), Unavailable> {
-        let mut expected = Some(key);
+        let mut expected = Some(first);
         for page in stored {
-            let Some(page) = decoded(page, &head)? else { return self.restart() };
-            if page.key() != expected.as_ref() {
-                // A gap: everything before it is gone.
-                return Ok(self.finish(head, End::Complete));
+            let page = match decoded(page, &head)? {
+                Seen::Page(page) => *page,
+                Seen::Newer => return self.restart(),
+                Seen::Partly => return self.wait(),
+            };
+            let Some(this) = expected else { return Ok(self.finish(head, End::Complete)) };
+            if page.key() != Some(&this.key) {
+                return self.missing(this.expires_at, head);
+            }
+            if page.is_gone(self.now) {
+                return self.missing(i64::MIN, head);
             }
             if let Some(end) = self.take(page.entries.iter().rev()) {
                 return Ok(self.finish(head, end));
             }
             expected = page.previous;
         }
-        Ok(match expected.filter(|_| stored.len() == self.asked_for) {
-            Some(key) => self.ask_backward(head, key),
-            None => self.finish(head, End::Complete),
-        })
+        match expected {
+            Some(next) if stored.len() == self.asked_for => Ok(self.ask_backward(head, next)),
+            Some(missing) => self.missing(missing.expires_at, head),
+            None => Ok(self.finish(head, End::Complete)),
+        }
+    }
+
+    /// Whether the range reaches to what stands before a page.
+    fn begins_before(&self, before: Option<&Previous>) -> bool {
+        before.is_some_and(|before| before.key.to_bytes() >= self.range.lowest())
     }
 
     /// Looks at entries in turn; the end, if it is among them.
@@ -294,9 +356,22 @@ impl RangeReading {
     }
 
     fn finish(mut self, head: Head, end: End) -> (Self, Step) {
-        let Taken { entries, last, .. } = std::mem::take(&mut self.taken);
+        let Taken { entries, last, is_gone, .. } = std::mem::take(&mut self.taken);
         let next = last.filter(|_| end == End::Full);
-        (self, Step::Done(Some(Box::new(Portion { head, entries, next }))))
+        let is_expired = is_gone && entries.is_empty() && next.is_none() && self.range.to.is_some();
+        (self, Step::Done(Some(Box::new(Portion { head, entries, next, is_expired }))))
+    }
+
+    /// A transaction is only partly visible.
+    fn wait(mut self) -> Result<(Self, Step), Unavailable> {
+        self.attempts += 1;
+        if self.attempts > limits::READ_ATTEMPTS {
+            let message = "what was written with the head does not show";
+            return Err(Unavailable::new(Reason::Contention, message));
+        }
+        (self.state, self.rounds) = (State::Head, 0);
+        let attempt = self.attempts;
+        Ok((self, Step::Ask(Ask::Pause { attempt })))
     }
 
     fn restart(mut self) -> Result<(Self, Step), Unavailable> {
@@ -310,9 +385,25 @@ impl RangeReading {
     }
 }
 
-/// The page; `None`: it is newer than the head.
-fn decoded(stored: &StoredPage, head: &Head) -> Result<Option<Page>, Unavailable> {
+/// What a reader meets.
+enum Seen {
+    Page(Box<Page>),
+    /// It is newer than the head.
+    Newer,
+    /// It lacks something that the head's commit inserted.
+    Partly,
+}
+
+fn decoded(stored: &StoredPage, head: &Head) -> Result<Seen, Unavailable> {
     let page = decode_page(&stored.bytes).map_err(broken)?;
-    let is_newer = page.version > head.version && !on(Mutant::ReaderIgnoresPageVersion);
-    Ok(Some(page).filter(|_| !is_newer))
+    if page.version > head.version && !on(Mutant::ReaderIgnoresPageVersion) {
+        return Ok(Seen::Newer);
+    }
+    let before = page.previous.as_ref().map(|before| &before.key);
+    let noted =
+        head.note.iter().filter(|noted| Some(*noted) > before && Some(*noted) <= page.key());
+    let is_here =
+        |noted: &Position| page.entries.binary_search_by(|entry| entry.position.cmp(noted)).is_ok();
+    let is_whole = noted.clone().all(is_here);
+    Ok(if is_whole { Seen::Page(Box::new(page)) } else { Seen::Partly })
 }

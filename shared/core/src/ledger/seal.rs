@@ -1,33 +1,48 @@
-//! What is cut off: which tail entries are frozen, the pages that they are sealed into, and the
-//! halves of a page that has become too large.
+//! What is cut off: which tail entries are frozen, and the pages that they are sealed into.
 
 use std::sync::Arc;
 
 use crate::base::id::SubjectKey;
-use crate::base::limits::{self, ItemLimits};
+use crate::base::limits::ItemLimits;
 use crate::event::Entry;
-use crate::ledger::codec::{encode_head, encode_page, entries_size, set_frozen, view_size};
+use crate::ledger::codec::{encode_head, position_size, set_frozen, view_size};
 use crate::ledger::dialogue::CommitParams;
-use crate::ledger::{Activity, Head, Page, PageWrite, Policy, StoredPage};
+use crate::ledger::frame::{Cutting, Running};
+use crate::ledger::{Activity, Frame, Head, Page, PageWrite, Previous, expiry};
 use crate::view::View;
 
 /// Moves the frozen entries of a head out of its tail: the pages to put, and the head as it is
-/// once they are there.
+/// once they are there. While views are out of date, so are the openings of these pages: they stand
+/// behind the position from which nothing is trusted.
 pub(crate) fn seal(head: &Head, params: &CommitParams) -> (Vec<PageWrite>, Head) {
     let mut sealed = head.clone();
+    let before = head.count.saturating_sub(head.tail.len() as u64);
     let entries: Vec<Arc<Entry>> = sealed.tail.drain(..head.frozen).collect();
     sealed.frozen = 0;
     let Some(last) = entries.last().map(|entry| entry.position.clone()) else {
         return (Vec::new(), sealed);
     };
-    let opening = View::clone(&head.base);
-    let page = Page { version: head.version, previous: head.sealed.clone(), opening, entries };
-    let (parts, closing) = halved(page, params);
-    sealed.base = Arc::new(closing);
+    let mut running = Running {
+        view: Some(View::clone(&head.base)),
+        count: before,
+        frame: head.frame,
+        generation: head.generation,
+    };
+    let previous =
+        head.sealed.clone().map(|key| Previous { key, expires_at: head.page_expires_at });
+    let earliest = previous.as_ref().map_or(i64::MIN, |previous| previous.expires_at);
+    let expires_at = expiry(last.observed_at, head.kept_days).max(earliest);
+    let frame = Frame { number: 0, since: 0, bytes: 0, expires_at };
+    let version = head.version;
+    let page = Page { version, previous, expires_at, frame, keyframe: None, entries };
+    let cutting = Cutting { kept_days: head.kept_days, ..params.cutting() };
+    let pages = running.parts(page, cutting);
+    sealed.base = Arc::new(running.view.unwrap_or_default());
     sealed.sealed = Some(last);
+    sealed.frame = running.frame;
+    sealed.page_expires_at = expires_at;
     sealed.revision = head.revision.max(params.specs.revision);
-    let write = |(part, bytes)| page_write(&part, bytes, None, params.policy);
-    (parts.into_iter().filter_map(write).collect(), sealed)
+    (pages.into_iter().filter_map(|page| page.into_write(None)).collect(), sealed)
 }
 
 /// Encodes a head and decides what of its tail the next commit seals.
@@ -38,8 +53,11 @@ pub(crate) fn encode_with_freeze(
     inserted: usize,
 ) -> Vec<u8> {
     head.frozen = 0;
+    head.kept_days = params.policy.kept_days();
     let mut bytes = encode_head(head);
-    let item = item_size(&params.key, activity, bytes.len());
+    // What this commit inserted into pages is not said by the next one.
+    let note: usize = head.note.iter().map(position_size).sum();
+    let item = item_size(&params.key, activity, bytes.len() - note.min(bytes.len()));
     head.frozen = freeze(head, item, inserted, params.item_limits);
     set_frozen(&mut bytes, head.frozen);
     bytes
@@ -83,40 +101,4 @@ fn freeze(head: &Head, item_size: usize, inserted: usize, item_limits: ItemLimit
         kept_bytes <= item_limits.keep_bytes
     });
     (count - kept.count()).min(usize::from(u16::MAX))
-}
-
-/// A page as it is written: in halves, and halves of halves, until each fits. The upper part keeps
-/// the key, each lower one takes its own last position. Also the view after all of it.
-pub(super) fn halved(mut page: Page, params: &CommitParams) -> (Vec<(Page, Vec<u8>)>, View) {
-    if page.entries.len() < 2 || fits(&page.entries, params.item_limits) {
-        let (bytes, closing) = (encode_page(&page), page.closing(&params.specs));
-        return (vec![(page, bytes)], closing);
-    }
-    let upper = page.entries.split_off(page.entries.len() / 2);
-    let (version, previous) = (page.version, page.key().cloned());
-    let (mut parts, middle) = halved(page, params);
-    let upper = Page { version, previous, opening: middle, entries: upper };
-    let (upper_parts, closing) = halved(upper, params);
-    parts.extend(upper_parts);
-    (parts, closing)
-}
-
-/// Whether entries make one page. Their opening does not count: two writers with different specs
-/// must seal the same frozen entries into the same pages.
-fn fits(entries: &[Arc<Entry>], item_limits: ItemLimits) -> bool {
-    let plain: usize = entries.iter().map(|entry| entry.plain_size()).sum();
-    plain <= item_limits.page_bytes
-        || plain <= limits::PAGE_PLAIN_BYTES && entries_size(entries) <= item_limits.page_bytes
-}
-
-pub(super) fn page_write(
-    page: &Page,
-    bytes: Vec<u8>,
-    replaces: Option<u64>,
-    policy: Policy,
-) -> Option<PageWrite> {
-    let key = page.key()?;
-    let expires_at = policy.expires_at(key.observed_at);
-    let stored = StoredPage { key: key.to_bytes(), bytes };
-    Some(PageWrite { page: stored, version: page.version, replaces, expires_at })
 }

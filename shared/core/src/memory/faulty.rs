@@ -29,7 +29,7 @@ pub const SAID_BY_A_SERVICE: &str = "User: arn:aws:iam::123456789012:role/canary
 pub enum Call {
     /// `Store::head`
     Head,
-    /// `Store::pages`
+    /// `Store::pages` and `together`
     Pages,
     /// `Store::seal`
     Seal,

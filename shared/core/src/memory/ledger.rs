@@ -8,7 +8,7 @@ use crate::base::mutant::{Mutant, on};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::shard::Shard;
 use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use crate::ports::{Listing, Store, SubjectLocation};
+use crate::ports::{Listing, Store, SubjectLocation, Together};
 
 pub(super) fn units_of(bytes: usize, per_unit: u32) -> f64 {
     let units = bytes.div_ceil(per_unit as usize).max(1);
@@ -73,6 +73,25 @@ impl Store for Memory {
         };
         let bytes = pages.iter().map(|page| page_bytes(&pk, page)).sum();
         Ok(state.charge(pages, Units { read: units_of(bytes, READ_UNIT), write: 0.0 }))
+    }
+
+    async fn together(
+        &self,
+        location: &SubjectLocation,
+        key: &[u8],
+    ) -> Result<Metered<Together>, Unavailable> {
+        self.give_way().await;
+        let state = &mut *self.state();
+        state.count_down();
+        let pk = place(location);
+        let at = (pk.clone(), key.to_vec());
+        let page = state.unshown.get(&at).or_else(|| state.pages.get(&at));
+        let page = page.map(|write| write.page.clone());
+        let bytes = page.as_ref().map_or(0, |page| page_bytes(&pk, page));
+        let head_units = units_of(state.stored_head_bytes(&pk), READ_UNIT);
+        let read = 2.0 * (head_units + units_of(bytes, READ_UNIT));
+        let head = state.heads.get(&pk).cloned();
+        Ok(state.charge((head, page), Units { read, write: 0.0 }))
     }
 
     async fn seal(

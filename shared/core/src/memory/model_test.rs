@@ -3,7 +3,7 @@
 //! against the promises of the design; in the end everything is delivered and the histories are
 //! compared with a naive reference, a sorted map and a fold.
 //!
-//! [`script`] is what a case is made of, [`harness`] runs it, [`check`] states the promises. `PROPTEST_CASES` sets the number of cases;
+//! [`script`] is what a case is made of, [`harness`] runs it, [`check`] states the promises, [`aging`] lets months pass afterwards. `PROPTEST_CASES` sets the number of cases;
 //! a failing case prints its input, and its seed is kept and run first the next time.
 
 use proptest::prelude::*;
@@ -12,6 +12,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRng, TestRunner};
 use crate::base::error::Reason;
 use crate::base::mutant::{Mutant, with};
 
+mod aging;
 mod check;
 mod harness;
 mod script;
@@ -183,8 +184,48 @@ fn forgetting_the_rest_of_a_subject_is_caught() {
 }
 
 #[test]
-fn an_acknowledgement_with_an_open_repair_is_caught() {
-    check_caught(Mutant::AckWithRepairOpen);
+fn trust_in_views_that_are_out_of_date_is_caught() {
+    check_caught(Mutant::TrustsStaleBase);
+}
+
+#[test]
+fn moving_what_is_out_of_date_forward_is_caught() {
+    check_caught(Mutant::StaleMovesForward);
+}
+
+#[test]
+fn keyframes_by_bytes_alone_are_caught() {
+    check_caught(Mutant::KeyframesByBytesOnly);
+}
+
+#[test]
+fn upper_halves_without_a_keyframe_are_caught() {
+    check_caught(Mutant::UpperHalvesWithoutKeyframe);
+}
+
+#[test]
+fn a_fold_that_is_not_counted_is_caught() {
+    check_caught(Mutant::FoldIgnoresCount);
+}
+
+#[test]
+fn a_carry_without_its_condition_is_caught() {
+    check_caught(Mutant::CarryWithoutCondition);
+}
+
+#[test]
+fn a_note_that_is_left_out_is_caught() {
+    check_caught(Mutant::NoteLeftOut);
+}
+
+#[test]
+fn an_acknowledgement_before_the_page_is_caught() {
+    check_caught(Mutant::AckBeforePage);
+}
+
+#[test]
+fn a_hole_that_is_believed_at_once_is_caught() {
+    check_caught(Mutant::HoleBelievedAtOnce);
 }
 
 #[test]

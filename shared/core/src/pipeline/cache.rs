@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
+use crate::base::limits;
+use crate::base::time::Timestamp;
 use crate::base::variables::{Misconfigured, Variables};
 use crate::ledger::Head;
 use crate::ports::SubjectLocation;
@@ -50,6 +52,7 @@ struct Inner {
 struct Warm {
     head: Arc<Head>,
     bytes: usize,
+    known_at: Timestamp,
 }
 
 impl HeadCache {
@@ -60,17 +63,21 @@ impl HeadCache {
 
     /// The head that was last known of a subject in the table where it lives: the version of one
     /// table's head means nothing in another.
-    pub fn get(&self, location: &SubjectLocation) -> Option<Arc<Head>> {
-        self.lock().heads.get(location).map(|warm| Arc::clone(&warm.head))
+    /// A head from which pages are sealed is not known for longer than a quarter of an hour.
+    pub fn get(&self, location: &SubjectLocation, now: Timestamp) -> Option<Arc<Head>> {
+        let mut inner = self.lock();
+        let warm = inner.heads.get(location)?;
+        let is_old = now > warm.known_at.plus_seconds(limits::WARM_HEAD_SECONDS);
+        (warm.head.frozen == 0 || !is_old).then(|| Arc::clone(&warm.head))
     }
 
     /// Remembers a head in place of the one that is known, if there is one. Where two invocations that run
     /// beside each other finish in another order than they wrote, that is the older one, which costs one
     /// lost write; kept for its number alone, a head whose items were deleted would never go.
-    pub fn put(&self, location: SubjectLocation, head: Arc<Head>) {
+    pub fn put(&self, location: SubjectLocation, head: Arc<Head>, now: Timestamp) {
         let inner = &mut *self.lock();
         let bytes = head.memory();
-        let warm = Warm { head, bytes };
+        let warm = Warm { head, bytes, known_at: now };
         match inner.heads.get_mut(&location) {
             Some(known) => inner.bytes -= std::mem::replace(known, warm).bytes,
             None => drop(inner.heads.put(location, warm)),
@@ -109,6 +116,8 @@ mod tests {
     use crate::base::id::{SubjectId, TenantId};
     use crate::base::scope::TenantScope;
 
+    const NOW: Timestamp = Timestamp::MIN;
+
     fn location(tenant: &str, id: usize) -> SubjectLocation {
         let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
         let key = scope.subject(SubjectId::parse(&format!("device/{id}")).expect("a subject"));
@@ -141,37 +150,50 @@ mod tests {
     fn the_least_recently_used_goes_first() {
         let cache = HeadCache::new(3 * head(1).memory());
         for id in 0..3 {
-            cache.put(location("a", id), head(1));
+            cache.put(location("a", id), head(1), NOW);
         }
-        assert!(cache.get(&location("a", 0)).is_some());
-        cache.put(location("a", 3), head(1));
-        assert!(cache.get(&location("a", 1)).is_none());
-        assert!(cache.get(&location("a", 0)).is_some());
+        assert!(cache.get(&location("a", 0), NOW).is_some());
+        cache.put(location("a", 3), head(1), NOW);
+        assert!(cache.get(&location("a", 1), NOW).is_none());
+        assert!(cache.get(&location("a", 0), NOW).is_some());
     }
 
     #[test]
     fn the_head_that_was_put_last_is_known_whatever_its_version() {
         let cache = HeadCache::new(1 << 20);
-        cache.put(location("a", 0), head(2));
-        cache.put(location("a", 0), head(1));
-        assert_eq!(cache.get(&location("a", 0)).map(|head| head.version), Some(1));
+        cache.put(location("a", 0), head(2), NOW);
+        cache.put(location("a", 0), head(1), NOW);
+        assert_eq!(cache.get(&location("a", 0), NOW).map(|head| head.version), Some(1));
         cache.forget(&location("a", 0));
-        assert!(cache.get(&location("a", 0)).is_none());
+        assert!(cache.get(&location("a", 0), NOW).is_none());
     }
 
     #[test]
     fn two_tenants_with_the_same_subject_have_two_heads() {
         let cache = HeadCache::new(1 << 20);
-        cache.put(location("a", 0), head(1));
-        assert!(cache.get(&location("b", 0)).is_none());
+        cache.put(location("a", 0), head(1), NOW);
+        assert!(cache.get(&location("b", 0), NOW).is_none());
     }
 
     /// Else a tenant that moves to a restored table would have its history there replaced.
     #[test]
     fn regression_a_head_of_one_table_is_none_of_another() {
         let cache = HeadCache::new(1 << 20);
-        cache.put(location("a", 0), head(3));
+        cache.put(location("a", 0), head(3), NOW);
         let moved = SubjectLocation { table: Some("restored".into()), ..location("a", 0) };
-        assert!(cache.get(&moved).is_none());
+        assert!(cache.get(&moved, NOW).is_none());
+    }
+
+    #[test]
+    fn pages_are_not_sealed_from_a_head_that_was_known_for_long() {
+        let cache = HeadCache::new(1 << 20);
+        let frozen = Head { frozen: 1, ..Head::default() };
+        cache.put(location("a", 0), Arc::new(frozen), NOW);
+        cache.put(location("a", 1), head(1), NOW);
+        let later = NOW.plus_seconds(limits::WARM_HEAD_SECONDS);
+        assert!(cache.get(&location("a", 0), later).is_some());
+        let too_late = later.plus_seconds(1);
+        assert!(cache.get(&location("a", 0), too_late).is_none());
+        assert!(cache.get(&location("a", 1), too_late).is_some());
     }
 }

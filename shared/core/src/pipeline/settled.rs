@@ -10,7 +10,7 @@ use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::letter;
 use crate::dead_letter::message::Message;
 use crate::intake::record::Incoming;
-use crate::ledger::place::EntryOutcome;
+use crate::ledger::dialogue::EntryOutcome;
 use crate::pipeline::admit::{Admission, Refused};
 use crate::pipeline::batch::{AdmittedRecord, Handled, NoEvent};
 use crate::ports::SubjectLocation;

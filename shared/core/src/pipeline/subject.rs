@@ -2,7 +2,6 @@
 //! events; it only asks, counts, backs off, and stops before the deadline.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::cost::{Metered, Units};
 use crate::base::dependency::Dependency;
@@ -12,8 +11,7 @@ use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::Head;
 use crate::ledger::commit::{Commit, Failed};
-use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step};
-use crate::ledger::place::EntryOutcome;
+use crate::ledger::dialogue::{Answer, Ask, CommitParams, EntryOutcome, Step};
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Ports, SubjectLocation};
 use crate::registry::Registry;
@@ -28,24 +26,18 @@ pub struct Committed {
     pub units: Units,
 }
 
-/// The outcomes of a subject's entries. Every index has one.
-pub struct EntryOutcomes {
-    /// What the ledger finished.
-    finished: Vec<Option<EntryOutcome>>,
-    /// Why the rest is unavailable.
-    rest: Unavailable,
-}
+/// The outcomes of a subject's entries, in their order: one of each; `Err`: the entry is unavailable.
+pub struct EntryOutcomes(Vec<Result<EntryOutcome, Unavailable>>);
 
 impl EntryOutcomes {
-    /// The outcome of an entry, by its index among those given; `Err`: it is unavailable.
-    pub fn of(&self, index: usize) -> Result<&EntryOutcome, &Unavailable> {
-        self.finished.get(index).and_then(Option::as_ref).ok_or(&self.rest)
+    /// The outcome of each entry, in order; `Err`: the entry is unavailable.
+    pub fn iter(&self) -> impl Iterator<Item = Result<&EntryOutcome, &Unavailable>> {
+        self.0.iter().map(Result::as_ref)
     }
 
     /// How many entries were applied.
     pub fn applied(&self) -> usize {
-        let finished = self.finished.iter().flatten();
-        finished.filter(|outcome| matches!(outcome, EntryOutcome::Applied(_))).count()
+        self.0.iter().filter(|outcome| matches!(outcome, Ok(EntryOutcome::Applied(_)))).count()
     }
 }
 
@@ -70,22 +62,62 @@ pub async fn commit(
     job: Job,
     health: &TableHealth,
 ) -> Committed {
-    let Job { location, params, entries, cached, deadline } = job;
+    let Job { location, mut params, entries, cached, deadline } = job;
+    params.now = ports.now();
+    let step = Commit::start(params, entries, cached);
+    let (ended, units) = drive(ports, registry, step, Drive { location, deadline, health }).await;
+    let (outcomes, head) = match ended {
+        Ok((outcomes, head)) => (outcomes.into_iter().map(Ok).collect(), head),
+        // Where every entry has its outcome, only the views are not up to date, and a later commit does that.
+        Err(Failed { outcomes, unavailable }) => {
+            let finished = |outcome: Option<_>| outcome.ok_or_else(|| unavailable.clone());
+            (outcomes.into_iter().map(finished).collect(), None)
+        }
+    };
+    Committed { outcomes: EntryOutcomes(outcomes), head, units }
+}
+
+/// Brings the views of a subject up to date, wherever they are not.
+///
+/// # Errors
+/// The store did not answer, or other writers were faster every time.
+pub async fn carry(
+    ports: &impl Ports,
+    registry: &Registry,
+    location: SubjectLocation,
+    mut params: CommitParams,
+) -> Result<(Option<Arc<Head>>, Units), Unavailable> {
+    params.now = ports.now();
+    let health = &TableHealth::of(location.table.clone());
+    let drive_params = Drive { location, deadline: Timestamp::MAX, health };
+    let (ended, units) = drive(ports, registry, Ok(Commit::carry(params)), drive_params).await;
+    match ended {
+        Ok((_, head)) => Ok((head, units)),
+        Err(failed) => Err(failed.unavailable),
+    }
+}
+
+/// The outcomes, and the head as it is stored now, where that is known.
+type Ended = Result<(Vec<EntryOutcome>, Option<Arc<Head>>), Failed>;
+
+struct Drive<'a> {
+    location: SubjectLocation,
+    deadline: Timestamp,
+    health: &'a TableHealth,
+}
+
+async fn drive(
+    ports: &impl Ports,
+    registry: &Registry,
+    mut step: Result<(Commit, Step), Failed>,
+    Drive { location, deadline, health }: Drive<'_>,
+) -> (Ended, Units) {
     let mut units = Units::default();
-    let mut step = Commit::start(params, entries, cached);
     loop {
         let (commit, ask) = match step {
             Ok((commit, Step::Ask(ask))) => (commit, ask),
-            Ok((commit, Step::Done)) => {
-                let (finished, head) = commit.finish();
-                // A commit that is done has finished every entry.
-                let rest = Unavailable::new(Reason::Bug, "a commit left an entry unfinished");
-                return Committed { outcomes: EntryOutcomes { finished, rest }, head, units };
-            }
-            Err(Failed { outcomes: finished, unavailable }) => {
-                let outcomes = EntryOutcomes { finished, rest: unavailable };
-                return Committed { outcomes, head: None, units };
-            }
+            Ok((_, Step::Done { outcomes, head })) => return (Ok((outcomes, head)), units),
+            Err(failed) => return (Err(failed), units),
         };
         let noted = |failed: Failed| Failed {
             unavailable: health.note(of_ledger(failed.unavailable)),
@@ -136,11 +168,7 @@ async fn answer(
             return Ok(free(Answer::Specs(specs)));
         }
         Ask::Pause { attempt } => {
-            ports.pause(backoff(attempt, ports.random())).await;
-            return Ok(free(Answer::Paused));
-        }
-        Ask::Settle => {
-            ports.pause(limits::TRANSACTION_SEEN_WITHIN).await;
+            ports.pause(limits::backoff(attempt, ports.random())).await;
             return Ok(free(Answer::Paused));
         }
         Ask::Head => ports.head(location).await.map(|head| head.map(Answer::Head)),
@@ -150,20 +178,16 @@ async fn answer(
         Ask::Pages(range) => {
             ports.pages(location, &range).await.map(|pages| pages.map(Answer::Pages))
         }
+        Ask::Together(key) => ports
+            .together(location, &key)
+            .await
+            .map(|read| read.map(|(head, page)| Answer::Together(head, page))),
         Ask::Write(write) => ports.write(location, &write).await.map(|done| {
             health.note_write(&done.answer);
             done.map(Answer::Write)
         }),
     };
     answered.map_err(|unavailable| health.note(unavailable))
-}
-
-/// Exponential, with full jitter: a random part of 10 ms doubled per attempt, at most 1 s.
-fn backoff(attempt: u32, random: u64) -> Duration {
-    const FIRST_MICROS: u64 = 10_000;
-    const MOST_MICROS: u64 = 1_000_000;
-    let ceiling = FIRST_MICROS.saturating_mul(1 << attempt.min(10)).min(MOST_MICROS);
-    Duration::from_micros(random % ceiling.max(1))
 }
 
 impl<T> Metered<T> {

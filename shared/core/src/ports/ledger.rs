@@ -19,6 +19,9 @@ pub struct SubjectLocation {
     pub table: Option<Arc<str>>,
 }
 
+/// A head and a page, if there are any.
+pub type Together = (Option<StoredHead>, Option<StoredPage>);
+
 /// The ledger's table.
 pub trait Store: Send + Sync {
     /// The head, strongly consistent.
@@ -34,6 +37,14 @@ pub trait Store: Send + Sync {
         location: &SubjectLocation,
         range: &PageRange,
     ) -> impl Future<Output = Result<Metered<Vec<StoredPage>>, Unavailable>> + Send;
+
+    /// The head and the page of this key as of one instant. Other reads may show a head before the
+    /// pages that were written with it.
+    fn together(
+        &self,
+        location: &SubjectLocation,
+        key: &[u8],
+    ) -> impl Future<Output = Result<Metered<Together>, Unavailable>> + Send;
 
     /// Puts a page unless one of its key exists. Either way it is there afterwards.
     fn seal(

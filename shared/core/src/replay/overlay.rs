@@ -17,7 +17,9 @@ use crate::dead_letter::message::Message;
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use crate::ports::{Buffer, Clock, DeadLetters, Documents, Ports, Store, SubjectLocation};
+use crate::ports::{
+    Buffer, Clock, DeadLetters, Documents, Ports, Store, SubjectLocation, Together,
+};
 
 /// The writes.
 #[derive(Default)]
@@ -130,6 +132,18 @@ impl<W: Ports> Store for Overlay<'_, W> {
             Bound::UpTo(_) => pages.rev().take(range.limit).collect(),
         };
         Ok(Metered { answer, units: stored.units })
+    }
+
+    async fn together(
+        &self,
+        location: &SubjectLocation,
+        key: &[u8],
+    ) -> Result<Metered<Together>, Unavailable> {
+        let (head, just_it) = (self.own_head(location), PageRange::from(key.to_vec(), 1));
+        let own = self.own_pages(location, &just_it).into_iter().find(|page| page.key == key);
+        let stored = self.ports.together(location, key).await?;
+        let (stored_head, stored_page) = stored.answer;
+        Ok(Metered { answer: (head.or(stored_head), own.or(stored_page)), units: stored.units })
     }
 
     async fn seal(

@@ -2,21 +2,22 @@
 
 use crate::base::cost::Units;
 use crate::base::error::Unavailable;
+use crate::base::limits;
 use crate::ledger::range_read::{self, HistoryRange, Portion, RangeReading};
 use crate::ledger::read::{Answer, Ask, Question, Reading, Snapshot, Step};
-use crate::ports::{Store, SubjectLocation};
+use crate::ports::{Clock, Store, SubjectLocation};
 
 /// A consistent cut of one subject; `None`: nothing was ever written of it. Also what it cost.
 ///
 /// # Errors
 /// The store did not answer, or writers were faster every time.
 pub async fn read(
-    store: &impl Store,
+    store: &(impl Store + Clock),
     location: &SubjectLocation,
     question: Question,
 ) -> Result<(Option<Snapshot>, Units), Unavailable> {
     let mut units = Units::default();
-    let (mut reading, mut ask) = Reading::start(question);
+    let (mut reading, mut ask) = Reading::start(question, store.now());
     loop {
         let answer = obey(store, location, ask, &mut units).await?;
         match reading.answer(answer)? {
@@ -32,12 +33,12 @@ pub async fn read(
 /// # Errors
 /// The store did not answer, or writers were faster every time.
 pub async fn range(
-    store: &impl Store,
+    store: &(impl Store + Clock),
     location: &SubjectLocation,
     range: HistoryRange,
 ) -> Result<(Option<Portion>, Units), Unavailable> {
     let mut units = Units::default();
-    let (mut reading, mut ask) = RangeReading::start(range);
+    let (mut reading, mut ask) = RangeReading::start(range, store.now());
     loop {
         let answer = obey(store, location, ask, &mut units).await?;
         match reading.answer(answer)? {
@@ -50,7 +51,7 @@ pub async fn range(
 }
 
 async fn obey(
-    store: &impl Store,
+    store: &(impl Store + Clock),
     location: &SubjectLocation,
     ask: Ask,
     units: &mut Units,
@@ -65,6 +66,10 @@ async fn obey(
             let pages = store.pages(location, &range).await?;
             *units += pages.units;
             Ok(Answer::Pages(pages.answer))
+        }
+        Ask::Pause { attempt } => {
+            store.pause(limits::backoff(attempt, store.random())).await;
+            Ok(Answer::Paused)
         }
     }
 }

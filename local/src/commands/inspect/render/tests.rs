@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use drover_core::base::id::{EventId, SubjectId, TenantId};
 use drover_core::base::scope::TenantScope;
-use drover_core::event::IdOrigin;
+use drover_core::event::{IdOrigin, Placing};
 use drover_core::view::View;
 use serde_json::{Value, json};
 
 use drover_core::ledger::read::Snapshot;
+use drover_core::ledger::{Frame, Keyframe};
 
 use super::*;
 
@@ -17,13 +18,16 @@ fn entry(second: i64, payload: &str) -> Arc<Entry> {
     Arc::new(Entry {
         position: Position {
             observed_at: at(second),
+            sequence: 0,
             event_id: EventId::parse(&format!("e-{second}")).unwrap(),
         },
         id_origin: IdOrigin::Given,
         event_type: Arc::from("temperature"),
         contract: Arc::from("telemetry"),
+        contract_version: 0,
         ingested_at: at(second + 1),
         payload: Arc::from(payload),
+        placing: Placing::default(),
     })
 }
 
@@ -34,17 +38,20 @@ fn subject() -> (SubjectKey, Inspected) {
     let page = Page {
         version: 2,
         previous: None,
-        opening: View::default(),
+        expires_at: 1_000,
+        frame: Frame { number: 1, since: 1, bytes: 100, expires_at: 1_000 },
+        keyframe: Some(Keyframe { opening: View::default(), count: 0, generation: 0 }),
         entries: vec![entry(1, "{}"), entry(2, r#"{"n":12345678901234567890}"#)],
     };
     let head = Head {
         version: 3,
         watermark: Some(Timestamp::from_millis(100_000).unwrap()),
+        released: Some(Timestamp::from_millis(40_000).unwrap()),
         sealed: page.key().cloned(),
         tail: vec![entry(100, &format!("{{\"note\":\"\u{9b}{}\"}}", "é".repeat(90)))],
         ..Head::default()
     };
-    (key, Inspected { snapshot: Snapshot { head, pages: vec![page] }, lateness_seconds: 60 })
+    (key, Inspected { snapshot: Snapshot { head, pages: vec![page] } })
 }
 
 #[test]
@@ -56,7 +63,7 @@ fn people_see_head_pages_and_the_newest_entries() {
     assert!(shown.contains("  version        3\n"), "{shown}");
     assert!(shown.contains("  settled until  1970-01-01T00:00:40.000Z\n"), "{shown}");
     assert!(shown.contains("  sealed         1970-01-01T00:00:02.000Z e-2\n"), "{shown}");
-    assert!(shown.contains("  repair         none\n"), "{shown}");
+    assert!(shown.contains("  stale          none\n"), "{shown}");
     assert!(shown.contains("  1970-01-01T00:00:02.000Z e-2  2        "), "{shown}");
     assert!(!shown.contains("e-1 "), "{shown}");
     assert!(shown.ends_with("(1 earlier entries, --limit shows more)\n"), "{shown}");
@@ -80,8 +87,10 @@ fn programs_get_whole_payloads_with_every_digit() {
     assert_eq!(shown["entry_count"], 3);
     assert_eq!(shown["entries"][0]["event_id"], "e-1");
     assert_eq!(shown["entries"][0]["ingested_at"], "1970-01-01T00:00:02.000Z");
-    assert_eq!(shown["head"]["repair_after"], Value::Null);
-    let key = json!({ "observed_at": "1970-01-01T00:00:02.000Z", "event_id": "e-2" });
+    assert_eq!(shown["head"]["stale"], Value::Null);
+    assert_eq!(shown["pages"][0]["keyframe_after"], 0);
+    let key =
+        json!({ "observed_at": "1970-01-01T00:00:02.000Z", "sequence": 0, "event_id": "e-2" });
     assert_eq!(shown["pages"][0]["key"], key);
     assert_eq!(shown["pages"][0]["entries"], 2);
 }

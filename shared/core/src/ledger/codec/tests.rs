@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::id::EventId;
-use crate::event::{Entry, IdOrigin, canonical_json};
+use crate::event::{Arrival, Entry, IdOrigin, Placing, canonical_json};
 
 fn instant(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros).expect("in range")
@@ -23,18 +23,29 @@ fn an_id() -> impl Strategy<Value = (String, IdOrigin)> {
 fn an_entry() -> impl Strategy<Value = Arc<Entry>> {
     let unit = prop_oneof![Just(1i64), Just(1_000), Just(1_000_000)];
     let times = (unit, -3_000_000i64..3_000_000, -1_000i64..1_000);
-    (an_id(), times, "[a-z]{1,3}", "[a-c]", "\\PC{0,60}").prop_map(
-        |((id, id_origin), (unit, observed, delay), event_type, contract, text)| {
+    let sequence = prop_oneof![Just(0u64), any::<u64>()];
+    let contract = ("[a-c]", prop_oneof![Just(0u32), any::<u32>()]);
+    (an_id(), times, sequence, "[a-z]{1,3}", contract, "\\PC{0,60}").prop_map(
+        |((id, id_origin), (unit, observed, delay), sequence, event_type, contract, text)| {
+            let (contract, contract_version) = contract;
             let observed_at = instant(observed * unit);
             let payload = canonical_json(&serde_json::json!({ "text": text })).expect("json");
             let event_id = EventId::parse(&id).expect("an id");
+            let arrival = match observed.rem_euclid(5) {
+                0 => Arrival::Late,
+                1 => Arrival::Correction,
+                _ => Arrival::InOrder,
+            };
+            let epoch = if observed.rem_euclid(7) == 0 { observed.unsigned_abs() } else { 0 };
             Arc::new(Entry {
-                position: Position { observed_at, event_id },
+                position: Position { observed_at, sequence, event_id },
                 id_origin,
                 event_type: Arc::from(event_type),
                 contract: Arc::from(contract),
+                contract_version,
                 ingested_at: instant((observed + delay) * unit),
                 payload,
+                placing: Placing { arrival, epoch },
             })
         },
     )
@@ -48,26 +59,70 @@ fn a_view() -> impl Strategy<Value = View> {
     (0u64..1_000).prop_map(|event_count| View { event_count, ..View::default() })
 }
 
-fn a_repair() -> impl Strategy<Value = Repair> {
-    (a_position(), a_view()).prop_map(|(good, view)| Repair { good, view })
+fn seconds() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        -3_000_000_000i64..9_000_000_000,
+        (-30_000i64..90_000).prop_map(|days| days * 86_400)
+    ]
+}
+
+fn a_stale() -> impl Strategy<Value = Stale> {
+    (a_position(), -9_000i64..9_000, any::<u64>(), any::<u64>(), seconds()).prop_map(
+        |(from, since, inserts, number, expires_at)| Stale {
+            from,
+            since: instant(since),
+            inserts,
+            number,
+            expires_at,
+        },
+    )
+}
+
+fn a_frame() -> impl Strategy<Value = Frame> {
+    (any::<u64>(), seconds(), any::<u64>(), seconds())
+        .prop_map(|(number, since, bytes, expires_at)| Frame { number, since, bytes, expires_at })
+}
+
+fn a_keyframe() -> impl Strategy<Value = Keyframe> {
+    (a_view(), any::<u64>(), any::<u64>()).prop_map(|(opening, count, generation)| Keyframe {
+        opening,
+        count,
+        generation,
+    })
+}
+
+fn a_previous() -> impl Strategy<Value = Previous> {
+    (a_position(), seconds()).prop_map(|(key, expires_at)| Previous { key, expires_at })
 }
 
 prop_compose! {
     fn a_head()(
         numbers in any::<(u64, u64, u64)>(),
-        watermark in proptest::option::of(-9_000_000i64..9_000_000),
-        sealed in proptest::option::of(a_position()),
+        marks in proptest::option::of((-9_000_000i64..9_000_000, -9_000i64..9_000)),
+        sealed in proptest::option::of((a_position(), seconds(), proptest::option::of(a_frame()))),
+        more in any::<(u64, u64, u64, u8)>(),
+        kept_days in -100i64..100_000,
+        note in proptest::collection::vec(a_position(), 0..5),
         base in a_view(),
         tail in proptest::collection::vec(an_entry(), 0..20),
         frozen in any::<prop::sample::Index>(),
-        repair in proptest::option::of(a_repair()),
+        stale in proptest::option::of(a_stale()),
         forgotten in proptest::option::of(a_position()),
     ) -> Head {
         let frozen = frozen.index(tail.len() + 1);
         let (version, epoch, revision) = numbers;
-        let watermark = watermark.map(instant);
-        let (base, repair) = (Arc::new(base), repair.map(Box::new));
-        Head { version, epoch, revision, watermark, sealed, base, tail, frozen, repair, forgotten }
+        let (count, era, generation, touched) = more;
+        let watermark = marks.map(|(watermark, _)| instant(watermark));
+        let released = marks.map(|(_, released)| instant(released * 1_000_000));
+        let (sealed, page_expires_at, frame) = match sealed {
+            Some((sealed, expires_at, frame)) => (Some(sealed), expires_at, frame),
+            None => (None, 0, None),
+        };
+        let (base, stale) = (Arc::new(base), stale.map(Box::new));
+        Head {
+            version, epoch, revision, era, generation, touched, watermark, released, sealed, frame,
+            page_expires_at, kept_days, count, base, tail, frozen, stale, note, forgotten,
+        }
     }
 }
 
@@ -80,11 +135,13 @@ proptest! {
     #[test]
     fn a_page_reads_back_as_it_was_written(
         version in any::<u64>(),
-        previous in proptest::option::of(a_position()),
-        opening in a_view(),
+        previous in proptest::option::of(a_previous()),
+        expires_at in seconds(),
+        frame in a_frame(),
+        keyframe in proptest::option::of(a_keyframe()),
         entries in proptest::collection::vec(an_entry(), 1..20),
     ) {
-        let page = Page { version, previous, opening, entries };
+        let page = Page { version, previous, expires_at, frame, keyframe, entries };
         prop_assert_eq!(decode_page(&encode_page(&page)), Ok(page));
     }
 
@@ -126,27 +183,45 @@ fn a_frame_that_would_unpack_to_too_much_is_refused() {
     assert_eq!(unpack(&mut Reader::new(&bytes)), Err(Malformed("texts over the limit")));
 }
 
+#[test]
+fn another_format_is_refused() {
+    for format in (0..=u8::MAX).filter(|format| *format != 3) {
+        let mut bytes = encode_head(&Head::default());
+        bytes[0] = format;
+        assert_eq!(decode_head(&bytes), Err(Malformed("an unknown format byte")));
+    }
+}
+
 /// Stored data outlives the code: these bytes were written by the first version of the layout.
 #[test]
-fn the_first_layout_is_read_for_ever() {
+fn the_layout_is_read_for_ever() {
     let observed_at = instant(1_700_000_000_000_000);
     let entry = Arc::new(Entry {
-        position: Position { observed_at, event_id: EventId::parse("e-1").expect("an id") },
+        position: Position {
+            observed_at,
+            sequence: 0,
+            event_id: EventId::parse("e-1").expect("an id"),
+        },
         id_origin: IdOrigin::Given,
         event_type: Arc::from("temperature"),
         contract: Arc::from("telemetry"),
+        contract_version: 0,
         ingested_at: instant(1_700_000_000_250_000),
         payload: Arc::from(r#"{"value":21.5}"#),
+        placing: Placing::default(),
     });
     let head = Head {
         version: 3,
         epoch: 1,
         watermark: Some(observed_at),
+        released: Some(observed_at.plus_seconds(-60)),
+        count: 1,
+        kept_days: 45,
         tail: vec![entry],
         ..Head::default()
     };
     let hex: String = encode_head(&head).iter().map(|byte| format!("{byte:02x}")).collect();
-    let stored = include_str!("layout-1.hex").trim();
+    let stored = include_str!("layout-3.hex").trim();
     assert_eq!(hex, stored);
     let digits = stored.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("digits"));
     let bytes: Result<Vec<u8>, _> = digits.map(|pair| u8::from_str_radix(pair, 16)).collect();

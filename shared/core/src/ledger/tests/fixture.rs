@@ -10,20 +10,20 @@ use crate::base::id::{EventId, Position, SubjectId, TenantId};
 use crate::base::limits::ItemLimits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
-use crate::event::{Entry, IdOrigin};
+use crate::event::{Entry, IdOrigin, Placing};
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::commit::Commit;
-use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step};
-use crate::ledger::place::{Arrival, EntryOutcome};
+use crate::ledger::dialogue::{Answer, Ask, CommitParams, EntryOutcome, Step};
+use crate::ledger::place::Arrival;
 use crate::ledger::read::{Question, Snapshot};
-use crate::ledger::{Head, Page, Policy};
+use crate::ledger::{Head, Page, Policy, Previous};
 use crate::memory::{Call, Fault, Faulty, Memory};
-use crate::pipeline::subject::{Job, commit};
+use crate::pipeline::subject::{Job, carry, commit};
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Store as _, SubjectLocation};
 use crate::registry::Registry;
 use crate::subject::reader;
-use crate::view::Specs;
+use crate::view::{Specs, View, fold};
 
 pub(super) const APPLIED: EntryOutcome = EntryOutcome::Applied(Arrival::InOrder);
 pub(super) const CORRECTED: EntryOutcome = EntryOutcome::Applied(Arrival::Correction);
@@ -37,17 +37,17 @@ pub(super) struct Finished {
     pub(super) units: Units,
 }
 
-/// Pages of a few entries, and corrections of two pages.
-pub(super) const SMALL: ItemLimits = ItemLimits {
+/// Pages of a few entries, each of them a keyframe.
+pub(super) const SMALL: ItemLimits = ItemLimits { frame_bytes: 1, ..WIDE };
+
+/// Pages of a few entries, of which the first one alone is a keyframe.
+pub(super) const WIDE: ItemLimits = ItemLimits {
     head_target_bytes: 1,
     keep_entries: 1,
     page_bytes: 2_000,
-    carry_pages: 2,
+    frame_bytes: 1 << 20,
     ..ItemLimits::STANDARD
 };
-
-/// One correction reaches the last page.
-pub(super) const WIDE: ItemLimits = ItemLimits { carry_pages: 80, ..SMALL };
 
 pub(super) fn second(at: i64) -> Timestamp {
     Timestamp::from_micros(1_800_000_000_000_000).expect("in range").plus_seconds(at)
@@ -55,7 +55,7 @@ pub(super) fn second(at: i64) -> Timestamp {
 
 pub(super) fn position(at: i64) -> Position {
     let event_id = EventId::parse(&format!("e{at}")).expect("an id");
-    Position { observed_at: second(at), event_id }
+    Position { observed_at: second(at), sequence: 0, event_id }
 }
 
 pub(super) fn entry(at: i64) -> Arc<Entry> {
@@ -68,8 +68,10 @@ pub(super) fn with_payload(at: i64, payload: &str) -> Arc<Entry> {
         id_origin: IdOrigin::Given,
         event_type: Arc::from("seen"),
         contract: Arc::from("free"),
+        contract_version: 0,
         ingested_at: second(at),
         payload: Arc::from(payload),
+        placing: Placing::default(),
     })
 }
 
@@ -137,7 +139,16 @@ impl Subject {
     }
 
     pub(super) fn params(&self) -> CommitParams {
-        CommitParams::new(self.location.key.clone(), Self::policy(), self.item_limits)
+        let now = self.memory.state().now;
+        let key = self.location.key.clone();
+        CommitParams { now, ..CommitParams::new(key, Self::policy(), self.item_limits) }
+    }
+
+    /// What `drover carry` does.
+    pub(super) fn carry(&self) {
+        let (location, params) = (self.location.clone(), self.params());
+        let carried = carry(&self.memory, &self.registry, location, params).now_or_never();
+        carried.expect("memory never waits").expect("carried");
     }
 
     /// What another writer does who believes in `cached`.
@@ -147,7 +158,6 @@ impl Subject {
         entries: impl IntoIterator<Item = Arc<Entry>>,
     ) -> Finished {
         let entries: Vec<_> = entries.into_iter().collect();
-        let count = entries.len();
         let job = Job {
             location: self.location.clone(),
             params: self.params(),
@@ -158,9 +168,8 @@ impl Subject {
         let health = TableHealth::of(self.location.table.clone());
         let committed = commit(&self.memory, &self.registry, job, &health).now_or_never();
         let committed = committed.expect("memory never waits");
-        let of = |at: usize| committed.outcomes.of(at);
-        let outcomes = (0..count).map(|at| of(at).ok().cloned()).collect();
-        let unavailable = (0..count).find_map(|at| of(at).err().cloned());
+        let outcomes = committed.outcomes.iter().map(|outcome| outcome.ok().cloned()).collect();
+        let unavailable = committed.outcomes.iter().find_map(|outcome| outcome.err().cloned());
         let (head, units) = (committed.head, committed.units);
         Finished { outcomes, unavailable, head, units }
     }
@@ -195,8 +204,14 @@ impl Subject {
         state.pages.values().map(|write| page(&write.page.bytes)).collect()
     }
 
-    /// What DynamoDB does to an expired page.
-    pub(super) fn expire(&self, at: usize) {
+    /// Goes on to the time when the page that ends at this second has expired, were it no keyframe.
+    pub(super) fn pass_expiry_of(&self, at: i64) {
+        let days = Self::policy().kept_days();
+        self.memory.state().now = second(at).plus_seconds(days * 24 * 60 * 60);
+    }
+
+    /// What an operator does by hand, and DynamoDB to an expired page.
+    pub(super) fn delete(&self, at: usize) {
         let mut state = self.memory.state();
         let key = state.pages.keys().nth(at).expect("a page").clone();
         state.pages.remove(&key);
@@ -250,7 +265,12 @@ impl Subject {
                 let written = memory.write(&self.location, &write).now_or_never().expect("ready");
                 Answer::Write(written.expect("an answer").answer)
             }
-            Ask::Pause { .. } | Ask::Settle => {
+            Ask::Together(key) => {
+                let read = memory.together(&self.location, &key).now_or_never().expect("ready");
+                let (head, page) = read.expect("an answer").answer;
+                Answer::Together(head, page)
+            }
+            Ask::Pause { .. } => {
                 memory.state().show_pages();
                 Answer::Paused
             }
@@ -267,6 +287,38 @@ impl Subject {
         }
         (commit, step)
     }
+}
+
+/// Pages name the ones before them, no page expires before an earlier one, keyframes that hold open with the
+/// fold of everything before them, and so does the base, if it is up to date.
+pub(super) fn check_holding(subject: &Subject) {
+    let head = subject.head();
+    let (mut view, mut count, mut before) = (View::default(), 0, None);
+    // What a writer sealed that came no further is not part of the history yet.
+    for page in subject.pages().into_iter().filter(|page| page.key() <= head.sealed.as_ref()) {
+        assert_eq!(page.previous, before, "the page before {:?}", page.key());
+        assert!(before.is_none_or(|before| before.expires_at <= page.expires_at));
+        if page.holds(head.stale.as_deref()) {
+            let keyframe = page.keyframe.as_ref().expect("a keyframe");
+            assert_eq!((&keyframe.opening, keyframe.count), (&view, count), "{:?}", page.key());
+        }
+        view = fold(view, &page.entries, &Specs::default());
+        count += page.entries.len() as u64;
+        before = page.key().map(|key| Previous { key: key.clone(), expires_at: page.expires_at });
+    }
+    let last = before.map(|before| (before.key, before.expires_at));
+    assert_eq!(head.sealed.map(|sealed| (sealed, head.page_expires_at)), last);
+    assert_eq!(head.count, count + head.tail.len() as u64);
+    assert!(head.stale.is_some() || *head.base == view, "the base");
+}
+
+/// The same, and again once views were brought up to date.
+pub(super) fn check_whole(subject: &Subject) {
+    check_holding(subject);
+    subject.carry();
+    subject.memory.state().show_pages();
+    assert_eq!(subject.head().stale, None);
+    check_holding(subject);
 }
 
 pub(super) fn since_start(entry: &Entry) -> i64 {

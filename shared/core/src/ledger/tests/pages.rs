@@ -1,151 +1,163 @@
-//! Facts about pages: gaps, corrections, repairs, readers.
+//! Facts about pages: late events, views that are out of date, carries, retention, readers.
 
 use super::*;
-use crate::base::mutant::{Mutant, with};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Ask, Step};
 use crate::ledger::read;
-use crate::view::{Specs, View, fold};
-
-/// Every page names the one before it and opens with the fold of everything before, and the base
-/// is the fold of all pages.
-fn check_whole(subject: &Subject) {
-    let (mut view, mut before) = (View::default(), None);
-    for page in subject.pages() {
-        assert_eq!(page.previous, before, "the page before {:?}", page.key());
-        assert_eq!(page.opening, view, "the opening of {:?}", page.key());
-        view = fold(view, &page.entries, &Specs::default());
-        before = page.key().cloned();
-    }
-    let head = subject.head();
-    assert_eq!((head.repair, head.sealed), (None, before));
-    assert_eq!(*head.base, view);
-}
 
 fn tens(from: i64, to: i64) -> impl Iterator<Item = i64> {
     (from..=to).step_by(10)
 }
 
-#[test]
-fn an_event_before_a_gap_is_beyond_retention_and_a_later_one_is_applied() {
-    // Pages of 0..30, 40..70, 80..110, 120..150. The event at 45 would have to cross the gap.
-    for (gone, refused, history) in [
-        (vec![1], vec![5, 45], 80),
-        (vec![0], vec![5], 40),
-        (vec![0, 2], vec![5, 45, 85], 120),
-        (vec![3], vec![5, 45, 85, 125], 160),
-    ] {
-        let mut subject = Subject::with_pages(WIDE, 4);
-        gone.iter().rev().for_each(|at| subject.expire(*at));
-        let deep = [5, 45, 85, 125, 165];
-        let outcomes = subject.apply(deep.map(entry));
-        for (at, outcome) in deep.iter().zip(&outcomes) {
-            let expected = refused.contains(at).then_some(Code::BeyondRetention);
-            assert_eq!(code(outcome), expected, "{at} with {gone:?} gone");
-        }
-        let mut expected: Vec<i64> = tens(history, 160).collect();
-        expected.extend(deep.iter().filter(|at| !refused.contains(at)));
-        expected.sort_unstable();
-        assert_eq!(subject.history(), expected, "{gone:?} gone");
-    }
-}
-
-#[test]
-fn readers_never_cross_a_gap() {
-    let subject = Subject::with_pages(WIDE, 4);
-    subject.expire(1);
-    assert_eq!(subject.history(), tens(80, 160).collect::<Vec<_>>());
-    // The views that still can be had count what is gone.
-    assert_eq!(subject.live_count(), 17);
-    assert_eq!(subject.count_as_of(60), None);
-    assert_eq!(subject.count_as_of(75), Some(8));
-    assert_eq!(subject.count_as_of(90), Some(10));
-    let subject = Subject::with_pages(WIDE, 2);
-    subject.expire(1);
-    assert_eq!(subject.history(), [80]);
-    assert_eq!(subject.count_as_of(65), None);
-    assert_eq!((subject.count_as_of(70), subject.count_as_of(80)), (Some(8), Some(9)));
-}
-
-/// A correction at 5 that has come as far as one transaction allows.
-fn with_repair_open(pages: i64) -> Subject {
-    let subject = Subject::with_pages(SMALL, pages);
-    let cached = Some(Arc::new(subject.head()));
-    let started = Commit::start(subject.params(), vec![entry(5)], cached).expect("a start");
-    let (_, step) = subject.until_write(started);
-    let Step::Ask(write) = step else { panic!("nothing to write") };
-    subject.obey(write);
-    assert!(subject.head().repair.is_some());
+/// Six keyframes, and a late event at 5 behind which views are out of date.
+fn outdated() -> Subject {
+    let subject = Subject::with_pages(SMALL, 6);
+    assert_eq!(subject.commit_with(None, [entry(5)]).outcomes, [Some(CORRECTED)]);
     subject
 }
 
 #[test]
-fn readers_see_a_correction_whole_while_its_repair_is_open() {
-    let subject = with_repair_open(6);
+fn a_late_event_writes_one_page_however_many_stand_behind_it() {
+    for pages in [2, 20, 200] {
+        let subject = Subject::with_pages(SMALL, pages);
+        let before = subject.memory.state().units;
+        let mut writes = Vec::new();
+        let cached = subject.cached.clone();
+        let mut going = Commit::start(subject.params(), vec![entry(5)], cached).expect("a start");
+        while let (commit, Step::Ask(ask)) = going {
+            if let Ask::Write(write) = &ask {
+                writes.push(write.pages.len());
+            }
+            going = commit.answer(subject.obey(ask)).expect("no failure");
+        }
+        assert_eq!(writes, [1]);
+        let after = subject.memory.state().units;
+        assert_eq!((after.read - before.read, after.write - before.write), (1.0, 4.0));
+        check_whole(&subject);
+    }
+}
+
+#[test]
+fn behind_the_last_keyframe_the_view_is_folded_at_once() {
+    let mut subject = Subject::with_pages(WIDE, 6);
+    assert_eq!(subject.apply([entry(5), entry(155)]), [Some(CORRECTED), Some(CORRECTED)]);
+    assert_eq!(subject.head().stale, None);
+    check_holding(&subject);
+    let mut subject = Subject::with_pages(SMALL, 6);
+    assert_eq!(subject.apply([entry(225)]), [Some(CORRECTED)]);
+    assert_eq!(subject.head().stale, None);
+    check_holding(&subject);
+}
+
+#[test]
+fn readers_see_a_late_event_at_once() {
+    let subject = outdated();
+    let stale = subject.head().stale.expect("out of date");
+    assert_eq!((stale.from, stale.inserts, stale.since), (position(5), 1, second(5)));
+    assert_eq!(subject.head().note, [position(5)]);
     assert_eq!(subject.live_count(), 26);
-    for (at, count) in [(4, 1), (5, 2), (70, 9), (80, 10), (155, 17), (240, 26)] {
+    for (at, count) in [(4, 1), (5, 2), (70, 9), (80, 10), (155, 17), (240, 26), (300, 26)] {
         assert_eq!(subject.count_as_of(at), Some(count), "as of {at}");
     }
     assert_eq!(subject.history().len(), 26);
+    check_whole(&subject);
 }
 
 #[test]
-fn another_writer_carries_a_repair_on_whatever_head_it_believes_in() {
-    for cold in [false, true] {
-        let subject = with_repair_open(6);
-        let stale = subject.cached.clone().filter(|_| !cold);
-        let outcomes = subject.commit_with(stale, [entry(250)]).outcomes;
-        assert_eq!(outcomes, [Some(APPLIED)]);
-        check_whole(&subject);
-        assert_eq!(subject.live_count(), 27);
-    }
-}
-
-#[test]
-fn a_commit_ends_only_when_its_repair_is_closed() {
-    for pages in 1..9 {
-        let mut subject = Subject::with_pages(SMALL, pages);
-        let outcomes = subject.apply([entry(5), entry(40 * pages - 15), entry(40 * pages + 10)]);
-        assert_eq!(outcomes, [Some(CORRECTED), Some(CORRECTED), Some(APPLIED)]);
-        check_whole(&subject);
-    }
-}
-
-#[test]
-fn an_earlier_insertion_moves_an_open_repair_back() {
+fn what_is_out_of_date_begins_with_the_earliest_insertion() {
     for at in [-5, 5, 35, 75, 85, 155] {
-        let subject = with_repair_open(6);
+        let subject = outdated();
         let outcomes = subject.commit_with(None, [entry(at), entry(200)]).outcomes;
         let first = if at == 5 { EntryOutcome::Duplicate } else { CORRECTED };
         assert_eq!(outcomes, [Some(first), Some(EntryOutcome::Duplicate)]);
+        let from = subject.head().stale.map(|stale| stale.from);
+        assert_eq!(from, Some(position(at.min(5))));
         check_whole(&subject);
     }
 }
 
 #[test]
-fn a_repair_whose_pages_expired_ends_and_holds_nothing_back() {
-    for gone in 2..6 {
-        let subject = with_repair_open(6);
-        subject.expire(gone);
-        assert_eq!(subject.commit_with(None, [entry(250)]).outcomes, [Some(APPLIED)]);
-        assert_eq!(subject.head().repair, None);
-        let outcomes = subject.commit_with(None, [entry(6)]).outcomes;
-        assert_eq!(code(&outcomes[0]), Some(Code::BeyondRetention));
+fn pages_that_are_sealed_while_views_are_out_of_date_are_not_trusted() {
+    let subject = outdated();
+    for at in tens(250, 400) {
+        assert_eq!(subject.commit_with(None, [entry(at)]).outcomes, [Some(APPLIED)]);
+        check_holding(&subject);
     }
+    assert_eq!(subject.live_count(), 42);
+    check_whole(&subject);
+}
+
+#[test]
+fn late_events_pay_for_a_carry_and_an_hour_makes_one_due() {
+    let subject = outdated();
+    for more in 1..=20 {
+        subject.commit_with(None, [with_payload(40 + more, "1")]);
+    }
+    let stale = subject.head().stale;
+    assert!(stale.is_none_or(|stale| stale.inserts < 20), "20 late events behind 5 keyframes");
+    let subject = outdated();
+    subject.commit_with(None, [entry(3_604)]);
+    assert!(subject.head().stale.is_some());
+    subject.commit_with(None, [entry(3_605)]);
+    assert_eq!(subject.head().stale, None);
+    check_holding(&subject);
+}
+
+#[test]
+fn a_duplicate_can_carry_too() {
+    let subject = outdated();
+    let mut again = Entry::clone(&entry(5));
+    again.ingested_at = second(7_200);
+    let again = subject.commit_with(None, [Arc::new(again)]);
+    assert_eq!(again.outcomes, [Some(EntryOutcome::Duplicate)]);
+    assert_eq!(subject.head().stale, None);
+    check_holding(&subject);
+}
+
+#[test]
+fn views_are_carried_before_what_they_need_expires() {
+    let subject = outdated();
+    let days = |days: i64| second(30).plus_seconds(days * 24 * 60 * 60);
+    subject.memory.state().now = days(39);
+    subject.commit_with(None, [entry(250)]);
+    assert!(subject.head().stale.is_some());
+    subject.memory.state().now = days(40);
+    subject.commit_with(None, [entry(260)]);
+    assert_eq!(subject.head().stale, None);
+    check_holding(&subject);
+}
+
+#[test]
+fn what_another_writer_did_is_not_done_again() {
+    let subject = Subject::with_pages(SMALL, 3);
+    let cached = subject.cached.clone();
+    assert_eq!(subject.commit_with(cached.clone(), [entry(5)]).outcomes, [Some(CORRECTED)]);
+    let mut asks = 0;
+    let mut going = Commit::start(subject.params(), vec![entry(5)], cached).expect("a start");
+    while let (commit, Step::Ask(ask)) = going {
+        asks += 1;
+        going = commit.answer(subject.obey(ask)).expect("no failure");
+    }
+    let Step::Done { outcomes, .. } = going.1 else { panic!("an end: {:?}", going.1) };
+    assert_eq!(outcomes, [EntryOutcome::Duplicate]);
+    // A page, the head, and the page again.
+    assert!(asks <= 4, "{asks} asks");
 }
 
 #[test]
 fn an_entry_finds_its_place_before_between_and_inside_pages() {
-    for at in [-1, 1, 30, 35, 39, 75, 110] {
-        let mut subject = Subject::with_pages(WIDE, 3);
-        let mut expected: Vec<i64> = tens(0, 120).collect();
-        let outcome = if at % 10 == 0 { EntryOutcome::Duplicate } else { CORRECTED };
-        assert_eq!(subject.apply([entry(at)]), [Some(outcome)]);
-        expected.push(at);
-        expected.sort_unstable();
-        expected.dedup();
-        assert_eq!(subject.history(), expected);
-        check_whole(&subject);
+    for item_limits in [SMALL, WIDE] {
+        for at in [-1, 1, 30, 35, 39, 75, 110] {
+            let mut subject = Subject::with_pages(item_limits, 3);
+            let mut expected: Vec<i64> = tens(0, 120).collect();
+            let outcome = if at % 10 == 0 { EntryOutcome::Duplicate } else { CORRECTED };
+            assert_eq!(subject.apply([entry(at)]), [Some(outcome)]);
+            expected.push(at);
+            expected.sort_unstable();
+            expected.dedup();
+            assert_eq!(subject.history(), expected);
+            check_whole(&subject);
+        }
     }
 }
 
@@ -162,7 +174,6 @@ fn a_page_that_grows_too_large_is_halved_and_keeps_its_key() {
         let after = keys(&subject);
         assert!(after.len() > before.len() + 2, "{} pages", after.len());
         assert!(before.iter().all(|key| after.contains(key)));
-        check_whole(&subject);
         for page in subject.pages() {
             let size = codec::entries_size(&page.entries);
             assert!(size <= SMALL.page_bytes || page.entries.len() == 1);
@@ -171,22 +182,16 @@ fn a_page_that_grows_too_large_is_halved_and_keeps_its_key() {
         for (at, count) in [(40, 5), (43, 8), (49, 14), (50, 15), (120, 22)] {
             assert_eq!(subject.count_as_of(at), Some(count), "as of {at}");
         }
+        check_whole(&subject);
     }
 }
 
 #[test]
-fn what_a_head_froze_is_sealed_before_a_correction_into_it() {
-    for repair_open in [false, true] {
-        let subject = if repair_open { with_repair_open(6) } else { Subject::with_pages(SMALL, 6) };
+fn what_a_head_froze_is_sealed_before_a_late_event_goes_into_it() {
+    for subject in [Subject::with_pages(SMALL, 6), outdated()] {
         let cold = |entries: Vec<Arc<Entry>>| subject.commit_with(None, entries).outcomes;
-        if repair_open {
-            // The tail of one entry freezes while the repair is open.
-            let head = Head { frozen: 1, ..subject.head() };
-            subject.store(&head);
-        } else {
-            cold(tens(250, 300).map(entry).collect());
-            assert!(subject.head().frozen > 1);
-        }
+        cold(tens(250, 300).map(entry).collect());
+        assert!(subject.head().frozen > 1);
         assert_eq!(cold(vec![entry(235)]), [Some(CORRECTED)]);
         assert_eq!(subject.head().sealed.as_ref().map(|at| *at >= position(240)), Some(true));
         check_whole(&subject);
@@ -195,98 +200,45 @@ fn what_a_head_froze_is_sealed_before_a_correction_into_it() {
 
 #[test]
 fn a_correction_whose_answer_is_lost_is_in_the_history_once() {
-    let mut subject = Subject::with_pages(WIDE, 2);
-    let before = subject.head().version;
-    let mut armed = true;
-    subject.fail(move |call| {
-        let lost = call == Call::Write && std::mem::take(&mut armed);
-        if lost { Fault::LostAfter } else { Fault::None }
-    });
-    let outcomes = subject.apply([entry(5)]);
-    assert!(matches!(outcomes[0], Some(EntryOutcome::Applied(_) | EntryOutcome::Duplicate)));
-    assert_eq!(subject.head().version, before + 1);
-    check_whole(&subject);
-    assert_eq!(subject.live_count(), 10);
-}
-
-#[test]
-fn a_correction_that_lost_is_not_taken_for_another_that_left_the_same_head() {
-    // Nothing in the view tells an entry at 5 from one at 6, so both corrections want to write the
-    // same head, with other pages.
-    let subject = Subject::with_pages(WIDE, 2);
-    let cached = subject.cached.clone();
-    let slow = Commit::start(subject.params(), vec![entry(5)], cached.clone()).expect("a start");
-    let (slow, step) = subject.until_write(slow);
-    assert_eq!(subject.commit_with(cached, [entry(6)]).outcomes, [Some(CORRECTED)]);
-    let Step::Ask(ask @ Ask::Write(_)) = step else { panic!("nothing to write") };
-    let mut going = slow.answer(subject.obey(ask)).expect("no failure");
-    while let (commit, Step::Ask(ask)) = going {
-        going = commit.answer(subject.obey(ask)).expect("no failure");
+    for item_limits in [SMALL, WIDE] {
+        let mut subject = Subject::with_pages(item_limits, 2);
+        let before = subject.head().version;
+        let mut armed = true;
+        subject.fail(move |call| {
+            let lost = call == Call::Write && std::mem::take(&mut armed);
+            if lost { Fault::LostAfter } else { Fault::None }
+        });
+        let outcomes = subject.apply([entry(5)]);
+        assert!(matches!(outcomes[0], Some(EntryOutcome::Applied(_) | EntryOutcome::Duplicate)));
+        assert_eq!(subject.head().version, before + 1);
+        assert_eq!(subject.live_count(), 10);
+        check_whole(&subject);
     }
-    assert_eq!(subject.history(), [0, 5, 6, 10, 20, 30, 40, 50, 60, 70, 80]);
-    check_whole(&subject);
-}
-
-#[test]
-fn a_correction_fits_one_transaction_however_much_its_pages_grow() {
-    // A view that fills most of a page, so that what is inserted makes many pages.
-    let mut subject = Subject::with_pages(ItemLimits::STANDARD, 90);
-    let of_a_type = |at: i64| {
-        let mut entry = Entry::clone(&with_payload(at, &noise(1_000, at.unsigned_abs() + 7)));
-        entry.event_type = Arc::from(format!("type {at}"));
-        Arc::new(entry)
-    };
-    let small = |at: i64| with_payload(40 * 78 + 1, &noise(1_000, at.unsigned_abs()));
-    let nearby = |at: i64| {
-        let mut entry = Entry::clone(&small(at));
-        entry.position.event_id =
-            crate::base::id::EventId::parse(&format!("n{at}")).expect("an id");
-        Arc::new(entry)
-    };
-    let late: Vec<_> = (1..10).map(of_a_type).chain((0..50).map(nearby)).collect();
-    let cached = subject.cached.clone();
-    let mut going = Commit::start(subject.params(), late, cached).expect("a start");
-    while let (commit, Step::Ask(ask)) = going {
-        if let Ask::Write(write) = &ask {
-            assert!(write.pages.len() < 100, "{} pages", write.pages.len());
-        }
-        going = commit.answer(subject.obey(ask)).expect("no failure");
-    }
-    check_whole(&subject);
-    subject.cached = None;
-    assert_eq!(subject.live_count(), 361 + 59);
 }
 
 #[test]
 fn a_writer_that_overtook_the_pages_makes_an_old_head_be_read_again() {
-    let mut subject = Subject::with_pages(WIDE, 3);
-    let stale = subject.cached.clone();
-    subject.apply([entry(5)]);
-    assert_eq!(
-        subject.commit_with(stale, [entry(5), entry(6)]).outcomes,
-        [Some(EntryOutcome::Duplicate), Some(CORRECTED)]
-    );
-    check_whole(&subject);
-}
-
-/// A page of one entry.
-fn stored_page(at: i64) -> StoredPage {
-    let page =
-        Page { version: 1, previous: None, opening: View::default(), entries: vec![entry(at)] };
-    StoredPage { key: position(at).to_bytes(), bytes: codec::encode_page(&page) }
+    for item_limits in [SMALL, WIDE] {
+        let mut subject = Subject::with_pages(item_limits, 3);
+        let stale = subject.cached.clone();
+        subject.apply([entry(5)]);
+        assert_eq!(
+            subject.commit_with(stale, [entry(5), entry(6)]).outcomes,
+            [Some(EntryOutcome::Duplicate), Some(CORRECTED)]
+        );
+        check_whole(&subject);
+    }
 }
 
 #[test]
-fn a_reader_does_not_follow_writers_beyond_its_head() {
-    let head = Head { version: 1, sealed: Some(position(0)), ..Head::default() };
-    let stored = StoredHead { version: 1, bytes: codec::encode_head(&head) };
-    let everything = Question::History { from: None, to: None };
-    let (reading, _) = read::Reading::start(everything);
-    let (reading, _) = reading.answer(read::Answer::Head(Some(stored))).expect("a head");
-    let many = i64::try_from(limits::READ_PAGES).expect("few");
-    let pages = (0..many).map(stored_page).collect();
-    let (_, step) = reading.answer(read::Answer::Pages(pages)).expect("pages");
-    assert!(matches!(step, read::Step::Done(Some(_))), "{step:?}");
+fn the_entries_of_an_unfinished_carry_have_their_outcomes() {
+    let subject = outdated();
+    subject.fail(|call| if call == Call::Pages { Fault::Refused } else { Fault::None });
+    let committed = subject.commit_with(None, [entry(3_700)]);
+    assert_eq!((committed.outcomes, committed.unavailable), (vec![Some(APPLIED)], None));
+    subject.fail(|_| Fault::None);
+    assert!(subject.head().stale.is_some());
+    check_whole(&subject);
 }
 
 /// From now on the pages of a transaction show so many calls after its head.
@@ -295,63 +247,197 @@ fn show_pages_late(subject: &Subject, calls: u8) {
 }
 
 #[test]
-fn a_correction_of_pages_that_show_late_takes_nothing_back() {
-    for calls in 0..8 {
-        for second in [6, 45] {
-            let subject = Subject::with_pages(WIDE, 2);
-            let stale = subject.cached.clone();
-            show_pages_late(&subject, calls);
-            assert_eq!(subject.commit_with(stale.clone(), [entry(5)]).outcomes, [Some(CORRECTED)]);
-            assert_eq!(subject.commit_with(stale, [entry(second)]).outcomes, [Some(CORRECTED)]);
-            subject.memory.state().show_pages();
-            check_whole(&subject);
-            assert_eq!(subject.live_count(), 11, "{second} after {calls} calls");
+fn late_events_into_pages_that_show_late_take_nothing_back() {
+    for item_limits in [SMALL, WIDE] {
+        for calls in 0..8 {
+            for second in [6, 45] {
+                let subject = Subject::with_pages(item_limits, 2);
+                let stale = subject.cached.clone();
+                show_pages_late(&subject, calls);
+                let outcomes = subject.commit_with(stale.clone(), [entry(5)]).outcomes;
+                assert_eq!(outcomes, [Some(CORRECTED)]);
+                assert_eq!(subject.commit_with(stale, [entry(second)]).outcomes, [Some(CORRECTED)]);
+                assert_eq!(subject.live_count(), 11, "{second} after {calls} calls");
+                assert_eq!(subject.history().len(), 11, "{second} after {calls} calls");
+                subject.memory.state().show_pages();
+                check_whole(&subject);
+            }
         }
     }
 }
 
-/// What becomes of an event before the upper half of a page whose lower half shows late.
-fn before_a_late_half(calls: u8) -> Option<EntryOutcome> {
-    let subject = Subject::with_pages(WIDE, 2);
-    let stale = subject.cached.clone();
-    show_pages_late(&subject, calls);
-    let grown = (11..=18).map(|at| with_payload(at, &noise(900, at.unsigned_abs())));
-    let outcomes = subject.commit_with(stale, grown).outcomes;
-    assert!(outcomes.iter().all(|outcome| *outcome == Some(CORRECTED)));
-    let [outcome] =
-        <[_; 1]>::try_from(subject.commit_with(None, [entry(7)]).outcomes).expect("one");
-    subject.memory.state().show_pages();
-    assert!(subject.pages().len() > 2);
-    check_whole(&subject);
-    outcome
-}
-
 #[test]
 fn a_page_that_shows_late_is_not_taken_for_expired() {
-    let expected: Vec<_> = (0..6).map(|_| Some(CORRECTED)).collect();
-    let outcomes = || (0..6).map(before_a_late_half).collect::<Vec<_>>();
-    assert_eq!(outcomes(), expected);
-    assert_ne!(with(Mutant::HoleBelievedAtOnce, outcomes), expected);
+    for calls in 0..6 {
+        let subject = Subject::with_pages(WIDE, 2);
+        let stale = subject.cached.clone();
+        show_pages_late(&subject, calls);
+        let grown = (11..=18).map(|at| with_payload(at, &noise(900, at.unsigned_abs())));
+        let outcomes = subject.commit_with(stale, grown).outcomes;
+        assert!(outcomes.iter().all(|outcome| *outcome == Some(CORRECTED)));
+        assert_eq!(subject.history().len(), 17);
+        assert_eq!(subject.commit_with(None, [entry(7)]).outcomes, [Some(CORRECTED)]);
+        subject.memory.state().show_pages();
+        assert!(subject.pages().len() > 2);
+        check_whole(&subject);
+    }
 }
 
-/// How often a commit of an early event waits for pages to show, and what becomes of it.
-fn waits_for_pages(subject: &Subject) -> (usize, Option<Code>) {
-    let mut waits = 0;
-    let mut going = Commit::start(subject.params(), vec![entry(5)], None).expect("a start");
-    while let (commit, Step::Ask(ask)) = going {
-        waits += usize::from(ask == Ask::Settle);
-        going = commit.answer(subject.obey(ask)).expect("no failure");
+/// The lower half of the first page shows, and so does the page as it was before: neither has one before
+/// it, and nothing has expired.
+#[test]
+fn regression_the_first_page_and_its_lower_half_are_not_a_gap() {
+    for calls in 0..6 {
+        let subject = Subject::with_pages(SMALL, 3);
+        show_pages_late(&subject, calls);
+        let grown = (1..=8).map(|at| with_payload(at, &noise(900, at.unsigned_abs())));
+        subject.commit_with(None, grown);
+        let epoch = subject.head().epoch;
+        assert_eq!(subject.live_count(), 21);
+        subject.carry();
+        subject.memory.state().show_pages();
+        assert_eq!((subject.head().epoch, subject.head().count), (epoch, 21));
+        check_holding(&subject);
     }
-    (waits, code(&going.0.finish().0[0]))
+}
+
+/// The first page that shows names one that does not, and a later commit has no note of it any more.
+#[test]
+fn regression_a_history_does_not_begin_behind_a_page_that_shows_late() {
+    for calls in 2..8 {
+        let subject = Subject::with_pages(WIDE, 3);
+        show_pages_late(&subject, calls);
+        let grown = (1..=8).map(|at| with_payload(at, &noise(900, at.unsigned_abs())));
+        subject.commit_with(None, grown);
+        subject.commit_with(None, [entry(130)]);
+        assert_eq!(subject.history().len(), 22, "after {calls} calls");
+    }
 }
 
 #[test]
-fn pages_that_are_missing_are_waited_for_once_and_forgotten_ones_never() {
-    assert_eq!(waits_for_pages(&Subject::with_pages(WIDE, 2)), (0, None));
-    let expired = Subject::with_pages(WIDE, 2);
-    expired.expire(0);
-    assert_eq!(waits_for_pages(&expired), (1, Some(Code::BeyondRetention)));
+fn a_page_that_is_missing_and_did_not_expire_is_broken_and_no_event_is_refused() {
+    let subject = Subject::with_pages(SMALL, 2);
+    subject.delete(0);
+    let committed = subject.commit_with(None, [entry(5)]);
+    assert_eq!(committed.outcomes, [None]);
+    assert_eq!(committed.unavailable.map(|why| why.reason), Some(Reason::Corrupt));
+}
+
+#[test]
+fn what_expired_is_gone_for_late_events_whether_it_was_deleted_or_not() {
+    // Pages of 0..30, 40..70, 80..110, 120..150; all of them are keyframes.
+    for deleted in [vec![], vec![0], vec![1], vec![0, 1]] {
+        let mut subject = Subject::with_pages(SMALL, 4);
+        subject.pass_expiry_of(70);
+        deleted.iter().rev().for_each(|at| subject.delete(*at));
+        let deep = [5, 45, 85, 125, 165];
+        let outcomes = subject.apply(deep.map(entry));
+        for (at, outcome) in deep.iter().zip(&outcomes) {
+            let expected = (*at < 80).then_some(Code::BeyondRetention);
+            assert_eq!(code(outcome), expected, "{at} with {deleted:?} deleted");
+        }
+        // Views count what is gone.
+        assert_eq!(subject.live_count(), 20);
+        subject.carry();
+        assert_eq!((subject.live_count(), subject.head().stale), (20, None));
+    }
+}
+
+#[test]
+fn readers_never_cross_a_gap() {
+    for deleted in [vec![], vec![1], vec![0, 1]] {
+        let subject = Subject::with_pages(SMALL, 4);
+        // Keyframes outlive other pages by six days.
+        subject.pass_expiry_of(70);
+        let now = subject.memory.state().now;
+        subject.memory.state().now = now.plus_seconds(6 * 24 * 60 * 60);
+        deleted.iter().rev().for_each(|at: &usize| subject.delete(*at));
+        assert_eq!(subject.history(), tens(80, 160).collect::<Vec<_>>());
+        // The views that still can be had count what is gone.
+        assert_eq!(subject.live_count(), 17);
+        assert_eq!(subject.count_as_of(60), None);
+        assert_eq!(subject.count_as_of(75), Some(8));
+        assert_eq!(subject.count_as_of(90), Some(10));
+    }
+}
+
+#[test]
+fn where_no_keyframe_holds_any_more_the_first_one_that_is_left_does() {
+    let subject = outdated();
+    let epoch = subject.head().epoch;
+    // Nobody carried for weeks: the keyframe before 5 is gone, and the event at 5 with it.
+    subject.pass_expiry_of(110);
+    let now = subject.memory.state().now;
+    subject.memory.state().now = now.plus_seconds(6 * 24 * 60 * 60);
+    assert_eq!(subject.live_count(), 25);
+    subject.carry();
+    let head = subject.head();
+    assert_eq!((head.stale, head.epoch, head.count), (None, epoch + 1, 25));
+    assert_eq!((subject.live_count(), subject.count_as_of(155)), (25, Some(16)));
+}
+
+#[test]
+fn time_makes_keyframes_where_few_bytes_would_make_none() {
+    const DAY: i64 = 24 * 60 * 60;
+    let mut subject = Subject::new(WIDE);
+    for day in 0..28 {
+        subject.apply([entry(day * DAY)]);
+    }
+    let check = |subject: &Subject| {
+        let mut since = None;
+        for page in subject.pages() {
+            let first = page.entries[0].position.observed_at.whole_seconds();
+            let last = page.key().expect("a key").observed_at.whole_seconds();
+            if page.keyframe.is_some() {
+                since = Some(first);
+            }
+            let since = since.expect("the first page is a keyframe");
+            assert!(page.keyframe.is_some() || last - since <= 5 * DAY, "{:?}", page.key());
+        }
+    };
+    check(&subject);
+    // Backlogs, the newest first.
+    let mut subject = Subject::new(WIDE);
+    for hour in (0..28 * 8).rev() {
+        subject.apply([with_payload(hour * DAY / 8, &noise(300, hour.unsigned_abs()))]);
+        if subject.head().stale.is_none() {
+            check(&subject);
+        }
+    }
+    check_whole(&subject);
+    check(&subject);
+}
+
+/// A page of one entry.
+fn stored_page(at: i64) -> StoredPage {
+    let expires_at = 4_000_000_000;
+    // What comes before the first one has expired.
+    let before = Previous { key: position(at - 1), expires_at: 0 };
+    let frame = Frame { number: 1, since: 0, bytes: 1, expires_at };
+    let (previous, entries) = (Some(before), vec![entry(at)]);
+    let page = Page { version: 1, previous, expires_at, frame, keyframe: None, entries };
+    StoredPage { key: position(at).to_bytes(), bytes: codec::encode_page(&page) }
+}
+
+#[test]
+fn a_reader_does_not_follow_writers_beyond_its_head() {
+    let head = Head { version: 1, sealed: Some(position(0)), ..Head::default() };
+    let stored = StoredHead { version: 1, bytes: codec::encode_head(&head) };
+    let everything = Question::History { from: None, to: None };
+    let (reading, _) = read::Reading::start(everything, second(0));
+    let (reading, _) = reading.answer(read::Answer::Head(Some(stored))).expect("a head");
+    let many = i64::try_from(limits::READ_PAGES).expect("few");
+    let pages = (0..many).map(stored_page).collect();
+    let (_, step) = reading.answer(read::Answer::Pages(pages)).expect("pages");
+    assert!(matches!(step, read::Step::Done(Some(_))), "{step:?}");
+}
+
+#[test]
+fn what_was_forgotten_is_refused_without_a_look() {
     let forgotten = Subject::with_pages(WIDE, 2);
     forgotten.store(&forgotten.head().forget());
-    assert_eq!(waits_for_pages(&forgotten), (0, Some(Code::BeyondRetention)));
+    let started = Commit::start(forgotten.params(), vec![entry(5)], None).expect("a start");
+    let (_, step) = forgotten.until_write(started);
+    let Step::Done { outcomes, .. } = step else { panic!("an end: {step:?}") };
+    assert_eq!(code(&Some(outcomes[0].clone())), Some(Code::BeyondRetention));
 }

@@ -7,7 +7,6 @@ use super::*;
 use crate::base::limits::{TRANSACTION_BYTES, TRANSACTION_ITEMS};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Ask, Step};
-use crate::view::{Specs, View, fold};
 
 /// Names, numbers and the partition key of an item, at least.
 const ITEM_EXTRA: usize = 30;
@@ -19,7 +18,7 @@ const SCALED: ItemLimits = ItemLimits {
     slice_bytes: 3_000,
     keep_bytes: 200,
     page_bytes: 300,
-    carry_pages: 6,
+    frame_bytes: 800,
     write_pages: 11,
     ..ItemLimits::STANDARD
 };
@@ -107,23 +106,9 @@ fn commit_watched(subject: &mut Subject, entries: Vec<Arc<Entry>>) -> Largest {
         }
         going = commit.answer(subject.obey(ask)).expect("no failure");
     }
-    let (outcomes, head) = going.0.finish();
-    assert!(outcomes.iter().all(Option::is_some), "{outcomes:?}");
+    let Step::Done { head, .. } = going.1 else { panic!("an end: {:?}", going.1) };
     subject.cached = head;
     largest
-}
-
-/// Pages name their predecessors and open with the fold before them, and so does the base.
-fn check_views(subject: &Subject) {
-    let (mut view, mut before) = (View::default(), None);
-    for page in subject.pages() {
-        assert_eq!((&page.previous, &page.opening), (&before, &view), "of {:?}", page.key());
-        view = fold(view, &page.entries, &Specs::default());
-        before = page.key().cloned();
-    }
-    let head = subject.head();
-    assert_eq!((head.repair, head.sealed), (None, before));
-    assert_eq!(*head.base, view);
 }
 
 /// Late entries into these runs: every transaction is within its limits, and all of them are in the
@@ -135,32 +120,8 @@ fn check(item_limits: ItemLimits, runs: &[PageRun], late: &[Arc<Entry>]) -> Larg
     assert!(largest.is_within(item_limits), "{largest:?}");
     assert_eq!(subject.history().len(), before + late.len());
     assert!(subject.history().is_sorted());
-    check_views(&subject);
+    check_whole(&subject);
     largest
-}
-
-/// `count` pages of a few entries; how many seconds they take.
-fn few(count: usize) -> (Vec<PageRun>, i64) {
-    let seconds = FEW.entries * i64::try_from(count).expect("few");
-    (vec![FEW; count], seconds)
-}
-
-#[test]
-fn the_halves_of_a_dense_page_behind_78_pages_count() {
-    let (mut runs, start) = few(78);
-    runs.push(DENSE);
-    let large = [300, 600, 900].map(|at| noisy(start + at, 21_000));
-    let late: Vec<_> = [noisy(1, 10)].into_iter().chain(large).collect();
-    let largest = check(ItemLimits::STANDARD, &runs, &late);
-    assert!(largest.items > 70, "nearly full: {largest:?}");
-}
-
-#[test]
-fn a_dense_page_may_be_the_first() {
-    let mut runs = vec![DENSE];
-    runs.extend(few(90).0);
-    let late: Vec<_> = [300, 600, 900].map(|at| noisy(at, 21_000)).into();
-    check(ItemLimits::STANDARD, &runs, &late);
 }
 
 #[test]
@@ -185,7 +146,7 @@ fn a_page_that_does_not_fit_with_all_that_is_late_takes_some_of_it_at_a_time() {
 
 #[test]
 fn the_bytes_of_pages_count_before_they_are_taken() {
-    let item_limits = ItemLimits { write_bytes: 9_000, carry_pages: 80, write_pages: 99, ..SCALED };
+    let item_limits = ItemLimits { write_bytes: 9_000, write_pages: 99, ..SCALED };
     let large = PageRun { entries: 1, noise: 2_000 };
     let runs = [FEW, large, large, large, large, FEW];
     for late in
@@ -209,9 +170,9 @@ fn a_batch() -> impl Strategy<Value = Vec<(prop::sample::Index, usize)>> {
 }
 
 fn some_item_limits() -> impl Strategy<Value = ItemLimits> {
-    (2usize..10, 9usize..14, 12_000usize..30_000).prop_map(
-        |(carry_pages, write_pages, write_bytes)| ItemLimits {
-            carry_pages,
+    (200u64..3_000, 9usize..14, 12_000usize..30_000).prop_map(
+        |(frame_bytes, write_pages, write_bytes)| ItemLimits {
+            frame_bytes,
             write_pages,
             write_bytes,
             ..SCALED
@@ -239,9 +200,29 @@ proptest! {
             expected += late.len();
             let largest = commit_watched(&mut subject, late.into_values().collect());
             prop_assert!(largest.is_within(item_limits), "{largest:?}");
-            check_views(&subject);
+            check_holding(&subject);
         }
         prop_assert_eq!(subject.history().len(), expected);
         prop_assert!(subject.history().is_sorted());
+        prop_assert_eq!(subject.live_count(), expected as u64);
+        check_whole(&subject);
     }
+}
+
+#[test]
+fn a_carry_of_many_keyframes_takes_several_transactions_and_readers_see_it_whole() {
+    let subject = Subject::with_pages(ItemLimits { write_pages: 3, ..SMALL }, 12);
+    subject.commit_with(None, [entry(5)]);
+    assert!(subject.head().stale.is_some());
+    let (mut parts, mut going) = (0, Ok(Commit::carry(subject.params())));
+    while let Ok((commit, Step::Ask(ask))) = going {
+        if let Ask::Write(write) = &ask {
+            assert!(write.pages.len() <= 3, "{} pages", write.pages.len());
+            parts += 1;
+        }
+        going = commit.answer(subject.obey(ask));
+        check_holding(&subject);
+        assert_eq!((subject.live_count(), subject.count_as_of(155)), (50, Some(17)));
+    }
+    assert_eq!((parts, subject.head().stale), (4, None));
 }

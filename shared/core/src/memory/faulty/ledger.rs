@@ -6,7 +6,7 @@ use crate::base::error::{Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::shard::Shard;
 use crate::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use crate::ports::{Eraser, Listing, Store, SubjectLocation};
+use crate::ports::{Eraser, Listing, Store, SubjectLocation, Together};
 
 impl<P> Faulty<P> {
     /// One call of a subject, unless its table is broken.
@@ -46,6 +46,14 @@ impl<P: Store> Store for Faulty<P> {
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
         self.of_subject(Call::Pages, location, self.ports.pages(location, range)).await
+    }
+
+    async fn together(
+        &self,
+        location: &SubjectLocation,
+        key: &[u8],
+    ) -> Result<Metered<Together>, Unavailable> {
+        self.of_subject(Call::Pages, location, self.ports.together(location, key)).await
     }
 
     async fn seal(

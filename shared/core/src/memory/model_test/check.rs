@@ -7,13 +7,14 @@ use super::harness::Harness;
 use super::script::{SMALL, Sort, Spec, Walk, key, location, specs};
 use crate::base::error::Code;
 use crate::base::id::{Position, SubjectKey};
+use crate::base::limits::FRAME_SECONDS;
 use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::Envelope;
 use crate::event::Entry;
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::range_read::{HistoryRange, Order, Portion};
 use crate::ledger::read::{Question, Snapshot};
-use crate::ledger::{Head, Page};
+use crate::ledger::{Head, Page, Previous, Stale};
 use crate::memory::{State, place};
 use crate::pipeline::Disposition;
 use crate::view::{View, fold};
@@ -51,6 +52,20 @@ impl Stored {
     }
 }
 
+/// A subject and its whole history.
+pub(super) type Whole = (SubjectKey, Vec<Arc<Entry>>);
+
+/// The whole history of each subject that has one.
+pub(super) fn histories(state: &State) -> Result<Vec<Whole>, String> {
+    let mut histories = Vec::new();
+    for key in keys() {
+        if let Some(now) = stored(state, &key)? {
+            histories.push((key, now.entries().cloned().collect()));
+        }
+    }
+    Ok(histories)
+}
+
 macro_rules! promise {
     ($holds:expr, $($what:tt)*) => {
         if !$holds {
@@ -78,6 +93,7 @@ pub(super) fn stored_state(harness: &mut Harness) -> Result<(), String> {
         let positions = now.entries().map(|entry| entry.position.clone()).collect();
         harness.histories.insert((key.clone(), head.version), positions);
         views(&now)?;
+        keyframes(&now)?;
         bounds(&now)?;
     }
     Ok(())
@@ -102,25 +118,54 @@ fn history(harness: &Harness, key: &SubjectKey, now: &Stored) -> Result<(), Stri
     Ok(())
 }
 
-/// Openings, base and repair are the folds that they say they are.
+/// Keyframes and the base are the folds that they say they are, as far as they hold.
 fn views(now: &Stored) -> Result<(), String> {
     let specs = specs();
-    let good = now.head.repair.as_ref().map(|repair| &repair.good);
-    let mut view = View::default();
-    let mut before: Option<&Position> = None;
+    let stale = now.head.stale.as_deref();
+    let (mut view, mut count) = (View::default(), 0);
+    let mut before: Option<Previous> = None;
     for page in &now.pages {
-        promise!(page.previous.as_ref() == before, "1: a page names another predecessor");
-        let provisional = good.is_some_and(|good| before.is_some_and(|before| before >= good));
-        promise!(provisional || page.opening == view, "1: an opening is not the fold before it");
-        view = fold(view, &page.entries, &specs);
-        before = page.key();
-        if before == good {
-            let repaired = now.head.repair.as_ref().map(|repair| &repair.view);
-            promise!(repaired == Some(&view), "1: the repair's view is not the fold up to it");
+        promise!(page.previous == before, "1: a page names another predecessor");
+        let earlier = before.as_ref().map_or(i64::MIN, |before| before.expires_at);
+        promise!(earlier <= page.expires_at, "1: a page expires before an earlier one");
+        let after = |stale: &Stale| before.as_ref().is_some_and(|before| before.key >= stale.from);
+        if let Some(keyframe) = page.keyframe.as_ref().filter(|_| !stale.is_some_and(after)) {
+            promise!(
+                keyframe.opening == view && keyframe.count == count,
+                "1: the keyframe of version {} in version {} opens after {} and not {count}",
+                page.version,
+                now.head.version,
+                keyframe.count
+            );
         }
+        view = fold(view, &page.entries, &specs);
+        count += page.entries.len() as u64;
+        before = page.key().map(|key| Previous { key: key.clone(), expires_at: page.expires_at });
     }
-    promise!(before == now.head.sealed.as_ref(), "1: the last page is not the sealed one");
-    promise!(good.is_some() || *now.head.base == view, "1: the base is not the fold of the pages");
+    let last = before.map(|before| before.key);
+    promise!(last == now.head.sealed, "1: the last page is not the sealed one");
+    promise!(stale.is_some() || *now.head.base == view, "1: the base is not the fold of the pages");
+    let all = count + now.head.tail.len() as u64;
+    promise!(now.head.count == all, "1: the head counts other entries than there are");
+    promise!(now.head.frozen == 0 || now.head.kept_days > 0, "1: nothing says how long it is kept");
+    Ok(())
+}
+
+/// Retention must always leave a keyframe: no page is far in time from the last one, once views are up
+/// to date.
+fn keyframes(now: &Stored) -> Result<(), String> {
+    let mut since = None;
+    for page in now.pages.iter().filter(|_| now.head.stale.is_none()) {
+        let first = page.entries.first().map(|first| first.position.observed_at);
+        since = if page.keyframe.is_some() { first } else { since };
+        let last = page.key().map(|key| key.observed_at);
+        let (Some(since), Some(last)) = (since, last) else {
+            return Err("1: the first page is no keyframe".to_owned());
+        };
+        let seconds = last.whole_seconds() - since.whole_seconds();
+        let near = page.keyframe.is_some() || seconds <= FRAME_SECONDS;
+        promise!(near, "1: a page {seconds} seconds after the start of its keyframe");
+    }
     Ok(())
 }
 
@@ -298,7 +343,6 @@ pub(super) fn final_state(harness: &Harness) -> Result<(), String> {
     let mut histories: BTreeMap<SubjectKey, BTreeMap<Position, String>> = BTreeMap::new();
     for key in keys() {
         let Some(now) = stored(&state, &key)? else { continue };
-        promise!(now.head.repair.is_none(), "5: acknowledged with a repair open");
         let history = now
             .entries()
             .map(|entry| (entry.position.clone(), entry.payload.to_string()))

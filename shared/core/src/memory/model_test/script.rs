@@ -133,9 +133,11 @@ pub(super) struct Script {
 }
 
 pub(super) const START: i64 = 1_800_000_000_000_000;
-const MICROS: i64 = 1_000_000;
+/// Four hours: a script's slots are sixty days, so that time makes keyframes, too. And a second, so that
+/// half of them are odd.
+const SLOT_MICROS: i64 = 14_401 * 1_000_000;
 
-/// Small enough that a few entries make pages, halves and repairs.
+/// Small enough that a few entries make pages, halves and keyframes.
 pub(super) const SMALL: ItemLimits = ItemLimits {
     slice_bytes: 900,
     // Every tail that is as large as the view is frozen.
@@ -143,7 +145,9 @@ pub(super) const SMALL: ItemLimits = ItemLimits {
     keep_entries: 1,
     keep_bytes: 400,
     page_bytes: 200,
-    carry_pages: 2,
+    frame_bytes: 500,
+    read_pages: 3,
+    stale_bytes: 1 << 20,
     write_pages: 7,
     write_bytes: 100_000,
 };
@@ -194,7 +198,7 @@ impl Spec {
     pub(super) fn position(&self) -> Position {
         let observed_at = self.observed_at();
         match self.id {
-            Id::Given(number) => Position { observed_at, event_id: given_id(number) },
+            Id::Given(number) => Position { observed_at, sequence: 0, event_id: given_id(number) },
             Id::None => CONTRACT.with(|contract| {
                 let scope = scope(self.tenant);
                 let event = contract.read(&self.kafka(0, self.text()).parsed(), &scope);
@@ -262,7 +266,7 @@ impl Spec {
     }
 
     fn kafka(&self, offset: usize, value: String) -> Record {
-        // Received half a second after the last slot, whatever the delivery: the broker stamps it.
+        // Received after the last slot, whatever the delivery: the broker stamps it.
         let received = instant(400);
         Record {
             source: Source::Kafka {
@@ -284,8 +288,9 @@ impl Spec {
     }
 }
 
-pub(super) fn instant(seconds: i64) -> Timestamp {
-    Timestamp::from_micros(START + seconds * MICROS).expect("in range")
+/// The time of a slot.
+pub(super) fn instant(slot: i64) -> Timestamp {
+    Timestamp::from_micros(START + slot * SLOT_MICROS).expect("in range")
 }
 
 pub(super) fn tenant(which: bool) -> &'static str {

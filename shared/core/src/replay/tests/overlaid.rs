@@ -8,7 +8,7 @@ use crate::base::time::Timestamp;
 use crate::intake::record::{Incoming, Record};
 use crate::ledger::read::{Question, Snapshot};
 use crate::pipeline::{Pipeline, RecordOutcome};
-use crate::ports::{Ports, Store};
+use crate::ports::{Clock, Ports, Store};
 use crate::replay::overlay::Overlay;
 use crate::replay::{Phase, RunRequest};
 use crate::subject::reader;
@@ -25,7 +25,7 @@ fn settle(
     settled.iter().map(|settled| settled.outcome().clone()).collect()
 }
 
-fn history(bench: &Bench, store: &impl Store, device: &str) -> Option<Snapshot> {
+fn history(bench: &Bench, store: &(impl Store + Clock), device: &str) -> Option<Snapshot> {
     let all = Question::History { from: None, to: None };
     bench.run(reader::read(store, &location("demo", device), all)).expect("readable").0
 }

@@ -1,0 +1,150 @@
+//! What late events cost, however late they are: units of one event behind histories of several sizes, of
+//! the carry afterwards, of a reader in between, and of backlogs of single events.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+use drover_core::base::cost::Units;
+use drover_core::base::id::{SubjectId, TenantId};
+use drover_core::base::limits::ItemLimits;
+use drover_core::base::metrics::Metric;
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
+use drover_core::intake::kafka_event as kafka;
+use drover_core::intake::record::{Receipt, TopicRetention};
+use drover_core::ledger::Policy;
+use drover_core::ledger::dialogue::CommitParams;
+use drover_core::ledger::read::Question;
+use drover_core::pipeline::Pipeline;
+use drover_core::pipeline::subject::carry;
+use drover_core::ports::SubjectLocation;
+use drover_core::subject::reader;
+
+use crate::load::{START_MILLIS, Times, lambda_event, pipeline, record};
+use crate::print;
+use crate::units::ports;
+
+const SIZES: [i64; 4] = [500, 2_000, 8_000, 40_000];
+/// Events of a backlog: one a minute, for two days.
+const BACKLOG: i64 = 2_880;
+/// As a tenant document has it that says nothing.
+const POLICY: Policy = Policy { lateness_seconds: 60, max_future_seconds: 300, retention_days: 30 };
+const STEP_MILLIS: i64 = 10_000;
+const BATCH: i64 = 10;
+
+/// `sizes`: of the histories; none: those of the documents, and the backlogs.
+pub(crate) fn run(sizes: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut given: Vec<i64> = sizes.map(|size| size.parse()).collect::<Result<_, _>>()?;
+    let is_all = given.is_empty();
+    if is_all {
+        given.extend(SIZES);
+    }
+    print("events | late write | late read | carry write | carry read | stale view read");
+    for size in given {
+        let one = runtime.block_on(behind(size))?;
+        let Behind { late, carried, view } = one;
+        print(&format!(
+            "{size} | {} | {} | {} | {} | {}",
+            late.write, late.read, carried.write, carried.read, view.read
+        ));
+    }
+    print("backlog | write units per event | read units per event");
+    for shuffled in [false, true] {
+        let (name, events) = (if shuffled { "shuffled" } else { "newest first" }, BACKLOG);
+        let units = runtime.block_on(backlog(events, shuffled))?;
+        print(&format!("{name} | {:.3} | {:.3}", units.write, units.read));
+    }
+    Ok(())
+}
+
+struct Behind {
+    late: Units,
+    carried: Units,
+    view: Units,
+}
+
+/// One subject in a ledger of its own.
+struct Bench {
+    aws: drover_aws::Aws,
+    pipeline: Pipeline,
+    random: fastrand::Rng,
+    offset: i64,
+}
+
+impl Bench {
+    async fn new(ledger: &str) -> anyhow::Result<Self> {
+        let random = fastrand::Rng::with_seed(7);
+        Ok(Self { aws: ports(ledger).await?, pipeline: pipeline(), random, offset: 0 })
+    }
+
+    /// Sends events that are observed at these milliseconds, in one batch.
+    async fn send(&mut self, observed: impl IntoIterator<Item = i64>) -> anyhow::Result<Units> {
+        let records: Vec<_> = observed
+            .into_iter()
+            .map(|observed| {
+                self.offset += 1;
+                // Long after, so that no order is too late; and at one time, so that no hour passes.
+                let received = START_MILLIS + 20 * 24 * 3_600_000;
+                record(&mut self.random, self.offset, 0, Times { observed, received })
+            })
+            .collect();
+        let now = Timestamp::from_millis(START_MILLIS + 21 * 24 * 3_600_000).context("now")?;
+        let receipt = Receipt { now, retention: TopicRetention::LONGEST };
+        let decoded = kafka::decode(&lambda_event(&records), receipt)?;
+        let report = self.pipeline.process(&self.aws, decoded.records, Timestamp::MAX).await?;
+        let tally = report.tally;
+        let applied = tally.total(Metric::EventsProcessed);
+        #[expect(clippy::cast_precision_loss, reason = "few records")]
+        let sent = records.len() as f64;
+        anyhow::ensure!(applied == sent, "{applied} of {sent} were applied");
+        Ok(Units { write: tally.total(Metric::WriteUnits), read: tally.total(Metric::ReadUnits) })
+    }
+}
+
+fn location() -> anyhow::Result<SubjectLocation> {
+    let scope = TenantScope::by_operator(TenantId::parse("demo")?);
+    Ok(SubjectLocation {
+        key: scope.subject(SubjectId::parse("device/device-00000")?),
+        table: None,
+    })
+}
+
+async fn behind(size: i64) -> anyhow::Result<Behind> {
+    let mut bench = Bench::new(&format!("deep-{size}")).await?;
+    let at = |position: i64| START_MILLIS + position * STEP_MILLIS;
+    for first in (0..size).step_by(usize::try_from(BATCH)?) {
+        bench.send((first..size.min(first + BATCH)).map(at)).await?;
+    }
+    // What the last batch froze is sealed at its own cost.
+    bench.send([at(size)]).await?;
+    // A cold environment: the head has to be read as well.
+    bench.pipeline = pipeline();
+    let late = bench.send([at(0) + STEP_MILLIS / 2]).await?;
+    let location = location()?;
+    let (_, view) = reader::read(&bench.aws, &location, Question::Live).await?;
+    let params = CommitParams::new(location.key.clone(), POLICY, ItemLimits::STANDARD);
+    let (_, carried) = carry(&bench.aws, &bench.pipeline.registry, location, params).await?;
+    Ok(Behind { late, carried, view })
+}
+
+/// Units for each event of a backlog, one event a batch.
+async fn backlog(events: i64, shuffled: bool) -> anyhow::Result<Units> {
+    let mut bench = Bench::new(&format!("backlog-{shuffled}")).await?;
+    let mut order: Vec<i64> = (0..events).rev().collect();
+    if shuffled {
+        fastrand::Rng::with_seed(11).shuffle(&mut order);
+    }
+    let distinct: BTreeSet<i64> = order.iter().copied().collect();
+    anyhow::ensure!(distinct.len() == order.len(), "an event twice");
+    let mut units = Units::default();
+    for minute in order {
+        units += bench.send([START_MILLIS + minute * 60_000]).await?;
+    }
+    let location = location()?;
+    let params = CommitParams::new(location.key.clone(), POLICY, ItemLimits::STANDARD);
+    units += carry(&bench.aws, &bench.pipeline.registry, location, params).await?.1;
+    #[expect(clippy::cast_precision_loss, reason = "some thousand events")]
+    let count = events as f64;
+    Ok(Units { write: units.write / count, read: units.read / count })
+}

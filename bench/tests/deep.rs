@@ -1,0 +1,32 @@
+//! Late events cost the same however late they are, by counts and not by the clock: the bounds of the
+//! design, at sizes that a test can have.
+
+#![expect(clippy::unwrap_used, reason = "what is not there fails the test, with the line")]
+
+use std::process::Command;
+
+/// The numbers behind the first field of each line that has some.
+fn measured(arguments: &[&str]) -> Vec<Vec<f64>> {
+    let program = env!("CARGO_BIN_EXE_drover-bench");
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let numbers = |line: &str| line.split(" | ").skip(1).flat_map(str::parse).collect();
+    text.lines().map(numbers).filter(|numbers: &Vec<f64>| !numbers.is_empty()).collect()
+}
+
+#[test]
+fn a_late_event_costs_the_same_however_late_it_is() {
+    let lines = measured(&["deep", "500", "2000", "8000"]);
+    let [sizes @ .., newest_first, shuffled] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!(sizes.len(), 3);
+    for size in sizes {
+        let [write, read, carry_write, _, view] = size.as_slice() else { panic!("{size:?}") };
+        assert!(*write <= 8.0 && *read <= 6.0, "{size:?}");
+        // For all late events together.
+        assert!(*carry_write <= 60.0 && *view <= 150.0, "{size:?}");
+    }
+    for backlog in [newest_first, shuffled] {
+        assert!(backlog.first().is_some_and(|write| *write <= 10.0), "{backlog:?}");
+    }
+}

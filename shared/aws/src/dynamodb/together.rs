@@ -1,0 +1,47 @@
+//! A head and one of its pages as of one instant. A query may show a head before the pages of its
+//! transaction; a transactional read shows all of a transaction or nothing of it.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::types::{Get, ReturnConsumedCapacity, TransactGetItem};
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::ports::Together;
+
+use super::capacity::counted;
+use super::heads::ItemKey;
+use super::items::{self, Item};
+use crate::calls::unavailable;
+
+/// Reads both.
+pub(super) async fn read(
+    client: &Client,
+    item_key: &ItemKey,
+    key: &[u8],
+) -> Result<Metered<Together>, Unavailable> {
+    let incomplete =
+        |_| Unavailable::new(Reason::Bug, "a head and a page could not be put into a request");
+    let gets = gets(item_key, key).map_err(incomplete)?;
+    let answer = client
+        .transact_get_items()
+        .set_transact_items(Some(gets))
+        .return_consumed_capacity(ReturnConsumedCapacity::Total)
+        .send()
+        .await
+        .map_err(|error| unavailable("reading a head with a page", &error))?;
+    let read = answer.consumed_capacity().iter().map(|one| counted(Some(one))).sum();
+    // In the order of the request; an item that is not there is empty.
+    let mut items = answer.responses.unwrap_or_default().into_iter();
+    let mut next = || items.next()?.item.filter(|item| !item.is_empty());
+    let head = next().map(items::read_head).transpose()?;
+    let page = next().map(items::read_page).transpose()?;
+    Ok(Metered { answer: (head, page), units: Units { read, write: 0.0 } })
+}
+
+fn gets(ItemKey { table, pk }: &ItemKey, key: &[u8]) -> Result<Vec<TransactGetItem>, BuildError> {
+    let get = |key: Item| -> Result<TransactGetItem, BuildError> {
+        let get = Get::builder().table_name(table).set_key(Some(key)).build()?;
+        Ok(TransactGetItem::builder().get(get).build())
+    };
+    Ok(vec![get(items::head_key(pk))?, get(items::page_item_key(pk, key))?])
+}
