@@ -3,6 +3,7 @@
 //! - [`id`], [`time`]: what things are called, and when
 //! - [`scope`]: the proof of the tenant that somebody speaks for
 //! - [`error`]: theirs or ours, and why; [`public_reason`]: what a tenant may see of ours
+//! - `excerpt`: what a message shows of an id or a time
 //! - [`limits`]: every bound; [`cost`]: what a call cost; [`deadline`]: how long it may take
 //! - [`hash`]: a hash that stored keys depend on
 //! - [`metrics`]: what is counted
@@ -12,6 +13,7 @@
 pub mod cost;
 pub mod deadline;
 pub mod error;
+pub(crate) mod excerpt;
 pub mod hash;
 pub mod id;
 pub mod limits;

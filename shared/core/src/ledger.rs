@@ -253,7 +253,7 @@ impl Activity {
         let seconds = u64::try_from(watermark.whole_seconds()).unwrap_or(0);
         Self {
             shard: Self::shard_key(key.tenant(), subject.kind(), hash % ACTIVITY_SHARDS),
-            hour: format!("{:08}#{}", (seconds + offset) / HOUR, subject.id()),
+            hour: format!("{:08}#{}", (seconds + offset) / HOUR, subject.encoded()),
         }
     }
 }

@@ -5,16 +5,25 @@
 //! [`TenantScope`](crate::base::scope::TenantScope) and nothing else: every key that is touched starts
 //! with the prefix of a tenant that somebody vouched for.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
+
 use crate::base::error::{Code, Rejection};
+use crate::base::excerpt::Excerpt;
 use crate::base::time::Timestamp;
 
 /// The longest tenant or kind, in bytes.
 pub const NAME_LIMIT: usize = 64;
-/// The longest subject id or event id, in bytes.
-pub const ID_LIMIT: usize = 128;
+/// The longest subject id, in bytes.
+pub const SUBJECT_LIMIT: usize = 512;
+/// The longest subject id as a key has it ([`SubjectId::encoded`]), in bytes: the sort key of the listing
+/// index holds the hour beside it and has room for 1,024.
+pub const ENCODED_SUBJECT_LIMIT: usize = 900;
+/// The longest event id, in bytes.
+pub const EVENT_ID_LIMIT: usize = 256;
 
 /// A tenant: `[a-z0-9_-]{1,64}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,11 +33,12 @@ pub struct TenantId(Arc<str>);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind(Arc<str>);
 
-/// The id of an event: 1–128 visible ASCII characters.
+/// The id of an event: a text of 1 to 256 bytes without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(Arc<str>);
 
-/// What is ordered: a kind, and an id of 1–128 of `[A-Za-z0-9._:@~+=/-]`.
+/// What is ordered: a kind, and an id. The id is a text of 1 to 512 bytes without control characters, in
+/// Unicode's Normalization Form C: two spellings of one text are one subject.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubjectId {
     kind: Kind,
@@ -41,7 +51,7 @@ impl TenantId {
     /// # Errors
     /// `invalid_id`.
     pub fn parse(text: &str) -> Result<Self, Rejection> {
-        checked(text, "tenant", NAME_LIMIT, is_name_byte).map(Self)
+        name(text, "tenant").map(Self)
     }
 
     /// The name.
@@ -56,7 +66,7 @@ impl Kind {
     /// # Errors
     /// `invalid_id`.
     pub fn parse(text: &str) -> Result<Self, Rejection> {
-        checked(text, "kind", NAME_LIMIT, is_name_byte).map(Self)
+        name(text, "kind").map(Self)
     }
 
     /// The name.
@@ -71,7 +81,14 @@ impl EventId {
     /// # Errors
     /// `invalid_id`.
     pub fn parse(text: &str) -> Result<Self, Rejection> {
-        checked(text, "event id", ID_LIMIT, |byte| byte.is_ascii_graphic()).map(Self)
+        within(text, "event id", EVENT_ID_LIMIT)?;
+        no_control(text, "event id")?;
+        Ok(Self(Arc::from(text)))
+    }
+
+    /// Whether a text can be an id as it is.
+    pub(crate) fn fits(text: &str) -> bool {
+        (1..=EVENT_ID_LIMIT).contains(&text.len()) && !has_control(text)
     }
 
     /// An id that this crate made itself.
@@ -91,8 +108,20 @@ impl SubjectId {
     /// # Errors
     /// `invalid_id`.
     pub fn new(kind: Kind, id: &str) -> Result<Self, Rejection> {
-        let id = checked(id, "subject id", ID_LIMIT, is_subject_byte)?;
-        Ok(Self { kind, id })
+        const WHAT: &str = "subject id";
+        // What is far too long is not worth a normalization, which makes no text three times shorter.
+        within(id, WHAT, 3 * SUBJECT_LIMIT)?;
+        let id = composed(id);
+        within(&id, WHAT, SUBJECT_LIMIT)?;
+        no_control(&id, WHAT)?;
+        let encoded = encoded_size(&id);
+        if encoded > ENCODED_SUBJECT_LIMIT {
+            let message = format!(
+                "{WHAT} is too long where `#`, `%` and `/` have three bytes each: bytes={encoded} limit={ENCODED_SUBJECT_LIMIT}"
+            );
+            return Err(Rejection::new(Code::InvalidId, message));
+        }
+        Ok(Self { kind, id: Arc::from(id) })
     }
 
     /// Reads `kind/id`. The id may hold further slashes.
@@ -114,6 +143,38 @@ impl SubjectId {
     /// The id inside its kind.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The id as a key has it: `#`, `%` and `/`, which keys use themselves, are percent-encoded.
+    pub fn encoded(&self) -> Cow<'_, str> {
+        if self.id.bytes().any(is_encoded) {
+            let parts = self.id.chars().map(|one| match one {
+                '#' => Cow::Borrowed("%23"),
+                '%' => Cow::Borrowed("%25"),
+                '/' => Cow::Borrowed("%2F"),
+                other => Cow::Owned(other.to_string()),
+            });
+            return Cow::Owned(parts.collect());
+        }
+        Cow::Borrowed(&self.id)
+    }
+
+    /// Reads [`Self::encoded`]; `None` for a text that it never gives.
+    pub fn decoded(kind: Kind, encoded: &str) -> Option<Self> {
+        let mut id = String::with_capacity(encoded.len());
+        let mut parts = encoded.split('%');
+        id.push_str(parts.next()?);
+        for part in parts {
+            let (code, rest) = part.split_at_checked(2)?;
+            id.push(match code {
+                "23" => '#',
+                "25" => '%',
+                "2F" => '/',
+                _ => return None,
+            });
+            id.push_str(rest);
+        }
+        Self::new(kind, &id).ok().filter(|subject| subject.encoded() == encoded)
     }
 }
 
@@ -140,17 +201,17 @@ impl SubjectKey {
         &self.subject
     }
 
-    /// The partition key of the ledger: `T#<tenant>#S#<kind>#<id>`. Neither tenant nor kind can
-    /// hold a `#`, so two keys are never one text.
+    /// The partition key of the ledger: `T#<tenant>#S#<kind>#<id>`, with [`SubjectId::encoded`]. No part
+    /// can hold a `#`, so two keys are never one text.
     pub fn partition_key(&self) -> String {
         let (tenant, kind) = (self.tenant.as_str(), self.subject.kind.as_str());
-        ["T#", tenant, "#S#", kind, "#", self.subject.id()].concat()
+        ["T#", tenant, "#S#", kind, "#", &self.subject.encoded()].concat()
     }
 
     /// How many bytes [`Self::partition_key`] has.
     pub(crate) fn partition_key_size(&self) -> usize {
         let Self { tenant, subject: SubjectId { kind, id } } = self;
-        "T##S##".len() + tenant.0.len() + kind.0.len() + id.len()
+        "T##S##".len() + tenant.0.len() + kind.0.len() + encoded_size(id)
     }
 }
 
@@ -224,27 +285,73 @@ const fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
 }
 
-const fn is_subject_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'.' | b'_' | b':' | b'@' | b'~' | b'+' | b'=' | b'/' | b'-')
+const fn is_encoded(byte: u8) -> bool {
+    matches!(byte, b'#' | b'%' | b'/')
 }
 
-fn checked(
+/// Bytes of [`SubjectId::encoded`].
+fn encoded_size(id: &str) -> usize {
+    id.len() + 2 * id.bytes().filter(|byte| is_encoded(*byte)).count()
+}
+
+/// In Normalization Form C.
+fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || is_nfc(text) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.nfc().collect())
+}
+
+fn has_control(text: &str) -> bool {
+    // Every text that is likely is ASCII, of which many bytes are looked at in one step.
+    let ascii = |byte: u8| (b' '..=b'~').contains(&byte);
+    !text.bytes().fold(true, |all, byte| all & ascii(byte)) && text.chars().any(char::is_control)
+}
+
+fn no_control(text: &str, what: &str) -> Result<(), Rejection> {
+    if !has_control(text) {
+        return Ok(());
+    }
+    Err(character(text, what, "no control characters", char::is_control))
+}
+
+/// A tenant or a kind.
+fn name(text: &str, what: &str) -> Result<Arc<str>, Rejection> {
+    within(text, what, NAME_LIMIT)?;
+    if text.bytes().fold(true, |all, byte| all & is_name_byte(byte)) {
+        return Ok(Arc::from(text));
+    }
+    let other = |one: char| u8::try_from(one).map_or(true, |byte| !is_name_byte(byte));
+    Err(character(text, what, "a-z, 0-9, _ and -", other))
+}
+
+fn within(text: &str, what: &str, limit: usize) -> Result<(), Rejection> {
+    match text.len() {
+        0 => Err(Rejection::new(Code::InvalidId, format!("{what} is an empty text"))),
+        length if length <= limit => Ok(()),
+        length => {
+            let message =
+                format!("{what} is too long: {} bytes={length} limit={limit}", Excerpt(text));
+            Err(Rejection::new(Code::InvalidId, message))
+        }
+    }
+}
+
+/// The rejection of a text with a character outside its alphabet.
+fn character(
     text: &str,
     what: &str,
-    limit: usize,
-    allowed: impl Fn(u8) -> bool,
-) -> Result<Arc<str>, Rejection> {
-    if text.is_empty() || text.len() > limit {
-        let message = format!("{what} has a length outside 1 to {limit}: length={}", text.len());
-        return Err(Rejection::new(Code::InvalidId, message));
-    }
-    // Without an early end, many bytes are looked at in one step.
-    if !text.bytes().fold(true, |all, byte| all & allowed(byte)) {
-        let message = format!("{what} has a character that is not allowed");
-        return Err(Rejection::new(Code::InvalidId, message));
-    }
-    Ok(Arc::from(text))
+    alphabet: &str,
+    is_foreign: impl Fn(char) -> bool,
+) -> Rejection {
+    let found = text.chars().enumerate().find(|(_, one)| is_foreign(*one));
+    let (index, one) = found.unwrap_or((0, '\u{fffd}'));
+    let message = format!(
+        "{what} has a character that is not allowed: {one:?} (U+{:04X}) at character {index} of {}; allowed: {alphabet}",
+        u32::from(one),
+        Excerpt(text),
+    );
+    Rejection::new(Code::InvalidId, message)
 }
 
 #[cfg(test)]
@@ -261,6 +368,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_key_leads_back_to_its_subject_and_never_to_another(
+            one in "[#%/a2-5é\u{301} ]{1,8}", other in "[#%/a2-5é\u{301} ]{1,8}",
+        ) {
+            let kind = Kind::parse("device").expect("a kind");
+            let subject = |id: &str| SubjectId::new(kind.clone(), id).expect("a subject");
+            let (one, other) = (subject(&one), subject(&other));
+            prop_assert_eq!(one == other, one.encoded() == other.encoded());
+            prop_assert!(!one.encoded().contains(['#', '/']));
+            prop_assert_eq!(SubjectId::decoded(kind.clone(), &one.encoded()), Some(one));
+        }
+
+        #[test]
+        fn whatever_the_text_an_id_is_normal_or_refused(text in any::<String>()) {
+            if let Ok(subject) = SubjectId::new(Kind::parse("device").expect("a kind"), &text) {
+                prop_assert!(is_nfc(subject.id()));
+                prop_assert_eq!(SubjectId::new(subject.kind().clone(), subject.id()), Ok(subject));
+            }
+        }
+
         #[test]
         fn positions_sort_as_their_bytes(
             left in (-1_000i64..1_000, "[!-~]{1,4}"),
@@ -279,7 +406,46 @@ mod tests {
         assert!(SubjectId::parse("Device/1").is_err());
         assert!(SubjectId::parse("device").is_err());
         assert!(SubjectId::parse("device/").is_err());
-        assert!(SubjectId::parse("device/a b").is_err());
+        assert!(SubjectId::parse("device/a\tb").is_err());
+    }
+
+    #[test]
+    fn a_subject_may_have_any_name_that_people_give() {
+        for id in
+            ["Living Room", "fc%1", "a,b;c'(d)?!*$", "Wohnzimmer/Lämpchen", "温度计", "#1", "🔥"]
+        {
+            let kind = Kind::parse("device").expect("a kind");
+            let subject = SubjectId::new(kind.clone(), id).expect("a subject");
+            assert_eq!(subject.id(), id);
+            assert_eq!(SubjectId::decoded(kind, &subject.encoded()), Some(subject));
+        }
+    }
+
+    #[test]
+    fn two_spellings_of_one_text_are_one_subject() {
+        let subject = |id: &str| SubjectId::parse(&format!("device/{id}")).expect("a subject");
+        assert_eq!(subject("Caf\u{e9}"), subject("Cafe\u{301}"));
+        assert_ne!(subject("Café"), subject("Cafe"));
+        let long = "e\u{301}".repeat(256);
+        assert_eq!(subject(&long).id(), "é".repeat(256));
+    }
+
+    #[test]
+    fn a_rejection_names_the_character_and_the_alphabet() {
+        let message = |text: &str| SubjectId::parse(text).expect_err("a rejection").message;
+        assert_eq!(
+            message("device/a\u{7}b"),
+            "subject id has a character that is not allowed: '\\u{7}' (U+0007) at character 1 of \"a\\u{7}b\"; allowed: no control characters"
+        );
+        assert_eq!(
+            message("Pump Station/1"),
+            "kind has a character that is not allowed: 'P' (U+0050) at character 0 of \"Pump Station\"; allowed: a-z, 0-9, _ and -"
+        );
+        let long = message(&format!("device/{}", "x".repeat(513)));
+        assert_eq!(
+            long,
+            format!("subject id is too long: \"{}…\" bytes=513 limit=512", "x".repeat(40))
+        );
     }
 
     #[test]
@@ -294,7 +460,14 @@ mod tests {
     fn ids_are_bounded() {
         assert!(TenantId::parse(&"a".repeat(64)).is_ok());
         assert!(TenantId::parse(&"a".repeat(65)).is_err());
-        assert!(EventId::parse(&"!".repeat(128)).is_ok());
+        assert!(EventId::parse(&"!".repeat(256)).is_ok());
+        assert!(EventId::parse(&"!".repeat(257)).is_err());
+        assert!(EventId::parse("événement 1").is_ok());
+        let subject = |id: String| SubjectId::parse(&format!("device/{id}"));
+        assert!(subject("x".repeat(512)).is_ok());
+        assert!(subject("x".repeat(513)).is_err());
+        assert!(subject("%".repeat(300)).is_ok());
+        assert!(subject("%".repeat(301)).is_err());
         assert!(EventId::parse("tab\there").is_err());
         assert!(EventId::parse("").is_err());
     }

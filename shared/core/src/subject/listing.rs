@@ -54,7 +54,7 @@ impl TryFrom<(String, String)> for Mark {
     fn try_from((hour, kind): (String, String)) -> Result<Self, NoMark> {
         let kind = Kind::parse(&kind).map_err(|_| NoMark)?;
         let (digits, id) = hour.split_once('#').ok_or(NoMark)?;
-        SubjectId::new(kind.clone(), id).map_err(|_| NoMark)?;
+        SubjectId::decoded(kind.clone(), id).ok_or(NoMark)?;
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(NoMark);
         }
@@ -71,7 +71,7 @@ impl From<Mark> for (String, String) {
 impl Listed {
     fn new(kind: &Kind, hour: String) -> Result<Self, Unavailable> {
         let id = hour.split_once('#').map_or("", |(_, id)| id);
-        let subject = SubjectId::new(kind.clone(), id).map_err(|_| {
+        let subject = SubjectId::decoded(kind.clone(), id).ok_or_else(|| {
             Unavailable::new(Reason::Corrupt, "a place in the listing index has another shape")
         })?;
         Ok(Self { mark: Mark { hour, kind: kind.clone() }, subject })
