@@ -40,6 +40,8 @@ pub struct Entry {
     pub event_type: Arc<str>,
     /// The contract that it passed: its measures, status and location feed the view.
     pub contract: Arc<str>,
+    /// The version of that contract; 0 where none is stated.
+    pub contract_version: u32,
     /// When it entered. Every decision about it uses this, also in a replay.
     pub ingested_at: Timestamp,
     /// The payload as canonical JSON (RFC 8785, but with numbers as exact decimals).

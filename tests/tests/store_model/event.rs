@@ -89,6 +89,7 @@ impl Spec {
         let ahead = if self.sort == Sort::FutureClock { 90_000 } else { 0 };
         Position {
             observed_at: instant(i64::from(self.slot) + ahead),
+            sequence: 0,
             event_id: EventId::parse(&format!("e{}", self.id)).expect("an id"),
         }
     }
@@ -101,7 +102,7 @@ impl Spec {
 
     pub(crate) fn record(&self, offset: usize) -> Record {
         let kind = if self.slot.is_multiple_of(2) { "even" } else { "odd" };
-        let Position { observed_at, event_id } = self.position();
+        let Position { observed_at, event_id, .. } = self.position();
         let (device, value) = (self.case_subject.device(), self.value());
         let text = format!(
             r#"{{"device_id":"{device}","event_type":"{kind}","event_id":"{event_id}","timestamp":"{observed_at}","payload":{{"value":{value}}}}}"#

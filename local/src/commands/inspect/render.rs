@@ -146,6 +146,7 @@ struct EntryJson<'a> {
 #[derive(Serialize)]
 struct PositionJson<'a> {
     observed_at: Timestamp,
+    sequence: u64,
     event_id: &'a str,
 }
 
@@ -202,5 +203,6 @@ fn entry_json(entry: &Entry) -> Result<EntryJson<'_>, serde_json::Error> {
 }
 
 fn position_json(position: &Position) -> PositionJson<'_> {
-    PositionJson { observed_at: position.observed_at, event_id: position.event_id.as_str() }
+    let Position { observed_at, sequence, event_id } = position;
+    PositionJson { observed_at: *observed_at, sequence: *sequence, event_id: event_id.as_str() }
 }

@@ -215,33 +215,40 @@ impl SubjectKey {
     }
 }
 
-/// The total order inside a subject: by time of observation, then by id as bytes.
+/// The total order inside a subject: by time of observation, then by sequence, then by id as bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// When it was observed, as its producer says.
     pub observed_at: Timestamp,
+    /// Orders events of one instant, where their contract says by what; 0 where it says nothing.
+    pub sequence: u64,
     /// Breaks ties, and tells two events of one instant apart.
     pub event_id: EventId,
 }
 
 /// Bytes of the time in front of a sort key.
 const TIME_BYTES: usize = 8;
+/// Bytes of the sequence behind the time.
+const SEQUENCE_BYTES: usize = 8;
 
 impl Position {
     /// Bytes that sort as the position does: 8 of big-endian microseconds with the sign bit
-    /// flipped (so that times before 1970 sort too), then the id.
+    /// flipped (so that times before 1970 sort too), 8 of big-endian sequence, then the id.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = time_prefix(self.observed_at).to_vec();
+        bytes.extend_from_slice(&self.sequence.to_be_bytes());
         bytes.extend_from_slice(self.event_id.as_str().as_bytes());
         bytes
     }
 
     /// Reads [`Self::to_bytes`]; `None` for bytes that it never writes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (time, id) = bytes.split_first_chunk::<TIME_BYTES>()?;
+        let (time, rest) = bytes.split_first_chunk::<TIME_BYTES>()?;
+        let (sequence, id) = rest.split_first_chunk::<SEQUENCE_BYTES>()?;
         let micros = i64::from_be_bytes(*time) ^ i64::MIN;
+        let sequence = u64::from_be_bytes(*sequence);
         let event_id = EventId::parse(std::str::from_utf8(id).ok()?).ok()?;
-        Some(Self { observed_at: Timestamp::from_micros(micros)?, event_id })
+        Some(Self { observed_at: Timestamp::from_micros(micros)?, sequence, event_id })
     }
 }
 
@@ -253,7 +260,10 @@ pub fn time_prefix(instant: Timestamp) -> [u8; TIME_BYTES] {
 
 impl fmt::Display for Position {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.observed_at, self.event_id)
+        match self.sequence {
+            0 => write!(formatter, "{} {}", self.observed_at, self.event_id),
+            sequence => write!(formatter, "{} {sequence} {}", self.observed_at, self.event_id),
+        }
     }
 }
 
@@ -360,11 +370,18 @@ mod tests {
 
     use super::*;
 
-    fn position(micros: i64, id: &str) -> Position {
+    fn position(micros: i64, sequence: u64, id: &str) -> Position {
         Position {
             observed_at: Timestamp::from_micros(micros).expect("in range"),
+            sequence,
             event_id: EventId::parse(id).expect("an id"),
         }
+    }
+
+    fn a_position() -> impl Strategy<Value = Position> {
+        let sequence = prop_oneof![0u64..3, any::<u64>()];
+        (-2i64..2, sequence, "[!-~]{1,4}")
+            .prop_map(|(micros, sequence, id)| position(micros, sequence, &id))
     }
 
     proptest! {
@@ -389,11 +406,7 @@ mod tests {
         }
 
         #[test]
-        fn positions_sort_as_their_bytes(
-            left in (-1_000i64..1_000, "[!-~]{1,4}"),
-            right in (-1_000i64..1_000, "[!-~]{1,4}"),
-        ) {
-            let (left, right) = (position(left.0, &left.1), position(right.0, &right.1));
+        fn positions_sort_as_their_bytes(left in a_position(), right in a_position()) {
             prop_assert_eq!(left.cmp(&right), left.to_bytes().cmp(&right.to_bytes()));
             prop_assert_eq!(Position::from_bytes(&left.to_bytes()), Some(left));
         }

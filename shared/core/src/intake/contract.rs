@@ -129,12 +129,13 @@ impl Contract {
                 reading.derived_id(read, observed, &payload)?
             }
         };
-        let position = Position { observed_at: observed.at(), event_id };
+        let position = Position { observed_at: observed.at(), sequence: 0, event_id };
         let entry = Entry {
             position,
             id_origin,
             event_type,
             contract: Arc::clone(&self.name),
+            contract_version: 0,
             ingested_at: record.ingested_at,
             payload,
         };

@@ -91,7 +91,7 @@ pub(crate) fn tenant(json: &Value) -> Result<TenantId, Rejection> {
 fn entry(parsed: &Parsed<'_>, json: &Value) -> Result<Entry, Rejection> {
     let event_id = at("event_id", EventId::parse(text(json, "event_id")?))?;
     let id_origin = id_origin(json, &event_id)?;
-    let position = Position { observed_at: time(json, "observed_at")?, event_id };
+    let position = Position { observed_at: time(json, "observed_at")?, sequence: 0, event_id };
     let event_type = name(json, "type")?;
     let payload: Arc<str> =
         parsed
@@ -101,7 +101,15 @@ fn entry(parsed: &Parsed<'_>, json: &Value) -> Result<Entry, Rejection> {
     }
     let contract = name(json, "contract")?;
     let ingested_at = time(json, "ingested_at")?;
-    Ok(Entry { position, id_origin, event_type, contract, ingested_at, payload })
+    Ok(Entry {
+        position,
+        id_origin,
+        event_type,
+        contract,
+        contract_version: 0,
+        ingested_at,
+        payload,
+    })
 }
 
 /// The record itself is gone, so its digest cannot be had again: the envelope says that it is one.

@@ -7,8 +7,10 @@
 //!        [watermark:time] [sealed:position] [forgotten:position] [good:position] columns texts
 //! page   format:u8=2 flags:u8 version [previous:position] columns texts
 //! columns  count (names of types) (names of contracts)
-//!          scale:u8, then per entry: observed_at - the one before, ingested_at - observed_at,
-//!          the form of the id, the type, the contract (the last three: once, where all are equal)
+//!          scale:u8 | 4 with sequences | 8 with contract versions,
+//!          then per entry: observed_at - the one before, ingested_at - observed_at,
+//!          the form of the id, the type, the contract (the last three: once, where all are equal),
+//!          [sequence - the one before] [contract version, once where all are equal]
 //!          then the ids of forms 1 (UUID), 2 (digest) and 4 (digest of the record), 16 bytes each
 //! texts    plain length, method:u8 (0 plain, 1 zstd), to the end: length-prefixed view (and the
 //!          repair's), then ids of form 0 and payloads, each ended by a line feed
@@ -192,12 +194,13 @@ fn frozen_field(frozen: usize) -> [u8; 2] {
 
 fn write_position(out: &mut Writer, position: &Position) {
     out.signed(position.observed_at.micros());
+    out.number(position.sequence);
     out.text(position.event_id.as_str());
 }
 
 fn read_position(input: &mut Reader<'_>) -> Result<Position, Malformed> {
-    let observed_at = read_time(input)?;
-    Ok(Position { observed_at, event_id: event_id(input.text()?)? })
+    let (observed_at, sequence) = (read_time(input)?, input.number()?);
+    Ok(Position { observed_at, sequence, event_id: event_id(input.text()?)? })
 }
 
 fn read_time(input: &mut Reader<'_>) -> Result<Timestamp, Malformed> {

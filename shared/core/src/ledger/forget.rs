@@ -22,6 +22,7 @@ impl Head {
         let newest = [self.watermark, last, sealed].into_iter().flatten().max();
         let line = newest.map(|newest| Position {
             observed_at: newest.just_after(),
+            sequence: 0,
             event_id: place_id(&[b"forgotten"]),
         });
         Self {

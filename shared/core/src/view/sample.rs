@@ -23,10 +23,11 @@ pub(super) fn seconds(after: i64) -> Timestamp {
 pub(super) fn entry(event_type: &str, at: i64, payload: &str) -> Arc<Entry> {
     let event_id = EventId::parse(&format!("e{at}")).expect("an id");
     Arc::new(Entry {
-        position: Position { observed_at: seconds(at), event_id },
+        position: Position { observed_at: seconds(at), sequence: 0, event_id },
         id_origin: IdOrigin::Given,
         event_type: Arc::from(event_type),
         contract: Arc::from(CONTRACT),
+        contract_version: 0,
         ingested_at: seconds(at),
         payload: Arc::from(payload),
     })

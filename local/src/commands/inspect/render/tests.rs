@@ -17,11 +17,13 @@ fn entry(second: i64, payload: &str) -> Arc<Entry> {
     Arc::new(Entry {
         position: Position {
             observed_at: at(second),
+            sequence: 0,
             event_id: EventId::parse(&format!("e-{second}")).unwrap(),
         },
         id_origin: IdOrigin::Given,
         event_type: Arc::from("temperature"),
         contract: Arc::from("telemetry"),
+        contract_version: 0,
         ingested_at: at(second + 1),
         payload: Arc::from(payload),
     })

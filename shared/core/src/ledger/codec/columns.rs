@@ -69,6 +69,14 @@ impl IdForm {
     }
 }
 
+/// Columns that most entries say nothing in. Each is written only where its bit is set in the byte of
+/// the scale.
+mod extra {
+    pub(super) const SCALE: u64 = 3;
+    pub(super) const SEQUENCES: u64 = 4;
+    pub(super) const CONTRACT_VERSIONS: u64 = 8;
+}
+
 /// Units of time that columns count in: the coarsest in which every time is whole.
 const SCALES: [i64; 3] = [1_000_000, 1_000, 1];
 
@@ -89,11 +97,18 @@ pub(super) fn write_entries(out: &mut Writer, texts: &mut Writer, entries: &[Arc
     }
     let types = out.names(entries.iter().map(|entry| &entry.event_type));
     let contracts = out.names(entries.iter().map(|entry| &entry.contract));
-    write_times(out, entries);
+    let extras = extras(entries);
+    write_times(out, entries, extras);
     let forms: Vec<(IdForm, [u8; 16])> = entries.iter().map(|entry| IdForm::of(entry)).collect();
     out.column(forms.iter().map(|(form, _)| *form as u64));
     out.column(types.into_iter());
     out.column(contracts.into_iter());
+    if extras & extra::SEQUENCES != 0 {
+        write_sequences(out, entries);
+    }
+    if extras & extra::CONTRACT_VERSIONS != 0 {
+        out.column(entries.iter().map(|entry| u64::from(entry.contract_version)));
+    }
     for (form, bytes) in &forms {
         if form.in_bytes() {
             out.bytes(bytes);
@@ -109,10 +124,29 @@ pub(super) fn write_entries(out: &mut Writer, texts: &mut Writer, entries: &[Arc
     }
 }
 
-fn write_times(out: &mut Writer, entries: &[Arc<Entry>]) {
+/// The extra columns that these entries need.
+fn extras(entries: &[Arc<Entry>]) -> u64 {
+    let bit = |needs: fn(&Entry) -> bool, bit| {
+        if entries.iter().any(|entry| needs(entry)) { bit } else { 0 }
+    };
+    bit(|entry| entry.position.sequence != 0, extra::SEQUENCES)
+        | bit(|entry| entry.contract_version != 0, extra::CONTRACT_VERSIONS)
+}
+
+/// Differences: sequences of one producer are large and close to each other.
+fn write_sequences(out: &mut Writer, entries: &[Arc<Entry>]) {
+    let mut before = 0u64;
+    for entry in entries {
+        let sequence = entry.position.sequence;
+        out.signed(sequence.wrapping_sub(before).cast_signed());
+        before = sequence;
+    }
+}
+
+fn write_times(out: &mut Writer, entries: &[Arc<Entry>], extras: u64) {
     let exponent = scale_of(entries);
     let scale = SCALES.get(exponent).copied().unwrap_or(1);
-    out.number(exponent as u64);
+    out.number(exponent as u64 | extras);
     let mut before = 0;
     for entry in entries {
         let observed = entry.position.observed_at.micros() / scale;
@@ -123,11 +157,14 @@ fn write_times(out: &mut Writer, entries: &[Arc<Entry>]) {
 }
 
 /// Everything about entries but their texts.
+#[derive(Default)]
 pub(super) struct Columns {
     times: Vec<(Timestamp, Timestamp)>,
     forms: Vec<IdForm>,
     types: Vec<Arc<str>>,
     contracts: Vec<Arc<str>>,
+    sequences: Vec<u64>,
+    contract_versions: Vec<u32>,
     uuids: Vec<Uuid>,
 }
 
@@ -135,20 +172,34 @@ impl Columns {
     pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
         let count = input.count()?;
         if count == 0 {
-            let (times, forms, uuids) = (Vec::new(), Vec::new(), Vec::new());
-            return Ok(Self { times, forms, types: Vec::new(), contracts: Vec::new(), uuids });
+            return Ok(Self::default());
         }
         let (types, contracts) = (input.names()?, input.names()?);
-        let times = read_times(input, count)?;
+        let scale = input.number()?;
+        let (times, extras) =
+            (read_times(input, count, scale & extra::SCALE)?, scale & !extra::SCALE);
+        if extras & !(extra::SEQUENCES | extra::CONTRACT_VERSIONS) != 0 {
+            return Err(Malformed("an unknown column"));
+        }
         let forms: Result<Vec<IdForm>, _> =
             input.column(count)?.into_iter().map(IdForm::read).collect();
         let forms = forms?;
         let types = pick(&types, input.column(count)?)?;
         let contracts = pick(&contracts, input.column(count)?)?;
+        let sequences = match extras & extra::SEQUENCES {
+            0 => vec![0; count],
+            _ => read_sequences(input, count)?,
+        };
+        let contract_versions = match extras & extra::CONTRACT_VERSIONS {
+            0 => vec![0; count],
+            _ => {
+                input.column(count)?.into_iter().map(contract_version).collect::<Result<_, _>>()?
+            }
+        };
         let in_bytes = forms.iter().filter(|form| form.in_bytes());
         let uuids: Result<Vec<Uuid>, _> =
             in_bytes.map(|_| input.array().map(Uuid::from_bytes)).collect();
-        Ok(Self { times, forms, types, contracts, uuids: uuids? })
+        Ok(Self { times, forms, types, contracts, sequences, contract_versions, uuids: uuids? })
     }
 
     pub(super) fn entries(self, texts: &mut Reader<'_>) -> Result<Vec<Arc<Entry>>, Malformed> {
@@ -164,10 +215,12 @@ impl Columns {
             };
             ids.push((id, form.origin()));
         }
-        let columns = ids.into_iter().zip(self.times).zip(self.types).zip(self.contracts);
+        let contracts = self.contracts.into_iter().zip(self.contract_versions);
+        let places = self.times.into_iter().zip(self.sequences);
+        let columns = ids.into_iter().zip(places).zip(self.types).zip(contracts);
         columns
-            .map(|(((id, times), event_type), contract)| {
-                entry(id, times, event_type, contract, texts)
+            .map(|(((id, place), event_type), contract)| {
+                entry(id, place, event_type, contract, texts)
             })
             .collect()
     }
@@ -182,22 +235,44 @@ fn in_bytes(
 
 fn entry(
     (event_id, id_origin): (EventId, IdOrigin),
-    (observed_at, ingested_at): (Timestamp, Timestamp),
+    ((observed_at, ingested_at), sequence): ((Timestamp, Timestamp), u64),
     event_type: Arc<str>,
-    contract: Arc<str>,
+    (contract, contract_version): (Arc<str>, u32),
     texts: &mut Reader<'_>,
 ) -> Result<Arc<Entry>, Malformed> {
-    let position = Position { observed_at, event_id };
+    let position = Position { observed_at, sequence, event_id };
     let payload = Arc::from(texts.line()?);
-    Ok(Arc::new(Entry { position, id_origin, event_type, contract, ingested_at, payload }))
+    Ok(Arc::new(Entry {
+        position,
+        id_origin,
+        event_type,
+        contract,
+        contract_version,
+        ingested_at,
+        payload,
+    }))
+}
+
+fn read_sequences(input: &mut Reader<'_>, count: usize) -> Result<Vec<u64>, Malformed> {
+    let mut before = 0u64;
+    let mut next = || {
+        before = before.wrapping_add(input.signed()?.cast_unsigned());
+        Ok(before)
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn contract_version(number: u64) -> Result<u32, Malformed> {
+    u32::try_from(number).map_err(|_| Malformed("a contract version out of range"))
 }
 
 fn read_times(
     input: &mut Reader<'_>,
     count: usize,
+    exponent: u64,
 ) -> Result<Vec<(Timestamp, Timestamp)>, Malformed> {
     const OUT_OF_RANGE: Malformed = Malformed("a time out of range");
-    let exponent = input.count()?;
+    let exponent = usize::try_from(exponent).unwrap_or(usize::MAX);
     let scale = *SCALES.get(exponent).ok_or(Malformed("an unknown scale of time"))?;
     let in_scale = |time: i64| instant(time.checked_mul(scale).ok_or(OUT_OF_RANGE)?);
     let (mut times, mut before) = (Vec::with_capacity(count), 0i64);

@@ -23,16 +23,20 @@ fn an_id() -> impl Strategy<Value = (String, IdOrigin)> {
 fn an_entry() -> impl Strategy<Value = Arc<Entry>> {
     let unit = prop_oneof![Just(1i64), Just(1_000), Just(1_000_000)];
     let times = (unit, -3_000_000i64..3_000_000, -1_000i64..1_000);
-    (an_id(), times, "[a-z]{1,3}", "[a-c]", "\\PC{0,60}").prop_map(
-        |((id, id_origin), (unit, observed, delay), event_type, contract, text)| {
+    let sequence = prop_oneof![Just(0u64), any::<u64>()];
+    let contract = ("[a-c]", prop_oneof![Just(0u32), any::<u32>()]);
+    (an_id(), times, sequence, "[a-z]{1,3}", contract, "\\PC{0,60}").prop_map(
+        |((id, id_origin), (unit, observed, delay), sequence, event_type, contract, text)| {
+            let (contract, contract_version) = contract;
             let observed_at = instant(observed * unit);
             let payload = canonical_json(&serde_json::json!({ "text": text })).expect("json");
             let event_id = EventId::parse(&id).expect("an id");
             Arc::new(Entry {
-                position: Position { observed_at, event_id },
+                position: Position { observed_at, sequence, event_id },
                 id_origin,
                 event_type: Arc::from(event_type),
                 contract: Arc::from(contract),
+                contract_version,
                 ingested_at: instant((observed + delay) * unit),
                 payload,
             })
@@ -131,10 +135,15 @@ fn a_frame_that_would_unpack_to_too_much_is_refused() {
 fn the_first_layout_is_read_for_ever() {
     let observed_at = instant(1_700_000_000_000_000);
     let entry = Arc::new(Entry {
-        position: Position { observed_at, event_id: EventId::parse("e-1").expect("an id") },
+        position: Position {
+            observed_at,
+            sequence: 0,
+            event_id: EventId::parse("e-1").expect("an id"),
+        },
         id_origin: IdOrigin::Given,
         event_type: Arc::from("temperature"),
         contract: Arc::from("telemetry"),
+        contract_version: 0,
         ingested_at: instant(1_700_000_000_250_000),
         payload: Arc::from(r#"{"value":21.5}"#),
     });

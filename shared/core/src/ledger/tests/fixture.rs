@@ -44,7 +44,7 @@ pub(super) fn second(at: i64) -> Timestamp {
 
 pub(super) fn position(at: i64) -> Position {
     let event_id = EventId::parse(&format!("e{at}")).expect("an id");
-    Position { observed_at: second(at), event_id }
+    Position { observed_at: second(at), sequence: 0, event_id }
 }
 
 pub(super) fn entry(at: i64) -> Arc<Entry> {
@@ -57,6 +57,7 @@ pub(super) fn with_payload(at: i64, payload: &str) -> Arc<Entry> {
         id_origin: IdOrigin::Given,
         event_type: Arc::from("seen"),
         contract: Arc::from("free"),
+        contract_version: 0,
         ingested_at: second(at),
         payload: Arc::from(payload),
     })

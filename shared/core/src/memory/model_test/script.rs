@@ -194,7 +194,7 @@ impl Spec {
     pub(super) fn position(&self) -> Position {
         let observed_at = self.observed_at();
         match self.id {
-            Id::Given(number) => Position { observed_at, event_id: given_id(number) },
+            Id::Given(number) => Position { observed_at, sequence: 0, event_id: given_id(number) },
             Id::None => CONTRACT.with(|contract| {
                 let scope = scope(self.tenant);
                 let event = contract.read(&self.kafka(0, self.text()).parsed(), &scope);
