@@ -33,8 +33,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) received_at: Timestamp,
 }
 
-/// What became of an event: its id, or why it never will be one.
-pub(crate) type Accepted = Result<String, Rejection>;
+/// What became of an event: its id, or why it never will be one. `None`: its contract says that it is none.
+pub(crate) type Accepted = Result<Option<String>, Rejection>;
 
 impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
     /// Takes every event to its end: one result for each, in order.
@@ -50,9 +50,10 @@ impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
         let mut outgoing = Vec::new();
         for read in self.read(&delivery).await? {
             let result = read.map(|event| {
+                let event = event?;
                 let id = event.event.entry.position.event_id.to_string();
                 outgoing.push((results.len(), event));
-                id
+                Some(id)
             });
             results.push(result);
         }
@@ -72,6 +73,7 @@ impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
         self.count(
             &delivery,
             &results,
+            &events,
             started,
             [(Metric::RecordsBuffered, waited), (Metric::DeadLettersSent, letters)],
         );
@@ -82,7 +84,7 @@ impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
     async fn read(
         &self,
         delivery: &Delivery<'_>,
-    ) -> Result<Vec<Result<Outgoing, Rejection>>, Unavailable> {
+    ) -> Result<Vec<Result<Option<Outgoing>, Rejection>>, Unavailable> {
         let now = self.ports.now();
         let contract = self.registry.contract(delivery.contract, now, &self.ports).await?;
         let Caller { scope, tenant, .. } = delivery.caller;
@@ -91,10 +93,10 @@ impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
             let unknown = || Rejection::new(Code::UnknownContract, "no contract has this name");
             let contract = contract.as_ref().ok_or_else(unknown)?;
             let record = delivery.record(index, text);
-            let event = contract.read(&record.parsed(), scope)?;
+            let Some(event) = contract.read(&record.parsed(), scope)? else { return Ok(None) };
             policy.guard(&event.entry)?;
             let Record { source, headers, received_at, .. } = record;
-            Outgoing::new(event, Arc::clone(tenant), source, headers, received_at)
+            Outgoing::new(event, Arc::clone(tenant), source, headers, received_at).map(Some)
         };
         Ok(delivery.texts.iter().enumerate().map(read).collect())
     }
@@ -167,6 +169,7 @@ impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
         &self,
         delivery: &Delivery<'_>,
         results: &[Accepted],
+        events: &[Outgoing],
         started: Timestamp,
         amounts: [(Metric, usize); N],
     ) {
@@ -178,6 +181,10 @@ impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
         for rejection in results.iter().filter_map(|result| result.as_ref().err()) {
             counts.add_error(rejection.code);
         }
+        let ignored = results.iter().filter(|result| matches!(result, Ok(None))).count();
+        counts.add_many(Metric::EventsIgnored, ignored);
+        let skipped = events.iter().flat_map(|outgoing| &outgoing.event.skipped);
+        skipped.for_each(|field| counts.add_skipped(field));
         for (metric, amount) in amounts {
             counts.add_many(metric, amount);
         }
@@ -191,7 +198,8 @@ impl Delivery<'_> {
         Record {
             source: Source::Http { request_id: Arc::clone(&self.request_id), index },
             key: None,
-            value: Some(text.to_vec()),
+            // Only the data of a CloudEvent may be nothing.
+            value: (!text.is_empty()).then(|| text.to_vec()),
             headers: self.headers.clone(),
             received_at: Some(self.received_at),
             ingested_at: self.received_at,

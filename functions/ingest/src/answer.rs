@@ -40,6 +40,10 @@ pub struct BatchAnswer {
     pub accepted: usize,
     /// How many never will be.
     pub rejected: usize,
+    /// How many are no events, as their contract says; absent: none.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    pub ignored: usize,
     /// When it was received.
     #[schema(value_type = String, format = DateTime)]
     pub received_at: Timestamp,
@@ -58,6 +62,10 @@ pub struct CollectAnswer {
     pub accepted: usize,
     /// How many never will be.
     pub rejected: usize,
+    /// How many are no events, as their contract says; absent: none.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    pub ignored: usize,
     /// When it was received.
     #[schema(value_type = String, format = DateTime)]
     pub timestamp: Timestamp,
@@ -75,6 +83,11 @@ pub enum EventResult {
         index: usize,
         /// Its id: its own, or the one that was made for it.
         event_id: String,
+    },
+    /// Its contract says that it is no event.
+    Ignored {
+        /// Which one, from 0.
+        index: usize,
     },
     /// It will never pass as it is.
     Rejected {
@@ -106,8 +119,12 @@ impl From<Rejection> for EventError {
 
 impl From<BatchAnswer> for CollectAnswer {
     fn from(answer: BatchAnswer) -> Self {
-        let BatchAnswer { batch_id, accepted, rejected, received_at, results } = answer;
-        let success = accepted > 0;
-        Self { success, batch_id, accepted, rejected, timestamp: received_at, results }
+        let BatchAnswer { batch_id, accepted, rejected, ignored, received_at, results } = answer;
+        let success = accepted + ignored > 0;
+        Self { success, batch_id, accepted, rejected, ignored, timestamp: received_at, results }
     }
+}
+
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

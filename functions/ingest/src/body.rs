@@ -4,15 +4,17 @@
 //! Everything is bounded before it is done: bytes as sent, bytes unpacked (a small body may unpack
 //! to anything), events.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
-use drover_core::base::error::Code;
+use drover_core::base::error::{Code, Rejection};
+use drover_core::intake::json::{why_not, without_bom};
 use drover_http::Problem;
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The most that is taken, as sent.
@@ -31,7 +33,15 @@ pub(crate) enum Format {
     Json,
     /// One event on each line.
     Lines,
+    /// The data of one event whose attributes are headers: a CloudEvent in binary mode. It may be
+    /// anything, and nothing.
+    Data,
 }
+
+/// The header that says that a body is the data of a CloudEvent.
+pub(crate) const CLOUD_EVENT: &str = "ce-specversion";
+/// Media types that say that a body is a whole CloudEvent, or several, whatever the headers say.
+const WHOLE_CLOUD_EVENTS: &str = "application/cloudevents";
 
 /// The events of a request, each as its own text.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,9 +67,12 @@ impl<'a> Events<'a> {
 /// # Errors
 /// `unsupported_media_type`.
 pub(crate) fn format(headers: &HeaderMap) -> Result<Format, Problem> {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(Format::Json) };
-    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let essence = essence.to_ascii_lowercase();
+    let essence = media_type(headers);
+    let whole = essence.as_deref().is_some_and(|name| name.starts_with(WHOLE_CLOUD_EVENTS));
+    if headers.contains_key(CLOUD_EVENT) && !whole {
+        return Ok(Format::Data);
+    }
+    let Some(essence) = essence else { return Ok(Format::Json) };
     match essence.as_str() {
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Lines),
         "application/json" => Ok(Format::Json),
@@ -70,6 +83,12 @@ pub(crate) fn format(headers: &HeaderMap) -> Result<Format, Problem> {
             "send application/json or application/x-ndjson",
         )),
     }
+}
+
+/// The media type of a request, in lower case and without its parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 /// Undoes `Content-Encoding`.
@@ -103,16 +122,12 @@ pub(crate) fn unpacked(headers: &HeaderMap, sent: Vec<u8>) -> Result<Vec<u8>, Pr
 /// Cuts a body into its events.
 ///
 /// # Errors
-/// `malformed_json`, `too_large`, `empty_batch`, and `tenant_mismatch` where the wrapping of a
-/// batch names another tenant than `tenant`.
-pub(crate) fn events<'a>(
-    body: &'a [u8],
-    format: Format,
-    tenant: &str,
-) -> Result<Events<'a>, Problem> {
+/// `malformed_json`, `too_large`, `empty_batch`.
+pub(crate) fn events(body: &[u8], format: Format) -> Result<Events<'_>, Problem> {
     let events = match format {
-        Format::Lines => Events::Batch(lines(body)),
-        Format::Json => json(body, tenant)?,
+        Format::Lines => Events::Batch(lines(without_bom(body))),
+        Format::Json => json(without_bom(body))?,
+        Format::Data => Events::Single(body),
     };
     match events.texts().len() {
         0 => Err(Problem::new(
@@ -150,44 +165,62 @@ fn lines(body: &[u8]) -> Vec<&[u8]> {
     lines.filter(|line| !line.is_empty()).take(EVENTS + 1).collect()
 }
 
-/// The wrapping of a batch. What else stands beside the events says nothing that is read here,
-/// except whose they are.
-#[derive(Deserialize)]
+/// What an object is: a batch where `events` is its only member, else an event. The same record means the
+/// same over HTTP and Kafka, so a record that has a member of that name stays one.
+#[derive(Default)]
 struct Wrapping<'a> {
-    #[serde(borrow)]
     events: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tenant_id: Option<&'a RawValue>,
+    others: bool,
 }
 
-fn json<'a>(body: &'a [u8], tenant: &str) -> Result<Events<'a>, Problem> {
+impl<'de> Deserialize<'de> for Wrapping<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Wrapping<'de>;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+                let mut wrapping = Wrapping::default();
+                while let Some(name) = object.next_key::<Cow<'de, str>>()? {
+                    if name == "events" && wrapping.events.is_none() {
+                        wrapping.events = Some(object.next_value()?);
+                    } else {
+                        wrapping.others = true;
+                        object.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(wrapping)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+fn json(body: &[u8]) -> Result<Events<'_>, Problem> {
     let body = body.trim_ascii();
     if body.starts_with(b"[") {
         return list(body).map(Events::Batch);
     }
     if !body.starts_with(b"{") {
         // A text or a number is JSON, and no event; its contract says so.
-        let _: IgnoredAny = serde_json::from_slice(body).map_err(|fault| malformed(&fault))?;
+        let _: IgnoredAny = serde_json::from_slice(body).map_err(|_| malformed(body))?;
         return Ok(Events::Single(body));
     }
-    let wrapping: Wrapping<'a> = serde_json::from_slice(body).map_err(|fault| malformed(&fault))?;
-    let Some(events) = wrapping.events.filter(|events| events.get().starts_with('[')) else {
-        return Ok(Events::Single(body));
-    };
-    let named = wrapping.tenant_id.map(|named| serde_json::from_str::<String>(named.get()));
-    if named.is_some_and(|named| named.ok().as_deref() != Some(tenant)) {
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            Code::TenantMismatch.as_str(),
-            "the body names another tenant than the verified one: path=`/tenant_id`",
-        ));
+    let wrapping: Wrapping<'_> = serde_json::from_slice(body).map_err(|_| malformed(body))?;
+    let events = wrapping.events.filter(|events| !wrapping.others && events.get().starts_with('['));
+    match events {
+        Some(events) => list(events.get().as_bytes()).map(Events::Batch),
+        None => Ok(Events::Single(body)),
     }
-    list(events.get().as_bytes()).map(Events::Batch)
 }
 
 /// The elements of an array, one more than are allowed at most.
 fn list(array: &[u8]) -> Result<Vec<&[u8]>, Problem> {
-    let List(elements) = serde_json::from_slice(array).map_err(|fault| malformed(&fault))?;
+    let List(elements) = serde_json::from_slice(array).map_err(|_| malformed(array))?;
     Ok(elements)
 }
 
@@ -223,10 +256,14 @@ impl<'de> Visitor<'de> for Elements {
 }
 
 /// Not serde_json's own text, which may quote the body.
-fn malformed(fault: &serde_json::Error) -> Problem {
-    let (line, column) = (fault.line(), fault.column());
-    let detail = format!("the body is not JSON: line=`{line}` column=`{column}`");
-    Problem::bad_request(Code::MalformedJson.as_str(), detail)
+fn malformed(body: &[u8]) -> Problem {
+    let Rejection { code, path, message } = why_not(body);
+    let place = path.map(|path| format!(": path=`{path}`")).unwrap_or_default();
+    let status = match code {
+        Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    Problem::new(status, code.as_str(), format!("{message}{place}"))
 }
 
 #[cfg(test)]

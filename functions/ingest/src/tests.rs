@@ -212,8 +212,8 @@ fn a_body_that_names_another_tenant_is_refused() {
     let mut event = good("e1");
     event["tenant_id"] = json!("acme");
     check_problem(&environment.events(&event), 422, "tenant_mismatch");
-    let wrapped = json!({"events": [good("e1")], "tenant_id": "acme"});
-    check_problem(&environment.events(&wrapped), 422, "tenant_mismatch");
+    let beside = json!({"events": [good("e1")], "tenant_id": "acme"});
+    check_problem(&environment.events(&beside), 422, "tenant_mismatch");
     event["tenant_id"] = json!("demo");
     assert_eq!(environment.events(&event).status, StatusCode::ACCEPTED);
     let [record] = environment.taken().try_into().expect("one record");

@@ -101,7 +101,10 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
 
 const fn comes_again(disposition: Disposition) -> bool {
     match disposition {
-        Disposition::Applied | Disposition::Duplicate | Disposition::DeadLettered(_) => false,
+        Disposition::Applied
+        | Disposition::Duplicate
+        | Disposition::Ignored
+        | Disposition::DeadLettered(_) => false,
         // The buffer takes nothing here, and its message stays the record's place.
         Disposition::Buffered | Disposition::Returned => true,
     }

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub(crate) use self::canonical::Except;
 use self::canonical::Marks;
+pub(crate) use self::canonical::{Except, Spelling};
 pub(crate) use self::doubles::{Doubles, Exact};
-pub(crate) use self::exact::{has_long_number, lost_numbers};
+pub(crate) use self::exact::{has_long_number, has_odd_fraction, lost_numbers};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::{EventId, Position, SubjectKey};
 use crate::base::time::Timestamp;
@@ -27,6 +27,9 @@ pub struct Event {
     pub subject: SubjectKey,
     /// What history keeps of it.
     pub entry: Arc<Entry>,
+    /// What a view was to read from it and cannot, although it is there: names of measures, `status`,
+    /// `location`. It is counted where the record is read.
+    pub skipped: Vec<Arc<str>>,
 }
 
 /// One line of a subject's history.
@@ -44,7 +47,7 @@ pub struct Entry {
     pub contract_version: u32,
     /// When it entered. Every decision about it uses this, also in a replay.
     pub ingested_at: Timestamp,
-    /// The payload as canonical JSON (RFC 8785, but with numbers as exact decimals).
+    /// The payload as canonical JSON (RFC 8785, but with numbers as they were written).
     pub payload: Arc<str>,
 }
 
@@ -67,7 +70,8 @@ impl Entry {
     pub fn same_content(&self, other: &Self) -> bool {
         let same_record =
             matches!((self.id_origin, other.id_origin), (IdOrigin::Record, IdOrigin::Record));
-        same_record || (self.event_type == other.event_type && self.payload == other.payload)
+        same_record
+            || (self.event_type == other.event_type && is_same(&self.payload, &other.payload))
     }
 
     /// Bytes that this entry holds, uncompressed: what bounds and budgets count.
@@ -75,6 +79,21 @@ impl Entry {
         const FIXED: usize = 24;
         FIXED + self.position.event_id.as_str().len() + self.event_type.len() + self.payload.len()
     }
+}
+
+/// Whether two canonical texts say the same: their numbers may be spelled differently.
+fn is_same(one: &str, other: &str) -> bool {
+    one == other || normal(one).is_some_and(|one| Some(one) == normal(other))
+}
+
+/// A canonical text with each number as the decimal that it is.
+fn normal(text: &str) -> Option<Vec<u8>> {
+    let (value, exact): (Value, Exact) =
+        (serde_json::from_str(text).ok()?, lost_numbers(text).ok()?);
+    let marks = Marks { exact: Some(&exact), ..Marks::default() };
+    let mut normal = Vec::with_capacity(text.len());
+    canonical::write(&value, marks, &mut normal).ok()?;
+    Some(normal)
 }
 
 /// Longest event type or contract name, in bytes.
@@ -94,32 +113,44 @@ pub fn canonical_json(value: &Value) -> Result<Arc<str>, serde_json::Error> {
     })
 }
 
-/// Does something with the text of [`canonical_json`], less what is left out of the value, and with
-/// numbers of any length as they are. `exact` finds those that the value does not hold, given which
-/// doubles it has.
-///
-/// # Errors
-/// `malformed_json`, or what `exact` finds.
-pub(crate) fn with_canonical<'e, T>(
-    value: &Value,
-    except: Option<&Except>,
-    exact: impl FnOnce(Doubles) -> Result<Option<&'e Exact>, Rejection>,
-    act: impl FnOnce(&str) -> T,
-) -> Result<T, Rejection> {
-    let none = |_| Rejection::new(Code::MalformedJson, "the record has no canonical form");
-    TEXT.with_borrow_mut(|text| {
-        text.clear();
-        let doubles = canonical::write(value, Marks { except, exact: None }, text).map_err(none)?;
-        if doubles > Doubles::None
-            && let Some(exact) = exact(doubles)?
-        {
+/// What a canonical text is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Canonical<'a> {
+    /// The value.
+    pub(crate) value: &'a Value,
+    /// What is left out of it.
+    pub(crate) except: Option<&'a Except>,
+    /// How numbers are written that the value does not hold as they were.
+    pub(crate) spelling: Spelling,
+}
+
+impl Canonical<'_> {
+    /// Does something with the text. `exact` finds the numbers that the value does not hold as they were,
+    /// given which doubles it has.
+    ///
+    /// # Errors
+    /// `malformed_json`, or what `exact` finds.
+    pub(crate) fn with_text<'e, T>(
+        self,
+        exact: impl FnOnce(Doubles) -> Result<Option<&'e Exact>, Rejection>,
+        act: impl FnOnce(&str) -> T,
+    ) -> Result<T, Rejection> {
+        let none = || Rejection::new(Code::MalformedJson, "the record has no canonical form");
+        let Self { value, except, spelling } = self;
+        TEXT.with_borrow_mut(|text| {
             text.clear();
-            canonical::write(value, Marks { except, exact: Some(exact) }, text).map_err(none)?;
-        }
-        let text = std::str::from_utf8(text)
-            .map_err(|_| Rejection::new(Code::MalformedJson, "the record has no canonical form"))?;
-        Ok(act(text))
-    })
+            let marks = Marks { except, exact: None, spelling };
+            let doubles = canonical::write(value, marks, text).map_err(|_| none())?;
+            if doubles > Doubles::None
+                && let Some(exact) = exact(doubles)?
+            {
+                text.clear();
+                let marks = Marks { exact: Some(exact), ..marks };
+                canonical::write(value, marks, text).map_err(|_| none())?;
+            }
+            Ok(act(std::str::from_utf8(text).map_err(|_| none())?))
+        })
+    }
 }
 
 /// The id of an event with neither an id nor a time of its own: the digest of where it was read,
@@ -150,4 +181,17 @@ pub(crate) fn digest(parts: &[&[u8]]) -> String {
     let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
     let digits = nibbles.filter_map(|nibble| char::from_digit(u32::from(nibble), 16));
     digits.take(DIGEST_DIGITS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_spelled_differently_are_the_same_and_no_others() {
+        assert!(is_same(r#"{"a":21.0,"b":[1e2]}"#, r#"{"a":21,"b":[100]}"#));
+        assert!(is_same("89014103211118510720", "89014103211118510720.0"));
+        assert!(!is_same("89014103211118510720", "89014103211118510721"));
+        assert!(!is_same("21.0", "21.1") && !is_same("21", "\"21\""));
+    }
 }

@@ -23,6 +23,7 @@ use crate::base::error::{Code, Rejection};
 use crate::base::hash::fnv1a;
 use crate::base::id::{Kind, Position, SubjectKey, TenantId};
 use crate::base::limits;
+use crate::base::span::Span;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::view::{Specs, View, fold};
@@ -122,14 +123,15 @@ impl Policy {
     pub fn guard(&self, entry: &Entry) -> Result<(), Rejection> {
         let (observed_at, ingested_at) = (entry.position.observed_at, entry.ingested_at);
         if observed_at > ingested_at.plus_seconds(self.max_future_seconds) {
-            let future = self.max_future_seconds;
-            let message = format!("observed too far in the future: max_future_seconds=`{future}`");
+            let ahead = Span::between(ingested_at, observed_at);
+            let allowed = Span::of_seconds(self.max_future_seconds);
+            let message = format!("observed {ahead} in the future, {allowed} allowed");
             return Err(Rejection::new(Code::FutureTimestamp, message));
         }
         let retained = self.retention_days.saturating_mul(SECONDS_PER_DAY);
         if observed_at < ingested_at.plus_seconds(-retained) {
-            let days = self.retention_days;
-            let message = format!("older than what is kept: retention_days=`{days}`");
+            let age = Span::between(observed_at, ingested_at);
+            let message = format!("observed {age} ago, {} kept", Span::of_seconds(retained));
             return Err(Rejection::new(Code::BeyondRetention, message));
         }
         Ok(())

@@ -345,7 +345,7 @@ fn report(handled: &[Handled], mut tally: Tally, seconds: f64) -> Report {
         counts.durations.extend(std::iter::repeat_n(seconds, neighbours.len()));
         for handled in neighbours {
             let disposition = disposition_of(handled);
-            if disposition != Disposition::Applied {
+            if !matches!(disposition, Disposition::Applied | Disposition::Ignored) {
                 handled.log(disposition);
             }
             match disposition {
@@ -355,8 +355,10 @@ fn report(handled: &[Handled], mut tally: Tally, seconds: f64) -> Report {
                 }
                 Disposition::Buffered => counts.add(Metric::RecordsBuffered),
                 Disposition::Returned => counts.add(Metric::RecordsReturned),
+                Disposition::Ignored => counts.add(Metric::EventsIgnored),
                 Disposition::Applied | Disposition::Duplicate => {}
             }
+            handled.skipped.iter().for_each(|field| counts.add_skipped(field));
             dispositions.push(disposition);
         }
     }

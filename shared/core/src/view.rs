@@ -23,6 +23,7 @@ mod shown;
 mod spec;
 pub mod status;
 pub mod travel;
+pub mod units;
 
 #[cfg(test)]
 mod properties;
@@ -40,7 +41,9 @@ use self::lessons::Lessons;
 use self::measures::Measures;
 pub use self::payload::Payload;
 use self::spec::NO_SPEC;
-pub use self::spec::{LocationSpec, MeasureSpec, Reading, Specs, Unit, ViewSpec};
+pub use self::spec::{
+    LocationSpec, MeasureSpec, Numbers, Reading, Specs, StatusSpec, Unit, ViewSpec,
+};
 use self::status::Status;
 use self::travel::Travel;
 use crate::base::limits;

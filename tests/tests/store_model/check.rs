@@ -36,12 +36,12 @@ fn specs() -> Specs {
 
 /// A record becomes what its sort says, or has to wait.
 pub(crate) fn disposition(spec: &Spec, disposition: Disposition) -> Result<(), String> {
-    use Disposition::{Applied, Buffered, DeadLettered, Duplicate, Returned};
+    use Disposition::{Applied, Buffered, DeadLettered, Duplicate, Ignored, Returned};
     let fits = match disposition {
         Applied | Duplicate => spec.sort == Sort::Good,
         DeadLettered(Code::MalformedJson) => spec.sort == Sort::Poison,
         DeadLettered(Code::FutureTimestamp) => spec.sort == Sort::FutureClock,
-        DeadLettered(_) => false,
+        DeadLettered(_) | Ignored => false,
         Buffered | Returned => true,
     };
     promise!(fits, "5: {spec:?} became {disposition:?}");

@@ -12,7 +12,7 @@ fn headers(name: axum::http::HeaderName, value: &str) -> HeaderMap {
 }
 
 fn check(body: &str, format: Format, expected: Result<&[&str], &str>) {
-    let cut = events(body.as_bytes(), format, "demo");
+    let cut = events(body.as_bytes(), format);
     let texts = cut.as_ref().map(|events| {
         let texts = events.texts().iter();
         texts.map(|text| std::str::from_utf8(text).expect("UTF-8")).collect::<Vec<_>>()
@@ -26,24 +26,33 @@ fn one_event_a_list_a_batch_and_lines_are_cut_into_events() {
     check(r#" {"a":1} "#, Format::Json, Ok(&[r#"{"a":1}"#]));
     check(r#"[{"a":1}, 2 ]"#, Format::Json, Ok(&[r#"{"a":1}"#, "2"]));
     check(
-        r#"{"events":[{"a":1},{"b":[{}]}],"more":1}"#,
+        r#" {"events" : [{"a":1},{"b":[{}]}]}"#,
         Format::Json,
         Ok(&[r#"{"a":1}"#, r#"{"b":[{}]}"#]),
     );
     check("{\"a\":1}\r\n\n  \nnot JSON\n", Format::Lines, Ok(&[r#"{"a":1}"#, "not JSON"]));
+    for record in [r#"{"events":[1],"gateway":"g"}"#, r#"{"gateway":"g","events":[1]}"#] {
+        check(record, Format::Json, Ok(&[record]));
+    }
+    check("\u{feff}[1]", Format::Json, Ok(&["1"]));
+    check("\u{feff}1\n", Format::Lines, Ok(&["1"]));
+    check("[1", Format::Data, Ok(&["[1"]));
+    check("", Format::Data, Ok(&[""]));
     check(r#"{"events":3}"#, Format::Json, Ok(&[r#"{"events":3}"#]));
     check("3", Format::Json, Ok(&["3"]));
-    let single = events(b"{}", Format::Json, "demo").expect("an event");
+    let single = events(b"{}", Format::Json).expect("an event");
     assert_eq!(single, Events::Single(b"{}"));
-    let listed = events(b"[{}]", Format::Json, "demo").expect("a list of one");
+    let listed = events(b"[{}]", Format::Json).expect("a list of one");
     assert_eq!(listed, Events::Batch(vec![b"{}"]));
 }
 
 #[test]
 fn a_body_that_is_no_list_of_events_is_refused_as_a_whole() {
-    for broken in ["", "{", "[1,", "{\"events\":[1}", "x", "[1]]", r#"{"events":[],"events":[]}"#] {
+    for broken in ["", "{", "[1,", "{\"events\":[1}", "x", "[1]]"] {
         check(broken, Format::Json, Err("malformed_json"));
     }
+    let twice = r#"{"events":[],"events":[]}"#;
+    check(twice, Format::Json, Ok(&[twice]));
     for empty in ["[]", r#"{"events":[]}"#] {
         check(empty, Format::Json, Err("empty_batch"));
     }
@@ -52,21 +61,41 @@ fn a_body_that_is_no_list_of_events_is_refused_as_a_whole() {
 }
 
 #[test]
-fn the_wrapping_of_a_batch_may_name_its_own_tenant_and_no_other() {
-    check(r#"{"events":[1],"tenant_id":"demo"}"#, Format::Json, Ok(&["1"]));
-    for other in [r#""acme""#, "7", r#"{"a":1}"#] {
-        let body = format!(r#"{{"tenant_id":{other},"events":[1]}}"#);
-        check(&body, Format::Json, Err("tenant_mismatch"));
+fn a_body_that_is_no_json_is_told_why() {
+    let detail = |body: &[u8]| {
+        let problem = events(body, Format::Json).expect_err("a problem");
+        (problem.code().to_owned(), format!("{problem:?}"))
+    };
+    for (body, code, what) in [
+        (&b"{\"a\":\"\xfc\"}"[..], "malformed_json", "not UTF-8"),
+        (&gzip(b"{}"), "unsupported_encoding", "Content-Encoding"),
+        (b"[{\"a\":NaN}]", "malformed_json", "NaN is not JSON"),
+        (b"[{\"a\":", "malformed_json", "ends too early"),
+    ] {
+        let (found, text) = detail(body);
+        assert_eq!(found, code);
+        assert!(text.contains(what), "{text}");
+    }
+}
+
+#[test]
+fn the_media_type_decides_the_mode_of_a_cloud_event() {
+    let of = |media_type: &str| {
+        let mut headers = headers(CONTENT_TYPE, media_type);
+        headers.insert(CLOUD_EVENT, HeaderValue::from_static("1.0"));
+        format(&headers)
+    };
+    assert_eq!(of("application/cloudevents+json; charset=utf-8"), Ok(Format::Json));
+    assert_eq!(of("application/cloudevents-batch+json"), Ok(Format::Json));
+    for other in ["application/json", "text/plain", "application/xml", "image/png"] {
+        assert_eq!(of(other), Ok(Format::Data), "{other}");
     }
 }
 
 #[test]
 fn a_hundred_events_pass_and_one_more_does_not() {
     let list = |count: usize| format!("[{}]", vec!["1"; count].join(","));
-    assert_eq!(
-        events(list(100).as_bytes(), Format::Json, "demo").map(|cut| cut.texts().len()),
-        Ok(100)
-    );
+    assert_eq!(events(list(100).as_bytes(), Format::Json).map(|cut| cut.texts().len()), Ok(100));
     check(&list(101), Format::Json, Err("too_large"));
     check(&"1\n".repeat(101), Format::Lines, Err("too_large"));
     // A list that would take 64 MB to note down.
@@ -152,8 +181,8 @@ fn json_and_lines_are_the_media_types() {
 proptest! {
     #[test]
     fn no_body_is_too_odd(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for format in [Format::Json, Format::Lines] {
-            let cut = events(&bytes, format, "demo");
+        for format in [Format::Json, Format::Lines, Format::Data] {
+            let cut = events(&bytes, format);
             prop_assert!(cut.is_err() || !cut.expect("checked").texts().is_empty());
         }
         for encoding in ["gzip", "zstd"] {
@@ -165,7 +194,7 @@ proptest! {
     fn every_list_of_values_is_cut_into_its_values(values in prop::collection::vec("[a-z\\[\\]\"\\\\,{}]{0,5}", 1..20)) {
         let values: Vec<String> = values.into_iter().map(|text| serde_json::Value::from(text).to_string()).collect();
         let body = format!("[{}]", values.join(" , "));
-        let cut = events(body.as_bytes(), Format::Json, "demo").expect("a list");
+        let cut = events(body.as_bytes(), Format::Json).expect("a list");
         let texts: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
         prop_assert_eq!(cut.texts(), &texts[..]);
     }

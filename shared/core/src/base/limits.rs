@@ -19,6 +19,8 @@ pub const ALTERNATIVES: usize = 4;
 pub const IDENTITY_EXCEPT: usize = 16;
 /// Sources of a natural key.
 pub const IDENTITY_SOURCES: usize = 8;
+/// Rules of a contract about records that it ignores.
+pub const IGNORE_RULES: usize = 8;
 /// Kinds of subjects of stored contracts. A listing without a kind goes through all of them.
 pub const KINDS: usize = 64;
 /// API keys of one tenant.

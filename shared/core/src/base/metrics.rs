@@ -3,6 +3,7 @@
 //! tenant; [`emf`] writes it down for CloudWatch.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::cost::Units;
 use crate::base::error::Code;
@@ -27,6 +28,8 @@ pub enum Metric {
     EventsProcessed,
     /// Events that were there before.
     EventsDuplicate,
+    /// Records that are no events, as their contract or their route says.
+    EventsIgnored,
     /// Events that arrived behind newer ones of their subject.
     EventsLate,
     /// Events that changed a page.
@@ -57,10 +60,11 @@ pub enum Metric {
 
 impl Metric {
     /// Every count, in the order in which lines name them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::MessagesProcessed,
         Self::EventsProcessed,
         Self::EventsDuplicate,
+        Self::EventsIgnored,
         Self::EventsLate,
         Self::Corrections,
         Self::DeadLettersSent,
@@ -82,6 +86,7 @@ impl Metric {
             Self::MessagesProcessed => "messages_processed_total",
             Self::EventsProcessed => "events_processed_total",
             Self::EventsDuplicate => "events_duplicate_total",
+            Self::EventsIgnored => "events_ignored_total",
             Self::EventsLate => "events_late_total",
             Self::Corrections => "corrections_total",
             Self::DeadLettersSent => "dead_letters_sent_total",
@@ -101,6 +106,8 @@ impl Metric {
 
 /// Rejections by code.
 pub const ERRORS: &str = "processing_errors_total";
+/// Values that a view was to read and cannot, although they are there, by field.
+pub const SKIPPED: &str = "values_skipped_total";
 /// Seconds from the start of the invocation until a record had its disposition.
 pub const DURATION: &str = "message_processing_duration_seconds";
 /// The largest `observed_at` that was applied, in seconds since 1970.
@@ -113,6 +120,8 @@ pub struct Counts {
     pub counts: BTreeMap<Metric, f64>,
     /// Rejections by code.
     pub errors: BTreeMap<Code, u64>,
+    /// Values that a view cannot read, by field: the name of a measure, `status`, `location`.
+    pub skipped: BTreeMap<Arc<str>, u64>,
     /// One for each record, in seconds.
     pub durations: Vec<f64>,
     /// The largest `observed_at` that was applied.
@@ -147,6 +156,11 @@ impl Counts {
         *self.errors.entry(code).or_default() += 1;
     }
 
+    /// Counts a value that a view cannot read.
+    pub fn add_skipped(&mut self, field: &Arc<str>) {
+        *self.skipped.entry(Arc::clone(field)).or_default() += 1;
+    }
+
     /// What DynamoDB consumed.
     pub fn units(&self) -> Units {
         Units { read: self.get(Metric::ReadUnits), write: self.get(Metric::WriteUnits) }
@@ -159,6 +173,9 @@ impl Counts {
         }
         for (code, count) in other.errors {
             *self.errors.entry(code).or_default() += count;
+        }
+        for (field, count) in other.skipped {
+            *self.skipped.entry(field).or_default() += count;
         }
         self.durations.extend(other.durations);
         self.last_message = self.last_message.max(other.last_message);

@@ -4,7 +4,7 @@ use serde_json::Number;
 
 use super::places::Places;
 
-/// The canonical texts of numbers that are lost.
+/// The texts of numbers that are written otherwise than canonical form writes their parsed values.
 pub(crate) type Exact = Places<Box<str>>;
 
 /// Which doubles a value has: the first variant that fits all of them.
@@ -12,10 +12,11 @@ pub(crate) type Exact = Places<Box<str>>;
 pub(crate) enum Doubles {
     /// None, so that all of its numbers are held.
     None,
-    /// Between 10^-7 and 10^21: a number of 15 digits is parsed to the nearest one, and written as
-    /// it was.
+    /// Between 10^-7 and 10^21, with a fraction: a number of 15 digits is parsed to the nearest one, and
+    /// written as it was.
     Usual,
-    /// Zero, perhaps of a number that is too small for a double, or beyond these bounds.
+    /// Zero, perhaps of a number that is too small for a double; whole, so that it was written with a point
+    /// or an exponent; or beyond these bounds.
     Any,
 }
 
@@ -25,7 +26,7 @@ impl Doubles {
         let size = number.as_f64().unwrap_or_default().abs();
         match number.is_f64() {
             false => Self::None,
-            true if (1e-7..1e21).contains(&size) => Self::Usual,
+            true if (1e-7..1e21).contains(&size) && size.fract() > 0.0 => Self::Usual,
             true => Self::Any,
         }
     }

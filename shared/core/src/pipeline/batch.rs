@@ -20,6 +20,8 @@ pub(super) struct Handled {
     pub(super) tenant: Option<TenantId>,
     pub(super) subject: Option<SubjectId>,
     pub(super) contract: Option<Arc<str>>,
+    /// What a view was to read from it and cannot.
+    pub(super) skipped: Vec<Arc<str>>,
     pub(super) state: State,
     /// Why it was not applied, for the log.
     pub(super) why: Option<String>,
@@ -52,13 +54,18 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn take(&mut self, at: usize, incoming: Incoming, admission: Admission) -> Handled {
+        let mut skipped = Vec::new();
         let (tenant, subject, contract, state) = match admission {
-            Admission::Event { event, tenant } => {
-                let Event { subject, entry } = &event;
+            Admission::Event { mut event, tenant } => {
+                skipped.append(&mut event.skipped);
+                let Event { subject, entry, skipped: _ } = &event;
                 let (tenant_id, subject) = (subject.tenant().clone(), subject.subject().clone());
                 let contract = Arc::clone(&entry.contract);
                 self.add(at, event, tenant);
                 (Some(tenant_id), Some(subject), Some(contract), State::Event)
+            }
+            Admission::Ignored { tenant, contract } => {
+                (tenant, None, contract, State::Done(Disposition::Ignored))
             }
             Admission::Rejected { rejection, tenant, contract } => {
                 (tenant, None, contract, State::Rejected(rejection))
@@ -69,7 +76,7 @@ impl Groups {
         };
         let wrapping = incoming.wrapping();
         let record = incoming.into_record();
-        Handled { record, wrapping, tenant, subject, contract, state, why: None }
+        Handled { record, wrapping, tenant, subject, contract, skipped, state, why: None }
     }
 
     /// The subjects of each table, and of each tenant that has it; `None`: of the table that all tenants share,
@@ -96,7 +103,7 @@ impl Groups {
     }
 
     fn add(&mut self, at: usize, event: Event, tenant: Arc<Tenant>) {
-        let Event { subject, entry } = event;
+        let Event { subject, entry, skipped: _ } = event;
         let known = self.index.get(&subject).and_then(|slot| self.by_subject.get_mut(*slot));
         if let Some((_, group)) = known {
             group.records.push(at);

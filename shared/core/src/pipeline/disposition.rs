@@ -9,6 +9,8 @@ pub enum Disposition {
     Applied,
     /// It was there already.
     Duplicate,
+    /// Its contract or its route says that it is no event.
+    Ignored,
     /// It is in the dead-letter queue.
     DeadLettered(Code),
     /// It is in the buffer queue.

@@ -43,6 +43,8 @@ pub enum Verdict {
     Applied,
     /// It was there already.
     Duplicate,
+    /// Its contract or its route says that it is no event.
+    Ignored,
     /// It will never pass as it is.
     Rejected(Rejection),
     /// It may pass later.
@@ -112,6 +114,7 @@ impl Settled {
         match &self.0.state {
             State::Done(Disposition::Applied) => Verdict::Applied,
             State::Done(Disposition::Duplicate) => Verdict::Duplicate,
+            State::Done(Disposition::Ignored) => Verdict::Ignored,
             State::Rejected(rejection) => Verdict::Rejected(rejection.clone()),
             State::Unavailable(unavailable) => Verdict::Unavailable(unavailable.clone()),
             State::Event | State::Done(_) => broken(),

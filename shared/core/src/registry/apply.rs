@@ -136,7 +136,7 @@ impl Checked {
 /// The contract that a route names.
 pub(super) fn contract_of(route: &TopicRoute) -> Option<&str> {
     match route {
-        TopicRoute::Contract { contract, tenant: _ } => Some(contract),
+        TopicRoute::Contract { contract, .. } => Some(contract),
         TopicRoute::Envelope => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt as _, stream};
 
-use super::outcome::{self, Effects, INCOMPLETE, LetterOutcome, UNAVAILABLE};
+use super::outcome::{self, Effects, IGNORED, INCOMPLETE, LetterOutcome, UNAVAILABLE};
 use super::runner::Runner;
 use super::through::{admit, through};
 use super::views::label;
@@ -109,6 +109,10 @@ fn of_settled<W: ReplayPorts, S: Sources>(
         }
         Verdict::Duplicate => {
             effects.add("duplicate", 1);
+            LetterOutcome::Resolved(effects)
+        }
+        Verdict::Ignored => {
+            effects.add(IGNORED, 1);
             LetterOutcome::Resolved(effects)
         }
         Verdict::Rejected(rejection) => LetterOutcome::Rejected(rejection, effects),

@@ -4,7 +4,7 @@
 //! Offsets that no stream holds any more are counted as lost, and the letter is parked for a person.
 
 use super::outcome::{
-    Effects, FILED, LOST, LetterOutcome, NO_OBJECTS, NO_STREAM, OBJECT_TOO_LARGE,
+    Effects, FILED, IGNORED, LOST, LetterOutcome, NO_OBJECTS, NO_STREAM, OBJECT_TOO_LARGE,
 };
 use super::runner::Runner;
 use super::through::{admit, through};
@@ -174,6 +174,7 @@ async fn take_records<W: ReplayPorts, S: Sources>(
                 effects.changed.truncate(super::run::CHANGED);
             }
             Verdict::Duplicate => effects.add("duplicate", 1),
+            Verdict::Ignored => effects.add(IGNORED, 1),
             Verdict::Rejected(rejection) => {
                 effects.add(rejection.code.as_str(), 1);
                 if !runner.run.dry_run {

@@ -12,6 +12,8 @@ const ATTEMPTS: usize = 5;
 
 /// The outcome of a letter that was put aside.
 pub(super) const PARKED: &str = "parked";
+/// The outcome of a record that is no event, as its contract or its route says by now.
+pub(super) const IGNORED: &str = "ignored";
 /// The outcome of offsets that no stream holds any more, and of an object that is gone.
 pub(super) const LOST: &str = "lost";
 /// The outcome of a letter of which parts are missing.

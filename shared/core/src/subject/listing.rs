@@ -266,10 +266,10 @@ mod tests {
     #[test]
     fn a_mark_is_read_again_and_nothing_else_is_one() {
         let mark = |json: &str| serde_json::from_str::<Mark>(json);
-        let good = r#"["00000007#d/1","device"]"#;
+        let good = r#"["00000007#d%2F1","device"]"#;
         let read = mark(good).expect("a mark");
         assert_eq!(serde_json::to_string(&read).expect("JSON"), good);
-        for bad in [["7", "device"], ["#d", "device"], ["7#d", "Device"], ["7#", "d"]] {
+        for bad in [["7", "device"], ["7#d/1", "device"], ["#d", "device"], ["7#d", "Device"], ["7#", "d"]] {
             let bad = serde_json::to_string(&bad).expect("JSON");
             assert!(mark(&bad).is_err(), "{bad}");
         }

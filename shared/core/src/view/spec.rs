@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use jsonptr::PointerBuf;
 
-use super::payload::Payload;
+use super::payload::{Found, Payload};
+use super::units;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 
@@ -15,7 +16,7 @@ pub struct ViewSpec {
     /// Numbers whose statistics are kept.
     pub measures: Vec<MeasureSpec>,
     /// Where the status is.
-    pub status: Option<PointerBuf>,
+    pub status: Option<StatusSpec>,
     /// Where the location is.
     pub location: Option<LocationSpec>,
 }
@@ -31,9 +32,22 @@ pub struct MeasureSpec {
     pub path: PointerBuf,
     /// What it is measured in, at most [`UNIT_BYTES`](crate::base::limits::UNIT_BYTES).
     pub unit: Option<Arc<str>>,
+    /// Where the payload names the unit that the number came in.
+    pub unit_path: Option<PointerBuf>,
+    /// Which texts are numbers, too.
+    pub numbers: Numbers,
     /// Entries ingested from here on are read; `None`: all. A measure that is added to a
     /// contract later must not depend on which pages happened to be folded again.
     pub since: Option<Timestamp>,
+}
+
+/// Where a payload has its status.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusSpec {
+    /// Where the status is.
+    pub path: PointerBuf,
+    /// The event types that are read; empty: all.
+    pub types: Vec<Arc<str>>,
 }
 
 /// Where a payload has its location, in degrees.
@@ -43,6 +57,20 @@ pub struct LocationSpec {
     pub latitude: PointerBuf,
     /// From -180 in the west to 180.
     pub longitude: PointerBuf,
+    /// The event types that are read; empty: all.
+    pub types: Vec<Arc<str>>,
+    /// Which texts are numbers, too.
+    pub numbers: Numbers,
+}
+
+/// What is read as a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Numbers {
+    /// JSON numbers.
+    #[default]
+    Json,
+    /// JSON numbers, and texts that are one.
+    Text,
 }
 
 /// The spec of a contract that no longer exists.
@@ -54,20 +82,72 @@ impl ViewSpec {
     pub fn number(&self, measure: &str, entry: &Entry) -> Option<(f64, Option<&Arc<str>>)> {
         let payload = Payload(&entry.payload);
         let named = self.measures.iter().filter(|spec| *spec.name == *measure && spec.reads(entry));
-        named.filter_map(|spec| Some((payload.number(&spec.path)?, spec.unit.as_ref()))).next()
+        named.filter_map(|spec| Some((spec.find(payload)?, spec.unit.as_ref()))).next()
     }
 
-    /// Latitude and longitude in a payload, in degrees.
-    pub fn place(&self, payload: Payload<'_>) -> Option<(f64, f64)> {
-        self.location.as_ref()?.find(payload)
+    /// Latitude and longitude of an entry, in degrees.
+    pub fn place(&self, entry: &Entry) -> Option<(f64, f64)> {
+        let spec = self.location.as_ref().filter(|spec| spec.reads(&entry.event_type))?;
+        spec.find(Payload(&entry.payload))
     }
 }
 
 impl MeasureSpec {
     pub(super) fn reads(&self, entry: &Entry) -> bool {
-        (self.types.is_empty() || self.types.contains(&entry.event_type))
+        self.reads_type(&entry.event_type)
             && self.since.is_none_or(|since| since <= entry.ingested_at)
     }
+
+    /// Whether events of a type are read.
+    pub fn reads_type(&self, event_type: &str) -> bool {
+        is_among(&self.types, event_type)
+    }
+
+    /// The number in a payload, in the unit of the measure. A number in a unit that cannot be converted
+    /// is none: its record was read by another version of the contract.
+    pub(super) fn find(&self, payload: Payload<'_>) -> Option<f64> {
+        let number = payload.number(&self.path, self.numbers)?;
+        let Some(unit_path) = &self.unit_path else { return Some(number) };
+        match payload.find(unit_path) {
+            None | Some(Found::Null) => Some(number),
+            Some(Found::Text(unit)) => units::converted(number, &unit, self.unit.as_deref()?),
+            Some(Found::Number(_) | Found::Other) => None,
+        }
+    }
+}
+
+impl StatusSpec {
+    /// Whether events of a type are read.
+    pub fn reads(&self, event_type: &str) -> bool {
+        is_among(&self.types, event_type)
+    }
+}
+
+impl LocationSpec {
+    /// Whether events of a type are read.
+    pub fn reads(&self, event_type: &str) -> bool {
+        is_among(&self.types, event_type)
+    }
+}
+
+impl Numbers {
+    /// The number that a text is, if texts are read: digits with a sign, a point or an exponent.
+    pub fn of_text(self, text: &str) -> Option<f64> {
+        let is_of_number =
+            |byte: u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+        let text = text.trim();
+        match self {
+            Self::Text if text.bytes().all(is_of_number) => {
+                text.parse().ok().filter(|number: &f64| number.is_finite())
+            }
+            Self::Text | Self::Json => None,
+        }
+    }
+}
+
+/// Whether a type is read; without types, every one is.
+fn is_among(types: &[Arc<str>], event_type: &str) -> bool {
+    types.is_empty() || types.iter().any(|one| **one == *event_type)
 }
 
 /// The specs of every contract that a subject's entries passed.

@@ -198,7 +198,7 @@ impl Spec {
             Id::None => CONTRACT.with(|contract| {
                 let scope = scope(self.tenant);
                 let event = contract.read(&self.kafka(0, self.text()).parsed(), &scope);
-                event.expect("an event").entry.position.clone()
+                event.expect("read").expect("an event").entry.position.clone()
             }),
         }
     }
