@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::accept::Delivery;
 use crate::answer::{CollectAnswer, Refused};
-use crate::events::Sent;
+use crate::sent::Sent;
 use crate::{Ingest, IngestPorts};
 
 const LEARNING: &str = "learning";

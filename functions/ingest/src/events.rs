@@ -1,7 +1,6 @@
 //! `POST /api/v1/events`, and what `POST /collect` has in common with it: from a request to its
 //! delivery, and from the results to an answer.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -10,7 +9,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use drover_core::base::time::Timestamp;
-use drover_core::intake::contract::{Contract, Syntax};
+use drover_core::intake::contract::Syntax;
 use drover_core::intake::json::without_bare_words;
 use drover_core::intake::request::{Claim, Claimed, IdempotencyKey};
 use drover_core::intake::tenant::Scope;
@@ -23,38 +22,16 @@ use uuid::Uuid;
 use crate::accept::{Accepted, Delivery};
 use crate::answer::{BatchAnswer, EventResult, Refused};
 use crate::body::{self, CLOUD_EVENT, Events, Format};
+use crate::carried::carried;
+use crate::sent::Sent;
 use crate::{FUNCTION, Ingest, IngestPorts};
 
 /// The longest name of a contract that is looked at.
 const CONTRACT_BYTES: usize = 64;
-/// The longest `traceparent`: the W3C's version 00 has 55 characters.
-const TRACEPARENT_BYTES: usize = 256;
-/// HTTP headers that speak of a single event: CloudEvents in binary mode. Kafka calls them `ce_…`.
-const CLOUD_EVENTS: &str = "ce-";
-const CLOUD_EVENT_HEADERS: usize = 32;
-/// The longest header that goes along with an event because its contract names it.
-const HEADER_BYTES: usize = 4096;
-/// Headers that prove who sends, and the encoding that is undone: they go along with no event.
-const NEVER_CARRIED: [&str; 7] = [
-    "authorization",
-    "content-encoding",
-    "cookie",
-    "proxy-authorization",
-    "x-amz-security-token",
-    "x-api-key",
-    "x-forwarded-authorization",
-];
 /// The media type of most requests, which is no contract's.
 const PLAIN_JSON: &str = "application/json";
 /// The built-in contract of CloudEvents.
 const CLOUD_EVENTS_CONTRACT: &str = "cloudevents";
-
-/// A request as it came, with the caller that sent it.
-pub(crate) struct Sent {
-    pub(crate) headers: HeaderMap,
-    pub(crate) correlation: CorrelationId,
-    pub(crate) body: Vec<u8>,
-}
 
 #[utoipa::path(
     post,
@@ -102,25 +79,6 @@ pub(crate) async fn events<W: IngestPorts, S: EventLog>(
     let sent = Sent::of(headers, correlation, body)?;
     let answer = ingest.deliver(&caller, contract, &sent).await?;
     Ok((StatusCode::ACCEPTED, Json(answer)))
-}
-
-impl Sent {
-    /// Unpacks a request.
-    pub(crate) fn of(
-        headers: HeaderMap,
-        correlation: CorrelationId,
-        body: Result<Bytes, BytesRejection>,
-    ) -> Result<Self, Problem> {
-        let body = body.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                let limit = body::SENT_BYTES;
-                body::too_large(&format!("the body is too large: limit=`{limit}`"))
-            }
-            _ => Problem::bad_request("malformed_json", "the body ended early"),
-        })?;
-        let body = body::unpacked(&headers, body.into())?;
-        Ok(Self { headers, correlation, body })
-    }
 }
 
 impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
@@ -215,67 +173,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
     key.map(Some).ok_or_else(|| {
         Problem::invalid_parameter("Idempotency-Key", "not 1 to 255 visible ASCII characters")
     })
-}
-
-/// What goes along with each event.
-fn carried(
-    sent: &Sent,
-    format: Format,
-    events: &Events<'_>,
-    contract: Option<&Contract>,
-) -> Vec<(String, Vec<u8>)> {
-    let mut carried = vec![("correlation_id".to_owned(), sent.correlation.0.as_bytes().to_vec())];
-    let traceparent = sent.headers.get("traceparent").map(|value| value.as_bytes());
-    if let Some(traceparent) = traceparent.filter(|value| value.len() <= TRACEPARENT_BYTES) {
-        carried.push(("traceparent".to_owned(), traceparent.to_vec()));
-    }
-    if let Events::Single(_) = events {
-        let named = sent.headers.iter().filter_map(|(name, value)| {
-            let attribute = name.as_str().strip_prefix(CLOUD_EVENTS)?;
-            Some((format!("ce_{attribute}"), percent_decoded(value.as_bytes())))
-        });
-        carried.extend(named.take(CLOUD_EVENT_HEADERS));
-    }
-    let mut names: BTreeSet<String> =
-        contract.into_iter().flat_map(Contract::headers).map(str::to_ascii_lowercase).collect();
-    if format == Format::Data || contract.is_some_and(Contract::reads_media_type) {
-        names.insert("content-type".to_owned());
-    }
-    for name in names {
-        let taken = carried.iter().any(|(known, _)| *known == name);
-        let value = sent.headers.get(&name).map(|value| value.as_bytes());
-        if let Some(value) = value.filter(|value| !taken && value.len() <= HEADER_BYTES)
-            && !NEVER_CARRIED.contains(&name.as_str())
-        {
-            carried.push((name, value.to_vec()));
-        }
-    }
-    carried
-}
-
-/// Attributes of CloudEvents are percent-encoded in headers of HTTP (its protocol binding, section 3.1.3.2).
-/// What is no such code stays.
-fn percent_decoded(value: &[u8]) -> Vec<u8> {
-    let hex = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut decoded = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let Some((first, behind)) = rest.split_first() {
-        let code = match (first, behind) {
-            (b'%', [high, low, ..]) => hex(high).zip(hex(low)),
-            _ => None,
-        };
-        match code {
-            Some((high, low)) => {
-                decoded.push(high * 16 + low);
-                rest = behind.get(2..).unwrap_or_default();
-            }
-            None => {
-                decoded.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    decoded
 }
 
 /// 202 when at least one was accepted or ignored, else why none was.

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`routes`] says what is served; `events` reads a request and answers it;
 //! `accept` takes the events of one request to where they are durable; `body` cuts a body into
-//! events, [`rest`] says when a stream is not asked; [`answer`] is what comes back. [`config`]
+//! events, `carried` says what goes along with each, [`rest`] says when a stream is not asked; [`answer`] is what comes back. [`config`]
 //! is read once at start.
 //!
 //! A 202 promises that each event it calls accepted is in the stream, in the ledger (where there is
@@ -26,11 +26,13 @@ use drover_http::layers::json_only;
 mod accept;
 pub mod answer;
 mod body;
+mod carried;
 mod compat;
 pub mod config;
 mod events;
 pub mod log_breaker;
 mod openapi;
+mod sent;
 
 use log_breaker::LogBreaker;
 pub use openapi::openapi;

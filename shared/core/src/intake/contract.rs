@@ -11,6 +11,7 @@ mod document;
 mod identity;
 mod lookup;
 mod reading;
+mod sequence;
 mod time;
 mod values;
 
@@ -26,21 +27,18 @@ mod identity_tests;
 pub(crate) mod sample;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 pub use self::builtin::{BUILTINS, builtin, builtin_of_media_type};
-pub(crate) use self::document::always_given;
 pub use self::document::{
     Body, ContractDocument, Fold, IdentityDocument, IgnoreDocument, LocationDocument,
     MeasureDocument, PayloadDocument, SequenceDocument, SourceDocument, StatusDocument,
     SubjectDocument, Syntax, TimeDocument, TimeFormat, VariantDocument, WhenDocument, WithoutTime,
 };
 pub(crate) use self::lookup::Lookup;
-use self::reading::Reading;
-use self::values::Values;
+use self::reading::{Common, Reading};
 use crate::base::error::{Code, Rejection};
 use crate::base::scope::TenantScope;
 use crate::event::Event;
@@ -50,18 +48,13 @@ use crate::view::ViewSpec;
 /// A compiled contract.
 #[derive(Debug)]
 pub struct Contract {
-    name: Arc<str>,
+    common: Common,
     media_types: Vec<String>,
     syntax: Syntax,
     ignored: Vec<Ignored>,
     tenant: Option<Lookup>,
     variants: Vec<Variant>,
     usual: Reading,
-    /// The types that the document names: events of one share its text, of which there is a copy
-    /// with every other event.
-    types: BTreeSet<Arc<str>>,
-    view_spec: Arc<ViewSpec>,
-    values: Values,
 }
 
 /// How records with a certain header are read.
@@ -82,12 +75,12 @@ struct Ignored {
 impl Contract {
     /// What it is called.
     pub fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.common.name
     }
 
     /// What the units of a view read from its payloads.
     pub fn view_spec(&self) -> Arc<ViewSpec> {
-        Arc::clone(&self.view_spec)
+        Arc::clone(&self.common.view_spec)
     }
 
     /// How strictly JSON is read.
@@ -154,7 +147,7 @@ impl Contract {
     ) -> Result<Event, Rejection> {
         reading.check_schema(json)?;
         self.check_tenant(parsed, json, scope)?;
-        reading.event(self, parsed, json, scope)
+        reading.event(&self.common, parsed, json, scope)
     }
 
     fn reading(&self, record: &Record) -> &Reading {
@@ -171,10 +164,6 @@ impl Contract {
         let named = record.media_type();
         named
             .is_some_and(|named| self.media_types.iter().any(|one| one.eq_ignore_ascii_case(named)))
-    }
-
-    fn shared_type(&self, text: Cow<'_, str>) -> Arc<str> {
-        self.types.get(&*text).map_or_else(|| Arc::from(text), Arc::clone)
     }
 
     fn check_tenant(

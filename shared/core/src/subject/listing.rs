@@ -269,7 +269,9 @@ mod tests {
         let good = r#"["00000007#d%2F1","device"]"#;
         let read = mark(good).expect("a mark");
         assert_eq!(serde_json::to_string(&read).expect("JSON"), good);
-        for bad in [["7", "device"], ["7#d/1", "device"], ["#d", "device"], ["7#d", "Device"], ["7#", "d"]] {
+        for bad in
+            [["7", "device"], ["7#d/1", "device"], ["#d", "device"], ["7#d", "Device"], ["7#", "d"]]
+        {
             let bad = serde_json::to_string(&bad).expect("JSON");
             assert!(mark(&bad).is_err(), "{bad}");
         }

@@ -1,5 +1,6 @@
 //! From the document to the contract: every fault is found before the document is refused.
 
+mod names;
 mod view;
 
 use std::collections::BTreeSet;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::names::{check_media_types, check_name};
 use self::view::view_spec;
 use super::document::{
     Body, ContractDocument, IgnoreDocument, PayloadDocument, SequenceDocument, SourceDocument,
@@ -14,10 +16,12 @@ use super::document::{
 };
 use super::identity::{Identity, left_out};
 use super::lookup::Lookup;
-use super::reading::{Reading, Sequence, is_type};
+use super::reading::{Common, Reading, is_type};
+use super::sequence::Sequence;
 use super::time::TimeSource;
 use super::values::Values;
-use super::{Contract, Ignored, Variant, always_given};
+use super::document::always_given;
+use super::{Contract, Ignored, Variant};
 use crate::base::id::Kind;
 use crate::base::limits;
 use crate::event::Except;
@@ -43,16 +47,18 @@ impl Contract {
         let mut faults = Faults::default();
         let variants = variants(document, &mut faults);
         faults.or(Some(Self {
-            name: Arc::from(document.name.as_str()),
+            common: Common {
+                name: Arc::from(document.name.as_str()),
+                types: types(&usual, &variants, &view_spec),
+                values: Values::of(&view_spec),
+                view_spec: Arc::new(view_spec),
+            },
             media_types: document.media_types.clone(),
             syntax: document.syntax,
             ignored,
             tenant,
-            types: types(&usual, &variants, &view_spec),
             usual,
             variants,
-            values: Values::of(&view_spec),
-            view_spec: Arc::new(view_spec),
         }))
     }
 }
@@ -158,27 +164,6 @@ fn schema(schema: Option<&Value>, path: &str, faults: &mut Faults) -> Option<Sch
         Err(fault) => {
             faults.add(format!("{path}{}", fault.path), fault.message);
             None
-        }
-    }
-}
-
-pub(super) fn check_name(name: &str, path: &str, faults: &mut Faults) {
-    // A kind has the alphabet that every name of ours has.
-    if Kind::parse(name).is_err() {
-        faults.add(path, "a name is 1 to 64 of a-z, 0-9, _ and -");
-    }
-}
-
-fn check_media_types(media_types: &[String], faults: &mut Faults) {
-    let is_token = |text: &str| {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
-        !text.is_empty() && text.bytes().all(allowed)
-    };
-    for (index, media_type) in media_types.iter().enumerate() {
-        let parts = media_type.split_once('/');
-        if !parts.is_some_and(|(kind, name)| is_token(kind) && is_token(name)) {
-            let path = format!("/media_types/{index}");
-            faults.add(path, "not a media type without parameters, like application/json");
         }
     }
 }

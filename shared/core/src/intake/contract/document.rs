@@ -1,5 +1,6 @@
 //! A contract as it is written: the vocabulary, and nothing about what it means.
 
+mod identity;
 mod source;
 mod variant;
 mod view;
@@ -7,6 +8,7 @@ mod view;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::identity::{Fold, IdentityDocument, SubjectDocument};
 pub(crate) use self::source::always_given;
 pub use self::source::{
     PayloadDocument, SequenceDocument, SourceDocument, TimeDocument, TimeFormat,
@@ -81,27 +83,6 @@ pub struct ContractDocument {
     pub variants: Vec<VariantDocument>,
 }
 
-/// What an event is about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SubjectDocument {
-    /// The kind, the same for every record.
-    pub kind: String,
-    /// The id inside the kind.
-    pub id: SourceDocument,
-    /// What is made of the id, so that its spellings are one subject.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fold: Option<Fold>,
-}
-
-/// What is made of an id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Fold {
-    /// Lower case: for MAC addresses and EUIs.
-    Lower,
-}
-
 /// How strictly JSON is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -122,26 +103,6 @@ pub struct IgnoreDocument {
     /// The values. A header, the key and the topic are texts.
     #[serde(rename = "in")]
     pub values: Vec<Value>,
-}
-
-/// What identifies an event without an id: exactly one of `except` and `of`. The id is a digest of
-/// the contract's name and of this, whatever the contract extracts from the record, so that a
-/// record that is delivered again is a duplicate although its contract was mended in between.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IdentityDocument {
-    /// JSON Pointers into the record: the id is the digest of the record's canonical JSON less
-    /// these (the time at which it was sent, a number of attempts), and of the headers that `type`
-    /// is read from. Two records of one time that differ in nothing else are one event, and the
-    /// first counts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub except: Vec<String>,
-    /// Sources of a natural key: the id is the digest of what they find. What is absent counts as
-    /// absent, which is not an empty text; if all are absent, the record is `missing_field`. Two
-    /// records of one time and one key with different content are `payload_mismatch`, as two with
-    /// one event id are.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub of: Vec<SourceDocument>,
 }
 
 /// What a record without a time of its own means.

@@ -2,13 +2,15 @@
 
 mod found;
 mod place;
+mod pointer;
 
-use jsonptr::{Pointer, PointerBuf};
+use jsonptr::Pointer;
 use serde_json::Value;
 
 pub(crate) use self::found::{Found, Raw};
 pub(crate) use self::place::Path;
 use self::place::Place;
+pub(crate) use self::pointer::compiled_pointer;
 use super::document::SourceDocument;
 use crate::base::error::{Code, Rejection};
 use crate::base::limits;
@@ -148,13 +150,4 @@ fn alternatives(source: &SourceDocument, path: &str, faults: &mut Faults) -> Opt
     // Every one is compiled before any is missed, so that no fault stays unsaid.
     let compiled: Vec<Option<Place>> = compiled.collect();
     compiled.into_iter().collect()
-}
-
-/// A pointer of a document; `None` after a fault.
-pub(crate) fn compiled_pointer(text: &str, path: &str, faults: &mut Faults) -> Option<PointerBuf> {
-    let pointer = PointerBuf::parse(text).ok();
-    if pointer.is_none() {
-        faults.add(path, "not a JSON Pointer (RFC 6901): it is empty or starts with a slash");
-    }
-    pointer
 }

@@ -1,24 +1,26 @@
 //! How a record of a contract is read: the fields of an event, one by one.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Contract;
 use super::document::{Body, Fold, WithoutTime};
 use super::identity::{Identity, Read};
-use super::lookup::{Found, Lookup, Raw};
+use super::lookup::{Found, Lookup};
+use super::sequence::Sequence;
 use super::time::TimeSource;
+use super::values::Values;
 use crate::base::error::{Code, Rejection};
-use crate::base::excerpt::Excerpt;
 use crate::base::id::{EventId, Kind, Position, SubjectId};
 use crate::base::limits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::event::{self, Canonical, Entry, Event, Except, IdOrigin, Spelling, digest};
-use crate::intake::record::{Parsed, Record, Source};
+use crate::intake::record::{Parsed, Record};
 use crate::intake::schema::Schema;
+use crate::view::ViewSpec;
 
 /// How a record is read.
 #[derive(Debug)]
@@ -40,12 +42,18 @@ pub(super) struct Reading {
     pub(super) schema: Option<Schema>,
 }
 
-/// What orders events of one instant.
+/// What all records of a contract have in common.
 #[derive(Debug)]
-pub(super) enum Sequence {
-    /// Where the record stands in its partition or request.
-    Offset,
-    Source(Lookup),
+pub(super) struct Common {
+    /// What the contract is called.
+    pub(super) name: Arc<str>,
+    /// The types that the document names: events of one share its text, of which there is a copy
+    /// with every other event.
+    pub(super) types: BTreeSet<Arc<str>>,
+    /// What the units of a view read.
+    pub(super) view_spec: Arc<ViewSpec>,
+    /// The same, ready for values that are parsed.
+    pub(super) values: Values,
 }
 
 /// Why the time of receipt does not stand in for that of observation.
@@ -57,6 +65,12 @@ const NO_RECEIPT: &str =
 enum Observed {
     Own(Timestamp),
     Received(Timestamp),
+}
+
+impl Common {
+    fn shared_type(&self, text: Cow<'_, str>) -> Arc<str> {
+        self.types.get(&*text).map_or_else(|| Arc::from(text), Arc::clone)
+    }
 }
 
 impl Reading {
@@ -71,21 +85,24 @@ impl Reading {
     /// The event of a record that its schema takes.
     pub(super) fn event(
         &self,
-        contract: &Contract,
+        common: &Common,
         parsed: &Parsed<'_>,
         json: &Value,
         scope: &TenantScope,
     ) -> Result<Event, Rejection> {
         let record = parsed.record();
         let subject = self.subject(parsed, json)?;
-        let event_type = contract.shared_type(self.event_type(parsed, json)?);
-        let (payload, skipped) = self.payload(contract, parsed, json, &event_type)?;
+        let event_type = common.shared_type(self.event_type(parsed, json)?);
+        let (payload, skipped) = self.payload(common, parsed, json, &event_type)?;
         let observed = self.observed_at(parsed, json)?;
-        let sequence = self.sequence(parsed, json)?;
+        let sequence = match &self.sequence {
+            Some(sequence) => sequence.read(parsed, json)?,
+            None => 0,
+        };
         let (event_id, id_origin) = match self.given_id(parsed, json)? {
             Some(id) => (id, IdOrigin::Given),
             None => {
-                let read = Read { contract: &contract.name, parsed, json };
+                let read = Read { contract: &common.name, parsed, json };
                 self.derived_id(read, observed, &payload)?
             }
         };
@@ -94,7 +111,7 @@ impl Reading {
             position,
             id_origin,
             event_type,
-            contract: Arc::clone(&contract.name),
+            contract: Arc::clone(&common.name),
             contract_version: 0,
             ingested_at: record.ingested_at,
             payload,
@@ -159,7 +176,7 @@ impl Reading {
     /// own, so it has its own limit.
     fn payload(
         &self,
-        contract: &Contract,
+        common: &Common,
         parsed: &Parsed<'_>,
         json: &Value,
         event_type: &str,
@@ -175,7 +192,7 @@ impl Reading {
                 format!("the payload is too large: canonical bytes=`{bytes}` limit=`{limit}`");
             return Err(Rejection::new(Code::TooLarge, message));
         }
-        let skipped = contract.values.check(&contract.view_spec, event_type, found, place)?;
+        let skipped = common.values.check(&common.view_spec, event_type, found, place)?;
         Ok((payload, skipped))
     }
 
@@ -208,20 +225,6 @@ impl Reading {
                 Err(rejection)
             }
             (WithoutTime::Reject, _) => Err(missing()),
-        }
-    }
-
-    fn sequence(&self, parsed: &Parsed<'_>, json: &Value) -> Result<u64, Rejection> {
-        match &self.sequence {
-            None => Ok(0),
-            Some(Sequence::Offset) => Ok(match parsed.record().source {
-                Source::Kafka { offset, .. } => u64::try_from(offset).unwrap_or(0),
-                Source::Http { index, .. } => u64::from(index),
-            }),
-            Some(Sequence::Source(lookup)) => match lookup.find(parsed, json) {
-                None => Ok(0),
-                Some(found) => sequence_of(&found),
-            },
         }
     }
 
@@ -276,31 +279,6 @@ fn id_text<'a>(found: &Found<'a>, what: &str) -> Result<Cow<'a, str>, Rejection>
     found.text().ok_or_else(|| {
         let message = format!("{what}: wanted a text or a whole number, came {}", found.kind());
         found.rejection(Code::InvalidId, message)
-    })
-}
-
-fn sequence_of(found: &Found<'_>) -> Result<u64, Rejection> {
-    const WHOLE: f64 = 9_007_199_254_740_992.0;
-    let number = match (found.value, found.text()) {
-        (_, Some(text)) if text.is_empty() => Some(0),
-        (_, Some(text)) => text.parse().ok().filter(|number| i64::try_from(*number).is_ok()),
-        (Raw::Json(Value::Number(number)), None) => {
-            let double = number.as_f64().filter(|double| (0.0..WHOLE).contains(double));
-            double
-                .filter(|double| double.fract() == 0.0)
-                .and_then(|it| format!("{it}").parse().ok())
-        }
-        (_, None) => None,
-    };
-    number.ok_or_else(|| {
-        let message = format!(
-            "wanted a sequence (a whole number from 0 to 2^63-1), came {}",
-            match found.text() {
-                Some(text) => format!("{}", Excerpt(&text)),
-                None => found.kind(),
-            }
-        );
-        found.rejection(Code::SchemaViolation, message)
     })
 }
 

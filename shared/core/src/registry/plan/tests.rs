@@ -267,10 +267,7 @@ fn a_media_type_is_one_contracts_only() {
         contract
     };
     let stored = applied(&contracts(&[reads("one", &["a/B", "a/c"])]));
-    assert_eq!(
-        revision(&stored),
-        r#"{"kinds":["pump"],"media_types":{"a/b":"one","a/c":"one"}}"#
-    );
+    assert_eq!(revision(&stored), r#"{"kinds":["pump"],"media_types":{"a/b":"one","a/c":"one"}}"#);
     refusals(&contracts(&[reads("two", &["x/y", "A/b"])]), &stored, &["/media_types/1"]);
     refusals(
         &contracts(&[reads("two", &["x/y"]), reads("three", &["x/y"])]),
@@ -281,10 +278,7 @@ fn a_media_type_is_one_contracts_only() {
     let over = contracts(&[reads("one", &["a/c"]), reads("two", &["a/b"])]);
     let plan = plan(&over, &handed);
     apply(&mut handed, plan, usize::MAX);
-    assert_eq!(
-        revision(&handed),
-        r#"{"kinds":["pump"],"media_types":{"a/b":"two","a/c":"one"}}"#
-    );
+    assert_eq!(revision(&handed), r#"{"kinds":["pump"],"media_types":{"a/b":"two","a/c":"one"}}"#);
 }
 
 fn placed(status: &str, placement: Value) -> Submitted {

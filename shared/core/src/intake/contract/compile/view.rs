@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::document::{ContractDocument, LocationDocument, MeasureDocument, StatusDocument};
 use super::super::lookup::compiled_pointer;
 use super::super::reading::is_type;
-use super::check_name;
+use super::names::check_name;
 use crate::base::limits;
 use crate::intake::fault::Faults;
 use crate::view::{LocationSpec, MeasureSpec, Numbers, StatusSpec, ViewSpec};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::identity::{IdentityDocument, SubjectDocument};
 use super::source::{PayloadDocument, SequenceDocument, SourceDocument, TimeDocument};
-use super::{IdentityDocument, SubjectDocument};
 
 /// How records with a certain header are read. What it does not name is as in the contract.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,9 +4,9 @@
 use jsonptr::{Pointer, PointerBuf};
 use serde_json::Value;
 
-use super::compiled_pointer;
+use super::super::document::SourceDocument;
 use super::found::{Found, Raw};
-use crate::intake::contract::SourceDocument;
+use super::pointer::compiled_pointer;
 use crate::intake::fault::Faults;
 use crate::intake::record::{HeaderValue, Parsed, Record, Source};
 

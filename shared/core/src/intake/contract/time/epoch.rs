@@ -59,7 +59,7 @@ pub(super) fn decimal_micros(text: &str) -> Option<i64> {
         (whole.checked_mul(10u64.checked_pow(kept)?)?.checked_add(fraction)?, finer)
     } else {
         let (_, finer) = fraction_of(fraction, 0)?;
-        (whole / NANOS_PER_MICRO, finer || whole % NANOS_PER_MICRO != 0)
+        (whole / NANOS_PER_MICRO, finer || !whole.is_multiple_of(NANOS_PER_MICRO))
     };
     let micros = i64::try_from(micros).ok()?;
     Some(if negative { -micros - i64::from(finer) } else { micros })

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::super::document::TimeFormat;
+use super::super::lookup::{Found, Raw};
+use super::epoch::decimal_micros;
 use super::local::local_instant;
-use super::{TimeSource, decimal_micros};
+use super::TimeSource;
 use crate::base::error::{Code, Rejection};
-use crate::intake::contract::TimeFormat;
-use crate::intake::contract::lookup::{Found, Raw};
 use crate::intake::record::HeaderValue;
 use jiff::tz::TimeZone;
 
