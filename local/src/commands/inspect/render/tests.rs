@@ -83,7 +83,8 @@ fn programs_get_whole_payloads_with_every_digit() {
     assert_eq!(shown["entries"][0]["event_id"], "e-1");
     assert_eq!(shown["entries"][0]["ingested_at"], "1970-01-01T00:00:02.000Z");
     assert_eq!(shown["head"]["repair_after"], Value::Null);
-    let key = json!({ "observed_at": "1970-01-01T00:00:02.000Z", "event_id": "e-2" });
+    let key =
+        json!({ "observed_at": "1970-01-01T00:00:02.000Z", "sequence": 0, "event_id": "e-2" });
     assert_eq!(shown["pages"][0]["key"], key);
     assert_eq!(shown["pages"][0]["entries"], 2);
 }
