@@ -61,6 +61,7 @@ pub struct Expectation {
     #[serde(default)]
     pub contains: Vec<String>,
     /// The events in the stream, in order.
+    #[serde(rename = "stream")]
     pub event_log: Vec<Value>,
     /// The dead letters, in order.
     pub letters: Vec<Value>,
@@ -90,6 +91,7 @@ impl Auth {
 #[serde(rename_all = "snake_case")]
 pub enum Down {
     /// The stream.
+    #[serde(rename = "stream")]
     EventLog,
     /// The buffer queue.
     Buffer,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use drover_core::base::cost::Metered;
 use drover_core::base::error::Unavailable;
-use drover_core::base::id::{SubjectId, TenantId};
+use drover_core::base::id::{Kind, SubjectId, TenantId};
 use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::emf::{Keeping, Lines};
 use drover_core::base::scope::TenantScope;
@@ -264,7 +264,8 @@ fn location(partition_key: &str) -> SubjectLocation {
         unreachable!("no partition key of the shared table: {partition_key}");
     };
     let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
-    let subject = SubjectId::parse(&format!("{kind}/{id}")).expect("a subject");
+    let kind = Kind::parse(kind).expect("a kind");
+    let subject = SubjectId::decoded(kind, id).expect("a subject");
     SubjectLocation { key: scope.subject(subject), table: None }
 }
 

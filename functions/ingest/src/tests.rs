@@ -283,8 +283,10 @@ fn a_cloud_event_in_binary_mode_is_one_event_whatever_its_data_is() {
 #[test]
 fn the_media_type_chooses_contract_and_mode_where_the_request_names_none() {
     let environment = Environment::new();
-    let whole = r#"{"specversion":"1.0","id":"c-2","source":"/x","type":"t","subject":"s","data":1}"#;
-    let structured = [&CLOUD_EVENT[..], &[("content-type", "application/cloudevents+json")]].concat();
+    let whole =
+        r#"{"specversion":"1.0","id":"c-2","source":"/x","type":"t","subject":"s","data":1}"#;
+    let structured =
+        [&CLOUD_EVENT[..], &[("content-type", "application/cloudevents+json")]].concat();
     for headers in [&structured[..], &structured[5..]] {
         let answer = environment.post("/api/v1/events", headers, whole);
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
@@ -580,7 +582,7 @@ fn the_routes_of_the_replaced_systems_answer_as_they_did() {
         environment.request(request.body(Body::empty()).expect("a request"))
     };
     assert_eq!(get("/current_time?name=Ada").body["message"], "Hello Ada");
-    check_problem(&get("/current_time?name=A%20B"), 400, "invalid_parameter");
+    check_problem(&get("/current_time?name=A%07B"), 400, "invalid_parameter");
     check_problem(&get("/current_time?nme=Ada"), 400, "unknown_parameter");
     assert_eq!(get("/hello").body, json!({"message": "Hello World!"}));
     let keys: Vec<Vec<u8>> = environment.taken().into_iter().filter_map(|one| one.key).collect();

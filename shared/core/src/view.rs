@@ -18,6 +18,7 @@ mod encoded;
 pub mod latest;
 pub mod lessons;
 pub mod measures;
+mod numbers;
 mod payload;
 mod shown;
 mod spec;
@@ -39,11 +40,10 @@ use self::encoded::VARINT;
 use self::latest::Latest;
 use self::lessons::Lessons;
 use self::measures::Measures;
+pub use self::numbers::Numbers;
 pub use self::payload::Payload;
 use self::spec::NO_SPEC;
-pub use self::spec::{
-    LocationSpec, MeasureSpec, Numbers, Reading, Specs, StatusSpec, Unit, ViewSpec,
-};
+pub use self::spec::{LocationSpec, MeasureSpec, Reading, Specs, StatusSpec, Unit, ViewSpec};
 use self::status::Status;
 use self::travel::Travel;
 use crate::base::limits;

@@ -67,7 +67,7 @@ fn a_body_that_is_no_json_is_told_why() {
         (problem.code().to_owned(), format!("{problem:?}"))
     };
     for (body, code, what) in [
-        (&b"{\"a\":\"\xfc\"}"[..], "malformed_json", "not UTF-8"),
+        (&b"[{\"a\":\"\xfc\"}]"[..], "malformed_json", "not UTF-8"),
         (&gzip(b"{}"), "unsupported_encoding", "Content-Encoding"),
         (b"[{\"a\":NaN}]", "malformed_json", "NaN is not JSON"),
         (b"[{\"a\":", "malformed_json", "ends too early"),

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod drained;
+mod ignored;
 mod receipt;
 
 use futures_util::FutureExt as _;

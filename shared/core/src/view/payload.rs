@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::spec::Numbers;
+use super::numbers::Numbers;
 use jsonptr::Pointer;
 use jsonptr::index::Index;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};

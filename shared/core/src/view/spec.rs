@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jsonptr::PointerBuf;
 
+use super::numbers::Numbers;
 use super::payload::{Found, Payload};
 use super::units;
 use crate::base::time::Timestamp;
@@ -63,16 +64,6 @@ pub struct LocationSpec {
     pub numbers: Numbers,
 }
 
-/// What is read as a number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Numbers {
-    /// JSON numbers.
-    #[default]
-    Json,
-    /// JSON numbers, and texts that are one.
-    Text,
-}
-
 /// The spec of a contract that no longer exists.
 pub(super) static NO_SPEC: ViewSpec =
     ViewSpec { measures: Vec::new(), status: None, location: None };
@@ -127,21 +118,6 @@ impl LocationSpec {
     /// Whether events of a type are read.
     pub fn reads(&self, event_type: &str) -> bool {
         is_among(&self.types, event_type)
-    }
-}
-
-impl Numbers {
-    /// The number that a text is, if texts are read: digits with a sign, a point or an exponent.
-    pub fn of_text(self, text: &str) -> Option<f64> {
-        let is_of_number =
-            |byte: u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
-        let text = text.trim();
-        match self {
-            Self::Text if text.bytes().all(is_of_number) => {
-                text.parse().ok().filter(|number: &f64| number.is_finite())
-            }
-            Self::Text | Self::Json => None,
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use self::names::{check_media_types, check_name};
 use self::view::view_spec;
+use super::document::always_given;
 use super::document::{
     Body, ContractDocument, IgnoreDocument, PayloadDocument, SequenceDocument, SourceDocument,
     VariantDocument,
@@ -20,7 +21,6 @@ use super::reading::{Common, Reading, is_type};
 use super::sequence::Sequence;
 use super::time::TimeSource;
 use super::values::Values;
-use super::document::always_given;
 use super::{Contract, Ignored, Variant};
 use crate::base::id::Kind;
 use crate::base::limits;

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::super::document::TimeFormat;
 use super::super::lookup::{Found, Raw};
+use super::TimeSource;
 use super::epoch::decimal_micros;
 use super::local::local_instant;
-use super::TimeSource;
 use crate::base::error::{Code, Rejection};
 use crate::intake::record::HeaderValue;
 use jiff::tz::TimeZone;
