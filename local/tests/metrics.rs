@@ -50,6 +50,7 @@ async fn the_names_are_those_of_the_contract_from_the_start() {
         "dead_letters_sent_total counter",
         "dead_letters_waiting gauge",
         "events_duplicate_total counter",
+        "events_ignored_total counter",
         "events_late_total counter",
         "events_processed_total counter",
         "last_message_timestamp_seconds gauge",

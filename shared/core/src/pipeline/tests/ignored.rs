@@ -51,7 +51,10 @@ fn without_the_word_a_tombstone_is_a_letter() {
 #[test]
 fn an_ignored_record_of_a_tenant_that_may_not_write_is_rejected_like_any_other() {
     let memory = with_route(r#","tombstones":"ignore""#);
-    memory.put_document("R#some", r#"{"contract":"some","tenant":{"const":"nobody"},"tombstones":"ignore"}"#);
+    memory.put_document(
+        "R#some",
+        r#"{"contract":"some","tenant":{"const":"nobody"},"tombstones":"ignore"}"#,
+    );
     let found = process(&memory, vec![some(None, 0)]);
     assert_eq!(found, [Disposition::DeadLettered(Code::UnknownTenant)]);
 }
