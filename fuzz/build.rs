@@ -1,9 +1,9 @@
-//! Seeds: every situation of `events/` becomes the beginning of a corpus, so that a fresh clone
-//! starts from what is known to matter.
+//! Creates seed corpora from the situations in `events/`, so that a fresh clone starts from
+//! relevant inputs.
 //!
-//! The processor's events are inputs of `kafka_event` as they are. Bodies for `http_body` are the
-//! values of their records, alone and as batches, what the requests of `events/ingest` hold, and two
-//! small bodies that unpack to very large ones.
+//! `kafka_event` uses the processor's events unchanged. `http_body` uses the values of their
+//! records, singly and as batches, the bodies of the requests in `events/ingest`, and two small
+//! bodies that decompress to very large ones.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -14,9 +14,9 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 
 const EVENTS: &str = "../events";
-/// What stands behind a body of `http_body`: content type, encoding, contract, key.
+/// The option bytes after a body of `http_body`: content type, encoding, contract, key.
 const OPTIONS: [&[u8]; 6] = [&[0, 0], &[2, 0], &[0, 3], &[0, 4], &[0, 0, 1], &[0, 0, 2, 1]];
-/// The same for a body that is packed already.
+/// Option bytes for a compressed body.
 const GZIP: &[u8] = &[0, 1];
 const ZSTD: &[u8] = &[0, 2];
 
@@ -35,8 +35,28 @@ fn main() -> io::Result<()> {
             seed(&http, &name(&path), &body, options)?;
         }
     }
+    programs(&folder("transform")?)?;
     seed(&http, "bomb-gzip", &gzip_bomb()?, GZIP)?;
     seed(&http, "bomb-zstd", &zstd_bomb(), ZSTD)
+}
+
+/// Programs with a record each, of what programs are made of.
+fn programs(corpus: &Path) -> io::Result<()> {
+    let record = br#"{"id":"d1","at":"2026-11-21T06:00:00Z","items":[{"n":1.50},{"n":12345678901234567890}]}"#;
+    let programs = [
+        ". as $all | .items[] | {id: $all.id, n: .n}",
+        "select(.id) | .items |= map(.n + 1) | del(.at) | with_entries(.key |= ascii_upcase)",
+        "[.. | numbers] | sort_by(-(.)) | group_by(. > 2) | .[] | {id: \"\\(.)\", all: add}",
+        "try error(\"x\") catch ., (.items[] | .n // empty | tostring | tojson | fromjson)",
+        "first(.items[] | select(.n > 1)), limit(2; .items[]), (.id | explode | implode)",
+        "if .at | startswith(\"2026\") then $headers, $key, $topic, $received else empty end",
+        "[., .] | [., .] | [., .] | flatten | transpose?, unique, (.[0] == .[1])",
+        ". as {items: [$one, {n: $two}]} | ($one, $two) as $x | @base64 \"\\($x)\" | @base64d",
+    ];
+    for (index, program) in programs.iter().enumerate() {
+        fs::write(corpus.join(index.to_string()), [program.as_bytes(), &[0xff], record].concat())?;
+    }
+    Ok(())
 }
 
 fn folder(target: &str) -> io::Result<PathBuf> {
@@ -45,7 +65,7 @@ fn folder(target: &str) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// The events of a function, without what is expected of them; none where it has no folder.
+/// The event files of a function, without the expectations; empty if the function has no folder.
 fn situations(function: &str) -> io::Result<Vec<PathBuf>> {
     let folder = Path::new(EVENTS).join(function);
     if !folder.exists() {
@@ -74,7 +94,7 @@ fn values(event: &[u8]) -> Vec<Vec<u8>> {
     values.filter_map(|value| base64_simd::STANDARD.decode_to_vec(value).ok()).collect()
 }
 
-/// The body of a request, if it has one, and the options that are nearest to its headers.
+/// The body of a request, if any, and the options closest to its headers.
 fn body(request: &[u8]) -> Option<(Vec<u8>, &'static [u8])> {
     let request: Value = serde_json::from_slice(request).ok()?;
     let header = |name: &str| request["headers"][name].as_str().unwrap_or_default();
@@ -91,7 +111,7 @@ fn body(request: &[u8]) -> Option<(Vec<u8>, &'static [u8])> {
     Some((body.as_bytes().to_vec(), options))
 }
 
-/// Each of these alone, all of them as an array, and all as lines.
+/// Seeds each value alone, all values as an array, and all values as lines.
 fn bodies(corpus: &Path, name: &str, values: &[Vec<u8>]) -> io::Result<()> {
     let array = [b"[".as_slice(), &values.join(b",".as_slice()), b"]"].concat();
     let together = [array, values.join(b"\n".as_slice())];
@@ -114,7 +134,7 @@ fn gzip_bomb() -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// A frame (RFC 8878) of 512 blocks, each a byte that is repeated 128 KiB times.
+/// A frame (RFC 8878) of 512 blocks, each one byte repeated 128 Ki times.
 fn zstd_bomb() -> Vec<u8> {
     const BLOCKS: u32 = 512;
     // The magic number, no content size, a window of 1 MiB.

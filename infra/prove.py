@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Deploys Drover into an emulator of AWS, and tries everything that a deployment promises.
+"""Deploys Drover into an AWS emulator and tests the deployment end to end.
 
-The real SAM CLI deploys infra/state.yaml and the built template.yaml into ministack, which enforces IAM, runs the
-bootstraps of the functions as Lambda would, and polls the queues. Then a user's way is gone: tenants by `drover apply`,
-events over the HTTP API, Kafka's events through the Lambda API, a poison record that becomes a letter, its contract
-mended, a replay. Last, permissions are taken away, to see that they were what let it through.
+The SAM CLI deploys infra/state.yaml and the built template.yaml into ministack, which enforces IAM, runs the functions'
+bootstraps as Lambda does, and polls the queues. The test then follows a user: create tenants with `drover apply`, send
+events over the HTTP API, send Kafka events through the Lambda API, turn a poison record into a letter, fix its contract,
+replay the letter. Finally the test removes the permissions and checks that the functions fail without them.
 
     infra/tools && .tools/deploy/bin/python infra/prove.py
 
-Needs Rust and Python; x86_64, because the emulator runs bootstraps natively. `--quick` builds without optimizing, since
-it is the deployment that is proven here; `--keep` leaves the emulator running.
+Needs Rust, Python and x86_64, because the emulator runs bootstraps natively. `--quick` builds without optimization;
+`--keep` leaves the emulator running.
 """
 
 import argparse
@@ -40,10 +40,10 @@ EMULATOR = pathlib.Path(sys.prefix).parent / "emulator/bin/ministack"
 REGION = "us-east-1"
 STATE, APP, KAFKA = "drover-state", "drover", "drover-kafka"
 CLUSTER = f"arn:aws:kafka:{REGION}:000000000000:cluster/events/0e1f2a3b-0000-0000-0000-000000000000-1"
-# Samples are of this day; they are moved to yesterday, which every tenant takes.
+# The day of the sample events. The test moves them to yesterday, which every tenant accepts.
 DAY_OF_SAMPLES = datetime.date(2026, 11, 21)
 HEALTHY = {"state": "healthy", "stream": None, "dead_letters": "healthy", "buffer": "healthy"}
-# Nothing of an account that somebody is signed in to.
+# Ignore the AWS account that the caller is signed in to.
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
 os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "SAM_CLI_TELEMETRY": "0"}
@@ -54,11 +54,11 @@ YESTERDAY = datetime.datetime.now(datetime.timezone.utc).date() - datetime.timed
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", action="store_true", help="leave the emulator running")
-    parser.add_argument("--quick", action="store_true", help="build without optimizing")
-    parser.add_argument("--built", action="store_true", help="take .aws-sam/build as it is")
+    parser.add_argument("--quick", action="store_true", help="build without optimization")
+    parser.add_argument("--built", action="store_true", help="use the existing .aws-sam/build")
     arguments = parser.parse_args()
     if platform.machine() not in ("x86_64", "AMD64"):
-        sys.exit("the emulator runs bootstraps natively, and they are built for x86_64 here")
+        sys.exit("needs x86_64: the emulator runs bootstraps natively")
     drover = build(arguments)
     with tempfile.TemporaryDirectory(prefix="drover-proof-") as folder, emulator(arguments.keep) as endpoint:
         aws = Account(endpoint, pathlib.Path(folder), drover)
@@ -70,7 +70,7 @@ def main():
         key = tenants(aws)
         over_http(aws, key)
         through_the_lambda_api(aws, key)
-        a_letter_and_its_way_back(aws, key)
+        a_letter_is_replayed(aws, key)
         kafka_mappings(aws)
         without_permission(aws)
     print("\nproven", flush=True)
@@ -82,7 +82,7 @@ def step(text):
 
 def check(what, found, expected=True):
     if found != expected:
-        sys.exit(f"not so: {what}\n  expected {expected!r}\n  found    {found!r}")
+        sys.exit(f"check failed: {what}\n  expected {expected!r}\n  found    {found!r}")
     print(f"   {what}", flush=True)
 
 
@@ -94,7 +94,7 @@ def run(command, environment, **more):
 
 
 def build(arguments):
-    """The four bootstraps by `sam build`, and the command."""
+    """Builds the four bootstraps with `sam build`, and the command."""
     environment = os.environ | {
         "AWS_DEFAULT_REGION": REGION,
         "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
@@ -108,7 +108,7 @@ def build(arguments):
         size, zipped = bootstrap.stat().st_size / 1e6, zipped_bytes(bootstrap) / 1e6
         print(f"   {name}: {size:.1f} MB, zipped {zipped:.1f} MB", flush=True)
         if not arguments.quick:
-            check("  less than 8 MB", zipped < 8)
+            check("  is smaller than 8 MB", zipped < 8)
     step("cargo build: the command drover")
     run(["cargo", "build", "--workspace", "--locked"], environment, cwd=ROOT)
     return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/drover"
@@ -123,7 +123,7 @@ def zipped_bytes(file):
 
 @contextlib.contextmanager
 def emulator(keep):
-    """AWS on loopback, with permissions enforced."""
+    """An AWS emulator on loopback that enforces IAM permissions."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -137,7 +137,7 @@ def emulator(keep):
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
-    # It leaves every function's code in its folder for temporary files.
+    # The emulator never deletes the functions' code from its temporary folder.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="drover-emulator-"))
     log = folder / "log"
     with log.open("wb") as output:
@@ -145,15 +145,15 @@ def emulator(keep):
         process = subprocess.Popen([EMULATOR], env=environment, stdout=output, stderr=subprocess.STDOUT)
     endpoint = f"http://127.0.0.1:{port}"
     try:
-        until("it answers", lambda: http("GET", f"{endpoint}/_localstack/health")[0] == 200, 60)
+        until("the emulator answers", lambda: http("GET", f"{endpoint}/_localstack/health")[0] == 200, 60)
         yield endpoint
     except BaseException:
         said = log.read_text(errors="replace").splitlines()
-        sys.stderr.write("\n".join(["the emulator said:"] + [line[:300] for line in said[-40:]]) + "\n")
+        sys.stderr.write("\n".join(["output of the emulator:"] + [line[:300] for line in said[-40:]]) + "\n")
         raise
     finally:
         if keep:
-            print(f"still there: {endpoint}, process {process.pid}, log {log}")
+            print(f"the emulator is running: {endpoint}, process {process.pid}, log {log}")
         else:
             process.terminate()
             try:
@@ -165,16 +165,16 @@ def emulator(keep):
 
 
 def until(what, holds, seconds):
-    """Waits for what happens by itself, and says how long at most."""
+    """Waits until a condition holds, up to a time limit."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        # Nobody there yet, or somebody in between whose answer is not ours.
+        # Not listening yet, or an answer of a proxy in between.
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             if holds():
                 print(f"   {what}", flush=True)
                 return
         time.sleep(0.3)
-    sys.exit(f"not within {seconds} s: {what}")
+    sys.exit(f"timed out after {seconds} s: {what}")
 
 
 def http(method, url, headers=None, body=None):
@@ -188,7 +188,7 @@ def http(method, url, headers=None, body=None):
 
 
 class Account:
-    """The emulated account: the tools and clients that speak to it."""
+    """The emulated account, with the tools and clients that use it."""
 
     def __init__(self, endpoint, folder, drover):
         self.endpoint, self.folder, self.drover = endpoint, folder, drover
@@ -213,7 +213,7 @@ class Account:
             "--language-extensions", "--no-confirm-changeset", "--no-progressbar",
             "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
         ]
-        # From an empty folder, so that no samconfig.toml joins in.
+        # Run in an empty folder, so that SAM reads no samconfig.toml.
         run(command + (["--parameter-overrides", *overrides] if overrides else []), self.environment, cwd=self.folder)
 
     def outputs(self, stack):
@@ -230,7 +230,7 @@ class Account:
         return self.command(*arguments, "--aws", "--stack", APP)
 
     def call(self, method, path, key=None, body=None):
-        """Through the HTTP API, by the name of its host."""
+        """Calls the HTTP API, selected by its host name."""
         headers = {"Host": f"{self.names['ApiId']}.execute-api.localhost", "Content-Type": "application/json"}
         if key:
             headers["Authorization"] = f"Bearer {key}"
@@ -248,7 +248,7 @@ class Account:
         return found["Role"].rsplit("/", 1)[1]
 
     def waiting(self):
-        """Messages in all queues of the state stack, seen or not."""
+        """The number of messages in all queues of the state stack, visible or in flight."""
         outputs, queues = self.outputs(STATE), self.client("sqs")
         names = ["DeadLetterQueueName", "BufferQueueName", "DeadLetterFailedQueueName", "BufferFailedQueueName"]
         total = 0
@@ -261,22 +261,23 @@ class Account:
 
 
 def plain_transport(aws):
-    """The emulator has no TLS that our clients trust, and the queues refuse what comes without."""
-    step("queues without TLS")
+    """Checks that the queues reject calls without TLS, then removes their policies: our clients do not trust the
+    emulator's TLS."""
+    step("queues reject calls without TLS")
     health = aws.call("GET", "/api/v1/health")[1]["dependencies"]
     found = [health[name]["status"] for name in ["dead_letters", "buffer"]]
-    check("they refuse", found, ["unhealthy", "unhealthy"])
+    check("the queues reject the calls", found, ["unhealthy", "unhealthy"])
     queues = aws.client("sqs")
-    # As what stands before an emulator says it, for this one client.
+    # The emulator takes a request with this header for one over TLS.
     queues.meta.events.register("before-send.sqs", lambda request, **_: request.headers.update({"X-Forwarded-Proto": "https"}))
     for url in queues.list_queues()["QueueUrls"]:
         queues.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
-    until("their policies are off, for here", lambda: aws.call("GET", "/api/v1/health")[1]["status"] == "healthy", 30)
+    until("the queue policies are removed for this test", lambda: aws.call("GET", "/api/v1/health")[1]["status"] == "healthy", 30)
 
 
 def batches(aws):
-    """AWS counts a batch under what is in it: SendMessageBatch under sqs:SendMessage, BatchExecuteStatement under
-    dynamodb:PartiQLInsert and dynamodb:PartiQLUpdate. The emulator knows them as actions of their own."""
+    """Adds permissions for batch actions. AWS authorizes SendMessageBatch as sqs:SendMessage, and BatchExecuteStatement
+    as dynamodb:PartiQLInsert and dynamodb:PartiQLUpdate. The emulator treats them as separate actions."""
     roles = aws.client("iam")
     for function in ["Ingest", "Processor", "Replay"]:
         name = aws.role(function)
@@ -299,7 +300,7 @@ def batches(aws):
 
 
 def tenants(aws):
-    step("drover key, drover apply: tenants that did not exist")
+    step("drover key, drover apply: create tenants")
     config = aws.folder / "config"
     shutil.copytree(ROOT / "local/config", config)
     key, line = aws.command("key", "demo").splitlines()
@@ -308,7 +309,7 @@ def tenants(aws):
     (config / "tenants/acme.json").write_text(json.dumps({"id": "acme"}))
     aws.on_stack("apply", config)
     registry = aws.client("dynamodb").scan(TableName=aws.names["RegistryTable"])["Items"]
-    check("documents are in the registry", len(registry) > 3)
+    check("the documents are in the registry", len(registry) > 3)
     return key
 
 
@@ -319,30 +320,30 @@ def health(aws):
 
 def over_http(aws, key):
     step("events over the HTTP API")
-    check("hello, from ingest", aws.call("GET", "/hello"), (200, {"message": "Hello World!"}))
-    check("no key, no answer", aws.call("GET", "/api/v1/subjects")[0], 401)
+    check("ingest answers /hello", aws.call("GET", "/hello"), (200, {"message": "Hello World!"}))
+    check("a request without a key is rejected", aws.call("GET", "/api/v1/subjects")[0], 401)
     late = [
         {"device_id": "d-1", "event_type": "temperature", "timestamp": f"{YESTERDAY}T06:{minute}:00Z", "payload": {"value": value}}
         for minute, value in [("10", 22.5), ("00", 20)]
     ]
     status, answer = aws.call("POST", "/api/v1/events", key, late)
-    check("an event and a late one are accepted", (status, answer["accepted"]), (202, 2))
+    check("an event and a late event are accepted", (status, answer["accepted"]), (202, 2))
     status, answer = aws.call("GET", "/api/v1/events?device_id=d-1", key)
     times = [event["observed_at"][11:16] for event in answer["events"]]
-    check("they stand in order", (status, times), (200, ["06:00", "06:10"]))
+    check("the events are in order", (status, times), (200, ["06:00", "06:10"]))
     status, view = aws.call("GET", "/api/v1/subjects/device/d-1", key)
-    check("and are folded", view["measures"]["temperature"]["mean"], 21.25)
-    check("listed by the index", aws.call("GET", "/api/v1/subjects?kind=device", key)[1]["subjects"][0]["id"], "d-1")
-    until("health sees tables and queues", lambda: health(aws) == (200, HEALTHY), 30)
+    check("the view includes both events", view["measures"]["temperature"]["mean"], 21.25)
+    check("the listing shows the subject", aws.call("GET", "/api/v1/subjects?kind=device", key)[1]["subjects"][0]["id"], "d-1")
+    until("the health check reaches tables and queues", lambda: health(aws) == (200, HEALTHY), 30)
     ledger = aws.client("dynamodb").query(
         TableName=aws.names["LedgerTable"], KeyConditionExpression="pk = :pk",
         ExpressionAttributeValues={":pk": {"S": "T#demo#S#device#d-1"}},
     )
-    check("one head in the ledger", ledger["Count"], 1)
+    check("the ledger holds one head", ledger["Count"], 1)
 
 
 def sample(name):
-    """A sample event of a function, moved from the samples' day to yesterday."""
+    """A function's sample event, moved from the samples' day to yesterday."""
     text = (ROOT / "events" / f"{name}.json").read_text()
     moved = (YESTERDAY - DAY_OF_SAMPLES).total_seconds() * 1000
     event = json.loads(text.replace(str(DAY_OF_SAMPLES), str(YESTERDAY)))
@@ -373,22 +374,22 @@ def through_the_lambda_api(aws, key):
         error, answer = aws.invoke(function, event)
         check(f"{function.lower()}, {name}", (error, answer["statusCode"] < 300), (None, True))
     error, answer = aws.invoke("Replay", {"action": "inspect", "tenant": "demo"})
-    check("replay, a command", (error, answer["total"]), (None, 0))
+    check("replay accepts a command", (error, answer["total"]), (None, 0))
 
 
-def a_letter_and_its_way_back(aws, key):
-    step("a poison record, its letter, and its way back")
+def a_letter_is_replayed(aws, key):
+    step("a poison record becomes a letter and is replayed")
     error, answer = aws.invoke("Processor", sample("processor/poison-in-the-middle"))
-    check("poison does not stop its partition", (error, answer), (None, {"batchItemFailures": []}))
+    check("a poison record does not block its partition", (error, answer), (None, {"batchItemFailures": []}))
 
     def letters():
         return aws.call("GET", "/api/v1/dead-letters?state=open", key)[1]
 
-    until("the queue's mapping has filed both letters", lambda: letters()["total"] == 2, 60)
+    until("replay has stored both letters", lambda: letters()["total"] == 2, 60)
     codes = {"malformed_json": 1, "schema_violation": 1}
-    check("with their codes", letters()["counts"], codes)
+    check("the letters have their codes", letters()["counts"], codes)
     answer = json.loads(aws.on_stack("replay", "inspect", "--tenant", "demo", "--json"))
-    check("drover replay inspect sees them too", answer["counts"], codes)
+    check("drover replay inspect shows the letters", answer["counts"], codes)
     contract = json.loads((ROOT / "shared/core/src/intake/contract/builtin/telemetry.json").read_text())
     contract["schema"] = {}
     (aws.folder / "config/contracts").mkdir(exist_ok=True)
@@ -399,12 +400,12 @@ def a_letter_and_its_way_back(aws, key):
     view = aws.call("GET", "/api/v1/subjects/device/device-poison", key)[1]
     check("its event is in the history", view["event_count"], 3)
     letters_table = aws.client("dynamodb").scan(TableName=aws.names["LettersTable"])["Items"]
-    check("letters and runs are in their table", len(letters_table) >= 3)
-    until("no message is left in any queue", lambda: aws.waiting() == 0, 60)
+    check("letters and runs are in the letters table", len(letters_table) >= 3)
+    until("all queues are empty", lambda: aws.waiting() == 0, 60)
 
 
 def kafka_mappings(aws):
-    """The other form of the template: what it makes for a cluster. Nothing is read from one here."""
+    """Deploys the template with Kafka and checks its resources. No cluster is read."""
     aws.deploy(
         KAFKA, ROOT / ".aws-sam/build/template.yaml", "Architecture=x86_64", f"EndpointUrl={aws.endpoint}",
         "StreamMode=msk-iam", "Topics=drover.events,telemetry", f"ClusterArn={CLUSTER}",
@@ -413,25 +414,25 @@ def kafka_mappings(aws):
     functions = aws.outputs(KAFKA)
     resources = aws.client("cloudformation").describe_stack_resources(StackName=KAFKA)["StackResources"]
     made = sorted(one["LogicalResourceId"] for one in resources if one["LogicalResourceId"].startswith("Mapping"))
-    check("one mapping a topic", made, ["Mappingdroverevents", "Mappingtelemetry"])
+    check("each topic has one mapping", made, ["Mappingdroverevents", "Mappingtelemetry"])
     mappings = aws.client("lambda").list_event_source_mappings(FunctionName=functions["ProcessorFunction"])
-    check("both of the processor", len(mappings["EventSourceMappings"]), 2)
+    check("both mappings invoke the processor", len(mappings["EventSourceMappings"]), 2)
     for one in mappings["EventSourceMappings"]:
         found = (one["EventSourceArn"], one["FunctionResponseTypes"], "OnFailure" in one["DestinationConfig"])
-        check("which reads the cluster", found, (CLUSTER, ["ReportBatchItemFailures"], True))
+        check("the mapping reads the cluster", found, (CLUSTER, ["ReportBatchItemFailures"], True))
     answer = aws.client("lambda").get_function_configuration(FunctionName=functions["IngestFunction"])
-    check("ingest writes to the stream", answer["Environment"]["Variables"]["DROVER_STREAM"], "kafka")
+    check("ingest writes to Kafka", answer["Environment"]["Variables"]["DROVER_STREAM"], "kafka")
 
 
 def without_permission(aws):
-    step("the same without permission")
+    step("the processor without permissions")
     roles, name = aws.client("iam"), aws.role("Processor")
     for policy in roles.list_role_policies(RoleName=name)["PolicyNames"]:
         roles.delete_role_policy(RoleName=name, PolicyName=policy)
     event = sample("processor/from-ingest")
     count = sum(len(records) for records in event["records"].values())
     error, answer = aws.invoke("Processor", event)
-    check("every record goes back to its source", (error, len(answer.get("batchItemFailures", []))), (None, count))
+    check("every record returns to its source", (error, len(answer.get("batchItemFailures", []))), (None, count))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Releases what `sam build` made into one account: state, then the functions, then alarms; then asks the API.
+"""Releases the output of `sam build` into one account: the state stack, the app stack, the alarms; then checks the API.
 
     infra/tools .tools release && .tools/release/bin/python infra/release.py --bucket BUCKET [--stack drover] [NAME=VALUE ...]
 
-NAME=VALUE are parameters of the app stack; those that are not named stay as they are. The functions are changed
-under watch: for some minutes after the change CloudFormation looks at the alarm `STACK-release` of infra/alarms.yaml,
-and takes everything back if it goes. So that a release which answers nobody is seen where nobody asks, the API is
-asked for its health meanwhile. A first release has no alarms yet and is not watched.
+NAME=VALUE are parameters of the app stack; other parameters keep their values. CloudFormation monitors the alarm
+`STACK-release` of infra/alarms.yaml for some minutes after the change, and rolls back if the alarm fires. Meanwhile the
+script polls the API's health, so that a broken release is noticed without traffic. The first release has no alarms yet
+and is not monitored.
 
-`sam deploy` does the same by hand, without the watch, which it has no option for.
+`sam deploy` does the same by hand, but it has no option for monitoring.
 """
 
 import argparse
@@ -31,11 +31,11 @@ NOTHING_NEW = ("The submitted information didn't contain changes", "No updates a
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bucket", required=True, help="where templates and functions are uploaded to")
-    parser.add_argument("--stack", default="drover", help="the app stack; STACK-state and STACK-alarms stand beside it")
-    parser.add_argument("--role", help="what CloudFormation acts as (infra/delivery.yaml); else the caller")
-    parser.add_argument("--minutes", type=int, default=20, help="how long alarms are watched after the change")
-    parser.add_argument("--unwatched", action="store_true", help="to release the mend while the alarm is on")
+    parser.add_argument("--bucket", required=True, help="bucket for templates and functions")
+    parser.add_argument("--stack", default="drover", help="name of the app stack; the other stacks are STACK-state and STACK-alarms")
+    parser.add_argument("--role", help="role that CloudFormation assumes (infra/delivery.yaml); default: the caller's permissions")
+    parser.add_argument("--minutes", type=int, default=20, help="how long CloudFormation monitors the alarm after the change")
+    parser.add_argument("--unwatched", action="store_true", help="release without monitoring, for example a fix while the alarm is on")
     parser.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="parameters of the app stack")
     arguments = parser.parse_args()
     release(Account(arguments), dict(parameter.split("=", 1) for parameter in arguments.parameters))
@@ -52,15 +52,15 @@ def release(account, parameters):
     account.change(alarms, ROOT / "infra/alarms.yaml", watched)
     url = account.outputs(stack).get("ApiUrl")
     if url is None:
-        print("released; the API has no address of its own, so nobody asked it")
+        print("released; health not checked, because the API has no default endpoint")
         return
     if not any(healthy(url) for _ in range(6)):
-        sys.exit(f"released, and not healthy: {url}; release the version before")
-    print(f"released, and healthy: {url}")
+        sys.exit(f"released, but not healthy: {url}; release the previous version")
+    print(f"released and healthy: {url}")
 
 
 def healthy(url):
-    """One question to the API, which counts among its 5xx if it fails."""
+    """Checks the API's health once. A failure counts in the API's 5xx metric."""
     try:
         with urllib.request.urlopen(f"{url}/api/v1/health", timeout=30) as answer:
             return answer.status == 200
@@ -70,7 +70,7 @@ def healthy(url):
 
 
 class Account:
-    """One account and region, as the ambient credentials say."""
+    """The account and region of the ambient credentials."""
 
     def __init__(self, arguments):
         self.stack, self.bucket, self.role = arguments.stack, arguments.bucket, arguments.role
@@ -78,7 +78,7 @@ class Account:
         self.cloudformation, self.s3 = boto3.client("cloudformation"), boto3.client("s3")
 
     def describe(self, stack):
-        """The stack, or none: one that was never executed counts as none."""
+        """The stack, or None. A stack whose first change set was never executed counts as None."""
         try:
             found = self.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
         except botocore.exceptions.ClientError as error:
@@ -96,25 +96,25 @@ class Account:
         return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in found.get("Parameters", [])}
 
     def alarm(self, alarms):
-        """What CloudFormation is to watch; an empty list takes away what it watched before."""
+        """The rollback configuration. An empty list removes the previous triggers."""
         arn = None if self.unwatched else self.outputs(alarms).get("ReleaseAlarmArn")
         if arn is None:
-            print("no alarm is watched")
+            print("releasing without monitoring an alarm")
             return {"RollbackTriggers": [], "MonitoringTimeInMinutes": 0}
         trigger = {"Arn": arn, "Type": "AWS::CloudWatch::CompositeAlarm"}
         return {"RollbackTriggers": [trigger], "MonitoringTimeInMinutes": self.minutes}
 
     def package(self):
-        """Uploads the functions as they were built; the template that names where."""
+        """Uploads the built functions and returns the template that refers to them."""
         packaged = ROOT / ".aws-sam/packaged.yaml"
         command = [SAM, "package", "--template-file", ROOT / ".aws-sam/build/template.yaml", "--s3-bucket", self.bucket]
         command += ["--s3-prefix", self.stack, "--output-template-file", packaged, "--no-progressbar", "--language-extensions"]
         if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL).returncode:
-            sys.exit("the functions were not uploaded")
+            sys.exit("uploading the functions failed")
         return packaged
 
     def change(self, stack, template, parameters, watch=None):
-        """Creates or updates a stack by a change set, and waits."""
+        """Creates or updates a stack with a change set and waits for the result."""
         before = self.describe(stack)
         key, name = f"{self.stack}/{stack}.yaml", f"release-{int(time.time())}"
         self.s3.upload_file(str(template), self.bucket, key)
@@ -133,7 +133,7 @@ class Account:
             self.settle(stack)
 
     def is_new(self, stack, name):
-        """Whether the change set changes anything, once it is made."""
+        """Waits for the change set and returns whether it changes anything."""
         while True:
             made = self.cloudformation.describe_change_set(StackName=stack, ChangeSetName=name)
             if made["Status"] == "CREATE_COMPLETE":
@@ -141,14 +141,14 @@ class Account:
             reason = made.get("StatusReason", "")
             if made["Status"] == "FAILED" and any(known in reason for known in NOTHING_NEW):
                 self.cloudformation.delete_change_set(StackName=stack, ChangeSetName=name)
-                print(f"{stack}: as it was")
+                print(f"{stack}: no changes")
                 return False
             if made["Status"] == "FAILED":
                 sys.exit(f"{stack}: {reason}")
             time.sleep(SECONDS_BETWEEN / 5)
 
     def settle(self, stack):
-        """Until CloudFormation is through, its watch included; the API is asked meanwhile."""
+        """Waits until CloudFormation has finished, including monitoring, and polls the API's health meanwhile."""
         url = self.outputs(stack).get("ApiUrl")
         while True:
             now = self.describe(stack)
@@ -163,7 +163,7 @@ class Account:
             sys.exit("\n".join(self.failures(stack)))
 
     def failures(self, stack):
-        """What did not come about, newest first."""
+        """The failed resources, newest first."""
         events = self.cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
         found = (event for event in events if event["ResourceStatus"].endswith(("_FAILED", "ROLLBACK_IN_PROGRESS")))
         return [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in found][:20]

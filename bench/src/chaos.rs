@@ -1,25 +1,28 @@
-//! The test that kills the host, as long as one likes: clients of two tenants send events shuffled,
-//! doubled, late, packed and partly wrong, the host is killed again and again, and afterwards every
-//! history and view is compared with what was answered. The test suite runs a short form of it.
+//! The chaos test for any duration: clients of two tenants send events shuffled, duplicated, late,
+//! compressed and partly invalid, while the host is killed repeatedly; afterwards every history and
+//! view is compared with the responses. The test suite runs a short form.
 //!
-//! `cargo build --release -p drover-local -p drover-bench && target/release/drover-bench chaos 200000`
+//! `cargo build --release -p drover-local -p drover-bench && target/release/drover-bench chaos
+//! 200000`
 
 use anyhow::{Context, anyhow};
 use drover_tests::chaos::{self, Plan};
 
 use crate::print;
 
-/// Events of both tenants together, unless the command says otherwise.
+/// The default number of events of both tenants together.
 const EVENTS: usize = 100_000;
 const TENANTS: usize = 2;
 const DEVICES: usize = 200;
 const CLIENTS: usize = 4;
-/// The host is killed once for so many events.
+/// The number of events per kill of the host.
 const EVENTS_PER_KILL: usize = 10_000;
 
 pub(crate) fn run(events: Option<String>) -> anyhow::Result<()> {
     let events = match events {
-        Some(text) => text.parse().with_context(|| format!("no number of events: `{text}`"))?,
+        Some(text) => {
+            text.parse().with_context(|| format!("invalid number of events: `{text}`"))?
+        }
         None => EVENTS,
     };
     let data = tempfile::tempdir().context("a folder for the host")?;

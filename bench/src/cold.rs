@@ -1,10 +1,10 @@
 //! Cold starts on this machine: from the start of a function's process to its first request to the
-//! Runtime API (clients are made by then), and to its first answer, against a Runtime API that this
-//! program plays and the tables and queues of a host of its own. What Lambda adds (a place to run,
-//! the download of the archive, less CPU than here) is not in it.
+//! Runtime API (its clients exist by then), and to its first response. This program fakes the
+//! Runtime API, and tables and queues are those of a host. Lambda's own part (placement, download
+//! of the archive, less CPU than here) is not included.
 //!
-//! `sam build --parameter-overrides Architecture=x86_64`, then `cargo build --release -p drover-local -p drover-bench
-//! && target/release/drover-bench cold .aws-sam/build`
+//! `sam build --parameter-overrides Architecture=x86_64`, then `cargo build --release -p
+//! drover-local -p drover-bench && target/release/drover-bench cold .aws-sam/build`
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -71,7 +71,7 @@ fn shown(mut times: Vec<Duration>) -> String {
     format!("{:.0} ms ({:.0} to {:.0})", at(last / 2), at(0), at(last))
 }
 
-/// A tenant whose key is worth something outside the host.
+/// A tenant with a key that is valid outside the host too.
 fn tenant(program: &Path, data: &Path, location: &Path) -> anyhow::Result<String> {
     let made = Command::new(program).args(["key", "cold"]).stderr(Stdio::null()).output()?;
     let made = String::from_utf8(made.stdout)?;
@@ -85,7 +85,7 @@ fn tenant(program: &Path, data: &Path, location: &Path) -> anyhow::Result<String
     Ok(key.to_owned())
 }
 
-/// One event for each function, which makes it read and, but for query, write.
+/// One event for each function, which makes the function read and, except for query, write.
 fn events(key: &str) -> anyhow::Result<[(&'static str, String); 4]> {
     let body = r#"{"device_id":"cold-1","event_type":"temperature","payload":{"value":20}}"#;
     let record = json!({
@@ -108,7 +108,7 @@ fn now_millis() -> u64 {
     u64::try_from(now).unwrap_or(0)
 }
 
-/// A request as an HTTP API hands it on.
+/// A request as an HTTP API forwards it.
 fn http(key: &str, method: &str, path: &str, body: Option<&str>) -> Value {
     json!({
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
@@ -128,7 +128,7 @@ struct Start {
     answer: Duration,
 }
 
-/// What the Runtime API has seen.
+/// The requests to the Runtime API.
 #[derive(Default)]
 struct Seen {
     polled: Mutex<Option<Instant>>,
@@ -158,7 +158,7 @@ async fn start(
     let waited = tokio::time::timeout(PATIENCE, seen.done.notified()).await;
     server.abort();
     if waited.is_err() {
-        bail!("{} gave no answer: {:?}", bootstrap.display(), child.0.try_wait());
+        bail!("{} did not respond: {:?}", bootstrap.display(), child.0.try_wait());
     }
     let polled = seen.polled.lock().ok().and_then(|polled| *polled).context("a poll")?;
     let answered = seen.answered.lock().ok().and_then(|mut answered| answered.take());
@@ -170,7 +170,7 @@ async fn start(
     Ok(Start { poll: polled - started, answer: answered - started })
 }
 
-/// Ends with its measurement.
+/// A process that is killed when the measurement ends.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -210,7 +210,7 @@ async fn answered(State((seen, _)): State<(Arc<Seen>, String)>, body: Bytes) -> 
     ""
 }
 
-/// What Lambda and the template set.
+/// The variables that Lambda and the template set.
 fn variables() -> Vec<(&'static str, String)> {
     let queue = |name: &str| format!("http://127.0.0.1/000000000000/drover-{name}");
     let fixed = [

@@ -1,6 +1,7 @@
-//! CPU time per record of the whole handler over the memory store, against bare parsing of the same
-//! event: the outer event record by record, base64, and the value into a `serde_json::Value`. Both
-//! in one thread and in turn, so that a ratio holds when the machine's speed drifts.
+//! CPU time per record of the whole handler over the memory store, compared with bare parsing of
+//! the same event: the outer event record by record, base64, and the value into a
+//! `serde_json::Value`. Both run alternately in one thread, so that the ratio holds when the
+//! machine's speed drifts.
 
 use std::hint::black_box;
 
@@ -18,10 +19,10 @@ use crate::print;
 const SUBJECTS: usize = 100;
 const PER_SUBJECT: usize = 5;
 const ROUNDS: usize = 7;
-/// Long enough that the kernel's tick, in which it counts, does not show.
+/// Long enough to exceed the resolution of the kernel's clock tick.
 const BATCHES_PER_ROUND: usize = 80;
 
-/// Under a tool that counts instructions a few `batches` a round are enough.
+/// For a tool that counts instructions, a few `batches` per round are enough.
 pub(crate) fn run(batches: Option<String>) -> anyhow::Result<()> {
     let batches_per_round = batches.map_or(Ok(BATCHES_PER_ROUND), |batches| batches.parse())?;
     let events = ROUNDS * batches_per_round * PER_SUBJECT;
@@ -63,14 +64,14 @@ pub(crate) fn run(batches: Option<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nanoseconds that this thread was on a processor.
-fn timed(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<u64> {
+/// The CPU time of this thread for `work`, in nanoseconds.
+pub(crate) fn timed(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<u64> {
     let before = on_cpu()?;
     work()?;
     Ok(on_cpu()? - before)
 }
 
-/// The first number of `/proc/thread-self/schedstat`.
+/// The CPU time of this thread, from the first number of `/proc/thread-self/schedstat`.
 fn on_cpu() -> anyhow::Result<u64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     text.split_whitespace().next().context("schedstat")?.parse().context("schedstat")

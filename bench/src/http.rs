@@ -1,9 +1,9 @@
-//! A host of its own under `wrk`: batches of 100 events over HTTP into the embedded stream, with the
-//! processor at work on them. Latency and accepted events per second as the load tool sees them, and
-//! how long the processor then takes for what is left.
+//! A host under the load of `wrk`: batches of 100 events over HTTP into the embedded event log,
+//! while the processor works on them. Measures latency and accepted events per second as the load
+//! tool sees them, and the time that the processor then needs for the rest.
 //!
-//! `cargo build --release -p drover-local -p drover-bench && target/release/drover-bench http`, with wrk installed
-//! (`apt install wrk`).
+//! `cargo build --release -p drover-local -p drover-bench && target/release/drover-bench http`,
+//! with wrk installed (`apt install wrk`).
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +15,8 @@ use drover_tests::chaos::process::Process;
 use crate::print;
 
 const SECONDS: u32 = 10;
-/// One sends as fast as it is answered, which is more than the target; more of them measure a queue.
+/// One connection that sends as fast as it gets responses exceeds the target; more connections
+/// would measure a queue.
 const CONNECTIONS: &str = "1";
 const EVENTS_PER_REQUEST: f64 = 100.0;
 const LOOK: Duration = Duration::from_millis(100);
@@ -24,13 +25,15 @@ const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
 
 pub(crate) fn run(seconds: Option<String>) -> anyhow::Result<()> {
     let seconds = match seconds {
-        Some(text) => text.parse().with_context(|| format!("no number of seconds: `{text}`"))?,
+        Some(text) => {
+            text.parse().with_context(|| format!("invalid number of seconds: `{text}`"))?
+        }
         None => SECONDS,
     };
     tokio::runtime::Runtime::new().context("a runtime")?.block_on(measure(seconds))
 }
 
-/// The host's program, beside this one.
+/// The host's program, in the same folder as this one.
 pub(crate) fn program() -> anyhow::Result<PathBuf> {
     let program =
         std::env::current_exe().context("where this program is")?.with_file_name("drover");
@@ -65,7 +68,7 @@ async fn measure(seconds: u32) -> anyhow::Result<()> {
     ));
     let processed = processed(&host).await?;
     print(&format!(
-        "processor beside it: {:.0} events/s into the embedded DynamoDB",
+        "processor at the same time: {:.0} events/s into the embedded DynamoDB",
         processed / sent.as_secs_f64()
     ));
     let (left, began) = (result.requests * EVENTS_PER_REQUEST - processed, Instant::now());
@@ -78,11 +81,11 @@ async fn measure(seconds: u32) -> anyhow::Result<()> {
 }
 
 async fn processed(host: &Process) -> anyhow::Result<f64> {
-    let metrics = host.metrics().await.context("the host gives no metrics")?;
+    let metrics = host.metrics().await.context("the host returns no metrics")?;
     Ok(metrics.sum("events_processed_total"))
 }
 
-/// What wrk says; latencies in milliseconds.
+/// The result of wrk; latencies in milliseconds.
 struct LoadResult {
     requests: f64,
     seconds: f64,
@@ -99,13 +102,13 @@ fn wrk(address: &str, seconds: u32) -> anyhow::Result<LoadResult> {
     let output = Command::new("wrk")
         .args(["-t", "1", "-c", CONNECTIONS, "-d", &duration, "-s", SCRIPT, &url])
         .output()
-        .context("starting wrk, which is to be installed (apt install wrk)")?;
+        .context("cannot start wrk, install it (apt install wrk)")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|line| line.strip_prefix("RESULT "));
-    let line = line.with_context(|| format!("wrk gave no result: {text}"))?;
+    let line = line.with_context(|| format!("no result from wrk: {text}"))?;
     let numbers: Vec<f64> = line.split(' ').filter_map(|text| text.parse().ok()).collect();
     let [requests, micros, p50, p95, p99, longest, failed] = numbers[..] else {
-        bail!("wrk gave another result: {line}");
+        bail!("unknown result of wrk: {line}");
     };
     let millis = |micros: f64| micros / 1e3;
     Ok(LoadResult {

@@ -1,6 +1,7 @@
-//! Dead letters on the host: records of 1 KB that their contract refuses, as a foreign producer writes
-//! them; how long until all are filed, what an `inspect` takes, and what a filtered replay after the
-//! contract was widened. Time and memory are this machine's; write units and requests are counted.
+//! Dead letters on the host: records of 1 KB that their contract rejects, written by another
+//! producer. Measures the time until all are filed, the time of an `inspect`, and the time of a
+//! filtered replay after the contract is widened. Time and memory are those of this machine; write
+//! units and requests are counted.
 //!
 //! `cargo build --release -p drover-local -p drover-bench && target/release/drover-bench letters`
 
@@ -17,14 +18,16 @@ use crate::print;
 
 const LETTERS: usize = 10_000;
 const SUBJECTS: usize = 100;
-/// Of each record, its filler included.
+/// The size of each record, including its filler.
 const RECORD_BYTES: usize = 1_024;
 const LOOK: Duration = Duration::from_millis(50);
 const REPLAY: &str = r#"function="replay""#;
 
 pub(crate) fn run(count: Option<String>) -> anyhow::Result<()> {
     let count = match count {
-        Some(text) => text.parse().with_context(|| format!("no number of letters: `{text}`"))?,
+        Some(text) => {
+            text.parse().with_context(|| format!("invalid number of letters: `{text}`"))?
+        }
         None => LETTERS,
     };
     tokio::runtime::Runtime::new().context("a runtime")?.block_on(measure(count))
@@ -113,7 +116,8 @@ fn field<'a>(answer: &'a Value, name: &str) -> anyhow::Result<&'a Value> {
     answer.get(name).with_context(|| format!("no {name} in {answer}"))
 }
 
-/// Of two in three a number is asked for that is a text; one in three lacks its time.
+/// Two of three records have a string where the contract requires a number; one of three lacks its
+/// time.
 fn record(at: usize) -> String {
     const WORDS: [&str; 8] =
         ["idle", "running", "warning", "hall-3", "quality", "good", "rpm", "bar"];
@@ -121,7 +125,7 @@ fn record(at: usize) -> String {
     let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
     let observed = i64::try_from(now).unwrap_or(0) - 100_000 + number;
     let observed = (!at.is_multiple_of(3)).then_some(observed);
-    // A filler that compresses about as well as telemetry does.
+    // A filler that compresses about as well as telemetry.
     let mut random = fastrand::Rng::with_seed(u64::try_from(at).unwrap_or(0));
     let mut filler = String::new();
     loop {
@@ -161,7 +165,7 @@ async fn until_filed(host: &Process, count: usize) -> anyhow::Result<Metrics> {
 }
 
 async fn metrics(host: &Process) -> anyhow::Result<Metrics> {
-    host.metrics().await.context("the host gives no metrics")
+    host.metrics().await.context("the host returns no metrics")
 }
 
 pub(crate) fn write(folder: &Path, name: &str, document: &Value) -> anyhow::Result<()> {

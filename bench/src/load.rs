@@ -1,6 +1,6 @@
 //! Telemetry of about 250 bytes of JSON with an 80-byte payload, one event type per subject, UUIDs
-//! as event ids: the shape that the design's costs are promised for. In order, or with one in ten
-//! up to 30 positions late.
+//! as event ids: the load that the design's cost promises refer to. Events arrive in order, or with
+//! one in ten up to 30 positions late.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,23 +18,24 @@ use lambda_runtime::{Context, LambdaEvent};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-/// When the first event is observed: 2026-11-21T00:00:00Z.
+/// The time of the first event: 2026-11-21T00:00:00Z.
 pub(crate) const START_MILLIS: i64 = 1_795_219_200_000;
 /// Milliseconds between two events of a subject.
 const STEP_MILLIS: i64 = 10_000;
 
-/// A stream of records for a number of subjects.
+/// A sequence of records for a number of subjects.
 pub(crate) struct Load {
     random: fastrand::Rng,
     subjects: usize,
     late: bool,
-    /// For each subject, the positions of its events in the order of arrival.
+    /// For each subject, the positions of its events in order of arrival.
     orders: Vec<std::vec::IntoIter<i64>>,
     offset: i64,
 }
 
 impl Load {
-    /// `events` of each of `subjects`. The seed is fixed: every run sees the same stream.
+    /// `events` events for each of `subjects` subjects. The seed is fixed, so every run gets the
+    /// same records.
     pub(crate) fn new(subjects: usize, events: i64, late: bool) -> Self {
         let mut random = fastrand::Rng::with_seed(7);
         let orders = (0..subjects).map(|_| order(events, late, &mut random).into_iter()).collect();
@@ -98,7 +99,7 @@ pub(crate) fn lambda_event(records: &[serde_json::Value]) -> String {
     json!({"eventSource": "aws:kafka", "eventSourceArn": arn, "records": by_partition}).to_string()
 }
 
-/// Positions in order of arrival; late: one in ten comes up to 30 positions after its turn.
+/// Positions in order of arrival; with `late`, one in ten arrives up to 30 positions late.
 fn order(events: i64, late: bool, random: &mut fastrand::Rng) -> Vec<i64> {
     let mut turns: Vec<(i64, i64)> = (0..events)
         .map(|position| {
@@ -124,24 +125,24 @@ fn uuid(random: &mut fastrand::Rng) -> String {
     text
 }
 
-/// What the registry holds: as the local host's, but for the keys.
+/// The documents of the registry: those of the local host, without keys.
 pub(crate) const DOCUMENTS: [(&str, &str); 2] = [
     ("T#demo", r#"{"id":"demo"}"#),
     ("R#telemetry", r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#),
 ];
 
-/// A processor as its main.rs makes it, but with little memory for heads, and it prints no metrics.
+/// A processor like that of its main.rs, with a small head cache and without metrics.
 pub(crate) fn processor<W: Ports>(ports: W) -> Processor<W> {
     Processor::new(
         ports,
         pipeline(),
-        // The load has its own time, whenever it runs.
+        // The load has fixed timestamps, whenever it runs.
         TopicRetention::LONGEST,
         std::sync::Arc::new(Lines { keeping: Keeping::default(), write: |_| {} }),
     )
 }
 
-/// The same without its ports.
+/// The pipeline of this processor.
 pub(crate) fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
@@ -151,7 +152,7 @@ pub(crate) fn pipeline() -> Pipeline {
     }
 }
 
-/// An invocation of it.
+/// An invocation of this processor.
 pub(crate) fn invocation(event: &str) -> anyhow::Result<LambdaEvent<Box<RawValue>>> {
     let payload = RawValue::from_string(event.to_owned())?;
     let mut context = Context::default();

@@ -1,20 +1,21 @@
-//! Numbers that the design promises, from the code as it ships. `cargo run --release -p drover-bench
-//! -- units | cpu | memory | scale | http | chaos | letters | cold | peer`; every figure is printed with what it
-//! was counted on.
+//! Measures the numbers that the design promises, with the code as shipped. `cargo run --release -p
+//! drover-bench -- units | cpu | memory | scale | http | chaos | letters | cold | transform | peer`;
+//! every figure is printed with its conditions.
 //!
-//! - [`chaos`]: the long form of the test that kills the host
-//! - [`cold`]: how long a function's process takes to its first poll and its first answer
+//! - [`chaos`]: the long form of the chaos test
+//! - [`cold`]: the time of a function's process to its first poll and its first response
 //! - [`http`]: the host under a load tool: latency of batches, events per second
 //! - [`units`]: write and read units per event, as the embedded DynamoDB counts them
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
 //! - [`memory`]: resident memory of a warm processor
 //! - [`letters`]: dead letters filed, counted and replayed on the host
-//! - [`scale`]: a million events over a hundred thousand subjects: what a long run does to speed,
-//!   memory and units
+//! - [`scale`]: speed, memory and units over a long run: a million events of a hundred thousand
+//!   subjects
+//! - [`transform`]: CPU time of one event of a contract with a transform
 //! - [`peer`]: Drover's part of the comparison in `bench/peers`
-//! - [`load`]: the events that all of them use
+//! - [`load`]: the events of all benchmarks
 
-// The SDK's futures nest deeper than the default of 128.
+// The SDK's futures nest deeper than the default limit of 128.
 #![recursion_limit = "256"]
 
 use anyhow::bail;
@@ -28,9 +29,10 @@ mod load;
 mod memory;
 mod peer;
 mod scale;
+mod transform;
 mod units;
 
-/// The processor's own.
+/// The allocator of the processor.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -40,19 +42,20 @@ fn main() -> anyhow::Result<()> {
         Some("units") => units::run(),
         Some("cpu") => cpu::run(arguments.next()),
         Some("memory") => memory::run(),
-        // The second process of `memory`.
+        // The child process of `memory`.
         Some("memory-of") => memory::run_child(arguments.next()),
         Some("scale") => scale::run(arguments),
-        // The second process of `scale`.
+        // The child process of `scale`.
         Some("scale-of") => scale::handler::run_child(),
         Some("http") => http::run(arguments.next()),
         Some("chaos") => chaos::run(arguments.next()),
         Some("cold") => cold::run(arguments.next()),
         Some("letters") => letters::run(arguments.next()),
+        Some("transform") => transform::run(),
         Some("peer") => peer::run(arguments),
         _ => bail!(
             "usage: drover-bench units | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
-             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | \
+             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | transform | \
              peer parse|memory|dynamodb FOLDER [DYNAMODB SQS]"
         ),
     }

@@ -1,5 +1,5 @@
-//! Resident memory of a warm processor: a process of its own takes batch after batch of 500 records
-//! for 500 subjects, against the embedded DynamoDB of this one.
+//! Resident memory of a warm processor: a child process handles batch after batch of 500 records
+//! for 500 subjects, with the embedded DynamoDB in this process.
 
 use std::process::Command;
 

@@ -1,15 +1,16 @@
-//! Drover's part of the comparison in `bench/peers`: files of Lambda events, the same that the other
-//! peers get, through the processor's handler or through bare parsing, one after the other. What it
-//! prints is for `bench/peers/run`: a JSON line after each phase with the CPU time of the whole
-//! process so far, then one for each device with what became of its state.
+//! Drover's part of the comparison in `bench/peers`: files of Lambda events, the same as for the
+//! other peers, through the processor's handler or through bare parsing. The output is for
+//! `bench/peers/run`: a JSON line after each phase with the CPU time of the whole process so far,
+//! then one line for each device with its state.
 //!
-//! - `peer parse FOLDER`: bare parsing, as [`crate::cpu`] has it
-//! - `peer memory FOLDER`: the handler over the memory store: what is Drover's own
-//! - `peer dynamodb FOLDER DYNAMODB SQS`: the handler over the SDK and the services at these addresses
+//! - `peer parse FOLDER`: bare parsing, as in [`crate::cpu`]
+//! - `peer memory FOLDER`: the handler over the memory store: Drover's own cost
+//! - `peer dynamodb FOLDER DYNAMODB SQS`: the handler over the SDK and the services at these
+//!   addresses
 //!
-//! Phases are folders: `warm-up`, `main` and `special`, each with its batches in the order of their names.
-//! A batch of which records are handed back is delivered again, as Lambda would, and counted. Left out:
-//! Lambda's poller and runtime, which no peer pays for.
+//! Phases are folders: `warm-up`, `main` and `special`, each with its batches in the order of their
+//! names. A batch with returned records is delivered again, as Lambda does, and counted. Lambda's
+//! poller and runtime are not included for any peer.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,11 +37,11 @@ use crate::load::{DOCUMENTS, invocation, pipeline};
 use crate::print;
 
 const PHASES: [&str; 3] = ["warm-up", "main", "special"];
-/// Parsing is so quick that a run of it is too short for the kernel's ticks.
+/// Parsing is so fast that a single run would be too short for the kernel's clock ticks.
 const PARSES: u64 = 5;
-/// How often a batch is delivered before its records count as lost.
+/// The maximum deliveries of a batch before its records count as lost.
 const DELIVERIES: usize = 20;
-/// The kernel's ticks in a second, as it shows them to every process on Linux.
+/// The kernel's ticks per second, as Linux reports them to every process.
 const TICKS: f64 = 100.0;
 
 pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
@@ -55,7 +56,7 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result
             let sqs = arguments.next().context("the address of SQS")?;
             runtime.block_on(async { feed(&services(&dynamodb, &sqs).await?, &folder).await })
         }
-        _ => Err(anyhow!("one of: parse, memory, dynamodb")),
+        _ => Err(anyhow!("expected parse, memory or dynamodb")),
     }
 }
 
@@ -93,7 +94,7 @@ async fn feed<W: Ports + Clone>(ports: &W, folder: &Path) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// How often the batch had to be delivered again.
+/// The number of redeliveries of the batch.
 async fn deliver<W: Ports>(processor: &Processor<W>, batch: &str) -> anyhow::Result<usize> {
     for again in 0..DELIVERIES {
         let answer = processor.handle(invocation(batch)?).await?;
@@ -104,7 +105,7 @@ async fn deliver<W: Ports>(processor: &Processor<W>, batch: &str) -> anyhow::Res
     bail!("records were returned every time")
 }
 
-/// What a reader would be told of a device, and whether its history is in order.
+/// The state of a device as a reader sees it, and whether its history is in order.
 async fn state<W: Ports>(ports: &W, device: &str) -> anyhow::Result<Value> {
     let location = drover_tests::location("demo", device).map_err(|error| anyhow!("{error}"))?;
     let everything = Question::History { from: None, to: None };
@@ -128,7 +129,7 @@ async fn state<W: Ports>(ports: &W, device: &str) -> anyhow::Result<Value> {
     }))
 }
 
-/// What the functions' lines would hold, which are made and thrown away.
+/// Counts like the functions' metric lines, which are serialized and discarded.
 struct Counted {
     lines: Lines,
     sums: Mutex<Sums>,
@@ -164,7 +165,7 @@ impl Meter for Counted {
 }
 
 impl Counted {
-    /// Since the last time.
+    /// The counts since the last call.
     fn take(&self) -> Value {
         let sums = std::mem::take(&mut *self.sums());
         json!({
@@ -188,7 +189,7 @@ fn memory() -> anyhow::Result<Memory> {
     Ok(memory)
 }
 
-/// Their tables are made here; the queues must be there.
+/// Creates the tables; the queues must exist.
 async fn services(dynamodb: &str, sqs: &str) -> anyhow::Result<Aws> {
     let endpoints =
         LocalEndpoints { dynamodb: format!("http://{dynamodb}"), sqs: format!("http://{sqs}") };
@@ -223,8 +224,8 @@ fn mark(phase: &str, wall: Duration, counts: Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Of all threads, also of those that have ended: in user mode and in the kernel. The fields are counted
-/// from the end of the program's name, which may hold blanks.
+/// The CPU time of all threads, including ended ones, in user mode and in the kernel. The fields
+/// are counted after the end of the program's name, which may contain blanks.
 fn cpu_seconds() -> anyhow::Result<f64> {
     let text = std::fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = text.rsplit_once(')').context("the name of the program")?;

@@ -1,13 +1,14 @@
-//! What a long run does to speed, memory and units: a million events over a hundred thousand subjects
-//! through the processor's handler, in a process of its own, on the store of a local host (its
-//! tables, and its SQLite file in a temporary folder). The handler, and not the whole host, because
-//! then CPU time and memory are the handler's own; what makes the events, and the store, are the other
-//! process. Batches follow each other as Lambda sends those of one partition, one at a time.
+//! Speed, memory and units over a long run: a million events of a hundred thousand subjects through
+//! the processor's handler, in a child process, on the store of a local host (its tables in a
+//! SQLite file in a temporary folder). Only the handler is in the child process, so that CPU time
+//! and memory are the handler's own; event generation and the store are in this process. Batches
+//! follow each other one at a time, as Lambda sends those of one partition.
 //!
 //! `cargo run --release -p drover-bench -- scale` prints sums of tenths and writes every point to
-//! `scale.svg` and `scale.csv`; a last argument, `shifts` or `random`, leaves the other order out.
+//! `scale.svg` and `scale.csv`; a last argument, `shifts` or `random`, selects one order of
+//! arrival.
 //!
-//! Left out: several environments and partitions beside each other. Each would have a part of the
+//! Not measured: several concurrent environments and partitions. Each would have a part of the
 //! subjects, and here the same processors.
 
 use std::path::{Path, PathBuf};
@@ -28,12 +29,12 @@ mod points;
 
 const EVENTS: usize = 1_000_000;
 const SUBJECTS: usize = 100_000;
-/// Of one run.
+/// The number of points of a run.
 const POINTS: usize = 100;
-/// Records of one invocation, but for runs too short to have so many in a point.
+/// Records of one invocation, unless the run is too short for so many in a point.
 const BATCH: usize = 500;
 
-/// How many events of how many subjects.
+/// The number of events and subjects.
 #[derive(Clone, Copy)]
 struct Size {
     events: usize,
@@ -59,7 +60,7 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result
 
 fn number(text: Option<String>, otherwise: usize) -> anyhow::Result<usize> {
     match text {
-        Some(text) => text.parse().with_context(|| format!("no number: `{text}`")),
+        Some(text) => text.parse().with_context(|| format!("invalid number: `{text}`")),
         None => Ok(otherwise),
     }
 }
@@ -78,7 +79,7 @@ async fn measure(pattern: Pattern, size: Size) -> anyhow::Result<Vec<Point>> {
     Ok(points)
 }
 
-/// So many events, one batch after the other.
+/// Runs so many events, one batch after the other.
 fn point(arrivals: &mut Arrivals, handler: &mut Handler, events: usize) -> anyhow::Result<Point> {
     let mut point = Point::default();
     let mut left = events;
@@ -94,7 +95,7 @@ fn point(arrivals: &mut Arrivals, handler: &mut Handler, events: usize) -> anyho
     Ok(point)
 }
 
-/// What this process does besides making events and handing them over: the store.
+/// The CPU time of the store: that of this process without the event generation.
 fn store_seconds() -> f64 {
     cpu_seconds(ClockId::ProcessCPUTime) - cpu_seconds(ClockId::ThreadCPUTime)
 }
@@ -111,7 +112,7 @@ fn show(pattern: Pattern, size: Size, points: &[Point]) {
     let sent = (size.events / POINTS * POINTS) as f64;
     if sum.taken.applied < sent {
         let waiting = sent - sum.taken.applied;
-        print(&format!("{waiting} went to the buffer: the store gave no answer in time"));
+        print(&format!("{waiting} went to the buffer, because the store timed out"));
     }
     if let Some(trend) = points::trend(&tenths) {
         print(&trend);

@@ -1,5 +1,5 @@
-//! Units per event, counted by the embedded DynamoDB's `ConsumedCapacity` through the real SDK, on a
-//! warm environment.
+//! Units per event, from the embedded DynamoDB's `ConsumedCapacity` through the real SDK, on a warm
+//! environment.
 
 use anyhow::{Context, anyhow};
 use drover_core::base::limits::ItemLimits;
@@ -15,7 +15,8 @@ use crate::load::{DOCUMENTS, Load};
 use crate::print;
 
 const EVENTS: i64 = 2_000;
-/// The promises of the design: events per subject and batch, in order, with one in ten late.
+/// The promises of the design: events per subject and batch, write units in order, and with one in
+/// ten late.
 const PROMISED: [(usize, f64, f64); 4] =
     [(1, 1.1, 1.4), (2, 0.6, 0.9), (5, 0.3, 0.55), (10, 0.25, 0.45)];
 
@@ -58,7 +59,7 @@ async fn measure(per_subject: usize, late: bool) -> anyhow::Result<(f64, f64)> {
     Ok((write / events, read / events))
 }
 
-/// The embedded DynamoDB, with a ledger of its own and the documents that the load needs.
+/// The embedded DynamoDB, with its own ledger table and the documents of the load.
 pub(crate) async fn ports(ledger: &str) -> anyhow::Result<drover_aws::Aws> {
     let aws =
         drover_tests::dynamodb::embedded_with(ledger).await.map_err(|error| anyhow!("{error}"))?;

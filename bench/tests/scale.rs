@@ -1,16 +1,16 @@
-//! A short form of `drover-bench scale`, by its counts and not by the clock: what an event costs in the
-//! store does not change over a run, and little is read but the absence of a new subject's head.
+//! A short form of `drover-bench scale`, which checks counts and not times: the cost of an event in
+//! the store does not change over a run, and almost all reads find that a new subject has no head.
 
 #![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "what is not there fails the test, with the line"
+    reason = "a missing value fails the test, with its line"
 )]
 
 use std::path::Path;
 use std::process::Command;
 
-/// Ten of each subject, as in the long form.
+/// Ten events per subject, as in the long form.
 const EVENTS: &str = "1000";
 const SUBJECTS: &str = "100";
 const POINTS: usize = 100;
@@ -18,11 +18,11 @@ const TENTH: usize = POINTS / 10;
 const LIGHT: usize = 100 * 1024;
 /// On a busy machine a call to the store may time out. The record then goes to the buffer...
 const TIMED_OUT: f64 = 0.05;
-/// ... or the head is read again: read units per event that are no first sight of a subject. Without a
+/// ... or the head is read again: read units per event besides those for new subjects. Without a
 /// cache nearly every subject of a batch would cost one.
 const READ_AGAIN: f64 = 0.1;
 
-/// One point of a run; all but the events so far are per event.
+/// One point of a run; all values except `events` are per event.
 struct Point {
     pattern: String,
     events: f64,
@@ -32,7 +32,7 @@ struct Point {
 }
 
 #[test]
-fn units_stay_flat_over_a_run_and_hardly_any_but_new_subjects_are_read() {
+fn units_stay_flat_over_a_run_and_almost_only_new_subjects_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let picture = folder.path().join("scale.svg");
     let points = measured(&picture);
@@ -51,7 +51,7 @@ fn units_stay_flat_over_a_run_and_hardly_any_but_new_subjects_are_read() {
             );
         }
     }
-    // In the first tenth all who are at work are new.
+    // In the first tenth all active subjects are new.
     let sum = |part: &[Point]| part.iter().map(|point| point.write_units).sum::<f64>();
     let in_shifts = &points[..POINTS];
     let (second, last) = (sum(&in_shifts[TENTH..2 * TENTH]), sum(&in_shifts[POINTS - TENTH..]));

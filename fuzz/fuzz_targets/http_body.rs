@@ -1,9 +1,9 @@
-//! Whatever bytes a client with a key might send as events, in every encoding: ingest does not
-//! panic, does not run out of memory, blames itself for nothing, and says of each event what became
-//! of it.
+//! Sends arbitrary bytes as events, in every encoding, to ingest as an authenticated client. Ingest
+//! must not panic, run out of memory or answer with a server error, and must report the outcome of
+//! each event.
 //!
-//! An input is a body. Behind the last byte 0xff, which no text holds, stand what its header says:
-//! content type, encoding, and what else there is. Without such a byte it is plain JSON.
+//! An input is a body, followed by the byte 0xff (which UTF-8 text never contains) and option bytes
+//! for the headers: content type, encoding and others. An input without that byte is plain JSON.
 
 #![no_main]
 
@@ -15,10 +15,11 @@ use axum::http::{Request, StatusCode};
 use drover_core::intake::quota::WriteQuotas;
 use drover_core::registry::Registry;
 use drover_core::pipeline::direct::Direct;
-use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
+use drover_http::{Origins, finished};
 use drover_fuzz::{Uncounted, pipeline, ports};
-use drover_ingest::log_breaker::LogBreaker;
-use drover_ingest::{FUNCTION, Ingest, routes};
+use drover_ingest::{FUNCTION, routes};
+use drover_intake::log_breaker::LogBreaker;
+use drover_intake::{AuthMode, Gate, Intake, LocalKeys};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::BodyExt as _;
@@ -61,8 +62,8 @@ fuzz_target!(|input: &[u8]| {
     check(request.body(body.into()).expect("a request"));
 });
 
-/// A body and the encoding that it is said to have. What this packs itself can be unpacked; the rest
-/// is the unpackers' own affair.
+/// A body and its declared encoding. Only bodies compressed here are valid; the other choices test
+/// the decoders.
 fn encoded(body: &[u8], choice: usize) -> (Vec<u8>, Option<&'static str>) {
     match choice {
         0 => (body.to_vec(), None),
@@ -81,7 +82,8 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 }
 
 fn check(request: Request<Body>) {
-    let ingest = Ingest {
+    let intake = Intake {
+        function: FUNCTION,
         ports: ports(),
         event_log: Direct {
             ports: ports(),
@@ -95,7 +97,7 @@ fn check(request: Request<Body>) {
         log_breaker: LogBreaker::default(),
         meter: Arc::new(Uncounted),
     };
-    let router = finished(routes(ingest), Origins::Local);
+    let router = finished(routes(Arc::new(intake)), Origins::Local);
     let (status, answer) = futures_executor::block_on(async {
         let answer = router.oneshot(request).await.expect("infallible");
         let status = answer.status();

@@ -1,6 +1,6 @@
-//! Whatever text Lambda might deliver as a Kafka event: the processor does not panic, and its answer
-//! names only records of the event. While everything outside works, it names none; while nothing
-//! does, it names all of them.
+//! Sends arbitrary text as a Kafka event to the processor. The processor must not panic, and its
+//! response must list only records of the event. If all dependencies work it lists none; if all
+//! fail it lists every record.
 
 #![no_main]
 
@@ -30,10 +30,10 @@ fuzz_target!(|event: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// What a cold environment answers while every call outside ends like this.
+/// The response of a new environment in which every port call ends with this fault.
 fn handled(event: &str, fault: Fault) -> Result<BatchResponse, Failed> {
     let ports = ports();
-    ports.state().faults = Box::new(move |_call| fault);
+    ports.fail(move |_call| fault);
     let processor = Processor::new(ports, pipeline(), TopicRetention::WEEK, Arc::new(Uncounted));
     let payload = serde_json::from_str(event).expect("it was decoded");
     futures_executor::block_on(processor.handle(LambdaEvent::new(payload, Context::default())))

@@ -1,8 +1,8 @@
-//! What the targets share: the ports in memory with the demo tenants and the topics of the local host,
-//! made anew for each input, so that an input means the same whatever came before it.
+//! Shared by the targets: in-memory ports with the demo tenants and topics of the local host. They
+//! are created for each input, so that inputs do not influence each other.
 
 use drover_core::base::limits::ItemLimits;
-use drover_core::memory::Memory;
+use drover_core::memory::{Faulty, Memory};
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
@@ -10,17 +10,17 @@ use drover_core::ports::Clock as _;
 use drover_core::registry::{Change, Registry, Stored, Submitted, Text};
 use drover_core::base::time::Timestamp;
 
-/// The time of every input: that of most files in `events/`.
+/// The time of every input, which is the time of most files in `events/`.
 pub const NOW: &str = "2026-11-21T06:05:00Z";
 
-/// See [`NOW`].
+/// [`NOW`] as a timestamp.
 pub fn now() -> Timestamp {
     Timestamp::parse_rfc3339(NOW).expect("a time")
 }
 
 /// Everything outside, with the documents of `local/config`.
-pub fn ports() -> Memory {
-    let memory = Memory::new(now());
+pub fn ports() -> Faulty<Memory> {
+    let memory = Faulty::over(Memory::new(now()));
     let text = |origin: &str, json: &str| Text { origin: origin.to_owned(), json: json.to_owned() };
     let submitted = Submitted {
         tenants: vec![
@@ -40,7 +40,7 @@ pub fn ports() -> Memory {
     memory
 }
 
-/// A cold pipeline.
+/// A pipeline with empty caches.
 pub fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),
@@ -50,7 +50,7 @@ pub fn pipeline() -> Pipeline {
     }
 }
 
-/// Counts that nobody reads.
+/// Discards counts.
 pub struct Uncounted;
 
 impl Meter for Uncounted {

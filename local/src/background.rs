@@ -1,23 +1,23 @@
-//! Threads for work that nobody waits for: the event source and the processor that it feeds. They
-//! give way to those that answer requests, as they would on Lambda, where each function has machines
-//! of its own. Under full load the processor falls behind, and requests are still answered at once.
+//! Threads for background work: the event source and the processor that it invokes. They run at a
+//! lower priority than request handling, which on Lambda has its own machines. Under full load the
+//! processor lags, and requests are still answered at once.
 
 use tokio::runtime::{Builder, Runtime};
 
-/// How far such threads step back, as `nice` counts.
+/// The `nice` increment of background threads.
 const BEHIND_ANSWERS: i32 = 10;
-/// The database steps back less: requests wait for it, too.
+/// The database yields less, because requests wait for it too.
 const BESIDE_ANSWERS: i32 = 5;
 const THREADS: usize = 2;
 
-/// A runtime of such threads. What runs on it ends with this value.
+/// A runtime of background threads. Its tasks end when this value is dropped.
 pub(crate) struct Background(Option<Runtime>);
 
 impl Background {
     /// Starts the threads.
     ///
     /// # Errors
-    /// The system gives none.
+    /// The system cannot start the threads.
     pub(crate) fn start() -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
@@ -28,14 +28,14 @@ impl Background {
         Ok(Self(Some(runtime)))
     }
 
-    /// Does something whose tasks, and theirs, run on these threads.
+    /// Calls `start`; tasks that it spawns run on these threads.
     pub(crate) fn on_its_threads<T>(&self, start: impl FnOnce() -> T) -> T {
         let _entered = self.0.as_ref().map(Runtime::enter);
         start()
     }
 }
 
-/// Without waiting: this may happen inside another runtime.
+/// Does not wait for the tasks, because the drop may happen inside another runtime.
 impl Drop for Background {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
@@ -44,13 +44,13 @@ impl Drop for Background {
     }
 }
 
-/// For threads of the database.
+/// Lowers the priority of a database thread.
 pub(crate) fn beside_answers() {
     step_back(BESIDE_ANSWERS);
 }
 
-/// Linux counts by thread, and other systems by process, which would change nothing. A system that
-/// refuses costs latency and nothing else.
+/// Linux counts niceness by thread; other systems count by process, which would change nothing. A
+/// failure only costs latency, so it is ignored.
 #[cfg(target_os = "linux")]
 fn step_back(by: i32) {
     let _ = rustix::process::nice(by);

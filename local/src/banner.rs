@@ -1,10 +1,10 @@
-//! What the host says when it has started: all that one needs to use it, on one screen.
+//! The start banner: the addresses, names and keys that a user needs, on one screen.
 
 use std::fmt::Write as _;
 
 use crate::host::Host;
 
-/// Several lines of text, with a line feed at the end.
+/// Several lines of text, ending with a line feed.
 pub(crate) fn banner(host: &Host) -> String {
     let (addresses, parts) = (host.addresses(), host.parts());
     let tenants = parts.tenants.iter().map(|tenant| format!("{} (key {})", tenant.id, tenant.key));

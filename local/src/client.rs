@@ -1,4 +1,4 @@
-//! How the commands reach a running host: connections, and one call of the Invoke API.
+//! The connection of the commands to a running host, and a call of its Invoke API.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,39 +11,39 @@ use tokio::net::TcpStream;
 
 use crate::data_folder::NoHost;
 
-/// What came back.
+/// The response of the host.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) function_failed: bool,
     pub(crate) body: Bytes,
 }
 
-/// Why nothing came back.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// Nothing listens there.
+    /// No host is listening.
     #[error(transparent)]
     NoHost(#[from] NoHost),
-    /// Something no function can be called.
-    #[error("not a function's name: name=`{name}`")]
+    /// The name cannot be a function's name.
+    #[error("invalid function name: name=`{name}`")]
     Name {
-        /// What was given instead.
+        /// The name that was given.
         name: String,
     },
-    /// The connection ended before the answer did.
-    #[error("the host's answer broke off: address=`{address}`")]
+    /// The connection ended before the response did.
+    #[error("the host's response is incomplete: address=`{address}`")]
     BrokenOff {
-        /// Where it was.
+        /// The address of the host.
         address: SocketAddr,
-        /// Why.
+        /// The error of the connection.
         source: hyper::Error,
     },
 }
 
-/// Loopback answers at once or not at all.
+/// Loopback connects at once or not at all.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
-/// Calls a function and waits for its answer, as long as the host lets it run.
+/// Invokes a function and waits for its response, as long as the host lets it run.
 pub(crate) async fn invoke(
     address: SocketAddr,
     name: &str,
@@ -59,7 +59,7 @@ pub(crate) async fn invoke(
     let broken_off = |source| CallError::BrokenOff { address, source };
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken_off)?;
-    // Its errors come back through the sender.
+    // Its errors are returned by the sender.
     tokio::spawn(connection);
     let (head, body) = sender.send_request(request).await.map_err(broken_off)?.into_parts();
     Ok(Answer {
@@ -69,7 +69,7 @@ pub(crate) async fn invoke(
     })
 }
 
-/// A connection to a part of the host.
+/// Connects to a service of the host.
 ///
 /// # Errors
 /// [`NoHost::NotAnswering`].

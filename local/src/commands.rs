@@ -1,7 +1,7 @@
-//! The words of the command line, one file each, all alike: `Args` is what it takes, `run` does it
-//! and gives what is to be shown. Printing is `main`'s. What several of them share is here as well:
-//! [`target`] is whom a command speaks to, a running host or a stack on AWS, and [`caller`] how its
-//! functions are called; [`subject`] is what two of them are about; [`cluster`] and [`source`] are flags.
+//! The commands of the command line, one file each with the same structure: `Args` are the
+//! arguments, `run` executes the command and returns the text to print. `main` prints it. Shared
+//! parts are here too: [`target`] finds the running host or the stack on AWS, [`caller`] invokes
+//! its functions, [`subject`] parses a subject, and [`cluster`] and [`source`] are groups of flags.
 
 pub mod apply;
 pub mod caller;
@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// The data folder, as every command takes it.
+/// The flag for the data folder.
 #[derive(Args, Clone, Debug)]
 pub struct DataArg {
     /// The host's data folder

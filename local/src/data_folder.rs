@@ -1,9 +1,9 @@
-//! The data folder: what stays when the process goes, and the note of where a host listens.
+//! The data folder: the durable files of a host, and a note with its addresses.
 //!
-//! One host owns a folder at a time, by an operating system's lock on the file `lock`. The system
-//! drops the lock with the process, so a host that was killed leaves none behind, a moment after it
-//! stopped answering. `host.json` may be left behind by one; the next host removes it before it
-//! starts anything.
+//! One host owns a folder at a time, by a lock of the operating system on the file `lock`. The
+//! system releases the lock with the process, so a killed host leaves no lock behind, a moment
+//! after it stops answering. A killed host may leave `host.json` behind; the next host removes it
+//! before it starts anything.
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write as _};
@@ -17,11 +17,11 @@ use tokio::time::{Instant, sleep};
 const NOTE: &str = "host.json";
 const LOCK: &str = "lock";
 
-/// How long a busy system may take to clear a killed host away.
+/// How long a busy system may take to release the lock of a killed host.
 const CLEARED_AWAY_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Where a host's parts listen.
+/// The addresses of a host's services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
     /// The HTTP API.
@@ -34,12 +34,12 @@ pub struct Addresses {
     pub sqs: SocketAddr,
 }
 
-/// What `host.json` says about a host.
+/// The content of `host.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningHost {
-    /// Its process.
+    /// The process id.
     pub pid: u32,
-    /// Where it listens.
+    /// The addresses of its services.
     #[serde(flatten)]
     pub addresses: Addresses,
 }
@@ -47,9 +47,9 @@ pub struct RunningHost {
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// Another host owns it.
+    /// Another host owns the folder.
     #[error(
-        "another host runs on this data folder, stop it or choose another folder with --data: \
+        "another host uses this data folder, stop it or choose another folder with --data: \
          folder=`{folder}`"
     )]
     Owned {
@@ -61,7 +61,7 @@ pub enum FolderError {
     Unusable {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
@@ -69,32 +69,34 @@ pub enum FolderError {
 /// Why no running host was found.
 #[derive(Debug, thiserror::Error)]
 pub enum NoHost {
-    /// No note in the folder.
-    #[error("no host runs on this data folder, start one with `drover serve`: folder=`{folder}`")]
+    /// The folder has no note of a host.
+    #[error("no host uses this data folder, start one with `drover serve`: folder=`{folder}`")]
     NotRunning {
         /// The folder.
         folder: PathBuf,
     },
-    /// Nothing listens there.
-    #[error("no host answers there, start one with `drover serve`: address=`{address}`")]
+    /// Nothing listens at the address.
+    #[error(
+        "no host is listening at this address, start one with `drover serve`: address=`{address}`"
+    )]
     NotAnswering {
-        /// Where it should be.
+        /// The expected address.
         address: SocketAddr,
     },
     /// The note cannot be read.
-    #[error("cannot read where the host listens: path=`{path}`")]
+    #[error("cannot read the addresses of the host: path=`{path}`")]
     Unreadable {
         /// The note.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
-/// Reads where the host of a data folder listens. The host may have been killed since.
+/// Reads the addresses of the host of a data folder. The host may have been killed since.
 ///
 /// # Errors
-/// [`NoHost::NotRunning`] where none has started, or the last one stopped.
+/// [`NoHost::NotRunning`] if no host has started, or the last host has stopped.
 pub fn running_host(folder: &Path) -> Result<RunningHost, NoHost> {
     let path = folder.join(NOTE);
     let text = match std::fs::read(&path) {
@@ -110,15 +112,15 @@ pub fn running_host(folder: &Path) -> Result<RunningHost, NoHost> {
 /// A data folder that this process owns.
 pub(crate) struct DataFolder {
     path: PathBuf,
-    /// Owned as long as this is open.
+    /// Holds the lock while it is open.
     _lock: File,
 }
 
 impl DataFolder {
-    /// Creates the folder where there is none, and takes it.
+    /// Creates the folder if it does not exist, and locks it.
     ///
     /// # Errors
-    /// [`FolderError::Owned`] where another host has it and keeps it.
+    /// [`FolderError::Owned`] if another host keeps the lock.
     pub(crate) async fn take(path: &Path) -> Result<Self, FolderError> {
         std::fs::create_dir_all(path).map_err(unusable(path))?;
         let path = path.canonicalize().map_err(unusable(path))?;
@@ -140,12 +142,12 @@ impl DataFolder {
         Ok(folder)
     }
 
-    /// The folder, absolute.
+    /// The absolute path of the folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes `host.json`, whole or not at all.
+    /// Writes `host.json` atomically.
     pub(crate) fn announce(&self, addresses: &Addresses) -> Result<(), FolderError> {
         let note = RunningHost { pid: std::process::id(), addresses: addresses.clone() };
         let (path, draft) = (self.path.join(NOTE), self.path.join("host.json.draft"));
@@ -158,7 +160,7 @@ impl DataFolder {
         write().map_err(unusable(&path))
     }
 
-    /// Removes `host.json`, where there is one.
+    /// Removes `host.json`, if it exists.
     pub(crate) fn withdraw(&self) -> Result<(), FolderError> {
         let path = self.path.join(NOTE);
         match std::fs::remove_file(&path) {

@@ -1,10 +1,13 @@
-//! The embedded DynamoDB: dynoxide over one SQLite file, on threads of its own.
+//! The embedded DynamoDB: dynoxide over one SQLite file, on its own threads.
 //!
-//! Of its own, because SQLite works on the thread that asks: on the host's workers it would hold
-//! up every function. Expired items go when a sweep finds them, as on AWS some time after they
-//! expire; so readers must look at the time themselves.
+//! It has its own threads because SQLite works on the calling thread, which would block the host's
+//! workers and so every function. A sweep deletes expired items, some time after they expire as on
+//! AWS; so readers must check the expiry themselves.
 //!
-//! Left out: refusing web pages, as the host's other services do. dynoxide builds its routes itself
+//! Not implemented: rejecting requests from web pages, as the host's other services do. dynoxide
+//! builds its routes itself and lets every origin read its answers, so a web page in a browser on
+//! this machine can reach this port. A proxy in front would cost every function a hop on every
+//! call.
 //! and lets every origin read its answers, so a page in a browser on this machine can reach this
 //! port; a proxy in front of it would cost every function a hop on every call.
 
@@ -19,16 +22,16 @@ use tokio::time::MissedTickBehavior;
 
 use crate::background::beside_answers;
 
-/// One SQLite connection does the work, so more threads would only wait for each other.
+/// All work shares one SQLite connection, so more threads would only wait for each other.
 const THREADS: usize = 2;
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// How long clients have to end what they began.
+/// How long running requests may continue after a stop.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What is wrong with the database, in dynoxide's or the system's words.
+/// An error of dynoxide or of the system.
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-/// A running database. It also stops when this is dropped, without being waited for.
+/// A running database. Dropping it stops it without waiting.
 pub(crate) struct Dynamodb {
     database: Database,
     stop: oneshot::Sender<()>,
@@ -36,15 +39,16 @@ pub(crate) struct Dynamodb {
 }
 
 impl Dynamodb {
-    /// Opens the file, or creates it, and answers clients of the listener.
+    /// Opens or creates the file, and serves clients of the listener.
     ///
     /// # Errors
-    /// The file is no database, or the system gives no threads.
+    /// The file is not a database, or the system cannot start threads.
     pub(crate) fn start(path: &Path, listener: TcpListener) -> Result<Self, Fault> {
         let path = path.to_str().ok_or("the path is not valid UTF-8")?;
         let database = Database::new(path)?;
-        // Its name for SQLite's `synchronous=NORMAL`, beside settings that are SQLite's own: without it
-        // every commit waits for the disk, and everybody for that commit.
+        // dynoxide's name for SQLite's `synchronous=NORMAL` and other settings that are SQLite's
+        // defaults. Without it every commit waits for the disk, and all other requests wait for
+        // that commit.
         database.disable_bulk_loading()?;
         let listener = listener.into_std()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -61,14 +65,14 @@ impl Dynamodb {
                 tracing::error!(error = &*fault as &dyn std::error::Error, "dynamodb failed");
             }
             close(runtime);
-            // Fails when nobody waits.
+            // Fails if nothing waits for the end.
             let _ = ended.send(());
         };
         std::thread::Builder::new().name("dynamodb".to_owned()).spawn(work)?;
         Ok(Self { database, stop, stopped })
     }
 
-    /// The tables that exist, in order; at most a hundred of them.
+    /// The names of the tables in order, at most a hundred.
     pub(crate) fn tables(&self) -> Result<Vec<String>, Fault> {
         Ok(self.database.list_tables(Default::default())?.table_names)
     }
@@ -77,7 +81,7 @@ impl Dynamodb {
     pub(crate) async fn stop(self) {
         drop(self.database);
         drop(self.stop);
-        // An error would say that the thread is gone: that is what this waits for.
+        // An error means that the thread has already ended.
         let _ = self.stopped.await;
     }
 }
@@ -95,7 +99,7 @@ async fn serve(
     });
     tokio::select! {
         served = server => served?,
-        // Both ways to end, a word and a dropped handle, mean the same.
+        // A message and a dropped sender both mean: stop.
         () = async {
             let _ = stopping.await;
             drop(stop);
@@ -105,7 +109,7 @@ async fn serve(
     Ok(())
 }
 
-/// Deletes expired items, for as long as the runtime lasts.
+/// Deletes expired items, until the runtime ends.
 async fn sweep(database: Database) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -114,13 +118,13 @@ async fn sweep(database: Database) {
         let database = database.clone();
         match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
             Ok(Ok(deleted)) => tracing::debug!(deleted, "swept expired items"),
-            Ok(Err(error)) => tracing::warn!(%error, "expired items could not be swept"),
-            Err(error) => tracing::warn!(%error, "the sweep was cut off"),
+            Ok(Err(error)) => tracing::warn!(%error, "cannot sweep expired items"),
+            Err(error) => tracing::warn!(%error, "the sweep was aborted"),
         }
     }
 }
 
-/// Connections that did not end in time, and the sweep, end here.
+/// Ends the sweep and the connections that did not end in time.
 fn close(runtime: Runtime) {
     runtime.shutdown_timeout(GRACE);
 }

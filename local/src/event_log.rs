@@ -1,8 +1,6 @@
-//! The stream of a host: what its own log, the crate [`drover_event_log`], is to ingest and to
-//! replays.
+//! The host's event log: connects the crate [`drover_event_log`] to ingest and to replays.
 //!
-//! `sending` is what ingest sends to; `rereading` and [`reread`] are for those who know the
-//! offsets of what they want.
+//! `sending` is the log for ingest; `rereading` and [`reread`] read records again by their offsets.
 
 pub mod reread;
 mod rereading;

@@ -1,8 +1,8 @@
-//! The host's functions, by name, and one invocation of one of them.
+//! The host's functions, by name, and one invocation of a function.
 //!
-//! An invocation keeps Lambda's promises: it has a deadline, a panic costs this invocation and
-//! nothing else, and the caller's going away does not end it. What Lambda does around that is left
-//! out: no environments that freeze and thaw, no concurrency limits.
+//! An invocation behaves as on Lambda: it has a deadline, a panic fails only this invocation, and a
+//! caller that disconnects does not end it. Not implemented: environments that freeze and thaw, and
+//! concurrency limits.
 
 mod context;
 mod runtime;
@@ -22,13 +22,13 @@ pub use drover_event_source::invoke::FunctionError;
 use drover_event_source::invoke::{Answered, Invoke};
 pub(crate) use runtime::{answer, lambda_event};
 
-/// The time that a function has unless it says otherwise.
+/// The default timeout of a function.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The largest answer: Lambda's own limit, in bytes.
+/// The maximum size of a response: Lambda's limit, in bytes.
 const ANSWER_LIMIT: usize = 6 * 1024 * 1024 + 100;
 
-/// An event in, an answer out; both are JSON.
+/// An event in, a response out; both are JSON.
 type Call = dyn Fn(Bytes, InvocationContext) -> BoxFuture<'static, Result<Bytes, FunctionError>>
     + Send
     + Sync;
@@ -37,7 +37,7 @@ type Call = dyn Fn(Bytes, InvocationContext) -> BoxFuture<'static, Result<Bytes,
 pub(crate) struct Function {
     timeout: Duration,
     call: Box<Call>,
-    /// What it answers on the HTTP port; no routes where it takes other events only.
+    /// Its routes on the HTTP port; empty for a function without HTTP.
     routes: Router,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Function {
 pub struct Functions(BTreeMap<String, Arc<Function>>);
 
 impl Functions {
-    /// These and one more, in place of any of the same name.
+    /// Adds a function, replacing a function with the same name.
     #[must_use]
     pub fn with<F, A>(self, name: &str, timeout: Duration, call: F) -> Self
     where
@@ -56,18 +56,18 @@ impl Functions {
         self.with_routes_and_events(name, timeout, Router::new(), call)
     }
 
-    /// These and one more that answers HTTP requests: on the HTTP port, and by its name where they
-    /// come as events of an HTTP API (payload 2.0). The routes of all functions are on one port, so
-    /// no two may have the same; what goes around them (404, CORS, correlation ids) is the host's.
+    /// Adds a function that handles HTTP requests: on the HTTP port, and by its name as events of
+    /// an HTTP API (payload 2.0). The routes of all functions share one port, so no two may be the
+    /// same. The host adds the layers around them (404, CORS, correlation ids).
     #[must_use]
     pub fn with_routes(self, name: &str, timeout: Duration, routes: Router) -> Self {
         let call: Box<Call> = Box::new(runtime::http_function(routes.clone()));
         self.insert(name, Function { timeout, call, routes })
     }
 
-    /// These and one more that answers HTTP requests on the HTTP port, and by its name takes events
-    /// of several sources, those of an HTTP API among them: which one it is, is for the function to
-    /// see. For the routes [`Functions::with_routes`] says what holds.
+    /// Adds a function that handles HTTP requests on the HTTP port, and by its name receives events
+    /// of several sources, including an HTTP API. The function itself distinguishes them.
+    /// [`Functions::with_routes`] describes the routes.
     #[must_use]
     pub fn with_routes_and_events<F, A>(
         self,
@@ -89,7 +89,7 @@ impl Functions {
         self
     }
 
-    /// These and the others; of two with one name, the other's.
+    /// Adds the other functions, replacing functions with the same name.
     #[must_use]
     pub(crate) fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);
@@ -101,7 +101,7 @@ impl Functions {
         self.0.keys().map(String::as_str)
     }
 
-    /// The routes of all of them.
+    /// The routes of all functions.
     pub(crate) fn routes(&self) -> Router {
         self.0
             .values()
@@ -127,7 +127,7 @@ impl Invoke for Functions {
 }
 
 impl Function {
-    /// Runs one invocation to its end. A task of its own, so that a panic stays inside it.
+    /// Runs one invocation to its end, in its own task, so that a panic stays inside it.
     pub(crate) async fn invoke(
         self: Arc<Self>,
         event: Bytes,
@@ -136,7 +136,8 @@ impl Function {
         self.invoke_within(event, request_id, Duration::MAX).await
     }
 
-    /// The same for a caller who can wait only so long, however much time the function has.
+    /// Like [`Self::invoke`], for a caller that waits only for `patience`, whatever the function's
+    /// timeout.
     pub(crate) async fn invoke_within(
         self: Arc<Self>,
         event: Bytes,
@@ -171,7 +172,7 @@ fn within_limit(answer: Bytes) -> Result<Bytes, FunctionError> {
     })
 }
 
-/// The words of Lambda's sandbox.
+/// The text of Lambda's sandbox.
 fn timed_out(request_id: &str, timeout: Duration) -> FunctionError {
     FunctionError {
         error_type: "Sandbox.Timedout".to_owned(),
@@ -182,7 +183,7 @@ fn timed_out(request_id: &str, timeout: Duration) -> FunctionError {
     }
 }
 
-/// The words of `lambda_runtime`, which catches panics on Lambda.
+/// The text of `lambda_runtime`, which catches panics on Lambda.
 fn panicked(error: JoinError) -> FunctionError {
     const TYPE: &str = "alloc::boxed::Box<dyn core::any::Any + core::marker::Send>";
     let payload = error.try_into_panic().ok();
@@ -209,7 +210,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_caller_who_cannot_wait_ends_an_invocation_before_its_own_time_is_over() {
+    async fn the_patience_of_a_caller_ends_an_invocation_before_its_timeout() {
         let functions =
             Functions::default().with("hangs", DEFAULT_TIMEOUT, |_, _| std::future::pending());
         let invoke =

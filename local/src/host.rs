@@ -1,8 +1,8 @@
-//! The host itself: starts every part in the order in which they need each other, and stops them in
-//! the other order.
+//! The host: starts all services in the order of their dependencies, and stops them in reverse
+//! order.
 //!
-//! Everything durable is in SQLite files under the data folder, so the process may be killed at any
-//! moment; stopping only spares clients an answer cut short.
+//! All durable data is in SQLite files in the data folder, so the process may be killed at any
+//! moment. A clean stop only lets running requests finish.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -30,37 +30,37 @@ use crate::ports::ports;
 use crate::prometheus::{self, HostMeter, Levels};
 use crate::setup::{self, LocalTenant, RecordSources};
 
-/// How long running invocations and requests have when the host stops.
+/// How long running invocations and requests may continue after a stop.
 const INVOCATION_GRACE: Duration = Duration::from_secs(3);
-/// How long requests to the queues have.
+/// How long requests to the queues may continue.
 const SQS_GRACE: Duration = Duration::from_secs(1);
 
-/// Where a host listens and what it keeps.
+/// The configuration of a host.
 #[derive(Clone)]
 pub struct HostConfig {
-    /// For the HTTP API.
+    /// Address of the HTTP API.
     pub http: SocketAddr,
-    /// For Lambda's Invoke API.
+    /// Address of Lambda's Invoke API.
     pub lambda: SocketAddr,
-    /// For DynamoDB.
+    /// Address of DynamoDB.
     pub dynamodb: SocketAddr,
-    /// For SQS.
+    /// Address of SQS.
     pub sqs: SocketAddr,
-    /// Everything durable; created where it does not exist.
+    /// The data folder; created if it does not exist.
     pub data: PathBuf,
-    /// Functions besides the host's own, or in place of them.
+    /// Additional functions; a function with the same name replaces the host's own.
     pub functions: Functions,
-    /// The stream between ingest and the processor.
+    /// The event log between ingest and the processor.
     pub event_log: EventLogConfig,
-    /// How long its topics hold their records: the host's own log deletes them then, and older
-    /// timestamps of a cluster cannot be true.
+    /// The retention of its topics: the host's own log deletes older records, and older record
+    /// timestamps of a cluster are implausible and ignored.
     pub retention: TopicRetention,
-    /// How the processor is fed from it.
+    /// The settings of the processor's event source mapping.
     pub mapping: MappingConfig,
 }
 
 impl HostConfig {
-    /// On free ports of 127.0.0.1, with the host's own functions.
+    /// A host on free ports of 127.0.0.1, with the host's own functions.
     pub fn on_free_ports(data: impl Into<PathBuf>) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
@@ -80,23 +80,23 @@ impl HostConfig {
 /// Why a host does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The data folder.
+    /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// An address.
+    /// An address cannot be used.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// An embedded service, or what belongs on it.
-    #[error("cannot start this part of the host: part=`{part}`")]
+    /// An embedded service or its setup failed.
+    #[error("cannot start a part of the host: part=`{part}`")]
     Part {
-        /// Which one.
+        /// The name of the part.
         part: &'static str,
-        /// Why.
+        /// The error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
-/// What a host has, by name.
+/// The names of a host's parts.
 #[derive(Clone, Debug)]
 pub struct Parts {
     /// DynamoDB tables.
@@ -107,11 +107,11 @@ pub struct Parts {
     pub functions: Vec<String>,
     /// The demo tenants.
     pub tenants: Vec<LocalTenant>,
-    /// The stream, in words.
+    /// The description of the event log.
     pub event_log: String,
 }
 
-/// A running host. When it is dropped its parts stop too, without being waited for.
+/// A running host. Dropping it stops its parts without waiting.
 pub struct Host {
     folder: DataFolder,
     addresses: Addresses,
@@ -124,10 +124,11 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts everything. When this returns, all of it answers and `host.json` says where.
+    /// Starts everything. When this returns, all services answer and `host.json` contains their
+    /// addresses.
     ///
     /// # Errors
-    /// [`StartError`]; nothing goes on running then.
+    /// [`StartError`]; nothing keeps running then.
     pub async fn start(config: HostConfig) -> Result<Self, StartError> {
         let folder = DataFolder::take(&config.data).await?;
         let Listeners { http, lambda, dynamodb, sqs } = Listeners::open(&config).await?;
@@ -168,8 +169,9 @@ impl Host {
             background.on_its_threads(|| setup::queue_sources(&queue_file, &functions));
         let queue_sources = queue_sources.map_err(failed("queues"))?;
         let gauges = kafka.as_ref().map(KafkaSource::gauges);
+        let requests = meter.requests();
         let metrics = prometheus::routes(meter, levels(queue_file, event_log, gauges, ports));
-        let app = http::app(functions.routes().merge(metrics));
+        let app = requests.counted(http::app(functions.routes().merge(metrics)));
         let http =
             Server::start("http", |stop| http::serve(http.listener, app, Limits::HOST, stop));
         let lambda =
@@ -179,31 +181,31 @@ impl Host {
         Ok(Self { folder, addresses, parts, sources, http, lambda, sqs, dynamodb })
     }
 
-    /// Where it listens.
+    /// The addresses of its services.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// What it has.
+    /// The names of its parts.
     pub fn parts(&self) -> &Parts {
         &self.parts
     }
 
-    /// Its data folder, absolute.
+    /// The absolute path of its data folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Every partition of the stream that is read, as it was last seen.
+    /// The gauges of every partition that the mapping reads, as last seen.
     pub fn gauges(&self) -> Vec<Gauge> {
         self.sources.kafka.as_ref().map(|kafka| kafka.gauges().read()).unwrap_or_default()
     }
 
-    /// Stops everything, requests, the event sources and invocations first, within seconds
-    /// whatever clients do.
+    /// Stops everything within seconds, whatever clients do: first HTTP requests, event sources and
+    /// invocations, then queues and tables.
     ///
     /// # Errors
-    /// `host.json` could not be removed; everything has stopped all the same.
+    /// `host.json` could not be removed; everything is stopped anyway.
     pub async fn stop(self) -> Result<(), FolderError> {
         let withdrawn = self.folder.withdraw();
         self.http.stop(INVOCATION_GRACE).await;
@@ -214,7 +216,7 @@ impl Host {
     }
 }
 
-/// The event sources, and the threads that they run on.
+/// The event sources, and their threads.
 struct Sources {
     kafka: Option<KafkaSource>,
     queue_sources: Vec<SqsSource>,
@@ -222,7 +224,7 @@ struct Sources {
 }
 
 impl Sources {
-    /// Stops all of them at once, and waits no longer than this.
+    /// Stops all event sources at once, and waits up to `grace`.
     async fn stop(self, grace: Duration) {
         let of_queues = self.queue_sources.into_iter().map(|source| source.stop(grace));
         let of_stream = async {
@@ -235,7 +237,7 @@ impl Sources {
     }
 }
 
-/// Every listener, opened before anything is started.
+/// Every listener, opened before any service starts.
 struct Listeners {
     http: Listener,
     lambda: Listener,
@@ -254,14 +256,14 @@ impl Listeners {
     }
 }
 
-/// The queue file with every queue in it, and their names.
+/// The queue file with all queues, and their names.
 async fn open_sqs(folder: &DataFolder) -> Result<(Sqs, Vec<String>), StartError> {
     let sqs = Sqs::open(&folder.path().join("sqs.db")).map_err(failed("sqs"))?;
     let queues = setup::queues(&sqs).await.map_err(failed("queues"))?;
     Ok((sqs, queues))
 }
 
-/// What is looked at when somebody scrapes.
+/// The levels that a scrape reads.
 fn levels(sqs: Sqs, event_log: HostEventLog, gauges: Option<Arc<Gauges>>, ports: Aws) -> Levels {
     let partitions = Box::new(move || {
         let levels = event_log.levels(gauges.as_deref());
@@ -277,7 +279,7 @@ where
     move |error| StartError::Part { part, source: error.into() }
 }
 
-/// A server as a task. It is told to stop when this is dropped.
+/// A server as a task. Dropping it stops the server.
 struct Server {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -293,7 +295,7 @@ impl Server {
     {
         let (stop, stopped) = oneshot::channel();
         let server = serve(Box::pin(async {
-            // Both ways to end, a word and a dropped handle, mean the same.
+            // A message and a dropped sender both mean: stop.
             let _ = stopped.await;
         }));
         let task = tokio::spawn(async move {
@@ -304,7 +306,7 @@ impl Server {
         Self { stop, task }
     }
 
-    /// Tells it to stop, and waits no longer than this for its clients.
+    /// Stops the server, and waits up to `grace` for its clients.
     async fn stop(mut self, grace: Duration) {
         drop(self.stop);
         if tokio::time::timeout(grace, &mut self.task).await.is_err() {

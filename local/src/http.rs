@@ -1,15 +1,15 @@
-//! The HTTP port: the routes of every function on one address, as one API Gateway stands before
-//! them on AWS, and `/metrics`, which exists here only.
+//! The HTTP port: the routes of every function on one address, like the API Gateway on AWS, and
+//! `/metrics`, which exists only here.
 //!
-//! What a web page of another site could do here. Without a key it gets health, documentation and
-//! metrics asked for, but no answer to read: CORS names pages of this machine only. With a key (the
-//! demo keys are no secret) it needs the header `Authorization`, for which a browser first asks, and
-//! is refused. What CORS does not stop is a page whose own name was made to point to 127.0.0.1 (DNS
-//! rebinding), which a browser takes for the same origin; therefore a request must name the host by
-//! an address or as `localhost`. Pages that this machine itself serves, on any port, may use a key
-//! that they know; that is meant, and is what is left.
+//! Protection against web pages of other sites. Without a key, a page can request health,
+//! documentation and metrics, but cannot read the answers: CORS allows only pages from this
+//! machine. With a key (the demo keys are public) it needs the header `Authorization`, for which a
+//! browser sends a preflight request, which is rejected. CORS does not stop a page whose own name
+//! was made to resolve to 127.0.0.1 (DNS rebinding), because the browser treats it as the same
+//! origin; therefore a request must address the host by an IP address or as `localhost`. Pages that
+//! this machine itself serves, on any port, may use a key that they know; that is intended.
 //!
-//! Left out: TLS and HTTP/2, because nothing leaves the machine.
+//! Not implemented: TLS and HTTP/2, because no traffic leaves the machine.
 
 mod server;
 #[cfg(test)]
@@ -28,11 +28,11 @@ use drover_http::{Origins, Problem, finished};
 
 pub(crate) use server::{Limits, serve};
 
-/// What API Gateway gives an HTTP API's integration at most.
+/// The maximum duration of a request behind API Gateway's HTTP API.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
-/// Everything that the port answers: these routes, which nobody has [`finished`] yet.
+/// The application of the port: these routes, which must not be [`finished`] yet.
 pub(crate) fn app(routes: Router) -> Router {
     app_within(routes, REQUEST_LIMIT)
 }
@@ -44,28 +44,28 @@ fn app_within(routes: Router, limit: Duration) -> Router {
     finished(routes, Origins::Local)
 }
 
-/// Gives a request up that takes too long, the reading of its body included.
+/// Fails a request that takes too long, including the time to read its body.
 async fn in_time(request: Request, next: Next, limit: Duration) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let over = Unavailable::new(Reason::Deadline, "the request took too long");
+            let over = Unavailable::new(Reason::Deadline, "the request timed out");
             Problem::unavailable(&over).into_response()
         }
     }
 }
 
-/// Refuses requests that call the host by a name that anybody could give to it.
+/// Rejects requests that address the host by a name, because anyone can make a name resolve to it.
 async fn named_here(request: Request, next: Next) -> Response {
     if names_this_machine(request.headers()) {
         next.run(request).await
     } else {
-        let detail = "the header Host names neither an address nor localhost";
+        let detail = "the Host header is neither an IP address nor localhost";
         Problem::forbidden("forbidden", detail).into_response()
     }
 }
 
-/// Without a name there is no browser.
+/// Requests without the header Host do not come from a browser.
 fn names_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else { return true };
     let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };

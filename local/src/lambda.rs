@@ -1,11 +1,12 @@
-//! Lambda's Invoke API: `POST /2015-03-31/functions/NAME/invocations`, answered as Lambda answers,
-//! so that the AWS CLI and every SDK invoke the host's functions.
+//! Lambda's Invoke API: `POST /2015-03-31/functions/NAME/invocations`, so that the AWS CLI and
+//! every SDK can invoke the host's functions.
 //!
-//! A function is named by its name or any ARN that ends in it; every qualifier means `$LATEST`.
+//! A function is identified by its name or by any ARN that ends with the name; every qualifier
+//! means `$LATEST`.
 //!
-//! Left out: the other actions of the API, log tails (`X-Amz-Log-Type`), client contexts, and for
-//! `Event` the queue with its two retries. An accepted event runs once, and not at all when the
-//! process is killed first: what must not be lost comes through SQS or a stream.
+//! Not implemented: the other actions of the API, log tails (`X-Amz-Log-Type`), client contexts,
+//! and for `Event` the queue with two retries. An accepted event runs once, or not at all if the
+//! process is killed first: events that must not be lost arrive through SQS or the event log.
 
 mod refusal;
 #[cfg(test)]
@@ -31,17 +32,17 @@ use uuid::Uuid;
 use crate::function::{FunctionError, Functions};
 use refusal::Refusal;
 
-/// The largest event of a call that waits for its answer, in bytes.
+/// The maximum event of a synchronous invocation, in bytes.
 const REQUEST_LIMIT: usize = 6 * 1024 * 1024;
-/// The largest event of a call that does not, in bytes.
+/// The maximum event of an asynchronous invocation, in bytes.
 const EVENT_LIMIT: usize = 1024 * 1024;
 
 const FUNCTION_ERROR: &str = "x-amz-function-error";
 
-/// Answers until `shutdown`, then waits for the invocations that run.
+/// Serves until `shutdown`, then waits for running invocations.
 ///
 /// # Errors
-/// The listener failed.
+/// The listener fails.
 pub(crate) async fn serve(
     listener: TcpListener,
     functions: Functions,
@@ -49,7 +50,7 @@ pub(crate) async fn serve(
 ) -> std::io::Result<()> {
     let (running, mut ended) = mpsc::channel(1);
     axum::serve(listener, routes(functions, running)).with_graceful_shutdown(shutdown).await?;
-    // Nothing is ever sent: this waits until the last invocation has dropped its sender.
+    // No message is ever sent: this waits until the last invocation has dropped its sender.
     while ended.recv().await.is_some() {}
     Ok(())
 }
@@ -67,11 +68,11 @@ fn routes(functions: Functions, running: mpsc::Sender<Infallible>) -> Router {
 #[derive(Clone)]
 struct Api {
     functions: Functions,
-    /// Held by everything that runs.
+    /// Every running invocation holds a clone.
     running: mpsc::Sender<Infallible>,
 }
 
-/// How a caller wants to be answered.
+/// The invocation type that the caller requests.
 #[derive(Clone, Copy)]
 enum InvocationType {
     RequestResponse,
@@ -114,7 +115,7 @@ impl Api {
         let span = tracing::info_span!("invocation", function = name, request_id);
         let invocation = function.invoke(event, request_id).instrument(span.clone());
         let running = self.running;
-        // A task of its own: it goes on when the caller goes away.
+        // In its own task, which continues when the caller disconnects.
         let run = async move {
             let answer = invocation.await;
             drop(running);
@@ -147,7 +148,7 @@ fn invocation_type(headers: &HeaderMap) -> Result<InvocationType, Refusal> {
     }
 }
 
-/// The event: JSON within the limit. No body at all is an empty object, as on Lambda.
+/// The event: valid JSON within the limit. An empty body counts as an empty object, as on Lambda.
 fn event(
     body: Result<Bytes, BytesRejection>,
     invocation_type: InvocationType,
@@ -178,7 +179,7 @@ fn plain_name(reference: &str) -> &str {
     named.split_once(':').map_or(named, |(name, _)| name)
 }
 
-/// A function's answer or its error: both are 200, and a header tells them apart.
+/// The response of a function, or its error. Both have status 200; a header distinguishes them.
 fn shown(answer: Result<Bytes, FunctionError>) -> Response {
     match answer {
         Ok(answer) => answer.into_response(),

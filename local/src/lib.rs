@@ -1,20 +1,20 @@
-//! The local host: everything that the functions need on AWS, in one process on loopback.
+//! The local host: the functions and the AWS services that they need, in one process on loopback.
 //!
-//! Reading order: [`host`] starts and stops it all; [`function`] is what an invocation is, and
-//! `lambda` the API that asks for one; `dynamodb` and the crate [`drover_local_sqs`] are the embedded
-//! services, and `ports` how the functions see them; `http` is the port that clients use, and
-//! `prometheus` what it shows of the host's own doings; [`event_log`] is the stream, over the crate
-//! [`drover_event_log`]; [`mapping`] is how Lambda's event source, the crate [`drover_event_source`],
-//! feeds the processor from it; `setup` puts tables, queues, tenants, functions and the mappings of
-//! queues on the services; `background` has the threads of the event source; `registry` applies
-//! documents; [`openapi`] describes the routes; [`data_folder`] is what stays when the process goes;
-//! [`stack`] is a deployed stack; [`commands`] are the words of the command line.
+//! Reading order: [`host`] starts and stops everything; [`function`] is an invocation, and `lambda`
+//! the Invoke API; `dynamodb` and the crate [`drover_local_sqs`] are the embedded services, and
+//! `ports` their clients for the functions; `http` is the port for users, and `prometheus` its
+//! metrics; [`event_log`] connects the crate [`drover_event_log`]; [`mapping`] configures the crate
+//! [`drover_event_source`], which invokes the processor with records of the event log; `setup`
+//! creates tables, queues, tenants, functions and the mappings of queues; `background` has the
+//! threads of the event sources; `registry` applies documents; [`openapi`] describes the routes;
+//! [`data_folder`] holds the durable files; [`stack`] is a deployed stack; [`commands`] are the
+//! commands of the command line.
 //!
-//! Left out on purpose: credentials. No embedded service checks any, which is why none of them
-//! listens on anything but loopback, and why none of ours answers a web page
+//! Credentials are deliberately not implemented: no embedded service checks them, so all services
+//! listen on loopback only, and those of this repository reject requests from web pages
 //! ([`drover_local_sqs::origin`]).
 
-// The SDK's futures nest deeper than the default of 128.
+// The SDK's futures nest deeper than the default limit of 128.
 #![recursion_limit = "256"]
 
 mod background;

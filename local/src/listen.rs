@@ -1,4 +1,5 @@
-//! Where the host listens: loopback and nothing else, because nothing here checks credentials.
+//! The listeners of the host. They accept loopback addresses only, because the host checks no
+//! credentials.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -8,9 +9,9 @@ use tokio::net::TcpListener;
 /// Why there is no listener.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// Another machine could reach it.
+    /// The address is not loopback.
     #[error(
-        "{flag} takes a loopback address such as 127.0.0.1 only, because the host checks no \
+        "{flag} requires a loopback address such as 127.0.0.1, because the host checks no \
          credentials: address=`{address}`"
     )]
     NotLoopback {
@@ -19,10 +20,10 @@ pub enum ListenError {
         /// The address.
         address: SocketAddr,
     },
-    /// Something listens there already.
+    /// Another program uses the address.
     #[error(
-        "something else listens there already, choose another address with {flag} (port 0 is any \
-         free one): address=`{address}`"
+        "address already in use, choose another address with {flag} (port 0 selects a free \
+         port): address=`{address}`"
     )]
     InUse {
         /// The flag that gave the address.
@@ -30,28 +31,30 @@ pub enum ListenError {
         /// The address.
         address: SocketAddr,
     },
-    /// The system refuses.
-    #[error("cannot listen there, choose another address with {flag}: address=`{address}`")]
+    /// The system rejects the address.
+    #[error(
+        "cannot listen on this address, choose another address with {flag}: address=`{address}`"
+    )]
     Refused {
         /// The flag that gave the address.
         flag: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
-/// A listener, with the address that it got in the end.
+/// A listener with its actual address.
 pub(crate) struct Listener {
     pub(crate) listener: TcpListener,
     pub(crate) address: SocketAddr,
 }
 
-/// Listens on a loopback address. Port 0 is any free port.
+/// Listens on a loopback address. Port 0 selects a free port.
 ///
 /// # Errors
-/// [`ListenError`], with the flag that can mend it.
+/// [`ListenError`], with the flag that sets the address.
 pub(crate) async fn listen(
     flag: &'static str,
     address: SocketAddr,

@@ -1,4 +1,4 @@
-//! The command line: reads the words, has them done, prints what comes back.
+//! The command line: parses the arguments, runs the command, prints its output.
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -16,12 +16,12 @@ use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// A run that ended before it was done.
+/// Exit code of a run that ended before it was done.
 const PAUSED: u8 = 3;
-/// Of a user's name, in the record of a run.
+/// The maximum length of the user's name in the record of a run.
 const USER_CHARACTERS: usize = 50;
 
-/// Drover on this machine: the functions and the services that they use, in one process.
+/// Drover on this machine: the functions and the services that they use, in one process
 #[derive(Parser)]
 #[command(name = "drover", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -29,9 +29,9 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     serve: serve::Args,
-    /// What is logged: a level, or targets with levels as in warn,metrics=debug
-    // dynoxide warns of every condition that does not hold, which is how commits work, and aws_config
-    // of every place that has no credentials, with the whole answer that it got there.
+    /// Log filter: a level, or targets with levels as in warn,metrics=debug
+    // dynoxide warns about every failed condition, and commits rely on those. aws_config warns
+    // about every missing source of credentials, with the complete response.
     #[arg(
         long,
         global = true,
@@ -63,7 +63,7 @@ async fn main() -> ExitCode {
     match run(cli.command.unwrap_or(Command::Serve(cli.serve))).await {
         Ok(code) => code,
         Err(error) => {
-            // Nobody is left to be told when this fails.
+            // A failure to write the error cannot be reported.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
@@ -106,25 +106,26 @@ async fn run_replay(args: replay::Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Who types, for the record of a run.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+/// The user, for the record of a run.
+#[expect(clippy::disallowed_methods, reason = "only the edge of the program reads the environment")]
 fn operator() -> String {
     let user = std::env::var("USER").unwrap_or_default();
     let user: String = user.chars().filter(|one| !one.is_control()).take(USER_CHARACTERS).collect();
     if user.is_empty() { "cli".to_owned() } else { format!("{user}@cli") }
 }
 
-/// The key and the line are what a program reads; what to do with them is for people.
+/// Programs read the key and the line from standard output; the explanation for people goes to
+/// standard error.
 fn print_key(key: &key::NewKey) -> std::io::Result<()> {
     let mut people = std::io::stderr();
     writeln!(
         people,
-        "the key, shown this once, and the line for \"keys\" of the tenant document:"
+        "the key, shown only once, and the line for \"keys\" of the tenant document:"
     )?;
     print(&format!("{}\n{}\n", key.key, key.line))
 }
 
-/// A reader that has seen enough, such as `head`, is no error.
+/// A closed pipe is not an error, for example when `head` has read enough.
 fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -133,7 +134,7 @@ fn print(text: &str) -> std::io::Result<()> {
     }
 }
 
-/// Whatever is asked for, dynoxide's finest level is not given: it holds payloads.
+/// dynoxide's finest level contains payloads, so it is never logged, whatever the filter.
 fn log_to_stderr(targets: Targets) {
     let no_payloads = filter_fn(|event| {
         *event.level() <= LevelFilter::DEBUG || !event.target().starts_with("dynoxide")

@@ -1,8 +1,9 @@
-//! The host's own event source: which stream the processor is fed from, and how its mapping is set.
+//! The event source of the host: the event log that the processor is invoked from, and the settings
+//! of the mapping.
 //!
-//! Unlike on Lambda, where a mapping with an on-failure destination tries ten times unless it is told
-//! otherwise, the host's tries without end: nothing is lost on a laptop because a table was gone for
-//! an hour. What it is told to give up, and what fits no event, is reported to the dead-letter queue.
+//! On Lambda, a mapping with an on-failure destination retries ten times by default. The host
+//! retries without limit, so that an hour without a table loses nothing. Records that an explicit
+//! limit discards, and records that fit no event, are reported to the dead-letter queue.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,57 +31,57 @@ use crate::function::Functions;
 use crate::prometheus::PartitionLevel;
 use crate::setup::pipeline;
 
-/// Whose committed offsets the host goes on from.
+/// The consumer group of the host's committed offsets.
 pub const GROUP: &str = "drover-processor";
-/// The stream's file in a data folder.
+/// The file of the event log in a data folder.
 pub(crate) const STREAM_FILE: &str = "stream.db";
-/// What events say of the embedded stream's brokers.
+/// The bootstrap server in events of the embedded log.
 pub(crate) const BROKER: &str = "localhost:9092";
 
 const KEPT_BYTES: u64 = 1 << 30;
-/// Lambda's default is 100 records within 500 ms; here an event is to be readable at once.
+/// Lambda's default is 100 records within 500 ms; here a sent event must be readable at once.
 const BATCHING: Batching = Batching { records: 500, window: Duration::from_millis(20) };
 
-/// The stream between ingest and the processor.
+/// The event log between ingest and the processor.
 #[derive(Clone, Debug, Default)]
 pub enum EventLogConfig {
     /// The host's own log.
     #[default]
     Embedded,
-    /// None: ingest commits to the ledger itself.
+    /// No event log: ingest commits to the ledger itself.
     Direct,
     /// A real Kafka cluster.
     Kafka(ClusterConfig),
 }
 
-/// The part of a cluster that is the host's.
+/// The host's part of a cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
     /// The cluster, and the topic that ingest writes to.
     pub cluster: KafkaConfig,
-    /// The topics that the processor reads: no others, because the cluster is not the host's alone.
+    /// The topics that the processor reads. No others, because the cluster may be shared.
     pub topics: Vec<String>,
-    /// What becomes of those that do not exist.
+    /// The handling of missing topics.
     pub missing: Missing,
 }
 
-/// What becomes of topics that do not exist.
+/// The handling of missing topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// The host does not start.
     Refused,
-    /// They are created.
+    /// The topics are created.
     Created,
 }
 
-/// How the processor is fed.
+/// The settings of the processor's mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MappingConfig {
-    /// How much is sent at once, and when.
+    /// The size of a batch, and how long to wait for it.
     pub batching: Batching,
-    /// When it is sent again, and when no more.
+    /// When a batch is retried, and when it is discarded.
     pub rules: Rules,
-    /// How header bytes are written.
+    /// The encoding of header bytes.
     pub header_bytes: HeaderBytes,
 }
 
@@ -91,18 +92,18 @@ impl Default for MappingConfig {
     }
 }
 
-/// The stream of a host.
+/// The event log of a host.
 #[derive(Clone)]
 pub(crate) enum HostEventLog {
     /// The host's own log.
     Embedded(Embedded),
-    /// None.
+    /// No event log.
     Direct,
     /// A real Kafka cluster.
     Kafka(Cluster),
 }
 
-/// A cluster, connected.
+/// A connected cluster.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     bootstrap: String,
@@ -129,7 +130,7 @@ impl Cluster {
 }
 
 impl HostEventLog {
-    /// Opens it in a data folder, or connects to it.
+    /// Opens the log in the data folder, or connects to the cluster.
     pub(crate) async fn open(
         config: &EventLogConfig,
         retention: TopicRetention,
@@ -146,7 +147,7 @@ impl HostEventLog {
         }
     }
 
-    /// Starts to feed the processor from it, where there is something to read.
+    /// Starts the processor's mapping, if there is an event log to read.
     pub(crate) fn feed(
         &self,
         config: MappingConfig,
@@ -167,7 +168,7 @@ impl HostEventLog {
         }
     }
 
-    /// What ingest sends to.
+    /// The event log that ingest sends to.
     pub(crate) fn sending(&self, ports: Aws, meter: Arc<dyn Meter>) -> Sending {
         match self {
             Self::Embedded(log) => Sending::Embedded(EmbeddedEventLog::new(log.clone())),
@@ -181,7 +182,7 @@ impl HostEventLog {
         }
     }
 
-    /// What it has, by offsets.
+    /// The event log for reading again by offsets.
     pub(crate) fn reread(&self) -> HostReread {
         match self {
             Self::Embedded(log) => HostReread::Embedded(LogReread::new(log.clone())),
@@ -190,9 +191,9 @@ impl HostEventLog {
         }
     }
 
-    /// How far the processor is behind, in every partition that it reads. The ends are the stream's
-    /// own, so that no record is left out that somebody was told is durable; a topic that nobody
-    /// has begun to read is all behind.
+    /// The processor's lag in every partition that it reads. For the embedded log the ends are
+    /// those of the log itself, so that every acknowledged record counts; a topic that has no
+    /// reader yet lags completely.
     pub(crate) fn levels(&self, gauges: Option<&Gauges>) -> Vec<PartitionLevel> {
         let mut gauges = gauges.map(Gauges::read).unwrap_or_default();
         match self {
@@ -205,13 +206,13 @@ impl HostEventLog {
                     }
                 }
             }
-            // A cluster has no ends without being asked; what is read has been seen.
+            // The ends of a cluster need a request; the gauges have the last ends seen.
             Self::Direct | Self::Kafka(_) => {}
         }
         gauges.into_iter().map(level).collect()
     }
 
-    /// Asks it for a sign of life; `None`: there is no stream.
+    /// Checks that the event log answers; `None`: there is no event log.
     pub(crate) async fn probe(&self) -> Option<Result<(), Unavailable>> {
         match self {
             Self::Embedded(log) => Some(log.committed(GROUP, TOPIC).await.map(drop)),
@@ -220,7 +221,7 @@ impl HostEventLog {
         }
     }
 
-    /// What it is, for a person.
+    /// A description for a person.
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Embedded(_) => format!("embedded, {PARTITIONS} partitions per topic"),
@@ -230,11 +231,11 @@ impl HostEventLog {
     }
 }
 
-/// The stream of a host, as ingest sends to it.
+/// The event log of a host, as ingest uses it.
 pub(crate) enum Sending {
     /// The host's own log.
     Embedded(EmbeddedEventLog),
-    /// None: the ledger itself.
+    /// No event log: events go directly to the ledger.
     Direct(Box<Direct<Aws>>),
     /// A real Kafka cluster.
     Kafka(Arc<KafkaEventLog>),
@@ -255,7 +256,8 @@ fn level(gauge: Gauge) -> PartitionLevel {
     PartitionLevel { topic: gauge.topic, partition: gauge.partition, lag, oldest }
 }
 
-/// The settings of a mapping, whose events name a cluster of AWS that is none.
+/// The settings of a mapping. The ARN in its events is a placeholder, because the cluster is not on
+/// AWS.
 pub(crate) fn settings(config: MappingConfig, group: &str, brokers: &str) -> Settings {
     let MappingConfig { batching, rules, header_bytes } = config;
     let source = EventSource {

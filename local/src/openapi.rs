@@ -1,6 +1,6 @@
-//! The OpenAPI document of all functions, from their code. `openapi.json` in the root of the
-//! repository is what this gives; the query function serves that file, because no function knows
-//! another one's routes.
+//! The OpenAPI document of all functions, generated from their code. `openapi.json` in the root of
+//! the repository is this document. The query function serves that file, because no function knows
+//! the routes of another.
 
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, Server};
@@ -11,10 +11,10 @@ const DESCRIPTION: &str = "At-least-once, out-of-order event streams of many ten
     history and correct state per device, asset or learner. Errors are problem details (RFC 9457) \
     with a stable code. Times are RFC 3339 in UTC. Unknown query parameters are refused.";
 
-/// The document, as indented JSON with a line feed at the end.
+/// The document as indented JSON that ends with a line feed.
 ///
 /// # Errors
-/// Never for the routes that there are.
+/// Never for the existing routes.
 pub fn document() -> Result<String, serde_json::Error> {
     let mut document = OpenApi::default();
     document.merge(drover_ingest::openapi());

@@ -1,5 +1,4 @@
-//! The host's own services as the functions see them: the names of tables and queues, in this one
-//! place, and clients for them.
+//! The names of the host's tables and queues, and the clients that the functions use for them.
 
 use std::net::SocketAddr;
 
@@ -13,12 +12,12 @@ const REGISTRY: &str = "drover-registry";
 const LETTERS: &str = "drover-letters";
 const REQUESTS: &str = "drover-requests";
 
-/// Where rejected records go.
+/// The queue for rejected records.
 pub(crate) const DEAD_LETTERS: &str = "drover-dead-letters";
-/// Where records wait for a part of the system that is unavailable.
+/// The queue for records that wait for an unavailable part of the system.
 pub(crate) const BUFFER: &str = "drover-buffer";
 
-/// Every table.
+/// The names of all tables.
 pub(crate) fn table_names() -> TableNames {
     TableNames {
         ledger: LEDGER.into(),
@@ -28,13 +27,13 @@ pub(crate) fn table_names() -> TableNames {
     }
 }
 
-/// Everything outside, on a host.
+/// The ports of a host.
 pub(crate) fn ports(addresses: &Addresses) -> Aws {
     clients(addresses.dynamodb, addresses.sqs)
 }
 
-/// Tables only, for those who send nothing: the queues are said to be where DynamoDB is, which
-/// refuses.
+/// Tables only, for commands that send nothing. The queue URLs point to DynamoDB, which rejects
+/// queue requests.
 pub(crate) fn tables_only(dynamodb: SocketAddr) -> Aws {
     clients(dynamodb, dynamodb)
 }

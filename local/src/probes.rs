@@ -1,4 +1,5 @@
-//! Signs of life of the host's parts, for `/health`, and how full the buffer is, for `/buffer/stats`.
+//! Health checks of the host's parts for `/health`, and the level of the buffer for
+//! `/buffer/stats`.
 
 use drover_aws::Aws;
 use drover_core::base::error::{Reason, Unavailable};
@@ -16,7 +17,7 @@ use crate::event_log::HostReread;
 use crate::mapping::HostEventLog;
 use crate::ports::BUFFER;
 
-/// The queues through their clients, the stream itself.
+/// Checks the queues through their clients, and the event log directly.
 pub(crate) struct HostProbes {
     pub(crate) ports: Aws,
     pub(crate) event_log: HostEventLog,
@@ -36,8 +37,8 @@ impl Probes for HostProbes {
     }
 }
 
-/// What a replay has beside tables and queues: the stream, no objects, and the queues themselves,
-/// which unlike SQS know how old their oldest message is.
+/// The sources of a replay besides tables and queues: the event log, no objects, and the queues
+/// themselves, which unlike SQS know the age of their oldest message.
 pub(crate) struct HostSources {
     pub(crate) event_log: HostReread,
     pub(crate) queues: Sqs,

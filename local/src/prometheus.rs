@@ -1,13 +1,14 @@
-//! What the host counts, for whoever scrapes `GET /metrics`: Prometheus's text format 0.0.4, under
-//! the same names that CloudWatch gets from EMF.
+//! `GET /metrics`: Prometheus's text format 0.0.4. What functions count has the names that CloudWatch
+//! gets from EMF.
 //!
-//! Two sources: [`series`] adds up what the functions tally, from the start of the process on;
-//! [`levels`] is read at each scrape, because a level is no sum. No series has a tenant as a label:
-//! the page needs no key, and one tenant's numbers are none of another's business.
-//!
-//! Left out: metrics of the process itself (memory, threads), which the system knows.
+//! Four sources: [`series`] adds up what the functions tally, from the start of the process on;
+//! [`requests`] counts what the HTTP port answers; [`process`] is the process and its build; [`levels`]
+//! is read at each scrape, because a level is no sum. No series has a tenant as a label: the page needs
+//! no key, and a tenant may not see the numbers of another.
 
 mod levels;
+mod process;
+mod requests;
 mod series;
 
 use std::sync::Arc;
@@ -23,9 +24,10 @@ use drover_core::base::metrics::{Meter, Tally};
 use drover_core::base::time::Timestamp;
 use drover_http::Problem;
 use drover_query::counts::Tallies;
-use prometheus::{Error, TextEncoder};
+use prometheus::{Error, Registry, TextEncoder};
 
 pub(crate) use levels::{Levels, PartitionLevel};
+pub(crate) use requests::Requests;
 use series::Series;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -36,6 +38,9 @@ pub(crate) struct HostMeter {
     lines: Lines,
     series: Series,
     tallies: Arc<Tallies>,
+    requests: Requests,
+    /// The process and the requests of the HTTP port.
+    registry: Registry,
 }
 
 impl HostMeter {
@@ -45,7 +50,15 @@ impl HostMeter {
     /// Two series of one name: a fault of this program.
     pub(crate) fn new(functions: &[&str], lines: Lines, now: Timestamp) -> Result<Self, Error> {
         let tallies = Arc::new(Tallies::new(now));
-        Ok(Self { lines, series: Series::new(functions)?, tallies })
+        let registry = Registry::new();
+        process::register(&registry)?;
+        let requests = Requests::register(&registry)?;
+        Ok(Self { lines, series: Series::new(functions)?, tallies, requests, registry })
+    }
+
+    /// The requests of the HTTP port.
+    pub(crate) fn requests(&self) -> Requests {
+        self.requests.clone()
     }
 
     /// The counts of each tenant.
@@ -87,6 +100,7 @@ async fn scrape(State(page): State<Page>) -> Response {
 impl Page {
     async fn text(&self) -> Result<String, Error> {
         let mut families = self.meter.series.families();
+        families.extend(self.meter.registry.gather());
         families.extend(self.levels.families().await?);
         families.sort_by(|one, other| one.name().cmp(other.name()));
         TextEncoder::new().encode_to_string(&families)

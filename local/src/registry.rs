@@ -1,5 +1,5 @@
-//! Documents into the registry: checked, compared with what is stored, written. `drover apply` and
-//! the start of a host do it alike.
+//! Applies documents to the registry: validates them, compares them with the stored documents, and
+//! writes the changes. `drover apply` and the start of a host use this.
 
 use std::fmt::Write as _;
 
@@ -13,60 +13,60 @@ pub(crate) use self::placement::{Doubt, Doubtful};
 
 mod placement;
 
-/// What came of it.
+/// The result of applying documents.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// One for each document in order, then one for each key that was removed.
+    /// One effect for each document in order, then one for each removed key.
     pub(crate) effects: Vec<Effect>,
     /// The revision of the registry.
     pub(crate) revision: u64,
-    /// Tenants whose ledgers are elsewhere now.
+    /// The tenants whose ledger has moved.
     pub(crate) moves: Vec<Move>,
-    /// Ledger tables of tenants that are not there, or that nobody could look at.
+    /// Ledger tables of tenants that do not exist or could not be checked.
     pub(crate) doubtful: Vec<Doubtful>,
 }
 
-/// What became of one stored document.
+/// The effect on one stored document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Effect {
     pub(crate) kind: EffectKind,
     pub(crate) name: DocumentName,
-    /// Where it was written; `None`: it was in a document that is replaced, and is not in the new
-    /// one.
+    /// The origin of the document; `None` for a key that the new version of its document no longer
+    /// contains.
     pub(crate) origin: Option<String>,
 }
 
-/// What was done.
+/// The kind of an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EffectKind {
-    /// It is new.
+    /// The document is new.
     Created,
-    /// It replaced another.
+    /// The document replaced another version.
     Replaced,
-    /// It was there already.
+    /// The document was already stored.
     Unchanged,
-    /// It is gone.
+    /// The document is removed.
     Removed,
 }
 
-/// Why it was not applied, or not wholly.
+/// Why documents were not applied, or only some of them.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The documents, by themselves or together. Nothing was written.
-    #[error("nothing was applied, mend these first:{}", listed(.0))]
+    /// The documents are invalid, alone or together. Nothing was written.
+    #[error("nothing was applied, correct these errors first:{}", listed(.0))]
     Refused(Vec<Refusal>),
-    /// Somebody else applied at the same time.
+    /// Another process applied documents at the same time.
     #[error(
-        "somebody else applied documents at the same time, run it again: document=`{}`",
+        "another process applied documents at the same time, run the command again: document=`{}`",
         .0.storage_key()
     )]
     Overtaken(DocumentName),
-    /// The registry gave no answer.
-    #[error("the registry did not answer, run it again")]
+    /// The registry did not answer.
+    #[error("the registry did not answer, run the command again")]
     Unavailable(#[from] Unavailable),
 }
 
-/// Writes those documents that say something new, as far as the person who applies agrees.
+/// Writes the changed documents, within the consent of the user.
 ///
 /// # Errors
 /// [`RegistryError`].
@@ -118,7 +118,7 @@ fn effects(checked: &Checked, plan: &Plan) -> Vec<Effect> {
     submitted.chain(removed).collect()
 }
 
-/// A line for each.
+/// One line for each refusal.
 fn listed(refusals: &[Refusal]) -> String {
     let mut text = String::new();
     for refusal in refusals {

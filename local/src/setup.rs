@@ -1,6 +1,6 @@
-//! What the host puts on its embedded services: tables, queues, the demo tenants, the functions.
-//! All of it is done at every start; tables and tenants that are there already stay as they are, and
-//! queues keep their messages.
+//! The content of the embedded services: tables, queues, the demo tenants, the functions. Every
+//! start creates missing parts; existing tables and tenants stay unchanged, and queues keep their
+//! messages.
 
 mod demo;
 mod functions;
@@ -23,5 +23,5 @@ pub(crate) async fn tables(aws: &Aws) -> Result<(), Unavailable> {
     create_tables(aws.dynamodb(), &table_names()).await
 }
 
-/// Whatever went wrong, in the words of the part that it went wrong in.
+/// The error of any part.
 pub(crate) type SetupError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,17 +1,17 @@
-//! A deployed stack, for a person at a command line: its tables and its functions, found by the
-//! outputs that CloudFormation knows of it. Region and credentials are those of the environment.
+//! A deployed stack, for the command line: its tables and functions, found by the stack's outputs
+//! in CloudFormation. Region and credentials come from the environment.
 //!
-//! - `outputs`: what CloudFormation is asked, and how its answer is read
-//! - `invoke`: the same for a call of a function
-//! - `service`: where a service is
-//! - `caller`: one signed request and its answer
-//! - `error`: why there is none
+//! - `outputs`: the request to CloudFormation, and the parser of its response
+//! - `invoke`: the same for the invocation of a function
+//! - `service`: the endpoint of a service
+//! - `caller`: one signed request and its response
+//! - `error`: why a request failed
 //!
-//! Both calls are written by hand: the services' own clients cost a minute and a half of build each,
-//! in every first `cargo run`.
+//! Both requests are written by hand, because each of the services' own clients would add a minute
+//! and a half of build time to every first `cargo run`.
 //!
-//! Left out: what the SDK's larger features bring. Sessions of IAM Identity Center (SSO) and of
-//! `aws login` are not read; [`StackError::NoCredentials`] says how to hand them over.
+//! Not supported: sessions of IAM Identity Center (SSO) and of `aws login`, which need larger
+//! features of the SDK; [`StackError::NoCredentials`] explains how to export their credentials.
 
 use std::time::Duration;
 
@@ -37,18 +37,18 @@ const OPERATION: Duration = Duration::from_secs(40);
 /// A function of the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StackFunction {
-    /// Takes events.
+    /// Receives events.
     Ingest,
-    /// Reads the stream.
+    /// Processes the event log.
     Processor,
-    /// Answers questions.
+    /// Answers queries.
     Query,
-    /// Files letters and replays them.
+    /// Files and replays dead letters.
     Replay,
 }
 
 impl StackFunction {
-    /// The function of this name, as the local host names them.
+    /// The function with this name, which is the name on the local host.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "ingest" => Some(Self::Ingest),
@@ -59,7 +59,7 @@ impl StackFunction {
         }
     }
 
-    /// The output that holds its name.
+    /// The output that contains the function's name.
     fn output(self) -> &'static str {
         match self {
             Self::Ingest => "IngestFunction",
@@ -70,7 +70,7 @@ impl StackFunction {
     }
 }
 
-/// A stack that was found.
+/// A stack that exists.
 #[derive(Debug)]
 pub struct Stack {
     sdk: SdkConfig,
@@ -79,7 +79,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Asks CloudFormation for the stack, by its name or its ARN.
+    /// Finds the stack in CloudFormation, by its name or its ARN.
     ///
     /// # Errors
     /// [`StackError`].
@@ -90,11 +90,11 @@ impl Stack {
         Ok(Self { sdk, caller, outputs })
     }
 
-    /// The ports on the stack's tables and queues. They keep the credentials of now: they are for
-    /// one command and not for a day.
+    /// The ports on the stack's tables and queues. They keep the current credentials, so they are
+    /// for one command only.
     ///
     /// # Errors
-    /// [`StackError::NoOutput`], or what getting credentials ends in.
+    /// [`StackError::NoOutput`], or an error of the credentials.
     pub async fn ports(&self) -> Result<Aws, StackError> {
         let output = |key| self.outputs.get(key).map(Into::into);
         let config = AwsConfig {
@@ -105,17 +105,19 @@ impl Stack {
             requests_table: Some(output("RequestsTable")?),
             letters_table: Some(output("LettersTable")?),
         };
-        // The SDK would get them within the time of a call, which a person at a prompt exceeds.
+        // The SDK would fetch credentials within the timeout of a call, which is too short for a
+        // person at a prompt.
         let credentials = self.caller.credentials().await?;
         let sdk = self.sdk.clone().into_builder();
         let sdk = sdk.credentials_provider(SharedCredentialsProvider::new(credentials));
         Ok(Aws::new(&sdk.timeout_config(timeouts()).build(), config))
     }
 
-    /// Calls a function and waits for its answer, as long as Lambda lets it run.
+    /// Invokes a function and waits for its response, as long as Lambda lets it run.
     ///
     /// # Errors
-    /// [`StackError`]; a function's own error is none, but [`Invoked::function_failed`].
+    /// [`StackError`]; a function's own error is not an error here, but
+    /// [`Invoked::function_failed`].
     pub async fn invoke(
         &self,
         function: StackFunction,

@@ -1,6 +1,6 @@
-//! The short form of the test that kills the host: many clients of two tenants, a host that is
-//! killed while they send, and every history and view compared with what they were told.
-//! `drover-bench chaos` runs it as long as one likes.
+//! The short form of the chaos test: many clients of two tenants send events while the host is
+//! killed repeatedly; then every history and view is compared with the accepted events.
+//! `drover-bench chaos` runs the test for any duration.
 
 #![recursion_limit = "256"]
 
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use drover_tests::chaos::{self, Plan};
 
 #[tokio::test]
-async fn what_was_accepted_is_the_history_whatever_happened_to_the_host() {
+async fn accepted_events_are_the_history_whatever_happens_to_the_host() {
     let data = tempfile::tempdir().unwrap();
     let plan = Plan {
         program: PathBuf::from(env!("CARGO_BIN_EXE_drover")),

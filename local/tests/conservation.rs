@@ -1,15 +1,15 @@
 //! Conservation (promise 3) and replay equivalence (promise 8) from outside: events over HTTP and
-//! records of foreign producers, good, narrow, broken and of a tenant that does not exist yet, while the
-//! host is killed. Then what was wrong is mended and replayed, and the host is killed in the middle of
-//! that, too. After each half, every source is in a history or in a letter that waits, once; nothing
-//! else is read than the answers, the tables and the queues.
+//! records of other producers (valid, valid only later, invalid, or of a tenant that does not exist
+//! yet) are sent while the host is killed. Then contract and tenant are corrected and the letters
+//! are replayed, while the host is killed again. After each half, every source is in a history or
+//! in an open letter, exactly once. The test reads only responses, tables and queues.
 
 #![recursion_limit = "256"]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -30,15 +30,15 @@ const KEY: &str = "conservation-key";
 const DEVICES: usize = 5;
 const WITHIN: Duration = Duration::from_secs(120);
 
-/// What one source is to become, before and after what was wrong is mended.
+/// The kind of a source, which determines its result before and after the correction.
 #[derive(Clone, Copy, PartialEq)]
 enum Sort {
     Good,
-    /// Good for the contract that comes later.
+    /// Valid for the later contract.
     Narrow,
-    /// Good for the tenant that comes later.
+    /// Valid for the tenant that is created later.
     Ghost,
-    /// Never good.
+    /// Never valid.
     Broken,
 }
 
@@ -122,7 +122,7 @@ impl Site {
         assert_eq!(code, 0, "{fault}");
     }
 
-    /// One request until it is answered.
+    /// Sends one request until it is answered.
     async fn call(&self, call: &Call, tenant: &str) -> Answer {
         let started = Instant::now();
         while started.elapsed() < WITHIN {
@@ -141,7 +141,7 @@ impl Site {
         answer.json
     }
 
-    /// Events over HTTP: those that were answered `accepted`.
+    /// Sends events over HTTP and returns the accepted events.
     async fn ingest(&self, sources: std::ops::Range<usize>) -> BTreeSet<String> {
         let lines: Vec<String> = sources.clone().map(text).collect();
         let headers = vec![
@@ -157,14 +157,15 @@ impl Site {
         accepted.map(|result| result["event_id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Everything that was sent is in a table.
+    /// Waits until every event is in a table.
     async fn quiet(&self) {
         let started = Instant::now();
         let addresses = running_host(&self.data).unwrap().addresses;
         while started.elapsed() < WITHIN {
             let drained = self.host.metrics().await.is_some_and(|metrics| metrics.is_drained());
             let mut waiting = 0;
-            // In this order: what leaves the stream may go into the buffer, and from there to the letters.
+            // In this order, because a record may move from the event log to the buffer, and from
+            // there to the letters.
             for queue in ["buffer", "dead-letters", "dead-letters-failed"] {
                 let url = format!("http://{}/000000000000/drover-{queue}", addresses.sqs);
                 let request = json!({"QueueUrl": url, "AttributeNames": ["All"]});
@@ -183,7 +184,7 @@ impl Site {
         panic!("something waits for ever");
     }
 
-    /// The names of all events in a tenant's histories, each once.
+    /// The names of all events in a tenant's histories; each must occur once.
     async fn histories(&self, tenant: &str) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for device in 0..DEVICES {
@@ -197,7 +198,7 @@ impl Site {
         names
     }
 
-    /// The names of what is in a tenant's letters of one state, each once.
+    /// The names of a tenant's letters in one state; each must occur once.
     async fn letters(&self, tenant: &str, state: &str) -> BTreeSet<String> {
         let path = format!("/api/v1/dead-letters?state={state}&limit=1000");
         let list = self.get(&path, tenant).await;
@@ -243,7 +244,7 @@ async fn start() -> (Site, tempfile::TempDir) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_received_is_in_a_history_or_in_a_letter_once_whenever_the_host_dies() {
+async fn received_events_are_in_a_history_or_in_a_letter_once_whenever_the_host_dies() {
     const BATCH: usize = 40;
     const BATCHES: usize = 15;
     const SOURCES: usize = BATCH * BATCHES;
@@ -252,7 +253,7 @@ async fn what_was_received_is_in_a_history_or_in_a_letter_once_whenever_the_host
     for batch in 0..BATCHES {
         let sources = batch * BATCH..(batch + 1) * BATCH;
         if batch % 3 == 0 {
-            // A tenant that nobody knows comes over a topic only.
+            // Events of an unknown tenant are possible over a topic only.
             let here = sources.clone().filter(|at| sort(*at) != Sort::Ghost);
             site.produce(here, "keeper").await;
         } else {
@@ -268,7 +269,7 @@ async fn what_was_received_is_in_a_history_or_in_a_letter_once_whenever_the_host
     }
     site.quiet().await;
 
-    // Over HTTP a ghost is nobody's: its events are the keeper's own, and good.
+    // Over HTTP the API key determines the tenant, so ghost events are valid events of the keeper.
     let is_ghost = |at: usize| sort(at) == Sort::Ghost && (at / BATCH).is_multiple_of(3);
     let ghosts: BTreeSet<String> = (0..SOURCES).filter(|at| is_ghost(*at)).map(name).collect();
     let good = expected(SOURCES, |sort| matches!(sort, Sort::Good | Sort::Ghost));
@@ -292,7 +293,7 @@ async fn what_was_received_is_in_a_history_or_in_a_letter_once_whenever_the_host
         headers: vec![("content-type", "application/json".to_owned())],
         body: json!({"rate": 20}).to_string().into_bytes(),
     };
-    // It takes nine seconds, and the host has not so many.
+    // The run needs nine seconds; the host is killed earlier.
     let address = site.host.http().await;
     let key = format!("{KEY}-keeper");
     let running = tokio::spawn(async move { replays.send(address, &key).await });
@@ -312,7 +313,7 @@ async fn what_was_received_is_in_a_history_or_in_a_letter_once_whenever_the_host
     let run = loop {
         let answer = site.call(&resume, "keeper").await;
         match answer.status {
-            // Its lease runs out by itself.
+            // The lease of the killed run expires by itself.
             409 => tokio::time::sleep(Duration::from_millis(500)).await,
             200 if answer.json["phase"] == "done" => break answer.json,
             200 => assert_eq!(answer.json["phase"], "paused", "{}", answer.text),
@@ -324,7 +325,7 @@ async fn what_was_received_is_in_a_history_or_in_a_letter_once_whenever_the_host
     assert_eq!(run["examined"], bad.len(), "{run}");
     assert_eq!(run["outcomes"]["malformed_json"], broken.len());
     let replayed = site.command(json!({"action": "replay", "rate": 1000, "by": "a test"})).await;
-    // An answer that was lost on a slow machine makes its event a duplicate.
+    // On a slow machine a lost response makes its event a duplicate.
     let outcome = |name: &str| replayed["outcomes"][name].as_u64().unwrap_or(0);
     let ghosts_applied = outcome("applied") + outcome("duplicate");
     assert_eq!(ghosts_applied, ghosts.len() as u64, "{replayed}");

@@ -1,11 +1,11 @@
-//! Records through the stream: produced as a foreign producer would, sent as Lambda would send them,
+//! Records through the event log: produced as an external producer does, sent as Lambda sends them,
 //! read back as history. The host may be killed in between.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -26,14 +26,15 @@ use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 use tokio::sync::mpsc;
 
-/// An hour ago, which is within every tenant's retention.
-#[expect(clippy::disallowed_methods, reason = "records of foreign producers are stamped with it")]
+/// One hour ago, which is within every tenant's retention.
+#[expect(clippy::disallowed_methods, reason = "the records of a producer carry the current time")]
 static AN_HOUR_AGO: LazyLock<i64> = LazyLock::new(|| {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(now.as_millis()).unwrap() - 3_600_000
 });
 
-/// A reading of a device. Its time is its number, so that history is in the order of the numbers.
+/// A reading of a device. Its time follows from its number, so that history is in the order of the
+/// numbers.
 fn reading(device: &str, number: u32) -> String {
     let observed_at = Timestamp::from_millis(*AN_HOUR_AGO + i64::from(number) * 1_000).unwrap();
     let event = json!({
@@ -48,14 +49,14 @@ async fn produce(data: &Path, topic: &str, more: &[&str], lines: &str) -> (i32, 
     run(&[&words, more].concat(), lines).await
 }
 
-/// Lines that must all be taken.
+/// Produces lines, all of which must be accepted.
 async fn send(data: &Path, more: &[&str], lines: &str) {
     let tenant = ["--header", "tenant=demo"];
     let (code, _, error) = produce(data, "telemetry", &[&tenant, more].concat(), lines).await;
     assert_eq!((code, error.as_str()), (0, ""));
 }
 
-/// The numbers of a device's events in the order of its history.
+/// The numbers of a device's events in history order.
 async fn history(data: &Path, device: &str) -> Vec<u32> {
     let subject = format!("device/{device}");
     let data = data.to_str().unwrap();
@@ -91,12 +92,12 @@ async fn eventually_within(
 async fn is_history(data: &Path, device: &str, count: u32) {
     let expected: Vec<u32> = (0..count).collect();
     let holds = async || history(data, device).await == expected;
-    // Each look is a process, which takes time from the host that it looks at.
+    // Every poll is a process, which takes CPU time from the host.
     eventually_within(4 * WAIT, Duration::from_millis(100), "history", holds).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_produced_is_read_back_in_order_whether_the_host_runs_or_not() {
+async fn produced_records_are_read_back_in_order_with_or_without_a_running_host() {
     let data = tempdir().unwrap();
     let before: String = [3, 1, 0].map(|number| reading("d-1", number)).concat();
     send(data.path(), &["--key", "demo/device/d-1"], &before).await;
@@ -113,13 +114,13 @@ async fn every_record_is_applied_once_although_the_host_is_killed_in_between() {
     for _ in 0..3 {
         let before = history(data.path(), "d-0").await.len();
         for device in devices {
-            // The latest one first.
+            // Newest event first.
             let lines: String =
                 (count..count + 500).rev().map(|one| reading(device, one)).collect();
             send(data.path(), &["--key", device], &lines).await;
         }
         count += 500;
-        // Killed once something of this round has been applied, and more of it is under way.
+        // Kills the host when some events of this round are applied and others are in flight.
         eventually("the round", async || history(data.path(), "d-0").await.len() > before).await;
         host.child.kill().unwrap();
         host.child.wait().unwrap();
@@ -131,7 +132,7 @@ async fn every_record_is_applied_once_although_the_host_is_killed_in_between() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn simulate_feeds_any_function_behind_an_invoke_api_and_goes_on_where_it_was() {
+async fn simulate_feeds_any_function_behind_an_invoke_api_and_continues_at_its_offsets() {
     let (data, elsewhere) = (tempdir().unwrap(), tempdir().unwrap());
     let host = Process::start(data.path()).await;
     let endpoint = format!("http://{}", host.addresses.lambda);
@@ -141,7 +142,7 @@ async fn simulate_feeds_any_function_behind_an_invoke_api_and_goes_on_where_it_w
 
     let (code, _, error) = run(&once, "").await;
     assert_eq!(code, 1);
-    assert!(error.contains("there is no stream yet"), "{error}");
+    assert!(error.contains("no event log yet"), "{error}");
     for run_number in 0..2 {
         let numbers = run_number * 20..(run_number + 1) * 20;
         let lines: String = numbers.map(|number| reading("d-1", number)).collect();
@@ -155,11 +156,11 @@ async fn simulate_feeds_any_function_behind_an_invoke_api_and_goes_on_where_it_w
     }
     let other = [&["simulate", "--endpoint", &endpoint, "--topic", "none", "--once"], &words[5..]];
     let (code, _, error) = run(&other.concat(), "").await;
-    assert_eq!((code, error.as_str()), (1, "error: the stream has no such topic: topic=`none`\n"));
+    assert_eq!((code, error.as_str()), (1, "error: the topic does not exist: topic=`none`\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_is_too_large_is_named_and_the_others_are_sent() {
+async fn a_line_that_is_too_large_is_listed_and_the_others_are_sent() {
     let data = tempdir().unwrap();
     let lines = format!("a\n\n{}\nb\n", "x".repeat(1024 * 1024));
     let (code, out, error) = produce(data.path(), "t", &["--key", "k"], &lines).await;
@@ -171,10 +172,10 @@ async fn a_line_that_is_too_large_is_named_and_the_others_are_sent() {
     );
     let (code, _, error) = produce(data.path(), "a/b", &[], "a").await;
     assert_eq!(code, 1);
-    assert!(error.contains("a topic's name is"), "{error}");
+    assert!(error.contains("invalid topic name"), "{error}");
 }
 
-/// Events that a function got, as offsets by partition.
+/// The events that a function received, as offsets by partition.
 type Got = Arc<Mutex<Vec<Vec<(String, Vec<i64>)>>>>;
 
 fn offsets(event: &Bytes) -> Vec<(String, Vec<i64>)> {
@@ -186,7 +187,7 @@ fn offsets(event: &Bytes) -> Vec<(String, Vec<i64>)> {
     records.map(|(partition, records)| (partition.clone(), of(records))).collect()
 }
 
-/// A host whose processor is this, and all events that it got.
+/// A host with this processor, and the events that the processor received.
 async fn host_with(
     answer: impl Fn(&[(String, Vec<i64>)], usize) -> Result<Value, FunctionError>
     + Send
@@ -220,7 +221,7 @@ async fn all_done(host: &Host) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_partial_answer_is_honoured_under_both_readings() {
+async fn a_partial_failure_is_retried_under_both_settings() {
     for (reading, again) in [(Reading::Resume, vec![1, 2, 3]), (Reading::Listed, vec![1, 3])] {
         let name = |offset| json!({ "itemIdentifier": { "partition": "t-0", "offset": offset } });
         let answer = move |_: &[(String, Vec<i64>)], time: usize| {
@@ -240,12 +241,13 @@ async fn a_partial_answer_is_honoured_under_both_readings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_partition_that_fails_holds_up_no_other_and_its_lag_can_be_read() {
+async fn a_failing_partition_blocks_no_other_and_its_lag_can_be_read() {
     let answer = |event: &[(String, Vec<i64>)], _| {
         let poisoned = event.iter().any(|(partition, _)| partition == "t-1");
         if poisoned { Err(failed()) } else { Ok(Value::Null) }
     };
-    // Without a key they go round, so the first event holds all partitions, once they are all fetched.
+    // Records without a key go to the partitions in turn, so the first event has all partitions,
+    // once all are fetched.
     let set = |config: &mut HostConfig| config.mapping.batching.window = Duration::from_secs(2);
     let (host, data, got) = host_with(answer, set).await;
     let (code, ..) = produce(data.path(), "t", &[], &"a\n".repeat(8)).await;
@@ -258,13 +260,13 @@ async fn a_partition_that_fails_holds_up_no_other_and_its_lag_can_be_read() {
     let events = got.lock().unwrap().clone();
     assert_eq!(events[0].len(), 4);
     let alone: BTreeSet<usize> = events[1..].iter().map(Vec::len).collect();
-    assert_eq!(alone, BTreeSet::from([1]), "after a failure each comes for itself");
-    // It fails still: stopping does not wait for it.
+    assert_eq!(alone, BTreeSet::from([1]), "after a failure each partition is retried separately");
+    // The partition still fails; stopping does not wait for it.
     host.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_given_up_is_reported_to_the_queue_and_then_committed() {
+async fn discarded_records_are_reported_to_the_queue_and_then_committed() {
     let answer = |_: &[(String, Vec<i64>)], _| Err(failed());
     let (reports, mut reported) = mpsc::unbounded_channel();
     let set = |config: &mut HostConfig| {
@@ -293,7 +295,7 @@ async fn what_is_given_up_is_reported_to_the_queue_and_then_committed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_stream_nothing_is_read() {
+async fn without_an_event_log_nothing_is_read() {
     let answer = |_: &[(String, Vec<i64>)], _| Ok(Value::Null);
     let set = |config: &mut HostConfig| config.event_log = EventLogConfig::Direct;
     let (host, data, _) = host_with(answer, set).await;

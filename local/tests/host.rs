@@ -1,11 +1,11 @@
-//! A host in this process: what it starts, what it refuses, and what is left when it stops.
+//! A host in this process: its services, its start errors, and its stop.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -141,9 +141,9 @@ async fn letters_that_fail_too_often_go_to_a_failed_queue_and_buffered_records_n
 }
 
 #[tokio::test]
-async fn a_queue_with_other_settings_is_brought_to_these_and_keeps_its_messages() {
+async fn a_queue_with_other_settings_is_updated_and_keeps_its_messages() {
     let data = tempdir().unwrap();
-    // Nobody takes the message away.
+    // No receiver deletes the message.
     let failure = || FunctionError { error_type: "Odd".to_owned(), error_message: "no".to_owned() };
     let replay = move |_, _| async move { Err(failure()) };
     let functions = Functions::default().with("replay", DEFAULT_TIMEOUT, replay);
@@ -186,7 +186,7 @@ async fn everything_is_there_again_after_a_stop() {
 }
 
 #[tokio::test]
-async fn a_second_host_on_the_same_folder_is_refused_and_the_first_goes_on() {
+async fn a_second_host_on_the_same_folder_is_rejected_and_the_first_continues() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let refusal = refusal(HostConfig::on_free_ports(data.path())).await;
@@ -197,7 +197,7 @@ async fn a_second_host_on_the_same_folder_is_refused_and_the_first_goes_on() {
 }
 
 #[tokio::test]
-async fn a_folder_is_taken_as_soon_as_the_system_has_cleared_a_killed_host_away() {
+async fn a_host_waits_until_the_lock_of_a_killed_host_is_released() {
     let data = tempdir().unwrap();
     let killed = File::create(data.path().join("lock")).unwrap();
     killed.lock().unwrap();
@@ -211,7 +211,7 @@ async fn a_folder_is_taken_as_soon_as_the_system_has_cleared_a_killed_host_away(
 }
 
 #[tokio::test]
-async fn an_address_that_other_machines_reach_is_refused() {
+async fn an_address_that_is_not_loopback_is_rejected() {
     let data = tempdir().unwrap();
     let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
     let free = HostConfig::on_free_ports(data.path());
@@ -222,7 +222,7 @@ async fn an_address_that_other_machines_reach_is_refused() {
         ("--sqs", HostConfig { sqs: everywhere, ..free.clone() }),
     ] {
         let refusal = refusal(config).await;
-        assert!(refusal.starts_with(&format!("{flag} takes a loopback address")), "{refusal}");
+        assert!(refusal.starts_with(&format!("{flag} requires a loopback address")), "{refusal}");
         assert!(refusal.contains("address=`0.0.0.0:0`"), "{refusal}");
     }
 }
@@ -251,7 +251,7 @@ async fn a_port_in_use_is_named_with_its_flag() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_stops_the_start() {
+async fn a_file_that_is_not_a_database_fails_the_start() {
     let data = tempdir().unwrap();
     std::fs::write(data.path().join("dynamodb.db"), "not a database, whatever its name").unwrap();
     match Host::start(HostConfig::on_free_ports(data.path())).await {
@@ -262,7 +262,7 @@ async fn a_file_that_is_no_database_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_client_that_never_ends_its_request_does_not_hold_up_the_stop() {
+async fn a_client_that_never_ends_its_request_does_not_delay_the_stop() {
     use tokio::io::AsyncWriteExt as _;
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();

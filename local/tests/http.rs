@@ -1,10 +1,10 @@
-//! The HTTP port of a whole host: ingest answers there and by its name, alike.
+//! The HTTP port of a whole host: ingest answers on the port and by its name in the same way.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;

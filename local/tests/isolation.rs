@@ -1,11 +1,11 @@
-//! What is wrong with one subject or one tenant delays nobody else: a whole host, whose processor is invoked
-//! as Lambda invokes it, with tenants whose own tables and documents are broken.
+//! A fault of one subject or tenant delays no other: a whole host, whose processor is invoked as
+//! Lambda does, with tenants whose tables or documents are broken.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -15,19 +15,20 @@ use common::kafka::{Record, temperature};
 use common::running::Running;
 use serde_json::{Value, json};
 
-/// A tenant's own table that does not exist.
+/// A dedicated table that does not exist.
 const MISSING: &str = "ledger-of-newco";
 
 fn newco() -> Value {
     json!({ "id": "newco", "placement": { "table": MISSING } })
 }
 
-/// Readings of as many devices.
+/// One reading for each of these devices.
 fn readings(tenant: &str, devices: std::ops::Range<i64>) -> Vec<Record> {
     devices.map(|at| temperature(tenant, &format!("d-{at}"), at)).collect()
 }
 
-/// Thirty subjects of one tenant fail and one of another does not, which is most of the batch.
+/// Thirty subjects of one tenant fail, which is most of the batch; one subject of another tenant is
+/// fine.
 #[tokio::test]
 async fn a_tenant_whose_table_is_missing_delays_no_other_and_loses_nothing() {
     let running = Running::start().await;
@@ -37,7 +38,7 @@ async fn a_tenant_whose_table_is_missing_delays_no_other_and_loses_nothing() {
     running.acknowledge(&records).await;
     assert_eq!(running.history("demo", "device/d-1").await, ["e-7"]);
     running.create_ledger_table(MISSING).await;
-    // The buffer is drained by the host itself.
+    // The host itself drains the buffer.
     for at in 0..30 {
         let history = running.wait_for_history("newco", &format!("device/d-{at}")).await;
         assert_eq!(history, [format!("e-{at}")]);
@@ -46,14 +47,14 @@ async fn a_tenant_whose_table_is_missing_delays_no_other_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_all_of_one_broken_tenant_is_acknowledged_into_the_buffer() {
+async fn a_batch_of_only_one_broken_tenant_is_acknowledged_into_the_buffer() {
     let running = Running::start().await;
     running.apply(&[("tenants/newco.json", newco())]).await.unwrap();
     running.acknowledge(&readings("newco", 0..30)).await;
     running.stop().await;
 }
 
-/// As after a release was taken back: the document is of a newer one.
+/// The document is of a newer version, as after a rollback of the release.
 #[tokio::test]
 async fn a_tenant_whose_document_cannot_be_read_delays_no_other_and_loses_nothing() {
     let running = Running::start().await;
@@ -71,9 +72,9 @@ async fn a_tenant_whose_document_cannot_be_read_delays_no_other_and_loses_nothin
     running.stop().await;
 }
 
-/// Of a partition's records behind nonsense, as many as make the breaker open where the registry is wrong.
+/// As many invalid records of one partition as would open the breaker if the registry were broken.
 #[tokio::test]
-async fn a_batch_of_an_unknown_tenant_becomes_letters_where_the_registry_is_well() {
+async fn a_batch_of_an_unknown_tenant_becomes_letters_if_the_registry_is_fine() {
     let running = Running::start().await;
     running.acknowledge(&readings("nobody", 0..40)).await;
     let counted = async {

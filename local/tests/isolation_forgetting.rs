@@ -1,26 +1,24 @@
-//! A subject that is forgotten, through a whole host: its content is in no table afterwards, whatever
-//! came of it before, and another subject of the same fate is where it was.
+//! Forgetting a subject through a whole host: afterwards no table contains its content, whatever
+//! happened to its events before, and another subject with the same events is unchanged.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
 
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::{WAIT, dynamodb, post, run};
+use common::running::Running;
+use common::{WAIT, dynamodb, run};
 use drover_core::base::time::Timestamp;
-use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
-use tempfile::tempdir;
 
-/// A device, and what is in every payload of it.
+/// A device, and a marker in each of its payloads.
 #[derive(Clone, Copy)]
 struct Device {
     id: &'static str,
@@ -29,26 +27,23 @@ struct Device {
 
 const FORGOTTEN: Device = Device { id: "sensor-a", marker: "marker-of-the-forgotten" };
 const OTHER: Device = Device { id: "sensor-b", marker: "marker-of-the-other" };
-/// Events of a device that are applied.
+/// The number of applied events of a device.
 const APPLIED: i64 = 60;
 
 /// A host, and where the next record stands.
-struct Bench<'a> {
-    host: Host,
-    data: &'a Path,
+struct Bench {
+    running: Running,
     now: Timestamp,
     offset: i64,
 }
 
-impl Bench<'_> {
+impl Bench {
     /// Environments that know nothing of what was: a warm one takes a tenant for unknown for a minute.
     async fn restart(self) -> Self {
-        self.host.stop().await.unwrap();
-        let host = Host::start(HostConfig::on_free_ports(self.data)).await.unwrap();
-        Self { host, ..self }
+        Self { running: self.running.restart().await, ..self }
     }
 
-    /// Sends the processor records of these values, all of which are acknowledged.
+    /// Sends records with these values to the processor, which must acknowledge all of them.
     async fn send(&mut self, tenant: Option<&str>, values: &[String]) {
         let header = tenant.map(|tenant| json!({ "tenant": tenant.as_bytes() }));
         let headers: Vec<Value> = header.into_iter().collect();
@@ -66,12 +61,11 @@ impl Bench<'_> {
             "eventSourceArn": "arn:aws:kafka:us-east-1:000000000000:cluster/local/0",
             "records": { "telemetry-0": records.collect::<Vec<_>>() },
         });
-        let path = "/2015-03-31/functions/processor/invocations";
-        let answer = post(self.host.addresses().lambda, path, "", &event).await;
-        assert_eq!(answer, Some((200, json!({ "batchItemFailures": [] }))));
+        let answer = self.running.invoke("processor", &event).await;
+        assert_eq!(answer, json!({ "batchItemFailures": [] }));
     }
 
-    /// An event of a device, so many seconds ago.
+    /// An event of a device, observed so many seconds ago.
     fn event(&self, Device { id, marker }: Device, seconds_ago: i64) -> String {
         let at = self.now.plus_seconds(-seconds_ago);
         json!({
@@ -82,9 +76,9 @@ impl Bench<'_> {
         .to_string()
     }
 
-    /// What it prints.
+    /// Runs a command and returns its output.
     async fn drover(&self, words: &[&str]) -> String {
-        let folder = ["--data", self.data.to_str().unwrap()];
+        let folder = ["--data", self.running.folder()];
         let (code, out, error) = run(&[words, &folder].concat(), "").await;
         assert_eq!(code, 0, "{words:?}: {error}");
         out
@@ -103,15 +97,13 @@ impl Bench<'_> {
     }
 
     async fn apply_newco(&self) {
-        let documents = tempdir().unwrap();
-        std::fs::create_dir(documents.path().join("tenants")).unwrap();
-        std::fs::write(documents.path().join("tenants/newco.json"), r#"{"id":"newco"}"#).unwrap();
-        self.drover(&["apply", documents.path().to_str().unwrap()]).await;
+        let newco = json!({ "id": "newco" });
+        self.running.apply(&[("tenants/newco.json", newco)]).await.unwrap();
     }
 
-    /// The items of every table that hold a text.
+    /// The items of all tables that contain a text.
     async fn items_with(&self, text: &str) -> Vec<Value> {
-        let addresses = self.host.addresses();
+        let addresses = self.running.host.addresses();
         let tables = dynamodb(addresses, "ListTables", json!({})).await;
         let mut found = Vec::new();
         for table in tables["TableNames"].as_array().unwrap() {
@@ -130,14 +122,14 @@ impl Bench<'_> {
     }
 }
 
-/// What makes pages of a few events: it does not compress.
+/// Incompressible text, so that a page holds only a few events.
 fn noise(id: &str, seed: i64) -> String {
     let parts = (0..12)
         .map(|part| drover_core::event::place_id(&[id.as_bytes(), &seed.to_be_bytes(), &[part]]));
     parts.map(|part| part.to_string()).collect()
 }
 
-/// Whether an item has this text in a value, packed or not.
+/// Whether a value of the item contains this text, compressed or not.
 fn holds(item: &Value, text: &str) -> bool {
     const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
     let has = |bytes: &[u8]| bytes.windows(text.len()).any(|part| part == text.as_bytes());
@@ -153,7 +145,7 @@ fn holds(item: &Value, text: &str) -> bool {
     })
 }
 
-/// How many of these items have sort keys that begin so.
+/// The number of these items whose sort keys start with the prefix.
 fn count(items: &[Value], prefix: &str) -> usize {
     let sort_keys = items.iter().filter_map(|item| item["sk"]["S"].as_str());
     sort_keys.filter(|key| key.starts_with(prefix)).count()
@@ -161,13 +153,12 @@ fn count(items: &[Value], prefix: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_forgotten_is_in_no_table_and_another_subject_is_where_it_was() {
-    let data = tempdir().unwrap();
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let running = Running::start().await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let now = Timestamp::from_millis(i64::try_from(now).unwrap()).unwrap();
-    let mut bench = Bench { host, data: data.path(), now, offset: 0 };
+    let mut bench = Bench { running, now, offset: 0 };
 
-    // Of a tenant that nobody knows, then applied by a run that shows views.
+    // Events of an unknown tenant, then applied by a run that shows views.
     let early: Vec<String> =
         [FORGOTTEN, OTHER].map(|device| bench.event(device, APPLIED + 1)).into();
     bench.send(Some("newco"), &early).await;
@@ -189,7 +180,7 @@ async fn what_is_forgotten_is_in_no_table_and_another_subject_is_where_it_was() 
     };
     assert_eq!((digests(&shown), digests(&shown).len()), (digests(&ran), 2));
 
-    // History, and what is wrong in several ways, under the tenant and under nobody.
+    // History, and several kinds of letters, of the tenant and of the operator.
     for device in [FORGOTTEN, OTHER] {
         let Device { id, marker } = device;
         let history: Vec<_> = (1..=APPLIED).rev().map(|at| bench.event(device, at)).collect();
@@ -200,7 +191,7 @@ async fn what_is_forgotten_is_in_no_table_and_another_subject_is_where_it_was() 
         let snapshot = format!(r#"{{"device_id":"{id}","payload":{{"note":"{marker}"#);
         let escaped = json!({ "text": json!({ "device": id, "note": marker }).to_string() });
         bench.send(Some("newco"), &[ahead, snapshot.clone(), escaped.to_string()]).await;
-        // Under the operator: one that says whose it is, and one that does not.
+        // Letters of the operator: one names its tenant, the other does not.
         let named = snapshot.replacen('{', r#"{"tenant":"newco","#, 1);
         bench.send(None, &[named]).await;
         let unnamed = snapshot.replace(marker, "no marker");
@@ -211,14 +202,14 @@ async fn what_is_forgotten_is_in_no_table_and_another_subject_is_where_it_was() 
 
     let before = bench.items_with(FORGOTTEN.marker).await;
     let other = bench.items_with(OTHER.marker).await;
-    assert_eq!((count(&before, "C#"), count(&other, "C#")), (5, 5), "one of each letter");
+    assert_eq!((count(&before, "C#"), count(&other, "C#")), (5, 5), "one for each letter");
     assert_eq!(count(&before, "R#"), 0, "records of runs have no views");
     assert!(before.len() > 7, "and pages: {}", before.len());
 
     let forget = ["forget", "newco", "device/sensor-a", "--topic-days", "7"];
     let receipt = bench.drover_json(&forget).await;
     assert_eq!(bench.items_with(FORGOTTEN.marker).await, Vec::<Value>::new());
-    assert_eq!(bench.items_with(OTHER.marker).await, other, "nothing of another subject moved");
+    assert_eq!(bench.items_with(OTHER.marker).await, other, "the other subject is unchanged");
     let pages = before.iter().filter(|item| item["x"].is_object() && item["sk"]["B"].is_string());
     assert_eq!(
         receipt["deleted"],
@@ -226,7 +217,7 @@ async fn what_is_forgotten_is_in_no_table_and_another_subject_is_where_it_was() 
             "heads": 1, "pages": pages.count(), "letters": 3, "operator_letters": 2, "chunks": 5,
         })
     );
-    assert_eq!(receipt["doubtful"]["count"], 1, "of no tenant, and so perhaps another's");
+    assert_eq!(receipt["doubtful"]["count"], 1, "without a tenant, so it may belong to another");
     assert_eq!(
         (&receipt["tenant"], &receipt["subject"]),
         (&json!("newco"), &json!("device/sensor-a"))
@@ -240,5 +231,5 @@ async fn what_is_forgotten_is_in_no_table_and_another_subject_is_where_it_was() 
     let again = bench.drover(&forget).await;
     assert!(again.contains("  deleted    0 heads, 0 pages, 0 letters of the tenant, "), "{again}");
     bench.open_letters(&["--tenant", "newco"], 3).await;
-    bench.host.stop().await.unwrap();
+    bench.running.stop().await;
 }

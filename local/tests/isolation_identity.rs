@@ -1,11 +1,11 @@
-//! A contract that changes between two deliveries of one record: the record stays one event, and
-//! `drover apply` refuses a change that would make it two.
+//! A contract changes between two deliveries of one record: the record stays one event, and `drover
+//! apply` rejects a change that would make it two events.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -21,20 +21,20 @@ use tempfile::TempDir;
 
 const KEY: &str = "drover-demo-key";
 
-/// When the readings were written.
-#[expect(clippy::disallowed_methods, reason = "what HTTP receives is received now")]
+/// The timestamp of the readings' records.
+#[expect(clippy::disallowed_methods, reason = "HTTP requests are received at the current time")]
 static WRITTEN_AT_MILLIS: LazyLock<i64> = LazyLock::new(|| {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(now.as_secs()).unwrap() * 1_000
 });
 
-/// They are applied.
+/// Applies documents, which must succeed.
 async fn applied(running: &Running, documents: &TempDir) {
     let (code, _, fault) = running.run_apply(documents.path(), &[]).await;
     assert_eq!(code, 0, "{fault}");
 }
 
-/// The record is acknowledged.
+/// Delivers the record, which must be acknowledged.
 async fn deliver(running: &Running, record: &str) {
     let event = json!({
         "eventSource": "aws:kafka",
@@ -55,7 +55,7 @@ async fn history(running: &Running) -> Vec<Value> {
     running.entries("demo", "meter/m-1").await.unwrap()
 }
 
-/// How many letters are in the queue or filed.
+/// The number of letters that are queued or filed.
 async fn letters(running: &Running) -> usize {
     let command = json!({ "action": "inspect", "tenant": "demo" });
     let answer = running.invoke("replay", &command).await;
@@ -82,7 +82,7 @@ fn contract() -> Value {
     })
 }
 
-/// A folder with this contract, a topic that it reads, and what else `changes` says of it.
+/// A folder with this contract with `changes`, and a topic that uses it.
 fn documents(changes: Value) -> TempDir {
     let mut contract = contract();
     for (name, change) in changes.as_object().unwrap() {
@@ -94,7 +94,7 @@ fn documents(changes: Value) -> TempDir {
     folder(&[("contracts/meter.json", contract), ("topics.json", route)])
 }
 
-/// It extracts another payload, and reads it otherwise.
+/// The contract extracts another payload and reads it differently.
 fn mended() -> TempDir {
     documents(json!({
         "payload": { "path": "" },
@@ -104,7 +104,7 @@ fn mended() -> TempDir {
 }
 
 #[tokio::test]
-async fn a_record_that_comes_again_after_its_contract_was_mended_is_one_event() {
+async fn a_record_redelivered_after_a_contract_change_is_one_event() {
     let running = Running::start().await;
     applied(&running, &documents(json!({}))).await;
     let record = reading(10, 7).to_string();
@@ -116,7 +116,7 @@ async fn a_record_that_comes_again_after_its_contract_was_mended_is_one_event() 
     deliver(&running, &record).await;
     assert_eq!(history(&running).await, before);
 
-    // It is the mended contract that reads now, and the letters that there are come in order.
+    // The corrected contract is in use now, and existing letters are processed in order.
     deliver(&running, &reading(5, 8).to_string()).await;
     let history = history(&running).await;
     assert_eq!(history.len(), 2);
@@ -133,7 +133,8 @@ async fn a_record_is_the_same_event_by_kafka_and_by_http() {
     applied(&running, &mended()).await;
 
     let running = running.restart().await;
-    // The second is behind the first in the stream: once it is there, the first was looked at.
+    // The second record is after the first in the event log, so once it is applied, the first was
+    // processed.
     for (seconds_before, value) in [(10, 7), (5, 8)] {
         let event = reading(seconds_before, value);
         let path = "/api/v1/events?contract=meter";
@@ -167,7 +168,7 @@ async fn two_readings_that_differ_beyond_the_digits_of_a_double_are_two_events()
 }
 
 #[tokio::test]
-async fn a_change_of_identities_is_refused_unless_it_is_allowed() {
+async fn a_change_of_identities_is_rejected_unless_it_is_allowed() {
     let running = Running::start().await;
     applied(&running, &documents(json!({}))).await;
     let other = documents(json!({ "subject": { "kind": "meter", "id": { "path": "/serial" } } }));

@@ -1,12 +1,12 @@
-//! No record and no tenant holds a partition, and nothing in the buffer dies of age: Lambda's Invoke
-//! API of a whole host, with texts that SQS refuses in a message, and with messages that are as old
-//! as they may get.
+//! No record and no tenant blocks a partition, and nothing expires in the buffer: a whole host
+//! through Lambda's Invoke API, with texts that SQS rejects in a message, and with messages close
+//! to their maximum age.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -21,14 +21,14 @@ use serde_json::{Value, json};
 
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
 
-/// What `replay inspect` says to this question.
+/// The response of `replay inspect` to this question.
 async fn letters(running: &Running, question: Value) -> Value {
     let mut command = json!({ "action": "inspect" });
     command.as_object_mut().unwrap().extend(question.as_object().unwrap().clone());
     running.invoke("replay", &command).await
 }
 
-/// A letter of the tenant with what is in it, once there is one.
+/// The only letter of the tenant with its content, once it is filed.
 async fn only_letter(running: &Running, tenant: &str) -> Value {
     let filed = async {
         loop {
@@ -43,7 +43,7 @@ async fn only_letter(running: &Running, tenant: &str) -> Value {
     tokio::time::timeout(WAIT, filed).await.unwrap()
 }
 
-/// `drover replay …` about the tenant `newco`.
+/// `drover replay …` for the tenant `newco`.
 async fn replay(running: &Running, words: &[&str]) -> Value {
     let about = ["--tenant", "newco", "--json", "--data", running.folder()];
     let (code, out, error) = run(&[&["replay"], words, &about].concat(), "").await;
@@ -62,7 +62,7 @@ fn now_millis() -> u64 {
     since_epoch.as_millis().try_into().unwrap()
 }
 
-/// A message of the buffer queue with a reading of the tenant `newco`, as many days old.
+/// A message of the buffer queue with a reading of the tenant `newco`, so many days old.
 fn buffered(offset: u32, days_old: u64) -> Value {
     let sent_at = now_millis() - days_old * DAY_MILLIS;
     let time = |seconds_before: u64| {
@@ -96,7 +96,7 @@ fn buffered(offset: u32, days_old: u64) -> Value {
 }
 
 #[tokio::test]
-async fn a_record_with_a_header_that_no_queue_takes_holds_up_nobody_and_is_filed_as_it_was() {
+async fn a_record_with_a_header_that_no_queue_accepts_blocks_no_other_and_is_filed_unchanged() {
     let running = Running::start().await;
     let records = [text("demo", "{not JSON"), temperature("acme", "d-1", 1)];
     let mut event = event(&records);
@@ -127,7 +127,7 @@ async fn a_buffered_record_becomes_a_letter_before_it_is_ten_days_old_and_a_repl
     let batch = json!({ "Records": [buffered(1, 10), buffered(2, 1)] });
     let answer = running.invoke("replay", &batch).await;
     let young = json!({ "batchItemFailures": [{ "itemIdentifier": "m-2" }] });
-    assert_eq!(answer, young, "the old one is done, the young one comes again");
+    assert_eq!(answer, young, "the old message is done, the young message is retried");
 
     let letter = only_letter(&running, "newco").await;
     assert_eq!((&letter["code"], &letter["state"]), (&json!("unavailable"), &json!("open")));
@@ -143,7 +143,7 @@ async fn a_buffered_record_becomes_a_letter_before_it_is_ten_days_old_and_a_repl
     assert_eq!(running.history("newco", "device/d-1").await, ["e-1"]);
     assert_eq!(letters(&running, json!({ "tenant": "newco" })).await["total"], 0);
 
-    // The same message once more: nothing is filed a second time.
+    // The same message again: nothing is filed twice.
     let again = running.invoke("replay", &json!({ "Records": [buffered(1, 10)] })).await;
     assert_eq!(again, json!({ "batchItemFailures": [] }));
     assert_eq!(letters(&running, json!({ "tenant": "newco" })).await["total"], 0);

@@ -1,11 +1,11 @@
-//! Where a tenant's ledger is changes only while nobody writes to it: `drover apply` refuses a move
-//! of a tenant that is not suspended, and any move that nobody asked for by its name.
+//! The placement of a tenant changes only while nothing writes to its ledger: `drover apply`
+//! rejects moving a tenant that is not suspended, and any move without the flag.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -29,7 +29,7 @@ async fn applied(running: &Running, tenant: &Value, flags: &[&str]) -> String {
     out
 }
 
-/// Nothing is applied, and the refusal says each of these.
+/// Expects that nothing is applied and that the error contains each of these texts.
 async fn refused(running: &Running, tenant: &Value, flags: &[&str], expected: &[&str]) {
     let (code, out, error) = apply(running, tenant, flags).await;
     assert_eq!((code, out.as_str()), (1, ""), "{error}");
@@ -39,7 +39,7 @@ async fn refused(running: &Running, tenant: &Value, flags: &[&str], expected: &[
     }
 }
 
-/// How many items the shared ledger and the tenant's own hold.
+/// The number of items in the shared ledger and in the tenant's own ledger.
 async fn items(running: &Running) -> [Value; 2] {
     let count = async |table: &str| {
         let scan = json!({ "TableName": table, "Select": "COUNT" });
@@ -63,7 +63,8 @@ async fn a_tenant_moves_only_suspended_and_only_on_request() {
     let suspend = ["/placement", "tenant=`newco`", "suspend", "60 s", "--move"];
     refused(&running, &tenant("active", &own), &[], &suspend).await;
     refused(&running, &tenant("active", &own), &["--move"], &suspend).await;
-    // Warm environments take it for active for another minute, whatever this document says.
+    // Warm environments may see the tenant as active for another minute, whatever the document
+    // says.
     refused(&running, &tenant("suspended", &own), &["--move"], &suspend).await;
 
     applied(&running, &tenant("suspended", &pooled), &[]).await;
@@ -75,7 +76,7 @@ async fn a_tenant_moves_only_suspended_and_only_on_request() {
     let out = applied(&running, &tenant("suspended", &own), &["--move"]).await;
     assert!(out.starts_with("replaced   tenant newco  "), "{out}");
     let said = format!("newco is moved from the shared ledger to the table {OWN}");
-    for text in [said.as_str(), "is not copied", "to go back", "tenant_suspended"] {
+    for text in [said.as_str(), "is not copied", "to move back", "tenant_suspended"] {
         assert!(out.contains(text), "`{text}` is not in: {out}");
     }
     let out = applied(&running, &tenant("active", &own), &[]).await;
@@ -85,7 +86,7 @@ async fn a_tenant_moves_only_suspended_and_only_on_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_tenant_has_any_placement_and_a_table_that_is_missing_is_said() {
+async fn a_new_tenant_may_have_any_placement_and_a_missing_table_is_reported() {
     let running = Running::start().await;
     let own = json!({ "table": OWN });
     let out = applied(&running, &tenant("suspended", &own), &[]).await;

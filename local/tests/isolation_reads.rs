@@ -1,25 +1,24 @@
-//! Reads of one tenant on a whole host: over its quota it is told to wait, while another reads on; and
-//! a big history is read as far as an answer may read.
+//! Reads of one tenant on a whole host: over its quota the tenant is throttled while another reads
+//! on; and a large history is read up to the limit of a response.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{WAIT, get_api, post_api, run};
+use common::running::Running;
+use common::{WAIT, get_api, post_api};
 use drover_local::data_folder::Addresses;
-use drover_local::{Host, HostConfig};
 use hyper::Response;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tempfile::tempdir;
 
 const DEMO: &str = "drover-demo-key";
 
@@ -34,7 +33,7 @@ fn body(answer: &Response<Bytes>) -> Value {
     serde_json::from_slice(answer.body()).unwrap()
 }
 
-/// The seconds that an answer of 429 asks for.
+/// The `Retry-After` seconds of a 429 response.
 fn retry_after(answer: &Response<Bytes>) -> u64 {
     assert_eq!((answer.status().as_u16(), &body(answer)["code"]), (429, &json!("rate_limited")));
     answer.headers()["retry-after"].to_str().unwrap().parse().unwrap()
@@ -42,24 +41,17 @@ fn retry_after(answer: &Response<Bytes>) -> u64 {
 
 #[tokio::test]
 async fn a_tenant_over_its_read_quota_waits_while_another_reads_on() {
-    let (data, documents) = (tempdir().unwrap(), tempdir().unwrap());
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-    let tenants = documents.path().join("tenants");
-    std::fs::create_dir_all(&tenants).unwrap();
+    let running = Running::start().await;
     let bytes = json!({"events_per_second": 1, "burst": 1, "read_bytes_per_second": 1});
-    std::fs::write(tenants.join("greedy.json"), tenant("greedy", &bytes).to_string()).unwrap();
-    let apply =
-        ["apply", documents.path().to_str().unwrap(), "--data", data.path().to_str().unwrap()];
-    let (code, _, fault) = run(&apply, "").await;
-    assert_eq!(code, 0, "{fault}");
-    let addresses = host.addresses();
+    running.apply(&[("tenants/greedy.json", tenant("greedy", &bytes))]).await.unwrap();
+    let addresses = running.host.addresses();
     for path in ["/api/v1/subjects", "/api/v1/dead-letters"] {
         assert_eq!(get_api(addresses, path, "key-greedy").await.status(), 200, "{path}");
         assert!(retry_after(&get_api(addresses, path, "key-greedy").await) > 1000, "{path}");
         assert_eq!(get_api(addresses, path, DEMO).await.status(), 200, "{path}");
     }
     assert!(retry_after(&get_api(addresses, "/get_events", "key-greedy").await) > 1000);
-    host.stop().await.unwrap();
+    running.stop().await;
 }
 
 /// A text that hardly compresses.
@@ -86,9 +78,8 @@ async fn send(addresses: &Addresses, devices: std::ops::Range<u64>) {
 
 #[tokio::test]
 async fn the_newest_events_of_a_big_history_say_that_they_are_not_complete() {
-    let data = tempdir().unwrap();
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-    let addresses = host.addresses();
+    let running = Running::start().await;
+    let addresses = running.host.addresses();
     for first in (0..100).step_by(20) {
         send(addresses, first..first + 20).await;
     }
@@ -109,7 +100,7 @@ async fn the_newest_events_of_a_big_history_say_that_they_are_not_complete() {
     }
     let few = body(&get_api(addresses, "/api/v1/events?device_id=d-7", DEMO).await);
     assert_eq!((few["events"].as_array().unwrap().len(), &few["complete"]), (1, &json!(true)));
-    // Lists go on where they stopped.
+    // Lists continue at the cursor.
     let (mut subjects, mut path) = (0, "/api/v1/subjects?limit=200".to_owned());
     loop {
         let page = body(&get_api(addresses, &path, DEMO).await);
@@ -120,5 +111,5 @@ async fn the_newest_events_of_a_big_history_say_that_they_are_not_complete() {
         }
     }
     assert_eq!(subjects, 100);
-    host.stop().await.unwrap();
+    running.stop().await;
 }

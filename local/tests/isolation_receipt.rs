@@ -1,24 +1,22 @@
-//! A timestamp of Kafka that cannot be true costs a record nothing but that timestamp: whatever its
-//! producer stamps, a good event is applied, and what an earlier version stamped wrongly is mended
-//! by a replay.
+//! An implausible Kafka timestamp only makes the timestamp itself invalid: a valid event is applied
+//! whatever its producer stamps, and a replay corrects records that an earlier version stamped
+//! wrongly.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
 
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::{WAIT, post, run, sqs};
+use common::running::Running;
+use common::{WAIT, run, sqs};
 use drover_core::base::time::Timestamp;
-use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
-use tempfile::tempdir;
 
 #[expect(clippy::disallowed_methods, reason = "the host decides by the clock of the machine")]
 fn now_millis() -> i64 {
@@ -29,7 +27,7 @@ fn time(millis: i64) -> String {
     Timestamp::from_millis(millis).unwrap().to_string()
 }
 
-/// A reading of a device, with a time of its own or without.
+/// A reading of a device, with or without its own time.
 fn reading(device: &str, observed_at: Option<i64>) -> Value {
     let mut reading = json!({
         "device_id": device, "event_id": "e-1", "event_type": "temperature",
@@ -41,7 +39,7 @@ fn reading(device: &str, observed_at: Option<i64>) -> Value {
     reading
 }
 
-/// A record of the topic `telemetry`, as Lambda brings it.
+/// A record of the topic `telemetry`, as Lambda sends it.
 fn record(offset: usize, timestamp: i64, reading: &Value) -> Value {
     json!({
         "topic": "telemetry", "partition": 0, "offset": offset,
@@ -52,31 +50,25 @@ fn record(offset: usize, timestamp: i64, reading: &Value) -> Value {
 }
 
 /// The processor takes all of these records.
-async fn acknowledge(host: &Host, records: &[Value]) {
+async fn acknowledge(running: &Running, records: &[Value]) {
     let event = json!({
         "eventSource": "aws:kafka", "bootstrapServers": "localhost:9092",
         "records": { "telemetry-0": records },
     });
-    let path = "/2015-03-31/functions/processor/invocations";
-    let answer = post(host.addresses().lambda, path, "", &event).await;
-    assert_eq!(answer, Some((200, json!({ "batchItemFailures": [] }))));
+    let answer = running.invoke("processor", &event).await;
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
 }
 
 /// The history of a device of demo: nothing, where nothing is stored.
-async fn history(data: &Path, device: &str) -> Vec<Value> {
-    let subject = format!("device/{device}");
-    let folder = data.to_str().unwrap();
-    let words = ["inspect", "demo", &subject, "--json", "--data", folder];
-    let (_, out, _) = run(&words, "").await;
-    let shown = serde_json::from_str::<Value>(&out).unwrap_or_default();
-    shown["entries"].as_array().cloned().unwrap_or_default()
+async fn history(running: &Running, device: &str) -> Vec<Value> {
+    running.entries("demo", &format!("device/{device}")).await.unwrap_or_default()
 }
 
 /// The history of a device, once there is any.
-async fn history_at_last(data: &Path, device: &str) -> Vec<Value> {
+async fn history_at_last(running: &Running, device: &str) -> Vec<Value> {
     let stored = async {
         loop {
-            let history = history(data, device).await;
+            let history = history(running, device).await;
             if !history.is_empty() {
                 break history;
             }
@@ -85,18 +77,18 @@ async fn history_at_last(data: &Path, device: &str) -> Vec<Value> {
     tokio::time::timeout(WAIT, stored).await.unwrap()
 }
 
-async fn replay(data: &Path, words: &[&str]) -> Value {
-    let rest = ["--tenant", "demo", "--json", "--data", data.to_str().unwrap()];
+async fn replay(running: &Running, words: &[&str]) -> Value {
+    let rest = ["--tenant", "demo", "--json", "--data", running.folder()];
     let (code, out, error) = run(&[&["replay"], words, &rest].concat(), "").await;
     assert_eq!(code, 0, "{out} {error}");
     serde_json::from_str(&out).unwrap()
 }
 
 /// Codes of demo's open letters and how many there are, once there are so many.
-async fn letters(data: &Path, expected: u64) -> Value {
+async fn letters(running: &Running, expected: u64) -> Value {
     let filed = async {
         loop {
-            let listing = replay(data, &["inspect"]).await;
+            let listing = replay(running, &["inspect"]).await;
             if listing["total"] == expected {
                 break listing["counts"].clone();
             }
@@ -105,7 +97,7 @@ async fn letters(data: &Path, expected: u64) -> Value {
     tokio::time::timeout(WAIT, filed).await.unwrap()
 }
 
-/// What producers stamp who know no milliseconds, in the order of their offsets.
+/// Timestamps of producers with wrong units or clocks, in the order of their offsets.
 fn implausible(now: i64) -> [(&'static str, i64); 6] {
     [
         ("zero", 0),
@@ -119,45 +111,43 @@ fn implausible(now: i64) -> [(&'static str, i64); 6] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_event_is_applied_whatever_its_record_is_stamped() {
-    let data = tempdir().unwrap();
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let running = Running::start().await;
     let now = now_millis();
     let stamped = implausible(now).into_iter().enumerate();
     let records = stamped.map(|(offset, (device, timestamp))| {
         record(offset, timestamp, &reading(device, Some(now)))
     });
-    acknowledge(&host, &records.collect::<Vec<_>>()).await;
+    acknowledge(&running, &records.collect::<Vec<_>>()).await;
     for (device, _) in implausible(now) {
-        let history = history(data.path(), device).await;
+        let history = history(&running, device).await;
         assert_eq!(history.len(), 1, "{device}");
         assert_eq!(history[0]["observed_at"], time(now), "{device}");
         let ingested_at = history[0]["ingested_at"].as_str().unwrap();
         assert!(ingested_at >= time(now).as_str(), "{device} entered at {ingested_at}");
         assert!(ingested_at <= time(now_millis()).as_str(), "{device} entered at {ingested_at}");
     }
-    host.stop().await.unwrap();
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_without_time_is_put_into_no_time_that_cannot_be_true() {
-    let data = tempdir().unwrap();
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let running = Running::start().await;
     let now = now_millis();
     let stamped = implausible(now).into_iter().enumerate();
     let records = stamped
         .map(|(offset, (device, timestamp))| record(offset, timestamp, &reading(device, None)));
     let mut records: Vec<Value> = records.collect();
     records.push(record(6, now - 1_000, &reading("good", None)));
-    acknowledge(&host, &records).await;
-    assert_eq!(letters(data.path(), 6).await, json!({ "missing_field": 6 }));
+    acknowledge(&running, &records).await;
+    assert_eq!(letters(&running, 6).await, json!({ "missing_field": 6 }));
     for (device, _) in implausible(now) {
-        assert_eq!(history(data.path(), device).await, Vec::<Value>::new(), "{device}");
+        assert_eq!(history(&running, device).await, Vec::<Value>::new(), "{device}");
     }
-    assert_eq!(history(data.path(), "good").await[0]["observed_at"], time(now - 1_000));
-    host.stop().await.unwrap();
+    assert_eq!(history(&running, "good").await[0]["observed_at"], time(now - 1_000));
+    running.stop().await;
 }
 
-/// An envelope as the first version wrote it, which believed every timestamp.
+/// An envelope of the first version, which trusted every timestamp.
 fn envelope(offset: i64, code: &str, timestamp: i64, reading: &Value, now: i64) -> Value {
     let stamp = time(timestamp);
     json!({
@@ -175,46 +165,45 @@ fn envelope(offset: i64, code: &str, timestamp: i64, reading: &Value, now: i64) 
     })
 }
 
-async fn send(host: &Host, queue: &str, envelope: &Value) {
-    let url = format!("http://{}/000000000000/{queue}", host.addresses().sqs);
+async fn send(running: &Running, queue: &str, envelope: &Value) {
+    let addresses = running.host.addresses();
+    let url = format!("http://{}/000000000000/{queue}", addresses.sqs);
     let message = json!({ "QueueUrl": url, "MessageBody": envelope.to_string() });
-    sqs(host.addresses(), "SendMessage", message).await;
+    sqs(addresses, "SendMessage", message).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_that_was_stamped_wrongly_is_resolved_by_a_replay() {
-    let data = tempdir().unwrap();
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let running = Running::start().await;
     let now = now_millis();
     let stamps = [("zero", 0), ("seconds", now / 1_000)];
     for (offset, (device, timestamp)) in (0..).zip(stamps) {
         let reading = reading(device, Some(now));
         let envelope = envelope(offset, "future_timestamp", timestamp, &reading, now);
-        send(&host, "drover-dead-letters", &envelope).await;
+        send(&running, "drover-dead-letters", &envelope).await;
     }
-    assert_eq!(letters(data.path(), 2).await, json!({ "future_timestamp": 2 }));
-    let dry = replay(data.path(), &["run", "--dry-run"]).await;
+    assert_eq!(letters(&running, 2).await, json!({ "future_timestamp": 2 }));
+    let dry = replay(&running, &["run", "--dry-run"]).await;
     assert_eq!(dry["outcomes"], json!({ "applied": 2 }));
-    // The filter sees the time by which the letters are decided.
+    // The filter uses the time that decides about the letters.
     let from = time(now - 1);
-    let run = replay(data.path(), &["run", "--from", &from]).await;
+    let run = replay(&running, &["run", "--from", &from]).await;
     assert_eq!((&run["phase"], &run["outcomes"]), (&json!("done"), &json!({ "applied": 2 })));
     for (device, _) in stamps {
-        let history = history(data.path(), device).await;
+        let history = history(&running, device).await;
         assert_eq!(history[0]["ingested_at"], time(now), "{device}: when it was refused");
     }
-    assert_eq!(letters(data.path(), 0).await, json!({}));
-    host.stop().await.unwrap();
+    assert_eq!(letters(&running, 0).await, json!({}));
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_of_the_buffer_that_was_stamped_wrongly_is_applied() {
-    let data = tempdir().unwrap();
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let running = Running::start().await;
     let now = now_millis();
     let envelope = envelope(0, "unavailable", 0, &reading("d-1", Some(now)), now);
-    send(&host, "drover-buffer", &envelope).await;
-    let history = history_at_last(data.path(), "d-1").await;
+    send(&running, "drover-buffer", &envelope).await;
+    let history = history_at_last(&running, "d-1").await;
     assert_eq!(history[0]["ingested_at"], time(now), "when it was put there");
-    host.stop().await.unwrap();
+    running.stop().await;
 }

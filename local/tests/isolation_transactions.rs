@@ -1,28 +1,27 @@
-//! A correction that would need more than one transaction of DynamoDB takes, through a whole host:
-//! its records are acknowledged, and the history is whole and in order.
+//! A correction that needs more than one DynamoDB transaction, through a whole host: its records
+//! are acknowledged, and the history is complete and in order.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
 
-use common::{dynamodb, post, run};
+use common::running::Running;
+use common::{dynamodb, run};
 use drover_core::base::time::Timestamp;
-use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
-use tempfile::tempdir;
 
-/// A page for each of these batches.
+/// Each of these batches makes a page.
 const PAGES: i64 = 78;
 const EVENTS_PER_PAGE: i64 = 8;
 const DENSE: i64 = 1_200;
 
-/// A custom reading of the second `at` behind the start.
+/// A custom reading, `at` seconds after the start.
 fn reading(start: Timestamp, at: i64, id: &str, payload: &str) -> Value {
     let value = format!(
         r#"{{"device_id":"d-1","event_id":"{id}","event_type":"custom","timestamp":"{}","payload":{payload}}}"#,
@@ -36,7 +35,7 @@ fn reading(start: Timestamp, at: i64, id: &str, payload: &str) -> Value {
     })
 }
 
-/// Letters and digits that do not compress, as a payload.
+/// Incompressible letters and digits, as a payload.
 fn noise(length: usize, seed: i64) -> String {
     let mut state = seed.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -52,7 +51,7 @@ fn noise(length: usize, seed: i64) -> String {
 }
 
 /// The answer of the processor to these records, in this order.
-async fn process(host: &Host, mut records: Vec<Value>, offset: &mut i64) -> Value {
+async fn process(running: &Running, mut records: Vec<Value>, offset: &mut i64) -> Value {
     for record in &mut records {
         record["offset"] = (*offset).into();
         *offset += 1;
@@ -63,13 +62,10 @@ async fn process(host: &Host, mut records: Vec<Value>, offset: &mut i64) -> Valu
         "bootstrapServers": "localhost:9092",
         "records": { "telemetry-0": records },
     });
-    let path = "/2015-03-31/functions/processor/invocations";
-    let (status, answer) = post(host.addresses().lambda, path, "", &event).await.unwrap();
-    assert_eq!(status, 200, "{answer}");
-    answer
+    running.invoke("processor", &event).await
 }
 
-/// The ids of the subject's events in the order of its history.
+/// The ids of the subject's events in history order.
 async fn history(data: &str) -> Vec<String> {
     let (code, shown, said) =
         run(&["inspect", "demo", "device/d-1", "--json", "--limit", "100000", "--data", data], "")
@@ -82,8 +78,7 @@ async fn history(data: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn late_events_of_a_dense_page_behind_78_others_are_applied() {
-    let data = tempdir().unwrap();
-    let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
+    let running = Running::start().await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let now = Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap()).unwrap();
     let start = now.plus_seconds(-3_600);
@@ -93,20 +88,20 @@ async fn late_events_of_a_dense_page_behind_78_others_are_applied() {
     for _ in 0..PAGES {
         let batch = (at..at + EVENTS_PER_PAGE)
             .map(|at| reading(start, at, &format!("e{at}"), &noise(180, at + 1)));
-        assert_eq!(process(&host, batch.collect(), &mut offset).await, none);
+        assert_eq!(process(&running, batch.collect(), &mut offset).await, none);
         expected.extend((at..at + EVENTS_PER_PAGE).map(|at| (at, format!("e{at}"))));
         at += EVENTS_PER_PAGE;
     }
     let dense = at;
     let batch = (at..at + DENSE).map(|at| reading(start, at, &format!("e{at}"), "{}"));
-    assert_eq!(process(&host, batch.collect(), &mut offset).await, none);
+    assert_eq!(process(&running, batch.collect(), &mut offset).await, none);
     expected.extend((at..at + DENSE).map(|at| (at, format!("e{at}"))));
     at += DENSE;
     let last = reading(start, at, &format!("e{at}"), "{}");
-    assert_eq!(process(&host, vec![last], &mut offset).await, none);
+    assert_eq!(process(&running, vec![last], &mut offset).await, none);
     expected.push((at, format!("e{at}")));
     let counted = dynamodb(
-        host.addresses(),
+        running.host.addresses(),
         "Scan",
         json!({ "TableName": "drover-ledger", "Select": "COUNT" }),
     );
@@ -119,9 +114,9 @@ async fn late_events_of_a_dense_page_behind_78_others_are_applied() {
         late.push(reading(start, dense + second, &id, &noise(21_500, dense + second)));
         expected.push((dense + second, id));
     }
-    assert_eq!(process(&host, late, &mut offset).await, none, "nothing is returned");
+    assert_eq!(process(&running, late, &mut offset).await, none, "nothing is returned");
     expected.sort();
     let expected: Vec<String> = expected.into_iter().map(|(_, id)| id).collect();
-    assert!(history(data.path().to_str().unwrap()).await == expected, "the history differs");
-    host.stop().await.unwrap();
+    assert!(history(running.folder()).await == expected, "the history differs");
+    running.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The checked-in document is what the code produces, and every route in it is served.
+//! The checked-in document is the one that the code generates, and every route in it is served.
 
 #![recursion_limit = "256"]
 
@@ -8,10 +8,10 @@ use drover_tests::http::Call;
 use serde_json::Value;
 
 #[test]
-fn the_document_in_the_repository_is_the_codes() {
+fn the_document_in_the_repository_is_the_generated_document() {
     let checked_in = include_str!("../../openapi.json");
     let made = document().unwrap();
-    assert!(made == checked_in, "make it anew: cargo run -- openapi > openapi.json");
+    assert!(made == checked_in, "regenerate it: cargo run -- openapi > openapi.json");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The binary as a process: killed at any moment, stopped by a signal, and asked by its own
+//! The binary as a process: killed at any moment, stopped by a signal, and called by its own
 //! commands.
 
 #![allow(
@@ -6,7 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -19,8 +19,8 @@ use drover_local::{FunctionError, Functions, Host, HostConfig};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-/// Puts items and sends messages one after another, until the host is gone; gives how many of each
-/// were acknowledged.
+/// Puts items and sends messages one after another, until the host is gone; returns the number of
+/// acknowledged writes of each kind.
 async fn write_until_gone(host: &Process, round: usize) -> (usize, usize) {
     let url = format!("http://{}/000000000000/notes", host.addresses.sqs);
     let puts = async {
@@ -69,7 +69,7 @@ async fn nothing_acknowledged_is_lost_when_the_host_is_killed() {
     let mut acknowledged = (0, 0);
     for round in 0..3 {
         let before = stored(&host).await;
-        // Killed in the middle of the writes: once a good number of them has arrived.
+        // Killed during the writes, when a good number of them has arrived.
         let killed = async {
             loop {
                 let now = stored(&host).await;
@@ -86,7 +86,7 @@ async fn nothing_acknowledged_is_lost_when_the_host_is_killed() {
         host.child.wait().unwrap();
         host = Process::start(data.path()).await;
 
-        // At most the one write of each kind that was under way may be there besides.
+        // One unacknowledged write of each kind may be stored too, for each kill.
         let (items, messages) = stored(&host).await;
         let besides = 0..=round + 1;
         assert!(besides.contains(&(items - acknowledged.0)), "{items} {acknowledged:?}");
@@ -125,7 +125,7 @@ async fn invoke_finds_the_host_and_prints_the_answer() {
     assert_eq!((code, out.as_str(), error.as_str()), (0, "{\"a\": 1}\n", ""));
     let (code, out, error) = run(&["invoke", "fail", "-", "--data", folder], "{}").await;
     assert_eq!((code, out.as_str()), (1, ""));
-    assert_eq!(error, "error: the function failed: Odd: no\n");
+    assert_eq!(error, "error: function failed: Odd: no\n");
     let (code, _, error) = run(&["invoke", "nobody", "-", "--data", folder], "{}").await;
     assert_eq!(code, 1);
     assert!(error.contains("Function not found"), "{error}");
@@ -137,7 +137,7 @@ async fn invoke_finds_the_host_and_prints_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_was_killed_is_no_host() {
+async fn a_killed_host_counts_as_not_running() {
     let data = tempdir().unwrap();
     let mut host = Process::start(data.path()).await;
     host.child.kill().unwrap();
@@ -145,13 +145,13 @@ async fn a_host_that_was_killed_is_no_host() {
     let path = data.path().join("host.json");
     let mut note: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(note["lambda"], json!(host.addresses.lambda));
-    // Its own port may be another's by now.
+    // Another process may use the host's own port by now.
     note["lambda"] = json!(drover_tests::closed_address().unwrap());
     std::fs::write(&path, note.to_string()).unwrap();
     let folder = data.path().to_str().unwrap();
     let (code, _, error) = run(&["invoke", "echo", "-", "--data", folder], "{}").await;
     assert_eq!(code, 1);
-    assert!(error.contains("no host answers there"), "{error}");
+    assert!(error.contains("no host is listening at this address"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,13 +196,13 @@ async fn acknowledged_events_and_applied_tenants_are_there_after_the_host_is_kil
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_stored_is_an_exit_code_of_one_and_a_reason() {
+async fn missing_data_is_exit_code_one_with_a_reason() {
     let data = tempdir().unwrap();
     let folder = data.path().to_str().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     for (tenant, expected) in [
-        ("nobody", "error: no tenant has this name: tenant=`nobody`\n"),
-        ("demo", "error: nothing is stored of this subject: tenant=`demo`, subject=`device/d-1`\n"),
+        ("nobody", "error: unknown tenant: tenant=`nobody`\n"),
+        ("demo", "error: the subject has no stored data: tenant=`demo`, subject=`device/d-1`\n"),
     ] {
         for command in ["inspect", "forget"] {
             let words = [command, tenant, "device/d-1", "--data", folder];
@@ -212,9 +212,9 @@ async fn what_is_not_stored_is_an_exit_code_of_one_and_a_reason() {
     host.stop().await.unwrap();
 }
 
-/// The host's processor is warm: it has the subject's head from before.
+/// The host's processor is warm: it has cached the subject's head.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subject_that_is_forgotten_is_unknown_until_something_newer_comes() {
+async fn a_forgotten_subject_is_unknown_until_a_newer_event_arrives() {
     let data = tempdir().unwrap();
     let folder = data.path().to_str().unwrap();
     let host = Process::start(data.path()).await;
@@ -234,7 +234,7 @@ async fn a_subject_that_is_forgotten_is_unknown_until_something_newer_comes() {
     assert!(out.starts_with("forgotten: demo device/d-1\n  requested  "), "{out}");
     assert!(out.contains("\n  deleted    1 head, ") && !out.contains(" 0 pages"), "{out}");
     assert!(out.contains("\n  backups "), "{out}");
-    let unknown = "error: nothing is stored of this subject: tenant=`demo`, subject=`device/d-1`\n";
+    let unknown = "error: the subject has no stored data: tenant=`demo`, subject=`device/d-1`\n";
     assert_eq!(run(&words("inspect"), "").await, (1, String::new(), unknown.to_owned()));
     let count = json!({ "TableName": "drover-ledger", "Select": "COUNT" });
     assert_eq!(dynamodb(&host.addresses, "Scan", count).await["Count"], 1, "the empty head");
@@ -245,7 +245,7 @@ async fn a_subject_that_is_forgotten_is_unknown_until_something_newer_comes() {
     assert_eq!(code, 0);
     assert!(out.contains("\n  deleted    0 heads, 0 pages, 0 letters "), "{out}");
 
-    // Some come again, some are new.
+    // Some events are redelivered, some are new.
     send(90..=110).await;
     let (code, out, _) =
         run(&["inspect", "demo", "device/d-1", "--json", "--data", folder], "").await;

@@ -1,11 +1,11 @@
-//! Events through a whole host: the processor is invoked as Lambda invokes it, and what it did is
-//! read from the tables and queues.
+//! Events through a whole host: the processor is invoked as Lambda does, and the results are read
+//! from tables and queues.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -15,7 +15,7 @@ use common::running::{Running, folder};
 use common::{WAIT, dynamodb};
 use serde_json::json;
 
-/// The codes of the dead letters that are filed, once there are any.
+/// The codes of the filed dead letters, once there are any.
 async fn dead_letters(running: &Running, tenant: Option<&str>) -> Vec<String> {
     let command = json!({ "action": "inspect", "tenant": tenant });
     let filed = async {
@@ -42,7 +42,7 @@ async fn events_that_arrive_out_of_order_and_twice_are_an_ordered_history() {
 }
 
 #[tokio::test]
-async fn a_record_that_no_parser_likes_is_one_dead_letter_and_holds_up_nobody() {
+async fn an_unparsable_record_is_one_dead_letter_and_blocks_no_other() {
     let running = Running::start().await;
     let reading = |seconds_before| temperature("demo", "d-1", seconds_before);
     running.acknowledge(&[reading(2), text("demo", "{not JSON"), reading(1)]).await;
@@ -52,7 +52,7 @@ async fn a_record_that_no_parser_likes_is_one_dead_letter_and_holds_up_nobody() 
 }
 
 #[tokio::test]
-async fn an_event_that_is_none_of_kafkas_fails_the_function_by_name() {
+async fn an_event_of_another_source_fails_the_function_with_a_named_error() {
     let running = Running::start().await;
     let answer = running.invoke("processor", &json!({ "Records": [] })).await;
     assert_eq!(answer["errorType"], "NotAnEvent");
@@ -79,7 +79,7 @@ async fn the_events_of_a_tenant_pass_once_it_is_applied() {
 }
 
 #[tokio::test]
-async fn a_bad_document_is_refused_with_file_and_path_and_nothing_is_written() {
+async fn an_invalid_document_is_rejected_with_file_and_path_and_nothing_is_written() {
     let running = Running::start().await;
     let route = json!({ "contract": "none", "tenant": { "const": "good" } });
     let documents = folder(&[
@@ -98,7 +98,7 @@ async fn a_bad_document_is_refused_with_file_and_path_and_nothing_is_written() {
     let refusal = running.apply_folder(documents.path()).await.unwrap_err().to_string();
     assert!(refusal.contains("topics.json: /topics/t/contract: "), "{refusal}");
 
-    // Had it been written, it would be there already.
+    // A stored document would be there already.
     std::fs::remove_file(documents.path().join("topics.json")).unwrap();
     let report = running.apply_folder(documents.path()).await.unwrap();
     assert!(report.starts_with("created    tenant good  "), "{report}");
@@ -107,7 +107,7 @@ async fn a_bad_document_is_refused_with_file_and_path_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn what_was_applied_over_a_demo_tenant_survives_a_restart() {
+async fn changes_to_a_demo_tenant_survive_a_restart() {
     let running = Running::start().await;
     let tenants = |running: &Running| -> Vec<String> {
         running.host.parts().tenants.iter().map(|tenant| tenant.id.clone()).collect()

@@ -1,10 +1,10 @@
-//! Dead letters and their way back, through a whole host and the words of its command line.
+//! Dead letters and their replay, through a whole host and its command line.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod common;
@@ -17,7 +17,7 @@ use drover_local::{Host, HostConfig};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-/// Sends the processor an event of a tenant that nobody knows yet.
+/// Sends the processor an event of an unknown tenant.
 async fn reject(host: &Host, seconds_before: &[i64]) {
     let records: Vec<_> =
         seconds_before.iter().map(|one| temperature("newco", "d-1", *one)).collect();
@@ -54,7 +54,7 @@ async fn apply_newco(data: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_is_filed_seen_tried_replayed_and_done() {
+async fn a_failed_record_is_filed_listed_dry_run_and_replayed() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     reject(&host, &[1, 2]).await;
@@ -86,7 +86,7 @@ async fn what_failed_is_filed_seen_tried_replayed_and_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parked_letters_are_left_alone_until_they_are_asked_for() {
+async fn parked_letters_are_skipped_unless_they_are_selected() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     reject(&host, &[1]).await;
@@ -101,7 +101,7 @@ async fn parked_letters_are_left_alone_until_they_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_is_an_exit_code_of_one_and_a_reason() {
+async fn a_rejected_command_is_exit_code_one_with_a_reason() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let (code, out, error) = replay(data.path(), &["show", "00000000000000000000"]).await;
@@ -119,7 +119,7 @@ async fn what_is_refused_is_an_exit_code_of_one_and_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_in_the_buffer_and_is_none_of_ours_is_filed_and_the_queue_is_empty() {
+async fn a_foreign_message_in_the_buffer_is_filed_and_the_queue_is_empty() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let url = format!("http://{}/000000000000/drover-buffer", host.addresses().sqs);

@@ -1,4 +1,4 @@
-"""What schemathesis does not know by itself: how values are written as lines of JSON."""
+"""An extension of schemathesis: the serialization of values as JSON lines."""
 
 import json
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# DynamoDB Local, in memory, on loopback: `dynamodb.sh PORT DIR`. Prints the process.
-# Needs a JDK and Maven. SVC_LIB: where jars are kept; DDB_ARGS: further options of the service.
+# DynamoDB Local, in memory, on loopback: `dynamodb.sh PORT DIR`. Prints the process id.
+# Needs a JDK and Maven. SVC_LIB: the cache of jars; DDB_ARGS: further options of the service.
 source "$(dirname "${BASH_SOURCE[0]}")/service.sh"
 unless_running "$port"
 
-# The service's own main class listens on every interface of the machine and has no option for it.
+# The service's own main class listens on every interface and has no option to change that.
 build() {
   cat >"$jars/Loopback.java" <<'JAVA'
 import com.amazonaws.services.dynamodbv2.local.main.ServerRunner;

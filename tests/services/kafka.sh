@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Apache Kafka, one node that is broker and controller, on loopback: `kafka.sh PORT DIR`. Prints the process.
+# Apache Kafka, one node as broker and controller, on loopback: `kafka.sh PORT DIR`. Prints the
+# process id.
 #   PORT      plain text
 #   PORT + 1  SASL over plain text, SCRAM-SHA-512, user KAFKA_USER (app) with KAFKA_PASS (app-secret)
-#   PORT + 2  the controller, for itself
-# What it stores is in DIR/data and outlives it. KAFKA_PROPS: further lines of its properties.
-# Needs a JDK and Maven. SVC_LIB: where jars are kept.
+#   PORT + 2  the controller
+# Its data is in DIR/data and survives the process. KAFKA_PROPS: further lines of its properties.
+# Needs a JDK and Maven. SVC_LIB: the cache of jars.
 source "$(dirname "${BASH_SOURCE[0]}")/service.sh"
 sasl=$((port + 1)) controller=$((port + 2))
 unless_running "$port" "$sasl" "$controller"
@@ -22,9 +23,9 @@ controller.listener.names=CONTROLLER
 sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.secured.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 log.dirs=$folder/data
-# A topic that is missing is to be an error.
+# A missing topic must be an error.
 auto.create.topics.enable=false
-# One node holds every copy of what Kafka keeps for itself.
+# One node holds every replica of Kafka's internal topics.
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
@@ -32,7 +33,7 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-# Members of a group come one at a time here.
+# Group members join one at a time here.
 group.initial.rebalance.delay.ms=0
 ${KAFKA_PROPS:-}
 CONF
@@ -46,7 +47,8 @@ appender.console.layout.type=PatternLayout
 appender.console.layout.pattern=%d %p %c{1} %m%n
 CONF
 
-# The user is a part of the first metadata: Kafka has no other place for one that exists at start.
+# The user is a part of the initial metadata, because Kafka has no other way to create a user before
+# the start.
 java "-Djava.io.tmpdir=$folder" "-Dlog4j2.configurationFile=$folder/log4j2.properties" -XX:+UseSerialGC -Xmx128m \
   -cp "$jars/*" kafka.tools.StorageTool format --ignore-formatted --cluster-id ZHJvdmVyLXRlc3RzLTAwMQ \
   --config "$folder/server.properties" \

@@ -1,8 +1,8 @@
-# What the services have in common; each of their scripts sources it. It takes the two arguments of
-# the script, `PORT DIR`, and leaves `port`, `folder` and `log`.
+# The common part of the service scripts, which source it. It reads the two arguments of the script,
+# `PORT DIR`, and sets `port`, `folder` and `log`.
 #
-# A service belongs to its folder: one process for each, whose number is in the file `pid` and whose
-# command line names the folder. Jars are kept for the next start in SVC_LIB.
+# A service belongs to its folder: one process per folder, whose id is in the file `pid` and whose
+# command line names the folder. Jars are cached in SVC_LIB.
 
 set -euo pipefail
 umask 077
@@ -21,12 +21,12 @@ libraries=${SVC_LIB:-$HOME/.cache/drover-services}
 # Seconds until a service must answer; a machine that builds at the same time is slow.
 patience=90
 
-# Whether somebody accepts connections there.
+# Whether a process accepts connections on the port.
 is_open() {
   (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# The process of this folder, if it runs.
+# The process id of this folder's service, if it runs.
 running() {
   [ -s "$folder/pid" ] || return 1
   local pid
@@ -35,7 +35,7 @@ running() {
   printf '%s\n' "$pid"
 }
 
-# Ends the script where the service runs already, or cannot.
+# Ends the script if the service already runs, or cannot start.
 unless_running() {
   if running; then exit 0; fi
   local taken
@@ -44,7 +44,7 @@ unless_running() {
   done
 }
 
-# Puts an artifact and what it needs into a folder of its own: `jars NAME COORDINATE…`. Leaves `jars`.
+# Downloads an artifact and its dependencies into one folder: `jars NAME COORDINATE…`. Sets `jars`.
 jars() {
   local name=$1 coordinate
   shift
@@ -63,7 +63,7 @@ jars() {
       done
       printf '</dependencies></project>\n'
     } >"$jars/pom.xml"
-    # Words of their own: whoever sets MVN_ARGS sets options.
+    # Split into words on purpose: MVN_ARGS holds several options.
     # shellcheck disable=SC2086
     mvn --batch-mode --quiet -Dstyle.color=never ${MVN_ARGS:-} --file "$jars/pom.xml" \
       org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
@@ -74,7 +74,7 @@ jars() {
   exec 9>&-
 }
 
-# Starts Java in the background: `launch MEGABYTES ARGUMENT…`. Leaves `pid`.
+# Starts Java in the background: `launch MEGABYTES ARGUMENT…`. Sets `pid`.
 launch() {
   local megabytes=$1
   shift
@@ -86,7 +86,7 @@ launch() {
   echo "$pid" >"$folder/pid"
 }
 
-# Prints the process once the command given says that the service is there.
+# Prints the process id once the given command reports that the service is ready.
 until_ready() {
   local tries=$((patience * 5))
   while [ $tries -gt 0 ] && kill -0 "$pid" 2>/dev/null; do
@@ -102,7 +102,7 @@ until_ready() {
   fail 'it did not start'
 }
 
-# Whether it speaks HTTP at this path.
+# Whether the service answers HTTP at this path.
 answers() {
   is_open "$port" && timeout 5 bash -c '
     exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "GET %s HTTP/1.0\r\n\r\n" "$2" >&3 && head -c 5 <&3

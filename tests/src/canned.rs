@@ -1,5 +1,5 @@
-//! An HTTP server that gives the answers it is told to, for what no emulator does on demand:
-//! throttling, conflicts, refusals, answers cut off.
+//! An HTTP server with scripted responses, for cases that no emulator produces on demand:
+//! throttling, conflicts, rejections, incomplete responses.
 
 use std::net::SocketAddr;
 
@@ -10,10 +10,10 @@ use tokio::net::TcpListener;
 /// A status and a body.
 pub type Answer = (u16, String);
 
-/// Serves until the test's runtime ends. The answer follows from the body of the request.
+/// Serves until the test's runtime ends. The response is a function of the request body.
 ///
 /// # Errors
-/// Where the machine has no free port.
+/// The machine has no free port.
 pub async fn serve(
     answer: impl Fn(&str) -> Answer + Clone + Send + Sync + 'static,
 ) -> std::io::Result<SocketAddr> {
@@ -29,10 +29,10 @@ pub async fn serve(
     Ok(address)
 }
 
-/// Takes every connection and drops it without an answer.
+/// Accepts every connection and closes it without a response.
 ///
 /// # Errors
-/// Where the machine has no free port.
+/// The machine has no free port.
 pub async fn hang_up() -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -40,10 +40,10 @@ pub async fn hang_up() -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// Takes every connection and says nothing.
+/// Accepts every connection and never responds.
 ///
 /// # Errors
-/// Where the machine has no free port.
+/// The machine has no free port.
 pub async fn stay_silent() -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -56,7 +56,7 @@ pub async fn stay_silent() -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// An error as DynamoDB gives it.
+/// An error in DynamoDB's format.
 pub fn dynamodb_error(status: u16, code: &str) -> Answer {
     let body = serde_json::json!({
         "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"),

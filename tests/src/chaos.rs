@@ -1,14 +1,15 @@
-//! What the whole promises, seen from outside: clients send events shuffled, doubled, late, packed
-//! and partly wrong, while the host is killed and started again; afterwards the history and the
-//! views of both tenants must be the sorted fold of everything that was answered `accepted`.
+//! The promises of the whole system, seen from outside: clients send events shuffled, duplicated,
+//! late, compressed and partly invalid, while the host is killed and restarted. Afterwards the
+//! history and the views of both tenants must be the sorted fold of every event that was answered
+//! `accepted`.
 //!
-//! A batch is sent until it is answered, so nothing is left of which nobody knows. Both tenants use
-//! the same names for everything, with other values, so that what leaks is seen.
+//! A batch is sent until it is answered, so the result of every event is known. Both tenants use
+//! the same names for everything, with different values, so that a leak is visible.
 //!
-//! - [`Plan`]: how much of everything
-//! - [`event`]: the events, drawn from a seed
-//! - [`client`]: how they are sent
-//! - [`check`]: what must have come of them
+//! - [`Plan`]: the size of a run
+//! - [`event`]: the events, generated from a seed
+//! - [`client`]: the clients
+//! - [`check`]: the expected state
 //! - [`process`]: the host, started and killed
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use event::{Accepted, TENANTS};
 pub use plan::Plan;
 use process::Process;
 
-/// What was found.
+/// The counts of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Events that were answered `accepted`, each position once.

@@ -1,8 +1,8 @@
-//! Templates of CloudFormation as JSON, so that tests can state what they say. The short forms of
-//! YAML become the long ones: `!Ref X` is `{"Ref":"X"}`, `!GetAtt A.B` is
-//! `{"Fn::GetAtt":["A","B"]}`, any other `!Name v` is `{"Fn::Name":v}`.
+//! CloudFormation templates as JSON, for tests about their content. The short forms of YAML become
+//! the long ones: `!Ref X` is `{"Ref":"X"}`, `!GetAtt A.B` is `{"Fn::GetAtt":["A","B"]}`, any other
+//! `!Name v` is `{"Fn::Name":v}`.
 //!
-//! Nothing is resolved here; [`Stack`] is what a template comes to.
+//! Nothing is resolved here; [`Stack`] resolves a template.
 
 use std::error::Error;
 use std::fs;
@@ -18,17 +18,17 @@ pub use self::stack::Stack;
 /// Reads a template or any other YAML file of the repository.
 ///
 /// # Errors
-/// Where the file cannot be read, or is no YAML of one document with texts as keys.
+/// The file cannot be read, or is not YAML with one document and string keys.
 pub fn load(path: &str) -> Result<Value, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let text = fs::read_to_string(root.join(path)).map_err(|error| format!("{path}: {error}"))?;
     parse(&text).map_err(|error| format!("{path}: {error}").into())
 }
 
-/// The same, of a text.
+/// Like [`load`], from a text.
 ///
 /// # Errors
-/// Where the text is no YAML of one document with texts as keys.
+/// The text is not YAML with one document and string keys.
 pub fn parse(text: &str) -> Result<Value, Box<dyn Error>> {
     let documents = YamlOwned::load_from_str(text)?;
     let [document] = documents.as_slice() else {
@@ -62,12 +62,12 @@ fn scalar_value(scalar: &ScalarOwned) -> Value {
     }
 }
 
-/// Keys are texts also where they look like numbers, as the codes of answers do.
+/// Keys are strings even if they look like numbers, for example status codes.
 fn text(key: &YamlOwned) -> Result<String, Box<dyn Error>> {
     match value(key)? {
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
-        other => Err(format!("a key is no text key=`{other}`").into()),
+        other => Err(format!("a key is not a string key=`{other}`").into()),
     }
 }
 
@@ -110,7 +110,7 @@ F: { 200: !ImportValue x, a: }
     }
 
     #[test]
-    fn what_is_not_one_document_is_refused() {
+    fn anything_but_one_document_is_rejected() {
         for text in ["", "a: 1\n---\nb: 2\n", "a: [", "a: 1\na: 2\n", "[a]: 1\n"] {
             assert!(parse(text).is_err(), "{text:?}");
         }

@@ -1,9 +1,9 @@
-//! A DynamoDB for all tests of a process, who share it and keep apart by the names of their subjects.
+//! A DynamoDB that all tests of a process share; the names of their subjects separate them.
 //!
-//! [`embedded`] keeps everything in memory and runs on threads of its own, because each test has a
-//! runtime of its own and takes it down at its end. [`ports`] is the one that `DROVER_TEST_DYNAMODB`
-//! names as `HOST:PORT`, and the embedded one where it names none. What is there already is left
-//! alone: the tables of a process carry its number and the time ([`table`]).
+//! [`embedded`] keeps everything in memory and runs on its own threads, because each test has its
+//! own runtime, which ends with the test. [`ports`] uses the service that `DROVER_TEST_DYNAMODB`
+//! names as `HOST:PORT`, otherwise the embedded one. Existing tables in the service are left alone:
+//! the tables of a process have a unique suffix ([`table`]).
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -18,20 +18,20 @@ use crate::fault;
 pub const LEDGER: &str = "ledger";
 /// The registry.
 pub const REGISTRY: &str = "registry";
-/// Dead letters that were filed, and runs.
+/// Filed dead letters, and runs.
 pub const LETTERS: &str = "letters";
-/// Requests under an idempotency key.
+/// Requests with an idempotency key.
 pub const REQUESTS: &str = "requests";
-/// A ledger of a tenant's own.
+/// A ledger for one tenant.
 pub const OWN_LEDGER: &str = "ledger-own";
 
-/// The DynamoDB that suites are to use instead of the embedded one, as `HOST:PORT`.
+/// The DynamoDB that suites use instead of the embedded one, as `HOST:PORT`.
 pub const VARIABLE: &str = "DROVER_TEST_DYNAMODB";
 
-/// The ports on the DynamoDB that the suites use, with its tables made.
+/// The ports on the DynamoDB of the suites, with its tables.
 ///
 /// # Errors
-/// Where the variable holds no address, or there is no such DynamoDB.
+/// The variable contains no address, or the DynamoDB does not answer.
 pub async fn ports() -> Result<Aws, Box<dyn Error>> {
     let aws = at(suites()?, &table(LEDGER));
     for ledger in [OWN_LEDGER, LEDGER] {
@@ -40,24 +40,24 @@ pub async fn ports() -> Result<Aws, Box<dyn Error>> {
     Ok(aws)
 }
 
-/// Where the DynamoDB that the suites use listens.
+/// The address of the DynamoDB that the suites use.
 ///
 /// # Errors
-/// Where the variable holds no address, or the embedded one does not start.
+/// The variable contains no address, or the embedded DynamoDB does not start.
 pub fn suites() -> Result<SocketAddr, String> {
     let service = chosen()?.map_or_else(address, Ok)?;
     fault::before(service)
 }
 
-/// The address that the variable names.
+/// The address in the variable.
 ///
 /// # Errors
-/// Where it is none.
+/// The text is not an address.
 pub fn chosen() -> Result<Option<SocketAddr>, String> {
     crate::service::address(VARIABLE)
 }
 
-/// What this process calls a table: by its name, and by one that nobody else has where others may be.
+/// The name of a table in this process: plain in the embedded DynamoDB, unique in a shared one.
 pub fn table(name: &str) -> Arc<str> {
     match chosen() {
         Ok(Some(_)) => Arc::from(format!("{name}-{}", crate::service::mark())),
@@ -65,35 +65,35 @@ pub fn table(name: &str) -> Arc<str> {
     }
 }
 
-/// The ports, on the embedded DynamoDB with its tables made.
+/// The ports on the embedded DynamoDB, with its tables.
 ///
 /// # Errors
-/// Where it does not start or refuses the tables.
+/// The embedded DynamoDB does not start or rejects the tables.
 pub async fn embedded() -> Result<Aws, Box<dyn Error>> {
     embedded_with(OWN_LEDGER).await?;
     embedded_with(LEDGER).await
 }
 
-/// The same, with this ledger table for all tenants.
+/// Like [`embedded`], with this ledger table for all tenants.
 ///
 /// # Errors
-/// Where it does not start or refuses the tables.
+/// The embedded DynamoDB does not start or rejects the tables.
 pub async fn embedded_with(ledger: &str) -> Result<Aws, Box<dyn Error>> {
     let aws = at(address()?, ledger);
     create_tables(aws.dynamodb(), &names(ledger)).await?;
     Ok(aws)
 }
 
-/// The ports on a DynamoDB that listens there.
+/// The ports on a DynamoDB at this address.
 pub fn at(address: SocketAddr, ledger: &str) -> Aws {
     let endpoint = format!("http://{address}");
     crate::aws(&LocalEndpoints { dynamodb: endpoint.clone(), sqs: endpoint }, ledger)
 }
 
-/// Where the embedded DynamoDB of this process listens.
+/// The address of the embedded DynamoDB of this process.
 ///
 /// # Errors
-/// Where it does not start.
+/// The embedded DynamoDB does not start.
 pub fn address() -> Result<SocketAddr, String> {
     static ADDRESS: OnceLock<Result<SocketAddr, String>> = OnceLock::new();
     ADDRESS.get_or_init(|| start().map_err(|error| error.to_string())).clone()
@@ -108,7 +108,7 @@ fn names(ledger: &str) -> TableNames {
     }
 }
 
-/// Its threads end with the process.
+/// The threads of the server end with the process.
 fn start() -> Result<SocketAddr, Box<dyn Error>> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;

@@ -1,6 +1,6 @@
-//! A service that misbehaves in one way, so that a suite can be seen to notice: a proxy in front of the
-//! real or embedded one, which changes requests or answers. `DROVER_TEST_FAULT` names the way, and
-//! `tests/services/run --mutants` holds every suite against those that it must notice.
+//! A service with one deliberate fault, to show that a suite notices it: a proxy in front of the
+//! real or embedded service, which changes requests or responses. `DROVER_TEST_FAULT` selects the
+//! fault, and `tests/services/run --mutants` runs every suite with the faults that it must notice.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,37 +19,37 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::service::variable;
 
-/// Names the fault.
+/// The variable with the name of the fault.
 pub const VARIABLE: &str = "DROVER_TEST_FAULT";
 
-/// One way to misbehave.
+/// One fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// None: what shows that the proxy alone changes nothing.
+    /// No fault: shows that the proxy alone changes nothing.
     Nothing,
-    /// DynamoDB acknowledges every third put under a condition, and the last of several statements,
-    /// and does not keep it.
+    /// DynamoDB acknowledges every third conditional put, and the last of several statements,
+    /// without storing it.
     ForgottenPuts,
-    /// DynamoDB answers the first two of several statements the wrong way round.
+    /// DynamoDB swaps the answers of the first two of several statements.
     SwappedAnswers,
-    /// DynamoDB writes whatever the conditions are.
+    /// DynamoDB ignores conditions.
     IgnoredConditions,
-    /// DynamoDB writes the first item of a transaction and no other.
+    /// DynamoDB writes only the first item of a transaction.
     TornTransactions,
-    /// DynamoDB leaves the last item out of an answer of three or more, and out of each table's part of a
-    /// batch.
+    /// DynamoDB omits the last item of a response with three or more items, and of each table's
+    /// part of a batch.
     ShortQueries,
-    /// DynamoDB counts twice what it counts.
+    /// DynamoDB reports twice the units.
     DoubledUnits,
-    /// DynamoDB says that items expire, and they do not.
+    /// DynamoDB reports that items expire, but they do not.
     NoExpiry,
-    /// SQS acknowledges the last message of every batch and does not keep it.
+    /// SQS acknowledges the last message of every batch without storing it.
     ForgottenMessages,
-    /// SQS keeps a message without its group.
+    /// SQS stores a message without its group.
     NoGroups,
-    /// SQS acknowledges a delete and goes on delivering.
+    /// SQS acknowledges a delete and continues to deliver the message.
     KeptMessages,
-    /// SQS knows of no queue for what failed too often.
+    /// SQS reports no dead-letter queue.
     NoRedrive,
 }
 
@@ -70,23 +70,23 @@ impl FromStr for Fault {
             "no_groups" => Self::NoGroups,
             "kept_messages" => Self::KeptMessages,
             "no_redrive" => Self::NoRedrive,
-            _ => return Err(format!("no such fault: {VARIABLE}=`{name}`")),
+            _ => return Err(format!("unknown fault: {VARIABLE}=`{name}`")),
         })
     }
 }
 
-/// What is done with a request.
+/// The handling of a request.
 enum Course {
-    /// It goes on, perhaps changed.
+    /// Forward the request, which may be changed.
     Forward,
-    /// It goes no further, and this is the answer.
+    /// Do not forward the request; this is the response.
     Answer(Value),
 }
 
-/// The address to speak to instead of this one: the same, where no fault is asked for.
+/// The address to use instead of this one; unchanged without a fault.
 ///
 /// # Errors
-/// Where there is no fault of that name, or no free port.
+/// The fault is unknown, or the machine has no free port.
 pub fn before(service: SocketAddr) -> Result<SocketAddr, String> {
     static PROXIES: Mutex<BTreeMap<SocketAddr, SocketAddr>> = Mutex::new(BTreeMap::new());
     let Some(name) = variable(VARIABLE) else { return Ok(service) };
@@ -106,7 +106,7 @@ struct Proxy {
     fault: Fault,
 }
 
-/// Its threads end with the process.
+/// The threads of the proxy end with the process.
 fn start(service: SocketAddr, fault: Fault) -> std::io::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
@@ -154,7 +154,7 @@ fn answered(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     answer
 }
 
-/// The same request on a connection of its own.
+/// Sends the same request on its own connection.
 async fn forward(
     service: SocketAddr,
     headers: HeaderMap,
@@ -199,7 +199,7 @@ impl Fault {
         Course::Forward
     }
 
-    /// Changes an answer to what was asked for.
+    /// Changes the response to a request.
     fn answer(self, action: &str, asked: &Value, answer: &mut Value) {
         match (self, action) {
             (Self::ShortQueries, "Query") => {
@@ -246,7 +246,8 @@ fn remove(object: Option<&mut Value>, key: &str) {
     }
 }
 
-/// Of a write, and of each write of a transaction. What only the condition uses goes with it.
+/// Removes the condition of a write, or of each write of a transaction, with the values that only
+/// the condition uses.
 fn forget_conditions(asked: &mut Value) {
     if asked.get("KeyConditionExpression").is_some() || asked.get("UpdateExpression").is_some() {
         return;
@@ -262,7 +263,7 @@ fn forget_conditions(asked: &mut Value) {
     }
 }
 
-/// Of statements, the version that must be stored: the last value of an update.
+/// Removes from statements the expected version: the last value of an update.
 fn forget_versions(asked: &mut Value) {
     for statement in asked.get_mut("Statements").and_then(Value::as_array_mut).into_iter().flatten()
     {
@@ -276,7 +277,7 @@ fn forget_versions(asked: &mut Value) {
     }
 }
 
-/// One alone stays: a list of none would be refused.
+/// Keeps a single entry, because an empty list would be rejected.
 fn forget_last(asked: &mut Value, list: &str) {
     let list = asked.get_mut(list).and_then(Value::as_array_mut);
     if let Some(list) = list.filter(|list| list.len() > 1) {
@@ -297,7 +298,7 @@ fn forget_groups(asked: &mut Value) {
     }
 }
 
-/// Of one capacity, or of a list of them.
+/// Doubles the units of one capacity, or of a list.
 fn double_units(capacity: Option<&mut Value>) {
     match capacity {
         Some(Value::Array(all)) => all.iter_mut().for_each(|one| double_units(Some(one))),

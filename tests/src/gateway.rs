@@ -1,49 +1,53 @@
-//! Functions behind an HTTP API: called with the JSON that API Gateway sends (payload 2.0) and
-//! through the same conversion as on Lambda; and what an answer is held against, an expectation and
-//! the OpenAPI document of the routes.
+//! Functions behind an HTTP API: invoked with API Gateway's JSON (payload 2.0) through the same
+//! conversion as on Lambda; and checks of a response against an expectation and against the OpenAPI
+//! document.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use axum::Router;
 use base64_simd::STANDARD;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Context, LambdaEvent};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
 use crate::situation::{difference, only_asked};
 
 /// An answer as API Gateway gets it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     /// The status.
     pub status: u64,
     /// Headers by name, in lower case.
     pub headers: Map<String, Value>,
-    /// The body as it is.
+    /// The body as text.
     pub text: String,
-    /// The body as JSON; `null` where it is none.
+    /// The body as JSON; `null` if it is not JSON.
     pub json: Value,
 }
 
 /// What an answer must be.
-#[derive(Clone, Copy, Debug)]
-pub struct Expected<'a> {
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
     /// The status.
     pub status: u64,
     /// Headers that it has.
-    pub headers: &'a Map<String, Value>,
+    #[serde(default)]
+    pub headers: Map<String, Value>,
     /// What the body has, of objects the keys that are given; `None`: whatever it has.
-    pub json: Option<&'a Value>,
+    pub json: Option<Value>,
     /// Texts in the body.
-    pub contains: &'a [String],
+    #[serde(default)]
+    pub contains: Vec<String>,
 }
 
-/// One invocation with the JSON that API Gateway sends.
+/// One invocation with API Gateway's JSON.
 pub async fn invoke(router: &Router, event: &str) -> Answer {
     let request: LambdaRequest = serde_json::from_str(event).expect("an event of an HTTP API");
     let adapter = lambda_http::Adapter::from(router.clone());
@@ -52,7 +56,7 @@ pub async fn invoke(router: &Router, event: &str) -> Answer {
 }
 
 impl Answer {
-    /// What API Gateway makes of a function's answer.
+    /// Reads a function's response as API Gateway does.
     pub fn of(response: &Value) -> Self {
         let body = response["body"].as_str().unwrap_or_default();
         let text = if response["isBase64Encoded"] == true {
@@ -70,7 +74,7 @@ impl Answer {
     }
 }
 
-/// What API Gateway sends for a request.
+/// API Gateway's event for a request.
 pub fn event(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut sent = json!({"host": "api.example.com", "x-forwarded-proto": "https"});
@@ -89,14 +93,14 @@ pub fn event(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
     .to_string()
 }
 
-impl Expected<'_> {
+impl Expected {
     /// How an answer differs; `None`: not at all.
-    pub fn difference(self, answer: &Answer) -> Option<String> {
+    pub fn difference(&self, answer: &Answer) -> Option<String> {
         let headers =
             self.headers.keys().filter_map(|name| Some((name, answer.headers.get(name)?)));
         let headers: Map<String, Value> =
             headers.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let json = self.json.map(|asked| only_asked(&answer.json, asked));
+        let json = self.json.as_ref().map(|asked| only_asked(&answer.json, asked));
         let found = json!({"status": answer.status, "headers": headers, "json": json});
         let expected = json!({"status": self.status, "headers": self.headers, "json": self.json});
         let missing = self.contains.iter().find(|text| !answer.text.contains(*text));
@@ -105,11 +109,11 @@ impl Expected<'_> {
     }
 }
 
-/// Holds the answer to an event against what the document says about its route. `false`: it says
-/// nothing about it.
+/// Checks the response to an event against the document. `false`: the document does not describe
+/// the route.
 ///
 /// # Panics
-/// It says something else.
+/// The response contradicts the document.
 pub fn is_described(document: &Value, event: &str, answer: &Answer, name: &str) -> bool {
     let Some(operation) = operation(document, event) else { return false };
     let response = &operation["responses"][answer.status.to_string()];
@@ -130,7 +134,7 @@ pub fn is_described(document: &Value, event: &str, answer: &Answer, name: &str) 
     true
 }
 
-/// What the document says about the route of a request.
+/// The operation of a request in the document.
 fn operation<'a>(document: &'a Value, event: &str) -> Option<&'a Value> {
     let event: Value = serde_json::from_str(event).expect("JSON");
     let path = event["rawPath"].as_str().expect("a path");
@@ -140,7 +144,7 @@ fn operation<'a>(document: &'a Value, event: &str) -> Option<&'a Value> {
     item.get(method.to_lowercase())
 }
 
-/// Whether a path is one of a template, of which the last parameter may hold slashes.
+/// Whether a path matches a template, whose last parameter may contain slashes.
 fn fits(template: &str, path: &str) -> bool {
     match (template.split_once('/'), path.split_once('/')) {
         (Some((part, rest)), Some((own, path))) => {

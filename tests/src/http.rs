@@ -1,4 +1,4 @@
-//! Requests to a host as any client makes them, over connections that may break at any moment.
+//! HTTP requests to a host, over connections that may break at any moment.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,28 +10,28 @@ use hyper::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
-/// Longer than a request takes on a busy machine; a host that was killed answers with its end.
+/// Longer than a request takes on a busy machine; a killed host closes the connection.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// An answer that came whole.
+/// A complete response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The body; `null` where it is no JSON.
+    /// The body as JSON; `null` if it is not JSON.
     pub json: Value,
-    /// The body as it came.
+    /// The body as text.
     pub text: String,
 }
 
-/// A request. Nothing in it depends on where it goes.
+/// A request, independent of its destination.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// `GET` or `POST`.
     pub method: &'static str,
     /// Path and query, percent-encoded.
     pub path: String,
-    /// Besides `Host` and `Authorization`.
+    /// Headers besides `Host` and `Authorization`.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
@@ -43,8 +43,8 @@ impl Call {
         Self { method: "GET", path: path.into(), headers: Vec::new(), body: Vec::new() }
     }
 
-    /// Makes the request with an API key, on a connection of its own. `None`: no whole answer
-    /// came, and nobody knows what was done.
+    /// Sends the request with an API key, on its own connection. `None`: the response is missing or
+    /// incomplete, so the result is unknown.
     pub async fn send(&self, address: SocketAddr, key: &str) -> Option<Answer> {
         tokio::time::timeout(WITHIN, self.answer(address, key)).await.ok()?
     }

@@ -1,18 +1,19 @@
-//! What the tests of the whole stand on: services inside the process, each on a port of its own.
+//! Shared parts of the system tests: services inside the process, each on its own port.
 //!
-//! - [`dynamodb`]: a DynamoDB, embedded or of somebody else, and the ports that speak to it
-//! - [`service`]: services outside the process, which variables name
-//! - [`canned`]: an HTTP server that gives the answers it is told to
-//! - [`cloudformation`]: the templates of `infra/`, readable
-//! - [`fault`]: a service that misbehaves, so that a suite can be seen to notice
-//! - [`http`]: one request to a host, as any client makes it
+//! - [`dynamodb`]: a DynamoDB, embedded or external, and the ports on it
+//! - [`service`]: external services, named by variables
+//! - [`canned`]: an HTTP server with scripted responses
+//! - [`cloudformation`]: the templates of `infra/` as JSON
+//! - [`fault`]: services with deliberate faults, to test the suites
+//! - [`http`]: one request to a host
 //! - [`chaos`]: many clients and a host that is killed, checked from outside
 //! - [`gateway`]: functions behind an HTTP API, called as API Gateway calls them
+//! - [`golden`]: the harness that plays the files of `events/` to their functions
 //! - [`ingest`]: the writing function over ports in memory
 //! - [`processor`]: the processor over ports in memory
 //! - [`query`]: the reading function over the same ports
 //! - [`replay`]: the replay function over the same ports
-//! - [`situation`]: the files of `events/` and what is expected of them
+//! - [`situation`]: the files of `events/` and their expectations
 
 pub mod canned;
 pub mod chaos;
@@ -20,6 +21,7 @@ pub mod cloudformation;
 pub mod dynamodb;
 pub mod fault;
 pub mod gateway;
+pub mod golden;
 pub mod http;
 pub mod ingest;
 pub mod processor;
@@ -36,12 +38,12 @@ use drover_core::base::id::{SubjectId, TenantId};
 use drover_core::base::scope::TenantScope;
 use drover_core::ports::SubjectLocation;
 
-/// The ports, for whatever listens at these addresses.
+/// The ports on the services at these addresses.
 pub fn aws(endpoints: &LocalEndpoints, ledger: &str) -> Aws {
     Aws::local(endpoints, config(endpoints, ledger))
 }
 
-/// The ports, where one address answers for everything, with the time that a deployment has for it.
+/// The ports on one address for all services, with the timeouts of a deployment.
 pub fn aws_at(address: std::net::SocketAddr) -> Aws {
     let endpoint = format!("http://{address}");
     let endpoints = LocalEndpoints { dynamodb: endpoint.clone(), sqs: endpoint };
@@ -60,23 +62,24 @@ fn config(endpoints: &LocalEndpoints, ledger: &str) -> AwsConfig {
     }
 }
 
-/// An address where nobody listens, and nobody will while this process is there: it is taken.
+/// An address where nothing listens while this process runs, because it is reserved.
 ///
 /// # Errors
-/// Where the machine has no free port.
+/// The machine has no free port.
 pub fn closed_address() -> std::io::Result<std::net::SocketAddr> {
     let socket = tokio::net::TcpSocket::new_v4()?;
     socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = socket.local_addr()?;
-    // Whoever gave it back could not say when the last one who knows the address is done.
+    // Leaked: an earlier release could give the address to another process while a test still uses
+    // it.
     std::mem::forget(socket);
     Ok(address)
 }
 
-/// A device in the table that all tenants share. Tests share stores, so each names its own.
+/// A device in the shared ledger table. Tests share stores, so each uses unique names.
 ///
 /// # Errors
-/// Where one of the names is none.
+/// One of the names is invalid.
 pub fn location(tenant: &str, device: &str) -> Result<SubjectLocation, Rejection> {
     let scope = TenantScope::by_operator(TenantId::parse(tenant)?);
     let subject = SubjectId::parse(&format!("device/{device}"))?;

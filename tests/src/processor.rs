@@ -1,11 +1,11 @@
 //! A host of the processor: the real handler over ports in memory, loaded with the documents of
 //! `local/config` through the registry's own check and plan. What is in the ports afterwards is
-//! one JSON value, the [`Host::outcome`].
+//! one JSON value, the [`Host::outcome`]. Its situations are the files of `events/processor/`.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::read::{Question, Snapshot};
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::memory::{Call, Fault, Memory};
+use drover_core::memory::{Call, Fault, Faulty, Memory};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation};
@@ -38,15 +38,20 @@ use drover_core::subject::reader;
 use drover_core::view::{View, fold};
 use drover_processor::{Failed, Processor};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+use crate::gateway;
+use crate::golden::Player;
+use crate::situation::{Auth, Situation, difference, only_asked_or};
 
 /// What an invocation may take, in milliseconds.
 const TIME_LIMIT: u64 = 30_000;
 
-/// What Lambda gets.
+/// The response to Lambda.
 pub type Answer = Result<BatchResponse, Failed>;
 
-/// The records that an answer names.
+/// The records that a response reports as failed.
 pub fn returned(answer: &Answer) -> BTreeSet<(String, i64)> {
     let failures = answer.iter().flat_map(|response| &response.batch_item_failures);
     let identifiers = failures.map(|failure| &failure.item_identifier);
@@ -54,7 +59,7 @@ pub fn returned(answer: &Answer) -> BTreeSet<(String, i64)> {
 }
 
 /// Documents beside those of `local/config`, as `drover apply` would take them.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extra {
     /// Documents of tenants.
@@ -63,46 +68,64 @@ pub struct Extra {
     /// Routes by topic.
     #[serde(default)]
     pub topics: Map<String, Value>,
-    /// Names of documents that are missing.
+    /// Names of documents to leave out.
     #[serde(default)]
     pub without: Vec<String>,
 }
 
-/// One memory, however many environments look at it.
+/// One memory, shared by all environments.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    memory: Arc<Memory>,
+    memory: Faulty<Memory>,
     seconds_per_write: i64,
     seconds_per_read: Arc<AtomicI64>,
 }
 
-/// Memory, and one warm environment of the processor over it.
+/// What every subject is compared by; other keys are compared where the expectation has them.
+const ALWAYS: &[&str] = &["history", "event_count", "epoch"];
+
+/// What is expected of the processor.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The answer.
+    pub response: Option<Value>,
+    /// Or the type of the error.
+    pub error: Option<String>,
+    letters: Vec<Value>,
+    buffered: usize,
+    /// What is in the ledger afterwards, and nothing else.
+    pub subjects: Map<String, Value>,
+}
+
+/// Memory, and one warm environment of the processor over it. Clones share both.
+#[derive(Clone)]
 pub struct Host {
     ports: Shared,
-    processor: Processor<Shared>,
+    processor: Arc<Processor<Shared>>,
 }
 
 impl Host {
-    /// A host whose clock stands.
+    /// A host with a fixed clock.
     pub fn new(now: Timestamp, extra: &Extra) -> Self {
         Self::with_slow_writes(now, extra, 0)
     }
 
-    /// A host on whose clock every write to the ledger takes so many seconds.
+    /// A host whose clock advances by so many seconds with every ledger write.
     pub fn with_slow_writes(now: Timestamp, extra: &Extra, seconds_per_write: i64) -> Self {
-        let memory = Memory::new(now);
+        let memory = Faulty::over(Memory::new(now));
         load(&memory, extra);
         let seconds_per_read = Arc::default();
-        let ports = Shared { memory: Arc::new(memory), seconds_per_write, seconds_per_read };
-        Self { processor: environment(ports.clone()), ports }
+        let ports = Shared { memory, seconds_per_write, seconds_per_read };
+        Self { processor: Arc::new(environment(ports.clone())), ports }
     }
 
-    /// Puts a new environment, which knows nothing yet, in the place of the warm one.
+    /// Replaces the warm environment by a cold one.
     pub fn restart(&mut self) {
-        self.processor = environment(self.ports.clone());
+        self.processor = Arc::new(environment(self.ports.clone()));
     }
 
-    /// From now on, every read of the ledger takes so many seconds.
+    /// From now on, every ledger read takes so many seconds.
     pub fn slow_reads(&self, seconds: i64) {
         self.ports.seconds_per_read.store(seconds, Ordering::Relaxed);
     }
@@ -113,19 +136,19 @@ impl Host {
     }
 
     /// What is in the ports.
-    pub fn memory(&self) -> &Memory {
+    pub fn memory(&self) -> &Faulty<Memory> {
         &self.ports.memory
     }
 
-    /// From now on, this decides which calls fail.
+    /// From now on, `faults` selects the calls that fail.
     pub fn fail(&self, faults: impl FnMut(Call) -> Fault + Send + 'static) {
-        self.memory().state().faults = Box::new(faults);
+        self.memory().fail(faults);
     }
 
-    /// One invocation with the JSON that Lambda would send.
+    /// One invocation with Lambda's JSON.
     ///
     /// # Errors
-    /// What the handler fails with.
+    /// The handler's error.
     pub async fn deliver(&self, event: &str) -> Answer {
         let payload = serde_json::from_str(event).expect("an event is JSON");
         let mut context = Context::default();
@@ -134,8 +157,8 @@ impl Host {
         self.processor.handle(LambdaEvent { payload, context }).await
     }
 
-    /// The answer and everything in the ports. Of a subject, all keys of its view, and `history`,
-    /// `epoch` and `pages`.
+    /// The response and the content of the ports. A subject has all keys of its view, and
+    /// `history`, `epoch` and `pages`.
     pub async fn outcome(&self, answer: Answer) -> Value {
         let (letters, buffered, homes) = {
             let state = self.memory().state();
@@ -156,7 +179,7 @@ impl Host {
         outcome
     }
 
-    /// The ids of the letters that were sent, each once.
+    /// The distinct ids of the sent letters.
     pub fn letter_ids(&self) -> BTreeSet<String> {
         let state = self.memory().state();
         state.letters.iter().map(|message| envelope(message).id).collect()
@@ -183,7 +206,7 @@ impl Host {
         shown
     }
 
-    /// The live view, which is the fold of the history in order (promise 1).
+    /// The live view, which must be the fold of the history (promise 1).
     async fn view(&self, snapshot: &Snapshot) -> View {
         let contracts: BTreeSet<_> = snapshot.entries().map(|entry| &entry.contract).collect();
         let contracts: Vec<_> = contracts.into_iter().cloned().collect();
@@ -193,6 +216,48 @@ impl Host {
         let view = snapshot.live(&specs);
         assert_eq!(view, fold(View::default(), snapshot.entries(), &specs));
         view
+    }
+}
+
+impl Player for Host {
+    const FOLDER: &'static str = "processor";
+    type Expectation = Expectation;
+    type Answer = Answer;
+
+    /// The host itself: events of the processor have no callers.
+    fn with_auth(host: &Host, auth: Option<&Auth>) -> Self {
+        assert!(auth.is_none(), "events of the processor have no callers");
+        host.clone()
+    }
+
+    fn host(&self) -> &Host {
+        self
+    }
+
+    async fn deliver(&self, event: &str) -> Answer {
+        self.deliver(event).await
+    }
+
+    async fn deliver_before(&self, event: &str) -> bool {
+        let answer = self.deliver(event).await;
+        answer.is_ok() && returned(&answer).is_empty()
+    }
+
+    fn http(_answer: &Answer) -> Option<gateway::Answer> {
+        None
+    }
+
+    async fn difference(&self, answer: Answer, one: &Situation<Self>) -> Option<String> {
+        let Expectation { response, error, letters, buffered, subjects } = &one.expect;
+        let mut expected = json!({"letters": letters, "buffered": buffered, "subjects": subjects});
+        match (response, error, &one.http) {
+            (Some(response), None, None) => expected["response"] = response.clone(),
+            (None, Some(error), None) => expected["error"] = json!(error),
+            _ => return Some("an expectation has either a response or an error".to_owned()),
+        }
+        let mut found = self.outcome(answer).await;
+        found["subjects"] = only_asked_or(ALWAYS, &found["subjects"], &json!(subjects));
+        difference(&expected, &found)
     }
 }
 
@@ -208,11 +273,11 @@ fn environment(ports: Shared) -> Processor<Shared> {
         ports,
         pipeline,
         TopicRetention::WEEK,
-        std::sync::Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
+        Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
     )
 }
 
-fn load(memory: &Memory, extra: &Extra) {
+fn load(memory: &Faulty<Memory>, extra: &Extra) {
     let text = |origin: &str, json: String| Text { origin: origin.to_owned(), json };
     let mut topics: Value =
         serde_json::from_str(include_str!("../../local/config/topics.json")).expect("JSON");
@@ -249,7 +314,7 @@ fn letter(message: &Message) -> Value {
     json!({"tenant": tenant, "code": code, "path": path, "contract": contract, "offset": offset})
 }
 
-/// What could not be named has a partition that no topic has.
+/// A source without a name has a partition that no topic has.
 fn offset(source: &Source) -> Option<i64> {
     match source {
         Source::Kafka { partition: -1, .. } | Source::Http { .. } => None,
@@ -257,7 +322,7 @@ fn offset(source: &Source) -> Option<i64> {
     }
 }
 
-/// From `T#<tenant>#S#<kind>#<id>`.
+/// Parses `T#<tenant>#S#<kind>#<id>`.
 fn location(partition_key: &str) -> SubjectLocation {
     let parts: Vec<&str> = partition_key.splitn(5, '#').collect();
     let &["T", tenant, "S", kind, id] = parts.as_slice() else {

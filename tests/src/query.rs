@@ -11,16 +11,18 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::quota::ReadQuotas;
 use drover_core::registry::Registry;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
+use drover_http::{Origins, finished};
+use drover_intake::{AuthMode, Gate, LocalKeys};
 use drover_query::counts::{Counts, Tallies};
 use drover_query::health::{Probes, Process};
 use drover_query::{Access, Query, routes};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::gateway::{self, Answer, Expected, event};
-use crate::processor::{Extra, Host, returned};
-use crate::situation::{self, read_all};
+use crate::gateway::{self, Answer, event};
+use crate::golden::Player;
+use crate::processor::Host;
+use crate::situation::{Auth, Situation};
 
 /// The keys of the local host's tenants, as their documents say.
 pub const DEMO: &str = "drover-demo-key";
@@ -34,7 +36,7 @@ pub enum Down {
     DeadLetters,
     /// The buffer queue.
     Buffer,
-    /// The stream.
+    /// The event log.
     EventLog,
     /// The dead-letter queue, which says nothing at all.
     Silent,
@@ -103,6 +105,7 @@ impl Meter for Units {
 
 /// One warm environment of the reading function.
 pub struct Reader {
+    host: Host,
     router: Router,
     /// Signs of life.
     pub signs: Signs,
@@ -126,12 +129,11 @@ impl Reader {
     pub fn with_counts(host: &Host, mode: AuthMode, counts: impl Counts + 'static) -> Self {
         let (signs, units) = (Signs::default(), Arc::new(Units::default()));
         let now = host.memory().state().now;
-        let is_gateway = matches!(mode, AuthMode::Jwt { .. });
         let query = Query {
             access: Access {
                 ports: host.ports(),
                 registry: Registry::new(),
-                gate: Gate { mode },
+                gate: Gate { mode: mode.clone() },
                 quotas: ReadQuotas::default(),
                 meter: Arc::clone(&units) as Arc<dyn Meter>,
             },
@@ -140,8 +142,8 @@ impl Reader {
             process: Process { started_at: now, memory_bytes: || Some(32 << 20) },
         };
         let routes = routes(query);
-        let routes = if is_gateway { with_gateway_claims(routes) } else { routes };
-        Self { router: finished(routes, Origins::Local), signs, units }
+        let routes = with_gateway_claims(routes, &mode);
+        Self { host: host.clone(), router: finished(routes, Origins::Local), signs, units }
     }
 
     /// One invocation with the JSON that API Gateway sends.
@@ -155,79 +157,42 @@ impl Reader {
     }
 }
 
-/// One request and what is expected of it.
-pub type Situation = situation::Situation<Expectation>;
-
-/// What is expected of a request.
+/// Reading changes nothing, so only the answer is expected.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Expectation {
-    /// The situation, in a sentence.
-    pub about: String,
-    /// What the clock shows.
-    pub now: Timestamp,
-    /// What the processor is given first.
-    #[serde(default)]
-    pub before: Vec<Before>,
-    /// Documents beside those of `local/config`.
-    #[serde(default)]
-    pub registry: Extra,
-    /// The status.
-    pub status: u64,
-    /// Headers that the answer has.
-    #[serde(default)]
-    pub headers: Map<String, Value>,
-    /// What the body has, of objects the keys that are given.
-    pub json: Option<Value>,
-    /// Texts in the body.
-    #[serde(default)]
-    pub contains: Vec<String>,
-}
+pub struct Expectation {}
 
-/// What the processor is given.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub enum Before {
-    /// A situation of `events/processor/`.
-    Situation(String),
-    /// Records, as JSON.
-    Records {
-        /// Where they come from.
-        topic: String,
-        /// The header `tenant`.
-        tenant: String,
-        /// Their values.
-        records: Vec<Value>,
-    },
-}
+impl Player for Reader {
+    const FOLDER: &'static str = "query";
+    /// What is read was processed before.
+    const BEFORE: &'static str = Host::FOLDER;
+    type Expectation = Expectation;
+    type Answer = Answer;
 
-/// Every situation.
-pub fn all() -> Vec<Situation> {
-    read_all("query")
-}
-
-impl Situation {
-    /// A host that was given everything that comes before.
-    pub async fn host(&self) -> Host {
-        let host = Host::new(self.expect.now, &self.expect.registry);
-        for before in &self.expect.before {
-            deliver(&host, before).await;
-        }
-        host
+    fn with_auth(host: &Host, auth: Option<&Auth>) -> Self {
+        Self::with_mode(host, Auth::mode(auth))
     }
-}
 
-async fn deliver(host: &Host, before: &Before) {
-    let event = match before {
-        Before::Situation(name) => situation::situation("processor", name).event,
-        Before::Records { topic, tenant, records } => {
-            kafka(topic, tenant, records, host.memory().state().now)
-        }
-    };
-    let answer = host.deliver(&event).await;
-    assert!(answer.is_ok() && returned(&answer).is_empty(), "{before:?}");
-    let is_own = matches!(before, Before::Records { .. });
-    assert!(!is_own || host.letter_ids().is_empty(), "rejected: {before:?}");
+    fn host(&self) -> &Host {
+        &self.host
+    }
+
+    async fn deliver(&self, event: &str) -> Answer {
+        self.invoke(event).await
+    }
+
+    async fn deliver_before(&self, event: &str) -> bool {
+        self.host.deliver_before(event).await
+    }
+
+    fn http(answer: &Answer) -> Option<Answer> {
+        Some(answer.clone())
+    }
+
+    async fn difference(&self, answer: Answer, one: &Situation<Self>) -> Option<String> {
+        let Some(http) = &one.http else { return Some("an answer needs a status".to_owned()) };
+        http.difference(&answer)
+    }
 }
 
 /// Lambda's Kafka event with these records, all of them of now.
@@ -246,12 +211,4 @@ pub fn kafka(topic: &str, tenant: &str, records: &[Value], now: Timestamp) -> St
     json!({"eventSource": "aws:kafka", "eventSourceArn": source, "bootstrapServers": "b:9098",
         "records": by_partition})
     .to_string()
-}
-
-impl Expectation {
-    /// How an answer differs from what is expected; `None`: not at all.
-    pub fn difference(&self, answer: &Answer) -> Option<String> {
-        let Self { status, headers, json, contains, .. } = self;
-        Expected { status: *status, headers, json: json.as_ref(), contains }.difference(answer)
-    }
 }

@@ -1,11 +1,7 @@
-//! Alarms, dashboard, exporter and runbook agree with the code: what is counted is shown, what is
-//! shown is counted, and every alarm says where it is written what to do.
+//! Alarms, dashboard, exporter and runbook agree with the code: every counted metric is shown,
+//! every shown metric is counted, and every alarm refers to its section of the runbook.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +11,7 @@ use drover_core::base::metrics::{DURATION, ERRORS, LAST_MESSAGE, Metric, SKIPPED
 use drover_tests::cloudformation;
 use serde_json::{Value, json};
 
-/// What a metric of ours is told apart by, which is its identity in CloudWatch.
+/// The values of the dimension of our metrics, which is a part of their identity in CloudWatch.
 const FUNCTIONS: [&str; 4] = ["ingest", "processor", "query", "replay"];
 
 fn template() -> Value {
@@ -33,14 +29,14 @@ fn alarms(template: &Value) -> Vec<(&String, &Value)> {
     alarms.map(|(name, one)| (name, &one["Properties"])).collect()
 }
 
-/// The alarm over other alarms that takes a release back.
+/// The composite alarm that rolls back a release.
 fn release(template: &Value) -> &Value {
     let release = &template["Resources"]["Release"];
     assert_eq!(release["Type"], "AWS::CloudWatch::CompositeAlarm");
     &release["Properties"]
 }
 
-/// The metrics of an alarm: its own, or those that its expression takes.
+/// The metrics of an alarm: its own metric, or those of its expression.
 fn metrics(alarm: &Value) -> Vec<&Value> {
     match alarm["Metrics"].as_array() {
         Some(queries) => queries
@@ -63,7 +59,7 @@ fn widgets(template: &Value) -> Vec<Value> {
     body["widgets"].as_array().expect("widgets").clone()
 }
 
-/// Namespace, name and what follows of every metric that a widget shows.
+/// Namespace, name and the remaining fields of every metric that a widget shows.
 fn shown(widget: &Value) -> Vec<Vec<String>> {
     let metrics = widget["properties"]["metrics"].as_array();
     let rows = metrics.into_iter().flatten().filter_map(Value::as_array);
@@ -72,7 +68,7 @@ fn shown(widget: &Value) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// The metrics of ours that the dashboard finds by an expression and not by name.
+/// Our metric that a widget of the dashboard finds by an expression and not by name.
 fn searched(widget: &Value) -> Option<&str> {
     let expression = widget["properties"]["metrics"][0][0]["expression"].as_str()?;
     let (_, rest) = expression.split_once("MetricName=\"")?;
@@ -90,21 +86,21 @@ fn on_the_dashboard(template: &Value) -> BTreeSet<String> {
 }
 
 #[test]
-fn everything_that_is_counted_is_on_the_dashboard_and_nothing_else_of_ours() {
+fn the_dashboard_shows_exactly_the_counted_metrics() {
     assert_eq!(on_the_dashboard(&template()), counted());
 }
 
 #[test]
-fn every_metric_of_ours_in_an_alarm_is_counted_by_a_function_that_there_is() {
+fn every_alarm_uses_a_metric_that_an_existing_function_counts() {
     let template = template();
     let mut checked = 0;
     for (name, alarm) in alarms(&template) {
         for metric in metrics(alarm).into_iter().filter(|metric| is_ours(metric)) {
             let metric_name = metric["MetricName"].as_str().expect("a name");
-            assert!(counted().contains(metric_name), "{name}: {metric_name} is not counted");
+            assert!(counted().contains(metric_name), "{name}: no function counts {metric_name}");
             let [dimension] = metric["Dimensions"].as_array().expect("dimensions").as_slice()
             else {
-                panic!("{name}: the function is all that counts are told apart by");
+                panic!("{name}: the function is the only dimension");
             };
             assert_eq!(dimension["Name"], "function", "{name}");
             let function = dimension["Value"].as_str().expect("a value");
@@ -112,11 +108,11 @@ fn every_metric_of_ours_in_an_alarm_is_counted_by_a_function_that_there_is() {
             checked += 1;
         }
     }
-    assert!(checked >= 10, "the alarms moved");
+    assert!(checked >= 10, "the alarms are elsewhere");
 }
 
 #[test]
-fn every_widget_of_ours_names_a_function_that_there_is() {
+fn every_widget_names_an_existing_function() {
     for widget in widgets(&template()) {
         for row in shown(&widget).into_iter().filter(|row| row[0] == "${Stack}") {
             assert_eq!(row[2], "function", "{row:?}");
@@ -126,7 +122,7 @@ fn every_widget_of_ours_names_a_function_that_there_is() {
 }
 
 #[test]
-fn no_two_widgets_are_in_one_place() {
+fn no_two_widgets_overlap() {
     let widgets = widgets(&template());
     let number = |widget: &Value, name: &str| widget[name].as_u64().expect("a number");
     let meet = |one: &Value, other: &Value| {
@@ -143,7 +139,7 @@ fn no_two_widgets_are_in_one_place() {
 }
 
 #[test]
-fn every_name_in_the_dashboard_is_put_in() {
+fn every_name_in_the_dashboard_is_substituted() {
     let template = template();
     let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"];
     let text = body[0].as_str().expect("a text");
@@ -155,7 +151,7 @@ fn every_name_in_the_dashboard_is_put_in() {
 }
 
 #[test]
-fn expressions_take_the_metrics_that_stand_beside_them() {
+fn expressions_use_the_metrics_of_their_alarm() {
     let template = template();
     for (name, alarm) in alarms(&template) {
         let Some(queries) = alarm["Metrics"].as_array() else { continue };
@@ -163,7 +159,7 @@ fn expressions_take_the_metrics_that_stand_beside_them() {
         let expression = &queries[0]["Expression"];
         let expression = expression.as_str().or_else(|| expression["Fn::Sub"].as_str());
         let expression = expression.expect("the expression is first");
-        assert!(queries.len() <= 11, "{name}: CloudWatch takes ten metrics");
+        assert!(queries.len() <= 11, "{name}: CloudWatch accepts ten metrics");
         for query in &queries[1..] {
             let id = query["Id"].as_str().expect("an id");
             let all = expression.contains("METRICS()");
@@ -174,7 +170,7 @@ fn expressions_take_the_metrics_that_stand_beside_them() {
 }
 
 #[test]
-fn an_alarm_over_listed_tenants_asks_for_a_metric_that_is_counted() {
+fn an_alarm_over_listed_tenants_uses_a_counted_metric() {
     let template = template();
     let (_, alarm) = alarms(&template)
         .into_iter()
@@ -210,9 +206,9 @@ fn every_call_on_the_ledger_is_watched_for_faults_of_dynamodb() {
     assert_eq!(operations, BTreeSet::from(expected));
 }
 
-/// When they become letters, a person has had days to mend what they wait for.
+/// Until buffered records become letters, an operator has days to fix the cause.
 #[test]
-fn somebody_hears_of_buffered_records_days_before_they_become_letters() {
+fn an_alarm_reports_buffered_records_days_before_they_become_letters() {
     const DAY: i64 = 24 * 60 * 60;
     const { assert!(DAY * 3 < drover_replay::limits::BUFFERED_SECONDS) };
     let template = template();
@@ -230,15 +226,15 @@ fn somebody_hears_of_buffered_records_days_before_they_become_letters() {
     let periods = stays["EvaluationPeriods"].as_i64().expect("a number");
     let queries = stays["Metrics"].as_array().expect("queries");
     let stats: Vec<_> = queries.iter().filter_map(|query| query.get("MetricStat")).collect();
-    assert_eq!(stats.len(), 2, "what waits and what is in hand");
+    assert_eq!(stats.len(), 2, "waiting and in flight");
     for stat in stats {
         assert_eq!(stat["Metric"]["Namespace"], "AWS/SQS");
-        assert_eq!(stat["Stat"], "Average", "a record that is only taken again stays");
+        assert_eq!(stat["Stat"], "Average", "a record that is received again still counts");
         assert!(periods * stat["Period"].as_i64().expect("a number") <= DAY);
     }
 }
 
-/// As the page of a repository makes an anchor of a heading.
+/// The anchor that a repository page makes of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|one| one.is_alphanumeric() || " -_".contains(*one));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
@@ -261,14 +257,14 @@ fn every_alarm_names_its_section_of_the_runbook_and_every_section_has_an_alarm()
         let description = alarm["AlarmDescription"].as_str().expect("a description");
         let (_, section) = description
             .split_once("infra/README.md#")
-            .unwrap_or_else(|| panic!("{name} says nowhere what to do"));
+            .unwrap_or_else(|| panic!("{name} refers to no runbook section"));
         named.insert(section.trim().to_owned());
     }
     assert_eq!(named, runbook());
 }
 
 #[test]
-fn every_alarm_tells_somebody_and_says_what_a_missing_value_means() {
+fn every_alarm_has_an_action_and_defines_missing_data() {
     let template = template();
     for (name, alarm) in alarms(&template) {
         for actions in ["AlarmActions", "OKActions"] {
@@ -280,7 +276,7 @@ fn every_alarm_tells_somebody_and_says_what_a_missing_value_means() {
 }
 
 #[test]
-fn a_release_is_taken_back_by_alarms_that_there_are_and_not_for_what_tenants_send() {
+fn a_release_is_rolled_back_by_existing_alarms_and_not_for_events_of_tenants() {
     let template = template();
     let rule = release(&template)["AlarmRule"].to_string();
     let named: BTreeSet<&str> =
@@ -296,12 +292,15 @@ fn a_release_is_taken_back_by_alarms_that_there_are_and_not_for_what_tenants_sen
         }
     }
     for function in ["Ingest", "Processor", "Query", "Replay"] {
-        assert!(named.contains(format!("{function}Errors").as_str()), "{function} fails unseen");
+        assert!(
+            named.contains(format!("{function}Errors").as_str()),
+            "no alarm watches errors of {function}"
+        );
     }
 }
 
 #[test]
-fn the_exporter_takes_everything_that_is_counted_and_nothing_else_of_ours() {
+fn the_exporter_exports_exactly_the_counted_metrics() {
     let exporter = cloudformation::load("infra/cloudwatch-exporter.yml").expect("a configuration");
     let mut taken = Vec::new();
     for job in exporter["customNamespace"].as_array().expect("jobs") {

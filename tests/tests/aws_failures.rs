@@ -1,6 +1,6 @@
-//! What the AWS ports make of failures: each error code of DynamoDB has its row.
+//! How the AWS ports classify failures: one case for each error code of DynamoDB.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ async fn always(answer: Answer) -> Aws {
     aws_at(serve(move |_| answer.clone()).await.expect("a free port"))
 }
 
-/// Head, pages and seal: everything that is tried again by the store itself.
+/// Head, pages and seal: the operations that the store itself retries.
 async fn reasons(aws: &Aws) -> [Option<Reason>; 4] {
     let location = location("failing");
     let range = PageRange::from(Vec::new(), 10);
@@ -68,7 +68,7 @@ fn document() -> DocumentName {
 
 type Written = Result<WriteAnswer, Reason>;
 
-/// Whether a write is done nobody knows, for this reason.
+/// The result of the write is unknown, for this reason.
 const fn unknown(reason: Reason) -> Written {
     Ok(WriteAnswer::Unknown(reason))
 }
@@ -86,17 +86,17 @@ async fn check(status: u16, code: &str, reason: Reason, write: Written) {
 }
 
 #[tokio::test]
-async fn a_service_that_asks_for_less_is_throttled_and_leaves_a_write_unknown() {
+async fn throttling_leaves_a_write_unknown() {
     check(400, "ProvisionedThroughputExceededException", Reason::Throttled, THROTTLED).await;
     check(400, "ThrottlingException", Reason::Throttled, THROTTLED).await;
     check(400, "RequestLimitExceeded", Reason::Throttled, THROTTLED).await;
     check(400, "LimitExceededException", Reason::Throttled, THROTTLED).await;
 }
 
-/// DynamoDB names the load on one key in the reasons of its exception. Only where all of them do is nobody
-/// else affected.
+/// DynamoDB names a hot key in the reasons of its exception. Only if all reasons do is no other key
+/// affected.
 #[tokio::test]
-async fn a_key_that_is_throttled_is_told_from_a_table() {
+async fn a_throttled_key_is_distinguished_from_a_throttled_table() {
     const KEY: &str = "TableWriteKeyRangeThroughputExceeded";
     const TABLE: &str = "TableWriteMaxOnDemandThroughputExceeded";
     for (reasons, reason) in [
@@ -119,7 +119,7 @@ async fn a_key_that_is_throttled_is_told_from_a_table() {
 
 fn throttled(code: &str, reasons: &[&str]) -> Answer {
     let reasons = reasons.iter().map(|reason| serde_json::json!({ "reason": reason }));
-    // The two exceptions spell the member in their own way.
+    // The two exceptions spell the member differently.
     let member =
         if code == "ThrottlingException" { "throttlingReasons" } else { "ThrottlingReasons" };
     let body = serde_json::json!({
@@ -145,7 +145,7 @@ async fn a_fault_of_the_service_and_an_unknown_code_leave_a_write_unknown() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_from_an_invalid_request() {
+async fn a_denied_request_is_distinguished_from_an_invalid_request() {
     check(400, "ValidationException", Reason::Bug, INVALID).await;
     check(400, "AccessDeniedException", Reason::Misconfigured, REFUSED).await;
     check(400, "ResourceNotFoundException", Reason::Misconfigured, REFUSED).await;
@@ -170,14 +170,14 @@ async fn a_write_without_an_answer_ends_and_is_unknown() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_everything_is_unreachable_and_no_write_is_unknown() {
+async fn without_a_listener_everything_is_unreachable_and_no_write_is_unknown() {
     let down = aws_at(closed_address().expect("a free port"));
     assert_eq!(reasons(&down).await, [Some(Reason::Unreachable); 4]);
     assert_eq!(writes(&down).await, [Err(Reason::Unreachable), Err(Reason::Unreachable)]);
 }
 
 #[tokio::test]
-async fn a_cancelled_transaction_is_what_its_reasons_say() {
+async fn a_cancelled_transaction_is_classified_by_its_reasons() {
     async fn check(codes: &[&str], expected: Written) {
         let [_, both] = writes(&always(cancelled(codes)).await).await;
         assert_eq!(both, expected, "{codes:?}");
@@ -195,8 +195,8 @@ async fn a_cancelled_transaction_is_what_its_reasons_say() {
     check(&["ConditionalCheckFailed", "TransactionConflict"], Ok(WriteAnswer::Lost(None))).await;
 }
 
-/// What a service says that has these codes for two heads written at once, and puts whatever is put
-/// alone; and how many requests there were.
+/// Runs with a service that returns these codes for two heads written together, and accepts single
+/// puts; also returns the number of requests.
 async fn together(codes: [Option<&str>; 2]) -> ([Written; 2], u32) {
     let statements = codes.map(|code| match code {
         Some(code) => serde_json::json!({ "Error": { "Code": code, "Message": "on demand" } }),
@@ -205,7 +205,7 @@ async fn together(codes: [Option<&str>; 2]) -> ([Written; 2], u32) {
     both_at_once((200, serde_json::json!({ "Responses": statements }).to_string())).await
 }
 
-/// The same with this answer to the request for both.
+/// Like [`together`], with this response to the joint request.
 async fn both_at_once(answer: Answer) -> ([Written; 2], u32) {
     let count = Arc::new(AtomicU32::new(0));
     let counting = Arc::clone(&count);
@@ -224,7 +224,7 @@ async fn both_at_once(answer: Answer) -> ([Written; 2], u32) {
 const WRITTEN: Written = Ok(WriteAnswer::Written);
 
 #[tokio::test]
-async fn of_heads_written_at_once_each_has_its_own_error() {
+async fn heads_written_together_have_separate_errors() {
     assert_eq!(together([None, None]).await, ([WRITTEN, WRITTEN], 1));
     for (code, written) in [
         ("ProvisionedThroughputExceeded", THROTTLED),
@@ -236,7 +236,7 @@ async fn of_heads_written_at_once_each_has_its_own_error() {
     ] {
         assert_eq!(together([Some(code), None]).await, ([written, WRITTEN], 1), "{code}");
     }
-    // What was not done for a reason that its own request tells, or may not have at all, goes alone.
+    // An item is written alone if its error only applies to the joint request.
     let again = [
         "AccessDenied",
         "ConditionalCheckFailed",
@@ -251,7 +251,7 @@ async fn of_heads_written_at_once_each_has_its_own_error() {
 }
 
 #[tokio::test]
-async fn heads_that_may_not_be_written_at_once_are_written_alone() {
+async fn heads_that_cannot_be_written_together_are_written_alone() {
     for code in ["AccessDeniedException", "ValidationException"] {
         let written = both_at_once(dynamodb_error(400, code)).await;
         assert_eq!(written, ([WRITTEN, WRITTEN], 3), "{code}");
@@ -259,7 +259,7 @@ async fn heads_that_may_not_be_written_at_once_are_written_alone() {
 }
 
 #[tokio::test]
-async fn heads_written_at_once_without_an_answer_are_unknown() {
+async fn heads_written_together_without_a_response_are_unknown() {
     let throttled = dynamodb_error(400, "ProvisionedThroughputExceededException");
     assert_eq!(both_at_once(throttled).await, ([THROTTLED, THROTTLED], 1));
     let fault = dynamodb_error(500, "InternalServerError");
@@ -268,7 +268,7 @@ async fn heads_written_at_once_without_an_answer_are_unknown() {
     assert_eq!(both_at_once((200, short.to_string())).await, ([WRITTEN, UNANSWERED], 1));
 }
 
-/// What two heads are that are read at once, and how many requests there were.
+/// The results of two heads read together, and the number of requests.
 async fn read_at_once(answer: Answer) -> ([Result<Option<u64>, Reason>; 2], u32) {
     let count = Arc::new(AtomicU32::new(0));
     let counting = Arc::clone(&count);
@@ -288,7 +288,7 @@ async fn read_at_once(answer: Answer) -> ([Result<Option<u64>, Reason>; 2], u32)
 }
 
 #[tokio::test]
-async fn heads_that_are_left_out_or_may_not_be_read_at_once_are_read_alone() {
+async fn omitted_heads_and_heads_that_cannot_be_read_together_are_read_alone() {
     let none = serde_json::json!({ "Responses": {}, "UnprocessedKeys": {} });
     assert_eq!(read_at_once((200, none.to_string())).await, ([Ok(None), Ok(None)], 1));
     let key = serde_json::json!({ "pk": { "S": location("other").key.partition_key() }, "sk": { "B": "SA==" } });
@@ -300,14 +300,14 @@ async fn heads_that_are_left_out_or_may_not_be_read_at_once_are_read_alone() {
     let throttled = dynamodb_error(400, "ThrottlingException");
     let (answers, requests) = read_at_once(throttled).await;
     assert_eq!(answers, [Err(Reason::Throttled), Err(Reason::Throttled)]);
-    assert_eq!(requests, 3, "tried again by the SDK");
+    assert_eq!(requests, 3, "retried by the SDK");
 }
 
-/// A request for many fails as a whole, where one partition of DynamoDB's is slow or ill.
+/// A joint request fails as a whole if one partition of DynamoDB is slow or failing.
 #[tokio::test]
-async fn heads_whose_shared_request_had_no_answer_are_read_alone() {
+async fn heads_whose_joint_request_failed_are_read_alone() {
     let fault = dynamodb_error(500, "InternalServerError");
-    // Three for both, which the SDK sends, and one for each.
+    // Three joint requests by the SDK's retries, and one for each head.
     assert_eq!(read_at_once(fault).await, ([Ok(Some(7)), Ok(Some(7))], 5));
 }
 
@@ -350,9 +350,9 @@ async fn a_document_is_read_with_its_revision() {
     assert_eq!(broken, Some(Reason::Corrupt));
 }
 
-/// A refusal that repeats the request, as DynamoDB's do: once it had 157 KB of subject keys.
+/// An error that echoes the request, as DynamoDB's errors do: one had 157 KB of subject keys.
 #[tokio::test]
-async fn what_a_service_says_is_cut_and_loses_the_keys() {
+async fn the_message_of_a_service_is_cut_and_keys_are_removed() {
     let keys: Vec<String> =
         (0..5_000).map(|at| format!("{{pk=T#contract#S#device#secret-{at}}}")).collect();
     let said = format!("1 validation error detected: Value '[{}]' at 'keys'", keys.join(", "));

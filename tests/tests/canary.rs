@@ -1,17 +1,19 @@
-//! What services say about roles, accounts and tables reaches no tenant: not in an answer, not in the
-//! record of a run, not in a letter. Every request of `events/` is sent once for each call to the outside,
-//! with that call failing in the words of a service.
+//! Texts of services about roles, accounts and tables never reach a tenant: not in a response, not
+//! in the record of a run, not in a letter. Every request of `events/` is sent once for each
+//! outside call, with that call failing with such a text.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use drover_core::base::public_reason::PublicReason;
 use drover_core::base::time::Timestamp;
-use drover_core::memory::{Call, Fault, Memory, SAID_BY_A_SERVICE};
+use drover_core::memory::{Call, Fault, Faulty, Memory, SAID_BY_A_SERVICE};
 use drover_tests::gateway::{Answer, event};
+use drover_tests::golden::Player as _;
 use drover_tests::ingest::Writer;
 use drover_tests::processor::Host;
 use drover_tests::query::{Reader, kafka};
-use drover_tests::{ingest, query, replay};
+use drover_tests::replay::Replayer;
+use drover_tests::situation::Situation;
 use serde_json::{Value, json};
 
 const CALLS: [Call; 17] = [
@@ -34,9 +36,9 @@ const CALLS: [Call; 17] = [
     Call::Reread,
 ];
 
-fn fail(memory: &Memory, failing: Option<Call>) {
+fn fail(memory: &Faulty<Memory>, failing: Option<Call>) {
     let fault = move |call| if Some(call) == failing { Fault::Refused } else { Fault::None };
-    memory.state().faults = Box::new(fault);
+    memory.fail(fault);
 }
 
 fn hides(text: &str, about: &str) {
@@ -47,7 +49,7 @@ fn hides(text: &str, about: &str) {
 }
 
 /// Everything that a tenant may come to see of what is in the ports.
-fn nothing_is_kept(memory: &Memory, about: &str) {
+fn nothing_is_kept(memory: &Faulty<Memory>, about: &str) {
     let state = memory.state();
     for message in state.letters.iter().chain(&state.buffer) {
         hides(&message.body, about);
@@ -64,15 +66,15 @@ fn nothing_is_kept(memory: &Memory, about: &str) {
 }
 
 #[tokio::test]
-async fn no_answer_of_ingest_says_what_a_service_said() {
+async fn no_response_of_ingest_contains_the_text_of_a_service() {
     let mut unavailable = 0;
-    for one in ingest::all() {
+    for one in Situation::<Writer>::all() {
         for call in CALLS {
             let about = format!("{} {call:?}", one.name);
             let host = one.host();
-            let writer = Writer::over(&host, one.expect.auth.as_ref());
+            let writer = Writer::with_auth(&host, one.given.auth.as_ref());
             fail(host.memory(), Some(call));
-            let answer = writer.invoke(&one.event, one.expect.now).await;
+            let answer = writer.deliver(&one.event).await;
             hides(&answer.text, &about);
             nothing_is_kept(host.memory(), &about);
             unavailable += usize::from(answer.status == 503);
@@ -82,13 +84,12 @@ async fn no_answer_of_ingest_says_what_a_service_said() {
 }
 
 #[tokio::test]
-async fn no_answer_of_query_says_what_a_service_said() {
+async fn no_response_of_query_contains_the_text_of_a_service() {
     let mut unavailable = 0;
-    for one in query::all() {
+    for one in Situation::<Reader>::all() {
         for call in CALLS {
-            let host = one.host().await;
-            let reader = Reader::over(&host);
-            fail(host.memory(), Some(call));
+            let reader = one.prepared().await;
+            fail(reader.host().memory(), Some(call));
             let answer = reader.invoke(&one.event).await;
             hides(&answer.text, &format!("{} {call:?}", one.name));
             unavailable += usize::from(answer.status == 503);
@@ -98,12 +99,12 @@ async fn no_answer_of_query_says_what_a_service_said() {
 }
 
 #[tokio::test]
-async fn no_answer_letter_or_run_of_replay_says_what_a_service_said() {
+async fn no_response_letter_or_run_of_replay_contains_the_text_of_a_service() {
     let (mut unavailable, mut paused) = (0, 0);
-    for one in replay::all() {
+    for one in Situation::<Replayer>::all() {
         for call in CALLS {
             let about = format!("{} {call:?}", one.name);
-            let replayer = one.replayer().await;
+            let replayer = one.prepared().await;
             fail(replayer.memory(), Some(call));
             let answer = replayer.deliver(&one.event).await.unwrap_or_default();
             hides(&answer.to_string(), &about);
@@ -117,9 +118,9 @@ async fn no_answer_letter_or_run_of_replay_says_what_a_service_said() {
     assert!(unavailable > 20 && paused > 3, "{unavailable} {paused}");
 }
 
-/// A record that waits in the buffer becomes a letter when it cannot be applied for too long.
+/// A buffered record becomes a letter if it cannot be applied for too long.
 #[tokio::test]
-async fn the_letter_of_a_record_that_waited_gives_a_reason_of_the_list() {
+async fn the_letter_of_a_buffered_record_has_a_public_reason() {
     let now = Timestamp::parse_rfc3339("2026-11-21T06:05:00Z").expect("a time");
     let host = Host::new(now, &Default::default());
     let reading = |device: usize| {
@@ -142,12 +143,12 @@ async fn the_letter_of_a_record_that_waited_gives_a_reason_of_the_list() {
     assert_eq!(bodies.len(), 1);
     let waiting: Value = serde_json::from_str(&bodies[0]).expect("an envelope");
     assert_eq!(waiting["message"], PublicReason::Throttled.message());
-    // As another release may have put it there.
+    // An envelope that another release may have written.
     let mut before = waiting.clone();
     before["message"] = json!(SAID_BY_A_SERVICE);
     let cases = [(waiting, PublicReason::Throttled), (before, PublicReason::Unavailable)];
     for (envelope, reason) in cases {
-        let replayer = replay::Replayer::over(Host::new(now, &Default::default()), None);
+        let replayer = Replayer::with_auth(&Host::new(now, &Default::default()), None);
         let message = json!({"messageId": "m", "eventSource": "aws:sqs", "body": envelope.to_string(),
             "eventSourceARN": "arn:aws:sqs:eu-central-1:1:drover-dead-letters", "attributes": {}});
         replayer.deliver(&json!({"Records": [message]}).to_string()).await.expect("filed");

@@ -1,14 +1,14 @@
-//! The table of variables in `infra/README.md` is what the functions read: each variable, who reads
-//! it, whether it must be set, and what it is otherwise.
+//! The table of variables in `infra/README.md` matches the functions: each variable, the functions
+//! that read it, whether it is required, and its default.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, reason = "test helpers fail like tests")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::Path;
 
-/// The settings that decide which other variables are asked for.
+/// The settings that determine which other variables are read.
 const DECIDING: [[(&str, &str); 2]; 4] = [
     [("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key")],
     [("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "jwt")],
@@ -18,7 +18,7 @@ const DECIDING: [[(&str, &str); 2]; 4] = [
 
 const FUNCTIONS: [&str; 4] = ["processor", "ingest", "query", "replay"];
 
-/// What a function makes of a source of variables, shown.
+/// The configuration that a function reads from a source of variables, as text.
 fn read(function: &str, source: impl Fn(&str) -> Option<String>) -> Result<String, String> {
     fn shown<T: Debug, E: ToString>(read: Result<T, E>) -> Result<String, String> {
         read.map(|config| format!("{config:?}")).map_err(|error| error.to_string())
@@ -32,7 +32,7 @@ fn read(function: &str, source: impl Fn(&str) -> Option<String>) -> Result<Strin
     }
 }
 
-/// A value for whatever must be set.
+/// A value for every required variable.
 fn needed(name: &str) -> Option<String> {
     let value = match name {
         "DROVER_KAFKA_BOOTSTRAP" => "broker:9092",
@@ -50,7 +50,7 @@ fn source<'a>(settings: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<Str
     }
 }
 
-/// Every variable that the function asks for under any of the settings, but for those that Lambda sets.
+/// Every variable that the function reads under any of the settings, except those that Lambda sets.
 fn asked(function: &str) -> BTreeSet<String> {
     let asked = RefCell::new(BTreeSet::new());
     for settings in DECIDING {
@@ -65,7 +65,7 @@ fn asked(function: &str) -> BTreeSet<String> {
     asked
 }
 
-/// Who reads a variable, and what it is where it is not set.
+/// The functions that read a variable, and its default.
 struct Row {
     functions: BTreeSet<String>,
     default: String,
@@ -82,13 +82,13 @@ fn table() -> BTreeMap<String, Row> {
         let name = format!("DROVER_{}", column().trim_end_matches('`'));
         let functions = column().split(", ").map(str::to_owned).collect();
         let row = Row { functions, default: column().to_owned() };
-        assert!(table.insert(name.clone(), row).is_none(), "{name} is there twice");
+        assert!(table.insert(name.clone(), row).is_none(), "{name} is listed twice");
     }
     table
 }
 
 #[test]
-fn the_table_of_variables_names_what_each_function_reads_and_nothing_else() {
+fn the_table_lists_exactly_the_variables_that_each_function_reads() {
     let table = table();
     for function in FUNCTIONS {
         let listed = table.iter().filter(|(_, row)| row.functions.contains(function));
@@ -102,7 +102,7 @@ fn the_table_of_variables_names_what_each_function_reads_and_nothing_else() {
 }
 
 #[test]
-fn what_the_table_says_must_be_set_ends_the_start_where_it_is_missing() {
+fn a_missing_required_variable_fails_the_start() {
     for (name, row) in table() {
         for function in row.functions {
             let missing = DECIDING.iter().filter_map(|settings| {
@@ -120,7 +120,7 @@ fn what_the_table_says_must_be_set_ends_the_start_where_it_is_missing() {
 }
 
 #[test]
-fn the_defaults_of_the_table_are_those_of_the_code() {
+fn the_defaults_of_the_table_match_the_code() {
     let table = table();
     let stated = table.iter().filter_map(|(name, row)| {
         Some((name, row, row.default.strip_prefix('`')?.strip_suffix('`')?))
@@ -136,5 +136,5 @@ fn the_defaults_of_the_table_are_those_of_the_code() {
             compared += 1;
         }
     }
-    assert!(compared > 20, "the table has no defaults any more");
+    assert!(compared > 20, "the table lists too few defaults");
 }

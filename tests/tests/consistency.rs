@@ -1,6 +1,6 @@
-//! The repository agrees with itself.
+//! The repository is consistent with itself.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, clippy::panic, reason = "test helpers fail like tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,12 +25,12 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn every_file_opens_with_what_it_decides() {
+fn every_file_opens_with_a_module_comment() {
     let mut files = Vec::new();
     for folder in ["shared", "functions", "local", "tests", "bench"] {
         rust_files(&root().join(folder), &mut files);
     }
-    assert!(files.len() > 50, "the folders moved");
+    assert!(files.len() > 50, "the folders are elsewhere");
     for file in files {
         let text = fs::read_to_string(&file).expect("a text");
         assert!(text.starts_with("//!"), "{} does not open with //!", file.display());
@@ -60,7 +60,7 @@ fn workflows_run_what_ci_runs_and_name_every_action_by_its_hash() {
             actions += 1;
         }
     }
-    assert!(actions >= 5, "the workflows moved");
+    assert!(actions >= 5, "the workflows are elsewhere");
     assert!(text(".github/workflows/ci.yml").contains("run: .ci/run"));
 }
 
@@ -83,7 +83,11 @@ fn every_variable_that_a_function_needs_is_in_the_readme() {
         });
         let names = required.map(|line| line.split('"').nth(1).expect("a name"));
         let names: Vec<&str> = names.collect();
-        assert_eq!(names.len(), needed, "the reading of the configuration moved: {names:?}");
+        assert_eq!(
+            names.len(),
+            needed,
+            "the code that reads the configuration is elsewhere: {names:?}"
+        );
         for name in names {
             assert!(readme.contains(name), "{name} is not in the README");
         }
@@ -92,5 +96,5 @@ fn every_variable_that_a_function_needs_is_in_the_readme() {
 
 #[test]
 fn a_panic_stays_one_failed_invocation() {
-    assert!(text("Cargo.toml").contains("panic = \"unwind\""), "cargo-lambda would put abort");
+    assert!(text("Cargo.toml").contains("panic = \"unwind\""), "cargo-lambda would use abort");
 }

@@ -1,9 +1,10 @@
-//! Every file of `events/` does what its expectation says: once, twice, and record by record.
+//! Every file of `events/` has the result of its expectation: delivered once, twice, and record by
+//! record.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,34 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use drover_core::intake::contract::BUILTINS;
 use drover_core::memory::Fault;
 use drover_processor::Failed;
+use drover_tests::golden::{all_end_as_expected, none_differ};
 use drover_tests::processor::{Host, returned};
-use drover_tests::situation::{Situation, all, difference, functions, situation, without_partner};
+use drover_tests::situation::{self, Before, difference, functions, without_partner};
 use serde_json::{Value, json};
 
-const PROCESSOR: &str = "processor";
+type Situation = situation::Situation<Host>;
 
-/// A host to which everything was delivered that comes before a situation.
-async fn prepared(of: &Situation) -> Host {
-    let host = Host::new(of.expect.now, &of.expect.registry);
-    for name in &of.expect.before {
-        let before = situation(PROCESSOR, name);
-        assert!(before.expect.before.is_empty(), "{name}: only one step before is delivered");
-        let answer = host.deliver(&before.event).await;
-        assert_eq!(answer.map(|response| response.batch_item_failures.len()).ok(), Some(0));
-    }
-    host
-}
-
-/// Shows all at once, so that a change which moves many expectations is seen as one.
-fn none_differ(differences: impl IntoIterator<Item = (String, Option<String>)>) {
-    let shown = differences.into_iter().filter_map(|(name, difference)| {
-        difference.map(|difference| format!("events/processor/{name}.json\n{difference}"))
-    });
-    let shown: Vec<String> = shown.collect();
-    assert!(shown.is_empty(), "{}", shown.join("\n\n"));
-}
-
-/// Every record that can be named, as Lambda names it; and how many cannot.
+/// Every nameable record, as Lambda names it, and the number of the others.
 fn identifiers(event: &str) -> (BTreeSet<(String, i64)>, usize) {
     let event: Value = serde_json::from_str(event).expect("JSON");
     let records = event["records"].as_object().into_iter().flatten();
@@ -55,7 +36,7 @@ fn identifiers(event: &str) -> (BTreeSet<(String, i64)>, usize) {
     (named, unnamed)
 }
 
-/// The same event, cut into one for each record.
+/// The same event, split into one event per record.
 fn one_by_one(event: &str) -> Vec<String> {
     let event: Value = serde_json::from_str(event).expect("JSON");
     let mut events = Vec::new();
@@ -69,7 +50,7 @@ fn one_by_one(event: &str) -> Vec<String> {
     events
 }
 
-/// What does not depend on how many commits there were.
+/// The part of the outcome that does not depend on the number of commits.
 fn content(mut outcome: Value) -> Value {
     for (_, subject) in outcome["subjects"].as_object_mut().into_iter().flatten() {
         for key in ["epoch", "pages"] {
@@ -87,7 +68,7 @@ fn every_event_has_an_expectation_and_every_expectation_an_event() {
 
 #[test]
 fn every_built_in_contract_has_an_event() {
-    let names: BTreeSet<String> = all(PROCESSOR).into_iter().map(|one| one.name).collect();
+    let names: BTreeSet<String> = Situation::all().into_iter().map(|one| one.name).collect();
     for (contract, _) in BUILTINS {
         let name = format!("contract-{contract}");
         assert!(names.contains(&name), "events/processor/{name}.json is missing");
@@ -95,10 +76,13 @@ fn every_built_in_contract_has_an_event() {
 }
 
 #[test]
-fn no_two_situations_share_a_subject_unless_one_comes_before_the_other() {
+fn no_two_situations_share_a_subject_unless_one_precedes_the_other() {
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
-    for Situation { name, expect, .. } in all(PROCESSOR) {
-        let first = expect.before.first().cloned().unwrap_or(name);
+    for Situation { name, given, expect, .. } in Situation::all() {
+        let first = match given.before.first() {
+            Some(Before::Situation(first)) => first.clone(),
+            _ => name,
+        };
         for subject in expect.subjects.keys() {
             let owner = owners.entry(subject.clone()).or_insert_with(|| first.clone());
             assert_eq!(*owner, first, "both have {subject}");
@@ -108,32 +92,28 @@ fn no_two_situations_share_a_subject_unless_one_comes_before_the_other() {
 
 #[tokio::test]
 async fn every_situation_ends_as_expected() {
-    let mut differences = Vec::new();
-    for one in all(PROCESSOR) {
-        let host = prepared(&one).await;
-        let answer = host.deliver(&one.event).await;
+    all_end_as_expected::<Host>().await;
+    for one in Situation::all() {
+        let (answer, _) = one.play().await;
         assert!(returned(&answer).is_subset(&identifiers(&one.event).0), "{}", one.name);
-        let outcome = host.outcome(answer).await;
-        differences.push((one.name, one.expect.difference(&outcome)));
     }
-    none_differ(differences);
 }
 
 #[tokio::test]
 async fn a_second_and_a_third_delivery_change_nothing() {
     let mut differences = Vec::new();
-    for one in all(PROCESSOR) {
-        let mut host = prepared(&one).await;
+    for one in Situation::all() {
+        let mut host = one.prepared().await;
         let answer = host.deliver(&one.event).await;
         let (mut first, ids) = (host.outcome(answer).await, host.letter_ids());
-        // The first delivery may have left entries to be sealed, so pages may come.
+        // The first delivery may leave entries to be sealed, so pages may be added.
         for restart in [false, true] {
             if restart {
                 host.restart();
             }
             let answer = host.deliver(&one.event).await;
             let mut again = host.outcome(answer).await;
-            // A letter may come again, and is the same one then.
+            // A letter may be sent again; it is then the same letter.
             again["letters"] = first["letters"].clone();
             for outcome in [&mut first, &mut again] {
                 for (_, subject) in outcome["subjects"].as_object_mut().into_iter().flatten() {
@@ -144,17 +124,17 @@ async fn a_second_and_a_third_delivery_change_nothing() {
             assert_eq!(host.letter_ids(), ids, "{}", one.name);
         }
     }
-    none_differ(differences);
+    none_differ::<Host>(differences);
 }
 
 #[tokio::test]
-async fn record_by_record_gives_the_same_history_views_and_letters() {
+async fn delivery_record_by_record_gives_the_same_history_views_and_letters() {
     let mut differences = Vec::new();
-    for one in all(PROCESSOR).into_iter().filter(|one| one.expect.error.is_none()) {
-        let host = prepared(&one).await;
+    for one in Situation::all().into_iter().filter(|one| one.expect.error.is_none()) {
+        let host = one.prepared().await;
         let whole = host.deliver(&one.event).await;
         let mut whole = content(host.outcome(whole).await);
-        let host = prepared(&one).await;
+        let host = one.prepared().await;
         for event in one_by_one(&one.event) {
             let answer = host.deliver(&event).await;
             assert_eq!(returned(&answer), BTreeSet::new(), "{}", one.name);
@@ -166,13 +146,13 @@ async fn record_by_record_gives_the_same_history_views_and_letters() {
         }
         differences.push((one.name, difference(&whole, &single)));
     }
-    none_differ(differences);
+    none_differ::<Host>(differences);
 }
 
 #[tokio::test]
 async fn with_nothing_available_every_record_comes_back_and_no_other() {
-    for one in all(PROCESSOR) {
-        let host = Host::new(one.expect.now, &one.expect.registry);
+    for one in Situation::all() {
+        let host = one.host();
         host.fail(|_| Fault::Refused);
         let answer = host.deliver(&one.event).await;
         let (named, unnamed) = identifiers(&one.event);

@@ -1,32 +1,25 @@
-//! Every file of `events/replay/` does what its expectation says: once, three times, message by
-//! message, and as the OpenAPI document of the routes says.
+//! Every file of `events/replay/` has the result of its expectation: delivered once, three times,
+//! and message by message; and responses match the OpenAPI document.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
-use drover_tests::gateway::{Answer, is_described};
-use drover_tests::replay::{Situation, all};
-use drover_tests::situation::difference;
+use drover_tests::golden::{Player as _, all_end_as_expected, described, none_differ};
+use drover_tests::replay::Replayer;
+use drover_tests::situation::{self, difference};
 use serde_json::{Value, json};
 
-/// Shows all at once, so that a change which moves many expectations is seen as one.
-fn none_differ(differences: Vec<(String, Option<String>)>) {
-    let shown = differences.into_iter().filter_map(|(name, difference)| {
-        difference.map(|difference| format!("events/replay/{name}.json\n{difference}"))
-    });
-    let shown: Vec<String> = shown.collect();
-    assert!(shown.is_empty(), "{}", shown.join("\n\n"));
-}
+type Situation = situation::Situation<Replayer>;
 
-/// Batches of messages of which none has to come again.
+/// Batches without messages to retry.
 fn settled() -> impl Iterator<Item = Situation> {
-    all().into_iter().filter(|one| one.is_of_queue() && one.expect.down.is_empty())
+    Situation::all().into_iter().filter(|one| one.is_of_queue() && one.given.down.is_empty())
 }
 
-/// The same event, cut into one for each message, the last one first.
+/// The same event, split into one event per message, the last message first.
 fn one_by_one(event: &str) -> Vec<String> {
     let event: Value = serde_json::from_str(event).expect("JSON");
     let messages = event["Records"].as_array().into_iter().flatten().rev();
@@ -35,22 +28,14 @@ fn one_by_one(event: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn every_situation_ends_as_expected() {
-    let mut differences = Vec::new();
-    for one in all() {
-        let replayer = one.replayer().await;
-        replayer.fail(&one.expect.down);
-        let answer = replayer.deliver(&one.event).await;
-        replayer.fail(&[]);
-        differences.push((one.name, one.expect.difference(answer, &replayer).await));
-    }
-    none_differ(differences);
+    all_end_as_expected::<Replayer>().await;
 }
 
 #[tokio::test]
 async fn a_second_and_a_third_delivery_change_no_letter_and_no_history() {
     let mut differences = Vec::new();
     for one in settled() {
-        let mut replayer = one.replayer().await;
+        let mut replayer = one.prepared().await;
         let first = replayer.deliver(&one.event).await.ok();
         let (letters, subjects) = (json!(replayer.letters()), replayer.subjects().await);
         for restart in [false, true] {
@@ -62,16 +47,16 @@ async fn a_second_and_a_third_delivery_change_no_letter_and_no_history() {
             differences.push((one.name.clone(), difference(&subjects, &replayer.subjects().await)));
         }
     }
-    none_differ(differences);
+    none_differ::<Replayer>(differences);
 }
 
 #[tokio::test]
-async fn message_by_message_in_another_order_gives_the_same_letters_and_history() {
+async fn delivery_message_by_message_in_another_order_gives_the_same_letters_and_history() {
     let mut differences = Vec::new();
     for one in settled().filter(|one| one.expect.error.is_none()) {
-        let whole = one.replayer().await;
+        let whole = one.prepared().await;
         whole.deliver(&one.event).await.expect("it is handled");
-        let single = one.replayer().await;
+        let single = one.prepared().await;
         for event in one_by_one(&one.event) {
             single.deliver(&event).await.expect("it is handled");
         }
@@ -80,10 +65,10 @@ async fn message_by_message_in_another_order_gives_the_same_letters_and_history(
         let (subjects, again) = (whole.subjects().await, single.subjects().await);
         differences.push((one.name, difference(&histories(subjects), &histories(again))));
     }
-    none_differ(differences);
+    none_differ::<Replayer>(differences);
 }
 
-/// What does not depend on how many commits there were.
+/// The part of the outcome that does not depend on the number of commits.
 fn histories(mut subjects: Value) -> Value {
     for (_, subject) in subjects.as_object_mut().into_iter().flatten() {
         *subject = subject["history"].take();
@@ -92,18 +77,20 @@ fn histories(mut subjects: Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_failed_is_done_when_it_comes_again() {
+async fn a_failed_message_is_handled_by_its_redelivery() {
     let mut differences = Vec::new();
-    let failing = |one: &Situation| one.is_of_queue() && !one.expect.down.is_empty();
+    let failing = |one: &Situation| one.is_of_queue() && !one.given.down.is_empty();
     // Another end has what waited for so long that it became a letter.
-    for one in all().into_iter().filter(|one| failing(one) && one.expect.letters.is_empty()) {
-        let failing = one.replayer().await;
-        failing.fail(&one.expect.down);
+    for one in
+        Situation::all().into_iter().filter(|one| failing(one) && one.expect.letters.is_empty())
+    {
+        let failing = one.prepared().await;
+        failing.fail_parts(&one.given.down);
         assert_ne!(failing.deliver(&one.event).await.ok(), Some(json!({"batchItemFailures": []})));
-        failing.fail(&[]);
+        failing.fail_parts(&[]);
         let answer = failing.deliver(&one.event).await;
         assert_eq!(answer.ok(), Some(json!({"batchItemFailures": []})), "{}", one.name);
-        let never = one.replayer().await;
+        let never = one.prepared().await;
         never.deliver(&one.event).await.expect("it is handled");
         let (letters, again) = (json!(never.letters()), json!(failing.letters()));
         differences.push((one.name.clone(), difference(&letters, &again)));
@@ -111,18 +98,12 @@ async fn what_failed_is_done_when_it_comes_again() {
             .push((one.name, difference(&never.subjects().await, &failing.subjects().await)));
     }
     assert!(differences.len() >= 6, "nothing failed");
-    none_differ(differences);
+    none_differ::<Replayer>(differences);
 }
 
 #[tokio::test]
-async fn every_answer_is_one_that_the_openapi_document_describes() {
+async fn every_response_matches_the_openapi_document() {
     let document = serde_json::to_value(drover_replay::openapi()).expect("JSON");
-    let mut described = 0;
-    for one in all().into_iter().filter(|one| one.expect.status.is_some()) {
-        let replayer = one.replayer().await;
-        replayer.fail(&one.expect.down);
-        let answer = Answer::of(&replayer.deliver(&one.event).await.expect("it is answered"));
-        described += usize::from(is_described(&document, &one.event, &answer, &one.name));
-    }
+    let described = described::<Replayer>(&document).await;
     assert!(described > 15, "{described} answers");
 }

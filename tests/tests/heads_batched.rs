@@ -1,8 +1,8 @@
-//! What becomes of heads and pages that are read and written at the same time, in memory and on DynamoDB
-//! alike: there many go in one request (`heads`, `statements` and `together` of the core), and nobody
-//! may notice.
+//! Heads and pages that are read and written concurrently, in memory and on DynamoDB: there many go
+//! in one request (`heads`, `statements` and `together` of the core), which must have no visible
+//! effect.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn location(device: &str) -> SubjectLocation {
     drover_tests::location("together", device).expect("names")
 }
 
-/// Every other one in a table of its own.
+/// Every other location is in a dedicated table.
 fn homes(name: &str, count: usize) -> Vec<SubjectLocation> {
     let own: Arc<str> = table(OWN_LEDGER);
     let homes = (0..count).map(|number| {
@@ -47,7 +47,7 @@ fn write(expected: Option<u64>, head: StoredHead) -> LedgerWrite {
     LedgerWrite { expected, head, activity, pages: Vec::new() }
 }
 
-/// Asked at once, answered in order.
+/// Requested concurrently; results in order.
 async fn put(
     store: &impl Store,
     puts: &[(SubjectLocation, LedgerWrite)],
@@ -56,7 +56,7 @@ async fn put(
     join_all(each).await.into_iter().map(|put| put.expect("available")).collect()
 }
 
-/// Asked at once, answered in order.
+/// Requested concurrently; results in order.
 async fn read(store: &impl Store, homes: &[SubjectLocation]) -> Vec<Metered<Option<StoredHead>>> {
     let each = homes.iter().map(|location| store.head(location));
     join_all(each).await.into_iter().map(|read| read.expect("available")).collect()
@@ -89,9 +89,9 @@ async fn each_of_sixty_heads_is_written_and_read_as_its_own() {
     fact(&dynamodb().await).await;
 }
 
-/// Conditions that hold and conditions that fail beside each other, and a head that is asked for twice.
+/// Succeeding and failing conditions together, and a head that is requested twice.
 #[tokio::test]
-async fn nobody_loses_by_the_condition_of_another() {
+async fn a_failed_condition_affects_no_other_write() {
     async fn fact(store: &impl Store) {
         let [create, update, stale, ahead, nothing, there, large] =
             ["create", "update", "stale", "ahead", "nothing", "there", "large"]
@@ -140,7 +140,7 @@ async fn nobody_loses_by_the_condition_of_another() {
 }
 
 #[tokio::test]
-async fn of_two_writers_of_one_head_beside_others_one_wins() {
+async fn one_of_two_writers_of_a_head_wins_among_others() {
     async fn fact(store: &impl Store) {
         let (raced, other) = (location("raced/one"), location("raced/other"));
         let puts = [
@@ -162,9 +162,9 @@ async fn of_two_writers_of_one_head_beside_others_one_wins() {
     fact(&dynamodb().await).await;
 }
 
-/// Pages go along with heads; one that is there stays.
+/// Pages are sealed together with heads; an existing page stays.
 #[tokio::test]
-async fn pages_are_sealed_beside_heads_and_the_first_one_stays() {
+async fn pages_are_sealed_together_with_heads_and_the_first_page_stays() {
     async fn fact(store: &impl Store) {
         let homes = homes("sealed", 10);
         let page = |bytes: &[u8]| {
@@ -191,9 +191,9 @@ async fn pages_are_sealed_beside_heads_and_the_first_one_stays() {
     fact(&dynamodb().await).await;
 }
 
-/// DynamoDB counts a request, and tenants are charged for their part of it.
+/// DynamoDB counts units per request; each tenant is charged for its part.
 #[tokio::test]
-async fn each_costs_what_it_costs_alone() {
+async fn each_costs_the_same_as_alone() {
     async fn fact(store: &impl Store) {
         let homes = homes("cost", 4);
         let sizes = [200, 1_500, 2_500, 5_000];
@@ -214,7 +214,7 @@ async fn each_costs_what_it_costs_alone() {
         let units = read(store, &homes).await.into_iter().map(|read| read.units.read);
         assert_eq!(units.collect::<Vec<_>>(), [1.0, 1.0, 1.0, 2.0]);
 
-        // A condition that fails costs what is stored.
+        // A failed condition costs the size of the stored item.
         let mixed = [
             (homes[0].clone(), write(Some(2), head(3, 3, 200))),
             (homes[2].clone(), write(Some(9), head(10, 3, 100))),
@@ -234,7 +234,7 @@ async fn each_costs_what_it_costs_alone() {
 }
 
 #[tokio::test]
-async fn heads_that_are_not_there_cost_one_unit_each() {
+async fn missing_heads_cost_one_unit_each() {
     async fn fact(store: &impl Store) {
         let homes = ["before", "there", "behind"].map(|name| location(&format!("nowhere/{name}")));
         put(store, &[(homes[1].clone(), write(None, head(1, 1, 5_000)))]).await;

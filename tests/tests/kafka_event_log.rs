@@ -1,12 +1,12 @@
-//! The stream in Kafka, over a broker inside the process that does as it is told: what it
-//! acknowledges is `Ok` and in the topic, and nothing else is `Ok`.
+//! The event log in Kafka, over a scripted broker in the process: every record that the broker
+//! acknowledged is `Ok` and in the topic, and no other record is `Ok`.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use drover_aws::kafka::{KafkaConfig, KafkaEventLog, Password, Security};
+use drover_aws::kafka::{KafkaConfig, KafkaEventLog, Password, SaslMechanism, Security};
 use drover_core::base::error::Reason;
 use drover_core::base::id::TenantId;
 use drover_core::base::scope::TenantScope;
@@ -41,7 +41,7 @@ fn outgoing(device: &str, id: &str) -> Outgoing {
         "device_id": device, "event_id": id, "event_type": "temperature",
         "timestamp": "2026-11-21T06:00:00Z", "payload": {"value": 21.5},
     });
-    let source = Source::Http { request_id: Arc::from("r"), index: 0 };
+    let source = Source::Http { request_id: Arc::from("r"), index: 0, element: None };
     let record = Record {
         source: source.clone(),
         key: None,
@@ -94,13 +94,13 @@ fn reasons(results: &[Result<(), NotSent>]) -> Vec<Option<Reason>> {
     let reason = |result: &Result<(), NotSent>| match result {
         Ok(()) => None,
         Err(NotSent::Unavailable(error)) => Some(error.reason),
-        Err(NotSent::Rejected(error)) => unreachable!("a stream knows no rejection: {error}"),
+        Err(NotSent::Rejected(error)) => unreachable!("an event log rejects nothing: {error}"),
     };
     results.iter().map(reason).collect()
 }
 
 #[tokio::test]
-async fn what_is_acknowledged_stands_in_the_topic_as_it_was_sent() {
+async fn acknowledged_events_are_in_the_topic_as_sent() {
     let broker = cluster(1).await;
     let sent = events(200);
     let results = connected(&broker).await.send(&sent, soon()).await;
@@ -123,7 +123,7 @@ async fn what_is_acknowledged_stands_in_the_topic_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn records_of_one_key_stand_in_the_order_in_which_they_were_sent() {
+async fn records_of_one_key_keep_their_sending_order() {
     let broker = cluster(1).await;
     let event_log = connected(&broker).await;
     let sent: Vec<Outgoing> = (0..500).map(|number| outgoing("d-1", &number.to_string())).collect();
@@ -136,9 +136,9 @@ async fn records_of_one_key_stand_in_the_order_in_which_they_were_sent() {
 }
 
 #[tokio::test]
-async fn each_event_has_its_own_result_in_its_own_place() {
+async fn each_event_has_its_own_result_in_order() {
     let broker = cluster(2).await;
-    // Half of the partitions live on the broker that refuses.
+    // Half of the partitions are on the broker that rejects records.
     broker.on(ApiKey::Produce, |request| match request.node_id {
         1 => Control::Error(ErrorCode::TopicAuthorizationFailed),
         _ => Control::Pass,
@@ -156,7 +156,7 @@ async fn each_event_has_its_own_result_in_its_own_place() {
 }
 
 #[tokio::test]
-async fn what_a_person_must_change_is_broken() {
+async fn errors_that_need_a_person_are_broken() {
     for code in [ErrorCode::MessageTooLarge, ErrorCode::TopicAuthorizationFailed] {
         let broker = cluster(1).await;
         broker.on(ApiKey::Produce, move |_| Control::Error(code));
@@ -167,7 +167,7 @@ async fn what_a_person_must_change_is_broken() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_and_the_records_are_there_once() {
+async fn a_lost_response_is_retried_and_the_records_are_stored_once() {
     let broker = cluster(1).await;
     let event_log = connected(&broker).await;
     broker.on_times(ApiKey::Produce, 2, |_| Control::ApplyThen(Box::new(Control::Disconnect)));
@@ -178,7 +178,7 @@ async fn a_lost_answer_is_asked_for_again_and_the_records_are_there_once() {
 }
 
 #[tokio::test]
-async fn a_broker_that_dies_acknowledges_nothing_and_serves_again_when_it_is_back() {
+async fn a_killed_broker_acknowledges_nothing_and_serves_again_after_a_restart() {
     let broker = cluster(1).await;
     let event_log = connected(&broker).await;
     assert_eq!(event_log.send(&events(8), soon()).await, vec![Ok(()); 8]);
@@ -195,7 +195,7 @@ async fn a_broker_that_dies_acknowledges_nothing_and_serves_again_when_it_is_bac
 }
 
 #[tokio::test]
-async fn a_broker_that_says_nothing_costs_no_more_than_the_deadline() {
+async fn a_silent_broker_costs_no_more_than_the_deadline() {
     let broker = cluster(1).await;
     let event_log = connected(&broker).await;
     broker.on(ApiKey::Produce, |_| Control::Silence);
@@ -203,7 +203,7 @@ async fn a_broker_that_says_nothing_costs_no_more_than_the_deadline() {
     let started = Instant::now();
     let results = event_log.send(&events, in_millis(300)).await;
     assert_eq!(reasons(&results), [Some(Reason::Unreachable); 20]);
-    // The stream's own patience is five seconds.
+    // The event log's own timeout is five seconds.
     assert!(started.elapsed() < Duration::from_millis(4_500), "{:?}", started.elapsed());
 }
 
@@ -216,7 +216,7 @@ async fn nothing_is_sent_when_no_time_is_left() {
 }
 
 #[tokio::test]
-async fn an_error_that_ends_the_producer_does_not_end_the_stream() {
+async fn an_error_that_ends_the_producer_does_not_end_the_event_log() {
     let broker = cluster(1).await;
     let event_log = connected(&broker).await;
     broker.on_once(ApiKey::Produce, |_| Control::Error(ErrorCode::ClusterAuthorizationFailed));
@@ -226,7 +226,7 @@ async fn an_error_that_ends_the_producer_does_not_end_the_stream() {
 }
 
 #[tokio::test]
-async fn a_topic_that_is_not_there_is_an_error_at_the_start() {
+async fn a_missing_topic_is_an_error_at_the_start() {
     let broker = FakeBroker::start().await.expect("a free port");
     let error = KafkaEventLog::connect(config(&broker)).await.expect_err("no topic");
     assert_eq!(error.reason, Reason::Misconfigured);
@@ -247,11 +247,16 @@ async fn topics_are_created_on_request_and_those_that_exist_stay() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_refused_are_an_error_at_the_start() {
+async fn rejected_credentials_are_an_error_at_the_start() {
     let broker = cluster(1).await;
     broker.require_sasl_plain("app", "app-secret");
     let password = Password::new("wrong-secret");
-    let security = Security::ScramSha512 { user: "app".to_owned(), password, tls: false };
+    let security = Security::Sasl {
+        mechanism: SaslMechanism::ScramSha512,
+        user: "app".to_owned(),
+        password,
+        tls: false,
+    };
     let config = KafkaConfig { security, ..config(&broker) };
     let error = KafkaEventLog::connect(config).await.expect_err("refused");
     assert_eq!(error.reason, Reason::Misconfigured, "{error}");
@@ -259,7 +264,7 @@ async fn credentials_that_are_refused_are_an_error_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_stream_may_be_there_before_its_broker() {
+async fn an_event_log_may_start_before_its_broker() {
     let broker = cluster(1).await;
     broker.crash(0);
     let event_log = KafkaEventLog::new(config(&broker));
@@ -271,15 +276,15 @@ async fn a_stream_may_be_there_before_its_broker() {
 
 #[tokio::test]
 async fn a_start_without_any_broker_fails_soon() {
-    let nobody = closed_address().expect("a free port").to_string();
+    let closed = closed_address().expect("a free port").to_string();
     let config = KafkaConfig {
-        bootstrap: nobody.clone(),
+        bootstrap: closed.clone(),
         topic: TOPIC.to_owned(),
         security: Security::Plaintext,
     };
     let started = Instant::now();
-    let error = KafkaEventLog::connect(config).await.expect_err("nobody listens");
+    let error = KafkaEventLog::connect(config).await.expect_err("nothing listens");
     assert_eq!(error.reason, Reason::Unreachable);
-    assert!(error.message.contains(&nobody), "{error}");
+    assert!(error.message.contains(&closed), "{error}");
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }

@@ -1,6 +1,6 @@
-//! Offsets of a Kafka topic that are read again, over a broker inside the process.
+//! Reads offsets of a Kafka topic again, over a broker in the process.
 
-#![expect(clippy::expect_used, reason = "helpers of tests are tests, which clippy does not see")]
+#![expect(clippy::expect_used, reason = "clippy does not recognize test helpers as tests")]
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use krafka::producer::Producer;
 use krafka::testing::{ApiKey, Control, FakeBroker};
 
 const TOPIC: &str = "telemetry";
-/// When the event source gave the records up.
+/// The time at which the event source discarded the records.
 const GIVEN_UP: i64 = 1_800_000_000_000;
 
 struct Fixture {
@@ -61,7 +61,7 @@ impl Fixture {
         self.again_of(TOPIC, 1, first, last).await
     }
 
-    /// Takes offsets out of the log, as compaction does.
+    /// Removes offsets from the log, as compaction does.
     fn remove(&self, offsets: std::ops::Range<usize>) {
         self.broker.with_state(|state| {
             let topic = state.topics.get_mut(TOPIC).expect("a topic");
@@ -95,7 +95,7 @@ fn offsets(again: &Again) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn a_record_comes_as_it_was_sent() {
+async fn a_record_is_read_as_it_was_sent() {
     let fixture = Fixture::new().await;
     let sent = GIVEN_UP - 1_000;
     let record = krafka::Record::new(TOPIC, "value").partition(1).key("key").timestamp(sent);
@@ -108,7 +108,7 @@ async fn a_record_comes_as_it_was_sent() {
     let at = Timestamp::from_millis(sent);
     let source = |offset, timestamp| {
         let timestamp = Some(timestamp);
-        Source::Kafka { topic: TOPIC.into(), partition: 1, offset, timestamp }
+        Source::Kafka { topic: TOPIC.into(), partition: 1, offset, timestamp, element: None }
     };
     let expected = Record {
         source: source(0, sent),
@@ -121,12 +121,12 @@ async fn a_record_comes_as_it_was_sent() {
     assert_eq!(records.first(), Some(&expected));
     let tombstone = records.last().expect("two records");
     assert_eq!((&tombstone.source, &tombstone.value), (&source(1, 9_000_000_000_000), &None));
-    // The timestamp is none, and it came no later than it was given up.
+    // A record without a timestamp counts as ingested when it was discarded.
     assert_eq!((tombstone.received_at, tombstone.ingested_at), (None, given_up().now));
 }
 
 #[tokio::test]
-async fn only_what_was_asked_for_is_given_in_bounded_answers() {
+async fn only_the_requested_offsets_are_returned_in_bounded_responses() {
     let fixture = Fixture::new().await;
     fixture.send(numbers(0..RECORDS + 5)).await;
     let some = fixture.again(3, 5).await;
@@ -144,7 +144,7 @@ async fn only_what_was_asked_for_is_given_in_bounded_answers() {
 }
 
 #[tokio::test]
-async fn answers_end_at_four_megabytes() {
+async fn responses_end_at_four_megabytes() {
     let fixture = Fixture::new().await;
     fixture.send((0..6).map(|_| "x".repeat(900_000))).await;
     let (mut all, mut next) = (Vec::new(), 0);
@@ -158,7 +158,7 @@ async fn answers_end_at_four_megabytes() {
 }
 
 #[tokio::test]
-async fn what_expired_is_lost_and_the_rest_comes() {
+async fn expired_records_are_lost_and_the_others_are_read() {
     let fixture = Fixture::new().await;
     for number in 0..6 {
         fixture.send(numbers(number..number + 1)).await;
@@ -172,7 +172,7 @@ async fn what_expired_is_lost_and_the_rest_comes() {
 }
 
 #[tokio::test]
-async fn what_a_topic_does_not_have_is_lost() {
+async fn offsets_that_never_existed_are_lost() {
     let fixture = Fixture::new().await;
     fixture.send(numbers(0..3)).await;
     let snapshot = fixture.again(1, 6).await;
@@ -199,7 +199,7 @@ async fn offsets_without_a_record_are_not_lost() {
 }
 
 #[tokio::test]
-async fn nothing_is_lost_where_nobody_says_what_there_is() {
+async fn nothing_is_lost_if_the_bounds_are_unknown() {
     let fixture = Fixture::new().await;
     fixture.send(numbers(0..3)).await;
     let offsets = Offsets { topic: TOPIC.to_owned(), partition: 1, first: 0, last: 2 };

@@ -1,25 +1,26 @@
-//! Who may know whom. The rooms of the core stand in `shared/core/src/lib.rs`, in the order in which they are read, and
-//! crates below ([`CRATES`]); the `use` lines and paths of every file are held to both. What only tests use is
-//! left out: a test may look at anything.
+//! The allowed dependencies. `shared/core/src/lib.rs` lists the rooms of the core in reading order,
+//! and [`CRATES`] lists the crates; the `use` lines and paths of every file must respect both. Code
+//! that only tests use is exempt: a test may use anything.
 //!
-//! A crate's root is its name plate, so it may name its files and they may name it. `mod` and `pub use` are a table
-//! of contents, too: what is used by way of one counts as used where it stands.
+//! A crate's root is exempt: it may name its files, and they may name it. `mod` and `pub use` are
+//! tables of contents too: an item that is used through a re-export counts as used from its own
+//! file.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "helpers of tests fail as tests do"
+    reason = "test helpers fail like tests"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The crates in layers, in the order in which the tree is read. A crate depends on crates of the
-/// layers before its own only.
-const CRATES: [&[&str]; 8] = [
+/// The crates in layers, in reading order. A crate depends only on crates of earlier layers.
+const CRATES: [&[&str]; 9] = [
     &["shared/core"],
+    &["shared/intake"],
     &["shared/aws", "shared/http"],
     &["functions/ingest", "functions/processor", "functions/query", "functions/replay"],
     &["local/sqs", "local/event-log"],
@@ -28,12 +29,12 @@ const CRATES: [&[&str]; 8] = [
     &["tests"],
     &["bench"],
 ];
-/// Files outside `shared/aws` and `local` that speak to AWS.
+/// Files outside `shared/aws` and `local` that use AWS types.
 const ADAPTERS: [&str; 1] = ["functions/query/src/cloudwatch"];
-/// What no crate that the core names may begin with.
+/// Forbidden prefixes of the core's dependencies.
 const IMPURE: [&str; 9] =
     ["aws", "axum", "http", "hyper", "lambda", "reqwest", "tokio", "tower", "async-std"];
-/// Rooms that a person finds their way through.
+/// The maximum rooms of a crate, so that a reader finds their way.
 const ROOMS: usize = 12;
 
 fn root() -> PathBuf {
@@ -44,7 +45,7 @@ fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Words, `::`, and every other character by itself; without comments, texts and characters.
+/// Words, `::`, and every other character separately; without comments, strings and characters.
 fn tokens(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -74,7 +75,7 @@ fn tokens(text: &str) -> Vec<&str> {
     found
 }
 
-/// Up to the quotation mark behind a text, and with it.
+/// The length of a string up to and including its closing quotation mark.
 fn end_of_text(text: &str) -> usize {
     let mut escaped = false;
     for (at, one) in text.char_indices() {
@@ -87,7 +88,7 @@ fn end_of_text(text: &str) -> usize {
     text.len()
 }
 
-/// A character, or only the quote before a lifetime.
+/// The length of a character literal, or of the quote before a lifetime.
 fn length_of_character(text: &str) -> usize {
     let mut characters = text.char_indices().skip(1);
     match characters.next() {
@@ -99,12 +100,12 @@ fn length_of_character(text: &str) -> usize {
     }
 }
 
-/// A file without what only its tests use, and the modules that only they use.
+/// A file without its test-only parts, and the modules that only tests use.
 fn without_tests<'a>(all: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
     const TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let (mut kept, mut modules, mut at) = (Vec::new(), Vec::new(), 0);
     while let Some(token) = all.get(at) {
-        // `pub(crate)` names no room.
+        // `pub(crate)` is not a path to a room.
         if *token == "(" && kept.last() == Some(&"pub") && is_visibility(all.get(at + 1)) {
             at = behind(all, at, "(", ")");
             continue;
@@ -137,7 +138,7 @@ fn is_visibility(token: Option<&&str>) -> bool {
     matches!(token, Some(&("crate" | "super" | "self" | "in")))
 }
 
-/// The place behind what these brackets hold.
+/// The position after these brackets.
 fn behind(all: &[&str], from: usize, open: &str, close: &str) -> usize {
     let mut depth = 0;
     for (at, token) in all.iter().enumerate().skip(from) {
@@ -153,7 +154,7 @@ fn behind(all: &[&str], from: usize, open: &str, close: &str) -> usize {
     all.len()
 }
 
-/// Paths that a file names: those that it gives on (`pub use`), and the others.
+/// The paths in a file: re-exported (`pub use`), and others.
 #[derive(Default)]
 struct Named {
     given_on: Vec<Vec<String>>,
@@ -194,7 +195,7 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|first: char| first.is_alphabetic() || first == '_')
 }
 
-/// The leaves of a tree of `use`; gives the place behind it.
+/// The leaves of a `use` tree; returns the position after the tree.
 fn leaves_of(
     tokens: &[&str],
     from: usize,
@@ -227,7 +228,7 @@ fn leaves_of(
     }
 }
 
-/// A crate's modules, each in its file, by their paths; the root is the empty one.
+/// A crate's modules with their files, by path; the root has the empty path.
 struct Crate {
     files: BTreeMap<Vec<String>, Named>,
 }
@@ -254,7 +255,8 @@ impl Crate {
         Self { files }
     }
 
-    /// The file of a path that another file names, with what of it is wanted; `None`: it is none of this crate.
+    /// Resolves a path in a file: the module, and the item in it; `None` if the path is outside
+    /// this crate.
     fn found(&self, module: &[String], path: &[String]) -> Option<(Vec<String>, String)> {
         let first = path.first()?;
         let child = [module, std::slice::from_ref(first)].concat();
@@ -279,13 +281,13 @@ impl Crate {
         let item = rest.first().cloned().unwrap_or_default();
         let given_on = self.files.get(&at)?.given_on.iter().find(|path| path.last() == Some(&item));
         match given_on {
-            // What is given on stands somewhere else, unless it is another crate's.
+            // A re-exported item is in another file, unless it is from another crate.
             Some(path) => self.found(&at, path).or(Some((at, item))),
             None => Some((at, item)),
         }
     }
 
-    /// Which files each file needs.
+    /// The files that each file needs.
     fn needs(&self) -> BTreeMap<&[String], BTreeSet<Vec<String>>> {
         let of = |(module, named): (&Vec<String>, &Named)| {
             let used = named.used.iter().filter_map(|path| Some(self.found(module, path)?.0));
@@ -310,7 +312,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The rooms of the core, as its root lists them: ``//! 1. [`base`] …``.
+/// The rooms of the core, as listed in its root: ``//! 1. [`base`] …``.
 fn rooms() -> Vec<String> {
     let lines = text(&root().join("shared/core/src/lib.rs"));
     let numbered = lines.lines().filter_map(|line| {
@@ -322,17 +324,17 @@ fn rooms() -> Vec<String> {
 }
 
 #[test]
-fn a_room_of_the_core_knows_only_rooms_before_it() {
+fn a_room_of_the_core_uses_only_earlier_rooms() {
     let (rooms, core) = (rooms(), Crate::read(&root().join("shared/core")));
     let there: BTreeSet<&String> = core.files.keys().filter_map(|module| module.first()).collect();
-    assert_eq!(there, rooms.iter().collect(), "the rooms and their list");
+    assert_eq!(there, rooms.iter().collect(), "the rooms and their list differ");
     assert!(rooms.len() <= ROOMS, "{} rooms", rooms.len());
     let number = |module: &[String]| rooms.iter().position(|room| Some(room) == module.first());
     for (module, needed) in core.needs() {
         for needed in needed {
             assert!(
                 number(&needed) <= number(module),
-                "{module:?} knows {needed:?}, which comes later"
+                "{module:?} uses {needed:?}, which is later in the list"
             );
         }
     }
@@ -345,8 +347,8 @@ fn no_two_files_need_each_other() {
         let read = Crate::read(&root().join(folder));
         let mut needs = read.needs();
         assert!(!needs.is_empty(), "{folder} moved");
-        // Files that need none of the others go, and those that none needs, until all have gone or the rest are
-        // in circles, or between two.
+        // Removes files that need no others and files that no other needs, until all are removed or
+        // the rest is in circles or between two circles.
         loop {
             let (before, left) = (needs.len(), needs.clone());
             let there: BTreeSet<Vec<String>> = left.keys().map(|module| module.to_vec()).collect();
@@ -366,7 +368,7 @@ fn no_two_files_need_each_other() {
     assert!(circles.is_empty(), "{circles:#?}");
 }
 
-/// The dependencies of a crate, without those of its tests, by their names.
+/// The names of a crate's dependencies, without those of its tests.
 fn dependencies(folder: &str) -> Vec<String> {
     let manifest = text(&root().join(folder).join("Cargo.toml"));
     let mut section = "";
@@ -385,7 +387,7 @@ fn dependencies(folder: &str) -> Vec<String> {
     found
 }
 
-/// A crate's name, as its manifest has it.
+/// A crate's name from its manifest.
 fn name(folder: &str) -> String {
     let manifest = text(&root().join(folder).join("Cargo.toml"));
     let name = manifest.lines().find_map(|line| line.strip_prefix("name = \""));
@@ -402,7 +404,7 @@ fn every_crate_of_the_workspace_has_a_layer() {
 }
 
 #[test]
-fn a_crate_knows_only_crates_of_layers_before_it() {
+fn a_crate_uses_only_crates_of_earlier_layers() {
     for (number, layer) in CRATES.iter().enumerate() {
         let known: Vec<String> =
             CRATES[..number].iter().copied().flatten().map(|one| name(one)).collect();
@@ -416,7 +418,7 @@ fn a_crate_knows_only_crates_of_layers_before_it() {
 }
 
 #[test]
-fn the_core_names_no_crate_of_aws_http_or_an_async_runtime() {
+fn the_core_depends_on_no_crate_of_aws_http_or_an_async_runtime() {
     for dependency in dependencies("shared/core") {
         let is_impure = IMPURE.iter().any(|start| dependency.starts_with(start));
         assert!(!is_impure, "the core depends on {dependency}");
@@ -428,6 +430,7 @@ fn types_of_aws_stay_with_adapters_the_local_host_and_main() {
     let mut adapters = 0;
     for folder in [
         "shared/core",
+        "shared/intake",
         "shared/http",
         "functions/ingest",
         "functions/processor",
@@ -445,9 +448,9 @@ fn types_of_aws_stay_with_adapters_the_local_host_and_main() {
             adapters += usize::from(is_adapter && names_aws);
             assert!(
                 !names_aws || is_adapter || path.ends_with("/main.rs"),
-                "{path} names types of AWS"
+                "{path} uses types of AWS"
             );
         }
     }
-    assert!(adapters > 0, "the adapters moved");
+    assert!(adapters > 0, "the adapters are elsewhere");
 }

@@ -1,6 +1,6 @@
-//! What every `Letters` does, in memory and on DynamoDB alike: each fact is held against both.
+//! The contract of every `Letters`: each fact is checked in memory and on DynamoDB.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 #![recursion_limit = "256"]
 
 use drover_aws::Aws;
@@ -29,7 +29,7 @@ async fn dynamodb() -> Aws {
     ports().await.expect("a DynamoDB")
 }
 
-/// Tests share the table, so each has a tenant of its own.
+/// Tests share the table, so each has its own tenant.
 fn owner(tenant: &str) -> Owner {
     Owner::Tenant(TenantScope::by_queue(TenantId::parse(tenant).expect("a tenant")))
 }
@@ -94,7 +94,7 @@ async fn contents(
 }
 
 #[tokio::test]
-async fn a_letter_is_put_once_and_the_first_one_stays() {
+async fn a_letter_is_put_once_and_the_first_version_stays() {
     async fn fact(letters: &impl Letters) {
         let (owner, first) = (owner("once"), letter("a"));
         assert_eq!(stored(letters, &owner, "a").await, None);
@@ -111,11 +111,11 @@ async fn a_letter_is_put_once_and_the_first_one_stays() {
 }
 
 #[tokio::test]
-async fn a_letter_is_replaced_by_its_next_version_and_by_no_other() {
+async fn a_letter_is_replaced_only_by_its_next_version() {
     async fn fact(letters: &impl Letters) {
         let (owner, letter) = (owner("replaced"), letter("a"));
         let open = StoredLetter { letter: letter.clone(), version: 1 };
-        assert!(!replace(letters, &owner, &open, &letter).await, "there is none");
+        assert!(!replace(letters, &owner, &open, &letter).await, "there is no letter");
         assert!(put(letters, &owner, &letter).await);
         let parked = Letter { state: State::Parked, ..letter.clone() };
         let resolved = Letter { state: State::Resolved, ..letter.clone() };
@@ -127,7 +127,7 @@ async fn a_letter_is_replaced_by_its_next_version_and_by_no_other() {
             assert!(!replace(letters, &owner, &stale, &resolved).await, "{version}");
         }
         assert_eq!(stored(letters, &owner, "a").await, Some(second));
-        assert!(replace(letters, &owner, &open, &parked).await, "its own answer was lost");
+        assert!(replace(letters, &owner, &open, &parked).await, "its own response was lost");
         assert_eq!(stored(letters, &owner, "a").await.map(|stored| stored.version), Some(2));
     }
     fact(&memory()).await;
@@ -135,7 +135,7 @@ async fn a_letter_is_replaced_by_its_next_version_and_by_no_other() {
 }
 
 #[tokio::test]
-async fn of_many_who_replace_a_letter_one_does() {
+async fn one_of_many_concurrent_replacements_wins() {
     async fn fact(letters: &impl Letters) {
         let (owner, letter) = (owner("race"), letter("a"));
         put(letters, &owner, &letter).await;
@@ -153,7 +153,7 @@ async fn of_many_who_replace_a_letter_one_does() {
 }
 
 #[tokio::test]
-async fn letters_come_in_the_order_of_their_ids_both_ways_and_behind_any_id() {
+async fn letters_are_listed_by_id_in_both_directions_and_after_any_id() {
     async fn fact(letters: &impl Letters) {
         let owner = owner("ordered");
         for id in ["05", "01", "09", "03", "07"] {
@@ -185,8 +185,8 @@ async fn letters_come_in_the_order_of_their_ids_both_ways_and_behind_any_id() {
 }
 
 #[tokio::test]
-async fn every_letter_is_listed_once_however_many_an_answer_holds() {
-    // 400 of 4 KB are more than the 1 MB that DynamoDB gives at once.
+async fn every_letter_is_listed_once_over_several_responses() {
+    // 400 letters of 4 KB exceed the 1 MB of one DynamoDB response.
     const COUNT: usize = 400;
     async fn fact(letters: &impl Letters) {
         let owner = owner("paged");
@@ -220,7 +220,7 @@ async fn every_letter_is_listed_once_however_many_an_answer_holds() {
 }
 
 #[tokio::test]
-async fn a_content_comes_whole_or_not_at_all() {
+async fn a_content_is_read_complete_or_not_at_all() {
     async fn fact(letters: &impl Letters) {
         let owner = owner("whole");
         let large = vec![7; CHUNK_BYTES];
@@ -242,7 +242,7 @@ async fn a_content_comes_whole_or_not_at_all() {
         assert_eq!(contents(letters, &owner, &asked).await, expected);
         put_chunks(letters, &owner, "gap", &[chunk(2, vec![2])]).await;
         let whole = contents(letters, &owner, &[wanted("gap", 3)]).await;
-        assert_eq!(whole, [Some(vec![1, 2, 3])], "its last part came");
+        assert_eq!(whole, [Some(vec![1, 2, 3])], "its last part arrived");
         assert!(contents(letters, &owner, &[]).await.is_empty());
     }
     fact(&memory()).await;
@@ -250,7 +250,7 @@ async fn a_content_comes_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn chunks_that_come_again_are_there_once() {
+async fn repeated_chunks_are_stored_once() {
     async fn fact(letters: &impl Letters) {
         let owner = owner("again");
         let chunks: Vec<Chunk> = (1..=3).map(|number| chunk(number, vec![9; 10])).collect();
@@ -267,20 +267,20 @@ async fn chunks_that_come_again_are_there_once() {
 async fn a_content_of_forty_chunks_is_put_and_read() {
     async fn fact(letters: &impl Letters) {
         let owner = owner("large");
-        // The largest that fit, so that neither one answer nor one request holds them all.
+        // The largest chunks, so that neither one response nor one request holds them all.
         let piece = |number: u32| vec![u8::try_from(number).expect("small"); CHUNK_BYTES];
         let chunks: Vec<Chunk> = (1..=40).map(|number| chunk(number, piece(number))).collect();
         put_chunks(letters, &owner, "a", &chunks).await;
         let whole = contents(letters, &owner, &[wanted("a", 40)]).await;
         let expected: Vec<u8> = (1..=40).flat_map(piece).collect();
-        assert!(whole == [Some(expected)], "14 MB that differ");
+        assert!(whole == [Some(expected)], "the content differs (14 MB)");
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
 }
 
 #[tokio::test]
-async fn hundreds_of_contents_are_read_in_the_order_in_which_they_are_asked_for() {
+async fn hundreds_of_contents_are_read_in_the_requested_order() {
     async fn fact(letters: &impl Letters) {
         let owner = owner("hundreds");
         let bytes = |number: usize| number.to_be_bytes().to_vec();
@@ -298,7 +298,7 @@ async fn hundreds_of_contents_are_read_in_the_order_in_which_they_are_asked_for(
 }
 
 #[tokio::test]
-async fn nobody_gets_what_belongs_to_another_owner() {
+async fn no_owner_gets_the_letters_of_another() {
     async fn fact(letters: &impl Letters) {
         let owners = [owner("apart"), owner("apart-1"), owner("o"), Owner::Operator];
         for (number, owner) in (0_u8..).zip(&owners) {
@@ -328,7 +328,7 @@ async fn nobody_gets_what_belongs_to_another_owner() {
     fact(&dynamodb().await).await;
 }
 
-/// Every chunk, however many an answer holds.
+/// Every chunk, over as many responses as needed.
 async fn every_chunk(letters: &impl LetterEraser, owner: &Owner) -> Vec<FiledChunk> {
     let mut all: Vec<FiledChunk> = Vec::new();
     loop {
@@ -350,23 +350,23 @@ async fn chunks_are_listed_once_in_the_order_of_their_letters_and_numbers() {
         let run = StoredRun { bytes: vec![1], version: 1 };
         assert!(letters.put_run(&owner, "r", &run, FOREVER).await.expect("available").answer);
         let mut expected = Vec::new();
-        // More than the 1 MB of one answer.
+        // More than the 1 MB of one response.
         for (id, number) in [(1, 1), (2, 1), (2, 2), (2, 10), (3, 1), (4, 7)] {
             let (id, bytes) =
                 (numbered(id), vec![u8::try_from(number).expect("small"); CHUNK_BYTES]);
             put_chunks(letters, &owner, &id, &[chunk(number, bytes.clone())]).await;
             expected.push(FiledChunk { id, number, bytes });
         }
-        assert!(every_chunk(letters, &owner).await == expected, "chunks that differ");
+        assert!(every_chunk(letters, &owner).await == expected, "the chunks differ");
         let behind = letters.chunks_behind(&owner, Some((&numbered(3), 1))).await;
-        assert!(behind.expect("available") == expected[5..], "chunks that differ");
+        assert!(behind.expect("available") == expected[5..], "the chunks differ");
     }
     fact(&memory()).await;
     fact(&dynamodb().await).await;
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_gone_and_everything_else_stays() {
+async fn deleted_letters_are_gone_and_everything_else_stays() {
     async fn fact(letters: &impl LetterEraser) {
         let owners = [owner("erased"), owner("erased-1")];
         for owner in &owners {
@@ -377,7 +377,7 @@ async fn what_is_deleted_is_gone_and_everything_else_stays() {
             }
         }
         let [owner, other] = &owners;
-        // The second time nothing is there.
+        // The second deletion finds nothing.
         for _ in 0..2 {
             letters.delete_letter(owner, &numbered(1)).await.expect("available");
             let numbers: Vec<u32> = (1..=29).collect();
@@ -391,7 +391,7 @@ async fn what_is_deleted_is_gone_and_everything_else_stays() {
         assert_eq!(left.len(), 31);
         assert_eq!(ids(letters, other, every).await, [numbered(1), numbered(2)]);
         assert_eq!(every_chunk(letters, other).await.len(), 60);
-        // One that comes again is a new letter.
+        // A letter that arrives again is a new letter.
         assert!(put(letters, owner, &letter(&numbered(1))).await);
     }
     fact(&memory()).await;
@@ -408,12 +408,12 @@ async fn a_run_goes_from_version_to_version() {
         };
         let read = async || letters.run(&owner, "r").await.expect("available").answer;
         assert_eq!(read().await, None);
-        assert!(!put(run(2, 2)).await, "there is no first");
+        assert!(!put(run(2, 2)).await, "there is no first version");
         assert!(put(run(1, 1)).await);
-        assert!(!put(run(1, 9)).await, "another first");
-        assert!(put(run(1, 1)).await, "its own answer was lost");
+        assert!(!put(run(1, 9)).await, "another first version");
+        assert!(put(run(1, 1)).await, "its own response was lost");
         assert!(put(run(2, 2)).await);
-        assert!(put(run(2, 2)).await, "its own answer was lost");
+        assert!(put(run(2, 2)).await, "its own response was lost");
         assert!(!put(run(2, 9)).await && !put(run(4, 9)).await);
         assert_eq!(read().await, Some(run(2, 2)));
     }
@@ -446,7 +446,7 @@ fn lease(token: &str, until: i64) -> Lease {
 }
 
 #[tokio::test]
-async fn a_lease_is_held_by_one_until_it_ends_or_is_given_back() {
+async fn a_lease_has_one_holder_until_it_ends_or_is_released() {
     async fn fact(letters: &impl Letters) {
         let owner = owner("lease");
         let take = async |lease: Lease, now: i64| {
@@ -458,17 +458,17 @@ async fn a_lease_is_held_by_one_until_it_ends_or_is_given_back() {
         };
         assert_eq!(held().await, None);
         release("a").await;
-        assert_eq!(take(lease("a", 60), 0).await, None, "it is free");
-        assert_eq!(take(lease("b", 90), 59).await, Some(lease("a", 60)), "it is held");
-        assert_eq!(take(lease("a", 100), 50).await, None, "it is renewed");
+        assert_eq!(take(lease("a", 60), 0).await, None, "the lease is free");
+        assert_eq!(take(lease("b", 90), 59).await, Some(lease("a", 60)), "the lease is held");
+        assert_eq!(take(lease("a", 100), 50).await, None, "the lease is renewed");
         assert_eq!(take(lease("b", 190), 99).await, Some(lease("a", 100)));
         release("b").await;
-        assert_eq!(held().await, Some(lease("a", 100)), "it was another's");
-        assert_eq!(take(lease("b", 190), 100).await, None, "it has ended");
+        assert_eq!(held().await, Some(lease("a", 100)), "the lease belongs to another");
+        assert_eq!(take(lease("b", 190), 100).await, None, "the lease has ended");
         assert_eq!(take(lease("a", 200), 101).await, Some(lease("b", 190)));
         release("b").await;
         assert_eq!(held().await, None);
-        assert_eq!(take(lease("a", 200), 102).await, None, "it was given back");
+        assert_eq!(take(lease("a", 200), 102).await, None, "the lease was released");
         assert_eq!(held().await, Some(lease("a", 200)));
     }
     fact(&memory()).await;
@@ -476,7 +476,7 @@ async fn a_lease_is_held_by_one_until_it_ends_or_is_given_back() {
 }
 
 #[tokio::test]
-async fn of_many_who_take_a_lease_one_does() {
+async fn one_of_many_concurrent_takers_gets_the_lease() {
     async fn fact(letters: &impl Letters) {
         let owner = owner("leases");
         let taken = (0..50).map(|token: i32| {
@@ -494,7 +494,7 @@ async fn of_many_who_take_a_lease_one_does() {
     fact(&dynamodb().await).await;
 }
 
-/// A record of telemetry with a body of this many bytes, as the queue has it.
+/// A telemetry record with a body of this size, as the queue holds it.
 fn message(offset: i64, bytes: usize) -> String {
     let head = r#"{"device_id":"device-001","event_type":"temperature","payload":{"#;
     let mut body = head.to_owned();
@@ -506,8 +506,13 @@ fn message(offset: i64, bytes: usize) -> String {
         body.push_str(&format!(r#""measure_{number}":{value},"#));
     }
     body.push_str(r#""value":21.5}}"#);
-    let source =
-        Source::Kafka { topic: "telemetry".into(), partition: 1, offset, timestamp: Some(5) };
+    let source = Source::Kafka {
+        topic: "telemetry".into(),
+        partition: 1,
+        offset,
+        timestamp: Some(5),
+        element: None,
+    };
     let record = Record {
         received_at: Timestamp::from_millis(5),
         source,
@@ -551,7 +556,7 @@ async fn a_letter_of_one_kilobyte_costs_one_unit_and_its_content_one_or_two() {
 }
 
 #[tokio::test]
-async fn what_is_filed_is_read_again_and_filing_it_twice_changes_nothing() {
+async fn a_filed_letter_is_read_back_and_filing_it_twice_changes_nothing() {
     async fn fact(letters: &impl Letters) {
         let body = message(2, 1_000);
         let received = Received { message_id: "m", body: &body, sent_at: None };

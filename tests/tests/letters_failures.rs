@@ -1,7 +1,6 @@
-//! What the table of letters on DynamoDB makes of failures: answers that were lost, batches that are
-//! done in part, refusals.
+//! Failures of the letters table on DynamoDB: lost responses, partly done batches, rejections.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 #![recursion_limit = "256"]
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -44,7 +43,7 @@ async fn canned(answer: impl Fn(&Value) -> Answer + Clone + Send + Sync + 'stati
     aws_at(serve(parsed).await.expect("a free port"))
 }
 
-/// The reasons of every call, in the order of the port.
+/// The failure reason of every call, in the order of the port.
 async fn reasons(aws: &Aws) -> Vec<Reason> {
     let (letter, run) = (letter(), StoredRun { bytes: vec![1], version: 1 });
     let old = StoredLetter { letter: letter.clone(), version: 1 };
@@ -72,7 +71,7 @@ async fn reasons(aws: &Aws) -> Vec<Reason> {
 }
 
 #[tokio::test]
-async fn no_call_takes_a_failure_for_an_answer() {
+async fn no_call_mistakes_a_failure_for_a_result() {
     for (status, code, reason) in [
         (400, "ProvisionedThroughputExceededException", Reason::Throttled),
         (500, "InternalServerError", Reason::Unreachable),
@@ -101,7 +100,7 @@ async fn a_deployment_without_the_table_is_broken() {
     assert_eq!(reasons(&aws).await, [Reason::Misconfigured; 13]);
 }
 
-/// A table of one item that keeps the first put but loses its answer.
+/// A table of one item that stores the first put but loses the response.
 async fn forgetful() -> Aws {
     let kept: Arc<Mutex<Option<Value>>> = Arc::default();
     canned(move |request| {
@@ -124,7 +123,7 @@ async fn forgetful() -> Aws {
 }
 
 #[tokio::test]
-async fn a_lost_answer_of_ones_own_counts_as_done() {
+async fn a_lost_response_to_an_own_write_counts_as_done() {
     let old = StoredLetter { letter: letter(), version: 4 };
     let parked = Letter { state: State::Parked, ..letter() };
     let replaced = forgetful().await.replace_letter(&OWNER, &old, &parked).await;
@@ -135,7 +134,7 @@ async fn a_lost_answer_of_ones_own_counts_as_done() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_to_another_one_is_not_done() {
+async fn a_write_that_lost_to_another_is_not_done() {
     let aws = forgetful().await;
     let old = StoredLetter { letter: letter(), version: 4 };
     let parked = Letter { state: State::Parked, ..letter() };
@@ -143,10 +142,10 @@ async fn an_answer_that_was_lost_to_another_one_is_not_done() {
     let resolved = Letter { state: State::Resolved, ..letter() };
     let lost = aws.replace_letter(&OWNER, &old, &resolved).await.expect("available");
     assert!(!lost.answer);
-    assert_eq!(lost.units.write, 1.0, "a lost condition costs what is stored");
+    assert_eq!(lost.units.write, 1.0, "a failed condition costs the size of the stored item");
 }
 
-/// Takes three items of each batch, and leaves the others for later.
+/// Accepts three items of each batch, and returns the others as unprocessed.
 fn three_at_a_time(request: &Value) -> Answer {
     let (table, asked) = one_table(request);
     let body = match asked.get("Keys").and_then(Value::as_array) {
@@ -178,11 +177,11 @@ fn one_table(request: &Value) -> (&str, &Value) {
 }
 
 #[tokio::test]
-async fn what_a_batch_leaves_for_later_is_asked_for_again() {
+async fn unprocessed_items_of_a_batch_are_retried() {
     let aws = canned(three_at_a_time).await;
     let chunks: Vec<Chunk> = (1..=30).map(chunk).collect();
     let units = aws.put_chunks(&OWNER, "a", &chunks, 1).await.expect("available");
-    // 25 in nine calls, 5 in two.
+    // 25 items in nine calls, 5 in two.
     assert_eq!((units.read, units.write), (0.0, 33.0));
     let wanted = [Wanted { id: "a".to_owned(), chunks: 10 }];
     let read = aws.contents(&OWNER, &wanted).await.expect("available");
@@ -191,7 +190,7 @@ async fn what_a_batch_leaves_for_later_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_put_off_again_and_again_is_throttled() {
+async fn a_batch_that_stays_unprocessed_is_throttled() {
     let count = Arc::new(AtomicU32::new(0));
     let counting = Arc::clone(&count);
     let aws = canned(move |request| {

@@ -1,6 +1,6 @@
-//! What every `Listing` does, in memory and on DynamoDB alike: each fact is held against both.
+//! The contract of every `Listing`: each fact is checked in memory and on DynamoDB.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ fn location(tenant: &str, device: &str) -> SubjectLocation {
     drover_tests::location(tenant, device).expect("names")
 }
 
-/// Writes a head whose newest event was observed in this hour.
+/// Writes a head whose newest event is in this hour.
 async fn active(store: &impl Store, location: &SubjectLocation, version: u64, hour: i64) {
     let watermark = Timestamp::from_micros(0).expect("in range").plus_seconds(3_600 * hour);
     let write = LedgerWrite {
@@ -59,7 +59,7 @@ async fn listed(listing: &impl Listing, shards: &[Shard], limit: usize) -> Vec<S
 }
 
 #[tokio::test]
-async fn the_most_recently_active_hour_comes_first_however_many_are_asked_for() {
+async fn the_most_recently_active_hour_is_first_for_every_page_size() {
     async fn fact(ports: &(impl Store + Listing)) {
         for device in 0..20_i64 {
             let location = location("listing", &format!("d{device:02}"));
@@ -75,7 +75,7 @@ async fn the_most_recently_active_hour_comes_first_however_many_are_asked_for() 
 }
 
 #[tokio::test]
-async fn a_subject_that_becomes_active_moves_to_the_front_and_stands_there_once() {
+async fn a_subject_that_becomes_active_moves_to_the_front_and_is_listed_once() {
     async fn fact(ports: &(impl Store + Listing)) {
         let (one, two) = (location("moving", "one"), location("moving", "two"));
         active(ports, &one, 1, 10).await;
@@ -90,7 +90,7 @@ async fn a_subject_that_becomes_active_moves_to_the_front_and_stands_there_once(
 }
 
 #[tokio::test]
-async fn nobody_lists_subjects_of_another_tenant_kind_or_table() {
+async fn no_listing_has_subjects_of_another_tenant_kind_or_table() {
     async fn fact(ports: &(impl Store + Listing)) {
         let table = table(OWN_LEDGER);
         active(ports, &location("apart", "mine"), 1, 10).await;
@@ -118,6 +118,6 @@ async fn a_read_of_one_shard_costs_half_a_unit() {
         assert_eq!((count, units.read, units.write), (8, 4.0, 0.0));
     }
     fact(&memory()).await;
-    // DynamoDB Local counts nothing for the seven shards that are empty: see `differences`.
+    // DynamoDB Local counts nothing for the seven empty shards: see `differences`.
     fact(&embedded().await.expect("an embedded DynamoDB")).await;
 }

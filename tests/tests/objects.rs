@@ -1,7 +1,7 @@
-//! Objects in S3, over a server that answers as S3 does: what is read, what is gone, and what may
-//! pass.
+//! Objects in S3, over a server that responds as S3 does: found objects, missing objects, and
+//! transient errors.
 
-#![expect(clippy::expect_used, reason = "helpers of tests are tests, which clippy does not see")]
+#![expect(clippy::expect_used, reason = "clippy does not recognize test helpers as tests")]
 #![recursion_limit = "256"]
 
 use axum::Router;
@@ -21,7 +21,7 @@ fn error(status: StatusCode, code: &str) -> Response {
     (status, body).into_response()
 }
 
-/// Without a length, as a proxy may send it.
+/// Without a length, as a proxy may send a response.
 fn in_parts(parts: Vec<Result<Bytes, std::io::Error>>) -> Response {
     Body::from_stream(stream::iter(parts)).into_response()
 }
@@ -54,12 +54,12 @@ async fn aws() -> Aws {
 
 async fn check(aws: &Aws, key: &str, expected: Result<Object, Reason>) {
     let object = aws.object("bucket", key).await.map_err(|error| error.reason);
-    // Not by assert_eq: it would show megabytes.
+    // Not with assert_eq, which would print megabytes.
     assert!(object == expected, "{key}");
 }
 
 #[tokio::test]
-async fn an_object_is_read_whole() {
+async fn an_object_is_read_completely() {
     let aws = aws().await;
     check(&aws, "a b/ä+.json", Ok(Object::Found(b"its bytes".to_vec()))).await;
     check(&aws, "empty", Ok(Object::Found(Vec::new()))).await;
@@ -68,7 +68,7 @@ async fn an_object_is_read_whole() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_gone_and_what_is_too_large_is_not_read() {
+async fn a_missing_object_is_gone_and_a_large_object_is_not_read() {
     let aws = aws().await;
     check(&aws, "none", Ok(Object::Gone)).await;
     for key in ["too-large", "too-large-in-parts"] {
@@ -79,7 +79,7 @@ async fn what_is_not_there_is_gone_and_what_is_too_large_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_failure_is_never_taken_for_an_object_that_is_gone() {
+async fn a_failure_is_never_mistaken_for_a_missing_object() {
     let aws = aws().await;
     check(&aws, "cut", Err(Reason::Unreachable)).await;
     check(&aws, "internal", Err(Reason::Unreachable)).await;

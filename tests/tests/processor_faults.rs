@@ -1,10 +1,10 @@
-//! What the processor does where a part of the system is not there: which records it gives back,
-//! which it keeps elsewhere, and that it acknowledges nothing that is nowhere (promise 5).
+//! The processor with an unavailable part of the system: the returned records, the buffered
+//! records, and that no unstored record is acknowledged (promise 5).
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use std::collections::BTreeSet;
@@ -15,10 +15,10 @@ use drover_tests::processor::{Extra, Host, returned};
 use serde_json::{Value, json};
 
 const PARTITION: &str = "telemetry-0";
-/// An event id of a record that is no JSON.
+/// The event id of a record that is not JSON.
 const POISON: &str = "poison";
 
-/// What became of a batch: offsets, and the event ids of each device.
+/// The result of a batch: offsets, and the event ids of each device.
 #[derive(Debug, Default, PartialEq)]
 struct Ends {
     returned: Vec<i64>,
@@ -35,7 +35,7 @@ fn now() -> Timestamp {
     Timestamp::parse_rfc3339("2026-11-21T06:05:00Z").expect("an instant")
 }
 
-/// Readings by device and event id, one second after the other, at offsets from 0.
+/// Readings by device and event id, one second apart, at offsets from 0.
 fn batch(readings: &[(&str, &str)]) -> String {
     let records: Vec<Value> = (0i64..).zip(readings).map(record).collect();
     json!({"eventSource": "aws:kafka", "records": {PARTITION: records}}).to_string()
@@ -83,7 +83,7 @@ fn histories(of: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
     of.iter().map(|(device, all)| (format!("demo device/{device}"), ids(all))).collect()
 }
 
-/// The key of the first of those calls is throttled, and no other.
+/// The key of the first of these calls is throttled, and no other key.
 fn first_of(call: Call) -> impl FnMut(Call) -> Fault + Send {
     let mut met = false;
     move |this| {
@@ -97,7 +97,7 @@ fn always(call: Call, fault: Fault) -> impl Fn(Call) -> Fault + Send + Copy {
     move |this| if this == call { fault } else { Fault::None }
 }
 
-/// Five devices; the first has two readings, at 0 and 5.
+/// Five devices; the first has two readings, at offsets 0 and 5.
 const SIX: [(&str, &str); 6] =
     [("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"), ("e", "1"), ("a", "2")];
 const OTHERS: [(&str, &[&str]); 4] = [("b", &["1"]), ("c", &["1"]), ("d", &["1"]), ("e", &["1"])];
@@ -105,7 +105,7 @@ const ALL: [(&str, &[&str]); 5] =
     [("a", &["1", "2"]), ("b", &["1"]), ("c", &["1"]), ("d", &["1"]), ("e", &["1"])];
 
 #[tokio::test]
-async fn with_the_ledger_down_every_record_comes_back_and_passes_once_it_is_up() {
+async fn with_the_ledger_down_every_record_is_returned_and_applied_once_it_is_up() {
     for (call, fault) in [
         (Call::Head, Fault::Refused),
         (Call::Write, Fault::Refused),
@@ -122,7 +122,7 @@ async fn with_the_ledger_down_every_record_comes_back_and_passes_once_it_is_up()
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_is_found_and_acknowledged() {
+async fn a_write_whose_response_is_lost_is_found_and_acknowledged() {
     let host = host();
     host.fail(always(Call::Write, Fault::LostAfter));
     let lost = ends(&host, &batch(&SIX)).await;
@@ -138,7 +138,7 @@ async fn letters_are_sent_while_the_ledger_is_down() {
 }
 
 #[tokio::test]
-async fn with_the_dead_letter_queue_down_the_poison_alone_comes_back() {
+async fn with_the_dead_letter_queue_down_only_the_invalid_record_is_returned() {
     let host = host();
     host.fail(always(Call::Letter, Fault::Refused));
     let event = batch(&[("a", "1"), ("a", POISON), ("a", "2"), ("b", "1")]);
@@ -147,14 +147,14 @@ async fn with_the_dead_letter_queue_down_the_poison_alone_comes_back() {
     assert_eq!(
         down,
         Ends { returned: vec![1], histories: expected.clone(), ..Ends::default() },
-        "not into the buffer: the queues may be what is wrong"
+        "not into the buffer, because the queues may have the fault"
     );
     let up = ends(&host, &event).await;
     assert_eq!(up, Ends { letters: vec![1], histories: expected, ..Ends::default() });
 }
 
 #[tokio::test]
-async fn a_letter_whose_answer_is_lost_is_the_same_letter_when_it_comes_again() {
+async fn a_letter_whose_response_is_lost_is_the_same_letter_after_redelivery() {
     let host = host();
     host.fail(always(Call::Letter, Fault::LostAfter));
     let event = batch(&[("a", POISON)]);
@@ -166,7 +166,7 @@ async fn a_letter_whose_answer_is_lost_is_the_same_letter_when_it_comes_again() 
 }
 
 #[tokio::test]
-async fn with_the_registry_down_every_record_comes_back() {
+async fn with_the_registry_down_every_record_is_returned() {
     let host = host();
     host.fail(always(Call::Document, Fault::Refused));
     let down = ends(&host, &batch(&SIX)).await;
@@ -182,9 +182,9 @@ async fn one_subject_of_many_waits_in_the_buffer_with_all_its_records() {
     assert_eq!(waits, expected);
 }
 
-/// The cause decides, and not how many there are.
+/// The cause decides, not the number of subjects.
 #[tokio::test]
-async fn every_subject_of_a_batch_waits_in_the_buffer_where_each_has_its_own_trouble() {
+async fn every_subject_of_a_batch_waits_in_the_buffer_if_each_has_its_own_fault() {
     for call in [Call::Head, Call::Write] {
         let host = host();
         host.fail(always(call, Fault::HotKey));
@@ -195,7 +195,7 @@ async fn every_subject_of_a_batch_waits_in_the_buffer_where_each_has_its_own_tro
 }
 
 #[tokio::test]
-async fn one_subject_whose_table_does_not_answer_comes_back() {
+async fn a_subject_whose_table_does_not_answer_is_returned() {
     let host = host();
     let mut first = first_of(Call::Head);
     host.fail(move |call| if first(call) == Fault::None { Fault::None } else { Fault::Refused });
@@ -205,7 +205,7 @@ async fn one_subject_whose_table_does_not_answer_comes_back() {
 }
 
 #[tokio::test]
-async fn with_the_buffer_down_too_its_records_come_back() {
+async fn with_the_buffer_down_too_its_records_are_returned() {
     let host = host();
     let mut ledger = first_of(Call::Head);
     host.fail(move |call| if call == Call::Buffer { Fault::Refused } else { ledger(call) });
@@ -222,8 +222,8 @@ async fn a_batch_in_which_nothing_parses_is_letters_and_success() {
 }
 
 #[tokio::test]
-async fn what_time_does_not_suffice_for_comes_back_and_not_into_the_buffer() {
-    // Of 30 seconds 25 are for the ledger; the fifth write ends with them.
+async fn records_without_enough_time_are_returned_and_not_buffered() {
+    // Of 30 seconds, 25 are for the ledger; the fifth write uses them up.
     let host = Host::with_slow_writes(now(), &Extra::default(), 5);
     let devices = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let readings: Vec<(&str, &str)> = devices.into_iter().map(|device| (device, "1")).collect();
@@ -237,7 +237,7 @@ async fn what_time_does_not_suffice_for_comes_back_and_not_into_the_buffer() {
 }
 
 #[tokio::test]
-async fn each_identifier_is_named_once_where_a_batch_holds_a_record_twice() {
+async fn each_identifier_is_named_once_even_if_a_batch_repeats_a_record() {
     let host = host();
     host.fail(always(Call::Head, Fault::Refused));
     let mut event: Value = serde_json::from_str(&batch(&[("a", "1")])).expect("JSON");

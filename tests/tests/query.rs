@@ -1,15 +1,15 @@
-//! What reading promises beyond single answers: whole walks, bounds, the tenant, signs of life.
+//! Guarantees of reading beyond single responses: complete walks, limits, tenants, health.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use drover_core::base::time::Timestamp;
 use drover_core::memory::{Call, Fault};
 use drover_core::subject::forget::forget;
-use drover_http::AuthMode;
+use drover_intake::AuthMode;
 use drover_tests::gateway::{Answer, event};
 use drover_tests::processor::{Extra, Host, returned};
 use drover_tests::query::{ACME, DEMO, Down, Reader, kafka};
@@ -33,7 +33,7 @@ fn value(second: i64) -> Value {
     json!({"value": second})
 }
 
-/// A value with so much beside it that few of them fill an answer.
+/// A value with so much extra text that few of them fill a response.
 fn large(second: i64) -> Value {
     json!({"value": second, "note": "x".repeat(50_000)})
 }
@@ -60,7 +60,7 @@ fn texts(list: &[Value], key: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_subject_that_was_forgotten_is_answered_as_one_that_never_was() {
+async fn a_forgotten_subject_gets_the_response_of_an_unknown_subject() {
     let host = host();
     let records: Vec<Value> =
         (0..200).map(|at| reading("d", &format!("e{at:03}"), 10 * at, &value(at))).collect();
@@ -91,7 +91,7 @@ async fn a_subject_that_was_forgotten_is_answered_as_one_that_never_was() {
 }
 
 #[tokio::test]
-async fn a_walk_sees_everything_that_stayed_once_though_corrections_come_between() {
+async fn a_walk_sees_every_unchanged_event_once_despite_corrections() {
     for order in ["asc", "desc"] {
         let host = host();
         let records: Vec<Value> =
@@ -122,7 +122,7 @@ async fn the_newest_events_of_many_subjects_are_the_newest_of_all() {
     let host = host();
     let mut records = Vec::new();
     for device in 0..20 {
-        // One of them has most of what is newest.
+        // One device has most of the newest events.
         let count = if device == 7 { 150 } else { 12 };
         for at in 0..count {
             let second = if device == 7 { 1_000 + at } else { (at * 97 + device * 31) % 1_100 };
@@ -149,7 +149,7 @@ async fn the_newest_events_of_many_subjects_are_the_newest_of_all() {
 }
 
 #[tokio::test]
-async fn an_answer_ends_by_bytes_and_goes_on() {
+async fn a_response_ends_by_bytes_and_the_next_continues() {
     let host = host();
     let records: Vec<Value> =
         (0..110).map(|at| reading("d", &format!("e{at:03}"), at, &large(at))).collect();
@@ -166,10 +166,10 @@ async fn an_answer_ends_by_bytes_and_goes_on() {
 }
 
 #[tokio::test]
-async fn an_answer_fits_into_what_lambda_takes_whatever_is_in_it() {
+async fn a_response_fits_the_limit_of_lambda_whatever_its_content() {
     const LAMBDA_BYTES: usize = 6 * 1024 * 1024;
     let host = host();
-    // Lambda's answer is JSON that has ours as a text: quotation marks count twice.
+    // Lambda's response is JSON that contains the body as a string, so quotation marks count twice.
     let quotes = json!({"list": vec![""; 19_000]});
     let records = (0..110).map(|at| {
         let mut record = reading("d", &format!("e{at:03}"), at, &quotes);
@@ -194,7 +194,7 @@ async fn an_answer_fits_into_what_lambda_takes_whatever_is_in_it() {
 }
 
 #[tokio::test]
-async fn a_window_is_never_cut_in_two() {
+async fn a_window_is_never_split() {
     let host = host();
     let count = 260;
     let records: Vec<Value> =
@@ -210,7 +210,7 @@ async fn a_window_is_never_cut_in_two() {
         let points = list(&answer, "points");
         let counts: u64 =
             points.iter().map(|point| point["count"].as_u64().expect("a count")).sum();
-        assert_eq!(answer.json["summary"]["count"], counts, "the summary is of this answer");
+        assert_eq!(answer.json["summary"]["count"], counts, "the summary covers this response");
         windows.extend(points.iter().map(|point| {
             (point["from"].as_str().expect("a time").to_owned(), point["count"].clone())
         }));
@@ -222,11 +222,11 @@ async fn a_window_is_never_cut_in_two() {
         (from, json!(if minute == 4 { 20 } else { 60 }))
     });
     assert_eq!(windows, expected.collect::<Vec<_>>());
-    // All of it in one window, which is read to its end.
+    // One window holds all readings, so it is read to its end.
     let day = reader.get(DEMO, "/api/v1/metrics/temperature?device_id=d&window=1d").await;
     assert_eq!((list(&day, "points").len(), cursor(&day)), (1, None));
     assert_eq!(day.json["summary"]["count"], count);
-    // Readings one by one go on behind the last of them.
+    // Single readings continue after the last of them.
     let first = reader.get(DEMO, "/api/v1/metrics/temperature?device_id=d").await;
     let next = cursor(&first).expect("more");
     let target = format!("/api/v1/metrics/temperature?device_id=d{next}");
@@ -236,7 +236,7 @@ async fn a_window_is_never_cut_in_two() {
     assert_eq!(last.map(|last| last + 1.0), next);
 }
 
-/// Every route that shows something of a tenant.
+/// Every route that shows data of a tenant.
 const ROUTES: [&str; 12] = [
     "/api/v1/events",
     "/api/v1/events?device_id=d",
@@ -270,7 +270,7 @@ async fn two_tenants_with_the_same_ids_never_see_each_other_in_any_route() {
         assert!(!acme.text.contains("only-demo"), "{route}");
     }
     assert_eq!(reader.get(ACME, "/api/v1/subjects/device/only-demo").await.status, 404);
-    // A cursor of one tenant leads the other nowhere.
+    // A cursor of one tenant is invalid for the other.
     deliver(&host, "demo", &[reading("d", "e2", 1, &value(1))]).await;
     let demo = reader.get(DEMO, "/api/v1/events?device_id=d&limit=1").await;
     let stolen = format!("/api/v1/events?device_id=d&limit=1{}", cursor(&demo).expect("more"));
@@ -295,13 +295,13 @@ async fn reading_writes_nothing_and_is_counted_for_its_tenant() {
 }
 
 #[tokio::test]
-async fn what_does_not_answer_is_a_503_that_says_when_to_come_again_and_not_why() {
+async fn an_unavailable_part_is_a_503_with_retry_after_and_without_a_cause() {
     let host = host();
     deliver(&host, "demo", &[reading("d", "e", 0, &value(1))]).await;
     let reader = Reader::over(&host);
     for (at, broken) in (1..).zip([Call::Head, Call::Listing, Call::Document]) {
         host.fail(move |call| if call == broken { Fault::Refused } else { Fault::None });
-        // Nothing that was read before is believed any more.
+        // Cached reads are expired by now.
         host.memory().state().now = now().plus_seconds(120 * at);
         for route in ROUTES {
             let answer = reader.get(DEMO, route).await;
@@ -319,7 +319,7 @@ async fn what_does_not_answer_is_a_503_that_says_when_to_come_again_and_not_why(
 }
 
 #[tokio::test]
-async fn a_request_ends_when_its_time_is_over() {
+async fn a_request_ends_at_its_deadline() {
     let host = host();
     let records: Vec<Value> =
         (0..200).map(|at| reading("d", &format!("e{at:03}"), at, &large(at))).collect();
@@ -366,7 +366,7 @@ async fn a_dead_queue_alone_is_degraded_and_a_dead_state_is_not_health() {
 }
 
 #[tokio::test]
-async fn a_report_on_health_is_believed_for_five_seconds() {
+async fn a_health_report_is_cached_for_five_seconds() {
     let host = host();
     let reader = Reader::over(&host);
     assert_eq!(health(&reader, &host, 0).await.1, "healthy");
@@ -377,7 +377,7 @@ async fn a_report_on_health_is_believed_for_five_seconds() {
 }
 
 #[tokio::test]
-async fn claims_count_only_where_the_gateway_put_them() {
+async fn claims_count_only_if_the_gateway_set_them() {
     let host = host();
     deliver(&host, "demo", &[reading("d", "e", 0, &value(1))]).await;
     let mode = AuthMode::Jwt {
@@ -401,7 +401,7 @@ async fn claims_count_only_where_the_gateway_put_them() {
     let may_write = asked(Some(json!({"tenant": "demo", "scope": "write"})));
     assert_eq!(reader.invoke(&may_write).await.status, 403);
     assert_eq!(reader.invoke(&asked(None)).await.status, 401);
-    assert_eq!(reader.get(DEMO, "/devices").await.status, 401, "a key opens nothing");
+    assert_eq!(reader.get(DEMO, "/devices").await.status, 401, "a key grants nothing");
     let by_key = Reader::over(&host).invoke(&may_read).await;
-    assert_eq!(by_key.status, 401, "claims open nothing where keys do");
+    assert_eq!(by_key.status, 401, "claims grant nothing in key mode");
 }

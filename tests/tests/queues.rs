@@ -1,7 +1,7 @@
-//! Dead letters and the buffer: whatever the limits of a batch, each message gets its own answer,
+//! Dead letters and the buffer: whatever the limits of a batch, each message gets its own result,
 //! in order.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::{self, Circumstances, Envelope};
 use drover_core::dead_letter::message::Message;
 use drover_core::intake::record::{Record, Source};
-use drover_core::memory::{Call, Fault, Memory};
+use drover_core::memory::{Call, Fault, Faulty, Memory};
 use drover_core::ports::{Buffer, DeadLetters};
 use drover_tests::canned::{Answer, serve};
 use drover_tests::{aws_at, closed_address};
@@ -35,7 +35,7 @@ fn reasons(results: Vec<Result<(), Unavailable>>) -> Vec<Option<Reason>> {
 fn letter(header: &str) -> Message {
     let now = Timestamp::from_millis(1_800_000_000_000).expect("in range");
     let record = Record {
-        source: Source::Http { request_id: "r".into(), index: 0 },
+        source: Source::Http { request_id: "r".into(), index: 0, element: None },
         key: None,
         value: Some(b"{not JSON".to_vec()),
         headers: vec![(header.to_owned(), vec![255])],
@@ -48,7 +48,7 @@ fn letter(header: &str) -> Message {
     messages.pop().expect("a message")
 }
 
-/// What SQS says of a text that it refuses, for an entry and for a request.
+/// SQS's response about rejected texts, for an entry and for a request.
 fn contents(request: &Value, refused: impl Fn(&str) -> bool) -> Answer {
     let (mut sent, mut failed) = (Vec::new(), Vec::new());
     for entry in request["Entries"].as_array().expect("entries") {
@@ -63,7 +63,7 @@ fn contents(request: &Value, refused: impl Fn(&str) -> bool) -> Answer {
     (200, json!({ "Successful": sent, "Failed": failed }).to_string())
 }
 
-/// The bodies that were sent to a queue, without those that were refused.
+/// The bodies that were sent to a queue, without rejected ones.
 fn bodies(requests: &[Value], queue: &str, refused: impl Fn(&str) -> bool) -> Vec<String> {
     let of_queue =
         |request: &&Value| request["QueueUrl"].as_str().is_some_and(|url| url.ends_with(queue));
@@ -79,7 +79,8 @@ fn check_record(body: &str, header: &str) {
     assert_eq!(record.headers, [(header.to_owned(), vec![255])]);
 }
 
-/// Takes a batch as SQS does, but for entries whose body names a failure, or asks to be forgotten.
+/// Accepts a batch as SQS does, except for entries whose body names a failure, or asks to be
+/// omitted.
 fn take(request: &Value) -> Answer {
     let (mut sent, mut failed) = (Vec::new(), Vec::new());
     for entry in request["Entries"].as_array().expect("entries") {
@@ -93,13 +94,13 @@ fn take(request: &Value) -> Answer {
             _ => sent.push(json!({ "Id": id, "MessageId": body, "MD5OfMessageBody": "" })),
         }
     }
-    // Backwards: the order of an answer means nothing.
+    // Reversed, because the order of the response is meaningless.
     sent.reverse();
     (200, json!({ "Successful": sent, "Failed": failed }).to_string())
 }
 
 #[tokio::test]
-async fn each_message_of_many_batches_gets_its_own_answer_in_order() {
+async fn each_message_of_many_batches_gets_its_own_result_in_order() {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&requests);
     let address = serve(move |body| {
@@ -169,8 +170,8 @@ async fn a_batch_that_fails_as_a_whole_fails_for_each_message() {
 }
 
 #[tokio::test]
-async fn a_text_that_a_queue_refuses_is_sent_packed_and_the_others_as_they_are() {
-    // A queue that is stricter than SQS, as a stand-in for what nobody foresaw.
+async fn a_text_that_a_queue_rejects_is_sent_packed_and_the_others_unchanged() {
+    // A queue stricter than SQS, as a stand-in for unforeseen limits.
     let refused = |body: &str| body.contains("\\uffff");
     let requests = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&requests);
@@ -192,7 +193,7 @@ async fn a_text_that_a_queue_refuses_is_sent_packed_and_the_others_as_they_are()
 }
 
 #[tokio::test]
-async fn a_queue_that_refuses_a_whole_batch_for_one_text_gets_the_others_one_by_one() {
+async fn a_queue_that_rejects_a_whole_batch_for_one_text_gets_the_others_one_by_one() {
     let refused = |body: &str| body.contains("\\uffff");
     let requests = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&requests);
@@ -216,7 +217,7 @@ async fn a_queue_that_refuses_a_whole_batch_for_one_text_gets_the_others_one_by_
 }
 
 #[tokio::test]
-async fn what_one_queue_refuses_however_it_is_written_goes_into_the_other() {
+async fn a_message_that_one_queue_rejects_in_every_form_goes_into_the_other() {
     async fn check(buffered: bool) {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
@@ -246,19 +247,19 @@ async fn what_one_queue_refuses_however_it_is_written_goes_into_the_other() {
 
 #[tokio::test]
 async fn in_memory_a_text_that_sqs_refuses_is_refused_as_well() {
-    let memory = Memory::new(Timestamp::MIN);
+    let memory = Faulty::over(Memory::new(Timestamp::MIN));
     let raw = letter("a").body.replace("\"a\"", "\"\u{FFFF}\"");
     let raw = Message { tenant: None, body: raw };
     let nonsense = message("\u{FFFE}");
     let results = reasons(memory.send_letters(&[raw, nonsense, message("")]).await);
     assert_eq!(results, [None, Some(Reason::Bug), Some(Reason::Bug)]);
     let sent = memory.state().letters.clone();
-    assert_eq!(sent.len(), 1, "an envelope is packed, and other texts cannot be");
+    assert_eq!(sent.len(), 1, "only an envelope can be packed");
     check_record(&sent[0].body, "\u{FFFF}");
 }
 
 #[tokio::test]
-async fn no_message_is_no_call_and_no_answer() {
+async fn without_messages_there_is_no_call_and_no_result() {
     let down = aws_at(closed_address().expect("a free port"));
     assert!(down.send_letters(&[]).await.is_empty());
     assert!(Memory::new(Timestamp::MIN).send_letters(&[]).await.is_empty());
@@ -266,9 +267,9 @@ async fn no_message_is_no_call_and_no_answer() {
 
 #[tokio::test]
 async fn in_memory_each_message_gets_its_own_answer_as_well() {
-    let memory = Memory::new(Timestamp::MIN);
+    let memory = Faulty::over(Memory::new(Timestamp::MIN));
     let mut calls = 0;
-    memory.state().faults = Box::new(move |call| {
+    memory.fail(move |call| {
         assert_eq!(call, Call::Letter);
         calls += 1;
         if calls == 4 { Fault::Refused } else { Fault::None }
@@ -281,7 +282,7 @@ async fn in_memory_each_message_gets_its_own_answer_as_well() {
 }
 
 #[tokio::test]
-async fn the_levels_of_the_buffer_are_told_apart() {
+async fn the_levels_of_the_buffer_are_distinguished() {
     let address = serve(|body| {
         let request: Value = serde_json::from_str(body).expect("JSON");
         let url = request["QueueUrl"].as_str().expect("a queue");
@@ -302,7 +303,7 @@ async fn the_levels_of_the_buffer_are_told_apart() {
 }
 
 #[tokio::test]
-async fn levels_that_are_not_said_are_not_zero() {
+async fn missing_levels_are_not_zero() {
     let silent = serve(|_| (200, json!({ "Attributes": {} }).to_string()));
     let silent = aws_at(silent.await.expect("a free port"));
     let down = aws_at(closed_address().expect("a free port"));

@@ -1,17 +1,18 @@
-//! What reading may cost: an answer reads a stated amount and says where it stopped; a tenant over its
-//! quota waits, and nobody waits for it.
+//! The cost of reading: a response reads a bounded amount and reports where it stopped; a tenant
+//! over its quota waits, without delaying others.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use drover_core::base::time::Timestamp;
 use drover_core::intake::quota::READ_UNIT_BYTES;
 use drover_query::limits;
 use drover_tests::gateway::{Answer, event};
+use drover_tests::golden::Player as _;
 use drover_tests::processor::{Extra, Host, returned};
 use drover_tests::query::{ACME, DEMO, Reader, kafka};
 use drover_tests::replay::Replayer;
@@ -21,7 +22,7 @@ fn now() -> Timestamp {
     Timestamp::parse_rfc3339("2026-11-21T07:00:00Z").expect("a time")
 }
 
-/// The tenant `slow` with the key of `events/ingest/quota.json`, and this quota.
+/// The tenant `slow` with the key of `events/ingest/quota.json` and this quota.
 fn host(quota: &Value) -> Host {
     let sha256 = "bf08fbdde4e933c1b22624be3b57bc7cbf6336a3bab6bba897d12a3c4df508c8";
     let key = json!({"id": "k1", "sha256": sha256, "scopes": ["read", "admin"]});
@@ -60,7 +61,7 @@ fn events(answer: &Answer) -> &[Value] {
     answer.json["events"].as_array().expect("a list")
 }
 
-/// What one question reads, in bytes as DynamoDB counts them.
+/// The bytes that one request reads, as DynamoDB counts them.
 async fn read_bytes(reader: &Reader, target: &str) -> (Answer, f64) {
     let before = reader.units.of("demo");
     let answer = reader.get(DEMO, target).await;
@@ -68,12 +69,12 @@ async fn read_bytes(reader: &Reader, target: &str) -> (Answer, f64) {
 }
 
 #[tokio::test]
-async fn the_newest_events_of_large_subjects_end_early_and_say_so() {
+async fn the_newest_events_of_large_subjects_end_early_and_are_marked() {
     let host = host(&Value::Null);
     let large: Vec<Value> = (0..100).map(|device| reading(device, 0, 60_000)).collect();
     deliver(&host, "demo", &large).await;
     let reader = Reader::over(&host);
-    // The listing index comes on top: half a unit for each of its shards.
+    // The listing index costs extra: half a unit for each of its shards.
     let most = (limits::READ_BYTES + 512 * 1024) as f64;
     for target in
         ["/api/v1/events", "/api/v1/events?limit=1000", "/get_events", "/api/v1/events?type=x"]
@@ -110,7 +111,7 @@ async fn the_newest_events_of_long_histories_are_exact_as_far_as_they_go() {
 }
 
 #[tokio::test]
-async fn a_list_of_large_subjects_goes_on_where_it_stopped() {
+async fn a_list_of_large_subjects_continues_at_its_cursor() {
     let host = host(&Value::Null);
     let large: Vec<Value> = (0..120).map(|device| reading(device, 0, 60_000)).collect();
     deliver(&host, "demo", &large).await;
@@ -136,7 +137,7 @@ async fn a_list_of_large_subjects_goes_on_where_it_stopped() {
     assert!(bytes <= (limits::READ_BYTES + 512 * 1024) as f64, "{bytes}");
 }
 
-/// The key of the tenant `slow`, as `events/ingest/quota.json` has it.
+/// The key of the tenant `slow`, from `events/ingest/quota.json`.
 fn slow_key() -> String {
     let sent: Value =
         serde_json::from_str(include_str!("../../events/ingest/quota.json")).expect("JSON");
@@ -173,13 +174,13 @@ async fn a_tenant_over_its_requests_waits_and_another_reads_on() {
 }
 
 #[tokio::test]
-async fn what_an_answer_has_read_is_a_debt_of_its_tenant() {
+async fn the_reads_of_a_response_are_charged_to_its_tenant() {
     let quota = json!({"events_per_second": 1, "burst": 1, "read_bytes_per_second": 40_960});
     let host = host(&quota);
     deliver(&host, "slow", &(0..20).map(|at| reading(at, 0, 60_000)).collect::<Vec<_>>()).await;
     let (reader, key) = (Reader::over(&host), slow_key());
     let answer = reader.get(&key, "/api/v1/events?limit=20").await;
-    assert_eq!(events(&answer).len(), 20, "a single answer is not cut short by a quota");
+    assert_eq!(events(&answer).len(), 20, "a quota does not shorten a single response");
     let refused = reader.get(&key, "/devices").await;
     let (status, code, seconds) = wait(&refused);
     assert_eq!((status, code), (429, "rate_limited"));
@@ -193,7 +194,7 @@ async fn what_an_answer_has_read_is_a_debt_of_its_tenant() {
 #[tokio::test]
 async fn reading_letters_and_runs_counts_and_cancelling_a_run_never_waits() {
     let quota = json!({"events_per_second": 1, "burst": 1, "read_bytes_per_second": 1});
-    let replayer = Replayer::over(host(&quota), None);
+    let replayer = Replayer::with_auth(&host(&quota), None);
     let authorization = format!("Bearer {}", slow_key());
     let ask = async |method: &str, target: &str| {
         let request = event(method, target, &[("authorization", &authorization)]);

@@ -1,7 +1,7 @@
-//! The writes of a plan on DynamoDB: all of them in order, or none from the first that somebody
-//! else was faster with.
+//! The writes of a plan on DynamoDB: all in order, or none from the first one that another process
+//! has overtaken.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use drover_aws::{Applied, Aws};
 use drover_core::base::error::Reason;
@@ -15,7 +15,7 @@ async fn dynamodb() -> Aws {
     ports().await.expect("a DynamoDB")
 }
 
-/// Tests share a registry, so each names its own documents.
+/// Tests share a registry, so each uses unique documents.
 fn name(name: &str) -> DocumentName {
     DocumentName::Contract(name.to_owned())
 }
@@ -52,13 +52,13 @@ async fn documents_are_created_replaced_and_removed() {
 }
 
 #[tokio::test]
-async fn removing_what_is_gone_already_is_done() {
+async fn removing_a_missing_document_succeeds() {
     let removed = Write { name: name("never-there"), change: Change::Delete };
     assert_eq!(dynamodb().await.apply(&plan([removed])).await, Ok(Applied::Whole));
 }
 
 #[tokio::test]
-async fn nothing_is_written_where_somebody_else_was_faster_with_one_document() {
+async fn nothing_is_written_if_another_process_overtook_one_document() {
     let aws = dynamodb().await;
     let theirs = document(r#"{"theirs":1}"#, 7);
     let first = plan([put("overtaken", theirs.clone(), None)]);
@@ -80,7 +80,7 @@ async fn nothing_is_written_where_somebody_else_was_faster_with_one_document() {
 }
 
 #[tokio::test]
-async fn the_same_document_of_somebody_else_is_not_taken_for_ours() {
+async fn an_identical_document_of_another_process_is_not_mistaken_for_our_write() {
     let aws = dynamodb().await;
     let same = plan([put("same", document("{}", 1), None)]);
     assert_eq!(aws.apply(&same).await, Ok(Applied::Whole));
@@ -89,7 +89,7 @@ async fn the_same_document_of_somebody_else_is_not_taken_for_ours() {
 
 #[tokio::test]
 async fn without_dynamodb_it_is_unavailable() {
-    let nobody = aws_at(closed_address().expect("a free port"));
-    let error = nobody.apply(&plan([put("any", document("{}", 1), None)])).await.err();
+    let unreachable = aws_at(closed_address().expect("a free port"));
+    let error = unreachable.apply(&plan([put("any", document("{}", 1), None)])).await.err();
     assert_eq!(error.map(|error| error.reason), Some(Reason::Unreachable));
 }

@@ -1,10 +1,10 @@
-//! Facts about the replay function that no file of `events/` can show: what fails between two steps,
-//! what is counted, and what happens while a run is at work.
+//! Facts about the replay function that no file of `events/` can show: failures between two steps,
+//! counts, and concurrent runs.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,18 +13,20 @@ use drover_core::base::metrics::Metric;
 use drover_core::dead_letter::letter::Lease;
 use drover_core::memory::{Call, Fault};
 use drover_tests::gateway::{Answer, event};
-use drover_tests::replay::{Replayer, Situation, all};
+use drover_tests::golden::Player as _;
+use drover_tests::replay::Replayer;
+use drover_tests::situation::Situation;
 use serde_json::{Value, json};
 
 const DEMO: &str = "Bearer drover-demo-key";
 
-fn situation(name: &str) -> Situation {
-    all().into_iter().find(|one| one.name == name).expect("a situation of that name")
+fn situation(name: &str) -> Situation<Replayer> {
+    Situation::named(name)
 }
 
 /// A host that has filed the four letters of `rejected`.
 async fn with_letters() -> Replayer {
-    let replayer = situation("replay").replayer().await;
+    let replayer = situation("replay").prepared().await;
     assert_eq!(replayer.letters().len(), 4);
     replayer
 }
@@ -41,14 +43,14 @@ async fn answer(replayer: &Replayer, event: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_message_whose_letter_may_be_stored_comes_again_and_is_one_letter() {
+async fn a_message_whose_letter_may_be_stored_is_redelivered_and_is_one_letter() {
     for fault in [Fault::Refused, Fault::LostBefore, Fault::LostAfter] {
         // The first call puts chunks, the second the letter.
         for failing in 0..2 {
             let one = situation("envelope");
-            let replayer = one.replayer().await;
+            let replayer = one.prepared().await;
             let calls = AtomicUsize::new(0);
-            replayer.memory().state().faults = Box::new(move |call| {
+            replayer.memory().fail(move |call| {
                 let is_it = call == Call::File && calls.fetch_add(1, Ordering::Relaxed) == failing;
                 if is_it { fault } else { Fault::None }
             });
@@ -64,13 +66,13 @@ async fn a_message_whose_letter_may_be_stored_comes_again_and_is_one_letter() {
 }
 
 #[tokio::test]
-async fn of_a_batch_only_what_failed_comes_again() {
+async fn only_failed_messages_of_a_batch_are_returned() {
     let one = situation("every-shape");
-    let replayer = one.replayer().await;
+    let replayer = one.prepared().await;
     let sent: Value = serde_json::from_str(&one.event).expect("JSON");
-    // Every third call: some lose their chunks, others their letter.
+    // Every third call fails: some messages lose their chunks, others their letter.
     let calls = AtomicUsize::new(0);
-    replayer.memory().state().faults = Box::new(move |call| {
+    replayer.memory().fail(move |call| {
         let is_it = call == Call::File && calls.fetch_add(1, Ordering::Relaxed) % 3 == 2;
         if is_it { Fault::Refused } else { Fault::None }
     });
@@ -78,23 +80,23 @@ async fn of_a_batch_only_what_failed_comes_again() {
     let named = named["batchItemFailures"].as_array().expect("a list");
     let messages = sent["Records"].as_array().expect("messages");
     assert!(!named.is_empty() && named.len() < messages.len(), "{named:?}");
-    replayer.fail(&[]);
+    replayer.fail_parts(&[]);
     let is_named = |message: &&Value| {
         named.iter().any(|failure| failure["itemIdentifier"] == message["messageId"])
     };
     let rest: Vec<&Value> = messages.iter().filter(is_named).collect();
-    assert_eq!(rest.len(), named.len(), "every id is one of the batch");
+    assert_eq!(rest.len(), named.len(), "every id is from the batch");
     let rest = json!({"Records": rest}).to_string();
     assert_eq!(replayer.deliver(&rest).await.expect("answered"), json!({"batchItemFailures": []}));
-    let never = one.replayer().await;
+    let never = one.prepared().await;
     never.deliver(&one.event).await.expect("it is answered");
     assert_eq!(replayer.letters(), never.letters());
 }
 
 #[tokio::test]
-async fn a_letter_is_counted_when_it_is_new_and_never_again() {
+async fn a_letter_is_counted_once() {
     let one = situation("every-shape");
-    let replayer = one.replayer().await;
+    let replayer = one.prepared().await;
     replayer.deliver(&one.event).await.expect("it is answered");
     let filed = || replayer.counted(Metric::DeadLettersFiled);
     assert_eq!(filed(), replayer.letters().len());
@@ -104,7 +106,7 @@ async fn a_letter_is_counted_when_it_is_new_and_never_again() {
 }
 
 #[tokio::test]
-async fn while_a_run_is_at_work_no_other_of_its_tenant_begins() {
+async fn a_running_run_blocks_other_runs_of_its_tenant() {
     let replayer = with_letters().await;
     let now = replayer.memory().state().now;
     let lease = |seconds| Lease {
@@ -124,17 +126,17 @@ async fn while_a_run_is_at_work_no_other_of_its_tenant_begins() {
     let refused = replayer.deliver(&command).await.expect("it is answered");
     assert_eq!(refused["error"]["code"], "replay_running");
     let operator = replayer.deliver(r#"{"action":"replay"}"#).await.expect("it is answered");
-    assert_eq!(operator["phase"], "done", "the operator's letters are others");
-    // Whoever held it died.
+    assert_eq!(operator["phase"], "done", "the operator's letters are separate");
+    // The holder of the lease died.
     hold(-1);
     let started = answer(&replayer, &start).await;
     assert_eq!((started.status, &started.json["examined"]), (200, &json!(4)));
 }
 
 #[tokio::test]
-async fn a_run_that_the_ledger_stops_is_resumed_by_whoever_may_and_says_who() {
+async fn a_run_paused_by_the_ledger_is_resumed_and_records_the_user() {
     let replayer = with_letters().await;
-    replayer.memory().state().faults = Box::new(|call| match call {
+    replayer.memory().fail(|call| match call {
         Call::Head | Call::Write => Fault::Refused,
         _ => Fault::None,
     });
@@ -143,7 +145,7 @@ async fn a_run_that_the_ledger_stops_is_resumed_by_whoever_may_and_says_who() {
     assert_eq!((paused.status, &paused.json["phase"]), (200, &json!("paused")));
     assert_eq!(paused.json["examined"], 0);
     let id = paused.json["replay_id"].as_str().expect("an id").to_owned();
-    replayer.fail(&[]);
+    replayer.fail_parts(&[]);
     let resume = request("POST", &format!("/api/v1/replays/{id}"), None);
     let done = answer(&replayer, &resume).await;
     assert_eq!((done.status, &done.json["phase"]), (200, &json!("done")));
@@ -158,13 +160,13 @@ async fn a_run_that_the_ledger_stops_is_resumed_by_whoever_may_and_says_who() {
 #[tokio::test]
 async fn a_paused_run_is_cancelled_and_not_resumed() {
     let replayer = with_letters().await;
-    replayer.memory().state().faults = Box::new(|call| match call {
+    replayer.memory().fail(|call| match call {
         Call::Head => Fault::Refused,
         _ => Fault::None,
     });
     let start = request("POST", "/api/v1/replays", Some(&json!({})));
     let id = answer(&replayer, &start).await.json["replay_id"].as_str().expect("an id").to_owned();
-    replayer.fail(&[]);
+    replayer.fail_parts(&[]);
     let target = format!("/api/v1/replays/{id}");
     let cancelled = answer(&replayer, &request("DELETE", &target, None)).await;
     assert_eq!((cancelled.status, &cancelled.json["phase"]), (200, &json!("cancelled")));
@@ -196,7 +198,7 @@ async fn every_letter_is_on_exactly_one_page_of_its_list() {
 
 #[tokio::test]
 async fn no_route_of_dead_letters_opens_without_the_scope_admin() {
-    let replayer = situation("letters-without-the-scope").replayer().await;
+    let replayer = situation("letters-without-the-scope").prepared().await;
     let status = async |method: &str, target: &str, scope: &str| {
         let mut event: Value = serde_json::from_str(&event(method, target, &[])).expect("JSON");
         let claims = json!({"tenant": "demo", "scope": scope});
@@ -221,11 +223,11 @@ async fn no_route_of_dead_letters_opens_without_the_scope_admin() {
     assert_eq!(status("GET", "/buffer/stats", "write").await, 403);
 }
 
-/// Its route names another tenant by the time that it leaves the buffer.
+/// When the record leaves the buffer, its route names another tenant.
 #[tokio::test]
 async fn a_buffered_record_never_reaches_another_tenant_and_its_letter_is_its_owners() {
     let one = situation("buffered-record");
-    let replayer = one.replayer().await;
+    let replayer = one.prepared().await;
     let route = r#"{"contract":"telemetry","tenant":{"const":"acme"}}"#;
     replayer.memory().put_document("R#telemetry", route);
     let drained = replayer.deliver(&one.event).await.expect("it is answered");

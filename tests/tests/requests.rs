@@ -1,7 +1,7 @@
-//! Claims of requests, the same in memory and in DynamoDB: the first is the first, a repetition
-//! finds it, and nobody believes one for longer than a day.
+//! Claims of requests, in memory and on DynamoDB: the first claim wins, a repetition finds it, and
+//! no claim is valid for longer than a day.
 
-#![expect(clippy::expect_used, reason = "helpers of tests are tests, which clippy does not see")]
+#![expect(clippy::expect_used, reason = "clippy does not recognize test helpers as tests")]
 #![recursion_limit = "256"]
 
 use drover_core::base::id::TenantId;
@@ -26,7 +26,11 @@ async fn check(requests: &impl Requests) {
     let first = claim("demo", "{}", 0);
     assert_eq!(requests.claim(&first).await, Ok(Claimed::First));
     let again = requests.claim(&claim("demo", "{}", 60)).await;
-    assert_eq!(again, Ok(Claimed::Before(first.made.clone())), "the first time counts");
+    assert_eq!(
+        again,
+        Ok(Claimed::Before(first.made.clone())),
+        "the time of the first claim counts"
+    );
     let other_body = requests.claim(&claim("demo", "[]", 60)).await;
     assert_eq!(other_body, Ok(Claimed::Before(first.made.clone())));
     assert_eq!(requests.claim(&claim("acme", "{}", 60)).await, Ok(Claimed::First));
@@ -40,11 +44,11 @@ async fn check(requests: &impl Requests) {
 }
 
 #[tokio::test]
-async fn a_claim_is_believed_for_a_day_in_memory() {
+async fn a_claim_is_valid_for_a_day_in_memory() {
     check(&Memory::new(second(0))).await;
 }
 
 #[tokio::test]
-async fn a_claim_is_believed_for_a_day_in_dynamodb() {
+async fn a_claim_is_valid_for_a_day_in_dynamodb() {
     check(&dynamodb::ports().await.expect("it starts")).await;
 }

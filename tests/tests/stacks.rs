@@ -1,6 +1,6 @@
-//! The stacks of `infra/` fit together, and keep what their comments promise.
+//! The stacks of `infra/` fit together, and satisfy the claims of their comments.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, reason = "test helpers fail like tests")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +19,7 @@ fn outputs(template: &Value) -> BTreeSet<String> {
     template["Outputs"].as_object().expect("outputs").keys().cloned().collect()
 }
 
-/// Every object in a template, itself included.
+/// Every object in a template, including the template itself.
 fn objects<'a>(value: &'a Value, found: &mut Vec<&'a serde_json::Map<String, Value>>) {
     match value {
         Value::Object(object) => {
@@ -31,7 +31,7 @@ fn objects<'a>(value: &'a Value, found: &mut Vec<&'a serde_json::Map<String, Val
     }
 }
 
-/// What a template takes from the stack that this parameter names.
+/// The imports of a template from the stack that this parameter names.
 fn imports(template: &Value, parameter: &str) -> BTreeSet<String> {
     let mut found = Vec::new();
     objects(template, &mut found);
@@ -53,18 +53,18 @@ fn every_output_is_exported_under_the_name_of_its_stack() {
 }
 
 #[test]
-fn what_is_taken_from_the_state_stack_is_there() {
+fn imports_from_the_state_stack_exist() {
     let given = outputs(&stack("state"));
     for name in STACKS {
         let missing: Vec<_> =
             imports(&stack(name), "StateStack").difference(&given).cloned().collect();
         assert!(missing.is_empty(), "{name}: {missing:?}");
     }
-    assert!(imports(&stack("alarms"), "StateStack").len() > 5, "the imports moved");
+    assert!(imports(&stack("alarms"), "StateStack").len() > 5, "the imports are elsewhere");
 }
 
 #[test]
-fn what_is_taken_from_the_app_stack_is_there() {
+fn imports_from_the_app_stack_exist() {
     let app = cloudformation::load("template.yaml").expect("a template");
     let exported = app["Outputs"].as_object().expect("outputs").iter();
     let exported: BTreeSet<String> = exported
@@ -80,7 +80,7 @@ fn what_is_taken_from_the_app_stack_is_there() {
 }
 
 #[test]
-fn mappings_of_topics_send_the_metrics_that_alarms_wait_for() {
+fn mappings_of_topics_send_the_metrics_of_the_alarms() {
     let app = cloudformation::load("template.yaml").expect("a template");
     let mut found = Vec::new();
     objects(&app, &mut found);
@@ -108,7 +108,7 @@ fn every_exception_from_a_check_has_its_reason() {
 }
 
 #[test]
-fn no_port_is_open_but_kafkas_own_with_tls_and_a_user_and_https() {
+fn only_the_authenticated_tls_ports_of_kafka_and_https_are_open() {
     let template = stack("streaming");
     let mut found = Vec::new();
     objects(&template, &mut found);
@@ -119,16 +119,19 @@ fn no_port_is_open_but_kafkas_own_with_tls_and_a_user_and_https() {
     for (name, resource) in template["Resources"].as_object().expect("resources") {
         for rule in resource["Properties"]["SecurityGroupIngress"].as_array().into_iter().flatten()
         {
-            assert!(rule.get("SourceSecurityGroupId").is_some(), "{name}: only groups come in");
+            assert!(
+                rule.get("SourceSecurityGroupId").is_some(),
+                "{name}: only security groups may connect"
+            );
         }
         let kind = resource["Type"].as_str().unwrap_or_default();
         let outside = ["AWS::EC2::InternetGateway", "AWS::EC2::NatGateway"];
-        assert!(!outside.contains(&kind), "{name}: nothing leads outside");
+        assert!(!outside.contains(&kind), "{name}: there is no route to the internet");
     }
 }
 
 #[test]
-fn a_cluster_speaks_tls_and_knows_who_comes_and_stays_when_the_stack_goes() {
+fn a_cluster_requires_tls_and_authentication_and_survives_its_stack() {
     let resources = stack("streaming")["Resources"].take();
     let provisioned = &resources["Provisioned"]["Properties"];
     let transit = json!({"ClientBroker": "TLS", "InCluster": true});
@@ -144,7 +147,7 @@ fn a_cluster_speaks_tls_and_knows_who_comes_and_stays_when_the_stack_goes() {
 }
 
 #[test]
-fn an_endpoint_carries_nothing_to_or_from_another_account() {
+fn an_endpoint_allows_only_its_own_account() {
     let template = stack("streaming");
     let mut checked = 0;
     for (name, resource) in template["Resources"].as_object().expect("resources") {
@@ -164,9 +167,9 @@ fn an_endpoint_carries_nothing_to_or_from_another_account() {
     assert_eq!(checked, 3);
 }
 
-/// In the network that the stack makes, what the endpoint refuses is refused whatever a role allows.
+/// In the network of the stack, the endpoint's policy limits every role.
 #[test]
-fn the_endpoint_of_dynamodb_lets_through_what_functions_may_do() {
+fn the_endpoint_of_dynamodb_allows_the_actions_of_the_functions() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
     let template = fs::read_to_string(path).expect("a template");
     let words = template.split(|one: char| !one.is_alphanumeric() && one != ':');
@@ -182,12 +185,12 @@ fn the_endpoint_of_dynamodb_lets_through_what_functions_may_do() {
 }
 
 #[test]
-fn the_edge_caches_nothing_and_hands_everything_on_but_the_name_of_the_host() {
+fn the_edge_caches_nothing_and_forwards_everything_except_the_host_header() {
     let distribution = stack("edge")["Resources"]["Distribution"]["Properties"].take();
     let config = &distribution["DistributionConfig"];
     assert!(config.get("CacheBehaviors").is_none(), "one behaviour for all paths");
     let behaviour = &config["DefaultCacheBehavior"];
-    // The ids of AWS's own CachingDisabled and AllViewerExceptHostHeader.
+    // The ids of AWS's managed policies CachingDisabled and AllViewerExceptHostHeader.
     assert_eq!(behaviour["CachePolicyId"], "4135ea2d-6df8-44a3-9df3-4b5a84be39ad");
     assert_eq!(behaviour["OriginRequestPolicyId"], "b689b0a8-53d0-40ab-baf2-68738e2966ac");
     assert_eq!(behaviour["ViewerProtocolPolicy"], "https-only");
@@ -196,7 +199,7 @@ fn the_edge_caches_nothing_and_hands_everything_on_but_the_name_of_the_host() {
 }
 
 #[test]
-fn no_rule_of_the_edge_refuses_a_body_for_its_size_or_its_text() {
+fn no_rule_of_the_edge_rejects_a_body_for_its_size_or_text() {
     let acl = stack("edge")["Resources"]["Acl"]["Properties"].take();
     let rules = acl["Rules"].as_array().expect("rules");
     let common = rules.iter().find(|rule| rule["Name"] == "common").expect("the common rules");
@@ -208,13 +211,13 @@ fn no_rule_of_the_edge_refuses_a_body_for_its_size_or_its_text() {
 }
 
 #[test]
-fn no_log_of_the_edge_holds_what_proves_who_calls() {
+fn no_log_of_the_edge_contains_credentials() {
     let logging = stack("edge")["Resources"]["AclLogging"]["Properties"].take();
     let redacted = json!([{"SingleHeader": {"Name": "authorization"}}]);
     assert_eq!(logging["RedactedFields"], redacted);
 }
 
-/// What a role may do; not who may take it.
+/// The permissions of a role, without its trust policy.
 fn allowed(role: &Value) -> Vec<String> {
     let mut found = Vec::new();
     objects(role, &mut found);
@@ -226,7 +229,7 @@ fn allowed(role: &Value) -> Vec<String> {
 }
 
 #[test]
-fn releasing_makes_every_kind_of_resource_and_names_no_deletion_of_tables_or_reading_of_messages() {
+fn the_release_role_creates_every_resource_and_cannot_delete_tables_or_read_messages() {
     let delivery = stack("delivery");
     let actions = allowed(&delivery["Resources"]["CloudFormation"]);
     let stacks = ["template.yaml", "infra/state.yaml", "infra/alarms.yaml"];
@@ -252,9 +255,9 @@ fn releasing_makes_every_kind_of_resource_and_names_no_deletion_of_tables_or_rea
     }
 }
 
-/// Otherwise whoever releases could make a role that may do anything.
+/// Otherwise the release role could create a role with any permission.
 #[test]
-fn a_release_makes_roles_within_a_boundary_alone_and_is_within_one_itself() {
+fn a_release_creates_only_bounded_roles_and_is_bounded_itself() {
     let delivery = stack("delivery");
     let role = &delivery["Resources"]["CloudFormation"];
     assert_eq!(role["Properties"]["PermissionsBoundary"], json!({"Ref": "ReleaseBoundary"}));
@@ -308,9 +311,9 @@ fn text(path: &str) -> String {
     fs::read_to_string(root.join(path)).expect("a text")
 }
 
-/// What runs with the right to release is what was looked at, and nothing that only checks or proves.
+/// Only checked tools run with the release permissions, and no tool that only checks or proves.
 #[test]
-fn a_release_job_installs_only_what_deploys_and_everything_by_its_hash() {
+fn a_release_job_installs_only_deployment_tools_pinned_by_hash() {
     let workflow = text(".github/workflows/deploy.yml");
     let installs = workflow.lines().filter_map(|line| line.split_once("infra/tools"));
     let installs: Vec<_> = installs.map(|(_, names)| names.trim()).collect();
@@ -338,7 +341,7 @@ fn a_release_job_installs_only_what_deploys_and_everything_by_its_hash() {
 }
 
 #[test]
-fn only_one_environment_of_one_repository_releases_and_it_acts_by_cloudformation_alone() {
+fn only_one_environment_of_one_repository_releases_and_only_by_cloudformation() {
     let delivery = stack("delivery");
     let role = &delivery["Resources"]["Deploy"];
     let trust = &role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"];

@@ -1,12 +1,9 @@
-//! `infra/state.yaml` makes the tables that the ports rely on: it is held against what
-//! `create_tables` makes in the embedded DynamoDB. What only CloudFormation has is stated here.
+//! `infra/state.yaml` creates the tables that the ports rely on: it is compared with the tables
+//! that `create_tables` makes in the embedded DynamoDB. Properties that only CloudFormation has are
+//! asserted here.
 
 #![recursion_limit = "256"]
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement, TimeToLiveStatus};
 use drover_tests::cloudformation;
@@ -15,7 +12,7 @@ use serde_json::{Value, json};
 
 const TABLES: [(&str, &str); 4] =
     [("Ledger", LEDGER), ("Registry", REGISTRY), ("Letters", LETTERS), ("Requests", REQUESTS)];
-/// A queue, the queue of its failures, and after how many tries.
+/// A queue, its failure queue, and the maximum number of receives.
 const QUEUES: [(&str, &str, u32); 2] =
     [("DeadLetters", "DeadLettersFailed", 5), ("Buffer", "BufferFailed", 1000)];
 
@@ -45,7 +42,7 @@ fn attributes(definitions: &[AttributeDefinition]) -> Value {
     sorted(attributes.collect())
 }
 
-/// The order of attributes means nothing.
+/// The order of attributes is meaningless.
 fn sorted(mut list: Value) -> Value {
     if let Some(list) = list.as_array_mut() {
         list.sort_by_key(Value::to_string);
@@ -53,7 +50,7 @@ fn sorted(mut list: Value) -> Value {
     list
 }
 
-/// What `create_tables` made, in the words of CloudFormation.
+/// The table that `create_tables` makes, in CloudFormation's format.
 async fn made(table: &str) -> Value {
     let aws = ports().await.expect("a DynamoDB");
     let described = aws.dynamodb().describe_table().table_name(&*named(table)).send().await;
@@ -81,7 +78,7 @@ async fn made(table: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_tables_of_the_stack_are_those_that_the_ports_make() {
+async fn the_tables_of_the_stack_match_those_of_the_ports() {
     for (resource, table) in TABLES {
         let stack = template()["Resources"][resource]["Properties"].take();
         let indexes = stack.get("GlobalSecondaryIndexes").cloned().unwrap_or(json!([]));
@@ -97,7 +94,7 @@ async fn the_tables_of_the_stack_are_those_that_the_ports_make() {
 }
 
 #[test]
-fn there_are_these_tables_and_queues_and_no_other() {
+fn the_stack_has_exactly_these_tables_and_queues() {
     let names = |kind| resources(kind).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     assert_eq!(names("AWS::DynamoDB::Table"), ["Ledger", "Letters", "Registry", "Requests"]);
     let queues = ["Buffer", "BufferFailed", "DeadLetters", "DeadLettersFailed"];
@@ -105,7 +102,7 @@ fn there_are_these_tables_and_queues_and_no_other() {
 }
 
 #[test]
-fn nothing_that_holds_data_goes_with_the_stack() {
+fn no_resource_with_data_is_deleted_with_the_stack() {
     for kind in ["AWS::DynamoDB::Table", "AWS::SQS::Queue"] {
         for (name, resource) in resources(kind) {
             for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
@@ -129,7 +126,7 @@ fn every_table_can_be_restored_and_is_protected() {
 }
 
 #[test]
-fn every_queue_keeps_14_days_encrypted_and_takes_the_largest_message() {
+fn every_queue_keeps_14_days_encrypted_and_accepts_the_largest_message() {
     for (name, queue) in resources("AWS::SQS::Queue") {
         let queue = &queue["Properties"];
         assert_eq!(queue["MessageRetentionPeriod"], 14 * 24 * 60 * 60, "{name}");
@@ -138,12 +135,12 @@ fn every_queue_keeps_14_days_encrypted_and_takes_the_largest_message() {
         assert_eq!(queue["SqsManagedSseEnabled"], sse, "{name}");
         let key = json!({"Fn::If": ["HasKey", {"Ref": "KeyArn"}, {"Ref": "AWS::NoValue"}]});
         assert_eq!(queue["KmsMasterKeyId"], key, "{name}");
-        assert!(queue.get("FifoQueue").is_none(), "{name}: order is the ledger's business");
+        assert!(queue.get("FifoQueue").is_none(), "{name}: the ledger restores the order");
     }
 }
 
 #[test]
-fn what_fails_often_goes_to_the_failed_queue_and_that_takes_from_no_other() {
+fn repeated_failures_go_to_the_failed_queue_of_their_queue() {
     let template = template();
     for (name, failed, tries) in QUEUES {
         let queue = &template["Resources"][name]["Properties"];
@@ -185,7 +182,7 @@ fn no_queue_is_reached_without_tls() {
 }
 
 #[test]
-fn the_other_stacks_find_what_they_take() {
+fn the_other_stacks_find_their_imports() {
     let template = template();
     let outputs = template["Outputs"].as_object().expect("outputs");
     let tables =

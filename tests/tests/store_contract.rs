@@ -1,7 +1,7 @@
-//! What every `Store` does, in memory and on DynamoDB alike: each fact is held against both. The
-//! algorithm of the ledger is tested in memory only because of this suite.
+//! The contract of every `Store`: each fact is checked in memory and on DynamoDB. This suite is
+//! the reason why the ledger's algorithm can be tested in memory only.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use drover_aws::Aws;
 use drover_core::base::error::Reason;
@@ -38,12 +38,12 @@ fn page(key: &[u8], bytes: &[u8]) -> PageWrite {
     PageWrite { page, version: 1, replaces: None, expires_at: 2_000_000_000 }
 }
 
-/// The next version of a page that was written with this one.
+/// The next version of a page that was written as `replaces`.
 fn rewritten(key: &[u8], bytes: &[u8], replaces: u64) -> PageWrite {
     PageWrite { version: replaces + 1, replaces: Some(replaces), ..page(key, bytes) }
 }
 
-/// Listed in an hour of its own.
+/// Listed in its own hour.
 fn write_at(hour: &str, expected: Option<u64>, head: StoredHead) -> LedgerWrite {
     let activity = Activity { shard: "T#t#device#0".to_owned(), hour: hour.to_owned() };
     LedgerWrite { expected, head, activity, pages: Vec::new() }
@@ -83,7 +83,7 @@ async fn keys(
 }
 
 #[tokio::test]
-async fn the_first_write_needs_absence_and_a_second_one_gets_the_stored_head() {
+async fn the_first_write_needs_absence_and_a_second_write_gets_the_stored_head() {
     async fn fact(store: &impl Store) {
         let location = location("first");
         assert_eq!(stored(store, &location).await, None);
@@ -116,7 +116,7 @@ async fn a_stale_version_is_lost_and_gets_the_stored_head() {
 }
 
 #[tokio::test]
-async fn a_version_expected_where_nothing_is_stored_is_lost_to_nothing() {
+async fn an_expected_version_without_a_stored_head_fails() {
     async fn fact(store: &impl Store) {
         let location = location("absent");
         let alone = write(Some(1), head(2, b"two"));
@@ -155,7 +155,7 @@ async fn head_and_pages_change_together_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_another_one_than_was_read_stops_head_and_pages() {
+async fn a_changed_page_stops_head_and_pages() {
     async fn fact(store: &impl Store) {
         let location = location("another");
         let first = LedgerWrite { pages: vec![page(b"b", b"one")], ..write(None, head(1, b"1")) };
@@ -163,7 +163,7 @@ async fn a_page_that_is_another_one_than_was_read_stops_head_and_pages() {
         let second = rewritten(b"b", b"two", 1);
         let second = LedgerWrite { pages: vec![second], ..write(Some(1), head(2, b"2")) };
         written(store, &location, &second).await;
-        // Of the version before, of none, of one that is gone.
+        // Of the previous version, of no version, and of a missing page.
         for other in [rewritten(b"b", b"x", 1), page(b"b", b"x"), rewritten(b"c", b"x", 1)] {
             let pages = vec![page(b"a", b"x"), other];
             let late = LedgerWrite { pages, ..write(Some(2), head(3, b"3")) };
@@ -191,7 +191,7 @@ async fn ninety_nine_pages_go_with_one_head() {
 }
 
 #[tokio::test]
-async fn a_page_is_sealed_once_and_the_first_one_stays() {
+async fn a_page_is_sealed_once_and_the_first_page_stays() {
     async fn fact(store: &impl Store) {
         let location = location("sealed");
         for bytes in [b"first", b"later"] {
@@ -204,7 +204,7 @@ async fn a_page_is_sealed_once_and_the_first_one_stays() {
 }
 
 #[tokio::test]
-async fn pages_come_in_the_order_of_their_bytes_from_the_bound_to_the_limit() {
+async fn pages_are_read_in_byte_order_from_the_bound_to_the_limit() {
     async fn fact(store: &impl Store) {
         let location = location("ordered");
         let sorted: [&[u8]; 6] = [b"\x00", b"\x7f\xff", b"\x80", b"\x80\x00", b"H", b"\xff\xff"];
@@ -225,14 +225,14 @@ async fn pages_come_in_the_order_of_their_bytes_from_the_bound_to_the_limit() {
 }
 
 #[tokio::test]
-async fn pages_come_backwards_from_the_bound_to_the_limit() {
+async fn pages_are_read_backwards_from_the_bound_to_the_limit() {
     async fn fact(store: &impl Store) {
         let location = location("backwards");
         let sorted: [&[u8]; 5] = [b"\x00", b"\x7f\xff", b"\x80", b"\x80\x00", b"\xff\xff"];
         for key in sorted {
             store.seal(&location, &page(key, b"page")).await.expect("available");
         }
-        // The head and the subjects beside it are no pages.
+        // The head and neighboring subjects are not pages.
         written(store, &location, &write(None, head(1, b"one"))).await;
         for beside in ["backward", "backwards/1"] {
             store.seal(&self::location(beside), &page(b"\x01", b"page")).await.expect("available");
@@ -256,7 +256,7 @@ async fn pages_come_backwards_from_the_bound_to_the_limit() {
 }
 
 #[tokio::test]
-async fn nobody_gets_the_head_or_pages_of_another_subject_tenant_or_table() {
+async fn no_read_gets_the_head_or_pages_of_another_subject_tenant_or_table() {
     async fn fact(store: &impl Store) {
         let own =
             SubjectLocation { table: Some(table(OWN_LEDGER)), ..home_of("contract", "apart/1") };
@@ -281,7 +281,7 @@ async fn nobody_gets_the_head_or_pages_of_another_subject_tenant_or_table() {
 }
 
 #[tokio::test]
-async fn pages_beyond_one_megabyte_come_up_to_the_limit() {
+async fn pages_beyond_one_megabyte_are_read_up_to_the_limit() {
     const COUNT: u8 = 180;
     async fn fact(store: &impl Store) {
         let location = location("many");
@@ -301,7 +301,7 @@ async fn pages_beyond_one_megabyte_come_up_to_the_limit() {
         assert!(pages.iter().map(|page| &page.key).eq(&expected[20..170]));
         let whole = PageRange::from(Vec::new(), 1_000);
         let units = store.pages(&location, &whole).await.expect("available").units.read;
-        // 2.8 MB in 4 KB, and up to one more for each of three answers.
+        // 2.8 MB in units of 4 KB, and up to one more for each of three responses.
         assert!((721.0..=726.0).contains(&units), "{units} read units");
     }
     fact(&memory()).await;

@@ -1,7 +1,7 @@
-//! What a call costs, in memory and on DynamoDB alike: budgets of the ledger are measured in
-//! memory, so memory must count as the service does.
+//! The cost of a call, in memory and on DynamoDB: budgets of the ledger are measured in memory, so
+//! the memory store must count as the service does.
 
-#![expect(clippy::expect_used, reason = "a fact that does not hold ends its test")]
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
 
 use drover_aws::Aws;
 use drover_core::base::cost::Units;
@@ -51,7 +51,7 @@ async fn cost(store: &impl Store, location: &SubjectLocation, write: &LedgerWrit
 async fn a_head_of_900_bytes_costs_one_unit_and_two_more_when_its_hour_changes() {
     async fn fact(store: &impl Store) {
         let location = location("cost/hour");
-        // The first entry of the index has no earlier one to take away.
+        // The first entry of the index has no earlier entry to remove.
         assert_eq!(cost(store, &location, &write(None, 900, "00000001#d")).await, 2.0);
         assert_eq!(cost(store, &location, &write(Some(1), 900, "00000001#d")).await, 1.0);
         assert_eq!(cost(store, &location, &write(Some(2), 900, "00000002#d")).await, 3.0);
@@ -61,7 +61,7 @@ async fn a_head_of_900_bytes_costs_one_unit_and_two_more_when_its_hour_changes()
 }
 
 #[tokio::test]
-async fn a_replaced_head_costs_what_the_larger_of_both_does() {
+async fn a_replaced_head_costs_the_larger_of_both() {
     async fn fact(store: &impl Store) {
         let location = location("cost/larger");
         cost(store, &location, &write(None, 900, "00000001#d")).await;
@@ -86,19 +86,19 @@ async fn a_transaction_costs_its_items_twice() {
         assert_eq!(cost(store, &location, &both).await, 2.0 * (1.0 + 3.0));
     }
     fact(&memory()).await;
-    // DynamoDB Local counts in a way of its own: see `differences`.
+    // DynamoDB Local counts differently: see `differences`.
     fact(&embedded().await.expect("an embedded DynamoDB")).await;
 }
 
 #[tokio::test]
-async fn a_transaction_that_changes_the_hour_costs_two_more_as_well() {
+async fn a_transaction_that_changes_the_hour_costs_two_more_too() {
     async fn fact(store: &impl Store) {
         let location = location("cost/moved");
         cost(store, &location, &write(None, 900, "00000001#d")).await;
         let pages = vec![page(b"a", 900)];
         let moved = LedgerWrite { pages, ..write(Some(1), 900, "00000002#d") };
-        // One entry of the index goes and one comes. AWS's documentation does not say whether a
-        // transaction counts them twice.
+        // One entry of the index is removed and one added. AWS's documentation does not say whether
+        // a transaction counts them twice.
         assert_eq!(cost(store, &location, &moved).await, 2.0 * (1.0 + 1.0) + 2.0);
     }
     fact(&memory()).await;
@@ -106,7 +106,7 @@ async fn a_transaction_that_changes_the_hour_costs_two_more_as_well() {
 }
 
 #[tokio::test]
-async fn a_lost_condition_costs_what_is_stored() {
+async fn a_failed_condition_costs_the_stored_item() {
     async fn fact(store: &impl Store) {
         let location = location("cost/lost");
         cost(store, &location, &write(None, 2_500, "00000001#d")).await;
@@ -121,7 +121,7 @@ async fn a_lost_condition_costs_what_is_stored() {
 }
 
 #[tokio::test]
-async fn a_sealed_page_costs_its_kilobytes_whether_or_not_it_was_there() {
+async fn a_sealed_page_costs_its_kilobytes_whether_or_not_it_existed() {
     async fn fact(store: &impl Store) {
         let location = location("cost/sealed");
         for _ in 0..2 {
@@ -134,7 +134,7 @@ async fn a_sealed_page_costs_its_kilobytes_whether_or_not_it_was_there() {
 }
 
 #[tokio::test]
-async fn a_head_costs_a_read_unit_for_each_4_kb_and_one_where_there_is_none() {
+async fn a_head_costs_a_read_unit_for_each_4_kb_and_one_if_it_is_missing() {
     async fn fact(store: &impl Store) {
         let location = location("cost/read");
         let units = async || store.head(&location).await.expect("available").units;
@@ -166,7 +166,7 @@ async fn pages_are_counted_together_in_4_kb() {
 }
 
 #[tokio::test]
-async fn a_look_for_pages_costs_one_unit_where_there_are_none() {
+async fn a_query_without_pages_costs_one_unit() {
     async fn fact(store: &impl Store) {
         let range = PageRange::from(Vec::new(), 10);
         let read = store.pages(&location("cost/no-pages"), &range).await.expect("available");

@@ -1,11 +1,11 @@
-//! The tables are what the ports and `infra/state.yaml` rely on.
+//! The tables have the properties that the ports and `infra/state.yaml` rely on.
 
 use aws_sdk_dynamodb::types::{KeyType, ProjectionType, TimeToLiveStatus};
 use drover_aws::tables::ACTIVITY_INDEX;
 use drover_tests::dynamodb::{LEDGER, REGISTRY, ports, table as named};
 
 #[tokio::test]
-async fn what_ends_has_a_time_to_live_in_x_and_the_registry_has_none() {
+async fn expiring_items_have_a_time_to_live_in_x_and_the_registry_has_none() {
     let aws = ports().await.expect("a DynamoDB");
     for (table, expected) in
         [(LEDGER, Some("x")), ("letters", Some("x")), ("requests", Some("x")), (REGISTRY, None)]

@@ -1,11 +1,7 @@
-//! `template.yaml` agrees with the code that it deploys and with the stacks around it: variables,
-//! routes, event source mappings, times. What each function may do is in `permissions`.
+//! `template.yaml` agrees with the code that it deploys and with the other stacks: variables,
+//! routes, event source mappings, timeouts. `permissions` checks the permissions.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +9,8 @@ use drover_core::intake::record::TopicRetention;
 use drover_tests::cloudformation::{Stack, load};
 use serde_json::{Value, json};
 
-const STREAMS: [&str; 4] = ["direct", "msk-iam", "msk-scram", "self-managed"];
-/// Variables for those who run the functions elsewhere, or know better than the default.
+const STREAMS: [&str; 5] = ["direct", "msk-iam", "msk-scram", "self-managed", "self-managed-plain"];
+/// Variables for functions outside the template, or for overriding a default.
 const NOT_SET: [&str; 3] =
     ["DROVER_CACHE_BYTES", "DROVER_KAFKA_USER", "DROVER_KAFKA_PASSWORD_FILE"];
 
@@ -40,7 +36,7 @@ fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
 
-/// The table of variables in `infra/README.md`, which a test of its own holds against the code.
+/// The variables in the table of `infra/README.md`, which another test compares with the code.
 fn variables() -> BTreeSet<String> {
     let text = include_str!("../../infra/README.md").lines();
     let rows = text.filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
@@ -48,7 +44,7 @@ fn variables() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_variable_that_a_function_reads_is_set_and_no_other() {
+fn exactly_the_variables_that_a_function_reads_are_set() {
     let stack = stack(&[]);
     let globals = &stack.section("Globals")["Function"]["Environment"]["Variables"];
     let mut set: BTreeSet<String> =
@@ -63,7 +59,7 @@ fn every_variable_that_a_function_reads_is_set_and_no_other() {
     assert_eq!(set, read);
 }
 
-/// What a function is started with. Imports become texts that a variable of that name takes.
+/// The environment of a function. Imports become texts that a variable of that name accepts.
 fn environment(stack: &Stack, function: &str) -> BTreeMap<String, String> {
     let globals = stack.section("Globals")["Function"]["Environment"]["Variables"].clone();
     let functions = stack.of_type("AWS::Serverless::Function");
@@ -78,10 +74,10 @@ fn environment(stack: &Stack, function: &str) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn in_every_form_each_function_takes_what_the_template_gives_it() {
+fn in_every_form_each_function_accepts_its_environment() {
     let secret = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:AmazonMSK_app-1";
     for (mode, auth) in STREAMS.iter().flat_map(|mode| [(mode, "key"), (mode, "jwt")]) {
-        // As after a change of form: what the others need is still given.
+        // As after a change of form: settings of the other forms are still given.
         let stack = stack(&[
             ("StreamMode", mode),
             ("AuthMode", auth),
@@ -106,7 +102,7 @@ fn in_every_form_each_function_takes_what_the_template_gives_it() {
 }
 
 #[test]
-fn no_variable_holds_a_secret() {
+fn no_variable_contains_a_secret() {
     for mode in STREAMS {
         let globals = in_mode(mode).section("Globals");
         for (name, value) in
@@ -124,16 +120,16 @@ fn of_topics(stack: &Stack) -> Vec<Value> {
     mappings.map(|one| one["Properties"].clone()).filter(|one| !one["Topics"].is_null()).collect()
 }
 
-/// Else the breaker, which is an error of the function, would turn a whole stream into letters or
-/// have it given up: a batch that is halved soon has fewer records than open it.
+/// Otherwise the breaker, which fails the function, would turn a whole stream into letters or have
+/// it discarded: a bisected batch soon has too few records to open it.
 #[test]
-fn a_batch_that_the_breaker_holds_back_comes_again_whole_for_longer_than_it_does() {
+fn a_batch_that_the_breaker_stops_is_retried_whole_for_longer_than_the_breaker_is_open() {
     const MOST_RETRIES: i64 = 10_000;
     const BREAKER_SECONDS: i64 = 15 * 60;
     for mode in STREAMS.into_iter().skip(1) {
         for one in of_topics(&in_mode(mode)) {
             assert_eq!(one["BisectBatchOnFunctionError"], false, "{mode}");
-            assert!(number(&one["BatchSize"]) >= 20, "so many open the breaker");
+            assert!(number(&one["BatchSize"]) >= 20, "the breaker opens at this number");
             assert_eq!(number(&one["MaximumRetryAttempts"]), MOST_RETRIES);
             assert!(number(&one["MaximumRecordAgeInSeconds"]) > BREAKER_SECONDS);
         }
@@ -142,7 +138,7 @@ fn a_batch_that_the_breaker_holds_back_comes_again_whole_for_longer_than_it_does
     assert!(number(&least) > BREAKER_SECONDS);
 }
 
-/// The setting of a broker, in the text of its properties.
+/// A setting of the broker, from the text of its properties.
 fn broker_setting(name: &str) -> i64 {
     let streaming = load("infra/streaming.yaml").expect("the template");
     let properties =
@@ -152,9 +148,9 @@ fn broker_setting(name: &str) -> i64 {
     digits.parse().expect("a number")
 }
 
-/// Lambda tells where the records stand that it gives up, and a replay reads them there.
+/// Lambda reports the offsets of discarded records, and a replay reads the records there.
 #[test]
-fn what_lambda_gives_up_by_its_age_is_in_the_topic_for_as_long_again() {
+fn records_that_lambda_discards_by_age_stay_in_the_topic_for_the_same_time_again() {
     let retention_seconds = broker_setting("log.retention.hours") * 60 * 60;
     let age = in_mode("msk-iam").section("Parameters")["MaximumRecordAge"].clone();
     for name in ["Default", "MaxValue"] {
@@ -178,15 +174,15 @@ fn a_buffered_record_becomes_a_letter_before_its_message_is_moved_or_deleted() {
     let receives = number(&buffer["RedrivePolicy"]["maxReceiveCount"]);
     let retention = number(&buffer["MessageRetentionPeriod"]);
     let filed_from = drover_replay::limits::BUFFERED_SECONDS;
-    assert!(filed_from < 10 * DAY, "design: before it is ten days old");
-    assert!(filed_from + DAY <= receives * shortest, "there is a day for the filing");
+    assert!(filed_from < 10 * DAY, "design: filed before it is ten days old");
+    assert!(filed_from + DAY <= receives * shortest, "one day is left for filing");
     assert!(filed_from + 4 * DAY <= retention);
     let replay = stack(&[]).of_type("AWS::Serverless::Function")["Replay"].clone();
-    assert!(number(&replay["Properties"]["Timeout"]) <= shortest, "Lambda asks for that");
+    assert!(number(&replay["Properties"]["Timeout"]) <= shortest, "Lambda requires that");
 }
 
 #[test]
-fn every_topic_has_its_mapping_and_without_a_stream_none_has() {
+fn every_topic_has_its_mapping_and_without_kafka_there_is_none() {
     assert_eq!(of_topics(&in_mode("direct")), Vec::<Value>::new());
     for mode in STREAMS.into_iter().skip(1) {
         let mappings = of_topics(&in_mode(mode));
@@ -207,27 +203,34 @@ fn every_topic_has_its_mapping_and_without_a_stream_none_has() {
                 &one["SelfManagedKafkaEventSourceConfig"],
                 &one["AmazonManagedKafkaEventSourceConfig"],
             );
-            let (used, other) =
-                if mode == "self-managed" { (own, managed) } else { (managed, own) };
+            let is_self_managed = mode.starts_with("self-managed");
+            let (used, other) = if is_self_managed { (own, managed) } else { (managed, own) };
             assert_eq!(used["ConsumerGroupId"], format!("drover-{}", text(&one["Topics"][0])));
             assert!(other.is_null());
-            let access = one["SourceAccessConfigurations"].as_array().map_or(0, Vec::len);
-            let expected = BTreeMap::from([("msk-iam", 0), ("msk-scram", 1), ("self-managed", 4)]);
-            assert_eq!(access, expected[mode], "{mode}");
+            let access = one["SourceAccessConfigurations"].as_array();
+            let kinds = access.into_iter().flatten().map(|access| text(&access["Type"]));
+            let network = ["VPC_SUBNET", "VPC_SUBNET", "VPC_SECURITY_GROUP"];
+            let expected = match mode {
+                "msk-iam" => Vec::new(),
+                "msk-scram" => vec!["SASL_SCRAM_512_AUTH"],
+                "self-managed" => [&["SASL_SCRAM_512_AUTH"], &network[..]].concat(),
+                _ => [&["BASIC_AUTH"], &network[..]].concat(),
+            };
+            assert_eq!(kinds.collect::<Vec<_>>(), expected, "{mode}");
         }
     }
 }
 
-/// Else timestamps of records that a topic still holds would be taken for implausible.
+/// Otherwise timestamps of records that a topic still holds would count as implausible.
 #[test]
-fn functions_believe_the_timestamps_of_whatever_a_cluster_of_ours_holds() {
+fn functions_accept_the_timestamps_of_every_record_in_our_cluster() {
     let template = load("template.yaml").expect("the template");
     let hours = number(&template["Parameters"]["TopicRetentionHours"]["Default"]);
     let streaming = load("infra/streaming.yaml").expect("a template");
     let properties = &streaming["Resources"]["Configuration"]["Properties"]["ServerProperties"];
     let kept = format!("log.retention.hours={hours}\n");
     assert!(text(&properties["Fn::Sub"][0]).contains(&kept), "{properties}");
-    // What the functions and the local host take where nothing is said.
+    // The default of the functions and of the local host.
     assert_eq!(
         TopicRetention::of_hours(hours.try_into().expect("hours")),
         Ok(TopicRetention::WEEK)
@@ -235,7 +238,7 @@ fn functions_believe_the_timestamps_of_whatever_a_cluster_of_ours_holds() {
 }
 
 #[test]
-fn every_mapping_asks_for_partial_responses() {
+fn every_mapping_requests_partial_responses() {
     for mode in STREAMS {
         let mappings = in_mode(mode).of_type("AWS::Lambda::EventSourceMapping");
         assert!(mappings.len() >= 2);
@@ -247,7 +250,7 @@ fn every_mapping_asks_for_partial_responses() {
 }
 
 #[test]
-fn no_function_takes_longer_than_what_calls_it_waits() {
+fn no_function_runs_longer_than_its_caller_waits() {
     let stack = stack(&[]);
     let functions = stack.of_type("AWS::Serverless::Function");
     let globals = number(&stack.section("Globals")["Function"]["Timeout"]);
@@ -256,10 +259,10 @@ fn no_function_takes_longer_than_what_calls_it_waits() {
     assert!(timeout("Processor") <= 840, "Kafka's mappings allow 14 minutes");
     let state = load("infra/state.yaml").expect("the state stack");
     let visible = number(&state["Parameters"]["VisibilityTimeout"]["Default"]);
-    assert!(timeout("Replay") <= visible, "as Lambda demands");
+    assert!(timeout("Replay") <= visible, "as Lambda requires");
 }
 
-/// Routes of the gateway: method and path to the function, and whether a token is asked for.
+/// Routes of the gateway: method and path to the function, and whether a token is required.
 fn routes() -> BTreeMap<String, (String, bool)> {
     let stack = stack(&[("AuthMode", "jwt")]);
     let routes = stack.of_type("AWS::ApiGatewayV2::Route").into_values();
@@ -275,7 +278,7 @@ fn routes() -> BTreeMap<String, (String, bool)> {
     routes.collect()
 }
 
-/// Where API Gateway sends a request: what names it best, else to `$default`.
+/// The target of a request in API Gateway: the most specific route, else `$default`.
 fn sent<'a>(
     routes: &'a BTreeMap<String, (String, bool)>,
     method: &str,
@@ -324,7 +327,7 @@ fn every_operation_of_the_document_reaches_the_function_that_serves_it() {
 }
 
 #[test]
-fn aliases_are_as_open_as_what_they_stand_for_and_browsers_may_ask_first() {
+fn aliases_have_the_same_authorization_and_preflight_requests_are_allowed() {
     let routes = routes();
     let open = ("Query".to_owned(), false);
     for path in ["/healthz", "/healthcheck", "/ready", "/health/ready", "/api/v1/health"] {
@@ -336,7 +339,7 @@ fn aliases_are_as_open_as_what_they_stand_for_and_browsers_may_ask_first() {
 }
 
 #[test]
-fn with_keys_the_gateway_asks_nobody_for_a_token() {
+fn with_keys_the_gateway_requires_no_token() {
     let stack = stack(&[]);
     assert_eq!(stack.of_type("AWS::ApiGatewayV2::Authorizer").len(), 0);
     for route in stack.of_type("AWS::ApiGatewayV2::Route").values() {
@@ -346,7 +349,7 @@ fn with_keys_the_gateway_asks_nobody_for_a_token() {
 }
 
 #[test]
-fn what_is_imported_is_exported() {
+fn every_import_is_exported() {
     let state = load("infra/state.yaml").expect("the state stack");
     let exported: BTreeSet<String> =
         state["Outputs"].as_object().expect("outputs").keys().cloned().collect();

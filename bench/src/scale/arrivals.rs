@@ -1,30 +1,30 @@
-//! In which order the events of many subjects arrive. The seed is fixed: every run sees the same
-//! stream.
+//! The order in which the events of many subjects arrive. The seed is fixed, so every run gets the
+//! same records.
 
 use fastrand::Rng;
 
 use crate::load::{START_MILLIS, Times, lambda_event, record};
 
-/// Milliseconds between two events of the stream: 200 events per second.
+/// Milliseconds between two events: 200 events per second.
 const STEP_MILLIS: i64 = 5;
 
-/// Who works together at least.
+/// The minimum number of subjects in a shift.
 const SMALLEST_CREW: usize = 10;
 
-/// Whose event is next.
+/// The order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pattern {
-    /// One subject in a hundred is at work at a time, and sends all its events then, among those of the
-    /// others: devices in shifts.
+    /// One subject in a hundred is active at a time and sends all its events then, interleaved with
+    /// the others: devices in shifts.
     Shifts,
-    /// Any subject, each time: the worst case for whatever remembers the last ones.
+    /// Any subject each time: the worst case for a cache.
     Random,
 }
 
 impl Pattern {
     pub(crate) const ALL: [Self; 2] = [Self::Shifts, Self::Random];
 
-    /// Whether it is the one that is asked for.
+    /// Whether the argument selects this pattern.
     pub(crate) fn is(self, asked: Option<&str>) -> bool {
         asked.is_none_or(|asked| self.name().ends_with(asked))
     }
@@ -37,7 +37,7 @@ impl Pattern {
     }
 }
 
-/// A stream of records.
+/// A sequence of records.
 pub(crate) struct Arrivals {
     random: Rng,
     turns: Turns,
@@ -45,7 +45,7 @@ pub(crate) struct Arrivals {
 }
 
 enum Turns {
-    /// Those at work with what each has left to send, and who comes next.
+    /// The active subjects with the number of events left for each, and the next new subject.
     Shifts {
         at_work: Vec<(usize, usize)>,
         next: usize,
@@ -62,7 +62,7 @@ impl Arrivals {
             Pattern::Shifts => {
                 let crew = (subjects / 100).max(SMALLEST_CREW).min(subjects);
                 let each = events.div_ceil(subjects).max(1);
-                // The first have sent a part before, so that they do not all end together.
+                // The first subjects have sent a part before, so that they do not all end together.
                 let at_work = (0..crew).map(|subject| (subject, 1 + subject % each)).collect();
                 Turns::Shifts { at_work, next: crew, each }
             }

@@ -1,6 +1,6 @@
-//! The handler in a process of its own, so that its CPU time and its memory are nobody else's: the
-//! real processor on the real SDK, made from the variables that a deployment sets. One of Lambda's
-//! events per line in, one line of what it took out.
+//! The handler in a child process, so that CPU time and memory are its own: the real processor on
+//! the real SDK, configured by the variables of a deployment. Input: one Lambda event per line;
+//! output: one line with the measurements.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -19,24 +19,24 @@ use serde::{Deserialize, Serialize};
 use crate::load::invocation;
 use crate::print;
 
-/// What one invocation, or several, took.
+/// The measurements of one or several invocations.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Taken {
-    /// On the clock, from the event to the answer.
+    /// Wall time from the event to the response.
     pub(crate) seconds: f64,
-    /// On processors, of this process.
+    /// CPU time of this process.
     pub(crate) cpu_seconds: f64,
     /// Resident memory afterwards.
     pub(crate) resident_bytes: u64,
-    /// Events that are in a history now.
+    /// Events applied to a history.
     pub(crate) applied: f64,
-    /// Subjects that had no history.
+    /// Subjects without an earlier history.
     pub(crate) new_subjects: f64,
     pub(crate) write_units: f64,
     pub(crate) read_units: f64,
 }
 
-/// The process, seen from the one that started it.
+/// The child process, seen from its parent.
 pub(crate) struct Handler {
     child: Child,
     input: Option<ChildStdin>,
@@ -44,7 +44,7 @@ pub(crate) struct Handler {
 }
 
 impl Handler {
-    /// Starts it on the services of a host.
+    /// Starts the child on the services of a host.
     pub(crate) fn start(addresses: &Addresses) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("scale-of").env_clear().envs(variables(addresses));
@@ -54,18 +54,18 @@ impl Handler {
         Ok(Self { child, input, output })
     }
 
-    /// Hands an event over and waits for what it took.
+    /// Sends an event and waits for the measurements.
     pub(crate) fn handle(&mut self, event: &str) -> anyhow::Result<Taken> {
         let input = self.input.as_mut().context("an input")?;
         writeln!(input, "{event}")?;
         input.flush()?;
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        serde_json::from_str(&line).context("the handler gave no answer")
+        serde_json::from_str(&line).context("the handler did not respond")
     }
 }
 
-/// It ends when its input does.
+/// The child ends when its input is closed.
 impl Drop for Handler {
     fn drop(&mut self) {
         self.input = None;
@@ -73,7 +73,7 @@ impl Drop for Handler {
     }
 }
 
-/// What Lambda and `template.yaml` set, and where a host's services are.
+/// The variables of Lambda and `template.yaml`, with the addresses of a host's services.
 fn variables(addresses: &Addresses) -> Vec<(&'static str, String)> {
     let queue = |name: &str| format!("http://{}/000000000000/drover-{name}", addresses.sqs);
     [
@@ -85,7 +85,7 @@ fn variables(addresses: &Addresses) -> Vec<(&'static str, String)> {
     .into_iter()
     .chain(
         [
-            // Less than the template gives it, so that the heads of a run pass the limit of the cache.
+            // Less than in the template, so that the heads of a run exceed the cache.
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024"),
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", "local"),
@@ -115,7 +115,7 @@ impl Meter for Counts {
     }
 }
 
-/// The process itself.
+/// The child process.
 pub(crate) fn run_child() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let counts = Arc::new(Counts::default());
@@ -148,7 +148,7 @@ pub(crate) fn run_child() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What this process, or this thread, has been on processors.
+/// The CPU time of this process or thread.
 pub(crate) fn cpu_seconds(clock: ClockId) -> f64 {
     let time = clock_gettime(clock);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9

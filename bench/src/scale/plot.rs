@@ -1,4 +1,4 @@
-//! The points of all runs as one picture: a panel for each measure, over the events so far.
+//! Plots the points of all runs: one panel for each measure, over the events so far.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ const PANELS: [Panel; 5] = [
     Panel { title: "read units per event", value: Point::read_units },
 ];
 
-/// The colours are named once, in the uppermost panel, which has room for it.
+/// The legend is in the topmost panel only, which has room for it.
 #[derive(PartialEq)]
 enum Legend {
     Shown,
@@ -40,7 +40,7 @@ pub(crate) fn draw(path: &Path, runs: &[Measured]) -> anyhow::Result<()> {
         let legend = if number == 0 { Legend::Shown } else { Legend::Above };
         draw_panel(area, panel, legend, runs)?;
     }
-    area.present().context("the picture could not be written")
+    area.present().context("cannot write the picture")
 }
 
 fn draw_panel(
@@ -81,7 +81,7 @@ fn draw_panel(
     Ok(())
 }
 
-/// A measure over the events so far.
+/// The values of a measure over the events so far.
 fn line(points: &[Point], value: fn(&Point) -> f64) -> Vec<(f64, f64)> {
     let mut events = 0.0;
     points

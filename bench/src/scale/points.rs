@@ -1,21 +1,20 @@
-//! How a run went: a point for each of its parts, and what the last tenth has become against the
-//! first.
+//! The points of a run, and the comparison of its last tenth with its first.
 
 use std::fmt::Write as _;
 
 use crate::scale::arrivals::Pattern;
 use crate::scale::handler::Taken;
 
-/// One pattern, measured.
+/// A measured pattern.
 pub(crate) struct Measured {
     pub(crate) pattern: Pattern,
     pub(crate) points: Vec<Point>,
 }
 
-/// One part of a run, or several together.
+/// One part of a run, or a sum of parts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Point {
-    /// Of the handler's process.
+    /// The measurements of the handler's process.
     pub(crate) taken: Taken,
     /// CPU time of the embedded store, which is not part of the system.
     pub(crate) store_seconds: f64,
@@ -43,7 +42,7 @@ impl Point {
         self.store_seconds += other.store_seconds;
     }
 
-    /// Of the time that the handler took.
+    /// Per second of the handler's wall time.
     pub(crate) fn events_per_second(&self) -> f64 {
         self.taken.applied / self.taken.seconds
     }
@@ -87,7 +86,7 @@ pub(crate) fn sum(points: &[Point]) -> Point {
     })
 }
 
-/// The head of what [`row`] gives.
+/// The header of the lines that [`row`] returns.
 pub(crate) const COLUMNS: &str = "events/s | handler CPU us/event | store CPU us/event | resident MB | \
                                   write units/event | read units/event | new subjects/event";
 
@@ -104,7 +103,7 @@ pub(crate) fn row(point: &Point) -> String {
     )
 }
 
-/// The last tenth against the first.
+/// Compares the last tenth with the first.
 pub(crate) fn trend(tenths: &[Point]) -> Option<String> {
     let (first, last) = (tenths.first()?, tenths.last()?);
     let ratio = |of: fn(&Point) -> f64| of(last) / of(first);

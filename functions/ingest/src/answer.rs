@@ -3,6 +3,7 @@
 use drover_core::base::error::Rejection;
 use drover_core::base::time::Timestamp;
 use drover_http::ProblemBody;
+use drover_intake::Accepted;
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
@@ -40,14 +41,14 @@ pub struct BatchAnswer {
     pub accepted: usize,
     /// How many never will be.
     pub rejected: usize,
-    /// How many are no events, as their contract says; absent: none.
+    /// How many their contract passes over; absent: none.
     #[serde(skip_serializing_if = "is_zero")]
     #[schema(required = false)]
     pub ignored: usize,
     /// When it was received.
     #[schema(value_type = String, format = DateTime)]
     pub received_at: Timestamp,
-    /// One for each event, in order.
+    /// One for each event, or for each element that its contract's transform makes of it, in order.
     pub results: Vec<EventResult>,
 }
 
@@ -62,7 +63,7 @@ pub struct CollectAnswer {
     pub accepted: usize,
     /// How many never will be.
     pub rejected: usize,
-    /// How many are no events, as their contract says; absent: none.
+    /// How many their contract passes over; absent: none.
     #[serde(skip_serializing_if = "is_zero")]
     #[schema(required = false)]
     pub ignored: usize,
@@ -81,18 +82,27 @@ pub enum EventResult {
     Accepted {
         /// Which one, from 0.
         index: usize,
+        /// Which element of it, from 0, where its contract has a transform.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        element: Option<u32>,
         /// Its id: its own, or the one that was made for it.
         event_id: String,
     },
-    /// Its contract says that it is no event.
+    /// Its contract passes it over.
     Ignored {
         /// Which one, from 0.
         index: usize,
+        /// Which element of it, from 0, where its contract has a transform that makes elements of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        element: Option<u32>,
     },
     /// It will never pass as it is.
     Rejected {
         /// Which one, from 0.
         index: usize,
+        /// Which element of it, from 0, where its contract has a transform.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        element: Option<u32>,
         /// Why.
         error: EventError,
     },
@@ -111,6 +121,21 @@ pub struct EventError {
     pub message: String,
 }
 
+impl From<Accepted> for EventResult {
+    fn from(Accepted { index, element, result }: Accepted) -> Self {
+        match result {
+            Some(Ok(event_id)) => Self::Accepted { index, element, event_id },
+            Some(Err(rejection)) => Self::Rejected { index, element, error: rejection.into() },
+            None => Self::Ignored { index, element },
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 impl From<Rejection> for EventError {
     fn from(rejection: Rejection) -> Self {
         Self { code: rejection.code.as_str(), path: rejection.path, message: rejection.message }
@@ -123,8 +148,4 @@ impl From<BatchAnswer> for CollectAnswer {
         let success = accepted + ignored > 0;
         Self { success, batch_id, accepted, rejected, ignored, timestamp: received_at, results }
     }
-}
-
-const fn is_zero(count: &usize) -> bool {
-    *count == 0
 }

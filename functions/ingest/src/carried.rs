@@ -1,21 +1,20 @@
-//! What goes along with each event of a request: its correlation, the attributes of a CloudEvent, and the headers
-//! that its contract reads. What proves who sends goes along with none.
+//! The headers of the records of a request: its correlation, the attributes of a CloudEvent, and the headers
+//! that the contract reads. Credentials are never among them.
 
 use std::collections::BTreeSet;
 
 use drover_core::intake::contract::Contract;
+use drover_intake::body::{Events, Format};
+use drover_intake::submission::tracing_headers;
 
-use crate::body::{Events, Format};
 use crate::sent::Sent;
 
-/// The longest `traceparent`: the W3C's version 00 has 55 characters.
-const TRACEPARENT_BYTES: usize = 256;
 /// HTTP headers that speak of a single event: CloudEvents in binary mode. Kafka calls them `ce_…`.
 const CLOUD_EVENTS: &str = "ce-";
 const CLOUD_EVENT_HEADERS: usize = 32;
-/// The longest header that goes along with an event because its contract names it.
+/// Maximum length of a header that a contract reads, in bytes.
 const HEADER_BYTES: usize = 4096;
-/// Headers that prove who sends, and the encoding that is undone: they go along with no event.
+/// Credentials, and the encoding that is undone: no record has these headers.
 const NEVER_CARRIED: [&str; 7] = [
     "authorization",
     "content-encoding",
@@ -26,19 +25,16 @@ const NEVER_CARRIED: [&str; 7] = [
     "x-forwarded-authorization",
 ];
 
-/// What goes along with each event.
+/// The headers of the records of a request's events.
 pub(crate) fn carried(
     sent: &Sent,
     format: Format,
     events: &Events<'_>,
     contract: Option<&Contract>,
 ) -> Vec<(String, Vec<u8>)> {
-    let mut carried = vec![("correlation_id".to_owned(), sent.correlation.0.as_bytes().to_vec())];
     let traceparent = sent.headers.get("traceparent").map(|value| value.as_bytes());
-    if let Some(traceparent) = traceparent.filter(|value| value.len() <= TRACEPARENT_BYTES) {
-        carried.push(("traceparent".to_owned(), traceparent.to_vec()));
-    }
-    if let Events::Single(_) = events {
+    let mut carried = tracing_headers(&sent.correlation.0, traceparent);
+    if events.is_single() {
         let named = sent.headers.iter().filter_map(|(name, value)| {
             let attribute = name.as_str().strip_prefix(CLOUD_EVENTS)?;
             Some((format!("ce_{attribute}"), percent_decoded(value.as_bytes())))
@@ -63,7 +59,7 @@ pub(crate) fn carried(
 }
 
 /// Attributes of CloudEvents are percent-encoded in headers of HTTP (its protocol binding, section 3.1.3.2).
-/// What is no such code stays.
+/// Other text stays unchanged.
 fn percent_decoded(value: &[u8]) -> Vec<u8> {
     let hex = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut decoded = Vec::with_capacity(value.len());

@@ -10,15 +10,17 @@ use axum::{Extension, Json};
 use drover_core::base::time::Timestamp;
 use drover_core::ports::EventLog;
 use drover_http::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
+use drover_intake::body::Events;
+use drover_intake::submission::tracing_headers;
+use drover_intake::{Accepted, ContractName, Intake, IntakePorts, Submission};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::accept::Delivery;
 use crate::answer::{CollectAnswer, Refused};
+use crate::events::{caller, deliver};
 use crate::sent::Sent;
-use crate::{Ingest, IngestPorts};
 
 const LEARNING: &str = "learning";
 const MESSAGE: &str = "message";
@@ -56,18 +58,18 @@ pub(crate) struct Hello {
     ),
     security(("api_key" = ["write"]))
 )]
-pub(crate) async fn collect<W: IngestPorts, S: EventLog>(
-    State(ingest): State<Arc<Ingest<W, S>>>,
+pub(crate) async fn collect<W: IntakePorts, S: EventLog>(
+    State(intake): State<Arc<Intake<W, S>>>,
     credentials: Credentials,
     Extension(correlation): Extension<CorrelationId>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<CollectAnswer>), Problem> {
-    let caller = ingest.caller(&credentials).await?;
+    let caller = caller(&intake, &credentials).await?;
     Parameters::parse(query.as_deref())?.finish()?;
     let sent = Sent::of(headers, correlation, body)?;
-    let answer = ingest.deliver(&caller, LEARNING, &sent).await?;
+    let answer = deliver(&intake, &caller, Some(LEARNING), &sent).await?;
     Ok((StatusCode::ACCEPTED, Json(answer.into())))
 }
 
@@ -86,32 +88,33 @@ pub(crate) async fn collect<W: IngestPorts, S: EventLog>(
     ),
     security(("api_key" = ["write"]))
 )]
-pub(crate) async fn current_time<W: IngestPorts, S: EventLog>(
-    State(ingest): State<Arc<Ingest<W, S>>>,
+pub(crate) async fn current_time<W: IntakePorts, S: EventLog>(
+    State(intake): State<Arc<Intake<W, S>>>,
     credentials: Credentials,
     Extension(correlation): Extension<CorrelationId>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<CurrentTime>, Problem> {
-    let caller = ingest.caller(&credentials).await?;
+    let caller = caller(&intake, &credentials).await?;
     let mut parameters = Parameters::parse(query.as_deref())?;
     let name = parameters.text("name").unwrap_or_else(|| "World".to_owned());
     parameters.finish()?;
-    ingest.within_quota(&caller, 1)?;
-    let (timestamp, message) = (ingest.ports.now(), format!("Hello {name}"));
+    let (timestamp, message) = (intake.ports.now(), format!("Hello {name}"));
     let id = Uuid::new_v4().to_string();
     let event = json!({"id": id, "user": name, "message": message, "timestamp": timestamp});
     let text = event.to_string();
-    let delivery = Delivery {
-        caller: &caller,
-        contract: MESSAGE,
-        texts: &[text.as_bytes()],
-        request_id: id.into(),
-        headers: vec![("correlation_id".to_owned(), correlation.0.as_bytes().to_vec())],
-        received_at: timestamp,
+    let submission = Submission {
+        contract: ContractName::chosen(Some(MESSAGE), &caller.tenant)?,
+        events: &Events::single(text.as_bytes()),
+        idempotency: None,
+        headers: tracing_headers(&correlation.0, None),
     };
-    match ingest.accept(delivery).await?.pop() {
-        Some(Ok(_)) => Ok(Json(CurrentTime { timestamp, message })),
-        Some(Err(rejection)) => Err(Problem::invalid_parameter("name", &rejection.message)),
+    match intake.submit(&caller, submission).await?.results.pop() {
+        Some(Accepted { result: None | Some(Ok(_)), .. }) => {
+            Ok(Json(CurrentTime { timestamp, message }))
+        }
+        Some(Accepted { result: Some(Err(rejection)), .. }) => {
+            Err(Problem::invalid_parameter("name", &rejection.message))
+        }
         None => Err(Problem::internal()),
     }
 }

@@ -8,26 +8,17 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
-use drover_core::base::time::Timestamp;
 use drover_core::intake::contract::Syntax;
 use drover_core::intake::json::without_bare_words;
-use drover_core::intake::request::{Claim, Claimed, IdempotencyKey};
-use drover_core::intake::tenant::Scope;
 use drover_core::ports::EventLog;
-use drover_http::{
-    Caller, CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem, counted,
-};
-use uuid::Uuid;
+use drover_http::{CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem};
+use drover_intake::body::{self, Events, Format};
+use drover_intake::{Accepted, Batch, Caller, ContractName, Intake, IntakePorts, Submission};
 
-use crate::accept::{Accepted, Delivery};
 use crate::answer::{BatchAnswer, EventResult, Refused};
-use crate::body::{self, CLOUD_EVENT, Events, Format};
 use crate::carried::carried;
 use crate::sent::Sent;
-use crate::{FUNCTION, Ingest, IngestPorts};
 
-/// The longest name of a contract that is looked at.
-const CONTRACT_BYTES: usize = 64;
 /// The media type of most requests, which is no contract's.
 const PLAIN_JSON: &str = "application/json";
 /// The built-in contract of CloudEvents.
@@ -59,148 +50,88 @@ const CLOUD_EVENTS_CONTRACT: &str = "cloudevents";
     ),
     security(("api_key" = ["write"]))
 )]
-pub(crate) async fn events<W: IngestPorts, S: EventLog>(
-    State(ingest): State<Arc<Ingest<W, S>>>,
+pub(crate) async fn events<W: IntakePorts, S: EventLog>(
+    State(intake): State<Arc<Intake<W, S>>>,
     credentials: Credentials,
     Extension(correlation): Extension<CorrelationId>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<BatchAnswer>), Problem> {
-    let caller = ingest.caller(&credentials).await?;
+    let caller = caller(&intake, &credentials).await?;
     let mut parameters = Parameters::parse(query.as_deref())?;
     let contract = parameters.text("contract");
     parameters.finish()?;
-    let contract = match contract {
-        Some(named) => Some(named),
-        None => ingest.contract_of(&headers).await?,
-    };
-    let contract = contract.as_deref().unwrap_or(&caller.tenant.default_contract);
     let sent = Sent::of(headers, correlation, body)?;
-    let answer = ingest.deliver(&caller, contract, &sent).await?;
+    let answer = deliver(&intake, &caller, contract.as_deref(), &sent).await?;
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
-    /// Whoever may write.
-    pub(crate) async fn caller(&self, credentials: &Credentials) -> Result<Caller, Problem> {
-        let (now, registry) = (self.ports.now(), &self.registry);
-        let admitted = self.gate.admit(credentials, Scope::Write, now, registry, &self.ports).await;
-        counted(admitted, &*self.meter, FUNCTION, now)
-    }
-
-    /// The contract of a request that names none: that of its media type, or of its mode.
-    async fn contract_of(&self, headers: &HeaderMap) -> Result<Option<String>, Problem> {
-        let named = match body::media_type(headers).filter(|name| name != PLAIN_JSON) {
-            Some(media_type) => {
-                let now = self.ports.now();
-                self.registry.contract_of_media_type(&media_type, now, &self.ports).await?
-            }
-            None => None,
-        };
-        let binary = headers.contains_key(CLOUD_EVENT);
-        Ok(named.or_else(|| binary.then(|| CLOUD_EVENTS_CONTRACT.to_owned())))
-    }
-
-    /// Takes a request to its answer.
-    pub(crate) async fn deliver(
-        &self,
-        caller: &Caller,
-        contract: &str,
-        sent: &Sent,
-    ) -> Result<BatchAnswer, Problem> {
-        if contract.len() > CONTRACT_BYTES {
-            return Err(Problem::invalid_parameter("contract", "longer than any contract's name"));
-        }
-        let format = body::format(&sent.headers)?;
-        let compiled = self.registry.contract(contract, self.ports.now(), &self.ports).await?;
-        let compiled = compiled.as_deref();
-        let relaxed = compiled
-            .filter(|compiled| compiled.syntax() == Syntax::Lenient && format != Format::Data)
-            .and_then(|_| without_bare_words(&sent.body));
-        let events = body::events(relaxed.as_deref().unwrap_or(&sent.body), format)?;
-        self.within_quota(caller, events.texts().len())?;
-        let (request_id, received_at) = self.identify(caller, contract, sent).await?;
-        let headers = carried(sent, format, &events, compiled);
-        let delivery = Delivery {
-            caller,
-            contract,
-            texts: events.texts(),
-            request_id: Arc::from(request_id.as_str()),
-            headers,
-            received_at,
-        };
-        let results = self.accept(delivery).await?;
-        answered(request_id, received_at, &events, results)
-    }
-
-    pub(crate) fn within_quota(&self, caller: &Caller, events: usize) -> Result<(), Problem> {
-        let (tenant, quota) = (caller.scope.tenant(), caller.tenant.quota);
-        Ok(self.quotas.take(tenant, quota, events, self.ports.now())?)
-    }
-
-    /// The id of a request and when it was first received. Under an idempotency key both are those
-    /// of the first time.
-    async fn identify(
-        &self,
-        caller: &Caller,
-        contract: &str,
-        sent: &Sent,
-    ) -> Result<(String, Timestamp), Problem> {
-        let now = self.ports.now();
-        let Some(key) = idempotency_key(&sent.headers)? else {
-            return Ok((Uuid::new_v4().to_string(), now));
-        };
-        let claim = Claim::new(&caller.scope, &key, contract, &sent.body, now);
-        let received_at = match self.ports.claim(&claim).await? {
-            Claimed::First => now,
-            Claimed::Before(made) if made.body == claim.made.body => made.received_at,
-            Claimed::Before(_) => {
-                return Err(Problem::new(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    "idempotency_mismatch",
-                    "this idempotency key was used for another body or contract",
-                ));
-            }
-        };
-        Ok((claim.request_id, received_at))
-    }
+/// The caller of a request, if it may write.
+pub(crate) async fn caller<W: IntakePorts, S: EventLog>(
+    intake: &Intake<W, S>,
+    credentials: &Credentials,
+) -> Result<Caller, Problem> {
+    credentials.admitted(intake.caller(credentials.proof()).await)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().ok().and_then(IdempotencyKey::parse);
-    key.map(Some).ok_or_else(|| {
-        Problem::invalid_parameter("Idempotency-Key", "not 1 to 255 visible ASCII characters")
-    })
+/// The contract of a request that names none: that of its media type, or of its mode.
+async fn contract_of<W: IntakePorts, S: EventLog>(
+    intake: &Intake<W, S>,
+    sent: &Sent,
+) -> Result<Option<String>, Problem> {
+    let named = match sent.media_type().filter(|name| name != PLAIN_JSON) {
+        Some(media_type) => intake.contract_of_media_type(&media_type).await?,
+        None => None,
+    };
+    Ok(named.or_else(|| sent.is_cloud_event().then(|| CLOUD_EVENTS_CONTRACT.to_owned())))
 }
 
-/// 202 when at least one was accepted or ignored, else why none was.
-fn answered(
-    batch_id: String,
-    received_at: Timestamp,
-    events: &Events<'_>,
-    results: Vec<Accepted>,
+/// Takes a request to its answer.
+pub(crate) async fn deliver<W: IntakePorts, S: EventLog>(
+    intake: &Intake<W, S>,
+    caller: &Caller,
+    contract: Option<&str>,
+    sent: &Sent,
 ) -> Result<BatchAnswer, Problem> {
-    let rejected = results.iter().filter(|result| result.is_err()).count();
-    let ignored = results.iter().filter(|result| matches!(result, Ok(None))).count();
-    let accepted = results.len() - rejected - ignored;
+    let of_media_type = match contract {
+        Some(_) => None,
+        None => contract_of(intake, sent).await?,
+    };
+    let contract = ContractName::chosen(contract.or(of_media_type.as_deref()), &caller.tenant)?;
+    let format = sent.format()?;
+    let compiled = intake.contract(contract).await?;
+    let compiled = compiled.as_deref();
+    let relaxed = compiled
+        .filter(|compiled| compiled.syntax() == Syntax::Lenient && format != Format::Data)
+        .and_then(|_| without_bare_words(&sent.body));
+    let events = body::events(relaxed.as_deref().unwrap_or(&sent.body), format)?;
+    let submission = Submission {
+        contract,
+        events: &events,
+        idempotency: sent.idempotency(),
+        headers: carried(sent, format, &events, compiled),
+    };
+    let batch = intake.submit(caller, submission).await?;
+    answered(batch, &events)
+}
+
+/// 202 unless every event was rejected; then why.
+fn answered(batch: Batch, events: &Events<'_>) -> Result<BatchAnswer, Problem> {
+    let (accepted, ignored) = (batch.accepted(), batch.ignored());
+    let Batch { id: batch_id, received_at, results } = batch;
+    let rejected = results.len() - accepted - ignored;
     if accepted + ignored > 0 {
-        let results = results.into_iter().enumerate().map(|(index, result)| match result {
-            Ok(Some(event_id)) => EventResult::Accepted { index, event_id },
-            Ok(None) => EventResult::Ignored { index },
-            Err(rejection) => EventResult::Rejected { index, error: rejection.into() },
-        });
-        let results = results.collect();
+        let results = results.into_iter().map(EventResult::from).collect();
         return Ok(BatchAnswer { batch_id, accepted, rejected, ignored, received_at, results });
     }
-    let faults = results
-        .iter()
-        .enumerate()
-        .filter_map(|(index, result)| Some(Fault::of(result.as_ref().err()?, Some(index))));
+    let faults = results.iter().filter_map(|accepted| {
+        let rejection = accepted.result.as_ref()?.as_ref().err()?;
+        Some(Fault::of(rejection, Some(accepted.index)))
+    });
     let faults: Vec<Fault> = faults.collect();
-    let (code, detail) = match (events, results.first()) {
-        (Events::Single(_), Some(Err(rejection))) => {
+    let (code, detail) = match results.as_slice() {
+        [Accepted { result: Some(Err(rejection)), .. }] if events.is_single() => {
             (rejection.code.as_str(), rejection.message.clone())
         }
         _ => ("no_event_accepted", "no event of this request passed, see errors".to_owned()),

@@ -1,4 +1,4 @@
-//! Wiring only: configuration from the environment, clients, one warm [`Ingest`].
+//! Wiring only: configuration from the environment, clients, one warm [`Intake`].
 
 // The SDK's futures nest deeper than the default of 128.
 #![recursion_limit = "256"]
@@ -7,23 +7,22 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
+use drover_aws::Aws;
 use drover_aws::kafka::{KafkaEventLog, KafkaVariables};
-use drover_aws::{Aws, AwsConfig};
 use drover_core::base::error::Reason;
-use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::Meter;
 use drover_core::base::metrics::emf::Lines;
 use drover_core::intake::quota::WriteQuotas;
-use drover_core::pipeline::Pipeline;
-use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::direct::Direct;
 use drover_core::ports::EventLog;
 use drover_core::registry::Registry;
+use drover_http::finished;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{AuthMode, Gate, Origins, finished};
+use drover_http::settings::HttpSettings;
 use drover_ingest::config::{Config, EventLogConfig};
-use drover_ingest::log_breaker::LogBreaker;
-use drover_ingest::{FUNCTION, Ingest, routes};
+use drover_ingest::{FUNCTION, routes};
+use drover_intake::log_breaker::LogBreaker;
+use drover_intake::{Gate, Intake};
 use lambda_http::{run, tracing};
 
 #[global_allocator]
@@ -36,37 +35,21 @@ async fn main() -> anyhow::Result<()> {
     tracing::init_default_subscriber();
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
-    let aws = |ledger_table: &str| AwsConfig {
-        ledger_table: ledger_table.into(),
-        registry_table: config.registry_table.as_str().into(),
-        dead_letter_queue_url: config.dead_letter_queue_url.as_str().into(),
-        buffer_queue_url: config.buffer_queue_url.as_str().into(),
-        requests_table: Some(config.requests_table.as_str().into()),
-        letters_table: None,
-    };
-    let callers = (config.auth_mode, config.origins);
+    let ports = Aws::load(config.aws).await;
     let meter: Arc<dyn Meter> = Arc::new(Lines { keeping: config.metrics, write: print });
     match config.event_log {
-        EventLogConfig::Direct { ledger_table, cache_bytes, concurrency } => {
-            let ports = Aws::load(aws(&ledger_table)).await;
-            let pipeline = Pipeline {
-                registry: Registry::new(),
-                heads: HeadCache::new(cache_bytes),
-                item_limits: ItemLimits::STANDARD,
-                concurrency,
-            };
+        EventLogConfig::Direct(settings) => {
             let direct = Direct {
                 ports: ports.clone(),
-                pipeline,
+                pipeline: settings.pipeline(),
                 meter: Arc::clone(&meter),
                 function: FUNCTION,
             };
-            serve(callers, ports, direct, meter).await
+            serve(config.http, ports, direct, meter).await
         }
         EventLogConfig::Kafka(variables) => {
             let event_log = kafka(variables).await?;
-            // No ledger has an empty name, and with a stream ingest touches none.
-            serve(callers, Aws::load(aws("")).await, event_log, meter).await
+            serve(config.http, ports, event_log, meter).await
         }
     }
 }
@@ -85,12 +68,13 @@ async fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaEventLog> {
 }
 
 async fn serve<S: EventLog + 'static>(
-    (auth_mode, origins): (AuthMode, Origins),
+    HttpSettings { auth_mode, origins }: HttpSettings,
     ports: Aws,
     event_log: S,
     meter: Arc<dyn Meter>,
 ) -> anyhow::Result<()> {
-    let ingest = Ingest {
+    let intake = Intake {
+        function: FUNCTION,
         event_log,
         ports,
         registry: Registry::new(),
@@ -99,10 +83,7 @@ async fn serve<S: EventLog + 'static>(
         log_breaker: LogBreaker::default(),
         meter,
     };
-    let routes = match auth_mode {
-        AuthMode::Key(_) => routes(ingest),
-        AuthMode::Jwt { .. } => with_gateway_claims(routes(ingest)),
-    };
+    let routes = with_gateway_claims(routes(Arc::new(intake)), &auth_mode);
     let router = finished(routes, origins);
     run(router).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
 }

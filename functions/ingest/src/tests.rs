@@ -6,18 +6,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, Request, StatusCode};
+use drover_core::base::metrics::Meter;
 use drover_core::base::metrics::{Metric, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::Envelope;
+use drover_core::intake::quota::WriteQuotas;
 use drover_core::intake::record::{Record, Source, Wrapping};
-use drover_core::memory::{Call, Fault, Memory};
-use drover_http::{AuthMode, LocalKeys, Origins, finished};
+use drover_core::memory::{Call, Fault, Faulty, Memory};
+use drover_core::registry::Registry;
+use drover_http::{Origins, finished};
+use drover_intake::log_breaker::LogBreaker;
+use drover_intake::{AuthMode, Gate, LocalKeys};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tower::ServiceExt as _;
 
 use super::*;
+
+mod elements;
 
 const NOW: &str = "2026-11-21T06:00:00Z";
 
@@ -36,7 +43,7 @@ fn now() -> Timestamp {
     Timestamp::parse_rfc3339(NOW).expect("a time")
 }
 
-fn tenant(memory: &Memory, document: &Value) {
+fn tenant(memory: &Faulty<Memory>, document: &Value) {
     let id = document["id"].as_str().expect("an id");
     set(memory, &format!("T#{id}"), document);
     let key = Sha256::digest(format!("{id}-key").as_bytes());
@@ -45,13 +52,13 @@ fn tenant(memory: &Memory, document: &Value) {
     set(memory, &format!("K#{sha256}"), &grant);
 }
 
-fn set(memory: &Memory, name: &str, document: &Value) {
+fn set(memory: &Faulty<Memory>, name: &str, document: &Value) {
     memory.put_document(name, &document.to_string());
 }
 
 /// An environment with the tenants `demo` and `acme`, whose keys are `demo-key` and `acme-key`.
 struct Environment {
-    memory: Memory,
+    memory: Faulty<Memory>,
     counted: Arc<Counted>,
     router: Router,
 }
@@ -64,10 +71,11 @@ struct Answer {
 
 impl Environment {
     fn new() -> Self {
-        let (memory, counted) = (Memory::new(now()), Arc::new(Counted::default()));
+        let (memory, counted) = (Faulty::over(Memory::new(now())), Arc::new(Counted::default()));
         tenant(&memory, &json!({"id": "demo"}));
         tenant(&memory, &json!({"id": "acme"}));
-        let ingest = Ingest {
+        let intake = Intake {
+            function: FUNCTION,
             ports: memory.clone(),
             event_log: memory.clone(),
             registry: Registry::new(),
@@ -76,7 +84,7 @@ impl Environment {
             log_breaker: LogBreaker::default(),
             meter: Arc::clone(&counted) as Arc<dyn Meter>,
         };
-        Self { router: finished(routes(ingest), Origins::Local), memory, counted }
+        Self { router: finished(routes(Arc::new(intake)), Origins::Local), memory, counted }
     }
 
     fn request(&self, request: Request<Body>) -> Answer {
@@ -118,7 +126,7 @@ impl Environment {
     /// These calls fail from now on.
     fn take_down(&self, calls: &'static [Call]) {
         let fault = |call| if calls.contains(&call) { Fault::Refused } else { Fault::None };
-        self.memory.state().faults = Box::new(fault);
+        self.memory.fail(fault);
     }
 
     fn counted(&self, metric: Metric) -> f64 {
@@ -225,7 +233,7 @@ fn what_a_contract_ignores_is_acknowledged_and_counted() {
     let counts = ["accepted", "ignored", "rejected"].map(|name| answer.body[name].clone());
     assert_eq!(counts, [json!(1), json!(1), json!(0)]);
     assert_eq!(answer.body["results"][1], json!({"index": 1, "status": "ignored"}));
-    assert!((environment.counted(Metric::EventsIgnored) - 1.0).abs() < f64::EPSILON);
+    assert!((environment.counted(Metric::RecordsIgnored) - 1.0).abs() < f64::EPSILON);
     assert_eq!(sent(&environment).len(), 1);
     let answer = environment.post(path, &[], r#"{"id":"ping"}"#);
     assert_eq!((answer.status, &answer.body["accepted"]), (StatusCode::ACCEPTED, &json!(0)));
@@ -351,7 +359,7 @@ fn a_request_as_a_whole_may_be_wrong_in_many_ways() {
     ] {
         check_problem(&environment.post(path, &[headers], body.to_owned()), status, code);
     }
-    let large = vec![b' '; body::SENT_BYTES + 1];
+    let large = vec![b' '; SENT_BYTES + 1];
     check_problem(&environment.post(path, &[], large), 413, "too_large");
     let typo = environment.post("/api/v1/events?contrct=x", &[], event);
     check_problem(&typo, 400, "unknown_parameter");
@@ -455,7 +463,7 @@ fn a_stream_that_was_not_there_twice_is_left_alone_for_five_seconds() {
     let environment = Environment::new();
     let sends = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sends);
-    environment.memory.state().faults = Box::new(move |call| {
+    environment.memory.fail(move |call| {
         let sends = call == Call::EventLog;
         count.fetch_add(usize::from(sends), Ordering::Relaxed);
         if sends { Fault::Refused } else { Fault::None }
@@ -494,8 +502,9 @@ fn a_stream_is_asked_again_where_the_buffer_fails_meanwhile() {
 fn a_stream_is_not_left_alone_after_a_send_that_arrived() {
     let environment = Environment::new();
     for down in [&[Call::EventLog][..], &[], &[Call::EventLog], &[]] {
-        environment.memory.state().faults =
-            Box::new(move |call| if down.contains(&call) { Fault::Refused } else { Fault::None });
+        environment
+            .memory
+            .fail(move |call| if down.contains(&call) { Fault::Refused } else { Fault::None });
         environment.events(&json!([good("e1")]));
     }
     assert_eq!((environment.taken().len(), environment.memory.state().buffer.len()), (2, 2));

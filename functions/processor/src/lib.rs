@@ -1,23 +1,21 @@
-//! The processor: one of Lambda's Kafka events in, a partial batch response out.
+//! The processor: turns a Kafka event from Lambda into a partial batch response.
 //!
-//! It decodes ([`kafka_event`]), calls the pipeline, and encodes. The answer is always a list of failures,
-//! an empty one for success: never `null`, which Lambda reads as success whatever happened, and never
-//! an identifier that the event did not hold, which Lambda reads as failure of the whole batch. A
-//! record that has to come again is named, and so is every later one of its subject; that is right
-//! whether the source resumes at the lowest offset or sends again only what is named.
+//! It decodes the event ([`kafka_event`]), calls the pipeline, and encodes the response. The
+//! response is always a list of failures, empty on success. It is never `null`, which Lambda reads
+//! as success, and never contains an identifier that the event did not hold, which Lambda reads as
+//! failure of the whole batch. The list names each record that must be delivered again and every
+//! later record of its subject. That is correct whether the source resumes at the lowest offset or
+//! redelivers only the named records.
 
 use std::sync::Arc;
 
-use drover_aws::{Aws, AwsConfig};
+use drover_aws::Aws;
 use drover_core::base::deadline::stop_at;
-use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::Meter;
 use drover_core::intake::kafka_event::{self, BatchResponse, Decoded, NotAnEvent};
 use drover_core::intake::record::{Receipt, TopicRetention};
-use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
 use drover_core::ports::Ports;
-use drover_core::registry::Registry;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
 
@@ -28,7 +26,7 @@ pub mod config;
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "processor";
 
-/// One warm environment.
+/// The state of one execution environment.
 pub struct Processor<W> {
     ports: W,
     pipeline: Pipeline,
@@ -36,17 +34,18 @@ pub struct Processor<W> {
     meter: Arc<dyn Meter>,
 }
 
-/// Why a whole invocation failed; its source sends everything again.
+/// Why a whole invocation failed. The source delivers the whole batch again.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    /// The event is none of Lambda's Kafka events.
+    /// The payload is not a Kafka event from Lambda.
     #[error(transparent)]
     NotAnEvent(#[from] NotAnEvent),
-    /// The whole batch looks like a fault of this deployment.
+    /// The circuit breaker is open: the whole batch fails in a way that points to this deployment.
     #[error(transparent)]
     BreakerOpen(#[from] BreakerOpen),
-    /// Records that cannot be named in the answer could not be dead-lettered.
-    #[error("records without an offset could not be kept: count={0}")]
+    /// Records without an offset, which the response cannot name, could not be sent to dead
+    /// letters.
+    #[error("records without an offset could not be sent to dead letters: count=`{0}`")]
     Unnamed(usize),
 }
 
@@ -62,29 +61,15 @@ impl From<Failed> for Diagnostic {
 }
 
 impl Processor<Aws> {
-    /// A new environment, with the ambient region and credentials.
+    /// Creates the processor with the ambient region and credentials.
     pub async fn load(config: Config, meter: Arc<dyn Meter>) -> Self {
-        let ports = Aws::load(AwsConfig {
-            ledger_table: config.ledger_table.into(),
-            registry_table: config.registry_table.into(),
-            dead_letter_queue_url: config.dead_letter_queue_url.into(),
-            buffer_queue_url: config.buffer_queue_url.into(),
-            requests_table: None,
-            letters_table: None,
-        })
-        .await;
-        let pipeline = Pipeline {
-            registry: Registry::new(),
-            heads: HeadCache::new(config.cache_bytes),
-            item_limits: ItemLimits::STANDARD,
-            concurrency: config.concurrency,
-        };
-        Self::new(ports, pipeline, config.retention, meter)
+        let ports = Aws::load(config.aws).await;
+        Self::new(ports, config.pipeline.pipeline(), config.retention, meter)
     }
 }
 
 impl<W: Ports> Processor<W> {
-    /// An environment over these ports, fed from topics of this retention.
+    /// Creates the processor over these ports, for topics with this retention.
     pub fn new(
         ports: W,
         pipeline: Pipeline,
@@ -97,7 +82,8 @@ impl<W: Ports> Processor<W> {
     /// Handles one invocation.
     ///
     /// # Errors
-    /// [`Failed`], when nothing was acknowledged and the answer cannot say so record by record.
+    /// [`Failed`] if the failures cannot be listed record by record. No record is acknowledged
+    /// then.
     pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<BatchResponse, Failed> {
         let now = self.ports.now();
         let deadline = stop_at(now, event.context.deadline);

@@ -15,8 +15,8 @@ use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-// One thread: a function has one invocation at a time and, as it is deployed, one processor at most. With
-// more, each call to a service wakes a second thread and then the first again.
+// One thread: an environment runs one invocation at a time on at most one vCPU. With more threads,
+// each service call would wake a second thread and then the first again.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     tracing::init_default_subscriber();
@@ -31,8 +31,8 @@ async fn main() -> anyhow::Result<()> {
     run(handler).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
 }
 
-/// Straight to standard output: a log formatter would wrap the line, and CloudWatch would not read
-/// metrics from it. A closed output costs the metrics and nothing else.
+/// Writes directly to standard output: a log formatter would wrap the line, and CloudWatch would
+/// not extract metrics from it. A write error loses only metrics.
 fn print(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

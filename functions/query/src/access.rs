@@ -23,7 +23,8 @@ use drover_core::registry::Registry;
 use drover_core::subject::listing::{self, Listed, Mark};
 use drover_core::subject::reader;
 use drover_core::view::{Specs, View};
-use drover_http::{Caller, Credentials, Gate, Problem, counted};
+use drover_http::{Credentials, Problem};
+use drover_intake::{Caller, Gate, counted};
 
 use crate::{FUNCTION, QueryPorts, limits};
 
@@ -53,9 +54,11 @@ impl<W: QueryPorts> Access<W> {
     /// Whoever may read, within its quota.
     pub(crate) async fn admit(&self, credentials: &Credentials) -> Result<Visit<'_, W>, Problem> {
         let now = self.ports.now();
-        let admitted =
-            self.gate.admit(credentials, Scope::Read, now, &self.registry, &self.ports).await;
-        let caller = counted(admitted, &*self.meter, FUNCTION, now)?;
+        let admitted = self
+            .gate
+            .admit(credentials.proof(), Scope::Read, now, &self.registry, &self.ports)
+            .await;
+        let caller = credentials.admitted(counted(admitted, &*self.meter, FUNCTION, now))?;
         self.quotas.take(&caller.tenant, now)?;
         let deadline = now.plus_seconds(limits::REQUEST_SECONDS);
         Ok(Visit { access: self, caller, deadline, units: Mutex::default() })

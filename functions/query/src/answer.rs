@@ -1,12 +1,12 @@
-//! What several routes answer, and how all of them fail.
+//! Responses shared by several routes, and the problems of every route.
 
 use drover_core::base::id::{Kind, SubjectId};
 use drover_http::{Parameters, Problem, ProblemBody};
 use utoipa::IntoResponses;
 
-/// How a question fails.
+/// Problems of every request.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "what the document of the routes is made from")]
+#[expect(dead_code, reason = "only for the OpenAPI document")]
 pub(crate) enum Refused {
     /// `unknown_parameter`, `invalid_parameter`, `invalid_cursor`, `invalid_id`
     #[response(status = 400, content_type = "application/problem+json")]
@@ -19,32 +19,32 @@ pub(crate) enum Refused {
     Unavailable(ProblemBody),
 }
 
-/// How a question about one subject fails besides.
+/// Further problems of a request about one subject.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "what the document of the routes is made from")]
+#[expect(dead_code, reason = "only for the OpenAPI document")]
 pub(crate) enum Unknown {
-    /// `not_found`: nothing was ever written of this subject
+    /// `not_found`: the subject does not exist
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(ProblemBody),
 }
 
-/// Nothing was ever written of this subject.
+/// The subject does not exist.
 pub(crate) fn unknown_subject() -> Problem {
-    Problem::not_found("nothing is known of this subject")
+    Problem::not_found("the subject does not exist")
 }
 
-/// The kind of subjects that `device_id` names.
+/// The kind of the subject that `device_id` names.
 pub(crate) const DEVICE: &str = "device";
 
-/// The subject that `device_id` or `subject` names, if one of them is there.
+/// The subject that `device_id` or `subject` names, or `None` if the query has neither.
 ///
 /// # Errors
-/// Both are, or one names no subject.
+/// The query has both, or the id is invalid.
 pub(crate) fn subject(parameters: &mut Parameters) -> Result<Option<SubjectId>, Problem> {
     let named = match (parameters.text("device_id"), parameters.text("subject")) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) => {
-            let fault = "a subject is named once, by device_id or by subject";
+            let fault = "give either device_id or subject, not both";
             return Err(Problem::invalid_parameter("subject", fault));
         }
         (Some(device), None) => Kind::parse(DEVICE).and_then(|kind| SubjectId::new(kind, &device)),

@@ -1,12 +1,11 @@
-//! What was counted for one tenant in all environments: from CloudWatch, where
-//! [`drover_core::base::metrics::emf`] has it under the tenant's own dimension if the tenant is listed.
+//! A tenant's counts across all environments, from CloudWatch. [`drover_core::base::metrics::emf`]
+//! writes counts under the tenant's own dimension if the tenant is listed.
 //!
-//! One call asks for everything, over the last day, and what comes back on one page or several
-//! becomes [`Kept`] only if every question has its whole answer. A part would look like fewer events
-//! than there were.
+//! One call requests every metric of the last day. The result becomes [`Kept`] only if every query
+//! is answered completely: a partial result would look like fewer events.
 //!
-//! - `question`: what is asked, and under which names
-//! - `answer`: what comes back
+//! - `question`: the metric queries and their ids
+//! - `answer`: reads the results
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 
@@ -17,6 +16,7 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{MetricDataQuery, MetricDataResult};
 use drover_aws::calls;
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::id::TenantId;
 use drover_core::base::metrics::emf::Keeping;
@@ -30,18 +30,18 @@ use self::question::questions;
 mod answer;
 mod question;
 
-/// How long after its end a minute may still grow: CloudWatch takes two minutes to show what it was
-/// given. <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/publishingMetrics.html>
+/// How long after its end the value of a minute may still grow: CloudWatch shows metrics with a
+/// delay of two minutes. <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/publishingMetrics.html>
 pub const LATE_SECONDS: i64 = 120;
 
-/// How far back counts are read.
+/// The period that counts cover.
 const DAY_SECONDS: i64 = 24 * 60 * 60;
-/// All pages together.
+/// The timeout of all pages together.
 const WITHIN: Duration = Duration::from_secs(10);
-/// A day of all questions is 7,205 points, and a page has 100,800.
+/// A day of all queries has 7,205 points, and a page holds 100,800.
 const PAGES: usize = 8;
 
-/// The counts in CloudWatch.
+/// Reads counts from CloudWatch.
 #[derive(Clone, Debug)]
 pub struct CloudWatch {
     client: Client,
@@ -49,8 +49,7 @@ pub struct CloudWatch {
 }
 
 impl CloudWatch {
-    /// A client with the ambient region and credentials; none where no tenant is listed, for whom
-    /// nothing would ever be asked.
+    /// A client with the ambient region and credentials, or `None` if no tenant is listed.
     pub async fn load(keeping: Keeping) -> Option<Self> {
         if keeping.tenants.is_empty() {
             return None;
@@ -58,18 +57,17 @@ impl CloudWatch {
         Some(Self::new(&drover_aws::sdk_config().await, keeping))
     }
 
-    /// A client with settings that somebody else made. It keeps its own retries.
+    /// A client with the given settings, including their retries.
     pub fn new(sdk: &SdkConfig, keeping: Keeping) -> Self {
         let config = aws_sdk_cloudwatch::config::Builder::from(sdk);
         let config = config.timeout_config(calls::bulk_timeouts(sdk.timeout_config())).build();
         Self { client: Client::from_conf(config), keeping }
     }
 
-    /// What was counted for a tenant; `None`: the tenant is not listed, and its counts are not kept
-    /// apart from others'.
+    /// The counts of a tenant. `None`: the tenant is not listed and has no counts of its own.
     ///
     /// # Errors
-    /// CloudWatch does not answer, or not with everything.
+    /// CloudWatch does not answer, or only in part.
     pub async fn counts(
         &self,
         scope: &TenantScope,
@@ -79,9 +77,9 @@ impl CloudWatch {
             return Ok(None);
         }
         let kept = tokio::time::timeout(WITHIN, self.read(scope.tenant(), Span::before(now))).await;
-        let too_slow =
-            |_| Unavailable::new(Reason::Unreachable, "reading counts had no answer in time");
-        kept.map_err(too_slow)?.map(Some)
+        let too_slow = |_| Unavailable::new(Reason::Unreachable, "reading counts timed out");
+        let kept = kept.map_err(too_slow).flatten();
+        kept.map(Some).map_err(|unavailable| unavailable.of(Dependency::MetricStore))
     }
 
     async fn read(&self, tenant: &TenantId, span: Span) -> Result<Kept, Unavailable> {
@@ -95,7 +93,7 @@ impl CloudWatch {
                 return answers.kept(span.since);
             }
         }
-        let message = format!("reading counts came to no end: pages=`{PAGES}`");
+        let message = format!("reading counts took too many pages: pages=`{PAGES}`");
         Err(Unavailable::new(Reason::Unreachable, message))
     }
 
@@ -119,7 +117,7 @@ impl CloudWatch {
     }
 }
 
-/// Both ends are at full periods, so that none is cut in two.
+/// A time range that begins and ends at full periods, so that no period is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     since: Timestamp,
@@ -127,7 +125,7 @@ struct Span {
 }
 
 impl Span {
-    /// The day before an instant, with the period that it is in.
+    /// The day before an instant, including the instant's period.
     fn before(now: Timestamp) -> Self {
         let period = i64::from(question::PERIOD);
         let full = |instant: Timestamp| {

@@ -1,5 +1,5 @@
-//! What the events of a subject say about one measure: numbers one by one, numbers in windows, or
-//! places. Pure.
+//! Collects one measure from a subject's events: single readings, windows of readings, or places.
+//! Pure.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 
 use crate::series::{Reading, Readings, Summary, Window, WindowPoint, Windows};
 
-/// The measure that every contract with a location has.
+/// The measure of every contract with a location.
 pub(crate) const LOCATION: &str = "location";
 
-/// Statistics of numbers, or of places.
+/// Statistics of readings or of places.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum AnySummary {
@@ -26,9 +26,9 @@ pub(crate) enum AnySummary {
 /// Statistics of places.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PlaceSummary {
-    /// Places.
+    /// Number of places.
     count: u64,
-    /// The way through all of them, in metres.
+    /// The length of the path through all places, in metres.
     distance_m: f64,
 }
 
@@ -41,18 +41,18 @@ pub(crate) enum Point {
     TimedLocation(TimedLocation),
 }
 
-/// Where something was.
+/// A location at a time.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Place)]
 pub(crate) struct TimedLocation {
-    /// When it was there.
+    /// When the location was observed.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     latitude: f64,
     longitude: f64,
 }
 
-/// What the events of a subject say about one measure.
+/// One measure of a subject's events.
 pub(crate) struct Series<'a> {
     measure: &'a str,
     unit: Option<Arc<str>>,
@@ -75,7 +75,7 @@ impl<'a> Series<'a> {
         Self { measure, unit: None, collected }
     }
 
-    /// Takes the next event, whose contract reads payloads like this.
+    /// Adds the next event, whose contract has this view specification.
     pub(crate) fn take(&mut self, entry: &Entry, spec: &ViewSpec) {
         let at = entry.position.observed_at;
         if let Collected::Places(places) = &mut self.collected {
@@ -96,14 +96,14 @@ impl<'a> Series<'a> {
         }
     }
 
-    /// Drops what lies at or after this instant.
+    /// Drops windows at or after this time.
     pub(crate) fn end_before(&mut self, instant: Timestamp) {
         if let Collected::Windows(windows) = &mut self.collected {
             windows.end_before(instant);
         }
     }
 
-    /// What it is measured in, the summary and the points.
+    /// The unit, the summary and the points.
     pub(crate) fn finish(self) -> (Option<Arc<str>>, AnySummary, Vec<Point>) {
         let (summary, points) = match self.collected {
             Collected::Readings(readings) => {
@@ -130,7 +130,7 @@ impl PlaceSummary {
         let degrees = |place: &TimedLocation| (place.latitude, place.longitude);
         let ways = places.iter().zip(places.iter().skip(1));
         let ways = ways.map(|(from, to)| distance_m(degrees(from), degrees(to)));
-        // The sum of no floats is -0.
+        // `sum` of no floats is -0.
         Self { count: places.len() as u64, distance_m: ways.fold(0.0, |way, part| way + part) }
     }
 }

@@ -1,7 +1,6 @@
-//! What was counted for one tenant, through a port. The local host keeps [`Tallies`] of what its
-//! functions counted. On Lambda the counts of all environments are in CloudWatch, where
-//! [`CloudWatchCounts`] reads those of listed tenants; nobody is given a number that is only one
-//! environment's.
+//! A tenant's counts, through a port. The local host keeps [`Tallies`] of its functions' counts. On
+//! Lambda, CloudWatch holds the counts of all environments, and [`CloudWatchCounts`] reads those of
+//! listed tenants. A response never contains the counts of a single environment.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -19,12 +18,12 @@ pub use self::cloudwatch::CloudWatchCounts;
 
 mod cloudwatch;
 
-/// What was counted.
+/// Source of counts.
 pub trait Counts: Send + Sync {
-    /// For one tenant, up to now; `None`: nobody keeps counts of this tenant.
+    /// The counts of one tenant up to now. `None`: this deployment keeps no counts for the tenant.
     ///
     /// # Errors
-    /// The counts could not be had.
+    /// The counts could not be read.
     fn of(
         &self,
         scope: &TenantScope,
@@ -42,28 +41,27 @@ impl<C: Counts> Counts for Arc<C> {
     }
 }
 
-/// What was counted for one tenant.
+/// The counts of one tenant.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Counted {
-    /// When counting began: when the local host started; on Lambda a day ago, and up to five
-    /// minutes more.
+    /// The beginning of the counts: the start of the local host; on Lambda, a day ago, rounded down
+    /// to five minutes.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// Events that are in a history now and were not before.
+    /// Events that were added to a history.
     pub events_processed: u64,
-    /// Events that were in a history already.
+    /// Events that were already in a history.
     pub events_duplicate: u64,
-    /// Applied events that were not the newest of their subject.
+    /// Applied events that were older than the newest event of their subject.
     pub events_late: u64,
     /// Late events that changed pages.
     pub corrections: u64,
-    /// Records that were rejected, by code.
+    /// Rejected records, by code.
     #[schema(example = json!({"schema_violation": 2}))]
     pub rejections: BTreeMap<&'static str, u64>,
-    /// Applied events per second, over the last minutes.
+    /// Applied events per second.
     pub events_per_second: Rates,
-    /// The newest event that was applied since then was observed at this time; on Lambda to the
-    /// second.
+    /// The largest `observed_at` of an event applied since then; on Lambda, in whole seconds.
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     pub last_observed_at: Option<Timestamp>,
 }
@@ -71,19 +69,19 @@ pub struct Counted {
 /// Events per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Rates {
-    /// Over the last minute that is over; on Lambda the last one that is counted to its end, which
-    /// takes two minutes more.
+    /// Over the last full minute; on Lambda, over the last full minute that is at least two minutes
+    /// old.
     pub last_minute: f64,
-    /// Over the five that end with it.
+    /// Over the five minutes that end with it.
     pub last_5_minutes: f64,
 }
 
-/// Minutes that rates are made of.
+/// The number of minutes that rates cover.
 const MINUTES: usize = 5;
 const SECONDS_PER_MINUTE: i64 = 60;
 
-/// The counts of functions in one process, by tenant. Only tenants that a function let in are
-/// there, so there are as many as the registry has.
+/// The counts of the functions in one process, by tenant. Only registered tenants have counts, so
+/// the map is bounded by the registry.
 #[derive(Debug)]
 pub struct Tallies {
     since: Timestamp,
@@ -98,7 +96,7 @@ struct Tallied {
 }
 
 impl Tallies {
-    /// Counts from now on.
+    /// Starts counting now.
     pub fn new(now: Timestamp) -> Self {
         Self { since: now, tenants: Mutex::default() }
     }
@@ -147,13 +145,13 @@ impl Tallied {
             Some((last, sum)) if *last >= minute => *sum += applied,
             _ => self.minutes.push_back((minute, applied)),
         }
-        // The minute that runs, and those that are over.
+        // The current minute and the full minutes before it.
         while self.minutes.len() > MINUTES + 1 {
             self.minutes.pop_front();
         }
     }
 
-    /// With rates of the minutes before the one of `until`.
+    /// The counts, with rates over the minutes before the minute of `until`.
     fn counted(&self, since: Timestamp, until: Timestamp) -> Counted {
         let count = |metric| whole(self.counts.get(metric));
         let rejections = self.counts.errors.iter();
@@ -172,7 +170,7 @@ impl Tallied {
         }
     }
 
-    /// Over so many minutes before the one of `until`.
+    /// The rate over this many minutes before the minute of `until`.
     fn rate(&self, minutes: i32, until: Timestamp) -> f64 {
         let this = minute(until);
         let over = this - i64::from(minutes)..this;
@@ -225,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_sees_its_own_counts_and_nobody_elses() {
+    fn a_tenant_sees_only_its_own_counts() {
         let tallies = Tallies::new(second(0));
         record(&tallies, "demo", 3, 10);
         record(&tallies, "demo", 4, 20);
@@ -234,12 +232,12 @@ mod tests {
         assert_eq!((demo.events_processed, demo.events_duplicate, demo.events_late), (7, 2, 0));
         assert_eq!(demo.rejections, BTreeMap::from([("schema_violation", 2)]));
         assert_eq!((demo.since, demo.last_observed_at), (second(0), Some(second(20))));
-        let nobody = counted(&tallies, "nobody", 30);
-        assert_eq!((nobody.events_processed, nobody.last_observed_at), (0, None));
+        let other = counted(&tallies, "other", 30);
+        assert_eq!((other.events_processed, other.last_observed_at), (0, None));
     }
 
     #[test]
-    fn rates_are_of_minutes_that_are_over() {
+    fn rates_cover_full_minutes() {
         let tallies = Tallies::new(second(0));
         record(&tallies, "demo", 600, 30);
         record(&tallies, "demo", 60, 70);
@@ -255,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn minutes_are_forgotten() {
+    fn old_minutes_are_dropped() {
         let mut tallied = Tallied::default();
         (0..100).for_each(|minute| tallied.count_minute(minute, 1.0));
         assert_eq!(tallied.minutes.len(), MINUTES + 1);

@@ -1,6 +1,6 @@
-//! Overviews: how many subjects there are and which were active last, and what was counted. The
-//! counts come through a port, because who has them differs: the local host keeps them itself, and
-//! on Lambda CloudWatch does, of tenants that the operator lists.
+//! Overviews: subject totals, the most recently active subjects, and counts. Counts come through a
+//! port: the local host keeps them itself, and on Lambda CloudWatch keeps them for tenants that the
+//! operator lists.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,34 +21,34 @@ use crate::counts::{Counted, Counts};
 use crate::subjects::{SubjectLine, lines};
 use crate::{QueryPorts, limits};
 
-const NOT_KEPT: &str = "this deployment keeps no counts for this tenant: its operator has not \
-                        listed it among those with counts of their own";
+const NOT_KEPT: &str = "this deployment keeps no counts for this tenant: the operator has not \
+                        listed it in DROVER_METRICS_TENANTS";
 
-/// What there is.
+/// An overview of the tenant's subjects.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Overview {
     totals: Totals,
-    /// The most recently active ones; fewer where their views take more than 4 MB.
+    /// The most recently active subjects; fewer if their views exceed 4 MB.
     subjects: Vec<SubjectLine>,
 }
 
-/// How many subjects there are.
+/// Numbers of subjects.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Totals {
-    /// Those that were counted, of all kinds.
+    /// The counted subjects of all kinds.
     subjects: usize,
-    /// Of each kind that there are any of.
+    /// The counted subjects of each kind that has any.
     #[schema(example = json!({"device": 3}))]
     by_kind: BTreeMap<String, usize>,
-    /// Whether these are all. Counting ends at 1,000 of a kind, and with the kind after which 2 MB of
-    /// the index were read.
+    /// Whether every subject was counted. Counting stops at 1,000 subjects of a kind, and after a
+    /// kind once 2 MB of the index have been read.
     complete: bool,
 }
 
-/// The devices, as older clients know them.
+/// The devices, in the format of older clients.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DevicesAnswer {
-    /// How many these are; at most 1,000.
+    /// The number of listed devices; at most 1,000.
     unique_devices: usize,
     /// Their ids, the most recently active first.
     #[schema(example = json!(["device-001"]))]
@@ -75,9 +75,9 @@ where
     path = "/api/v1/dashboard/devices",
     operation_id = "get_overview",
     tag = "dashboard",
-    summary = "Count the subjects, and show the most recently active ones",
+    summary = "Count the subjects and show the most recently active ones",
     params(
-        ("limit" = Option<usize>, Query, description = "How many to show, 20 by default", minimum = 1, maximum = 200),
+        ("limit" = Option<usize>, Query, description = "Maximum number of subjects to show; default 20", minimum = 1, maximum = 200),
     ),
     responses(
         (status = 200, description = "The overview", body = Overview),
@@ -100,7 +100,7 @@ pub(crate) async fn overview<W: QueryPorts>(
     Ok(Json(Overview { totals, subjects }))
 }
 
-/// Counts each kind, and gives the newest subjects of all.
+/// Counts each kind, and returns the most recently active subjects of all kinds.
 async fn count<W: QueryPorts>(
     visit: &Visit<'_, W>,
     shown: usize,
@@ -158,9 +158,9 @@ pub(crate) async fn devices<W: QueryPorts>(
     path = "/api/v1/dashboard/metrics",
     operation_id = "get_counts",
     tag = "dashboard",
-    summary = "What was counted for this tenant",
-    description = "A deployment on Lambda keeps counts apart for tenants that its operator lists, and \
-                   reads them again after half a minute.",
+    summary = "Read this tenant's counts",
+    description = "A deployment on Lambda keeps counts only for tenants that its operator lists, and \
+                   caches them for 30 seconds.",
     responses(
         (status = 200, description = "The counts", body = Counted),
         (status = 404, description = "`not_found`: this deployment keeps no counts for this tenant", body = ProblemBody, content_type = "application/problem+json"),

@@ -1,8 +1,8 @@
-//! The routes about the routes: the OpenAPI document, the page that shows it, and `/`.
+//! The OpenAPI document, the page that shows it, and `/`.
 //!
-//! The document that is served is the one in the repository, of all functions together; a test keeps
-//! it equal to what the code says. The page fetches nothing but that document: its script and style
-//! are in it, and its security policy allows exactly those, by their digests.
+//! The served document is the repository's `openapi.json`, which covers all functions; a test keeps
+//! it equal to the code. The page fetches only that document: its script and style are inline, and
+//! its content security policy allows exactly these two by their digests.
 
 use std::sync::LazyLock;
 
@@ -22,7 +22,7 @@ const PAGE: &str = include_str!("docs.html");
 const HTML: &str = "text/html; charset=utf-8";
 const NO_SNIFFING: (HeaderName, &str) =
     (HeaderName::from_static("x-content-type-options"), "nosniff");
-/// A minute: a deployment changes it.
+/// One minute, because a deployment changes the document.
 const SHORTLY: &str = "public, max-age=60";
 
 #[derive(OpenApi)]
@@ -51,7 +51,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 
-/// Who answers here.
+/// Name and version of the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ServiceStatus {
     #[schema(example = "ok")]
@@ -62,12 +62,12 @@ pub(crate) struct ServiceStatus {
     version: &'static str,
 }
 
-/// What answers with JSON.
+/// Routes that answer with JSON.
 pub(crate) fn json() -> Router {
     Router::new().route("/", get(status)).route("/openapi.json", get(document))
 }
 
-/// What answers with a page.
+/// Routes that answer with HTML.
 pub(crate) fn pages() -> Router {
     Router::new().route("/docs", get(page))
 }
@@ -77,9 +77,9 @@ pub(crate) fn pages() -> Router {
     path = "/",
     operation_id = "get_status",
     tag = "health",
-    summary = "Who answers here",
+    summary = "Show the name and version of the service",
     responses(
-        (status = 200, description = "This service", body = ServiceStatus),
+        (status = 200, description = "Name and version", body = ServiceStatus),
         (status = 406, description = "`not_acceptable`", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -93,7 +93,7 @@ pub(crate) async fn status() -> Json<ServiceStatus> {
     path = "/openapi.json",
     operation_id = "get_openapi",
     tag = "documents",
-    summary = "This document",
+    summary = "Read this OpenAPI document",
     responses(
         (status = 200, description = "OpenAPI 3.1", body = serde_json::Value),
         (status = 406, description = "`not_acceptable`", body = ProblemBody, content_type = "application/problem+json"),
@@ -108,8 +108,8 @@ pub(crate) async fn document() -> impl IntoResponse {
     path = "/docs",
     operation_id = "get_docs",
     tag = "documents",
-    summary = "This document as a page",
-    responses((status = 200, description = "A page that fetches nothing from elsewhere", body = String, content_type = "text/html; charset=utf-8"))
+    summary = "Show this document as a web page",
+    responses((status = 200, description = "A page that loads nothing from other hosts", body = String, content_type = "text/html; charset=utf-8"))
 )]
 pub(crate) async fn page() -> impl IntoResponse {
     static POLICY: LazyLock<String> = LazyLock::new(|| policy(PAGE));
@@ -122,7 +122,8 @@ pub(crate) async fn page() -> impl IntoResponse {
     (headers, PAGE)
 }
 
-/// What a page may do: run its own script, use its own style, and fetch from where it came from.
+/// The content security policy of a page: it may run its own script, use its own style, and fetch
+/// from its own origin.
 fn policy(page: &str) -> String {
     let digest = |tag: &str| {
         let text = inside(page, tag).unwrap_or_default();
@@ -136,7 +137,7 @@ fn policy(page: &str) -> String {
     )
 }
 
-/// What is between the tags of an element that a page has once.
+/// The content of an element that occurs once in the page.
 fn inside<'a>(page: &'a str, tag: &str) -> Option<&'a str> {
     let (_, rest) = page.split_once(&format!("<{tag}>"))?;
     Some(rest.split_once(&format!("</{tag}>"))?.0)
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_brings_everything_along_and_its_policy_allows_nothing_else() {
+    fn the_page_is_self_contained_and_its_policy_allows_nothing_else() {
         for tag in ["script", "style"] {
             assert_eq!(PAGE.matches(&format!("<{tag}")).count(), 1, "one {tag} without attributes");
             assert!(inside(PAGE, tag).is_some_and(|text| !text.trim().is_empty()));
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_route_says_how_it_fails_and_who_may_call_it() {
+    fn every_route_documents_its_problems_and_its_security() {
         let document = serde_json::to_value(openapi()).expect("JSON");
         assert_eq!(document["openapi"], "3.1.0");
         let public = ["/", "/docs", "/health", "/health/live", "/openapi.json"];

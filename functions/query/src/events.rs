@@ -20,38 +20,37 @@ use crate::event_body::{EventBody, answer_bytes};
 use crate::newest::{Newest, newest};
 use crate::{QueryPorts, limits};
 
-/// Some events.
+/// Events.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventsAnswer {
-    /// Whose history it is, as `kind/id`; `null`: events of several subjects.
+    /// The subject as `kind/id`; `null` if the events belong to several subjects.
     #[schema(required = true, example = "device/device-001")]
     subject: Option<String>,
-    /// Rises when something settled of this history changes.
+    /// Increases when a settled part of this history changes.
     #[schema(required = true)]
     epoch: Option<u64>,
-    /// In order.
+    /// The events, in order.
     events: Vec<EventBody>,
-    /// Where to go on; `null`: there is no more.
+    /// The cursor of the next page; `null` on the last page.
     #[schema(required = true)]
     next_cursor: Option<String>,
-    /// `false`: the answer ended early because it would have read too much, and other events may be
-    /// missing. That of one subject never does: it has a cursor instead.
+    /// `false` if the response ended early at its read limit and events may be missing. Always
+    /// `true` for one subject, whose response has a cursor instead.
     complete: bool,
 }
 
-/// The newest events, as older clients know them.
+/// The newest events, in the format of older clients.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct GetEventsAnswer {
-    /// How many these are.
+    /// The number of events in this response.
     event_count: usize,
     /// The newest first.
     events: Vec<EventBody>,
-    /// `false`: the answer ended early because it would have read too much, and other events may be
-    /// missing.
+    /// `false` if the response ended early at its read limit and events may be missing.
     complete: bool,
 }
 
-/// What is asked for.
+/// The parsed query parameters.
 #[derive(Debug)]
 struct EventsQuery {
     subject: Option<SubjectId>,
@@ -76,19 +75,19 @@ pub(crate) fn routes<W: QueryPorts + 'static>(access: Arc<Access<W>>) -> Router 
     operation_id = "list_events",
     tag = "events",
     summary = "Read events in order",
-    description = "The history of one subject, or without one the newest events among the tenant's at \
-        most 100 most recently active subjects, the newest first; of these it reads at most 4 MB, and says with `complete` whether that was enough. \
-        An answer ends at `limit` or 4 MB. A cursor is a \
-        position: it stays valid while history is being corrected.",
+    description = "Returns the history of one subject. Without a subject, returns the newest events of the \
+        tenant's 100 most recently active subjects, newest first; it reads at most 4 MB, and `complete` tells whether \
+        that was enough. A response ends at `limit` or at 4 MB. A cursor is a position in the history and stays valid \
+        while the history is corrected.",
     params(
         ("device_id" = Option<String>, Query, description = "The subject `device/ID`", example = "device-001"),
         ("subject" = Option<String>, Query, description = "The subject as `kind/id`"),
         ("from" = Option<String>, Query, description = "Observed at or after this time", format = DateTime),
         ("to" = Option<String>, Query, description = "Observed before this time", format = DateTime),
-        ("type" = Option<String>, Query, description = "Of this type only"),
-        ("order" = Option<String>, Query, description = "`asc` (the default of one subject) or `desc`", pattern = "^(asc|desc)$"),
-        ("limit" = Option<usize>, Query, description = "At most so many, 100 by default", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the answer before"),
+        ("type" = Option<String>, Query, description = "Only events of this type"),
+        ("order" = Option<String>, Query, description = "`asc` (the default for one subject) or `desc`", pattern = "^(asc|desc)$"),
+        ("limit" = Option<usize>, Query, description = "Maximum number of events; default 100", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous response"),
     ),
     responses(
         (status = 200, description = "Events", body = EventsAnswer),
@@ -120,9 +119,9 @@ pub(crate) async fn events<W: QueryPorts>(
     path = "/get_events",
     tag = "events",
     summary = "Read the newest events",
-    description = "The same as `GET /api/v1/events` without a subject, in the shape that older clients know.",
+    description = "Like `GET /api/v1/events` without a subject, in the format of older clients.",
     params(
-        ("limit" = Option<usize>, Query, description = "At most so many, 100 by default", minimum = 1, maximum = 1000),
+        ("limit" = Option<usize>, Query, description = "Maximum number of events; default 100", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "Events", body = GetEventsAnswer),
@@ -182,14 +181,14 @@ impl EventsQuery {
         HistoryRange { from, to, order, event_type, entries: self.limit, ..everything() }
     }
 
-    /// What is asked of each subject, where none is named.
+    /// The range to read of each subject if the request names none.
     fn newest(&self) -> Result<HistoryRange, Problem> {
         if self.order == Some(Order::Ascending) {
-            let fault = "events of several subjects come with the newest first";
+            let fault = "must be desc unless a subject is given";
             return Err(Problem::invalid_parameter("order", fault));
         }
         if let Some(cursor) = &self.cursor {
-            // No such cursor was ever given.
+            // This response never contains a cursor, so none is valid.
             Cursors::of(&["newest"]).read(cursor, |_| None::<()>)?;
         }
         Ok(HistoryRange { order: Order::Descending, ..self.range() })
@@ -209,7 +208,7 @@ fn order_of(text: &str) -> Result<Order, Problem> {
     match text {
         "asc" => Ok(Order::Ascending),
         "desc" => Ok(Order::Descending),
-        _ => Err(Problem::invalid_parameter("order", "neither asc nor desc")),
+        _ => Err(Problem::invalid_parameter("order", "must be asc or desc")),
     }
 }
 
@@ -234,13 +233,13 @@ async fn history<W: QueryPorts>(
     Ok(EventsAnswer {
         subject: Some(subject.to_string()),
         epoch: Some(portion.head.epoch),
-        events: events.collect(),
+        events: events.collect::<Result<_, _>>()?,
         next_cursor: next.map(|next| cursors.write(&next.to_bytes())),
         complete: true,
     })
 }
 
-/// As many as one answer takes, and at least one.
+/// The entries that fit into one response, at least one.
 fn fitting(entries: &[Arc<Entry>]) -> &[Arc<Entry>] {
     let mut bytes = 0;
     let count = entries.iter().take_while(|entry| {

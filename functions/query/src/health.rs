@@ -1,9 +1,10 @@
-//! Whether the system works, for load balancers and people. A report asks each part for a sign of
-//! life, all at once, each within its own deadline, and is believed for a few seconds.
+//! Health reports for load balancers and people. A report probes all dependencies concurrently,
+//! each with its own timeout, and is cached for a few seconds.
 //!
-//! Without its state (the registry and the ledger) the system is unhealthy; so it is when neither
-//! stream nor buffer takes events. Everything else is degraded: without a stream events wait in the
-//! buffer, without a buffer they go into the stream, and dead letters come again.
+//! The system is unhealthy without its state (registry and ledger), and if neither the event log
+//! nor the buffer accepts events. Any other failure degrades it: without an event log events wait
+//! in the buffer, without a buffer they go to the event log, and records that cannot be
+//! dead-lettered are delivered again.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +26,7 @@ use utoipa::ToSchema;
 
 use crate::{Access, QueryPorts, limits};
 
-/// Signs of life of the parts that reading does not need. The time they take is limited by who asks.
+/// Probes of the dependencies that reading does not need. The caller limits their time.
 pub trait Probes: Send + Sync {
     /// The dead-letter queue.
     fn dead_letters(&self) -> impl Future<Output = Result<(), Unavailable>> + Send;
@@ -33,11 +34,11 @@ pub trait Probes: Send + Sync {
     /// The buffer queue.
     fn buffer(&self) -> impl Future<Output = Result<(), Unavailable>> + Send;
 
-    /// The stream; `None`: there is none, or nobody can ask it from here.
+    /// The event log. `None`: the deployment has no event log, or this process cannot reach it.
     fn event_log(&self) -> impl Future<Output = Option<Result<(), Unavailable>>> + Send;
 }
 
-/// The stream is not asked: this function has no way to it.
+/// The event log is not probed: the query function has no connection to it.
 impl Probes for Aws {
     async fn dead_letters(&self) -> Result<(), Unavailable> {
         self.probe_dead_letters().await
@@ -52,16 +53,16 @@ impl Probes for Aws {
     }
 }
 
-/// What a process knows about itself.
+/// Facts about the process.
 #[derive(Clone, Copy, Debug)]
 pub struct Process {
-    /// When it began.
+    /// When the process started.
     pub started_at: Timestamp,
-    /// How much memory it has, in bytes; `None`: nobody knows.
+    /// Reads the resident memory in bytes; `None` if unknown.
     pub memory_bytes: fn() -> Option<u64>,
 }
 
-/// The memory of this process in bytes, where the system says so as Linux does.
+/// The resident memory of this process in bytes, on Linux.
 pub fn memory_bytes() -> Option<u64> {
     const PAGE_BYTES: u64 = 4096;
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
@@ -69,7 +70,7 @@ pub fn memory_bytes() -> Option<u64> {
     pages.checked_mul(PAGE_BYTES)
 }
 
-/// How the system is.
+/// The health of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Condition {
@@ -78,28 +79,28 @@ pub(crate) enum Condition {
     Unhealthy,
 }
 
-/// How one part of it is.
+/// The health of one dependency.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Dependency {
     /// `healthy` or `unhealthy`.
     status: Condition,
-    /// How long its answer took.
+    /// How long the probe took.
     #[schema(minimum = 0.0)]
     latency_ms: f64,
 }
 
-/// The parts.
+/// The dependencies.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Dependencies {
     state: Dependency,
-    /// `null`: there is none, or it cannot be asked from here.
+    /// `null`: the deployment has no event log, or this function cannot reach it.
     #[schema(required = true)]
     stream: Option<Dependency>,
     dead_letters: Dependency,
     buffer: Dependency,
 }
 
-/// What the process knows about itself.
+/// Facts about the process.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Vitals {
     #[schema(minimum = 0.0)]
@@ -108,11 +109,11 @@ pub(crate) struct Vitals {
     memory_usage_mb: Option<f64>,
 }
 
-/// A report on health.
+/// A health report.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct HealthReport {
     status: Condition,
-    /// When the parts were asked.
+    /// When the dependencies were probed.
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
     #[schema(example = "0.1.0")]
@@ -121,14 +122,14 @@ pub(crate) struct HealthReport {
     metrics: Vitals,
 }
 
-/// Whether it can answer, and nothing more.
+/// Liveness of the process.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Alive {
     #[schema(example = "ok")]
     status: &'static str,
 }
 
-/// What reports are made from.
+/// Makes reports and caches the last one.
 pub(crate) struct Health<W, P> {
     access: Arc<Access<W>>,
     probes: P,
@@ -157,10 +158,10 @@ where
     path = "/health/live",
     operation_id = "is_live",
     tag = "health",
-    summary = "Whether the process can answer",
+    summary = "Check that the process answers",
     description = "Also `/healthz` and `/healthcheck`.",
     responses(
-        (status = 200, description = "It can", body = Alive),
+        (status = 200, description = "The process answers", body = Alive),
         (status = 400, description = "`unknown_parameter`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 406, description = "`not_acceptable`", body = ProblemBody, content_type = "application/problem+json"),
     )
@@ -175,7 +176,7 @@ pub(crate) async fn live(RawQuery(query): RawQuery) -> Result<Json<Alive>, Probl
     path = "/health",
     operation_id = "get_health",
     tag = "health",
-    summary = "How every part of the system is",
+    summary = "Report the health of every dependency",
     description = "Also `/api/v1/health`, `/health/ready` and `/ready`.",
     responses(
         (status = 200, description = "Healthy, or degraded", body = HealthReport),
@@ -210,14 +211,16 @@ impl<W: QueryPorts, P: Probes> Health<W, P> {
         let ports = &self.access.ports;
         let now = ports.now();
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(last) = last.filter(|last| is_believed(last.timestamp, now)) {
+        if let Some(last) =
+            last.filter(|last| last.timestamp.is_within(limits::HEALTH_SECONDS, now))
+        {
             return last;
         }
         let (state, stream, dead_letters, buffer) = join4(
-            ask(ports, async { ports.document(&DocumentName::Revision).await.map(|_| ()) }),
-            ask_if_there(ports, self.probes.event_log()),
-            ask(ports, self.probes.dead_letters()),
-            ask(ports, self.probes.buffer()),
+            probe(ports, async { ports.document(&DocumentName::Revision).await.map(|_| ()) }),
+            probe_if_present(ports, self.probes.event_log()),
+            probe(ports, self.probes.dead_letters()),
+            probe(ports, self.probes.buffer()),
         )
         .await;
         let dependencies = Dependencies { state, stream, dead_letters, buffer };
@@ -258,28 +261,23 @@ impl Dependencies {
     }
 }
 
-/// A clock that went back is no reason to believe a report for longer.
-fn is_believed(made_at: Timestamp, now: Timestamp) -> bool {
-    made_at <= now && now < made_at.plus_seconds(limits::HEALTH_SECONDS)
-}
-
-async fn ask(
+async fn probe(
     clock: &impl Clock,
-    probe: impl Future<Output = Result<(), Unavailable>>,
+    call: impl Future<Output = Result<(), Unavailable>>,
 ) -> Dependency {
-    let probed = ask_if_there(clock, async { Some(probe.await) }).await;
+    let probed = probe_if_present(clock, async { Some(call.await) }).await;
     probed.unwrap_or(Dependency { status: Condition::Healthy, latency_ms: 0.0 })
 }
 
-/// What went wrong goes into the log: the report is for everybody.
-async fn ask_if_there(
+/// Logs the error: the report is public and shows only the status.
+async fn probe_if_present(
     clock: &impl Clock,
-    probe: impl Future<Output = Option<Result<(), Unavailable>>>,
+    call: impl Future<Output = Option<Result<(), Unavailable>>>,
 ) -> Option<Dependency> {
     let began = clock.now();
     let limit = clock.pause(Duration::from_secs(limits::PROBE_SECONDS));
-    let late = || Some(Err(Unavailable::new(Reason::Deadline, "no sign of life in time")));
-    let answer = match select(std::pin::pin!(probe), std::pin::pin!(limit)).await {
+    let late = || Some(Err(Unavailable::new(Reason::Deadline, "the health check timed out")));
+    let answer = match select(std::pin::pin!(call), std::pin::pin!(limit)).await {
         Either::Left((answer, _)) => answer,
         Either::Right(_) => late(),
     };
@@ -288,7 +286,7 @@ async fn ask_if_there(
         Ok(()) => Condition::Healthy,
         Err(unavailable) => {
             let why = &unavailable.message;
-            tracing::warn!(why, "a part of the system gave no sign of life");
+            tracing::warn!(why, "a dependency failed its health check");
             Condition::Unhealthy
         }
     };

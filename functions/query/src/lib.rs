@@ -1,15 +1,20 @@
-//! Query: history, views, listings and health over HTTP. It never writes.
+//! The query function: history, views, listings and health over HTTP. It never writes.
 //!
-//! Reading order: [`routes`] says what is served; `access` lets callers in and reads for them, within
-//! their tenant and a time limit; `events`, `subjects`, `measures` and `dashboard` are the routes,
-//! one file for each family: they parse parameters, ask, and shape what comes back; `event_body` is
-//! an event in an answer. `newest` merges
-//! the events of many subjects, `collected` and `series` are what readings become, [`limits`] every bound. [`health`] and
-//! [`counts`] answer for the parts of the system, through ports that the host gives; `documents` is
-//! about the routes themselves. [`cloudwatch`] has counts of all environments. [`config`] is read once at start.
+//! - [`routes`]: all routes
+//! - `access`: admits callers and reads for them, within their tenant and a time limit
+//! - `events`, `subjects`, `measures`, `dashboard`: the routes by family; they parse parameters,
+//!   read, and shape the response
+//! - `event_body`: an event in a response
+//! - `newest`: merges the newest events of many subjects
+//! - `collected`, `series`: points and statistics of a measure
+//! - [`limits`]: every limit
+//! - [`health`], [`counts`]: ports for dependencies and counts, implemented by the host
+//! - [`cloudwatch`]: counts of all environments
+//! - `documents`: the OpenAPI document
+//! - [`config`]: read once at startup
 //!
-//! Left out: alert routes, which come with alert rules, and `/metrics`, which the local host has
-//! alone.
+//! Left out: alert routes, which come with alert rules, and `/metrics`, which only the local host
+//! serves.
 
 use std::sync::Arc;
 
@@ -43,25 +48,24 @@ use health::{Health, Probes, Process};
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "query";
 
-/// What reading needs from outside.
+/// The ports that reading needs.
 pub trait QueryPorts: Store + Listing + Documents + Clock {}
 
 impl<W: Store + Listing + Documents + Clock> QueryPorts for W {}
 
-/// One warm environment.
+/// The state of one execution environment.
 pub struct Query<W, P, C> {
-    /// Who may read, and how.
+    /// Admits callers and reads for them.
     pub access: Access<W>,
-    /// Signs of life of the other parts.
+    /// Probes of the other dependencies.
     pub probes: P,
-    /// What was counted.
+    /// Source of counts.
     pub counts: C,
-    /// What this process knows about itself.
+    /// Facts about this process.
     pub process: Process,
 }
 
-/// The routes of this function, before the layers that every router has
-/// ([`drover_http::finished`]).
+/// The routes of this function, without the layers of every router ([`drover_http::finished`]).
 pub fn routes<W, P, C>(query: Query<W, P, C>) -> Router
 where
     W: QueryPorts + 'static,

@@ -1,52 +1,52 @@
-//! Every bound of an answer, in one place.
+//! All limits of a response.
 
-/// How long a request may go on asking. A call that is on its way then may take the seconds that
-/// one call may take; together they stay below the 30 s that API Gateway waits.
+/// How long a request may start new calls. The last call may take its own timeout; both together
+/// stay below API Gateway's timeout of 30 s.
 pub const REQUEST_SECONDS: i64 = 15;
-/// Bytes of events in one answer, before the last one: Lambda answers with 6 MB at most.
+/// Bytes of events in one response, before the last event. Lambda's limit is 6 MB.
 pub const ANSWER_BYTES: usize = 4 * 1024 * 1024;
-/// Events of one answer.
+/// Maximum number of events in one response.
 pub const EVENTS: usize = 1_000;
-/// Events of an answer that does not say how many it wants.
+/// Default number of events in one response.
 pub const EVENTS_BY_DEFAULT: usize = 100;
-/// Subjects of one list.
+/// Maximum number of subjects in one response.
 pub const SUBJECTS: usize = 200;
-/// Subjects of a list that does not say how many it wants.
+/// Default number of subjects in one response.
 pub const SUBJECTS_BY_DEFAULT: usize = 50;
-/// What an answer about several subjects reads of their histories and views at most, in bytes as stored.
-/// Where to find the subjects it reads besides, in the listing index.
+/// Maximum bytes, as stored, that a response about several subjects reads of histories and views.
+/// Reads of the listing index are extra.
 pub const READ_BYTES: usize = 4 * 1024 * 1024;
-/// After so many of them nothing further is begun. What is under way then stays below the rest: eight
-/// subjects with the largest heads (90 KB) and some pages each, sixteen with their heads alone, or one
+/// After this many bytes no further read starts. The reads in progress fit into the rest: eight
+/// subjects with the largest heads (90 KB) and some pages each, sixteen with heads only, or one
 /// that is read further.
 pub const BEGUN_BYTES: usize = 2 * 1024 * 1024;
-/// Subjects whose newest events are merged where no subject is named.
+/// Subjects whose newest events are merged if the request names no subject.
 pub const NEWEST_SUBJECTS: usize = 100;
-/// Events of each of them that are read at first, and then each time that it needs more.
+/// Events per subject: of the first read, and of each further read.
 pub const NEWEST_EVENTS: [usize; 2] = [8, 64];
-/// How often any of them may need more.
+/// Maximum number of further reads, of all subjects together.
 pub const NEWEST_ROUNDS: usize = 200;
-/// Bytes that are looked at of one of them, likewise.
+/// Bytes per subject: of the first read, and of each further read.
 pub const NEWEST_BYTES: [usize; 2] = [16 * 1024, 256 * 1024];
-/// How many of them are read together at first.
+/// Number of concurrent first reads.
 pub const NEWEST_TOGETHER: usize = 8;
-/// Subjects that are read together.
+/// Number of subjects that are read concurrently.
 pub const TOGETHER: usize = 16;
-/// Events that one answer about a measure reads.
+/// Maximum number of events that one response about a measure reads.
 pub const READINGS: usize = 10_000;
-/// Bytes of events that are looked at for it at a time.
+/// Maximum bytes of events per read for a measure.
 pub const READING_BYTES: usize = 8 * 1024 * 1024;
-/// Events of a single window, where it is the only one of its answer: a window is never cut in two.
+/// Maximum number of events of a window that is alone in its response. A window is never split.
 pub const READINGS_OF_A_WINDOW: usize = 100_000;
-/// Bytes that are read for it at most, before the last part.
+/// Maximum bytes that are read for such a window, before the last read.
 pub const BYTES_OF_A_WINDOW: usize = 32 * 1024 * 1024;
-/// The widest window, in seconds: a day.
+/// The widest window in seconds: a day.
 pub const WINDOW_SECONDS: i64 = 24 * 60 * 60;
-/// Subjects on the dashboard.
+/// Default number of subjects on the dashboard.
 pub const DASHBOARD_SUBJECTS: usize = 20;
-/// How long a report on health is believed.
+/// How long a health report is cached.
 pub const HEALTH_SECONDS: i64 = 5;
-/// How long one part of the system may take for a sign of life, in seconds.
+/// Timeout of one health probe, in seconds.
 pub const PROBE_SECONDS: u64 = 2;
-/// How long counts from CloudWatch are believed.
+/// How long counts from CloudWatch are cached.
 pub const COUNTS_SECONDS: i64 = 30;

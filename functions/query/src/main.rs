@@ -7,13 +7,15 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use drover_aws::{Aws, AwsConfig};
+use drover_aws::Aws;
 use drover_core::base::metrics::emf::Lines;
 use drover_core::intake::quota::ReadQuotas;
 use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
+use drover_http::finished;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{AuthMode, Gate, finished};
+use drover_http::settings::HttpSettings;
+use drover_intake::Gate;
 use drover_query::cloudwatch::CloudWatch;
 use drover_query::config::Config;
 use drover_query::counts::CloudWatchCounts;
@@ -24,22 +26,15 @@ use lambda_http::{run, tracing};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-// One thread: a function has one invocation at a time and, as it is deployed, one processor at most. With
-// more, each call to a service wakes a second thread and then the first again.
+// One thread: an environment runs one invocation at a time on at most one vCPU. With more threads,
+// each service call would wake a second thread and then the first again.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     tracing::init_default_subscriber();
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
-    let ports = Aws::load(AwsConfig {
-        ledger_table: config.ledger_table.into(),
-        registry_table: config.registry_table.into(),
-        dead_letter_queue_url: config.dead_letter_queue_url.into(),
-        buffer_queue_url: config.buffer_queue_url.into(),
-        requests_table: None,
-        letters_table: None,
-    })
-    .await;
+    let ports = Aws::load(config.aws).await;
+    let HttpSettings { auth_mode, origins } = config.http;
     let query = Query {
         probes: ports.clone(),
         counts: CloudWatchCounts::new(CloudWatch::load(config.metrics.clone()).await),
@@ -47,21 +42,18 @@ async fn main() -> anyhow::Result<()> {
         access: Access {
             ports,
             registry: Registry::new(),
-            gate: Gate { mode: config.auth_mode.clone() },
+            gate: Gate { mode: auth_mode.clone() },
             quotas: ReadQuotas::default(),
             meter: Arc::new(Lines { keeping: config.metrics, write: print }),
         },
     };
-    let routes = match config.auth_mode {
-        AuthMode::Key(_) => routes(query),
-        AuthMode::Jwt { .. } => with_gateway_claims(routes(query)),
-    };
-    let router = finished(routes, config.origins);
+    let routes = with_gateway_claims(routes(query), &auth_mode);
+    let router = finished(routes, origins);
     run(router).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
 }
 
-/// Straight to standard output: a log formatter would wrap the line, and CloudWatch would not read
-/// metrics from it. A closed output costs the metrics and nothing else.
+/// Writes directly to standard output: a log formatter would wrap the line, and CloudWatch would
+/// not extract metrics from it. A write error loses only metrics.
 fn print(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

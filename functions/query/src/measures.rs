@@ -1,8 +1,8 @@
-//! One measure of one subject: readings, or statistics of windows, from history as it is now.
+//! One measure of one subject: readings or window statistics, from the current history.
 //!
-//! An answer reads a bounded number of events. One that ends early says where to go on; its points
-//! and its summary are then of what it covers. With windows it ends where a window does; a window
-//! that has more events than one answer reads is read on to its end, alone.
+//! A response reads a bounded number of events. A response that ends early has a cursor, and its
+//! points and summary cover only what it read. With windows, a response ends at a window's end; a
+//! window with more events than the limit is read to its end in a response of its own.
 
 use std::sync::Arc;
 
@@ -35,14 +35,14 @@ pub(crate) struct MeasureAnswer {
     /// The name of the measure.
     #[schema(example = "temperature")]
     measure: String,
-    /// What it is measured in.
+    /// The unit of the measure.
     #[schema(value_type = Option<String>, required = true, example = "celsius")]
     unit: Option<Arc<str>>,
-    /// Of what this answer covers.
+    /// Statistics of this response.
     summary: AnySummary,
-    /// In order of their times.
+    /// The points, in order of time.
     points: Vec<Point>,
-    /// Where to go on; `null`: there is no more.
+    /// The cursor of the next page; `null` on the last page.
     #[schema(required = true)]
     next_cursor: Option<String>,
 }
@@ -57,16 +57,16 @@ pub(crate) fn routes<W: QueryPorts + 'static>(access: Arc<Access<W>>) -> Router 
     operation_id = "get_measure",
     tag = "measures",
     summary = "Read one measure of one subject",
-    description = "Its readings, or with `window` statistics of windows on a grid that begins in 1970. A measure \
-        that no contract of the subject declares has no points. `location` has places.",
+    description = "Returns the readings, or with `window` statistics of windows aligned to 1970-01-01. A measure \
+        that no contract of the subject declares has no points. The points of `location` are places.",
     params(
         ("measure" = String, Path, description = "`temperature`, `humidity`, `battery`, `location`, or any measure that a contract declares", example = "temperature"),
-        ("device_id" = Option<String>, Query, description = "The subject `device/ID`; this or `subject` is needed", example = "device-001"),
+        ("device_id" = Option<String>, Query, description = "The subject `device/ID`; required unless `subject` is given", example = "device-001"),
         ("subject" = Option<String>, Query, description = "The subject as `kind/id`"),
         ("from" = Option<String>, Query, description = "Observed at or after this time", format = DateTime),
         ("to" = Option<String>, Query, description = "Observed before this time", format = DateTime),
-        ("window" = Option<String>, Query, description = "The width of windows, from `1s` to `1d`", pattern = "^[0-9]+[smhd]$"),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the answer before"),
+        ("window" = Option<String>, Query, description = "The width of a window, from `1s` to `1d`", pattern = "^[0-9]+[smhd]$"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous response"),
     ),
     responses(
         (status = 200, description = "The measure", body = MeasureAnswer),
@@ -89,14 +89,14 @@ pub(crate) async fn measure<W: QueryPorts>(
     query.answer(&visit).await.map(Json)
 }
 
-/// What is asked for.
+/// The parsed query parameters.
 #[derive(Debug)]
 struct SeriesQuery {
     measure: String,
     subject: SubjectId,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
-    /// As it was written, and as it was read.
+    /// The parameter's text and its value.
     window: Option<(String, Window)>,
     cursor: Option<String>,
 }
@@ -104,11 +104,11 @@ struct SeriesQuery {
 impl SeriesQuery {
     fn read(measure: String, mut parameters: Parameters) -> Result<Self, Problem> {
         let subject = subject(&mut parameters)?.ok_or_else(|| {
-            Problem::invalid_parameter("device_id", "a subject is needed: device_id or subject")
+            Problem::invalid_parameter("device_id", "device_id or subject is required")
         })?;
         let window = parameters.text("window").map(window_of).transpose()?;
         if window.is_some() && measure == LOCATION {
-            return Err(Problem::invalid_parameter("window", "a location has no windows"));
+            return Err(Problem::invalid_parameter("window", "is not supported for location"));
         }
         let query = Self {
             measure,
@@ -165,16 +165,17 @@ impl SeriesQuery {
 
 fn window_of(text: String) -> Result<(String, Window), Problem> {
     let window = Window::parse(&text);
-    let window = window.ok_or_else(|| Problem::invalid_parameter("window", "not from 1s to 1d"));
+    let window =
+        window.ok_or_else(|| Problem::invalid_parameter("window", "must be from 1s to 1d"));
     window.map(|window| (text, window))
 }
 
-/// Where the next answer begins.
+/// Where the next response begins.
 #[derive(Debug, PartialEq, Eq)]
 enum Beginning {
-    /// Behind an event.
+    /// After an event.
     Beyond(Position),
-    /// With a window.
+    /// At the start of a window.
     From(Timestamp),
 }
 
@@ -203,7 +204,7 @@ impl Beginning {
     }
 }
 
-/// Reads history into a series; gives where to go on, if it ended early.
+/// Reads history into a series. Returns where the next response begins if this one ends early.
 async fn read<W: QueryPorts>(
     visit: &Visit<'_, W>,
     subject: &SubjectId,
@@ -231,7 +232,7 @@ async fn read<W: QueryPorts>(
         }
         let is_large = visit.read_bytes() >= limits::BYTES_OF_A_WINDOW;
         if entries_read >= limits::READINGS_OF_A_WINDOW || is_large {
-            let fault = "a window has more events than one answer reads: take a narrower one";
+            let fault = "a window has too many events for one response, use a narrower window";
             return Err(Problem::invalid_parameter("window", fault));
         }
         range.beyond = Some(next);

@@ -1,9 +1,9 @@
-//! The newest events of a tenant: those among its most recently active subjects, merged by position.
+//! The newest events of a tenant, merged by position from its most recently active subjects.
 //!
-//! Each subject is read backwards a few events at a time, and further only when its next event may be
-//! the newest of those that are left, so what is answered is exact; when that takes too much reading
-//! the answer ends early. Subjects with very large heads may use up what an answer reads before each of
-//! them was looked at; the answer is then exact among those that were. Either way it says so.
+//! Each subject is read backwards, a few events at a time. A subject is read further only if its
+//! next event may be the newest of the remaining events, so the result is exact. The response ends
+//! early at its read limit. If very large heads use up the limit before every subject was read, the
+//! result is exact for the subjects that were read. In both cases `complete` is false.
 
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use crate::access::Visit;
 use crate::event_body::{EventBody, answer_bytes};
 use crate::{QueryPorts, limits};
 
-/// One of several subjects whose newest events are merged.
+/// A subject whose newest events are merged.
 struct Source {
     subject: SubjectId,
     settled_until: Option<Timestamp>,
-    /// The newest first.
+    /// Entries that were read and not merged yet, newest first.
     entries: VecDeque<Arc<Entry>>,
-    /// Where it goes on.
+    /// Where the next read begins.
     next: Option<Position>,
 }
 
 impl Source {
-    /// No event that is left of it is newer; `None`: none is left.
+    /// An upper bound of the remaining events' positions; `None` if no event remains.
     fn newest(&self) -> Option<&Position> {
         self.entries.front().map(|entry| &entry.position).or(self.next.as_ref())
     }
@@ -40,11 +40,11 @@ impl Source {
 /// The newest events of a tenant.
 pub(crate) struct Newest {
     pub(crate) events: Vec<EventBody>,
-    /// Whether nothing was left out for want of reading.
+    /// Whether the read limit cut nothing off.
     pub(crate) complete: bool,
 }
 
-/// The newest events of the tenant, as [`HistoryRange`] says; at most `limit`.
+/// Reads at most `limit` of the tenant's newest events in a [`HistoryRange`].
 pub(crate) async fn newest<W: QueryPorts>(
     visit: &Visit<'_, W>,
     range: &HistoryRange,
@@ -71,7 +71,7 @@ pub(crate) async fn newest<W: QueryPorts>(
         let Some(source) = sources.get_mut(at) else { break };
         if let Some(entry) = source.entries.pop_front() {
             bytes += answer_bytes(&entry);
-            let event = EventBody::of(&entry, source.settled_until);
+            let event = EventBody::of(&entry, source.settled_until)?;
             events.push(event.among_others(&source.subject));
         } else if rounds < limits::NEWEST_ROUNDS && visit.read_bytes() < most {
             rounds += 1;
@@ -95,8 +95,8 @@ pub(crate) async fn newest<W: QueryPorts>(
     Ok(Newest { events, complete })
 }
 
-/// The first few events of each subject, as long as less than this was read, and whether each has been
-/// looked at.
+/// Reads the first few events of each subject until `most` bytes have been read. Also returns
+/// whether every subject was read.
 async fn beginnings<W: QueryPorts>(
     visit: &Visit<'_, W>,
     listed: Vec<Listed>,
@@ -117,7 +117,7 @@ async fn beginnings<W: QueryPorts>(
     Ok((read.into_iter().flatten().flatten().collect(), complete))
 }
 
-/// Some events of one subject; `None`: nothing was ever written of it.
+/// Reads some events of one subject; `None` if the subject does not exist.
 async fn part<W: QueryPorts>(
     visit: &Visit<'_, W>,
     subject: SubjectId,

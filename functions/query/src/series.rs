@@ -1,8 +1,8 @@
-//! What the readings of a measure become: points and statistics, one by one or in windows. Pure.
+//! Points and statistics of a measure's readings, singly or in windows. Pure.
 //!
-//! Windows lie on a grid that begins in 1970, so that the same reading is in the same window whoever
-//! asks. A window is never cut in two: an answer that ends early ends where a window does, and its
-//! summary is made of the windows that it has.
+//! Windows are aligned to 1970-01-01, so that a reading is in the same window for every request. A
+//! window is never split: a response that ends early ends at a window's end, and its summary covers
+//! only its windows.
 
 use drover_core::base::time::Timestamp;
 use serde::Serialize;
@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 
 use crate::limits;
 
-/// Statistics of readings; without any, there is a count and nothing else.
+/// Statistics of readings. Without readings every value but the count is null.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Summary {
-    /// Readings.
+    /// Number of readings.
     pub(crate) count: u64,
     #[schema(required = true)]
     min: Option<f64>,
@@ -21,10 +21,10 @@ pub(crate) struct Summary {
     max: Option<f64>,
     #[schema(required = true)]
     mean: Option<f64>,
-    /// The oldest.
+    /// The oldest reading.
     #[schema(required = true)]
     first: Option<f64>,
-    /// The newest.
+    /// The newest reading.
     #[schema(required = true)]
     last: Option<f64>,
 }
@@ -32,23 +32,23 @@ pub(crate) struct Summary {
 /// One reading.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Reading {
-    /// When it was observed.
+    /// When the value was observed.
     #[schema(value_type = String, format = DateTime)]
     pub(crate) at: Timestamp,
-    /// The number.
+    /// The value.
     pub(crate) value: f64,
 }
 
 /// The readings of one window.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct WindowPoint {
-    /// Where it begins, inclusive.
+    /// The window's start, inclusive.
     #[schema(value_type = String, format = DateTime)]
     from: Timestamp,
-    /// Where it ends, exclusive.
+    /// The window's end, exclusive.
     #[schema(value_type = String, format = DateTime)]
     to: Timestamp,
-    /// Readings in it.
+    /// Number of readings in the window.
     count: u64,
     #[schema(required = true)]
     min: Option<f64>,
@@ -63,7 +63,7 @@ pub(crate) struct WindowPoint {
 pub(crate) struct Window(i64);
 
 impl Window {
-    /// Reads `30s`, `5m`, `1h`, `1d`: from a second to a day.
+    /// Parses a width such as `30s`, `5m`, `1h` or `1d`, from a second to a day.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
         let seconds = match unit {
@@ -79,7 +79,7 @@ impl Window {
         (1..=limits::WINDOW_SECONDS).contains(&width).then_some(Self(width))
     }
 
-    /// Where the window begins that an instant is in.
+    /// The start of the window that contains an instant.
     pub(crate) fn start(self, instant: Timestamp) -> Timestamp {
         let seconds = instant.whole_seconds();
         let start = seconds - seconds.rem_euclid(self.0);
@@ -103,7 +103,7 @@ impl Statistics {
         Self { count: 1, min: value, max: value, sum: value, first: value, last: value }
     }
 
-    /// With those of later readings.
+    /// Adds the statistics of later readings.
     fn and(self, later: Self) -> Self {
         Self {
             count: self.count + later.count,
@@ -115,7 +115,7 @@ impl Statistics {
         }
     }
 
-    /// A sum beyond the range of numbers has no mean that could be shown.
+    /// The mean, or `None` if the sum overflows.
     fn mean(self) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "no answer reads 2^53 events")]
         let mean = self.sum / self.count as f64;
@@ -137,7 +137,7 @@ impl Summary {
     }
 }
 
-/// Readings in order, as they come.
+/// Single readings, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Readings(Vec<Reading>);
 
@@ -152,7 +152,7 @@ impl Readings {
     }
 }
 
-/// Readings in order, in windows.
+/// Windows of readings, in order.
 #[derive(Debug)]
 pub(crate) struct Windows {
     width: Window,
@@ -173,7 +173,7 @@ impl Windows {
         }
     }
 
-    /// Drops the windows from this instant on.
+    /// Drops the windows that start at or after this instant.
     pub(crate) fn end_before(&mut self, instant: Timestamp) {
         self.windows.retain(|(start, _)| *start < instant);
     }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_lie_on_a_grid_that_begins_in_1970_on_both_sides() {
+    fn windows_are_aligned_to_1970_also_before_1970() {
         let width = Window::parse("5m").expect("a width");
         for (at, start) in [(0, 0), (299, 0), (300, 300), (-1, -300), (-300, -300)] {
             assert_eq!(width.start(second(at)), second(start), "{at}");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn each_window_has_its_own_statistics_and_an_empty_one_is_left_out() {
+    fn each_window_has_its_own_statistics_and_empty_windows_are_left_out() {
         let (summary, points) = windows("10s", &[(1, 4.0), (9, 2.0), (31, 6.0)]).finish();
         let points = serde_json::to_value(&points).expect("JSON");
         assert_eq!(
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_ends_early_has_whole_windows_and_their_summary() {
+    fn a_response_that_ends_early_has_whole_windows_and_their_summary() {
         let mut early = windows("10s", &[(1, 4.0), (11, 2.0), (12, 9.0)]);
         early.end_before(second(10));
         let (summary, points) = early.finish();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn without_readings_there_is_nothing_but_a_count() {
+    fn without_readings_everything_but_the_count_is_null() {
         let expected = json!({
             "count": 0, "min": null, "max": null, "mean": null, "first": null, "last": null,
         });
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_beyond_the_range_of_numbers_is_null() {
+    fn a_mean_whose_sum_overflows_is_null() {
         let (summary, points) = windows("1h", &[(1, f64::MAX), (2, f64::MAX)]).finish();
         assert_eq!((summary.mean, summary.max), (None, Some(f64::MAX)));
         assert_eq!(points[0].mean, None);
@@ -276,7 +276,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn windows_say_together_what_readings_say_one_by_one(
+        fn windows_and_single_readings_have_the_same_summary(
             mut readings in proptest::collection::vec((-500i64..500, -100i32..100), 0..60),
         ) {
             readings.sort_unstable_by_key(|(at, _)| *at);

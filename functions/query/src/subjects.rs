@@ -1,4 +1,4 @@
-//! Subjects: the most recently active ones, and the view of one, now or as of some time.
+//! Lists the most recently active subjects, and reads one subject's view, now or as of a time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use crate::access::{Access, Visit};
 use crate::answer::{Refused, Unknown, unknown_subject};
 use crate::{QueryPorts, limits};
 
-/// Some subjects.
+/// A list of subjects.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SubjectsAnswer {
-    /// The most recently active hour first.
+    /// Ordered by hour of activity, the most recent first.
     subjects: Vec<SubjectLine>,
-    /// Where to go on; `null`: there is no more.
+    /// The cursor of the next page; `null` on the last page.
     #[schema(required = true)]
     next_cursor: Option<String>,
 }
@@ -35,74 +35,74 @@ pub(crate) struct SubjectsAnswer {
 /// One subject of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SubjectLine {
-    /// What kind of thing it is.
+    /// The subject's kind.
     #[schema(example = "device")]
     kind: String,
-    /// Its id inside the kind.
+    /// The subject's id within its kind.
     #[schema(example = "device-001")]
     id: String,
-    /// Events in its history, and those that expired.
+    /// Number of events in the history, including expired events.
     event_count: u64,
-    /// When the newest of them was observed.
+    /// When the newest event was observed.
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     last_observed_at: Option<Timestamp>,
-    /// Its status, where its contract reads one.
+    /// The subject's status, if its contract defines one.
     #[schema(required = true, example = "active")]
     status: Option<String>,
-    /// Alerts that are firing.
+    /// Number of firing alerts.
     open_alerts: usize,
 }
 
-/// One subject. A key whose unit has nothing yet is `null` or empty, never missing.
+/// One subject. A key without a value yet is `null` or empty, never missing.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "what the document of the routes is made from; a view shows itself")]
+#[expect(dead_code, reason = "only for the OpenAPI document; a view serializes itself")]
 pub(crate) struct SubjectAnswer {
     #[schema(example = "device")]
     kind: String,
     #[schema(example = "device-001")]
     id: String,
-    /// Rises with each commit.
+    /// Increases with each commit.
     version: u64,
-    /// Rises when something settled changes.
+    /// Increases when a settled part of the history changes.
     epoch: u64,
-    /// Events in its history up to that time, and those that expired.
+    /// Number of events up to that time, including expired events.
     event_count: u64,
     #[schema(format = DateTime, required = true)]
     first_observed_at: Option<String>,
     #[schema(format = DateTime, required = true)]
     last_observed_at: Option<String>,
-    /// Everything observed up to this time is settled.
+    /// Events observed up to this time are settled.
     #[schema(format = DateTime, required = true)]
     settled_until: Option<String>,
     /// The newest event of each type.
     latest: BTreeMap<String, LatestBody>,
-    /// Statistics of the numbers that its contracts name.
+    /// Statistics of the measures that its contracts declare.
     measures: BTreeMap<String, MeasureBody>,
     #[schema(required = true)]
     status: Option<StatusBody>,
     #[schema(required = true)]
     location: Option<LocationBody>,
-    /// What a learner did.
+    /// Lessons of a learner.
     lessons: Vec<Value>,
     /// Alerts that are pending or firing.
     alerts: Vec<Value>,
-    /// What went over a limit, where something did.
+    /// Counts of values dropped at a limit, if any.
     #[schema(nullable = false, required = false)]
     over: Option<BTreeMap<String, f64>>,
 }
 
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "what the document of the routes is made from; a view shows itself")]
+#[expect(dead_code, reason = "only for the OpenAPI document; a view serializes itself")]
 struct LatestBody {
     #[schema(format = DateTime)]
     observed_at: String,
     event_id: String,
-    /// `null` where it was too large to be kept.
+    /// `null` if the payload was too large to keep.
     payload: Value,
 }
 
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "what the document of the routes is made from; a view shows itself")]
+#[expect(dead_code, reason = "only for the OpenAPI document; a view serializes itself")]
 struct MeasureBody {
     #[schema(required = true, example = "celsius")]
     unit: Option<String>,
@@ -120,24 +120,24 @@ struct MeasureBody {
 }
 
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "what the document of the routes is made from; a view shows itself")]
+#[expect(dead_code, reason = "only for the OpenAPI document; a view serializes itself")]
 struct StatusBody {
     #[schema(example = "active")]
     value: String,
     #[schema(format = DateTime)]
     since: String,
-    /// How long each value lasted.
+    /// Total duration of each status value, in seconds.
     seconds: BTreeMap<String, f64>,
 }
 
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "what the document of the routes is made from; a view shows itself")]
+#[expect(dead_code, reason = "only for the OpenAPI document; a view serializes itself")]
 struct LocationBody {
     latitude: f64,
     longitude: f64,
     #[schema(format = DateTime)]
     at: String,
-    /// The way that led there.
+    /// Total distance travelled, in metres.
     distance_m: f64,
 }
 
@@ -154,12 +154,12 @@ pub(crate) fn routes<W: QueryPorts + 'static>(access: Arc<Access<W>>) -> Router 
     operation_id = "list_subjects",
     tag = "subjects",
     summary = "List subjects, the most recently active first",
-    description = "By the hour of a subject's newest event. A new or newly active subject may show up a moment \
-        later than its events.",
+    description = "Orders subjects by the hour of their newest event. A new or newly active subject may appear \
+        shortly after its events.",
     params(
-        ("kind" = Option<String>, Query, description = "Of this kind only", example = "device"),
-        ("limit" = Option<usize>, Query, description = "At most so many, 50 by default; fewer where their views take more than 4 MB", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the answer before"),
+        ("kind" = Option<String>, Query, description = "Only subjects of this kind", example = "device"),
+        ("limit" = Option<usize>, Query, description = "Maximum number of subjects; default 50. Fewer if their views exceed 4 MB", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous response"),
     ),
     responses(
         (status = 200, description = "Subjects", body = SubjectsAnswer),
@@ -191,7 +191,9 @@ pub(crate) async fn list<W: QueryPorts>(
     let more = more || looked_at < listed.len();
     let last = listed.get(..looked_at).and_then(|shown| shown.last());
     let last = last.filter(|_| more).map(Listed::mark);
-    let next_cursor = last.and_then(|mark| Some(cursors.write(&serde_json::to_vec(mark).ok()?)));
+    // Without its cursor the list would look complete.
+    let next = last.map(serde_json::to_vec).transpose().map_err(|_| Problem::internal())?;
+    let next_cursor = next.map(|mark| cursors.write(&mark));
     Ok(Json(SubjectsAnswer { subjects, next_cursor }))
 }
 
@@ -201,11 +203,12 @@ pub(crate) async fn list<W: QueryPorts>(
     operation_id = "get_subject",
     tag = "subjects",
     summary = "Read one subject",
-    description = "Its view: the fold of its events in order, now or as history now says that it was at some time.",
+    description = "Returns the view: the fold of the subject's events in order, now or as of a time. `as_of` uses the \
+        current history, including events that arrived later.",
     params(
         ("kind" = String, Path, description = "The kind", example = "device"),
-        ("id" = String, Path, description = "The id; slashes in it may be written as they are", example = "device-001"),
-        ("as_of" = Option<String>, Query, description = "Events observed at or before this time count", format = DateTime),
+        ("id" = String, Path, description = "The id; slashes need no escaping", example = "device-001"),
+        ("as_of" = Option<String>, Query, description = "Include only events observed at or before this time", format = DateTime),
     ),
     responses(
         (status = 200, description = "The subject", body = SubjectAnswer),
@@ -233,7 +236,7 @@ pub(crate) async fn one<W: QueryPorts>(
         None => Some(snapshot.live(&specs)),
         Some(instant) => snapshot.as_of(instant, &specs),
     };
-    let view = view.ok_or_else(|| Problem::not_found("the history of that time has expired"))?;
+    let view = view.ok_or_else(|| Problem::not_found("the history at that time has expired"))?;
     let mut shown = view.to_json();
     let own = json!({
         "kind": subject.kind().as_str(),
@@ -263,8 +266,8 @@ fn mark(bytes: &[u8]) -> Option<Mark> {
     serde_json::from_slice(bytes).ok()
 }
 
-/// The lines of a list, in its order, and how many of its subjects were looked at: fewer than all, where
-/// that would read too much. What the index knows of and the ledger does not is left out.
+/// The lines of a list in order, and the number of subjects that were read, which is smaller than
+/// the list at the read limit. Subjects in the index that the ledger does not have are left out.
 pub(crate) async fn lines<W: QueryPorts>(
     visit: &Visit<'_, W>,
     listed: &[Listed],

@@ -1,5 +1,5 @@
-//! What routes and commands answer: letters without what is in them, one letter with it, runs; and
-//! how a request fails.
+//! Responses of routes and commands: lists of letters without content, one letter with content,
+//! runs; and the problems of a request.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use base64_simd::STANDARD;
 use drover_core::base::public_reason::PublicReason;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::Content;
-use drover_core::dead_letter::letter::{Letter, State, Tried};
+use drover_core::dead_letter::letter::{Letter, LetterAttempt, State};
 use drover_core::dead_letter::origin::Origin;
 use drover_core::replay::list::Listing;
 use drover_core::replay::run::ViewDigests;
@@ -20,9 +20,9 @@ use utoipa::{IntoResponses, ToSchema};
 
 use crate::limits;
 
-/// How a question fails.
+/// Problems of every request.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "what the document of the routes is made from")]
+#[expect(dead_code, reason = "only for the OpenAPI document")]
 pub(crate) enum Malformed {
     /// `unknown_parameter`, `invalid_parameter`, `invalid_cursor`, `malformed_json`
     #[response(status = 400, content_type = "application/problem+json")]
@@ -32,45 +32,45 @@ pub(crate) enum Malformed {
     Unavailable(ProblemBody),
 }
 
-/// How whoever reads too much is refused.
+/// The problem of a tenant over its read quota.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "what the document of the routes is made from")]
+#[expect(dead_code, reason = "only for the OpenAPI document")]
 pub(crate) enum Limited {
     /// `rate_limited`, with `Retry-After`
     #[response(status = 429, content_type = "application/problem+json")]
     Limited(ProblemBody),
 }
 
-/// How a question about one letter or run fails besides.
+/// Further problems of a request about one letter or run.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "what the document of the routes is made from")]
+#[expect(dead_code, reason = "only for the OpenAPI document")]
 pub(crate) enum Unknown {
     /// `not_found`
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(ProblemBody),
 }
 
-/// How a run does not begin besides.
+/// Further problems of starting or resuming a run.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "what the document of the routes is made from")]
+#[expect(dead_code, reason = "only for the OpenAPI document")]
 pub(crate) enum Busy {
-    /// `replay_running`: another run of the tenant is at work
+    /// `replay_running`: another run of the tenant is in progress
     #[response(status = 409, content_type = "application/problem+json")]
     Running(ProblemBody),
 }
 
-/// Some letters, and how many are open.
+/// A page of letters, and counts of open letters.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LettersAnswer {
-    /// Open letters.
+    /// Number of open letters.
     total: u64,
-    /// Whether all of them were counted, or the newest 10,000 letters or 16 MB of them only.
+    /// Whether all letters were counted. Counting stops after the newest 10,000 letters or 16 MB.
     complete: bool,
-    /// Open letters by code.
+    /// Number of open letters by code.
     counts: BTreeMap<String, u64>,
-    /// The newest first.
+    /// The letters, newest first.
     letters: Vec<LetterLine>,
-    /// Where to go on; `null`: there is no more.
+    /// The cursor of the next page; `null` on the last page.
     #[schema(required = true)]
     pub(crate) next_cursor: Option<String>,
 }
@@ -78,146 +78,147 @@ pub(crate) struct LettersAnswer {
 /// One letter of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LetterLine {
-    /// Its id: they sort by the time of receipt.
+    /// The letter's id. Ids sort by time of receipt.
     pub(crate) id: String,
-    /// Why it is here: a rejection's code; `undelivered`, where the event source gave records up;
-    /// `unavailable`, where nothing is wrong with the record and it waited in the buffer for nine days.
+    /// Why the record became a letter: the code of its rejection; `undelivered` if the event source
+    /// discarded it; `unavailable` if it is valid but waited in the buffer for nine days.
     #[schema(example = "schema_violation")]
     code: String,
-    /// JSON Pointer to the culprit.
+    /// JSON Pointer to the invalid value.
     #[schema(required = true, example = "/payload/value")]
     path: Option<String>,
-    /// For a person.
+    /// Message for people.
     message: String,
-    /// The contract that was to read it, where that was established.
+    /// The record's contract, if known.
     #[schema(required = true, example = "telemetry")]
     contract: Option<String>,
-    /// The subject, where it came that far.
+    /// The record's subject, if known.
     #[schema(required = true, example = "device/device-001")]
     subject: Option<String>,
-    /// Where it came from.
+    /// Where the record came from.
     #[schema(value_type = Object)]
     source: Origin,
-    /// When it entered.
+    /// When Drover received the record.
     #[schema(value_type = String, format = DateTime)]
     ingested_at: Timestamp,
-    /// When it was rejected first.
+    /// When the record was first rejected.
     #[schema(value_type = String, format = DateTime)]
     rejected_at: Timestamp,
-    /// Replays that did not help.
+    /// Number of failed replays.
     replay_count: u32,
     /// `open`, `resolved` or `parked`.
     #[schema(value_type = String, example = "open")]
     state: State,
 }
 
-/// One letter, with what is in it.
+/// One letter with its content.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LetterAnswer {
     #[serde(flatten)]
     line: LetterLine,
-    /// When it was filed.
+    /// When the letter was stored.
     #[schema(value_type = String, format = DateTime)]
     filed_at: Timestamp,
-    /// The trace or correlation id that came with it.
+    /// The record's trace or correlation id.
     #[schema(required = true)]
     trace: Option<String>,
-    /// The last run that took it in hand, and how that ended.
+    /// The last run that processed the letter, and the outcome.
     #[schema(value_type = Option<Object>, required = true)]
-    tried: Option<Tried>,
-    /// Whether what is in it follows.
+    tried: Option<LetterAttempt>,
+    /// Whether this response includes the content.
     content: Shown,
-    /// The key, base64.
+    /// The record's key, base64.
     #[schema(required = true)]
     key: Option<String>,
-    /// The payload, base64; `null`: there is none, or it does not follow.
+    /// The record's payload, base64; `null` if the record has none or the content is not included.
     #[schema(required = true)]
     payload: Option<String>,
-    /// The headers, values in base64.
+    /// The record's headers, with values in base64.
     headers: Vec<(String, String)>,
 }
 
-/// Whether an answer shows what is in a letter.
+/// Whether a response includes a letter's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Shown {
-    /// It does.
+    /// The content is included.
     Whole,
-    /// Parts of it were not filed yet.
+    /// Parts of the content have not been stored yet.
     Incomplete,
-    /// It is too large for an answer. A replay takes it all the same.
+    /// The content is too large for a response. A replay still processes it.
     TooLarge,
 }
 
-/// A run.
+/// A replay run.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RunAnswer {
-    /// Its id: they sort by time.
+    /// The run's id. Ids sort by time.
     replay_id: String,
     /// `replay` or `park`.
     #[schema(value_type = String, example = "replay")]
     action: Action,
-    /// Who started it.
+    /// Who started the run.
     #[schema(example = "key:demo-1")]
     by: String,
-    /// Who resumed it last.
+    /// Who last resumed the run.
     #[schema(required = true)]
     resumed_by: Option<String>,
     /// `running`, `paused`, `done` or `cancelled`.
     #[schema(value_type = String, example = "done")]
     phase: Phase,
-    /// Why it is paused: `time` (resume it), `interrupted`, `memory` (a dry run of too many subjects),
-    /// `throttled`, `contention`, `unavailable`, or `misconfigured` (the operator has to mend
-    /// something).
+    /// Why the run is paused: `time` (resume it), `interrupted`, `memory` (a dry run of too many
+    /// subjects), `throttled`, `contention`, `unavailable`, or `misconfigured` (the operator must
+    /// fix the deployment).
     #[schema(value_type = Option<String>, required = true, example = "time")]
     reason: Option<PublicReason>,
-    /// Whether it writes nothing.
+    /// Whether the run is a dry run, which writes nothing.
     dry_run: bool,
-    /// Which letters.
+    /// Which letters the run processes.
     #[schema(value_type = Object)]
     filter: Filter,
-    /// At most so many letters.
+    /// Maximum number of letters.
     limit: u64,
-    /// At most so many letters a second.
+    /// Maximum number of letters per second.
     rate: u32,
-    /// A letter that was replayed so often without success is parked.
+    /// Number of failed replays after which a letter is parked.
     max_replays: u32,
-    /// Letters that it took in hand.
+    /// Number of letters processed so far.
     examined: u64,
-    /// What became of them: `applied`, `duplicate`, a code, `parked`, `lost` and the like.
+    /// Number of letters by outcome: `applied`, `duplicate`, a rejection code, `parked`, `lost` and
+    /// others.
     outcomes: BTreeMap<String, u64>,
     /// Subjects whose view changed, or would change; at most 100.
     changed: Vec<String>,
-    /// Digests of the views of some of them, before and after. The views themselves are in the
-    /// answer of the request that read them, and nowhere else: a run's record holds none.
+    /// Digests of the views of some changed subjects before and after the run. Only the response of
+    /// the request that read the views includes them; a run's record does not.
     views: Vec<ViewBody>,
-    /// When it started: what was filed later is not its business.
+    /// When the run started. It ignores letters that were stored later.
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
-    /// When it was done or cancelled.
+    /// When the run finished or was cancelled.
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     ended_at: Option<Timestamp>,
 }
 
-/// Which view there was before a run, and which after it.
+/// A subject's view before and after a run.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ViewBody {
-    /// Whose.
+    /// The subject.
     #[schema(example = "device/device-001")]
     subject: String,
-    /// The SHA-256 of the view's canonical JSON (RFC 8785) before the run; `null`: nothing was ever
-    /// written of it.
+    /// SHA-256 of the canonical JSON (RFC 8785) of the view before the run; `null` if the subject
+    /// did not exist.
     #[schema(required = true)]
     before_digest: Option<String>,
-    /// The same after it.
+    /// The same after the run.
     #[schema(required = true)]
     after_digest: Option<String>,
-    /// The view itself, in the answer of the request that read it only; `null`: nothing was ever
-    /// written of it.
+    /// The view before the run, only in the response of the request that read it; `null` if the
+    /// subject did not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Value, required = false)]
     before: Option<Value>,
-    /// The same after it.
+    /// The view after the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Value, required = false)]
     after: Option<Value>,
@@ -226,12 +227,13 @@ pub(crate) struct ViewBody {
 /// The newest runs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RunsAnswer {
-    /// The newest first, without views.
+    /// The runs, newest first, without views.
     pub(crate) replays: Vec<RunAnswer>,
 }
 
 impl LettersAnswer {
-    /// A listing within the bounds of an answer; the id of the last letter, where there are more.
+    /// Cuts a listing to the size limit. Also returns the id of the last letter if more letters
+    /// follow.
     pub(crate) fn of(listing: Listing) -> (Self, Option<String>) {
         let (total, counts, complete) = (listing.total(), listing.counts, listing.complete);
         let (mut next, mut bytes, mut letters) = (listing.next, 0, Vec::new());
@@ -315,12 +317,12 @@ impl From<Run> for RunAnswer {
 }
 
 impl RunAnswer {
-    /// With the views that were read just now, as far as they are those of the record.
+    /// Adds the views that this request read, if their digests match the record.
     pub(crate) fn with_views(run: Run, pairs: Vec<ViewPair>) -> Self {
         let view = |ViewDigests { subject, before: before_digest, after: after_digest }| {
             let pair = pairs.iter().find(|pair| pair.subject == subject);
             let shown = |view: &Value, digest: &Option<String>| {
-                (view_digest(view) == *digest).then(|| view.clone())
+                (view_digest(view).as_ref() == Ok(digest)).then(|| view.clone())
             };
             ViewBody {
                 before: pair.and_then(|pair| shown(&pair.before, &before_digest)),
@@ -352,7 +354,7 @@ impl RunAnswer {
     }
 }
 
-/// Why there is no run, as every request hears it.
+/// Turns a refusal into a problem.
 pub(crate) fn refused(refusal: Refusal) -> Problem {
     let detail = refusal.to_string();
     match refusal {

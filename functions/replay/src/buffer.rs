@@ -1,14 +1,14 @@
-//! The buffer queue: records that waited for a part of the system which was unavailable go through
-//! the pipeline again, with the time at which they entered.
+//! Drains the buffer queue: records that waited for an unavailable dependency go through the
+//! pipeline again, with their original time of receipt.
 //!
-//! A record that still cannot be applied comes again with its own message: it is never put into the
-//! queue a second time, so it keeps its age and SQS counts its tries. SQS deletes a message 14 days
-//! after it was sent; so a record that has waited for nine days ([`BUFFERED_SECONDS`]) and cannot be
-//! applied is filed as a letter of the code `unavailable`, which a replay resolves. What the pipeline
-//! rejects goes to the dead letters, like everybody's. Whose it was when it came here it still is: a record that
-//! its route gives to another tenant by now is rejected, as a replay rejects it. A message that is no
-//! whole record (a part of a larger one, or none of ours) is filed as a letter, from where a replay
-//! takes it; and so is a letter that the dead-letter queue refused, which was sent here in its place.
+//! A record that still cannot be applied stays in its message. It is never sent to the queue again,
+//! so it keeps its age and SQS counts its receives. SQS deletes a message 14 days after it was
+//! sent. A record that has waited for nine days ([`BUFFERED_SECONDS`]) and cannot be applied is
+//! therefore stored as a letter with the code `unavailable`, which a replay resolves. A record that
+//! the pipeline rejects goes to dead letters as usual. A record keeps its owner: if its route now
+//! leads to another tenant, it is rejected, as in a replay. A message that is not a whole record (a
+//! part of a larger record, or a foreign message) is stored as a letter for a replay. So is a
+//! letter that the dead-letter queue rejected and that was sent here instead.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,13 +19,13 @@ use drover_core::pipeline::{Buffered, Disposition, Report};
 use drover_core::replay::filing::{Filing, read};
 
 use crate::limits::BUFFERED_SECONDS;
-use crate::queue::{Message, Taken};
+use crate::queue::{BatchOutcome, Message};
 use crate::{Environment, ReplayPorts, ReplaySources};
 
 impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
-    /// Takes the records of a batch through the pipeline, in one call, and files what is no record
-    /// or is too old to wait any longer.
-    pub(crate) async fn drain(&self, messages: &[Message], deadline: Timestamp) -> Taken {
+    /// Sends the batch's records through the pipeline in one call. Stores messages that hold no
+    /// record, or are too old to wait, as letters.
+    pub(crate) async fn drain(&self, messages: &[Message], deadline: Timestamp) -> BatchOutcome {
         let now = self.ports.now();
         let (mut records, mut others) = (BTreeMap::new(), BTreeMap::new());
         let mut unread = BTreeSet::new();
@@ -39,20 +39,27 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
                 }
                 Err(unavailable) => {
                     let message_id = &*message.message_id;
-                    tracing::warn!(message_id, why = unavailable.message, "not read");
+                    tracing::warn!(
+                        message_id,
+                        why = unavailable.message,
+                        "a buffered message could not be read"
+                    );
                     unread.insert(place);
                 }
             }
         }
         let is_old = |message: &Message| message.is_older_than(BUFFERED_SECONDS, now);
-        // Letters need time, too.
+        // Leave time for storing letters.
         let until = if messages.iter().any(is_old) { halfway(now, deadline) } else { deadline };
         let mut taken = self.process(records, until).await;
         for place in std::mem::replace(&mut taken.failed, unread) {
             match messages.get(place).filter(|message| is_old(message)) {
                 Some(message) => {
                     let message_id = &*message.message_id;
-                    tracing::warn!(message_id, "a buffered record is too old to wait: it is filed");
+                    tracing::warn!(
+                        message_id,
+                        "a buffered record is too old to wait and is stored as a letter"
+                    );
                     others.insert(place, message);
                 }
                 None => {
@@ -63,24 +70,28 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         self.file_these(others.into_iter(), deadline, taken).await
     }
 
-    async fn process(&self, records: BTreeMap<usize, Buffered>, deadline: Timestamp) -> Taken {
+    async fn process(
+        &self,
+        records: BTreeMap<usize, Buffered>,
+        deadline: Timestamp,
+    ) -> BatchOutcome {
         let (places, records): (Vec<usize>, Vec<Buffered>) = records.into_iter().unzip();
         match self.pipeline.drain(&self.ports, records, deadline).await {
             Ok(Report { dispositions, tally }) => {
                 let outcomes = places.into_iter().zip(dispositions);
                 let failed: BTreeSet<usize> = outcomes
-                    .filter_map(|(place, disposition)| comes_again(disposition).then_some(place))
+                    .filter_map(|(place, disposition)| stays_queued(disposition).then_some(place))
                     .collect();
-                Taken { failed, tally }
+                BatchOutcome { failed, tally }
             }
             Err(open) => {
-                tracing::error!(%open, "the buffer is not drained");
-                Taken { failed: places.into_iter().collect(), ..Taken::default() }
+                tracing::error!(%open, "the circuit breaker is open, the buffer is not drained");
+                BatchOutcome { failed: places.into_iter().collect(), ..BatchOutcome::default() }
             }
         }
     }
 
-    /// The record of a message; `None`: it brings no whole one, or one that was rejected already.
+    /// The record of a message. `None`: the message holds no whole record, or a rejected record.
     fn record(&self, filing: Filing) -> Option<Buffered> {
         let Filing { owner, mut letter, chunks } = filing;
         if letter.code != UNAVAILABLE || u32::try_from(chunks.len()) != Ok(letter.chunks) {
@@ -99,13 +110,13 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     }
 }
 
-const fn comes_again(disposition: Disposition) -> bool {
+const fn stays_queued(disposition: Disposition) -> bool {
     match disposition {
         Disposition::Applied
         | Disposition::Duplicate
         | Disposition::Ignored
         | Disposition::DeadLettered(_) => false,
-        // The buffer takes nothing here, and its message stays the record's place.
+        // The pipeline sends nothing to the buffer here: the record stays in its message.
         Disposition::Buffered | Disposition::Returned => true,
     }
 }

@@ -1,9 +1,9 @@
-//! Direct commands: what the person who runs the system sends by invoking the function. They are let
-//! in by who may invoke it, so a tenant is theirs to name; without one, the letters are the
-//! operator's own.
+//! Commands that an operator sends by invoking the function directly. The permission to invoke the
+//! function authorizes them, so a command may name any tenant. A command without a tenant is about
+//! the operator's own letters.
 //!
-//! What goes wrong is an answer too, `{"error":{"code","message"}}`: an error of the function would
-//! say that it is broken.
+//! A failed command answers `{"error":{"code","message"}}`. A function error would mean that the
+//! function is broken.
 
 use drover_core::base::id::TenantId;
 use drover_core::base::scope::TenantScope;
@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 use crate::operations::Listed;
 use crate::{Environment, ReplayPorts, ReplaySources, limits, object};
 
-/// A command. A key that is not its own is an error, so that a typo never means "everything".
+/// A command. An unknown key is an error, so that a typo never selects everything.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Command {
-    /// Letters and counts; with `id`, one letter with what is in it.
+    /// Lists letters and counts; with `id`, shows one letter with its content.
     Inspect {
         tenant: Option<String>,
         id: Option<String>,
@@ -31,19 +31,19 @@ pub(crate) enum Command {
         limit: Option<usize>,
         cursor: Option<String>,
     },
-    /// Takes letters through the pipeline again.
+    /// Replays letters.
     Replay(Wanted),
-    /// Puts letters aside. Which ones must be said.
+    /// Parks letters. The filter is required.
     Park(Wanted),
-    /// Goes on with a run.
+    /// Resumes a run.
     Resume { tenant: Option<String>, by: Option<String>, replay_id: String },
-    /// Ends a run.
+    /// Cancels a run.
     Cancel { tenant: Option<String>, replay_id: String },
-    /// A run; without `replay_id`, the newest ones.
+    /// Shows a run; without `replay_id`, the newest runs.
     Show { tenant: Option<String>, replay_id: Option<String> },
 }
 
-/// What a run is wanted to do. What is absent has its usual value.
+/// Parameters of a run. Absent parameters have their defaults.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
@@ -60,12 +60,12 @@ pub(crate) struct Wanted {
 }
 
 impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
-    /// Does what it says, until the deadline.
+    /// Executes a command, until the deadline.
     pub(crate) async fn obey(&self, command: &str, deadline: Timestamp) -> Value {
         let answer = match object::read(command.as_bytes()) {
             Ok(command) => self.answer(command, deadline).await,
             Err(fault) => {
-                let detail = format!("not a command that is known here: {fault}");
+                let detail = format!("invalid command: {fault}");
                 Err(Problem::bad_request("invalid_parameter", detail))
             }
         };
@@ -98,7 +98,7 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
             }
             Command::Replay(wanted) => self.run(Action::Replay, wanted, deadline).await,
             Command::Park(Wanted { filter: None, .. }) => {
-                Err(Problem::invalid_parameter("filter", "which letters to put aside must be said"))
+                Err(Problem::invalid_parameter("filter", "park needs a filter"))
             }
             Command::Park(wanted) => self.run(Action::Park, wanted, deadline).await,
         }
@@ -132,7 +132,7 @@ fn owner(tenant: Option<String>) -> Result<Owner, Problem> {
     Ok(Owner::Tenant(TenantScope::by_operator(tenant)))
 }
 
-/// Who commands, for the run's record. Nobody has verified the name.
+/// The operator's name for the run's record. The name is not verified.
 fn name(by: Option<String>) -> Result<String, Problem> {
     match by {
         None => Ok("operator".to_owned()),
@@ -140,7 +140,7 @@ fn name(by: Option<String>) -> Result<String, Problem> {
             Ok(format!("operator:{by}"))
         }
         Some(_) => {
-            let fault = format!("not up to {} bytes of one line", limits::NAME_BYTES);
+            let fault = format!("must be one line of at most {} bytes", limits::NAME_BYTES);
             Err(Problem::invalid_parameter("by", &fault))
         }
     }

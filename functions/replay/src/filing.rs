@@ -1,5 +1,5 @@
-//! The dead-letter queue: every message becomes a letter, whatever it is. A message is done only
-//! once its letter is stored; it may be filed as often as it comes.
+//! Stores each message of the dead-letter queue as a letter. A message is acknowledged only after
+//! its letter is stored. Storing a message again is idempotent.
 
 use drover_core::base::cost::Metered;
 use drover_core::base::error::{Reason, Unavailable};
@@ -9,27 +9,27 @@ use drover_core::dead_letter::letter::Owner;
 use drover_core::replay::filing::{file, read};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use crate::queue::{Message, Taken};
+use crate::queue::{BatchOutcome, Message};
 use crate::{Environment, ReplayPorts, ReplaySources};
 
-/// Letters that are filed together. Each is held unpacked only while it is its turn.
+/// Letters that are stored concurrently. A letter is unpacked only while it is being stored.
 const TOGETHER: usize = 16;
 
 impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
-    /// Files a letter of each message.
-    pub(crate) async fn file(&self, messages: &[Message], deadline: Timestamp) -> Taken {
+    /// Stores each message as a letter.
+    pub(crate) async fn file(&self, messages: &[Message], deadline: Timestamp) -> BatchOutcome {
         let all = messages.iter().enumerate();
-        self.file_these(all, deadline, Taken::default()).await
+        self.file_these(all, deadline, BatchOutcome::default()).await
     }
 
-    /// Files a letter of each of these messages, told apart by their places in a batch of which some
-    /// may be settled already.
+    /// Stores the given messages of a batch as letters. The index in the batch identifies a
+    /// message, because other messages of the batch may be done already.
     pub(crate) async fn file_these<'m>(
         &self,
         mut messages: impl Iterator<Item = (usize, &'m Message)>,
         deadline: Timestamp,
-        mut taken: Taken,
-    ) -> Taken {
+        mut taken: BatchOutcome,
+    ) -> BatchOutcome {
         let mut running = FuturesUnordered::new();
         loop {
             while running.len() < TOGETHER
@@ -48,7 +48,11 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
                 }
                 Err(unavailable) => {
                     let message_id = &*message.message_id;
-                    tracing::warn!(message_id, why = unavailable.message, "not filed");
+                    tracing::warn!(
+                        message_id,
+                        why = unavailable.message,
+                        "a dead letter could not be stored"
+                    );
                     taken.failed.insert(place);
                 }
             }
@@ -71,7 +75,7 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     ) -> Result<(Owner, Metered<bool>), Unavailable> {
         let now = self.ports.now();
         if now >= deadline {
-            return Err(Unavailable::new(Reason::Deadline, "the invocation's time is nearly over"));
+            return Err(Unavailable::new(Reason::Deadline, "the invocation is about to time out"));
         }
         let filing = read(&message.received(), now)?;
         let filed = file(&self.ports, &filing).await?;

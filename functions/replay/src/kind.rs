@@ -1,5 +1,5 @@
-//! Which kind of event an invocation brings. Lambda does not say; the shape does. What is of no kind
-//! is an error that says what is taken, because a person sent it.
+//! Detects the kind of an event by its shape, because Lambda does not name it. For an unknown kind
+//! the error lists the supported kinds, because a person sent the event.
 
 use lambda_http::request::LambdaRequest;
 use serde::Deserialize;
@@ -8,28 +8,28 @@ use serde_json::value::RawValue;
 
 use crate::queue::Message;
 
-/// What arrived.
+/// The kind of an event.
 pub(crate) enum Kind {
-    /// Messages of a queue.
+    /// SQS messages.
     Messages(Vec<Message>),
     /// A command.
     Command,
-    /// A request of an HTTP API.
+    /// An HTTP API request.
     Request(Box<LambdaRequest>),
 }
 
-/// An event of no kind that is taken here. It says where it broke off, but not what it holds:
-/// serde's own message may quote it.
+/// An unsupported event. The message shows where parsing failed but not the content, which serde's
+/// message may quote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{fault}: this function takes messages of SQS (`Records` of `aws:sqs`), commands (`action`), and \
-     requests of an HTTP API (payload 2.0)"
+    "{fault}: this function accepts SQS messages (`Records` from `aws:sqs`), commands (`action`), and \
+         HTTP API requests (payload 2.0)"
 )]
 pub struct NotTaken {
     fault: String,
 }
 
-/// The keys that tell kinds apart. No value is looked at yet.
+/// The keys that identify the kind. Values are not parsed yet.
 #[derive(Deserialize)]
 struct Keys<'a> {
     #[serde(borrow, default, rename = "Records")]
@@ -54,21 +54,21 @@ impl Kind {
             }
             Keys { action: Some(_), .. } => Ok(Self::Command),
             Keys { records: None, action: None, request_context: None } => {
-                Err(NotTaken { fault: "an event of an unknown kind".to_owned() })
+                Err(NotTaken { fault: "unknown kind of event".to_owned() })
             }
         }
     }
 }
 
 fn message(record: &str) -> Result<Message, NotTaken> {
-    let no_message = || NotTaken { fault: "a record that is no message of SQS".to_owned() };
+    let no_message = || NotTaken { fault: "a record is not an SQS message".to_owned() };
     let message: Message = serde_json::from_str(record).map_err(|_| no_message())?;
     if message.is_of_sqs() { Ok(message) } else { Err(no_message()) }
 }
 
 fn broken(fault: &serde_json::Error) -> NotTaken {
     let (line, column) = (fault.line(), fault.column());
-    NotTaken { fault: format!("an event that cannot be read: line={line} column={column}") }
+    NotTaken { fault: format!("invalid event: line={line} column={column}") }
 }
 
 #[cfg(test)]
@@ -80,19 +80,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_no_kind_hears_what_is_taken() {
+    fn an_unsupported_event_is_told_the_supported_kinds() {
         let unknown = fault("{}");
-        assert!(unknown.starts_with("an event of an unknown kind: this function takes"));
-        assert!(fault("not JSON").starts_with("an event that cannot be read: line=1 column="));
-        assert!(fault(r#"{"requestContext":7}"#).starts_with("an event that cannot be read"));
+        assert!(unknown.starts_with("unknown kind of event: this function accepts"));
+        assert!(fault("not JSON").starts_with("invalid event: line=1 column="));
+        assert!(fault(r#"{"requestContext":7}"#).starts_with("invalid event: "));
         let foreign = r#"{"Records":[{"eventSource":"aws:s3","messageId":"secret"}]}"#;
         let foreign = fault(foreign);
-        assert!(foreign.starts_with("a record that is no message of SQS"), "{foreign}");
+        assert!(foreign.starts_with("a record is not an SQS message"), "{foreign}");
         assert!(!foreign.contains("secret"));
     }
 
     #[test]
-    fn an_event_without_messages_is_one_of_a_queue() {
+    fn an_empty_list_of_records_is_a_batch_of_messages() {
         assert!(
             matches!(Kind::of(r#"{"Records":[]}"#), Ok(Kind::Messages(none)) if none.is_empty())
         );

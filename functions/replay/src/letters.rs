@@ -1,4 +1,4 @@
-//! Dead letters over HTTP: a tenant sees its own.
+//! Dead letters over HTTP: a tenant sees only its own.
 
 use std::sync::Arc;
 
@@ -29,14 +29,14 @@ where
     path = "/api/v1/dead-letters",
     operation_id = "list_dead_letters",
     tag = "dead letters",
-    summary = "List dead letters, the newest first",
-    description = "Without what is in them. Counts are of open letters, over the newest 10,000 letters or \
-        16 MB of them (`complete` is false beyond).",
+    summary = "List dead letters, newest first",
+    description = "Returns letters without their content. Counts cover open letters among the newest 10,000 letters or \
+        16 MB; `complete` is false if there are more.",
     params(
-        ("code" = Option<String>, Query, description = "Of this code only: a rejection's, `undelivered` (records that the event source gave up) or `unavailable` (records that waited in the buffer for nine days)", example = "schema_violation"),
+        ("code" = Option<String>, Query, description = "Only letters with this code: a rejection code, `undelivered` (records that the event source discarded) or `unavailable` (records that waited in the buffer for nine days)", example = "schema_violation"),
         ("state" = Option<String>, Query, description = "`open` (the default), `resolved` or `parked`", example = "open"),
-        ("limit" = Option<usize>, Query, description = "At most so many, 50 by default", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the answer before"),
+        ("limit" = Option<usize>, Query, description = "Maximum number of letters; default 50", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous response"),
     ),
     responses(
         (status = 200, description = "Letters", body = LettersAnswer),
@@ -68,8 +68,8 @@ pub(crate) async fn list<W: ReplayPorts, B: ReplaySources>(
     path = "/api/v1/dead-letters/{id}",
     operation_id = "get_dead_letter",
     tag = "dead letters",
-    summary = "Read one dead letter, with its payload",
-    params(("id" = String, Path, description = "Its id, as the list has it")),
+    summary = "Read one dead letter with its payload",
+    params(("id" = String, Path, description = "The letter's id")),
     responses(
         (status = 200, description = "The letter", body = LetterAnswer),
         Malformed,
@@ -87,7 +87,7 @@ pub(crate) async fn one<W: ReplayPorts, B: ReplaySources>(
 ) -> Result<Json<LetterAnswer>, Problem> {
     let reader = environment.admit_reader(&credentials, Scope::Admin).await?;
     Parameters::parse(query.as_deref())?.finish()?;
-    // What is no text is no id.
+    // A path that is not UTF-8 matches no id.
     let id = path.map(|Path(id)| id).unwrap_or_default();
     let letter = environment.letter(&reader.owner, &id).await?;
     Ok(Json(environment.charged(&reader, letter)))
@@ -98,6 +98,6 @@ fn state_of(text: &str) -> Result<State, Problem> {
         "open" => Ok(State::Open),
         "resolved" => Ok(State::Resolved),
         "parked" => Ok(State::Parked),
-        _ => Err(Problem::invalid_parameter("state", "not open, resolved or parked")),
+        _ => Err(Problem::invalid_parameter("state", "must be open, resolved or parked")),
     }
 }

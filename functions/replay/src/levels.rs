@@ -1,4 +1,4 @@
-//! How full the buffer is, and the route that says so.
+//! The fill level of the buffer queue, and its route.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,26 +16,26 @@ use utoipa::ToSchema;
 use crate::answer::{Limited, Malformed};
 use crate::{Environment, ReplayPorts, ReplaySources};
 
-/// How full a queue is, about.
+/// Approximate fill level of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Levels {
-    /// Messages that nobody has in hand.
+    /// Messages waiting to be received.
     pub waiting: u64,
-    /// Messages that somebody has in hand.
+    /// Messages received and not yet deleted.
     pub in_flight: u64,
-    /// The age of the oldest, in whole seconds; `null`: there is none, or nobody knows. Only a
-    /// local host does: SQS says it in CloudWatch alone.
+    /// The age of the oldest message in whole seconds; `null` if the queue is empty or the age is
+    /// unknown. Only the local host knows it: SQS publishes it only to CloudWatch.
     #[schema(required = true)]
     pub oldest_age_seconds: Option<u64>,
 }
 
-/// Who knows how full the buffer queue is.
+/// Reads the fill level of the buffer queue.
 pub trait BufferLevels: Send + Sync {
-    /// Now.
+    /// The current fill level.
     fn buffer_levels(&self) -> impl Future<Output = Result<Levels, Unavailable>> + Send;
 }
 
-/// What was put in with a delay waits, too.
+/// Delayed messages count as waiting.
 impl BufferLevels for Aws {
     async fn buffer_levels(&self) -> Result<Levels, Unavailable> {
         let levels = self.queue_levels().await?;
@@ -60,8 +60,8 @@ where
     path = "/buffer/stats",
     operation_id = "get_buffer_stats",
     tag = "dead letters",
-    summary = "How full the buffer is",
-    description = "Of all tenants together.",
+    summary = "Read the fill level of the buffer queue",
+    description = "Covers all tenants together.",
     responses(
         (status = 200, description = "Messages of the buffer queue", body = Levels),
         Malformed,

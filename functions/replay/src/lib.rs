@@ -1,14 +1,18 @@
-//! Replay: what became of records that were not applied, and their way back.
+//! The replay function: stores and replays dead letters, and drains the buffer.
 //!
-//! One handler takes every kind of event ([`Replay::handle`] tells them apart). Batches of the
-//! dead-letter queue become letters in a table (`filing`); batches of the buffer queue go through
-//! the pipeline again (`buffer`); `queue` is what both have in common. The rest is about letters that
-//! were filed: `operations` is what can be asked and ordered, by commands of the person who runs the system
-//! (`command`) or by a tenant over HTTP (`letters`, `replays`); `answer` is what comes back, [`limits`]
-//! every bound. [`levels`] says how full the buffer is. [`config`] is read once at start.
+//! One handler accepts every kind of event ([`Replay::handle`] dispatches):
+//! - `filing`: stores batches of the dead-letter queue as letters
+//! - `buffer`: sends batches of the buffer queue through the pipeline again
+//! - `queue`: shared by both queues
+//! - `operations`: operations on stored letters, for commands of an operator (`command`) and for
+//!   tenants over HTTP (`letters`, `replays`)
+//! - `answer`: the responses
+//! - [`limits`]: every limit
+//! - [`levels`]: the fill level of the buffer
+//! - [`config`]: read once at startup
 //!
-//! A message is acknowledged only when its letter is stored, or its record has a disposition; what
-//! is not comes again, message by message.
+//! A message is acknowledged only after its letter is stored or its record has a final disposition.
+//! Every other message is delivered again.
 
 use std::sync::Arc;
 
@@ -23,7 +27,8 @@ use drover_core::pipeline::Pipeline;
 pub use drover_core::replay::ReplayPorts;
 use drover_core::replay::{RunLimits, Sources};
 use drover_http::layers::json_only;
-use drover_http::{Caller, Credentials, Gate, Problem, counted};
+use drover_http::{Credentials, Problem};
+use drover_intake::{Caller, Gate, counted};
 use lambda_http::Adapter;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Diagnostic, LambdaEvent, Service as _};
@@ -55,45 +60,44 @@ use self::queue::UnknownQueue;
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "replay";
 
-/// Services beside the ports, which each deployment chooses for itself.
+/// Sources in addition to the ports; each deployment chooses its own.
 pub trait ReplaySources: Sources + BufferLevels {}
 
 impl<B: Sources + BufferLevels> ReplaySources for B {}
 
-/// One warm environment.
+/// The state of one execution environment.
 pub struct Environment<W, B> {
-    /// Everything outside.
+    /// The ports.
     pub ports: W,
-    /// Where records are read again, and how full the buffer is.
+    /// Sources to reread records from, and the buffer's fill level.
     pub sources: B,
-    /// What records of the buffer go through, and whose registry knows the callers.
+    /// The pipeline for buffered records. Its registry also authenticates callers.
     pub pipeline: Pipeline,
-    /// What a run has for its work.
+    /// Limits of a run.
     pub limits: RunLimits,
-    /// Which queue is which.
+    /// The names of the queues.
     pub queues: QueueNames,
-    /// Who may call.
+    /// Authenticates callers.
     pub gate: Gate,
-    /// How much each tenant has read.
+    /// Read quotas of the tenants.
     pub quotas: ReadQuotas,
-    /// Where counts go.
+    /// Receives counts.
     pub meter: Arc<dyn Meter>,
 }
 
-/// A tenant that may read its letters and runs.
+/// A tenant that is admitted to read its letters and runs.
 pub(crate) struct Reader {
     pub(crate) owner: Owner,
     pub(crate) tenant: Arc<Tenant>,
 }
 
-/// The function: an environment, and its routes with the layers that every router has.
+/// The function: an environment and its router, including the layers of every router.
 pub struct Replay<W, B> {
     environment: Arc<Environment<W, B>>,
     router: Router,
 }
 
-/// The routes of this function, before the layers that every router has
-/// ([`drover_http::finished`]).
+/// The routes of this function, without the layers of every router ([`drover_http::finished`]).
 pub fn routes<W, B>(environment: Arc<Environment<W, B>>) -> Router
 where
     W: ReplayPorts + 'static,
@@ -107,17 +111,17 @@ where
         .with_state(environment)
 }
 
-/// Why a whole invocation failed; its source sends everything again.
+/// Why a whole invocation failed. The source delivers the whole batch again.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    /// The event is of no kind that is taken here.
+    /// The kind of event is not supported.
     #[error(transparent)]
     NotTaken(#[from] NotTaken),
-    /// The messages are of a queue that nobody configured.
+    /// The messages come from a queue that is not configured.
     #[error(transparent)]
     UnknownQueue(#[from] UnknownQueue),
-    /// The answer could not be written.
-    #[error("the answer could not be written")]
+    /// The response could not be encoded.
+    #[error("the response could not be encoded")]
     Unwritten(#[source] serde_json::Error),
 }
 
@@ -133,7 +137,8 @@ impl From<Failed> for Diagnostic {
 }
 
 impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
-    /// Whoever may do this: whose letters are theirs, and by whose credentials they came.
+    /// Admits a caller with the needed scope. Returns the owner of the letters and the credentials'
+    /// name.
     pub(crate) async fn admit(
         &self,
         credentials: &Credentials,
@@ -143,7 +148,7 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         Ok((Owner::Tenant(caller.scope), caller.by))
     }
 
-    /// The same for whoever only reads, within its quota.
+    /// Admits a caller that only reads, within its quota.
     pub(crate) async fn admit_reader(
         &self,
         credentials: &Credentials,
@@ -156,21 +161,24 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
 
     async fn caller(&self, credentials: &Credentials, needed: Scope) -> Result<Caller, Problem> {
         let (now, registry) = (self.ports.now(), &self.pipeline.registry);
-        let admitted = self.gate.admit(credentials, needed, now, registry, &self.ports).await;
-        counted(admitted, &*self.meter, FUNCTION, now)
+        let admitted =
+            self.gate.admit(credentials.proof(), needed, now, registry, &self.ports).await;
+        credentials.admitted(counted(admitted, &*self.meter, FUNCTION, now))
     }
 }
 
 impl<W: ReplayPorts, B: ReplaySources> Replay<W, B> {
-    /// A function over an environment. The router is that of its [`routes`], finished.
+    /// The function over an environment. `router` are its [`routes`], wrapped by
+    /// [`drover_http::finished`].
     pub fn new(environment: Arc<Environment<W, B>>, router: Router) -> Self {
         Self { environment, router }
     }
 
-    /// Handles one invocation, whatever kind it is.
+    /// Handles one invocation of any kind.
     ///
     /// # Errors
-    /// [`Failed`], when nothing was acknowledged and the answer cannot say so message by message.
+    /// [`Failed`] if the failures cannot be listed message by message. No message is acknowledged
+    /// then.
     pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Failed> {
         let LambdaEvent { payload, context } = event;
         let deadline = stop_at(self.environment.ports.now(), context.deadline);
@@ -185,7 +193,7 @@ impl<W: ReplayPorts, B: ReplaySources> Replay<W, B> {
     }
 
     async fn serve(&self, request: LambdaEvent<LambdaRequest>) -> Result<Box<RawValue>, Failed> {
-        // The adapter itself cannot go from thread to thread.
+        // The adapter is not `Send`, so it must not live across the `await`.
         let responding = Adapter::from(self.router.clone()).call(request);
         let Ok(response) = responding.await;
         answer(&response)

@@ -7,17 +7,16 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
+use drover_aws::Aws;
 use drover_aws::kafka::KafkaRereadOnDemand;
-use drover_aws::{Aws, AwsConfig};
 use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::emf::Lines;
 use drover_core::intake::quota::ReadQuotas;
-use drover_core::pipeline::Pipeline;
-use drover_core::pipeline::cache::HeadCache;
-use drover_core::registry::Registry;
+use drover_core::pipeline::settings::PipelineSettings;
 use drover_core::replay::RunLimits;
 use drover_http::gateway::with_gateway_claims;
-use drover_http::{AuthMode, Gate, Origins, finished};
+use drover_http::{Origins, finished};
+use drover_intake::Gate;
 use drover_replay::config::Config;
 use drover_replay::sources::WithEventLog;
 use drover_replay::{Environment, QueueNames, Replay, routes};
@@ -26,17 +25,17 @@ use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What stands beside the tables and queues.
+/// The sources of replay on Lambda.
 type ReplaySources = WithEventLog<Aws, Option<KafkaRereadOnDemand>>;
 
-// One thread: a function has one invocation at a time and, as it is deployed, one processor at most. With
-// more, each call to a service wakes a second thread and then the first again.
+// One thread: an environment runs one invocation at a time on at most one vCPU. With more threads,
+// each service call would wake a second thread and then the first again.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     tracing::init_default_subscriber();
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
-    let origins = config.origins.clone();
+    let origins = config.http.origins.clone();
     let replay = Arc::new(replay(environment(config).await, origins));
     let handler = service_fn(move |event: LambdaEvent<_>| {
         let replay = Arc::clone(&replay);
@@ -47,34 +46,22 @@ async fn main() -> anyhow::Result<()> {
 
 async fn environment(config: Config) -> Environment<Aws, ReplaySources> {
     let event_log = config.kafka.map(KafkaRereadOnDemand);
-    let queues = QueueNames::of_urls(&config.dead_letter_queue_url, &config.buffer_queue_url);
-    let ports = Aws::load(AwsConfig {
-        ledger_table: config.ledger_table.into(),
-        registry_table: config.registry_table.into(),
-        dead_letter_queue_url: config.dead_letter_queue_url.into(),
-        buffer_queue_url: config.buffer_queue_url.into(),
-        requests_table: None,
-        letters_table: Some(config.letters_table.into()),
-    })
-    .await;
-    let Config { concurrency, cache_bytes, retention, .. } = config;
+    let queues =
+        QueueNames::of_urls(&config.aws.dead_letter_queue_url, &config.aws.buffer_queue_url);
+    let ports = Aws::load(config.aws).await;
+    let PipelineSettings { cache_bytes, concurrency } = config.pipeline;
     Environment {
         sources: WithEventLog { aws: ports.clone(), event_log },
         ports,
-        pipeline: Pipeline {
-            registry: Registry::new(),
-            heads: HeadCache::new(cache_bytes),
-            item_limits: ItemLimits::STANDARD,
-            concurrency,
-        },
+        pipeline: config.pipeline.pipeline(),
         limits: RunLimits {
             item_limits: ItemLimits::STANDARD,
             concurrency,
             cache_bytes,
-            retention,
+            retention: config.retention,
         },
         queues,
-        gate: Gate { mode: config.auth_mode },
+        gate: Gate { mode: config.http.auth_mode },
         quotas: ReadQuotas::default(),
         meter: Arc::new(Lines { keeping: config.metrics, write: print }),
     }
@@ -86,15 +73,12 @@ fn replay(
 ) -> Replay<Aws, ReplaySources> {
     let environment = Arc::new(environment);
     let routes = routes(Arc::clone(&environment));
-    let routes = match environment.gate.mode {
-        AuthMode::Key(_) => routes,
-        AuthMode::Jwt { .. } => with_gateway_claims(routes),
-    };
+    let routes = with_gateway_claims(routes, &environment.gate.mode);
     Replay::new(environment, finished(routes, origins))
 }
 
-/// Straight to standard output: a log formatter would wrap the line, and CloudWatch would not read
-/// metrics from it. A closed output costs the metrics and nothing else.
+/// Writes directly to standard output: a log formatter would wrap the line, and CloudWatch would
+/// not extract metrics from it. A write error loses only metrics.
 fn print(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

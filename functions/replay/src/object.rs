@@ -1,20 +1,20 @@
-//! JSON from outside as our own shapes. serde takes a list for a struct, too, field by field, which no
-//! document of ours says: here an object is an object.
+//! Parses JSON objects from outside. serde also accepts a list for a struct, field by field; this
+//! module accepts only objects.
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Error, Value};
 
-/// Reads an object, whose `filter` is one, too.
+/// Parses an object whose `filter`, if present, is an object too.
 ///
 /// # Errors
-/// It is no JSON, or of another shape.
+/// The text is not JSON, or has another shape.
 pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
     let value: Value = serde_json::from_slice(json)?;
     let filter = value.get("filter").unwrap_or(&Value::Null);
     if value.is_object() && (filter.is_object() || filter.is_null()) {
         return serde_json::from_value(value);
     }
-    Err(Error::custom("something else where an object is expected"))
+    Err(Error::custom("expected an object"))
 }
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_object() {
+    fn a_list_is_not_an_object() {
         assert_eq!(read::<Body>(br#"{"filter":{}}"#).expect("it is one").filter, Filter::default());
         for odd in [r#"{"filter":[null,null]}"#, r#"{"filter":[]}"#, "[{}]", "[]", "null", "{"] {
             assert!(read::<Body>(odd.as_bytes()).is_err(), "{odd}");

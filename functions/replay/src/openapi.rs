@@ -1,5 +1,5 @@
-//! What the routes of this function look like, from the code. The document of all functions is put
-//! together where all of them are known.
+//! The OpenAPI document of this function's routes. The local host combines the documents of all
+//! functions.
 
 use drover_http::{Fault, ProblemBody};
 use utoipa::OpenApi;
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_route_says_how_it_fails_and_who_may_call_it() {
+    fn every_route_documents_its_problems_and_its_security() {
         let document = serde_json::to_value(openapi()).expect("JSON");
         let mut operations = 0;
         for (path, item) in document["paths"].as_object().expect("paths") {

@@ -1,7 +1,6 @@
-//! What can be asked and ordered, by whichever way: lists of letters, one letter, runs. Who asks was
-//! established before, and says whose letters ([`Owner`]). Letters are shown with the times that a
-//! replay decides by. What was only read comes with its cost, which is counted here and charged to a
-//! tenant's quota by its routes.
+//! Operations on letters and runs, for commands and routes alike. The caller is already
+//! authenticated and determines the [`Owner`]. Letters show the times that a replay would use.
+//! Reads return their cost: this module counts it, and the routes charge it to the tenant's quota.
 
 use drover_core::base::cost::{Metered, Units};
 use drover_core::base::metrics::Tally;
@@ -51,7 +50,7 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     ) -> Result<Metered<LetterAnswer>, Problem> {
         let Metered { answer: found, units } = list::open(&self.ports, owner, id).await?;
         self.count(owner, units);
-        let none = || Problem::not_found("there is no such dead letter");
+        let none = || Problem::not_found("no such dead letter");
         let (mut letter, content) = found.ok_or_else(none)?;
         letter.restamp(self.limits.retention);
         Ok(Metered { answer: LetterAnswer::of(letter, content), units })
@@ -84,7 +83,7 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         let RunProgress { run, views, tally } = progress.map_err(refused)?;
         self.meter.record(FUNCTION, &tally, self.ports.now());
         let Run { replay_id, by, phase, examined, .. } = &run;
-        tracing::info!(replay_id, by, ?phase, examined, "a replay has worked");
+        tracing::info!(replay_id, by, ?phase, examined, "a replay run stopped");
         Ok(RunAnswer::with_views(run, views))
     }
 
@@ -112,7 +111,7 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         run.map(RunAnswer::from).map_err(refused)
     }
 
-    /// Charges what a request has read to the quota of its sender.
+    /// Charges the cost of a read to the caller's quota.
     pub(crate) fn charged<T>(&self, reader: &Reader, read: Metered<T>) -> T {
         self.quotas.charge(&reader.tenant, read.units, self.ports.now());
         read.answer

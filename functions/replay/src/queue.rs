@@ -1,8 +1,7 @@
-//! Batches of messages, and which queue they are of. Lambda names the queue by its ARN, the
-//! configuration by its URL: both end with the queue's name, which is all that is compared.
+//! Batches of messages and their queue. Lambda identifies the queue by ARN, the configuration by
+//! URL. Both end with the queue's name, and only the names are compared.
 //!
-//! The types are our own: two small shapes, of which every field may be absent but the id by which a
-//! message is acknowledged.
+//! The types are our own: two small structs in which most fields are optional.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
@@ -35,7 +34,7 @@ pub(crate) struct Message {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Attributes {
-    /// Milliseconds since 1970, as a text.
+    /// Milliseconds since 1970, as a string.
     #[serde(default)]
     sent_timestamp: Option<String>,
 }
@@ -44,7 +43,7 @@ struct Attributes {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BatchResponse {
-    /// The messages that must come again; none: success.
+    /// The messages to deliver again; empty on success.
     batch_item_failures: Vec<BatchItemFailure>,
 }
 
@@ -54,10 +53,10 @@ struct BatchItemFailure {
     item_identifier: String,
 }
 
-/// What became of a batch: which of its messages come again, and what there is to count.
+/// The result of a batch: the failed messages and the counts.
 #[derive(Default)]
-pub(crate) struct Taken {
-    /// By their places in the batch.
+pub(crate) struct BatchOutcome {
+    /// Indexes of failed messages in the batch.
     pub(crate) failed: BTreeSet<usize>,
     pub(crate) tally: Tally,
 }
@@ -69,9 +68,9 @@ pub struct QueueNames {
     buffer: String,
 }
 
-/// Messages of a queue that nobody configured: nothing was done with them.
+/// The messages come from a queue that is not configured. None was processed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("messages of a queue that is not configured here: arn=`{0}`")]
+#[error("messages from a queue that is not configured: arn=`{0}`")]
 pub struct UnknownQueue(String);
 
 enum Queue {
@@ -80,13 +79,13 @@ enum Queue {
 }
 
 impl QueueNames {
-    /// The names at the end of two queue URLs.
+    /// Takes the names from the ends of two queue URLs.
     pub fn of_urls(dead_letters: &str, buffer: &str) -> Self {
         let name = |url: &str| url.rsplit('/').next().unwrap_or(url).to_owned();
         Self { dead_letters: name(dead_letters), buffer: name(buffer) }
     }
 
-    /// The queue that all of these are of; `None`: there are none.
+    /// The queue of all messages; `None` if there are no messages.
     fn queue_of(&self, messages: &[Message]) -> Result<Option<Queue>, UnknownQueue> {
         let Some(first) = messages.first() else { return Ok(None) };
         let arn = first.event_source_arn.as_str();
@@ -107,7 +106,7 @@ impl Message {
         self.event_source == SOURCE
     }
 
-    /// Whether it was put into its queue longer ago than this, as far as the queue says when.
+    /// Whether the message was sent longer ago than this; false if the time is unknown.
     pub(crate) fn is_older_than(&self, seconds: i64, now: Timestamp) -> bool {
         self.received().sent_at.is_some_and(|sent_at| sent_at.plus_seconds(seconds) <= now)
     }
@@ -124,14 +123,14 @@ impl Message {
 }
 
 impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
-    /// Takes a batch in hand, until the deadline. What is left then comes again.
+    /// Processes a batch until the deadline. Unprocessed messages are delivered again.
     pub(crate) async fn take(
         &self,
         messages: Vec<Message>,
         deadline: Timestamp,
     ) -> Result<BatchResponse, UnknownQueue> {
-        let Taken { failed, tally } = match self.queues.queue_of(&messages)? {
-            None => Taken::default(),
+        let BatchOutcome { failed, tally } = match self.queues.queue_of(&messages)? {
+            None => BatchOutcome::default(),
             Some(Queue::DeadLetters) => self.file(&messages, deadline).await,
             Some(Queue::Buffer) => self.drain(&messages, deadline).await,
         };
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_is_known_by_the_last_part_of_its_name() {
+    fn a_queue_is_identified_by_the_last_part_of_its_arn() {
         const LETTERS: &str = "arn:aws:sqs:eu-central-1:1:letters";
         const BUFFER: &str = "arn:aws:sqs:eu-central-1:1:buffer";
         const OTHER: &str = "arn:aws:sqs:eu-central-1:1:my-letters";

@@ -1,5 +1,5 @@
-//! Runs over HTTP: a tenant replays its own letters, one run at a time. A run works while its request
-//! waits; what does not fit into that time is paused, and resumed by another request.
+//! Replay runs over HTTP: a tenant replays its own letters, one run at a time. A run works during
+//! its request. A run that needs longer is paused, and another request resumes it.
 
 use std::sync::Arc;
 
@@ -24,23 +24,24 @@ use crate::{Environment, ReplayPorts, ReplaySources, limits, object};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ReplayRequest {
-    /// Which letters: `code`, `contract`, `subject` (`kind/id`), `from` (inclusive), `to`
-    /// (exclusive), `ids` (at most 100), `state` (`open` or `parked`). What is absent matches all.
+    /// Selects letters by `code`, `contract`, `subject` (`kind/id`), `from` (inclusive), `to`
+    /// (exclusive), `ids` (at most 100), `state` (`open` or `parked`). An absent field matches
+    /// every letter.
     #[schema(value_type = Object, required = false)]
     filter: Filter,
-    /// Whether to write nothing, and say what would come of it.
+    /// Writes nothing and reports what a run would do.
     #[schema(required = false)]
     dry_run: bool,
-    /// At most so many letters.
+    /// Maximum number of letters.
     #[schema(required = false, minimum = 1, maximum = 1_000_000, default = 1_000)]
     limit: u64,
-    /// At most so many letters a second.
+    /// Maximum number of letters per second.
     #[schema(required = false, minimum = 1, maximum = 100_000, default = 100)]
     rate: u32,
-    /// A letter that was replayed so often without success is parked.
+    /// Number of failed replays after which a letter is parked.
     #[schema(required = false, minimum = 1, maximum = 1_000, default = 2)]
     max_replays: u32,
-    /// So many changed views are shown before and after, in this answer only.
+    /// Number of changed views to include, before and after the run, in this response only.
     #[schema(required = false, maximum = 20, default = 0)]
     views: usize,
 }
@@ -70,12 +71,12 @@ where
     path = "/api/v1/replays",
     operation_id = "start_replay",
     tag = "dead letters",
-    summary = "Take dead letters through the pipeline again",
-    description = "Works for up to 25 seconds. A run that needs longer answers `paused`, and goes on with \
-        `POST /api/v1/replays/{id}`. A letter is resolved only after its event is in the ledger.",
+    summary = "Replay dead letters",
+    description = "Sends dead letters through the pipeline again, for up to 25 seconds. A run that needs longer is \
+        `paused`; `POST /api/v1/replays/{id}` resumes it. A letter is resolved only after its event is in the ledger.",
     request_body = ReplayRequest,
     responses(
-        (status = 200, description = "The run, as far as it came", body = RunAnswer),
+        (status = 200, description = "The state of the run", body = RunAnswer),
         Malformed,
         Busy,
         NotAdmitted,
@@ -104,7 +105,7 @@ pub(crate) async fn start<W: ReplayPorts, B: ReplaySources>(
     operation_id = "list_replays",
     tag = "dead letters",
     summary = "List the newest runs",
-    description = "The newest 20, the newest first, without views.",
+    description = "Returns the newest 20 runs, newest first, without views.",
     responses(
         (status = 200, description = "Runs", body = RunsAnswer),
         Malformed,
@@ -129,11 +130,11 @@ pub(crate) async fn recent<W: ReplayPorts, B: ReplaySources>(
     path = "/api/v1/replays/{id}",
     operation_id = "resume_replay",
     tag = "dead letters",
-    summary = "Go on with a run",
-    description = "One that is done or cancelled stays as it is.",
-    params(("id" = String, Path, description = "Its `replay_id`")),
+    summary = "Resume a run",
+    description = "A run that is done or cancelled does not change.",
+    params(("id" = String, Path, description = "The run's `replay_id`")),
     responses(
-        (status = 200, description = "The run, as far as it came", body = RunAnswer),
+        (status = 200, description = "The state of the run", body = RunAnswer),
         Malformed,
         Unknown,
         Busy,
@@ -157,10 +158,10 @@ pub(crate) async fn resume<W: ReplayPorts, B: ReplaySources>(
     operation_id = "get_replay",
     tag = "dead letters",
     summary = "Read a run's record",
-    description = "It holds digests of views, and no views.",
-    params(("id" = String, Path, description = "Its `replay_id`")),
+    description = "The record contains digests of views, not the views.",
+    params(("id" = String, Path, description = "The run's `replay_id`")),
     responses(
-        (status = 200, description = "The run so far", body = RunAnswer),
+        (status = 200, description = "The state of the run", body = RunAnswer),
         Malformed,
         Limited,
         Unknown,
@@ -185,10 +186,10 @@ pub(crate) async fn show<W: ReplayPorts, B: ReplaySources>(
     operation_id = "cancel_replay",
     tag = "dead letters",
     summary = "Cancel a run",
-    description = "Whoever works on it stops after the letters that are under way.",
-    params(("id" = String, Path, description = "Its `replay_id`")),
+    description = "The running request stops after the letters in progress.",
+    params(("id" = String, Path, description = "The run's `replay_id`")),
     responses(
-        (status = 200, description = "The run as it stays", body = RunAnswer),
+        (status = 200, description = "The cancelled run", body = RunAnswer),
         Malformed,
         Unknown,
         NotAdmitted,
@@ -206,12 +207,12 @@ pub(crate) async fn cancel<W: ReplayPorts, B: ReplaySources>(
 }
 
 impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
-    /// Until when the run of a request may work.
+    /// The deadline of the run of a request.
     fn run_until(&self) -> Timestamp {
         self.ports.now().plus_seconds(limits::RUN_SECONDS)
     }
 
-    /// Whoever asks about a run, and which.
+    /// Admits the caller and reads the run's id.
     async fn run_of(
         &self,
         credentials: &Credentials,
@@ -228,11 +229,11 @@ fn run_id(
     query: Option<String>,
 ) -> Result<String, Problem> {
     Parameters::parse(query.as_deref())?.finish()?;
-    // What is no text is no id.
+    // A path that is not UTF-8 matches no id.
     Ok(path.map(|Path(id)| id).unwrap_or_default())
 }
 
-/// A body, whatever it says of its type: there is one that is taken.
+/// Reads the body as JSON, whatever its content type.
 fn read(body: Result<Bytes, BytesRejection>) -> Result<ReplayRequest, Problem> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
@@ -244,6 +245,6 @@ fn read(body: Result<Bytes, BytesRejection>) -> Result<ReplayRequest, Problem> {
     })?;
     object::read(&body).map_err(|fault| {
         let code = if fault.is_data() { "invalid_parameter" } else { "malformed_json" };
-        Problem::bad_request(code, format!("the body is no request for a replay: {fault}"))
+        Problem::bad_request(code, format!("invalid replay request: {fault}"))
     })
 }

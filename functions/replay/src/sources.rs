@@ -1,4 +1,4 @@
-//! What a replay uses beside its ports on Lambda: the stream, where there is one, and AWS for the rest.
+//! The sources of a replay on Lambda: the event log, if there is one, and AWS for the rest.
 
 use drover_core::base::error::Unavailable;
 use drover_core::dead_letter::object::Object;
@@ -9,12 +9,12 @@ use drover_core::ports::{Objects, Reread};
 
 use crate::levels::{BufferLevels, Levels};
 
-/// Objects and levels of one place, and a stream of another.
+/// Combines AWS (objects and fill levels) with an event log.
 #[derive(Clone, Debug)]
 pub struct WithEventLog<A, R> {
-    /// Where objects are, and who knows how full the buffer is.
+    /// Reads objects and the buffer's fill level.
     pub aws: A,
-    /// Where offsets are read again, if anywhere.
+    /// Rereads offsets, if there is an event log.
     pub event_log: R,
 }
 

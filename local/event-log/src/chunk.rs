@@ -1,9 +1,9 @@
-//! Several records of one partition as the bytes of one row, and back. Offsets are not in it: they
-//! follow from the offset of the first one.
+//! The encoding of a chunk: several records of one partition as the bytes of one row. Chunks
+//! contain no offsets: the offset of the first record implies the others.
 //!
-//! A row for each record would cost more CPU than everything else that the stream does. A record is
-//! its length, then its fields; numbers are little-endian, and a length of `u32::MAX` is null. So
-//! records can be skipped without being read, and chunks put together without being taken apart.
+//! One row per record would cost more CPU than the rest of the event log. A record is its length,
+//! then its fields. Numbers are little-endian, and a length of `u32::MAX` is null. A reader can
+//! skip records without decoding them, and a writer can concatenate chunks.
 
 use bytes::Bytes;
 
@@ -12,12 +12,12 @@ use super::{NewRecord, StoredRecord, TimestampType};
 const NULL: u32 = u32::MAX;
 const LENGTH_BYTES: usize = size_of::<u32>();
 
-/// Bytes that are no chunk.
+/// The bytes are not a valid chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a part of the stream's file cannot be read")]
+#[error("damaged chunk in the event log file")]
 pub(super) struct Damaged;
 
-/// Appends a record.
+/// Appends a record to the chunk.
 pub(super) fn write(record: &NewRecord, chunk: &mut Vec<u8>) {
     let start = chunk.len();
     chunk.extend_from_slice(&[0; LENGTH_BYTES]);
@@ -44,19 +44,20 @@ fn write_bytes(bytes: Option<&[u8]>, chunk: &mut Vec<u8>) {
     chunk.extend_from_slice(bytes);
 }
 
-/// Records are far smaller than 4 GiB: their size is checked before.
+/// Callers check the size of a record first, so it is far below 4 GiB.
 fn length(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(NULL - 1)
 }
 
-/// The records of a chunk from an offset on.
+/// The records of a chunk, starting at an offset.
 pub(super) struct Records {
     rest: Bytes,
     offset: i64,
 }
 
 impl Records {
-    /// Those of a chunk whose first record has the offset `base`, from the offset `from` on.
+    /// The records of a chunk whose first record has the offset `base`, starting at the offset
+    /// `from`.
     pub(super) fn new(chunk: Vec<u8>, base: i64, from: i64) -> Result<Self, Damaged> {
         let mut records = Self { rest: chunk.into(), offset: base };
         while records.offset < from && !records.rest.is_empty() {
@@ -137,7 +138,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_record_is_read_as_it_was_written_from_any_offset_on(
+        fn every_record_is_read_as_written_from_any_offset(
             records in proptest::collection::vec(some_record(), 1..8),
             skipped in 0_usize..8,
         ) {
@@ -152,7 +153,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_else_stands_there_is_damaged_and_never_a_panic(
+        fn arbitrary_bytes_are_damaged_and_never_panic(
             bytes in proptest::collection::vec(any::<u8>(), 0..60),
         ) {
             if let Ok(records) = Records::new(bytes, 0, 1) {

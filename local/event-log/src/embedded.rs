@@ -1,30 +1,32 @@
-//! The embedded stream: an append-only log of four partitions per topic, in one SQLite file.
+//! The embedded event log: an append-only log with four partitions per topic, in one SQLite file.
 //!
-//! Promises:
-//! - *What was acknowledged is there after a `kill -9` at any moment:* every answer comes after the
-//!   commit, and what the kernel holds outlives the process. SQLite runs in WAL mode with
-//!   `synchronous=NORMAL`, as the queues do and as Kafka's own brokers do by default: a loss of
-//!   power may take the newest commits, but leaves the file whole, with offsets and records that
-//!   belong together. (With `FULL` and 20,000 records a second, in calls of 100, the 95th
-//!   percentile was 12 to 17 ms instead of 4 to 8 on two busy cores: too much for ingest.)
-//! - *What waits is committed together,* so many small calls cost little more than few large ones.
-//! - *Offsets of a partition have no gaps and never repeat;* the records of one call stand in their
-//!   order, all of them or none.
-//! - *A key's records are in the partition where Kafka's default partitioner puts them;* records
-//!   without a key go round.
+//! Guarantees:
+//! - *Acknowledged records survive `kill -9` at any moment.* Every answer follows its commit, and
+//!   data in the kernel's buffers survives the process. SQLite runs in WAL mode with
+//!   `synchronous=NORMAL`, like the queues here and like Kafka's brokers by default: a power
+//!   failure may lose the newest commits, but the file stays consistent, with matching offsets and
+//!   records. (With `FULL` and 20,000 records a second, in calls of 100, the 95th percentile was 12
+//!   to 17 ms instead of 4 to 8 on two busy cores: too much for ingest.)
+//! - *Waiting calls are committed together,* so many small calls cost little more than a few large
+//!   calls.
+//! - *Offsets of a partition have no gaps and never repeat.* The records of one call keep their
+//!   order, and are appended all or none.
+//! - *A record with a key goes to the partition that Kafka's default partitioner chooses.* Records
+//!   without a key go to the partitions in turn.
 //! - *Several processes may append to one file.* A reader sees another process's records within
 //!   about [`LOOK_EVERY`].
-//! - *Bounded:* a record has at most [`RECORD_BYTES`], topics are at most [`TOPICS`], what waits to
-//!   be written is at most [`QUEUE_BYTES`]; and nothing that [`Keep`]'s group has not done with is
-//!   ever deleted.
-//! - *Waiting costs nothing on the async workers:* writing and reading have a thread each.
+//! - *Bounded.* A record has at most [`RECORD_BYTES`], a file at most [`TOPICS`] topics, and the
+//!   write queue at most [`QUEUE_BYTES`]. A record that [`Keep`]'s group has not committed is never
+//!   deleted.
+//! - *Waiting does not block async workers:* writing and reading have one thread each.
 //!
-//! Topics come into being with their first record. Left out: transactions, compaction, more or fewer
-//! partitions, and deleting a topic, which is deleting the file.
+//! The first record of a topic creates the topic. Not implemented: transactions, compaction,
+//! another number of partitions, and deleting a topic (delete the file instead).
 //!
-//! The rooms: `limits` is how much there may be, `append` what an append gives; `request` is what a call wants written; `writer` and `reader` are the two threads
-//! over `file`, `appending` is one transaction of the writer and `tidy` what it deletes; `checkpoint`
-//! spares the writer work; `offset_index` is what is known without asking the file.
+//! Modules: `limits` are the bounds; `append` is the result of an append; `request` encodes the
+//! records of one call; `writer` and `reader` are the two threads over `file`; `appending` is one
+//! transaction of the writer, and `tidy` its deletion of old records; `checkpoint` relieves the
+//! writer; `offset_index` is the state that needs no read of the file.
 
 mod append;
 mod appending;
@@ -58,24 +60,25 @@ use reader::Reader;
 use request::{Request, Written};
 use writer::{Write, Writer};
 
-/// The log of one file. Clones share the file and its threads, which end with the last of them.
+/// The event log of one file. Clones share the file and its threads; the threads end with the last
+/// clone.
 #[derive(Clone, Debug)]
 pub struct Embedded {
     writes: mpsc::Sender<Write>,
     reads: mpsc::Sender<reader::Job>,
     offset_index: Arc<OffsetIndex>,
     queue: Arc<Semaphore>,
-    /// Where the next record without a key goes.
+    /// The round-robin counter for records without a key.
     turn: Arc<AtomicUsize>,
-    /// The checkpoint's thread ends when nobody keeps this any more.
+    /// Dropping the last clone closes this channel, which ends the checkpoint thread.
     _kept: mpsc::Sender<()>,
 }
 
 impl Embedded {
-    /// Opens the file at `path`, or creates it. Who passes a [`Keep`] deletes what need not be kept.
+    /// Opens the file at `path`, or creates it. A [`Keep`] enables the deletion of old records.
     ///
     /// # Errors
-    /// The file cannot be opened or is none of a stream.
+    /// The file cannot be opened or is not an event log.
     pub fn open(path: &Path, keep: Option<Keep>) -> Result<Self, Unavailable> {
         let writer_file = file::open(path).map_err(broken)?;
         let mut reader = Reader::new(file::open(path).map_err(broken)?);
@@ -95,13 +98,13 @@ impl Embedded {
         Ok(Self { writes, reads, offset_index, queue, turn, _kept: kept })
     }
 
-    /// Topic, partition, and one more than the highest offset, of every partition.
+    /// Topic, partition and end offset (one more than the highest offset) of every partition.
     pub fn ends(&self) -> Vec<(String, i32, i64)> {
         self.offset_index.ends()
     }
 
-    /// Appends records in their order, all or none, and says where each of them is. They are durable
-    /// then. Dropping the future may append them or not.
+    /// Appends records in order, all or none, and returns the location of each. The records are
+    /// durable when this returns. A dropped future may or may not have appended them.
     ///
     /// # Errors
     /// [`AppendError`].
@@ -123,14 +126,14 @@ impl Embedded {
         Ok(offset_index.into_iter().filter_map(|place| place.among(&written)).collect())
     }
 
-    /// Runs a question on the reader's thread.
+    /// Runs a query on the reader's thread.
     async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Reader) -> Result<T, file::FileError> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (answer, answered) = oneshot::channel();
         let job: reader::Job = Box::new(move |reader: &mut Reader| {
-            // Fails when the one who asked has gone.
+            // Fails if the caller is gone.
             let _ = answer.send(question(reader));
         });
         self.reads.send(job).map_err(|_| stopped())?;
@@ -155,7 +158,7 @@ impl Log for Embedded {
             return Ok(nothing);
         };
         let Some(partition) = topic.partition(from.partition) else { return Ok(nothing) };
-        // Too late is no error: there is nothing yet.
+        // A timeout is not an error: there is nothing to read yet.
         let _ = tokio::time::timeout(bounds.wait, partition.grown_past(from.offset)).await;
         let (start, end) = partition.bounds();
         if end <= from.offset {
@@ -164,8 +167,8 @@ impl Log for Embedded {
         let (id, number, offset) = (topic.id(), from.partition, from.offset.max(start));
         let records = self.ask(move |reader| reader.fetch(id, number, offset, bounds)).await?;
         let next = records.last().map_or(offset, |last| last.offset + 1);
-        // Another process may have appended what nobody has looked for yet; whoever comes for what is
-        // behind it must not find that the partition ends before.
+        // The fetch may find records of another process that the index does not know yet. Later
+        // fetches must not see an end below these records.
         partition.reaches(next);
         Ok(Fetched { records, next, start, end: end.max(next) })
     }

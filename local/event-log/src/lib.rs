@@ -1,13 +1,12 @@
-//! Logs as a reader of events sees them: topics of partitions of records with offsets, and the
-//! offsets that a group of readers has done with.
+//! Event logs as a reader sees them: topics of partitions of records with offsets, and the
+//! committed offsets of consumer groups.
 //!
-//! [`Log`] is the port. What it takes from Kafka, and no more: records of a partition are read in
-//! the order of their offsets, offsets may have gaps, and old records may be gone. Who reads which
-//! partition is not its business: an event source reads all of them, so there are no members and no
-//! rebalances.
+//! [`Log`] is the port. It takes from Kafka only this: records of a partition are read in the order
+//! of their offsets, offsets may have gaps, and old records may be deleted. Partition assignment is
+//! left out: an event source reads all partitions, so there are no members and no rebalances.
 //!
-//! [`embedded`] is a log in one file, and `chunk` how it writes records. [`topic`] is the name of a
-//! topic.
+//! [`embedded`] is a log in one file, and `chunk` its encoding of records. [`topic`] is the name of
+//! a topic.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -27,21 +26,21 @@ pub use topic::TopicName;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// A record on its way into a stream.
+/// A record to append.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewRecord {
-    /// When its producer made it, in milliseconds since 1970.
+    /// The creation time, in milliseconds since 1970.
     pub timestamp: i64,
-    /// The key, which decides about the partition.
+    /// The key, which determines the partition.
     pub key: Option<Bytes>,
     /// The value; `None` is a tombstone.
     pub value: Option<Bytes>,
-    /// In order; a name may occur twice, and a value be null.
+    /// In order; a name may occur twice, and a value may be null.
     pub headers: Vec<(String, Option<Bytes>)>,
 }
 
 impl NewRecord {
-    /// What it counts for against the largest record: its key, its value and its headers.
+    /// The size of key, value and headers, which [`embedded::RECORD_BYTES`] limits.
     pub fn bytes(&self) -> usize {
         size(self.key.as_ref(), self.value.as_ref(), &self.headers)
     }
@@ -55,7 +54,7 @@ impl NewRecord {
 }
 
 impl StoredRecord {
-    /// What it counts for in the bounds of a fetch.
+    /// The size that counts towards the bounds of a fetch.
     pub fn bytes(&self) -> usize {
         size(self.key.as_ref(), self.value.as_ref(), &self.headers)
     }
@@ -67,24 +66,24 @@ fn size(key: Option<&Bytes>, value: Option<&Bytes>, headers: &[(String, Option<B
     length(key) + length(value) + headers.sum::<usize>()
 }
 
-/// A record as a stream keeps it.
+/// A record as the log stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRecord {
-    /// Its place in the partition.
+    /// The position in the partition.
     pub offset: i64,
-    /// Milliseconds since 1970; -1 for none.
+    /// Milliseconds since 1970; -1 without a timestamp.
     pub timestamp: i64,
-    /// Who set the timestamp.
+    /// Whether the producer or the broker set the timestamp.
     pub timestamp_type: TimestampType,
     /// The key.
     pub key: Option<Bytes>,
     /// The value; `None` is a tombstone.
     pub value: Option<Bytes>,
-    /// In order; a name may occur twice, and a value be null.
+    /// In order; a name may occur twice, and a value may be null.
     pub headers: Vec<(String, Option<Bytes>)>,
 }
 
-/// Who set a timestamp.
+/// The source of a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimestampType {
     /// The producer.
@@ -93,73 +92,74 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
-/// Where to read on.
+/// The position at which a fetch starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position<'a> {
     /// The topic.
     pub topic: &'a str,
     /// The partition.
     pub partition: i32,
-    /// The offset of the first record that is wanted.
+    /// The offset of the first record to read.
     pub offset: i64,
 }
 
-/// The most that one fetch gives, and how long it waits for a first record.
+/// The maximum size of one fetch, and how long it waits for a first record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Records.
+    /// The maximum number of records.
     pub records: usize,
-    /// Bytes of keys, values and headers. A first record is given whatever its size.
+    /// The maximum bytes of keys, values and headers. The first record is returned whatever its
+    /// size.
     pub bytes: usize,
-    /// How long to wait where there is nothing yet; zero: not at all.
+    /// How long to wait if there are no records yet; zero: not at all.
     pub wait: Duration,
 }
 
-/// What a fetch gave.
+/// The result of a fetch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fetched {
-    /// In the order of their offsets, none below the one that was asked for. Empty when nothing came
+    /// In the order of their offsets, none below the requested offset. Empty if no record arrived
     /// in time.
     pub records: Vec<StoredRecord>,
-    /// Where to read on: behind the last of `records` and behind whatever was skipped, such as
-    /// markers of transactions. Never below the offset that was asked for, but for an offset beyond
-    /// the end of the partition, which is brought back to the end, and for a topic that was deleted
-    /// and made anew, which is read from its start.
+    /// The next offset to read: after the last of `records` and after skipped offsets, such as
+    /// transaction markers. Never below the requested offset, with two exceptions: an offset beyond
+    /// the end of the partition is reset to the end, and a topic that was deleted and recreated is
+    /// read from its start.
     pub next: i64,
-    /// The lowest offset that the partition still holds. Where it is above the offset that was asked
-    /// for, the records between are gone.
+    /// The lowest offset that the partition still holds. If it is above the requested offset, the
+    /// records between them are deleted.
     pub start: i64,
     /// One more than the highest offset.
     pub end: i64,
 }
 
-/// A stream that can be read again from any offset that it holds.
+/// A log that can be read repeatedly from any offset that it holds.
 pub trait Log: Send + Sync + 'static {
-    /// The topics that there are now, without the stream's own.
+    /// The existing topics, without the log's internal topics.
     fn topics(&self) -> impl Future<Output = Result<Vec<String>, Unavailable>> + Send;
 
-    /// The partitions of a topic, in order; none where there is no such topic.
+    /// The partitions of a topic, in order; empty if the topic does not exist.
     fn partitions(&self, topic: &str)
     -> impl Future<Output = Result<Vec<i32>, Unavailable>> + Send;
 
-    /// Reads one partition from an offset on. Partitions are fetched beside each other; one
-    /// partition is never fetched twice at once. May be dropped at any moment, and repeated. A
-    /// result may also come early and empty.
+    /// Reads one partition from an offset. Several partitions may be fetched concurrently; one
+    /// partition is never fetched twice at once. The future may be dropped at any moment, and the
+    /// fetch repeated. A result may also come early and empty.
     fn fetch(
         &self,
         from: Position<'_>,
         bounds: Bounds,
     ) -> impl Future<Output = Result<Fetched, Unavailable>> + Send;
 
-    /// What the group has done with: by partition, the offset of the first record that it has not.
-    /// A partition that it never committed is missing, and is read from its start.
+    /// The committed offsets of the group: by partition, the offset of the first record that is not
+    /// processed. A partition without a committed offset is missing, and is read from its start.
     fn committed(
         &self,
         group: &str,
         topic: &str,
     ) -> impl Future<Output = Result<BTreeMap<i32, i64>, Unavailable>> + Send;
 
-    /// Commits such offsets. When it returns they are durable.
+    /// Commits such offsets. They are durable when this returns.
     fn commit(
         &self,
         group: &str,

@@ -8,20 +8,22 @@ use std::sync::Arc;
 
 const LONGEST: usize = 249;
 
-/// A name that passed Kafka's check. Clones share it.
+/// A validated name. Clones share the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName(Arc<str>);
 
-/// A name that Kafka would refuse.
+/// Kafka would reject this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a topic's name is 1 to 249 of a-z A-Z 0-9 . _ -, and neither . nor ..: name=`{name}`")]
+#[error(
+    "invalid topic name, expected 1 to 249 of a-z A-Z 0-9 . _ - and neither . nor ..: name=`{name}`"
+)]
 pub struct NoTopicName {
-    /// What was given instead, or its beginning.
+    /// The name, cut to its first 249 characters.
     pub name: String,
 }
 
 impl TopicName {
-    /// Checks a name.
+    /// Parses a name.
     ///
     /// # Errors
     /// [`NoTopicName`].
@@ -56,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_kafkas() {
+    fn names_follow_the_rules_of_kafka() {
         assert_eq!(TopicName::parse(TopicName::events().as_str()), Ok(TopicName::events()));
         let longest = "a".repeat(LONGEST);
         for name in ["drover.events", "a-b_C.9", "...", longest.as_str()] {

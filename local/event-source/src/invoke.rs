@@ -1,7 +1,6 @@
-//! What an event source asks of the process that it runs in: to invoke a function of this process.
+//! The port for invoking a function in the same process.
 //!
-//! The deadline of an invocation, what a panic costs, and how many run at once are the business of
-//! the implementation.
+//! The implementation handles deadlines, panics and concurrency limits.
 
 use std::time::Duration;
 
@@ -9,13 +8,12 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-/// What came back from an invocation.
+/// The pending response of an invocation.
 pub type Answered = BoxFuture<'static, Result<Bytes, FunctionError>>;
 
 /// The functions of this process.
 pub trait Invoke: Send + Sync + 'static {
-    /// Runs one invocation to its end, but no longer than the caller can wait. `None`: there is no
-    /// function of this name.
+    /// Starts one invocation, which runs at most for `patience`. `None`: no function has this name.
     fn invoke(
         &self,
         name: &str,
@@ -25,13 +23,13 @@ pub trait Invoke: Send + Sync + 'static {
     ) -> Option<Answered>;
 }
 
-/// Why a function has no answer, in the words of Lambda's own error answers.
+/// Why a function returned no response, in the form of Lambda's error responses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 #[error("{error_type}: {error_message}")]
 pub struct FunctionError {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub error_type: String,
-    /// For a person.
+    /// The message, for a person.
     pub error_message: String,
 }

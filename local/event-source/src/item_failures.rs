@@ -1,8 +1,9 @@
-//! The part of an answer that both kinds of event sources read alike: the list `batchItemFailures`.
-//! What an identifier is, and whether the event held it, is for each to say.
+//! Reads the list `batchItemFailures` from a function's response. Both kinds of event sources use
+//! it; each of them checks the shape of an identifier, and whether the event contained the
+//! identifier.
 //!
-//! `null`, nothing at all, an object without the list and an empty list are success. An answer that
-//! is no object makes no sense. (For a text or a number AWS says nothing; sending again loses
+//! `null`, an empty body, an object without the list and an empty list mean success. A response
+//! that is not an object is invalid. (AWS does not document strings and numbers; a retry loses
 //! nothing.)
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html>
@@ -12,10 +13,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The identifiers of what failed, as the answer lists them.
+/// The identifiers of the failed items, as the response lists them.
 ///
 /// # Errors
-/// Why the answer makes no sense; `shape` where an identifier has another one.
+/// Why the response is invalid; `shape` if an identifier has the wrong shape.
 pub(crate) fn failed_items<I: DeserializeOwned>(
     body: &[u8],
     shape: &'static str,
@@ -26,13 +27,13 @@ pub(crate) fn failed_items<I: DeserializeOwned>(
     let mut answer = match serde_json::from_slice(body) {
         Ok(Value::Null) => return Ok(Vec::new()),
         Ok(Value::Object(answer)) => answer,
-        Ok(_) => return Err("it is no object"),
-        Err(_) => return Err("it is no JSON"),
+        Ok(_) => return Err("not an object"),
+        Err(_) => return Err("not JSON"),
     };
     let failures = match answer.remove("batchItemFailures") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(failures)) => failures,
-        Some(_) => return Err("`batchItemFailures` is no list"),
+        Some(_) => return Err("`batchItemFailures` is not a list"),
     };
     let identifier = |failure| {
         let failure: ItemFailure<I> = serde_json::from_value(failure).map_err(|_| shape)?;

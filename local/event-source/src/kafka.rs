@@ -1,23 +1,24 @@
-//! Lambda's event source for Kafka, simulated: it reads a stream, sends a function the events that
-//! Lambda would send, and does with the answers what Lambda would do.
+//! Simulates Lambda's event source mapping for Kafka: it reads an event log, sends a function the
+//! events that Lambda would send, and handles the responses as Lambda does.
 //!
-//! What is Lambda's: one mapping reads one topic; the form of events, answers and reports; records of
-//! several partitions in one event; records of a partition in order, and one batch of a partition out
-//! at a time; offsets committed after each batch; at least once. What AWS does not say is an option
-//! or is said where it is decided: see `batch` and `answer`. Two things are better than Lambda's on
-//! purpose: after a failure every partition comes again for itself, so that none holds up another,
-//! and nothing is given up before the report of it has been taken.
+//! As on Lambda: one mapping reads one topic; the format of events, responses and on-failure
+//! messages; one event may hold records of several partitions; records of a partition stay in
+//! order, with one batch of a partition in flight at a time; offsets are committed after each
+//! batch; delivery is at least once. Where AWS documents no behavior, there is an option, or the
+//! module that decides says so: see `batch` and `answer`. Two differences from Lambda are
+//! deliberate: after a failure each partition is retried separately, so that no partition blocks
+//! another, and records are only discarded after their on-failure message is accepted.
 //!
-//! Left out: filters, schema registries, event source ARNs of self-managed clusters, pollers and
-//! their scaling, starting positions other than the oldest record, and destinations other than a
-//! queue.
+//! Not implemented: filters, schema registries, event source ARNs of self-managed clusters, pollers
+//! and their scaling, starting positions other than the oldest record, and destinations other than
+//! a queue.
 //!
-//! What it holds is bounded: per partition the batch that is out or comes again, and as much read
-//! ahead; events are at most `event::PAYLOAD_BYTES` each, five at once per topic.
+//! Memory is bounded: per partition, the batch in flight or waiting for a retry, and as much read
+//! ahead; events have at most `event::PAYLOAD_BYTES` each, five at once per topic.
 //!
-//! The rooms, from the inside out: `event`, `answer` and `report` are what travels; `batch`,
-//! `state` and `states` decide, without I/O; `invocation` is one invocation with what follows from it;
-//! `drive` is a mapping's loop; here are all mappings of a stream.
+//! Modules, from the inside out: `event`, `answer` and `report` are the wire formats; `batch`,
+//! `partition` and `partitions` decide, without I/O; `invocation` runs one invocation and its
+//! consequences; `drive` is the loop of a mapping; this module runs all mappings of an event log.
 
 mod answer;
 mod batch;
@@ -54,10 +55,10 @@ pub use target::{Endpoint, NoEndpoint, Target};
 
 use drover_event_log::Log;
 
-/// How often there is a look for new topics.
+/// The interval between checks for new topics.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Runs the mapping of one topic until it is told to stop, or has done.
+/// Runs the mapping of one topic until it is stopped, or is complete.
 pub async fn run_one<L: Log>(
     log: L,
     topic: &str,
@@ -73,7 +74,8 @@ pub async fn run_one<L: Log>(
     drive(&context, &Gauges::default(), stop, until).await;
 }
 
-/// The mappings of all topics of a stream, those too that come later. They stop with this value.
+/// The mappings of all topics of an event log, including topics created later. Dropping this value
+/// stops them.
 pub struct KafkaSource {
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
@@ -81,7 +83,7 @@ pub struct KafkaSource {
 }
 
 impl KafkaSource {
-    /// Starts them.
+    /// Starts the mappings.
     pub fn start<L: Log + Clone>(
         log: L,
         settings: Settings,
@@ -103,13 +105,13 @@ impl KafkaSource {
         Self { stop, running, gauges }
     }
 
-    /// What can be read of every partition.
+    /// The gauges of every partition.
     pub fn gauges(&self) -> Arc<Gauges> {
         Arc::clone(&self.gauges)
     }
 
-    /// Starts nothing new, and waits no longer than this for what is under way. What is not done by
-    /// then comes again at the next start.
+    /// Stops new invocations and waits up to `grace` for running ones. Unfinished batches are
+    /// retried after the next start.
     pub async fn stop(self, grace: Duration) {
         self.stop.send_replace(true);
         let mut running = self.running;

@@ -1,14 +1,15 @@
 //! A Kafka cluster as a [`Log`].
 //!
-//! Every partition has a reader with a connection of its own: a broker answers the requests of one
-//! connection in turn, so a fetch that waits for records would hold up every other one. What a
-//! reader got and nobody asked for yet stays with it, and goes when somebody reads on elsewhere.
+//! Every partition has a reader with its own connection: a broker answers the requests of one
+//! connection in order, so a fetch that waits for records would block every other fetch. A reader
+//! keeps records that were polled but not returned, and drops them when the next fetch starts
+//! elsewhere.
 //!
-//! Left out: membership of the group. Partitions are read by offset and offsets are committed from
-//! outside of the group, so nothing is rebalanced, and the broker refuses a commit while somebody
-//! else is a member. A broker that is gone looks like partitions where nothing new comes: the
-//! client goes on trying, and says so in its log. So does, for good, a topic that was deleted and made
-//! anew: its readers are replaced as soon as somebody looks for its partitions.
+//! Not implemented: group membership. Partitions are read by offset, and offsets are committed from
+//! outside the group, so there are no rebalances, and the broker rejects a commit while the group
+//! has members. While a broker is unavailable, its partitions return no records; the client retries
+//! and logs it. A deleted and recreated topic behaves the same way until its partitions are listed
+//! again, which replaces its readers.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,14 +29,14 @@ use tokio::sync::Semaphore;
 
 use drover_event_log::{Bounds, Fetched, Log, Position, StoredRecord, TimestampType};
 
-/// Partitions that are read at once, each by a connection.
+/// The maximum number of partitions that are read at once, each with one connection.
 const READERS: usize = 256;
-/// Readers that connect beside each other. More of them would be too slow for each other: proving
-/// who one is takes its time on purpose.
+/// Readers that connect at once. More would slow each other down, because authentication is
+/// deliberately expensive.
 const CONNECTING: usize = 2;
-/// Records that one poll gives.
+/// The maximum records of one poll.
 const POLLED: i32 = 1_000;
-/// One request about topics or groups.
+/// The timeout of a request about topics or groups.
 const ADMIN: Duration = Duration::from_secs(10);
 
 /// A cluster to read from. Clones share its connections.
@@ -45,33 +46,33 @@ pub struct KafkaLog(Arc<Inner>);
 struct Inner {
     config: KafkaConfig,
     admin: AdminClient,
-    /// All that there are, where nothing is said.
+    /// The topics to read; `None`: all topics.
     topics: Option<Vec<String>>,
     readers: Mutex<HashMap<(String, i32), Slot>>,
-    /// Which topic a name stands for, as it was last seen.
+    /// The id of each topic, as last seen.
     ids: Mutex<HashMap<String, TopicId>>,
     connecting: Semaphore,
 }
 
-/// The identity of a topic, whose name may get another one.
+/// The id of a topic. A recreated topic has the same name and another id.
 type TopicId = [u8; 16];
 
-/// A reader, once somebody has asked for its partition.
+/// A reader, after the first fetch of its partition.
 type Slot = Arc<tokio::sync::Mutex<Option<Reader>>>;
 
 impl KafkaLog {
-    /// Connects to a cluster, to read any of its topics. The topic of `config` means nothing here.
+    /// Connects to a cluster, to read any of its topics. The topic in `config` is ignored.
     ///
     /// # Errors
-    /// No broker answers, or they refuse the credentials.
+    /// No broker answers, or the brokers reject the credentials.
     pub async fn connect(config: KafkaConfig) -> Result<Self, Unavailable> {
         Self::open(config, None).await
     }
 
-    /// Connects to a cluster, to read these topics and no others.
+    /// Connects to a cluster, to read only these topics.
     ///
     /// # Errors
-    /// As [`Self::connect`], and where one of them does not exist ([`Reason::Misconfigured`]).
+    /// As for [`Self::connect`], and [`Reason::Misconfigured`] if a topic does not exist.
     pub async fn of_topics(config: KafkaConfig, topics: Vec<String>) -> Result<Self, Unavailable> {
         let log = Self::open(config, Some(topics)).await?;
         let mut missing = Vec::new();
@@ -99,7 +100,7 @@ impl KafkaLog {
     }
 
     async fn connect_reader(&self, from: Position<'_>) -> Result<Reader, Unavailable> {
-        // It is never closed, so a turn always comes.
+        // Never fails, because the semaphore is never closed.
         let _turn = self.0.connecting.acquire().await;
         Reader::open(&self.0.config, from, self.id(from.topic)).await
     }
@@ -109,7 +110,7 @@ impl KafkaLog {
         let count = readers.len();
         let key = (from.topic.to_owned(), from.partition);
         if count >= READERS && !readers.contains_key(&key) {
-            let message = format!("too many partitions are read at once: at_most=`{READERS}`");
+            let message = format!("too many partitions to read at once: maximum=`{READERS}`");
             return Err(Unavailable::new(Reason::Misconfigured, message));
         }
         Ok(Arc::clone(readers.entry(key).or_default()))
@@ -128,7 +129,7 @@ impl Log for KafkaLog {
     async fn partitions(&self, topic: &str) -> Result<Vec<i32>, Unavailable> {
         let Some(found) = describe(&self.0.admin, topic).await? else { return Ok(Vec::new()) };
         let mut ids = self.0.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        // A broker that knows no ids says nothing about the topic.
+        // A broker that does not know topic ids returns the default id.
         if found.id != TopicId::default() {
             ids.insert(topic.to_owned(), found.id);
         }
@@ -147,7 +148,11 @@ impl Log for KafkaLog {
                 reader.is_anew = is_anew;
                 if is_anew {
                     let (topic, partition) = (from.topic, from.partition);
-                    tracing::warn!(topic, partition, "made anew, it is read from its start");
+                    tracing::warn!(
+                        topic,
+                        partition,
+                        "the topic was recreated, reading from its start"
+                    );
                 }
                 reader
             }
@@ -184,18 +189,19 @@ impl Log for KafkaLog {
     }
 }
 
-/// Reads one partition, from wherever it is told to.
+/// Reads one partition, from any offset.
 struct Reader {
     topic: String,
     partition: i32,
-    /// Which topic this is, where that was known when it was opened.
+    /// The id of the topic, if it was known when the reader was opened.
     id: Option<TopicId>,
-    /// Offsets that are asked for are another topic's, until somebody begins at the start.
+    /// The topic was recreated, so requested offsets belong to the old topic until a fetch begins
+    /// at the start.
     is_anew: bool,
     consumer: Consumer,
-    /// What was polled and not given away yet.
+    /// Records that were polled and not returned yet.
     ready: VecDeque<StoredRecord>,
-    /// The offset at which the next fetch is expected, with which `ready` begins.
+    /// The offset of the expected next fetch, at which `ready` begins.
     next: Option<i64>,
 }
 
@@ -228,8 +234,8 @@ impl Reader {
         })
     }
 
-    /// Whether the name still stands for the topic that it reads. What was not known when it was
-    /// opened is what is known first.
+    /// Whether the name still refers to the reader's topic. If the id was unknown when the reader
+    /// was opened, the first known id counts.
     fn is_of(&mut self, known: Option<TopicId>) -> bool {
         self.id = self.id.or(known);
         self.id == known
@@ -238,7 +244,7 @@ impl Reader {
     async fn fetch(&mut self, offset: i64, bounds: Bounds) -> Result<Fetched, Unavailable> {
         if self.is_anew {
             let (start, end) = self.watermarks().await?;
-            // Who only looks (and does not wait) is told, and goes on as before.
+            // A fetch without waiting only asks for the bounds and does not restart the reader.
             if offset != start || bounds.wait.is_zero() {
                 return Ok(Fetched { records: Vec::new(), next: start, start, end });
             }
@@ -267,10 +273,10 @@ impl Reader {
             Some(known) => known,
             None => self.watermarks().await?,
         };
-        // From here on nothing waits, so that a fetch which is dropped has given nothing away.
+        // No await from here on, so that a dropped fetch loses no records.
         let position = lag.and_then(|lag| lag.position).unwrap_or(offset);
         let at = self.ready.front().map_or(position, |first| first.offset);
-        // The client goes back by itself where the log ends before the offset.
+        // The client moves back by itself if the log ends before the offset.
         let records = if at < offset { Vec::new() } else { take(&mut self.ready, bounds) };
         let next = match records.last() {
             Some(last) if !self.ready.is_empty() => last.offset.saturating_add(1),
@@ -281,7 +287,8 @@ impl Reader {
         Ok(Fetched { records, next, start, end: end.max(next) })
     }
 
-    /// Records before the start are gone, and those beyond the end are not there.
+    /// The offset is before the start or after the end: returns no records and the nearest valid
+    /// offset.
     async fn out_of_range(&mut self, offset: i64) -> Result<Fetched, Unavailable> {
         self.next = None;
         let (start, end) = self.watermarks().await?;
@@ -296,14 +303,14 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // Closing begins with the first poll, and starts a timer.
+        // Closing starts a timer with the first poll, which needs a runtime.
         if Handle::try_current().is_ok() {
             let _ = self.consumer.close().now_or_never();
         }
     }
 }
 
-/// The first records within the bounds, and one in any case.
+/// The first records within the bounds, at least one.
 fn take(ready: &mut VecDeque<StoredRecord>, bounds: Bounds) -> Vec<StoredRecord> {
     let mut bytes = 0_usize;
     let fitting = ready.iter().take(bounds.records).take_while(|record| {
@@ -320,7 +327,7 @@ fn stored(record: ConsumerRecord) -> StoredRecord {
         timestamp: record.timestamp,
         timestamp_type: match record.timestamp_type {
             krafka::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
-            // The client's list may grow, Kafka's bit cannot.
+            // The client's enum may grow; Kafka's flag is a single bit.
             _ => TimestampType::CreateTime,
         },
         key: record.key,

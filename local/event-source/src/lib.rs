@@ -1,13 +1,13 @@
-//! Lambda's event source mappings outside of Lambda: they read a topic of Kafka or a queue of SQS,
-//! send a function the events that Lambda would send, and do with the answers what Lambda would do.
+//! Lambda's event source mappings outside Lambda: they read a Kafka topic or an SQS queue, send a
+//! function the events that Lambda would send, and handle the responses as Lambda does.
 //!
 //! [`kafka`] is the mapping for topics, over any [`drover_event_log::Log`]; [`KafkaLog`] is such a
 //! log in a Kafka cluster. [`sqs`] is the mapping for queues of [`drover_local_sqs`].
-//! `item_failures` is the part of an answer that both read alike. A function is behind an Invoke API,
-//! or in this process: then [`invoke`] is what the process provides.
+//! `item_failures` reads the part of a response that both have in common. A function is behind an
+//! Invoke API, or in this process; the process then implements [`invoke::Invoke`].
 //!
-//! Each of the two says what it leaves out. Of both: mappings are not created and changed by an API,
-//! but by whoever calls this crate.
+//! Each module lists the features that it does not implement. Neither has an API for creating or
+//! changing mappings; the calling code does that.
 
 pub mod invoke;
 mod item_failures;

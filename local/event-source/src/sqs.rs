@@ -1,25 +1,25 @@
-//! Lambda's event source mapping for a queue of SQS, simulated: it polls the queue, sends a function
-//! the events that Lambda would send, and deletes what the answer says is done.
+//! Simulates Lambda's event source mapping for SQS: it polls the queue, sends a function the events
+//! that Lambda would send, and deletes the messages that succeeded.
 //!
-//! What is Lambda's: the form of events and answers; a batch of up to ten messages at once, or of as
-//! many as come within a window; only what succeeded is deleted, and the rest comes again when the
-//! queue's own visibility timeout has passed, which the mapping never changes; at least once, in no
-//! order; a function that fails is asked less often.
+//! As on Lambda: the format of events and responses; a batch holds up to ten messages, or the
+//! messages that arrive within a window; only succeeded messages are deleted, and the others are
+//! retried after the queue's visibility timeout, which the mapping never changes; delivery is at
+//! least once, in no order; a failing function is invoked less often.
 //!
-//! It takes messages through the host's own [`Sqs`] and not through an SDK: the queue rings when
-//! something was sent, so that an idle mapping makes one transaction in twenty seconds, and a hundred
-//! messages are one transaction and not ten requests.
+//! The mapping takes messages directly from [`Sqs`] and not through an SDK: the queue notifies it
+//! of new messages, so that an idle mapping runs one transaction in twenty seconds, and a hundred
+//! messages are one transaction instead of ten requests.
 //!
-//! One thing is better than Lambda's on purpose: Lambda refuses a mapping whose queue has a shorter
-//! visibility timeout than its function may run; here an invocation has no longer than that timeout,
-//! so that no message is in two invocations at once.
+//! One difference from Lambda is deliberate: Lambda rejects a mapping whose queue has a shorter
+//! visibility timeout than the timeout of its function. Here the visibility timeout limits the
+//! invocation, so that no message is in two invocations at once.
 //!
-//! Left out: filters, FIFO queues, provisioned pollers, and the scaling up of concurrency.
+//! Not implemented: filters, FIFO queues, provisioned pollers, and scaling up concurrency.
 //!
-//! What it holds is bounded: per invocation a batch of at most `batch::PAYLOAD_BYTES`.
+//! Memory is bounded: per invocation a batch of at most `batch::PAYLOAD_BYTES`.
 //!
-//! The rooms: `answer`, `batch` and `event` decide and write, without I/O; `invocation` is one
-//! invocation with what follows from it; here is the loop.
+//! Modules: `answer`, `batch` and `event` decide and serialize, without I/O; `invocation` runs one
+//! invocation and its consequences; this module is the loop.
 
 mod answer;
 mod batch;
@@ -44,20 +44,21 @@ use batch::{Batch, Next};
 use invocation::{MappingContext, play};
 pub use settings::Settings;
 
-/// How long an idle mapping goes without a look, as long as a poll of SQS may wait. Whatever concerns
-/// its queue wakes it; this is for messages that become due for redrive where no one receives.
+/// How long an idle mapping sleeps before it polls again, equal to the longest poll of SQS. Changes
+/// in its queue wake it earlier; polling finds messages that become due for redrive in a source
+/// queue without receivers.
 const LOOK_AGAIN: Duration = Duration::from_secs(20);
-/// The wait before a queue is asked again that gave no answer.
+/// The delay before the next attempt after the queue failed to answer.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A mapping that runs. It stops with this value.
+/// A running mapping. Dropping this value stops it.
 pub struct SqsSource {
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
 
 impl SqsSource {
-    /// Starts it.
+    /// Starts the mapping.
     pub fn start(sqs: Sqs, functions: impl Invoke, settings: Settings) -> Self {
         let (stop, stopped) = watch::channel(false);
         let context = MappingContext::new(sqs, Arc::new(functions), settings);
@@ -65,8 +66,8 @@ impl SqsSource {
         Self { stop, running }
     }
 
-    /// Starts nothing new, and waits no longer than this for what is under way. What is not done by
-    /// then comes again when its visibility timeout has passed.
+    /// Stops new invocations and waits up to `grace` for running ones. Unfinished messages are
+    /// retried after their visibility timeout.
     pub async fn stop(self, grace: Duration) {
         self.stop.send_replace(true);
         let mut running = self.running;
@@ -102,13 +103,13 @@ async fn run(context: Arc<MappingContext>, mut stop: watch::Receiver<bool>) {
     while invocations.join_next().await.is_some() {}
 }
 
-/// Waits until there is something, and then as long as the window says for more.
+/// Waits for a first message, and then up to the window for more.
 async fn next_batch(context: &MappingContext) -> Batch {
     let waker = context.sqs.waker(&context.settings.queue);
     let mut batch = Batch::new(context.settings.batching);
     let mut closes_at = None;
     loop {
-        // Listens before it looks: what happens in between must not be missed.
+        // Subscribes before it reads, so that no message in between is missed.
         let mut woken = pin!(waker.notified());
         woken.as_mut().enable();
         let left = closes_at.map(|at: Instant| at.saturating_duration_since(Instant::now()));
@@ -129,12 +130,12 @@ async fn next_batch(context: &MappingContext) -> Batch {
             }
             Next::Wait => look_again,
         };
-        // Either means: look again.
+        // Timeout and notification both mean: poll again.
         let _ = tokio::time::timeout(wait, woken).await;
     }
 }
 
-/// How long until something is due, where nothing was.
+/// Takes messages. If none is due: the time until the next message is due.
 async fn take_more(
     context: &MappingContext,
     batch: &mut Batch,

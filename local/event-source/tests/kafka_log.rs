@@ -1,7 +1,6 @@
-//! A Kafka cluster as the Kafka mapping reads it, over a broker inside the process: what [`Log`]
-//! promises, record by record.
+//! A Kafka cluster as a [`Log`], over a broker in the same process: each guarantee of the trait.
 
-#![allow(clippy::unwrap_used, reason = "a fact that does not hold ends its test")]
+#![allow(clippy::unwrap_used, reason = "a failed expectation ends its test")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -44,7 +43,7 @@ impl Fixture {
         self.log.fetch(Position { topic: TOPIC, partition, offset }, bounds).await.unwrap()
     }
 
-    /// Everything from an offset to the end.
+    /// All records from an offset to the end.
     async fn rest(&self, partition: i32, mut offset: i64, bounds: Bounds) -> Vec<i64> {
         let mut offsets = Vec::new();
         loop {
@@ -72,7 +71,7 @@ fn offsets(fetched: &Fetched) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn records_come_as_they_were_sent() {
+async fn records_are_read_as_they_were_sent() {
     let fixture = Fixture::new().await;
     let record = Record::new(TOPIC, "value").partition(1).key("key").timestamp(1_800_000_000_000);
     let record = record.header("tenant", "demo").header("tenant", "acme").null_header("flag");
@@ -96,7 +95,7 @@ async fn records_come_as_they_were_sent() {
 }
 
 #[tokio::test]
-async fn every_record_comes_once_whatever_the_bounds() {
+async fn every_record_is_read_once_whatever_the_bounds() {
     let fixture = Fixture::new().await;
     fixture.send(0, 0..30).await;
     fixture.send(1, 0..5).await;
@@ -104,13 +103,13 @@ async fn every_record_comes_once_whatever_the_bounds() {
     assert_eq!(fixture.rest(0, 0, PLENTY).await, all);
     assert_eq!(fixture.rest(0, 0, Bounds { records: 7, ..PLENTY }).await, all);
     assert_eq!(fixture.rest(0, 0, Bounds { bytes: 3, ..PLENTY }).await, all);
-    assert_eq!(fixture.rest(0, 0, Bounds { bytes: 0, ..PLENTY }).await, all, "one in any case");
+    assert_eq!(fixture.rest(0, 0, Bounds { bytes: 0, ..PLENTY }).await, all, "at least one record");
     assert_eq!(fixture.rest(0, 21, PLENTY).await, (21..30).collect::<Vec<_>>());
     assert_eq!(fixture.rest(1, 0, PLENTY).await, [0, 1, 2, 3, 4]);
 }
 
 #[tokio::test]
-async fn the_same_offset_can_be_read_again_and_again() {
+async fn the_same_offset_can_be_read_repeatedly() {
     let fixture = Fixture::new().await;
     fixture.send(0, 0..10).await;
     let bounds = Bounds { records: 3, ..PLENTY };
@@ -123,7 +122,7 @@ async fn the_same_offset_can_be_read_again_and_again() {
 }
 
 #[tokio::test]
-async fn a_fetch_that_is_dropped_takes_nothing_with_it() {
+async fn a_dropped_fetch_loses_no_records() {
     let fixture = Fixture::new().await;
     let long = Bounds { wait: WAIT, ..PLENTY };
     let dropped = tokio::time::timeout(Duration::from_millis(50), fixture.fetch(0, 0, long)).await;
@@ -133,7 +132,7 @@ async fn a_fetch_that_is_dropped_takes_nothing_with_it() {
 }
 
 #[tokio::test]
-async fn a_fetch_waits_for_a_first_record_and_not_beyond_its_time() {
+async fn a_fetch_waits_for_a_first_record_up_to_its_limit() {
     let fixture = Fixture::new().await;
     let started = Instant::now();
     let nothing = fixture.fetch(0, 0, Bounds { wait: Duration::from_millis(100), ..PLENTY }).await;
@@ -144,7 +143,7 @@ async fn a_fetch_waits_for_a_first_record_and_not_beyond_its_time() {
 }
 
 #[tokio::test]
-async fn a_fetch_that_waits_holds_up_no_other() {
+async fn a_waiting_fetch_blocks_no_other() {
     let fixture = Fixture::new().await;
     let started = Instant::now();
     let both = async {
@@ -159,7 +158,7 @@ async fn a_fetch_that_waits_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn an_offset_beyond_the_end_is_brought_back_to_the_end() {
+async fn an_offset_beyond_the_end_is_reset_to_the_end() {
     let fixture = Fixture::new().await;
     fixture.send(0, 0..4).await;
     let beyond = fixture.fetch(0, 100, PLENTY).await;
@@ -169,7 +168,7 @@ async fn an_offset_beyond_the_end_is_brought_back_to_the_end() {
 }
 
 #[tokio::test]
-async fn records_that_are_gone_are_skipped_and_said_to_be_gone() {
+async fn deleted_records_are_skipped_and_reported() {
     let fixture = Fixture::new().await;
     fixture.send(0, 0..6).await;
     fixture.broker.with_state(|state| {
@@ -178,7 +177,8 @@ async fn records_that_are_gone_are_skipped_and_said_to_be_gone() {
         partition.log.drain(..4);
         partition.log_start_offset = 4;
     });
-    // As a broker answers below the start; this one would give what there is.
+    // A real broker answers like this below the start; the fake broker would return the remaining
+    // records.
     let code = krafka::error::ErrorCode::OffsetOutOfRange;
     fixture.broker.on_once(ApiKey::Fetch, move |_| Control::Error(code));
     let gone = fixture.fetch(0, 1, PLENTY).await;
@@ -187,7 +187,7 @@ async fn records_that_are_gone_are_skipped_and_said_to_be_gone() {
 }
 
 #[tokio::test]
-async fn topics_and_partitions_are_those_of_the_cluster() {
+async fn topics_and_partitions_match_the_cluster() {
     let fixture = Fixture::new().await;
     assert_eq!(fixture.log.topics().await.unwrap(), [TOPIC]);
     assert_eq!(fixture.log.partitions(TOPIC).await.unwrap(), [0, 1]);
@@ -195,7 +195,7 @@ async fn topics_and_partitions_are_those_of_the_cluster() {
 }
 
 #[tokio::test]
-async fn committed_offsets_belong_to_their_group_and_outlive_the_reader() {
+async fn committed_offsets_belong_to_their_group_and_survive_the_reader() {
     let fixture = Fixture::new().await;
     assert!(fixture.log.committed("g", TOPIC).await.unwrap().is_empty());
     fixture.log.commit("g", TOPIC, &BTreeMap::from([(0, 3), (1, 1)])).await.unwrap();
@@ -207,7 +207,7 @@ async fn committed_offsets_belong_to_their_group_and_outlive_the_reader() {
 }
 
 #[tokio::test]
-async fn a_commit_that_is_refused_is_an_error() {
+async fn a_rejected_commit_is_an_error() {
     let fixture = Fixture::new().await;
     let code = krafka::error::ErrorCode::GroupAuthorizationFailed;
     fixture.broker.on(ApiKey::OffsetCommit, move |_| Control::Error(code));
@@ -215,7 +215,7 @@ async fn a_commit_that_is_refused_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_broker_that_comes_back_is_read_on() {
+async fn reading_continues_after_a_broker_restarts() {
     let fixture = Fixture::new().await;
     fixture.send(0, 0..2).await;
     assert_eq!(fixture.rest(0, 0, PLENTY).await, [0, 1]);

@@ -1,7 +1,8 @@
-//! What each action does: from a request as it travels, over SQS's checks, to the store and back.
+//! The SQS actions: each function parses a wire request, validates it as SQS does, calls the store
+//! and builds the answer.
 //!
-//! Every function here runs inside one transaction, on the store's thread. Waiting for messages is
-//! the server's.
+//! Every function here runs inside one transaction, on the store's thread. The server waits for
+//! messages, not this module.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +49,7 @@ pub(super) fn list_queues(
     let paged = request.max_results.is_some();
     let limit = within("MaxResults", request.max_results.unwrap_or(1000), 1..=1000)?;
     let names = queues.list(&request.queue_name_prefix, &request.next_token, limit)?;
-    // Without a page size SQS gives the first thousand and no token.
+    // Without a page size, SQS returns the first thousand names and no token.
     let full = paged && u32::try_from(names.len()) == Ok(limit);
     let next_token = names.last().filter(|_| full).map(|name| name.as_str().to_owned());
     let queue_urls = names.iter().map(|name| name.url(host)).collect();
@@ -127,7 +128,7 @@ fn send(queues: &mut Queues<'_>, queue: &Queue, new_message: &NewMessage) -> Ans
     })
 }
 
-/// A receive that may be tried again and again.
+/// A receive request that can be executed repeatedly.
 pub(super) struct Poll {
     pub(super) queue: QueueName,
     pub(super) wait_seconds: Option<u32>,
@@ -136,15 +137,15 @@ pub(super) struct Poll {
     attribute_names: Vec<String>,
 }
 
-/// One try of a receive.
+/// The result of one execution of a [`Poll`].
 pub(super) struct Polled {
     pub(super) messages: Vec<ReceivedMessage>,
     pub(super) next_due_in_millis: Option<i64>,
-    /// How long the whole receive may take.
+    /// The maximum wait of the whole receive.
     pub(super) wait_seconds: u32,
-    /// What the messages count towards the bytes that were wanted.
+    /// The size of the messages, counted towards the byte limit.
     pub(super) bytes: usize,
-    /// How long they stay hidden.
+    /// How long the messages stay hidden.
     pub(super) hidden_seconds: u32,
 }
 
@@ -169,7 +170,7 @@ impl Poll {
         })
     }
 
-    /// For everything about each message, and without waiting.
+    /// Requests all attributes of each message, without waiting.
     pub(super) fn of_all(queue: QueueName, maximum: u32, maximum_bytes: usize) -> Self {
         Self {
             queue,
@@ -241,7 +242,7 @@ fn delete(queues: &mut Queues<'_>, queue: &Queue, request: &DeleteMessage) -> An
     Ok(Nothing {})
 }
 
-/// Deletes all of these or none.
+/// Deletes all of these messages or none.
 pub(super) fn delete_all(
     queues: &mut Queues<'_>,
     name: &QueueName,
@@ -281,7 +282,7 @@ fn change(
     Ok(Nothing {})
 }
 
-/// Moves everything at once: the task is over when its handle arrives.
+/// Moves all messages at once: the task is complete when the answer with its handle arrives.
 pub(super) fn start_message_move_task(
     queues: &mut Queues<'_>,
     request: StartMessageMoveTask,

@@ -1,4 +1,4 @@
-//! The user's attributes of a message: checked, counted, picked, and summed.
+//! The user's message attributes: validation, size, selection and checksum.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ impl Attributes {
         attributes.collect::<Result<_, _>>().map(Self)
     }
 
-    /// What counts towards SQS's limits.
+    /// The size that counts towards SQS's limits.
     pub(super) fn bytes(&self) -> usize {
         let bytes = |(name, attribute): (&String, &Attribute)| {
             name.len() + attribute.data_type.len() + attribute.value.bytes().len()
@@ -60,7 +60,8 @@ impl Attributes {
         self.0.iter().map(bytes).sum()
     }
 
-    /// Those that a receive asks for: a name, a prefix as `order.*`, or `All` or `.*`.
+    /// Keeps the attributes that a receive requests: a name, a prefix such as `order.*`, `All` or
+    /// `.*`.
     pub(super) fn asked_for(mut self, names: &[String]) -> Self {
         self.0.retain(|name, _| {
             names.iter().any(|asked| match asked.strip_suffix(".*") {
@@ -75,7 +76,7 @@ impl Attributes {
         self.0.into_iter().map(|(name, attribute)| (name, attribute.into())).collect()
     }
 
-    /// `MD5OfMessageAttributes`, which is absent where there are none.
+    /// `MD5OfMessageAttributes`; `None` without attributes.
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
     pub(super) fn md5(&self) -> Option<String> {
         if self.0.is_empty() {
@@ -146,7 +147,7 @@ impl From<Attribute> for WireAttribute {
 }
 
 fn with_length(digest: &mut Md5, bytes: &[u8]) {
-    // A message has at most 1 MiB.
+    // A message has at most 1 MiB, so the conversion cannot fail.
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     digest.update(length.to_be_bytes());
     digest.update(bytes);
@@ -176,9 +177,9 @@ mod tests {
         Attributes::parse(attributes.iter().map(|(n, a)| ((*n).to_owned(), a.clone())).collect())
     }
 
-    /// The expected sum was computed outside this code, by the rule in the developer guide.
+    /// The expected checksum was computed with another program, by the rule in the developer guide.
     #[test]
-    fn the_checksum_is_that_of_sqs() {
+    fn the_checksum_matches_that_of_sqs() {
         let attributes = parse(&[
             ("tenant", text("String", "acme")),
             ("raw", binary("AP8H")),
@@ -190,22 +191,22 @@ mod tests {
     }
 
     #[test]
-    fn attributes_are_picked_by_name_by_prefix_or_all() {
+    fn attributes_are_selected_by_name_by_prefix_or_all() {
         let attributes =
             parse(&[("order.id", text("String", "1")), ("tenant", text("String", "a"))]).unwrap();
-        let picked = |asked: &str| {
-            let picked = attributes.clone().asked_for(&[asked.to_owned()]);
-            picked.0.into_keys().collect::<Vec<_>>()
+        let selected = |asked: &str| {
+            let selected = attributes.clone().asked_for(&[asked.to_owned()]);
+            selected.0.into_keys().collect::<Vec<_>>()
         };
-        assert_eq!(picked("tenant"), ["tenant"]);
-        assert_eq!(picked("order.*"), ["order.id"]);
-        assert_eq!(picked("All"), ["order.id", "tenant"]);
-        assert_eq!(picked(".*"), ["order.id", "tenant"]);
-        assert!(picked("other").is_empty());
+        assert_eq!(selected("tenant"), ["tenant"]);
+        assert_eq!(selected("order.*"), ["order.id"]);
+        assert_eq!(selected("All"), ["order.id", "tenant"]);
+        assert_eq!(selected(".*"), ["order.id", "tenant"]);
+        assert!(selected("other").is_empty());
     }
 
     #[test]
-    fn attributes_that_sqs_refuses_are_refused() {
+    fn attributes_that_sqs_rejects_are_rejected() {
         for (name, attribute) in [
             ("AWS.tenant", text("String", "a")),
             ("a..b", text("String", "a")),

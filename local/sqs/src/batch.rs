@@ -1,11 +1,12 @@
-//! What the three batch actions share: the limits of a batch, and entries that fail alone.
+//! Shared parts of the three batch actions: the limits of a batch, and entries that fail
+//! individually.
 
 use std::collections::BTreeSet;
 
 use super::protocol::{Batch, BatchAnswer, Entry};
 use super::rejection::{Rejection, SqsError};
 
-/// The entries, if SQS takes them as a batch.
+/// Returns the entries of a valid batch.
 pub(super) fn checked<T>(batch: Batch<T>) -> Result<Vec<Entry<T>>, Rejection> {
     let entries = batch.entries;
     match entries.len() {
@@ -26,7 +27,7 @@ pub(super) fn checked<T>(batch: Batch<T>) -> Result<Vec<Entry<T>>, Rejection> {
     Ok(entries)
 }
 
-/// A refused entry fails alone. Where this side fails, all of the batch does.
+/// A rejected entry fails alone. When the store is unavailable, the whole batch fails.
 pub(super) fn one_by_one<T, A>(
     entries: Vec<Entry<T>>,
     mut act: impl FnMut(T) -> Result<A, SqsError>,

@@ -6,28 +6,31 @@
 //! `ReceiveMessage` with long polling, `DeleteMessage`, `DeleteMessageBatch`,
 //! `ChangeMessageVisibility`, `ChangeMessageVisibilityBatch` and `StartMessageMoveTask`.
 //!
-//! Promises:
-//! - *Nothing acknowledged is lost when the process is killed.* One action is one transaction,
-//!   answered after its commit. SQLite runs in WAL mode with `synchronous=NORMAL`: a commit has
-//!   been written to the log file, and what the kernel holds outlives the process. Power loss may
-//!   take the newest commits; that would need `FULL`, at one disk flush per action.
+//! Guarantees:
+//! - *A killed process loses nothing that it acknowledged.* One action is one transaction, and the
+//!   answer follows its commit. SQLite runs in WAL mode with `synchronous=NORMAL`: a commit is
+//!   written to the log file, and data in the kernel's buffers survives the process. A power
+//!   failure may lose the newest commits; preventing that needs `FULL`, at one disk flush per
+//!   action.
 //! - *A message is delivered at least once, to one receiver at a time*, until its visibility
-//!   timeout passes. Any handle of a message's receives deletes it and changes its visibility, the
-//!   older ones too: SQS promises that for the newest only, and often does it for the others.
-//! - *Waiting costs nothing on the async workers:* SQLite has a thread of its own.
+//!   timeout passes. Every receipt handle of a message can delete it and change its visibility,
+//!   including older handles. SQS guarantees that for the newest handle only, and often accepts the
+//!   older ones.
+//! - *Waiting does not block async workers:* SQLite has its own thread.
 //!
-//! Left out, because nothing here needs it:
-//! - Authentication. Signatures are not looked at, so the server belongs on loopback only.
+//! Not implemented, because Drover does not need it:
+//! - Authentication. The server ignores signatures, so bind it to loopback only.
 //! - FIFO queues, tags, policies, encryption, X-Ray headers and the query (XML) protocol.
-//! - Fairness between message groups. A group id is kept and given back, and that is all.
-//! - SQS's waiting times: 60 s between purges and before a deleted queue's name is free again.
+//! - Fairness between message groups. A group id is stored and returned, nothing more.
+//! - SQS's waiting times: 60 s between purges and before the name of a deleted queue is free again.
 //! - The limits of 120,000 messages in flight and of 12 hours for all extensions of one receive.
-//! - `ListMessageMoveTasks` and `CancelMessageMoveTask`: a move is over when it is answered.
+//! - `ListMessageMoveTasks` and `CancelMessageMoveTask`: a move is complete when its request is
+//!   answered.
 //!
-//! The rooms: `protocol` is what travels; `settings`, `message` and `attributes` are what
-//! passed SQS's checks, `rejection` is what didn't; `store` is the file; `actions` and
-//! `batch` join them; `server` is HTTP and waiting, and `receive` is for those inside the
-//! process, who need no HTTP; [`origin`] keeps web pages out.
+//! Modules: `protocol` defines the wire format; `settings`, `message` and `attributes` define
+//! validated values, and `rejection` the errors; `store` is the file; `actions` and `batch` connect
+//! them; `server` is HTTP and long polling; `receive` is the API for callers in the same process;
+//! [`origin`] rejects requests from web pages.
 
 mod actions;
 mod attributes;
@@ -65,7 +68,8 @@ struct Readme;
 
 type Job = Box<dyn FnOnce(&mut Store) + Send>;
 
-/// The queues of one file. Clones share the file and its thread, which ends with the last of them.
+/// The queues of one file. Clones share the file and its thread; the thread ends with the last
+/// clone.
 #[derive(Clone)]
 pub struct Sqs {
     jobs: mpsc::Sender<Job>,
@@ -73,7 +77,7 @@ pub struct Sqs {
     requests: Arc<Requests>,
 }
 
-/// How often each action was asked for over HTTP, since the start of the process.
+/// The number of HTTP requests for each action since the process started.
 #[derive(Default)]
 struct Requests(Mutex<BTreeMap<&'static str, u64>>);
 
@@ -97,7 +101,7 @@ impl Sqs {
         Ok(Self { jobs, wakers, requests: Arc::default() })
     }
 
-    /// Creates the queue, or brings it to these settings. Its messages stay.
+    /// Creates the queue, or updates its settings. Its messages stay.
     ///
     /// # Errors
     /// [`SqsError::Rejected`] for a bad name or a dead-letter queue that doesn't exist yet.
@@ -106,30 +110,31 @@ impl Sqs {
         self.act(move |queues| queues.ensure_queue(&name, &settings)).await
     }
 
-    /// How full the queue is. A message that a receiver has in hand waits for nobody.
+    /// How full the queue is. A message in flight does not count as waiting.
     ///
     /// # Errors
-    /// [`SqsError::Rejected`] where there is no such queue.
+    /// [`SqsError::Rejected`] if the queue does not exist.
     pub async fn levels(&self, name: &str) -> Result<QueueLevels, SqsError> {
         let name = QueueName::parse(name)?;
         self.act(move |queues| queues.levels(&name)).await
     }
 
-    /// Runs one action on the store's thread as one transaction. The one place that reads a clock.
+    /// Runs one action on the store's thread as one transaction. This is the only function that
+    /// reads the clock.
     async fn act<T: Send + 'static>(
         &self,
         action: impl FnOnce(&mut Queues<'_>) -> Result<T, SqsError> + Send + 'static,
     ) -> Result<T, SqsError> {
         let (answer, answered) = oneshot::channel();
         let job = Box::new(move |store: &mut Store| {
-            // Fails when the caller has gone: the action is done all the same.
+            // Fails if the caller is gone. The action is complete anyway.
             let _ = answer.send(store.act(now_millis(), action));
         });
         self.jobs.send(job).map_err(|_| Unavailable::Stopped)?;
         answered.await.map_err(|_| Unavailable::Stopped)?
     }
 
-    /// How often each action was asked for over HTTP: what SQS would charge for.
+    /// The number of HTTP requests for each action. SQS would bill for these.
     pub fn requests(&self) -> BTreeMap<&'static str, u64> {
         self.requests.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -139,13 +144,14 @@ impl Sqs {
         *requests.entry(action).or_default() += 1;
     }
 
-    /// Rings whenever the queue may have something new to receive.
+    /// Notifies when the queue may have new messages to receive.
     pub fn waker(&self, queue: &QueueName) -> Arc<Notify> {
         self.wakers.of(queue)
     }
 }
 
-/// Who waits at which queue. A queue that no one ever waited at has no entry.
+/// The wakers of waiting receivers, by queue. A queue has no entry before its first waiting
+/// receive.
 #[derive(Default)]
 struct Wakers(Mutex<HashMap<QueueName, Arc<Notify>>>);
 
@@ -165,7 +171,7 @@ impl Wakers {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the edge of the server is where time comes from")]
+#[expect(clippy::disallowed_methods, reason = "only the edge of the server reads the clock")]
 fn now_millis() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)

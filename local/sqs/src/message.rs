@@ -1,5 +1,5 @@
-//! What passed SQS's checks on messages: a [`NewMessage`] may be stored, a [`ReceiptHandle`] names a
-//! message of one queue. Here is also the checksum that clients compare.
+//! Validated messages and receipt handles: a [`NewMessage`] may be stored, a [`ReceiptHandle`]
+//! identifies a message of one queue. The checksum that clients compare is here too.
 
 use md5::{Digest as _, Md5};
 
@@ -8,7 +8,7 @@ use super::protocol::SendMessage;
 use super::rejection::{Rejection, within};
 use super::text::{hex, sound};
 
-/// A message that may be sent, but for its size, which is up to the queue.
+/// A valid message. The store checks its size, because the limit belongs to the queue.
 pub(super) struct NewMessage {
     pub(super) body: String,
     pub(super) attributes: Attributes,
@@ -37,7 +37,7 @@ impl NewMessage {
         })
     }
 
-    /// What counts towards SQS's limits.
+    /// The size that counts towards SQS's limits.
     pub(super) fn bytes(&self) -> usize {
         self.body.len() + self.attributes.bytes()
     }
@@ -54,10 +54,10 @@ fn group_id(text: String) -> Result<String, Rejection> {
     Ok(text)
 }
 
-/// Names one message of one queue, from one of its receives.
+/// Identifies one message of one queue, from one of its receives.
 ///
-/// The row number alone would be enough but for a message that was moved back from a dead-letter
-/// queue: that is a new message in the same row, and handles of the old one must not reach it.
+/// The message id distinguishes a message that was moved back from a dead-letter queue: the moved
+/// message is a new message in the same row, and handles of the old message must not reach it.
 #[derive(Debug, PartialEq)]
 pub(super) struct ReceiptHandle {
     pub(super) queue: i64,
@@ -80,7 +80,7 @@ impl ReceiptHandle {
         ours.ok_or(Rejection::ReceiptHandleIsInvalid)
     }
 
-    /// The handle's text, another one for each receive.
+    /// The text of the handle, which differs for each receive.
     pub(super) fn text(&self, receive_count: u32) -> String {
         let Self { queue, row, message_id } = self;
         base64_simd::STANDARD

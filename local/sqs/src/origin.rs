@@ -1,17 +1,17 @@
-//! No web page reaches a service on loopback that uses this check, as this server does and any other
-//! of the same program can. Such services check no credentials, and a browser on this machine
-//! would carry any page's requests to loopback; it says so with the header `Origin`, which no SDK
-//! and no command-line tool sends.
+//! Rejects requests that web pages send to a service on loopback. Such services check no
+//! credentials, and a browser on the same machine would let any page send requests to them.
+//! Browsers mark these requests with the header `Origin`; SDKs and command-line tools do not send
+//! it.
 //!
-//! A check of its own and not the absence of CORS answers: those keep a page from reading an answer,
-//! but not from sending a message.
+//! Leaving out CORS headers would not be enough: that stops a page from reading an answer, but not
+//! from sending a message. Other services of the same program can use this check too.
 
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-/// Lets requests through that no page sent.
+/// Rejects requests that carry the header `Origin`.
 pub async fn refuse_pages(request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::ORIGIN) {
         return (StatusCode::FORBIDDEN, "web pages may not use this service\n").into_response();

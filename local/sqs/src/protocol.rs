@@ -1,8 +1,8 @@
-//! What travels: the bodies of requests and answers as SQS's JSON protocol has them, and the shape
-//! of its errors. Nothing is checked here but JSON's own types.
+//! The wire format: request and answer bodies of SQS's JSON protocol, and the shape of its errors.
+//! Only JSON types are checked here.
 //!
-//! Members that this server has no use for (tags, FIFO deduplication of receives, rates of moves)
-//! are not read.
+//! Members that this server does not support (tags, FIFO deduplication of receives, rates of moves)
+//! are ignored.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(super) struct Batch<T> {
     pub(super) entries: Vec<Entry<T>>,
 }
 
-/// One of a batch's requests, or one of its successes.
+/// One request of a batch, or one success.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Entry<T> {
     #[serde(rename = "Id")]
@@ -136,16 +136,16 @@ pub(super) struct SentMessage {
     pub(super) attributes_md5: Option<String>,
 }
 
-/// A user's attribute of a message. Binary values are base64.
+/// A user's message attribute. Binary values are base64.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct WireAttribute {
-    /// `String`, `Number` or `Binary`, with a label after a dot or without one.
+    /// `String`, `Number` or `Binary`, with an optional label after a dot.
     pub data_type: String,
-    /// The value where it is no binary one.
+    /// The value of a `String` or `Number`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub string_value: Option<String>,
-    /// The value where it is a binary one, as base64.
+    /// The value of a `Binary`, as base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binary_value: Option<String>,
 }
@@ -156,7 +156,7 @@ pub(super) struct ReceiveMessage {
     pub(super) max_number_of_messages: Option<i64>,
     pub(super) visibility_timeout: Option<i64>,
     pub(super) wait_time_seconds: Option<i64>,
-    /// The older name of the next member.
+    /// The older name of `message_system_attribute_names`.
     pub(super) attribute_names: Vec<String>,
     pub(super) message_system_attribute_names: Vec<String>,
     pub(super) message_attribute_names: Vec<String>,
@@ -169,26 +169,26 @@ pub(super) struct ReceivedMessages {
     pub(super) messages: Vec<ReceivedMessage>,
 }
 
-/// A message in the hands of a receiver.
+/// A message that a receiver holds.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ReceivedMessage {
-    /// Its id, the same at every receive.
+    /// The message id, the same at every receive.
     pub message_id: String,
-    /// What deletes it; every receive gives another one.
+    /// The handle to delete the message with; every receive returns another handle.
     pub receipt_handle: String,
     /// The MD5 of the body, in hex.
     #[serde(rename = "MD5OfBody")]
     pub body_md5: String,
-    /// What was sent.
+    /// The body as sent.
     pub body: String,
-    /// What SQS itself says of it, such as `SentTimestamp`.
+    /// Attributes that SQS sets, such as `SentTimestamp`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<&'static str, String>,
-    /// The MD5 of the attributes of its sender, in hex, where it has any.
+    /// The MD5 of the sender's attributes, in hex; `None` without attributes.
     #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     pub attributes_md5: Option<String>,
-    /// The attributes of its sender.
+    /// The sender's attributes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub message_attributes: BTreeMap<String, WireAttribute>,
 }
@@ -219,7 +219,7 @@ pub(super) struct MessageMoveTask {
     pub(super) task_handle: String,
 }
 
-/// An error on its way out: its status, the header `x-amzn-query-error`, and its body.
+/// An error response: its status, the header `x-amzn-query-error`, and its body.
 pub(super) struct WireError {
     pub(super) status: u16,
     pub(super) query_error: String,

@@ -1,6 +1,6 @@
-//! What those inside the process do with messages without HTTP: send a text, take messages, and
-//! settle them: more than ten at once, bounded by bytes too, each call one transaction, without
-//! waiting.
+//! The API for callers in the same process, without HTTP: send a body, take messages, and delete
+//! them. Callers may take more than ten messages at once and limit them by bytes. Each call is one
+//! transaction and never waits.
 
 use std::time::Duration;
 
@@ -14,36 +14,36 @@ use super::rejection::SqsError;
 use super::settings::{MAXIMUM_BYTES, QueueName};
 use super::store::EXTRA_BYTES;
 
-/// What the largest message counts towards [`Bounds::bytes`].
+/// The size of the largest message, as counted by [`Bounds::bytes`].
 pub const LARGEST_MESSAGE: usize = MAXIMUM_BYTES as usize + EXTRA_BYTES;
 
-/// How much is taken at once.
+/// The limits of one take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Messages.
+    /// The maximum number of messages.
     pub messages: u32,
-    /// Bodies, attributes, and for each message about as much as everything else about it. With
-    /// less than [`LARGEST_MESSAGE`] there may be something due that is not given.
+    /// The maximum size: bodies, attributes, and a fixed amount per message for its metadata. With
+    /// less than [`LARGEST_MESSAGE`], a due message may be too large to be returned.
     pub bytes: usize,
 }
 
-/// Messages in the hands of one receiver.
+/// Messages that one receiver holds.
 pub struct Taken {
-    /// Those that were due first come first.
+    /// In the order in which they became due.
     pub messages: Vec<ReceivedMessage>,
-    /// What they count towards the bounds.
+    /// The size of the messages, as counted by [`Bounds::bytes`].
     pub bytes: usize,
-    /// How long nobody else gets them.
+    /// How long the messages stay hidden from other receivers.
     pub hidden_for: Duration,
-    /// When nothing is due: how long until something is, as far as the queue knows now.
+    /// If nothing is due: the time until the next message that the queue holds becomes due.
     pub next_due_in: Option<Duration>,
 }
 
 impl Sqs {
-    /// Sends a text.
+    /// Sends a message with this body.
     ///
     /// # Errors
-    /// [`SqsError::Rejected`] where there is no such queue, or it takes no such text.
+    /// [`SqsError::Rejected`] if the queue does not exist or the body is invalid.
     pub async fn send(&self, queue: &QueueName, body: &str) -> Result<(), SqsError> {
         let message = SendMessage { message_body: body.to_owned(), ..SendMessage::default() };
         let new_message = NewMessage::parse(message)?;
@@ -55,10 +55,10 @@ impl Sqs {
         .await
     }
 
-    /// Takes what is due.
+    /// Takes messages that are due.
     ///
     /// # Errors
-    /// [`SqsError::Rejected`] where there is no such queue.
+    /// [`SqsError::Rejected`] if the queue does not exist.
     pub async fn take(&self, queue: &QueueName, bounds: Bounds) -> Result<Taken, SqsError> {
         let poll = Poll::of_all(queue.clone(), bounds.messages, bounds.bytes);
         let polled = self.act(move |queues| actions::receive_message(queues, &poll)).await?;
@@ -72,10 +72,10 @@ impl Sqs {
         })
     }
 
-    /// Deletes messages by the handles of their receives.
+    /// Deletes messages by their receipt handles.
     ///
     /// # Errors
-    /// [`SqsError::Rejected`] for what is no handle of this queue; nothing is deleted then.
+    /// [`SqsError::Rejected`] if a handle does not belong to this queue; nothing is deleted then.
     pub async fn delete(
         &self,
         queue: &QueueName,

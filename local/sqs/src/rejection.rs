@@ -1,15 +1,15 @@
-//! Why an action was not done: a [`Rejection`] is the caller's to mend and carries the words and
-//! codes of SQS, an [`Unavailable`] is ours. Everything that SQLite says is unavailable.
+//! Why an action failed: a [`Rejection`] is the caller's error and carries the texts and codes of
+//! SQS; an [`Unavailable`] is the server's error. Every SQLite error is [`Unavailable`].
 
 use std::ops::RangeInclusive;
 
-/// An action that was not done.
+/// A failed action.
 #[derive(Debug, thiserror::Error)]
 pub enum SqsError {
-    /// The caller has to send something else.
+    /// The request is invalid; the caller must change it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// The caller may try again.
+    /// The server failed; the caller may try again.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -20,16 +20,16 @@ impl From<rusqlite::Error> for SqsError {
     }
 }
 
-/// What this side could not do.
+/// A failure of the server.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
     /// SQLite could not read or write the queue file.
     #[error("queue file failed")]
     File(#[from] rusqlite::Error),
-    /// The operating system gave no thread.
+    /// The operating system could not start a thread.
     #[error("queue thread not started")]
     Thread(#[from] std::io::Error),
-    /// An answer could not be written as JSON.
+    /// An answer could not be serialized as JSON.
     #[error("answer not written")]
     Answer(#[source] serde_json::Error),
     /// The thread that owns the queue file has ended.
@@ -37,28 +37,29 @@ pub enum Unavailable {
     Stopped,
 }
 
-/// What SQS refuses. Messages are SQS's own where they are known, capitals and full stops included.
+/// Requests that SQS rejects. Messages are SQS's own where known, including capitals and full
+/// stops.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Rejection {
     /// No queue has this name.
     #[error("The specified queue does not exist.")]
     QueueDoesNotExist,
-    /// A queue has this name, and other settings.
+    /// A queue with this name exists, with other settings.
     #[error("A queue already exists with the same name and a different value for its attributes.")]
     QueueNameExists,
-    /// The queue has no attribute of this name, or it cannot be set.
+    /// The queue has no attribute with this name, or the attribute cannot be set.
     #[error("Unknown Attribute {0}.")]
     InvalidAttributeName(String),
-    /// The attribute of this name cannot have this value.
+    /// The value of this attribute is invalid.
     #[error("Invalid value for the parameter {0}.")]
     InvalidAttributeValue(String),
-    /// A parameter cannot have this value: the whole message.
+    /// The value of a parameter is invalid; holds the whole message.
     #[error("{0}")]
     InvalidParameterValue(String),
-    /// The parameter of this name is missing.
+    /// This parameter is missing.
     #[error("The request must contain the parameter {0}.")]
     MissingParameter(&'static str),
-    /// A text has characters that XML does not allow.
+    /// A text contains characters that XML does not allow.
     #[error(
         "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | \
          #xE000 to #xFFFD | #x10000 to #x10FFFF."
@@ -67,7 +68,7 @@ pub enum Rejection {
     /// Not a receipt handle of this queue.
     #[error("The input receipt handle is invalid.")]
     ReceiptHandleIsInvalid,
-    /// The message waits, and no receiver has it.
+    /// The message is not in flight: no receiver holds it.
     #[error("The message referred to isn't in flight.")]
     MessageNotInflight,
     /// A batch without entries.
@@ -76,32 +77,32 @@ pub enum Rejection {
     /// A batch with this many entries.
     #[error("Maximum number of entries per request are 10. You have sent {0}.")]
     TooManyEntriesInBatchRequest(usize),
-    /// Two entries of a batch have this id.
+    /// Two entries of a batch share this id.
     #[error("Id {0} repeated.")]
     BatchEntryIdsNotDistinct(String),
-    /// The id of an entry is no such id.
+    /// The id of an entry is invalid.
     #[error(
         "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It \
          can be at most 80 letters long."
     )]
     InvalidBatchEntryId,
-    /// The messages of a batch have this many bytes together.
+    /// The messages of a batch have this many bytes in total.
     #[error("Batch requests cannot be longer than 1048576 bytes. You have sent {0} bytes.")]
     BatchRequestTooLong(usize),
-    /// The parameter of this name refers to a queue that does not exist.
+    /// This parameter refers to a queue that does not exist.
     #[error("The resource that you specified for the {0} parameter doesn't exist.")]
     ResourceNotFound(&'static str),
-    /// An action of this name is not served.
+    /// The server does not implement this action.
     #[error("The action {0} is not valid for this endpoint.")]
     InvalidAction(String),
-    /// The request is not JSON of the shape that the action takes.
+    /// The request is not valid JSON for the action.
     #[error("The request could not be read: {0}")]
     Malformed(String),
 }
 
 impl Rejection {
-    /// The error's two names in SQS: the shape of the JSON protocol, and the older code of the
-    /// query protocol, by which the SDKs tell errors apart.
+    /// The two names of the error in SQS: the shape of the JSON protocol, and the older code of the
+    /// query protocol, by which the SDKs distinguish errors.
     pub(super) fn names(&self) -> (&'static str, &'static str) {
         match self {
             Self::QueueDoesNotExist => {

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use super::{QueueName, QueueSettings, Redrive, Sqs, serve};
 
-/// A server with the queue `orders`, which gives its messages to `dead` after one receive.
+/// A server with the queue `orders`, which redrives its messages to `dead` after one receive.
 struct Bench {
     sqs: Sqs,
     client: aws_sdk_sqs::Client,
@@ -78,11 +78,12 @@ impl Bench {
         attributes.remove(&name)
     }
 
-    /// A waiting receive holds its queue's waker, and so does the list of wakers.
-    async fn until_one_waits_at(&self, queue: &str) {
+    /// Waits until a receive waits at the queue. Such a receive holds the queue's waker, and so
+    /// does the list of wakers.
+    async fn until_a_receive_waits_at(&self, queue: &str) {
         let waker = self.sqs.waker(&QueueName::parse(queue).unwrap());
-        let this_one_and_the_list = 2;
-        while Arc::strong_count(&waker) == this_one_and_the_list {
+        let this_clone_and_the_list = 2;
+        while Arc::strong_count(&waker) == this_clone_and_the_list {
             tokio::task::yield_now().await;
         }
     }
@@ -118,7 +119,7 @@ fn entry(id: &str, body: &str) -> SendEntry {
     SendEntry::builder().id(id).message_body(body).build().unwrap()
 }
 
-/// The code by which the SDK tells errors apart, once without the query protocol's prefix.
+/// The code by which the SDK distinguishes errors, without the query protocol's prefix.
 fn code<T, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> Option<String> {
     let code = result.err()?.code()?.to_owned();
     Some(code.trim_start_matches("AWS.SimpleQueueService.").to_owned())
@@ -216,7 +217,7 @@ async fn a_batch_fails_entry_by_entry() {
 }
 
 #[tokio::test]
-async fn a_batch_that_sqs_would_not_take_is_refused_as_a_whole() {
+async fn an_invalid_batch_is_rejected_as_a_whole() {
     let bench = Bench::start().await;
     let send = |entries: Vec<SendEntry>| {
         let batch = bench.client.send_message_batch().queue_url(&bench.orders);
@@ -238,12 +239,12 @@ async fn a_batch_that_sqs_would_not_take_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
-async fn what_sqs_refuses_is_refused_with_its_codes() {
+async fn invalid_requests_are_rejected_with_the_codes_of_sqs() {
     let bench = Bench::start().await;
     let send =
         |body: &str| bench.client.send_message().queue_url(&bench.orders).message_body(body).send();
-    let refused = code(send("\u{FFFF}").await);
-    assert_eq!(refused.as_deref(), Some("InvalidMessageContents"));
+    let rejected = code(send("\u{FFFF}").await);
+    assert_eq!(rejected.as_deref(), Some("InvalidMessageContents"));
     assert_eq!(code(send("").await).as_deref(), Some("MissingParameter"));
     let mebibyte = "\"".repeat(1024 * 1024);
     assert!(send(&mebibyte).await.is_ok());
@@ -257,8 +258,8 @@ async fn what_sqs_refuses_is_refused_with_its_codes() {
     let eleven = receive.max_number_of_messages(11).send().await;
     assert_eq!(code(eleven).as_deref(), Some("InvalidParameterValue"));
     let delete = bench.client.delete_message().queue_url(&bench.orders).receipt_handle("nonsense");
-    let refused = delete.send().await.unwrap_err().into_service_error();
-    assert!(refused.is_receipt_handle_is_invalid());
+    let rejected = delete.send().await.unwrap_err().into_service_error();
+    assert!(rejected.is_receipt_handle_is_invalid());
     let unknown = bench.client.list_dead_letter_source_queues().queue_url(&bench.dead).send();
     assert_eq!(code(unknown.await).as_deref(), Some("InvalidAction"));
 }
@@ -296,8 +297,8 @@ async fn visibility_is_changed_one_by_one_or_in_a_batch() {
         change.receipt_handle(handle(&received[0])).visibility_timeout(seconds).send()
     };
     change(0).await.unwrap();
-    let refused = change(9).await.unwrap_err().into_service_error();
-    assert!(refused.is_message_not_inflight());
+    let rejected = change(9).await.unwrap_err().into_service_error();
+    assert!(rejected.is_message_not_inflight());
     let entry = |id: &str, handle: &str, seconds| {
         let entry = ChangeEntry::builder().id(id).receipt_handle(handle);
         entry.visibility_timeout(seconds).build().unwrap()
@@ -340,23 +341,23 @@ async fn dead_letters_move_back_to_their_source() {
     assert!(bench.receive(&bench.dead).await.is_empty());
 }
 
-/// The waits of these tests are far longer than what they may take.
+/// Far longer than these tests may take.
 const LONG: i32 = 20;
 
 #[tokio::test]
-async fn a_waiting_receive_gets_what_is_sent_meanwhile() {
+async fn a_waiting_receive_gets_a_message_sent_meanwhile() {
     let bench = Bench::start().await;
     let started = Instant::now();
     let receive = bench.client.receive_message().queue_url(&bench.orders).wait_time_seconds(LONG);
     let receive = tokio::spawn(receive.send());
-    bench.until_one_waits_at("orders").await;
+    bench.until_a_receive_waits_at("orders").await;
     bench.send("a").await;
     assert_eq!(bodies(&messages(receive.await.unwrap().unwrap())), ["a"]);
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]
-async fn a_waiting_receive_gets_what_becomes_due_in_its_queue_or_in_one_that_redrives_to_it() {
+async fn a_waiting_receive_gets_messages_that_become_due_in_its_queue_or_in_a_source_queue() {
     let bench = Bench::start().await;
     bench.send("a").await;
     let hide = bench.client.receive_message().queue_url(&bench.orders).visibility_timeout(1);
@@ -384,12 +385,12 @@ async fn a_waiting_receive_ends_empty_when_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_stopping_server_does_not_wait_for_those_who_wait() {
+async fn a_stopping_server_ends_waiting_receives() {
     let bench = Bench::start().await;
     let receive = bench.client.receive_message().queue_url(&bench.orders).wait_time_seconds(LONG);
     let started = Instant::now();
     let receive = tokio::spawn(receive.send());
-    bench.until_one_waits_at("orders").await;
+    bench.until_a_receive_waits_at("orders").await;
     bench.stop.send(()).unwrap();
     assert_eq!(receive.await.unwrap().unwrap().messages, None);
     bench.served.await.unwrap().unwrap();

@@ -1,7 +1,7 @@
-//! HTTP and waiting: reads the action from `X-Amz-Target`, has it done, and writes the answer; a
-//! receive waits here until something is due.
+//! HTTP and long polling: reads the action from `X-Amz-Target`, executes it and writes the answer.
+//! A receive waits here until a message is due.
 //!
-//! Path and method are not looked at, since some clients post to the queue's URL and others to `/`.
+//! Path and method are ignored, because some clients post to the queue's URL and others to `/`.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,14 +27,14 @@ use super::store::Queues;
 use super::{Sqs, Unavailable};
 use crate::origin::refuse_pages;
 
-/// 1 MiB of text, of which a client that writes ASCII only makes up to three times as much.
+/// A body has 1 MiB of text, which clients that escape to ASCII may triple.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
-/// How long a waiting receive goes without a look. All that concerns its own queue wakes it; this
-/// is for messages that become due for redrive in a queue at which no one receives.
+/// How long a waiting receive sleeps before it polls again. Changes in its own queue wake it
+/// earlier; polling finds messages that become due for redrive in a source queue without receivers.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Every action that is answered, as it is counted.
+/// The implemented actions, as counted by [`Sqs::requests`].
 const ACTIONS: [&str; 15] = [
     "CreateQueue",
     "GetQueueUrl",
@@ -53,10 +53,10 @@ const ACTIONS: [&str; 15] = [
     "StartMessageMoveTask",
 ];
 
-/// Answers clients until `shutdown`. Receives that wait then are answered empty.
+/// Serves clients until `shutdown` completes. Receives that wait at that time get an empty answer.
 ///
 /// # Errors
-/// The listener failed.
+/// The listener fails.
 pub async fn serve(
     listener: TcpListener,
     sqs: Sqs,
@@ -136,13 +136,13 @@ impl Edge {
         }
     }
 
-    /// Looks for messages, and while there are none and time is left, waits until there may be.
+    /// Receives messages; while there are none and time is left, waits and tries again.
     async fn receive_message(mut self, body: &[u8]) -> Result<Vec<u8>, SqsError> {
         let poll = Arc::new(Poll::parse(read(body)?)?);
         let waker = self.sqs.waker(&poll.queue);
         let started = Instant::now();
         loop {
-            // Listens before it looks: what happens in between must not be missed.
+            // Subscribes before it reads, so that no message in between is missed.
             let mut woken = pin!(waker.notified());
             woken.as_mut().enable();
             let look = Arc::clone(&poll);
@@ -166,7 +166,7 @@ impl Edge {
     }
 }
 
-/// Reads the request, has the action done on the store's thread, and writes its answer.
+/// Reads the request, runs the action on the store's thread, and writes its answer.
 async fn answer<R, A>(
     sqs: &Sqs,
     body: &[u8],
@@ -180,7 +180,7 @@ where
     write(&sqs.act(move |queues| action(queues, request)).await?)
 }
 
-/// The same for actions whose answers have URLs in them.
+/// Like [`answer`], for actions whose answers contain URLs.
 async fn answer_at<R, A>(
     host: String,
     sqs: &Sqs,

@@ -1,7 +1,7 @@
-//! A queue's name and what is set on it, as types that passed SQS's checks.
+//! A queue's name and settings, validated as SQS does.
 //!
-//! Attributes that this server has no use for are refused as unknown when they are set: a queue
-//! that quietly lacks its encryption or its policy would be worse.
+//! Setting an attribute that this server does not support is rejected as unknown: a queue that
+//! silently lacks encryption or a policy would be worse.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -21,10 +21,10 @@ const ARN_PREFIX: &str = "arn:aws:sqs:us-east-1:000000000000:";
 pub struct QueueName(String);
 
 impl QueueName {
-    /// Checks a name.
+    /// Parses a name.
     ///
     /// # Errors
-    /// SQS wouldn't take the name for a standard queue.
+    /// The name is invalid for a standard queue.
     pub fn parse(name: &str) -> Result<Self, Rejection> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if name.is_empty() || name.len() > 80 || !name.bytes().all(plain) {
@@ -37,13 +37,15 @@ impl QueueName {
         Ok(Self(name.to_owned()))
     }
 
-    /// From a queue's URL at any host: the server may be known by several.
+    /// Takes the name from a queue's URL. The host is ignored, because the server may have several
+    /// names.
     pub(super) fn from_url(url: &str) -> Result<Self, Rejection> {
         let name = url.rsplit('/').next().unwrap_or_default();
         Self::parse(name).map_err(|_| Rejection::QueueDoesNotExist)
     }
 
-    /// From a queue's ARN in any region and account: here is only one of each.
+    /// Takes the name from a queue's ARN. Region and account are ignored, because the server has
+    /// only one of each.
     pub(super) fn from_arn(arn: &str) -> Option<Self> {
         let mut parts = arn.strip_prefix("arn:aws:sqs:")?.splitn(3, ':').skip(2);
         parts.next().and_then(|name| Self::parse(name).ok())
@@ -58,35 +60,35 @@ impl QueueName {
         format!("http://{host}/{ACCOUNT}/{}", self.0)
     }
 
-    /// The ARN, in the one region and account that there is.
+    /// The ARN, in the server's only region and account.
     pub fn arn(&self) -> String {
         format!("{ARN_PREFIX}{}", self.0)
     }
 }
 
-/// What can be set on a queue. The default is SQS's.
+/// The settings of a queue. The defaults are SQS's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueSettings {
     /// How long a received message stays hidden, up to 12 hours.
     pub visibility_timeout_seconds: u32,
-    /// How long a message is kept from its sending on, 60 seconds to 14 days.
+    /// How long a message is kept after it was sent, 60 seconds to 14 days.
     pub retention_seconds: u32,
     /// How long a sent message stays hidden, up to 15 minutes.
     pub delay_seconds: u32,
-    /// How long a receive waits that doesn't say so itself, up to 20 seconds.
+    /// How long a receive waits by default, up to 20 seconds.
     pub receive_wait_seconds: u32,
-    /// Body and attributes of one message, 1 KiB to 1 MiB.
+    /// The maximum size of body and attributes of one message, 1 KiB to 1 MiB.
     pub maximum_message_bytes: u32,
-    /// Where messages go that were received too often.
+    /// Where messages go after too many receives.
     pub redrive: Option<Redrive>,
 }
 
-/// When a message has been received too often, and where it goes then.
+/// The redrive policy: how many receives are too many, and where the message goes then.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Redrive {
-    /// The queue that takes the message.
+    /// The queue that receives the message.
     pub dead_letter_queue: QueueName,
-    /// Receives after which a message that is due once more is moved, 1 to 1000.
+    /// The number of receives after which a due message moves, 1 to 1000.
     pub max_receive_count: u32,
 }
 
@@ -148,7 +150,7 @@ impl QueueSettings {
     }
 }
 
-/// Whether SQS knows the attribute, though it has never a value here.
+/// Whether SQS knows the attribute although this server never sets it.
 pub(super) fn is_never_set(attribute: &str) -> bool {
     matches!(
         attribute,
@@ -170,8 +172,7 @@ fn number(name: &str, value: &str, allowed: RangeInclusive<u32>) -> Result<u32, 
     number.ok_or_else(|| Rejection::InvalidAttributeValue(name.to_owned()))
 }
 
-/// The JSON inside the attribute `RedrivePolicy`. The count comes as a number or as a text,
-/// depending on the tool.
+/// The JSON inside the attribute `RedrivePolicy`. Tools send the count as a number or as a string.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RedrivePolicy {
@@ -179,7 +180,7 @@ struct RedrivePolicy {
     max_receive_count: serde_json::Value,
 }
 
-/// An empty policy takes the redrive away.
+/// An empty policy removes the redrive.
 fn redrive(policy: &str) -> Result<Option<Redrive>, Rejection> {
     if policy.is_empty() {
         return Ok(None);
@@ -202,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_survive_the_way_through_their_attributes() {
+    fn settings_survive_conversion_to_attributes_and_back() {
         let redrive =
             Redrive { dead_letter_queue: QueueName::parse("dead").unwrap(), max_receive_count: 7 };
         let settings = QueueSettings {
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_is_known_by_the_last_part_of_its_url_and_arn() {
+    fn a_queue_is_identified_by_the_last_part_of_its_url_and_arn() {
         let orders = QueueName::parse("orders").unwrap();
         assert_eq!(QueueName::from_url("https://sqs.example:1/9/orders"), Ok(orders.clone()));
         assert_eq!(QueueName::from_arn("arn:aws:sqs:eu-west-1:9:orders"), Some(orders.clone()));
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn out_of_range_and_unknown_attributes_are_refused() {
+    fn out_of_range_and_unknown_attributes_are_rejected() {
         let set = |name: &str, value: &str| {
             let attributes = BTreeMap::from([(name.to_owned(), value.to_owned())]);
             QueueSettings::default().with(&attributes)

@@ -1,9 +1,9 @@
 //! The queue file: its tables, and one action on them as one transaction.
 //!
-//! Time comes in with the action. What the action made receivable goes out by
-//! [`Store::take_woken`], after the commit. A message is one row from its sending to its deletion;
-//! `due_at` says when it may be received next, which covers delays, visibility timeouts and
-//! messages that wait, all at once. Times are milliseconds since 1970.
+//! The time is an argument of the action. [`Store::take_woken`] returns the queues with new
+//! messages to receive, after the commit. A message is one row from sending to deletion. `due_at`
+//! is the time at which it may be received next; it covers delays, visibility timeouts and waiting
+//! messages. Times are milliseconds since 1970.
 
 mod messages;
 mod queues;
@@ -24,7 +24,7 @@ pub(super) use messages::{Delivery, EXTRA_BYTES, Want};
 pub(super) use queues::Queue;
 pub use queues::QueueLevels;
 
-/// Rows of both tables are never reused (`AUTOINCREMENT`): receipt handles name them.
+/// Row ids of both tables are never reused (`AUTOINCREMENT`), because receipt handles contain them.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS queues (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -74,7 +74,7 @@ impl Store {
         Ok(Self { connection, woken: BTreeSet::new() })
     }
 
-    /// Runs one action at one time: all it wrote is kept if it succeeds, and nothing otherwise.
+    /// Runs one action at one time: all its writes are kept if it succeeds, and none otherwise.
     pub(super) fn act<T>(
         &mut self,
         now_millis: i64,
@@ -88,7 +88,7 @@ impl Store {
         Ok(done)
     }
 
-    /// The queues at which a receive may have got another answer since the last call.
+    /// The queues whose waiting receives may succeed since the last call.
     pub(super) fn take_woken(&mut self) -> BTreeSet<QueueName> {
         std::mem::take(&mut self.woken)
     }

@@ -1,11 +1,11 @@
-//! What texts of messages may be made of, and how digests of them are written.
+//! The characters that message texts may contain, and digests in hex.
 
 use md5::{Digest as _, Md5};
 
 use super::rejection::Rejection;
 
-/// The text, if SQS takes all of its characters. UTF-8 has no surrogates, so two are left to look
-/// for beside the control characters.
+/// The text, if SQS allows all of its characters. UTF-8 excludes surrogates, so only control
+/// characters, U+FFFE and U+FFFF are left to check.
 pub(super) fn sound(text: String) -> Result<String, Rejection> {
     let taken =
         |char: char| matches!(char, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..);
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_outside_xml_are_refused() {
+    fn characters_outside_xml_are_rejected() {
         for text in ["\u{0}", "a\u{1f}", "\u{FFFE}", "\u{FFFF}"] {
             assert_eq!(sound(text.to_owned()), Err(Rejection::InvalidMessageContents));
         }

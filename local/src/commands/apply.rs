@@ -1,5 +1,5 @@
-//! `drover apply DIR`: puts the documents of a folder into the registry: `tenants/*.json`,
-//! `contracts/*.json` and `topics.json`. All of them are checked before any is written.
+//! `drover apply DIR`: writes the documents of a folder into the registry: `tenants/*.json`,
+//! `contracts/*.json` and `topics.json`. It validates all documents before it writes any.
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -17,27 +17,27 @@ mod placement;
 /// Check and apply the tenants, contracts and topic routes of a folder
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// A folder with tenants/*.json, contracts/*.json and topics.json, as far as they exist
+    /// A folder with tenants/*.json, contracts/*.json and topics.json; each of them is optional
     folder: PathBuf,
-    /// Let tenants be moved: a placement that changes, of a tenant that is suspended
+    /// Allow tenants to be moved: a changed placement of a suspended tenant
     ///
-    /// The history is not copied, and readers see the new ledger alone. Suspend the tenant first,
-    /// wait a minute and as long as the longest invocation takes (a quarter of an hour on AWS), move
-    /// it, and make it active a minute later.
+    /// The history is not copied, and readers see only the new ledger. Suspend the tenant first.
+    /// Wait a minute plus the longest duration of an invocation (15 minutes on AWS), then move the
+    /// tenant. Activate it a minute later.
     #[arg(long = "move")]
     moves: bool,
-    /// Apply a change that is refused otherwise; may be repeated
+    /// Allow a change that is rejected by default; may be repeated
     #[arg(long, value_name = "CHANGE", value_enum)]
     allow: Vec<Allow>,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-/// A change that is refused unless it is allowed.
+/// A change that is rejected unless it is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Allow {
-    /// A contract with another subject, tenant, time, event id or identity under the same name:
-    /// records that were applied and are delivered again count twice
+    /// A contract with the same name and another subject, tenant, time, event id or identity:
+    /// events that were applied before count twice if they are delivered again
     IdentityChange,
 }
 
@@ -52,35 +52,35 @@ impl Args {
     }
 }
 
-/// Why nothing was applied, or not everything.
+/// Why the documents were not applied, or only some of them.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// A file cannot be read.
-    #[error("cannot read this: path=`{path}`")]
+    #[error("cannot read the file or folder: path=`{path}`")]
     Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// No document in the folder.
+    /// The folder contains no document.
     #[error(
-        "nothing to apply, a folder with tenants/*.json, contracts/*.json or topics.json is \
-         wanted: folder=`{folder}`"
+        "nothing to apply, expected a folder with tenants/*.json, contracts/*.json or \
+         topics.json: folder=`{folder}`"
     )]
     Nothing {
         /// The folder.
         folder: PathBuf,
     },
-    /// No tables.
+    /// The tables were not found.
     #[error(transparent)]
     NoTarget(#[from] NoTarget),
-    /// The registry.
+    /// The registry rejected the documents or failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
 }
 
-/// Applies the folder's documents, and tells what became of each.
+/// Applies the folder's documents and reports the effect of each.
 ///
 /// # Errors
 /// [`ApplyError`].
@@ -91,7 +91,7 @@ pub async fn run(args: &Args) -> Result<String, ApplyError> {
     Ok(report(&outcome))
 }
 
-/// A line for each document, and the revision.
+/// One line for each document, and the revision.
 fn report(outcome: &Outcome) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -134,7 +134,7 @@ fn shown(name: &DocumentName) -> String {
 
 /// Reads the documents of a folder.
 fn read(folder: &Path) -> Result<Submitted, ApplyError> {
-    // Asked for first: a folder that is not there is another mistake than one without documents.
+    // Read first, to distinguish a missing folder from a folder without documents.
     std::fs::read_dir(folder).map_err(unreadable(folder))?;
     let topics = folder.join("topics.json");
     let submitted = Submitted {
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documents_of_a_folder_are_read_in_order_and_nothing_else_is() {
+    fn only_the_documents_of_a_folder_are_read_and_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let tenants = folder.path().join("tenants");
         std::fs::create_dir(&tenants).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_documents_and_no_folder_are_two_mistakes() {
+    fn a_folder_without_documents_and_a_missing_folder_are_different_errors() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(read(folder.path()), Err(ApplyError::Nothing { .. })));
         let missing = folder.path().join("missing");
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_changes_there_is_nothing_to_wait_for() {
+    fn without_changes_the_report_has_no_delay() {
         let (moves, doubtful) = (Vec::new(), Vec::new());
         let outcome = Outcome { effects: Vec::new(), revision: 7, moves, doubtful };
         assert_eq!(report(&outcome), "revision 7\n");

@@ -1,4 +1,4 @@
-//! One call of a function, of a running host or of a stack, and what its answer means.
+//! Invokes a function of a running host or of a stack, and reads its response.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,50 +10,51 @@ use crate::client::{self, CallError};
 use crate::function::FunctionError;
 use crate::stack::{Stack, StackError, StackFunction};
 
-/// How often a person is told of a run on AWS: each time is a call that costs.
+/// The minimum interval between progress updates of a run on AWS, because each update is a paid
+/// call.
 const TOLD_EVERY: Duration = Duration::from_secs(2);
 
-/// Somebody who calls functions.
+/// Invokes functions.
 pub(super) enum Caller {
-    /// Over the host's Invoke API.
+    /// By the host's Invoke API.
     Host(SocketAddr),
-    /// Over Lambda's own.
+    /// By Lambda's Invoke API.
     Stack(Box<Stack>),
 }
 
-/// Why a function has no answer.
+/// Why a function returned no response.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
-    /// The call of a host failed.
+    /// The call to the host failed.
     #[error(transparent)]
     Host(#[from] CallError),
-    /// The call of a stack failed, or Lambda refused it.
+    /// The call to the stack failed, or Lambda rejected it.
     #[error(transparent)]
     Stack(#[from] StackError),
-    /// The host did not let the function run.
-    #[error("the host refused the call: status=`{status}`, message=`{message}`")]
+    /// The host rejected the call.
+    #[error("the host rejected the call: status=`{status}`, message=`{message}`")]
     Refused {
         /// The HTTP status.
         status: u16,
         /// The host's reason.
         message: String,
     },
-    /// No function of a stack.
-    #[error("a stack has the functions ingest, processor, query and replay: name=`{name}`")]
+    /// The name is not a function of a stack.
+    #[error("unknown function, expected ingest, processor, query or replay: name=`{name}`")]
     Name {
-        /// What was given instead.
+        /// The name that was given.
         name: String,
     },
     /// The function failed.
-    #[error("the function failed: {0}")]
+    #[error("function failed: {0}")]
     Function(FunctionError),
 }
 
 impl Caller {
-    /// Calls a function, and gives its answer.
+    /// Invokes a function and returns its response.
     ///
     /// # Errors
-    /// [`NoAnswer`]; a function's own error is one of them.
+    /// [`NoAnswer`], including the function's own error.
     pub(super) async fn call(&self, name: &str, event: Bytes) -> Result<Bytes, NoAnswer> {
         let (function_failed, body) = match self {
             Self::Host(address) => {
@@ -74,7 +75,7 @@ impl Caller {
         if function_failed { Err(NoAnswer::Function(function_error(&body))) } else { Ok(body) }
     }
 
-    /// How far apart calls are that only look.
+    /// The interval between calls that only poll.
     pub(super) fn pace(&self, wanted: Duration) -> Duration {
         match self {
             Self::Host(_) => wanted,
@@ -83,7 +84,7 @@ impl Caller {
     }
 }
 
-/// What is no function error by its shape is shown as it is.
+/// An error in another shape is shown as it is.
 fn function_error(body: &[u8]) -> FunctionError {
     serde_json::from_slice(body).unwrap_or_else(|_| FunctionError {
         error_type: "Unhandled".to_owned(),

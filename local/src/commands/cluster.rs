@@ -1,34 +1,39 @@
-//! The flags of a real Kafka cluster, for the commands that write to one or read from one.
+//! The flags of a Kafka cluster, for the commands that write to a cluster or read from it.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use drover_aws::kafka::{KafkaAuth, KafkaConfig, KafkaVariables, NoIdentity, ScramUser};
+use drover_aws::kafka::{
+    KafkaAuth, KafkaConfig, KafkaUser, KafkaVariables, NoIdentity, SaslMechanism,
+};
 
-/// What is between us and the brokers.
+/// The connection to the brokers.
 #[derive(Args, Clone, Debug)]
 pub struct ClusterArgs {
-    /// Our user there, by SCRAM-SHA-512
+    /// User in the cluster, for SCRAM-SHA-512 unless --kafka-plain is given
     #[arg(long, value_name = "NAME", requires = "kafka_password_file")]
     kafka_user: Option<String>,
-    /// Where its password is
+    /// File with the user's password
     #[arg(long, value_name = "FILE", requires = "kafka_user")]
     kafka_password_file: Option<PathBuf>,
-    /// Be there by IAM, with the ambient region and credentials of AWS, encrypted
+    /// Authenticate by SASL/PLAIN, which Azure Event Hubs requires together with --kafka-tls
+    #[arg(long, requires = "kafka_user")]
+    kafka_plain: bool,
+    /// Authenticate by IAM with the region and credentials of the AWS environment; implies TLS
     #[arg(long, conflicts_with = "kafka_user")]
     kafka_iam: bool,
-    /// Encrypt; the brokers' certificates must come from a public authority
+    /// Use TLS; the brokers' certificates must come from a public authority
     #[arg(long)]
     kafka_tls: bool,
 }
 
 impl ClusterArgs {
-    /// Whether any of them was given.
+    /// Whether any of the flags was given.
     pub(super) fn any(&self) -> bool {
         self.kafka_user.is_some() || self.kafka_iam || self.kafka_tls
     }
 
-    /// How to reach a topic of the cluster there.
+    /// The configuration for a topic of this cluster.
     pub(super) async fn config(
         &self,
         bootstrap: &str,
@@ -44,7 +49,12 @@ impl ClusterArgs {
         match (&self.kafka_user, &self.kafka_password_file) {
             (Some(name), Some(file)) => {
                 let (name, password_file) = (name.clone(), file.clone());
-                KafkaAuth::Scram { user: ScramUser::File { name, password_file }, tls }
+                let user = KafkaUser::File { name, password_file };
+                let mechanism = match self.kafka_plain {
+                    true => SaslMechanism::Plain,
+                    false => SaslMechanism::ScramSha512,
+                };
+                KafkaAuth::Sasl { mechanism, user, tls }
             }
             _ if self.kafka_iam => KafkaAuth::Iam,
             _ => KafkaAuth::None { tls },
@@ -52,7 +62,7 @@ impl ClusterArgs {
     }
 }
 
-/// `HOST:PORT` of a broker, or several with commas between them.
+/// Parses `HOST:PORT` of a broker, or several separated by commas.
 pub(super) fn bootstrap(text: &str) -> Result<String, String> {
     let is_broker = |one: &str| {
         one.rsplit_once(':').is_some_and(|(host, port)| {
@@ -62,7 +72,7 @@ pub(super) fn bootstrap(text: &str) -> Result<String, String> {
     if text.split(',').all(is_broker) {
         return Ok(text.to_owned());
     }
-    Err("a Kafka cluster is HOST:PORT, or several with commas between them".to_owned())
+    Err("expected HOST:PORT of a Kafka cluster, or several separated by commas".to_owned())
 }
 
 #[cfg(test)]
@@ -78,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_has_one_way_to_be_let_in() {
+    fn a_cluster_has_one_kind_of_authentication() {
         let given = |flags: &[&str]| {
             let parsed = Command::try_parse_from(["drover"].iter().chain(flags)).ok()?;
             Some((parsed.cluster.any(), parsed.cluster.auth()))
@@ -89,14 +99,20 @@ mod tests {
         assert_eq!(given(&["--kafka-iam", "--kafka-tls"]), Some((true, KafkaAuth::Iam)));
         let user = ["--kafka-user", "app", "--kafka-password-file", "secret"];
         let (name, password_file) = ("app".to_owned(), PathBuf::from("secret"));
-        let scram = KafkaAuth::Scram { user: ScramUser::File { name, password_file }, tls: false };
-        assert_eq!(given(&user), Some((true, scram)));
+        let sasl = |mechanism, tls| {
+            let (name, password_file) = (name.clone(), password_file.clone());
+            KafkaAuth::Sasl { mechanism, user: KafkaUser::File { name, password_file }, tls }
+        };
+        assert_eq!(given(&user), Some((true, sasl(SaslMechanism::ScramSha512, false))));
+        let plain = [&user[..], &["--kafka-plain", "--kafka-tls"]].concat();
+        assert_eq!(given(&plain), Some((true, sasl(SaslMechanism::Plain, true))));
+        assert_eq!(given(&["--kafka-plain"]), None);
         assert_eq!(given(&[&user[..], &["--kafka-iam"]].concat()), None);
         assert_eq!(given(&["--kafka-user", "app"]), None);
     }
 
     #[test]
-    fn a_cluster_is_the_addresses_of_brokers() {
+    fn a_cluster_is_given_by_the_addresses_of_its_brokers() {
         for good in ["localhost:9092", "b-1.example:9096,b-2.example:9096", "[::1]:9092"] {
             assert_eq!(bootstrap(good).as_deref(), Ok(good));
         }

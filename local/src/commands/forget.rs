@@ -1,6 +1,6 @@
-//! `drover forget TENANT KIND/ID`: deletes what is stored of a subject, before its time: its history, and
-//! its letters under the tenant and under the operator. What was observed until then is refused
-//! afterwards; what is observed later begins a new history.
+//! `drover forget TENANT KIND/ID`: deletes the stored data of a subject before its retention ends:
+//! its history, and its dead letters of the tenant and of the operator. Afterwards, events observed
+//! before the deleted ones are rejected; later events start a new history.
 
 use std::fmt::Write as _;
 
@@ -19,44 +19,45 @@ use super::text::{printable, table};
 
 /// Delete a subject's history, view and letters
 ///
-/// What was observed before its newest event and comes later, or comes again, is refused as
-/// beyond_retention. Letters without an established subject go if they hold the subject's id; those of
-/// which nobody can tell are named. The answer is a receipt: what was deleted, and what is out of reach until when.
+/// Events observed before the subject's newest event are rejected as beyond_retention if they
+/// arrive or are redelivered later. Dead letters without an established subject are deleted if they
+/// contain the subject's id; undecidable letters are listed. The output is a receipt: the deleted
+/// items, and the copies out of reach with their expiry.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
     subject: SubjectArgs,
-    /// How long the topics keep records, for the receipt
+    /// Retention of the topics, for the receipt
     #[arg(long, value_name = "DAYS")]
     topic_days: Option<u32>,
-    /// How long logs are kept (LogRetentionDays), for the receipt
+    /// Retention of logs (LogRetentionDays), for the receipt
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     log_days: u32,
-    /// The receipt as one line of JSON
+    /// Print the receipt as one line of JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-/// Why nothing was forgotten, or not all.
+/// Why the subject was not forgotten, or not completely.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgetError {
-    /// No subject.
+    /// The subject is invalid or unknown.
     #[error(transparent)]
     NoSubject(#[from] NoSubject),
-    /// No tables.
+    /// The tables were not found.
     #[error(transparent)]
     NoTarget(#[from] NoTarget),
-    /// The tables gave no answer, or one that makes no sense.
-    #[error("the subject may not be forgotten yet, and the same command goes on with it")]
+    /// The tables did not answer, or their data is invalid.
+    #[error("the subject may be only partly forgotten, run the same command again")]
     Unavailable(#[from] Unavailable),
-    /// The receipt could not be written.
-    #[error("the receipt could not be written as JSON")]
+    /// The receipt could not be serialized as JSON.
+    #[error("cannot serialize the receipt as JSON")]
     Json(#[from] serde_json::Error),
 }
 
-/// Forgets the subject, and gives the receipt to print.
+/// Forgets the subject and returns the receipt to print.
 ///
 /// # Errors
 /// [`ForgetError`].
@@ -65,7 +66,7 @@ pub async fn run(args: &Args) -> Result<String, ForgetError> {
     let aws = args.database.tables().await?;
     let requested_at = aws.now();
     let table = tenant_of(&aws, &key).await?.placement.table();
-    // The history first: from then on no replay of a letter brings anything back.
+    // History first: once it is deleted, replaying a letter cannot restore any of it.
     let history = forget(&aws, &SubjectLocation { key: key.clone(), table }).await?;
     let registry = Registry::new();
     let tenant = Owner::Tenant(TenantScope::by_operator(key.tenant().clone()));
@@ -91,13 +92,13 @@ fn text(receipt: &Receipt) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "  requested  {}", receipt.requested_at);
     let _ = writeln!(out, "  deleted    {}", counts(deleted));
-    let _ = writeln!(out, "  repeat     from {}, for what was under way", receipt.repeat_from);
+    let _ = writeln!(out, "  repeat     from {}, for events in flight", receipt.repeat_from);
     let left = [
         (
-            "left until they were replayed, because they hold records of others, too",
+            "kept until they are replayed, because they contain records of other subjects",
             &receipt.undelivered,
         ),
-        ("left until they expire, because nobody can tell whose they are", &receipt.doubtful),
+        ("kept until they expire, because their subject is unknown", &receipt.doubtful),
     ];
     for (why, Named { count, ids }) in left.into_iter().filter(|(_, named)| named.count > 0) {
         let _ = writeln!(out, "\n{why}: {count}");
@@ -107,7 +108,7 @@ fn text(receipt: &Receipt) -> String {
     }
     out.push_str("\nout of reach\n");
     let gone_by = |gone_by: Option<Timestamp>| {
-        gone_by.map_or_else(|| "not known here".to_owned(), |gone_by| gone_by.to_string())
+        gone_by.map_or_else(|| "unknown".to_owned(), |gone_by| gone_by.to_string())
     };
     let rows = receipt.out_of_reach.iter();
     let rows = rows.map(|one| [one.what.to_owned(), gone_by(one.gone_by), one.because.to_owned()]);

@@ -1,5 +1,5 @@
-//! `drover inspect TENANT KIND/ID`: a subject's head and pages, readable. It shows what is stored
-//! and folds nothing: it is for the moment when one does not trust the view.
+//! `drover inspect TENANT KIND/ID`: shows the head and the pages of a subject as stored, without
+//! folding: for checking a suspicious view.
 
 mod inspected;
 mod render;
@@ -21,7 +21,7 @@ use super::target::{DatabaseArgs, NoTarget};
 pub struct Args {
     #[command(flatten)]
     subject: SubjectArgs,
-    /// Show at most so many entries, the newest
+    /// Maximum number of entries to show, newest last
     #[arg(long, default_value_t = 50)]
     limit: usize,
     /// Print JSON
@@ -34,21 +34,21 @@ pub struct Args {
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
-    /// No subject.
+    /// The subject is invalid or unknown.
     #[error(transparent)]
     NoSubject(#[from] NoSubject),
-    /// No tables.
+    /// The tables were not found.
     #[error(transparent)]
     NoTarget(#[from] NoTarget),
-    /// The tables gave no answer, or one that makes no sense.
-    #[error("the subject could not be read")]
+    /// The tables did not answer, or their data is invalid.
+    #[error("cannot read the subject")]
     Unavailable(#[from] Unavailable),
-    /// The answer could not be written as JSON.
-    #[error("the subject could not be written as JSON")]
+    /// The output could not be serialized as JSON.
+    #[error("cannot serialize the subject as JSON")]
     Json(#[from] serde_json::Error),
 }
 
-/// Reads the subject, and gives the text to print.
+/// Reads the subject and returns the text to print.
 ///
 /// # Errors
 /// [`InspectError`].
@@ -61,7 +61,7 @@ pub async fn run(args: &Args) -> Result<String, InspectError> {
     Ok(render::text(&key, &inspected, args.limit))
 }
 
-/// Reads everything of a subject, wherever its tenant has its ledger.
+/// Reads the whole subject from the ledger of its tenant.
 async fn read_subject(aws: &Aws, key: &SubjectKey) -> Result<Inspected, InspectError> {
     let tenant = tenant_of(aws, key).await?;
     let location = SubjectLocation { key: key.clone(), table: tenant.placement.table() };

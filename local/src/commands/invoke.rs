@@ -1,5 +1,4 @@
-//! `drover invoke NAME FILE`: calls a function of the running host, as a developer does twenty
-//! times an hour, or of a stack.
+//! `drover invoke NAME FILE`: invokes a function of the running host or of a stack.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -11,56 +10,56 @@ use serde_json::Value;
 use super::caller::NoAnswer;
 use super::target::{FunctionArgs, NoTarget};
 
-/// Call a function of the running host or of a stack with an event, and print its answer
+/// Invoke a function of the running host or of a stack with an event, and print its response
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     /// The function: ingest, processor, query or replay
     name: String,
-    /// A JSON file with the event, or - for the standard input
+    /// A JSON file with the event, or - for standard input
     file: PathBuf,
     #[command(flatten)]
     functions: FunctionArgs,
 }
 
-/// Why there is no answer to print.
+/// Why there is no response to print.
 #[derive(Debug, thiserror::Error)]
 pub enum InvokeError {
     /// The event cannot be read.
     #[error("cannot read the event: file=`{file}`")]
     Event {
-        /// Where it should be.
+        /// The file of the event.
         file: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// Nobody to call it.
+    /// No host or stack was found.
     #[error(transparent)]
     NoTarget(#[from] NoTarget),
-    /// The call failed, or the function.
+    /// The call or the function failed.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
 }
 
-/// How JSON is shown.
+/// The layout of the printed JSON.
 #[derive(Clone, Copy, Debug)]
 pub enum Layout {
-    /// As it came, for programs.
+    /// As received, for programs.
     Raw,
     /// Indented, for people.
     Pretty,
 }
 
-/// Calls the function.
+/// Invokes the function.
 ///
 /// # Errors
-/// [`InvokeError`]; a function's own error is one of them.
+/// [`InvokeError`], including the function's own error.
 pub async fn run(args: &Args) -> Result<Bytes, InvokeError> {
     let event = read_event(&args.file)
         .map_err(|source| InvokeError::Event { file: args.file.clone(), source })?;
     Ok(args.functions.caller().await?.call(&args.name, event.into()).await?)
 }
 
-/// An answer as text with a line feed at the end.
+/// A response as text that ends with a line feed.
 pub fn shown(answer: &[u8], layout: Layout) -> String {
     let raw = || String::from_utf8_lossy(answer).into_owned();
     let text = match layout {
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_no_json_is_shown_as_it_came() {
+    fn a_response_that_is_not_json_is_shown_unchanged() {
         assert_eq!(shown(b"hello", Layout::Pretty), "hello\n");
     }
 }

@@ -1,5 +1,5 @@
-//! `drover key TENANT`: makes an API key. The key itself is shown once and kept nowhere; what goes
-//! into the tenant document is its hash, which is worth nothing to whoever reads it.
+//! `drover key TENANT`: creates an API key. The key is shown once and never stored; the tenant
+//! document contains only its hash.
 
 use clap::{Args as ClapArgs, ValueEnum};
 use drover_core::base::error::Rejection;
@@ -8,15 +8,15 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 const KEY_BYTES: usize = 32;
-/// Tells people and secret scanners what they have found.
+/// Identifies the text as a Drover key to people and secret scanners.
 const PREFIX: &str = "drv_";
 
-/// Make an API key: prints it once, and the line for the tenant document
+/// Create an API key: prints the key once, and the line for the tenant document
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// The tenant that the key is for
+    /// The tenant of the key
     tenant: String,
-    /// What the key may do
+    /// Permissions of the key
     #[arg(
         long,
         value_delimiter = ',',
@@ -26,7 +26,7 @@ pub struct Args {
     scopes: Vec<Scope>,
 }
 
-/// What a key may do.
+/// A permission of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
@@ -34,7 +34,7 @@ pub enum Scope {
     Write,
     /// Read views and history
     Read,
-    /// See and replay dead letters
+    /// List and replay dead letters
     Admin,
 }
 
@@ -48,26 +48,26 @@ impl std::fmt::Display for Scope {
     }
 }
 
-/// Why there is no key.
+/// Why no key was created.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// No tenant can have this name.
-    #[error("not a tenant's name: tenant=`{tenant}`")]
+    /// The tenant's name is invalid.
+    #[error("invalid tenant name: tenant=`{tenant}`")]
     Tenant {
-        /// What was given.
+        /// The name that was given.
         tenant: String,
-        /// What is wrong with it.
+        /// The reason.
         source: Rejection,
     },
-    /// The system has no randomness to give.
-    #[error("the system gives no random numbers")]
+    /// The system returned no random bytes.
+    #[error("the system returned no random bytes")]
     Randomness(#[source] getrandom::Error),
-    /// The line could not be written as JSON.
-    #[error("the line for the tenant document could not be made")]
+    /// The line could not be serialized as JSON.
+    #[error("cannot serialize the line for the tenant document")]
     Line(#[source] serde_json::Error),
 }
 
-/// A key that was just made.
+/// A new key.
 pub struct NewKey {
     /// The secret.
     pub key: String,
@@ -75,7 +75,7 @@ pub struct NewKey {
     pub line: String,
 }
 
-/// That element.
+/// The JSON of the line.
 #[derive(Serialize)]
 struct Line<'a> {
     id: String,
@@ -83,7 +83,7 @@ struct Line<'a> {
     scopes: &'a [Scope],
 }
 
-/// Makes a key.
+/// Creates a key.
 ///
 /// # Errors
 /// [`KeyError`].
@@ -98,8 +98,8 @@ pub fn run(args: &Args) -> Result<NewKey, KeyError> {
     new_key(secret, &scopes)
 }
 
-/// The document's hash is that of the key as it is sent, prefix and all. The id comes from the
-/// hash, so that a tenant's next key never has the name of the one before.
+/// The hash covers the key as it is sent, including the prefix. The id is part of the hash, so that
+/// a tenant's keys have different ids.
 fn new_key(secret: [u8; KEY_BYTES], scopes: &[Scope]) -> Result<NewKey, KeyError> {
     const ID_BYTES: usize = 4;
     let key = format!("{PREFIX}{}", base64_simd::URL_SAFE_NO_PAD.encode_to_string(secret));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_tenant_can_have_is_refused() {
+    fn an_invalid_tenant_name_is_rejected() {
         let args = Args { tenant: "New Co".to_owned(), scopes: Vec::new() };
         assert!(matches!(run(&args), Err(KeyError::Tenant { .. })));
     }

@@ -1,5 +1,5 @@
-//! `drover produce TOPIC [FILE|-]`: one record per line into the stream, as a foreign producer would
-//! write them. It writes to the stream's file itself, so the host may run or not, or to a Kafka cluster.
+//! `drover produce TOPIC [FILE|-]`: writes one record per line, as an external producer would. It
+//! writes to the host's event log file directly, so the host need not run, or to a Kafka cluster.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,21 +21,22 @@ use super::DataArg;
 use super::cluster::{ClusterArgs, bootstrap};
 use crate::mapping::STREAM_FILE;
 
-/// Records that are appended together.
+/// The maximum records of one append.
 const TOGETHER: usize = 500;
 const TOGETHER_BYTES: usize = 4 * 1024 * 1024;
-/// Refused lines that are named; the others are counted.
+/// The maximum rejected lines that are listed; further lines are only counted.
 const NAMED: usize = 20;
 
-/// Write records into the stream, one per line; blank lines are none
+/// Write records to the event log, one per line; blank lines are skipped
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// The topic; it comes into being with its first record
+    /// The topic; the first record creates it
     topic: String,
-    /// A file with a record on each line, or - for the standard input
+    /// A file with one record per line, or - for standard input
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// The key of every record, which decides about its partition; without one they go round
+    /// The key of every record, which determines the partition; records without a key go to the
+    /// partitions in turn
     #[arg(long)]
     key: Option<String>,
     /// A header of every record; may be repeated
@@ -43,26 +44,26 @@ pub struct Args {
     headers: Vec<(String, Bytes)>,
     #[command(flatten)]
     data: DataArg,
-    /// Write to a Kafka cluster, a stack's for example, instead of the host's stream; the topic must
-    /// exist there
+    /// Write to a Kafka cluster instead of the host's event log, for example a stack's cluster; the
+    /// topic must exist there
     #[arg(long, value_name = "HOST:PORT", value_parser = bootstrap)]
     kafka: Option<String>,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
 
-/// Why not every line is in the stream.
+/// Why not every line was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ProduceError {
-    /// No name for a topic.
+    /// The topic name is invalid.
     #[error(transparent)]
     Topic(#[from] drover_event_log::topic::NoTopicName),
-    /// The lines cannot be read. What is before them is in the stream.
+    /// The lines cannot be read. Earlier lines are written.
     #[error("cannot read the records: file=`{file}`")]
     Input {
-        /// Where they should be.
+        /// The input file.
         file: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The data folder cannot be created.
@@ -70,34 +71,34 @@ pub enum ProduceError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The stream. Lines before may be in it.
+    /// The event log failed. Earlier lines may be written.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// The stream cannot be opened, or the cluster does not take a record.
+    /// The event log cannot be opened, or the cluster rejected a record.
     #[error(transparent)]
     Open(#[from] Unavailable),
-    /// Whom to be in a cluster.
+    /// The credentials for the cluster are unavailable.
     #[error(transparent)]
     Identity(#[from] NoIdentity),
-    /// Flags of a cluster that there is none of.
-    #[error("--kafka-user, --kafka-iam and --kafka-tls are for a Kafka cluster: --kafka HOST:PORT")]
+    /// Cluster flags without a cluster.
+    #[error("--kafka-user, --kafka-iam and --kafka-tls require a Kafka cluster: --kafka HOST:PORT")]
     NoCluster,
-    /// Some lines are too large; all others are in the stream.
+    /// Some lines are too large; all others are written.
     #[error("{}{sent}", refused(.lines, *.more))]
     TooLarge {
-        /// The first of them, from 1.
+        /// The first of these lines, from 1.
         lines: Vec<u64>,
-        /// How many more there are.
+        /// The number of further lines.
         more: u64,
-        /// What became of the others.
+        /// The report about the other lines.
         sent: String,
     },
 }
 
-/// Writes the lines, and says how many records went where.
+/// Writes the lines and reports the number of records by partition.
 ///
 /// # Errors
 /// [`ProduceError`].
@@ -124,7 +125,7 @@ pub async fn run(args: &Args) -> Result<String, ProduceError> {
     }
 }
 
-/// Where records go.
+/// The destination of the records.
 enum Sink {
     Host(Embedded),
     Kafka(KafkaEventLog),
@@ -166,11 +167,11 @@ impl Sink {
     }
 }
 
-/// A record as Kafka's stream takes it. It came from no request.
+/// Converts a record for Kafka. There is no HTTP request, so the source is a placeholder.
 fn record(new: NewRecord) -> Record {
     let headers = new.headers.into_iter();
     Record {
-        source: Source::Http { request_id: "".into(), index: 0 },
+        source: Source::Http { request_id: "".into(), index: 0, element: None },
         key: new.key.map(Into::into),
         value: new.value.map(Into::into),
         headers: headers.map(|(name, value)| (name, value.unwrap_or_default().into())).collect(),
@@ -190,7 +191,7 @@ fn new_record(args: &Args, value: Vec<u8>) -> NewRecord {
 }
 
 fn header(text: &str) -> Result<(String, Bytes), String> {
-    let (name, value) = text.split_once('=').ok_or("a header is NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("expected a header as NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned().into()))
 }
 
@@ -201,7 +202,7 @@ fn input(file: &Path) -> std::io::Result<Box<dyn BufRead + Send>> {
     Ok(Box::new(BufReader::new(File::open(file)?)))
 }
 
-/// The lines of an input, of which no more is held than a batch.
+/// Reads an input line by line, holding at most one batch.
 struct Lines<R> {
     input: R,
     number: u64,
@@ -209,7 +210,7 @@ struct Lines<R> {
     more: u64,
 }
 
-/// What was read.
+/// The result of reading a line.
 enum Line {
     Whole(Vec<u8>),
     TooLarge,
@@ -221,7 +222,7 @@ impl<R: BufRead> Lines<R> {
         Self { input, number: 0, too_large: Vec::new(), more: 0 }
     }
 
-    /// The next lines that are records; none at the end.
+    /// The next batch of records; empty at the end.
     fn batch(&mut self, largest: usize) -> std::io::Result<Vec<Vec<u8>>> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < TOGETHER && bytes < TOGETHER_BYTES {
@@ -256,7 +257,7 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// How many records went where.
+/// The number of records and the offsets, by partition.
 #[derive(Default)]
 struct Sent(BTreeMap<i32, (u64, i64, i64)>);
 
@@ -290,7 +291,7 @@ fn records(count: u64) -> &'static str {
 
 fn refused(lines: &[u64], more: u64) -> String {
     let mut text = format!(
-        "lines are too large, all others were sent: a record has at most {RECORD_BYTES} bytes of \
+        "lines are too large, all others were sent: the maximum is {RECORD_BYTES} bytes of \
          key, value and headers\n"
     );
     for line in lines {
@@ -314,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_a_record_without_its_end_and_a_blank_line_is_none() {
+    fn a_line_is_a_record_without_its_line_end_and_a_blank_line_is_skipped() {
         let mut lines = Lines::new("a\n\r\n\nb b\r\nc".as_bytes());
         assert_eq!(lines.batch(10).unwrap(), [&b"a"[..], b"b b", b"c"]);
         assert_eq!(lines.batch(10).unwrap(), Vec::<Vec<u8>>::new());
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_over_the_limit_is_named_and_costs_no_other() {
+    fn a_line_over_the_limit_is_listed_and_the_others_are_sent() {
         let long = "x".repeat(100);
         let text = format!("1234\n12345\n{long}\n1234\r\n12345\r\n{long}");
         let mut lines = Lines::new(text.as_bytes());

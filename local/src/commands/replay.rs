@@ -1,17 +1,17 @@
-//! `drover replay …`: the commands of dead letters, for a person and for scripts. Each is one direct
-//! invocation of the replay function, which decides; a run that ends because its invocation had no
-//! more time is resumed until it is done.
+//! `drover replay …`: the commands for dead letters, for people and for scripts. Each command
+//! invokes the replay function directly, and the function decides. If a run pauses because its
+//! invocation ran out of time, the command resumes it until it is done.
 //!
-//! On AWS the function is invoked as anybody with the right to invoke it may do, so that the operator's
-//! letters are within reach, which the HTTP API never shows.
+//! On AWS the command needs the permission to invoke the function. It can therefore reach the
+//! operator's letters, which the HTTP API never shows.
 //!
-//! Exit codes: 0 done, 1 error or refused, 3 where a run ended before it was done.
+//! Exit codes: 0 done, 1 error or rejected, 3 if a run ended before it was done.
 //!
-//! When this process goes away in the middle, the invocation under way goes on to its end, and the
-//! run is paused then; `resume` goes on with it.
+//! If this process dies, the current invocation continues to its end and the run is paused then;
+//! `resume` continues it.
 //!
-//! The rooms: `args` is what is written, `command` what is sent, `answer` what comes back; `render` and `difference` are
-//! what people see at the end, and [`progress`] what they see until then; `shown` keeps views from one
+//! Modules: `args` parses the flags, `command` is the request, `answer` the response; `render` and
+//! `difference` format the result, and [`progress`] the progress; `shown` keeps views from one
 //! invocation to the next.
 
 mod answer;
@@ -34,16 +34,16 @@ use self::shown::ShownViews;
 use super::caller::{Caller, NoAnswer};
 use super::target::NoTarget;
 
-/// Who does it.
+/// The function to invoke.
 const FUNCTION: &str = "replay";
-/// Invocations in a row that may end for time without a letter being examined: a filter that
-/// matches little passes over many. After that something is wrong with the time.
+/// The maximum number of consecutive invocations that run out of time without examining a letter.
+/// A filter with few matches skips many letters; beyond this number, something else is wrong.
 const FRUITLESS: usize = 50;
 
-/// What is to be shown, and how it ended.
+/// The output of a command, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// For the standard output.
+    /// For standard output.
     pub text: String,
     /// For the exit code.
     pub ending: Ending,
@@ -52,9 +52,9 @@ pub struct Shown {
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// As it should.
+    /// The command is complete.
     Done,
-    /// Refused, and the text says so.
+    /// The function rejected the command; the text gives the reason.
     Refused,
     /// A run ended before it was done.
     Paused,
@@ -63,32 +63,32 @@ pub enum Ending {
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// Nobody to call it.
+    /// No host or stack was found.
     #[error(transparent)]
     NoTarget(#[from] NoTarget),
-    /// The call failed, or the function.
+    /// The call or the function failed.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
-    /// The function refuses.
+    /// The function rejected the command.
     #[error("{message}: code=`{code}`")]
     Refused {
-        /// A stable word.
+        /// A stable code.
         code: String,
-        /// For a person.
+        /// The message, for a person.
         message: String,
     },
-    /// The function's answer has another shape.
-    #[error("the function's answer makes no sense")]
+    /// The function's response has another shape.
+    #[error("invalid response from the function")]
     Senseless(#[source] serde_json::Error),
-    /// The command could not be written.
-    #[error("the command could not be written as JSON")]
+    /// The command could not be serialized.
+    #[error("cannot serialize the command as JSON")]
     Json(#[source] serde_json::Error),
 }
 
-/// Has it done. `by` is who asks.
+/// Executes the command. `by` is the user for the record of a run.
 ///
 /// # Errors
-/// [`ReplayError`]; with `--json` a refusal is none, but the answer.
+/// [`ReplayError`]; with `--json` a rejection is not an error, but the output.
 pub async fn run(args: Args, by: &str, progress: Progress) -> Result<Shown, ReplayError> {
     let (command, common) = args.command(by);
     let caller = common.functions.caller().await?;
@@ -113,7 +113,7 @@ pub async fn run(args: Args, by: &str, progress: Progress) -> Result<Shown, Repl
     Ok(Shown { text, ending })
 }
 
-/// The replay function, for one owner of letters.
+/// The replay function, for the letters of one owner.
 struct ReplayClient<'a> {
     caller: Caller,
     tenant: Option<&'a str>,
@@ -126,7 +126,7 @@ impl ReplayClient<'_> {
         Ok(self.caller.call(FUNCTION, event.into()).await?)
     }
 
-    /// Has a run done, in as many invocations as it takes.
+    /// Executes a run, in as many invocations as it takes.
     async fn work(&self, mut command: Command, progress: Progress) -> Result<Bytes, ReplayError> {
         let mut display = progress.start();
         let (mut examined, mut fruitless) = (0, 0);
@@ -144,7 +144,7 @@ impl ReplayClient<'_> {
         }
     }
 
-    /// One invocation, and beside it how far it is.
+    /// Waits for one invocation and shows its progress.
     async fn watched(
         &self,
         command: &Command,
@@ -163,7 +163,7 @@ impl ReplayClient<'_> {
         }
     }
 
-    /// The run that is under way. Without an answer there is nothing to show, and no harm done.
+    /// The running run. A failed poll is ignored, because it only shows progress.
     async fn running(&self) -> Option<Run> {
         let body = self.call(&Command::show(self.tenant, None)).await.ok()?;
         let Ok(Answer::Runs(runs)) = Answer::read(&body) else { return None };

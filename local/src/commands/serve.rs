@@ -1,4 +1,4 @@
-//! `drover serve`: starts the host and waits for a signal to stop.
+//! `drover serve`: starts the host and runs until a signal.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -20,45 +20,45 @@ use crate::host::{Host, HostConfig, StartError};
 use crate::mapping::{ClusterConfig, EventLogConfig, MappingConfig, Missing};
 use crate::setup::demo_topics;
 
-/// Start the host (also without the word)
+/// Start the host (the default command)
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// The HTTP API; port 0 is any free port, here and below
+    /// Address of the HTTP API; port 0 selects a free port, also for the other addresses
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     http: SocketAddr,
-    /// Lambda's Invoke API
+    /// Address of Lambda's Invoke API
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3001")]
     lambda: SocketAddr,
-    /// DynamoDB
+    /// Address of DynamoDB
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     dynamodb: SocketAddr,
-    /// SQS
+    /// Address of SQS
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
     sqs: SocketAddr,
     #[command(flatten)]
     data: DataArg,
-    /// The stream between ingest and the processor: embedded (the host's own log), direct (none:
+    /// The event log between ingest and the processor: embedded (the host's own log), direct (none:
     /// ingest commits to the ledger itself), or HOST:PORT of a Kafka cluster
     #[arg(long, value_name = "STREAM", default_value = "embedded")]
     stream: EventLog,
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// A topic of the cluster that the processor reads; may be repeated [default: those of the demo
-    /// routes]
+    /// A topic of the cluster that the processor reads; may be repeated [default: the topics of the
+    /// demo routes]
     #[arg(long = "topic", value_name = "NAME")]
     topics: Vec<String>,
-    /// Create those topics of the cluster that do not exist
+    /// Create missing topics in the cluster
     #[arg(long)]
     create_topics: bool,
-    /// How long the topics hold records, the longest of them, 1 to 87600: an older timestamp cannot
-    /// be true
+    /// The longest retention of the topics in hours, 1 to 87600: older record timestamps are
+    /// implausible and ignored
     #[arg(long, value_name = "HOURS", default_value = "168", value_parser = retention)]
     topic_retention_hours: TopicRetention,
     #[command(flatten)]
     source: SourceArgs,
 }
 
-/// The streams that there are.
+/// The kinds of event logs.
 #[derive(Clone, Debug)]
 enum EventLog {
     Embedded,
@@ -75,7 +75,7 @@ impl FromStr for EventLog {
             "direct" => Ok(Self::Direct),
             other => bootstrap(other)
                 .map(Self::Kafka)
-                .map_err(|_| "a stream is embedded, direct or HOST:PORT of a Kafka cluster".into()),
+                .map_err(|_| "expected embedded, direct or HOST:PORT of a Kafka cluster".into()),
         }
     }
 }
@@ -83,32 +83,32 @@ impl FromStr for EventLog {
 /// Why the host did not start, or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// It did not start.
+    /// The host did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// It did not stop cleanly.
+    /// The host did not stop cleanly.
     #[error(transparent)]
     Stop(#[from] FolderError),
-    /// Whom to be in a cluster.
+    /// The credentials for the cluster are unavailable.
     #[error(transparent)]
     Identity(#[from] NoIdentity),
-    /// Flags of a cluster that there is none of.
-    #[error("--kafka-…, --topic and --create-topics are for a Kafka cluster: --stream HOST:PORT")]
+    /// Cluster flags without a cluster.
+    #[error("--kafka-…, --topic and --create-topics require a Kafka cluster: --stream HOST:PORT")]
     NoCluster,
-    /// The demo routes, which are part of the program.
-    #[error("the demo routes are broken")]
+    /// The built-in demo routes are invalid.
+    #[error("invalid demo routes")]
     Routes(#[from] serde_json::Error),
-    /// Nothing would ever stop it.
+    /// Without signals, the host could not be stopped.
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
 }
 
-/// Starts, greets, and runs until Ctrl-C or SIGTERM.
+/// Starts the host, prints the banner, and runs until Ctrl-C or SIGTERM.
 ///
 /// # Errors
 /// [`ServeError`].
 pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
-    // Before the start, so that a signal in the middle of it stops cleanly too.
+    // Before the start, so that a signal during the start also stops the host cleanly.
     let signal = Signal::listen().map_err(ServeError::Signals)?;
     let stream = args.stream_config().await?;
     let host = Host::start(HostConfig {
@@ -123,7 +123,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
         mapping: args.source.config(MappingConfig::default().batching),
     })
     .await?;
-    // The host is useful without anyone who reads this.
+    // A failed write of the banner must not stop the host.
     let _ = out.write_all(banner(&host).as_bytes()).and_then(|()| out.flush());
     signal.received().await;
     Ok(host.stop().await?)

@@ -1,6 +1,6 @@
-//! The signals that end a command which runs until it is told to stop.
+//! The signals that stop a long-running command.
 
-/// The signals that stop it.
+/// Interrupt and terminate.
 #[cfg(unix)]
 pub(super) struct Signal {
     interrupt: tokio::signal::unix::Signal,
@@ -23,7 +23,7 @@ impl Signal {
     }
 }
 
-/// The signal that stops it.
+/// Ctrl-C.
 #[cfg(not(unix))]
 pub(super) struct Signal;
 
@@ -34,7 +34,7 @@ impl Signal {
     }
 
     pub(super) async fn received(self) {
-        // An error would mean that no signal can come; then the process runs until it is killed.
+        // An error means that no signal can arrive; the process then runs until it is killed.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

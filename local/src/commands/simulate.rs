@@ -1,6 +1,7 @@
-//! `drover simulate`: Lambda's event source for Kafka, for any function behind an Invoke API, such as
-//! `cargo lambda watch`, SAM local or a host. It reads the stream's file itself, so a host may run or
-//! not, or a Kafka cluster, and keeps offsets of its own.
+//! `drover simulate`: Lambda's event source mapping for Kafka, for a function behind any Invoke
+//! API, such as `cargo lambda watch`, SAM local or a host. It reads the host's event log file
+//! directly, so the host need not run, or a Kafka cluster, and commits offsets for its own consumer
+//! group.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -24,39 +25,39 @@ use super::signal::Signal;
 use super::source::SourceArgs;
 use crate::mapping::{self, STREAM_FILE};
 
-/// What Lambda does where a mapping has a destination and no limit of its own.
+/// Lambda's default for a mapping with a destination and without a limit.
 const RETRIES_WITH_A_DESTINATION: u32 = 10;
 
-/// How long an invocation that runs has when the simulation is stopped.
+/// How long a running invocation may continue after a stop signal.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Feed a function behind any Invoke API from the stream, as Lambda would; until Ctrl-C
+/// Feed a function behind any Invoke API from the event log, as Lambda would; until Ctrl-C
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// Where the function is: plain http, because nothing here signs requests
+    /// Endpoint of the function: plain http, because requests are not signed
     #[arg(long, value_name = "URL")]
     endpoint: Endpoint,
-    /// The function
+    /// Name of the function
     #[arg(long, value_name = "NAME", default_value = drover_processor::FUNCTION)]
     function: String,
-    /// The topic
+    /// Topic to read
     #[arg(long)]
     topic: String,
     #[command(flatten)]
     data: DataArg,
-    /// Read a Kafka cluster instead of the host's stream
+    /// Read a Kafka cluster instead of the host's event log
     #[arg(long, value_name = "HOST:PORT", value_parser = bootstrap)]
     kafka: Option<String>,
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// Whose offsets are committed; the host's own is drover-processor
+    /// Consumer group of the committed offsets; the host's own group is drover-processor
     #[arg(long, default_value = "drover-simulate")]
     group: String,
-    /// The queue that is told of records that are given up; then there are ten retries where
+    /// Queue for the on-failure messages about discarded records; it implies ten retries if
     /// --max-attempts is -1, as on Lambda
     #[arg(long, value_name = "QUEUE_URL")]
     on_failure: Option<String>,
-    /// End when everything is handled that was there at the start
+    /// Exit when all records that existed at the start are handled
     #[arg(long)]
     once: bool,
     #[command(flatten)]
@@ -66,45 +67,48 @@ pub struct Args {
 /// Why nothing was simulated.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// No name for a topic.
+    /// The topic name is invalid.
     #[error(transparent)]
     Topic(#[from] NoTopicName),
-    /// Nothing was ever written there.
-    #[error("there is no stream yet, write to it with `drover produce`: file=`{file}`")]
+    /// The event log file does not exist yet.
+    #[error("no event log yet, create it with `drover produce`: file=`{file}`")]
     NoStream {
-        /// Where it should be.
+        /// The path of the event log file.
         file: PathBuf,
     },
-    /// Whom to be in a cluster.
+    /// The credentials for the cluster are unavailable.
     #[error(transparent)]
     Identity(#[from] NoIdentity),
-    /// Flags of a cluster that there is none of.
-    #[error("--kafka-user, --kafka-iam and --kafka-tls are for a Kafka cluster: --kafka HOST:PORT")]
+    /// Cluster flags without a cluster.
+    #[error("--kafka-user, --kafka-iam and --kafka-tls require a Kafka cluster: --kafka HOST:PORT")]
     NoCluster,
-    /// The stream cannot be opened or read.
+    /// The event log cannot be opened or read.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// Nothing to end with.
-    #[error("the stream has no such topic: topic=`{topic}`")]
+    /// With `--once`: the topic does not exist.
+    #[error("the topic does not exist: topic=`{topic}`")]
     NoTopic {
         /// The topic.
         topic: TopicName,
     },
-    /// Not a queue's URL.
-    #[error("not a queue's URL, such as http://127.0.0.1:9324/000000000000/NAME: url=`{url}`")]
+    /// The text is not the URL of a queue.
+    #[error(
+        "invalid queue URL, expected for example http://127.0.0.1:9324/000000000000/NAME: \
+         url=`{url}`"
+    )]
     Queue {
-        /// What was given instead.
+        /// The text that was given.
         url: String,
     },
-    /// Nothing would ever stop it.
+    /// Without signals, the simulation could not be stopped.
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
 }
 
-/// Runs the mapping, and says up to where it is done.
+/// Runs the mapping, and reports the committed offsets.
 ///
 /// # Errors
-/// [`SimulateError`]. A function that fails is none: its records come again.
+/// [`SimulateError`]. A failing function is not an error: its records are retried.
 pub async fn run(args: Args) -> Result<String, SimulateError> {
     let signal = Signal::listen().map_err(SimulateError::Signals)?;
     let topic = TopicName::parse(&args.topic)?;
@@ -160,7 +164,7 @@ async fn simulate<L: Log + Clone>(
 }
 
 fn shown(topic: &TopicName, committed: &BTreeMap<i32, i64>) -> String {
-    let mut text = format!("{topic}: done, by partition, until before offset\n");
+    let mut text = format!("{topic}: next offset by partition\n");
     for (partition, offset) in committed {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  partition {partition}: {offset}");
@@ -168,14 +172,15 @@ fn shown(topic: &TopicName, committed: &BTreeMap<i32, i64>) -> String {
     text
 }
 
-/// A client for the queue: without TLS an embedded one, otherwise with the ambient credentials.
+/// A client for the queue: an embedded queue for http, otherwise with the credentials of the
+/// environment.
 async fn destination(url: Option<&str>) -> Result<Option<Aws>, SimulateError> {
     let Some(url) = url else { return Ok(None) };
     let no_queue = || SimulateError::Queue { url: url.to_owned() };
     let uri: Uri = url.parse().map_err(|_| no_queue())?;
     let authority = uri.authority().ok_or_else(no_queue)?;
     let config = AwsConfig {
-        // Nothing is read or written but this queue.
+        // Only this queue is used.
         ledger_table: "".into(),
         registry_table: "".into(),
         buffer_queue_url: url.into(),

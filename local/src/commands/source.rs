@@ -10,21 +10,21 @@ use crate::mapping::MappingConfig;
 /// Lambda's range: <https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html>
 const BATCH_SIZES: std::ops::RangeInclusive<u64> = 1..=10_000;
 
-/// How a mapping is set, in Lambda's words where it has any.
+/// The settings of a mapping, in Lambda's terms where possible.
 #[derive(Args, Clone, Debug)]
 pub struct SourceArgs {
-    /// Records of one event, 1 to 10000
+    /// Maximum records of one event, 1 to 10000
     #[arg(long, value_name = "RECORDS", value_parser = batch_size)]
     batch_size: Option<usize>,
     /// How long a record waits for others to share its event
     #[arg(long, value_name = "MILLISECONDS")]
     window_ms: Option<u64>,
-    /// What comes again when an answer names records: everything from the lowest offset on, or only
-    /// what is named
+    /// Records to retry when a response names failed records: all records from the lowest offset,
+    /// or only the listed records
     #[arg(long, value_name = "READING", value_enum, default_value_t)]
     partial_response: PartialResponse,
-    /// How often a failed batch is tried again before it is given up, as MaximumRetryAttempts; -1 is
-    /// without end
+    /// Retries of a failed batch before it is discarded, as MaximumRetryAttempts; -1 means
+    /// unlimited
     #[arg(
         long,
         value_name = "RETRIES",
@@ -33,7 +33,8 @@ pub struct SourceArgs {
         value_parser = clap::value_parser!(i64).range(-1..=10_000)
     )]
     max_attempts: i64,
-    /// How old a record may be that is still sent, as MaximumRecordAgeInSeconds; -1 is of any age
+    /// Maximum age of a record, as MaximumRecordAgeInSeconds; older records are discarded, -1 means
+    /// unlimited
     #[arg(
         long,
         value_name = "SECONDS",
@@ -42,26 +43,26 @@ pub struct SourceArgs {
         value_parser = clap::value_parser!(i64).range(-1..=604_800)
     )]
     max_age_seconds: i64,
-    /// After a function error, send the batch in two halves
+    /// After a function error, retry the batch in two halves
     #[arg(long)]
     bisect: bool,
-    /// Header bytes from 0 to 255 instead of -128 to 127
+    /// Write header bytes as 0 to 255 instead of -128 to 127
     #[arg(long)]
     unsigned_headers: bool,
 }
 
-/// How an answer that names records is read.
+/// The records to retry after a partial failure.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum PartialResponse {
-    /// From the lowest offset on.
+    /// All records from the lowest offset.
     #[default]
     Resume,
-    /// What is named.
+    /// The listed records only.
     Listed,
 }
 
 impl SourceArgs {
-    /// The settings, with these where a flag is not given.
+    /// The settings; `batching` holds the defaults of the two batching flags.
     pub(super) fn config(&self, batching: Batching) -> MappingConfig {
         let records = self.batch_size.unwrap_or(batching.records);
         let window = self.window_ms.map_or(batching.window, Duration::from_millis);
@@ -86,5 +87,5 @@ impl SourceArgs {
 fn batch_size(text: &str) -> Result<usize, String> {
     let size = text.parse::<u64>().ok().filter(|size| BATCH_SIZES.contains(size));
     let size = size.and_then(|size| usize::try_from(size).ok());
-    size.ok_or_else(|| "a batch has 1 to 10000 records".to_owned())
+    size.ok_or_else(|| "expected a batch size of 1 to 10000 records".to_owned())
 }

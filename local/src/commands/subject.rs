@@ -1,4 +1,4 @@
-//! The subject that a command is about, for `inspect` and `forget`.
+//! The subject argument of `inspect` and `forget`.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use drover_core::intake::tenant::Tenant;
 use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
 
-/// The words that name it.
+/// The arguments that identify a subject.
 #[derive(Args, Clone, Debug)]
 pub struct SubjectArgs {
     /// The tenant
@@ -21,30 +21,30 @@ pub struct SubjectArgs {
     subject: String,
 }
 
-/// Why there is no such subject.
+/// Why the subject was not found.
 #[derive(Debug, thiserror::Error)]
 pub enum NoSubject {
-    /// None can have this name.
-    #[error("not a tenant and a subject: tenant=`{tenant}`, subject=`{subject}`")]
+    /// The tenant or the subject is invalid.
+    #[error("invalid tenant or subject: tenant=`{tenant}`, subject=`{subject}`")]
     Name {
         /// The tenant that was given.
         tenant: String,
         /// The subject that was given.
         subject: String,
-        /// What is wrong with it.
+        /// The reason.
         source: Rejection,
     },
-    /// No such tenant.
-    #[error("no tenant has this name: tenant=`{tenant}`")]
+    /// The tenant does not exist.
+    #[error("unknown tenant: tenant=`{tenant}`")]
     UnknownTenant {
         /// The tenant.
         tenant: TenantId,
     },
     /// The tenant could not be read.
-    #[error("the tenant could not be read")]
+    #[error("cannot read the tenant")]
     Unavailable(#[from] Unavailable),
-    /// Nothing was ever written of it, or it was forgotten.
-    #[error("nothing is stored of this subject: tenant=`{tenant}`, subject=`{subject}`")]
+    /// The subject has no stored data, or was forgotten.
+    #[error("the subject has no stored data: tenant=`{tenant}`, subject=`{subject}`")]
     Unknown {
         /// The tenant.
         tenant: TenantId,
@@ -54,8 +54,8 @@ pub enum NoSubject {
 }
 
 impl SubjectArgs {
-    /// Who runs a command can read and write the database file as well, or has the stack's tables from
-    /// IAM: the operator's word is enough.
+    /// The subject's key, with the operator's authority: a user of this command can already read
+    /// and write the database file, or has access to the stack's tables by IAM.
     ///
     /// # Errors
     /// [`NoSubject::Name`].
@@ -78,7 +78,7 @@ impl NoSubject {
     }
 }
 
-/// What is decided about the subject: where it lives is part of it.
+/// The subject's tenant, whose placement locates the ledger.
 ///
 /// # Errors
 /// [`NoSubject::UnknownTenant`], [`NoSubject::Unavailable`].

@@ -1,5 +1,5 @@
-//! Whom a command speaks to: a running host, or a stack on AWS. Here and nowhere else is known which
-//! of them it is: commands get tables, or somebody who calls functions.
+//! The target of a command: a running host, or a stack on AWS. Only this module distinguishes the
+//! two: commands get tables or a caller of functions.
 
 use std::net::SocketAddr;
 
@@ -13,55 +13,55 @@ use crate::data_folder::{NoHost, running_host};
 use crate::ports::tables_only;
 use crate::stack::{Stack, StackError};
 
-/// A stack in place of a running host.
+/// A stack instead of a running host.
 #[derive(Args, Clone, Debug)]
 pub struct StackArgs {
-    /// Speak to AWS, and not to a running host: to the stack that --stack names
+    /// Use a stack on AWS instead of a running host; requires --stack
     ///
-    /// Region and credentials are those of the environment: AWS_REGION, AWS_PROFILE (roles,
-    /// credential_process and web identities included), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
-    /// with AWS_SESSION_TOKEN, or the machine's own role. AWS_ENDPOINT_URL, alone or with a
-    /// service's name (_CLOUDFORMATION, _DYNAMODB, _LAMBDA), leads to an emulator. A session of `aws
-    /// sso login` or `aws login` is not read; hand it over with
-    /// `eval "$(aws configure export-credentials --format env)"`. Proxies are not used.
+    /// Region and credentials come from the environment: AWS_REGION, AWS_PROFILE (including roles,
+    /// credential_process and web identities), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY with
+    /// AWS_SESSION_TOKEN, or the role of the machine. AWS_ENDPOINT_URL, alone or with the suffix of
+    /// a service (_CLOUDFORMATION, _DYNAMODB, _LAMBDA), selects an emulator. Sessions of `aws sso
+    /// login` or `aws login` are not supported; export their credentials with `eval "$(aws
+    /// configure export-credentials --format env)"`. Proxies are not supported.
     #[arg(long, requires = "stack", conflicts_with = "data")]
     aws: bool,
-    /// The app stack: what it consists of is read from its outputs
+    /// Name of the app stack; its tables and functions are read from its outputs
     #[arg(long, value_name = "STACK", requires = "aws")]
     stack: Option<String>,
 }
 
-/// Where the tables are, for the commands that read or write them.
+/// The location of the tables, for the commands that read or write them.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseArgs {
     #[command(flatten)]
     data: DataArg,
-    /// DynamoDB's address [default: the running host's]
+    /// Address of DynamoDB [default: the running host's]
     #[arg(long, value_name = "ADDRESS", conflicts_with = "aws")]
     dynamodb: Option<SocketAddr>,
     #[command(flatten)]
     stack: StackArgs,
 }
 
-/// Where the functions are, for the commands that call them.
+/// The location of the functions, for the commands that invoke them.
 #[derive(Args, Clone, Debug)]
 pub struct FunctionArgs {
     #[command(flatten)]
     data: DataArg,
-    /// Lambda's address [default: the running host's]
+    /// Address of the Invoke API [default: the running host's]
     #[arg(long, value_name = "ADDRESS", conflicts_with = "aws")]
     lambda: Option<SocketAddr>,
     #[command(flatten)]
     stack: StackArgs,
 }
 
-/// Why there is nobody to speak to.
+/// Why no target was found.
 #[derive(Debug, thiserror::Error)]
 pub enum NoTarget {
-    /// No host.
+    /// No running host.
     #[error(transparent)]
     Host(#[from] NoHost),
-    /// No stack, or not one of ours.
+    /// No stack, or not a Drover stack.
     #[error(transparent)]
     Stack(#[from] StackError),
 }
@@ -88,15 +88,15 @@ impl DatabaseArgs {
             Some(address) => address,
             None => running_host(&self.data.data)?.addresses.dynamodb,
         };
-        // Somebody listens there: the SDK alone would tell of failed attempts, and not what to do
-        // about them.
+        // Checks that something listens at the address: the SDK alone would report failed attempts,
+        // and not the remedy.
         client::connect(address).await?;
         Ok(tables_only(address))
     }
 }
 
 impl FunctionArgs {
-    /// Who calls the functions of the host or the stack.
+    /// A caller for the functions of the host or the stack.
     ///
     /// # Errors
     /// [`NoTarget`].

@@ -1,8 +1,8 @@
-//! Text for people, as several commands show it.
+//! Text for people, shared by several commands.
 
 use std::fmt::Write as _;
 
-/// Columns as wide as their widest cell, the last as wide as it is.
+/// Formats columns as wide as their widest cell; the last column is not padded.
 pub(super) fn table<const COLUMNS: usize>(
     out: &mut String,
     names: [&str; COLUMNS],
@@ -24,7 +24,7 @@ pub(super) fn table<const COLUMNS: usize>(
     }
 }
 
-/// What producers wrote must not steer the reader's terminal.
+/// Replaces control characters, so that a producer's text cannot control the reader's terminal.
 pub(super) fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }

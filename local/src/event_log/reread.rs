@@ -1,4 +1,4 @@
-//! The stream of a host, read again by offsets.
+//! Reads records of the host's event log again, by offsets.
 
 use drover_aws::kafka::KafkaReread;
 use drover_core::base::error::Unavailable;
@@ -9,14 +9,14 @@ use drover_core::ports::Reread;
 
 use super::LogReread;
 
-/// What a host reads again.
+/// The event log that a host reads again.
 #[derive(Clone, Debug)]
 pub enum HostReread {
-    /// Its own log.
+    /// The host's own log.
     Embedded(LogReread),
     /// A real Kafka cluster.
     Kafka(KafkaReread),
-    /// Nothing: there is no stream.
+    /// There is no event log.
     Direct,
 }
 

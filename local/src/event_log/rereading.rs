@@ -1,5 +1,5 @@
-//! Offsets of the embedded stream, read again: the records as the processor had them, and what the
-//! log does not hold any more.
+//! Reads offsets of the embedded log again: the records as the processor received them, and the
+//! number of deleted records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,22 +16,22 @@ use drover_event_log::{Bounds, Embedded, Log as _, Position, StoredRecord};
 
 const BOUNDS: Bounds = Bounds { records: RECORDS, bytes: BYTES, wait: Duration::ZERO };
 
-/// A log that is read again.
+/// A log for reading again.
 #[derive(Clone, Debug)]
 pub struct LogReread {
     log: Embedded,
 }
 
 impl LogReread {
-    /// Of this log.
+    /// Reads this log.
     pub fn new(log: Embedded) -> Self {
         Self { log }
     }
 }
 
 impl Reread for LogReread {
-    /// There always is a stream here. Of a topic or a partition that it does not have, everything is
-    /// lost.
+    /// Never `None`, because the log exists. If the topic or the partition does not exist, all
+    /// records are lost.
     async fn reread(
         &self,
         offsets: &Offsets,
@@ -47,11 +47,12 @@ impl Reread for LogReread {
     }
 }
 
-/// A null header is an empty one, as it is in an event of Lambda's.
+/// A null header becomes an empty header, as in Lambda's events.
 fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, given_up: Receipt) -> Record {
     let StoredRecord { offset, timestamp, timestamp_type: _, key, value, headers } = record;
     let topic = Arc::clone(topic);
-    let source = Source::Kafka { topic, partition, offset, timestamp: Some(timestamp) };
+    let source =
+        Source::Kafka { topic, partition, offset, timestamp: Some(timestamp), element: None };
     let bytes = |bytes: Bytes| bytes.to_vec();
     let header =
         |(name, value): (String, Option<Bytes>)| (name, value.map(bytes).unwrap_or_default());
@@ -95,7 +96,7 @@ mod tests {
     }
 
     impl Fixture {
-        /// A partition with these records, all of one key.
+        /// A partition with these records, all with one key.
         async fn new(records: &[NewRecord]) -> Self {
             let folder = tempdir().unwrap();
             let log = Embedded::open(&folder.path().join("stream.db"), None).unwrap();
@@ -118,7 +119,7 @@ mod tests {
             self.again_of("t", self.partition, first, last).await
         }
 
-        /// Deletes the records before an offset, as a log does that has no room for them.
+        /// Deletes the records before an offset, as the retention does.
         fn delete_before(&mut self, offset: i64) {
             let path = self.folder.path().join("stream.db");
             let file = Connection::open(&path).unwrap();
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_record_comes_as_the_processor_had_it() {
+    async fn a_record_is_read_as_the_processor_received_it() {
         let headers = vec![("tenant".to_owned(), Some("demo".into())), ("flag".to_owned(), None)];
         let late = NewRecord { timestamp: 1_900_000_000_000, ..record("late".to_owned()) };
         let tombstone = NewRecord { timestamp: -1, key: Some("k".into()), ..NewRecord::default() };
@@ -164,14 +165,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_was_asked_for_is_given() {
+    async fn only_the_requested_offsets_are_returned() {
         let fixture = Fixture::of(10, 1).await;
         let again = fixture.again(3, 5).await;
         assert_eq!((offsets(&again), again.next, again.lost), (vec![3, 4, 5], 6, 0));
     }
 
     #[tokio::test]
-    async fn many_records_come_in_bounded_answers() {
+    async fn many_records_are_read_in_bounded_steps() {
         let fixture = Fixture::of(RECORDS + 2, 1).await;
         let all = i64::try_from(RECORDS).unwrap() + 1;
         let first = fixture.again(0, all).await;
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_deleted_is_lost_and_the_rest_comes() {
+    async fn deleted_records_are_lost_and_the_others_are_read() {
         let mut fixture = Fixture::of(1, 1).await;
         let topic = TopicName::parse("t").unwrap();
         for value in ["b", "c", "d"] {
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_log_never_had_is_lost() {
+    async fn offsets_that_never_existed_are_lost() {
         let fixture = Fixture::of(3, 1).await;
         let cut = fixture.again(1, 6).await;
         assert_eq!((offsets(&cut), cut.next, cut.lost), (vec![1, 2], 7, 4));

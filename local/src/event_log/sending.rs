@@ -1,7 +1,8 @@
-//! The embedded log as the stream that ingest sends to.
+//! The embedded log as the port [`EventLog`] of ingest.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Code, Reason, Rejection, Unavailable};
 use drover_core::base::time::Timestamp;
 use drover_core::intake::event_log::{NotSent, Outgoing};
@@ -10,14 +11,14 @@ use drover_core::ports::EventLog;
 use drover_event_log::embedded::{AppendError, RECORD_BYTES};
 use drover_event_log::{Embedded, NewRecord, TopicName};
 
-/// A log that events are sent to.
+/// A log that ingest sends events to.
 #[derive(Clone, Debug)]
 pub(crate) struct EmbeddedEventLog {
     log: Embedded,
 }
 
 impl EmbeddedEventLog {
-    /// Of this log.
+    /// Sends to this log.
     pub(crate) fn new(log: Embedded) -> Self {
         Self { log }
     }
@@ -38,7 +39,7 @@ impl EventLog for EmbeddedEventLog {
     }
 }
 
-/// The record of an event; its timestamp is when it entered.
+/// The record of an event; its timestamp is the ingestion time.
 fn new_record(outgoing: &Outgoing) -> NewRecord {
     let record = &outgoing.record;
     let headers = record.headers.iter();
@@ -51,7 +52,7 @@ fn new_record(outgoing: &Outgoing) -> NewRecord {
 }
 
 fn too_large() -> Rejection {
-    let message = format!("the event and its headers are too large: limit=`{RECORD_BYTES}`");
+    let message = format!("event and headers are too large: limit=`{RECORD_BYTES}`");
     Rejection::new(Code::TooLarge, message)
 }
 
@@ -61,7 +62,8 @@ async fn within<T>(
 ) -> Result<T, Unavailable> {
     let left = deadline.micros().saturating_sub(now_millis().saturating_mul(1_000));
     let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
-    let too_late = || Unavailable::new(Reason::Deadline, "the stream did not answer in time");
+    let too_late =
+        || Unavailable::new(Reason::Deadline, "the event log timed out").of(Dependency::EventLog);
     if left.is_zero() {
         return Err(too_late());
     }
@@ -72,7 +74,7 @@ async fn within<T>(
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the edge of the host is where time comes from")]
+#[expect(clippy::disallowed_methods, reason = "only the edge of the host reads the clock")]
 fn now_millis() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
@@ -105,14 +107,14 @@ mod tests {
         event_log.log.fetch(from, WITHOUT_WAITING).await.unwrap().records
     }
 
-    /// An event of ingest's, as it goes into the stream.
+    /// An event as ingest sends it.
     fn outgoing(device: &str, headers: Vec<(String, Vec<u8>)>) -> Outgoing {
         let received_at = Timestamp::from_millis(1_800_000_000_000).unwrap();
         let body = serde_json::json!({
             "device_id": device, "event_id": "e-1", "event_type": "temperature",
             "timestamp": received_at.to_string(), "payload": { "value": 1 },
         });
-        let source = Source::Http { request_id: Arc::from("r"), index: 0 };
+        let source = Source::Http { request_id: Arc::from("r"), index: 0, element: None };
         let record = Record {
             source: source.clone(),
             key: None,
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn events_go_to_the_partition_of_their_subject_and_each_hears_what_became_of_it() {
+    async fn events_go_to_the_partition_of_their_subject_and_each_has_its_own_result() {
         let folder = tempdir().unwrap();
         let event_log = open(&folder);
         let trace = vec![("correlation_id".to_owned(), b"c-1".to_vec())];
@@ -157,12 +159,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_whose_time_is_over_is_not_acknowledged() {
+    async fn an_event_after_its_deadline_is_not_acknowledged() {
         let folder = tempdir().unwrap();
         let event_log = open(&folder);
         let results = event_log.send(&[outgoing("d-1", Vec::new())], Timestamp::MIN).await;
         let [Err(NotSent::Unavailable(unavailable))] = &results[..] else { panic!("{results:?}") };
         assert_eq!(unavailable.reason, Reason::Deadline);
-        assert_eq!(event_log.log.topics().await.unwrap(), Vec::<String>::new(), "nor is it there");
+        assert_eq!(
+            event_log.log.topics().await.unwrap(),
+            Vec::<String>::new(),
+            "it is not stored either"
+        );
     }
 }

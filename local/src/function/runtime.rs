@@ -1,5 +1,5 @@
-//! What Lambda's runtime does around a handler of ours: an event in, an answer or an error out, in
-//! its own JSON; and for a router, what `lambda_http` does around that.
+//! The work of Lambda's runtime around a handler: an event in, a response or an error out, as JSON;
+//! and for a router, the work of `lambda_http`.
 
 use std::time::UNIX_EPOCH;
 
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::context::InvocationContext;
 
-/// An event as a handler gets it.
+/// Deserializes the event for a handler.
 ///
 /// # Errors
 /// The event is of another kind.
@@ -33,7 +33,7 @@ pub(crate) fn lambda_event<E: DeserializeOwned>(
     Ok(LambdaEvent::new(event, lambda))
 }
 
-/// An answer or an error as the runtime writes it.
+/// Serializes a response or an error as the runtime does.
 ///
 /// # Errors
 /// The handler's own.
@@ -54,8 +54,8 @@ where
     Ok(json.into())
 }
 
-/// A function of these routes, which nobody has [`finished`] yet: requests come as events of an HTTP
-/// API (payload 2.0), and go through the same code as on Lambda.
+/// A function with these routes, which must not be [`finished`] yet: requests arrive as events of
+/// an HTTP API (payload 2.0) and go through the same code as on Lambda.
 pub(super) fn http_function(
     routes: Router,
 ) -> impl Fn(Bytes, InvocationContext) -> HttpAnswer + Send + Sync + 'static {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_of_an_http_api_is_answered_in_its_own_shape() {
+    async fn a_request_of_an_http_api_gets_a_response_of_an_http_api() {
         let mut request = event("POST", "/echo");
         request["body"] = json!("AAH/");
         request["isBase64Encoded"] = json!(true);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_route_that_is_not_there_is_a_problem_and_no_failure_of_the_function() {
+    async fn an_unknown_route_is_a_problem_document_and_not_a_function_error() {
         let answer = call(&event("GET", "/none")).await.unwrap();
         assert_eq!(answer["statusCode"], 404);
         assert_eq!(answer["headers"]["content-type"], "application/problem+json");

@@ -1,8 +1,8 @@
-//! Connections: accepted up to a number, each with a time for the header of its next request, and
-//! ended after the request that runs when the host stops. axum's own server sets neither bound.
+//! The HTTP server: limits the number of connections and the time to send a request header, and on
+//! a stop closes connections after their running request. axum's own server has neither limit.
 //!
-//! Left out: a bound for a client that reads its answer slowly. It keeps one connection, and it is a
-//! program of this machine.
+//! Not implemented: a limit for a client that reads its response slowly. It occupies one
+//! connection, and it is a program on this machine.
 
 use std::io::ErrorKind;
 use std::pin::pin;
@@ -17,28 +17,28 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-/// How long nobody is accepted after the system refused to: it is out of files, as a rule.
+/// The pause after a failed accept; usually the process is out of file descriptors.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
-/// The bounds of a server.
+/// The limits of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Connections at once; further ones wait to be accepted.
+    /// Concurrent connections; further connections wait to be accepted.
     pub(crate) connections: usize,
-    /// How long a connection may take to send the whole header of a request, from the end of the
-    /// one before.
+    /// How long a connection may take to send the whole header of a request, counted from the end
+    /// of the previous request.
     pub(crate) header: Duration,
 }
 
 impl Limits {
-    /// Those of the host. A connection is kept as long as most clients keep theirs.
+    /// The limits of the host. Idle connections are kept as long as most clients keep theirs.
     pub(crate) const HOST: Self = Self { connections: 1_024, header: Duration::from_secs(60) };
 }
 
-/// Answers until `shutdown`, then waits for the requests that run.
+/// Serves until `shutdown`, then waits for running requests.
 ///
 /// # Errors
-/// None today: what goes wrong with a connection ends that connection.
+/// Never today: an error of a connection ends only that connection.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -75,16 +75,16 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// The next connection. Small answers go out at once.
+/// Accepts the next connection. `TCP_NODELAY` sends small responses at once.
 async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // A connection that has ended already cannot be set; the next read says so.
+                // Fails on a connection that is already closed; the next read reports it.
                 let _ = stream.set_nodelay(true);
                 return stream;
             }
-            // The client has gone before it was accepted.
+            // The client disconnected before it was accepted.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept");

@@ -1,4 +1,4 @@
-//! Facts about the port: who is refused, who is given up, and what an answer looks like.
+//! The HTTP port: rejected requests, timeouts, and the shape of a response.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any step takes on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(20);
 
@@ -86,14 +86,14 @@ impl Running {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Stops it, and waits until it has.
+    /// Stops the server, and waits until it has stopped.
     async fn stop(self) {
         drop(self.stop);
         tokio::time::timeout(LONG, self.task).await.unwrap().unwrap().unwrap();
     }
 }
 
-/// Everything until the other side closes.
+/// Reads until the other side closes.
 async fn rest(mut stream: TcpStream) -> String {
     let mut text = String::new();
     tokio::time::timeout(LONG, stream.read_to_string(&mut text)).await.unwrap().unwrap();
@@ -104,7 +104,7 @@ async fn write(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).await.unwrap();
 }
 
-/// Reads one answer, and leaves the connection open.
+/// Reads one response, and leaves the connection open.
 async fn answer(stream: &mut TcpStream, body: &str) {
     let mut text = String::new();
     while !text.ends_with(body) {
@@ -129,7 +129,7 @@ async fn a_connection_serves_one_request_after_the_other() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_finish_its_header_is_hung_up_on() {
+async fn a_client_that_does_not_finish_its_header_is_disconnected() {
     let running = start(app(routes()), Limits { header: SHORT, ..Limits::HOST }).await;
     for beginning in ["", "GET /fine HTTP/1.1\r\nhost: loc"] {
         let mut stream = running.connect().await;
@@ -157,7 +157,7 @@ async fn connections_beyond_the_bound_wait_until_one_ends() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_requests_end_and_closes_what_is_idle() {
+async fn a_stop_lets_requests_finish_and_closes_idle_connections() {
     let (entered, mut inside) = mpsc::channel(1);
     let (leave, left) = oneshot::channel::<()>();
     let left = std::sync::Arc::new(tokio::sync::Mutex::new(Some(left)));

@@ -1,31 +1,31 @@
-//! What the Invoke API refuses, in Lambda's words. SDKs make their typed errors of it.
+//! The errors of the Invoke API, with Lambda's texts, which SDKs convert to typed errors.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::task::JoinError;
 
-/// Why a call never reached a function.
+/// Why an invocation was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// No function of that name.
+    /// No function has this name.
     UnknownFunction { name: String },
-    /// More bytes than Lambda takes.
+    /// The event is larger than Lambda's limit.
     TooLarge { limit: usize },
-    /// A body that is not JSON; the reason holds nothing of it.
+    /// The body is not JSON; the reason contains no part of it.
     NotJson { reason: String },
-    /// A value of `X-Amz-Invocation-Type` that Lambda does not know.
+    /// The value of `X-Amz-Invocation-Type` is unknown.
     UnknownInvocationType { value: String },
-    /// Another path or method than that of Invoke.
+    /// The path or the method is not that of Invoke.
     UnknownOperation,
     /// The host failed, not the function.
     Broken,
 }
 
 impl Refusal {
-    /// The task around an invocation did not end as tasks do: only at the host's end.
+    /// The task of an invocation was aborted, which happens only when the host stops.
     pub(super) fn broken(error: JoinError) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "invocation was cut off");
+        tracing::error!(error = &error as &dyn std::error::Error, "invocation was aborted");
         Self::Broken
     }
 
@@ -65,9 +65,9 @@ impl Refusal {
                  satisfy enum value set: [Event, RequestResponse, DryRun]"
             ),
             Self::UnknownOperation => {
-                "Only POST /2015-03-31/functions/NAME/invocations exists here".to_owned()
+                "Only POST /2015-03-31/functions/NAME/invocations is supported".to_owned()
             }
-            Self::Broken => "The invocation was cut off".to_owned(),
+            Self::Broken => "The invocation was aborted".to_owned(),
         }
     }
 }
@@ -75,7 +75,7 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let kind = if self == Self::Broken { "Service" } else { "User" };
-        // Lambda's model writes this member with a capital in one error, and small in all others.
+        // Lambda's model capitalizes this member in one error only.
         let member = match self {
             Self::UnknownFunction { .. } => "Message",
             _ => "message",

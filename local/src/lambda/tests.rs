@@ -54,7 +54,7 @@ async fn invoke_with(function: &str, body: impl Into<Body>) -> Answered {
     send(call(function).body(body.into()).unwrap()).await
 }
 
-async fn refused(request: Request<Body>, status: u16, error_type: &str) -> Value {
+async fn rejected(request: Request<Body>, status: u16, error_type: &str) -> Value {
     let answer = send(request).await;
     assert_eq!((answer.status, answer.header("x-amzn-errortype")), (status, Some(error_type)));
     assert_eq!(answer.json()["Type"], "User");
@@ -69,7 +69,7 @@ async fn function_error(function: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_answer_is_the_functions_own_with_lambdas_headers() {
+async fn a_response_is_that_of_the_function_with_the_headers_of_lambda() {
     let answer = invoke_with("echo", r#"{"a": 1}"#).await;
     assert_eq!((answer.status, &answer.body[..]), (200, &br#"{"a": 1}"#[..]));
     assert_eq!(answer.header("x-amz-executed-version"), Some("$LATEST"));
@@ -78,7 +78,7 @@ async fn an_answer_is_the_functions_own_with_lambdas_headers() {
 }
 
 #[tokio::test]
-async fn a_function_is_found_by_its_name_and_by_every_arn_of_it() {
+async fn a_function_is_found_by_its_name_and_by_every_form_of_its_arn() {
     for reference in [
         "echo",
         "echo:live",
@@ -101,7 +101,7 @@ async fn a_function_is_found_by_its_name_and_by_every_arn_of_it() {
 }
 
 #[tokio::test]
-async fn no_body_is_an_empty_object() {
+async fn an_empty_body_counts_as_an_empty_object() {
     assert_eq!(&invoke_with("echo", Body::empty()).await.body[..], b"{}");
 }
 
@@ -118,14 +118,14 @@ async fn a_failure_a_panic_and_a_timeout_are_function_errors() {
 }
 
 #[tokio::test]
-async fn an_answer_that_lambda_would_not_carry_is_a_function_error() {
+async fn a_response_over_the_limit_is_a_function_error() {
     assert_eq!(function_error("huge").await["errorType"], "Function.ResponseSizeTooLarge");
 }
 
 #[tokio::test]
 async fn an_unknown_function_is_not_found() {
     let body =
-        refused(call("nobody").body(Body::empty()).unwrap(), 404, "ResourceNotFoundException")
+        rejected(call("nobody").body(Body::empty()).unwrap(), 404, "ResourceNotFoundException")
             .await;
     assert_eq!(
         body["Message"],
@@ -134,10 +134,10 @@ async fn an_unknown_function_is_not_found() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_refused_and_not_repeated() {
+async fn a_body_that_is_not_json_is_rejected_and_not_echoed() {
     for body in [&b"{\"secret\":"[..], b"secret", b"\"\xff\"", b"{} {}"] {
         let request = call("echo").body(Body::from(body.to_vec())).unwrap();
-        let body = refused(request, 400, "InvalidRequestContentException").await;
+        let body = rejected(request, 400, "InvalidRequestContentException").await;
         assert!(!body.to_string().contains("secret"), "{body}");
     }
 }
@@ -147,29 +147,29 @@ async fn an_event_over_the_limit_is_too_large() {
     let text = |bytes: usize| Body::from(format!("\"{}\"", "a".repeat(bytes - 2)));
     assert_eq!(invoke_with("echo", text(REQUEST_LIMIT)).await.status, 200);
     let request = call("echo").body(text(REQUEST_LIMIT + 1)).unwrap();
-    refused(request, 413, "RequestTooLargeException").await;
+    rejected(request, 413, "RequestTooLargeException").await;
     let event = call("echo").header("x-amz-invocation-type", "Event");
-    refused(event.body(text(EVENT_LIMIT + 1)).unwrap(), 413, "RequestTooLargeException").await;
+    rejected(event.body(text(EVENT_LIMIT + 1)).unwrap(), 413, "RequestTooLargeException").await;
 }
 
 #[tokio::test]
-async fn other_paths_methods_and_invocation_types_are_refused() {
+async fn other_paths_methods_and_invocation_types_are_rejected() {
     let get = Request::get("/2015-03-31/functions/echo/invocations").body(Body::empty()).unwrap();
-    refused(get, 404, "UnknownOperationException").await;
+    rejected(get, 404, "UnknownOperationException").await;
     let list = Request::get("/2015-03-31/functions").body(Body::empty()).unwrap();
-    refused(list, 404, "UnknownOperationException").await;
+    rejected(list, 404, "UnknownOperationException").await;
     let odd = call("echo").header("x-amz-invocation-type", "Sometimes").body(Body::empty());
-    refused(odd.unwrap(), 400, "InvalidParameterValueException").await;
+    rejected(odd.unwrap(), 400, "InvalidParameterValueException").await;
 }
 
 #[tokio::test]
-async fn a_dry_run_checks_and_runs_nothing() {
+async fn a_dry_run_checks_the_name_and_runs_nothing() {
     let dry = |function: &str| {
         call(function).header("x-amz-invocation-type", "DryRun").body(Body::empty()).unwrap()
     };
     let answer = send(dry("panic")).await;
     assert_eq!((answer.status, answer.body.len()), (204, 0));
-    refused(dry("nobody"), 404, "ResourceNotFoundException").await;
+    rejected(dry("nobody"), 404, "ResourceNotFoundException").await;
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn an_event_is_accepted_at_once_and_run_to_its_end() {
 }
 
 #[tokio::test]
-async fn an_invocation_goes_on_when_its_caller_goes_away() {
+async fn an_invocation_continues_when_its_caller_disconnects() {
     let (running, mut ended) = mpsc::channel::<Infallible>(1);
     let (started, mut seen) = mpsc::channel(1);
     let (finish, finished) = tokio::sync::watch::channel(false);
@@ -216,7 +216,7 @@ async fn an_invocation_goes_on_when_its_caller_goes_away() {
 }
 
 #[tokio::test]
-async fn the_context_says_when_the_time_is_over_and_repeats_the_request_id() {
+async fn the_context_has_the_deadline_and_the_request_id() {
     let functions = Functions::default().with("context", ENOUGH, |_, context| async move {
         let left = context.deadline.elapsed().unwrap_err().duration();
         Ok(json!([context.request_id, left.as_secs_f64()]).to_string().into())

@@ -129,7 +129,6 @@ const fn by_function(metric: Metric) -> bool {
         | Metric::AuthenticationFailures => true,
         Metric::EventsProcessed
         | Metric::EventsDuplicate
-        | Metric::EventsIgnored
         | Metric::EventsLate
         | Metric::Corrections
         | Metric::DeadLettersSent
@@ -139,6 +138,7 @@ const fn by_function(metric: Metric) -> bool {
         | Metric::OffsetsLost
         | Metric::RecordsBuffered
         | Metric::RecordsReturned
+        | Metric::RecordsIgnored
         | Metric::UniqueDevices => false,
     }
 }
@@ -149,7 +149,6 @@ const fn help(metric: Metric) -> &'static str {
         Metric::MessagesProcessed => "Records taken in hand, whatever became of them",
         Metric::EventsProcessed => "Events that are in the history now and were not before",
         Metric::EventsDuplicate => "Events that were in the history before",
-        Metric::EventsIgnored => "Records that are no events, as their contract or route says",
         Metric::EventsLate => "Events that arrived behind newer ones of their subject",
         Metric::Corrections => "Events that changed a page",
         Metric::DeadLettersSent => "Records that went to the dead-letter queue",
@@ -159,6 +158,7 @@ const fn help(metric: Metric) -> &'static str {
         Metric::OffsetsLost => "Offsets that a replay could not read again",
         Metric::RecordsBuffered => "Records that went to the buffer queue",
         Metric::RecordsReturned => "Records that were handed back to their source",
+        Metric::RecordsIgnored => "Records that their contract or route ignores",
         Metric::WriteUnits => "DynamoDB write units consumed",
         Metric::ReadUnits => "DynamoDB read units consumed",
         Metric::UniqueDevices => "Devices whose first event is in the history now",

@@ -1,31 +1,31 @@
-//! Ledger tables of tenants, before documents name them: a tenant is not moved to a table that is not
-//! there, and of any other it is said.
+//! Checks the ledger tables of tenants before documents name them: a move to a missing table is
+//! rejected, and any other missing table is reported.
 
 use drover_aws::Aws;
 use drover_aws::tables::table_exists;
 use drover_core::intake::fault::Fault;
 use drover_core::registry::{Checked, Move, Refusal};
 
-/// A ledger table of a tenant that may not be there.
+/// A ledger table of a tenant that may not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Doubtful {
     /// The tenant's name.
     pub(crate) tenant: String,
-    /// The table's.
+    /// The name of the table.
     pub(crate) table: String,
     pub(crate) doubt: Doubt,
 }
 
-/// Why a table may not be there.
+/// Why a table may not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Doubt {
-    /// It does not exist.
+    /// The table does not exist.
     Missing,
-    /// It could not be looked at, for this reason.
+    /// The table could not be checked, for this reason.
     Unseen(String),
 }
 
-/// The tables that these documents name and that may not be there.
+/// The tables in these documents that may not exist.
 pub(super) async fn doubtful(aws: &Aws, checked: &Checked) -> Vec<Doubtful> {
     let mut doubtful = Vec::new();
     for (tenant, table) in checked.tables() {
@@ -40,7 +40,7 @@ pub(super) async fn doubtful(aws: &Aws, checked: &Checked) -> Vec<Doubtful> {
     doubtful
 }
 
-/// Refuses moves to tables that do not exist.
+/// Rejects moves to tables that do not exist.
 pub(super) fn check_targets(moves: &[Move], doubtful: &[Doubtful]) -> Result<(), Vec<Refusal>> {
     let missing = |moved: &&Move| {
         let tenant = moved.tenant.as_str();
@@ -49,7 +49,7 @@ pub(super) fn check_targets(moves: &[Move], doubtful: &[Doubtful]) -> Result<(),
     let refusal = |moved: &Move| {
         let (tenant, table) = (&moved.tenant, &moved.to);
         let message = format!(
-            "a tenant is not moved to a table that does not exist: tenant=`{tenant}` to=`{table}`"
+            "cannot move a tenant to a table that does not exist: tenant=`{tenant}` to=`{table}`"
         );
         Refusal { origin: moved.origin.clone(), fault: Fault::new("/placement", message) }
     };

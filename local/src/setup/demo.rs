@@ -1,7 +1,8 @@
 //! The demo tenants and routes of `local/config/`, which is also the example for `drover apply`.
 //!
-//! They are put where they are missing. What somebody has applied in their place stays, with all
-//! that goes with it: a demo key that is no longer in its tenant's document stays removed.
+//! The start of a host adds missing tenants and routes. A tenant or route that a user has replaced
+//! stays unchanged, including its keys: a demo key that the user removed from the tenant's document
+//! stays removed.
 
 use drover_aws::Aws;
 use drover_core::base::error::Unavailable;
@@ -30,12 +31,12 @@ const TOPICS: &str = include_str!("../../config/topics.json");
 
 struct DemoTenant {
     id: &'static str,
-    /// Its hash is in the document.
+    /// The document contains the hash of this key.
     key: &'static str,
     json: &'static str,
 }
 
-/// A tenant with a key that works on this host only, and so may be shown.
+/// A tenant with a key that is public because it works on this host only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalTenant {
     /// The tenant.
@@ -44,7 +45,7 @@ pub struct LocalTenant {
     pub key: String,
 }
 
-/// Puts the demo tenants where they are missing, and gives those that are as they were put.
+/// Adds missing demo tenants, and returns those that are unchanged.
 pub(crate) async fn demo_tenants(aws: &Aws) -> Result<Vec<LocalTenant>, SetupError> {
     let mut submitted = Submitted::default();
     let mut tenants = Vec::new();
@@ -60,17 +61,17 @@ pub(crate) async fn demo_tenants(aws: &Aws) -> Result<Vec<LocalTenant>, SetupErr
     Ok(tenants)
 }
 
-/// The topics that the demo routes name.
+/// The topics of the demo routes.
 ///
 /// # Errors
-/// The file is broken.
+/// The file is invalid.
 pub(crate) fn topics() -> Result<Vec<String>, serde_json::Error> {
     let document: Value = serde_json::from_str(TOPICS)?;
     let routes = document.get("topics").and_then(Value::as_object);
     Ok(routes.into_iter().flat_map(|routes| routes.keys().cloned()).collect())
 }
 
-/// `topics.json` without the routes that somebody has replaced.
+/// `topics.json` without the routes that a user has replaced.
 async fn free_topics(aws: &Aws) -> Result<Value, SetupError> {
     let mut document: Value = serde_json::from_str(TOPICS)?;
     if let Some(routes) = document.get_mut("topics").and_then(Value::as_object_mut) {
@@ -83,8 +84,8 @@ async fn free_topics(aws: &Aws) -> Result<Value, SetupError> {
     Ok(document)
 }
 
-/// Whether nothing else is stored there. The same counts as nothing: a host that was killed in its
-/// first start may have left a tenant without its keys.
+/// Whether the name is free. An identical document counts as free, because a host that was killed
+/// during its first start may have left a tenant without its keys.
 async fn is_free(aws: &Aws, name: &DocumentName, ours: &Value) -> Result<bool, Unavailable> {
     let stored = aws.document(name).await?;
     let same = |json: &str| serde_json::from_str::<Value>(json).is_ok_and(|json| json == *ours);
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_demo_tenant_has_the_key_that_is_shown_and_it_is_local() {
+    fn every_demo_tenant_has_the_shown_key_and_the_key_is_local() {
         for DemoTenant { id, key, json } in TENANTS {
             let tenant = Tenant::check(&serde_json::from_str(json).unwrap()).unwrap();
             assert_eq!(tenant.id.as_str(), id);

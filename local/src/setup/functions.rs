@@ -1,6 +1,6 @@
-//! The functions over the host's own services, each one warm environment that lives as long as the
-//! host does. Lambda would start more of them under load; here one takes every invocation, and they
-//! run beside each other in it.
+//! The functions over the host's own services. Each function is one warm environment that lives as
+//! long as the host. Under load Lambda would start more environments; here one environment runs all
+//! invocations concurrently.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use drover_core::intake::record::TopicRetention;
 use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
 use drover_core::replay::RunLimits;
-use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
-use drover_ingest::Ingest;
-use drover_ingest::log_breaker::LogBreaker;
+use drover_http::{Origins, finished};
+use drover_intake::log_breaker::LogBreaker;
+use drover_intake::{AuthMode, Gate, Intake, LocalKeys};
 use drover_local_sqs::Sqs;
 use drover_processor::Processor;
 use drover_query::health::{Process, memory_bytes};
@@ -30,17 +30,17 @@ use crate::ports::{BUFFER, DEAD_LETTERS, ports};
 use crate::probes::{HostProbes, HostSources};
 use crate::prometheus::HostMeter;
 
-/// Where records come from.
+/// The sources of records.
 pub(crate) struct RecordSources<'a> {
-    /// The stream.
+    /// The event log.
     pub(crate) event_log: &'a HostEventLog,
-    /// How long its topics hold their records.
+    /// The retention of its topics.
     pub(crate) retention: TopicRetention,
-    /// Dead letters, and what waits.
+    /// The queues of dead letters and of buffered records.
     pub(crate) queues: &'a Sqs,
 }
 
-/// The functions that count something.
+/// The functions that count metrics.
 pub(crate) const METERED: [&str; 4] = [
     drover_ingest::FUNCTION,
     drover_processor::FUNCTION,
@@ -48,8 +48,8 @@ pub(crate) const METERED: [&str; 4] = [
     drover_replay::FUNCTION,
 ];
 
-/// Every function of this version, each with clients of its own, as on Lambda: connections live on
-/// the threads of the function that opened them.
+/// All functions. Each has its own clients, as on Lambda, because connections live on the threads
+/// of the function that opened them.
 pub(crate) fn functions(
     addresses: &Addresses,
     RecordSources { event_log, retention, queues }: RecordSources<'_>,
@@ -62,7 +62,8 @@ pub(crate) fn functions(
         let processor = Arc::clone(&processor);
         async move { answer(processor.handle(lambda_event(&event, context)?).await) }
     };
-    let ingest = Ingest {
+    let intake = Intake {
+        function: drover_ingest::FUNCTION,
         event_log: event_log.sending(writing.clone(), as_meter()),
         ports: writing,
         registry: Registry::new(),
@@ -83,7 +84,7 @@ pub(crate) fn functions(
         counts: meter.tallies(),
         process: Process { started_at: reading.now(), memory_bytes },
     };
-    // Two environments, as on Lambda: what comes through queues keeps no request waiting.
+    // Two environments, as on Lambda, so that work from queues does not delay HTTP requests.
     let replay_environment = || {
         let ports = ports(addresses);
         let event_log = event_log.reread();
@@ -111,20 +112,21 @@ pub(crate) fn functions(
         async move { answer(replay.handle(lambda_event(&event, context)?).await) }
     };
     let replay_routes = drover_replay::routes(replay_environment());
+    let ingest_routes = drover_ingest::routes(Arc::new(intake));
     Functions::default()
         .with_routes_and_events(drover_replay::FUNCTION, DEFAULT_TIMEOUT, replay_routes, replay)
         .with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process)
-        .with_routes(drover_ingest::FUNCTION, DEFAULT_TIMEOUT, drover_ingest::routes(ingest))
+        .with_routes(drover_ingest::FUNCTION, DEFAULT_TIMEOUT, ingest_routes)
         .with_routes(drover_query::FUNCTION, DEFAULT_TIMEOUT, drover_query::routes(query))
 }
 
-/// Keys that are marked local open something here, and nowhere else.
+/// Local keys are valid on this host only.
 fn gate() -> Gate {
     Gate { mode: AuthMode::Key(LocalKeys::Accepted) }
 }
 
-/// Where metrics go as lines. One for each invocation would flood a console:
-/// `--log metrics=debug` shows them.
+/// The destination of metric lines. One line per invocation would flood a console, so they are
+/// shown with `--log metrics=debug` only.
 pub(crate) fn metric_lines() -> Lines {
     Lines {
         keeping: Keeping::default(),

@@ -1,16 +1,16 @@
-//! The pipeline of those that commit.
+//! The pipeline of the functions that commit.
 
 use drover_core::base::limits::ItemLimits;
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::registry::Registry;
 
-/// Heads of some ten thousand subjects.
+/// Enough for the heads of about ten thousand subjects.
 pub(super) const CACHE_BYTES: usize = 64 << 20;
-/// What the processor has on Lambda unless its environment says otherwise.
+/// The processor's default on Lambda.
 pub(super) const CONCURRENCY: usize = 100;
 
-/// What stays warm of whoever commits.
+/// The warm state of a function that commits.
 pub(crate) fn pipeline() -> Pipeline {
     Pipeline {
         registry: Registry::new(),

@@ -1,4 +1,5 @@
-//! The queues with their settings, and the mappings that feed the replay function from them.
+//! The queues with their settings, and the mappings that invoke the replay function with their
+//! messages.
 
 use std::time::Duration;
 
@@ -9,25 +10,26 @@ use crate::function::Functions;
 use crate::ports::{BUFFER, DEAD_LETTERS};
 
 const FOURTEEN_DAYS_SECONDS: u32 = 14 * 24 * 60 * 60;
-/// What could not be filed or applied comes again so soon. An invocation has no longer than this.
+/// The visibility timeout: when a message that could not be filed or applied is retried. It also
+/// limits the invocation.
 const COMES_AGAIN_SECONDS: u32 = 20;
 
-/// Lambda's default is 10 messages at once; here ten thousand letters are to be filed while somebody
-/// looks on.
+/// Lambda's default is 10 messages at once; here ten thousand letters should be filed quickly while
+/// a user waits.
 const BATCHING: Batching = Batching { messages: 100, window: Duration::from_millis(20) };
-/// The fewest that Lambda lets a mapping be bounded to.
+/// The minimum that Lambda allows for a mapping's maximum concurrency.
 const CONCURRENCY: usize = 2;
 
-/// A queue that feeds the replay function.
+/// A queue whose messages go to the replay function.
 struct FedQueue {
     name: &'static str,
     failed: Option<Failed>,
 }
 
-/// Where the messages of a queue go that nobody could handle.
+/// The queue for messages that repeatedly failed.
 struct Failed {
     name: &'static str,
-    /// Receives after which a message goes there.
+    /// The number of receives after which a message goes there.
     receives: u32,
 }
 
@@ -36,14 +38,14 @@ const QUEUES: [FedQueue; 2] = [
         name: DEAD_LETTERS,
         failed: Some(Failed { name: "drover-dead-letters-failed", receives: 5 }),
     },
-    // A record waits here until it is applied, or old enough to become a letter. On AWS it is
-    // received every quarter of an hour, and 1,000 receives, the most that SQS counts, are more than
-    // the nine days until then. Here they would be over in five and a half hours.
+    // A record waits here until it is applied, or old enough to become a dead letter. On AWS the
+    // message is received every 15 minutes, so SQS's maximum of 1,000 receives covers the nine days
+    // until then. With the host's visibility timeout, 1,000 receives would be over in five and a
+    // half hours.
     FedQueue { name: BUFFER, failed: None },
 ];
 
-/// Brings every queue to its settings, those too that an earlier version made, and gives their names
-/// in order.
+/// Creates every queue or updates its settings, and returns the names in order.
 pub(crate) async fn queues(sqs: &Sqs) -> Result<Vec<String>, SqsError> {
     let kept =
         QueueSettings { retention_seconds: FOURTEEN_DAYS_SECONDS, ..QueueSettings::default() };
@@ -68,7 +70,7 @@ pub(crate) async fn queues(sqs: &Sqs) -> Result<Vec<String>, SqsError> {
     Ok(names)
 }
 
-/// Starts to feed the replay function from both queues. Without such a function they are left alone.
+/// Starts the mappings of both queues. Without a replay function, no mapping starts.
 pub(crate) fn queue_sources(sqs: &Sqs, functions: &Functions) -> Result<Vec<SqsSource>, SqsError> {
     let fed =
         if functions.find(drover_replay::FUNCTION).is_some() { QUEUES.as_slice() } else { &[] };

@@ -1,8 +1,7 @@
-//! One signed request to a service, and its answer: bounded in time and bytes. Nothing here knows
-//! what is asked.
+//! One signed request to a service, and its response, limited in time and bytes. This module does
+//! not know the content.
 //!
-//! Only a call that the service turned away because of too many others is made again: anything else
-//! may have been done.
+//! Only throttled requests are retried: any other request may have been executed.
 
 use std::error::Error;
 use std::fmt;
@@ -23,54 +22,54 @@ use tokio::sync::Mutex;
 use super::error::StackError;
 use super::service::Service;
 
-/// From wherever a person sits, over whatever network: longer than functions wait.
+/// Longer than the timeout in functions, because a user may be on any network.
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
-/// Credentials that end sooner are asked for again: a call is signed only once.
+/// Credentials that expire sooner are fetched again, because a request is signed only once.
 const FRESH: Duration = Duration::from_mins(2);
-/// Attempts of a call that is turned away, with pauses between them that double.
+/// The maximum attempts of a throttled request, with doubling pauses.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const TOO_MANY_REQUESTS: u16 = 429;
 const BAD_REQUEST: u16 = 400;
 
-/// What is asked, and how much of an answer is waited for.
+/// A request, and the limits of its response.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) service: Service,
-    /// From the slash on.
+    /// The path, starting with the slash.
     pub(super) path: String,
     pub(super) content_type: &'static str,
     pub(super) body: Vec<u8>,
-    /// Time for one attempt.
+    /// The timeout of one attempt.
     pub(super) within: Duration,
-    /// Bytes of an answer.
+    /// The maximum size of the response, in bytes.
     pub(super) largest: usize,
 }
 
-/// What came back, whole.
+/// A complete response.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// `X-Amz-Function-Error` came with it.
+    /// Whether the response has the header `X-Amz-Function-Error`.
     pub(super) function_failed: bool,
-    /// `X-Amzn-ErrorType`.
+    /// The header `X-Amzn-ErrorType`.
     pub(super) error_type: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
-/// Who asks: connections, region and credentials.
+/// The client: connections, region and credentials.
 pub(super) struct Caller {
     connector: Connector,
     pub(super) region: String,
     sdk: SdkConfig,
     provider: Option<SharedCredentialsProvider>,
-    /// A profile's role or program is asked once, and not for every call of a run.
+    /// Cached, so that a profile's role or program is used once, and not for every call of a run.
     kept: Mutex<Option<Credentials>>,
 }
 
 impl Caller {
-    /// With what the SDK found in the environment.
+    /// A client with the settings that the SDK found in the environment.
     ///
     /// # Errors
     /// [`StackError::NoRegion`].
@@ -89,7 +88,7 @@ impl Caller {
         })
     }
 
-    /// Credentials that are good for a while.
+    /// Credentials that stay valid for a while.
     ///
     /// # Errors
     /// [`StackError::NoCredentials`].
@@ -107,15 +106,15 @@ impl Caller {
         Ok(kept.insert(given).clone())
     }
 
-    /// Where a service is.
+    /// The endpoint of a service.
     pub(super) fn endpoint(&self, service: Service) -> String {
         service.endpoint(&self.sdk, &self.region)
     }
 
-    /// Makes the call, again where it was turned away.
+    /// Sends the request, again if it was throttled.
     ///
     /// # Errors
-    /// [`StackError`]; a refusal of the service is an [`Answer`].
+    /// [`StackError`]; an error response of the service is an [`Answer`].
     pub(super) async fn send(&self, call: &Call) -> Result<Answer, StackError> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS {
@@ -204,7 +203,7 @@ async fn read(
     Ok(Answer { status, function_failed, error_type, body: body.into() })
 }
 
-/// Whether it was one call too many. Lambda says so by the status, CloudFormation by a code.
+/// Whether the request was throttled. Lambda reports that by the status, CloudFormation by a code.
 fn is_turned_away(answer: &Answer) -> bool {
     let says = |code: &[u8]| answer.body.windows(code.len()).any(|part| part == code);
     match answer.status {
@@ -214,13 +213,13 @@ fn is_turned_away(answer: &Answer) -> bool {
     }
 }
 
-/// It becomes a part of host names.
+/// Validates the region, because it becomes part of host names.
 fn is_region(text: &str) -> bool {
     let of_region = |one: u8| one.is_ascii_lowercase() || one.is_ascii_digit() || one == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(of_region)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a signature says when it was made")]
+#[expect(clippy::disallowed_methods, reason = "a signature contains the time")]
 fn now() -> SystemTime {
     SystemTime::now()
 }
@@ -234,8 +233,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_waited_for_as_long_as_it_may_take_and_no_longer() {
-        // Connections wait in the listener's queue, and nobody takes them.
+    fn waiting_for_a_response_ends_with_its_timeout() {
+        // Connections stay in the listener's backlog and are never accepted.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", silent.local_addr().unwrap());
         let credentials = Credentials::new("key", "secret", None, None, "test");
@@ -256,14 +255,14 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let error = runtime.block_on(caller.send(&call)).unwrap_err().to_string();
         let expected = format!(
-            "no answer in time from Lambda, the function may still run: endpoint=`{endpoint}`, \
+            "timeout of Lambda, the function may still run: endpoint=`{endpoint}`, \
              seconds=`0`"
         );
         assert_eq!(error, expected);
     }
 
     #[test]
-    fn a_region_is_a_part_of_a_host_name_and_nothing_more() {
+    fn a_region_is_a_valid_part_of_a_host_name() {
         for (text, expected) in
             [("eu-central-1", true), ("", false), ("a.example/", false), ("EU", false)]
         {

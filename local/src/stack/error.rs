@@ -1,111 +1,116 @@
-//! Why a stack does not answer, and what a person does about it.
+//! The errors of a stack, with their remedies.
 
 use std::error::Error;
 
 use super::service::Service;
 
-/// Why a stack, or one of its functions, gave no answer.
+/// Why a stack, or one of its functions, did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
-    /// The environment names none, or one that cannot be.
+    /// The environment names no region, or an invalid one.
     #[error(
         "no region: set AWS_REGION, such as eu-central-1, or `region` in the profile that \
          AWS_PROFILE names"
     )]
     NoRegion,
-    /// The environment has none, or those who should give them do not.
+    /// The environment has no credentials, or their source failed.
     #[error(
         "no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; a session \
-         of `aws sso login` or `aws login` is not read, hand it over with \
+         of `aws sso login` or `aws login` is not supported, export its credentials with \
          `eval \"$(aws configure export-credentials --format env)\"`"
     )]
     NoCredentials(#[source] Box<dyn Error + Send + Sync>),
-    /// CloudFormation knows no such stack.
-    #[error("no stack has this name in this region: stack=`{stack}`, region=`{region}`")]
+    /// The stack does not exist.
+    #[error("unknown stack in this region: stack=`{stack}`, region=`{region}`")]
     Unknown {
         /// The name that was given.
         stack: String,
-        /// Where it was looked for.
+        /// The region of the search.
         region: String,
     },
-    /// The stack is another one, or not complete.
+    /// The stack is not a Drover app stack, or not completely deployed.
     #[error(
-        "the stack has no such output, is it Drover's app stack and deployed to the end: \
+        "the stack lacks an output, check that it is Drover's app stack and completely deployed: \
          stack=`{stack}`, output=`{output}`, status=`{status}`"
     )]
     NoOutput {
         /// The name that was given.
         stack: String,
-        /// What it lacks.
+        /// The missing output.
         output: &'static str,
-        /// CloudFormation's word for how the stack is.
+        /// CloudFormation's status of the stack.
         status: String,
     },
-    /// The service understood and will not.
-    #[error("{service} refused: status=`{status}`, code=`{code}`, said=`{message}`")]
+    /// The service rejected the request.
+    #[error(
+        "{service} rejected the request: status=`{status}`, code=`{code}`, message=`{message}`"
+    )]
     Refused {
-        /// Which service.
+        /// The service.
         service: &'static str,
-        /// Of HTTP.
+        /// The HTTP status.
         status: u16,
-        /// The service's word for it.
+        /// The service's error code.
         code: String,
-        /// For a person.
+        /// The service's message.
         message: String,
     },
-    /// The connection did not come about, or broke.
-    #[error("no answer from {service}{}: endpoint=`{endpoint}`", still_running(service))]
+    /// The connection failed.
+    #[error("no response from {service}{}: endpoint=`{endpoint}`", still_running(service))]
     NoAnswer {
-        /// Which service.
+        /// The service.
         service: &'static str,
-        /// Where it was looked for.
+        /// The endpoint.
         endpoint: String,
-        /// Why.
+        /// The error of the connection.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// No answer within the time that it may take.
+    /// The response timed out.
     #[error(
-        "no answer in time from {service}{}: endpoint=`{endpoint}`, seconds=`{seconds}`",
+        "timeout of {service}{}: endpoint=`{endpoint}`, seconds=`{seconds}`",
         still_running(service)
     )]
     TooSlow {
-        /// Which service.
+        /// The service.
         service: &'static str,
-        /// Where it is.
+        /// The endpoint.
         endpoint: String,
-        /// How long it was waited for.
+        /// The timeout.
         seconds: u64,
     },
-    /// More bytes than are taken.
-    #[error("the answer of {service} is too large, ask for less: limit=`{limit}` bytes")]
+    /// The response exceeds the limit.
+    #[error("the response of {service} is too large, request less: limit=`{limit}` bytes")]
     TooLarge {
-        /// Which service.
+        /// The service.
         service: &'static str,
-        /// How many would have been taken.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// Something else listens there.
-    #[error("{service} gave an answer that makes no sense: endpoint=`{endpoint}`")]
+    /// The response is invalid; something else may listen at the endpoint.
+    #[error("invalid response of {service}: endpoint=`{endpoint}`")]
     Senseless {
-        /// Which service.
+        /// The service.
         service: &'static str,
-        /// Where it was looked for.
+        /// The endpoint.
         endpoint: String,
     },
-    /// The endpoint, the function's name or the credentials have characters that no request can
-    /// hold.
-    #[error("{service} cannot be asked, is its endpoint a URL: endpoint=`{endpoint}`")]
+    /// The endpoint, the function's name or the credentials contain characters that a request
+    /// cannot contain.
+    #[error(
+        "cannot build a request to {service}, check that the endpoint is a URL: \
+         endpoint=`{endpoint}`"
+    )]
     NoRequest {
-        /// Which service.
+        /// The service.
         service: &'static str,
-        /// Where it should be.
+        /// The endpoint.
         endpoint: String,
-        /// Why.
+        /// The error of the request.
         source: Box<dyn Error + Send + Sync>,
     },
 }
 
-/// A function does not end with the one who called it.
+/// The function continues when its caller disconnects.
 fn still_running(service: &str) -> &'static str {
     if service == Service::Lambda.name() { ", the function may still run" } else { "" }
 }

@@ -1,4 +1,4 @@
-//! A call of a function: Lambda's `Invoke`, and what its answers mean.
+//! Lambda's `Invoke`: the request, and the meaning of its responses.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
 
@@ -10,21 +10,21 @@ use super::caller::{Answer, Call, Caller};
 use super::error::StackError;
 use super::service::Service;
 
-/// The longest that a function runs, and the start of a cold environment.
+/// The maximum duration of a function, plus a cold start.
 const WITHIN: Duration = Duration::from_secs(900 + 30);
-/// The largest answer of a function that Lambda sends, in bytes.
+/// Lambda's maximum response of a function, in bytes.
 const LARGEST: usize = 6 * 1024 * 1024 + 100;
 
-/// What a function answered.
+/// The response of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invoked {
-    /// The function failed, and this is its error.
+    /// Whether the body is the error of the function.
     pub function_failed: bool,
-    /// JSON.
+    /// The body, as JSON.
     pub body: Vec<u8>,
 }
 
-/// Calls a function and waits for its answer.
+/// Invokes a function and waits for its response.
 ///
 /// # Errors
 /// [`StackError`].
@@ -47,7 +47,7 @@ fn question(function: &str, event: Vec<u8>) -> Call {
     }
 }
 
-/// A name, or an ARN with its colons.
+/// Percent-encodes a name, or an ARN with its colons.
 fn encoded(function: &str) -> String {
     form_urlencoded::byte_serialize(function.as_bytes()).collect()
 }
@@ -58,15 +58,15 @@ fn read(answer: Answer) -> Result<Invoked, StackError> {
         return Ok(Invoked { function_failed, body });
     }
     let said: Value = serde_json::from_slice(&body).unwrap_or_default();
-    // Lambda's model writes this member with a capital in some errors.
+    // Lambda's model capitalizes this member in some errors.
     let message = said.get("message").or_else(|| said.get("Message")).and_then(Value::as_str);
-    // `AccessDeniedException:http://internal.amazon.com/…` is how some of its front doors write it.
+    // Some of Lambda's front ends write `AccessDeniedException:http://internal.amazon.com/…`.
     let code = error_type.as_deref().and_then(|code| code.split(':').next());
     Err(StackError::Refused {
         service: Service::Lambda.name(),
         status,
         code: code.unwrap_or("none").to_owned(),
-        message: message.unwrap_or("nothing").to_owned(),
+        message: message.unwrap_or("none").to_owned(),
     })
 }
 
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_named_in_the_path_by_its_name_or_its_arn() {
+    fn the_path_contains_the_name_or_the_arn_of_the_function() {
         let path = |function| question(function, Vec::new()).path;
         assert_eq!(
             path("drover-Replay-1A2B"),
@@ -94,17 +94,17 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_in_the_words_of_lambda() {
+    fn an_error_has_the_code_and_the_message_of_lambda() {
         let denied = answer(
             403,
             Some("AccessDeniedException:http://internal.amazon.com/"),
             r#"{"Message":"you may not"}"#,
         );
-        let expected =
-            "Lambda refused: status=`403`, code=`AccessDeniedException`, said=`you may not`";
+        let expected = "Lambda rejected the request: status=`403`, code=`AccessDeniedException`, \
+            message=`you may not`";
         assert_eq!(read(denied).unwrap_err().to_string(), expected);
         let bare = answer(502, None, "<html>");
-        let expected = "Lambda refused: status=`502`, code=`none`, said=`nothing`";
+        let expected = "Lambda rejected the request: status=`502`, code=`none`, message=`none`";
         assert_eq!(read(bare).unwrap_err().to_string(), expected);
     }
 }

@@ -1,5 +1,5 @@
-//! What a stack says of itself: CloudFormation's `DescribeStacks`, in its query protocol, and the
-//! XML of its answer.
+//! The outputs of a stack: CloudFormation's `DescribeStacks` in its query protocol, and the XML of
+//! its response.
 //!
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>
 
@@ -14,9 +14,9 @@ use super::service::Service;
 
 const VERSION: &str = "2010-05-15";
 const WITHIN: Duration = Duration::from_secs(20);
-/// 200 outputs and 200 parameters with 4 KB each are the most that a stack has.
+/// A stack has at most 200 outputs and 200 parameters with 4 KB each.
 const LARGEST: usize = 4 * 1024 * 1024;
-/// What CloudFormation says where there is no such stack, among other things.
+/// CloudFormation's error code for an unknown stack, and for other errors.
 const INVALID: &str = "ValidationError";
 
 /// A stack's outputs.
@@ -26,21 +26,21 @@ pub(super) struct Outputs {
     description: Description,
 }
 
-/// How a stack is described.
+/// The relevant part of a stack's description.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Description {
     status: String,
     outputs: BTreeMap<String, String>,
 }
 
-/// What the service says in place of an answer.
+/// The error of an error response.
 #[derive(Debug, PartialEq, Eq)]
 struct Refusal {
     code: String,
     message: String,
 }
 
-/// Asks for the outputs of a stack.
+/// Requests the outputs of a stack.
 ///
 /// # Errors
 /// [`StackError`].
@@ -94,7 +94,7 @@ fn refused(answer: &Answer, text: &str, stack: &str, region: &str) -> StackError
     StackError::Refused { service, status: answer.status, code, message }
 }
 
-/// The stack of an answer; `None` where it is another document.
+/// The stack in a response; `None` if the document is something else.
 fn description(xml: &str) -> Result<Option<Description>, XmlDecodeError> {
     let (mut status, mut outputs) = (None, BTreeMap::new());
     let (mut key, mut value) = (None, None);
@@ -113,9 +113,9 @@ fn description(xml: &str) -> Result<Option<Description>, XmlDecodeError> {
     Ok(status.map(|status| Description { status, outputs }))
 }
 
-/// Something in between may answer as well, in other documents.
+/// The error in a document. A proxy may answer too, with other documents.
 fn refusal(xml: &str) -> Refusal {
-    let mut refusal = Refusal { code: "none".to_owned(), message: "nothing".to_owned() };
+    let mut refusal = Refusal { code: "none".to_owned(), message: "none".to_owned() };
     let mut document = Document::new(xml);
     while let Some(element) = document.next_start_element() {
         let said = match element.local() {
@@ -130,7 +130,7 @@ fn refusal(xml: &str) -> Refusal {
     refusal
 }
 
-/// What is in an element, and nothing of what follows it.
+/// The text of an element, without the elements after it.
 fn text<'a>(document: &mut Document<'a>, element: StartEl<'a>) -> Result<String, XmlDecodeError> {
     Ok(try_data(&mut document.scoped_to(element))?.into_owned())
 }
@@ -160,7 +160,7 @@ mod tests {
 </DescribeStacksResponse>"#;
 
     #[test]
-    fn outputs_are_read_with_what_is_escaped_in_them() {
+    fn outputs_are_read_and_unescaped() {
         let description = description(ANSWER).unwrap().unwrap();
         assert_eq!(description.status, "UPDATE_COMPLETE");
         let outputs = [
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_without_outputs_is_one() {
+    fn a_stack_without_outputs_is_valid() {
         let xml = "<A><Stacks><member><StackStatus>CREATE_IN_PROGRESS</StackStatus></member></Stacks></A>";
         let expected =
             Description { status: "CREATE_IN_PROGRESS".to_owned(), ..Default::default() };
@@ -181,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn another_document_is_no_stack() {
+    fn another_document_is_not_a_stack() {
         for text in ["", "{}", "<html><p>Sign in<br></p></p></html>", "<a></b></a></a>", "<a"] {
             assert!(matches!(description(text), Ok(None) | Err(_)), "{text}");
         }
     }
 
     #[test]
-    fn a_name_cannot_add_to_the_question() {
+    fn a_name_cannot_add_parameters_to_the_request() {
         let body = String::from_utf8(question("a&Action=DeleteStack").body).unwrap();
         let expected =
             "Action=DescribeStacks&Version=2010-05-15&StackName=a%26Action%3DDeleteStack";
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_stack_is_told_from_other_refusals() {
+    fn an_unknown_stack_is_distinguished_from_other_errors() {
         let answer =
             |status| Answer { status, function_failed: false, error_type: None, body: Vec::new() };
         let unknown = "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id x \
@@ -206,11 +206,12 @@ mod tests {
         let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not &lt;you&gt;\
                       </Message></Error></ErrorResponse>";
         let error = refused(&answer(403), denied, "x", "eu-central-1").to_string();
-        let expected =
-            "CloudFormation refused: status=`403`, code=`AccessDenied`, said=`not <you>`";
+        let expected = "CloudFormation rejected the request: status=`403`, code=`AccessDenied`, \
+            message=`not <you>`";
         assert_eq!(error, expected);
         let error = refused(&answer(502), "<html><p>bad gateway", "x", "eu-central-1").to_string();
-        let expected = "CloudFormation refused: status=`502`, code=`none`, said=`nothing`";
+        let expected =
+            "CloudFormation rejected the request: status=`502`, code=`none`, message=`none`";
         assert_eq!(error, expected);
     }
 }

@@ -1,18 +1,18 @@
-//! Where a service is: at the endpoint that the environment or the profile names, else where AWS has
-//! it in that region.
+//! The endpoint of a service: from the environment or the profile, otherwise AWS's endpoint in the
+//! region.
 
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 
-/// A service that is asked here by hand.
+/// A service with handwritten requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Service {
     CloudFormation,
     Lambda,
 }
 
-/// Regions by how their names begin, and where their services are: usually, and with IPv6 as well.
-/// As in the SDK's own list of partitions.
+/// Prefixes of region names, with the domain of their services: the default domain, and the
+/// dual-stack domain with IPv6. From the SDK's list of partitions.
 const PARTITIONS: [(&str, &str, &str); 6] = [
     ("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
     ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
@@ -42,7 +42,7 @@ impl Service {
         }
     }
 
-    /// `https://HOST` or whatever the environment says, without a slash at the end.
+    /// `https://HOST`, or the configured endpoint without a slash at the end.
     pub(super) fn endpoint(self, sdk: &SdkConfig, region: &str) -> String {
         let named = self.named_endpoint(sdk);
         let named = named.or_else(|| sdk.endpoint_url().map(str::to_owned));
@@ -56,7 +56,7 @@ impl Service {
         )
     }
 
-    /// `AWS_ENDPOINT_URL_LAMBDA`, say, or the same in the profile's `services`.
+    /// For example `AWS_ENDPOINT_URL_LAMBDA`, or the same setting in the profile's `services`.
     fn named_endpoint(self, sdk: &SdkConfig) -> Option<String> {
         let key = ServiceConfigKey::builder()
             .service_id(self.name())
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_is_where_its_region_is() {
+    fn the_endpoint_follows_from_the_region() {
         let sdk = SdkConfig::builder().build();
         for (region, expected) in [
             ("eu-central-1", "https://lambda.eu-central-1.amazonaws.com"),
@@ -96,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn fips_and_both_protocols_are_other_hosts() {
+    fn fips_and_dual_stack_have_their_own_hosts() {
         let sdk = SdkConfig::builder().use_fips(true).use_dual_stack(true).build();
         let expected = "https://cloudformation-fips.us-east-1.api.aws";
         assert_eq!(Service::CloudFormation.endpoint(&sdk, "us-east-1"), expected);
     }
 
     #[test]
-    fn an_endpoint_that_is_named_is_taken_as_it_is() {
+    fn a_configured_endpoint_is_used_unchanged() {
         let sdk =
             SdkConfig::builder().endpoint_url("http://127.0.0.1:4566/").use_fips(true).build();
         assert_eq!(Service::Lambda.endpoint(&sdk, "us-east-1"), "http://127.0.0.1:4566");

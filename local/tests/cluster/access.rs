@@ -1,18 +1,18 @@
-//! Who may come, and what is said where something is wrong with a cluster.
+//! Authentication, and the errors of a misconfigured cluster.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use drover_aws::kafka::{KafkaConfig, KafkaEventLog};
+use drover_aws::kafka::{KafkaConfig, KafkaEventLog, SaslMechanism};
 use drover_core::base::error::Reason;
 use drover_event_log::Log as _;
 use tempfile::tempdir;
 
 use crate::broker::{PASSWORD, USER, shared};
 use crate::common::{WAIT, run};
-use crate::topic::{Topic, name, record, right, scram, send};
+use crate::topic::{Topic, name, record, right, sasl, scram, send};
 
-pub(crate) async fn the_listener_with_scram_serves_all_of_it() {
+pub(crate) async fn the_scram_listener_serves_every_operation() {
     let topic = Topic::with(&shared().scram, "scram", right()).await;
     let records: Vec<_> = (0..50).map(|one| record("key", one.to_string())).collect();
     let results = send(&topic.event_log().await, &records).await;
@@ -31,7 +31,32 @@ pub(crate) async fn the_listener_with_scram_serves_all_of_it() {
     assert!(!refused.message.contains("wrong-secret"), "{refused}");
 }
 
-/// `drover serve` on a cluster where it cannot start: what it says.
+pub(crate) async fn the_plain_listener_serves_every_operation() {
+    let plain = sasl(SaslMechanism::Plain, PASSWORD);
+    let topic = Topic::with(&shared().scram, "plain", plain).await;
+    let records: Vec<_> = (0..50).map(|one| record("key", one.to_string())).collect();
+    let results = send(&topic.event_log().await, &records).await;
+    let partition = results.into_iter().map(Result::unwrap).map(|placed| placed.partition).max();
+    let partition = partition.unwrap();
+    assert_eq!(topic.read(&topic.log().await).await.into_values().flatten().count(), records.len());
+    assert_eq!(topic.again(partition, 10, 19).await.records.len(), 10);
+
+    let wrong = sasl(SaslMechanism::Plain, "wrong-secret");
+    let wrong = KafkaConfig { security: wrong, ..topic.0.clone() };
+    let refused = KafkaEventLog::connect(wrong).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::Misconfigured, "{refused}");
+    assert!(!refused.message.contains("wrong-secret"), "{refused}");
+
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, PASSWORD).unwrap();
+    let user = ["--kafka-user", USER, "--kafka-password-file", file.to_str().unwrap()];
+    let produce = ["produce", topic.name(), "-", "--kafka", &shared().scram, "--kafka-plain"];
+    let (code, _, said) = run(&[&produce[..], &user].concat(), "line\n").await;
+    assert_eq!((code, said.as_str()), (0, ""));
+}
+
+/// `drover serve` on a cluster where it cannot start: its error output.
 async fn refusal(cluster: &str, words: &[&str]) -> String {
     let data = tempdir().unwrap();
     let free = "127.0.0.1:0";
@@ -44,7 +69,7 @@ async fn refusal(cluster: &str, words: &[&str]) -> String {
     said.lines().last().unwrap().to_owned()
 }
 
-pub(crate) async fn what_is_wrong_with_a_cluster_is_said_at_the_start() {
+pub(crate) async fn a_misconfigured_cluster_is_reported_at_the_start() {
     let brokers = shared();
     let missing = name("missing");
     let said = refusal(&brokers.plain, &["--topic", &missing]).await;
@@ -59,11 +84,11 @@ pub(crate) async fn what_is_wrong_with_a_cluster_is_said_at_the_start() {
     assert!(said.contains(&brokers.scram) && said.contains("uthentication"), "{said}");
     assert!(!said.contains("wrong-secret"), "{said}");
 
-    let nobody = drover_tests::closed_address().unwrap().to_string();
-    let said = refusal(&nobody, &[]).await;
-    assert!(said.contains(&nobody), "{said}");
+    let closed = drover_tests::closed_address().unwrap().to_string();
+    let said = refusal(&closed, &[]).await;
+    assert!(said.contains(&closed), "{said}");
 
-    // The right password, and a topic that is not there.
+    // The correct password, and a topic that does not exist.
     std::fs::write(&file, PASSWORD).unwrap();
     let produce = ["produce", &missing, "-", "--kafka", &brokers.scram];
     let (code, _, said) = run(&[&produce[..], &password].concat(), "line\n").await;

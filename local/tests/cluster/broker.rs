@@ -1,4 +1,5 @@
-//! Apache Kafka as a process, on three ports that were free: plain, with SCRAM, and its controller's.
+//! Apache Kafka as a process, on three free ports: without credentials, with SASL (SCRAM-SHA-512 and
+//! PLAIN), and for its controller.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -10,22 +11,30 @@ use tempfile::TempDir;
 
 use crate::services::{Fault, Services};
 
-/// Who may come by SCRAM.
+/// The user of the SASL listener.
 pub(crate) const USER: &str = "app";
-/// Its password.
+/// The user's password.
 pub(crate) const PASSWORD: &str = "app-secret";
-/// A broker that was killed may come back so soon after. Its own default is three times as much.
+/// PLAIN beside SCRAM on the SASL listener, under the names that both starting scripts give it.
+const PLAIN: &str = concat!(
+    "sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN\n",
+    "listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule ",
+    "required user_app=\"app-secret\";\n",
+    "listener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule ",
+    "required user_app=\"app-secret\";\n",
+);
+/// How soon a killed broker may register again. Kafka's default is three times as long.
 const SOON: &str = "broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500";
-/// One that stays must not be taken for dead because the machine is slow.
+/// A broker that stays up keeps the default, so that a slow machine does not count it as dead.
 const AS_IT_IS: &str = "";
 const PORTS: u16 = 3;
 const WITHIN: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The broker of all facts that leave it alone.
+/// The broker that all facts share, except those that kill one.
 static SHARED: OnceLock<Mutex<Option<Broker>>> = OnceLock::new();
 
-/// A broker, which ends with this value.
+/// A broker. Dropping it ends the process.
 pub(crate) struct Broker {
     folder: TempDir,
     port: u16,
@@ -33,26 +42,26 @@ pub(crate) struct Broker {
     pid: u32,
 }
 
-/// The addresses of the broker of all.
+/// The addresses of the shared broker.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     /// Without credentials.
     pub(crate) plain: String,
-    /// With SCRAM-SHA-512.
+    /// With SASL.
     pub(crate) scram: String,
 }
 
-/// The broker of all facts, started with the first one that asks.
+/// The shared broker; the first caller starts it.
 pub(crate) fn shared() -> Addresses {
     let mut broker = lock();
     broker.get_or_insert_with(warm).addresses()
 }
 
-/// One that has acknowledged a record.
+/// A broker that has acknowledged a record.
 fn warm() -> Broker {
     let broker = Broker::with(AS_IT_IS);
     let plain = broker.addresses().plain;
-    // Who asks has a runtime already, and no other may block there.
+    // The caller already has a runtime, in which another runtime cannot block.
     let warmed = std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(crate::topic::warm(&plain));
@@ -61,7 +70,7 @@ fn warm() -> Broker {
     broker
 }
 
-/// Stops the broker of all facts, where there is one.
+/// Stops the shared broker, if it runs.
 pub(crate) fn stop() {
     drop(lock().take());
 }
@@ -71,7 +80,7 @@ fn lock() -> std::sync::MutexGuard<'static, Option<Broker>> {
 }
 
 impl Broker {
-    /// Starts one to be killed, with nothing in it, and waits until it answers.
+    /// Starts an empty broker that may be killed, and waits until it answers.
     pub(crate) fn start() -> Self {
         Self::with(SOON)
     }
@@ -83,13 +92,13 @@ impl Broker {
         Self { folder, port, settings, pid }
     }
 
-    /// Where it is.
+    /// The broker's addresses.
     pub(crate) fn addresses(&self) -> Addresses {
         let at = |port| format!("127.0.0.1:{port}");
         Addresses { plain: at(self.port), scram: at(self.port + 1) }
     }
 
-    /// Kills it in whatever it does.
+    /// Kills the broker at any point.
     pub(crate) fn kill(&mut self) {
         self.end("-KILL");
         if Fault::TruncatedLog.is_on() {
@@ -97,12 +106,12 @@ impl Broker {
         }
     }
 
-    /// Tells it to stop, and waits until it has.
+    /// Stops the broker, and waits until it has ended.
     pub(crate) fn stop(&mut self) {
         self.end("-TERM");
     }
 
-    /// Starts it again, with what it had.
+    /// Starts the broker again with its data.
     pub(crate) fn start_again(&mut self) {
         self.pid = spawn(self.port, self.folder.path(), self.settings);
     }
@@ -120,7 +129,7 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        // Fails when it has ended already; its folder must not go before it has.
+        // Fails if the broker has ended already; its folder must outlive the process.
         let _ = Command::new("kill").args(["-KILL", &self.pid.to_string()]).output();
         let started = Instant::now();
         while !self.has_ended() && started.elapsed() < WITHIN {
@@ -129,21 +138,22 @@ impl Drop for Broker {
     }
 }
 
-/// One that is told to stop lets its ports go long before its end, one that is killed after it.
+/// A stopped broker releases its ports long before it ends; a killed broker releases them after it
+/// ends.
 fn has_ended(pid: u32, port: u16) -> bool {
     let line = std::fs::read(format!("/proc/{pid}/cmdline"));
     let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
     line.map_or(true, |line| line.is_empty()) && !(port..port + PORTS).any(listens)
 }
 
-/// The first of so many ports in a row that nobody has, nor was given here: a broker takes them seconds
-/// later.
+/// The first port of a free range that was not returned before, because a broker binds its ports
+/// seconds later.
 fn free_ports() -> u16 {
     static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
-        // Below those that the system gives to clients, which would take one in between.
+        // Below the ephemeral ports, which the system could assign to a client in between.
         let port = fastrand::u16(15_000..30_000);
         let is_new = given.iter().all(|other| other.abs_diff(port) >= PORTS);
         if is_new && (port..port + PORTS).all(is_free) {
@@ -153,8 +163,8 @@ fn free_ports() -> u16 {
     }
 }
 
-/// Starts a broker, a second time where the first was too slow: the script waits a minute or more, and then
-/// tells it to stop.
+/// Starts a broker, with a second attempt if the first was too slow: the script waits at least a
+/// minute, and then stops the broker.
 fn spawn(port: u16, folder: &Path, settings: &str) -> u32 {
     try_spawn(port, folder, settings).unwrap_or_else(|_| {
         let failed = std::fs::read_to_string(folder.join("pid")).unwrap_or_default();
@@ -169,7 +179,11 @@ fn try_spawn(port: u16, folder: &Path, settings: &str) -> Result<u32, String> {
     let script = Services::needed().scripts.join("kafka.sh");
     let mut command = Command::new(&script);
     command.arg(port.to_string()).arg(folder);
-    command.envs([("KAFKA_USER", USER), ("KAFKA_PASS", PASSWORD), ("KAFKA_PROPS", settings)]);
+    command.envs([
+        ("KAFKA_USER", USER),
+        ("KAFKA_PASS", PASSWORD),
+        ("KAFKA_PROPS", &format!("{PLAIN}{settings}")),
+    ]);
     let output = command.output().unwrap();
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -186,7 +200,7 @@ fn wait(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
-/// Takes the second half of every partition's log away, as a disk does that lied.
+/// Removes the second half of every partition's log, like a disk that loses acknowledged writes.
 fn truncate(folder: &Path) {
     let partitions = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let is_ours = |path: &PathBuf| {

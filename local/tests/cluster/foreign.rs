@@ -1,4 +1,5 @@
-//! Clients that are not Drover's, each call a process of Python: `tests/services/clients/event_log.py`.
+//! Kafka clients of other vendors; each call is a Python process:
+//! `tests/services/clients/stream.py`.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -13,28 +14,28 @@ use crate::services::Services;
 /// The clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
-    /// Over librdkafka.
+    /// Based on librdkafka.
     Confluent,
-    /// Python all the way down. It knows no null headers, and writes empty ones.
+    /// Pure Python. It does not support null headers, and writes empty headers.
     KafkaPython,
 }
 
-/// Both.
+/// Both clients.
 pub(crate) const CLIENTS: [Client; 2] = [Client::Confluent, Client::KafkaPython];
 
-/// A record as a client writes it.
+/// A record that a client writes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Written {
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
-    /// `None`: the client's own time.
+    /// `None`: the client's clock.
     pub(crate) timestamp: Option<i64>,
-    /// `None`: the key's.
+    /// `None`: chosen by the key.
     pub(crate) partition: Option<i32>,
 }
 
-/// A record as a client reads it.
+/// A record that a client reads.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Read {
     pub(crate) partition: i32,
@@ -48,7 +49,7 @@ pub(crate) struct Read {
 pub(crate) type RecordLocation = (i32, i64);
 
 impl Client {
-    /// Writes records, and says where each one stands.
+    /// Writes records and returns the location of each.
     pub(crate) fn produce(
         self,
         bootstrap: &str,
@@ -58,7 +59,7 @@ impl Client {
         self.produce_packed(bootstrap, topic, "none", records)
     }
 
-    /// The same with a codec.
+    /// Like [`Self::produce`], with a codec.
     pub(crate) fn produce_packed(
         self,
         bootstrap: &str,
@@ -69,7 +70,7 @@ impl Client {
         self.write(bootstrap, &["produce", topic, codec], records)
     }
 
-    /// The same in one transaction.
+    /// Like [`Self::produce`], in one transaction.
     pub(crate) fn produce_together(
         self,
         bootstrap: &str,
@@ -100,7 +101,7 @@ impl Client {
         read.collect()
     }
 
-    /// What a group has committed.
+    /// The committed offsets of a group.
     pub(crate) fn committed(self, bootstrap: &str, group: &str, topic: &str) -> BTreeMap<i32, i64> {
         let lines = self.run(bootstrap, &["committed", group, topic], String::new());
         let offsets = lines[0].as_object().unwrap().iter();
@@ -110,7 +111,7 @@ impl Client {
         offsets.map(offset).collect()
     }
 
-    /// Commits for a group.
+    /// Commits offsets for a group.
     pub(crate) fn commit(
         self,
         bootstrap: &str,
@@ -132,7 +133,7 @@ impl Client {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // It reads everything before it writes anything.
+        // The process reads its whole input before it writes.
         let fed = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -144,13 +145,13 @@ impl Client {
 }
 
 impl Written {
-    /// A record of this text.
+    /// A record with this text.
     pub(crate) fn of(key: &str, value: impl ToString) -> Self {
         let (key, value) = (Some(key.into()), Some(value.to_string().into_bytes()));
         Self { key, value, ..Self::default() }
     }
 
-    /// The same with a header more.
+    /// Adds a header.
     pub(crate) fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((name.to_owned(), Some(value.as_ref().to_vec())));
         self
@@ -164,7 +165,7 @@ fn line(record: &Written) -> String {
     let mut line = json!({
         "key": packed(&record.key), "value": packed(&record.value), "headers": headers.collect::<Vec<_>>(),
     });
-    // A client has defaults of its own for what is not there.
+    // Absent fields get the client's own defaults.
     if let Some(timestamp) = record.timestamp {
         line["timestamp"] = json!(timestamp);
     }

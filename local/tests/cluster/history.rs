@@ -1,8 +1,8 @@
-//! A hundred thousand records of a foreign producer through `drover serve`: shuffled, some twice, some
-//! very late. Then every history is what was sent, in order.
+//! A hundred thousand records of another producer through `drover serve`: shuffled, some sent
+//! twice, some very late. Then every history equals the sent events, in order.
 //!
-//! Devices report in turn, many readings each, as fleets do: so a batch holds several events of each of
-//! its subjects, which is what commits are made for.
+//! Devices report in turn, many readings each, as fleets do. So a batch holds several events of
+//! each of its subjects, which commits are designed for.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -17,21 +17,21 @@ use crate::site::{Counts, KEY, Site};
 use crate::topic::{Topic, now};
 
 const DEVICES: usize = 200;
-/// Events of each device.
+/// Events per device.
 const EVENTS: usize = 480;
-/// Records that are sent twice, which makes a hundred thousand of all.
+/// Records that are sent twice; with them there are a hundred thousand.
 const TWICE: usize = 4_000;
-/// Events that come when everything else has come.
+/// Events that are sent after all others.
 const LATE: usize = 400;
 /// Devices that report at the same time.
 const TOGETHER: usize = 20;
-/// Out of its turn by so many events of its device at most.
+/// The maximum displacement of an event among the events of its device.
 const SHUFFLED: usize = 40;
 
-/// Time, id and payload, as a history shows them.
+/// Time, id and payload, as the history returns them.
 type Shown = (String, String, Value);
 
-/// Records in the order in which they are sent, and what they are to become.
+/// The records in sending order, and the expected histories.
 fn drawn(random: &mut Rng) -> (Vec<Written>, BTreeMap<String, Vec<Shown>>) {
     let first = now().plus_seconds(-6 * 3_600).micros();
     let mut sent: Vec<(usize, Written)> = Vec::new();
@@ -41,7 +41,7 @@ fn drawn(random: &mut Rng) -> (Vec<Written>, BTreeMap<String, Vec<Shown>>) {
         let turn = device / TOGETHER * (EVENTS + SHUFFLED);
         let mut events: Vec<(i64, String, Value)> = Vec::new();
         for number in 0..EVENTS {
-            // Some share an instant: then their ids decide.
+            // Some events share a timestamp; their ids then determine the order.
             let second = i64::try_from(number).unwrap() * 30 + random.i64(0..45) / 30 * 30;
             let id = format!("e-{number:03}");
             let payload = json!({"value": random.u16(..1_000)});
@@ -71,7 +71,7 @@ fn drawn(random: &mut Rng) -> (Vec<Written>, BTreeMap<String, Vec<Shown>>) {
     (sent.into_iter().map(|(_, record)| record).collect(), histories)
 }
 
-pub(crate) async fn a_hundred_thousand_events_of_a_foreign_producer_are_exact_histories() {
+pub(crate) async fn a_hundred_thousand_events_of_another_producer_become_exact_histories() {
     let seed = fastrand::u64(..);
     let (records, histories) = drawn(&mut Rng::with_seed(seed));
     let cluster = shared().plain;
@@ -87,7 +87,7 @@ pub(crate) async fn a_hundred_thousand_events_of_a_foreign_producer_are_exact_hi
         let found = site.history(device, KEY).await;
         assert!(found == *expected, "{device}: {} of {}", found.len(), expected.len());
     }
-    // A write whose answer came too late counts as a duplicate of itself.
+    // A write whose response came too late counts as a duplicate of itself.
     let Counts { applied, duplicate, rejected } = counts;
     assert_eq!(applied + duplicate, u64::try_from(records.len()).unwrap());
     assert!(duplicate >= u64::try_from(TWICE).unwrap() && rejected == 0, "{counts:?}");

@@ -1,4 +1,4 @@
-//! A broker that dies in the middle and comes back: what it acknowledged is there.
+//! A broker is killed and restarted: its acknowledged records are still there.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use drover_event_source::KafkaLog;
 use crate::broker::Broker;
 use crate::topic::{Topic, record, send};
 
-/// Senders beside each other, each with subjects of its own.
+/// Concurrent senders, each with its own subjects.
 const SENDERS: usize = 4;
 const SUBJECTS: usize = 25;
-/// Of all senders, and of one send.
+/// The events of all senders, and of one send.
 const EVENTS: usize = 16_000;
 const BATCH: usize = 100;
 const WITHIN: Duration = Duration::from_secs(120);
 const GROUP: &str = "killed";
 
-pub(crate) async fn what_a_broker_acknowledged_is_there_after_it_was_killed() {
+pub(crate) async fn acknowledged_records_survive_a_kill_of_the_broker() {
     let mut broker = Broker::start();
     let topic = Topic::new(&broker.addresses().plain, "killed").await;
     let event_log = Arc::new(topic.event_log().await);
@@ -36,7 +36,7 @@ pub(crate) async fn what_a_broker_acknowledged_is_there_after_it_was_killed() {
     let polling = tokio::spawn(poll_all(log, topic.clone()));
     for kill in 1..=3 {
         until(|| acknowledged.load(Ordering::Relaxed) >= EVENTS * kill / 4).await;
-        // Once it has the time to say good-bye.
+        // One of the stops is clean.
         if kill == 2 {
             broker.stop()
         } else {
@@ -60,11 +60,11 @@ pub(crate) async fn what_a_broker_acknowledged_is_there_after_it_was_killed() {
     let lost: Vec<&String> = sent.difference(&there).collect();
     assert!(lost.is_empty(), "{} acknowledged records are lost: {lost:?}", lost.len());
     let polled = tokio::time::timeout(WITHIN, polling).await.unwrap().unwrap();
-    assert_eq!(polled, there, "whoever was reading all the time has read all of it");
+    assert_eq!(polled, there, "the concurrent reader has read everything");
     assert_eq!(log.committed(GROUP, topic.name()).await.unwrap(), ends);
 }
 
-/// Sends until everything is acknowledged, and gives the ids.
+/// Sends until everything is acknowledged, and returns the ids.
 async fn send_all(
     event_log: Arc<KafkaEventLog>,
     sender: usize,
@@ -78,7 +78,7 @@ async fn send_all(
     for batch in events.chunks(BATCH) {
         let (mut left, started) = (batch.to_vec(), Instant::now());
         while !left.is_empty() {
-            assert!(started.elapsed() < WITHIN, "the broker does not come back");
+            assert!(started.elapsed() < WITHIN, "the broker does not restart");
             let results = send(&event_log, &left).await;
             let both = left.into_iter().zip(results);
             let (done, failed): (Vec<_>, Vec<_>) = both.partition(|(_, result)| result.is_ok());
@@ -94,25 +94,25 @@ fn id(value: &[u8]) -> String {
     std::str::from_utf8(value).unwrap().split(' ').next().unwrap().to_owned()
 }
 
-/// Reads and commits as the event source does, until every event was there; gives their ids.
+/// Reads and commits as the event source does, until every event was read; returns their ids.
 async fn poll_all(log: KafkaLog, topic: Topic) -> HashSet<String> {
     const BOUNDS: Bounds =
         Bounds { records: 500, bytes: 1 << 20, wait: Duration::from_millis(100) };
     let mut found = HashSet::new();
     let mut places: BTreeMap<i32, i64> = (0..4).map(|partition| (partition, 0)).collect();
     let mut ended = 0;
-    // What was sent twice may still come behind the last event.
+    // Duplicate sends may follow the last event.
     while found.len() < EVENTS || ended < places.len() {
         ended = 0;
         for (partition, offset) in &mut places {
             let from = Position { topic: topic.name(), partition: *partition, offset: *offset };
             let Ok(fetched) = log.fetch(from, BOUNDS).await else { continue };
-            assert!(fetched.next >= *offset, "a broker that came back has less than before");
+            assert!(fetched.next >= *offset, "a restarted broker has fewer records than before");
             found.extend(fetched.records.iter().map(|one| id(one.value.as_deref().unwrap())));
             *offset = fetched.next;
             ended += usize::from(fetched.records.is_empty() && fetched.next == fetched.end);
         }
-        // One that fails is made good by the next.
+        // A later commit covers a failed one.
         let _ = log.commit(GROUP, topic.name(), &places).await;
     }
     while log.commit(GROUP, topic.name(), &places).await.is_err() {}

@@ -1,26 +1,26 @@
-//! Drover on a real Kafka cluster, beside clients that are not Drover's: Apache Kafka as
-//! `tests/services/kafka.sh` starts it, librdkafka's client and kafka-python. Where they are not, every
-//! fact is reported as ignored, and one line says why.
+//! Drover on a real Kafka cluster, beside other clients: Apache Kafka started by
+//! `tests/services/kafka.sh`, librdkafka's client and kafka-python. Without these services every
+//! fact is reported as ignored, and one line gives the reason.
 //!
-//! - [`producing`]: what ingest writes, as others see it
-//! - [`reading`]: what others write, as the event source and replay see it
-//! - [`access`]: SCRAM, and what is refused at the start
-//! - [`killed`]: a broker that dies and comes back
-//! - [`under_way`]: the same, and a topic made anew, under a whole host
+//! - [`producing`]: the records of ingest, as other clients see them
+//! - [`reading`]: the records of other clients, as the event source and replay see them
+//! - [`access`]: SCRAM, and errors at the start
+//! - [`killed`]: a broker that is killed and restarted
+//! - [`under_way`]: the same, and a recreated topic, under a whole host
 //! - [`odd_records`]: records of every kind through a whole host
-//! - [`history`]: a hundred thousand events of a foreign producer
+//! - [`history`]: a hundred thousand events of another producer
 //! - [`simulated`]: `drover simulate` on a cluster
 //!
-//! One broker serves all facts but those that kill theirs; each has topics of its own.
+//! One broker serves all facts except those that kill their broker; each fact has its own topics.
 //!
-//! `DROVER_TEST_FAULT` makes a service misbehave ([`services::Fault`]): some facts must fail then.
+//! `DROVER_TEST_FAULT` makes a service misbehave ([`services::Fault`]); some facts must fail then.
 
 #![recursion_limit = "256"]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 mod access;
@@ -44,7 +44,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// The trials of these facts, each with a runtime of its own.
+/// The trials of these facts, each with its own runtime.
 macro_rules! facts {
     ($($room:ident::$fact:ident,)*) => {
         vec![$(trial(concat!(stringify!($room), "::", stringify!($fact)), || $room::$fact())),*]
@@ -53,22 +53,23 @@ macro_rules! facts {
 
 fn main() -> ExitCode {
     let facts = facts![
-        history::a_hundred_thousand_events_of_a_foreign_producer_are_exact_histories,
-        killed::what_a_broker_acknowledged_is_there_after_it_was_killed,
-        under_way::what_a_host_accepted_is_in_a_history_once_whenever_the_broker_dies,
-        odd_records::each_is_applied_a_duplicate_or_a_letter_whichever_client_wrote_it,
-        producing::keys_are_where_other_clients_put_them_and_in_order,
-        producing::other_clients_read_what_was_written,
-        producing::a_message_that_is_too_large_is_refused_and_harms_no_other,
+        history::a_hundred_thousand_events_of_another_producer_become_exact_histories,
+        killed::acknowledged_records_survive_a_kill_of_the_broker,
+        under_way::accepted_events_are_in_a_history_once_whenever_the_broker_dies,
+        odd_records::each_record_is_applied_a_duplicate_or_a_letter_for_every_client,
+        producing::keys_are_in_the_same_partitions_as_with_other_clients_and_in_order,
+        producing::other_clients_read_the_written_records,
+        producing::a_message_that_is_too_large_is_rejected_and_the_others_are_sent,
         reading::every_codec_and_every_header_is_read_as_it_was_written,
-        reading::committed_offsets_are_everybodys,
-        reading::offsets_that_are_gone_are_lost_and_the_others_come,
-        reading::the_offsets_of_a_topic_that_was_made_anew_are_lost,
-        access::the_listener_with_scram_serves_all_of_it,
-        access::what_is_wrong_with_a_cluster_is_said_at_the_start,
-        simulated::records_that_a_function_refuses_are_found_by_halves_reported_and_replayed,
-        under_way::a_topic_that_is_made_anew_is_read_from_its_start,
-        simulated::what_is_done_is_committed_for_the_next_time,
+        reading::committed_offsets_are_shared_with_other_clients,
+        reading::deleted_offsets_are_lost_and_the_others_are_read,
+        reading::the_offsets_of_a_recreated_topic_are_lost,
+        access::the_scram_listener_serves_every_operation,
+        access::the_plain_listener_serves_every_operation,
+        access::a_misconfigured_cluster_is_reported_at_the_start,
+        simulated::rejected_records_are_isolated_by_bisecting_reported_and_replayed,
+        under_way::a_recreated_topic_is_read_from_its_start,
+        simulated::handled_records_are_committed_for_the_next_run,
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), facts);
     broker::stop();

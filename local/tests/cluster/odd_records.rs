@@ -1,5 +1,5 @@
-//! Records of every kind through a whole host (promises 3 and 5): each one is in a history once, or
-//! equal to one that is, or a letter; and nothing waits any more.
+//! Records of every kind through a whole host (promises 3 and 5): each record is applied once, is a
+//! duplicate of an applied event, or becomes a dead letter; and nothing is left waiting.
 
 use std::collections::BTreeSet;
 
@@ -10,26 +10,26 @@ use crate::foreign::{CLIENTS, Client, Written};
 use crate::site::{Counts, KEY, Site};
 use crate::topic::{Topic, now};
 
-/// What a record is to become.
+/// The expected result of a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Becomes {
     /// An event of the demo tenant.
     Applied,
     /// An event of the other tenant.
     Others,
-    /// Nothing new.
+    /// A duplicate.
     Duplicate,
-    /// A letter with this code.
+    /// A dead letter with this code.
     Letter(&'static str),
 }
 
 use Becomes::{Applied, Duplicate, Letter, Others};
 
 const ACME_KEY: &str = "drover-acme-key";
-/// Over what an event may have, and over what a message of a queue may.
+/// Larger than an event may be, and larger than a queue message may be.
 const LARGE_BYTES: [usize; 2] = [70_000, 900_000];
 
-/// Records in the order in which they are sent, the number of each one being the id of its event.
+/// Records in sending order; the number of a record is the id of its event.
 struct Records {
     device: String,
     observed_at: String,
@@ -45,7 +45,7 @@ impl Records {
         .to_string()
     }
 
-    /// A good one, before it is made odd.
+    /// A valid record.
     fn good(&self) -> Written {
         self.good_but_for_its_tenant().with("tenant", "demo")
     }
@@ -66,7 +66,7 @@ fn records(client: Client) -> Vec<(Written, Becomes)> {
     keys_and_values(&mut records, client);
     headers(&mut records);
     times(&mut records);
-    // A deployment fault looks like a batch of nothing but unknown tenants.
+    // A batch of only unknown tenants would look like a deployment fault.
     for _ in 0..5 {
         records.add(records.good(), Applied);
     }
@@ -82,7 +82,7 @@ fn keys_and_values(records: &mut Records, client: Client) {
     records.add(of_value(records, records.event(0, 99.0).as_bytes()), Letter("payload_mismatch"));
     records.add(Written { value: None, ..records.good() }, Letter("empty_value"));
     if client == Client::Confluent {
-        // The other one does not write such a record.
+        // The other client cannot write such a record.
         records.add(Written { key: None, value: None, ..records.good() }, Letter("empty_value"));
         records.add(Written::default(), Letter("unknown_tenant"));
     }
@@ -113,7 +113,7 @@ fn headers(records: &mut Records) {
     records.add(null, Applied);
     let many = (0..1_000).fold(records.good(), |good, at| good.with(&format!("h{at}"), "v"));
     records.add(many, Applied);
-    // The last one counts, as with Kafka's own clients.
+    // The last header counts, as with Kafka's own clients.
     records.add(records.good().with("tenant", "acme"), Others);
     records.add(records.good_but_for_its_tenant(), Letter("unknown_tenant"));
     let nameless = records.good_but_for_its_tenant();
@@ -127,13 +127,13 @@ fn headers(records: &mut Records) {
 }
 
 fn times(records: &mut Records) {
-    // What a record says of when it was written counts only where it can be true.
+    // The timestamp of a record counts only if it is plausible.
     let half_an_hour = now().plus_seconds(1_800).micros() / 1_000;
     records.add(Written { timestamp: Some(half_an_hour), ..records.good() }, Applied);
     records.add(Written { timestamp: Some(1), ..records.good() }, Applied);
 }
 
-pub(crate) async fn each_is_applied_a_duplicate_or_a_letter_whichever_client_wrote_it() {
+pub(crate) async fn each_record_is_applied_a_duplicate_or_a_letter_for_every_client() {
     let cluster = shared().plain;
     let topic = Topic::new(&cluster, "odd").await;
     let site = Site::start(&cluster, topic.name()).await;
@@ -182,7 +182,7 @@ pub(crate) async fn each_is_applied_a_duplicate_or_a_letter_whichever_client_wro
         }
     }
     assert_eq!(odd, Vec::<String>::new());
-    // An answer that was lost on a slow machine makes its event a duplicate.
+    // On a slow machine a lost response makes its event a duplicate.
     let Counts { applied, duplicate, rejected } = counts;
     assert_eq!(
         (applied + duplicate, rejected),

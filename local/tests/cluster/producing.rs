@@ -1,4 +1,4 @@
-//! What ingest writes, as clients see it that are not Drover's.
+//! The records of ingest, as other Kafka clients see them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,26 +10,26 @@ use crate::foreign::{CLIENTS, Client, Read, RecordLocation, Written};
 use crate::services::Fault;
 use crate::topic::{Topic, record, send};
 
-/// Keys as ingest makes them.
+/// The number of keys, in the form that ingest uses.
 const KEYS: usize = 60;
-/// Events of each key.
+/// Events per key.
 const EVENTS: usize = 20;
-/// Events of one send, as a full request of ingest has them.
+/// Events per send, as in a full request of ingest.
 const BATCH: usize = 100;
-/// More than a topic takes by default.
+/// More than a topic accepts by default.
 const LARGE_BYTES: usize = 2 << 20;
 
 fn key(number: usize) -> String {
-    // Of every length modulo four, which the hash treats in ways of their own.
+    // Keys of every length modulo four, because the hash treats each remainder differently.
     format!("demo/device/{}", "d".repeat(1 + number % 7) + &number.to_string())
 }
 
-/// The number of a value.
+/// The number in a value.
 fn number(value: &[u8]) -> usize {
     std::str::from_utf8(value).unwrap().parse().unwrap()
 }
 
-pub(crate) async fn keys_are_where_other_clients_put_them_and_in_order() {
+pub(crate) async fn keys_are_in_the_same_partitions_as_with_other_clients_and_in_order() {
     let topic = Topic::new(&shared().plain, "keys").await;
     let event_log = topic.event_log().await;
     let mut records: Vec<Record> =
@@ -71,7 +71,7 @@ pub(crate) async fn keys_are_where_other_clients_put_them_and_in_order() {
     }
 }
 
-pub(crate) async fn other_clients_read_what_was_written() {
+pub(crate) async fn other_clients_read_the_written_records() {
     let topic = Topic::new(&shared().plain, "written").await;
     let event_log = topic.event_log().await;
     let every_byte: Vec<u8> = (0..=u8::MAX).collect();
@@ -107,7 +107,7 @@ pub(crate) async fn other_clients_read_what_was_written() {
     }
 }
 
-pub(crate) async fn a_message_that_is_too_large_is_refused_and_harms_no_other() {
+pub(crate) async fn a_message_that_is_too_large_is_rejected_and_the_others_are_sent() {
     let topic = Topic::new(&shared().plain, "large").await;
     let event_log = topic.event_log().await;
     let large = record("demo/device/d-1", vec![b'x'; LARGE_BYTES]);

@@ -1,4 +1,4 @@
-//! What others write and commit, as the event source and replay see it.
+//! Records and commits of other clients, as the event source and replay see them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::common::WAIT;
 use crate::foreign::{CLIENTS, Client, Written};
 use crate::topic::{Topic, name, record, send};
 
-/// What each client can pack with here.
+/// The codecs that each client supports here.
 const CODECS: [(Client, &str); 7] = [
     (Client::Confluent, "none"),
     (Client::Confluent, "gzip"),
@@ -43,7 +43,7 @@ fn every_form() -> Vec<Written> {
         null(Written::of("key", "null"), "null"),
         Written { timestamp: Some(1), ..Written::of("key", "1970") },
     ];
-    // Enough for batches of some size.
+    // Enough records for batches of some size.
     records.extend((0..500).map(|one| Written::of("key", "x".repeat(one))));
     records.iter_mut().for_each(|record| record.partition = Some(1));
     records
@@ -62,7 +62,7 @@ fn seen(record: StoredRecord) -> Written {
     }
 }
 
-/// What a client that knows no null headers has written in place of them.
+/// Replaces null headers by empty headers, like a client that does not support null headers.
 fn without_nulls(mut records: Vec<Written>) -> Vec<Written> {
     let headers = records.iter_mut().flat_map(|record| &mut record.headers);
     headers.for_each(|(_, value)| *value = Some(value.take().unwrap_or_default()));
@@ -83,7 +83,7 @@ pub(crate) async fn every_codec_and_every_header_is_read_as_it_was_written() {
         let expected = if client == Client::KafkaPython { &empty_for_null } else { &written };
         assert_eq!(&found, expected, "{client:?} {codec}");
 
-        // An event of Lambda's knows no null headers either.
+        // Lambda's events have no null headers either.
         let mut next = 0;
         let mut again = Vec::new();
         while next < i64::try_from(written.len()).unwrap() {
@@ -103,7 +103,7 @@ pub(crate) async fn every_codec_and_every_header_is_read_as_it_was_written() {
     }
 }
 
-pub(crate) async fn committed_offsets_are_everybodys() {
+pub(crate) async fn committed_offsets_are_shared_with_other_clients() {
     let topic = Topic::new(&shared().plain, "committed").await;
     let (bootstrap, group) = (topic.0.bootstrap.as_str(), name(GROUP));
     let log = topic.log().await;
@@ -126,7 +126,7 @@ fn in_partition(partition: i32, count: usize) -> Vec<Written> {
     (0..count).map(written).collect()
 }
 
-pub(crate) async fn offsets_that_are_gone_are_lost_and_the_others_come() {
+pub(crate) async fn deleted_offsets_are_lost_and_the_others_are_read() {
     let topic = Topic::new(&shared().plain, "gone").await;
     let bootstrap = topic.0.bootstrap.as_str();
     Client::Confluent.produce(bootstrap, topic.name(), &in_partition(2, 10));
@@ -151,7 +151,7 @@ pub(crate) async fn offsets_that_are_gone_are_lost_and_the_others_come() {
     let fetched = log.fetch(beyond, bounds).await.unwrap();
     assert_eq!((fetched.records.len(), fetched.next), (0, 10), "brought back to the end");
 
-    // The marker of a transaction takes an offset, and is no record that could be lost.
+    // The marker of a transaction occupies an offset, but is not a record that could be lost.
     Client::Confluent.produce_together(bootstrap, topic.name(), &in_partition(3, 5));
     Client::Confluent.produce(bootstrap, topic.name(), &in_partition(3, 1));
     let again = topic.again(3, 0, 6).await;
@@ -161,7 +161,7 @@ pub(crate) async fn offsets_that_are_gone_are_lost_and_the_others_come() {
     assert_eq!(read, [0, 1, 2, 3, 4, 6]);
 }
 
-pub(crate) async fn the_offsets_of_a_topic_that_was_made_anew_are_lost() {
+pub(crate) async fn the_offsets_of_a_recreated_topic_are_lost() {
     let topic = Topic::new(&shared().plain, "anew").await;
     let bootstrap = topic.0.bootstrap.as_str();
     Client::Confluent.produce(bootstrap, topic.name(), &in_partition(0, 9));
@@ -175,11 +175,12 @@ pub(crate) async fn the_offsets_of_a_topic_that_was_made_anew_are_lost() {
     Client::KafkaPython.produce(bootstrap, topic.name(), &in_partition(0, 4));
     let some = topic.again(0, 2, 8).await;
     assert_eq!((some.records.len(), some.next, some.lost), (2, 9, 5));
-    // Whoever looks for partitions now and then finds out, and begins anew as well.
+    // The next partition listing notices the recreated topic and restarts as well.
     assert_eq!(log.partitions(topic.name()).await.unwrap(), [0, 1, 2, 3]);
     let from = Position { topic: topic.name(), partition: 0, offset: 9 };
     let bounds = Bounds { records: 100, bytes: 1 << 20, wait: WAIT };
-    // A look in between uses nothing up: it is told again until it begins there.
+    // A look without waiting does not consume the restart: the reader reports it until a fetch
+    // begins there.
     let look = Bounds { records: 1, bytes: 1, wait: Duration::ZERO };
     for (offset, bounds) in [(9, look), (9, bounds), (0, look), (9, bounds)] {
         let fetched = log.fetch(Position { offset, ..from }, bounds).await.unwrap();
@@ -188,7 +189,7 @@ pub(crate) async fn the_offsets_of_a_topic_that_was_made_anew_are_lost() {
     assert_eq!(topic.read_from(&log, 0, 0).await.len(), 4);
     let record = record("key", "5");
     let sent = async {
-        // It has to find out by a refusal.
+        // The event log has to notice by a rejected send.
         while send(&event_log, std::slice::from_ref(&record)).await.iter().any(Result::is_err) {}
     };
     tokio::time::timeout(WAIT, sent).await.unwrap();

@@ -1,13 +1,13 @@
-//! Where the services are, as the environment says.
+//! The services that the environment names.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-/// What the facts need.
+/// The services that the facts need.
 pub(crate) struct Services {
-    /// The folder of `kafka.sh`.
+    /// The folder with `kafka.sh`.
     pub(crate) scripts: PathBuf,
-    /// A Python that has the foreign clients.
+    /// A Python with the other Kafka clients.
     pub(crate) python: PathBuf,
 }
 
@@ -24,7 +24,7 @@ static SERVICES: LazyLock<Option<Services>> = LazyLock::new(|| {
 });
 
 impl Services {
-    /// The services, where there are any.
+    /// The services, if the environment names them.
     pub(crate) fn there() -> Option<&'static Self> {
         SERVICES.as_ref()
     }
@@ -35,18 +35,18 @@ impl Services {
     }
 }
 
-/// How a service misbehaves on purpose, by the value of `DROVER_TEST_FAULT`. `lost_record`, which the
-/// foreign producer reads for itself, calls one record acknowledged that it never sent.
+/// How a service misbehaves deliberately, by the value of `DROVER_TEST_FAULT`. The Python client
+/// itself reads `lost_record`: it reports one record as acknowledged without sending it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// `truncated_log`: a broker that was killed has lost the end of every partition.
+    /// `truncated_log`: a killed broker loses the end of every partition.
     TruncatedLog,
-    /// `swapped_records`: a broker keeps two records of one key in the other order.
+    /// `swapped_records`: a broker swaps two records of one key.
     SwappedRecords,
 }
 
 impl Fault {
-    /// Whether it is asked for.
+    /// Whether this fault is requested.
     pub(crate) fn is_on(self) -> bool {
         let name = match self {
             Self::TruncatedLog => "truncated_log",
@@ -56,7 +56,7 @@ impl Fault {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[expect(clippy::disallowed_methods, reason = "only the edge of the program reads the environment")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -1,5 +1,5 @@
-//! `drover simulate` on a cluster: what a function does not take is found by halves, reported, and read
-//! again by its offset when it is replayed.
+//! `drover simulate` on a cluster: records that a function rejects are isolated by bisecting,
+//! reported, and read again by their offsets for a replay.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,19 +20,19 @@ use crate::foreign::{Client, Written};
 use crate::site::{replay, route};
 use crate::topic::{Topic, name, now};
 
-/// The function that refuses some records.
+/// The function that rejects some records.
 const PICKY: &str = "picky";
 const REFUSED: [usize; 3] = [4, 17, 30];
 const RECORDS: usize = 40;
 const PARTITION: i32 = 2;
 
-/// A host with such a function, which reads nothing by itself.
+/// A host with such a function and without an event source of its own.
 struct Fixture {
     topic: Topic,
     host: Host,
     data: TempDir,
     group: String,
-    /// Records that the function has taken.
+    /// The number of records that the function accepted.
     taken: Arc<AtomicUsize>,
 }
 
@@ -54,7 +54,7 @@ impl Fixture {
         Self { topic, host, data, group: name("simulated"), taken }
     }
 
-    /// Runs the command to its end, and gives what it says.
+    /// Runs the command to its end and returns its output.
     async fn simulate(&self, words: &[&str]) -> String {
         let endpoint = format!("http://{}", self.host.addresses().lambda);
         let all = ["simulate", "--once", "--endpoint", &endpoint, "--function", PICKY];
@@ -74,7 +74,7 @@ impl Fixture {
         replay(self.host.addresses().lambda, &command).await
     }
 
-    /// What the operator's letters are once there are so many.
+    /// The operator's letters, once there are so many.
     async fn letters(&self, count: usize) -> Value {
         let filed = async {
             loop {
@@ -110,12 +110,12 @@ fn record(number: usize) -> Written {
     Written { partition: Some(PARTITION), ..written }
 }
 
-pub(crate) async fn what_is_done_is_committed_for_the_next_time() {
+pub(crate) async fn handled_records_are_committed_for_the_next_run() {
     let fixture = Fixture::new().await;
     let (bootstrap, topic) = (fixture.topic.0.bootstrap.as_str(), fixture.topic.name());
     fixture.produce(0..3);
     let out = fixture.simulate(&["--batch-size", "2"]).await;
-    let expected = format!("{topic}: done, by partition, until before offset\n  partition 2: 3\n");
+    let expected = format!("{topic}: next offset by partition\n  partition 2: 3\n");
     assert_eq!((out, fixture.taken.load(Ordering::Relaxed)), (expected, 3));
     let committed = Client::Confluent.committed(bootstrap, &fixture.group, topic);
     assert_eq!(committed, BTreeMap::from([(PARTITION, 3)]));
@@ -125,7 +125,7 @@ pub(crate) async fn what_is_done_is_committed_for_the_next_time() {
     fixture.host.stop().await.unwrap();
 }
 
-pub(crate) async fn records_that_a_function_refuses_are_found_by_halves_reported_and_replayed() {
+pub(crate) async fn rejected_records_are_isolated_by_bisecting_reported_and_replayed() {
     let fixture = Fixture::new().await;
     fixture.produce(0..RECORDS);
     let queue = format!("http://{}/000000000000/drover-dead-letters", fixture.host.addresses().sqs);
@@ -135,7 +135,7 @@ pub(crate) async fn records_that_a_function_refuses_are_found_by_halves_reported
     assert_eq!(fixture.taken.load(Ordering::Relaxed), RECORDS - REFUSED.len());
 
     fixture.letters(REFUSED.len()).await;
-    // The first of them has expired before anybody came to replay it.
+    // The first rejected record expires before the replay.
     fixture.topic.forget(PARTITION, 10).await;
     route(fixture.data.path(), fixture.topic.name()).await;
     let replayed = fixture.command(json!({"action": "replay", "rate": 1000, "by": "a test"})).await;

@@ -1,5 +1,5 @@
-//! `drover serve` on a cluster, as a process, with a topic of telemetry that names its tenant in a
-//! header; and what can be seen of it from outside.
+//! `drover serve` as a process on a cluster, with a telemetry topic that names its tenant in a
+//! header, and the host's state as seen from outside.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,21 +15,21 @@ use tempfile::TempDir;
 use crate::common::{post, run, sqs};
 use crate::foreign::RecordLocation;
 
-/// Of the demo tenant.
+/// The key of the demo tenant.
 pub(crate) const KEY: &str = "drover-demo-key";
 const WITHIN: Duration = Duration::from_secs(180);
-/// Longer than anything takes to go on.
+/// Longer than any pause of normal progress.
 const STANDSTILL: Duration = Duration::from_secs(45);
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A host, which ends with this value.
+/// A host. Dropping it ends the process.
 pub(crate) struct Site {
     pub(crate) host: Process,
     data: PathBuf,
     _home: TempDir,
 }
 
-/// What became of records, as the host counts them.
+/// The outcomes of records, as the host counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) applied: u64,
@@ -38,7 +38,7 @@ pub(crate) struct Counts {
 }
 
 impl Site {
-    /// Starts a host that reads this topic, and what ingest writes.
+    /// Starts a host that reads this topic and the topic of ingest.
     pub(crate) async fn start(cluster: &str, topic: &str) -> Self {
         let location = tempfile::tempdir().unwrap();
         let data = location.path().join("data");
@@ -46,7 +46,7 @@ impl Site {
         let program = Path::new(env!("CARGO_BIN_EXE_drover"));
         let start =
             async || Process::start_with(program, &data, words.map(str::to_owned).into()).await;
-        // A host whose cluster does not create its topics in time ends at its start.
+        // A host exits at its start if the cluster does not create its topics in time.
         let host = match start().await {
             Ok(host) => host,
             Err(_) => start().await.unwrap(),
@@ -56,7 +56,7 @@ impl Site {
         site
     }
 
-    /// One request, until it is answered.
+    /// Sends one request until it is answered.
     pub(crate) async fn call(&self, call: &Call, key: &str) -> Answer {
         let started = Instant::now();
         while started.elapsed() < WITHIN {
@@ -68,8 +68,7 @@ impl Site {
         panic!("{} is not answered", call.path);
     }
 
-    /// Waits until so many records are done with, and nothing waits anywhere: neither in the stream
-    /// nor in a queue.
+    /// Waits until so many records are handled, and neither the event log nor a queue holds more.
     pub(crate) async fn has_handled(&self, records: usize) -> Counts {
         let (mut before, mut since) = (None, Instant::now());
         loop {
@@ -88,11 +87,11 @@ impl Site {
         }
     }
 
-    /// What waits in the queues.
+    /// The number of messages in the queues.
     async fn waiting(&self) -> u64 {
         let addresses = running_host(&self.data).unwrap().addresses;
         let mut waiting = 0;
-        // In this order: what leaves the buffer may be a letter.
+        // In this order, because a message may move from the buffer to the dead letters.
         for queue in ["buffer", "dead-letters", "dead-letters-failed"] {
             let url = format!("http://{}/000000000000/drover-{queue}", addresses.sqs);
             let request = json!({"QueueUrl": url, "AttributeNames": ["All"]});
@@ -105,7 +104,7 @@ impl Site {
         waiting
     }
 
-    /// A device's history as it is read: time, id and payload of every event, in order.
+    /// A device's history through the API: time, id and payload of every event, in order.
     pub(crate) async fn history(&self, device: &str, key: &str) -> Vec<(String, String, Value)> {
         let (mut events, mut more) = (Vec::new(), String::new());
         loop {
@@ -123,7 +122,8 @@ impl Site {
         }
     }
 
-    /// Where the records of open letters stand, the operator's among them, and why they are there.
+    /// The locations of the records of all open letters, including the operator's, with their
+    /// codes.
     pub(crate) async fn letters(&self) -> BTreeMap<RecordLocation, String> {
         let mut lists = vec![self.command(json!({"action": "inspect", "limit": 1_000})).await];
         for key in [KEY, "drover-acme-key"] {
@@ -148,7 +148,7 @@ impl Site {
     }
 }
 
-/// A command to a host's replay function.
+/// Sends a command to a host's replay function.
 pub(crate) async fn replay(lambda: std::net::SocketAddr, command: &Value) -> Value {
     let path = "/2015-03-31/functions/replay/invocations";
     let (status, answer) = post(lambda, path, "", command).await.unwrap();
@@ -156,7 +156,7 @@ pub(crate) async fn replay(lambda: std::net::SocketAddr, command: &Value) -> Val
     answer
 }
 
-/// Tells the host on this folder what the topic's records are.
+/// Applies the route of the topic to the host of this folder.
 pub(crate) async fn route(data: &Path, topic: &str) {
     let documents = tempfile::tempdir().unwrap();
     let route = json!({"contract": "telemetry", "tenant": {"header": "tenant"}});

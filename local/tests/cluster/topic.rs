@@ -1,11 +1,11 @@
-//! A topic of one's own on the broker of all, and what Drover's adapters make of it.
+//! A topic of its own on the shared broker, and Drover's adapters on it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use drover_aws::kafka::{
-    KafkaConfig, KafkaEventLog, KafkaReread, Password, Placed, Security, describe,
+    KafkaConfig, KafkaEventLog, KafkaReread, Password, Placed, SaslMechanism, Security, describe,
 };
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
@@ -20,36 +20,41 @@ use krafka::admin::{DeleteRecordsOptions, DeleteTopicsOptions, TopicPartition};
 use crate::broker::{PASSWORD, USER};
 
 const BOUNDS: Bounds = Bounds { records: 500, bytes: 1 << 20, wait: Duration::from_secs(2) };
-/// What a send may take.
+/// The deadline of a send.
 const SEND_SECONDS: i64 = 5;
 
 /// A topic of four partitions.
 #[derive(Clone)]
 pub(crate) struct Topic(pub(crate) KafkaConfig);
 
-/// A name that no other fact has.
+/// A unique topic name.
 pub(crate) fn name(of: &str) -> String {
     format!("{of}.{:08x}", fastrand::u32(..))
 }
 
-/// The credentials that a broker takes on its listener with SCRAM.
+/// The SCRAM settings of a client.
 pub(crate) fn scram(password: &str) -> Security {
-    let password = Password::new(password);
-    Security::ScramSha512 { user: USER.to_owned(), password, tls: false }
+    sasl(SaslMechanism::ScramSha512, password)
 }
 
-/// The right ones.
+/// Credentials of the one user.
+pub(crate) fn sasl(mechanism: SaslMechanism, password: &str) -> Security {
+    let password = Password::new(password);
+    Security::Sasl { mechanism, user: USER.to_owned(), password, tls: false }
+}
+
+/// The SCRAM settings with the correct password.
 pub(crate) fn right() -> Security {
     scram(PASSWORD)
 }
 
 impl Topic {
-    /// Creates one.
+    /// Creates a topic.
     pub(crate) async fn new(bootstrap: &str, of: &str) -> Self {
         Self::with(bootstrap, of, Security::Plaintext).await
     }
 
-    /// Creates one as somebody.
+    /// Creates a topic with these credentials.
     pub(crate) async fn with(bootstrap: &str, of: &str, security: Security) -> Self {
         let (bootstrap, topic) = (bootstrap.to_owned(), name(of));
         let config = KafkaConfig { bootstrap, topic, security };
@@ -57,22 +62,22 @@ impl Topic {
         Self(config)
     }
 
-    /// Its name.
+    /// The topic's name.
     pub(crate) fn name(&self) -> &str {
         &self.0.topic
     }
 
-    /// How ingest writes to it.
+    /// The adapter that ingest writes with.
     pub(crate) async fn event_log(&self) -> KafkaEventLog {
         patiently(async || KafkaEventLog::connect(self.0.clone()).await).await
     }
 
-    /// How the event source reads it.
+    /// The adapter that the event source reads with.
     pub(crate) async fn log(&self) -> KafkaLog {
         patiently(async || KafkaLog::connect(self.0.clone()).await).await
     }
 
-    /// All of it, as the event source reads it, by partition.
+    /// All records by partition, as the event source reads them.
     pub(crate) async fn read(&self, log: &KafkaLog) -> BTreeMap<i32, Vec<StoredRecord>> {
         let mut all = BTreeMap::new();
         for partition in log.partitions(self.name()).await.unwrap() {
@@ -81,7 +86,7 @@ impl Topic {
         all
     }
 
-    /// A partition from an offset on.
+    /// The records of a partition, starting at an offset.
     pub(crate) async fn read_from(
         &self,
         log: &KafkaLog,
@@ -100,7 +105,7 @@ impl Topic {
         }
     }
 
-    /// Offsets, as replay reads them: again, where a partition has no leader yet.
+    /// Reads offsets as replay does, with retries while the partition has no leader.
     pub(crate) async fn again(&self, partition: i32, first: i64, last: i64) -> Again {
         let offsets = Offsets { topic: self.name().to_owned(), partition, first, last };
         let reread = KafkaReread::new(self.0.clone());
@@ -116,7 +121,7 @@ impl Topic {
         tokio::time::timeout(crate::common::WAIT, read).await.unwrap()
     }
 
-    /// Takes away what is before an offset, as retention does.
+    /// Deletes the records before an offset, as retention does.
     pub(crate) async fn forget(&self, partition: i32, before: i64) {
         let admin = self.0.client().await.unwrap().admin();
         let place = TopicPartition::new(self.name(), partition);
@@ -127,7 +132,7 @@ impl Topic {
         }
     }
 
-    /// Deletes it, and makes one of the same name.
+    /// Deletes the topic and creates another one with the same name.
     pub(crate) async fn make_anew(&self) {
         let admin = self.0.client().await.unwrap().admin();
         let id = async || Some(describe(&admin, self.name()).await.ok()??.id);
@@ -135,7 +140,7 @@ impl Topic {
         let deleted = admin.delete_topics([self.name()], DeleteTopicsOptions::default()).await;
         assert!(deleted.unwrap().into_values().all(|result| result.is_ok()));
         let made = async {
-            // The brokers may know the old one for a while, which would be as good as created.
+            // The brokers may still know the old topic for a while, and report it as existing.
             while self.0.create_topics(&[self.name()]).await.is_err()
                 || id().await.is_none_or(|id| id == before)
             {}
@@ -144,7 +149,7 @@ impl Topic {
     }
 }
 
-/// What a broker does that has only just started, on a busy machine: perhaps not at the first try.
+/// Retries, because a broker that has just started on a busy machine may fail at first.
 async fn patiently<T>(attempt: impl AsyncFn() -> Result<T, Unavailable>) -> T {
     let trying = async {
         loop {
@@ -158,18 +163,18 @@ async fn patiently<T>(attempt: impl AsyncFn() -> Result<T, Unavailable>) -> T {
     tokio::time::timeout(crate::common::WAIT, trying).await.unwrap()
 }
 
-/// Sends to a broker that has only just started, until it acknowledges: what it makes for its first
-/// producer takes longer than a send may.
+/// Sends to a new broker until it acknowledges: its setup for the first producer takes longer than
+/// the deadline of a send.
 pub(crate) async fn warm(bootstrap: &str) {
     let topic = Topic::new(bootstrap, "warm").await;
     let event_log = topic.event_log().await;
     patiently(async || send(&event_log, &[record("key", "warm")]).await.remove(0)).await;
 }
 
-/// A record on its way into a stream.
+/// A record for an event log.
 pub(crate) fn record(key: &str, value: impl Into<Vec<u8>>) -> Record {
     Record {
-        source: Source::Http { request_id: Arc::from("cluster"), index: 0 },
+        source: Source::Http { request_id: Arc::from("cluster"), index: 0, element: None },
         key: Some(key.as_bytes().to_vec()),
         value: Some(value.into()),
         headers: vec![("correlation_id".to_owned(), b"cluster".to_vec())],
@@ -178,7 +183,7 @@ pub(crate) fn record(key: &str, value: impl Into<Vec<u8>>) -> Record {
     }
 }
 
-/// Sends records, each with its result.
+/// Sends records and returns the result of each.
 pub(crate) async fn send(
     event_log: &KafkaEventLog,
     records: &[Record],
@@ -187,7 +192,7 @@ pub(crate) async fn send(
     event_log.produce(&records, now().plus_seconds(SEND_SECONDS)).await
 }
 
-/// The time of day.
+/// The current time.
 #[expect(clippy::disallowed_methods, reason = "deadlines are on the machine's clock")]
 pub(crate) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();

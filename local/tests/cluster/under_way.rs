@@ -1,4 +1,4 @@
-//! A host that reads and writes while its cluster dies, or forgets.
+//! A host that reads and writes while its cluster is killed, or a topic is recreated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,16 +14,16 @@ use crate::foreign::{Client, Written};
 use crate::site::{KEY, Site};
 use crate::topic::{Topic, now};
 
-/// Devices that a foreign producer reports for, and events of each.
+/// Devices of the other producer, and events per device.
 const FOREIGN: usize = 10;
 const EVENTS: usize = 300;
-/// Clients that send over HTTP meanwhile, events of each request, and requests between two deaths.
+/// Concurrent HTTP clients, events per request, and requests between two kills.
 const CLIENTS: usize = 3;
 const BATCH: usize = 20;
 const REQUESTS: usize = 12;
 const WITHIN: Duration = Duration::from_secs(180);
 
-/// The ids of a device's events.
+/// The ids of the events, by device.
 type Ids = BTreeMap<String, BTreeSet<String>>;
 
 fn event(device: &str, number: usize) -> Value {
@@ -34,7 +34,7 @@ fn event(device: &str, number: usize) -> Value {
     })
 }
 
-pub(crate) async fn what_a_host_accepted_is_in_a_history_once_whenever_the_broker_dies() {
+pub(crate) async fn accepted_events_are_in_a_history_once_whenever_the_broker_dies() {
     let mut broker = Broker::start();
     let cluster = broker.addresses().plain;
     let topic = Topic::new(&cluster, "under-way").await;
@@ -81,7 +81,7 @@ pub(crate) async fn what_a_host_accepted_is_in_a_history_once_whenever_the_broke
     assert_eq!((counts.rejected, site.letters().await), (0, BTreeMap::new()));
 }
 
-/// Gives a foreign producer's events to the topic.
+/// Writes another producer's events to the topic.
 fn foreign(cluster: &str, topic: &str) -> Ids {
     let (mut records, mut expected) = (Vec::new(), Ids::new());
     for number in 0..FOREIGN * EVENTS {
@@ -93,7 +93,7 @@ fn foreign(cluster: &str, topic: &str) -> Ids {
     expected
 }
 
-/// Sends requests until it is over, each until it is accepted; gives what was accepted.
+/// Sends requests until the end, each until it is accepted; returns the accepted events.
 async fn send(
     address: SocketAddr,
     client: usize,
@@ -116,7 +116,7 @@ async fn send(
                     assert_eq!(answer.json["accepted"], BATCH, "{}", answer.text);
                     break;
                 }
-                // Too much at once, or nobody there to take it.
+                // Over the quota, or the host is unavailable.
                 Some(answer) => assert!([429, 503].contains(&answer.status), "{}", answer.text),
                 None => {}
             }
@@ -130,7 +130,7 @@ async fn send(
     (device, accepted)
 }
 
-/// Waits until so many requests more are answered, which goes on without a broker.
+/// Waits for so many more answered requests; requests are answered without a broker too.
 async fn until_more(answered: &AtomicUsize) {
     let enough = answered.load(Ordering::Relaxed) + REQUESTS;
     let waited = async {
@@ -153,7 +153,7 @@ async fn histories(site: &Site, devices: impl Iterator<Item = &String>) -> Ids {
     found
 }
 
-pub(crate) async fn a_topic_that_is_made_anew_is_read_from_its_start() {
+pub(crate) async fn a_recreated_topic_is_read_from_its_start() {
     let cluster = shared().plain;
     let topic = Topic::new(&cluster, "forgotten").await;
     let site = Site::start(&cluster, topic.name()).await;
@@ -165,7 +165,7 @@ pub(crate) async fn a_topic_that_is_made_anew_is_read_from_its_start() {
     site.has_handled(30).await;
     topic.make_anew().await;
     Client::Confluent.produce(&cluster, topic.name(), &written(30..40));
-    // The client may notice before the host does: then both go back, and what came is read twice.
+    // The client may notice before the host does; then both restart, and records are read twice.
     let whole = async {
         while site.history("anew", KEY).await.len() < 40 {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,4 +1,4 @@
-//! Events as Lambda makes them of Kafka records.
+//! Lambda events with Kafka records.
 
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,22 +6,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use drover_core::base::time::Timestamp;
 use serde_json::{Value, json};
 
-/// When every record of this process was written: an hour ago, which no host takes for a time that
-/// cannot be true. The history of a subject is decided by this and not by the clock of the machine.
-#[expect(clippy::disallowed_methods, reason = "records of foreign producers are stamped with it")]
+/// The timestamp of every record of this process: one hour ago, which every host accepts as
+/// plausible. History depends on this time and not on the machine's clock.
+#[expect(clippy::disallowed_methods, reason = "the records of a producer carry the current time")]
 pub static WRITTEN_AT_MILLIS: LazyLock<i64> = LazyLock::new(|| {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(now.as_secs() - 3_600).unwrap() * 1_000
 });
 
-/// One record of the topic `telemetry`, which names its tenant in a header.
+/// A record of the topic `telemetry`, which names its tenant in a header.
 pub struct Record {
     tenant: String,
     value: Vec<u8>,
 }
 
-/// A reading of a device, observed so many seconds before it was written. Its id is `e-` and the
-/// number of seconds.
+/// A reading of a device, observed so many seconds before the record's timestamp. Its id is `e-`
+/// and the number of seconds.
 pub fn temperature(tenant: &str, device: &str, seconds_before: i64) -> Record {
     let observed_at = Timestamp::from_millis(*WRITTEN_AT_MILLIS - seconds_before * 1_000).unwrap();
     let value = json!({
@@ -32,12 +32,12 @@ pub fn temperature(tenant: &str, device: &str, seconds_before: i64) -> Record {
     text(tenant, &value.to_string())
 }
 
-/// A record of this text, whatever it is.
+/// A record with any text as its value.
 pub fn text(tenant: &str, value: &str) -> Record {
     Record { tenant: tenant.to_owned(), value: value.as_bytes().to_vec() }
 }
 
-/// An event of one partition.
+/// An event with records of one partition.
 pub fn event(records: &[Record]) -> Value {
     let records: Vec<Value> = records.iter().enumerate().map(record).collect();
     json!({

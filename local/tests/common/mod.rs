@@ -1,5 +1,5 @@
-//! What tests of a host share: one HTTP request as any client sends it, the binary as a process, and
-//! Lambda's Kafka events ([`kafka`]).
+//! Shared parts of the host's tests: HTTP requests as any client sends them, the binary as a
+//! process, and Lambda's Kafka events ([`kafka`]).
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of this")]
 
 pub mod kafka;
@@ -18,10 +18,10 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any step takes on a busy machine.
 pub const WAIT: Duration = Duration::from_secs(30);
 
-/// Posts JSON and gives status and JSON back; `None` where the connection ends before the answer.
+/// Posts JSON and returns status and JSON; `None` if the connection ends before the response.
 pub async fn post(
     address: SocketAddr,
     path: &str,
@@ -31,7 +31,7 @@ pub async fn post(
     post_with(address, path, ("x-amz-target", target), body).await
 }
 
-/// The same with a header of one's own.
+/// Like [`post`], with an extra header.
 pub async fn post_with(
     address: SocketAddr,
     path: &str,
@@ -79,7 +79,7 @@ pub async fn get_api(addresses: &Addresses, path: &str, key: &str) -> Response<B
     send(addresses.http, request.body(Full::default()).unwrap()).await.unwrap()
 }
 
-/// One request on a connection of its own; `None` where that ends before the answer.
+/// Sends one request on its own connection; `None` if the connection ends before the response.
 async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Option<Response<Bytes>> {
     let event_log = tokio::net::TcpStream::connect(address).await.ok()?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(event_log)).await;
@@ -89,7 +89,7 @@ async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Option<Resp
     Some(Response::from_parts(head, body.collect().await.ok()?.to_bytes()))
 }
 
-/// One DynamoDB action that must succeed.
+/// Executes one DynamoDB action that must succeed.
 pub async fn dynamodb(addresses: &Addresses, action: &str, body: Value) -> Value {
     let target = format!("DynamoDB_20120810.{action}");
     let (status, answer) = post(addresses.dynamodb, "/", &target, &body).await.unwrap();
@@ -97,7 +97,7 @@ pub async fn dynamodb(addresses: &Addresses, action: &str, body: Value) -> Value
     answer
 }
 
-/// One SQS action that must succeed.
+/// Executes one SQS action that must succeed.
 pub async fn sqs(addresses: &Addresses, action: &str, body: Value) -> Value {
     let (status, answer) =
         post(addresses.sqs, "/", &format!("AmazonSQS.{action}"), &body).await.unwrap();
@@ -126,7 +126,7 @@ pub async fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
     to_its_end(drover(arguments), input).await
 }
 
-/// The same with this environment, and nothing of the test's own.
+/// Like [`run`], with this environment only.
 pub async fn run_with(
     environment: &[(&'static str, String)],
     arguments: &[&str],
@@ -139,7 +139,7 @@ pub async fn run_with(
 
 async fn to_its_end(mut command: Command, input: &str) -> (i32, String, String) {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    // Some end before they read it.
+    // Fails if the process ends before it reads its input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output());
     let output = tokio::time::timeout(WAIT, ended).await.unwrap().unwrap().unwrap();
@@ -147,20 +147,20 @@ async fn to_its_end(mut command: Command, input: &str) -> (i32, String, String) 
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// `drover serve` on free ports as a process of its own, which ends with this value.
+/// `drover serve` on free ports as a process. Dropping it ends the process.
 pub struct Process {
     pub child: Child,
     pub addresses: Addresses,
 }
 
 impl Process {
-    /// Starts it, and waits until its note says that it answers.
+    /// Starts the host, and waits until its note reports its addresses.
     pub async fn start(data: &Path) -> Self {
         let data_text = data.to_str().unwrap();
         let free = "127.0.0.1:0";
         let addresses = ["--http", free, "--lambda", free, "--dynamodb", free, "--sqs", free];
         let arguments = [addresses.as_slice(), &["--data", data_text]].concat();
-        // A file: a pipe that nobody reads would fill up and hold the host.
+        // A file, because an unread pipe would fill up and block the host.
         let mut said = tempfile::tempfile().unwrap();
         let mut host = drover(&arguments);
         host.stdout(Stdio::null()).stderr(said.try_clone().unwrap());
@@ -173,14 +173,14 @@ impl Process {
                     assert_eq!(ended, None, "{}", std::io::read_to_string(said).unwrap());
                 }
                 match running_host(data) {
-                    // A note of another process was left behind by a host that was killed.
+                    // A killed host may have left a note with another process id.
                     Ok(host) if host.pid == child.id() => break host.addresses,
                     _ => tokio::time::sleep(Duration::from_millis(5)).await,
                 }
             }
         });
         let Ok(addresses) = ready.await else {
-            // Nobody else knows it.
+            // Nothing else would end the process.
             let _ = child.kill();
             let _ = child.wait();
             panic!("the host does not answer");
@@ -191,7 +191,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Fails when it has ended already.
+        // Fails if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,5 +1,5 @@
-//! A host in this process, on a data folder that goes with it: its functions as Lambda calls them, its registry
-//! and its histories.
+//! A host in this process, on a temporary data folder: its functions invoked as Lambda does, its
+//! registry, and its histories.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ pub fn folder(documents: &[(&str, Value)]) -> TempDir {
     folder
 }
 
-/// A host on a data folder that goes with it.
+/// A host on a temporary data folder.
 pub struct Running {
     pub host: Host,
     pub data: TempDir,
@@ -49,7 +49,7 @@ impl Running {
         Self { host, data }
     }
 
-    /// Cold environments on the same data.
+    /// Restarts the host on the same data, with cold environments.
     pub async fn restart(self) -> Self {
         self.host.stop().await.unwrap();
         let host = Host::start(HostConfig::on_free_ports(self.data.path())).await.unwrap();
@@ -60,7 +60,7 @@ impl Running {
         self.host.stop().await.unwrap();
     }
 
-    /// A function's answer.
+    /// The response of a function.
     pub async fn invoke(&self, function: &str, event: &Value) -> Value {
         let path = format!("/2015-03-31/functions/{function}/invocations");
         let answer = post(self.host.addresses().lambda, &path, "", event).await;
@@ -69,7 +69,7 @@ impl Running {
         answer
     }
 
-    /// All of these records are acknowledged.
+    /// Sends records to the processor, which must acknowledge all of them.
     pub async fn acknowledge(&self, records: &[Record]) {
         let answer = self.invoke("processor", &event(records)).await;
         assert_eq!(answer, json!({ "batchItemFailures": [] }));
@@ -91,12 +91,12 @@ impl Running {
         run(&[&words, options].concat(), "").await
     }
 
-    /// The folder of its data.
+    /// The data folder.
     pub fn folder(&self) -> &str {
         self.data.path().to_str().unwrap()
     }
 
-    /// Makes a ledger table of a tenant's own.
+    /// Creates a ledger table for one tenant.
     pub async fn create_ledger_table(&self, name: &str) {
         let table = json!({
             "TableName": name, "BillingMode": "PAY_PER_REQUEST",
@@ -112,7 +112,7 @@ impl Running {
         dynamodb(self.host.addresses(), "CreateTable", table).await;
     }
 
-    /// Puts this text in place of a document of the registry, and gives what was there.
+    /// Replaces a document of the registry and returns the old text.
     pub async fn replace_document(&self, key: &str, text: &str) -> String {
         let stored = json!({ "TableName": "drover-registry", "Key": { "pk": { "S": key } } });
         let stored = dynamodb(self.host.addresses(), "GetItem", stored).await;
@@ -124,8 +124,7 @@ impl Running {
         before
     }
 
-    /// A subject's events in the order of its history; `None`: there is no such subject, or its table is
-    /// not there.
+    /// A subject's events in history order; `None` if the subject or its table does not exist.
     pub async fn entries(&self, tenant: &str, subject: &str) -> Option<Vec<Value>> {
         let words = ["inspect", tenant, subject, "--json", "--data", self.folder()];
         let shown = inspect::run(&Inspect::parse_from(words).args).await.ok()?;
@@ -133,18 +132,18 @@ impl Running {
         shown["entries"].as_array().cloned()
     }
 
-    /// The ids of the same.
+    /// The ids of these events.
     pub async fn try_history(&self, tenant: &str, subject: &str) -> Option<Vec<String>> {
         let entries = self.entries(tenant, subject).await?;
         Some(entries.iter().map(|entry| entry["event_id"].as_str().unwrap().to_owned()).collect())
     }
 
-    /// The same of a subject that is there.
+    /// The ids of an existing subject's events.
     pub async fn history(&self, tenant: &str, subject: &str) -> Vec<String> {
         self.try_history(tenant, subject).await.unwrap()
     }
 
-    /// The same once there is one.
+    /// The ids, once the subject exists.
     pub async fn wait_for_history(&self, tenant: &str, subject: &str) -> Vec<String> {
         let shown = async {
             loop {
@@ -154,11 +153,11 @@ impl Running {
                 }
             }
         };
-        // A record that could not be applied comes back when its visibility timeout is over.
+        // A record that could not be applied is retried after its visibility timeout.
         tokio::time::timeout(4 * WAIT, shown).await.unwrap()
     }
 
-    /// How many open letters there are; of no tenant: the operator's.
+    /// The number of open letters; `None` selects the operator's letters.
     pub async fn letters(&self, tenant: Option<&str>) -> u64 {
         let command = json!({ "action": "inspect", "tenant": tenant });
         let answer = self.invoke("replay", &command).await;

@@ -1,5 +1,5 @@
-//! Where the host's queues and ElasticMQ differ: what is done, and what is seen on each. The host's are
-//! as AWS documents SQS.
+//! Differences between the host's queues and ElasticMQ: the action, and the result of each. The
+//! host's queues follow the AWS documentation of SQS.
 
 use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntry as Entry};
 use drover_core::base::error::Reason;
@@ -37,15 +37,15 @@ const fn differ(one: &str, other: &str) -> bool {
 
 pub(crate) fn all() -> Vec<Fact> {
     differences! {
-        // Nothing depends on it: a letter is cut to the limit before it is sent.
+        // Drover does not depend on this: a letter is cut to the limit before it is sent.
         a_message_over_the_limit: "refused", "unreachable: InvalidAttributeValue";
         a_batch_over_the_limit: "AWS.SimpleQueueService.BatchRequestTooLong", "InvalidAttributeValue";
-        a_limit_of_the_queues_own: "InvalidParameterValue", "ok";
-        // With and without the name of the old protocol. Drover knows both.
-        the_code_of_a_queue_that_is_not_there:
+        a_lower_limit_of_the_queue: "InvalidParameterValue", "ok";
+        // With and without the name of the old protocol; Drover accepts both.
+        the_code_of_a_missing_queue:
             "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist";
         a_queue_created_again_with_another_setting: "QueueAlreadyExists", "QueueNameExists";
-        // AWS promises it for the newest handle only.
+        // AWS guarantees it for the newest handle only.
         a_delete_by_the_handle_before_the_last: "ok", "ReceiptHandleIsInvalid";
     }
 }
@@ -63,7 +63,7 @@ async fn a_message_over_the_limit(queue_service: QueueService) -> String {
     }
 }
 
-async fn a_limit_of_the_queues_own(queue_service: QueueService) -> String {
+async fn a_lower_limit_of_the_queue(queue_service: QueueService) -> String {
     let queues = queue_service.queues().await;
     let name = format!("{}-small", queues.letters.rsplit('/').next().unwrap_or_default());
     let queue = queue_service.create(&name, &[(Name::MaximumMessageSize, "1024")]).await;
@@ -88,7 +88,7 @@ async fn a_queue_created_again_with_another_setting(queue_service: QueueService)
     code(create.attributes(Name::VisibilityTimeout, "99").send().await)
 }
 
-async fn the_code_of_a_queue_that_is_not_there(queue_service: QueueService) -> String {
+async fn the_code_of_a_missing_queue(queue_service: QueueService) -> String {
     let queues = queue_service.queues().await;
     let nowhere = format!("{}-not", queues.letters);
     code(queue_service.client.send_message().queue_url(nowhere).message_body("a").send().await)

@@ -1,4 +1,4 @@
-//! What holds for both.
+//! Facts that hold for both queue services.
 
 use std::collections::BTreeMap;
 
@@ -27,19 +27,19 @@ pub(crate) use facts;
 pub(crate) fn all() -> Vec<Fact> {
     facts![
         each_of_many_letters_arrives_once_in_the_group_of_its_tenant,
-        bodies_up_to_a_mebibyte_arrive_as_they_were,
-        letters_that_are_too_many_bytes_for_one_batch_arrive,
-        what_is_received_is_hidden_and_comes_again,
-        what_is_deleted_does_not_come_again,
-        what_was_received_too_often_goes_to_the_failed_queue,
-        what_failed_is_moved_back_to_its_queue,
-        one_bad_body_fails_alone,
-        letters_of_texts_that_sqs_refuses_arrive_as_they_were,
-        more_than_ten_at_once_are_refused,
-        the_levels_are_what_waits_and_what_is_in_hand,
-        who_waits_gets_what_is_sent_meanwhile,
-        a_queue_that_is_not_there_is_broken,
-        a_queue_that_is_there_answers,
+        bodies_up_to_a_mebibyte_arrive_unchanged,
+        letters_too_large_for_one_batch_arrive,
+        a_received_message_is_hidden_and_delivered_again,
+        a_deleted_message_is_not_delivered_again,
+        a_message_received_too_often_goes_to_the_failed_queue,
+        a_failed_message_is_moved_back_to_its_queue,
+        one_invalid_body_fails_alone,
+        letters_with_texts_that_sqs_rejects_arrive_unchanged,
+        more_than_ten_at_once_are_rejected,
+        the_levels_are_waiting_and_in_flight_messages,
+        a_waiting_receive_gets_a_message_sent_meanwhile,
+        a_missing_queue_is_reported_as_broken,
+        an_existing_queue_answers,
     ]
 }
 
@@ -58,12 +58,12 @@ async fn each_of_many_letters_arrives_once_in_the_group_of_its_tenant(queue_serv
     }
     let arrived = taken.iter().map(|one| (body(one), system(one, &System::MessageGroupId)));
     assert_eq!(arrived.collect::<BTreeMap<_, _>>(), expected);
-    assert_eq!(taken.len(), 25, "one came twice");
+    assert_eq!(taken.len(), 25, "a letter arrived twice");
     let has_time = |one| system(one, &System::SentTimestamp).parse::<u64>().is_ok();
-    assert!(taken.iter().all(has_time), "when a letter was sent is its date");
+    assert!(taken.iter().all(has_time), "every letter has its sending time");
 }
 
-async fn bodies_up_to_a_mebibyte_arrive_as_they_were(queue_service: QueueService) {
+async fn bodies_up_to_a_mebibyte_arrive_unchanged(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     for size in [1, 256 * 1024 + 1, MEBIBYTE] {
         let sent = queues.aws.send_letters(&[message(None, &"\"".repeat(size))]).await;
@@ -73,7 +73,7 @@ async fn bodies_up_to_a_mebibyte_arrive_as_they_were(queue_service: QueueService
     }
 }
 
-async fn letters_that_are_too_many_bytes_for_one_batch_arrive(queue_service: QueueService) {
+async fn letters_too_large_for_one_batch_arrive(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     let large = |at: usize| message(Some("acme"), &format!("{at}{}", "x".repeat(300 * 1024)));
     let letters: Vec<Message> = (0..7).map(large).collect();
@@ -85,7 +85,7 @@ async fn letters_that_are_too_many_bytes_for_one_batch_arrive(queue_service: Que
     assert_eq!(starts, ["0", "1", "2", "3", "4", "5", "6"]);
 }
 
-async fn what_is_received_is_hidden_and_comes_again(queue_service: QueueService) {
+async fn a_received_message_is_hidden_and_delivered_again(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     assert_eq!(queues.aws.send_letters(&[message(None, "a")]).await, [Ok(())]);
     let first = queues.wait(&queues.letters).await;
@@ -97,7 +97,7 @@ async fn what_is_received_is_hidden_and_comes_again(queue_service: QueueService)
     assert_eq!(first[0].message_id(), again[0].message_id());
 }
 
-async fn what_is_deleted_does_not_come_again(queue_service: QueueService) {
+async fn a_deleted_message_is_not_delivered_again(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     let both = [message(None, "a"), message(None, "b")];
     assert_eq!(queues.aws.send_buffered(&both).await, [Ok(()), Ok(())]);
@@ -106,20 +106,20 @@ async fn what_is_deleted_does_not_come_again(queue_service: QueueService) {
     assert!(queues.receive(&queues.buffer).await.is_empty());
 }
 
-async fn what_was_received_too_often_goes_to_the_failed_queue(queue_service: QueueService) {
+async fn a_message_received_too_often_goes_to_the_failed_queue(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     let moved = poisoned(&queues).await;
     assert_eq!(body(&moved), "poison");
     assert_eq!(system(&moved, &System::MessageGroupId), "acme");
 }
 
-/// A letter that nobody could file, as it is in the failed queue.
+/// A letter that repeatedly failed, in the failed queue.
 async fn poisoned(queues: &Queues) -> Received {
     assert_eq!(queues.aws.send_letters(&[message(Some("acme"), "poison")]).await, [Ok(())]);
     for _ in 0..2 {
         assert_eq!(queues.wait(&queues.letters).await.len(), 1);
     }
-    // It moves when it would be received once more, which here is asked for until it is.
+    // The message moves when it would be received once more, so the test receives until it does.
     loop {
         assert!(queues.receive(&queues.letters).await.is_empty(), "received a third time");
         if let Some(moved) = queues.receive(&queues.failed).await.pop() {
@@ -128,7 +128,7 @@ async fn poisoned(queues: &Queues) -> Received {
     }
 }
 
-async fn what_failed_is_moved_back_to_its_queue(queue_service: QueueService) {
+async fn a_failed_message_is_moved_back_to_its_queue(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     let poison = poisoned(&queues).await;
     let again = queues.client.change_message_visibility().queue_url(&queues.failed);
@@ -140,7 +140,7 @@ async fn what_failed_is_moved_back_to_its_queue(queue_service: QueueService) {
     assert_eq!(back.iter().map(body).collect::<Vec<_>>(), ["poison"]);
 }
 
-async fn one_bad_body_fails_alone(queue_service: QueueService) {
+async fn one_invalid_body_fails_alone(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     let sent = queues.aws.send_letters(&[message(None, "good"), message(None, "\u{1}")]).await;
     assert_eq!(sent[0], Ok(()));
@@ -151,7 +151,7 @@ async fn one_bad_body_fails_alone(queue_service: QueueService) {
     );
 }
 
-async fn letters_of_texts_that_sqs_refuses_arrive_as_they_were(queue_service: QueueService) {
+async fn letters_with_texts_that_sqs_rejects_arrive_unchanged(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     let refused: String = ('\0'..=char::MAX)
         .filter(|one| !matches!(one, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..))
@@ -163,6 +163,7 @@ async fn letters_of_texts_that_sqs_refuses_arrive_as_they_were(queue_service: Qu
             partition: 0,
             offset: 1,
             timestamp: None,
+            element: None,
         },
         key: Some(vec![0, 255]),
         value: None,
@@ -176,12 +177,12 @@ async fn letters_of_texts_that_sqs_refuses_arrive_as_they_were(queue_service: Qu
     assert_eq!(queues.aws.send_letters(&letters).await, [Ok(())]);
     let taken = queues.take(&queues.letters, 1).await;
     let envelope = Envelope::read(body(&taken[0])).unwrap();
-    assert_eq!(envelope.encoding, None, "the queue took it at once");
+    assert_eq!(envelope.encoding, None, "the queue accepted it without encoding");
     assert_eq!((&envelope.message, envelope.path.as_ref()), (&refused, Some(&refused)));
     assert_eq!(envelope.record().unwrap(), Some(record));
 }
 
-async fn more_than_ten_at_once_are_refused(queue_service: QueueService) {
+async fn more_than_ten_at_once_are_rejected(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     let entry = |at: u8| Entry::builder().id(at.to_string()).message_body("a").build().unwrap();
     let batch = queues.client.send_message_batch().queue_url(&queues.letters);
@@ -191,7 +192,7 @@ async fn more_than_ten_at_once_are_refused(queue_service: QueueService) {
     assert_eq!(code, "TooManyEntriesInBatchRequest");
 }
 
-async fn the_levels_are_what_waits_and_what_is_in_hand(queue_service: QueueService) {
+async fn the_levels_are_waiting_and_in_flight_messages(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     let letters: Vec<Message> = (0..3).map(|at| message(None, &at.to_string())).collect();
     assert!(queues.aws.send_buffered(&letters).await.iter().all(Result::is_ok));
@@ -202,7 +203,7 @@ async fn the_levels_are_what_waits_and_what_is_in_hand(queue_service: QueueServi
     assert_eq!(queues.aws.queue_levels().await, levels(2, 1));
 }
 
-async fn who_waits_gets_what_is_sent_meanwhile(queue_service: QueueService) {
+async fn a_waiting_receive_gets_a_message_sent_meanwhile(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     let letter = [message(None, "a")];
     let (received, sent) =
@@ -210,7 +211,7 @@ async fn who_waits_gets_what_is_sent_meanwhile(queue_service: QueueService) {
     assert_eq!((received.len(), sent), (1, vec![Ok(())]));
 }
 
-async fn a_queue_that_is_not_there_is_broken(queue_service: QueueService) {
+async fn a_missing_queue_is_reported_as_broken(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     let nowhere =
         queue_service.aws(&format!("{}-not", queues.letters), &format!("{}-not", queues.buffer));
@@ -225,7 +226,7 @@ async fn a_queue_that_is_not_there_is_broken(queue_service: QueueService) {
     assert_eq!(reasons, [Some(Reason::Misconfigured); 4]);
 }
 
-async fn a_queue_that_is_there_answers(queue_service: QueueService) {
+async fn an_existing_queue_answers(queue_service: QueueService) {
     let queues = queue_service.queues().await;
     assert_eq!(queues.aws.probe_dead_letters().await, Ok(()));
     assert_eq!(queues.aws.probe_buffer().await, Ok(()));

@@ -1,15 +1,16 @@
-//! What Drover needs of SQS: sends with groups, sizes up to the limit, receives, visibility, deletes,
-//! redrive, levels. Each fact is held against the host's own queues and against the service that
-//! `DROVER_TEST_SQS` names as `HOST:PORT` (ElasticMQ in `tests/services/run`); where the two differ is
-//! stated as well ([`differences`]). And a letter's whole way, through both functions ([`way`]).
+//! The queue features that Drover needs: sends with groups, sizes up to the limit, receives,
+//! visibility, deletes, redrive, levels. Each fact is checked on the host's own queues and on the
+//! service that `DROVER_TEST_SQS` names as `HOST:PORT` (ElasticMQ in `tests/services/run`);
+//! differences between the two are facts too ([`differences`]). [`way`] follows a letter through
+//! both functions.
 //!
-//! Without the variable what concerns the service is reported as ignored.
+//! Without the variable, the facts of the service are reported as ignored.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 #![recursion_limit = "256"]
 
@@ -32,7 +33,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use queue_service::QueueService;
 
-/// The SQS that suites are to use besides the host's own.
+/// The SQS service for the suites, besides the host's own.
 const VARIABLE: &str = "DROVER_TEST_SQS";
 
 type Ended = Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>>;
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// On the runtime of the host, whose servers live there.
+/// On the runtime of the host's servers.
 fn on(handle: &Handle, fact: Ended) -> Result<(), Failed> {
     let ended = handle.block_on(handle.spawn(fact));
     ended.unwrap_or_else(|panicked| Err(format!("{panicked}").into()))

@@ -1,4 +1,4 @@
-//! An SQS, and queues of a test's own in it.
+//! An SQS service, and queues for one test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +16,7 @@ use drover_core::dead_letter::message::Message;
 use drover_tests::dynamodb::{LEDGER, LETTERS, REGISTRY, suites, table};
 use drover_tests::service;
 
-/// Whose queues they are.
+/// The service, embedded or external.
 #[derive(Clone)]
 pub(crate) struct QueueService {
     pub(crate) is_embedded: bool,
@@ -24,7 +24,7 @@ pub(crate) struct QueueService {
     pub(crate) client: Client,
 }
 
-/// The queues of a test: the letters go to `failed` when they were received twice.
+/// The queues of a test: letters move to `failed` after two receives.
 pub(crate) struct Queues {
     pub(crate) aws: Aws,
     pub(crate) letters: String,
@@ -33,11 +33,11 @@ pub(crate) struct Queues {
     pub(crate) client: Client,
 }
 
-/// Seconds for which a received message is hidden: time for another look meanwhile.
+/// Seconds for which a received message is hidden: enough time for another receive.
 const HIDDEN: &str = "3";
 /// The largest message, and the largest batch.
 pub(crate) const MEBIBYTE: usize = 1024 * 1024;
-/// Longer than anything here takes.
+/// Longer than any step takes.
 const PATIENCE: i32 = 10;
 
 impl QueueService {
@@ -46,7 +46,7 @@ impl QueueService {
         Self { is_embedded, endpoint, client }
     }
 
-    /// Queues that no other test has.
+    /// Queues with unique names.
     pub(crate) async fn queues(&self) -> Queues {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -91,12 +91,12 @@ impl QueueService {
 }
 
 impl Queues {
-    /// What is there now, ten at most.
+    /// The messages that are due now, at most ten.
     pub(crate) async fn receive(&self, queue: &str) -> Vec<Received> {
         self.receive_within(queue, 0).await
     }
 
-    /// The same, once there is something.
+    /// Like [`Self::receive`], waiting for a first message.
     pub(crate) async fn wait(&self, queue: &str) -> Vec<Received> {
         self.receive_within(queue, PATIENCE).await
     }
@@ -113,7 +113,7 @@ impl Queues {
         delete.receipt_handle(message.receipt_handle().unwrap()).send().await.unwrap();
     }
 
-    /// Takes everything out, until so many came.
+    /// Receives and deletes messages, until there are so many.
     pub(crate) async fn take(&self, queue: &str, count: usize) -> Vec<Received> {
         let mut all = Vec::new();
         while all.len() < count {

@@ -1,5 +1,5 @@
-//! The whole way of a letter: the processor rejects a record, its letter goes into the queue, the replay
-//! function gets it as Lambda would bring it, and it is filed in DynamoDB.
+//! The whole way of a dead letter: the processor rejects a record, sends its letter to the queue,
+//! the replay function receives the letter as Lambda delivers it, and files it in DynamoDB.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ use drover_core::pipeline::cache::HeadCache;
 use drover_core::ports::Letters as _;
 use drover_core::registry::Registry;
 use drover_core::replay::RunLimits;
-use drover_http::{AuthMode, Gate, LocalKeys, Origins, finished};
+use drover_http::{Origins, finished};
+use drover_intake::{AuthMode, Gate, LocalKeys};
 use drover_processor::Processor;
 use drover_replay::sources::WithEventLog;
 use drover_replay::{Environment, QueueNames, Replay, routes};
@@ -38,10 +39,10 @@ use super::facts::facts;
 use super::queue_service::{QueueService, Queues, body, system};
 
 pub(crate) fn all() -> Vec<Fact> {
-    facts![a_rejected_record_is_filed_once_however_often_its_letter_comes,]
+    facts![a_rejected_record_is_filed_once_however_often_its_letter_is_delivered,]
 }
 
-/// Takes no counts.
+/// Discards all counts.
 struct Silent;
 
 impl Meter for Silent {
@@ -82,7 +83,7 @@ fn replay(queues: &Queues) -> Replay<Aws, ReplaySources> {
     Replay::new(environment, finished(routes, Origins::Local))
 }
 
-/// A tenant of this test's own, and its topic.
+/// A tenant of this test, and its topic.
 async fn registered(tenant: &str) -> Aws {
     let aws = ports().await.unwrap();
     let documents = [
@@ -99,12 +100,12 @@ async fn registered(tenant: &str) -> Aws {
 
 fn invocation(event: &Value) -> LambdaEvent<Box<serde_json::value::RawValue>> {
     let mut context = Context::default();
-    // Functions end before their deadline, which is far away here.
+    // Functions end before their deadline, so it is far in the future.
     context.deadline = 4_000_000_000_000;
     LambdaEvent::new(to_raw_value(event).unwrap(), context)
 }
 
-/// What Lambda makes of messages.
+/// Lambda's event for these messages.
 fn batch(arn: &str, messages: &[Received]) -> Value {
     let records = messages.iter().map(|message| {
         json!({
@@ -118,7 +119,7 @@ fn batch(arn: &str, messages: &[Received]) -> Value {
     json!({ "Records": records.collect::<Vec<_>>() })
 }
 
-async fn a_rejected_record_is_filed_once_however_often_its_letter_comes(
+async fn a_rejected_record_is_filed_once_however_often_its_letter_is_delivered(
     queue_service: QueueService,
 ) {
     let queues = queue_service.queues().await;
@@ -133,7 +134,7 @@ async fn a_rejected_record_is_filed_once_however_often_its_letter_comes(
 
     let replay = replay(&queues);
     let arn = queue_service.attribute(&queues.letters, Name::QueueArn).await.unwrap();
-    // Not deleted when they come first: each letter comes once more.
+    // The first deliveries are not deleted, so each letter is delivered again.
     let mut handed: BTreeMap<String, Vec<Received>> = BTreeMap::new();
     while handed.len() < 2 || handed.values().any(|times| times.len() < 2) {
         let messages = queues.wait(&queues.letters).await;

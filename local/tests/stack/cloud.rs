@@ -1,4 +1,4 @@
-//! A CloudFormation and a Lambda that say what they are told to, and the environment that leads the
+//! A fake CloudFormation and Lambda with scripted responses, and the environment that directs the
 //! binary to them.
 
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use drover_local::data_folder::Addresses;
 use tokio::net::TcpListener;
 
-/// What was asked.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct CloudRequest {
     pub(crate) path: String,
@@ -24,7 +24,7 @@ impl CloudRequest {
     }
 }
 
-/// What is said.
+/// A scripted response.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
     pub(crate) status: u16,
@@ -32,12 +32,12 @@ pub(crate) struct Said {
     pub(crate) body: String,
 }
 
-/// A status and a body.
+/// A response with a status and a body.
 pub(crate) fn said(status: u16, body: impl Into<String>) -> Said {
     Said { status, headers: Vec::new(), body: body.into() }
 }
 
-/// The services, and what they were asked, in order.
+/// The services, and the requests that they received, in order.
 pub(crate) struct Cloud {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<CloudRequest>>>,
@@ -68,8 +68,8 @@ impl Cloud {
         Self { address, requests }
     }
 
-    /// CloudFormation with Drover's app stack on it, over a host's tables and functions. Whatever
-    /// else is asked is answered so.
+    /// CloudFormation with Drover's app stack, over a host's tables and functions. Every other
+    /// request gets this response.
     pub(crate) async fn with_stack(
         otherwise: impl Fn(&CloudRequest) -> Said + Clone + Send + Sync + 'static,
     ) -> Self {
@@ -84,12 +84,12 @@ impl Cloud {
         self.requests.lock().unwrap().clone()
     }
 
-    /// An environment with this and nothing else.
+    /// An environment with only this service.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         environment(self.address)
     }
 
-    /// The same, but tables and functions are a host's.
+    /// The same environment, with the tables and functions of a host.
     pub(crate) fn environment_over(&self, host: &Addresses) -> Vec<(&'static str, String)> {
         let at = |address| format!("http://{address}");
         let host = [
@@ -100,7 +100,7 @@ impl Cloud {
     }
 }
 
-/// An environment in which every service is there.
+/// An environment in which this address serves every service.
 pub(crate) fn environment(address: SocketAddr) -> Vec<(&'static str, String)> {
     let mut environment = vec![("AWS_ENDPOINT_URL", format!("http://{address}"))];
     let known = [
@@ -113,7 +113,7 @@ pub(crate) fn environment(address: SocketAddr) -> Vec<(&'static str, String)> {
     environment
 }
 
-/// What Drover's app stack says of itself, where its tables and functions are a host's.
+/// The outputs of Drover's app stack, whose tables and functions are a host's.
 pub(crate) const OUTPUTS: [(&str, &str); 10] = [
     ("IngestFunction", "ingest"),
     ("ProcessorFunction", "processor"),
@@ -127,7 +127,7 @@ pub(crate) const OUTPUTS: [(&str, &str); 10] = [
     ("BufferQueueUrl", "https://sqs.example/1/buffer"),
 ];
 
-/// A stack in CloudFormation's words.
+/// A stack in CloudFormation's format.
 pub(crate) fn stack(outputs: &[(&str, &str)]) -> String {
     let outputs = outputs.iter().map(|(key, value)| {
         format!(
@@ -144,7 +144,7 @@ pub(crate) fn stack(outputs: &[(&str, &str)]) -> String {
     )
 }
 
-/// A refusal in its words.
+/// An error in CloudFormation's format.
 pub(crate) fn refusal(code: &str, message: &str) -> String {
     format!(
         "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>\

@@ -1,11 +1,11 @@
-//! The commands against a stack on AWS: what they ask it, and what they say when it does not answer
-//! as it should. Tables and functions are a host's, CloudFormation is played.
+//! The commands against a stack on AWS: their requests, and their output when the stack does not
+//! answer as expected. Tables and functions are those of a host; CloudFormation is faked.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod cloud;
@@ -26,14 +26,13 @@ use tempfile::{TempDir, tempdir};
 type Environment = Vec<(&'static str, String)>;
 type Ended = (i32, String, String);
 
-/// The binary with this environment and nothing else of it: exit code, standard output, standard
-/// error.
+/// Runs the binary with only this environment: exit code, standard output, standard error.
 async fn on_stack(environment: &Environment, words: &[&str], input: &str) -> Ended {
     let words = [words, &["--aws", "--stack", "drover"]].concat();
     run_with(environment, &words, input).await
 }
 
-/// A call of a function that does not come to an answer; what is said then.
+/// The error of an invocation without a response.
 async fn no_answer(environment: &Environment) -> String {
     let (code, out, error) = on_stack(environment, &["invoke", "query", "-"], "{}").await;
     assert_eq!((code, out.as_str()), (1, ""), "{error}");
@@ -55,7 +54,7 @@ async fn apply(environment: &Environment, documents: &Path) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_applied_to_a_stack_and_what_its_functions_wrote_are_found_there() {
+async fn a_stack_holds_the_applied_tenant_and_the_writes_of_its_functions() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let cloud = Cloud::with_stack(|_| said(500, "")).await;
@@ -119,7 +118,7 @@ async fn letters_of_a_stack_are_replayed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_had_no_more_time_is_resumed_until_it_is_done() {
+async fn a_run_that_ran_out_of_time_is_resumed_until_it_is_done() {
     let cloud = Cloud::with_stack(|requests| {
         let event: Value = serde_json::from_str(&requests.body).unwrap();
         let (phase, reason, examined) = match event["action"].as_str().unwrap() {
@@ -146,7 +145,7 @@ async fn a_run_that_had_no_more_time_is_resumed_until_it_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_services_get_signed_requests_of_their_own_form() {
+async fn both_services_get_signed_requests_in_their_own_format() {
     let cloud = Cloud::with_stack(|_| said(200, r#"{"got":1}"#)).await;
     let ended = on_stack(&cloud.environment(), &["invoke", "query", "-"], r#"{"a":1}"#).await;
     assert_eq!(ended, (0, "{\"got\":1}\n".to_owned(), String::new()));
@@ -172,7 +171,7 @@ async fn both_services_get_signed_requests_of_their_own_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_region_or_credentials_it_is_said_what_to_set() {
+async fn missing_region_or_credentials_are_reported_with_the_remedy() {
     let cloud = Cloud::with_stack(|_| said(500, "")).await;
     let without = |names: &[&str]| {
         let mut environment = cloud.environment();
@@ -189,7 +188,7 @@ async fn without_a_region_or_credentials_it_is_said_what_to_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_profile_may_name_a_program_that_gives_credentials() {
+async fn a_profile_may_name_a_program_for_credentials() {
     let cloud = Cloud::with_stack(|_| said(200, "1")).await;
     let folder = tempdir().unwrap();
     let (config, credentials) = (folder.path().join("config"), folder.path().join("given.json"));
@@ -219,22 +218,22 @@ async fn a_profile_may_name_a_program_that_gives_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_that_is_not_there_or_not_ours_is_named() {
+async fn an_unknown_or_foreign_stack_is_reported() {
     for (answer, expected) in [
         (
             said(400, refusal("ValidationError", "Stack with id drover does not exist")),
-            "error: no stack has this name in this region: stack=`drover`, \
+            "error: unknown stack in this region: stack=`drover`, \
              region=`eu-central-1`\n",
         ),
         (
             said(200, stack(&[("BucketName", "b")])),
-            "error: the stack has no such output, is it Drover's app stack and deployed to the \
-             end: stack=`drover`, output=`QueryFunction`, status=`UPDATE_COMPLETE`\n",
+            "error: the stack lacks an output, check that it is Drover's app stack and completely \
+             deployed: stack=`drover`, output=`QueryFunction`, status=`UPDATE_COMPLETE`\n",
         ),
         (
             said(403, refusal("AccessDenied", "not authorized to perform: DescribeStacks")),
-            "error: CloudFormation refused: status=`403`, code=`AccessDenied`, said=`not \
-             authorized to perform: DescribeStacks`\n",
+            "error: CloudFormation rejected the request: status=`403`, code=`AccessDenied`, \
+             message=`not authorized to perform: DescribeStacks`\n",
         ),
     ] {
         let cloud = Cloud::start(move |_| answer.clone()).await;
@@ -242,12 +241,12 @@ async fn a_stack_that_is_not_there_or_not_ours_is_named() {
     }
     let cloud = Cloud::start(|_| said(200, "<html>sign in</html>")).await;
     let error = no_answer(&cloud.environment()).await;
-    let senseless = "error: CloudFormation gave an answer that makes no sense: endpoint=`http://";
+    let senseless = "error: invalid response of CloudFormation: endpoint=`http://";
     assert!(error.starts_with(senseless), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_are_read_from_a_stack_of_ours_only() {
+async fn tables_are_read_only_from_a_drover_stack() {
     let cloud = Cloud::start(|_| said(200, stack(&[("LedgerTable", "drover-ledger")]))).await;
     let documents = newco();
     let words = ["apply", documents.path().to_str().unwrap()];
@@ -257,7 +256,7 @@ async fn tables_are_read_from_a_stack_of_ours_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lambda_and_the_function_say_is_told() {
+async fn errors_of_lambda_and_of_the_function_are_reported() {
     let failed = Said {
         status: 200,
         headers: vec![("x-amz-function-error", "Unhandled")],
@@ -270,13 +269,16 @@ async fn what_lambda_and_the_function_say_is_told() {
     };
     let larger = said(200, "1".repeat(6 * 1024 * 1024 + 101));
     for (answer, expected) in [
-        (failed, "error: the function failed: Odd: no\n"),
+        (failed, "error: function failed: Odd: no\n"),
         (
             denied,
-            "error: Lambda refused: status=`403`, code=`AccessDeniedException`, said=`you may \
-             not`\n",
+            "error: Lambda rejected the request: status=`403`, code=`AccessDeniedException`, \
+             message=`you may not`\n",
         ),
-        (larger, "error: the answer of Lambda is too large, ask for less: limit=`6291556` bytes\n"),
+        (
+            larger,
+            "error: the response of Lambda is too large, request less: limit=`6291556` bytes\n",
+        ),
     ] {
         let cloud = Cloud::with_stack(move |_| answer.clone()).await;
         assert_eq!(no_answer(&cloud.environment()).await, expected);
@@ -284,7 +286,7 @@ async fn what_lambda_and_the_function_say_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_one_too_many_is_made_again_and_no_other_is() {
+async fn only_throttled_requests_are_retried() {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
     let cloud = Cloud::with_stack(move |_| match count.fetch_add(1, Ordering::SeqCst) {
@@ -308,7 +310,7 @@ async fn a_call_that_is_one_too_many_is_made_again_and_no_other_is() {
     .await;
     let ended = on_stack(&cloud.environment(), &["invoke", "query", "-"], "{}").await;
     assert_eq!(ended, (0, "1\n".to_owned(), String::new()));
-    assert_eq!(calls.load(Ordering::SeqCst), 2, "CloudFormation says it in its own way");
+    assert_eq!(calls.load(Ordering::SeqCst), 2, "CloudFormation reports throttling in its own way");
 
     let cloud = Cloud::with_stack(|_| said(503, "{}")).await;
     let error = no_answer(&cloud.environment()).await;
@@ -317,10 +319,10 @@ async fn a_call_that_is_one_too_many_is_made_again_and_no_other_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nobody_answers_it_is_said_where_and_that_a_function_may_still_run() {
+async fn a_missing_response_is_reported_with_its_endpoint() {
     let closed = drover_tests::closed_address().unwrap();
     let error = no_answer(&environment(closed)).await;
-    let expected = format!("error: no answer from CloudFormation: endpoint=`http://{closed}`: ");
+    let expected = format!("error: no response from CloudFormation: endpoint=`http://{closed}`: ");
     assert!(error.starts_with(&expected), "{error}");
 
     let cloud = Cloud::with_stack(|_| said(500, "")).await;
@@ -328,7 +330,7 @@ async fn where_nobody_answers_it_is_said_where_and_that_a_function_may_still_run
     let mut environment = cloud.environment();
     environment.push(("AWS_ENDPOINT_URL_LAMBDA", format!("http://{broken}")));
     let error = no_answer(&environment).await;
-    let expected = "error: no answer from Lambda, the function may still run: endpoint=`http://";
+    let expected = "error: no response from Lambda, the function may still run: endpoint=`http://";
     assert!(error.starts_with(expected), "{error}");
 }
 
@@ -344,12 +346,12 @@ async fn a_stack_has_four_functions() {
     let (code, _, error) = on_stack(&cloud.environment(), &["invoke", "other", "-"], "{}").await;
     assert_eq!(code, 1);
     let expected =
-        "error: a stack has the functions ingest, processor, query and replay: name=`other`\n";
+        "error: unknown function, expected ingest, processor, query or replay: name=`other`\n";
     assert_eq!(error, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_and_a_host_are_not_named_together() {
+async fn the_flags_of_a_stack_and_of_a_host_conflict() {
     for words in [
         "apply . --aws",
         "apply . --stack drover",
@@ -369,7 +371,7 @@ async fn a_stack_and_a_host_are_not_named_together() {
     }
 }
 
-/// Functions are keys of their own; tables and queues are words of a loop over them.
+/// Functions have their own keys; tables and queues are words in a loop.
 #[test]
 fn the_template_has_every_output_that_is_read() {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");

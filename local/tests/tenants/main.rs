@@ -1,14 +1,14 @@
-//! Two tenants that use the same names for everything, seen through HTTP only: whatever route is
-//! read, each sees its own values and counts, and nothing of the other.
+//! Two tenants that use the same names for everything, seen through HTTP only: on every route, each
+//! tenant sees only its own values and counts.
 //!
-//! - [`question`]: the tenants, and what is asked of each route
+//! - [`question`]: the tenants, and the request for each route
 
 #![recursion_limit = "256"]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests are tests, which clippy does not see"
+    reason = "clippy does not recognize test helpers as tests"
 )]
 
 mod question;
@@ -24,7 +24,7 @@ use question::{ACME, DEMO, QUESTIONS, Question, Tenant, broken, own_device, read
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any step takes on a busy machine.
 const WAIT: Duration = Duration::from_secs(60);
 const EVENTS: &str = "/api/v1/events";
 
@@ -42,12 +42,12 @@ impl Running {
     async fn start() -> Self {
         let data = tempdir().unwrap();
         let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-        // The host's own clock: its health says what time it is.
+        // The host's clock, from its health response.
         let health = Call::get("/health").send(host.addresses().http, "").await.unwrap();
         let now = Timestamp::parse_rfc3339(health.json["timestamp"].as_str().unwrap()).unwrap();
         let start = now.plus_seconds(-600);
         let mut running = Self { host, _data: data, start, ids: BTreeMap::new() };
-        running.refuse_the_events_of_another().await;
+        running.rejects_the_events_of_another_tenant().await;
         for own in [DEMO, ACME] {
             running.send_all(own).await;
         }
@@ -79,7 +79,7 @@ impl Running {
         call.send(self.address(), own.key).await.unwrap()
     }
 
-    /// Everything, under names that both tenants use, and two of its own.
+    /// Sends all events, under names that both tenants use, with two values of the tenant's own.
     async fn send_all(&self, own: Tenant) {
         let reading = |device: &str, at: i64| {
             json!({"device_id": device, "event_type": "temperature", "event_id": reading_id(at),
@@ -106,8 +106,8 @@ impl Running {
         assert_eq!(greeted.json["message"], format!("Hello {}", own.name));
     }
 
-    /// What names another tenant than the one whose key it is, wherever it does.
-    async fn refuse_the_events_of_another(&self) {
+    /// An event that names another tenant than the key's is rejected, wherever it names it.
+    async fn rejects_the_events_of_another_tenant(&self) {
         let mut event = json!({"device_id": "d-1", "event_type": "temperature",
             "event_id": "stolen", "timestamp": self.at(1), "payload": {"value": 1}});
         let wrapping = json!({"tenant_id": ACME.name, "events": [event]});
@@ -132,7 +132,8 @@ impl Running {
         processed.await.unwrap();
     }
 
-    /// Sends the processor two records that become letters, from where the other tenant's come too.
+    /// Sends the processor two records that become letters, from the same source as the other
+    /// tenant's.
     async fn reject_records(&self, own: Tenant) {
         let record = |offset: u32| {
             json!({"topic": "telemetry", "partition": 0, "offset": offset,
@@ -161,7 +162,7 @@ impl Running {
         tokio::time::timeout(WAIT, filed).await.unwrap()
     }
 
-    /// A run that finds nothing.
+    /// A run that matches no letter.
     async fn replay_nothing(&self, own: Tenant) -> String {
         let body = json!({"filter": {"code": "empty_value"}, "dry_run": true});
         let answer = self.post(own, "/api/v1/replays", &body).await;
@@ -176,7 +177,7 @@ impl Running {
     }
 }
 
-/// Nothing in the whole text of an answer is the other's.
+/// The whole response contains nothing of the other tenant.
 fn check_only(own: Tenant, answer: &Answer, target: &str) {
     let other = if own == DEMO { ACME } else { DEMO };
     for mark in other.marks() {
@@ -185,7 +186,7 @@ fn check_only(own: Tenant, answer: &Answer, target: &str) {
 }
 
 #[tokio::test]
-async fn whatever_is_read_each_tenant_sees_its_own_and_nothing_of_the_other() {
+async fn every_read_shows_a_tenant_only_its_own_data() {
     let running = Running::start().await;
     for own in [DEMO, ACME] {
         for question in QUESTIONS {
@@ -206,7 +207,7 @@ async fn whatever_is_read_each_tenant_sees_its_own_and_nothing_of_the_other() {
 }
 
 #[tokio::test]
-async fn a_cursor_of_one_tenant_leads_the_other_nowhere() {
+async fn a_cursor_of_one_tenant_is_invalid_for_the_other() {
     let running = Running::start().await;
     let mut routes = BTreeSet::new();
     for question in QUESTIONS {
@@ -224,7 +225,7 @@ async fn a_cursor_of_one_tenant_leads_the_other_nowhere() {
         check_only(ACME, &stolen, &next);
         routes.insert(question.route);
     }
-    // The fourth route with cursors gives the first of them after 10,000 readings.
+    // The fourth route with cursors returns a first cursor only after 10,000 readings.
     let expected = ["/api/v1/dead-letters", "/api/v1/events", "/api/v1/subjects"];
     assert_eq!(routes.into_iter().collect::<Vec<_>>(), expected);
     running.host.stop().await.unwrap();

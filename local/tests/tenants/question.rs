@@ -1,9 +1,9 @@
-//! The tenants, and for every route that reads: what is asked, what is looked at in the answer, and
-//! what must be there.
+//! The tenants, and for every reading route: the request, the part of the response to compare, and
+//! the expected value.
 
 use serde_json::{Value, json};
 
-/// A tenant and what is its own: a text, and numbers too long to come about as a part of a time.
+/// A tenant and its markers: a text, and numbers too long to be a part of a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Tenant {
     pub(crate) name: &'static str,
@@ -40,23 +40,23 @@ impl Tenant {
         self.value + 0.5 * at as f64
     }
 
-    /// Readings, and one event each of the five other subjects.
+    /// The readings, and one event for each of the five other subjects.
     pub(crate) fn events(self) -> i64 {
         self.readings + 5
     }
 
-    /// What shows that something is this tenant's.
+    /// The texts that identify this tenant's data.
     pub(crate) fn marks(self) -> [String; 3] {
         [self.name.to_owned(), self.value.trunc().to_string(), self.latitude.to_string()]
     }
 }
 
-/// What is asked of a route, what is looked at in the answer, and what must be there.
+/// A request to a route, the part of the response to compare, and the expected value.
 pub(crate) struct Question {
-    /// As in the document.
+    /// The route as in the OpenAPI document.
     pub(crate) route: &'static str,
-    /// `{after}` is 15 seconds after the first event, `{letter}` and `{replay}` are ids of the
-    /// tenant's own.
+    /// `{after}` is 15 seconds after the first event; `{letter}` and `{replay}` are ids of the
+    /// tenant.
     pub(crate) target: &'static str,
     pub(crate) shown: fn(&Value) -> Value,
     pub(crate) expected: fn(Tenant) -> Value,
@@ -175,7 +175,7 @@ pub(crate) const QUESTIONS: &[Question] = &[
         shown: |answer| {
             json!([answer["events_processed"], answer["events_duplicate"], answer["rejections"]])
         },
-        // Only one of them sent something in the name of the other.
+        // Only this tenant sent events in the name of the other.
         expected: |own| match own.name {
             "demo" => json!([own.events(), 0, {"tenant_mismatch": 3, "malformed_json": 2}]),
             _ => json!([own.events(), 0, {"malformed_json": 2}]),
@@ -249,7 +249,7 @@ fn in_order(mut list: Value) -> Value {
     list
 }
 
-/// One for each event.
+/// One entry for each event.
 fn all_subjects(own: Tenant) -> Value {
     let mut subjects = vec!["device/d-1".to_owned(); usize::try_from(own.readings).unwrap()];
     let others = ["device/d-2", "learner/l-1", "user/u-1"].map(str::to_owned);
@@ -259,7 +259,7 @@ fn all_subjects(own: Tenant) -> Value {
     in_order(json!(subjects))
 }
 
-/// What no parser likes, and is the tenant's own.
+/// A text that no parser accepts, with the tenant's markers.
 pub(crate) fn broken(own: Tenant) -> String {
     format!("{{{} {}", own.name, own.value)
 }

@@ -1,12 +1,12 @@
-//! How long a call may take, how often it is tried, and what its failure means. Decided here and
-//! nowhere else.
+//! Timeouts, retries and error classification of every AWS call. Other modules decide none of this.
 //!
-//! Failures are told apart by the service's error code and not by the SDK's typed variants: a
-//! variant exists only where the operation's model names the error, while throttling and refusals
-//! reach every operation. A failure that is not known here may have been done and may pass, so it
-//! is `Failure::Unknown`.
+//! Failures are classified by the service's error code and not by the SDK's typed variants: a
+//! variant exists only where the operation's model names the error, while any operation can be
+//! throttled or denied. An unknown failure may have been executed and may pass, so it is
+//! `Failure::Unknown`.
 
 use std::error::Error;
+use std::fmt::Debug;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -18,25 +18,26 @@ use aws_sdk_dynamodb::types::error::{
 };
 use drover_core::base::error::{Reason, Unavailable};
 
+use crate::cause::Cause;
 use crate::said::Said;
 
-/// A good answer takes milliseconds. A connection that died while the environment was frozen
-/// should cost one attempt and not the invocation.
+/// A normal answer takes milliseconds. A connection that died while the environment was frozen
+/// should cost one attempt, not the whole invocation.
 const CONNECT: Duration = Duration::from_secs(1);
 const ATTEMPT: Duration = Duration::from_millis(1_500);
-/// With all its retries.
+/// All attempts of one call together.
 const OPERATION: Duration = Duration::from_secs(4);
-/// 16 MB, the most that one call brings, at 4 MB a second.
+/// 16 MB, the largest response of one call, at 4 MB per second.
 const BULK_ATTEMPT: Duration = Duration::from_secs(4);
 const BULK_OPERATION: Duration = Duration::from_secs(8);
-/// Where a late answer is better than none.
+/// For calls where a late answer is better than none.
 const PATIENT_ATTEMPT: Duration = Duration::from_secs(10);
 const PATIENT_OPERATION: Duration = Duration::from_secs(30);
-/// The SDK's own first pause is a second, as long as many an invocation.
+/// The SDK's default is one second, which is as long as many invocations.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 3;
 
-/// For every client.
+/// The timeouts of every client.
 pub(super) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT)
@@ -45,7 +46,8 @@ pub(super) fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// For calls that carry megabytes, over a client with these timeouts of its own, which may be longer.
+/// Timeouts for calls that carry megabytes. `own` are the client's timeouts; the longer of the two
+/// applies.
 pub fn bulk_timeouts(own: Option<&TimeoutConfig>) -> TimeoutConfig {
     let attempt = own.and_then(TimeoutConfig::operation_attempt_timeout);
     let operation = own.and_then(TimeoutConfig::operation_timeout);
@@ -56,8 +58,8 @@ pub fn bulk_timeouts(own: Option<&TimeoutConfig>) -> TimeoutConfig {
         .build()
 }
 
-/// For what is done once, at a start, and for embedded services: nothing freezes there, while a slow
-/// machine may keep all of them waiting.
+/// Timeouts for calls at startup and for embedded services: no environment freezes there, but a
+/// slow machine may delay every answer.
 pub(super) fn patient_timeouts() -> TimeoutConfig {
     timeouts()
         .to_builder()
@@ -66,13 +68,14 @@ pub(super) fn patient_timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// For reads, and for writes that may be done twice.
+/// Retries for reads and for idempotent writes.
 pub(super) fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE)
 }
 
-/// For writes of heads, alone or with pages: a second attempt would meet the first one's version and call it another
-/// writer's, and the pause before it belongs to the caller, who knows the deadline.
+/// For head writes, with or without pages: a second attempt would find the version that the first
+/// attempt wrote and report a conflict with another writer. The caller backs off, because only the
+/// caller knows the deadline.
 pub(super) fn no_retries() -> RetryConfig {
     RetryConfig::disabled()
 }
@@ -80,28 +83,27 @@ pub(super) fn no_retries() -> RetryConfig {
 /// What a failed call means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The condition does not hold.
+    /// The condition check failed.
     Condition,
-    /// Nobody listens there: nothing was sent.
+    /// The connection was refused: nothing was sent.
     NotSent,
-    /// The service asks for less of one key.
+    /// The service throttles one key.
     HotKey,
-    /// The service asks for less.
+    /// The service throttles.
     Throttled,
-    /// Another transaction has the item.
+    /// Another transaction holds the item.
     Conflict,
-    /// No answer, a fault of the service, or one whose meaning is not known here. It may have been
-    /// done.
+    /// No answer, a service fault, or an unknown code. The call may have been executed.
     Unknown,
-    /// The service understood and will not: permissions, names or the setup are wrong.
+    /// The service rejected the call: permissions, names or the setup are wrong.
     Refused,
-    /// The service understood and will not: this request is over a limit, or has a form that it does not
-    /// take. Another request may be taken.
+    /// The service rejected this request: it exceeds a limit or is malformed. Other requests may
+    /// succeed.
     Invalid,
 }
 
 impl Failure {
-    /// Of a call.
+    /// Classifies a failed call.
     pub(super) fn of<E, R>(error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -118,13 +120,13 @@ impl Failure {
             SdkError::ServiceError(answered) => {
                 answered.err().code().map_or(Self::Unknown, Self::of_code)
             }
-            // A bare 502 of something in between has no code. `SdkError` may grow.
+            // A bare 502 from a proxy has no code. `SdkError` may gain variants.
             _ => Self::Unknown,
         }
     }
 
-    /// Of an error code, of a call, of an item in a cancelled transaction, or of an entry in a
-    /// batch.
+    /// Classifies an error code: of a call, of an item in a cancelled transaction, or of an entry
+    /// in a batch.
     pub(super) fn of_code(code: &str) -> Self {
         match code {
             "ConditionalCheckFailedException" | "ConditionalCheckFailed" | "DuplicateItem" => {
@@ -151,7 +153,7 @@ impl Failure {
         }
     }
 
-    /// What it is for the pipeline.
+    /// The reason that the core sees.
     pub(super) fn reason(self) -> Reason {
         match self {
             Self::Condition | Self::Conflict => Reason::Contention,
@@ -164,8 +166,9 @@ impl Failure {
     }
 }
 
-/// Codes under which nothing was done, and nothing will be until a person changes something. SQS
-/// still gives the names of its old protocol to clients that know it (`AWS.SimpleQueueService.…`).
+/// Codes of calls that were not executed and will fail until an operator changes something. SQS
+/// still sends the names of its query protocol to clients that support them
+/// (`AWS.SimpleQueueService.…`).
 const REFUSALS: [&str; 19] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -188,7 +191,7 @@ const REFUSALS: [&str; 19] = [
     "UnsupportedOperation",
 ];
 
-/// Codes under which nothing was done, and nothing will be for this very request.
+/// Codes of calls that were not executed and will always fail for this request.
 const INVALID: [&str; 10] = [
     "AWS.SimpleQueueService.BatchRequestTooLong",
     "BatchRequestTooLong",
@@ -202,12 +205,13 @@ const INVALID: [&str; 10] = [
     "ValidationException",
 ];
 
-/// What a failed call is for the pipeline. The message names the operation, the code and the beginning
-/// of what the service said, which is for the operator: it can hold names of resources, never keys or
-/// items.
+/// Turns a failed call into the core's error. The message holds the operation, the code and the
+/// beginning of the service's message for the operator. It can contain names of resources, never
+/// keys or items.
 pub fn unavailable<E, R>(operation: &str, error: &SdkError<E, R>) -> Unavailable
 where
     E: ProvideErrorMetadata + Error + 'static,
+    R: Debug + 'static,
 {
     let reason = Failure::of(error).reason();
     let message = match error {
@@ -216,15 +220,35 @@ where
             let said = Said(answered.err().message().unwrap_or("nothing"));
             format!("{operation} failed: code=`{code}` said=`{said}`")
         }
-        SdkError::TimeoutError(_) => format!("{operation} had no answer in time"),
-        SdkError::DispatchFailure(_) => format!("{operation} found no connection"),
-        SdkError::ConstructionFailure(_) => format!("{operation} could not be put into a request"),
-        _ => format!("{operation} had an answer that makes no sense"),
+        SdkError::TimeoutError(_) => format!("{operation} timed out"),
+        SdkError::DispatchFailure(_) => format!("{operation} could not connect"),
+        SdkError::ConstructionFailure(_) => format!("{operation} could not build its request"),
+        _ => format!("{operation} received an invalid answer"),
     };
-    Unavailable::new(reason, message)
+    let unavailable = Unavailable::new(reason, message);
+    match cause(error) {
+        Some(cause) => unavailable.caused_by(cause),
+        None => unavailable,
+    }
 }
 
-/// Whether DynamoDB slows down one key and not the table. SQS and others give no such reasons.
+/// What a failed call goes back to: time or the network. An answer is in the message, and what a
+/// provider of credentials says can hold anything.
+fn cause<E, R>(error: &SdkError<E, R>) -> Option<Cause>
+where
+    E: Error + 'static,
+    R: Debug + 'static,
+{
+    let network = match error {
+        SdkError::TimeoutError(_) => true,
+        SdkError::DispatchFailure(failed) => failed.is_io() || failed.is_timeout(),
+        _ => false,
+    };
+    error.source().filter(|_| network).map(Cause::of)
+}
+
+/// Whether DynamoDB throttles one key and not the table. Other services, such as SQS, give no such
+/// reasons.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ThrottlingReason.html>
 fn is_of_one_key(error: &(impl Error + 'static)) -> bool {
@@ -241,17 +265,40 @@ fn is_of_one_key(error: &(impl Error + 'static)) -> bool {
     !reasons.is_empty() && reasons.iter().all(|reason| reason.reason().is_some_and(names_one_key))
 }
 
-/// Whether a reason for throttling, as DynamoDB names it, is the load on one key:
-/// `TableWriteKeyRangeThroughputExceeded` and its like.
+/// Whether a throttling reason of DynamoDB is about one key, such as
+/// `TableWriteKeyRangeThroughputExceeded`.
 pub(super) fn names_one_key(reason: &str) -> bool {
     reason.contains("KeyRangeThroughputExceeded")
 }
 
-/// Refused connections carry the operating system's error somewhere below.
+/// Whether the operating system's error, somewhere in the source chain, is a refused connection.
 fn refused(error: &ConnectorError) -> bool {
     let first: &(dyn Error + 'static) = error;
     std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
         let error = error.downcast_ref::<std::io::Error>();
         error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use aws_sdk_dynamodb::operation::get_item::GetItemError;
+
+    use super::*;
+
+    fn causes(error: ConnectorError) -> Option<String> {
+        let error = SdkError::<GetItemError, ()>::dispatch_failure(error);
+        unavailable("reading a head", &error).causes()
+    }
+
+    #[test]
+    fn the_causes_are_the_network_s_and_never_what_a_provider_of_credentials_says() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let chain = causes(ConnectorError::io(refused.into())).expect("a chain");
+        assert!(chain.ends_with("connection refused"), "{chain}");
+        let provider = io::Error::other("s3cr3t");
+        assert_eq!(causes(ConnectorError::other(provider.into(), None)), None);
+    }
 }

@@ -1,4 +1,4 @@
-//! Time and chance of the machine. The one place of the crate that reads a clock.
+//! The machine's clock and random numbers. No other module of the crate reads a clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,7 +21,7 @@ impl Clock for Aws {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is where time comes in")]
+#[expect(clippy::disallowed_methods, reason = "the adapter of the clock port")]
 pub(super) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);

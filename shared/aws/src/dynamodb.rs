@@ -11,6 +11,7 @@
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use drover_core::base::cost::{Metered, Units};
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::Unavailable;
 use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::ledger::dialogue::WriteAnswer;
@@ -78,7 +79,9 @@ impl Store for Aws {
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
                 .await
-                .map_err(|error| unavailable("reading pages", &error))?;
+                .map_err(|error| {
+                    unavailable("reading pages", &error).of(Dependency::LedgerTable)
+                })?;
             units.read += counted(answer.consumed_capacity.as_ref());
             for item in answer.items.unwrap_or_default() {
                 pages.push(items::read_page(item)?);
@@ -141,7 +144,7 @@ impl Documents for Aws {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| unavailable("reading a document", &error))?;
+            .map_err(|error| unavailable("reading a document", &error).of(Dependency::Registry))?;
         answer.item.map(items::read_document).transpose()
     }
 }

@@ -1,17 +1,18 @@
-//! Kafka: how to reach it, whom to be there, and the topics that must exist.
+//! Kafka: connection, credentials, and creation of topics.
 //!
-//! - [`KafkaEventLog`]: what ingest writes to
-//! - [`KafkaReread`]: offsets that are read again
-//! - [`KafkaVariables`]: how the environment says where it is
-//! - [`MskIam`]: whom to be in MSK by IAM
-//! - `secret`: whom to be by a secret of Secrets Manager
-//! - `fault`: what a failed call means
+//! - [`KafkaEventLog`]: the event log that ingest writes to
+//! - [`KafkaReread`]: reads offsets again
+//! - [`KafkaVariables`]: the environment variables
+//! - [`MskIam`]: IAM credentials for MSK
+//! - `secret`: credentials from Secrets Manager
+//! - `fault`: error classification
 //!
-//! The client is young, so it shows up here, below, and where the local host reads a stream, and
-//! nowhere else.
+//! The Kafka client library is young, so only this module, its submodules and the local host's
+//! event source use it.
 //!
-//! Left out: certificates of one's own. TLS trusts Mozilla's roots, among them Amazon's, and the
-//! client proves who it is by SCRAM or IAM, or not at all.
+//! Left out: private certificate authorities and client certificates. TLS trusts Mozilla's root
+//! certificates, which include Amazon's. The client authenticates with SCRAM, with IAM, or not at
+//! all.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,7 +29,7 @@ use self::fault::no_answer;
 pub use self::fault::unavailable;
 pub use self::iam::{MskIam, NoRegion};
 pub use self::reread::{KafkaReread, KafkaRereadOnDemand};
-pub use self::variables::{KafkaAuth, KafkaVariables, NoIdentity, ScramUser};
+pub use self::variables::{KafkaAuth, KafkaUser, KafkaVariables, NoIdentity};
 
 mod event_log;
 mod fault;
@@ -37,58 +38,70 @@ mod reread;
 mod secret;
 mod variables;
 
-/// Partitions of a topic that is created here, as many as the local host's own stream has.
+/// The number of partitions of a topic created here, the same as in the local host's event log.
 pub const PARTITIONS: i32 = 4;
 
-/// Who we are in the broker's logs and quotas.
+/// The client id in the broker's logs and quotas.
 const CLIENT: &str = "drover";
-/// A connection that died while an environment was frozen should cost a retry and not the
+/// A connection that died while the environment was frozen should cost a retry, not the whole
 /// invocation.
 const CONNECT: Duration = Duration::from_secs(2);
-/// One request, its connection included.
+/// One request, including its connection.
 const REQUEST: Duration = Duration::from_secs(4);
-/// Reaching the cluster, whichever of its brokers answers, or one request about topics.
+/// Connecting to the cluster through any of its brokers, or one request about topics.
 const START: Duration = Duration::from_secs(5);
-/// How often there is a look for a topic that was created.
+/// The pause between checks for a newly created topic.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How to reach a topic.
 #[derive(Clone, Debug)]
 pub struct KafkaConfig {
-    /// `HOST:PORT`, or several with commas between them.
+    /// `HOST:PORT`, or several separated by commas.
     pub bootstrap: String,
     /// The topic.
     pub topic: String,
-    /// What is between us and the brokers.
+    /// Encryption and credentials.
     pub security: Security,
 }
 
 /// Encryption and credentials.
 #[derive(Clone, Debug)]
 pub enum Security {
-    /// Neither.
+    /// No encryption, no credentials.
     Plaintext,
-    /// Encryption alone.
+    /// Encryption without credentials.
     Tls,
-    /// SASL with SCRAM-SHA-512.
-    ScramSha512 {
+    /// SASL with a user and its password.
+    Sasl {
+        /// The SASL mechanism.
+        mechanism: SaslMechanism,
         /// The user.
         user: String,
-        /// Its password.
+        /// The user's password.
         password: Password,
-        /// Encryption below it.
+        /// Whether the connection uses TLS.
         tls: bool,
     },
-    /// Encryption, and IAM as MSK has it.
+    /// TLS, with MSK's IAM authentication.
     MskIam(MskIam),
 }
 
-/// A password. It has no way out but into the client.
+/// The SASL mechanism of a user with a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// SCRAM-SHA-512: the password itself is never sent.
+    ScramSha512,
+    /// PLAIN, which Azure Event Hubs requires: the password is sent, so without TLS it is allowed on
+    /// loopback only.
+    Plain,
+}
+
+/// A password. Only the Kafka client can read it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
 impl Password {
-    /// As it was configured; the line break at the end of a file is no part of it.
+    /// A configured password, without the line break at the end of its file.
     pub fn new(text: &str) -> Self {
         Self(text.trim_end_matches(['\r', '\n']).to_owned())
     }
@@ -101,11 +114,12 @@ impl fmt::Debug for Password {
 }
 
 impl KafkaConfig {
-    /// A connection to the cluster, with connections of its own to each broker. A broker answers
-    /// the requests of one connection in turn, so whoever waits for records needs a client apart.
+    /// Connects to the cluster. The client keeps its own connection to each broker. A broker
+    /// answers the requests of one connection in order, so a long poll for records needs a separate
+    /// client.
     ///
     /// # Errors
-    /// No broker answers, or they refuse the credentials.
+    /// No broker answers, or the brokers reject the credentials.
     pub async fn client(&self) -> Result<Kafka, Unavailable> {
         self.client_as(self.security.auth()).await
     }
@@ -124,11 +138,11 @@ impl KafkaConfig {
         }
     }
 
-    /// Creates those of the topics that do not exist, with [`PARTITIONS`] partitions and the
-    /// broker's own settings for the rest, and waits until the brokers say that they are there.
+    /// Creates the missing topics with [`PARTITIONS`] partitions and the broker's defaults, and
+    /// waits until the brokers list them.
     ///
     /// # Errors
-    /// [`Unavailable`]; some may have been created.
+    /// [`Unavailable`]. Some topics may have been created.
     pub async fn create_topics(&self, names: &[&str]) -> Result<(), Unavailable> {
         let failed = |error: KrafkaError| unavailable("creating topics", &error);
         const BROKERS_OWN: i16 = -1;
@@ -148,7 +162,8 @@ impl KafkaConfig {
         self.until_known(&admin, names).await
     }
 
-    /// What one broker has created another one, or the same, may not know for a moment.
+    /// Waits until the brokers list the topics: a new topic may be unknown to a broker for a
+    /// moment.
     async fn until_known(&self, admin: &AdminClient, names: &[&str]) -> Result<(), Unavailable> {
         let known = async {
             for name in names {
@@ -158,7 +173,7 @@ impl KafkaConfig {
             }
             Ok(())
         };
-        let late = |_| Err(no_answer("waiting for the topics that were created"));
+        let late = |_| Err(no_answer("waiting for the new topics"));
         tokio::time::timeout(START, known).await.unwrap_or_else(late)
     }
 }
@@ -168,36 +183,39 @@ impl Security {
         match self {
             Self::Plaintext => AuthConfig::plaintext(),
             Self::Tls => AuthConfig::ssl(TlsConfig::new()),
-            Self::ScramSha512 { user, password, tls } => {
-                let scram = AuthConfig::sasl_scram_sha512(user, &password.0);
-                if *tls { scram.with_tls(TlsConfig::new()) } else { scram }
+            Self::Sasl { mechanism, user, password, tls } => {
+                let auth = match mechanism {
+                    SaslMechanism::ScramSha512 => AuthConfig::sasl_scram_sha512(user, &password.0),
+                    SaslMechanism::Plain => AuthConfig::sasl_plain(user, &password.0),
+                };
+                if *tls { auth.with_tls(TlsConfig::new()) } else { auth }
             }
             Self::MskIam(identity) => identity.auth(),
         }
     }
 }
 
-/// The partitions of a topic in order, or `None` where there is no such topic.
+/// The partitions of a topic in order, or `None` if the topic does not exist.
 ///
 /// # Errors
-/// No broker says.
+/// No broker answers.
 pub async fn partitions(admin: &AdminClient, topic: &str) -> Result<Option<Vec<i32>>, Unavailable> {
     Ok(describe(admin, topic).await?.map(|found| found.partitions))
 }
 
-/// A topic as the brokers know it.
+/// A topic as the brokers describe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundTopic {
-    /// Its identity: another one once it was deleted and made anew.
+    /// The topic's id. A topic that was deleted and created again has a new id.
     pub id: [u8; 16],
-    /// Its partitions, in order.
+    /// The topic's partitions, in order.
     pub partitions: Vec<i32>,
 }
 
-/// Looks a topic up; `None`: there is no such topic.
+/// Looks a topic up. `None`: the topic does not exist.
 ///
 /// # Errors
-/// No broker says.
+/// No broker answers.
 pub async fn describe(admin: &AdminClient, topic: &str) -> Result<Option<FoundTopic>, Unavailable> {
     let operation = format!("looking up the topic `{topic}`");
     let options = DescribeTopicsOptions::default().timeout(START);
@@ -224,12 +242,15 @@ mod tests {
     fn a_password_is_never_shown() {
         let password = Password::new("secret-1\r\n");
         assert_eq!(password, Password::new("secret-1"));
-        let config = KafkaConfig {
-            bootstrap: "127.0.0.1:9092".to_owned(),
-            topic: "events".to_owned(),
-            security: Security::ScramSha512 { user: "app".to_owned(), password, tls: true },
-        };
-        let shown = format!("{config:?} {:?}", config.security.auth());
-        assert!(shown.contains("app") && !shown.contains("secret-1"), "{shown}");
+        for mechanism in [SaslMechanism::ScramSha512, SaslMechanism::Plain] {
+            let (user, password) = ("app".to_owned(), password.clone());
+            let config = KafkaConfig {
+                bootstrap: "127.0.0.1:9092".to_owned(),
+                topic: "events".to_owned(),
+                security: Security::Sasl { mechanism, user, password, tls: true },
+            };
+            let shown = format!("{config:?} {:?}", config.security.auth());
+            assert!(shown.contains("app") && !shown.contains("secret-1"), "{shown}");
+        }
     }
 }

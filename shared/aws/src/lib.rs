@@ -1,17 +1,18 @@
-//! The ports on AWS: DynamoDB for the ledger and the registry, SQS for dead letters and the
-//! buffer, the machine's clock. SDK types go no further than this crate.
+//! The core's ports on AWS: DynamoDB for the ledger and the registry, SQS for dead letters and the
+//! buffer, and the machine's clock. SDK types stay inside this crate.
 //!
-//! Nothing here reads an environment variable of ours: names and addresses come in as
-//! [`AwsConfig`]. The SDK reads its own (region, credentials, `AWS_ENDPOINT_URL_…`) in
-//! [`Aws::load`], and in local mode ([`Aws::local`]) not even that.
+//! No module reads the environment for `DROVER_…`: names and addresses come in as [`AwsConfig`].
+//! The SDK reads its own variables (region, credentials, `AWS_ENDPOINT_URL_…`) in [`Aws::load`], and
+//! none in local mode ([`Aws::local`]).
 //!
-//! - [`calls`]: how long a call may take, how often it is tried, what its failure means
-//! - `dynamodb`: the ledger, the registry, which [`Aws::apply`] writes, and letters
+//! - [`calls`]: timeouts, retries and error classification
+//! - `dynamodb`: the ledger, letters, and the registry, which [`Aws::apply`] writes
 //! - `sqs`: dead letters and the buffer
-//! - `s3`: objects, under the feature of that name
-//! - `clock`: time and chance
+//! - `s3`: objects (feature `s3`)
+//! - `clock`: time and random numbers
+//! - [`settings`]: the environment variables for tables and queues
 //! - [`tables`]: the tables, for the local host and tests
-//! - `kafka`: the stream, under the feature of that name
+//! - `kafka`: the event log (feature `kafka`)
 
 use std::sync::Arc;
 
@@ -26,36 +27,38 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use self::dynamodb::{HeadRead, Put, PutOutcome, RequestBatcher};
 
 pub mod calls;
+mod cause;
 mod clock;
 mod dynamodb;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod s3;
 mod said;
+pub mod settings;
 mod sqs;
 pub mod tables;
 
 pub use self::dynamodb::Applied;
 pub use self::sqs::QueueLevels;
 
-/// Names and addresses of what a deployment consists of.
+/// Names and addresses of a deployment's tables and queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsConfig {
-    /// The ledger table that all tenants without one of their own share.
+    /// The ledger table shared by all tenants that have no table of their own.
     pub ledger_table: Arc<str>,
     /// The table of tenants, contracts and routes.
     pub registry_table: Arc<str>,
-    /// Where rejected records go.
+    /// The queue for rejected records.
     pub dead_letter_queue_url: Arc<str>,
-    /// Where records wait for a part of the system which is unavailable.
+    /// The queue where records wait while a dependency is unavailable.
     pub buffer_queue_url: Arc<str>,
-    /// The table of requests under an idempotency key; ingest's alone.
+    /// The table of requests with an idempotency key. Only ingest uses it.
     pub requests_table: Option<Arc<str>>,
-    /// The table of filed letters and of runs, for those who speak of them.
+    /// The table of stored letters and replay runs, for functions that use it.
     pub letters_table: Option<Arc<str>>,
 }
 
-/// Where the embedded services listen, as `http://HOST:PORT`.
+/// Addresses of the embedded services, as `http://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalEndpoints {
     /// The embedded DynamoDB.
@@ -64,11 +67,11 @@ pub struct LocalEndpoints {
     pub sqs: String,
 }
 
-/// Everything outside, on AWS.
+/// All ports of the core, on AWS.
 #[derive(Clone, Debug)]
 pub struct Aws {
     dynamodb: aws_sdk_dynamodb::Client,
-    /// For writes of heads and pages: [`client_that_tries_once`].
+    /// For head and page writes: [`client_that_tries_once`].
     once: aws_sdk_dynamodb::Client,
     reads: RequestBatcher<String, HeadRead>,
     puts: RequestBatcher<Put, PutOutcome>,
@@ -79,13 +82,13 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Clients for a deployment, with the ambient region and credentials. One value serves a whole
-    /// warm environment: its connections are kept.
+    /// Clients for a deployment, with the ambient region and credentials. Create one value per
+    /// environment: it keeps its connections.
     pub async fn load(config: AwsConfig) -> Self {
         Self::new(&sdk_config().await, config)
     }
 
-    /// Clients with settings that somebody else made. They keep their own retries and timeouts.
+    /// Clients with the given settings, including their retries and timeouts.
     pub fn new(sdk: &SdkConfig, config: AwsConfig) -> Self {
         let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
         Self {
@@ -100,19 +103,20 @@ impl Aws {
         }
     }
 
-    /// Clients for embedded services, with more time than on AWS.
+    /// Clients for embedded services, with longer timeouts than on AWS.
     pub fn local(endpoints: &LocalEndpoints, config: AwsConfig) -> Self {
         Self::at(endpoints, calls::patient_timeouts(), config)
     }
 
-    /// The same with the time that a deployment gives, for services whose silence is to be seen.
+    /// Clients for embedded services with the timeouts of a deployment, for tests of unresponsive
+    /// services.
     pub fn impatient(endpoints: &LocalEndpoints, config: AwsConfig) -> Self {
         Self::at(endpoints, calls::timeouts(), config)
     }
 
     fn at(endpoints: &LocalEndpoints, timeouts: TimeoutConfig, config: AwsConfig) -> Self {
         let sdk = local_sdk_config(timeouts);
-        // Its own, or all clients of a process would use up the retries of each other.
+        // A partition per client: otherwise all clients of the process share one retry quota.
         let retries = RetryPartition::custom("local").build();
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&sdk)
             .endpoint_url(&endpoints.dynamodb)
@@ -135,7 +139,7 @@ impl Aws {
         }
     }
 
-    /// The same, with objects in whatever listens there and speaks as S3 does.
+    /// Reads objects from an S3-compatible service at this address.
     #[cfg(feature = "s3")]
     #[must_use]
     pub fn with_objects_at(self, endpoint: &str) -> Self {
@@ -149,16 +153,16 @@ impl Aws {
     }
 }
 
-/// A client that does not try again, and does not watch how fast an answer comes in, because its attempts
-/// end with their time. It is one of its own because settings that each call overrides are put together
-/// again with each call; connections and credentials it shares with the one that it is made from.
+/// A client without retries and without stalled-stream protection: its attempts end at their
+/// timeout. It is a client of its own because the SDK rebuilds settings that are overridden per
+/// call on every call. It shares connections and credentials with the given client.
 fn client_that_tries_once(client: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
     let config = client.config().to_builder().retry_config(calls::no_retries());
     let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
-/// The SDK's own settings from its default chain, with our HTTP client, retries and timeouts.
+/// The SDK's settings from its default chain, with our HTTP client, retries and timeouts.
 pub async fn sdk_config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client())
@@ -168,7 +172,7 @@ pub async fn sdk_config() -> SdkConfig {
         .await
 }
 
-/// A fixed region and fixed credentials: without them the default chain would ask the instance
+/// A fixed region and fixed credentials: otherwise the default chain would query the instance
 /// metadata service, and wait for it on a machine that has none.
 fn local_sdk_config(timeouts: TimeoutConfig) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
@@ -182,7 +186,7 @@ fn local_sdk_config(timeouts: TimeoutConfig) -> SdkConfig {
         .build()
 }
 
-/// Named because the SDK's default would bring a second crypto library.
+/// Set explicitly because the SDK's default would pull in a second crypto library.
 fn http_client() -> SharedHttpClient {
     let provider = Provider::Rustls(CryptoMode::Ring);
     aws_smithy_http_client::Builder::new().tls_provider(provider).build_https()

@@ -1,7 +1,7 @@
-//! Objects in S3, under the feature `s3`. Without it nobody reads objects, and says so.
+//! Objects in S3 (feature `s3`). Without the feature every read returns [`Object::NotRead`].
 //!
-//! A key that is not there is told from one that may not be read only where the function may list the
-//! bucket (`s3:ListBucket`): otherwise S3 calls both a refusal, which stays to be tried again.
+//! The function needs `s3:ListBucket` to tell a missing key from a forbidden one: without the
+//! permission S3 answers both with "access denied", and the read is tried again.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 

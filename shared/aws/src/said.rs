@@ -1,13 +1,13 @@
-//! What a service said, as a line of the log takes it. Messages of services may repeat the request
-//! that they refuse, with every key in it: one had 157 KB. Cut here and nowhere else.
+//! A service's message, bounded for a log line. Such messages may repeat the whole rejected request
+//! with every key in it; one had 157 KB. All messages are shortened here.
 
 use std::fmt;
 
-/// The longest text of a service that is kept, in bytes.
+/// The number of bytes that are kept of a message.
 const SAID_BYTES: usize = 300;
 
-/// A text of a service: its beginning, on one line. Words with `#`, of which the keys of subjects,
-/// tenants and letters are made, are left out.
+/// Shows the beginning of a message on one line. Words that contain `#` are replaced, because keys
+/// of subjects, tenants and letters contain it.
 pub(super) struct Said<'a>(pub(super) &'a str);
 
 impl fmt::Display for Said<'_> {
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_text_stays_as_it_is() {
+    fn a_short_text_is_unchanged() {
         let text =
             "User: arn:aws:sts::1:assumed-role/r is not authorized to perform: sqs:SendMessage";
         assert_eq!(Said(text).to_string(), text);
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_left_out_and_a_long_text_is_cut_with_its_length() {
+    fn keys_are_replaced_and_a_long_text_is_cut_and_shows_its_length() {
         let keys =
             "1 validation error: Value '[{pk=T#demo#device/d-1}, {pk=T#demo#device/d-2}]' at";
         assert_eq!(Said(keys).to_string(), "1 validation error: Value … … at");
@@ -57,7 +57,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_said_becomes_one_bounded_line(text in "(.|\n|#){0,700}") {
+        fn every_message_becomes_one_bounded_line(text in "(.|\n|#){0,700}") {
             let said = Said(&text).to_string();
             prop_assert!(said.len() < SAID_BYTES + 40);
             prop_assert!(!said.contains('#') && !said.chars().any(char::is_control));

@@ -1,9 +1,9 @@
-//! Dead letters and the buffer in SQS. Messages go in batches; where SQS takes a part of a batch
-//! only, the rest fails message by message. The SDK tries a whole batch again; an entry that SQS
-//! refused alone is left to the caller, who knows whether to wait.
+//! Dead letters and the buffer in SQS. Messages are sent in batches. If SQS accepts only a part of
+//! a batch, the other messages fail one by one. The SDK retries whole batches; the caller decides
+//! whether to retry a single rejected entry.
 //!
-//! The group of a message is its tenant's name: a fair queue then serves a quiet tenant before the
-//! backlog of a loud one. Both queues are standard queues, so a group orders nothing.
+//! The message group is the tenant's name, so that a fair queue serves a quiet tenant before the
+//! backlog of a busy one. Both queues are standard queues: groups do not order messages.
 
 use std::collections::HashMap;
 
@@ -11,6 +11,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata as _};
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry};
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::dead_letter::message::Message;
 use drover_core::dead_letter::sending::{Queue, Sent, send};
@@ -25,16 +26,17 @@ use crate::said::Said;
 /// SQS's limits for a batch: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
 const BATCH_ENTRIES: usize = 10;
 const BATCH_BYTES: usize = 1024 * 1024;
-/// Batches on their way at once.
+/// Batches sent concurrently.
 const IN_FLIGHT: usize = 8;
-/// The code of a body with a character that no message may have.
+/// The error code of a body with a forbidden character.
 const CONTENTS: &str = "InvalidMessageContents";
-/// The group of messages that belong to no tenant. A tenant of that name would share it, and
-/// nothing but its turn.
+/// The group of messages without a tenant. A tenant of that name would share only the group's place
+/// in the fair queue.
 const OPERATOR: &str = "operator";
 
 /// One of the two queues.
 struct SqsQueue<'a> {
+    dependency: Dependency,
     client: &'a Client,
     url: &'a str,
 }
@@ -53,33 +55,35 @@ impl Buffer for Aws {
 
 impl Aws {
     fn dead_letters(&self) -> SqsQueue<'_> {
-        SqsQueue { client: &self.sqs, url: &self.config.dead_letter_queue_url }
+        let (client, url) = (&self.sqs, &self.config.dead_letter_queue_url);
+        SqsQueue { dependency: Dependency::DeadLetterQueue, client, url }
     }
 
     fn buffer(&self) -> SqsQueue<'_> {
-        SqsQueue { client: &self.sqs, url: &self.config.buffer_queue_url }
+        let (client, url) = (&self.sqs, &self.config.buffer_queue_url);
+        SqsQueue { dependency: Dependency::BufferQueue, client, url }
     }
 
     /// Whether the dead-letter queue answers.
     ///
     /// # Errors
-    /// It does not.
+    /// The queue does not answer.
     pub async fn probe_dead_letters(&self) -> Result<(), Unavailable> {
-        probe(&self.sqs, &self.config.dead_letter_queue_url).await
+        probe(self.dead_letters()).await
     }
 
     /// Whether the buffer queue answers.
     ///
     /// # Errors
-    /// It does not.
+    /// The queue does not answer.
     pub async fn probe_buffer(&self) -> Result<(), Unavailable> {
-        probe(&self.sqs, &self.config.buffer_queue_url).await
+        probe(self.buffer()).await
     }
 
-    /// What is in the buffer queue.
+    /// The approximate number of messages in the buffer queue.
     ///
     /// # Errors
-    /// It does not answer, or does not say.
+    /// SQS does not answer, or leaves out an attribute.
     pub async fn queue_levels(&self) -> Result<QueueLevels, Unavailable> {
         let answer = self
             .sqs
@@ -90,21 +94,24 @@ impl Aws {
             .attribute_names(QueueLevels::DELAYED)
             .send()
             .await
-            .map_err(|error| unavailable("reading a queue's attributes", &error))?;
+            .map_err(|error| {
+                unavailable("reading a queue's attributes", &error).of(Dependency::BufferQueue)
+            })?;
         QueueLevels::read(&answer.attributes.unwrap_or_default()).ok_or_else(|| {
-            Unavailable::new(Reason::Unreachable, "a queue does not say what it has")
+            Unavailable::new(Reason::Unreachable, "SQS left out a queue's message counts")
+                .of(Dependency::BufferQueue)
         })
     }
 }
 
-/// About how many messages a queue has.
+/// Approximate message counts of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct QueueLevels {
     /// Waiting to be received.
     pub waiting: u64,
-    /// Received, and neither deleted nor put back yet.
+    /// Received, and neither deleted nor returned yet.
     pub in_flight: u64,
-    /// Put in with a delay that has not passed.
+    /// Sent with a delay that has not passed yet.
     pub delayed: u64,
 }
 
@@ -123,29 +130,32 @@ impl QueueLevels {
     }
 }
 
-async fn probe(client: &Client, queue: &str) -> Result<(), Unavailable> {
+async fn probe(queue: SqsQueue<'_>) -> Result<(), Unavailable> {
+    let SqsQueue { dependency, client, url } = queue;
     let request = client
         .get_queue_attributes()
-        .queue_url(queue)
+        .queue_url(url)
         .attribute_names(QueueAttributeName::ApproximateNumberOfMessages);
     let sent = request.send().await;
-    sent.map(|_| ()).map_err(|error| unavailable("reading a queue's attributes", &error))
+    let failed = |error| unavailable("reading a queue's attributes", &error).of(dependency);
+    sent.map(|_| ()).map_err(failed)
 }
 
 impl Queue for SqsQueue<'_> {
     async fn send(&self, messages: &[Message]) -> Vec<Sent> {
         let sends: Vec<_> =
             batches(messages).into_iter().map(|batch| self.send_batch(batch)).collect();
-        // In order: the answer has one result for each message, in order.
-        stream::iter(sends).buffered(IN_FLIGHT).concat().await
+        // `buffered` keeps the order: the answer has one result for each message, in order.
+        let sent = stream::iter(sends).buffered(IN_FLIGHT).concat().await;
+        sent.into_iter().map(|sent| sent.of(self.dependency)).collect()
     }
 }
 
 impl SqsQueue<'_> {
     async fn send_batch(&self, batch: &[Message]) -> Vec<Sent> {
         match self.try_batch(batch).await {
-            // SQS refuses the entry that it is about. Should a service refuse the whole batch for it,
-            // the others must not suffer.
+            // SQS rejects a single bad entry. If a compatible service rejects the whole batch, the
+            // good messages must still be sent.
             Err(Sent::Refused(_)) if batch.len() > 1 => {
                 let mut sent = Vec::with_capacity(batch.len());
                 for alone in batch.chunks(1) {
@@ -157,10 +167,10 @@ impl SqsQueue<'_> {
         }
     }
 
-    /// One result for each message, or one for all of them.
+    /// Returns one result for each message, or one error for the whole batch.
     async fn try_batch(&self, batch: &[Message]) -> Result<Vec<Sent>, Sent> {
         let entries = entries(batch).map_err(|_| {
-            let message = "a batch could not be put into a request";
+            let message = "cannot build the request for a batch of messages";
             Sent::NotTaken(Unavailable::new(Reason::Bug, message))
         })?;
         let request = self.client.send_message_batch().queue_url(self.url);
@@ -171,7 +181,7 @@ impl SqsQueue<'_> {
     }
 }
 
-/// Of what was not sent: whether the text itself was refused.
+/// Tells a message whose body SQS rejects from one that it did not take for another reason.
 fn not_sent(code: Option<&str>, unavailable: Unavailable) -> Sent {
     match code {
         Some(CONTENTS) => Sent::Refused(unavailable),
@@ -179,8 +189,8 @@ fn not_sent(code: Option<&str>, unavailable: Unavailable) -> Sent {
     }
 }
 
-/// As few batches as the limits allow without changing the order. A message that is too large
-/// alone makes a batch of its own, for SQS to refuse.
+/// Splits messages into as few batches as the limits allow, in order. A message above the limit
+/// gets a batch of its own, which SQS rejects.
 fn batches(messages: &[Message]) -> Vec<&[Message]> {
     let (mut batches, mut rest) = (Vec::new(), messages);
     while !rest.is_empty() {
@@ -196,14 +206,14 @@ fn batches(messages: &[Message]) -> Vec<&[Message]> {
     batches
 }
 
-/// Entries are told apart by their place in the batch.
+/// The id of an entry is its index in the batch.
 fn entries(batch: &[Message]) -> Result<Vec<SendMessageBatchRequestEntry>, BuildError> {
     let numbered = batch.iter().enumerate();
     numbered
-        .map(|(place, message)| {
+        .map(|(index, message)| {
             let group = message.tenant.as_ref().map_or(OPERATOR, |tenant| tenant.as_str());
             SendMessageBatchRequestEntry::builder()
-                .id(place.to_string())
+                .id(index.to_string())
                 .message_body(&message.body)
                 .message_group_id(group)
                 .build()
@@ -211,7 +221,7 @@ fn entries(batch: &[Message]) -> Result<Vec<SendMessageBatchRequestEntry>, Build
         .collect()
 }
 
-/// One result for each entry. Sent is only what SQS says was sent.
+/// One result for each entry. An entry counts as sent only if SQS lists it as successful.
 fn results(count: usize, answer: SendMessageBatchOutput) -> Vec<Sent> {
     let failed = answer.failed.into_iter().map(|entry| {
         let sent = not_sent(Some(&entry.code), refused(&entry));
@@ -219,8 +229,9 @@ fn results(count: usize, answer: SendMessageBatchOutput) -> Vec<Sent> {
     });
     let sent = answer.successful.into_iter().map(|entry| (entry.id, Sent::Taken));
     let mut by_id: HashMap<String, Sent> = sent.chain(failed).collect();
-    let unmentioned = || Unavailable::new(Reason::Unreachable, "a message was left unmentioned");
-    let result = |place: usize| by_id.remove(&place.to_string());
+    let unmentioned =
+        || Unavailable::new(Reason::Unreachable, "SQS returned no result for a message");
+    let result = |index: usize| by_id.remove(&index.to_string());
     (0..count)
         .map(result)
         .map(|sent| sent.unwrap_or_else(|| Sent::NotTaken(unmentioned())))
@@ -229,12 +240,15 @@ fn results(count: usize, answer: SendMessageBatchOutput) -> Vec<Sent> {
 
 fn refused(entry: &BatchResultErrorEntry) -> Unavailable {
     let reason = match Failure::of_code(&entry.code) {
-        // SQS says whose fault it is, also under codes that are not known here.
+        // SQS says who is at fault, even with an unknown code.
         Failure::Unknown if entry.sender_fault => Reason::Bug,
         failure => failure.reason(),
     };
     let said = Said(entry.message.as_deref().unwrap_or("nothing"));
-    Unavailable::new(reason, format!("a message failed: code=`{}` said=`{said}`", entry.code))
+    Unavailable::new(
+        reason,
+        format!("sending a message failed: code=`{}` said=`{said}`", entry.code),
+    )
 }
 
 #[cfg(test)]
@@ -258,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_over_the_limit_goes_alone() {
+    fn a_message_over_the_limit_gets_a_batch_of_its_own() {
         check(&[1, 2 * 1024 * 1024, 1], &[1, 1, 1]);
         check(&[2 * 1024 * 1024], &[1]);
     }

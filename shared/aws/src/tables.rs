@@ -1,15 +1,15 @@
-//! The tables, for the local host and tests. On AWS `infra/state.yaml` says the same and creates
-//! them; what changes here changes there.
+//! Creates the tables for the local host and tests. On AWS `infra/state.yaml` creates the same
+//! tables: change both together.
 //!
-//! | table | key | further |
+//! | table | key | also |
 //! |---|---|---|
 //! | ledger | `pk` (S), `sk` (B) | index `activity`: `a` (S), `h` (S), keys only; TTL `x` |
 //! | registry | `pk` (S) | |
 //! | letters | `pk` (S), `sk` (S) | TTL `x` |
 //! | requests | `pk` (S) | TTL `x` |
 //!
-//! All are billed on demand. Nothing waits for a table to become active: the services that this
-//! is for have it at once.
+//! All tables are billed on demand. The code does not wait for a table to become active: in the
+//! embedded services it is active at once.
 
 use std::sync::Arc;
 
@@ -24,26 +24,26 @@ use drover_core::base::error::{Reason, Unavailable};
 
 use crate::calls::{patient_timeouts, unavailable};
 
-/// The index of the ledger that listings read.
+/// The ledger's index that listings read.
 pub const ACTIVITY_INDEX: &str = "activity";
 
-/// Three characters or more each, as DynamoDB asks for.
+/// Table names, each of at least three characters, as DynamoDB requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableNames {
     /// Subjects: heads and pages.
     pub ledger: Arc<str>,
     /// Tenants, contracts and routes.
     pub registry: Arc<str>,
-    /// Dead letters that were filed.
+    /// Stored dead letters.
     pub letters: Arc<str>,
-    /// Answers to requests that were made under an idempotency key.
+    /// Answers to requests with an idempotency key.
     pub requests: Arc<str>,
 }
 
-/// Creates the tables that are missing. Those that exist stay as they are.
+/// Creates the missing tables and leaves existing tables unchanged.
 ///
 /// # Errors
-/// Where DynamoDB cannot be reached, or refuses.
+/// DynamoDB is unreachable or rejects the call.
 pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), Unavailable> {
     let client = &patient(client);
     let text = ScalarAttributeType::S;
@@ -57,10 +57,10 @@ pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), Un
     Ok(())
 }
 
-/// Whether there is a table of this name.
+/// Whether a table of this name exists.
 ///
 /// # Errors
-/// Where DynamoDB cannot be reached, or does not say.
+/// DynamoDB is unreachable or rejects the call.
 pub async fn table_exists(client: &Client, name: &str) -> Result<bool, Unavailable> {
     match client.describe_table().table_name(name).send().await {
         Ok(_) => Ok(true),
@@ -111,7 +111,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Nobody's invocation waits for tables, but a machine that starts everything at once is slow.
+/// Longer timeouts: a machine that starts every service at once is slow.
 fn patient(client: &Client) -> Client {
     let config = client.config().to_builder().timeout_config(patient_timeouts());
     Client::from_conf(config.build())
@@ -126,7 +126,7 @@ async fn create(client: &Client, table: Table<'_>) -> Result<(), Unavailable> {
     }
 }
 
-/// Where expiry is not supported, or switched on already, there is nothing to do.
+/// Switches expiry on. A service that does not support expiry, or has it on already, is no error.
 async fn expire(client: &Client, table: &str) -> Result<(), Unavailable> {
     let switch = TimeToLiveSpecification::builder().attribute_name("x").enabled(true).build();
     let switch = switch.map_err(|_| incomplete())?;
@@ -158,5 +158,5 @@ fn attribute(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinitio
 }
 
 fn incomplete() -> Unavailable {
-    Unavailable::new(Reason::Bug, "a table could not be put into a request")
+    Unavailable::new(Reason::Bug, "cannot build the request for a table")
 }

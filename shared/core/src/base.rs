@@ -1,18 +1,21 @@
-//! The words that every other room uses. Nothing here knows of events.
+//! Basic types for all other modules. They do not depend on events.
 //!
-//! - [`id`], [`time`]: what things are called, and when
-//! - [`scope`]: the proof of the tenant that somebody speaks for
-//! - [`error`]: theirs or ours, and why; [`public_reason`]: what a tenant may see of ours
-//! - `excerpt`: what a message shows of an id or a time
-//! - `span`: how a message says how long something takes
-//! - [`limits`]: every bound; [`cost`]: what a call cost; [`deadline`]: how long it may take
-//! - [`hash`]: a hash that stored keys depend on
-//! - [`metrics`]: what is counted
-//! - [`variables`]: how configuration is read
+//! - [`id`], [`time`]: ids, positions and instants
+//! - [`scope`]: proof of a verified tenant
+//! - [`error`]: rejections and unavailability; [`dependency`]: the part that failed;
+//!   [`public_reason`]: the reasons that a tenant may see
+//! - `excerpt`: the part of an id or a time that a message shows
+//! - `span`: a duration as a message shows it
+//! - [`limits`]: every limit; [`cost`]: the cost of a call; [`deadline`]: the time limit of an
+//!   invocation
+//! - [`hash`]: the hash used in stored keys
+//! - [`metrics`]: the list of metrics, and counts
+//! - [`variables`]: configuration variables
 //! - `mutant`: faults that the model test must find
 
 pub mod cost;
 pub mod deadline;
+pub mod dependency;
 pub mod error;
 pub(crate) mod excerpt;
 pub mod hash;

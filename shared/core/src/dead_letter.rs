@@ -1,12 +1,12 @@
-//! Records that were not applied, as the two queues and the table of letters have them.
+//! Records that were not applied, as messages of the two queues and as stored letters.
 //!
-//! - [`envelope`]: a record as a message of a queue; [`message`], [`text`]: what a queue takes
-//! - [`sending`]: how messages get into a queue that refuses what they say
-//! - [`letter`]: a dead letter that was filed, and whose it is
-//! - [`origin`]: where a letter came from; [`on_failure`]: Lambda's own messages about records that it
-//!   gave up; [`object`]: objects of S3 that such a message may name; [`reread`]: records that a stream
-//!   gives again
-//! - [`opened`]: a letter as what a pipeline takes
+//! - [`envelope`]: a record as a queue message; [`message`], [`text`]: the rules of queues
+//! - [`sending`]: sends messages to a queue that may reject their text
+//! - [`letter`]: a stored dead letter and its owner
+//! - [`origin`]: where a letter came from; [`on_failure`]: Lambda's messages about discarded
+//!   records; [`object`]: S3 objects that such a message may name; [`reread`]: records read from
+//!   the event log again
+//! - [`opened`]: a letter as input of the pipeline
 
 pub mod envelope;
 pub mod letter;

@@ -1,4 +1,4 @@
-//! An event: a record that passed its contract. [`Entry`] is the part that history stores.
+//! Events: records that passed their contract. [`Entry`] is the part that a history stores.
 
 mod canonical;
 mod decimal;
@@ -14,59 +14,60 @@ use sha2::{Digest, Sha256};
 
 use self::canonical::Marks;
 pub(crate) use self::canonical::{Except, Spelling};
+pub(crate) use self::decimal::Decimal;
 pub(crate) use self::doubles::{Doubles, Exact};
 pub(crate) use self::exact::{has_long_number, has_odd_fraction, lost_numbers};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::{EventId, Position, SubjectKey};
 use crate::base::time::Timestamp;
 
-/// A record that passed its contract, and whose subject it belongs to.
+/// A record that passed its contract, with its subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The tenant that was vouched for, and the subject.
+    /// The verified tenant and the subject.
     pub subject: SubjectKey,
-    /// What history keeps of it.
+    /// The part that the history stores.
     pub entry: Arc<Entry>,
     /// What a view was to read from it and cannot, although it is there: names of measures, `status`,
     /// `location`. It is counted where the record is read.
     pub skipped: Vec<Arc<str>>,
 }
 
-/// One line of a subject's history.
+/// One entry of a subject's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it belongs.
+    /// The position in the history.
     pub position: Position,
-    /// Who chose the event id: decides how compactly it can be stored.
+    /// The origin of the event id, which determines how compactly the id is stored.
     pub id_origin: IdOrigin,
-    /// The type, as the contract found it.
+    /// The event type that the contract extracted.
     pub event_type: Arc<str>,
-    /// The contract that it passed: its measures, status and location feed the view.
+    /// The contract that the event passed. Its measures, status and location feed the view.
     pub contract: Arc<str>,
-    /// The version of that contract; 0 where none is stated.
+    /// The version of that contract; 0 if none is stated.
     pub contract_version: u32,
-    /// When it entered. Every decision about it uses this, also in a replay.
+    /// When Drover received the event. Every decision uses it, also in a replay.
     pub ingested_at: Timestamp,
     /// The payload as canonical JSON (RFC 8785, but with numbers as they were written).
     pub payload: Arc<str>,
 }
 
-/// Where an event id comes from.
+/// The origin of an event id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdOrigin {
-    /// The producer's own, or the digest of a natural key.
+    /// Given by the producer, or the digest of a natural key.
     Given,
-    /// The digest of the record, less what its contract leaves out, or of where and when it was received: at
-    /// one position, the same id means the same record.
+    /// The digest of the record without the members that its contract excludes, or of where and
+    /// when it was received. At one position, the same id means the same record.
     Record,
 }
 
 impl Entry {
-    /// Whether a delivery of this position says the same: type and payload are the content, the
-    /// time of receipt and the contract's name are not.
+    /// Whether two events at this position have the same content. Type and payload are the content;
+    /// the time of receipt and the contract's name are not.
     ///
-    /// One record is the same event though its contract was mended between two deliveries and
-    /// extracts another payload the second time.
+    /// If the id comes from the record, equal ids mean the same event, even if the contract was
+    /// fixed between two deliveries and extracts another payload.
     pub fn same_content(&self, other: &Self) -> bool {
         let same_record =
             matches!((self.id_origin, other.id_origin), (IdOrigin::Record, IdOrigin::Record));
@@ -74,19 +75,19 @@ impl Entry {
             || (self.event_type == other.event_type && is_same(&self.payload, &other.payload))
     }
 
-    /// Bytes that this entry holds, uncompressed: what bounds and budgets count.
+    /// The uncompressed size of this entry in bytes, for limits and budgets.
     pub fn plain_size(&self) -> usize {
         const FIXED: usize = 24;
         FIXED + self.position.event_id.as_str().len() + self.event_type.len() + self.payload.len()
     }
 }
 
-/// Whether two canonical texts say the same: their numbers may be spelled differently.
+/// Whether two canonical texts have the same content: their numbers may be spelled differently.
 fn is_same(one: &str, other: &str) -> bool {
     one == other || normal(one).is_some_and(|one| Some(one) == normal(other))
 }
 
-/// A canonical text with each number as the decimal that it is.
+/// A canonical text with normalized decimals.
 fn normal(text: &str) -> Option<Vec<u8>> {
     let (value, exact): (Value, Exact) =
         (serde_json::from_str(text).ok()?, lost_numbers(text).ok()?);
@@ -96,15 +97,15 @@ fn normal(text: &str) -> Option<Vec<u8>> {
     Some(normal)
 }
 
-/// Longest event type or contract name, in bytes.
+/// Maximum length of an event type or contract name, in bytes.
 pub const TYPE_LIMIT: usize = 128;
 
 thread_local! {
-    /// Canonical texts are written here and copied out at their length: one allocation each.
+    /// Buffer for canonical texts. The result is copied with one allocation.
     static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// RFC 8785 text of a JSON value, in which integers of up to 64 bits keep their digits.
+/// The RFC 8785 text of a JSON value, except that integers of up to 64 bits keep their digits.
 pub fn canonical_json(value: &Value) -> Result<Arc<str>, serde_json::Error> {
     TEXT.with_borrow_mut(|text| {
         text.clear();
@@ -113,29 +114,29 @@ pub fn canonical_json(value: &Value) -> Result<Arc<str>, serde_json::Error> {
     })
 }
 
-/// What a canonical text is made of.
+/// The input of a canonical text.
 #[derive(Clone, Copy)]
 pub(crate) struct Canonical<'a> {
     /// The value.
     pub(crate) value: &'a Value,
-    /// What is left out of it.
+    /// The excluded places.
     pub(crate) except: Option<&'a Except>,
-    /// How numbers are written that the value does not hold as they were.
+    /// How numbers are written that parsing changed.
     pub(crate) spelling: Spelling,
 }
 
 impl Canonical<'_> {
-    /// Does something with the text. `exact` finds the numbers that the value does not hold as they were,
-    /// given which doubles it has.
+    /// Calls `act` with the text, without the excluded places and with exact numbers of any length.
+    /// `exact` returns the numbers that the parsed value lost, given the doubles that it has.
     ///
     /// # Errors
-    /// `malformed_json`, or what `exact` finds.
+    /// `malformed_json`, or the error of `exact`.
     pub(crate) fn with_text<'e, T>(
         self,
         exact: impl FnOnce(Doubles) -> Result<Option<&'e Exact>, Rejection>,
         act: impl FnOnce(&str) -> T,
     ) -> Result<T, Rejection> {
-        let none = || Rejection::new(Code::MalformedJson, "the record has no canonical form");
+        let none = || Rejection::new(Code::MalformedJson, "the record cannot be canonicalized");
         let Self { value, except, spelling } = self;
         TEXT.with_borrow_mut(|text| {
             text.clear();
@@ -153,24 +154,24 @@ impl Canonical<'_> {
     }
 }
 
-/// The id of an event with neither an id nor a time of its own: the digest of where it was read,
-/// which a redelivery repeats.
+/// The id of an event without an id or time: the digest of its source position, which a redelivery
+/// repeats.
 pub fn place_id(parts: &[&[u8]]) -> EventId {
     EventId::trusted(digest(parts))
 }
 
-/// Hexadecimal digits of a digest: 128 bits.
+/// Hex digits of a digest: 128 bits.
 const DIGEST_DIGITS: usize = 32;
 
-/// Whether an id looks like a digest of ours.
+/// Whether an id has the form of a digest.
 pub(crate) fn is_digest(id: &EventId) -> bool {
     let digits = id.as_str().as_bytes();
     digits.len() == DIGEST_DIGITS
         && digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// 32 hexadecimal digits of SHA-256. Each part goes in behind its length, so that no two lists of
-/// parts are one text.
+/// 32 hex digits of SHA-256. Each part is prefixed with its length, so that different lists of
+/// parts have different inputs.
 pub(crate) fn digest(parts: &[&[u8]]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -3,6 +3,7 @@
 //! - [`json`], [`framing`]: what a text and what is around it must be
 //! - [`record`]: what arrives; [`kafka_event`]: records in Lambda's Kafka event
 //! - [`contract`]: what a record must be, to become an event; [`tenant`]: who speaks for whom
+//! - `transform`: from one record to its elements
 //! - [`document`]: how contracts, tenants and topics are written, with `schema` and [`fault`]
 //! - [`envelope`]: an event as a record of the stream; [`event_log`]: on its way there
 //! - [`quota`]: how much a tenant may send and read; [`request`]: what is sent twice
@@ -20,3 +21,4 @@ pub mod record;
 pub mod request;
 pub(crate) mod schema;
 pub mod tenant;
+pub(crate) mod transform;

@@ -1,23 +1,23 @@
-//! What a record may become, and who decides.
+//! Drover's core: turns records into ordered state per subject, without I/O.
 //!
-//! The rooms, in the order in which they are read. Each knows only those before it (`tests/tests/layers.rs`):
+//! The modules in reading order. Each depends only on earlier modules (`tests/tests/layers.rs`):
 //!
-//! 1. [`base`]: the words that all of them use: ids, times, errors, limits, metrics
-//! 2. [`event`]: what history stores, and its canonical form
+//! 1. [`base`]: ids, times, errors, limits, metrics
+//! 2. [`event`]: events and their canonical form
 //! 3. [`view`]: the fold of a history
-//! 4. [`ledger`]: a subject's events in their order, and the view of them, as decisions without I/O
-//! 5. [`intake`]: from a record to an event: records, contracts, tenants, quotas, what is sent twice
-//! 6. [`dead_letter`]: records that were not applied, as queues and the table of letters have them
-//! 7. [`ports`]: everything that the core asks of the outside
-//! 8. [`registry`]: where contracts, tenants and topics come from, and how they are changed
-//! 9. [`pipeline`]: the records of an invocation through all of it
-//! 10. [`subject`]: reading a subject, listing subjects, forgetting one
-//! 11. [`replay`]: dead letters, again
-//! 12. `memory`: the ports in memory, for tests; the model test runs on them
+//! 4. [`ledger`]: a subject's ordered events and their view, as decisions without I/O
+//! 5. [`intake`]: turns a record into an event: contracts, tenants, quotas, idempotency keys
+//! 6. [`dead_letter`]: records that were not applied, as queue messages and stored letters
+//! 7. [`ports`]: the interfaces to everything outside
+//! 8. [`registry`]: contracts, tenants and topics, and how they are changed
+//! 9. [`pipeline`]: processes the records of an invocation
+//! 10. [`subject`]: reads, lists and forgets subjects
+//! 11. [`replay`]: replays dead letters
+//! 12. `memory`: in-memory ports for tests, including the model test
 //!
-//! Invariants of the crate: nothing here reads a clock, an environment variable or a socket; a
-//! [`SubjectKey`](base::id::SubjectKey) exists only where a [`TenantScope`](base::scope::TenantScope)
-//! made it; retry or dead letter follows from [`base::error`]'s two types and from nothing else.
+//! Invariants: no code reads a clock, an environment variable or a socket. Only a
+//! [`TenantScope`](base::scope::TenantScope) makes a [`SubjectKey`](base::id::SubjectKey). The two
+//! error types of [`base::error`] alone decide between retry and dead letter.
 
 pub mod base;
 pub mod dead_letter;

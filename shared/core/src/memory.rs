@@ -1,4 +1,4 @@
-//! The ports in memory, with faults on demand: for tests and benchmarks. It keeps to DynamoDB's
+//! The ports in memory, for tests and benchmarks; [`Faulty`] makes them fail on demand. It keeps to DynamoDB's
 //! semantics as far as the ledger uses them (conditions, all-or-nothing writes within their limits, the
 //! old item on a lost condition, units). It can go in steps: then every call waits before it acts, so that a test
 //! decides who goes next.
@@ -11,7 +11,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::base::cost::{Metered, Units};
-use crate::base::error::{Reason, Unavailable};
 use crate::base::limits::TRANSACTION_ITEMS;
 use crate::base::time::Timestamp;
 use crate::dead_letter::message::Message;
@@ -19,9 +18,10 @@ use crate::intake::document::StoredDocument;
 use crate::intake::record::Record;
 use crate::intake::request::Made;
 use crate::ledger::{Activity, PageWrite, StoredHead};
-use crate::ports::{Clock, SubjectLocation};
+use crate::ports::Clock;
 
 mod erasing;
+mod faulty;
 mod ledger;
 mod letters;
 #[cfg(test)]
@@ -31,6 +31,7 @@ mod queues;
 #[cfg(test)]
 pub(crate) use self::ledger::place;
 
+pub use self::faulty::{Call, Fault, Faulty, SAID_BY_A_SERVICE};
 pub use self::letters::{Drawer, Held};
 
 /// Everything outside, in memory. Clones share it.
@@ -69,10 +70,10 @@ pub struct State {
     pub requests: BTreeMap<String, Made>,
     /// What the clock shows.
     pub now: Timestamp,
-    /// Asked before each call.
-    pub faults: Box<dyn FnMut(Call) -> Fault + Send>,
-    /// Tenants' own tables that fail every call, and why.
-    pub broken_tables: BTreeMap<String, Reason>,
+    /// Writes of the ledger are done whole, but every other page shows only after that many calls of the
+    /// ledger, or a pause: DynamoDB shows transactions whole to transactional reads only. `None`: at
+    /// once.
+    pub pages_late: Option<u8>,
     /// The most items that a transaction may have.
     pub transaction_items: usize,
     /// What was consumed so far.
@@ -82,66 +83,8 @@ pub struct State {
     random: u64,
 }
 
-/// A call that may fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// `Store::head`
-    Head,
-    /// `Store::pages`
-    Pages,
-    /// `Store::seal`
-    Seal,
-    /// `Store::write`, `Eraser::replace_unlisted`
-    Write,
-    /// `Eraser::delete_pages`, and what `LetterEraser` does
-    Erase,
-    /// `DeadLetters::send_letters`, once for each message
-    Letter,
-    /// `Buffer::send_buffered`, once for each message
-    Buffer,
-    /// `Documents::document`
-    Document,
-    /// `Listing::hours`
-    Listing,
-    /// `Requests::claim`
-    Claim,
-    /// `EventLog::send`, once for each event
-    EventLog,
-    /// `Letters::put_chunks` and `put_letter`
-    File,
-    /// `Letters::replace_letter`
-    Mark,
-    /// What reads letters and their contents
-    Filed,
-    /// What reads and writes the records of runs
-    Run,
-    /// What reads and writes leases
-    Lease,
-    /// `Reread::reread` and `Objects::object`
-    Reread,
-}
-
-/// How a call fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Not at all.
-    None,
-    /// Nothing is done, and the caller is told so.
-    Refused,
-    /// Of the ledger's calls alone: nothing is done, because this one key is asked for too often.
-    HotKey,
-    /// It may or may not have been done, and the caller is not told: here it was not.
-    LostBefore,
-    /// The same, and here it was.
-    LostAfter,
-    /// Of [`Call::Write`] alone: all of it is done, but every other page shows only after that many
-    /// calls of the ledger, or a pause. DynamoDB shows transactions whole to transactional reads
-    /// only.
-    PagesLate(u8),
-}
-
 impl Memory {
-    /// Empty, without faults.
+    /// Empty.
     pub fn new(now: Timestamp) -> Self {
         let state = State {
             heads: BTreeMap::new(),
@@ -158,8 +101,7 @@ impl Memory {
             documents: BTreeMap::new(),
             requests: BTreeMap::new(),
             now,
-            faults: Box::new(|_| Fault::None),
-            broken_tables: BTreeMap::new(),
+            pages_late: None,
             transaction_items: TRANSACTION_ITEMS,
             units: Units::default(),
             waiting: None,
@@ -199,7 +141,7 @@ impl Memory {
 }
 
 impl State {
-    /// Ends what [`Fault::PagesLate`] began.
+    /// Ends what [`State::pages_late`] began.
     pub fn show_pages(&mut self) {
         self.pages.append(&mut self.unshown);
     }
@@ -210,16 +152,6 @@ impl State {
             Some(left) => self.shown_in = left,
             None => self.show_pages(),
         }
-    }
-
-    /// Why the table of a subject fails, if it does.
-    fn broken_table(&self, location: &SubjectLocation) -> Option<Reason> {
-        location.table.as_ref().and_then(|table| self.broken_tables.get(&**table)).copied()
-    }
-
-    fn check_table(&self, location: &SubjectLocation) -> Result<(), Unavailable> {
-        let reason = self.broken_table(location);
-        reason.map_or(Ok(()), |reason| Err(Unavailable::new(reason, SAID_BY_A_SERVICE)))
     }
 
     fn charge<T>(&mut self, answer: T, units: Units) -> Metered<T> {
@@ -247,22 +179,6 @@ impl Future for GiveWay<'_> {
         self.waited = true;
         Poll::Pending
     }
-}
-
-/// What every fault on demand says, as services do: no tenant may ever see it.
-pub const SAID_BY_A_SERVICE: &str = "User: arn:aws:iam::123456789012:role/canary is not authorized to perform: \
-     dynamodb:Query on resource: table/canary-ledger";
-
-/// What a call of the ledger says that fails in this way.
-fn fails(fault: Fault) -> Unavailable {
-    match fault {
-        Fault::HotKey => Unavailable::new(Reason::HotKey, SAID_BY_A_SERVICE),
-        _ => unreachable(),
-    }
-}
-
-fn unreachable() -> Unavailable {
-    Unavailable::new(Reason::Unreachable, SAID_BY_A_SERVICE)
 }
 
 impl Clock for Memory {

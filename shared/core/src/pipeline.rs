@@ -10,30 +10,30 @@
 //!    they delay nobody else; the trouble of everyone sends them back to the source. Each goes with every
 //!    later record of its subject, so that nothing overtakes the first that waits.
 //!
-//! A record is acknowledged only when it is applied, duplicate, dead-lettered or buffered.
+//! A record is acknowledged only when it is applied, duplicate, ignored, dead-lettered or buffered. Of a
+//! record of several elements that goes for each: one bad element never costs a good one.
 
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::base::error::{Reason, Unavailable};
+use crate::base::error::Unavailable;
 use crate::base::id::{SubjectKey, TenantId};
 use crate::base::limits::ItemLimits;
 use crate::base::metrics::{Metric, Tally};
 use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
-use crate::event::Entry;
+use crate::event::Event;
 use crate::intake::event_log::Outgoing;
 use crate::intake::record::Incoming;
-use crate::intake::tenant::Tenant;
 use crate::ledger::dialogue::CommitParams;
-use crate::ledger::place::{Arrival, Outcome};
+use crate::ledger::place::{Arrival, EntryOutcome};
 use crate::pipeline::admit::{Admission, Admitter};
-use crate::pipeline::batch::{Group, Groups, Handled, State};
+use crate::pipeline::batch::{AdmittedRecord, Group, Groups, PendingRecord};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::invocation_registry::InvocationRegistry;
-use crate::pipeline::queues::{return_unavailable, send_to_buffer, send_to_dead_letters};
-use crate::pipeline::subject::{Committed, Job, commit, time_is_over};
+use crate::pipeline::queues::{Disposed, Waiting, dispose};
+use crate::pipeline::subject::{Committed, EntryOutcomes, Job, commit, time_is_over};
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Ports, SubjectLocation};
 use crate::registry::Registry;
@@ -46,13 +46,14 @@ pub mod direct;
 mod disposition;
 mod invocation_registry;
 mod queues;
+pub mod settings;
 mod settled;
 pub mod subject;
 pub(crate) mod table_health;
 
 pub use breaker::BreakerOpen;
 pub use disposition::Disposition;
-pub use settled::{Admitted, Known, Settled, Verdict};
+pub use settled::{Admitted, Known, RecordOutcome, Settled};
 
 /// What stays from one invocation of a warm environment to the next.
 pub struct Pipeline {
@@ -64,13 +65,6 @@ pub struct Pipeline {
     pub item_limits: ItemLimits,
     /// How many subjects run together.
     pub concurrency: usize,
-}
-
-/// Where records wait whose subject or tenant is unavailable.
-#[derive(Clone, Copy)]
-enum Waiting {
-    InBuffer,
-    AtSource,
 }
 
 /// A record that waited in the buffer queue.
@@ -132,17 +126,11 @@ impl Pipeline {
     ) -> Result<Report, BreakerOpen> {
         let started = ports.now();
         let admitted = self.admit_owned(ports, records, deadline).await;
-        let Admitted { mut handled, groups } = admitted;
-        breaker::check(&handled, &self.registry, started, ports).await?;
-        let mut tally = Tally::default();
-        self.commit_all(ports, groups, &mut handled, &mut tally, deadline).await;
-        send_to_dead_letters(ports, &mut handled).await;
-        match waiting {
-            Waiting::InBuffer => send_to_buffer(ports, &mut handled).await,
-            Waiting::AtSource => return_unavailable(&mut handled),
-        }
+        breaker::check(&admitted.records, &self.registry, started, ports).await?;
+        let (settled, tally) = self.settle(ports, admitted, deadline).await;
+        let disposed = dispose(ports, settled, waiting).await;
         let seconds = ports.now().seconds_since(started);
-        Ok(report(&handled, tally, seconds))
+        Ok(report(&disposed, tally, seconds))
     }
 
     /// Makes events of records, as far as time allows, and commits nothing. With `only`, records of
@@ -168,57 +156,30 @@ impl Pipeline {
         let documents = &InvocationRegistry::new(ports);
         let admitter = Admitter { documents, registry: &self.registry, now: ports.now() };
         let mut admitted = Admitted::with_capacity(records.len());
-        for (incoming, owner) in records {
+        for (index, (incoming, owner)) in records.enumerate() {
             let admission = if ports.now() < deadline {
                 admitter.admit(&incoming, owner.as_ref()).await
             } else {
                 Admission::Unavailable { unavailable: time_is_over(), tenant: None }
             };
-            admitted.take(incoming, admission);
+            admitted.take(index, incoming, admission);
         }
         admitted
     }
 
     /// Commits what was admitted, as far as time allows. Nothing goes into a queue: the caller hears
-    /// what became of each record, in order.
+    /// what became of each record, or of each of its elements, in order.
+    ///
+    /// Runs the subjects together: those of each table beside those of the others, so that a table which
+    /// hangs or is missing takes no turns from another.
     pub async fn settle(
         &self,
         ports: &impl Ports,
         admitted: Admitted,
         deadline: Timestamp,
     ) -> (Vec<Settled>, Tally) {
-        let Admitted { mut handled, groups } = admitted;
+        let (groups, mut settled) = grouped(admitted);
         let mut tally = Tally::default();
-        self.commit_all(ports, groups, &mut handled, &mut tally, deadline).await;
-        (handled.into_iter().map(Settled).collect(), tally)
-    }
-
-    /// Commits events that their contracts let pass, like [`Self::settle`].
-    pub async fn commit(
-        &self,
-        ports: &impl Ports,
-        events: &[Outgoing],
-        deadline: Timestamp,
-    ) -> (Vec<Settled>, Tally) {
-        let mut admitted = Admitted::with_capacity(events.len());
-        for Outgoing { event, tenant, record } in events {
-            let (event, tenant) = (event.clone(), Arc::clone(tenant));
-            let admission = Admission::Event { event, tenant };
-            admitted.take(Incoming::Event(record.clone()), admission);
-        }
-        self.settle(ports, admitted, deadline).await
-    }
-
-    /// Runs the subjects together: those of each table beside those of the others, so that a table which
-    /// hangs or is missing takes no turns from another.
-    async fn commit_all(
-        &self,
-        ports: &impl Ports,
-        groups: Groups,
-        handled: &mut [Handled],
-        tally: &mut Tally,
-        deadline: Timestamp,
-    ) {
         let tables = groups.by_table().into_iter().map(|(table, subjects)| {
             let health = Arc::new(TableHealth::of(table.clone()));
             let jobs = subjects.into_iter().map(move |(key, group)| {
@@ -229,12 +190,29 @@ impl Pipeline {
             stream::iter(jobs).buffer_unordered(self.concurrency).boxed()
         });
         let mut running = stream::select_all(tables);
-        while let Some((location, Group { records, entries, .. }, committed)) = running.next().await
-        {
-            count(tally, &location.key, &entries, &committed);
+        while let Some((location, Group { records, .. }, committed)) = running.next().await {
+            count(&mut tally, &location.key, &records, &committed);
             self.remember(location, &committed);
-            settle(handled, &records, committed);
+            settled.extend(settle(records, &committed.outcomes));
         }
+        settled.sort_unstable_by_key(|settled| (settled.index(), settled.element()));
+        (settled, tally)
+    }
+
+    /// Commits events that their contracts let pass, like [`Self::settle`].
+    pub async fn commit(
+        &self,
+        ports: &impl Ports,
+        events: &[Outgoing],
+        deadline: Timestamp,
+    ) -> (Vec<Settled>, Tally) {
+        let mut admitted = Admitted::with_capacity(events.len());
+        for (index, Outgoing { event, tenant, record }) in events.iter().enumerate() {
+            let (event, tenant) = (event.clone(), Arc::clone(tenant));
+            let admission = Admission::Event { event, tenant };
+            admitted.take(index, Incoming::Event(record.clone()), admission);
+        }
+        self.settle(ports, admitted, deadline).await
     }
 
     async fn commit_subject(
@@ -245,21 +223,16 @@ impl Pipeline {
         health: Arc<TableHealth>,
         deadline: Timestamp,
     ) -> (SubjectLocation, Group, Committed) {
-        let job = self.job(location.clone(), group.entries.clone(), &group.tenant, deadline);
+        let job = self.job(location.clone(), &group, deadline);
         let committed = commit(ports, &self.registry, job, &health).await;
         (location, group, committed)
     }
 
-    fn job(
-        &self,
-        location: SubjectLocation,
-        entries: Vec<Arc<Entry>>,
-        tenant: &Tenant,
-        deadline: Timestamp,
-    ) -> Job {
+    fn job(&self, location: SubjectLocation, group: &Group, deadline: Timestamp) -> Job {
         let cached = self.heads.get(&location);
-        let params = CommitParams::new(location.key.clone(), tenant.policy(), self.item_limits);
-        Job { location, params, entries, cached, deadline }
+        let policy = group.tenant.policy();
+        let params = CommitParams::new(location.key.clone(), policy, self.item_limits);
+        Job { location, params, entries: group.entries(), cached, deadline }
     }
 
     fn remember(&self, location: SubjectLocation, committed: &Committed) {
@@ -270,33 +243,41 @@ impl Pipeline {
     }
 }
 
-/// Turns the outcomes of one subject into the states of its records. From the first record that
-/// is not finished on, all go the same way.
-fn settle(handled: &mut [Handled], records: &[usize], committed: Committed) {
-    let mut waits = false;
-    for (at, outcome) in records.iter().zip(committed.outcomes) {
-        let Some(handled) = handled.get_mut(*at) else { continue };
-        waits |= outcome.is_none();
-        handled.state = match outcome {
-            Some(outcome) if !waits || on(Mutant::DropRestOfSubject) => state_of(outcome),
-            _ if waits && on(Mutant::DropRestOfSubject) => State::Done(Disposition::Applied),
-            _ => match &committed.unavailable {
-                Some(unavailable) => State::Unavailable(unavailable.clone()),
-                None => State::Unavailable(Unavailable::new(
-                    Reason::Bug,
-                    "a commit ended without an outcome",
-                )),
-            },
-        };
+/// The events by subject, and the records that are settled already because they are no events.
+fn grouped(admitted: Admitted) -> (Groups, Vec<Settled>) {
+    let mut groups = Groups::default();
+    let mut settled = Vec::with_capacity(admitted.records.len());
+    for AdmittedRecord { handled, index, event } in admitted.records {
+        match event {
+            Ok((Event { subject, entry, skipped: _ }, tenant)) => {
+                groups.add(subject, tenant, PendingRecord { handled, index, entry });
+            }
+            Err(refused) => settled.push(Settled::new(handled, index, refused.into())),
+        }
     }
+    (groups, settled)
 }
 
-fn state_of(outcome: Outcome) -> State {
-    match outcome {
-        Outcome::Applied(_) => State::Done(Disposition::Applied),
-        Outcome::Duplicate => State::Done(Disposition::Duplicate),
-        Outcome::Rejected(rejection) => State::Rejected(rejection),
-    }
+/// Turns the outcomes of one subject into those of its records. From the first record that is not
+/// finished on, all are unavailable for the same reason.
+fn settle(
+    records: Vec<PendingRecord>,
+    outcomes: &EntryOutcomes,
+) -> impl Iterator<Item = Settled> + '_ {
+    let mut waits: Option<&Unavailable> = None;
+    records.into_iter().enumerate().map(move |(at, PendingRecord { handled, index, .. })| {
+        let outcome = outcomes.of(at);
+        waits = waits.or(outcome.err());
+        let outcome = match (outcome, waits) {
+            (Ok(outcome), None) => outcome.into(),
+            (Ok(outcome), _) if on(Mutant::DropRestOfSubject) => outcome.into(),
+            (Err(_), _) if on(Mutant::DropRestOfSubject) => RecordOutcome::Applied,
+            (Ok(_), Some(unavailable)) | (Err(unavailable), _) => {
+                RecordOutcome::Unavailable(unavailable.clone())
+            }
+        };
+        Settled::new(handled, index, outcome)
+    })
 }
 
 /// The kind that is counted by itself.
@@ -305,21 +286,20 @@ const DEVICE: &str = "device";
 /// Whether a subject has nothing but what was applied just now.
 fn is_first(committed: &Committed) -> bool {
     let Some(head) = &committed.head else { return false };
-    let applied = committed.outcomes.iter().flatten();
-    let applied = applied.filter(|outcome| matches!(outcome, Outcome::Applied(_))).count();
+    let applied = committed.outcomes.applied();
     let before = usize::try_from(head.base.event_count).unwrap_or(usize::MAX);
     applied > 0 && before.saturating_add(head.tail.len()) == applied
 }
 
-fn count(tally: &mut Tally, key: &SubjectKey, entries: &[Arc<Entry>], committed: &Committed) {
+fn count(tally: &mut Tally, key: &SubjectKey, records: &[PendingRecord], committed: &Committed) {
     let counts = tally.of(Some(key.tenant()));
     counts.add_units(committed.units);
     if key.subject().kind().as_str() == DEVICE && is_first(committed) {
         counts.add(Metric::UniqueDevices);
     }
-    for (entry, outcome) in entries.iter().zip(&committed.outcomes) {
-        match outcome {
-            Some(Outcome::Applied(arrival)) => {
+    for (at, PendingRecord { entry, .. }) in records.iter().enumerate() {
+        match committed.outcomes.of(at) {
+            Ok(EntryOutcome::Applied(arrival)) => {
                 counts.add(Metric::EventsProcessed);
                 counts.last_message = counts.last_message.max(Some(entry.position.observed_at));
                 match arrival {
@@ -331,46 +311,41 @@ fn count(tally: &mut Tally, key: &SubjectKey, entries: &[Arc<Entry>], committed:
                     }
                 }
             }
-            Some(Outcome::Duplicate) => counts.add(Metric::EventsDuplicate),
-            Some(Outcome::Rejected(_)) | None => {}
+            Ok(EntryOutcome::Duplicate) => counts.add(Metric::EventsDuplicate),
+            Ok(EntryOutcome::Rejected(_)) | Err(_) => {}
         }
     }
 }
 
-fn report(handled: &[Handled], mut tally: Tally, seconds: f64) -> Report {
-    let mut dispositions = Vec::with_capacity(handled.len());
-    for neighbours in handled.chunk_by(|one, next| one.tenant == next.tenant) {
-        let counts = tally.of(neighbours.first().and_then(|handled| handled.tenant.as_ref()));
-        counts.add_many(Metric::MessagesProcessed, neighbours.len());
-        counts.durations.extend(std::iter::repeat_n(seconds, neighbours.len()));
-        for handled in neighbours {
-            let disposition = disposition_of(handled);
+fn report(disposed: &[Disposed], mut tally: Tally, seconds: f64) -> Report {
+    let mut dispositions = Vec::with_capacity(disposed.len());
+    let same_tenant = |one: &Disposed, next: &Disposed| one.handled.tenant == next.handled.tenant;
+    for neighbours in disposed.chunk_by(same_tenant) {
+        let counts = tally.of(neighbours.first().and_then(|one| one.handled.tenant.as_ref()));
+        let records = neighbours.chunk_by(|one, next| one.index == next.index).count();
+        counts.add_many(Metric::MessagesProcessed, records);
+        counts.durations.extend(std::iter::repeat_n(seconds, records));
+        for Disposed { handled, disposition, why, .. } in neighbours {
             if !matches!(disposition, Disposition::Applied | Disposition::Ignored) {
-                handled.log(disposition);
+                handled.log(*disposition, why.as_ref());
             }
+            handled.skipped.iter().for_each(|field| counts.add_skipped(field));
             match disposition {
                 Disposition::DeadLettered(code) => {
                     counts.add(Metric::DeadLettersSent);
-                    counts.add_error(code);
+                    counts.add_error(*code);
                 }
                 Disposition::Buffered => counts.add(Metric::RecordsBuffered),
                 Disposition::Returned => counts.add(Metric::RecordsReturned),
-                Disposition::Ignored => counts.add(Metric::EventsIgnored),
+                Disposition::Ignored => counts.add(Metric::RecordsIgnored),
                 Disposition::Applied | Disposition::Duplicate => {}
             }
-            handled.skipped.iter().for_each(|field| counts.add_skipped(field));
-            dispositions.push(disposition);
         }
     }
-    Report { dispositions, tally }
-}
-
-fn disposition_of(handled: &Handled) -> Disposition {
-    match &handled.state {
-        State::Done(disposition) => *disposition,
-        // Nothing is left in another state here; were it, its source would keep it.
-        State::Event | State::Rejected(_) | State::Unavailable(_) => Disposition::Returned,
+    for elements in disposed.chunk_by(|one, next| one.index == next.index) {
+        dispositions.extend(elements.iter().map(|one| one.disposition).max());
     }
+    Report { dispositions, tally }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Everything that the core asks of the outside, as ports. There are two sets of them: memory, with faults on
-//! demand, and AWS. An `Err` of a port means "not done, may be done later"; what a store answers as
-//! a matter of course (another version is stored) is a value.
+//! The ports: the core's interfaces to everything outside. Two sets of implementations exist:
+//! memory, with injectable faults, and AWS. An `Err` of a port means "not done, may be done later".
+//! An expected answer of a store, such as a version conflict, is a value.
 //!
 //! - `ledger`: heads, pages and the listing index
-//! - `letters`: the two queues, the table of letters, and where records are read again
-//! - `intake`: documents, requests, and the stream
-//! - [`Clock`]: time and chance
+//! - `letters`: the two queues, the table of letters, and sources to reread records from
+//! - `intake`: documents, requests, and the event log
+//! - [`Clock`]: time and random numbers
 
 mod intake;
 mod ledger;
@@ -19,17 +19,17 @@ pub use self::ledger::{Eraser, Listing, Store, SubjectLocation};
 pub use self::letters::{Buffer, DeadLetters, LetterEraser, Letters, Objects, Reread};
 use crate::base::time::Timestamp;
 
-/// Everything outside, in one value.
+/// The ports that the pipeline needs.
 pub trait Ports: Store + DeadLetters + Buffer + Documents + Clock {}
 
 impl<W: Store + DeadLetters + Buffer + Documents + Clock> Ports for W {}
 
-/// Time and chance.
+/// Time and random numbers.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
 
-    /// Lets time pass.
+    /// Sleeps.
     fn pause(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 
     /// A random number, for jitter.

@@ -1,11 +1,11 @@
-//! Where contracts, tenants, topic routes and API keys come from: a cache over stored documents.
+//! Contracts, tenants, topic routes and API keys: a cache over stored documents.
 //!
-//! What was read lives for [`LIFETIME_SECONDS`] and unknown names live as long, so that neither a
-//! busy tenant nor a wrong key costs a read per record. What a view is folded by must not depend
-//! on which environment is how warm: [`Registry::specs`] gives contracts that are at least as new
-//! as a revision, and says as new as which they are.
+//! Documents, and the absence of a document, are cached for [`LIFETIME_SECONDS`], so that neither a
+//! busy tenant nor a wrong key costs a read per record. A view must not depend on how warm an
+//! environment's cache is: [`Registry::specs`] returns contracts that are at least as new as a
+//! given revision, and that revision.
 //!
-//! The lock of a shelf is never held across a read: two that miss at once read twice.
+//! A cache's lock is never held across a read: two concurrent misses read twice.
 
 mod apply;
 mod index;
@@ -36,7 +36,7 @@ use crate::intake::tenant::{KeyGrant, Tenant, TopicRoute, Topics};
 use crate::ports::Documents;
 use crate::view::Specs;
 
-/// Contracts, tenants, routes and keys that a warm environment knows.
+/// The cached contracts, tenants, routes and keys of an environment.
 #[derive(Debug)]
 pub struct Registry {
     tenants: TtlCache<Tenant>,
@@ -53,7 +53,7 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// A registry that knows nothing yet.
+    /// An empty registry.
     pub fn new() -> Self {
         Self {
             tenants: TtlCache::new(),
@@ -67,7 +67,7 @@ impl Registry {
     /// A tenant.
     ///
     /// # Errors
-    /// No answer, or a stored document that makes no sense.
+    /// The store does not answer, or the stored document is invalid.
     pub async fn tenant(
         &self,
         id: &TenantId,
@@ -86,7 +86,7 @@ impl Registry {
     /// The route of a topic.
     ///
     /// # Errors
-    /// No answer, or a stored document that makes no sense.
+    /// The store does not answer, or the stored document is invalid.
     pub async fn topic(
         &self,
         topic: &str,
@@ -102,10 +102,10 @@ impl Registry {
         Ok(self.topics.put(topic, route, 0, now))
     }
 
-    /// What an API key may do, by the hexadecimal digits of its SHA-256.
+    /// The grant of an API key, by the hex digits of its SHA-256.
     ///
     /// # Errors
-    /// No answer, or a stored document that makes no sense.
+    /// The store does not answer, or the stored document is invalid.
     pub async fn key(
         &self,
         sha256: &str,
@@ -121,10 +121,10 @@ impl Registry {
         Ok(self.keys.put(sha256, grant, 0, now))
     }
 
-    /// A contract: the stored one, else the built-in one of that name.
+    /// A contract: the stored contract, else the built-in contract with this name.
     ///
     /// # Errors
-    /// No answer, or a stored document that makes no sense.
+    /// The store does not answer, or the stored document is invalid.
     pub async fn contract(
         &self,
         name: &str,
@@ -134,7 +134,7 @@ impl Registry {
         if let Some(held) = self.contracts.get(name, now) {
             return Ok(held.content);
         }
-        // Requests name contracts as they like; only a name can be one.
+        // Requests may contain any text as a contract name.
         if Kind::parse(name).is_err() {
             return Ok(None);
         }
@@ -142,11 +142,11 @@ impl Registry {
         self.load_contract(name, revision, now, documents).await
     }
 
-    /// What views are folded by, for contracts of these names, at least as new as a revision.
+    /// The view specs of these contracts, at least as new as a revision.
     ///
     /// # Errors
-    /// No answer, a stored document that makes no sense, or a registry that is older than the
-    /// revision asked for.
+    /// The store does not answer, a stored document is invalid, or the registry is older than the
+    /// revision.
     pub async fn specs(
         &self,
         names: &[Arc<str>],
@@ -154,7 +154,7 @@ impl Registry {
         now: Timestamp,
         documents: &impl Documents,
     ) -> Result<Specs, Unavailable> {
-        // Read before any contract: what is read after it is at least as new.
+        // Read before any contract: contracts that are read later are at least as new.
         let mut specs =
             Specs { revision: self.revision(at_least, now, documents).await?, ..Specs::default() };
         for name in names {
@@ -173,11 +173,11 @@ impl Registry {
         Ok(specs)
     }
 
-    /// The kinds that subjects of any tenant can have, sorted: those of the built-in contracts and
-    /// of every contract that was ever stored.
+    /// The kinds of subjects of all tenants, sorted: those of the built-in contracts and of every
+    /// contract that was ever stored.
     ///
     /// # Errors
-    /// No answer, or a stored document that makes no sense.
+    /// The store does not answer, or the stored document is invalid.
     pub async fn kinds(
         &self,
         now: Timestamp,
@@ -189,10 +189,11 @@ impl Registry {
         Ok(kinds.into_iter().collect())
     }
 
-    /// The name of the contract that reads a media type, in lower case: a stored one, else a built-in one.
+    /// The name of the contract of a media type, which is in lower case: a stored contract, else a
+    /// built-in one.
     ///
     /// # Errors
-    /// No answer, or a stored document that makes no sense.
+    /// The store does not answer, or the stored document is invalid.
     pub async fn contract_of_media_type(
         &self,
         media_type: &str,
@@ -204,13 +205,13 @@ impl Registry {
         Ok(stored.or_else(|| builtin_of_media_type(media_type).map(str::to_owned)))
     }
 
-    /// What is wrong with the registry itself, if anything: its revision document is missing or cannot be
-    /// read, or is older than one that was seen before. It is read anew.
+    /// The fault of the registry itself, if any: its revision document is missing, invalid, or
+    /// older than a revision that was seen before. Bypasses the cache.
     pub async fn fault(&self, now: Timestamp, documents: &impl Documents) -> Option<String> {
         self.revision.fault(now, documents).await
     }
 
-    /// The newest revision that was seen, read again if it is too old for `at_least` or `now`.
+    /// The cached revision, read again if it is too old for `at_least` or `now`.
     async fn revision(
         &self,
         at_least: u64,

@@ -1,25 +1,26 @@
-//! Dead letters, again: after what was wrong has been mended, a run takes the letters that match a
-//! filter through the pipeline once more, each with its original `ingested_at`, so that it is decided
-//! as the first attempt would have been; one whose time of receipt cannot be true, by the time of its
-//! refusal.
+//! Replays dead letters: after the cause has been fixed, a run sends the letters that match a
+//! filter through the pipeline again. Each letter keeps its original `ingested_at`, so the decision
+//! is the same as on the first attempt. A letter with an impossible receipt time uses the time of
+//! its first rejection.
 //!
-//! A run goes through its owner's letters in the order of their ids, up to those that were filed when
-//! it started. A letter is marked only after its event is in the ledger: whatever stops a run in
-//! between, the event is found as a duplicate when the letter comes again. The run's record is saved
-//! after each batch, with the place to go on from, so a run that was paused, or whose invocation
-//! died, is resumed. One run at a time for each owner, by a lease; nothing depends on it but the
-//! counts, because ledger and letters are written under conditions of their own.
+//! A run processes its owner's letters in order of id, up to the letters that were stored when it
+//! started. A letter is marked only after its event is in the ledger: if a run is interrupted in
+//! between, the event is detected as a duplicate when the letter is replayed again. The run's
+//! record is saved with its cursor after each batch, so a run can be resumed after a pause or a
+//! crash. A lease allows one run at a time for each owner. Only the counts depend on the lease,
+//! because writes to ledger and letters have their own conditions.
 //!
-//! A dry run is the same over an [`overlay`] of the store, and marks nothing.
+//! A dry run works on an [`overlay`] of the store and marks nothing.
 //!
-//! - [`request`]: what a run is asked for, and what it refuses
-//! - [`run`]: its record, which is the audit trail
-//! - [`list`]: letters and counts, without a run
-//! - `control`: start, resume, cancel, show; `lease`: who works on a run
-//! - `drive`: the loop over a run at `runner`; `steps`: how letters are cut into steps; `batch`: those of one
-//!   step; `through`: their records, through the pipeline; `mark`: what is written about them; `foreign`: letters that stand for whole batches of records
-//! - `views`: views before and after
-//! - [`overlay`]: a store that keeps writes to itself
+//! - [`request`]: the parameters of a run and their limits
+//! - [`run`]: the record of a run, which is the audit trail
+//! - [`list`]: lists and counts letters
+//! - `control`: start, resume, cancel, show; `lease`: the lease of a run
+//! - `drive`: the loop of a run, over a `runner`; `steps`: splits letters into steps; `batch`:
+//!   processes the letters of a step; `through`: sends their records through the pipeline;
+//!   `outcome`: marks letters; `batch_reference`: letters that stand for whole batches
+//! - `views`: views before and after a run
+//! - [`overlay`]: a store that keeps writes in memory
 
 mod action;
 mod batch;
@@ -53,48 +54,49 @@ pub use self::request::{Filter, Refusal, RunRequest};
 pub use self::run::{Phase, Run};
 pub use self::views::{ViewPair, view_digest};
 
-/// What letters are in, and what their events go into.
+/// The ports of a replay: the pipeline's ports and the table of letters.
 pub trait ReplayPorts: Ports + Letters {}
 
 impl<W: Ports + Letters> ReplayPorts for W {}
 
-/// Where records are read again that the event source gave up.
+/// Sources to reread discarded records from.
 pub trait Sources: Reread + Objects {}
 
 impl<S: Reread + Objects> Sources for S {}
 
-/// Where runs work.
+/// The context of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct RunContext<'a, W, S> {
-    /// What letters are in, and what their events go into.
+    /// The ports.
     pub ports: &'a W,
-    /// Where records are read again.
+    /// Sources to reread records from.
     pub sources: &'a S,
-    /// What a run has for its work.
+    /// Limits of a run.
     pub limits: RunLimits,
 }
 
-/// What a run has for its work.
+/// Limits of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct RunLimits {
     /// The sizes of ledger items.
     pub item_limits: ItemLimits,
-    /// How many subjects run together.
+    /// Number of subjects processed concurrently.
     pub concurrency: usize,
-    /// Bytes of the heads that a run remembers.
+    /// Bytes of heads that a run caches.
     pub cache_bytes: usize,
-    /// How long the topics hold their records that letters come from.
+    /// The retention of the topics of the letters' records.
     pub retention: TopicRetention,
 }
 
-/// A run as it stands when an invocation ends, and what there is to count.
+/// The state of a run at the end of an invocation, with the counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunProgress {
     /// The run.
     pub run: Run,
-    /// The views that this invocation read, before and after. The run's record has their digests.
+    /// The views that this invocation read, before and after the run. The run's record has their
+    /// digests.
     pub views: Vec<ViewPair>,
-    /// What happened in this invocation.
+    /// The counts of this invocation.
     pub tally: Tally,
 }
 

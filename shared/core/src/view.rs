@@ -1,18 +1,18 @@
 //! A view is the fold of a subject's entries, in order, by the units. Each unit is one
-//! deterministic calculation in a file of its own; none reads a clock, and none sees arrival
-//! order, so one history gives one view, byte for byte.
+//! deterministic calculation in its own file. No unit reads a clock or sees the order of arrival,
+//! so a history always gives the same view, byte for byte.
 //!
-//! What a unit reads from a payload is said by the contract that the entry passed ([`ViewSpec`]);
-//! paths are relative to the payload, because the payload is all that history keeps. Alert rules
-//! are a later unit.
+//! The entry's contract defines what a unit reads from the payload ([`ViewSpec`]). Paths are
+//! relative to the payload, because the history stores only the payload. Alert rules are a later
+//! unit.
 //!
-//! Size: a view never passes [`limits::VIEW_BYTES`]. Each unit has a largest size, and together
+//! Size: a view never exceeds [`limits::VIEW_BYTES`]. Each unit has a maximum size, and together
 //! they leave room for [`limits::LATEST_FREE_BYTES`] of payloads in `latest`, which the build
-//! checks. More payloads stay as long as the view fits; when it does not, those observed longest
-//! ago give way (their positions stay) until it does. They give way, and not a statistic, because
-//! history still has them.
+//! checks. More payloads stay while the view fits. Otherwise `latest` drops the payloads that were
+//! observed first and keeps their positions. Payloads are dropped rather than statistics because
+//! the history still has the payloads.
 //!
-//! A payload that is no JSON says nothing to any unit, and the entry still counts.
+//! Units ignore a payload that is not JSON, and the entry still counts.
 
 mod encoded;
 pub mod latest;
@@ -55,19 +55,19 @@ use crate::event::Entry;
 pub struct View {
     /// Entries folded so far.
     pub event_count: u64,
-    /// When the first of them was observed.
+    /// When the first entry was observed.
     pub first_observed_at: Option<Timestamp>,
-    /// When the last of them was observed.
+    /// When the last entry was observed.
     pub last_observed_at: Option<Timestamp>,
     /// The newest entry of each type.
     pub latest: Latest,
     /// Statistics of numbers.
     pub measures: Measures,
-    /// The current status and its history in seconds.
+    /// The current status, and the duration of each status.
     pub status: Status,
-    /// The last location and the way there.
+    /// The last location and the distance travelled.
     pub travel: Travel,
-    /// What a learner did.
+    /// Lessons of a learner.
     pub lessons: Lessons,
 }
 
@@ -85,7 +85,7 @@ impl View {
         + Travel::LARGEST
         + Lessons::LARGEST;
 
-    /// Folds the next entry in. An entry of a contract without a spec still counts.
+    /// Folds the next entry into the view. An entry whose contract has no spec still counts.
     pub fn apply(&mut self, entry: &Entry, specs: &Specs) {
         self.event_count += 1;
         self.first_observed_at.get_or_insert(entry.position.observed_at);
@@ -110,7 +110,7 @@ impl View {
     }
 }
 
-/// The view after `entries`, which come next after `view`.
+/// The view after `view` and the entries that follow it.
 pub fn fold<'a>(
     mut view: View,
     entries: impl IntoIterator<Item = &'a Arc<Entry>>,
@@ -122,8 +122,8 @@ pub fn fold<'a>(
     view
 }
 
-/// What a view takes.
+/// The encoded size of a view.
 fn encoded_size(view: &View) -> usize {
-    // Counting cannot run out of space; if it failed all the same, payloads would go.
+    // Counting cannot fail. If it did, payloads would be dropped.
     postcard::serialize_with_flavor(view, Size::default()).unwrap_or(usize::MAX)
 }

@@ -1,6 +1,6 @@
-//! One line for each request, when it has been answered: what was asked for by its route, how that
-//! ended, how long it took, and who asked. Never a key, a query, a body or an id of a subject: for those
-//! there is the correlation id, which the request's other lines carry.
+//! The access log: one line per answered request with its route, status, duration and caller. The
+//! line never contains a key, query, body or subject id. The correlation id connects it to the
+//! request's other lines.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use drover_core::base::id::TenantId;
 
-/// Who sent a request, as far as that becomes known while it is answered.
+/// The caller of a request. It becomes known while the request is handled.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Noted(Arc<Who>);
 
@@ -21,19 +21,19 @@ struct Who {
 }
 
 impl Noted {
-    /// Whose credentials came, established or not.
+    /// Records the credentials' name, whether verified or not.
     pub(super) fn by(&self, by: &Arc<str>) {
-        // The first word about a request stays.
+        // The first value wins.
         let _ = self.0.by.set(Arc::clone(by));
     }
 
-    /// The tenant that they speak for.
+    /// Records the caller's tenant.
     pub(super) fn tenant(&self, tenant: &TenantId) {
         let _ = self.0.tenant.set(tenant.clone());
     }
 }
 
-/// A request that is being answered.
+/// A request in progress.
 pub(super) struct Begun {
     method: Method,
     route: Option<MatchedPath>,
@@ -42,7 +42,7 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    /// Takes note of a request, and gives it the place for who sent it.
+    /// Starts the access log of a request and attaches the cell for its caller.
     pub(super) fn note(request: &mut Request) -> Self {
         let noted = Noted::default();
         request.extensions_mut().insert(noted.clone());
@@ -50,7 +50,7 @@ impl Begun {
         Self { method: request.method().clone(), route, noted, at: Instant::now() }
     }
 
-    /// Writes the line.
+    /// Writes the log line.
     pub(super) fn answered(self, status: StatusCode) {
         let Who { tenant, by } = &*self.noted.0;
         tracing::info!(

@@ -1,40 +1,41 @@
-//! Cursors: where a long answer goes on. To clients a cursor is a word; it holds a version, a
-//! fingerprint of the question that it belongs to, and a place. It holds no secret and proves
-//! nothing: whoever makes one up gets a page of what they may read anyway, or `invalid_cursor`.
+//! Cursors for paging. A cursor is opaque to clients. It encodes a version, a fingerprint of the
+//! query it belongs to, and a position. It holds no secret and grants nothing: a forged cursor
+//! yields a page that the client may read anyway, or `invalid_cursor`.
 
 use base64_simd::URL_SAFE_NO_PAD;
 use drover_core::base::hash::fnv1a;
 
 use crate::Problem;
 
-/// The longest cursor that is looked at, in characters.
+/// Maximum length of a cursor, in characters.
 const CHARACTERS: usize = 512;
-/// Rises when places are written otherwise.
+/// Increases when the encoding of positions changes.
 const VERSION: u8 = 1;
 const FINGERPRINT_BYTES: usize = 8;
 
-/// The cursors of one question.
+/// The cursors of one query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursors([u8; FINGERPRINT_BYTES]);
 
 impl Cursors {
-    /// Of the question that consists of these parts.
+    /// The cursors of the query with these parts.
     pub fn of(question: &[&str]) -> Self {
-        // No part has a zero byte that could make two questions one: the first is our own, and ids
-        // are visible characters. Were there one, a cursor would lead to another page of one's own.
+        // The parts contain no zero byte, so two queries never collide: the first part is ours, and
+        // ids are visible characters. After a collision a cursor would only lead to another page of
+        // the same tenant.
         let text = question.join("\0");
         Self(fnv1a(text.as_bytes()).to_be_bytes())
     }
 
-    /// The cursor of a place.
+    /// Encodes a position as a cursor.
     pub fn write(self, place: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode_to_string([&[VERSION], self.0.as_slice(), place].concat())
     }
 
-    /// The place of a cursor.
+    /// Decodes the position of a cursor.
     ///
     /// # Errors
-    /// `invalid_cursor`, of another question too.
+    /// `invalid_cursor`, also for a cursor of another query.
     pub fn read<T>(
         self,
         cursor: &str,
@@ -45,7 +46,8 @@ impl Cursors {
         let own = bytes.as_deref().and_then(|bytes| bytes.strip_prefix(&[VERSION]));
         let own = own.and_then(|bytes| bytes.strip_prefix(self.0.as_slice()));
         own.and_then(place).ok_or_else(|| {
-            let detail = "the cursor is none, or that of another question: start again without it";
+            let detail =
+                "the cursor is invalid or belongs to another query, start again without it";
             Problem::bad_request("invalid_cursor", detail)
         })
     }
@@ -63,21 +65,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_place_is_read_again(place in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn a_written_position_is_read_back(place in proptest::collection::vec(any::<u8>(), 0..200)) {
             let cursors = Cursors::of(&["events", "demo"]);
             let read = cursors.read(&cursors.write(&place), |bytes| Some(bytes.to_vec()));
             prop_assert_eq!(read, Ok(place));
         }
 
         #[test]
-        fn whatever_is_sent_is_a_place_or_invalid(text in ".{0,600}") {
+        fn every_text_is_a_position_or_invalid(text in ".{0,600}") {
             let read = Cursors::of(&["events"]).read(&text, |bytes| Some(bytes.len()));
             prop_assert!(read.is_ok() || read.is_err_and(|problem| problem.code() == "invalid_cursor"));
         }
     }
 
     #[test]
-    fn a_cursor_of_another_question_or_version_is_invalid() {
+    fn a_cursor_of_another_query_or_version_is_invalid() {
         let mine = Cursors::of(&["events", "device/d1", "asc"]);
         let cursor = mine.write(b"place");
         for other in [["events", "device/d1", "desc"], ["events", "device/d2", "asc"]] {

@@ -1,15 +1,19 @@
-//! Claims of tokens that API Gateway verified, from the event in which it says so.
+//! Reads the verified token claims from API Gateway's event.
 
 use axum::Router;
 use axum::extract::Request;
+use drover_intake::{AuthMode, Claims};
 use lambda_http::request::RequestContext;
 
-use crate::{Claims, with_claims};
+use crate::with_claims;
 
-/// Lets callers in by the claims that API Gateway verified. Only for functions behind a gateway whose
-/// authorizer is switched on.
-pub fn with_gateway_claims(routes: Router) -> Router {
-    with_claims(routes, gateway_claims)
+/// Routes behind API Gateway. The claims in the gateway's event are trusted in the mode
+/// [`AuthMode::Jwt`] only, because only then the gateway's authorizer is on.
+pub fn with_gateway_claims(routes: Router, mode: &AuthMode) -> Router {
+    match mode {
+        AuthMode::Key(_) => routes,
+        AuthMode::Jwt { .. } => with_claims(routes, gateway_claims),
+    }
 }
 
 fn gateway_claims(request: &Request) -> Option<Claims> {

@@ -1,5 +1,5 @@
-//! The layers around every router: a correlation id and a line of the log for each request, CORS, a panic as a 500, and
-//! 404 and 405 in the shape of every other error.
+//! The layers of every router: correlation ids, the access log, CORS, panics as 500, and problem
+//! documents for 404 and 405.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -20,28 +20,28 @@ use uuid::Uuid;
 use crate::Problem;
 use crate::access_log::Begun;
 
-/// The header that every answer carries.
+/// The header of every response.
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const CORRELATION_BYTES: usize = 128;
-/// What lines of the log show of a path.
+/// Bytes of a path that the log shows.
 const PATH_BYTES: usize = 256;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The id of a request: its own, if it is 1 to 128 visible ASCII characters, or a new one.
+/// The id of a request: the sent id if it has 1 to 128 visible ASCII characters, else a new id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorrelationId(pub Arc<str>);
 
-/// Whose web pages may read answers.
+/// Which origins' pages may read responses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
-    /// Pages of this machine, on any port.
+    /// Local origins, on any port.
     Local,
-    /// Exactly these; none of them is nobody.
+    /// Exactly these origins. An empty list allows none.
     Listed(Vec<String>),
 }
 
-/// A router with everything around it.
+/// Adds all layers to a router.
 pub fn finished(routes: Router, origins: Origins) -> Router {
     routes
         .fallback(|| async { Problem::not_found("there is no such route") })
@@ -51,7 +51,7 @@ pub fn finished(routes: Router, origins: Origins) -> Router {
         .layer(from_fn(correlated))
 }
 
-/// Lets requests through that take JSON.
+/// Passes requests that accept JSON.
 pub async fn json_only(request: Request, next: Next) -> Response {
     if accepts(request.headers(), "application/json") {
         next.run(request).await
@@ -60,7 +60,7 @@ pub async fn json_only(request: Request, next: Next) -> Response {
     }
 }
 
-/// Whether `Accept` allows a media type, in any range that is not refused with `q=0`.
+/// Whether `Accept` allows a media type. A range with `q=0` does not.
 pub fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let mut ranges = headers.get_all(ACCEPT).iter().peekable();
     if ranges.peek().is_none() {
@@ -109,7 +109,7 @@ async fn correlated(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// What inner layers said besides the body, CORS above all.
+/// Adds headers of inner layers, mainly CORS, to a new response.
 fn add_missing(headers: &mut HeaderMap, carried: HeaderMap) {
     let mut last = None;
     for (name, value) in carried {
@@ -132,8 +132,8 @@ fn correlation_id(headers: &HeaderMap) -> CorrelationId {
     CorrelationId(own.map_or_else(|| Uuid::new_v4().to_string().into(), Arc::from))
 }
 
-/// What a panic says may hold a payload: it is not logged, only that there was one. The place is
-/// printed by the panic hook.
+/// Answers a panic with 500. The panic's message is not logged, because it may contain a payload.
+/// The panic hook prints the source location.
 fn panicked(_payload: Box<dyn Any + Send + 'static>) -> Response {
     Problem::internal().into_response()
 }
@@ -162,7 +162,7 @@ impl Origins {
     }
 }
 
-/// `http://localhost:3000` and its like.
+/// Whether an origin is local, such as `http://localhost:3000`.
 fn is_local(origin: &str) -> bool {
     let Some((_, authority)) = origin.split_once("://") else { return false };
     let host = match authority.rsplit_once(':') {

@@ -1,13 +1,13 @@
-//! What the HTTP functions have in common: who calls, what an error looks like, how a query string
-//! is read, and the layers around every router. The routes themselves are the functions'.
+//! Shared parts of the HTTP functions: credentials, error responses, query strings, and the layers
+//! of every router. Each function defines its own routes.
 //!
-//! - [`problem`]: every error as `application/problem+json` (RFC 9457)
-//! - [`caller`]: from an API key, or from claims that a gateway verified, to a tenant's scope
-//! - [`cursor`]: where a long answer goes on
-//! - [`parameters`]: query strings, in which a typo is an error
-//! - [`settings`]: what all of them are configured with
-//! - [`layers`]: correlation ids, CORS, panics, 404 and 405; `access_log`: a line for each request
-//! - [`gateway`]: the claims that API Gateway verified; `scopes`: what they grant
+//! - [`problem`]: every error as `application/problem+json` (RFC 9457); `refused`: the errors of intake
+//! - [`caller`]: the credentials of a request
+//! - [`cursor`]: cursors for paging
+//! - [`parameters`]: strict query strings
+//! - [`settings`]: shared configuration variables
+//! - [`layers`]: correlation ids, CORS, panics, 404 and 405; `access_log`: one line per request
+//! - [`gateway`]: the claims that API Gateway verified
 
 mod access_log;
 pub mod caller;
@@ -16,12 +16,10 @@ pub mod gateway;
 pub mod layers;
 pub mod parameters;
 pub mod problem;
-mod scopes;
+mod refused;
 pub mod settings;
 
-pub use self::caller::{
-    AuthMode, Caller, Claims, Credentials, Gate, LocalKeys, counted, with_claims,
-};
+pub use self::caller::{Credentials, with_claims};
 pub use self::cursor::Cursors;
 pub use self::layers::{CorrelationId, Origins, finished};
 pub use self::parameters::Parameters;

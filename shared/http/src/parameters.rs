@@ -1,5 +1,5 @@
-//! Query strings. A parameter that nobody reads is an error, so that a typo never means
-//! "everything"; so is one that is given twice.
+//! Query strings. An unknown parameter is an error, so that a typo never selects everything. A
+//! repeated parameter is an error too.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -9,32 +9,32 @@ use drover_core::base::time::Timestamp;
 
 use crate::Problem;
 
-/// The parameters of a request that nobody has read yet.
+/// The unread parameters of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
-    /// Reads a query string, percent-encoded.
+    /// Parses a percent-encoded query string.
     ///
     /// # Errors
-    /// `invalid_parameter` for one that is given twice.
+    /// `invalid_parameter` for a repeated parameter.
     pub fn parse(query: Option<&str>) -> Result<Self, Problem> {
         let mut parameters = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             if parameters.contains_key(&*name) {
-                return Err(Problem::invalid_parameter(&shown(&name), "given twice"));
+                return Err(Problem::invalid_parameter(&shown(&name), "is repeated"));
             }
             parameters.insert(name.into_owned(), value.into_owned());
         }
         Ok(Self(parameters))
     }
 
-    /// A text as it is.
+    /// A parameter as text.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
 
-    /// A number within a range.
+    /// A parameter as a number within a range.
     ///
     /// # Errors
     /// `invalid_parameter`.
@@ -48,27 +48,27 @@ impl Parameters {
         T: FromStr + PartialOrd + std::fmt::Display,
     {
         let Some(text) = self.text(name) else { return Ok(default) };
-        // `+5` is a number to the standard library, and a space to a query string.
+        // The standard library parses `+5` as a number, but in a query string `+` is a space.
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let parsed = text.parse().ok().filter(|number| digits && range.contains(number));
         parsed.ok_or_else(|| {
             let (least, most) = (range.start(), range.end());
-            Problem::invalid_parameter(name, &format!("no number from {least} to {most}"))
+            Problem::invalid_parameter(name, &format!("must be a number from {least} to {most}"))
         })
     }
 
-    /// A time in RFC 3339 with an offset.
+    /// A parameter as an RFC 3339 time with an offset.
     ///
     /// # Errors
     /// `invalid_parameter`.
     pub fn time(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let fault = "no time in RFC 3339 with an offset (a + is written %2B)";
+        let fault = "must be an RFC 3339 time with an offset (encode + as %2B)";
         let parsed = Timestamp::parse_rfc3339(&text);
         parsed.map(Some).ok_or_else(|| Problem::invalid_parameter(name, fault))
     }
 
-    /// Refuses what was not read.
+    /// Rejects unread parameters.
     ///
     /// # Errors
     /// `unknown_parameter`.
@@ -77,13 +77,13 @@ impl Parameters {
             None => Ok(()),
             Some(name) => Err(Problem::bad_request(
                 "unknown_parameter",
-                format!("this route has no such parameter: parameter=`{}`", shown(&name)),
+                format!("unknown parameter: parameter=`{}`", shown(&name)),
             )),
         }
     }
 }
 
-/// A name as it may be repeated to its sender: bounded, and of one line.
+/// A parameter's name for a message to its sender: bounded, on one line.
 fn shown(name: &str) -> String {
     name.chars().filter(|character| !character.is_control()).take(64).collect()
 }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_reads_is_unknown() {
+    fn an_unread_parameter_is_unknown() {
         let mut two = parameters("limit=5&lmit=6");
         assert_eq!(two.number("limit", 1..=10, 3), Ok(5));
         let problem = two.finish().expect_err("one is left");
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_is_given_once() {
+    fn a_repeated_parameter_is_invalid() {
         let twice = Parameters::parse(Some("a=1&a=1")).expect_err("twice");
         assert_eq!(twice.code(), "invalid_parameter");
     }

@@ -1,20 +1,19 @@
-//! An error as its client gets it: RFC 9457, `application/problem+json`, with a stable code. What
-//! went wrong inside is never in it: a fault of ours carries the standard phrase and the
-//! correlation id, and the log has the rest.
+//! Error responses: RFC 9457, `application/problem+json`, with a stable code. They never contain
+//! internal details: a server error carries the status phrase and the correlation id, and the log
+//! has the rest.
 
 use axum::Json;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Rejection, Unavailable};
 use drover_core::intake::quota::Exceeded;
+use drover_intake::error::UNAVAILABLE_RETRY_SECONDS;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
 
-/// How long a client waits before it tries again, in seconds.
-const RETRY_SECONDS: u64 = 1;
-
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
@@ -24,7 +23,7 @@ pub struct Problem {
     hint: Hint,
 }
 
-/// What a client needs besides the body, in a header.
+/// A header that belongs to the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hint {
     None,
@@ -32,25 +31,25 @@ enum Hint {
     RetryAfter(u64),
 }
 
-/// What is wrong with one part of a request.
+/// The fault in one part of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
-    /// Which event of the request, from 0.
+    /// The index of the event in the request, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub index: Option<usize>,
-    /// The stable word.
+    /// A stable code.
     #[schema(example = "schema_violation")]
     pub code: String,
-    /// JSON Pointer to the culprit, where one applies.
+    /// JSON Pointer to the invalid value, if any.
     #[schema(example = "/payload/value")]
     pub path: Option<String>,
-    /// For a person.
+    /// Message for people.
     pub message: String,
 }
 
 impl Fault {
-    /// A rejection, of one event of a request or of all of it.
+    /// The fault of a rejected event, or of a rejected request without an index.
     pub fn of(rejection: &Rejection, index: Option<usize>) -> Self {
         Self {
             index,
@@ -64,29 +63,29 @@ impl Fault {
 /// The body of an error (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProblemBody {
-    /// Always `about:blank`: the code says more.
+    /// Always `about:blank`. The code identifies the problem.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
     pub kind: String,
-    /// The phrase of the status.
+    /// The phrase of the HTTP status.
     #[schema(example = "Unprocessable Content")]
     pub title: String,
-    /// The status.
+    /// The HTTP status.
     #[schema(example = 422)]
     pub status: u16,
-    /// The stable word.
+    /// A stable code.
     #[schema(example = "no_event_accepted")]
     pub code: String,
-    /// For a person.
+    /// Message for people.
     pub detail: String,
-    /// Also in the header `X-Correlation-Id`, and in the log.
+    /// The correlation id, also in the header `X-Correlation-Id` and in the log.
     pub correlation_id: String,
-    /// Part by part, where there are several.
+    /// The faults of the request's parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
 }
 
-/// How a caller is refused.
+/// Problems of a caller that is not admitted.
 #[derive(IntoResponses)]
 pub enum NotAdmitted {
     /// `unauthorized`, with `WWW-Authenticate`
@@ -101,7 +100,7 @@ pub enum NotAdmitted {
 }
 
 impl Problem {
-    /// An error with a stable code.
+    /// A problem with a stable code.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), errors: Vec::new(), hint: Hint::None }
     }
@@ -116,12 +115,12 @@ impl Problem {
         Self::bad_request("invalid_parameter", format!("{fault}: parameter=`{name}`"))
     }
 
-    /// 400 `invalid_id`, of an id in the request line.
+    /// 400 `invalid_id`, for an id in the path or query.
     pub fn invalid_id(rejection: &Rejection) -> Self {
         Self::bad_request("invalid_id", rejection.message.clone())
     }
 
-    /// 401 `unauthorized`. `error` is a code of RFC 6750, where the client sent something.
+    /// 401 `unauthorized`. `error` is an RFC 6750 code if the client sent credentials.
     pub fn unauthorized(error: Option<&'static str>, detail: &str) -> Self {
         let challenge = match error {
             Some("invalid_token") => r#"Bearer realm="drover", error="invalid_token""#,
@@ -144,13 +143,14 @@ impl Problem {
 
     /// 405 `method_not_allowed`. The router adds `Allow`.
     pub fn method_not_allowed() -> Self {
-        let detail = "this route has other methods, see the header Allow";
+        let detail = "the route does not support this method, see the header Allow";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     }
 
     /// 406 `not_acceptable`
     pub fn not_acceptable(offered: &str) -> Self {
-        let detail = format!("there is no representation that Accept allows: offered=`{offered}`");
+        let detail =
+            format!("the header Accept does not allow the response type: offered=`{offered}`");
         Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail)
     }
 
@@ -167,42 +167,50 @@ impl Problem {
         Self::new(status, "internal", phrase(status))
     }
 
-    /// 503 `unavailable`. What is unavailable goes into the log.
+    /// 503 `unavailable`. Logs the cause.
     pub fn unavailable(unavailable: &Unavailable) -> Self {
         let why = &unavailable.message;
+        let dependency = unavailable.dependency.map(Dependency::as_str);
+        let causes = unavailable.causes();
         match unavailable.reason {
             reason @ (Reason::Corrupt | Reason::Misconfigured | Reason::Bug) => {
-                tracing::error!(?reason, why, "unavailable until a person mends it");
+                tracing::error!(
+                    ?reason,
+                    dependency,
+                    why,
+                    causes,
+                    "unavailable until an operator fixes it"
+                );
             }
-            reason => tracing::warn!(?reason, why, "unavailable"),
+            reason => tracing::warn!(?reason, dependency, why, causes, "unavailable"),
         }
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let problem = Self::new(status, "unavailable", phrase(status));
-        Self { hint: Hint::RetryAfter(RETRY_SECONDS), ..problem }
+        Self { hint: Hint::RetryAfter(UNAVAILABLE_RETRY_SECONDS), ..problem }
     }
 
-    /// The same with what is wrong part by part.
+    /// Adds the faults of the request's parts.
     #[must_use]
     pub fn with_errors(self, errors: Vec<Fault>) -> Self {
         Self { errors, ..self }
     }
 
-    /// Its status.
+    /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Its code.
+    /// The stable code.
     pub fn code(&self) -> &'static str {
         self.code
     }
 
-    /// For a person: nothing that may not be sent.
+    /// Message for people. It contains nothing confidential.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// The answer, given the id that its request has.
+    /// The response, with the request's correlation id.
     pub(super) fn answer(self, correlation_id: &str, allow: Option<HeaderValue>) -> Response {
         let body = ProblemBody {
             kind: "about:blank".to_owned(),
@@ -240,7 +248,7 @@ impl From<Exceeded> for Problem {
     }
 }
 
-/// The problem travels as an extension: the layer that knows the correlation id writes the body.
+/// Attaches the problem as an extension. The layer that knows the correlation id writes the body.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
@@ -249,7 +257,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The phrase of a status (RFC 9110, section 15; the `http` crate has older ones).
+/// The phrase of a status (RFC 9110, section 15; the `http` crate has older phrases).
 fn phrase(status: StatusCode) -> &'static str {
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",

@@ -1,15 +1,15 @@
-"""What two clients that are not Drover's do with a Kafka cluster: `stream.py CLIENT BOOTSTRAP WORD [ARGUMENT …]`.
+"""Two Kafka clients that are not part of Drover: `stream.py CLIENT BOOTSTRAP WORD [ARGUMENT …]`.
 
 CLIENT is `confluent` (librdkafka) or `kafka-python`. Records go in and come out as lines of JSON, bytes as base64:
 
-    produce TOPIC [CODEC]   records from the standard input; for each one where it stands, in their order
-    transaction TOPIC       the same, in one transaction (confluent alone)
+    produce TOPIC [CODEC]   records from standard input; prints the location of each, in order
+    transaction TOPIC       the same, in one transaction (confluent only)
     consume TOPIC           every record from the first to the last, by partition
     committed GROUP TOPIC   the offsets that the group has committed, by partition
-    commit GROUP TOPIC      commits such offsets, from the standard input
+    commit GROUP TOPIC      commits such offsets, from standard input
 
-With DROVER_TEST_FAULT=lost_record one record in the middle is called acknowledged and never sent: a suite that
-does not notice is worth nothing.
+With DROVER_TEST_FAULT=lost_record one record in the middle is reported as acknowledged and never sent; a suite must
+notice that.
 """
 
 import base64
@@ -43,7 +43,7 @@ class Confluent:
     def _produce(self, topic, records, settings):
         from confluent_kafka import Producer
 
-        # murmur2 as Java's client has it; librdkafka's own default is another hash.
+        # murmur2 as in the Java client; librdkafka's default is another hash.
         own = {"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random", "acks": "all"}
         own |= {"enable.idempotence": True, "linger.ms": 20, "message.max.bytes": 10_000_000}
         producer = Producer(own | settings)
@@ -107,7 +107,7 @@ class Confluent:
                     )
                 reached = consumer.position([place])[0].offset >= end
             if not reached:
-                raise SystemExit(f"partition {partition} does not come to its end")
+                raise SystemExit(f"partition {partition} does not reach its end")
         consumer.close()
 
     def committed(self, group, topic):
@@ -144,7 +144,7 @@ class KafkaPython:
                 topic,
                 key=record["key"],
                 value=record["value"],
-                # It knows no null headers.
+                # This client does not support null headers.
                 headers=[(name, value or b"") for name, value in record["headers"]],
                 partition=record.get("partition"),
                 timestamp_ms=record.get("timestamp"),
@@ -168,7 +168,7 @@ class KafkaPython:
             until = time.monotonic() + WITHIN
             while consumer.position(place) < end:
                 if time.monotonic() > until:
-                    raise SystemExit(f"partition {partition} does not come to its end")
+                    raise SystemExit(f"partition {partition} does not reach its end")
                 for message in consumer.poll(timeout_ms=200).get(place, []):
                     headers = message.headers or []
                     yield (partition, message.offset, message.timestamp, message.key, message.value, headers)
@@ -191,7 +191,7 @@ def record(line):
 
 
 def without_one(records):
-    """The records, and the place of one that is not among them."""
+    """The records without one, and the index of the removed record."""
     if os.environ.get("DROVER_TEST_FAULT") != "lost_record" or not records:
         return records, None
     middle = len(records) // 2

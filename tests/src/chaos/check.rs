@@ -1,5 +1,5 @@
-//! What must have come of the events of a tenant: each device's history in order, its view, its
-//! view as of some instant, and no device or event that was not accepted.
+//! The expected state of a tenant: each device's history in order, its view, its view at some past
+//! time, and no device or event that was not accepted.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use super::event::{self, Accepted, Drawn, Tenant, rfc3339};
 use crate::http::Call;
 
-/// How often, and how long, somebody waits for a quota.
+/// The attempts, and the pause between them, while the quota is exceeded.
 const ATTEMPTS: usize = 100;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Checks everything that a tenant can read.
 ///
 /// # Errors
-/// What is not as it must be, with both sides.
+/// The mismatch, with both sides.
 pub async fn tenant(
     host: SocketAddr,
     tenant: Tenant,
@@ -48,7 +48,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// An answer. Whoever asks for everything at once may have to wait for its quota.
+    /// Gets a response, with retries while the quota is exceeded.
     async fn get(&self, path: &str) -> Result<Value, String> {
         for _ in 0..ATTEMPTS {
             let answer = Call::get(path).send(self.host, self.tenant.key).await;
@@ -62,7 +62,7 @@ impl Reader {
         Err(format!("over the quota for too long: {path}"))
     }
 
-    /// Every element of a list, cursor by cursor.
+    /// Every element of a list, page by page.
     async fn all(&self, path: &str, key: &str) -> Result<Vec<Value>, String> {
         let (mut all, mut next) = (Vec::new(), String::new());
         loop {
@@ -77,7 +77,7 @@ impl Reader {
         }
     }
 
-    /// Forwards and backwards, in pages of different sizes.
+    /// The history forwards and backwards, in pages of different sizes.
     async fn history(
         &self,
         device: &str,
@@ -100,7 +100,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The view now, and as of one of the events.
+    /// The view now, and at the time of one of the events.
     async fn views(&self, device: &str, events: &[&Drawn], random: &mut Rng) -> Result<(), String> {
         let path = format!("/api/v1/subjects/device/{device}");
         self.view(&path, device, events).await?;
@@ -140,7 +140,7 @@ impl Reader {
     }
 }
 
-/// What the view of a sorted list must show.
+/// The expected view of a sorted list.
 fn folded(events: &[&Drawn]) -> Value {
     let values = events.iter().map(|event| f64::from(event.value));
     let time = |event: Option<&&Drawn>| event.map(|event| rfc3339(event.position.1));

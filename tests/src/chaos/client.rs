@@ -1,4 +1,4 @@
-//! A client: sends its batches in every shape that is taken, each until it is answered.
+//! A client: sends its batches in every accepted format, each until it is answered.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -14,40 +14,40 @@ use super::event::{Accepted, Drawn, Tenant};
 use super::process::Addresses;
 use crate::http::{Answer, Call};
 
-/// How long a client waits before it tries again.
+/// The pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(20);
-/// A host that does not come back ends the run.
+/// A host that does not restart ends the run.
 const ATTEMPTS: usize = 3_000;
 
 /// One client of a tenant.
 pub struct Client {
-    /// For whom it speaks.
+    /// The tenant that the client sends for.
     pub tenant: Tenant,
-    /// Where the host is at the moment.
+    /// The current addresses of the host.
     pub addresses: Addresses,
-    /// Batches that were answered, of all clients.
+    /// The number of answered batches of all clients.
     pub answered: Arc<AtomicUsize>,
-    /// Decides about shapes.
+    /// Selects the formats.
     pub random: Rng,
 }
 
-/// What a client was told.
+/// The responses to a client.
 pub struct Sent {
-    /// For whom it spoke.
+    /// The tenant that the client sent for.
     pub tenant: Tenant,
-    /// What was answered `accepted`.
+    /// The events that were answered `accepted`.
     pub accepted: Accepted,
-    /// How many were answered `rejected`.
+    /// The number of events that were answered `rejected`.
     pub rejected: usize,
-    /// Batches that were sent again.
+    /// The number of batches that were sent again.
     pub again: usize,
 }
 
 impl Client {
-    /// Sends everything.
+    /// Sends all batches.
     ///
     /// # Errors
-    /// An answer that the contract does not allow, or none at all.
+    /// A response that violates the contract, or no response.
     pub async fn send_all(mut self, batches: Vec<Vec<Drawn>>) -> Result<Sent, String> {
         let (accepted, rejected, again) = (Accepted::new(), 0, 0);
         let mut sent = Sent { tenant: self.tenant, accepted, rejected, again };
@@ -67,7 +67,7 @@ impl Client {
                 None => None,
             };
             match answer {
-                // What was stored before counts as duplicate.
+                // Events that were stored before count as duplicates.
                 Some(answer) if ![429, 503].contains(&answer.status) => return Ok(answer),
                 _ => {
                     *again += 1;
@@ -75,7 +75,7 @@ impl Client {
                 }
             }
         }
-        Err("the host does not answer any more".to_owned())
+        Err("the host stopped answering".to_owned())
     }
 }
 
@@ -111,7 +111,7 @@ fn verdicts(answer: &Answer, events: usize) -> Result<Vec<bool>, String> {
     if verdicts.len() == events { Ok(verdicts) } else { Err(odd()) }
 }
 
-/// A batch as an array, a wrapping or lines; plain, as gzip or as zstd.
+/// A batch as an array, a wrapper object or lines; plain, gzip or zstd.
 fn shaped(batch: &[Drawn], random: &mut Rng) -> Result<Call, String> {
     let events: Vec<&Value> = batch.iter().map(|event| &event.json).collect();
     let (media_type, body) = match random.u8(..3) {

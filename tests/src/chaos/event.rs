@@ -1,4 +1,4 @@
-//! The events: which there are, which of them are wrong, and in which batches they go.
+//! The events: their content, the invalid events, and their batches.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::plan::Plan;
 
-/// What each tenant was promised.
+/// The accepted events of a tenant.
 pub type Accepted = BTreeMap<Position, Drawn>;
 
 /// A tenant and its key.
@@ -18,7 +18,7 @@ pub struct Tenant {
     pub id: &'static str,
     /// A key with every scope.
     pub key: &'static str,
-    /// Its values lie above this, and those of the other do not.
+    /// The tenant's values are above this; the other tenant's are not.
     pub base: u32,
 }
 
@@ -28,30 +28,30 @@ pub const TENANTS: [Tenant; 2] = [
     Tenant { id: "acme", key: "drover-acme-key", base: 1_000_000 },
 ];
 
-/// Where an event belongs: device, microseconds since 1970, id.
+/// The position of an event: device, microseconds since 1970, id.
 pub type Position = (String, i64, String);
 
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawn {
-    /// Where it belongs.
+    /// The position of the event.
     pub position: Position,
-    /// What was measured.
+    /// The measured value.
     pub value: u32,
-    /// Whether its contract lets it pass, and its tenant's clock rules.
+    /// Whether the event satisfies its contract and its tenant's clock rules.
     pub is_good: bool,
-    /// As it is sent.
+    /// The event as sent.
     pub json: Value,
 }
 
 const HOUR_SECONDS: u64 = 3_600;
-/// One of so many is sent twice, in batches of their own.
+/// One of so many events is sent twice, in separate batches.
 const DOUBLED: usize = 6;
-/// One of so many is wrong.
+/// One of so many events is invalid.
 const WRONG: usize = 25;
 const BATCH: usize = 100;
 
-/// Every event of a tenant in the order in which they are sent.
+/// Every event of a tenant, in sending order.
 pub fn batches(tenant: Tenant, plan: &Plan, random: &mut Rng) -> Vec<Vec<Drawn>> {
     let start = now() - Duration::from_secs(2 * HOUR_SECONDS);
     let mut events = Vec::new();
@@ -73,7 +73,7 @@ pub fn batches(tenant: Tenant, plan: &Plan, random: &mut Rng) -> Vec<Vec<Drawn>>
     batches
 }
 
-/// Several events of a device may share an instant; then their ids decide.
+/// Several events of a device may share a timestamp; their ids then determine the order.
 fn draw(tenant: Tenant, device: usize, number: usize, start: Duration, random: &mut Rng) -> Drawn {
     let device = format!("chaos-{device}");
     let seconds = Duration::from_secs(random.u64(..HOUR_SECONDS));
@@ -102,14 +102,14 @@ fn spoil(json: &mut Value, random: &mut Rng) {
     };
 }
 
-/// As the API writes times.
+/// A time in the API's format.
 pub fn rfc3339(micros: i64) -> String {
     drover_core::base::time::Timestamp::from_micros(micros)
         .map(|at| at.to_string())
         .unwrap_or_default()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the host goes by the time of day")]
+#[expect(clippy::disallowed_methods, reason = "the host uses the time of day")]
 fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

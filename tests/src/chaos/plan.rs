@@ -2,20 +2,20 @@
 
 use std::path::PathBuf;
 
-/// How much of everything.
+/// The size of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The `drover` program.
+    /// The path of the `drover` program.
     pub program: PathBuf,
-    /// Where the host keeps its data.
+    /// The data folder of the host.
     pub data: PathBuf,
-    /// What is drawn is drawn from this.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// Subjects of each tenant.
+    /// Subjects per tenant.
     pub devices: usize,
-    /// Events of each subject.
+    /// Events per subject.
     pub events: usize,
-    /// Clients of each tenant that send at once.
+    /// Concurrent clients per tenant.
     pub clients: usize,
     /// How often the host is killed.
     pub kills: usize,

@@ -1,4 +1,4 @@
-//! The host as a process, which is killed without a word and started again on the same folder.
+//! The host as a process that is killed and restarted on the same folder.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,19 @@ use serde_json::Value;
 
 use crate::http::Call;
 
-/// How often something is looked at that takes its time.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(10);
-/// Of the demo tenant.
+/// The key of the demo tenant.
 const KEY: &str = "drover-demo-key";
-/// Longer than anything takes on a busy machine.
+/// Longer than any step takes on a busy machine.
 const WITHIN: Duration = Duration::from_secs(180);
 
-/// Where the host is at the moment, for all clients.
+/// The current address of the host, shared by all clients.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses(Arc<Mutex<Option<SocketAddr>>>);
 
 impl Addresses {
-    /// Of its HTTP port, while it runs.
+    /// The address of the HTTP port, while the host runs.
     pub fn http(&self) -> Option<SocketAddr> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -32,7 +32,7 @@ impl Addresses {
     }
 }
 
-/// A running host, which ends with this value.
+/// A running host. Dropping it ends the process.
 pub struct Process {
     program: PathBuf,
     data: PathBuf,
@@ -45,12 +45,12 @@ impl Process {
     /// Starts a host, and waits until it answers.
     ///
     /// # Errors
-    /// It ended, or does not answer.
+    /// The host ended, or does not answer.
     pub async fn start(program: &Path, data: &Path) -> Result<Self, String> {
         Self::start_with(program, data, Vec::new()).await
     }
 
-    /// The same with more words on its command line.
+    /// Like [`Self::start`], with extra arguments.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -66,17 +66,17 @@ impl Process {
         Ok(host)
     }
 
-    /// The process, for the system.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Where it is.
+    /// The addresses of the host.
     pub fn addresses(&self) -> Addresses {
         self.addresses.clone()
     }
 
-    /// The HTTP port of a host that runs.
+    /// The HTTP port, once the host runs.
     pub async fn http(&self) -> SocketAddr {
         loop {
             match self.addresses.http() {
@@ -86,10 +86,10 @@ impl Process {
         }
     }
 
-    /// Kills it in whatever it does, and starts it again.
+    /// Kills the host at any point, and starts it again.
     ///
     /// # Errors
-    /// It does not come back.
+    /// The host does not restart.
     pub async fn kill_and_restart(&mut self) -> Result<(), String> {
         self.child.kill().map_err(|fault| format!("killing the host: {fault}"))?;
         self.child.wait().map_err(|fault| format!("waiting for its end: {fault}"))?;
@@ -98,46 +98,46 @@ impl Process {
         self.wait_for_note().await
     }
 
-    /// Waits for something to become true.
+    /// Waits for a condition.
     ///
     /// # Errors
-    /// It does not.
+    /// The condition stays false.
     pub async fn until(&self, mut reached: impl FnMut() -> bool) -> Result<(), String> {
         let started = Instant::now();
         while !reached() {
             if started.elapsed() > WITHIN {
-                return Err("nothing goes on any more".to_owned());
+                return Err("the condition was not met in time".to_owned());
             }
             tokio::time::sleep(LOOK).await;
         }
         Ok(())
     }
 
-    /// Waits until everything in the stream and in the buffer is processed.
+    /// Waits until every record in the event log and in the buffer is processed.
     ///
     /// # Errors
-    /// It never is.
+    /// The timeout passes first.
     pub async fn drained(&self) -> Result<(), String> {
         let started = Instant::now();
         while started.elapsed() < WITHIN {
             let stream = self.metrics().await.is_some_and(|metrics| metrics.is_drained());
-            // In this order: what leaves the stream may go into the buffer.
+            // In this order, because a record may move from the event log to the buffer.
             if stream && self.buffered().await == Some(0) {
                 return Ok(());
             }
             tokio::time::sleep(LOOK).await;
         }
-        Err("the stream or the buffer is not drained".to_owned())
+        Err("the event log or the buffer is not drained".to_owned())
     }
 
-    /// How many messages the buffer holds, those in somebody's hand included.
+    /// The number of messages in the buffer, including those in flight.
     async fn buffered(&self) -> Option<u64> {
         let answer = Call::get("/buffer/stats").send(self.http().await, KEY).await?;
         let count = |name: &str| answer.json.get(name)?.as_u64();
         Some(count("waiting")? + count("in_flight")?)
     }
 
-    /// What it counts, where it answers.
+    /// The metrics, if the host answers.
     pub async fn metrics(&self) -> Option<Metrics> {
         let answer = Call::get("/metrics").send(self.http().await, "").await?;
         (answer.status == 200).then_some(Metrics(answer.text))
@@ -149,7 +149,7 @@ impl Process {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("the host ended: {status}"));
             }
-            // A note of another process was left behind by the one that was killed.
+            // The killed host may have left a note with another process id.
             if let Some(address) = note(&self.data, self.child.id()) {
                 self.addresses.set(Some(address));
                 return Ok(());
@@ -162,22 +162,22 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Fails when it has ended already.
+        // Fails if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What `GET /metrics` said.
+/// The text of `GET /metrics`.
 pub struct Metrics(String);
 
 impl Metrics {
-    /// The values of a metric, added up over its labels.
+    /// The sum of a metric over its labels.
     pub fn sum(&self, name: &str) -> f64 {
         self.sum_of(name, "")
     }
 
-    /// The same, of the series that have this label, written as `name="value"`.
+    /// The sum over the series with this label, written as `name="value"`.
     pub fn sum_of(&self, name: &str, label: &str) -> f64 {
         let values = self.0.lines().filter_map(|line| {
             let rest = line.strip_prefix(name)?;
@@ -187,7 +187,7 @@ impl Metrics {
         values.sum()
     }
 
-    /// Whether the stream is read, and nothing in it waits.
+    /// Whether the event log is assigned, and has no lag.
     pub fn is_drained(&self) -> bool {
         self.sum("assigned_partitions_count") > 0.0 && self.sum("consumer_lag") == 0.0
     }
@@ -209,7 +209,7 @@ fn spawn(program: &Path, data: &Path, words: &[String]) -> Result<Child, String>
     command.spawn().map_err(|fault| format!("{}: {fault}", program.display()))
 }
 
-/// The HTTP address that a process wrote down.
+/// The HTTP address in the note of a process.
 fn note(folder: &Path, pid: u32) -> Option<SocketAddr> {
     let text = std::fs::read_to_string(folder.join("host.json")).ok()?;
     let note: Value = serde_json::from_str(&text).ok()?;

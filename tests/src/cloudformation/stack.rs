@@ -1,11 +1,11 @@
-//! What a template comes to under given parameters: loops unrolled, conditions decided, functions
-//! applied. What only AWS knows stays readable: `${Table}` for a reference, `${Table.Arn}` for an
-//! attribute, `<name>` for an import.
+//! A template resolved with given parameters: loops unrolled, conditions decided, functions
+//! applied. Values that only AWS knows stay readable: `${Table}` for a reference, `${Table.Arn}`
+//! for an attribute, `<name>` for an import.
 //!
-//! Left out: SAM's macro. A test that depends on what SAM adds says that there is nothing that
-//! would make it add something.
+//! Not supported: the SAM macro. A test that depends on the additions of SAM asserts that the
+//! template gives SAM no reason to add anything.
 
-#![expect(clippy::indexing_slicing, reason = "JSON gives null for what is not there")]
+#![expect(clippy::indexing_slicing, reason = "JSON returns null for a missing member")]
 
 use std::collections::BTreeMap;
 
@@ -20,18 +20,18 @@ const PSEUDO: [(&str, &str); 5] = [
     ("AWS::URLSuffix", "amazonaws.com"),
 ];
 
-/// A template under given parameters.
+/// A template with given parameters.
 pub struct Stack {
     parameters: BTreeMap<String, Value>,
     template: Value,
 }
 
 impl Stack {
-    /// With the defaults of all other parameters.
+    /// Uses the defaults of all other parameters.
     ///
     /// # Panics
-    /// Where the template has no such parameter, or uses what this does not know.
-    #[expect(clippy::panic, reason = "a template that is wrong fails the test that reads it")]
+    /// The template lacks the parameter, or uses an unsupported feature.
+    #[expect(clippy::panic, reason = "a wrong template fails the test that reads it")]
     pub fn new(template: &Value, given: &[(&str, &str)]) -> Self {
         let mut parameters = BTreeMap::new();
         for (name, definition) in entries(&template["Parameters"]) {
@@ -40,7 +40,7 @@ impl Stack {
         for (name, value) in given {
             let definition = &template["Parameters"][*name];
             if definition.is_null() {
-                panic!("no such parameter: {name}");
+                panic!("unknown parameter: {name}");
             }
             parameters.insert((*name).to_owned(), list(definition, &json!(value)));
         }
@@ -48,7 +48,7 @@ impl Stack {
         Self { parameters, template }
     }
 
-    /// The resources that there are, by their names.
+    /// The resources whose conditions hold, by name.
     pub fn resources(&self) -> BTreeMap<String, Value> {
         let all = entries(&self.template["Resources"]);
         let there = all.filter(|(_, one)| match one["Condition"].as_str() {
@@ -72,7 +72,7 @@ impl Stack {
         self.value(&self.template["Conditions"][condition]) == Some(Value::Bool(true))
     }
 
-    /// `None` is what `AWS::NoValue` leaves.
+    /// `None` is the result of `AWS::NoValue`.
     fn value(&self, node: &Value) -> Option<Value> {
         match node {
             Value::Array(items) => Some(items.iter().filter_map(|item| self.value(item)).collect()),
@@ -92,7 +92,7 @@ impl Stack {
         }
     }
 
-    #[expect(clippy::panic, reason = "a template that is wrong fails the test that reads it")]
+    #[expect(clippy::panic, reason = "a wrong template fails the test that reads it")]
     fn function(&self, name: &str, argument: &Value) -> Option<Value> {
         if name == "Fn::If" {
             let [Value::String(condition), then, otherwise] = items(argument) else {
@@ -157,7 +157,7 @@ impl Stack {
     }
 }
 
-/// Every loop replaced by what it makes.
+/// Replaces every loop by its result.
 fn unrolled(
     node: &Value,
     parameters: &BTreeMap<String, Value>,
@@ -186,7 +186,7 @@ fn unrolled(
     }
 }
 
-#[expect(clippy::panic, reason = "a template that is wrong fails the test that reads it")]
+#[expect(clippy::panic, reason = "a wrong template fails the test that reads it")]
 fn turns(
     described: &Value,
     parameters: &BTreeMap<String, Value>,
@@ -211,7 +211,7 @@ fn turns(
     made
 }
 
-/// `${Name}` as it is, `&{Name}` with letters and digits alone.
+/// Substitutes `${Name}` unchanged, and `&{Name}` with letters and digits only.
 fn named(text: &str, names: &BTreeMap<String, String>) -> String {
     names.iter().fold(text.to_owned(), |text, (name, value)| {
         let letters: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -244,7 +244,7 @@ fn text(node: &Value) -> &str {
     node.as_str().unwrap_or_default()
 }
 
-/// As it stands in a text: numbers and booleans without quotes.
+/// The value inside a text: numbers and booleans without quotes.
 fn plain(node: &Value) -> String {
     node.as_str().map_or_else(|| node.to_string(), str::to_owned)
 }

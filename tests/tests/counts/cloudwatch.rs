@@ -1,4 +1,4 @@
-//! A CloudWatch that says what it is told to, in the protocol that its clients speak: CBOR, here as
+//! A fake CloudWatch with scripted responses, in the protocol of its clients: CBOR, here as
 //! JSON. <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>
 
 use std::net::SocketAddr;
@@ -13,13 +13,13 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
-/// The one operation that is asked for.
+/// The only supported operation.
 const PATH: &str = "/service/GraniteServiceVersion20100801/operation/GetMetricData";
 
-/// A status and what the body says.
+/// A status and a body.
 pub(crate) type Said = (u16, Value);
 
-/// The service, and what it was asked, in order.
+/// The service, and the requests that it received, in order.
 pub(crate) struct CloudWatch {
     pub(crate) address: SocketAddr,
     asked: Arc<Mutex<Vec<Value>>>,
@@ -56,13 +56,12 @@ impl CloudWatch {
     }
 }
 
-/// A refusal in its words.
+/// An error in CloudWatch's format.
 pub(crate) fn refusal(status: u16, code: &str) -> Said {
     (status, json!({ "__type": format!("com.amazonaws.cloudwatch#{code}"), "message": "no" }))
 }
 
-/// Complete answers to everything that is asked, of these points: seconds since 1970 and a value,
-/// by id.
+/// Complete results for every query, with these points by id: seconds since 1970 and a value.
 pub(crate) fn results(question: &Value, points: &[(&str, &[(i64, f64)])]) -> Value {
     let queries = question["MetricDataQueries"].as_array().expect("queries");
     let results = queries.iter().map(|query| {

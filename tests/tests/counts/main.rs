@@ -1,11 +1,11 @@
-//! The counts of listed tenants, as they are read from CloudWatch and answered: whose they are, what
-//! they become, and what is said where there are none.
+//! The counts of listed tenants, read from CloudWatch: the tenants, the values, and the responses
+//! without counts.
 
 #![recursion_limit = "256"]
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a fact that does not hold ends its test"
+    reason = "a failed expectation ends its test"
 )]
 
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use drover_core::base::id::TenantId;
 use drover_core::base::metrics::emf::Keeping;
 use drover_core::base::time::Timestamp;
-use drover_http::{AuthMode, LocalKeys};
+use drover_intake::{AuthMode, LocalKeys};
 use drover_query::cloudwatch as reading;
 use drover_query::counts::CloudWatchCounts;
 use drover_tests::canned::hang_up;
@@ -44,7 +44,7 @@ fn host() -> Host {
     Host::new(at("2026-11-21T07:03:10Z"), &Extra::default())
 }
 
-/// Reads what is kept of these tenants there.
+/// A reader of the counts of these tenants, from CloudWatch at this address.
 fn reader(host: &Host, address: SocketAddr, tenants: &[&str]) -> Reader {
     let credentials = Credentials::new("local", "local", None, None, "local");
     let sdk = SdkConfig::builder()
@@ -61,7 +61,7 @@ fn reader(host: &Host, address: SocketAddr, tenants: &[&str]) -> Reader {
     Reader::with_counts(host, AuthMode::Key(LocalKeys::Accepted), counts)
 }
 
-/// Every answer is one that the document of the routes describes.
+/// Checks every response against the OpenAPI document.
 async fn ask(reader: &Reader, key: &str) -> Answer {
     let event = event("GET", TARGET, &[("authorization", &format!("Bearer {key}"))]);
     let answer = reader.invoke(&event).await;
@@ -71,10 +71,10 @@ async fn ask(reader: &Reader, key: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn what_all_environments_counted_in_a_day_is_summed() {
+async fn the_counts_of_all_environments_in_a_day_are_summed() {
     let minute = |text| seconds(text);
     let applied = [
-        // Not over yet for CloudWatch, though the clock is past them.
+        // CloudWatch may still change these minutes, although the clock is past them.
         (minute("2026-11-21T07:02:00Z"), 1.0),
         (minute("2026-11-21T07:01:00Z"), 2.0),
         (minute("2026-11-21T07:00:00Z"), 120.0),
@@ -112,7 +112,7 @@ async fn what_all_environments_counted_in_a_day_is_summed() {
 }
 
 #[tokio::test]
-async fn one_call_asks_for_a_day_of_the_caller_and_of_nobody_else() {
+async fn one_call_requests_a_day_of_the_caller_only() {
     let cloud =
         CloudWatch::start(|question| (200, json!({ "MetricDataResults": results(question, &[]) })))
             .await;
@@ -124,7 +124,7 @@ async fn one_call_asks_for_a_day_of_the_caller_and_of_nobody_else() {
     assert_eq!(asked[0]["StartTime"], seconds("2026-11-20T07:00:00Z"));
     assert_eq!(asked[0]["EndTime"], seconds("2026-11-21T07:05:00Z"));
     let queries = asked[0]["MetricDataQueries"].as_array().expect("queries");
-    assert_eq!(queries.len(), 20);
+    assert_eq!(queries.len(), 21);
     for query in queries {
         let metric = &query["MetricStat"]["Metric"];
         assert_eq!(metric["Namespace"], "staging");
@@ -138,7 +138,7 @@ async fn one_call_asks_for_a_day_of_the_caller_and_of_nobody_else() {
 }
 
 #[tokio::test]
-async fn counts_are_believed_for_half_a_minute() {
+async fn counts_are_cached_for_half_a_minute() {
     let cloud =
         CloudWatch::start(|question| (200, json!({ "MetricDataResults": results(question, &[]) })))
             .await;
@@ -150,17 +150,17 @@ async fn counts_are_believed_for_half_a_minute() {
         assert_eq!(cloud.asked().len(), calls, "after {after} s");
     }
     ask(&reader, ACME).await;
-    assert_eq!(cloud.asked().len(), 4, "nobody is given another's counts");
+    assert_eq!(cloud.asked().len(), 4, "no tenant gets the counts of another");
 }
 
 #[tokio::test]
-async fn of_a_tenant_that_is_not_listed_there_are_no_counts_and_nothing_is_asked() {
+async fn an_unlisted_tenant_has_no_counts_and_causes_no_request() {
     let cloud = CloudWatch::start(|_| refusal(500, "InternalFailure")).await;
     let host = host();
-    let nobody = CloudWatchCounts::new(None);
+    let no_counts = CloudWatchCounts::new(None);
     for reader in [
         reader(&host, cloud.address, &["acme"]),
-        Reader::with_counts(&host, AuthMode::Key(LocalKeys::Accepted), nobody),
+        Reader::with_counts(&host, AuthMode::Key(LocalKeys::Accepted), no_counts),
     ] {
         let answer = ask(&reader, DEMO).await;
         assert_eq!((answer.status, &answer.json["code"]), (404, &json!("not_found")));
@@ -168,8 +168,8 @@ async fn of_a_tenant_that_is_not_listed_there_are_no_counts_and_nothing_is_asked
         assert!(detail.starts_with("this deployment keeps no counts for this tenant"), "{detail}");
     }
     assert!(cloud.asked().is_empty());
-    let nobody = Keeping { tenants: [].into(), namespace: "staging".to_owned() };
-    assert!(reading::CloudWatch::load(nobody).await.is_none());
+    let no_tenants = Keeping { tenants: [].into(), namespace: "staging".to_owned() };
+    assert!(reading::CloudWatch::load(no_tenants).await.is_none());
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn pages_are_read_to_the_last() {
 }
 
 #[tokio::test]
-async fn pages_without_end_are_left() {
+async fn endless_pages_are_abandoned() {
     let cloud = CloudWatch::start(|question| {
         (200, json!({ "MetricDataResults": results(question, &[]), "NextToken": "again" }))
     })
@@ -206,7 +206,7 @@ async fn pages_without_end_are_left() {
 }
 
 #[tokio::test]
-async fn a_part_of_the_counts_is_no_answer() {
+async fn partial_counts_are_rejected() {
     for status in ["PartialData", "InternalError", "Forbidden"] {
         let cloud = CloudWatch::start(move |question| {
             let mut results = results(question, &[]);
@@ -220,7 +220,7 @@ async fn a_part_of_the_counts_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_service_that_will_not_or_cannot_is_unavailable_and_is_asked_again_next_time() {
+async fn a_failing_service_is_unavailable_and_is_asked_again_next_time() {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let cloud = CloudWatch::start(|question| match CALLS.fetch_add(1, Ordering::Relaxed) {
         0 => refusal(400, "Throttling"),

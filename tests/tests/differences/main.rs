@@ -1,11 +1,10 @@
-//! Where DynamoDB Local and the embedded DynamoDB differ, and where they were found to agree: each
-//! observation is held against what was seen on both, so that a change of either turns it red. Which
-//! of the two is as AWS documents it is said beside it. Drover must be right on both, which the other
-//! suites show.
+//! Differences and agreements between DynamoDB Local and the embedded DynamoDB: each observation is
+//! checked on both, so that a change of either fails. A comment names the behavior that AWS
+//! documents. The other suites show that Drover works on both.
 //!
-//! Without `DROVER_TEST_DYNAMODB` what concerns DynamoDB Local is reported as ignored.
+//! Without `DROVER_TEST_DYNAMODB`, the observations of DynamoDB Local are reported as ignored.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, reason = "test helpers fail like tests")]
 #![recursion_limit = "256"]
 
 use std::future::Future;
@@ -30,11 +29,9 @@ use drover_tests::dynamodb::{LEDGER, REQUESTS, chosen, embedded, ports, table};
 use drover_tests::service;
 use libtest_mimic::{Arguments, Trial};
 
-use crate::statements::{
-    statements_that_are_refused, statements_with_conditions, the_units_of_statements,
-};
+use crate::statements::{rejected_statements, statements_with_conditions, the_units_of_statements};
 use crate::transactions::{
-    a_transaction_that_comes_again, reasons_of_a_cancelled_transaction, the_units_of_a_transaction,
+    a_repeated_transaction, reasons_of_a_cancelled_transaction, the_units_of_a_transaction,
     transactions_on_one_item_at_once, transactions_that_no_condition_saves,
 };
 
@@ -46,14 +43,14 @@ mod transactions;
 struct Database {
     client: Client,
     table: String,
-    /// For how long something is waited for that may not come.
+    /// How long to wait for a change that may not happen.
     patience: Duration,
     now: Timestamp,
 }
 
 type Seen = Pin<Box<dyn Future<Output = String>>>;
 
-/// What is done, and what is seen then.
+/// An action and its observed result.
 struct Observation {
     about: &'static str,
     seen: fn(Database) -> Seen,
@@ -76,19 +73,19 @@ fn differences() -> Vec<Observation> {
     observations! {
         // AWS counts the smallest unit for a read that finds nothing.
         a_query_that_finds_nothing: "1 0.5 0.5", "0 0 0";
-        // As the one before: a key that is not there is a read.
+        // Like the previous observation: a missing key counts as a read.
         two_keys_that_are_not_there: "2", "0";
-        // AWS counts each item twice. DynamoDB Local counts in a way of its own.
+        // AWS counts each item twice. DynamoDB Local counts differently.
         the_units_of_a_transaction: "one 2, four 8, large 24", "one 4, four 4, large 16";
-        // AWS counts them together, by table.
+        // AWS counts statements together, by table.
         the_units_of_statements: "[3]", "[]";
-        // AWS documents an end at 1 MB. Both say that there is more.
+        // AWS documents a limit of 1 MB. Both report more items.
         ten_items_of_390_kb: "2 and more", "3 and more";
-        // AWS refuses it; `create_tables` takes both.
+        // AWS rejects the second call; `create_tables` accepts both results.
         expiry_switched_on_twice: "ok", "ValidationException";
-        // AWS deletes it within days, DynamoDB Local within seconds; somebody has to sweep the embedded
-        // one. An expired item of the ledger that is not in its index, as a page, ends DynamoDB Local's
-        // sweeping for good.
+        // AWS deletes the item within days, DynamoDB Local within seconds; the embedded DynamoDB
+        // needs a sweep. In DynamoDB Local, an expired ledger item outside its index, such as a
+        // page, ends the sweeping for good.
         an_item_that_has_expired: "there", "gone";
     }
     .into()
@@ -102,19 +99,19 @@ fn agreements() -> Vec<Observation> {
         };
     }
     same! {
-        // AWS may cancel some of them (TransactionConflict): that is played in `aws_failures`.
+        // AWS may cancel some of them (TransactionConflict); `aws_failures` simulates that.
         transactions_on_one_item_at_once: "ok 20";
         reasons_of_a_cancelled_transaction:
             "ConditionalCheckFailed with 3, None with 0 | None with 0, ConditionalCheckFailed with 3 | \
              ConditionalCheckFailed with 0, None with 0";
-        a_transaction_that_comes_again: "ok ok IdempotentParameterMismatchException";
+        a_repeated_transaction: "ok ok IdempotentParameterMismatchException";
         transactions_that_no_condition_saves:
             "ValidationException ValidationException ValidationException ValidationException";
-        // AWS, too, is said to show no item of an insert.
+        // AWS is also said to return no item for an insert.
         statements_with_conditions:
             "ok | DuplicateItem with 0, ok | ok, ConditionalCheckFailed with 0 | \
              ConditionalCheckFailed with 3";
-        statements_that_are_refused:
+        rejected_statements:
             "ValidationException | ValidationException | ResourceNotFound with 0, ok";
         a_failed_condition_of_a_put: "3 none";
         the_largest_item: "ok ValidationException";
@@ -157,7 +154,7 @@ async fn check(
 ) -> Result<(), libtest_mimic::Failed> {
     let aws = if is_local { ports().await } else { embedded().await }.expect("a DynamoDB");
     let table = if is_local { table(LEDGER).to_string() } else { LEDGER.to_owned() };
-    // Megabytes take their time where other tests run as well.
+    // Megabytes take time on a machine that runs other tests.
     let patient = aws.dynamodb().config().to_builder().timeout_config(TimeoutConfig::disabled());
     let client = Client::from_conf(patient.build());
     let patience = Duration::from_secs(if is_local { 30 } else { 0 });

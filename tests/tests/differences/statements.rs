@@ -1,4 +1,4 @@
-//! What statements do that are sent together.
+//! The behavior of statements in a batch.
 
 use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementOutput;
 use aws_sdk_dynamodb::types::{
@@ -44,7 +44,7 @@ impl Database {
         sent.map_err(|error| code::<(), _, _>(Err(error)))
     }
 
-    /// How each statement went, and how many attributes came back with it.
+    /// The result of each statement, and the number of returned attributes.
     async fn outcomes(&self, statements: impl IntoIterator<Item = Statement>) -> String {
         let answer = match self.execute(statements).await {
             Ok(answer) => answer,
@@ -80,7 +80,7 @@ pub(crate) async fn statements_with_conditions(database: Database) -> String {
     format!("{first} | {inserts} | {updates} | {stale}")
 }
 
-pub(crate) async fn statements_that_are_refused(database: Database) -> String {
+pub(crate) async fn rejected_statements(database: Database) -> String {
     let twice = [database.insert("twice"), database.insert("twice")];
     let many = (0..26).map(|number| database.insert(&format!("many {number}")));
     let elsewhere = Database { table: "nowhere".to_owned(), ..database.clone() };

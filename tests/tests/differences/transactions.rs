@@ -1,4 +1,4 @@
-//! What transactions do.
+//! The behavior of transactions.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ fn item(key: &[u8], size: usize) -> Item<'_> {
 }
 
 impl Database {
-    /// The units of a transaction, or why there was none.
+    /// The units of a transaction, or the reason of its failure.
     async fn transact(
         &self,
         pk: &str,
@@ -48,7 +48,7 @@ impl Database {
         Ok(answer.consumed_capacity().iter().map(|one| units(Some(one))).sum())
     }
 
-    /// The reason of each item, and how many attributes came back with it.
+    /// The reason for each item, and the number of returned attributes.
     async fn reasons(&self, pk: &str, items: &[Item<'_>]) -> String {
         let cancelled = self.transact(pk, items, None).await.expect_err("cancelled");
         let TransactWriteItemsError::TransactionCanceledException(cancelled) =
@@ -97,7 +97,7 @@ pub(crate) async fn reasons_of_a_cancelled_transaction(database: Database) -> St
     format!("{first} | {second} | {third}")
 }
 
-pub(crate) async fn a_transaction_that_comes_again(database: Database) -> String {
+pub(crate) async fn a_repeated_transaction(database: Database) -> String {
     let token = Some(service::mark());
     let one = code(database.transact("token", &[item(b"1", 1)], token).await);
     let again = code(database.transact("token", &[item(b"1", 1)], token).await);

@@ -1,5 +1,5 @@
-//! What is expected: forms of the deployment, and for each what each function may do. `<…>` is what
-//! the state stack exports, `${…}` what the template makes.
+//! The expected permissions: forms of the deployment, and the permissions of each function in each
+//! form. `<…>` is an export of the state stack, `${…}` a resource of the template.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,13 @@ pub(crate) const SELF_MANAGED: [(&str, &str); 4] = [
     ("BootstrapServers", "b-1:9096,b-2:9096"),
     ("KafkaSecretArn", SECRET),
 ];
-/// What may be switched on in each form.
+pub(crate) const SELF_MANAGED_PLAIN: [(&str, &str); 4] = [
+    ("StreamMode", "self-managed-plain"),
+    ("Topics", TOPICS),
+    ("BootstrapServers", "b-1:9096,b-2:9096"),
+    ("KafkaSecretArn", SECRET),
+];
+/// The optional settings of each form.
 pub(crate) const EVERYTHING: [(&str, &str); 4] = [
     ("Tracing", "Active"),
     ("KeyArn", KEY),
@@ -40,10 +46,10 @@ pub(crate) const EVERYTHING: [(&str, &str); 4] = [
     ("MetricsTenants", "acme"),
 ];
 
-/// Actions, each with what it is allowed on.
+/// Actions with their allowed resources.
 pub(crate) type Granted = BTreeSet<(String, String)>;
 
-/// What a function may do in one form of the deployment.
+/// The permissions of a function in one form of the deployment.
 pub(crate) struct Expectation {
     pub(crate) given: Vec<(&'static str, &'static str)>,
     pub(crate) function: &'static str,
@@ -216,12 +222,16 @@ pub(crate) fn with_msk_and_a_password() -> Vec<Expectation> {
 }
 
 pub(crate) fn with_a_cluster_of_ones_own() -> Vec<Expectation> {
+    [SELF_MANAGED, SELF_MANAGED_PLAIN].iter().flat_map(of_a_cluster_of_ones_own).collect()
+}
+
+fn of_a_cluster_of_ones_own(form: &'static [(&str, &str); 4]) -> [Expectation; 4] {
     let secret: [(&str, &[&str]); 1] = [("secretsmanager:GetSecretValue", &[SECRET])];
-    vec![
-        expect(&SELF_MANAGED, "Ingest", &with(&INGEST, &secret)),
-        expect(&SELF_MANAGED, "Processor", &with(&PROCESSOR, &with(&secret, &[(POLLERS, &["*"])]))),
-        expect(&SELF_MANAGED, "Query", &QUERY),
-        expect(&SELF_MANAGED, "Replay", &with(&REPLAY, &secret)),
+    [
+        expect(form, "Ingest", &with(&INGEST, &secret)),
+        expect(form, "Processor", &with(&PROCESSOR, &with(&secret, &[(POLLERS, &["*"])]))),
+        expect(form, "Query", &QUERY),
+        expect(form, "Replay", &with(&REPLAY, &secret)),
     ]
 }
 

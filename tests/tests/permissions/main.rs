@@ -1,11 +1,7 @@
-//! What each function may do in each form of the deployment, exactly: the permissions of
-//! `template.yaml`, held against `expected`.
+//! The exact permissions of each function in each form of the deployment: `template.yaml` compared
+//! with `expected`.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
 use drover_tests::cloudformation::{Stack, load};
 use serde_json::{Value, json};
@@ -13,13 +9,13 @@ use serde_json::{Value, json};
 mod expected;
 
 use expected::{
-    EVERYTHING, Expectation, Granted, MSK_IAM, MSK_SCRAM, SELF_MANAGED, WITHOUT_KAFKA,
-    with_a_cluster_of_ones_own, with_everything_switched_on, with_msk_and_a_password,
-    with_msk_and_iam, without_kafka,
+    EVERYTHING, Expectation, Granted, MSK_IAM, MSK_SCRAM, SELF_MANAGED, SELF_MANAGED_PLAIN,
+    WITHOUT_KAFKA, with_a_cluster_of_ones_own, with_everything_switched_on,
+    with_msk_and_a_password, with_msk_and_iam, without_kafka,
 };
 
 const FUNCTIONS: [&str; 4] = ["Ingest", "Processor", "Query", "Replay"];
-/// Actions that AWS knows no resource for.
+/// Actions for which AWS supports no resource.
 const ANYWHERE: [&str; 9] = [
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
@@ -36,7 +32,7 @@ fn template() -> Value {
     load("template.yaml").expect("the template")
 }
 
-/// What the role of a function allows, by its own policies and those that name it.
+/// The permissions of a function's role, from its own policies and from those attached to it.
 fn granted(stack: &Stack, function: &str) -> Granted {
     let (roles, policies) = (stack.of_type("AWS::IAM::Role"), stack.of_type("AWS::IAM::Policy"));
     let role = format!("{function}Role");
@@ -51,7 +47,7 @@ fn granted(stack: &Stack, function: &str) -> Granted {
             for action in list(&statement["Action"]) {
                 for resource in list(&statement["Resource"]) {
                     let new = granted.insert((text(&action), text(&resource)));
-                    assert!(new, "said twice: {action} {resource}");
+                    assert!(new, "granted twice: {action} {resource}");
                 }
             }
         }
@@ -87,38 +83,39 @@ fn check(expectations: &[Expectation]) {
 }
 
 #[test]
-fn without_kafka_ingest_commits_to_the_ledger_and_nobody_knows_a_cluster() {
+fn without_kafka_ingest_commits_to_the_ledger_and_no_function_uses_a_cluster() {
     check(&without_kafka());
 }
 
 #[test]
-fn with_msk_and_iam_each_connects_and_touches_its_own_topics_and_groups() {
+fn with_msk_and_iam_each_function_uses_its_own_topics_and_groups() {
     check(&with_msk_and_iam());
 }
 
 #[test]
-fn with_msk_and_a_password_each_reads_the_one_secret() {
+fn with_msk_and_a_password_each_function_reads_the_secret() {
     check(&with_msk_and_a_password());
 }
 
 #[test]
-fn a_cluster_of_ones_own_is_reached_with_the_secret_alone() {
+fn a_self_managed_cluster_needs_only_the_secret() {
     check(&with_a_cluster_of_ones_own());
 }
 
 #[test]
-fn what_can_be_switched_on_adds_its_own_permissions_and_no_others() {
+fn each_option_adds_only_its_own_permissions() {
     check(&with_everything_switched_on());
 }
 
-/// Every form of the deployment, with everything switched on.
+/// Every form of the deployment, with all options enabled.
 fn forms() -> Vec<Vec<(&'static str, &'static str)>> {
-    let forms: [&[(&str, &str)]; 4] = [&WITHOUT_KAFKA, &MSK_IAM, &MSK_SCRAM, &SELF_MANAGED];
+    let forms: [&[(&str, &str)]; 5] =
+        [&WITHOUT_KAFKA, &MSK_IAM, &MSK_SCRAM, &SELF_MANAGED, &SELF_MANAGED_PLAIN];
     forms.iter().map(|form| [form, EVERYTHING.as_slice()].concat()).collect()
 }
 
 #[test]
-fn no_action_has_a_star_and_a_resource_is_one_only_where_aws_knows_no_other() {
+fn no_action_has_a_wildcard_and_resources_have_one_only_if_aws_requires_it() {
     for form in forms() {
         let stack = Stack::new(&template(), &form);
         for function in FUNCTIONS {
@@ -144,7 +141,7 @@ fn query_never_writes() {
 }
 
 #[test]
-fn only_lambda_takes_a_role_and_nothing_lets_sam_add_a_permission() {
+fn only_lambda_assumes_a_role_and_sam_adds_no_permission() {
     for form in forms() {
         let stack = Stack::new(&template(), &form);
         for role in stack.of_type("AWS::IAM::Role").values() {
@@ -169,9 +166,9 @@ fn only_lambda_takes_a_role_and_nothing_lets_sam_add_a_permission() {
     }
 }
 
-/// Takes one statement after the other out of the template.
+/// Removes the statements of the template one after the other; a test must fail each time.
 #[test]
-fn every_statement_of_the_template_is_held_by_a_test_above() {
+fn every_statement_of_the_template_is_needed_by_a_test_above() {
     let whole = template();
     let forms = [
         without_kafka(),
@@ -188,14 +185,14 @@ fn every_statement_of_the_template_is_held_by_a_test_above() {
             let statements = without.pointer_mut(&pointer).and_then(Value::as_array_mut);
             statements.expect("a list").remove(index);
             let unmissed = forms.iter().flatten().all(|one| one.holds(&without));
-            assert!(!unmissed, "nothing misses {pointer}/{index}");
+            assert!(!unmissed, "no test needs {pointer}/{index}");
             tried += 1;
         }
     }
     assert!(tried > 30, "{tried}");
 }
 
-/// Where the lists of statements are that allow something to a function.
+/// The paths of the lists of statements that allow something to a function.
 fn statements(node: &Value, at: String) -> Vec<String> {
     let children: Vec<(String, &Value)> = match node {
         Value::Object(fields) => {

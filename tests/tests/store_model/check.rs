@@ -1,4 +1,4 @@
-//! The promises, by their numbers in the README. Each check says what it found.
+//! The promises, by their numbers in the README. Each check reports its finding.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn specs() -> Specs {
     Specs { revision: 0, by_contract }
 }
 
-/// A record becomes what its sort says, or has to wait.
+/// A record has the result of its sort, or waits.
 pub(crate) fn disposition(spec: &Spec, disposition: Disposition) -> Result<(), String> {
     use Disposition::{Applied, Buffered, DeadLettered, Duplicate, Ignored, Returned};
     let fits = match disposition {
@@ -48,15 +48,15 @@ pub(crate) fn disposition(spec: &Spec, disposition: Disposition) -> Result<(), S
     Ok(())
 }
 
-/// What a reader is told is one state, with everything that was acknowledged before.
+/// A reader gets one consistent state, with every event that was acknowledged before.
 pub(crate) fn snapshot(snapshot: Option<&Snapshot>, must_see: &[Position]) -> Result<(), String> {
     let Some(snapshot) = snapshot else {
-        promise!(must_see.is_empty(), "4: nothing is there of what was acknowledged");
+        promise!(must_see.is_empty(), "4: acknowledged events are missing");
         return Ok(());
     };
     let entries: Vec<&Arc<Entry>> = snapshot.entries().collect();
     let sorted = entries.windows(2).all(|pair| pair[0].position < pair[1].position);
-    promise!(sorted, "1: a torn history");
+    promise!(sorted, "1: an unsorted history");
     let seen: BTreeSet<&Position> = entries.iter().map(|entry| &entry.position).collect();
     let missing = must_see.iter().find(|position| !seen.contains(position));
     promise!(missing.is_none(), "4: acknowledged, and not in the history: {missing:?}");
@@ -65,16 +65,16 @@ pub(crate) fn snapshot(snapshot: Option<&Snapshot>, must_see: &[Position]) -> Re
     Ok(())
 }
 
-/// Nothing is left on its way.
+/// No record is left unacknowledged.
 pub(crate) fn all_acknowledged(case: &Case) -> Result<(), String> {
     let acknowledged = case.acknowledged.borrow();
     let waits = |disposition: &Disposition| *disposition == Disposition::Buffered;
     let open = (0..case.specs.len()).find(|at| acknowledged.get(at).is_none_or(waits));
-    promise!(open.is_none(), "3: a record is still on its way: {open:?}");
+    promise!(open.is_none(), "3: a record is still unacknowledged: {open:?}");
     Ok(())
 }
 
-/// Histories and views are those of the reference, versions rose by one, and every rejection has its
+/// Histories and views equal the reference, versions rose by one, and every rejection has its
 /// letter.
 pub(crate) async fn end(case: &Case) -> Result<(), String> {
     let mut expected = reference(&case.specs);
@@ -87,10 +87,10 @@ pub(crate) async fn end(case: &Case) -> Result<(), String> {
                 .map_err(|error| error.to_string())?;
         snapshot(read.as_ref(), &[])?;
         let Some(read) = read else {
-            promise!(expected.is_empty(), "2: a history is not there");
+            promise!(expected.is_empty(), "2: a history is missing");
             continue;
         };
-        promise!(read.head.repair.is_none(), "5: a repair is left open");
+        promise!(read.head.repair.is_none(), "5: a repair is unfinished");
         history(&read, &expected)?;
         view(&read, &expected)?;
         versions(case, case_subject, &read.head)?;
@@ -118,7 +118,7 @@ fn view(read: &Snapshot, expected: &BTreeMap<Position, i32>) -> Result<(), Strin
     let last = expected.last_key_value();
     promise!(
         live.last_observed_at == last.map(|(position, _)| position.observed_at),
-        "1: the last event is another"
+        "1: the last event differs"
     );
     let values: Vec<f64> = expected.values().map(|value| f64::from(*value)).collect();
     let stored = serde_json::to_value(&live.measures).map_err(|error| error.to_string())?;
@@ -134,8 +134,8 @@ fn view(read: &Snapshot, expected: &BTreeMap<Position, i32>) -> Result<(), Strin
     Ok(())
 }
 
-/// Each version was written once, and none is above the last. Only writes whose answer nobody heard
-/// are not known.
+/// Each version was written once, and none is above the last. Only writes with a lost response are
+/// unknown.
 fn versions(case: &Case, case_subject: CaseSubject, last: &Head) -> Result<(), String> {
     let noted = case.recorded_ports.noted();
     let key = case_subject.location().key.partition_key();
@@ -148,7 +148,7 @@ fn versions(case: &Case, case_subject: CaseSubject, last: &Head) -> Result<(), S
         promise!(before.watermark <= after.watermark, "4: the watermark fell");
     }
     let newest = heads.last().map_or(0, |head| head.version);
-    promise!(newest <= last.version, "4: version {newest} is gone, {} is stored", last.version);
+    promise!(newest <= last.version, "4: version {newest} is lost, {} is stored", last.version);
     let known = u64::try_from(heads.len()).unwrap_or(u64::MAX);
     let unheard = *case.crashes.borrow() + noted.unanswered;
     promise!(last.version - known <= unheard, "4: version {}, {known} writes", last.version);

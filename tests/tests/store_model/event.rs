@@ -1,4 +1,4 @@
-//! What is delivered: records of two subjects of the same name in each of two tenants.
+//! The delivered records: two subjects with the same names in each of two tenants.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use drover_core::ports::SubjectLocation;
 use fastrand::Rng;
 
 pub(crate) const TENANTS: [&str; 2] = ["model-one", "model-two"];
-/// Slots of a second each in which events are observed.
+/// The number of one-second slots for observation times.
 const SLOTS: u16 = 300;
-/// Far enough in the future that no page expires while it is looked at.
+/// Far enough in the future that no page expires during the test.
 const START_SECONDS: i64 = 4_000_000_000;
 
-/// What is to become of a record.
+/// The expected result of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
     Good,
@@ -24,7 +24,7 @@ pub(crate) enum Sort {
     FutureClock,
 }
 
-/// A record, before it is written down as JSON.
+/// A record before its serialization.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
     pub(crate) case_subject: CaseSubject,
@@ -42,7 +42,7 @@ pub(crate) struct CaseSubject {
 }
 
 impl CaseSubject {
-    /// Those of a case.
+    /// The subjects of a case.
     pub(crate) fn all(seed: u64) -> [Self; 4] {
         let case_subject = |tenant, subject| Self { seed, tenant, subject };
         [case_subject(0, 0), case_subject(0, 1), case_subject(1, 0), case_subject(1, 1)]
@@ -63,7 +63,8 @@ impl CaseSubject {
     }
 }
 
-/// The records of a case: most are a little late, some very much, some have a twin at another time.
+/// The records of a case: most are a little late, some very late, some have a duplicate with
+/// another time.
 pub(crate) fn drawn(seed: u64, random: &mut Rng) -> Vec<Spec> {
     let places = CaseSubject::all(seed);
     let count = random.usize(60..140);
@@ -94,7 +95,7 @@ impl Spec {
         }
     }
 
-    /// A position has one content in its subject, and another in that of the other tenant.
+    /// A position has one content in its subject, and another in the other tenant's subject.
     pub(crate) fn value(&self) -> i32 {
         let tenant = i32::try_from(self.case_subject.tenant).expect("small") * 100_000;
         i32::from(self.slot) * 10 + i32::from(self.id) + tenant
@@ -116,6 +117,7 @@ impl Spec {
                 partition: i32::try_from(self.case_subject.tenant).expect("small"),
                 offset: i64::try_from(offset).expect("small"),
                 timestamp: Some(received.micros() / 1_000),
+                element: None,
             },
             key: Some(device.into_bytes()),
             value: Some(text.into_bytes()),
@@ -129,7 +131,7 @@ impl Spec {
     }
 }
 
-/// What the history of each subject must be: a sorted map, and nothing else.
+/// The expected history of each subject: a sorted map.
 pub(crate) fn reference(specs: &[Spec]) -> BTreeMap<CaseSubject, BTreeMap<Position, i32>> {
     let mut subjects: BTreeMap<CaseSubject, BTreeMap<Position, i32>> = BTreeMap::new();
     for spec in specs.iter().filter(|spec| spec.sort == Sort::Good) {

@@ -1,19 +1,16 @@
-//! The model test on a real store: several warm environments with caches of their own run the
-//! pipeline over one ledger in DynamoDB. What they take is drawn at random, doubled, shuffled and late;
-//! calls fail, answers are lost, environments die in the middle of a call, and a reader looks on. In
-//! the end everything is delivered, and history and views are compared with a sorted map and its sums.
+//! The model test on a real store: several warm environments with their own caches run the pipeline
+//! over one ledger in DynamoDB. Their records are random, duplicated, shuffled and late; calls
+//! fail, responses are lost, environments die during a call, and a reader reads concurrently. In
+//! the end everything is delivered, and history and views are compared with a sorted map and its
+//! sums.
 //!
 //! It is smaller than the model test of the core, whose store goes in steps and is looked into after
 //! each; here the store is the service, and whoever is first is first. [`event`] is what is delivered,
-//! [`recorded_ports`] the ports with their faults, [`run`] plays a case, [`check`] states the promises.
+//! [`recorded_ports`] the ports and their faults, [`run`] plays a case, [`check`] states the promises.
 //!
-//! `DROVER_TEST_SEED` plays the one case of that seed, which a failure names.
+//! `DROVER_TEST_SEED` runs the single case of that seed, which a failure reports.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 #![recursion_limit = "256"]
 
 mod check;
@@ -26,7 +23,7 @@ use drover_tests::service::variable;
 
 use run::{Found, play};
 
-/// Cases without a seed of one's own.
+/// The number of cases without a given seed.
 const CASES: usize = 3;
 
 #[tokio::test]
@@ -44,8 +41,8 @@ async fn every_schedule_on_a_real_store_keeps_the_promises() {
         }
     }
     if seeds.len() == CASES {
-        // A test that never comes to what it is for would pass as well.
+        // A test that never reaches its purpose must fail.
         let seen = [all.crashes, all.sealed, all.corrections, all.repairs, all.lost_conditions];
-        assert!(seen.iter().all(|count| *count > 0), "too tame: {all:?}");
+        assert!(seen.iter().all(|count| *count > 0), "too few interesting cases: {all:?}");
     }
 }

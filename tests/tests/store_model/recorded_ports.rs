@@ -1,19 +1,20 @@
-//! The ports: the ledger and the registry of AWS with faults on top, and queues in memory. Whatever
-//! the pipeline is told, what the store answered is noted here.
+//! The ports: the ledger and the registry of AWS, and queues in memory. What the store answered is noted
+//! here, whatever the pipeline is told: [`Faulty`](drover_core::memory::Faulty) is around these ports.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drover_aws::Aws;
-use drover_core::base::cost::{Metered, Units};
-use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::cost::Metered;
+use drover_core::base::error::Unavailable;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::message::Message;
 use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::ledger::codec::decode_head;
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{Head, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use drover_core::memory::{Call, Fault};
 use drover_core::ports::{Buffer, Clock, DeadLetters, Documents, Store, SubjectLocation};
 use fastrand::Rng;
 
@@ -22,16 +23,13 @@ pub(crate) struct RecordedPorts {
     noted: Mutex<Noted>,
 }
 
-/// What happened.
+/// The recorded events.
 pub(crate) struct Noted {
-    random: Rng,
-    /// One call in so many fails; `None`: none does.
-    pub(crate) fault_in: Option<u8>,
     pub(crate) letters: Vec<Message>,
     pub(crate) buffer: Vec<Message>,
-    /// The heads that the store said were written, by subject.
+    /// The heads that the store confirmed as written, by subject.
     pub(crate) written: BTreeMap<String, Vec<Head>>,
-    /// Writes whose answer the store itself did not give.
+    /// Writes without an answer of the store itself.
     pub(crate) unanswered: u64,
     pub(crate) lost_conditions: u64,
     pub(crate) sealed: u64,
@@ -39,19 +37,22 @@ pub(crate) struct Noted {
     pub(crate) corrections: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    None,
-    Refused,
-    LostBefore,
-    LostAfter,
+/// One call of the ledger or of a queue in so many fails.
+const FAULT_IN: u8 = 20;
+
+/// Faults at random.
+pub(crate) fn faults(mut random: Rng) -> impl FnMut(Call) -> Fault + Send {
+    move |call| {
+        if call == Call::Document || random.u8(..FAULT_IN) != 0 {
+            return Fault::None;
+        }
+        [Fault::Refused, Fault::LostBefore, Fault::LostAfter][random.usize(..3)]
+    }
 }
 
 impl RecordedPorts {
-    pub(crate) fn new(aws: Aws, random: Rng) -> Self {
+    pub(crate) fn new(aws: Aws) -> Self {
         let noted = Noted {
-            random,
-            fault_in: Some(20),
             letters: Vec::new(),
             buffer: Vec::new(),
             written: BTreeMap::new(),
@@ -67,26 +68,9 @@ impl RecordedPorts {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The store alone.
+    /// The store without faults.
     pub(crate) fn store(&self) -> &Aws {
         &self.aws
-    }
-
-    fn fault(&self) -> Fault {
-        let mut noted = self.noted();
-        let fault_in = noted.fault_in;
-        match fault_in {
-            Some(calls) if noted.random.u8(..calls) == 0 => {
-                let faults = [Fault::Refused, Fault::LostBefore, Fault::LostAfter];
-                faults[noted.random.usize(..3)]
-            }
-            _ => Fault::None,
-        }
-    }
-
-    /// For calls of which it does not matter whether they were done.
-    fn answered(&self) -> Result<(), Unavailable> {
-        if self.fault() == Fault::None { Ok(()) } else { Err(unreachable()) }
     }
 
     fn note(&self, location: &SubjectLocation, write: &LedgerWrite, answer: &WriteAnswer) {
@@ -103,16 +87,11 @@ impl RecordedPorts {
     }
 }
 
-fn unreachable() -> Unavailable {
-    Unavailable::new(Reason::Unreachable, "a fault on demand")
-}
-
 impl Store for RecordedPorts {
     async fn head(
         &self,
         location: &SubjectLocation,
     ) -> Result<Metered<Option<StoredHead>>, Unavailable> {
-        self.answered()?;
         self.aws.head(location).await
     }
 
@@ -121,7 +100,6 @@ impl Store for RecordedPorts {
         location: &SubjectLocation,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
-        self.answered()?;
         self.aws.pages(location, range).await
     }
 
@@ -130,13 +108,9 @@ impl Store for RecordedPorts {
         location: &SubjectLocation,
         page: &PageWrite,
     ) -> Result<Metered<()>, Unavailable> {
-        let fault = self.fault();
-        if matches!(fault, Fault::Refused | Fault::LostBefore) {
-            return Err(unreachable());
-        }
         let sealed = self.aws.seal(location, page).await?;
         self.noted().sealed += 1;
-        if fault == Fault::LostAfter { Err(unreachable()) } else { Ok(sealed) }
+        Ok(sealed)
     }
 
     async fn write(
@@ -144,39 +118,23 @@ impl Store for RecordedPorts {
         location: &SubjectLocation,
         write: &LedgerWrite,
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
-        let answer = WriteAnswer::Unknown(Reason::Unreachable);
-        let unknown = Metered { answer, units: Units::default() };
-        let fault = self.fault();
-        match fault {
-            Fault::Refused => return Err(unreachable()),
-            Fault::LostBefore => return Ok(unknown),
-            Fault::None | Fault::LostAfter => {}
-        }
         let done = self.aws.write(location, write).await?;
         self.note(location, write, &done.answer);
-        Ok(if fault == Fault::LostAfter { unknown } else { done })
+        Ok(done)
     }
 }
 
 impl DeadLetters for RecordedPorts {
     async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-        let send = |message: &Message| {
-            self.answered()?;
-            self.noted().letters.push(message.clone());
-            Ok(())
-        };
-        messages.iter().map(send).collect()
+        self.noted().letters.extend_from_slice(messages);
+        messages.iter().map(|_| Ok(())).collect()
     }
 }
 
 impl Buffer for RecordedPorts {
     async fn send_buffered(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
-        let send = |message: &Message| {
-            self.answered()?;
-            self.noted().buffer.push(message.clone());
-            Ok(())
-        };
-        messages.iter().map(send).collect()
+        self.noted().buffer.extend_from_slice(messages);
+        messages.iter().map(|_| Ok(())).collect()
     }
 }
 
@@ -191,7 +149,7 @@ impl Clock for RecordedPorts {
         self.aws.now()
     }
 
-    /// Shorter than it is asked for: what a pause is for is that others go first.
+    /// Shorter than requested: a pause only lets other tasks run.
     async fn pause(&self, duration: Duration) {
         self.aws.pause(duration / 10).await;
     }

@@ -1,5 +1,5 @@
-//! One case: environments that live, fail and die at the same time, a reader, and the end in which
-//! everything arrives.
+//! One case: concurrent environments that work, fail and die, a reader, and the end, where
+//! everything is delivered.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,6 +15,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::Envelope;
 use drover_core::intake::record::{Incoming, Source};
 use drover_core::ledger::read::Question;
+use drover_core::memory::Faulty;
 use drover_core::pipeline::cache::HeadCache;
 use drover_core::pipeline::{Disposition, Pipeline};
 use drover_core::registry::Registry;
@@ -25,15 +26,15 @@ use futures_util::future::{join, join_all};
 
 use super::check;
 use super::event::{CaseSubject, Spec, TENANTS, drawn};
-use super::recorded_ports::RecordedPorts;
+use super::recorded_ports::{RecordedPorts, faults};
 
 const ENVIRONMENTS: usize = 4;
 /// Invocations of each environment, before everything is delivered.
 const INVOCATIONS: usize = 10;
-/// How often what was not acknowledged is delivered again in the end.
+/// The maximum redeliveries of unacknowledged records at the end.
 const PATIENCE: usize = 10;
 
-/// Small enough that a few entries make pages, halves and repairs.
+/// Small enough that a few entries make pages, splits and repairs.
 const SMALL: ItemLimits = ItemLimits {
     slice_bytes: 900,
     // Every tail that is as large as the view is frozen.
@@ -55,7 +56,7 @@ pub(crate) const CONTRACT: &str = r#"{
     "measures": [{"name": "temperature", "types": [], "path": "/value", "unit": "celsius"}]
 }"#;
 
-/// How much of what was met.
+/// The number of interesting events in a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Found {
     pub(crate) crashes: u64,
@@ -75,17 +76,17 @@ impl AddAssign for Found {
     }
 }
 
-/// A case while it runs.
+/// A running case.
 pub(crate) struct Case {
     pub(crate) seed: u64,
     pub(crate) specs: Vec<Spec>,
-    pub(crate) recorded_ports: RecordedPorts,
+    pub(crate) recorded_ports: Faulty<RecordedPorts>,
     /// What became of each record that was acknowledged.
     pub(crate) acknowledged: RefCell<BTreeMap<usize, Disposition>>,
     pub(crate) crashes: RefCell<u64>,
 }
 
-/// What the environments look up.
+/// The documents for the environments.
 pub(crate) async fn documents(aws: &Aws) {
     let route = r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#.to_owned();
     let tenants = TENANTS.map(|name| (format!("T#{name}"), format!(r#"{{"id":"{name}"}}"#)));
@@ -99,11 +100,12 @@ pub(crate) async fn documents(aws: &Aws) {
     }
 }
 
-/// Plays the case of a seed.
+/// Runs the case of a seed.
 pub(crate) async fn play(aws: &Aws, seed: u64) -> Result<Found, String> {
     let mut random = Rng::with_seed(seed);
     let specs = drawn(seed, &mut random);
-    let recorded_ports = RecordedPorts::new(aws.clone(), random.fork());
+    let recorded_ports = Faulty::over(RecordedPorts::new(aws.clone()));
+    recorded_ports.fail(faults(random.fork()));
     let case = Case {
         seed,
         specs,
@@ -129,7 +131,7 @@ fn pipeline() -> Pipeline {
     }
 }
 
-/// Runs a future until it was polled so often; then it is dropped where it stands.
+/// Polls a future at most so often, and then drops it.
 async fn dies_after<T>(polls: u32, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = polls;
@@ -142,11 +144,11 @@ async fn dies_after<T>(polls: u32, future: impl Future<Output = T>) -> Option<T>
 }
 
 impl Case {
-    /// One environment: invocation after invocation, of which some end in the middle.
+    /// One environment: invocation after invocation, some of them aborted.
     async fn environment(&self, mut random: Rng) -> Result<(), String> {
         let mut pipeline = pipeline();
         for invocation in 0..INVOCATIONS {
-            // The stream goes on, with some of what came before.
+            // The delivery continues, with some earlier records.
             let reached = (self.specs.len() * (invocation + 1) / INVOCATIONS).max(1);
             let batch: Vec<usize> =
                 (0..random.usize(1..14)).map(|_| random.usize(..reached)).collect();
@@ -161,7 +163,7 @@ impl Case {
         Ok(())
     }
 
-    /// Delivers records, and notes those that were acknowledged.
+    /// Delivers records, and records the acknowledged ones.
     async fn invoke(&self, pipeline: &Pipeline, batch: &[usize]) -> Result<(), String> {
         let records =
             batch.iter().map(|at| Incoming::Record(self.specs[*at].record(*at))).collect();
@@ -177,13 +179,13 @@ impl Case {
         Ok(())
     }
 
-    /// A reader, who must find what was acknowledged before.
+    /// A reader, which must find every event that was acknowledged before.
     async fn look_on(&self, mut random: Rng) -> Result<(), String> {
         for _ in 0..2 * INVOCATIONS {
             let case_subject = CaseSubject::all(self.seed)[random.usize(..4)];
             let must_see = self.applied(case_subject);
             let question = Question::History { from: None, to: None };
-            // Writers may be faster every time; that is an answer, too.
+            // Writers may be faster every time; that is a valid result too.
             if let Ok((snapshot, _)) =
                 reader::read(self.recorded_ports.store(), &case_subject.location(), question).await
             {
@@ -193,7 +195,7 @@ impl Case {
         Ok(())
     }
 
-    /// Where the records of a subject are that were acknowledged as applied.
+    /// The positions of a subject's records that were acknowledged as applied.
     fn applied(&self, case_subject: CaseSubject) -> Vec<drover_core::base::id::Position> {
         let acknowledged = self.acknowledged.borrow();
         let applied = acknowledged.iter().filter(|(_, disposition)| {
@@ -203,10 +205,10 @@ impl Case {
         specs.filter(|spec| spec.case_subject == case_subject).map(Spec::position).collect()
     }
 
-    /// Nothing fails any more: what was never acknowledged arrives, what waits in the buffer, and then
-    /// everything once more in another order.
+    /// Without faults, delivers every unacknowledged record, then the buffer, and then everything
+    /// again in another order.
     async fn deliver_everything(&self, random: &mut Rng) -> Result<(), String> {
-        self.recorded_ports.noted().fault_in = None;
+        self.recorded_ports.fail_nothing();
         let warm = pipeline();
         for _ in 0..PATIENCE {
             let open = |at: &usize| !self.acknowledged.borrow().contains_key(at);
@@ -225,7 +227,7 @@ impl Case {
         check::all_acknowledged(self)
     }
 
-    /// What a replay does with the buffer: each record goes through the pipeline again.
+    /// Drains the buffer as a replay does: each record goes through the pipeline again.
     async fn drain(&self, pipeline: &Pipeline) -> Result<(), String> {
         let messages = std::mem::take(&mut self.recorded_ports.noted().buffer);
         for message in messages {

@@ -1,5 +1,5 @@
-//! From what CloudWatch answers to counts. An answer that is not complete may be so on a later page;
-//! one that never is makes all of them worth nothing.
+//! Turns CloudWatch's results into counts. A partial result may be completed on a later page. If a
+//! result stays partial, all counts are discarded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +10,12 @@ use drover_core::base::time::Timestamp;
 
 use super::question::Question;
 
-/// What CloudWatch has of a tenant.
+/// The counts that CloudWatch holds for a tenant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kept {
-    /// From then on: a day ago, and as much more as leads to a full five minutes.
+    /// The beginning of the counts: a day ago, rounded down to five minutes.
     pub since: Timestamp,
-    /// What [`drover_core::base::metrics::emf::OF_A_TENANT`] names, and rejections by code.
+    /// The metrics of [`drover_core::base::metrics::emf::OF_A_TENANT`], and rejections by code.
     pub counts: Counts,
     /// Applied events by minute since 1970.
     pub minutes: BTreeMap<i64, f64>,
@@ -23,23 +23,23 @@ pub struct Kept {
 
 const SECONDS_PER_MINUTE: i64 = 60;
 
-/// Answers so far.
+/// The results received so far.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    /// Where a point begins, in seconds since 1970, and its value.
+    /// Points: start in seconds since 1970, and value.
     points: BTreeMap<Question, Vec<(i64, f64)>>,
     complete: BTreeSet<Question>,
 }
 
 impl Answers {
-    /// Takes what one page has for one question.
+    /// Adds one page's result for one query.
     ///
     /// # Errors
-    /// There will be no answer.
+    /// The query failed for good.
     pub(super) fn take(&mut self, result: &MetricDataResult) -> Result<(), Unavailable> {
         let id = result.id().unwrap_or("none");
         let Some(question) = Question::all().find(|question| question.id() == id) else {
-            let message = format!("reading counts had an answer that nobody asked for: id=`{id}`");
+            let message = format!("reading counts returned an unknown metric: id=`{id}`");
             return Err(Unavailable::new(Reason::Unreachable, message));
         };
         match result.status_code() {
@@ -48,7 +48,7 @@ impl Answers {
                 let message = format!("reading counts is forbidden: metric=`{id}`");
                 return Err(Unavailable::new(Reason::Misconfigured, message));
             }
-            // Asked again with the next page, where there is one.
+            // The next page, if there is one, continues the result.
             _ => self.complete.remove(&question),
         };
         let begins = result.timestamps().iter().map(|begin| begin.secs());
@@ -57,13 +57,14 @@ impl Answers {
         Ok(())
     }
 
-    /// What all of them say, after the last page.
+    /// The counts, after the last page.
     ///
     /// # Errors
-    /// Some are not complete.
+    /// A result is still partial.
     pub(super) fn kept(self, since: Timestamp) -> Result<Kept, Unavailable> {
         if let Some(missing) = Question::all().find(|question| !self.complete.contains(question)) {
-            let message = format!("reading counts gave a part: metric=`{}`", missing.id());
+            let message =
+                format!("reading counts returned partial data: metric=`{}`", missing.id());
             return Err(Unavailable::new(Reason::Unreachable, message));
         }
         let mut kept = Kept { since, counts: Counts::default(), minutes: BTreeMap::new() };
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn points_become_sums_minutes_and_the_newest_instant() {
+    fn points_become_sums_rates_and_the_newest_time() {
         let mut results = nothing();
         results.push(result("events_processed_total", "Complete", &[(120, 4.0), (60, 3.0)]));
         results.push(result("corrections_total", "Complete", &[(300, 2.0), (0, 1.0)]));
@@ -148,19 +149,22 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_may_come_on_several_pages() {
+    fn a_result_may_span_several_pages() {
         let mut results = nothing();
         results.retain(|result| result.id() != Some("events_late_total"));
         results.push(result("events_late_total", "PartialData", &[(300, 2.0)]));
         let error = kept(&results).expect_err("a part");
-        assert_eq!(error.message, "reading counts gave a part: metric=`events_late_total`");
+        assert_eq!(
+            error.message,
+            "reading counts returned partial data: metric=`events_late_total`"
+        );
         results.push(result("events_late_total", "Complete", &[(0, 1.0)]));
         let counts = kept(&results).expect("all answers").counts;
         assert_eq!(counts.get(Metric::EventsLate), 3.0);
     }
 
     #[test]
-    fn a_part_of_the_answers_is_none() {
+    fn partial_results_are_an_error() {
         for (status, reason) in [
             ("InternalError", Reason::Unreachable),
             ("SomethingNew", Reason::Unreachable),
@@ -178,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_make_no_sense_do_no_harm() {
+    fn invalid_numbers_do_no_harm() {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e300] {
             let mut results = nothing();
             for question in Question::all() {

@@ -1,40 +1,40 @@
-//! What CloudWatch is asked about a tenant, and under which names: 20 questions of the 500 that a
-//! call may have, each of which costs money.
+//! The metric queries for a tenant and their ids: 20 of the 500 that a call may contain. Each query
+//! costs money.
 
 use aws_sdk_cloudwatch::types::{Dimension, Metric as Stored, MetricDataQuery, MetricStat};
 use drover_core::base::error::Code;
 use drover_core::base::id::TenantId;
 use drover_core::base::metrics::{ERRORS, LAST_MESSAGE, Metric};
 
-/// Seconds in one point of an answer. The coarser, the fewer; and the longer is the day that it all
-/// begins at a full one.
+/// Seconds per point. Longer periods mean fewer points, but the start of the day is rounded down
+/// further.
 pub(super) const PERIOD: i32 = 300;
-/// Where rates are made from the points.
+/// Seconds per point of metrics that rates are computed from.
 const MINUTE: i32 = 60;
 
-/// Sums that are asked for.
+/// The queried sums.
 const SUMS: [Metric; 4] =
     [Metric::EventsProcessed, Metric::EventsDuplicate, Metric::EventsLate, Metric::Corrections];
 
 /// One of a tenant's metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Question {
-    /// How many there were.
+    /// The sum of a count.
     Sum(Metric),
-    /// How many rejections under this code.
+    /// The number of rejections with this code.
     Rejections(Code),
     /// The largest `observed_at` that was applied.
     LastMessage,
 }
 
 impl Question {
-    /// Every one.
+    /// All queries.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let sums = SUMS.into_iter().map(Self::Sum);
         sums.chain(Code::ALL.into_iter().map(Self::Rejections)).chain([Self::LastMessage])
     }
 
-    /// What its answer is known by.
+    /// The id of the query and of its result.
     pub(super) fn id(self) -> &'static str {
         match self {
             Self::Sum(metric) => metric.name(),
@@ -61,7 +61,7 @@ impl Question {
     }
 }
 
-/// Everything that is asked about a tenant.
+/// All queries for a tenant.
 pub(super) fn questions(namespace: &str, tenant: &TenantId) -> Vec<MetricDataQuery> {
     Question::all().map(|question| question.query(namespace, tenant)).collect()
 }
@@ -107,8 +107,8 @@ mod tests {
         places.filter(|(_, name, _)| !FOR_OPERATORS.contains(&name.as_str())).collect()
     }
 
-    /// Where CloudWatch puts what a line says, under the dimension `tenant`. What is told apart by function
-    /// too, the operator's dashboard shows.
+    /// The metrics that CloudWatch extracts from a line under the dimension `tenant` alone. Metrics
+    /// that also have the dimension `function` are for the operator's dashboard.
     fn own_places(line: &str) -> Vec<MetricKey> {
         let line: Value = serde_json::from_str(line).expect("JSON");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -129,12 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_kept_of_a_tenant_is_asked_for_and_nothing_else() {
+    fn the_queries_cover_exactly_the_metrics_written_for_a_tenant() {
         assert_eq!(asked(), written());
     }
 
     #[test]
-    fn every_question_has_a_name_that_cloudwatch_takes_and_no_other_has() {
+    fn every_query_id_is_unique_and_valid_for_cloudwatch() {
         let ids: BTreeSet<&str> = Question::all().map(Question::id).collect();
         assert_eq!(ids.len(), Question::all().count());
         assert!(Question::all().count() <= 500);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_instant_is_no_sum() {
+    fn every_statistic_but_the_newest_time_is_a_sum() {
         for query in questions("staging", &acme()) {
             let measured = query.metric_stat().expect("a statistic");
             let expected = match query.id().expect("an id") {

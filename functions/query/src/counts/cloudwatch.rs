@@ -1,5 +1,5 @@
-//! Counts of listed tenants, from CloudWatch. What was read is believed for a while: each question
-//! costs money, and the numbers change by the minute.
+//! Counts of listed tenants, from CloudWatch. Results are cached for a while, because each query
+//! costs money and the numbers change only every minute.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,25 +13,24 @@ use super::{Counted, Counts, Tallied};
 use crate::cloudwatch::{CloudWatch, Kept, LATE_SECONDS};
 use crate::limits;
 
-/// What all environments counted.
+/// The counts of all environments.
 #[derive(Debug)]
 pub struct CloudWatchCounts {
     cloudwatch: Option<CloudWatch>,
-    /// Of listed tenants only, so there are as many as are listed.
+    /// The cache. Only listed tenants have an entry, so it is bounded.
     read: Mutex<BTreeMap<TenantId, (Timestamp, Counted)>>,
 }
 
 impl CloudWatchCounts {
-    /// From CloudWatch; `None`: no tenant is listed, and nobody has counts.
+    /// Reads from CloudWatch. `None`: no tenant is listed, so no tenant has counts.
     pub fn new(cloudwatch: Option<CloudWatch>) -> Self {
         Self { cloudwatch, read: Mutex::default() }
     }
 
-    fn believed(&self, tenant: &TenantId, now: Timestamp) -> Option<Counted> {
+    fn cached(&self, tenant: &TenantId, now: Timestamp) -> Option<Counted> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, counted) = read.get(tenant)?;
-        let is_believed = *at <= now && now < at.plus_seconds(limits::COUNTS_SECONDS);
-        is_believed.then(|| counted.clone())
+        at.is_within(limits::COUNTS_SECONDS, now).then(|| counted.clone())
     }
 }
 
@@ -42,9 +41,9 @@ impl Counts for CloudWatchCounts {
         now: Timestamp,
     ) -> Result<Option<Counted>, Unavailable> {
         let Some(cloudwatch) = &self.cloudwatch else { return Ok(None) };
-        let believed = self.believed(scope.tenant(), now);
-        if believed.is_some() {
-            return Ok(believed);
+        let cached = self.cached(scope.tenant(), now);
+        if cached.is_some() {
+            return Ok(cached);
         }
         let Some(kept) = cloudwatch.counts(scope, now).await? else { return Ok(None) };
         let counted = counted(kept, now);
@@ -54,7 +53,8 @@ impl Counts for CloudWatchCounts {
     }
 }
 
-/// Rates are of minutes that grow no more: of those that ended just now CloudWatch shows too little.
+/// Computes rates from minutes that are complete: CloudWatch's values for the newest minutes are
+/// still too low.
 fn counted(kept: Kept, now: Timestamp) -> Counted {
     let Kept { since, counts, minutes } = kept;
     let tallied = Tallied { counts, minutes: minutes.into_iter().collect() };

@@ -1,11 +1,12 @@
-//! What an append gives: where its records stand, or why they do not.
+//! The result of an append: the locations of the records, or the error.
 
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 
 use super::limits::{RECORD_BYTES, TOPICS};
 use crate::TopicName;
 
-/// Where a record stands.
+/// The location of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordLocation {
     /// The partition.
@@ -14,40 +15,40 @@ pub struct RecordLocation {
     pub offset: i64,
 }
 
-/// Why nothing was appended.
+/// Why an append failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// A record is too large. None of the call is there.
-    #[error("a record has at most {RECORD_BYTES} bytes of key, value and headers: bytes=`{bytes}`")]
+    /// A record is too large. No record of the call was appended.
+    #[error("record larger than {RECORD_BYTES} bytes of key, value and headers: bytes=`{bytes}`")]
     TooLarge {
-        /// Which one of the call, from 0.
+        /// The index of the record in the call, from 0.
         index: usize,
-        /// What it has.
+        /// The size of the record.
         bytes: usize,
     },
-    /// One more topic would be too many.
-    #[error("the stream has at most {TOPICS} topics, and this would be one more: topic=`{topic}`")]
+    /// The topic does not exist and the file has the maximum number of topics.
+    #[error("more than {TOPICS} topics in the event log: topic=`{topic}`")]
     TooManyTopics {
-        /// The topic that is not there yet.
+        /// The topic that does not exist.
         topic: TopicName,
     },
-    /// The file. The records may be there or not.
+    /// The file failed. The records may or may not have been appended.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
 
 impl AppendError {
-    /// For those to whom every fault is the stream's.
+    /// Treats every error as a fault of the event log.
     pub fn into_unavailable(self) -> Unavailable {
         match self {
             Self::Unavailable(unavailable) => unavailable,
             other @ (Self::TooLarge { .. } | Self::TooManyTopics { .. }) => {
-                Unavailable::new(Reason::Bug, other.to_string())
+                Unavailable::new(Reason::Bug, other.to_string()).of(Dependency::EventLog)
             }
         }
     }
 }
 
 pub(super) fn stopped() -> Unavailable {
-    Unavailable::new(Reason::Unreachable, "the stream has stopped")
+    Unavailable::new(Reason::Unreachable, "the event log has stopped").of(Dependency::EventLog)
 }

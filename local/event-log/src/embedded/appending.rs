@@ -1,5 +1,5 @@
-//! One transaction that appends: offsets are given in the order of the writes, and records of one
-//! partition from several writes share a row.
+//! One append transaction: assigns offsets in the order of the writes. Records of one partition
+//! from several writes share a row.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::offset_index::Seen;
 use super::request::{CHUNK_BYTES, Part, Written};
 use crate::TopicName;
 
-/// What is appended so far.
+/// The state of the transaction.
 pub(super) struct Appending<'a> {
     transaction: Transaction<'a>,
     now_millis: i64,
@@ -25,7 +25,7 @@ struct Growing {
     topic: TopicName,
     start: i64,
     end: i64,
-    /// What is not in a row yet: the last records before `end`.
+    /// The last records before `end`, which are not in a row yet.
     count: i64,
     bytes: Vec<u8>,
 }
@@ -35,8 +35,8 @@ impl<'a> Appending<'a> {
         Self { transaction, now_millis, topics: BTreeMap::new(), ends: BTreeMap::new() }
     }
 
-    /// Appends the parts, and says where each of them begins; an inner error concerns this write
-    /// alone.
+    /// Appends the parts and returns the first offset of each. The inner error concerns this write
+    /// only.
     pub(super) fn append(
         &mut self,
         topic: &TopicName,
@@ -69,7 +69,7 @@ impl<'a> Appending<'a> {
         Ok(base)
     }
 
-    /// Puts what a group has done with.
+    /// Stores the offsets that a group commits.
     pub(super) fn commit_offsets(
         &self,
         group: &str,
@@ -87,7 +87,7 @@ impl<'a> Appending<'a> {
         Ok(())
     }
 
-    /// Writes what is left, commits, and says what the partitions are now.
+    /// Writes the remaining rows, commits, and returns the new bounds of the partitions.
     pub(super) fn finish(mut self) -> Result<Vec<Seen>, FileError> {
         let mut seen = Vec::new();
         for (place, mut growing) in std::mem::take(&mut self.ends) {
@@ -106,7 +106,7 @@ impl<'a> Appending<'a> {
         Ok(seen)
     }
 
-    /// Puts a row of what has gathered.
+    /// Inserts the gathered records as a row.
     fn put(&self, place: (i64, u32), growing: &mut Growing) -> Result<(), FileError> {
         let (topic, partition) = place;
         let base = growing.end - growing.count;
@@ -121,7 +121,8 @@ impl<'a> Appending<'a> {
         Ok(())
     }
 
-    /// The topic's id, now that it exists; `None`: it would be one too many.
+    /// The topic's id; creates the topic if it does not exist. `None`: the file has too many
+    /// topics.
     fn topic(&mut self, name: &TopicName) -> Result<Option<i64>, FileError> {
         if let Some(id) = self.topics.get(name) {
             return Ok(Some(*id));

@@ -1,19 +1,20 @@
-//! The stream's file: its tables, and how it is opened. Writing is `writer`'s, reading `reader`'s.
+//! The event log file: its tables, and how it is opened. `writer` writes and `reader` reads.
 //!
-//! `chunks` is the log: each row holds `count` records of one partition from the offset `base` on.
-//! Rows only ever come at the end, so the table grows without pages being split.
+//! `chunks` is the log: each row holds `count` records of one partition, starting at the offset
+//! `base`. Rows are only ever appended, so the table grows without page splits.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use rusqlite::Connection;
 
 use super::checkpoint::PAGES;
 use crate::chunk::Damaged;
 
-/// Starts and ends are kept apart from the log, so that offsets go on where they were when the log
-/// has been emptied. Times are milliseconds since 1970.
+/// Start and end offsets have their own table, so that offsets continue after all chunks are
+/// deleted. Times are milliseconds since 1970.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS topics (
         id INTEGER PRIMARY KEY,
@@ -45,10 +46,10 @@ const SCHEMA: &str = "
     ) WITHOUT ROWID;
 ";
 
-/// How long one process waits while another writes.
+/// How long one process waits for another's write.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
-/// What goes wrong with the file.
+/// Errors of the file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
     #[error(transparent)]
@@ -69,10 +70,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, FileError> {
 }
 
 pub(super) fn broken(error: FileError) -> Unavailable {
-    Unavailable::new(Reason::Unreachable, format!("the stream's file: {error}"))
+    Unavailable::new(Reason::Unreachable, "the event log's file failed")
+        .of(Dependency::EventLog)
+        .caused_by(error)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the edge of the stream is where time comes from")]
+#[expect(clippy::disallowed_methods, reason = "only the edge of the event log reads the clock")]
 pub(super) fn now_millis() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)

@@ -1,28 +1,29 @@
-//! How much the log takes, and how long it keeps it.
+//! The limits and the retention of the log.
 
 use std::time::Duration;
 
-/// Partitions of every topic.
+/// The number of partitions of every topic.
 pub const PARTITIONS: u32 = 4;
-/// The largest record: key, value and headers together.
+/// The maximum size of a record: key, value and headers together.
 pub const RECORD_BYTES: usize = 1024 * 1024;
-/// The most topics of one file.
+/// The maximum number of topics in one file.
 pub const TOPICS: usize = 256;
-/// What may wait to be written; who has more waits with it.
+/// The maximum size of the write queue. Further calls wait for room.
 pub const QUEUE_BYTES: usize = 64 * 1024 * 1024;
-/// How often the reader looks for what other processes have appended.
+/// How often the reader polls for records of other processes.
 pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Permits of the queue are KiB.
+/// Permits of the queue are in KiB.
 pub(super) const PERMIT_BYTES: usize = 1024;
 
-/// What is deleted in the end: records that a group has done with, once they are old or many.
+/// The retention: committed records are deleted when they are old or the file is large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// The group. Other groups' offsets count for nothing here.
+    /// The consumer group. Offsets of other groups are ignored.
     pub group: String,
-    /// Records younger than this stay.
+    /// Younger records stay, within `bytes`.
     pub age: Duration,
-    /// But not when the file's content is more than this; then the oldest go first.
+    /// If the content of the file is larger, the oldest committed records are deleted, whatever
+    /// their age.
     pub bytes: u64,
 }

@@ -1,5 +1,5 @@
-//! What is known of the file without asking it: topics, and where their partitions begin and end.
-//! Both threads say what they have seen, and readers wait here for more.
+//! The topics and the bounds of their partitions, in memory. Both threads update the index, and
+//! readers wait here for new records.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::limits::PARTITIONS;
 
-/// Every topic by its name.
+/// Every topic by name.
 #[derive(Debug, Default)]
 pub(super) struct OffsetIndex(RwLock<BTreeMap<String, Arc<Topic>>>);
 
@@ -29,7 +29,7 @@ pub(super) struct Partition {
     grown: Notify,
 }
 
-/// One partition of a topic as somebody has seen it in the file.
+/// The state of one partition, as read from the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) topic: String,
@@ -64,7 +64,7 @@ impl OffsetIndex {
         self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    /// Where each partition of each topic ends.
+    /// The end offset of each partition of each topic.
     pub(super) fn ends(&self) -> Vec<(String, i32, i64)> {
         let topics = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let of_topic = |(name, topic): (&String, &Arc<Topic>)| {
@@ -75,7 +75,7 @@ impl OffsetIndex {
         topics.iter().flat_map(of_topic).collect()
     }
 
-    /// All records there ever were.
+    /// The number of records ever appended.
     pub(super) fn records(&self) -> usize {
         let topics = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let ends = topics.values().flat_map(|topic| &topic.partitions);
@@ -83,7 +83,7 @@ impl OffsetIndex {
         usize::try_from(records).unwrap_or(0)
     }
 
-    /// Takes in what was seen. Starts and ends only grow, so the order of news does not matter.
+    /// Updates the index. Starts and ends only grow, so the order of updates does not matter.
     pub(super) fn saw(&self, seen: &[Seen]) {
         for news in seen {
             let topic = self.of(&news.topic).unwrap_or_else(|| self.create(news));
@@ -112,24 +112,24 @@ impl Topic {
 }
 
 impl Partition {
-    /// Its first offset, and one more than its last.
+    /// The first offset, and one more than the last.
     pub(super) fn bounds(&self) -> (i64, i64) {
         (self.start.load(Ordering::Acquire), self.end.load(Ordering::Acquire))
     }
 
-    /// Takes in that it ends there, or later.
+    /// Raises the end to at least this offset.
     pub(super) fn reaches(&self, end: i64) {
         if self.end.fetch_max(end, Ordering::AcqRel) < end {
             self.grown.notify_waiters();
         }
     }
 
-    /// Waits until there is a record at or behind this offset.
+    /// Waits until there is a record at or after this offset.
     pub(super) async fn grown_past(&self, offset: i64) {
         loop {
             let grown = self.grown.notified();
             tokio::pin!(grown);
-            // Before the look, so that no growth falls between the look and the wait.
+            // Subscribes before the check, so that no growth between check and wait is missed.
             grown.as_mut().enable();
             if self.bounds().1 > offset {
                 return;

@@ -1,5 +1,4 @@
-//! The reader's thread: fetches, committed offsets, and a look now and then for what other processes
-//! have done.
+//! The reader's thread: fetches, committed offsets, and a poll for records of other processes.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -12,13 +11,13 @@ use super::offset_index::{OffsetIndex, Seen};
 use crate::chunk::Records;
 use crate::{Bounds, StoredRecord};
 
-/// A question and what is done with the answer.
+/// A query with its answer channel.
 pub(super) type Job = Box<dyn FnOnce(&mut Reader) + Send>;
 
-/// The file, for those who change nothing.
+/// The read-only view of the file.
 pub(super) struct Reader {
     connection: Connection,
-    /// SQLite's own count of other connections' commits.
+    /// SQLite's counter of other connections' commits.
     version: Option<i64>,
 }
 
@@ -27,7 +26,7 @@ impl Reader {
         Self { connection, version: None }
     }
 
-    /// Works until nobody can ask any more.
+    /// Runs until all senders of the channel are dropped.
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>, offset_index: &OffsetIndex) {
         let mut looked = std::time::Instant::now();
         loop {
@@ -40,7 +39,7 @@ impl Reader {
                 if let Err(error) = self.look(offset_index) {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
-                        "cannot look for news"
+                        "cannot poll the event log file"
                     );
                 }
                 looked = std::time::Instant::now();
@@ -48,7 +47,7 @@ impl Reader {
         }
     }
 
-    /// Sees where the partitions begin and end, if anything has changed since the last look.
+    /// Reads the bounds of the partitions, if another connection committed since the last call.
     pub(super) fn look(&mut self, offset_index: &OffsetIndex) -> Result<(), FileError> {
         let version = self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
         if self.version == Some(version) {

@@ -1,5 +1,5 @@
-//! The records of one call, encoded by partition before they reach the writer's thread, which then
-//! has nothing to do but to put them one behind the other.
+//! The records of one call, encoded by partition on the caller's side. The writer's thread only
+//! concatenates them.
 
 use bytes::Bytes;
 use drover_core::intake::event_log::partition;
@@ -8,7 +8,7 @@ use super::append::{AppendError, RecordLocation};
 use super::limits::{PARTITIONS, RECORD_BYTES};
 use crate::{NewRecord, chunk};
 
-/// What one row of the file has at most, unless it is a single record.
+/// The maximum size of a row, unless it holds a single record.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Records of one partition, encoded.
@@ -19,10 +19,10 @@ pub(super) struct Part {
     pub(super) bytes: Vec<u8>,
 }
 
-/// The offset that the first record of a part has got.
+/// A partition, and the offset of the first record of a part.
 pub(super) type Written = (u32, i64);
 
-/// Which record of which part a record of the call is.
+/// The position of a record: which part, and which record of the part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Within {
     part: usize,
@@ -37,7 +37,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Encodes the records; `turn` gives the next number for a record without a key.
+    /// Encodes the records. `turn` returns the next round-robin number for a record without a key.
     ///
     /// # Errors
     /// [`AppendError::TooLarge`].
@@ -78,14 +78,14 @@ impl Request {
         self.parts.iter().map(|part| part.bytes.len()).sum()
     }
 
-    /// What is written, and what is answered then.
+    /// The parts to write, and the position of each record.
     pub(super) fn split(self) -> (Vec<Part>, Vec<Within>) {
         (self.parts, self.offset_index)
     }
 }
 
 impl Within {
-    /// The place in the stream, by the first offsets of the parts.
+    /// The location in the event log, given the first offsets of the parts.
     pub(super) fn among(self, written: &[Written]) -> Option<RecordLocation> {
         let (partition, first) = written.get(self.part)?;
         Some(RecordLocation {

@@ -1,4 +1,4 @@
-//! The log of one file: what is appended is there, where it belongs, and for as long as it must be.
+//! The event log in one file: appends, reads, other processes, limits, deletion.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn values(records: &[StoredRecord]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_record_stands_where_its_key_belongs_and_comes_back_as_it_was() {
+async fn a_record_is_in_the_partition_of_its_key_and_is_read_as_written() {
     let folder = tempdir().unwrap();
     let stream = Embedded::open(&folder.path().join("stream.db"), None).unwrap();
     let headers = vec![("trace".to_owned(), Some("1".into())), ("empty".to_owned(), None)];
@@ -61,7 +61,7 @@ async fn a_record_stands_where_its_key_belongs_and_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn records_without_a_key_go_round_also_in_another_process() {
+async fn records_without_a_key_go_to_the_partitions_in_turn_across_processes() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("stream.db");
     for run in 0..2 {
@@ -74,13 +74,13 @@ async fn records_without_a_key_go_round_also_in_another_process() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
+async fn acknowledged_records_are_there_when_the_file_is_reopened() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("stream.db");
     let stream = Embedded::open(&path, None).unwrap();
     stream.append(&topic("t"), &[record("k", "a"), record("k", "b")]).await.unwrap();
     stream.commit("g", "t", &BTreeMap::from([(1, 5)])).await.unwrap();
-    // Copied while it is open, as a kill leaves it: nothing is closed, nothing is checkpointed.
+    // Copied while open, as a kill leaves the files: not closed, not checkpointed.
     let copy = tempdir().unwrap();
     for file in ["stream.db", "stream.db-wal"] {
         std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
@@ -95,14 +95,14 @@ async fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
 }
 
 #[tokio::test]
-async fn behind_what_another_process_appended_a_partition_does_not_end_before_it() {
+async fn the_end_of_a_partition_is_never_below_records_fetched_from_another_process() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("stream.db");
     let (stream, other) =
         (Embedded::open(&path, None).unwrap(), Embedded::open(&path, None).unwrap());
     let partition = partition(b"k", 4).cast_signed();
     stream.append(&topic("t"), &[record("k", "a")]).await.unwrap();
-    // Each time the reader may look in between, and then has nothing to find out.
+    // The reader may poll in between, and then the index is already up to date.
     for next in 2..20 {
         other.append(&topic("t"), &[record("k", "b")]).await.unwrap();
         let at = |offset| Position { topic: "t", partition, offset };
@@ -114,10 +114,10 @@ async fn behind_what_another_process_appended_a_partition_does_not_end_before_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn producers_beside_each_other_get_dense_offsets_and_keep_their_order() {
+async fn concurrent_producers_get_dense_offsets_and_keep_their_order() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("stream.db");
-    // Two handles are two connections each, as two processes have them.
+    // Two handles are two connections, like two processes.
     let streams = [Embedded::open(&path, None).unwrap(), Embedded::open(&path, None).unwrap()];
     let producers = (0..8).map(|producer: usize| {
         let stream = streams[producer % 2].clone();
@@ -148,7 +148,7 @@ async fn producers_beside_each_other_get_dense_offsets_and_keep_their_order() {
 }
 
 #[tokio::test]
-async fn who_waits_hears_of_the_next_record_whoever_appended_it() {
+async fn a_waiting_fetch_gets_the_next_record_of_any_process() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("stream.db");
     let (ours, another) =
@@ -169,10 +169,10 @@ async fn who_waits_hears_of_the_next_record_whoever_appended_it() {
 }
 
 #[tokio::test]
-async fn a_fetch_keeps_its_bounds_and_gives_one_record_whatever_its_size() {
+async fn a_fetch_keeps_its_bounds_but_returns_at_least_one_record_of_any_size() {
     let folder = tempdir().unwrap();
     let stream = Embedded::open(&folder.path().join("stream.db"), None).unwrap();
-    // More than one row.
+    // Larger than one row.
     let large = "x".repeat(100_000);
     let records: Vec<_> = (0..10).map(|_| record("k", &large)).collect();
     let partition = stream.append(&topic("t"), &records).await.unwrap()[0].partition;
@@ -186,11 +186,11 @@ async fn a_fetch_keeps_its_bounds_and_gives_one_record_whatever_its_size() {
     assert_eq!(fetch(3, 100, 10).await.records[0].offset, 3);
     assert_eq!(fetch(3, 100, 10).await.next, 4);
     let beyond = fetch(99, 100, 10).await;
-    assert_eq!((beyond.records.len(), beyond.next), (0, 10), "brought back to the end");
+    assert_eq!((beyond.records.len(), beyond.next), (0, 10), "reset to the end");
 }
 
 #[tokio::test]
-async fn a_record_that_is_too_large_keeps_its_call_out() {
+async fn a_record_that_is_too_large_fails_its_whole_call() {
     let folder = tempdir().unwrap();
     let stream = Embedded::open(&folder.path().join("stream.db"), None).unwrap();
     let large = record("", &"x".repeat(RECORD_BYTES + 1));
@@ -203,7 +203,7 @@ async fn a_record_that_is_too_large_keeps_its_call_out() {
 }
 
 #[tokio::test]
-async fn one_topic_too_many_is_refused_and_costs_nobody_else() {
+async fn one_topic_too_many_is_rejected_and_other_calls_succeed() {
     let folder = tempdir().unwrap();
     let stream = Embedded::open(&folder.path().join("stream.db"), None).unwrap();
     let all: Vec<_> = (0..TOPICS).map(|number| topic(&format!("t-{number}"))).collect();
@@ -218,7 +218,7 @@ async fn one_topic_too_many_is_refused_and_costs_nobody_else() {
 }
 
 #[tokio::test]
-async fn nothing_that_the_group_has_not_done_with_is_deleted() {
+async fn uncommitted_records_are_never_deleted() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("stream.db");
     let stream = Embedded::open(&path, None).unwrap();
@@ -239,7 +239,7 @@ async fn nothing_that_the_group_has_not_done_with_is_deleted() {
     let by_size = || Keep { group: group(), age: 9 * day, bytes: 0 };
     assert_eq!((tidied(by_age(), later), tidied(by_size(), later)), (0, 0), "nothing committed");
     stream.commit("another", "t", &BTreeMap::from([(partition, 3)])).await.unwrap();
-    assert_eq!(tidied(by_age(), later), 0, "another group's offsets count for nothing");
+    assert_eq!(tidied(by_age(), later), 0, "offsets of other groups are ignored");
     stream.commit("processor", "t", &BTreeMap::from([(partition, 1)])).await.unwrap();
     assert_eq!(tidied(by_age(), now_millis()), 0, "too young");
     assert_eq!(tidied(by_age(), later), 1);
@@ -252,7 +252,7 @@ async fn nothing_that_the_group_has_not_done_with_is_deleted() {
     stream.commit("processor", "t", &BTreeMap::from([(partition, 3)])).await.unwrap();
     assert_eq!(tidied(by_size(), now_millis()), 3);
     let next = stream.append(&topic("t"), &[record("k", "d")]).await.unwrap();
-    assert_eq!(next, [RecordLocation { partition, offset: 3 }], "offsets go on in an empty log");
+    assert_eq!(next, [RecordLocation { partition, offset: 3 }], "offsets continue in an empty log");
 }
 
 #[tokio::test]

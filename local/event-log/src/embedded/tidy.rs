@@ -1,8 +1,8 @@
-//! What is deleted: rows that the group has done with, once they are older than they need be, or the
-//! oldest of them where the file holds too much. A row that the group has not done with stays,
-//! whatever its age and whatever the size of the file.
+//! Deletes committed rows that are older than the retention, or the oldest committed rows if the
+//! file is too large. A row that the group has not committed stays, whatever its age and the size
+//! of the file.
 //!
-//! The file does not shrink: SQLite uses the room again.
+//! The file does not shrink: SQLite reuses the space.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
@@ -10,10 +10,10 @@ use super::file::FileError;
 use super::limits::Keep;
 use super::offset_index::Seen;
 
-/// How many rows go in one transaction, so that nobody waits for long behind it.
+/// Rows deleted per transaction: a small number, so that writes do not wait long.
 const ROWS: usize = 64;
 
-/// Deletes, and says where partitions begin now.
+/// Deletes old rows and returns the new bounds of the partitions.
 pub(super) fn tidy(
     connection: &mut Connection,
     keep: &Keep,
@@ -36,8 +36,8 @@ pub(super) fn tidy(
     }
 }
 
-/// Oldest first. Rows of one partition go in their order: a row that may go has none before it that
-/// may not.
+/// Deletes the oldest rows first. Rows of one partition are deleted in order: every row before a
+/// deletable row is deletable.
 fn delete(
     transaction: &Transaction<'_>,
     group: &str,
@@ -61,7 +61,7 @@ fn content_bytes(transaction: &Transaction<'_>) -> Result<u64, rusqlite::Error> 
     Ok((read("page_count")?.saturating_sub(read("freelist_count")?)) * read("page_size")?)
 }
 
-/// Moves every start to the first row that is left, or to the end where none is.
+/// Moves every start to the first remaining row, or to the end if none remains.
 fn starts(transaction: &Transaction<'_>) -> Result<Vec<Seen>, rusqlite::Error> {
     transaction.execute(
         "UPDATE partitions SET start_offset = COALESCE(

@@ -1,5 +1,5 @@
-//! The writer's thread: whatever waits is written in one transaction and answered after its commit.
-//! Between transactions, now and then, it deletes what need not be kept.
+//! The writer's thread: writes all waiting calls in one transaction and answers them after its
+//! commit. It also deletes old records periodically.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
@@ -18,23 +18,23 @@ use super::request::{Part, Written};
 use super::tidy;
 use crate::TopicName;
 
-/// What one transaction takes at most before it commits.
+/// The maximum size of one transaction.
 const GROUP_WRITES: usize = 1024;
 const GROUP_BYTES: usize = 16 * 1024 * 1024;
-/// How often there is a look at what need not be kept.
+/// How often old records are deleted.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
-/// Something to write, and who waits for it.
+/// A write, with its answer channel.
 pub(super) enum Write {
     /// Records.
     Append {
         topic: TopicName,
         parts: Vec<Part>,
         answer: oneshot::Sender<Result<Vec<Written>, AppendError>>,
-        /// The room that they take in the queue.
+        /// The space that the records occupy in the queue.
         _room: OwnedSemaphorePermit,
     },
-    /// What a group has done with.
+    /// Committed offsets of a group.
     Commit {
         group: String,
         topic: String,
@@ -43,7 +43,7 @@ pub(super) enum Write {
     },
 }
 
-/// The file, for the one who changes it.
+/// The writing view of the file.
 pub(super) struct Writer {
     connection: Connection,
     offset_index: Arc<OffsetIndex>,
@@ -60,7 +60,7 @@ impl Writer {
         Self { connection, offset_index, keep, tidied: Instant::now() }
     }
 
-    /// Works until nobody can send any more.
+    /// Runs until all senders of the channel are dropped.
     pub(super) fn run(mut self, writes: &mpsc::Receiver<Write>) {
         loop {
             match writes.recv_timeout(TIDY_EVERY) {
@@ -88,7 +88,7 @@ impl Writer {
         }
     }
 
-    /// Writes all of it or nothing, then answers.
+    /// Writes all or nothing, then answers.
     fn write(&mut self, group: Vec<Write>) {
         match self.commit(&group) {
             Ok((written, seen)) => {
@@ -98,7 +98,7 @@ impl Writer {
             }
             Err(error) => {
                 let unavailable = broken(error);
-                tracing::error!(error = %unavailable, "nothing was written");
+                tracing::error!(error = %unavailable, causes = unavailable.causes(), "cannot write to the event log");
                 let failed = || Err(AppendError::Unavailable(unavailable.clone()));
                 group.into_iter().for_each(|write| write.answer(failed()));
             }
@@ -106,7 +106,7 @@ impl Writer {
     }
 
     fn commit(&mut self, group: &[Write]) -> Result<(Vec<Answer>, Vec<Seen>), FileError> {
-        // Immediate: another process's commit must not fall between reading an end and writing it.
+        // Immediate, so that no other process can commit between reading an end and writing it.
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut appending = Appending::new(transaction, now_millis());
@@ -124,11 +124,11 @@ impl Writer {
     }
 }
 
-/// What became of one write of a group whose transaction was committed.
+/// The result of one write after the commit.
 type Answer = Result<Vec<Written>, AppendError>;
 
 impl Write {
-    /// Fails when the one who waited has gone; what was written stays.
+    /// Fails if the caller is gone; its records stay.
     fn answer(self, result: Answer) {
         match self {
             Self::Append { answer, .. } => drop(answer.send(result)),
@@ -146,7 +146,7 @@ impl Write {
     }
 }
 
-/// The first one and those that wait behind it, as far as one transaction takes them.
+/// The first write and those that wait behind it, up to the limits of one transaction.
 fn with_what_waits(first: Write, writes: &mpsc::Receiver<Write>) -> Vec<Write> {
     let mut bytes = first.bytes();
     let mut group = vec![first];

@@ -1,8 +1,8 @@
-//! What a function's answer means to Lambda.
+//! The meaning of a function's response to Lambda.
 //!
-//! Identifiers are honoured if the event held every one of them; one that it did not hold, or that
-//! has another shape, makes the whole batch a failure. What else an answer may be is said in
-//! `item_failures`.
+//! The listed identifiers count if the event contained every one of them. An identifier that the
+//! event did not contain, or of the wrong shape, fails the whole batch. `item_failures` defines the
+//! other forms of a response.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html>
 
@@ -12,30 +12,30 @@ use serde::Deserialize;
 
 use crate::item_failures::failed_items;
 
-/// How an invocation ended.
+/// The result of an invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Everything is handled.
+    /// All records are handled.
     Handled,
-    /// These offsets are not, by the name of their partition.
+    /// The offsets that are not handled, by the name of their partition.
     Named(BTreeMap<String, BTreeSet<i64>>),
-    /// Nothing is.
+    /// No record is handled.
     Failed(Failure),
 }
 
 /// Why a whole batch failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The function says so (`X-Amz-Function-Error`).
+    /// The function reports an error (`X-Amz-Function-Error`).
     Function,
-    /// The function's answer makes no sense.
+    /// The function's response is invalid.
     Senseless(&'static str),
-    /// There is no answer.
+    /// There is no response.
     NoAnswer,
 }
 
-/// Reads the body of an answer that is no function error. `held` says whether the event held a
-/// record.
+/// Reads the body of a response that is not a function error. `held` returns whether the event
+/// contained a record.
 pub(super) fn read(body: &[u8], held: impl Fn(&str, i64) -> bool) -> Answer {
     let senseless = |reason| Answer::Failed(Failure::Senseless(reason));
     let failed = match failed_items(body, "an identifier is not a partition and an offset") {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_failures_is_success() {
+    fn a_response_without_failures_is_success() {
         for body in [
             "",
             " ",
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_of_the_event_are_honoured_each_once() {
+    fn identifiers_of_the_event_count_once_each() {
         let body = r#"{"batchItemFailures":[
             {"itemIdentifier":{"partition":"t-0","offset":6}},
             {"itemIdentifier":{"partition":"t-0","offset":5}},
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn one_identifier_that_makes_no_sense_fails_the_whole_batch() {
+    fn one_invalid_identifier_fails_the_whole_batch() {
         for (identifier, reason) in [
             (r#"{"partition":"t-0","offset":8}"#, "an identifier was not in the event"),
             (r#"{"partition":"t-1","offset":5}"#, "an identifier was not in the event"),
@@ -117,12 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_of_this_kind_fails_the_whole_batch() {
+    fn an_invalid_response_fails_the_whole_batch() {
         for (body, reason) in [
-            ("ok", "it is no JSON"),
-            (r#""ok""#, "it is no object"),
-            ("[]", "it is no object"),
-            (r#"{"batchItemFailures":"t-0"}"#, "`batchItemFailures` is no list"),
+            ("ok", "not JSON"),
+            (r#""ok""#, "not an object"),
+            ("[]", "not an object"),
+            (r#"{"batchItemFailures":"t-0"}"#, "`batchItemFailures` is not a list"),
         ] {
             check(body, &Answer::Failed(Failure::Senseless(reason)));
         }

@@ -1,13 +1,13 @@
-//! A batch of one partition, and what becomes of it after an attempt. No I/O: the time and the
-//! random number are arguments.
+//! A batch of one partition, and the decision after an attempt. No I/O: the time and the random
+//! number are arguments.
 //!
-//! An event may hold records of several partitions, but what became of them is decided for each
-//! partition alone, so that one that fails never holds up another. (Whether Lambda keeps such a
-//! batch together when it tries again is not documented.)
+//! An event may hold records of several partitions, but the outcome is decided for each partition
+//! separately, so that a failing partition never blocks another. (AWS does not document whether
+//! Lambda keeps such a batch together for a retry.)
 //!
-//! Every further attempt counts against the limit, a partial one too; halving does not, as for
-//! Kinesis. The wait before the next attempt grows as long as nothing is gained: it begins anew when
-//! the first record is another one than before.
+//! Every retry counts towards the limit, including a partial one. Bisecting does not count, as for
+//! Kinesis. The delay before a retry grows while there is no progress, and restarts when the first
+//! record of the batch changes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,36 +19,37 @@ use super::answer::Failure;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// What comes again after a partial failure: AWS does not say which of the two Lambda does.
+/// Which records are retried after a partial failure. AWS does not document which of the two Lambda
+/// does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reading {
-    /// Everything from the lowest offset that was named.
+    /// All records from the lowest listed offset.
     #[default]
     Resume,
-    /// What was named, and nothing else.
+    /// The listed records only.
     Listed,
 }
 
-/// What is done with a batch after a function error.
+/// The handling of a batch after a function error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFunctionError {
-    /// It comes again as it is.
+    /// The batch is retried unchanged.
     #[default]
     SendAgain,
-    /// It comes again in two halves, one after the other.
+    /// The batch is retried in two halves, one after the other.
     Bisect,
 }
 
-/// When a mapping tries again, and when it gives up.
+/// When a mapping retries, and when it discards records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// How a partial failure is read.
+    /// Which records are retried after a partial failure.
     pub reading: Reading,
-    /// After a function error.
+    /// The handling of a function error.
     pub on_function_error: OnFunctionError,
-    /// How often a batch is tried again before it is given up; `None`: without end.
+    /// The number of retries before a batch is discarded; `None`: unlimited.
     pub retries: Option<u32>,
-    /// How old a record may be that is still sent; `None`: of any age.
+    /// The maximum age of a record; older records are discarded. `None`: unlimited.
     pub oldest: Option<Duration>,
 }
 
@@ -57,30 +58,30 @@ pub struct Rules {
 pub(super) struct Batch {
     /// In the order of their offsets.
     pub(super) records: Vec<StoredRecord>,
-    /// The offset to go on from when all of them are handled.
+    /// The offset at which to continue when all records are handled.
     pub(super) next: i64,
     /// Attempts so far.
     pub(super) attempts: u32,
-    /// Attempts since something was gained.
+    /// Attempts since the last progress.
     setbacks: u32,
-    /// When the next attempt may be made, in milliseconds since 1970.
+    /// The earliest time of the next attempt, in milliseconds since 1970.
     pub(super) due_at: i64,
 }
 
-/// How an attempt ended for one partition.
+/// The outcome of an attempt for one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum AttemptOutcome {
     /// All records are handled.
     Handled,
-    /// All but these.
+    /// All records but these are handled.
     Named(BTreeSet<i64>),
-    /// None.
+    /// No record is handled.
     Failed(Failure),
-    /// There was no attempt and never will be: it is too large for a payload.
+    /// The record is too large for a payload, so there is no attempt.
     TooLarge,
 }
 
-/// The instant of a decision.
+/// The time and the random number of a decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Moment {
     /// Milliseconds since 1970.
@@ -89,19 +90,19 @@ pub(super) struct Moment {
     pub(super) random: f64,
 }
 
-/// What becomes of a batch.
+/// The decision about a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Decision {
-    /// What comes again, in this order.
+    /// The batches to retry, in this order.
     pub(super) again: Vec<Batch>,
-    /// What is given up.
+    /// The discarded records.
     pub(super) given_up: Vec<StoredRecord>,
-    /// Everything below this offset is handled or given up.
+    /// Every record below this offset is handled or discarded.
     pub(super) done_until: i64,
 }
 
 impl Rules {
-    /// Whether a record is no longer to be sent. One without a timestamp has no age.
+    /// Whether a record is too old to be sent. A record without a timestamp has no age.
     pub(super) fn is_too_old(&self, record: &StoredRecord, now: i64) -> bool {
         let Some(oldest) = self.oldest else { return false };
         let age = u64::try_from(now.saturating_sub(record.timestamp)).unwrap_or(0);
@@ -110,7 +111,7 @@ impl Rules {
 }
 
 impl Batch {
-    /// Records that nobody has tried yet, and where to go on after them.
+    /// A batch of records without earlier attempts; `next` is the offset after them.
     pub(super) fn fresh(records: Vec<StoredRecord>, next: i64) -> Self {
         Self { records, next, ..Self::default() }
     }
@@ -121,12 +122,12 @@ impl Batch {
     }
 
     /// Decides after an attempt.
-    pub(super) fn decide(mut self, outcome: Outcome, rules: &Rules, at: Moment) -> Decision {
+    pub(super) fn decide(mut self, outcome: AttemptOutcome, rules: &Rules, at: Moment) -> Decision {
         match outcome {
-            Outcome::Handled => self.handled(),
-            Outcome::Named(named) => self.without_the_handled(&named, rules, at),
-            Outcome::TooLarge => self.given_up(),
-            Outcome::Failed(failure) => {
+            AttemptOutcome::Handled => self.handled(),
+            AttemptOutcome::Named(named) => self.without_the_handled(&named, rules, at),
+            AttemptOutcome::TooLarge => self.given_up(),
+            AttemptOutcome::Failed(failure) => {
                 let halve = rules.on_function_error == OnFunctionError::Bisect
                     && failure == Failure::Function
                     && self.records.len() > 1;
@@ -181,7 +182,7 @@ impl Batch {
     }
 }
 
-/// Half of it is fixed and half is chance. In milliseconds.
+/// The delay in milliseconds: half fixed, half random.
 fn wait(setbacks: u32, random: f64) -> i64 {
     let doubled = 2_u32.saturating_pow(setbacks.saturating_sub(1));
     let longest = FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT);

@@ -1,5 +1,5 @@
-//! The time of a mapping: it starts with the time of day and goes on steadily, so that a clock that
-//! is set back makes no retry wait for hours.
+//! The clock of a mapping: it starts with the time of day and then advances monotonically, so that
+//! setting the system clock back does not delay a retry by hours.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "the edge of a mapping is where time comes from")]
+    #[expect(clippy::disallowed_methods, reason = "only the edge of a mapping reads the clock")]
     pub(super) fn start() -> Self {
         let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { started: Instant::now(), started_at }

@@ -1,8 +1,8 @@
-//! The loop of one mapping: fetches go out, what they bring goes into partitions, invocations go out, what they
-//! decide goes back into partitions. The one place that joins them; nothing is decided here.
+//! The loop of one mapping: it starts fetches and passes their records to the partition states,
+//! starts invocations and passes their decisions to the partition states. It decides nothing.
 //!
-//! Partitions are fetched beside each other and sent beside each other, at most
-//! [`ROUNDS`] at once. All of it runs in the loop's own task: when that is dropped, so is everything.
+//! Partitions are fetched and sent concurrently, with at most [`ROUNDS`] invocations at once.
+//! Everything runs in the task of the loop: dropping the task drops everything.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,38 +20,40 @@ use super::invocation::{MappingContext, play};
 use super::partition::Loss;
 use super::partitions::PartitionStates;
 
-/// Invocations of one mapping at once: what a poller of Lambda's has.
+/// Concurrent invocations of one mapping, as for one of Lambda's pollers.
 const ROUNDS: usize = 5;
-/// How often partitions are counted again, and ends looked at that no fetch tells.
+/// The interval between checks for new partitions, and for ends of partitions without a running
+/// fetch.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOK_ONLY: Bounds = Bounds { records: 1, bytes: 1, wait: Duration::ZERO };
-/// The wait before a stream is asked again that gave no answer.
+/// The delay before the next attempt after the log failed to answer.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// When a mapping ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// When it is told to.
+    /// When it is stopped.
     Stopped,
-    /// Or when everything is done that was there when it started.
+    /// When it is stopped, or when all records that existed at the start are done.
     Done,
 }
 
 type Fetching<'a> = BoxFuture<'a, (i32, Result<Fetched, Unavailable>)>;
 type Playing<'a> = BoxFuture<'a, BTreeMap<i32, Decision>>;
 
-/// One mapping under way.
+/// The state of a running mapping.
 struct Drive<'a, L> {
     context: &'a MappingContext<L>,
     gauges: &'a Gauges,
     states: PartitionStates,
     fetching: FuturesUnordered<Fetching<'a>>,
     playing: FuturesUnordered<Playing<'a>>,
-    /// Up to where a mapping that ends by itself has to come.
+    /// With [`Until::Done`]: the offset that each partition has to reach.
     goal: Option<BTreeMap<i32, i64>>,
 }
 
-/// Runs a mapping. When `stop` says so it starts nothing new, and ends with the last invocation.
+/// Runs a mapping. After `stop` it starts nothing new, and returns with the last running
+/// invocation.
 pub(super) async fn drive<L: Log>(
     context: &MappingContext<L>,
     gauges: &Gauges,
@@ -117,7 +119,8 @@ impl<'a, L: Log> Drive<'a, L> {
         }
     }
 
-    /// With all invocations out nothing can be started: one of them wakes the loop.
+    /// With all invocations running, nothing can be started; the next finished invocation wakes the
+    /// loop.
     fn wake(&self) -> Instant {
         const LONG: Duration = Duration::from_secs(60);
         let now = self.context.clock.now();
@@ -133,17 +136,17 @@ impl<'a, L: Log> Drive<'a, L> {
         match fetched {
             Ok(fetched) => {
                 if let Loss::Gone(from, until) = state.fetched(topic, fetched, now) {
-                    tracing::error!(%topic, partition, from, until, "records are gone unhandled");
+                    tracing::error!(%topic, partition, from, until, "records deleted before they were processed");
                 }
             }
             Err(error) => {
-                tracing::warn!(%topic, partition, %error, "cannot read the stream");
+                tracing::warn!(%topic, partition, %error, "cannot read the event log");
                 state.fetch_failed(now);
             }
         }
     }
 
-    /// What no fetch and no invocation tells: new partitions, and the ends of those that are not fetched.
+    /// Checks for new partitions, and for the ends of partitions without a running fetch.
     async fn look(&mut self) {
         let known: Vec<i32> = self.states.all().map(|(partition, _)| partition).collect();
         let partitions = self.context.log.partitions(&self.context.topic).await;
@@ -169,7 +172,7 @@ impl<'a, L: Log> Drive<'a, L> {
             match (partitions, committed) {
                 (Ok(partitions), Ok(committed)) => return self.states.add(&partitions, &committed),
                 (Err(error), _) | (_, Err(error)) => {
-                    tracing::warn!(%topic, %error, "cannot read the stream");
+                    tracing::warn!(%topic, %error, "cannot read the event log");
                     tokio::time::sleep(PAUSE).await;
                 }
             }

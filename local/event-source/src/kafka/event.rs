@@ -1,7 +1,7 @@
-//! Lambda's Kafka event: the JSON that a function gets.
+//! Lambda's Kafka event: the JSON payload for the function.
 //!
-//! Header bytes come signed, as Lambda's own are (Java's bytes are), or unsigned, as some tools write
-//! them. A null header value is written as null: Lambda's form of it is not documented.
+//! Header bytes are signed, as Lambda writes them (Java's bytes are signed), or unsigned, as some
+//! tools write them. A null header value becomes null: AWS does not document Lambda's form.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-msk.html>
 
@@ -13,10 +13,10 @@ use serde::{Serialize, Serializer};
 
 use drover_event_log::{StoredRecord, TimestampType};
 
-/// The largest payload of an invocation, in bytes. Lambda lets nobody change it.
+/// The maximum payload of an invocation, in bytes. Lambda does not let users change it.
 pub(super) const PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
 
-/// How header bytes are written.
+/// The encoding of header bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HeaderBytes {
     /// From -128 to 127.
@@ -26,23 +26,23 @@ pub enum HeaderBytes {
     Unsigned,
 }
 
-/// What every event says about its source.
+/// The source of every event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventSource {
     /// `eventSourceArn`.
     pub arn: String,
     /// `bootstrapServers`.
     pub bootstrap_servers: String,
-    /// How header bytes are written.
+    /// The encoding of header bytes.
     pub header_bytes: HeaderBytes,
 }
 
-/// The name of a partition in events and answers: the key of `records`.
+/// The name of a partition in events and responses: the key of `records`.
 pub(super) fn partition_name(topic: &str, partition: i32) -> String {
     format!("{topic}-{partition}")
 }
 
-/// The event of these records of one topic, by partition.
+/// The event with these records of one topic, by partition.
 pub(super) fn event<'a>(
     source: &EventSource,
     topic: &str,
@@ -64,19 +64,19 @@ pub(super) fn event<'a>(
     serde_json::to_vec(&event).map(Bytes::from)
 }
 
-/// The most bytes that an event has besides its records and their partitions' names.
+/// An upper bound for the bytes of an event besides its records and partition names.
 pub(super) fn frame_bytes(source: &EventSource) -> usize {
     const NAMES: usize = 128;
     NAMES + text_bytes(&source.arn) + text_bytes(&source.bootstrap_servers)
 }
 
-/// The most bytes that a partition takes besides its records.
+/// An upper bound for the bytes of a partition besides its records.
 pub(super) fn partition_bytes(topic: &str) -> usize {
     const NUMBER_AND_SIGNS: usize = 20;
     NUMBER_AND_SIGNS + text_bytes(topic)
 }
 
-/// The most bytes that a record takes in an event.
+/// An upper bound for the bytes of a record in an event.
 pub(super) fn record_bytes(topic: &str, record: &StoredRecord) -> usize {
     const NAMES_AND_NUMBERS: usize = 192;
     const HEADER_SIGNS: usize = 8;
@@ -92,7 +92,7 @@ pub(super) fn record_bytes(topic: &str, record: &StoredRecord) -> usize {
         + headers.sum::<usize>()
 }
 
-/// The most bytes of a JSON text.
+/// An upper bound for the bytes of a JSON string.
 fn text_bytes(text: &str) -> usize {
     let escaped = |byte: u8| match byte {
         0..0x20 => 6,
@@ -160,7 +160,7 @@ impl Serialize for Record<'_> {
     }
 }
 
-/// An object with one name.
+/// An object with a single member.
 struct Header<'a> {
     name: &'a str,
     value: Option<&'a [u8]>,
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_what_lambda_writes() {
+    fn an_event_has_the_format_of_lambda() {
         let odd = StoredRecord {
             offset: 8,
             timestamp: -1,
@@ -248,7 +248,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_event_is_larger_than_the_sum_of_its_bounds(
+        fn an_event_is_never_larger_than_the_sum_of_its_bounds(
             topic in "[a-z._-]{1,20}",
             key in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..50)),
             value in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..50)),

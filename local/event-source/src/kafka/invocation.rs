@@ -1,15 +1,15 @@
-//! One invocation of a mapping: an event is sent, the answer decides, what is given up is reported, and
-//! the offsets are committed, in this order. A invocation that is dropped in the middle is a invocation that
-//! comes again.
+//! One invocation of a mapping: send an event, decide by the response, report discarded records,
+//! and commit the offsets, in this order. An invocation that is dropped before its commit is
+//! repeated.
 //!
-//! Reports and commits are repeated until they succeed: an offset that is committed without a report
-//! would be a record that is lost in silence.
+//! Reports and commits are repeated until they succeed: a committed offset without a report would
+//! silently lose a record.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drover_aws::Aws;
-use drover_core::base::error::Unavailable;
+use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::message::Message;
 use drover_core::ports::DeadLetters as _;
@@ -17,7 +17,7 @@ use drover_event_log::{Log, StoredRecord};
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Failure};
-use super::batch::{Decision, Moment, Outcome};
+use super::batch::{AttemptOutcome, Decision, Moment};
 use super::clock::Clock;
 use super::event::{event, partition_name};
 use super::partition::Taken;
@@ -26,28 +26,28 @@ use super::report::{Condition, GivenUp, ResponseContext};
 use super::settings::Settings;
 use super::target::Target;
 
-/// The wait before a report or a commit is tried again.
+/// The delay before a report or a commit is repeated.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What every invocation of a mapping needs.
+/// The context of every invocation of a mapping.
 pub(super) struct MappingContext<L> {
     pub(super) log: L,
     pub(super) topic: String,
     pub(super) settings: Settings,
     pub(super) target: Target,
-    /// Where reports go; `None`: nowhere.
+    /// The destination of reports; `None`: no reports.
     pub(super) destination: Option<Aws>,
     pub(super) clock: Clock,
 }
 
-/// How an invocation ended, and what a report would say of it.
+/// The result of an invocation, with the details for a report.
 struct Invoked {
     answer: Answer,
     request_id: String,
     response: Option<ResponseContext>,
 }
 
-/// Plays a invocation to its end.
+/// Runs an invocation to its end.
 pub(super) async fn play<L: Log>(
     context: &MappingContext<L>,
     invocation: Invocation,
@@ -55,7 +55,7 @@ pub(super) async fn play<L: Log>(
     let decisions = match invocation {
         Invocation::Send(taken) => send(context, taken).await,
         Invocation::TooLarge(partition, taken) => {
-            let decision = decide(context, taken, Outcome::TooLarge);
+            let decision = decide(context, taken, AttemptOutcome::TooLarge);
             let given_up = BTreeMap::from([(partition, decision.given_up.clone())]);
             report(context, Condition::MaximumPayloadSizeExceeded, given_up, 0, None).await;
             BTreeMap::from([(partition, decision)])
@@ -96,7 +96,7 @@ async fn invoke<L: Log>(context: &MappingContext<L>, taken: &BTreeMap<i32, Taken
     let records = records.filter(|(_, records)| !records.is_empty());
     let no_answer = |reason: &dyn std::fmt::Display| {
         let (topic, function) = (&context.topic, context.target.name());
-        tracing::warn!(%topic, function, %reason, "no answer");
+        tracing::warn!(%topic, function, %reason, "no response from the function");
         let answer = Answer::Failed(Failure::NoAnswer);
         Invoked { answer, request_id: Uuid::new_v4().to_string(), response: None }
     };
@@ -119,7 +119,7 @@ async fn invoke<L: Log>(context: &MappingContext<L>, taken: &BTreeMap<i32, Taken
     }
 }
 
-/// Whether the event held this record.
+/// Whether the event contained this record.
 fn held<L: Log>(
     context: &MappingContext<L>,
     taken: &BTreeMap<i32, Taken>,
@@ -139,35 +139,35 @@ fn log_failure<L: Log>(context: &MappingContext<L>, answer: &Answer) {
         Answer::Handled => {}
         Answer::Named(named) => {
             let records: usize = named.values().map(std::collections::BTreeSet::len).sum();
-            tracing::info!(%topic, function, records, "records come again");
+            tracing::info!(%topic, function, records, "partial failure, records will be retried");
         }
         Answer::Failed(Failure::Senseless(reason)) => {
-            tracing::warn!(%topic, function, reason, "the answer makes no sense, the batch comes again");
+            tracing::warn!(%topic, function, reason, "invalid response, the batch will be retried");
         }
         Answer::Failed(Failure::Function | Failure::NoAnswer) => {
-            tracing::warn!(%topic, function, "the function failed, the batch comes again");
+            tracing::warn!(%topic, function, "function failed, the batch will be retried");
         }
     }
 }
 
-fn outcome(answer: &Answer, partition: &str) -> Outcome {
+fn outcome(answer: &Answer, partition: &str) -> AttemptOutcome {
     match answer {
-        Answer::Handled => Outcome::Handled,
-        Answer::Failed(failure) => Outcome::Failed(failure.clone()),
-        Answer::Named(named) => {
-            named.get(partition).map_or(Outcome::Handled, |offsets| Outcome::Named(offsets.clone()))
-        }
+        Answer::Handled => AttemptOutcome::Handled,
+        Answer::Failed(failure) => AttemptOutcome::Failed(failure.clone()),
+        Answer::Named(named) => named
+            .get(partition)
+            .map_or(AttemptOutcome::Handled, |offsets| AttemptOutcome::Named(offsets.clone())),
     }
 }
 
-fn decide<L: Log>(context: &MappingContext<L>, taken: Taken, outcome: Outcome) -> Decision {
+fn decide<L: Log>(context: &MappingContext<L>, taken: Taken, outcome: AttemptOutcome) -> Decision {
     let at = Moment { now: context.clock.now(), random: fastrand::f64() };
-    // What was too old is gone already; without anything else there was nothing to fail.
-    let outcome = if taken.batch.records.is_empty() { Outcome::Handled } else { outcome };
+    // Records that are too old are already discarded; without other records, nothing failed.
+    let outcome = if taken.batch.records.is_empty() { AttemptOutcome::Handled } else { outcome };
     taken.batch.decide(outcome, &context.settings.rules, at)
 }
 
-/// Tells where records stand that were given up, and does not go on before somebody knows.
+/// Reports discarded records, and returns when the destination has accepted the report.
 async fn report<L: Log>(
     context: &MappingContext<L>,
     condition: Condition,
@@ -183,13 +183,14 @@ async fn report<L: Log>(
         let (first, last) = (records.first(), records.last());
         let (first, last) = (first.map(|record| record.offset), last.map(|record| record.offset));
         let topic = &context.topic;
-        tracing::error!(%topic, partition, first, last, ?condition, "records are given up");
+        tracing::error!(%topic, partition, first, last, ?condition, "records discarded");
     }
     let Some(destination) = &context.destination else { return };
     let Some(message) = message(context, condition, &given_up, attempts, invoked) else { return };
     let sent = || async {
         let mut results = destination.send_letters(std::slice::from_ref(&message)).await;
-        results.pop().unwrap_or(Ok(()))
+        let unanswered = || Unavailable::new(Reason::Unreachable, "a report without an answer");
+        results.pop().unwrap_or_else(|| Err(unanswered()))
     };
     until_it_succeeds("report", sent).await;
 }
@@ -216,7 +217,9 @@ fn message<L: Log>(
         payload_bytes: payload.map_or(0, |payload| payload.len()),
         now: Timestamp::from_millis(context.clock.now()).unwrap_or(Timestamp::MAX),
     };
-    let body = body.message().inspect_err(|error| tracing::error!(%error, "no report is written"));
+    let body = body
+        .message()
+        .inspect_err(|error| tracing::error!(%error, "cannot serialize the on-failure message"));
     Some(Message { tenant: None, body: body.ok()? })
 }
 
@@ -234,7 +237,7 @@ where
     A: Future<Output = Result<(), Unavailable>>,
 {
     while let Err(error) = attempt().await {
-        tracing::warn!(what, %error, "tried again");
+        tracing::warn!(what, %error, "failed, retrying");
         tokio::time::sleep(PAUSE).await;
     }
 }

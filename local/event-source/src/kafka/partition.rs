@@ -1,9 +1,9 @@
-//! One partition of a mapping: what was read of it and waits to be sent, what is out, what comes
-//! again, and up to where it is done. No I/O.
+//! The state of one partition of a mapping: records that wait to be sent, the batch in flight,
+//! batches to retry, and the committed offset. No I/O.
 //!
-//! At most one batch of a partition is out at a time, and nothing fresh is sent before everything that
-//! comes again is handled or given up: so records stay in order, and the committed offset, which is
-//! one number, never passes a record that is neither.
+//! At most one batch of a partition is in flight at a time, and fresh records wait until all
+//! retries are handled or discarded. So records stay in order, and the committed offset, a single
+//! number, never passes a record that is neither handled nor discarded.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use drover_event_log::{Bounds, Fetched, StoredRecord};
 use super::batch::{Batch, Decision, Rules};
 use super::event::record_bytes;
 
-/// What a partition reads ahead, in bytes of records: base64 makes a full payload of it.
+/// The maximum read-ahead of a partition, in bytes of records; base64 makes a full payload of it.
 const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
 /// How long a fetch waits for a first record.
 const FETCH_WAIT: Duration = Duration::from_millis(500);
-/// How long a partition waits after a fetch that failed.
+/// The delay after a failed fetch.
 const AFTER_A_FAILED_FETCH_MILLIS: i64 = 500;
 
-/// A record that nobody has sent yet.
+/// A record that was never sent.
 #[derive(Debug)]
 struct Fresh {
     record: StoredRecord,
     read_at: i64,
-    /// What it takes in an event.
+    /// The size of the record in an event.
     event_bytes: usize,
 }
 
@@ -34,59 +34,59 @@ struct Fresh {
 pub(super) struct PartitionState {
     fresh: VecDeque<Fresh>,
     fresh_bytes: usize,
-    /// What the fresh records take in an event.
+    /// The size of all fresh records in an event.
     event_bytes: usize,
-    /// What comes again, the front first.
+    /// The batches to retry, the next one first.
     again: VecDeque<Batch>,
     is_out: bool,
-    /// The timestamp of the first record that is out.
+    /// The timestamp of the first record in flight.
     out_since: Option<i64>,
     is_fetching: bool,
-    /// After a fetch that failed: when the next one is due.
+    /// After a failed fetch: when the next fetch is due.
     fetch_at: Option<i64>,
-    /// Where to read on.
+    /// The offset of the next fetch.
     position: i64,
-    /// The first offset that the partition held when it was first read.
+    /// The first offset that the partition held at the first fetch.
     start: i64,
-    /// The highest end that was seen.
+    /// The highest end offset seen.
     end: i64,
-    /// What is durable; `None`: nothing yet.
+    /// The committed offset; `None`: nothing is committed yet.
     committed: Option<i64>,
 }
 
-/// What was taken from a partition to be sent.
+/// Records taken from a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Taken {
-    /// What is sent; without records where all of them are too old.
+    /// The records to send; empty if all records are too old.
     pub(super) batch: Batch,
-    /// What is not sent any more.
+    /// The records that are too old to be sent.
     pub(super) too_old: Vec<StoredRecord>,
 }
 
-/// What may still be taken.
+/// The remaining space in an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     pub(super) records: usize,
     pub(super) bytes: usize,
 }
 
-/// What became known of a partition by a fetch.
+/// Whether a fetch skipped deleted records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
-    /// Every record was there.
+    /// No record is missing.
     None,
-    /// Records that nobody had handled are gone from the stream: those from the first offset until
-    /// before the second.
+    /// Records were deleted from the log before they were handled: from the first offset up to, but
+    /// excluding, the second.
     Gone(i64, i64),
 }
 
 impl PartitionState {
-    /// A partition that goes on where the group was.
+    /// A partition that continues at the group's committed offset.
     pub(super) fn new(committed: Option<i64>) -> Self {
         Self { position: committed.unwrap_or(0), committed, ..Self::default() }
     }
 
-    /// The fetch that is due, if one is: it must be answered by [`Self::fetched`] or
+    /// The fetch that is due, if any. The caller must pass its result to [`Self::fetched`] or
     /// [`Self::fetch_failed`].
     pub(super) fn fetch(&mut self, batch_size: usize, now: i64) -> Option<(i64, Bounds)> {
         let full = self.fresh.len() >= batch_size || self.fresh_bytes >= READ_AHEAD_BYTES;
@@ -103,7 +103,7 @@ impl PartitionState {
         Some((self.position, bounds))
     }
 
-    /// Takes in what a fetch gave.
+    /// Adds the records of a fetch.
     pub(super) fn fetched(&mut self, topic: &str, fetched: Fetched, now: i64) -> Loss {
         self.is_fetching = false;
         let gone = self.committed.is_some() && fetched.start > self.position;
@@ -122,23 +122,23 @@ impl PartitionState {
         loss
     }
 
-    /// Takes in where the partition ends now.
+    /// Raises the known end of the partition.
     pub(super) fn saw_end(&mut self, end: i64) {
         self.end = self.end.max(end);
     }
 
-    /// Waits before the next fetch.
+    /// Delays the next fetch.
     pub(super) fn fetch_failed(&mut self, now: i64) {
         self.is_fetching = false;
         self.fetch_at = Some(now.saturating_add(AFTER_A_FAILED_FETCH_MILLIS));
     }
 
-    /// Whether a fetch is under way, which will say where the partition ends.
+    /// Whether a fetch is running; its result contains the end of the partition.
     pub(super) fn is_fetching(&self) -> bool {
         self.is_fetching
     }
 
-    /// The batch that comes again, if it is due.
+    /// The next batch to retry, if it is due.
     pub(super) fn take_again(&mut self, rules: &Rules, now: i64) -> Option<Taken> {
         if self.is_out || self.again.front()?.due_at > now {
             return None;
@@ -150,8 +150,8 @@ impl PartitionState {
         Some(self.out(batch, too_old))
     }
 
-    /// Fresh records within this room, if the partition may send any. `None` where not even the first one
-    /// has room.
+    /// Fresh records within this room, if the partition may send any. `None` if the first record
+    /// does not fit.
     pub(super) fn take_fresh(&mut self, room: Room, rules: &Rules, now: i64) -> Option<Taken> {
         if !self.may_send_fresh() {
             return None;
@@ -184,7 +184,7 @@ impl PartitionState {
         Some(self.out(batch, Vec::new()))
     }
 
-    /// Nothing to send, but an offset to commit: the rest of what was read is no records.
+    /// An offset to commit without records, if the last offsets that were read hold no records.
     pub(super) fn take_nothing(&mut self) -> Option<Taken> {
         let idle = !self.is_out && self.again.is_empty() && self.fresh.is_empty();
         if !idle || self.committed.unwrap_or(0) == self.position {
@@ -193,7 +193,7 @@ impl PartitionState {
         Some(self.out(Batch::fresh(Vec::new(), self.position), Vec::new()))
     }
 
-    /// Takes back what was out. Everything below the decision's offset has been committed.
+    /// Ends the batch in flight. Everything below the decision's offset is committed.
     pub(super) fn finished(&mut self, decision: Decision) {
         self.is_out = false;
         self.committed = Some(decision.done_until);
@@ -202,19 +202,19 @@ impl PartitionState {
         }
     }
 
-    /// When there is something to do without news from outside, in milliseconds since 1970.
+    /// When something is due without external events, in milliseconds since 1970.
     pub(super) fn wake_at(&self, window: i64) -> Option<i64> {
         let again = self.again.front().map(|batch| batch.due_at).filter(|_| !self.is_out);
         let fresh = self.waits_since().map(|since| since.saturating_add(window));
         [again, fresh, self.fetch_at].into_iter().flatten().min()
     }
 
-    /// Since when its oldest fresh record has waited, if it may be sent now.
+    /// The time since which the oldest fresh record waits, if it may be sent now.
     pub(super) fn waits_since(&self) -> Option<i64> {
         self.fresh.front().map(|fresh| fresh.read_at).filter(|_| self.may_send_fresh())
     }
 
-    /// Fresh records that may be sent now, and what they take in an event.
+    /// The fresh records that may be sent now: their number, and their size in an event.
     pub(super) fn waiting(&self) -> (usize, usize) {
         if !self.may_send_fresh() {
             return (0, 0);
@@ -222,22 +222,23 @@ impl PartitionState {
         (self.fresh.len(), self.event_bytes)
     }
 
-    /// What all fresh records take in an event.
+    /// The size of all fresh records in an event.
     pub(super) fn event_bytes(&self) -> usize {
         self.event_bytes
     }
 
-    /// Everything below this offset is handled or given up.
+    /// Every record below this offset is handled or discarded.
     pub(super) fn done_until(&self) -> i64 {
         self.committed.unwrap_or(self.start)
     }
 
-    /// One more than the highest offset that is known of.
+    /// One more than the highest known offset.
     pub(super) fn end(&self) -> i64 {
         self.end
     }
 
-    /// The timestamp of the first record that is not done, where it is known and has one.
+    /// The timestamp of the first record that is not done, if the record is read and has a
+    /// timestamp.
     pub(super) fn oldest(&self) -> Option<i64> {
         let again = || self.again.front().and_then(|batch| batch.records.first());
         let fresh = || self.fresh.front().map(|fresh| &fresh.record);

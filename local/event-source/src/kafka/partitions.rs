@@ -1,8 +1,8 @@
-//! All partitions of a mapping: which records go into the next event. No I/O.
+//! All partitions of a mapping: selects the records of the next event. No I/O.
 //!
-//! Fresh records of several partitions share an event, as Lambda's do. It is sent when it is full, in
-//! records or in bytes, or when its oldest record has waited for the batching window. What comes
-//! again is sent for its partition alone.
+//! Fresh records of several partitions share an event, as on Lambda. An event is sent when it is
+//! full by records or bytes, or when its oldest record has waited for the batching window. Retries
+//! are sent for each partition separately.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,28 +13,28 @@ use super::batch::{Decision, Rules};
 use super::event::{EventSource, PAYLOAD_BYTES, frame_bytes, partition_bytes};
 use super::partition::{PartitionState, Room, Taken};
 
-/// How much is sent at once, and when.
+/// The size of a batch, and how long to wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batching {
-    /// Records of one event: 1 to 10,000 for Lambda, which takes 100 by default.
+    /// The maximum records of one event. Lambda accepts 1 to 10,000; its default is 100.
     pub records: usize,
     /// How long a record waits for others: 500 ms by default.
     pub window: Duration,
 }
 
 impl Default for Batching {
-    /// Lambda's own.
+    /// Lambda's defaults.
     fn default() -> Self {
         Self { records: 100, window: Duration::from_millis(500) }
     }
 }
 
-/// What is sent, or only committed, together.
+/// The records that are sent together, or an offset that is only committed.
 #[derive(Debug, PartialEq)]
 pub(super) enum Invocation {
-    /// An event of these, by partition; without any record in them there is none to send.
+    /// An event with these records, by partition. Without any record, nothing is sent.
     Send(BTreeMap<i32, Taken>),
-    /// A record that fits no event.
+    /// A record that is too large for an event.
     TooLarge(i32, Taken),
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Invocation {
 pub(super) struct PartitionStates {
     topic: String,
     batching: Batching,
-    /// What an event has for partitions and records.
+    /// The space for partitions and records in an event.
     event_bytes: usize,
     states: BTreeMap<i32, PartitionState>,
 }
@@ -53,7 +53,7 @@ impl PartitionStates {
         Self { topic: topic.to_owned(), batching, event_bytes, states: BTreeMap::new() }
     }
 
-    /// Adds partitions that are not there yet.
+    /// Adds new partitions.
     pub(super) fn add(&mut self, partitions: &[i32], committed: &BTreeMap<i32, i64>) {
         for partition in partitions {
             let state = || PartitionState::new(committed.get(partition).copied());
@@ -78,7 +78,7 @@ impl PartitionStates {
         due.collect()
     }
 
-    /// What is sent next, if anything is due.
+    /// The next invocation, if one is due.
     pub(super) fn next(&mut self, rules: &Rules, now: i64) -> Option<Invocation> {
         for (partition, state) in &mut self.states {
             if let Some(taken) = state.take_again(rules, now) {
@@ -94,12 +94,12 @@ impl PartitionStates {
         idle.map(Invocation::Send)
     }
 
-    /// When something is due without news from outside.
+    /// When something is due without external events.
     pub(super) fn wake_at(&self) -> Option<i64> {
         self.states.values().filter_map(|state| state.wake_at(self.window())).min()
     }
 
-    /// Takes back what a invocation had.
+    /// Ends an invocation.
     pub(super) fn finished(&mut self, decisions: BTreeMap<i32, Decision>) {
         for (partition, decision) in decisions {
             if let Some(state) = self.states.get_mut(&partition) {
@@ -121,7 +121,7 @@ impl PartitionStates {
             || since.any(|since| since.saturating_add(self.window()) <= now)
     }
 
-    /// Fresh records, of those partitions first whose oldest has waited longest.
+    /// Fresh records, starting with the partition whose oldest record has waited longest.
     fn gather(&mut self, rules: &Rules, now: i64) -> Option<Invocation> {
         let mut order: Vec<(i64, i32)> = self
             .states
@@ -141,7 +141,7 @@ impl PartitionStates {
                     room.bytes = room.bytes.saturating_sub(waiting_bytes - state.event_bytes());
                     gathered.insert(partition, taken);
                 }
-                // It had all the room that there is.
+                // The record had the whole event to itself.
                 None if gathered.is_empty() => {
                     return state.take_one().map(|taken| Invocation::TooLarge(partition, taken));
                 }

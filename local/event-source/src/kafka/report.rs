@@ -1,8 +1,8 @@
-//! The message that Lambda sends about records that it gave up: where they stand and why, without
-//! the records themselves.
+//! Lambda's on-failure message about discarded records: their offsets and the reason, without the
+//! records themselves.
 //!
-//! <https://docs.aws.amazon.com/lambda/latest/dg/kafka-on-failure.html>. The word for records that
-//! are too old is the one of Lambda's other streams; for Kafka no page shows it.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/kafka-on-failure.html>. The condition for records
+//! that are too old is taken from Lambda's other streams; no page documents it for Kafka.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ use serde::Serialize;
 
 use super::event::{EventSource, partition_name};
 
-/// Why records were given up.
+/// Why records were discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) enum Condition {
-    /// They were tried often enough.
+    /// The retries are exhausted.
     RetryAttemptsExhausted,
-    /// They were too old.
+    /// The records are too old.
     RecordAgeExceeded,
-    /// One alone is too large for an invocation.
+    /// A single record is too large for an invocation.
     MaximumPayloadSizeExceeded,
 }
 
-/// What came back from the last invocation.
+/// The response of the last invocation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ResponseContext {
@@ -34,7 +34,7 @@ pub(super) struct ResponseContext {
     pub(super) function_error: Option<String>,
 }
 
-/// What is known of records that were given up.
+/// The details of the discarded records.
 #[derive(Clone, Debug)]
 pub(super) struct GivenUp<'a> {
     pub(super) condition: Condition,
@@ -50,7 +50,7 @@ pub(super) struct GivenUp<'a> {
 }
 
 impl GivenUp<'_> {
-    /// The message's body.
+    /// The body of the message.
     pub(super) fn message(&self) -> Result<String, serde_json::Error> {
         let records = self.records.iter().filter_map(|(partition, records)| {
             Some((partition_name(self.topic, *partition), run(records)?))
@@ -106,7 +106,7 @@ struct BatchContent<'a> {
     records_info: BTreeMap<String, OffsetRange>,
 }
 
-/// Offsets are texts here, unlike anywhere else.
+/// Offsets are strings here, unlike in events.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OffsetRange {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_is_lambdas() {
+    fn the_message_has_the_format_of_lambda() {
         let response = ResponseContext {
             status_code: 200,
             executed_version: "$LATEST".to_owned(),

@@ -1,18 +1,18 @@
-//! What an operator says of a mapping.
+//! The settings of a mapping.
 
 use super::batch::Rules;
 use super::event::EventSource;
 use super::partitions::Batching;
 
-/// How a mapping is set.
+/// The settings of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Whose committed offsets count.
+    /// The consumer group of the committed offsets.
     pub group: String,
-    /// How much is sent at once, and when.
+    /// The size of a batch, and how long to wait for it.
     pub batching: Batching,
-    /// When it is sent again, and when no more.
+    /// When a batch is retried, and when it is discarded.
     pub rules: Rules,
-    /// What events say of their source.
+    /// The source in the events.
     pub source: EventSource,
 }

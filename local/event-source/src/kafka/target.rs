@@ -1,6 +1,6 @@
-//! What a mapping invokes: a function of this process, or one behind any Invoke API that asks for no
-//! signature, such as `cargo lambda watch`, SAM local or another host. Plain HTTP only: what asks for
-//! TLS asks for a signature too, and is Lambda, which has its own mappings.
+//! The target of a mapping: a function in the same process, or a function behind any Invoke API
+//! that requires no signature, such as `cargo lambda watch`, SAM local or another host. Plain HTTP
+//! only: an API with TLS also requires signatures; it is Lambda, which has its own mappings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use uuid::Uuid;
 use super::report::ResponseContext;
 use crate::invoke::Invoke;
 
-/// A function may run for so long: Lambda's limit for functions with a Kafka source.
+/// The maximum duration of a function: Lambda's limit for functions with a Kafka source.
 const ANSWER_WITHIN: Duration = Duration::from_secs(14 * 60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// The largest answer that is read.
+/// The maximum size of a response.
 const ANSWER_BYTES: usize = 7 * 1024 * 1024;
 const HTTP_PORT: u16 = 80;
 const UNHANDLED: &str = "Unhandled";
@@ -45,18 +45,18 @@ pub struct Endpoint {
     path: String,
 }
 
-/// What is no endpoint.
+/// The text is not an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoEndpoint {
-    /// Not a URL that can be called.
-    #[error("not an endpoint such as http://127.0.0.1:9123: endpoint=`{0}`")]
+    /// The URL is invalid.
+    #[error("invalid endpoint, expected for example http://127.0.0.1:9123: endpoint=`{0}`")]
     ItemLimits(String),
-    /// Another scheme than http.
-    #[error("an endpoint is plain http, because nothing here signs requests: endpoint=`{0}`")]
+    /// The scheme is not http.
+    #[error("an endpoint must be plain http, because requests are not signed: endpoint=`{0}`")]
     Scheme(String),
 }
 
-/// What came back from an invocation.
+/// The response of an invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) request_id: String,
@@ -64,7 +64,7 @@ pub(super) struct Reply {
     pub(super) body: Bytes,
 }
 
-/// Why nothing came back, for a person.
+/// Why there is no response, for a person.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct NoReply(String);
@@ -91,7 +91,7 @@ impl std::str::FromStr for Endpoint {
 }
 
 impl Target {
-    /// A function of this process.
+    /// A function in the same process.
     pub fn here(functions: impl Invoke, name: &str) -> Self {
         Self { name: name.to_owned(), receiver: Receiver::InProcess(Arc::new(functions)) }
     }
@@ -106,7 +106,7 @@ impl Target {
         &self.name
     }
 
-    /// Invokes it and waits for the answer.
+    /// Invokes the function and waits for the response.
     pub(super) async fn invoke(&self, event: Bytes) -> Result<Reply, NoReply> {
         match &self.receiver {
             Receiver::InProcess(functions) => {
@@ -114,7 +114,7 @@ impl Target {
             }
             Receiver::Http(endpoint) => {
                 let answered = invoke_there(endpoint, &self.name, event);
-                let late = |_| NoReply("the function did not answer in time".to_owned());
+                let late = |_| NoReply("the function timed out".to_owned());
                 tokio::time::timeout(ANSWER_WITHIN, answered).await.map_err(late)?
             }
         }
@@ -124,7 +124,7 @@ impl Target {
 async fn invoke_here(functions: &dyn Invoke, name: &str, event: Bytes) -> Result<Reply, NoReply> {
     let request_id = Uuid::new_v4().to_string();
     let invocation = functions.invoke(name, event, request_id.clone(), Duration::MAX);
-    let invocation = invocation.ok_or_else(|| NoReply("there is no such function".to_owned()))?;
+    let invocation = invocation.ok_or_else(|| NoReply("unknown function".to_owned()))?;
     let (function_error, body) = match invocation.await {
         Ok(answer) => (None, answer),
         Err(error) => {
@@ -139,19 +139,19 @@ async fn invoke_here(functions: &dyn Invoke, name: &str, event: Bytes) -> Result
 
 async fn invoke_there(endpoint: &Endpoint, name: &str, event: Bytes) -> Result<Reply, NoReply> {
     let Endpoint { host, port, path } = endpoint;
-    let failed = |error: &dyn std::error::Error| NoReply(format!("the call failed: {error}"));
+    let failed = |error: &dyn std::error::Error| NoReply(format!("request failed: {error}"));
     let request = Request::post(format!("{path}/2015-03-31/functions/{name}/invocations"))
         .header("host", format!("{host}:{port}"))
         .header("content-type", "application/json")
         .body(Full::new(event))
         .map_err(|error| failed(&error))?;
     let connected = TcpStream::connect((host.as_str(), *port));
-    let late = |_| NoReply("nothing answers there".to_owned());
+    let late = |_| NoReply("connection timed out".to_owned());
     let stream = tokio::time::timeout(CONNECT_WITHIN, connected).await.map_err(late)?;
     let stream = stream.map_err(|error| failed(&error))?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| failed(&error))?;
-    // Its errors come back through the sender.
+    // Its errors are returned by the sender.
     tokio::spawn(connection);
     let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
     reply(answer).await
@@ -160,7 +160,7 @@ async fn invoke_there(endpoint: &Endpoint, name: &str, event: Bytes) -> Result<R
 async fn reply(answer: Response<hyper::body::Incoming>) -> Result<Reply, NoReply> {
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, ANSWER_BYTES).collect().await;
-    let body = body.map_err(|error| NoReply(format!("the answer broke off: {error}")))?;
+    let body = body.map_err(|error| NoReply(format!("the response is incomplete: {error}")))?;
     let status_code = head.status.as_u16();
     if !head.status.is_success() {
         return Err(NoReply(format!("the function was not invoked: status=`{status_code}`")));

@@ -1,8 +1,8 @@
-//! What a function's answer to a batch of messages means to Lambda.
+//! The meaning of a function's response to a batch of messages.
 //!
-//! Identifiers are honoured if the event held every one of them; one that it did not hold, that is
-//! empty, or that has another shape, makes the whole batch a failure. What else an answer may be is
-//! said in `item_failures`.
+//! The listed identifiers count if the event contained every one of them. An identifier that the
+//! event did not contain, that is empty, or of the wrong shape, fails the whole batch.
+//! `item_failures` defines the other forms of a response.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
@@ -10,15 +10,15 @@ use std::collections::BTreeSet;
 
 use crate::item_failures::failed_items;
 
-/// The ids of the messages that failed, of those that the event held.
+/// The ids of the failed messages of the event.
 ///
 /// # Errors
-/// Why the answer makes no sense: all of them failed.
+/// Why the response is invalid: all messages failed.
 pub(super) fn failed(
     body: &[u8],
     held: impl Fn(&str) -> bool,
 ) -> Result<BTreeSet<String>, &'static str> {
-    let failed: Vec<String> = failed_items(body, "an identifier is no text")?;
+    let failed: Vec<String> = failed_items(body, "an identifier is not a string")?;
     if failed.iter().all(|id| held(id)) {
         Ok(failed.into_iter().collect())
     } else {
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_failures_is_success() {
+    fn a_response_without_failures_is_success() {
         for body in [
             "",
             " ",
@@ -52,19 +52,19 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_of_the_event_are_honoured_each_once() {
+    fn identifiers_of_the_event_count_once_each() {
         let body = r#"{"batchItemFailures":[{"itemIdentifier":"m-2"},{"itemIdentifier":"m-2"}]}"#;
         check(body, Ok(&["m-2"]));
     }
 
     #[test]
-    fn one_identifier_that_makes_no_sense_fails_the_whole_batch() {
+    fn one_invalid_identifier_fails_the_whole_batch() {
         for (identifier, reason) in [
             (r#""m-3""#, "an identifier was not in the event"),
             (r#""""#, "an identifier was not in the event"),
-            ("null", "an identifier is no text"),
-            ("1", "an identifier is no text"),
-            (r#"{"messageId":"m-1"}"#, "an identifier is no text"),
+            ("null", "an identifier is not a string"),
+            ("1", "an identifier is not a string"),
+            (r#"{"messageId":"m-1"}"#, "an identifier is not a string"),
         ] {
             let good = r#"{"itemIdentifier":"m-1"}"#;
             let body =
@@ -72,16 +72,16 @@ mod tests {
             check(&body, Err(reason));
         }
         let misnamed = r#"{"batchItemFailures":[{"ItemIdentifier":"m-1"}]}"#;
-        check(misnamed, Err("an identifier is no text"));
+        check(misnamed, Err("an identifier is not a string"));
     }
 
     #[test]
-    fn what_is_no_answer_of_this_kind_fails_the_whole_batch() {
+    fn an_invalid_response_fails_the_whole_batch() {
         for (body, reason) in [
-            ("ok", "it is no JSON"),
-            (r#""ok""#, "it is no object"),
-            ("[]", "it is no object"),
-            (r#"{"batchItemFailures":"m-1"}"#, "`batchItemFailures` is no list"),
+            ("ok", "not JSON"),
+            (r#""ok""#, "not an object"),
+            ("[]", "not an object"),
+            (r#"{"batchItemFailures":"m-1"}"#, "`batchItemFailures` is not a list"),
         ] {
             check(body, Err(reason));
         }

@@ -1,4 +1,4 @@
-//! When a batch is sent: when it is full by count or by bytes, or when its window is over.
+//! Decides when a batch is sent: when it is full by count or bytes, or when its window is over.
 
 use std::time::Duration;
 
@@ -6,38 +6,38 @@ use tokio::time::Instant;
 
 use drover_local_sqs::{Bounds, LARGEST_MESSAGE, ReceivedMessage, Taken};
 
-/// Lambda's limit on an event, in bytes.
+/// Lambda's maximum size of an event, in bytes.
 pub(super) const PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
-/// JSON makes a text at most twice as long, for SQS takes no control characters but those that have
-/// a short form; so messages of half as many bytes always fit.
+/// JSON at most doubles the length of a message, because SQS allows only control characters with a
+/// short escape. So messages of half the size always fit.
 const TAKEN_BYTES: usize = PAYLOAD_BYTES / 2;
 
-/// How much is sent at once, and when.
+/// The size of a batch, and how long to wait for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batching {
-    /// The most messages of an event. Lambda takes up to 10 without a window and up to 10,000 with
-    /// one.
+    /// The maximum messages of an event. Lambda allows up to 10 without a window and up to 10,000
+    /// with a window.
     pub messages: u32,
-    /// How long a batch stays open after its first message. Shorter than the queue's visibility
-    /// timeout, of which it is a part.
+    /// How long a batch stays open after its first message. Must be shorter than the queue's
+    /// visibility timeout, of which it uses a part.
     pub window: Duration,
 }
 
-/// What to do with a batch.
+/// The next step for a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// There is nothing in it yet.
+    /// The batch is empty.
     Wait,
-    /// There may come more for so long.
+    /// Wait up to this long for more messages.
     Open(Duration),
-    /// It goes out.
+    /// Send the batch.
     Send,
 }
 
-/// Messages that go out together.
+/// Messages that are sent together.
 pub(super) struct Batch {
     pub(super) messages: Vec<ReceivedMessage>,
-    /// When the first of them may be given to others.
+    /// When the first message may become visible to other receivers.
     pub(super) hidden_until: Option<Instant>,
     batching: Batching,
     bytes: usize,
@@ -48,7 +48,7 @@ impl Batch {
         Self { messages: Vec::new(), hidden_until: None, batching, bytes: 0 }
     }
 
-    /// What still fits.
+    /// The remaining space.
     pub(super) fn room(&self) -> Bounds {
         let held = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
         Bounds {
@@ -57,7 +57,7 @@ impl Batch {
         }
     }
 
-    /// Adds what was taken within [`Batch::room`].
+    /// Adds messages that were taken within [`Batch::room`].
     pub(super) fn add(&mut self, taken: Taken, now: Instant) {
         if !taken.messages.is_empty() {
             self.hidden_until.get_or_insert(now + taken.hidden_for);
@@ -66,7 +66,7 @@ impl Batch {
         self.messages.extend(taken.messages);
     }
 
-    /// What to do with it; `left` is what is left of a window that was opened.
+    /// The next step; `left` is the remaining time of an open window.
     pub(super) fn next(&self, left: Option<Duration>) -> Next {
         let left = left.unwrap_or(self.batching.window);
         if self.messages.is_empty() {
@@ -75,7 +75,7 @@ impl Batch {
         if self.is_full() || left.is_zero() { Next::Send } else { Next::Open(left) }
     }
 
-    /// By bytes it is full where the largest message would not fit any more.
+    /// Full by bytes means: the largest message would not fit.
     fn is_full(&self) -> bool {
         let room = self.room();
         room.messages == 0 || room.bytes < LARGEST_MESSAGE
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_never_sent() {
+    fn an_empty_batch_is_never_sent() {
         assert_eq!(batch(10, WINDOW).next(None), Next::Wait);
         assert_eq!(batch(10, Duration::ZERO).next(Some(Duration::ZERO)), Next::Wait);
     }
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_window_the_first_messages_go_at_once() {
+    fn without_a_window_the_first_messages_are_sent_at_once() {
         let mut batch = batch(10, Duration::ZERO);
         batch.add(taken(1, 1), Instant::now());
         assert_eq!(batch.next(None), Next::Send);
     }
 
     #[test]
-    fn a_batch_with_all_its_messages_does_not_wait() {
+    fn a_batch_full_by_count_does_not_wait() {
         let mut batch = batch(3, WINDOW);
         batch.add(taken(2, 2), Instant::now());
         assert_eq!(batch.room().messages, 1);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_the_largest_message_would_not_fit_into_does_not_wait() {
+    fn a_batch_full_by_bytes_does_not_wait() {
         let mut batch = batch(10, WINDOW);
         batch.add(taken(1, TAKEN_BYTES - LARGEST_MESSAGE), Instant::now());
         assert_eq!(batch.next(None), Next::Open(WINDOW));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_message_says_until_when_all_are_hidden() {
+    fn the_first_message_determines_how_long_all_are_hidden() {
         let (mut batch, now) = (batch(10, WINDOW), Instant::now());
         batch.add(taken(0, 0), now);
         assert_eq!(batch.hidden_until, None);

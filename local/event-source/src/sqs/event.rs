@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use drover_local_sqs::{QueueName, ReceivedMessage, WireAttribute};
 
-/// Who sent a message: every client of the host is the account itself.
+/// The sender id: every client of the host is the account itself.
 const SENDER: &str = "000000000000";
 
-/// The event of these messages.
+/// The event with these messages.
 ///
 /// # Errors
-/// Never for texts, which is all that there is.
+/// Never for strings, which are the only content.
 pub(super) fn event(
     queue: &QueueName,
     messages: &[ReceivedMessage],
@@ -48,7 +48,7 @@ struct Record<'a> {
     aws_region: &'static str,
 }
 
-/// A user's attribute. Lambda writes the two lists that SQS never fills.
+/// A user's message attribute. Lambda writes the two lists that SQS never fills.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Attribute<'a> {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_a_record_as_lambda_writes_it() {
+    fn a_record_has_the_format_of_lambda() {
         let expected = json!({ "Records": [{
             "messageId": "m-1",
             "receiptHandle": "r-1",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_of_users_are_as_lambda_writes_them() {
+    fn attributes_of_users_have_the_format_of_lambda() {
         let text = WireAttribute {
             data_type: "String".to_owned(),
             string_value: Some("high".to_owned()),
@@ -159,9 +159,9 @@ mod tests {
         assert_eq!(record["messageAttributes"]["priority"], expected);
     }
 
-    /// The longest that JSON makes of a text: every character is escaped.
+    /// The worst case of JSON: every character is escaped.
     #[test]
-    fn the_event_of_a_full_batch_is_within_lambdas_limit() {
+    fn the_event_of_a_full_batch_is_within_the_limit_of_lambda() {
         let largest = message(&"\"".repeat(1024 * 1024));
         let small = message(&"\n".repeat(100));
         let (many, each) = (1_000, 100 + (LARGEST_MESSAGE - 1024 * 1024));

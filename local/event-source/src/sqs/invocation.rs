@@ -1,5 +1,5 @@
-//! One invocation of a mapping: the event goes out, the answer decides, and what is done is deleted.
-//! A invocation that is dropped in the middle is a invocation whose messages come again.
+//! One invocation of a mapping: send the event, read the response, and delete succeeded messages.
+//! The messages of a dropped invocation are retried.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use crate::invoke::{FunctionError, Invoke};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What every invocation of a mapping needs.
+/// The context of every invocation of a mapping.
 pub(super) struct MappingContext {
     pub(super) sqs: Sqs,
     functions: Arc<dyn Invoke>,
     pub(super) settings: Settings,
-    /// Whole batches that failed since the last that did not.
+    /// Consecutive failures of whole batches.
     failures: AtomicU32,
 }
 
@@ -35,8 +35,8 @@ impl MappingContext {
         Self { sqs, functions, settings, failures: AtomicU32::new(0) }
     }
 
-    /// How long a function is left alone that keeps failing. On Lambda, too, messages are not used
-    /// up as fast as it fails.
+    /// The pause before the next invocation of a failing function. It keeps messages from reaching
+    /// their maximum receive count as fast as the function fails, as on Lambda.
     pub(super) fn pause(&self) -> Duration {
         pause_after(self.failures.load(Ordering::Relaxed))
     }
@@ -54,17 +54,17 @@ impl MappingContext {
 /// Why a whole batch failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("there is no such function")]
+    #[error("unknown function")]
     NoFunction,
-    #[error("the event could not be written")]
+    #[error("cannot serialize the event")]
     Event(#[from] serde_json::Error),
-    #[error("the function failed: error_type=`{0}`")]
+    #[error("function failed: error_type=`{0}`")]
     Function(String),
-    #[error("the answer makes no sense: {0}")]
+    #[error("invalid response: {0}")]
     Senseless(&'static str),
 }
 
-/// Plays a invocation to its end.
+/// Runs an invocation to its end.
 pub(super) async fn play(context: &MappingContext, batch: Batch) {
     let failed = invoke(context, &batch).await;
     context.ended(&failed);
@@ -77,11 +77,11 @@ pub(super) async fn play(context: &MappingContext, batch: Batch) {
     }
     if let Err(error) = context.sqs.delete(&context.settings.queue, done).await {
         let (queue, error) = (context.settings.queue.as_str(), &error as &dyn std::error::Error);
-        tracing::warn!(queue, error, "messages that are done could not be deleted and come again");
+        tracing::warn!(queue, error, "cannot delete succeeded messages, they will be retried");
     }
 }
 
-/// The ids of the messages that failed.
+/// The ids of the failed messages.
 async fn invoke(context: &MappingContext, batch: &Batch) -> Result<BTreeSet<String>, Failure> {
     let Settings { queue, function: name, .. } = &context.settings;
     let event = event(queue, &batch.messages)?;
@@ -98,7 +98,7 @@ fn read(
     answered: Result<Bytes, FunctionError>,
     messages: &[ReceivedMessage],
 ) -> Result<BTreeSet<String>, Failure> {
-    // Its message may hold what the function was given.
+    // The error message is left out, because it may contain the function's input.
     let body = answered.map_err(|error| Failure::Function(error.error_type))?;
     let ids: BTreeSet<&str> = messages.iter().map(|one| one.message_id.as_str()).collect();
     answer::failed(&body, |id| ids.contains(id)).map_err(Failure::Senseless)
@@ -109,11 +109,11 @@ fn log(context: &MappingContext, failed: &Result<BTreeSet<String>, Failure>) {
     match failed {
         Ok(failed) if failed.is_empty() => {}
         Ok(failed) => {
-            tracing::info!(queue, %function, messages = failed.len(), "messages come again");
+            tracing::info!(queue, %function, messages = failed.len(), "partial failure, messages will be retried");
         }
         Err(error) => {
             let error = error as &dyn std::error::Error;
-            tracing::warn!(queue, %function, error, "the whole batch comes again");
+            tracing::warn!(queue, %function, error, "the whole batch will be retried");
         }
     }
 }
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_that_keeps_failing_is_left_alone_for_longer_and_longer() {
+    fn the_pause_grows_while_the_function_keeps_failing() {
         let pauses = [0, 1, 2, 3, 6, 7, u32::MAX].map(|failures| pause_after(failures).as_millis());
         assert_eq!(pauses, [0, 100, 200, 400, 3_200, 5_000, 5_000]);
     }

@@ -1,18 +1,18 @@
-//! What an operator says of a mapping.
+//! The settings of a mapping.
 
 use drover_local_sqs::QueueName;
 
 use super::batch::Batching;
 
-/// How a mapping is set.
+/// The settings of a mapping.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What is polled.
+    /// The queue to poll.
     pub queue: QueueName,
-    /// What is invoked.
+    /// The name of the function to invoke.
     pub function: String,
-    /// How much is sent at once, and when.
+    /// The size of a batch, and how long to wait for it.
     pub batching: Batching,
-    /// Invocations at once.
+    /// The maximum number of concurrent invocations.
     pub concurrency: usize,
 }

@@ -12,15 +12,15 @@ use tokio::sync::Barrier;
 use super::*;
 use crate::invoke::{Answered, FunctionError};
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any step takes on a busy machine.
 const WAIT: Duration = Duration::from_secs(30);
-/// Seconds until what failed comes again: time to take, to work on and to delete what did not.
+/// Seconds until a failed message is retried: enough time to take, process and delete the others.
 const SOON: u32 = 3;
 const QUEUE: &str = "letters";
 const FAILED: &str = "letters-failed";
 const FUNCTION: &str = "filing";
 
-/// The one function of a test, which has no time-out of its own.
+/// The only function of a test; it has no timeout.
 struct Function(Box<dyn Fn(Bytes) -> Answered + Send + Sync>);
 
 impl Function {
@@ -40,7 +40,7 @@ impl Invoke for Function {
     }
 }
 
-/// Queues, and what the function was asked.
+/// Queues, and the events that the function received.
 struct Fixture {
     sqs: Sqs,
     seen: Arc<Mutex<Vec<Value>>>,
@@ -66,7 +66,7 @@ impl Fixture {
         }
     }
 
-    /// Starts a mapping to a function that gives `answer` for the event and how often it was called.
+    /// Starts a mapping to a function that returns `answer(event, number of the call)`.
     fn feed<A>(&self, settings: Settings, answer: A) -> SqsSource
     where
         A: Fn(&Value, usize) -> Result<Value, FunctionError> + Send + Sync + 'static,
@@ -81,7 +81,7 @@ impl Fixture {
         SqsSource::start(self.sqs.clone(), function, settings)
     }
 
-    /// The bodies of every event so far, in the order of their sending.
+    /// The bodies of every event so far, in the order of the invocations.
     fn bodies(&self) -> Vec<Vec<String>> {
         let of_event = |event: &Value| {
             let mut bodies: Vec<String> =
@@ -92,7 +92,7 @@ impl Fixture {
         self.seen.lock().unwrap().iter().map(of_event).collect()
     }
 
-    /// How many messages a queue has, those in hand included.
+    /// The number of messages in a queue, including those in flight.
     async fn held(&self, queue: &str) -> u64 {
         let levels = self.sqs.levels(queue).await.unwrap();
         levels.waiting + levels.in_hand
@@ -136,7 +136,7 @@ fn failure() -> FunctionError {
     FunctionError { error_type: "Odd".to_owned(), error_message: "no".to_owned() }
 }
 
-/// An answer that names the messages with these bodies.
+/// A response that names the messages with these bodies as failed.
 fn named(event: &Value, bodies: &[&str]) -> Value {
     let failed =
         records(event).iter().filter(|one| bodies.contains(&one["body"].as_str().unwrap()));
@@ -146,7 +146,7 @@ fn named(event: &Value, bodies: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn messages_that_are_done_are_deleted() {
+async fn succeeded_messages_are_deleted() {
     let fixture = Fixture::new(30).await;
     fixture.send(&["a", "b"]).await;
     let source = fixture.feed(settings(10), |_, _| Ok(Value::Null));
@@ -156,10 +156,10 @@ async fn messages_that_are_done_are_deleted() {
 }
 
 #[tokio::test]
-async fn a_mapping_that_waits_is_woken_by_what_is_sent() {
+async fn an_idle_mapping_is_woken_by_a_new_message() {
     let fixture = Fixture::new(30).await;
     let source = fixture.feed(settings(10), |_, _| Ok(Value::Null));
-    // The second finds a mapping that has looked before.
+    // The second message finds a mapping that has polled before.
     for (body, events) in [("a", 1), ("b", 2)] {
         let started = Instant::now();
         fixture.send(&[body]).await;
@@ -170,7 +170,7 @@ async fn a_mapping_that_waits_is_woken_by_what_is_sent() {
 }
 
 #[tokio::test]
-async fn a_batch_has_no_more_messages_than_it_may() {
+async fn a_batch_never_exceeds_its_maximum() {
     let fixture = Fixture::new(30).await;
     fixture.send(&["a", "b", "c", "d", "e"]).await;
     let source = fixture.feed(settings(2), |_, _| Ok(json!({})));
@@ -182,7 +182,7 @@ async fn a_batch_has_no_more_messages_than_it_may() {
 }
 
 #[tokio::test]
-async fn only_what_the_answer_names_comes_again() {
+async fn only_messages_named_in_the_response_are_retried() {
     let fixture = Fixture::new(SOON).await;
     fixture.send(&["a", "b"]).await;
     let source = fixture.feed(settings(10), |event, call| {
@@ -199,7 +199,7 @@ async fn only_what_the_answer_names_comes_again() {
 }
 
 #[tokio::test]
-async fn a_batch_whose_function_failed_comes_again_whole() {
+async fn a_function_error_retries_the_whole_batch() {
     let fixture = Fixture::new(SOON).await;
     fixture.send(&["a", "b"]).await;
     let source = fixture.feed(settings(10), |_, call| match call {
@@ -212,7 +212,7 @@ async fn a_batch_whose_function_failed_comes_again_whole() {
 }
 
 #[tokio::test]
-async fn a_batch_whose_answer_makes_no_sense_comes_again_whole() {
+async fn an_invalid_response_retries_the_whole_batch() {
     let fixture = Fixture::new(SOON).await;
     fixture.send(&["a", "b"]).await;
     let source = fixture.feed(settings(10), |event, call| {
@@ -228,7 +228,7 @@ async fn a_batch_whose_answer_makes_no_sense_comes_again_whole() {
 }
 
 #[tokio::test]
-async fn what_always_fails_goes_to_the_failed_queue_and_holds_up_nobody() {
+async fn a_message_that_always_fails_goes_to_the_failed_queue_and_blocks_no_other() {
     let fixture = Fixture::new(SOON).await;
     fixture.send(&["bad", "good"]).await;
     let source = fixture.feed(settings(10), |event, _| Ok(named(event, &["bad"])));
@@ -240,7 +240,7 @@ async fn what_always_fails_goes_to_the_failed_queue_and_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn no_more_invocations_run_at_once_than_may() {
+async fn concurrent_invocations_never_exceed_the_maximum() {
     let fixture = Fixture::new(30).await;
     fixture.send(&["a", "b", "c", "d"]).await;
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -250,7 +250,7 @@ async fn no_more_invocations_run_at_once_than_may() {
         async move {
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             two.wait().await;
-            // Time for a third, if one were let in.
+            // Time for a third invocation to start, if the limit did not hold.
             for _ in 0..1_000 {
                 tokio::task::yield_now().await;
             }
@@ -265,7 +265,7 @@ async fn no_more_invocations_run_at_once_than_may() {
 }
 
 #[tokio::test]
-async fn an_invocation_has_no_longer_than_its_messages_are_hidden() {
+async fn an_invocation_ends_with_the_visibility_timeout_of_its_messages() {
     let fixture = Fixture::new(1).await;
     fixture.send(&["a"]).await;
     let calls = Arc::new(AtomicUsize::new(0));
@@ -278,7 +278,7 @@ async fn an_invocation_has_no_longer_than_its_messages_are_hidden() {
             Ok(Bytes::new())
         }
     });
-    // The only place is free again before the function's own time is over.
+    // The only permit is free again before the function ends by itself.
     let settings = Settings { concurrency: 1, ..settings(10) };
     let source = SqsSource::start(fixture.sqs.clone(), function, settings);
     fixture.until(|_, held| held == 0).await;
@@ -286,7 +286,7 @@ async fn an_invocation_has_no_longer_than_its_messages_are_hidden() {
 }
 
 #[tokio::test]
-async fn what_is_under_way_when_a_mapping_stops_is_finished_or_comes_again() {
+async fn invocations_running_when_a_mapping_stops_are_finished_or_retried() {
     let fixture = Fixture::new(SOON).await;
     fixture.send(&["a"]).await;
     let (started, is_started) = watch::channel(false);

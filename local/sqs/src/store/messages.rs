@@ -1,4 +1,4 @@
-//! Messages on their way: sent, received, hidden for longer or shorter, deleted.
+//! Messages: send, receive, hide, delete.
 
 use rusqlite::{OptionalExtension, Row, params};
 use uuid::Uuid;
@@ -9,28 +9,28 @@ use crate::message::{NewMessage, ReceiptHandle};
 use crate::rejection::{Rejection, SqsError};
 use crate::settings::QueueName;
 
-/// What a receive asks for.
+/// The limits of a receive.
 pub(crate) struct Want {
-    /// 1 to 10 for clients; inside the process it may be more.
+    /// 1 to 10 for clients; may be more inside the process.
     pub(crate) maximum: u32,
-    /// The sum over what is given, each message counted with [`EXTRA_BYTES`].
+    /// The maximum sum of the message sizes, each including [`EXTRA_BYTES`].
     pub(crate) maximum_bytes: usize,
-    /// Otherwise the queue's.
+    /// Defaults to the queue's timeout.
     pub(crate) visibility_timeout_seconds: Option<u32>,
 }
 
-/// What a message counts besides its body and its attributes: its ids, its times, its checksums.
+/// The size of a message besides body and attributes: ids, times and checksums.
 pub(crate) const EXTRA_BYTES: usize = 1024;
 
-/// What a receive gives.
+/// The result of a receive.
 pub(crate) struct Received {
-    /// Those that were due first come first.
+    /// In the order in which they became due.
     pub(crate) deliveries: Vec<Delivery>,
-    /// When nothing is due: how long until something is, as far as the queue knows now.
+    /// If nothing is due: the time until the next message that the queue holds becomes due.
     pub(crate) next_due_in_millis: Option<i64>,
 }
 
-/// A message in the hands of a receiver.
+/// A message that a receiver holds.
 pub(crate) struct Delivery {
     pub(crate) handle: ReceiptHandle,
     pub(crate) body: String,
@@ -38,20 +38,20 @@ pub(crate) struct Delivery {
     pub(crate) group_id: Option<String>,
     pub(crate) sent_at: i64,
     pub(crate) first_received_at: i64,
-    /// This receive included.
+    /// Including this receive.
     pub(crate) receive_count: u32,
-    /// The queue where the message was received too often.
+    /// The source queue, if the message was received there too often.
     pub(crate) redriven_from: Option<QueueName>,
 }
 
 impl Delivery {
-    /// What it counts towards [`Want::maximum_bytes`].
+    /// The size that counts towards [`Want::maximum_bytes`].
     pub(crate) fn bytes(&self) -> usize {
         self.body.len() + self.attributes.bytes() + EXTRA_BYTES
     }
 }
 
-/// SQS's three counts of a queue.
+/// SQS's three counts of a queue's messages.
 #[derive(Debug, PartialEq)]
 pub(super) struct Counts {
     pub(super) visible: i64,
@@ -92,7 +92,7 @@ impl Queues<'_> {
         Ok(())
     }
 
-    /// Takes what is due and hides it for the visibility timeout.
+    /// Takes messages that are due and hides them for the visibility timeout.
     pub(crate) fn receive(&mut self, queue: &Queue, want: &Want) -> Result<Received, SqsError> {
         self.tidy(queue)?;
         let due = self.due(queue, want)?;
@@ -139,7 +139,7 @@ impl Queues<'_> {
         Ok(due_at.map(|due_at| due_at - self.now_millis))
     }
 
-    /// Deletes the message, or leaves it at that if it has gone already.
+    /// Deletes the message. A message that is already deleted is not an error.
     pub(crate) fn delete(&mut self, handle: &ReceiptHandle) -> Result<(), SqsError> {
         let mut delete = self.transaction.prepare_cached(
             "DELETE FROM messages WHERE id = ?1 AND queue = ?2 AND message_id = ?3",
@@ -148,7 +148,7 @@ impl Queues<'_> {
         Ok(())
     }
 
-    /// Lets a message that is in flight be due in so many seconds from now.
+    /// Makes a message in flight due in this many seconds.
     pub(crate) fn change_visibility(
         &mut self,
         queue: &Queue,

@@ -1,4 +1,4 @@
-//! Queues themselves: made, changed, listed, emptied, deleted, described.
+//! Queues: create, change, list, purge, delete and describe.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::settings::{QueueName, QueueSettings, Redrive};
 /// How full a queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLevels {
-    /// Messages that wait for a receiver, those with a delay included.
+    /// Messages that wait for a receiver, including delayed messages.
     pub waiting: u64,
-    /// Messages that a receiver has in hand.
+    /// Messages in flight.
     pub in_hand: u64,
-    /// How long ago the oldest of them all was sent.
+    /// The time since the oldest message was sent.
     pub oldest_age: Option<Duration>,
 }
 
 /// A queue that exists.
 pub(crate) struct Queue {
-    /// What a receipt handle calls the queue.
+    /// The number of the queue in receipt handles.
     pub(crate) id: i64,
     pub(crate) name: QueueName,
     pub(crate) settings: QueueSettings,
@@ -40,7 +40,7 @@ impl Queues<'_> {
         Ok(select.query_row([name], read_queue).optional()?)
     }
 
-    /// Creates the queue, or accepts the one that is there and has the same attributes.
+    /// Creates the queue, or accepts an existing queue with the same attributes.
     pub(crate) fn create_queue(
         &mut self,
         name: &QueueName,
@@ -53,7 +53,7 @@ impl Queues<'_> {
         }
     }
 
-    /// Creates the queue, or brings the one that is there to these settings.
+    /// Creates the queue, or updates the settings of the existing queue.
     pub(crate) fn ensure_queue(
         &mut self,
         name: &QueueName,
@@ -151,7 +151,7 @@ impl Queues<'_> {
         })
     }
 
-    /// Everything that SQS tells about the queue.
+    /// All attributes that SQS returns for the queue.
     pub(crate) fn attributes(
         &mut self,
         queue: &Queue,

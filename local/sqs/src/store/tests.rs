@@ -1,4 +1,4 @@
-//! The store's promises, with time as an argument.
+//! The store's guarantees, with time as an argument.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::protocol::SendMessage;
 use crate::rejection::Rejection;
 use crate::settings::{QueueSettings, Redrive};
 
-/// An open store in a folder of its own.
+/// An open store in its own folder.
 struct Bench {
     folder: TempDir,
     store: Store,
@@ -25,7 +25,7 @@ impl Bench {
         Self { folder, store }
     }
 
-    /// A queue `orders` that gives its messages to `dead` after two receives.
+    /// A queue `orders` that redrives its messages to `dead` after two receives.
     fn with_redrive() -> Self {
         let mut bench = Self::new();
         bench.ensure("dead", QueueSettings::default());
@@ -180,7 +180,7 @@ fn a_message_received_too_often_moves_when_it_is_due_again() {
 }
 
 #[test]
-fn a_message_reaches_its_dead_letter_queue_though_no_one_looks_at_the_source() {
+fn a_message_reaches_its_dead_letter_queue_without_a_receive_at_the_source() {
     let mut bench = Bench::with_redrive();
     bench.send(0, "orders", "poison");
     bench.receive(0, "orders");
@@ -189,7 +189,7 @@ fn a_message_reaches_its_dead_letter_queue_though_no_one_looks_at_the_source() {
 }
 
 #[test]
-fn without_its_dead_letter_queue_a_message_goes_on_being_received() {
+fn without_its_dead_letter_queue_a_message_is_received_again_and_again() {
     let mut bench = Bench::with_redrive();
     bench.send(0, "orders", "poison");
     bench.on(0, "dead", |queues, dead| queues.delete_queue(dead)).unwrap();
@@ -239,7 +239,7 @@ fn visibility_changes_only_while_a_message_is_in_flight() {
 }
 
 #[test]
-fn counts_tell_waiting_in_flight_and_delayed_apart() {
+fn counts_distinguish_waiting_in_flight_and_delayed_messages() {
     let mut bench = Bench::with_redrive();
     bench.send(0, "orders", "a");
     bench.receive(0, "orders");
@@ -280,7 +280,7 @@ fn moving_to_a_named_queue_takes_everything_that_is_not_in_flight() {
 }
 
 #[test]
-fn a_queue_made_again_has_none_of_the_old_messages_nor_handles() {
+fn a_recreated_queue_has_no_old_messages_or_handles() {
     let mut bench = Bench::with_redrive();
     bench.send(0, "orders", "a");
     let old = bench.receive(0, "orders").remove(0).handle.text(1);
@@ -308,7 +308,7 @@ fn a_queue_is_created_twice_only_with_the_same_attributes() {
 }
 
 #[test]
-fn a_redrive_to_a_queue_that_is_not_there_is_refused_and_leaves_no_queue() {
+fn a_redrive_to_a_missing_queue_is_rejected_and_creates_no_queue() {
     let mut bench = Bench::new();
     let redrive = Redrive { dead_letter_queue: name("nowhere"), max_receive_count: 2 };
     let settings = QueueSettings { redrive: Some(redrive), ..Default::default() };
@@ -330,7 +330,7 @@ fn ensuring_a_queue_changes_its_settings_and_keeps_its_messages() {
 }
 
 #[test]
-fn a_message_larger_than_the_queue_allows_is_refused() {
+fn a_message_larger_than_the_queue_allows_is_rejected() {
     let mut bench = Bench::new();
     bench.ensure("orders", QueueSettings { maximum_message_bytes: 1024, ..Default::default() });
     let mut send = |bytes: usize| {
@@ -341,9 +341,9 @@ fn a_message_larger_than_the_queue_allows_is_refused() {
     assert!(matches!(rejected(send(1025)), Some(Rejection::InvalidParameterValue(_))));
 }
 
-/// What a killed process leaves behind: the file and its log, never closed.
+/// Copies the files as a killed process leaves them: the database and its log, never closed.
 #[test]
-fn what_was_acknowledged_is_there_after_a_kill() {
+fn acknowledged_actions_survive_a_kill() {
     let mut bench = Bench::with_redrive();
     bench.send(0, "orders", "received");
     let handle = bench.receive(0, "orders").remove(0).handle;
@@ -361,9 +361,9 @@ fn what_was_acknowledged_is_there_after_a_kill() {
     assert_eq!(again[0].handle, handle);
 }
 
-/// Whatever happens, a message that was sent and not deleted is stored once.
+/// After any sequence of actions, a message that was sent and not deleted is stored once.
 #[test]
-fn no_sequence_of_actions_loses_or_doubles_a_message() {
+fn no_sequence_of_actions_loses_or_duplicates_a_message() {
     for seed in 1..=20_u64 {
         let mut random = seed;
         let mut next = |below: u64| {
@@ -381,7 +381,7 @@ fn no_sequence_of_actions_loses_or_doubles_a_message() {
                 }
                 2 | 3 => {
                     let mut received = bench.receive(now, queue);
-                    // Half of the receives end well, for the last of their messages.
+                    // Half of the receives delete their last message.
                     if let (0, Some(done)) = (next(2), received.pop()) {
                         bench.delete(now, &done.handle);
                         assert!(kept.remove(&done.body), "seed={seed} body={}", done.body);

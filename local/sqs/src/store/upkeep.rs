@@ -1,9 +1,10 @@
-//! What happens to messages without anyone asking: they expire, and they move to the dead-letter
-//! queue. There is no clockwork for it; whoever looks at a queue finds it tidied. Here is also the
-//! way back.
+//! Changes over time: messages expire, and move to the dead-letter queue. No background task does
+//! that; each action on a queue first brings the queue up to date. The move back to the source is
+//! here too.
 //!
-//! A message that moves to a dead-letter queue stays the same message, with its time of sending and
-//! so its retention, but its receives are counted anew. A message that is moved back is a new one.
+//! A message in a dead-letter queue is still the same message, with its sending time and so its
+//! retention, but its receive count restarts at zero. A message that is moved back is a new
+//! message.
 
 use rusqlite::params;
 use uuid::Uuid;
@@ -14,8 +15,8 @@ use crate::rejection::SqsError;
 use crate::settings::QueueName;
 
 impl Queues<'_> {
-    /// Brings the queue up to the present, and before it those that redrive to it: a message must
-    /// reach its dead-letter queue even when no one receives at the source any more.
+    /// Brings the queue up to date, after its source queues: a message must reach its dead-letter
+    /// queue even when nothing receives from the source.
     pub(super) fn tidy(&mut self, queue: &Queue) -> Result<(), SqsError> {
         for source in self.sources(queue)? {
             self.tidy_one(&source)?;
@@ -30,7 +31,7 @@ impl Queues<'_> {
             .execute(params![queue.id, kept_since])?;
 
         let Some(redrive) = &queue.settings.redrive else { return Ok(()) };
-        // Without its dead-letter queue a message goes on being received, as in SQS.
+        // Without its dead-letter queue, a message continues to be received, as in SQS.
         let Some(dead) = self.find_queue(&redrive.dead_letter_queue)? else { return Ok(()) };
         let mut redriven = self.transaction.prepare_cached(
             "UPDATE messages SET queue = ?1, redriven_from = ?2, due_at = ?3, receive_count = 0
@@ -49,7 +50,7 @@ impl Queues<'_> {
         Ok(())
     }
 
-    /// The queues whose dead-letter queue this is.
+    /// The queues that use this queue as their dead-letter queue.
     pub(crate) fn sources(&self, queue: &Queue) -> Result<Vec<Queue>, SqsError> {
         let mut select =
             self.transaction.prepare_cached("SELECT * FROM queues WHERE dead_letter_queue = ?1")?;
@@ -57,8 +58,8 @@ impl Queues<'_> {
         Ok(sources.collect::<Result<_, _>>()?)
     }
 
-    /// Moves what is due to the destination, or each message to where it came from. A message that
-    /// was sent to the dead-letter queue directly, or whose source is gone, stays.
+    /// Moves due messages to the destination, or each message to its source. A message stays if it
+    /// was sent to the dead-letter queue directly, or if its source no longer exists.
     pub(crate) fn move_messages(
         &mut self,
         from: &Queue,
@@ -93,7 +94,7 @@ impl Queues<'_> {
     }
 }
 
-/// One message's way to its target.
+/// The move of one message to its target.
 struct Step {
     row: i64,
     target: i64,

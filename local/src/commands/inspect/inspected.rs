@@ -1,12 +1,12 @@
-//! What is shown.
+//! The data that `inspect` shows.
 
 use drover_core::ledger::read::Snapshot;
 
-/// A subject's whole history, and what its tenant says about it.
+/// A subject's whole history, and its tenant's lateness.
 #[derive(Clone, Debug)]
 pub struct Inspected {
     /// Head and pages.
     pub snapshot: Snapshot,
-    /// How far behind the watermark something counts as settled.
+    /// The lateness in seconds: entries this far behind the watermark are settled.
     pub lateness_seconds: i64,
 }

@@ -16,10 +16,10 @@ use serde_json::value::RawValue;
 use super::inspected::Inspected;
 use crate::commands::text::{printable, table};
 
-/// Characters of a payload that a line shows.
+/// The maximum characters of a payload on a line.
 const PAYLOAD_CHARACTERS: usize = 80;
 
-/// For people: the head, a line for each page, a line for each of the newest entries.
+/// For people: the head, one line for each page, and one line for each of the newest entries.
 pub(super) fn text(key: &SubjectKey, inspected: &Inspected, limit: usize) -> String {
     let mut out = format!("{} {}\n\n", key.tenant(), key.subject());
     head_lines(&mut out, inspected);
@@ -74,7 +74,7 @@ fn entry_row(entry: &Entry) -> [String; 5] {
     ]
 }
 
-/// The newest entries in order, behind the number of those before them.
+/// The number of omitted entries, and the newest entries in order.
 fn newest(inspected: &Inspected, limit: usize) -> (usize, Vec<&Entry>) {
     let entries: Vec<&Entry> = inspected.snapshot.entries().map(AsRef::as_ref).collect();
     let left_out = entries.len().saturating_sub(limit);
@@ -118,7 +118,7 @@ struct HeadJson<'a> {
     watermark: Option<Timestamp>,
     settled_until: Option<Timestamp>,
     sealed: Option<PositionJson<'a>>,
-    /// The last page that is right, while a correction has not reached the last one.
+    /// The last correct page, while a repair has not reached the last page.
     repair_after: Option<PositionJson<'a>>,
     frozen: usize,
     bytes: usize,
@@ -150,7 +150,7 @@ struct PositionJson<'a> {
     event_id: &'a str,
 }
 
-/// For programs: the same, with whole payloads.
+/// For programs: the same data, with whole payloads.
 pub(super) fn json(
     key: &SubjectKey,
     inspected: &Inspected,

@@ -1,5 +1,5 @@
-//! What the replay function answers, as far as it is shown or decides something here. What is not
-//! known here is left alone: with `--json` people see the whole answer.
+//! The parts of the replay function's response that this command shows or uses. Unknown fields are
+//! ignored: `--json` prints the whole response.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use drover_core::replay::{Action, Phase};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Why a run is paused that only needs another invocation.
+/// The pause reason of a run that only needs another invocation.
 const TIME: &str = "time";
 
-/// An answer. The order is that in which they are tried.
+/// A response. The variants are tried in this order.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Read {
@@ -27,10 +27,10 @@ struct Refused {
     message: String,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// The function refuses.
+    /// The function rejected the command.
     Refused { code: String, message: String },
     /// The newest runs.
     Runs(Vec<Run>),
@@ -62,8 +62,8 @@ pub(super) struct Run {
     pub(super) ended_at: Option<String>,
 }
 
-/// Which view there was before and after. The views themselves come with the answer of the
-/// invocation that read them only.
+/// The digests of a subject's view before and after. Only the invocation that read the views
+/// returns them in full.
 #[derive(Debug, Deserialize)]
 pub(super) struct View {
     pub(super) subject: String,
@@ -75,12 +75,12 @@ pub(super) struct View {
     pub(super) after: Option<Value>,
 }
 
-/// A field that is there: `null` is a value of it.
+/// Deserializes a present field; `null` is a value, not a missing field.
 fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-/// Letters, and counts of the open ones.
+/// Letters, and the counts of the open letters.
 #[derive(Debug, Deserialize)]
 pub(super) struct Letters {
     pub(super) total: u64,
@@ -90,7 +90,7 @@ pub(super) struct Letters {
     pub(super) next_cursor: Option<String>,
 }
 
-/// A letter of a list.
+/// A letter in a list.
 #[derive(Debug, Deserialize)]
 pub(super) struct Letter {
     pub(super) id: String,
@@ -103,7 +103,7 @@ pub(super) struct Letter {
     pub(super) state: String,
 }
 
-/// One letter with what is in it: key, payload and the headers' values in base64.
+/// One letter with its content: key, payload and header values in base64.
 #[derive(Debug, Deserialize)]
 pub(super) struct OpenLetter {
     #[serde(flatten)]
@@ -111,27 +111,27 @@ pub(super) struct OpenLetter {
     pub(super) contract: Option<String>,
     pub(super) subject: Option<String>,
     pub(super) ingested_at: String,
-    /// `whole`, or why nothing follows.
+    /// `whole`, or the reason why the content is missing.
     pub(super) content: String,
     pub(super) key: Option<String>,
     pub(super) payload: Option<String>,
     pub(super) headers: Vec<(String, String)>,
 }
 
-/// What is to be done about a run.
+/// The next step for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Nothing.
+    /// The run is done.
     Done,
-    /// It goes on in another invocation.
+    /// The run continues in another invocation.
     Resume,
-    /// A person has to see to something first.
+    /// A person has to act first.
     Person,
 }
 
 impl Answer {
     /// # Errors
-    /// It is none of these.
+    /// The response has none of these shapes.
     pub(super) fn read(body: &[u8]) -> Result<Self, serde_json::Error> {
         Ok(match serde_json::from_slice(body)? {
             Read::Refused { error: Refused { code, message } } => Self::Refused { code, message },
@@ -163,7 +163,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// The function's answer about a run.
+    /// The function's response about a run.
     pub(in super::super) fn record() -> Value {
         json!({
             "replay_id": "0190", "action": "replay", "by": "ann@cli", "phase": "done",
@@ -186,7 +186,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_a_run_whose_time_was_over_goes_on_by_itself() {
+    fn only_a_run_that_ran_out_of_time_continues_by_itself() {
         for (phase, reason, expected) in [
             ("done", None, Next::Done),
             ("paused", Some("time"), Next::Resume),
@@ -201,7 +201,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn answers_are_told_apart_by_what_they_hold() {
+    fn responses_are_distinguished_by_their_content() {
         let refused = json!({ "error": { "code": "not_found", "message": "none" } });
         assert!(matches!(
             Answer::read(refused.to_string().as_bytes()),

@@ -1,4 +1,4 @@
-//! The words of `drover replay …`, and the command that they make.
+//! The arguments of `drover replay …`, and their conversion to a command.
 
 use clap::{Args as ClapArgs, Subcommand};
 use drover_core::base::time::Timestamp;
@@ -8,7 +8,7 @@ use drover_core::replay::Filter;
 use super::command::Command;
 use crate::commands::target::FunctionArgs;
 
-/// See dead letters, and replay them
+/// List and replay dead letters
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     #[command(subcommand)]
@@ -19,73 +19,73 @@ pub struct Args {
 enum Action {
     Inspect(InspectArgs),
     Run(RunArgs),
-    /// Go on with a run
+    /// Continue a run
     Resume(OneArgs),
-    /// End a run; its letters stay as they are
+    /// Cancel a run; its letters stay unchanged
     Cancel(OneArgs),
     Show(ShowArgs),
     Park(ParkArgs),
 }
 
-/// What every action takes.
+/// The flags of every action.
 #[derive(ClapArgs, Clone, Debug)]
 pub(super) struct CommonArgs {
-    /// Whose letters [default: those of no tenant, which are the operator's]
+    /// The tenant of the letters [default: the operator's letters, which belong to no tenant]
     #[arg(long)]
     pub(super) tenant: Option<String>,
-    /// Print the function's answer as one line of JSON
+    /// Print the function's response as one line of JSON
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) functions: FunctionArgs,
 }
 
-/// Which letters; what is absent matches all.
+/// The letters to select; an absent filter matches all.
 #[derive(ClapArgs, Clone, Debug)]
 struct FilterArgs {
-    /// Letters of this code: a rejection's, `undelivered` or `unavailable`
+    /// Letters with this code: a rejection code, `undelivered` or `unavailable`
     #[arg(long)]
     code: Option<String>,
-    /// Refused by this contract
+    /// Letters rejected by this contract
     #[arg(long)]
     contract: Option<String>,
-    /// Of this subject
+    /// Letters of this subject
     #[arg(long, value_name = "KIND/ID")]
     subject: Option<String>,
-    /// Entered at or after this time (RFC 3339)
+    /// Letters ingested at or after this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = time)]
     from: Option<Timestamp>,
-    /// Entered before this time (RFC 3339)
+    /// Letters ingested before this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = time)]
     to: Option<Timestamp>,
-    /// These letters and no others; may be repeated
+    /// Only these letters; may be repeated
     #[arg(long = "id", value_name = "ID")]
     ids: Vec<String>,
-    /// In this state
+    /// Letters in this state
     #[arg(long, value_name = "STATE", default_value = "open", value_parser = waiting_state)]
     state: StateArg,
-    /// The operator's letters only: those whose tenant is now known to be this one
+    /// Only the operator's letters whose tenant is now known to be this tenant
     #[arg(long, value_name = "TENANT", conflicts_with = "tenant")]
     of_tenant: Option<String>,
 }
 
-/// List letters, the newest first, and count the open ones; or show one with what is in it
+/// List letters, newest first, and count the open letters; or show one letter with its content
 #[derive(ClapArgs, Clone, Debug)]
 struct InspectArgs {
-    /// This letter
+    /// Show this letter
     #[arg(long, conflicts_with_all = ["code", "cursor"])]
     id: Option<String>,
-    /// Letters of this code: a rejection's, `undelivered` or `unavailable`
+    /// Letters with this code: a rejection code, `undelivered` or `unavailable`
     #[arg(long)]
     code: Option<String>,
-    /// In this state
+    /// Letters in this state
     #[arg(long, value_name = "STATE", default_value = "open",
           value_parser = ["open", "parked", "resolved"])]
     state: String,
-    /// At most so many
+    /// Maximum number of letters
     #[arg(long, default_value_t = 100)]
     limit: u32,
-    /// Go on where another list ended
+    /// Cursor from the end of an earlier list
     #[arg(long)]
     cursor: Option<String>,
     #[command(flatten)]
@@ -97,19 +97,19 @@ struct InspectArgs {
 struct RunArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// Only see what would happen
+    /// Only show what would happen
     #[arg(long)]
     dry_run: bool,
-    /// At most so many letters
+    /// Maximum number of letters
     #[arg(long, default_value_t = 1_000)]
     limit: u64,
-    /// At most so many letters a second
+    /// Maximum letters per second
     #[arg(long, default_value_t = 100)]
     rate: u32,
-    /// Park a letter that was replayed so often without success
+    /// Park a letter after this many unsuccessful replays
     #[arg(long, value_name = "N", default_value_t = 2)]
     max_replays: u32,
-    /// Show so many views before and after
+    /// Number of views to show before and after
     #[arg(long, value_name = "N", default_value_t = 0)]
     views: u32,
     #[command(flatten)]
@@ -119,33 +119,33 @@ struct RunArgs {
 /// One run.
 #[derive(ClapArgs, Clone, Debug)]
 struct OneArgs {
-    /// The run
+    /// The id of the run
     replay_id: String,
     #[command(flatten)]
     common: CommonArgs,
 }
 
-/// Show a run, or the newest ones
+/// Show a run, or the newest runs
 #[derive(ClapArgs, Clone, Debug)]
 struct ShowArgs {
-    /// The run [default: the newest ones]
+    /// The id of the run [default: the newest runs]
     replay_id: Option<String>,
     #[command(flatten)]
     common: CommonArgs,
 }
 
-/// Put letters aside, so that no run takes them that does not ask for parked ones
+/// Set letters aside in the state parked; only runs with --state parked select them
 #[derive(ClapArgs, Clone, Debug)]
 struct ParkArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// Only see how many there are
+    /// Only count the letters
     #[arg(long)]
     dry_run: bool,
-    /// At most so many letters
+    /// Maximum number of letters
     #[arg(long, default_value_t = 1_000)]
     limit: u64,
-    /// At most so many letters a second
+    /// Maximum letters per second
     #[arg(long, default_value_t = 100)]
     rate: u32,
     #[command(flatten)]
@@ -153,7 +153,7 @@ struct ParkArgs {
 }
 
 impl Args {
-    /// The command, and what is common to all. `by` is who asks.
+    /// The command and the common flags. `by` is the user.
     pub(super) fn command(self, by: &str) -> (Command, CommonArgs) {
         self.action.command(by)
     }
@@ -218,10 +218,11 @@ impl FilterArgs {
 }
 
 fn time(text: &str) -> Result<Timestamp, &'static str> {
-    Timestamp::parse_rfc3339(text).ok_or("a time is RFC 3339, such as 2026-01-31T12:00:00Z")
+    Timestamp::parse_rfc3339(text)
+        .ok_or("expected a time in RFC 3339, for example 2026-01-31T12:00:00Z")
 }
 
-/// A state as a flag names it.
+/// A state as a flag.
 #[derive(Clone, Debug)]
 struct StateArg(State);
 
@@ -229,7 +230,7 @@ fn waiting_state(text: &str) -> Result<StateArg, &'static str> {
     match text {
         "open" => Ok(StateArg(State::Open)),
         "parked" => Ok(StateArg(State::Parked)),
-        _ => Err("a state is open or parked: what is resolved is done"),
+        _ => Err("expected open or parked: resolved letters cannot be selected"),
     }
 }
 
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_commands_say_which_run_or_which_letters() {
+    fn the_other_commands_send_their_run_or_letters() {
         for (words, expected) in [
             ("show", json!({ "action": "show" })),
             (
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_before_anything_is_sent() {
+    fn invalid_arguments_are_rejected_before_anything_is_sent() {
         for words in [
             "run --from yesterday",
             "run --state resolved",

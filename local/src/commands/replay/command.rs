@@ -1,13 +1,13 @@
-//! A direct command to the replay function, as it travels.
+//! The wire format of a direct command to the replay function.
 
 use drover_core::replay::Filter;
 use serde::Serialize;
 
-/// What the function is to do. Without a tenant it is about the operator's letters.
+/// A command. Without a tenant it applies to the operator's letters.
 #[derive(Debug, Serialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 pub(super) enum Command {
-    /// List letters, or show one with what is in it.
+    /// List letters, or show one letter with its content.
     Inspect {
         #[serde(skip_serializing_if = "Option::is_none")]
         tenant: Option<String>,
@@ -32,27 +32,27 @@ pub(super) enum Command {
         max_replays: u32,
         views: u32,
     },
-    /// Go on with a run.
+    /// Continue a run.
     Resume {
         #[serde(skip_serializing_if = "Option::is_none")]
         tenant: Option<String>,
         by: String,
         replay_id: String,
     },
-    /// End a run.
+    /// Cancel a run.
     Cancel {
         #[serde(skip_serializing_if = "Option::is_none")]
         tenant: Option<String>,
         replay_id: String,
     },
-    /// Show a run, or the newest.
+    /// Show a run, or the newest runs.
     Show {
         #[serde(skip_serializing_if = "Option::is_none")]
         tenant: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         replay_id: Option<String>,
     },
-    /// Put letters aside.
+    /// Set letters aside.
     Park {
         #[serde(skip_serializing_if = "Option::is_none")]
         tenant: Option<String>,
@@ -78,7 +78,7 @@ impl Command {
         Self::Show { tenant: tenant.map(str::to_owned), replay_id }
     }
 
-    /// Whether a run works on it, which takes its time and may end before it is done.
+    /// Whether the command executes a run, which takes time and may end before it is done.
     pub(super) fn works(&self) -> bool {
         match self {
             Self::Replay { .. } | Self::Resume { .. } | Self::Park { .. } => true,

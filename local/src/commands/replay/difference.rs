@@ -1,21 +1,21 @@
-//! What differs between two views, field by field.
+//! The difference between two views, field by field.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// A field that differs.
+/// A changed field.
 #[derive(Debug, PartialEq)]
 pub(super) struct Change {
     /// Its JSON Pointer.
     pub(super) path: String,
-    /// `None`: it was not there.
+    /// `None`: the field was added.
     pub(super) before: Option<Value>,
-    /// `None`: it is gone.
+    /// `None`: the field was removed.
     pub(super) after: Option<Value>,
 }
 
-/// Every field that differs, by its path.
+/// Every changed field, by its path.
 pub(super) fn changes(before: &Value, after: &Value) -> Vec<Change> {
     let (mut before, after) = (leaves(before), leaves(after));
     let mut changes: Vec<Change> = Vec::new();
@@ -31,7 +31,7 @@ pub(super) fn changes(before: &Value, after: &Value) -> Vec<Change> {
     changes
 }
 
-/// Everything that holds no other values, by its path. What is `null` as a whole has no fields.
+/// Every leaf value, by its path. A view that is `null` has no leaves.
 fn leaves(value: &Value) -> BTreeMap<String, Value> {
     let mut leaves = BTreeMap::new();
     if !value.is_null() {
@@ -75,14 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn equal_views_differ_in_nothing() {
+    fn equal_views_have_no_changes() {
         let view = json!({ "a": 1, "b": { "c": [1, 2] }, "d": null, "e": {} });
         check(&view, &view, &[]);
         check(&Value::Null, &Value::Null, &[]);
     }
 
     #[test]
-    fn fields_that_changed_came_or_went_are_named_by_their_path() {
+    fn changed_added_and_removed_fields_are_listed_by_their_path() {
         check(
             &json!({ "count": 1, "last": { "a/b": 1 }, "list": [1, 2], "same": true }),
             &json!({ "count": 2, "last": { "a/b": 1, "c": 3 }, "list": [1], "same": true }),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_subject_that_is_new_everything_came() {
+    fn every_field_of_a_new_subject_is_added() {
         check(
             &Value::Null,
             &json!({ "count": 1, "status": null }),

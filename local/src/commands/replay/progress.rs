@@ -1,5 +1,5 @@
-//! How far a run is, while it works: a live line on a terminal, else a line now and then, and only
-//! when something has changed.
+//! The progress of a run: a live line on a terminal, otherwise a line every two seconds if the
+//! progress has changed.
 
 use std::io::Write;
 use std::time::Duration;
@@ -13,15 +13,15 @@ const LIVE_EVERY: Duration = Duration::from_millis(300);
 const TURN_EVERY: Duration = Duration::from_millis(100);
 const LINES_EVERY: Duration = Duration::from_secs(2);
 
-/// Where progress is shown.
+/// The output for progress.
 pub enum Progress {
-    /// On the terminal of the standard error.
+    /// A live line on standard error, which is a terminal.
     Live,
     /// As lines of text.
     Lines(Box<dyn Write + Send>),
 }
 
-/// Progress under way. It ends with this value.
+/// A running progress display. Dropping it ends the display.
 pub(super) enum Display {
     Live(ProgressBar),
     Lines { out: Box<dyn Write + Send>, last: String },
@@ -45,7 +45,7 @@ impl Progress {
 }
 
 impl Display {
-    /// How often there is something to show.
+    /// The interval between updates.
     pub(super) fn every(&self) -> Duration {
         match self {
             Self::Live(_) => LIVE_EVERY,
@@ -59,7 +59,7 @@ impl Display {
             Self::Live(bar) => bar.set_message(text),
             Self::Lines { last, .. } if *last == text => {}
             Self::Lines { out, last } => {
-                // A run goes on without anyone who looks.
+                // A failed write of progress must not fail the run.
                 let _ = writeln!(out, "{text}").and_then(|()| out.flush());
                 *last = text;
             }

@@ -13,10 +13,10 @@ use super::answer::{Letter, Letters, Next, OpenLetter, Run, View};
 use super::difference::{Change, changes};
 use crate::commands::text::{printable, table};
 
-/// Fields of a view that are shown at most.
+/// The maximum number of changed fields shown for a view.
 const FIELDS: usize = 40;
 
-/// A run: what became of the letters, what changed, and how to go on.
+/// A run: the outcomes of the letters, the changed subjects, and how to continue.
 pub(super) fn run(run: &Run, tenant: Option<&str>) -> String {
     let mut out = format!("{}\n", headline(run));
     let pairs = [("started", &run.started_at)].into_iter();
@@ -40,7 +40,7 @@ pub(super) fn run(run: &Run, tenant: Option<&str>) -> String {
     out
 }
 
-/// The newest runs, a line each.
+/// The newest runs, one line each.
 pub(super) fn runs(runs: &[Run]) -> String {
     if runs.is_empty() {
         return "no runs\n".to_owned();
@@ -62,7 +62,7 @@ pub(super) fn runs(runs: &[Run]) -> String {
     out
 }
 
-/// Counts of the open letters, and a line for each letter of the list.
+/// The counts of the open letters, and one line for each listed letter.
 pub(super) fn letters(list: &Letters) -> String {
     let bound = if list.complete { "" } else { " among the newest" };
     let mut out = format!("{} open{bound}\n", list.total);
@@ -77,12 +77,12 @@ pub(super) fn letters(list: &Letters) -> String {
         table(&mut out, names, &list.letters.iter().map(letter_row).collect::<Vec<_>>());
     }
     if let Some(cursor) = &list.next_cursor {
-        let _ = writeln!(out, "\nthere are more: --cursor {}", printable(cursor));
+        let _ = writeln!(out, "\nmore letters: --cursor {}", printable(cursor));
     }
     out
 }
 
-/// One letter with what is in it, as text where it is text.
+/// One letter with its content, as text if possible.
 pub(super) fn letter(open: &OpenLetter) -> String {
     let line = &open.line;
     let mut out = format!("{}\n", printable(&line.id));
@@ -110,14 +110,14 @@ pub(super) fn letter(open: &OpenLetter) -> String {
     out
 }
 
-/// What base64 holds, where that is text; else the base64.
+/// The decoded text; if the bytes are not text, the base64.
 fn content(base64: &str) -> String {
     let bytes = base64_simd::STANDARD.decode_to_vec(base64).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     text.unwrap_or_else(|| format!("{base64} (base64)"))
 }
 
-/// Counts in one line.
+/// Counts on one line.
 pub(super) fn counts(counts: &BTreeMap<String, u64>) -> String {
     let counts = counts.iter().map(|(name, count)| format!("{count} {name}"));
     counts.collect::<Vec<_>>().join(", ")
@@ -148,14 +148,14 @@ const fn phase(phase: Phase) -> &'static str {
     }
 }
 
-/// How a person goes on with a run that does not go on by itself.
+/// How a person continues a run that does not continue by itself.
 fn advice(run: &Run, tenant: Option<&str>) -> Option<String> {
     if run.next() == Next::Done || run.phase != Phase::Paused {
         return None;
     }
     let tenant =
         tenant.map_or_else(String::new, |tenant| format!(" --tenant {}", printable(tenant)));
-    Some(format!("go on with: drover replay resume {}{tenant}", printable(&run.replay_id)))
+    Some(format!("continue with: drover replay resume {}{tenant}", printable(&run.replay_id)))
 }
 
 fn changed(out: &mut String, run: &Run) {
@@ -176,7 +176,7 @@ fn view(out: &mut String, view: &View) {
     let _ = writeln!(out, "\n{}{new}", printable(subject));
     let changes = changes(before, after);
     if changes.is_empty() {
-        out.push_str("  nothing differs\n");
+        out.push_str("  no changes\n");
     }
     for Change { path, before, after } in changes.iter().take(FIELDS) {
         let path = printable(path);
@@ -194,12 +194,12 @@ fn view(out: &mut String, view: &View) {
     }
 }
 
-/// What is known of views that another invocation read.
+/// The digests of views that another invocation read.
 fn digests(out: &mut String, view: &View) {
     let digest = |digest: &Option<String>| digest.as_deref().map_or("none".to_owned(), printable);
     let (before, after) = (&view.before_digest, &view.after_digest);
-    let differs = if before == after { "nothing differs" } else { "differs" };
-    let _ = writeln!(out, "\n{} ({differs}; a run keeps digests only)", printable(&view.subject));
+    let differs = if before == after { "no changes" } else { "changed" };
+    let _ = writeln!(out, "\n{} ({differs}; a run stores digests only)", printable(&view.subject));
     let _ = writeln!(out, "  before     {}\n  after      {}", digest(before), digest(after));
 }
 
@@ -225,7 +225,7 @@ fn message(letter: &Letter) -> String {
     format!("{}{at}", letter.message)
 }
 
-/// Where a letter's record came from, as short as it can be found again.
+/// The source of a letter's record, in a short form that still identifies it.
 fn source(source: &Value) -> String {
     let kafka = || {
         let (topic, partition) = (text(source, "topic")?, text(source, "partition")?);
@@ -238,7 +238,7 @@ fn source(source: &Value) -> String {
     known.unwrap_or_else(|| source.to_string())
 }
 
-/// The first partition of a batch, and how many more there are.
+/// The first partition of a batch, and the number of further partitions.
 fn batch(source: &Value) -> Option<String> {
     let partitions = source.get("partitions")?.as_array()?;
     let first = partitions.first()?;

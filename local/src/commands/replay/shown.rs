@@ -1,5 +1,5 @@
-//! The views that a run's invocations showed, kept while this process lives: a run's record holds
-//! digests only, so the answer of a later invocation has none of what an earlier one read.
+//! Keeps the views that earlier invocations of a run returned: the run itself stores digests only,
+//! so the response of a later invocation lacks the earlier views.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 
 const SIDES: [&str; 2] = ["before", "after"];
 
-/// Views by the name of the side, the subject and the digest.
+/// Views by side, subject and digest.
 #[derive(Debug, Default)]
 pub(super) struct ShownViews(BTreeMap<(&'static str, String, String), Value>);
 
 impl ShownViews {
-    /// Remembers what an answer shows, and gives the answer with what earlier ones showed.
+    /// Remembers the views in a response, and adds the views of earlier responses.
     pub(super) fn complete(&mut self, body: Bytes) -> Bytes {
         let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else { return body };
         let Some(views) = answer.get_mut("views").and_then(Value::as_array_mut) else {
@@ -31,7 +31,7 @@ impl ShownViews {
         serde_json::to_vec(&answer).map_or(body, Bytes::from)
     }
 
-    /// Says whether something was added.
+    /// Returns whether a view was added.
     fn complete_side(&mut self, view: &mut Map<String, Value>, side: &'static str) -> bool {
         let text = |name: &str| view.get(name).map(Value::to_string).unwrap_or_default();
         let key = (side, text("subject"), text(&format!("{side}_digest")));
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_answer_showed_is_in_the_later_one_if_its_digest_is_the_same() {
+    fn views_of_an_earlier_response_are_added_if_their_digest_matches() {
         let mut shown = ShownViews::default();
         let first = json!([{
             "subject": "device/d", "before_digest": null, "after_digest": "a1",
@@ -70,7 +70,7 @@ mod tests {
         let completed = shown.complete(body(&second));
         let completed: Value = serde_json::from_slice(&completed).unwrap();
         assert_eq!(completed["views"][0].get("before"), Some(&Value::Null));
-        assert_eq!(completed["views"][0].get("after"), None, "another view by now");
+        assert_eq!(completed["views"][0].get("after"), None, "the view has changed since");
         assert_eq!(completed["views"][1], second[1]);
         let other = Bytes::from_static(b"no JSON");
         assert_eq!(shown.complete(other.clone()), other);

@@ -1,6 +1,7 @@
 //! What is taken out of ledger and letters: a subject that is forgotten. Only a person's own credentials may
 //! delete; no function's role does.
 
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::Unavailable;
 use drover_core::dead_letter::letter::{FiledChunk, Owner};
 use drover_core::ledger::{Bound, StoredHead};
@@ -61,11 +62,14 @@ impl Eraser for Aws {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| unavailable("reading the keys of pages", &error))?;
+            .map_err(|error| {
+                unavailable("reading the keys of pages", &error).of(Dependency::LedgerTable)
+            })?;
         let keys: Vec<Item> = answer.items.unwrap_or_default();
         let count = keys.len();
-        let deletions =
-            keys.into_iter().map(|key| self.delete("deleting a page", &item_key.table, key));
+        let deletions = keys.into_iter().map(|key| {
+            self.delete(Dependency::LedgerTable, "deleting a page", &item_key.table, key)
+        });
         stream::iter(deletions).buffer_unordered(TOGETHER).try_collect::<()>().await?;
         Ok(count)
     }
@@ -91,13 +95,15 @@ impl LetterEraser for Aws {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| unavailable("reading contents of letters", &error))?;
+            .map_err(|error| {
+                unavailable("reading contents of letters", &error).of(Dependency::LettersTable)
+            })?;
         answer.items.unwrap_or_default().into_iter().map(shapes::read_filed_chunk).collect()
     }
 
     async fn delete_letter(&self, owner: &Owner, id: &str) -> Result<(), Unavailable> {
         let key = ItemKind::Letters.key(&owner.partition_key(), id);
-        self.delete("deleting a letter", self.letters_table()?, key).await
+        self.delete(Dependency::LettersTable, "deleting a letter", self.letters_table()?, key).await
     }
 
     async fn delete_chunks(
@@ -109,14 +115,22 @@ impl LetterEraser for Aws {
         let (table, pk) = (self.letters_table()?, owner.partition_key());
         let key = |number: &u32| shapes::chunk_key(&pk, &shapes::chunk_name(id, *number));
         let keys: Vec<Item> = numbers.iter().map(key).collect();
-        let deletions = keys.into_iter().map(|key| self.delete("deleting a content", table, key));
+        let deletions = keys
+            .into_iter()
+            .map(|key| self.delete(Dependency::LettersTable, "deleting a content", table, key));
         stream::iter(deletions).buffer_unordered(TOGETHER).try_collect::<()>().await
     }
 }
 
 impl Aws {
-    async fn delete(&self, operation: &str, table: &str, key: Item) -> Result<(), Unavailable> {
+    async fn delete(
+        &self,
+        dependency: Dependency,
+        operation: &str,
+        table: &str,
+        key: Item,
+    ) -> Result<(), Unavailable> {
         let sent = self.dynamodb.delete_item().table_name(table).set_key(Some(key)).send().await;
-        sent.map(drop).map_err(|error| unavailable(operation, &error))
+        sent.map(drop).map_err(|error| unavailable(operation, &error).of(dependency))
     }
 }

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 use drover_core::base::cost::{Metered, Units};
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::ledger::StoredHead;
 
@@ -37,7 +38,7 @@ pub(super) async fn read(client: &Client, item_key: &ItemKey) -> HeadRead {
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
         .send()
         .await
-        .map_err(|error| unavailable("reading a head", &error))?;
+        .map_err(|error| unavailable("reading a head", &error).of(Dependency::LedgerTable))?;
     let units = Units { read: counted(answer.consumed_capacity.as_ref()), write: 0.0 };
     Ok(Metered { answer: answer.item.map(items::read_head).transpose()?, units })
 }
@@ -68,12 +69,12 @@ async fn get(client: &Client, table: &str, pks: &[String]) -> HashMap<String, He
     match sent {
         Ok(answer) => got(answer, pks),
         Err(error) => {
-            let unavailable = unavailable("reading heads", &error);
+            let unavailable = unavailable("reading heads", &error).of(Dependency::LedgerTable);
             if unavailable.reason == Reason::Throttled {
                 return pks.into_iter().map(|pk| (pk.clone(), Err(unavailable.clone()))).collect();
             }
             // It may be one slow key that the others waited for.
-            tracing::warn!(%unavailable, "each head is read alone");
+            tracing::warn!(%unavailable, causes = unavailable.causes(), "each head is read alone");
             HashMap::new()
         }
     }

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use drover_core::base::cost::{Metered, Units};
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::Chunk;
@@ -136,7 +137,8 @@ impl Letters for Aws {
         put.try_map(|put| match put {
             Put::Done => Ok(None),
             Put::Lost(Some(holder)) => shapes::read_lease(holder).map(Some),
-            Put::Lost(None) => Err(Unavailable::new(Reason::Contention, "a lease changed hands")),
+            Put::Lost(None) => Err(Unavailable::new(Reason::Contention, "a lease changed hands")
+                .of(Dependency::LettersTable)),
         })
     }
 
@@ -160,7 +162,9 @@ impl Letters for Aws {
             Ok(answer) => counted(answer.consumed_capacity.as_ref()),
             // Somebody else's, or nobody's, perhaps since this call's own first attempt.
             Err(error) if Failure::of(&error) == Failure::Condition => 1.0,
-            Err(error) => return Err(unavailable("releasing a lease", &error)),
+            Err(error) => {
+                return Err(unavailable("releasing a lease", &error).of(Dependency::LettersTable));
+            }
         };
         Ok(Units { read: 0.0, write })
     }
@@ -193,6 +197,7 @@ impl Aws {
     pub(super) fn letters_table(&self) -> Result<&str, Unavailable> {
         self.config.letters_table.as_deref().ok_or_else(|| {
             Unavailable::new(Reason::Misconfigured, "this deployment has no table of letters")
+                .of(Dependency::LettersTable)
         })
     }
 
@@ -216,7 +221,8 @@ impl Aws {
         let (answer, write) = match sent {
             Ok(answer) => (Put::Done, counted(answer.consumed_capacity.as_ref())),
             Err(error) => {
-                let stored = lost(&error).ok_or_else(|| unavailable(operation, &error))?;
+                let stored = lost(&error)
+                    .ok_or_else(|| unavailable(operation, &error).of(Dependency::LettersTable))?;
                 let write = stored.as_ref().map_or(1.0, items::write_units);
                 (Put::Lost(stored), write)
             }
@@ -234,7 +240,7 @@ impl Aws {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| unavailable(operation, &error))?;
+            .map_err(|error| unavailable(operation, &error).of(Dependency::LettersTable))?;
         let units = Units { read: counted(answer.consumed_capacity.as_ref()), write: 0.0 };
         Ok(Metered { answer: answer.item, units })
     }
@@ -265,7 +271,7 @@ impl Aws {
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
                 .await
-                .map_err(|error| unavailable(operation, &error))?;
+                .map_err(|error| unavailable(operation, &error).of(Dependency::LettersTable))?;
             units.read += counted(answer.consumed_capacity.as_ref());
             found.extend(answer.items.unwrap_or_default());
             // One answer ends at 1 MB, whatever was asked for; without a key there is no more.

@@ -3,6 +3,7 @@
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use drover_core::base::cost::{Metered, Units};
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::Unavailable;
 use drover_core::ledger::shard::Shard;
 use drover_core::ports::Listing;
@@ -33,7 +34,9 @@ impl Listing for Aws {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| unavailable("reading a listing", &error))?;
+            .map_err(|error| {
+                unavailable("reading a listing", &error).of(Dependency::LedgerTable)
+            })?;
         let units = Units { read: counted(answer.consumed_capacity.as_ref()), write: 0.0 };
         let hours = answer.items.unwrap_or_default().into_iter().map(items::read_hour);
         Ok(Metered { answer: hours.collect::<Result<_, _>>()?, units })

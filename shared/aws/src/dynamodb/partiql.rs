@@ -128,7 +128,7 @@ async fn execute(client: &Client, puts: Vec<Put>) -> Vec<Option<PutOutcome>> {
                 units.iter().map(|_| Some(PutOutcome::Unknown(reason))).collect()
             }
             Some(Unwritten::Unavailable(unavailable)) => {
-                tracing::warn!(%unavailable, "each head and page is put alone");
+                tracing::warn!(%unavailable, causes = unavailable.causes(), "each head and page is put alone");
                 Vec::new()
             }
             _ => Vec::new(),

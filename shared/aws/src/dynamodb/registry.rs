@@ -8,6 +8,7 @@
 use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::intake::document::DocumentName;
 use drover_core::registry::{Change, Plan, Write};
@@ -40,7 +41,7 @@ impl Aws {
         if plan.writes.len() > WRITES {
             let count = plan.writes.len();
             let message = format!("more changes than one transaction takes: {count} of {WRITES}");
-            return Err(Unavailable::new(Reason::Misconfigured, message));
+            return Err(Unavailable::new(Reason::Misconfigured, message).of(Dependency::Registry));
         }
         let table = &self.config.registry_table;
         let items: Result<Vec<_>, _> = plan.writes.iter().map(|write| item(table, write)).collect();
@@ -50,7 +51,7 @@ impl Aws {
             Ok(_) => Ok(Applied::Whole),
             Err(error) => match overtaken(&error).and_then(|at| plan.writes.get(at)) {
                 Some(write) => Ok(Applied::Overtaken(write.name.clone())),
-                None => Err(unavailable("writing documents", &error)),
+                None => Err(unavailable("writing documents", &error).of(Dependency::Registry)),
             },
         }
     }

@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::intake::request::{Claim, Claimed, Made};
 use drover_core::ports::Requests;
@@ -19,6 +20,7 @@ impl Requests for Aws {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, Unavailable> {
         let table = self.config.requests_table.as_deref().ok_or_else(|| {
             Unavailable::new(Reason::Misconfigured, "this deployment has no table of requests")
+                .of(Dependency::RequestsTable)
         })?;
         let sent = self
             .dynamodb
@@ -34,7 +36,9 @@ impl Requests for Aws {
             Ok(_) => Ok(Claimed::First),
             Err(error) => match before(&error) {
                 Some(made) => made.map(Claimed::Before),
-                None => Err(unavailable("claiming a request", &error)),
+                None => {
+                    Err(unavailable("claiming a request", &error).of(Dependency::RequestsTable))
+                }
             },
         }
     }

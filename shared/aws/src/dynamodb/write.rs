@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::types::{
     TransactWriteItem,
 };
 use drover_core::base::cost::{Metered, Units};
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{LedgerWrite, PageWrite};
@@ -111,7 +112,7 @@ pub(super) async fn seal(
     match sent {
         Ok(answer) => Ok(counted(answer.consumed_capacity.as_ref())),
         Err(error) if Failure::of(&error) == Failure::Condition => Ok(page_units(item_key, page)),
-        Err(error) => Err(unavailable("sealing a page", &error)),
+        Err(error) => Err(unavailable("sealing a page", &error).of(Dependency::LedgerTable)),
     }
 }
 
@@ -214,7 +215,9 @@ fn cancelled(reasons: Vec<CancellationReason>) -> Unwritten {
     if let Some((failure, reason)) = refused {
         let said = Said(reason.message().unwrap_or("nothing"));
         let message = format!("writing head and pages was refused: said=`{said}`");
-        return Unwritten::Unavailable(Unavailable::new(failure.reason(), message));
+        return Unwritten::Unavailable(
+            Unavailable::new(failure.reason(), message).of(Dependency::LedgerTable),
+        );
     }
     let first = reasons.iter().find_map(failure).map_or(Reason::Unreachable, Failure::reason);
     match reasons.into_iter().next() {
@@ -241,9 +244,9 @@ where
         failure @ (Failure::HotKey | Failure::Throttled | Failure::Conflict | Failure::Unknown) => {
             Some(Unwritten::Unknown(failure.reason()))
         }
-        Failure::NotSent | Failure::Refused | Failure::Invalid => {
-            Some(Unwritten::Unavailable(unavailable("writing a head", error)))
-        }
+        Failure::NotSent | Failure::Refused | Failure::Invalid => Some(Unwritten::Unavailable(
+            unavailable("writing a head", error).of(Dependency::LedgerTable),
+        )),
     }
 }
 

@@ -1,16 +1,17 @@
-//! The stream in Kafka. `Ok` is what the leader of a partition acknowledged once every replica in
-//! sync had it (acks=all), and nothing else is.
+//! The event log in Kafka. A send is `Ok` only after the partition's leader acknowledged the record
+//! with acks=all, that is, after every in-sync replica had it.
 //!
-//! The producer is idempotent: what it sends again by itself is in the topic once. What a caller
-//! sends again may be there twice, which is no harm: the ledger finds it. A record whose result
-//! did not come in time may still arrive for another [`PATIENCE`].
+//! The producer is idempotent: its own retries do not duplicate a record. A caller's retry may
+//! duplicate a record, and the ledger detects the duplicate. A record whose result timed out may
+//! still arrive for another [`PATIENCE`].
 //!
-//! The limit of the topic (`max.message.bytes`) must not be below [`ENVELOPE_BYTES`], Kafka's own
-//! default is far above it: batches are never larger than the largest event.
+//! The topic's `max.message.bytes` must be at least [`ENVELOPE_BYTES`], because a batch may be as
+//! large as the largest event. Kafka's default is far above that.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::limits::ENVELOPE_BYTES;
 use drover_core::base::time::Timestamp;
@@ -26,45 +27,44 @@ use tokio::time::{Instant, timeout_at};
 use super::{KafkaConfig, fault, partitions};
 use crate::clock;
 
-/// How long a batch waits for company.
+/// How long a batch waits for more records.
 const LINGER: Duration = Duration::from_millis(5);
-/// The most that a send takes, whatever its deadline: whoever sends has a way around a cluster that
-/// is not there, and a sender of his own who waits. The client goes on with a record as long,
-/// whether somebody still waits for it or not.
+/// The upper bound of a send, whatever its deadline: the caller has a fallback for an unreachable
+/// cluster, and its own client is waiting. The Kafka client keeps trying to deliver a record
+/// for this long, even after the caller has given up.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a send waits for a topic that has vanished, or for room in the buffer.
+/// How long a send waits for a deleted topic, or for space in the buffer.
 const BLOCK: Duration = Duration::from_secs(2);
-/// Records that have no result yet, in bytes. Beyond that, callers wait.
+/// The bytes of unacknowledged records above which senders wait.
 const BUFFER_BYTES: usize = 32 * 1024 * 1024;
 
-/// Where an acknowledged record stands.
+/// The partition and offset of an acknowledged record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
     /// The partition.
     pub partition: i32,
-    /// The offset; -1 where the broker knew the record already and says no more.
+    /// The offset, or -1 if the broker detected a duplicate and gives no offset.
     pub offset: i64,
 }
 
-/// A topic to write to.
+/// Writes records to one topic.
 #[derive(Debug)]
 pub struct KafkaEventLog {
     config: KafkaConfig,
-    /// None before the first send, and after an error that a producer does not survive.
+    /// `None` before the first send and after a fatal error of the producer.
     producer: Mutex<Option<Arc<Producer>>>,
 }
 
 impl KafkaEventLog {
-    /// A stream that connects with its first send: for those who have a way around Kafka when it
-    /// is not there.
+    /// An event log that connects on its first send, for callers that have a fallback.
     pub fn new(config: KafkaConfig) -> Self {
         Self { config, producer: Mutex::new(None) }
     }
 
-    /// A stream that is connected.
+    /// An event log that is connected.
     ///
     /// # Errors
-    /// [`Reason::Misconfigured`]: the topic does not exist, or the brokers refuse the credentials.
+    /// [`Reason::Misconfigured`]: the topic does not exist, or the brokers reject the credentials.
     /// [`Reason::Unreachable`]: no broker answers.
     pub async fn connect(config: KafkaConfig) -> Result<Self, Unavailable> {
         let event_log = Self::new(config);
@@ -72,7 +72,7 @@ impl KafkaEventLog {
         Ok(event_log)
     }
 
-    /// Connects, where it is not connected.
+    /// Connects unless a connection exists.
     ///
     /// # Errors
     /// As [`Self::connect`].
@@ -80,15 +80,18 @@ impl KafkaEventLog {
         self.producer().await.map(drop)
     }
 
-    /// Sends records; the answer has one result for each, in order. Records of one key arrive in
-    /// the order in which they are given.
+    /// Sends records and returns one result for each, in order. Records with the same key arrive in
+    /// the given order.
     pub async fn produce(
         &self,
         records: &[&Record],
         deadline: Timestamp,
     ) -> Vec<Result<Placed, Unavailable>> {
         let Some(until) = instant(deadline) else {
-            let late = Unavailable::new(Reason::Deadline, "no time is left to send records");
+            let late = Unavailable::new(
+                Reason::Deadline,
+                "the deadline has passed before records were sent",
+            );
             return vec![Err(late); records.len()];
         };
         match in_time(until, self.ready()).await {
@@ -97,8 +100,7 @@ impl KafkaEventLog {
         }
     }
 
-    /// All go into the producer's queue before the first result is waited for, so that they share
-    /// batches.
+    /// Queues all records before it waits for the first result, so that they share batches.
     async fn send_all(
         &self,
         producer: &Arc<Producer>,
@@ -109,23 +111,23 @@ impl KafkaEventLog {
             Vec::with_capacity(records.len());
         for record in records {
             let queueing = producer.enqueue(outgoing(&self.config.topic, record));
-            queued.push(in_time(until, self.judged(producer, queueing)).await);
+            queued.push(in_time(until, self.checked(producer, queueing)).await);
         }
         let mut results = Vec::with_capacity(records.len());
         for handle in queued {
             results.push(match handle {
-                Ok(handle) => in_time(until, self.judged(producer, handle)).await.map(placed),
+                Ok(handle) => in_time(until, self.checked(producer, handle)).await.map(placed),
                 Err(error) => Err(error),
             });
         }
         results
     }
 
-    /// The producer, once the topic is known to exist: a topic that has vanished is found here, at
-    /// once for all records.
+    /// The producer, after a check that the topic exists: a deleted topic fails all records here at
+    /// once.
     async fn ready(&self) -> Result<Arc<Producer>, Unavailable> {
         let producer = self.producer().await?;
-        self.judged(&producer, producer.partitions_for(&self.config.topic)).await?;
+        self.checked(&producer, producer.partitions_for(&self.config.topic)).await?;
         Ok(producer)
     }
 
@@ -139,9 +141,9 @@ impl KafkaEventLog {
         Ok(producer)
     }
 
-    /// What a call gave. A producer that an error has ended gives way to a new one, with the next
-    /// send: a warm environment must not stay broken.
-    async fn judged<T>(
+    /// Awaits a call. After a fatal error the next send opens a new producer: a warm environment
+    /// must recover.
+    async fn checked<T>(
         &self,
         producer: &Arc<Producer>,
         call: impl Future<Output = Result<T, KrafkaError>>,
@@ -153,7 +155,7 @@ impl KafkaEventLog {
         if error.is_fatal() {
             let mut kept = self.producer.lock().await;
             if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, producer)) {
-                tracing::warn!(%error, "the producer has ended, the next send opens another one");
+                tracing::warn!(%error, "the producer has failed, the next send opens a new one");
                 kept.take().iter().for_each(close);
             }
         }
@@ -175,12 +177,13 @@ impl Drop for KafkaEventLog {
     }
 }
 
-/// The checks come first: a producer alone would wait for a topic that is not there.
+/// Checks that the topic exists before it opens a producer: a producer would wait for a missing
+/// topic.
 async fn open(config: &KafkaConfig) -> Result<Producer, Unavailable> {
     let client = config.client().await?;
     if partitions(&client.admin(), &config.topic).await?.is_none() {
         let message = format!("the topic does not exist: topic=`{}`", config.topic);
-        return Err(Unavailable::new(Reason::Misconfigured, message));
+        return Err(Unavailable::new(Reason::Misconfigured, message).of(Dependency::EventLog));
     }
     let producer = client
         .producer()
@@ -194,8 +197,8 @@ async fn open(config: &KafkaConfig) -> Result<Producer, Unavailable> {
     producer.build().await.map_err(|error| fault::unavailable("opening a producer", &error))
 }
 
-/// Nobody waits any more. Closing begins with the first poll, and the client goes on in the
-/// background with what it has.
+/// Closes a producer without waiting. The first poll starts the close, and the client delivers the
+/// queued records in the background.
 fn close(producer: &Arc<Producer>) {
     let _ = producer.close().now_or_never();
 }
@@ -217,7 +220,7 @@ fn outgoing(topic: &str, record: &Record) -> krafka::Record {
     headers.fold(outgoing, |outgoing, (name, value)| outgoing.header(name, value.clone()))
 }
 
-/// When a send ends, or `None` where it has passed.
+/// When a send times out, or `None` if the deadline has passed.
 fn instant(deadline: Timestamp) -> Option<Instant> {
     let left = deadline.micros().checked_sub(clock::now().micros())?;
     let left = Duration::from_micros(u64::try_from(left).ok().filter(|left| *left > 0)?);

@@ -1,29 +1,32 @@
-//! What a failed call to Kafka means. Decided here and nowhere else.
+//! Classifies failed calls to Kafka. No other module does.
 //!
-//! The client has tried again by itself where that may help, so what arrives here is either final
-//! or out of time. A code that is not known here may pass, so it is no refusal.
+//! The client has already retried what may pass, so an error here is either final or a timeout. An
+//! unknown code may pass, so it counts as unreachable.
 
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use krafka::KrafkaError;
 use krafka::error::{ErrorCode, ProtocolErrorKind};
 
+use crate::cause::Cause;
 use crate::said::Said;
 
-/// What a failed call is for the pipeline. The message holds names of topics, partitions and
-/// brokers and what the broker said, never a record.
+/// Turns a failed call into the core's error. The message holds names of topics, partitions and
+/// brokers and the broker's message, never a record.
 pub fn unavailable(operation: &str, error: &KrafkaError) -> Unavailable {
-    // The client names what it waited for, which need not be what is missing.
+    // The client's message names what it waited for, which may not be the cause.
     if let KrafkaError::Timeout { .. } = error {
-        return no_answer(operation);
+        return no_answer(operation).caused_by(Cause::of(error));
     }
     Unavailable::new(
         reason(error),
         format!("{operation} failed: said=`{}`", Said(&error.to_string())),
     )
+    .of(Dependency::EventLog)
 }
 
 pub(super) fn no_answer(operation: &str) -> Unavailable {
-    Unavailable::new(Reason::Unreachable, format!("{operation} had no answer in time"))
+    Unavailable::new(Reason::Unreachable, format!("{operation} timed out")).of(Dependency::EventLog)
 }
 
 fn reason(error: &KrafkaError) -> Reason {
@@ -38,7 +41,7 @@ fn reason(error: &KrafkaError) -> Reason {
         | KrafkaError::Compression { .. }
         | KrafkaError::Serialization { .. }
         | KrafkaError::UnknownTopic { .. } => Reason::Misconfigured,
-        // Network, time, a producer that another one replaced; the client's list may grow.
+        // Network errors, timeouts, a fenced producer. The client's enum may gain variants.
         _ => Reason::Unreachable,
     }
 }
@@ -79,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_must_change_is_broken_and_the_rest_may_pass() {
+    fn errors_that_an_operator_must_fix_are_misconfigured_and_others_may_pass() {
         check(&KrafkaError::broker(ErrorCode::MessageTooLarge, ""), Reason::Misconfigured);
         check(&KrafkaError::broker(ErrorCode::UnknownTopicOrPartition, ""), Reason::Misconfigured);
         check(&KrafkaError::broker(ErrorCode::TopicAuthorizationFailed, ""), Reason::Misconfigured);

@@ -1,13 +1,13 @@
-//! Whom to be in MSK by IAM, and in MSK Serverless nothing else will do.
+//! IAM authentication for MSK. MSK Serverless supports no other method.
 //!
-//! The client speaks the SASL mechanism `AWS_MSK_IAM`: one message in JSON, which is a request for
-//! `kafka-cluster:Connect` at the broker, signed as a URL is (SigV4) and valid for 900 seconds.
-//! AWS's signer for Java does the same, <https://github.com/aws/aws-msk-iam-auth>; those for other
-//! languages put such a URL into a token of OAUTHBEARER, which this is not.
+//! The client uses the SASL mechanism `AWS_MSK_IAM`: one JSON message with a presigned request
+//! (SigV4, valid for 900 seconds) for `kafka-cluster:Connect` at the broker. AWS's signer for Java
+//! does the same, <https://github.com/aws/aws-msk-iam-auth>. AWS's signers for other languages put
+//! such a URL into an OAUTHBEARER token; this module does not.
 //!
-//! A broker is connected to with credentials that are asked for then, and nothing here keeps them:
-//! whoever gives them knows when they end. Before a broker would end the session of a connection,
-//! the client takes a new connection, and so asks again.
+//! Each connection to a broker asks the provider for credentials, and nothing here caches them: the
+//! provider knows when they expire. The client opens a new connection, with new credentials, before
+//! the broker would end the session.
 
 use std::fmt;
 use std::io;
@@ -27,29 +27,29 @@ use crate::clock;
 #[cfg(test)]
 mod tests;
 
-/// A role or a user of AWS, to brokers of one region.
+/// An AWS role or user, for brokers of one region.
 #[derive(Clone)]
 pub struct MskIam {
     region: Arc<str>,
     provider: SharedCredentialsProvider,
 }
 
-/// A signature is for one region.
+/// IAM authentication needs a region, because a signature is valid for one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("IAM needs the region of the cluster, and none is set: AWS_REGION")]
+#[error("IAM needs the cluster's region, but AWS_REGION is not set")]
 pub struct NoRegion;
 
 impl MskIam {
-    /// Whoever these settings are for.
+    /// The identity of these SDK settings.
     ///
     /// # Errors
-    /// They have no region, or no credentials at all.
+    /// The settings have no region or no credentials provider.
     pub fn of(sdk: &SdkConfig) -> Result<Self, NoRegion> {
         let (region, provider) = sdk.region().zip(sdk.credentials_provider()).ok_or(NoRegion)?;
         Ok(Self { region: region.as_ref().into(), provider })
     }
 
-    /// Always with TLS: MSK has no listener for IAM without it.
+    /// Always with TLS: MSK has no IAM listener without TLS.
     pub(super) fn auth(&self) -> AuthConfig {
         AuthConfig::aws_msk_iam_provider(self.clone())
     }
@@ -69,8 +69,8 @@ impl fmt::Debug for MskIam {
     }
 }
 
-/// What the client signs with. A broker would refuse expired credentials too, but as it refuses
-/// those that will never be good; new ones may come.
+/// The client's signing credentials, unless they have expired. A broker rejects expired and wrong
+/// credentials with the same error, but expired credentials may be renewed.
 fn unexpired(
     given: &Credentials,
     region: &str,
@@ -89,14 +89,14 @@ fn unexpired(
     })
 }
 
-/// The error's own words and not those of its sources, which can hold anything.
+/// Shows the error's own message and not its sources, which may contain secrets.
 fn no_credentials(error: &CredentialsError) -> KrafkaError {
-    let message = format!("there are no AWS credentials: said=`{error}`");
+    let message = format!("no AWS credentials: said=`{error}`");
     match error {
         CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => {
             KrafkaError::auth(message)
         }
-        // A service that has them and does not answer; the list may grow.
+        // The credentials service does not answer. The enum may gain variants.
         _ => may_pass(message),
     }
 }

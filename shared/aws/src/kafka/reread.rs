@@ -1,9 +1,9 @@
-//! Offsets of a Kafka topic, read again. Each call has a client of its own, which is gone after it:
-//! this is done for a batch that the event source gave up, not for every record, and what was seen
-//! of a cluster an hour ago would be no ground to call a record lost.
+//! Reads offsets of a Kafka topic again. Each call opens a client of its own and closes it: a
+//! reread happens only for a batch that the event source has discarded, and cached cluster metadata
+//! could make a record look lost.
 //!
-//! Offsets between records (markers of transactions, compacted ones) are passed over. What takes too
-//! long is cut where it stands, so that the next call goes on there.
+//! Offsets without a record (transaction markers, compacted records) are skipped. A call that takes
+//! too long returns what it has, and the next call continues there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,26 +21,27 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{KafkaConfig, KafkaVariables, NoIdentity, fault, partitions};
 
-/// The most that a call takes.
+/// The upper bound of a call.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long to wait for records before looking whether offsets without any were passed.
+/// How long a poll waits for records before the reader checks whether offsets without records were
+/// skipped.
 const LOOK: Duration = Duration::from_millis(500);
-const OPERATION: &str = "reading offsets again";
+const OPERATION: &str = "rereading offsets";
 
-/// A cluster whose topics are read again. The topic of its configuration means nothing here.
+/// A cluster whose topics are reread. The topic in the configuration is ignored.
 #[derive(Clone, Debug)]
 pub struct KafkaReread {
     config: KafkaConfig,
 }
 
 impl KafkaReread {
-    /// A cluster to read from. It is connected to with each call.
+    /// A cluster to read from. Each call connects.
     pub fn new(config: KafkaConfig) -> Self {
         Self { config }
     }
 
-    /// The reader of one partition, and the offsets that the partition holds; `None`: there is no
-    /// such partition.
+    /// Opens a reader of one partition and reads the partition's offset range. `None`: the
+    /// partition does not exist.
     async fn open(&self, offsets: &Offsets) -> Result<Option<Reader>, Unavailable> {
         let client = self.config.client().await?;
         let known = partitions(&client.admin(), &offsets.topic).await?;
@@ -82,8 +83,8 @@ impl Reread for KafkaReread {
     }
 }
 
-/// The same, where whom to be there is found out with each call too: filing letters and draining the
-/// buffer, which never need it, are not to wait for a secret, and one that was changed counts.
+/// Like [`KafkaReread`], but each call resolves the credentials too: storing letters and draining
+/// the buffer never need the secret and do not wait for it, and a changed secret takes effect.
 #[derive(Clone, Debug)]
 pub struct KafkaRereadOnDemand(pub KafkaVariables);
 
@@ -137,18 +138,18 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // Nobody waits for it. Closing begins with the first poll, and starts a timer.
+        // Closes without waiting. The first poll starts the close, which needs the runtime's timer.
         if tokio::runtime::Handle::try_current().is_ok() {
             let _ = self.consumer.close().now_or_never();
         }
     }
 }
 
-/// One answer, within its bounds.
+/// The records of one answer, within its limits.
 struct Collected {
     records: Vec<Record>,
     bytes: usize,
-    /// Where the next answer begins.
+    /// The offset where the next answer begins.
     next: i64,
 }
 
@@ -157,7 +158,7 @@ impl Collected {
         Self { records: Vec::new(), bytes: 0, next }
     }
 
-    /// Takes a record; false: it has to wait for the next answer.
+    /// Adds a record. `false`: the answer is full, and the record goes into the next one.
     fn take(&mut self, record: Record, offset: i64) -> bool {
         let bytes = self.bytes.saturating_add(size(&record));
         let full = self.records.len() >= RECORDS || bytes > BYTES;
@@ -178,11 +179,12 @@ fn size(record: &Record) -> usize {
     length(&record.key) + length(&record.value) + headers.sum::<usize>()
 }
 
-/// A null header is an empty one, as it is in an event of Lambda's.
+/// A null header value becomes an empty one, as in a Lambda event.
 fn again(topic: &Arc<str>, record: &ConsumerRecord, given_up: Receipt) -> Record {
     let (partition, offset) = (record.partition, record.offset);
     let timestamp = Some(record.timestamp);
-    let source = Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp };
+    let source =
+        Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp, element: None };
     let headers = record.headers.iter().map(|(name, value)| {
         (name.clone(), value.as_ref().map(|value| value.to_vec()).unwrap_or_default())
     });

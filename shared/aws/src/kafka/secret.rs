@@ -1,8 +1,9 @@
-//! A user of Kafka and its password from Secrets Manager, in the form that MSK has for them:
+//! A Kafka user and password from Secrets Manager, in MSK's format:
 //! `{"username":…,"password":…}`, <https://docs.aws.amazon.com/msk/latest/developerguide/msk-password.html>.
-//! Read once; whoever changes it starts the functions again.
+//! The secret is read once: restart the functions after a change.
 
 use aws_config::SdkConfig;
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use serde::Deserialize;
 
@@ -15,25 +16,27 @@ struct Secret {
     password: String,
 }
 
-/// The user and the password that are in a secret.
+/// Reads the user and the password from a secret.
 ///
 /// # Errors
-/// It cannot be read, or holds something else. The message holds nothing of it.
+/// The secret cannot be read or has another format. The message holds nothing of the secret.
 pub(super) async fn user(sdk: &SdkConfig, arn: &str) -> Result<(String, Password), Unavailable> {
     let client = aws_sdk_secretsmanager::Client::new(sdk);
     let answer = client.get_secret_value().secret_id(arn).send().await;
-    let answer = answer.map_err(|error| calls::unavailable("reading the Kafka secret", &error))?;
+    let answer = answer.map_err(|error| {
+        calls::unavailable("reading the Kafka secret", &error).of(Dependency::SecretStore)
+    })?;
     parsed(answer.secret_string().unwrap_or_default()).ok_or_else(|| {
         let message = format!("the Kafka secret is not {{\"username\",\"password\"}}: arn=`{arn}`");
-        Unavailable::new(Reason::Misconfigured, message)
+        Unavailable::new(Reason::Misconfigured, message).of(Dependency::SecretStore)
     })
 }
 
-/// Without the parser's error, which quotes what it found.
+/// Drops the parser's error, because it quotes the secret.
 fn parsed(text: &str) -> Option<(String, Password)> {
     let Secret { username, password } = serde_json::from_str(text).ok()?;
     let named = !username.is_empty() && !password.is_empty();
-    // As it is: a password in JSON has no line break that is not part of it.
+    // Not trimmed: a line break in the JSON string belongs to the password.
     named.then_some((username, Password(password)))
 }
 
@@ -42,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_a_username_and_a_password_and_may_be_more() {
+    fn a_secret_has_a_username_and_a_password_and_may_have_more_fields() {
         let whole = r#"{"username":"app","password":"a b\n","engine":"kafka"}"#;
         assert_eq!(parsed(whole), Some(("app".to_owned(), Password("a b\n".to_owned()))));
         let empty = [r#"{"username":"","password":"b"}"#, r#"{"username":"a","password":""}"#];

@@ -1,11 +1,11 @@
-//! How to reach a Kafka cluster, by the same variables for every function that does. No variable is
-//! a secret: a password is in Secrets Manager, or in a file where there is none, so that no listing
-//! of the environment shows it.
+//! The environment variables for a Kafka cluster, the same for every function. No variable holds a
+//! secret: a password is in Secrets Manager or in a file, so that a listing of the environment does
+//! not show it.
 //!
-//! Variables that contradict each other are refused, because the one that is not followed may be
-//! the one that was meant.
+//! Contradicting variables are an error, because ignoring either variable could be wrong.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
@@ -13,7 +13,7 @@ use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::variables::{Misconfigured, Variables};
 use drover_core::intake::event_log::TOPIC;
 
-use super::{KafkaConfig, MskIam, NoRegion, Password, Security, secret};
+use super::{KafkaConfig, MskIam, NoRegion, Password, SaslMechanism, Security, secret};
 use crate::sdk_config;
 
 const AUTH: &str = "DROVER_KAFKA_AUTH";
@@ -22,10 +22,10 @@ const SECRET: &str = "DROVER_KAFKA_SECRET_ARN";
 const TLS: &str = "DROVER_KAFKA_TLS";
 const USER: &str = "DROVER_KAFKA_USER";
 
-/// How to reach a Kafka cluster, but for what is secret.
+/// How to reach a Kafka cluster, without secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KafkaVariables {
-    /// `DROVER_KAFKA_BOOTSTRAP`: `HOST:PORT`, or several with commas between them.
+    /// `DROVER_KAFKA_BOOTSTRAP`: `HOST:PORT`, or several separated by commas.
     pub bootstrap: String,
     /// `DROVER_KAFKA_TOPIC`: `drover.events` by default.
     pub topic: String,
@@ -33,68 +33,76 @@ pub struct KafkaVariables {
     pub auth: KafkaAuth,
 }
 
-/// `DROVER_KAFKA_AUTH`: whom to be there. Where it is not set, `scram` if there is a user, else
+/// `DROVER_KAFKA_AUTH`: the authentication method. The default is `scram` if a user is set, else
 /// `none`. `DROVER_KAFKA_TLS` is `on` (the default) or `off`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KafkaAuth {
-    /// `none`: whoever connects.
+    /// `none`: anonymous.
     None {
-        /// Encryption.
+        /// Whether the connection uses TLS.
         tls: bool,
     },
-    /// `scram`: a user of the cluster, by SCRAM-SHA-512.
-    Scram {
-        /// Where its name and its password are.
-        user: ScramUser,
-        /// Encryption below it.
+    /// `scram` or `plain`: a user of the cluster.
+    Sasl {
+        /// `scram`: SCRAM-SHA-512; `plain`: PLAIN, which Azure Event Hubs requires.
+        mechanism: SaslMechanism,
+        /// Where the user's name and password are.
+        user: KafkaUser,
+        /// Whether the connection uses TLS. `plain` requires it unless every broker is on loopback.
         tls: bool,
     },
-    /// `iam`: the ambient role or user of AWS, always with encryption.
+    /// `iam`: the ambient AWS role or user, always with TLS.
     Iam,
 }
 
-/// A user, but for the password.
+/// A SCRAM user, without the password itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ScramUser {
-    /// Both in Secrets Manager.
+pub enum KafkaUser {
+    /// Name and password are in Secrets Manager.
     Secret {
         /// `DROVER_KAFKA_SECRET_ARN`
         arn: String,
     },
-    /// Somewhere other than AWS.
+    /// The password is in a file, for deployments outside AWS.
     File {
         /// `DROVER_KAFKA_USER`
         name: String,
-        /// `DROVER_KAFKA_PASSWORD_FILE`: where the password is.
+        /// `DROVER_KAFKA_PASSWORD_FILE`: the file that holds the password.
         password_file: PathBuf,
     },
 }
 
-/// Why it is not known whom to be.
+/// Why the credentials could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum NoIdentity {
-    /// The file.
+    /// The password file cannot be read.
     #[error("cannot read the password of the Kafka user: file=`{file}`")]
     Password {
-        /// Which one.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The secret.
+    /// The secret cannot be read.
     #[error(transparent)]
     Secret(#[from] Unavailable),
     /// IAM without a region.
     #[error(transparent)]
     Region(#[from] NoRegion),
+    /// PLAIN without TLS to another machine.
+    #[error("SASL/PLAIN without TLS would send the password as text: bootstrap=`{bootstrap}`")]
+    PasswordInClear {
+        /// The brokers.
+        bootstrap: String,
+    },
 }
 
 impl NoIdentity {
-    /// To those who can only wait.
+    /// The same error for callers of a port.
     pub(super) fn unavailable(self) -> Unavailable {
         match self {
             Self::Secret(error) => error,
-            Self::Password { .. } | Self::Region(_) => {
+            Self::Password { .. } | Self::Region(_) | Self::PasswordInClear { .. } => {
                 Unavailable::new(Reason::Misconfigured, self.to_string())
             }
         }
@@ -102,10 +110,10 @@ impl NoIdentity {
 }
 
 impl KafkaVariables {
-    /// Reads them.
+    /// Reads the variables.
     ///
     /// # Errors
-    /// The first variable that is missing or wrong.
+    /// The first variable that is missing or invalid.
     pub fn read<F>(variables: &Variables<F>) -> Result<Self, Misconfigured>
     where
         F: Fn(&str) -> Option<String>,
@@ -117,7 +125,7 @@ impl KafkaVariables {
         })
     }
 
-    /// With what is secret, which is read only now.
+    /// Reads the secrets and completes the configuration.
     ///
     /// # Errors
     /// [`NoIdentity`].
@@ -128,7 +136,8 @@ impl KafkaVariables {
         self.config_in(read, sdk_config()).await
     }
 
-    /// With settings of AWS that somebody else makes, where they are needed at all.
+    /// Like [`Self::config`], with the given AWS settings, which are awaited only if they are
+    /// needed.
     ///
     /// # Errors
     /// [`NoIdentity`].
@@ -140,15 +149,20 @@ impl KafkaVariables {
         let security = match self.auth {
             KafkaAuth::None { tls: false } => Security::Plaintext,
             KafkaAuth::None { tls: true } => Security::Tls,
-            KafkaAuth::Scram { user, tls } => {
+            KafkaAuth::Sasl { mechanism: SaslMechanism::Plain, tls: false, .. }
+                if !is_this_machine(&self.bootstrap) =>
+            {
+                return Err(NoIdentity::PasswordInClear { bootstrap: self.bootstrap });
+            }
+            KafkaAuth::Sasl { mechanism, user, tls } => {
                 let (user, password) = match user {
-                    ScramUser::Secret { arn } => secret::user(&sdk.await, &arn).await?,
-                    ScramUser::File { name, password_file: file } => match read(&file) {
+                    KafkaUser::Secret { arn } => secret::user(&sdk.await, &arn).await?,
+                    KafkaUser::File { name, password_file: file } => match read(&file) {
                         Ok(text) => (name, Password::new(&text)),
                         Err(source) => return Err(NoIdentity::Password { file, source }),
                     },
                 };
-                Security::ScramSha512 { user, password, tls }
+                Security::Sasl { mechanism, user, password, tls }
             }
             KafkaAuth::Iam => Security::MskIam(MskIam::of(&sdk.await)?),
         };
@@ -165,31 +179,36 @@ impl KafkaAuth {
             None | Some("on") => true,
             Some("off") => false,
             Some(other) => {
-                return Err(Misconfigured::new(TLS, format!("is not on or off: value=`{other}`")));
+                return Err(Misconfigured::new(TLS, format!("must be on or off: value=`{other}`")));
             }
         };
-        let user = ScramUser::read(variables)?;
+        let user = KafkaUser::read(variables)?;
         match (variables.optional(AUTH).as_deref(), user) {
             (None | Some("none"), None) => Ok(Self::None { tls }),
-            (None | Some("scram"), Some(user)) => Ok(Self::Scram { user, tls }),
-            (Some("scram"), None) => {
+            (None | Some("scram"), Some(user)) => {
+                Ok(Self::Sasl { mechanism: SaslMechanism::ScramSha512, user, tls })
+            }
+            (Some("plain"), Some(user)) => {
+                Ok(Self::Sasl { mechanism: SaslMechanism::Plain, user, tls })
+            }
+            (Some("scram" | "plain"), None) => {
                 Err(Misconfigured::new(SECRET, format!("is not set, and neither is {USER}")))
             }
             (Some("iam"), None) if tls => Ok(Self::Iam),
             (Some("iam"), None) => Err(Misconfigured::new(TLS, "cannot be off with IAM")),
             (Some(auth @ ("none" | "iam")), Some(user)) => {
-                let fault = format!("is set, but {AUTH} is not scram: value=`{auth}`");
+                let fault = format!("is set, but {AUTH} is not scram or plain: value=`{auth}`");
                 Err(Misconfigured::new(user.variable(), fault))
             }
             (Some(other), _) => {
-                let fault = format!("is not none, scram or iam: value=`{other}`");
+                let fault = format!("must be none, scram, plain or iam: value=`{other}`");
                 Err(Misconfigured::new(AUTH, fault))
             }
         }
     }
 }
 
-impl ScramUser {
+impl KafkaUser {
     fn read<F>(variables: &Variables<F>) -> Result<Option<Self>, Misconfigured>
     where
         F: Fn(&str) -> Option<String>,
@@ -197,9 +216,9 @@ impl ScramUser {
         let [arn, name, file] = [SECRET, USER, PASSWORD_FILE].map(|name| variables.optional(name));
         match (arn, name, file) {
             (None, None, None) => Ok(None),
-            // Without its value: somebody may have put the secret itself there.
+            // The message leaves out the value: it may be the secret itself.
             (Some(arn), None, None) if !arn.starts_with("arn:") => {
-                Err(Misconfigured::new(SECRET, "is no ARN"))
+                Err(Misconfigured::new(SECRET, "is not an ARN"))
             }
             (Some(arn), None, None) => Ok(Some(Self::Secret { arn })),
             (None, Some(name), Some(file)) => {
@@ -208,7 +227,7 @@ impl ScramUser {
             (None, Some(_), None) => Err(Misconfigured::new(PASSWORD_FILE, "is not set")),
             (None, None, Some(_)) => Err(Misconfigured::new(USER, "is not set")),
             (Some(_), _, _) => {
-                let fault = format!("is set beside {USER} or {PASSWORD_FILE}");
+                let fault = format!("cannot be combined with {USER} or {PASSWORD_FILE}");
                 Err(Misconfigured::new(SECRET, fault))
             }
         }
@@ -220,6 +239,15 @@ impl ScramUser {
             Self::File { .. } => USER,
         }
     }
+}
+
+/// Whether every broker is on loopback, so that the password never leaves this machine.
+fn is_this_machine(bootstrap: &str) -> bool {
+    bootstrap.split(',').all(|broker| {
+        let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host);
+        let host = host.trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
 }
 
 #[cfg(test)]
@@ -244,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn kafka_is_encrypted_unless_it_is_said_otherwise() {
+    fn kafka_uses_tls_unless_tls_is_off() {
         let expected = KafkaVariables {
             bootstrap: "b:9092".to_owned(),
             topic: "drover.events".to_owned(),
@@ -257,49 +285,64 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_a_user_is_that_user_unless_it_is_said_otherwise() {
+    fn a_configured_user_implies_scram() {
         let password_file = PathBuf::from("/secret");
-        let user = ScramUser::File { name: "app".to_owned(), password_file };
-        let of_file = KafkaAuth::Scram { user, tls: true };
+        let user = KafkaUser::File { name: "app".to_owned(), password_file };
+        let mechanism = SaslMechanism::ScramSha512;
+        let of_file = KafkaAuth::Sasl { mechanism, user: user.clone(), tls: true };
         assert_eq!(auth(&[NAME, FILE]), of_file);
         assert_eq!(auth(&[NAME, FILE, (AUTH, "scram")]), of_file);
-        let user = ScramUser::Secret { arn: ARN.1.to_owned() };
-        let of_secret = KafkaAuth::Scram { user, tls: true };
+        let plain = KafkaAuth::Sasl { mechanism: SaslMechanism::Plain, user, tls: true };
+        assert_eq!(auth(&[NAME, FILE, (AUTH, "plain")]), plain);
+        let user = KafkaUser::Secret { arn: ARN.1.to_owned() };
+        let of_secret = KafkaAuth::Sasl { mechanism, user, tls: true };
         assert_eq!(auth(&[ARN]), of_secret);
         assert_eq!(auth(&[ARN, (AUTH, "scram")]), of_secret);
-        // A template sets what it has nothing for to an empty text.
+        // A template sets unused variables to an empty text.
         assert_eq!(auth(&[ARN, (USER, ""), (PASSWORD_FILE, "")]), of_secret);
         assert_eq!(auth(&[(AUTH, "iam"), (SECRET, "")]), KafkaAuth::Iam);
         assert_eq!(auth(&[(AUTH, "none")]), KafkaAuth::None { tls: true });
     }
 
     #[test]
-    fn a_cluster_that_cannot_be_reached_is_refused_by_the_name_of_its_variable() {
+    fn a_password_is_sent_as_text_to_this_machine_only() {
+        for near in ["localhost:9092", "127.0.0.1:1,127.9.9.9:2", "[::1]:9092"] {
+            assert!(is_this_machine(near), "{near}");
+        }
+        for far in ["example.com:9093", "localhost.example:9092", "127.0.0.1:1,10.0.0.1:2", ""] {
+            assert!(!is_this_machine(far), "{far}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_missing_or_invalid_variable() {
         let check = |more: &[(&str, &str)], expected: &str| {
             assert_eq!(read(more).expect_err("refused"), expected);
         };
         check(&[("DROVER_KAFKA_BOOTSTRAP", "")], "DROVER_KAFKA_BOOTSTRAP is not set");
-        check(&[(TLS, "1")], "DROVER_KAFKA_TLS is not on or off: value=`1`");
-        check(&[(AUTH, "x")], "DROVER_KAFKA_AUTH is not none, scram or iam: value=`x`");
+        check(&[(TLS, "1")], "DROVER_KAFKA_TLS must be on or off: value=`1`");
+        check(&[(AUTH, "x")], "DROVER_KAFKA_AUTH must be none, scram, plain or iam: value=`x`");
         check(&[NAME], "DROVER_KAFKA_PASSWORD_FILE is not set");
         check(&[FILE], "DROVER_KAFKA_USER is not set");
-        check(&[(SECRET, r#"{"password":"x"}"#)], "DROVER_KAFKA_SECRET_ARN is no ARN");
+        check(&[(SECRET, r#"{"password":"x"}"#)], "DROVER_KAFKA_SECRET_ARN is not an ARN");
     }
 
     #[test]
-    fn variables_that_contradict_each_other_are_refused() {
+    fn contradicting_variables_are_rejected() {
         let check = |more: &[(&str, &str)], expected: &str| {
             assert_eq!(read(more).expect_err("refused"), expected);
         };
         let neither = "DROVER_KAFKA_SECRET_ARN is not set, and neither is DROVER_KAFKA_USER";
         check(&[(AUTH, "scram")], neither);
-        let both =
-            "DROVER_KAFKA_SECRET_ARN is set beside DROVER_KAFKA_USER or DROVER_KAFKA_PASSWORD_FILE";
+        check(&[(AUTH, "plain")], neither);
+        let both = "DROVER_KAFKA_SECRET_ARN cannot be combined with DROVER_KAFKA_USER or \
+            DROVER_KAFKA_PASSWORD_FILE";
         check(&[ARN, NAME], both);
         check(&[ARN, FILE], both);
         check(&[(AUTH, "iam"), (TLS, "off")], "DROVER_KAFKA_TLS cannot be off with IAM");
         for auth in ["iam", "none"] {
-            let set = format!("is set, but DROVER_KAFKA_AUTH is not scram: value=`{auth}`");
+            let set =
+                format!("is set, but DROVER_KAFKA_AUTH is not scram or plain: value=`{auth}`");
             check(&[(AUTH, auth), NAME, FILE], &format!("DROVER_KAFKA_USER {set}"));
             check(&[(AUTH, auth), ARN], &format!("DROVER_KAFKA_SECRET_ARN {set}"));
         }

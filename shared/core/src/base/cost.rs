@@ -1,6 +1,6 @@
-//! What a call cost, beside its answer.
+//! The cost of a call.
 
-/// What DynamoDB counted for a call. Halves are possible; zero where nothing was counted.
+/// Capacity units that DynamoDB consumed. Halves are possible; zero if the units are unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Units {
     /// Read units: 4 KB, strongly consistent.
@@ -16,17 +16,17 @@ impl std::ops::AddAssign for Units {
     }
 }
 
-/// An answer with what it cost.
+/// An answer and its cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metered<T> {
     /// The answer.
     pub answer: T,
-    /// What it cost.
+    /// The cost.
     pub units: Units,
 }
 
 impl<T> Metered<T> {
-    /// Another answer for the same cost.
+    /// Maps the answer and keeps the cost.
     ///
     /// # Errors
     ///

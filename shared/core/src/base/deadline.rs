@@ -1,18 +1,17 @@
-//! How long an invocation may go on taking things in hand. The same for every function that Lambda
-//! gives a deadline, wherever its events come from.
+//! When an invocation stops starting new work. The rule is the same for every function.
 
 use std::time::Duration;
 
 use crate::base::time::Timestamp;
 
-/// What is left of an invocation's time for the call that runs, queues and the answer.
+/// Time reserved for the running call, the queues and the response.
 const MARGIN: Duration = Duration::from_secs(5);
-/// The time of an invocation that brings no deadline.
+/// The assumed time limit of an invocation without a deadline.
 const UNKNOWN_SECONDS: i64 = 60;
 
-/// When to take nothing more in hand: a margin before the invocation's deadline, but never more
-/// than a quarter of the time that there is. Lambda invokes nothing whose time is over, so such a
-/// deadline is none: `cargo lambda watch` sends a constant in 1970.
+/// When to stop starting new work: a margin before the invocation's deadline, but at most a quarter
+/// of the remaining time. A deadline in the past counts as absent, because Lambda never invokes
+/// with one: `cargo lambda watch` sends a constant in 1970.
 pub fn stop_at(now: Timestamp, deadline_millis: u64) -> Timestamp {
     let deadline = i64::try_from(deadline_millis).ok().and_then(Timestamp::from_millis);
     let deadline = deadline.filter(|deadline| *deadline > now);
@@ -31,13 +30,13 @@ mod tests {
     }
 
     #[test]
-    fn the_margin_is_five_seconds_or_a_quarter_of_what_is_left() {
+    fn the_margin_is_five_seconds_or_a_quarter_of_the_remaining_time() {
         assert_eq!(stop_at(instant(0), 60_000), instant(55_000));
         assert_eq!(stop_at(instant(0), 4_000), instant(3_000));
     }
 
     #[test]
-    fn a_deadline_that_is_over_is_none() {
+    fn a_deadline_in_the_past_counts_as_absent() {
         for deadline in [0, 4_000, u64::MAX] {
             assert_eq!(stop_at(instant(5_000), deadline), instant(60_000), "{deadline}");
         }

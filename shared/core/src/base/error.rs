@@ -2,9 +2,13 @@
 //! pass as it is) and `Unavailable` (ours, it may pass later). Which of the two something is gets
 //! decided once, where the fault is seen; retry or dead letter follows from the type alone.
 
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::base::dependency::Dependency;
 
 /// The stable words for a rejection: the same in HTTP bodies, dead letters and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,11 +44,13 @@ pub enum Code {
     UnsupportedEncoding,
     /// A record without a value (a Kafka tombstone).
     EmptyValue,
+    /// The contract's transform gave an error, or ran over a bound.
+    TransformFailed,
 }
 
 impl Code {
     /// Every code, in the order of the contract documents.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::MalformedJson,
         Self::SchemaViolation,
         Self::MissingField,
@@ -60,6 +66,7 @@ impl Code {
         Self::TooLarge,
         Self::UnsupportedEncoding,
         Self::EmptyValue,
+        Self::TransformFailed,
     ];
 
     /// The word itself.
@@ -80,6 +87,7 @@ impl Code {
             Self::TooLarge => "too_large",
             Self::UnsupportedEncoding => "unsupported_encoding",
             Self::EmptyValue => "empty_value",
+            Self::TransformFailed => "transform_failed",
         }
     }
 }
@@ -149,21 +157,48 @@ pub enum Extent {
 }
 
 /// Our fault: the record may pass later.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Unavailable {
     /// What kind of fault it is.
     pub reason: Reason,
     /// Who is affected.
     pub extent: Extent,
+    /// The part of the deployment that failed; `None`: none did, or the fault is our own.
+    pub dependency: Option<Dependency>,
     /// For a person; lower case.
     pub message: String,
+    /// What the fault goes back to, for the log. It holds no payload.
+    #[source]
+    cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Unavailable {
     /// A fault of ours that affects as many as its reason says.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, extent: reason.extent(), message: message.into() }
+        let (extent, message) = (reason.extent(), message.into());
+        Self { reason, extent, dependency: None, message, cause: None }
+    }
+
+    /// The same fault of this dependency. A dependency that is set already stays: the code closest
+    /// to the fault knows it best.
+    #[must_use]
+    pub fn of(self, dependency: Dependency) -> Self {
+        Self { dependency: self.dependency.or(Some(dependency)), ..self }
+    }
+
+    /// The same fault with the error that it goes back to. The error must hold no payload and no
+    /// key: its text goes into the log.
+    #[must_use]
+    pub fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
+        Self { cause: Some(Arc::new(cause)), ..self }
+    }
+
+    /// The chain of errors behind the message, the nearest first, for the log; `None`: there is none.
+    pub fn causes(&self) -> Option<String> {
+        let chain = std::iter::successors(self.source(), |error| (*error).source());
+        let texts: Vec<String> = chain.map(ToString::to_string).collect();
+        (!texts.is_empty()).then(|| texts.join(": "))
     }
 
     /// The same fault, where more is known of who is affected than its reason says.
@@ -183,6 +218,16 @@ impl Unavailable {
         self.affecting(extent)
     }
 }
+
+/// Without the causes, which are for the log alone.
+impl PartialEq for Unavailable {
+    fn eq(&self, other: &Self) -> bool {
+        let facts = |one: &Self| (one.reason, one.extent, one.dependency);
+        facts(self) == facts(other) && self.message == other.message
+    }
+}
+
+impl Eq for Unavailable {}
 
 impl Reason {
     /// Who is affected, where nothing else is known of the fault.
@@ -206,5 +251,24 @@ mod tests {
             let json = serde_json::to_string(&code).expect("a unit variant");
             assert_eq!(json, format!("\"{code}\""));
         }
+    }
+
+    #[test]
+    fn the_dependency_closest_to_the_fault_stays() {
+        let unavailable = Unavailable::new(Reason::Unreachable, "sending failed");
+        assert_eq!((unavailable.dependency, unavailable.causes()), (None, None));
+        let unavailable = unavailable.of(Dependency::BufferQueue).of(Dependency::DeadLetterQueue);
+        assert_eq!(unavailable.dependency, Some(Dependency::BufferQueue));
+    }
+
+    #[test]
+    fn causes_are_the_whole_chain_and_no_part_of_the_message() {
+        let last = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let chain = Unavailable::new(Reason::Unreachable, "found no connection").caused_by(last);
+        let outer = Unavailable::new(Reason::Unreachable, "reading failed").caused_by(chain);
+        assert_eq!(outer.to_string(), "reading failed");
+        let causes = outer.causes().expect("a chain");
+        assert_eq!(causes, "found no connection: connection refused");
+        assert_eq!(outer, Unavailable::new(Reason::Unreachable, "reading failed"));
     }
 }

@@ -1,6 +1,6 @@
-//! A hash of texts that are stored under it. It is no digest: whoever chooses the text chooses the hash.
+//! A hash for stored keys. It is not cryptographic: a sender can choose texts with equal hashes.
 
-/// FNV-1a, 64 bits: stored keys depend on it, so it must never change.
+/// FNV-1a with 64 bits. It must never change, because stored keys depend on it.
 pub fn fnv1a(bytes: &[u8]) -> u64 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;

@@ -1,83 +1,90 @@
-//! Every bound of the crate, in one place (promise 10: whatever arrives, these hold).
+//! All limits of the crate (promise 10: they hold for every input).
 
 use std::time::Duration;
 
-/// The largest record that is taken, in bytes of its value.
+/// Maximum size of an accepted record's value, in bytes.
 pub const RECORD_BYTES: usize = 64 * 1024;
-/// The largest envelope of an event that ingest writes: a payload of [`RECORD_BYTES`] and the
-/// fields around it.
+/// Maximum size of an event envelope written by ingest: a payload of [`RECORD_BYTES`] and the other
+/// fields.
 pub const ENVELOPE_BYTES: usize = RECORD_BYTES + 4096;
-/// The longest JSON Pointer that a rejection carries, in bytes: its names are the sender's.
+/// Maximum size of a record that a transform reads, in bytes of its value. Larger values are never
+/// parsed.
+pub const TRANSFORMED_BYTES: usize = 1024 * 1024;
+/// Maximum number of elements of a record.
+pub const ELEMENTS: usize = 1_000;
+/// Maximum size of all elements of a record, in bytes of their JSON.
+pub const ELEMENTS_BYTES: usize = 1024 * 1024;
+/// Maximum length of a rejection's JSON Pointer, in bytes. Its names come from the sender.
 pub const REJECTION_PATH_BYTES: usize = 256;
-/// The largest document of the registry, in bytes.
+/// Maximum size of a registry document, in bytes.
 pub const DOCUMENT_BYTES: usize = 256 * 1024;
-/// Variants of one contract.
+/// Maximum number of variants of a contract.
 pub const VARIANTS: usize = 4;
-/// Places that one source may look at, in turn.
+/// Maximum number of alternative paths of a source.
 pub const ALTERNATIVES: usize = 4;
-/// Members that a contract leaves out of a record's identity.
+/// Maximum number of members that a contract excludes from a record's identity.
 pub const IDENTITY_EXCEPT: usize = 16;
-/// Sources of a natural key.
+/// Maximum number of sources of a natural key.
 pub const IDENTITY_SOURCES: usize = 8;
-/// Rules of a contract about records that it ignores.
+/// Maximum number of a contract's `ignore` rules.
 pub const IGNORE_RULES: usize = 8;
-/// Kinds of subjects of stored contracts. A listing without a kind goes through all of them.
+/// Maximum number of subject kinds over all stored contracts. A listing without a kind reads all of
+/// them.
 pub const KINDS: usize = 64;
-/// API keys of one tenant.
+/// Maximum number of API keys of a tenant.
 pub const KEYS: usize = 20;
-/// Entries of each kind (tenants, contracts, topics, keys) that a warm registry holds.
+/// Maximum number of cached entries of each kind (tenants, contracts, topics, keys) in a registry.
 pub const REGISTRY_ENTRIES: usize = 1024;
-/// The largest view, in bytes as stored before compression.
+/// Maximum encoded size of a view before compression, in bytes.
 pub const VIEW_BYTES: usize = 16 * 1024;
-/// The largest payload that `latest` keeps; of a larger one it keeps the position only.
+/// Maximum size of a payload in `latest`. For a larger payload `latest` keeps only the position.
 pub const LATEST_PAYLOAD_BYTES: usize = 1024;
-/// Payload bytes that `latest` keeps in any case. Above that, payloads give way where the view would
-/// pass [`VIEW_BYTES`].
+/// Payload bytes that `latest` always keeps. Payloads above this are dropped if the view would
+/// exceed [`VIEW_BYTES`].
 pub const LATEST_FREE_BYTES: usize = 2 * 1024;
-/// Event types of which a view keeps the latest.
+/// Maximum number of event types in `latest`.
 pub const LATEST_TYPES: usize = 10;
-/// Measures of one view.
+/// Maximum number of measures in a view.
 pub const MEASURES: usize = 10;
-/// The longest name of a measure, in bytes.
+/// Maximum length of a measure's name, in bytes.
 pub const MEASURE_NAME_BYTES: usize = 64;
-/// The longest unit of a measure, in bytes.
+/// Maximum length of a measure's unit, in bytes.
 pub const UNIT_BYTES: usize = 32;
-/// Status values whose time one view sums up.
+/// Maximum number of status values with a duration of their own in a view.
 pub const STATUSES: usize = 10;
-/// The longest status value, in bytes.
+/// Maximum length of a status value, in bytes.
 pub const STATUS_BYTES: usize = 64;
-/// Lessons of one learner that may be open at once.
+/// Maximum number of open lessons of a learner.
 pub const OPEN_LESSONS: usize = 10;
-/// Finished lessons of one learner that a view keeps; the oldest go into a count.
+/// Maximum number of completed lessons in a view. Older ones are only counted.
 pub const FINISHED_LESSONS: usize = 30;
 
-/// The sizes that the ledger cuts its items to. A parameter, so that tests reach every branch with
-/// few events; everything else uses [`ItemLimits::STANDARD`].
+/// Size limits of the ledger's items. They are a parameter so that tests reach every branch with
+/// few events; other code uses [`ItemLimits::STANDARD`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ItemLimits {
-    /// What one slice may add up to in its head, in bytes before compression; a single record over
-    /// it makes a slice of its own.
+    /// Maximum size of a slice in its head, in bytes before compression. A larger record gets a
+    /// slice of its own.
     pub slice_bytes: usize,
-    /// What a head item should cost: one write unit.
+    /// Target size of a head item: one write unit.
     pub head_target_bytes: usize,
-    /// Newest entries that stay in the tail when the older ones are frozen, so that events which
-    /// are a little late find their place without a correction.
+    /// Number of newest entries that stay in the tail when older entries are frozen, so that
+    /// slightly late events need no correction.
     pub keep_entries: usize,
-    /// The same in bytes before compression: large payloads are not kept for this.
+    /// The same limit in bytes before compression: large payloads do not stay for this purpose.
     pub keep_bytes: usize,
-    /// The most that the entries of a page take, encoded; a larger page is halved until a single
-    /// entry is left.
+    /// Maximum encoded size of a page's entries. A larger page is halved until one entry is left.
     pub page_bytes: usize,
-    /// Pages that one correction reads.
+    /// Maximum number of pages that one correction reads.
     pub carry_pages: usize,
-    /// The most pages that one correction writes. Halves count as pages.
+    /// Maximum number of pages that one correction writes. Halves count as pages.
     pub write_pages: usize,
-    /// The most bytes of those pages, as DynamoDB counts items.
+    /// Maximum bytes of these pages, as DynamoDB counts items.
     pub write_bytes: usize,
 }
 
 impl ItemLimits {
-    /// What every ledger in use is cut to.
+    /// The limits in production.
     pub const STANDARD: Self = Self {
         slice_bytes: 64 * 1024,
         head_target_bytes: 1024,
@@ -90,36 +97,37 @@ impl ItemLimits {
     };
 }
 
-/// The most items of one transaction of DynamoDB: a head and its pages.
+/// Maximum number of items in a DynamoDB transaction: a head and its pages.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 pub const TRANSACTION_ITEMS: usize = 100;
-/// The most bytes of the items of one transaction. DynamoDB takes 4 MB.
+/// Maximum bytes of a transaction. DynamoDB's limit is 4 MB.
 pub const TRANSACTION_BYTES: usize = 3_500_000;
-/// The largest item of DynamoDB, in bytes, names of attributes included.
+/// Maximum size of a DynamoDB item in bytes, including attribute names.
 pub const ITEM_BYTES: usize = 400 * 1024;
 const _: () = assert!(ItemLimits::STANDARD.write_bytes + ITEM_BYTES <= TRANSACTION_BYTES);
 
-/// The largest plain size of a head's or page's texts that is unpacked.
+/// Maximum decompressed size of a head or page.
 pub const UNPACKED_BYTES: usize = 4 * 1024 * 1024;
-/// The largest page, in plain bytes of its entries: whatever compresses to nothing is halved by
-/// this. A correction adds one slice or record before it halves.
+/// Maximum uncompressed size of a page's entries, for entries that compress extremely well. A
+/// correction adds one slice or record before it halves a page.
 pub const PAGE_PLAIN_BYTES: usize = 256 * 1024;
 const _: () = assert!(PAGE_PLAIN_BYTES + VIEW_BYTES + 2 * RECORD_BYTES < UNPACKED_BYTES);
-/// How often one commit may lose against other writers before it gives up.
+/// Maximum number of attempts of a commit against other writers.
 pub const COMMIT_ATTEMPTS: u32 = 12;
-/// A transaction's items are taken to be seen whole within this: AWS documents no bound. It is waited
-/// for only where pages are missing.
+/// Assumed time until all items of a transaction are visible. AWS documents no bound. Readers wait
+/// only if pages are missing.
 pub const TRANSACTION_SEEN_WITHIN: Duration = Duration::from_secs(1);
-/// Subjects of one listing. As many places of the index stay below the megabyte of one answer.
+/// Maximum number of subjects of a listing. That many index entries stay below DynamoDB's result
+/// page of 1 MB.
 pub const LISTED_SUBJECTS: usize = 1_000;
-/// Pages that a reader asks for at once.
+/// Number of pages per read.
 pub const READ_PAGES: usize = 100;
-/// How often a reader may find that a writer was faster before it gives up.
+/// Maximum number of attempts of a read against concurrent writers.
 pub const READ_ATTEMPTS: u32 = 12;
-/// Pages outlive their last entry's retention by this, because DynamoDB's TTL deletes late and in
-/// no order, and a redelivery must still find its duplicate.
+/// Days that a page outlives its last entry's retention: DynamoDB's TTL deletes late and in no
+/// order, and a redelivered event must still find its duplicate.
 pub const PAGE_GRACE_DAYS: i64 = 15;
-/// The longest id of a course or a lesson, in bytes.
+/// Maximum length of a course or lesson id, in bytes.
 pub const LESSON_ID_BYTES: usize = 128;
-/// All lessons of a view together, in bytes. Forty with UUIDs for ids stay well below.
+/// Maximum size of all lessons of a view, in bytes. Forty lessons with UUIDs stay well below.
 pub const LESSONS_BYTES: usize = 7 * 1024;

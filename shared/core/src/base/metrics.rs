@@ -1,6 +1,6 @@
-//! What is counted: a closed list. Names are a contract with dashboards and alarms, so they are
-//! never made up where something is counted. A [`Tally`] holds the counts of one invocation per
-//! tenant; [`emf`] writes it down for CloudWatch.
+//! The closed list of metrics. Names are a contract with dashboards and alarms, so all names are
+//! defined here. A [`Tally`] holds the counts of one invocation by tenant; [`emf`] writes it for
+//! CloudWatch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,64 +12,64 @@ use crate::base::time::Timestamp;
 
 pub mod emf;
 
-/// Where the counts of an invocation go: lines for CloudWatch ([`emf::Lines`]), or whatever a host
-/// keeps.
+/// Receives the counts of an invocation: as lines for CloudWatch ([`emf::Lines`]), or in the host's
+/// memory.
 pub trait Meter: Send + Sync {
-    /// Takes the counts of one invocation of a function.
+    /// Records the counts of one invocation of a function.
     fn record(&self, function: &'static str, tally: &Tally, now: Timestamp);
 }
 
-/// A count that only rises.
+/// A counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Metric {
-    /// Records taken in hand, whatever became of them.
+    /// Processed records, whatever their outcome.
     MessagesProcessed,
-    /// Events that are in the history now and were not before.
+    /// Events added to a history.
     EventsProcessed,
-    /// Events that were there before.
+    /// Events that were already in the history.
     EventsDuplicate,
-    /// Records that are no events, as their contract or their route says.
-    EventsIgnored,
-    /// Events that arrived behind newer ones of their subject.
+    /// Events older than the newest event of their subject.
     EventsLate,
-    /// Events that changed a page.
+    /// Late events that changed a page.
     Corrections,
-    /// Records that went to the dead-letter queue.
+    /// Records sent to the dead-letter queue.
     DeadLettersSent,
-    /// Records that went to the buffer queue.
+    /// Records sent to the buffer queue.
     RecordsBuffered,
-    /// Records that were handed back to their source.
+    /// Records returned to their source.
     RecordsReturned,
+    /// Records that their contracts pass over.
+    RecordsIgnored,
     /// DynamoDB write units.
     WriteUnits,
     /// DynamoDB read units.
     ReadUnits,
-    /// Devices whose first event is in the history now.
+    /// Devices whose first event was added.
     UniqueDevices,
-    /// Dead letters that are in the table now and were not before.
+    /// Dead letters stored in the table.
     DeadLettersFiled,
-    /// Dead letters whose event is in the history now.
+    /// Dead letters resolved by a replay.
     DeadLettersResolved,
-    /// Dead letters that were put aside.
+    /// Parked dead letters.
     DeadLettersParked,
-    /// Offsets that a replay could not read again: their records are gone.
+    /// Offsets that a replay could not reread: their records are lost.
     OffsetsLost,
-    /// Requests whose sender did not prove who it is.
+    /// Requests without valid credentials.
     AuthenticationFailures,
 }
 
 impl Metric {
-    /// Every count, in the order in which lines name them.
+    /// All counters, in the order of the written lines.
     pub const ALL: [Self; 17] = [
         Self::MessagesProcessed,
         Self::EventsProcessed,
         Self::EventsDuplicate,
-        Self::EventsIgnored,
         Self::EventsLate,
         Self::Corrections,
         Self::DeadLettersSent,
         Self::RecordsBuffered,
         Self::RecordsReturned,
+        Self::RecordsIgnored,
         Self::WriteUnits,
         Self::ReadUnits,
         Self::UniqueDevices,
@@ -86,12 +86,12 @@ impl Metric {
             Self::MessagesProcessed => "messages_processed_total",
             Self::EventsProcessed => "events_processed_total",
             Self::EventsDuplicate => "events_duplicate_total",
-            Self::EventsIgnored => "events_ignored_total",
             Self::EventsLate => "events_late_total",
             Self::Corrections => "corrections_total",
             Self::DeadLettersSent => "dead_letters_sent_total",
             Self::RecordsBuffered => "records_buffered_total",
             Self::RecordsReturned => "records_returned_total",
+            Self::RecordsIgnored => "records_ignored_total",
             Self::WriteUnits => "write_units_total",
             Self::ReadUnits => "read_units_total",
             Self::UniqueDevices => "unique_devices_total",
@@ -104,37 +104,37 @@ impl Metric {
     }
 }
 
-/// Rejections by code.
+/// Rejections, by code.
 pub const ERRORS: &str = "processing_errors_total";
-/// Values that a view was to read and cannot, although they are there, by field.
+/// Values that are present and that a view cannot read, by field.
 pub const SKIPPED: &str = "values_skipped_total";
-/// Seconds from the start of the invocation until a record had its disposition.
+/// Seconds from the start of the invocation to a record's disposition.
 pub const DURATION: &str = "message_processing_duration_seconds";
-/// The largest `observed_at` that was applied, in seconds since 1970.
+/// The largest `observed_at` of an applied event, in seconds since 1970.
 pub const LAST_MESSAGE: &str = "last_message_timestamp_seconds";
 
 /// The counts of one invocation for one tenant.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
-    /// Counts that are not zero.
+    /// Counters that are not zero.
     pub counts: BTreeMap<Metric, f64>,
     /// Rejections by code.
     pub errors: BTreeMap<Code, u64>,
     /// Values that a view cannot read, by field: the name of a measure, `status`, `location`.
     pub skipped: BTreeMap<Arc<str>, u64>,
-    /// One for each record, in seconds.
+    /// Durations in seconds, one per record.
     pub durations: Vec<f64>,
-    /// The largest `observed_at` that was applied.
+    /// The largest `observed_at` of an applied event.
     pub last_message: Option<Timestamp>,
 }
 
 impl Counts {
-    /// Counts one.
+    /// Adds one.
     pub fn add(&mut self, metric: Metric) {
         self.add_amount(metric, 1.0);
     }
 
-    /// Counts so many.
+    /// Adds an amount.
     pub fn add_many(&mut self, metric: Metric, amount: usize) {
         self.add_amount(metric, u32::try_from(amount).map_or(f64::from(u32::MAX), f64::from));
     }
@@ -145,13 +145,13 @@ impl Counts {
         }
     }
 
-    /// Counts what DynamoDB consumed.
+    /// Adds consumed DynamoDB units.
     pub fn add_units(&mut self, units: Units) {
         self.add_amount(Metric::ReadUnits, units.read);
         self.add_amount(Metric::WriteUnits, units.write);
     }
 
-    /// Counts a rejection.
+    /// Adds a rejection.
     pub fn add_error(&mut self, code: Code) {
         *self.errors.entry(code).or_default() += 1;
     }
@@ -161,12 +161,12 @@ impl Counts {
         *self.skipped.entry(Arc::clone(field)).or_default() += 1;
     }
 
-    /// What DynamoDB consumed.
+    /// Consumed DynamoDB units.
     pub fn units(&self) -> Units {
         Units { read: self.get(Metric::ReadUnits), write: self.get(Metric::WriteUnits) }
     }
 
-    /// Adds the counts of another.
+    /// Adds other counts.
     pub fn merge(&mut self, other: Self) {
         for (metric, amount) in other.counts {
             self.add_amount(metric, amount);
@@ -181,13 +181,13 @@ impl Counts {
         self.last_message = self.last_message.max(other.last_message);
     }
 
-    /// How often something was counted.
+    /// The value of a counter.
     pub fn get(&self, metric: Metric) -> f64 {
         self.counts.get(&metric).copied().unwrap_or(0.0)
     }
 }
 
-/// The counts of one invocation. Where no tenant was established, they are nobody's.
+/// The counts of one invocation. Counts without a known tenant are under `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// By tenant.
@@ -200,7 +200,7 @@ impl Tally {
         self.tenants.entry(tenant.cloned()).or_default()
     }
 
-    /// How often something was counted, for all tenants together.
+    /// The value of a counter over all tenants.
     pub fn total(&self, metric: Metric) -> f64 {
         self.tenants.values().map(|counts| counts.get(metric)).sum()
     }

@@ -1,32 +1,32 @@
-//! Switches that break one rule of the algorithm each, so that a test can show that the model test
-//! would notice. They exist in test builds of this crate only: everywhere else [`on`] is a constant
-//! `false`, and the compiler removes what stands behind it.
+//! Switches that each break one rule of the algorithm, to verify that the model test detects the
+//! fault. They exist only in test builds of this crate: elsewhere [`on`] is a constant `false`, and
+//! the compiler removes the faulty code.
 
-/// A rule that can be broken.
+/// A rule to break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "some of the rules are the memory store's, which not every build has")]
 pub(crate) enum Mutant {
-    /// Heads are written whatever version is stored.
+    /// Heads are written without the version condition.
     NoVersionCondition,
-    /// A page is sealed over one that exists.
+    /// A page is sealed over an existing page.
     BlindPagePut,
-    /// A correction replaces pages whatever version of them is stored.
+    /// A correction replaces pages without the version condition.
     BlindCorrection,
-    /// Pages that are missing are taken for expired at once.
+    /// Missing pages count as expired at once.
     HoleBelievedAtOnce,
-    /// An entry is inserted though it is there already.
+    /// A duplicate entry is inserted.
     NoDedup,
-    /// Entries of one instant stand in the order of arrival.
+    /// Entries with the same time are in order of arrival.
     ArrivalOrderTies,
-    /// A record that the clock guard rejects moves the watermark all the same.
+    /// A record rejected by the clock guard moves the watermark.
     WatermarkBeforeGuard,
-    /// A rejection is acknowledged though its dead letter was not taken.
+    /// A rejection is acknowledged although sending its dead letter failed.
     AckBeforeDeadLetter,
-    /// Only the first unfinished record of a subject is sent again.
+    /// Only the first unfinished record of a subject is returned.
     DropRestOfSubject,
-    /// Records are acknowledged while a correction has not reached the last page.
+    /// Records are acknowledged before a correction has reached the last page.
     AckWithRepairOpen,
-    /// A reader takes pages that are newer than its head.
+    /// A reader accepts pages that are newer than its head.
     ReaderIgnoresPageVersion,
 }
 

@@ -1,6 +1,6 @@
-//! What a tenant may see of a fault of ours: a closed list of words. Messages of services name roles,
-//! accounts, tables and sometimes keys. They go into the log, and never into an answer, the record
-//! of a run or a letter.
+//! The closed list of reasons for unavailability that a tenant may see. Services' messages contain
+//! roles, accounts, tables and sometimes keys. They go into the log, never into a response, a run's
+//! record or a letter.
 
 use std::fmt;
 
@@ -8,27 +8,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::base::error::Reason;
 
-/// Why something waits.
+/// Why a record or run waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublicReason {
-    /// The time for it is over.
+    /// The deadline has passed.
     Time,
-    /// The invocation that worked on it ended early.
+    /// The invocation ended early.
     Interrupted,
-    /// A dry run changed more subjects than it can remember.
+    /// A dry run changed more subjects than it can hold in memory.
     Memory,
-    /// A service asked for less.
+    /// A service throttled.
     Throttled,
-    /// Other writers were faster.
+    /// Concurrent writers won.
     Contention,
     /// A service did not answer.
     Unavailable,
-    /// A person has to mend what is stored, or how this is set up.
+    /// An operator must fix stored data or the setup.
     Misconfigured,
 }
 
 impl PublicReason {
-    /// Every word.
+    /// All reasons.
     pub const ALL: [Self; 7] = [
         Self::Time,
         Self::Interrupted,
@@ -39,7 +39,7 @@ impl PublicReason {
         Self::Misconfigured,
     ];
 
-    /// The word.
+    /// The reason as a word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Time => "time",
@@ -52,20 +52,19 @@ impl PublicReason {
         }
     }
 
-    /// What a record in the buffer, and a letter that it becomes, says about why it waits.
+    /// The message of a buffered record, and of the letter that it may become.
     pub fn message(self) -> String {
         format!("the record waits: reason=`{self}`")
     }
 
-    /// The message of a stored record that waits, if it is one of ours; a message of another release
-    /// may hold the text of a service.
+    /// Parses the message of a buffered record. A message of another release may contain a
+    /// service's text; it counts as unavailable.
     pub fn of_message(message: &str) -> Self {
         let known = Self::ALL.into_iter().find(|reason| reason.message() == message);
         known.unwrap_or(Self::Unavailable)
     }
 
-    /// The reason that a stored run gives. Earlier releases wrote the text of a service behind the
-    /// word.
+    /// Parses the reason of a stored run. Earlier releases wrote a service's text after the word.
     fn of_stored(text: &str) -> Self {
         let word = text.split(':').next().unwrap_or_default();
         let known = Self::ALL.into_iter().find(|reason| reason.as_str() == word);
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_is_read_as_it_was_written() {
+    fn every_written_reason_is_read_back() {
         for reason in PublicReason::ALL {
             assert_eq!(stored(reason.as_str()), reason);
             assert_eq!(PublicReason::of_message(&reason.message()), reason);
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_release_stored_shows_the_word_and_no_more() {
+    fn a_reason_of_an_earlier_release_shows_only_the_word() {
         let arn = "arn:aws:iam::123456789012:role/r";
         assert_eq!(stored(&format!("unavailable: {arn}")), PublicReason::Unavailable);
         assert_eq!(stored("memory: the dry run has changed more"), PublicReason::Memory);

@@ -1,26 +1,26 @@
-//! The proof that somebody verified speaks for a tenant: the only thing that makes keys of subjects.
+//! Proof of a verified tenant. Subject keys are made only from it.
 
 use super::id::{SubjectId, SubjectKey, TenantId};
 
-/// Proof that somebody verified speaks for a tenant. Stores take nothing else.
+/// Proof that the tenant was verified. Stores accept nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantScope {
     tenant: TenantId,
 }
 
 impl TenantScope {
-    /// The operator's own word, for the commands of the person who runs the system.
+    /// Vouched for by the operator, for operator commands.
     pub fn by_operator(tenant: TenantId) -> Self {
         Self { tenant }
     }
 
-    /// The word of a message in one of the system's own queues, where only its functions may write:
-    /// they established the tenant before.
+    /// Vouched for by a message in one of the system's queues. Only the system's functions write
+    /// there, and they verified the tenant.
     pub fn by_queue(tenant: TenantId) -> Self {
         Self { tenant }
     }
 
-    /// The word of a verified source, of whose tenant the document says that it may write and read.
+    /// Vouched for by a verified source, for a tenant whose document allows access.
     pub(crate) fn admitted(tenant: TenantId) -> Self {
         Self { tenant }
     }

@@ -1,8 +1,8 @@
-//! Instants in whole microseconds, the only unit of time that is stored.
+//! Instants in whole microseconds, the only stored unit of time.
 //!
-//! Parsing cuts finer fractions towards the past, so that two spellings of one instant are
-//! one position. A time without an offset is refused: it names no instant. Reading a clock
-//! is left out on purpose: time comes in as an argument.
+//! Parsing rounds finer fractions down, so that two spellings of an instant are one position. A
+//! time without an offset is rejected, because it is ambiguous. Reading a clock is left out on
+//! purpose: time is an argument.
 
 use std::fmt;
 
@@ -15,22 +15,23 @@ pub struct Timestamp(i64);
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
 impl Timestamp {
-    /// The earliest instant: a day into the year 1, so that it can be written with any offset.
+    /// The earliest instant: a day into the year 1, so that every offset can express it.
     pub const MIN: Self = Self(-62_135_510_400_000_000);
-    /// The latest instant that can be written with any offset.
+    /// The latest instant that every offset can express.
     pub const MAX: Self = Self(253_402_207_200_000_000);
 
-    /// An instant from microseconds, or `None` where RFC 3339 could not write it.
+    /// An instant from microseconds, or `None` outside the range of RFC 3339.
     pub fn from_micros(micros: i64) -> Option<Self> {
         (Self::MIN.0..=Self::MAX.0).contains(&micros).then_some(Self(micros))
     }
 
-    /// An instant from milliseconds, as Kafka and Lambda give it.
+    /// An instant from milliseconds, as in Kafka and Lambda.
     pub fn from_millis(millis: i64) -> Option<Self> {
         millis.checked_mul(1_000).and_then(Self::from_micros)
     }
 
-    /// Parses RFC 3339. An offset (or `Z`) is required; fractions below a microsecond are cut.
+    /// Parses RFC 3339. An offset (or `Z`) is required; fractions below a microsecond are rounded
+    /// down.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let instant = text.parse().or_else(|fault| match within_nanoseconds(text) {
             Some(text) => text.parse(),
@@ -50,32 +51,38 @@ impl Timestamp {
         self.0
     }
 
-    /// This instant moved by whole seconds; stops at the ends of the range.
+    /// This instant moved by whole seconds, clamped to the range.
     pub fn plus_seconds(self, seconds: i64) -> Self {
         let moved = self.0.saturating_add(seconds.saturating_mul(MICROS_PER_SECOND));
         Self(moved.clamp(Self::MIN.0, Self::MAX.0))
     }
 
-    /// The next instant that there is; the last one stays where it is.
+    /// The next microsecond, clamped to the range.
     pub fn just_after(self) -> Self {
         Self((self.0 + 1).min(Self::MAX.0))
     }
 
-    /// Seconds from `earlier` to this instant; negative when it lies before.
+    /// Seconds from `earlier` to this instant; negative if this instant is before.
     pub fn seconds_since(self, earlier: Self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "an f64 holds 285 years of microseconds")]
         let micros = self.0.saturating_sub(earlier.0) as f64;
         micros / 1e6
     }
 
-    /// Whole seconds since 1970, cut towards the past: what DynamoDB's TTL takes.
+    /// Whether this instant is less than `seconds` before `now`, so that a value read then is fresh.
+    /// If the clock has gone back, the value is not.
+    pub fn is_within(self, seconds: i64, now: Self) -> bool {
+        self <= now && now < self.plus_seconds(seconds)
+    }
+
+    /// Whole seconds since 1970, rounded down, as in DynamoDB's TTL.
     pub const fn whole_seconds(self) -> i64 {
         self.0.div_euclid(MICROS_PER_SECOND)
     }
 }
 
-/// A time whose fraction has more than the nine digits that jiff reads, without the others. RFC 3339 sets no
-/// limit.
+/// A time whose fraction has more than the nine digits that jiff reads, without the excess digits.
+/// RFC 3339 sets no limit.
 pub(crate) fn within_nanoseconds(text: &str) -> Option<String> {
     const DIGITS: usize = 9;
     let (whole, rest) = text.split_once('.')?;
@@ -85,7 +92,7 @@ pub(crate) fn within_nanoseconds(text: &str) -> Option<String> {
     Some(format!("{whole}.{kept}{offset}"))
 }
 
-/// RFC 3339 in UTC, with 3 fractional digits, or 6 where there are microseconds.
+/// RFC 3339 in UTC with 3 fractional digits, or 6 if there are microseconds.
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let instant = jiff::Timestamp::from_microsecond(self.0).map_err(|_| fmt::Error)?;
@@ -94,7 +101,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Text for readers, the number of microseconds for binary formats.
+/// Text in human-readable formats, microseconds in binary formats.
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -113,7 +120,9 @@ impl<'de> Deserialize<'de> for Timestamp {
         } else {
             Self::from_micros(i64::deserialize(deserializer)?)
         };
-        parsed.ok_or_else(|| serde::de::Error::custom("not an instant with an offset"))
+        parsed.ok_or_else(|| {
+            serde::de::Error::custom("invalid time, expected RFC 3339 with an offset")
+        })
     }
 }
 
@@ -127,11 +136,22 @@ mod tests {
     }
 
     #[test]
-    fn finer_fractions_are_cut_towards_the_past() {
+    fn finer_fractions_are_rounded_down() {
         check("2026-11-21T06:00:00.1234569Z", Some("2026-11-21T06:00:00.123456Z"));
         check("1969-12-31T23:59:59.9999999Z", Some("1969-12-31T23:59:59.999999Z"));
         check("2026-11-21T06:00:00.123456789012Z", Some("2026-11-21T06:00:00.123456Z"));
         check("2026-11-21T08:00:00.000000000000000001+02:00", Some("2026-11-21T06:00:00.000Z"));
+    }
+
+    #[test]
+    fn an_instant_is_within_some_seconds_of_now_from_itself_until_they_are_over() {
+        let at = |micros| Timestamp::from_micros(micros).expect("in range");
+        let read_at = at(10_000_000);
+        for (now, expected) in
+            [(9_999_999, false), (10_000_000, true), (14_999_999, true), (15_000_000, false)]
+        {
+            assert_eq!(read_at.is_within(5, at(now)), expected, "{now}");
+        }
     }
 
     #[test]
@@ -141,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_without_an_offset_is_refused() {
+    fn a_time_without_an_offset_is_rejected() {
         check("2026-11-21T06:00:00", None);
         check("2026-11-21", None);
         check("yesterday", None);

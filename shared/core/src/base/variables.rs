@@ -1,5 +1,5 @@
-//! Configuration from named variables. A wrong one is an error that names the variable, before
-//! anything is taken in hand. Who reads the environment is `main`'s business.
+//! Reads configuration from named variables at startup. An invalid variable is an error that names
+//! it. Only `main` reads the environment.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// A source of variables.
 pub struct Variables<F>(pub F);
 
-/// A variable that is missing or wrong.
+/// A variable that is missing or invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} {fault}")]
 pub struct Misconfigured {
@@ -17,30 +17,30 @@ pub struct Misconfigured {
 }
 
 impl Misconfigured {
-    /// What is wrong with a variable: a sentence without its subject.
+    /// The fault of a variable, as a sentence without its subject.
     pub fn new(variable: &'static str, fault: impl Into<String>) -> Self {
         Self { variable, fault: fault.into() }
     }
 }
 
 impl<F: Fn(&str) -> Option<String>> Variables<F> {
-    /// A text, where there is one that is not blank.
+    /// An optional text. A blank value counts as unset.
     pub fn optional(&self, name: &'static str) -> Option<String> {
         (self.0)(name).filter(|text| !text.trim().is_empty())
     }
 
-    /// A text that must be there.
+    /// A required text.
     ///
     /// # Errors
-    /// It is not.
+    /// The variable is not set.
     pub fn text(&self, name: &'static str) -> Result<String, Misconfigured> {
         self.optional(name).ok_or_else(|| Misconfigured::new(name, "is not set"))
     }
 
-    /// The URL of a queue.
+    /// A required queue URL.
     ///
     /// # Errors
-    /// It is missing, or none.
+    /// The variable is not set or is not a URL.
     pub fn url(&self, name: &'static str) -> Result<String, Misconfigured> {
         let url = self.text(name)?;
         if url.starts_with("https://") || url.starts_with("http://") {
@@ -52,7 +52,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     /// A number within a range.
     ///
     /// # Errors
-    /// It is none, or outside.
+    /// The value is not a number, or is outside the range.
     pub fn number<T: FromStr + PartialOrd + Display>(
         &self,
         name: &'static str,

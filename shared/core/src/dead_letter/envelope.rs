@@ -1,10 +1,10 @@
 //! The envelope: a record that was not applied, with everything that a replay needs, as a queue
-//! message. The dead-letter queue and the buffer queue take the same shape, version 1.
+//! message. The dead-letter queue and the buffer queue use the same format, version 1.
 //!
-//! A queue takes 1 MiB. What is larger is compressed, and split into parts where that does not
-//! do: into the very [`Chunk`]s in which a letter is filed, so that each part is filed by itself.
-//! Nothing of a record is ever cut off, so an oversized one does not block its partition. The texts
-//! beside it are bounded, and written so that every queue takes them ([`text`](super::text)).
+//! A queue message holds 1 MiB. A larger record is compressed, and split if that is not enough. The
+//! parts are the [`Chunk`]s in which a letter is stored, so each part is stored independently. The
+//! content of a record is never truncated, so an oversized record does not block its partition. The
+//! other texts are bounded, and written so that every queue accepts them ([`text`](super::text)).
 
 mod writing;
 
@@ -17,70 +17,70 @@ use crate::base::time::Timestamp;
 use crate::dead_letter::text::{bounded, bounded_source};
 use crate::intake::record::{Record, Source, Stamps, Wrapping, is_letter_id};
 
-/// The most that one chunk holds: it fits an item of DynamoDB (400 KB), and in base64 a message.
+/// Maximum size of a chunk: it fits into a DynamoDB item (400 KB), and in base64 into a message.
 pub const CHUNK_BYTES: usize = 360_000;
-/// The most parts of one letter: more than any content makes that is unpacked again.
+/// Maximum number of parts of a letter, which is more than any valid content needs.
 const PARTS: u32 = 64;
-/// What a content may unpack to: Lambda's payload of a Kafka batch is 6 MB.
+/// Maximum decompressed size of a content. Lambda's payload of a Kafka batch has up to 6 MB.
 pub(crate) const UNPACKED_BYTES: usize = 16 * 1024 * 1024;
 const LEVEL: i32 = 3;
 
-/// The code of records in the buffer queue: nothing is wrong with them.
+/// The code of records in the buffer queue, which are valid.
 pub const UNAVAILABLE: &str = "unavailable";
 
 /// A record that was not applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Envelope {
-    /// The version of this shape: 1.
+    /// The version of this format: 1.
     pub v: u8,
-    /// The digest of the source: the same record is always the same letter.
+    /// The digest of the source: a record always has the same letter.
     pub id: String,
-    /// Whose it is, where that was established.
+    /// The record's tenant, if known.
     pub tenant: Option<String>,
-    /// The contract that was to read it, where that was established.
+    /// The record's contract, if known.
     pub contract: Option<String>,
-    /// The subject, `kind/id`, where it came that far.
+    /// The record's subject as `kind/id`, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Why: a rejection's code, or `unavailable`.
+    /// A rejection code, or `unavailable`.
     pub code: String,
-    /// JSON Pointer to the culprit.
+    /// JSON Pointer to the invalid value.
     pub path: Option<String>,
-    /// For a person.
+    /// Message for people.
     pub message: String,
-    /// Where it came from.
+    /// Where the record came from.
     pub source: Source,
     /// The record's key, base64.
     pub key: Option<String>,
-    /// The record's value, base64; with `encoding`, what that says.
+    /// The record's value, base64. See `encoding`.
     pub value: Option<String>,
     /// The record's headers, values in base64.
     pub headers: Vec<(String, String)>,
-    /// Which part this is, from 1, of how many.
+    /// The number of this part, from 1, and the number of parts.
     pub part: (u32, u32),
-    /// `zstd`: `value` is the base64 of a part of a packed [`Content`], and the fields of key and
-    /// headers are empty.
+    /// `zstd`: `value` is the base64 of a part of a packed [`Content`], and key and headers are
+    /// empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
-    /// Set where the value is not the body that was sent, but what it is wrapped in.
+    /// Set if the value still is the wrapper around the sent body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrapping: Option<Wrapping>,
-    /// A receipt time that a redelivery repeats, where the source has one.
+    /// A receipt time that a redelivery repeats, if the source has one.
     pub received_at: Option<Timestamp>,
-    /// When it entered: what every decision uses, also in a replay.
+    /// When Drover received the record. Every decision uses it, also in a replay.
     pub ingested_at: Timestamp,
-    /// When it was put here.
+    /// When the record was sent to this queue.
     pub rejected_at: Timestamp,
-    /// Deliveries so far.
+    /// Number of deliveries so far.
     pub attempts: u32,
-    /// Replays so far.
+    /// Number of replays so far.
     pub replay_count: u32,
-    /// The trace or correlation id that came with it.
+    /// The record's trace or correlation id.
     pub trace: Option<String>,
 }
 
-/// How a large record is packed.
+/// The encoding of a large record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
@@ -88,22 +88,22 @@ pub enum Encoding {
     Zstd,
 }
 
-/// What is known of a record that is not applied.
+/// Facts about a record that is not applied.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
-    /// The tenant, where it was established.
+    /// The tenant, if known.
     pub tenant: Option<&'a TenantId>,
-    /// The contract, where it was established.
+    /// The contract, if known.
     pub contract: Option<&'a str>,
-    /// The subject, where it came that far.
+    /// The subject, if known.
     pub subject: Option<&'a SubjectId>,
-    /// What the value is still wrapped in, where it could not be unwrapped.
+    /// The wrapper of a value that could not be unwrapped.
     pub wrapping: Option<Wrapping>,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// An envelope or its parts that make no sense.
+/// An invalid envelope or part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an envelope: {0}")]
 pub struct NotAnEnvelope(&'static str);
@@ -114,19 +114,19 @@ impl NotAnEnvelope {
     }
 }
 
-/// Why the content of an envelope is not there.
+/// Why the content of an envelope cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoContent {
-    /// It holds what no envelope of ours holds.
+    /// The envelope is invalid.
     #[error(transparent)]
     NotAnEnvelope(#[from] NotAnEnvelope),
-    /// It could not be packed.
+    /// The content could not be packed.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
 
 impl NoContent {
-    /// What it is where the envelope is our own.
+    /// The error for an envelope that this process wrote itself.
     pub(crate) fn into_unavailable(self) -> Unavailable {
         match self {
             Self::NotAnEnvelope(fault) => broken(fault),
@@ -135,7 +135,7 @@ impl NoContent {
     }
 }
 
-/// What is kept of a record besides where it came from.
+/// The content of a record: everything but its source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// The key.
@@ -147,26 +147,26 @@ pub struct Content {
 }
 
 impl Content {
-    /// One zstd frame of it.
+    /// Packs the content into one zstd frame.
     ///
     /// # Errors
-    /// There was no memory for it. An empty frame in its place would be a lost record.
+    /// Out of memory. Returning an empty frame instead would lose the record.
     pub fn pack(&self) -> Result<Vec<u8>, Unavailable> {
         let plain = postcard::to_stdvec(self).map_err(broken)?;
         zstd::bulk::compress(&plain, LEVEL).map_err(broken)
     }
 
-    /// Reads such a frame.
+    /// Unpacks a zstd frame.
     ///
     /// # Errors
-    /// It is none, or holds more than 16 MiB.
+    /// The frame is invalid or holds more than 16 MiB.
     pub fn unpack(frame: &[u8]) -> Result<Self, NotAnEnvelope> {
         let plain = zstd::bulk::decompress(frame, UNPACKED_BYTES)
-            .map_err(|_| NotAnEnvelope("it does not unpack"))?;
-        postcard::from_bytes(&plain).map_err(|_| NotAnEnvelope("it holds no record"))
+            .map_err(|_| NotAnEnvelope("the content cannot be decompressed"))?;
+        postcard::from_bytes(&plain).map_err(|_| NotAnEnvelope("the content holds no record"))
     }
 
-    /// The record again, with what the envelope says of it.
+    /// The record with this content, source and receipt times.
     pub fn record(self, source: Source, stamps: Stamps) -> Record {
         let Self { key, value, headers } = self;
         let Stamps { received_at, ingested_at } = stamps;
@@ -174,16 +174,16 @@ impl Content {
     }
 }
 
-/// A numbered piece of a packed content, from 1.
+/// A piece of a packed content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Which.
+    /// The number, from 1.
     pub number: u32,
     /// At most [`CHUNK_BYTES`].
     pub bytes: Vec<u8>,
 }
 
-/// A frame in pieces, at least one.
+/// Splits a frame into at least one piece.
 pub fn chunks(frame: &[u8]) -> Vec<Chunk> {
     if frame.is_empty() {
         return vec![Chunk { number: 1, bytes: Vec::new() }];
@@ -221,30 +221,30 @@ impl Envelope {
         }
     }
 
-    /// Reads a message. Whatever is no envelope of this version is an error.
+    /// Parses a message.
     ///
     /// # Errors
-    /// It is none.
+    /// The message is not an envelope of this version.
     pub fn read(body: &str) -> Result<Self, NotAnEnvelope> {
         let envelope: Self =
-            serde_json::from_str(body).map_err(|_| NotAnEnvelope("it has another shape"))?;
+            serde_json::from_str(body).map_err(|_| NotAnEnvelope("invalid JSON or fields"))?;
         let (part, of) = envelope.part;
         if envelope.v != 1 {
-            return Err(NotAnEnvelope("its version is not known"));
+            return Err(NotAnEnvelope("unknown version"));
         }
         if !(1..=of).contains(&part) || of > PARTS || (of > 1 && envelope.encoding.is_none()) {
-            return Err(NotAnEnvelope("its part is none"));
+            return Err(NotAnEnvelope("invalid part number"));
         }
         if !is_letter_id(&envelope.id) {
-            return Err(NotAnEnvelope("its id is none"));
+            return Err(NotAnEnvelope("invalid id"));
         }
         Ok(envelope)
     }
 
-    /// What is in this message: all of the packed content, or the piece that this part carries.
+    /// The content of this message: all chunks of the packed content, or the chunk of this part.
     ///
     /// # Errors
-    /// Damaged base64, nothing at all, or a piece over its size; or no memory to pack it.
+    /// Damaged base64, an empty value, an oversized part, or out of memory.
     pub fn chunks(&self) -> Result<Vec<Chunk>, NoContent> {
         let (number, of) = self.part;
         match self.encoding {
@@ -254,16 +254,16 @@ impl Envelope {
                 match of {
                     1 => Ok(chunks(&bytes)),
                     _ if bytes.len() <= CHUNK_BYTES => Ok(vec![Chunk { number, bytes }]),
-                    _ => Err(NotAnEnvelope("its part is too large").into()),
+                    _ => Err(NotAnEnvelope("the part is too large").into()),
                 }
             }
         }
     }
 
-    /// What is packed in the value, or a piece of it. No frame is empty.
+    /// The packed frame, or a piece of it. A frame is never empty.
     fn frame(&self) -> Result<Vec<u8>, NotAnEnvelope> {
         let value = self.value.as_deref().filter(|value| !value.is_empty());
-        from_base64(value.ok_or(NotAnEnvelope("nothing is packed in it"))?)
+        from_base64(value.ok_or(NotAnEnvelope("the value is empty"))?)
     }
 
     fn whole(&self) -> Result<Option<Content>, NotAnEnvelope> {
@@ -274,17 +274,16 @@ impl Envelope {
         }
     }
 
-    /// The record again; `None`: it is in parts, of which this is one. What it is wrapped in is its
-    /// reader's to take off.
+    /// The record, or `None` if this is one of several parts. The caller unwraps the value.
     ///
     /// # Errors
-    /// Damaged base64, or a frame that does not unpack.
+    /// Damaged base64, or a frame that cannot be decompressed.
     pub fn record(&self) -> Result<Option<Record>, NotAnEnvelope> {
         let whole = self.whole()?;
         Ok(whole.map(|content| content.record(self.source.clone(), self.stamps())))
     }
 
-    /// The two times of its record.
+    /// The two receipt times of the record.
     pub fn stamps(&self) -> Stamps {
         Stamps { received_at: self.received_at, ingested_at: self.ingested_at }
     }
@@ -300,10 +299,10 @@ impl Envelope {
 }
 
 fn broken(fault: impl std::fmt::Display) -> Unavailable {
-    Unavailable::new(Reason::Bug, format!("a record could not be written: {fault}"))
+    Unavailable::new(Reason::Bug, format!("a record could not be encoded: {fault}"))
 }
 
-/// The trace that came with a record: `traceparent`, else the correlation id.
+/// The trace of a record: the header `traceparent`, else the correlation id.
 fn trace_of(record: &Record) -> Option<String> {
     const LONGEST: usize = 128;
     let header = |name: &str| {
@@ -320,7 +319,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 fn from_base64(text: &str) -> Result<Vec<u8>, NotAnEnvelope> {
-    base64_simd::STANDARD.decode_to_vec(text).map_err(|_| NotAnEnvelope("it holds damaged base64"))
+    base64_simd::STANDARD.decode_to_vec(text).map_err(|_| NotAnEnvelope("damaged base64"))
 }
 
 #[cfg(test)]

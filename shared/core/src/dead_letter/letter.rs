@@ -1,12 +1,13 @@
-//! Dead letters that were filed: what the table keeps of each, and whose they are.
+//! Stored dead letters and their owners.
 //!
-//! A letter is one small item, and its content (key, value, headers, packed) stands beside it in
-//! chunks: lists and counts read no payloads, and a change of state rewrites none. Chunks are put
-//! first and the letter last, so that a letter is there only with the content that its message brought;
-//! of one that comes in parts, each part brings its own chunk, and it is whole when none is missing.
+//! A letter is one small item. Its packed content (key, value, headers) is in separate chunk items,
+//! so that lists and counts read no payloads and a change of state rewrites none. Chunks are
+//! written before the letter, so a stored letter always has the content of its message. If a record
+//! has several parts, each part stores its own chunk, and the content is complete when no chunk is
+//! missing.
 //!
-//! The letters of a tenant are under `T#<tenant>#D`. Those of nobody (no tenant was established, or
-//! the message was none of ours) are under `O#D`, the operator's.
+//! A tenant's letters have the partition key `T#<tenant>#D`. Letters without a tenant (unknown
+//! tenant, or a foreign message) belong to the operator, under `O#D`.
 
 mod restamp;
 
@@ -18,172 +19,174 @@ use crate::base::time::Timestamp;
 use crate::dead_letter::origin::Origin;
 use crate::intake::record::{Receipt, Stamps, TopicRetention, Wrapping};
 
-/// How long a letter is kept after it was filed.
+/// How long a letter is kept after it was stored.
 pub const LETTER_DAYS: i64 = 90;
-/// Chunks outlive their letter by this, because DynamoDB deletes in no order.
+/// Days that chunks outlive their letter, because DynamoDB deletes in no order.
 pub const CHUNK_GRACE_DAYS: i64 = 7;
-/// The code of records that the event source gave up: nobody has looked at them yet.
+/// The code of records that the event source discarded before they were processed.
 pub const UNDELIVERED: &str = "undelivered";
-/// The most letters that one call lists.
+/// Maximum number of letters per listing call.
 pub const LISTED: usize = 1_000;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
-/// Whose letters.
+/// The owner of letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// A tenant's.
+    /// A tenant.
     Tenant(TenantScope),
-    /// Nobody's: the person's who runs the system.
+    /// The operator, for letters without a tenant.
     Operator,
 }
 
-/// A dead letter, without its content. As JSON it stays below 1 KB where names are of usual length,
-/// which is one write unit.
+/// A dead letter without its content. With names of usual length its JSON stays below 1 KB, which
+/// is one write unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
-    /// The digest of where it came from, behind the time of its receipt: letters sort by it.
+    /// The time of receipt followed by the digest of the source. Letters sort by id.
     pub id: String,
-    /// Why it is here: a rejection's code, [`UNDELIVERED`], or
-    /// [`UNAVAILABLE`](crate::dead_letter::envelope::UNAVAILABLE) for a part of a record of the buffer.
+    /// A rejection code, [`UNDELIVERED`], or
+    /// [`UNAVAILABLE`](crate::dead_letter::envelope::UNAVAILABLE) for a record, or a part of one,
+    /// from the buffer.
     pub code: String,
-    /// JSON Pointer to the culprit.
+    /// JSON Pointer to the invalid value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// For a person.
+    /// Message for people.
     pub message: String,
-    /// The contract that was to read it, where that was established.
+    /// The record's contract, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<String>,
-    /// The subject, `kind/id`, where it came that far.
+    /// The record's subject as `kind/id`, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Where it came from.
+    /// Where the record came from.
     pub source: Origin,
-    /// What the value is still wrapped in.
+    /// The wrapper of a value that could not be unwrapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrapping: Option<Wrapping>,
-    /// A receipt time that a redelivery repeats, where the source has one.
+    /// A receipt time that a redelivery repeats, if the source has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_at: Option<Timestamp>,
-    /// When it entered: what every decision uses.
+    /// When Drover received the record. Every decision uses it.
     pub ingested_at: Timestamp,
-    /// When it was rejected first.
+    /// When the record was first rejected.
     pub rejected_at: Timestamp,
-    /// When it was filed.
+    /// When the letter was stored.
     pub filed_at: Timestamp,
-    /// The trace or correlation id that came with it.
+    /// The record's trace or correlation id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
-    /// Chunks of its content.
+    /// Number of chunks of the content.
     pub chunks: u32,
-    /// Bytes that its content unpacks to, or the most that they can be.
+    /// Decompressed size of the content in bytes, or an upper bound.
     pub bytes: usize,
-    /// What has become of it.
+    /// The state.
     pub state: State,
-    /// Replays that did not help.
+    /// Number of failed replays.
     pub replay_count: u32,
-    /// The last run that took it in hand.
+    /// The last run that processed the letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tried: Option<Tried>,
+    pub tried: Option<LetterAttempt>,
 }
 
-/// What has become of a letter.
+/// The state of a letter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It waits for a replay.
+    /// Waits for a replay.
     #[default]
     Open,
-    /// Its event is in the ledger; of a batch, each record is there or in a letter of its own.
+    /// The event is in the ledger. For a batch, each record is in the ledger or in a letter of its
+    /// own.
     Resolved,
-    /// Replays leave it alone unless they ask for parked ones.
+    /// Replays skip the letter unless they select parked letters.
     Parked,
 }
 
-/// What a run did with a letter.
+/// The result of a run for a letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
+pub struct LetterAttempt {
     /// The run.
     pub run: String,
-    /// How it ended, each outcome with how often: `applied`, `duplicate`, a code, `parked`.
+    /// Outcomes with their counts: `applied`, `duplicate`, a code, `parked`.
     pub outcomes: Vec<(String, u64)>,
-    /// Subjects whose view it changed.
+    /// Subjects whose view changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
 }
 
-/// A letter as it is stored.
+/// A stored letter with its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredLetter {
     /// The letter.
     pub letter: Letter,
-    /// Rises with every change.
+    /// Increases with every change.
     pub version: u64,
 }
 
 /// Which letters to list, in the order of their ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LetterRange {
-    /// Behind this id; `None`: from the start.
+    /// Only letters after this id; `None`: from the start.
     pub after: Option<String>,
-    /// Which way.
+    /// The order.
     pub order: Order,
-    /// At most so many, of which there may be [`LISTED`].
+    /// Maximum number of letters, at most [`LISTED`].
     pub limit: usize,
 }
 
-/// Which way to go through ids, and so through times of receipt.
+/// The order of ids, and so of times of receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// The oldest first.
+    /// Oldest first.
     Rising,
-    /// The newest first.
+    /// Newest first.
     Falling,
 }
 
-/// The content of a letter that is wanted.
+/// Identifies the content of a letter to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The letter's id.
     pub id: String,
-    /// How many chunks it has.
+    /// The number of its chunks.
     pub chunks: u32,
 }
 
-/// A chunk of a content, as it is stored.
+/// A stored chunk of a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FiledChunk {
-    /// The id of its letter, which may be there or not.
+    /// The id of its letter, which may not exist.
     pub id: String,
-    /// Which, from 1.
+    /// The chunk's number, from 1.
     pub number: u32,
     /// A piece of the packed content.
     pub bytes: Vec<u8>,
 }
 
-/// An item that is kept as JSON, with a version: a run's record.
+/// A stored record of a run, with its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRun {
     /// A zstd frame of the record's JSON.
     pub bytes: Vec<u8>,
-    /// Rises with every change.
+    /// Increases with every change.
     pub version: u64,
 }
 
-/// The right to run: one at a time for each owner.
+/// The lease of a run. Each owner has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The run.
     pub run: String,
-    /// Tells the invocations of one run apart.
+    /// Identifies the invocation that works on the run.
     pub token: String,
-    /// Until when it holds unless it is renewed.
+    /// When the lease expires unless it is renewed.
     pub until: Timestamp,
 }
 
 impl Owner {
-    /// The partition that everything of it is under.
+    /// The partition key of all items of this owner.
     pub fn partition_key(&self) -> String {
         match self {
             Self::Tenant(scope) => format!("T#{}#D", scope.tenant()),
@@ -191,7 +194,7 @@ impl Owner {
         }
     }
 
-    /// The tenant, if it is one.
+    /// The tenant; `None` for the operator.
     pub fn tenant(&self) -> Option<&TenantId> {
         match self {
             Self::Tenant(scope) => Some(scope.tenant()),
@@ -201,27 +204,27 @@ impl Owner {
 }
 
 impl Letter {
-    /// When it may be deleted, in seconds since 1970.
+    /// When the letter expires, in seconds since 1970.
     pub fn expires_at(&self) -> i64 {
         self.filed_at.whole_seconds().saturating_add(LETTER_DAYS * DAY_SECONDS)
     }
 
-    /// When its chunks may be deleted, in seconds since 1970.
+    /// When the letter's chunks expire, in seconds since 1970.
     pub fn chunks_expire_at(&self) -> i64 {
         self.expires_at().saturating_add(CHUNK_GRACE_DAYS * DAY_SECONDS)
     }
 
-    /// What to ask for its content by.
+    /// Identifies the letter's content.
     pub fn wanted(&self) -> Wanted {
         Wanted { id: self.id.clone(), chunks: self.chunks }
     }
 
-    /// When its records were given up, of a letter that stands for many.
+    /// The receipt of the discarded records of a batch's letter.
     pub fn given_up(&self, retention: TopicRetention) -> Receipt {
         Receipt { now: self.ingested_at, retention }
     }
 
-    /// The two times of its record.
+    /// The two receipt times of its record.
     pub fn stamps(&self) -> Stamps {
         Stamps { received_at: self.received_at, ingested_at: self.ingested_at }
     }

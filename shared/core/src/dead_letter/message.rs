@@ -1,11 +1,11 @@
-//! What the two queues take.
+//! Messages of the two queues.
 
 use crate::base::id::TenantId;
 
-/// A text on its way into a queue.
+/// A message to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Whose it is: the message group of a fair queue. `None`: the operator's.
+    /// The tenant, which is the message group of the fair queue. `None`: the operator.
     pub tenant: Option<TenantId>,
     /// JSON.
     pub body: String,

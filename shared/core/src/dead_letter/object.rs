@@ -1,16 +1,16 @@
-//! Objects in S3, where an event source may put the records that it gave up.
+//! S3 objects to which an event source may write discarded records.
 
-/// The largest object that is read: an event of 6 MB as an escaped text.
+/// Maximum size of an object that is read: an event of 6 MB as an escaped string.
 pub const OBJECT_BYTES: usize = 16 * 1024 * 1024;
 
-/// What was found under a key.
+/// The result of reading a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
-    /// Its bytes.
+    /// The object's bytes.
     Found(Vec<u8>),
-    /// Nothing, not even its bucket.
+    /// The object or its bucket does not exist.
     Gone,
-    /// More than [`OBJECT_BYTES`].
+    /// The object is larger than [`OBJECT_BYTES`].
     TooLarge,
     /// This deployment reads no objects.
     NotRead,

@@ -1,8 +1,8 @@
-//! The message that Lambda sends about records that it gave up. To a queue it brings where they
-//! stand; to S3 the records too, as the text of the event (`payload`); a bucket in turn tells a queue
-//! of the object.
+//! Lambda's message about discarded records. A message to a queue contains the records' offsets. A
+//! message to S3 also contains the records, as the event's text (`payload`), and the bucket
+//! notifies a queue of the object.
 //!
-//! The word for the reason is taken as it is: AWS's pages spell it in two ways, and show none for
+//! The condition is not parsed: AWS's documentation spells it in two ways, and shows none for
 //! records that were too old.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/kafka-on-failure.html>,
@@ -17,21 +17,21 @@ use serde_json::Value;
 use super::origin::{Offsets, Other};
 use crate::base::time::Timestamp;
 
-/// Partitions of one message. Lambda puts no more into a batch than a function can be sent.
+/// Maximum number of partitions in a message, which is more than a batch can hold.
 const PARTITIONS: usize = 1_000;
-/// The longest text of Lambda's, a bucket's or an object's name that is kept.
+/// Maximum length of the condition, and of a bucket's and an object's name together.
 const TEXT_BYTES: usize = 1_024;
 
-/// A message about records that were given up.
+/// A message about discarded records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenUp {
-    /// Where they stand, or where it is said.
+    /// The records' offsets, or the object that contains them.
     pub origin: Other,
-    /// When, as far as the message says so.
+    /// When the records were discarded, if known.
     pub at: Option<Timestamp>,
-    /// How often the records were tried.
+    /// How often the records were delivered.
     pub attempts: Option<u64>,
-    /// The event that would bring them, where it came along.
+    /// The event with the records, if the message contains it.
     pub payload: Option<String>,
 }
 
@@ -68,7 +68,7 @@ struct OffsetRange {
     last_record_offset: Offset,
 }
 
-/// A text in what AWS shows, a number everywhere else.
+/// AWS's examples show a string; a number is accepted too.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Offset {
@@ -76,7 +76,7 @@ enum Offset {
     Text(String),
 }
 
-/// Reads a queue message, or an object that one told of; `None`: it is neither.
+/// Parses a queue message or an object; `None` if the text is not an on-failure message.
 pub fn read(body: &str) -> Option<GivenUp> {
     let message: Message = serde_json::from_str(body).ok()?;
     let condition = message.request_context.condition;
@@ -92,7 +92,7 @@ pub fn read(body: &str) -> Option<GivenUp> {
     })
 }
 
-/// Reads what a bucket tells a queue; `None`: it does not tell of exactly one new object.
+/// Parses a bucket's notification; `None` unless it is about exactly one new object.
 pub fn read_notification(body: &str) -> Option<GivenUp> {
     let json: Value = serde_json::from_str(body).ok()?;
     let [record] = json.get("Records")?.as_array()?.as_slice() else { return None };
@@ -103,7 +103,7 @@ pub fn read_notification(body: &str) -> Option<GivenUp> {
         return None;
     }
     let at = text("/eventTime").as_deref().and_then(Timestamp::parse_rfc3339);
-    // Keys come as in a form: + for a space, %xx for the rest.
+    // Keys are form-encoded: `+` is a space, `%xx` a byte.
     let key = decoded(&key)?;
     Some(GivenUp { origin: Other::Object { bucket, key }, at, attempts: None, payload: None })
 }
@@ -113,7 +113,7 @@ fn partitions(records: BTreeMap<String, OffsetRange>) -> Option<Vec<Offsets>> {
         return None;
     }
     let read = |(name, run): (String, OffsetRange)| {
-        // A topic may hold dashes, a partition does not.
+        // A topic may contain dashes, a partition number does not.
         let (topic, partition) = name.rsplit_once('-')?;
         let (first, last) = (run.first_record_offset.read()?, run.last_record_offset.read()?);
         let partition = partition.parse().ok().filter(|partition| *partition >= 0)?;
@@ -136,7 +136,7 @@ impl Offset {
     }
 }
 
-/// The event is a text in S3, and an object in a topic.
+/// The event is a string in S3 and an object in a topic.
 fn event_text(payload: Value) -> Option<String> {
     match payload {
         Value::String(text) => Some(text),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_the_reason_is_a_batch_with_its_offsets() {
+    fn every_condition_is_a_batch_with_its_offsets() {
         for condition in ["RetryAttemptsExhausted", "RetriesExhausted", "RecordAgeExceeded"] {
             let given_up = read(&message(condition).to_string()).expect("a message");
             let topic = "a.b-c".to_owned();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_event_comes_along_as_a_text_or_as_an_object() {
+    fn the_event_may_be_a_string_or_an_object() {
         for payload in [json!({"records": {}}), json!(r#"{"records":{}}"#)] {
             let mut message = message("RetriesExhausted");
             message["payload"] = payload;
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_offsets_is_no_message() {
+    fn a_message_without_offsets_is_not_recognized() {
         let good = message("RetriesExhausted").to_string();
         for (from, to) in [
             (r#""firstRecordOffset":"5""#, r#""firstRecordOffset":"8""#),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_tells_of_one_object() {
+    fn a_notification_is_about_one_object() {
         let record = |name: &str| {
             json!({"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": name,
                 "eventTime": "2026-11-21T06:00:00.000Z",

@@ -1,5 +1,5 @@
-//! A letter with its content, as what a pipeline takes: one record; the records of a batch, where
-//! they came along; or the places of records that a stream has to give again.
+//! Opens a letter as input of the pipeline: one record, the records of a batch if the message
+//! contains them, or offsets to reread from the event log.
 
 use crate::base::error::{Code, Rejection};
 use crate::base::time::Timestamp;
@@ -11,38 +11,38 @@ use super::on_failure;
 use super::origin::{Offsets, Origin, Other};
 use crate::dead_letter::letter::{Letter, Owner};
 
-/// What is in a letter.
+/// The content of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opened {
     /// One record.
     Record(Incoming),
     /// Every record of a batch.
     Records(Vec<Incoming>),
-    /// Where records stand.
+    /// Offsets of records in the event log.
     Offsets(Vec<Offsets>),
-    /// Where it is said.
+    /// An S3 object that contains the records.
     Object {
         /// The bucket.
         bucket: String,
         /// The key.
         key: String,
     },
-    /// A queue message that nobody knew.
+    /// A queue message of unknown format.
     Message {
-        /// Its id.
+        /// The message's id.
         message_id: String,
-        /// Its text.
+        /// The message's body.
         body: String,
     },
-    /// Nothing that anybody here can read.
+    /// The letter cannot be read.
     Unreadable(Rejection),
 }
 
-/// Opens a letter; `frame` is its packed content, and `retention` that of the topics that its records
-/// may come from.
+/// Opens a letter. `frame` is its packed content, and `retention` the retention of the records'
+/// topics.
 pub fn open(owner: &Owner, letter: &Letter, frame: &[u8], retention: TopicRetention) -> Opened {
     let Ok(content) = Content::unpack(frame) else {
-        return unreadable("the content of the letter does not unpack");
+        return unreadable("the letter's content cannot be decompressed");
     };
     match &letter.source {
         Origin::Record(source) => {
@@ -73,7 +73,7 @@ pub fn open_object(letter: &Letter, bytes: &[u8], retention: TopicRetention) -> 
     let given_up = on_failure::read(&String::from_utf8_lossy(bytes));
     match given_up.and_then(|given_up| given_up.payload) {
         Some(payload) => of_event(&payload, letter.given_up(retention)),
-        None => unreadable("the object brings no records"),
+        None => unreadable("the object contains no records"),
     }
 }
 
@@ -87,7 +87,7 @@ fn of_record(owner: &Owner, letter: &Letter, record: Record, retention: TopicRet
             with_stamp(unwrapped, record.ingested_at)
         }
         (Some(Wrapping::LambdaKafka), Source::Http { .. }) => {
-            return unreadable("a request is never wrapped as a record of a topic");
+            return unreadable("an HTTP event cannot have the wrapper of a topic's record");
         }
         (None, Source::Kafka { .. }) => Incoming::Record(record),
         (None, Source::Http { .. }) => return of_request(owner, letter, record),
@@ -95,16 +95,16 @@ fn of_record(owner: &Owner, letter: &Letter, record: Record, retention: TopicRet
     Opened::Record(incoming)
 }
 
-/// An event that its sender was told of. Its letter is under the sender's name.
+/// An event sent over HTTP. Its letter belongs to the sender.
 fn of_request(owner: &Owner, letter: &Letter, record: Record) -> Opened {
     let (Some(tenant), Some(contract)) = (owner.tenant(), &letter.contract) else {
-        return unreadable("a request's letter without its sender or contract");
+        return unreadable("the letter of an HTTP event has no sender or no contract");
     };
     let (tenant, contract) = (tenant.clone(), contract.as_str().into());
     Opened::Record(Incoming::Sent { record, tenant, contract })
 }
 
-/// The time of a first attempt is kept, whatever a record says of itself now.
+/// Keeps the receipt time of the first attempt.
 fn with_stamp(incoming: Incoming, ingested_at: Timestamp) -> Incoming {
     match incoming {
         Incoming::Record(record) => Incoming::Record(Record { ingested_at, ..record }),
@@ -115,12 +115,12 @@ fn with_stamp(incoming: Incoming, ingested_at: Timestamp) -> Incoming {
     }
 }
 
-/// The records of one of Lambda's events. What had no receipt time of its own entered when it was
-/// given up.
+/// The records of a Lambda event. A record without a receipt time uses the time when it was
+/// discarded.
 fn of_event(event: &str, given_up: Receipt) -> Opened {
     match kafka_event::decode(event, given_up) {
         Ok(Decoded { records, .. }) => Opened::Records(records),
-        Err(_) => unreadable("the payload is no event of Lambda's"),
+        Err(_) => unreadable("the payload is not a Kafka event from Lambda"),
     }
 }
 

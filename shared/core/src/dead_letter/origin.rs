@@ -1,5 +1,5 @@
-//! Where a letter came from: a record that was rejected, records that the event source gave up, or a
-//! queue message that nobody here wrote.
+//! Where a letter came from: a rejected record, records that the event source discarded, or a
+//! foreign queue message.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,36 +11,36 @@ use crate::intake::record::Source;
 pub enum Origin {
     /// One record.
     Record(Source),
-    /// Something else.
+    /// Another origin.
     Other(Other),
 }
 
-/// What is no record of ours.
+/// An origin that is not a single record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Other {
-    /// Records that the event source gave up, by their places.
+    /// Records that the event source discarded, by offset.
     Batch {
-        /// Why, in Lambda's word.
+        /// Lambda's condition.
         condition: String,
-        /// Where they stand.
+        /// The records' offsets.
         partitions: Vec<Offsets>,
     },
-    /// An object in S3 that says the same, with the records.
+    /// An S3 object with discarded records.
     Object {
         /// The bucket.
         bucket: String,
         /// The key.
         key: String,
     },
-    /// A queue message of a shape that is not known.
+    /// A queue message of unknown format.
     Message {
-        /// Its id.
+        /// The message's id.
         message_id: String,
     },
 }
 
-/// Offsets of one partition, both included.
+/// A range of offsets of one partition, both ends inclusive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Offsets {
@@ -48,8 +48,8 @@ pub struct Offsets {
     pub topic: String,
     /// The partition.
     pub partition: i32,
-    /// The first.
+    /// The first offset.
     pub first: i64,
-    /// The last.
+    /// The last offset.
     pub last: i64,
 }

@@ -1,30 +1,30 @@
-//! Reading a stream again by offsets: how records come back that the event source gave up, of which
-//! it says only where they stand.
+//! Rereads the event log by offsets, for discarded records of which the event source reports only
+//! offsets.
 
 use crate::dead_letter::envelope::Content;
 use crate::dead_letter::origin::Offsets;
 use crate::intake::record::{Receipt, Record, Source};
 
-/// Records of one answer.
+/// Maximum number of records per answer.
 pub const RECORDS: usize = 500;
-/// Bytes of keys, values and headers of one answer; a first record is given whatever its size.
+/// Maximum bytes of keys, values and headers per answer. The first record may be larger.
 pub const BYTES: usize = 4 * 1024 * 1024;
 
-/// What a stream gave again.
+/// Reread records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Again {
-    /// In the order of their offsets, none outside those that were asked for.
+    /// The records in order of offset, all within the requested range.
     pub records: Vec<Record>,
-    /// Where to go on; behind the last offset: there is nothing more.
+    /// The offset to continue at. After the last requested offset, the range is complete.
     pub next: i64,
-    /// Of the offsets before `next`, those that the partition does not hold any more. Offsets that
-    /// never were a record's (markers of transactions, compacted ones) are not among them.
+    /// Number of offsets before `next` that the partition no longer holds. Offsets without a record
+    /// (transaction markers, compacted records) do not count.
     pub lost: u64,
 }
 
 impl Again {
-    /// What there is to say of `offsets`, when the partition holds `start..end` and gave these
-    /// records, of which the next one would be at `next`.
+    /// The answer for `offsets`, given the partition's offset range, the records read, and the next
+    /// offset to read.
     pub fn of(
         offsets: &Offsets,
         held: std::ops::Range<i64>,
@@ -44,7 +44,7 @@ impl Again {
     }
 }
 
-/// A record as the event source brought it when it was given up.
+/// A reread record with the receipt time that it had when it was discarded.
 pub fn record(source: Source, content: Content, given_up: Receipt) -> Record {
     let stamps = given_up.stamps(&source);
     content.record(source, stamps)
@@ -61,21 +61,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_read_to_the_last_offset() {
+    fn held_offsets_are_read_to_the_last() {
         check(5, 9, 0..100, 8, (8, 0));
         check(5, 9, 0..100, 40, (10, 0));
         check(5, 9, 5..10, 10, (10, 0));
     }
 
     #[test]
-    fn what_expired_is_lost_and_the_rest_is_read() {
+    fn expired_offsets_are_lost_and_the_rest_is_read() {
         check(5, 9, 7..100, 9, (9, 2));
         check(5, 9, 7..100, 0, (7, 2));
         check(5, 9, 50..100, 50, (10, 5));
     }
 
     #[test]
-    fn what_a_topic_that_was_made_anew_does_not_have_is_lost() {
+    fn offsets_that_a_recreated_topic_does_not_have_are_lost() {
         check(5, 9, 0..7, 7, (10, 3));
         check(5, 9, 0..7, 6, (6, 0));
         check(5, 9, 0..3, 3, (10, 5));

@@ -1,37 +1,49 @@
-//! How messages get into their queue although it may refuse what they say. Every body is written so
-//! that SQS takes it (`super::text`). Should a queue refuse one all the same, waiting does not help,
-//! and the record would hold its partition for ever. So the message is sent again packed, its
-//! texts in printable ASCII; and where its queue refuses even that, to the other of the two queues:
-//! the replay function takes envelopes from both. It files a letter that it finds in the buffer, and a
-//! buffered record that it finds among the letters, with the code `unavailable`.
+//! Sends messages to a queue that may reject their text. Every body is written so that SQS accepts
+//! it (`super::text`). If a queue rejects a body nevertheless, waiting does not help, and the
+//! record would block its partition forever. The message is therefore sent again packed, with its
+//! texts in printable ASCII. If its queue rejects that too, the message goes to the other queue:
+//! the replay function accepts envelopes from both. It stores a letter that it finds in the buffer,
+//! and stores a buffered record that it finds among the letters with the code `unavailable`.
 //!
-//! If both refuse it, the record stays with its source: then the queues are what is wrong.
+//! If both queues reject the message, the record stays with its source, because the queues are at
+//! fault.
 
 use std::future::Future;
 
+use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::dead_letter::envelope::Envelope;
 use crate::dead_letter::message::Message;
 
 /// A queue of envelopes.
 pub trait Queue: Send + Sync {
-    /// Sends messages; the answer has one result for each, in order.
+    /// Sends messages and returns one result for each, in order.
     fn send(&self, messages: &[Message]) -> impl Future<Output = Vec<Sent>> + Send;
 }
 
-/// What became of a message.
+/// The result of sending a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// The queue has it.
+    /// The queue accepted the message.
     Taken,
-    /// The queue will never take this body.
+    /// The queue will never accept this body.
     Refused(Unavailable),
-    /// The queue may take it later.
+    /// The queue may accept the message later.
     NotTaken(Unavailable),
 }
 
 impl Sent {
-    /// Of two messages that belong together.
+    /// The same result; a fault is this queue's.
+    #[must_use]
+    pub fn of(self, queue: Dependency) -> Self {
+        match self {
+            Self::Taken => Self::Taken,
+            Self::Refused(unavailable) => Self::Refused(unavailable.of(queue)),
+            Self::NotTaken(unavailable) => Self::NotTaken(unavailable.of(queue)),
+        }
+    }
+
+    /// Combines the results of two parts of one message.
     fn and(self, other: Self) -> Self {
         match (&self, &other) {
             (Self::NotTaken(_), _) | (Self::Refused(_), Self::Taken | Self::Refused(_)) => self,
@@ -47,8 +59,8 @@ impl Sent {
     }
 }
 
-/// Sends messages to a queue; the answer has one result for each, in order. What the queue refuses
-/// is sent packed, and then to the other queue.
+/// Sends messages to a queue and returns one result for each, in order. A rejected message is sent
+/// again packed, then to the other queue.
 pub async fn send(
     queue: &impl Queue,
     other: &impl Queue,
@@ -60,13 +72,13 @@ pub async fn send(
     sent.into_iter().map(Sent::into_result).collect()
 }
 
-/// Sends those messages packed that were refused. A message that is no envelope stays refused.
+/// Sends the rejected messages packed. A message that is not an envelope stays rejected.
 async fn send_packed(queue: &impl Queue, messages: &[Message], sent: &mut [Sent]) {
     let (mut owners, mut packed) = (Vec::new(), Vec::new());
     for (at, (message, sent)) in messages.iter().zip(sent.iter_mut()).enumerate() {
         let Sent::Refused(why) = &*sent else { continue };
         let why = why.message.as_str();
-        tracing::error!(why, "a queue refuses the text of a message, so it is sent packed");
+        tracing::error!(why, "a queue rejected the text of a message, sending it packed");
         match repacked(message) {
             Ok(parts) => {
                 owners.extend(std::iter::repeat_n(at, parts.len()));
@@ -79,7 +91,8 @@ async fn send_packed(queue: &impl Queue, messages: &[Message], sent: &mut [Sent]
         return;
     }
     let mut answers = queue.send(&packed).await.into_iter();
-    let unmentioned = || Unavailable::new(Reason::Unreachable, "a message was left unmentioned");
+    let unmentioned =
+        || Unavailable::new(Reason::Unreachable, "the queue returned no result for a message");
     for owners in owners.chunk_by(|one, next| one == next) {
         let parts =
             owners.iter().map(|_| answers.next().unwrap_or_else(|| Sent::NotTaken(unmentioned())));
@@ -91,7 +104,7 @@ async fn send_packed(queue: &impl Queue, messages: &[Message], sent: &mut [Sent]
     }
 }
 
-/// The messages of the same record, packed and in printable ASCII; none, where it is no envelope.
+/// The same record packed, in printable ASCII; empty if the message is not an envelope.
 fn repacked(message: &Message) -> Result<Vec<Message>, Unavailable> {
     let Ok(envelope) = Envelope::read(&message.body) else { return Ok(Vec::new()) };
     envelope.into_packed(message.tenant.as_ref())
@@ -107,7 +120,7 @@ mod tests {
     use crate::dead_letter::envelope::{Content, Encoding, Envelope, tests};
     use crate::replay::filing::{Received, read};
 
-    /// A queue that refuses bodies, and keeps the rest.
+    /// A queue that rejects some bodies and keeps the others.
     struct Picky {
         refuses: fn(&str) -> bool,
         kept: Mutex<Vec<Message>>,
@@ -156,7 +169,7 @@ mod tests {
         sent.into_iter().map(|sent| sent.map_err(|unavailable| unavailable.reason)).collect()
     }
 
-    /// Three messages of which the second has a foreign header.
+    /// Three messages. The second has a header with non-ASCII characters.
     fn messages() -> Vec<Message> {
         let of = |header: &str| {
             let mut record = tests::record(b"{not json".to_vec());
@@ -179,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn what_every_queue_takes_is_sent_once_and_as_it_is() {
+    fn an_accepted_message_is_sent_once_and_unchanged() {
         let (queue, other) = (Picky::new(nothing), Picky::new(everything));
         assert_eq!(sent(&queue, &other, &messages()), [Ok(()); 3]);
         assert_eq!(queue.kept(), messages());
     }
 
     #[test]
-    fn a_message_whose_text_is_refused_is_sent_packed() {
+    fn a_message_with_a_rejected_text_is_sent_packed() {
         let (queue, other) = (Picky::new(foreign), Picky::new(everything));
         assert_eq!(sent(&queue, &other, &messages()), [Ok(()); 3]);
         let kept = queue.kept();
@@ -196,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_queue_refuses_however_it_is_written_goes_to_the_other() {
+    fn a_message_that_a_queue_rejects_even_packed_goes_to_the_other_queue() {
         let (queue, other) = (Picky::new(everything), Picky::new(nothing));
         assert_eq!(sent(&queue, &other, &messages()[1..2]), [Ok(())]);
         assert!(queue.kept().is_empty());
@@ -204,13 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn what_both_queues_refuse_stays_with_its_source() {
+    fn a_message_that_both_queues_reject_stays_with_its_source() {
         let (queue, other) = (Picky::new(everything), Picky::new(everything));
         assert_eq!(sent(&queue, &other, &messages()), [Err(Reason::Bug); 3]);
     }
 
     #[test]
-    fn a_queue_that_does_not_answer_is_not_one_that_refuses() {
+    fn an_unreachable_queue_does_not_count_as_rejecting() {
         let (queue, other) = (Picky::new(nothing), Picky::new(nothing));
         let down = Message { tenant: None, body: "down".to_owned() };
         assert_eq!(sent(&queue, &other, &[down]), [Err(Reason::Unreachable)]);
@@ -218,14 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_cannot_be_packed() {
+    fn a_message_that_is_not_an_envelope_cannot_be_packed() {
         let (queue, other) = (Picky::new(everything), Picky::new(nothing));
         let report = Message { tenant: None, body: "{}".to_owned() };
         assert_eq!(sent(&queue, &other, &[report]), [Err(Reason::Bug)]);
     }
 
     #[test]
-    fn a_large_record_is_packed_in_parts_of_which_each_counts() {
+    fn every_part_of_a_large_record_must_be_accepted() {
         let queue = Picky::new(|body| body.contains("\"part\":[2,"));
         let other = Picky::new(nothing);
         let record = tests::record(tests::noise(900_000));

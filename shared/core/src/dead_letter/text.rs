@@ -1,6 +1,6 @@
-//! Texts as a queue takes them. SQS refuses a message with a character outside XML's alphabet
-//! (`InvalidMessageContents`), and a record may name its headers as it likes. JSON has an escape for
-//! every character, so a message is written without those that SQS refuses, and reads back the same.
+//! Texts that queues accept. SQS rejects a message with a character outside XML's alphabet
+//! (`InvalidMessageContents`), and header names may contain any character. JSON can escape every
+//! character, so a message escapes those that SQS rejects and reads back unchanged.
 //!
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 
@@ -10,26 +10,26 @@ use serde::Serialize;
 
 use crate::intake::record::Source;
 
-/// The longest text of an envelope and of a letter, in bytes. Texts are for people and filters; what
-/// a record holds is in its content, which is never cut.
+/// Maximum length of a text in an envelope or letter, in bytes. Texts are for people and filters;
+/// the record itself is in the content, which is never truncated.
 pub(crate) const TEXT_BYTES: usize = 1_024;
 
-/// Whether SQS takes a message with this character.
+/// Whether SQS accepts a message with this character.
 pub(crate) const fn is_sendable(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// The JSON of a value, as the body of a message: whatever its texts hold, a queue takes it.
+/// The JSON of a value as a message body that every queue accepts.
 ///
 /// # Errors
-/// The value has no form in JSON.
+/// The value cannot be encoded as JSON.
 pub fn message_body(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let json = serde_json::to_string(value)?;
     if json.chars().all(is_sendable) {
         return Ok(json);
     }
-    // JSON has such characters inside strings only, and its writer has escaped the control
-    // characters: what is left lies below U+10000 and has an escape of four digits.
+    // Such characters occur only inside JSON strings, and the writer has escaped control
+    // characters. The others are below U+10000 and have a four-digit escape.
     let mut body = String::with_capacity(json.len() + 64);
     for character in json.chars() {
         if is_sendable(character) {
@@ -41,32 +41,32 @@ pub fn message_body(value: &impl Serialize) -> Result<String, serde_json::Error>
     Ok(body)
 }
 
-/// As much of a text as an envelope keeps.
+/// Truncates a text to the limit of an envelope.
 pub(crate) fn bounded(text: &str) -> &str {
     text.get(..text.floor_char_boundary(TEXT_BYTES)).unwrap_or(text)
 }
 
-/// A source as an envelope keeps it. Kafka's own names of topics are a quarter of the bound.
+/// Bounds the texts of a source. Kafka's topic names have at most a quarter of the limit.
 pub(crate) fn bounded_source(source: &Source) -> Source {
     let snapshot = |text: &Arc<str>| match bounded(text) {
         whole if whole.len() == text.len() => Arc::clone(text),
         snapshot => Arc::from(snapshot),
     };
     match source {
-        Source::Kafka { topic, partition, offset, timestamp } => Source::Kafka {
+        Source::Kafka { topic, partition, offset, timestamp, element } => Source::Kafka {
             topic: snapshot(topic),
             partition: *partition,
             offset: *offset,
             timestamp: *timestamp,
+            element: *element,
         },
-        Source::Http { request_id, index } => {
-            Source::Http { request_id: snapshot(request_id), index: *index }
+        Source::Http { request_id, index, element } => {
+            Source::Http { request_id: snapshot(request_id), index: *index, element: *element }
         }
     }
 }
 
-/// The text in printable ASCII. Every other byte is written as `%` and two digits, and so is `%`
-/// itself.
+/// The text in printable ASCII. Every other byte, and `%` itself, becomes `%` and two hex digits.
 pub(super) fn printable(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -82,16 +82,16 @@ pub(super) fn printable(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Every character that there is.
+    /// All characters.
     fn characters() -> impl Iterator<Item = char> {
         '\0'..=char::MAX
     }
 
     #[test]
-    fn every_character_is_sent_and_read_back_as_it_was() {
+    fn every_character_is_sent_and_read_back_unchanged() {
         let mut count = 0;
         let all: Vec<char> = characters().collect();
-        // Alone, and among others: a thousand at once cover all of them in a second.
+        // In chunks of a thousand, which cover all characters in a second.
         for characters in all.chunks(1_000) {
             let text: String = characters.iter().collect();
             let body = message_body(&text).expect("JSON");
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_queue_takes_is_what_aws_says() {
+    fn sendable_characters_are_those_that_aws_documents() {
         let refused: Vec<char> = characters().filter(|one| !is_sendable(*one)).collect();
         let controls = ('\0'..'\u{20}').filter(|one| !"\t\n\r".contains(*one));
         let expected: Vec<char> = controls.chain(['\u{FFFE}', '\u{FFFF}']).collect();
@@ -111,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_every_queue_takes_is_written_as_it_always_was() {
+    fn a_sendable_text_is_plain_json() {
         let text = "é \u{10FFFF} \"quoted\"\n";
         assert_eq!(message_body(&text).expect("JSON"), serde_json::to_string(text).expect("JSON"));
     }
 
     #[test]
-    fn printable_texts_are_told_apart() {
+    fn printable_text_is_percent_encoded() {
         assert_eq!(printable("a b~"), "a b~");
         assert_eq!(printable("\u{FFFF}%\n"), "%EF%BF%BF%25%0A");
     }

@@ -1,10 +1,9 @@
-//! RFC 8785 text of JSON, with one deviation: numbers keep their digits. The RFC makes every number a
-//! double, so that 9007199254740992 and 9007199254740993 would be the same content, and the second
-//! of two ids or counters would vanish as a duplicate.
+//! Canonical JSON by RFC 8785 with one deviation: numbers keep their digits. The RFC converts every
+//! number to a double, so 9007199254740992 and 9007199254740993 would be equal, and the second of
+//! two ids or counters would be dropped as a duplicate.
 //!
-//! Integers of up to 64 bits are written as they are. `serde_json_canonicalizer` writes doubles. A
-//! number that the record spells otherwise, or that became a double and was none, is one of [`Exact`],
-//! which has its text.
+//! Integers of up to 64 bits are written unchanged. `serde_json_canonicalizer` writes doubles.
+//! [`Exact`] holds the texts of numbers that parsing changed or that the record spells otherwise.
 
 use serde_json::{Map, Number, Value};
 
@@ -12,20 +11,20 @@ use super::decimal::Decimal;
 use super::doubles::{Doubles, Exact};
 use super::places::Places;
 
-/// Members and elements that are left out.
+/// Excluded members and elements.
 pub(crate) type Except = Places<()>;
 
 /// How a number of [`Exact`] is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Spelling {
-    /// As the decimal that it is: two spellings of one number are one text. For what is compared.
+    /// Normalized: all spellings of a number have one text. For comparisons and digests.
     #[default]
     Normal,
-    /// As the record has it. For what is kept.
+    /// As the record spells it. For stored payloads.
     Kept,
 }
 
-/// What is said of a value and what is below it.
+/// Exclusions and exact numbers of a value and its descendants.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Marks<'a> {
     pub(super) except: Option<&'a Except>,
@@ -34,7 +33,7 @@ pub(super) struct Marks<'a> {
 }
 
 impl<'a> Marks<'a> {
-    /// Of a member or an element; `None` where it is left out.
+    /// The marks of a member or element; `None` if it is excluded.
     fn below(
         self,
         except: impl Fn(&'a Except) -> Option<&'a Except>,
@@ -46,8 +45,8 @@ impl<'a> Marks<'a> {
     }
 }
 
-/// Appends the canonical text of a value, less what is left out. Gives which doubles it
-/// has met.
+/// Appends the canonical text of a value without the excluded places. Returns which doubles it
+/// contains.
 pub(super) fn write(
     value: &Value,
     marks: Marks<'_>,
@@ -65,7 +64,7 @@ pub(super) fn write(
     Ok(Doubles::None)
 }
 
-/// serde_json escapes what RFC 8785 escapes, and in the same way. Most texts hold nothing of it.
+/// serde_json escapes strings exactly as RFC 8785 requires. Most strings need no escapes.
 fn write_string(string: &str, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     if string.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         return serde_json::to_writer(text, string);
@@ -123,8 +122,7 @@ fn write_object(
     marks: Marks<'_>,
     text: &mut Vec<u8>,
 ) -> Result<Doubles, serde_json::Error> {
-    // By UTF-16 code units, as the RFC asks; bytes, by which the map sorts, are in another order
-    // beyond U+FFFF only.
+    // The RFC sorts by UTF-16 code units. The map sorts by bytes, which differs only beyond U+FFFF.
     if fields.keys().all(|name| name.is_ascii()) && fields.keys().is_sorted() {
         return write_fields(fields.iter(), marks, text);
     }
@@ -152,7 +150,7 @@ fn write_fields<'a>(
     Ok(doubles)
 }
 
-/// Nothing was written where the separator is still the opening bracket.
+/// Closes a list or object. If the separator is still the opening bracket, nothing was written.
 fn end(separator: u8, opening: u8, closing: u8, text: &mut Vec<u8>) {
     if separator == opening {
         text.push(opening);
@@ -184,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn the_library_itself_would_lose_them() {
+    fn the_library_would_lose_their_digits() {
         let text = serde_json_canonicalizer::to_string(&json!(9_007_199_254_740_993_u64));
         assert_eq!(text.expect("canonical"), "9007199254740992");
     }
 
     #[test]
-    fn two_spellings_of_one_number_are_one_text() {
+    fn all_spellings_of_a_number_have_one_text() {
         check("[1.0,1e0,1,-0.0,10E-1]", "[1,1,1,0,1]");
         check("[1e21,1e-7,333333333.33333329]", "[1e+21,1e-7,333333333.3333333]");
     }
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_are_escaped_as_the_rfc_asks() {
+    fn strings_are_escaped_as_in_the_rfc() {
         check(
             r#""\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/\u007f""#,
             "\"\u{20ac}$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\u{7f}\"",
@@ -216,7 +214,9 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             (-(1i64 << 53)..=1i64 << 53).prop_map(Value::from),
-            any::<f64>().prop_filter("JSON has no others", |n| n.is_finite()).prop_map(Value::from),
+            any::<f64>()
+                .prop_filter("JSON numbers are finite", |n| n.is_finite())
+                .prop_map(Value::from),
             any::<String>().prop_map(Value::from),
         ];
         leaf.prop_recursive(3, 24, 4, |inner| {
@@ -230,13 +230,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn below_2_to_the_53_it_is_the_text_of_the_library(value in values()) {
+        fn below_2_to_the_53_the_text_equals_the_librarys(value in values()) {
             let expected = serde_json_canonicalizer::to_string(&value).expect("canonical");
             prop_assert_eq!(&*canonical_json(&value).expect("canonical"), expected.as_str());
         }
 
         #[test]
-        fn the_canonical_text_of_a_canonical_text_is_itself(value in values(), number in any::<u64>()) {
+        fn canonicalizing_is_idempotent(value in values(), number in any::<u64>()) {
             let once = canonical_json(&json!([value, number])).expect("canonical");
             let again: Value = serde_json::from_str(&once).expect("JSON");
             prop_assert_eq!(canonical_json(&again).expect("canonical"), once);

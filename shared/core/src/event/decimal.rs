@@ -1,19 +1,19 @@
-//! A number of a JSON text as the decimal that it is, whatever its length. Its text has the layout
-//! that ECMAScript gives to doubles, as RFC 8785 asks: a number that a double holds has the same
-//! text in both.
+//! A JSON number as an exact decimal of any length. It is formatted like a double in ECMAScript, as
+//! RFC 8785 requires: a number that a double holds exactly has the same text in both.
 
+use std::cmp::Ordering;
 use std::fmt;
 
-/// The most digits of an exponent: a double has three.
+/// Maximum number of digits of an exponent. A double has three.
 const EXPONENT_DIGITS: usize = 4;
-/// From here on numbers are written with an exponent.
+/// Numbers with more digits before the point are written with an exponent.
 const PLAIN_DIGITS: i64 = 21;
-/// Zeros behind the point from which on small numbers are written with an exponent.
+/// Small numbers with this many zeros after the point are written with an exponent.
 const PLAIN_ZEROS: i64 = 6;
 
-/// `0.d₁d₂d₃… · 10^point`, with neither a zero in front nor one behind; no digits: zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Decimal {
+/// `0.d₁d₂d₃… · 10^point`, without leading or trailing zeros; without digits, zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Decimal {
     negative: bool,
     digits: String,
     point: i64,
@@ -24,8 +24,8 @@ pub(super) struct Decimal {
 pub(crate) struct OutOfRange;
 
 impl Decimal {
-    /// Reads a number of a JSON text.
-    pub(super) fn parse(number: &str) -> Result<Self, OutOfRange> {
+    /// Parses a JSON number.
+    pub(crate) fn parse(number: &str) -> Result<Self, OutOfRange> {
         let (negative, number) = match number.strip_prefix('-') {
             Some(number) => (true, number),
             None => (false, number),
@@ -39,6 +39,21 @@ impl Decimal {
         }
         let point = length(whole) - length(&all) + length(digits) + parsed(exponent)?;
         Ok(Self { negative, digits: digits.trim_end_matches('0').to_owned(), point })
+    }
+
+    /// Which is the larger number.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        let sign = |decimal: &Self| match (decimal.digits.is_empty(), decimal.negative) {
+            (true, _) => 0,
+            (false, true) => -1,
+            (false, false) => 1,
+        };
+        let by_size = || (self.point, &self.digits).cmp(&(other.point, &other.digits));
+        match (sign(self), sign(other)) {
+            (1, 1) => by_size(),
+            (-1, -1) => by_size().reverse(),
+            (one, other) => one.cmp(&other),
+        }
     }
 }
 
@@ -99,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_a_number_has_one_text() {
+    fn all_spellings_of_a_number_have_one_text() {
         for spelling in ["12.5", "12.500", "1.25e1", "125E-1", "0.0125e+03", "12500e-0003"] {
             check(spelling, "12.5");
         }
@@ -122,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_double_has_the_text_that_ecmascript_gives_it(bits in any::<u64>()) {
+        fn a_double_has_its_ecmascript_text(bits in any::<u64>()) {
             let double = f64::from_bits(bits);
             prop_assume!(double.is_finite());
             let text = serde_json_canonicalizer::to_string(&double).expect("canonical");
@@ -130,7 +145,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_is_read_back_as_the_decimal_that_it_is(
+        fn a_written_decimal_is_read_back(
             number in "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?",
         ) {
             let decimal = Decimal::parse(&number).expect("a decimal");

@@ -1,16 +1,17 @@
-//! What becomes of numbers when JSON is parsed: which doubles a value has, and what its other numbers are.
+//! Numbers in parsed JSON: which doubles a value has, and the texts of numbers that parsing
+//! changed.
 
 use serde_json::Number;
 
 use super::places::Places;
 
-/// The texts of numbers that are written otherwise than canonical form writes their parsed values.
+/// The canonical texts of numbers that parsing changed.
 pub(crate) type Exact = Places<Box<str>>;
 
-/// Which doubles a value has: the first variant that fits all of them.
+/// Which doubles a value has: the first variant that covers all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Doubles {
-    /// None, so that all of its numbers are held.
+    /// No doubles, so every number is exact.
     None,
     /// Between 10^-7 and 10^21, with a fraction: a number of 15 digits is parsed to the nearest one, and
     /// written as it was.
@@ -21,7 +22,7 @@ pub(crate) enum Doubles {
 }
 
 impl Doubles {
-    /// That of one number.
+    /// Classifies one number.
     pub(super) fn of(number: &Number) -> Self {
         let size = number.as_f64().unwrap_or_default().abs();
         match number.is_f64() {

@@ -1,12 +1,12 @@
-//! Numbers whose text is lost when JSON is parsed. Integers of more than 64 bits, and decimals that are
-//! no double, become the nearest double: two records that differ in such a number would be the same
-//! content, and the second would vanish as a duplicate. `21.0` becomes 21, and history keeps what was
-//! written.
+//! Finds numbers that JSON parsing changes: integers of more than 64 bits, and decimals that no
+//! double equals, become the nearest double. Two records that differ only in such a number would be
+//! equal, and the second would be dropped as a duplicate. Spellings count too: `21.0` becomes 21, and
+//! history keeps the text of the record.
 //!
-//! Few records have one, so looking for them costs little where there are none: a text without
-//! doubles holds its numbers ([`Doubles`](super::Doubles)), and so does one whose doubles are of usual size and
-//! whose numbers are short ([`has_long_number`]) and end in no zero ([`has_odd_fraction`]). A number with a
-//! negative exponent and no point (`215e-1`) is not looked for: it keeps its value and not its spelling.
+//! Few records have such numbers, so the check is cheap without them: a text without doubles is
+//! exact ([`Doubles`](super::Doubles)), and so is a text whose doubles are of usual size and whose
+//! numbers are short ([`has_long_number`]) and do not end in zero ([`has_odd_fraction`]). A number with a
+//! negative exponent and no point (`215e-1`) is not found: it keeps its value, but not its spelling.
 
 use std::borrow::Cow;
 
@@ -16,20 +16,19 @@ use super::canonical;
 use super::decimal::{Decimal, OutOfRange};
 use super::doubles::Exact;
 
-/// The longest number that is surely held, if its double is a usual one: 15 digits, a sign and a
-/// point. Without an exponent every number of this length is held.
-const SURELY_HELD: usize = 16;
+/// Maximum length of a number that is certainly exact if its double is of usual size: 15 digits, a
+/// sign and a point. Without an exponent every number of this length is exact.
+const SURELY_EXACT: usize = 16;
 
-/// The numbers of a text that are written otherwise than their parsed values. The text is JSON: it was
-/// parsed.
+/// The numbers of a JSON text whose text parsing changes. The text must be valid JSON.
 ///
 /// # Errors
-/// A number with an exponent beyond all reason.
+/// An exponent has more than four digits.
 pub(crate) fn lost_numbers(json: &str) -> Result<Exact, OutOfRange> {
     if may_lose_any(json.as_bytes()) { Walk { json, at: 0 }.value() } else { Ok(Exact::default()) }
 }
 
-/// Whether a text has a number, or what could be one, that is longer than [`SURELY_HELD`]. Looks at
+/// Whether a text has a number, or a text that looks like one, longer than [`SURELY_EXACT`]. Probes
 /// one byte in seventeen.
 pub(crate) fn has_long_number(json: &str) -> bool {
     let json = json.as_bytes();
@@ -40,10 +39,10 @@ pub(crate) fn has_long_number(json: &str) -> bool {
             after => after + before.iter().rev().take_while(|byte| is_of_number(byte)).count(),
         }
     };
-    (SURELY_HELD..json.len()).step_by(SURELY_HELD + 1).any(|at| run_around(at) > SURELY_HELD)
+    (SURELY_EXACT..json.len()).step_by(SURELY_EXACT + 1).any(|at| run_around(at) > SURELY_EXACT)
 }
 
-/// Whether a text has a decimal, or what could be one, that ends in a zero or has an exponent.
+/// Whether a text has a decimal, or a string that looks like one, that ends in a zero or has an exponent.
 pub(crate) fn has_odd_fraction(json: &str) -> bool {
     json.match_indices('.').any(|(at, _)| {
         let rest = json.as_bytes().get(at + 1..).unwrap_or_default();
@@ -53,7 +52,7 @@ pub(crate) fn has_odd_fraction(json: &str) -> bool {
     })
 }
 
-/// Whether there is a number that could be lost. Costs a step for each byte.
+/// Whether a text has a number that parsing may change. Reads every byte.
 fn may_lose_any(json: &[u8]) -> bool {
     let mut at = 0;
     while let Some(byte) = json.get(at) {
@@ -61,7 +60,7 @@ fn may_lose_any(json: &[u8]) -> bool {
             b'"' => string_end(json, at),
             b'-' | b'0'..=b'9' => {
                 let end = number_end(json, at);
-                if !is_surely_held(json.get(at..end).unwrap_or_default()) {
+                if !is_surely_exact(json.get(at..end).unwrap_or_default()) {
                     return true;
                 }
                 end
@@ -72,18 +71,18 @@ fn may_lose_any(json: &[u8]) -> bool {
     false
 }
 
-/// Of a number without regard to its double.
-fn is_surely_held(number: &[u8]) -> bool {
+/// Whether a number is certainly exact, whatever its double.
+fn is_surely_exact(number: &[u8]) -> bool {
     let is_odd = |byte: &u8| matches!(byte, b'e' | b'E');
     let ends_in_zero = number.last() == Some(&b'0') && number.contains(&b'.');
-    number.len() <= SURELY_HELD && !number.iter().any(is_odd) && !ends_in_zero && number != b"-0"
+    number.len() <= SURELY_EXACT && !number.iter().any(is_odd) && !ends_in_zero && number != b"-0"
 }
 
 const fn is_of_number(byte: &u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
 }
 
-/// Where a string ends that begins here.
+/// The end of the string that begins at `start`.
 fn string_end(json: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(byte) = json.get(at) {
@@ -96,20 +95,20 @@ fn string_end(json: &[u8], start: usize) -> usize {
     at
 }
 
-/// Where a number ends that begins here.
+/// The end of the number that begins at `start`.
 fn number_end(json: &[u8], start: usize) -> usize {
     let rest = json.get(start..).unwrap_or_default();
     start + rest.iter().take_while(|byte| is_of_number(byte)).count()
 }
 
-/// Goes through a text. As deep as serde_json went, which is bounded.
+/// Walks through a text. The recursion is bounded, because serde_json has parsed the text.
 struct Walk<'t> {
     json: &'t str,
     at: usize,
 }
 
 impl<'t> Walk<'t> {
-    /// The lost numbers of the value that begins here, or behind some whitespace.
+    /// The changed numbers of the value that begins here, after optional whitespace.
     fn value(&mut self) -> Result<Exact, OutOfRange> {
         let mut exact = Exact::default();
         match self.next() {
@@ -118,7 +117,7 @@ impl<'t> Walk<'t> {
                 while self.next() == Some(b'"') {
                     let name = self.string();
                     self.skip(b':');
-                    // Where a name comes twice, the last one counts.
+                    // The last of repeated names counts.
                     exact.put_member(&name, self.value()?);
                     self.skip(b',');
                 }
@@ -139,13 +138,13 @@ impl<'t> Walk<'t> {
                 let end = number_end(self.json.as_bytes(), self.at);
                 let number = self.json.get(self.at..end).unwrap_or_default();
                 self.at = end;
-                if !is_surely_held(number.as_bytes())
+                if !is_surely_exact(number.as_bytes())
                     && let Some(text) = written(number)?
                 {
                     exact.put_here(text);
                 }
             }
-            // A literal.
+            // `true`, `false` or `null`.
             Some(_) => {
                 let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
                 self.at += rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count().max(1);
@@ -155,7 +154,7 @@ impl<'t> Walk<'t> {
         Ok(exact)
     }
 
-    /// The next byte that is no whitespace.
+    /// The next byte that is not whitespace.
     fn next(&mut self) -> Option<u8> {
         let rest = self.json.as_bytes().get(self.at..)?;
         self.at += rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -180,7 +179,7 @@ impl<'t> Walk<'t> {
     }
 }
 
-/// A number that is written otherwise than its parsed value.
+/// The text of a number, if parsing and writing change it.
 fn written(number: &str) -> Result<Option<Box<str>>, OutOfRange> {
     Decimal::parse(number)?;
     let parsed = serde_json::from_str::<Number>(number).ok();
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_lost_is_found_and_where_it_is() {
+    fn only_changed_numbers_are_found_with_their_place() {
         let json = r#" {"a" : 12345678901234567890123, "b":[1, {"c\u0022/":0.10000000000000000001}],
             "d":"12345678901234567890123","e":18446744073709551615,"f":0.1,"g":1.5e3,"h":{}, "i":[]} "#;
         let found = texts(json, &["/a", "/b/1/c\"~1", "/b/0", "/d", "/e", "/f", "/g"]);
@@ -229,18 +228,18 @@ mod tests {
     }
 
     #[test]
-    fn of_a_name_that_comes_twice_the_last_counts() {
+    fn the_last_of_repeated_names_counts() {
         let json = r#"{"a":{"b":12345678901234567890123},"a":{"b":1},"c":1e-400,"c":2}"#;
         assert!(lost_numbers(json).expect("in range").is_empty());
     }
 
     #[test]
-    fn an_exponent_beyond_reason_is_refused() {
+    fn a_huge_exponent_is_rejected() {
         assert_eq!(lost_numbers("[1e-99999]").err(), Some(OutOfRange));
     }
 
     #[test]
-    fn only_long_numbers_are_long_wherever_they_stand() {
+    fn long_numbers_are_found_at_any_offset() {
         for before in 0..40 {
             let at = |number: &str| format!("[{}{number},2]", " ".repeat(before));
             assert!(!has_long_number(&at("1234567890.12345")), "{before}");
@@ -251,22 +250,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_passed_over_is_held(
+        fn skipped_numbers_are_exact(
             number in "-?(0|[1-9][0-9]{0,15})(\\.[0-9]{1,15})?([eE][+-]?[0-9]{1,3})?",
         ) {
             let parsed: Option<Number> = serde_json::from_str(&number).ok();
             let doubles = parsed.as_ref().map(Doubles::of);
             let usual = doubles.is_some_and(|doubles| doubles < Doubles::Any);
-            // What is told at the top of this file.
-            let untold = !number.contains('.') && number.to_lowercase().contains("e-");
+            // The exception is described at the top of this file.
+            let unfound = !number.contains('.') && number.to_lowercase().contains("e-");
             let passed = usual && !has_long_number(&number) && !has_odd_fraction(&number);
-            if is_surely_held(number.as_bytes()) || passed && !untold {
+            if is_surely_exact(number.as_bytes()) || passed && !unfound {
                 prop_assert_eq!(written(&number), Ok(None));
             }
         }
 
         #[test]
-        fn any_text_is_gone_through_to_an_end(text in "[\\[\\]{}:,\"\\\\0-9eE. a-z-]{0,60}") {
+        fn the_walk_ends_for_any_text(text in "[\\[\\]{}:,\"\\\\0-9eE. a-z-]{0,60}") {
             let _ = lost_numbers(&text);
         }
     }

@@ -1,11 +1,11 @@
-//! Places inside a JSON value, as a tree of names: a walk over the value goes down both together,
-//! and sees at every step whether something is said of this place.
+//! Annotations of places inside a JSON value, as a tree of names. Code that walks over the value
+//! descends the tree in parallel and finds each place's annotation.
 
 use std::collections::BTreeMap;
 
 use jsonptr::Pointer;
 
-/// Something said of some places.
+/// Annotations of places.
 #[derive(Clone, Debug)]
 pub(crate) struct Places<T> {
     here: Option<T>,
@@ -19,17 +19,17 @@ impl<T> Default for Places<T> {
 }
 
 impl<T> Places<T> {
-    /// Whether nothing is said of any place.
+    /// Whether there are no annotations.
     pub(crate) fn is_empty(&self) -> bool {
         self.here.is_none() && self.below.is_empty()
     }
 
-    /// What is said of this place.
+    /// The annotation of this place.
     pub(crate) fn here(&self) -> Option<&T> {
         self.here.as_ref()
     }
 
-    /// Says something of a place.
+    /// Annotates a place.
     pub(crate) fn put(&mut self, pointer: &Pointer, what: T) {
         let place = pointer
             .tokens()
@@ -37,12 +37,12 @@ impl<T> Places<T> {
         place.here = Some(what);
     }
 
-    /// Says something of this place.
+    /// Annotates this place.
     pub(crate) fn put_here(&mut self, what: T) {
         self.here = Some(what);
     }
 
-    /// Says all this of a member, or of the element that has this index, and nothing else.
+    /// Replaces the annotations of a member, or of the element with this index.
     pub(crate) fn put_member(&mut self, name: &str, what: Self) {
         if what.is_empty() {
             self.below.remove(name);
@@ -51,17 +51,17 @@ impl<T> Places<T> {
         }
     }
 
-    /// What is said of a place and below it.
+    /// The annotations of a place and its descendants.
     pub(crate) fn at(&self, pointer: &Pointer) -> Option<&Self> {
         pointer.tokens().try_fold(self, |place, name| place.member(&name.decoded()))
     }
 
-    /// What is said of a member and below it.
+    /// The annotations of a member and its descendants.
     pub(crate) fn member(&self, name: &str) -> Option<&Self> {
         self.below.get(name)
     }
 
-    /// What is said of an element of an array and below it.
+    /// The annotations of an array element and its descendants.
     pub(crate) fn element(&self, index: usize) -> Option<&Self> {
         self.below.get(index.to_string().as_str())
     }

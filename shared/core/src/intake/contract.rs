@@ -43,6 +43,7 @@ use crate::base::error::{Code, Rejection};
 use crate::base::scope::TenantScope;
 use crate::event::Event;
 use crate::intake::record::{HeaderValue, Parsed, Record};
+use crate::intake::transform::Transform;
 use crate::view::ViewSpec;
 
 /// A compiled contract.
@@ -51,10 +52,21 @@ pub struct Contract {
     common: Common,
     media_types: Vec<String>,
     syntax: Syntax,
+    /// Makes elements of a record, each of which is read as if it had come alone.
+    transform: Option<Transform>,
     ignored: Vec<Ignored>,
     tenant: Option<Lookup>,
     variants: Vec<Variant>,
     usual: Reading,
+}
+
+/// What a transform made of a part of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// Its place among the record's elements, from 0.
+    pub number: u32,
+    /// The event, or why it never will be one; `None`: the contract ignores it.
+    pub event: Result<Option<Event>, Rejection>,
 }
 
 /// How records with a certain header are read.
@@ -65,7 +77,7 @@ struct Variant {
     reading: Reading,
 }
 
-/// Records that are no events.
+/// Records that the contract ignores.
 #[derive(Debug)]
 struct Ignored {
     lookup: Lookup,
@@ -106,8 +118,43 @@ impl Contract {
         self.tenant.as_ref()?.find(parsed, parsed.json().ok()?)?.text()
     }
 
-    /// Reads a record as an event of the tenant that somebody vouched for; `None`: it is none, and the
-    /// contract says so.
+    /// Reads a record that is several events or none, or `None` where the contract has no transform and
+    /// every record is one. Of a record of which only one element is meant, it gives that element, if
+    /// there still is one.
+    ///
+    /// # Errors
+    /// The record as a whole is none: `transform_failed`, `too_large`, or no JSON.
+    pub fn elements(
+        &self,
+        parsed: &Parsed<'_>,
+        scope: &TenantScope,
+    ) -> Option<Result<Vec<Element>, Rejection>> {
+        let transform = self.transform.as_ref()?;
+        Some(self.transformed(transform, parsed, scope))
+    }
+
+    fn transformed(
+        &self,
+        transform: &Transform,
+        parsed: &Parsed<'_>,
+        scope: &TenantScope,
+    ) -> Result<Vec<Element>, Rejection> {
+        let relaxed = self.relaxed(parsed);
+        let relaxed = relaxed.as_ref().map(Record::parsed);
+        let parsed = relaxed.as_ref().unwrap_or(parsed);
+        parsed.json()?;
+        let (record, body) = (parsed.record(), parsed.body().unwrap_or_default());
+        let meant = record.source.element();
+        let numbered = (0..).zip(transform.run(record, body)?);
+        let numbered = numbered.filter(|(number, _)| meant.is_none_or(|meant| meant == *number));
+        let read = numbered.map(|(number, element)| Element {
+            number,
+            event: element.and_then(|json| self.read(&parsed.element(number, json), scope)),
+        });
+        Ok(read.collect())
+    }
+
+    /// Reads a record as an event of the tenant that somebody vouched for; `None`: the contract ignores it.
     ///
     /// # Errors
     /// Why the record will never be one.
@@ -116,12 +163,15 @@ impl Contract {
         parsed: &Parsed<'_>,
         scope: &TenantScope,
     ) -> Result<Option<Event>, Rejection> {
-        if self.syntax == Syntax::Lenient
-            && let Some(record) = parsed.without_bare_words()
-        {
-            return self.read_strictly(&record.parsed(), scope);
+        match self.relaxed(parsed) {
+            Some(record) => self.read_strictly(&record.parsed(), scope),
+            None => self.read_strictly(parsed, scope),
         }
-        self.read_strictly(parsed, scope)
+    }
+
+    /// The record without bare words, if it has any and this contract reads them.
+    fn relaxed(&self, parsed: &Parsed<'_>) -> Option<Record> {
+        if self.syntax == Syntax::Lenient { parsed.without_bare_words() } else { None }
     }
 
     fn read_strictly(

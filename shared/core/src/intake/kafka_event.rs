@@ -174,7 +174,7 @@ impl Usual<'_> {
             *topic = Arc::from(self.topic);
         }
         let Self { partition, offset, timestamp, .. } = *self;
-        Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp }
+        Source::Kafka { topic: Arc::clone(topic), partition, offset, timestamp, element: None }
     }
 
     fn content(self) -> Result<Content, Unreadable> {
@@ -207,12 +207,12 @@ fn read_unusual(map_key: &str, raw: &str, receipt: Receipt) -> (Incoming, Option
     let Ok(place) = serde_json::from_str::<RecordLocation>(raw) else {
         // The digest of the record itself has to do for an offset.
         let (topic, offset) = (Arc::from(map_key), fingerprint(raw));
-        let source = Source::Kafka { topic, partition: -1, offset, timestamp: None };
+        let source = Source::Kafka { topic, partition: -1, offset, timestamp: None, element: None };
         let fault = Err(Unreadable("a record without topic, partition or offset"));
         return (incoming(source, fault, raw, receipt), None);
     };
     let RecordLocation { topic, partition, offset, timestamp } = place;
-    let source = Source::Kafka { topic: topic.into(), partition, offset, timestamp };
+    let source = Source::Kafka { topic: topic.into(), partition, offset, timestamp, element: None };
     let content = match serde_json::from_str::<Escaped>(raw) {
         Ok(Escaped { key, value, headers }) => unwrapped(key.as_deref(), value.as_deref(), headers),
         Err(_) => Err(Unreadable("a record of another shape than Kafka's")),

@@ -72,6 +72,20 @@ impl Incoming {
         }
     }
 
+    /// The same, with only one element of the record meant.
+    #[must_use]
+    pub fn with_element(mut self, number: u32) -> Self {
+        match &mut self {
+            Self::Record(record)
+            | Self::Refused(record, _)
+            | Self::Event(record)
+            | Self::Sent { record, .. } => {
+                record.source = record.source.clone().with_element(number);
+            }
+        }
+        self
+    }
+
     /// The record, whatever is wrong with it.
     pub fn record(&self) -> &Record {
         match self {
@@ -116,6 +130,9 @@ pub enum Source {
         offset: i64,
         /// Milliseconds since 1970, as the producer or the broker stamped it; -1 for none.
         timestamp: Option<i64>,
+        /// The only element of the record that is meant, from 0; `None`: all of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        element: Option<u32>,
     },
     /// One event of a request.
     Http {
@@ -123,20 +140,46 @@ pub enum Source {
         request_id: Arc<str>,
         /// The event's index in the request, from 0.
         index: u32,
+        /// The only element of the event that is meant, from 0; `None`: all of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        element: Option<u32>,
     },
 }
 
 impl Source {
-    /// The id of an event that has neither an id nor a time of its own.
-    pub fn event_id(&self) -> EventId {
+    /// The id of an event that has neither an id nor a time of its own: of an element of this record,
+    /// or of the record itself.
+    pub fn event_id(&self, element: Option<u32>) -> EventId {
+        let element = element.map(u32::to_be_bytes);
+        let element = element.as_ref().map(|bytes| bytes.as_slice());
+        let id = |parts: &[&[u8]]| {
+            let parts: Vec<&[u8]> = parts.iter().copied().chain(element).collect();
+            place_id(&parts)
+        };
         match self {
-            Self::Kafka { topic, partition, offset, timestamp: _ } => {
-                place_id(&[topic.as_bytes(), &partition.to_be_bytes(), &offset.to_be_bytes()])
+            Self::Kafka { topic, partition, offset, timestamp: _, element: _ } => {
+                id(&[topic.as_bytes(), &partition.to_be_bytes(), &offset.to_be_bytes()])
             }
-            Self::Http { request_id, index } => {
-                place_id(&[request_id.as_bytes(), &index.to_be_bytes()])
+            Self::Http { request_id, index, element: _ } => {
+                id(&[request_id.as_bytes(), &index.to_be_bytes()])
             }
         }
+    }
+
+    /// The only element that is meant.
+    pub const fn element(&self) -> Option<u32> {
+        match self {
+            Self::Kafka { element, .. } | Self::Http { element, .. } => *element,
+        }
+    }
+
+    /// The same place, with only one element of the record meant.
+    #[must_use]
+    pub fn with_element(mut self, number: u32) -> Self {
+        match &mut self {
+            Self::Kafka { element, .. } | Self::Http { element, .. } => *element = Some(number),
+        }
+        self
     }
 
     /// The Kafka timestamp as a time, whether or not the record can have come then: that is
@@ -157,19 +200,32 @@ impl Record {
     /// is filed once. 32 hexadecimal digits, of which 12 are the time of receipt, in milliseconds:
     /// letters sort by it, and the records of a topic that was made anew are others. Of a Kafka
     /// record it is the timestamp as it is: whether that is plausible may change until the record
-    /// comes again.
+    /// comes again. Each element has a letter of its own.
     pub fn letter_id(&self) -> String {
+        let element = self.source.element().map(u32::to_be_bytes);
+        let element = element.as_ref().map(|bytes| bytes.as_slice());
+        let digits = |parts: &[&[u8]]| {
+            let parts: Vec<&[u8]> = parts.iter().copied().chain(element).collect();
+            digest(&parts)
+        };
         match &self.source {
-            Source::Kafka { topic, partition, offset, timestamp: _ } => {
+            Source::Kafka { topic, partition, offset, timestamp: _, element: _ } => {
                 let (partition, offset) = (partition.to_be_bytes(), offset.to_be_bytes());
-                let digits = digest(&[b"kafka", topic.as_bytes(), &partition, &offset]);
+                let digits = digits(&[b"kafka", topic.as_bytes(), &partition, &offset]);
                 letter_id(self.source.stamped_at(), &digits)
             }
-            Source::Http { request_id, index } => {
-                let digits = digest(&[b"http", request_id.as_bytes(), &index.to_be_bytes()]);
+            Source::Http { request_id, index, element: _ } => {
+                let digits = digits(&[b"http", request_id.as_bytes(), &index.to_be_bytes()]);
                 letter_id(self.received_at, &digits)
             }
         }
+    }
+
+    /// The same record, with only one of its elements meant.
+    #[must_use]
+    pub fn with_element(mut self, number: u32) -> Self {
+        self.source = self.source.with_element(number);
+        self
     }
 
     /// Parses the body, once for everybody who reads it.
@@ -214,7 +270,13 @@ mod tests {
     use super::*;
 
     fn kafka(offset: i64, timestamp: Option<i64>) -> Source {
-        Source::Kafka { topic: Arc::from("telemetry"), partition: 3, offset, timestamp }
+        Source::Kafka {
+            topic: Arc::from("telemetry"),
+            partition: 3,
+            offset,
+            timestamp,
+            element: None,
+        }
     }
 
     fn at(millis: i64) -> Timestamp {
@@ -223,7 +285,8 @@ mod tests {
 
     #[test]
     fn a_source_is_written_as_the_dead_letter_envelope_has_it() {
-        let http = Source::Http { request_id: Arc::from("r-1"), index: 2 };
+        let http = Source::Http { request_id: Arc::from("r-1"), index: 2, element: None };
+        let element = http.clone().with_element(3);
         for (source, json) in [
             (
                 kafka(1, Some(5)),
@@ -234,6 +297,7 @@ mod tests {
                 r#"{"kind":"kafka","topic":"telemetry","partition":3,"offset":1,"timestamp":null}"#,
             ),
             (http, r#"{"kind":"http","request_id":"r-1","index":2}"#),
+            (element, r#"{"kind":"http","request_id":"r-1","index":2,"element":3}"#),
         ] {
             assert_eq!(serde_json::to_string(&source).expect("JSON"), json);
             assert_eq!(serde_json::from_str::<Source>(json).expect("a source"), source);
@@ -258,6 +322,9 @@ mod tests {
         assert!(id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
         assert_eq!(id, record(1, Some(5)).letter_id());
         assert_ne!(id, record(2, Some(5)).letter_id());
+        let elements = [0, 1].map(|number| record(1, Some(5)).with_element(number).letter_id());
+        assert_ne!(elements[0], elements[1]);
+        assert!(!elements.contains(&id));
         assert!(record(9, None).letter_id() < id);
         assert!(id < record(0, Some(6)).letter_id());
         assert!(id < record(0, Some(253_402_000_000_000)).letter_id());

@@ -18,7 +18,7 @@ use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::codec::{Malformed, decode_head, decode_page};
 use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step, WriteAnswer};
-use crate::ledger::place::{NextHead, Outcome, PageRun, Placed, Waiting, beyond_retention};
+use crate::ledger::place::{EntryOutcome, NextHead, PageRun, Placed, Waiting, beyond_retention};
 use crate::ledger::seal::{encode_with_freeze, seal};
 use crate::ledger::{
     Activity, Head, LedgerWrite, Page, PageRange, PageWrite, StoredHead, StoredPage, key_after,
@@ -34,7 +34,7 @@ pub struct Commit {
     /// Outcomes that hold once no repair is open.
     provisional: Vec<Placed>,
     /// Outcomes that hold.
-    outcomes: Vec<Option<Outcome>>,
+    outcomes: Vec<Option<EntryOutcome>>,
     attempts: u32,
     /// What kept the last attempt from being written.
     trouble: Option<Reason>,
@@ -82,7 +82,7 @@ struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
     /// Outcomes that hold all the same; `None`: unavailable.
-    pub outcomes: Vec<Option<Outcome>>,
+    pub outcomes: Vec<Option<EntryOutcome>>,
     /// What stood in the way.
     pub unavailable: Unavailable,
 }
@@ -102,7 +102,7 @@ impl Commit {
         for ((index, entry), outcome) in entries.into_iter().enumerate().zip(&mut outcomes) {
             match params.policy.guard(&entry) {
                 Err(rejection) if !on(Mutant::WatermarkBeforeGuard) => {
-                    *outcome = Some(Outcome::Rejected(rejection));
+                    *outcome = Some(EntryOutcome::Rejected(rejection));
                 }
                 _ => waiting.push(Waiting { index, entry }),
             }
@@ -157,7 +157,7 @@ impl Commit {
     }
 
     /// The outcomes, by the index of the entries given; the head, for the next commit.
-    pub fn finish(self) -> (Vec<Option<Outcome>>, Option<Arc<Head>>) {
+    pub fn finish(self) -> (Vec<Option<EntryOutcome>>, Option<Arc<Head>>) {
         match self.state {
             State::Finished(head) => (self.outcomes, head),
             _ => (self.outcomes, None),
@@ -272,7 +272,9 @@ impl Commit {
             // A writer was faster: this head is old.
             return self.again(None, Reason::Contention);
         }
-        let entries = pages.iter().flat_map(|page| &page.entries);
+        // What is placed among them is folded with them, and may be of a contract that no page has.
+        let placed = self.waiting.iter().map(|waiting| &waiting.entry);
+        let entries = pages.iter().flat_map(|page| &page.entries).chain(placed);
         if let Some(ask) = self.missing_specs(head.revision, entries) {
             self.state = State::NeedsSpecs { head: Arc::new(head), sealed_now };
             return Ok((self, Step::Ask(ask)));
@@ -370,7 +372,7 @@ impl Commit {
         self.waiting.drain(..placed.len());
         for earlier in &mut self.provisional {
             if gone.as_ref().is_some_and(|gone| earlier.position <= *gone) {
-                earlier.outcome = Outcome::Rejected(beyond_retention());
+                earlier.outcome = EntryOutcome::Rejected(beyond_retention());
             }
         }
         self.provisional.extend(placed);

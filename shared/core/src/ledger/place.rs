@@ -18,7 +18,7 @@ use crate::view::{Specs, View, fold};
 
 /// What became of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum EntryOutcome {
     /// It is in the history now.
     Applied(Arrival),
     /// It was there already, with the same content.
@@ -43,7 +43,7 @@ pub enum Arrival {
 pub(crate) struct Placed {
     pub(crate) index: usize,
     pub(crate) position: Position,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: EntryOutcome,
 }
 
 /// An entry that waits for its place.
@@ -218,7 +218,7 @@ impl<'a> NextHead<'a> {
             self.placed.push(Placed {
                 index: first.index,
                 position: first.entry.position.clone(),
-                outcome: Outcome::Rejected(beyond_retention()),
+                outcome: EntryOutcome::Rejected(beyond_retention()),
             });
             *waiting = rest;
         }
@@ -337,15 +337,17 @@ impl<'a> NextHead<'a> {
     fn place(&mut self, entries: &mut Vec<Arc<Entry>>, waiting: &Waiting, arrival: Arrival) {
         let position = &waiting.entry.position;
         let outcome = match find(entries, position) {
-            _ if self.guarded_too_late(&waiting.entry) => Outcome::Rejected(beyond_retention()),
+            _ if self.guarded_too_late(&waiting.entry) => {
+                EntryOutcome::Rejected(beyond_retention())
+            }
             Ok(at) => match entries.get(at) {
-                Some(there) if there.same_content(&waiting.entry) => Outcome::Duplicate,
-                _ => Outcome::Rejected(payload_mismatch()),
+                Some(there) if there.same_content(&waiting.entry) => EntryOutcome::Duplicate,
+                _ => EntryOutcome::Rejected(payload_mismatch()),
             },
             Err(at) => {
                 entries.insert(at, Arc::clone(&waiting.entry));
                 self.account_for(&waiting.entry);
-                Outcome::Applied(arrival)
+                EntryOutcome::Applied(arrival)
             }
         };
         self.placed.push(Placed { index: waiting.index, position: position.clone(), outcome });

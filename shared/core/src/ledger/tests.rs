@@ -11,7 +11,7 @@ use crate::base::id::EventId;
 use crate::base::limits::{COMMIT_ATTEMPTS, ItemLimits, RECORD_BYTES};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Answer, Ask, Step, WriteAnswer};
-use crate::ledger::place::Outcome;
+use crate::ledger::place::EntryOutcome;
 use crate::ledger::read::Question;
 use crate::memory::{Call, Fault};
 
@@ -24,9 +24,9 @@ fn micros(base: Timestamp, more: i64) -> Timestamp {
     Timestamp::from_micros(base.micros() + more).expect("in range")
 }
 
-fn code(outcome: &Option<Outcome>) -> Option<Code> {
+fn code(outcome: &Option<EntryOutcome>) -> Option<Code> {
     match outcome {
-        Some(Outcome::Rejected(rejection)) => Some(rejection.code),
+        Some(EntryOutcome::Rejected(rejection)) => Some(rejection.code),
         _ => None,
     }
 }
@@ -149,7 +149,7 @@ fn the_same_content_under_another_contract_and_time_of_receipt_is_a_duplicate() 
         let mut again = Entry::clone(&entry(at));
         again.contract = Arc::from("renamed");
         again.ingested_at = second(at + 5);
-        assert_eq!(subject.apply([Arc::new(again)]), [Some(Outcome::Duplicate)]);
+        assert_eq!(subject.apply([Arc::new(again)]), [Some(EntryOutcome::Duplicate)]);
     }
     assert_eq!(subject.head(), before);
 }
@@ -158,7 +158,7 @@ fn the_same_content_under_another_contract_and_time_of_receipt_is_a_duplicate() 
 fn of_two_deliveries_in_one_call_the_first_is_applied() {
     let mut subject = Subject::new(ItemLimits::STANDARD);
     let outcomes = subject.apply([entry(5), entry(5), with_payload(5, "1")]);
-    assert_eq!(outcomes[..2], [Some(APPLIED), Some(Outcome::Duplicate)]);
+    assert_eq!(outcomes[..2], [Some(APPLIED), Some(EntryOutcome::Duplicate)]);
     assert_eq!(code(&outcomes[2]), Some(Code::PayloadMismatch));
     assert_eq!(subject.head().version, 1);
 }

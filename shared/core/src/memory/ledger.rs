@@ -1,6 +1,6 @@
 //! The ledger and its listing index in memory, with DynamoDB's conditions and units.
 
-use super::{Call, Fault, Memory, State, fails, unreachable};
+use super::{Memory, State};
 use crate::base::cost::{Metered, Units};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::limits::ITEM_BYTES;
@@ -45,11 +45,6 @@ impl Store for Memory {
         self.give_way().await;
         let state = &mut *self.state();
         state.count_down();
-        match (state.faults)(Call::Head) {
-            Fault::None => {}
-            fault => return Err(fails(fault)),
-        }
-        state.check_table(location)?;
         let pk = place(location);
         let bytes = state.stored_head_bytes(&pk);
         let head = state.heads.get(&pk).cloned();
@@ -64,11 +59,6 @@ impl Store for Memory {
         self.give_way().await;
         let state = &mut *self.state();
         state.count_down();
-        match (state.faults)(Call::Pages) {
-            Fault::None => {}
-            fault => return Err(fails(fault)),
-        }
-        state.check_table(location)?;
         let pk = place(location);
         let pages: Vec<StoredPage> = match &range.bound {
             Bound::From(key) => {
@@ -93,11 +83,6 @@ impl Store for Memory {
         self.give_way().await;
         let state = &mut *self.state();
         state.count_down();
-        let fault = (state.faults)(Call::Seal);
-        state.check_table(location)?;
-        if matches!(fault, Fault::Refused | Fault::HotKey | Fault::LostBefore) {
-            return Err(fails(fault));
-        }
         let pk = place(location);
         let units = units_of(page_bytes(&pk, &page.page), WRITE_UNIT);
         let at = (pk, page.page.key.clone());
@@ -106,8 +91,7 @@ impl Store for Memory {
         } else {
             state.pages.entry(at).or_insert_with(|| page.clone());
         }
-        let answer = state.charge((), Units { read: 0.0, write: units });
-        if fault == Fault::LostAfter { Err(unreachable()) } else { Ok(answer) }
+        Ok(state.charge((), Units { read: 0.0, write: units }))
     }
 
     async fn write(
@@ -118,26 +102,6 @@ impl Store for Memory {
         self.give_way().await;
         let state = &mut *self.state();
         state.count_down();
-        let fault = (state.faults)(Call::Write);
-        if let Some(reason @ (Reason::Throttled | Reason::Unreachable)) =
-            state.broken_table(location)
-        {
-            // A store tells no more of a write, because it may have been done.
-            return Ok(state.charge(WriteAnswer::Unknown(reason), Units::default()));
-        }
-        state.check_table(location)?;
-        match fault {
-            Fault::Refused => return Err(unreachable()),
-            Fault::HotKey => {
-                let answer = WriteAnswer::Unknown(Reason::HotKey);
-                return Ok(state.charge(answer, Units::default()));
-            }
-            Fault::LostBefore => {
-                let answer = WriteAnswer::Unknown(Reason::Unreachable);
-                return Ok(state.charge(answer, Units::default()));
-            }
-            Fault::None | Fault::LostAfter | Fault::PagesLate(_) => {}
-        }
         let pk = place(location);
         state.refuse_beyond_limits(&pk, write)?;
         let stored = state.heads.get(&pk);
@@ -152,15 +116,11 @@ impl Store for Memory {
             let answer = WriteAnswer::Unknown(Reason::Contention);
             return Ok(state.charge(answer, Units::default()));
         }
-        let units = match fault {
-            Fault::PagesLate(calls) => state.replace_unseen(&pk, write, calls),
-            _ => state.replace(&pk, write),
+        let units = match state.pages_late {
+            Some(calls) => state.replace_unseen(&pk, write, calls),
+            None => state.replace(&pk, write),
         };
-        let answer = match fault {
-            Fault::LostAfter => WriteAnswer::Unknown(Reason::Unreachable),
-            _ => WriteAnswer::Written,
-        };
-        Ok(state.charge(answer, units))
+        Ok(state.charge(WriteAnswer::Written, units))
     }
 }
 
@@ -265,9 +225,6 @@ impl Listing for Memory {
     ) -> Result<Metered<Vec<String>>, Unavailable> {
         self.give_way().await;
         let state = &mut *self.state();
-        if (state.faults)(Call::Listing) != Fault::None {
-            return Err(unreachable());
-        }
         let table = shard.table().map(|table| &**table);
         // No partition key has a `!`.
         let mine = |place: &str| place.rsplit_once('!').map(|(table, _)| table) == table;

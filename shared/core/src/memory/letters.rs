@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ledger::{READ_UNIT, WRITE_UNIT, units_of};
-use super::{Call, Fault, Memory, State, unreachable};
+use super::{Memory, State};
 use crate::base::cost::{Metered, Units};
 use crate::base::error::Unavailable;
 use crate::base::time::Timestamp;
@@ -40,13 +40,6 @@ pub struct Held {
 }
 
 impl State {
-    /// Whether a call is to fail before it acts, and whether after.
-    fn fate(&mut self, call: Call) -> (bool, bool) {
-        let fault = (self.faults)(call);
-        let before = matches!(fault, Fault::Refused | Fault::LostBefore);
-        (before, fault == Fault::LostAfter)
-    }
-
     fn drawer(&mut self, owner: &Owner) -> &mut Drawer {
         self.filed.entry(owner.partition_key()).or_default()
     }
@@ -65,21 +58,12 @@ fn size(letter: &Letter) -> usize {
 }
 
 impl Memory {
-    /// One write, unless it is to fail.
-    async fn change<T>(
-        &self,
-        call: Call,
-        act: impl FnOnce(&mut State) -> (T, Units),
-    ) -> Result<Metered<T>, Unavailable> {
+    /// One call, which costs what it says.
+    async fn call<T>(&self, act: impl FnOnce(&mut State) -> (T, Units)) -> Metered<T> {
         self.give_way().await;
         let state = &mut *self.state();
-        let (before, after) = state.fate(call);
-        if before {
-            return Err(unreachable());
-        }
         let (answer, units) = act(state);
-        let answer = state.charge(answer, units);
-        if after { Err(unreachable()) } else { Ok(answer) }
+        state.charge(answer, units)
     }
 }
 
@@ -100,7 +84,7 @@ impl Letters for Memory {
             }
             ((), units)
         };
-        Ok(self.change(Call::File, put).await?.units)
+        Ok(self.call(put).await.units)
     }
 
     async fn put_letter(
@@ -117,7 +101,7 @@ impl Letters for Memory {
             }
             (absent, write(size(letter)))
         };
-        self.change(Call::File, put).await
+        Ok(self.call(put).await)
     }
 
     async fn replace_letter(
@@ -137,7 +121,7 @@ impl Letters for Memory {
             }
             (ours || done, write(size(letter)))
         };
-        self.change(Call::Mark, replace).await
+        Ok(self.call(replace).await)
     }
 
     async fn letter(
@@ -150,7 +134,7 @@ impl Letters for Memory {
             let units = read(found.as_ref().map_or(0, |found| size(&found.letter)));
             (found, units)
         };
-        self.change(Call::Filed, get).await
+        Ok(self.call(get).await)
     }
 
     async fn letters(
@@ -176,7 +160,7 @@ impl Letters for Memory {
             let bytes = found.iter().map(|found| size(&found.letter)).sum();
             (found, read(bytes))
         };
-        self.change(Call::Filed, list).await
+        Ok(self.call(list).await)
     }
 
     async fn contents(
@@ -195,7 +179,7 @@ impl Letters for Memory {
             let bytes = found.iter().flatten().map(Vec::len).sum();
             (found, read(bytes))
         };
-        self.change(Call::Filed, get).await
+        Ok(self.call(get).await)
     }
 
     async fn run(
@@ -204,7 +188,7 @@ impl Letters for Memory {
         id: &str,
     ) -> Result<Metered<Option<StoredRun>>, Unavailable> {
         let get = |state: &mut State| (state.drawer(owner).runs.get(id).cloned(), read(1));
-        self.change(Call::Run, get).await
+        Ok(self.call(get).await)
     }
 
     async fn runs(
@@ -216,7 +200,7 @@ impl Letters for Memory {
             let newest = state.drawer(owner).runs.values().rev().take(limit).cloned();
             (newest.collect(), read(1))
         };
-        self.change(Call::Run, list).await
+        Ok(self.call(list).await)
     }
 
     async fn put_run(
@@ -236,7 +220,7 @@ impl Letters for Memory {
             }
             (ours || done, write(run.bytes.len()))
         };
-        self.change(Call::Run, put).await
+        Ok(self.call(put).await)
     }
 
     async fn take_lease(
@@ -256,12 +240,12 @@ impl Letters for Memory {
             }
             (other, write(1))
         };
-        self.change(Call::Lease, take).await
+        Ok(self.call(take).await)
     }
 
     async fn lease(&self, owner: &Owner) -> Result<Metered<Option<Lease>>, Unavailable> {
         let get = |state: &mut State| (state.drawer(owner).lease.clone(), read(1));
-        self.change(Call::Lease, get).await
+        Ok(self.call(get).await)
     }
 
     async fn release_lease(&self, owner: &Owner, token: &str) -> Result<Units, Unavailable> {
@@ -270,7 +254,7 @@ impl Letters for Memory {
             held.take_if(|held| held.token == token);
             ((), write(1))
         };
-        Ok(self.change(Call::Lease, release).await?.units)
+        Ok(self.call(release).await.units)
     }
 }
 
@@ -299,7 +283,7 @@ impl Reread for Memory {
             }
             (Some(Again::of(offsets, start..end, again, next)), Units::default())
         };
-        Ok(self.change(Call::Reread, get).await?.answer)
+        Ok(self.call(get).await.answer)
     }
 }
 
@@ -309,6 +293,6 @@ impl Objects for Memory {
             let found = state.objects.get(&(bucket.to_owned(), key.to_owned()));
             (found.map_or(Object::Gone, |bytes| Object::Found(bytes.clone())), Units::default())
         };
-        Ok(self.change(Call::Reread, get).await?.answer)
+        Ok(self.call(get).await.answer)
     }
 }

@@ -9,7 +9,7 @@ use crate::base::id::TenantId;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::event::Event;
-use crate::intake::contract::{Contract, Syntax};
+use crate::intake::contract::{Contract, Element, Syntax};
 use crate::intake::envelope;
 use crate::intake::framing::Framing;
 use crate::intake::record::{Incoming, Parsed, Record, Source};
@@ -21,8 +21,10 @@ use crate::registry::Registry;
 pub(super) enum Admission {
     /// An event, and what its tenant decided.
     Event { event: Event, tenant: Arc<Tenant> },
-    /// It is none, and its contract or its route says so.
+    /// Its contract or its route ignores it.
     Ignored { tenant: Option<TenantId>, contract: Option<Arc<str>> },
+    /// What its contract's transform made of it: several events or none.
+    Elements { elements: Vec<Element>, tenant: Arc<Tenant>, contract: Arc<str> },
     /// It will never be one, with what was established until then.
     Rejected { rejection: Rejection, tenant: Option<TenantId>, contract: Option<Arc<str>> },
     /// It may be one later, with the tenant that it was named as far as anybody vouches for that.
@@ -30,7 +32,8 @@ pub(super) enum Admission {
 }
 
 /// Why there is no event. `?` makes it from either of the two errors.
-enum Refused {
+#[derive(Debug)]
+pub(super) enum Refused {
     Rejection(Rejection),
     Unavailable(Unavailable),
 }
@@ -53,6 +56,12 @@ struct Established {
     named: Option<TenantId>,
     tenant: Option<TenantId>,
     contract: Option<Arc<str>>,
+}
+
+impl Established {
+    fn ignored(&self) -> Admission {
+        Admission::Ignored { tenant: self.tenant.clone(), contract: self.contract.clone() }
+    }
 }
 
 /// How a record is read, and who vouches for its tenant.
@@ -80,6 +89,10 @@ impl Reading {
         }
     }
 
+    fn is_envelope(&self) -> bool {
+        matches!(self, Self::Route(route) if matches!(**route, TopicRoute::Envelope))
+    }
+
     fn contract(&self) -> Option<&str> {
         match self {
             Self::Sent { contract, .. } => Some(contract),
@@ -105,11 +118,7 @@ impl<D: Documents> Admitter<'_, D> {
         let mut established =
             Established { named: owner.cloned(), tenant: owner.cloned(), contract: None };
         match self.read(incoming, owner, &mut established).await {
-            Ok(Some((event, tenant))) => Admission::Event { event, tenant },
-            Ok(None) => {
-                let Established { tenant, contract, .. } = established;
-                Admission::Ignored { tenant, contract }
-            }
+            Ok(admission) => admission,
             Err(Refused::Unavailable(unavailable)) => {
                 Admission::Unavailable { unavailable, tenant: established.named }
             }
@@ -120,13 +129,12 @@ impl<D: Documents> Admitter<'_, D> {
         }
     }
 
-    /// `None`: the record is ignored.
     async fn read(
         &self,
         incoming: &Incoming,
         owner: Option<&TenantId>,
         established: &mut Established,
-    ) -> Result<Option<(Event, Arc<Tenant>)>, Refused> {
+    ) -> Result<Admission, Refused> {
         let reading = self.find_reading(incoming, established).await?;
         let framing = reading.framing();
         let unframed = framing.unframed(incoming.record());
@@ -137,25 +145,31 @@ impl<D: Documents> Admitter<'_, D> {
         let ignored = framing.ignores(parsed.record());
         let named = match reading.tenant(parsed) {
             Ok(named) => named,
-            // Where a tombstone says in its value whose it is, it says nothing.
-            Err(_) if ignored => return Ok(None),
+            // The tenant of a tombstone may be unknown, if the route finds tenants in values.
+            Err(_) if ignored => return Ok(established.ignored()),
             Err(rejection) => return Err(rejection.into()),
         };
         let (scope, tenant) = self.admit_tenant(named, owner, established).await?;
         if ignored {
-            return Ok(None);
+            return Ok(established.ignored());
         }
-        let event = match &reading {
-            Reading::Route(route) if matches!(**route, TopicRoute::Envelope) => {
-                Some(envelope::read(parsed, &scope)?)
-            }
-            reading => {
-                let found = self.contract(reading).await?;
-                let none = || unknown(Code::UnknownContract, "no contract has this name");
-                found.ok_or_else(none)?.read(parsed, &scope)?
-            }
-        };
-        Ok(event.map(|event| (event, tenant)))
+        if reading.is_envelope() {
+            return Ok(Admission::Event { event: envelope::read(parsed, &scope)?, tenant });
+        }
+        let none = || unknown(Code::UnknownContract, "no contract has this name");
+        let found = self.contract(&reading).await?.ok_or_else(none)?;
+        let contract = Arc::clone(found.name());
+        if let Some(elements) = found.elements(parsed, &scope) {
+            return Ok(Admission::Elements { elements: elements?, tenant, contract });
+        }
+        // A record without a transform is its own first element, and has no other.
+        if parsed.record().source.element().is_some_and(|element| element > 0) {
+            return Ok(Admission::Elements { elements: Vec::new(), tenant, contract });
+        }
+        Ok(match found.read(parsed, &scope)? {
+            Some(event) => Admission::Event { event, tenant },
+            None => established.ignored(),
+        })
     }
 
     /// The tenant that was named, if it may write and the record is nobody else's.

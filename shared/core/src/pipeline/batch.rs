@@ -1,44 +1,67 @@
-//! The records of one invocation and how far each has come; their events by subject.
+//! The records of one invocation and what is established of each; their events by subject.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::base::error::{Extent, Rejection, Unavailable};
+use crate::base::error::{Extent, Unavailable};
 use crate::base::id::{SubjectId, SubjectKey, TenantId};
 use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::Circumstances;
 use crate::event::{Entry, Event};
+use crate::intake::contract::Element;
 use crate::intake::record::{Incoming, Record, Source, Wrapping};
 use crate::intake::tenant::Tenant;
 use crate::pipeline::Disposition;
-use crate::pipeline::admit::Admission;
+use crate::pipeline::admit::{Admission, Refused};
 
-/// A record and how far it has come.
+/// A record, or one element of it, and what is established of it.
 pub(super) struct Handled {
-    pub(super) record: Record,
+    of: Meant,
     pub(super) wrapping: Option<Wrapping>,
     pub(super) tenant: Option<TenantId>,
     pub(super) subject: Option<SubjectId>,
     pub(super) contract: Option<Arc<str>>,
-    /// What a view was to read from it and cannot.
+    /// Values that a view cannot read, by field.
     pub(super) skipped: Vec<Arc<str>>,
-    pub(super) state: State,
-    /// Why it was not applied, for the log.
-    pub(super) why: Option<String>,
 }
 
-pub(super) enum State {
-    /// Waits for its subject.
-    Event,
-    Done(Disposition),
-    Rejected(Rejection),
-    Unavailable(Unavailable),
+/// What of a record is meant.
+enum Meant {
+    All(Record),
+    /// All elements of a record share it.
+    Element {
+        record: Arc<Record>,
+        number: u32,
+    },
 }
 
-/// The events of one subject: where they stand among the records, and what their tenant decided.
+/// A record that was read: an event to commit, or the reason why there is none.
+pub(super) struct AdmittedRecord {
+    pub(super) handled: Handled,
+    /// Its index among the records that were admitted together.
+    pub(super) index: usize,
+    pub(super) event: Result<(Event, Arc<Tenant>), NoEvent>,
+}
+
+/// Why there is no event.
+pub(super) enum NoEvent {
+    /// The contract or the route ignores the record.
+    Ignored,
+    /// It is refused, for now or for good.
+    Refused(Refused),
+}
+
+/// A record whose entry waits for its subject.
+pub(super) struct PendingRecord {
+    pub(super) handled: Handled,
+    pub(super) index: usize,
+    pub(super) entry: Arc<Entry>,
+}
+
+/// The events of one subject in order of arrival, and what their tenant decided.
 pub(super) struct Group {
-    pub(super) records: Vec<usize>,
-    pub(super) entries: Vec<Arc<Entry>>,
+    pub(super) records: Vec<PendingRecord>,
     pub(super) tenant: Arc<Tenant>,
 }
 
@@ -48,35 +71,75 @@ type Subjects = Vec<(SubjectKey, Group)>;
 /// The events of a batch by subject, in the order in which subjects first appear.
 #[derive(Default)]
 pub(super) struct Groups {
-    pub(super) by_subject: Vec<(SubjectKey, Group)>,
-    index: HashMap<SubjectKey, usize>,
+    by_subject: Subjects,
+    slots: HashMap<SubjectKey, usize>,
 }
 
-impl Groups {
-    pub(super) fn take(&mut self, at: usize, incoming: Incoming, admission: Admission) -> Handled {
+impl AdmittedRecord {
+    /// A record that is one event or none.
+    pub(super) fn new(index: usize, incoming: Incoming, admission: Admission) -> Self {
         let mut skipped = Vec::new();
-        let (tenant, subject, contract, state) = match admission {
+        let (tenant, subject, contract, event) = match admission {
             Admission::Event { mut event, tenant } => {
                 skipped.append(&mut event.skipped);
                 let Event { subject, entry, skipped: _ } = &event;
                 let (tenant_id, subject) = (subject.tenant().clone(), subject.subject().clone());
                 let contract = Arc::clone(&entry.contract);
-                self.add(at, event, tenant);
-                (Some(tenant_id), Some(subject), Some(contract), State::Event)
+                (Some(tenant_id), Some(subject), Some(contract), Ok((event, tenant)))
+            }
+            Admission::Elements { elements: _, tenant, contract } => {
+                (Some(tenant.id.clone()), None, Some(contract), Err(NoEvent::Ignored))
             }
             Admission::Ignored { tenant, contract } => {
-                (tenant, None, contract, State::Done(Disposition::Ignored))
+                (tenant, None, contract, Err(NoEvent::Ignored))
             }
             Admission::Rejected { rejection, tenant, contract } => {
-                (tenant, None, contract, State::Rejected(rejection))
+                (tenant, None, contract, Err(NoEvent::Refused(Refused::Rejection(rejection))))
             }
             Admission::Unavailable { unavailable, tenant } => {
-                (tenant, None, None, State::Unavailable(unavailable))
+                (tenant, None, None, Err(NoEvent::Refused(Refused::Unavailable(unavailable))))
             }
         };
         let wrapping = incoming.wrapping();
-        let record = incoming.into_record();
-        Handled { record, wrapping, tenant, subject, contract, skipped, state, why: None }
+        let of = Meant::All(incoming.into_record());
+        let handled = Handled { of, wrapping, tenant, subject, contract, skipped };
+        Self { handled, index, event }
+    }
+
+    /// An element of a record.
+    pub(super) fn of_element(
+        index: usize,
+        (record, wrapping): (&Arc<Record>, Option<Wrapping>),
+        Element { number, event }: Element,
+        (tenant, contract): (&Arc<Tenant>, &Arc<str>),
+    ) -> Self {
+        let mut event = match event {
+            Ok(Some(event)) => Ok((event, Arc::clone(tenant))),
+            Ok(None) => Err(NoEvent::Ignored),
+            Err(fault) => Err(NoEvent::Refused(Refused::Rejection(fault))),
+        };
+        let (subject, skipped) = match &mut event {
+            Ok((event, _)) => {
+                (Some(event.subject.subject().clone()), std::mem::take(&mut event.skipped))
+            }
+            Err(_) => (None, Vec::new()),
+        };
+        let of = Meant::Element { record: Arc::clone(record), number };
+        let (tenant, contract) = (Some(tenant.id.clone()), Some(Arc::clone(contract)));
+        let handled = Handled { of, wrapping, tenant, subject, contract, skipped };
+        Self { handled, index, event }
+    }
+}
+
+impl Groups {
+    pub(super) fn add(&mut self, subject: SubjectKey, tenant: Arc<Tenant>, record: PendingRecord) {
+        let known = self.slots.get(&subject).and_then(|slot| self.by_subject.get_mut(*slot));
+        if let Some((_, group)) = known {
+            group.records.push(record);
+            return;
+        }
+        self.slots.insert(subject.clone(), self.by_subject.len());
+        self.by_subject.push((subject, Group { records: vec![record], tenant }));
     }
 
     /// The subjects of each table, and of each tenant that has it; `None`: of the table that all tenants share,
@@ -89,33 +152,41 @@ impl Groups {
         }
         tables.into_iter().map(|(own, subjects)| (own.map(|(table, _)| table), subjects)).collect()
     }
+}
 
-    /// Takes the events of these records out: nothing is committed of them.
-    pub(super) fn leave(&mut self, left: &BTreeSet<usize>) {
-        for (_, group) in &mut self.by_subject {
-            let kept = |at: &usize| !left.contains(at);
-            let entries = std::mem::take(&mut group.entries);
-            let pairs = group.records.iter().zip(entries).filter(|(at, _)| kept(at));
-            group.entries = pairs.map(|(_, entry)| entry).collect();
-            group.records.retain(kept);
-        }
-        self.by_subject.retain(|(_, group)| !group.records.is_empty());
-    }
-
-    fn add(&mut self, at: usize, event: Event, tenant: Arc<Tenant>) {
-        let Event { subject, entry, skipped: _ } = event;
-        let known = self.index.get(&subject).and_then(|slot| self.by_subject.get_mut(*slot));
-        if let Some((_, group)) = known {
-            group.records.push(at);
-            group.entries.push(entry);
-            return;
-        }
-        self.index.insert(subject.clone(), self.by_subject.len());
-        self.by_subject.push((subject, Group { records: vec![at], entries: vec![entry], tenant }));
+impl Group {
+    pub(super) fn entries(&self) -> Vec<Arc<Entry>> {
+        self.records.iter().map(|record| Arc::clone(&record.entry)).collect()
     }
 }
 
 impl Handled {
+    /// The record as a letter or the buffer keeps it: all of it, with the element that is meant.
+    pub(super) fn record(&self) -> Cow<'_, Record> {
+        match &self.of {
+            Meant::Element { record, number } if record.source.element() != Some(*number) => {
+                Cow::Owned(Record::clone(record).with_element(*number))
+            }
+            Meant::All(_) | Meant::Element { .. } => Cow::Borrowed(self.whole()),
+        }
+    }
+
+    /// All of the record, whichever element this is.
+    pub(super) fn whole(&self) -> &Record {
+        match &self.of {
+            Meant::All(record) => record,
+            Meant::Element { record, .. } => record,
+        }
+    }
+
+    /// Which element of its record this is.
+    pub(super) fn element(&self) -> Option<u32> {
+        match &self.of {
+            Meant::All(record) => record.source.element(),
+            Meant::Element { number, .. } => Some(*number),
+        }
+    }
+
     pub(super) fn about(&self, now: Timestamp) -> Circumstances<'_> {
         let (tenant, contract) = (self.tenant.as_ref(), self.contract.as_deref());
         let subject = self.subject.as_ref();
@@ -123,15 +194,33 @@ impl Handled {
     }
 
     /// One line for each record that is not applied, for a person at 3 a.m.; payloads never.
-    pub(super) fn log(&self, disposition: Disposition) {
-        let (topic, partition, offset) = match &self.record.source {
+    pub(super) fn log(&self, disposition: Disposition, why: Option<&Refused>) {
+        let (topic, partition, offset) = match &self.whole().source {
             Source::Kafka { topic, partition, offset, .. } => (&**topic, *partition, *offset),
-            Source::Http { request_id, index } => (&**request_id, 0, i64::from(*index)),
+            Source::Http { request_id, index, .. } => (&**request_id, 0, i64::from(*index)),
         };
         let tenant = self.tenant.as_ref().map(tracing::field::display);
         let subject = self.subject.as_ref().map(tracing::field::display);
-        let why = self.why.as_deref();
-        tracing::info!(tenant, subject, topic, partition, offset, ?disposition, why, "not applied");
+        let (why, unavailable) = match why {
+            None => (None, None),
+            Some(Refused::Rejection(rejection)) => (Some(rejection.message.as_str()), None),
+            Some(Refused::Unavailable(why)) => (Some(why.message.as_str()), Some(why)),
+        };
+        let dependency = unavailable.and_then(|why| why.dependency).map(tracing::field::display);
+        let causes = unavailable.and_then(Unavailable::causes);
+        tracing::info!(
+            tenant,
+            subject,
+            topic,
+            partition,
+            offset,
+            element = self.element(),
+            ?disposition,
+            why,
+            dependency,
+            causes,
+            "not applied"
+        );
     }
 
     /// Whether the record may wait in the buffer queue: under its tenant, and only where not everyone is

@@ -5,7 +5,8 @@
 
 use crate::base::error::Code;
 use crate::base::time::Timestamp;
-use crate::pipeline::batch::{Handled, State};
+use crate::pipeline::admit::Refused;
+use crate::pipeline::batch::{AdmittedRecord, NoEvent};
 use crate::ports::Documents;
 use crate::registry::Registry;
 
@@ -24,13 +25,13 @@ pub struct BreakerOpen {
 
 /// One strongly consistent read of the registry, and that only where all of a batch is unknown.
 pub(super) async fn check(
-    handled: &[Handled],
+    records: &[AdmittedRecord],
     registry: &Registry,
     now: Timestamp,
     documents: &impl Documents,
 ) -> Result<(), BreakerOpen> {
-    let Some(code) = handled.first().and_then(unknown) else { return Ok(()) };
-    if handled.len() < RECORDS || handled.iter().any(|handled| unknown(handled) != Some(code)) {
+    let Some(code) = records.first().and_then(unknown) else { return Ok(()) };
+    if records.len() < RECORDS || records.iter().any(|record| unknown(record) != Some(code)) {
         return Ok(());
     }
     match registry.fault(now, documents).await {
@@ -39,12 +40,12 @@ pub(super) async fn check(
     }
 }
 
-fn unknown(handled: &Handled) -> Option<Code> {
-    match &handled.state {
-        State::Rejected(rejection) => {
+fn unknown(record: &AdmittedRecord) -> Option<Code> {
+    match &record.event {
+        Err(NoEvent::Refused(Refused::Rejection(rejection))) => {
             let code = rejection.code;
             matches!(code, Code::UnknownContract | Code::UnknownTenant).then_some(code)
         }
-        State::Event | State::Done(_) | State::Unavailable(_) => None,
+        Ok(_) | Err(NoEvent::Ignored | NoEvent::Refused(Refused::Unavailable(_))) => None,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::metrics::Meter;
 use crate::base::time::Timestamp;
 use crate::intake::event_log::{NotSent, Outgoing};
-use crate::pipeline::{Pipeline, Settled, Verdict};
+use crate::pipeline::{Pipeline, RecordOutcome, Settled};
 use crate::ports::{EventLog, Ports};
 
 /// The ledger in place of a stream.
@@ -31,10 +31,10 @@ impl<W: Ports> EventLog for Direct<W> {
 }
 
 fn sent(settled: &Settled) -> Result<(), NotSent> {
-    match settled.verdict() {
-        Verdict::Applied | Verdict::Duplicate | Verdict::Ignored => Ok(()),
-        Verdict::Rejected(rejection) => Err(rejection.into()),
-        Verdict::Unavailable(unavailable) => Err(unavailable.into()),
+    match settled.outcome() {
+        RecordOutcome::Applied | RecordOutcome::Duplicate | RecordOutcome::Ignored => Ok(()),
+        RecordOutcome::Rejected(rejection) => Err(rejection.clone().into()),
+        RecordOutcome::Unavailable(unavailable) => Err(unavailable.clone().into()),
     }
 }
 
@@ -46,6 +46,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::base::dependency::Dependency;
     use crate::base::error::Code;
     use crate::base::id::TenantId;
     use crate::base::limits::ItemLimits;
@@ -54,7 +55,7 @@ mod tests {
     use crate::intake::contract::{Contract, builtin};
     use crate::intake::record::{Record, Source};
     use crate::intake::tenant::Tenant;
-    use crate::memory::{Call, Fault, Memory};
+    use crate::memory::{Call, Fault, Faulty, Memory};
     use crate::pipeline::cache::HeadCache;
     use crate::registry::Registry;
 
@@ -77,7 +78,7 @@ mod tests {
             "device_id": device, "event_id": id, "event_type": "temperature",
             "timestamp": now().to_string(), "payload": {"value": value},
         });
-        let source = Source::Http { request_id: Arc::from("r"), index: 0 };
+        let source = Source::Http { request_id: Arc::from("r"), index: 0, element: None };
         let record = Record {
             source: source.clone(),
             key: None,
@@ -94,7 +95,7 @@ mod tests {
         Outgoing::new(event, tenant, source, Vec::new(), None).expect("JSON")
     }
 
-    fn direct(counted: &Arc<Counted>) -> Direct<Memory> {
+    fn direct(counted: &Arc<Counted>) -> Direct<Faulty<Memory>> {
         let pipeline = Pipeline {
             registry: Registry::new(),
             heads: HeadCache::new(1 << 20),
@@ -102,7 +103,7 @@ mod tests {
             concurrency: 4,
         };
         let meter = Arc::clone(counted) as Arc<dyn Meter>;
-        Direct { ports: Memory::new(now()), pipeline, meter, function: "ingest" }
+        Direct { ports: Faulty::over(Memory::new(now())), pipeline, meter, function: "ingest" }
     }
 
     #[test]
@@ -118,12 +119,13 @@ mod tests {
         assert_eq!(again[0], Ok(()), "a duplicate is in the ledger");
         let Err(NotSent::Rejected(rejection)) = &again[1] else { panic!("{again:?}") };
         assert_eq!(rejection.code, Code::PayloadMismatch);
-        direct.ports.state().faults = Box::new(|call| match call {
+        direct.ports.fail(|call| match call {
             Call::Head | Call::Write => Fault::Refused,
             _ => Fault::None,
         });
         let down = send(&[outgoing("d3", "e1", 1)]);
-        assert!(matches!(down[..], [Err(NotSent::Unavailable(_))]), "{down:?}");
+        let [Err(NotSent::Unavailable(unavailable))] = &down[..] else { panic!("{down:?}") };
+        assert_eq!(unavailable.dependency, Some(Dependency::LedgerTable));
         let state = direct.ports.state();
         assert!(state.letters.is_empty() && state.buffer.is_empty());
         assert!((*counted.0.lock().expect("no panic before") - 2.0).abs() < f64::EPSILON);

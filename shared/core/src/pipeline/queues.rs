@@ -2,77 +2,115 @@
 //! unavailable ones to the buffer where only their subject or their tenant is affected. A record that its
 //! queue did not take, whole, stays with its source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::error::{Rejection, Unavailable};
+use crate::base::error::{Reason, Unavailable};
 use crate::base::mutant::{Mutant, on};
 use crate::dead_letter::envelope::{buffered, letter};
 use crate::dead_letter::message::Message;
+use crate::intake::record::Record;
 use crate::pipeline::Disposition;
-use crate::pipeline::batch::{Handled, State};
+use crate::pipeline::admit::Refused;
+use crate::pipeline::batch::Handled;
+use crate::pipeline::settled::{RecordOutcome, Settled};
 use crate::ports::Ports;
 
-/// Sends the rejected records to the dead-letter queue; those that it does not take stay with
-/// their source.
-pub(super) async fn send_to_dead_letters(ports: &impl Ports, handled: &mut [Handled]) {
-    let now = ports.now();
-    let letters = |handled: &Handled| match &handled.state {
-        State::Rejected(rejection) => letter(&handled.record, rejection, handled.about(now)),
-        _ => Ok(Vec::new()),
-    };
-    let Owned { owners, messages, unwritten } = owned_messages(handled, letters);
-    if messages.is_empty() && unwritten.is_empty() {
-        return;
-    }
-    let answers = ports.send_letters(&messages).await;
-    let refused = refused(&owners, answers, unwritten);
-    for (at, handled) in handled.iter_mut().enumerate() {
-        let State::Rejected(Rejection { code, message, .. }) = &handled.state else { continue };
-        let code = *code;
-        handled.why = Some(message.clone());
-        handled.state = match refused.get(&at) {
-            // Not for the buffer: the queues may be what is wrong.
-            Some(unavailable) if !on(Mutant::AckBeforeDeadLetter) => {
-                handled.why = Some(unavailable.message.clone());
-                State::Done(Disposition::Returned)
-            }
-            _ => State::Done(Disposition::DeadLettered(code)),
-        };
-    }
+/// Where records wait whose subject or tenant is unavailable.
+#[derive(Clone, Copy)]
+pub(super) enum Waiting {
+    InBuffer,
+    AtSource,
 }
 
-/// Sends unavailable records to the buffer queue, where they may wait there, and returns the rest.
-pub(super) async fn send_to_buffer(ports: &impl Ports, handled: &mut [Handled]) {
+/// A record and where it is now.
+pub(super) struct Disposed {
+    pub(super) handled: Handled,
+    /// The index of its record.
+    pub(super) index: usize,
+    pub(super) disposition: Disposition,
+    /// Why it was not applied, for the log.
+    pub(super) why: Option<Refused>,
+}
+
+/// Sends what is not applied to its queue, or back to its source.
+pub(super) async fn dispose(
+    ports: &impl Ports,
+    settled: Vec<Settled>,
+    waiting: Waiting,
+) -> Vec<Disposed> {
+    let mut refused = send_to_dead_letters(ports, &settled).await;
+    let buffered = match waiting {
+        Waiting::InBuffer => send_to_buffer(ports, &settled).await,
+        Waiting::AtSource => BTreeSet::new(),
+    };
+    let disposed = settled.into_iter().enumerate().map(|(at, settled)| {
+        let index = settled.index();
+        let Settled { handled, outcome, .. } = settled;
+        let (disposition, why) = match outcome {
+            RecordOutcome::Applied => (Disposition::Applied, None),
+            RecordOutcome::Duplicate => (Disposition::Duplicate, None),
+            RecordOutcome::Ignored => (Disposition::Ignored, None),
+            RecordOutcome::Rejected(rejection) => match refused.remove(&at) {
+                // Not for the buffer: the queues may be what is wrong.
+                Some(unavailable) if !on(Mutant::AckBeforeDeadLetter) => {
+                    (Disposition::Returned, Some(Refused::Unavailable(unavailable)))
+                }
+                _ => {
+                    let code = rejection.code;
+                    (Disposition::DeadLettered(code), Some(Refused::Rejection(rejection)))
+                }
+            },
+            RecordOutcome::Unavailable(unavailable) => {
+                let is_buffered = buffered.contains(&at);
+                let disposition =
+                    if is_buffered { Disposition::Buffered } else { Disposition::Returned };
+                (disposition, Some(Refused::Unavailable(unavailable)))
+            }
+        };
+        Disposed { handled, index, disposition, why }
+    });
+    disposed.collect()
+}
+
+/// Sends the rejected records to the dead-letter queue. Gives those that it did not take, by their
+/// places.
+async fn send_to_dead_letters(
+    ports: &impl Ports,
+    settled: &[Settled],
+) -> BTreeMap<usize, Unavailable> {
     let now = ports.now();
-    let waiting = |handled: &Handled| match &handled.state {
-        State::Unavailable(unavailable) if handled.may_wait(unavailable) => {
-            buffered(&handled.record, unavailable.reason, handled.about(now))
+    let is_sent = |settled: &Settled| matches!(settled.outcome, RecordOutcome::Rejected(_));
+    let letters = |Settled { handled, outcome, .. }: &Settled, record: &Record| match outcome {
+        RecordOutcome::Rejected(rejection) => letter(record, rejection, handled.about(now)),
+        _ => Ok(Vec::new()),
+    };
+    let owned = owned_messages(settled, is_sent, letters);
+    let Owned { owners, messages, unwritten, together } = owned;
+    let answers =
+        if messages.is_empty() { Vec::new() } else { ports.send_letters(&messages).await };
+    refused(&owners, answers, unwritten, &together)
+}
+
+/// Sends unavailable records to the buffer queue, where they may wait there. Gives those that it
+/// took, by their places.
+async fn send_to_buffer(ports: &impl Ports, settled: &[Settled]) -> BTreeSet<usize> {
+    let now = ports.now();
+    let is_sent = |Settled { handled, outcome, .. }: &Settled| match outcome {
+        RecordOutcome::Unavailable(unavailable) => handled.may_wait(unavailable),
+        _ => false,
+    };
+    let waiting = |Settled { handled, outcome, .. }: &Settled, record: &Record| match outcome {
+        RecordOutcome::Unavailable(unavailable) => {
+            buffered(record, unavailable.reason, handled.about(now))
         }
         _ => Ok(Vec::new()),
     };
-    let Owned { owners, messages, unwritten } = owned_messages(handled, waiting);
+    let Owned { owners, messages, unwritten, together } = owned_messages(settled, is_sent, waiting);
     let answers =
         if messages.is_empty() { Vec::new() } else { ports.send_buffered(&messages).await };
-    let refused = refused(&owners, answers, unwritten);
-    for (at, handled) in handled.iter_mut().enumerate() {
-        // Owners rise: they were found from the first record to the last.
-        let taken = owners.binary_search(&at).is_ok() && !refused.contains_key(&at);
-        end_unavailable(handled, if taken { Disposition::Buffered } else { Disposition::Returned });
-    }
-}
-
-/// Leaves every unavailable record with its source.
-pub(super) fn return_unavailable(handled: &mut [Handled]) {
-    for handled in handled {
-        end_unavailable(handled, Disposition::Returned);
-    }
-}
-
-fn end_unavailable(handled: &mut Handled, disposition: Disposition) {
-    if let State::Unavailable(unavailable) = &handled.state {
-        handled.why = Some(unavailable.message.clone());
-        handled.state = State::Done(disposition);
-    }
+    let refused = refused(&owners, answers, unwritten, &together);
+    let sent = owners.into_iter().chain(together.into_keys());
+    sent.filter(|at| !refused.contains_key(at)).collect()
 }
 
 /// Messages, and for each the index of the record that it is of.
@@ -82,34 +120,87 @@ struct Owned {
     messages: Vec<Message>,
     /// The records that could not be written as messages.
     unwritten: BTreeMap<usize, Unavailable>,
+    /// Elements that have no message of their own, each with the first element of its record that is
+    /// sent: that one's message means all of the record.
+    together: BTreeMap<usize, usize>,
 }
 
+/// What the messages of one record may hold together, in bytes of its value. Each element's message has
+/// all of the record, and a record may have a thousand elements: over this, one message means all of
+/// them. What is applied already is a duplicate when that comes again.
+const ELEMENTS_BYTES: usize = 4 * 1024 * 1024;
+
 fn owned_messages(
-    handled: &[Handled],
-    messages_of: impl Fn(&Handled) -> Result<Vec<Message>, Unavailable>,
+    settled: &[Settled],
+    is_sent: impl Fn(&Settled) -> bool,
+    messages_of: impl Fn(&Settled, &Record) -> Result<Vec<Message>, Unavailable>,
 ) -> Owned {
     let mut owned = Owned::default();
-    for (at, handled) in handled.iter().enumerate() {
-        match messages_of(handled) {
-            Ok(messages) => {
-                owned.owners.extend(std::iter::repeat_n(at, messages.len()));
-                owned.messages.extend(messages);
+    let mut next = 0;
+    for elements in settled.chunk_by(|one, next| one.index() == next.index()) {
+        let sent = elements.iter().enumerate().filter(|(_, settled)| is_sent(settled));
+        let sent: Vec<(usize, &Settled)> = sent.map(|(at, one)| (next + at, one)).collect();
+        next += elements.len();
+        let bytes = sent.first().and_then(|(_, one)| one.handled.whole().value.as_deref());
+        let bytes = bytes.map_or(0, <[u8]>::len).saturating_mul(sent.len());
+        match sent.split_first() {
+            Some(((first, one), others)) if !others.is_empty() && bytes > ELEMENTS_BYTES => {
+                owned.take(*first, messages_of(one, one.handled.whole()));
+                owned.together.extend(others.iter().map(|(at, _)| (*at, *first)));
             }
-            Err(unavailable) => {
-                owned.unwritten.insert(at, unavailable);
-            }
+            _ => sent.into_iter().for_each(|(at, one)| {
+                owned.take(at, messages_of(one, &one.handled.record()));
+            }),
         }
     }
     owned
 }
 
-/// The records of which a queue did not take every message, with those that were not written.
+impl Owned {
+    fn take(&mut self, at: usize, written: Result<Vec<Message>, Unavailable>) {
+        match written {
+            Ok(messages) => {
+                self.owners.extend(std::iter::repeat_n(at, messages.len()));
+                self.messages.extend(messages);
+            }
+            Err(unavailable) => {
+                self.unwritten.insert(at, unavailable);
+            }
+        }
+    }
+}
+
+/// The records of which a queue did not take every message, with those that were not written. A
+/// message without an answer was not taken.
 fn refused(
     owners: &[usize],
     answers: Vec<Result<(), Unavailable>>,
     unwritten: BTreeMap<usize, Unavailable>,
+    together: &BTreeMap<usize, usize>,
 ) -> BTreeMap<usize, Unavailable> {
+    let unmentioned = || Err(Unavailable::new(Reason::Unreachable, "a message without an answer"));
+    let answers = answers.into_iter().chain(std::iter::repeat_with(unmentioned));
     let pairs = owners.iter().zip(answers);
     let refused = pairs.filter_map(|(at, answer)| Some((*at, answer.err()?)));
-    unwritten.into_iter().chain(refused).collect()
+    let mut refused: BTreeMap<usize, Unavailable> = unwritten.into_iter().chain(refused).collect();
+    let others = together.iter().filter_map(|(at, first)| Some((*at, refused.get(first)?.clone())));
+    let others: Vec<(usize, Unavailable)> = others.collect();
+    refused.extend(others);
+    refused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_without_an_answer_was_not_taken() {
+        let refused = refused(
+            &[3, 4, 4],
+            vec![Ok(()), Ok(())],
+            BTreeMap::new(),
+            &BTreeMap::from([(5, 3), (6, 4)]),
+        );
+        assert_eq!(refused.into_keys().collect::<Vec<_>>(), [4, 6]);
+    }
 }

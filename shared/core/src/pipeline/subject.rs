@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::cost::{Metered, Units};
+use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::limits;
 use crate::base::time::Timestamp;
@@ -12,21 +13,40 @@ use crate::event::Entry;
 use crate::ledger::Head;
 use crate::ledger::commit::{Commit, Failed};
 use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step};
-use crate::ledger::place::Outcome;
+use crate::ledger::place::EntryOutcome;
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Ports, SubjectLocation};
 use crate::registry::Registry;
 
 /// What became of a subject's events.
 pub struct Committed {
-    /// By the index of the entries given; `None`: unavailable, for the reason below.
-    pub outcomes: Vec<Option<Outcome>>,
-    /// Why some are unavailable.
-    pub unavailable: Option<Unavailable>,
+    /// Of each entry.
+    pub outcomes: EntryOutcomes,
     /// The head as it is stored now, where that is known.
     pub head: Option<Arc<Head>>,
     /// What it cost.
     pub units: Units,
+}
+
+/// The outcomes of a subject's entries. Every index has one.
+pub struct EntryOutcomes {
+    /// What the ledger finished.
+    finished: Vec<Option<EntryOutcome>>,
+    /// Why the rest is unavailable.
+    rest: Unavailable,
+}
+
+impl EntryOutcomes {
+    /// The outcome of an entry, by its index among those given; `Err`: it is unavailable.
+    pub fn of(&self, index: usize) -> Result<&EntryOutcome, &Unavailable> {
+        self.finished.get(index).and_then(Option::as_ref).ok_or(&self.rest)
+    }
+
+    /// How many entries were applied.
+    pub fn applied(&self) -> usize {
+        let finished = self.finished.iter().flatten();
+        finished.filter(|outcome| matches!(outcome, EntryOutcome::Applied(_))).count()
+    }
 }
 
 /// One subject's events, in order of arrival.
@@ -57,15 +77,18 @@ pub async fn commit(
         let (commit, ask) = match step {
             Ok((commit, Step::Ask(ask))) => (commit, ask),
             Ok((commit, Step::Done)) => {
-                let (outcomes, head) = commit.finish();
-                return Committed { outcomes, unavailable: None, head, units };
+                let (finished, head) = commit.finish();
+                // A commit that is done has finished every entry.
+                let rest = Unavailable::new(Reason::Bug, "a commit left an entry unfinished");
+                return Committed { outcomes: EntryOutcomes { finished, rest }, head, units };
             }
-            Err(Failed { outcomes, unavailable }) => {
-                return Committed { outcomes, unavailable: Some(unavailable), head: None, units };
+            Err(Failed { outcomes: finished, unavailable }) => {
+                let outcomes = EntryOutcomes { finished, rest: unavailable };
+                return Committed { outcomes, head: None, units };
             }
         };
         let noted = |failed: Failed| Failed {
-            unavailable: health.note(failed.unavailable),
+            unavailable: health.note(of_ledger(failed.unavailable)),
             outcomes: failed.outcomes,
         };
         step = if let Some(unavailable) = health.failed() {
@@ -81,6 +104,14 @@ pub async fn commit(
                 Err(unavailable) => Err(commit.give_up(unavailable)),
             }
         };
+    }
+}
+
+/// What the answers of the ledger led to is a fault of its table, unless time or the program is.
+fn of_ledger(unavailable: Unavailable) -> Unavailable {
+    match unavailable.reason {
+        Reason::Deadline | Reason::Bug => unavailable,
+        _ => unavailable.of(Dependency::LedgerTable),
     }
 }
 

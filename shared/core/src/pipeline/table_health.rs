@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::base::dependency::Dependency;
 use crate::base::error::{Extent, Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
 
@@ -41,10 +42,8 @@ impl TableHealth {
             return;
         };
         if self.unwritten.fetch_add(1, Ordering::Relaxed) >= WRITES {
-            self.note(Unavailable::new(
-                *reason,
-                "the ledger table of this tenant does not take writes",
-            ));
+            let message = "the ledger table of this tenant does not take writes";
+            self.note(Unavailable::new(*reason, message).of(Dependency::LedgerTable));
         }
     }
 

@@ -2,18 +2,19 @@
 
 mod breaker;
 mod drained;
+mod elements;
 mod ignored;
 mod receipt;
 
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::base::error::Code;
+use crate::base::error::{Code, Reason};
 use crate::base::id::{SubjectId, TenantId};
 use crate::base::scope::TenantScope;
 use crate::dead_letter::envelope::Envelope;
 use crate::intake::record::{Record, Source};
-use crate::memory::{Call, Fault, Memory};
+use crate::memory::{Call, Fault, Faulty, Memory};
 
 const CONTRACT: &str = r#"{
     "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},
@@ -36,8 +37,8 @@ fn pipeline() -> Pipeline {
 }
 
 /// Tenants `demo` and `acme`, and the topic `known`, whose records name their tenant in a header.
-fn memory() -> Memory {
-    let memory = Memory::new(second(60));
+fn memory() -> Faulty<Memory> {
+    let memory = Faulty::over(Memory::new(second(60)));
     memory.put_document("T#demo", r#"{"id":"demo"}"#);
     memory.put_document("T#acme", r#"{"id":"acme"}"#);
     memory.put_document("R#known", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
@@ -55,6 +56,7 @@ fn record(topic: &str, tenant: &str, device: &str, at: i64) -> Record {
             partition: 0,
             offset: at,
             timestamp: Some(stamp.micros() / 1_000),
+            element: None,
         },
         key: None,
         value: Some(format!(r#"{{"id":"{device}","at":{}}}"#, NOW + at).into_bytes()),
@@ -73,20 +75,26 @@ fn unknown(count: i64) -> Vec<Record> {
     (0..count).map(|at| record("unknown", "demo", "d1", at)).collect()
 }
 
-fn try_process(memory: &Memory, records: Vec<Record>) -> Result<Vec<Disposition>, BreakerOpen> {
+fn try_process(
+    memory: &Faulty<Memory>,
+    records: Vec<Record>,
+) -> Result<Vec<Disposition>, BreakerOpen> {
     let records = records.into_iter().map(Incoming::Record).collect();
     let report = pipeline().process(memory, records, Timestamp::MAX).now_or_never();
     report.expect("memory never waits").map(|report| report.dispositions)
 }
 
-fn process(memory: &Memory, records: Vec<Record>) -> Vec<Disposition> {
+fn process(memory: &Faulty<Memory>, records: Vec<Record>) -> Vec<Disposition> {
     try_process(memory, records).expect("a closed breaker")
 }
 
-fn fail_documents(memory: &Memory, fails: impl Fn(u32) -> bool + Send + 'static) -> Arc<Calls> {
+fn fail_documents(
+    memory: &Faulty<Memory>,
+    fails: impl Fn(u32) -> bool + Send + 'static,
+) -> Arc<Calls> {
     let calls = Arc::new(Calls::default());
     let counted = Arc::clone(&calls);
-    memory.state().faults = Box::new(move |call| {
+    memory.fail(move |call| {
         if call != Call::Document {
             return Fault::None;
         }
@@ -160,7 +168,7 @@ fn a_route_that_cannot_be_read_holds_its_topic() {
     assert_eq!(process(&memory, records), [Disposition::Returned, Disposition::Applied]);
 }
 
-fn buffered_tenants(memory: &Memory) -> Vec<String> {
+fn buffered_tenants(memory: &Faulty<Memory>) -> Vec<String> {
     let state = memory.state();
     let tenant = |message: &crate::dead_letter::message::Message| {
         let envelope = Envelope::read(&message.body).expect("an envelope");
@@ -171,7 +179,7 @@ fn buffered_tenants(memory: &Memory) -> Vec<String> {
 }
 
 /// Makes the heads of these devices unreadable, so that their subjects are unavailable.
-fn break_heads(memory: &Memory, devices: &[&str]) {
+fn break_heads(memory: &Faulty<Memory>, devices: &[&str]) {
     let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
     for device in devices {
         let subject = SubjectId::parse(&format!("device/{device}")).expect("a subject");
@@ -198,7 +206,7 @@ fn subjects_that_are_unavailable_wait_in_the_buffer_each_with_every_later_record
 #[test]
 fn a_shared_table_that_does_not_answer_sends_everything_back() {
     let memory = memory();
-    memory.state().faults = Box::new(|call| match call {
+    memory.fail(|call| match call {
         Call::Head => Fault::Refused,
         _ => Fault::None,
     });
@@ -208,10 +216,10 @@ fn a_shared_table_that_does_not_answer_sends_everything_back() {
 }
 
 /// The tenant `acme` with a table of its own, which fails in this way.
-fn memory_with_broken_table(reason: Reason) -> Memory {
+fn memory_with_broken_table(reason: Reason) -> Faulty<Memory> {
     let memory = memory();
     memory.put_document("T#acme", r#"{"id":"acme","placement":{"table":"acme-ledger"}}"#);
-    memory.state().broken_tables.insert("acme-ledger".to_owned(), reason);
+    memory.break_table("acme-ledger", reason);
     memory
 }
 
@@ -245,11 +253,10 @@ fn writes_that_a_table_of_a_tenants_own_throttles_are_given_up_soon() {
         report.expect("memory never waits").expect("a closed breaker").dispositions
     };
     assert_eq!(process(1), [Disposition::Applied; 21]);
-    let table = "acme-ledger".to_owned();
-    memory.state().broken_tables.insert(table, Reason::Throttled);
+    memory.break_table("acme-ledger", Reason::Throttled);
     let writes = Arc::new(Calls::default());
     let counted = Arc::clone(&writes);
-    memory.state().faults = Box::new(move |call| {
+    memory.fail(move |call| {
         counted.0.fetch_add(u32::from(call == Call::Write), std::sync::atomic::Ordering::Relaxed);
         Fault::None
     });
@@ -265,7 +272,7 @@ fn a_table_that_failed_is_not_asked_again_by_subjects_that_had_not_begun() {
     let memory = memory_with_broken_table(Reason::Misconfigured);
     let asked = Arc::new(Calls::default());
     let counted = Arc::clone(&asked);
-    memory.state().faults = Box::new(move |call| {
+    memory.fail(move |call| {
         let asks = u32::from(call == Call::Head);
         counted.0.fetch_add(asks, std::sync::atomic::Ordering::Relaxed);
         Fault::None
@@ -279,7 +286,7 @@ fn a_table_that_failed_is_not_asked_again_by_subjects_that_had_not_begun() {
 fn a_record_that_neither_queue_takes_stays_with_its_source() {
     let memory = memory();
     break_heads(&memory, &["d0"]);
-    memory.state().faults = Box::new(|call| match call {
+    memory.fail(|call| match call {
         Call::Letter | Call::Buffer => Fault::Refused,
         _ => Fault::None,
     });

@@ -1,4 +1,4 @@
-//! Ports to what ingest and the registry need.
+//! Ports for ingest and the registry.
 
 use std::future::Future;
 
@@ -8,28 +8,27 @@ use crate::intake::document::{DocumentName, StoredDocument};
 use crate::intake::event_log::{NotSent, Outgoing};
 use crate::intake::request::{Claim, Claimed};
 
-/// Reads stored documents, one at a time and strongly consistent.
+/// Reads stored documents, one at a time, with strong consistency.
 pub trait Documents: Send + Sync {
-    /// The document of that name, if there is one.
+    /// The document with this name, if it exists.
     ///
     /// # Errors
-    /// Where the store gave no answer.
+    /// The store does not answer.
     fn document(
         &self,
         name: &DocumentName,
     ) -> impl Future<Output = Result<Option<StoredDocument>, Unavailable>> + Send;
 }
 
-/// Where claims are kept.
+/// Stores claims of idempotency keys.
 pub trait Requests: Send + Sync {
-    /// Puts a claim, unless one that is still believed is there: one received after
-    /// [`Claim::stale`].
+    /// Stores a claim unless a valid claim exists: one received after [`Claim::stale`].
     fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Claimed, Unavailable>> + Send;
 }
 
-/// What makes events durable.
+/// Makes events durable.
 pub trait EventLog: Send + Sync {
-    /// Sends events; the answer has one result for each, in order. What is `Ok` is durable.
+    /// Sends events and returns one result for each, in order. An event with `Ok` is durable.
     fn send(
         &self,
         events: &[Outgoing],

@@ -1,4 +1,4 @@
-//! Ports to the queues and to the table of letters, and to where records are read again.
+//! Ports to the queues, to the table of letters, and to sources of rereads.
 
 use std::future::Future;
 
@@ -15,18 +15,18 @@ use crate::dead_letter::origin::Offsets;
 use crate::dead_letter::reread::Again;
 use crate::intake::record::Receipt;
 
-/// Rejected records, on their way to be filed.
+/// The queue of rejected records.
 pub trait DeadLetters: Send + Sync {
-    /// Sends messages; the answer has one result for each, in order.
+    /// Sends messages and returns one result for each, in order.
     fn send_letters(
         &self,
         messages: &[Message],
     ) -> impl Future<Output = Vec<Result<(), Unavailable>>> + Send;
 }
 
-/// Records that wait for a part of the system which is unavailable.
+/// The queue of records that wait for an unavailable dependency.
 pub trait Buffer: Send + Sync {
-    /// Sends messages; the answer has one result for each, in order.
+    /// Sends messages and returns one result for each, in order.
     fn send_buffered(
         &self,
         messages: &[Message],
@@ -35,8 +35,8 @@ pub trait Buffer: Send + Sync {
 
 /// The table of letters and runs. Every read is strongly consistent.
 pub trait Letters: Send + Sync {
-    /// Puts chunks of a content, in place of those of their numbers, which are the same. They may be
-    /// deleted from `expires_at` on, in seconds since 1970.
+    /// Puts chunks of a content. Existing chunks with the same numbers are equal and are
+    /// overwritten. The chunks expire at `expires_at`, in seconds since 1970.
     fn put_chunks(
         &self,
         owner: &Owner,
@@ -45,15 +45,16 @@ pub trait Letters: Send + Sync {
         expires_at: i64,
     ) -> impl Future<Output = Result<Units, Unavailable>> + Send;
 
-    /// Puts a letter, version 1, unless it is there; says whether it was not.
+    /// Puts a letter with version 1 unless it exists. Returns whether the letter is new.
     fn put_letter(
         &self,
         owner: &Owner,
         letter: &Letter,
     ) -> impl Future<Output = Result<Metered<bool>, Unavailable>> + Send;
 
-    /// Replaces a letter by its next version, unless another is stored than `old`; says whether it
-    /// did. Its own lost answer counts as done where what is stored is what was to be.
+    /// Replaces a letter by its next version if `old` is stored. Returns whether it did. If the
+    /// answer of an earlier attempt was lost and the stored letter is the new one, it counts as
+    /// replaced.
     fn replace_letter(
         &self,
         owner: &Owner,
@@ -61,44 +62,43 @@ pub trait Letters: Send + Sync {
         letter: &Letter,
     ) -> impl Future<Output = Result<Metered<bool>, Unavailable>> + Send;
 
-    /// One letter.
+    /// Reads one letter.
     fn letter(
         &self,
         owner: &Owner,
         id: &str,
     ) -> impl Future<Output = Result<Metered<Option<StoredLetter>>, Unavailable>> + Send;
 
-    /// Letters in order. Fewer than the limit: there are no more.
+    /// Reads letters in order. Fewer than the limit means that no more follow.
     fn letters(
         &self,
         owner: &Owner,
         range: &LetterRange,
     ) -> impl Future<Output = Result<Metered<Vec<StoredLetter>>, Unavailable>> + Send;
 
-    /// The packed contents of letters, in order; `None`: some of its chunks are not there.
+    /// Reads the packed contents of letters, in order. `None`: chunks are missing.
     fn contents(
         &self,
         owner: &Owner,
         wanted: &[Wanted],
     ) -> impl Future<Output = Result<Metered<Vec<Option<Vec<u8>>>>, Unavailable>> + Send;
 
-    /// A run's record.
+    /// Reads a run's record.
     fn run(
         &self,
         owner: &Owner,
         id: &str,
     ) -> impl Future<Output = Result<Metered<Option<StoredRun>>, Unavailable>> + Send;
 
-    /// The newest runs, the newest first: ids rise with time.
+    /// Reads the newest runs, newest first. Ids increase with time.
     fn runs(
         &self,
         owner: &Owner,
         limit: usize,
     ) -> impl Future<Output = Result<Metered<Vec<StoredRun>>, Unavailable>> + Send;
 
-    /// Puts a run's record, unless another version is stored than the one before it (version 1:
-    /// unless there is any); says whether it did. It may be deleted from `expires_at` on, in seconds
-    /// since 1970.
+    /// Puts a run's record if the previous version is stored (for version 1: if none is). Returns
+    /// whether it did. The record expires at `expires_at`, in seconds since 1970.
     fn put_run(
         &self,
         owner: &Owner,
@@ -107,7 +107,7 @@ pub trait Letters: Send + Sync {
         expires_at: i64,
     ) -> impl Future<Output = Result<Metered<bool>, Unavailable>> + Send;
 
-    /// Takes or renews the lease, unless another token holds it at `now`: then gives that one.
+    /// Takes or renews the lease. If another token holds it at `now`, returns that lease.
     fn take_lease(
         &self,
         owner: &Owner,
@@ -115,13 +115,13 @@ pub trait Letters: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<Metered<Option<Lease>>, Unavailable>> + Send;
 
-    /// Who holds the lease, or held it last.
+    /// Reads the current or last lease.
     fn lease(
         &self,
         owner: &Owner,
     ) -> impl Future<Output = Result<Metered<Option<Lease>>, Unavailable>> + Send;
 
-    /// Gives the lease back, if this token holds it.
+    /// Releases the lease if this token holds it.
     fn release_lease(
         &self,
         owner: &Owner,
@@ -129,24 +129,24 @@ pub trait Letters: Send + Sync {
     ) -> impl Future<Output = Result<Units, Unavailable>> + Send;
 }
 
-/// A table of letters from which some can be taken away.
+/// A table of letters that supports deletion.
 pub trait LetterEraser: Letters {
-    /// Some of the chunks behind this one, in the order of their letters' ids and of their numbers;
-    /// none: there are no more.
+    /// Some of the chunks after the given chunk, ordered by letter id and number. An empty list
+    /// means that no more follow.
     fn chunks_behind(
         &self,
         owner: &Owner,
         last: Option<(&str, u32)>,
     ) -> impl Future<Output = Result<Vec<FiledChunk>, Unavailable>> + Send;
 
-    /// Deletes a letter, if it is there, and leaves its content.
+    /// Deletes a letter, if it exists, but not its content.
     fn delete_letter(
         &self,
         owner: &Owner,
         id: &str,
     ) -> impl Future<Output = Result<(), Unavailable>> + Send;
 
-    /// Deletes chunks of a content, those that are there.
+    /// Deletes chunks of a content, if they exist.
     fn delete_chunks(
         &self,
         owner: &Owner,
@@ -155,9 +155,9 @@ pub trait LetterEraser: Letters {
     ) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
-/// Where objects are read.
+/// Reads S3 objects.
 pub trait Objects: Send + Sync {
-    /// Reads one.
+    /// Reads one object.
     fn object(
         &self,
         bucket: &str,
@@ -165,11 +165,12 @@ pub trait Objects: Send + Sync {
     ) -> impl Future<Output = Result<Object, Unavailable>> + Send;
 }
 
-/// A stream that holds its records for a while.
+/// An event log that retains its records for a while.
 pub trait Reread: Send + Sync {
-    /// The next records of a partition, from the first of these offsets on: at most [`RECORDS`](crate::dead_letter::reread::RECORDS) and
-    /// [`BYTES`](crate::dead_letter::reread::BYTES), each with the times that it had when it was given up. `None`: there is no stream
-    /// here.
+    /// Reads the next records of a partition, from the first of these offsets: at most
+    /// [`RECORDS`](crate::dead_letter::reread::RECORDS) and
+    /// [`BYTES`](crate::dead_letter::reread::BYTES), each with the receipt time that it had when it
+    /// was discarded. `None`: the deployment has no event log.
     fn reread(
         &self,
         offsets: &Offsets,
@@ -177,7 +178,7 @@ pub trait Reread: Send + Sync {
     ) -> impl Future<Output = Result<Option<Again>, Unavailable>> + Send;
 }
 
-/// No stream, where there may be one.
+/// An optional event log.
 impl<R: Reread> Reread for Option<R> {
     async fn reread(
         &self,
@@ -185,7 +186,7 @@ impl<R: Reread> Reread for Option<R> {
         given_up: Receipt,
     ) -> Result<Option<Again>, Unavailable> {
         match self {
-            Some(stream) => stream.reread(offsets, given_up).await,
+            Some(event_log) => event_log.reread(offsets, given_up).await,
             None => Ok(None),
         }
     }

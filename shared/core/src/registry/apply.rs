@@ -1,8 +1,8 @@
-//! The pure part of `drover apply`, in three steps: check the documents that somebody wrote
-//! ([`Submitted::check`]), say which stored ones are needed ([`Checked::reads`]), and plan the
-//! writes ([`Checked::plan`]). Nothing is written unless everything is right.
+//! The pure part of `drover apply`, in three steps: check the submitted documents
+//! ([`Submitted::check`]), list the stored documents to read ([`Checked::reads`]), and plan the
+//! writes ([`Checked::plan`]). Nothing is written unless every document is valid.
 //!
-//! Left out: removing contracts and routes that are no longer in the folder. Keys that a tenant's
+//! Left out: removal of contracts and routes that are no longer in the folder. Keys that a tenant's
 //! document no longer lists are removed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,37 +15,37 @@ use crate::intake::document::{self, DocumentName, StoredDocument};
 use crate::intake::fault::Fault;
 use crate::intake::tenant::{Placement, Tenant, TopicRoute, Topics};
 
-/// A document as somebody wrote it.
+/// A submitted document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
-    /// Where it was written, for messages: the name of a file.
+    /// The file name, for messages.
     pub origin: String,
-    /// Its JSON.
+    /// The JSON.
     pub json: String,
 }
 
 /// All documents of one `apply`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Submitted {
-    /// One per tenant.
+    /// One document per tenant.
     pub tenants: Vec<Text>,
-    /// One per contract.
+    /// One document per contract.
     pub contracts: Vec<Text>,
     /// The routes of all topics.
     pub topics: Option<Text>,
 }
 
-/// A fault of one of several documents.
+/// A fault in one of the documents.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}: {fault}")]
 pub struct Refusal {
-    /// Where the document was written.
+    /// The document's file name.
     pub origin: String,
-    /// What is wrong with it.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// Documents each of which is right by itself.
+/// Documents that are valid individually.
 #[derive(Debug)]
 pub struct Checked {
     pub(super) tenants: Vec<Checking<Tenant>>,
@@ -53,7 +53,7 @@ pub struct Checked {
     pub(super) topics: Option<Checking<Topics>>,
 }
 
-/// One of them.
+/// One checked document.
 #[derive(Debug)]
 pub(super) struct Checking<T> {
     pub(super) origin: String,
@@ -61,14 +61,14 @@ pub(super) struct Checking<T> {
     pub(super) content: T,
 }
 
-/// What the registry has now, of the names that were asked for; what is absent is not stored.
+/// The stored documents of the requested names. An absent name is not stored.
 pub type Stored = BTreeMap<DocumentName, StoredDocument>;
 
 impl Submitted {
-    /// Checks each document by itself, and that no two have one name.
+    /// Checks each document, and that names are unique.
     ///
     /// # Errors
-    /// Every fault of every document.
+    /// All faults of all documents.
     pub fn check(&self) -> Result<Checked, Vec<Refusal>> {
         let mut refusals = Vec::new();
         let tenants = all(&self.tenants, Tenant::check, &mut refusals);
@@ -102,8 +102,7 @@ impl Checked {
         names
     }
 
-    /// What the documents are stored under, each with where it was written: a tenant, a contract, or
-    /// a topic's route.
+    /// The file name and the stored name of each tenant, contract and topic route.
     pub fn names(&self) -> impl Iterator<Item = (&str, DocumentName)> {
         let tenants = self.tenants.iter().map(|one| {
             let name = DocumentName::Tenant(one.content.id.clone());
@@ -120,7 +119,7 @@ impl Checked {
         tenants.chain(contracts).chain(topics)
     }
 
-    /// Tenants whose ledgers are in tables of their own, each with its table.
+    /// Tenants with their own ledger table, and its name.
     pub fn tables(&self) -> impl Iterator<Item = (&TenantId, &str)> {
         self.tenants.iter().filter_map(|one| match &one.content.placement {
             Placement::Pooled => None,
@@ -133,7 +132,7 @@ impl Checked {
     }
 }
 
-/// The contract that a route names.
+/// The contract of a route.
 pub(super) fn contract_of(route: &TopicRoute) -> Option<&str> {
     match route {
         TopicRoute::Contract { contract, .. } => Some(contract),
@@ -146,7 +145,7 @@ fn contract(json: &Value) -> Result<ContractDocument, Vec<Fault>> {
     let stamped = contract.measures.iter().enumerate().filter(|(_, one)| one.since.is_some());
     let faults: Vec<Fault> = stamped
         .map(|(index, _)| {
-            Fault::new(format!("/measures/{index}/since"), "since is stamped when it is applied")
+            Fault::new(format!("/measures/{index}/since"), "since must be absent: apply sets it")
         })
         .collect();
     if !faults.is_empty() {
@@ -185,7 +184,7 @@ fn unique<T>(
     let mut names = BTreeSet::new();
     for one in checked {
         if !names.insert(name(&one.content)) {
-            let fault = Fault::new(path, "another document has this name, too");
+            let fault = Fault::new(path, "another document has the same name");
             refusals.push(Refusal { origin: one.origin.clone(), fault });
         }
     }

@@ -1,6 +1,6 @@
-//! What is looked up without a name: which kinds of subjects there are, and which contract reads a media
-//! type. The registry is never scanned, so `apply` keeps both of every stored contract in the revision's
-//! document. A kind is never taken away: its subjects stay when its contract changes.
+//! The kinds of subjects, and the contract of each media type. The registry is never scanned, so
+//! `apply` keeps both of every stored contract in the revision document. Listings read the stored and
+//! the built-in kinds. A kind is never removed, because its subjects remain when its contract changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,19 +10,19 @@ use crate::base::id::Kind;
 use crate::intake::contract::{BUILTINS, ContractDocument};
 use crate::intake::document::StoredDocument;
 
-/// What the revision's document says of contracts.
+/// The part of the revision document about contracts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Index {
-    /// Of every contract that was ever stored.
+    /// The kinds of every contract that was ever stored.
     pub(super) kinds: BTreeSet<Kind>,
-    /// The contracts that read them, by media type in lower case.
+    /// Contract names by media type in lower case.
     pub(super) media_types: BTreeMap<String, String>,
 }
 
-/// The revision's document.
+/// The content of the revision document.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct RevisionDocument {
-    /// Absent where no contract was stored yet.
+    /// Absent if no contract was ever stored.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     kinds: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -30,10 +30,10 @@ struct RevisionDocument {
 }
 
 impl Index {
-    /// That of a stored revision.
+    /// The index of a stored revision document.
     ///
     /// # Errors
-    /// What is wrong with its JSON.
+    /// The fault in its JSON.
     pub(super) fn stored(revision: &StoredDocument) -> Result<Self, String> {
         let document: RevisionDocument =
             serde_json::from_str(&revision.json).map_err(|fault| fault.to_string())?;
@@ -42,14 +42,14 @@ impl Index {
         Ok(Self { kinds, media_types: document.media_types })
     }
 
-    /// The JSON of a revision with it.
+    /// The JSON of a revision document with this index.
     pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
         let kinds = self.kinds.iter().map(Kind::to_string).collect();
         let media_types = self.media_types.clone();
         serde_json::to_string(&RevisionDocument { kinds, media_types })
     }
 
-    /// Takes in a contract that is stored. Its media types are the new ones only.
+    /// Adds a stored contract. Its media types replace its earlier ones.
     pub(super) fn take(&mut self, contract: &ContractDocument) {
         self.kinds.extend(of_contract(contract));
         self.media_types.retain(|_, name| *name != contract.name);
@@ -59,7 +59,7 @@ impl Index {
     }
 }
 
-/// The kinds that a contract makes subjects of.
+/// The kinds of a contract's subjects.
 fn of_contract(contract: &ContractDocument) -> impl Iterator<Item = Kind> {
     let variants = contract.variants.iter().filter_map(|variant| variant.subject.as_ref());
     let subjects = std::iter::once(&contract.subject).chain(variants);

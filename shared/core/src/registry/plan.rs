@@ -1,14 +1,15 @@
-//! Which writes make the registry what the documents say.
+//! Plans the writes that bring the registry to the state of the submitted documents.
 //!
-//! A document that is stored as it is already is not written, so applying a folder twice changes
-//! nothing the second time. The writes belong into one transaction: each document carries the
-//! revision that wrote it, and no document may be newer than the stored revision.
+//! An unchanged document is not written, so applying a folder twice writes nothing the second time.
+//! All writes belong into one transaction: each document carries the revision that wrote it, and no
+//! document may be newer than the stored revision.
 
 mod identity;
 mod placement;
 
 use std::collections::BTreeSet;
 
+use serde::ser::Error as _;
 use serde_json::Value;
 
 pub use self::identity::Identities;
@@ -24,54 +25,54 @@ use crate::intake::fault::Fault;
 use crate::intake::schema::child;
 use crate::intake::tenant::{KeyGrant, Tenant};
 
-/// How long before a new measure is read: every cache must know it by then.
+/// How long until a new measure takes effect: by then every cache knows it.
 const NOTICE_SECONDS: i64 = 2 * super::LIFETIME_SECONDS;
 
-/// What the person who applies agrees to beforehand; without it, it is refused.
+/// Changes that the caller allows explicitly. Without consent they are refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Consent {
-    /// To tenants whose ledgers are elsewhere from now on.
+    /// Moves of tenants to another ledger table.
     pub moves: Moves,
-    /// To records of other identities under the same contract.
+    /// Changes of the identity of records under the same contract.
     pub identities: Identities,
 }
 
-/// Writes, for one transaction.
+/// The writes of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The revision that the registry has after them.
+    /// The registry's revision after the writes.
     pub revision: u64,
-    /// Empty if nothing changes.
+    /// The writes; empty if nothing changes.
     pub writes: Vec<Write>,
 }
 
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
-    /// What is written.
+    /// The document's name.
     pub name: DocumentName,
-    /// What becomes of it.
+    /// The change.
     pub change: Change,
 }
 
-/// What becomes of a stored document.
+/// A change of a stored document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is this.
+    /// The document is put.
     Put {
-        /// What is stored.
+        /// The new document.
         document: StoredDocument,
-        /// The revision of the document that it replaces, `None` where there is none: the
-        /// condition of the write, so that two who apply at once do not mix.
+        /// The revision of the replaced document, or `None` if there is none. It is the condition
+        /// of the write, so that concurrent applies do not mix.
         replaces: Option<u64>,
     },
-    /// It is removed, whatever it is.
+    /// The document is deleted unconditionally.
     Delete,
 }
 
 impl Checked {
-    /// Plans the writes, given the stored documents of [`Checked::reads`], where nobody agreed to
-    /// anything.
+    /// Plans the writes without consent to anything, given the stored documents of
+    /// [`Checked::reads`].
     ///
     /// # Errors
     /// As for [`Checked::plan_with`].
@@ -82,7 +83,7 @@ impl Checked {
     /// Plans the writes, given the stored documents of [`Checked::reads`].
     ///
     /// # Errors
-    /// What is wrong with the documents together, with what they refer to, or with what they change.
+    /// Faults of the documents in combination, of their references, or of their changes.
     pub fn plan_with(
         &self,
         consent: Consent,
@@ -130,7 +131,8 @@ impl Checked {
         for (topic, _) in self.routes() {
             let json = self.topics.as_ref().map(|topics| &topics.json);
             let route = json.and_then(|json| json.get("topics")?.get(topic));
-            drafts.put(DocumentName::Topic(topic.clone()), text(route.unwrap_or(&Value::Null))?);
+            let route = route.ok_or_else(|| serde_json::Error::custom("a route without a text"))?;
+            drafts.put(DocumentName::Topic(topic.clone()), text(route)?);
         }
         for sha256 in self.removed_keys(drafts.stored) {
             drafts.delete(DocumentName::Key(sha256));
@@ -138,7 +140,7 @@ impl Checked {
         Ok(())
     }
 
-    /// Of these contracts, of those that they refer to, and of all that were there before.
+    /// The index of the submitted and referenced contracts, and of all earlier ones.
     fn index(&self, stored: &Stored) -> Index {
         let contracts = stored.iter().filter(|(name, _)| matches!(name, DocumentName::Contract(_)));
         let contracts = contracts.filter_map(|(_, one)| ContractDocument::parse(&one.json).ok());
@@ -148,7 +150,7 @@ impl Checked {
         index
     }
 
-    /// Contracts by which a record that is delivered again would be another event.
+    /// Contracts that would give redelivered records another identity.
     fn identity_changes(
         &self,
         stored: &Stored,
@@ -162,7 +164,7 @@ impl Checked {
         })
     }
 
-    /// Media types that another contract reads already: a request could mean either.
+    /// Media types that another contract reads already: a request would be ambiguous.
     fn shared_media_types(&self, stored: &Stored) -> Vec<Refusal> {
         let index = self.index(stored);
         let before = stored_index(stored);
@@ -183,16 +185,16 @@ impl Checked {
         refusals
     }
 
-    /// A listing goes through all kinds.
+    /// The number of kinds is bounded because a listing reads all of them.
     fn too_many_kinds(&self, stored: &Stored) -> Option<Refusal> {
         let count = self.index(stored).kinds.len();
         let last = self.contracts.last().filter(|_| count > limits::KINDS)?;
         let message =
-            format!("more kinds of subjects than there may be: {count} of {}", limits::KINDS);
+            format!("too many kinds of subjects: count=`{count}` limit=`{}`", limits::KINDS);
         Some(last.refusal(Fault::new("/subject/kind", message)))
     }
 
-    /// Contracts that are referred to and exist nowhere.
+    /// References to contracts that do not exist.
     fn dangling(&self, stored: &Stored) -> impl Iterator<Item = Refusal> {
         let known = |name: &str| {
             self.contracts.iter().any(|contract| contract.content.name == name)
@@ -213,7 +215,7 @@ impl Checked {
         refusals.into_iter()
     }
 
-    /// Keys that another tenant has, in these documents or in the registry.
+    /// Keys that belong to another tenant, in these documents or in the registry.
     fn foreign_keys(&self, stored: &Stored) -> impl Iterator<Item = Refusal> {
         let removed = self.removed_keys(stored);
         let mut seen = BTreeSet::new();
@@ -233,7 +235,7 @@ impl Checked {
         refusals.into_iter()
     }
 
-    /// Keys that stored tenants list and their new documents do not.
+    /// Keys that a stored tenant lists and its new document does not.
     fn removed_keys(&self, stored: &Stored) -> BTreeSet<String> {
         let mut removed = BTreeSet::new();
         for tenant in &self.tenants {
@@ -272,7 +274,7 @@ impl Drafts<'_> {
         self.writes.push(Write { name, change: Change::Put { document, replaces } });
     }
 
-    /// A key may have gone to another tenant: then it is written and not removed.
+    /// Deletes a document unless it is written: a key may move to another tenant.
     fn delete(&mut self, name: DocumentName) {
         if self.writes.iter().all(|write| write.name != name) {
             self.writes.push(Write { name, change: Change::Delete });
@@ -280,7 +282,7 @@ impl Drafts<'_> {
     }
 }
 
-/// One that cannot be read has none.
+/// The index of the stored revision document; empty if it cannot be read.
 fn stored_index(stored: &Stored) -> Index {
     let revision = stored.get(&DocumentName::Revision);
     revision.and_then(|revision| Index::stored(revision).ok()).unwrap_or_default()
@@ -295,8 +297,8 @@ fn text(value: &Value) -> Result<String, serde_json::Error> {
     canonical_json(value).map(|text| text.to_string())
 }
 
-/// The contract with the beginning of each of its measures. A measure that reads otherwise than
-/// before is a new one; its unit is only what it is called.
+/// Sets `since` of each measure of a contract. A measure with a changed path or types counts as
+/// new; a changed unit does not matter.
 fn stamped(
     contract: &ContractDocument,
     stored: Option<&StoredDocument>,
@@ -319,8 +321,8 @@ fn stamped(
     contract
 }
 
-/// The measures of the contract that this one replaces; `None` if it is new. One that cannot be
-/// read any more has none that could be kept.
+/// The measures of the replaced contract; `None` if the contract is new. A replaced contract that
+/// cannot be read has no measures.
 fn old_measures(name: &str, stored: Option<&StoredDocument>) -> Option<Vec<MeasureDocument>> {
     match stored {
         Some(stored) => {

@@ -1,39 +1,40 @@
-//! The registry's revision document as a warm environment has seen it.
+//! The cached revision document of the registry.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::index::Index;
 use super::stored::{broken, read};
-use super::ttl_cache;
+use super::ttl_cache::LIFETIME_SECONDS;
+use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::time::Timestamp;
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::ports::Documents;
 
-/// What was read of the revision document.
+/// The cache of the revision document.
 #[derive(Debug, Default)]
 pub(super) struct Revision {
     last: Mutex<Option<Seen>>,
-    /// The newest number that was ever seen here, also where the stored one is older now.
+    /// The newest revision ever seen, even if the stored revision is older now.
     newest: AtomicU64,
 }
 
-/// The revision document as it was at one time.
+/// The revision document at one time.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
-    /// 0: there is no document.
+    /// The revision; 0 without a document.
     pub(super) number: u64,
-    /// Of stored contracts.
+    /// The index of stored contracts.
     pub(super) index: Arc<Index>,
     read_at: Timestamp,
 }
 
 impl Revision {
-    /// What was seen last, read again if it is too old for `at_least` or `now`.
+    /// The cached document, read again if it is too old for `at_least` or `now`.
     ///
     /// # Errors
-    /// No answer, a document that cannot be read, or one that is older than `at_least`.
+    /// The store does not answer, or the document is invalid or older than `at_least`.
     pub(super) async fn seen(
         &self,
         at_least: u64,
@@ -41,7 +42,7 @@ impl Revision {
         documents: &impl Documents,
     ) -> Result<Seen, Unavailable> {
         let seen = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let fresh = seen.filter(|seen| ttl_cache::is_fresh(seen.read_at, now));
+        let fresh = seen.filter(|seen| seen.read_at.is_within(LIFETIME_SECONDS, now));
         if let Some(seen) = fresh.filter(|seen| seen.number >= at_least) {
             return Ok(seen);
         }
@@ -51,12 +52,12 @@ impl Revision {
             let message = format!(
                 "the registry is older than the ledger: revision=`{number}` ledger=`{at_least}`"
             );
-            return Err(Unavailable::new(Reason::Misconfigured, message));
+            return Err(Unavailable::new(Reason::Misconfigured, message).of(Dependency::Registry));
         }
         self.keep(stored.as_ref(), now)
     }
 
-    /// What is wrong with the document as it is stored now, if anything.
+    /// The fault of the currently stored document, if any.
     pub(super) async fn fault(&self, now: Timestamp, documents: &impl Documents) -> Option<String> {
         let seen = self.newest.load(Ordering::Relaxed);
         match read(&DocumentName::Revision, documents).await {

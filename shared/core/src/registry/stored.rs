@@ -1,17 +1,19 @@
-//! Documents as they are stored, and whom it affects that one cannot be read.
+//! Reads stored documents, and determines who is affected if a document cannot be read.
 
+use crate::base::dependency::Dependency;
 use crate::base::error::{Extent, Reason, Unavailable};
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::ports::Documents;
 
-/// Ours and not the record's: no record can mend what is stored.
+/// The error for an invalid stored document. It is not a rejection, because the fault is not the
+/// record's.
 pub(super) fn broken(name: &DocumentName, fault: &str) -> Unavailable {
     let key = name.storage_key();
-    let message = format!("a stored document cannot be read: key=`{key}` fault=`{fault}`");
-    Unavailable::new(Reason::Corrupt, message).affecting(readers_of(name))
+    let message = format!("invalid stored document: key=`{key}` fault=`{fault}`");
+    Unavailable::new(Reason::Corrupt, message).of(Dependency::Registry).affecting(readers_of(name))
 }
 
-/// A document as it is stored. Where the store gives no answer, nobody has a registry.
+/// Reads a stored document. If the store does not answer, everyone is affected.
 pub(super) async fn read(
     name: &DocumentName,
     documents: &impl Documents,
@@ -22,9 +24,9 @@ pub(super) async fn read(
     })
 }
 
-/// Who is affected by a document that cannot be read. Of a contract, those whose records it reads: each
-/// tenant's go to the buffer as that tenant's. A route names the tenant of its topic, so that nobody can be
-/// named while it cannot be read.
+/// Who is affected by a document that cannot be read. A contract affects the tenants whose records
+/// use it: their records go to the buffer. A route determines its topic's tenant, so without the
+/// route no tenant is known.
 fn readers_of(name: &DocumentName) -> Extent {
     match name {
         DocumentName::Tenant(_) | DocumentName::Contract(_) | DocumentName::Key(_) => {

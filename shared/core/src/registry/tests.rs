@@ -1,4 +1,4 @@
-//! The cache: what is believed, for how long, and what falls back.
+//! The cache: lifetimes, freshness and fallbacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use super::*;
 use crate::base::error::{Code, Extent, Reason};
 use crate::intake::contract::sample::at;
 
-/// Documents in memory, and how often each was read.
+/// In-memory documents that count reads.
 #[derive(Default)]
 struct Store {
     documents: Mutex<Stored>,
@@ -39,7 +39,7 @@ fn after(seconds: i64) -> Timestamp {
     at("2026-11-21T06:00:00Z").plus_seconds(seconds)
 }
 
-/// Nothing here waits, so every future is ready.
+/// Every future is ready, because nothing waits.
 fn now<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().expect("ready")
 }
@@ -82,7 +82,7 @@ fn documents_have_the_keys_of_the_registry_table() {
 }
 
 #[test]
-fn an_entry_lives_a_minute_and_an_unknown_name_as_long() {
+fn entries_and_unknown_names_are_cached_for_a_minute() {
     let (store, registry) = (Store::default(), Registry::new());
     assert!(now(registry.tenant(&id("a"), after(0), &store)).expect("an answer").is_none());
     store.set(tenant_name(), r#"{"id":"a"}"#, 1);
@@ -95,7 +95,7 @@ fn an_entry_lives_a_minute_and_an_unknown_name_as_long() {
 }
 
 #[test]
-fn a_clock_that_went_back_is_no_reason_to_believe_longer() {
+fn an_entry_is_not_fresh_after_the_clock_has_gone_back() {
     let (store, registry) = (Store::default(), Registry::new());
     for seconds in [0, -1] {
         now(registry.tenant(&id("a"), after(seconds), &store)).expect("an answer");
@@ -104,7 +104,7 @@ fn a_clock_that_went_back_is_no_reason_to_believe_longer() {
 }
 
 #[test]
-fn names_beyond_the_bound_push_out_the_longest_unused() {
+fn names_over_the_limit_evict_the_least_recently_used() {
     let (store, registry) = (Store::default(), Registry::new());
     for number in 0..=crate::base::limits::REGISTRY_ENTRIES {
         let key = format!("{number:064x}");
@@ -118,7 +118,7 @@ fn names_beyond_the_bound_push_out_the_longest_unused() {
 }
 
 #[test]
-fn a_built_in_contract_stands_in_until_one_is_stored() {
+fn a_built_in_contract_is_used_until_one_is_stored() {
     let (store, registry) = (Store::default(), Registry::new());
     let find = |name: &str, seconds| {
         let found = now(registry.contract(name, after(seconds), &store)).expect("an answer");
@@ -142,7 +142,7 @@ fn a_compiled_contract_is_shared() {
 }
 
 #[test]
-fn a_stored_document_that_makes_no_sense_is_our_fault_and_not_kept() {
+fn an_invalid_stored_document_is_unavailable_and_not_cached() {
     let (store, registry) = (Store::default(), Registry::new());
     let topic = DocumentName::Topic("t".to_owned());
     let key = DocumentName::Key("k".to_owned());
@@ -163,7 +163,7 @@ fn a_stored_document_that_makes_no_sense_is_our_fault_and_not_kept() {
 }
 
 #[test]
-fn specs_are_read_again_when_they_are_older_than_asked_for() {
+fn specs_older_than_the_requested_revision_are_read_again() {
     let (store, registry) = (Store::default(), Registry::new());
     let names = [Arc::from("mine"), Arc::from("gone")];
     let specs = |at_least, seconds| now(registry.specs(&names, at_least, after(seconds), &store));
@@ -183,7 +183,7 @@ fn specs_are_read_again_when_they_are_older_than_asked_for() {
 }
 
 #[test]
-fn specs_never_claim_more_than_the_oldest_of_them() {
+fn specs_have_the_revision_of_the_oldest_contract() {
     let (store, registry) = (Store::default(), Registry::new());
     store.set(DocumentName::Revision, "{}", 4);
     store.set(contract_name(), contract("old"), 4);
@@ -215,7 +215,7 @@ fn the_kinds_are_those_of_built_in_and_stored_contracts() {
 }
 
 #[test]
-fn a_registry_older_than_the_ledger_is_our_fault() {
+fn a_registry_older_than_the_ledger_is_unavailable() {
     let (store, registry) = (Store::default(), Registry::new());
     store.set(DocumentName::Revision, "{}", 4);
     let specs = now(registry.specs(&[], 5, after(0), &store));
@@ -239,7 +239,7 @@ fn examples() -> Submitted {
 }
 
 #[test]
-fn the_example_documents_make_a_registry_in_which_everything_is_found() {
+fn a_registry_of_the_example_documents_finds_everything() {
     let (store, registry) = (Store::default(), Registry::new());
     let plan = examples().check().expect("documents").plan(&Stored::new(), after(0));
     for write in plan.expect("a plan").writes {

@@ -1,4 +1,4 @@
-//! One kind of cached document. An absent document is content, too.
+//! A cache of documents of one kind. The absence of a document is cached too.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use lru::LruCache;
 use crate::base::limits;
 use crate::base::time::Timestamp;
 
-/// How long a document that was read is believed.
+/// How long a document is cached.
 pub const LIFETIME_SECONDS: i64 = 60;
 
 const CAPACITY: NonZeroUsize = match NonZeroUsize::new(limits::REGISTRY_ENTRIES) {
@@ -16,7 +16,7 @@ const CAPACITY: NonZeroUsize = match NonZeroUsize::new(limits::REGISTRY_ENTRIES)
     None => NonZeroUsize::MIN,
 };
 
-/// Documents of one kind by name, the longest unused of which gives way.
+/// Documents of one kind by name. The least recently used document is evicted.
 #[derive(Debug)]
 pub(super) struct TtlCache<T> {
     entries: Mutex<LruCache<Arc<str>, Entry<T>>>,
@@ -28,12 +28,12 @@ struct Entry<T> {
     read_at: Timestamp,
 }
 
-/// What is known under a name.
+/// A cached document.
 #[derive(Debug)]
 pub(super) struct Held<T> {
-    /// `None`: there is no such document.
+    /// `None`: the document does not exist.
     pub(super) content: Option<Arc<T>>,
-    /// The revision of the registry that it is at least as new as.
+    /// The document is at least as new as this revision of the registry.
     pub(super) as_of: u64,
 }
 
@@ -42,14 +42,15 @@ impl<T> TtlCache<T> {
         Self { entries: Mutex::new(LruCache::sparse(CAPACITY)) }
     }
 
-    /// What is known and fresh under a name.
+    /// The cached document of a name, if it is fresh.
     pub(super) fn get(&self, name: &str, now: Timestamp) -> Option<Held<T>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.get(name).filter(|entry| is_fresh(entry.read_at, now))?;
+        let entry =
+            entries.get(name).filter(|entry| entry.read_at.is_within(LIFETIME_SECONDS, now))?;
         Some(Held { content: entry.held.content.clone(), as_of: entry.held.as_of })
     }
 
-    /// Keeps what was read, and gives it.
+    /// Caches a document and returns it.
     pub(super) fn put(
         &self,
         name: &str,
@@ -63,10 +64,4 @@ impl<T> TtlCache<T> {
         entries.put(Arc::from(name), Entry { held, read_at: now });
         content
     }
-}
-
-/// Whether what was read then is still believed. A clock that went back is no reason to believe
-/// it for longer.
-pub(super) fn is_fresh(read_at: Timestamp, now: Timestamp) -> bool {
-    read_at <= now && now < read_at.plus_seconds(LIFETIME_SECONDS)
 }

@@ -1,13 +1,13 @@
-//! What a run does.
+//! The action of a run.
 
 use serde::{Deserialize, Serialize};
 
-/// What is done with letters.
+/// The action of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// They go through the pipeline again.
+    /// Sends letters through the pipeline again.
     Replay,
-    /// They are put aside.
+    /// Parks letters.
     Park,
 }

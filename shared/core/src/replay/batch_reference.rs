@@ -1,7 +1,7 @@
-//! Letters that stand for whole batches of records, which the event source gave up: nobody has
-//! looked at these yet, so each record is taken as if it had just come. What is rejected is filed as
-//! a letter of its own, and the batch's letter is resolved when every record is where it belongs.
-//! Offsets that no stream holds any more are counted as lost, and the letter is parked for a person.
+//! Letters that stand for whole batches of discarded records. The records were never processed, so
+//! each record is handled as if it had just arrived. A rejected record is stored as a letter of its
+//! own, and the batch's letter is resolved when every record has an outcome. Offsets that the event
+//! log no longer holds are counted as lost, and the letter is parked for an operator.
 
 use super::outcome::{
     Effects, FILED, IGNORED, LOST, LetterOutcome, NO_OBJECTS, NO_STREAM, OBJECT_TOO_LARGE,
@@ -20,27 +20,27 @@ use crate::dead_letter::opened::{Opened, open_object};
 use crate::dead_letter::origin::{Offsets, Origin, Other};
 use crate::dead_letter::reread::RECORDS;
 use crate::intake::record::Incoming;
-use crate::pipeline::{Settled, Verdict};
+use crate::pipeline::{RecordOutcome, Settled};
 use crate::replay::filing::{Filing, Received, file, of_envelope, read};
 
-/// What a stream or an object may take to answer. An invocation with less left begins neither.
+/// Time that a reread may take. With less time left, no reread starts.
 const SLOW_SECONDS: i64 = 5;
 
-/// What becomes of such a letter.
+/// Processes such a letter and returns its outcome.
 pub(super) async fn outcome<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
     letter: &Letter,
     opened: Opened,
 ) -> LetterOutcome {
     if runner.run.filter.needs_record() {
-        // It is of many subjects, and maybe of many tenants.
+        // The batch contains many subjects, and maybe many tenants.
         return LetterOutcome::Other;
     }
     if runner.run.action == Action::Park {
         return LetterOutcome::Parked;
     }
     let mut effects = Effects::default();
-    match taken(runner, letter, opened, &mut effects).await {
+    match process(runner, letter, opened, &mut effects).await {
         Ok(None) if effects.outcomes.iter().any(|(outcome, _)| outcome == LOST) => {
             LetterOutcome::Lost(effects)
         }
@@ -50,8 +50,8 @@ pub(super) async fn outcome<W: ReplayPorts, S: Sources>(
     }
 }
 
-/// Takes all records of a letter; `Some`: there was nothing to take.
-async fn taken<W: ReplayPorts, S: Sources>(
+/// Processes all records of a letter. `Some`: there were no records to process.
+async fn process<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
     letter: &Letter,
     opened: Opened,
@@ -81,7 +81,7 @@ async fn taken<W: ReplayPorts, S: Sources>(
                     return Ok(None);
                 }
             };
-            return Box::pin(taken(runner, letter, opened, effects)).await;
+            return Box::pin(process(runner, letter, opened, effects)).await;
         }
         Opened::Message { message_id, body } => {
             return take_message(runner, letter, (&message_id, &body), effects).await;
@@ -90,15 +90,15 @@ async fn taken<W: ReplayPorts, S: Sources>(
             return Ok(Some(LetterOutcome::Rejected(rejection, Effects::default())));
         }
         Opened::Record(_) => {
-            let message = "a letter that is neither a record nor a batch";
+            let message = "a letter is neither a record nor a batch";
             return Err(Unavailable::new(Reason::Misconfigured, message));
         }
     }
     Ok(None)
 }
 
-/// A message that was not known when it was filed. A later version may know it: then it is filed as
-/// what it is, and this letter has done its part.
+/// Reads a message that was unknown when it was stored. A later version may know it: then the
+/// message is stored as the right kind of letter, and this letter is resolved.
 async fn take_message<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
     letter: &Letter,
@@ -108,7 +108,7 @@ async fn take_message<W: ReplayPorts, S: Sources>(
     let received = Received { message_id, body, sent_at: letter.received_at };
     let filing = read(&received, runner.ports.now())?;
     if matches!(filing.letter.source, Origin::Other(Other::Message { .. })) {
-        let message = "this message is still no dead letter that is known here";
+        let message = "the format of this message is still unknown";
         let rejection = Rejection::new(Code::MalformedJson, message);
         return Ok(Some(LetterOutcome::Rejected(rejection, Effects::default())));
     }
@@ -119,7 +119,7 @@ async fn take_message<W: ReplayPorts, S: Sources>(
     Ok(None)
 }
 
-/// Begins nothing that may take long where little time is left. Gives until when there is some.
+/// Fails if too little time is left for a slow call. Returns the time limit.
 async fn slow<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
 ) -> Result<Timestamp, Unavailable> {
@@ -127,10 +127,10 @@ async fn slow<W: ReplayPorts, S: Sources>(
     if runner.ports.now().plus_seconds(SLOW_SECONDS) < until {
         return Ok(until);
     }
-    Err(Unavailable::new(Reason::Deadline, "the run's time is nearly over"))
+    Err(Unavailable::new(Reason::Deadline, "the run is about to time out"))
 }
 
-/// Reads a partition again, and takes what it gives. `false`: there is no stream.
+/// Rereads a partition and processes its records. `false`: the deployment has no event log.
 async fn take_offsets<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
     letter: &Letter,
@@ -147,7 +147,7 @@ async fn take_offsets<W: ReplayPorts, S: Sources>(
             effects.add(LOST, again.lost);
         }
         if again.next <= offsets.first && again.records.is_empty() {
-            return Err(Unavailable::new(Reason::Unreachable, "the stream gave nothing in time"));
+            return Err(Unavailable::new(Reason::Unreachable, "rereading the event log timed out"));
         }
         offsets.first = again.next;
         let records = again.records.into_iter().map(Incoming::Record);
@@ -163,31 +163,30 @@ async fn take_records<W: ReplayPorts, S: Sources>(
 ) -> Result<(), Unavailable> {
     let until = runner.until().await?;
     let again = if runner.run.dry_run { records.clone() } else { Vec::new() };
-    let all = vec![true; records.len()];
     let admitted = admit(runner, records, until).await;
-    for settled in through(runner, admitted, &all, again, until).await? {
-        match settled.verdict() {
-            Verdict::Applied => {
+    for settled in through(runner, admitted, again, until).await? {
+        match settled.outcome() {
+            RecordOutcome::Applied => {
                 effects.add("applied", 1);
                 let label = settled.key().map(|key| label(runner.owner, &key));
                 effects.changed.extend(label.filter(|label| !effects.changed.contains(label)));
                 effects.changed.truncate(super::run::CHANGED);
             }
-            Verdict::Duplicate => effects.add("duplicate", 1),
-            Verdict::Ignored => effects.add(IGNORED, 1),
-            Verdict::Rejected(rejection) => {
+            RecordOutcome::Duplicate => effects.add("duplicate", 1),
+            RecordOutcome::Ignored => effects.add(IGNORED, 1),
+            RecordOutcome::Rejected(rejection) => {
                 effects.add(rejection.code.as_str(), 1);
                 if !runner.run.dry_run {
-                    file_letter(runner, &settled, &rejection).await?;
+                    file_letter(runner, &settled, rejection).await?;
                 }
             }
-            Verdict::Unavailable(unavailable) => return Err(unavailable),
+            RecordOutcome::Unavailable(unavailable) => return Err(unavailable.clone()),
         }
     }
     Ok(())
 }
 
-/// Files the letter of a rejected record.
+/// Stores the letter of a rejected record.
 async fn file_letter<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
     settled: &Settled,
@@ -205,7 +204,7 @@ async fn file_letter<W: ReplayPorts, S: Sources>(
     Ok(())
 }
 
-/// Files a letter. Says whether it was not there.
+/// Stores a letter. Returns whether it is new.
 async fn keep<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
     filing: &Filing,

@@ -1,5 +1,5 @@
-//! Runs from outside: start, resume, cancel, show. Who works on a run holds the owner's lease, and
-//! gives it back at the end; of one that died, the lease runs out.
+//! Starts, resumes, cancels and shows runs. The invocation that works on a run holds the owner's
+//! lease and releases it at the end. After a crash the lease expires.
 
 use super::drive::drive;
 use super::lease::{release, take_lease};
@@ -15,16 +15,16 @@ use crate::base::time::Timestamp;
 use crate::dead_letter::letter::{Lease, Owner};
 use crate::ports::{Clock, Letters};
 
-/// How often somebody else may change a record before cancelling it gives up.
+/// Maximum number of attempts to cancel a run against concurrent changes.
 const ATTEMPTS: usize = 5;
-/// Hexadecimal digits of a run's id: the time in milliseconds, and chance.
+/// Hex digits of a run's id: the time in milliseconds, then random digits.
 const TIME_DIGITS: usize = 12;
 const RUN_DIGITS: usize = TIME_DIGITS + 8;
 
-/// Starts a run, and works on it until it is over or the time is.
+/// Starts a run and works on it until it is done or the deadline passes.
 ///
 /// # Errors
-/// [`Refusal`]: nothing was started.
+/// [`Refusal`]: no run was started.
 pub async fn start<W: ReplayPorts, S: Sources>(
     context: RunContext<'_, W, S>,
     owner: &Owner,
@@ -39,10 +39,10 @@ pub async fn start<W: ReplayPorts, S: Sources>(
     held(HeldRun { context, owner, deadline, lease }, run, 0).await
 }
 
-/// Goes on with a run that is paused, or whose invocation died. One that is over stays as it is.
+/// Resumes a run after a pause or a crash. A run that is done or cancelled does not change.
 ///
 /// # Errors
-/// [`Refusal`]: it stays where it was.
+/// [`Refusal`]: the run is unchanged.
 pub async fn resume<W: ReplayPorts, S: Sources>(
     context: RunContext<'_, W, S>,
     owner: &Owner,
@@ -56,7 +56,7 @@ pub async fn resume<W: ReplayPorts, S: Sources>(
         return Ok(RunProgress { run, views: Vec::new(), tally: Tally::default() });
     }
     let lease = take_lease(ports, owner, id).await?;
-    // Read again: whoever held the lease may have written since.
+    // Read again: the previous holder of the lease may have written in between.
     let (mut run, version) = match read(ports, owner, id).await {
         Ok(read) => read,
         Err(refusal) => {
@@ -73,10 +73,10 @@ pub async fn resume<W: ReplayPorts, S: Sources>(
     held(HeldRun { context, owner, deadline, lease }, run, version).await
 }
 
-/// A run as it is now, and what reading it cost.
+/// The current state of a run, and the cost of reading it.
 ///
 /// # Errors
-/// There is none, or the table did not answer.
+/// The run does not exist, or the table does not answer.
 pub async fn show(
     ports: &(impl Letters + Clock),
     owner: &Owner,
@@ -85,14 +85,14 @@ pub async fn show(
     let Metered { answer: (mut run, _), mut units } = read_metered(ports, owner, id).await?;
     let lease = ports.lease(owner).await?;
     units += lease.units;
-    as_it_is(&mut run, lease.answer.as_ref(), ports.now());
+    show_interruption(&mut run, lease.answer.as_ref(), ports.now());
     Ok(Metered { answer: run, units })
 }
 
-/// The newest runs, the newest first, without their views, and what reading them cost.
+/// The newest runs, newest first, without their views, and the cost of reading them.
 ///
 /// # Errors
-/// The table did not answer.
+/// The table does not answer.
 pub async fn recent(
     ports: &(impl Letters + Clock),
     owner: &Owner,
@@ -104,21 +104,21 @@ pub async fn recent(
     units += lease.units;
     let (lease, now) = (lease.answer, ports.now());
     let read = stored.answer.iter().filter_map(|stored| {
-        // One that cannot be read must not hide the others.
-        let read =
-            Run::read(stored).inspect_err(|broken| tracing::error!(%broken, "a run's record"));
+        // An unreadable record must not hide the others.
+        let read = Run::read(stored)
+            .inspect_err(|broken| tracing::error!(%broken, "a run's record cannot be read"));
         let mut run = read.ok()?;
         run.views.clear();
-        as_it_is(&mut run, lease.as_ref(), now);
+        show_interruption(&mut run, lease.as_ref(), now);
         Some(run)
     });
     Ok(Metered { answer: read.collect(), units })
 }
 
-/// Ends a run. Whoever works on it stops after the batch that is under way.
+/// Cancels a run. The invocation that works on it stops after the current batch.
 ///
 /// # Errors
-/// There is none, or the table did not answer.
+/// The run does not exist, or the table does not answer.
 pub async fn cancel(
     ports: &(impl Letters + Clock),
     owner: &Owner,
@@ -132,12 +132,12 @@ pub async fn cancel(
         let now = ports.now();
         (run.phase, run.reason) = (Phase::Cancelled, None);
         (run.updated_at, run.ended_at) = (now, Some(now));
-        let stored = run.stored(version + 1);
+        let stored = run.stored(version + 1)?;
         if ports.put_run(owner, id, &stored, run.expires_at()).await?.answer {
             return Ok(run);
         }
     }
-    let busy = Unavailable::new(Reason::Contention, "the run's record changes all the time");
+    let busy = Unavailable::new(Reason::Contention, "the run's record keeps changing");
     Err(busy.into())
 }
 
@@ -169,10 +169,10 @@ async fn read_metered(
     Ok(Metered { answer: (Run::read(&stored)?, stored.version), units })
 }
 
-/// Nobody is at work on a run that does not hold the lease.
-fn as_it_is(run: &mut Run, lease: Option<&Lease>, now: Timestamp) {
-    let at_work = lease.is_some_and(|lease| lease.run == run.replay_id && lease.until > now);
-    if run.phase == Phase::Running && !at_work {
+/// Shows a running run without the lease as interrupted: no invocation works on it.
+fn show_interruption(run: &mut Run, lease: Option<&Lease>, now: Timestamp) {
+    let is_held = lease.is_some_and(|lease| lease.run == run.replay_id && lease.until > now);
+    if run.phase == Phase::Running && !is_held {
         (run.phase, run.reason) = (Phase::Paused, Some(PublicReason::Interrupted));
     }
 }

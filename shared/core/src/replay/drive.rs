@@ -1,5 +1,6 @@
-//! The loop of a run: pages of letters in the order of their ids, in steps (`steps`); before each step
-//! the lease, the pace and the time; after it the record. What a step does is `batch`'s.
+//! The loop of a run: reads pages of letters in order of id and splits them into steps (`steps`).
+//! It checks lease, rate and time before each step and saves the record after it. `batch` processes
+//! a step.
 
 use std::time::Duration;
 
@@ -13,15 +14,16 @@ use super::{ReplayPorts, RunContext, RunProgress, Sources, batch};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::metrics::Tally;
 use crate::base::public_reason::PublicReason;
-use crate::dead_letter::letter::{LetterRange, Order, StoredLetter, Tried};
+use crate::dead_letter::letter::{LetterAttempt, LetterRange, Order, StoredLetter};
 use crate::pipeline::Pipeline;
 use crate::pipeline::cache::HeadCache;
 use crate::registry::Registry;
 
-/// Letters that are read at once.
+/// Letters per page.
 const PAGE: usize = 500;
-/// What a dry run keeps in memory of what it would have written.
+/// Maximum bytes of writes that a dry run keeps in memory.
 const OVERLAY_BYTES: usize = 64 * 1024 * 1024;
+
 /// Why a run stops.
 enum Stop {
     Done,
@@ -29,7 +31,7 @@ enum Stop {
     Cancelled,
 }
 
-/// Works on a run until it is over, or the time is; its record says how far it came.
+/// Works on a run until it is done or the deadline passes. The record holds its progress.
 pub(super) async fn drive<W: ReplayPorts, S: Sources>(
     held_run: HeldRun<'_, W, S>,
     run: Run,
@@ -70,7 +72,7 @@ pub(super) async fn drive<W: ReplayPorts, S: Sources>(
 impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
     async fn go(&mut self) -> Result<Stop, Unavailable> {
         loop {
-            // Pages without a letter that matches take time, too.
+            // Pages without a matching letter take time, too.
             if self.ports.now() >= self.deadline {
                 return Ok(Stop::Paused(PublicReason::Time));
             }
@@ -92,15 +94,15 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
         }
     }
 
-    /// Why the run waits, for its owner; what was unavailable is for the log.
+    /// Pauses the run with a public reason for its owner, and logs the error.
     fn pause(&self, unavailable: &Unavailable) -> Stop {
         let (replay_id, why) = (&*self.run.replay_id, &*unavailable.message);
-        tracing::warn!(replay_id, reason = ?unavailable.reason, why, "a replay pauses");
+        tracing::warn!(replay_id, reason = ?unavailable.reason, why, "a replay run pauses");
         Stop::Paused(unavailable.reason.into())
     }
 
-    /// The next letters behind the cursor, and whether there are no more. A time of receipt that
-    /// cannot be true is mended before anything looks at it, and with the letter's mark in the table.
+    /// The next letters after the cursor, and whether this is the last page. Impossible receipt
+    /// times are corrected first; marking the letter stores the correction.
     async fn page(&mut self) -> Result<(Vec<StoredLetter>, bool), Unavailable> {
         let after = self.run.cursor.clone();
         let (mut letters, last) = match self.run.filter.ids.clone() {
@@ -133,7 +135,7 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
         Ok(found)
     }
 
-    /// One step. Some of its letters may be unavailable: then the run pauses before the first.
+    /// Executes one step. If letters are unavailable, the run pauses before the first of them.
     async fn step(&mut self, step: &[StoredLetter]) -> Result<Option<Stop>, Unavailable> {
         let takes: Vec<StoredLetter> = step
             .iter()
@@ -175,7 +177,7 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
         Ok(stop)
     }
 
-    /// Waits until the next step's turn has come, as long as it may begin at all.
+    /// Waits for the rate limit before the next step, or returns why the step may not begin.
     async fn may_begin(&mut self) -> Result<Option<Stop>, Unavailable> {
         if self.overlay.as_ref().is_some_and(|overlay| overlay.bytes() > OVERLAY_BYTES) {
             return Ok(Some(Stop::Paused(PublicReason::Memory)));
@@ -194,12 +196,13 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
         Ok(None)
     }
 
-    /// Marks letters; what it gives for each is what the run counts, or why it has to come again.
+    /// Marks letters. Returns for each letter the outcome to count, or why it must be replayed
+    /// again.
     async fn mark(
         &mut self,
         takes: Vec<StoredLetter>,
         outcomes: &[LetterOutcome],
-    ) -> Vec<Result<Option<Tried>, Unavailable>> {
+    ) -> Vec<Result<Option<LetterAttempt>, Unavailable>> {
         let marked = if self.run.dry_run {
             outcomes.iter().map(|_| Ok(())).collect()
         } else {
@@ -209,13 +212,13 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
         pairs.map(|(outcome, marked)| marked.and_then(|()| outcome.tried(&self.run))).collect()
     }
 
-    /// Saves the record. Somebody may have cancelled the run meanwhile.
+    /// Saves the record. The run may have been cancelled meanwhile.
     async fn save(&mut self) -> Result<Option<Stop>, Unavailable> {
         let Self { ports, owner, .. } = *self;
         self.run.updated_at = ports.now();
         let (id, expires_at) = (self.run.replay_id.clone(), self.run.expires_at());
         let lost = loop {
-            let stored = self.run.stored(self.version + 1);
+            let stored = self.run.stored(self.version + 1)?;
             let put = ports.put_run(owner, &id, &stored, expires_at).await;
             let put = put.inspect_err(|_| self.unanswered = Some(stored.clone()))?;
             self.charge(put.units);
@@ -227,7 +230,7 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
             if found.is_none() || found != self.unanswered.take() {
                 break found;
             }
-            // The put without an answer was done: this one comes behind it.
+            // The put whose answer was lost succeeded, so this put follows it.
             self.version = stored.version;
         };
         match lost.as_ref().map(|found| (found.version, Run::read(found))) {
@@ -236,13 +239,13 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
                 Ok(Some(Stop::Cancelled))
             }
             _ => {
-                let message = "another invocation goes on with this run";
+                let message = "another invocation has resumed this run";
                 Err(Unavailable::new(Reason::Contention, message))
             }
         }
     }
 
-    /// The last word about the run in this invocation.
+    /// Saves the final state of the run in this invocation.
     async fn finish(mut self, stop: Stop) -> Result<RunProgress, Unavailable> {
         let now = self.ports.now();
         (self.run.phase, self.run.reason) = match stop {
@@ -256,9 +259,16 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
             Some(overlay) => watched.pairs(overlay, &self.pipeline.registry, &mut self.tally).await,
             None => watched.pairs(self.ports, &self.pipeline.registry, &mut self.tally).await,
         };
-        // Without them the run is no less done.
-        let pairs = pairs.unwrap_or_default();
-        views::note(&mut self.run, &pairs);
+        let noted = pairs.and_then(|pairs| {
+            views::note(&mut self.run, &pairs)?;
+            Ok(pairs)
+        });
+        // The views are optional: without them the run is still done.
+        let pairs = noted.unwrap_or_else(|unavailable| {
+            let (run, causes) = (&self.run.replay_id, unavailable.causes());
+            tracing::warn!(%unavailable, causes, run, "the views of a run are not compared");
+            Vec::new()
+        });
         if let Some(Stop::Cancelled) = self.save().await? {
             self.run.phase = Phase::Cancelled;
             self.run.ended_at = Some(now);

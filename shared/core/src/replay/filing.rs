@@ -1,8 +1,9 @@
-//! What a message of the dead-letter queue becomes: a letter, whatever it is. An envelope of ours is
-//! its record's letter, a part of one brings its piece of it, Lambda's word about a batch is a batch
-//! reference; anything else is kept whole for the operator, with the code `malformed_json`.
+//! Turns every message of the dead-letter queue into a letter. An envelope becomes the letter of
+//! its record, a part of an envelope adds its chunk, and Lambda's message about a discarded batch
+//! becomes a batch reference. Any other message is kept whole for the operator, with the code
+//! `malformed_json`.
 //!
-//! The same message is the same letter, so a message may be filed as often as it likes to come.
+//! The same message always gives the same letter, so storing it again is idempotent.
 
 use zstd::zstd_safe::get_frame_content_size;
 
@@ -26,29 +27,29 @@ use crate::ports::Letters;
 /// A queue message.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
-    /// Its id, which a redelivery repeats.
+    /// The message's id, which a redelivery repeats.
     pub message_id: &'a str,
-    /// Its text.
+    /// The message's body.
     pub body: &'a str,
-    /// When it was put into the queue, where the queue says so.
+    /// When the message was sent, if the queue reports it.
     pub sent_at: Option<Timestamp>,
 }
 
-/// A letter on its way into the table.
+/// A letter to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filing {
-    /// Whose it is.
+    /// The owner.
     pub owner: Owner,
     /// The letter.
     pub letter: Letter,
-    /// Its content, or the part of it that this message brings.
+    /// The content, or the part of it in this message.
     pub chunks: Vec<Chunk>,
 }
 
-/// What a message is filed as.
+/// Turns a message into a letter.
 ///
 /// # Errors
-/// Its content could not be packed; the message may come again.
+/// The content could not be packed. The message may be delivered again.
 pub fn read(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavailable> {
     if let Ok(envelope) = Envelope::read(received.body) {
         match of_envelope(&envelope, now) {
@@ -65,10 +66,10 @@ pub fn read(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavailab
     }
 }
 
-/// Files it: the content first, then the letter, unless that is there. Says whether it was not.
+/// Stores the content, then the letter unless it exists. Returns whether the letter is new.
 ///
 /// # Errors
-/// The table did not take it; it may be filed again.
+/// The write failed. It may be repeated.
 pub async fn file(letters: &impl Letters, filing: &Filing) -> Result<Metered<bool>, Unavailable> {
     let Filing { owner, letter, chunks } = filing;
     let expires_at = letter.chunks_expire_at();
@@ -81,7 +82,7 @@ pub async fn file(letters: &impl Letters, filing: &Filing) -> Result<Metered<boo
 /// The letter of an envelope, or of one of its parts.
 ///
 /// # Errors
-/// It holds what no envelope of ours holds, or could not be packed.
+/// The envelope is invalid, or its content could not be packed.
 pub fn of_envelope(envelope: &Envelope, now: Timestamp) -> Result<Filing, NoContent> {
     let pieces = envelope.chunks()?;
     let (_, parts) = envelope.part;
@@ -90,7 +91,7 @@ pub fn of_envelope(envelope: &Envelope, now: Timestamp) -> Result<Filing, NoCont
         None => Owner::Operator,
         Some(tenant) => {
             let tenant = TenantId::parse(tenant);
-            let tenant = tenant.map_err(|_| NotAnEnvelope::of("its tenant is none"))?;
+            let tenant = tenant.map_err(|_| NotAnEnvelope::of("invalid tenant"))?;
             Owner::Tenant(TenantScope::by_queue(tenant))
         }
     };
@@ -126,15 +127,15 @@ fn of_given_up(
     let GivenUp { origin, at, attempts, payload } = given_up;
     let condition = match &origin {
         Other::Batch { condition, .. } => condition.as_str(),
-        Other::Object { .. } | Other::Message { .. } => "said in the object",
+        Other::Object { .. } | Other::Message { .. } => "see the object",
     };
     let attempts = attempts.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
     let with = if payload.is_some() { "yes" } else { "no" };
     let message = format!(
-        "the event source gave these records up: condition=`{condition}` attempts=`{attempts}` \
+        "the event source discarded these records: condition=`{condition}` attempts=`{attempts}` \
          payload=`{with}`"
     );
-    // One batch may be reported twice: what it is and when tells.
+    // A batch may be reported twice. Its origin and time identify it.
     let place = serde_json::to_string(&origin);
     let place = place.map_err(|fault| Unavailable::new(Reason::Bug, fault.to_string()))?;
     let at = at.or(received.sent_at);
@@ -147,7 +148,7 @@ fn of_message(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavail
     let message_id = bounded(received.message_id).to_owned();
     let digits = digest(&[b"message", received.message_id.as_bytes(), received.body.as_bytes()]);
     let id = letter_id(received.sent_at, &digits);
-    let message = "this message of the queue is no dead letter that is known here".to_owned();
+    let message = "the format of this queue message is unknown".to_owned();
     let stamp = received.sent_at.unwrap_or(now);
     let origin = Other::Message { message_id };
     let code = Code::MalformedJson.as_str();
@@ -162,7 +163,7 @@ struct Foreign {
     origin: Other,
 }
 
-/// A letter whose content is the message itself.
+/// A letter whose content is the whole message.
 fn of_body(
     received: &Received<'_>,
     now: Timestamp,
@@ -194,8 +195,8 @@ fn of_body(
     Ok(Filing { owner: Owner::Operator, letter, chunks: pieces })
 }
 
-/// What a content unpacks to, as its first chunk says. Each part is to say the same, and most of them
-/// do not know.
+/// The decompressed size of a content, from its first chunk. Parts use an upper bound instead,
+/// because every part must give the same letter and only the first knows the size.
 fn size(pieces: &[Chunk], count: u32) -> usize {
     let whole = u32::try_from(pieces.len()) == Ok(count);
     let first = pieces.first().filter(|_| whole);
@@ -203,7 +204,8 @@ fn size(pieces: &[Chunk], count: u32) -> usize {
     said.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(UNPACKED_BYTES)
 }
 
-/// Of a record that waited, a message of another release may hold what a service said.
+/// The letter's message. For a buffered record of another release the message may contain a
+/// service's text, so it is replaced.
 fn message(envelope: &Envelope) -> String {
     if envelope.code == UNAVAILABLE {
         return PublicReason::of_message(&envelope.message).message();
@@ -232,7 +234,7 @@ mod tests {
 
     fn record(value: Vec<u8>) -> Record {
         Record {
-            source: Source::Http { request_id: "r".into(), index: 3 },
+            source: Source::Http { request_id: "r".into(), index: 3, element: None },
             key: Some(b"k".to_vec()),
             value: Some(value),
             headers: vec![("h".to_owned(), vec![0xff])],
@@ -256,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_a_letter_and_the_same_message_is_the_same_letter(
+        fn every_message_becomes_a_letter_and_always_the_same_one(
             body in prop_oneof![".{0,300}", r#"[{}\[\]":,0-9a-z]{0,60}"#],
         ) {
             let filing = filed(&body);
@@ -264,12 +266,12 @@ mod tests {
             prop_assert_eq!((&filing.owner, filing.letter.code.as_str()), (&Owner::Operator, "malformed_json"));
             let frame: Vec<u8> = filing.chunks.iter().flat_map(|chunk| chunk.bytes.clone()).collect();
             let content = Content::unpack(&frame).expect("a content");
-            prop_assert_eq!(content.value, Some(body.into_bytes()), "and it is all there");
+            prop_assert_eq!(content.value, Some(body.into_bytes()), "the content is complete");
         }
     }
 
     #[test]
-    fn an_envelope_is_filed_for_its_tenant_and_opened_as_it_came() {
+    fn an_envelope_is_stored_for_its_tenant_and_opened_unchanged() {
         let tenant = TenantId::parse("demo").expect("a tenant");
         let filing = filed(&bodies(b"{}".to_vec(), Some(&tenant))[0]);
         assert_eq!(filing.owner.partition_key(), "T#demo#D");
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_that_is_none_leads_to_the_operator_and_nowhere_else() {
+    fn an_envelope_with_an_invalid_tenant_belongs_to_the_operator() {
         let body = bodies(b"{}".to_vec(), None).remove(0);
         let forged = body.replace(r#""tenant":null"#, r#""tenant":"a#D""#);
         assert_ne!(forged, body);
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_brings_its_own_piece_to_one_letter() {
+    fn each_part_adds_its_chunk_to_one_letter() {
         let mut state = 1_u64;
         let mut noise = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -1,11 +1,12 @@
-//! The right to work on a run: one invocation at a time for each owner. It runs out unless it is renewed.
+//! The lease to work on a run: one invocation at a time for each owner. It expires unless it is
+//! renewed.
 
 use super::request::Refusal;
 use crate::base::error::Unavailable;
 use crate::dead_letter::letter::{Lease, Owner};
 use crate::ports::{Clock, Letters};
 
-/// How long a lease holds without being renewed.
+/// How long a lease is valid without renewal.
 const LEASE_SECONDS: i64 = 30;
 
 pub(super) async fn take_lease(
@@ -22,7 +23,7 @@ pub(super) async fn take_lease(
     }
 }
 
-/// Holds a lease for longer, once half of its time is over. `false`: somebody else has it.
+/// Renews a lease after half of its time. `false`: another invocation holds it.
 pub(super) async fn renew(
     ports: &(impl Letters + Clock),
     owner: &Owner,
@@ -36,9 +37,9 @@ pub(super) async fn renew(
     Ok(ports.take_lease(owner, lease, now).await?.answer.is_none())
 }
 
-/// One that cannot be given back runs out.
+/// Releases a lease. A lease that cannot be released expires.
 pub(super) async fn release(letters: &impl Letters, owner: &Owner, lease: &Lease) {
     if let Err(unavailable) = letters.release_lease(owner, &lease.token).await {
-        tracing::warn!(run = lease.run, %unavailable, "a replay's lease was not given back");
+        tracing::warn!(run = lease.run, %unavailable, causes = unavailable.causes(), "a replay's lease could not be released");
     }
 }

@@ -1,4 +1,4 @@
-//! Letters and counts, without a run: no payloads, the newest first.
+//! Lists and counts letters, newest first, without payloads.
 
 use std::collections::BTreeMap;
 
@@ -11,68 +11,69 @@ use crate::intake::quota::READ_UNIT_BYTES;
 use crate::intake::record::is_letter_id;
 use crate::ports::Letters;
 
-/// Letters that one answer counts at most, and looks at for a page of a list.
+/// Maximum number of letters that one answer counts, and that it reads for one page.
 pub const COUNTED: usize = 10_000;
-/// Bytes of letters after which no further page is looked at, for either.
+/// Bytes of letters after which no further page is read, for each of both.
 pub const COUNTED_BYTES: f64 = 16.0 * 1024.0 * 1024.0;
 
-/// What is asked for.
+/// The query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
-    /// Of this code only.
+    /// Only letters with this code.
     pub code: Option<String>,
-    /// In this state; open ones where nothing is said.
+    /// Only letters in this state; open by default.
     pub state: State,
-    /// At most so many, from 1 to [`LISTED`].
+    /// Maximum number of letters, from 1 to [`LISTED`].
     pub limit: usize,
-    /// Older than this one: an id that an answer gave.
+    /// Only letters older than this id, which comes from a previous answer.
     pub after: Option<String>,
 }
 
-/// Some letters, and counts of the open ones.
+/// Letters, and counts of open letters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listing {
-    /// The newest first.
+    /// The letters, newest first.
     pub letters: Vec<Letter>,
-    /// Where to go on; `None`: there is no more.
+    /// Where the next page begins; `None` on the last page.
     pub next: Option<String>,
-    /// Open letters by code.
+    /// Number of open letters by code.
     pub counts: BTreeMap<String, u64>,
-    /// Whether all letters were counted; otherwise the newest [`COUNTED`], or [`COUNTED_BYTES`].
+    /// Whether all letters were counted. Counting stops after the newest [`COUNTED`] letters or
+    /// [`COUNTED_BYTES`].
     pub complete: bool,
-    /// What it cost.
+    /// The cost.
     pub units: Units,
 }
 
 impl Listing {
-    /// Open letters, all codes together.
+    /// Number of open letters with any code.
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
     }
 }
 
-/// Lists and counts.
+/// Lists and counts letters.
 ///
 /// # Errors
-/// A code or a limit that makes no sense; the table did not answer.
+/// The code, limit or cursor is invalid, or the table does not answer.
 pub async fn list(
     letters: &impl Letters,
     owner: &Owner,
     question: &Question,
 ) -> Result<Listing, Refusal> {
     if question.code.as_deref().is_some_and(|code| !request::is_code(code)) {
-        return Err(Refusal::Invalid("code is no code of a dead letter".to_owned()));
+        return Err(Refusal::Invalid("code is not a dead-letter code".to_owned()));
     }
     if !(1..=LISTED).contains(&question.limit) {
-        return Err(Refusal::Invalid(format!("limit is no number from 1 to {LISTED}")));
+        return Err(Refusal::Invalid(format!("limit must be a number from 1 to {LISTED}")));
     }
     if question.after.as_deref().is_some_and(|id| !is_letter_id(id)) {
-        return Err(Refusal::Invalid("cursor is none of this list".to_owned()));
+        return Err(Refusal::Invalid("cursor is invalid".to_owned()));
     }
     let mut scan = Scan { question, listing: Listing::default(), at: None, full: false };
     scan.listing.complete = scan.go(letters, owner, Counting::Yes).await?;
     if !scan.listing.complete && !scan.full {
-        // The counts are bounded; the list goes on behind what they saw, or behind its cursor.
+        // Counting is bounded. The list continues after the counted letters, or after its cursor.
         scan.at = scan.at.take().into_iter().chain(question.after.clone()).min();
         let over = scan.go(letters, owner, Counting::No).await?;
         if !over && !scan.full {
@@ -82,10 +83,10 @@ pub async fn list(
     Ok(scan.listing)
 }
 
-/// A letter with its content; no content: parts of it are missing. Also what reading it cost.
+/// Reads a letter with its content, and the cost. `None` as content: chunks are missing.
 ///
 /// # Errors
-/// The table did not answer.
+/// The table does not answer.
 pub async fn open(
     letters: &impl Letters,
     owner: &Owner,
@@ -112,14 +113,14 @@ enum Counting {
 struct Scan<'a> {
     question: &'a Question,
     listing: Listing,
-    /// The last letter that was looked at.
+    /// The last letter that was read.
     at: Option<String>,
-    /// Whether the page of the list is full, and another letter would be on the next.
+    /// Whether the page is full and the next page has a letter.
     full: bool,
 }
 
 impl Scan<'_> {
-    /// Looks at up to [`COUNTED`] letters and [`COUNTED_BYTES`]. Says whether there are no more.
+    /// Reads up to [`COUNTED`] letters and [`COUNTED_BYTES`]. Returns whether the end was reached.
     async fn go(
         &mut self,
         letters: &impl Letters,
@@ -132,7 +133,7 @@ impl Scan<'_> {
             if counting == Counting::No && self.full || self.listing.units.read >= most {
                 return Ok(false);
             }
-            // One more than is looked at says whether there are more.
+            // One more letter than allowed shows whether more follow.
             let limit = LISTED.min(COUNTED + 1 - seen);
             let range = LetterRange { after: self.at.clone(), order: Order::Falling, limit };
             let page = letters.letters(owner, &range).await?;
@@ -184,7 +185,7 @@ mod tests {
         Timestamp::from_millis(millis).expect("in range")
     }
 
-    /// Messages that nobody knows, one for each millisecond.
+    /// Stores unknown messages, one for each millisecond.
     fn memory(count: i64) -> Memory {
         let memory = Memory::new(at(0));
         for millis in 0..count {
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_come_the_newest_first_page_by_page_and_all_are_counted() {
+    fn pages_list_the_newest_letters_first_and_all_letters_are_counted() {
         let memory = memory(7);
         let mut question = Question { limit: 3, ..Question::default() };
         let mut pages = Vec::new();
@@ -222,13 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_is_just_full_is_the_last() {
+    fn an_exactly_full_page_is_the_last() {
         let listing = ask(&memory(3), &Question { limit: 3, ..Question::default() });
         assert_eq!((listing.letters.len(), listing.next), (3, None));
     }
 
     #[test]
-    fn only_what_is_asked_for_is_listed_and_only_what_is_open_is_counted() {
+    fn only_matching_letters_are_listed_and_only_open_letters_are_counted() {
         let memory = memory(4);
         {
             let state = &mut *memory.state();
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_bounded_and_the_list_goes_on_behind_them() {
+    fn counts_are_bounded_and_the_list_continues_after_them() {
         let count = i64::try_from(COUNTED).expect("a number") + 5;
         let memory = memory(count);
         let question = Question { limit: 2, ..Question::default() };
@@ -258,14 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn as_many_as_are_counted_are_all_there_are() {
+    fn exactly_the_maximum_number_of_letters_is_counted_completely() {
         let memory = memory(i64::try_from(COUNTED).expect("a number"));
         let listing = ask(&memory, &Question { limit: 1, ..Question::default() });
         assert_eq!((listing.total(), listing.complete), (COUNTED as u64, true));
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn an_invalid_query_is_refused() {
         let memory = memory(0);
         let ask = |question: Question| {
             list(&memory, &Owner::Operator, &question).now_or_never().expect("ready")

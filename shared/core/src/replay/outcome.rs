@@ -4,7 +4,7 @@ use super::run::Run;
 use crate::base::cost::{Metered, Units};
 use crate::base::error::{Reason, Rejection, Unavailable};
 use crate::base::metrics::{Counts, Metric};
-use crate::dead_letter::letter::{Letter, Owner, State, StoredLetter, Tried};
+use crate::dead_letter::letter::{Letter, LetterAttempt, Owner, State, StoredLetter};
 use crate::ports::Letters;
 
 /// How often somebody else may change a letter before marking it gives up.
@@ -12,8 +12,6 @@ const ATTEMPTS: usize = 5;
 
 /// The outcome of a letter that was put aside.
 pub(super) const PARKED: &str = "parked";
-/// The outcome of a record that is no event, as its contract or its route says by now.
-pub(super) const IGNORED: &str = "ignored";
 /// The outcome of offsets that no stream holds any more, and of an object that is gone.
 pub(super) const LOST: &str = "lost";
 /// The outcome of a letter of which parts are missing.
@@ -26,6 +24,10 @@ pub(super) const FILED: &str = "filed";
 pub(super) const OBJECT_TOO_LARGE: &str = "object_too_large";
 /// The outcome of a letter that only S3 could open, where it is not read.
 pub(super) const NO_OBJECTS: &str = "no_objects";
+
+/// The outcome of a record that its contract or its route ignores by now, or of an element that its contract
+/// does not make any more.
+pub(super) const IGNORED: &str = "ignored";
 
 /// The outcome of a letter whose own subject or tenant is unavailable.
 pub(super) const UNAVAILABLE: &str = "unavailable";
@@ -62,6 +64,19 @@ pub(super) struct Effects {
 }
 
 impl Effects {
+    fn merge(&mut self, other: Self) {
+        other.outcomes.into_iter().for_each(|(outcome, count)| self.add(&outcome, count));
+        for label in other.changed {
+            if self.changed.len() < super::run::CHANGED && !self.changed.contains(&label) {
+                self.changed.push(label);
+            }
+        }
+        // It is of many subjects then.
+        if self.subject != other.subject {
+            self.subject = None;
+        }
+    }
+
     pub(super) fn add(&mut self, outcome: &str, count: u64) {
         match self.outcomes.iter_mut().find(|(known, _)| known == outcome) {
             Some((_, sum)) => *sum += count,
@@ -71,8 +86,32 @@ impl Effects {
 }
 
 impl LetterOutcome {
+    /// What became of a letter that stands for several elements. It is resolved when each of them is.
+    pub(super) fn together(one: Self, other: Self) -> Self {
+        match (one, other) {
+            (Self::Resolved(mut effects), Self::Resolved(others)) => {
+                effects.merge(others);
+                Self::Resolved(effects)
+            }
+            (first, second) if second.rank() > first.rank() => second,
+            (first, _) => first,
+        }
+    }
+
+    /// What counts more for a letter as a whole.
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Other => 0,
+            Self::Resolved(_) | Self::Lost(_) => 1,
+            Self::Parked => 2,
+            Self::Rejected(..) => 3,
+            Self::Left(_) => 4,
+            Self::Unavailable(_) => 5,
+        }
+    }
+
     /// What the run counts; `None`: nothing, because it does not match.
-    pub(super) fn tried(&self, run: &Run) -> Result<Option<Tried>, Unavailable> {
+    pub(super) fn tried(&self, run: &Run) -> Result<Option<LetterAttempt>, Unavailable> {
         let once = |outcome: &str| vec![(outcome.to_owned(), 1)];
         let (outcomes, changed) = match self {
             Self::Other => return Ok(None),
@@ -84,7 +123,7 @@ impl LetterOutcome {
             }
             Self::Rejected(rejection, _) => (once(rejection.code.as_str()), Vec::new()),
         };
-        Ok(Some(Tried { run: run.replay_id.clone(), outcomes, changed }))
+        Ok(Some(LetterAttempt { run: run.replay_id.clone(), outcomes, changed }))
     }
 
     /// The letter afterwards; `None`: it stays as it is.

@@ -1,9 +1,9 @@
-//! A store that keeps writes to itself: it reads what is really there, under what was written here.
-//! So a dry run goes through the very pipeline of a real one, and nothing of it stays.
+//! A store that keeps writes in memory on top of the real store. A dry run uses it to run the same
+//! pipeline as a real run without side effects.
 //!
-//! It is consistent for each subject from its first write here on. Where a real writer changes pages
-//! of such a subject meanwhile, they are newer than the head kept here, and the commit gives up;
-//! [`Overlay::forget`] then lets it start again from what is stored.
+//! The overlay is consistent for each subject from the first write on. If a real writer changes
+//! pages of such a subject meanwhile, these pages are newer than the head in the overlay, and the
+//! commit fails. [`Overlay::forget`] then lets the subject start again from the stored state.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::{Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use crate::ports::{Buffer, Clock, DeadLetters, Documents, Ports, Store, SubjectLocation};
 
-/// What was written here.
+/// The writes.
 #[derive(Default)]
 struct Kept {
     subjects: BTreeMap<String, Subject>,
@@ -39,24 +39,24 @@ impl Subject {
     }
 }
 
-/// Ports whose ledger is written in memory only. No queue of it takes anything.
+/// Ports whose ledger writes stay in memory and whose queues accept nothing.
 pub struct Overlay<'a, W> {
     ports: &'a W,
     kept: Mutex<Kept>,
 }
 
 impl<'a, W: Ports> Overlay<'a, W> {
-    /// Over what is stored.
+    /// An empty overlay over the real ports.
     pub fn new(ports: &'a W) -> Self {
         Self { ports, kept: Mutex::default() }
     }
 
-    /// Bytes that are kept.
+    /// The size of the writes in memory.
     pub fn bytes(&self) -> usize {
         self.kept().bytes
     }
 
-    /// Forgets what was written of a subject.
+    /// Forgets the writes to a subject.
     pub fn forget(&self, key: &SubjectKey) {
         let kept = &mut *self.kept();
         if let Some(subject) = kept.subjects.remove(&key.partition_key()) {
@@ -80,7 +80,7 @@ impl<'a, W: Ports> Overlay<'a, W> {
         self.kept().subjects.get(&location.key.partition_key())?.head.clone()
     }
 
-    /// The pages of a range that were written here, in its order.
+    /// The written pages of a range, in order.
     fn own_pages(&self, location: &SubjectLocation, range: &PageRange) -> Vec<StoredPage> {
         let kept = self.kept();
         let Some(subject) = kept.subjects.get(&location.key.partition_key()) else {
@@ -120,7 +120,7 @@ impl<W: Ports> Store for Overlay<'_, W> {
         let own = self.own_pages(location, range);
         let stored = self.ports.pages(location, range).await?;
         let mut merged: BTreeMap<Vec<u8>, StoredPage> = BTreeMap::new();
-        // What was written here comes last, in place of what is stored under its key.
+        // Written pages come last and replace stored pages with the same key.
         for page in stored.answer.into_iter().chain(own) {
             merged.insert(page.key.clone(), page);
         }

@@ -1,4 +1,4 @@
-//! What a run is asked for, and what it refuses. Everything is bounded here.
+//! The parameters of a run, with their limits.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,89 +11,89 @@ use crate::dead_letter::letter::{Letter, Owner, State, UNDELIVERED};
 use crate::intake::record::is_letter_id;
 use crate::pipeline::Known;
 
-/// Letters that a filter may name.
+/// Maximum number of letter ids in a filter.
 pub const IDS: usize = 100;
-/// The most letters of one run.
+/// Maximum number of letters of a run.
 pub const MOST_LETTERS: u64 = 1_000_000;
-/// The most letters a second.
+/// Maximum number of letters per second.
 pub const MOST_RATE: u32 = 100_000;
-/// The most replays of a letter.
+/// Maximum number of replays of a letter.
 pub const MOST_REPLAYS: u32 = 1_000;
-/// The most views that are shown before and after.
+/// Maximum number of views to show before and after a run.
 pub const MOST_VIEWS: usize = 20;
-/// The longest name of whoever asks, in bytes.
+/// Maximum length of the caller's name, in bytes.
 pub const BY_BYTES: usize = 256;
 
-/// Which letters. What is absent matches all.
+/// Selects letters. An absent field matches every letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
-    /// The code: a rejection's, `undelivered` or `unavailable`.
+    /// A rejection code, `undelivered` or `unavailable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// The contract that refused it.
+    /// The contract that rejected the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contract: Option<String>,
-    /// The subject, `kind/id`: as the letter has it, else as its contract reads it now.
+    /// The subject as `kind/id`: from the letter, else as its contract extracts it now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Entered at or after this time.
+    /// Records received at or after this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
-    /// Entered before this time.
+    /// Records received before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
-    /// These letters and no others.
+    /// Only letters with these ids.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<String>>,
     /// `open` (the default) or `parked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
-    /// The operator's letters only: the tenant that is established now.
+    /// Only for the operator's letters: the tenant as determined now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
 }
 
-/// A run that somebody wants.
+/// The parameters of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunRequest {
-    /// What is to be done with the letters.
+    /// The action.
     pub action: Action,
-    /// Who asks.
+    /// The caller.
     pub by: String,
-    /// Which letters.
+    /// Selects the letters.
     pub filter: Filter,
-    /// Whether nothing is to be written.
+    /// Whether the run writes nothing.
     pub dry_run: bool,
-    /// At most so many letters.
+    /// Maximum number of letters.
     pub limit: u64,
-    /// At most so many letters a second.
+    /// Maximum number of letters per second.
     pub rate: u32,
-    /// A letter that was replayed so often without success is parked.
+    /// Number of failed replays after which a letter is parked.
     pub max_replays: u32,
-    /// So many views are shown before and after.
+    /// Number of views to show before and after the run.
     pub views: usize,
 }
 
-/// Why there is no run.
+/// Why a run is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It is asked for something that makes no sense.
+    /// A parameter is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// There is no run of this id.
-    #[error("there is no such replay")]
+    /// No run has this id.
+    #[error("no such replay")]
     NotFound,
-    /// Another one is running.
+    /// Another run is in progress.
     #[error("another replay is running: replay_id=`{0}`")]
     Running(String),
-    /// Not now.
+    /// A dependency is unavailable.
     #[error(transparent)]
     Unavailable(Unavailable),
 }
 
 impl RunRequest {
-    /// A replay with every default.
+    /// A replay with all defaults.
     pub fn replay(by: impl Into<String>) -> Self {
         Self {
             action: Action::Replay,
@@ -107,19 +107,19 @@ impl RunRequest {
         }
     }
 
-    /// Checks every bound.
+    /// Checks all parameters.
     ///
     /// # Errors
-    /// What is wrong.
+    /// The first invalid parameter.
     pub fn check(&self, owner: &Owner) -> Result<(), Refusal> {
         within("limit", self.limit, MOST_LETTERS)?;
         within("rate", self.rate.into(), MOST_RATE.into())?;
         within("max_replays", self.max_replays.into(), MOST_REPLAYS.into())?;
         if self.views > MOST_VIEWS {
-            return Err(Refusal::Invalid(format!("views is more than {MOST_VIEWS}")));
+            return Err(Refusal::Invalid(format!("views must be at most {MOST_VIEWS}")));
         }
         if self.by.len() > BY_BYTES {
-            return Err(Refusal::Invalid(format!("by has more than {BY_BYTES} bytes")));
+            return Err(Refusal::Invalid(format!("by must have at most {BY_BYTES} bytes")));
         }
         self.filter.check(owner)
     }
@@ -129,17 +129,17 @@ fn within(name: &str, value: u64, most: u64) -> Result<(), Refusal> {
     if (1..=most).contains(&value) {
         return Ok(());
     }
-    Err(Refusal::Invalid(format!("{name} is no number from 1 to {most}")))
+    Err(Refusal::Invalid(format!("{name} must be a number from 1 to {most}")))
 }
 
 impl Filter {
     fn check(&self, owner: &Owner) -> Result<(), Refusal> {
         let invalid = |message: &str| Err(Refusal::Invalid(message.to_owned()));
         if self.code.as_deref().is_some_and(|code| !is_code(code)) {
-            return invalid("filter.code is no code of a dead letter");
+            return invalid("filter.code is not a dead-letter code");
         }
         if self.subject.as_deref().is_some_and(|text| SubjectId::parse(text).is_err()) {
-            return invalid("filter.subject is no subject: write kind/id");
+            return invalid("filter.subject must have the form kind/id");
         }
         if self.contract.as_ref().is_some_and(|name| name.len() > BY_BYTES) {
             return invalid("filter.contract is too long");
@@ -147,26 +147,30 @@ impl Filter {
         if let (Some(from), Some(to)) = (self.from, self.to)
             && from >= to
         {
-            return invalid("filter.from is not before filter.to");
+            return invalid("filter.from must be before filter.to");
         }
         if let Some(ids) = &self.ids
             && (ids.is_empty() || ids.len() > IDS || !ids.iter().all(|id| is_letter_id(id)))
         {
-            return Err(Refusal::Invalid(format!("filter.ids are 1 to {IDS} ids of letters")));
+            return Err(Refusal::Invalid(format!("filter.ids must be 1 to {IDS} letter ids")));
         }
         if self.state == Some(State::Resolved) {
-            return invalid("filter.state is open or parked: what is resolved is done");
+            return invalid(
+                "filter.state must be open or parked, because resolved letters are done",
+            );
         }
         match (&self.tenant, owner) {
-            (Some(_), Owner::Tenant(_)) => invalid("filter.tenant is for the operator's letters"),
+            (Some(_), Owner::Tenant(_)) => {
+                invalid("filter.tenant is only for the operator's letters")
+            }
             (Some(tenant), Owner::Operator) if TenantId::parse(tenant).is_err() => {
-                invalid("filter.tenant is no tenant")
+                invalid("filter.tenant is not a valid tenant")
             }
             _ => Ok(()),
         }
     }
 
-    /// Whether a letter matches, as far as it says so itself.
+    /// Whether a letter matches by its own fields.
     pub(super) fn matches(&self, letter: &Letter) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
@@ -179,12 +183,12 @@ impl Filter {
             && self.to.is_none_or(|to| letter.ingested_at < to)
     }
 
-    /// Whether only reading a letter's record can tell that it matches.
+    /// Whether the filter needs the letter's record.
     pub(super) fn needs_record(&self) -> bool {
         self.subject.is_some() || self.tenant.is_some()
     }
 
-    /// Whether a letter matches of whose record this is known.
+    /// Whether a letter matches, given the facts about its record.
     pub(super) fn matches_record(&self, letter: &Letter, known: Known<'_>) -> bool {
         let Known { tenant, subject, .. } = known;
         let named = subject.map(ToString::to_string);

@@ -1,6 +1,6 @@
-//! The record of a run: who asked for what, how far it came, and what became of the letters. It is
-//! the audit trail, and what a run goes on from. It names subjects and holds nothing of their content,
-//! because it is kept longer than that.
+//! The record of a run: its parameters, progress and outcomes. It is the audit trail and the state
+//! for resuming. It contains names of subjects but none of their content, because it is kept longer
+//! than the content.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,94 +8,95 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Action;
 use super::request::{Filter, RunRequest};
+use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::public_reason::PublicReason;
 use crate::base::time::Timestamp;
-use crate::dead_letter::letter::{StoredRun, Tried};
+use crate::dead_letter::letter::{LetterAttempt, StoredRun};
 
 /// How long a record is kept.
 const KEPT_DAYS: i64 = 400;
-/// Subjects that a record names as changed.
+/// Maximum number of changed subjects in a record.
 pub const CHANGED: usize = 100;
-/// The most bytes that a record unpacks to.
+/// Maximum decompressed size of a record.
 const PLAIN_BYTES: usize = 16 * 1024 * 1024;
 const LEVEL: i32 = 3;
 
-/// How far a run is.
+/// The phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// An invocation is at work.
+    /// An invocation works on it.
     Running,
-    /// It waits to be resumed.
+    /// Waits to be resumed.
     Paused,
-    /// It has seen every letter, or its limit.
+    /// All letters are processed, or the limit is reached.
     Done,
-    /// Somebody ended it.
+    /// Cancelled by a caller.
     Cancelled,
 }
 
-/// Which view there was before a run, and which after it. A record of a run outlives what it is
-/// about, so it holds no views: a digest tells whether a view is the same.
+/// Digests of a view before and after a run. A run's record outlives the views' data, so it
+/// contains no views; a digest shows whether a view is the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewDigests {
-    /// Whose, as `kind/id`; in the operator's runs behind the tenant's name.
+    /// The subject as `kind/id`; in the operator's runs prefixed with the tenant's name.
     pub subject: String,
-    /// Before the run ([`view_digest`](super::view_digest)); `None`: nothing was ever
-    /// written of it.
+    /// The digest before the run ([`view_digest`](super::view_digest)); `None` if the subject did
+    /// not exist.
     pub before: Option<String>,
-    /// After it.
+    /// The digest after the run.
     pub after: Option<String>,
 }
 
-/// A run.
+/// A replay run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// Its id: ids rise with time.
+    /// The run's id. Ids increase with time.
     pub replay_id: String,
-    /// What it does.
+    /// The action.
     pub action: Action,
-    /// Who started it.
+    /// Who started the run.
     pub by: String,
-    /// How far it is.
+    /// The phase.
     pub phase: Phase,
-    /// Why it is paused.
+    /// Why the run is paused.
     pub reason: Option<PublicReason>,
-    /// Whether it writes nothing.
+    /// Whether the run writes nothing.
     pub dry_run: bool,
-    /// Which letters.
+    /// Selects the letters.
     pub filter: Filter,
-    /// At most so many.
+    /// Maximum number of letters.
     pub limit: u64,
-    /// At most so many a second.
+    /// Maximum number of letters per second.
     pub rate: u32,
-    /// A letter that was replayed so often without success is parked.
+    /// Number of failed replays after which a letter is parked.
     pub max_replays: u32,
-    /// Letters that it took in hand.
+    /// Number of processed letters.
     pub examined: u64,
-    /// What became of them.
+    /// Number of letters by outcome.
     pub outcomes: BTreeMap<String, u64>,
-    /// Subjects whose view changed, or would change: at most [`CHANGED`].
+    /// Subjects whose view changed, or would change; at most [`CHANGED`].
     pub changed: BTreeSet<String>,
-    /// Digests of the views of some of them.
+    /// Digests of the views of some changed subjects.
     pub views: Vec<ViewDigests>,
-    /// How many views were asked for.
+    /// The requested number of views.
     pub views_wanted: usize,
-    /// When it started: what was filed later is not its business.
+    /// When the run started. It ignores letters that were stored later.
     pub started_at: Timestamp,
-    /// When this was written.
+    /// When the record was written.
     pub updated_at: Timestamp,
-    /// When it was done or cancelled.
+    /// When the run finished or was cancelled.
     pub ended_at: Option<Timestamp>,
-    /// Who resumed it last, where that was somebody.
+    /// Who last resumed the run, if it was resumed.
     #[serde(default)]
     pub resumed_by: Option<String>,
-    /// The last letter that it is done with.
+    /// The last processed letter.
     pub cursor: Option<String>,
 }
 
 impl Run {
-    /// A run that is about to start.
+    /// A new run.
     pub(super) fn new(replay_id: String, request: RunRequest, now: Timestamp) -> Self {
         let RunRequest { action, by, filter, dry_run, limit, rate, max_replays, views } = request;
         Self {
@@ -122,18 +123,18 @@ impl Run {
         }
     }
 
-    /// Whether there is nothing left to do.
+    /// Whether the run is done or cancelled.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Done | Phase::Cancelled)
     }
 
-    /// Letters that it may still take in hand.
+    /// Number of letters up to the limit.
     pub(super) fn left(&self) -> u64 {
         self.limit.saturating_sub(self.examined)
     }
 
-    /// Counts what became of a letter.
-    pub(super) fn count(&mut self, tried: &Tried) {
+    /// Counts the outcome of a letter.
+    pub(super) fn count(&mut self, tried: &LetterAttempt) {
         self.examined += 1;
         for (outcome, count) in &tried.outcomes {
             *self.outcomes.entry(outcome.clone()).or_default() += count;
@@ -145,27 +146,32 @@ impl Run {
         }
     }
 
-    /// When its record may be deleted, in seconds since 1970.
+    /// When the record expires, in seconds since 1970.
     pub(super) fn expires_at(&self) -> i64 {
         self.started_at.plus_seconds(KEPT_DAYS * 24 * 60 * 60).whole_seconds()
     }
 
-    /// The record as it is stored: all of its lists are short, so it is far below an item's 400 KB.
-    pub(super) fn stored(&self, version: u64) -> StoredRun {
-        // A record is texts and numbers, which always are JSON, and neither fails in memory.
-        let json = serde_json::to_vec(self).unwrap_or_default();
-        StoredRun { bytes: zstd::bulk::compress(&json, LEVEL).unwrap_or_default(), version }
-    }
-
-    /// Reads a record.
+    /// Encodes the record. All of its lists are short, so it stays far below DynamoDB's limit of
+    /// 400 KB.
     ///
     /// # Errors
-    /// Broken: it is none of ours.
+    /// A bug, or no memory. An empty record would lose the run.
+    pub(super) fn stored(&self, version: u64) -> Result<StoredRun, Unavailable> {
+        let unwritten = || Unavailable::new(Reason::Bug, "a run's record could not be written");
+        let json = serde_json::to_vec(self).map_err(|error| unwritten().caused_by(error))?;
+        let bytes = zstd::bulk::compress(&json, LEVEL);
+        Ok(StoredRun { bytes: bytes.map_err(|error| unwritten().caused_by(error))?, version })
+    }
+
+    /// Decodes a record.
+    ///
+    /// # Errors
+    /// [`Reason::Corrupt`]: the record is invalid.
     pub(super) fn read(stored: &StoredRun) -> Result<Self, Unavailable> {
         let plain = zstd::bulk::decompress(&stored.bytes, PLAIN_BYTES).ok();
         let run = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
         run.ok_or_else(|| {
-            Unavailable::new(Reason::Corrupt, "a stored run has another shape than ours")
+            Unavailable::new(Reason::Corrupt, "invalid stored run").of(Dependency::LettersTable)
         })
     }
 }

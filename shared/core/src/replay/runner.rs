@@ -1,4 +1,4 @@
-//! A run at work: what every part of it has in hand.
+//! The state of a run in progress, shared by its parts.
 
 use super::lease::renew;
 use super::overlay::Overlay;
@@ -14,10 +14,10 @@ use crate::dead_letter::opened::{Opened, open};
 use crate::intake::record::TopicRetention;
 use crate::pipeline::Pipeline;
 
-/// A lease must hold for as long as a step may take.
+/// Time by which the lease must outlast a step.
 const LEASE_MARGIN_SECONDS: i64 = 5;
 
-/// What an invocation has in hand that works on a run.
+/// A run whose lease this invocation holds.
 pub(super) struct HeldRun<'a, W, S> {
     pub(super) context: RunContext<'a, W, S>,
     pub(super) owner: &'a Owner,
@@ -25,37 +25,37 @@ pub(super) struct HeldRun<'a, W, S> {
     pub(super) lease: Lease,
 }
 
-/// A run at work.
+/// A run in progress.
 pub(super) struct Runner<'a, W, S> {
     pub(super) ports: &'a W,
     pub(super) sources: &'a S,
     pub(super) owner: &'a Owner,
     pub(super) run: Run,
     pub(super) pipeline: Pipeline,
-    /// Of a dry run.
+    /// The overlay of a dry run.
     pub(super) overlay: Option<Overlay<'a, W>>,
     pub(super) views: Watched,
     pub(super) tally: Tally,
-    /// How long topics hold their records.
+    /// The retention of the topics.
     pub(super) retention: TopicRetention,
-    /// When to begin nothing more.
+    /// When to stop starting new work.
     pub(super) deadline: Timestamp,
     pub(super) lease: Lease,
     pub(super) version: u64,
-    /// The record whose put had no answer.
+    /// The record of a put whose answer was lost.
     pub(super) unanswered: Option<StoredRun>,
     pub(super) started: Timestamp,
-    /// Letters of this invocation.
+    /// Number of letters processed in this invocation.
     pub(super) taken: u64,
 }
 
 impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
-    /// A letter with its content.
+    /// Opens a letter.
     pub(super) fn open(&self, letter: &Letter, frame: &[u8]) -> Opened {
         open(self.owner, letter, frame, self.retention)
     }
 
-    /// Until when the next thing may work: as long as there is time, and the lease holds.
+    /// The time limit of the next work: the deadline or the end of the lease.
     pub(super) async fn until(&mut self) -> Result<Timestamp, Unavailable> {
         if !renew(self.ports, self.owner, &mut self.lease).await? {
             let message = "another invocation has taken the lease";
@@ -64,7 +64,7 @@ impl<W: ReplayPorts, S: Sources> Runner<'_, W, S> {
         Ok(self.deadline.min(self.lease.until.plus_seconds(-LEASE_MARGIN_SECONDS)))
     }
 
-    /// What reading and writing letters costs is their owner's.
+    /// Counts the cost of reading and writing letters for their owner.
     pub(super) fn charge(&mut self, units: Units) {
         self.tally.of(self.owner.tenant()).add_units(units);
     }

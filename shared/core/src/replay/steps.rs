@@ -1,26 +1,26 @@
-//! What a run has to do with each letter, and how many of them make a step. Pure.
+//! Decides what a run does with each letter, and how many letters make a step. Pure.
 
 use super::action::Action;
 use super::run::Run;
-use crate::dead_letter::letter::{Letter, StoredLetter, Tried};
+use crate::dead_letter::letter::{Letter, LetterAttempt, StoredLetter};
 use crate::dead_letter::origin::{Origin, Other};
 
-/// Letters that go through the pipeline together.
+/// Maximum number of letters that go through the pipeline together.
 const STEP_LETTERS: usize = 200;
-/// Bytes of their contents; a first letter is taken whatever its size.
+/// Maximum bytes of their contents. The first letter may be larger.
 const STEP_BYTES: usize = 8 * 1024 * 1024;
 
-/// What a run has to do with a letter.
+/// What a run does with a letter.
 pub(super) enum Turn {
-    /// Nothing.
+    /// Skips it.
     Skip,
-    /// It did it already, and was stopped before it could say so.
-    Count(Tried),
-    /// It takes it in hand.
+    /// Counts it: the letter is marked already, but the run was interrupted before it was counted.
+    Count(LetterAttempt),
+    /// Processes it.
     Take,
 }
 
-/// What this run has to do with this letter.
+/// What this run does with this letter.
 pub(super) fn turn(run: &Run, letter: &Letter) -> Turn {
     match &letter.tried {
         Some(tried) if tried.run == run.replay_id => Turn::Count(tried.clone()),
@@ -30,8 +30,8 @@ pub(super) fn turn(run: &Run, letter: &Letter) -> Turn {
     }
 }
 
-/// How many letters make the next step: as many as may go together, or one that stands for many
-/// records; and behind them what needs nothing done.
+/// The number of letters in the next step: as many as may go together, or one letter that stands
+/// for many records, plus the letters after them that need no processing.
 pub(super) fn step_length(run: &Run, letters: &[StoredLetter]) -> usize {
     let most = usize::try_from(run.rate).unwrap_or(usize::MAX).min(STEP_LETTERS);
     let left = usize::try_from(run.left()).unwrap_or(usize::MAX);

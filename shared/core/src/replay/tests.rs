@@ -1,5 +1,5 @@
-//! Facts about runs, over ports in memory: what they write, when they stop, and whom they leave
-//! alone. `equivalence` has the property that everything else is for.
+//! Tests of runs with in-memory ports: writes, pauses, and isolation. `equivalence` tests the main
+//! property.
 
 mod batch_references;
 mod equivalence;
@@ -24,7 +24,7 @@ fn open_letters(bench: &Bench, owner: &Owner) -> Vec<StoredLetter> {
 }
 
 #[test]
-fn what_was_mended_is_applied_with_its_first_time_of_entry_and_its_letter_is_resolved() {
+fn a_fixed_letter_is_applied_with_its_original_receipt_time_and_resolved() {
     let bench = Bench::new();
     bench.process(&[bench.good("d1", 1), bench.narrow("d1", 2), bench.good("d1", 3)]);
     bench.file_all();
@@ -45,7 +45,7 @@ fn what_was_mended_is_applied_with_its_first_time_of_entry_and_its_letter_is_res
 }
 
 #[test]
-fn what_fails_again_stays_with_the_newest_reason_and_is_parked_in_the_end() {
+fn a_letter_that_fails_again_keeps_the_newest_reason_and_is_finally_parked() {
     let bench = Bench::new();
     bench.process(&[bench.narrow("d1", 1)]);
     bench.file_all();
@@ -64,7 +64,7 @@ fn what_fails_again_stays_with_the_newest_reason_and_is_parked_in_the_end() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_change_and_changes_nothing() {
+fn a_dry_run_reports_changes_and_writes_nothing() {
     let bench = Bench::new();
     bench.process(&[bench.good("d1", 1), bench.narrow("d1", 2), bench.narrow("d2", 3)]);
     bench.process(&[bench.broken(9)]);
@@ -89,24 +89,24 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
 
     let digests = real_views.iter().map(|ViewPair { subject, before, after }| ViewDigests {
         subject: subject.clone(),
-        before: view_digest(before),
-        after: view_digest(after),
+        before: view_digest(before).expect("canonical"),
+        after: view_digest(after).expect("canonical"),
     });
-    assert_eq!(real.views, digests.collect::<Vec<_>>(), "and views are in no record");
+    assert_eq!(real.views, digests.collect::<Vec<_>>(), "records contain no views");
     assert_eq!(real.views[1].before, None);
 }
 
 #[test]
-fn a_digest_of_a_view_is_what_others_make_of_its_canonical_json() {
+fn a_views_digest_is_the_sha256_of_its_canonical_json() {
     let view = json!({"b": 1.0, "a": "\u{e4}"});
     // printf '{"a":"ä","b":1}' | sha256sum
     let expected = "507aab815f2bdfce1c740c0b1ae7b1c874f56b9aa5b9ab109a07b57365148233";
-    assert_eq!(view_digest(&view).as_deref(), Some(expected));
-    assert_eq!(view_digest(&serde_json::Value::Null), None);
+    assert_eq!(view_digest(&view).expect("canonical").as_deref(), Some(expected));
+    assert_eq!(view_digest(&serde_json::Value::Null), Ok(None));
 }
 
 #[test]
-fn a_second_run_is_refused_while_one_is_running_and_not_after_its_lease_ran_out() {
+fn a_second_run_is_refused_until_the_lease_of_the_first_has_expired() {
     let bench = Bench::new();
     let owner = Bench::demo();
     let lease = Lease { run: "other".to_owned(), token: "t".to_owned(), until: bench.at(30) };
@@ -114,14 +114,18 @@ fn a_second_run_is_refused_while_one_is_running_and_not_after_its_lease_ran_out(
     let refused = bench.try_replay(&owner, RunRequest::replay("me")).expect_err("it is held");
     assert_eq!(refused, Refusal::Running("other".to_owned()));
     let elsewhere = bench.try_replay(&Owner::Operator, RunRequest::replay("me"));
-    assert!(elsewhere.is_ok(), "one run for each owner");
+    assert!(elsewhere.is_ok(), "each owner has its own lease");
     bench.later(31);
     assert_eq!(bench.replay(&owner, RunRequest::replay("me")).run.phase, Phase::Done);
-    assert_eq!(bench.replay(&owner, RunRequest::replay("me")).run.phase, Phase::Done, "given back");
+    assert_eq!(
+        bench.replay(&owner, RunRequest::replay("me")).run.phase,
+        Phase::Done,
+        "the lease is released"
+    );
 }
 
 #[test]
-fn what_is_unavailable_pauses_the_run_and_resume_goes_on_without_counting_twice() {
+fn unavailability_pauses_the_run_and_resume_does_not_count_twice() {
     let bench = Bench::new();
     let records: Vec<_> = (1..=5).map(|at| bench.narrow(&format!("d{at}"), at)).collect();
     bench.process(&records);
@@ -129,24 +133,24 @@ fn what_is_unavailable_pauses_the_run_and_resume_goes_on_without_counting_twice(
     bench.put("C#mine", WIDE);
     let owner = Bench::demo();
     let mut writes = 0;
-    bench.memory.state().faults = Box::new(move |call| {
+    bench.memory.fail(move |call| {
         writes += u32::from(call == Call::Write);
         if call == Call::Write && writes == 3 { Fault::Refused } else { Fault::None }
     });
     let run = bench.replay(&owner, RunRequest::replay("me")).run;
     assert_eq!((run.phase, run.examined), (Phase::Paused, 2));
     assert_eq!(run.reason, Some(PublicReason::Unavailable));
-    assert_eq!(open_letters(&bench, &owner).len(), 1, "what went well is marked");
+    assert_eq!(open_letters(&bench, &owner).len(), 1, "replayed letters are marked");
     let run = bench.resume(&owner, &run.replay_id).run;
     assert_eq!((run.phase, run.examined, run.resumed_by.as_deref()), (Phase::Done, 5, Some("you")));
     assert_eq!(json!(run.outcomes), json!({"applied": 5}));
     let over = bench.resume(&owner, &run.replay_id).run;
-    assert_eq!(over, run, "what is over stays as it is");
+    assert_eq!(over, run, "a finished run does not change");
 }
 
-/// Otherwise every run would pause before the same letter, and those behind it would never be replayed.
+/// Otherwise every run would pause at the same letter and never reach the later ones.
 #[test]
-fn a_subject_that_cannot_be_read_does_not_hold_up_the_letters_behind_it() {
+fn a_subject_that_cannot_be_read_does_not_block_later_letters() {
     let bench = Bench::new();
     bench.process(&[bench.narrow("d1", 1), bench.narrow("d2", 2), bench.narrow("d1", 3)]);
     bench.file_all();
@@ -167,30 +171,29 @@ fn a_subject_that_cannot_be_read_does_not_hold_up_the_letters_behind_it() {
     assert_eq!(bench.history("demo", "d1"), [1, 3]);
 }
 
-/// Among the operator's letters; among its own, every letter is affected, and the run pauses.
+/// A tenant's own run pauses, because every letter is affected. The operator's run continues.
 #[test]
-fn a_tenant_whose_table_fails_holds_up_its_own_run_and_not_the_operators() {
+fn a_tenant_whose_table_fails_pauses_its_own_run_and_not_the_operators() {
     let bench = Bench::new();
     bench.process(&[bench.of("newco", "d1", 1), bench.of("later", "d1", 2)]);
     bench.file_all();
     bench.put("T#newco", r#"{"id":"newco","placement":{"table":"newco-ledger"}}"#);
     bench.put("T#later", r#"{"id":"later"}"#);
     bench.later(MINUTE);
-    let table = "newco-ledger".to_owned();
-    bench.memory.state().broken_tables.insert(table, Reason::Misconfigured);
+    bench.memory.break_table("newco-ledger", Reason::Misconfigured);
     let run = bench.replay(&Owner::Operator, RunRequest::replay("me")).run;
     assert_eq!(
         (run.phase, json!(run.outcomes)),
         (Phase::Done, json!({"applied": 1, "unavailable": 1}))
     );
     assert_eq!(bench.history("later", "d1"), [2]);
-    bench.memory.state().broken_tables.clear();
+    bench.memory.mend_tables();
     let run = bench.replay(&Owner::Operator, RunRequest::replay("me")).run;
     assert_eq!(json!(run.outcomes), json!({"applied": 1}));
 }
 
 #[test]
-fn a_run_that_has_no_time_left_is_paused_and_says_so() {
+fn a_run_without_time_left_is_paused_with_that_reason() {
     let bench = Bench::new();
     bench.process(&[bench.narrow("d1", 1)]);
     bench.file_all();
@@ -206,7 +209,7 @@ fn a_run_that_has_no_time_left_is_paused_and_says_so() {
 }
 
 #[test]
-fn a_rate_is_kept_and_a_limit_ends_the_run() {
+fn a_run_respects_its_rate_and_its_limit() {
     let bench = Bench::new();
     let records: Vec<_> = (1..=9).map(|at| bench.narrow("d1", at)).collect();
     bench.process(&records);
@@ -217,7 +220,11 @@ fn a_rate_is_kept_and_a_limit_ends_the_run() {
     assert_eq!((run.phase, run.examined), (Phase::Done, 6));
     let slow = RunRequest { rate: 2, ..RunRequest::replay("me") };
     let run = bench.replay_until(&owner, slow, bench.at(2)).expect("started").run;
-    assert_eq!((run.phase, run.examined), (Phase::Paused, 4), "two at once, two a second later");
+    assert_eq!(
+        (run.phase, run.examined),
+        (Phase::Paused, 4),
+        "two letters at first, two a second later"
+    );
 }
 
 #[test]
@@ -235,7 +242,7 @@ fn a_cancelled_run_stays_cancelled_and_its_letters_open() {
 }
 
 #[test]
-fn whoever_is_at_work_stops_after_the_batch_in_which_it_is_cancelled() {
+fn a_cancelled_run_stops_after_the_current_batch() {
     let bench = Bench::in_steps();
     let records: Vec<_> = (1..=9).map(|at| bench.narrow("d1", at)).collect();
     bench.process(&records);
@@ -257,7 +264,7 @@ fn whoever_is_at_work_stops_after_the_batch_in_which_it_is_cancelled() {
 }
 
 #[test]
-fn a_run_whose_invocation_died_is_shown_as_interrupted_and_goes_on() {
+fn a_run_is_shown_as_interrupted_after_a_crash_and_can_be_resumed() {
     let bench = Bench::in_steps();
     let records: Vec<_> = (1..=4).map(|at| bench.narrow("d1", at)).collect();
     bench.process(&records);
@@ -272,14 +279,14 @@ fn a_run_whose_invocation_died_is_shown_as_interrupted_and_goes_on() {
     let id = bench.runs(&owner).remove(0).replay_id;
     let run = bench.show(&owner, &id);
     assert_eq!((run.phase, run.reason), (Phase::Paused, Some(PublicReason::Interrupted)));
-    assert!(run.examined < 2, "it died before it could say so");
+    assert!(run.examined < 2, "it crashed before it counted the letters");
     let run = bench.resume(&owner, &id).run;
     assert_eq!((run.phase, run.examined), (Phase::Done, 4));
     assert_eq!(json!(run.outcomes), json!({"applied": 4}));
 }
 
 #[test]
-fn what_is_filed_after_a_run_started_is_not_its_business() {
+fn a_run_ignores_letters_stored_after_it_started() {
     let bench = Bench::new();
     bench.process(&[bench.narrow("d1", 1)]);
     bench.file_all();
@@ -293,7 +300,7 @@ fn what_is_filed_after_a_run_started_is_not_its_business() {
 }
 
 #[test]
-fn every_part_of_a_filter_counts() {
+fn every_field_of_a_filter_is_applied() {
     let bench = Bench::new();
     bench.process(&[bench.narrow("d1", 1), bench.narrow("d2", 2), bench.ahead("d1", 3)]);
     bench.process(&[bench.broken(4)]);
@@ -328,7 +335,7 @@ fn every_part_of_a_filter_counts() {
 }
 
 #[test]
-fn letters_that_are_parked_are_left_alone() {
+fn parked_letters_are_skipped() {
     let bench = Bench::new();
     bench.process(&[bench.narrow("d1", 1), bench.narrow("d2", 2)]);
     bench.file_all();
@@ -347,7 +354,7 @@ fn letters_that_are_parked_are_left_alone() {
 }
 
 #[test]
-fn the_operator_replays_what_is_established_by_now_and_a_tenant_never_reaches_another() {
+fn the_operator_replays_letters_of_new_tenants_and_a_tenant_never_reaches_another() {
     let bench = Bench::new();
     bench.process(&[bench.of("newco", "d1", 1), bench.of("ghost", "d1", 2)]);
     bench.file_all();
@@ -366,12 +373,16 @@ fn the_operator_replays_what_is_established_by_now_and_a_tenant_never_reaches_an
     bench.put("C#mine", WIDE);
     bench.put("R#known", r#"{"contract":"mine","tenant":{"const":"newco"}}"#);
     let run = bench.replay(&Bench::demo(), RunRequest::replay("me")).run;
-    assert_eq!(json!(run.outcomes), json!({"tenant_mismatch": 1}), "its route names another now");
+    assert_eq!(
+        json!(run.outcomes),
+        json!({"tenant_mismatch": 1}),
+        "its route leads to another tenant now"
+    );
     assert_eq!(bench.history("newco", "d1"), [1]);
 }
 
 #[test]
-fn a_letter_of_which_parts_are_missing_waits_for_them() {
+fn a_letter_with_missing_parts_waits_for_them() {
     let bench = Bench::new();
     bench.process(&[bench.large("d1", 1)]);
     let parts: Vec<String> =
@@ -384,11 +395,15 @@ fn a_letter_of_which_parts_are_missing_waits_for_them() {
     assert_eq!(open_letters(&bench, &owner)[0].letter.replay_count, 0);
     parts.iter().for_each(|part| bench.file(part));
     let run = bench.replay(&owner, RunRequest::replay("me")).run;
-    assert_eq!(json!(run.outcomes), json!({"too_large": 1}), "all of it is there, and it is large");
+    assert_eq!(
+        json!(run.outcomes),
+        json!({"too_large": 1}),
+        "the letter is complete and too large"
+    );
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_before_anything_is_written() {
+fn invalid_parameters_are_refused_before_any_write() {
     let bench = Bench::new();
     let owner = Bench::demo();
     let check = |change: fn(&mut RunRequest), named: &str| {
@@ -419,7 +434,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn a_filtered_run_passes_nothing_by_that_it_could_not_read() {
+fn a_filtered_run_does_not_skip_a_letter_that_it_could_not_read() {
     let bench = Bench::new();
     bench.process(&[bench.narrow("d1", 1)]);
     bench.file_all();
@@ -427,20 +442,19 @@ fn a_filtered_run_passes_nothing_by_that_it_could_not_read() {
     let owner = Bench::demo();
     let mut request = RunRequest::replay("me");
     request.filter.subject = Some("device/d1".to_owned());
-    bench.memory.state().faults =
-        Box::new(|call| if call == Call::Document { Fault::Refused } else { Fault::None });
+    bench.memory.fail(|call| if call == Call::Document { Fault::Refused } else { Fault::None });
     for action in [Action::Park, Action::Replay] {
         let run = bench.replay(&owner, RunRequest { action, ..request.clone() }).run;
         assert_eq!((run.phase, run.examined), (Phase::Paused, 0), "{action:?}");
     }
-    bench.memory.state().faults = Box::new(|_| Fault::None);
+    bench.memory.fail_nothing();
     let id = bench.runs(&owner).into_iter().find(|run| run.action == Action::Replay);
     let run = bench.resume(&owner, &id.expect("a run").replay_id).run;
     assert_eq!(json!(run.outcomes), json!({"applied": 1}));
 }
 
 #[test]
-fn a_record_whose_answer_was_lost_is_no_other_invocation() {
+fn a_lost_answer_to_saving_the_record_is_not_another_invocation() {
     let bench = Bench::new();
     let records: Vec<_> = (1..=3).map(|at| bench.narrow("d1", at)).collect();
     bench.process(&records);
@@ -448,7 +462,7 @@ fn a_record_whose_answer_was_lost_is_no_other_invocation() {
     bench.put("C#mine", WIDE);
     let owner = Bench::demo();
     let mut calls = 0;
-    bench.memory.state().faults = Box::new(move |call| {
+    bench.memory.fail(move |call| {
         calls += u32::from(call == Call::Run);
         if call == Call::Run && calls == 2 { Fault::LostAfter } else { Fault::None }
     });

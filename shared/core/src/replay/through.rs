@@ -1,6 +1,5 @@
-//! Records of letters through the pipeline: into the ledger, or of a dry run over it.
-
-use std::collections::BTreeSet;
+//! Sends records of letters through the pipeline: into the ledger, or into the overlay of a dry
+//! run.
 
 use super::overlay::Overlay;
 use super::runner::Runner;
@@ -12,10 +11,10 @@ use crate::base::id::TenantId;
 use crate::base::metrics::Tally;
 use crate::base::time::Timestamp;
 use crate::intake::record::Incoming;
-use crate::pipeline::{Admitted, Pipeline, Settled, Verdict};
+use crate::pipeline::{Admitted, Pipeline, RecordOutcome, Settled};
 use crate::ports::SubjectLocation;
 
-/// How often records of a dry run start again from what is stored.
+/// How often a dry run starts records again from the stored state.
 const FORGETS: usize = 3;
 
 pub(super) async fn admit<W: ReplayPorts, S: Sources>(
@@ -23,24 +22,19 @@ pub(super) async fn admit<W: ReplayPorts, S: Sources>(
     records: Vec<Incoming>,
     until: Timestamp,
 ) -> Admitted {
-    // A tenant's letters never reach another's ledger, whatever a route says by now.
+    // A tenant's letters never reach another tenant's ledger, even if a route has changed.
     let only = runner.owner.tenant();
     runner.pipeline.admit(runner.ports, records, only, until).await
 }
 
-/// Records through the pipeline, into the ledger or over it. Those that do not match are left alone.
-/// A dry run has `records` to start again with.
+/// Sends the matching records through the pipeline, into the ledger or the overlay. `records`, all that
+/// were admitted, lets a dry run start again.
 pub(super) async fn through<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
-    mut admitted: Admitted,
-    matching: &[bool],
+    admitted: Admitted,
     records: Vec<Incoming>,
     until: Timestamp,
 ) -> Result<Vec<Settled>, Unavailable> {
-    let numbered = matching.iter().enumerate();
-    let left: BTreeSet<usize> =
-        numbered.filter(|(_, matches)| !**matches).map(|(at, _)| at).collect();
-    admitted.leave(&left);
     let homes = admitted.homes().map(|location| (label(runner.owner, &location.key), location));
     let homes: Vec<(String, SubjectLocation)> = homes.collect();
     let room = runner.run.views_wanted.saturating_sub(runner.run.views.len());
@@ -50,7 +44,7 @@ pub(super) async fn through<W: ReplayPorts, S: Sources>(
         Some(overlay) => {
             views.before(&*overlay, registry, tally, homes, room).await?;
             let (settled, counted) = pipeline.settle(&*overlay, admitted, until).await;
-            let again = Again { records: &records, left: &left, only: owner.tenant(), until };
+            let again = Again { records: &records, only: owner.tenant(), until };
             over_again(overlay, pipeline, again, settled, counted).await
         }
         None => {
@@ -59,7 +53,7 @@ pub(super) async fn through<W: ReplayPorts, S: Sources>(
         }
     };
     if runner.run.dry_run {
-        // What would be counted is not; what it cost to find out is.
+        // A dry run counts only its cost.
         units_only(&mut runner.tally, &counted);
     } else {
         add(&mut runner.tally, counted);
@@ -67,15 +61,14 @@ pub(super) async fn through<W: ReplayPorts, S: Sources>(
     Ok(settled)
 }
 
-/// What it takes to start again with some records.
+/// The input for starting records again.
 struct Again<'a> {
     records: &'a [Incoming],
-    left: &'a BTreeSet<usize>,
     only: Option<&'a TenantId>,
     until: Timestamp,
 }
 
-/// Starts again from what is stored with records of a dry run that lost against real writers.
+/// Starts records of a dry run that lost against real writers again from the stored state.
 async fn over_again<W: ReplayPorts>(
     overlay: &Overlay<'_, W>,
     pipeline: &Pipeline,
@@ -84,32 +77,40 @@ async fn over_again<W: ReplayPorts>(
     mut counted: Tally,
 ) -> (Vec<Settled>, Tally) {
     for _ in 0..FORGETS {
-        let waiting = waiting(&settled, again.left);
+        let waiting = waiting(&settled);
         if waiting.is_empty() {
             break;
         }
-        for key in waiting.iter().filter_map(|at| settled.get(*at)?.key()) {
+        let contended = || waiting.iter().filter_map(|at| settled.get(*at));
+        for key in contended().filter_map(Settled::key) {
             overlay.forget(&key);
         }
         pipeline.heads.clear();
-        let records = waiting.iter().filter_map(|at| again.records.get(*at).cloned()).collect();
+        // Of each the element that is meant and no other, so that there is one outcome for each.
+        let records = contended().filter_map(|settled| {
+            let record = again.records.get(settled.index())?.clone();
+            Some(match settled.element() {
+                Some(element) => record.with_element(element),
+                None => record,
+            })
+        });
+        let records = records.collect();
         let admitted = pipeline.admit(overlay, records, again.only, again.until).await;
         let (anew, more) = pipeline.settle(overlay, admitted, again.until).await;
         add(&mut counted, more);
         for (at, anew) in waiting.into_iter().zip(anew) {
             if let Some(slot) = settled.get_mut(at) {
-                *slot = anew;
+                slot.replace(anew);
             }
         }
     }
     (settled, counted)
 }
 
-/// Where the records stand that only other writers kept from being settled.
-fn waiting(settled: &[Settled], left: &BTreeSet<usize>) -> Vec<usize> {
-    let numbered = settled.iter().enumerate().filter(|(at, _)| !left.contains(at));
-    let contended = numbered.filter(|(_, settled)| {
-        let Verdict::Unavailable(unavailable) = settled.verdict() else { return false };
+/// Indexes of the records that were not settled because of concurrent writers.
+fn waiting(settled: &[Settled]) -> Vec<usize> {
+    let contended = settled.iter().enumerate().filter(|(_, settled)| {
+        let RecordOutcome::Unavailable(unavailable) = settled.outcome() else { return false };
         unavailable.reason == Reason::Contention
     });
     contended.map(|(at, _)| at).collect()

@@ -1,4 +1,4 @@
-//! Views before and after a run, of the first few subjects that it changes.
+//! Views before and after a run, for the first few changed subjects.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::run::{Run, ViewDigests};
-use crate::base::error::Unavailable;
+use crate::base::error::{Reason, Unavailable};
 use crate::base::id::SubjectKey;
 use crate::base::metrics::Tally;
 use crate::dead_letter::letter::Owner;
@@ -17,44 +17,47 @@ use crate::registry::Registry;
 use crate::subject::reader;
 use crate::view::Specs;
 
-/// A view before and after: shown by the invocation that read it, and kept by none.
+/// A view before and after a run. Only the invocation that read it shows it; it is never stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ViewPair {
-    /// Whose, as `kind/id`; in the operator's runs behind the tenant's name.
+    /// The subject as `kind/id`; in the operator's runs prefixed with the tenant's name.
     pub subject: String,
-    /// Before the run; null: nothing was ever written of it.
+    /// The view before the run; null if the subject did not exist.
     pub before: Value,
-    /// After it.
+    /// The view after the run.
     pub after: Value,
 }
 
-/// The SHA-256 of a view's canonical JSON (RFC 8785), in hexadecimal digits; `None`: there is no
-/// view.
-pub fn view_digest(view: &Value) -> Option<String> {
+/// The SHA-256 of a view's canonical JSON (RFC 8785) in hex digits; `None` without a view.
+///
+/// # Errors
+/// The view has no canonical form, which is a bug.
+pub fn view_digest(view: &Value) -> Result<Option<String>, Unavailable> {
     if view.is_null() {
-        return None;
+        return Ok(None);
     }
-    // A view always is JSON.
-    let text = canonical_json(view).unwrap_or_default();
-    Some(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+    let text = canonical_json(view)
+        .map_err(|_| Unavailable::new(Reason::Bug, "a view without a canonical form"))?;
+    Ok(Some(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
-/// Notes the digests of these pairs in a run's record.
-pub(super) fn note(run: &mut Run, pairs: &[ViewPair]) {
+/// Adds the digests of these pairs to a run's record.
+pub(super) fn note(run: &mut Run, pairs: &[ViewPair]) -> Result<(), Unavailable> {
     for ViewPair { subject, before, after } in pairs {
-        let after = view_digest(after);
-        // One that was read before the run was resumed keeps its beginning.
+        let after = view_digest(after)?;
+        // A subject that was read before the run was resumed keeps its first digest.
         match run.views.iter_mut().find(|known| known.subject == *subject) {
             Some(known) => known.after = after,
             None => {
-                let (subject, before) = (subject.clone(), view_digest(before));
+                let (subject, before) = (subject.clone(), view_digest(before)?);
                 run.views.push(ViewDigests { subject, before, after });
             }
         }
     }
+    Ok(())
 }
 
-/// What a subject is called in a run's record: `kind/id`, in the operator's behind its tenant.
+/// A subject's name in a run's record: `kind/id`, prefixed with the tenant in the operator's runs.
 pub(super) fn label(owner: &Owner, key: &SubjectKey) -> String {
     match owner {
         Owner::Tenant(_) => key.subject().to_string(),
@@ -69,7 +72,7 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Looks at the views of these subjects before they change, as long as there is room.
+    /// Reads the views of these subjects before they change, while there is room.
     pub(super) async fn before(
         &mut self,
         ports: &impl Ports,
@@ -87,12 +90,12 @@ impl Watched {
         Ok(())
     }
 
-    /// Keeps those that a run has changed.
+    /// Keeps the subjects that the run has changed.
     pub(super) fn keep(&mut self, is_changed: impl Fn(&str) -> bool) {
         self.before.retain(|label, _| is_changed(label));
     }
 
-    /// The pairs, now that the run has done what it could.
+    /// Reads the views after the run and returns the pairs.
     pub(super) async fn pairs(
         self,
         ports: &impl Ports,

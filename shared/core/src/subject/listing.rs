@@ -1,13 +1,12 @@
-//! Which subjects a tenant has, the most recently active first. A listing reads the index
-//! `activity`: eight shards for each kind, sorted by the hour of a subject's newest event and then
-//! by its id; [`list`] merges shards and kinds into one order, and reads a shard further only when it
-//! has shown what it read of it. It goes on from a [`Mark`], the place
-//! of the last subject that was shown.
+//! Lists a tenant's subjects, the most recently active first. A listing reads the index `activity`:
+//! eight shards for each kind, sorted by the hour of a subject's newest event, then by id. [`list`]
+//! merges shards and kinds into one order. It reads a shard further only after it has listed
+//! everything read from it. The next page starts at a [`Mark`], the position of the last listed
+//! subject.
 //!
-//! The index is exact to the hour, and follows the ledger a moment later (its reads are eventually
-//! consistent). So a subject that becomes active while somebody goes through a listing may move to
-//! its front, where that reader has been already; nothing is shown twice for that, unless it moves
-//! back, which no subject does.
+//! The index is exact to the hour and eventually consistent. A subject that becomes active during a
+//! listing may move to the front, past the reader's position, and is then missed. No subject is
+//! listed twice, because subjects never move back.
 
 use std::collections::VecDeque;
 
@@ -21,20 +20,20 @@ use crate::base::limits;
 use crate::ledger::shard::Shard;
 use crate::ports::Listing;
 
-/// Shards that are read together.
+/// Shards that are read concurrently.
 const CONCURRENCY: usize = 16;
-/// The fewest places that one call asks for.
-const LEAST_PLACES: usize = 8;
+/// Minimum number of entries per call.
+const LEAST_ENTRIES: usize = 8;
 
-/// A subject as the index has it. The order is that of a listing: backwards, the last is the most
-/// recently active.
+/// A subject in the index. The greatest is the most recently active, so a listing is in descending
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listed {
     mark: Mark,
     subject: SubjectId,
 }
 
-/// A place in a listing.
+/// A position in a listing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "(String, String)", into = "(String, String)")]
 pub struct Mark {
@@ -43,9 +42,9 @@ pub struct Mark {
     kind: Kind,
 }
 
-/// A text that is no place in a listing.
+/// The text is not a position in a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a place in a listing")]
+#[error("not a position in a listing")]
 pub struct NoMark;
 
 impl TryFrom<(String, String)> for Mark {
@@ -72,7 +71,7 @@ impl Listed {
     fn new(kind: &Kind, hour: String) -> Result<Self, Unavailable> {
         let id = hour.split_once('#').map_or("", |(_, id)| id);
         let subject = SubjectId::decoded(kind.clone(), id).ok_or_else(|| {
-            Unavailable::new(Reason::Corrupt, "a place in the listing index has another shape")
+            Unavailable::new(Reason::Corrupt, "an entry of the listing index is invalid")
         })?;
         Ok(Self { mark: Mark { hour, kind: kind.clone() }, subject })
     }
@@ -82,33 +81,34 @@ impl Listed {
         &self.subject
     }
 
-    /// The subject, and nothing else.
+    /// Converts into the subject.
     pub fn into_subject(self) -> SubjectId {
         self.subject
     }
 
-    /// Its place.
+    /// The subject's position.
     pub fn mark(&self) -> &Mark {
         &self.mark
     }
 }
 
 impl Mark {
-    /// What the hours of this kind have to sort before, to come after this place.
+    /// The exclusive upper bound of this kind's entries after this position.
     fn below(&self, kind: &Kind) -> String {
         if *kind < self.kind {
-            // The same hour and id under this kind comes after it. No id has such a character.
+            // The same hour and id of this kind comes after the position. Ids never contain this
+            // character.
             return format!("{}\u{1}", self.hour);
         }
         self.hour.clone()
     }
 }
 
-/// The most recently active subjects of these kinds after a place: at most `limit`, of which there
-/// may be [`limits::LISTED_SUBJECTS`]. Also whether there are more, and what it cost.
+/// Lists the most recently active subjects of these kinds after a position: at most `limit`, and at
+/// most [`limits::LISTED_SUBJECTS`]. Also returns whether more follow, and the cost.
 ///
 /// # Errors
-/// The index did not answer, or its content makes no sense.
+/// The index does not answer, or an entry is invalid.
 pub async fn list(
     listing: &impl Listing,
     shards: Vec<Shard>,
@@ -121,55 +121,55 @@ pub async fn list(
         Part { shard, below, read: VecDeque::new(), has_more: true }
     };
     let mut parts: Vec<Part> = shards.into_iter().map(part).collect();
-    // Twice the share of each: then most listings are done with one call of each shard.
+    // Twice each shard's share, so that most listings need one call per shard.
     let share = limit.saturating_mul(2) / parts.len().max(1);
-    let mut places = share.max(LEAST_PLACES).min(limit + 1);
+    let mut entries = share.max(LEAST_ENTRIES).min(limit + 1);
     let (mut listed, mut units) = (Vec::new(), Units::default());
     loop {
-        units += read_further(listing, &mut parts, places).await?;
-        // One more: then it is known whether there are more.
+        units += read_further(listing, &mut parts, entries).await?;
+        // One more than the limit shows whether more follow.
         if !merge(&mut parts, &mut listed, limit + 1) {
             let more = listed.len() > limit;
             listed.truncate(limit);
             return Ok((listed, more, units));
         }
-        places = places.saturating_mul(2).min(limit + 1);
+        entries = entries.saturating_mul(2).min(limit + 1);
     }
 }
 
-/// A shard, as far as it was read.
+/// The read part of a shard.
 struct Part {
     shard: Shard,
-    /// What the next places sort before.
+    /// The exclusive upper bound of the next entries.
     below: Option<String>,
-    /// What was read and is not listed yet.
+    /// Entries that were read and not listed yet.
     read: VecDeque<Listed>,
     has_more: bool,
 }
 
 impl Part {
-    fn is_used_up(&self) -> bool {
+    fn is_exhausted(&self) -> bool {
         self.read.is_empty() && self.has_more
     }
 }
 
-/// Reads so many places of each shard of which nothing is left.
+/// Reads this many entries of each shard whose read entries are all listed.
 async fn read_further(
     listing: &impl Listing,
     parts: &mut [Part],
-    places: usize,
+    entries: usize,
 ) -> Result<Units, Unavailable> {
-    let used_up = parts.iter_mut().filter(|part| part.is_used_up());
-    let reads = used_up.map(|part| async move {
-        let read = listing.hours(&part.shard, part.below.as_deref(), places).await?;
-        part.has_more = read.answer.len() >= places;
+    let exhausted = parts.iter_mut().filter(|part| part.is_exhausted());
+    let reads = exhausted.map(|part| async move {
+        let read = listing.hours(&part.shard, part.below.as_deref(), entries).await?;
+        part.has_more = read.answer.len() >= entries;
         part.below = read.answer.last().cloned().or(part.below.take());
         for hour in read.answer {
             part.read.push_back(Listed::new(part.shard.kind(), hour)?);
         }
         Ok(read.units)
     });
-    // In a list: inside the stream, the closure would keep the future from being sent to a thread.
+    // Collected into a list, because a closure inside the stream would make the future not `Send`.
     let reads: Vec<_> = reads.collect();
     let costs: Vec<Units> = stream::iter(reads).buffer_unordered(CONCURRENCY).try_collect().await?;
     let mut units = Units::default();
@@ -177,11 +177,11 @@ async fn read_further(
     Ok(units)
 }
 
-/// Moves the largest places to the list, up to so many, as long as each part says what comes next of it.
-/// Says whether a part has to be read further first.
+/// Moves the greatest entries to the list, up to `most`, while every part knows its next entry.
+/// Returns whether a part must be read further first.
 fn merge(parts: &mut [Part], listed: &mut Vec<Listed>, most: usize) -> bool {
     while listed.len() < most {
-        if parts.iter().any(Part::is_used_up) {
+        if parts.iter().any(Part::is_exhausted) {
             return true;
         }
         let largest =
@@ -213,7 +213,7 @@ mod tests {
         ["asset", "device", "user"].map(|kind| Kind::parse(kind).expect("a kind"))
     }
 
-    /// A subject whose newest event was observed in this hour.
+    /// Stores a subject whose newest event was observed in this hour.
     fn put(memory: &Memory, kind: &Kind, id: &str, hour: i64) {
         let subject = SubjectId::new(kind.clone(), id).expect("a subject");
         let location = SubjectLocation { key: scope().subject(subject), table: None };
@@ -227,7 +227,7 @@ mod tests {
         memory.write(&location, &write).now_or_never().expect("ready").expect("written");
     }
 
-    /// A whole listing, `limit` at a time.
+    /// Reads a whole listing in pages of `limit`.
     fn walk(memory: &Memory, limit: usize) -> Vec<Listed> {
         let mut all: Vec<Listed> = Vec::new();
         loop {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_read_again_and_nothing_else_is_one() {
+    fn only_a_written_mark_is_read_back() {
         let mark = |json: &str| serde_json::from_str::<Mark>(json);
         let good = r#"["00000007#d%2F1","device"]"#;
         let read = mark(good).expect("a mark");

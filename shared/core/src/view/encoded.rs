@@ -1,9 +1,9 @@
-//! Sizes in the encoding that is stored (postcard), from which the limits of the units follow.
+//! Sizes in the stored encoding (postcard), for the maximum sizes of the units.
 
-/// The most that an integer of 64 bits takes.
+/// Maximum size of a 64-bit integer.
 pub(super) const VARINT: usize = 10;
 
-/// The most that a text of so many bytes takes with its length in front.
+/// Maximum size of a text of this many bytes, including its length prefix.
 pub(super) const fn text(bytes: usize) -> usize {
     const LENGTH: usize = 3;
     LENGTH + bytes

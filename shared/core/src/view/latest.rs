@@ -1,8 +1,8 @@
 //! The newest entry of each event type.
 //!
-//! Of a payload over [`limits::LATEST_PAYLOAD_BYTES`] only the position is kept. The first
-//! [`limits::LATEST_TYPES`] types are kept; entries of further ones are counted. Payloads may also
-//! give way to the size of the whole view, which is decided by [`View`](super::View).
+//! For a payload over [`limits::LATEST_PAYLOAD_BYTES`] only the position is kept. The first
+//! [`limits::LATEST_TYPES`] types are kept; entries of further types are counted.
+//! [`View`](super::View) may drop payloads to limit the size of the view.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Unit for Latest {
 }
 
 impl Latest {
-    /// Encoded, without any payload.
+    /// Maximum encoded size without payloads.
     pub(super) const LARGEST: usize = 2 * super::encoded::VARINT
         + limits::LATEST_TYPES
             * (super::encoded::text(TYPE_LIMIT)
@@ -55,17 +55,17 @@ impl Latest {
                 + 1
                 + 2);
 
-    /// Entries whose type was one too many.
+    /// Number of entries of types over the limit.
     pub(super) fn over(&self) -> u64 {
         self.over
     }
 
-    /// Types whose newest payload is not kept.
+    /// Number of types without a stored payload.
     pub(super) fn without_payload(&self) -> usize {
         self.by_type.values().filter(|newest| newest.payload.is_none()).count()
     }
 
-    /// All payloads together.
+    /// Total size of the payloads.
     pub(super) fn payload_bytes(&self) -> usize {
         self.by_type
             .values()
@@ -74,7 +74,7 @@ impl Latest {
             .sum()
     }
 
-    /// Lets the payload go that was observed longest ago.
+    /// Drops the payload that was observed first.
     pub(super) fn drop_oldest_payload(&mut self) {
         let oldest = self
             .by_type
@@ -86,7 +86,8 @@ impl Latest {
         }
     }
 
-    /// By type: `{"observed_at","event_id","payload"}`; a payload that is not kept is `null`.
+    /// By type: `{"observed_at","event_id","payload"}`; a payload that
+    /// is missing or not JSON is `null`.
     pub(super) fn to_json(&self) -> Value {
         let by_type = self.by_type.iter().map(|(event_type, newest)| {
             let payload: Value = newest
@@ -120,7 +121,7 @@ impl Newest {
     }
 }
 
-/// An id is checked again when it is read, because bytes from outside are no proof.
+/// Ids are checked again on reading, because stored bytes are not trusted.
 mod event_id {
     use serde::{Deserialize, Deserializer, Serializer, de};
 
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_large_payload_only_the_position_is_kept() {
+    fn a_large_payload_leaves_only_its_position() {
         // Two of the bytes are the quotes.
         let fits = "x".repeat(limits::LATEST_PAYLOAD_BYTES - 2);
         check(
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn types_over_the_limit_are_counted_and_known_ones_go_on() {
+    fn types_over_the_limit_are_counted_and_known_types_are_updated() {
         let types: Vec<String> =
             (0..limits::LATEST_TYPES + 2).map(|n| format!("t{n:02}")).collect();
         let mut input: Vec<_> = types.iter().zip(0..).map(|(t, at)| (&**t, at, json!(0))).collect();
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_payload_gives_way_first() {
+    fn the_oldest_payload_is_dropped_first() {
         let input = [("a", 0, json!(0)), ("b", 1, json!(1)), ("a", 2, json!(2))];
         let mut latest = folded(ViewSpec::default(), &input).latest;
         latest.drop_oldest_payload();

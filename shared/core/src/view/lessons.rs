@@ -1,21 +1,23 @@
-//! What a learner did in each lesson, by course and lesson.
+//! A learner's activity in each lesson, by course and lesson.
 //!
-//! Entries are read by their type, whatever their contract, if the payload names a course and a
-//! lesson by ids of at most [`limits::LESSON_ID_BYTES`]. Entries come in order, but producers leave
-//! some out, so each type has a meaning in every state:
-//! - Any of the types makes a lesson known. One that never started is open, and its clock stands.
-//! - Started and resumed open a lesson and start its clock; a clock that runs goes on. After
-//!   completion they open the lesson again: it has no time of completion until it is completed
-//!   again, and its time on task goes on adding up. `started_at` is the first start of all, and
-//!   stays empty if only a resume was seen.
-//! - Paused and completed stop the clock; one that stands adds no time. Both change nothing after
-//!   completion, so the first completion of a round counts.
-//! - Assessments and progress count in every state and change none: full progress is no completion.
+//! The unit reads entries by type, whatever their contract, if the payload has the ids of a course
+//! and a lesson of at most [`limits::LESSON_ID_BYTES`]. Entries are in order, but producers omit
+//! some, so each type has a meaning in every state:
+//! - Any of the types creates a lesson. A lesson that was never started is open with a stopped
+//!   clock.
+//! - Started and resumed open a lesson and start its clock; a running clock continues. After
+//!   completion they reopen the lesson: it has no completion time until it is completed again, and
+//!   its time on task continues to add up. `started_at` is the very first start, and is empty if
+//!   the lesson was only resumed.
+//! - Paused and completed stop the clock. Neither has an effect after completion, so the first
+//!   completion counts until the lesson is reopened.
+//! - Assessments and progress count in every state and change no state: full progress is not
+//!   completion.
 //!
-//! At most [`limits::OPEN_LESSONS`] are not completed: an entry that would make one more is counted
-//! and changes nothing else. Of more than [`limits::FINISHED_LESSONS`] completed ones, or when all
-//! together pass [`limits::LESSONS_BYTES`], the one completed longest ago goes and is counted. If
-//! it is met again, it starts from nothing.
+//! At most [`limits::OPEN_LESSONS`] lessons are not completed: an entry that would open one more is
+//! counted and has no other effect. If more than [`limits::FINISHED_LESSONS`] lessons are
+//! completed, or all lessons together exceed [`limits::LESSONS_BYTES`], the lesson that was
+//! completed first is dropped and counted. If a dropped lesson appears again, it starts empty.
 
 mod lesson;
 
@@ -36,25 +38,25 @@ pub struct Lessons {
     over: Option<Over>,
 }
 
-/// What went over the limits.
+/// Counts over the limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Over {
-    /// Entries that would have opened one lesson too many.
+    /// Entries that would have opened too many lessons.
     pub(super) open: u64,
-    /// Completed lessons that went.
+    /// Completed lessons that were dropped.
     pub(super) finished: u64,
 }
 
 const _: () = assert!(
     (limits::OPEN_LESSONS + 1) * Lesson::LARGEST <= limits::LESSONS_BYTES,
-    "open lessons and the one just completed must fit without any going"
+    "all open lessons and a completed lesson must fit"
 );
 
 impl Unit for Lessons {
     fn apply(&mut self, reading: &Reading<'_>) {
         let Some(step) = Step::of(&reading.entry.event_type) else { return };
         let Payload(payload) = reading.payload;
-        // Several fields are read, so a tree is worth it.
+        // Several fields are read, so parsing the whole payload pays off.
         let Ok(payload) = serde_json::from_str::<Value>(payload) else { return };
         let id = |name| {
             let id = payload.get(name).and_then(Value::as_str);
@@ -69,7 +71,7 @@ impl Unit for Lessons {
 impl Lessons {
     pub(super) const LARGEST: usize = 1 + 3 * super::encoded::VARINT + limits::LESSONS_BYTES;
 
-    /// What went over the limits.
+    /// Counts over the limits.
     pub(super) fn over(&self) -> Over {
         self.over.unwrap_or_default()
     }
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lesson_completed_longest_ago_goes() {
+    fn the_lesson_that_was_completed_first_is_dropped() {
         let names = names(limits::FINISHED_LESSONS + 1);
         let mut input: Vec<_> =
             names.iter().zip(0..).map(|(name, at)| ("lesson_completed", &**name, at)).collect();
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_lesson_is_not_read() {
+    fn an_entry_without_a_lesson_is_ignored() {
         let long = "x".repeat(limits::LESSON_ID_BYTES + 1);
         let lines = [
             ("lesson_started", 0, json!({"course_id": "c"})),

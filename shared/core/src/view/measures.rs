@@ -1,9 +1,9 @@
-//! Statistics of the numbers that a contract names.
+//! Statistics of the measures that a contract declares.
 //!
-//! What is not a number at a measure's path is skipped. The unit is the one that the spec of the
-//! newest reading gives. A sum that passes the range of `f64` is infinite and is shown as `null`.
-//! The first [`limits::MEASURES`] names are kept; readings of further ones, or under a name or unit
-//! over its length, are counted.
+//! A value at a measure's path that is not a number is skipped. The unit is that of the newest
+//! reading's spec. A sum that overflows `f64` is infinite and shown as `null`. The first
+//! [`limits::MEASURES`] names are kept. Readings of further names, or with a name or unit that is
+//! too long, are counted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct Measures {
     over: u64,
 }
 
-/// The mean is left out because it is `sum / count`.
+/// The mean is not stored because it is `sum / count`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Measure {
     unit: Option<Arc<str>>,
@@ -54,7 +54,7 @@ impl Measures {
                 + 2 * super::encoded::VARINT
                 + 4 * size_of::<f64>());
 
-    /// Readings of measures that are not kept.
+    /// Number of readings of measures that are not kept.
     pub(super) fn over(&self) -> u64 {
         self.over
     }
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_the_named_types_are_summed_up() {
+    fn numbers_of_the_named_types_are_aggregated() {
         check(
             celsius(),
             &[
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_is_skipped() {
+    fn a_value_that_is_not_a_number_is_skipped() {
         let values =
             [json!({"value": "20"}), json!({"value": null}), json!({}), json!([20]), json!(20)];
         let input: Vec<_> =
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_ingested_before_since_is_not_read() {
+    fn an_entry_ingested_before_since_is_ignored() {
         let input = [("a", 0, json!(1)), ("a", 5, json!(2)), ("a", 6, json!(3))];
         let since = Some(seconds(5));
         let spec = ViewSpec {

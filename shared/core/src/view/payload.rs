@@ -1,8 +1,8 @@
-//! A payload as the units read it: the one thing at a path, with no tree made of the rest. An entry is
-//! read again each time it is folded, and most of what a payload says is no unit's business.
+//! Reads single values from a payload without parsing it into a tree: an entry is read each time it
+//! is folded, and units need only few values.
 //!
-//! What comes behind the thing is not looked at: history keeps canonical JSON only, so there is
-//! nothing to find out about it.
+//! The text after the value is not read, because the history stores only canonical JSON, which is
+//! valid.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -17,22 +17,23 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 #[derive(Clone, Copy, Debug)]
 pub struct Payload<'a>(pub &'a str);
 
-/// What stands at a path.
+/// The value at a path.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Found<'a> {
     Number(f64),
     Text(Cow<'a, str>),
     Null,
-    /// A truth value, a list or an object.
+    /// A boolean, a list or an object.
     Other,
 }
 
 impl<'a> Payload<'a> {
-    /// The thing at a path, if there is one.
+    /// The value at a path, if any.
     pub(super) fn find(self, path: &Pointer) -> Option<Found<'a>> {
         let mut found = None;
         let pick = Pick { path, found: &mut found };
-        // It ends at the thing, in the middle of the text, which is an error to the deserializer.
+        // Reading stops at the value, in the middle of the text, which the deserializer reports as
+        // an error.
         let _ = pick.deserialize(&mut serde_json::Deserializer::from_str(self.0));
         found
     }
@@ -47,7 +48,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Goes down a path.
+/// Descends along a path.
 struct Pick<'p, 'f, 'a> {
     path: &'p Pointer,
     found: &'f mut Option<Found<'a>>,
@@ -147,8 +148,9 @@ impl<'a> Visitor<'a> for Pick<'_, '_, 'a> {
     }
 }
 
-/// How a name stands to this one. Canonical JSON has its names in order, so nothing is found behind a
-/// greater one. Beyond ASCII the order is another one than that of bytes, and no name counts as greater.
+/// Compares a name with the wanted name. Names in canonical JSON are sorted, so the search stops at
+/// a greater name. Beyond ASCII the order differs from byte order, so no such name counts as
+/// greater.
 struct To<'n>(&'n str);
 
 impl<'de> DeserializeSeed<'de> for To<'_> {
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_leads_to_what_the_tree_has_there() {
+    fn a_path_finds_the_same_value_as_in_a_tree() {
         let payload = json!({
             "a": {"b": [1, {"c": -2.5}, "x\n"], "~/": u64::MAX}, "": true, "é": "ü", "n": null,
             "i": i64::MIN, "0": "zero",
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_json_has_nothing_at_any_path() {
+    fn a_text_that_is_not_json_has_no_values() {
         let path = PointerBuf::parse("/a").expect("a pointer");
         for text in ["", "no", "{\"b\":1", "{\"a\":"] {
             assert_eq!(Payload(text).find(&path), None, "{text}");
@@ -247,7 +249,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_path_leads_to_what_the_tree_has_there(
+        fn every_path_finds_the_same_value_as_in_a_tree(
             value in values(),
             names in prop::collection::vec("[abé\u{ffff}\u{1f600}01~/]{0,2}", 0..4),
         ) {

@@ -1,4 +1,4 @@
-//! What holds for a view whatever arrives (promises 9 and 10).
+//! Properties of views for arbitrary entries (promises 9 and 10).
 
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_view_stays_within_its_limit_whatever_arrives(
+    fn a_view_never_exceeds_its_limit(
         greedy in 0usize..=72,
         entries in entries(100),
     ) {
@@ -123,7 +123,7 @@ proptest! {
     }
 }
 
-/// Every unit at its largest: long names everywhere, and payloads that fill the rest.
+/// Every unit at its maximum size: long names, and payloads that fill the rest.
 fn greedy_entries() -> Vec<Arc<Entry>> {
     let readings = (0..12).map(|n| {
         let payload = json!({
@@ -141,7 +141,7 @@ fn greedy_entries() -> Vec<Arc<Entry>> {
 }
 
 #[test]
-fn payloads_give_way_when_every_unit_is_full() {
+fn payloads_are_dropped_when_every_unit_is_full() {
     let specs = greedy_specs();
     let entries = greedy_entries();
     let readings = fold(View::default(), &entries[..12], &specs);
@@ -173,7 +173,7 @@ fn an_empty_view_costs_little() {
 }
 
 #[test]
-fn a_payload_that_is_no_json_still_counts() {
+fn a_payload_that_is_not_json_still_counts() {
     let view = fold(View::default(), &[entry("lesson_started", 0, "{")], &greedy_specs());
     assert_eq!(view.event_count, 1);
     assert_eq!(view.to_json()["lessons"], json!([]));

@@ -1,4 +1,4 @@
-//! Entries and specs for the tests of the units.
+//! Sample entries and specs for tests of the units.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use crate::base::id::{EventId, Position};
 use crate::base::time::Timestamp;
 use crate::event::{Entry, IdOrigin};
 
-/// The contract that every sample passed.
+/// The contract of every sample.
 pub(super) const CONTRACT: &str = "sample";
 
-/// The instant so many seconds after 1970.
+/// The instant this many seconds after 1970.
 pub(super) fn seconds(after: i64) -> Timestamp {
     Timestamp::from_micros(after * 1_000_000).expect("in range")
 }
 
-/// An entry that was observed and ingested at one time and is named after it.
+/// An entry that was observed and ingested at the same time, which is also its id.
 pub(super) fn entry(event_type: &str, at: i64, payload: &str) -> Arc<Entry> {
     let event_id = EventId::parse(&format!("e{at}")).expect("an id");
     Arc::new(Entry {
@@ -33,7 +33,7 @@ pub(super) fn entry(event_type: &str, at: i64, payload: &str) -> Arc<Entry> {
     })
 }
 
-/// A measure of every type, without a unit.
+/// A measure for every event type, without a unit.
 pub(super) fn measure(name: &str, path: &str) -> MeasureSpec {
     MeasureSpec {
         name: Arc::from(name),
@@ -56,7 +56,7 @@ pub(super) fn specs(spec: ViewSpec) -> Specs {
     Specs { revision: 1, by_contract: BTreeMap::from([(Arc::from(CONTRACT), Arc::new(spec))]) }
 }
 
-/// The view of (type, second, payload) lines.
+/// The view of entries given as (type, second, payload).
 pub(super) fn folded(spec: ViewSpec, lines: &[(&str, i64, Value)]) -> View {
     let entries: Vec<_> =
         lines.iter().map(|(kind, at, payload)| entry(kind, *at, &payload.to_string())).collect();

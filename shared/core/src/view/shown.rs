@@ -1,12 +1,12 @@
-//! A view as readers get it: the keys of `GET /api/v1/subjects/{kind}/{id}` that a view knows.
+//! The JSON of a view, for `GET /api/v1/subjects/{kind}/{id}`.
 
 use serde_json::{Map, Value, json};
 
 use super::View;
 
 impl View {
-    /// The view as JSON. A key whose unit has nothing yet is `null` or empty, never missing;
-    /// `over` is there only when something went over a limit, and has only what did.
+    /// The view as JSON. A key without a value yet is `null` or empty, never missing. `over` exists
+    /// only if a limit was exceeded, and contains only the exceeded limits.
     pub fn to_json(&self) -> Value {
         let mut shown = json!({
             "event_count": self.event_count,
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_yet_is_null_or_empty_and_never_missing() {
+    fn a_key_without_a_value_is_null_or_empty_and_never_missing() {
         check(
             &[],
             json!({
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_went_over_a_limit_is_shown_as_over() {
+    fn over_contains_only_the_exceeded_limits() {
         let large = "x".repeat(limits::LATEST_PAYLOAD_BYTES);
         let view = folded(ViewSpec::default(), &[("a", 0, json!(large))]);
         assert_eq!(view.to_json()["over"], json!({"latest_payloads": 1}));

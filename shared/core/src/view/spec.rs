@@ -1,4 +1,4 @@
-//! What the units of a view read, by contract, and what a unit is.
+//! Specifications of what the units of a view read, by contract, and the trait of a unit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,49 +14,49 @@ use crate::event::Entry;
 /// What the units read from the payloads of one contract.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewSpec {
-    /// Numbers whose statistics are kept.
+    /// The measures.
     pub measures: Vec<MeasureSpec>,
-    /// Where the status is.
+    /// The path of the status.
     pub status: Option<StatusSpec>,
-    /// Where the location is.
+    /// The paths of the location.
     pub location: Option<LocationSpec>,
 }
 
-/// A number in the payload whose statistics are kept.
+/// A number in the payload to aggregate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeasureSpec {
-    /// Its name in the view, at most [`MEASURE_NAME_BYTES`](crate::base::limits::MEASURE_NAME_BYTES).
+    /// The name in the view, at most [`MEASURE_NAME_BYTES`](crate::base::limits::MEASURE_NAME_BYTES).
     pub name: Arc<str>,
-    /// The event types that are read; empty: all.
+    /// The event types to read; empty: all types.
     pub types: Vec<Arc<str>>,
-    /// Where the number is.
+    /// The path of the number.
     pub path: PointerBuf,
-    /// What it is measured in, at most [`UNIT_BYTES`](crate::base::limits::UNIT_BYTES).
+    /// The unit, at most [`UNIT_BYTES`](crate::base::limits::UNIT_BYTES).
     pub unit: Option<Arc<str>>,
-    /// Where the payload names the unit that the number came in.
+    /// The path of the unit of the number.
     pub unit_path: Option<PointerBuf>,
     /// Which texts are numbers, too.
     pub numbers: Numbers,
-    /// Entries ingested from here on are read; `None`: all. A measure that is added to a
-    /// contract later must not depend on which pages happened to be folded again.
+    /// Only entries ingested at or after this time are read; `None`: all entries. Otherwise a
+    /// measure added to a contract later would depend on which pages happen to be folded again.
     pub since: Option<Timestamp>,
 }
 
-/// Where a payload has its status.
+/// The status in a payload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatusSpec {
-    /// Where the status is.
+    /// The path of the status.
     pub path: PointerBuf,
     /// The event types that are read; empty: all.
     pub types: Vec<Arc<str>>,
 }
 
-/// Where a payload has its location, in degrees.
+/// The paths of a location in a payload, in degrees.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LocationSpec {
-    /// From -90 in the south to 90.
+    /// The latitude, from -90 (south) to 90.
     pub latitude: PointerBuf,
-    /// From -180 in the west to 180.
+    /// The longitude, from -180 (west) to 180.
     pub longitude: PointerBuf,
     /// The event types that are read; empty: all.
     pub types: Vec<Arc<str>>,
@@ -69,7 +69,7 @@ pub(super) static NO_SPEC: ViewSpec =
     ViewSpec { measures: Vec::new(), status: None, location: None };
 
 impl ViewSpec {
-    /// The number that a measure of this name has in an entry, with what it is measured in.
+    /// The number of a measure in an entry, with its unit.
     pub fn number(&self, measure: &str, entry: &Entry) -> Option<(f64, Option<&Arc<str>>)> {
         let payload = Payload(&entry.payload);
         let named = self.measures.iter().filter(|spec| *spec.name == *measure && spec.reads(entry));
@@ -126,17 +126,17 @@ fn is_among(types: &[Arc<str>], event_type: &str) -> bool {
     types.is_empty() || types.iter().any(|one| **one == *event_type)
 }
 
-/// The specs of every contract that a subject's entries passed.
+/// The specs of all contracts of a subject's entries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Specs {
-    /// The registry revision that these are at least as new as.
+    /// The specs are at least as new as this registry revision.
     pub revision: u64,
     /// By the name of the contract. A contract that no longer exists has an empty spec.
     pub by_contract: BTreeMap<Arc<str>, Arc<ViewSpec>>,
 }
 
 impl Specs {
-    /// The names of contracts among `entries` whose spec is not here.
+    /// The contracts of `entries` whose spec is missing.
     pub fn missing<'a>(&self, entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<Arc<str>> {
         let mut names: Vec<Arc<str>> = Vec::new();
         for entry in entries {
@@ -148,18 +148,18 @@ impl Specs {
     }
 }
 
-/// One entry as the units see it.
+/// One entry for the units.
 pub struct Reading<'a> {
     /// The entry itself.
     pub entry: &'a Entry,
-    /// Its payload.
+    /// The entry's payload.
     pub payload: Payload<'a>,
-    /// What its contract says about the payload.
+    /// The spec of the entry's contract.
     pub spec: &'a ViewSpec,
 }
 
 /// One deterministic calculation of a view.
 pub trait Unit {
-    /// Takes the next entry in order.
+    /// Folds the next entry, in order.
     fn apply(&mut self, reading: &Reading<'_>);
 }

@@ -1,9 +1,9 @@
-//! The current status, and how long each status lasted.
+//! The current status, and the duration of each status.
 //!
-//! Time is counted between consecutive readings, so what has passed since the newest reading is not
-//! in it yet. The first [`limits::STATUSES`] different values have a sum each; the time of further
-//! ones goes into one sum for all. What is at the path and is not a string of at most
-//! [`limits::STATUS_BYTES`] is skipped and counted; a payload without the path says nothing.
+//! Durations are counted between consecutive readings, so the time since the newest reading is not
+//! included. The first [`limits::STATUSES`] values have a sum each; the time of further values goes
+//! into one common sum. A value at the path that is not a string of at most
+//! [`limits::STATUS_BYTES`] is skipped and counted. A payload without the path is ignored.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::spec::{Reading, Unit};
 use crate::base::limits;
 use crate::base::time::Timestamp;
 
-/// The current status, and how long each status lasted.
+/// The current status, and the duration of each status.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     current: Option<Current>,
@@ -32,7 +32,7 @@ struct Current {
     over: Option<Over>,
 }
 
-/// Of the values without a sum of their own.
+/// Counts of the values without their own sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Over {
     pub(super) readings: u64,
@@ -69,17 +69,17 @@ impl Status {
         self.current.as_ref().map(|current| &*current.value)
     }
 
-    /// What went into the sum for all further values.
+    /// The common sum of further values.
     pub(super) fn over(&self) -> Option<Over> {
         self.current.as_ref().and_then(|current| current.over)
     }
 
-    /// Readings that were no status.
+    /// Number of skipped readings.
     pub(super) fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// `{"value","since","seconds"}`, or `null` before the first.
+    /// `{"value","since","seconds"}`, or `null` without a reading.
     pub(super) fn to_json(&self) -> Value {
         self.current.as_ref().map_or(Value::Null, |current| {
             json!({"value": current.value, "since": current.since, "seconds": current.seconds})
@@ -114,7 +114,7 @@ impl Current {
         }
     }
 
-    /// The value as a name that can be kept, with a sum of its own while there is room.
+    /// The shared name of a value. Gives a new value its own sum while there is room.
     fn named(&mut self, value: &str) -> Arc<str> {
         if let Some((known, _)) = self.seconds.get_key_value(value) {
             return Arc::clone(known);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn time_goes_to_the_status_that_held_it() {
+    fn time_counts_for_the_status_that_held() {
         check(
             &[
                 (0, json!("idle")),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_short_string_is_skipped_and_counted() {
+    fn an_invalid_value_is_skipped_and_counted() {
         let long = "x".repeat(limits::STATUS_BYTES + 1);
         let view = read(&[(0, json!(null)), (1, json!(long)), (2, json!("on")), (3, json!(7))]);
         assert_eq!(view.status.skipped(), 3);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn other_types_than_those_of_the_spec_say_nothing() {
+    fn other_types_than_those_of_the_spec_are_ignored() {
         let status = StatusSpec { types: vec!["state".into()], ..status("/status") };
         let spec = ViewSpec { status: Some(status), ..ViewSpec::default() };
         let input = [("state", 0, json!({"status": "on"})), ("alarm", 1, json!({"status": "off"}))];
@@ -189,13 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_without_the_path_says_nothing() {
+    fn a_payload_without_the_path_is_ignored() {
         let spec = ViewSpec { status: Some(status("/status")), ..ViewSpec::default() };
         assert_eq!(folded(spec, &[("a", 0, json!({}))]).status, Status::default());
     }
 
     #[test]
-    fn a_status_over_the_limit_is_current_and_its_time_goes_to_the_rest() {
+    fn a_status_over_the_limit_is_current_and_counts_into_the_common_sum() {
         let mut input: Vec<_> =
             (0..limits::STATUSES).zip(0..).map(|(n, at)| (at, json!(format!("s{n}")))).collect();
         input.extend([(20, json!("new")), (25, json!("newer")), (32, json!("s0"))]);

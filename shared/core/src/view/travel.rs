@@ -1,8 +1,8 @@
-//! The last location, and the way that led there.
+//! The last location and the distance travelled.
 //!
-//! The way is the sum of great-circle distances between consecutive locations on a sphere of the
-//! earth's mean radius. A location outside the ranges of latitude and longitude, or with only one
-//! of the two, is skipped.
+//! The distance is the sum of great-circle distances between consecutive locations, on a sphere
+//! with the earth's mean radius. A location outside the ranges of latitude and longitude, or with
+//! only one coordinate, is skipped.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,15 +11,15 @@ use super::payload::Payload;
 use super::spec::{LocationSpec, Reading, Unit};
 use crate::base::time::Timestamp;
 
-/// Mean radius R1 of the WGS 84 ellipsoid as IUGG gives it.
+/// Mean radius R1 of the WGS 84 ellipsoid, from IUGG.
 const EARTH_RADIUS_M: f64 = 6_371_008.8;
 
 const LATITUDES: f64 = 90.0;
 const LONGITUDES: f64 = 180.0;
-/// Where a receiver without a fix says that it is.
+/// The location that receivers without a fix report.
 const NO_FIX: (f64, f64) = (0.0, 0.0);
 
-/// The last location, and the way that led there.
+/// The last location and the distance travelled.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Travel {
     last: Option<Location>,
@@ -52,7 +52,7 @@ impl Unit for Travel {
 impl Travel {
     pub(super) const LARGEST: usize = 1 + 3 * size_of::<f64>() + super::encoded::VARINT;
 
-    /// `{"latitude","longitude","at","distance_m"}`, or `null` before the first.
+    /// `{"latitude","longitude","at","distance_m"}`, or `null` without a location.
     pub(super) fn to_json(&self) -> Value {
         self.last.as_ref().map_or(Value::Null, |last| {
             json!({
@@ -66,7 +66,7 @@ impl Travel {
 }
 
 impl LocationSpec {
-    /// Latitude and longitude, if both are there and are a fix.
+    /// Latitude and longitude, if both are valid and not [`NO_FIX`].
     pub(super) fn find(&self, payload: Payload<'_>) -> Option<(f64, f64)> {
         let degrees = |path, limit| {
             payload.number(path, self.numbers).filter(|degrees| is_within(*degrees, limit))
@@ -86,10 +86,10 @@ fn is_within(degrees: f64, limit: f64) -> bool {
     (-limit..=limit).contains(&degrees)
 }
 
-/// The way between two points of (latitude, longitude) in degrees, in metres.
+/// The distance in metres between two points of (latitude, longitude) in degrees.
 ///
-/// Haversine: exact for near points, and indifferent to the antimeridian because a sine squared
-/// has a period of 180 degrees.
+/// Uses the haversine formula: it is accurate for near points, and it handles the antimeridian
+/// because a squared sine has a period of 180 degrees.
 pub fn distance_m(from: (f64, f64), to: (f64, f64)) -> f64 {
     let half_sine_squared = |degrees: f64| {
         let half_sine = libm::sin(degrees.to_radians() / 2.0);
@@ -97,7 +97,7 @@ pub fn distance_m(from: (f64, f64), to: (f64, f64)) -> f64 {
     };
     let cosines = libm::cos(from.0.to_radians()) * libm::cos(to.0.to_radians());
     let haversine = half_sine_squared(to.0 - from.0) + cosines * half_sine_squared(to.1 - from.1);
-    // Rounding may lead past 1 for opposite points, where the arcsine ends.
+    // For opposite points rounding may exceed 1, outside the arcsine's domain.
     2.0 * EARTH_RADIUS_M * libm::asin(haversine.min(1.0).sqrt())
 }
 
@@ -146,20 +146,20 @@ mod tests {
     }
 
     #[test]
-    fn the_short_way_crosses_the_antimeridian() {
+    fn the_shortest_path_may_cross_the_antimeridian() {
         check(&[(0.0, 179.5), (0.0, -179.5)], DEGREE_M);
         check(&[(0.0, 180.0), (0.0, -180.0)], 0.0);
     }
 
     #[test]
-    fn the_short_way_crosses_the_poles() {
+    fn the_shortest_path_may_cross_the_poles() {
         check(&[(89.5, 10.0), (89.5, -170.0)], DEGREE_M);
         check(&[(90.0, 0.0), (90.0, 77.0)], 0.0);
         check(&[(-90.0, 0.0), (90.0, 0.0)], 2.0 * QUARTER_M);
     }
 
     #[test]
-    fn what_is_no_location_is_skipped() {
+    fn an_invalid_location_is_skipped() {
         let points = [
             (json!(1), json!(2)),
             (json!(90.001), json!(0)),
@@ -202,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_two_places_are_further_apart_than_half_the_earth(
+        fn a_distance_is_symmetric_and_at_most_half_the_earths_circumference(
             from in (-90.0..=90.0, -180.0..=180.0),
             to in (-90.0..=90.0, -180.0..=180.0),
         ) {

@@ -1,4 +1,4 @@
-//! Facts about every router: ids, problems, panics, origins.
+//! Tests of the layers of every router: ids, problems, panics, origins.
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::StatusCode;
@@ -7,12 +7,13 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::tenant::Scope;
 use drover_core::memory::Memory;
 use drover_core::registry::Registry;
+use drover_intake::{AuthMode, Gate, LocalKeys};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::{AuthMode, Credentials, Gate, LocalKeys};
+use crate::Credentials;
 
 fn router() -> Router {
     let routes = Router::new()
@@ -70,7 +71,7 @@ fn check_problem(answer: &Answer, status: u16, code: &str) {
 }
 
 #[test]
-fn every_answer_carries_a_correlation_id_its_own_or_a_new_one() {
+fn every_response_carries_the_requests_correlation_id_or_a_new_one() {
     let own = ask("GET", "/fine", &[("x-correlation-id", "mine-1")]);
     assert_eq!((own.status, header(&own, "x-correlation-id")), (StatusCode::OK, "mine-1"));
     for odd in ["", "two words", &"x".repeat(129)] {
@@ -97,7 +98,7 @@ fn an_unknown_route_an_unknown_method_and_a_panic_are_problems() {
 }
 
 #[test]
-fn a_client_that_takes_no_json_is_told_so() {
+fn a_client_that_does_not_accept_json_gets_406() {
     check_problem(&ask("GET", "/fine", &[("accept", "text/html")]), 406, "not_acceptable");
     check_problem(&ask("GET", "/fine", &[("accept", "*/*;q=0")]), 406, "not_acceptable");
     for accept in ["*/*", "application/*", "text/html, application/json;q=0.5", "Application/JSON"]
@@ -107,7 +108,7 @@ fn a_client_that_takes_no_json_is_told_so() {
 }
 
 #[test]
-fn pages_of_this_machine_may_read_answers_and_no_others() {
+fn only_local_pages_may_read_responses() {
     let allowed = |origin: &str, path: &str| {
         let answer = ask("GET", path, &[("origin", origin)]);
         header(&answer, "access-control-allow-origin").to_owned()
@@ -128,13 +129,13 @@ fn pages_of_this_machine_may_read_answers_and_no_others() {
     assert!(!listed.allow(&HeaderValue::from_static("http://localhost:3000")));
 }
 
-/// What was logged while this ran.
+/// Runs a closure and returns its log output.
 fn logged(run: impl FnOnce()) -> String {
     #[derive(Clone, Default)]
     struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
     impl std::io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("nobody panics").extend_from_slice(bytes);
+            self.0.lock().expect("not poisoned").extend_from_slice(bytes);
             Ok(bytes.len())
         }
         fn flush(&mut self) -> std::io::Result<()> {
@@ -145,11 +146,12 @@ fn logged(run: impl FnOnce()) -> String {
     let writer = lines.clone();
     let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
     tracing::subscriber::with_default(log.finish(), run);
-    let bytes = lines.0.lock().expect("nobody panics").clone();
+    let bytes = lines.0.lock().expect("not poisoned").clone();
     String::from_utf8(bytes).expect("text")
 }
 
-/// A route that lets whoever may read it in; the tenant `demo` has the key `a-secret-key` for that.
+/// A route that requires the scope `read`. The tenant `demo` has the key `a-secret-key` with that
+/// scope.
 fn guarded() -> Router {
     let now = Timestamp::from_millis(1_800_000_000_000).expect("in range");
     let memory = Memory::new(now);
@@ -160,7 +162,8 @@ fn guarded() -> Router {
     let gate = Arc::new(Gate { mode: AuthMode::Key(LocalKeys::Refused) });
     let registry = Arc::new(Registry::new());
     let read = move |credentials: Credentials| async move {
-        let caller = gate.admit(&credentials, Scope::Read, now, &registry, &memory).await?;
+        let admitted = gate.admit(credentials.proof(), Scope::Read, now, &registry, &memory).await;
+        let caller = credentials.admitted(admitted)?;
         Ok::<_, Problem>(caller.scope.tenant().to_string())
     };
     finished(Router::new().route("/read/{id}", get(read)), Origins::Local)

@@ -1,4 +1,4 @@
-//! Every way for an attempt to end, under every rule.
+//! Every outcome of an attempt, under every rule.
 
 use drover_event_log::TimestampType;
 
@@ -12,7 +12,7 @@ fn record(offset: i64) -> StoredRecord {
     StoredRecord { offset, timestamp: 5_000, timestamp_type, key, value, headers }
 }
 
-/// Offsets 10 to 13, tried so many times before; the next one is 20.
+/// Offsets 10 to 13, after so many attempts; the next offset is 20.
 fn batch(attempts: u32) -> Batch {
     Batch { attempts, ..Batch::fresh((10..14).map(record).collect(), 20) }
 }
@@ -25,15 +25,15 @@ fn rules(reading: Reading, on_function_error: OnFunctionError, retries: Option<u
     Rules { reading, on_function_error, retries, oldest: None }
 }
 
-fn decide(batch: Batch, outcome: Outcome, rules: &Rules) -> Decision {
+fn decide(batch: Batch, outcome: AttemptOutcome, rules: &Rules) -> Decision {
     batch.decide(outcome, rules, Moment { now: NOW, random: 0.0 })
 }
 
-fn named(offsets: &[i64]) -> Outcome {
-    Outcome::Named(offsets.iter().copied().collect())
+fn named(offsets: &[i64]) -> AttemptOutcome {
+    AttemptOutcome::Named(offsets.iter().copied().collect())
 }
 
-/// What comes again, what is given up, and up to where it is done.
+/// Checks the retried, the discarded, and the done offsets.
 fn check(decision: &Decision, again: &[&[i64]], given_up: &[i64], done_until: i64) {
     let shown: Vec<Vec<i64>> = decision.again.iter().map(|one| offsets(&one.records)).collect();
     assert_eq!(shown, again);
@@ -46,19 +46,19 @@ const READINGS: [Reading; 2] = [Reading::Resume, Reading::Listed];
 const ON_ERROR: [OnFunctionError; 2] = [OnFunctionError::SendAgain, OnFunctionError::Bisect];
 
 #[test]
-fn a_handled_batch_is_done_until_the_next_one_whatever_the_rules() {
+fn a_handled_batch_is_done_up_to_the_next_batch_under_every_rule() {
     for reading in READINGS {
         for on_error in ON_ERROR {
             for (attempts, retries) in [(0, None), (0, Some(0)), (9, Some(3))] {
                 let rules = rules(reading, on_error, retries);
-                check(&decide(batch(attempts), Outcome::Handled, &rules), &[], &[], 20);
+                check(&decide(batch(attempts), AttemptOutcome::Handled, &rules), &[], &[], 20);
             }
         }
     }
 }
 
 #[test]
-fn a_partial_failure_resumes_at_the_lowest_offset_or_sends_what_is_listed() {
+fn a_partial_failure_resumes_at_the_lowest_offset_or_retries_the_listed_records() {
     for on_error in ON_ERROR {
         let resume = rules(Reading::Resume, on_error, None);
         let listed = rules(Reading::Listed, on_error, None);
@@ -76,51 +76,51 @@ fn a_partial_failure_resumes_at_the_lowest_offset_or_sends_what_is_listed() {
 }
 
 #[test]
-fn every_way_to_fail_as_a_whole_sends_all_of_it_again() {
+fn every_failure_of_the_whole_batch_retries_all_records() {
     let failures = [Failure::Function, Failure::NoAnswer, Failure::Senseless("why")];
     for reading in READINGS {
         for failure in failures.clone() {
             let rules = rules(reading, OnFunctionError::SendAgain, None);
-            check(&decide(batch(7), Outcome::Failed(failure), &rules), &[ALL], &[], 10);
+            check(&decide(batch(7), AttemptOutcome::Failed(failure), &rules), &[ALL], &[], 10);
         }
     }
 }
 
 #[test]
-fn only_a_function_error_halves_and_the_lower_half_comes_first() {
+fn only_a_function_error_bisects_and_the_lower_half_is_sent_first() {
     let rules = rules(Reading::Resume, OnFunctionError::Bisect, Some(0));
-    let halves = decide(batch(0), Outcome::Failed(Failure::Function), &rules);
+    let halves = decide(batch(0), AttemptOutcome::Failed(Failure::Function), &rules);
     check(&halves, &[&[10, 11], &[12, 13]], &[], 10);
     let [lower, upper] = &halves.again[..] else { panic!("{halves:?}") };
     assert_eq!((lower.next, upper.next), (12, 20));
-    check(&decide(lower.clone(), Outcome::Handled, &rules), &[], &[], 12);
-    check(&decide(upper.clone(), Outcome::Handled, &rules), &[], &[], 20);
+    check(&decide(lower.clone(), AttemptOutcome::Handled, &rules), &[], &[], 12);
+    check(&decide(upper.clone(), AttemptOutcome::Handled, &rules), &[], &[], 20);
     for failure in [Failure::NoAnswer, Failure::Senseless("why")] {
-        check(&decide(batch(0), Outcome::Failed(failure), &rules), &[], ALL, 20);
+        check(&decide(batch(0), AttemptOutcome::Failed(failure), &rules), &[], ALL, 20);
     }
     check(&decide(batch(0), named(&[13]), &rules), &[], &[13], 20);
 }
 
 #[test]
-fn halving_costs_no_attempt_and_ends_with_single_records() {
+fn bisecting_counts_as_no_retry_and_ends_with_single_records() {
     let rules = rules(Reading::Resume, OnFunctionError::Bisect, Some(1));
     let (mut waiting, mut given_up, mut invocations) = (vec![batch(0)], Vec::new(), 0);
     while !waiting.is_empty() {
-        let decision = decide(waiting.remove(0), Outcome::Failed(Failure::Function), &rules);
+        let decision = decide(waiting.remove(0), AttemptOutcome::Failed(Failure::Function), &rules);
         given_up.extend(offsets(&decision.given_up));
         waiting.splice(0..0, decision.again);
         invocations += 1;
     }
     assert_eq!(given_up, ALL);
-    // Three halvings, and each record alone once and once more.
+    // Three bisections, and two attempts for each single record.
     assert_eq!(invocations, 3 + 4 * 2);
 }
 
 #[test]
-fn attempts_are_counted_over_every_way_to_fail_and_then_it_is_given_up() {
+fn attempts_count_over_all_failures_until_the_batch_is_discarded() {
     for (outcome, rest) in [
-        (Outcome::Failed(Failure::NoAnswer), ALL),
-        (Outcome::Failed(Failure::Function), ALL),
+        (AttemptOutcome::Failed(Failure::NoAnswer), ALL),
+        (AttemptOutcome::Failed(Failure::Function), ALL),
         (named(&[12]), &[12, 13]),
     ] {
         let rules = rules(Reading::Resume, OnFunctionError::SendAgain, Some(2));
@@ -134,20 +134,20 @@ fn attempts_are_counted_over_every_way_to_fail_and_then_it_is_given_up() {
 }
 
 #[test]
-fn what_fits_no_event_is_given_up_at_once() {
+fn a_record_that_fits_no_event_is_discarded_at_once() {
     let rules = Rules::default();
-    check(&decide(batch(0), Outcome::TooLarge, &rules), &[], ALL, 20);
+    check(&decide(batch(0), AttemptOutcome::TooLarge, &rules), &[], ALL, 20);
 }
 
 #[test]
-fn the_wait_doubles_while_nothing_is_gained_and_begins_anew_when_something_is() {
+fn the_delay_doubles_without_progress_and_restarts_with_progress() {
     let rules = Rules::default();
     let at = |random| Moment { now: NOW, random };
     let again = |batch: Batch, outcome, random| {
         let batch = batch.decide(outcome, &rules, at(random)).again.remove(0);
         (batch.due_at - NOW, batch)
     };
-    let failed = || Outcome::Failed(Failure::Function);
+    let failed = || AttemptOutcome::Failed(Failure::Function);
     let (first, once) = again(batch(0), failed(), 1.0);
     let (second, twice) = again(once, failed(), 1.0);
     let (_, thrice) = again(twice.clone(), named(ALL), 1.0);
@@ -163,7 +163,7 @@ fn the_wait_doubles_while_nothing_is_gained_and_begins_anew_when_something_is() 
 }
 
 #[test]
-fn a_record_is_too_old_by_its_own_timestamp_if_it_has_one() {
+fn the_age_of_a_record_follows_from_its_timestamp_if_any() {
     let rules = Rules { oldest: Some(Duration::from_secs(60)), ..Rules::default() };
     let at = |timestamp| StoredRecord { timestamp, ..record(1) };
     assert!(rules.is_too_old(&at(NOW - 60_001), NOW));

@@ -1,6 +1,6 @@
-//! Lanes against a stream and a function that do whatever a random script says: answers of every kind,
-//! invocations that end in any order, fetches that bring any number, kills in between. What must hold is
-//! checked after every step.
+//! Model test: partition states against an event log and a function that follow a random script,
+//! with responses of every kind, invocations that end in any order, fetches of any size, and kills
+//! in between. The invariants are checked after every step.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kafka::answer::Failure;
-use crate::kafka::batch::{Moment, OnFunctionError, Outcome, Reading};
+use crate::kafka::batch::{AttemptOutcome, Moment, OnFunctionError, Reading};
 use crate::kafka::event::HeaderBytes;
 
 const PARTITIONS: i32 = 3;
@@ -17,23 +17,23 @@ const PARTITIONS: i32 = 3;
 /// One step of a script.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A fetch that is out brings at most so many records.
+    /// A running fetch returns at most this many records.
     Bring(u8, usize),
-    /// A round that is out ends so.
+    /// A running invocation ends like this.
     End(u8, Ending),
-    /// The process is killed: what was not committed is forgotten.
+    /// The process is killed: uncommitted state is lost.
     Kill,
 }
 
-/// How an invocation ends.
+/// The result of an invocation.
 #[derive(Clone, Debug)]
 enum Ending {
     Handled,
-    /// These are named, by their place among the records of each partition.
+    /// These records are named as failed, by their index among the records of each partition.
     Named(Vec<u8>),
     Function,
     NoAnswer,
-    /// Handled, but nobody heard of it: it comes again.
+    /// Handled, but the response is lost, so the batch is retried.
     Lost,
 }
 
@@ -41,7 +41,7 @@ struct Fixture {
     rules: Rules,
     states: PartitionStates,
     now: i64,
-    /// The stream, with gaps between offsets.
+    /// The log, with gaps between offsets.
     stream: BTreeMap<i32, Vec<i64>>,
     fetching: Vec<(i32, i64, usize)>,
     invocations: Vec<BTreeMap<i32, Taken>>,
@@ -50,7 +50,7 @@ struct Fixture {
     given_up: BTreeSet<(i32, i64)>,
 }
 
-fn new_lanes(committed: &BTreeMap<i32, i64>) -> PartitionStates {
+fn new_states(committed: &BTreeMap<i32, i64>) -> PartitionStates {
     let source = EventSource {
         arn: "arn".to_owned(),
         bootstrap_servers: "b".to_owned(),
@@ -67,7 +67,7 @@ impl Fixture {
         let committed = BTreeMap::new();
         let (fetching, invocations) = (Vec::new(), Vec::new());
         let (handled, given_up) = (BTreeSet::new(), BTreeSet::new());
-        let states = new_lanes(&committed);
+        let states = new_states(&committed);
         Self { rules, states, now: 0, stream, fetching, invocations, committed, handled, given_up }
     }
 
@@ -77,7 +77,7 @@ impl Fixture {
             Step::Bring(which, most) => self.bring(usize::from(*which), *most),
             Step::End(which, ending) => self.end(usize::from(*which), ending),
             Step::Kill => {
-                self.states = new_lanes(&self.committed);
+                self.states = new_states(&self.committed);
                 self.fetching.clear();
                 self.invocations.clear();
             }
@@ -86,7 +86,7 @@ impl Fixture {
         self.check_commits();
     }
 
-    /// What the loop of a mapping does.
+    /// The same steps as the loop of a mapping.
     fn start(&mut self) {
         let fetches = self.states.fetches(self.now).into_iter();
         self.fetching.extend(fetches.map(|(at, offset, bounds)| (at, offset, bounds.records)));
@@ -106,7 +106,7 @@ impl Fixture {
         let end = all.last().map_or(0, |last| last + 1);
         let found = all.iter().filter(|one| **one >= offset).take(most.min(records));
         let records: Vec<StoredRecord> = found.map(|offset| record(*offset)).collect();
-        // A fetch that finds nothing may still see that there is nothing up to the end.
+        // A fetch without records may still skip offsets up to the end.
         let rest = all.iter().any(|one| *one >= offset);
         let behind = if rest { offset } else { end.max(offset) };
         let next = records.last().map_or(behind, |last| last.offset + 1);
@@ -135,14 +135,14 @@ impl Fixture {
     }
 
     /// What the function does with the records, and what it says.
-    fn outcome(&mut self, partition: i32, taken: &Taken, ending: &Ending) -> Outcome {
+    fn outcome(&mut self, partition: i32, taken: &Taken, ending: &Ending) -> AttemptOutcome {
         let offsets: Vec<i64> = taken.batch.records.iter().map(|record| record.offset).collect();
         if offsets.is_empty() {
-            return Outcome::Handled;
+            return AttemptOutcome::Handled;
         }
         let named = match ending {
-            Ending::Function => return Outcome::Failed(Failure::Function),
-            Ending::NoAnswer => return Outcome::Failed(Failure::NoAnswer),
+            Ending::Function => return AttemptOutcome::Failed(Failure::Function),
+            Ending::NoAnswer => return AttemptOutcome::Failed(Failure::NoAnswer),
             Ending::Handled | Ending::Lost => BTreeSet::new(),
             Ending::Named(places) => {
                 let at = |place: &u8| offsets[usize::from(*place) % offsets.len()];
@@ -152,19 +152,19 @@ impl Fixture {
         let handled = offsets.iter().filter(|offset| !named.contains(offset));
         self.handled.extend(handled.map(|offset| (partition, *offset)));
         match ending {
-            Ending::Lost => Outcome::Failed(Failure::NoAnswer),
-            _ if named.is_empty() => Outcome::Handled,
-            _ => Outcome::Named(named),
+            Ending::Lost => AttemptOutcome::Failed(Failure::NoAnswer),
+            _ if named.is_empty() => AttemptOutcome::Handled,
+            _ => AttemptOutcome::Named(named),
         }
     }
 
-    /// One batch of a partition is out at a time. What is sent begins with the first record that is
-    /// not done; with `resume` nothing between is missing, so that nothing is overtaken.
+    /// One batch of a partition is in flight at a time. A batch begins with the first record that
+    /// is not done; with `Resume` it has no gaps, so that no record overtakes another.
     fn check_sent(&self, taken: &BTreeMap<i32, Taken>) {
         for (partition, one) in taken {
             assert!(
                 !self.invocations.iter().any(|out| out.contains_key(partition)),
-                "{partition} twice"
+                "partition {partition} is in flight twice"
             );
             let done = self.committed.get(partition).copied().unwrap_or(0);
             let mut sent: Vec<i64> =
@@ -181,7 +181,7 @@ impl Fixture {
         }
     }
 
-    /// Everything below a committed offset is handled or given up.
+    /// Every record below a committed offset is handled or discarded.
     fn check_commits(&self) {
         for (partition, committed) in &self.committed {
             for offset in self.stream[partition].iter().filter(|offset| *offset < committed) {
@@ -254,7 +254,7 @@ fn some_step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn every_record_is_handled_or_given_up_in_order_whatever_happens(
+    fn every_record_is_handled_or_discarded_in_order(
         rules in some_rules(),
         stream in some_stream(),
         steps in proptest::collection::vec(some_step(), 0..120),
@@ -264,7 +264,7 @@ proptest! {
         for step in &steps {
             fixture.step(step);
         }
-        // From now on everything works: it must come to an end.
+        // From here on everything succeeds, so the mapping must finish.
         for calm in 0.. {
             prop_assert!(calm < 5_000, "no end");
             if fixture.is_done() {

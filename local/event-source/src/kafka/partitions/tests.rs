@@ -4,7 +4,7 @@ use drover_event_log::{Fetched, StoredRecord, TimestampType};
 
 use super::*;
 use crate::kafka::answer::Failure;
-use crate::kafka::batch::{Moment, Outcome};
+use crate::kafka::batch::{AttemptOutcome, Moment};
 use crate::kafka::event::HeaderBytes;
 use crate::kafka::partition::Loss;
 
@@ -26,7 +26,7 @@ fn record(offset: i64, bytes: usize) -> StoredRecord {
     StoredRecord { offset, timestamp: offset, timestamp_type, key, value, headers }
 }
 
-/// The partition brings these records of so many bytes, and no others are behind them.
+/// The partition's fetch returns these records of so many bytes, and reaches the end.
 fn bring(
     states: &mut PartitionStates,
     partition: i32,
@@ -41,14 +41,19 @@ fn bring(
     assert_eq!(states.state(partition).unwrap().fetched("t", fetched, now), Loss::None);
 }
 
-/// Partition and offsets of what is sent.
+/// Partition and offsets of the sent records.
 fn sent(invocation: &Invocation) -> Vec<(i32, Vec<i64>)> {
     let Invocation::Send(taken) = invocation else { panic!("{invocation:?}") };
     let offsets = |taken: &Taken| taken.batch.records.iter().map(|one| one.offset).collect();
     taken.iter().map(|(partition, taken)| (*partition, offsets(taken))).collect()
 }
 
-fn finish(states: &mut PartitionStates, invocation: Invocation, outcome: &Outcome, now: i64) {
+fn finish(
+    states: &mut PartitionStates,
+    invocation: Invocation,
+    outcome: &AttemptOutcome,
+    now: i64,
+) {
     let Invocation::Send(taken) = invocation else { panic!("{invocation:?}") };
     let at = Moment { now, random: 0.0 };
     let decide = |taken: Taken| taken.batch.decide(outcome.clone(), &Rules::default(), at);
@@ -72,7 +77,7 @@ fn records_wait_for_others_no_longer_than_the_window() {
 }
 
 #[test]
-fn a_full_batch_waits_for_nobody_and_is_no_larger() {
+fn a_full_batch_is_sent_at_once_and_is_no_larger() {
     let mut states = states(3, 60_000, 2);
     bring(&mut states, 0, 0..2, 10, 1_000);
     bring(&mut states, 1, 0..2, 10, 1_001);
@@ -91,7 +96,7 @@ fn an_event_is_full_by_its_bytes_too() {
 }
 
 #[test]
-fn a_record_that_fits_no_event_goes_alone_and_holds_up_nobody() {
+fn a_record_that_fits_no_event_is_alone_and_blocks_no_other() {
     let mut states = states(10, 20, 2);
     bring(&mut states, 0, 0..1, 5_000_000, 1_000);
     bring(&mut states, 1, 0..1, 10, 1_001);
@@ -102,7 +107,7 @@ fn a_record_that_fits_no_event_goes_alone_and_holds_up_nobody() {
 }
 
 #[test]
-fn one_batch_of_a_partition_is_out_at_a_time_and_others_go_on() {
+fn one_batch_of_a_partition_is_in_flight_at_a_time_and_other_partitions_continue() {
     let mut states = states(2, 0, 2);
     bring(&mut states, 0, 0..2, 10, 1_000);
     let first = next(&mut states, 1_000).unwrap();
@@ -110,25 +115,25 @@ fn one_batch_of_a_partition_is_out_at_a_time_and_others_go_on() {
     bring(&mut states, 1, 0..2, 10, 1_001);
     assert_eq!(sent(&next(&mut states, 1_002).unwrap()), [(1, vec![0, 1])]);
     assert_eq!(next(&mut states, 9_000), None);
-    finish(&mut states, first, &Outcome::Handled, 1_003);
+    finish(&mut states, first, &AttemptOutcome::Handled, 1_003);
     assert_eq!(sent(&next(&mut states, 1_003).unwrap()), [(0, vec![2, 3])]);
 }
 
 #[test]
-fn after_a_failure_every_partition_comes_again_for_itself() {
+fn after_a_failure_each_partition_is_retried_separately() {
     let mut states = states(10, 0, 2);
     bring(&mut states, 0, 0..2, 10, 1_000);
     bring(&mut states, 1, 0..2, 10, 1_000);
     let invocation = next(&mut states, 1_000).unwrap();
-    finish(&mut states, invocation, &Outcome::Failed(Failure::Function), 1_000);
+    finish(&mut states, invocation, &AttemptOutcome::Failed(Failure::Function), 1_000);
     bring(&mut states, 1, 2..3, 10, 1_001);
-    assert_eq!(next(&mut states, 1_049), None, "nothing fresh overtakes");
+    assert_eq!(next(&mut states, 1_049), None, "no fresh record overtakes a retry");
     assert_eq!(states.wake_at(), Some(1_050));
     let first = next(&mut states, 1_050).unwrap();
     assert_eq!(sent(&first), [(0, vec![0, 1])]);
     let second = next(&mut states, 1_050).unwrap();
     assert_eq!(sent(&second), [(1, vec![0, 1])]);
-    finish(&mut states, second, &Outcome::Handled, 1_051);
+    finish(&mut states, second, &AttemptOutcome::Handled, 1_051);
     assert_eq!(
         sent(&next(&mut states, 1_051).unwrap()),
         [(1, vec![2])],
@@ -145,30 +150,30 @@ fn records_that_are_too_old_are_not_sent_fresh_or_again() {
     assert_eq!(sent(&invocation), [(0, vec![501, 502])]);
     let Invocation::Send(taken) = &invocation else { panic!("{invocation:?}") };
     assert_eq!(taken[&0].too_old, [record(500, 10)]);
-    finish(&mut states, invocation, &Outcome::Failed(Failure::NoAnswer), 1_501);
+    finish(&mut states, invocation, &AttemptOutcome::Failed(Failure::NoAnswer), 1_501);
     let invocation = states.next(&rules, 1_600).unwrap();
     assert_eq!(sent(&invocation), [(0, vec![])]);
     let Invocation::Send(taken) = &invocation else { panic!("{invocation:?}") };
     assert_eq!(taken[&0].too_old.len(), 2);
-    finish(&mut states, invocation, &Outcome::Handled, 1_600);
+    finish(&mut states, invocation, &AttemptOutcome::Handled, 1_600);
     assert_eq!(states.state(0).unwrap().done_until(), 503);
 }
 
 #[test]
-fn what_was_read_and_is_no_record_is_committed_too() {
+fn offsets_without_records_are_committed_too() {
     let mut states = states(10, 0, 1);
     states.fetches(1);
     let markers = Fetched { records: Vec::new(), next: 7, start: 0, end: 7 };
     states.state(0).unwrap().fetched("t", markers, 1);
     let invocation = next(&mut states, 1).unwrap();
     assert_eq!(sent(&invocation), [(0, vec![])]);
-    finish(&mut states, invocation, &Outcome::Handled, 1);
+    finish(&mut states, invocation, &AttemptOutcome::Handled, 1);
     assert_eq!(states.state(0).unwrap().done_until(), 7);
     assert_eq!(next(&mut states, 2), None);
 }
 
 #[test]
-fn records_that_are_gone_before_they_were_handled_are_noticed() {
+fn records_deleted_before_they_were_handled_are_noticed() {
     let mut states = PartitionStates::new("t", Batching::default(), &source());
     states.add(&[0, 1], &BTreeMap::from([(0, 5)]));
     let starts = states.fetches(1).into_iter().map(|(partition, offset, _)| (partition, offset));
@@ -181,11 +186,11 @@ fn records_that_are_gone_before_they_were_handled_are_noticed() {
         "never read before"
     );
     let levels: Vec<_> = states.all().map(|(_, state)| (state.done_until(), state.end())).collect();
-    assert_eq!(levels, [(5, 10), (9, 10)], "what was never there is no lag");
+    assert_eq!(levels, [(5, 10), (9, 10)], "records that never existed do not count as lag");
 }
 
 #[test]
-fn a_lane_reads_no_further_ahead_than_a_batch_or_a_payload() {
+fn a_partition_reads_ahead_at_most_a_batch_or_a_payload() {
     let mut states = states(3, 0, 2);
     bring(&mut states, 0, 0..3, 10, 1);
     bring(&mut states, 1, 0..1, 5_000_000, 1);
@@ -199,7 +204,7 @@ fn a_lane_reads_no_further_ahead_than_a_batch_or_a_payload() {
 }
 
 #[test]
-fn a_failed_fetch_is_repeated_after_a_while() {
+fn a_failed_fetch_is_repeated_after_a_delay() {
     let mut states = states(3, 0, 1);
     assert_eq!(states.fetches(1_000).len(), 1);
     states.state(0).unwrap().fetch_failed(1_000);

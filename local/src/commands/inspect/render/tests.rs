@@ -1,4 +1,4 @@
-//! What one subject looks like to people and to programs.
+//! The output for one subject, for people and for programs.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ fn people_see_head_pages_and_the_newest_entries() {
 }
 
 #[test]
-fn a_payload_is_cut_to_a_line_and_cannot_steer_a_terminal() {
+fn a_payload_is_cut_to_a_line_and_cannot_control_the_terminal() {
     let (key, inspected) = subject();
     let shown = text(&key, &inspected, 1);
     let line = shown.lines().find(|line| line.contains(" e-100 ")).unwrap();

@@ -1,4 +1,4 @@
-//! Texts as people see them.
+//! The texts for people.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn read_letters(answer: &Value) -> Letters {
 }
 
 #[test]
-fn a_run_shows_what_became_of_the_letters_and_what_changed() {
+fn a_run_shows_the_outcomes_of_its_letters_and_the_changed_subjects() {
     let expected = "\
 replay 0190: done
   started    2026-01-01T00:00:00.000Z
@@ -33,7 +33,7 @@ changed
 }
 
 #[test]
-fn a_run_that_waits_for_a_person_says_how_to_go_on() {
+fn a_paused_run_says_how_to_continue() {
     let paused = json!({
         "phase": "paused", "reason": "unavailable: the table does not answer", "ended_at": null,
     });
@@ -42,10 +42,10 @@ fn a_run_that_waits_for_a_person_says_how_to_go_on() {
         text.starts_with("replay 0190: paused (unavailable: the table does not answer)\n"),
         "{text}"
     );
-    let advice = "\ngo on with: drover replay resume 0190 --tenant newco\n";
+    let advice = "\ncontinue with: drover replay resume 0190 --tenant newco\n";
     assert!(text.ends_with(advice), "{text}");
     let text = run(&read_run(paused), None);
-    assert!(text.ends_with("\ngo on with: drover replay resume 0190\n"), "{text}");
+    assert!(text.ends_with("\ncontinue with: drover replay resume 0190\n"), "{text}");
     let cancelled = run(&read_run(json!({ "phase": "cancelled" })), None);
     assert!(!cancelled.contains("resume"), "{cancelled}");
 }
@@ -78,13 +78,13 @@ device/d-2 (new)
   + /event_count: 1
 
 device/d-3
-  nothing differs
+  no changes
 ";
     assert!(text.ends_with(expected), "{text}");
 }
 
 #[test]
-fn of_views_that_another_invocation_read_digests_are_shown() {
+fn views_of_another_invocation_are_shown_as_digests() {
     let text = run(
         &read_run(json!({ "views": [
             { "subject": "device/d-1", "before_digest": null, "after_digest": "a1" },
@@ -92,13 +92,13 @@ fn of_views_that_another_invocation_read_digests_are_shown() {
         ] })),
         None,
     );
-    assert!(text.contains("\ndevice/d-1 (differs; a run keeps digests only)\n"), "{text}");
+    assert!(text.contains("\ndevice/d-1 (changed; a run stores digests only)\n"), "{text}");
     assert!(text.contains("  before     none\n  after      a1\n"), "{text}");
-    assert!(text.contains("\ndevice/d-2 (nothing differs; a run keeps digests only)\n"), "{text}");
+    assert!(text.contains("\ndevice/d-2 (no changes; a run stores digests only)\n"), "{text}");
 }
 
 #[test]
-fn of_a_large_difference_the_first_fields_are_shown_and_the_rest_counted() {
+fn a_large_difference_shows_the_first_fields_and_counts_the_rest() {
     let after: BTreeMap<String, u32> =
         (0..FIELDS + 3).map(|field| (format!("f{field:03}"), 1)).collect();
     let text = run(
@@ -112,7 +112,7 @@ fn of_a_large_difference_the_first_fields_are_shown_and_the_rest_counted() {
 }
 
 #[test]
-fn runs_are_a_line_each() {
+fn every_run_is_one_line() {
     let dry = json!({ "replay_id": "0191", "dry_run": true, "phase": "paused" });
     let text = runs(&[read_run(dry), read_run(json!({}))]);
     let lines: Vec<&str> = text.lines().collect();
@@ -123,7 +123,7 @@ fn runs_are_a_line_each() {
 }
 
 #[test]
-fn letters_are_counted_and_listed_with_where_they_came_from() {
+fn letters_are_counted_and_listed_with_their_source() {
     let letter = |source: Value, path: Value, message: &str| {
         json!({
             "id": "0190", "code": "missing_field", "path": path, "message": message,
@@ -152,13 +152,13 @@ fn letters_are_counted_and_listed_with_where_they_came_from() {
   0190  2026-01-01T00:00:01.000Z  open   1        missing_field  r#2                 \u{fffd}[2J
   0190  2026-01-01T00:00:01.000Z  open   1        missing_field  {\"kind\":\"message\"}  none
 
-there are more: --cursor 0189
+more letters: --cursor 0189
 ";
     assert_eq!(letters(&read_letters(&answer)), expected);
 }
 
 #[test]
-fn counts_that_stopped_early_say_so() {
+fn incomplete_counts_are_marked() {
     let answer = json!({
         "total": 10_000, "complete": false, "counts": {}, "letters": [], "next_cursor": null,
     });
@@ -166,7 +166,7 @@ fn counts_that_stopped_early_say_so() {
 }
 
 #[test]
-fn a_letter_shows_what_is_in_it_as_text_where_it_is_text() {
+fn a_letter_shows_its_content_as_text_if_possible() {
     let answer = json!({
         "id": "0190", "code": "missing_field", "path": null, "message": "no such field",
         "contract": "telemetry", "subject": null, "source": { "topic": "t", "partition": 1, "offset": 7 },
@@ -192,7 +192,7 @@ fn a_letter_shows_what_is_in_it_as_text_where_it_is_text() {
 }
 
 #[test]
-fn where_a_letter_came_from_is_short_whatever_it_was() {
+fn the_source_of_a_letter_is_short_for_every_kind() {
     let partition = json!({"topic": "telemetry", "partition": 1, "first": 5, "last": 9});
     for (source_of, expected) in [
         (json!({"kind": "kafka", "topic": "t", "partition": 0, "offset": 7}), "t-0@7"),

@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::types::{
     ConsumedCapacity, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, WriteRequest,
 };
 use drover_core::base::cost::{Metered, Units};
+use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::dead_letter::envelope::{CHUNK_BYTES, Chunk};
 use drover_core::dead_letter::letter::Wanted;
@@ -62,7 +63,7 @@ async fn put_one(aws: &Aws, item: Item) -> Result<Units, Unavailable> {
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
         .send()
         .await
-        .map_err(|error| unavailable("filing a content", &error))?;
+        .map_err(|error| unavailable("filing a content", &error).of(Dependency::LettersTable))?;
     Ok(Units { read: 0.0, write: counted(answer.consumed_capacity.as_ref()) })
 }
 
@@ -82,7 +83,7 @@ async fn put_all(aws: &Aws, mut puts: Vec<WriteRequest>) -> Result<f64, Unavaila
             .config_override(Builder::new().timeout_config(timeouts.clone()))
             .send()
             .await
-            .map_err(|error| unavailable(OPERATION, &error))?;
+            .map_err(|error| unavailable(OPERATION, &error).of(Dependency::LettersTable))?;
         units += total(answer.consumed_capacity.as_deref());
         puts = answer.unprocessed_items.and_then(|mut left| left.remove(table)).unwrap_or_default();
         patience.after(aws, OPERATION, count, puts.len()).await?;
@@ -129,7 +130,7 @@ async fn get_all(
             .config_override(Builder::new().timeout_config(timeouts.clone()))
             .send()
             .await
-            .map_err(|error| unavailable(OPERATION, &error))?;
+            .map_err(|error| unavailable(OPERATION, &error).of(Dependency::LettersTable))?;
         units += total(answer.consumed_capacity.as_deref());
         let items = answer.responses.and_then(|mut tables| tables.remove(table));
         for item in items.unwrap_or_default() {
@@ -198,7 +199,7 @@ impl Patience {
         self.idle += 1;
         if self.idle >= IDLE {
             let message = format!("{operation} was put off again and again: left=`{left}`");
-            return Err(Unavailable::new(Reason::Throttled, message));
+            return Err(Unavailable::new(Reason::Throttled, message).of(Dependency::LettersTable));
         }
         // Full jitter would make some pauses none at all.
         let longest = FIRST_PAUSE * 2_u32.pow(self.idle);

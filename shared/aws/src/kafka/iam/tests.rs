@@ -1,7 +1,7 @@
-//! What a broker is sent, held against the payload that AWS publishes
-//! (<https://github.com/aws/aws-msk-iam-auth#details>), with a signature by the SDK's own signer.
+//! Compares the payload sent to a broker with the payload that AWS documents
+//! (<https://github.com/aws/aws-msk-iam-auth#details>), signed by the SDK's signer.
 //!
-//! Left out: that a cluster takes it, which only a cluster says.
+//! Left out: whether a real cluster accepts the payload.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,7 +26,7 @@ mod listener;
 const REGION: &str = "eu-central-1";
 const LONG: Duration = Duration::from_secs(3600);
 
-/// The credentials of a call, by its number from 1; where they end, and whether they are a role's.
+/// Gives each call numbered credentials, starting at 1, with an optional expiry and session token.
 #[derive(Debug, Default)]
 struct Rotating {
     calls: AtomicU32,
@@ -65,7 +65,8 @@ fn identity(provider: impl ProvideCredentials + 'static) -> MskIam {
     MskIam::of(&sdk).expect("a region and credentials")
 }
 
-/// What AWS publishes, with these credentials and the time and the name that the client gave.
+/// The payload that AWS documents, with these credentials and the date and user agent from the sent
+/// payload.
 fn published(credentials: &Credentials, sent: &Value) -> Value {
     let date = sent["x-amz-date"].as_str().expect("a date");
     let (id, day) = (credentials.access_key_id(), &date[..8]);
@@ -114,7 +115,7 @@ fn signature(credentials: &Credentials, date: &str) -> String {
     added.find(|(name, _)| *name == "X-Amz-Signature").expect("one").1.into_owned()
 }
 
-/// The number of the credentials that were sent, which is all that is not published.
+/// Checks a sent payload and returns the number of its credentials.
 fn number(sent: &Value, role: bool) -> u32 {
     let id = sent["x-amz-credential"].as_str().and_then(|id| id.split('/').next());
     let number = id.and_then(|id| id.strip_prefix("AKID")?.parse().ok()).expect("one of ours");
@@ -122,7 +123,7 @@ fn number(sent: &Value, role: bool) -> u32 {
     number
 }
 
-async fn what_a_broker_gets(provider: Rotating) {
+async fn check_payload(provider: Rotating) {
     let role = provider.role;
     let mut listener = Listener::start(LONG).await;
     let client = listener.connect(&identity(provider)).await.expect("let in");
@@ -133,18 +134,18 @@ async fn what_a_broker_gets(provider: Rotating) {
 }
 
 #[tokio::test]
-async fn a_broker_gets_what_awss_own_signer_would_send() {
+async fn a_broker_receives_the_payload_that_awss_signer_would_send() {
     let expiry = Some(SystemTime::from(jiff::Timestamp::MAX));
-    what_a_broker_gets(Rotating { role: true, expiry, ..Rotating::default() }).await;
+    check_payload(Rotating { role: true, expiry, ..Rotating::default() }).await;
 }
 
 #[tokio::test]
 async fn a_user_has_no_session_token() {
-    what_a_broker_gets(Rotating::default()).await;
+    check_payload(Rotating::default()).await;
 }
 
 #[tokio::test]
-async fn each_connection_has_credentials_of_its_own_and_ends_before_its_session() {
+async fn each_connection_asks_for_credentials_and_is_replaced_before_its_session_ends() {
     let mut listener = Listener::start(Duration::from_secs(1)).await;
     let provider = Rotating { role: true, ..Rotating::default() };
     let client = listener.connect(&identity(provider)).await.expect("let in");
@@ -173,7 +174,7 @@ async fn expired_credentials_are_never_sent() {
 }
 
 #[test]
-fn credentials_are_good_until_the_moment_they_expire() {
+fn credentials_are_valid_until_they_expire() {
     let second = |number: i64| Timestamp::from_micros(number * 1_000_000).expect("a time");
     let until_two =
         Rotating { expiry: Some(UNIX_EPOCH + Duration::from_secs(2)), ..Rotating::default() };
@@ -182,7 +183,7 @@ fn credentials_are_good_until_the_moment_they_expire() {
     assert!(unexpired(&Rotating::default().numbered(1), REGION, Timestamp::MAX).is_ok());
 }
 
-/// Whoever has no credentials to give.
+/// A provider that fails.
 #[derive(Debug)]
 struct Without(fn() -> CredentialsError);
 
@@ -196,12 +197,12 @@ impl ProvideCredentials for Without {
 }
 
 #[tokio::test]
-async fn having_no_credentials_is_for_a_person_and_getting_none_may_pass() {
+async fn missing_credentials_are_misconfigured_and_a_failing_provider_may_pass() {
     let listener = Listener::start(LONG).await;
     let check = async |error, reason| {
-        let error = listener.connect(&identity(Without(error))).await.expect_err("nobody");
+        let error = listener.connect(&identity(Without(error))).await.expect_err("no credentials");
         assert_eq!(error.reason, reason, "{error}");
-        assert!(error.message.contains("there are no AWS credentials"), "{error}");
+        assert!(error.message.contains("no AWS credentials"), "{error}");
         assert!(!error.message.contains("s3cr3t"), "{error}");
     };
     check(CredentialsError::not_loaded_no_source, Reason::Misconfigured).await;
@@ -211,7 +212,7 @@ async fn having_no_credentials_is_for_a_person_and_getting_none_may_pass() {
 }
 
 #[tokio::test]
-async fn what_it_signs_with_is_never_shown_and_it_is_never_without_tls() {
+async fn credentials_are_never_shown_and_tls_is_always_on() {
     let identity = identity(Rotating { role: true, ..Rotating::default() }.numbered(1));
     let auth = Security::MskIam(identity.clone()).auth();
     assert!(auth.requires_tls() && auth.requires_sasl(), "{auth:?}");
@@ -225,7 +226,7 @@ async fn what_it_signs_with_is_never_shown_and_it_is_never_without_tls() {
 }
 
 #[test]
-fn without_a_region_there_is_nothing_to_sign_for() {
+fn iam_without_a_region_is_an_error() {
     let sdk = SdkConfig::builder()
         .credentials_provider(SharedCredentialsProvider::new(Rotating::default()))
         .build();

@@ -1,15 +1,18 @@
-//! CloudWatch's embedded metric format: one JSON line per tenant and invocation, to be written
-//! straight to standard output (a log formatter would wrap it, and CloudWatch would not see it).
+//! CloudWatch's embedded metric format: one JSON line per tenant and invocation. It must be written
+//! directly to standard output: a log formatter would wrap the line, and CloudWatch would not
+//! recognize it.
 //!
-//! Dimensions are the function, and the code for rejections: each combination is a metric that
+//! The dimensions are the function and, for rejections, the code. Each combination is a metric that
 //! costs money, so the tenant is a property, which is free and can be queried in the logs. Only
-//! tenants that [`Keeping`] lists have what their dashboard shows ([`OF_A_TENANT`]) under a dimension
-//! of their own too, and their share of what each function takes in hand. An array holds at most 100 values; further ones go into further lines, which
-//! carry nothing else, so that no count is doubled.
+//! tenants listed in [`Keeping`] have dimensions of their own: for the counts of their dashboard
+//! ([`OF_A_TENANT`]) and for their share of each function's records. An array holds at most 100
+//! values. Further values go into further lines that carry nothing else, so that no count is
+//! doubled.
 //!
 //! Limits from
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
-//! A library (metrique) was tried: it neither cuts arrays at 100 nor counts metrics.
+//! We evaluated the library metrique: it neither splits arrays at 100 values nor limits the number
+//! of metrics.
 
 use std::collections::BTreeSet;
 
@@ -21,11 +24,11 @@ use crate::base::time::Timestamp;
 use crate::base::variables::{Misconfigured, Variables};
 
 const VALUES_PER_LINE: usize = 100;
-/// Each costs as much as twenty metrics do.
+/// Each listed tenant costs as much as twenty metrics.
 const MOST_TENANTS: usize = 50;
 
-/// Counts that a listed tenant has under the dimension `tenant` alone, for all functions together;
-/// [`ERRORS`] it has under `tenant` and `code`.
+/// Counts of a listed tenant under the dimension `tenant` alone, for all functions together.
+/// [`ERRORS`] has the dimensions `tenant` and `code`.
 pub const OF_A_TENANT: [&str; 5] = [
     Metric::EventsProcessed.name(),
     Metric::EventsDuplicate.name(),
@@ -34,18 +37,19 @@ pub const OF_A_TENANT: [&str; 5] = [
     LAST_MESSAGE,
 ];
 
-/// What an operator sees of each listed tenant besides: who is in trouble.
+/// Further counts of each listed tenant, for the operator: they show which tenant has problems.
 pub const FOR_OPERATORS: [&str; 1] = [Metric::RecordsBuffered.name()];
-/// What a listed tenant has under `function` and `tenant`: its share of what a function takes in hand.
-/// Records that come by Kafka are counted against no quota, so this says who floods a topic.
+/// The count of a listed tenant under `function` and `tenant`: its share of a function's records.
+/// Kafka records have no quota, so this shows which tenant floods a topic.
 const SHARED: &str = Metric::MessagesProcessed.name();
 
-/// Where CloudWatch keeps counts, and whose it keeps apart.
+/// The CloudWatch namespace, and the tenants with their own dimensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keeping {
-    /// `DROVER_METRICS_NAMESPACE`: `Drover` by default. Two deployments in one account need two.
+    /// `DROVER_METRICS_NAMESPACE`: `Drover` by default. Each deployment in an account needs its own
+    /// namespace.
     pub namespace: String,
-    /// `DROVER_METRICS_TENANTS`: tenants with counts of their own, none by default, 50 at most.
+    /// `DROVER_METRICS_TENANTS`: tenants with their own counts. None by default, at most 50.
     pub tenants: BTreeSet<TenantId>,
 }
 
@@ -56,10 +60,10 @@ impl Default for Keeping {
 }
 
 impl Keeping {
-    /// Reads it.
+    /// Reads the variables.
     ///
     /// # Errors
-    /// What stands there is no list of tenants, or one of too many.
+    /// The list contains an invalid tenant, or too many tenants.
     pub fn read<F>(variables: &Variables<F>) -> Result<Self, Misconfigured>
     where
         F: Fn(&str) -> Option<String>,
@@ -68,12 +72,14 @@ impl Keeping {
         let listed = variables.optional(TENANTS).unwrap_or_default();
         let mut tenants = BTreeSet::new();
         for name in listed.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            let no_tenant =
-                |_| Misconfigured::new(TENANTS, format!("is no tenant: value=`{name}`"));
+            let no_tenant = |_| {
+                Misconfigured::new(TENANTS, format!("contains an invalid tenant: value=`{name}`"))
+            };
             tenants.insert(TenantId::parse(name).map_err(no_tenant)?);
         }
         if tenants.len() > MOST_TENANTS {
-            let fault = format!("lists more than {MOST_TENANTS} count=`{}`", tenants.len());
+            let fault =
+                format!("lists more than {MOST_TENANTS} tenants: count=`{}`", tenants.len());
             return Err(Misconfigured::new(TENANTS, fault));
         }
         let namespace = variables.optional("DROVER_METRICS_NAMESPACE");
@@ -81,9 +87,10 @@ impl Keeping {
     }
 }
 
-/// Counts as lines, each given to a function that writes it: on Lambda to standard output.
+/// A meter that formats counts as lines and passes each line to a function: on Lambda, to standard
+/// output.
 pub struct Lines {
-    /// Under which names.
+    /// Namespace and tenants.
     pub keeping: Keeping,
     /// Writes one line.
     pub write: fn(&str),
@@ -97,7 +104,7 @@ impl Meter for Lines {
     }
 }
 
-/// Every line of one invocation.
+/// All lines of one invocation.
 pub fn lines(keeping: &Keeping, function: &str, tally: &Tally, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
     for (tenant, counts) in &tally.tenants {
@@ -172,7 +179,7 @@ impl Line<'_> {
             let share = metrics.iter().filter(|(name, ..)| *name == SHARED);
             directives.push(self.directive(&["function", "tenant"], share));
         }
-        // A directive without metrics is an error to CloudWatch.
+        // CloudWatch rejects a directive without metrics.
         directives.retain(|directive| directive["Metrics"] != json!([]));
         let millis = self.now.micros().div_euclid(1_000);
         let mut line = Map::new();
@@ -244,7 +251,7 @@ mod tests {
             assert!(line[name].is_number() || line[name].is_array(), "{name}");
         }
         assert_eq!(line["messages_processed_total"], 2.0);
-        assert_eq!(line["tenant"], "acme", "a property, no dimension");
+        assert_eq!(line["tenant"], "acme", "a property, not a dimension");
         assert!(line.get("events_processed_total").is_none(), "zero is left out");
     }
 
@@ -268,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_metrics_stays_within_one_directive() {
+    fn all_metrics_fit_into_one_directive() {
         let mut names: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
         names.extend([ERRORS, DURATION, LAST_MESSAGE]);
         assert!(names.len() <= 100);
@@ -278,13 +285,16 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_tenant_has_what_its_dashboard_shows_under_a_dimension_of_its_own() {
+    fn a_listed_tenant_has_its_dashboards_counts_under_its_own_dimension() {
         let mut tally = tally(150);
         let tenant = TenantId::parse("acme").expect("a tenant");
         tally.of(Some(&tenant)).add(Metric::EventsProcessed);
         for (line, alone) in parsed_for(&["other", "acme"], &tally).iter().zip(parsed(&tally)) {
             let directives = line["_aws"]["CloudWatchMetrics"].as_array().expect("directives");
-            assert_eq!(directives[0], alone["_aws"]["CloudWatchMetrics"][0], "as for everybody");
+            assert_eq!(
+                directives[0], alone["_aws"]["CloudWatchMetrics"][0],
+                "the same directive as without a list"
+            );
             assert_eq!(directives[0]["Namespace"], "staging");
             for own in &directives[1..] {
                 let (dimensions, metrics) = (&own["Dimensions"][0], &own["Metrics"]);
@@ -312,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_tenants_names_tenants_and_not_too_many() {
+    fn a_list_of_tenants_is_valid_and_bounded() {
         let check = |listed: String, expected: &str| {
             let variables =
                 Variables(|name: &str| (name == "DROVER_METRICS_TENANTS").then(|| listed.clone()));
@@ -321,8 +331,8 @@ mod tests {
         };
         check(String::new(), "0");
         check(" acme , demo,".to_owned(), "2");
-        check("Acme".to_owned(), "DROVER_METRICS_TENANTS is no tenant: value=`Acme`");
+        check("Acme".to_owned(), "DROVER_METRICS_TENANTS contains an invalid tenant: value=`Acme`");
         let many = (0..51).map(|number| format!("t{number}")).collect::<Vec<_>>().join(",");
-        check(many, "DROVER_METRICS_TENANTS lists more than 50 count=`51`");
+        check(many, "DROVER_METRICS_TENANTS lists more than 50 tenants: count=`51`");
     }
 }

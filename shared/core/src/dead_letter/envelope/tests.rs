@@ -1,4 +1,4 @@
-//! What is put into messages comes out again, whatever its size.
+//! Records of any size survive the round trip through messages.
 
 use super::writing::MESSAGE_BYTES;
 use super::*;
@@ -18,6 +18,7 @@ pub(in crate::dead_letter) fn record(value: Vec<u8>) -> Record {
             partition: 3,
             offset: 9,
             timestamp: Some(1_700_000_000_000),
+            element: None,
         },
         key: None,
         value: Some(value),
@@ -37,7 +38,7 @@ pub(in crate::dead_letter) fn messages_of(record: &Record) -> Vec<Message> {
     letter(record, &rejection, about(record)).expect("written")
 }
 
-/// Noise that zstd cannot shrink.
+/// Noise that zstd cannot compress.
 pub(in crate::dead_letter) fn noise(length: usize) -> Vec<u8> {
     let mut state = 7u64;
     let step = || {
@@ -76,28 +77,28 @@ fn a_small_record_is_one_plain_message() {
 }
 
 #[test]
-fn a_large_record_that_shrinks_is_one_packed_message() {
+fn a_large_compressible_record_is_one_packed_message() {
     check(vec![b'a'; 3_000_000], 1);
 }
 
 #[test]
-fn a_large_record_that_does_not_shrink_comes_in_parts_and_is_never_cut() {
+fn a_large_incompressible_record_is_split_and_never_truncated() {
     check(noise(4_000_000), 12);
 }
 
 #[test]
-fn what_could_not_be_unwrapped_says_so() {
+fn a_value_that_could_not_be_unwrapped_is_marked() {
     let record = record(br#"{"value":"%%%"}"#.to_vec());
     let rejection = Rejection::new(Code::UnsupportedEncoding, "damaged");
     let about = Circumstances { wrapping: Some(Wrapping::LambdaKafka), ..about(&record) };
     let messages = letter(&record, &rejection, about).expect("written");
     let envelope = Envelope::read(&messages[0].body).expect("an envelope");
     assert_eq!(envelope.wrapping, Some(Wrapping::LambdaKafka));
-    assert_eq!(envelope.value, record.value.as_deref().map(base64), "and it is all there");
+    assert_eq!(envelope.value, record.value.as_deref().map(base64), "the value is complete");
 }
 
 #[test]
-fn what_is_no_envelope_of_this_version_is_none() {
+fn an_invalid_envelope_is_an_error() {
     let record = record(b"{}".to_vec());
     let good = messages_of(&record).remove(0).body;
     assert!(Envelope::read(&good).is_ok());
@@ -118,9 +119,9 @@ fn what_is_no_envelope_of_this_version_is_none() {
     assert!(Envelope::read(&damaged).expect("an envelope").chunks().is_err());
 }
 
-/// A body that says it is packed, and brings nothing.
+/// The body claims to be packed but has no value.
 #[test]
-fn an_envelope_with_nothing_in_it_is_no_letter_of_a_record() {
+fn an_envelope_without_a_value_is_an_error() {
     let packed = record(vec![b'a'; 3_000_000]);
     let mut envelope = Envelope::read(&messages_of(&packed)[0].body).expect("an envelope");
     for nothing in [None, Some(String::new())] {
@@ -130,7 +131,7 @@ fn an_envelope_with_nothing_in_it_is_no_letter_of_a_record() {
     }
 }
 
-/// Whatever the texts are: SQS takes the bodies, and what is filed is what was sent.
+/// Checks that SQS accepts the bodies and that the stored letter equals the sent record.
 fn check_filed(record: &Record, rejection: &Rejection, about: Circumstances<'_>) {
     let messages = letter(record, rejection, about).expect("written");
     let mut pieces: Vec<Chunk> = Vec::new();
@@ -157,7 +158,7 @@ fn check_filed(record: &Record, rejection: &Rejection, about: Circumstances<'_>)
     assert_eq!(Content::unpack(&frame).expect("a content"), Content { key, value, headers });
 }
 
-/// Texts of every character, and often of those that SQS refuses.
+/// Texts of arbitrary characters, often of those that SQS rejects.
 fn a_text() -> impl Strategy<Value = String> {
     let refused = prop_oneof![
         Just('\u{FFFF}'),
@@ -180,15 +181,19 @@ fn a_source() -> impl Strategy<Value = Source> {
             partition,
             offset,
             timestamp,
+            element: None,
         }),
-        (a_text(), any::<u32>())
-            .prop_map(|(request_id, index)| Source::Http { request_id: request_id.into(), index }),
+        (a_text(), any::<u32>()).prop_map(|(request_id, index)| Source::Http {
+            request_id: request_id.into(),
+            index,
+            element: None,
+        }),
     ]
 }
 
 proptest! {
     #[test]
-    fn whatever_a_record_holds_it_is_sent_and_filed_as_it_was(
+    fn every_record_is_sent_and_stored_unchanged(
         source in a_source(),
         key in any::<Option<Vec<u8>>>(),
         value in any::<Option<Vec<u8>>>(),
@@ -211,7 +216,7 @@ proptest! {
 }
 
 #[test]
-fn every_character_may_stand_in_the_name_of_a_header() {
+fn a_header_name_may_contain_every_character() {
     let all: Vec<char> = ('\0'..=char::MAX).collect();
     for characters in all.chunks(4_096) {
         let name = |character: &char| (character.to_string(), Vec::new());
@@ -223,11 +228,11 @@ fn every_character_may_stand_in_the_name_of_a_header() {
 }
 
 #[test]
-fn texts_of_megabytes_and_headers_by_the_ten_thousand_are_bounded_or_packed() {
+fn huge_texts_are_bounded_and_many_headers_are_packed() {
     let long = "\u{FFFF}\u{1}é".repeat(500_000);
     let headers = (0..20_000).map(|at| (format!("{at}\u{FFFE}"), vec![255; 50])).collect();
     let topic = long.as_str().into();
-    let source = Source::Kafka { topic, partition: 1, offset: 2, timestamp: None };
+    let source = Source::Kafka { topic, partition: 1, offset: 2, timestamp: None, element: None };
     let record = Record { source, headers, ..record(Vec::new()) };
     let rejection = Rejection::at(Code::SchemaViolation, long.clone(), long.clone());
     let about = Circumstances { contract: Some(&long), ..about(&record) };

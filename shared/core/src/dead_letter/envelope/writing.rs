@@ -1,4 +1,4 @@
-//! A record as messages: an envelope that every queue takes, in as many parts as it needs.
+//! Writes a record as messages that every queue accepts, in as many parts as needed.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use crate::dead_letter::message::Message;
 use crate::dead_letter::text::{bounded, message_body, printable};
 use crate::intake::record::{Record, Source};
 
-/// What one message may take. SQS allows 1,048,576 bytes for a message and for a batch.
+/// Maximum size of a message. SQS allows 1,048,576 bytes per message and per batch.
 pub(super) const MESSAGE_BYTES: usize = 1_000_000;
 
-/// The messages of a rejected record: one, or its parts.
+/// The messages of a rejected record: one message, or its parts.
 ///
 /// # Errors
-/// It could not be written, and stays where it is.
+/// The record could not be encoded. It stays with its source.
 pub fn letter(
     record: &Record,
     rejection: &Rejection,
@@ -30,10 +30,10 @@ pub fn letter(
     messages(envelope, record, about.tenant)
 }
 
-/// The messages of a record that waits in the buffer.
+/// The messages of a record for the buffer.
 ///
 /// # Errors
-/// It could not be written, and stays where it is.
+/// The record could not be encoded. It stays with its source.
 pub fn buffered(
     record: &Record,
     reason: Reason,
@@ -44,12 +44,12 @@ pub fn buffered(
 }
 
 impl Envelope {
-    /// The parts of the envelope of a record, each small enough for a message.
+    /// Splits the envelope of a record into parts that each fit into a message.
     fn split(self, content: &Content) -> Result<Vec<Self>, Unavailable> {
         let pieces = chunks(&content.pack()?);
         let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
         if count > PARTS {
-            return Err(Unavailable::new(Reason::Bug, "a record of too many parts"));
+            return Err(Unavailable::new(Reason::Bug, "a record has too many parts"));
         }
         let rest = Self { key: None, value: None, headers: Vec::new(), ..self };
         let part = |Chunk { number, bytes }: Chunk| Self {
@@ -61,8 +61,8 @@ impl Envelope {
         Ok(pieces.into_iter().map(part).collect())
     }
 
-    /// The messages of the same record, packed, with texts of printable ASCII: of the record itself
-    /// nothing is changed.
+    /// The same record packed, with all texts in printable ASCII. The record's content is
+    /// unchanged.
     pub(in crate::dead_letter) fn into_packed(
         self,
         tenant: Option<&TenantId>,
@@ -77,11 +77,11 @@ impl Envelope {
             path: self.path.as_ref().map(plain),
             message: plain(&self.message),
             source: match self.source.clone() {
-                Source::Kafka { topic, partition, offset, timestamp } => {
-                    Source::Kafka { topic: plain_arc(topic), partition, offset, timestamp }
+                Source::Kafka { topic, partition, offset, timestamp, element } => {
+                    Source::Kafka { topic: plain_arc(topic), partition, offset, timestamp, element }
                 }
-                Source::Http { request_id, index } => {
-                    Source::Http { request_id: plain_arc(request_id), index }
+                Source::Http { request_id, index, element } => {
+                    Source::Http { request_id: plain_arc(request_id), index, element }
                 }
             },
             trace: self.trace.as_ref().map(plain),

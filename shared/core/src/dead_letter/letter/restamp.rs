@@ -1,25 +1,25 @@
-//! Letters whose time of receipt cannot be true: an earlier version believed every Kafka timestamp,
-//! and a person may write anything. They are decided by the time of the first refusal, which was the
-//! time of its invocation. That time is stored, so every replay decides the same.
+//! Corrects impossible receipt times of letters: an earlier version trusted every Kafka timestamp,
+//! and a hand-written message may contain any time. Such a letter uses the time of its first
+//! rejection, which was the invocation's time. That time is stored, so every replay decides the
+//! same.
 //!
-//! What a first attempt stamped is left alone however long the record waited until it was refused,
-//! in the buffer or in the letter of its batch: only what no wait explains is mended.
+//! A receipt time from a first attempt is kept, however long the record waited in the buffer or in
+//! its batch's letter before the rejection. Only a time that no wait explains is corrected.
 
 use super::{CHUNK_GRACE_DAYS, DAY_SECONDS, LETTER_DAYS, Letter};
 use crate::base::time::Timestamp;
 use crate::intake::record::{SKEW_SECONDS, TopicRetention};
 
-/// SQS keeps no message for longer.
+/// SQS's maximum retention.
 const QUEUE_DAYS: i64 = 14;
-/// In the dead-letter queue, and once more where the message is moved back from the queue of its own
-/// failures.
+/// Maximum time in the dead-letter queue, including a move back from its failed queue.
 const UNFILED_DAYS: i64 = 2 * QUEUE_DAYS;
-/// From when a record left its topic until it was refused: in the buffer, or with its batch in a
-/// letter, which DynamoDB deletes some days late.
+/// Maximum time between a record's leaving its topic and its rejection: in the buffer, or in its
+/// batch's letter, which DynamoDB deletes some days late.
 const WAITING_DAYS: i64 = QUEUE_DAYS + LETTER_DAYS + CHUNK_GRACE_DAYS;
 
 impl Letter {
-    /// Mends times of receipt that cannot be true.
+    /// Corrects impossible receipt times.
     pub fn restamp(&mut self, retention: TopicRetention) {
         let refused_at = self.refused_at();
         let oldest = retention.oldest_seconds() + WAITING_DAYS * DAY_SECONDS;
@@ -29,14 +29,14 @@ impl Letter {
         }
     }
 
-    /// When it was refused first; when it was filed, where that cannot be true.
+    /// The time of the first rejection, or the time of storing if the former is impossible.
     fn refused_at(&self) -> Timestamp {
         let possible = is_before(self.rejected_at, self.filed_at, UNFILED_DAYS * DAY_SECONDS);
         if possible { self.rejected_at } else { self.filed_at }
     }
 }
 
-/// Whether a time is before another, by so many seconds at most. Two clocks may differ a little.
+/// Whether a time is at most this many seconds before another time. Clocks may differ slightly.
 fn is_before(at: Timestamp, other: Timestamp, most_seconds: i64) -> bool {
     (other.plus_seconds(-most_seconds)..=other.plus_seconds(SKEW_SECONDS)).contains(&at)
 }
@@ -62,7 +62,7 @@ mod tests {
         Letter { received_at, ingested_at, rejected_at, ..filing.expect("filed").letter }
     }
 
-    /// The receipt by which a letter is decided that was refused at [`REFUSED`], and filed then.
+    /// The corrected receipt times of a letter that was rejected at [`REFUSED`].
     fn restamped(received: Option<i64>, ingested: i64) -> (Option<Timestamp>, Timestamp) {
         let mut letter = letter(received, ingested, REFUSED, REFUSED + 2);
         letter.restamp(TopicRetention::WEEK);
@@ -70,9 +70,9 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_version_believed_of_a_timestamp_is_mended() {
+    fn an_impossible_timestamp_of_an_earlier_version_is_corrected() {
         let mended = (None, at(REFUSED));
-        // Zero, seconds and microseconds, taken for milliseconds.
+        // Zero, seconds and microseconds, misread as milliseconds.
         for stamp in [0, REFUSED / 1_000, 250_000_000_000] {
             assert_eq!(restamped(Some(stamp), stamp), mended);
         }
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_first_attempt_stamped_stays_however_long_the_record_waited() {
+    fn the_receipt_time_of_a_first_attempt_is_kept_however_long_the_record_waited() {
         let in_the_topic = 8 * DAY;
         for waited in [0, 14 * DAY, 90 * DAY] {
             let stamp = REFUSED - in_the_topic - waited;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_refusal_that_cannot_be_true_gives_way_to_that_of_filing() {
+    fn an_impossible_rejection_time_is_replaced_by_the_time_of_storing() {
         for rejected in [0, REFUSED + DAY, 250_000_000_000] {
             let mut letter = letter(Some(0), 0, rejected, REFUSED);
             letter.restamp(TopicRetention::WEEK);
@@ -103,7 +103,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_letter_is_mended_once_whatever_is_in_it(
+        fn correcting_a_letter_is_idempotent(
             received in proptest::option::of(-62_000_000_000_i64..253_000_000_000),
             ingested in -62_000_000_000_i64..253_000_000_000,
             rejected in prop_oneof![-62_000_000_000_i64..253_000_000_000, REFUSED - DAY..REFUSED],

@@ -17,7 +17,7 @@ fn reads(contract: &str, value: &Value, headers: Headers<'_>, expected: &str) {
     let event = event.expect("no record is ignored");
     let entry = &event.entry;
     let id = match entry.id_origin {
-        IdOrigin::Record if entry.position.event_id == record.source.event_id() => "place",
+        IdOrigin::Record if entry.position.event_id == record.source.event_id(None) => "place",
         IdOrigin::Record => "record",
         IdOrigin::Given => entry.position.event_id.as_str(),
     };
@@ -182,8 +182,13 @@ fn heartbeats_of_one_second_are_ordered_by_their_offset() {
     let sequence = |offset: i64| {
         let mut record = record(&heartbeat().to_string(), &[]);
         let topic = std::sync::Arc::from("heartbeats");
-        record.source =
-            crate::intake::record::Source::Kafka { topic, partition: 1, offset, timestamp: None };
+        record.source = crate::intake::record::Source::Kafka {
+            topic,
+            partition: 1,
+            offset,
+            timestamp: None,
+            element: None,
+        };
         let event = compiled("heartbeat").read(&record.parsed(), &scope()).expect("read");
         event.expect("an event").entry.position.clone()
     };

@@ -27,6 +27,7 @@ use crate::base::limits;
 use crate::event::Except;
 use crate::intake::fault::{Fault, Faults};
 use crate::intake::schema::Schema;
+use crate::intake::transform::Transform;
 use crate::view::ViewSpec;
 
 impl Contract {
@@ -38,6 +39,7 @@ impl Contract {
         let mut faults = Faults::default();
         check_name(&document.name, "/name", &mut faults);
         check_media_types(&document.media_types, &mut faults);
+        let transform = transform(document.transform.as_deref(), &mut faults);
         let ignored = ignored(&document.ignore, &mut faults);
         let tenant = optional(document.tenant.as_ref(), "/tenant", &mut faults);
         let usual = reading(document, Body::Json, "", &mut faults);
@@ -55,6 +57,7 @@ impl Contract {
             },
             media_types: document.media_types.clone(),
             syntax: document.syntax,
+            transform,
             ignored,
             tenant,
             usual,
@@ -109,6 +112,16 @@ fn reading(
         except,
         schema,
     })
+}
+
+fn transform(code: Option<&str>, faults: &mut Faults) -> Option<Transform> {
+    match Transform::compile(code?) {
+        Ok(transform) => Some(transform),
+        Err(found) => {
+            found.into_iter().for_each(|fault| faults.add("/transform", fault));
+            None
+        }
+    }
 }
 
 fn optional(source: Option<&SourceDocument>, path: &str, faults: &mut Faults) -> Option<Lookup> {

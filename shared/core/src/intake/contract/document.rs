@@ -37,7 +37,16 @@ pub struct ContractDocument {
     /// How strictly JSON is read.
     #[serde(default, skip_serializing_if = "Syntax::is_strict")]
     pub syntax: Syntax,
-    /// Records that are no events: each is acknowledged and counted, and becomes no dead letter.
+    /// A program in jq that makes elements of a record: each output is one, and is read by the fields
+    /// below as if it had come alone. No output: the record is ignored. Everything below that is a path
+    /// is a path into the element, but for those of `identity`.
+    ///
+    /// The program knows `$key`, `$topic`, `$headers` (texts by name; credentials are left out) and
+    /// `$received`. Loops, definitions, regular expressions and what looks outside may not be used; how
+    /// much it may do follows from the length of the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<String>,
+    /// Records, or elements, that are ignored: each is acknowledged and counted, and becomes no dead letter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<IgnoreDocument>,
     /// What the event is about.
@@ -66,7 +75,7 @@ pub struct ContractDocument {
     pub tenant: Option<SourceDocument>,
     /// What history keeps.
     pub payload: PayloadDocument,
-    /// JSON Schema 2020-12 of the whole record.
+    /// JSON Schema 2020-12 of the whole record, or of each element.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
     /// Numbers whose statistics are kept.

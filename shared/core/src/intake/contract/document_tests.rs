@@ -335,7 +335,7 @@ proptest! {
                 "timestamp": "2026-11-21T06:00:00Z"});
             let mut record = record(&json.to_string(), &[]);
             record.source =
-                crate::intake::record::Source::Kafka { topic: "t".into(), partition: 0, offset, timestamp: None };
+                crate::intake::record::Source::Kafka { topic: "t".into(), partition: 0, offset, timestamp: None, element: None };
             contract.read(&record.parsed(), &scope()).expect("read").expect("an event")
         };
         let (first, again) = (read(value, 1), read(value, 2));

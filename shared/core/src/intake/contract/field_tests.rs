@@ -50,7 +50,7 @@ fn a_source_may_be_a_path_a_header_the_key_the_topic_or_a_const() {
     assert_eq!(subject(&json!({"key": true}), None, &record), Err(Code::InvalidId));
     record.key = None;
     assert_eq!(subject(&json!({"key": true}), None, &record), Err(Code::MissingField));
-    record.source = Source::Http { request_id: Arc::from("r"), index: 3 };
+    record.source = Source::Http { request_id: Arc::from("r"), index: 3, element: None };
     assert_eq!(subject(&json!({"topic": true}), None, &record), Err(Code::MissingField));
 }
 
@@ -174,7 +174,7 @@ fn a_sequence_by_offset_is_the_index_over_http() {
     let changes = json!({"sequence": {"offset": true}});
     let mut record = record(r#"{"id":"s"}"#, &[]);
     assert_eq!(read(&changes, &record).expect("an event").entry.position.sequence, 7);
-    record.source = Source::Http { request_id: Arc::from("r"), index: 3 };
+    record.source = Source::Http { request_id: Arc::from("r"), index: 3, element: None };
     assert_eq!(read(&changes, &record).expect("an event").entry.position.sequence, 3);
 }
 

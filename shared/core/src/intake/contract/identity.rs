@@ -17,9 +17,6 @@ use crate::event::{Canonical, Except, Spelling, digest};
 use crate::intake::fault::Faults;
 use crate::intake::record::{HeaderValue, Parsed};
 
-/// Which element of its record an event is. A record is one event.
-const ELEMENT: u32 = 0;
-
 /// What stands first in a digest: no digest of a record is one of a natural key.
 const RECORD: &[u8] = b"record";
 const NATURAL_KEY: &[u8] = b"key";
@@ -154,10 +151,12 @@ fn natural_key(
 }
 
 impl Read<'_> {
-    /// The digest of the record, less what is left out.
+    /// The digest of the record, less what is left out, and of which of its elements this is. It is of
+    /// the record and not of the element, so that a transform that is mended makes no second event of a
+    /// record that is delivered again.
     ///
     /// `event_type` finds the type: where a header says it, two records of one body are two events.
-    /// `canonical` is the canonical text of the whole body, if it is there already.
+    /// `canonical` is the canonical text of the whole record, if it is there already.
     pub(super) fn record_id(
         self,
         except: &Except,
@@ -166,17 +165,19 @@ impl Read<'_> {
     ) -> Result<EventId, Rejection> {
         let headers: Vec<Vec<u8>> =
             event_type.plain(self.parsed.record()).map(header_part).collect();
-        let id = |body: &str| self.id(RECORD, &headers, Some(body));
+        let element = self.parsed.element_number().unwrap_or_default();
+        let id = |body: &str| self.id(RECORD, element, &headers, Some(body));
         match canonical {
             Some(canonical) if except.is_empty() => Ok(id(canonical)),
             Some(_) | None => {
-                let root = Some(Pointer::root());
-                let canonical = Canonical {
-                    value: self.json,
-                    except: Some(except),
-                    spelling: Spelling::Normal,
+                let (root, whole) = (Some(Pointer::root()), self.parsed.whole());
+                let value = match self.parsed.element_number() {
+                    Some(_) => whole.json()?,
+                    None => self.json,
                 };
-                self.parsed.with_canonical(canonical, root, id)
+                let canonical =
+                    Canonical { value, except: Some(except), spelling: Spelling::Normal };
+                whole.with_canonical(canonical, root, id)
             }
         }
     }
@@ -190,11 +191,12 @@ impl Read<'_> {
         }
         let parts: Result<Vec<Vec<u8>>, Rejection> =
             found.into_iter().map(|found| self.key_part(found)).collect();
-        Ok(self.id(NATURAL_KEY, &parts?, None))
+        // Where it stands in its record does not matter to a natural key.
+        Ok(self.id(NATURAL_KEY, 0, &parts?, None))
     }
 
-    fn id(self, what: &[u8], parts: &[Vec<u8>], body: Option<&str>) -> EventId {
-        let element = ELEMENT.to_be_bytes();
+    fn id(self, what: &[u8], element: u32, parts: &[Vec<u8>], body: Option<&str>) -> EventId {
+        let element = element.to_be_bytes();
         let mut all = vec![what, self.contract.as_bytes(), element.as_slice()];
         all.extend(parts.iter().map(Vec::as_slice));
         all.extend(body.map(str::as_bytes));

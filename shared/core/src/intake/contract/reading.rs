@@ -253,11 +253,13 @@ impl Reading {
                 Ok((read.natural_key_id(sources)?, IdOrigin::Given))
             }
             (Identity::Record(_), Observed::Received(_)) => {
-                Ok((read.parsed.record().source.event_id(), IdOrigin::Record))
+                let source = &read.parsed.record().source;
+                Ok((source.event_id(read.parsed.element_number()), IdOrigin::Record))
             }
             (Identity::Record(except), Observed::Own(_)) => {
                 let kept = self.payload.find_json(read.parsed, read.json);
-                let whole = self.except.is_empty()
+                let whole = read.parsed.element_number().is_none()
+                    && self.except.is_empty()
                     && kept.is_some_and(|(kept, _)| std::ptr::eq(kept, read.json));
                 let same = whole && read.parsed.has_plain_numbers();
                 let canonical = Some(payload).filter(|_| same);

@@ -28,6 +28,7 @@ pub(crate) fn record(value: &str, headers: &[(&str, &[u8])]) -> Record {
             partition: 1,
             offset: 7,
             timestamp: Some(at(RECEIVED).micros() / 1_000),
+            element: None,
         },
         key: None,
         value: Some(value.as_bytes().to_vec()),

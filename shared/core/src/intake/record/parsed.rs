@@ -21,22 +21,60 @@ pub struct Parsed<'r> {
     json: Result<Value, Rejection>,
     /// Numbers of the body that [`Self::json`] does not hold.
     exact: OnceLock<Result<Exact, Rejection>>,
-    /// [`Self::data`], where it is another thing than [`Self::json`].
+    /// [`Self::data`], where it is not [`Self::json`].
     data: OnceLock<Result<Value, Rejection>>,
+    /// Of an element, which.
+    element: Option<Element<'r>>,
+}
+
+/// An element that a transform made of a record.
+#[derive(Debug)]
+struct Element<'r> {
+    number: u32,
+    whole: &'r Parsed<'r>,
+    body: String,
 }
 
 impl<'r> Parsed<'r> {
     pub(super) fn new(record: &'r Record) -> Self {
-        Self::of(record, parse(record))
+        Self::of(record, parse(record), None)
     }
 
-    /// A record whose framing cannot be undone: it has no body that could be read.
+    /// A record whose framing cannot be undone: it has no readable body.
     pub(crate) fn refused(record: &'r Record, rejection: Rejection) -> Self {
-        Self::of(record, Err(rejection))
+        Self::of(record, Err(rejection), None)
     }
 
-    fn of(record: &'r Record, json: Result<Value, Rejection>) -> Self {
-        Self { record, json, exact: OnceLock::new(), data: OnceLock::new() }
+    fn of(
+        record: &'r Record,
+        json: Result<Value, Rejection>,
+        element: Option<Element<'r>>,
+    ) -> Self {
+        Self { record, json, exact: OnceLock::new(), data: OnceLock::new(), element }
+    }
+
+    /// An element of this record, which is read in the place of its body.
+    pub(crate) fn element(&'r self, number: u32, body: String) -> Parsed<'r> {
+        let json = json::parse(body.as_bytes());
+        Parsed::of(self.record, json, Some(Element { number, whole: self, body }))
+    }
+
+    /// Which element this is, from 0; `None`: the record itself.
+    pub(crate) fn element_number(&self) -> Option<u32> {
+        self.element.as_ref().map(|element| element.number)
+    }
+
+    /// The record that this is an element of, or the record itself.
+    pub(crate) fn whole(&self) -> &Parsed<'r> {
+        self.element.as_ref().map_or(self, |element| element.whole)
+    }
+
+    /// The parsed text; `None`: it is not UTF-8.
+    pub(crate) fn body(&self) -> Option<&str> {
+        match &self.element {
+            Some(element) => Some(&element.body),
+            None => std::str::from_utf8(without_bom(self.record.value.as_deref()?)).ok(),
+        }
     }
 
     /// The record itself.
@@ -47,7 +85,7 @@ impl<'r> Parsed<'r> {
     /// The body.
     ///
     /// # Errors
-    /// `empty_value`, `too_large` (over [`limits::ENVELOPE_BYTES`], the most that is parsed at
+    /// `empty_value`, `too_large` (over [`limits::TRANSFORMED_BYTES`], the most that is parsed at
     /// all), `unsupported_encoding`, `malformed_json`, `schema_violation` of a number out of range.
     pub fn json(&self) -> Result<&Value, Rejection> {
         self.json.as_ref().map_err(Clone::clone)
@@ -55,8 +93,10 @@ impl<'r> Parsed<'r> {
 
     /// The body, if it is no larger than a record may be.
     pub(crate) fn record_json(&self) -> Result<&Value, Rejection> {
-        if let Some(value) = &self.record.value {
-            within(value, limits::RECORD_BYTES)?;
+        match (&self.element, &self.record.value) {
+            (Some(element), _) => within(element.body.as_bytes(), limits::RECORD_BYTES)?,
+            (None, Some(value)) => within(value, limits::RECORD_BYTES)?,
+            (None, None) => {}
         }
         self.json()
     }
@@ -67,6 +107,9 @@ impl<'r> Parsed<'r> {
     /// # Errors
     /// `too_large`, `unsupported_encoding`, and `malformed_json` where the media type is JSON.
     pub(crate) fn data(&self) -> Result<&Value, Rejection> {
+        if self.element.is_some() {
+            return self.record_json();
+        }
         let media_type = self.record.media_type();
         let says_json = media_type.is_some_and(is_json);
         if (says_json || media_type.is_none()) && self.json.is_ok() || says_json && self.has_body()
@@ -92,6 +135,9 @@ impl<'r> Parsed<'r> {
     /// The record with null in the place of `NaN` and `Infinity`; `None`: its body is JSON, or is none for
     /// another reason.
     pub(crate) fn without_bare_words(&self) -> Option<Record> {
+        if self.element.is_some() {
+            return None;
+        }
         let is_malformed = |rejection: &Rejection| rejection.code == Code::MalformedJson;
         self.json.as_ref().err().filter(|rejection| is_malformed(rejection))?;
         let value = without_bare_words(self.record.value.as_deref()?)?;
@@ -131,9 +177,7 @@ impl<'r> Parsed<'r> {
     }
 
     fn exact(&self, doubles: Doubles, spelling: Spelling) -> Result<Option<&Exact>, Rejection> {
-        // What is no UTF-8 was not parsed either.
-        let body = self.record.value.as_deref().map(|body| std::str::from_utf8(without_bom(body)));
-        let Some(Ok(body)) = body else { return Ok(None) };
+        let Some(body) = self.body() else { return Ok(None) };
         let is_odd = |body| spelling == Spelling::Kept && has_odd_fraction(body);
         if self.json.is_err() || doubles < Doubles::Any && !has_long_number(body) && !is_odd(body) {
             return Ok(None);
@@ -149,7 +193,7 @@ fn parse(record: &Record) -> Result<Value, Rejection> {
     let Some(value) = &record.value else {
         return Err(Rejection::new(Code::EmptyValue, "the record has no value"));
     };
-    within(value, limits::ENVELOPE_BYTES)?;
+    within(value, limits::TRANSFORMED_BYTES)?;
     plain(record)?;
     json::parse(without_bom(value))
 }
@@ -197,7 +241,7 @@ mod tests {
     fn record(value: Option<&[u8]>, headers: &[(&str, &[u8])]) -> Record {
         let own = |(name, value): &(&str, &[u8])| ((*name).to_owned(), value.to_vec());
         Record {
-            source: Source::Http { request_id: Arc::from("r"), index: 0 },
+            source: Source::Http { request_id: Arc::from("r"), index: 0, element: None },
             key: None,
             value: value.map(<[u8]>::to_vec),
             headers: headers.iter().map(own).collect(),

@@ -125,7 +125,13 @@ mod tests {
     }
 
     fn kafka(timestamp: Option<i64>) -> Source {
-        Source::Kafka { topic: Arc::from("telemetry"), partition: 3, offset: 1, timestamp }
+        Source::Kafka {
+            topic: Arc::from("telemetry"),
+            partition: 3,
+            offset: 1,
+            timestamp,
+            element: None,
+        }
     }
 
     fn stamps(timestamp: Option<i64>) -> Stamps {

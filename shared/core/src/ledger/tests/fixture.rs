@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
+use crate::base::cost::Units;
+use crate::base::error::Unavailable;
 use crate::base::id::{EventId, Position, SubjectId, TenantId};
 use crate::base::limits::ItemLimits;
 use crate::base::scope::TenantScope;
@@ -12,19 +14,28 @@ use crate::event::{Entry, IdOrigin};
 use crate::ledger::codec::{decode_head, decode_page};
 use crate::ledger::commit::Commit;
 use crate::ledger::dialogue::{Answer, Ask, CommitParams, Step};
-use crate::ledger::place::{Arrival, Outcome};
+use crate::ledger::place::{Arrival, EntryOutcome};
 use crate::ledger::read::{Question, Snapshot};
 use crate::ledger::{Head, Page, Policy};
-use crate::memory::{Call, Fault, Memory};
-use crate::pipeline::subject::{Committed, Job, commit};
+use crate::memory::{Call, Fault, Faulty, Memory};
+use crate::pipeline::subject::{Job, commit};
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Store as _, SubjectLocation};
 use crate::registry::Registry;
 use crate::subject::reader;
 use crate::view::Specs;
 
-pub(super) const APPLIED: Outcome = Outcome::Applied(Arrival::InOrder);
-pub(super) const CORRECTED: Outcome = Outcome::Applied(Arrival::Correction);
+pub(super) const APPLIED: EntryOutcome = EntryOutcome::Applied(Arrival::InOrder);
+pub(super) const CORRECTED: EntryOutcome = EntryOutcome::Applied(Arrival::Correction);
+
+/// How a commit ended.
+pub(super) struct Finished {
+    /// `None`: unavailable.
+    pub(super) outcomes: Vec<Option<EntryOutcome>>,
+    pub(super) unavailable: Option<Unavailable>,
+    pub(super) head: Option<Arc<Head>>,
+    pub(super) units: Units,
+}
 
 /// Pages of a few entries, and corrections of two pages.
 pub(super) const SMALL: ItemLimits = ItemLimits {
@@ -79,7 +90,7 @@ pub(super) fn noise(length: usize, seed: u64) -> String {
 
 /// One subject in a store of its own, and one warm writer.
 pub(super) struct Subject {
-    pub(super) memory: Memory,
+    pub(super) memory: Faulty<Memory>,
     pub(super) registry: Registry,
     pub(super) location: SubjectLocation,
     pub(super) item_limits: ItemLimits,
@@ -92,7 +103,7 @@ impl Subject {
         let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
         let key = scope.subject(SubjectId::parse("device/d1").expect("a subject"));
         Self {
-            memory: Memory::new(second(0)),
+            memory: Faulty::over(Memory::new(second(0))),
             registry: Registry::new(),
             location: SubjectLocation { key, table: None },
             item_limits,
@@ -135,20 +146,27 @@ impl Subject {
         &self,
         cached: Option<Arc<Head>>,
         entries: impl IntoIterator<Item = Arc<Entry>>,
-    ) -> Committed {
+    ) -> Finished {
+        let entries: Vec<_> = entries.into_iter().collect();
+        let count = entries.len();
         let job = Job {
             location: self.location.clone(),
             params: self.params(),
-            entries: entries.into_iter().collect(),
+            entries,
             cached,
             deadline: self.deadline,
         };
         let health = TableHealth::of(self.location.table.clone());
         let committed = commit(&self.memory, &self.registry, job, &health).now_or_never();
-        committed.expect("memory never waits")
+        let committed = committed.expect("memory never waits");
+        let of = |at: usize| committed.outcomes.of(at);
+        let outcomes = (0..count).map(|at| of(at).ok().cloned()).collect();
+        let unavailable = (0..count).find_map(|at| of(at).err().cloned());
+        let (head, units) = (committed.head, committed.units);
+        Finished { outcomes, unavailable, head, units }
     }
 
-    pub(super) fn commit(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>) -> Committed {
+    pub(super) fn commit(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>) -> Finished {
         let cached = self.cached.take();
         let committed = self.commit_with(cached, entries);
         self.cached.clone_from(&committed.head);
@@ -159,7 +177,7 @@ impl Subject {
     pub(super) fn apply(
         &mut self,
         entries: impl IntoIterator<Item = Arc<Entry>>,
-    ) -> Vec<Option<Outcome>> {
+    ) -> Vec<Option<EntryOutcome>> {
         let committed = self.commit(entries);
         assert_eq!(committed.unavailable, None);
         committed.outcomes
@@ -186,7 +204,7 @@ impl Subject {
     }
 
     pub(super) fn fail(&self, faults: impl FnMut(Call) -> Fault + Send + 'static) {
-        self.memory.state().faults = Box::new(faults);
+        self.memory.fail(faults);
     }
 
     pub(super) fn snapshot(&self, question: Question) -> Snapshot {

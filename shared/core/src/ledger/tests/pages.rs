@@ -116,8 +116,8 @@ fn an_earlier_insertion_moves_an_open_repair_back() {
     for at in [-5, 5, 35, 75, 85, 155] {
         let subject = with_repair_open(6);
         let outcomes = subject.commit_with(None, [entry(at), entry(200)]).outcomes;
-        let first = if at == 5 { Outcome::Duplicate } else { CORRECTED };
-        assert_eq!(outcomes, [Some(first), Some(Outcome::Duplicate)]);
+        let first = if at == 5 { EntryOutcome::Duplicate } else { CORRECTED };
+        assert_eq!(outcomes, [Some(first), Some(EntryOutcome::Duplicate)]);
         check_whole(&subject);
     }
 }
@@ -139,7 +139,7 @@ fn an_entry_finds_its_place_before_between_and_inside_pages() {
     for at in [-1, 1, 30, 35, 39, 75, 110] {
         let mut subject = Subject::with_pages(WIDE, 3);
         let mut expected: Vec<i64> = tens(0, 120).collect();
-        let outcome = if at % 10 == 0 { Outcome::Duplicate } else { CORRECTED };
+        let outcome = if at % 10 == 0 { EntryOutcome::Duplicate } else { CORRECTED };
         assert_eq!(subject.apply([entry(at)]), [Some(outcome)]);
         expected.push(at);
         expected.sort_unstable();
@@ -203,7 +203,7 @@ fn a_correction_whose_answer_is_lost_is_in_the_history_once() {
         if lost { Fault::LostAfter } else { Fault::None }
     });
     let outcomes = subject.apply([entry(5)]);
-    assert!(matches!(outcomes[0], Some(Outcome::Applied(_) | Outcome::Duplicate)));
+    assert!(matches!(outcomes[0], Some(EntryOutcome::Applied(_) | EntryOutcome::Duplicate)));
     assert_eq!(subject.head().version, before + 1);
     check_whole(&subject);
     assert_eq!(subject.live_count(), 10);
@@ -264,7 +264,7 @@ fn a_writer_that_overtook_the_pages_makes_an_old_head_be_read_again() {
     subject.apply([entry(5)]);
     assert_eq!(
         subject.commit_with(stale, [entry(5), entry(6)]).outcomes,
-        [Some(Outcome::Duplicate), Some(CORRECTED)]
+        [Some(EntryOutcome::Duplicate), Some(CORRECTED)]
     );
     check_whole(&subject);
 }
@@ -291,10 +291,7 @@ fn a_reader_does_not_follow_writers_beyond_its_head() {
 
 /// From now on the pages of a transaction show so many calls after its head.
 fn show_pages_late(subject: &Subject, calls: u8) {
-    subject.fail(move |call| match call {
-        Call::Write => Fault::PagesLate(calls),
-        _ => Fault::None,
-    });
+    subject.memory.state().pages_late = Some(calls);
 }
 
 #[test]
@@ -314,7 +311,7 @@ fn a_correction_of_pages_that_show_late_takes_nothing_back() {
 }
 
 /// What becomes of an event before the upper half of a page whose lower half shows late.
-fn before_a_late_half(calls: u8) -> Option<Outcome> {
+fn before_a_late_half(calls: u8) -> Option<EntryOutcome> {
     let subject = Subject::with_pages(WIDE, 2);
     let stale = subject.cached.clone();
     show_pages_late(&subject, calls);

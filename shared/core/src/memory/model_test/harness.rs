@@ -20,7 +20,7 @@ use crate::dead_letter::envelope::Envelope;
 use crate::intake::record::{Incoming, Source};
 use crate::ledger::range_read::{HistoryRange, Portion};
 use crate::ledger::read::{Question, Snapshot};
-use crate::memory::{Call, Fault, Memory};
+use crate::memory::{Call, Fault, Faulty, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
 use crate::registry::Registry;
@@ -69,7 +69,7 @@ struct Walker {
 
 /// Everything while a script runs.
 pub(super) struct Harness {
-    pub(super) memory: Arc<Memory>,
+    pub(super) memory: Arc<Faulty<Memory>>,
     pub(super) specs: Vec<Spec>,
     pub(super) delivered: BTreeSet<usize>,
     pub(super) acknowledged: BTreeMap<usize, Disposition>,
@@ -104,7 +104,7 @@ pub(super) fn run(script: &Script) -> Result<(), String> {
 
 /// Every stored byte after a script that ran `hours` late.
 pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String> {
-    let memory = Arc::new(Memory::in_steps(instant(1_000 + hours * 3_600)));
+    let memory = Arc::new(Faulty::over(Memory::in_steps(instant(1_000 + hours * 3_600))));
     // In proportion to the pages, so that few events reach the limit.
     memory.state().transaction_items = SMALL.write_pages + 1;
     memory.put_document("T#demo", r#"{"id":"demo"}"#);
@@ -189,19 +189,18 @@ impl Harness {
 
     fn break_tenant(&self, broken: Broken) {
         self.memory.put_document(OWN_TENANT, &own_tenant());
-        self.memory.state().broken_tables.clear();
+        self.memory.mend_tables();
         match broken {
             Broken::Nothing => {}
             Broken::Document => self.memory.put_document(OWN_TENANT, "no document"),
-            Broken::Table(reason) => {
-                self.memory.state().broken_tables.insert(OWN_TABLE.to_owned(), reason);
-            }
+            Broken::Table(reason) => self.memory.break_table(OWN_TABLE, reason),
         }
     }
 
     fn fail_next(&self, fault: Fault, calls: &'static [Call]) {
         let (mut armed, failed) = (true, Arc::clone(&self.failed));
-        self.memory.state().faults = Box::new(move |call| {
+        self.memory.state().pages_late = None;
+        self.memory.fail(move |call| {
             if armed && calls.contains(&call) {
                 armed = false;
                 failed.fetch_add(1, Ordering::Relaxed);
@@ -213,10 +212,8 @@ impl Harness {
 
     /// From now on, until something else fails.
     fn show_pages_late(&self, calls: u8) {
-        self.memory.state().faults = Box::new(move |call| match call {
-            Call::Write => Fault::PagesLate(calls),
-            _ => Fault::None,
-        });
+        self.memory.fail_nothing();
+        self.memory.state().pages_late = Some(calls);
     }
 
     fn start(&mut self, env: usize, batch: Vec<usize>) {
@@ -362,7 +359,8 @@ impl Harness {
 
     /// Lets everything finish without faults: what runs, what was never acknowledged, the buffer.
     fn drain(&mut self) -> Result<(), String> {
-        self.memory.state().faults = Box::new(|_| Fault::None);
+        self.memory.fail_nothing();
+        self.memory.state().pages_late = None;
         self.break_tenant(Broken::Nothing);
         for task in 0..ENVIRONMENTS {
             while self.environments[task].running.is_some() {
@@ -415,7 +413,11 @@ impl Harness {
     }
 }
 
-fn range_read(memory: &Arc<Memory>, key: &SubjectKey, range: &HistoryRange) -> Running<RangeRead> {
+fn range_read(
+    memory: &Arc<Faulty<Memory>>,
+    key: &SubjectKey,
+    range: &HistoryRange,
+) -> Running<RangeRead> {
     let (memory, range) = (Arc::clone(memory), range.clone());
     let location = location(key);
     Box::pin(async move { reader::range(&*memory, &location, range).await })
@@ -423,7 +425,7 @@ fn range_read(memory: &Arc<Memory>, key: &SubjectKey, range: &HistoryRange) -> R
 
 fn process(
     pipeline: &Arc<Pipeline>,
-    memory: &Arc<Memory>,
+    memory: &Arc<Faulty<Memory>>,
     records: Vec<Incoming>,
 ) -> Running<Result<Report, BreakerOpen>> {
     let (pipeline, memory) = (Arc::clone(pipeline), Arc::clone(memory));

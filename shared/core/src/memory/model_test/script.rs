@@ -276,6 +276,7 @@ impl Spec {
                 partition: i32::from(self.tenant),
                 offset: i64::try_from(offset).expect("small"),
                 timestamp: Some(received.micros() / 1_000),
+                element: None,
             },
             key: Some(format!("{}", u8::from(self.subject)).into_bytes()),
             value: Some(value.into_bytes()),

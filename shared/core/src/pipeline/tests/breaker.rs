@@ -3,7 +3,7 @@
 use super::*;
 use crate::intake::document::StoredDocument;
 
-fn check_open(memory: &Memory, records: Vec<Record>, code: Code, fault: &str) {
+fn check_open(memory: &Faulty<Memory>, records: Vec<Record>, code: Code, fault: &str) {
     let open = try_process(memory, records).expect_err("an open breaker");
     assert_eq!((open.code, open.fault.as_str()), (code, fault));
     let state = memory.state();
@@ -45,7 +45,7 @@ fn a_registry_that_is_older_than_this_environment_has_seen_opens_the_breaker() {
     assert!(process(unknown(20)).is_ok());
 }
 
-fn check_closed(memory: &Memory, records: Vec<Record>, letters: usize) {
+fn check_closed(memory: &Faulty<Memory>, records: Vec<Record>, letters: usize) {
     process(memory, records);
     assert_eq!(memory.state().letters.len(), letters);
 }

@@ -1,4 +1,4 @@
-//! Records that are no events, and values that no view can read: nothing of them is lost in silence.
+//! Ignored records, and values that no view can read: both are counted.
 
 use super::*;
 use crate::base::metrics::Metric;
@@ -10,7 +10,7 @@ const SOME: &str = r#"{
     "measures": [{"name": "speed", "path": "/speed"}]
 }"#;
 
-fn with_route(more: &str) -> Memory {
+fn with_route(more: &str) -> Faulty<Memory> {
     let memory = memory();
     memory.put_document("C#some", SOME);
     let route = format!(r#"{{"contract":"some","tenant":{{"path":"/tenant"}}{more}}}"#);
@@ -23,7 +23,7 @@ fn some(value: Option<&str>, at: i64) -> Record {
     Record { value, ..record("some", "", "", at) }
 }
 
-fn report(memory: &Memory, records: Vec<Record>) -> Report {
+fn report(memory: &Faulty<Memory>, records: Vec<Record>) -> Report {
     let records = records.into_iter().map(Incoming::Record).collect();
     let report = pipeline().process(memory, records, Timestamp::MAX).now_or_never();
     report.expect("memory never waits").expect("a closed breaker")
@@ -35,10 +35,30 @@ fn an_ignored_record_is_acknowledged_and_counted_and_is_no_letter() {
     let ping = format!(r#"{{"tenant":"demo","id":"ping","at":{NOW}}}"#);
     let report = report(&memory, vec![some(Some(&ping), 0), some(None, 1)]);
     assert_eq!(report.dispositions, [Disposition::Ignored, Disposition::Ignored]);
-    assert!((report.tally.total(Metric::EventsIgnored) - 2.0).abs() < f64::EPSILON);
+    assert!((report.tally.total(Metric::RecordsIgnored) - 2.0).abs() < f64::EPSILON);
     let demo = report.tally.tenants.keys().flatten().map(TenantId::as_str).collect::<Vec<_>>();
     assert_eq!(demo, ["demo"], "a tombstone does not say whose it is here");
     assert!(memory.state().letters.is_empty() && memory.state().buffer.is_empty());
+}
+
+#[test]
+fn an_element_that_the_fields_ignore_is_counted_and_its_neighbours_are_applied() {
+    let memory = with_route("");
+    let contract = SOME.replace(r#""syntax""#, r#""transform": ".items[]", "syntax""#);
+    memory.put_document("C#some", &contract);
+    let items = [("d1", "1"), ("ping", "2"), ("d2", "NaN")];
+    let items = items.map(|(id, v)| format!(r#"{{"id":"{id}","at":{NOW},"speed":{v}}}"#)).join(",");
+    let value = format!(r#"{{"tenant":"demo","items":[{items}]}}"#);
+    let report = report(&memory, vec![some(Some(&value), 0)]);
+    assert_eq!(report.dispositions, [Disposition::Applied]);
+    for (metric, count) in [
+        (Metric::MessagesProcessed, 1.0),
+        (Metric::EventsProcessed, 2.0),
+        (Metric::RecordsIgnored, 1.0),
+    ] {
+        assert!((report.tally.total(metric) - count).abs() < f64::EPSILON, "{metric:?}");
+    }
+    assert!(memory.state().letters.is_empty());
 }
 
 #[test]

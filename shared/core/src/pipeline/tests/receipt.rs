@@ -20,7 +20,7 @@ fn taken(
     timestamp: i64,
     now: Timestamp,
 ) -> (Disposition, Option<(Timestamp, Timestamp)>) {
-    let memory = Memory::new(now);
+    let memory = Faulty::over(Memory::new(now));
     memory.put_document("T#demo", r#"{"id":"demo"}"#);
     memory.put_document("R#untimed", r#"{"contract":"untimed","tenant":{"const":"demo"}}"#);
     memory.put_document("C#untimed", UNTIMED);

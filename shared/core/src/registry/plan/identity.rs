@@ -1,8 +1,8 @@
-//! Which changes of a contract would give records other identities. A record that was applied and
-//! is delivered again would be another event then, and count twice.
+//! Detects changes of a contract that would change the identity of records. After such a change a
+//! redelivered record would be a new event and count twice.
 //!
-//! What may change freely: the order of members, schema, payload, measures, status, location, and
-//! the type where it is not read from a header.
+//! Free to change: the order of members, schema, payload, measures, status, location, and the type
+//! unless it is read from a header.
 
 use serde_json::{Value, json};
 
@@ -10,27 +10,28 @@ use crate::intake::contract::{ContractDocument, SourceDocument, builtin};
 use crate::intake::document::StoredDocument;
 use crate::intake::fault::Fault;
 
-/// Whether records of a contract may get other identities than they have.
+/// Whether a contract may change the identity of its records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Identities {
-    /// Nobody asked for it: a contract that would change them is refused.
+    /// No: such a contract is refused.
     #[default]
     Kept,
-    /// The person who applies knows that records which are delivered again count twice.
+    /// Yes: the caller accepts that redelivered records count twice.
     MayChange,
 }
 
-/// What of a contract decides which event a record is: JSON Pointer, and what stands there.
+/// The fields of a contract that determine a record's identity: JSON Pointer and value.
 type Fields = Vec<(&'static str, Value)>;
 
 const TYPE: &str = "/type";
 
-/// What is refused of a contract that replaces the stored one, or the built-in one of its name.
+/// The refused changes of a contract that replaces the stored contract, or the built-in contract
+/// with its name.
 pub(super) fn changes(new: &ContractDocument, stored: Option<&StoredDocument>) -> Vec<Fault> {
     let old = match stored.map(|stored| ContractDocument::parse(&stored.json)) {
         Some(Ok(old)) => Some(old),
         Some(Err(_)) => {
-            let what = "this release cannot read the contract that is stored";
+            let what = "this release cannot read the stored contract";
             return vec![refused("", what)];
         }
         None => builtin(&new.name).ok().flatten(),
@@ -44,7 +45,7 @@ fn compared(old: &ContractDocument, new: &ContractDocument) -> Vec<Fault> {
         differing(&usual.0, &usual.1).map(|(path, _)| changed(path)).collect();
     let (old, new) = (variants(old, &usual.0), variants(new, &usual.1));
     if !old.iter().map(|(when, _)| when).eq(new.iter().map(|(when, _)| when)) {
-        faults.push(refused("/variants", "other variants apply to a record"));
+        faults.push(refused("/variants", "the variants that apply to a record have changed"));
         return faults;
     }
     for (index, ((_, old), (_, new))) in old.iter().zip(&new).enumerate() {
@@ -59,7 +60,8 @@ fn compared(old: &ContractDocument, new: &ContractDocument) -> Vec<Fault> {
 type Difference<'a> = (&'static str, (&'a Value, &'a Value));
 
 fn differing<'a>(old: &'a Fields, new: &'a Fields) -> impl Iterator<Item = Difference<'a>> {
-    // A type is null where it identifies nothing; what changed that is told at its own field.
+    // The type is null if it does not identify records; the change behind that is reported at its
+    // own field.
     let is_free = |(path, what): &(&str, Value)| *path == TYPE && what.is_null();
     let pairs = old
         .iter()
@@ -87,7 +89,7 @@ fn fields(contract: &ContractDocument) -> Fields {
     ]
 }
 
-/// The headers of the type belong to the record that is digested.
+/// The headers of the type, which are part of the record's digest.
 fn type_headers(contract: &ContractDocument) -> Option<Vec<&str>> {
     let source = &contract.event_type;
     let outside = std::iter::once(source).chain(&source.first).filter_map(|one| match one {
@@ -99,8 +101,9 @@ fn type_headers(contract: &ContractDocument) -> Option<Vec<&str>> {
     contract.identified_by_record().then(|| outside.collect())
 }
 
-/// When each variant applies, and what it says. The last ones change nothing where they repeat the
-/// contract; one before another may keep a record from that.
+/// The condition and fields of each variant. Trailing variants that repeat the contract are
+/// dropped, because they have no effect. An earlier one has an effect: it keeps records from
+/// later variants.
 fn variants(contract: &ContractDocument, usual: &Fields) -> Vec<(Value, Fields)> {
     let variants = contract.variants.iter();
     let mut variants: Vec<(Value, Fields)> = variants
@@ -116,7 +119,7 @@ fn changed(path: &str) -> Fault {
     let what = if path.ends_with(TYPE) {
         "the headers of the type are part of what identifies a record"
     } else {
-        "this decides which event a record is"
+        "this field is part of what identifies a record"
     };
     refused(path, what)
 }
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_anything_else_is_not() {
+    fn any_other_change_is_allowed() {
         check("/payload", json!({"path": "/p"}), &[]);
         check("/schema", json!({"type": "object"}), &[]);
         check("/measures", json!([{"name": "m", "path": "/m"}]), &[]);
@@ -196,19 +199,19 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_is_compared_as_it_reads() {
+    fn variants_are_compared_by_their_effect() {
         check("/variants/0/observed_at", json!({"header": "at"}), &["/variants/0/observed_at"]);
         check("/variants/0/event_id", json!({"header": "e"}), &["/variants/0/event_id"]);
         check("/variants/0/payload", json!({"path": "/p"}), &[]);
         check("/variants/0/when/equals", json!("3"), &["/variants"]);
         check("/variants", json!([]), &["/variants"]);
-        // The second says nothing of identities, and no other stands behind it.
+        // The second variant does not affect identities, and no variant follows it.
         check("/variants/1/when/equals", json!("3"), &[]);
         check("/variants/1/subject", json!({"kind": "o", "id": {"path": "/o"}}), &["/variants"]);
     }
 
     #[test]
-    fn every_field_says_why_and_what_to_do() {
+    fn every_fault_gives_the_reason_and_the_remedy() {
         let mut new = contract();
         new["subject"] = json!({"kind": "other", "id": {"path": "/other"}});
         new["variants"] = json!([]);
@@ -222,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_replaces_nothing_changes_nothing_and_a_built_in_is_something() {
+    fn a_new_contract_changes_nothing_unless_it_replaces_a_built_in_one() {
         assert_eq!(changes(&parsed(&contract()), None), []);
         let mut telemetry = builtin("telemetry").expect("a document").expect("a built-in");
         assert_eq!(changes(&telemetry, None), []);
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_contract_that_cannot_be_read_is_not_compared_and_not_replaced() {
+    fn an_unreadable_stored_contract_is_not_replaced() {
         let unknown = stored(&json!({"name": "mine", "from": "a later release"}));
         let faults = changes(&parsed(&contract()), Some(&unknown));
         assert_eq!((faults.len(), faults[0].path.as_str()), (1, ""));

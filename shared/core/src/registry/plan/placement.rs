@@ -1,13 +1,13 @@
-//! Moves: a tenant whose ledger is to be in another table from now on.
+//! Moves of tenants to another ledger table.
 //!
-//! Environments know a tenant's document for a minute, so a placement that changed under way would have
-//! two of them write to two tables, each with a history of its own. A placement changes only while
-//! its tenant is suspended, before and after, and only where the person who applies says so: nothing
-//! is copied, and readers see the new table alone.
+//! Environments cache a tenant's document for a minute. If a placement changed during writes, two
+//! environments would write to two tables, each with its own history. A placement may therefore
+//! change only while its tenant is suspended, before and after the change, and only with explicit
+//! consent: nothing is copied, and readers see only the new table.
 //!
 //! Left out: whether the suspension is old enough. The registry does not store when a document was
-//! applied, so the refusal says how long to wait. A document that is no JSON at all is mended as any
-//! other is: nobody could write by it.
+//! applied, so the message says how long to wait. A stored document that is not JSON may be
+//! replaced, because no environment could use it to write.
 
 use std::fmt;
 
@@ -20,54 +20,54 @@ use crate::intake::tenant::{Placement, Status, Tenant};
 use crate::registry::LIFETIME_SECONDS;
 use crate::registry::apply::{Checked, Checking, Refusal, Stored};
 
-/// The longest that Lambda lets an invocation take.
+/// Lambda's maximum duration of an invocation.
 pub const LONGEST_INVOCATION_SECONDS: i64 = 15 * 60;
 
 /// Whether tenants may be moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Moves {
-    /// Nobody asked for it.
+    /// No.
     #[default]
     Refused,
-    /// The person who applies knows what it means.
+    /// Yes, with explicit consent.
     Allowed,
 }
 
-/// A tenant whose ledger is elsewhere from now on.
+/// A tenant that moves to another ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
     /// The tenant.
     pub tenant: TenantId,
-    /// Where its document was written.
+    /// The file name of its document.
     pub origin: String,
-    /// Where its history is.
+    /// The current ledger.
     pub from: Ledger,
-    /// Where it is read and written from now on.
+    /// The new ledger.
     pub to: Ledger,
 }
 
-/// Where a ledger is, for a person.
+/// The location of a ledger, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ledger {
-    /// As its document says.
+    /// The placement in the tenant's document.
     Placed(Placement),
-    /// In words that this version does not know.
+    /// A placement that this version does not know.
     Unknown,
 }
 
-/// What is stored of a tenant, as far as a move is concerned.
+/// The stored state of a tenant that matters for a move.
 struct Before {
     status: Status,
     ledger: Ledger,
 }
 
 impl Checked {
-    /// The tenants whose ledgers are elsewhere from now on. A new tenant is none of them.
+    /// The tenants that move to another ledger. A new tenant does not count.
     pub fn moves(&self, stored: &Stored) -> Vec<Move> {
         self.moving(stored).map(|(one, before)| move_of(one, before)).collect()
     }
 
-    /// Moves that must not be, given whether any may.
+    /// The refused moves.
     pub(super) fn refused_moves(&self, stored: &Stored, moves: Moves) -> Vec<Refusal> {
         let moving = self.moving(stored);
         moving.flat_map(|(one, before)| faults(one, &before, moves)).collect()
@@ -95,11 +95,12 @@ fn move_of(one: &Checking<Tenant>, before: Before) -> Move {
     }
 }
 
-/// Read leniently: another version may have written the rest of the document. `None`: it is no JSON.
+/// Parses the document leniently, because another version may have written it. `None`: it is not
+/// JSON.
 fn before(stored: &StoredDocument) -> Option<Before> {
     let document: Value = serde_json::from_str(&stored.json).ok()?;
     let status = document.get("status").map(|status| serde_json::from_value(status.clone()));
-    // What cannot be read is not known to be suspended.
+    // An unreadable status does not count as suspended.
     let status = status.and_then(Result::ok).unwrap_or(Status::Active);
     let ledger = match document.get("placement") {
         None => Ledger::Placed(Placement::default()),
@@ -118,7 +119,7 @@ fn faults(one: &Checking<Tenant>, before: &Before, moves: Moves) -> Vec<Refusal>
     let mut faults = Vec::new();
     if before.status != Status::Suspended {
         let message = format!(
-            "a tenant is moved only while it is suspended: apply it with \"status\":\"suspended\" \
+            "a tenant can be moved only while it is suspended: apply it with \"status\":\"suspended\" \
              and its old placement, wait {LIFETIME_SECONDS} s until every environment knows and \
              {LONGEST_INVOCATION_SECONDS} s more until the longest invocation has ended, then apply \
              the new placement with --move: {values}"
@@ -128,15 +129,15 @@ fn faults(one: &Checking<Tenant>, before: &Before, moves: Moves) -> Vec<Refusal>
     }
     if moves == Moves::Refused {
         let message = format!(
-            "a move has to be asked for by --move: the history is not copied, and readers see the \
-             new ledger alone; the tenant has to be suspended for {LIFETIME_SECONDS} s and the \
-             longest invocation ({LONGEST_INVOCATION_SECONDS} s) by then: {values}"
+            "a move needs --move: the history is not copied, and readers see only the new ledger; \
+             before it, the tenant must have been suspended for {LIFETIME_SECONDS} s plus the longest \
+             invocation ({LONGEST_INVOCATION_SECONDS} s): {values}"
         );
         faults.push(one.refusal(Fault::new("/placement", message)));
     }
     if *status != Status::Suspended {
         let message = format!(
-            "a tenant that is moved stays suspended: make it active by a second apply, \
+            "a tenant must stay suspended during a move: make it active with a second apply, \
              {LIFETIME_SECONDS} s later: {values}"
         );
         faults.push(one.refusal(Fault::new("/status", message)));
@@ -149,7 +150,7 @@ impl fmt::Display for Ledger {
         match self {
             Self::Placed(Placement::Pooled) => formatter.write_str("the shared ledger"),
             Self::Placed(Placement::Table(name)) => write!(formatter, "the table {name}"),
-            Self::Unknown => formatter.write_str("a place that this version does not know"),
+            Self::Unknown => formatter.write_str("a ledger that this version does not know"),
         }
     }
 }

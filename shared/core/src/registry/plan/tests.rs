@@ -1,4 +1,4 @@
-//! What a plan writes, and what it refuses.
+//! The writes and refusals of a plan.
 
 use serde_json::json;
 
@@ -27,7 +27,7 @@ fn plan(submitted: &Submitted, stored: &Stored) -> Plan {
     submitted.check().expect("documents").plan(stored, at(NOW)).expect("a plan")
 }
 
-/// What is stored after the writes of a plan, made in order until `writes` of them are done.
+/// Applies the first `writes` writes of a plan.
 fn apply(stored: &mut Stored, plan: Plan, writes: usize) {
     for write in plan.writes.into_iter().take(writes) {
         match write.change {
@@ -53,7 +53,7 @@ fn contract(name: &str, measures: &[(&str, &str)]) -> Value {
         "type": {"const": "seen"}, "payload": {"path": ""}, "measures": measures})
 }
 
-/// Name and beginning of each measure of a stored contract.
+/// Name and `since` of each measure of a stored contract.
 fn measures(stored: &Stored, name: &str) -> Vec<(String, Option<String>)> {
     let document = &stored[&DocumentName::Contract(name.to_owned())];
     let contract = ContractDocument::parse(&document.json).expect("a contract");
@@ -69,13 +69,13 @@ fn refusals(submitted: &Submitted, stored: &Stored, expected: &[&str]) {
 }
 
 #[test]
-fn measures_of_a_new_contract_are_read_from_the_beginning() {
+fn measures_of_a_new_contract_have_no_since() {
     let stored = applied(&contracts(&[contract("mine", &[("a", "/a")])]));
     assert_eq!(measures(&stored, "mine"), [("a".to_owned(), None)]);
 }
 
 #[test]
-fn a_measure_that_is_added_or_reads_otherwise_begins_when_every_cache_knows_it() {
+fn an_added_or_changed_measure_begins_when_every_cache_knows_it() {
     let mut stored = applied(&contracts(&[contract("mine", &[("a", "/a"), ("b", "/b")])]));
     let changed = contracts(&[contract("mine", &[("a", "/a"), ("b", "/other"), ("c", "/c")])]);
     let second = plan(&changed, &stored);
@@ -89,7 +89,7 @@ fn a_measure_that_is_added_or_reads_otherwise_begins_when_every_cache_knows_it()
 }
 
 #[test]
-fn overriding_a_built_in_changes_a_contract_that_exists() {
+fn overriding_a_built_in_counts_as_changing_an_existing_contract() {
     let mut telemetry =
         serde_json::to_value(builtin("telemetry").expect("a document")).expect("JSON");
     let added = json!({"name": "pressure", "path": "/pressure"});
@@ -100,7 +100,7 @@ fn overriding_a_built_in_changes_a_contract_that_exists() {
 }
 
 #[test]
-fn the_revision_is_written_last_and_what_is_stored_already_not_at_all() {
+fn the_revision_is_written_last_and_unchanged_documents_are_not_written() {
     let submitted = contracts(&[contract("one", &[]), contract("two", &[])]);
     let first = plan(&submitted, &Stored::new());
     assert_eq!(first.revision, 1);
@@ -111,7 +111,7 @@ fn the_revision_is_written_last_and_what_is_stored_already_not_at_all() {
 }
 
 #[test]
-fn a_crash_before_the_revision_is_mended_by_the_next_plan() {
+fn the_next_plan_repairs_a_crash_before_the_revision() {
     let submitted = contracts(&[contract("one", &[]), contract("two", &[])]);
     for done in 1..=2 {
         let mut stored = Stored::new();
@@ -156,7 +156,7 @@ fn a_key_belongs_to_one_tenant_and_may_move() {
 }
 
 #[test]
-fn documents_that_are_wrong_together_are_refused() {
+fn documents_that_contradict_each_other_are_refused() {
     let twice = contracts(&[contract("one", &[]), contract("one", &[])]);
     refusals(&twice, &Stored::new(), &["/name"]);
     let unknown = tenants(&[json!({"id": "a", "default_contract": "none"})]);
@@ -169,7 +169,7 @@ fn documents_that_are_wrong_together_are_refused() {
 }
 
 #[test]
-fn every_fault_of_every_document_is_told_with_its_origin() {
+fn every_fault_of_every_document_is_reported_with_its_origin() {
     let mut stamped = contract("one", &[("a", "/a")]);
     stamped["measures"][0]["since"] = json!(NOW);
     let submitted = Submitted {
@@ -188,7 +188,7 @@ fn every_fault_of_every_document_is_told_with_its_origin() {
 }
 
 #[test]
-fn documents_have_names_and_a_plan_asks_for_more_than_those() {
+fn a_plan_reads_the_named_documents_and_their_references() {
     let routes = json!({"topics": {"t": {"contract": "c", "tenant": {"const": "a"}}}});
     let submitted = Submitted {
         tenants: vec![text("t", &json!({"id": "a", "keys": [key("k", "1")]}))],
@@ -235,7 +235,7 @@ fn the_revision_keeps_every_kind_that_a_contract_ever_had() {
 }
 
 #[test]
-fn a_revision_from_before_kinds_were_kept_gets_them_when_its_contracts_are_applied_again() {
+fn a_revision_without_kinds_gets_them_when_its_contracts_are_applied_again() {
     let submitted = contracts(&[of_kind("one", "pump")]);
     let mut stored = applied(&submitted);
     stored.get_mut(&DocumentName::Revision).expect("a revision").json = "{}".to_owned();
@@ -293,7 +293,7 @@ fn refused(submitted: &Submitted, stored: &Stored, moves: Moves) -> Vec<String> 
     }
 }
 
-/// Every way to change a placement, and which of them is one.
+/// Every change of a placement, and whether it is allowed.
 #[test]
 fn a_tenant_moves_only_suspended_before_and_after_and_only_on_request() {
     let own = || json!({"table": "ledger-a"});
@@ -326,23 +326,23 @@ fn a_tenant_moves_only_suspended_before_and_after_and_only_on_request() {
 }
 
 #[test]
-fn a_new_tenant_has_any_placement_and_the_default_is_no_other() {
+fn a_new_tenant_may_have_any_placement_and_an_absent_placement_is_the_default() {
     let own = placed("active", json!({"table": "ledger-a"}));
     assert_eq!(refused(&own, &Stored::new(), Moves::Refused), [""; 0]);
     let stored = applied(&tenants(&[json!({"id": "a"})]));
     assert_eq!(refused(&placed("active", json!("pooled")), &stored, Moves::Refused), [""; 0]);
     let stored = applied(&placed("active", json!("pooled")));
     assert_eq!(refused(&tenants(&[json!({"id": "a"})]), &stored, Moves::Refused), [""; 0]);
-    // Who leaves the placement out moves the tenant back.
+    // Removing the placement moves the tenant back.
     assert_eq!(
         refused(&tenants(&[json!({"id": "a"})]), &applied(&own), Moves::Refused),
         ["/placement"]
     );
 }
 
-/// What another version wrote, and what nobody could.
+/// Documents of another version, and invalid documents.
 #[test]
-fn a_stored_tenant_that_cannot_be_read_is_not_known_to_be_suspended() {
+fn an_unreadable_stored_tenant_does_not_count_as_suspended() {
     let stored = |json: &str| {
         let document = StoredDocument { json: json.to_owned(), revision: 1 };
         Stored::from([(
@@ -364,12 +364,12 @@ fn a_stored_tenant_that_cannot_be_read_is_not_known_to_be_suspended() {
 }
 
 #[test]
-fn a_refusal_names_the_tenant_and_what_to_do() {
+fn a_refusal_names_the_tenant_and_the_remedy() {
     let submitted = placed("active", json!({"table": "ledger-a"}));
     let stored = applied(&placed("active", json!("pooled")));
     let refused = submitted.check().expect("documents").plan(&stored, at(NOW));
     let told = refused.expect_err("a refusal")[0].to_string();
-    let expected = "tenant: /placement: a tenant is moved only while it is suspended: apply it with \
+    let expected = "tenant: /placement: a tenant can be moved only while it is suspended: apply it with \
                     \"status\":\"suspended\" and its old placement, wait 60 s until every environment \
                     knows and 900 s more until the longest invocation has ended, then apply the new \
                     placement with --move: tenant=`a` from=`the shared ledger` to=`the table ledger-a`";

@@ -1,4 +1,4 @@
-//! Letters that stand for whole batches, and messages that nobody knew.
+//! Letters that stand for whole batches, and messages of unknown format.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::intake::record::{Record, Source};
 use crate::replay::RunRequest;
 
 #[test]
-fn a_batch_reference_is_replayed_by_reading_its_offsets_again() {
+fn a_batch_reference_is_replayed_by_rereading_its_offsets() {
     let bench = Bench::new();
     let records = [bench.good("d1", 0), bench.narrow("d1", 1), bench.good("d2", 2)];
     bench.hold(&records, 0);
@@ -31,7 +31,7 @@ fn a_batch_reference_is_replayed_by_reading_its_offsets_again() {
 }
 
 #[test]
-fn offsets_that_are_gone_are_counted_as_lost_and_the_letter_waits_for_a_person() {
+fn missing_offsets_are_counted_as_lost_and_the_letter_is_parked() {
     let bench = Bench::new();
     bench.hold(&[bench.good("d1", 3), bench.good("d1", 4)], 3);
     bench.file(&bench.given_up(0, 4));
@@ -44,7 +44,7 @@ fn offsets_that_are_gone_are_counted_as_lost_and_the_letter_waits_for_a_person()
 }
 
 #[test]
-fn the_records_that_came_along_with_a_batch_are_taken_from_it() {
+fn records_in_the_batch_message_are_not_reread() {
     let bench = Bench::new();
     let event = bench.lambda_event(&[bench.good("d1", 0), bench.good("d1", 1)]);
     let mut message: serde_json::Value = serde_json::from_str(&bench.given_up(0, 1)).expect("JSON");
@@ -61,7 +61,7 @@ fn the_records_that_came_along_with_a_batch_are_taken_from_it() {
 }
 
 #[test]
-fn a_message_that_is_known_by_now_is_filed_as_what_it_is() {
+fn a_message_whose_format_is_known_now_is_stored_as_the_right_letter() {
     let bench = Bench::new();
     bench.file("from a later version");
     let body = bench.given_up(0, 0).into_bytes();
@@ -81,7 +81,7 @@ fn a_message_that_is_known_by_now_is_filed_as_what_it_is() {
 }
 
 #[test]
-fn what_is_read_again_entered_no_later_than_it_was_given_up() {
+fn reread_records_were_received_no_later_than_they_were_discarded() {
     let bench = Bench::new();
     let ahead = stamped(bench.ahead("d1", 0), bench.at(2 * 60 * MINUTE));
     bench.hold(&[ahead], 0);
@@ -91,9 +91,9 @@ fn what_is_read_again_entered_no_later_than_it_was_given_up() {
     assert_eq!(json!(run.outcomes), json!({"future_timestamp": 1}));
 }
 
-/// What stamps cannot be true is decided by the time of giving up, and so is each replay of it.
+/// A record with an impossible timestamp uses the time when it was discarded, in each replay.
 #[test]
-fn what_is_read_again_with_a_timestamp_that_cannot_be_true_is_applied() {
+fn a_reread_record_with_an_impossible_timestamp_is_applied() {
     let bench = Bench::new();
     let stamps = [Timestamp::from_millis(0), Timestamp::from_millis(1_800_000_000)];
     let records = (0..).zip(stamps.into_iter().flatten());
@@ -111,7 +111,7 @@ fn what_is_read_again_with_a_timestamp_that_cannot_be_true_is_applied() {
     assert_eq!(bench.history("demo", "d1"), [0, 1]);
 }
 
-/// A record that its producer stamped otherwise.
+/// A record with another producer timestamp.
 fn stamped(mut record: Record, stamp: Timestamp) -> Record {
     if let Source::Kafka { timestamp, .. } = &mut record.source {
         *timestamp = Some(stamp.micros() / 1_000);

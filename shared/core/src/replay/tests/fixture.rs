@@ -1,4 +1,4 @@
-//! Everything outside in memory, a contract that is too narrow at first, and the words of the tests.
+//! In-memory ports, a contract that is too narrow at first, and helpers for the tests.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use crate::base::time::Timestamp;
 use crate::dead_letter::letter::{Lease, LetterRange, Order, Owner, StoredLetter};
 use crate::intake::record::{Incoming, Record, Source, TopicRetention};
 use crate::ledger::read::Question;
-use crate::memory::{Held, Memory};
+use crate::memory::{Faulty, Held, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{Disposition, Pipeline};
 use crate::ports::{Letters, SubjectLocation};
@@ -27,22 +27,36 @@ use crate::subject::reader;
 pub(super) const MINUTE: i64 = 60;
 const NOW: i64 = 1_800_000_000;
 
-/// `n` has to be a number.
+/// A contract in which `n` must be a number.
 pub(super) const NARROW: &str = r#"{
     "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},
     "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
     "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}],
     "schema": {"properties": {"n": {"type": "integer"}}}
 }"#;
-/// It may be anything.
+/// A contract in which `n` may be any value.
 pub(super) const WIDE: &str = r#"{
     "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},
     "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
     "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
 }"#;
+/// Of a record of several items: `n` of each has to be a number.
+pub(super) const SEVERAL: &str = r#"{
+    "name": "several", "subject": {"kind": "device", "id": {"path": "/id"}},
+    "transform": ".items[] | select(.skip | not) | if .bad then error(\"bad\") elif (.n | type) != \"number\" then error(\"no number\") else . end",
+    "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
+    "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
+}"#;
+/// It may be anything.
+pub(super) const SEVERAL_WIDE: &str = r#"{
+    "name": "several", "subject": {"kind": "device", "id": {"path": "/id"}},
+    "transform": ".items[] | select(.skip | not) | if .bad then error(\"bad\") else . end",
+    "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
+    "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
+}"#;
 pub(super) const NEWCO: &str = r#"{"id":"newco"}"#;
 
-/// Small enough that a few events make pages and corrections.
+/// Limits so small that a few events make pages and corrections.
 pub(super) const MEANS: RunLimits = RunLimits {
     item_limits: ItemLimits {
         slice_bytes: 2_000,
@@ -58,26 +72,28 @@ pub(super) const MEANS: RunLimits = RunLimits {
 };
 
 pub(super) struct Bench {
-    pub(super) memory: Memory,
+    pub(super) memory: Faulty<Memory>,
 }
 
 pub(super) type Running = Pin<Box<dyn Future<Output = Result<RunProgress, Refusal>>>>;
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self::with(Memory::new(second(0)))
+        Self::with(Faulty::over(Memory::new(second(0))))
     }
 
-    /// Every call waits until it is polled again.
+    /// Ports in which every call waits until it is polled again.
     pub(super) fn in_steps() -> Self {
-        Self::with(Memory::in_steps(second(0)))
+        Self::with(Faulty::over(Memory::in_steps(second(0))))
     }
 
-    fn with(memory: Memory) -> Self {
+    fn with(memory: Faulty<Memory>) -> Self {
         let bench = Self { memory };
         bench.put("T#demo", r#"{"id":"demo"}"#);
         bench.put("R#known", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
         bench.put("C#mine", NARROW);
+        bench.put("R#several", r#"{"contract":"several","tenant":{"header":"tenant"}}"#);
+        bench.put("C#several", SEVERAL);
         bench.put("REV", "{}");
         bench
     }
@@ -90,7 +106,7 @@ impl Bench {
         self.memory.put_document(key, json);
     }
 
-    /// So many seconds from the start.
+    /// The time this many seconds after the start.
     pub(super) fn at(&self, seconds: i64) -> Timestamp {
         second(seconds)
     }
@@ -104,20 +120,39 @@ impl Bench {
         record("demo", at, json!({"id": device, "at": NOW + at - MINUTE, "n": at}).to_string())
     }
 
-    /// Good for the wide contract only.
+    /// A record that only the wide contract accepts.
     pub(super) fn narrow(&self, device: &str, at: i64) -> Record {
         record("demo", at, json!({"id": device, "at": NOW + at - MINUTE, "n": "text"}).to_string())
     }
 
-    /// The same, observed at another time than it arrived.
+    /// The same, with a time of observation that differs from the time of arrival.
     pub(super) fn narrow_late(&self, device: &str, at: i64, observed: i64) -> Record {
         let observed = NOW + observed - MINUTE;
         record("demo", at, json!({"id": device, "at": observed, "n": "text"}).to_string())
     }
 
-    /// An hour ahead of its time.
+    /// A record with a time one hour in the future.
     pub(super) fn ahead(&self, device: &str, at: i64) -> Record {
         record("demo", at, json!({"id": device, "at": NOW + at + 59 * MINUTE, "n": at}).to_string())
+    }
+
+    /// One record with an item for each of these values of `n`; `ahead` of its time, or not.
+    pub(super) fn several(&self, at: i64, items: &[Value]) -> Record {
+        let items: Vec<Value> = (0..)
+            .zip(items)
+            .map(|(index, item)| {
+                let mut item = item.clone();
+                let ahead = if item["ahead"] == true { 60 * MINUTE } else { 0 };
+                item["at"] = json!(NOW + at - MINUTE + ahead);
+                item["index"] = json!(index);
+                item
+            })
+            .collect();
+        let mut record = record("demo", at, json!({"items": items}).to_string());
+        if let Source::Kafka { topic, .. } = &mut record.source {
+            *topic = Arc::from("several");
+        }
+        record
     }
 
     pub(super) fn broken(&self, at: i64) -> Record {
@@ -128,7 +163,7 @@ impl Bench {
         record(tenant, at, json!({"id": device, "at": NOW + at - MINUTE, "n": at}).to_string())
     }
 
-    /// Two megabytes that do not compress.
+    /// A record of two incompressible megabytes.
     pub(super) fn large(&self, device: &str, at: i64) -> Record {
         let mut state = 7_u64;
         let mut noise = || {
@@ -140,7 +175,7 @@ impl Bench {
         record("demo", at, device)
     }
 
-    /// Processes records as an environment does that has just started.
+    /// Processes records like a newly started environment.
     pub(super) fn process(&self, records: &[Record]) -> Vec<Disposition> {
         let records = records.iter().cloned().map(Incoming::Record).collect();
         let pipeline = pipeline();
@@ -148,7 +183,7 @@ impl Bench {
         self.run(report).expect("a closed breaker").dispositions
     }
 
-    /// Files whatever is in the dead-letter queue.
+    /// Stores all messages of the dead-letter queue as letters.
     pub(super) fn file_all(&self) {
         let messages = std::mem::take(&mut self.memory.state().letters);
         messages.iter().for_each(|message| self.file(&message.body));
@@ -230,7 +265,7 @@ impl Bench {
         seconds.map(|at| at - NOW + MINUTE).collect()
     }
 
-    /// Whatever is stored, but for runs and leases.
+    /// Everything stored except runs and leases.
     pub(super) fn everything(&self) -> String {
         let state = self.memory.state();
         let filed = state.filed.iter().map(|(owner, drawer)| (owner, &drawer.letters));
@@ -245,7 +280,7 @@ impl Bench {
         )
     }
 
-    /// The topic holds these records, from this offset on.
+    /// Puts these records into the topic, starting at this offset.
     pub(super) fn hold(&self, records: &[Record], start: i64) {
         let offset = |record: &Record| match record.source {
             Source::Kafka { offset, .. } => offset,
@@ -256,7 +291,7 @@ impl Bench {
         self.memory.state().topics.insert(("known".to_owned(), 0), held);
     }
 
-    /// What Lambda says of offsets that it gave up.
+    /// Lambda's message about discarded offsets.
     pub(super) fn given_up(&self, first: i64, last: i64) -> String {
         json!({
             "requestContext": {"requestId": "r", "functionArn": "f",
@@ -268,10 +303,10 @@ impl Bench {
         .to_string()
     }
 
-    /// The event in which Lambda would bring records.
+    /// A Lambda event with these records.
     pub(super) fn lambda_event(&self, records: &[Record]) -> String {
         let record = |record: &Record| -> Value {
-            let Source::Kafka { topic, partition, offset, timestamp } = &record.source else {
+            let Source::Kafka { topic, partition, offset, timestamp, .. } = &record.source else {
                 return Value::Null;
             };
             let value =
@@ -284,7 +319,7 @@ impl Bench {
         json!({"eventSource": "aws:kafka", "records": {"known-0": records}}).to_string()
     }
 
-    /// A run that somebody else polls.
+    /// A run that the test polls.
     pub(super) fn start(&self, owner: &Owner, request: RunRequest) -> Running {
         let (memory, owner) = (self.memory.clone(), owner.clone());
         Box::pin(
@@ -294,7 +329,7 @@ impl Bench {
 
     pub(super) fn poll_until(&self, running: &mut Running, enough: impl Fn() -> bool) {
         for _ in 0..100_000 {
-            assert!(self.poll(running.as_mut()).is_none(), "it ended before");
+            assert!(self.poll(running.as_mut()).is_none(), "the run ended early");
             if enough() {
                 return;
             }
@@ -306,7 +341,7 @@ impl Bench {
         self.run(running)
     }
 
-    /// Lets every call go on that waits.
+    /// Lets every waiting call continue.
     pub(super) fn poll<T>(
         &self,
         future: Pin<&mut (impl Future<Output = T> + ?Sized)>,
@@ -329,7 +364,7 @@ impl Bench {
     }
 }
 
-pub(super) fn context(memory: &Memory) -> RunContext<'_, Memory, Memory> {
+pub(super) fn context(memory: &Faulty<Memory>) -> RunContext<'_, Faulty<Memory>, Faulty<Memory>> {
     RunContext { ports: memory, sources: memory, limits: MEANS }
 }
 
@@ -355,7 +390,7 @@ fn second(at: i64) -> Timestamp {
     Timestamp::from_micros(NOW * 1_000_000).expect("in range").plus_seconds(at)
 }
 
-/// A record whose offset is `at`, stamped so many seconds after a minute ago.
+/// A record with offset `at` and a timestamp this many seconds after one minute ago.
 fn record(tenant: &str, at: i64, value: String) -> Record {
     let stamp = second(at - MINUTE);
     Record {
@@ -364,6 +399,7 @@ fn record(tenant: &str, at: i64, value: String) -> Record {
             partition: 0,
             offset: at,
             timestamp: Some(stamp.micros() / 1_000),
+            element: None,
         },
         key: None,
         value: Some(value.into_bytes()),

@@ -1,4 +1,4 @@
-//! The overlay is a store like any other, and leaves the one below it alone.
+//! The overlay behaves like a store and does not change the store below it.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::fixture::{Bench, WIDE, location, pipeline};
 use crate::base::time::Timestamp;
 use crate::intake::record::{Incoming, Record};
 use crate::ledger::read::{Question, Snapshot};
-use crate::pipeline::{Pipeline, Settled, Verdict};
+use crate::pipeline::{Pipeline, RecordOutcome};
 use crate::ports::{Ports, Store};
 use crate::replay::overlay::Overlay;
 use crate::replay::{Phase, RunRequest};
@@ -18,11 +18,11 @@ fn settle(
     pipeline: &Pipeline,
     ports: &impl Ports,
     records: &[Record],
-) -> Vec<Verdict> {
+) -> Vec<RecordOutcome> {
     let records = records.iter().cloned().map(Incoming::Record).collect();
     let admitted = bench.run(pipeline.admit(ports, records, None, Timestamp::MAX));
     let (settled, _) = bench.run(pipeline.settle(ports, admitted, Timestamp::MAX));
-    settled.iter().map(Settled::verdict).collect()
+    settled.iter().map(|settled| settled.outcome().clone()).collect()
 }
 
 fn history(bench: &Bench, store: &impl Store, device: &str) -> Option<Snapshot> {
@@ -32,7 +32,7 @@ fn history(bench: &Bench, store: &impl Store, device: &str) -> Option<Snapshot> 
 
 proptest! {
     #[test]
-    fn what_is_written_over_a_store_is_read_as_if_it_were_in_it(
+    fn writes_to_the_overlay_are_read_like_writes_to_the_store(
         below in prop::collection::vec((0_u8..2, 0_i64..50), 0..40),
         above in prop::collection::vec(prop::collection::vec((0_u8..2, 0_i64..50), 1..8), 1..6),
         warm in any::<bool>(),
@@ -63,7 +63,7 @@ proptest! {
 }
 
 #[test]
-fn a_dry_run_starts_again_where_another_writer_has_changed_the_pages_below_it() {
+fn a_dry_run_starts_again_after_another_writer_has_changed_pages_below_it() {
     let bench = Bench::in_steps();
     let records: Vec<Record> = (10..50).map(|at| bench.good("d1", at)).collect();
     records.chunks(4).for_each(|records| drop(bench.process(records)));

@@ -105,15 +105,15 @@ pub async fn forget_letters<S: LetterEraser + Documents + Clock>(
             // It may have been filed since its page was read.
             filed.letter = store.letter(owner, &filed.id).await?.answer;
         }
-        match eraser.verdict(&filed).await? {
-            Verdict::Others => {}
-            Verdict::Theirs => {
+        match eraser.belonging(&filed).await? {
+            Belonging::Others => {}
+            Belonging::Theirs => {
                 erased.letters += u64::from(filed.letter.is_some());
                 erased.chunks += u64::try_from(filed.chunks.len()).unwrap_or(u64::MAX);
                 eraser.erase(filed).await?;
             }
-            Verdict::Undelivered => erased.undelivered.add(filed.id),
-            Verdict::Doubtful => erased.doubtful.add(filed.id),
+            Belonging::Undelivered => erased.undelivered.add(filed.id),
+            Belonging::Doubtful => erased.doubtful.add(filed.id),
         }
     }
     Ok(erased)
@@ -121,7 +121,7 @@ pub async fn forget_letters<S: LetterEraser + Documents + Clock>(
 
 /// Whose something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum Belonging {
     Others,
     Theirs,
     /// Theirs and others'.
@@ -147,40 +147,40 @@ struct Eraser<'a, S> {
 }
 
 impl<S: LetterEraser + Documents + Clock> Eraser<'_, S> {
-    async fn verdict(&self, filed: &Filed) -> Result<Verdict, Unavailable> {
+    async fn belonging(&self, filed: &Filed) -> Result<Belonging, Unavailable> {
         let (letter, id) = (filed.letter(), self.key.subject().id());
         let established = letter.and_then(|letter| letter.subject.as_deref());
         if established.is_some_and(|subject| subject != self.subject) {
-            return Ok(Verdict::Others);
+            return Ok(Belonging::Others);
         }
         let frame = filed.frame();
         let content = frame.as_deref().and_then(|frame| Content::unpack(frame).ok());
         if established.is_none() {
             match &content {
-                None => return Ok(Verdict::Doubtful),
-                Some(content) if !speaks(content, id) => return Ok(Verdict::Others),
+                None => return Ok(Belonging::Doubtful),
+                Some(content) if !speaks(content, id) => return Ok(Belonging::Others),
                 Some(_) => {}
             }
         }
         if letter.is_some_and(is_undelivered) {
-            return Ok(Verdict::Undelivered);
+            return Ok(Belonging::Undelivered);
         }
         if established.is_none() && is_common(id) {
-            return Ok(Verdict::Doubtful);
+            return Ok(Belonging::Doubtful);
         }
         if *self.owner != Owner::Operator {
-            return Ok(Verdict::Theirs);
+            return Ok(Belonging::Theirs);
         }
-        let (Some(frame), Some(content)) = (frame, content) else { return Ok(Verdict::Doubtful) };
+        let (Some(frame), Some(content)) = (frame, content) else { return Ok(Belonging::Doubtful) };
         let tenancy = match letter {
             Some(letter) => self.tenancy(letter, &frame).await?,
             None => Tenancy::Unknown,
         };
         Ok(match tenancy {
-            Tenancy::This => Verdict::Theirs,
-            Tenancy::Other => Verdict::Others,
-            Tenancy::Unknown if speaks(&content, self.tenant().as_str()) => Verdict::Theirs,
-            Tenancy::Unknown => Verdict::Doubtful,
+            Tenancy::This => Belonging::Theirs,
+            Tenancy::Other => Belonging::Others,
+            Tenancy::Unknown if speaks(&content, self.tenant().as_str()) => Belonging::Theirs,
+            Tenancy::Unknown => Belonging::Doubtful,
         })
     }
 

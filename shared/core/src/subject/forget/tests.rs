@@ -16,7 +16,7 @@ use crate::intake::record::{Incoming, Record, Source};
 use crate::ledger::codec::decode_page;
 use crate::ledger::range_read::{HistoryRange, Order, Portion};
 use crate::ledger::read::Question;
-use crate::memory::{Call, Fault, Memory};
+use crate::memory::{Call, Fault, Faulty, Memory};
 use crate::pipeline::cache::HeadCache;
 use crate::pipeline::{Disposition, Pipeline};
 use crate::registry::Registry;
@@ -43,8 +43,8 @@ fn second(at: i64) -> Timestamp {
     Timestamp::from_micros(NOW * 1_000_000).expect("in range").plus_seconds(at)
 }
 
-fn memory() -> Memory {
-    let memory = Memory::new(second(10_000));
+fn memory() -> Faulty<Memory> {
+    let memory = Faulty::over(Memory::new(second(10_000)));
     for (key, json) in [
         ("T#demo", r#"{"id":"demo"}"#),
         ("R#known", r#"{"contract":"mine","tenant":{"const":"demo"}}"#),
@@ -83,6 +83,7 @@ fn record_with(at: i64, note: &str) -> Incoming {
         partition: 0,
         offset: at,
         timestamp: Some(stamp.micros() / 1_000),
+        element: None,
     };
     let value = format!(r#"{{"id":"d1","at":{},"note":"{note}"}}"#, NOW + at);
     Incoming::Record(Record {
@@ -95,26 +96,30 @@ fn record_with(at: i64, note: &str) -> Incoming {
     })
 }
 
-fn send(environment: &Pipeline, memory: &Memory, seconds: &[i64]) -> Vec<Disposition> {
+fn send(environment: &Pipeline, memory: &Faulty<Memory>, seconds: &[i64]) -> Vec<Disposition> {
     let records = seconds.iter().map(|at| record(*at)).collect();
     let report = environment.process(memory, records, Timestamp::MAX).now_or_never();
     report.expect("memory never waits").expect("a closed breaker").dispositions
 }
 
 /// One after another, each in an invocation of its own.
-fn send_each(environment: &Pipeline, memory: &Memory, seconds: impl IntoIterator<Item = i64>) {
+fn send_each(
+    environment: &Pipeline,
+    memory: &Faulty<Memory>,
+    seconds: impl IntoIterator<Item = i64>,
+) {
     for at in seconds {
         assert_eq!(send(environment, memory, &[at]), [Disposition::Applied], "{at}");
     }
 }
 
-fn forgotten(memory: &Memory) -> Option<usize> {
+fn forgotten(memory: &Faulty<Memory>) -> Option<usize> {
     let erased = forget(memory, &location()).now_or_never().expect("memory never waits");
     erased.expect("available").map(|erased| usize::try_from(erased.pages).expect("few"))
 }
 
 /// What readers see, whichever way they look: they must agree.
-fn history(memory: &Memory) -> Option<Vec<i64>> {
+fn history(memory: &Faulty<Memory>) -> Option<Vec<i64>> {
     let seconds = |micros: i64| micros / 1_000_000 - NOW;
     let whole = Question::History { from: None, to: None };
     let snapshot =
@@ -142,7 +147,7 @@ fn history(memory: &Memory) -> Option<Vec<i64>> {
 
 /// One event, or none where there is none.
 fn portion(
-    memory: &Memory,
+    memory: &Faulty<Memory>,
     order: Order,
     to: Option<Timestamp>,
     beyond: Option<Position>,
@@ -153,7 +158,7 @@ fn portion(
     portion.expect("a portion").0
 }
 
-fn page_seconds(memory: &Memory) -> Vec<i64> {
+fn page_seconds(memory: &Faulty<Memory>) -> Vec<i64> {
     let state = memory.state();
     let pages = state.pages.values().map(|write| decode_page(&write.page.bytes).expect("a page"));
     pages.filter_map(|page| Some(page.key()?.observed_at.micros() / 1_000_000 - NOW)).collect()
@@ -248,7 +253,7 @@ fn what_ends_half_way_is_gone_on_with() {
         let (memory, environment) = (memory(), environment());
         send_each(&environment, &memory, 1..=40);
         let mut armed = true;
-        memory.state().faults = Box::new(move |call| {
+        memory.fail(move |call| {
             let is_it = armed && call == failing;
             armed &= !is_it;
             if is_it { fault } else { Fault::None }
@@ -271,10 +276,7 @@ fn pages_that_are_seen_late_are_deleted_as_well() {
     for calls in 1..=6 {
         let (memory, environment) = (memory(), environment());
         send_each(&environment, &memory, 1..=60);
-        memory.state().faults = Box::new(move |call| match call {
-            Call::Write => Fault::PagesLate(calls),
-            _ => Fault::None,
-        });
+        memory.state().pages_late = Some(calls);
         let late = record_with(5, "late");
         let report = environment.process(&memory, vec![late], Timestamp::MAX).now_or_never();
         let report = report.expect("memory never waits").expect("a closed breaker");

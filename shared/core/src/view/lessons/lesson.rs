@@ -1,5 +1,4 @@
-//! One lesson of one learner, and what each step does to it. The rules are told in
-//! [`lessons`](super).
+//! One lesson of a learner, and the effect of each step. [`lessons`](super) documents the rules.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -8,7 +7,7 @@ use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::view::encoded::{VARINT, text};
 
-/// One lesson of one learner.
+/// One lesson of a learner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Lesson {
     course: Box<str>,
@@ -21,7 +20,7 @@ pub(super) struct Lesson {
     progress: Option<f64>,
 }
 
-/// Where a lesson stands.
+/// The state of a lesson.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum State {
     Open { running_since: Option<Timestamp> },
@@ -29,7 +28,7 @@ pub(super) enum State {
     Completed { at: Timestamp },
 }
 
-/// What an entry says about a lesson.
+/// What an entry does to a lesson.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Started,
@@ -95,8 +94,7 @@ impl State {
 }
 
 impl Lesson {
-    /// Everything but the two ids and their lengths: state, start, seconds, attempts, score and
-    /// progress.
+    /// Size of everything but the two ids: state, start, seconds, attempts, score and progress.
     const FIXED: usize =
         (2 + VARINT) + (1 + VARINT) + size_of::<f64>() + VARINT + 2 * (1 + size_of::<f64>());
     pub(super) const LARGEST: usize = Self::FIXED + 2 * text(limits::LESSON_ID_BYTES);
@@ -118,7 +116,7 @@ impl Lesson {
         (&self.course, &self.lesson)
     }
 
-    /// At least the encoded bytes, whatever its numbers are.
+    /// An upper bound of the encoded size.
     pub(super) fn size_bound(&self) -> usize {
         Self::FIXED + text(self.course.len()) + text(self.lesson.len())
     }
@@ -178,7 +176,7 @@ mod tests {
     use crate::view::ViewSpec;
     use crate::view::sample::folded;
 
-    /// Only what differs from a lesson about which nothing is known has to be expected.
+    /// `expected` lists only the fields that differ from a new lesson.
     fn check(input: &[(&str, i64, Value)], expected: Value) {
         let lines: Vec<_> = input
             .iter()
@@ -202,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn time_on_task_leaves_the_pauses_out() {
+    fn time_on_task_excludes_pauses() {
         check(
             &[
                 step("lesson_started", 0),
@@ -218,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn completed_without_a_start_has_no_time() {
+    fn a_completion_without_a_start_has_no_time_on_task() {
         check(
             &[step("lesson_completed", 5)],
             json!({"state": "completed", "completed_at": instant(5)}),
@@ -240,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_start_lets_the_clock_go_on() {
+    fn a_second_start_does_not_reset_the_clock() {
         check(
             &[step("lesson_started", 0), step("lesson_started", 4), step("lesson_paused", 9)],
             json!({"state": "paused", "started_at": instant(0), "time_on_task_seconds": 9.0}),
@@ -248,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_after_completion_opens_the_lesson_again() {
+    fn a_start_after_completion_reopens_the_lesson() {
         check(
             &[step("lesson_started", 0), step("lesson_completed", 4), step("lesson_started", 10)],
             json!({
@@ -259,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resume_without_a_start_runs_the_clock_only() {
+    fn a_resume_without_a_start_only_runs_the_clock() {
         check(
             &[step("lesson_resumed", 3), step("lesson_paused", 5)],
             json!({"state": "paused", "time_on_task_seconds": 2.0}),

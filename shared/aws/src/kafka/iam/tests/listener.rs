@@ -1,5 +1,5 @@
-//! A listener as MSK has it for IAM, in front of a broker in the process: TLS, `AWS_MSK_IAM`, and
-//! then whatever the client says.
+//! A listener like MSK's for IAM, in front of a broker inside the process: TLS, `AWS_MSK_IAM`, then
+//! the client's requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use super::super::MskIam;
 use crate::kafka::{KafkaConfig, Security};
 
-/// The name of the broker.
+/// The broker's host name.
 pub(super) const HOST: &str = "localhost";
 const SASL_HANDSHAKE: u8 = 17;
 const SASL_AUTHENTICATE: u8 = 36;
 
-/// A listener, with what it was sent.
+/// A listener and the authentication payloads it received.
 pub(super) struct Listener {
     port: u16,
     authority: String,
@@ -36,7 +36,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// With sessions that last so long.
+    /// Starts a listener with sessions of this length.
     pub(super) async fn start(session: Duration) -> Self {
         let broker = FakeBroker::start().await.expect("a free port");
         assert!(broker.create_topic("telemetry", 2));
@@ -57,7 +57,7 @@ impl Listener {
         Self { port, authority, payloads, _broker: broker }
     }
 
-    /// A client that trusts its certificate, and is otherwise as any other.
+    /// Connects a client that trusts the listener's certificate.
     pub(super) async fn connect(&self, identity: &MskIam) -> Result<Kafka, Unavailable> {
         let config = KafkaConfig {
             bootstrap: format!("{HOST}:{}", self.port),
@@ -82,7 +82,7 @@ fn tls() -> (TlsAcceptor, String) {
     (TlsAcceptor::from(Arc::new(config)), cert.pem())
 }
 
-/// SASL in two requests, and the broker behind. A connection that ends is nobody's fault.
+/// Answers the two SASL requests, then forwards to the broker. A closed connection is no error.
 async fn serve(
     acceptor: TlsAcceptor,
     tcp: TcpStream,
@@ -93,12 +93,12 @@ async fn serve(
     let mut client = acceptor.accept(tcp).await.ok()?;
     let (correlation, mechanism) = request(&mut client, SASL_HANDSHAKE).await?;
     assert_eq!(mechanism, b"\0\x0bAWS_MSK_IAM");
-    // No error, and one mechanism.
+    // Error code 0 and one mechanism.
     let known = [&correlation[..], &[0, 0, 0, 0, 0, 1], &mechanism].concat();
     answer(&mut client, &known).await?;
     let (correlation, message) = request(&mut client, SASL_AUTHENTICATE).await?;
     sent.send(serde_json::from_slice(&message[4..]).expect("JSON")).ok()?;
-    // No error, no message about it, no bytes in return.
+    // Error code 0, no error message, no auth bytes.
     let lifetime = i64::try_from(session.as_millis()).expect("not so long").to_be_bytes();
     let begun = [&correlation[..], &[0, 0, 0xff, 0xff, 0, 0, 0, 0], &lifetime].concat();
     answer(&mut client, &begun).await?;
@@ -106,7 +106,7 @@ async fn serve(
     copy_bidirectional(&mut client, &mut broker).await.ok().map(drop)
 }
 
-/// The correlation id and the body of a request of version 1.
+/// Reads a request of version 1: its correlation id and body.
 async fn request(client: &mut (impl AsyncRead + Unpin), api: u8) -> Option<([u8; 4], Vec<u8>)> {
     let length = client.read_u32().await.ok()?;
     let mut frame = vec![0; usize::try_from(length).ok()?];

@@ -21,7 +21,7 @@ fn demo() -> Owner {
 
 /// A table of letters in which nothing is but what a test files.
 struct Bench {
-    memory: Memory,
+    memory: Faulty<Memory>,
     owner: Owner,
     filed: u32,
 }
@@ -56,6 +56,7 @@ impl Bench {
             partition: 0,
             offset: self.filed.into(),
             timestamp: None,
+            element: None,
         };
         let received = Received { message_id: "m", body: "{}", sent_at: None };
         let mut letter = filing::read(&received, second(0)).expect("filed").letter;
@@ -231,12 +232,12 @@ fn a_walk_that_ends_half_way_is_gone_on_with() {
         let stays = bench.file(holding("d-2"));
         bench.file(holding("d-1"));
         let mut calls = 0;
-        bench.memory.state().faults = Box::new(move |_| {
+        bench.memory.fail(move |_| {
             calls += 1;
             if calls == failing + 1 { Fault::Refused } else { Fault::None }
         });
         let first = bench.try_forget();
-        bench.memory.state().faults = Box::new(|_| Fault::None);
+        bench.memory.fail_nothing();
         if first.is_err() {
             bench.forget();
         }
@@ -249,7 +250,7 @@ fn a_letter_that_a_run_changes_meanwhile_goes_all_the_same() {
     let mut bench = Bench::new(demo());
     let id = bench.file(holding("d-1"));
     let mut armed = true;
-    bench.memory.state().faults = Box::new(move |call| {
+    bench.memory.fail(move |call| {
         let lost = call == Call::Mark && std::mem::take(&mut armed);
         if lost { Fault::LostAfter } else { Fault::None }
     });

@@ -1,4 +1,4 @@
-//! Facts about who passes, over a registry in memory.
+//! Authentication and authorization, with a registry in memory.
 
 use drover_core::memory::Memory;
 use futures_util::FutureExt as _;
@@ -15,7 +15,8 @@ fn now() -> Timestamp {
     Timestamp::from_millis(1_800_000_000_000).expect("in range")
 }
 
-/// The tenants `demo` and `asleep`, which is suspended; `KEY` speaks for `tenant`, and may write.
+/// The tenants `demo` and `asleep` (suspended). `KEY` belongs to `tenant` and has the scope
+/// `write`.
 fn memory(tenant: &str, local: bool) -> Memory {
     let memory = Memory::new(now());
     memory.put_document("T#demo", r#"{"id":"demo"}"#);
@@ -31,28 +32,27 @@ fn memory(tenant: &str, local: bool) -> Memory {
 fn admit(
     memory: &Memory,
     mode: AuthMode,
-    credentials: &Credentials,
+    proof: &Proof,
     needed: Scope,
 ) -> Result<String, &'static str> {
-    let caller = caller(memory, mode, credentials, needed);
+    let caller = caller(memory, mode, proof, needed);
     caller.map(|caller| caller.scope.tenant().to_string())
 }
 
 fn caller(
     memory: &Memory,
     mode: AuthMode,
-    credentials: &Credentials,
+    proof: &Proof,
     needed: Scope,
 ) -> Result<Caller, &'static str> {
     let registry = Registry::new();
     let gate = Gate { mode };
-    let admitted = gate.admit(credentials, needed, now(), &registry, memory).now_or_never();
-    admitted.expect("memory never waits").map_err(|problem| problem.code())
+    let admitted = gate.admit(proof, needed, now(), &registry, memory).now_or_never();
+    admitted.expect("memory never waits").map_err(|denied| denied.error.code())
 }
 
-fn bearer(text: &str) -> Credentials {
-    let authorization = Some(HeaderValue::from_str(text).expect("a header"));
-    Credentials { authorization, ..Credentials::default() }
+fn bearer(text: &str) -> Proof {
+    Proof { authorization: Some(text.as_bytes().to_vec()), claims: None }
 }
 
 fn check_key(memory: &Memory, text: &str, needed: Scope, expected: Result<&str, &str>) {
@@ -61,7 +61,7 @@ fn check_key(memory: &Memory, text: &str, needed: Scope, expected: Result<&str, 
 }
 
 #[test]
-fn a_key_opens_its_own_tenant_within_its_scopes() {
+fn a_key_admits_its_own_tenant_within_its_scopes() {
     let memory = memory("demo", false);
     check_key(&memory, "Bearer a-key", Scope::Write, Ok("demo"));
     check_key(&memory, "bearer  a-key ", Scope::Write, Ok("demo"));
@@ -70,19 +70,19 @@ fn a_key_opens_its_own_tenant_within_its_scopes() {
     for text in ["a-key", "Basic a-key", "Bearer ", "Bearer", "", &"x".repeat(300)] {
         check_key(&memory, text, Scope::Write, Err("unauthorized"));
     }
-    let none = Credentials::default();
+    let none = Proof::default();
     let mode = AuthMode::Key(LocalKeys::Accepted);
     assert_eq!(admit(&memory, mode, &none, Scope::Write), Err("unauthorized"));
 }
 
 #[test]
-fn a_suspended_or_unknown_tenant_does_not_pass() {
+fn a_suspended_or_unknown_tenant_is_refused() {
     check_key(&memory("asleep", false), "Bearer a-key", Scope::Write, Err("tenant_suspended"));
-    check_key(&memory("nobody", false), "Bearer a-key", Scope::Write, Err("unauthorized"));
+    check_key(&memory("unknown", false), "Bearer a-key", Scope::Write, Err("unauthorized"));
 }
 
 #[test]
-fn a_local_key_is_worthless_elsewhere() {
+fn a_local_key_is_refused_elsewhere() {
     let memory = memory("demo", true);
     check_key(&memory, "Bearer a-key", Scope::Write, Err("unauthorized"));
     let mode = AuthMode::Key(LocalKeys::Accepted);
@@ -91,7 +91,7 @@ fn a_local_key_is_worthless_elsewhere() {
 
 /// A stored grant under the digits of another key, as a mistaken write would leave it.
 #[test]
-fn what_was_found_must_be_what_was_sent() {
+fn the_stored_hash_must_equal_the_hash_of_the_sent_key() {
     let memory = memory("demo", false);
     let stored = memory.state().documents.get(&format!("K#{}", digits(KEY))).cloned();
     let stored = stored.expect("the grant");
@@ -121,29 +121,29 @@ fn check_prefixed(
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let claims = Some(Claims(claims.iter().map(own).collect()));
     let mode = jwt(prefix);
-    let credentials = Credentials { claims, ..bearer("Bearer a-key") };
-    let admitted = admit(&memory, mode, &credentials, needed);
+    let proof = Proof { claims, ..bearer("Bearer a-key") };
+    let admitted = admit(&memory, mode, &proof, needed);
     assert_eq!(admitted.as_deref().map_err(|code| *code), expected);
 }
 
 #[test]
-fn verified_claims_name_tenant_and_scopes_and_a_key_opens_nothing_beside_them() {
+fn verified_claims_give_tenant_and_scopes_and_a_key_is_ignored() {
     check_claims(&[("tenant", "demo"), ("scope", "read write")], Scope::Write, Ok("demo"));
     check_claims(&[("tenant", "demo"), ("scope", "[write x]")], Scope::Write, Ok("demo"));
     check_claims(&[("tenant", "demo"), ("scope", "rewrite")], Scope::Write, Err("forbidden"));
     check_claims(&[("tenant", "demo")], Scope::Write, Err("forbidden"));
     check_claims(&[("scope", "write")], Scope::Write, Err("unauthorized"));
     check_claims(&[("tenant", "De Mo"), ("scope", "write")], Scope::Write, Err("unauthorized"));
-    check_claims(&[("tenant", "nobody"), ("scope", "write")], Scope::Write, Err("unauthorized"));
+    check_claims(&[("tenant", "unknown"), ("scope", "write")], Scope::Write, Err("unauthorized"));
     let mode = jwt("");
     let without = admit(&memory("demo", false), mode, &bearer("Bearer a-key"), Scope::Write);
     assert_eq!(without, Err("unauthorized"));
 }
 
 #[test]
-fn a_caller_says_by_whose_credentials_it_came() {
-    let by = |mode, credentials: &Credentials| {
-        let caller = caller(&memory("demo", false), mode, credentials, Scope::Write);
+fn a_caller_has_the_name_of_its_credentials() {
+    let by = |mode, proof: &Proof| {
+        let caller = caller(&memory("demo", false), mode, proof, Scope::Write);
         caller.expect("it passes").by.to_string()
     };
     let key = AuthMode::Key(LocalKeys::Refused);
@@ -153,7 +153,7 @@ fn a_caller_says_by_whose_credentials_it_came() {
         let named = [("tenant", "demo"), ("scope", "write")].into_iter();
         let claims = named.chain(subject.map(|subject| ("sub", subject)));
         let claims = claims.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Credentials { claims: Some(Claims(claims.collect())), ..Credentials::default() }
+        Proof { claims: Some(Claims(claims.collect())), ..Proof::default() }
     };
     assert_eq!(by(jwt.clone(), &token(Some("a|1\r\nx"))), "token:a|1x");
     assert_eq!(
@@ -164,7 +164,7 @@ fn a_caller_says_by_whose_credentials_it_came() {
 }
 
 #[test]
-fn scopes_of_other_systems_grant_nothing_and_a_token_of_several_tenants_names_none() {
+fn scopes_of_other_systems_and_claims_with_several_tenants_are_refused() {
     let scope = |scope| [("tenant", "demo"), ("scope", scope)];
     check_claims(&scope("billing/admin"), Scope::Admin, Err("forbidden"));
     check_claims(&scope("drover/write"), Scope::Write, Err("forbidden"));
@@ -180,41 +180,41 @@ fn scopes_of_other_systems_grant_nothing_and_a_token_of_several_tenants_names_no
 }
 
 #[test]
-fn a_token_of_a_client_is_its_clients() {
+fn a_token_without_a_subject_has_the_name_of_its_client() {
     let named = [("tenant", "demo"), ("scope", "write"), ("client_id", "billing-job")];
     let claims = named.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let claims = Some(Claims(claims.into_iter().collect()));
-    let credentials = Credentials { claims, ..Credentials::default() };
-    let caller = caller(&memory("demo", false), jwt(""), &credentials, Scope::Write);
+    let proof = Proof { claims, ..Proof::default() };
+    let caller = caller(&memory("demo", false), jwt(""), &proof, Scope::Write);
     assert_eq!(&*caller.expect("it passes").by, "token:billing-job");
 }
 
-/// What is counted, of all tenants together.
+/// Sums counts over all tenants.
 #[derive(Default)]
 struct Counted(std::sync::Mutex<f64>);
 
 impl Meter for Counted {
     fn record(&self, _function: &'static str, tally: &Tally, _now: Timestamp) {
-        let mut sum = self.0.lock().expect("nobody panics");
+        let mut sum = self.0.lock().expect("not poisoned");
         *sum += tally.total(Metric::AuthenticationFailures);
     }
 }
 
 #[test]
-fn failed_authentication_is_counted_and_lacking_a_scope_is_not() {
+fn failed_authentication_is_counted_and_a_missing_scope_is_not() {
     let count = |text: &str, needed| {
         let meter = Counted::default();
         let memory = memory("demo", false);
         let registry = Registry::new();
         let gate = Gate { mode: AuthMode::Key(LocalKeys::Refused) };
-        let credentials = bearer(text);
-        let admitted = gate.admit(&credentials, needed, now(), &registry, &memory);
+        let proof = bearer(text);
+        let admitted = gate.admit(&proof, needed, now(), &registry, &memory);
         let admitted = admitted.now_or_never().expect("memory never waits");
         let _ = counted(admitted, &meter, "query", now());
-        meter.0.into_inner().expect("nobody panics")
+        meter.0.into_inner().expect("not poisoned")
     };
     assert!(count("Bearer a-kez", Scope::Write) == 1.0);
     assert!(count("Bearer ", Scope::Write) == 1.0);
     assert!(count("Bearer a-key", Scope::Write) == 0.0);
-    assert!(count("Bearer a-key", Scope::Read) == 0.0, "403 is another matter");
+    assert!(count("Bearer a-key", Scope::Read) == 0.0, "403 is not counted");
 }

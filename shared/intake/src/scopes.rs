@@ -1,10 +1,10 @@
-//! The scopes of a token. A scope is ours if it is a configured prefix and one of three words, exactly:
-//! an identity provider gives out scopes of other systems as well, and `billing/admin` says nothing
-//! about this one.
+//! The scopes of a token. A scope counts only if it equals the configured prefix plus one of three
+//! words: an identity provider also issues scopes for other systems, and `billing/admin` must grant
+//! nothing here.
 //!
-//! Three forms of the claim are read: words between spaces (RFC 6749, 3.3), a JSON list of texts, and
-//! what API Gateway makes of a list, `[one two]`. In the last, an entry that has a space in it cannot be
-//! told from two entries; no scope has one.
+//! The claim has one of three forms: words separated by spaces (RFC 6749, 3.3), a JSON list of
+//! strings, or API Gateway's rendering of a list, `[one two]`. The last form cannot distinguish an
+//! entry with a space from two entries, but no scope contains a space.
 
 use drover_core::intake::tenant::Scope;
 
@@ -37,7 +37,7 @@ mod tests {
         [("write", Scope::Write), ("read", Scope::Read), ("admin", Scope::Admin)];
 
     #[test]
-    fn a_scope_of_another_system_grants_nothing() {
+    fn scopes_of_other_systems_grant_nothing() {
         for prefix in ["", "drover/"] {
             for claim in [
                 "billing/admin",
@@ -68,8 +68,12 @@ mod tests {
                 assert_eq!(granted(claim, prefix), [], "{claim} {prefix}");
             }
         }
-        assert_eq!(granted("admin", "drover/"), [], "with a prefix, bare words are not ours");
-        assert_eq!(granted("drover/admin", ""), [], "without one, prefixed words are not ours");
+        assert_eq!(granted("admin", "drover/"), [], "with a prefix, bare words grant nothing");
+        assert_eq!(
+            granted("drover/admin", ""),
+            [],
+            "without a prefix, prefixed words grant nothing"
+        );
     }
 
     #[test]
@@ -86,7 +90,7 @@ mod tests {
         assert_eq!(granted("read admin", ""), both);
     }
 
-    /// Words that are nearly ours, and any others.
+    /// Near misses of valid scopes, and arbitrary words.
     fn texts() -> impl Strategy<Value = String> {
         let near =
             r"(drover/|Drover/|billing/|drover//|/)?(write|read|admin|admins|Admin|write,read)/?";
@@ -95,7 +99,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_but_the_prefix_and_a_word_of_ours_grants_anything(
+        fn only_the_prefix_plus_a_known_word_grants_a_scope(
             texts in proptest::collection::vec(texts(), 0..6),
             prefix in prop_oneof![Just(""), Just("drover/"), Just("https://api.example/")],
         ) {
@@ -112,7 +116,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_stands_in_a_claim_grants_no_more_than_words_of_it(claim in ".{0,60}") {
+        fn a_claim_grants_only_scopes_that_it_contains(claim in ".{0,60}") {
             let parts = |one: char| " []\",".contains(one);
             for (word, scope) in WORDS {
                 let is_there = claim.split(parts).any(|part| part == format!("drover/{word}"));

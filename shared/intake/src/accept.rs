@@ -9,14 +9,17 @@ use drover_core::base::metrics::{Metric, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::{Circumstances, buffered, letter};
 use drover_core::dead_letter::message::Message;
+use drover_core::event::Event;
+use drover_core::intake::contract::Element;
 use drover_core::intake::event_log::{NotSent, Outgoing};
 use drover_core::intake::record::{Record, Source, Wrapping};
 use drover_core::ports::EventLog;
-use drover_http::Caller;
 
-use crate::{FUNCTION, Ingest, IngestPorts};
+use crate::caller::Caller;
+use crate::error::IntakeError;
+use crate::{Intake, IntakePorts};
 
-/// How long a request may take until it is answered. API Gateway waits for 30 seconds.
+/// How long a request may take until it is answered, in seconds. API Gateway waits for 30 seconds.
 const REQUEST_SECONDS: i64 = 20;
 
 /// The events of a request, and what they have in common.
@@ -33,29 +36,52 @@ pub(crate) struct Delivery<'a> {
     pub(crate) received_at: Timestamp,
 }
 
-/// What became of an event: its id, or why it never will be one. `None`: its contract says that it is none.
-pub(crate) type Accepted = Result<Option<String>, Rejection>;
+/// How many elements one request may give: its events may have a thousand each.
+const ELEMENTS: usize = 5_000;
 
-impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
-    /// Takes every event to its end: one result for each, in order.
+/// The result of one event, or of one element that the transform of its contract makes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The event's index in the request.
+    pub index: usize,
+    /// The number of the element, if the contract has a transform.
+    pub element: Option<u32>,
+    /// The event's id, or why it is rejected; `None`: the contract ignores it.
+    pub result: Option<Result<String, Rejection>>,
+}
+
+/// An event of a request, or one element of it, as its contract reads it.
+struct ReadEvent {
+    index: usize,
+    element: Option<u32>,
+    event: Option<Result<Outgoing, Rejection>>,
+}
+
+impl<W: IntakePorts, S: EventLog> Intake<W, S> {
+    /// Takes every event to its end: one result for each or for each of its elements, in order.
     ///
     /// # Errors
-    /// One that should be accepted could not be made durable, or the registry did not answer.
+    /// One that should be accepted could not be made durable, the registry did not answer, or the
+    /// elements are more than the tenant's quota.
     pub(crate) async fn accept(
         &self,
         delivery: Delivery<'_>,
-    ) -> Result<Vec<Accepted>, Unavailable> {
+    ) -> Result<Vec<Accepted>, IntakeError> {
         let started = self.ports.now();
         let mut results: Vec<Accepted> = Vec::with_capacity(delivery.texts.len());
         let mut outgoing = Vec::new();
-        for read in self.read(&delivery).await? {
-            let result = read.map(|event| {
-                let event = event?;
+        let read = self.read(&delivery).await?;
+        // The events themselves were counted when they came.
+        let more = read.len().saturating_sub(delivery.texts.len());
+        self.within_quota(delivery.caller, more)?;
+        for ReadEvent { index, element, event } in read {
+            let mut accepted = |event: Outgoing| {
                 let id = event.event.entry.position.event_id.to_string();
                 outgoing.push((results.len(), event));
-                Some(id)
-            });
-            results.push(result);
+                id
+            };
+            let result = event.map(|event| event.map(&mut accepted));
+            results.push(Accepted { index, element, result });
         }
         let (places, events): (Vec<usize>, Vec<Outgoing>) = outgoing.into_iter().unzip();
         let sent = self.send(&events, started).await;
@@ -65,7 +91,7 @@ impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
             if let (Some(result), Err(NotSent::Rejected(rejection))) =
                 (results.get_mut(place), sent)
             {
-                *result = Err(rejection);
+                result.result = Some(Err(rejection));
             }
         }
         let letters = self.keep_rejected(&delivery, &results).await;
@@ -77,28 +103,62 @@ impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
             started,
             [(Metric::RecordsBuffered, waited), (Metric::DeadLettersSent, letters)],
         );
-        buffered.map(|()| results)
+        buffered?;
+        Ok(results)
     }
 
     /// Reads each text by the contract, and asks the tenant's clock rules.
-    async fn read(
-        &self,
-        delivery: &Delivery<'_>,
-    ) -> Result<Vec<Result<Option<Outgoing>, Rejection>>, Unavailable> {
+    async fn read(&self, delivery: &Delivery<'_>) -> Result<Vec<ReadEvent>, Unavailable> {
         let now = self.ports.now();
         let contract = self.registry.contract(delivery.contract, now, &self.ports).await?;
         let Caller { scope, tenant, .. } = delivery.caller;
         let policy = tenant.policy();
-        let read = |(index, text): (usize, &&[u8])| {
-            let unknown = || Rejection::new(Code::UnknownContract, "no contract has this name");
-            let contract = contract.as_ref().ok_or_else(unknown)?;
-            let record = delivery.record(index, text);
-            let Some(event) = contract.read(&record.parsed(), scope)? else { return Ok(None) };
-            policy.guard(&event.entry)?;
-            let Record { source, headers, received_at, .. } = record;
-            Outgoing::new(event, Arc::clone(tenant), source, headers, received_at).map(Some)
+        let outgoing = |record: &Record,
+                        event: Result<Option<Event>, Rejection>,
+                        element: Option<u32>|
+         -> Option<Result<Outgoing, Rejection>> {
+            let event = event.transpose()?;
+            Some(event.and_then(|event| {
+                policy.guard(&event.entry)?;
+                let source = record.source.clone();
+                let source = match element {
+                    Some(element) => source.with_element(element),
+                    None => source,
+                };
+                let (headers, received_at) = (record.headers.clone(), record.received_at);
+                Outgoing::new(event, Arc::clone(tenant), source, headers, received_at)
+            }))
         };
-        Ok(delivery.texts.iter().enumerate().map(read).collect())
+        let mut read = Vec::with_capacity(delivery.texts.len());
+        for (index, text) in delivery.texts.iter().enumerate() {
+            let record = delivery.record(index, text);
+            let parsed = record.parsed();
+            let whole = |event| ReadEvent { index, element: None, event };
+            let Some(contract) = &contract else {
+                let unknown = Rejection::new(Code::UnknownContract, "no contract has this name");
+                read.push(whole(Some(Err(unknown))));
+                continue;
+            };
+            match contract.elements(&parsed, scope) {
+                None => {
+                    let event = contract.read(&parsed, scope);
+                    read.push(whole(outgoing(&record, event, None)));
+                }
+                Some(Err(rejection)) => read.push(whole(Some(Err(rejection)))),
+                Some(Ok(elements)) if elements.is_empty() => read.push(whole(None)),
+                Some(Ok(elements)) if read.len() + elements.len() > ELEMENTS => {
+                    let message =
+                        format!("the request gives too many elements: limit=`{ELEMENTS}`");
+                    read.push(whole(Some(Err(Rejection::new(Code::TooLarge, message)))));
+                }
+                Some(Ok(elements)) => read.extend(elements.into_iter().map(|element| {
+                    let Element { number, event } = element;
+                    let event = outgoing(&record, event, Some(number));
+                    ReadEvent { index, element: Some(number), event }
+                })),
+            }
+        }
+        Ok(read)
     }
 
     async fn send(&self, events: &[Outgoing], started: Timestamp) -> Vec<Result<(), NotSent>> {
@@ -146,10 +206,14 @@ impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
             wrapping: None,
             now,
         };
-        let rejected = delivery.texts.iter().zip(results).enumerate();
-        let letters = rejected.filter_map(|(index, (text, result))| {
-            let rejection = result.as_ref().err()?;
-            Some(letter(&delivery.record(index, text), rejection, about))
+        let letters = results.iter().filter_map(|Accepted { index, element, result }| {
+            let rejection = result.as_ref()?.as_ref().err()?;
+            let record = delivery.record(*index, delivery.texts.get(*index)?);
+            let record = match element {
+                Some(element) => record.with_element(*element),
+                None => record,
+            };
+            Some(letter(&record, rejection, about))
         });
         let letters: Vec<_> = letters.collect();
         if letters.is_empty() {
@@ -176,19 +240,21 @@ impl<W: IngestPorts, S: EventLog> Ingest<W, S> {
         let now = self.ports.now();
         let mut tally = Tally::default();
         let counts = tally.of(Some(delivery.caller.scope.tenant()));
-        counts.add_many(Metric::MessagesProcessed, results.len());
-        counts.durations = vec![now.seconds_since(started); results.len()];
-        for rejection in results.iter().filter_map(|result| result.as_ref().err()) {
-            counts.add_error(rejection.code);
+        counts.add_many(Metric::MessagesProcessed, delivery.texts.len());
+        counts.durations = vec![now.seconds_since(started); delivery.texts.len()];
+        for Accepted { result, .. } in results {
+            match result {
+                Some(Ok(_)) => {}
+                Some(Err(rejection)) => counts.add_error(rejection.code),
+                None => counts.add(Metric::RecordsIgnored),
+            }
         }
-        let ignored = results.iter().filter(|result| matches!(result, Ok(None))).count();
-        counts.add_many(Metric::EventsIgnored, ignored);
         let skipped = events.iter().flat_map(|outgoing| &outgoing.event.skipped);
         skipped.for_each(|field| counts.add_skipped(field));
         for (metric, amount) in amounts {
             counts.add_many(metric, amount);
         }
-        self.meter.record(FUNCTION, &tally, now);
+        self.meter.record(self.function, &tally, now);
     }
 }
 
@@ -196,9 +262,9 @@ impl Delivery<'_> {
     fn record(&self, index: usize, text: &[u8]) -> Record {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         Record {
-            source: Source::Http { request_id: Arc::clone(&self.request_id), index },
+            source: Source::Http { request_id: Arc::clone(&self.request_id), index, element: None },
             key: None,
-            // Only the data of a CloudEvent may be nothing.
+            // Only the data of a CloudEvent may be empty.
             value: (!text.is_empty()).then(|| text.to_vec()),
             headers: self.headers.clone(),
             received_at: Some(self.received_at),

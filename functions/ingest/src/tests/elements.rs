@@ -1,0 +1,108 @@
+//! Facts about contracts with a transform: an event of a request is several events, or none.
+
+use super::*;
+
+const UPLINK: &str = r#"{
+    "name": "uplink", "subject": {"kind": "device", "id": {"path": "/id"}},
+    "transform": ". as $all | .readings[] | {id: $all.device, at: .t, value: (.v | tonumber)}",
+    "type": {"const": "reading"}, "observed_at": {"path": "/at", "format": "epoch"},
+    "payload": {"path": "/value"}
+}"#;
+
+fn environment() -> Environment {
+    let environment = Environment::new();
+    environment.memory.put_document("C#uplink", UPLINK);
+    environment
+}
+
+fn at(seconds: i64) -> i64 {
+    now().whole_seconds() - 60 + seconds
+}
+
+#[test]
+fn each_element_has_its_place_in_the_answer_and_one_envelope_in_the_log() {
+    let environment = environment();
+    let body = json!([
+        {"device": "d1", "readings": [{"t": at(1), "v": "1.50"}, {"t": at(2), "v": "secret"}, {"t": at(3), "v": 3}]},
+        {"device": "d2", "readings": []},
+        {"device": "d3", "readings": [{"t": at(1), "v": 89_430_103_211_234_567_u64}]},
+    ]);
+    let path = "/api/v1/events?contract=uplink";
+    let Answer { status, body, .. } = environment.post(path, &[], body.to_string());
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    assert_eq!(
+        (&body["accepted"], &body["rejected"], &body["ignored"]),
+        (&json!(3), &json!(1), &json!(1))
+    );
+    let places: Vec<Value> = body["results"]
+        .as_array()
+        .expect("results")
+        .iter()
+        .map(|result| json!([result["index"], result["element"], result["status"]]))
+        .collect();
+    let expected = json!([
+        [0, 0, "accepted"],
+        [0, 1, "rejected"],
+        [0, 2, "accepted"],
+        [1, null, "ignored"],
+        [2, 0, "accepted"]
+    ]);
+    assert_eq!(json!(places), expected);
+    let error = &body["results"][1]["error"];
+    assert_eq!(error["code"], "transform_failed");
+    assert_eq!(error["message"], "the transform failed: cannot use string as number");
+    let taken = environment.taken();
+    assert_eq!(taken.len(), 3);
+    let payload = |record: &Record| -> Value {
+        let envelope: Value =
+            serde_json::from_slice(record.value.as_deref().expect("a value")).expect("JSON");
+        json!([envelope["id"], envelope["payload"]])
+    };
+    let payloads: Vec<Value> = taken.iter().map(payload).collect();
+    assert_eq!(
+        json!(payloads),
+        json!([["d1", 1.5], ["d1", 3], ["d3", 89_430_103_211_234_567_u64]])
+    );
+    assert!((environment.counted(Metric::MessagesProcessed) - 3.0).abs() < f64::EPSILON);
+    assert!((environment.counted(Metric::RecordsIgnored) - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_request_that_is_ignored_as_a_whole_is_no_fault() {
+    let environment = environment();
+    let body = json!({"device": "d1", "readings": []}).to_string();
+    let answer = environment.post("/api/v1/events?contract=uplink", &[], body);
+    assert_eq!((answer.status, &answer.body["ignored"]), (StatusCode::ACCEPTED, &json!(1)));
+    assert!(environment.taken().is_empty());
+}
+
+#[test]
+fn a_bad_elements_letter_names_it_and_an_element_waits_in_the_buffer_alone() {
+    let environment = environment();
+    tenant(&environment.memory, &json!({"id": "demo", "keep_rejected": true}));
+    environment.take_down(&[Call::EventLog]);
+    let body = json!({"device": "d1", "readings": [{"t": at(1), "v": null}, {"t": at(2), "v": 2}]});
+    let answer = environment.post("/api/v1/events?contract=uplink", &[], body.to_string());
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+    let state = environment.memory.state();
+    let read = |body: &str| Envelope::read(body).expect("an envelope");
+    let letter = read(&state.letters[0].body);
+    assert_eq!((letter.source.element(), letter.contract.as_deref()), (Some(0), Some("uplink")));
+    let kept = letter.record().expect("readable").expect("whole");
+    assert_eq!(kept.value, Some(body.to_string().into_bytes()), "all of what was sent");
+    let waiting = read(&state.buffer[0].body);
+    assert_eq!((waiting.source.element(), waiting.wrapping), (Some(1), Some(Wrapping::Event)));
+}
+
+#[test]
+fn elements_count_for_the_quota_as_events_do() {
+    let environment = environment();
+    let quota = json!({"events_per_second": 1, "burst": 5});
+    tenant(&environment.memory, &json!({"id": "demo", "quota": quota}));
+    let readings: Vec<Value> =
+        (0..20).map(|second| json!({"t": at(second), "v": second})).collect();
+    let body = json!({"device": "d1", "readings": readings}).to_string();
+    let answer = environment.post("/api/v1/events?contract=uplink", &[], body);
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{}", answer.body);
+    assert!(environment.taken().is_empty());
+}

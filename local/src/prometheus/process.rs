@@ -1,0 +1,23 @@
+//! Standard metrics of the process (`process_*`), and which build of the host runs.
+//!
+//! The system gives the numbers of the process at each scrape, through `/proc`. Other systems than
+//! Linux have no `/proc`: a host on them has no `process_*` metrics.
+
+use std::env::consts::{ARCH, OS};
+
+use prometheus::{Error, IntGauge, Opts, Registry};
+
+/// Adds all of them to a registry.
+pub(super) fn register(registry: &Registry) -> Result<(), Error> {
+    let help = "The build of the host that runs: always 1, its labels are the information";
+    let build = Opts::new("drover_build_info", help)
+        .const_label("version", env!("CARGO_PKG_VERSION"))
+        .const_label("os", OS)
+        .const_label("arch", ARCH);
+    let build = IntGauge::with_opts(build)?;
+    build.set(1);
+    registry.register(Box::new(build))?;
+    #[cfg(target_os = "linux")]
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+    Ok(())
+}

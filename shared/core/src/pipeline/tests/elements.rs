@@ -1,0 +1,172 @@
+//! Facts about records that are several events, or none.
+
+use super::*;
+
+/// `items` are the elements; `n` of an item is a number.
+const SEVERAL: &str = r#"{
+    "name": "several", "subject": {"kind": "device", "id": {"path": "/id"}},
+    "transform": ".items[] | if .n | type == \"number\" then . else error(\"no number\") end",
+    "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
+    "payload": {"path": ""}
+}"#;
+/// The same, and `n` may be anything.
+const MENDED: &str = r#"{
+    "name": "several", "subject": {"kind": "device", "id": {"path": "/id"}},
+    "transform": ".items[]",
+    "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
+    "payload": {"path": ""}
+}"#;
+
+fn several_memory() -> Faulty<Memory> {
+    let memory = memory();
+    memory.put_document("R#several", r#"{"contract":"several","tenant":{"header":"tenant"}}"#);
+    memory.put_document("C#several", SEVERAL);
+    memory
+}
+
+/// A record of these items, each a device and its `n`.
+fn several(at: i64, items: &[(&str, &str)]) -> Record {
+    let at_all = NOW + at;
+    let items = items.iter().map(|(id, n)| format!(r#"{{"id":"{id}","at":{at_all},"n":{n}}}"#));
+    let value = format!(r#"{{"items":[{}]}}"#, items.collect::<Vec<_>>().join(","));
+    Record { value: Some(value.into_bytes()), ..record("several", "demo", "", at) }
+}
+
+fn envelopes(messages: &[crate::dead_letter::message::Message]) -> Vec<Envelope> {
+    messages.iter().map(|message| Envelope::read(&message.body).expect("an envelope")).collect()
+}
+
+/// How many events are in all heads.
+fn events(memory: &Faulty<Memory>) -> usize {
+    let heads: Vec<_> = memory.state().heads.values().cloned().collect();
+    let read = |stored: &crate::ledger::StoredHead| {
+        let head = crate::ledger::codec::decode_head(&stored.bytes).expect("a head");
+        usize::try_from(head.base.event_count).expect("few") + head.tail.len()
+    };
+    heads.iter().map(read).sum()
+}
+
+fn report(memory: &Faulty<Memory>, records: Vec<Record>) -> Report {
+    let records = records.into_iter().map(Incoming::Record).collect();
+    let report = pipeline().process(memory, records, Timestamp::MAX).now_or_never();
+    report.expect("memory never waits").expect("a closed breaker")
+}
+
+#[test]
+fn one_bad_element_never_costs_a_good_one() {
+    let memory = several_memory();
+    let items = [("d1", "1"), ("d2", "\"secret\""), ("d\\t3", "3"), ("d1", "4")];
+    let report = report(&memory, vec![several(1, &items), known("d9", 2)]);
+    let letters = Disposition::DeadLettered(Code::TransformFailed);
+    assert_eq!(report.dispositions, [letters, Disposition::Applied]);
+    assert!((report.tally.total(Metric::MessagesProcessed) - 2.0).abs() < f64::EPSILON);
+    assert!((report.tally.total(Metric::EventsProcessed) - 3.0).abs() < f64::EPSILON);
+    let letters = envelopes(&memory.state().letters);
+    let found: Vec<_> = letters
+        .iter()
+        .map(|letter| (letter.source.element(), letter.code.as_str(), letter.message.as_str()))
+        .collect();
+    assert_eq!(found[0], (Some(1), "transform_failed", "the transform failed: no number"));
+    assert_eq!((found.len(), found[1].0, found[1].1), (2, Some(2), "invalid_id"));
+    let whole = several(1, &items);
+    for letter in &letters {
+        let kept = letter.record().expect("readable").expect("whole");
+        assert_eq!(kept.value, whole.value, "a letter holds all of the record");
+    }
+    assert_ne!(letters[0].id, letters[1].id);
+}
+
+#[test]
+fn a_letters_record_gives_its_element_and_no_other() {
+    let memory = several_memory();
+    process(&memory, vec![several(1, &[("d1", "1"), ("d1", "null"), ("d1", "3")])]);
+    assert_eq!(events(&memory), 2);
+    memory.put_document("C#several", MENDED);
+    let letter = envelopes(&memory.state().letters).remove(0);
+    let again = letter.record().expect("readable").expect("whole");
+    assert_eq!(process(&memory, vec![again.clone()]), [Disposition::Applied]);
+    assert_eq!(process(&memory, vec![again.clone()]), [Disposition::Duplicate]);
+    assert_eq!(events(&memory), 3);
+    // What all of the record gives is there.
+    let whole = several(1, &[("d1", "1"), ("d1", "null"), ("d1", "3")]);
+    assert_eq!(process(&memory, vec![whole]), [Disposition::Duplicate]);
+    // An element that the program does not make any more is passed over.
+    let gone = again.with_element(7);
+    assert_eq!(process(&memory, vec![gone]), [Disposition::Ignored]);
+    memory.put_document("C#several", &MENDED.replace(r#""transform": ".items[]","#, ""));
+    let other = known("d1", 1).with_element(1);
+    assert_eq!(process(&memory, vec![other]), [Disposition::Ignored]);
+    assert_eq!(process(&memory, vec![known("d1", 1).with_element(0)]), [Disposition::Applied]);
+}
+
+#[test]
+fn a_record_that_gives_nothing_is_ignored_and_counted() {
+    let memory = several_memory();
+    let report = report(&memory, vec![several(1, &[]), several(2, &[("d1", "1")])]);
+    assert_eq!(report.dispositions, [Disposition::Ignored, Disposition::Applied]);
+    assert!((report.tally.total(Metric::RecordsIgnored) - 1.0).abs() < f64::EPSILON);
+    let state = memory.state();
+    assert!(state.letters.is_empty() && state.buffer.is_empty());
+}
+
+#[test]
+fn an_element_whose_subject_is_unavailable_waits_in_the_buffer_alone() {
+    let memory = several_memory();
+    break_heads(&memory, &["d1"]);
+    let record = several(1, &[("d0", "1"), ("d1", "2"), ("d2", "3")]);
+    assert_eq!(process(&memory, vec![record]), [Disposition::Buffered]);
+    let waiting = envelopes(&memory.state().buffer);
+    assert_eq!(waiting.iter().map(|one| one.source.element()).collect::<Vec<_>>(), [Some(1)]);
+    let key = |device: &str| {
+        let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
+        scope.subject(SubjectId::parse(&format!("device/{device}")).expect("one")).partition_key()
+    };
+    memory.state().heads.remove(&key("d1"));
+    let again = waiting[0].record().expect("readable").expect("whole");
+    let buffered = Buffered { owner: None, incoming: Incoming::Record(again) };
+    let report = pipeline().drain(&memory, vec![buffered], Timestamp::MAX).now_or_never();
+    let report = report.expect("memory never waits").expect("a closed breaker");
+    assert_eq!(report.dispositions, [Disposition::Applied]);
+    assert!((report.tally.total(Metric::EventsProcessed) - 1.0).abs() < f64::EPSILON);
+    assert_eq!(events(&memory), 3);
+}
+
+#[test]
+fn a_record_stays_with_its_source_while_one_of_its_elements_does() {
+    let memory = several_memory();
+    memory.fail(|call| if call == Call::Letter { Fault::Refused } else { Fault::None });
+    let record = several(1, &[("d1", "1"), ("d1", "null")]);
+    assert_eq!(process(&memory, vec![record.clone()]), [Disposition::Returned]);
+    memory.fail(|_| Fault::None);
+    let letters = Disposition::DeadLettered(Code::TransformFailed);
+    assert_eq!(process(&memory, vec![record]), [letters]);
+    assert_eq!(events(&memory), 1);
+}
+
+/// A record is kept with each of its bad elements, so a large one with many is kept once.
+#[test]
+fn a_large_record_of_many_bad_elements_is_one_letter() {
+    let memory = several_memory();
+    let text = format!("\"{}\"", "x".repeat(1_000));
+    let mut items = vec![("d1", text.as_str()); 150];
+    items[70] = ("d1", "1");
+    let record = several(1, &items);
+    assert_eq!(process(&memory, vec![record]), [Disposition::DeadLettered(Code::TransformFailed)]);
+    assert_eq!(events(&memory), 1);
+    let letters = envelopes(&memory.state().letters);
+    assert_eq!((letters.len(), letters[0].source.element()), (1, None));
+    memory.put_document("C#several", MENDED);
+    let again = letters[0].record().expect("readable").expect("whole");
+    assert_eq!(process(&memory, vec![again]), [Disposition::Applied]);
+    assert_eq!(events(&memory), 150);
+}
+
+#[test]
+fn a_record_over_a_bound_is_one_letter_of_all_of_it() {
+    let memory = several_memory();
+    let record = several(1, &vec![("d1", "1"); 1_001]);
+    let letters = Disposition::DeadLettered(Code::TooLarge);
+    assert_eq!(process(&memory, vec![record]), [letters]);
+    assert_eq!(events(&memory), 0);
+    assert_eq!(envelopes(&memory.state().letters)[0].source.element(), None);
+}

@@ -1,0 +1,257 @@
+//! The body of a request as a list of events, none of which has been looked into: what is wrong
+//! with the body as a whole is an error, what is wrong with one event becomes its own rejection.
+//!
+//! Everything is bounded before it is done: bytes as sent, bytes unpacked (a small body may unpack
+//! to anything), events.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use drover_core::intake::json::{why_not, without_bom};
+use flate2::read::MultiGzDecoder;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::{Bound, IntakeError};
+
+/// The most that one request brings, as sent. The transport holds it.
+pub const SENT_BYTES: usize = 1_048_576;
+/// The most that one request brings, unpacked.
+pub const UNPACKED_BYTES: usize = 8 * 1_048_576;
+/// The most events that one request brings.
+pub const EVENTS: usize = 100;
+/// zstd: frames that ask for a larger window are refused, as base 2 logarithm of its bytes.
+const WINDOW_LOG: u32 = 23;
+
+/// How a body is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Not at all.
+    Identity,
+    /// RFC 1952, also several members one after the other.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+}
+
+/// What a body is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One event, `{"events":[…]}`, or an array.
+    Json,
+    /// One event on each line.
+    Lines,
+    /// The data of one event whose attributes are headers: a CloudEvent in binary mode. It may have any
+    /// content, and none.
+    Data,
+}
+
+/// The events of a request, each as its own text: at least one and at most [`EVENTS`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Events<'a>(Shape<'a>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Shape<'a> {
+    /// One event that stood alone.
+    Single(&'a [u8]),
+    /// A list, perhaps of one.
+    Batch(Vec<&'a [u8]>),
+}
+
+impl<'a> Events<'a> {
+    /// One event that stands alone.
+    pub fn single(text: &'a [u8]) -> Self {
+        Self(Shape::Single(text))
+    }
+
+    /// A list of events, perhaps of one.
+    ///
+    /// # Errors
+    /// [`IntakeError::EmptyBatch`], [`IntakeError::TooLarge`]
+    pub fn batch(texts: Vec<&'a [u8]>) -> Result<Self, IntakeError> {
+        if texts.len() > EVENTS {
+            return Err(Bound::Events(EVENTS).into());
+        }
+        if texts.iter().map(|text| text.len()).sum::<usize>() > UNPACKED_BYTES {
+            return Err(Bound::UnpackedBytes(UNPACKED_BYTES).into());
+        }
+        if texts.is_empty() {
+            return Err(IntakeError::EmptyBatch);
+        }
+        Ok(Self(Shape::Batch(texts)))
+    }
+
+    /// Each event, in order.
+    pub fn texts(&self) -> &[&'a [u8]] {
+        match &self.0 {
+            Shape::Single(text) => std::slice::from_ref(text),
+            Shape::Batch(texts) => texts,
+        }
+    }
+
+    /// Whether the request is one event that stands alone, and no list.
+    pub fn is_single(&self) -> bool {
+        matches!(self.0, Shape::Single(_))
+    }
+}
+
+impl Encoding {
+    /// An encoding by its name in HTTP (RFC 9110, section 8.4.1), in any case; the empty name is none.
+    ///
+    /// # Errors
+    /// [`IntakeError::UnsupportedEncoding`]
+    pub fn named(name: &str) -> Result<Self, IntakeError> {
+        match name.to_ascii_lowercase().as_str() {
+            "" | "identity" => Ok(Self::Identity),
+            "gzip" | "x-gzip" => Ok(Self::Gzip),
+            "zstd" => Ok(Self::Zstd),
+            _ => Err(IntakeError::UnsupportedEncoding),
+        }
+    }
+}
+
+/// Unpacks a body.
+///
+/// # Errors
+/// [`IntakeError::MalformedEncoding`], [`IntakeError::TooLarge`]
+pub fn unpacked(encoding: Encoding, sent: Vec<u8>) -> Result<Vec<u8>, IntakeError> {
+    match encoding {
+        Encoding::Identity => Ok(sent),
+        Encoding::Gzip => read_within(MultiGzDecoder::new(sent.as_slice())),
+        Encoding::Zstd => {
+            let mut decoder = zstd::Decoder::with_buffer(sent.as_slice())
+                .map_err(|_| IntakeError::MalformedEncoding)?;
+            decoder.window_log_max(WINDOW_LOG).map_err(|_| IntakeError::MalformedEncoding)?;
+            read_within(decoder)
+        }
+    }
+}
+
+/// Cuts a body into its events.
+///
+/// # Errors
+/// [`IntakeError::UnreadableBody`], [`IntakeError::TooLarge`], [`IntakeError::EmptyBatch`]
+pub fn events(body: &[u8], format: Format) -> Result<Events<'_>, IntakeError> {
+    match format {
+        Format::Lines => Events::batch(lines(without_bom(body))),
+        Format::Json => json(without_bom(body)),
+        Format::Data => Ok(Events::single(body)),
+    }
+}
+
+fn read_within(packed: impl Read) -> Result<Vec<u8>, IntakeError> {
+    let mut body = Vec::new();
+    let limit = UNPACKED_BYTES as u64 + 1;
+    packed.take(limit).read_to_end(&mut body).map_err(|_| IntakeError::MalformedEncoding)?;
+    if body.len() > UNPACKED_BYTES {
+        return Err(Bound::UnpackedBytes(UNPACKED_BYTES).into());
+    }
+    Ok(body)
+}
+
+/// Lines that hold something, one more than are allowed at most.
+fn lines(body: &[u8]) -> Vec<&[u8]> {
+    let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.filter(|line| !line.is_empty()).take(EVENTS + 1).collect()
+}
+
+/// The members of an object. It is the wrapping of a batch if `events` is its only member, else an event.
+/// The same record means the same over HTTP and Kafka, so a record with further members is one record.
+#[derive(Default)]
+struct Wrapping<'a> {
+    events: Option<&'a RawValue>,
+    others: bool,
+}
+
+impl<'de> Deserialize<'de> for Wrapping<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Wrapping<'de>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut wrapping = Wrapping::default();
+        while let Some(name) = object.next_key::<Cow<'de, str>>()? {
+            if name == "events" && wrapping.events.is_none() {
+                wrapping.events = Some(object.next_value()?);
+            } else {
+                wrapping.others = true;
+                object.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(wrapping)
+    }
+}
+
+fn json(body: &[u8]) -> Result<Events<'_>, IntakeError> {
+    let body = body.trim_ascii();
+    if body.starts_with(b"[") {
+        return Events::batch(list(body)?);
+    }
+    if !body.starts_with(b"{") {
+        // A text or a number is JSON, and no event; its contract says so.
+        let _: IgnoredAny = serde_json::from_slice(body).map_err(|_| unreadable(body))?;
+        return Ok(Events::single(body));
+    }
+    let wrapping: Wrapping<'_> = serde_json::from_slice(body).map_err(|_| unreadable(body))?;
+    let events = wrapping.events.filter(|events| !wrapping.others && events.get().starts_with('['));
+    match events {
+        Some(events) => Events::batch(list(events.get().as_bytes())?),
+        None => Ok(Events::single(body)),
+    }
+}
+
+/// The elements of an array, one more than are allowed at most.
+fn list(array: &[u8]) -> Result<Vec<&[u8]>, IntakeError> {
+    let List(elements) = serde_json::from_slice(array).map_err(|_| unreadable(array))?;
+    Ok(elements)
+}
+
+struct List<'a>(Vec<&'a [u8]>);
+
+impl<'de> Deserialize<'de> for List<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Elements)
+    }
+}
+
+struct Elements;
+
+impl<'de> Visitor<'de> for Elements {
+    type Value = List<'de>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut elements = Vec::new();
+        while elements.len() <= EVENTS {
+            match array.next_element::<&'de RawValue>()? {
+                Some(element) => elements.push(element.get().as_bytes()),
+                None => return Ok(List(elements)),
+            }
+        }
+        // Too many to take; the rest need only be JSON.
+        while array.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(List(elements))
+    }
+}
+
+/// Not serde_json's own text, which may quote the body.
+fn unreadable(body: &[u8]) -> IntakeError {
+    IntakeError::UnreadableBody(why_not(body))
+}
+
+#[cfg(test)]
+mod tests;

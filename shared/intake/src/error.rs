@@ -1,0 +1,153 @@
+//! Why a request is refused as a whole. Every front turns these errors into its own protocol: HTTP into
+//! problem documents, RPC into statuses. The words of [`IntakeError::code`] are the same in all of them.
+//! What is wrong with a single event is a [`Rejection`](drover_core::base::error::Rejection) and no error.
+
+use drover_core::base::error::{Code, Rejection, Unavailable};
+use drover_core::intake::quota::Exceeded;
+
+/// How long a sender waits before it tries again what was unavailable, in seconds.
+pub const UNAVAILABLE_RETRY_SECONDS: u64 = 1;
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IntakeError {
+    /// The sender did not prove who it is.
+    #[error(transparent)]
+    Unauthenticated(#[from] Unauthenticated),
+    /// The sender is known and may not do this.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The tenant has sent as much as its quota allows.
+    #[error("the tenant has used up its quota")]
+    OverQuota(Exceeded),
+    /// The request passes a bound.
+    #[error(transparent)]
+    TooLarge(#[from] Bound),
+    /// The body is compressed in a way that is not read here.
+    #[error("send gzip, zstd or an uncompressed body")]
+    UnsupportedEncoding,
+    /// The body is not compressed in the way that the sender says.
+    #[error("the body is not compressed as declared")]
+    MalformedEncoding,
+    /// The body as a whole is not readable as JSON. The text never quotes the body.
+    #[error("{}{}", .0.message, place(.0))]
+    UnreadableBody(Rejection),
+    /// The request has no event.
+    #[error("there is no event in this request")]
+    EmptyBatch,
+    /// The request asks for a contract by a name that no contract can have.
+    #[error("longer than any contract's name")]
+    ContractNameTooLong,
+    /// The idempotency key is malformed.
+    #[error("not 1 to 255 visible ASCII characters")]
+    InvalidIdempotencyKey,
+    /// The idempotency key belongs to an earlier request with other content.
+    #[error("this idempotency key was used for another body or contract")]
+    IdempotencyMismatch,
+    /// Our fault: the same request may pass later. The message is for the log and not for the sender.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a sender did not prove who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthenticated {
+    /// No API key was sent.
+    #[error("no API key was sent")]
+    NoKey,
+    /// No gateway verified a token.
+    #[error("no token was verified")]
+    NoToken,
+    /// The API key is unknown, or not accepted in this deployment.
+    #[error("this API key opens nothing")]
+    UnknownKey,
+    /// The token does not name exactly one tenant.
+    #[error("the token names no tenant")]
+    NoTenant,
+    /// The credentials are of a tenant without a document.
+    #[error("the tenant of these credentials does not exist")]
+    UnknownTenant,
+}
+
+/// Why a known sender may not do what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// The credentials are valid for other scopes.
+    #[error("these credentials lack the scope")]
+    MissingScope,
+    /// The tenant may neither write nor read.
+    #[error("the tenant is suspended")]
+    TenantSuspended,
+}
+
+/// A bound on one request, with its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Bound {
+    /// Bytes as sent.
+    #[error("the body is too large: limit=`{0}`")]
+    SentBytes(usize),
+    /// Bytes of all events, uncompressed.
+    #[error("the body unpacks to too much: limit=`{0}`")]
+    UnpackedBytes(usize),
+    /// Events.
+    #[error("more events than one request takes: limit=`{0}`")]
+    Events(usize),
+}
+
+impl IntakeError {
+    /// The stable word for this error.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated(_) => "unauthorized",
+            Self::Forbidden(Forbidden::MissingScope) => "forbidden",
+            Self::Forbidden(Forbidden::TenantSuspended) => Code::TenantSuspended.as_str(),
+            Self::OverQuota(_) => "rate_limited",
+            Self::TooLarge(_) => Code::TooLarge.as_str(),
+            Self::UnsupportedEncoding => Code::UnsupportedEncoding.as_str(),
+            Self::MalformedEncoding => "malformed_encoding",
+            Self::UnreadableBody(rejection) => rejection.code.as_str(),
+            Self::EmptyBatch => "empty_batch",
+            Self::ContractNameTooLong | Self::InvalidIdempotencyKey => "invalid_parameter",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+
+    /// How long to wait before the same request is sent again, in seconds; `None`: waiting does not help.
+    pub const fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::OverQuota(exceeded) => Some(exceeded.retry_after_seconds),
+            Self::Unavailable(_) => Some(UNAVAILABLE_RETRY_SECONDS),
+            Self::Unauthenticated(_)
+            | Self::Forbidden(_)
+            | Self::TooLarge(_)
+            | Self::UnsupportedEncoding
+            | Self::MalformedEncoding
+            | Self::UnreadableBody(_)
+            | Self::EmptyBatch
+            | Self::ContractNameTooLong
+            | Self::InvalidIdempotencyKey
+            | Self::IdempotencyMismatch => None,
+        }
+    }
+}
+
+fn place(rejection: &Rejection) -> String {
+    rejection.path.as_ref().map(|path| format!(": path=`{path}`")).unwrap_or_default()
+}
+
+impl From<Exceeded> for IntakeError {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::OverQuota(exceeded)
+    }
+}
+
+impl Unauthenticated {
+    /// Whether the sender presented credentials that are wrong; else the sender presented none.
+    pub const fn are_wrong(self) -> bool {
+        match self {
+            Self::NoKey | Self::NoToken => false,
+            Self::UnknownKey | Self::NoTenant | Self::UnknownTenant => true,
+        }
+    }
+}
