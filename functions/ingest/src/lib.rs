@@ -1,7 +1,7 @@
 //! Ingest: events over HTTP into the stream.
 //!
 //! The HTTP front of [`drover_intake`]. Reading order: [`routes`] says what is served; `sent` reads a request;
-//! `events` answers it, [`answer`] is the body of the answer; `compat` has the routes of the replaced systems.
+//! `carried` gives the headers of its records; `events` answers it, [`answer`] is the body of the answer; `compat` has the routes of the replaced systems.
 //! [`config`] is read once at start.
 //!
 //! A 202 promises that each event it calls accepted is durable.
@@ -20,6 +20,7 @@ use drover_intake::body::SENT_BYTES;
 use drover_intake::{Intake, IntakePorts};
 
 pub mod answer;
+mod carried;
 mod compat;
 pub mod config;
 mod events;

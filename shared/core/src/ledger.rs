@@ -32,6 +32,7 @@ use crate::base::hash::fnv1a;
 use crate::base::id::{Kind, Position, SubjectKey, TenantId};
 use crate::base::limits;
 use crate::base::mutant::{Mutant, on};
+use crate::base::span::Span;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::view::View;
@@ -229,14 +230,15 @@ impl Policy {
     pub fn guard(&self, entry: &Entry) -> Result<(), Rejection> {
         let (observed_at, ingested_at) = (entry.position.observed_at, entry.ingested_at);
         if observed_at > ingested_at.plus_seconds(self.max_future_seconds) {
-            let future = self.max_future_seconds;
-            let message = format!("observed too far in the future: max_future_seconds=`{future}`");
+            let ahead = Span::between(ingested_at, observed_at);
+            let allowed = Span::of_seconds(self.max_future_seconds);
+            let message = format!("observed {ahead} in the future, {allowed} allowed");
             return Err(Rejection::new(Code::FutureTimestamp, message));
         }
         let retained = self.retention_days.saturating_mul(SECONDS_PER_DAY);
         if observed_at < ingested_at.plus_seconds(-retained) {
-            let days = self.retention_days;
-            let message = format!("older than what is kept: retention_days=`{days}`");
+            let age = Span::between(observed_at, ingested_at);
+            let message = format!("observed {age} ago, {} kept", Span::of_seconds(retained));
             return Err(Rejection::new(Code::BeyondRetention, message));
         }
         Ok(())
@@ -364,7 +366,7 @@ impl Activity {
         let seconds = u64::try_from(watermark.whole_seconds()).unwrap_or(0);
         Self {
             shard: Self::shard_key(key.tenant(), subject.kind(), hash % ACTIVITY_SHARDS),
-            hour: format!("{:08}#{}", (seconds + offset) / HOUR, subject.id()),
+            hour: format!("{:08}#{}", (seconds + offset) / HOUR, subject.encoded()),
         }
     }
 }

@@ -254,7 +254,7 @@ fn grouped(admitted: Admitted) -> (Groups, Vec<Settled>) {
     let mut settled = Vec::with_capacity(admitted.records.len());
     for AdmittedRecord { handled, index, event } in admitted.records {
         match event {
-            Ok((Event { subject, entry }, tenant)) => {
+            Ok((Event { subject, entry, skipped: _ }, tenant)) => {
                 groups.add(subject, tenant, PendingRecord { handled, index, entry });
             }
             Err(refused) => settled.push(Settled::new(handled, index, refused.into())),
@@ -333,6 +333,7 @@ fn report(disposed: &[Disposed], mut tally: Tally, seconds: f64) -> Report {
             if !matches!(disposition, Disposition::Applied | Disposition::Ignored) {
                 handled.log(*disposition, why.as_ref());
             }
+            handled.skipped.iter().for_each(|field| counts.add_skipped(field));
             match disposition {
                 Disposition::DeadLettered(code) => {
                     counts.add(Metric::DeadLettersSent);
