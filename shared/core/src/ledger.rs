@@ -94,6 +94,8 @@ pub struct Head {
     /// What this commit inserted at or before `sealed`: a reader that does not find it there has met
     /// a transaction that is only partly visible.
     pub note: Vec<Position>,
+    /// Set by the commits of a carry, until the next commit.
+    pub carried: Option<Box<Carried>>,
     /// Everything at or before it was forgotten ([`Head::forget`]): no reader looks there again.
     pub forgotten: Option<Position>,
 }
@@ -112,6 +114,15 @@ pub struct Stale {
     pub number: u64,
     /// When pages behind that keyframe may begin to expire, in seconds since 1970.
     pub expires_at: i64,
+}
+
+/// The keyframes that the last commits wrote in a carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Views were out of date from this position on.
+    pub from: Position,
+    /// The head version of the first commit of the carry.
+    pub since_version: u64,
 }
 
 /// Where a page stands among the keyframes: what it says of the last keyframe at or before it. Of a
@@ -185,12 +196,16 @@ impl Page {
         self.gone_at() <= now.whole_seconds()
     }
 
-    /// Whether it is a keyframe whose opening is up to date.
-    pub fn holds(&self, stale: Option<&Stale>) -> bool {
-        let after = |stale: &Stale| {
-            self.previous.as_ref().is_some_and(|previous| previous.key >= stale.from)
-        };
-        self.keyframe.is_some() && (on(Mutant::TrustsStaleBase) || !stale.is_some_and(after))
+    /// Whether it is a keyframe whose opening is up to date. Behind the start of a carry only keyframes
+    /// that the carry wrote are: a reader may still see those that they replace.
+    pub fn holds(&self, head: &Head) -> bool {
+        let is_behind =
+            |from: &Position| self.previous.as_ref().is_some_and(|previous| previous.key >= *from);
+        let is_stale = head.stale.as_ref().is_some_and(|stale| is_behind(&stale.from));
+        let is_replaced = head.carried.as_ref().is_some_and(|carried| {
+            is_behind(&carried.from) && self.version < carried.since_version
+        });
+        self.keyframe.is_some() && (on(Mutant::TrustsStaleBase) || !is_stale) && !is_replaced
     }
 }
 

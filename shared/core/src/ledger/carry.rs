@@ -15,7 +15,7 @@ use crate::ledger::dialogue::CommitParams;
 use crate::ledger::frame::{Cutting, Running, writes};
 use crate::ledger::seal::page_item_size;
 use crate::ledger::seek::Seek;
-use crate::ledger::{Head, Page, PageRange, PageWrite, has_expired, key_after};
+use crate::ledger::{Carried, Head, Page, PageRange, PageWrite, has_expired, key_after};
 
 /// Write units that each late event adds to what a carry may cost. More makes views fresher and late
 /// events dearer: with what the event itself takes, a backlog stays within ten units for each event.
@@ -52,6 +52,7 @@ pub(super) fn is_due(head: &Head, received: Timestamp, params: &CommitParams) ->
 pub(super) struct Carry {
     /// The head, with what it froze sealed.
     pub(super) head: Head,
+    carried: Carried,
     pub(super) seek: Seek,
     /// The key of the last page that was met.
     last: Option<Position>,
@@ -77,10 +78,11 @@ pub(super) struct Part {
 impl Carry {
     /// Begins; `None`: nothing is out of date.
     pub(super) fn begin(head: Head) -> Option<(Self, PageRange)> {
-        let from = head.stale.as_ref()?.from.to_bytes();
-        let (seek, range) = Seek::from(from);
+        let from = head.stale.as_ref()?.from.clone();
+        let (seek, range) = Seek::from(from.to_bytes());
+        let carried = Carried { from, since_version: head.version + 1 };
         let (changed, is_floor) = (Vec::new(), false);
-        Some((Self { head, seek, last: None, fold: None, changed, is_floor }, range))
+        Some((Self { head, carried, seek, last: None, fold: None, changed, is_floor }, range))
     }
 
     /// Goes on from the pages that the search found; `floor`: none of them holds.
@@ -177,6 +179,7 @@ impl Carry {
     pub(super) fn next_part(&mut self, params: &CommitParams) -> Part {
         let mut head = self.head.clone();
         head.note.clear();
+        head.carried = Some(Box::new(self.carried.clone()));
         head.touched = 0;
         head.revision = head.revision.max(params.specs.revision);
         if std::mem::take(&mut self.is_floor) {

@@ -74,6 +74,7 @@ pub(crate) enum Taken {
 impl NextHead {
     pub(crate) fn new(mut head: Head, sealed_now: bool, params: &CommitParams) -> Self {
         head.note.clear();
+        head.carried = None;
         head.touched = 0;
         Self {
             released: head.released,

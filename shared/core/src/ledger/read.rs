@@ -333,8 +333,7 @@ impl Snapshot {
         if self.head.stale.is_none() || on(Mutant::TrustsStaleBase) {
             return live(&self.head, specs);
         }
-        let stale = self.head.stale.as_deref();
-        let holding = self.pages.iter().rposition(|page| page.holds(stale));
+        let holding = self.pages.iter().rposition(|page| page.holds(&self.head));
         match holding.or_else(|| self.floor()).and_then(|at| self.fold_from(at)) {
             Some((keyframe, rest)) => fold(keyframe.opening.clone(), rest, specs),
             None => live(&self.head, specs),
@@ -348,11 +347,11 @@ impl Snapshot {
         let opens_before = |page: &Page| {
             page.previous.as_ref().is_none_or(|before| before.key.observed_at <= instant)
         };
-        let stale = self.head.stale.as_deref();
-        let holding = self.pages.iter().rposition(|page| page.holds(stale) && opens_before(page));
+        let holds = |page: &Page| page.holds(&self.head);
+        let holding = self.pages.iter().rposition(|page| holds(page) && opens_before(page));
         let floor = || {
             let at = self.floor()?;
-            let is_held = self.pages.iter().any(|page| page.holds(stale));
+            let is_held = self.pages.iter().any(holds);
             (!is_held && self.pages.get(at).is_some_and(opens_before)).then_some(at)
         };
         if let Some(at) = holding.or_else(floor) {
@@ -401,7 +400,7 @@ impl Snapshot {
         let Some(first) = self.pages.first() else { return false };
         let Some(keyframe) = &first.keyframe else { return false };
         let here = self.entries().count() as u64;
-        first.holds(self.head.stale.as_deref())
+        first.holds(&self.head)
             && keyframe.count + here != self.head.count
             && !on(Mutant::FoldIgnoresCount)
     }
