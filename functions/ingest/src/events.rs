@@ -13,7 +13,7 @@ use drover_http::{CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Pr
 use drover_intake::body::{self, Events};
 use drover_intake::{Accepted, Batch, Caller, ContractName, Intake, IntakePorts, Submission};
 
-use crate::answer::{BatchAnswer, EventResult, Refused};
+use crate::answer::{BatchAnswer, EventResult, Refused, ValidationAnswer};
 use crate::sent::Sent;
 
 #[utoipa::path(
@@ -37,6 +37,7 @@ use crate::sent::Sent;
     ),
     responses(
         (status = 202, description = "At least one event was accepted", body = BatchAnswer),
+        (status = 200, description = "The answer to a validation event of Azure Event Grid (header `aeg-event-type: SubscriptionValidation`), where the operator allows that origin; it becomes no event", body = ValidationAnswer),
         NotAdmitted,
         Refused,
     ),
