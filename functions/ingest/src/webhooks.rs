@@ -70,8 +70,8 @@ impl WebhookOrigins {
             return Ok(());
         }
         let detail = format!(
-            "webhooks of this origin are not allowed, the operator lists allowed origins in {VARIABLE}: \
-             origin=`{}`",
+            "webhooks of this origin are not allowed, the operator lists allowed origins in {VARIABLE} \
+             (on the local host --webhook-origin): origin=`{}`",
             shown(origin)
         );
         Err(Problem::forbidden("forbidden", &detail))
