@@ -46,6 +46,7 @@ impl HttpEvent {
     }
 }
 
+/// From JSON text in memory, which is borrowed: `from_str` and `from_slice`, as the runtime has it.
 impl<'de> Deserialize<'de> for HttpEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let event = <&RawValue>::deserialize(deserializer)?;
