@@ -11,7 +11,8 @@ use utoipa::{IntoResponses, ToSchema};
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "what the document of the routes is made from")]
 pub(crate) enum Refused {
-    /// `malformed_json`, `malformed_encoding`, `unknown_parameter`, `invalid_parameter`
+    /// `malformed_json`, `malformed_encoding`, `unknown_parameter`, `invalid_parameter`,
+    /// `malformed_request`, `invalid_handshake`
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(ProblemBody),
     /// `too_large`
@@ -50,6 +51,15 @@ pub struct BatchAnswer {
     pub received_at: Timestamp,
     /// One for each event, or for each element that its contract's transform makes of it, in order.
     pub results: Vec<EventResult>,
+}
+
+/// The answer to a validation event of Azure Event Grid.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ValidationAnswer {
+    /// The code of the event.
+    #[schema(example = "512d38b6-c7b8-40c8-89fe-f46f9e9622b6")]
+    pub(crate) validation_response: String,
 }
 
 /// The answer of `POST /collect`.

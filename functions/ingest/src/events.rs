@@ -15,7 +15,7 @@ use drover_http::{CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Pr
 use drover_intake::body::{self, Events, Format};
 use drover_intake::{Accepted, Batch, Caller, ContractName, Intake, IntakePorts, Submission};
 
-use crate::answer::{BatchAnswer, EventResult, Refused};
+use crate::answer::{BatchAnswer, EventResult, Refused, ValidationAnswer};
 use crate::carried::carried;
 use crate::sent::Sent;
 
@@ -45,6 +45,7 @@ const CLOUD_EVENTS_CONTRACT: &str = "cloudevents";
     ),
     responses(
         (status = 202, description = "At least one event was accepted", body = BatchAnswer),
+        (status = 200, description = "The answer to a validation event of Azure Event Grid (header `aeg-event-type: SubscriptionValidation`), where the operator allows that origin; it becomes no event", body = ValidationAnswer),
         NotAdmitted,
         Refused,
     ),

@@ -25,6 +25,7 @@ use tower::ServiceExt as _;
 use super::*;
 
 mod elements;
+mod webhooks;
 
 const NOW: &str = "2026-11-21T06:00:00Z";
 
@@ -71,6 +72,11 @@ struct Answer {
 
 impl Environment {
     fn new() -> Self {
+        Self::with_webhooks(WebhookOrigins::default())
+    }
+
+    /// An environment that webhooks of these origins may subscribe to.
+    fn with_webhooks(origins: WebhookOrigins) -> Self {
         let (memory, counted) = (Faulty::over(Memory::new(now())), Arc::new(Counted::default()));
         tenant(&memory, &json!({"id": "demo"}));
         tenant(&memory, &json!({"id": "acme"}));
@@ -84,7 +90,11 @@ impl Environment {
             log_breaker: LogBreaker::default(),
             meter: Arc::clone(&counted) as Arc<dyn Meter>,
         };
-        Self { router: finished(routes(Arc::new(intake)), Origins::Local), memory, counted }
+        Self {
+            router: finished(routes(Arc::new(intake), origins), Origins::Local),
+            memory,
+            counted,
+        }
     }
 
     fn request(&self, request: Request<Body>) -> Answer {
