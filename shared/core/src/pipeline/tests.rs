@@ -4,6 +4,7 @@ mod breaker;
 mod drained;
 mod elements;
 mod receipt;
+mod views;
 
 use futures_util::FutureExt as _;
 
