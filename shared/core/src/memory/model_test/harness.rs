@@ -29,6 +29,8 @@ use crate::pipeline::subject::carry;
 use crate::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
 use crate::registry::Registry;
 
+/// The longest that Lambda lets an invocation run.
+const INVOCATION_SECONDS: i64 = 15 * 60;
 /// Of the tenant that has a table of its own.
 const OWN_TENANT: &str = "T#acme";
 
@@ -199,11 +201,24 @@ impl Harness {
                 self.carrier = None;
                 Ok(())
             }
-            Action::Later(minutes) => {
-                let state = &mut *self.observed.memory.state();
-                state.now = state.now.plus_seconds(i64::from(*minutes) * 60);
+            Action::Later(seconds) => {
+                self.pass(i64::from(*seconds));
                 Ok(())
             }
+        }
+    }
+
+    /// No invocation, no request and no partly visible transaction is as old as `INVOCATION_SECONDS`.
+    fn pass(&mut self, seconds: i64) {
+        {
+            let state = &mut *self.observed.memory.state();
+            state.now = state.now.plus_seconds(seconds);
+        }
+        if seconds >= INVOCATION_SECONDS {
+            (0..ENVIRONMENTS).for_each(|env| self.crash(env, false));
+            self.readers = Default::default();
+            (self.walker, self.carrier) = (None, None);
+            self.observed.memory.state().show_pages();
         }
     }
 

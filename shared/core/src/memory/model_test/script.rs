@@ -59,8 +59,8 @@ pub(super) enum Action {
     Carry { tenant: bool, subject: bool },
     /// The carry dies where it stands.
     CutCarry,
-    /// The clock moves on by so many minutes: caches and carries depend on it.
-    Later(u8),
+    /// The clock moves on by so many seconds: caches and carries depend on it.
+    Later(u16),
     /// A task goes on up to its next call.
     Poll(usize),
     /// The same, several times.

@@ -65,7 +65,7 @@ fn an_action() -> impl Strategy<Value = Action> {
         3 => (any::<bool>(), any::<bool>())
             .prop_map(|(tenant, subject)| Action::Carry { tenant, subject }),
         1 => Just(Action::CutCarry),
-        1 => (0u8..30).prop_map(Action::Later),
+        2 => prop_oneof![4 => 1u16..60, 1 => 900u16..2_000].prop_map(Action::Later),
         10 => a_read(),
         6 => (any::<bool>(), any::<bool>(), a_walk())
             .prop_map(|(tenant, subject, walk)| Action::Walk { tenant, subject, walk }),
