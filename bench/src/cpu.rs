@@ -72,7 +72,7 @@ pub(crate) fn timed(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result
 }
 
 /// The CPU time of this thread, from the first number of `/proc/thread-self/schedstat`.
-fn on_cpu() -> anyhow::Result<u64> {
+pub(crate) fn on_cpu() -> anyhow::Result<u64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     text.split_whitespace().next().context("schedstat")?.parse().context("schedstat")
 }

@@ -2,6 +2,7 @@
 //! the carry afterwards, of a reader in between, and of backlogs of single events.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anyhow::Context;
 use drover_core::base::cost::Units;
@@ -12,25 +13,35 @@ use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::kafka_event as kafka;
 use drover_core::intake::record::{Receipt, TopicRetention};
-use drover_core::ledger::Policy;
+use drover_core::ledger::codec::{decode_head, decode_page, encode_page};
 use drover_core::ledger::dialogue::CommitParams;
-use drover_core::ledger::read::Question;
+use drover_core::ledger::read::{Question, Snapshot};
+use drover_core::ledger::{Page, Policy};
 use drover_core::pipeline::Pipeline;
 use drover_core::pipeline::subject::carry;
-use drover_core::ports::SubjectLocation;
+use drover_core::ports::{Store as _, SubjectLocation};
 use drover_core::subject::reader;
+use drover_core::view::Specs;
 
+use crate::cpu::on_cpu;
 use crate::load::{START_MILLIS, Times, lambda_event, pipeline, record};
 use crate::print;
 use crate::units::ports;
 
-const SIZES: [i64; 4] = [500, 2_000, 8_000, 40_000];
+const SIZES: [i64; 5] = [500, 2_000, 8_000, 40_000, 200_000];
 /// Events of a backlog: one a minute, for two days.
 const BACKLOG: i64 = 2_880;
 /// As a tenant document has it that says nothing.
 const POLICY: Policy = Policy { lateness_seconds: 60, max_future_seconds: 300, retention_days: 30 };
 const STEP_MILLIS: i64 = 10_000;
 const BATCH: i64 = 10;
+/// From the observation of an event in order to its receipt.
+const DELAY_MILLIS: i64 = 1_000;
+/// Of late events: long after all others, so that no order is too late; and at one time, so that no hour
+/// passes.
+const RECEIVED_LATE: i64 = START_MILLIS + 25 * DAY_MILLIS;
+const NOW_MILLIS: i64 = START_MILLIS + 26 * DAY_MILLIS;
+const DAY_MILLIS: i64 = 24 * 3_600_000;
 
 /// `sizes`: of the histories; none: those of the documents, and the backlogs.
 pub(crate) fn run(sizes: impl Iterator<Item = String>) -> anyhow::Result<()> {
@@ -40,13 +51,22 @@ pub(crate) fn run(sizes: impl Iterator<Item = String>) -> anyhow::Result<()> {
     if is_all {
         given.extend(SIZES);
     }
-    print("events | late write | late read | carry write | carry read | stale view read");
+    print(
+        "events | late write | late read | carry write | carry read | stale view read | its fold, ms of CPU | \
+         late events until a carry | write with its share | read with its share",
+    );
     for size in given {
         let one = runtime.block_on(behind(size))?;
-        let Behind { late, carried, view } = one;
+        let Behind { late, carried, view, fold_millis, shared, events } = one;
         print(&format!(
-            "{size} | {} | {} | {} | {} | {}",
-            late.write, late.read, carried.write, carried.read, view.read
+            "{size} | {} | {} | {} | {} | {} | {fold_millis:.1} | {events} | {:.2} | {:.2}",
+            late.write,
+            late.read,
+            carried.write,
+            carried.read,
+            view.read,
+            shared.write,
+            shared.read
         ));
     }
     print("backlog | write units per event | read units per event");
@@ -60,8 +80,13 @@ pub(crate) fn run(sizes: impl Iterator<Item = String>) -> anyhow::Result<()> {
 
 struct Behind {
     late: Units,
+    /// The carry after that one event.
     carried: Units,
     view: Units,
+    fold_millis: f64,
+    /// Of each of `events` late events in a row, with the carry that the last of them caused.
+    shared: Units,
+    events: u64,
 }
 
 /// One subject in a ledger of its own.
@@ -78,18 +103,22 @@ impl Bench {
         Ok(Self { aws: ports(ledger).await?, pipeline: pipeline(), random, offset: 0 })
     }
 
-    /// Sends events that are observed at these milliseconds, in one batch.
-    async fn send(&mut self, observed: impl IntoIterator<Item = i64>) -> anyhow::Result<Units> {
+    /// Sends events that are observed at these milliseconds, in one batch; `received`: soon after each,
+    /// unless at this time.
+    async fn send(
+        &mut self,
+        observed: impl IntoIterator<Item = i64>,
+        received: Option<i64>,
+    ) -> anyhow::Result<Units> {
         let records: Vec<_> = observed
             .into_iter()
             .map(|observed| {
                 self.offset += 1;
-                // Long after, so that no order is too late; and at one time, so that no hour passes.
-                let received = START_MILLIS + 20 * 24 * 3_600_000;
+                let received = received.unwrap_or(observed + DELAY_MILLIS);
                 record(&mut self.random, self.offset, 0, Times { observed, received })
             })
             .collect();
-        let now = Timestamp::from_millis(START_MILLIS + 21 * 24 * 3_600_000).context("now")?;
+        let now = Timestamp::from_millis(NOW_MILLIS).context("now")?;
         let receipt = Receipt { now, retention: TopicRetention::LONGEST };
         let decoded = kafka::decode(&lambda_event(&records), receipt)?;
         let report = self.pipeline.process(&self.aws, decoded.records, Timestamp::MAX).await?;
@@ -99,6 +128,38 @@ impl Bench {
         let sent = records.len() as f64;
         anyhow::ensure!(applied == sent, "{applied} of {sent} were applied");
         Ok(Units { write: tally.total(Metric::WriteUnits), read: tally.total(Metric::ReadUnits) })
+    }
+
+    /// Sends late events into the older half of a history, until a commit has carried: what each has
+    /// cost, and how many there were.
+    async fn until_carried(&mut self, size: i64) -> anyhow::Result<(Units, u64)> {
+        /// Far more than any history here needs.
+        const MOST: i64 = 5_000;
+        let location = location()?;
+        let mut units = Units::default();
+        for number in 1..=MOST {
+            // Spread over the half; no position twice.
+            let position = number * 37 % (size / 2) * STEP_MILLIS + 1 + number;
+            units += self.send([START_MILLIS + position], Some(RECEIVED_LATE)).await?;
+            let stored = self.aws.head(&location).await?.answer.context("a head")?;
+            if decode_head(&stored.bytes)?.stale.is_none() {
+                #[expect(clippy::cast_precision_loss, reason = "some thousand events")]
+                let count = number as f64;
+                let each = Units { write: units.write / count, read: units.read / count };
+                return Ok((each, number.unsigned_abs()));
+            }
+        }
+        anyhow::bail!("no commit has carried")
+    }
+
+    /// What the views of this history are folded by.
+    async fn specs(&self, snapshot: &Snapshot) -> anyhow::Result<Specs> {
+        let mut contracts: Vec<_> =
+            snapshot.entries().map(|entry| Arc::clone(&entry.contract)).collect();
+        contracts.sort_unstable();
+        contracts.dedup();
+        let now = Timestamp::from_millis(NOW_MILLIS).context("now")?;
+        Ok(self.pipeline.registry.specs(&contracts, 0, now, &self.aws).await?)
     }
 }
 
@@ -114,18 +175,37 @@ async fn behind(size: i64) -> anyhow::Result<Behind> {
     let mut bench = Bench::new(&format!("deep-{size}")).await?;
     let at = |position: i64| START_MILLIS + position * STEP_MILLIS;
     for first in (0..size).step_by(usize::try_from(BATCH)?) {
-        bench.send((first..size.min(first + BATCH)).map(at)).await?;
+        bench.send((first..size.min(first + BATCH)).map(at), None).await?;
     }
     // What the last batch froze is sealed at its own cost.
-    bench.send([at(size)]).await?;
+    bench.send([at(size)], None).await?;
     // A cold environment: the head has to be read as well.
     bench.pipeline = pipeline();
-    let late = bench.send([at(0) + STEP_MILLIS / 2]).await?;
+    let late = bench.send([at(0) + STEP_MILLIS / 2], Some(RECEIVED_LATE)).await?;
     let location = location()?;
-    let (_, view) = reader::read(&bench.aws, &location, Question::Live).await?;
+    let (snapshot, view) = reader::read(&bench.aws, &location, Question::Live).await?;
+    let snapshot = snapshot.context("a subject")?;
+    let specs = bench.specs(&snapshot).await?;
+    let fold_millis = fold_millis(&snapshot, &specs)?;
     let params = CommitParams::new(location.key.clone(), POLICY, ItemLimits::STANDARD);
     let (_, carried) = carry(&bench.aws, &bench.pipeline.registry, location, params).await?;
-    Ok(Behind { late, carried, view })
+    let (shared, events) = bench.until_carried(size).await?;
+    Ok(Behind { late, carried, view, fold_millis, shared, events })
+}
+
+/// CPU time of making the live view of what a reader has read.
+fn fold_millis(snapshot: &Snapshot, specs: &Specs) -> anyhow::Result<f64> {
+    let stored: Vec<Vec<u8>> = snapshot.pages.iter().map(encode_page).collect();
+    let before = on_cpu()?;
+    let pages: Vec<Page> =
+        stored.iter().map(|bytes| decode_page(bytes)).collect::<Result<_, _>>()?;
+    let read = Snapshot { head: snapshot.head.clone(), pages };
+    let view = read.live(specs);
+    let nanos = on_cpu()? - before;
+    anyhow::ensure!(view.event_count == snapshot.head.count, "the view counts other events");
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
+    let millis = nanos as f64 / 1e6;
+    Ok(millis)
 }
 
 /// Units for each event of a backlog, one event a batch.
@@ -139,7 +219,7 @@ async fn backlog(events: i64, shuffled: bool) -> anyhow::Result<Units> {
     anyhow::ensure!(distinct.len() == order.len(), "an event twice");
     let mut units = Units::default();
     for minute in order {
-        units += bench.send([START_MILLIS + minute * 60_000]).await?;
+        units += bench.send([START_MILLIS + minute * 60_000], Some(RECEIVED_LATE)).await?;
     }
     let location = location()?;
     let params = CommitParams::new(location.key.clone(), POLICY, ItemLimits::STANDARD);

@@ -1,5 +1,5 @@
 //! Measures the numbers that the design promises, with the code as shipped. `cargo run --release -p
-//! drover-bench -- units | deep | cpu | memory | scale | http | chaos | letters | cold | transform | peer`;
+//! drover-bench -- units | deep | model | cpu | memory | scale | http | chaos | letters | cold | transform | peer`;
 //! every figure is printed with its conditions.
 //!
 //! - [`chaos`]: the long form of the chaos test
@@ -8,6 +8,7 @@
 //! - [`units`]: write and read units per event, as the embedded DynamoDB counts them
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
 //! - [`deep`]: units of late events, however late, and of backlogs
+//! - [`model`]: the model test of the ledger, for as long as wanted
 //! - [`memory`]: resident memory of a warm processor
 //! - [`letters`]: dead letters filed, counted and replayed on the host
 //! - [`scale`]: speed, memory and units over a long run: a million events of a hundred thousand
@@ -29,6 +30,7 @@ mod http;
 mod letters;
 mod load;
 mod memory;
+mod model;
 mod peer;
 mod scale;
 mod transform;
@@ -44,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         Some("units") => units::run(),
         Some("cpu") => cpu::run(arguments.next()),
         Some("deep") => deep::run(arguments),
+        Some("model") => model::run(arguments),
         Some("memory") => memory::run(),
         // The child process of `memory`.
         Some("memory-of") => memory::run_child(arguments.next()),
@@ -57,7 +60,7 @@ fn main() -> anyhow::Result<()> {
         Some("transform") => transform::run(),
         Some("peer") => peer::run(arguments),
         _ => bail!(
-            "usage: drover-bench units | deep [EVENTS…] | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
+            "usage: drover-bench units | deep [EVENTS…] | model [CASES|DURATION [SEED]] | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
              http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | transform | \
              peer parse|memory|dynamodb FOLDER [DYNAMODB SQS]"
         ),

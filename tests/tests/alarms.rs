@@ -201,6 +201,7 @@ fn every_call_on_the_ledger_is_watched_for_faults_of_dynamodb() {
         "GetItem",
         "PutItem",
         "Query",
+        "TransactGetItems",
         "TransactWriteItems",
     ];
     assert_eq!(operations, BTreeSet::from(expected));

@@ -136,6 +136,7 @@ const fn by_function(metric: Metric) -> bool {
         | Metric::DeadLettersResolved
         | Metric::DeadLettersParked
         | Metric::OffsetsLost
+        | Metric::ViewsRestarted
         | Metric::RecordsBuffered
         | Metric::RecordsReturned
         | Metric::RecordsIgnored
@@ -156,6 +157,9 @@ const fn help(metric: Metric) -> &'static str {
         Metric::DeadLettersResolved => "Dead letters whose event is in the history now",
         Metric::DeadLettersParked => "Dead letters that were put aside",
         Metric::OffsetsLost => "Offsets that a replay could not read again",
+        Metric::ViewsRestarted => {
+            "Views folded again from the oldest keyframe, because none that was up to date was left"
+        }
         Metric::RecordsBuffered => "Records that went to the buffer queue",
         Metric::RecordsReturned => "Records that were handed back to their source",
         Metric::RecordsIgnored => "Records that their contract or route ignores",

@@ -24,11 +24,20 @@ mod erasing;
 mod faulty;
 mod ledger;
 mod letters;
-#[cfg(test)]
-mod model_test;
+#[cfg(any(test, feature = "model-test"))]
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a case ends where it finds a mistake, as a test does"
+    )
+)]
+pub mod model_test;
 mod queues;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "model-test"))]
 pub(crate) use self::ledger::place;
 
 pub use self::faulty::{Call, Fault, Faulty, SAID_BY_A_SERVICE};

@@ -298,6 +298,9 @@ fn is_first(committed: &Committed) -> bool {
 fn count(tally: &mut Tally, key: &SubjectKey, records: &[PendingRecord], committed: &Committed) {
     let counts = tally.of(Some(key.tenant()));
     counts.add_units(committed.units);
+    if committed.restarted_view {
+        counts.add(Metric::ViewsRestarted);
+    }
     if key.subject().kind().as_str() == DEVICE && is_first(committed) {
         counts.add(Metric::UniqueDevices);
     }

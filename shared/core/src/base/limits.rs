@@ -78,7 +78,7 @@ pub struct ItemLimits {
     pub page_bytes: usize,
     /// Maximum encoded size of the entries from one keyframe to the next.
     pub frame_bytes: u64,
-    /// Number of pages that one read returns.
+    /// Number of pages that one read of a fold returns.
     pub read_pages: usize,
     /// Bytes of entries that a reader may have to fold because views are out of date, before a commit
     /// brings the views up to date at once.
@@ -98,7 +98,7 @@ impl ItemLimits {
         keep_bytes: 2 * 1024,
         page_bytes: 3 * 1024,
         frame_bytes: 16 * 1024,
-        read_pages: READ_PAGES,
+        read_pages: FOLD_PAGES,
         stale_bytes: 2 * 1024 * 1024,
         write_pages: TRANSACTION_ITEMS - 1,
         write_bytes: 3_000_000,
@@ -125,8 +125,10 @@ pub const COMMIT_ATTEMPTS: u32 = 12;
 /// Maximum number of subjects of a listing. That many index entries stay below DynamoDB's result
 /// page of 1 MB.
 pub const LISTED_SUBJECTS: usize = 1_000;
-/// Number of pages per read.
+/// Number of pages per read of a bounded part of a history.
 pub const READ_PAGES: usize = 100;
+/// Number of pages per read where many pages are folded: DynamoDB rounds each read up to 4 KB.
+pub const FOLD_PAGES: usize = 500;
 /// Maximum number of attempts of a read against concurrent writers.
 pub const READ_ATTEMPTS: u32 = 12;
 /// Days that a page outlives its last entry's retention: DynamoDB's TTL deletes late and in no

@@ -54,13 +54,16 @@ pub enum Metric {
     DeadLettersParked,
     /// Offsets that a replay could not reread: their records are lost.
     OffsetsLost,
+    /// Views that were folded again from the oldest keyframe, because no keyframe that was up to
+    /// date was left.
+    ViewsRestarted,
     /// Requests without valid credentials.
     AuthenticationFailures,
 }
 
 impl Metric {
     /// All counters, in the order of the written lines.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::MessagesProcessed,
         Self::EventsProcessed,
         Self::EventsDuplicate,
@@ -77,6 +80,7 @@ impl Metric {
         Self::DeadLettersResolved,
         Self::DeadLettersParked,
         Self::OffsetsLost,
+        Self::ViewsRestarted,
         Self::AuthenticationFailures,
     ];
 
@@ -99,6 +103,7 @@ impl Metric {
             Self::DeadLettersResolved => "dead_letters_resolved_total",
             Self::DeadLettersParked => "dead_letters_parked_total",
             Self::OffsetsLost => "offsets_lost_total",
+            Self::ViewsRestarted => "views_restarted_total",
             Self::AuthenticationFailures => "authentication_failures_total",
         }
     }

@@ -61,7 +61,7 @@ pub(super) struct Carry {
     changed: Vec<(Vec<Page>, u64)>,
     /// The history that was out of date is gone, or the last keyframe that held is: the first one that
     /// is left counts as holding.
-    is_floor: bool,
+    pub(super) is_floor: bool,
 }
 
 /// A page is missing that did not expire.

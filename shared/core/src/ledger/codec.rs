@@ -8,8 +8,9 @@
 //!        [sealed:position page-expires-at:span] [frame] [stale] [note] [carried]
 //!        [forgotten:position]
 //!        columns texts
-//! page   format:u8=4 flags:u8 version expires-at:span [previous:position expires-at:span]
+//! page   format:u8=4 flags:u8 version expires-at:span [previous]
 //!        frame [count generation] columns texts
+//! previous  time since it:span, sequence, form:u8 of the id (0, 1 or 2), the id, expires-at:span
 //! frame  number bytes, seconds since its first entry, seconds until it expires:span
 //! stale  from:position since:time inserts number, seconds until it expires:span
 //! note   count, positions
@@ -34,7 +35,7 @@
 
 use std::sync::Arc;
 
-use crate::base::id::Position;
+use crate::base::id::{EventId, Position};
 use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
@@ -46,7 +47,7 @@ mod texts;
 mod wire;
 
 use columns::{Columns, IdForm, write_entries};
-use texts::{pack, unpack};
+use texts::{Effort, pack, unpack};
 pub use wire::Malformed;
 use wire::{Reader, VIEW_ROOM, Writer, event_id, instant};
 
@@ -144,7 +145,7 @@ pub fn encode_head(head: &Head) -> Vec<u8> {
     let mut texts = Writer::for_texts(&head.tail);
     write_view(&mut texts, &head.base);
     write_entries(&mut out, &mut texts, &head.tail);
-    pack(&mut out, &texts.into_bytes());
+    pack(&mut out, &texts.into_bytes(), Effort::Low);
     out.into_bytes()
 }
 
@@ -229,13 +230,16 @@ pub fn encode_page(page: &Page) -> Vec<u8> {
             | present(page.keyframe.is_some(), flag::KEYFRAME),
     );
     out.number(page.version);
-    let last = page.entries.last().map_or(0, |last| last.position.observed_at.whole_seconds());
-    write_span(&mut out, page.expires_at.wrapping_sub(last), SECONDS_PER_DAY);
+    let last = page.entries.last().map(|last| last.position.observed_at);
+    let last = last.unwrap_or(Timestamp::MIN);
+    let last_seconds = last.whole_seconds();
+    write_span(&mut out, page.expires_at.wrapping_sub(last_seconds), SECONDS_PER_DAY);
     if let Some(previous) = &page.previous {
-        write_position(&mut out, &previous.key);
+        write_span(&mut out, last.micros() - previous.key.observed_at.micros(), MICROS_PER_SECOND);
+        write_identity(&mut out, &previous.key);
         write_span(&mut out, page.expires_at.wrapping_sub(previous.expires_at), SECONDS_PER_DAY);
     }
-    write_frame_at(&mut out, &page.frame, last, page.expires_at);
+    write_frame_at(&mut out, &page.frame, last_seconds, page.expires_at);
     let mut texts = Writer::for_texts(&page.entries);
     if let Some(keyframe) = &page.keyframe {
         out.number(keyframe.count);
@@ -243,7 +247,7 @@ pub fn encode_page(page: &Page) -> Vec<u8> {
         write_view(&mut texts, &keyframe.opening);
     }
     write_entries(&mut out, &mut texts, &page.entries);
-    pack(&mut out, &texts.into_bytes());
+    pack(&mut out, &texts.into_bytes(), Effort::High);
     out.into_bytes()
 }
 
@@ -257,7 +261,9 @@ pub fn decode_page(bytes: &[u8]) -> Result<Page, Malformed> {
     let version = input.number()?;
     let kept = read_span(&mut input, SECONDS_PER_DAY)?;
     let previous = optional(flags & flag::PREVIOUS != 0, || {
-        Ok((read_position(&mut input)?, read_span(&mut input, SECONDS_PER_DAY)?))
+        let span = read_span(&mut input, MICROS_PER_SECOND)?;
+        let (sequence, event_id) = read_identity(&mut input)?;
+        Ok((span, sequence, event_id, read_span(&mut input, SECONDS_PER_DAY)?))
     })?;
     let frame = FrameSpans::read(&mut input)?;
     let counted = optional(flags & flag::KEYFRAME != 0, || Ok((input.number()?, input.number()?)))?;
@@ -272,13 +278,17 @@ pub fn decode_page(bytes: &[u8]) -> Result<Page, Malformed> {
     };
     let entries = columns.entries(&mut texts)?;
     let last = entries.last().ok_or(Malformed("a page without entries"))?;
-    let last = last.position.observed_at.whole_seconds();
-    let expires_at = more(last, kept)?;
+    let last = last.position.observed_at;
+    let expires_at = more(last.whole_seconds(), kept)?;
     let previous = match previous {
-        Some((key, span)) => Some(Previous { key, expires_at: less(expires_at, span)? }),
+        Some((before, sequence, event_id, span)) => {
+            let observed_at = instant(less(last.micros(), before)?)?;
+            let key = Position { observed_at, sequence, event_id };
+            Some(Previous { key, expires_at: less(expires_at, span)? })
+        }
         None => None,
     };
-    let frame = frame.at(last, expires_at)?;
+    let frame = frame.at(last.whole_seconds(), expires_at)?;
     Ok(Page { version, previous, expires_at, frame, keyframe, entries })
 }
 
@@ -398,6 +408,11 @@ fn read_note(input: &mut Reader<'_>) -> Result<Vec<Position>, Malformed> {
 
 fn write_position(out: &mut Writer, position: &Position) {
     out.signed(position.observed_at.micros());
+    write_identity(out, position);
+}
+
+/// What tells positions of one time apart.
+fn write_identity(out: &mut Writer, position: &Position) {
     out.number(position.sequence);
     let (form, bytes) = IdForm::of_id(position.event_id.as_str(), IdForm::Digest);
     out.byte(form as u8);
@@ -409,12 +424,18 @@ fn write_position(out: &mut Writer, position: &Position) {
 }
 
 fn read_position(input: &mut Reader<'_>) -> Result<Position, Malformed> {
-    let (observed_at, sequence) = (read_time(input)?, input.number()?);
+    let observed_at = read_time(input)?;
+    let (sequence, event_id) = read_identity(input)?;
+    Ok(Position { observed_at, sequence, event_id })
+}
+
+fn read_identity(input: &mut Reader<'_>) -> Result<(u64, EventId), Malformed> {
+    let sequence = input.number()?;
     let event_id = match IdForm::read(u64::from(input.byte()?))? {
         IdForm::Text => event_id(input.text()?)?,
         form => form.id(uuid::Uuid::from_bytes(input.array()?)),
     };
-    Ok(Position { observed_at, sequence, event_id })
+    Ok((sequence, event_id))
 }
 
 /// About the bytes that a head takes to name a position.
@@ -448,7 +469,7 @@ fn read_view(input: &mut Reader<'_>) -> Result<View, Malformed> {
 pub(crate) fn entries_size(entries: &[Arc<Entry>]) -> usize {
     let (mut out, mut texts) = (Writer::default(), Writer::default());
     write_entries(&mut out, &mut texts, entries);
-    pack(&mut out, &texts.into_bytes());
+    pack(&mut out, &texts.into_bytes(), Effort::High);
     out.into_bytes().len()
 }
 

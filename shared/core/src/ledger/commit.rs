@@ -38,6 +38,7 @@ pub struct Commit {
     /// When the newest of the entries was received.
     received: Timestamp,
     carrying: Carrying,
+    restarts_view: bool,
     attempts: u32,
     /// What kept the last attempt from being written.
     trouble: Option<Reason>,
@@ -138,6 +139,7 @@ impl Commit {
             outcomes,
             received: received.unwrap_or(Timestamp::MIN),
             carrying: Carrying::IfDue,
+            restarts_view: false,
             attempts: 0,
             trouble: None,
             state: State::NeedsHead(None),
@@ -157,6 +159,7 @@ impl Commit {
             outcomes: Vec::new(),
             received: Timestamp::MIN,
             carrying: Carrying::Always,
+            restarts_view: false,
             attempts: 0,
             trouble: None,
             state: State::NeedsHead(None),
@@ -215,6 +218,12 @@ impl Commit {
             }
             _ => self.fail(Reason::Bug, "an answer to another question"),
         }
+    }
+
+    /// Whether it folds the view again from the oldest keyframe, because no keyframe that was up to date
+    /// was left: carries did not run in time. What has expired may be missing in the view.
+    pub fn restarts_view(&self) -> bool {
+        self.restarts_view
     }
 
     /// Ends it where it stands, because the store did not answer.

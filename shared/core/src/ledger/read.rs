@@ -212,9 +212,9 @@ impl Reading {
     }
 
     fn ask_pages(mut self, head: Head, gathered: Gathered, from: Vec<u8>) -> (Self, Step) {
-        self.asked_for = limits::READ_PAGES;
+        self.asked_for = limits::FOLD_PAGES;
         self.state = State::Pages(head, gathered);
-        (self, Step::Ask(Ask::Pages(PageRange::from(from, limits::READ_PAGES))))
+        (self, Step::Ask(Ask::Pages(PageRange::from(from, limits::FOLD_PAGES))))
     }
 
     fn with_pages(

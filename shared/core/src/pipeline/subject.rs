@@ -24,6 +24,8 @@ pub struct Committed {
     pub head: Option<Arc<Head>>,
     /// What it cost.
     pub units: Units,
+    /// Whether its view was folded again from the oldest keyframe ([`Commit::restarts_view`]).
+    pub restarted_view: bool,
 }
 
 /// The outcomes of a subject's entries, in their order: one of each; `Err`: the entry is unavailable.
@@ -65,7 +67,8 @@ pub async fn commit(
     let Job { location, mut params, entries, cached, deadline } = job;
     params.now = ports.now();
     let step = Commit::start(params, entries, cached);
-    let (ended, units) = drive(ports, registry, step, Drive { location, deadline, health }).await;
+    let driven = drive(ports, registry, step, Drive { location, deadline, health }).await;
+    let Driven { ended, units, restarted_view } = driven;
     let (outcomes, head) = match ended {
         Ok((outcomes, head)) => (outcomes.into_iter().map(Ok).collect(), head),
         // Where every entry has its outcome, only the views are not up to date, and a later commit does that.
@@ -74,7 +77,7 @@ pub async fn commit(
             (outcomes.into_iter().map(finished).collect(), None)
         }
     };
-    Committed { outcomes: EntryOutcomes(outcomes), head, units }
+    Committed { outcomes: EntryOutcomes(outcomes), head, units, restarted_view }
 }
 
 /// Brings the views of a subject up to date, wherever they are not.
@@ -90,15 +93,22 @@ pub async fn carry(
     params.now = ports.now();
     let health = &TableHealth::of(location.table.clone());
     let drive_params = Drive { location, deadline: Timestamp::MAX, health };
-    let (ended, units) = drive(ports, registry, Ok(Commit::carry(params)), drive_params).await;
-    match ended {
-        Ok((_, head)) => Ok((head, units)),
+    let driven = drive(ports, registry, Ok(Commit::carry(params)), drive_params).await;
+    match driven.ended {
+        Ok((_, head)) => Ok((head, driven.units)),
         Err(failed) => Err(failed.unavailable),
     }
 }
 
 /// The outcomes, and the head as it is stored now, where that is known.
 type Ended = Result<(Vec<EntryOutcome>, Option<Arc<Head>>), Failed>;
+
+/// How a commit ended.
+struct Driven {
+    ended: Ended,
+    units: Units,
+    restarted_view: bool,
+}
 
 struct Drive<'a> {
     location: SubjectLocation,
@@ -111,14 +121,19 @@ async fn drive(
     registry: &Registry,
     mut step: Result<(Commit, Step), Failed>,
     Drive { location, deadline, health }: Drive<'_>,
-) -> (Ended, Units) {
-    let mut units = Units::default();
-    loop {
+) -> Driven {
+    let (mut units, mut restarted_view) = (Units::default(), false);
+    let ended = loop {
         let (commit, ask) = match step {
             Ok((commit, Step::Ask(ask))) => (commit, ask),
-            Ok((_, Step::Done { outcomes, head })) => return (Ok((outcomes, head)), units),
-            Err(failed) => return (Err(failed), units),
+            Ok((_, Step::Done { outcomes, head })) => break Ok((outcomes, head)),
+            Err(failed) => break Err(failed),
         };
+        if commit.restarts_view() && !restarted_view {
+            restarted_view = true;
+            let (tenant, subject) = (location.key.tenant(), location.key.subject());
+            tracing::warn!(%tenant, %subject, "view restarted at the oldest keyframe");
+        }
         let noted = |failed: Failed| Failed {
             unavailable: health.note(of_ledger(failed.unavailable)),
             outcomes: failed.outcomes,
@@ -136,7 +151,8 @@ async fn drive(
                 Err(unavailable) => Err(commit.give_up(unavailable)),
             }
         };
-    }
+    };
+    Driven { ended, units, restarted_view }
 }
 
 /// What the answers of the ledger led to is a fault of its table, unless time or the program is.

@@ -5,6 +5,7 @@ mod drained;
 mod elements;
 mod ignored;
 mod receipt;
+mod views;
 
 use futures_util::FutureExt as _;
 

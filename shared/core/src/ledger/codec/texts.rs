@@ -11,11 +11,28 @@ use crate::base::limits::UNPACKED_BYTES;
 
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
-/// Level 1 takes twice the time and gains a few bytes an entry, which saves no write unit.
-const LEVEL: i32 = -1;
+
+/// How much time packing takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// For heads, which every commit writes: zstd's level 1 takes twice the time and saves no write unit.
+    Low,
+    /// For pages, which are written once and read often.
+    High,
+}
+
+impl Effort {
+    const fn level(self) -> i32 {
+        match self {
+            Self::Low => -1,
+            Self::High => 3,
+        }
+    }
+}
 
 thread_local! {
-    static PACKER: RefCell<Option<Packer>> = RefCell::new(Packer::new());
+    static LOW: RefCell<Option<Packer>> = RefCell::new(Packer::new(Effort::Low));
+    static HIGH: RefCell<Option<Packer>> = RefCell::new(Packer::new(Effort::High));
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> =
         RefCell::new(Decompressor::new().ok());
 }
@@ -27,8 +44,8 @@ struct Packer {
 }
 
 impl Packer {
-    fn new() -> Option<Self> {
-        Some(Self { compressor: Compressor::new(LEVEL).ok()?, buffer: Vec::new() })
+    fn new(effort: Effort) -> Option<Self> {
+        Some(Self { compressor: Compressor::new(effort.level()).ok()?, buffer: Vec::new() })
     }
 
     fn pack(&mut self, texts: &[u8]) -> Option<&[u8]> {
@@ -42,9 +59,13 @@ impl Packer {
 }
 
 /// Appends texts: compressed where that is shorter.
-pub(super) fn pack(out: &mut Writer, texts: &[u8]) {
+pub(super) fn pack(out: &mut Writer, texts: &[u8], effort: Effort) {
+    let packer = match effort {
+        Effort::Low => &LOW,
+        Effort::High => &HIGH,
+    };
     out.number(texts.len() as u64);
-    PACKER.with_borrow_mut(|packer| match packer.as_mut().and_then(|packer| packer.pack(texts)) {
+    packer.with_borrow_mut(|packer| match packer.as_mut().and_then(|packer| packer.pack(texts)) {
         Some(packed) => {
             out.byte(ZSTD);
             out.bytes(packed);
@@ -80,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_same_texts_give_the_same_bytes_whatever_was_packed_before() {
-        let mut used = Packer::new().expect("a packer");
+        let mut used = Packer::new(Effort::High).expect("a packer");
         used.pack(&[7; 1 << 16]);
         for number in 0..3_000u64 {
             let payload = |at: u64| {
@@ -88,7 +109,7 @@ mod tests {
                 format!("{{\"a\":\"{digits:x}\",\"b\":{}}}\n", digits % 97)
             };
             let texts: String = (0..2 + number % 9).map(payload).collect();
-            let mut fresh = Packer::new().expect("a packer");
+            let mut fresh = Packer::new(Effort::High).expect("a packer");
             assert_eq!(fresh.pack(texts.as_bytes()), used.pack(texts.as_bytes()), "{texts}");
         }
     }

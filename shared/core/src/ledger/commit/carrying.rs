@@ -73,7 +73,8 @@ impl Commit {
         }
     }
 
-    pub(super) fn write_part(self, mut carry: Carry) -> Result<(Self, Step), Failed> {
+    pub(super) fn write_part(mut self, mut carry: Carry) -> Result<(Self, Step), Failed> {
+        self.restarts_view |= carry.is_floor;
         let Part { mut head, pages } = carry.next_part(&self.params);
         head.version += 1;
         // Until the last part nothing is frozen: it would have to be sealed before the next part.

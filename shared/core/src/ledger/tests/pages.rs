@@ -444,7 +444,7 @@ fn a_reader_does_not_follow_writers_beyond_its_head() {
     let everything = Question::History { from: None, to: None };
     let (reading, _) = read::Reading::start(everything, second(0));
     let (reading, _) = reading.answer(read::Answer::Head(Some(stored))).expect("a head");
-    let many = i64::try_from(limits::READ_PAGES).expect("few");
+    let many = i64::try_from(limits::FOLD_PAGES).expect("few");
     let pages = (0..many).map(stored_page).collect();
     let (_, step) = reading.answer(read::Answer::Pages(pages)).expect("pages");
     assert!(matches!(step, read::Step::Done(Some(_))), "{step:?}");

@@ -1,6 +1,6 @@
-//! What becomes of a case over the months after it: pages expire, DynamoDB deletes them late and in any
-//! order, and nothing but a sweep still carries. Views keep counting what is gone, and nobody sees half of
-//! a history.
+//! The months after a case: pages expire, and DynamoDB deletes them late and in any order. Letters of
+//! the time of the case are replayed, and a sweep carries as late as it may. Views keep counting what
+//! is gone, and no reader sees half of a history.
 
 use std::future::Future;
 use std::pin::pin;
@@ -8,17 +8,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::check;
-use super::harness::Harness;
-use super::script::{SMALL, location, specs};
-use crate::base::id::SubjectKey;
+use super::observed::Observed;
+use super::script::{Id, POLICY, SMALL, Sort, Spec, location, specs};
+use crate::base::error::Code;
+use crate::base::id::{Position, SubjectKey};
 use crate::base::limits::CARRY_BEFORE_SECONDS;
+use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::ledger::Policy;
+use crate::intake::record::Incoming;
 use crate::ledger::codec::decode_head;
 use crate::ledger::dialogue::CommitParams;
 use crate::ledger::read::Question;
 use crate::memory::{Memory, place};
 use crate::pipeline::subject::carry;
+use crate::pipeline::{Disposition, Pipeline};
 use crate::registry::Registry;
 use crate::subject::reader;
 use crate::view::{View, fold};
@@ -29,29 +32,91 @@ const DAYS: i64 = 140;
 const STEP_DAYS: usize = 4;
 const DAYS_OF_A_STEP: i64 = 4;
 
-/// Lets time pass, and holds every reader's answer against what there was in the beginning.
-pub(super) fn age(harness: &Harness) -> Result<(), String> {
-    let memory = &*harness.memory;
-    let subjects = check::histories(&memory.state())?;
+/// Lets time pass, and holds every reader's answer against what there was in the beginning and what
+/// letters added.
+pub(super) fn age(observed: &mut Observed, pipeline: &Pipeline) -> Result<(), String> {
+    let memory = Arc::clone(&observed.memory);
+    let mut subjects = check::histories(&memory.state())?;
     let registry = Registry::new();
     for day in (0..DAYS).step_by(STEP_DAYS) {
         let now = memory.state().now;
         memory.state().now = now.plus_seconds(DAYS_OF_A_STEP * DAY);
-        delete_some(memory, day);
-        for (key, entries) in &subjects {
-            if is_due(memory, key)? {
-                let params = CommitParams::new(key.clone(), policy(), SMALL);
-                complete(memory, carry(memory, &registry, location(key), params))
+        delete_some(&memory, day);
+        for (key, entries) in &mut subjects {
+            if is_due(&memory, key)? {
+                let params = CommitParams::new(key.clone(), POLICY, SMALL);
+                complete(&memory, carry(&**memory, &registry, location(key), params))
                     .map_err(|error| error.to_string())?;
             }
-            read(memory, key, entries, day)?;
+            read(&memory, key, entries, day)?;
+            for letter in letters(&observed.specs, key, day) {
+                let known = entries.len();
+                replay(&memory, pipeline, entries, &letter)?;
+                observed.tally.letters += 1;
+                observed.tally.letters_applied += (entries.len() - known) as u64;
+            }
+            read(&memory, key, entries, day)?;
         }
     }
     Ok(())
 }
 
-fn policy() -> Policy {
-    Policy { lateness_seconds: 60, max_future_seconds: 300, retention_days: 90 }
+/// Two letters of a subject: an event that no delivery had before, and one that was delivered.
+fn letters(specs: &[Spec], key: &SubjectKey, day: i64) -> Vec<Spec> {
+    let mine: Vec<&Spec> =
+        specs.iter().filter(|spec| spec.key() == *key && spec.sort == Sort::Good).collect();
+    let pick = |factor: usize| {
+        let day = usize::try_from(day).unwrap_or(0);
+        mine.get(day.wrapping_mul(factor) % mine.len().max(1)).map(|spec| Spec::clone(spec))
+    };
+    // No other delivery has its id.
+    let id = Id::Given(10 + u8::try_from(day).unwrap_or(0));
+    let first = pick(0x9e37_79b9).map(|spec| Spec { id, ..spec });
+    first.into_iter().chain(pick(0x85eb_ca6b)).collect()
+}
+
+/// Replays a letter with the time when it was received first. `entries`: the history so far, to which
+/// its event is added.
+fn replay(
+    memory: &Memory,
+    pipeline: &Pipeline,
+    entries: &mut Vec<Arc<Entry>>,
+    letter: &Spec,
+) -> Result<(), String> {
+    let (key, position) = (letter.key(), letter.position());
+    let at = entries.binary_search_by(|entry| entry.position.cmp(&position));
+    let record = vec![Incoming::Record(letter.record(0))];
+    let report = complete(memory, pipeline.process(memory, record, Timestamp::MAX));
+    let report = report.map_err(|open| format!("the breaker opened: {open}"))?;
+    let now = memory.state().now;
+    match (report.dispositions.as_slice(), at) {
+        ([Disposition::Applied], Err(at)) => {
+            let stored = entry_at(memory, &key, &position)?;
+            entries.insert(at, stored.ok_or("5: a letter applied, and not in the history")?);
+            Ok(())
+        }
+        ([Disposition::Duplicate], Ok(_)) => Ok(()),
+        ([Disposition::DeadLettered(Code::BeyondRetention)], _)
+            if position.observed_at.plus_seconds(POLICY.retention_days * DAY) < now =>
+        {
+            Ok(())
+        }
+        // Of the same position with other content.
+        ([Disposition::DeadLettered(Code::PayloadMismatch)], Ok(_)) => Ok(()),
+        (ended, at) => {
+            Err(format!("8: a letter of {position} at {now} ended with {ended:?}, known: {at:?}"))
+        }
+    }
+}
+
+fn entry_at(
+    memory: &Memory,
+    key: &SubjectKey,
+    position: &Position,
+) -> Result<Option<Arc<Entry>>, String> {
+    let histories = check::histories(&memory.state())?;
+    let mine = histories.into_iter().filter(|(owner, _)| owner == key);
+    Ok(mine.flat_map(|(_, entries)| entries).find(|entry| entry.position == *position))
 }
 
 /// As the sweep of a silent subject does, only as late as it may.

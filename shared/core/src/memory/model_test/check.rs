@@ -1,26 +1,33 @@
 //! The promises, as checks of stored state. Each says what it found.
+//!
+//! - [`answer`]: what environments acknowledge, and the answers of readers
+//! - [`walk`]: a history that is read part by part
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::harness::Harness;
-use super::script::{SMALL, Sort, Spec, Walk, key, location, specs};
+use super::observed::{Observed, SeenHead};
+use super::script::{SMALL, Sort, key, location, specs};
 use crate::base::error::Code;
 use crate::base::id::{Position, SubjectKey};
 use crate::base::limits::FRAME_SECONDS;
-use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::Envelope;
 use crate::event::Entry;
 use crate::ledger::codec::{decode_head, decode_page};
-use crate::ledger::range_read::{HistoryRange, Order, Portion};
-use crate::ledger::read::{Question, Snapshot};
 use crate::ledger::{Head, Page, Previous, Stale};
 use crate::memory::{State, place};
-use crate::pipeline::Disposition;
 use crate::view::{View, fold};
 
-/// What was seen of each subject's head before: version, epoch, watermark.
-pub(super) type Seen = BTreeMap<SubjectKey, (u64, u64, Option<Timestamp>)>;
+macro_rules! promise {
+    ($holds:expr, $($what:tt)*) => {
+        if !$holds {
+            return Err(format!($($what)*));
+        }
+    };
+}
+
+pub(super) mod answer;
+pub(super) mod walk;
 
 /// One subject as it is stored.
 struct Stored {
@@ -66,47 +73,54 @@ pub(super) fn histories(state: &State) -> Result<Vec<Whole>, String> {
     Ok(histories)
 }
 
-macro_rules! promise {
-    ($holds:expr, $($what:tt)*) => {
-        if !$holds {
-            return Err(format!($($what)*));
-        }
-    };
-}
-
 /// What must hold between any two calls (promises 1, 4, 7 and 10).
-pub(super) fn stored_state(harness: &mut Harness) -> Result<(), String> {
-    let memory = Arc::clone(&harness.memory);
+pub(super) fn stored_state(observed: &mut Observed) -> Result<(), String> {
+    let memory = Arc::clone(&observed.memory);
     for key in keys() {
-        let (version, epoch, watermark) = harness.seen.get(&key).cloned().unwrap_or_default();
+        let before = observed.heads.get(&key).cloned().unwrap_or_default();
         let written = memory.state().heads.get(&place(&location(&key))).map(|head| head.version);
-        if written.unwrap_or_default() == version {
+        if written.unwrap_or_default() == before.version {
             continue;
         }
         let Some(now) = stored(&memory.state(), &key)? else { continue };
         let head = &now.head;
-        promise!(head.version == version + 1, "4: a version jumped");
-        promise!(head.epoch >= epoch, "4: the epoch fell");
-        promise!(head.watermark >= watermark, "4: the watermark fell");
-        harness.seen.insert(key.clone(), (head.version, head.epoch, head.watermark));
-        history(harness, &key, &now)?;
-        let positions = now.entries().map(|entry| entry.position.clone()).collect();
-        harness.histories.insert((key.clone(), head.version), positions);
+        promise!(head.version == before.version + 1, "4: a version jumped");
+        promise!(head.epoch >= before.epoch, "4: the epoch fell");
+        promise!(head.watermark >= before.watermark, "4: the watermark fell");
+        history(observed, &key, &now)?;
         views(&now)?;
         keyframes(&now)?;
         bounds(&now)?;
+        note(observed, &key, &before, &now);
     }
     Ok(())
 }
 
-fn history(harness: &Harness, key: &SubjectKey, now: &Stored) -> Result<(), String> {
+/// Keeps what later checks and the report need of a version.
+fn note(observed: &mut Observed, key: &SubjectKey, before: &SeenHead, now: &Stored) {
+    let head = &now.head;
+    let tally = &mut observed.tally;
+    tally.commits += 1;
+    tally.deep_events += head.note.len() as u64;
+    let stale_from = head.stale.as_ref().map(|stale| stale.from.clone());
+    match (&before.stale_from, &stale_from) {
+        (Some(_), None) => tally.carries += 1,
+        (Some(before), Some(from)) if from > before => tally.carry_parts += 1,
+        _ => {}
+    }
+    let &Head { version, epoch, watermark, .. } = head;
+    observed.heads.insert(key.clone(), SeenHead { version, epoch, watermark, stale_from });
+    observed.histories.insert((key.clone(), version), now.entries().cloned().collect());
+}
+
+fn history(observed: &Observed, key: &SubjectKey, now: &Stored) -> Result<(), String> {
     let entries: Vec<&Arc<Entry>> = now.entries().collect();
     let sorted = entries.windows(2).all(|pair| pair[0].position < pair[1].position);
     promise!(sorted, "1: history is not sorted, or holds a position twice");
     let largest = entries.iter().map(|entry| entry.position.observed_at).max();
     promise!(now.head.watermark == largest, "7: the watermark is not the newest accepted event");
     let mine =
-        harness.delivered.iter().map(|at| &harness.specs[*at]).filter(|spec| spec.key() == *key);
+        observed.delivered.iter().map(|at| &observed.specs[*at]).filter(|spec| spec.key() == *key);
     let known: BTreeSet<(Position, String)> =
         mine.map(|spec| (spec.position(), spec.value())).collect();
     for entry in entries {
@@ -183,40 +197,6 @@ fn bounds(now: &Stored) -> Result<(), String> {
     Ok(())
 }
 
-/// An acknowledged record is where its disposition says (promise 5).
-pub(super) fn acknowledgement(
-    harness: &Harness,
-    at: usize,
-    spec: &Spec,
-    disposition: Disposition,
-) -> Result<(), String> {
-    let state = harness.memory.state();
-    match disposition {
-        Disposition::Ignored => {
-            promise!(false, "5: ignored, although no contract and no route ignores a record")
-        }
-        Disposition::Applied | Disposition::Duplicate => {
-            let now = stored(&state, &spec.key())?;
-            let found =
-                now.is_some_and(|now| now.entries().any(|entry| entry.position == spec.position()));
-            promise!(found, "5: acknowledged, and not in the history: {}", spec.position());
-        }
-        Disposition::DeadLettered(code) => {
-            let found = letters(&state).get(&at).is_some_and(|codes| codes.contains(&code));
-            promise!(found, "5: acknowledged, and no letter of {code}");
-        }
-        Disposition::Buffered => promise!(!state.buffer.is_empty(), "5: not in the buffer"),
-        Disposition::Returned => {}
-    }
-    Ok(())
-}
-
-/// Only what everyone shares sends a record back, and never the trouble of one tenant or subject.
-pub(super) fn returned(shared_failed: bool) -> Result<(), String> {
-    promise!(shared_failed, "13: a record was returned, and nothing failed that everyone shares");
-    Ok(())
-}
-
 /// The codes of the letters by the offset of their record.
 fn letters(state: &State) -> BTreeMap<usize, BTreeSet<Code>> {
     let mut letters: BTreeMap<usize, BTreeSet<Code>> = BTreeMap::new();
@@ -235,111 +215,9 @@ fn letters(state: &State) -> BTreeMap<usize, BTreeSet<Code>> {
     letters
 }
 
-/// What a reader was told is one state of the ledger, no older than its question (promises 1 and 4).
-pub(super) fn snapshot(
-    harness: &Harness,
-    key: &SubjectKey,
-    question: Question,
-    snapshot: Option<&Snapshot>,
-    must_see: &BTreeSet<Position>,
-) -> Result<(), String> {
-    let specs = specs();
-    let Some(snapshot) = snapshot else {
-        promise!(must_see.is_empty(), "4: a reader found nothing of what was acknowledged");
-        return Ok(());
-    };
-    let entries: Vec<&Arc<Entry>> = snapshot.entries().collect();
-    let sorted = entries.windows(2).all(|pair| pair[0].position < pair[1].position);
-    promise!(sorted, "1: a torn history");
-    let version = harness.seen.get(key).map_or(0, |seen| seen.0);
-    promise!(snapshot.head.version <= version, "4: a reader from the future");
-    match question {
-        Question::Live => {
-            let count = usize::try_from(snapshot.live(&specs).event_count).unwrap_or(usize::MAX);
-            promise!(count >= must_see.len(), "4: a live view without acknowledged events");
-            promise!(count <= harness.specs.len(), "2: a live view of more events than there are");
-        }
-        Question::AsOf(at) => {
-            let view = snapshot.as_of(at, &specs).ok_or("1: a view of the past has expired")?;
-            let before = must_see.iter().filter(|position| position.observed_at <= at).count();
-            let count = usize::try_from(view.event_count).unwrap_or(usize::MAX);
-            promise!(count >= before, "4: a past view without acknowledged events");
-            let newest = view.last_observed_at;
-            promise!(newest <= Some(at), "1: a past view with later events");
-        }
-        Question::History { .. } => {
-            let seen: BTreeSet<&Position> = entries.iter().map(|entry| &entry.position).collect();
-            let all = must_see.iter().all(|position| seen.contains(position));
-            promise!(all, "4: a history without acknowledged events");
-            let folded = fold(View::default(), entries.iter().copied(), &specs);
-            promise!(
-                snapshot.live(&specs) == folded,
-                "1: a torn history: the view is not its fold"
-            );
-        }
-    }
-    Ok(())
-}
-
-/// A part of a history is what a sorted map of its version has there (promises 1 and 4).
-pub(super) fn portion(
-    harness: &Harness,
-    key: &SubjectKey,
-    walk: &Walk,
-    range: &HistoryRange,
-    portion: Option<&Portion>,
-) -> Result<(), String> {
-    let Some(portion) = portion else {
-        promise!(range.beyond.is_none(), "4: a subject that there was is gone");
-        return Ok(());
-    };
-    let history = harness.histories.get(&(key.clone(), portion.head.version));
-    let mut expected: Vec<&Position> =
-        history.ok_or("4: a reader from the future")?.iter().collect();
-    if range.order == Order::Descending {
-        expected.reverse();
-    }
-    expected.retain(|position| {
-        let beyond = range.beyond.as_ref().is_none_or(|beyond| match range.order {
-            Order::Ascending => *position > beyond,
-            Order::Descending => *position < beyond,
-        });
-        beyond && walk.wants(position)
-    });
-    let found: Vec<&Position> = portion.entries.iter().map(|entry| &entry.position).collect();
-    promise!(expected.starts_with(&found), "1: a torn part of a history");
-    let full = found.len() >= range.entries || range.bytes < usize::MAX;
-    promise!(
-        found.len() == expected.len() || full && portion.next.is_some(),
-        "1: a part too short"
-    );
-    promise!(found.len() <= range.entries, "10: a part of more entries than asked for");
-    let size: usize = portion.entries.iter().map(|entry| entry.plain_size()).sum();
-    let last = portion.entries.last().map_or(0, |entry| entry.plain_size());
-    promise!(size - last <= range.bytes, "10: a part of {size} bytes");
-    let goes_on = portion.next.as_ref() != range.beyond.as_ref() || portion.next.is_none();
-    promise!(goes_on, "10: a part that does not go on");
-    Ok(())
-}
-
-/// What was there all the time is seen once, whatever was corrected in between.
-pub(super) fn walked(
-    walk: &Walk,
-    seen: &[Position],
-    must_see: &BTreeSet<Position>,
-) -> Result<(), String> {
-    let in_order = |one: &Position, next: &Position| {
-        if walk.backward { one > next } else { one < next }
-    };
-    promise!(seen.is_sorted_by(in_order), "1: a walk that sees something twice");
-    let mut wanted = must_see.iter().filter(|position| walk.wants(position));
-    promise!(wanted.all(|position| seen.contains(position)), "4: a walk that skips something");
-    Ok(())
-}
-
 /// After everything was delivered: promises 1, 2, 3 and 5.
-pub(super) fn final_state(harness: &Harness) -> Result<(), String> {
-    let state = harness.memory.state();
+pub(super) fn final_state(observed: &Observed) -> Result<(), String> {
+    let state = observed.memory.state();
     let letters = letters(&state);
     promise!(state.buffer.is_empty(), "3: something stays in the buffer");
     let mut histories: BTreeMap<SubjectKey, BTreeMap<Position, String>> = BTreeMap::new();
@@ -351,8 +229,8 @@ pub(super) fn final_state(harness: &Harness) -> Result<(), String> {
             .collect();
         histories.insert(key, history);
     }
-    for (at, spec) in harness.specs.iter().enumerate() {
-        promise!(harness.acknowledged.contains_key(&at), "3: never acknowledged: {spec:?}");
+    for (at, spec) in observed.specs.iter().enumerate() {
+        promise!(observed.acknowledged.contains_key(&at), "3: never acknowledged: {spec:?}");
         let history = histories.get(&spec.key());
         let there = history.and_then(|history| history.get(&spec.position()));
         let ours = there.is_some_and(|payload| payload.contains(&format!(":{}}}", spec.value())));

@@ -1,6 +1,6 @@
-//! Runs a script: a stream of records, up to four environments and a reader over one store.
+//! Runs a script: a stream of records, up to four environments, readers and a carry over one store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
@@ -8,25 +8,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use super::observed::{Observed, Tally};
+use super::reader::{Reader, Walker};
 use super::script::{
-    Action, Broken, OWN_TABLE, SMALL, Script, Spec, Walk, contract_json, instant, key, location,
+    Action, Broken, CARRIER, ENVIRONMENTS, OWN_TABLE, POLICY, READERS, SMALL, Script, WALKER,
+    contract_json, instant, key, location,
 };
 use super::{aging, check};
 use crate::base::cost::Units;
 use crate::base::error::Unavailable;
-use crate::base::id::{Position, SubjectKey};
+use crate::base::id::SubjectKey;
 use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::Envelope;
 use crate::intake::record::{Incoming, Source};
-use crate::ledger::range_read::{HistoryRange, Portion};
-use crate::ledger::read::{Question, Snapshot};
+use crate::ledger::Head;
+use crate::ledger::dialogue::CommitParams;
 use crate::memory::{Call, Fault, Faulty, Memory, State};
 use crate::pipeline::cache::HeadCache;
+use crate::pipeline::subject::carry;
 use crate::pipeline::{BreakerOpen, Disposition, Pipeline, Report};
 use crate::registry::Registry;
-use crate::subject::reader;
 
-const ENVIRONMENTS: usize = 4;
+/// The longest that Lambda lets an invocation run.
+const INVOCATION_SECONDS: i64 = 15 * 60;
 /// Of the tenant that has a table of its own.
 const OWN_TENANT: &str = "T#acme";
 
@@ -35,52 +39,36 @@ fn own_tenant() -> String {
 }
 
 type Running<T> = Pin<Box<dyn Future<Output = T>>>;
-type Read = Result<(Option<Snapshot>, Units), Unavailable>;
-type RangeRead = Result<(Option<Portion>, Units), Unavailable>;
+type Carried = Result<(Option<Arc<Head>>, Units), Unavailable>;
 
 /// One warm environment, and what it is doing.
 struct Environment {
     pipeline: Arc<Pipeline>,
     batch: Vec<usize>,
+    /// Batches that it takes next.
+    backlog: VecDeque<Vec<usize>>,
     /// Calls that had failed on demand when it took the batch.
     failed_before: u32,
     running: Option<Running<Result<Report, BreakerOpen>>>,
 }
 
-/// A reader, with what it must see.
-struct Reader {
-    running: Running<Read>,
-    key: SubjectKey,
-    question: Question,
-    must_see: BTreeSet<Position>,
-}
-
-/// A reader that goes through a part of a history, answer by answer.
-struct Walker {
-    running: Running<RangeRead>,
-    key: SubjectKey,
-    walk: Walk,
-    /// What is being read now.
-    range: HistoryRange,
-    /// What was acknowledged when it set out.
-    must_see: BTreeSet<Position>,
-    seen: Vec<Position>,
-}
-
 /// Everything while a script runs.
-pub(super) struct Harness {
-    pub(super) memory: Arc<Faulty<Memory>>,
-    pub(super) specs: Vec<Spec>,
-    pub(super) delivered: BTreeSet<usize>,
-    pub(super) acknowledged: BTreeMap<usize, Disposition>,
-    pub(super) seen: check::Seen,
-    /// The history of each version that there was.
-    pub(super) histories: BTreeMap<(SubjectKey, u64), Vec<Position>>,
+struct Harness {
+    observed: Observed,
     /// Calls that failed on demand: of what everyone shares.
     failed: Arc<AtomicU32>,
     environments: Vec<Environment>,
-    reader: Option<Reader>,
+    readers: [Option<Reader>; READERS],
     walker: Option<Walker>,
+    carrier: Option<Running<Carried>>,
+}
+
+/// What a script led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ran {
+    /// Every stored byte before months passed.
+    bytes: Vec<Vec<u8>>,
+    tally: Tally,
 }
 
 fn pipeline() -> Arc<Pipeline> {
@@ -94,16 +82,22 @@ fn pipeline() -> Arc<Pipeline> {
 
 impl Environment {
     fn new() -> Self {
-        Self { pipeline: pipeline(), batch: Vec::new(), failed_before: 0, running: None }
+        Self {
+            pipeline: pipeline(),
+            batch: Vec::new(),
+            backlog: VecDeque::new(),
+            failed_before: 0,
+            running: None,
+        }
     }
 }
 
-pub(super) fn run(script: &Script) -> Result<(), String> {
-    run_at(script, 0).map(|_| ())
+pub(super) fn run(script: &Script) -> Result<Tally, String> {
+    run_at(script, 0).map(|ran| ran.tally)
 }
 
-/// Every stored byte after a script that ran `hours` late.
-pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String> {
+/// Runs a script that many `hours` late.
+pub(super) fn run_at(script: &Script, hours: i64) -> Result<Ran, String> {
     let now = instant(401).plus_seconds(hours * 3_600);
     let memory = Arc::new(Faulty::over(Memory::in_steps(now)));
     // In proportion to the pages, so that few events reach the limit.
@@ -115,29 +109,26 @@ pub(super) fn run_at(script: &Script, hours: i64) -> Result<Vec<Vec<u8>>, String
     memory.put_document("C#telemetry", &contract_json(false));
     memory.put_document("REV", "{}");
     let mut harness = Harness {
-        memory,
-        specs: script.specs.clone(),
-        delivered: BTreeSet::new(),
-        acknowledged: BTreeMap::new(),
-        seen: check::Seen::default(),
-        histories: BTreeMap::new(),
+        observed: Observed::new(memory, script.specs.clone()),
         failed: Arc::default(),
         environments: (0..ENVIRONMENTS).map(|_| Environment::new()).collect(),
-        reader: None,
+        readers: Default::default(),
         walker: None,
+        carrier: None,
     };
     for action in &script.actions {
         harness.act(action)?;
     }
     harness.drain()?;
-    harness.memory.state().show_pages();
-    check::final_state(&harness)?;
-    let bytes = stored_bytes(&harness.memory.state());
+    let Harness { mut observed, .. } = harness;
+    observed.memory.state().show_pages();
+    check::final_state(&observed)?;
+    let bytes = stored_bytes(&observed.memory.state());
     // It takes several times what the script did.
     if script.specs.len().is_multiple_of(4) {
-        aging::age(&harness)?;
+        aging::age(&mut observed, &pipeline())?;
     }
-    Ok(bytes)
+    Ok(Ran { bytes, tally: observed.tally })
 }
 
 fn stored_bytes(state: &State) -> Vec<Vec<u8>> {
@@ -149,12 +140,17 @@ impl Harness {
     fn act(&mut self, action: &Action) -> Result<(), String> {
         match action {
             Action::Start { env, picks } => {
-                let batch = picks.iter().map(|pick| pick.index(self.specs.len())).collect();
+                let batch =
+                    picks.iter().map(|pick| pick.index(self.observed.specs.len())).collect();
                 self.start(*env, batch);
                 Ok(())
             }
             Action::StartRun { env, tenant, subject, from, to } => {
                 self.start(*env, self.run_of(&key(*tenant, *subject), *from..=*to));
+                Ok(())
+            }
+            Action::Backlog { env, tenant, subject, from, to, batch } => {
+                self.take_backlog(*env, &key(*tenant, *subject), *from..=*to, *batch);
                 Ok(())
             }
             Action::Poll(task) => self.poll(*task),
@@ -182,34 +178,64 @@ impl Harness {
                 Ok(())
             }
             Action::Mend(mended) => {
-                self.memory.put_document("C#telemetry", &contract_json(*mended));
+                self.observed.memory.put_document("C#telemetry", &contract_json(*mended));
                 Ok(())
             }
-            Action::Read { tenant, subject, slot } => {
-                self.read(*tenant, *subject, *slot);
+            Action::Read { reader, tenant, subject, slot, kind } => {
+                let (observed, key) = (&self.observed, key(*tenant, *subject));
+                self.readers[*reader]
+                    .get_or_insert_with(|| Reader::start(observed, key, *slot, *kind));
                 Ok(())
             }
             Action::Walk { tenant, subject, walk } => {
-                self.walk(key(*tenant, *subject), walk);
+                let (observed, key) = (&self.observed, key(*tenant, *subject));
+                self.walker.get_or_insert_with(|| Walker::start(observed, key, walk));
+                Ok(())
+            }
+            Action::Carry { tenant, subject } => {
+                let (observed, key) = (&self.observed, key(*tenant, *subject));
+                self.carrier.get_or_insert_with(|| carried(&observed.memory, &key));
+                Ok(())
+            }
+            Action::CutCarry => {
+                self.carrier = None;
+                Ok(())
+            }
+            Action::Later(seconds) => {
+                self.pass(i64::from(*seconds));
                 Ok(())
             }
         }
     }
 
+    /// No invocation, no request and no partly visible transaction is as old as `INVOCATION_SECONDS`.
+    fn pass(&mut self, seconds: i64) {
+        {
+            let state = &mut *self.observed.memory.state();
+            state.now = state.now.plus_seconds(seconds);
+        }
+        if seconds >= INVOCATION_SECONDS {
+            (0..ENVIRONMENTS).for_each(|env| self.crash(env, false));
+            self.readers = Default::default();
+            (self.walker, self.carrier) = (None, None);
+            self.observed.memory.state().show_pages();
+        }
+    }
+
     fn break_tenant(&self, broken: Broken) {
-        self.memory.put_document(OWN_TENANT, &own_tenant());
-        self.memory.mend_tables();
+        self.observed.memory.put_document(OWN_TENANT, &own_tenant());
+        self.observed.memory.mend_tables();
         match broken {
             Broken::Nothing => {}
-            Broken::Document => self.memory.put_document(OWN_TENANT, "no document"),
-            Broken::Table(reason) => self.memory.break_table(OWN_TABLE, reason),
+            Broken::Document => self.observed.memory.put_document(OWN_TENANT, "no document"),
+            Broken::Table(reason) => self.observed.memory.break_table(OWN_TABLE, reason),
         }
     }
 
     fn fail_next(&self, fault: Fault, calls: &'static [Call]) {
         let (mut armed, failed) = (true, Arc::clone(&self.failed));
-        self.memory.state().pages_late = None;
-        self.memory.fail(move |call| {
+        self.observed.memory.state().pages_late = None;
+        self.observed.memory.fail(move |call| {
             if armed && calls.contains(&call) {
                 armed = false;
                 failed.fetch_add(1, Ordering::Relaxed);
@@ -221,8 +247,8 @@ impl Harness {
 
     /// From now on, until something else fails.
     fn show_pages_late(&self, calls: u8) {
-        self.memory.fail_nothing();
-        self.memory.state().pages_late = Some(calls);
+        self.observed.memory.fail_nothing();
+        self.observed.memory.state().pages_late = Some(calls);
     }
 
     fn start(&mut self, env: usize, batch: Vec<usize>) {
@@ -230,126 +256,102 @@ impl Harness {
         if environment.running.is_some() {
             return;
         }
-        self.delivered.extend(&batch);
+        self.observed.delivered.extend(&batch);
         let records =
-            batch.iter().map(|at| Incoming::Record(self.specs[*at].record(*at))).collect();
+            batch.iter().map(|at| Incoming::Record(self.observed.specs[*at].record(*at))).collect();
         environment.batch = batch;
         environment.failed_before = self.failed.load(Ordering::Relaxed);
-        environment.running = Some(process(&environment.pipeline, &self.memory, records));
+        environment.running = Some(process(&environment.pipeline, &self.observed.memory, records));
     }
 
     /// Small records of a subject by their slots, in order.
     fn run_of(&self, key: &SubjectKey, slots: RangeInclusive<u16>) -> Vec<usize> {
-        let numbered = self.specs.iter().enumerate();
+        let numbered = self.observed.specs.iter().enumerate();
         let mine = numbered.filter(|(_, spec)| spec.key() == *key && slots.contains(&spec.slot));
         let mine = mine.filter(|(_, spec)| !spec.is_large());
         let mut run: Vec<usize> = mine.map(|(at, _)| at).collect();
-        run.sort_by_key(|at| self.specs[*at].position());
+        run.sort_by_key(|at| self.observed.specs[*at].position());
         run
+    }
+
+    fn take_backlog(
+        &mut self,
+        env: usize,
+        key: &SubjectKey,
+        slots: RangeInclusive<u16>,
+        batch: usize,
+    ) {
+        let mut newest_first = self.run_of(key, slots);
+        newest_first.reverse();
+        let batches = newest_first.chunks(batch).map(<[usize]>::to_vec);
+        let environment = &mut self.environments[env];
+        environment.backlog.extend(batches);
+        if environment.running.is_none()
+            && let Some(first) = environment.backlog.pop_front()
+        {
+            self.start(env, first);
+        }
     }
 
     fn crash(&mut self, env: usize, cold: bool) {
         let environment = &mut self.environments[env];
         environment.running = None;
+        environment.backlog.clear();
         if cold {
             environment.pipeline = pipeline();
         }
     }
 
-    fn read(&mut self, tenant: bool, subject: bool, slot: u16) {
-        if self.reader.is_some() {
-            return;
-        }
-        let key = key(tenant, subject);
-        let at = instant(i64::from(slot));
-        let question = match slot % 3 {
-            0 => Question::Live,
-            1 => Question::AsOf(at),
-            _ => Question::History { from: None, to: None },
-        };
-        let location = location(&key);
-        let memory = Arc::clone(&self.memory);
-        let running: Running<Read> =
-            Box::pin(async move { reader::read(&*memory, &location, question).await });
-        let must_see = self.acknowledged_of(&key);
-        self.reader = Some(Reader { running, key, question, must_see });
-    }
-
-    fn acknowledged_of(&self, key: &SubjectKey) -> BTreeSet<Position> {
-        let applied = |disposition: &Disposition| {
-            matches!(disposition, Disposition::Applied | Disposition::Duplicate)
-        };
-        let mine = self.acknowledged.iter().filter(|(_, disposition)| applied(disposition));
-        let specs = mine.map(|(at, _)| &self.specs[*at]).filter(|spec| spec.key() == *key);
-        specs.map(Spec::position).collect()
-    }
-
-    fn walk(&mut self, key: SubjectKey, walk: &Walk) {
-        if self.walker.is_some() {
-            return;
-        }
-        let (range, must_see) = (walk.range(), self.acknowledged_of(&key));
-        let running = range_read(&self.memory, &key, &range);
-        let walk = walk.clone();
-        self.walker = Some(Walker { running, key, walk, range, must_see, seen: Vec::new() });
-    }
-
-    /// Goes on with the next part, or ends.
-    fn poll_walker(&mut self, context: &mut Context<'_>) -> Result<(), String> {
-        let Some(mut walker) = self.walker.take() else { return Ok(()) };
-        let Poll::Ready(sliced_now) = walker.running.as_mut().poll(context) else {
-            self.walker = Some(walker);
-            return Ok(());
-        };
-        let Ok((portion, _)) = sliced_now else { return Ok(()) };
-        check::portion(self, &walker.key, &walker.walk, &walker.range, portion.as_ref())?;
-        let (entries, next) = portion.map(|one| (one.entries, one.next)).unwrap_or_default();
-        walker.seen.extend(entries.into_iter().map(|entry| entry.position.clone()));
-        if next.is_none() {
-            return check::walked(&walker.walk, &walker.seen, &walker.must_see);
-        }
-        walker.range.beyond = next;
-        walker.running = range_read(&self.memory, &walker.key, &walker.range);
-        self.walker = Some(walker);
-        Ok(())
-    }
-
-    /// Tasks 0 to 3 are environments, 4 is the reader, 5 the one that walks.
     fn poll(&mut self, task: usize) -> Result<(), String> {
         let mut context = Context::from_waker(Waker::noop());
-        self.memory.step();
-        if task < ENVIRONMENTS {
-            let environment = &mut self.environments[task];
-            let Some(running) = environment.running.as_mut() else { return Ok(()) };
-            if let Poll::Ready(report) = running.as_mut().poll(&mut context) {
-                environment.running = None;
-                let batch = std::mem::take(&mut environment.batch);
-                let shared_failed =
-                    environment.failed_before != self.failed.load(Ordering::Relaxed);
-                self.acknowledge(&batch, report, shared_failed)?;
+        self.observed.memory.step();
+        match task {
+            CARRIER => {
+                let Some(running) = self.carrier.as_mut() else { return Ok(()) };
+                if running.as_mut().poll(&mut context).is_ready() {
+                    self.carrier = None;
+                }
+                check::stored_state(&mut self.observed)
             }
-            return check::stored_state(self);
-        }
-        self.show_earlier_pages();
-        if task > ENVIRONMENTS {
-            return self.poll_walker(&mut context);
-        }
-        let Some(reader) = self.reader.as_mut() else { return Ok(()) };
-        if let Poll::Ready(read) = reader.running.as_mut().poll(&mut context) {
-            let Some(Reader { key, question, must_see, .. }) = self.reader.take() else {
-                return Ok(());
-            };
-            if let Ok((snapshot, _)) = read {
-                check::snapshot(self, &key, question, snapshot.as_ref(), &must_see)?;
+            WALKER => {
+                self.show_earlier_pages();
+                let Some(walker) = self.walker.take() else { return Ok(()) };
+                self.walker = walker.poll(&mut self.observed, &mut context)?;
+                Ok(())
             }
+            ENVIRONMENTS..WALKER => {
+                let Some(reader) = self.readers[task - ENVIRONMENTS].take() else { return Ok(()) };
+                if !reader.counts() {
+                    self.show_earlier_pages();
+                }
+                self.readers[task - ENVIRONMENTS] =
+                    reader.poll(&mut self.observed, &mut context)?;
+                Ok(())
+            }
+            environment => self.poll_environment(environment, &mut context),
         }
-        Ok(())
     }
 
-    /// A reader can tell whether the transaction of its head is whole, and a view whether all of them are;
-    /// what a part of a history shows of earlier ones is not promised.
+    fn poll_environment(&mut self, env: usize, context: &mut Context<'_>) -> Result<(), String> {
+        let environment = &mut self.environments[env];
+        let Some(running) = environment.running.as_mut() else { return Ok(()) };
+        if let Poll::Ready(report) = running.as_mut().poll(context) {
+            environment.running = None;
+            let batch = std::mem::take(&mut environment.batch);
+            let next = environment.backlog.pop_front();
+            let shared_failed = environment.failed_before != self.failed.load(Ordering::Relaxed);
+            self.acknowledge(&batch, report, shared_failed)?;
+            if let Some(next) = next {
+                self.start(env, next);
+            }
+        }
+        check::stored_state(&mut self.observed)
+    }
+
+    /// A reader of a part of a history can tell whether the transaction of its head is whole. What it
+    /// shows of earlier transactions is not promised.
     fn show_earlier_pages(&self) {
-        let state = &mut *self.memory.state();
+        let state = &mut *self.observed.memory.state();
         let heads = &state.heads;
         let is_earlier =
             |place: &str, version: u64| heads.get(place).is_some_and(|head| head.version > version);
@@ -375,35 +377,41 @@ impl Harness {
         let report = report.map_err(|open| format!("the breaker opened: {open}"))?;
         for (at, disposition) in batch.iter().zip(report.dispositions) {
             if disposition == Disposition::Returned {
-                check::returned(shared_failed)?;
+                check::answer::returned(shared_failed)?;
                 continue;
             }
-            let spec = self.specs[*at].clone();
-            check::acknowledgement(self, *at, &spec, disposition)?;
-            self.acknowledged.insert(*at, disposition);
+            let spec = self.observed.specs[*at].clone();
+            check::answer::acknowledgement(&self.observed, *at, &spec, disposition)?;
+            self.observed.acknowledged.insert(*at, disposition);
         }
         Ok(())
     }
 
     /// Lets everything finish without faults: what runs, what was never acknowledged, the buffer.
     fn drain(&mut self) -> Result<(), String> {
-        self.memory.fail_nothing();
-        self.memory.state().pages_late = None;
+        self.observed.memory.fail_nothing();
+        self.observed.memory.state().pages_late = None;
         self.break_tenant(Broken::Nothing);
         for task in 0..ENVIRONMENTS {
             while self.environments[task].running.is_some() {
                 self.poll(task)?;
             }
         }
-        while self.reader.is_some() {
-            self.poll(ENVIRONMENTS)?;
+        for reader in 0..READERS {
+            while self.readers[reader].is_some() {
+                self.poll(ENVIRONMENTS + reader)?;
+            }
         }
         while self.walker.is_some() {
-            self.poll(ENVIRONMENTS + 1)?;
+            self.poll(WALKER)?;
+        }
+        while self.carrier.is_some() {
+            self.poll(CARRIER)?;
         }
         for _ in 0..20 {
-            let open: Vec<usize> =
-                (0..self.specs.len()).filter(|at| !self.acknowledged.contains_key(at)).collect();
+            let open: Vec<usize> = (0..self.observed.specs.len())
+                .filter(|at| !self.observed.acknowledged.contains_key(at))
+                .collect();
             for batch in open.chunks(7) {
                 self.start(0, batch.to_vec());
                 while self.environments[0].running.is_some() {
@@ -417,7 +425,7 @@ impl Harness {
 
     /// What a replay does with the buffer: through the same pipeline, then deleted.
     fn drain_buffer(&mut self) -> Result<(), String> {
-        let messages = std::mem::take(&mut self.memory.state().buffer);
+        let messages = std::mem::take(&mut self.observed.memory.state().buffer);
         for message in messages {
             let envelope: Envelope =
                 serde_json::from_str(&message.body).map_err(|error| error.to_string())?;
@@ -429,10 +437,10 @@ impl Harness {
             self.environments[1].failed_before = self.failed.load(Ordering::Relaxed);
             self.environments[1].running = Some(process(
                 &self.environments[1].pipeline,
-                &self.memory,
+                &self.observed.memory,
                 vec![Incoming::Record(record)],
             ));
-            self.acknowledged.remove(&at);
+            self.observed.acknowledged.remove(&at);
             while self.environments[1].running.is_some() {
                 self.poll(1)?;
             }
@@ -441,14 +449,11 @@ impl Harness {
     }
 }
 
-fn range_read(
-    memory: &Arc<Faulty<Memory>>,
-    key: &SubjectKey,
-    range: &HistoryRange,
-) -> Running<RangeRead> {
-    let (memory, range) = (Arc::clone(memory), range.clone());
-    let location = location(key);
-    Box::pin(async move { reader::range(&*memory, &location, range).await })
+fn carried(memory: &Arc<Faulty<Memory>>, key: &SubjectKey) -> Running<Carried> {
+    let (memory, location) = (Arc::clone(memory), location(key));
+    let params = CommitParams::new(key.clone(), POLICY, SMALL);
+    let registry = Registry::new();
+    Box::pin(async move { carry(&*memory, &registry, location, params).await })
 }
 
 fn process(

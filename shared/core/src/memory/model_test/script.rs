@@ -11,6 +11,7 @@ use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::intake::contract::{Contract, ContractDocument};
 use crate::intake::record::{Record, Source};
+use crate::ledger::Policy;
 use crate::ledger::range_read::{HistoryRange, Order};
 use crate::ports::SubjectLocation;
 use crate::view::Specs;
@@ -51,6 +52,15 @@ pub(super) enum Action {
     /// The same with every small record of a subject from one slot to another, in order, which makes
     /// dense pages: the large ones come late.
     StartRun { env: usize, tenant: bool, subject: bool, from: u16, to: u16 },
+    /// An environment takes the same records in batches of this size, the newest first, as a
+    /// tracker uploads what it could not send for weeks.
+    Backlog { env: usize, tenant: bool, subject: bool, from: u16, to: u16, batch: usize },
+    /// A carry of a subject starts, as an operator or a sweep asks for it.
+    Carry { tenant: bool, subject: bool },
+    /// The carry dies where it stands.
+    CutCarry,
+    /// The clock moves on by so many seconds: caches and carries depend on it.
+    Later(u16),
     /// A task goes on up to its next call.
     Poll(usize),
     /// The same, several times.
@@ -66,10 +76,22 @@ pub(super) enum Action {
     /// The contract is mended, or its mistake comes back: environments that are cold read it so,
     /// and warm ones go on with what they know.
     Mend(bool),
-    /// A reader starts.
-    Read { tenant: bool, subject: bool, slot: u16 },
+    /// One of the two readers starts.
+    Read { reader: usize, tenant: bool, subject: bool, slot: u16, kind: Kind },
     /// A reader starts to go through a part of a history, page by page.
     Walk { tenant: bool, subject: bool, walk: Walk },
+}
+
+/// What a reader asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Live,
+    /// The view as of the slot.
+    AsOf,
+    /// The whole history.
+    Whole,
+    /// The history from the slot on, of so many slots.
+    Range(u16),
 }
 
 /// What is broken of a tenant.
@@ -132,6 +154,13 @@ pub(super) struct Script {
     pub(super) actions: Vec<Action>,
 }
 
+/// Tasks that take turns: environments, then two readers, the walker and the carry.
+pub(super) const TASKS: usize = 8;
+pub(super) const ENVIRONMENTS: usize = 4;
+pub(super) const READERS: usize = 2;
+pub(super) const WALKER: usize = ENVIRONMENTS + READERS;
+pub(super) const CARRIER: usize = WALKER + 1;
+
 pub(super) const START: i64 = 1_800_000_000_000_000;
 /// Four hours: a script's slots are sixty days, so that time makes keyframes, too. And a second, so that
 /// half of them are odd.
@@ -151,6 +180,10 @@ pub(super) const SMALL: ItemLimits = ItemLimits {
     write_pages: 7,
     write_bytes: 100_000,
 };
+
+/// As the tenant documents have it.
+pub(super) const POLICY: Policy =
+    Policy { lateness_seconds: 60, max_future_seconds: 300, retention_days: 90 };
 
 /// Without a schema, so that every environment compiles it quickly.
 ///
@@ -272,8 +305,10 @@ impl Spec {
     }
 
     fn kafka(&self, offset: usize, value: String) -> Record {
-        // Received after the last slot, whatever the delivery: the broker stamps it.
-        let received = instant(400);
+        // Received after the last slot, whatever the delivery: the broker stamps it. Within two
+        // hours, so that views can be out of date for an hour.
+        let quarters = i64::try_from(offset % 8).expect("small");
+        let received = instant(400).plus_seconds(quarters * 15 * 60);
         Record {
             source: Source::Kafka {
                 topic: "telemetry".into(),
