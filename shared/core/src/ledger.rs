@@ -31,7 +31,6 @@ use crate::base::error::{Code, Rejection};
 use crate::base::hash::fnv1a;
 use crate::base::id::{Kind, Position, SubjectKey, TenantId};
 use crate::base::limits;
-use crate::base::mutant::{Mutant, on};
 use crate::base::span::Span;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
@@ -190,7 +189,7 @@ impl Page {
         let after = |stale: &Stale| {
             self.previous.as_ref().is_some_and(|previous| previous.key >= stale.from)
         };
-        self.keyframe.is_some() && (on(Mutant::TrustsStaleBase) || !stale.is_some_and(after))
+        self.keyframe.is_some() && !stale.is_some_and(after)
     }
 }
 
@@ -203,7 +202,7 @@ impl Previous {
 
 /// Whether a page that is missing is missing because it expired.
 fn has_expired(expires_at: i64, now: Timestamp) -> bool {
-    expires_at <= now.whole_seconds() || on(Mutant::HoleBelievedAtOnce)
+    expires_at <= now.whole_seconds()
 }
 
 /// What a tenant decides about its ledgers.
