@@ -11,7 +11,6 @@
 //! - [`hash`]: the hash used in stored keys
 //! - [`metrics`]: the list of metrics, and counts
 //! - [`variables`]: configuration variables
-//! - `mutant`: faults that the model test must find
 
 pub mod cost;
 pub mod deadline;
@@ -22,7 +21,6 @@ pub mod hash;
 pub mod id;
 pub mod limits;
 pub mod metrics;
-pub(crate) mod mutant;
 pub mod public_reason;
 pub mod scope;
 pub(crate) mod span;

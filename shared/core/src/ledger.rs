@@ -31,7 +31,6 @@ use crate::base::error::{Code, Rejection};
 use crate::base::hash::fnv1a;
 use crate::base::id::{Kind, Position, SubjectKey, TenantId};
 use crate::base::limits;
-use crate::base::mutant::{Mutant, on};
 use crate::base::span::Span;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
@@ -205,7 +204,7 @@ impl Page {
         let is_replaced = head.carried.as_ref().is_some_and(|carried| {
             is_behind(&carried.from) && self.version < carried.since_version
         });
-        self.keyframe.is_some() && (on(Mutant::TrustsStaleBase) || !is_stale) && !is_replaced
+        self.keyframe.is_some() && !is_stale && !is_replaced
     }
 }
 
@@ -218,7 +217,7 @@ impl Previous {
 
 /// Whether a page that is missing is missing because it expired.
 fn has_expired(expires_at: i64, now: Timestamp) -> bool {
-    expires_at <= now.whole_seconds() || on(Mutant::HoleBelievedAtOnce)
+    expires_at <= now.whole_seconds()
 }
 
 /// What a tenant decides about its ledgers.

@@ -21,7 +21,6 @@ use crate::base::error::Unavailable;
 use crate::base::id::{SubjectKey, TenantId};
 use crate::base::limits::ItemLimits;
 use crate::base::metrics::{Metric, Tally};
-use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::event::Event;
 use crate::intake::event_log::Outgoing;
@@ -275,8 +274,6 @@ fn settle(
         waits = waits.or(outcome.err());
         let outcome = match (outcome, waits) {
             (Ok(outcome), None) => outcome.into(),
-            (Ok(outcome), _) if on(Mutant::DropRestOfSubject) => outcome.into(),
-            (Err(_), _) if on(Mutant::DropRestOfSubject) => RecordOutcome::Applied,
             (Ok(_), Some(unavailable)) | (Err(unavailable), _) => {
                 RecordOutcome::Unavailable(unavailable.clone())
             }

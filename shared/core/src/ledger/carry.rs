@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use crate::base::id::Position;
 use crate::base::limits::{self, ItemLimits};
-use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::ledger::dialogue::CommitParams;
 use crate::ledger::frame::{Cutting, Running, writes};
@@ -169,7 +168,7 @@ impl Carry {
         let count = fold.count + self.head.tail.len() as u64;
         if self.is_floor {
             self.head.count = count;
-        } else if count != self.head.count && !on(Mutant::FoldIgnoresCount) {
+        } else if count != self.head.count {
             return Err(Partly);
         }
         Ok(())
