@@ -17,7 +17,6 @@ use {
     harness::run,
     proptest::prelude::*,
     proptest::test_runner::{Config, TestCaseError, TestRng, TestRunner},
-    script::Script,
     strategy::a_script,
 };
 
