@@ -17,7 +17,7 @@ use drover_core::registry::Registry;
 use drover_core::pipeline::direct::Direct;
 use drover_http::{Origins, finished};
 use drover_fuzz::{Uncounted, pipeline, ports};
-use drover_ingest::{FUNCTION, routes};
+use drover_ingest::{FUNCTION, WebhookOrigins, routes};
 use drover_intake::log_breaker::LogBreaker;
 use drover_intake::{AuthMode, Gate, Intake, LocalKeys};
 use flate2::Compression;
@@ -97,7 +97,7 @@ fn check(request: Request<Body>) {
         log_breaker: LogBreaker::default(),
         meter: Arc::new(Uncounted),
     };
-    let router = finished(routes(Arc::new(intake)), Origins::Local);
+    let router = finished(routes(Arc::new(intake), WebhookOrigins::default()), Origins::Local);
     let (status, answer) = futures_executor::block_on(async {
         let answer = router.oneshot(request).await.expect("infallible");
         let status = answer.status();

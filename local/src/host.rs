@@ -14,6 +14,7 @@ use drover_core::intake::record::TopicRetention;
 use drover_core::ports::Clock as _;
 use drover_event_source::kafka::{Gauge, Gauges, KafkaSource};
 use drover_event_source::sqs::SqsSource;
+use drover_ingest::WebhookOrigins;
 use drover_local_sqs::Sqs;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -57,6 +58,8 @@ pub struct HostConfig {
     pub retention: TopicRetention,
     /// The settings of the processor's event source mapping.
     pub mapping: MappingConfig,
+    /// The senders whose webhooks may subscribe.
+    pub webhook_origins: WebhookOrigins,
 }
 
 impl HostConfig {
@@ -73,6 +76,7 @@ impl HostConfig {
             event_log: EventLogConfig::default(),
             retention: TopicRetention::WEEK,
             mapping: MappingConfig::default(),
+            webhook_origins: WebhookOrigins::default(),
         }
     }
 }
@@ -154,7 +158,8 @@ impl Host {
         let meter = Arc::new(meter.map_err(failed("metrics"))?);
         let retention = config.retention;
         let records = RecordSources { event_log: &event_log, retention, queues: &queue_file };
-        let functions = setup::functions(&addresses, records, &meter).and(config.functions);
+        let functions = setup::functions(&addresses, records, config.webhook_origins, &meter)
+            .and(config.functions);
         let parts = Parts {
             tables: dynamodb.tables().map_err(failed("tables"))?,
             queues,

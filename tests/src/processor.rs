@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use base64_simd::STANDARD;
-use drover_core::base::id::{SubjectId, TenantId};
+use drover_core::base::id::{Kind, SubjectId, TenantId};
 use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::emf::{Keeping, Lines};
 use drover_core::base::scope::TenantScope;
@@ -259,7 +259,8 @@ fn location(partition_key: &str) -> SubjectLocation {
         unreachable!("no partition key of the shared table: {partition_key}");
     };
     let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
-    let subject = SubjectId::parse(&format!("{kind}/{id}")).expect("a subject");
+    let kind = Kind::parse(kind).expect("a kind");
+    let subject = SubjectId::decoded(kind, id).expect("a subject");
     SubjectLocation { key: scope.subject(subject), table: None }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use drover_core::base::metrics::{DURATION, ERRORS, LAST_MESSAGE, Metric};
+use drover_core::base::metrics::{DURATION, ERRORS, LAST_MESSAGE, Metric, SKIPPED};
 use drover_tests::cloudformation;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ fn template() -> Value {
 
 fn counted() -> BTreeSet<String> {
     let names = Metric::ALL.iter().map(|metric| metric.name());
-    names.chain([ERRORS, DURATION, LAST_MESSAGE]).map(str::to_owned).collect()
+    names.chain([ERRORS, SKIPPED, DURATION, LAST_MESSAGE]).map(str::to_owned).collect()
 }
 
 fn alarms(template: &Value) -> Vec<(&String, &Value)> {
@@ -309,7 +309,11 @@ fn the_exporter_exports_exactly_the_counted_metrics() {
         for metric in job["metrics"].as_array().expect("metrics") {
             let name = metric["name"].as_str().expect("a name");
             let by_code = json!(["function", "code"]);
-            let expected = if name == ERRORS { by_code } else { json!(["function"]) };
+            let expected = match name {
+                ERRORS => by_code,
+                SKIPPED => json!(["field"]),
+                _ => json!(["function"]),
+            };
             assert_eq!(dimensions, &expected, "{name}");
             taken.push(name.to_owned());
         }

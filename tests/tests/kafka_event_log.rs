@@ -53,7 +53,7 @@ fn outgoing(device: &str, id: &str) -> Outgoing {
     let document = builtin("telemetry").expect("it parses").expect("it is there");
     let contract = Contract::compile(&document).expect("it compiles");
     let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
-    let event = contract.read(&record.parsed(), &scope).expect("an event");
+    let event = contract.read(&record.parsed(), &scope).expect("read").expect("an event");
     let tenant = Arc::new(Tenant::check(&json!({"id": "demo"})).expect("a tenant"));
     let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     let headers = vec![header("correlation_id", "c-1"), header("traceparent", "00-ab-cd-01")];

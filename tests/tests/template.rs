@@ -86,6 +86,7 @@ fn in_every_form_each_function_accepts_its_environment() {
             ("ClusterArn", "arn:aws:kafka:eu-central-1:111122223333:cluster/events/id-1"),
             ("MetricsTenants", "acme,demo"),
             ("CorsOrigins", "https://app.example"),
+            ("WebhookOrigins", "eventgrid.azure.net,events.example.com"),
         ]);
         let variables = |function| {
             let environment = environment(&stack, function);
@@ -333,9 +334,11 @@ fn aliases_have_the_same_authorization_and_preflight_requests_are_allowed() {
     for path in ["/healthz", "/healthcheck", "/ready", "/health/ready", "/api/v1/health"] {
         assert_eq!(*sent(&routes, "GET", path), open, "{path}");
     }
-    for path in ["/api/v1/events", "/api/v1/dead-letters", "/api/v1/replays/r-1", "/collect"] {
+    for path in ["/api/v1/dead-letters", "/api/v1/replays/r-1", "/collect"] {
         assert_eq!(*sent(&routes, "OPTIONS", path), open, "{path}");
     }
+    // A sender asks without credentials whether its webhooks may subscribe.
+    assert_eq!(*sent(&routes, "OPTIONS", "/api/v1/events"), ("Ingest".to_owned(), false));
 }
 
 #[test]

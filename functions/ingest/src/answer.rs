@@ -11,7 +11,8 @@ use utoipa::{IntoResponses, ToSchema};
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "what the document of the routes is made from")]
 pub(crate) enum Refused {
-    /// `malformed_json`, `malformed_encoding`, `unknown_parameter`, `invalid_parameter`
+    /// `malformed_json`, `malformed_encoding`, `unknown_parameter`, `invalid_parameter`,
+    /// `malformed_request`, `invalid_handshake`
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(ProblemBody),
     /// `too_large`
@@ -52,6 +53,15 @@ pub struct BatchAnswer {
     pub results: Vec<EventResult>,
 }
 
+/// The answer to a validation event of Azure Event Grid.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ValidationAnswer {
+    /// The code of the event.
+    #[schema(example = "512d38b6-c7b8-40c8-89fe-f46f9e9622b6")]
+    pub(crate) validation_response: String,
+}
+
 /// The answer of `POST /collect`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CollectAnswer {
@@ -63,6 +73,10 @@ pub struct CollectAnswer {
     pub accepted: usize,
     /// How many never will be.
     pub rejected: usize,
+    /// How many their contract passes over; absent: none.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    pub ignored: usize,
     /// When it was received.
     #[schema(value_type = String, format = DateTime)]
     pub timestamp: Timestamp,
@@ -88,6 +102,9 @@ pub enum EventResult {
     Ignored {
         /// Which one, from 0.
         index: usize,
+        /// Which element of it, from 0, where its contract has a transform that makes elements of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        element: Option<u32>,
     },
     /// It will never pass as it is.
     Rejected {
@@ -119,7 +136,7 @@ impl From<Accepted> for EventResult {
         match result {
             Some(Ok(event_id)) => Self::Accepted { index, element, event_id },
             Some(Err(rejection)) => Self::Rejected { index, element, error: rejection.into() },
-            None => Self::Ignored { index },
+            None => Self::Ignored { index, element },
         }
     }
 }
@@ -137,8 +154,8 @@ impl From<Rejection> for EventError {
 
 impl From<BatchAnswer> for CollectAnswer {
     fn from(answer: BatchAnswer) -> Self {
-        let BatchAnswer { batch_id, accepted, rejected, ignored: _, received_at, results } = answer;
-        let success = accepted > 0;
-        Self { success, batch_id, accepted, rejected, timestamp: received_at, results }
+        let BatchAnswer { batch_id, accepted, rejected, ignored, received_at, results } = answer;
+        let success = accepted + ignored > 0;
+        Self { success, batch_id, accepted, rejected, ignored, timestamp: received_at, results }
     }
 }

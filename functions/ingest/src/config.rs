@@ -8,6 +8,8 @@ use drover_core::base::variables::{Misconfigured, Variables};
 use drover_core::pipeline::settings::PipelineSettings;
 use drover_http::settings::HttpSettings;
 
+use crate::WebhookOrigins;
+
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -19,6 +21,8 @@ pub struct Config {
     pub event_log: EventLogConfig,
     /// `DROVER_AUTH_MODE` and the claims, `DROVER_CORS_ORIGINS`.
     pub http: HttpSettings,
+    /// `DROVER_WEBHOOK_ORIGINS`: senders whose webhooks may subscribe.
+    pub webhook_origins: WebhookOrigins,
     /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
     pub metrics: Keeping,
 }
@@ -51,6 +55,7 @@ impl Config {
             aws: AwsConfig { requests_table, ..aws },
             event_log,
             http: HttpSettings::read(&variables)?,
+            webhook_origins: WebhookOrigins::read(&variables)?,
             metrics: Keeping::read(&variables)?,
         })
     }

@@ -8,23 +8,31 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
+use drover_core::intake::contract::Syntax;
+use drover_core::intake::json::without_bare_words;
 use drover_core::ports::EventLog;
 use drover_http::{CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem};
-use drover_intake::body::{self, Events};
+use drover_intake::body::{self, Events, Format};
 use drover_intake::{Accepted, Batch, Caller, ContractName, Intake, IntakePorts, Submission};
 
-use crate::answer::{BatchAnswer, EventResult, Refused};
+use crate::answer::{BatchAnswer, EventResult, Refused, ValidationAnswer};
+use crate::carried::carried;
 use crate::sent::Sent;
+
+/// The media type of most requests, which is no contract's.
+const PLAIN_JSON: &str = "application/json";
+/// The built-in contract of CloudEvents.
+const CLOUD_EVENTS_CONTRACT: &str = "cloudevents";
 
 #[utoipa::path(
     post,
     path = "/api/v1/events",
     tag = "events",
     summary = "Send events",
-    description = "One event object, `{\"events\":[…]}`, a JSON array, or NDJSON; at most 100 events. \
+    description = "One event object, an object whose only member is `events`, a JSON array, NDJSON, or a CloudEvent in structured or binary mode; at most 100 events. \
         Each event has its own result, and one bad event never costs a good one. What is accepted is durable.",
     params(
-        ("contract" = Option<String>, Query, description = "The contract that the events pass; else the tenant's default", max_length = 64, example = "telemetry"),
+        ("contract" = Option<String>, Query, description = "The contract that the events pass; else the one of the request's media type, else the tenant's default", max_length = 64, example = "telemetry"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeated request has the same effect once, within 24 hours: 1 to 255 visible ASCII characters"),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`"),
     ),
@@ -37,6 +45,7 @@ use crate::sent::Sent;
     ),
     responses(
         (status = 202, description = "At least one event was accepted", body = BatchAnswer),
+        (status = 200, description = "The answer to a validation event of Azure Event Grid (header `aeg-event-type: SubscriptionValidation`), where the operator allows that origin; it becomes no event", body = ValidationAnswer),
         NotAdmitted,
         Refused,
     ),
@@ -67,6 +76,18 @@ pub(crate) async fn caller<W: IntakePorts, S: EventLog>(
     credentials.admitted(intake.caller(credentials.proof()).await)
 }
 
+/// The contract of a request that names none: that of its media type, or of its mode.
+async fn contract_of<W: IntakePorts, S: EventLog>(
+    intake: &Intake<W, S>,
+    sent: &Sent,
+) -> Result<Option<String>, Problem> {
+    let named = match sent.media_type().filter(|name| name != PLAIN_JSON) {
+        Some(media_type) => intake.contract_of_media_type(&media_type).await?,
+        None => None,
+    };
+    Ok(named.or_else(|| sent.is_cloud_event().then(|| CLOUD_EVENTS_CONTRACT.to_owned())))
+}
+
 /// Takes a request to its answer.
 pub(crate) async fn deliver<W: IntakePorts, S: EventLog>(
     intake: &Intake<W, S>,
@@ -74,13 +95,23 @@ pub(crate) async fn deliver<W: IntakePorts, S: EventLog>(
     contract: Option<&str>,
     sent: &Sent,
 ) -> Result<BatchAnswer, Problem> {
-    let contract = ContractName::chosen(contract, &caller.tenant)?;
-    let events = body::events(&sent.body, sent.format()?, caller.scope.tenant())?;
+    let of_media_type = match contract {
+        Some(_) => None,
+        None => contract_of(intake, sent).await?,
+    };
+    let contract = ContractName::chosen(contract.or(of_media_type.as_deref()), &caller.tenant)?;
+    let format = sent.format()?;
+    let compiled = intake.contract(contract).await?;
+    let compiled = compiled.as_deref();
+    let relaxed = compiled
+        .filter(|compiled| compiled.syntax() == Syntax::Lenient && format != Format::Data)
+        .and_then(|_| without_bare_words(&sent.body));
+    let events = body::events(relaxed.as_deref().unwrap_or(&sent.body), format)?;
     let submission = Submission {
         contract,
         events: &events,
         idempotency: sent.idempotency(),
-        headers: sent.record_headers(&events),
+        headers: carried(sent, format, &events, compiled),
     };
     let batch = intake.submit(caller, submission).await?;
     answered(batch, &events)

@@ -17,13 +17,13 @@ use drover_core::pipeline::direct::Direct;
 use drover_core::ports::EventLog;
 use drover_core::registry::Registry;
 use drover_http::finished;
-use drover_http::gateway::with_gateway_claims;
+use drover_http::gateway::{run, with_gateway_claims};
 use drover_http::settings::HttpSettings;
 use drover_ingest::config::{Config, EventLogConfig};
-use drover_ingest::{FUNCTION, routes};
+use drover_ingest::{FUNCTION, WebhookOrigins, routes};
 use drover_intake::log_breaker::LogBreaker;
 use drover_intake::{Gate, Intake};
-use lambda_http::{run, tracing};
+use lambda_http::tracing;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -45,11 +45,11 @@ async fn main() -> anyhow::Result<()> {
                 meter: Arc::clone(&meter),
                 function: FUNCTION,
             };
-            serve(config.http, ports, direct, meter).await
+            serve(config.http, config.webhook_origins, ports, direct, meter).await
         }
         EventLogConfig::Kafka(variables) => {
             let event_log = kafka(variables).await?;
-            serve(config.http, ports, event_log, meter).await
+            serve(config.http, config.webhook_origins, ports, event_log, meter).await
         }
     }
 }
@@ -69,6 +69,7 @@ async fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaEventLog> {
 
 async fn serve<S: EventLog + 'static>(
     HttpSettings { auth_mode, origins }: HttpSettings,
+    webhook_origins: WebhookOrigins,
     ports: Aws,
     event_log: S,
     meter: Arc<dyn Meter>,
@@ -83,7 +84,7 @@ async fn serve<S: EventLog + 'static>(
         log_breaker: LogBreaker::default(),
         meter,
     };
-    let routes = with_gateway_claims(routes(Arc::new(intake)), &auth_mode);
+    let routes = with_gateway_claims(routes(Arc::new(intake), webhook_origins), &auth_mode);
     let router = finished(routes, origins);
     run(router).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
 }

@@ -4,17 +4,26 @@
 use drover_http::{Fault, ProblemBody};
 use utoipa::OpenApi;
 
-use crate::answer::{BatchAnswer, CollectAnswer, EventError, EventResult};
+use crate::answer::{BatchAnswer, CollectAnswer, EventError, EventResult, ValidationAnswer};
 
 #[derive(OpenApi)]
 #[openapi(
     paths(
         crate::events::events,
+        crate::webhooks::cloud_events::handshake,
         crate::compat::collect,
         crate::compat::current_time,
         crate::compat::hello
     ),
-    components(schemas(BatchAnswer, CollectAnswer, EventResult, EventError, ProblemBody, Fault))
+    components(schemas(
+        BatchAnswer,
+        CollectAnswer,
+        EventResult,
+        EventError,
+        ProblemBody,
+        Fault,
+        ValidationAnswer
+    ))
 )]
 struct Document;
 

@@ -6,18 +6,19 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use drover_http::{CorrelationId, Problem};
 use drover_intake::IntakeError;
-use drover_intake::body::{self, Encoding, Events, Format};
+use drover_intake::body::{self, Encoding, Format};
 use drover_intake::error::Bound;
-use drover_intake::submission::{Idempotency, tracing_headers};
+use drover_intake::submission::Idempotency;
 
-/// HTTP headers that speak of a single event: CloudEvents in binary mode. Kafka calls them `ce_…`.
-const CLOUD_EVENTS: &str = "ce-";
-const CLOUD_EVENT_HEADERS: usize = 32;
+/// The header that marks a body as the data of a CloudEvent.
+const CLOUD_EVENT: &str = "ce-specversion";
+/// The prefix of media types of whole CloudEvents, which mark a body as such whatever the headers are.
+const WHOLE_CLOUD_EVENTS: &str = "application/cloudevents";
 
 /// A request.
 pub(crate) struct Sent {
-    headers: HeaderMap,
-    correlation: CorrelationId,
+    pub(crate) headers: HeaderMap,
+    pub(crate) correlation: CorrelationId,
     /// The body, unpacked.
     pub(crate) body: Vec<u8>,
 }
@@ -53,26 +54,31 @@ impl Sent {
         Some(Idempotency { key, content: &self.body })
     }
 
-    /// The headers of the records of its events.
-    pub(crate) fn record_headers(&self, events: &Events<'_>) -> Vec<(String, Vec<u8>)> {
-        let traceparent = self.headers.get("traceparent").map(|value| value.as_bytes());
-        let mut headers = tracing_headers(&self.correlation.0, traceparent);
-        if events.is_single() {
-            let named = self.headers.iter().filter_map(|(name, value)| {
-                let attribute = name.as_str().strip_prefix(CLOUD_EVENTS)?;
-                Some((format!("ce_{attribute}"), value.as_bytes().to_vec()))
-            });
-            headers.extend(named.take(CLOUD_EVENT_HEADERS));
-        }
-        headers
+    /// The media type of the body, in lower case and without its parameters.
+    pub(crate) fn media_type(&self) -> Option<String> {
+        media_type(&self.headers)
+    }
+
+    /// Whether its headers are the attributes of a CloudEvent, in part or whole.
+    pub(crate) fn is_cloud_event(&self) -> bool {
+        self.headers.contains_key(CLOUD_EVENT)
     }
 }
 
-/// Reads the format from `Content-Type`; JSON where there is none.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// Reads the format from `Content-Type`; JSON if there is none. The data of a CloudEvent in binary mode
+/// has its own media type.
 fn format(headers: &HeaderMap) -> Result<Format, Problem> {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(Format::Json) };
-    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let essence = essence.to_ascii_lowercase();
+    let essence = media_type(headers);
+    let whole = essence.as_deref().is_some_and(|name| name.starts_with(WHOLE_CLOUD_EVENTS));
+    if headers.contains_key(CLOUD_EVENT) && !whole {
+        return Ok(Format::Data);
+    }
+    let Some(essence) = essence else { return Ok(Format::Json) };
     match essence.as_str() {
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Lines),
         "application/json" => Ok(Format::Json),
@@ -118,6 +124,20 @@ mod tests {
             assert_eq!(of(other), Err("unsupported_media_type"), "{other}");
         }
         assert_eq!(format(&HeaderMap::new()).map_err(|problem| problem.code()), Ok(Format::Json));
+    }
+
+    #[test]
+    fn the_media_type_decides_the_mode_of_a_cloud_event() {
+        let of = |media_type: &str| {
+            let mut headers = headers(CONTENT_TYPE, &[media_type]);
+            headers.insert(CLOUD_EVENT, HeaderValue::from_static("1.0"));
+            format(&headers).map_err(|problem| problem.code())
+        };
+        assert_eq!(of("application/cloudevents+json; charset=utf-8"), Ok(Format::Json));
+        assert_eq!(of("application/cloudevents-batch+json"), Ok(Format::Json));
+        for other in ["application/json", "text/plain", "application/xml", "image/png"] {
+            assert_eq!(of(other), Ok(Format::Data), "{other}");
+        }
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
+use drover_core::view::ViewSpec;
 use drover_core::view::travel::distance_m;
-use drover_core::view::{Payload, ViewSpec};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -79,7 +79,7 @@ impl<'a> Series<'a> {
     pub(crate) fn take(&mut self, entry: &Entry, spec: &ViewSpec) {
         let at = entry.position.observed_at;
         if let Collected::Places(places) = &mut self.collected {
-            let found = spec.place(Payload(&entry.payload));
+            let found = spec.place(entry);
             places.extend(found.map(|(latitude, longitude)| TimedLocation {
                 at,
                 latitude,

@@ -13,7 +13,7 @@ use drover_core::intake::quota::ReadQuotas;
 use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
 use drover_http::finished;
-use drover_http::gateway::with_gateway_claims;
+use drover_http::gateway::{run, with_gateway_claims};
 use drover_http::settings::HttpSettings;
 use drover_intake::Gate;
 use drover_query::cloudwatch::CloudWatch;
@@ -21,7 +21,7 @@ use drover_query::config::Config;
 use drover_query::counts::CloudWatchCounts;
 use drover_query::health::{Process, memory_bytes};
 use drover_query::{Access, Query, routes};
-use lambda_http::{run, tracing};
+use lambda_http::tracing;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

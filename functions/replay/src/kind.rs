@@ -1,7 +1,7 @@
 //! Detects the kind of an event by its shape, because Lambda does not name it. For an unknown kind
 //! the error lists the supported kinds, because a person sent the event.
 
-use lambda_http::request::LambdaRequest;
+use drover_http::gateway::HttpEvent;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -14,8 +14,8 @@ pub(crate) enum Kind {
     Messages(Vec<Message>),
     /// A command.
     Command,
-    /// An HTTP API request.
-    Request(Box<LambdaRequest>),
+    /// A request of a gateway.
+    Request(HttpEvent),
 }
 
 /// An unsupported event. The message shows where parsing failed but not the content, which serde's
@@ -49,13 +49,11 @@ impl Kind {
                 Ok(Self::Messages(messages.collect::<Result<_, _>>()?))
             }
             Keys { request_context: Some(_), .. } => {
-                let request = serde_json::from_str(event);
-                Ok(Self::Request(Box::new(request.map_err(|fault| broken(&fault))?)))
+                let request = HttpEvent::parse(event).map_err(|_| unknown())?;
+                Ok(Self::Request(request))
             }
             Keys { action: Some(_), .. } => Ok(Self::Command),
-            Keys { records: None, action: None, request_context: None } => {
-                Err(NotTaken { fault: "unknown kind of event".to_owned() })
-            }
+            Keys { records: None, action: None, request_context: None } => Err(unknown()),
         }
     }
 }
@@ -64,6 +62,10 @@ fn message(record: &str) -> Result<Message, NotTaken> {
     let no_message = || NotTaken { fault: "a record is not an SQS message".to_owned() };
     let message: Message = serde_json::from_str(record).map_err(|_| no_message())?;
     if message.is_of_sqs() { Ok(message) } else { Err(no_message()) }
+}
+
+fn unknown() -> NotTaken {
+    NotTaken { fault: "unknown kind of event".to_owned() }
 }
 
 fn broken(fault: &serde_json::Error) -> NotTaken {
@@ -84,7 +86,7 @@ mod tests {
         let unknown = fault("{}");
         assert!(unknown.starts_with("unknown kind of event: this function accepts"));
         assert!(fault("not JSON").starts_with("invalid event: line=1 column="));
-        assert!(fault(r#"{"requestContext":7}"#).starts_with("invalid event: "));
+        assert!(fault(r#"{"requestContext":7}"#).starts_with("unknown kind of event: "));
         let foreign = r#"{"Records":[{"eventSource":"aws:s3","messageId":"secret"}]}"#;
         let foreign = fault(foreign);
         assert!(foreign.starts_with("a record is not an SQS message"), "{foreign}");

@@ -26,12 +26,11 @@ use drover_core::intake::tenant::{Scope, Tenant};
 use drover_core::pipeline::Pipeline;
 pub use drover_core::replay::ReplayPorts;
 use drover_core::replay::{RunLimits, Sources};
+use drover_http::gateway::HttpFunction;
 use drover_http::layers::json_only;
 use drover_http::{Credentials, Problem};
 use drover_intake::{Caller, Gate, counted};
-use lambda_http::Adapter;
-use lambda_http::request::LambdaRequest;
-use lambda_runtime::{Diagnostic, LambdaEvent, Service as _};
+use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -94,7 +93,7 @@ pub(crate) struct Reader {
 /// The function: an environment and its router, including the layers of every router.
 pub struct Replay<W, B> {
     environment: Arc<Environment<W, B>>,
-    router: Router,
+    http: HttpFunction,
 }
 
 /// The routes of this function, without the layers of every router ([`drover_http::finished`]).
@@ -171,7 +170,7 @@ impl<W: ReplayPorts, B: ReplaySources> Replay<W, B> {
     /// The function over an environment. `router` are its [`routes`], wrapped by
     /// [`drover_http::finished`].
     pub fn new(environment: Arc<Environment<W, B>>, router: Router) -> Self {
-        Self { environment, router }
+        Self { environment, http: HttpFunction::new(router) }
     }
 
     /// Handles one invocation of any kind.
@@ -188,15 +187,11 @@ impl<W: ReplayPorts, B: ReplaySources> Replay<W, B> {
                 answer(&self.environment.take(messages, deadline).await?)
             }
             Kind::Command => answer(&self.environment.obey(payload.get(), deadline).await),
-            Kind::Request(request) => self.serve(LambdaEvent::new(*request, context)).await,
+            Kind::Request(request) => {
+                drop(payload);
+                answer(&self.http.answer(LambdaEvent::new(request, context)).await)
+            }
         }
-    }
-
-    async fn serve(&self, request: LambdaEvent<LambdaRequest>) -> Result<Box<RawValue>, Failed> {
-        // The adapter is not `Send`, so it must not live across the `await`.
-        let responding = Adapter::from(self.router.clone()).call(request);
-        let Ok(response) = responding.await;
-        answer(&response)
     }
 }
 

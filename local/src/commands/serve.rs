@@ -8,6 +8,7 @@ use clap::Args as ClapArgs;
 use drover_aws::kafka::NoIdentity;
 use drover_core::intake::event_log::TOPIC;
 use drover_core::intake::record::TopicRetention;
+use drover_ingest::WebhookOrigins;
 
 use super::DataArg;
 use super::cluster::{ClusterArgs, bootstrap};
@@ -54,6 +55,10 @@ pub struct Args {
     /// implausible and ignored
     #[arg(long, value_name = "HOURS", default_value = "168", value_parser = retention)]
     topic_retention_hours: TopicRetention,
+    /// A sender whose webhooks may subscribe, as a DNS name such as eventgrid.azure.net; may be
+    /// repeated [default: none]
+    #[arg(long = "webhook-origin", value_name = "NAME")]
+    webhook_origins: Vec<String>,
     #[command(flatten)]
     source: SourceArgs,
 }
@@ -95,6 +100,9 @@ pub enum ServeError {
     /// Cluster flags without a cluster.
     #[error("--kafka-…, --topic and --create-topics require a Kafka cluster: --stream HOST:PORT")]
     NoCluster,
+    /// The webhook origins are invalid.
+    #[error("--webhook-origin {0}")]
+    WebhookOrigins(String),
     /// The built-in demo routes are invalid.
     #[error("invalid demo routes")]
     Routes(#[from] serde_json::Error),
@@ -111,6 +119,9 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
     // Before the start, so that a signal during the start also stops the host cleanly.
     let signal = Signal::listen().map_err(ServeError::Signals)?;
     let stream = args.stream_config().await?;
+    let webhook_origins = args.webhook_origins.iter().map(String::as_str);
+    let webhook_origins =
+        WebhookOrigins::listed(webhook_origins).map_err(ServeError::WebhookOrigins)?;
     let host = Host::start(HostConfig {
         http: args.http,
         lambda: args.lambda,
@@ -121,6 +132,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
         event_log: stream,
         retention: args.topic_retention_hours,
         mapping: args.source.config(MappingConfig::default().batching),
+        webhook_origins,
     })
     .await?;
     // A failed write of the banner must not stop the host.

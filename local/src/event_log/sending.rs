@@ -125,7 +125,7 @@ mod tests {
         };
         let contract = Contract::compile(&builtin("telemetry").unwrap().unwrap()).unwrap();
         let scope = TenantScope::by_operator(TenantId::parse("demo").unwrap());
-        let event = contract.read(&record.parsed(), &scope).unwrap();
+        let event = contract.read(&record.parsed(), &scope).unwrap().unwrap();
         let tenant = Arc::new(Tenant::check(&serde_json::json!({ "id": "demo" })).unwrap());
         Outgoing::new(event, tenant, source, headers, None).unwrap()
     }

@@ -1,14 +1,15 @@
 //! The work of Lambda's runtime around a handler: an event in, a response or an error out, as JSON;
 //! and for a router, the work of `lambda_http`.
 
+use std::convert::Infallible;
 use std::time::UNIX_EPOCH;
 
 use axum::Router;
 use axum::body::Bytes;
 use drover_event_source::invoke::FunctionError;
+use drover_http::gateway::{HttpEvent, HttpFunction};
 use drover_http::{Origins, finished};
-use lambda_http::Adapter;
-use lambda_runtime::{Context, Diagnostic, LambdaEvent, Service as _};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -59,11 +60,13 @@ where
 pub(super) fn http_function(
     routes: Router,
 ) -> impl Fn(Bytes, InvocationContext) -> HttpAnswer + Send + Sync + 'static {
-    let router = finished(routes, Origins::Local);
+    let function = HttpFunction::new(finished(routes, Origins::Local));
     move |event, context| {
-        let event = lambda_event(&event, context);
-        let answered = event.map(|event| Adapter::from(router.clone()).call(event));
-        Box::pin(async move { answer(answered?.await) })
+        let function = function.clone();
+        Box::pin(async move {
+            let event: LambdaEvent<HttpEvent> = lambda_event(&event, context)?;
+            answer(Ok::<_, Infallible>(function.answer(event).await))
+        })
     }
 }
 

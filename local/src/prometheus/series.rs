@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use drover_core::base::error::Code;
-use drover_core::base::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Metric, Tally};
+use drover_core::base::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Metric, SKIPPED, Tally};
 use prometheus::proto::MetricFamily;
 use prometheus::{
     Counter, CounterVec, Error, Gauge, Histogram, HistogramOpts, IntCounterVec, Opts, Registry,
@@ -19,6 +19,7 @@ pub(super) struct Series {
     registry: Registry,
     counts: Vec<(Metric, Count)>,
     errors: IntCounterVec,
+    skipped: IntCounterVec,
     duration: Histogram,
     last_message: Gauge,
     /// What `last_message` shows, in microseconds; `i64::MIN` for none.
@@ -42,16 +43,19 @@ impl Series {
         for code in Code::ALL {
             errors.get_metric_with_label_values(&[code.as_str()])?;
         }
+        let skipped = "Values that a view was to read and cannot, by field";
+        let skipped = IntCounterVec::new(Opts::new(SKIPPED, skipped), &["field"])?;
         let duration = "Seconds from the start of an invocation until a record had its disposition";
         let duration = HistogramOpts::new(DURATION, duration).buckets(DURATION_BUCKETS.into());
         let duration = Histogram::with_opts(duration)?;
         let last_message = "Largest time of observation that was applied, in seconds since 1970";
         let last_message = Gauge::new(LAST_MESSAGE, last_message)?;
         registry.register(Box::new(errors.clone()))?;
+        registry.register(Box::new(skipped.clone()))?;
         registry.register(Box::new(duration.clone()))?;
         registry.register(Box::new(last_message.clone()))?;
         let newest = AtomicI64::new(i64::MIN);
-        Ok(Self { registry, counts, errors, duration, last_message, newest })
+        Ok(Self { registry, counts, errors, skipped, duration, last_message, newest })
     }
 
     /// Adds what one invocation of a function counted, for all tenants together.
@@ -65,6 +69,11 @@ impl Series {
     fn add_rest(&self, counts: &Counts) {
         for (code, count) in &counts.errors {
             if let Ok(series) = self.errors.get_metric_with_label_values(&[code.as_str()]) {
+                series.inc_by(*count);
+            }
+        }
+        for (field, count) in &counts.skipped {
+            if let Ok(series) = self.skipped.get_metric_with_label_values(&[&**field]) {
                 series.inc_by(*count);
             }
         }
@@ -153,7 +162,7 @@ const fn help(metric: Metric) -> &'static str {
         }
         Metric::RecordsBuffered => "Records that went to the buffer queue",
         Metric::RecordsReturned => "Records that were handed back to their source",
-        Metric::RecordsIgnored => "Records that their contracts pass over",
+        Metric::RecordsIgnored => "Records that their contract or route ignores",
         Metric::WriteUnits => "DynamoDB write units consumed",
         Metric::ReadUnits => "DynamoDB read units consumed",
         Metric::UniqueDevices => "Devices whose first event is in the history now",
@@ -173,6 +182,7 @@ mod tests {
         let counts = tally.of(Some(&TenantId::parse(tenant).unwrap()));
         Metric::ALL.into_iter().for_each(|metric| counts.add(metric));
         counts.add_error(Code::InvalidId);
+        counts.add_skipped(&"speed".into());
         counts.durations = vec![0.0009, 2.0, 61.0];
         counts.last_message = Timestamp::from_millis(observed_seconds * 1_000);
         tally
@@ -208,6 +218,7 @@ mod tests {
             "messages_processed_total{function=\"processor\"} 1",
             "messages_processed_total{function=\"replay\"} 1",
             "processing_errors_total{code=\"invalid_id\"} 2",
+            "values_skipped_total{field=\"speed\"} 2",
             "message_processing_duration_seconds_bucket{le=\"0.001\"} 2",
             "message_processing_duration_seconds_bucket{le=\"2.5\"} 4",
             "message_processing_duration_seconds_bucket{le=\"60\"} 4",

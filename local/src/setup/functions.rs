@@ -14,6 +14,7 @@ use drover_core::ports::Clock as _;
 use drover_core::registry::Registry;
 use drover_core::replay::RunLimits;
 use drover_http::{Origins, finished};
+use drover_ingest::WebhookOrigins;
 use drover_intake::log_breaker::LogBreaker;
 use drover_intake::{AuthMode, Gate, Intake, LocalKeys};
 use drover_local_sqs::Sqs;
@@ -53,6 +54,7 @@ pub(crate) const METERED: [&str; 4] = [
 pub(crate) fn functions(
     addresses: &Addresses,
     RecordSources { event_log, retention, queues }: RecordSources<'_>,
+    webhook_origins: WebhookOrigins,
     meter: &Arc<HostMeter>,
 ) -> Functions {
     let as_meter = || Arc::clone(meter) as Arc<dyn Meter>;
@@ -112,7 +114,7 @@ pub(crate) fn functions(
         async move { answer(replay.handle(lambda_event(&event, context)?).await) }
     };
     let replay_routes = drover_replay::routes(replay_environment());
-    let ingest_routes = drover_ingest::routes(Arc::new(intake));
+    let ingest_routes = drover_ingest::routes(Arc::new(intake), webhook_origins);
     Functions::default()
         .with_routes_and_events(drover_replay::FUNCTION, DEFAULT_TIMEOUT, replay_routes, replay)
         .with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process)

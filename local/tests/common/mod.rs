@@ -196,3 +196,17 @@ impl Drop for Process {
         let _ = self.child.wait();
     }
 }
+
+/// Sends a request without a body and without a key to the HTTP port.
+pub async fn ask(
+    addresses: &Addresses,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Response<Bytes> {
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("host", addresses.http.to_string());
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    send(addresses.http, request.body(Full::default()).unwrap()).await.unwrap()
+}

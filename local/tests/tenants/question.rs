@@ -177,7 +177,7 @@ pub(crate) const QUESTIONS: &[Question] = &[
         },
         // Only this tenant sent events in the name of the other.
         expected: |own| match own.name {
-            "demo" => json!([own.events(), 0, {"tenant_mismatch": 2, "malformed_json": 2}]),
+            "demo" => json!([own.events(), 0, {"tenant_mismatch": 3, "malformed_json": 2}]),
             _ => json!([own.events(), 0, {"malformed_json": 2}]),
         },
     },

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub(crate) use self::canonical::Except;
 use self::canonical::Marks;
+pub(crate) use self::canonical::{Except, Spelling};
 pub(crate) use self::decimal::Decimal;
 pub(crate) use self::doubles::{Doubles, Exact};
-pub(crate) use self::exact::{has_long_number, lost_numbers};
+pub(crate) use self::exact::{has_long_number, has_odd_fraction, lost_numbers};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::{EventId, Position, SubjectKey};
 use crate::base::time::Timestamp;
@@ -28,6 +28,9 @@ pub struct Event {
     pub subject: SubjectKey,
     /// The part that the history stores.
     pub entry: Arc<Entry>,
+    /// What a view was to read from it and cannot, although it is there: names of measures, `status`,
+    /// `location`. It is counted where the record is read.
+    pub skipped: Vec<Arc<str>>,
 }
 
 /// One entry of a subject's history.
@@ -45,7 +48,7 @@ pub struct Entry {
     pub contract_version: u32,
     /// When Drover received the event. Every decision uses it, also in a replay.
     pub ingested_at: Timestamp,
-    /// The payload as canonical JSON (RFC 8785, but with exact numbers).
+    /// The payload as canonical JSON (RFC 8785, but with numbers as they were written).
     pub payload: Arc<str>,
     /// How the ledger placed it; nothing special before it did.
     pub placing: Placing,
@@ -92,7 +95,8 @@ impl Entry {
     pub fn same_content(&self, other: &Self) -> bool {
         let same_record =
             matches!((self.id_origin, other.id_origin), (IdOrigin::Record, IdOrigin::Record));
-        same_record || (self.event_type == other.event_type && self.payload == other.payload)
+        same_record
+            || (self.event_type == other.event_type && is_same(&self.payload, &other.payload))
     }
 
     /// The uncompressed size of this entry in bytes, for limits and budgets.
@@ -100,6 +104,21 @@ impl Entry {
         const FIXED: usize = 24;
         FIXED + self.position.event_id.as_str().len() + self.event_type.len() + self.payload.len()
     }
+}
+
+/// Whether two canonical texts have the same content: their numbers may be spelled differently.
+fn is_same(one: &str, other: &str) -> bool {
+    one == other || normal(one).is_some_and(|one| Some(one) == normal(other))
+}
+
+/// A canonical text with normalized decimals.
+fn normal(text: &str) -> Option<Vec<u8>> {
+    let (value, exact): (Value, Exact) =
+        (serde_json::from_str(text).ok()?, lost_numbers(text).ok()?);
+    let marks = Marks { exact: Some(&exact), ..Marks::default() };
+    let mut normal = Vec::with_capacity(text.len());
+    canonical::write(&value, marks, &mut normal).ok()?;
+    Some(normal)
 }
 
 /// Maximum length of an event type or contract name, in bytes.
@@ -119,33 +138,44 @@ pub fn canonical_json(value: &Value) -> Result<Arc<str>, serde_json::Error> {
     })
 }
 
-/// Calls `act` with the text of [`canonical_json`], without the excluded places and with exact
-/// numbers of any length. `exact` returns the numbers that the parsed value lost, given the doubles
-/// that it has.
-///
-/// # Errors
-/// `malformed_json`, or the error of `exact`.
-pub(crate) fn with_canonical<'e, T>(
-    value: &Value,
-    except: Option<&Except>,
-    exact: impl FnOnce(Doubles) -> Result<Option<&'e Exact>, Rejection>,
-    act: impl FnOnce(&str) -> T,
-) -> Result<T, Rejection> {
-    let none = |_| Rejection::new(Code::MalformedJson, "the record cannot be canonicalized");
-    TEXT.with_borrow_mut(|text| {
-        text.clear();
-        let doubles = canonical::write(value, Marks { except, exact: None }, text).map_err(none)?;
-        if doubles > Doubles::None
-            && let Some(exact) = exact(doubles)?
-        {
+/// The input of a canonical text.
+#[derive(Clone, Copy)]
+pub(crate) struct Canonical<'a> {
+    /// The value.
+    pub(crate) value: &'a Value,
+    /// The excluded places.
+    pub(crate) except: Option<&'a Except>,
+    /// How numbers are written that parsing changed.
+    pub(crate) spelling: Spelling,
+}
+
+impl Canonical<'_> {
+    /// Calls `act` with the text, without the excluded places and with exact numbers of any length.
+    /// `exact` returns the numbers that the parsed value lost, given the doubles that it has.
+    ///
+    /// # Errors
+    /// `malformed_json`, or the error of `exact`.
+    pub(crate) fn with_text<'e, T>(
+        self,
+        exact: impl FnOnce(Doubles) -> Result<Option<&'e Exact>, Rejection>,
+        act: impl FnOnce(&str) -> T,
+    ) -> Result<T, Rejection> {
+        let none = || Rejection::new(Code::MalformedJson, "the record cannot be canonicalized");
+        let Self { value, except, spelling } = self;
+        TEXT.with_borrow_mut(|text| {
             text.clear();
-            canonical::write(value, Marks { except, exact: Some(exact) }, text).map_err(none)?;
-        }
-        let text = std::str::from_utf8(text).map_err(|_| {
-            Rejection::new(Code::MalformedJson, "the record cannot be canonicalized")
-        })?;
-        Ok(act(text))
-    })
+            let marks = Marks { except, exact: None, spelling };
+            let doubles = canonical::write(value, marks, text).map_err(|_| none())?;
+            if doubles > Doubles::None
+                && let Some(exact) = exact(doubles)?
+            {
+                text.clear();
+                let marks = Marks { exact: Some(exact), ..marks };
+                canonical::write(value, marks, text).map_err(|_| none())?;
+            }
+            Ok(act(std::str::from_utf8(text).map_err(|_| none())?))
+        })
+    }
 }
 
 /// The id of an event without an id or time: the digest of its source position, which a redelivery
@@ -176,4 +206,17 @@ pub(crate) fn digest(parts: &[&[u8]]) -> String {
     let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
     let digits = nibbles.filter_map(|nibble| char::from_digit(u32::from(nibble), 16));
     digits.take(DIGEST_DIGITS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_spelled_differently_are_the_same_and_no_others() {
+        assert!(is_same(r#"{"a":21.0,"b":[1e2]}"#, r#"{"a":21,"b":[100]}"#));
+        assert!(is_same("89014103211118510720", "89014103211118510720.0"));
+        assert!(!is_same("89014103211118510720", "89014103211118510721"));
+        assert!(!is_same("21.0", "21.1") && !is_same("21", "\"21\""));
+    }
 }

@@ -1,5 +1,6 @@
 //! From a record to an event: what arrives, what it must be, and who speaks for whom.
 //!
+//! - [`json`], [`framing`]: what a text and what is around it must be
 //! - [`record`]: what arrives; [`kafka_event`]: records in Lambda's Kafka event
 //! - [`contract`]: what a record must be, to become an event; [`tenant`]: who speaks for whom
 //! - `transform`: from one record to its elements
@@ -12,6 +13,8 @@ pub mod document;
 pub mod envelope;
 pub mod event_log;
 pub mod fault;
+pub mod framing;
+pub mod json;
 pub mod kafka_event;
 pub mod quota;
 pub mod record;

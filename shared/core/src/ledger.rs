@@ -31,7 +31,7 @@ use crate::base::error::{Code, Rejection};
 use crate::base::hash::fnv1a;
 use crate::base::id::{Kind, Position, SubjectKey, TenantId};
 use crate::base::limits;
-use crate::base::mutant::{Mutant, on};
+use crate::base::span::Span;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::view::View;
@@ -93,6 +93,8 @@ pub struct Head {
     /// What this commit inserted at or before `sealed`: a reader that does not find it there has met
     /// a transaction that is only partly visible.
     pub note: Vec<Position>,
+    /// Set by the commits of a carry, until the next commit.
+    pub carried: Option<Box<Carried>>,
     /// Everything at or before it was forgotten ([`Head::forget`]): no reader looks there again.
     pub forgotten: Option<Position>,
 }
@@ -111,6 +113,15 @@ pub struct Stale {
     pub number: u64,
     /// When pages behind that keyframe may begin to expire, in seconds since 1970.
     pub expires_at: i64,
+}
+
+/// The keyframes that the last commits wrote in a carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Views were out of date from this position on.
+    pub from: Position,
+    /// The head version of the first commit of the carry.
+    pub since_version: u64,
 }
 
 /// Where a page stands among the keyframes: what it says of the last keyframe at or before it. Of a
@@ -184,12 +195,16 @@ impl Page {
         self.gone_at() <= now.whole_seconds()
     }
 
-    /// Whether it is a keyframe whose opening is up to date.
-    pub fn holds(&self, stale: Option<&Stale>) -> bool {
-        let after = |stale: &Stale| {
-            self.previous.as_ref().is_some_and(|previous| previous.key >= stale.from)
-        };
-        self.keyframe.is_some() && (on(Mutant::TrustsStaleBase) || !stale.is_some_and(after))
+    /// Whether it is a keyframe whose opening is up to date. Behind the start of a carry only keyframes
+    /// that the carry wrote are: a reader may still see those that they replace.
+    pub fn holds(&self, head: &Head) -> bool {
+        let is_behind =
+            |from: &Position| self.previous.as_ref().is_some_and(|previous| previous.key >= *from);
+        let is_stale = head.stale.as_ref().is_some_and(|stale| is_behind(&stale.from));
+        let is_replaced = head.carried.as_ref().is_some_and(|carried| {
+            is_behind(&carried.from) && self.version < carried.since_version
+        });
+        self.keyframe.is_some() && !is_stale && !is_replaced
     }
 }
 
@@ -202,7 +217,7 @@ impl Previous {
 
 /// Whether a page that is missing is missing because it expired.
 fn has_expired(expires_at: i64, now: Timestamp) -> bool {
-    expires_at <= now.whole_seconds() || on(Mutant::HoleBelievedAtOnce)
+    expires_at <= now.whole_seconds()
 }
 
 /// What a tenant decides about its ledgers.
@@ -229,14 +244,15 @@ impl Policy {
     pub fn guard(&self, entry: &Entry) -> Result<(), Rejection> {
         let (observed_at, ingested_at) = (entry.position.observed_at, entry.ingested_at);
         if observed_at > ingested_at.plus_seconds(self.max_future_seconds) {
-            let future = self.max_future_seconds;
-            let message = format!("observed too far in the future: max_future_seconds=`{future}`");
+            let ahead = Span::between(ingested_at, observed_at);
+            let allowed = Span::of_seconds(self.max_future_seconds);
+            let message = format!("observed {ahead} in the future, {allowed} allowed");
             return Err(Rejection::new(Code::FutureTimestamp, message));
         }
         let retained = self.retention_days.saturating_mul(SECONDS_PER_DAY);
         if observed_at < ingested_at.plus_seconds(-retained) {
-            let days = self.retention_days;
-            let message = format!("older than what is kept: retention_days=`{days}`");
+            let age = Span::between(observed_at, ingested_at);
+            let message = format!("observed {age} ago, {} kept", Span::of_seconds(retained));
             return Err(Rejection::new(Code::BeyondRetention, message));
         }
         Ok(())
@@ -364,7 +380,7 @@ impl Activity {
         let seconds = u64::try_from(watermark.whole_seconds()).unwrap_or(0);
         Self {
             shard: Self::shard_key(key.tenant(), subject.kind(), hash % ACTIVITY_SHARDS),
-            hour: format!("{:08}#{}", (seconds + offset) / HOUR, subject.id()),
+            hour: format!("{:08}#{}", (seconds + offset) / HOUR, subject.encoded()),
         }
     }
 }

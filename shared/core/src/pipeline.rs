@@ -21,7 +21,6 @@ use crate::base::error::Unavailable;
 use crate::base::id::{SubjectKey, TenantId};
 use crate::base::limits::ItemLimits;
 use crate::base::metrics::{Metric, Tally};
-use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::event::Event;
 use crate::intake::event_log::Outgoing;
@@ -254,7 +253,7 @@ fn grouped(admitted: Admitted) -> (Groups, Vec<Settled>) {
     let mut settled = Vec::with_capacity(admitted.records.len());
     for AdmittedRecord { handled, index, event } in admitted.records {
         match event {
-            Ok((Event { subject, entry }, tenant)) => {
+            Ok((Event { subject, entry, skipped: _ }, tenant)) => {
                 groups.add(subject, tenant, PendingRecord { handled, index, entry });
             }
             Err(refused) => settled.push(Settled::new(handled, index, refused.into())),
@@ -275,8 +274,6 @@ fn settle(
         waits = waits.or(outcome.err());
         let outcome = match (outcome, waits) {
             (Ok(outcome), None) => outcome.into(),
-            (Ok(outcome), _) if on(Mutant::DropRestOfSubject) => outcome.into(),
-            (Err(_), _) if on(Mutant::DropRestOfSubject) => RecordOutcome::Applied,
             (Ok(_), Some(unavailable)) | (Err(unavailable), _) => {
                 RecordOutcome::Unavailable(unavailable.clone())
             }
@@ -336,6 +333,7 @@ fn report(disposed: &[Disposed], mut tally: Tally, seconds: f64) -> Report {
             if !matches!(disposition, Disposition::Applied | Disposition::Ignored) {
                 handled.log(*disposition, why.as_ref());
             }
+            handled.skipped.iter().for_each(|field| counts.add_skipped(field));
             match disposition {
                 Disposition::DeadLettered(code) => {
                     counts.add(Metric::DeadLettersSent);

@@ -8,7 +8,7 @@
 //! A cache's lock is never held across a read: two concurrent misses read twice.
 
 mod apply;
-mod kinds;
+mod index;
 mod plan;
 mod revision;
 mod stored;
@@ -29,7 +29,7 @@ use self::ttl_cache::{Held, TtlCache};
 use crate::base::error::Unavailable;
 use crate::base::id::{Kind, TenantId};
 use crate::base::time::Timestamp;
-use crate::intake::contract::{Contract, ContractDocument, builtin};
+use crate::intake::contract::{Contract, ContractDocument, builtin, builtin_of_media_type};
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::intake::fault;
 use crate::intake::tenant::{KeyGrant, Tenant, TopicRoute, Topics};
@@ -184,9 +184,25 @@ impl Registry {
         documents: &impl Documents,
     ) -> Result<Vec<Kind>, Unavailable> {
         let seen = self.revision.seen(0, now, documents).await?;
-        let mut kinds = kinds::built_in();
-        kinds.extend(seen.kinds.iter().cloned());
+        let mut kinds = index::built_in_kinds();
+        kinds.extend(seen.index.kinds.iter().cloned());
         Ok(kinds.into_iter().collect())
+    }
+
+    /// The name of the contract of a media type, which is in lower case: a stored contract, else a
+    /// built-in one.
+    ///
+    /// # Errors
+    /// The store does not answer, or the stored document is invalid.
+    pub async fn contract_of_media_type(
+        &self,
+        media_type: &str,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<Option<String>, Unavailable> {
+        let seen = self.revision.seen(0, now, documents).await?;
+        let stored = seen.index.media_types.get(media_type).cloned();
+        Ok(stored.or_else(|| builtin_of_media_type(media_type).map(str::to_owned)))
     }
 
     /// The fault of the registry itself, if any: its revision document is missing, invalid, or

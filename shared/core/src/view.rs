@@ -18,11 +18,13 @@ mod encoded;
 pub mod latest;
 pub mod lessons;
 pub mod measures;
+mod numbers;
 mod payload;
 mod shown;
 mod spec;
 pub mod status;
 pub mod travel;
+pub mod units;
 
 #[cfg(test)]
 mod properties;
@@ -38,9 +40,10 @@ use self::encoded::VARINT;
 use self::latest::Latest;
 use self::lessons::Lessons;
 use self::measures::Measures;
+pub use self::numbers::Numbers;
 pub use self::payload::Payload;
 use self::spec::NO_SPEC;
-pub use self::spec::{LocationSpec, MeasureSpec, Reading, Specs, Unit, ViewSpec};
+pub use self::spec::{LocationSpec, MeasureSpec, Reading, Specs, StatusSpec, Unit, ViewSpec};
 use self::status::Status;
 use self::travel::Travel;
 use crate::base::limits;

@@ -1,4 +1,12 @@
-//! Reads the verified token claims from API Gateway's event.
+//! HTTP functions behind API Gateway: an event becomes a request, and the response goes back in the shape of
+//! the gateway that sent the event.
+//!
+//! Reading order:
+//! - [`HttpEvent`]: reads an event once, and tells apart what sent it (`source`)
+//! - `request`: removes from an event what `lambda_http` would panic over, and a named stage from the path
+//! - [`HttpFunction`]: from an event to the response of the routes
+//! - `misdirected`: the response to requests of other gateways
+//! - [`with_gateway_claims`]: the claims that the gateway verified
 
 use axum::Router;
 use axum::extract::Request;
@@ -6,6 +14,15 @@ use drover_intake::{AuthMode, Claims};
 use lambda_http::request::RequestContext;
 
 use crate::with_claims;
+
+mod event;
+mod function;
+mod misdirected;
+mod request;
+mod source;
+
+pub use self::event::{HttpEvent, NotARequest};
+pub use self::function::{HttpAnswer, HttpFunction, run};
 
 /// Routes behind API Gateway. The claims in the gateway's event are trusted in the mode
 /// [`AuthMode::Jwt`] only, because only then the gateway's authorizer is on.

@@ -1,5 +1,5 @@
-//! The layers of every router: correlation ids, the access log, CORS, panics as 500, and problem
-//! documents for 404 and 405.
+//! The layers of every router: correlation ids, the access log, CORS ([`preflight`]), panics as 500, and
+//! problem documents for 404 and 405.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -19,6 +19,11 @@ use uuid::Uuid;
 
 use crate::Problem;
 use crate::access_log::Begun;
+
+mod preflight;
+
+use self::preflight::BrowserCors;
+pub use self::preflight::WEBHOOK_ORIGIN;
 
 /// The header of every response.
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -47,8 +52,21 @@ pub fn finished(routes: Router, origins: Origins) -> Router {
         .fallback(|| async { Problem::not_found("there is no such route") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(cors(origins))
+        .layer(from_fn(refused))
+        .layer(BrowserCors(cors(origins)))
         .layer(from_fn(correlated))
+}
+
+/// Why a request must reach no route. Attached to requests that a gateway sent damaged.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal(pub(crate) Problem);
+
+/// Answers requests that carry a [`Refusal`].
+async fn refused(mut request: Request, next: Next) -> Response {
+    match request.extensions_mut().remove::<Refusal>() {
+        Some(Refusal(problem)) => problem.into_response(),
+        None => next.run(request).await,
+    }
 }
 
 /// Passes requests that accept JSON.

@@ -7,7 +7,7 @@
 //! - [`parameters`]: strict query strings
 //! - [`settings`]: shared configuration variables
 //! - [`layers`]: correlation ids, CORS, panics, 404 and 405; `access_log`: one line per request
-//! - [`gateway`]: the claims that API Gateway verified
+//! - [`gateway`]: HTTP functions behind API Gateway: events as requests, and the claims that it verified
 
 mod access_log;
 pub mod caller;

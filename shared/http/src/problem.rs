@@ -13,6 +13,9 @@ use drover_intake::error::UNAVAILABLE_RETRY_SECONDS;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
 
+/// The media type of a problem document.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -215,9 +218,9 @@ impl Problem {
         &self.detail
     }
 
-    /// The response, with the request's correlation id.
-    pub(super) fn answer(self, correlation_id: &str, allow: Option<HeaderValue>) -> Response {
-        let body = ProblemBody {
+    /// The document, with the request's correlation id.
+    pub(super) fn body(self, correlation_id: &str) -> ProblemBody {
+        ProblemBody {
             kind: "about:blank".to_owned(),
             title: phrase(self.status).to_owned(),
             status: self.status.as_u16(),
@@ -225,11 +228,16 @@ impl Problem {
             detail: self.detail,
             correlation_id: correlation_id.to_owned(),
             errors: self.errors,
-        };
-        let mut response = (self.status, Json(body)).into_response();
+        }
+    }
+
+    /// The response, with the request's correlation id.
+    pub(super) fn answer(self, correlation_id: &str, allow: Option<HeaderValue>) -> Response {
+        let (status, hint) = (self.status, self.hint);
+        let mut response = (status, Json(self.body(correlation_id))).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match self.hint {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        match hint {
             Hint::None => None,
             Hint::Challenge(challenge) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))

@@ -1,6 +1,7 @@
 //! Errors of intake as problem documents.
 
 use axum::http::StatusCode;
+use drover_core::base::error::Code;
 use drover_intake::IntakeError;
 use drover_intake::error::Unauthenticated;
 
@@ -21,10 +22,13 @@ impl From<IntakeError> for Problem {
             IntakeError::MalformedEncoding => {
                 Self::bad_request(error.code(), "the body is not what its Content-Encoding says")
             }
-            IntakeError::MalformedJson { .. } => problem(StatusCode::BAD_REQUEST),
-            IntakeError::EmptyBatch
-            | IntakeError::TenantMismatch
-            | IntakeError::IdempotencyMismatch => problem(StatusCode::UNPROCESSABLE_ENTITY),
+            IntakeError::UnreadableBody(why) if why.code == Code::UnsupportedEncoding => {
+                problem(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            }
+            IntakeError::UnreadableBody(_) => problem(StatusCode::BAD_REQUEST),
+            IntakeError::EmptyBatch | IntakeError::IdempotencyMismatch => {
+                problem(StatusCode::UNPROCESSABLE_ENTITY)
+            }
             IntakeError::ContractNameTooLong => {
                 Self::invalid_parameter("contract", &error.to_string())
             }
@@ -50,7 +54,7 @@ fn unauthorized(why: Unauthenticated) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use drover_core::base::error::{Reason, Unavailable};
+    use drover_core::base::error::{Reason, Rejection, Unavailable};
     use drover_core::intake::quota::Exceeded;
     use drover_intake::error::{Bound, Forbidden};
 
@@ -111,18 +115,22 @@ mod tests {
                 "the body is not what its Content-Encoding says",
             ),
             (
-                IntakeError::MalformedJson { line: 1, column: 2 },
+                IntakeError::UnreadableBody(Rejection::at(
+                    Code::MalformedJson,
+                    "/a",
+                    "this is not JSON",
+                )),
                 400,
                 "malformed_json",
-                "the body is not JSON: line=`1` column=`2`",
+                "this is not JSON: path=`/a`",
+            ),
+            (
+                IntakeError::UnreadableBody(Rejection::new(Code::UnsupportedEncoding, "gzip")),
+                415,
+                "unsupported_encoding",
+                "gzip",
             ),
             (IntakeError::EmptyBatch, 422, "empty_batch", "there is no event in this request"),
-            (
-                IntakeError::TenantMismatch,
-                422,
-                "tenant_mismatch",
-                "the body names another tenant than the verified one: path=`/tenant_id`",
-            ),
             (
                 IntakeError::ContractNameTooLong,
                 400,

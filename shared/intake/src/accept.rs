@@ -99,6 +99,7 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         self.count(
             &delivery,
             &results,
+            &events,
             started,
             [(Metric::RecordsBuffered, waited), (Metric::DeadLettersSent, letters)],
         );
@@ -112,16 +113,21 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         let contract = self.registry.contract(delivery.contract, now, &self.ports).await?;
         let Caller { scope, tenant, .. } = delivery.caller;
         let policy = tenant.policy();
-        let outgoing = |record: &Record, event: Result<Event, Rejection>, element: Option<u32>| {
-            let event = event?;
-            policy.guard(&event.entry)?;
-            let source = record.source.clone();
-            let source = match element {
-                Some(element) => source.with_element(element),
-                None => source,
-            };
-            let (headers, received_at) = (record.headers.clone(), record.received_at);
-            Outgoing::new(event, Arc::clone(tenant), source, headers, received_at)
+        let outgoing = |record: &Record,
+                        event: Result<Option<Event>, Rejection>,
+                        element: Option<u32>|
+         -> Option<Result<Outgoing, Rejection>> {
+            let event = event.transpose()?;
+            Some(event.and_then(|event| {
+                policy.guard(&event.entry)?;
+                let source = record.source.clone();
+                let source = match element {
+                    Some(element) => source.with_element(element),
+                    None => source,
+                };
+                let (headers, received_at) = (record.headers.clone(), record.received_at);
+                Outgoing::new(event, Arc::clone(tenant), source, headers, received_at)
+            }))
         };
         let mut read = Vec::with_capacity(delivery.texts.len());
         for (index, text) in delivery.texts.iter().enumerate() {
@@ -136,7 +142,7 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
             match contract.elements(&parsed, scope) {
                 None => {
                     let event = contract.read(&parsed, scope);
-                    read.push(whole(Some(outgoing(&record, event, None))));
+                    read.push(whole(outgoing(&record, event, None)));
                 }
                 Some(Err(rejection)) => read.push(whole(Some(Err(rejection)))),
                 Some(Ok(elements)) if elements.is_empty() => read.push(whole(None)),
@@ -148,7 +154,7 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
                 Some(Ok(elements)) => read.extend(elements.into_iter().map(|element| {
                     let Element { number, event } = element;
                     let event = outgoing(&record, event, Some(number));
-                    ReadEvent { index, element: Some(number), event: Some(event) }
+                    ReadEvent { index, element: Some(number), event }
                 })),
             }
         }
@@ -230,6 +236,7 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         &self,
         delivery: &Delivery<'_>,
         results: &[Accepted],
+        events: &[Outgoing],
         started: Timestamp,
         amounts: [(Metric, usize); N],
     ) {
@@ -245,6 +252,8 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
                 None => counts.add(Metric::RecordsIgnored),
             }
         }
+        let skipped = events.iter().flat_map(|outgoing| &outgoing.event.skipped);
+        skipped.for_each(|field| counts.add_skipped(field));
         for (metric, amount) in amounts {
             counts.add_many(metric, amount);
         }
@@ -258,7 +267,8 @@ impl Delivery<'_> {
         Record {
             source: Source::Http { request_id: Arc::clone(&self.request_id), index, element: None },
             key: None,
-            value: Some(text.to_vec()),
+            // Only the data of a CloudEvent may be empty.
+            value: (!text.is_empty()).then(|| text.to_vec()),
             headers: self.headers.clone(),
             received_at: Some(self.received_at),
             ingested_at: self.received_at,

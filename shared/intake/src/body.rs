@@ -4,13 +4,13 @@
 //! Everything is bounded before it is done: bytes as sent, bytes unpacked (a small body may unpack
 //! to anything), events.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::io::Read;
 
-use drover_core::base::id::TenantId;
+use drover_core::intake::json::{why_not, without_bom};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::{Bound, IntakeError};
@@ -42,6 +42,9 @@ pub enum Format {
     Json,
     /// One event on each line.
     Lines,
+    /// The data of one event whose attributes are headers: a CloudEvent in binary mode. It may have any
+    /// content, and none.
+    Data,
 }
 
 /// The events of a request, each as its own text: at least one and at most [`EVENTS`].
@@ -128,16 +131,12 @@ pub fn unpacked(encoding: Encoding, sent: Vec<u8>) -> Result<Vec<u8>, IntakeErro
 /// Cuts a body into its events.
 ///
 /// # Errors
-/// [`IntakeError::MalformedJson`], [`IntakeError::TooLarge`], [`IntakeError::EmptyBatch`], and
-/// [`IntakeError::TenantMismatch`] where the wrapping of a batch names another tenant than `tenant`.
-pub fn events<'a>(
-    body: &'a [u8],
-    format: Format,
-    tenant: &TenantId,
-) -> Result<Events<'a>, IntakeError> {
+/// [`IntakeError::UnreadableBody`], [`IntakeError::TooLarge`], [`IntakeError::EmptyBatch`]
+pub fn events(body: &[u8], format: Format) -> Result<Events<'_>, IntakeError> {
     match format {
-        Format::Lines => Events::batch(lines(body)),
-        Format::Json => json(body, tenant),
+        Format::Lines => Events::batch(lines(without_bom(body))),
+        Format::Json => json(without_bom(body)),
+        Format::Data => Ok(Events::single(body)),
     }
 }
 
@@ -157,48 +156,64 @@ fn lines(body: &[u8]) -> Vec<&[u8]> {
     lines.filter(|line| !line.is_empty()).take(EVENTS + 1).collect()
 }
 
-/// The wrapping of a batch. What else stands beside the events says nothing that is read here,
-/// except whose they are.
-#[derive(Deserialize)]
+/// The members of an object. It is the wrapping of a batch if `events` is its only member, else an event.
+/// The same record means the same over HTTP and Kafka, so a record with further members is one record.
+#[derive(Default)]
 struct Wrapping<'a> {
-    #[serde(borrow)]
     events: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tenant_id: Option<&'a RawValue>,
+    others: bool,
 }
 
-/// All members of a wrapping. An object with any other member is one record, as it is in a topic.
-const WRAPPING: [&str; 2] = ["events", "tenant_id"];
+impl<'de> Deserialize<'de> for Wrapping<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
 
-fn json<'a>(body: &'a [u8], tenant: &TenantId) -> Result<Events<'a>, IntakeError> {
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Wrapping<'de>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut wrapping = Wrapping::default();
+        while let Some(name) = object.next_key::<Cow<'de, str>>()? {
+            if name == "events" && wrapping.events.is_none() {
+                wrapping.events = Some(object.next_value()?);
+            } else {
+                wrapping.others = true;
+                object.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(wrapping)
+    }
+}
+
+fn json(body: &[u8]) -> Result<Events<'_>, IntakeError> {
     let body = body.trim_ascii();
     if body.starts_with(b"[") {
         return Events::batch(list(body)?);
     }
     if !body.starts_with(b"{") {
         // A text or a number is JSON, and no event; its contract says so.
-        let _: IgnoredAny = serde_json::from_slice(body).map_err(|fault| malformed(&fault))?;
+        let _: IgnoredAny = serde_json::from_slice(body).map_err(|_| unreadable(body))?;
         return Ok(Events::single(body));
     }
-    let wrapping: Wrapping<'a> = serde_json::from_slice(body).map_err(|fault| malformed(&fault))?;
-    let Some(events) = wrapping.events.filter(|events| events.get().starts_with('[')) else {
-        return Ok(Events::single(body));
-    };
-    let members: BTreeMap<String, IgnoredAny> =
-        serde_json::from_slice(body).map_err(|fault| malformed(&fault))?;
-    if !members.keys().all(|name| WRAPPING.contains(&name.as_str())) {
-        return Ok(Events::single(body));
+    let wrapping: Wrapping<'_> = serde_json::from_slice(body).map_err(|_| unreadable(body))?;
+    let events = wrapping.events.filter(|events| !wrapping.others && events.get().starts_with('['));
+    match events {
+        Some(events) => Events::batch(list(events.get().as_bytes())?),
+        None => Ok(Events::single(body)),
     }
-    let named = wrapping.tenant_id.map(|named| serde_json::from_str::<String>(named.get()));
-    if named.is_some_and(|named| named.ok().as_deref() != Some(tenant.as_str())) {
-        return Err(IntakeError::TenantMismatch);
-    }
-    Events::batch(list(events.get().as_bytes())?)
 }
 
 /// The elements of an array, one more than are allowed at most.
 fn list(array: &[u8]) -> Result<Vec<&[u8]>, IntakeError> {
-    let List(elements) = serde_json::from_slice(array).map_err(|fault| malformed(&fault))?;
+    let List(elements) = serde_json::from_slice(array).map_err(|_| unreadable(array))?;
     Ok(elements)
 }
 
@@ -234,8 +249,8 @@ impl<'de> Visitor<'de> for Elements {
 }
 
 /// Not serde_json's own text, which may quote the body.
-fn malformed(fault: &serde_json::Error) -> IntakeError {
-    IntakeError::MalformedJson { line: fault.line(), column: fault.column() }
+fn unreadable(body: &[u8]) -> IntakeError {
+    IntakeError::UnreadableBody(why_not(body))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! documents, RPC into statuses. The words of [`IntakeError::code`] are the same in every front. A fault of
 //! a single event is a [`Rejection`](drover_core::base::error::Rejection), not an error.
 
-use drover_core::base::error::{Code, Unavailable};
+use drover_core::base::error::{Code, Rejection, Unavailable};
 use drover_core::intake::quota::Exceeded;
 
 /// The delay before a sender retries an unavailable request, in seconds.
@@ -29,20 +29,12 @@ pub enum IntakeError {
     /// The body does not have the declared encoding.
     #[error("the body is not compressed as declared")]
     MalformedEncoding,
-    /// The body as a whole is not JSON. The text never quotes the body.
-    #[error("the body is not JSON: line=`{line}` column=`{column}`")]
-    MalformedJson {
-        /// From 1.
-        line: usize,
-        /// From 1; 0 is the end of the line before.
-        column: usize,
-    },
+    /// The body as a whole is not readable as JSON. The text never quotes the body.
+    #[error("{}{}", .0.message, place(.0))]
+    UnreadableBody(Rejection),
     /// The request has no event.
     #[error("there is no event in this request")]
     EmptyBatch,
-    /// The body around the events names another tenant than the caller's.
-    #[error("the body names another tenant than the verified one: path=`/tenant_id`")]
-    TenantMismatch,
     /// The requested contract name is longer than any contract's name.
     #[error("longer than any contract's name")]
     ContractNameTooLong,
@@ -113,9 +105,8 @@ impl IntakeError {
             Self::TooLarge(_) => Code::TooLarge.as_str(),
             Self::UnsupportedEncoding => Code::UnsupportedEncoding.as_str(),
             Self::MalformedEncoding => "malformed_encoding",
-            Self::MalformedJson { .. } => Code::MalformedJson.as_str(),
+            Self::UnreadableBody(rejection) => rejection.code.as_str(),
             Self::EmptyBatch => "empty_batch",
-            Self::TenantMismatch => Code::TenantMismatch.as_str(),
             Self::ContractNameTooLong | Self::InvalidIdempotencyKey => "invalid_parameter",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::Unavailable(_) => "unavailable",
@@ -132,14 +123,17 @@ impl IntakeError {
             | Self::TooLarge(_)
             | Self::UnsupportedEncoding
             | Self::MalformedEncoding
-            | Self::MalformedJson { .. }
+            | Self::UnreadableBody(_)
             | Self::EmptyBatch
-            | Self::TenantMismatch
             | Self::ContractNameTooLong
             | Self::InvalidIdempotencyKey
             | Self::IdempotencyMismatch => None,
         }
     }
+}
+
+fn place(rejection: &Rejection) -> String {
+    rejection.path.as_ref().map(|path| format!(": path=`{path}`")).unwrap_or_default()
 }
 
 impl From<Exceeded> for IntakeError {

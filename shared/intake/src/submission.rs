@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use drover_core::base::time::Timestamp;
+use drover_core::intake::contract::Contract;
 use drover_core::intake::request::{Claim, Claimed, IdempotencyKey};
 use drover_core::intake::tenant::{Scope, Tenant};
 use drover_core::ports::EventLog;
@@ -99,6 +100,29 @@ pub fn tracing_headers(correlation_id: &str, traceparent: Option<&[u8]>) -> Vec<
 }
 
 impl<W: IntakePorts, S: EventLog> Intake<W, S> {
+    /// The name of the contract of a media type, which is in lower case.
+    ///
+    /// # Errors
+    /// [`IntakeError::Unavailable`]
+    pub async fn contract_of_media_type(
+        &self,
+        media_type: &str,
+    ) -> Result<Option<String>, IntakeError> {
+        let now = self.ports.now();
+        Ok(self.registry.contract_of_media_type(media_type, now, &self.ports).await?)
+    }
+
+    /// The contract of this name, if there is one.
+    ///
+    /// # Errors
+    /// [`IntakeError::Unavailable`]
+    pub async fn contract(
+        &self,
+        name: ContractName<'_>,
+    ) -> Result<Option<Arc<Contract>>, IntakeError> {
+        Ok(self.registry.contract(name.as_str(), self.ports.now(), &self.ports).await?)
+    }
+
     /// Takes so many events from the tenant's quota.
     pub(crate) fn within_quota(&self, caller: &Caller, events: usize) -> Result<(), IntakeError> {
         let (tenant, quota) = (caller.scope.tenant(), caller.tenant.quota);

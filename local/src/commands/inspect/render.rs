@@ -137,6 +137,8 @@ struct HeadJson<'a> {
     stale: Option<StaleJson<'a>>,
     /// What the last commit inserted into pages.
     note: Vec<PositionJson<'a>>,
+    /// The start of the keyframes that the last commit wrote in a carry.
+    carried_from: Option<PositionJson<'a>>,
     frozen: usize,
     bytes: usize,
 }
@@ -211,6 +213,7 @@ fn head_json(head: &Head) -> HeadJson<'_> {
         keyframes: head.frame.map_or(0, |frame| frame.number),
         stale: head.stale.as_deref().map(stale_json),
         note: head.note.iter().map(position_json).collect(),
+        carried_from: head.carried.as_deref().map(|carried| position_json(&carried.from)),
         frozen: head.frozen,
         bytes: encode_head(head).map_or(0, |bytes| bytes.len()),
     }

@@ -26,6 +26,8 @@ pub const ALTERNATIVES: usize = 4;
 pub const IDENTITY_EXCEPT: usize = 16;
 /// Maximum number of sources of a natural key.
 pub const IDENTITY_SOURCES: usize = 8;
+/// Maximum number of a contract's `ignore` rules.
+pub const IGNORE_RULES: usize = 8;
 /// Maximum number of subject kinds over all stored contracts. A listing without a kind reads all of
 /// them.
 pub const KINDS: usize = 64;

@@ -3,6 +3,7 @@
 //! CloudWatch.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::cost::Units;
 use crate::base::error::Code;
@@ -110,6 +111,8 @@ impl Metric {
 
 /// Rejections, by code.
 pub const ERRORS: &str = "processing_errors_total";
+/// Values that are present and that a view cannot read, by field.
+pub const SKIPPED: &str = "values_skipped_total";
 /// Seconds from the start of the invocation to a record's disposition.
 pub const DURATION: &str = "message_processing_duration_seconds";
 /// The largest `observed_at` of an applied event, in seconds since 1970.
@@ -122,6 +125,8 @@ pub struct Counts {
     pub counts: BTreeMap<Metric, f64>,
     /// Rejections by code.
     pub errors: BTreeMap<Code, u64>,
+    /// Values that a view cannot read, by field: the name of a measure, `status`, `location`.
+    pub skipped: BTreeMap<Arc<str>, u64>,
     /// Durations in seconds, one per record.
     pub durations: Vec<f64>,
     /// The largest `observed_at` of an applied event.
@@ -156,6 +161,11 @@ impl Counts {
         *self.errors.entry(code).or_default() += 1;
     }
 
+    /// Counts a value that a view cannot read.
+    pub fn add_skipped(&mut self, field: &Arc<str>) {
+        *self.skipped.entry(Arc::clone(field)).or_default() += 1;
+    }
+
     /// Consumed DynamoDB units.
     pub fn units(&self) -> Units {
         Units { read: self.get(Metric::ReadUnits), write: self.get(Metric::WriteUnits) }
@@ -168,6 +178,9 @@ impl Counts {
         }
         for (code, count) in other.errors {
             *self.errors.entry(code).or_default() += count;
+        }
+        for (field, count) in other.skipped {
+            *self.skipped.entry(field).or_default() += count;
         }
         self.durations.extend(other.durations);
         self.last_message = self.last_message.max(other.last_message);

@@ -33,9 +33,17 @@ impl Timestamp {
     /// Parses RFC 3339. An offset (or `Z`) is required; fractions below a microsecond are rounded
     /// down.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        let instant: jiff::Timestamp = text.parse().ok()?;
-        let nanos = instant.as_nanosecond().div_euclid(1_000);
-        i64::try_from(nanos).ok().and_then(Self::from_micros)
+        let instant = text.parse().or_else(|fault| match within_nanoseconds(text) {
+            Some(text) => text.parse(),
+            None => Err(fault),
+        });
+        Self::of_instant(instant.ok()?)
+    }
+
+    /// An instant as jiff has it; fractions below a microsecond are cut.
+    pub(crate) fn of_instant(instant: jiff::Timestamp) -> Option<Self> {
+        let micros = instant.as_nanosecond().div_euclid(1_000);
+        i64::try_from(micros).ok().and_then(Self::from_micros)
     }
 
     /// Microseconds since 1970.
@@ -71,6 +79,17 @@ impl Timestamp {
     pub const fn whole_seconds(self) -> i64 {
         self.0.div_euclid(MICROS_PER_SECOND)
     }
+}
+
+/// A time whose fraction has more than the nine digits that jiff reads, without the excess digits.
+/// RFC 3339 sets no limit.
+pub(crate) fn within_nanoseconds(text: &str) -> Option<String> {
+    const DIGITS: usize = 9;
+    let (whole, rest) = text.split_once('.')?;
+    let end = rest.find(|one: char| !one.is_ascii_digit()).unwrap_or(rest.len());
+    let (fraction, offset) = rest.split_at_checked(end)?;
+    let kept = fraction.get(..DIGITS).filter(|kept| kept.len() < fraction.len())?;
+    Some(format!("{whole}.{kept}{offset}"))
 }
 
 /// RFC 3339 in UTC with 3 fractional digits, or 6 if there are microseconds.
@@ -120,6 +139,8 @@ mod tests {
     fn finer_fractions_are_rounded_down() {
         check("2026-11-21T06:00:00.1234569Z", Some("2026-11-21T06:00:00.123456Z"));
         check("1969-12-31T23:59:59.9999999Z", Some("1969-12-31T23:59:59.999999Z"));
+        check("2026-11-21T06:00:00.123456789012Z", Some("2026-11-21T06:00:00.123456Z"));
+        check("2026-11-21T08:00:00.000000000000000001+02:00", Some("2026-11-21T06:00:00.000Z"));
     }
 
     #[test]

@@ -3,21 +3,33 @@
 //! two ids or counters would be dropped as a duplicate.
 //!
 //! Integers of up to 64 bits are written unchanged. `serde_json_canonicalizer` writes doubles.
-//! [`Exact`] holds the texts of numbers that parsing changed.
+//! [`Exact`] holds the texts of numbers that parsing changed or that the record spells otherwise.
 
 use serde_json::{Map, Number, Value};
 
+use super::decimal::Decimal;
 use super::doubles::{Doubles, Exact};
 use super::places::Places;
 
 /// Excluded members and elements.
 pub(crate) type Except = Places<()>;
 
+/// How a number of [`Exact`] is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// Normalized: all spellings of a number have one text. For comparisons and digests.
+    #[default]
+    Normal,
+    /// As the record spells it. For stored payloads.
+    Kept,
+}
+
 /// Exclusions and exact numbers of a value and its descendants.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Marks<'a> {
     pub(super) except: Option<&'a Except>,
     pub(super) exact: Option<&'a Exact>,
+    pub(super) spelling: Spelling,
 }
 
 impl<'a> Marks<'a> {
@@ -27,8 +39,8 @@ impl<'a> Marks<'a> {
         except: impl Fn(&'a Except) -> Option<&'a Except>,
         exact: impl Fn(&'a Exact) -> Option<&'a Exact>,
     ) -> Option<Self> {
-        let marks =
-            Self { except: self.except.and_then(except), exact: self.exact.and_then(exact) };
+        let (except, exact) = (self.except.and_then(except), self.exact.and_then(exact));
+        let marks = Self { except, exact, spelling: self.spelling };
         marks.except.is_none_or(|except| except.here().is_none()).then_some(marks)
     }
 }
@@ -44,7 +56,7 @@ pub(super) fn write(
         Value::Null => text.extend_from_slice(b"null"),
         Value::Bool(true) => text.extend_from_slice(b"true"),
         Value::Bool(false) => text.extend_from_slice(b"false"),
-        Value::Number(number) => return write_number(number, marks.exact, text),
+        Value::Number(number) => return write_number(number, marks, text),
         Value::String(string) => write_string(string, text)?,
         Value::Array(items) => return write_array(items, marks, text),
         Value::Object(fields) => return write_object(fields, marks, text),
@@ -65,13 +77,22 @@ fn write_string(string: &str, text: &mut Vec<u8>) -> Result<(), serde_json::Erro
 
 fn write_number(
     number: &Number,
-    exact: Option<&Exact>,
+    marks: Marks<'_>,
     text: &mut Vec<u8>,
 ) -> Result<Doubles, serde_json::Error> {
     let doubles = Doubles::of(number);
-    match (doubles, exact.and_then(Places::here)) {
+    match (doubles, marks.exact.and_then(Places::here)) {
         (Doubles::None, _) => serde_json::to_writer(text, number)?,
-        (Doubles::Usual | Doubles::Any, Some(exact)) => text.extend_from_slice(exact.as_bytes()),
+        (Doubles::Usual | Doubles::Any, Some(written)) => {
+            match (marks.spelling, Decimal::parse(written)) {
+                (Spelling::Normal, Ok(decimal)) => {
+                    text.extend_from_slice(decimal.to_string().as_bytes())
+                }
+                (Spelling::Kept, _) | (Spelling::Normal, Err(_)) => {
+                    text.extend_from_slice(written.as_bytes())
+                }
+            }
+        }
         (Doubles::Usual | Doubles::Any, None) => {
             serde_json_canonicalizer::to_writer(number, text)?;
         }

@@ -13,9 +13,11 @@ pub(crate) type Exact = Places<Box<str>>;
 pub(crate) enum Doubles {
     /// No doubles, so every number is exact.
     None,
-    /// Doubles between 10^-7 and 10^21: a number of up to 15 digits survives parsing and writing.
+    /// Between 10^-7 and 10^21, with a fraction: a number of 15 digits is parsed to the nearest one, and
+    /// written as it was.
     Usual,
-    /// Doubles outside these bounds, or zero, which may come from a number too small for a double.
+    /// Zero, perhaps of a number that is too small for a double; whole, so that it was written with a point
+    /// or an exponent; or beyond these bounds.
     Any,
 }
 
@@ -25,7 +27,7 @@ impl Doubles {
         let size = number.as_f64().unwrap_or_default().abs();
         match number.is_f64() {
             false => Self::None,
-            true if (1e-7..1e21).contains(&size) => Self::Usual,
+            true if (1e-7..1e21).contains(&size) && size.fract() > 0.0 => Self::Usual,
             true => Self::Any,
         }
     }

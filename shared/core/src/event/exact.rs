@@ -1,10 +1,12 @@
 //! Finds numbers that JSON parsing changes: integers of more than 64 bits, and decimals that no
 //! double equals, become the nearest double. Two records that differ only in such a number would be
-//! equal, and the second would be dropped as a duplicate.
+//! equal, and the second would be dropped as a duplicate. Spellings count too: `21.0` becomes 21, and
+//! history keeps the text of the record.
 //!
 //! Few records have such numbers, so the check is cheap without them: a text without doubles is
 //! exact ([`Doubles`](super::Doubles)), and so is a text whose doubles are of usual size and whose
-//! numbers are short ([`has_long_number`]).
+//! numbers are short ([`has_long_number`]) and do not end in zero ([`has_odd_fraction`]). A number with a
+//! negative exponent and no point (`215e-1`) is not found: it keeps its value, but not its spelling.
 
 use std::borrow::Cow;
 
@@ -18,7 +20,7 @@ use super::doubles::Exact;
 /// sign and a point. Without an exponent every number of this length is exact.
 const SURELY_EXACT: usize = 16;
 
-/// The numbers of a JSON text that parsing changes. The text must be valid JSON.
+/// The numbers of a JSON text whose text parsing changes. The text must be valid JSON.
 ///
 /// # Errors
 /// An exponent has more than four digits.
@@ -38,6 +40,16 @@ pub(crate) fn has_long_number(json: &str) -> bool {
         }
     };
     (SURELY_EXACT..json.len()).step_by(SURELY_EXACT + 1).any(|at| run_around(at) > SURELY_EXACT)
+}
+
+/// Whether a text has a decimal, or a string that looks like one, that ends in a zero or has an exponent.
+pub(crate) fn has_odd_fraction(json: &str) -> bool {
+    json.match_indices('.').any(|(at, _)| {
+        let rest = json.as_bytes().get(at + 1..).unwrap_or_default();
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let last = digits.checked_sub(1).and_then(|last| rest.get(last));
+        last.is_some_and(|last| *last == b'0' || matches!(rest.get(digits), Some(b'e' | b'E')))
+    })
 }
 
 /// Whether a text has a number that parsing may change. Reads every byte.
@@ -61,7 +73,9 @@ fn may_lose_any(json: &[u8]) -> bool {
 
 /// Whether a number is certainly exact, whatever its double.
 fn is_surely_exact(number: &[u8]) -> bool {
-    number.len() <= SURELY_EXACT && !number.iter().any(|byte| matches!(byte, b'e' | b'E'))
+    let is_odd = |byte: &u8| matches!(byte, b'e' | b'E');
+    let ends_in_zero = number.last() == Some(&b'0') && number.contains(&b'.');
+    number.len() <= SURELY_EXACT && !number.iter().any(is_odd) && !ends_in_zero && number != b"-0"
 }
 
 const fn is_of_number(byte: &u8) -> bool {
@@ -125,7 +139,7 @@ impl<'t> Walk<'t> {
                 let number = self.json.get(self.at..end).unwrap_or_default();
                 self.at = end;
                 if !is_surely_exact(number.as_bytes())
-                    && let Some(text) = lost(number)?
+                    && let Some(text) = written(number)?
                 {
                     exact.put_here(text);
                 }
@@ -165,17 +179,17 @@ impl<'t> Walk<'t> {
     }
 }
 
-/// The canonical text of a number, if parsing changes it.
-fn lost(number: &str) -> Result<Option<Box<str>>, OutOfRange> {
-    let decimal = Decimal::parse(number)?;
-    // The parser's double, which may be a neighbour of the nearest double.
-    let held = serde_json::from_str::<Number>(number).ok().and_then(|held| {
+/// The text of a number, if parsing and writing change it.
+fn written(number: &str) -> Result<Option<Box<str>>, OutOfRange> {
+    Decimal::parse(number)?;
+    let parsed = serde_json::from_str::<Number>(number).ok();
+    let same = parsed.is_some_and(|parsed| {
         let mut text = Vec::new();
-        canonical::write(&Value::Number(held), canonical::Marks::default(), &mut text).ok()?;
-        String::from_utf8(text).ok()
+        let written =
+            canonical::write(&Value::Number(parsed), canonical::Marks::default(), &mut text);
+        written.is_ok() && text == number.as_bytes()
     });
-    let held = held.map(|text| Decimal::parse(&text)).transpose()?;
-    Ok((held.as_ref() != Some(&decimal)).then(|| decimal.to_string().into()))
+    Ok((!same).then(|| number.into()))
 }
 
 #[cfg(test)]
@@ -199,13 +213,17 @@ mod tests {
         let json = r#" {"a" : 12345678901234567890123, "b":[1, {"c\u0022/":0.10000000000000000001}],
             "d":"12345678901234567890123","e":18446744073709551615,"f":0.1,"g":1.5e3,"h":{}, "i":[]} "#;
         let found = texts(json, &["/a", "/b/1/c\"~1", "/b/0", "/d", "/e", "/f", "/g"]);
-        let expected = [Some("1.2345678901234567890123e+22"), Some("0.10000000000000000001")]
+        let expected = [Some("12345678901234567890123"), Some("0.10000000000000000001")]
             .map(|text| text.map(str::to_owned));
         assert_eq!(found[..2], expected);
-        assert!(found[2..].iter().all(Option::is_none), "{found:?}");
+        assert!(found[2..6].iter().all(Option::is_none), "{found:?}");
+        assert_eq!(found[6].as_deref(), Some("1.5e3"));
         assert!(
-            lost_numbers(r#"{"e":18446744073709551615,"g":1.5e3}"#).expect("in range").is_empty()
+            lost_numbers(r#"{"e":18446744073709551615,"g":1.5}"#).expect("in range").is_empty()
         );
+        for odd in ["21.0", "-0", "0.50", "1e2", "1E+2", "1e20"] {
+            assert_eq!(texts(odd, &[""]), [Some(odd.to_owned())]);
+        }
         assert_eq!(texts("1e-400", &[""]), [Some("1e-400".to_owned())]);
     }
 
@@ -238,8 +256,11 @@ mod tests {
             let parsed: Option<Number> = serde_json::from_str(&number).ok();
             let doubles = parsed.as_ref().map(Doubles::of);
             let usual = doubles.is_some_and(|doubles| doubles < Doubles::Any);
-            if is_surely_exact(number.as_bytes()) || usual && !has_long_number(&number) {
-                prop_assert_eq!(lost(&number), Ok(None));
+            // The exception is described at the top of this file.
+            let unfound = !number.contains('.') && number.to_lowercase().contains("e-");
+            let passed = usual && !has_long_number(&number) && !has_odd_fraction(&number);
+            if is_surely_exact(number.as_bytes()) || passed && !unfound {
+                prop_assert_eq!(written(&number), Ok(None));
             }
         }
 

@@ -10,55 +10,54 @@ mod compile;
 mod document;
 mod identity;
 mod lookup;
+mod reading;
+mod sequence;
 mod time;
+mod values;
 
 #[cfg(test)]
 mod builtin_tests;
 #[cfg(test)]
 mod document_tests;
 #[cfg(test)]
+mod field_tests;
+#[cfg(test)]
 mod identity_tests;
 #[cfg(test)]
 pub(crate) mod sample;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use self::builtin::{BUILTINS, builtin};
+pub use self::builtin::{BUILTINS, builtin, builtin_of_media_type};
 pub use self::document::{
-    ContractDocument, IdentityDocument, LocationDocument, MeasureDocument, SourceDocument,
-    StatusDocument, SubjectDocument, TimeDocument, TimeFormat, VariantDocument, WhenDocument,
-    WithoutTime,
+    Body, ContractDocument, Fold, IdentityDocument, IgnoreDocument, LocationDocument,
+    MeasureDocument, PayloadDocument, SequenceDocument, SourceDocument, StatusDocument,
+    SubjectDocument, Syntax, TimeDocument, TimeFormat, VariantDocument, WhenDocument, WithoutTime,
 };
-use self::identity::{Identity, Read};
 pub(crate) use self::lookup::Lookup;
+use self::reading::{Common, Reading};
 use crate::base::error::{Code, Rejection};
-use crate::base::id::{EventId, Kind, Position, SubjectId};
-use crate::base::limits;
 use crate::base::scope::TenantScope;
-use crate::base::time::Timestamp;
-use crate::event::{self, Entry, Event, IdOrigin, Placing};
+use crate::event::Event;
 use crate::intake::record::{HeaderValue, Parsed, Record};
-use crate::intake::schema::Schema;
 use crate::intake::transform::Transform;
 use crate::view::ViewSpec;
 
 /// A compiled contract.
 #[derive(Debug)]
 pub struct Contract {
-    name: Arc<str>,
+    common: Common,
+    media_types: Vec<String>,
+    syntax: Syntax,
     /// Makes elements of a record, each of which is read as if it had come alone.
     transform: Option<Transform>,
+    ignored: Vec<Ignored>,
     tenant: Option<Lookup>,
     variants: Vec<Variant>,
     usual: Reading,
-    /// The types that the document names: events of one share its text, of which there is a copy
-    /// with every other event.
-    types: BTreeSet<Arc<str>>,
-    view_spec: Arc<ViewSpec>,
 }
 
 /// What a transform made of a part of a record.
@@ -66,8 +65,8 @@ pub struct Contract {
 pub struct Element {
     /// Its place among the record's elements, from 0.
     pub number: u32,
-    /// What it is, or why it never will be an event.
-    pub event: Result<Event, Rejection>,
+    /// The event, or why it never will be one; `None`: the contract ignores it.
+    pub event: Result<Option<Event>, Rejection>,
 }
 
 /// How records with a certain header are read.
@@ -78,46 +77,45 @@ struct Variant {
     reading: Reading,
 }
 
-/// How a record is read.
+/// Records that the contract ignores.
 #[derive(Debug)]
-struct Reading {
-    kind: Kind,
-    subject: Lookup,
-    event_id: Option<Lookup>,
-    /// Of a record without an event id.
-    identity: Identity,
-    event_type: Lookup,
-    observed_at: Option<(Lookup, TimeFormat)>,
-    without_time: WithoutTime,
-    payload: Lookup,
-    schema: Option<Schema>,
-}
-
-/// Why the time of receipt does not stand in for that of observation.
-const NO_RECEIPT: &str =
-    ", and the timestamp of its Kafka record is missing or cannot be when it was received";
-
-/// When something was observed, and whether the record says so itself.
-#[derive(Clone, Copy)]
-enum Observed {
-    Own(Timestamp),
-    Received(Timestamp),
+struct Ignored {
+    lookup: Lookup,
+    values: Vec<Value>,
 }
 
 impl Contract {
     /// What it is called.
     pub fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.common.name
     }
 
     /// What the units of a view read from its payloads.
     pub fn view_spec(&self) -> Arc<ViewSpec> {
-        Arc::clone(&self.view_spec)
+        Arc::clone(&self.common.view_spec)
+    }
+
+    /// How strictly JSON is read.
+    pub fn syntax(&self) -> Syntax {
+        self.syntax
+    }
+
+    /// Whether how a record is read depends on its media type.
+    pub fn reads_media_type(&self) -> bool {
+        !self.media_types.is_empty()
+    }
+
+    /// The headers that it looks at, without those of the media type and the encoding.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        let readings = self.variants.iter().map(|variant| &variant.reading).chain([&self.usual]);
+        let when = self.variants.iter().map(|variant| variant.header.as_str());
+        let lookups = self.tenant.iter().chain(self.ignored.iter().map(|ignored| &ignored.lookup));
+        readings.flat_map(Reading::lookups).chain(lookups).flat_map(Lookup::headers).chain(when)
     }
 
     /// The tenant that a record names, by the contract's own source. It proves nothing.
     pub fn tenant_named<'a>(&'a self, parsed: &'a Parsed<'_>) -> Option<Cow<'a, str>> {
-        self.tenant.as_ref()?.find(parsed.record(), parsed.json().ok()?)?.text()
+        self.tenant.as_ref()?.find(parsed, parsed.json().ok()?)?.text()
     }
 
     /// Reads a record that is several events or none, or `None` where the contract has no transform and
@@ -141,6 +139,9 @@ impl Contract {
         parsed: &Parsed<'_>,
         scope: &TenantScope,
     ) -> Result<Vec<Element>, Rejection> {
+        let relaxed = self.relaxed(parsed);
+        let relaxed = relaxed.as_ref().map(Record::parsed);
+        let parsed = relaxed.as_ref().unwrap_or(parsed);
         parsed.json()?;
         let (record, body) = (parsed.record(), parsed.body().unwrap_or_default());
         let meant = record.source.element();
@@ -153,59 +154,75 @@ impl Contract {
         Ok(read.collect())
     }
 
-    /// Reads a record that is one event of the tenant that somebody vouched for.
+    /// Reads a record as an event of the tenant that somebody vouched for; `None`: the contract ignores it.
     ///
     /// # Errors
     /// Why the record will never be one.
-    pub fn read(&self, parsed: &Parsed<'_>, scope: &TenantScope) -> Result<Event, Rejection> {
-        let json = parsed.record_json()?;
-        let record = parsed.record();
-        let reading = self.reading(record);
+    pub fn read(
+        &self,
+        parsed: &Parsed<'_>,
+        scope: &TenantScope,
+    ) -> Result<Option<Event>, Rejection> {
+        match self.relaxed(parsed) {
+            Some(record) => self.read_strictly(&record.parsed(), scope),
+            None => self.read_strictly(parsed, scope),
+        }
+    }
+
+    /// The record without bare words, if it has any and this contract reads them.
+    fn relaxed(&self, parsed: &Parsed<'_>) -> Option<Record> {
+        if self.syntax == Syntax::Lenient { parsed.without_bare_words() } else { None }
+    }
+
+    fn read_strictly(
+        &self,
+        parsed: &Parsed<'_>,
+        scope: &TenantScope,
+    ) -> Result<Option<Event>, Rejection> {
+        let reading = self.reading(parsed.record());
+        let json = reading.body(parsed)?;
+        if self.ignored.iter().any(|ignored| ignored.applies(parsed, json)) {
+            return Ok(None);
+        }
+        self.read_event(reading, parsed, json, scope).map(Some)
+    }
+
+    /// Reads the JSON of a record as one event.
+    fn read_event(
+        &self,
+        reading: &Reading,
+        parsed: &Parsed<'_>,
+        json: &Value,
+        scope: &TenantScope,
+    ) -> Result<Event, Rejection> {
         reading.check_schema(json)?;
-        self.check_tenant(record, json, scope)?;
-        let subject = reading.subject(record, json)?;
-        let event_type = self.shared_type(reading.event_type(record, json)?);
-        let payload = reading.payload(parsed, json)?;
-        let observed = reading.observed_at(record, json)?;
-        let (event_id, id_origin) = match reading.given_id(record, json)? {
-            Some(id) => (id, IdOrigin::Given),
-            None => {
-                let read = Read { contract: &self.name, parsed, json };
-                reading.derived_id(read, observed, &payload)?
-            }
-        };
-        let position = Position { observed_at: observed.at(), sequence: 0, event_id };
-        let entry = Entry {
-            position,
-            id_origin,
-            event_type,
-            contract: Arc::clone(&self.name),
-            contract_version: 0,
-            ingested_at: record.ingested_at,
-            payload,
-            placing: Placing::default(),
-        };
-        Ok(Event { subject: scope.subject(subject), entry: Arc::new(entry) })
+        self.check_tenant(parsed, json, scope)?;
+        reading.event(&self.common, parsed, json, scope)
     }
 
     fn reading(&self, record: &Record) -> &Reading {
+        if self.variants.is_empty() || self.names_media_type_of(record) {
+            return &self.usual;
+        }
         let applies = |variant: &&Variant| {
             record.header(&variant.header) == Some(HeaderValue::Text(&variant.equals))
         };
         self.variants.iter().find(applies).map_or(&self.usual, |variant| &variant.reading)
     }
 
-    fn shared_type(&self, text: Cow<'_, str>) -> Arc<str> {
-        self.types.get(&*text).map_or_else(|| Arc::from(text), Arc::clone)
+    fn names_media_type_of(&self, record: &Record) -> bool {
+        let named = record.media_type();
+        named
+            .is_some_and(|named| self.media_types.iter().any(|one| one.eq_ignore_ascii_case(named)))
     }
 
     fn check_tenant(
         &self,
-        record: &Record,
+        parsed: &Parsed<'_>,
         json: &Value,
         scope: &TenantScope,
     ) -> Result<(), Rejection> {
-        let named = self.tenant.as_ref().and_then(|tenant| tenant.find(record, json));
+        let named = self.tenant.as_ref().and_then(|tenant| tenant.find(parsed, json));
         match named {
             Some(named) if named.text().as_deref() != Some(scope.tenant().as_str()) => {
                 let message = "the record names another tenant than the verified one";
@@ -216,147 +233,9 @@ impl Contract {
     }
 }
 
-impl Reading {
-    fn check_schema(&self, json: &Value) -> Result<(), Rejection> {
-        match self.schema.as_ref().and_then(|schema| schema.first_fault(json)) {
-            None => Ok(()),
-            Some(fault) => {
-                let path = bounded(fault.path);
-                Err(Rejection::at(Code::SchemaViolation, path, fault.message))
-            }
-        }
+impl Ignored {
+    fn applies(&self, parsed: &Parsed<'_>, json: &Value) -> bool {
+        let found = self.lookup.find(parsed, json);
+        found.is_some_and(|found| self.values.iter().any(|value| found.is(value)))
     }
-
-    fn subject(&self, record: &Record, json: &Value) -> Result<SubjectId, Rejection> {
-        let found = self.subject.find(record, json);
-        let found = found.ok_or_else(|| self.subject.missing("the subject's id"))?;
-        let Some(text) = found.text() else {
-            return Err(found.rejection(Code::InvalidId, "subject id is not a text"));
-        };
-        SubjectId::new(self.kind.clone(), &text).map_err(|rejection| found.located(rejection))
-    }
-
-    fn event_type<'a>(
-        &'a self,
-        record: &'a Record,
-        json: &'a Value,
-    ) -> Result<Cow<'a, str>, Rejection> {
-        let found = self.event_type.find(record, json);
-        let found = found.ok_or_else(|| self.event_type.missing("the event type"))?;
-        match found.text() {
-            Some(text) if is_type(&text) => Ok(text),
-            Some(_) | None => {
-                let limit = event::TYPE_LIMIT;
-                let message = format!("event type is not a text of 1 to {limit} bytes");
-                Err(found.rejection(Code::SchemaViolation, message))
-            }
-        }
-    }
-
-    /// Canonical text can be longer than what was sent (`1e20` has 21 digits), so it has its own
-    /// check.
-    fn payload(&self, parsed: &Parsed<'_>, json: &Value) -> Result<Arc<str>, Rejection> {
-        let found = self.payload.find_json(parsed.record(), json);
-        let (found, place) = found.ok_or_else(|| self.payload.missing("the payload"))?;
-        let payload: Arc<str> =
-            parsed.with_canonical(found, place, None, |text| Arc::from(text))?;
-        if payload.len() <= limits::RECORD_BYTES {
-            return Ok(payload);
-        }
-        let limit = limits::RECORD_BYTES;
-        let message = format!(
-            "the payload is too large: canonical bytes=`{}` limit=`{limit}`",
-            payload.len()
-        );
-        Err(Rejection::new(Code::TooLarge, message))
-    }
-
-    fn observed_at(&self, record: &Record, json: &Value) -> Result<Observed, Rejection> {
-        let Some((lookup, format)) = &self.observed_at else {
-            return self.received(record, || {
-                Rejection::new(Code::MissingField, "records of this contract have no time")
-            });
-        };
-        let Some(found) = lookup.find(record, json) else {
-            return self.received(record, || lookup.missing("the time of observation"));
-        };
-        format.read(found.value).map(Observed::Own).ok_or_else(|| {
-            let message = "this names no instant, or has no offset from UTC";
-            found.rejection(Code::InvalidTimestamp, message)
-        })
-    }
-
-    fn received(
-        &self,
-        record: &Record,
-        missing: impl FnOnce() -> Rejection,
-    ) -> Result<Observed, Rejection> {
-        match (self.without_time, record.received_at) {
-            (WithoutTime::Received, Some(received)) => Ok(Observed::Received(received)),
-            (WithoutTime::Received, None) => {
-                let mut rejection = missing();
-                rejection.message.push_str(NO_RECEIPT);
-                Err(rejection)
-            }
-            (WithoutTime::Reject, _) => Err(missing()),
-        }
-    }
-
-    fn given_id(&self, record: &Record, json: &Value) -> Result<Option<EventId>, Rejection> {
-        let Some(found) = self.event_id.as_ref().and_then(|id| id.find(record, json)) else {
-            return Ok(None);
-        };
-        let Some(text) = found.text() else {
-            return Err(found.rejection(Code::InvalidId, "event id is not a text"));
-        };
-        EventId::parse(&text).map(Some).map_err(|rejection| found.located(rejection))
-    }
-
-    /// The id of an event that brought none. Where the time of receipt stands in for its own, the
-    /// record says too little: two equal readings may arrive in one millisecond.
-    fn derived_id(
-        &self,
-        read: Read<'_>,
-        observed: Observed,
-        payload: &str,
-    ) -> Result<(EventId, IdOrigin), Rejection> {
-        match (&self.identity, observed) {
-            (Identity::NaturalKey(sources), Observed::Own(_) | Observed::Received(_)) => {
-                Ok((read.natural_key_id(sources)?, IdOrigin::Given))
-            }
-            (Identity::Record(_), Observed::Received(_)) => {
-                let source = &read.parsed.record().source;
-                Ok((source.event_id(read.parsed.element_number()), IdOrigin::Record))
-            }
-            (Identity::Record(except), Observed::Own(_)) => {
-                let kept = self.payload.find_json(read.parsed.record(), read.json);
-                let whole = read.parsed.element_number().is_none()
-                    && kept.is_some_and(|(kept, _)| std::ptr::eq(kept, read.json));
-                let canonical = Some(payload).filter(|_| whole);
-                Ok((read.record_id(except, &self.event_type, canonical)?, IdOrigin::Record))
-            }
-        }
-    }
-}
-
-impl Observed {
-    const fn at(self) -> Timestamp {
-        match self {
-            Self::Own(at) | Self::Received(at) => at,
-        }
-    }
-}
-
-/// Types go into logs and listings, so they hold no control characters.
-fn is_type(text: &str) -> bool {
-    (1..=event::TYPE_LIMIT).contains(&text.len()) && !text.chars().any(char::is_control)
-}
-
-/// A pointer of bounded length; the names in it are the sender's. Cut between two of them.
-fn bounded(mut path: String) -> String {
-    if path.len() > limits::REJECTION_PATH_BYTES {
-        path.truncate(path.floor_char_boundary(limits::REJECTION_PATH_BYTES));
-        path.truncate(path.rfind('/').unwrap_or(0));
-    }
-    path
 }

@@ -14,7 +14,7 @@ use crate::base::id::{EventId, Kind, Position, SubjectId, TenantId};
 use crate::base::limits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
-use crate::event::{Entry, Event, IdOrigin, Placing, TYPE_LIMIT, is_digest};
+use crate::event::{Canonical, Entry, Event, IdOrigin, Placing, Spelling, TYPE_LIMIT, is_digest};
 use crate::intake::record::Parsed;
 
 const VERSION: u64 = 1;
@@ -37,6 +37,9 @@ struct Envelope<'a> {
     #[serde(rename = "type")]
     event_type: &'a str,
     observed_at: Timestamp,
+    /// Absent: 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
     ingested_at: Timestamp,
     payload: &'a RawValue,
 }
@@ -60,6 +63,7 @@ pub fn write(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
         },
         event_type: &entry.event_type,
         observed_at: entry.position.observed_at,
+        sequence: Some(entry.position.sequence).filter(|sequence| *sequence > 0),
         ingested_at: entry.ingested_at,
         payload: serde_json::from_str(&entry.payload)?,
     })
@@ -80,7 +84,8 @@ pub fn read(parsed: &Parsed<'_>, scope: &TenantScope) -> Result<Event, Rejection
     }
     let kind = at("kind", Kind::parse(text(json, "kind")?))?;
     let subject = at("id", SubjectId::new(kind, text(json, "id")?))?;
-    Ok(Event { subject: scope.subject(subject), entry: Arc::new(entry(parsed, json)?) })
+    let entry = Arc::new(entry(parsed, json)?);
+    Ok(Event { subject: scope.subject(subject), entry, skipped: Vec::new() })
 }
 
 /// The tenant that an envelope names.
@@ -91,11 +96,13 @@ pub(crate) fn tenant(json: &Value) -> Result<TenantId, Rejection> {
 fn entry(parsed: &Parsed<'_>, json: &Value) -> Result<Entry, Rejection> {
     let event_id = at("event_id", EventId::parse(text(json, "event_id")?))?;
     let id_origin = id_origin(json, &event_id)?;
-    let position = Position { observed_at: time(json, "observed_at")?, sequence: 0, event_id };
+    let sequence = sequence(json)?;
+    let position = Position { observed_at: time(json, "observed_at")?, sequence, event_id };
     let event_type = name(json, "type")?;
+    let canonical =
+        Canonical { value: field(json, "payload")?, except: None, spelling: Spelling::Kept };
     let payload: Arc<str> =
-        parsed
-            .with_canonical(field(json, "payload")?, Some(PAYLOAD), None, |text| Arc::from(text))?;
+        parsed.with_canonical(canonical, Some(PAYLOAD), |text| Arc::from(text))?;
     if payload.len() > limits::RECORD_BYTES {
         return Err(Rejection::at(Code::TooLarge, "/payload", "the payload is too large"));
     }
@@ -111,6 +118,12 @@ fn entry(parsed: &Parsed<'_>, json: &Value) -> Result<Entry, Rejection> {
         payload,
         placing: Placing::default(),
     })
+}
+
+fn sequence(json: &Value) -> Result<u64, Rejection> {
+    let Some(sequence) = json.get("sequence") else { return Ok(0) };
+    let number = sequence.as_i64().and_then(|number| u64::try_from(number).ok());
+    number.ok_or_else(|| refused("sequence", "this is no number from 0 to 2^63-1"))
 }
 
 /// The record itself is gone, so its digest cannot be had again: the envelope says that it is one.

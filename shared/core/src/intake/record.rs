@@ -233,6 +233,13 @@ impl Record {
         Parsed::new(self)
     }
 
+    /// The media type that the record says, without its parameters.
+    pub fn media_type(&self) -> Option<&str> {
+        let Some(HeaderValue::Text(text)) = self.header("content-type") else { return None };
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        (!essence.is_empty()).then_some(essence)
+    }
+
     /// The last header of that name, whatever its case: producers of one ecosystem write
     /// `Content-Encoding`, of the other `content-encoding`. The last, as Kafka's own clients do.
     pub fn header(&self, name: &str) -> Option<HeaderValue<'_>> {

@@ -57,7 +57,21 @@ fn described(error: &ValidationError<'_>) -> Vec<Fault> {
     }
 }
 
-/// What the schema wanted. Only of kinds whose text holds nothing but the schema's own words.
+/// What a value is, without what it says: its type, and its length.
+pub(crate) fn kind_of(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "a truth value".to_owned(),
+        Value::Number(number) if number.is_f64() => "a number".to_owned(),
+        Value::Number(_) => "a whole number".to_owned(),
+        Value::String(text) if text.is_empty() => "an empty text".to_owned(),
+        Value::String(text) => format!("a text of {} characters", text.chars().count()),
+        Value::Array(items) => format!("a list of {} elements", items.len()),
+        Value::Object(members) => format!("an object of {} members", members.len()),
+    }
+}
+
+/// What the schema wanted, and what came. Only of kinds whose text holds nothing but the schema's own words.
 fn message(error: &ValidationError<'_>) -> String {
     const LIMIT: usize = 256;
     match error.kind() {
@@ -77,7 +91,11 @@ fn message(error: &ValidationError<'_>) -> String {
         | Kind::MaxItems { .. }
         | Kind::MinProperties { .. }
         | Kind::MaxProperties { .. }
-        | Kind::UniqueItems => error.masked_with("this").to_string().chars().take(LIMIT).collect(),
+        | Kind::UniqueItems => {
+            let wanted = error.masked_with("this").to_string();
+            let wanted: String = wanted.chars().take(LIMIT).collect();
+            format!("{wanted}; came {}", kind_of(error.instance()))
+        }
         kind => format!("the schema refuses this: keyword=`{}`", kind.keyword()),
     }
 }
@@ -105,8 +123,16 @@ mod tests {
     #[test]
     fn a_fault_names_the_place_and_not_what_stands_there() {
         let schema = json!({"properties": {"a": {"type": "number"}, "b": {"enum": ["x"]}}});
-        check(&schema, &json!({"a": "secret"}), &[("/a", "this is not of type \"number\"")]);
-        check(&schema, &json!({"b": "secret"}), &[("/b", "this is not one of \"x\"")]);
+        check(
+            &schema,
+            &json!({"a": "secret"}),
+            &[("/a", "this is not of type \"number\"; came a text of 6 characters")],
+        );
+        check(
+            &schema,
+            &json!({"b": "secret"}),
+            &[("/b", "this is not one of \"x\"; came a text of 6 characters")],
+        );
         check(
             &json!({"not": {"const": "secret"}}),
             &json!("secret"),

@@ -9,14 +9,13 @@ use std::sync::Arc;
 
 use crate::base::id::Position;
 use crate::base::limits::{self, ItemLimits};
-use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::ledger::codec::Unwritable;
 use crate::ledger::dialogue::CommitParams;
 use crate::ledger::frame::{Cutting, Running, writes};
 use crate::ledger::seal::page_item_size;
 use crate::ledger::seek::Seek;
-use crate::ledger::{Head, Page, PageRange, PageWrite, has_expired, key_after};
+use crate::ledger::{Carried, Head, Page, PageRange, PageWrite, has_expired, key_after};
 
 /// Write units that each late event adds to what a carry may cost. More makes views fresher and late
 /// events dearer: with what the event itself takes, a backlog stays within ten units for each event.
@@ -53,6 +52,7 @@ pub(super) fn is_due(head: &Head, received: Timestamp, params: &CommitParams) ->
 pub(super) struct Carry {
     /// The head, with what it froze sealed.
     pub(super) head: Head,
+    carried: Carried,
     pub(super) seek: Seek,
     /// The key of the last page that was met.
     last: Option<Position>,
@@ -78,10 +78,11 @@ pub(super) struct Part {
 impl Carry {
     /// Begins; `None`: nothing is out of date.
     pub(super) fn begin(head: Head) -> Option<(Self, PageRange)> {
-        let from = head.stale.as_ref()?.from.to_bytes();
-        let (seek, range) = Seek::from(from);
+        let from = head.stale.as_ref()?.from.clone();
+        let (seek, range) = Seek::from(from.to_bytes());
+        let carried = Carried { from, since_version: head.version + 1 };
         let (changed, is_floor) = (Vec::new(), false);
-        Some((Self { head, seek, last: None, fold: None, changed, is_floor }, range))
+        Some((Self { head, carried, seek, last: None, fold: None, changed, is_floor }, range))
     }
 
     /// Goes on from the pages that the search found; `floor`: none of them holds.
@@ -168,7 +169,7 @@ impl Carry {
         let count = fold.count + self.head.tail.len() as u64;
         if self.is_floor {
             self.head.count = count;
-        } else if count != self.head.count && !on(Mutant::FoldIgnoresCount) {
+        } else if count != self.head.count {
             return Err(Partly);
         }
         Ok(())
@@ -181,6 +182,7 @@ impl Carry {
     pub(super) fn next_part(&mut self, params: &CommitParams) -> Result<Part, Unwritable> {
         let mut head = self.head.clone();
         head.note.clear();
+        head.carried = Some(Box::new(self.carried.clone()));
         head.touched = 0;
         head.revision = head.revision.max(params.specs.revision);
         if std::mem::take(&mut self.is_floor) {

@@ -5,7 +5,8 @@
 //! ```text
 //! head   format:u8=3 flags:u8 frozen:u16le version epoch revision count kept-days
 //!        [era generation touched] [watermark:time watermark-released:span]
-//!        [sealed:position page-expires-at:span] [frame] [stale] [note] [forgotten:position]
+//!        [sealed:position page-expires-at:span] [frame] [stale] [note] [carried]
+//!        [forgotten:position]
 //!        columns texts
 //! page   format:u8=4 flags:u8 version expires-at:span [previous]
 //!        frame [count generation] columns texts
@@ -13,6 +14,7 @@
 //! frame  number bytes, seconds since its first entry, seconds until it expires:span
 //! stale  from:position since:time inserts number, seconds until it expires:span
 //! note   count, positions
+//! carried  from:position, the versions since the first commit of the carry
 //! columns  count (names of types) (names of contracts)
 //!          scale:u8 | 4 with sequences | 8 with contract versions | 16 with placings,
 //!          then per entry: observed_at - the one before, ingested_at - observed_at,
@@ -37,7 +39,7 @@ use crate::base::id::{EventId, Position};
 use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::ledger::{Frame, Head, Keyframe, Page, Previous, SECONDS_PER_DAY, Stale};
+use crate::ledger::{Carried, Frame, Head, Keyframe, Page, Previous, SECONDS_PER_DAY, Stale};
 use crate::view::View;
 
 mod columns;
@@ -66,6 +68,7 @@ mod flag {
     pub(super) const STALE: u8 = 16;
     pub(super) const NOTE: u8 = 32;
     pub(super) const ERA: u8 = 64;
+    pub(super) const CARRIED: u8 = 128;
     pub(super) const PREVIOUS: u8 = 1;
     pub(super) const KEYFRAME: u8 = 2;
 }
@@ -97,7 +100,8 @@ pub fn encode_head(head: &Head) -> Result<Vec<u8>, Unwritable> {
             | present(head.forgotten.is_some(), flag::FORGOTTEN)
             | present(head.stale.is_some(), flag::STALE)
             | present(!head.note.is_empty(), flag::NOTE)
-            | present(has_era, flag::ERA),
+            | present(has_era, flag::ERA)
+            | present(head.carried.is_some(), flag::CARRIED),
     );
     out.bytes(&frozen_field(head.frozen));
     out.number(head.version);
@@ -133,6 +137,10 @@ pub fn encode_head(head: &Head) -> Result<Vec<u8>, Unwritable> {
     if !head.note.is_empty() {
         out.number(head.note.len() as u64);
         head.note.iter().for_each(|position| write_position(&mut out, position));
+    }
+    if let Some(carried) = &head.carried {
+        write_position(&mut out, &carried.from);
+        out.number(head.version.wrapping_sub(carried.since_version));
     }
     if let Some(forgotten) = &head.forgotten {
         write_position(&mut out, forgotten);
@@ -179,6 +187,10 @@ pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
     }
     let stale = optional(has(flag::STALE), || read_stale(&mut input))?.map(Box::new);
     let note = if has(flag::NOTE) { read_note(&mut input)? } else { Vec::new() };
+    let carried = optional(has(flag::CARRIED), || {
+        let (from, ago) = (read_position(&mut input)?, input.number()?);
+        Ok(Box::new(Carried { from, since_version: version.wrapping_sub(ago) }))
+    })?;
     let forgotten = optional(has(flag::FORGOTTEN), || read_position(&mut input))?;
     let columns = Columns::read(&mut input)?;
     let texts = unpack(&mut input)?;
@@ -207,6 +219,7 @@ pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
         frozen,
         stale,
         note,
+        carried,
         forgotten,
     })
 }

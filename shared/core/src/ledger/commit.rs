@@ -14,7 +14,6 @@ use std::sync::Arc;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::Position;
 use crate::base::limits;
-use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::carry::{self, Carry};
@@ -125,10 +124,10 @@ impl Commit {
         let mut waiting: Vec<Waiting> = Vec::with_capacity(entries.len());
         for ((index, entry), outcome) in entries.into_iter().enumerate().zip(&mut outcomes) {
             match params.policy.guard(&entry) {
-                Err(rejection) if !on(Mutant::WatermarkBeforeGuard) => {
+                Err(rejection) => {
                     *outcome = Some(EntryOutcome::Rejected(rejection));
                 }
-                _ => waiting.push(Waiting { index, entry }),
+                Ok(()) => waiting.push(Waiting { index, entry }),
             }
         }
         waiting.sort_by(|left, right| left.entry.position.cmp(&right.entry.position));
@@ -341,11 +340,8 @@ impl Commit {
             };
         }
         next.release();
-        let NextHead { mut head, mut pages, placed, inserted, .. } = next;
+        let NextHead { mut head, pages, placed, inserted, .. } = next;
         head.version += 1;
-        if on(Mutant::AckBeforePage) {
-            pages.clear();
-        }
         let bytes = match self.encode(&mut head, inserted) {
             Ok(bytes) => bytes,
             Err(unwritable) => return self.fail_unwritable(unwritable),
@@ -380,7 +376,7 @@ impl Commit {
         match answer {
             WriteAnswer::Lost(Some(stored)) if is_other(&stored) => {
                 if plan.carry.is_some() {
-                    return self.carry_lost(*plan, stored);
+                    return self.carry_later(Some(stored));
                 }
                 self.attempts += 1;
                 self.trouble = Some(Reason::Contention);

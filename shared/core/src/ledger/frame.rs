@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::base::id::Position;
 use crate::base::limits::{self, ItemLimits};
-use crate::base::mutant::{Mutant, on};
 use crate::event::Entry;
 use crate::ledger::codec::{Unwritable, encode_page, entries_size};
 use crate::ledger::{Frame, Keyframe, Page, PageWrite, Previous, StoredPage, expiry};
@@ -51,8 +50,7 @@ impl Running {
     fn needs_keyframe(&self, entries: &[Arc<Entry>], bytes: u64, item_limits: ItemLimits) -> bool {
         let (Some(frame), Some(last)) = (&self.frame, entries.last()) else { return true };
         let seconds = last.position.observed_at.whole_seconds().saturating_sub(frame.since);
-        frame.bytes + bytes > item_limits.frame_bytes
-            || seconds > limits::FRAME_SECONDS && !on(Mutant::KeyframesByBytesOnly)
+        frame.bytes + bytes > item_limits.frame_bytes || seconds > limits::FRAME_SECONDS
     }
 
     /// Whether a stored page may stay as it is: its opening is right, or it needs none.
@@ -63,10 +61,7 @@ impl Running {
                     && keyframe.count == self.count
                     && keyframe.generation == self.generation
             }
-            None => {
-                on(Mutant::UpperHalvesWithoutKeyframe)
-                    || !self.needs_keyframe(&page.entries, size(&page.entries), item_limits)
-            }
+            None => !self.needs_keyframe(&page.entries, size(&page.entries), item_limits),
         }
     }
 
@@ -101,8 +96,7 @@ impl Running {
                 own.max(earliest).min(expires_at)
             };
             let bytes = size(&entries);
-            let is_upper = at > 0 && on(Mutant::UpperHalvesWithoutKeyframe);
-            let needs = self.needs_keyframe(&entries, bytes, cutting.item_limits) && !is_upper;
+            let needs = self.needs_keyframe(&entries, bytes, cutting.item_limits);
             let is_keyframe = std::mem::take(&mut was_keyframe) || needs;
             let keyframe = self.view.clone().filter(|_| is_keyframe).map(|opening| Keyframe {
                 opening,

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use crate::base::error::{Code, Rejection};
 use crate::base::id::Position;
 use crate::base::limits;
-use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 pub use crate::event::Arrival;
 use crate::event::{Entry, Placing};
@@ -74,6 +73,7 @@ pub(crate) enum Taken {
 impl NextHead {
     pub(crate) fn new(mut head: Head, sealed_now: bool, params: &CommitParams) -> Self {
         head.note.clear();
+        head.carried = None;
         head.touched = 0;
         Self {
             released: head.released,
@@ -178,7 +178,6 @@ impl NextHead {
     fn outdate(&mut self, new: Stale) {
         self.head.stale = Some(Box::new(match self.head.stale.take() {
             None => new,
-            Some(_) if on(Mutant::StaleMovesForward) => new,
             Some(stale) => Stale {
                 from: stale.from.min(new.from),
                 since: stale.since.min(new.since),
@@ -222,9 +221,7 @@ impl NextHead {
                 positions.push(position.clone());
             }
         }
-        if !on(Mutant::NoteLeftOut) {
-            self.head.note.extend_from_slice(&positions);
-        }
+        self.head.note.extend_from_slice(&positions);
         positions
     }
 
@@ -266,9 +263,6 @@ impl NextHead {
     /// Finds the place of one entry among sorted ones.
     fn place(&mut self, entries: &mut Vec<Arc<Entry>>, waiting: &Waiting, arrival: Arrival) {
         let outcome = match find(entries, &waiting.entry.position) {
-            _ if self.guarded_too_late(&waiting.entry) => {
-                EntryOutcome::Rejected(beyond_retention())
-            }
             Ok(at) => match entries.get(at) {
                 Some(there) if there.same_content(&waiting.entry) => EntryOutcome::Duplicate,
                 _ => EntryOutcome::Rejected(payload_mismatch()),
@@ -280,16 +274,6 @@ impl NextHead {
             }
         };
         self.placed.push(Placed { index: waiting.index, outcome });
-    }
-
-    /// The mutant of a guard that comes after the watermark.
-    fn guarded_too_late(&mut self, entry: &Entry) -> bool {
-        let refused = on(Mutant::WatermarkBeforeGuard) && self.policy.guard(entry).is_err();
-        if refused {
-            self.head.watermark = self.head.watermark.max(Some(entry.position.observed_at));
-            self.changed = true;
-        }
-        refused
     }
 
     /// Watermark, count, epoch and budget after one insertion; the epoch that it made, if it did.
@@ -329,14 +313,6 @@ fn size(parts: &[PageWrite], params: &CommitParams) -> usize {
 
 /// Where a position is, or where it belongs.
 fn find(entries: &[Arc<Entry>], position: &Position) -> Result<usize, usize> {
-    if on(Mutant::NoDedup) {
-        return Err(entries.partition_point(|entry| entry.position < *position));
-    }
-    if on(Mutant::ArrivalOrderTies) {
-        let known = entries.iter().position(|entry| entry.position == *position);
-        let after = |entry: &Arc<Entry>| entry.position.observed_at <= position.observed_at;
-        return known.ok_or_else(|| entries.partition_point(after));
-    }
     entries.binary_search_by(|entry| entry.position.cmp(position))
 }
 

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::Position;
 use crate::base::limits;
-use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::codec::{decode_head, decode_page};
@@ -396,7 +395,7 @@ enum Seen {
 
 fn decoded(stored: &StoredPage, head: &Head) -> Result<Seen, Unavailable> {
     let page = decode_page(&stored.bytes).map_err(broken)?;
-    if page.version > head.version && !on(Mutant::ReaderIgnoresPageVersion) {
+    if page.version > head.version {
         return Ok(Seen::Newer);
     }
     let before = page.previous.as_ref().map(|before| &before.key);

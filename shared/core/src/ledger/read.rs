@@ -14,7 +14,6 @@ use std::sync::Arc;
 use crate::base::error::{Reason, Unavailable};
 use crate::base::id::{Position, time_prefix};
 use crate::base::limits;
-use crate::base::mutant::{Mutant, on};
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::codec::{Malformed, decode_head, decode_page};
@@ -159,7 +158,6 @@ impl Reading {
             return (self, whole(head));
         };
         let stale = head.stale.as_ref().map(|stale| stale.from.to_bytes());
-        let stale = stale.filter(|_| !on(Mutant::TrustsStaleBase));
         let sought = match self.question {
             Question::History { from, .. } => {
                 let from = from.map(time_prefix).map_or(Vec::new(), Vec::from);
@@ -320,7 +318,7 @@ fn inside(head: &Head, stored: &[StoredPage]) -> Result<Option<Vec<Page>>, Unava
     let pages: Vec<Page> =
         pages.map(|page| decode_page(&page.bytes).map_err(broken)).collect::<Result<_, _>>()?;
     let newer = pages.iter().any(|page| page.version > head.version);
-    Ok(Some(pages).filter(|_| !newer || on(Mutant::ReaderIgnoresPageVersion)))
+    Ok(Some(pages).filter(|_| !newer))
 }
 
 pub(crate) fn broken(malformed: Malformed) -> Unavailable {
@@ -330,11 +328,10 @@ pub(crate) fn broken(malformed: Malformed) -> Unavailable {
 impl Snapshot {
     /// The view after everything; of a snapshot for [`Question::Live`] or the whole history.
     pub fn live(&self, specs: &Specs) -> View {
-        if self.head.stale.is_none() || on(Mutant::TrustsStaleBase) {
+        if self.head.stale.is_none() {
             return live(&self.head, specs);
         }
-        let stale = self.head.stale.as_deref();
-        let holding = self.pages.iter().rposition(|page| page.holds(stale));
+        let holding = self.pages.iter().rposition(|page| page.holds(&self.head));
         match holding.or_else(|| self.floor()).and_then(|at| self.fold_from(at)) {
             Some((keyframe, rest)) => fold(keyframe.opening.clone(), rest, specs),
             None => live(&self.head, specs),
@@ -348,11 +345,11 @@ impl Snapshot {
         let opens_before = |page: &Page| {
             page.previous.as_ref().is_none_or(|before| before.key.observed_at <= instant)
         };
-        let stale = self.head.stale.as_deref();
-        let holding = self.pages.iter().rposition(|page| page.holds(stale) && opens_before(page));
+        let holds = |page: &Page| page.holds(&self.head);
+        let holding = self.pages.iter().rposition(|page| holds(page) && opens_before(page));
         let floor = || {
             let at = self.floor()?;
-            let is_held = self.pages.iter().any(|page| page.holds(stale));
+            let is_held = self.pages.iter().any(holds);
             (!is_held && self.pages.get(at).is_some_and(opens_before)).then_some(at)
         };
         if let Some(at) = holding.or_else(floor) {
@@ -401,8 +398,6 @@ impl Snapshot {
         let Some(first) = self.pages.first() else { return false };
         let Some(keyframe) = &first.keyframe else { return false };
         let here = self.entries().count() as u64;
-        first.holds(self.head.stale.as_deref())
-            && keyframe.count + here != self.head.count
-            && !on(Mutant::FoldIgnoresCount)
+        first.holds(&self.head) && keyframe.count + here != self.head.count
     }
 }

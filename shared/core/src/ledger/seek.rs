@@ -92,7 +92,7 @@ impl Seek {
 
     /// Puts a page before those that were found.
     fn with(&mut self, head: &Head, page: Page) -> Sought {
-        let holds = page.holds(head.stale.as_deref());
+        let holds = page.holds(head);
         let before = page.previous.as_ref().map(|previous| previous.key.to_bytes());
         self.found.insert(0, page);
         match before {

@@ -4,7 +4,6 @@ use super::{Memory, State};
 use crate::base::cost::{Metered, Units};
 use crate::base::error::{Reason, Unavailable};
 use crate::base::limits::ITEM_BYTES;
-use crate::base::mutant::{Mutant, on};
 use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::shard::Shard;
 use crate::ledger::{Activity, Bound, LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
@@ -105,11 +104,7 @@ impl Store for Memory {
         let pk = place(location);
         let units = units_of(page_bytes(&pk, &page.page), WRITE_UNIT);
         let at = (pk, page.page.key.clone());
-        if on(Mutant::BlindPagePut) {
-            state.pages.insert(at, page.clone());
-        } else {
-            state.pages.entry(at).or_insert_with(|| page.clone());
-        }
+        state.pages.entry(at).or_insert_with(|| page.clone());
         Ok(state.charge((), Units { read: 0.0, write: units }))
     }
 
@@ -124,14 +119,13 @@ impl Store for Memory {
         let pk = place(location);
         state.refuse_beyond_limits(&pk, write)?;
         let stored = state.heads.get(&pk);
-        let lost =
-            stored.map(|head| head.version) != write.expected && !on(Mutant::NoVersionCondition);
+        let lost = stored.map(|head| head.version) != write.expected;
         if lost {
             let answer = WriteAnswer::Lost(stored.cloned());
             let units = units_of(state.stored_head_bytes(&pk), WRITE_UNIT) * factor(write);
             return Ok(state.charge(answer, Units { read: 0.0, write: units }));
         }
-        if state.pages_changed(&pk, write) && !on(Mutant::BlindCorrection) {
+        if state.pages_changed(&pk, write) {
             let answer = WriteAnswer::Unknown(Reason::Contention);
             return Ok(state.charge(answer, Units::default()));
         }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use crate::base::error::{Code, Rejection, Unavailable};
 use crate::base::id::TenantId;
+use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::event::Event;
-use crate::intake::contract::Element;
+use crate::intake::contract::{Contract, Element, Syntax};
 use crate::intake::envelope;
+use crate::intake::framing::Framing;
 use crate::intake::record::{Incoming, Parsed, Record, Source};
 use crate::intake::tenant::{NamedTenant, Tenant, TopicRoute};
 use crate::ports::Documents;
@@ -19,6 +21,8 @@ use crate::registry::Registry;
 pub(super) enum Admission {
     /// An event, and what its tenant decided.
     Event { event: Event, tenant: Arc<Tenant> },
+    /// Its contract or its route ignores it.
+    Ignored { tenant: Option<TenantId>, contract: Option<Arc<str>> },
     /// What its contract's transform made of it: several events or none.
     Elements { elements: Vec<Element>, tenant: Arc<Tenant>, contract: Arc<str> },
     /// It will never be one, with what was established until then.
@@ -54,10 +58,50 @@ struct Established {
     contract: Option<Arc<str>>,
 }
 
-/// How a record is read.
+impl Established {
+    fn ignored(&self) -> Admission {
+        Admission::Ignored { tenant: self.tenant.clone(), contract: self.contract.clone() }
+    }
+}
+
+/// How a record is read, and who vouches for its tenant.
 enum Reading {
-    Envelope,
-    Contract(Arc<str>),
+    Route(Arc<TopicRoute>),
+    /// It waited in a queue of the system's own.
+    Sent {
+        tenant: TenantId,
+        contract: Arc<str>,
+    },
+}
+
+impl Reading {
+    fn framing(&self) -> Framing {
+        match self {
+            Self::Route(route) => route.framing(),
+            Self::Sent { .. } => Framing::default(),
+        }
+    }
+
+    fn tenant(&self, parsed: &Parsed<'_>) -> Result<NamedTenant, Rejection> {
+        match self {
+            Self::Route(route) => route.tenant(parsed),
+            Self::Sent { tenant, .. } => Ok(NamedTenant::by_queue(tenant.clone())),
+        }
+    }
+
+    fn is_envelope(&self) -> bool {
+        matches!(self, Self::Route(route) if matches!(**route, TopicRoute::Envelope))
+    }
+
+    fn contract(&self) -> Option<&str> {
+        match self {
+            Self::Sent { contract, .. } => Some(contract),
+            Self::Route(route) => match &**route {
+                TopicRoute::Contract { contract, .. } => Some(contract),
+                TopicRoute::Envelope => None,
+            },
+        }
+    }
 }
 
 /// Where admitting asks.
@@ -91,66 +135,103 @@ impl<D: Documents> Admitter<'_, D> {
         owner: Option<&TenantId>,
         established: &mut Established,
     ) -> Result<Admission, Refused> {
-        let Self { documents, registry, now } = *self;
-        let record = incoming.record();
-        let parsed = record.parsed();
-        let (named, reading) = self.find_reading(incoming, &parsed, established).await?;
+        let reading = self.find_reading(incoming, established).await?;
+        let framing = reading.framing();
+        let unframed = framing.unframed(incoming.record());
+        let parsed = unframed.parsed();
+        let relaxed = self.relaxed(&reading, &parsed).await?;
+        let relaxed = relaxed.as_ref().map(Record::parsed);
+        let parsed = relaxed.as_ref().unwrap_or(&parsed);
+        let ignored = framing.ignores(parsed.record());
+        let named = match reading.tenant(parsed) {
+            Ok(named) => named,
+            // The tenant of a tombstone may be unknown, if the route finds tenants in values.
+            Err(_) if ignored => return Ok(established.ignored()),
+            Err(rejection) => return Err(rejection.into()),
+        };
+        let (scope, tenant) = self.admit_tenant(named, owner, established).await?;
+        if ignored {
+            return Ok(established.ignored());
+        }
+        if reading.is_envelope() {
+            return Ok(Admission::Event { event: envelope::read(parsed, &scope)?, tenant });
+        }
+        let none = || unknown(Code::UnknownContract, "no contract has this name");
+        let found = self.contract(&reading).await?.ok_or_else(none)?;
+        let contract = Arc::clone(found.name());
+        if let Some(elements) = found.elements(parsed, &scope) {
+            return Ok(Admission::Elements { elements: elements?, tenant, contract });
+        }
+        // A record without a transform is its own first element, and has no other.
+        if parsed.record().source.element().is_some_and(|element| element > 0) {
+            return Ok(Admission::Elements { elements: Vec::new(), tenant, contract });
+        }
+        Ok(match found.read(parsed, &scope)? {
+            Some(event) => Admission::Event { event, tenant },
+            None => established.ignored(),
+        })
+    }
+
+    /// The tenant that was named, if it may write and the record is nobody else's.
+    async fn admit_tenant(
+        &self,
+        named: NamedTenant,
+        owner: Option<&TenantId>,
+        established: &mut Established,
+    ) -> Result<(TenantScope, Arc<Tenant>), Refused> {
         if owner.is_some_and(|owner| owner != named.id()) {
             let message = "the record was established as another tenant's before";
             return Err(unknown(Code::TenantMismatch, message).into());
         }
         established.named = Some(named.id().clone());
-        let tenant = registry.tenant(named.id(), now, documents).await?;
+        let tenant = self.registry.tenant(named.id(), self.now, self.documents).await?;
         if let Some(tenant) = &tenant {
             established.tenant = Some(tenant.id.clone());
         }
         let scope = named.admit(tenant.as_deref())?;
         let none = || unknown(Code::UnknownTenant, "no tenant has this name");
-        let tenant = tenant.ok_or_else(none)?;
-        let contract = match reading {
-            Reading::Envelope => {
-                return Ok(Admission::Event { event: envelope::read(&parsed, &scope)?, tenant });
-            }
-            Reading::Contract(contract) => contract,
-        };
-        let found = registry.contract(&contract, now, documents).await?;
-        let none = || unknown(Code::UnknownContract, "no contract has this name");
-        let found = found.ok_or_else(none)?;
-        if let Some(elements) = found.elements(&parsed, &scope) {
-            return Ok(Admission::Elements { elements: elements?, tenant, contract });
-        }
-        // A record without a transform is its own first element, and has no other.
-        if record.source.element().is_some_and(|element| element > 0) {
-            return Ok(Admission::Elements { elements: Vec::new(), tenant, contract });
-        }
-        Ok(Admission::Event { event: found.read(&parsed, &scope)?, tenant })
+        Ok((scope, tenant.ok_or_else(none)?))
     }
 
-    /// Who vouches for the tenant of a record, and how it is read.
+    /// How a record is read, and who vouches for its tenant.
     async fn find_reading(
         &self,
         incoming: &Incoming,
-        parsed: &Parsed<'_>,
         established: &mut Established,
-    ) -> Result<(NamedTenant, Reading), Refused> {
+    ) -> Result<Reading, Refused> {
         let route = match incoming {
             Incoming::Refused(_, rejection) => return Err(rejection.clone().into()),
             Incoming::Sent { tenant, contract, .. } => {
                 established.contract = Some(Arc::clone(contract));
-                let named = NamedTenant::by_queue(tenant.clone());
-                return Ok((named, Reading::Contract(Arc::clone(contract))));
+                let contract = Arc::clone(contract);
+                return Ok(Reading::Sent { tenant: tenant.clone(), contract });
             }
             Incoming::Event(_) => Arc::new(TopicRoute::Envelope),
             Incoming::Record(record) => self.route(record).await?,
         };
-        let reading = match &*route {
-            TopicRoute::Envelope => Reading::Envelope,
-            TopicRoute::Contract { contract, .. } => {
-                established.contract = Some(Arc::clone(contract));
-                Reading::Contract(Arc::clone(contract))
-            }
-        };
-        Ok((route.tenant(parsed)?, reading))
+        if let TopicRoute::Contract { contract, .. } = &*route {
+            established.contract = Some(Arc::clone(contract));
+        }
+        Ok(Reading::Route(route))
+    }
+
+    async fn contract(&self, reading: &Reading) -> Result<Option<Arc<Contract>>, Unavailable> {
+        match reading.contract() {
+            Some(name) => self.registry.contract(name, self.now, self.documents).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The record as its contract reads it, where it is JSON to its contract only. The route may have to
+    /// find a tenant in it.
+    async fn relaxed(
+        &self,
+        reading: &Reading,
+        parsed: &Parsed<'_>,
+    ) -> Result<Option<Record>, Unavailable> {
+        let Some(record) = parsed.without_bare_words() else { return Ok(None) };
+        let contract = self.contract(reading).await?;
+        Ok(contract.filter(|contract| contract.syntax() == Syntax::Lenient).map(|_| record))
     }
 
     async fn route(&self, record: &Record) -> Result<Arc<TopicRoute>, Refused> {

@@ -22,6 +22,8 @@ pub(super) struct Handled {
     pub(super) tenant: Option<TenantId>,
     pub(super) subject: Option<SubjectId>,
     pub(super) contract: Option<Arc<str>>,
+    /// Values that a view cannot read, by field.
+    pub(super) skipped: Vec<Arc<str>>,
 }
 
 /// What of a record is meant.
@@ -44,7 +46,7 @@ pub(super) struct AdmittedRecord {
 
 /// Why there is no event.
 pub(super) enum NoEvent {
-    /// The contract passes the record over.
+    /// The contract or the route ignores the record.
     Ignored,
     /// It is refused, for now or for good.
     Refused(Refused),
@@ -76,15 +78,20 @@ pub(super) struct Groups {
 impl AdmittedRecord {
     /// A record that is one event or none.
     pub(super) fn new(index: usize, incoming: Incoming, admission: Admission) -> Self {
+        let mut skipped = Vec::new();
         let (tenant, subject, contract, event) = match admission {
-            Admission::Event { event, tenant } => {
-                let Event { subject, entry } = &event;
+            Admission::Event { mut event, tenant } => {
+                skipped.append(&mut event.skipped);
+                let Event { subject, entry, skipped: _ } = &event;
                 let (tenant_id, subject) = (subject.tenant().clone(), subject.subject().clone());
                 let contract = Arc::clone(&entry.contract);
                 (Some(tenant_id), Some(subject), Some(contract), Ok((event, tenant)))
             }
             Admission::Elements { elements: _, tenant, contract } => {
                 (Some(tenant.id.clone()), None, Some(contract), Err(NoEvent::Ignored))
+            }
+            Admission::Ignored { tenant, contract } => {
+                (tenant, None, contract, Err(NoEvent::Ignored))
             }
             Admission::Rejected { rejection, tenant, contract } => {
                 (tenant, None, contract, Err(NoEvent::Refused(Refused::Rejection(rejection))))
@@ -95,7 +102,8 @@ impl AdmittedRecord {
         };
         let wrapping = incoming.wrapping();
         let of = Meant::All(incoming.into_record());
-        Self { handled: Handled { of, wrapping, tenant, subject, contract }, index, event }
+        let handled = Handled { of, wrapping, tenant, subject, contract, skipped };
+        Self { handled, index, event }
     }
 
     /// An element of a record.
@@ -105,12 +113,21 @@ impl AdmittedRecord {
         Element { number, event }: Element,
         (tenant, contract): (&Arc<Tenant>, &Arc<str>),
     ) -> Self {
-        let subject = event.as_ref().ok().map(|event| event.subject.subject().clone());
-        let event = event.map(|event| (event, Arc::clone(tenant)));
-        let event = event.map_err(|fault| NoEvent::Refused(Refused::Rejection(fault)));
+        let mut event = match event {
+            Ok(Some(event)) => Ok((event, Arc::clone(tenant))),
+            Ok(None) => Err(NoEvent::Ignored),
+            Err(fault) => Err(NoEvent::Refused(Refused::Rejection(fault))),
+        };
+        let (subject, skipped) = match &mut event {
+            Ok((event, _)) => {
+                (Some(event.subject.subject().clone()), std::mem::take(&mut event.skipped))
+            }
+            Err(_) => (None, Vec::new()),
+        };
         let of = Meant::Element { record: Arc::clone(record), number };
         let (tenant, contract) = (Some(tenant.id.clone()), Some(Arc::clone(contract)));
-        Self { handled: Handled { of, wrapping, tenant, subject, contract }, index, event }
+        let handled = Handled { of, wrapping, tenant, subject, contract, skipped };
+        Self { handled, index, event }
     }
 }
 

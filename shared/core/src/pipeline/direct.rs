@@ -90,7 +90,7 @@ mod tests {
         let document = builtin("telemetry").expect("it parses").expect("it is there");
         let contract = Contract::compile(&document).expect("it compiles");
         let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
-        let event = contract.read(&record.parsed(), &scope).expect("an event");
+        let event = contract.read(&record.parsed(), &scope).expect("read").expect("an event");
         let tenant = Arc::new(Tenant::check(&json!({"id": "demo"})).expect("a tenant"));
         Outgoing::new(event, tenant, source, Vec::new(), None).expect("JSON")
     }

@@ -6,7 +6,7 @@ use crate::base::error::Code;
 /// elements is where the one is that is furthest down this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disposition {
-    /// Its contract passes it over.
+    /// Its contract or its route ignores it.
     Ignored,
     /// It was there already.
     Duplicate,

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::error::{Reason, Unavailable};
-use crate::base::mutant::{Mutant, on};
 use crate::dead_letter::envelope::{buffered, letter};
 use crate::dead_letter::message::Message;
 use crate::intake::record::Record;
@@ -52,10 +51,10 @@ pub(super) async fn dispose(
             RecordOutcome::Ignored => (Disposition::Ignored, None),
             RecordOutcome::Rejected(rejection) => match refused.remove(&at) {
                 // Not for the buffer: the queues may be what is wrong.
-                Some(unavailable) if !on(Mutant::AckBeforeDeadLetter) => {
+                Some(unavailable) => {
                     (Disposition::Returned, Some(Refused::Unavailable(unavailable)))
                 }
-                _ => {
+                None => {
                     let code = rejection.code;
                     (Disposition::DeadLettered(code), Some(Refused::Rejection(rejection)))
                 }

@@ -49,7 +49,7 @@ pub enum RecordOutcome {
     Applied,
     /// It was there already.
     Duplicate,
-    /// Its contract passes it over.
+    /// Its contract or its route ignores it.
     Ignored,
     /// It will never pass as it is.
     Rejected(Rejection),

@@ -3,6 +3,7 @@
 mod breaker;
 mod drained;
 mod elements;
+mod ignored;
 mod receipt;
 mod views;
 

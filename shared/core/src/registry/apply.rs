@@ -135,7 +135,7 @@ impl Checked {
 /// The contract of a route.
 pub(super) fn contract_of(route: &TopicRoute) -> Option<&str> {
     match route {
-        TopicRoute::Contract { contract, tenant: _ } => Some(contract),
+        TopicRoute::Contract { contract, .. } => Some(contract),
         TopicRoute::Envelope => None,
     }
 }

@@ -15,8 +15,7 @@ use serde_json::Value;
 pub use self::identity::Identities;
 pub use self::placement::{LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves};
 use super::apply::{Checked, Checking, Refusal, Stored, contract_of};
-use super::kinds;
-use crate::base::id::Kind;
+use super::index::Index;
 use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::canonical_json;
@@ -93,6 +92,7 @@ impl Checked {
     ) -> Result<Plan, Vec<Refusal>> {
         let refusals = self.dangling(stored).chain(self.foreign_keys(stored));
         let refusals = refusals.chain(self.identity_changes(stored, consent.identities));
+        let refusals = refusals.chain(self.shared_media_types(stored));
         let refusals = refusals.chain(self.too_many_kinds(stored));
         let refusals = refusals.chain(self.refused_moves(stored, consent.moves));
         let refusals = refusals.collect::<Vec<_>>();
@@ -106,11 +106,11 @@ impl Checked {
             vec![Refusal { origin: String::new(), fault: Fault::new("", fault.to_string()) }]
         };
         self.draft(now, &mut drafts).map_err(unwritable)?;
-        let kinds = self.kinds(stored);
-        if drafts.writes.is_empty() && newest <= current && kinds == stored_kinds(stored) {
+        let index = self.index(stored);
+        if drafts.writes.is_empty() && newest <= current && index == stored_index(stored) {
             return Ok(Plan { revision: current, writes: Vec::new() });
         }
-        let revision = kinds::revision_json(&kinds).map_err(unwritable)?;
+        let revision = index.to_json().map_err(unwritable)?;
         drafts.put(DocumentName::Revision, revision);
         Ok(Plan { revision: drafts.next, writes: drafts.writes })
     }
@@ -140,15 +140,14 @@ impl Checked {
         Ok(())
     }
 
-    /// The kinds of the submitted and referenced contracts, and all earlier kinds.
-    fn kinds(&self, stored: &Stored) -> BTreeSet<Kind> {
+    /// The index of the submitted and referenced contracts, and of all earlier ones.
+    fn index(&self, stored: &Stored) -> Index {
         let contracts = stored.iter().filter(|(name, _)| matches!(name, DocumentName::Contract(_)));
         let contracts = contracts.filter_map(|(_, one)| ContractDocument::parse(&one.json).ok());
-        let mut kinds = stored_kinds(stored);
-        contracts.for_each(|contract| kinds.extend(kinds::of_contract(&contract)));
-        let submitted = self.contracts.iter();
-        kinds.extend(submitted.flat_map(|contract| kinds::of_contract(&contract.content)));
-        kinds
+        let mut index = stored_index(stored);
+        contracts.for_each(|contract| index.take(&contract));
+        self.contracts.iter().for_each(|contract| index.take(&contract.content));
+        index
     }
 
     /// Contracts that would give redelivered records another identity.
@@ -165,9 +164,30 @@ impl Checked {
         })
     }
 
+    /// Media types that another contract reads already: a request would be ambiguous.
+    fn shared_media_types(&self, stored: &Stored) -> Vec<Refusal> {
+        let index = self.index(stored);
+        let before = stored_index(stored);
+        let submitted = |name: &str| self.contracts.iter().any(|one| one.content.name == name);
+        let mut refusals = Vec::new();
+        for contract in &self.contracts {
+            let name = &contract.content.name;
+            for (at, media_type) in contract.content.media_types.iter().enumerate() {
+                let media_type = media_type.to_ascii_lowercase();
+                let held = before.media_types.get(&media_type).filter(|held| !submitted(held));
+                let other = held.or_else(|| index.media_types.get(&media_type));
+                if let Some(other) = other.filter(|other| *other != name) {
+                    let what = format!("the contract {other} reads this media type already");
+                    refusals.push(contract.refusal(Fault::new(format!("/media_types/{at}"), what)));
+                }
+            }
+        }
+        refusals
+    }
+
     /// The number of kinds is bounded because a listing reads all of them.
     fn too_many_kinds(&self, stored: &Stored) -> Option<Refusal> {
-        let count = self.kinds(stored).len();
+        let count = self.index(stored).kinds.len();
         let last = self.contracts.last().filter(|_| count > limits::KINDS)?;
         let message =
             format!("too many kinds of subjects: count=`{count}` limit=`{}`", limits::KINDS);
@@ -262,10 +282,10 @@ impl Drafts<'_> {
     }
 }
 
-/// The kinds of the stored revision document; empty if it cannot be read.
-fn stored_kinds(stored: &Stored) -> BTreeSet<Kind> {
+/// The index of the stored revision document; empty if it cannot be read.
+fn stored_index(stored: &Stored) -> Index {
     let revision = stored.get(&DocumentName::Revision);
-    revision.and_then(|revision| kinds::stored(revision).ok()).unwrap_or_default()
+    revision.and_then(|revision| Index::stored(revision).ok()).unwrap_or_default()
 }
 
 fn belongs(held: &StoredDocument, tenant: &Tenant) -> bool {
@@ -288,7 +308,10 @@ fn stamped(
     let mut contract = contract.clone();
     for measure in &mut contract.measures {
         let same = |old: &&MeasureDocument| {
-            old.name == measure.name && old.path == measure.path && old.types == measure.types
+            let reads = |one: &MeasureDocument| {
+                (one.path.clone(), one.types.clone(), one.unit_path.clone(), one.text)
+            };
+            old.name == measure.name && reads(old) == reads(measure)
         };
         measure.since = match old.iter().find(same) {
             Some(old) => old.since,

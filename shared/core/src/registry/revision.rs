@@ -1,15 +1,13 @@
 //! The cached revision document of the registry.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::kinds;
+use super::index::Index;
 use super::stored::{broken, read};
 use super::ttl_cache::LIFETIME_SECONDS;
 use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
-use crate::base::id::Kind;
 use crate::base::time::Timestamp;
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::ports::Documents;
@@ -27,8 +25,8 @@ pub(super) struct Revision {
 pub(super) struct Seen {
     /// The revision; 0 without a document.
     pub(super) number: u64,
-    /// The kinds of stored contracts.
-    pub(super) kinds: Arc<BTreeSet<Kind>>,
+    /// The index of stored contracts.
+    pub(super) index: Arc<Index>,
     read_at: Timestamp,
 }
 
@@ -75,9 +73,9 @@ impl Revision {
 
     fn keep(&self, stored: Option<&StoredDocument>, now: Timestamp) -> Result<Seen, Unavailable> {
         let number = stored.map_or(0, |stored| stored.revision);
-        let kinds = stored.map(kinds::stored).transpose();
-        let kinds = kinds.map_err(|fault| broken(&DocumentName::Revision, &fault))?;
-        let seen = Seen { number, kinds: Arc::new(kinds.unwrap_or_default()), read_at: now };
+        let index = stored.map(Index::stored).transpose();
+        let index = index.map_err(|fault| broken(&DocumentName::Revision, &fault))?;
+        let seen = Seen { number, index: Arc::new(index.unwrap_or_default()), read_at: now };
         self.newest.fetch_max(number, Ordering::Relaxed);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.clone());
         Ok(seen)

@@ -25,7 +25,8 @@ pub(super) const OBJECT_TOO_LARGE: &str = "object_too_large";
 /// The outcome of a letter that only S3 could open, where it is not read.
 pub(super) const NO_OBJECTS: &str = "no_objects";
 
-/// The outcome of a record, or of an element that its contract does not make any more.
+/// The outcome of a record that its contract or its route ignores by now, or of an element that its contract
+/// does not make any more.
 pub(super) const IGNORED: &str = "ignored";
 
 /// The outcome of a letter whose own subject or tenant is unavailable.

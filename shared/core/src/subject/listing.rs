@@ -53,7 +53,7 @@ impl TryFrom<(String, String)> for Mark {
     fn try_from((hour, kind): (String, String)) -> Result<Self, NoMark> {
         let kind = Kind::parse(&kind).map_err(|_| NoMark)?;
         let (digits, id) = hour.split_once('#').ok_or(NoMark)?;
-        SubjectId::new(kind.clone(), id).map_err(|_| NoMark)?;
+        SubjectId::decoded(kind.clone(), id).ok_or(NoMark)?;
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(NoMark);
         }
@@ -70,7 +70,7 @@ impl From<Mark> for (String, String) {
 impl Listed {
     fn new(kind: &Kind, hour: String) -> Result<Self, Unavailable> {
         let id = hour.split_once('#').map_or("", |(_, id)| id);
-        let subject = SubjectId::new(kind.clone(), id).map_err(|_| {
+        let subject = SubjectId::decoded(kind.clone(), id).ok_or_else(|| {
             Unavailable::new(Reason::Corrupt, "an entry of the listing index is invalid")
         })?;
         Ok(Self { mark: Mark { hour, kind: kind.clone() }, subject })
@@ -266,10 +266,12 @@ mod tests {
     #[test]
     fn only_a_written_mark_is_read_back() {
         let mark = |json: &str| serde_json::from_str::<Mark>(json);
-        let good = r#"["00000007#d/1","device"]"#;
+        let good = r#"["00000007#d%2F1","device"]"#;
         let read = mark(good).expect("a mark");
         assert_eq!(serde_json::to_string(&read).expect("JSON"), good);
-        for bad in [["7", "device"], ["#d", "device"], ["7#d", "Device"], ["7#", "d"]] {
+        for bad in
+            [["7", "device"], ["7#d/1", "device"], ["#d", "device"], ["7#d", "Device"], ["7#", "d"]]
+        {
             let bad = serde_json::to_string(&bad).expect("JSON");
             assert!(mark(&bad).is_err(), "{bad}");
         }

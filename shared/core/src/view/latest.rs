@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::spec::{Reading, Unit};
-use crate::base::id::{EventId, ID_LIMIT};
+use crate::base::id::{EVENT_ID_LIMIT, EventId};
 use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::{Entry, TYPE_LIMIT};
@@ -51,7 +51,7 @@ impl Latest {
         + limits::LATEST_TYPES
             * (super::encoded::text(TYPE_LIMIT)
                 + super::encoded::VARINT
-                + super::encoded::text(ID_LIMIT)
+                + super::encoded::text(EVENT_ID_LIMIT)
                 + 1
                 + 2);
 

@@ -38,7 +38,7 @@ impl Unit for Measures {
     fn apply(&mut self, reading: &Reading<'_>) {
         for spec in &reading.spec.measures {
             if spec.reads(reading.entry)
-                && let Some(number) = reading.payload.number(&spec.path)
+                && let Some(number) = spec.find(reading.payload)
             {
                 self.take(spec, number, reading.entry.position.observed_at);
             }
@@ -124,11 +124,12 @@ fn fits(spec: &MeasureSpec) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use jsonptr::PointerBuf;
     use serde_json::json;
 
     use super::*;
-    use crate::view::ViewSpec;
     use crate::view::sample::{folded, measure, seconds};
+    use crate::view::{Numbers, ViewSpec};
 
     fn celsius() -> MeasureSpec {
         MeasureSpec {
@@ -167,6 +168,45 @@ mod tests {
         let input: Vec<_> =
             values.into_iter().zip(0..).map(|(v, at)| ("temperature", at, v)).collect();
         check(celsius(), &input, json!({}));
+    }
+
+    #[test]
+    fn texts_are_numbers_where_the_spec_says_so() {
+        let spec = MeasureSpec { numbers: Numbers::Text, ..celsius() };
+        let values = ["20", " -1.5e1 ", "", "NaN", "inf", "0x1", "1_0", "20 C"];
+        let input: Vec<_> = values
+            .into_iter()
+            .zip(0..)
+            .map(|(v, at)| ("temperature", at, json!({"value": v})))
+            .collect();
+        let spec = ViewSpec { measures: vec![spec], ..ViewSpec::default() };
+        let measures = folded(spec, &input).measures.to_json();
+        assert_eq!(
+            (&measures["temperature"]["count"], &measures["temperature"]["min"]),
+            (&json!(2), &json!(-15.0))
+        );
+    }
+
+    #[test]
+    fn a_reading_in_another_unit_is_converted() {
+        let unit_path = Some(PointerBuf::parse("/unit").expect("a pointer"));
+        let spec = MeasureSpec { unit_path, ..celsius() };
+        let input = [
+            ("temperature", 0, json!({"value": 212, "unit": "fahrenheit"})),
+            ("temperature", 1, json!({"value": 273.15, "unit": "K"})),
+            ("temperature", 2, json!({"value": 50})),
+            ("temperature", 3, json!({"value": 50, "unit": null})),
+            ("temperature", 4, json!({"value": 50, "unit": "percent"})),
+            ("temperature", 5, json!({"value": 50, "unit": 1})),
+        ];
+        check(
+            spec,
+            &input,
+            json!({"temperature": {
+                "unit": "celsius", "count": 4, "min": 0.0, "max": 100.0, "mean": 50.0,
+                "last": 50.0, "last_at": "1970-01-01T00:00:03.000Z",
+            }}),
+        );
     }
 
     #[test]

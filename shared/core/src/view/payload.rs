@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
+use super::numbers::Numbers;
 use jsonptr::Pointer;
 use jsonptr::index::Index;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -21,7 +22,8 @@ pub struct Payload<'a>(pub &'a str);
 pub(super) enum Found<'a> {
     Number(f64),
     Text(Cow<'a, str>),
-    /// `null`, a boolean, a list or an object.
+    Null,
+    /// A boolean, a list or an object.
     Other,
 }
 
@@ -37,10 +39,11 @@ impl<'a> Payload<'a> {
     }
 
     /// The number at a path.
-    pub(super) fn number(self, path: &Pointer) -> Option<f64> {
+    pub(super) fn number(self, path: &Pointer, numbers: Numbers) -> Option<f64> {
         match self.find(path)? {
             Found::Number(number) => Some(number).filter(|number| number.is_finite()),
-            Found::Text(_) | Found::Other => None,
+            Found::Text(text) => numbers.of_text(&text),
+            Found::Null | Found::Other => None,
         }
     }
 }
@@ -75,7 +78,7 @@ impl<'a> Visitor<'a> for Pick<'_, '_, 'a> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.end(Found::Other);
+        self.end(Found::Null);
         Ok(())
     }
 
@@ -187,7 +190,10 @@ mod tests {
             (None, None) => true,
             (Some(Found::Number(number)), Some(value)) => value.as_f64() == Some(*number),
             (Some(Found::Text(text)), Some(value)) => value.as_str() == Some(text.as_ref()),
-            (Some(Found::Other), Some(value)) => !value.is_number() && !value.is_string(),
+            (Some(Found::Null), Some(value)) => value.is_null(),
+            (Some(Found::Other), Some(value)) => {
+                value.is_boolean() || value.is_array() || value.is_object()
+            }
             _ => false,
         }
     }

@@ -6,8 +6,8 @@ use jsonptr::PointerBuf;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::sample::{entry, measure, specs};
-use super::{LocationSpec, Specs, View, ViewSpec, fold};
+use super::sample::{entry, measure, specs, status};
+use super::{LocationSpec, Numbers, Specs, View, ViewSpec, fold};
 use crate::base::id::EventId;
 use crate::base::limits;
 use crate::event::Entry;
@@ -30,10 +30,15 @@ fn greedy_specs() -> Specs {
         let unit = Some(Arc::from("u".repeat(usize::from(n) + 24)));
         super::MeasureSpec { unit, ..measure(&name, "/value") }
     });
-    let location = LocationSpec { latitude: pointer("/lat"), longitude: pointer("/lon") };
+    let location = LocationSpec {
+        latitude: pointer("/lat"),
+        longitude: pointer("/lon"),
+        types: Vec::new(),
+        numbers: Numbers::Json,
+    };
     specs(ViewSpec {
         measures: measures.collect(),
-        status: Some(pointer("/status")),
+        status: Some(status("/status")),
         location: Some(location),
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jsonptr::PointerBuf;
 use serde_json::Value;
 
-use super::{MeasureSpec, Specs, View, ViewSpec, fold};
+use super::{MeasureSpec, Numbers, Specs, StatusSpec, View, ViewSpec, fold};
 use crate::base::id::{EventId, Position};
 use crate::base::time::Timestamp;
 use crate::event::{Entry, IdOrigin, Placing};
@@ -41,8 +41,15 @@ pub(super) fn measure(name: &str, path: &str) -> MeasureSpec {
         types: Vec::new(),
         path: PointerBuf::parse(path).expect("a pointer"),
         unit: None,
+        unit_path: None,
+        numbers: Numbers::Json,
         since: None,
     }
+}
+
+/// A status of every type.
+pub(super) fn status(path: &str) -> StatusSpec {
+    StatusSpec { path: PointerBuf::parse(path).expect("a pointer"), types: Vec::new() }
 }
 
 /// The spec of the one contract.

@@ -50,18 +50,23 @@ mod tests {
 
     use super::*;
     use crate::base::limits;
-    use crate::view::sample::{folded, measure};
-    use crate::view::{LocationSpec, ViewSpec};
+    use crate::view::sample::{folded, measure, status};
+    use crate::view::{LocationSpec, Numbers, ViewSpec};
 
     fn pointer(text: &str) -> PointerBuf {
         PointerBuf::parse(text).expect("a pointer")
     }
 
     fn check(input: &[(&str, i64, Value)], expected: Value) {
-        let location = LocationSpec { latitude: pointer("/lat"), longitude: pointer("/lon") };
+        let location = LocationSpec {
+            latitude: pointer("/lat"),
+            longitude: pointer("/lon"),
+            types: Vec::new(),
+            numbers: Numbers::Json,
+        };
         let spec = ViewSpec {
             measures: vec![measure("speed", "/speed")],
-            status: Some(pointer("/status")),
+            status: Some(status("/status")),
             location: Some(location),
         };
         assert_eq!(folded(spec, input).to_json(), expected);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jsonptr::PointerBuf;
 
-use super::payload::Payload;
+use super::numbers::Numbers;
+use super::payload::{Found, Payload};
+use super::units;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 
@@ -15,7 +17,7 @@ pub struct ViewSpec {
     /// The measures.
     pub measures: Vec<MeasureSpec>,
     /// The path of the status.
-    pub status: Option<PointerBuf>,
+    pub status: Option<StatusSpec>,
     /// The paths of the location.
     pub location: Option<LocationSpec>,
 }
@@ -31,9 +33,22 @@ pub struct MeasureSpec {
     pub path: PointerBuf,
     /// The unit, at most [`UNIT_BYTES`](crate::base::limits::UNIT_BYTES).
     pub unit: Option<Arc<str>>,
+    /// The path of the unit of the number.
+    pub unit_path: Option<PointerBuf>,
+    /// Which texts are numbers, too.
+    pub numbers: Numbers,
     /// Only entries ingested at or after this time are read; `None`: all entries. Otherwise a
     /// measure added to a contract later would depend on which pages happen to be folded again.
     pub since: Option<Timestamp>,
+}
+
+/// The status in a payload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusSpec {
+    /// The path of the status.
+    pub path: PointerBuf,
+    /// The event types that are read; empty: all.
+    pub types: Vec<Arc<str>>,
 }
 
 /// The paths of a location in a payload, in degrees.
@@ -43,6 +58,10 @@ pub struct LocationSpec {
     pub latitude: PointerBuf,
     /// The longitude, from -180 (west) to 180.
     pub longitude: PointerBuf,
+    /// The event types that are read; empty: all.
+    pub types: Vec<Arc<str>>,
+    /// Which texts are numbers, too.
+    pub numbers: Numbers,
 }
 
 /// The spec of a contract that no longer exists.
@@ -54,20 +73,57 @@ impl ViewSpec {
     pub fn number(&self, measure: &str, entry: &Entry) -> Option<(f64, Option<&Arc<str>>)> {
         let payload = Payload(&entry.payload);
         let named = self.measures.iter().filter(|spec| *spec.name == *measure && spec.reads(entry));
-        named.filter_map(|spec| Some((payload.number(&spec.path)?, spec.unit.as_ref()))).next()
+        named.filter_map(|spec| Some((spec.find(payload)?, spec.unit.as_ref()))).next()
     }
 
-    /// Latitude and longitude in a payload, in degrees.
-    pub fn place(&self, payload: Payload<'_>) -> Option<(f64, f64)> {
-        self.location.as_ref()?.find(payload)
+    /// Latitude and longitude of an entry, in degrees.
+    pub fn place(&self, entry: &Entry) -> Option<(f64, f64)> {
+        let spec = self.location.as_ref().filter(|spec| spec.reads(&entry.event_type))?;
+        spec.find(Payload(&entry.payload))
     }
 }
 
 impl MeasureSpec {
     pub(super) fn reads(&self, entry: &Entry) -> bool {
-        (self.types.is_empty() || self.types.contains(&entry.event_type))
+        self.reads_type(&entry.event_type)
             && self.since.is_none_or(|since| since <= entry.ingested_at)
     }
+
+    /// Whether events of a type are read.
+    pub fn reads_type(&self, event_type: &str) -> bool {
+        is_among(&self.types, event_type)
+    }
+
+    /// The number in a payload, in the unit of the measure. A number in a unit that cannot be converted
+    /// is none: its record was read by another version of the contract.
+    pub(super) fn find(&self, payload: Payload<'_>) -> Option<f64> {
+        let number = payload.number(&self.path, self.numbers)?;
+        let Some(unit_path) = &self.unit_path else { return Some(number) };
+        match payload.find(unit_path) {
+            None | Some(Found::Null) => Some(number),
+            Some(Found::Text(unit)) => units::converted(number, &unit, self.unit.as_deref()?),
+            Some(Found::Number(_) | Found::Other) => None,
+        }
+    }
+}
+
+impl StatusSpec {
+    /// Whether events of a type are read.
+    pub fn reads(&self, event_type: &str) -> bool {
+        is_among(&self.types, event_type)
+    }
+}
+
+impl LocationSpec {
+    /// Whether events of a type are read.
+    pub fn reads(&self, event_type: &str) -> bool {
+        is_among(&self.types, event_type)
+    }
+}
+
+/// Whether a type is read; without types, every one is.
+fn is_among(types: &[Arc<str>], event_type: &str) -> bool {
+    types.is_empty() || types.iter().any(|one| **one == *event_type)
 }
 
 /// The specs of all contracts of a subject's entries.

@@ -41,14 +41,15 @@ pub(super) struct Over {
 
 impl Unit for Status {
     fn apply(&mut self, reading: &Reading<'_>) {
-        let path = reading.spec.status.as_ref();
-        let Some(found) = path.and_then(|path| reading.payload.find(path)) else {
+        let spec = reading.spec.status.as_ref();
+        let spec = spec.filter(|spec| spec.reads(&reading.entry.event_type));
+        let Some(found) = spec.and_then(|spec| reading.payload.find(&spec.path)) else {
             return;
         };
         let at = reading.entry.position.observed_at;
         match (found, &mut self.current) {
             (Found::Text(value), _) if value.len() > limits::STATUS_BYTES => self.skipped += 1,
-            (Found::Number(_) | Found::Other, _) => self.skipped += 1,
+            (Found::Number(_) | Found::Null | Found::Other, _) => self.skipped += 1,
             (Found::Text(value), Some(current)) => current.take(&value, at),
             (Found::Text(value), None) => self.current = Some(Current::first(&value, at)),
         }
@@ -128,16 +129,14 @@ impl Current {
 
 #[cfg(test)]
 mod tests {
-    use jsonptr::PointerBuf;
     use serde_json::json;
 
     use super::*;
-    use crate::view::sample::folded;
-    use crate::view::{View, ViewSpec};
+    use crate::view::sample::{folded, status};
+    use crate::view::{StatusSpec, View, ViewSpec};
 
     fn read(input: &[(i64, Value)]) -> View {
-        let path = PointerBuf::parse("/status").expect("a pointer");
-        let spec = ViewSpec { status: Some(path), ..ViewSpec::default() };
+        let spec = ViewSpec { status: Some(status("/status")), ..ViewSpec::default() };
         let lines: Vec<_> = input
             .iter()
             .map(|(at, status)| ("heartbeat", *at, json!({"status": status})))
@@ -182,9 +181,16 @@ mod tests {
     }
 
     #[test]
+    fn other_types_than_those_of_the_spec_are_ignored() {
+        let status = StatusSpec { types: vec!["state".into()], ..status("/status") };
+        let spec = ViewSpec { status: Some(status), ..ViewSpec::default() };
+        let input = [("state", 0, json!({"status": "on"})), ("alarm", 1, json!({"status": "off"}))];
+        assert_eq!(folded(spec, &input).status.value(), Some("on"));
+    }
+
+    #[test]
     fn a_payload_without_the_path_is_ignored() {
-        let path = PointerBuf::parse("/status").expect("a pointer");
-        let spec = ViewSpec { status: Some(path), ..ViewSpec::default() };
+        let spec = ViewSpec { status: Some(status("/status")), ..ViewSpec::default() };
         assert_eq!(folded(spec, &[("a", 0, json!({}))]).status, Status::default());
     }
 

@@ -4,7 +4,6 @@
 //! with the earth's mean radius. A location outside the ranges of latitude and longitude, or with
 //! only one coordinate, is skipped.
 
-use jsonptr::Pointer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -14,6 +13,11 @@ use crate::base::time::Timestamp;
 
 /// Mean radius R1 of the WGS 84 ellipsoid, from IUGG.
 const EARTH_RADIUS_M: f64 = 6_371_008.8;
+
+const LATITUDES: f64 = 90.0;
+const LONGITUDES: f64 = 180.0;
+/// The location that receivers without a fix report.
+const NO_FIX: (f64, f64) = (0.0, 0.0);
 
 /// The last location and the distance travelled.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +36,9 @@ struct Location {
 impl Unit for Travel {
     fn apply(&mut self, reading: &Reading<'_>) {
         let Some(spec) = &reading.spec.location else { return };
+        if !spec.reads(&reading.entry.event_type) {
+            return;
+        }
         if let Some((latitude, longitude)) = spec.find(reading.payload) {
             let at = reading.entry.position.observed_at;
             let way = self.last.as_ref().map_or(0.0, |last| {
@@ -59,15 +66,24 @@ impl Travel {
 }
 
 impl LocationSpec {
-    /// Latitude and longitude, if both are valid.
+    /// Latitude and longitude, if both are valid and not [`NO_FIX`].
     pub(super) fn find(&self, payload: Payload<'_>) -> Option<(f64, f64)> {
-        let latitude = degrees_at(payload, &self.latitude, 90.0)?;
-        Some((latitude, degrees_at(payload, &self.longitude, 180.0)?))
+        let degrees = |path, limit| {
+            payload.number(path, self.numbers).filter(|degrees| is_within(*degrees, limit))
+        };
+        let latitude = degrees(&self.latitude, LATITUDES)?;
+        let longitude = degrees(&self.longitude, LONGITUDES)?;
+        Some((latitude, longitude)).filter(|place| *place != NO_FIX)
+    }
+
+    /// Whether two numbers are a place on the earth.
+    pub fn is_place(latitude: f64, longitude: f64) -> bool {
+        is_within(latitude, LATITUDES) && is_within(longitude, LONGITUDES)
     }
 }
 
-fn degrees_at(payload: Payload<'_>, path: &Pointer, limit: f64) -> Option<f64> {
-    payload.number(path).filter(|degrees| (-limit..=limit).contains(degrees))
+fn is_within(degrees: f64, limit: f64) -> bool {
+    (-limit..=limit).contains(&degrees)
 }
 
 /// The distance in metres between two points of (latitude, longitude) in degrees.
@@ -94,8 +110,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::view::ViewSpec;
     use crate::view::sample::folded;
+    use crate::view::{Numbers, ViewSpec};
 
     const QUARTER_M: f64 = EARTH_RADIUS_M * PI / 2.0;
     const DEGREE_M: f64 = QUARTER_M / 90.0;
@@ -104,6 +120,8 @@ mod tests {
         let location = LocationSpec {
             latitude: PointerBuf::parse("/0").expect("a pointer"),
             longitude: PointerBuf::parse("/1").expect("a pointer"),
+            types: vec!["location".into()],
+            numbers: Numbers::Json,
         };
         let spec = ViewSpec { location: Some(location), ..ViewSpec::default() };
         let input: Vec<_> = points
@@ -121,9 +139,9 @@ mod tests {
     }
 
     #[test]
-    fn distances_add_up() {
-        check(&[(0.0, 0.0)], 0.0);
-        check(&[(0.0, 0.0), (0.0, 90.0), (0.0, 0.0)], 2.0 * QUARTER_M);
+    fn distances_add_up_along_the_way() {
+        check(&[(0.0, 1.0)], 0.0);
+        check(&[(0.0, 1.0), (0.0, 91.0), (0.0, 1.0)], 2.0 * QUARTER_M);
         check(&[(52.0, 13.0), (53.0, 13.0), (53.0, 13.0)], DEGREE_M);
     }
 
@@ -154,6 +172,32 @@ mod tests {
         });
         assert_eq!(travelled(&points), expected);
         assert_eq!(travelled(&points[1..]), json!(null));
+    }
+
+    #[test]
+    fn a_receiver_without_a_fix_moves_nothing() {
+        check(&[(52.0, 13.0), (0.0, 0.0), (-0.0, 0.0), (53.0, 13.0)], DEGREE_M);
+        check(&[(52.0, 0.0), (0.0, 0.0), (53.0, 0.0)], DEGREE_M);
+    }
+
+    #[test]
+    fn types_and_texts_are_read_as_the_spec_says() {
+        let pointer = |text| PointerBuf::parse(text).expect("a pointer");
+        let spec = |numbers| ViewSpec {
+            location: Some(LocationSpec {
+                latitude: pointer("/lat"),
+                longitude: pointer("/lon"),
+                types: vec!["location".into()],
+                numbers,
+            }),
+            ..ViewSpec::default()
+        };
+        let input = [
+            ("location", 0, json!({"lat": "52.5", "lon": "13.4"})),
+            ("waypoint", 1, json!({"lat": -43.5, "lon": 172.6})),
+        ];
+        assert_eq!(folded(spec(Numbers::Text), &input).travel.to_json()["latitude"], json!(52.5));
+        assert_eq!(folded(spec(Numbers::Json), &input).travel.to_json(), json!(null));
     }
 
     proptest! {

@@ -6,12 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn demo() -> TenantId {
-    TenantId::parse("demo").expect("a tenant")
-}
-
 fn check(body: &str, format: Format, expected: Result<&[&str], &str>) {
-    let cut = events(body.as_bytes(), format, &demo());
+    let cut = events(body.as_bytes(), format);
     let texts = cut.as_ref().map(|events| {
         let texts = events.texts().iter();
         texts.map(|text| std::str::from_utf8(text).expect("UTF-8")).collect::<Vec<_>>()
@@ -24,21 +20,34 @@ fn check(body: &str, format: Format, expected: Result<&[&str], &str>) {
 fn one_event_a_list_a_batch_and_lines_are_cut_into_events() {
     check(r#" {"a":1} "#, Format::Json, Ok(&[r#"{"a":1}"#]));
     check(r#"[{"a":1}, 2 ]"#, Format::Json, Ok(&[r#"{"a":1}"#, "2"]));
-    check(r#"{"events":[{"a":1},{"b":[{}]}]}"#, Format::Json, Ok(&[r#"{"a":1}"#, r#"{"b":[{}]}"#]));
+    check(
+        r#" {"events" : [{"a":1},{"b":[{}]}]}"#,
+        Format::Json,
+        Ok(&[r#"{"a":1}"#, r#"{"b":[{}]}"#]),
+    );
     check("{\"a\":1}\r\n\n  \nnot JSON\n", Format::Lines, Ok(&[r#"{"a":1}"#, "not JSON"]));
+    for record in [r#"{"events":[1],"gateway":"g"}"#, r#"{"gateway":"g","events":[1]}"#] {
+        check(record, Format::Json, Ok(&[record]));
+    }
+    check("\u{feff}[1]", Format::Json, Ok(&["1"]));
+    check("\u{feff}1\n", Format::Lines, Ok(&["1"]));
+    check("[1", Format::Data, Ok(&["[1"]));
+    check("", Format::Data, Ok(&[""]));
     check(r#"{"events":3}"#, Format::Json, Ok(&[r#"{"events":3}"#]));
     check("3", Format::Json, Ok(&["3"]));
-    let single = events(b"{}", Format::Json, &demo()).expect("an event");
+    let single = events(b"{}", Format::Json).expect("an event");
     assert_eq!(single, Events::single(b"{}"));
-    let listed = events(b"[{}]", Format::Json, &demo()).expect("a list of one");
+    let listed = events(b"[{}]", Format::Json).expect("a list of one");
     assert_eq!(listed, Events(Shape::Batch(vec![b"{}"])));
 }
 
 #[test]
 fn a_body_that_is_no_list_of_events_is_refused_as_a_whole() {
-    for broken in ["", "{", "[1,", "{\"events\":[1}", "x", "[1]]", r#"{"events":[],"events":[]}"#] {
+    for broken in ["", "{", "[1,", "{\"events\":[1}", "x", "[1]]"] {
         check(broken, Format::Json, Err("malformed_json"));
     }
+    let twice = r#"{"events":[],"events":[]}"#;
+    check(twice, Format::Json, Ok(&[twice]));
     for empty in ["[]", r#"{"events":[]}"#] {
         check(empty, Format::Json, Err("empty_batch"));
     }
@@ -47,23 +56,27 @@ fn a_body_that_is_no_list_of_events_is_refused_as_a_whole() {
 }
 
 #[test]
-fn the_wrapping_of_a_batch_may_name_its_own_tenant_and_no_other() {
-    check(r#"{"events":[1],"tenant_id":"demo"}"#, Format::Json, Ok(&["1"]));
-    let record = r#"{"events":[1],"gateway":"g1"}"#;
-    check(record, Format::Json, Ok(&[record]));
-    for other in [r#""acme""#, "7", r#"{"a":1}"#] {
-        let body = format!(r#"{{"tenant_id":{other},"events":[1]}}"#);
-        check(&body, Format::Json, Err("tenant_mismatch"));
+fn a_body_that_is_no_json_is_told_why() {
+    let detail = |body: &[u8]| {
+        let problem = events(body, Format::Json).expect_err("a problem");
+        (problem.code(), problem.to_string())
+    };
+    for (body, code, what) in [
+        (&b"[{\"a\":\"\xfc\"}]"[..], "malformed_json", "not UTF-8"),
+        (&gzip(b"{}"), "unsupported_encoding", "Content-Encoding"),
+        (b"[{\"a\":NaN}]", "malformed_json", "NaN is not JSON"),
+        (b"[{\"a\":", "malformed_json", "ends too early"),
+    ] {
+        let (found, text) = detail(body);
+        assert_eq!(found, code);
+        assert!(text.contains(what), "{text}");
     }
 }
 
 #[test]
 fn a_hundred_events_pass_and_one_more_does_not() {
     let list = |count: usize| format!("[{}]", vec!["1"; count].join(","));
-    assert_eq!(
-        events(list(100).as_bytes(), Format::Json, &demo()).map(|cut| cut.texts().len()),
-        Ok(100)
-    );
+    assert_eq!(events(list(100).as_bytes(), Format::Json).map(|cut| cut.texts().len()), Ok(100));
     check(&list(101), Format::Json, Err("too_large"));
     check(&"1\n".repeat(101), Format::Lines, Err("too_large"));
     // A list that would take 64 MB to note down.
@@ -131,8 +144,8 @@ fn a_zstd_frame_with_a_huge_window_is_refused() {
 proptest! {
     #[test]
     fn no_body_is_too_odd(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for format in [Format::Json, Format::Lines] {
-            let cut = events(&bytes, format, &demo());
+        for format in [Format::Json, Format::Lines, Format::Data] {
+            let cut = events(&bytes, format);
             prop_assert!(cut.is_err() || !cut.expect("checked").texts().is_empty());
         }
         for encoding in [Encoding::Gzip, Encoding::Zstd] {
@@ -144,7 +157,7 @@ proptest! {
     fn every_list_of_values_is_cut_into_its_values(values in prop::collection::vec("[a-z\\[\\]\"\\\\,{}]{0,5}", 1..20)) {
         let values: Vec<String> = values.into_iter().map(|text| serde_json::Value::from(text).to_string()).collect();
         let body = format!("[{}]", values.join(" , "));
-        let cut = events(body.as_bytes(), Format::Json, &demo()).expect("a list");
+        let cut = events(body.as_bytes(), Format::Json).expect("a list");
         let texts: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
         prop_assert_eq!(cut.texts(), &texts[..]);
     }

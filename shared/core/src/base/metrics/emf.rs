@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::base::id::TenantId;
-use crate::base::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Meter, Metric, Tally};
+use crate::base::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Meter, Metric, SKIPPED, Tally};
 use crate::base::time::Timestamp;
 use crate::base::variables::{Misconfigured, Variables};
 
@@ -113,6 +113,7 @@ pub fn lines(keeping: &Keeping, function: &str, tally: &Tally, now: Timestamp) -
         let rest = counts.durations.chunks(VALUES_PER_LINE).skip(1);
         lines.extend(rest.map(|values| line.write(&["function"], vec![duration(values)])));
         lines.extend(counts.errors.iter().map(|(code, count)| line.error(code.as_str(), *count)));
+        lines.extend(counts.skipped.iter().map(|(field, count)| line.skipped(field, *count)));
     }
     lines
 }
@@ -149,6 +150,13 @@ impl Line<'_> {
         let metrics = vec![(ERRORS, "Count", json!(count))];
         let mut line = self.line(&["function", "code"], metrics);
         line.insert("code".into(), json!(code));
+        Value::Object(line).to_string()
+    }
+
+    /// Under the field alone: it is the contract's, whatever function reads it.
+    fn skipped(&self, field: &str, count: u64) -> String {
+        let mut line = self.line(&["field"], vec![(SKIPPED, "Count", json!(count))]);
+        line.insert("field".into(), json!(field));
         Value::Object(line).to_string()
     }
 

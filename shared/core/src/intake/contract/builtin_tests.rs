@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::sample::{compiled, record, scope};
 use super::*;
+use crate::base::time::Timestamp;
+use crate::event::IdOrigin;
 
 type Headers<'a> = &'a [(&'a str, &'a [u8])];
 
@@ -12,6 +14,7 @@ fn reads(contract: &str, value: &Value, headers: Headers<'_>, expected: &str) {
     let record = record(&value.to_string(), headers);
     let event = compiled(contract).read(&record.parsed(), &scope());
     let event = event.unwrap_or_else(|rejection| panic!("{value}: {rejection:?}"));
+    let event = event.expect("no record is ignored");
     let entry = &event.entry;
     let id = match entry.id_origin {
         IdOrigin::Record if entry.position.event_id == record.source.event_id(None) => "place",
@@ -25,7 +28,8 @@ fn reads(contract: &str, value: &Value, headers: Headers<'_>, expected: &str) {
 
 fn payload(contract: &str, value: &Value, headers: Headers<'_>, expected: &Value) {
     let record = record(&value.to_string(), headers);
-    let event = compiled(contract).read(&record.parsed(), &scope()).expect("an event");
+    let event =
+        compiled(contract).read(&record.parsed(), &scope()).expect("read").expect("an event");
     let found: Value = serde_json::from_str(&event.entry.payload).expect("JSON");
     assert_eq!(found, *expected);
 }
@@ -91,13 +95,40 @@ fn telemetry_without_id_or_time_is_found_again_by_record_or_place() {
 }
 
 #[test]
+fn telemetry_refuses_a_unit_that_it_does_not_convert() {
+    let unit = |event_type: &str, unit: Value| {
+        let payload = json!({"value": 1, "unit": unit});
+        with(&telemetry(), json!({"event_type": event_type, "payload": payload}))
+    };
+    let shown = |event_type| format!("device/device-001 {event_type} 2026-11-21T06:00:00.000Z e-1");
+    for good in ["celsius", "fahrenheit", "kelvin", "Fahrenheit", "°C"] {
+        reads("telemetry", &unit("temperature", json!(good)), &[], &shown("temperature"));
+    }
+    reads("telemetry", &unit("humidity", json!("%")), &[], &shown("humidity"));
+    reads("telemetry", &unit("temperature", Value::Null), &[], &shown("temperature"));
+    reads("telemetry", &unit("custom", json!("furlongs")), &[], &shown("custom"));
+    for bad in [json!("secret"), json!("percent"), json!(7), json!(["celsius"])] {
+        let value = unit("temperature", bad);
+        refuses("telemetry", &value, &[], Code::SchemaViolation, Some("/payload/unit"));
+    }
+    refuses(
+        "telemetry",
+        &unit("battery", json!("V")),
+        &[],
+        Code::SchemaViolation,
+        Some("/payload/unit"),
+    );
+}
+
+#[test]
 fn telemetry_keeps_the_payload_in_canonical_form() {
     let record = record(
         r#"{"payload":{"unit":"c","value":9007199254740993,"a":1.0},"device_id":"d","event_type":"custom"}"#,
         &[],
     );
-    let event = compiled("telemetry").read(&record.parsed(), &scope()).expect("an event");
-    assert_eq!(&*event.entry.payload, r#"{"a":1,"unit":"c","value":9007199254740993}"#);
+    let event =
+        compiled("telemetry").read(&record.parsed(), &scope()).expect("read").expect("an event");
+    assert_eq!(&*event.entry.payload, r#"{"a":1.0,"unit":"c","value":9007199254740993}"#);
 }
 
 #[test]
@@ -107,11 +138,11 @@ fn telemetry_refuses_what_it_cannot_mean() {
     let location = |payload| json!({"event_type": "location", "payload": payload});
     for (changes, code, path) in [
         (json!({"device_id": null}), MissingField, "/device_id"),
-        (json!({"device_id": "secret place"}), InvalidId, "/device_id"),
+        (json!({"device_id": "place\u{0}"}), InvalidId, "/device_id"),
         (json!({"device_id": ""}), InvalidId, "/device_id"),
         (json!({"device_id": ["secret"]}), InvalidId, "/device_id"),
-        (json!({"device_id": "d".repeat(129)}), InvalidId, "/device_id"),
-        (json!({"event_id": "sec ret"}), InvalidId, "/event_id"),
+        (json!({"device_id": "d".repeat(513)}), InvalidId, "/device_id"),
+        (json!({"event_id": ""}), InvalidId, "/event_id"),
         (json!({"event_id": {"secret": 1}}), InvalidId, "/event_id"),
         (json!({"event_type": null}), MissingField, "/event_type"),
         (json!({"event_type": "secret"}), SchemaViolation, "/event_type"),
@@ -125,7 +156,7 @@ fn telemetry_refuses_what_it_cannot_mean() {
         (location(json!({"value": 1})), SchemaViolation, "/payload/latitude"),
         (location(json!({"latitude": 91, "longitude": 0})), SchemaViolation, "/payload/latitude"),
         (json!({"timestamp": "2026-11-21T06:00:00"}), InvalidTimestamp, "/timestamp"),
-        (json!({"timestamp": "secret"}), InvalidTimestamp, "/timestamp"),
+        (json!({"timestamp": "yesterday"}), InvalidTimestamp, "/timestamp"),
         (json!({"timestamp": 1_700_000_000}), InvalidTimestamp, "/timestamp"),
     ] {
         refuses("telemetry", &with(&base, changes), &[], code, Some(path));
@@ -144,6 +175,26 @@ fn heartbeat() -> Value {
 fn heartbeat_keeps_the_whole_record() {
     reads("heartbeat", &heartbeat(), &[], "asset/A17 heartbeat 2026-11-21T06:00:00.000Z record");
     payload("heartbeat", &heartbeat(), &[], &heartbeat());
+}
+
+#[test]
+fn heartbeats_of_one_second_are_ordered_by_their_offset() {
+    let sequence = |offset: i64| {
+        let mut record = record(&heartbeat().to_string(), &[]);
+        let topic = std::sync::Arc::from("heartbeats");
+        record.source = crate::intake::record::Source::Kafka {
+            topic,
+            partition: 1,
+            offset,
+            timestamp: None,
+            element: None,
+        };
+        let event = compiled("heartbeat").read(&record.parsed(), &scope()).expect("read");
+        event.expect("an event").entry.position.clone()
+    };
+    assert_eq!(sequence(7).sequence, 7);
+    assert!(sequence(7) < sequence(8));
+    assert_eq!(sequence(7), sequence(7));
 }
 
 #[test]
@@ -199,7 +250,7 @@ fn message_reads_times_of_any_kind() {
     let counted = with(&base, json!({"id": 17, "timestamp": 1}));
     reads("message", &counted, &[], "user/ada message 1970-01-01T00:00:01.000Z 17");
     refuses("message", &base, &[], Code::MissingField, Some("/timestamp"));
-    let bad = with(&base, json!({"timestamp": "secret"}));
+    let bad = with(&base, json!({"timestamp": "yesterday"}));
     refuses("message", &bad, &[], Code::InvalidTimestamp, Some("/timestamp"));
 }
 
@@ -220,6 +271,29 @@ fn iothub_reads_plain_and_amqp_typed_headers() {
     let expected = "device/dev-1 twinChangeEvents 2026-11-21T06:00:00.000Z record";
     reads("iothub", &json!({"any": ["json"]}), &headers, expected);
     payload("iothub", &Value::Null, &headers, &Value::Null);
+}
+
+#[test]
+fn iothub_takes_the_time_of_the_device_and_every_legal_id() {
+    let headers = |id: &'static str, created: &'static str| {
+        [
+            ("iothub-connection-device-id", id.as_bytes()),
+            ("iothub-enqueuedtime", &b"2026-11-21T06:00:00Z"[..]),
+            ("iothub-creation-time-utc", created.as_bytes()),
+        ]
+    };
+    for (created, shown) in [
+        ("2026-11-21T05:00:00.25", "2026-11-21T05:00:00.250Z"),
+        ("2026-11-21T05:00:00Z", "2026-11-21T05:00:00.000Z"),
+        ("", "2026-11-21T06:00:00.000Z"),
+        ("0001-01-01T00:00:00Z", "2026-11-21T06:00:00.000Z"),
+    ] {
+        let expected = format!("device/dev-1 Telemetry {shown} record");
+        reads("iothub", &json!({}), &headers("dev-1", created), &expected);
+    }
+    let all = "aZ9-._:%#*?!(),=@$'+;";
+    let expected = format!("device/{all} Telemetry 2026-11-21T05:00:00.000Z record");
+    reads("iothub", &json!({}), &headers(all, "2026-11-21T05:00:00"), &expected);
 }
 
 #[test]
@@ -273,6 +347,73 @@ fn cloudevents_reads_binary_mode_from_headers_only() {
 }
 
 #[test]
+fn cloudevents_takes_whatever_the_data_is_in_binary_mode() {
+    let read = |value: Option<&[u8]>, media_type: Option<&str>| {
+        let mut headers: Vec<(&str, &[u8])> = vec![
+            ("ce_specversion", b"1.0"),
+            ("ce_id", b"c"),
+            ("ce_type", b"t"),
+            ("ce_source", b"s"),
+        ];
+        headers.extend(media_type.map(|name| ("content-type", name.as_bytes())));
+        let record = Record { value: value.map(<[u8]>::to_vec), ..record("", &headers) };
+        let event = compiled("cloudevents").read(&record.parsed(), &scope());
+        event.map(|event| event.expect("an event").entry.payload.to_string())
+    };
+    for (value, media_type, payload) in [
+        (None, None, "null"),
+        (Some(&b"[1,{\"a\":2}]"[..]), Some("application/json"), "[1,{\"a\":2}]"),
+        (Some(b"7"), Some("application/vnd.a+json; charset=utf-8"), "7"),
+        (Some(b"[1]"), None, "[1]"),
+        (Some(b"plain"), None, "\"plain\""),
+        (Some(b"7"), Some("text/plain"), "\"7\""),
+        (Some(b"<a/>"), Some("application/xml"), "\"<a/>\""),
+        (Some(b"\xff\x00"), Some("application/octet-stream"), "\"/wA=\""),
+        (Some(b"\x1f\x8b\x08\xff"), Some("application/gzip"), "\"H4sI/w==\""),
+        (Some(b"89014103211118510720"), None, "89014103211118510720"),
+    ] {
+        assert_eq!(read(value, media_type).as_deref(), Ok(payload), "{value:?} {media_type:?}");
+    }
+    let broken = read(Some(b"{\"a\":"), Some("application/json")).expect_err("no JSON");
+    assert_eq!(broken.code, Code::MalformedJson);
+}
+
+#[test]
+fn cloudevents_follows_the_media_type_before_the_headers() {
+    let headers = |media_type: &'static [u8]| {
+        [
+            ("ce_specversion", &b"1.0"[..]),
+            ("ce_id", b"c-2"),
+            ("ce_type", b"t"),
+            ("ce_source", b"urn:x"),
+            ("ce_time", b"2026-11-21T06:30:00Z"),
+            ("Content-Type", media_type),
+        ]
+    };
+    let structured = "entity/pump:7 com.example.read 2026-11-21T06:00:00.000Z c-1";
+    for media_type in
+        [&b"application/cloudevents+json"[..], b"Application/CloudEvents+JSON; charset=utf-8"]
+    {
+        reads("cloudevents", &cloudevent(), &headers(media_type), structured);
+    }
+    let binary = "entity/urn:x t 2026-11-21T06:30:00.000Z c-2";
+    reads("cloudevents", &cloudevent(), &headers(b"application/json"), binary);
+}
+
+#[test]
+fn cloudevents_takes_every_legal_id_subject_and_source() {
+    let long = "x".repeat(257);
+    let source = "/subscriptions/01234567-89ab-cdef-0123-456789abcdef/resourceGroups/my-resource-group/providers/Microsoft.EventGrid/topics/mytopic-production-west";
+    let base = with(&cloudevent(), json!({"subject": null, "source": source, "id": "événement 1"}));
+    let expected = format!("entity/{source} com.example.read 2026-11-21T06:00:00.000Z événement 1");
+    reads("cloudevents", &base, &[], &expected);
+    let record = record(&with(&base, json!({"id": long})).to_string(), &[]);
+    let event = compiled("cloudevents").read(&record.parsed(), &scope()).expect("read");
+    let id = event.expect("an event").entry.position.event_id.clone();
+    assert!(crate::event::is_digest(&id), "{id}");
+}
+
+#[test]
 fn cloudevents_refuses_other_versions_and_incomplete_events() {
     use Code::{InvalidTimestamp, SchemaViolation};
     for (changes, code, path) in [
@@ -280,8 +421,8 @@ fn cloudevents_refuses_other_versions_and_incomplete_events() {
         (json!({"id": null}), SchemaViolation, "/id"),
         (json!({"source": ""}), SchemaViolation, "/source"),
         (json!({"data_base64": "AQ=="}), SchemaViolation, ""),
-        (json!({"time": "secret"}), InvalidTimestamp, "/time"),
-        (json!({"subject": "sec ret"}), Code::InvalidId, "/subject"),
+        (json!({"time": "yesterday"}), InvalidTimestamp, "/time"),
+        (json!({"subject": "a\u{7}b"}), Code::InvalidId, "/subject"),
     ] {
         refuses("cloudevents", &with(&cloudevent(), changes), &[], code, Some(path));
     }

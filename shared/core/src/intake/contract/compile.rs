@@ -1,22 +1,34 @@
 //! From the document to the contract: every fault is found before the document is refused.
 
+mod names;
+mod view;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::names::{check_media_types, check_name};
+use self::view::view_spec;
+use super::document::always_given;
 use super::document::{
-    ContractDocument, LocationDocument, MeasureDocument, SourceDocument, TimeDocument, TimeFormat,
+    Body, ContractDocument, IgnoreDocument, PayloadDocument, SequenceDocument, SourceDocument,
+    VariantDocument,
 };
-use super::identity::Identity;
-use super::lookup::{Lookup, compiled_pointer};
-use super::{Contract, Reading, Variant, is_type};
+use super::identity::{Identity, left_out};
+use super::lookup::Lookup;
+use super::reading::{Common, Reading, is_type};
+use super::sequence::Sequence;
+use super::time::TimeSource;
+use super::values::Values;
+use super::{Contract, Ignored, Variant};
 use crate::base::id::Kind;
 use crate::base::limits;
+use crate::event::Except;
 use crate::intake::fault::{Fault, Faults};
 use crate::intake::schema::Schema;
 use crate::intake::transform::Transform;
-use crate::view::{LocationSpec, MeasureSpec, ViewSpec};
+use crate::view::ViewSpec;
 
 impl Contract {
     /// Compiles a document.
@@ -26,22 +38,30 @@ impl Contract {
     pub fn compile(document: &ContractDocument) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
         check_name(&document.name, "/name", &mut faults);
+        check_media_types(&document.media_types, &mut faults);
         let transform = transform(document.transform.as_deref(), &mut faults);
+        let ignored = ignored(&document.ignore, &mut faults);
         let tenant = optional(document.tenant.as_ref(), "/tenant", &mut faults);
-        let usual = reading(document, "", &mut faults);
+        let usual = reading(document, Body::Json, "", &mut faults);
         let view_spec = view_spec(document, &mut faults);
         // A variant repeats what it does not name, and its faults with it.
         let usual = faults.or(usual)?;
         let mut faults = Faults::default();
         let variants = variants(document, &mut faults);
         faults.or(Some(Self {
-            name: Arc::from(document.name.as_str()),
+            common: Common {
+                name: Arc::from(document.name.as_str()),
+                types: types(&usual, &variants, &view_spec),
+                values: Values::of(&view_spec),
+                view_spec: Arc::new(view_spec),
+            },
+            media_types: document.media_types.clone(),
+            syntax: document.syntax,
             transform,
+            ignored,
             tenant,
-            types: types(&usual, &variants, &view_spec),
             usual,
             variants,
-            view_spec: Arc::new(view_spec),
         }))
     }
 }
@@ -54,7 +74,12 @@ fn types(usual: &Reading, variants: &[Variant], view_spec: &ViewSpec) -> BTreeSe
     measured.chain(constant.map(Arc::from)).collect()
 }
 
-fn reading(document: &ContractDocument, path: &str, faults: &mut Faults) -> Option<Reading> {
+fn reading(
+    document: &ContractDocument,
+    body: Body,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<Reading> {
     let at = |field: &str| format!("{path}/{field}");
     let kind_path = at("subject/kind");
     let kind = Kind::parse(&document.subject.kind).map_err(|rejection| rejection.message);
@@ -62,21 +87,29 @@ fn reading(document: &ContractDocument, path: &str, faults: &mut Faults) -> Opti
     let subject = Lookup::compile(&document.subject.id, &at("subject/id"), faults);
     let event_type = Lookup::compile(&document.event_type, &at("type"), faults);
     check_type(event_type.as_ref(), &at("type/const"), faults);
-    let payload = Lookup::compile(&document.payload, &at("payload"), faults);
-    check_payload(&document.payload, &at("payload"), faults);
+    let payload = payload(&document.payload, &at("payload"), faults);
     let event_id = optional(document.event_id.as_ref(), &at("event_id"), faults);
     let identity = Identity::compile(document, &at("identity"), faults);
-    let observed_at = time(document.observed_at.as_ref(), &at("observed_at"), faults);
+    let sequence = document.sequence.as_ref();
+    let sequence = sequence.and_then(|source| sequenced(source, &at("sequence"), faults));
+    let observed_at = document.observed_at.as_ref();
+    let observed_at =
+        observed_at.and_then(|time| TimeSource::compile(time, &at("observed_at"), faults));
     let schema = schema(document.schema.as_ref(), &at("schema"), faults);
+    let (payload, except) = payload?;
     Some(Reading {
+        body,
         kind: kind?,
         subject: subject?,
+        fold: document.subject.fold,
         event_id,
         identity: identity?,
+        sequence,
         event_type: event_type?,
         observed_at,
         without_time: document.without_time,
-        payload: payload?,
+        payload,
+        except,
         schema,
     })
 }
@@ -95,19 +128,47 @@ fn optional(source: Option<&SourceDocument>, path: &str, faults: &mut Faults) ->
     source.and_then(|source| Lookup::compile(source, path, faults))
 }
 
-fn time(
-    time: Option<&TimeDocument>,
+fn sequenced(document: &SequenceDocument, path: &str, faults: &mut Faults) -> Option<Sequence> {
+    if !document.offset {
+        return Lookup::compile(&document.source, path, faults).map(Sequence::Source);
+    }
+    if document.source != SourceDocument::default() {
+        faults.add(path, "offset stands alone");
+        return None;
+    }
+    Some(Sequence::Offset)
+}
+
+/// A header is text and history keeps JSON.
+fn payload(
+    document: &PayloadDocument,
     path: &str,
     faults: &mut Faults,
-) -> Option<(Lookup, TimeFormat)> {
-    let time = time?;
-    let source = SourceDocument {
-        path: time.path.clone(),
-        header: time.header.clone(),
-        first: time.first.clone(),
-        ..SourceDocument::default()
-    };
-    Lookup::compile(&source, path, faults).map(|lookup| (lookup, time.format))
+) -> Option<(Lookup, Except)> {
+    let is_text = |one: &SourceDocument| one.header.is_some() || one.key || one.topic;
+    if is_text(&document.source) || document.source.first.iter().any(is_text) {
+        faults.add(path, "the payload comes from a path");
+    }
+    let except = left_out(&document.except, &format!("{path}/except"), faults);
+    let lookup = Lookup::compile(&document.source, path, faults);
+    Some((lookup?, except?))
+}
+
+fn ignored(documents: &[IgnoreDocument], faults: &mut Faults) -> Vec<Ignored> {
+    if documents.len() > limits::IGNORE_RULES {
+        faults.add("/ignore", format!("too many rules: limit=`{}`", limits::IGNORE_RULES));
+        return Vec::new();
+    }
+    let rules = documents.iter().enumerate().filter_map(|(index, document)| {
+        let path = format!("/ignore/{index}");
+        if always_given(Some(&document.source)) {
+            faults.add(path, "a const or a default is no part of a record");
+            return None;
+        }
+        let lookup = Lookup::compile(&document.source, &path, faults)?;
+        Some(Ignored { lookup, values: document.values.clone() })
+    });
+    rules.collect()
 }
 
 fn schema(schema: Option<&Value>, path: &str, faults: &mut Faults) -> Option<Schema> {
@@ -120,24 +181,10 @@ fn schema(schema: Option<&Value>, path: &str, faults: &mut Faults) -> Option<Sch
     }
 }
 
-fn check_name(name: &str, path: &str, faults: &mut Faults) {
-    // A kind has the alphabet that every name of ours has.
-    if Kind::parse(name).is_err() {
-        faults.add(path, "a name is 1 to 64 of a-z, 0-9, _ and -");
-    }
-}
-
 fn check_type(lookup: Option<&Lookup>, path: &str, faults: &mut Faults) {
     let constant = lookup.and_then(Lookup::constant);
     if constant.is_some_and(|value| !value.as_str().is_some_and(is_type)) {
         faults.add(path, "an event type is a text of 1 to 128 bytes");
-    }
-}
-
-/// A header is text and history keeps JSON.
-fn check_payload(source: &SourceDocument, path: &str, faults: &mut Faults) {
-    if source.header.is_some() || source.first.iter().any(|one| one.header.is_some()) {
-        faults.add(path, "the payload comes from a path");
     }
 }
 
@@ -146,67 +193,11 @@ fn variants(document: &ContractDocument, faults: &mut Faults) -> Vec<Variant> {
         faults.add("/variants", format!("too many variants: limit=`{}`", limits::VARIANTS));
         return Vec::new();
     }
-    let variants = document.variants.iter().enumerate().filter_map(|(index, variant)| {
+    let compiled = |(index, variant): (usize, &VariantDocument)| {
         let path = format!("/variants/{index}");
-        Some(Variant {
-            header: variant.when.header.clone(),
-            equals: variant.when.equals.clone(),
-            reading: reading(&document.overlaid(variant), &path, faults)?,
-        })
-    });
-    variants.collect()
-}
-
-fn view_spec(document: &ContractDocument, faults: &mut Faults) -> ViewSpec {
-    let measures = measures(&document.measures, faults);
-    let status = document.status.as_ref();
-    let status = status.and_then(|status| compiled_pointer(&status.path, "/status/path", faults));
-    let location = document.location.as_ref();
-    let location = location.and_then(|location| location_spec(location, faults));
-    ViewSpec { measures, status, location }
-}
-
-fn location_spec(location: &LocationDocument, faults: &mut Faults) -> Option<LocationSpec> {
-    let latitude = compiled_pointer(&location.latitude, "/location/latitude", faults);
-    let longitude = compiled_pointer(&location.longitude, "/location/longitude", faults);
-    Some(LocationSpec { latitude: latitude?, longitude: longitude? })
-}
-
-fn measures(documents: &[MeasureDocument], faults: &mut Faults) -> Vec<MeasureSpec> {
-    if documents.len() > limits::MEASURES {
-        faults.add("/measures", format!("too many measures: limit=`{}`", limits::MEASURES));
-        return Vec::new();
-    }
-    let mut names = BTreeSet::new();
-    let measures = documents.iter().enumerate().filter_map(|(index, document)| {
-        let path = format!("/measures/{index}");
-        if !names.insert(&document.name) {
-            faults.add(format!("{path}/name"), "two measures have this name");
-        }
-        measure(document, &path, faults)
-    });
-    measures.collect()
-}
-
-fn measure(document: &MeasureDocument, path: &str, faults: &mut Faults) -> Option<MeasureSpec> {
-    check_name(&document.name, &format!("{path}/name"), faults);
-    for (index, event_type) in document.types.iter().enumerate() {
-        if !is_type(event_type) {
-            faults
-                .add(format!("{path}/types/{index}"), "an event type is a text of 1 to 128 bytes");
-        }
-    }
-    let unit = document.unit.as_deref();
-    if unit.is_some_and(|unit| unit.is_empty() || unit.len() > limits::UNIT_BYTES) {
-        let message = format!("a unit is a text of 1 to {} bytes", limits::UNIT_BYTES);
-        faults.add(format!("{path}/unit"), message);
-    }
-    let pointer = compiled_pointer(&document.path, &format!("{path}/path"), faults);
-    Some(MeasureSpec {
-        name: Arc::from(document.name.as_str()),
-        types: document.types.iter().map(|event_type| Arc::from(event_type.as_str())).collect(),
-        path: pointer?,
-        unit: unit.map(Arc::from),
-        since: document.since,
-    })
+        let reading = reading(&document.overlaid(variant), variant.body, &path, faults)?;
+        let VariantDocument { when, .. } = variant;
+        Some(Variant { header: when.header.clone(), equals: when.equals.clone(), reading })
+    };
+    document.variants.iter().enumerate().filter_map(compiled).collect()
 }

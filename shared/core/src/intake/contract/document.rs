@@ -1,9 +1,20 @@
 //! A contract as it is written: the vocabulary, and nothing about what it means.
 
-use serde::{Deserialize, Deserializer, Serialize};
+mod identity;
+mod source;
+mod variant;
+mod view;
+
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::base::time::Timestamp;
+pub use self::identity::{Fold, IdentityDocument, SubjectDocument};
+pub(crate) use self::source::always_given;
+pub use self::source::{
+    PayloadDocument, SequenceDocument, SourceDocument, TimeDocument, TimeFormat,
+};
+pub use self::variant::{Body, VariantDocument, WhenDocument};
+pub use self::view::{LocationDocument, MeasureDocument, StatusDocument};
 use crate::intake::document::{self, CompiledSchema};
 use crate::intake::fault::Fault;
 
@@ -11,16 +22,21 @@ static SHAPE: CompiledSchema =
     CompiledSchema::new(|| document::compiled(include_str!("../document/contract.schema.json")));
 
 /// How one foreign JSON shape becomes an event.
-///
-/// Beyond what `{"path"}`, `{"header"}` and `{"const"}` can say, CloudEvents needs two words:
-/// - a source may be `{"first":[…]}`: of several sources the first that is there (`subject`, else
-///   `source`);
-/// - `variants`: a record with a certain header is read otherwise (binary mode).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContractDocument {
     /// What it is called: `[a-z0-9_-]{1,64}`.
     pub name: String,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Media types whose records this contract reads. Over HTTP they choose it where the request names
+    /// none. A record that says one of them is read as the contract says, whatever its `variants` say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub media_types: Vec<String>,
+    /// How strictly JSON is read.
+    #[serde(default, skip_serializing_if = "Syntax::is_strict")]
+    pub syntax: Syntax,
     /// A program in jq that makes elements of a record: each output is one, and is read by the fields
     /// below as if it had come alone. No output: the record is ignored. Everything below that is a path
     /// is a path into the element, but for those of `identity`.
@@ -30,6 +46,9 @@ pub struct ContractDocument {
     /// much it may do follows from the length of the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<String>,
+    /// Records, or elements, that are ignored: each is acknowledged and counted, and becomes no dead letter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<IgnoreDocument>,
     /// What the event is about.
     pub subject: SubjectDocument,
     /// The event's id. Where a record has none, see `identity`.
@@ -39,6 +58,9 @@ pub struct ContractDocument {
     /// was read if the record has no time of its own either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityDocument>,
+    /// What orders events of one instant. Absent: their ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<SequenceDocument>,
     /// The event's type.
     #[serde(rename = "type")]
     pub event_type: SourceDocument,
@@ -51,8 +73,8 @@ pub struct ContractDocument {
     /// The tenant that a record names. It never overrides a verified one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<SourceDocument>,
-    /// What history keeps: `path`, or `first` of several, and `default`.
-    pub payload: SourceDocument,
+    /// What history keeps.
+    pub payload: PayloadDocument,
     /// JSON Schema 2020-12 of the whole record, or of each element.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
@@ -70,91 +92,26 @@ pub struct ContractDocument {
     pub variants: Vec<VariantDocument>,
 }
 
-/// What an event is about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SubjectDocument {
-    /// The kind, the same for every record.
-    pub kind: String,
-    /// The id inside the kind.
-    pub id: SourceDocument,
-}
-
-/// What identifies an event without an id: exactly one of `except` and `of`. The id is a digest of
-/// the contract's name and of this, whatever the contract extracts from the record, so that a
-/// record that is delivered again is a duplicate although its contract was mended in between.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IdentityDocument {
-    /// JSON Pointers into the record: the id is the digest of the record's canonical JSON less
-    /// these (the time at which it was sent, a number of attempts), and of the headers that `type`
-    /// is read from. Two records of one time that differ in nothing else are one event, and the
-    /// first counts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub except: Vec<String>,
-    /// Sources of a natural key: the id is the digest of what they find. What is absent counts as
-    /// absent, which is not an empty text; if all are absent, the record is `missing_field`. Two
-    /// records of one time and one key with different content are `payload_mismatch`, as two with
-    /// one event id are.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub of: Vec<SourceDocument>,
-}
-
-/// Where to find one thing: exactly one of `path`, `header`, `const` and `first`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SourceDocument {
-    /// JSON Pointer into the record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// Name of a header.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<String>,
-    /// The thing itself.
-    #[serde(
-        default,
-        rename = "const",
-        deserialize_with = "there",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub constant: Option<Value>,
-    /// Sources of which the first counts that is there.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub first: Vec<SourceDocument>,
-    /// What it is where it is absent.
-    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
-    pub default: Option<Value>,
-}
-
-/// Where to find a time: exactly one of `path`, `header` and `first`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TimeDocument {
-    /// JSON Pointer into the record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// Name of a header.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<String>,
-    /// Sources of which the first counts that is there.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub first: Vec<SourceDocument>,
-    /// How it is written.
-    #[serde(default)]
-    pub format: TimeFormat,
-}
-
-/// How a time is written. A header that is typed as a time needs none of these.
+/// How strictly JSON is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TimeFormat {
-    /// RFC 3339 text with an offset.
+pub enum Syntax {
+    /// As RFC 8259 says.
     #[default]
-    Rfc3339,
-    /// A number, or its text: below 10^11 seconds, below 10^14 milliseconds, else microseconds.
-    Epoch,
-    /// Either.
-    Any,
+    Strict,
+    /// `NaN` and `Infinity`, which are no JSON, are read as null.
+    Lenient,
+}
+
+/// Records that are no events: a source and the values that it has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IgnoreDocument {
+    /// `path`, `header`, `key`, `topic`, or `first` of several.
+    #[serde(flatten)]
+    pub source: SourceDocument,
+    /// The values. A header, the key and the topic are texts.
+    #[serde(rename = "in")]
+    pub values: Vec<Value>,
 }
 
 /// What a record without a time of its own means.
@@ -166,82 +123,6 @@ pub enum WithoutTime {
     Reject,
     /// Observed when it was received.
     Received,
-}
-
-/// A number whose statistics are kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MeasureDocument {
-    /// What it is called: `[a-z0-9_-]{1,64}`.
-    pub name: String,
-    /// The event types that are read; empty: all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub types: Vec<String>,
-    /// JSON Pointer into the payload.
-    pub path: String,
-    /// What it is measured in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unit: Option<String>,
-    /// Events ingested from here on are read. Stamped when the contract is applied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
-}
-
-/// Where the payload has a status.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StatusDocument {
-    /// JSON Pointer into the payload.
-    pub path: String,
-}
-
-/// Where the payload has a location, in degrees.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LocationDocument {
-    /// JSON Pointer into the payload.
-    pub latitude: String,
-    /// JSON Pointer into the payload.
-    pub longitude: String,
-}
-
-/// How records with a certain header are read. What it does not name is as in the contract.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VariantDocument {
-    /// Which records.
-    pub when: WhenDocument,
-    /// What the event is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<SubjectDocument>,
-    /// The event's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<SourceDocument>,
-    /// What identifies an event without an id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub identity: Option<IdentityDocument>,
-    /// The event's type.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub event_type: Option<SourceDocument>,
-    /// When it was observed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_at: Option<TimeDocument>,
-    /// What history keeps.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload: Option<SourceDocument>,
-    /// JSON Schema of the whole record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<Value>,
-}
-
-/// Records whose header says exactly this.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WhenDocument {
-    /// Name of the header.
-    pub header: String,
-    /// Its text.
-    pub equals: String,
 }
 
 impl ContractDocument {
@@ -270,6 +151,7 @@ impl ContractDocument {
             subject: variant.subject.clone().unwrap_or(usual.subject),
             event_id,
             identity: variant.identity.clone().or(inherited),
+            sequence: variant.sequence.clone().or(usual.sequence),
             event_type: variant.event_type.clone().unwrap_or(usual.event_type),
             observed_at: variant.observed_at.clone().or(usual.observed_at),
             payload: variant.payload.clone().unwrap_or(usual.payload),
@@ -284,15 +166,8 @@ impl ContractDocument {
     }
 }
 
-/// A null that is written is a value, and not the absence of one.
-fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
-}
-
-/// Whether every event has an id, whatever its record says.
-pub(super) fn always_given(event_id: Option<&SourceDocument>) -> bool {
-    event_id.is_some_and(|source| {
-        let constant = |source: &SourceDocument| source.constant.is_some();
-        source.default.is_some() || constant(source) || source.first.iter().any(constant)
-    })
+impl Syntax {
+    const fn is_strict(&self) -> bool {
+        matches!(self, Self::Strict)
+    }
 }

@@ -13,7 +13,7 @@ use super::lookup::{Found, Lookup, Raw, compiled_pointer};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::EventId;
 use crate::base::limits;
-use crate::event::{Except, digest};
+use crate::event::{Canonical, Except, Spelling, digest};
 use crate::intake::fault::Faults;
 use crate::intake::record::{HeaderValue, Parsed};
 
@@ -64,6 +64,16 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// The sources of a natural key.
+    pub(super) fn sources(&self) -> &[Lookup] {
+        match self {
+            Self::NaturalKey(sources) => sources,
+            Self::Record(_) => &[],
+        }
+    }
+}
+
 impl Default for Identity {
     fn default() -> Self {
         Self::Record(Except::default())
@@ -84,16 +94,21 @@ fn except(
         );
         return None;
     }
-    if identity.except.len() > limits::IDENTITY_EXCEPT {
+    left_out(&identity.except, &path, faults)
+}
+
+/// Pointers to what is left out; `None` after a fault.
+pub(super) fn left_out(texts: &[String], path: &str, faults: &mut Faults) -> Option<Except> {
+    if texts.len() > limits::IDENTITY_EXCEPT {
         faults.add(path, format!("too many pointers: limit=`{}`", limits::IDENTITY_EXCEPT));
         return None;
     }
     // Every one is compiled before any is missed, so that no fault stays unsaid.
-    let pointers = identity.except.iter().enumerate().map(|(index, text)| {
+    let pointers = texts.iter().enumerate().map(|(index, text)| {
         let path = format!("{path}/{index}");
         let pointer = compiled_pointer(text, &path, faults)?;
         if pointer.is_root() {
-            faults.add(path, "the whole record cannot be left out");
+            faults.add(path, "the whole cannot be left out");
             return None;
         }
         Some((path, pointer))
@@ -148,26 +163,29 @@ impl Read<'_> {
         event_type: &Lookup,
         canonical: Option<&str>,
     ) -> Result<EventId, Rejection> {
-        let headers: Vec<Vec<u8>> = event_type
-            .headers()
-            .map(|name| header_part(self.parsed.record().header(name)))
-            .collect();
+        let headers: Vec<Vec<u8>> =
+            event_type.plain(self.parsed.record()).map(header_part).collect();
         let element = self.parsed.element_number().unwrap_or_default();
         let id = |body: &str| self.id(RECORD, element, &headers, Some(body));
         match canonical {
             Some(canonical) if except.is_empty() => Ok(id(canonical)),
             Some(_) | None => {
                 let (root, whole) = (Some(Pointer::root()), self.parsed.whole());
-                whole.with_canonical(whole.json()?, root, Some(except), id)
+                let value = match self.parsed.element_number() {
+                    Some(_) => whole.json()?,
+                    None => self.json,
+                };
+                let canonical =
+                    Canonical { value, except: Some(except), spelling: Spelling::Normal };
+                whole.with_canonical(canonical, root, id)
             }
         }
     }
 
     /// The digest of a natural key.
     pub(super) fn natural_key_id(self, sources: &[Lookup]) -> Result<EventId, Rejection> {
-        let record = self.parsed.record();
         let found: Vec<Option<Found<'_>>> =
-            sources.iter().map(|source| source.find(record, self.json)).collect();
+            sources.iter().map(|source| source.find(self.parsed, self.json)).collect();
         if found.iter().all(Option::is_none) {
             return Err(Lookup::all_missing("what identifies the event", sources));
         }
@@ -191,14 +209,15 @@ impl Read<'_> {
         let header;
         let value = match found.value {
             Raw::Json(value) => value,
-            Raw::Header(_) => {
+            Raw::Plain(_) => {
                 header = Value::from(found.text().ok_or_else(|| {
                     found.rejection(Code::InvalidId, "this part of the identity is unreadable")
                 })?);
                 &header
             }
         };
-        self.parsed.with_canonical(value, found.path, None, |text| text.as_bytes().to_vec())
+        let canonical = Canonical { value, except: None, spelling: Spelling::Normal };
+        self.parsed.with_canonical(canonical, found.path, |text| text.as_bytes().to_vec())
     }
 }
 

@@ -1,51 +1,27 @@
 //! One compiled source: where a contract or a route finds one thing in a record.
 
-use std::borrow::Cow;
+mod found;
+mod place;
+mod pointer;
 
-use jsonptr::{Pointer, PointerBuf};
+use jsonptr::Pointer;
 use serde_json::Value;
 
+pub(crate) use self::found::{Found, Raw};
+pub(crate) use self::place::Path;
+use self::place::Place;
+pub(crate) use self::pointer::compiled_pointer;
 use super::document::SourceDocument;
 use crate::base::error::{Code, Rejection};
 use crate::base::limits;
 use crate::intake::fault::Faults;
-use crate::intake::record::{HeaderValue, Record};
+use crate::intake::record::{HeaderValue, Parsed, Record};
 
 /// Where to look, in turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup {
-    places: Vec<FieldSource>,
+    places: Vec<Place>,
     default: Option<Value>,
-}
-
-#[derive(Clone, Debug)]
-enum FieldSource {
-    Path(Path),
-    Header(String),
-    Constant(Value),
-}
-
-#[derive(Clone, Debug)]
-struct Path {
-    pointer: PointerBuf,
-    /// The name that it consists of, if it has one step only, as nearly every one has. Reading the
-    /// pointer costs more than the step.
-    field: Option<String>,
-}
-
-/// What was found, and where.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Found<'a> {
-    pub(crate) value: Raw<'a>,
-    /// Where it stands in the record's body, if it does.
-    pub(crate) path: Option<&'a Pointer>,
-}
-
-/// A thing as the record says it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Raw<'a> {
-    Json(&'a Value),
-    Header(HeaderValue<'a>),
 }
 
 impl Lookup {
@@ -56,7 +32,7 @@ impl Lookup {
         faults: &mut Faults,
     ) -> Option<Self> {
         let places = if source.first.is_empty() {
-            vec![FieldSource::compile(source, path, faults)?]
+            vec![Place::compile(source, path, faults)?]
         } else {
             alternatives(source, path, faults)?
         };
@@ -66,45 +42,74 @@ impl Lookup {
     /// The thing itself, whatever the record says.
     pub(crate) fn constant(&self) -> Option<&Value> {
         match self.places.first() {
-            Some(FieldSource::Constant(value)) => Some(value),
-            Some(FieldSource::Path(_) | FieldSource::Header(_)) | None => None,
+            Some(Place::Constant(value)) => Some(value),
+            _ => None,
         }
     }
 
     /// Whether the record's body is not needed to find it.
     pub(crate) fn reads_body(&self) -> bool {
-        self.places.iter().any(|source| matches!(source, FieldSource::Path(_)))
+        self.places.iter().any(|place| matches!(place, Place::Path(_)))
     }
 
-    /// What the record says. A JSON null says nothing.
-    pub(crate) fn find<'a>(&'a self, record: &'a Record, json: &'a Value) -> Option<Found<'a>> {
-        let mut found = self.places.iter().filter_map(|source| source.find(record, json));
-        found.find(|found| !found.is_null()).or_else(|| self.otherwise())
+    /// What the record says. A JSON null says nothing, nor does an empty text where there is somewhere
+    /// else to look.
+    pub(crate) fn find<'a>(&'a self, parsed: &'a Parsed<'_>, json: &'a Value) -> Option<Found<'a>> {
+        self.find_unless(parsed, json, |_| false)
     }
 
-    /// What the record says where a null is a value like any other, and where it stands.
+    /// The same, where other things say nothing, too.
+    pub(crate) fn find_unless<'a>(
+        &'a self,
+        parsed: &'a Parsed<'_>,
+        json: &'a Value,
+        is_none: impl Fn(&Found<'a>) -> bool,
+    ) -> Option<Found<'a>> {
+        let alone = self.places.len() == 1;
+        let mut found = self.places.iter().filter_map(|place| place.find(parsed, json));
+        let says =
+            |found: &Found<'a>| !found.is_null() && (alone || !found.is_empty()) && !is_none(found);
+        found.find(says).or_else(|| self.otherwise(parsed))
+    }
+
+    /// What history keeps. A null and an empty text are values like any other, unless something is found
+    /// somewhere else.
     pub(crate) fn find_json<'a>(
         &'a self,
-        record: &'a Record,
+        parsed: &'a Parsed<'_>,
         json: &'a Value,
     ) -> Option<(&'a Value, Option<&'a Pointer>)> {
-        let mut found = self.places.iter().filter_map(|source| source.find(record, json));
-        let found = found.next().or_else(|| self.otherwise())?;
-        match found.value {
-            Raw::Json(value) => Some((value, found.path)),
-            Raw::Header(_) => None,
+        let mut nothing = None;
+        for place in &self.places {
+            let Some(found) = place.find(parsed, json) else { continue };
+            if self.places.len() == 1 || !(found.is_null() || found.is_empty()) {
+                return found.json();
+            }
+            nothing = nothing.or(Some(found));
         }
+        nothing.or_else(|| self.otherwise(parsed))?.json()
     }
 
-    fn otherwise(&self) -> Option<Found<'_>> {
-        self.default.as_ref().map(|value| Found { value: Raw::Json(value), path: None })
+    fn otherwise<'a>(&'a self, parsed: &'a Parsed<'_>) -> Option<Found<'a>> {
+        self.default.as_ref().map(|value| Found::outside(Raw::Json(value), parsed))
     }
 
     /// The headers that it looks at.
     pub(crate) fn headers(&self) -> impl Iterator<Item = &str> {
-        self.places.iter().filter_map(|source| match source {
-            FieldSource::Header(name) => Some(name.as_str()),
-            FieldSource::Path(_) | FieldSource::Constant(_) => None,
+        self.places.iter().filter_map(|place| match place {
+            Place::Header(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// What the record says outside of its body, at each place that is there: a header, its key, its topic.
+    pub(crate) fn plain<'a>(
+        &'a self,
+        record: &'a Record,
+    ) -> impl Iterator<Item = Option<HeaderValue<'a>>> {
+        self.places.iter().filter_map(|place| match place {
+            Place::Path(_) | Place::Constant(_) => None,
+            place => Some(place.plain(record)),
         })
     }
 
@@ -116,19 +121,16 @@ impl Lookup {
     /// The rejection of a record that says none of several things.
     pub(crate) fn all_missing(what: &str, lookups: &[Self]) -> Rejection {
         let places = || lookups.iter().flat_map(|lookup| &lookup.places);
-        let shown: Vec<String> = places().map(FieldSource::shown).collect();
+        let shown: Vec<String> = places().map(Place::shown).collect();
         let message = format!("{what} is absent: {}", shown.join(" "));
-        let first = places().find_map(FieldSource::path);
+        let first = places().find_map(Place::path);
         Rejection { code: Code::MissingField, path: first.map(str::to_owned), message }
     }
 }
 
-fn alternatives(
-    source: &SourceDocument,
-    path: &str,
-    faults: &mut Faults,
-) -> Option<Vec<FieldSource>> {
-    if source.path.is_some() || source.header.is_some() || source.constant.is_some() {
+fn alternatives(source: &SourceDocument, path: &str, faults: &mut Faults) -> Option<Vec<Place>> {
+    let SourceDocument { path: pointer, header, key, topic, constant, .. } = source;
+    if pointer.is_some() || header.is_some() || *key || *topic || constant.is_some() {
         faults.add(path, "first stands alone or with default");
         return None;
     }
@@ -140,136 +142,12 @@ fn alternatives(
     let compiled = source.first.iter().enumerate().map(|(index, one)| {
         let path = format!("{path}/{index}");
         if !one.first.is_empty() || one.default.is_some() {
-            faults.add(path, "an alternative is a path, a header or a const");
+            faults.add(path, "an alternative is a path, a header, the key, the topic or a const");
             return None;
         }
-        FieldSource::compile(one, &path, faults)
+        Place::compile(one, &path, faults)
     });
     // Every one is compiled before any is missed, so that no fault stays unsaid.
-    let compiled: Vec<Option<FieldSource>> = compiled.collect();
+    let compiled: Vec<Option<Place>> = compiled.collect();
     compiled.into_iter().collect()
-}
-
-impl FieldSource {
-    fn compile(source: &SourceDocument, path: &str, faults: &mut Faults) -> Option<Self> {
-        match (&source.path, &source.header, &source.constant) {
-            (Some(pointer), None, None) => {
-                let pointer = compiled_pointer(pointer, &format!("{path}/path"), faults)?;
-                Some(Self::Path(Path::new(pointer)))
-            }
-            (None, Some(header), None) => Some(Self::Header(header.clone())),
-            (None, None, Some(value)) => Some(Self::Constant(value.clone())),
-            _ => {
-                faults.add(path, "exactly one of path, header, const and first is needed");
-                None
-            }
-        }
-    }
-
-    fn find<'a>(&'a self, record: &'a Record, json: &'a Value) -> Option<Found<'a>> {
-        match self {
-            Self::Path(path) => {
-                let value = path.resolve(json)?;
-                Some(Found { value: Raw::Json(value), path: Some(&path.pointer) })
-            }
-            Self::Header(name) => {
-                record.header(name).map(|value| Found { value: Raw::Header(value), path: None })
-            }
-            Self::Constant(value) => Some(Found { value: Raw::Json(value), path: None }),
-        }
-    }
-
-    fn path(&self) -> Option<&str> {
-        match self {
-            Self::Path(path) => Some(path.pointer.as_str()),
-            Self::Header(_) | Self::Constant(_) => None,
-        }
-    }
-
-    fn shown(&self) -> String {
-        match self {
-            Self::Path(path) => format!("path=`{}`", path.pointer),
-            Self::Header(name) => format!("header=`{name}`"),
-            Self::Constant(_) => "const".to_owned(),
-        }
-    }
-}
-
-impl Path {
-    fn new(pointer: PointerBuf) -> Self {
-        let step = pointer.split_front().filter(|(_, rest)| rest.is_root());
-        let field = step.map(|(name, _)| name.decoded().into_owned());
-        Self { pointer, field }
-    }
-
-    fn resolve<'a>(&self, json: &'a Value) -> Option<&'a Value> {
-        match (&self.field, json) {
-            (Some(field), Value::Object(object)) => object.get(field),
-            _ => self.pointer.resolve(json).ok(),
-        }
-    }
-}
-
-/// A pointer of a document; `None` after a fault.
-pub(crate) fn compiled_pointer(text: &str, path: &str, faults: &mut Faults) -> Option<PointerBuf> {
-    let pointer = PointerBuf::parse(text).ok();
-    if pointer.is_none() {
-        faults.add(path, "not a JSON Pointer (RFC 6901): it is empty or starts with a slash");
-    }
-    pointer
-}
-
-impl<'a> Found<'a> {
-    fn is_null(&self) -> bool {
-        matches!(self.value, Raw::Json(Value::Null))
-    }
-
-    /// As a text. A whole number is one, too: many producers count their ids.
-    pub(crate) fn text(&self) -> Option<Cow<'a, str>> {
-        match self.value {
-            Raw::Json(Value::String(text)) => Some(Cow::Borrowed(text)),
-            Raw::Json(Value::Number(number)) if !number.is_f64() => {
-                Some(Cow::Owned(number.to_string()))
-            }
-            Raw::Json(_) | Raw::Header(HeaderValue::Unreadable) => None,
-            Raw::Header(HeaderValue::Text(text)) => Some(Cow::Borrowed(text)),
-            Raw::Header(HeaderValue::Long(number) | HeaderValue::Millis(number)) => {
-                Some(Cow::Owned(number.to_string()))
-            }
-        }
-    }
-
-    /// A rejection because of this thing.
-    pub(crate) fn rejection(&self, code: Code, message: impl Into<String>) -> Rejection {
-        Rejection { code, path: self.shown_path(), message: message.into() }
-    }
-
-    /// Says where a rejection of this thing belongs.
-    pub(crate) fn located(&self, rejection: Rejection) -> Rejection {
-        Rejection { path: self.shown_path(), ..rejection }
-    }
-
-    fn shown_path(&self) -> Option<String> {
-        self.path.map(|path| path.as_str().to_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_path_leads_where_its_pointer_does() {
-        let values =
-            [json!({"a": 1, "~/": 2, "": 3, "0": {"b": 4}}), json!([5, {"a": 6}]), json!(7)];
-        for text in ["", "/", "/a", "/~0~1", "/0", "/0/b", "/1/a", "/00", "/-", "/nothing"] {
-            let pointer = PointerBuf::parse(text).expect("a pointer");
-            let path = Path::new(pointer.clone());
-            for value in &values {
-                assert_eq!(path.resolve(value), pointer.resolve(value).ok(), "{text} {value}");
-            }
-        }
-    }
 }

@@ -8,7 +8,10 @@ use crate::intake::contract::sample::{compiled, record, scope};
 
 fn event(value: &Value) -> Event {
     let contract = compiled("telemetry");
-    contract.read(&record(&value.to_string(), &[]).parsed(), &scope()).expect("an event")
+    contract
+        .read(&record(&value.to_string(), &[]).parsed(), &scope())
+        .expect("read")
+        .expect("an event")
 }
 
 fn reread(event: &Event) -> Event {
@@ -58,7 +61,8 @@ fn an_envelope_that_ingest_never_writes_is_refused() {
     refuses(&json!({"tenant": 7}), Code::SchemaViolation, Some("/tenant"));
     refuses(&json!({"kind": "Device"}), Code::InvalidId, Some("/kind"));
     refuses(&json!({"id": ""}), Code::InvalidId, Some("/id"));
-    refuses(&json!({"event_id": " "}), Code::InvalidId, Some("/event_id"));
+    refuses(&json!({"event_id": "\n"}), Code::InvalidId, Some("/event_id"));
+    refuses(&json!({"sequence": -1}), Code::SchemaViolation, Some("/sequence"));
     let digest = "0123456789abcdef0123456789abcdef";
     refuses(&json!({"id_origin": "record"}), Code::SchemaViolation, Some("/id_origin"));
     let other = json!({"id_origin": "other", "event_id": digest});
@@ -74,13 +78,24 @@ fn an_envelope_that_ingest_never_writes_is_refused() {
 
 #[test]
 fn the_largest_event_that_a_contract_takes_fits_its_envelope() {
-    let id = "i".repeat(128);
+    let (id, event_id) = ("i\"".repeat(256), "e\"".repeat(128));
     let value = |fill: usize| {
-        json!({"device_id": id, "event_type": format!("custom:{}", "t".repeat(100)), "event_id": id,
+        json!({"device_id": id, "event_type": format!("custom:{}", "t".repeat(100)), "event_id": event_id,
             "payload": {"x": "y".repeat(fill)}, "timestamp": "2026-11-21T06:00:00.000001Z"})
     };
     let around = value(0).to_string().len();
     let event = event(&value(limits::RECORD_BYTES - around));
+    assert_eq!(reread(&event), event);
+}
+
+#[test]
+fn a_sequence_survives_its_envelope() {
+    let value = json!({"tenant_id": "demo", "asset_id": "A", "driver_id": 1, "driver_name": null,
+        "timestamp": "2026-11-21T06:00:00Z", "location": {"latitude": 1, "longitude": 2},
+        "status": "on", "additional_data": null});
+    let event = compiled("heartbeat").read(&record(&value.to_string(), &[]).parsed(), &scope());
+    let event = event.expect("read").expect("an event");
+    assert_eq!(event.entry.position.sequence, 7);
     assert_eq!(reread(&event), event);
 }
 
@@ -93,7 +108,7 @@ proptest! {
             r#"{{"device_id":"d","event_type":"custom","payload":{{"a":{number},"b":[{number}]}},"timestamp":"2026-11-21T06:00:00Z"}}"#
         );
         let event = compiled("telemetry").read(&record(&text, &[]).parsed(), &scope());
-        let event = event.expect("an event");
+        let event = event.expect("read").expect("an event");
         prop_assert_eq!(reread(&event), event);
     }
 

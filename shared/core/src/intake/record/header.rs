@@ -21,6 +21,11 @@ pub enum HeaderValue<'a> {
 }
 
 impl<'a> HeaderValue<'a> {
+    /// Of bytes that are a text and no type of AMQP: a Kafka key.
+    pub(crate) fn of_text(bytes: &'a [u8]) -> Self {
+        std::str::from_utf8(bytes).map_or(Self::Unreadable, Self::Text)
+    }
+
     pub(super) fn read(bytes: &'a [u8]) -> Self {
         let typed = match bytes.split_first() {
             Some((&STRING_8, rest)) => short_string(rest),

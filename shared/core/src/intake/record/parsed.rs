@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::{HeaderValue, Record};
 use crate::base::error::{Code, Rejection};
 use crate::base::limits;
-use crate::event::{Doubles, Exact, Except, has_long_number, lost_numbers, with_canonical};
-
-const GZIP: &[u8] = &[0x1f, 0x8b];
-const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+use crate::event::{
+    Canonical, Doubles, Exact, Spelling, has_long_number, has_odd_fraction, lost_numbers,
+};
+use crate::intake::json::{self, without_bare_words, without_bom};
 
 /// A record with its body parsed once.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Parsed<'r> {
     json: Result<Value, Rejection>,
     /// Numbers of the body that [`Self::json`] does not hold.
     exact: OnceLock<Result<Exact, Rejection>>,
+    /// [`Self::data`], where it is not [`Self::json`].
+    data: OnceLock<Result<Value, Rejection>>,
     /// Of an element, which.
     element: Option<Element<'r>>,
 }
@@ -35,14 +37,26 @@ struct Element<'r> {
 
 impl<'r> Parsed<'r> {
     pub(super) fn new(record: &'r Record) -> Self {
-        Self { record, json: parse(record), exact: OnceLock::new(), element: None }
+        Self::of(record, parse(record), None)
+    }
+
+    /// A record whose framing cannot be undone: it has no readable body.
+    pub(crate) fn refused(record: &'r Record, rejection: Rejection) -> Self {
+        Self::of(record, Err(rejection), None)
+    }
+
+    fn of(
+        record: &'r Record,
+        json: Result<Value, Rejection>,
+        element: Option<Element<'r>>,
+    ) -> Self {
+        Self { record, json, exact: OnceLock::new(), data: OnceLock::new(), element }
     }
 
     /// An element of this record, which is read in the place of its body.
     pub(crate) fn element(&'r self, number: u32, body: String) -> Parsed<'r> {
-        let json = serde_json::from_str(&body).map_err(|fault| malformed(&fault));
-        let element = Some(Element { number, whole: self, body });
-        Parsed { record: self.record, json, exact: OnceLock::new(), element }
+        let json = json::parse(body.as_bytes());
+        Parsed::of(self.record, json, Some(Element { number, whole: self, body }))
     }
 
     /// Which element this is, from 0; `None`: the record itself.
@@ -55,11 +69,11 @@ impl<'r> Parsed<'r> {
         self.element.as_ref().map_or(self, |element| element.whole)
     }
 
-    /// What was parsed. No UTF-8 was not.
+    /// The parsed text; `None`: it is not UTF-8.
     pub(crate) fn body(&self) -> Option<&str> {
         match &self.element {
             Some(element) => Some(&element.body),
-            None => std::str::from_utf8(self.record.value.as_deref()?).ok(),
+            None => std::str::from_utf8(without_bom(self.record.value.as_deref()?)).ok(),
         }
     }
 
@@ -72,43 +86,9 @@ impl<'r> Parsed<'r> {
     ///
     /// # Errors
     /// `empty_value`, `too_large` (over [`limits::TRANSFORMED_BYTES`], the most that is parsed at
-    /// all), `unsupported_encoding`, `malformed_json`.
+    /// all), `unsupported_encoding`, `malformed_json`, `schema_violation` of a number out of range.
     pub fn json(&self) -> Result<&Value, Rejection> {
         self.json.as_ref().map_err(Clone::clone)
-    }
-
-    /// Does something with the canonical text of a value of the body, less what is left out.
-    /// `place` is where the value stands; `None`: it is a document's.
-    ///
-    /// # Errors
-    /// `malformed_json`: there is no such text, or a number in the body has an exponent of more
-    /// than four digits.
-    pub(crate) fn with_canonical<T>(
-        &self,
-        value: &Value,
-        place: Option<&Pointer>,
-        except: Option<&Except>,
-        act: impl FnOnce(&str) -> T,
-    ) -> Result<T, Rejection> {
-        let exact = |doubles| match place {
-            Some(place) => Ok(self.exact(doubles)?.and_then(|exact| exact.at(place))),
-            None => Ok(None),
-        };
-        with_canonical(value, except, exact, act)
-    }
-
-    fn exact(&self, doubles: Doubles) -> Result<Option<&Exact>, Rejection> {
-        let Some(body) = self.body() else { return Ok(None) };
-        if doubles < Doubles::Any && !has_long_number(body) {
-            return Ok(None);
-        }
-        let exact = self.exact.get_or_init(|| {
-            lost_numbers(body).map_err(|_| {
-                let message = "a number has an exponent of more than four digits";
-                Rejection::new(Code::MalformedJson, message)
-            })
-        });
-        exact.as_ref().map(Some).map_err(Clone::clone)
     }
 
     /// The body, if it is no larger than a record may be.
@@ -120,6 +100,93 @@ impl<'r> Parsed<'r> {
         }
         self.json()
     }
+
+    /// The body, whatever it is: JSON where its media type or its text says so, else a text; bytes are
+    /// base64, and no body is null.
+    ///
+    /// # Errors
+    /// `too_large`, `unsupported_encoding`, and `malformed_json` where the media type is JSON.
+    pub(crate) fn data(&self) -> Result<&Value, Rejection> {
+        if self.element.is_some() {
+            return self.record_json();
+        }
+        let media_type = self.record.media_type();
+        let says_json = media_type.is_some_and(is_json);
+        if (says_json || media_type.is_none()) && self.json.is_ok() || says_json && self.has_body()
+        {
+            return self.record_json();
+        }
+        let data = self.data.get_or_init(|| {
+            let Some(body) = self.record.value.as_deref() else { return Ok(Value::Null) };
+            within(body, limits::RECORD_BYTES)?;
+            plain(self.record)?;
+            Ok(Value::String(match std::str::from_utf8(body) {
+                Ok(text) => text.to_owned(),
+                Err(_) => base64_simd::STANDARD.encode_to_string(body),
+            }))
+        });
+        data.as_ref().map_err(Clone::clone)
+    }
+
+    fn has_body(&self) -> bool {
+        self.record.value.is_some()
+    }
+
+    /// The record with null in the place of `NaN` and `Infinity`; `None`: its body is JSON, or is none for
+    /// another reason.
+    pub(crate) fn without_bare_words(&self) -> Option<Record> {
+        if self.element.is_some() {
+            return None;
+        }
+        let is_malformed = |rejection: &Rejection| rejection.code == Code::MalformedJson;
+        self.json.as_ref().err().filter(|rejection| is_malformed(rejection))?;
+        let value = without_bare_words(self.record.value.as_deref()?)?;
+        Some(Record { value: Some(value), ..self.record.clone() })
+    }
+
+    /// The digits of a whole number of the body that is too long for 64 bits.
+    pub(crate) fn long_integer(&self, place: &Pointer) -> Option<String> {
+        let text = self.exact(Doubles::Any, Spelling::Kept).ok()??.at(place)?.here()?;
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.to_string())
+    }
+
+    /// Whether every number of the body that was looked at is written as its value is.
+    pub(crate) fn has_plain_numbers(&self) -> bool {
+        self.exact.get().is_none_or(|exact| exact.as_ref().is_ok_and(Exact::is_empty))
+    }
+
+    /// Does something with the canonical text of a value of the body, less what is left out.
+    /// `place` is where the value stands; `None`: it is a document's.
+    ///
+    /// # Errors
+    /// `malformed_json`: there is no such text; `schema_violation`: a number in the body has an exponent
+    /// of more than four digits.
+    pub(crate) fn with_canonical<T>(
+        &self,
+        canonical: Canonical<'_>,
+        place: Option<&Pointer>,
+        act: impl FnOnce(&str) -> T,
+    ) -> Result<T, Rejection> {
+        let spelling = canonical.spelling;
+        let exact = |doubles| match place {
+            Some(place) => Ok(self.exact(doubles, spelling)?.and_then(|exact| exact.at(place))),
+            None => Ok(None),
+        };
+        canonical.with_text(exact, act)
+    }
+
+    fn exact(&self, doubles: Doubles, spelling: Spelling) -> Result<Option<&Exact>, Rejection> {
+        let Some(body) = self.body() else { return Ok(None) };
+        let is_odd = |body| spelling == Spelling::Kept && has_odd_fraction(body);
+        if self.json.is_err() || doubles < Doubles::Any && !has_long_number(body) && !is_odd(body) {
+            return Ok(None);
+        }
+        let exact = self
+            .exact
+            .get_or_init(|| lost_numbers(body).map_err(|_| json::number_out_of_range(body)));
+        exact.as_ref().map(Some).map_err(Clone::clone)
+    }
 }
 
 fn parse(record: &Record) -> Result<Value, Rejection> {
@@ -127,21 +194,8 @@ fn parse(record: &Record) -> Result<Value, Rejection> {
         return Err(Rejection::new(Code::EmptyValue, "the record has no value"));
     };
     within(value, limits::TRANSFORMED_BYTES)?;
-    if !is_plain(record) {
-        return Err(encoded());
-    }
-    // Checked at once, UTF-8 costs less than text by text; what is none has its place found that way.
-    let parsed = match std::str::from_utf8(value) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(value),
-    };
-    parsed.map_err(|fault| {
-        if value.starts_with(GZIP) || value.starts_with(ZSTD) {
-            encoded()
-        } else {
-            malformed(&fault)
-        }
-    })
+    plain(record)?;
+    json::parse(without_bom(value))
 }
 
 fn within(value: &[u8], limit: usize) -> Result<(), Rejection> {
@@ -152,30 +206,28 @@ fn within(value: &[u8], limit: usize) -> Result<(), Rejection> {
     Err(Rejection::new(Code::TooLarge, message))
 }
 
+/// Whether a body of this media type is JSON.
+fn is_json(media_type: &str) -> bool {
+    let name = media_type.rsplit('/').next().unwrap_or_default();
+    name.eq_ignore_ascii_case("json")
+        || name.len() >= 5
+            && name.get(name.len() - 5..).is_some_and(|end| end.eq_ignore_ascii_case("+json"))
+}
+
 /// Azure calls a character set an encoding, so `utf-8` is plain, too.
-fn is_plain(record: &Record) -> bool {
-    match record.header("content-encoding") {
-        None => true,
-        Some(HeaderValue::Text(encoding)) => {
-            let plain = ["identity", "utf-8", ""];
-            plain.iter().any(|name| encoding.trim().eq_ignore_ascii_case(name))
-        }
-        Some(HeaderValue::Long(_) | HeaderValue::Millis(_) | HeaderValue::Unreadable) => false,
-    }
-}
-
-fn encoded() -> Rejection {
-    Rejection::new(Code::UnsupportedEncoding, "records are read as plain JSON only")
-}
-
-/// Not serde_json's own text, which may quote the record.
-fn malformed(fault: &serde_json::Error) -> Rejection {
-    let what = match fault.classify() {
-        serde_json::error::Category::Eof => "the JSON ends too early",
-        _ => "this is not JSON",
+fn plain(record: &Record) -> Result<(), Rejection> {
+    let is_plain = |encoding: &str| {
+        let plain = ["identity", "utf-8", ""];
+        plain.iter().any(|name| encoding.trim().eq_ignore_ascii_case(name))
     };
-    let message = format!("{what}: line=`{}` column=`{}`", fault.line(), fault.column());
-    Rejection::new(Code::MalformedJson, message)
+    match record.header("content-encoding") {
+        None => Ok(()),
+        Some(HeaderValue::Text(encoding)) if is_plain(encoding) => Ok(()),
+        Some(_) => {
+            let message = "the header content-encoding names an encoding, and the topic's route does not: records are read as plain JSON, or as gzip with \"compression\":\"gzip\"";
+            Err(Rejection::new(Code::UnsupportedEncoding, message))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -211,7 +263,9 @@ mod tests {
         check(Some(b""), &[], Some(Code::MalformedJson));
         check(Some(b"{\"a\":"), &[], Some(Code::MalformedJson));
         check(Some(b"\"\xff\""), &[], Some(Code::MalformedJson));
-        check(Some(b"1e999"), &[], Some(Code::MalformedJson));
+        check(Some(b"1e999"), &[], Some(Code::SchemaViolation));
+        check(Some(b"\xef\xbb\xbf{}"), &[], None);
+        check(Some(b"\xef\xbb\xbf"), &[], Some(Code::MalformedJson));
         check(Some(b"\x1f\x8b\x08\x00"), &[], Some(Code::UnsupportedEncoding));
         check(Some(b"\x28\xb5\x2f\xfd\x00"), &[], Some(Code::UnsupportedEncoding));
     }

@@ -14,6 +14,7 @@ use crate::intake::contract::{Lookup, SourceDocument};
 use crate::intake::document::{self, CompiledSchema};
 use crate::intake::envelope;
 use crate::intake::fault::{self, Fault, Faults};
+use crate::intake::framing::Framing;
 use crate::intake::record::Parsed;
 use crate::intake::schema::child;
 
@@ -32,6 +33,8 @@ pub enum TopicRoute {
         contract: Arc<str>,
         /// Where their tenant is named.
         tenant: TenantSource,
+        /// What is around their JSON.
+        framing: Framing,
     },
     /// What ingest writes. Only ingest may write there, so the envelope's tenant is verified.
     Envelope,
@@ -50,7 +53,6 @@ pub struct Topics {
 
 /// One route as it is written, in `topics.json` and in the registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RouteDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     contract: Option<String>,
@@ -58,6 +60,8 @@ struct RouteDocument {
     tenant: Option<SourceDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     envelope: Option<bool>,
+    #[serde(flatten)]
+    framing: Framing,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +78,7 @@ impl TopicRoute {
     /// read, why.
     pub fn tenant(&self, parsed: &Parsed<'_>) -> Result<NamedTenant, Rejection> {
         match self {
-            Self::Contract { contract: _, tenant } => tenant.read(parsed),
+            Self::Contract { tenant, .. } => tenant.read(parsed),
             Self::Envelope => {
                 let tenant = envelope::tenant(parsed.json()?)?;
                 Ok(NamedTenant(tenant))
@@ -83,10 +87,20 @@ impl TopicRoute {
     }
 }
 
+impl TopicRoute {
+    /// What is around the JSON of the route's records.
+    pub fn framing(&self) -> Framing {
+        match self {
+            Self::Contract { framing, .. } => *framing,
+            Self::Envelope => Framing::default(),
+        }
+    }
+}
+
 impl TenantSource {
     fn read(&self, parsed: &Parsed<'_>) -> Result<NamedTenant, Rejection> {
         let json = if self.0.reads_body() { parsed.json()? } else { &Value::Null };
-        let found = self.0.find(parsed.record(), json).ok_or_else(|| {
+        let found = self.0.find(parsed, json).ok_or_else(|| {
             let missing = self.0.missing("the tenant");
             Rejection { code: Code::UnknownTenant, ..missing }
         })?;
@@ -130,7 +144,9 @@ impl Topics {
 
 fn compiled(route: &RouteDocument, path: &str, faults: &mut Faults) -> Option<TopicRoute> {
     match (&route.contract, &route.tenant, route.envelope) {
-        (None, None, Some(true)) => Some(TopicRoute::Envelope),
+        (None, None, Some(true)) if route.framing == Framing::default() => {
+            Some(TopicRoute::Envelope)
+        }
         (Some(contract), Some(tenant), None) => {
             let path = format!("{path}/tenant");
             let lookup = Lookup::compile(tenant, &path, faults)?;
@@ -142,10 +158,14 @@ fn compiled(route: &RouteDocument, path: &str, faults: &mut Faults) -> Option<To
                 return None;
             }
             let contract = Arc::from(contract.as_str());
-            Some(TopicRoute::Contract { contract, tenant: TenantSource(lookup) })
+            let (tenant, framing) = (TenantSource(lookup), route.framing);
+            Some(TopicRoute::Contract { contract, tenant, framing })
         }
         _ => {
-            faults.add(path, "a route has a contract and a tenant, or is an envelope");
+            faults.add(
+                path,
+                "a route has a contract and a tenant, or is an envelope and nothing else",
+            );
             None
         }
     }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::intake::contract::sample::record;
+use crate::intake::framing::{Compression, Frame, Framing, Tombstones};
 use crate::intake::record::Record;
 
 fn faults(document: &Value, expected: &[&str]) {
@@ -43,6 +44,32 @@ fn a_quota_of_null_is_no_quota_and_a_ledger_may_be_ones_own() {
     let quota = tenant_of_quota(quota);
     assert_eq!((quota.reads_per_second, quota.read_bytes_per_second), (None, Some(20_000_000)));
     assert_eq!(tenant.placement, Placement::Table("newco".to_owned()));
+}
+
+#[test]
+fn a_route_says_what_is_around_the_json_of_its_records() {
+    let route = |more: Value| {
+        let mut route = json!({"contract": "message", "tenant": {"const": "demo"}});
+        let members = route.as_object_mut().expect("an object");
+        members.extend(more.as_object().expect("an object").clone());
+        let topics = Topics::check(&json!({"topics": {"t": route}}));
+        topics.map(|topics| topics.topics["t"].framing()).map_err(|faults| faults[0].path.clone())
+    };
+    assert_eq!(route(json!({})), Ok(Framing::default()));
+    let all = json!({"framing": "confluent_json", "compression": "gzip", "tombstones": "ignore", "quoted_headers": true});
+    let framing = Framing {
+        framing: Frame::ConfluentJson,
+        compression: Compression::Gzip,
+        tombstones: Tombstones::Ignore,
+        quoted_headers: true,
+    };
+    assert_eq!(route(all), Ok(framing));
+    for (name, value) in [("framing", "avro"), ("compression", "zstd"), ("tombstones", "keep")] {
+        assert_eq!(route(json!({name: value})), Err(format!("/topics/t/{name}")));
+    }
+    assert_eq!(route(json!({"quoted_headers": "yes"})), Err("/topics/t/quoted_headers".to_owned()));
+    let envelope = json!({"topics": {"t": {"envelope": true, "compression": "gzip"}}});
+    assert_eq!(Topics::check(&envelope).expect_err("a fault")[0].path, "/topics/t");
 }
 
 #[test]

@@ -107,6 +107,7 @@ prop_compose! {
         tail in proptest::collection::vec(an_entry(), 0..20),
         frozen in any::<prop::sample::Index>(),
         stale in proptest::option::of(a_stale()),
+        carried in proptest::option::of((a_position(), any::<u64>())),
         forgotten in proptest::option::of(a_position()),
     ) -> Head {
         let frozen = frozen.index(tail.len() + 1);
@@ -119,9 +120,10 @@ prop_compose! {
             None => (None, 0, None),
         };
         let (base, stale) = (Arc::new(base), stale.map(Box::new));
+        let carried = carried.map(|(from, since_version)| Box::new(Carried { from, since_version }));
         Head {
             version, epoch, revision, era, generation, touched, watermark, released, sealed, frame,
-            page_expires_at, kept_days, count, base, tail, frozen, stale, note, forgotten,
+            page_expires_at, kept_days, count, base, tail, frozen, stale, note, carried, forgotten,
         }
     }
 }

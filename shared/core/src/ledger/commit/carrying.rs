@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::{Carrying, Commit, Failed, Plan, Resume, State};
 use crate::base::error::Reason;
-use crate::base::mutant::{Mutant, on};
 use crate::ledger::carry::{Carry, Part, Partly};
 use crate::ledger::codec::{decode_head, encode_head};
 use crate::ledger::dialogue::{Ask, Step};
@@ -97,22 +96,6 @@ impl Commit {
         }
         carry.head = head;
         self.write_part(carry)
-    }
-
-    pub(super) fn carry_lost(
-        self,
-        mut plan: Plan,
-        stored: StoredHead,
-    ) -> Result<(Self, Step), Failed> {
-        if !on(Mutant::CarryWithoutCondition) {
-            return self.carry_later(Some(stored));
-        }
-        plan.head.version = stored.version + 1;
-        plan.bytes = match self.encode(&mut plan.head, 0) {
-            Ok(bytes) => bytes,
-            Err(unwritable) => return self.fail_unwritable(unwritable),
-        };
-        self.write_plan(plan)
     }
 
     /// Another writer was faster, or pages do not show yet. The entries have their outcomes, so that the

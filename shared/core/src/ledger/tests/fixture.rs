@@ -298,7 +298,7 @@ pub(super) fn check_holding(subject: &Subject) {
     for page in subject.pages().into_iter().filter(|page| page.key() <= head.sealed.as_ref()) {
         assert_eq!(page.previous, before, "the page before {:?}", page.key());
         assert!(before.is_none_or(|before| before.expires_at <= page.expires_at));
-        if page.holds(head.stale.as_deref()) {
+        if page.holds(&head) {
             let keyframe = page.keyframe.as_ref().expect("a keyframe");
             assert_eq!((&keyframe.opening, keyframe.count), (&view, count), "{:?}", page.key());
         }

@@ -266,6 +266,24 @@ fn late_events_into_pages_that_show_late_take_nothing_back() {
     }
 }
 
+/// A carry writes keyframes anew. A view of the past begins at the nearest of them that shows.
+#[test]
+fn regression_a_view_of_the_past_does_not_begin_at_a_keyframe_that_a_carry_replaced() {
+    for at in [5, 80, 155, 230] {
+        for calls in 0..8 {
+            let subject = outdated();
+            let count = subject.count_as_of(at);
+            show_pages_late(&subject, calls);
+            subject.carry();
+            assert_eq!(subject.count_as_of(at), count, "as of {at}, after {calls} calls");
+            subject.memory.state().show_pages();
+            let pages_read = subject.snapshot(Question::AsOf(second(at))).pages.len();
+            assert!(pages_read < 3, "as of {at}: {pages_read}");
+            assert_eq!(subject.count_as_of(at), count);
+        }
+    }
+}
+
 #[test]
 fn a_page_that_shows_late_is_not_taken_for_expired() {
     for calls in 0..6 {

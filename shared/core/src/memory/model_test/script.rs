@@ -199,6 +199,7 @@ pub(super) fn contract_json(mended: bool) -> String {
         r#"{{
         "name": "telemetry", "subject": {{"kind": "device", "id": {{"path": "/device_id"}}}},
         "event_id": {{"path": "/event_id"}}, "type": {{"path": "/event_type"}},
+        "sequence": {{"path": "/number"}},
         "observed_at": {{"path": "/timestamp", "format": "rfc3339"}}, "without_time": "reject",
         "payload": {payload},
         "measures": [{{"name": "temperature", "types": [], "path": "/value", "unit": "celsius"}}]
@@ -231,11 +232,14 @@ impl Spec {
     pub(super) fn position(&self) -> Position {
         let observed_at = self.observed_at();
         match self.id {
-            Id::Given(number) => Position { observed_at, sequence: 0, event_id: given_id(number) },
+            Id::Given(number) => {
+                let (sequence, event_id) = (sequence(number), given_id(number));
+                Position { observed_at, sequence, event_id }
+            }
             Id::None => CONTRACT.with(|contract| {
                 let scope = scope(self.tenant);
                 let event = contract.read(&self.kafka(0, self.text()).parsed(), &scope);
-                event.expect("an event").entry.position.clone()
+                event.expect("read").expect("an event").entry.position.clone()
             }),
         }
     }
@@ -258,7 +262,9 @@ impl Spec {
         let (at, value) = (self.observed_at(), self.value());
         let (odd_key, odd_value) = ('\u{FFFE}', '\u{FFFF}');
         let id = match self.id {
-            Id::Given(number) => format!(r#""event_id":"{}""#, given_id(number)),
+            Id::Given(number) => {
+                format!(r#""event_id":"{}","number":"{}""#, given_id(number), sequence(number))
+            }
             Id::None => format!(r#""mended":{{"mended":true,"value":{value}}}"#),
         };
         // The first key is one that no contract reads, and that no queue takes as it is.
@@ -330,6 +336,11 @@ pub(super) fn instant(slot: i64) -> Timestamp {
 
 pub(super) fn tenant(which: bool) -> &'static str {
     if which { "acme" } else { "demo" }
+}
+
+/// Orders events of one instant otherwise than their ids do.
+fn sequence(number: u8) -> u64 {
+    u64::from(u8::MAX - number)
 }
 
 fn given_id(number: u8) -> EventId {

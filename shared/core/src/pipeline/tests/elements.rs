@@ -55,7 +55,7 @@ fn report(memory: &Faulty<Memory>, records: Vec<Record>) -> Report {
 #[test]
 fn one_bad_element_never_costs_a_good_one() {
     let memory = several_memory();
-    let items = [("d1", "1"), ("d2", "\"secret\""), ("d/ 3", "3"), ("d1", "4")];
+    let items = [("d1", "1"), ("d2", "\"secret\""), ("d\\t3", "3"), ("d1", "4")];
     let report = report(&memory, vec![several(1, &items), known("d9", 2)]);
     let letters = Disposition::DeadLettered(Code::TransformFailed);
     assert_eq!(report.dispositions, [letters, Disposition::Applied]);

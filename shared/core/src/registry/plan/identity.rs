@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::intake::contract::{ContractDocument, builtin};
+use crate::intake::contract::{ContractDocument, SourceDocument, builtin};
 use crate::intake::document::StoredDocument;
 use crate::intake::fault::Fault;
 
@@ -78,20 +78,27 @@ fn fields(contract: &ContractDocument) -> Fields {
     vec![
         ("/subject/kind", json!(contract.subject.kind)),
         ("/subject/id", json!(contract.subject.id)),
+        ("/subject/fold", json!(contract.subject.fold)),
         ("/tenant", json!(contract.tenant)),
         ("/observed_at", json!(contract.observed_at)),
         ("/without_time", json!(contract.without_time)),
         ("/event_id", json!(contract.event_id)),
+        ("/sequence", json!(contract.sequence)),
         ("/identity", json!(identity)),
         (TYPE, json!(type_headers(contract))),
     ]
 }
 
 /// The headers of the type, which are part of the record's digest.
-fn type_headers(contract: &ContractDocument) -> Option<Vec<&String>> {
+fn type_headers(contract: &ContractDocument) -> Option<Vec<&str>> {
     let source = &contract.event_type;
-    let headers = std::iter::once(source).chain(&source.first);
-    contract.identified_by_record().then(|| headers.filter_map(|one| one.header.as_ref()).collect())
+    let outside = std::iter::once(source).chain(&source.first).filter_map(|one| match one {
+        SourceDocument { header: Some(header), .. } => Some(header.as_str()),
+        SourceDocument { key: true, .. } => Some("key"),
+        SourceDocument { topic: true, .. } => Some("topic"),
+        _ => None,
+    });
+    contract.identified_by_record().then(|| outside.collect())
 }
 
 /// The condition and fields of each variant. Trailing variants that repeat the contract are

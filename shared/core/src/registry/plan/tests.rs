@@ -259,6 +259,28 @@ fn kinds_of_variants_count_and_kinds_are_bounded() {
     refusals(&contracts(&many(limits::KINDS + 1)), &Stored::new(), &["/subject/kind"]);
 }
 
+#[test]
+fn a_media_type_is_one_contracts_only() {
+    let reads = |name: &str, media_types: &[&str]| {
+        let mut contract = of_kind(name, "pump");
+        contract["media_types"] = json!(media_types);
+        contract
+    };
+    let stored = applied(&contracts(&[reads("one", &["a/B", "a/c"])]));
+    assert_eq!(revision(&stored), r#"{"kinds":["pump"],"media_types":{"a/b":"one","a/c":"one"}}"#);
+    refusals(&contracts(&[reads("two", &["x/y", "A/b"])]), &stored, &["/media_types/1"]);
+    refusals(
+        &contracts(&[reads("two", &["x/y"]), reads("three", &["x/y"])]),
+        &Stored::new(),
+        &["/media_types/0"],
+    );
+    let mut handed = stored;
+    let over = contracts(&[reads("one", &["a/c"]), reads("two", &["a/b"])]);
+    let plan = plan(&over, &handed);
+    apply(&mut handed, plan, usize::MAX);
+    assert_eq!(revision(&handed), r#"{"kinds":["pump"],"media_types":{"a/b":"two","a/c":"one"}}"#);
+}
+
 fn placed(status: &str, placement: Value) -> Submitted {
     tenants(&[json!({"id": "a", "status": status, "placement": placement})])
 }

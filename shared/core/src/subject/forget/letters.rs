@@ -198,7 +198,9 @@ impl<S: LetterEraser + Documents + Clock> Eraser<'_, S> {
                     Err(unavailable) if unavailable.reason == Reason::Corrupt => None,
                     route => route?,
                 };
-                route.and_then(|route| route.tenant(&record.parsed()).ok())
+                route.and_then(|route| {
+                    route.tenant(&route.framing().unframed(&record).parsed()).ok()
+                })
             }
             Opened::Record(Incoming::Event(record)) => {
                 TopicRoute::Envelope.tenant(&record.parsed()).ok()

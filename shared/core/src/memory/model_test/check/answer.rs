@@ -21,7 +21,9 @@ pub(in super::super) fn acknowledgement(
 ) -> Result<(), String> {
     let state = observed.memory.state();
     match disposition {
-        Disposition::Ignored => panic!("no contract passes a record over"),
+        Disposition::Ignored => {
+            promise!(false, "5: ignored, although no contract and no route ignores a record")
+        }
         Disposition::Applied | Disposition::Duplicate => {
             let now = stored(&state, &spec.key())?;
             let found =

@@ -1,0 +1,243 @@
+//! What is around the JSON of a topic's records, as the topic's route says it: compression, the frame of a
+//! schema registry, headers in quotation marks, tombstones.
+//!
+//! Undoing it makes another record of the same source. A dead letter keeps the record as it arrived, and a
+//! replay undoes it again.
+
+use std::borrow::Cow;
+use std::io::Read as _;
+
+use flate2::read::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
+
+use crate::base::error::{Code, Rejection};
+use crate::base::limits;
+use crate::intake::record::{Parsed, Record};
+
+/// What is around the JSON of records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Framing {
+    /// What stands before the JSON.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub framing: Frame,
+    /// What the whole is compressed with.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub compression: Compression,
+    /// What a record without a value is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tombstones: Tombstones,
+    /// Whether headers that are one JSON string are that string, as Spring writes them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub quoted_headers: bool,
+}
+
+/// What stands before the JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Frame {
+    /// Nothing.
+    #[default]
+    Json,
+    /// A zero byte and four bytes that name a schema of a registry.
+    ConfluentJson,
+}
+
+/// What a value is compressed with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// Nothing.
+    #[default]
+    None,
+    /// gzip, of one member or several.
+    Gzip,
+}
+
+/// What a record without a value is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tombstones {
+    /// `empty_value`, unless its contract reads records without a body.
+    #[default]
+    Reject,
+    /// No event: it is acknowledged and counted.
+    Ignore,
+}
+
+impl Framing {
+    /// Whether a record is ignored, whatever its contract says.
+    pub fn ignores(&self, record: &Record) -> bool {
+        self.tombstones == Tombstones::Ignore && record.value.is_none()
+    }
+
+    /// The record without what is around its JSON. Where that cannot be undone, [`Unframed::parsed`] says
+    /// why.
+    pub fn unframed<'r>(&self, record: &'r Record) -> Unframed<'r> {
+        if self.is_plain() {
+            return Unframed { record: Cow::Borrowed(record), refused: None };
+        }
+        let mut unframed = record.clone();
+        if self.quoted_headers {
+            unframed.headers.iter_mut().for_each(|(_, value)| unquote(value));
+        }
+        let refused = match record.value.as_deref().map(|value| self.value(value)) {
+            None => None,
+            Some(Ok(value)) => {
+                unframed.value = Some(value);
+                None
+            }
+            Some(Err(rejection)) => Some(rejection),
+        };
+        if self.compression == Compression::Gzip && refused.is_none() {
+            unframed.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-encoding"));
+        }
+        Unframed { record: Cow::Owned(unframed), refused }
+    }
+
+    /// Whether records are as they should be.
+    fn is_plain(&self) -> bool {
+        let Self { framing, compression, tombstones: _, quoted_headers } = self;
+        *framing == Frame::Json && *compression == Compression::None && !quoted_headers
+    }
+
+    fn value(&self, value: &[u8]) -> Result<Vec<u8>, Rejection> {
+        let value = match self.compression {
+            Compression::None => value.to_vec(),
+            Compression::Gzip => unzipped(value)?,
+        };
+        match self.framing {
+            Frame::Json => Ok(value),
+            Frame::ConfluentJson => behind_schema_id(value),
+        }
+    }
+}
+
+/// A record whose framing is undone.
+#[derive(Debug)]
+pub struct Unframed<'r> {
+    record: Cow<'r, Record>,
+    refused: Option<Rejection>,
+}
+
+impl Unframed<'_> {
+    /// Its body, parsed once.
+    pub fn parsed(&self) -> Parsed<'_> {
+        match &self.refused {
+            None => self.record.parsed(),
+            Some(rejection) => Parsed::refused(&self.record, rejection.clone()),
+        }
+    }
+}
+
+fn unzipped(value: &[u8]) -> Result<Vec<u8>, Rejection> {
+    const GZIP: &[u8] = &[0x1f, 0x8b];
+    let refused = |message: String| Err(Rejection::new(Code::UnsupportedEncoding, message));
+    if !value.starts_with(GZIP) {
+        return refused(
+            "the topic's route says gzip, and this does not begin as gzip does".to_owned(),
+        );
+    }
+    let limit = limits::ENVELOPE_BYTES;
+    let mut plain = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    match MultiGzDecoder::new(value).take(most).read_to_end(&mut plain) {
+        Err(_) => refused("the gzip data is damaged or ends too early".to_owned()),
+        Ok(_) if plain.len() > limit => {
+            let message = format!("the record unpacks to too much: limit=`{limit}`");
+            Err(Rejection::new(Code::TooLarge, message))
+        }
+        Ok(_) => Ok(plain),
+    }
+}
+
+fn behind_schema_id(mut value: Vec<u8>) -> Result<Vec<u8>, Rejection> {
+    const FRAME: usize = 5;
+    if value.first() != Some(&0) || value.len() < FRAME {
+        let message = "the topic's route says confluent_json, and this does not begin with a zero byte and the id of a schema";
+        return Err(Rejection::new(Code::UnsupportedEncoding, message));
+    }
+    value.drain(..FRAME);
+    Ok(value)
+}
+
+/// A header that is one JSON string becomes that string.
+fn unquote(value: &mut Vec<u8>) {
+    if value.starts_with(b"\"")
+        && let Ok(text) = serde_json::from_slice::<String>(value)
+    {
+        *value = text.into_bytes();
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression as Level;
+    use flate2::write::GzEncoder;
+    use serde_json::json;
+
+    use super::*;
+    use crate::intake::contract::sample::record;
+    use crate::intake::record::HeaderValue;
+
+    fn zipped(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Level::default());
+        encoder.write_all(text).expect("memory takes everything");
+        encoder.finish().expect("memory takes everything")
+    }
+
+    fn read(framing: Framing, value: Vec<u8>) -> Result<serde_json::Value, Code> {
+        let record = Record { value: Some(value), ..record("", &[]) };
+        framing.unframed(&record).parsed().json().cloned().map_err(|rejection| rejection.code)
+    }
+
+    #[test]
+    fn gzip_is_unpacked_within_the_limit_of_a_record() {
+        let gzip = Framing { compression: Compression::Gzip, ..Framing::default() };
+        assert_eq!(read(gzip, zipped(b"{\"a\":1}")), Ok(json!({"a": 1})));
+        let two = [zipped(b"[1,"), zipped(b"2]")].concat();
+        assert_eq!(read(gzip, two), Ok(json!([1, 2])));
+        assert_eq!(read(gzip, b"{}".to_vec()), Err(Code::UnsupportedEncoding));
+        assert_eq!(read(gzip, zipped(b"{}")[..12].to_vec()), Err(Code::UnsupportedEncoding));
+        assert_eq!(read(gzip, zipped(&vec![b' '; 10_000_000])), Err(Code::TooLarge));
+        assert_eq!(read(Framing::default(), zipped(b"{}")), Err(Code::UnsupportedEncoding));
+        let labelled =
+            Record { value: Some(zipped(b"{}")), ..record("", &[("Content-Encoding", b"gzip")]) };
+        assert_eq!(gzip.unframed(&labelled).parsed().json(), Ok(&json!({})));
+    }
+
+    #[test]
+    fn the_frame_of_a_schema_registry_is_taken_off() {
+        let framing = Framing { framing: Frame::ConfluentJson, ..Framing::default() };
+        assert_eq!(read(framing, b"\0\0\0\0\x07{\"a\":1}".to_vec()), Ok(json!({"a": 1})));
+        for wrong in [&b"{\"a\":1}"[..], b"", b"\0\0"] {
+            assert_eq!(read(framing, wrong.to_vec()), Err(Code::UnsupportedEncoding));
+        }
+        let both = Framing { compression: Compression::Gzip, ..framing };
+        assert_eq!(read(both, zipped(b"\0\0\0\0\x07[]")), Ok(json!([])));
+    }
+
+    #[test]
+    fn a_header_that_is_one_json_string_is_that_string() {
+        let framing = Framing { quoted_headers: true, ..Framing::default() };
+        let record = record("{}", &[("a", b"\"de\\u006do\""), ("b", b"plain"), ("c", b"\"x\" y")]);
+        let unframed = framing.unframed(&record);
+        let parsed = unframed.parsed();
+        for (name, value) in [("a", "demo"), ("b", "plain"), ("c", "\"x\" y")] {
+            assert_eq!(parsed.record().header(name), Some(HeaderValue::Text(value)));
+        }
+    }
+
+    #[test]
+    fn only_a_record_without_a_value_is_a_tombstone() {
+        let ignore = Framing { tombstones: Tombstones::Ignore, ..Framing::default() };
+        let tombstone = Record { value: None, ..record("", &[]) };
+        assert!(ignore.ignores(&tombstone) && !ignore.ignores(&record("", &[])));
+        assert!(!Framing::default().ignores(&tombstone));
+    }
+}

@@ -1,0 +1,135 @@
+//! The JSON of a record, read strictly, and why a text is none: each cause has a message of its own.
+//!
+//! A member that is there twice is refused. Readers disagree which of the two counts, and one of them may be
+//! whoever vouched for the record.
+
+mod diagnosis;
+mod lenient;
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+pub use self::lenient::without_bare_words;
+use crate::base::error::{Code, Rejection};
+
+const BOM: &[u8] = &[0xef, 0xbb, 0xbf];
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+/// A text without the mark that some programs put in front of UTF-8 (RFC 8259, section 8.1).
+pub fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BOM).unwrap_or(text)
+}
+
+/// Reads a text.
+///
+/// # Errors
+/// `malformed_json`, `schema_violation` of a number that is out of range, `unsupported_encoding` of what is
+/// compressed.
+pub(crate) fn parse(text: &[u8]) -> Result<Value, Rejection> {
+    // Checked at once, UTF-8 costs less than text by text.
+    let Ok(text) = std::str::from_utf8(text) else { return Err(why_not(text)) };
+    match serde_json::from_str(text) {
+        Ok(Tree(value)) => Ok(value),
+        Err(fault) => Err(diagnosis::told(text, &fault)),
+    }
+}
+
+/// Why a text cannot be read as JSON.
+pub fn why_not(text: &[u8]) -> Rejection {
+    if let Some(what) = compression(text) {
+        let message = format!(
+            "this looks like {what}, and nothing says so: neither Content-Encoding nor the compression of a topic's route"
+        );
+        return Rejection::new(Code::UnsupportedEncoding, message);
+    }
+    match std::str::from_utf8(text) {
+        Err(fault) => diagnosis::not_utf8(text, fault.valid_up_to()),
+        Ok(text) => match serde_json::from_str::<Tree>(text) {
+            Err(fault) => diagnosis::told(text, &fault),
+            Ok(_) => Rejection::new(Code::MalformedJson, "this is not JSON of the expected shape"),
+        },
+    }
+}
+
+/// The place of the first number that is beyond what is read.
+pub(crate) fn number_out_of_range(text: &str) -> Rejection {
+    diagnosis::out_of_range(text)
+}
+
+fn compression(text: &[u8]) -> Option<&'static str> {
+    if text.starts_with(GZIP) {
+        return Some("gzip");
+    }
+    text.starts_with(ZSTD).then_some("zstd")
+}
+
+/// A value no member of which is there twice.
+struct Tree(Value);
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Members).map(Self)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {
+        Ok(Value::Bool(truth))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(number).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(Value::String(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Tree(item)) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, Tree(value))) = object.next_entry::<String, Tree>()? {
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member twice"));
+            }
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests;
