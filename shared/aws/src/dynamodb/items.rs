@@ -1,17 +1,21 @@
-//! Items as DynamoDB keeps them, written and read. Pure. An item of another shape than these is
-//! broken: nothing of it is guessed.
+//! Encodes and decodes DynamoDB items. No I/O. An item with missing or wrong attributes is corrupt; no
+//! default is assumed.
 //!
-//! A ledger item: `pk` (S) the subject; `sk` (B) `H` for the head, `P` and the key for a page;
-//! `d` (B) the bytes; `v` (N) the version, of a page that of the head that it was written with. The
-//! head alone has `a` and `h` (S) where listings find it; a page alone has `x` (N) when it may be
-//! deleted, in seconds since 1970.
+//! Ledger items:
 //!
-//! A registry item: `pk` (S) the document's name; `d` (S) its JSON; `v` (N) the revision.
+//! - `pk` (S): the subject
+//! - `sk` (B): `H` for the head; `P` and the key of the page for a page
+//! - `d` (B): the encoded head or page
+//! - `v` (N): the version; for a page, the version of the head that it was written with
+//! - `a` and `h` (S), heads only: the keys of the listing index
+//! - `x` (N), pages only: the time of expiry, in seconds since 1970
 //!
-//! A request: `pk` (S) its key; `b` (S) the digest of its body; `r` (N) when it was received, in
-//! microseconds since 1970; `x` (N) when it may be deleted, in seconds.
+//! Registry items: `pk` (S) the name of the document; `d` (S) its JSON; `v` (N) the revision.
 //!
-//! [`letters`] has those of the letters table.
+//! Requests: `pk` (S) the idempotency key; `b` (S) the digest of the body; `r` (N) the time of receipt, in
+//! microseconds since 1970; `x` (N) the time of expiry, in seconds since 1970.
+//!
+//! [`letters`] describes the items of the letters table.
 
 use std::collections::HashMap;
 
@@ -30,13 +34,13 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 
 const HEAD: &[u8] = b"H";
 const PAGE: u8 = b'P';
-/// Bytes.
+/// Size of a write unit, in bytes.
 const WRITE_UNIT: usize = 1024;
-/// Bytes, strongly consistent.
+/// Size of a strongly consistent read unit, in bytes.
 const READ_UNIT: usize = 4096;
-/// Bytes that a number is taken for, as short ones have.
+/// Estimated size of a number, in bytes.
 const NUMBER: usize = 2;
-/// Behind every key that starts with `P`; nothing has this key itself.
+/// A sort key greater than every key that starts with `P`. No item has this key.
 const BEHIND_PAGES: &[u8] = b"Q";
 
 /// The key of a head.
@@ -72,12 +76,12 @@ pub(super) fn document_item(name: String, document: &StoredDocument) -> Item {
     ])
 }
 
-/// A number, as DynamoDB takes it.
+/// A number attribute.
 pub(super) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// A head with its place in listings.
+/// A head with its keys of the listing index.
 pub(super) fn head_item(pk: &str, write: &LedgerWrite) -> Item {
     let place = [("a", text(&write.activity.shard)), ("h", text(&write.activity.hour))];
     let mut head = unlisted_head_item(pk, &write.head);
@@ -85,7 +89,7 @@ pub(super) fn head_item(pk: &str, write: &LedgerWrite) -> Item {
     head
 }
 
-/// A head that no listing finds.
+/// A head without keys of the listing index.
 pub(super) fn unlisted_head_item(pk: &str, head: &StoredHead) -> Item {
     item([
         ("pk", text(pk)),
@@ -95,8 +99,8 @@ pub(super) fn unlisted_head_item(pk: &str, head: &StoredHead) -> Item {
     ])
 }
 
-/// The sort key of a head, and the values of [`head_item`] in the order of a statement: `v`, `d`,
-/// `a`, `h`, then the key; behind them the version that must be stored, if there is one.
+/// The sort key of a head, and the values of [`head_item`] in the order of a statement: `v`, `d`, `a`, `h`,
+/// `pk`, `sk`, and the expected version, if there is one.
 pub(super) fn head_values(pk: &str, write: &LedgerWrite) -> (Vec<u8>, Vec<AttributeValue>) {
     let mut values = vec![
         number(write.head.version),
@@ -110,14 +114,15 @@ pub(super) fn head_values(pk: &str, write: &LedgerWrite) -> (Vec<u8>, Vec<Attrib
     (HEAD.to_vec(), values)
 }
 
-/// The sort key of a page, and the values of [`page_item`] likewise: `v`, `d`, `x`, then the key.
+/// The sort key of a page, and the values of [`page_item`] in the order of a statement: `v`, `d`, `x`, `pk`,
+/// `sk`.
 pub(super) fn page_values(pk: &str, write: &PageWrite) -> (Vec<u8>, Vec<AttributeValue>) {
     let sk = page_key(&write.page.key);
     let (page, key) = (bytes(&write.page.bytes), bytes(&sk));
     (sk, vec![number(write.version), page, number(write.expires_at), text(pk), key])
 }
 
-/// A page with its end.
+/// A page with its time of expiry.
 pub(super) fn page_item(pk: &str, write: &PageWrite) -> Item {
     item([
         ("pk", text(pk)),
@@ -131,7 +136,7 @@ pub(super) fn page_item(pk: &str, write: &PageWrite) -> Item {
 /// Reads [`head_item`].
 ///
 /// # Errors
-/// Broken.
+/// The item is corrupt.
 pub(super) fn read_head(mut item: Item) -> Result<StoredHead, Unavailable> {
     match (read_number(&item), item.remove("d")) {
         (Some(version), Some(AttributeValue::B(bytes))) => {
@@ -144,7 +149,7 @@ pub(super) fn read_head(mut item: Item) -> Result<StoredHead, Unavailable> {
 /// Reads [`page_item`].
 ///
 /// # Errors
-/// Broken.
+/// The item is corrupt.
 pub(super) fn read_page(mut item: Item) -> Result<StoredPage, Unavailable> {
     let (Some(AttributeValue::B(key)), Some(AttributeValue::B(bytes))) =
         (item.remove("sk"), item.remove("d"))
@@ -157,28 +162,28 @@ pub(super) fn read_page(mut item: Item) -> Result<StoredPage, Unavailable> {
     }
 }
 
-/// The values of a query of the listing index: `:a`, and `:h` where there is a bound.
+/// The values of a query of the listing index: `:a`, and `:h` if there is an upper bound.
 pub(super) fn listed_before(shard: &str, below: Option<&str>) -> Item {
     let mut values = item([(":a", text(shard))]);
     values.extend(below.map(|below| (":h".to_owned(), text(below))));
     values
 }
 
-/// Reads where the listing index has a head.
+/// Reads the sort key of an entry of the listing index.
 ///
 /// # Errors
-/// Broken.
+/// The item is corrupt.
 pub(super) fn read_hour(mut item: Item) -> Result<String, Unavailable> {
     match item.remove("h") {
         Some(AttributeValue::S(hour)) => Ok(hour),
-        _ => Err(broken("place in the listing index")),
+        _ => Err(broken("entry of the listing index")),
     }
 }
 
 /// Reads [`document_item`].
 ///
 /// # Errors
-/// Broken.
+/// The item is corrupt.
 pub(super) fn read_document(mut item: Item) -> Result<StoredDocument, Unavailable> {
     match (read_number(&item), item.remove("d")) {
         (Some(revision), Some(AttributeValue::S(json))) => Ok(StoredDocument { json, revision }),
@@ -199,7 +204,7 @@ pub(super) fn claim_item(claim: &Claim) -> Item {
 /// Reads [`claim_item`].
 ///
 /// # Errors
-/// Broken.
+/// The item is corrupt.
 pub(super) fn read_claim(mut item: Item) -> Result<Made, Unavailable> {
     let micros = item.get("r").and_then(|value| value.as_n().ok()?.parse().ok());
     match (micros.and_then(Timestamp::from_micros), item.remove("b")) {
@@ -208,13 +213,13 @@ pub(super) fn read_claim(mut item: Item) -> Result<Made, Unavailable> {
     }
 }
 
-/// Write units of an item that lost its condition: DynamoDB counts them by the item that is
-/// stored, and its answer does not say how many.
+/// The write units of a failed condition. DynamoDB charges them by the size of the stored item, but its
+/// answer does not contain the number.
 pub(super) fn write_units(item: &Item) -> f64 {
     units(size(item), WRITE_UNIT)
 }
 
-/// Write units of a head, leaving out what the index takes.
+/// The write units of a head, without those of the index.
 pub(super) fn head_units(pk: &str, LedgerWrite { head, activity, .. }: &LedgerWrite) -> f64 {
     let names = "pkskvdah".len();
     let key = pk.len() + HEAD.len();
@@ -222,7 +227,7 @@ pub(super) fn head_units(pk: &str, LedgerWrite { head, activity, .. }: &LedgerWr
     units(names + key + NUMBER + head.bytes.len() + place, WRITE_UNIT)
 }
 
-/// Read units of an item, strongly consistent.
+/// The units of a strongly consistent read of an item.
 pub(super) fn read_units(item: &Item) -> f64 {
     units(size(item), READ_UNIT)
 }
@@ -258,7 +263,7 @@ fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
     attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// A text, as DynamoDB takes it.
+/// A string attribute.
 pub(super) fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
@@ -267,8 +272,8 @@ fn bytes(value: &[u8]) -> AttributeValue {
     AttributeValue::B(Blob::new(value))
 }
 
-fn broken(what: &str) -> Unavailable {
-    Unavailable::new(Reason::Corrupt, format!("a stored {what} has another shape than ours"))
+fn broken(kind: &str) -> Unavailable {
+    Unavailable::new(Reason::Corrupt, format!("invalid stored {kind}"))
 }
 
 #[cfg(test)]
@@ -292,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn every_item_is_decoded_as_it_was_encoded() {
         let (write, page) = (ledger_write(), page_write());
         assert_eq!(read_head(head_item("pk", &write)), Ok(write.head.clone()));
         assert_eq!(head_units("pk", &write), write_units(&head_item("pk", &write)));
@@ -302,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_lacks_something_is_broken() {
+    fn an_item_without_an_attribute_is_corrupt() {
         for missing in ["v", "d"] {
             let mut item = head_item("pk", &ledger_write());
             item.remove(missing);
@@ -316,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_of_another_type_or_key_is_broken() {
+    fn an_item_with_a_wrong_type_or_key_is_corrupt() {
         let mut item = head_item("pk", &ledger_write());
         item.insert("v".to_owned(), number(-1));
         assert_eq!(read_head(item).map_err(|error| error.reason), Err(Reason::Corrupt));

@@ -1,5 +1,5 @@
-//! The listing index. DynamoDB keeps it behind the table, so a read of it is eventually consistent
-//! and there is no other: a subject may show up, or move, a moment after its commit.
+//! Reads the listing index. DynamoDB updates the index after the table, and an index supports eventually
+//! consistent reads only: a subject may appear, or move, shortly after its commit.
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use drover_core::base::cost::{Metered, Units};
