@@ -31,7 +31,6 @@ mod letters;
     expect(
         clippy::expect_used,
         clippy::indexing_slicing,
-        clippy::panic,
         reason = "a case ends where it finds a mistake, as a test does"
     )
 )]
