@@ -121,7 +121,7 @@ impl LocationSpec {
     }
 }
 
-/// Whether a type is read; without types, every one is.
+/// Whether a type is read. An empty list means every type.
 fn is_among(types: &[Arc<str>], event_type: &str) -> bool {
     types.is_empty() || types.iter().any(|one| **one == *event_type)
 }
