@@ -10,13 +10,14 @@ use drover_core::intake::event_log::NotSent;
 
 /// How long the breaker stays open: the maximum duration of a send to a cluster.
 const SECONDS: i64 = 5;
-/// Failed sends in a row that open the breaker: a single one may have met a bad partition.
+/// The number of consecutive failed sends that open the breaker. A single failure may be caused by one
+/// partition.
 const ENOUGH: u32 = 2;
 
 /// The state of the breaker.
 #[derive(Debug, Default)]
 pub struct LogBreaker {
-    /// Sends in a row of which no event arrived.
+    /// The number of consecutive sends of which no event arrived.
     vain: AtomicU32,
     /// The end of the open state, in microseconds since 1970.
     until: AtomicI64,
