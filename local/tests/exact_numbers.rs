@@ -1,5 +1,5 @@
-//! Numbers that no double holds come back digit by digit, whichever way they took: over HTTP, from a topic, out of
-//! a dead letter, in a dry run. The next number is another event.
+//! Numbers that a double cannot represent keep all their digits on every path: HTTP, a topic, a dead
+//! letter, and a dry run. Two such numbers are two different contents of an event.
 
 #![allow(
     clippy::unwrap_used,
