@@ -58,7 +58,7 @@ impl Series {
         Ok(Self { registry, counts, errors, skipped, duration, last_message, newest })
     }
 
-    /// Adds what one invocation of a function counted, for all tenants together.
+    /// Adds the metrics of one invocation of a function, summed over all tenants.
     pub(super) fn add(&self, function: &str, tally: &Tally) {
         for (metric, count) in &self.counts {
             count.add(function, tally.total(*metric));

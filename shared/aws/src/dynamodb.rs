@@ -68,7 +68,7 @@ impl Store for Aws {
         location: &SubjectLocation,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
-        let values = items::pages_between(&location.key.partition_key(), &range.bound);
+        let values = items::ledger::pages_between(&location.key.partition_key(), &range.bound);
         let forward = matches!(range.bound, Bound::From(_));
         let (mut pages, mut units) = (Vec::new(), Units::default());
         let mut next = None;
@@ -92,7 +92,7 @@ impl Store for Aws {
                 })?;
             units.read += counted(answer.consumed_capacity.as_ref());
             for item in answer.items.unwrap_or_default() {
-                pages.push(items::read_page(item)?);
+                pages.push(items::ledger::read_page(item)?);
             }
             // An answer contains at most 1 MB, whatever the limit. Without a key, no more pages follow.
             next = answer.last_evaluated_key.filter(|key| !key.is_empty());
@@ -157,12 +157,12 @@ impl Documents for Aws {
             .dynamodb
             .get_item()
             .table_name(&*self.config.registry_table)
-            .set_key(Some(items::document_key(name.storage_key())))
+            .set_key(Some(items::registry::document_key(name.storage_key())))
             .consistent_read(true)
             .send()
             .await
             .map_err(|error| unavailable("reading a document", &error).of(Dependency::Registry))?;
-        answer.item.map(items::read_document).transpose()
+        answer.item.map(items::registry::read_document).transpose()
     }
 }
 

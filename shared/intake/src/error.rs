@@ -143,7 +143,7 @@ impl From<Exceeded> for IntakeError {
 }
 
 impl Unauthenticated {
-    /// Whether the sender presented credentials that are wrong; else the sender presented none.
+    /// Whether the sender presented wrong credentials. `false`: the sender presented no credentials.
     pub const fn are_wrong(self) -> bool {
         match self {
             Self::NoKey | Self::NoToken => false,

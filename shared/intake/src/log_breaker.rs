@@ -32,8 +32,8 @@ impl LogBreaker {
         rests.then(|| Unavailable::new(Reason::Unreachable, message))
     }
 
-    /// Records the result of a send. An event that is refused for another reason has reached the event log;
-    /// a failed ledger table of one tenant says nothing about other tenants.
+    /// Records the result of a send. An event that was rejected for another reason has reached the event log.
+    /// A failed ledger table of one tenant does not count, because other tenants are not affected.
     pub(crate) fn note(&self, sent: &[Result<(), NotSent>], now: Timestamp) {
         if sent.is_empty() || !sent.iter().all(is_unreachable) {
             self.vain.store(0, Ordering::Relaxed);

@@ -32,7 +32,7 @@ const EVENT_TYPE: &str = "Microsoft.EventGrid.SubscriptionValidationEvent";
 const BODY_BYTES: usize = 16 * 1024;
 const CODE_BYTES: usize = 128;
 
-/// What a handshake needs.
+/// The state that a handshake needs.
 pub(crate) struct Handshakes<W, S> {
     pub(crate) intake: Arc<Intake<W, S>>,
     pub(crate) origins: Arc<WebhookOrigins>,

@@ -31,7 +31,7 @@ impl Eraser for Aws {
             .once
             .put_item()
             .table_name(&item_key.table)
-            .set_item(Some(items::unlisted_head_item(&item_key.pk, head)))
+            .set_item(Some(items::ledger::unlisted_head_item(&item_key.pk, head)))
             .condition_expression(condition)
             .set_expression_attribute_values(values)
             .send()
@@ -54,7 +54,7 @@ impl Eraser for Aws {
             .query()
             .table_name(&item_key.table)
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
-            .set_expression_attribute_values(Some(items::pages_between(
+            .set_expression_attribute_values(Some(items::ledger::pages_between(
                 &item_key.pk,
                 &Bound::UpTo(up_to.to_vec()),
             )))

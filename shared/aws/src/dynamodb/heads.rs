@@ -33,14 +33,14 @@ pub(super) async fn read(client: &Client, item_key: &ItemKey) -> HeadRead {
     let answer = client
         .get_item()
         .table_name(&item_key.table)
-        .set_key(Some(items::head_key(&item_key.pk)))
+        .set_key(Some(items::ledger::head_key(&item_key.pk)))
         .consistent_read(true)
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
         .send()
         .await
         .map_err(|error| unavailable("reading a head", &error).of(Dependency::LedgerTable))?;
     let units = Units { read: counted(answer.consumed_capacity.as_ref()), write: 0.0 };
-    Ok(Metered { answer: answer.item.map(items::read_head).transpose()?, units })
+    Ok(Metered { answer: answer.item.map(items::ledger::read_head).transpose()?, units })
 }
 
 /// Reads several heads of one table by their partition keys, strongly consistent. `None`: the caller must
@@ -57,7 +57,7 @@ pub(super) async fn read_many(
 
 async fn get(client: &Client, table: &str, pks: &[String]) -> HashMap<String, HeadRead> {
     let pks: HashSet<&String> = pks.iter().collect();
-    let keys = pks.iter().map(|pk| items::head_key(pk)).collect();
+    let keys = pks.iter().map(|pk| items::ledger::head_key(pk)).collect();
     let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
     let Ok(keys) = keys.build() else { return HashMap::new() };
     let sent = client
@@ -99,7 +99,7 @@ fn got(answer: BatchGetItemOutput, pks: HashSet<&String>) -> HashMap<String, Hea
     let all = found.values().map(alone).sum::<f64>();
     let read = found.into_iter().map(|(pk, item)| {
         let units = Units { read: counted * alone(&item) / all, write: 0.0 };
-        let head = item.map(items::read_head).transpose();
+        let head = item.map(items::ledger::read_head).transpose();
         (pk, head.map(|answer| Metered { answer, units }))
     });
     read.collect()

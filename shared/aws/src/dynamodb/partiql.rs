@@ -67,8 +67,8 @@ impl Put {
                 r#"UPDATE "{table}" SET "v" = ? SET "d" = ? SET "a" = ? SET "h" = ? WHERE "pk" = ? AND "sk" = ? AND "v" = ?"#
             ),
         };
-        let (sk, values) = items::head_values(pk, write);
-        let units = items::head_units(pk, write);
+        let (sk, values) = items::ledger::head_values(pk, write);
+        let units = items::ledger::head_units(pk, write);
         Self { key: (pk.clone(), sk), statement, values, units }
     }
 
@@ -77,8 +77,8 @@ impl Put {
         let ItemKey { table, pk } = item_key;
         let statement =
             format!(r#"INSERT INTO "{table}" VALUE {{'v': ?, 'd': ?, 'x': ?, 'pk': ?, 'sk': ?}}"#);
-        let (sk, values) = items::page_values(pk, page);
-        let units = items::write_units(&items::page_item(pk, page));
+        let (sk, values) = items::ledger::page_values(pk, page);
+        let units = items::write_units(&items::ledger::page_item(pk, page));
         Self { key: (pk.clone(), sk), statement, values, units }
     }
 

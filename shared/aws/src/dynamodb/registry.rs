@@ -66,14 +66,14 @@ fn item(table: &str, write: &Write) -> Result<TransactWriteItem, BuildError> {
             let (condition, values) = condition(*replaces);
             let put = Put::builder()
                 .table_name(table)
-                .set_item(Some(items::document_item(key, document)))
+                .set_item(Some(items::registry::document_item(key, document)))
                 .condition_expression(condition)
                 .set_expression_attribute_values(values);
             TransactWriteItem::builder().put(put.build()?).build()
         }
         Change::Delete => {
             let delete = Delete::builder().table_name(table);
-            let delete = delete.set_key(Some(items::document_key(key)));
+            let delete = delete.set_key(Some(items::registry::document_key(key)));
             TransactWriteItem::builder().delete(delete.build()?).build()
         }
     })

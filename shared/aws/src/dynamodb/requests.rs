@@ -26,7 +26,7 @@ impl Requests for Aws {
             .dynamodb
             .put_item()
             .table_name(table)
-            .set_item(Some(items::claim_item(claim)))
+            .set_item(Some(items::requests::claim_item(claim)))
             .condition_expression(FREE)
             .expression_attribute_values(":stale", items::number(claim.stale().micros()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -50,5 +50,5 @@ fn before<R>(error: &SdkError<PutItemError, R>) -> Option<Result<Made, Unavailab
     else {
         return None;
     };
-    failed.item().cloned().map(items::read_claim)
+    failed.item().cloned().map(items::requests::read_claim)
 }

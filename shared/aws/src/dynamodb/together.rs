@@ -32,8 +32,8 @@ pub(super) async fn read(
     // Responses are in the order of the request. An item that does not exist is empty.
     let mut items = answer.responses.unwrap_or_default().into_iter();
     let mut next = || items.next()?.item.filter(|item| !item.is_empty());
-    let head = next().map(items::read_head).transpose()?;
-    let page = next().map(items::read_page).transpose()?;
+    let head = next().map(items::ledger::read_head).transpose()?;
+    let page = next().map(items::ledger::read_page).transpose()?;
     Ok(Metered { answer: (head, page), units: Units { read, write: 0.0 } })
 }
 
@@ -42,5 +42,5 @@ fn gets(ItemKey { table, pk }: &ItemKey, key: &[u8]) -> Result<Vec<TransactGetIt
         let get = Get::builder().table_name(table).set_key(Some(key)).build()?;
         Ok(TransactGetItem::builder().get(get).build())
     };
-    Ok(vec![get(items::head_key(pk))?, get(items::page_item_key(pk, key))?])
+    Ok(vec![get(items::ledger::head_key(pk))?, get(items::ledger::page_item_key(pk, key))?])
 }

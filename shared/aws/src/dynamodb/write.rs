@@ -51,7 +51,7 @@ impl Unwritten {
         let units = Units { read: 0.0, write: self.units() };
         match self {
             Self::Lost { stored, .. } => {
-                let answer = WriteAnswer::Lost(stored.map(items::read_head).transpose()?);
+                let answer = WriteAnswer::Lost(stored.map(items::ledger::read_head).transpose()?);
                 Ok(Metered { answer, units })
             }
             Self::Unknown(reason) => Ok(Metered { answer: WriteAnswer::Unknown(reason), units }),
@@ -80,7 +80,7 @@ pub(super) async fn put_head(
     let sent = client
         .put_item()
         .table_name(table)
-        .set_item(Some(items::head_item(pk, write)))
+        .set_item(Some(items::ledger::head_item(pk, write)))
         .condition_expression(condition)
         .set_expression_attribute_values(values)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -103,7 +103,7 @@ pub(super) async fn seal(
     let sent = client
         .put_item()
         .table_name(&item_key.table)
-        .set_item(Some(items::page_item(&item_key.pk, page)))
+        .set_item(Some(items::ledger::page_item(&item_key.pk, page)))
         .condition_expression(ABSENT)
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
         .send()
@@ -117,7 +117,7 @@ pub(super) async fn seal(
 
 /// The write units of a page that already exists.
 pub(super) fn page_units(item_key: &ItemKey, page: &PageWrite) -> f64 {
-    items::write_units(&items::page_item(&item_key.pk, page))
+    items::write_units(&items::ledger::page_item(&item_key.pk, page))
 }
 
 /// Puts a head and pages in one transaction, with a client without retries. Returns the consumed write units.
@@ -152,7 +152,7 @@ fn puts(
     let (unchanged, values) = condition(write.expected);
     let head = Put::builder()
         .table_name(table)
-        .set_item(Some(items::head_item(pk, write)))
+        .set_item(Some(items::ledger::head_item(pk, write)))
         .condition_expression(unchanged)
         .set_expression_attribute_values(values)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -162,7 +162,7 @@ fn puts(
         let (unchanged, values) = condition(page.replaces);
         let put = Put::builder()
             .table_name(table)
-            .set_item(Some(items::page_item(pk, page)))
+            .set_item(Some(items::ledger::page_item(pk, page)))
             .condition_expression(unchanged)
             .set_expression_attribute_values(values)
             .build()?;
