@@ -1,6 +1,8 @@
 //! The reading function over the ports of a [`Host`], called as API Gateway calls it; and its
 //! situations, the files of `events/query/`.
 
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
