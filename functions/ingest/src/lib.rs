@@ -1,9 +1,8 @@
 //! Ingest: events over HTTP into the stream.
 //!
-//! The HTTP front of [`drover_intake`]. Reading order: [`routes`] says what is served; `sent` reads a request;
-//! `carried` gives the headers of its records; `events` answers it, [`answer`] is the body of the answer;
-//! `compat` has the routes of the replaced systems; `webhooks` answers senders that ask whether they may
-//! deliver events here.
+//! The HTTP front of [`drover_intake`]. Reading order: [`routes`] says what is served; `events` answers a
+//! request, which [`drover_http::sent`] reads; [`answer`] is the body of the answer; `compat` has the routes of
+//! the replaced systems; `webhooks` answers senders that ask whether they may deliver events here.
 //! [`config`] is read once at start.
 //!
 //! A 202 promises that each event it calls accepted is durable.
@@ -22,12 +21,10 @@ use drover_intake::body::SENT_BYTES;
 use drover_intake::{Intake, IntakePorts};
 
 pub mod answer;
-mod carried;
 mod compat;
 pub mod config;
 mod events;
 mod openapi;
-mod sent;
 mod webhooks;
 
 pub use openapi::openapi;

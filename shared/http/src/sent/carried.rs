@@ -7,7 +7,7 @@ use drover_core::intake::contract::Contract;
 use drover_intake::body::{Events, Format};
 use drover_intake::submission::tracing_headers;
 
-use crate::sent::Sent;
+use super::Sent;
 
 /// HTTP headers that speak of a single event: CloudEvents in binary mode. Kafka calls them `ce_…`.
 const CLOUD_EVENTS: &str = "ce-";
@@ -26,7 +26,7 @@ const NEVER_CARRIED: [&str; 7] = [
 ];
 
 /// The headers of the records of a request's events.
-pub(crate) fn carried(
+pub fn carried(
     sent: &Sent,
     format: Format,
     events: &Events<'_>,
