@@ -195,7 +195,7 @@ async fn behind(size: i64) -> anyhow::Result<Behind> {
 
 /// CPU time of making the live view of what a reader has read.
 fn fold_millis(snapshot: &Snapshot, specs: &Specs) -> anyhow::Result<f64> {
-    let stored: Vec<Vec<u8>> = snapshot.pages.iter().map(encode_page).collect();
+    let stored: Vec<Vec<u8>> = snapshot.pages.iter().map(encode_page).collect::<Result<_, _>>()?;
     let before = on_cpu()?;
     let pages: Vec<Page> =
         stored.iter().map(|bytes| decode_page(bytes)).collect::<Result<_, _>>()?;

@@ -9,7 +9,7 @@ use drover_core::base::metrics::{Meter, Metric, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::intake::quota::ReadQuotas;
 use drover_core::registry::Registry;
-use drover_http::gateway::with_gateway_claims;
+use drover_http::gateway::{NotARequest, with_gateway_claims};
 use drover_http::{Origins, finished};
 use drover_intake::{AuthMode, Gate, LocalKeys};
 use drover_query::counts::{Counts, Tallies};
@@ -17,7 +17,7 @@ use drover_query::health::{Probes, Process};
 use drover_query::{Access, Query, routes};
 use serde::Deserialize;
 
-use crate::gateway::{self, Answer, event};
+use crate::gateway::{self, Answer, difference_of, event};
 use crate::processor::Host;
 use crate::situation::{Auth, Player, Situation};
 
@@ -145,7 +145,7 @@ impl Reader {
 
     /// One invocation with the JSON that API Gateway sends.
     pub async fn invoke(&self, event: &str) -> Answer {
-        gateway::invoke(&self.router, event).await
+        self.deliver(event).await.expect("a request of a gateway")
     }
 
     /// A question with a key, in short: `/api/v1/subjects?limit=1`.
@@ -154,17 +154,20 @@ impl Reader {
     }
 }
 
-/// Reading changes nothing, so only the answer is expected.
+/// Reading changes nothing, so only the answer or the error is expected.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Expectation {}
+pub struct Expectation {
+    /// The beginning of the error's text, if the invocation fails.
+    error: Option<String>,
+}
 
 impl Player for Reader {
     const FOLDER: &'static str = "query";
     /// What is read was processed before.
     const BEFORE: &'static str = Host::FOLDER;
     type Expectation = Expectation;
-    type Answer = Answer;
+    type Answer = Result<Answer, NotARequest>;
 
     fn with_auth(host: &Host, auth: Option<&Auth>) -> Self {
         Self::with_mode(host, Auth::mode(auth))
@@ -174,20 +177,19 @@ impl Player for Reader {
         &self.host
     }
 
-    async fn deliver(&self, event: &str) -> Answer {
-        self.invoke(event).await
+    async fn deliver(&self, event: &str) -> Self::Answer {
+        gateway::invoke(&self.router, event).await
     }
 
     async fn deliver_before(&self, event: &str) -> bool {
         self.host.deliver_before(event).await
     }
 
-    fn http(answer: &Answer) -> Option<Answer> {
-        Some(answer.clone())
+    fn http(answer: &Self::Answer) -> Option<Answer> {
+        answer.clone().ok()
     }
 
-    async fn difference(&self, answer: Answer, one: &Situation<Self>) -> Option<String> {
-        let Some(http) = &one.http else { return Some("an answer needs a status".to_owned()) };
-        http.difference(&answer)
+    async fn difference(&self, answer: Self::Answer, one: &Situation<Self>) -> Option<String> {
+        difference_of(&answer, one.http.as_ref(), one.expect.error.as_deref())
     }
 }

@@ -25,14 +25,10 @@ mod faulty;
 mod ledger;
 mod letters;
 #[cfg(any(test, feature = "model-test"))]
-#[cfg_attr(
-    not(test),
-    expect(
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic,
-        reason = "a case ends where it finds a mistake, as a test does"
-    )
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a case ends where it finds a mistake, as a test does"
 )]
 pub mod model_test;
 mod queues;

@@ -76,7 +76,9 @@ async fn empty_head<S: Eraser + Clock>(
             return Ok(head.forgotten.map(|line| (line, 0)));
         }
         let empty = head.forget();
-        let next = StoredHead { version: empty.version, bytes: encode_head(&empty) };
+        let bytes = encode_head(&empty)
+            .map_err(|unwritable| Unavailable::new(Reason::Bug, unwritable.to_string()))?;
+        let next = StoredHead { version: empty.version, bytes };
         if store.replace_unlisted(location, &next).await? {
             return Ok(empty.forgotten.map(|line| (line, 1)));
         }
