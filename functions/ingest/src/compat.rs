@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use drover_core::base::time::Timestamp;
 use drover_core::ports::EventLog;
+use drover_http::sent::Sent;
 use drover_http::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use drover_intake::body::Events;
 use drover_intake::submission::tracing_headers;
@@ -20,7 +21,6 @@ use uuid::Uuid;
 
 use crate::answer::{CollectAnswer, Refused};
 use crate::events::{caller, deliver};
-use crate::sent::Sent;
 
 const LEARNING: &str = "learning";
 const MESSAGE: &str = "message";

@@ -8,16 +8,14 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
-use drover_core::intake::contract::Syntax;
-use drover_core::intake::json::without_bare_words;
 use drover_core::ports::EventLog;
+use drover_http::sent::Sent;
+use drover_http::sent::carried::carried;
 use drover_http::{CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem};
-use drover_intake::body::{self, Events, Format};
+use drover_intake::body::{self, Events};
 use drover_intake::{Accepted, Batch, Caller, ContractName, Intake, IntakePorts, Submission};
 
 use crate::answer::{BatchAnswer, EventResult, Refused, ValidationAnswer};
-use crate::carried::carried;
-use crate::sent::Sent;
 
 /// The media type of most requests. It never selects a contract.
 const PLAIN_JSON: &str = "application/json";
@@ -104,9 +102,7 @@ pub(crate) async fn deliver<W: IntakePorts, S: EventLog>(
     let format = sent.format()?;
     let compiled = intake.contract(contract).await?;
     let compiled = compiled.as_deref();
-    let relaxed = compiled
-        .filter(|compiled| compiled.syntax() == Syntax::Lenient && format != Format::Data)
-        .and_then(|_| without_bare_words(&sent.body));
+    let relaxed = sent.relaxed(format, compiled);
     let events = body::events(relaxed.as_deref().unwrap_or(&sent.body), format)?;
     let submission = Submission {
         contract,

@@ -2,7 +2,7 @@
 //!
 //! Reading order:
 //! - [`routes`]: the router
-//! - `sent`: reads a request; `carried`: the headers of its records
+//! - [`drover_http::sent`]: reads a request
 //! - `events`: `POST /api/v1/events`; [`answer`]: the bodies of answers
 //! - `compat`: the routes of the replaced systems
 //! - `webhooks`: the handshakes of webhooks before they deliver events
@@ -24,12 +24,10 @@ use drover_intake::body::SENT_BYTES;
 use drover_intake::{Intake, IntakePorts};
 
 pub mod answer;
-mod carried;
 mod compat;
 pub mod config;
 mod events;
 mod openapi;
-mod sent;
 mod webhooks;
 
 pub use openapi::openapi;

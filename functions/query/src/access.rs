@@ -11,6 +11,7 @@ use drover_core::base::id::{Kind, SubjectId};
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
+use drover_core::intake::contract::Contract;
 use drover_core::intake::quota::{READ_UNIT_BYTES, ReadQuotas};
 use drover_core::intake::tenant::Scope;
 use drover_core::ledger::dialogue::WriteAnswer;
@@ -123,6 +124,19 @@ impl<W: QueryPorts> Visit<'_, W> {
         registry.specs(&contracts, revision, ports.now(), ports).await
     }
 
+    /// Charges the quota of bytes for work that reads nothing from the ledger.
+    #[expect(clippy::cast_precision_loss, reason = "a request has a few megabytes")]
+    pub(crate) fn charge(&self, bytes: usize) {
+        let units = Units { read: bytes as f64 / READ_UNIT_BYTES, write: 0.0 };
+        self.access.quotas.charge(&self.caller.tenant, units, self.now());
+    }
+
+    /// A contract; `None` if no contract has this name.
+    pub(crate) async fn contract(&self, name: &str) -> Result<Option<Arc<Contract>>, Unavailable> {
+        let Access { registry, ports, .. } = self.access;
+        registry.contract(name, ports.now(), ports).await
+    }
+
     /// All kinds of subjects.
     pub(crate) async fn kinds(&self) -> Result<Vec<Kind>, Unavailable> {
         let Access { registry, ports, .. } = self.access;
@@ -147,7 +161,8 @@ impl<W: QueryPorts> Visit<'_, W> {
         SubjectLocation { key, table: self.caller.tenant.placement.table() }
     }
 
-    fn in_time(&self) -> Result<(), Unavailable> {
+    /// Whether the request may go on.
+    pub(crate) fn in_time(&self) -> Result<(), Unavailable> {
         if self.now() < self.deadline {
             return Ok(());
         }

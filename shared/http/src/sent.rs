@@ -1,14 +1,20 @@
-//! Reads a request: its headers, its format, and its decoded body.
+//! Reads a request with events: its headers, its format, and its decompressed body. [`carried`] gives the
+//! headers of its records.
+
+pub mod carried;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
-use drover_http::{CorrelationId, Problem};
+use drover_core::intake::contract::{Contract, Syntax};
+use drover_core::intake::json::without_bare_words;
 use drover_intake::IntakeError;
 use drover_intake::body::{self, Encoding, Format};
 use drover_intake::error::Bound;
 use drover_intake::submission::Idempotency;
+
+use crate::{CorrelationId, Problem};
 
 /// The header that marks a body as the data of a CloudEvent.
 const CLOUD_EVENT: &str = "ce-specversion";
@@ -16,11 +22,13 @@ const CLOUD_EVENT: &str = "ce-specversion";
 const WHOLE_CLOUD_EVENTS: &str = "application/cloudevents";
 
 /// A request.
-pub(crate) struct Sent {
-    pub(crate) headers: HeaderMap,
-    pub(crate) correlation: CorrelationId,
+pub struct Sent {
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The correlation id.
+    pub correlation: CorrelationId,
     /// The decompressed body.
-    pub(crate) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Sent {
@@ -28,7 +36,7 @@ impl Sent {
     ///
     /// # Errors
     /// `too_large`, `malformed_json`, `malformed_encoding`, `unsupported_encoding`
-    pub(crate) fn of(
+    pub fn of(
         headers: HeaderMap,
         correlation: CorrelationId,
         body: Result<Bytes, BytesRejection>,
@@ -47,23 +55,29 @@ impl Sent {
     ///
     /// # Errors
     /// `unsupported_media_type`
-    pub(crate) fn format(&self) -> Result<Format, Problem> {
+    pub fn format(&self) -> Result<Format, Problem> {
         format(&self.headers)
     }
 
+    /// The body without bare words such as `NaN`, if its contract reads them; `None`: the body is unchanged.
+    pub fn relaxed(&self, format: Format, contract: Option<&Contract>) -> Option<Vec<u8>> {
+        let is_lenient = contract.is_some_and(|contract| contract.syntax() == Syntax::Lenient);
+        if is_lenient && format != Format::Data { without_bare_words(&self.body) } else { None }
+    }
+
     /// The idempotency key, if the request has one.
-    pub(crate) fn idempotency(&self) -> Option<Idempotency<'_>> {
+    pub fn idempotency(&self) -> Option<Idempotency<'_>> {
         let key = self.headers.get("idempotency-key")?.as_bytes();
         Some(Idempotency { key, content: &self.body })
     }
 
     /// The media type of the body, in lower case and without its parameters.
-    pub(crate) fn media_type(&self) -> Option<String> {
+    pub fn media_type(&self) -> Option<String> {
         media_type(&self.headers)
     }
 
     /// Whether the headers contain attributes of a CloudEvent.
-    pub(crate) fn is_cloud_event(&self) -> bool {
+    pub fn is_cloud_event(&self) -> bool {
         self.headers.contains_key(CLOUD_EVENT)
     }
 }

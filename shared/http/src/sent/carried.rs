@@ -7,7 +7,7 @@ use drover_core::intake::contract::Contract;
 use drover_intake::body::{Events, Format};
 use drover_intake::submission::tracing_headers;
 
-use crate::sent::Sent;
+use super::Sent;
 
 /// The prefix of HTTP headers with attributes of a CloudEvent in binary mode. The prefix in Kafka is `ce_`.
 const CLOUD_EVENTS: &str = "ce-";
@@ -27,7 +27,7 @@ const NEVER_CARRIED: [&str; 7] = [
 ];
 
 /// The headers for the records of a request.
-pub(crate) fn carried(
+pub fn carried(
     sent: &Sent,
     format: Format,
     events: &Events<'_>,
