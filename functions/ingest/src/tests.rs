@@ -264,7 +264,7 @@ fn an_invalid_request_is_answered_with_its_code() {
     let request = Request::get(path).body(Body::empty()).expect("a request");
     let other_method = environment.request(request);
     check_problem(&other_method, 405, "method_not_allowed");
-    assert_eq!(other_method.headers["allow"], "POST");
+    assert_eq!(other_method.headers["allow"], "POST,OPTIONS");
     assert!(environment.taken().is_empty());
 }
 
