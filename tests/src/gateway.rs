@@ -30,16 +30,16 @@ pub struct Answer {
     pub json: Value,
 }
 
-/// What an answer must be.
+/// The expected answer.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
     /// The status.
     pub status: u64,
-    /// Headers that it has.
+    /// Headers of the answer.
     #[serde(default)]
     pub headers: Map<String, Value>,
-    /// What the body has, of objects the keys that are given; `None`: whatever it has.
+    /// The body. Of objects, only these keys are compared. `None`: any body.
     pub json: Option<Value>,
     /// Texts in the body.
     #[serde(default)]

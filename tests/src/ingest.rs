@@ -25,19 +25,19 @@ use crate::gateway::{self, Answer, difference_of};
 use crate::processor::{Host, envelope};
 use crate::situation::{Auth, Player, Situation};
 
-/// What every event is compared by; other keys are compared where the expectation has them.
+/// The keys that are compared for every event. Other keys are compared if the expectation has them.
 const ALWAYS: [&str; 5] = ["key", "contract", "observed_at", "ingested_at", "payload"];
 
 /// The origin whose webhooks may subscribe.
 const WEBHOOK_ORIGIN: &str = "eventgrid.azure.net";
 
-/// Where the events of a request are afterwards.
+/// The location of a request's events afterwards.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
     /// The beginning of the error's text, if the invocation fails.
     error: Option<String>,
-    /// The events in the stream, in order.
+    /// The events in the event log, in order.
     #[serde(rename = "stream")]
     event_log: Vec<Value>,
     /// The dead letters, in order.
@@ -107,7 +107,7 @@ impl Player for Writer {
     }
 }
 
-/// An event of the stream: its envelope, the key of its record, and the headers as texts.
+/// An event of the event log: its envelope, the key of its record, and the headers as texts.
 fn sent(record: &Record) -> Value {
     let headers = record.headers.iter().map(|(name, value)| (name.clone(), text(value).into()));
     let headers = headers.collect();

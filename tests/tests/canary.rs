@@ -48,7 +48,7 @@ fn hides(text: &str, about: &str) {
     }
 }
 
-/// Everything that a tenant may come to see of what is in the ports.
+/// All content of the ports that a tenant can see.
 fn nothing_is_kept(memory: &Faulty<Memory>, about: &str) {
     let state = memory.state();
     for message in state.letters.iter().chain(&state.buffer) {

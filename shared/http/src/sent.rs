@@ -1,5 +1,5 @@
-//! A request with events as it came: its headers, read for intake, and its body, unpacked. [`carried`] gives
-//! the headers of its records.
+//! Reads a request with events: its headers, its format, and its decompressed body. [`carried`] gives the
+//! headers of its records.
 
 pub mod carried;
 
@@ -18,7 +18,7 @@ use crate::{CorrelationId, Problem};
 
 /// The header that marks a body as the data of a CloudEvent.
 const CLOUD_EVENT: &str = "ce-specversion";
-/// The prefix of media types of whole CloudEvents, which mark a body as such whatever the headers are.
+/// The prefix of the media types of CloudEvents in structured mode. It takes precedence over [`CLOUD_EVENT`].
 const WHOLE_CLOUD_EVENTS: &str = "application/cloudevents";
 
 /// A request.
@@ -27,15 +27,15 @@ pub struct Sent {
     pub headers: HeaderMap,
     /// The correlation id.
     pub correlation: CorrelationId,
-    /// The body, unpacked.
+    /// The decompressed body.
     pub body: Vec<u8>,
 }
 
 impl Sent {
-    /// Unpacks a request.
+    /// Reads a request and decompresses its body.
     ///
     /// # Errors
-    /// `too_large`, `malformed_encoding`, `unsupported_encoding`, and `malformed_json` of a body that ends early
+    /// `too_large`, `malformed_json`, `malformed_encoding`, `unsupported_encoding`
     pub fn of(
         headers: HeaderMap,
         correlation: CorrelationId,
@@ -59,13 +59,13 @@ impl Sent {
         format(&self.headers)
     }
 
-    /// The body without bare words such as `NaN`, if its contract reads them; `None`: the body as it is.
+    /// The body without bare words such as `NaN`, if its contract reads them; `None`: the body is unchanged.
     pub fn relaxed(&self, format: Format, contract: Option<&Contract>) -> Option<Vec<u8>> {
         let is_lenient = contract.is_some_and(|contract| contract.syntax() == Syntax::Lenient);
         if is_lenient && format != Format::Data { without_bare_words(&self.body) } else { None }
     }
 
-    /// The key under which the request may be repeated.
+    /// The idempotency key, if the request has one.
     pub fn idempotency(&self) -> Option<Idempotency<'_>> {
         let key = self.headers.get("idempotency-key")?.as_bytes();
         Some(Idempotency { key, content: &self.body })
@@ -76,7 +76,7 @@ impl Sent {
         media_type(&self.headers)
     }
 
-    /// Whether its headers are the attributes of a CloudEvent, in part or whole.
+    /// Whether the headers contain attributes of a CloudEvent.
     pub fn is_cloud_event(&self) -> bool {
         self.headers.contains_key(CLOUD_EVENT)
     }
@@ -87,8 +87,8 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-/// Reads the format from `Content-Type`; JSON if there is none. The data of a CloudEvent in binary mode
-/// has its own media type.
+/// Reads the format from `Content-Type`; JSON if the header is absent. In binary mode, the header is the
+/// media type of the CloudEvent's data.
 fn format(headers: &HeaderMap) -> Result<Format, Problem> {
     let essence = media_type(headers);
     let whole = essence.as_deref().is_some_and(|name| name.starts_with(WHOLE_CLOUD_EVENTS));
@@ -108,12 +108,12 @@ fn format(headers: &HeaderMap) -> Result<Format, Problem> {
     }
 }
 
-/// Reads `Content-Encoding`. Several encodings, one over the other, are not read.
+/// Reads `Content-Encoding`. Stacked encodings are not supported.
 fn encoding(headers: &HeaderMap) -> Result<Encoding, IntakeError> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     match (encodings.next(), encodings.next()) {
         (None, _) => Ok(Encoding::Identity),
-        (Some(one), None) => Encoding::named(one.to_str().unwrap_or("unreadable").trim()),
+        (Some(name), None) => Encoding::named(name.to_str().unwrap_or("unreadable").trim()),
         (Some(_), Some(_)) => Err(IntakeError::UnsupportedEncoding),
     }
 }
@@ -126,11 +126,11 @@ mod tests {
 
     fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
         let value = |value: &&str| HeaderValue::from_str(value).expect("a header");
-        values.iter().map(|one| (name.clone(), value(one))).collect()
+        values.iter().map(|text| (name.clone(), value(text))).collect()
     }
 
     #[test]
-    fn json_and_lines_are_the_media_types() {
+    fn the_supported_media_types_are_json_and_lines() {
         let of = |value: &str| {
             format(&headers(CONTENT_TYPE, &[value])).map_err(|problem| problem.code())
         };
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn one_encoding_is_read_and_several_are_not() {
+    fn stacked_encodings_are_not_supported() {
         let of = |values: &[&str]| encoding(&headers(CONTENT_ENCODING, values));
         assert_eq!(of(&[]), Ok(Encoding::Identity));
         assert_eq!(of(&[" GZIP "]), Ok(Encoding::Gzip));

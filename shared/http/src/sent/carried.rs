@@ -1,5 +1,5 @@
-//! The headers of the records of a request: its correlation, the attributes of a CloudEvent, and the headers
-//! that the contract reads. Credentials are never among them.
+//! The headers that the records of a request get: its correlation id, the attributes of a CloudEvent, and the
+//! headers that the contract reads. Records never get credentials.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,13 @@ use drover_intake::submission::tracing_headers;
 
 use super::Sent;
 
-/// HTTP headers that speak of a single event: CloudEvents in binary mode. Kafka calls them `ce_…`.
+/// The prefix of HTTP headers with attributes of a CloudEvent in binary mode. The prefix in Kafka is `ce_`.
 const CLOUD_EVENTS: &str = "ce-";
+/// Maximum number of attributes of a CloudEvent.
 const CLOUD_EVENT_HEADERS: usize = 32;
 /// Maximum length of a header that a contract reads, in bytes.
 const HEADER_BYTES: usize = 4096;
-/// Credentials, and the encoding that is undone: no record has these headers.
+/// Headers that no record gets: credentials, and the encoding, because the body is decoded.
 const NEVER_CARRIED: [&str; 7] = [
     "authorization",
     "content-encoding",
@@ -25,7 +26,7 @@ const NEVER_CARRIED: [&str; 7] = [
     "x-forwarded-authorization",
 ];
 
-/// The headers of the records of a request's events.
+/// The headers for the records of a request.
 pub fn carried(
     sent: &Sent,
     format: Format,
@@ -58,8 +59,8 @@ pub fn carried(
     carried
 }
 
-/// Attributes of CloudEvents are percent-encoded in headers of HTTP (its protocol binding, section 3.1.3.2).
-/// Other text stays unchanged.
+/// Decodes the percent-encoding of a CloudEvent attribute in an HTTP header (CloudEvents HTTP protocol
+/// binding, section 3.1.3.2). Other text stays unchanged.
 fn percent_decoded(value: &[u8]) -> Vec<u8> {
     let hex = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut decoded = Vec::with_capacity(value.len());
