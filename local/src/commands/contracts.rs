@@ -1,6 +1,7 @@
 //! `drover contracts …`: commands for people who write contracts. They need no host.
 
 mod render;
+mod tried;
 mod trying;
 
 use std::io::Read;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use drover_core::base::error::Rejection;
 use drover_core::intake::trial::{Trial, TrialOutcome, TriedEvent};
 
-use super::trying::Tried;
+use super::tried::Tried;
 use crate::commands::text::{printable, table};
 
 /// The maximum characters of a payload on a line.

@@ -16,10 +16,11 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::contract::{Contract, ContractDocument};
 use drover_core::intake::fault::Fault;
 use drover_core::intake::record::{Record, Source};
-use drover_core::intake::trial::{Trial, try_record};
+use drover_core::intake::trial::try_record;
 use drover_query::check::answer::{CheckAnswer, CheckResult, NotJson};
 
 use super::render;
+use super::tried::Tried;
 
 /// The file name for standard input.
 const STDIN: &str = "-";
@@ -75,13 +76,6 @@ pub struct Shown {
     pub text: String,
     /// Whether something was rejected.
     pub ending: Ending,
-}
-
-/// A record that was tried.
-pub(super) struct Tried {
-    /// Its file.
-    pub(super) file: String,
-    pub(super) trials: Vec<Trial>,
 }
 
 /// Why nothing was tried.

@@ -77,7 +77,7 @@ fn each_element_has_its_own_result_and_a_record_without_elements_is_ignored() {
 
     let none = tried(&readings, r#"{"id":"d1","readings":[]}"#);
     let ignored = Trial { element: None, outcome: TrialOutcome::Ignored };
-    assert_eq!(none, [ignored.clone()]);
+    assert_eq!(none, std::slice::from_ref(&ignored));
     let passed_over = tried(&readings, r#"{"id":"test","readings":[{}]}"#);
     assert_eq!(passed_over, [Trial { element: Some(0), ..ignored }]);
 }
