@@ -14,8 +14,11 @@ const CLOUD_EVENTS: &str = "ce-";
 const CLOUD_EVENT_HEADERS: usize = 32;
 /// Maximum length of a header that a contract reads, in bytes.
 const HEADER_BYTES: usize = 4096;
+/// Maximum number of the headers of a request that a transform reads as `$headers`, and of their bytes.
+const ALL_HEADERS: usize = 64;
+const ALL_HEADERS_BYTES: usize = 16 * 1024;
 /// Credentials, and the encoding that is undone: no record has these headers.
-const NEVER_CARRIED: [&str; 7] = [
+const NEVER_CARRIED: [&str; 8] = [
     "authorization",
     "content-encoding",
     "cookie",
@@ -23,6 +26,7 @@ const NEVER_CARRIED: [&str; 7] = [
     "x-amz-security-token",
     "x-api-key",
     "x-forwarded-authorization",
+    "x-functions-key",
 ];
 
 /// The headers of the records of a request's events.
@@ -46,12 +50,22 @@ pub(crate) fn carried(
     if format == Format::Data || contract.is_some_and(Contract::reads_media_type) {
         names.insert("content-type".to_owned());
     }
+    if contract.is_some_and(Contract::reads_all_headers) {
+        let all = sent.headers.keys().map(|name| name.as_str().to_owned());
+        names.extend(all.take(ALL_HEADERS));
+    }
+    let mut room = ALL_HEADERS_BYTES;
     for name in names {
         let taken = carried.iter().any(|(known, _)| *known == name);
         let value = sent.headers.get(&name).map(|value| value.as_bytes());
         if let Some(value) = value.filter(|value| !taken && value.len() <= HEADER_BYTES)
             && !NEVER_CARRIED.contains(&name.as_str())
         {
+            let bytes = name.len() + value.len();
+            if bytes > room {
+                break;
+            }
+            room -= bytes;
             carried.push((name, value.to_vec()));
         }
     }

@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::intake::contract::{Contract, Element, Syntax};
 use crate::intake::envelope;
 use crate::intake::framing::Framing;
+use crate::intake::lines;
 use crate::intake::record::{Incoming, Parsed, Record, Source};
 use crate::intake::tenant::{NamedTenant, Tenant, TopicRoute};
 use crate::ports::Documents;
@@ -23,7 +24,7 @@ pub(super) enum Admission {
     Event { event: Event, tenant: Arc<Tenant> },
     /// Its contract or its route ignores it.
     Ignored { tenant: Option<TenantId>, contract: Option<Arc<str>> },
-    /// What its contract's transform made of it: several events or none.
+    /// What its contract's transform or its lines give: at least one element.
     Elements { elements: Vec<Element>, tenant: Arc<Tenant>, contract: Arc<str> },
     /// It will never be one, with what was established until then.
     Rejected { rejection: Rejection, tenant: Option<TenantId>, contract: Option<Arc<str>> },
@@ -159,12 +160,20 @@ impl<D: Documents> Admitter<'_, D> {
         let none = || unknown(Code::UnknownContract, "no contract has this name");
         let found = self.contract(&reading).await?.ok_or_else(none)?;
         let contract = Arc::clone(found.name());
-        if let Some(elements) = found.elements(parsed, &scope) {
-            return Ok(Admission::Elements { elements: elements?, tenant, contract });
+        let elements = match unframed.of_lines() {
+            Some(record) => Some(lines::elements(&found, record?, &scope)),
+            None => found.elements(parsed, &scope),
+        };
+        if let Some(elements) = elements {
+            let elements = elements?;
+            return Ok(match elements.is_empty() {
+                true => established.ignored(),
+                false => Admission::Elements { elements, tenant, contract },
+            });
         }
         // A record without a transform is its own first element, and has no other.
         if parsed.record().source.element().is_some_and(|element| element > 0) {
-            return Ok(Admission::Elements { elements: Vec::new(), tenant, contract });
+            return Ok(established.ignored());
         }
         Ok(match found.read(parsed, &scope)? {
             Some(event) => Admission::Event { event, tenant },
