@@ -59,12 +59,14 @@ async fn measure(per_subject: usize, late: bool) -> anyhow::Result<(f64, f64)> {
     Ok((write / events, read / events))
 }
 
-/// The embedded DynamoDB, with its own ledger table and the documents of the load.
+/// The DynamoDB of the suites, which is the embedded one unless `DROVER_TEST_DYNAMODB` names another, with its
+/// own ledger table and the documents of the load.
 pub(crate) async fn ports(ledger: &str) -> anyhow::Result<drover_aws::Aws> {
     let aws =
-        drover_tests::dynamodb::embedded_with(ledger).await.map_err(|error| anyhow!("{error}"))?;
+        drover_tests::dynamodb::ports_with(ledger).await.map_err(|error| anyhow!("{error}"))?;
     for (key, json) in DOCUMENTS {
-        let put = aws.dynamodb().put_item().table_name(drover_tests::dynamodb::REGISTRY);
+        let registry = drover_tests::dynamodb::table(drover_tests::dynamodb::REGISTRY);
+        let put = aws.dynamodb().put_item().table_name(&*registry);
         let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
         let number = aws_sdk_dynamodb::types::AttributeValue::N("1".to_owned());
         put.item("pk", text(key)).item("d", text(json)).item("v", number).send().await?;

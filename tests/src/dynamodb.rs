@@ -40,6 +40,17 @@ pub async fn ports() -> Result<Aws, Box<dyn Error>> {
     Ok(aws)
 }
 
+/// Like [`ports`], with this ledger table for all tenants.
+///
+/// # Errors
+/// As for [`ports`].
+pub async fn ports_with(ledger: &str) -> Result<Aws, Box<dyn Error>> {
+    let ledger = table(ledger);
+    let aws = at(suites()?, &ledger);
+    create_tables(aws.dynamodb(), &names(&ledger)).await?;
+    Ok(aws)
+}
+
 /// The address of the DynamoDB that the suites use.
 ///
 /// # Errors

@@ -59,7 +59,7 @@ fn head_lines(out: &mut String, inspected: &Inspected) {
         ("era", head.era.to_string()),
         ("generation", head.generation.to_string()),
         ("frozen", head.frozen.to_string()),
-        ("bytes", encode_head(head).len().to_string()),
+        ("bytes", encode_head(head).map_or(0, |bytes| bytes.len()).to_string()),
     ];
     for (name, value) in lines {
         let _ = writeln!(out, "  {name:<14} {value}");
@@ -68,7 +68,7 @@ fn head_lines(out: &mut String, inspected: &Inspected) {
 
 fn page_row(page: &Page) -> [String; 6] {
     let key = or_none(page.key());
-    let bytes = encode_page(page).len();
+    let bytes = encode_page(page).map_or(0, |bytes| bytes.len());
     let keyframe = page.keyframe.as_ref();
     [
         key,
@@ -133,7 +133,7 @@ struct HeadJson<'a> {
     era: u64,
     generation: u64,
     keyframes: u64,
-    /// The start of what is out of date in views, if anything is.
+    /// The position from which stored views are stale. `None`: all views are current.
     stale: Option<StaleJson<'a>>,
     /// What the last commit inserted into pages.
     note: Vec<PositionJson<'a>>,
@@ -215,7 +215,7 @@ fn head_json(head: &Head) -> HeadJson<'_> {
         note: head.note.iter().map(position_json).collect(),
         carried_from: head.carried.as_deref().map(|carried| position_json(&carried.from)),
         frozen: head.frozen,
-        bytes: encode_head(head).len(),
+        bytes: encode_head(head).map_or(0, |bytes| bytes.len()),
     }
 }
 
@@ -228,7 +228,7 @@ fn page_json(page: &Page) -> PageJson<'_> {
     PageJson {
         key: page.key().map(position_json),
         entries: page.entries.len(),
-        bytes: encode_page(page).len(),
+        bytes: encode_page(page).map_or(0, |bytes| bytes.len()),
         version: page.version,
         keyframe_after: page.keyframe.as_ref().map(|keyframe| keyframe.count),
         expires_at: page.gone_at(),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::base::id::Position;
 use crate::base::limits::{self, ItemLimits};
 use crate::base::time::Timestamp;
+use crate::ledger::codec::Unwritable;
 use crate::ledger::dialogue::CommitParams;
 use crate::ledger::frame::{Cutting, Running, writes};
 use crate::ledger::seal::page_item_size;
@@ -175,7 +176,10 @@ impl Carry {
     }
 
     /// The next transaction.
-    pub(super) fn next_part(&mut self, params: &CommitParams) -> Part {
+    ///
+    /// # Errors
+    /// A view cannot be encoded.
+    pub(super) fn next_part(&mut self, params: &CommitParams) -> Result<Part, Unwritable> {
         let mut head = self.head.clone();
         head.note.clear();
         head.carried = Some(Box::new(self.carried.clone()));
@@ -188,7 +192,7 @@ impl Carry {
         let (mut pages, mut bytes, mut units) = (Vec::new(), 0, 0);
         let mut written = 0;
         for (parts, replaced) in &self.changed {
-            let writes = writes_of(parts, version, *replaced);
+            let writes = writes_of(parts, version, *replaced)?;
             let sizes = writes.iter().map(|page| page_item_size(&params.key, page));
             let (more, more_units) = sizes.fold((0, 0), |(bytes, units), size| {
                 (bytes + size, units + 2 * size.div_ceil(WRITE_UNIT))
@@ -205,23 +209,24 @@ impl Carry {
         let rest = self.changed.split_off(written);
         let last_written = std::mem::replace(&mut self.changed, rest);
         if self.changed.is_empty() {
-            self.settle(&mut head);
+            self.settle(&mut head)?;
         } else if let Some(keyframe) = last_keyframe(&last_written) {
             move_stale(&mut head, keyframe);
         }
-        Part { head, pages }
+        Ok(Part { head, pages })
     }
 
-    fn settle(&mut self, head: &mut Head) {
+    fn settle(&mut self, head: &mut Head) -> Result<(), Unwritable> {
         head.stale = None;
         if let Some(fold) = self.fold.take() {
-            head.base = Arc::new(fold.view.unwrap_or_default());
+            head.base = Arc::new(fold.view.ok_or(Unwritable("a view that is not known"))?);
             head.frame = fold.frame;
         }
+        Ok(())
     }
 }
 
-fn writes_of(parts: &[Page], version: u64, replaced: u64) -> Vec<PageWrite> {
+fn writes_of(parts: &[Page], version: u64, replaced: u64) -> Result<Vec<PageWrite>, Unwritable> {
     writes(parts.iter().map(|page| Page { version, ..page.clone() }).collect(), replaced)
 }
 

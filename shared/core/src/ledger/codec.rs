@@ -48,7 +48,7 @@ mod wire;
 
 use columns::{Columns, IdForm, write_entries};
 use texts::{Effort, pack, unpack};
-pub use wire::Malformed;
+pub use wire::{Malformed, Unwritable};
 use wire::{Reader, VIEW_ROOM, Writer, event_id, instant};
 
 const HEAD_FORMAT: u8 = 3;
@@ -86,7 +86,10 @@ impl Head {
 }
 
 /// The bytes of a head.
-pub fn encode_head(head: &Head) -> Vec<u8> {
+///
+/// # Errors
+/// [`Unwritable`]: its base cannot be encoded.
+pub fn encode_head(head: &Head) -> Result<Vec<u8>, Unwritable> {
     let mut out = Writer::with_room(ITEM_ROOM);
     let has_era = head.era != 0 || head.generation != 0 || head.touched != 0;
     out.byte(HEAD_FORMAT);
@@ -143,10 +146,10 @@ pub fn encode_head(head: &Head) -> Vec<u8> {
         write_position(&mut out, forgotten);
     }
     let mut texts = Writer::for_texts(&head.tail);
-    write_view(&mut texts, &head.base);
+    write_view(&mut texts, &*head.base)?;
     write_entries(&mut out, &mut texts, &head.tail);
     pack(&mut out, &texts.into_bytes(), Effort::Low);
-    out.into_bytes()
+    Ok(out.into_bytes())
 }
 
 /// Sets how many tail entries are frozen in an encoded head.
@@ -222,7 +225,10 @@ pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
 }
 
 /// The bytes of a page.
-pub fn encode_page(page: &Page) -> Vec<u8> {
+///
+/// # Errors
+/// [`Unwritable`]: its opening cannot be encoded.
+pub fn encode_page(page: &Page) -> Result<Vec<u8>, Unwritable> {
     let mut out = Writer::with_room(ITEM_ROOM);
     out.byte(PAGE_FORMAT);
     out.byte(
@@ -244,11 +250,11 @@ pub fn encode_page(page: &Page) -> Vec<u8> {
     if let Some(keyframe) = &page.keyframe {
         out.number(keyframe.count);
         out.number(keyframe.generation);
-        write_view(&mut texts, &keyframe.opening);
+        write_view(&mut texts, &keyframe.opening)?;
     }
     write_entries(&mut out, &mut texts, &page.entries);
     pack(&mut out, &texts.into_bytes(), Effort::High);
-    out.into_bytes()
+    Ok(out.into_bytes())
 }
 
 /// Reads [`encode_page`].
@@ -449,12 +455,13 @@ fn read_time(input: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
     instant(input.signed()?)
 }
 
-fn write_view(out: &mut Writer, view: &View) {
-    // A view is made of numbers, texts, maps and lists, which postcard writes without fail.
-    let bytes = postcard::to_extend(view, Vec::with_capacity(VIEW_ROOM)).unwrap_or_default();
+fn write_view(out: &mut Writer, view: &impl serde::Serialize) -> Result<(), Unwritable> {
+    let bytes = postcard::to_extend(view, Vec::with_capacity(VIEW_ROOM))
+        .map_err(|_| Unwritable("a view"))?;
     out.number(bytes.len() as u64);
     out.byte(VIEW_FORMAT);
     out.bytes(&bytes);
+    Ok(())
 }
 
 fn read_view(input: &mut Reader<'_>) -> Result<View, Malformed> {

@@ -17,7 +17,7 @@ use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::carry::{self, Carry};
-use crate::ledger::codec::{Malformed, decode_head, decode_page};
+use crate::ledger::codec::{Malformed, Unwritable, decode_head, decode_page};
 use crate::ledger::dialogue::{Answer, Ask, CommitParams, EntryOutcome, Step, WriteAnswer};
 use crate::ledger::place::{NextHead, Placed, Waiting};
 use crate::ledger::seal::{encode_with_freeze, seal};
@@ -259,7 +259,10 @@ impl Commit {
             self.state = State::NeedsSpecs(Box::new(Resume::Head(head)));
             return Ok((self, Step::Ask(ask)));
         }
-        let (mut pages, sealed) = seal(&head, &self.params);
+        let (mut pages, sealed) = match seal(&head, &self.params) {
+            Ok(done) => done,
+            Err(unwritable) => return self.fail_unwritable(unwritable),
+        };
         pages.reverse();
         self.seal_next(sealed, pages)
     }
@@ -339,11 +342,14 @@ impl Commit {
         next.release();
         let NextHead { mut head, pages, placed, inserted, .. } = next;
         head.version += 1;
-        let bytes = self.encode(&mut head, inserted);
+        let bytes = match self.encode(&mut head, inserted) {
+            Ok(bytes) => bytes,
+            Err(unwritable) => return self.fail_unwritable(unwritable),
+        };
         self.write_plan(Plan { head, bytes, pages, placed, carry: None })
     }
 
-    fn encode(&self, head: &mut Head, inserted: usize) -> Vec<u8> {
+    fn encode(&self, head: &mut Head, inserted: usize) -> Result<Vec<u8>, Unwritable> {
         let activity = self.activity(head);
         encode_with_freeze(head, &self.params, &activity, inserted)
     }
@@ -455,6 +461,10 @@ impl Commit {
             _ => "every attempt to write this subject failed",
         };
         self.give_up(Unavailable::new(trouble, message))
+    }
+
+    fn fail_unwritable(self, unwritable: Unwritable) -> Result<(Self, Step), Failed> {
+        Err(self.give_up(Unavailable::new(Reason::Bug, unwritable.to_string())))
     }
 
     fn fail_malformed(self, malformed: Malformed) -> Result<(Self, Step), Failed> {

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use crate::base::id::Position;
 use crate::base::limits::{self, ItemLimits};
 use crate::event::Entry;
-use crate::ledger::codec::{encode_page, entries_size};
+use crate::ledger::codec::{Unwritable, encode_page, entries_size};
 use crate::ledger::{Frame, Keyframe, Page, PageWrite, Previous, StoredPage, expiry};
 use crate::view::{Specs, View, fold};
 
@@ -147,20 +148,21 @@ impl Page {
     }
 
     /// As it is stored; `replaces`: the version of the page of its key that must still be stored.
-    pub(super) fn into_write(self, replaces: Option<u64>) -> Option<PageWrite> {
-        let key = self.key()?.to_bytes();
+    /// `None`: it has no entries.
+    pub(super) fn into_write(self, replaces: Option<u64>) -> Result<Option<PageWrite>, Unwritable> {
+        let Some(key) = self.key().map(Position::to_bytes) else { return Ok(None) };
         let (version, expires_at) = (self.version, self.gone_at());
-        let page = StoredPage { key, bytes: encode_page(&self) };
-        Some(PageWrite { page, version, replaces, expires_at })
+        let page = StoredPage { key, bytes: encode_page(&self)? };
+        Ok(Some(PageWrite { page, version, replaces, expires_at }))
     }
 }
 
 /// The writes of a page's parts in place of its `replaced` version.
-pub(super) fn writes(parts: Vec<Page>, replaced: u64) -> Vec<PageWrite> {
+pub(super) fn writes(parts: Vec<Page>, replaced: u64) -> Result<Vec<PageWrite>, Unwritable> {
     let count = parts.len();
     let write = |(at, page): (usize, Page)| {
         let replaces = Some(replaced).filter(|_| at + 1 == count);
-        page.into_write(replaces)
+        page.into_write(replaces).transpose()
     };
     parts.into_iter().enumerate().filter_map(write).collect()
 }

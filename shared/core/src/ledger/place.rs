@@ -16,7 +16,7 @@ use crate::base::limits;
 use crate::base::time::Timestamp;
 pub use crate::event::Arrival;
 use crate::event::{Entry, Placing};
-use crate::ledger::codec::position_size;
+use crate::ledger::codec::{Unwritable, position_size};
 use crate::ledger::dialogue::{CommitParams, EntryOutcome};
 use crate::ledger::frame::{Running, writes};
 use crate::ledger::seal::page_item_size;
@@ -99,9 +99,9 @@ impl NextHead {
         run: Vec<Page>,
         waiting: &[Waiting],
         params: &CommitParams,
-    ) -> bool {
+    ) -> Result<bool, Unwritable> {
         let before = self.clone();
-        let Some(mut running) = run.first().and_then(Running::before) else { return false };
+        let Some(mut running) = run.first().and_then(Running::before) else { return Ok(false) };
         let version = self.head.version + 1;
         for page in run {
             let (Some(key), replaced) = (page.key().cloned(), page.version) else { continue };
@@ -114,19 +114,20 @@ impl NextHead {
                 continue;
             }
             let parts = running.parts(Page { version, ..rewritten }, params.cutting());
-            let writes = writes(parts, replaced);
+            let writes = writes(parts, replaced)?;
             if !self.has_room_for(&writes, params) {
                 *self = before;
-                return false;
+                return Ok(false);
             }
             self.queue(writes, params);
         }
         if self.inserted > before.inserted {
-            self.head.base = Arc::new(running.view.unwrap_or_default());
+            let view = running.view.ok_or(Unwritable("a view that is not known"))?;
+            self.head.base = Arc::new(view);
             self.head.frame = running.frame;
             self.head.revision = self.head.revision.max(params.specs.revision);
         }
-        true
+        Ok(true)
     }
 
     /// Takes a page into the transaction with the waiting entries that belong there, and with its
@@ -138,8 +139,8 @@ impl NextHead {
         page: &Page,
         waiting: &[Waiting],
         params: &CommitParams,
-    ) -> Taken {
-        let Some(key) = page.key().cloned() else { return Taken::Full };
+    ) -> Result<Taken, Unwritable> {
+        let Some(key) = page.key().cloned() else { return Ok(Taken::Full) };
         let mut most = usize::MAX;
         loop {
             let before = self.clone();
@@ -151,12 +152,12 @@ impl NextHead {
             if let Some(first) = inserted.first() {
                 rewritten.version = self.head.version + 1;
                 let parts = page.running().parts(rewritten, params.cutting());
-                let writes = writes(parts, page.version);
+                let writes = writes(parts, page.version)?;
                 let is_first = self.pages.is_empty();
                 if !(self.has_room_for(&writes, params) || is_first && taken <= 1) {
                     *self = before;
                     if !is_first {
-                        return Taken::Full;
+                        return Ok(Taken::Full);
                     }
                     most = taken / 2;
                     continue;
@@ -169,7 +170,7 @@ impl NextHead {
                 let from = first.clone();
                 self.outdate(Stale { from, since, inserts, number, expires_at });
             }
-            return if all { Taken::Whole } else { Taken::Full };
+            return Ok(if all { Taken::Whole } else { Taken::Full });
         }
     }
 

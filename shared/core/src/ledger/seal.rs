@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::id::SubjectKey;
 use crate::base::limits::ItemLimits;
 use crate::event::Entry;
-use crate::ledger::codec::{encode_head, position_size, set_frozen, view_size};
+use crate::ledger::codec::{Unwritable, encode_head, position_size, set_frozen, view_size};
 use crate::ledger::dialogue::CommitParams;
 use crate::ledger::frame::{Cutting, Running};
 use crate::ledger::{Activity, Frame, Head, Page, PageWrite, Previous, expiry};
@@ -14,13 +14,19 @@ use crate::view::View;
 /// Moves the frozen entries of a head out of its tail: the pages to put, and the head as it is
 /// once they are there. While views are out of date, so are the openings of these pages: they stand
 /// behind the position from which nothing is trusted.
-pub(crate) fn seal(head: &Head, params: &CommitParams) -> (Vec<PageWrite>, Head) {
+///
+/// # Errors
+/// A view cannot be encoded.
+pub(crate) fn seal(
+    head: &Head,
+    params: &CommitParams,
+) -> Result<(Vec<PageWrite>, Head), Unwritable> {
     let mut sealed = head.clone();
     let before = head.count.saturating_sub(head.tail.len() as u64);
     let entries: Vec<Arc<Entry>> = sealed.tail.drain(..head.frozen).collect();
     sealed.frozen = 0;
     let Some(last) = entries.last().map(|entry| entry.position.clone()) else {
-        return (Vec::new(), sealed);
+        return Ok((Vec::new(), sealed));
     };
     let mut running = Running {
         view: Some(View::clone(&head.base)),
@@ -37,30 +43,34 @@ pub(crate) fn seal(head: &Head, params: &CommitParams) -> (Vec<PageWrite>, Head)
     let page = Page { version, previous, expires_at, frame, keyframe: None, entries };
     let cutting = Cutting { kept_days: head.kept_days, ..params.cutting() };
     let pages = running.parts(page, cutting);
-    sealed.base = Arc::new(running.view.unwrap_or_default());
+    sealed.base = Arc::new(running.view.ok_or(Unwritable("a view that is not known"))?);
     sealed.sealed = Some(last);
     sealed.frame = running.frame;
     sealed.page_expires_at = expires_at;
     sealed.revision = head.revision.max(params.specs.revision);
-    (pages.into_iter().filter_map(|page| page.into_write(None)).collect(), sealed)
+    let pages = pages.into_iter().filter_map(|page| page.into_write(None).transpose());
+    Ok((pages.collect::<Result<_, _>>()?, sealed))
 }
 
 /// Encodes a head and decides what of its tail the next commit seals.
+///
+/// # Errors
+/// Its base cannot be encoded.
 pub(crate) fn encode_with_freeze(
     head: &mut Head,
     params: &CommitParams,
     activity: &Activity,
     inserted: usize,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, Unwritable> {
     head.frozen = 0;
     head.kept_days = params.policy.kept_days();
-    let mut bytes = encode_head(head);
+    let mut bytes = encode_head(head)?;
     // What this commit inserted into pages is not said by the next one.
     let note: usize = head.note.iter().map(position_size).sum();
     let item = item_size(&params.key, activity, bytes.len() - note.min(bytes.len()));
     head.frozen = freeze(head, item, inserted, params.item_limits);
     set_frozen(&mut bytes, head.frozen);
-    bytes
+    Ok(bytes)
 }
 
 /// Bytes that DynamoDB counts for a head item: names and values of its attributes.

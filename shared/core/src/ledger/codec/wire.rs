@@ -7,6 +7,11 @@ use crate::base::id::EventId;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 
+/// A value that cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot be encoded: {0}")]
+pub struct Unwritable(pub(crate) &'static str);
+
 /// Bytes that this version does not understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stored bytes cannot be read: {0}")]

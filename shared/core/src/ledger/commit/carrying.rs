@@ -74,11 +74,18 @@ impl Commit {
 
     pub(super) fn write_part(mut self, mut carry: Carry) -> Result<(Self, Step), Failed> {
         self.restarts_view |= carry.is_floor;
-        let Part { mut head, pages } = carry.next_part(&self.params);
+        let Part { mut head, pages } = match carry.next_part(&self.params) {
+            Ok(part) => part,
+            Err(unwritable) => return self.fail_unwritable(unwritable),
+        };
         head.version += 1;
         // Until the last part nothing is frozen: it would have to be sealed before the next part.
         let bytes =
             if head.stale.is_some() { encode_head(&head) } else { self.encode(&mut head, 0) };
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(unwritable) => return self.fail_unwritable(unwritable),
+        };
         self.write_plan(Plan { head, bytes, pages, placed: Vec::new(), carry: Some(carry) })
     }
 

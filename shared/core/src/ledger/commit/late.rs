@@ -81,11 +81,14 @@ impl Commit {
             self.state = State::NeedsSpecs(Box::new(Resume::Run(next, run)));
             return Ok((self, Step::Ask(ask)));
         }
-        if next.correct(run, &self.waiting, &self.params) {
-            return self.write(next);
+        match next.correct(run, &self.waiting, &self.params) {
+            Ok(true) => self.write(next),
+            Ok(false) => {
+                next.only_inserts = true;
+                self.place(next)
+            }
+            Err(unwritable) => self.fail_unwritable(unwritable),
         }
-        next.only_inserts = true;
-        self.place(next)
     }
 
     /// The waiting entries that belong into pages.
@@ -122,8 +125,9 @@ impl Commit {
             return Ok((self, Step::Ask(ask)));
         }
         match next.insert(&page, &self.waiting, &self.params) {
-            Taken::Whole => self.place(next),
-            Taken::Full => self.write(next),
+            Ok(Taken::Whole) => self.place(next),
+            Ok(Taken::Full) => self.write(next),
+            Err(unwritable) => self.fail_unwritable(unwritable),
         }
     }
 

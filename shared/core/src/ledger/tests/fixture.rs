@@ -129,7 +129,7 @@ impl Subject {
 
     /// Puts a head into the store as it is.
     pub(super) fn store(&self, head: &Head) {
-        let bytes = crate::ledger::codec::encode_head(head);
+        let bytes = crate::ledger::codec::encode_head(head).expect("a head");
         let mut state = self.memory.state();
         state.heads.get_mut(&self.location.key.partition_key()).expect("a head").bytes = bytes;
     }

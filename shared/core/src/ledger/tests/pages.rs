@@ -434,13 +434,13 @@ fn stored_page(at: i64) -> StoredPage {
     let frame = Frame { number: 1, since: 0, bytes: 1, expires_at };
     let (previous, entries) = (Some(before), vec![entry(at)]);
     let page = Page { version: 1, previous, expires_at, frame, keyframe: None, entries };
-    StoredPage { key: position(at).to_bytes(), bytes: codec::encode_page(&page) }
+    StoredPage { key: position(at).to_bytes(), bytes: codec::encode_page(&page).expect("a page") }
 }
 
 #[test]
 fn a_reader_does_not_follow_writers_beyond_its_head() {
     let head = Head { version: 1, sealed: Some(position(0)), ..Head::default() };
-    let stored = StoredHead { version: 1, bytes: codec::encode_head(&head) };
+    let stored = StoredHead { version: 1, bytes: codec::encode_head(&head).expect("a head") };
     let everything = Question::History { from: None, to: None };
     let (reading, _) = read::Reading::start(everything, second(0));
     let (reading, _) = reading.answer(read::Answer::Head(Some(stored))).expect("a head");

@@ -67,7 +67,7 @@ struct Harness {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ran {
     /// Every stored byte before months passed.
-    bytes: Vec<Vec<u8>>,
+    pub(super) bytes: Vec<Vec<u8>>,
     tally: Tally,
 }
 
