@@ -3,7 +3,7 @@
 //! - [`json`], [`framing`]: what a text and what is around it must be
 //! - [`record`]: what arrives; [`kafka_event`]: records in Lambda's Kafka event
 //! - [`contract`]: what a record must be, to become an event; [`tenant`]: who speaks for whom
-//! - `transform`: from one record to its elements
+//! - `transform`, `lines`: from one record to its elements
 //! - [`document`]: how contracts, tenants and topics are written, with `schema` and [`fault`]
 //! - [`envelope`]: an event as a record of the stream; [`event_log`]: on its way there
 //! - [`trial`]: what a contract makes of a record, for people who write contracts
@@ -17,6 +17,7 @@ pub mod fault;
 pub mod framing;
 pub mod json;
 pub mod kafka_event;
+pub(crate) mod lines;
 pub mod quota;
 pub mod record;
 pub mod request;

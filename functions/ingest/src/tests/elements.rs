@@ -67,6 +67,30 @@ fn each_element_has_its_own_result_and_its_own_record() {
     assert!((environment.counted(Metric::RecordsIgnored) - 1.0).abs() < f64::EPSILON);
 }
 
+/// A program reads the headers of a request as it reads those of a Kafka record, less credentials.
+#[test]
+fn a_transform_reads_the_headers_of_a_request() {
+    let environment = environment();
+    let contract = UPLINK.replace(
+        r#"". as $all | .readings[] | {id: $all.device, at: .t, value: (.v | tonumber)}""#,
+        r#""{id: $headers[\"x-device\"], at: .t, value: [$headers | keys[] | select(startswith(\"x-\") or . == \"authorization\")]}""#,
+    );
+    environment.memory.put_document("C#uplink", &contract);
+    let headers = [("X-Device", "d7"), ("X-Other", "1"), ("X-Forwarded-Authorization", "secret")];
+    let body = json!({"t": at(1)}).to_string();
+    let answer = environment.post("/api/v1/events?contract=uplink", &headers, body);
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+    let taken = environment.taken();
+    let envelope: Value =
+        serde_json::from_slice(taken[0].value.as_deref().expect("a value")).expect("JSON");
+    let read = envelope["payload"].as_array().expect("names");
+    assert_eq!(envelope["id"], "d7");
+    assert!(read.contains(&json!("x-device")) && read.contains(&json!("x-other")), "{read:?}");
+    for secret in ["authorization", "x-forwarded-authorization"] {
+        assert!(!read.contains(&json!(secret)), "{read:?}");
+    }
+}
+
 #[test]
 fn a_request_whose_events_are_all_ignored_is_accepted() {
     let environment = environment();

@@ -113,6 +113,11 @@ impl Contract {
         readings.flat_map(Reading::lookups).chain(lookups).flat_map(Lookup::headers).chain(when)
     }
 
+    /// Whether its transform reads `$headers`, so that any header may count.
+    pub fn reads_all_headers(&self) -> bool {
+        self.transform.as_ref().is_some_and(Transform::reads_headers)
+    }
+
     /// The tenant that a record names, by the contract's own source. It proves nothing.
     pub fn tenant_named<'a>(&'a self, parsed: &'a Parsed<'_>) -> Option<Cow<'a, str>> {
         self.tenant.as_ref()?.find(parsed, parsed.json().ok()?)?.text()
@@ -140,12 +145,18 @@ impl Contract {
         scope: &TenantScope,
     ) -> Result<Vec<Element>, Rejection> {
         let relaxed = self.relaxed(parsed);
-        let relaxed = relaxed.as_ref().map(Record::parsed);
+        let relaxed = relaxed.as_ref().map(|record| parsed.respelled(record));
         let parsed = relaxed.as_ref().unwrap_or(parsed);
         parsed.json()?;
         let (record, body) = (parsed.record(), parsed.body().unwrap_or_default());
         let meant = record.source.element();
-        let numbered = (0..).zip(transform.run(record, body)?);
+        let outputs = transform.run(record, body)?;
+        // The program gave nothing but its error, so the error is the record's: once the program is
+        // mended, the record may give many elements.
+        if let ([Err(rejection)], None) = (outputs.as_slice(), meant) {
+            return Err(rejection.clone());
+        }
+        let numbered = (0..).zip(outputs);
         let numbered = numbered.filter(|(number, _)| meant.is_none_or(|meant| meant == *number));
         let read = numbered.map(|(number, element)| Element {
             number,
@@ -164,7 +175,7 @@ impl Contract {
         scope: &TenantScope,
     ) -> Result<Option<Event>, Rejection> {
         match self.relaxed(parsed) {
-            Some(record) => self.read_strictly(&record.parsed(), scope),
+            Some(record) => self.read_strictly(&parsed.respelled(&record), scope),
             None => self.read_strictly(parsed, scope),
         }
     }
@@ -225,7 +236,8 @@ impl Contract {
         let named = self.tenant.as_ref().and_then(|tenant| tenant.find(parsed, json));
         match named {
             Some(named) if named.text().as_deref() != Some(scope.tenant().as_str()) => {
-                let message = "the record names another tenant than the verified one";
+                let (verified, kind) = (scope.tenant(), named.kind());
+                let message = format!("wanted the verified tenant `{verified}`, came {kind}");
                 Err(named.rejection(Code::TenantMismatch, message))
             }
             Some(_) | None => Ok(()),

@@ -31,6 +31,11 @@ pub(crate) fn listed(faults: &[Fault]) -> String {
     texts.join("; ")
 }
 
+/// The message of a list that is too long.
+pub(crate) fn too_many(what: &str, came: usize, limit: usize) -> String {
+    format!("too many {what}: {what}=`{came}` limit=`{limit}`")
+}
+
 /// Finds every fault of one document before it is refused.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<Fault>);

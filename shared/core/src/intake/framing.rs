@@ -1,5 +1,5 @@
 //! What is around the JSON of a topic's records, as the topic's route says it: compression, the frame of a
-//! schema registry, headers in quotation marks, tombstones.
+//! schema registry, lines, headers in quotation marks, tombstones.
 //!
 //! Undoing it makes another record of the same source. A dead letter keeps the record as it arrived, and a
 //! replay undoes it again.
@@ -40,6 +40,8 @@ pub enum Frame {
     Json,
     /// A zero byte and four bytes that name a schema of a registry.
     ConfluentJson,
+    /// Lines of JSON, each of which is read like a record of its own ([`lines`](crate::intake::lines)).
+    JsonLines,
 }
 
 /// What a value is compressed with.
@@ -73,8 +75,9 @@ impl Framing {
     /// The record without what is around its JSON. Where that cannot be undone, [`Unframed::parsed`] says
     /// why.
     pub fn unframed<'r>(&self, record: &'r Record) -> Unframed<'r> {
+        let framing = self.framing;
         if self.is_plain() {
-            return Unframed { record: Cow::Borrowed(record), refused: None };
+            return Unframed { record: Cow::Borrowed(record), framing, refused: None };
         }
         let mut unframed = record.clone();
         if self.quoted_headers {
@@ -91,13 +94,13 @@ impl Framing {
         if self.compression == Compression::Gzip && refused.is_none() {
             unframed.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-encoding"));
         }
-        Unframed { record: Cow::Owned(unframed), refused }
+        Unframed { record: Cow::Owned(unframed), framing, refused }
     }
 
     /// Whether records are as they should be.
     fn is_plain(&self) -> bool {
         let Self { framing, compression, tombstones: _, quoted_headers } = self;
-        *framing == Frame::Json && *compression == Compression::None && !quoted_headers
+        *framing != Frame::ConfluentJson && *compression == Compression::None && !quoted_headers
     }
 
     fn value(&self, value: &[u8]) -> Result<Vec<u8>, Rejection> {
@@ -106,7 +109,7 @@ impl Framing {
             Compression::Gzip => unzipped(value)?,
         };
         match self.framing {
-            Frame::Json => Ok(value),
+            Frame::Json | Frame::JsonLines => Ok(value),
             Frame::ConfluentJson => behind_schema_id(value),
         }
     }
@@ -116,15 +119,33 @@ impl Framing {
 #[derive(Debug)]
 pub struct Unframed<'r> {
     record: Cow<'r, Record>,
+    framing: Frame,
     refused: Option<Rejection>,
 }
 
 impl Unframed<'_> {
-    /// Its body, parsed once.
+    /// Its body, parsed once. Lines have no JSON of their own together.
     pub fn parsed(&self) -> Parsed<'_> {
-        match &self.refused {
-            None => self.record.parsed(),
-            Some(rejection) => Parsed::refused(&self.record, rejection.clone()),
+        match (&self.refused, self.framing) {
+            (Some(rejection), _) => Parsed::refused(&self.record, rejection.clone()),
+            (None, Frame::Json | Frame::ConfluentJson) => self.record.parsed(),
+            (None, Frame::JsonLines) => {
+                let message = "the topic's route says json_lines: each line has a body, and the record has none";
+                let rejection = Rejection::new(Code::UnsupportedEncoding, message);
+                Parsed::refused(&self.record, rejection)
+            }
+        }
+    }
+
+    /// The record of which each line is to be read; `None`: it is one text.
+    ///
+    /// # Errors
+    /// Why its framing cannot be undone.
+    pub(crate) fn of_lines(&self) -> Option<Result<&Record, Rejection>> {
+        match (self.framing, &self.refused) {
+            (Frame::Json | Frame::ConfluentJson, _) => None,
+            (Frame::JsonLines, Some(rejection)) => Some(Err(rejection.clone())),
+            (Frame::JsonLines, None) => Some(Ok(&self.record)),
         }
     }
 }
@@ -137,7 +158,7 @@ fn unzipped(value: &[u8]) -> Result<Vec<u8>, Rejection> {
             "the topic's route says gzip, and this does not begin as gzip does".to_owned(),
         );
     }
-    let limit = limits::ENVELOPE_BYTES;
+    let limit = limits::TRANSFORMED_BYTES;
     let mut plain = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     match MultiGzDecoder::new(value).take(most).read_to_end(&mut plain) {
@@ -209,6 +230,9 @@ mod tests {
         let labelled =
             Record { value: Some(zipped(b"{}")), ..record("", &[("Content-Encoding", b"gzip")]) };
         assert_eq!(gzip.unframed(&labelled).parsed().json(), Ok(&json!({})));
+        // What a transform may read is larger than what one event may have.
+        let large = [b"[".as_slice(), &vec![b' '; 900_000], b"]"].concat();
+        assert_eq!(read(gzip, zipped(&large)), Ok(json!([])));
     }
 
     #[test]

@@ -39,11 +39,8 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, Rejection> {
 
 /// Why a text cannot be read as JSON.
 pub fn why_not(text: &[u8]) -> Rejection {
-    if let Some(what) = compression(text) {
-        let message = format!(
-            "this looks like {what}, and nothing says so: neither Content-Encoding nor the compression of a topic's route"
-        );
-        return Rejection::new(Code::UnsupportedEncoding, message);
+    if let Err(rejection) = check_not_compressed(text) {
+        return rejection;
     }
     match std::str::from_utf8(text) {
         Err(fault) => diagnosis::not_utf8(text, fault.valid_up_to()),
@@ -57,6 +54,18 @@ pub fn why_not(text: &[u8]) -> Rejection {
 /// The place of the first number that is beyond what is read.
 pub(crate) fn number_out_of_range(text: &str) -> Rejection {
     diagnosis::out_of_range(text)
+}
+
+/// Refuses what begins as compressed data do.
+///
+/// # Errors
+/// `unsupported_encoding`.
+pub(crate) fn check_not_compressed(text: &[u8]) -> Result<(), Rejection> {
+    let Some(what) = compression(text) else { return Ok(()) };
+    let message = format!(
+        "this looks like {what}, and nothing says so: neither Content-Encoding nor the compression of a topic's route"
+    );
+    Err(Rejection::new(Code::UnsupportedEncoding, message))
 }
 
 fn compression(text: &[u8]) -> Option<&'static str> {

@@ -175,9 +175,14 @@ impl Source {
 
     /// The same place, with only one element of the record meant.
     #[must_use]
-    pub fn with_element(mut self, number: u32) -> Self {
+    pub fn with_element(self, number: u32) -> Self {
+        self.meaning(Some(number))
+    }
+
+    /// The same place, with only this element of the record meant, or all of it.
+    pub(crate) fn meaning(mut self, number: Option<u32>) -> Self {
         match &mut self {
-            Self::Kafka { element, .. } | Self::Http { element, .. } => *element = Some(number),
+            Self::Kafka { element, .. } | Self::Http { element, .. } => *element = number,
         }
         self
     }

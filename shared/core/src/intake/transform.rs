@@ -35,12 +35,13 @@ const VARIABLES: [&str; 4] = ["$key", "$topic", "$headers", "$received"];
 /// The call that runs the program.
 const MAIN: &str = "_main($key; $topic; $headers; $received)";
 /// Headers with credentials, which programs cannot read.
-const CREDENTIALS: [&str; 6] = [
+const CREDENTIALS: [&str; 7] = [
     "authorization",
     "cookie",
     "proxy-authorization",
     "x-amz-security-token",
     "x-api-key",
+    "x-forwarded-authorization",
     "x-functions-key",
 ];
 /// The stack for compiling: the parser recurses once for each character of some programs.
@@ -85,6 +86,12 @@ impl Transform {
                 faults
             }
         })
+    }
+
+    /// Whether the program reads `$headers`.
+    pub(crate) const fn reads_headers(&self) -> bool {
+        let [_, _, headers, _] = self.reads;
+        headers
     }
 
     /// Runs the program over a record. `json` is the record's body.

@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::intake::contract::{Contract, Element, Syntax};
 use crate::intake::envelope;
 use crate::intake::framing::Framing;
+use crate::intake::lines;
 use crate::intake::record::{Incoming, Parsed, Record, Source};
 use crate::intake::tenant::{NamedTenant, Tenant, TopicRoute};
 use crate::ports::Documents;
@@ -25,7 +26,7 @@ pub(super) enum Admission {
     Event { event: Event, tenant: Arc<Tenant> },
     /// The contract or the route ignores the record.
     Ignored { tenant: Option<TenantId>, contract: Option<Arc<str>> },
-    /// The transform of the contract returned these elements; the list may be empty.
+    /// The transform of the contract or the lines of the record gave these elements: at least one.
     Elements { elements: Vec<Element>, tenant: Arc<Tenant>, contract: Arc<str> },
     /// The record never becomes an event. Tenant and contract are set if they are known.
     Rejected { rejection: Rejection, tenant: Option<TenantId>, contract: Option<Arc<str>> },
@@ -162,12 +163,20 @@ impl<D: Documents> Admitter<'_, D> {
         let none = || unknown(Code::UnknownContract, "no contract has this name");
         let found = self.contract(&reading).await?.ok_or_else(none)?;
         let contract = Arc::clone(found.name());
-        if let Some(elements) = found.elements(parsed, &scope) {
-            return Ok(Admission::Elements { elements: elements?, tenant, contract });
+        let elements = match unframed.of_lines() {
+            Some(record) => Some(lines::elements(&found, record?, &scope)),
+            None => found.elements(parsed, &scope),
+        };
+        if let Some(elements) = elements {
+            let elements = elements?;
+            return Ok(match elements.is_empty() {
+                true => established.ignored(),
+                false => Admission::Elements { elements, tenant, contract },
+            });
         }
         // Without a transform, the record itself is element 0 and there are no other elements.
         if parsed.record().source.element().is_some_and(|element| element > 0) {
-            return Ok(Admission::Elements { elements: Vec::new(), tenant, contract });
+            return Ok(established.ignored());
         }
         Ok(match found.read(parsed, &scope)? {
             Some(event) => Admission::Event { event, tenant },

@@ -84,7 +84,7 @@ impl Admitted {
 
     pub(super) fn take(&mut self, index: usize, incoming: Incoming, admission: Admission) {
         match admission {
-            Admission::Elements { elements, tenant, contract } if !elements.is_empty() => {
+            Admission::Elements { elements, tenant, contract } => {
                 let wrapping = incoming.wrapping();
                 let record = Arc::new(incoming.into_record());
                 self.records.extend(elements.into_iter().map(|element| {

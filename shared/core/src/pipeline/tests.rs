@@ -3,6 +3,7 @@
 mod breaker;
 mod drained;
 mod elements;
+mod lines;
 mod ignored;
 mod receipt;
 mod views;

@@ -15,8 +15,11 @@ const CLOUD_EVENTS: &str = "ce-";
 const CLOUD_EVENT_HEADERS: usize = 32;
 /// Maximum length of a header that a contract reads, in bytes.
 const HEADER_BYTES: usize = 4096;
+/// Maximum number of the request headers that a transform reads as `$headers`, and of their bytes.
+const ALL_HEADERS: usize = 64;
+const ALL_HEADERS_BYTES: usize = 16 * 1024;
 /// Headers that no record gets: credentials, and the encoding, because the body is decoded.
-const NEVER_CARRIED: [&str; 7] = [
+const NEVER_CARRIED: [&str; 8] = [
     "authorization",
     "content-encoding",
     "cookie",
@@ -24,6 +27,7 @@ const NEVER_CARRIED: [&str; 7] = [
     "x-amz-security-token",
     "x-api-key",
     "x-forwarded-authorization",
+    "x-functions-key",
 ];
 
 /// The headers for the records of a request.
@@ -47,12 +51,22 @@ pub fn carried(
     if format == Format::Data || contract.is_some_and(Contract::reads_media_type) {
         names.insert("content-type".to_owned());
     }
+    if contract.is_some_and(Contract::reads_all_headers) {
+        let all = sent.headers.keys().map(|name| name.as_str().to_owned());
+        names.extend(all.take(ALL_HEADERS));
+    }
+    let mut room = ALL_HEADERS_BYTES;
     for name in names {
         let taken = carried.iter().any(|(known, _)| *known == name);
         let value = sent.headers.get(&name).map(|value| value.as_bytes());
         if let Some(value) = value.filter(|value| !taken && value.len() <= HEADER_BYTES)
             && !NEVER_CARRIED.contains(&name.as_str())
         {
+            let bytes = name.len() + value.len();
+            if bytes > room {
+                break;
+            }
+            room -= bytes;
             carried.push((name, value.to_vec()));
         }
     }

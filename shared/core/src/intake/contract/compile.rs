@@ -17,7 +17,7 @@ use super::document::{
 };
 use super::identity::{Identity, left_out};
 use super::lookup::Lookup;
-use super::reading::{Common, Reading, is_type};
+use super::reading::{BAD_TYPE, Common, Reading, is_type};
 use super::sequence::Sequence;
 use super::time::TimeSource;
 use super::values::Values;
@@ -25,7 +25,7 @@ use super::{Contract, Ignored, Variant};
 use crate::base::id::Kind;
 use crate::base::limits;
 use crate::event::Except;
-use crate::intake::fault::{Fault, Faults};
+use crate::intake::fault::{Fault, Faults, too_many};
 use crate::intake::schema::Schema;
 use crate::intake::transform::Transform;
 use crate::view::ViewSpec;
@@ -133,7 +133,7 @@ fn sequenced(document: &SequenceDocument, path: &str, faults: &mut Faults) -> Op
         return Lookup::compile(&document.source, path, faults).map(Sequence::Source);
     }
     if document.source != SourceDocument::default() {
-        faults.add(path, "offset stands alone");
+        faults.add(path, "offset stands alone: the other members would never be read");
         return None;
     }
     Some(Sequence::Offset)
@@ -147,7 +147,7 @@ fn payload(
 ) -> Option<(Lookup, Except)> {
     let is_text = |one: &SourceDocument| one.header.is_some() || one.key || one.topic;
     if is_text(&document.source) || document.source.first.iter().any(is_text) {
-        faults.add(path, "the payload comes from a path");
+        faults.add(path, "a payload is JSON: name a path, not a header, the key or the topic");
     }
     let except = left_out(&document.except, &format!("{path}/except"), faults);
     let lookup = Lookup::compile(&document.source, path, faults);
@@ -156,13 +156,13 @@ fn payload(
 
 fn ignored(documents: &[IgnoreDocument], faults: &mut Faults) -> Vec<Ignored> {
     if documents.len() > limits::IGNORE_RULES {
-        faults.add("/ignore", format!("too many rules: limit=`{}`", limits::IGNORE_RULES));
+        faults.add("/ignore", too_many("rules", documents.len(), limits::IGNORE_RULES));
         return Vec::new();
     }
     let rules = documents.iter().enumerate().filter_map(|(index, document)| {
         let path = format!("/ignore/{index}");
         if always_given(Some(&document.source)) {
-            faults.add(path, "a const or a default is no part of a record");
+            faults.add(path, "a const or a default is the same in every record: name a path, a header, the key or the topic");
             return None;
         }
         let lookup = Lookup::compile(&document.source, &path, faults)?;
@@ -184,13 +184,13 @@ fn schema(schema: Option<&Value>, path: &str, faults: &mut Faults) -> Option<Sch
 fn check_type(lookup: Option<&Lookup>, path: &str, faults: &mut Faults) {
     let constant = lookup.and_then(Lookup::constant);
     if constant.is_some_and(|value| !value.as_str().is_some_and(is_type)) {
-        faults.add(path, "an event type is a text of 1 to 128 bytes");
+        faults.add(path, BAD_TYPE);
     }
 }
 
 fn variants(document: &ContractDocument, faults: &mut Faults) -> Vec<Variant> {
     if document.variants.len() > limits::VARIANTS {
-        faults.add("/variants", format!("too many variants: limit=`{}`", limits::VARIANTS));
+        faults.add("/variants", too_many("variants", document.variants.len(), limits::VARIANTS));
         return Vec::new();
     }
     let compiled = |(index, variant): (usize, &VariantDocument)| {

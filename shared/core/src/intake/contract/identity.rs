@@ -14,7 +14,7 @@ use crate::base::error::{Code, Rejection};
 use crate::base::id::EventId;
 use crate::base::limits;
 use crate::event::{Canonical, Except, Spelling, digest};
-use crate::intake::fault::Faults;
+use crate::intake::fault::{Faults, too_many};
 use crate::intake::record::{HeaderValue, Parsed};
 
 /// What stands first in a digest: no digest of a record is one of a natural key.
@@ -100,7 +100,7 @@ fn except(
 /// Pointers to what is left out; `None` after a fault.
 pub(super) fn left_out(texts: &[String], path: &str, faults: &mut Faults) -> Option<Except> {
     if texts.len() > limits::IDENTITY_EXCEPT {
-        faults.add(path, format!("too many pointers: limit=`{}`", limits::IDENTITY_EXCEPT));
+        faults.add(path, too_many("pointers", texts.len(), limits::IDENTITY_EXCEPT));
         return None;
     }
     // Every one is compiled before any is missed, so that no fault stays unsaid.
@@ -135,7 +135,7 @@ fn natural_key(
 ) -> Option<Vec<Lookup>> {
     let path = format!("{path}/of");
     if identity.of.len() > limits::IDENTITY_SOURCES {
-        faults.add(path, format!("too many sources: limit=`{}`", limits::IDENTITY_SOURCES));
+        faults.add(path, too_many("sources", identity.of.len(), limits::IDENTITY_SOURCES));
         return None;
     }
     let sources = identity.of.iter().enumerate().map(|(index, source)| {
@@ -211,7 +211,9 @@ impl Read<'_> {
             Raw::Json(value) => value,
             Raw::Plain(_) => {
                 header = Value::from(found.text().ok_or_else(|| {
-                    found.rejection(Code::InvalidId, "this part of the identity is unreadable")
+                    let kind = found.kind();
+                    let message = format!("wanted a part of the identity as text, came {kind}");
+                    found.rejection(Code::InvalidId, message)
                 })?);
                 &header
             }

@@ -14,7 +14,7 @@ pub(crate) use self::pointer::compiled_pointer;
 use super::document::SourceDocument;
 use crate::base::error::{Code, Rejection};
 use crate::base::limits;
-use crate::intake::fault::Faults;
+use crate::intake::fault::{Faults, too_many};
 use crate::intake::record::{HeaderValue, Parsed, Record};
 
 /// Where to look, in turn.
@@ -122,7 +122,7 @@ impl Lookup {
     pub(crate) fn all_missing(what: &str, lookups: &[Self]) -> Rejection {
         let places = || lookups.iter().flat_map(|lookup| &lookup.places);
         let shown: Vec<String> = places().map(Place::shown).collect();
-        let message = format!("{what} is absent: {}", shown.join(" "));
+        let message = format!("{what} is absent or null: {}", shown.join(" "));
         let first = places().find_map(Place::path);
         Rejection { code: Code::MissingField, path: first.map(str::to_owned), message }
     }
@@ -131,12 +131,12 @@ impl Lookup {
 fn alternatives(source: &SourceDocument, path: &str, faults: &mut Faults) -> Option<Vec<Place>> {
     let SourceDocument { path: pointer, header, key, topic, constant, .. } = source;
     if pointer.is_some() || header.is_some() || *key || *topic || constant.is_some() {
-        faults.add(path, "first stands alone or with default");
+        faults.add(path, "first stands alone or with default: the other members would never be read");
         return None;
     }
     let path = format!("{path}/first");
     if source.first.len() > limits::ALTERNATIVES {
-        faults.add(path, format!("too many alternatives: limit=`{}`", limits::ALTERNATIVES));
+        faults.add(path, too_many("alternatives", source.first.len(), limits::ALTERNATIVES));
         return None;
     }
     let compiled = source.first.iter().enumerate().map(|(index, one)| {

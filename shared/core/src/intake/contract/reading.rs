@@ -255,7 +255,7 @@ impl Reading {
             }
             (Identity::Record(_), Observed::Received(_)) => {
                 let source = &read.parsed.record().source;
-                Ok((source.event_id(read.parsed.element_number()), IdOrigin::Record))
+                Ok((source.event_id(read.parsed.part_number()), IdOrigin::Record))
             }
             (Identity::Record(except), Observed::Own(_)) => {
                 let kept = self.payload.find_json(read.parsed, read.json);
@@ -284,6 +284,9 @@ fn id_text<'a>(found: &Found<'a>, what: &str) -> Result<Cow<'a, str>, Rejection>
         found.rejection(Code::InvalidId, message)
     })
 }
+
+/// What is wrong with a type that is none.
+pub(super) const BAD_TYPE: &str = "an event type is a text of 1 to 128 bytes without control characters";
 
 /// Types go into logs and listings, so they hold no control characters.
 pub(super) fn is_type(text: &str) -> bool {

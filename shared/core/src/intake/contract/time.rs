@@ -81,7 +81,9 @@ impl TimeSource {
 
     /// The rejection of a record that does not say it anywhere.
     pub(super) fn missing(&self) -> Rejection {
-        self.lookup.missing("the time of observation")
+        let mut rejection = self.lookup.missing("the time of observation");
+        rejection.message.push_str("; 0 and the year 1 stand for no time");
+        rejection
     }
 
     /// The instant, or `None` where this format names none.

@@ -13,6 +13,7 @@ use crate::event::{
     Canonical, Doubles, Exact, Spelling, has_long_number, has_odd_fraction, lost_numbers,
 };
 use crate::intake::json::{self, without_bare_words, without_bom};
+use crate::intake::lines;
 
 /// A record with its body parsed once.
 #[derive(Debug)]
@@ -23,6 +24,9 @@ pub struct Parsed<'r> {
     exact: OnceLock<Result<Exact, Rejection>>,
     /// [`Self::data`], where it is not [`Self::json`].
     data: OnceLock<Result<Value, Rejection>>,
+    /// Of a line of a record, the number that stands for all of it
+    /// ([`lines`](crate::intake::lines)).
+    line: Option<u32>,
     /// Of an element, which.
     element: Option<Element<'r>>,
 }
@@ -50,18 +54,38 @@ impl<'r> Parsed<'r> {
         json: Result<Value, Rejection>,
         element: Option<Element<'r>>,
     ) -> Self {
-        Self { record, json, exact: OnceLock::new(), data: OnceLock::new(), element }
+        Self { record, json, exact: OnceLock::new(), data: OnceLock::new(), line: None, element }
+    }
+
+    /// The same as a line of a record, of which this number stands for all.
+    pub(crate) fn in_line(self, number: u32) -> Self {
+        Self { line: Some(number), ..self }
+    }
+
+    /// Another spelling of this record, in its place.
+    pub(crate) fn respelled<'a>(&self, record: &'a Record) -> Parsed<'a> {
+        Parsed { line: self.line, ..record.parsed() }
     }
 
     /// An element of this record, which is read in the place of its body.
     pub(crate) fn element(&'r self, number: u32, body: String) -> Parsed<'r> {
         let json = json::parse(body.as_bytes());
-        Parsed::of(self.record, json, Some(Element { number, whole: self, body }))
+        let element = Some(Element { number, whole: self, body });
+        Parsed { line: self.line, ..Parsed::of(self.record, json, element) }
     }
 
     /// Which element this is, from 0; `None`: the record itself.
     pub(crate) fn element_number(&self) -> Option<u32> {
         self.element.as_ref().map(|element| element.number)
+    }
+
+    /// Which part of the record that was delivered this is; `None`: all of it.
+    pub(crate) fn part_number(&self) -> Option<u32> {
+        match (self.line, self.element_number()) {
+            (None, element) => element,
+            (Some(line), None) => Some(line),
+            (Some(line), Some(element)) => Some(lines::part(line, element)),
+        }
     }
 
     /// The record that this is an element of, or the record itself.
@@ -190,12 +214,22 @@ impl<'r> Parsed<'r> {
 }
 
 fn parse(record: &Record) -> Result<Value, Rejection> {
-    let Some(value) = &record.value else {
-        return Err(Rejection::new(Code::EmptyValue, "the record has no value"));
-    };
-    within(value, limits::TRANSFORMED_BYTES)?;
-    plain(record)?;
-    json::parse(without_bom(value))
+    json::parse(record.plain_body()?)
+}
+
+impl Record {
+    /// The body as bytes that are not compressed, without a BOM.
+    ///
+    /// # Errors
+    /// `empty_value`, `too_large` (over [`limits::TRANSFORMED_BYTES`]), `unsupported_encoding`.
+    pub(crate) fn plain_body(&self) -> Result<&[u8], Rejection> {
+        let Some(value) = &self.value else {
+            return Err(Rejection::new(Code::EmptyValue, "the record has no value"));
+        };
+        within(value, limits::TRANSFORMED_BYTES)?;
+        plain(self)?;
+        Ok(without_bom(value))
+    }
 }
 
 fn within(value: &[u8], limit: usize) -> Result<(), Rejection> {

@@ -14,7 +14,7 @@ use crate::intake::contract::{Lookup, SourceDocument};
 use crate::intake::document::{self, CompiledSchema};
 use crate::intake::envelope;
 use crate::intake::fault::{self, Fault, Faults};
-use crate::intake::framing::Framing;
+use crate::intake::framing::{Frame, Framing};
 use crate::intake::record::Parsed;
 use crate::intake::schema::child;
 
@@ -105,7 +105,9 @@ impl TenantSource {
             Rejection { code: Code::UnknownTenant, ..missing }
         })?;
         let Some(text) = found.text() else {
-            return Err(found.rejection(Code::InvalidId, "tenant is not a text"));
+            let kind = found.kind();
+            let message = format!("wanted a tenant (1 to 64 of a-z, 0-9, _ and -), came {kind}");
+            return Err(found.rejection(Code::InvalidId, message));
         };
         TenantId::parse(&text).map(NamedTenant).map_err(|rejection| found.located(rejection))
     }
@@ -155,6 +157,11 @@ fn compiled(route: &RouteDocument, path: &str, faults: &mut Faults) -> Option<To
                 .is_some_and(|name| name.as_str().map(TenantId::parse).is_none_or(|id| id.is_err()))
             {
                 faults.add(format!("{path}/const"), "a tenant is 1 to 64 of a-z, 0-9, _ and -");
+                return None;
+            }
+            if route.framing.framing == Frame::JsonLines && lookup.reads_body() {
+                let message = "with json_lines a header, the key or a const names the tenant: each line could name another";
+                faults.add(path, message);
                 return None;
             }
             let contract = Arc::from(contract.as_str());

@@ -68,6 +68,10 @@ fn a_route_says_what_is_around_the_json_of_its_records() {
         assert_eq!(route(json!({name: value})), Err(format!("/topics/t/{name}")));
     }
     assert_eq!(route(json!({"quoted_headers": "yes"})), Err("/topics/t/quoted_headers".to_owned()));
+    let lines = |tenant: Value| route(json!({"framing": "json_lines", "tenant": tenant}));
+    let framing = Framing { framing: Frame::JsonLines, ..Framing::default() };
+    assert_eq!(lines(json!({"header": "tenant"})), Ok(framing));
+    assert_eq!(lines(json!({"path": "/tenant"})), Err("/topics/t/tenant".to_owned()));
     let envelope = json!({"topics": {"t": {"envelope": true, "compression": "gzip"}}});
     assert_eq!(Topics::check(&envelope).expect_err("a fault")[0].path, "/topics/t");
 }

@@ -101,6 +101,22 @@ fn a_replayed_letter_commits_its_own_element_only() {
 }
 
 #[test]
+fn a_program_that_gives_nothing_but_an_error_rejects_all_of_its_record() {
+    let memory = several_memory();
+    let record = several(1, &[("d1", "1"), ("d2", "2")]);
+    let broken = SEVERAL.replace("\".items[] |", "\".things[] |");
+    memory.put_document("C#several", &broken);
+    let letter = Disposition::DeadLettered(Code::TransformFailed);
+    assert_eq!(process(&memory, vec![record]), [letter]);
+    let letter = envelopes(&memory.state().letters).remove(0);
+    assert_eq!(letter.source.element(), None);
+    memory.put_document("C#several", SEVERAL);
+    let again = letter.record().expect("readable").expect("whole");
+    assert_eq!(process(&memory, vec![again]), [Disposition::Applied]);
+    assert_eq!(events(&memory), 2);
+}
+
+#[test]
 fn a_record_without_elements_is_ignored_and_counted() {
     let memory = several_memory();
     let report = report(&memory, vec![several(1, &[]), several(2, &[("d1", "1")])]);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::super::document::{ContractDocument, LocationDocument, MeasureDocument, StatusDocument};
 use super::super::lookup::compiled_pointer;
-use super::super::reading::is_type;
+use super::super::reading::{BAD_TYPE, is_type};
 use super::names::check_name;
 use crate::base::limits;
-use crate::intake::fault::Faults;
+use crate::intake::fault::{Faults, too_many};
 use crate::view::{LocationSpec, MeasureSpec, Numbers, StatusSpec, ViewSpec};
 
 pub(super) fn view_spec(document: &ContractDocument, faults: &mut Faults) -> ViewSpec {
@@ -35,7 +35,7 @@ fn location_spec(location: &LocationDocument, faults: &mut Faults) -> Option<Loc
 
 fn measures(documents: &[MeasureDocument], faults: &mut Faults) -> Vec<MeasureSpec> {
     if documents.len() > limits::MEASURES {
-        faults.add("/measures", format!("too many measures: limit=`{}`", limits::MEASURES));
+        faults.add("/measures", too_many("measures", documents.len(), limits::MEASURES));
         return Vec::new();
     }
     let mut names = BTreeSet::new();
@@ -54,14 +54,15 @@ fn measure(document: &MeasureDocument, path: &str, faults: &mut Faults) -> Optio
     let types = types(&document.types, path, faults);
     let unit = document.unit.as_deref();
     if unit.is_some_and(|unit| unit.is_empty() || unit.len() > limits::UNIT_BYTES) {
-        let message = format!("a unit is a text of 1 to {} bytes", limits::UNIT_BYTES);
+        let (limit, came) = (limits::UNIT_BYTES, unit.map_or(0, str::len));
+        let message = format!("a unit is a text of 1 to {limit} bytes, this has {came}");
         faults.add(format!("{path}/unit"), message);
     }
     let pointer = compiled_pointer(&document.path, &format!("{path}/path"), faults);
     let unit_path = document.unit_path.as_ref().and_then(|unit_path| {
         let path = format!("{path}/unit_path");
         if unit.is_none() {
-            faults.add(&path, "unit names what readings are converted to");
+            faults.add(&path, "unit is missing: it names the unit that readings are converted to");
         }
         compiled_pointer(unit_path, &path, faults)
     });
@@ -80,7 +81,7 @@ fn types(types: &[String], path: &str, faults: &mut Faults) -> Vec<Arc<str>> {
     for (index, event_type) in types.iter().enumerate() {
         if !is_type(event_type) {
             let path = format!("{path}/types/{index}");
-            faults.add(path, "an event type is a text of 1 to 128 bytes");
+            faults.add(path, BAD_TYPE);
         }
     }
     types.iter().map(|event_type| Arc::from(event_type.as_str())).collect()
