@@ -1,5 +1,5 @@
-"""The events that every peer gets: seeded, in batches as Lambda would hand them over, with what is special about
-some of them. Nothing here speaks to a service, and the same arguments give the same records.
+"""The events that every peer gets, in batches like Lambda's, including special records. No I/O: the same arguments and
+seed give the same records.
 
 A batch has five events of each of a hundred devices, ten seconds apart, mixed as they would arrive from one
 partition. After them come special records, each kind on devices of its own, so that the final state of a device says
@@ -96,7 +96,7 @@ def special(seed: int, begin: int) -> list[Batch]:
 
 
 def only_poison(seed: int, begin: int) -> list[Record]:
-    """Ten good records, then one that is not JSON, then ten good ones: for a consumer that may stop there."""
+    """Ten good records, a record that is not JSON, and ten good records: for a consumer that may stop at the bad record."""
     chance = random.Random(seed + 2)
     good = [_event(chance, name, begin) for name in special_names("poison")]
     more = [_event(chance, name, begin + STEP_MILLIS) for name in special_names("poison")]

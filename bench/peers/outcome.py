@@ -1,8 +1,8 @@
-"""What should have come out, what did, and the table of both. Pure: it reads the marks and states that the peers printed.
+"""The expected states, the actual states, and the table of both. No I/O: it reads the marks and states that the peers printed.
 
-Right is what a reader of the whole stream would count: each event once, by its own time, whatever order it came in; not
-those from the future, and nothing that is no event. What a peer does not keep (minima, a history) is not held against
-it.
+The expected state counts each event of the whole stream once, by its own time, in any order of arrival. It does not
+count events from the future and records that are not events. State that a peer does not keep (minima, a history) does
+not count against the peer.
 """
 
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ class Measured:
 
     @property
     def micros_with_start(self) -> float:
-        """From the start of the process: what comes before the first mark counts for the events of the warm-up."""
+        """CPU time from the start of the process, divided by all events including the warm-up."""
         return self.marks["main"]["cpu_seconds"] * 1e6 / (self.events + self.warm_up) / self.repeated
 
     def count(self, phase: str, name: str) -> float:

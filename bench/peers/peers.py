@@ -1,6 +1,6 @@
-"""Runs the peers, each alone, and collects what they print. One peer is one process; its CPU time is what it says itself at
-the same points (after the warm-up, after the measured events), its memory what the kernel says while it runs. Kafka,
-DynamoDB Local and ElasticMQ are processes of their own, and cost nobody anything.
+"""Runs the peers one after the other and collects their output. Each peer is one process. It prints its own CPU time after
+the warm-up and after the measured events; the kernel reports its memory. Kafka, DynamoDB Local and ElasticMQ are
+separate processes and count for no peer.
 """
 
 import collections

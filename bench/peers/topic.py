@@ -1,7 +1,7 @@
-"""Puts the records into a topic of one partition, and reads the topic back once into files of Lambda's Kafka events:
-so the peers that Lambda would call and the one that reads the topic by itself get the very same records.
+"""Puts the records into a topic of one partition and reads the topic back once into files of Lambda's Kafka events.
+So the peers that Lambda would call get exactly the same records as the peer that reads the topic itself.
 
-Speaks to Kafka by confluent-kafka. Decides nothing about the records.
+Uses confluent-kafka. Does not change the records.
 """
 
 import base64

@@ -1,5 +1,5 @@
-//! What late events cost, however late they are: units of one event behind histories of several sizes, of
-//! the carry afterwards, of a reader in between, and of backlogs of single events.
+//! The cost of late events: the units of one late event in histories of several sizes, of the carry
+//! afterwards, of a read in between, and of backlogs of single events.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,21 +29,21 @@ use crate::print;
 use crate::units::ports;
 
 const SIZES: [i64; 5] = [500, 2_000, 8_000, 40_000, 200_000];
-/// Events of a backlog: one a minute, for two days.
+/// The number of events in a backlog: one event per minute, for two days.
 const BACKLOG: i64 = 2_880;
-/// As a tenant document has it that says nothing.
+/// The defaults of a tenant document.
 const POLICY: Policy = Policy { lateness_seconds: 60, max_future_seconds: 300, retention_days: 30 };
 const STEP_MILLIS: i64 = 10_000;
 const BATCH: i64 = 10;
-/// From the observation of an event in order to its receipt.
+/// The time from the observation of an in-order event to its receipt.
 const DELAY_MILLIS: i64 = 1_000;
-/// Of late events: long after all others, so that no order is too late; and at one time, so that no hour
-/// passes.
+/// The time of receipt of all late events: after all other events and within the retention. It is constant,
+/// so that the hour of the listing index does not change.
 const RECEIVED_LATE: i64 = START_MILLIS + 25 * DAY_MILLIS;
 const NOW_MILLIS: i64 = START_MILLIS + 26 * DAY_MILLIS;
 const DAY_MILLIS: i64 = 24 * 3_600_000;
 
-/// `sizes`: of the histories; none: those of the documents, and the backlogs.
+/// Runs the benchmark for histories of these sizes. Without sizes, it runs [`SIZES`] and the backlogs.
 pub(crate) fn run(sizes: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut given: Vec<i64> = sizes.map(|size| size.parse()).collect::<Result<_, _>>()?;
@@ -80,16 +80,16 @@ pub(crate) fn run(sizes: impl Iterator<Item = String>) -> anyhow::Result<()> {
 
 struct Behind {
     late: Units,
-    /// The carry after that one event.
+    /// The cost of the carry after the late event.
     carried: Units,
     view: Units,
     fold_millis: f64,
-    /// Of each of `events` late events in a row, with the carry that the last of them caused.
+    /// The cost of each of `events` consecutive late events, including the carry that the last event caused.
     shared: Units,
     events: u64,
 }
 
-/// One subject in a ledger of its own.
+/// One subject in its own ledger table.
 struct Bench {
     aws: drover_aws::Aws,
     pipeline: Pipeline,
@@ -103,8 +103,8 @@ impl Bench {
         Ok(Self { aws: ports(ledger).await?, pipeline: pipeline(), random, offset: 0 })
     }
 
-    /// Sends events that are observed at these milliseconds, in one batch; `received`: soon after each,
-    /// unless at this time.
+    /// Sends events with these times of observation, in milliseconds since 1970, in one batch. They are
+    /// received at `received`, or [`DELAY_MILLIS`] after their observation.
     async fn send(
         &mut self,
         observed: impl IntoIterator<Item = i64>,
@@ -130,15 +130,15 @@ impl Bench {
         Ok(Units { write: tally.total(Metric::WriteUnits), read: tally.total(Metric::ReadUnits) })
     }
 
-    /// Sends late events into the older half of a history, until a commit has carried: what each has
-    /// cost, and how many there were.
+    /// Sends late events into the older half of a history until a commit carries. Returns the cost of each
+    /// event and the number of events.
     async fn until_carried(&mut self, size: i64) -> anyhow::Result<(Units, u64)> {
-        /// Far more than any history here needs.
+        /// More than any history of this benchmark needs.
         const MOST: i64 = 5_000;
         let location = location()?;
         let mut units = Units::default();
         for number in 1..=MOST {
-            // Spread over the half; no position twice.
+            // The positions are spread over the older half, without duplicates.
             let position = number * 37 % (size / 2) * STEP_MILLIS + 1 + number;
             units += self.send([START_MILLIS + position], Some(RECEIVED_LATE)).await?;
             let stored = self.aws.head(&location).await?.answer.context("a head")?;
@@ -152,7 +152,7 @@ impl Bench {
         anyhow::bail!("no commit has carried")
     }
 
-    /// What the views of this history are folded by.
+    /// The specs of the contracts in this history.
     async fn specs(&self, snapshot: &Snapshot) -> anyhow::Result<Specs> {
         let mut contracts: Vec<_> =
             snapshot.entries().map(|entry| Arc::clone(&entry.contract)).collect();
@@ -177,9 +177,9 @@ async fn behind(size: i64) -> anyhow::Result<Behind> {
     for first in (0..size).step_by(usize::try_from(BATCH)?) {
         bench.send((first..size.min(first + BATCH)).map(at), None).await?;
     }
-    // What the last batch froze is sealed at its own cost.
+    // An extra event seals the entries that the last batch froze, so that their cost is not in the result.
     bench.send([at(size)], None).await?;
-    // A cold environment: the head has to be read as well.
+    // The environment is cold, so the cost includes the read of the head.
     bench.pipeline = pipeline();
     let late = bench.send([at(0) + STEP_MILLIS / 2], Some(RECEIVED_LATE)).await?;
     let location = location()?;
@@ -193,7 +193,7 @@ async fn behind(size: i64) -> anyhow::Result<Behind> {
     Ok(Behind { late, carried, view, fold_millis, shared, events })
 }
 
-/// CPU time of making the live view of what a reader has read.
+/// The CPU time of decoding a snapshot and folding its live view, in milliseconds.
 fn fold_millis(snapshot: &Snapshot, specs: &Specs) -> anyhow::Result<f64> {
     let stored: Vec<Vec<u8>> = snapshot.pages.iter().map(encode_page).collect::<Result<_, _>>()?;
     let before = on_cpu()?;
@@ -208,7 +208,7 @@ fn fold_millis(snapshot: &Snapshot, specs: &Specs) -> anyhow::Result<f64> {
     Ok(millis)
 }
 
-/// Units for each event of a backlog, one event a batch.
+/// The units per event of a backlog, with one event per batch.
 async fn backlog(events: i64, shuffled: bool) -> anyhow::Result<Units> {
     let mut bench = Bench::new(&format!("backlog-{shuffled}")).await?;
     let mut order: Vec<i64> = (0..events).rev().collect();

@@ -1,5 +1,5 @@
-//! The model test of the ledger for as long as wanted: random schedules of writers, readers, carries
-//! and faults over the memory store, each held against a naive reference. A case is its seed.
+//! The model test of the ledger, for any duration: random schedules of writers, readers, carries and faults
+//! on the memory store, each compared with a naive reference. A seed determines a case.
 
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,14 @@ use drover_core::memory::model_test::{Tally, Violation, run_seed};
 
 use crate::print;
 
-/// What is tried where nothing is said.
+/// The default number of cases.
 const CASES: u64 = 1_000;
-/// More violations say nothing new.
+/// The number of violations after which the run stops.
 const MOST_VIOLATIONS: usize = 5;
-/// Between lines of progress.
+/// The time between progress lines.
 const PROGRESS: Duration = Duration::from_mins(1);
 
-/// How long a run goes on.
+/// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bound {
     Cases(u64),
@@ -23,7 +23,7 @@ enum Bound {
 }
 
 impl Bound {
-    /// A number of cases, or a duration in `s`, `m` or `h`.
+    /// Parses a number of cases, or a duration in `s`, `m` or `h`.
     fn parse(text: &str) -> anyhow::Result<Self> {
         let unit = |suffix, seconds| Some((text.strip_suffix(suffix)?, seconds));
         let (number, seconds) = match unit("s", 1).or(unit("m", 60)).or(unit("h", 3_600)) {
@@ -47,7 +47,7 @@ impl Bound {
     }
 }
 
-/// `[CASES|DURATION [SEED]]`: the cases of this seed and those after it; none: a random one.
+/// Arguments: `[CASES|DURATION [SEED]]`. Runs the cases from this seed upwards; the default seed is random.
 pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let bound = arguments.next().map_or(Ok(Bound::Cases(CASES)), |text| Bound::parse(&text))?;
     let first = match arguments.next() {

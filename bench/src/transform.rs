@@ -1,5 +1,5 @@
-//! What a transform costs: CPU time of one event that a contract with one gives, from the record's
-//! bytes to the event, beside the same event of a contract without one, in one thread and in turn.
+//! The cost of a transform: the CPU time per event from the bytes of the record to the event, for a
+//! contract with a transform and for a contract without. Both run alternately in one thread.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::print;
 
 const ROUNDS: usize = 7;
 const RECORDS: usize = 20_000;
-/// Readings of one record.
+/// The numbers of readings in a record.
 const READINGS: [usize; 3] = [1, 10, 100];
-/// What an uplink of several readings needs: fields from outside the array, a choice, a text as a
-/// number, a name that is put together.
+/// A typical transform for several readings: it uses fields outside the array, filters, converts a string
+/// to a number, and builds an id.
 const PROGRAM: &str = r#". as $all | .readings[] | select(.kind != "debug") | {
     device_id: "\($all.site)-\($all.device)", event_type: .kind, timestamp: .at,
     payload: {value: (.value | tonumber), unit: (.unit // "celsius")}}"#;
@@ -87,7 +87,7 @@ fn several(readings: usize) -> String {
         .to_string()
 }
 
-/// What the program makes of one reading.
+/// The result of the transform for one reading.
 fn one() -> String {
     json!({"device_id": "plant-7-device-001", "event_type": "temperature",
         "timestamp": "2027-01-15T07:00:00.000Z", "payload": {"value": 21.25, "unit": "celsius"}})

@@ -1,7 +1,7 @@
 //! Late events cost the same however late they are, by counts and not by the clock: the bounds of the
 //! design, at sizes that a test can have. With `DROVER_TEST_DYNAMODB` they are held to on that DynamoDB.
 
-#![expect(clippy::unwrap_used, reason = "what is not there fails the test, with the line")]
+#![expect(clippy::unwrap_used, reason = "a missing value fails the test with its line")]
 
 use std::process::Command;
 

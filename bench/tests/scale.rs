@@ -16,10 +16,11 @@ const SUBJECTS: &str = "100";
 const POINTS: usize = 100;
 const TENTH: usize = POINTS / 10;
 const LIGHT: usize = 100 * 1024;
-/// On a busy machine a call to the store may time out. The record then goes to the buffer...
+/// The maximum share of buffered records. On a busy machine a call to the store may time out, and the
+/// record then goes to the buffer.
 const TIMED_OUT: f64 = 0.05;
-/// ... or the head is read again: read units per event besides those for new subjects. Without a
-/// cache nearly every subject of a batch would cost one.
+/// The maximum read units per event, except for new subjects. After a timeout the head is read again.
+/// Without a cache, nearly every subject of a batch would cost a read.
 const READ_AGAIN: f64 = 0.1;
 
 /// One point of a run; all values except `events` are per event.

@@ -1,7 +1,7 @@
-//! Whatever program an operator might write and whatever record might come: a contract compiles or
-//! says why not, a run of it ends, and gives the same each time.
+//! Runs arbitrary programs on arbitrary records. A contract must compile or return the reason why not. A
+//! run of its program must end, and must have the same result each time.
 //!
-//! An input is a program, a byte 0xff, which no text holds, and a record.
+//! An input is a program, a byte 0xff, which UTF-8 text never contains, and a record.
 
 #![no_main]
 

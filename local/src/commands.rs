@@ -7,6 +7,7 @@ pub mod apply;
 pub mod caller;
 pub mod carry;
 pub mod cluster;
+pub mod contracts;
 pub mod forget;
 pub mod inspect;
 pub mod invoke;

@@ -8,7 +8,7 @@ use drover_local::commands::invoke::Layout;
 use drover_local::commands::replay::Ending;
 use drover_local::commands::replay::progress::Progress;
 use drover_local::commands::{
-    apply, carry, forget, inspect, invoke, key, produce, replay, serve, simulate,
+    apply, carry, contracts, forget, inspect, invoke, key, produce, replay, serve, simulate,
 };
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -48,6 +48,7 @@ enum Command {
     Simulate(simulate::Args),
     Invoke(invoke::Args),
     Apply(apply::Args),
+    Contracts(contracts::Args),
     Inspect(inspect::Args),
     Carry(carry::Args),
     Forget(forget::Args),
@@ -83,6 +84,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Produce(args) => print(&produce::run(&args).await?)?,
         Command::Simulate(args) => print(&simulate::run(args).await?)?,
         Command::Apply(args) => print(&apply::run(&args).await?)?,
+        Command::Contracts(args) => return run_contracts(&args),
         Command::Inspect(args) => print(&inspect::run(&args).await?)?,
         Command::Carry(args) => print(&carry::run(&args).await?)?,
         Command::Forget(args) => print(&forget::run(&args).await?)?,
@@ -91,6 +93,15 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Key(args) => print_key(&key::run(&args)?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn run_contracts(args: &contracts::Args) -> anyhow::Result<ExitCode> {
+    let contracts::Shown { text, ending } = contracts::run(args, &mut std::io::stdin())?;
+    print(&text)?;
+    Ok(match ending {
+        contracts::Ending::Accepted => ExitCode::SUCCESS,
+        contracts::Ending::Rejected => ExitCode::FAILURE,
+    })
 }
 
 async fn run_replay(args: replay::Args) -> anyhow::Result<ExitCode> {

@@ -1,10 +1,13 @@
-//! `GET /metrics`: Prometheus's text format 0.0.4. What functions count has the names that CloudWatch
-//! gets from EMF.
+//! `GET /metrics` in Prometheus's text format 0.0.4. The metrics of the functions have the same names as in
+//! CloudWatch.
 //!
-//! Four sources: [`series`] adds up what the functions tally, from the start of the process on;
-//! [`requests`] counts what the HTTP port answers; [`process`] is the process and its build; [`levels`]
-//! is read at each scrape, because a level is no sum. No series has a tenant as a label: the page needs
-//! no key, and a tenant may not see the numbers of another.
+//! - [`series`]: sums of the functions' metrics since the start of the process
+//! - [`requests`]: the answered HTTP requests
+//! - [`process`]: metrics of the process and its build
+//! - [`levels`]: gauges that are read at each scrape
+//!
+//! No series has a tenant as a label: the page needs no key, and a tenant must not see the numbers of another
+//! tenant.
 
 mod levels;
 mod process;

@@ -1,5 +1,5 @@
-//! Numbers that no double holds come back digit by digit, whichever way they took: over HTTP, from a topic, out of
-//! a dead letter, in a dry run. The next number is another event.
+//! Numbers that a double cannot represent keep all their digits on every path: HTTP, a topic, a dead
+//! letter, and a dry run. Two such numbers are two different contents of an event.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,7 +26,7 @@ const NUMBERS: [&str; 3] =
 const NEWCO: &str = "drover-newco-key";
 const NEWCO_SHA256: &str = "9bf76abd5a37a71c23a2522b20f740ea21ac7390de9dc710fa4d5a606a7480ac";
 
-/// A reading without an event id: what it says is what identifies it.
+/// A reading without an event id. Its content determines its id.
 fn reading(device: &str, number: &str) -> String {
     let at = Timestamp::from_millis(*WRITTEN_AT_MILLIS - 1_000).unwrap();
     format!(

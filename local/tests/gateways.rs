@@ -1,5 +1,5 @@
-//! A whole host answers events of gateways that it cannot serve, damaged requests, named stages, and the
-//! handshakes of webhooks.
+//! A whole host refuses events of gateways that it cannot serve, and answers damaged requests, named stages,
+//! and the handshakes of webhooks.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +43,7 @@ fn request(method: &str, path: &str, stage: &str) -> Value {
 }
 
 #[tokio::test]
-async fn every_http_function_names_the_gateway_that_it_cannot_serve() {
+async fn an_event_of_another_gateway_fails_every_http_function_and_its_sender_is_named() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     let rest = json!({ "resource": "/", "path": "/", "httpMethod": "GET", "body": null,
@@ -51,12 +51,15 @@ async fn every_http_function_names_the_gateway_that_it_cannot_serve() {
     let balancer = json!({ "httpMethod": "GET", "path": "/", "headers": {}, "body": "",
         "requestContext": { "elb": { "targetGroupArn": "arn" } }, "isBase64Encoded": false });
     for function in ["ingest", "query", "replay"] {
-        for (event, name) in [(&rest, "REST API"), (&balancer, "Load Balancer (ALB")] {
+        for (event, sender) in [
+            (&rest, "API Gateway REST API (payload format 1.0)"),
+            (&balancer, "Application Load Balancer (ALB)"),
+        ] {
             let answer = invoke(host.addresses(), function, event).await;
-            assert_eq!(answer["statusCode"], 421, "{function} {answer}");
-            let problem = problem(&answer);
-            assert_eq!(problem["code"], "unsupported_gateway");
-            assert!(problem["detail"].as_str().unwrap().contains(name), "{function} {problem}");
+            assert_eq!(answer["errorType"], "NotAnEvent", "{function} {answer}");
+            let message = answer["errorMessage"].as_str().unwrap();
+            let refusal = format!("this event is a request of an {sender}: put an HTTP API or ");
+            assert!(message.starts_with(&refusal), "{function} {message}");
         }
     }
     let batch = json!({ "Records": [{ "eventSource": "aws:sqs" }] });
@@ -68,7 +71,7 @@ async fn every_http_function_names_the_gateway_that_it_cannot_serve() {
 }
 
 #[tokio::test]
-async fn a_damaged_body_is_a_bad_request_and_a_named_stage_is_no_part_of_the_path() {
+async fn a_damaged_body_or_header_is_a_bad_request_and_a_named_stage_is_no_part_of_the_path() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
     for (function, path) in [("ingest", PATH), ("replay", "/api/v1/replays")] {
@@ -78,6 +81,12 @@ async fn a_damaged_body_is_a_bad_request_and_a_named_stage_is_no_part_of_the_pat
         let answer = invoke(host.addresses(), function, &damaged).await;
         assert_eq!(answer["statusCode"], 400, "{function} {answer}");
         assert_eq!(problem(&answer)["code"], "malformed_encoding");
+        let mut unreadable = request("POST", path, "$default");
+        unreadable["headers"]["x-name"] = json!("Zo\u{1}");
+        let answer = invoke(host.addresses(), function, &unreadable).await;
+        assert_eq!(answer["statusCode"], 400, "{function} {answer}");
+        let problem = problem(&answer);
+        assert!(problem["detail"].as_str().unwrap().ends_with("header=`x-name`"), "{problem}");
     }
     let mut staged = request("POST", "/prod/api/v1/events", "prod");
     let event =

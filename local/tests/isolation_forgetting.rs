@@ -38,7 +38,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Environments that know nothing of what was: a warm one takes a tenant for unknown for a minute.
+    /// Restarts with cold environments. A warm environment caches for a minute that a tenant is unknown.
     async fn restart(self) -> Self {
         Self { running: self.running.restart().await, ..self }
     }

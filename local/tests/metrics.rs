@@ -18,7 +18,7 @@ use common::{WAIT, get, post_api};
 use drover_local::Host;
 use serde_json::json;
 
-/// What the system says of a process, where it says anything.
+/// The metrics of the process. Only Linux has them.
 const OF_THE_PROCESS: &[&str] = if cfg!(target_os = "linux") {
     &[
         "process_cpu_seconds_total counter",
@@ -106,7 +106,7 @@ async fn the_page_says_which_build_runs_and_what_its_process_uses() {
         #[expect(clippy::disallowed_methods, reason = "the start of the process is a time of day")]
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
         let age = now - series["process_start_time_seconds"];
-        // The kernel counts from the boot, whose time it rounds.
+        // The kernel counts from the time of boot, which is rounded.
         assert!((-2.0..3_600.0).contains(&age), "{age}");
     }
     running.stop().await;

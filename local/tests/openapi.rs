@@ -24,7 +24,7 @@ async fn every_route_of_the_document_is_served_and_the_document_itself() {
     assert!(served.status == 200 && served.json == document, "not the document of the code");
     for (path, methods) in document["paths"].as_object().unwrap() {
         let path = path.replace("{kind}", "device").replace("{id}", "d-1");
-        let path = path.replace("{measure}", "temperature");
+        let path = path.replace("{measure}", "temperature").replace("{name}", "telemetry");
         for method in methods.as_object().unwrap().keys() {
             let method = if method == "get" { "GET" } else { "POST" };
             let call = Call { method, ..Call::get(path.clone()) };

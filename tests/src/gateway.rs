@@ -10,7 +10,7 @@
 
 use axum::Router;
 use base64_simd::STANDARD;
-use drover_http::gateway::{HttpEvent, HttpFunction};
+use drover_http::gateway::{HttpEvent, HttpFunction, NotARequest};
 use lambda_runtime::{Context, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -30,16 +30,16 @@ pub struct Answer {
     pub json: Value,
 }
 
-/// What an answer must be.
+/// The expected answer.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
     /// The status.
     pub status: u64,
-    /// Headers that it has.
+    /// Headers of the answer.
     #[serde(default)]
     pub headers: Map<String, Value>,
-    /// What the body has, of objects the keys that are given; `None`: whatever it has.
+    /// The body. Of objects, only these keys are compared. `None`: any body.
     pub json: Option<Value>,
     /// Texts in the body.
     #[serde(default)]
@@ -47,11 +47,14 @@ pub struct Expected {
 }
 
 /// One invocation with API Gateway's JSON.
-pub async fn invoke(router: &Router, event: &str) -> Answer {
-    let event: HttpEvent = serde_json::from_str(event).expect("an event of a gateway");
+///
+/// # Errors
+/// The event is no request in payload format 2.0.
+pub async fn invoke(router: &Router, event: &str) -> Result<Answer, NotARequest> {
+    let event = HttpEvent::parse(event)?;
     let function = HttpFunction::new(router.clone());
     let answer = function.answer(LambdaEvent::new(event, Context::default())).await;
-    Answer::of(&serde_json::to_value(answer).expect("JSON"))
+    Ok(Answer::of(&serde_json::to_value(answer).expect("JSON")))
 }
 
 impl Answer {
@@ -90,6 +93,20 @@ pub fn event(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
         },
     })
     .to_string()
+}
+
+/// How the result of an invocation differs from what is expected: an answer, or the text of an error; `None`: not
+/// at all.
+pub fn difference_of(
+    found: &Result<Answer, NotARequest>,
+    answer: Option<&Expected>,
+    error: Option<&str>,
+) -> Option<String> {
+    match (found, answer) {
+        (Ok(found), Some(answer)) => answer.difference(found),
+        (Ok(_), None) => Some("an answer needs a status".to_owned()),
+        (Err(found), _) => difference(&json!(error), &json!(found.to_string())),
+    }
 }
 
 impl Expected {
@@ -139,8 +156,7 @@ pub fn is_described(document: &Value, event: &str, answer: &Answer, name: &str) 
 /// The operation of a request in the document.
 fn operation<'a>(document: &'a Value, event: &str) -> Option<&'a Value> {
     let event: Value = serde_json::from_str(event).expect("JSON");
-    // Requests of other gateways reach no route.
-    let path = event["rawPath"].as_str()?;
+    let path = event["rawPath"].as_str().expect("a path");
     let method = event["requestContext"]["http"]["method"].as_str().expect("a method");
     let paths = document["paths"].as_object().expect("paths");
     let (_, item) = paths.iter().find(|(template, _)| fits(template, path))?;

@@ -12,7 +12,7 @@ use drover_core::dead_letter::message::Message;
 use drover_core::intake::quota::WriteQuotas;
 use drover_core::intake::record::{Record, Source};
 use drover_core::registry::Registry;
-use drover_http::gateway::with_gateway_claims;
+use drover_http::gateway::{NotARequest, with_gateway_claims};
 use drover_http::{Origins, finished};
 use drover_ingest::{FUNCTION, WebhookOrigins, routes};
 use drover_intake::log_breaker::LogBreaker;
@@ -21,21 +21,23 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::comparison::{difference, only_asked_or};
-use crate::gateway::{self, Answer};
+use crate::gateway::{self, Answer, difference_of};
 use crate::processor::{Host, envelope};
 use crate::situation::{Auth, Player, Situation};
 
-/// What every event is compared by; other keys are compared where the expectation has them.
+/// The keys that are compared for every event. Other keys are compared if the expectation has them.
 const ALWAYS: [&str; 5] = ["key", "contract", "observed_at", "ingested_at", "payload"];
 
 /// The origin whose webhooks may subscribe.
 const WEBHOOK_ORIGIN: &str = "eventgrid.azure.net";
 
-/// Where the events of a request are afterwards.
+/// The location of a request's events afterwards.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// The events in the stream, in order.
+    /// The beginning of the error's text, if the invocation fails.
+    error: Option<String>,
+    /// The events in the event log, in order.
     #[serde(rename = "stream")]
     event_log: Vec<Value>,
     /// The dead letters, in order.
@@ -53,7 +55,7 @@ pub struct Writer {
 impl Player for Writer {
     const FOLDER: &'static str = "ingest";
     type Expectation = Expectation;
-    type Answer = Answer;
+    type Answer = Result<Answer, NotARequest>;
 
     fn with_auth(host: &Host, auth: Option<&Auth>) -> Self {
         let mode = Auth::mode(auth);
@@ -77,21 +79,21 @@ impl Player for Writer {
         &self.host
     }
 
-    async fn deliver(&self, event: &str) -> Answer {
+    async fn deliver(&self, event: &str) -> Self::Answer {
         gateway::invoke(&self.router, event).await
     }
 
     async fn deliver_before(&self, event: &str) -> bool {
-        (200..300).contains(&self.deliver(event).await.status)
+        self.deliver(event).await.is_ok_and(|answer| (200..300).contains(&answer.status))
     }
 
-    fn http(answer: &Answer) -> Option<Answer> {
-        Some(answer.clone())
+    fn http(answer: &Self::Answer) -> Option<Answer> {
+        answer.clone().ok()
     }
 
-    async fn difference(&self, answer: Answer, one: &Situation<Self>) -> Option<String> {
-        let Some(http) = &one.http else { return Some("an answer needs a status".to_owned()) };
-        let Expectation { event_log, letters, buffered } = &one.expect;
+    async fn difference(&self, answer: Self::Answer, one: &Situation<Self>) -> Option<String> {
+        let Expectation { error, event_log, letters, buffered } = &one.expect;
+        let answered = difference_of(&answer, one.http.as_ref(), error.as_deref());
         let expected = json!({"stream": event_log, "letters": letters, "buffered": buffered});
         let state = self.host.memory().state();
         let sent = state.event_log.iter().map(sent).collect();
@@ -101,11 +103,11 @@ impl Player for Writer {
             "letters": state.letters.iter().map(letter).collect::<Vec<_>>(),
             "buffered": only_asked_or(&ALWAYS, &waiting, &json!(buffered)),
         });
-        http.difference(&answer).or_else(|| difference(&expected, &found))
+        answered.or_else(|| difference(&expected, &found))
     }
 }
 
-/// An event of the stream: its envelope, the key of its record, and the headers as texts.
+/// An event of the event log: its envelope, the key of its record, and the headers as texts.
 fn sent(record: &Record) -> Value {
     let headers = record.headers.iter().map(|(name, value)| (name.clone(), text(value).into()));
     let headers = headers.collect();

@@ -1,6 +1,8 @@
 //! The reading function over the ports of a [`Host`], called as API Gateway calls it; and its
 //! situations, the files of `events/query/`.
 
+#![expect(clippy::expect_used, reason = "a failed expectation ends its test")]
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -9,7 +11,7 @@ use drover_core::base::metrics::{Meter, Metric, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::intake::quota::ReadQuotas;
 use drover_core::registry::Registry;
-use drover_http::gateway::with_gateway_claims;
+use drover_http::gateway::{NotARequest, with_gateway_claims};
 use drover_http::{Origins, finished};
 use drover_intake::{AuthMode, Gate, LocalKeys};
 use drover_query::counts::{Counts, Tallies};
@@ -17,13 +19,13 @@ use drover_query::health::{Probes, Process};
 use drover_query::{Access, Query, routes};
 use serde::Deserialize;
 
-use crate::gateway::{self, Answer, event};
+use crate::gateway::{self, Answer, difference_of, event};
 use crate::processor::Host;
 use crate::situation::{Auth, Player, Situation};
 
-/// The keys of the local host's tenants, as their documents say.
+/// The API key of the local host's tenant `demo`.
 pub const DEMO: &str = "drover-demo-key";
-/// The other one.
+/// The API key of the local host's tenant `acme`.
 pub const ACME: &str = "drover-acme-key";
 
 /// A part of the system that does not answer.
@@ -35,16 +37,16 @@ pub enum Down {
     Buffer,
     /// The event log.
     EventLog,
-    /// The dead-letter queue, which says nothing at all.
+    /// The dead-letter queue, which never answers.
     Silent,
 }
 
-/// Signs of life on demand.
+/// Health probes whose results a test sets.
 #[derive(Clone, Default)]
 pub struct Signs(Arc<Mutex<Vec<Down>>>);
 
 impl Signs {
-    /// From now on, these parts are down and the others are not.
+    /// Makes these parts fail and all others succeed.
     pub fn set(&self, down: &[Down]) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = down.to_vec();
     }
@@ -83,7 +85,7 @@ impl Probes for Signs {
 pub struct Units(Mutex<Vec<(String, f64)>>);
 
 impl Units {
-    /// Those of one tenant.
+    /// The read units of one tenant.
     pub fn of(&self, tenant: &str) -> f64 {
         let units = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         units.iter().filter(|(owner, _)| owner == tenant).map(|(_, units)| units).sum()
@@ -104,25 +106,25 @@ impl Meter for Units {
 pub struct Reader {
     host: Host,
     router: Router,
-    /// Signs of life.
+    /// The health probes.
     pub signs: Signs,
-    /// What reading cost.
+    /// The cost of reads.
     pub units: Arc<Units>,
 }
 
 impl Reader {
-    /// Over the ports of a host, whose callers prove who they are by keys.
+    /// Creates a reader over the ports of a host. Callers authenticate by API keys.
     pub fn over(host: &Host) -> Self {
         Self::with_mode(host, AuthMode::Key(LocalKeys::Accepted))
     }
 
-    /// Over the ports of a host.
+    /// Creates a reader over the ports of a host.
     pub fn with_mode(host: &Host, mode: AuthMode) -> Self {
         let now = host.memory().state().now;
         Self::with_counts(host, mode, Tallies::new(now))
     }
 
-    /// Over the ports of a host, with counts from somewhere else.
+    /// Creates a reader over the ports of a host, with this source of counts.
     pub fn with_counts(host: &Host, mode: AuthMode, counts: impl Counts + 'static) -> Self {
         let (signs, units) = (Signs::default(), Arc::new(Units::default()));
         let now = host.memory().state().now;
@@ -145,26 +147,29 @@ impl Reader {
 
     /// One invocation with the JSON that API Gateway sends.
     pub async fn invoke(&self, event: &str) -> Answer {
-        gateway::invoke(&self.router, event).await
+        self.deliver(event).await.expect("a request of a gateway")
     }
 
-    /// A question with a key, in short: `/api/v1/subjects?limit=1`.
+    /// Sends a GET request with an API key, to a target such as `/api/v1/subjects?limit=1`.
     pub async fn get(&self, key: &str, target: &str) -> Answer {
         self.invoke(&event("GET", target, &[("authorization", &format!("Bearer {key}"))])).await
     }
 }
 
-/// Reading changes nothing, so only the answer is expected.
+/// Reading changes nothing, so only the answer or the error is compared.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Expectation {}
+pub struct Expectation {
+    /// The beginning of the error's text, if the invocation fails.
+    error: Option<String>,
+}
 
 impl Player for Reader {
     const FOLDER: &'static str = "query";
-    /// What is read was processed before.
+    /// Earlier events are events of the processor.
     const BEFORE: &'static str = Host::FOLDER;
     type Expectation = Expectation;
-    type Answer = Answer;
+    type Answer = Result<Answer, NotARequest>;
 
     fn with_auth(host: &Host, auth: Option<&Auth>) -> Self {
         Self::with_mode(host, Auth::mode(auth))
@@ -174,20 +179,19 @@ impl Player for Reader {
         &self.host
     }
 
-    async fn deliver(&self, event: &str) -> Answer {
-        self.invoke(event).await
+    async fn deliver(&self, event: &str) -> Self::Answer {
+        gateway::invoke(&self.router, event).await
     }
 
     async fn deliver_before(&self, event: &str) -> bool {
         self.host.deliver_before(event).await
     }
 
-    fn http(answer: &Answer) -> Option<Answer> {
-        Some(answer.clone())
+    fn http(answer: &Self::Answer) -> Option<Answer> {
+        answer.clone().ok()
     }
 
-    async fn difference(&self, answer: Answer, one: &Situation<Self>) -> Option<String> {
-        let Some(http) = &one.http else { return Some("an answer needs a status".to_owned()) };
-        http.difference(&answer)
+    async fn difference(&self, answer: Self::Answer, one: &Situation<Self>) -> Option<String> {
+        difference_of(&answer, one.http.as_ref(), one.expect.error.as_deref())
     }
 }

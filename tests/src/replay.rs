@@ -1,5 +1,5 @@
 //! The replay function over the ports of a [`Host`], called with every kind of event that Lambda
-//! brings it; and its situations, the files of `events/replay/`.
+//! delivers, and its situations, the files of `events/replay/`.
 
 #![expect(
     clippy::expect_used,
@@ -40,32 +40,32 @@ use crate::gateway::Answer;
 use crate::processor::Host;
 use crate::situation::{Auth, Player, Situation};
 
-/// What every letter is compared by; other keys are compared where the expectation has them.
+/// The keys that are compared for every letter. Other keys are compared if the expectation has them.
 const ALWAYS: [&str; 4] = ["tenant", "code", "state", "whole"];
-/// What every subject is compared by.
+/// The keys that are compared for every subject.
 const OF_SUBJECTS: [&str; 2] = ["history", "event_count"];
 
-/// What is expected of an event, besides the answer to a request.
+/// The expectation for an event, except the answer to a request.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// The answer, whole: to messages.
+    /// The whole answer to messages.
     pub response: Option<Value>,
-    /// What the answer has: to a command.
+    /// Keys of the answer to a command.
     pub answer: Option<Value>,
     /// The type of the error.
     pub error: Option<String>,
-    /// The letters that are filed, in order of their owners and ids.
+    /// The filed letters, in order of their owners and ids.
     pub letters: Vec<Value>,
-    /// How many messages were sent to the dead-letter queue.
+    /// The number of messages that were sent to the dead-letter queue.
     #[serde(default)]
     sent: usize,
-    /// What is in the ledger, and nothing else.
+    /// All subjects in the ledger.
     #[serde(default)]
     subjects: Map<String, Value>,
 }
 
-/// What the memory holds besides: streams, objects, and a buffer that nobody has in hand.
+/// The topics, the objects and the buffer queue of the memory. No message of the queue is in flight.
 struct Beside(Faulty<Memory>);
 
 impl Reread for Beside {
@@ -91,7 +91,7 @@ impl BufferLevels for Beside {
     }
 }
 
-/// What was counted, by metric, for all tenants together.
+/// Sums of all metrics over all tenants.
 #[derive(Default)]
 struct Counted(Mutex<BTreeMap<Metric, f64>>);
 
@@ -105,7 +105,7 @@ impl Meter for Counted {
     }
 }
 
-/// Memory, and one warm environment of the replay function over it.
+/// A host, and one warm environment of the replay function over its ports.
 pub struct Replayer {
     host: Host,
     auth: Option<Auth>,
@@ -114,7 +114,7 @@ pub struct Replayer {
 }
 
 impl Situation<Replayer> {
-    /// Whether it is a batch of messages.
+    /// Whether the event is a batch of messages.
     pub fn is_of_queue(&self) -> bool {
         let event: Value = serde_json::from_str(&self.event).expect("JSON");
         event["Records"].is_array()
@@ -122,31 +122,31 @@ impl Situation<Replayer> {
 }
 
 impl Replayer {
-    /// Puts a new environment, which knows nothing yet, in the place of the warm one.
+    /// Replaces the warm environment by a cold environment.
     pub fn restart(&mut self) {
         self.replay = environment(self.host.memory(), self.auth.as_ref(), &self.counted);
     }
 
-    /// What is in the ports.
+    /// The content of the ports.
     pub fn memory(&self) -> &Faulty<Memory> {
         self.host.memory()
     }
 
-    /// How often something was counted; of units, the whole ones.
+    /// The sum of a metric, rounded down.
     pub fn counted(&self, metric: Metric) -> usize {
         let sums = self.counted.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = sums.get(&metric).copied().unwrap_or_default();
         (0..).take_while(|count| f64::from(*count + 1) <= sum).count()
     }
 
-    /// Every filed letter, by owner and id: what is stored of it, whose it is, whether it is whole,
-    /// and its value as text.
+    /// Every filed letter, by owner and id: its stored fields, its owner, whether it is complete, and its
+    /// value as text.
     pub fn letters(&self) -> Vec<Value> {
         let state = self.memory().state();
         state.filed.iter().flat_map(|(owner, drawer)| letters(owner, drawer)).collect()
     }
 
-    /// What is in the ledger, by subject.
+    /// The content of the ledger, by subject.
     pub async fn subjects(&self) -> Value {
         self.host.outcome(Ok(Default::default())).await["subjects"].take()
     }

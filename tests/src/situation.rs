@@ -63,7 +63,7 @@ pub trait Player: Sized {
     /// Delivers an event that precedes the situation's. Returns whether it was handled.
     async fn deliver_before(&self, event: &str) -> bool;
 
-    /// The response as API Gateway receives it, if it is one to an HTTP request.
+    /// The response as API Gateway receives it, if the event is an HTTP request.
     fn http(answer: &Self::Answer) -> Option<Answer>;
 
     /// The differences between the expectation and both the result and the ports; `None` if there are none.

@@ -48,7 +48,7 @@ fn hides(text: &str, about: &str) {
     }
 }
 
-/// Everything that a tenant may come to see of what is in the ports.
+/// All content of the ports that a tenant can see.
 fn nothing_is_kept(memory: &Faulty<Memory>, about: &str) {
     let state = memory.state();
     for message in state.letters.iter().chain(&state.buffer) {
@@ -68,13 +68,13 @@ fn nothing_is_kept(memory: &Faulty<Memory>, about: &str) {
 #[tokio::test]
 async fn no_response_of_ingest_contains_the_text_of_a_service() {
     let mut unavailable = 0;
-    for one in Situation::<Writer>::all() {
+    for one in Situation::<Writer>::all().into_iter().filter(|one| one.http.is_some()) {
         for call in CALLS {
             let about = format!("{} {call:?}", one.name);
             let host = one.host();
             let writer = Writer::with_auth(&host, one.given.auth.as_ref());
             fail(host.memory(), Some(call));
-            let answer = writer.deliver(&one.event).await;
+            let answer = writer.deliver(&one.event).await.expect("a request");
             hides(&answer.text, &about);
             nothing_is_kept(host.memory(), &about);
             unavailable += usize::from(answer.status == 503);
@@ -86,7 +86,7 @@ async fn no_response_of_ingest_contains_the_text_of_a_service() {
 #[tokio::test]
 async fn no_response_of_query_contains_the_text_of_a_service() {
     let mut unavailable = 0;
-    for one in Situation::<Reader>::all() {
+    for one in Situation::<Reader>::all().into_iter().filter(|one| one.http.is_some()) {
         for call in CALLS {
             let reader = one.prepared().await;
             fail(reader.host().memory(), Some(call));

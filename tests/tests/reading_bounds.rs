@@ -8,6 +8,9 @@
     reason = "a failed expectation ends its test"
 )]
 
+use std::io::Write as _;
+
+use base64_simd::STANDARD;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::quota::READ_UNIT_BYTES;
 use drover_query::limits;
@@ -17,6 +20,8 @@ use drover_tests::processor::{Extra, Host, returned};
 use drover_tests::query::{ACME, DEMO, Reader};
 use drover_tests::replay::Replayer;
 use drover_tests::situation::Player as _;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 fn now() -> Timestamp {
@@ -190,6 +195,56 @@ async fn the_reads_of_a_response_are_charged_to_its_tenant() {
     assert_eq!(reader.get(ACME, "/devices").await.status, 200);
     host.memory().state().now = now().plus_seconds(seconds);
     assert_eq!(reader.get(&key, "/devices").await.status, 200);
+}
+
+/// A request to check these records, compressed.
+fn check(key: &str, records: &[Value]) -> String {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(&serde_json::to_vec(records).expect("JSON")).expect("memory takes everything");
+    let body = gzip.finish().expect("memory takes everything");
+    let headers = [
+        ("authorization", format!("Bearer {key}")),
+        ("content-encoding", "gzip".to_owned()),
+        ("content-type", "application/json".to_owned()),
+    ];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let request = event("POST", "/api/v1/contracts/telemetry/check", &headers);
+    let mut request: Value = serde_json::from_str(&request).expect("JSON");
+    request["body"] = json!(STANDARD.encode_to_string(body));
+    request["isBase64Encoded"] = json!(true);
+    request.to_string()
+}
+
+#[tokio::test]
+async fn a_response_with_checked_records_is_bounded_and_says_so() {
+    const LAMBDA_BYTES: usize = 6 * 1024 * 1024;
+    let (host, mut records) = (host(&Value::Null), Vec::new());
+    for device in 0..80 {
+        let mut record = reading(device, 0, 0);
+        // In Lambda's response each quotation mark takes two bytes.
+        record["payload"]["note"] = json!(vec![""; 20_000]);
+        records.push(record);
+    }
+    let reader = Reader::over(&host);
+    let answer = reader.invoke(&check(DEMO, &records)).await;
+    assert_eq!((answer.status, &answer.json["complete"]), (200, &json!(false)));
+    let results = answer.json["results"].as_array().expect("results").len();
+    assert!((10..80).contains(&results), "{results}");
+    assert!(serde_json::to_string(&answer.text).expect("JSON").len() < LAMBDA_BYTES);
+    let few = reader.invoke(&check(DEMO, &records[..3])).await;
+    assert_eq!((&few.json["complete"], &few.json["accepted"]), (&json!(true), &json!(3)));
+    assert!(host.memory().state().heads.is_empty(), "a check stores nothing");
+}
+
+#[tokio::test]
+async fn the_bytes_of_checked_records_are_charged_to_their_tenant() {
+    let quota = json!({"events_per_second": 1, "burst": 1, "read_bytes_per_second": 1_000});
+    let host = host(&quota);
+    let (reader, key) = (Reader::over(&host), slow_key());
+    let request = check(&key, &[reading(0, 0, 60_000)]);
+    assert_eq!(reader.invoke(&request).await.status, 200);
+    assert_eq!(wait(&reader.invoke(&request).await).1, "rate_limited");
+    assert_eq!(reader.get(ACME, "/devices").await.status, 200);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The writes of a plan on DynamoDB: all in order, or none from the first one that another process
+//! The writes of a plan on DynamoDB: all in order, or none from the first write that another process
 //! has overtaken.
 
 #![expect(clippy::expect_used, reason = "a failed expectation ends its test")]

@@ -3,10 +3,10 @@
 
     drive.py FOLDER WARM-UP MAIN
 
-of the phases `warm-up` and `main` only that many batches are taken. Records that the function reports as failed are
-delivered alone, three times in all, and then given up, as an event source mapping with `MaximumRetryAttempts: 2` would.
-Write units are what DynamoDB says (`ReturnConsumedCapacity`), which a hook of botocore asks for. Lambda's poller and
-runtime are left out, but for parsing the event.
+WARM-UP and MAIN limit the batches of the phases `warm-up` and `main`. A record that the function reports as failed is
+delivered alone, up to three times in all, and then discarded, like an event source mapping with
+`MaximumRetryAttempts: 2`. A hook of botocore requests the consumed write units (`ReturnConsumedCapacity`). Lambda's
+poller and runtime are not included, except for parsing the event.
 """
 
 import collections

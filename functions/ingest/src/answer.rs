@@ -1,4 +1,4 @@
-//! What comes back: one result for each event.
+//! The bodies of answers, with one result for each event.
 
 use drover_core::base::error::Rejection;
 use drover_core::base::time::Timestamp;
@@ -7,9 +7,9 @@ use drover_intake::Accepted;
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
-/// How a request with events fails.
+/// The problems of a request with events.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "what the document of the routes is made from")]
+#[expect(dead_code, reason = "describes the answers in the OpenAPI document")]
 pub(crate) enum Refused {
     /// `malformed_json`, `malformed_encoding`, `unknown_parameter`, `invalid_parameter`,
     /// `malformed_request`, `invalid_handshake`
@@ -28,28 +28,28 @@ pub(crate) enum Refused {
     /// `rate_limited`, with `Retry-After`
     #[response(status = 429, content_type = "application/problem+json")]
     RateLimited(ProblemBody),
-    /// `unavailable`: send it again, what was stored counts as duplicate
+    /// `unavailable`: retry the request; events that are already stored count as duplicates
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemBody),
 }
 
-/// The answer to a request of which at least one event was accepted.
+/// The answer to a request with at least one accepted or ignored event.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BatchAnswer {
-    /// The id of the request, the same for every repetition under one idempotency key.
+    /// The id of the request. Requests that are repeated with the same idempotency key have the same id.
     pub batch_id: String,
-    /// How many are durable.
+    /// The number of accepted events. They are durable.
     pub accepted: usize,
-    /// How many never will be.
+    /// The number of rejected events.
     pub rejected: usize,
-    /// How many their contract passes over; absent: none.
+    /// The number of events that their contract ignores; absent if 0.
     #[serde(skip_serializing_if = "is_zero")]
     #[schema(required = false)]
     pub ignored: usize,
-    /// When it was received.
+    /// When the request was received.
     #[schema(value_type = String, format = DateTime)]
     pub received_at: Timestamp,
-    /// One for each event, or for each element that its contract's transform makes of it, in order.
+    /// One result for each event, or for each element that the contract's transform returns, in order.
     pub results: Vec<EventResult>,
 }
 
@@ -57,7 +57,7 @@ pub struct BatchAnswer {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ValidationAnswer {
-    /// The code of the event.
+    /// The validation code of the event.
     #[schema(example = "512d38b6-c7b8-40c8-89fe-f46f9e9622b6")]
     pub(crate) validation_response: String,
 }
@@ -65,55 +65,55 @@ pub(crate) struct ValidationAnswer {
 /// The answer of `POST /collect`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CollectAnswer {
-    /// Whether at least one was accepted.
+    /// Whether at least one event was accepted or ignored.
     pub success: bool,
     /// The id of the request.
     pub batch_id: String,
-    /// How many are durable.
+    /// The number of accepted events. They are durable.
     pub accepted: usize,
-    /// How many never will be.
+    /// The number of rejected events.
     pub rejected: usize,
-    /// How many their contract passes over; absent: none.
+    /// The number of events that their contract ignores; absent if 0.
     #[serde(skip_serializing_if = "is_zero")]
     #[schema(required = false)]
     pub ignored: usize,
-    /// When it was received.
+    /// When the request was received.
     #[schema(value_type = String, format = DateTime)]
     pub timestamp: Timestamp,
-    /// One for each event, in order.
+    /// One result for each event, in order.
     pub results: Vec<EventResult>,
 }
 
-/// What became of one event.
+/// The result of one event.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum EventResult {
-    /// It is durable.
+    /// The event is durable.
     Accepted {
-        /// Which one, from 0.
+        /// The index of the event in the request, from 0.
         index: usize,
-        /// Which element of it, from 0, where its contract has a transform.
+        /// The index of the element in the event, from 0, if the contract has a transform.
         #[serde(skip_serializing_if = "Option::is_none")]
         element: Option<u32>,
-        /// Its id: its own, or the one that was made for it.
+        /// The id of the event, from the request or generated.
         event_id: String,
     },
-    /// Its contract passes it over.
+    /// The contract ignores the event.
     Ignored {
-        /// Which one, from 0.
+        /// The index of the event in the request, from 0.
         index: usize,
-        /// Which element of it, from 0, where its contract has a transform that makes elements of it.
+        /// The index of the element in the event, from 0, if the contract's transform returns elements.
         #[serde(skip_serializing_if = "Option::is_none")]
         element: Option<u32>,
     },
-    /// It will never pass as it is.
+    /// The event is invalid; a retry would fail again.
     Rejected {
-        /// Which one, from 0.
+        /// The index of the event in the request, from 0.
         index: usize,
-        /// Which element of it, from 0, where its contract has a transform.
+        /// The index of the element in the event, from 0, if the contract has a transform.
         #[serde(skip_serializing_if = "Option::is_none")]
         element: Option<u32>,
-        /// Why.
+        /// Why the event was rejected.
         error: EventError,
     },
 }
@@ -121,13 +121,13 @@ pub enum EventResult {
 /// Why an event was rejected.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct EventError {
-    /// The stable word.
+    /// A stable, machine-readable code.
     #[schema(example = "schema_violation")]
     pub code: &'static str,
-    /// JSON Pointer to the culprit, where one applies.
+    /// JSON Pointer to the invalid value, if there is one.
     #[schema(example = "/payload/value")]
     pub path: Option<String>,
-    /// For a person.
+    /// A description for people.
     pub message: String,
 }
 
@@ -141,7 +141,7 @@ impl From<Accepted> for EventResult {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde requires")]
 const fn is_zero(count: &usize) -> bool {
     *count == 0
 }

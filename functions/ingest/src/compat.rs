@@ -1,4 +1,4 @@
-//! The routes of the systems that this one replaces, as their clients know them.
+//! The routes of the systems that Drover replaces, unchanged for their clients.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use drover_core::base::time::Timestamp;
 use drover_core::ports::EventLog;
+use drover_http::sent::Sent;
 use drover_http::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use drover_intake::body::Events;
 use drover_intake::submission::tracing_headers;
@@ -20,7 +21,6 @@ use uuid::Uuid;
 
 use crate::answer::{CollectAnswer, Refused};
 use crate::events::{caller, deliver};
-use crate::sent::Sent;
 
 const LEARNING: &str = "learning";
 const MESSAGE: &str = "message";
@@ -46,7 +46,7 @@ pub(crate) struct Hello {
     path = "/collect",
     tag = "events",
     summary = "Send learner events",
-    description = "The same as `POST /api/v1/events?contract=learning`, in the shape that learning clients know.",
+    description = "The same as `POST /api/v1/events?contract=learning`, with the answer that learning clients expect.",
     request_body(content = serde_json::Value, content_type = "application/json", example = json!({"events": [{
         "learner_id": "l-9", "course_id": "c-1", "lesson_id": "s-1", "event_type": "lesson_started",
         "event_data": {}, "timestamp": "2026-11-21T06:00:00Z"
@@ -78,12 +78,12 @@ pub(crate) async fn collect<W: IntakePorts, S: EventLog>(
     path = "/current_time",
     tag = "events",
     summary = "Say hello, and publish it as a message event",
-    params(("name" = Option<String>, Query, description = "Who is greeted: the subject `user/NAME`", example = "Ada")),
+    params(("name" = Option<String>, Query, description = "The name of the greeted user; the subject of the event is `user/NAME`", example = "Ada")),
     responses(
         (status = 200, description = "The greeting was published", body = CurrentTime),
         (status = 400, description = "`unknown_parameter`, `invalid_parameter`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "`rate_limited`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`: send it again", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`unavailable`: retry the request", body = ProblemBody, content_type = "application/problem+json"),
         NotAdmitted,
     ),
     security(("api_key" = ["write"]))

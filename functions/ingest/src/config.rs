@@ -10,27 +10,27 @@ use drover_http::settings::HttpSettings;
 
 use crate::WebhookOrigins;
 
-/// What the environment says.
+/// The configuration of ingest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// `DROVER_REGISTRY_TABLE`, `DROVER_DEAD_LETTER_QUEUE_URL`, `DROVER_BUFFER_QUEUE_URL`;
-    /// `DROVER_REQUESTS_TABLE`: requests under an idempotency key; without an event log also
+    /// `DROVER_REGISTRY_TABLE`, `DROVER_DEAD_LETTER_QUEUE_URL`, `DROVER_BUFFER_QUEUE_URL`,
+    /// `DROVER_REQUESTS_TABLE` (requests with an idempotency key), and in direct mode
     /// `DROVER_LEDGER_TABLE`.
     pub aws: AwsConfig,
     /// `DROVER_STREAM`: `direct` (the default) or `kafka`.
     pub event_log: EventLogConfig,
-    /// `DROVER_AUTH_MODE` and the claims, `DROVER_CORS_ORIGINS`.
+    /// `DROVER_AUTH_MODE`, the names of the claims, and `DROVER_CORS_ORIGINS`.
     pub http: HttpSettings,
-    /// `DROVER_WEBHOOK_ORIGINS`: senders whose webhooks may subscribe.
+    /// `DROVER_WEBHOOK_ORIGINS`: the origins of webhooks that may subscribe.
     pub webhook_origins: WebhookOrigins,
     /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
     pub metrics: Keeping,
 }
 
-/// Where events go.
+/// The destination of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventLogConfig {
-    /// No event log: ingest commits to the ledger itself, through a pipeline of its own.
+    /// No event log: ingest commits events to the ledger itself, through its own pipeline.
     Direct(PipelineSettings),
     /// A topic of a Kafka cluster.
     Kafka(KafkaVariables),
@@ -40,7 +40,7 @@ impl Config {
     /// Reads the configuration from a source of variables.
     ///
     /// # Errors
-    /// The first variable that is missing or wrong.
+    /// The first variable that is missing or invalid.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Misconfigured> {
         let variables = Variables(variable);
         let (aws, event_log) = match kafka(&variables)? {

@@ -1,5 +1,5 @@
-//! `POST /api/v1/events`, and what `POST /collect` has in common with it: from a request to its
-//! delivery, and from the results to an answer.
+//! `POST /api/v1/events`, and the code that it shares with `POST /collect`: delivers the events of a request
+//! and makes the answer from the results.
 
 use std::sync::Arc;
 
@@ -8,18 +8,16 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
-use drover_core::intake::contract::Syntax;
-use drover_core::intake::json::without_bare_words;
 use drover_core::ports::EventLog;
+use drover_http::sent::Sent;
+use drover_http::sent::carried::carried;
 use drover_http::{CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem};
-use drover_intake::body::{self, Events, Format};
+use drover_intake::body::{self, Events};
 use drover_intake::{Accepted, Batch, Caller, ContractName, Intake, IntakePorts, Submission};
 
 use crate::answer::{BatchAnswer, EventResult, Refused, ValidationAnswer};
-use crate::carried::carried;
-use crate::sent::Sent;
 
-/// The media type of most requests, which is no contract's.
+/// The media type of most requests. It never selects a contract.
 const PLAIN_JSON: &str = "application/json";
 /// The built-in contract of CloudEvents.
 const CLOUD_EVENTS_CONTRACT: &str = "cloudevents";
@@ -30,14 +28,14 @@ const CLOUD_EVENTS_CONTRACT: &str = "cloudevents";
     tag = "events",
     summary = "Send events",
     description = "One event object, an object whose only member is `events`, a JSON array, NDJSON, or a CloudEvent in structured or binary mode; at most 100 events. \
-        Each event has its own result, and one bad event never costs a good one. What is accepted is durable.",
+        Each event has its own result: a bad event never costs a good event. Accepted events are durable.",
     params(
-        ("contract" = Option<String>, Query, description = "The contract that the events pass; else the one of the request's media type, else the tenant's default", max_length = 64, example = "telemetry"),
+        ("contract" = Option<String>, Query, description = "The contract of the events; by default the contract of the request's media type, or else the tenant's default contract", max_length = 64, example = "telemetry"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeated request has the same effect once, within 24 hours: 1 to 255 visible ASCII characters"),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`"),
     ),
     request_body(
-        description = "One event, or several",
+        description = "One or more events",
         content(
             (serde_json::Value = "application/json", example = json!({"device_id": "device-001", "event_type": "temperature", "timestamp": "2026-11-21T06:00:00Z", "payload": {"value": 21.5}})),
             (String = "application/x-ndjson", example = "{\"device_id\":\"device-001\",\"event_type\":\"battery\",\"payload\":{\"value\":80}}\n"),
@@ -45,7 +43,7 @@ const CLOUD_EVENTS_CONTRACT: &str = "cloudevents";
     ),
     responses(
         (status = 202, description = "At least one event was accepted", body = BatchAnswer),
-        (status = 200, description = "The answer to a validation event of Azure Event Grid (header `aeg-event-type: SubscriptionValidation`), where the operator allows that origin; it becomes no event", body = ValidationAnswer),
+        (status = 200, description = "The answer to a validation event of Azure Event Grid (header `aeg-event-type: SubscriptionValidation`), if the operator allows its origin; the validation event is not stored", body = ValidationAnswer),
         NotAdmitted,
         Refused,
     ),
@@ -68,7 +66,7 @@ pub(crate) async fn events<W: IntakePorts, S: EventLog>(
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-/// The caller of a request, if it may write.
+/// Authenticates the caller of a request.
 pub(crate) async fn caller<W: IntakePorts, S: EventLog>(
     intake: &Intake<W, S>,
     credentials: &Credentials,
@@ -76,7 +74,8 @@ pub(crate) async fn caller<W: IntakePorts, S: EventLog>(
     credentials.admitted(intake.caller(credentials.proof()).await)
 }
 
-/// The contract of a request that names none: that of its media type, or of its mode.
+/// The contract of a request without the parameter `contract`: by its media type, or the contract of
+/// CloudEvents if the request is a CloudEvent in binary mode.
 async fn contract_of<W: IntakePorts, S: EventLog>(
     intake: &Intake<W, S>,
     sent: &Sent,
@@ -88,7 +87,7 @@ async fn contract_of<W: IntakePorts, S: EventLog>(
     Ok(named.or_else(|| sent.is_cloud_event().then(|| CLOUD_EVENTS_CONTRACT.to_owned())))
 }
 
-/// Takes a request to its answer.
+/// Delivers the events of a request and returns the answer.
 pub(crate) async fn deliver<W: IntakePorts, S: EventLog>(
     intake: &Intake<W, S>,
     caller: &Caller,
@@ -103,9 +102,7 @@ pub(crate) async fn deliver<W: IntakePorts, S: EventLog>(
     let format = sent.format()?;
     let compiled = intake.contract(contract).await?;
     let compiled = compiled.as_deref();
-    let relaxed = compiled
-        .filter(|compiled| compiled.syntax() == Syntax::Lenient && format != Format::Data)
-        .and_then(|_| without_bare_words(&sent.body));
+    let relaxed = sent.relaxed(format, compiled);
     let events = body::events(relaxed.as_deref().unwrap_or(&sent.body), format)?;
     let submission = Submission {
         contract,
@@ -117,7 +114,10 @@ pub(crate) async fn deliver<W: IntakePorts, S: EventLog>(
     answered(batch, &events)
 }
 
-/// 202 unless every event was rejected; then why.
+/// Makes the answer of a request.
+///
+/// # Errors
+/// 422: every event was rejected. A single event gives its own code.
 fn answered(batch: Batch, events: &Events<'_>) -> Result<BatchAnswer, Problem> {
     let (accepted, ignored) = (batch.accepted(), batch.ignored());
     let Batch { id: batch_id, received_at, results } = batch;
@@ -135,7 +135,9 @@ fn answered(batch: Batch, events: &Events<'_>) -> Result<BatchAnswer, Problem> {
         [Accepted { result: Some(Err(rejection)), .. }] if events.is_single() => {
             (rejection.code.as_str(), rejection.message.clone())
         }
-        _ => ("no_event_accepted", "no event of this request passed, see errors".to_owned()),
+        _ => {
+            ("no_event_accepted", "every event of the request was rejected, see errors".to_owned())
+        }
     };
     Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).with_errors(faults))
 }

@@ -1,14 +1,16 @@
-//! Ingest: events over HTTP into the stream.
+//! Ingest: the HTTP front of [`drover_intake`]. Receives events and makes them durable.
 //!
-//! The HTTP front of [`drover_intake`]. Reading order: [`routes`] says what is served; `sent` reads a request;
-//! `carried` gives the headers of its records; `events` answers it, [`answer`] is the body of the answer;
-//! `compat` has the routes of the replaced systems; `webhooks` answers senders that ask whether they may
-//! deliver events here.
-//! [`config`] is read once at start.
+//! Reading order:
+//! - [`routes`]: the router
+//! - [`drover_http::sent`]: reads a request
+//! - `events`: `POST /api/v1/events`; [`answer`]: the bodies of answers
+//! - `compat`: the routes of the replaced systems
+//! - `webhooks`: the handshakes of webhooks before they deliver events
+//! - [`config`]: the configuration, read once at start
 //!
-//! A 202 promises that each event it calls accepted is durable.
+//! In an answer with status 202, each accepted event is durable.
 //!
-//! Left out: health, which `query` answers for all functions.
+//! Not here: the health of the system, which `query` reports for all functions.
 
 use std::sync::Arc;
 
@@ -22,12 +24,10 @@ use drover_intake::body::SENT_BYTES;
 use drover_intake::{Intake, IntakePorts};
 
 pub mod answer;
-mod carried;
 mod compat;
 pub mod config;
 mod events;
 mod openapi;
-mod sent;
 mod webhooks;
 
 pub use openapi::openapi;
@@ -38,7 +38,7 @@ use webhooks::{cloud_events, event_grid};
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "ingest";
 
-/// The routes of this function, before the layers that every router has
+/// The routes of this function, without the layers that every router gets
 /// ([`drover_http::finished`]).
 pub fn routes<W, S>(intake: Arc<Intake<W, S>>, webhook_origins: WebhookOrigins) -> Router
 where

@@ -1,4 +1,4 @@
-//! Wiring only: configuration from the environment, clients, one warm [`Intake`].
+//! Starts ingest: reads the configuration, creates the clients, and serves one [`Intake`].
 
 // The SDK's futures nest deeper than the default of 128.
 #![recursion_limit = "256"]
@@ -28,8 +28,8 @@ use lambda_http::tracing;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-// One thread: a function has one invocation at a time and, as it is deployed, one processor at most. With
-// more, each call to a service wakes a second thread and then the first again.
+// A function runs one invocation at a time, and the deployed functions have at most one vCPU. With several
+// threads, each service call would wake a second thread and then the first thread again.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     tracing::init_default_subscriber();
@@ -54,14 +54,17 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-/// What no second attempt would help ends the start. A cluster that is away does not: until it is
-/// back, events go to the buffer.
+/// Connects to Kafka.
+///
+/// # Errors
+/// The configuration is invalid. An unreachable cluster is not an error: events go to the buffer queue until
+/// the cluster is reachable.
 async fn kafka(variables: KafkaVariables) -> anyhow::Result<KafkaEventLog> {
     let config = variables.config(|file| std::fs::read_to_string(file)).await;
-    let event_log = KafkaEventLog::new(config.context("whom to be in Kafka")?);
+    let event_log = KafkaEventLog::new(config.context("credentials for Kafka")?);
     match event_log.check().await {
         Err(error) if error.reason == Reason::Misconfigured => return Err(error.into()),
-        Err(error) => tracing::warn!(%error, "starting without the stream"),
+        Err(error) => tracing::warn!(%error, "event log unreachable, starting without it"),
         Ok(()) => {}
     }
     Ok(event_log)
@@ -89,8 +92,8 @@ async fn serve<S: EventLog + 'static>(
     run(router).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
 }
 
-/// Straight to standard output: a log formatter would wrap the line, and CloudWatch would not read
-/// metrics from it. A closed output costs the metrics and nothing else.
+/// Writes metrics directly to standard output. A log formatter would wrap the line, and CloudWatch would not
+/// find the metrics in it. If the output is closed, only the metrics are lost.
 fn print(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

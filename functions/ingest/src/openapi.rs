@@ -1,5 +1,5 @@
-//! What the routes of this function look like, from the code. The document of all functions is put
-//! together where all of them are known.
+//! The OpenAPI document of this function's routes, generated from the code. `local` merges the documents of
+//! all functions.
 
 use drover_http::{Fault, ProblemBody};
 use utoipa::OpenApi;
@@ -27,7 +27,7 @@ use crate::answer::{BatchAnswer, CollectAnswer, EventError, EventResult, Validat
 )]
 struct Document;
 
-/// The routes of this function.
+/// The OpenAPI document of this function's routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }

@@ -1,11 +1,11 @@
-//! Handshakes of webhooks: before a sender delivers events here, it asks whether it may. A deployment lists
-//! the origins that may, and lists none by default. A handshake makes no event.
+//! Handshakes of webhooks: a sender requests permission before it delivers events. The operator lists the
+//! allowed origins; the default list is empty. A handshake stores no event.
 //!
-//! - `cloud_events`: `OPTIONS`, as the CloudEvents specification has it. It carries no credentials.
-//! - `event_grid`: the validation event of Azure Event Grid's own schema. It carries the credentials of every
-//!   other request.
+//! - `cloud_events`: `OPTIONS` requests, as in the CloudEvents specification, without credentials
+//! - `event_grid`: the validation event of Azure Event Grid's own schema, with the same credentials as other
+//!   requests
 //!
-//! Only `/api/v1/events` has handshakes: `/collect` takes a shape that no such sender sends.
+//! Only `/api/v1/events` has handshakes, because no webhook sender uses the format of `/collect`.
 
 use drover_core::base::variables::{Misconfigured, Variables};
 use drover_http::Problem;
@@ -14,7 +14,7 @@ pub(crate) mod cloud_events;
 pub(crate) mod event_grid;
 
 const VARIABLE: &str = "DROVER_WEBHOOK_ORIGINS";
-/// The maximum length of an origin, which is a name in the DNS, in bytes.
+/// The maximum length of an origin, which is a DNS name, in bytes.
 const ORIGIN_BYTES: usize = 253;
 const LABEL_BYTES: usize = 63;
 /// The maximum number of listed origins.
@@ -22,7 +22,7 @@ const ORIGINS: usize = 50;
 /// The maximum length of an origin in a message, in bytes.
 const SHOWN_BYTES: usize = 40;
 
-/// The senders whose webhooks may subscribe, as names in the DNS. The default is none.
+/// The origins whose webhooks may subscribe, as DNS names. The default is an empty list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WebhookOrigins(Vec<String>);
 
@@ -30,7 +30,7 @@ impl WebhookOrigins {
     /// Reads `DROVER_WEBHOOK_ORIGINS`: names, separated by commas.
     ///
     /// # Errors
-    /// An entry is no name in the DNS, or there are too many.
+    /// An entry is not a DNS name, or there are too many entries.
     pub fn read<F>(variables: &Variables<F>) -> Result<Self, Misconfigured>
     where
         F: Fn(&str) -> Option<String>,
@@ -40,10 +40,11 @@ impl WebhookOrigins {
         Self::listed(listed).map_err(|fault| Misconfigured::new(VARIABLE, fault))
     }
 
-    /// Exactly these origins. Upper and lower case are the same.
+    /// Allows exactly these origins, in any case.
     ///
     /// # Errors
-    /// An entry is no name in the DNS, or there are too many: a sentence without its subject.
+    /// An entry is not a DNS name, or there are too many entries. The error is a predicate without its
+    /// subject.
     pub fn listed<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut listed = Vec::new();
         for origin in origins {
@@ -61,7 +62,7 @@ impl WebhookOrigins {
         Ok(Self(listed))
     }
 
-    /// Passes a listed origin.
+    /// Accepts a listed origin.
     ///
     /// # Errors
     /// `forbidden`
@@ -78,7 +79,7 @@ impl WebhookOrigins {
     }
 }
 
-/// Whether a text is a name in the DNS.
+/// Whether a text is a DNS name.
 fn is_name(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=LABEL_BYTES).contains(&label.len())

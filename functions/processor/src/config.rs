@@ -1,5 +1,5 @@
-//! The configuration, read once at start. A wrong one is an error that names the variable, before
-//! anything is taken from the stream.
+//! The configuration, read once at start. An invalid variable is an error that names the variable, before the
+//! function processes any record.
 
 use drover_aws::AwsConfig;
 use drover_core::base::metrics::emf::Keeping;
@@ -7,7 +7,7 @@ use drover_core::base::variables::{Misconfigured, Variables};
 use drover_core::intake::record::TopicRetention;
 use drover_core::pipeline::settings::PipelineSettings;
 
-/// What the environment says.
+/// The configuration of the processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `DROVER_LEDGER_TABLE`, `DROVER_REGISTRY_TABLE`, `DROVER_DEAD_LETTER_QUEUE_URL`,
@@ -15,7 +15,7 @@ pub struct Config {
     pub aws: AwsConfig,
     /// `DROVER_CACHE_BYTES` and `DROVER_CONCURRENCY`.
     pub pipeline: PipelineSettings,
-    /// `DROVER_TOPIC_RETENTION_HOURS`: which Kafka timestamps are too old to be true, a week by default.
+    /// `DROVER_TOPIC_RETENTION_HOURS`: the maximum plausible age of a Kafka timestamp, a week by default.
     pub retention: TopicRetention,
     /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
     pub metrics: Keeping,
@@ -25,7 +25,7 @@ impl Config {
     /// Reads the configuration from a source of variables.
     ///
     /// # Errors
-    /// The first variable that is missing or wrong.
+    /// The first variable that is missing or invalid.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Misconfigured> {
         let variables = Variables(variable);
         Ok(Self {

@@ -1,7 +1,6 @@
-//! Who may read, and how. An [`Access`] lets a caller in; the [`Visit`] that this makes reads for
-//! it: within the caller's own tenant and its quota, until the request's time is over, and counting what
-//! it costs.
-//! It is a store that refuses to write, so that nothing behind it can.
+//! Access to subjects. [`Access`] authenticates a caller and returns a [`Visit`], which reads for that
+//! caller: only subjects of the caller's tenant, within the tenant's quota and until the deadline of the
+//! request. A visit counts the cost of its reads. It implements the store and rejects all writes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use drover_core::base::id::{Kind, SubjectId};
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
+use drover_core::intake::contract::Contract;
 use drover_core::intake::quota::{READ_UNIT_BYTES, ReadQuotas};
 use drover_core::intake::tenant::Scope;
 use drover_core::ledger::dialogue::WriteAnswer;
@@ -29,21 +29,21 @@ use drover_intake::{Caller, Gate, counted};
 
 use crate::{FUNCTION, QueryPorts, limits};
 
-/// Who may read, and what there is to read.
+/// Authenticates callers and reads for them.
 pub struct Access<W> {
-    /// Everything outside.
+    /// The ports.
     pub ports: W,
-    /// Tenants, contracts and keys.
+    /// Cached tenants, contracts and keys.
     pub registry: Registry,
-    /// Who may call.
+    /// Authenticates callers.
     pub gate: Gate,
-    /// How much each tenant has read.
+    /// The read quotas of the tenants.
     pub quotas: ReadQuotas,
-    /// Where counts go.
+    /// Records the metrics.
     pub meter: Arc<dyn Meter>,
 }
 
-/// One request of a caller that may read.
+/// One request of an authenticated caller.
 pub(crate) struct Visit<'a, W: QueryPorts> {
     access: &'a Access<W>,
     caller: Caller,
@@ -52,7 +52,7 @@ pub(crate) struct Visit<'a, W: QueryPorts> {
 }
 
 impl<W: QueryPorts> Access<W> {
-    /// Whoever may read, within its quota.
+    /// Authenticates a caller and checks its quota.
     pub(crate) async fn admit(&self, credentials: &Credentials) -> Result<Visit<'_, W>, Problem> {
         let now = self.ports.now();
         let admitted = self
@@ -71,7 +71,7 @@ impl<W: QueryPorts> Visit<'_, W> {
         &self.caller
     }
 
-    /// Bytes that were read so far, as DynamoDB counts them: in read units.
+    /// The bytes that were read so far, calculated from DynamoDB's read units.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -85,7 +85,7 @@ impl<W: QueryPorts> Visit<'_, W> {
         *self.units.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a question needs; `None`: nothing was ever written of the subject.
+    /// Reads a snapshot and the specs of its contracts. `None`: the subject does not exist.
     pub(crate) async fn snapshot(
         &self,
         subject: &SubjectId,
@@ -97,13 +97,13 @@ impl<W: QueryPorts> Visit<'_, W> {
         Ok(Some((snapshot, specs)))
     }
 
-    /// The view after everything; `None`: nothing was ever written of the subject.
+    /// Reads the live view. `None`: the subject does not exist.
     pub(crate) async fn live(&self, subject: &SubjectId) -> Result<Option<View>, Unavailable> {
         let snapshot = self.snapshot(subject, Question::Live).await?;
         Ok(snapshot.map(|(snapshot, specs)| snapshot.live(&specs)))
     }
 
-    /// A part of a history; `None`: nothing was ever written of the subject.
+    /// Reads a part of a history. `None`: the subject does not exist.
     pub(crate) async fn range(
         &self,
         subject: &SubjectId,
@@ -112,7 +112,7 @@ impl<W: QueryPorts> Visit<'_, W> {
         Ok(reader::range(self, &self.location(subject), range).await?.0)
     }
 
-    /// What the payloads of these entries are read by.
+    /// The specs of the contracts of these entries.
     pub(crate) async fn specs<'e>(
         &self,
         entries: impl IntoIterator<Item = &'e Arc<Entry>>,
@@ -124,13 +124,26 @@ impl<W: QueryPorts> Visit<'_, W> {
         registry.specs(&contracts, revision, ports.now(), ports).await
     }
 
-    /// Every kind that subjects can have.
+    /// Charges the quota of bytes for work that reads nothing from the ledger.
+    #[expect(clippy::cast_precision_loss, reason = "a request has a few megabytes")]
+    pub(crate) fn charge(&self, bytes: usize) {
+        let units = Units { read: bytes as f64 / READ_UNIT_BYTES, write: 0.0 };
+        self.access.quotas.charge(&self.caller.tenant, units, self.now());
+    }
+
+    /// A contract; `None` if no contract has this name.
+    pub(crate) async fn contract(&self, name: &str) -> Result<Option<Arc<Contract>>, Unavailable> {
+        let Access { registry, ports, .. } = self.access;
+        registry.contract(name, ports.now(), ports).await
+    }
+
+    /// All kinds of subjects.
     pub(crate) async fn kinds(&self) -> Result<Vec<Kind>, Unavailable> {
         let Access { registry, ports, .. } = self.access;
         registry.kinds(ports.now(), ports).await
     }
 
-    /// The most recently active subjects of these kinds, and whether there are more.
+    /// The most recently active subjects of these kinds after a position, and whether more follow.
     pub(crate) async fn recent(
         &self,
         kinds: &[Kind],
@@ -148,7 +161,8 @@ impl<W: QueryPorts> Visit<'_, W> {
         SubjectLocation { key, table: self.caller.tenant.placement.table() }
     }
 
-    fn in_time(&self) -> Result<(), Unavailable> {
+    /// Whether the request may go on.
+    pub(crate) fn in_time(&self) -> Result<(), Unavailable> {
         if self.now() < self.deadline {
             return Ok(());
         }
@@ -161,7 +175,7 @@ impl<W: QueryPorts> Visit<'_, W> {
     }
 }
 
-/// What was read is counted and charged, however the request ends.
+/// Counts and charges the reads, also if the request fails or is cancelled.
 impl<W: QueryPorts> Drop for Visit<'_, W> {
     fn drop(&mut self) {
         let units = self.units();

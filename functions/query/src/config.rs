@@ -5,13 +5,13 @@ use drover_core::base::metrics::emf::Keeping;
 use drover_core::base::variables::{Misconfigured, Variables};
 use drover_http::settings::HttpSettings;
 
-/// What the environment says.
+/// The configuration of the query function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `DROVER_LEDGER_TABLE`, `DROVER_REGISTRY_TABLE`, `DROVER_DEAD_LETTER_QUEUE_URL`,
-    /// `DROVER_BUFFER_QUEUE_URL`. Of the queues only a sign of life is asked for.
+    /// `DROVER_BUFFER_QUEUE_URL`. The queues are used for health probes only.
     pub aws: AwsConfig,
-    /// `DROVER_AUTH_MODE` and the claims, `DROVER_CORS_ORIGINS`.
+    /// `DROVER_AUTH_MODE`, the names of the claims, and `DROVER_CORS_ORIGINS`.
     pub http: HttpSettings,
     /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
     pub metrics: Keeping,
@@ -21,7 +21,7 @@ impl Config {
     /// Reads the configuration from a source of variables.
     ///
     /// # Errors
-    /// The first variable that is missing or wrong.
+    /// The first variable that is missing or invalid.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Misconfigured> {
         let variables = Variables(variable);
         Ok(Self {

@@ -4,6 +4,7 @@
 //! - `access`: admits callers and reads for them, within their tenant and a time limit
 //! - `events`, `subjects`, `measures`, `dashboard`: the routes by family; they parse parameters,
 //!   read, and shape the response
+//! - [`check`]: what a contract makes of records, without storing them
 //! - `event_body`: an event in a response
 //! - `newest`: merges the newest events of many subjects
 //! - `collected`, `series`: points and statistics of a measure
@@ -25,6 +26,7 @@ use drover_http::layers::json_only;
 
 mod access;
 mod answer;
+pub mod check;
 pub mod cloudwatch;
 mod collected;
 pub mod config;
@@ -79,6 +81,7 @@ where
         .merge(events::routes(Arc::clone(&access)))
         .merge(subjects::routes(Arc::clone(&access)))
         .merge(measures::routes(Arc::clone(&access)))
+        .merge(check::routes(Arc::clone(&access)))
         .merge(dashboard::routes(access, counts))
         .merge(health::routes(health))
         .merge(documents::json())

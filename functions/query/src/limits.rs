@@ -50,3 +50,5 @@ pub const HEALTH_SECONDS: i64 = 5;
 pub const PROBE_SECONDS: u64 = 2;
 /// How long counts from CloudWatch are cached.
 pub const COUNTS_SECONDS: i64 = 30;
+/// Maximum number of results of checked records in one response.
+pub const CHECKED: usize = 5_000;

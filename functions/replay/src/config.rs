@@ -9,20 +9,20 @@ use drover_core::intake::record::TopicRetention;
 use drover_core::pipeline::settings::PipelineSettings;
 use drover_http::settings::HttpSettings;
 
-/// What the environment says.
+/// The configuration of the replay function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `DROVER_LEDGER_TABLE`, `DROVER_REGISTRY_TABLE`, `DROVER_DEAD_LETTER_QUEUE_URL`,
-    /// `DROVER_BUFFER_QUEUE_URL`; `DROVER_LETTERS_TABLE`: filed letters, and runs.
+    /// `DROVER_BUFFER_QUEUE_URL`, and `DROVER_LETTERS_TABLE` (letters and runs).
     pub aws: AwsConfig,
-    /// `DROVER_STREAM`: `direct` (the default), where no offsets are read again, or `kafka`, with the
-    /// variables that ingest has for it.
+    /// `DROVER_STREAM`: `direct` (the default), without rereads of offsets, or `kafka`, with the same
+    /// variables as ingest.
     pub kafka: Option<KafkaVariables>,
-    /// `DROVER_CACHE_BYTES` and `DROVER_CONCURRENCY`; the heads of a run take as much again.
+    /// `DROVER_CACHE_BYTES` and `DROVER_CONCURRENCY`. The heads of a run use the same amount of memory again.
     pub pipeline: PipelineSettings,
-    /// `DROVER_TOPIC_RETENTION_HOURS`: which Kafka timestamps are too old to be true, a week by default.
+    /// `DROVER_TOPIC_RETENTION_HOURS`: the maximum plausible age of a Kafka timestamp, a week by default.
     pub retention: TopicRetention,
-    /// `DROVER_AUTH_MODE` and the claims, `DROVER_CORS_ORIGINS`.
+    /// `DROVER_AUTH_MODE`, the names of the claims, and `DROVER_CORS_ORIGINS`.
     pub http: HttpSettings,
     /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
     pub metrics: Keeping,
@@ -32,7 +32,7 @@ impl Config {
     /// Reads the configuration from a source of variables.
     ///
     /// # Errors
-    /// The first variable that is missing or wrong.
+    /// The first variable that is missing or invalid.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Misconfigured> {
         let variables = Variables(variable);
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Detects the kind of an event by its shape, because Lambda does not name it. For an unknown kind
 //! the error lists the supported kinds, because a person sent the event.
 
-use drover_http::gateway::HttpEvent;
+use drover_http::gateway::{HttpEvent, NotARequest};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -18,11 +18,11 @@ pub(crate) enum Kind {
     Request(HttpEvent),
 }
 
-/// An unsupported event. The message shows where parsing failed but not the content, which serde's
-/// message may quote.
+/// An unsupported event. The message names its sender, or shows where parsing failed, but not the content,
+/// which serde's message may quote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{fault}: this function accepts SQS messages (`Records` from `aws:sqs`), commands (`action`), and \
+    "{fault}; this function accepts SQS messages (`Records` from `aws:sqs`), commands (`action`), and \
          HTTP API requests (payload 2.0)"
 )]
 pub struct NotTaken {
@@ -48,12 +48,8 @@ impl Kind {
                 let messages = records.into_iter().map(|record| message(record.get()));
                 Ok(Self::Messages(messages.collect::<Result<_, _>>()?))
             }
-            Keys { request_context: Some(_), .. } => {
-                let request = HttpEvent::parse(event).map_err(|_| unknown())?;
-                Ok(Self::Request(request))
-            }
-            Keys { action: Some(_), .. } => Ok(Self::Command),
-            Keys { records: None, action: None, request_context: None } => Err(unknown()),
+            Keys { action: Some(_), request_context: None, .. } => Ok(Self::Command),
+            Keys { .. } => Ok(Self::Request(HttpEvent::parse(event)?)),
         }
     }
 }
@@ -64,8 +60,10 @@ fn message(record: &str) -> Result<Message, NotTaken> {
     if message.is_of_sqs() { Ok(message) } else { Err(no_message()) }
 }
 
-fn unknown() -> NotTaken {
-    NotTaken { fault: "unknown kind of event".to_owned() }
+impl From<NotARequest> for NotTaken {
+    fn from(event: NotARequest) -> Self {
+        Self { fault: event.to_string() }
+    }
 }
 
 fn broken(fault: &serde_json::Error) -> NotTaken {
@@ -84,9 +82,19 @@ mod tests {
     #[test]
     fn an_unsupported_event_is_told_the_supported_kinds() {
         let unknown = fault("{}");
-        assert!(unknown.starts_with("unknown kind of event: this function accepts"));
+        let accepted = "; this function accepts SQS messages";
+        assert!(unknown.starts_with(&format!("this event is of an unknown kind{accepted}")));
         assert!(fault("not JSON").starts_with("invalid event: line=1 column="));
-        assert!(fault(r#"{"requestContext":7}"#).starts_with("unknown kind of event: "));
+        assert!(fault(r#"{"requestContext":7}"#).starts_with("this event is of an unknown kind; "));
+        for balancer in
+            [r#"{"requestContext":{"elb":{}}}"#, r#"{"action":"show","requestContext":{"elb":{}}}"#]
+        {
+            let balancer = fault(balancer);
+            assert!(
+                balancer.starts_with("this event is a request of an Application Load Balancer")
+            );
+            assert!(balancer.contains(accepted), "{balancer}");
+        }
         let foreign = r#"{"Records":[{"eventSource":"aws:s3","messageId":"secret"}]}"#;
         let foreign = fault(foreign);
         assert!(foreign.starts_with("a record is not an SQS message"), "{foreign}");

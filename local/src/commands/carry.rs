@@ -1,5 +1,5 @@
-//! `drover carry TENANT KIND/ID`: brings the views of a subject up to date behind late events. Commits do so by
-//! themselves when it is due; this does it now.
+//! `drover carry TENANT KIND/ID`: brings the views of a subject up to date behind late events. Commits do
+//! so by themselves when it is due; this does it now.
 
 use clap::Args as ClapArgs;
 use drover_core::base::error::Unavailable;
@@ -30,12 +30,12 @@ pub enum CarryError {
     /// No tables.
     #[error(transparent)]
     NoTarget(#[from] NoTarget),
-    /// The tables gave no answer, or other writers were faster every time.
-    #[error("the views may not be up to date, and the same command goes on with them")]
+    /// The tables did not answer, or concurrent writers won every attempt.
+    #[error("some views may still be stale, repeat the command to continue")]
     Unavailable(#[from] Unavailable),
 }
 
-/// Carries, and gives the line to print.
+/// Updates the stale views of a subject. Returns the line to print.
 ///
 /// # Errors
 /// [`CarryError`].

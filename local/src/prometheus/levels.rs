@@ -1,9 +1,8 @@
-//! Gauges that are read when somebody scrapes: what waits in the queues, and how far the event
-//! source is behind the stream.
+//! Gauges that are read at each scrape: the waiting messages of the queues, and the lag of the event source.
 //!
-//! Whatever cannot be read is not a number (`NaN`), as Prometheus writes what nobody knows: zero
-//! would say that nothing waits. The gauges are made anew for each scrape, so that two at once do
-//! not mix, and a partition that is gone leaves no series behind.
+//! A value that cannot be read is `NaN`, which means unknown in Prometheus; zero would mean that nothing
+//! waits. Each scrape creates its own gauges, so that concurrent scrapes do not mix and a removed
+//! partition leaves no series.
 
 use std::collections::BTreeMap;
 
@@ -21,17 +20,17 @@ use crate::ports::{BUFFER, DEAD_LETTERS};
 pub(crate) struct PartitionLevel {
     pub(crate) topic: String,
     pub(crate) partition: i32,
-    /// Records that are not done.
+    /// The number of unprocessed records.
     pub(crate) lag: u64,
-    /// When the first of them was written, where it says so.
+    /// The timestamp of the oldest unprocessed record, if it has one.
     pub(crate) oldest: Option<Timestamp>,
 }
 
-/// Reads every partition of the event source, as they are now.
+/// Reads the current state of every partition of the event source.
 pub(crate) type ReadPartitions =
     Box<dyn Fn() -> BoxFuture<'static, Result<Vec<PartitionLevel>, Unavailable>> + Send + Sync>;
 
-/// What is read at each scrape.
+/// The sources that are read at each scrape.
 pub(crate) struct Levels {
     /// The queues.
     pub(crate) sqs: Sqs,
@@ -49,7 +48,7 @@ impl Levels {
         gauges.set("dead_letters_waiting", "Messages in the dead-letter queue", letters)?;
         gauges.set("buffer_waiting", "Messages in the buffer queue", buffered)?;
         let partitions = partitions.inspect_err(|error| {
-            tracing::warn!(error = error as &dyn std::error::Error, "the stream gave no levels");
+            tracing::warn!(error = error as &dyn std::error::Error, "event log lag unknown");
         });
         gauges.set_requests(self.sqs.requests())?;
         gauges.set_stream(partitions.ok().as_deref(), (self.now)())?;
@@ -61,7 +60,7 @@ impl Levels {
             Ok(levels) => levels.waiting as f64,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(queue, error, "the queue gave no count");
+                tracing::warn!(queue, error, "queue size unknown");
                 f64::NAN
             }
         }
@@ -78,7 +77,7 @@ impl Gauges {
         self.0.register(Box::new(gauge))
     }
 
-    /// A sum, and read here all the same: the queues count it themselves.
+    /// Counters, although this module has gauges: the queues count the requests themselves.
     fn set_requests(&self, requests: BTreeMap<&'static str, u64>) -> Result<(), Error> {
         let help = "Requests to SQS over HTTP, which AWS would charge for";
         let counters = IntCounterVec::new(Opts::new("sqs_requests_total", help), &["action"])?;
@@ -88,20 +87,19 @@ impl Gauges {
         self.0.register(Box::new(counters))
     }
 
-    /// `None`: nobody knows.
+    /// `None`: the partitions are unknown.
     fn set_stream(
         &self,
         partitions: Option<&[PartitionLevel]>,
         now: Timestamp,
     ) -> Result<(), Error> {
         let assigned = partitions.map_or(f64::NAN, |partitions| partitions.len() as f64);
-        self.set("assigned_partitions_count", "Partitions that are read", assigned)?;
+        self.set("assigned_partitions_count", "Partitions that the event source reads", assigned)?;
         let tether = partitions.map_or(f64::NAN, |partitions| tether_seconds(partitions, now));
-        let help =
-            "Seconds since the oldest record of the stream was written that is not processed";
+        let help = "Age of the oldest unprocessed record, in seconds";
         self.set("tether_length_seconds", help, tether)?;
 
-        let help = "Records of a partition that are not processed";
+        let help = "Unprocessed records of a partition";
         let lags = GaugeVec::new(Opts::new("consumer_lag", help), &["topic", "partition"])?;
         for level in partitions.unwrap_or_default() {
             let labels = [level.topic.as_str(), &level.partition.to_string()];

@@ -1,13 +1,13 @@
-//! Standard metrics of the process (`process_*`), and which build of the host runs.
+//! Standard metrics of the process (`process_*`), and the build of the host.
 //!
-//! The system gives the numbers of the process at each scrape, through `/proc`. Other systems than
-//! Linux have no `/proc`: a host on them has no `process_*` metrics.
+//! The metrics of the process are read from `/proc` at each scrape. Only Linux has `/proc`; on other systems,
+//! a host has no `process_*` metrics.
 
 use std::env::consts::{ARCH, OS};
 
 use prometheus::{Error, IntGauge, Opts, Registry};
 
-/// Adds all of them to a registry.
+/// Adds these metrics to a registry.
 pub(super) fn register(registry: &Registry) -> Result<(), Error> {
     let help = "The build of the host that runs: always 1, its labels are the information";
     let build = Opts::new("drover_build_info", help)

@@ -4,8 +4,8 @@
 //! router matched, all requests without a route are [`NO_ROUTE`], and all methods that HTTP does not
 //! define are [`OTHER_METHOD`].
 //!
-//! Left out: requests whose client closed the connection before the answer, because they have no
-//! status, and requests that are not HTTP, which the server answers before any route is matched.
+//! Not counted: requests whose client closed the connection before the answer, because they have no
+//! status, and invalid HTTP requests, which the server answers before it matches a route.
 
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Both metrics at zero, in a registry.
+    /// Registers both metrics, at zero.
     pub(super) fn register(registry: &Registry) -> Result<Self, Error> {
         let total = Opts::new("http_requests_total", "HTTP requests answered");
         let total = IntCounterVec::new(total, &["method", "route", "status"])?;
@@ -45,7 +45,7 @@ impl Requests {
         Ok(Self { total, duration })
     }
 
-    /// These routes, whose requests are counted, those that no route matches among them.
+    /// Adds a layer that counts all requests to these routes, including requests without a matching route.
     pub(crate) fn counted(&self, routes: Router) -> Router {
         let requests = self.clone();
         routes.layer(from_fn(move |request: Request, next: Next| {

@@ -22,11 +22,11 @@ pub(super) struct Series {
     skipped: IntCounterVec,
     duration: Histogram,
     last_message: Gauge,
-    /// What `last_message` shows, in microseconds; `i64::MIN` for none.
+    /// The value of `last_message`, in microseconds since 1970; `i64::MIN` if there is none.
     newest: AtomicI64,
 }
 
-/// How a metric is told apart.
+/// A counter with or without the label `function`.
 enum Count {
     Whole(Counter),
     ByFunction(CounterVec),
@@ -58,7 +58,7 @@ impl Series {
         Ok(Self { registry, counts, errors, skipped, duration, last_message, newest })
     }
 
-    /// Adds what one invocation of a function counted, for all tenants together.
+    /// Adds the metrics of one invocation of a function, summed over all tenants.
     pub(super) fn add(&self, function: &str, tally: &Tally) {
         for (metric, count) in &self.counts {
             count.add(function, tally.total(*metric));
@@ -144,29 +144,29 @@ const fn by_function(metric: Metric) -> bool {
     }
 }
 
-/// What people read beside the name.
+/// The help text of a metric.
 const fn help(metric: Metric) -> &'static str {
     match metric {
-        Metric::MessagesProcessed => "Records taken in hand, whatever became of them",
-        Metric::EventsProcessed => "Events that are in the history now and were not before",
-        Metric::EventsDuplicate => "Events that were in the history before",
-        Metric::EventsLate => "Events that arrived behind newer ones of their subject",
-        Metric::Corrections => "Events that changed a page",
-        Metric::DeadLettersSent => "Records that went to the dead-letter queue",
-        Metric::DeadLettersFiled => "Dead letters that are in the table now and were not before",
-        Metric::DeadLettersResolved => "Dead letters whose event is in the history now",
-        Metric::DeadLettersParked => "Dead letters that were put aside",
-        Metric::OffsetsLost => "Offsets that a replay could not read again",
+        Metric::MessagesProcessed => "Processed records, whatever their outcome",
+        Metric::EventsProcessed => "Events added to the history",
+        Metric::EventsDuplicate => "Events that the history already contained",
+        Metric::EventsLate => "Events that arrived after newer events of their subject",
+        Metric::Corrections => "Late events that changed a page",
+        Metric::DeadLettersSent => "Records sent to the dead-letter queue",
+        Metric::DeadLettersFiled => "Dead letters added to the letters table",
+        Metric::DeadLettersResolved => "Dead letters resolved by a replay",
+        Metric::DeadLettersParked => "Dead letters parked",
+        Metric::OffsetsLost => "Offsets that the event log no longer has for a replay",
         Metric::ViewsRestarted => {
-            "Views folded again from the oldest keyframe, because none that was up to date was left"
+            "Views folded again from the oldest keyframe, because every current keyframe had expired"
         }
-        Metric::RecordsBuffered => "Records that went to the buffer queue",
-        Metric::RecordsReturned => "Records that were handed back to their source",
+        Metric::RecordsBuffered => "Records sent to the buffer queue",
+        Metric::RecordsReturned => "Records returned to their source",
         Metric::RecordsIgnored => "Records that their contract or route ignores",
         Metric::WriteUnits => "DynamoDB write units consumed",
         Metric::ReadUnits => "DynamoDB read units consumed",
-        Metric::UniqueDevices => "Devices whose first event is in the history now",
-        Metric::AuthenticationFailures => "Requests whose sender did not prove who it is",
+        Metric::UniqueDevices => "Devices whose first event was added to the history",
+        Metric::AuthenticationFailures => "Requests without valid credentials",
     }
 }
 
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn tenants_are_added_up_and_never_named() {
+    fn series_are_sums_over_tenants_without_their_names() {
         let series = Series::new(&["processor"]).unwrap();
         series.add("processor", &counted("acme", 9));
         series.add("replay", &counted("demo", 5));

@@ -80,7 +80,7 @@ pub(super) fn no_retries() -> RetryConfig {
     RetryConfig::disabled()
 }
 
-/// What a failed call means.
+/// The class of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The condition check failed.
@@ -232,8 +232,8 @@ where
     }
 }
 
-/// What a failed call goes back to: time or the network. An answer is in the message, and what a
-/// provider of credentials says can hold anything.
+/// The cause of a failed call, if it is a timeout or the network. An answer is already in the message, and
+/// the error of a credentials provider may contain secrets.
 fn cause<E, R>(error: &SdkError<E, R>) -> Option<Cause>
 where
     E: Error + 'static,

@@ -1,11 +1,11 @@
-//! The words of an error and of those behind it, as the log takes them. The errors themselves are not
-//! kept: one of the SDK holds the response, with items in it.
+//! The texts of an error and its sources, for the log. The errors themselves are dropped, because an error of
+//! the SDK contains the response with its items.
 
 use std::error::Error;
 
 use crate::said::Said;
 
-/// What an error says, and why.
+/// The text of an error and its source.
 #[derive(Debug, thiserror::Error)]
 #[error("{said}")]
 pub(super) struct Cause {

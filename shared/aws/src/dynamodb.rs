@@ -1,13 +1,20 @@
-//! The ledger and the registry in DynamoDB. Each call is a request (built without I/O), one
-//! `send`, and an answer that is read without I/O; [`items`] knows what items look like,
-//! [`write`](self::write) how a conditional write ends, [`heads`] and [`partiql`] how many are read
-//! and written by one request, [`request_batcher`] which, [`registry`] how documents are applied, [`listing`]
-//! how the index is read, [`together`] a head with one of its pages, [`letters`] what becomes of dead letters, and [`erasing`] how a subject is
-//! forgotten; [`capacity`] what a call cost.
+//! The ports on DynamoDB. Each call builds a request without I/O, sends it, and decodes the answer without
+//! I/O.
 //!
-//! Every read of a table is strongly consistent. Reads are tried again by the SDK, and seals by hand where nobody
-//! knows how the first attempt ended; head writes are not, because only the caller can tell its own write from
-//! another writer's.
+//! - [`items`]: encodes and decodes items
+//! - [`write`](self::write): conditional writes and their results
+//! - [`heads`]: reads heads, alone or in batches; [`together`]: reads a head and a page in one transaction
+//! - [`partiql`]: writes heads and pages in batches
+//! - [`request_batcher`]: joins concurrent calls into batches
+//! - [`listing`]: reads the listing index
+//! - [`registry`]: writes documents; [`requests`]: claims idempotency keys
+//! - [`letters`]: letters, runs and leases
+//! - [`erasing`]: deletes the items of a forgotten subject
+//! - [`capacity`]: the consumed capacity of a call
+//!
+//! Every read of a table is strongly consistent. The SDK retries reads. `seal` retries once if the result of
+//! its first attempt is unknown. Head writes are not retried here, because only the caller can tell its own
+//! write from the write of another writer.
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use drover_core::base::cost::{Metered, Units};
@@ -61,7 +68,7 @@ impl Store for Aws {
         location: &SubjectLocation,
         range: &PageRange,
     ) -> Result<Metered<Vec<StoredPage>>, Unavailable> {
-        let values = items::pages_between(&location.key.partition_key(), &range.bound);
+        let values = items::ledger::pages_between(&location.key.partition_key(), &range.bound);
         let forward = matches!(range.bound, Bound::From(_));
         let (mut pages, mut units) = (Vec::new(), Units::default());
         let mut next = None;
@@ -85,9 +92,9 @@ impl Store for Aws {
                 })?;
             units.read += counted(answer.consumed_capacity.as_ref());
             for item in answer.items.unwrap_or_default() {
-                pages.push(items::read_page(item)?);
+                pages.push(items::ledger::read_page(item)?);
             }
-            // One answer ends at 1 MB, whatever was asked for; without a key there is no more.
+            // An answer contains at most 1 MB, whatever the limit. Without a key, no more pages follow.
             next = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if next.is_none() {
                 break;
@@ -112,9 +119,10 @@ impl Store for Aws {
         let item_key = self.item_key(location);
         let write = match self.put(&item_key, Put::page(&item_key, page)).await {
             Some(PutOutcome::Written(units)) => units,
-            // Somebody put it.
+            // The page exists already.
             Some(PutOutcome::Exists | PutOutcome::Lost(_)) => write::page_units(&item_key, page),
-            // This one was the second attempt: a third would take more time than a call has.
+            // The client without retries sends the second attempt. A third attempt would exceed the time of
+            // a call.
             Some(PutOutcome::Unknown(_)) => write::seal(&self.once, &item_key, page).await?,
             None => write::seal(&self.dynamodb, &item_key, page).await?,
         };
@@ -143,23 +151,23 @@ impl Store for Aws {
 }
 
 impl Documents for Aws {
-    /// Units are not asked for: documents are cached, and nobody is charged for them.
+    /// Does not request the consumed capacity: documents are cached, and their cost is not counted.
     async fn document(&self, name: &DocumentName) -> Result<Option<StoredDocument>, Unavailable> {
         let answer = self
             .dynamodb
             .get_item()
             .table_name(&*self.config.registry_table)
-            .set_key(Some(items::document_key(name.storage_key())))
+            .set_key(Some(items::registry::document_key(name.storage_key())))
             .consistent_read(true)
             .send()
             .await
             .map_err(|error| unavailable("reading a document", &error).of(Dependency::Registry))?;
-        answer.item.map(items::read_document).transpose()
+        answer.item.map(items::registry::read_document).transpose()
     }
 }
 
 impl Aws {
-    /// Gives the units it cost.
+    /// Puts a head. Returns the consumed write units.
     async fn put_head(&self, item_key: &ItemKey, write: &LedgerWrite) -> Result<f64, Unwritten> {
         let request_batcher = if write.head.bytes.len() > partiql::LARGE {
             None

@@ -1,6 +1,6 @@
-//! What the functions are configured with on AWS, by the same variables: tables, queues, and the event log.
-//! Every function reads them here, so that a variable has one name, one check and one error. What only one
-//! function has stays in its own `config`.
+//! The settings that several functions share on AWS: tables, queues, and the event log. Every function reads
+//! them here, so that a variable has the same name, check and error everywhere. A setting of a single
+//! function is in its own `config`.
 
 use drover_core::base::variables::{Misconfigured, Variables};
 
@@ -41,8 +41,8 @@ impl AwsConfig {
     }
 }
 
-/// `DROVER_STREAM`: `direct` (the default), which has no event log (`None`), or `kafka`, with the variables of
-/// the cluster.
+/// `DROVER_STREAM`: `direct` (the default), which has no event log (`None`), or `kafka`, with the variables
+/// of the cluster.
 ///
 /// # Errors
 /// Another event log, or the first variable of the cluster that is missing or wrong.

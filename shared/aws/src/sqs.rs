@@ -23,7 +23,8 @@ use crate::Aws;
 use crate::calls::{Failure, unavailable};
 use crate::said::Said;
 
-/// SQS's limits for a batch: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
+/// SQS's limits for a batch:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
 const BATCH_ENTRIES: usize = 10;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// Batches sent concurrently.
@@ -181,7 +182,7 @@ impl SqsQueue<'_> {
     }
 }
 
-/// Tells a message whose body SQS rejects from one that it did not take for another reason.
+/// Classifies a failed message: SQS rejects its body, or failed for another reason.
 fn not_sent(code: Option<&str>, unavailable: Unavailable) -> Sent {
     match code {
         Some(CONTENTS) => Sent::Refused(unavailable),

@@ -28,8 +28,8 @@ pub struct Event {
     pub subject: SubjectKey,
     /// The part that the history stores.
     pub entry: Arc<Entry>,
-    /// What a view was to read from it and cannot, although it is there: names of measures, `status`,
-    /// `location`. It is counted where the record is read.
+    /// The present fields that a view cannot read: names of measures, `status`, `location`. They are counted
+    /// when the record is processed.
     pub skipped: Vec<Arc<str>>,
 }
 

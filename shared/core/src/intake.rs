@@ -6,6 +6,7 @@
 //! - `transform`: from one record to its elements
 //! - [`document`]: how contracts, tenants and topics are written, with `schema` and [`fault`]
 //! - [`envelope`]: an event as a record of the stream; [`event_log`]: on its way there
+//! - [`trial`]: what a contract makes of a record, for people who write contracts
 //! - [`quota`]: how much a tenant may send and read; [`request`]: what is sent twice
 
 pub mod contract;
@@ -22,3 +23,4 @@ pub mod request;
 pub(crate) mod schema;
 pub mod tenant;
 pub(crate) mod transform;
+pub mod trial;

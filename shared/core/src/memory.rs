@@ -1,7 +1,8 @@
-//! The ports in memory, for tests and benchmarks; [`Faulty`] makes them fail on demand. It keeps to DynamoDB's
-//! semantics as far as the ledger uses them (conditions, all-or-nothing writes within their limits, the
-//! old item on a lost condition, units). It can go in steps: then every call waits before it acts, so that a test
-//! decides who goes next.
+//! The ports in memory, for tests and benchmarks. [`Faulty`] injects faults.
+//!
+//! [`Memory`] has the semantics of DynamoDB that the ledger uses: conditions, transactions and their
+//! limits, the stored item of a failed condition, and units. In step mode ([`Memory::in_steps`]), every
+//! call waits before it acts, so that a test controls the order of concurrent calls.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -25,14 +26,10 @@ mod faulty;
 mod ledger;
 mod letters;
 #[cfg(any(test, feature = "model-test"))]
-#[cfg_attr(
-    not(test),
-    expect(
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic,
-        reason = "a case ends where it finds a mistake, as a test does"
-    )
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a case ends where it finds a mistake, as a test does"
 )]
 pub mod model_test;
 mod queues;
@@ -43,25 +40,25 @@ pub(crate) use self::ledger::place;
 pub use self::faulty::{Call, Fault, Faulty, SAID_BY_A_SERVICE};
 pub use self::letters::{Drawer, Held};
 
-/// Everything outside, in memory. Clones share it.
+/// All ports in memory. Clones share the state.
 #[derive(Clone)]
 pub struct Memory {
     state: Arc<Mutex<State>>,
 }
 
-/// What is kept. Tests read it, and may change it.
+/// The content of the ports. Tests may read and change it.
 pub struct State {
-    /// Heads by place: the partition key, behind the name of the tenant's own table if it has one.
+    /// Heads by place: the name of the tenant's own table, if it has one, and the partition key.
     pub heads: BTreeMap<String, StoredHead>,
     /// Keys of the listing index by place.
     pub activity: BTreeMap<String, Activity>,
     /// Pages by place and key.
     pub pages: BTreeMap<(String, Vec<u8>), PageWrite>,
-    /// Pages of transactions whose heads show already, likewise.
+    /// Pages by place and key that are not visible yet, although the head of their transaction is.
     pub unshown: BTreeMap<(String, Vec<u8>), PageWrite>,
-    /// Calls of the ledger until they show, too.
+    /// The number of ledger calls until the pages in `unshown` become visible.
     shown_in: u8,
-    /// The stream: what was sent, in order.
+    /// The records in the event log, in order.
     pub event_log: Vec<Record>,
     /// The dead-letter queue.
     pub letters: Vec<Message>,
@@ -69,7 +66,7 @@ pub struct State {
     pub buffer: Vec<Message>,
     /// Filed letters and runs, by the owner's partition key.
     pub filed: BTreeMap<String, Drawer>,
-    /// What topics hold, by partition, to be read again.
+    /// Records for rereads, by topic and partition.
     pub topics: BTreeMap<(String, i32), Held>,
     /// Objects by bucket and key.
     pub objects: BTreeMap<(String, String), Vec<u8>>,
@@ -77,23 +74,23 @@ pub struct State {
     pub documents: BTreeMap<String, StoredDocument>,
     /// Claims of requests, by key.
     pub requests: BTreeMap<String, Made>,
-    /// What the clock shows.
+    /// The current time.
     pub now: Timestamp,
-    /// Writes of the ledger are done whole, but every other page shows only after that many calls of the
-    /// ledger, or a pause: DynamoDB shows transactions whole to transactional reads only. `None`: at
-    /// once.
+    /// The number of ledger calls after which every other page of a transaction becomes visible; a pause
+    /// also makes them visible. On DynamoDB, only transactional reads see a transaction as a whole. `None`:
+    /// all pages are visible at once.
     pub pages_late: Option<u8>,
-    /// The most items that a transaction may have.
+    /// Maximum number of items in a transaction.
     pub transaction_items: usize,
-    /// What was consumed so far.
+    /// The consumed units so far.
     pub units: Units,
-    /// Calls that wait for the next step; `None`: calls never wait.
+    /// Calls that wait for the next step. `None`: step mode is off.
     waiting: Option<Vec<Waker>>,
     random: u64,
 }
 
 impl Memory {
-    /// Empty.
+    /// Empty ports at this time.
     pub fn new(now: Timestamp) -> Self {
         let state = State {
             heads: BTreeMap::new(),
@@ -119,15 +116,15 @@ impl Memory {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Empty, and every call waits for a step before it acts.
+    /// Empty ports in step mode: every call waits for [`Self::step`] before it acts.
     pub fn in_steps(now: Timestamp) -> Self {
         let memory = Self::new(now);
         memory.state().waiting = Some(Vec::new());
         memory
     }
 
-    /// Lets every call that waits act when it is polled next. A task that is polled once between
-    /// two steps makes at most one call of each subject.
+    /// Lets every waiting call act when it is polled next. A task that is polled once between two steps makes
+    /// at most one call for each subject.
     pub fn step(&self) {
         let waiting = self.state().waiting.as_mut().map(std::mem::take).unwrap_or_default();
         waiting.into_iter().for_each(Waker::wake);
@@ -137,25 +134,25 @@ impl Memory {
         GiveWay { memory: self, waited: false }
     }
 
-    /// Puts a document into the registry, of the first revision.
+    /// Puts a document with revision 1 into the registry.
     pub fn put_document(&self, key: &str, json: &str) {
         let document = StoredDocument { json: json.to_owned(), revision: 1 };
         self.state().documents.insert(key.to_owned(), document);
     }
 
-    /// What is kept. A panic of another test thread does not matter here.
+    /// The content. Ignores poisoning: a panic of another test thread does not matter.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// Ends what [`State::pages_late`] began.
+    /// Makes all pages visible.
     pub fn show_pages(&mut self) {
         self.pages.append(&mut self.unshown);
     }
 
-    /// One call of the ledger: the last one that does not see late pages, or one after it.
+    /// Counts one ledger call. Makes late pages visible after the last call that must not see them.
     fn count_down(&mut self) {
         match self.shown_in.checked_sub(1) {
             Some(left) => self.shown_in = left,
@@ -169,7 +166,7 @@ impl State {
     }
 }
 
-/// Waits for the next [`Memory::step`], if this memory goes in steps.
+/// Waits for the next [`Memory::step`] in step mode.
 struct GiveWay<'a> {
     memory: &'a Memory,
     waited: bool,
@@ -195,13 +192,14 @@ impl Clock for Memory {
         self.state().now
     }
 
-    /// Gives way, and transactions are seen whole; its clock moves only when a test moves it.
+    /// Waits for a step in step mode, and makes late pages visible. The time does not advance; only a test
+    /// changes it.
     async fn pause(&self, _duration: Duration) {
         self.give_way().await;
         self.state().show_pages();
     }
 
-    /// A fixed sequence: nothing that a test asserts may depend on it.
+    /// A fixed sequence. Assertions must not depend on it.
     fn random(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let state = &mut *self.state();

@@ -1,35 +1,38 @@
-//! Records of one invocation become dispositions.
+//! Processes the records of one invocation and returns a disposition for each record.
 //!
-//! 1. Each record is admitted: its topic's route names the tenant, its contract makes it an event
-//!    (`admit`). What no parser likes is one rejection and never a failed batch.
-//! 2. Events are grouped by subject. Subjects run together, bounded; the events of one subject in
-//!    turn ([`subject`]). This is the only place that joins concurrent work.
-//! 3. Rejections go to the dead-letter queue, and count as done only once that has them.
-//! 4. What is unavailable is decided by its cause ([`Extent`](crate::base::error::Extent)) and never by how many
-//!    records it is: the trouble of one subject or tenant sends its records to the buffer queue, so that
-//!    they delay nobody else; the trouble of everyone sends them back to the source. Each goes with every
-//!    later record of its subject, so that nothing overtakes the first that waits.
+//! 1. `admit` parses each record: the route of its topic names the tenant, its contract makes the event.
+//!    A record that cannot be parsed becomes a rejection; it never fails the batch.
+//! 2. `batch` groups the events by subject. Subjects run concurrently, up to [`Pipeline::concurrency`] for
+//!    each ledger table; the events of one subject run in order ([`subject`]). Only [`Pipeline::settle`]
+//!    joins concurrent work.
+//! 3. `queues` sends each rejection to the dead-letter queue. A rejected record is acknowledged only after
+//!    the queue has accepted its letter.
+//! 4. The cause of a failure ([`Extent`](crate::base::error::Extent)) decides where an unavailable record
+//!    waits, never the number of records. If the cause affects one subject or one tenant, the record goes to
+//!    the buffer queue and does not delay other tenants. If the cause affects every tenant, the source must
+//!    send the record again. All later records of the same subject wait too, so that no event overtakes an
+//!    earlier event.
 //!
-//! A record is acknowledged only when it is applied, duplicate, ignored, dead-lettered or buffered. Of a
-//! record of several elements that goes for each: one bad element never costs a good one.
+//! A record is acknowledged only if it was applied, ignored, dead-lettered or buffered, or is a duplicate.
+//! If a record has several elements, this holds for each element: a bad element never costs a good element.
 
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 
 use crate::base::error::Unavailable;
-use crate::base::id::{SubjectKey, TenantId};
+use crate::base::id::TenantId;
 use crate::base::limits::ItemLimits;
-use crate::base::metrics::{Metric, Tally};
+use crate::base::metrics::Tally;
 use crate::base::time::Timestamp;
 use crate::event::Event;
 use crate::intake::event_log::Outgoing;
 use crate::intake::record::Incoming;
-use crate::ledger::dialogue::{CommitParams, EntryOutcome};
-use crate::ledger::place::Arrival;
+use crate::ledger::dialogue::CommitParams;
 use crate::pipeline::admit::{Admission, Admitter};
 use crate::pipeline::batch::{AdmittedRecord, Group, Groups, PendingRecord};
 use crate::pipeline::cache::HeadCache;
+use crate::pipeline::counting::{count_commit, count_dispositions};
 use crate::pipeline::invocation_registry::InvocationRegistry;
 use crate::pipeline::queues::{Disposed, Waiting, dispose};
 use crate::pipeline::subject::{Committed, EntryOutcomes, Job, commit, time_is_over};
@@ -41,6 +44,7 @@ pub mod admit;
 mod batch;
 pub mod breaker;
 pub mod cache;
+mod counting;
 pub mod direct;
 mod disposition;
 mod invocation_registry;
@@ -54,42 +58,43 @@ pub use breaker::BreakerOpen;
 pub use disposition::Disposition;
 pub use settled::{Admitted, Known, RecordOutcome, Settled};
 
-/// What stays from one invocation of a warm environment to the next.
+/// The state that a warm environment keeps between invocations.
 pub struct Pipeline {
-    /// Tenants, contracts and routes.
+    /// Cached tenants, contracts and routes.
     pub registry: Registry,
-    /// Heads of subjects seen lately.
+    /// Cached heads of recently used subjects.
     pub heads: HeadCache,
-    /// The sizes of ledger items.
+    /// The sizes of ledger items, in bytes and entries.
     pub item_limits: ItemLimits,
-    /// How many subjects run together.
+    /// Maximum number of subjects that run concurrently on one ledger table.
     pub concurrency: usize,
 }
 
-/// A record that waited in the buffer queue.
+/// A record from the buffer queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Buffered {
-    /// Whose it was when it went there, where that was established.
+    /// The tenant that the record had when it was buffered. `None`: the tenant was unknown.
     pub owner: Option<TenantId>,
     /// The record.
     pub incoming: Incoming,
 }
 
-/// What became of an invocation's records.
+/// The result of an invocation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// One for each record, in order.
+    /// One disposition for each record, in order.
     pub dispositions: Vec<Disposition>,
-    /// What there is to count.
+    /// The metrics of the invocation.
     pub tally: Tally,
 }
 
 impl Pipeline {
-    /// Takes the records of one invocation as far as time allows.
+    /// Processes the records of one invocation. The source must send again each record that was not started
+    /// before the deadline.
     ///
     /// # Errors
-    /// [`BreakerOpen`] when the whole batch says that this deployment is wrong; nothing is written
-    /// then, and the source must send everything again.
+    /// [`BreakerOpen`]: every record of the batch is unknown and the registry looks wrong. Nothing was
+    /// written, and the source must send the whole batch again.
     pub async fn process(
         &self,
         ports: &impl Ports,
@@ -100,12 +105,12 @@ impl Pipeline {
         self.take(ports, records, deadline, Waiting::InBuffer).await
     }
 
-    /// The same for records that come from the buffer: what is unavailable stays there, with its
-    /// source, and never goes into it a second time. Whose each was when it went there is held against
-    /// its route and its body: what is another tenant's by now is rejected, and stays its owner's.
+    /// Processes records from the buffer queue. An unavailable record stays in the queue and is not buffered
+    /// a second time. If the route or the body of a record now names another tenant, the record is
+    /// rejected, and its letter belongs to its original tenant.
     ///
     /// # Errors
-    /// [`BreakerOpen`], as for [`Self::process`].
+    /// [`BreakerOpen`], as in [`Self::process`].
     pub async fn drain(
         &self,
         ports: &impl Ports,
@@ -126,14 +131,14 @@ impl Pipeline {
         let started = ports.now();
         let admitted = self.admit_owned(ports, records, deadline).await;
         breaker::check(&admitted.records, &self.registry, started, ports).await?;
-        let (settled, tally) = self.settle(ports, admitted, deadline).await;
+        let (settled, mut tally) = self.settle(ports, admitted, deadline).await;
         let disposed = dispose(ports, settled, waiting).await;
-        let seconds = ports.now().seconds_since(started);
-        Ok(report(&disposed, tally, seconds))
+        count_dispositions(&mut tally, &disposed, ports.now().seconds_since(started));
+        Ok(Report { dispositions: dispositions(&disposed), tally })
     }
 
-    /// Makes events of records, as far as time allows, and commits nothing. With `only`, records of
-    /// any other tenant are rejected.
+    /// Parses records into events and commits nothing. A record that was not started before the deadline is
+    /// unavailable. With `only`, records of any other tenant are rejected.
     pub async fn admit(
         &self,
         ports: &impl Ports,
@@ -145,7 +150,8 @@ impl Pipeline {
         self.admit_owned(ports, records, deadline).await
     }
 
-    /// Of records with an owner: they are nobody else's.
+    /// Parses records of which some have an owner. A record that names another tenant than its owner is
+    /// rejected.
     async fn admit_owned(
         &self,
         ports: &impl Ports,
@@ -166,11 +172,11 @@ impl Pipeline {
         admitted
     }
 
-    /// Commits what was admitted, as far as time allows. Nothing goes into a queue: the caller hears
-    /// what became of each record, or of each of its elements, in order.
+    /// Commits the admitted events until the deadline. Sends nothing to a queue. Returns the outcome of each
+    /// record, or of each element of a record, in order.
     ///
-    /// Runs the subjects together: those of each table beside those of the others, so that a table which
-    /// hangs or is missing takes no turns from another.
+    /// Each ledger table has its own slots for concurrent subjects, so that a table that hangs or is missing
+    /// does not block the subjects of other tables.
     pub async fn settle(
         &self,
         ports: &impl Ports,
@@ -190,7 +196,7 @@ impl Pipeline {
         });
         let mut running = stream::select_all(tables);
         while let Some((location, Group { records, .. }, committed)) = running.next().await {
-            count(&mut tally, &location.key, &records, &committed);
+            count_commit(&mut tally, &location.key, &records, &committed);
             self.remember(location, &committed, ports.now());
             settled.extend(settle(records, &committed.outcomes));
         }
@@ -198,7 +204,7 @@ impl Pipeline {
         (settled, tally)
     }
 
-    /// Commits events that their contracts let pass, like [`Self::settle`].
+    /// Commits events that were already admitted, like [`Self::settle`].
     pub async fn commit(
         &self,
         ports: &impl Ports,
@@ -247,7 +253,7 @@ impl Pipeline {
     }
 }
 
-/// The events by subject, and the records that are settled already because they are no events.
+/// Groups the events by subject. Records without an event are already settled.
 fn grouped(admitted: Admitted) -> (Groups, Vec<Settled>) {
     let mut groups = Groups::default();
     let mut settled = Vec::with_capacity(admitted.records.len());
@@ -262,8 +268,8 @@ fn grouped(admitted: Admitted) -> (Groups, Vec<Settled>) {
     (groups, settled)
 }
 
-/// Turns the outcomes of one subject into those of its records. From the first record that is not
-/// finished on, all are unavailable for the same reason.
+/// Turns the outcomes of one subject's entries into outcomes of its records. After the first unavailable
+/// record, every record is unavailable for the same reason.
 fn settle(
     records: Vec<PendingRecord>,
     outcomes: &EntryOutcomes,
@@ -282,74 +288,9 @@ fn settle(
     })
 }
 
-/// The kind that is counted by itself.
-const DEVICE: &str = "device";
-
-/// Whether a subject has nothing but what was applied just now.
-fn is_first(committed: &Committed) -> bool {
-    let Some(head) = &committed.head else { return false };
-    let applied = committed.outcomes.applied();
-    applied > 0 && head.count == applied as u64
-}
-
-fn count(tally: &mut Tally, key: &SubjectKey, records: &[PendingRecord], committed: &Committed) {
-    let counts = tally.of(Some(key.tenant()));
-    counts.add_units(committed.units);
-    if committed.restarted_view {
-        counts.add(Metric::ViewsRestarted);
-    }
-    if key.subject().kind().as_str() == DEVICE && is_first(committed) {
-        counts.add(Metric::UniqueDevices);
-    }
-    for (PendingRecord { entry, .. }, outcome) in records.iter().zip(committed.outcomes.iter()) {
-        match outcome {
-            Ok(EntryOutcome::Applied(arrival)) => {
-                counts.add(Metric::EventsProcessed);
-                counts.last_message = counts.last_message.max(Some(entry.position.observed_at));
-                match arrival {
-                    Arrival::InOrder => {}
-                    Arrival::Late => counts.add(Metric::EventsLate),
-                    Arrival::Correction => {
-                        counts.add(Metric::EventsLate);
-                        counts.add(Metric::Corrections);
-                    }
-                }
-            }
-            Ok(EntryOutcome::Duplicate) => counts.add(Metric::EventsDuplicate),
-            Ok(EntryOutcome::Rejected(_)) | Err(_) => {}
-        }
-    }
-}
-
-fn report(disposed: &[Disposed], mut tally: Tally, seconds: f64) -> Report {
-    let mut dispositions = Vec::with_capacity(disposed.len());
-    let same_tenant = |one: &Disposed, next: &Disposed| one.handled.tenant == next.handled.tenant;
-    for neighbours in disposed.chunk_by(same_tenant) {
-        let counts = tally.of(neighbours.first().and_then(|one| one.handled.tenant.as_ref()));
-        let records = neighbours.chunk_by(|one, next| one.index == next.index).count();
-        counts.add_many(Metric::MessagesProcessed, records);
-        counts.durations.extend(std::iter::repeat_n(seconds, records));
-        for Disposed { handled, disposition, why, .. } in neighbours {
-            if !matches!(disposition, Disposition::Applied | Disposition::Ignored) {
-                handled.log(*disposition, why.as_ref());
-            }
-            handled.skipped.iter().for_each(|field| counts.add_skipped(field));
-            match disposition {
-                Disposition::DeadLettered(code) => {
-                    counts.add(Metric::DeadLettersSent);
-                    counts.add_error(*code);
-                }
-                Disposition::Buffered => counts.add(Metric::RecordsBuffered),
-                Disposition::Returned => counts.add(Metric::RecordsReturned),
-                Disposition::Ignored => counts.add(Metric::RecordsIgnored),
-                Disposition::Applied | Disposition::Duplicate => {}
-            }
-        }
-    }
-    for elements in disposed.chunk_by(|one, next| one.index == next.index) {
-        dispositions.extend(elements.iter().map(|one| one.disposition).max());
-    }
-    Report { dispositions, tally }
+fn dispositions(disposed: &[Disposed]) -> Vec<Disposition> {
+    let records = disposed.chunk_by(|left, right| left.index == right.index);
+    records.filter_map(|elements| elements.iter().map(|part| part.disposition).max()).collect()
 }
 
 #[cfg(test)]

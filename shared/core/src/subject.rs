@@ -1,8 +1,8 @@
-//! What is asked of subjects and done to one, besides events.
+//! Operations on subjects, apart from committing events:
 //!
-//! - [`reader`]: a subject's history and view, now and at an earlier time
-//! - [`listing`]: which subjects there are
-//! - [`forget`]: taking one away
+//! - [`reader`]: reads the history and the view of a subject, now or at an earlier time
+//! - [`listing`]: lists the subjects of a tenant
+//! - [`forget`]: deletes the history and the letters of a subject
 
 pub mod forget;
 pub mod listing;

@@ -1,11 +1,11 @@
-//! HTTP functions behind API Gateway: an event becomes a request, and the response goes back in the shape of
-//! the gateway that sent the event.
+//! HTTP functions behind API Gateway: an event becomes a request, and the response goes back in payload
+//! format 2.0. The event of another gateway fails the invocation with a text that names its sender.
 //!
 //! Reading order:
-//! - [`HttpEvent`]: reads an event once, and tells apart what sent it (`source`)
+//! - [`HttpEvent`]: reads an event once
+//! - `sender`: names the sender of an event that is no request in payload format 2.0
 //! - `request`: removes from an event what `lambda_http` would panic over, and a named stage from the path
 //! - [`HttpFunction`]: from an event to the response of the routes
-//! - `misdirected`: the response to requests of other gateways
 //! - [`with_gateway_claims`]: the claims that the gateway verified
 
 use axum::Router;
@@ -17,9 +17,8 @@ use crate::with_claims;
 
 mod event;
 mod function;
-mod misdirected;
 mod request;
-mod source;
+mod sender;
 
 pub use self::event::{HttpEvent, NotARequest};
 pub use self::function::{HttpAnswer, HttpFunction, run};

@@ -3,6 +3,7 @@
 //!
 //! - [`problem`]: every error as `application/problem+json` (RFC 9457); `refused`: the errors of intake
 //! - [`caller`]: the credentials of a request
+//! - [`sent`]: requests with events
 //! - [`cursor`]: cursors for paging
 //! - [`parameters`]: strict query strings
 //! - [`settings`]: shared configuration variables
@@ -17,6 +18,7 @@ pub mod layers;
 pub mod parameters;
 pub mod problem;
 mod refused;
+pub mod sent;
 pub mod settings;
 
 pub use self::caller::{Credentials, with_claims};

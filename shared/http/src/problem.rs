@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
 
 /// The media type of a problem document.
-pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+const MEDIA_TYPE: &str = "application/problem+json";
 
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,7 +219,7 @@ impl Problem {
     }
 
     /// The document, with the request's correlation id.
-    pub(super) fn body(self, correlation_id: &str) -> ProblemBody {
+    fn body(self, correlation_id: &str) -> ProblemBody {
         ProblemBody {
             kind: "about:blank".to_owned(),
             title: phrase(self.status).to_owned(),

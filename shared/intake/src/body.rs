@@ -1,8 +1,8 @@
-//! The body of a request as a list of events, none of which has been looked into: what is wrong
-//! with the body as a whole is an error, what is wrong with one event becomes its own rejection.
+//! Splits the body of a request into events, without parsing the events. An invalid body is an error of the
+//! request; an invalid event becomes its own rejection later.
 //!
-//! Everything is bounded before it is done: bytes as sent, bytes unpacked (a small body may unpack
-//! to anything), events.
+//! All sizes are limited before the work is done: the bytes as sent, the decompressed bytes (a small body may
+//! decompress to any size), and the number of events.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -15,57 +15,57 @@ use serde_json::value::RawValue;
 
 use crate::error::{Bound, IntakeError};
 
-/// The most that one request brings, as sent. The transport holds it.
+/// Maximum size of a body as sent, in bytes. The transport enforces it.
 pub const SENT_BYTES: usize = 1_048_576;
-/// The most that one request brings, unpacked.
+/// Maximum size of a decompressed body, in bytes.
 pub const UNPACKED_BYTES: usize = 8 * 1_048_576;
-/// The most events that one request brings.
+/// Maximum number of events in a request.
 pub const EVENTS: usize = 100;
-/// zstd: frames that ask for a larger window are refused, as base 2 logarithm of its bytes.
+/// Maximum window of a zstd frame, as the base-2 logarithm of its size in bytes.
 const WINDOW_LOG: u32 = 23;
 
-/// How a body is compressed.
+/// The compression of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// Not at all.
+    /// Not compressed.
     Identity,
-    /// RFC 1952, also several members one after the other.
+    /// gzip (RFC 1952), also with several members.
     Gzip,
-    /// RFC 8878.
+    /// Zstandard (RFC 8878).
     Zstd,
 }
 
-/// What a body is written in.
+/// The format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One event, `{"events":[…]}`, or an array.
+    /// JSON: one event, `{"events":[…]}`, or an array.
     Json,
     /// One event on each line.
     Lines,
-    /// The data of one event whose attributes are headers: a CloudEvent in binary mode. It may have any
-    /// content, and none.
+    /// The data of a CloudEvent in binary mode, whose attributes are headers. The data may have any content
+    /// or be empty.
     Data,
 }
 
-/// The events of a request, each as its own text: at least one and at most [`EVENTS`].
+/// The unparsed events of a request: at least one and at most [`EVENTS`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Events<'a>(Shape<'a>);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Shape<'a> {
-    /// One event that stood alone.
+    /// A single event, not in a list.
     Single(&'a [u8]),
-    /// A list, perhaps of one.
+    /// A list with at least one event.
     Batch(Vec<&'a [u8]>),
 }
 
 impl<'a> Events<'a> {
-    /// One event that stands alone.
+    /// A single event, not in a list.
     pub fn single(text: &'a [u8]) -> Self {
         Self(Shape::Single(text))
     }
 
-    /// A list of events, perhaps of one.
+    /// A list of events.
     ///
     /// # Errors
     /// [`IntakeError::EmptyBatch`], [`IntakeError::TooLarge`]
@@ -90,14 +90,15 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Whether the request is one event that stands alone, and no list.
+    /// Whether the request is a single event and not a list.
     pub fn is_single(&self) -> bool {
         matches!(self.0, Shape::Single(_))
     }
 }
 
 impl Encoding {
-    /// An encoding by its name in HTTP (RFC 9110, section 8.4.1), in any case; the empty name is none.
+    /// The encoding with this HTTP name (RFC 9110, section 8.4.1), in any case. The empty name means not
+    /// compressed.
     ///
     /// # Errors
     /// [`IntakeError::UnsupportedEncoding`]
@@ -111,7 +112,7 @@ impl Encoding {
     }
 }
 
-/// Unpacks a body.
+/// Decompresses a body.
 ///
 /// # Errors
 /// [`IntakeError::MalformedEncoding`], [`IntakeError::TooLarge`]
@@ -128,7 +129,7 @@ pub fn unpacked(encoding: Encoding, sent: Vec<u8>) -> Result<Vec<u8>, IntakeErro
     }
 }
 
-/// Cuts a body into its events.
+/// Splits a body into its events.
 ///
 /// # Errors
 /// [`IntakeError::UnreadableBody`], [`IntakeError::TooLarge`], [`IntakeError::EmptyBatch`]
@@ -150,14 +151,15 @@ fn read_within(packed: impl Read) -> Result<Vec<u8>, IntakeError> {
     Ok(body)
 }
 
-/// Lines that hold something, one more than are allowed at most.
+/// The lines that are not blank, up to one more than the maximum number of events.
 fn lines(body: &[u8]) -> Vec<&[u8]> {
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines.filter(|line| !line.is_empty()).take(EVENTS + 1).collect()
 }
 
-/// The members of an object. It is the wrapping of a batch if `events` is its only member, else an event.
-/// The same record means the same over HTTP and Kafka, so a record with further members is one record.
+/// The members of an object. An object whose only member is `events` is a batch; any other object is an
+/// event. A record has the same meaning over HTTP and Kafka, so an object with further members is one
+/// record.
 #[derive(Default)]
 struct Wrapping<'a> {
     events: Option<&'a RawValue>,
@@ -199,7 +201,7 @@ fn json(body: &[u8]) -> Result<Events<'_>, IntakeError> {
         return Events::batch(list(body)?);
     }
     if !body.starts_with(b"{") {
-        // A text or a number is JSON, and no event; its contract says so.
+        // A string or a number is valid JSON. The contract rejects it as an event.
         let _: IgnoredAny = serde_json::from_slice(body).map_err(|_| unreadable(body))?;
         return Ok(Events::single(body));
     }
@@ -211,7 +213,7 @@ fn json(body: &[u8]) -> Result<Events<'_>, IntakeError> {
     }
 }
 
-/// The elements of an array, one more than are allowed at most.
+/// The elements of an array, up to one more than the maximum number of events.
 fn list(array: &[u8]) -> Result<Vec<&[u8]>, IntakeError> {
     let List(elements) = serde_json::from_slice(array).map_err(|_| unreadable(array))?;
     Ok(elements)
@@ -242,13 +244,13 @@ impl<'de> Visitor<'de> for Elements {
                 None => return Ok(List(elements)),
             }
         }
-        // Too many to take; the rest need only be JSON.
+        // There are too many elements, so the remaining elements are only checked to be JSON.
         while array.next_element::<IgnoredAny>()?.is_some() {}
         Ok(List(elements))
     }
 }
 
-/// Not serde_json's own text, which may quote the body.
+/// Does not use the message of serde_json, which may quote the body.
 fn unreadable(body: &[u8]) -> IntakeError {
     IntakeError::UnreadableBody(why_not(body))
 }

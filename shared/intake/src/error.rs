@@ -8,7 +8,7 @@ use drover_core::intake::quota::Exceeded;
 /// The delay before a sender retries an unavailable request, in seconds.
 pub const UNAVAILABLE_RETRY_SECONDS: u64 = 1;
 
-/// Why a request is refused.
+/// Why a request is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IntakeError {
     /// The sender is not authenticated.
@@ -44,7 +44,7 @@ pub enum IntakeError {
     /// The idempotency key belongs to an earlier request with other content.
     #[error("this idempotency key was used for another body or contract")]
     IdempotencyMismatch,
-    /// Our fault: the same request may pass later. The message is for the log and not for the sender.
+    /// A dependency or Drover failed; a retry may succeed. The message is for the log and not for the sender.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -69,7 +69,7 @@ pub enum Unauthenticated {
     UnknownTenant,
 }
 
-/// Why a known sender may not do what it asks for.
+/// Why an authenticated sender is not authorized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
     /// The credentials are valid for other scopes.
@@ -95,7 +95,7 @@ pub enum Bound {
 }
 
 impl IntakeError {
-    /// The stable word for this error.
+    /// The stable code of this error.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unauthenticated(_) => "unauthorized",
@@ -113,7 +113,7 @@ impl IntakeError {
         }
     }
 
-    /// How long to wait before the same request is sent again, in seconds; `None`: waiting does not help.
+    /// The delay before a retry, in seconds. `None`: a retry would fail again.
     pub const fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::OverQuota(exceeded) => Some(exceeded.retry_after_seconds),
@@ -143,7 +143,7 @@ impl From<Exceeded> for IntakeError {
 }
 
 impl Unauthenticated {
-    /// Whether the sender presented credentials that are wrong; else the sender presented none.
+    /// Whether the sender presented wrong credentials. `false`: the sender presented no credentials.
     pub const fn are_wrong(self) -> bool {
         match self {
             Self::NoKey | Self::NoToken => false,

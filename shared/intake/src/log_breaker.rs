@@ -10,13 +10,14 @@ use drover_core::intake::event_log::NotSent;
 
 /// How long the breaker stays open: the maximum duration of a send to a cluster.
 const SECONDS: i64 = 5;
-/// Failed sends in a row that open the breaker: a single one may have met a bad partition.
+/// The number of consecutive failed sends that open the breaker. A single failure may be caused by one
+/// partition.
 const ENOUGH: u32 = 2;
 
 /// The state of the breaker.
 #[derive(Debug, Default)]
 pub struct LogBreaker {
-    /// Sends in a row of which no event arrived.
+    /// The number of consecutive sends of which no event arrived.
     vain: AtomicU32,
     /// The end of the open state, in microseconds since 1970.
     until: AtomicI64,
@@ -31,8 +32,8 @@ impl LogBreaker {
         rests.then(|| Unavailable::new(Reason::Unreachable, message))
     }
 
-    /// Records the result of a send. An event that is refused for another reason has reached the event log;
-    /// a failed ledger table of one tenant says nothing about other tenants.
+    /// Records the result of a send. An event that was rejected for another reason has reached the event log.
+    /// A failed ledger table of one tenant does not count, because other tenants are not affected.
     pub(crate) fn note(&self, sent: &[Result<(), NotSent>], now: Timestamp) {
         if sent.is_empty() || !sent.iter().all(is_unreachable) {
             self.vain.store(0, Ordering::Relaxed);

@@ -49,17 +49,17 @@ pub struct Idempotency<'a> {
 /// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The id of the request, the same for every repetition under one idempotency key.
+    /// The id of the request. Requests that are repeated with the same idempotency key have the same id.
     pub id: String,
     /// When the first request with this idempotency key was received.
     pub received_at: Timestamp,
-    /// One for each event, or for each element that its contract's transform makes of it, in order.
+    /// One result for each event, or for each element that the contract's transform returns, in order.
     pub results: Vec<Accepted>,
 }
 
 impl<'a> ContractName<'a> {
-    /// The contract that the sender asks for, else the default of its tenant. A contract of that name need
-    /// not exist: then every event is rejected as `unknown_contract`.
+    /// The contract that the sender requests, or else the tenant's default contract. If no contract has
+    /// this name, every event is rejected as `unknown_contract`.
     ///
     /// # Errors
     /// [`IntakeError::ContractNameTooLong`]
@@ -112,7 +112,7 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         Ok(self.registry.contract_of_media_type(media_type, now, &self.ports).await?)
     }
 
-    /// The contract of this name, if there is one.
+    /// The contract with this name, if it exists.
     ///
     /// # Errors
     /// [`IntakeError::Unavailable`]
@@ -123,13 +123,13 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         Ok(self.registry.contract(name.as_str(), self.ports.now(), &self.ports).await?)
     }
 
-    /// Takes so many events from the tenant's quota.
+    /// Takes this number of events from the tenant's quota.
     pub(crate) fn within_quota(&self, caller: &Caller, events: usize) -> Result<(), IntakeError> {
         let (tenant, quota) = (caller.scope.tenant(), caller.tenant.quota);
         Ok(self.quotas.take(tenant, quota, events, self.ports.now())?)
     }
 
-    /// The caller of a request, if it may write.
+    /// Authenticates the caller of a request and checks that it may write.
     ///
     /// # Errors
     /// [`Denied`]
@@ -139,12 +139,12 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         counted(admitted, &*self.meter, self.function, now)
     }
 
-    /// Takes a request to its result. What the result calls accepted is durable; a result in which no event
-    /// is accepted is a result, too.
+    /// Makes the events of a request durable and returns the result of each event. Every accepted event is
+    /// durable. A result without any accepted event is not an error.
     ///
     /// # Errors
-    /// [`IntakeError`]. After [`IntakeError::Unavailable`] some events may be durable: the sender sends the
-    /// whole request again, and what was stored counts as duplicate.
+    /// [`IntakeError`]. After [`IntakeError::Unavailable`], some events may be durable. The sender must retry
+    /// the whole request; events that are already stored count as duplicates.
     pub async fn submit(
         &self,
         caller: &Caller,
@@ -165,8 +165,8 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         Ok(Batch { id, received_at, results })
     }
 
-    /// The id of a request and when it was first received. Under an idempotency key both are those
-    /// of the first time.
+    /// The id of a request and its time of receipt. With an idempotency key, both are those of the first
+    /// request with this key.
     async fn identify(
         &self,
         caller: &Caller,

@@ -4,9 +4,10 @@
 //! the end everything is delivered, and history and views are compared with a sorted map and its
 //! sums.
 //!
-//! It is smaller than the model test of the core, whose store goes in steps and is looked into after
-//! each; here the store is the service, and whoever is first is first. [`event`] is what is delivered,
-//! [`recorded_ports`] the ports and their faults, [`run`] plays a case, [`check`] states the promises.
+//! The model test of the core is larger: it controls each step of its in-memory store and checks the state
+//! after each step. Here the store is DynamoDB, which decides the order of concurrent calls. [`event`]
+//! makes the records, [`recorded_ports`] has the ports and their faults, [`run`] runs a case, and [`check`]
+//! states the promises.
 //!
 //! `DROVER_TEST_SEED` runs the single case of that seed, which a failure reports.
 

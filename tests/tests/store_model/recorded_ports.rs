@@ -1,5 +1,5 @@
-//! The ports: the ledger and the registry of AWS, and queues in memory. What the store answered is noted
-//! here, whatever the pipeline is told: [`Faulty`](drover_core::memory::Faulty) is around these ports.
+//! The ports: the ledger and the registry on AWS, and queues in memory. They record the real answers of the
+//! store. [`Faulty`](drover_core::memory::Faulty) wraps these ports, so the pipeline may get other answers.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -83,7 +83,7 @@ pub(crate) struct Case {
     pub(crate) seed: u64,
     pub(crate) specs: Vec<Spec>,
     pub(crate) recorded_ports: Faulty<RecordedPorts>,
-    /// What became of each record that was acknowledged.
+    /// The disposition of each acknowledged record.
     pub(crate) acknowledged: RefCell<BTreeMap<usize, Disposition>>,
     pub(crate) crashes: RefCell<u64>,
 }

@@ -1,4 +1,4 @@
-//! Facts about contracts with a transform: an event of a request is several events, or none.
+//! Tests of contracts with a transform: an event of a request becomes several events or no event.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn at(seconds: i64) -> i64 {
 }
 
 #[test]
-fn each_element_has_its_place_in_the_answer_and_one_envelope_in_the_log() {
+fn each_element_has_its_own_result_and_its_own_record() {
     let environment = environment();
     let body = json!([
         {"device": "d1", "readings": [{"t": at(1), "v": "1.50"}, {"t": at(2), "v": "secret"}, {"t": at(3), "v": 3}]},
@@ -68,7 +68,7 @@ fn each_element_has_its_place_in_the_answer_and_one_envelope_in_the_log() {
 }
 
 #[test]
-fn a_request_that_is_ignored_as_a_whole_is_no_fault() {
+fn a_request_whose_events_are_all_ignored_is_accepted() {
     let environment = environment();
     let body = json!({"device": "d1", "readings": []}).to_string();
     let answer = environment.post("/api/v1/events?contract=uplink", &[], body);
@@ -77,7 +77,7 @@ fn a_request_that_is_ignored_as_a_whole_is_no_fault() {
 }
 
 #[test]
-fn a_bad_elements_letter_names_it_and_an_element_waits_in_the_buffer_alone() {
+fn letters_and_buffered_records_contain_the_number_of_their_element() {
     let environment = environment();
     tenant(&environment.memory, &json!({"id": "demo", "keep_rejected": true}));
     environment.take_down(&[Call::EventLog]);
@@ -89,13 +89,17 @@ fn a_bad_elements_letter_names_it_and_an_element_waits_in_the_buffer_alone() {
     let letter = read(&state.letters[0].body);
     assert_eq!((letter.source.element(), letter.contract.as_deref()), (Some(0), Some("uplink")));
     let kept = letter.record().expect("readable").expect("whole");
-    assert_eq!(kept.value, Some(body.to_string().into_bytes()), "all of what was sent");
+    assert_eq!(
+        kept.value,
+        Some(body.to_string().into_bytes()),
+        "the letter contains the whole event"
+    );
     let waiting = read(&state.buffer[0].body);
     assert_eq!((waiting.source.element(), waiting.wrapping), (Some(1), Some(Wrapping::Event)));
 }
 
 #[test]
-fn elements_count_for_the_quota_as_events_do() {
+fn each_element_counts_as_an_event_for_the_quota() {
     let environment = environment();
     let quota = json!({"events_per_second": 1, "burst": 5});
     tenant(&environment.memory, &json!({"id": "demo", "quota": quota}));

@@ -1,10 +1,10 @@
-//! The handshake of CloudEvents: a sender asks by `OPTIONS` and `WebHook-Request-Origin`, and is answered with
+//! The handshake of CloudEvents: a sender sends `OPTIONS` with `WebHook-Request-Origin` and gets
 //! `WebHook-Allowed-Origin` (CloudEvents 1.0, HTTP webhooks, section 4).
 //! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md>
 //!
-//! The origin is answered by its name, never by `*`. The rate that a sender asks for is granted: what a tenant
-//! may send is bounded by its quota, whoever sends it. Left out: a permission that is given later
-//! (`WebHook-Request-Callback`), because this function calls no address that a request names.
+//! The answer contains the name of the origin, never `*`. Every requested rate is granted, because the
+//! quota of the tenant limits all its senders. Not supported: a later permission
+//! (`WebHook-Request-Callback`), because this function never calls an address from a request.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ pub(crate) async fn handshake(
     Ok(allowed)
 }
 
-/// The value of a header that may be there once.
+/// The value of a header that must not be repeated.
 fn single<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,

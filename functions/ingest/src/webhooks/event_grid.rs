@@ -1,8 +1,9 @@
-//! The handshake of Azure Event Grid in its own schema: it posts one validation event, and is answered with
-//! the code in it. <https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-schema>
+//! The handshake of Azure Event Grid in its own schema: Event Grid posts a validation event and gets the
+//! code of the event as the answer.
+//! <https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-schema>
 //!
-//! The request names no origin. Event Grid's is [`ORIGIN`], as in its CloudEvents handshake. The address in
-//! `validationUrl` is not called.
+//! The request names no origin. The origin of Event Grid is [`ORIGIN`], as in its CloudEvents handshake. The
+//! address in `validationUrl` is not called.
 
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ const EVENT_TYPE: &str = "Microsoft.EventGrid.SubscriptionValidationEvent";
 const BODY_BYTES: usize = 16 * 1024;
 const CODE_BYTES: usize = 128;
 
-/// What a handshake needs.
+/// The state that a handshake needs.
 pub(crate) struct Handshakes<W, S> {
     pub(crate) intake: Arc<Intake<W, S>>,
     pub(crate) origins: Arc<WebhookOrigins>,

@@ -133,7 +133,7 @@ struct HeadJson<'a> {
     era: u64,
     generation: u64,
     keyframes: u64,
-    /// The start of what is out of date in views, if anything is.
+    /// The position from which stored views are stale. `None`: all views are current.
     stale: Option<StaleJson<'a>>,
     /// What the last commit inserted into pages.
     note: Vec<PositionJson<'a>>,

@@ -1,8 +1,8 @@
-//! What DynamoDB counted for a call.
+//! The consumed capacity of a call.
 
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 
-/// Its units; none where nothing was counted.
+/// The consumed units; 0 if the answer contains no capacity.
 pub(super) fn counted(capacity: Option<&ConsumedCapacity>) -> f64 {
     capacity.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0)
 }

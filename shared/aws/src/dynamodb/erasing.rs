@@ -1,5 +1,5 @@
-//! What is taken out of ledger and letters: a subject that is forgotten. Only a person's own credentials may
-//! delete; no function's role does.
+//! Deletes the items of a forgotten subject from the ledger and the letters. Only the credentials of a person
+//! may delete; the roles of the functions may not.
 
 use drover_core::base::dependency::Dependency;
 use drover_core::base::error::Unavailable;
@@ -14,8 +14,9 @@ use super::write::{Unwritten, condition, unwritten};
 use crate::Aws;
 use crate::calls::unavailable;
 
-/// Pages that are asked for at once, and of those how many are deleted at once.
+/// Maximum number of page keys in one read.
 const PAGES: i32 = 200;
+/// Maximum number of concurrent deletions.
 const TOGETHER: usize = 16;
 
 impl Eraser for Aws {
@@ -30,7 +31,7 @@ impl Eraser for Aws {
             .once
             .put_item()
             .table_name(&item_key.table)
-            .set_item(Some(items::unlisted_head_item(&item_key.pk, head)))
+            .set_item(Some(items::ledger::unlisted_head_item(&item_key.pk, head)))
             .condition_expression(condition)
             .set_expression_attribute_values(values)
             .send()
@@ -53,7 +54,7 @@ impl Eraser for Aws {
             .query()
             .table_name(&item_key.table)
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
-            .set_expression_attribute_values(Some(items::pages_between(
+            .set_expression_attribute_values(Some(items::ledger::pages_between(
                 &item_key.pk,
                 &Bound::UpTo(up_to.to_vec()),
             )))
@@ -82,7 +83,7 @@ impl LetterEraser for Aws {
         last: Option<(&str, u32)>,
     ) -> Result<Vec<FiledChunk>, Unavailable> {
         let pk = owner.partition_key();
-        // One answer: at most 1 MB.
+        // One answer contains at most 1 MB.
         let answer = self
             .dynamodb
             .query()

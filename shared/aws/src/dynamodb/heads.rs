@@ -1,4 +1,4 @@
-//! Heads, read alone or many in one request.
+//! Reads heads, alone or in batches.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,8 +14,8 @@ use super::capacity::counted;
 use super::items::{self, Item};
 use crate::calls::unavailable;
 
-/// Of one request. DynamoDB would take more keys, but not within the time of one attempt if the
-/// heads are large.
+/// Maximum number of heads in one request. DynamoDB accepts more keys, but with large heads the answer would
+/// exceed the timeout of an attempt.
 pub(super) const MOST: usize = 25;
 
 /// The table and partition key of a subject.
@@ -25,27 +25,27 @@ pub(super) struct ItemKey {
     pub(super) pk: String,
 }
 
-/// A head, if there is one.
+/// The result of reading a head. `None`: the head does not exist.
 pub(crate) type HeadRead = Result<Metered<Option<StoredHead>>, Unavailable>;
 
-/// Reads one, strongly consistent.
+/// Reads one head, strongly consistent.
 pub(super) async fn read(client: &Client, item_key: &ItemKey) -> HeadRead {
     let answer = client
         .get_item()
         .table_name(&item_key.table)
-        .set_key(Some(items::head_key(&item_key.pk)))
+        .set_key(Some(items::ledger::head_key(&item_key.pk)))
         .consistent_read(true)
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
         .send()
         .await
         .map_err(|error| unavailable("reading a head", &error).of(Dependency::LedgerTable))?;
     let units = Units { read: counted(answer.consumed_capacity.as_ref()), write: 0.0 };
-    Ok(Metered { answer: answer.item.map(items::read_head).transpose()?, units })
+    Ok(Metered { answer: answer.item.map(items::ledger::read_head).transpose()?, units })
 }
 
-/// Reads several of one table by their partition keys, strongly consistent. `None`: that one has to be read
-/// alone, because it was left out, or asked for twice, or because the request failed, but
-/// for throttling.
+/// Reads several heads of one table by their partition keys, strongly consistent. `None`: the caller must
+/// read this head alone, because DynamoDB left it unprocessed, because its key was a duplicate, or because
+/// the request failed for another reason than throttling.
 pub(super) async fn read_many(
     client: Client,
     table: String,
@@ -57,7 +57,7 @@ pub(super) async fn read_many(
 
 async fn get(client: &Client, table: &str, pks: &[String]) -> HashMap<String, HeadRead> {
     let pks: HashSet<&String> = pks.iter().collect();
-    let keys = pks.iter().map(|pk| items::head_key(pk)).collect();
+    let keys = pks.iter().map(|pk| items::ledger::head_key(pk)).collect();
     let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
     let Ok(keys) = keys.build() else { return HashMap::new() };
     let sent = client
@@ -73,14 +73,14 @@ async fn get(client: &Client, table: &str, pks: &[String]) -> HashMap<String, He
             if unavailable.reason == Reason::Throttled {
                 return pks.into_iter().map(|pk| (pk.clone(), Err(unavailable.clone()))).collect();
             }
-            // It may be one slow key that the others waited for.
-            tracing::warn!(%unavailable, causes = unavailable.causes(), "each head is read alone");
+            // A single slow key may have delayed the whole batch.
+            tracing::warn!(%unavailable, causes = unavailable.causes(), "batch read failed, reading each head alone");
             HashMap::new()
         }
     }
 }
 
-/// What was asked for and is neither there nor left out does not exist.
+/// Decodes an answer. A key that is neither returned nor unprocessed does not exist.
 fn got(answer: BatchGetItemOutput, pks: HashSet<&String>) -> HashMap<String, HeadRead> {
     let counted = answer.consumed_capacity().iter().map(|one| counted(Some(one))).sum::<f64>();
     let mut found: HashMap<String, Option<Item>> =
@@ -94,12 +94,12 @@ fn got(answer: BatchGetItemOutput, pks: HashSet<&String>) -> HashMap<String, Hea
             *found = Some(item);
         }
     }
-    // DynamoDB counts the request: each has the part of it that it would have alone.
+    // DynamoDB counts the capacity of the whole request. Each head gets a share by its size.
     let alone = |item: &Option<Item>| item.as_ref().map_or(1.0, items::read_units);
     let all = found.values().map(alone).sum::<f64>();
     let read = found.into_iter().map(|(pk, item)| {
         let units = Units { read: counted * alone(&item) / all, write: 0.0 };
-        let head = item.map(items::read_head).transpose();
+        let head = item.map(items::ledger::read_head).transpose();
         (pk, head.map(|answer| Metered { answer, units }))
     });
     read.collect()

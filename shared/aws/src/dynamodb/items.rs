@@ -1,228 +1,49 @@
-//! Items as DynamoDB keeps them, written and read. Pure. An item of another shape than these is
-//! broken: nothing of it is guessed.
+//! Encodes and decodes DynamoDB items. No I/O. An item with missing or wrong attributes is corrupt; no
+//! default is assumed.
 //!
-//! A ledger item: `pk` (S) the subject; `sk` (B) `H` for the head, `P` and the key for a page;
-//! `d` (B) the bytes; `v` (N) the version, of a page that of the head that it was written with. The
-//! head alone has `a` and `h` (S) where listings find it; a page alone has `x` (N) when it may be
-//! deleted, in seconds since 1970.
-//!
-//! A registry item: `pk` (S) the document's name; `d` (S) its JSON; `v` (N) the revision.
-//!
-//! A request: `pk` (S) its key; `b` (S) the digest of its body; `r` (N) when it was received, in
-//! microseconds since 1970; `x` (N) when it may be deleted, in seconds.
-//!
-//! [`letters`] has those of the letters table.
+//! - [`ledger`]: heads, pages, and entries of the listing index
+//! - [`registry`]: documents of the registry
+//! - [`requests`]: claims of idempotency keys
+//! - [`letters`]: the items of the letters table
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use drover_core::base::error::{Reason, Unavailable};
-use drover_core::base::time::Timestamp;
-use drover_core::intake::document::StoredDocument;
-use drover_core::intake::request::{Claim, Made};
-use drover_core::ledger::{Bound, LedgerWrite, PageWrite, StoredHead, StoredPage};
 
+pub(super) mod ledger;
 pub(super) mod letters;
+pub(super) mod registry;
+pub(super) mod requests;
 
 /// Attributes by name.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-const HEAD: &[u8] = b"H";
-const PAGE: u8 = b'P';
-/// Bytes.
+/// Size of a write unit, in bytes.
 const WRITE_UNIT: usize = 1024;
-/// Bytes, strongly consistent.
+/// Size of a strongly consistent read unit, in bytes.
 const READ_UNIT: usize = 4096;
-/// Bytes that a number is taken for, as short ones have.
+/// Estimated size of a number, in bytes.
 const NUMBER: usize = 2;
-/// Behind every key that starts with `P`; nothing has this key itself.
-const BEHIND_PAGES: &[u8] = b"Q";
 
-/// The key of a head.
-pub(super) fn head_key(pk: &str) -> Item {
-    item([("pk", text(pk)), ("sk", bytes(HEAD))])
-}
-
-/// The key of a page.
-pub(super) fn page_item_key(pk: &str, key: &[u8]) -> Item {
-    item([("pk", text(pk)), ("sk", bytes(&page_key(key)))])
-}
-
-/// The key of a registry document.
-pub(super) fn document_key(name: String) -> Item {
-    item([("pk", AttributeValue::S(name))])
-}
-
-/// The values of a query for pages: `:pk`, `:from` and `:to`.
-pub(super) fn pages_between(pk: &str, bound: &Bound) -> Item {
-    let (from, to) = match bound {
-        Bound::From(key) => (page_key(key), BEHIND_PAGES.to_vec()),
-        Bound::UpTo(key) => (page_key(&[]), page_key(key)),
-    };
-    item([(":pk", text(pk)), (":from", bytes(&from)), (":to", bytes(&to))])
-}
-
-/// A registry document.
-pub(super) fn document_item(name: String, document: &StoredDocument) -> Item {
-    item([
-        ("pk", AttributeValue::S(name)),
-        ("d", text(&document.json)),
-        ("v", number(document.revision)),
-    ])
-}
-
-/// A number, as DynamoDB takes it.
+/// A number attribute.
 pub(super) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// A head with its place in listings.
-pub(super) fn head_item(pk: &str, write: &LedgerWrite) -> Item {
-    let place = [("a", text(&write.activity.shard)), ("h", text(&write.activity.hour))];
-    let mut head = unlisted_head_item(pk, &write.head);
-    head.extend(item(place));
-    head
+/// A string attribute.
+pub(super) fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
 }
 
-/// A head that no listing finds.
-pub(super) fn unlisted_head_item(pk: &str, head: &StoredHead) -> Item {
-    item([
-        ("pk", text(pk)),
-        ("sk", bytes(HEAD)),
-        ("v", number(head.version)),
-        ("d", bytes(&head.bytes)),
-    ])
-}
-
-/// The sort key of a head, and the values of [`head_item`] in the order of a statement: `v`, `d`,
-/// `a`, `h`, then the key; behind them the version that must be stored, if there is one.
-pub(super) fn head_values(pk: &str, write: &LedgerWrite) -> (Vec<u8>, Vec<AttributeValue>) {
-    let mut values = vec![
-        number(write.head.version),
-        bytes(&write.head.bytes),
-        text(&write.activity.shard),
-        text(&write.activity.hour),
-        text(pk),
-        bytes(HEAD),
-    ];
-    values.extend(write.expected.map(number));
-    (HEAD.to_vec(), values)
-}
-
-/// The sort key of a page, and the values of [`page_item`] likewise: `v`, `d`, `x`, then the key.
-pub(super) fn page_values(pk: &str, write: &PageWrite) -> (Vec<u8>, Vec<AttributeValue>) {
-    let sk = page_key(&write.page.key);
-    let (page, key) = (bytes(&write.page.bytes), bytes(&sk));
-    (sk, vec![number(write.version), page, number(write.expires_at), text(pk), key])
-}
-
-/// A page with its end.
-pub(super) fn page_item(pk: &str, write: &PageWrite) -> Item {
-    item([
-        ("pk", text(pk)),
-        ("sk", bytes(&page_key(&write.page.key))),
-        ("v", number(write.version)),
-        ("d", bytes(&write.page.bytes)),
-        ("x", number(write.expires_at)),
-    ])
-}
-
-/// Reads [`head_item`].
-///
-/// # Errors
-/// Broken.
-pub(super) fn read_head(mut item: Item) -> Result<StoredHead, Unavailable> {
-    match (read_number(&item), item.remove("d")) {
-        (Some(version), Some(AttributeValue::B(bytes))) => {
-            Ok(StoredHead { version, bytes: bytes.into_inner() })
-        }
-        _ => Err(broken("head")),
-    }
-}
-
-/// Reads [`page_item`].
-///
-/// # Errors
-/// Broken.
-pub(super) fn read_page(mut item: Item) -> Result<StoredPage, Unavailable> {
-    let (Some(AttributeValue::B(key)), Some(AttributeValue::B(bytes))) =
-        (item.remove("sk"), item.remove("d"))
-    else {
-        return Err(broken("page"));
-    };
-    match key.as_ref().split_first() {
-        Some((&PAGE, key)) => Ok(StoredPage { key: key.to_vec(), bytes: bytes.into_inner() }),
-        _ => Err(broken("page")),
-    }
-}
-
-/// The values of a query of the listing index: `:a`, and `:h` where there is a bound.
-pub(super) fn listed_before(shard: &str, below: Option<&str>) -> Item {
-    let mut values = item([(":a", text(shard))]);
-    values.extend(below.map(|below| (":h".to_owned(), text(below))));
-    values
-}
-
-/// Reads where the listing index has a head.
-///
-/// # Errors
-/// Broken.
-pub(super) fn read_hour(mut item: Item) -> Result<String, Unavailable> {
-    match item.remove("h") {
-        Some(AttributeValue::S(hour)) => Ok(hour),
-        _ => Err(broken("place in the listing index")),
-    }
-}
-
-/// Reads [`document_item`].
-///
-/// # Errors
-/// Broken.
-pub(super) fn read_document(mut item: Item) -> Result<StoredDocument, Unavailable> {
-    match (read_number(&item), item.remove("d")) {
-        (Some(revision), Some(AttributeValue::S(json))) => Ok(StoredDocument { json, revision }),
-        _ => Err(broken("document")),
-    }
-}
-
-/// A request under its idempotency key.
-pub(super) fn claim_item(claim: &Claim) -> Item {
-    item([
-        ("pk", text(&claim.storage_key)),
-        ("b", text(&claim.made.body)),
-        ("r", number(claim.made.received_at.micros())),
-        ("x", number(claim.expires_at())),
-    ])
-}
-
-/// Reads [`claim_item`].
-///
-/// # Errors
-/// Broken.
-pub(super) fn read_claim(mut item: Item) -> Result<Made, Unavailable> {
-    let micros = item.get("r").and_then(|value| value.as_n().ok()?.parse().ok());
-    match (micros.and_then(Timestamp::from_micros), item.remove("b")) {
-        (Some(received_at), Some(AttributeValue::S(body))) => Ok(Made { body, received_at }),
-        _ => Err(broken("request")),
-    }
-}
-
-/// Write units of an item that lost its condition: DynamoDB counts them by the item that is
-/// stored, and its answer does not say how many.
+/// The write units of a failed condition. DynamoDB charges them by the size of the stored item, but its
+/// answer does not contain the number.
 pub(super) fn write_units(item: &Item) -> f64 {
     units(size(item), WRITE_UNIT)
 }
 
-/// Write units of a head, leaving out what the index takes.
-pub(super) fn head_units(pk: &str, LedgerWrite { head, activity, .. }: &LedgerWrite) -> f64 {
-    let names = "pkskvdah".len();
-    let key = pk.len() + HEAD.len();
-    let place = activity.shard.len() + activity.hour.len();
-    units(names + key + NUMBER + head.bytes.len() + place, WRITE_UNIT)
-}
-
-/// Read units of an item, strongly consistent.
+/// The units of a strongly consistent read of an item.
 pub(super) fn read_units(item: &Item) -> f64 {
     units(size(item), READ_UNIT)
 }
@@ -247,90 +68,14 @@ fn read_number(item: &Item) -> Option<u64> {
     item.get("v")?.as_n().ok()?.parse().ok()
 }
 
-fn page_key(key: &[u8]) -> Vec<u8> {
-    let mut stored = Vec::with_capacity(1 + key.len());
-    stored.push(PAGE);
-    stored.extend_from_slice(key);
-    stored
-}
-
 fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
     attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// A text, as DynamoDB takes it.
-pub(super) fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
 }
 
 fn bytes(value: &[u8]) -> AttributeValue {
     AttributeValue::B(Blob::new(value))
 }
 
-fn broken(what: &str) -> Unavailable {
-    Unavailable::new(Reason::Corrupt, format!("a stored {what} has another shape than ours"))
-}
-
-#[cfg(test)]
-mod tests {
-    use drover_core::ledger::Activity;
-
-    use super::*;
-
-    fn page_write() -> PageWrite {
-        let page = StoredPage { key: b"key".to_vec(), bytes: b"page".to_vec() };
-        PageWrite { page, version: 7, replaces: None, expires_at: -5 }
-    }
-
-    fn ledger_write() -> LedgerWrite {
-        LedgerWrite {
-            expected: None,
-            head: StoredHead { version: u64::MAX, bytes: b"head".to_vec() },
-            activity: Activity { shard: "a".to_owned(), hour: "h".to_owned() },
-            pages: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let (write, page) = (ledger_write(), page_write());
-        assert_eq!(read_head(head_item("pk", &write)), Ok(write.head.clone()));
-        assert_eq!(head_units("pk", &write), write_units(&head_item("pk", &write)));
-        assert_eq!(read_page(page_item("pk", &page)), Ok(page.page));
-        let document = StoredDocument { json: "{}".to_owned(), revision: u64::MAX };
-        assert_eq!(read_document(document_item("REV".to_owned(), &document)), Ok(document));
-    }
-
-    #[test]
-    fn an_item_that_lacks_something_is_broken() {
-        for missing in ["v", "d"] {
-            let mut item = head_item("pk", &ledger_write());
-            item.remove(missing);
-            assert_eq!(read_head(item).map_err(|error| error.reason), Err(Reason::Corrupt));
-        }
-        for missing in ["sk", "d"] {
-            let mut item = page_item("pk", &page_write());
-            item.remove(missing);
-            assert_eq!(read_page(item).map_err(|error| error.reason), Err(Reason::Corrupt));
-        }
-    }
-
-    #[test]
-    fn an_item_of_another_type_or_key_is_broken() {
-        let mut item = head_item("pk", &ledger_write());
-        item.insert("v".to_owned(), number(-1));
-        assert_eq!(read_head(item).map_err(|error| error.reason), Err(Reason::Corrupt));
-        let mut item = page_item("pk", &page_write());
-        item.insert("d".to_owned(), text("page"));
-        assert_eq!(read_page(item).map_err(|error| error.reason), Err(Reason::Corrupt));
-        let head = head_item("pk", &ledger_write());
-        assert_eq!(read_page(head).map_err(|error| error.reason), Err(Reason::Corrupt));
-        let document = item_of_a_document(text("{}"), text("1"));
-        let broken = read_document(document).err().map(|error| error.reason);
-        assert_eq!(broken, Some(Reason::Corrupt));
-    }
-
-    fn item_of_a_document(json: AttributeValue, revision: AttributeValue) -> Item {
-        item([("pk", text("REV")), ("d", json), ("v", revision)])
-    }
+fn broken(kind: &str) -> Unavailable {
+    Unavailable::new(Reason::Corrupt, format!("invalid stored {kind}"))
 }

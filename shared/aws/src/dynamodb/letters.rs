@@ -1,8 +1,8 @@
-//! Letters, runs and leases in DynamoDB; [`chunks`] has the contents of letters.
+//! Letters, runs and leases. [`chunks`] reads and writes the contents of letters.
 //!
-//! The SDK may try a conditional put again: what it then finds there may be its own. So a version
-//! that is what was to be written counts as written; a lease that has our token is ours; and a letter
-//! that is there already is there, whoever put it.
+//! The SDK may retry a conditional put that was already applied. So a put also counts as done if the stored
+//! item equals the new item. A lease with the caller's token belongs to the caller. `put_letter` does not
+//! distinguish its own letter from an earlier letter with the same id.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -26,7 +26,7 @@ use crate::calls::{Failure, unavailable};
 
 mod chunks;
 
-/// `t` is who holds the lease, `u` until when.
+/// `t` is the token of the holder, `u` the end of the lease.
 const LEASE_IS_FREE: &str = "attribute_not_exists(pk) OR t = :mine OR u <= :now";
 const LEASE_IS_MINE: &str = "t = :mine";
 
@@ -137,8 +137,10 @@ impl Letters for Aws {
         put.try_map(|put| match put {
             Put::Done => Ok(None),
             Put::Lost(Some(holder)) => shapes::read_lease(holder).map(Some),
-            Put::Lost(None) => Err(Unavailable::new(Reason::Contention, "a lease changed hands")
-                .of(Dependency::LettersTable)),
+            Put::Lost(None) => {
+                let message = "another caller took or released the lease";
+                Err(Unavailable::new(Reason::Contention, message).of(Dependency::LettersTable))
+            }
         })
     }
 
@@ -160,7 +162,7 @@ impl Letters for Aws {
             .await;
         let write = match sent {
             Ok(answer) => counted(answer.consumed_capacity.as_ref()),
-            // Somebody else's, or nobody's, perhaps since this call's own first attempt.
+            // Another caller holds the lease, or it was released, maybe by the first attempt of this call.
             Err(error) if Failure::of(&error) == Failure::Condition => 1.0,
             Err(error) => {
                 return Err(unavailable("releasing a lease", &error).of(Dependency::LettersTable));
@@ -170,16 +172,16 @@ impl Letters for Aws {
     }
 }
 
-/// How a conditional put ended.
+/// The result of a conditional put.
 #[derive(Debug, PartialEq)]
 enum Put {
     Done,
-    /// This is there instead.
+    /// The condition failed. The stored item, if the answer contains it.
     Lost(Option<Item>),
 }
 
 impl Put {
-    /// Whether what was to be stored is.
+    /// Whether the expected value is stored.
     fn stored<T: PartialEq>(
         self,
         read: impl FnOnce(Item) -> Result<T, Unavailable>,
@@ -196,7 +198,7 @@ impl Put {
 impl Aws {
     pub(super) fn letters_table(&self) -> Result<&str, Unavailable> {
         self.config.letters_table.as_deref().ok_or_else(|| {
-            Unavailable::new(Reason::Misconfigured, "this deployment has no table of letters")
+            Unavailable::new(Reason::Misconfigured, "this deployment has no letters table")
                 .of(Dependency::LettersTable)
         })
     }
@@ -254,7 +256,7 @@ impl Aws {
     ) -> Result<Metered<Vec<Item>>, Unavailable> {
         let (table, pk) = (self.letters_table()?, owner.partition_key());
         let (mut found, mut units) = (Vec::new(), Units::default());
-        // A query goes on behind a key whether or not an item has it.
+        // A query continues after a start key even if no item has this key.
         let mut next = range.after.as_deref().map(|after| kind.key(&pk, after));
         while found.len() < range.limit {
             let missing = i32::try_from(range.limit - found.len()).unwrap_or(i32::MAX);
@@ -274,7 +276,7 @@ impl Aws {
                 .map_err(|error| unavailable(operation, &error).of(Dependency::LettersTable))?;
             units.read += counted(answer.consumed_capacity.as_ref());
             found.extend(answer.items.unwrap_or_default());
-            // One answer ends at 1 MB, whatever was asked for; without a key there is no more.
+            // An answer contains at most 1 MB, whatever the limit. Without a key, no more items follow.
             next = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if next.is_none() {
                 break;
@@ -286,10 +288,11 @@ impl Aws {
 
 fn letter_item(owner: &Owner, stored: &StoredLetter) -> Result<Item, Unavailable> {
     shapes::letter_item(&owner.partition_key(), stored)
-        .ok_or_else(|| Unavailable::new(Reason::Bug, "a letter could not be put into a request"))
+        .ok_or_else(|| Unavailable::new(Reason::Bug, "a letter could not be encoded"))
 }
 
-/// What is stored where a condition did not hold; `None`: it failed otherwise.
+/// The stored item of a failed condition, if the answer contains it. `None`: the put failed for another
+/// reason.
 fn lost<R>(error: &SdkError<PutItemError, R>) -> Option<Option<Item>> {
     let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error()
     else {

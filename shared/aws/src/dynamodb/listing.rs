@@ -1,5 +1,5 @@
-//! The listing index. DynamoDB keeps it behind the table, so a read of it is eventually consistent
-//! and there is no other: a subject may show up, or move, a moment after its commit.
+//! Reads the listing index. DynamoDB updates the index after the table, and an index supports eventually
+//! consistent reads only: a subject may appear, or move, shortly after its commit.
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use drover_core::base::cost::{Metered, Units};
@@ -28,7 +28,7 @@ impl Listing for Aws {
             .table_name(shard.table().unwrap_or(&self.config.ledger_table).as_ref())
             .index_name(ACTIVITY_INDEX)
             .key_condition_expression(condition)
-            .set_expression_attribute_values(Some(items::listed_before(shard.key(), below)))
+            .set_expression_attribute_values(Some(items::ledger::listed_before(shard.key(), below)))
             .scan_index_forward(false)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
@@ -38,7 +38,7 @@ impl Listing for Aws {
                 unavailable("reading a listing", &error).of(Dependency::LedgerTable)
             })?;
         let units = Units { read: counted(answer.consumed_capacity.as_ref()), write: 0.0 };
-        let hours = answer.items.unwrap_or_default().into_iter().map(items::read_hour);
+        let hours = answer.items.unwrap_or_default().into_iter().map(items::ledger::read_hour);
         Ok(Metered { answer: hours.collect::<Result<_, _>>()?, units })
     }
 }

@@ -1,10 +1,10 @@
-//! Heads and pages of many subjects, written by one request: each by a statement with a condition of
-//! its own, at the price of a single put.
+//! Writes heads and pages of many subjects in one request. Each write is a statement with its own condition
+//! and costs as much as a single put.
 //!
-//! One answer settles what it can. The rest is put alone: what was refused, what shows no item though its
-//! condition failed, the second write of one item. So what is wrong with one is no other's fault, and a
-//! role or a service that knows no statements costs speed and no more. A request without an answer leaves all
-//! of its writes unknown.
+//! Some writes must be put alone afterwards: rejected statements, failed conditions without an item in the
+//! answer, and second writes of the same item. So a bad statement does not affect the others, and a role or a
+//! service that does not support statements only reduces the speed. If a request has no answer, the
+//! results of all its writes are unknown.
 
 use std::collections::HashSet;
 
@@ -23,39 +23,40 @@ use super::items::{self, Item};
 use super::write::{self, Unwritten};
 use crate::calls::Failure;
 
-/// Of one request.
+/// Maximum number of statements in one request.
 pub(super) const MOST: usize = 25;
 
-/// Bytes of a head that is put alone, so that a request stays below a megabyte. Pages are smaller.
+/// Maximum size of a head in a batch, in bytes, so that a request stays below 1 MB. Larger heads are put
+/// alone. Pages are always smaller.
 pub(super) const LARGE: usize = 32 * 1024;
 
 /// One write.
 #[derive(Debug)]
 pub(crate) struct Put {
-    /// Partition key and sort key: all writes of a request are in one table.
+    /// Partition key and sort key. All writes of a request go to the same table.
     key: (String, Vec<u8>),
     statement: String,
     values: Vec<AttributeValue>,
-    /// What it costs alone, leaving out what the index takes.
+    /// The write units of the write alone, without those of the index.
     units: f64,
 }
 
-/// What became of it.
+/// The outcome of one write.
 #[derive(Debug)]
 pub(crate) enum PutOutcome {
-    /// It is written, for so many write units.
+    /// The item was written. The consumed write units.
     Written(f64),
-    /// Another version is there: this item.
+    /// Another version is stored: this item.
     Lost(Item),
-    /// Something is there that the service does not show.
+    /// An item with this key exists, but the answer does not contain it.
     Exists,
-    /// It may have been written.
+    /// The item may have been written.
     Unknown(Reason),
 }
 
 impl Put {
-    /// A head, under [`write::condition`]. It leaves what a put would leave, because a head has the same
-    /// attributes all its life.
+    /// A head under [`write::condition`]. The update has the same result as a put, because every version of a
+    /// head has the same attributes.
     pub(super) fn head(item_key: &ItemKey, write: &LedgerWrite) -> Self {
         let ItemKey { table, pk } = item_key;
         let statement = match write.expected {
@@ -66,18 +67,18 @@ impl Put {
                 r#"UPDATE "{table}" SET "v" = ? SET "d" = ? SET "a" = ? SET "h" = ? WHERE "pk" = ? AND "sk" = ? AND "v" = ?"#
             ),
         };
-        let (sk, values) = items::head_values(pk, write);
-        let units = items::head_units(pk, write);
+        let (sk, values) = items::ledger::head_values(pk, write);
+        let units = items::ledger::head_units(pk, write);
         Self { key: (pk.clone(), sk), statement, values, units }
     }
 
-    /// A page, if there is none of its key.
+    /// A page, unless a page with its key exists.
     pub(super) fn page(item_key: &ItemKey, page: &PageWrite) -> Self {
         let ItemKey { table, pk } = item_key;
         let statement =
             format!(r#"INSERT INTO "{table}" VALUE {{'v': ?, 'd': ?, 'x': ?, 'pk': ?, 'sk': ?}}"#);
-        let (sk, values) = items::page_values(pk, page);
-        let units = items::write_units(&items::page_item(pk, page));
+        let (sk, values) = items::ledger::page_values(pk, page);
+        let units = items::write_units(&items::ledger::page_item(pk, page));
         Self { key: (pk.clone(), sk), statement, values, units }
     }
 
@@ -90,8 +91,8 @@ impl Put {
     }
 }
 
-/// Puts all of them, with a client that does not try again. `None`: that one was not put, and has to
-/// be alone.
+/// Sends all writes, with a client without retries. `None`: the write was not applied, and the caller must
+/// put it alone.
 pub(super) async fn put(client: Client, puts: Vec<Put>) -> Vec<Option<PutOutcome>> {
     let mut outcomes: Vec<Option<PutOutcome>> = puts.iter().map(|_| None).collect();
     if puts.len() == 1 {
@@ -128,7 +129,7 @@ async fn execute(client: &Client, puts: Vec<Put>) -> Vec<Option<PutOutcome>> {
                 units.iter().map(|_| Some(PutOutcome::Unknown(reason))).collect()
             }
             Some(Unwritten::Unavailable(unavailable)) => {
-                tracing::warn!(%unavailable, causes = unavailable.causes(), "each head and page is put alone");
+                tracing::warn!(%unavailable, causes = unavailable.causes(), "batch write failed, putting each head and page alone");
                 Vec::new()
             }
             _ => Vec::new(),
@@ -136,9 +137,11 @@ async fn execute(client: &Client, puts: Vec<Put>) -> Vec<Option<PutOutcome>> {
     }
 }
 
-/// DynamoDB answers in order, and counts the request: with the statements whose conditions failed, which
-/// are taken for what is stored there, as far as it shows. The others share the rest by their sizes, and so
-/// what the index took as well.
+/// Reads the responses, which are in the order of the statements, and splits the consumed capacity.
+///
+/// DynamoDB counts the capacity of the whole request, including failed conditions. A failed condition counts
+/// by the size of the stored item, if the answer contains it. The written items share the rest, including
+/// the units of the index, by their sizes.
 fn executed(
     responses: Vec<BatchStatementResponse>,
     units: &[f64],
@@ -168,7 +171,7 @@ impl PutOutcome {
     }
 }
 
-/// A statement without an answer may have been done.
+/// Reads one response. A statement without a response may have been applied.
 fn outcome(response: Option<BatchStatementResponse>, units: f64) -> Option<PutOutcome> {
     let Some(response) = response else { return Some(PutOutcome::Unknown(Reason::Unreachable)) };
     let Some(error) = response.error else { return Some(PutOutcome::Written(units)) };
@@ -179,7 +182,7 @@ fn outcome(response: Option<BatchStatementResponse>, units: f64) -> Option<PutOu
         ("DuplicateItem", _, _) => Some(PutOutcome::Exists),
         (_, Failure::Condition | Failure::NotSent, _) => None,
         (_, Failure::Refused | Failure::Invalid, _) => {
-            tracing::warn!(code, "a statement was refused, and is put alone");
+            tracing::warn!(code, "statement rejected, putting its item alone");
             None
         }
         (_, Failure::Throttled | Failure::HotKey | Failure::Conflict | Failure::Unknown, _) => {
@@ -188,8 +191,8 @@ fn outcome(response: Option<BatchStatementResponse>, units: f64) -> Option<PutOu
     }
 }
 
-/// `None`: the service counted nothing, as DynamoDB Local does for statements, and as DynamoDB does
-/// where none of them wrote.
+/// The total of the consumed units. `None`: the answer contains no capacity. This is so for statements on
+/// DynamoDB Local, and on DynamoDB if no statement wrote an item.
 fn sum(capacity: &[ConsumedCapacity]) -> Option<f64> {
     capacity.iter().map(|one| counted(Some(one))).reduce(|sum, one| sum + one)
 }

@@ -1,9 +1,9 @@
-//! The registry's writes: those of a [`Plan`], in one transaction. Whoever stops in between, or is
-//! overtaken, has changed nothing: a key that was removed from its tenant is removed, and no
-//! document is newer than the revision says.
+//! Writes the changes of a [`Plan`] to the registry, in one transaction. A failed or overtaken call changes
+//! nothing. So a key that was removed from its tenant is always removed, and no document is newer than the
+//! revision.
 //!
-//! The SDK may try again: it sends the same `ClientRequestToken`, and DynamoDB applies one token
-//! once.
+//! The SDK may retry: it sends the same `ClientRequestToken`, and DynamoDB applies a transaction with the
+//! same token only once.
 
 use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -13,39 +13,41 @@ use drover_core::base::error::{Reason, Unavailable};
 use drover_core::intake::document::DocumentName;
 use drover_core::registry::{Change, Plan, Write};
 
-use super::{items, write};
+use super::items;
+use super::write::condition;
 use crate::Aws;
 use crate::calls::{Failure, unavailable};
 
-/// The most that one transaction takes.
+/// Maximum number of writes in one transaction.
 const WRITES: usize = 100;
 
-/// How the writes of a plan ended.
+/// The result of applying a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// All of them are done.
+    /// All changes were written.
     Whole,
-    /// Somebody else has written this document since it was read. Nothing is done.
+    /// Another writer has changed this document since it was read. Nothing was written.
     Overtaken(DocumentName),
 }
 
 impl Aws {
-    /// Makes the registry what the plan says, all or nothing.
+    /// Writes all changes of the plan, or none.
     ///
     /// # Errors
-    /// Where DynamoDB gave no answer, or the plan changes more than 100 documents.
+    /// DynamoDB does not answer, or the plan changes more than 100 documents.
     pub async fn apply(&self, plan: &Plan) -> Result<Applied, Unavailable> {
         if plan.writes.is_empty() {
             return Ok(Applied::Whole);
         }
         if plan.writes.len() > WRITES {
             let count = plan.writes.len();
-            let message = format!("more changes than one transaction takes: {count} of {WRITES}");
+            let message =
+                format!("too many changes for one transaction: count=`{count}` maximum=`{WRITES}`");
             return Err(Unavailable::new(Reason::Misconfigured, message).of(Dependency::Registry));
         }
         let table = &self.config.registry_table;
         let items: Result<Vec<_>, _> = plan.writes.iter().map(|write| item(table, write)).collect();
-        let items = items.map_err(|_| Unavailable::new(Reason::Bug, "an incomplete write"))?;
+        let items = items.map_err(|_| Unavailable::new(Reason::Bug, "incomplete request"))?;
         let sent = self.dynamodb.transact_write_items().set_transact_items(Some(items));
         match sent.send().await {
             Ok(_) => Ok(Applied::Whole),
@@ -57,27 +59,27 @@ impl Aws {
     }
 }
 
-fn item(table: &str, one: &Write) -> Result<TransactWriteItem, BuildError> {
-    let key = one.name.storage_key();
-    Ok(match &one.change {
+fn item(table: &str, write: &Write) -> Result<TransactWriteItem, BuildError> {
+    let key = write.name.storage_key();
+    Ok(match &write.change {
         Change::Put { document, replaces } => {
-            let (condition, values) = write::condition(*replaces);
+            let (condition, values) = condition(*replaces);
             let put = Put::builder()
                 .table_name(table)
-                .set_item(Some(items::document_item(key, document)))
+                .set_item(Some(items::registry::document_item(key, document)))
                 .condition_expression(condition)
                 .set_expression_attribute_values(values);
             TransactWriteItem::builder().put(put.build()?).build()
         }
         Change::Delete => {
             let delete = Delete::builder().table_name(table);
-            let delete = delete.set_key(Some(items::document_key(key)));
+            let delete = delete.set_key(Some(items::registry::document_key(key)));
             TransactWriteItem::builder().delete(delete.build()?).build()
         }
     })
 }
 
-/// Which write met another document than the one that it replaces.
+/// The index of the write whose condition failed, because another document is stored.
 fn overtaken<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<usize> {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
         error.as_service_error()

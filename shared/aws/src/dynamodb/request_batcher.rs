@@ -1,8 +1,8 @@
-//! Calls that are made at the same time, sent as one request.
+//! Joins concurrent calls into batch requests.
 //!
-//! A call's own cost is mostly the SDK's and the connection's, whatever it carries: for 25 heads it is a few
-//! times what it is for one. The pipeline runs many subjects beside each other, and
-//! each asks for itself; here their questions meet.
+//! Most of the CPU time of a call is spent in the SDK and the connection, almost independent of its size: a
+//! request for 25 heads costs only a few times as much as a request for one head. The pipeline runs many
+//! subjects concurrently, and each subject calls the store separately. The batcher joins these calls.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,23 +11,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Questions that wait to be sent together, by table: a table that is slow or gone holds up nobody of
-/// another one. Clones share what waits, and belong to one runtime.
+/// Waiting questions by table. A slow or missing table does not delay the questions of other tables. Clones
+/// share the questions and must run on the same runtime.
 pub(crate) struct RequestBatcher<Q, A> {
     waiting: Arc<Mutex<Tables<Q, A>>>,
 }
 
-/// By their names.
+/// Waiting questions by the name of the table.
 type Tables<Q, A> = HashMap<String, Vec<Waiting<Q, A>>>;
 
-/// A question, and where its answer goes.
+/// A question and the channel for its answer.
 type Waiting<Q, A> = (Q, oneshot::Sender<Option<A>>);
 
 impl<Q: Send + 'static, A: Send + 'static> RequestBatcher<Q, A> {
-    /// Asks with all the others of this table that are asked before every task which can run has run, in
-    /// requests of at most so many. `send` gives the answers in the order of the questions, as far as
-    /// it has them; without one the answer is `None`. A task of its own sends them: whoever asked may go
-    /// away without taking the others along.
+    /// Asks a question. The batch contains all questions for the same table that arrive before every ready
+    /// task has run once. It is sent in requests of at most `most` questions.
+    ///
+    /// `send` returns the answers in the order of the questions. If it returns no answer for a question,
+    /// the result is `None`. A separate task sends the requests, so a caller can be cancelled without
+    /// affecting the other callers.
     pub(super) async fn ask<F>(
         &self,
         table: &str,
@@ -39,7 +41,7 @@ impl<Q: Send + 'static, A: Send + 'static> RequestBatcher<Q, A> {
         F: Future<Output = Vec<Option<A>>> + Send + 'static,
     {
         let (sender, answer) = oneshot::channel();
-        // First of all: without a runtime nobody would ever be answered.
+        // Before `add`: if there is no runtime, this panics and no question waits forever.
         let runtime = Handle::current();
         if self.add(table, (question, sender)) {
             let (request_batcher, table) = (self.clone(), table.to_owned());
@@ -58,7 +60,7 @@ impl<Q: Send + 'static, A: Send + 'static> RequestBatcher<Q, A> {
         answer.await.ok().flatten()
     }
 
-    /// Whether it is the first.
+    /// Adds a question. Returns whether it is the first question of the table.
     fn add(&self, table: &str, waiting: Waiting<Q, A>) -> bool {
         let mut all = self.lock();
         if let Some(others) = all.get_mut(table) {
@@ -70,7 +72,7 @@ impl<Q: Send + 'static, A: Send + 'static> RequestBatcher<Q, A> {
     }
 }
 
-/// Whoever went away gets none.
+/// Sends the answers. Cancelled callers are skipped.
 fn answer_each<A>(senders: Vec<oneshot::Sender<A>>, answers: Vec<A>) {
     for (sender, answer) in senders.into_iter().zip(answers) {
         let _gone = sender.send(answer);
@@ -108,25 +110,25 @@ mod tests {
 
     use super::RequestBatcher;
 
-    /// Answers with how many came in the same request, and the question.
+    /// Answers with the number of questions in the request, and the question itself.
     async fn count(questions: Vec<usize>) -> Vec<Option<(usize, usize)>> {
         let request_batcher = questions.len();
         questions.into_iter().map(|question| Some((request_batcher, question))).collect()
     }
 
     #[tokio::test]
-    async fn what_is_asked_at_once_goes_together_and_each_gets_its_own_answer() {
+    async fn concurrent_questions_share_a_request_and_each_gets_its_own_answer() {
         let request_batcher = RequestBatcher::default();
         let asked = (0..7).map(|question| request_batcher.ask("table", question, 3, count));
         let answers = join_all(asked).await;
         let expected = [(3, 0), (3, 1), (3, 2), (3, 3), (3, 4), (3, 5), (1, 6)];
         assert_eq!(answers, expected.map(Some));
-        // And what comes later does not wait for the others' return.
+        // A later question gets its own request.
         assert_eq!(request_batcher.ask("table", 7, 3, count).await, Some((1, 7)));
     }
 
     #[tokio::test]
-    async fn questions_of_two_tables_never_go_together() {
+    async fn questions_of_two_tables_never_share_a_request() {
         let request_batcher = RequestBatcher::default();
         let asked = (0..4).map(|question| {
             let table = if question % 2 == 0 { "even" } else { "odd" };
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_goes_away_takes_nobody_along() {
+    async fn a_cancelled_caller_does_not_affect_the_others() {
         let request_batcher = RequestBatcher::default();
         let mut first = Box::pin(request_batcher.ask("table", 0, 3, count));
         assert!(futures_util::poll!(&mut first).is_pending());
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_an_answer_there_is_none() {
+    async fn a_question_without_an_answer_gets_none() {
         let request_batcher: RequestBatcher<usize, usize> = RequestBatcher::default();
         let none = |_| std::future::ready(vec![None]);
         let short = |questions: Vec<usize>| {
@@ -161,9 +163,9 @@ mod tests {
         assert_eq!((first, second), (Some(0), None));
     }
 
-    /// Many threads: nobody is forgotten between the taking and the next round.
+    /// No question is lost between the removal of a batch and the next batch.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn everybody_gets_an_answer_on_many_threads() {
+    async fn every_question_is_answered_on_several_threads() {
         let request_batcher = RequestBatcher::default();
         let asked = (0..2_000).map(|question| {
             let request_batcher = request_batcher.clone();

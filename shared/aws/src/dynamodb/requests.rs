@@ -1,5 +1,5 @@
-//! Claims of requests in DynamoDB: one conditional put each. The SDK may try it again; then it
-//! finds its own claim, which says the same.
+//! Claims of idempotency keys: one conditional put for each claim. If the SDK retries a put that was already
+//! applied, the put finds its own claim, which has the same content.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -13,20 +13,20 @@ use super::items;
 use crate::Aws;
 use crate::calls::unavailable;
 
-/// `r` is when the claim that is there was received, in microseconds.
+/// `r` is the time of receipt of the stored claim, in microseconds since 1970.
 const FREE: &str = "attribute_not_exists(pk) OR r <= :stale";
 
 impl Requests for Aws {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, Unavailable> {
         let table = self.config.requests_table.as_deref().ok_or_else(|| {
-            Unavailable::new(Reason::Misconfigured, "this deployment has no table of requests")
+            Unavailable::new(Reason::Misconfigured, "this deployment has no requests table")
                 .of(Dependency::RequestsTable)
         })?;
         let sent = self
             .dynamodb
             .put_item()
             .table_name(table)
-            .set_item(Some(items::claim_item(claim)))
+            .set_item(Some(items::requests::claim_item(claim)))
             .condition_expression(FREE)
             .expression_attribute_values(":stale", items::number(claim.stale().micros()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -44,11 +44,11 @@ impl Requests for Aws {
     }
 }
 
-/// The claim that was there.
+/// The stored claim, if the condition failed.
 fn before<R>(error: &SdkError<PutItemError, R>) -> Option<Result<Made, Unavailable>> {
     let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error()
     else {
         return None;
     };
-    failed.item().cloned().map(items::read_claim)
+    failed.item().cloned().map(items::requests::read_claim)
 }

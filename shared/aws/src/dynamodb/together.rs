@@ -1,5 +1,5 @@
-//! A head and one of its pages as of one instant. A query may show a head before the pages of its
-//! transaction; a transactional read shows all of a transaction or nothing of it.
+//! Reads a head and one of its pages in one transaction. A query may return a head before the pages of its
+//! transaction are visible. A transactional read sees all writes of a transaction or none.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
@@ -13,14 +13,13 @@ use super::heads::ItemKey;
 use super::items::{self, Item};
 use crate::calls::unavailable;
 
-/// Reads both.
+/// Reads a head and a page.
 pub(super) async fn read(
     client: &Client,
     item_key: &ItemKey,
     key: &[u8],
 ) -> Result<Metered<Together>, Unavailable> {
-    let incomplete =
-        |_| Unavailable::new(Reason::Bug, "a head and a page could not be put into a request");
+    let incomplete = |_| Unavailable::new(Reason::Bug, "incomplete request for a head and a page");
     let gets = gets(item_key, key).map_err(incomplete)?;
     let answer = client
         .transact_get_items()
@@ -30,11 +29,11 @@ pub(super) async fn read(
         .await
         .map_err(|error| unavailable("reading a head with a page", &error))?;
     let read = answer.consumed_capacity().iter().map(|one| counted(Some(one))).sum();
-    // In the order of the request; an item that is not there is empty.
+    // Responses are in the order of the request. An item that does not exist is empty.
     let mut items = answer.responses.unwrap_or_default().into_iter();
     let mut next = || items.next()?.item.filter(|item| !item.is_empty());
-    let head = next().map(items::read_head).transpose()?;
-    let page = next().map(items::read_page).transpose()?;
+    let head = next().map(items::ledger::read_head).transpose()?;
+    let page = next().map(items::ledger::read_page).transpose()?;
     Ok(Metered { answer: (head, page), units: Units { read, write: 0.0 } })
 }
 
@@ -43,5 +42,5 @@ fn gets(ItemKey { table, pk }: &ItemKey, key: &[u8]) -> Result<Vec<TransactGetIt
         let get = Get::builder().table_name(table).set_key(Some(key)).build()?;
         Ok(TransactGetItem::builder().get(get).build())
     };
-    Ok(vec![get(items::head_key(pk))?, get(items::page_item_key(pk, key))?])
+    Ok(vec![get(items::ledger::head_key(pk))?, get(items::ledger::page_item_key(pk, key))?])
 }

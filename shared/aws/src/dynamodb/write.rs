@@ -1,10 +1,9 @@
-//! The conditional writes of one subject, and how they end. [`partiql`](super::partiql) has those
-//! of many subjects in one request.
+//! Conditional writes of one subject, and their results. [`partiql`](super::partiql) writes many subjects in
+//! one request.
 //!
-//! The SDK puts a fresh `ClientRequestToken` into each transaction, and nothing here keeps one to
-//! repeat it: the condition on the version, with the item that comes back, says whether a write
-//! whose answer was lost was applied. It says so for a single put as well, and not for ten minutes
-//! only.
+//! Retries do not reuse the `ClientRequestToken` of a transaction. Instead, the condition on the version and
+//! the stored item in the answer show whether a write without an answer was applied. This also works for
+//! single puts, and without the token's limit of ten minutes.
 
 use std::error::Error;
 
@@ -28,31 +27,31 @@ use super::items::{self, Item};
 use crate::calls::{Failure, names_one_key, unavailable};
 use crate::said::Said;
 
-/// Holds while there is no item of the key.
+/// The condition that no item has the key.
 pub(super) const ABSENT: &str = "attribute_not_exists(pk)";
 const UNCHANGED: &str = "v = :v";
 
-/// Why nothing is known to be written.
+/// The failure of a write.
 #[derive(Debug)]
 pub(crate) enum Unwritten {
-    /// Another head is stored: this one. The factor is what a transaction multiplies units by.
+    /// The condition failed: another head is stored. `factor` multiplies the write units of the item.
     Lost { stored: Option<Item>, factor: f64 },
-    /// It may have been written, or may be at the next attempt.
+    /// The write may have been applied, and a retry may succeed.
     Unknown(Reason),
-    /// It was not, and trying again at once is pointless.
+    /// The write was not applied, and an immediate retry would fail again.
     Unavailable(Unavailable),
 }
 
-/// A transaction writes each item twice: it prepares, then commits.
+/// The cost factor of a transaction: it writes each item twice, to prepare and to commit.
 const TRANSACTION: f64 = 2.0;
 
 impl Unwritten {
-    /// What the caller is told.
+    /// Converts the failure into the answer of the port.
     pub(super) fn into_answer(self) -> Result<Metered<WriteAnswer>, Unavailable> {
         let units = Units { read: 0.0, write: self.units() };
         match self {
             Self::Lost { stored, .. } => {
-                let answer = WriteAnswer::Lost(stored.map(items::read_head).transpose()?);
+                let answer = WriteAnswer::Lost(stored.map(items::ledger::read_head).transpose()?);
                 Ok(Metered { answer, units })
             }
             Self::Unknown(reason) => Ok(Metered { answer: WriteAnswer::Unknown(reason), units }),
@@ -60,7 +59,7 @@ impl Unwritten {
         }
     }
 
-    /// The write units it cost all the same, as far as that is known.
+    /// The write units that the failed write consumed; 0 if they are unknown.
     pub(super) fn units(&self) -> f64 {
         match self {
             Self::Lost { stored, factor } => {
@@ -71,7 +70,7 @@ impl Unwritten {
     }
 }
 
-/// Puts a head, with a client that does not try again. Gives the units it cost.
+/// Puts a head with a client without retries. Returns the consumed write units.
 pub(super) async fn put_head(
     client: &Client,
     ItemKey { table, pk }: &ItemKey,
@@ -81,7 +80,7 @@ pub(super) async fn put_head(
     let sent = client
         .put_item()
         .table_name(table)
-        .set_item(Some(items::head_item(pk, write)))
+        .set_item(Some(items::ledger::head_item(pk, write)))
         .condition_expression(condition)
         .set_expression_attribute_values(values)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -94,8 +93,8 @@ pub(super) async fn put_head(
     }
 }
 
-/// Puts a page unless there is one of its key, with a client that tries again: it may be its own first
-/// attempt that it finds there. Gives the units it cost.
+/// Puts a page unless a page with its key exists. Works with a client that retries, because an existing page
+/// counts as success. Returns the consumed write units.
 pub(super) async fn seal(
     client: &Client,
     item_key: &ItemKey,
@@ -104,7 +103,7 @@ pub(super) async fn seal(
     let sent = client
         .put_item()
         .table_name(&item_key.table)
-        .set_item(Some(items::page_item(&item_key.pk, page)))
+        .set_item(Some(items::ledger::page_item(&item_key.pk, page)))
         .condition_expression(ABSENT)
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
         .send()
@@ -116,12 +115,12 @@ pub(super) async fn seal(
     }
 }
 
-/// What a page costs that was there already.
+/// The write units of a page that already exists.
 pub(super) fn page_units(item_key: &ItemKey, page: &PageWrite) -> f64 {
-    items::write_units(&items::page_item(&item_key.pk, page))
+    items::write_units(&items::ledger::page_item(&item_key.pk, page))
 }
 
-/// Puts a head and pages, all or nothing, likewise. Gives the units it cost.
+/// Puts a head and pages in one transaction, with a client without retries. Returns the consumed write units.
 pub(super) async fn transact(
     client: &Client,
     item_key: &ItemKey,
@@ -143,8 +142,9 @@ pub(super) async fn transact(
     }
 }
 
-/// The head first: [`cancelled`] looks for its reason there. The pages have conditions, too: a query
-/// may see a head before the pages of its transaction.
+/// The puts of a transaction. The head is first, because [`cancelled`] expects its reason first. The pages
+/// have conditions as well, because a query may return a head before the pages of its transaction are
+/// visible.
 fn puts(
     ItemKey { table, pk }: &ItemKey,
     write: &LedgerWrite,
@@ -152,7 +152,7 @@ fn puts(
     let (unchanged, values) = condition(write.expected);
     let head = Put::builder()
         .table_name(table)
-        .set_item(Some(items::head_item(pk, write)))
+        .set_item(Some(items::ledger::head_item(pk, write)))
         .condition_expression(unchanged)
         .set_expression_attribute_values(values)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -162,7 +162,7 @@ fn puts(
         let (unchanged, values) = condition(page.replaces);
         let put = Put::builder()
             .table_name(table)
-            .set_item(Some(items::page_item(pk, page)))
+            .set_item(Some(items::ledger::page_item(pk, page)))
             .condition_expression(unchanged)
             .set_expression_attribute_values(values)
             .build()?;
@@ -171,7 +171,8 @@ fn puts(
     Ok(puts)
 }
 
-/// Holds while this version is stored, or nothing is.
+/// The condition that this version is stored; `None`: that no item is stored. Returns the expression and its
+/// values.
 pub(super) fn condition(expected: Option<u64>) -> (&'static str, Option<Item>) {
     match expected {
         None => (ABSENT, None),
@@ -205,8 +206,8 @@ fn transaction_failed(error: SdkError<TransactWriteItemsError>) -> Unwritten {
     }
 }
 
-/// A cancelled transaction has a reason for each item, in order; `None` for those that had none.
-/// A page that is another one than was read tells nothing of the head.
+/// Reads the reasons of a cancelled transaction: one for each item, in order, with the code `None` for items
+/// that did not fail. A failed condition of a page does not show whether the head has changed.
 fn cancelled(reasons: Vec<CancellationReason>) -> Unwritten {
     let refused = reasons.iter().find_map(|reason| match failure(reason)? {
         failure @ (Failure::Refused | Failure::Invalid) => Some((failure, reason)),
@@ -214,7 +215,7 @@ fn cancelled(reasons: Vec<CancellationReason>) -> Unwritten {
     });
     if let Some((failure, reason)) = refused {
         let said = Said(reason.message().unwrap_or("nothing"));
-        let message = format!("writing head and pages was refused: said=`{said}`");
+        let message = format!("writing head and pages was rejected: said=`{said}`");
         return Unwritten::Unavailable(
             Unavailable::new(failure.reason(), message).of(Dependency::LedgerTable),
         );
@@ -234,7 +235,7 @@ fn failure(reason: &CancellationReason) -> Option<Failure> {
     Some(if failure == Failure::Throttled && of_one_key { Failure::HotKey } else { failure })
 }
 
-/// What a failure means for a write; `None`: its condition failed.
+/// Classifies the failure of a write. `None`: its condition failed.
 pub(super) fn unwritten<E>(error: &SdkError<E>) -> Option<Unwritten>
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -251,5 +252,5 @@ where
 }
 
 fn incomplete() -> Unavailable {
-    Unavailable::new(Reason::Bug, "a head or page could not be put into a request")
+    Unavailable::new(Reason::Bug, "incomplete request for a head and pages")
 }

@@ -1,6 +1,6 @@
-//! The two ways in which a record is not applied: `Rejection` (the record's fault, it will never
-//! pass as it is) and `Unavailable` (ours, it may pass later). Which of the two something is gets
-//! decided once, where the fault is seen; retry or dead letter follows from the type alone.
+//! The two errors of processing a record: [`Rejection`] (the record is invalid; a retry would fail again)
+//! and [`Unavailable`] (a dependency or Drover failed; a retry may succeed). The code that detects a failure
+//! chooses the type once. The type alone decides between retry and dead letter.
 
 use std::error::Error;
 use std::fmt;
@@ -10,41 +10,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::dependency::Dependency;
 
-/// The stable words for a rejection: the same in HTTP bodies, dead letters and metrics.
+/// The stable codes of rejections. HTTP bodies, dead letters and metrics use the same codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
-    /// Not JSON at all.
+    /// The value is not JSON.
     MalformedJson,
-    /// JSON that its contract's schema refuses.
+    /// The value violates the schema of its contract.
     SchemaViolation,
-    /// A field that the contract reads is absent.
+    /// A field that the contract requires is absent.
     MissingField,
-    /// An id outside its alphabet or length.
+    /// An id has invalid characters or an invalid length.
     InvalidId,
-    /// A time that names no instant.
+    /// A time is not valid.
     InvalidTimestamp,
-    /// No contract of that name.
+    /// No contract has this name.
     UnknownContract,
-    /// No tenant of that name, or no route that would name one.
+    /// No tenant has this name, or no route names a tenant.
     UnknownTenant,
-    /// The tenant exists and may not write.
+    /// The tenant exists but may not write.
     TenantSuspended,
-    /// The body names another tenant than the verified one.
+    /// The body names another tenant than the verified tenant.
     TenantMismatch,
-    /// Observed further in the future than the tenant allows.
+    /// The time of observation is further in the future than the tenant allows.
     FutureTimestamp,
-    /// Older than what is kept.
+    /// The event is older than the retention.
     BeyondRetention,
-    /// The same position was applied with other content.
+    /// An event with the same position but other content was already applied.
     PayloadMismatch,
-    /// Over 64 KB.
+    /// The event exceeds 64 KB.
     TooLarge,
-    /// An encoding that is not read here.
+    /// The encoding is not supported.
     UnsupportedEncoding,
-    /// A record without a value (a Kafka tombstone).
+    /// The record has no value (a Kafka tombstone).
     EmptyValue,
-    /// The contract's transform gave an error, or ran over a bound.
+    /// The contract's transform failed or exceeded a limit.
     TransformFailed,
 }
 
@@ -69,7 +69,7 @@ impl Code {
         Self::TransformFailed,
     ];
 
-    /// The word itself.
+    /// The code as text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MalformedJson => "malformed_json",
@@ -98,15 +98,15 @@ impl fmt::Display for Code {
     }
 }
 
-/// The record's fault: it becomes a dead letter, or a 4xx for its sender.
+/// The record is invalid. It becomes a dead letter, or a 4xx response to its sender.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Rejection {
-    /// The stable word.
+    /// The stable code.
     pub code: Code,
-    /// JSON Pointer to the culprit, where one applies.
+    /// JSON Pointer to the invalid value, if there is one.
     pub path: Option<String>,
-    /// For a person; lower case, never the payload.
+    /// A description for people, in lower case. It never contains the payload.
     pub message: String,
 }
 
@@ -116,99 +116,97 @@ impl Rejection {
         Self { code, path: None, message: message.into() }
     }
 
-    /// A rejection because of one place in the record.
+    /// A rejection because of the value at this path.
     pub fn at(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code, path: Some(path.into()), message: message.into() }
     }
 }
 
-/// What kind of fault makes something unavailable.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// Other writers won every attempt at this subject.
     Contention,
-    /// The service slows down the requests for one key.
+    /// The service throttles the requests for one key.
     HotKey,
-    /// The service slows down the requests of this table or account.
+    /// The service throttles the requests for a table or an account.
     Throttled,
-    /// No answer, a fault of the service, or an answer whose meaning is unknown.
+    /// The service did not answer, failed, or returned an unknown error.
     Unreachable,
-    /// The invocation's time is nearly over.
+    /// The invocation has reached its deadline.
     Deadline,
-    /// What is stored cannot be read by this version.
+    /// A stored item cannot be decoded by this version.
     Corrupt,
-    /// The service refuses the request: permissions, names or the setup are wrong.
+    /// The service rejected the request: permissions, names or the setup are wrong.
     Misconfigured,
-    /// A fault of this program.
+    /// A bug in Drover.
     Bug,
 }
 
-/// Who is affected by a fault. It decides what becomes of a record that is unavailable: the trouble of a
-/// subject or a tenant sends it to the buffer queue, so that it delays nobody else; only the trouble of
-/// everyone sends it back to its source.
+/// The extent of a failure. It decides where an unavailable record waits: if a subject or a tenant is
+/// affected, the record goes to the buffer queue and does not delay other tenants; if every tenant is
+/// affected, the source must send the record again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Extent {
     /// One subject.
     Subject,
     /// One tenant.
     Tenant,
-    /// Everyone who shares this deployment.
+    /// Every tenant of the deployment.
     Everyone,
 }
 
-/// Our fault: the record may pass later.
+/// A dependency or Drover failed. A retry may succeed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Unavailable {
-    /// What kind of fault it is.
+    /// The kind of the failure.
     pub reason: Reason,
-    /// Who is affected.
+    /// The extent of the failure.
     pub extent: Extent,
-    /// The part of the deployment that failed; `None`: none did, or the fault is our own.
+    /// The dependency that failed. `None`: no dependency failed, or it is unknown.
     pub dependency: Option<Dependency>,
-    /// For a person; lower case.
+    /// A description for people, in lower case.
     pub message: String,
-    /// What the fault goes back to, for the log. It holds no payload.
+    /// The cause, for the log. It contains no payload.
     #[source]
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Unavailable {
-    /// A fault of ours that affects as many as its reason says.
+    /// A failure with the usual extent of its reason.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         let (extent, message) = (reason.extent(), message.into());
         Self { reason, extent, dependency: None, message, cause: None }
     }
 
-    /// The same fault of this dependency. A dependency that is set already stays: the code closest
-    /// to the fault knows it best.
+    /// Sets the dependency unless it is already set, because the code closest to the failure knows it best.
     #[must_use]
     pub fn of(self, dependency: Dependency) -> Self {
         Self { dependency: self.dependency.or(Some(dependency)), ..self }
     }
 
-    /// The same fault with the error that it goes back to. The error must hold no payload and no
-    /// key: its text goes into the log.
+    /// Sets the cause. The error must contain no payload and no key, because its text is logged.
     #[must_use]
     pub fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
         Self { cause: Some(Arc::new(cause)), ..self }
     }
 
-    /// The chain of errors behind the message, the nearest first, for the log; `None`: there is none.
+    /// The chain of causes for the log, nearest first. `None`: there is no cause.
     pub fn causes(&self) -> Option<String> {
         let chain = std::iter::successors(self.source(), |error| (*error).source());
         let texts: Vec<String> = chain.map(ToString::to_string).collect();
         (!texts.is_empty()).then(|| texts.join(": "))
     }
 
-    /// The same fault, where more is known of who is affected than its reason says.
+    /// Sets the extent, if it differs from the usual extent of the reason.
     #[must_use]
     pub fn affecting(self, extent: Extent) -> Self {
         Self { extent, ..self }
     }
 
-    /// The same fault in a part of the system that only one tenant uses. Time is everyone's, and the trouble
-    /// of a subject stays that subject's.
+    /// Sets the extent for a dependency that only one tenant uses. A deadline still affects every tenant,
+    /// and a failure of a subject still affects that subject only.
     #[must_use]
     pub fn of_tenant(self) -> Self {
         let extent = match self.reason {
@@ -219,7 +217,7 @@ impl Unavailable {
     }
 }
 
-/// Without the causes, which are for the log alone.
+/// Ignores the causes, which are for the log only.
 impl PartialEq for Unavailable {
     fn eq(&self, other: &Self) -> bool {
         let facts = |one: &Self| (one.reason, one.extent, one.dependency);
@@ -230,7 +228,7 @@ impl PartialEq for Unavailable {
 impl Eq for Unavailable {}
 
 impl Reason {
-    /// Who is affected, where nothing else is known of the fault.
+    /// The usual extent of the reason.
     const fn extent(self) -> Extent {
         match self {
             Self::Contention | Self::HotKey | Self::Corrupt | Self::Bug => Extent::Subject,

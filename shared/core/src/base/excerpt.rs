@@ -1,12 +1,12 @@
-//! What a message shows of an id or a time: at most 40 characters, and none that breaks a line. Payloads
-//! are shown nowhere.
+//! Excerpts of ids and times for messages: at most 40 characters, without line breaks. Messages never contain
+//! payloads.
 
 use std::fmt;
 
-/// The most characters of a text that are shown.
+/// Maximum number of characters in an excerpt.
 const SHOWN: usize = 40;
 
-/// A text as a message shows it, in quotation marks; what is cut off leaves an ellipsis.
+/// An excerpt of a text in quotation marks. An ellipsis marks omitted characters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
 

@@ -9,18 +9,18 @@ pub struct TenantScope {
 }
 
 impl TenantScope {
-    /// Vouched for by the operator, for operator commands.
+    /// A tenant that the operator named, for operator commands.
     pub fn by_operator(tenant: TenantId) -> Self {
         Self { tenant }
     }
 
-    /// Vouched for by a message in one of the system's queues. Only the system's functions write
-    /// there, and they verified the tenant.
+    /// The tenant of a message in one of Drover's queues. Only Drover's functions write there, and they
+    /// have verified the tenant.
     pub fn by_queue(tenant: TenantId) -> Self {
         Self { tenant }
     }
 
-    /// Vouched for by a verified source, for a tenant whose document allows access.
+    /// A tenant that a verified source named and whose document allows access.
     pub(crate) fn admitted(tenant: TenantId) -> Self {
         Self { tenant }
     }

@@ -1,4 +1,4 @@
-//! What is taken out of ledger and letters in memory.
+//! Deletions from the ledger and the letters in memory.
 
 use super::ledger::place;
 use super::{Memory, State};
@@ -7,9 +7,9 @@ use crate::dead_letter::letter::{FiledChunk, Owner};
 use crate::ledger::StoredHead;
 use crate::ports::{Eraser, LetterEraser, SubjectLocation};
 
-/// Pages that go at once: few, so that there is more than one call.
+/// Maximum number of pages that one call deletes: few, so that tests need several calls.
 const PAGES: usize = 3;
-/// Chunks of one answer, likewise.
+/// Maximum number of chunks in one answer: few, so that tests need several calls.
 const CHUNKS: usize = 3;
 
 impl Eraser for Memory {

@@ -1,8 +1,8 @@
-//! Ports that fail on demand, over any ports: [`Faulty`] asks before each call whether that call fails,
-//! and how. What does not fail goes to the ports inside.
+//! Ports with injected faults: [`Faulty`] wraps any ports. Before each call, a closure decides whether and
+//! how the call fails. Calls that do not fail go to the wrapped ports.
 //!
-//! A fault that loses an answer ([`Fault::LostAfter`]) lets the ports inside do the call, and then fails.
-//! A call of several messages or events asks once for each of them.
+//! [`Fault::LostAfter`] executes the call on the wrapped ports and then returns an error. For a call with
+//! several messages or events, the closure decides for each of them.
 
 mod intake;
 mod ledger;
@@ -20,7 +20,7 @@ use crate::base::error::{Reason, Unavailable};
 use crate::base::time::Timestamp;
 use crate::ports::{Clock, SubjectLocation};
 
-/// What every fault on demand says, as services do: no tenant may ever see it.
+/// The message of every injected fault, in the style of AWS services. Tests check that no tenant sees it.
 pub const SAID_BY_A_SERVICE: &str = "User: arn:aws:iam::123456789012:role/canary is not authorized to perform: \
      dynamodb:Query on resource: table/canary-ledger";
 
@@ -35,7 +35,7 @@ pub enum Call {
     Seal,
     /// `Store::write`, `Eraser::replace_unlisted`
     Write,
-    /// `Eraser::delete_pages`, and what `LetterEraser` does
+    /// `Eraser::delete_pages` and all calls of `LetterEraser`
     Erase,
     /// `DeadLetters::send_letters`, once for each message
     Letter,
@@ -53,11 +53,11 @@ pub enum Call {
     File,
     /// `Letters::replace_letter`
     Mark,
-    /// What reads letters and their contents
+    /// `Letters::letter`, `letters` and `contents`
     Filed,
-    /// What reads and writes the records of runs
+    /// `Letters::run`, `runs` and `put_run`
     Run,
-    /// What reads and writes leases
+    /// `Letters::take_lease`, `lease` and `release_lease`
     Lease,
     /// `Reread::reread` and `Objects::object`
     Reread,
@@ -66,19 +66,19 @@ pub enum Call {
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Not at all.
+    /// The call does not fail.
     None,
-    /// Nothing is done, and the caller is told so.
+    /// The call is not executed and returns an error.
     Refused,
-    /// Nothing is done, because this one key is asked for too often.
+    /// The call is not executed, because its key is throttled.
     HotKey,
-    /// The caller is not told whether the call was done: here it was not.
+    /// The call is not executed, and its result is unknown to the caller.
     LostBefore,
-    /// The same, and here it was.
+    /// The call is executed, and its result is unknown to the caller.
     LostAfter,
 }
 
-/// Ports of which calls fail on demand. Clones share the faults.
+/// Ports with injected faults. Clones share the faults.
 #[derive(Clone)]
 pub struct Faulty<P> {
     ports: P,
@@ -86,40 +86,40 @@ pub struct Faulty<P> {
 }
 
 struct Faults {
-    /// Asked before each call.
+    /// Decides about the next call.
     next: Box<dyn FnMut(Call) -> Fault + Send>,
-    /// Tenants' own tables of which every call fails, and why.
+    /// Tenants' own tables whose calls all fail, with the reason.
     broken_tables: BTreeMap<String, Reason>,
 }
 
 impl<P> Faulty<P> {
-    /// Over these ports; no call fails.
+    /// Wraps these ports. No call fails.
     pub fn over(ports: P) -> Self {
         let faults = Faults { next: Box::new(|_| Fault::None), broken_tables: BTreeMap::new() };
         Self { ports, faults: Arc::new(Mutex::new(faults)) }
     }
 
-    /// From now on, this decides which calls fail.
+    /// Sets the closure that decides which calls fail.
     pub fn fail(&self, faults: impl FnMut(Call) -> Fault + Send + 'static) {
         self.faults().next = Box::new(faults);
     }
 
-    /// From now on, no call fails, those of broken tables apart.
+    /// Makes all calls succeed, except those of broken tables.
     pub fn fail_nothing(&self) {
         self.fail(|_| Fault::None);
     }
 
-    /// From now on, every call of the ledger in this table of a tenant fails.
+    /// Makes every ledger call on this tenant's own table fail.
     pub fn break_table(&self, table: &str, reason: Reason) {
         self.faults().broken_tables.insert(table.to_owned(), reason);
     }
 
-    /// From now on, no table is broken.
+    /// Repairs all broken tables.
     pub fn mend_tables(&self) {
         self.faults().broken_tables.clear();
     }
 
-    /// A panic of another test thread does not matter here.
+    /// Ignores poisoning: a panic of another test thread does not matter.
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,13 +128,13 @@ impl<P> Faulty<P> {
         (self.faults().next)(call)
     }
 
-    /// Why the table of a subject fails, if it does.
+    /// Why the table of a subject fails. `None`: the table is not broken.
     fn broken_table(&self, location: &SubjectLocation) -> Option<Reason> {
         let table = location.table.as_ref()?;
         self.faults().broken_tables.get(&**table).copied()
     }
 
-    /// One call, unless it is to fail before it is done.
+    /// Executes one call with its fault.
     async fn call<T>(
         &self,
         call: Call,
@@ -151,8 +151,8 @@ impl<P> Faulty<P> {
         }
     }
 
-    /// One call for several items, of which some are to fail. Where none is, the ports inside get all of them
-    /// at once, and otherwise one after the other.
+    /// Executes one call for several items, each with its own fault. Without a fault, the wrapped ports get
+    /// one call with all items; otherwise they get one call for each item.
     async fn each<'a, T, E, F>(
         &self,
         call: Call,
@@ -182,7 +182,7 @@ impl<P> Faulty<P> {
     }
 }
 
-/// What a test does besides: it reads and changes what is inside.
+/// Gives tests access to the wrapped ports.
 impl<P> Deref for Faulty<P> {
     type Target = P;
 
@@ -214,7 +214,7 @@ impl Call {
         Unavailable::new(reason, SAID_BY_A_SERVICE).of(self.dependency())
     }
 
-    /// The part of the system that the call is for.
+    /// The dependency that the call goes to.
     const fn dependency(self) -> Dependency {
         match self {
             Self::Head | Self::Pages | Self::Seal | Self::Write | Self::Erase | Self::Listing => {

@@ -16,10 +16,10 @@ pub(super) fn units_of(bytes: usize, per_unit: u32) -> f64 {
 
 pub(super) const WRITE_UNIT: u32 = 1024;
 pub(super) const READ_UNIT: u32 = 4096;
-/// Attribute names and numbers of an item, about.
+/// Approximate size of the attribute names and numbers of an item, in bytes.
 const NAMES: usize = 13;
 
-/// Where a subject's items are: the partition key, behind the name of its tenant's own table.
+/// The place of a subject's items: the name of the tenant's own table, if it has one, and the partition key.
 pub(crate) fn place(location: &SubjectLocation) -> String {
     let pk = location.key.partition_key();
     match &location.table {
@@ -137,15 +137,14 @@ impl Store for Memory {
     }
 }
 
-/// A transaction writes each item twice: it prepares, then commits.
+/// The cost factor: a transaction writes each item twice, to prepare and to commit.
 fn factor(write: &LedgerWrite) -> f64 {
     if write.pages.is_empty() { 1.0 } else { 2.0 }
 }
 
 impl State {
-    /// What DynamoDB answers with a `ValidationException`.
+    /// Rejects the writes that DynamoDB rejects with a `ValidationException`.
     fn refuse_beyond_limits(&self, pk: &str, write: &LedgerWrite) -> Result<(), Unavailable> {
-        /// Four megabytes.
         const TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
         let head = head_bytes(pk, &write.head, &write.activity);
         let pages = write.pages.iter().map(|page| page_bytes(pk, &page.page));
@@ -166,7 +165,8 @@ impl State {
         Ok(())
     }
 
-    /// Whether a page is another one than was read, or in another transaction that is under way.
+    /// Whether the stored version of a page differs from the expected version, or the page is in a
+    /// transaction that is not visible yet.
     fn pages_changed(&self, pk: &str, write: &LedgerWrite) -> bool {
         write.pages.iter().any(|page| {
             let at = (pk.to_owned(), page.page.key.clone());
@@ -175,7 +175,7 @@ impl State {
         })
     }
 
-    /// Replaces all of it, and shows every other page later.
+    /// Replaces head and pages, but makes every other page visible only after this many calls.
     fn replace_unseen(&mut self, pk: &str, write: &LedgerWrite, calls: u8) -> Units {
         self.show_pages();
         let late = write.pages.iter().skip(usize::from(calls % 2)).step_by(2);
@@ -193,7 +193,7 @@ impl State {
         units
     }
 
-    /// An item that replaces another costs what the larger of the two does.
+    /// Replaces head and pages. A replacement costs the units of the larger item.
     fn replace(&mut self, pk: &str, write: &LedgerWrite) -> Units {
         let bytes = head_bytes(pk, &write.head, &write.activity);
         let mut units = units_of(bytes.max(self.stored_head_bytes(pk)), WRITE_UNIT);
@@ -204,7 +204,7 @@ impl State {
             units += units_of(page_bytes(pk, &page.page).max(before), WRITE_UNIT);
         }
         units *= factor(write);
-        // The listing index: one entry goes, one comes. A transaction does not write it twice.
+        // The listing index: a changed key deletes one entry and puts one. The factor does not apply.
         match self.activity.get_mut(pk) {
             None => {
                 units += 1.0;

@@ -1,4 +1,4 @@
-//! Filed letters, runs, leases, and what is read again, in memory.
+//! Letters, runs, leases and rereads in memory.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::dead_letter::reread::{Again, BYTES, RECORDS};
 use crate::intake::record::{Receipt, Record, Stamps};
 use crate::ports::{Letters, Objects, Reread};
 
-/// Everything under one owner's partition.
+/// The items of one owner's partition.
 #[derive(Clone, Debug, Default)]
 pub struct Drawer {
     /// Letters by id.
@@ -26,11 +26,11 @@ pub struct Drawer {
     pub chunks: BTreeMap<(String, u32), Vec<u8>>,
     /// Runs by id.
     pub runs: BTreeMap<String, StoredRun>,
-    /// Who runs.
+    /// The current or last lease.
     pub lease: Option<Lease>,
 }
 
-/// What a partition of a topic holds.
+/// The records of a partition.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
     /// The records by offset.
@@ -58,7 +58,7 @@ fn size(letter: &Letter) -> usize {
 }
 
 impl Memory {
-    /// One call, which costs what it says.
+    /// Executes one call and adds its cost.
     async fn call<T>(&self, act: impl FnOnce(&mut State) -> (T, Units)) -> Metered<T> {
         self.give_way().await;
         let state = &mut *self.state();

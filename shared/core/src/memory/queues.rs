@@ -1,4 +1,4 @@
-//! Queues, the stream, documents and requests in memory.
+//! Queues, the event log, documents and requests in memory.
 
 use super::{Memory, State};
 use crate::base::error::{Reason, Unavailable};
@@ -11,17 +11,17 @@ use crate::intake::event_log::{NotSent, Outgoing};
 use crate::intake::request::{Claim, Claimed};
 use crate::ports::{Buffer, DeadLetters, Documents, EventLog, Requests};
 
-/// What SQS takes at most, in bytes.
+/// The maximum size of a message in SQS, in bytes.
 const MESSAGE_BYTES: usize = 1024 * 1024;
 
-/// What SQS says of a message that it does not take.
+/// The error of a message that SQS rejects.
 fn refusal(Message { body, .. }: &Message) -> Option<Sent> {
     let broken = |fault: &str| Unavailable::new(Reason::Bug, fault);
     if body.is_empty() || body.len() > MESSAGE_BYTES {
-        return Some(Sent::NotTaken(broken("a body of no length that SQS takes")));
+        return Some(Sent::NotTaken(broken("the length of the body is invalid in SQS")));
     }
     let sendable = body.chars().all(is_sendable);
-    (!sendable).then(|| Sent::Refused(broken("a body with characters that SQS refuses")))
+    (!sendable).then(|| Sent::Refused(broken("the body has characters that SQS rejects")))
 }
 
 /// One of the two queues.

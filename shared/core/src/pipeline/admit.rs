@@ -1,6 +1,8 @@
-//! From a record to an event of a tenant, or the reason why not. The topic's route says who vouches
-//! for the tenant, the tenant's document whether it may write, the contract what the record says. Of
-//! what waited in a queue of the system's own, the tenant was established before.
+//! Turns a record into an event of a tenant, or into the reason why there is no event.
+//!
+//! The route of the topic names the tenant, the document of the tenant permits or denies writing, and the
+//! contract parses the record. For a record from one of Drover's own queues, intake has already
+//! authenticated the tenant and chosen the contract.
 
 use std::sync::Arc;
 
@@ -17,21 +19,21 @@ use crate::intake::tenant::{NamedTenant, Tenant, TopicRoute};
 use crate::ports::Documents;
 use crate::registry::Registry;
 
-/// How far a record came.
+/// The result of admitting one record.
 pub(super) enum Admission {
-    /// An event, and what its tenant decided.
+    /// The record is one event.
     Event { event: Event, tenant: Arc<Tenant> },
-    /// Its contract or its route ignores it.
+    /// The contract or the route ignores the record.
     Ignored { tenant: Option<TenantId>, contract: Option<Arc<str>> },
-    /// What its contract's transform made of it: several events or none.
+    /// The transform of the contract returned these elements; the list may be empty.
     Elements { elements: Vec<Element>, tenant: Arc<Tenant>, contract: Arc<str> },
-    /// It will never be one, with what was established until then.
+    /// The record never becomes an event. Tenant and contract are set if they are known.
     Rejected { rejection: Rejection, tenant: Option<TenantId>, contract: Option<Arc<str>> },
-    /// It may be one later, with the tenant that it was named as far as anybody vouches for that.
+    /// The record may become an event later. The tenant is set if a trusted source has named it.
     Unavailable { unavailable: Unavailable, tenant: Option<TenantId> },
 }
 
-/// Why there is no event. `?` makes it from either of the two errors.
+/// Why there is no event. The operator `?` converts both errors.
 #[derive(Debug)]
 pub(super) enum Refused {
     Rejection(Rejection),
@@ -50,10 +52,11 @@ impl From<Unavailable> for Refused {
     }
 }
 
-/// What was established on the way.
+/// The facts about a record that are known so far.
 struct Established {
-    /// Who vouches for the record named this tenant, of which nobody knows yet whether it exists.
+    /// The tenant that a trusted source has named. It may not exist.
     named: Option<TenantId>,
+    /// The tenant, if it exists.
     tenant: Option<TenantId>,
     contract: Option<Arc<str>>,
 }
@@ -64,10 +67,10 @@ impl Established {
     }
 }
 
-/// How a record is read, and who vouches for its tenant.
+/// How a record is read, and how its tenant is found.
 enum Reading {
     Route(Arc<TopicRoute>),
-    /// It waited in a queue of the system's own.
+    /// The record comes from one of Drover's own queues.
     Sent {
         tenant: TenantId,
         contract: Arc<str>,
@@ -104,7 +107,7 @@ impl Reading {
     }
 }
 
-/// Where admitting asks.
+/// Admits records with the registry's documents.
 pub(super) struct Admitter<'a, D> {
     pub(super) documents: &'a D,
     pub(super) registry: &'a Registry,
@@ -112,8 +115,8 @@ pub(super) struct Admitter<'a, D> {
 }
 
 impl<D: Documents> Admitter<'_, D> {
-    /// A record that has an owner is nobody else's, whatever its route or its body says by now, and the
-    /// letter of its rejection is the owner's.
+    /// Admits a record. If a record with an owner now names another tenant, the record is rejected. The
+    /// letter of a rejected record always belongs to the owner.
     pub(super) async fn admit(&self, incoming: &Incoming, owner: Option<&TenantId>) -> Admission {
         let mut established =
             Established { named: owner.cloned(), tenant: owner.cloned(), contract: None };
@@ -145,7 +148,7 @@ impl<D: Documents> Admitter<'_, D> {
         let ignored = framing.ignores(parsed.record());
         let named = match reading.tenant(parsed) {
             Ok(named) => named,
-            // The tenant of a tombstone may be unknown, if the route finds tenants in values.
+            // A route that finds the tenant in the value finds none in a tombstone.
             Err(_) if ignored => return Ok(established.ignored()),
             Err(rejection) => return Err(rejection.into()),
         };
@@ -162,7 +165,7 @@ impl<D: Documents> Admitter<'_, D> {
         if let Some(elements) = found.elements(parsed, &scope) {
             return Ok(Admission::Elements { elements: elements?, tenant, contract });
         }
-        // A record without a transform is its own first element, and has no other.
+        // Without a transform, the record itself is element 0 and there are no other elements.
         if parsed.record().source.element().is_some_and(|element| element > 0) {
             return Ok(Admission::Elements { elements: Vec::new(), tenant, contract });
         }
@@ -172,7 +175,7 @@ impl<D: Documents> Admitter<'_, D> {
         })
     }
 
-    /// The tenant that was named, if it may write and the record is nobody else's.
+    /// Returns the named tenant if it may write and matches the owner of the record.
     async fn admit_tenant(
         &self,
         named: NamedTenant,
@@ -180,7 +183,7 @@ impl<D: Documents> Admitter<'_, D> {
         established: &mut Established,
     ) -> Result<(TenantScope, Arc<Tenant>), Refused> {
         if owner.is_some_and(|owner| owner != named.id()) {
-            let message = "the record was established as another tenant's before";
+            let message = "the record belongs to another tenant";
             return Err(unknown(Code::TenantMismatch, message).into());
         }
         established.named = Some(named.id().clone());
@@ -193,7 +196,6 @@ impl<D: Documents> Admitter<'_, D> {
         Ok((scope, tenant.ok_or_else(none)?))
     }
 
-    /// How a record is read, and who vouches for its tenant.
     async fn find_reading(
         &self,
         incoming: &Incoming,
@@ -222,8 +224,8 @@ impl<D: Documents> Admitter<'_, D> {
         }
     }
 
-    /// The record as its contract reads it, where it is JSON to its contract only. The route may have to
-    /// find a tenant in it.
+    /// Returns the record as strict JSON if only a lenient contract can parse it. The route may read the
+    /// tenant from the result.
     async fn relaxed(
         &self,
         reading: &Reading,

@@ -1,4 +1,4 @@
-//! The records of one invocation and what is established of each; their events by subject.
+//! The records of one invocation, the known facts about each record, and their events by subject.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -15,31 +15,31 @@ use crate::intake::tenant::Tenant;
 use crate::pipeline::Disposition;
 use crate::pipeline::admit::{Admission, Refused};
 
-/// A record, or one element of it, and what is established of it.
+/// A record or one of its elements, with the facts that are known about it.
 pub(super) struct Handled {
     of: Meant,
     pub(super) wrapping: Option<Wrapping>,
     pub(super) tenant: Option<TenantId>,
     pub(super) subject: Option<SubjectId>,
     pub(super) contract: Option<Arc<str>>,
-    /// Values that a view cannot read, by field.
+    /// The fields whose values a view cannot read.
     pub(super) skipped: Vec<Arc<str>>,
 }
 
-/// What of a record is meant.
+/// A whole record or one of its elements.
 enum Meant {
     All(Record),
-    /// All elements of a record share it.
     Element {
+        /// Shared by all elements of the record.
         record: Arc<Record>,
         number: u32,
     },
 }
 
-/// A record that was read: an event to commit, or the reason why there is none.
+/// An admitted record: an event to commit, or the reason why there is no event.
 pub(super) struct AdmittedRecord {
     pub(super) handled: Handled,
-    /// Its index among the records that were admitted together.
+    /// The index of the record among the records that were admitted together.
     pub(super) index: usize,
     pub(super) event: Result<(Event, Arc<Tenant>), NoEvent>,
 }
@@ -48,18 +48,18 @@ pub(super) struct AdmittedRecord {
 pub(super) enum NoEvent {
     /// The contract or the route ignores the record.
     Ignored,
-    /// It is refused, for now or for good.
+    /// The record was rejected or is unavailable.
     Refused(Refused),
 }
 
-/// A record whose entry waits for its subject.
+/// A record whose entry waits to be committed.
 pub(super) struct PendingRecord {
     pub(super) handled: Handled,
     pub(super) index: usize,
     pub(super) entry: Arc<Entry>,
 }
 
-/// The events of one subject in order of arrival, and what their tenant decided.
+/// The events of one subject in order of arrival, with the settings of the tenant.
 pub(super) struct Group {
     pub(super) records: Vec<PendingRecord>,
     pub(super) tenant: Arc<Tenant>,
@@ -76,7 +76,7 @@ pub(super) struct Groups {
 }
 
 impl AdmittedRecord {
-    /// A record that is one event or none.
+    /// A record that is one event or no event.
     pub(super) fn new(index: usize, incoming: Incoming, admission: Admission) -> Self {
         let mut skipped = Vec::new();
         let (tenant, subject, contract, event) = match admission {
@@ -142,8 +142,8 @@ impl Groups {
         self.by_subject.push((subject, Group { records: vec![record], tenant }));
     }
 
-    /// The subjects of each table, and of each tenant that has it; `None`: of the table that all tenants share,
-    /// which comes first.
+    /// The subjects by ledger table. `None` is the shared table and comes first. Two tenants that use the
+    /// same table of their own get two groups.
     pub(super) fn by_table(self) -> Vec<(Option<Arc<str>>, Subjects)> {
         let mut tables: BTreeMap<_, Subjects> = BTreeMap::new();
         for (key, group) in self.by_subject {
@@ -161,7 +161,7 @@ impl Group {
 }
 
 impl Handled {
-    /// The record as a letter or the buffer keeps it: all of it, with the element that is meant.
+    /// The record for a letter or the buffer: the whole record, with the number of the element.
     pub(super) fn record(&self) -> Cow<'_, Record> {
         match &self.of {
             Meant::Element { record, number } if record.source.element() != Some(*number) => {
@@ -171,7 +171,7 @@ impl Handled {
         }
     }
 
-    /// All of the record, whichever element this is.
+    /// The whole record.
     pub(super) fn whole(&self) -> &Record {
         match &self.of {
             Meant::All(record) => record,
@@ -179,7 +179,7 @@ impl Handled {
         }
     }
 
-    /// Which element of its record this is.
+    /// The number of the element in its record, from 0.
     pub(super) fn element(&self) -> Option<u32> {
         match &self.of {
             Meant::All(record) => record.source.element(),
@@ -193,7 +193,7 @@ impl Handled {
         Circumstances { tenant, contract, subject, wrapping: self.wrapping, now }
     }
 
-    /// One line for each record that is not applied, for a person at 3 a.m.; payloads never.
+    /// Logs one line for a record that was not applied. The line never contains the payload.
     pub(super) fn log(&self, disposition: Disposition, why: Option<&Refused>) {
         let (topic, partition, offset) = match &self.whole().source {
             Source::Kafka { topic, partition, offset, .. } => (&**topic, *partition, *offset),
@@ -223,8 +223,8 @@ impl Handled {
         );
     }
 
-    /// Whether the record may wait in the buffer queue: under its tenant, and only where not everyone is
-    /// affected. Otherwise its source keeps it.
+    /// Whether the record may wait in the buffer queue: its tenant is known, and the failure does not affect
+    /// every tenant. Otherwise its source must send it again.
     pub(super) fn may_wait(&self, unavailable: &Unavailable) -> bool {
         match unavailable.extent {
             Extent::Subject | Extent::Tenant => self.tenant.is_some(),

@@ -1,7 +1,8 @@
-//! The circuit breaker against a fault of the deployment: with a wrong registry table every contract or
-//! every tenant is unknown, and a whole stream would turn into dead letters. It opens only where all of a
-//! batch is unknown *and* the registry itself looks wrong; in every other case the letters are written, so
-//! that nobody who sends nonsense holds up a partition.
+//! The circuit breaker for a misconfigured deployment. With a wrong registry table, every contract or every
+//! tenant is unknown, and a whole stream would turn into dead letters.
+//!
+//! The breaker opens only if every record of a batch is unknown *and* the registry itself looks wrong. In
+//! all other cases the records become letters, so that invalid input cannot block a partition.
 
 use crate::base::error::Code;
 use crate::base::time::Timestamp;
@@ -10,20 +11,20 @@ use crate::pipeline::batch::{AdmittedRecord, NoEvent};
 use crate::ports::Documents;
 use crate::registry::Registry;
 
-/// Fewer records may be all of one kind by chance.
+/// Minimum size of a batch. In a smaller batch, all records may be unknown by chance.
 const RECORDS: usize = 20;
 
-/// The whole batch is unknown and the registry looks wrong: nothing was written.
+/// Every record of the batch is unknown and the registry looks wrong. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("circuit breaker: every record of the batch is {code}, and {fault}")]
 pub struct BreakerOpen {
     /// `unknown_contract` or `unknown_tenant`.
     pub code: Code,
-    /// What is wrong with the registry.
+    /// The problem of the registry, as text.
     pub fault: String,
 }
 
-/// One strongly consistent read of the registry, and that only where all of a batch is unknown.
+/// Checks a batch. Reads the registry once, with strong consistency, and only if every record is unknown.
 pub(super) async fn check(
     records: &[AdmittedRecord],
     registry: &Registry,

@@ -1,8 +1,10 @@
-//! Heads of a warm environment, so that a subject in order costs no read. Bounded in bytes; the
-//! least recently used goes. A stale head is no danger: it loses the condition, never data. That holds
-//! because the versions of a subject never start again, not even when it is forgotten
-//! ([`crate::subject::forget`]): no stale head ever meets its own version once more. Keys hold the tenant, so no
-//! tenant finds another's.
+//! The cache of heads in a warm environment. With a cached head, a commit of in-order events needs no read.
+//! The cache is bounded in bytes and evicts the least recently used head.
+//!
+//! A stale head is safe: the conditional write fails, and the commit reads the stored head. This holds
+//! because the versions of a subject never restart, not even when the subject is forgotten
+//! ([`crate::subject::forget`]). A stale head therefore never matches a newer head by its version. Keys
+//! contain the tenant, so no tenant can get the head of another tenant.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,18 +16,18 @@ use crate::base::variables::{Misconfigured, Variables};
 use crate::ledger::Head;
 use crate::ports::SubjectLocation;
 
-/// Where nothing says how much memory there is.
+/// The limit if the memory of the function is unknown, in bytes.
 const UNKNOWN_MEMORY_LIMIT: usize = 8 << 20;
 const LARGEST_LIMIT: usize = 1 << 30;
-/// Of a function's memory. The records of an invocation, at most 6 MB of JSON, take several times their
-/// size, and a replay keeps heads twice.
+/// The divisor of the memory of a function. The records of an invocation, at most 6 MB of JSON, take several
+/// times their size, and a replay keeps each head twice.
 const SHARE: usize = 4;
 
-/// What warm heads may take, in bytes: `DROVER_CACHE_BYTES`, else a quarter of the memory that Lambda
-/// gives to the function, else 8 MiB. A subject whose head is not there costs a read.
+/// The limit of a cache, in bytes: `DROVER_CACHE_BYTES`, or a quarter of the function's memory
+/// (`AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, in MiB), or 8 MiB. A subject whose head is not cached costs one read.
 ///
 /// # Errors
-/// One of the variables is no number, or out of its range.
+/// A variable is not a number or is out of range.
 pub fn limit<F>(variables: &Variables<F>) -> Result<usize, Misconfigured>
 where
     F: Fn(&str) -> Option<String>,
@@ -38,7 +40,7 @@ where
     variables.number("DROVER_CACHE_BYTES", share, 0..=LARGEST_LIMIT)
 }
 
-/// Heads by where they live. Shared by concurrent invocations.
+/// Heads by the location of the subject. Concurrent invocations share the cache.
 pub struct HeadCache {
     limit: usize,
     inner: Mutex<Inner>,
@@ -56,14 +58,14 @@ struct Warm {
 }
 
 impl HeadCache {
-    /// A cache of at most `limit` bytes, as [`Head::memory`] counts them.
+    /// An empty cache of at most `limit` bytes, counted by [`Head::memory`].
     pub fn new(limit: usize) -> Self {
         Self { limit, inner: Mutex::new(Inner { heads: LruCache::unbounded(), bytes: 0 }) }
     }
 
-    /// The head that was last known of a subject in the table where it lives: the version of one
-    /// table's head means nothing in another.
-    /// A head from which pages are sealed is not known for longer than a quarter of an hour.
+    /// The cached head of a subject in this table. The version of a head is valid in its own table only.
+    ///
+    /// A head with entries to seal is returned for at most [`limits::WARM_HEAD_SECONDS`] after it was put.
     pub fn get(&self, location: &SubjectLocation, now: Timestamp) -> Option<Arc<Head>> {
         let mut inner = self.lock();
         let warm = inner.heads.get(location)?;
@@ -71,9 +73,10 @@ impl HeadCache {
         (warm.head.frozen == 0 || !is_old).then(|| Arc::clone(&warm.head))
     }
 
-    /// Remembers a head in place of the one that is known, if there is one. Where two invocations that run
-    /// beside each other finish in another order than they wrote, that is the older one, which costs one
-    /// lost write; kept for its number alone, a head whose items were deleted would never go.
+    /// Puts a head and replaces the cached head, even if that has a higher version. If two concurrent
+    /// invocations finish in another order than they wrote, the cache holds the older head, and the next
+    /// commit fails its condition once. Keeping the highest version would be worse: a head whose items were
+    /// deleted from the table would stay forever.
     pub fn put(&self, location: SubjectLocation, head: Arc<Head>, now: Timestamp) {
         let inner = &mut *self.lock();
         let bytes = head.memory();
@@ -89,7 +92,7 @@ impl HeadCache {
         }
     }
 
-    /// Forgets a head whose fate is unknown.
+    /// Removes a head, for example after a write with an unknown result.
     pub fn forget(&self, location: &SubjectLocation) {
         let inner = &mut *self.lock();
         if let Some(warm) = inner.heads.pop(location) {
@@ -97,14 +100,14 @@ impl HeadCache {
         }
     }
 
-    /// Forgets all.
+    /// Removes all heads.
     pub fn clear(&self) {
         let inner = &mut *self.lock();
         inner.heads.clear();
         inner.bytes = 0;
     }
 
-    /// Nothing in here is left half-done by a panic.
+    /// Ignores poisoning, because no code panics between two related changes.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_may_take_a_quarter_of_the_memory_unless_a_variable_says_otherwise() {
+    fn the_limit_is_a_quarter_of_the_memory_unless_a_variable_sets_it() {
         let check = |memory: Option<&str>, own: Option<&str>, expected: usize| {
             let variables = Variables(|name: &str| match name {
                 "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => memory.map(str::to_owned),
@@ -147,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_recently_used_goes_first() {
+    fn the_least_recently_used_head_is_evicted_first() {
         let cache = HeadCache::new(3 * head(1).memory());
         for id in 0..3 {
             cache.put(location("a", id), head(1), NOW);
@@ -159,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_that_was_put_last_is_known_whatever_its_version() {
+    fn the_cache_returns_the_last_head_that_was_put_whatever_its_version() {
         let cache = HeadCache::new(1 << 20);
         cache.put(location("a", 0), head(2), NOW);
         cache.put(location("a", 0), head(1), NOW);
@@ -175,9 +178,9 @@ mod tests {
         assert!(cache.get(&location("b", 0), NOW).is_none());
     }
 
-    /// Else a tenant that moves to a restored table would have its history there replaced.
+    /// Otherwise a commit after a move to a restored table would overwrite the history in that table.
     #[test]
-    fn regression_a_head_of_one_table_is_none_of_another() {
+    fn regression_a_head_of_one_table_is_not_returned_for_another_table() {
         let cache = HeadCache::new(1 << 20);
         cache.put(location("a", 0), head(3), NOW);
         let moved = SubjectLocation { table: Some("restored".into()), ..location("a", 0) };
@@ -185,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_not_sealed_from_a_head_that_was_known_for_long() {
+    fn pages_are_not_sealed_from_a_head_that_was_cached_too_long() {
         let cache = HeadCache::new(1 << 20);
         let frozen = Head { frozen: 1, ..Head::default() };
         cache.put(location("a", 0), Arc::new(frozen), NOW);

@@ -1,6 +1,6 @@
-//! No stream: ingest commits events to the ledger itself, through the same pipeline as the
-//! processor, and answers when they are there. A team can start with this, at no standing cost, and
-//! put a stream in between later.
+//! The direct mode without an event log: ingest commits events to the ledger itself, through the same
+//! pipeline as the processor, and answers after the commit. A team can start in this mode, without standing
+//! cost, and add an event log later.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::intake::event_log::{NotSent, Outgoing};
 use crate::pipeline::{Pipeline, RecordOutcome, Settled};
 use crate::ports::{EventLog, Ports};
 
-/// The ledger in place of a stream.
+/// An event log that commits each event to the ledger.
 pub struct Direct<W> {
-    /// Everything outside.
+    /// The ports of the pipeline.
     pub ports: W,
-    /// What stays warm.
+    /// The pipeline.
     pub pipeline: Pipeline,
-    /// Where counts go.
+    /// Records the metrics.
     pub meter: Arc<dyn Meter>,
-    /// The function that commits, for the counts.
+    /// The name of the function in metrics.
     pub function: &'static str,
 }
 
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn each_event_hears_what_became_of_it_and_no_queue_does() {
+    fn each_event_gets_its_result_and_no_message_is_queued() {
         let counted = Arc::new(Counted::default());
         let direct = direct(&counted);
         let send = |events: &[Outgoing]| {

@@ -1,21 +1,22 @@
-//! What the source of a record may acknowledge.
+//! The disposition of a record: whether its source may acknowledge it, and where it is now.
 
 use crate::base::error::Code;
 
-/// Where one record is when the invocation ends. All but the last are acknowledged. A record of several
-/// elements is where the one is that is furthest down this list.
+/// Where a record is when the invocation ends. The source acknowledges every record except
+/// [`Returned`](Self::Returned) records. A record of several elements gets the greatest disposition of its
+/// elements, in the order of this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disposition {
-    /// Its contract or its route ignores it.
+    /// The contract or the route ignores the record.
     Ignored,
-    /// It was there already.
+    /// The history already contained the event.
     Duplicate,
-    /// It is in the history now.
+    /// The event was added to the history.
     Applied,
-    /// It is in the dead-letter queue.
+    /// The record is in the dead-letter queue.
     DeadLettered(Code),
-    /// It is in the buffer queue.
+    /// The record is in the buffer queue.
     Buffered,
-    /// Its source must send it again.
+    /// The source must send the record again.
     Returned,
 }

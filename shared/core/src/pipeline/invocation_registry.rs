@@ -1,10 +1,9 @@
-//! The registry of one invocation: what a document's read gave, it gives until its end, be it a
-//! text, nothing, or no answer.
+//! The documents of one invocation. Each document is read once, and its result (a document, no document, or
+//! an error) stays the same until the invocation ends.
 //!
-//! Otherwise a record could be held back while a later one of its subject passes, because the read
-//! went well the second time, or the text was mended in between; and a registry that is down would
-//! be asked again for every record, each time until the time-out, until no time was left for the
-//! answer.
+//! Without this rule, a record could wait while a later record of the same subject is committed, because
+//! the second read may succeed, or the document may have been corrected in between. And if the registry is
+//! down, each record would wait for a timeout, until the invocation has no time left to answer.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +14,7 @@ use crate::ports::Documents;
 
 type Read = Result<Option<StoredDocument>, Unavailable>;
 
-/// Documents that are read once.
+/// Reads each document once.
 pub(super) struct InvocationRegistry<'a, D> {
     documents: &'a D,
     seen: Mutex<Seen>,
@@ -24,7 +23,7 @@ pub(super) struct InvocationRegistry<'a, D> {
 #[derive(Default)]
 struct Seen {
     by_name: BTreeMap<DocumentName, Read>,
-    /// The service itself did not answer: nothing more is asked of it.
+    /// Set after a read without an answer. No further document is read.
     service: Option<Unavailable>,
 }
 
@@ -42,7 +41,7 @@ impl<'a, D: Documents> InvocationRegistry<'a, D> {
     fn remember(&self, name: &DocumentName, read: &Read) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.by_name.insert(name.clone(), read.clone());
-        // A document that makes no sense says nothing about the others.
+        // A corrupt document does not affect the other documents.
         if let Err(unavailable) = read
             && unavailable.reason != Reason::Corrupt
         {

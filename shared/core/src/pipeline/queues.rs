@@ -1,6 +1,6 @@
-//! What is not applied goes to a queue or back to its source: rejected records to the dead letters,
-//! unavailable ones to the buffer where only their subject or their tenant is affected. A record that its
-//! queue did not take, whole, stays with its source.
+//! Sends records that were not applied to a queue, or back to their source. Rejected records go to the
+//! dead-letter queue. Unavailable records go to the buffer queue if only their subject or tenant is affected.
+//! If a queue does not accept all messages of a record, the source must send the record again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,24 +14,24 @@ use crate::pipeline::batch::Handled;
 use crate::pipeline::settled::{RecordOutcome, Settled};
 use crate::ports::Ports;
 
-/// Where records wait whose subject or tenant is unavailable.
+/// Where records of an unavailable subject or tenant wait.
 #[derive(Clone, Copy)]
 pub(super) enum Waiting {
     InBuffer,
     AtSource,
 }
 
-/// A record and where it is now.
+/// A record, or one of its elements, with its disposition.
 pub(super) struct Disposed {
     pub(super) handled: Handled,
-    /// The index of its record.
+    /// The index of the record.
     pub(super) index: usize,
     pub(super) disposition: Disposition,
-    /// Why it was not applied, for the log.
+    /// Why the record was not applied, for the log.
     pub(super) why: Option<Refused>,
 }
 
-/// Sends what is not applied to its queue, or back to its source.
+/// Sends the messages and returns the disposition of each record.
 pub(super) async fn dispose(
     ports: &impl Ports,
     settled: Vec<Settled>,
@@ -50,7 +50,7 @@ pub(super) async fn dispose(
             RecordOutcome::Duplicate => (Disposition::Duplicate, None),
             RecordOutcome::Ignored => (Disposition::Ignored, None),
             RecordOutcome::Rejected(rejection) => match refused.remove(&at) {
-                // Not for the buffer: the queues may be what is wrong.
+                // The record is not buffered, because the buffer queue may be unavailable too.
                 Some(unavailable) => {
                     (Disposition::Returned, Some(Refused::Unavailable(unavailable)))
                 }
@@ -71,8 +71,8 @@ pub(super) async fn dispose(
     disposed.collect()
 }
 
-/// Sends the rejected records to the dead-letter queue. Gives those that it did not take, by their
-/// places.
+/// Sends the rejected records to the dead-letter queue. Returns the records that the queue did not accept, by
+/// their index in `settled`.
 async fn send_to_dead_letters(
     ports: &impl Ports,
     settled: &[Settled],
@@ -90,8 +90,8 @@ async fn send_to_dead_letters(
     refused(&owners, answers, unwritten, &together)
 }
 
-/// Sends unavailable records to the buffer queue, where they may wait there. Gives those that it
-/// took, by their places.
+/// Sends the unavailable records that may be buffered to the buffer queue. Returns the indexes in `settled`
+/// of the records that the queue accepted.
 async fn send_to_buffer(ports: &impl Ports, settled: &[Settled]) -> BTreeSet<usize> {
     let now = ports.now();
     let is_sent = |Settled { handled, outcome, .. }: &Settled| match outcome {
@@ -112,21 +112,21 @@ async fn send_to_buffer(ports: &impl Ports, settled: &[Settled]) -> BTreeSet<usi
     sent.filter(|at| !refused.contains_key(at)).collect()
 }
 
-/// Messages, and for each the index of the record that it is of.
+/// Messages, each with the index of its record or element in the settled list.
 #[derive(Default)]
 struct Owned {
     owners: Vec<usize>,
     messages: Vec<Message>,
-    /// The records that could not be written as messages.
+    /// The records that could not be encoded as messages.
     unwritten: BTreeMap<usize, Unavailable>,
-    /// Elements that have no message of their own, each with the first element of its record that is
-    /// sent: that one's message means all of the record.
+    /// Elements without a message of their own, each with the first sent element of the same record. The
+    /// message of that element stands for the whole record.
     together: BTreeMap<usize, usize>,
 }
 
-/// What the messages of one record may hold together, in bytes of its value. Each element's message has
-/// all of the record, and a record may have a thousand elements: over this, one message means all of
-/// them. What is applied already is a duplicate when that comes again.
+/// Maximum total size of the values in the messages of one record, in bytes. The message of each element
+/// contains the whole record, and a record may have a thousand elements. Above this size, one message stands
+/// for the whole record. When that message is replayed, the elements that were applied are duplicates.
 const ELEMENTS_BYTES: usize = 4 * 1024 * 1024;
 
 fn owned_messages(
@@ -169,8 +169,8 @@ impl Owned {
     }
 }
 
-/// The records of which a queue did not take every message, with those that were not written. A
-/// message without an answer was not taken.
+/// The records that could not be encoded, and those with a message that the queue did not accept. A message
+/// without an answer counts as not accepted.
 fn refused(
     owners: &[usize],
     answers: Vec<Result<(), Unavailable>>,
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_without_an_answer_was_not_taken() {
+    fn a_message_without_an_answer_counts_as_not_accepted() {
         let refused = refused(
             &[3, 4, 4],
             vec![Ok(()), Ok(())],

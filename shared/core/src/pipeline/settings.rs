@@ -1,4 +1,4 @@
-//! What a pipeline is configured with, by the same variables for every function that has one.
+//! The settings of a pipeline. Every function that has a pipeline reads the same variables.
 
 use crate::base::limits::ItemLimits;
 use crate::base::variables::{Misconfigured, Variables};
@@ -6,20 +6,22 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::cache::{self, HeadCache};
 use crate::registry::Registry;
 
-/// The bounds of a pipeline.
+/// The limits of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PipelineSettings {
-    /// `DROVER_CACHE_BYTES`: what warm heads may take, a quarter of the memory by default.
+    /// `DROVER_CACHE_BYTES`: maximum size of the cached heads, in bytes; by default a quarter of the memory
+    /// ([`cache::limit`]).
     pub cache_bytes: usize,
-    /// `DROVER_CONCURRENCY`: subjects that run together, 1 to 256, 100 by default.
+    /// `DROVER_CONCURRENCY`: maximum number of subjects that run concurrently on one ledger table, 1 to 256;
+    /// 100 by default.
     pub concurrency: usize,
 }
 
 impl PipelineSettings {
-    /// Reads them.
+    /// Reads the settings.
     ///
     /// # Errors
-    /// The first variable that is wrong.
+    /// The first variable with an invalid value.
     pub fn read<F>(variables: &Variables<F>) -> Result<Self, Misconfigured>
     where
         F: Fn(&str) -> Option<String>,
@@ -30,7 +32,7 @@ impl PipelineSettings {
         })
     }
 
-    /// A pipeline within these bounds that knows nothing yet.
+    /// A pipeline with these limits and empty caches.
     pub fn pipeline(self) -> Pipeline {
         Pipeline {
             registry: Registry::new(),
@@ -46,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_bound_is_named() {
+    fn an_invalid_value_is_reported_with_its_variable() {
         let read = |concurrency: &str| {
             let set = |name: &str| (name == "DROVER_CONCURRENCY").then(|| concurrency.to_owned());
             let read = PipelineSettings::read(&Variables(set)).map_err(|fault| fault.to_string());

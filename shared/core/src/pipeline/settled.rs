@@ -1,5 +1,5 @@
-//! Records between two steps: admitted, and settled. For those who decide themselves what becomes of
-//! a record that is not applied: ingest without a stream, and replay.
+//! Admitted and settled records. Direct ingest and replay use these types, because they decide themselves
+//! what to do with a record that was not applied.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,45 +15,45 @@ use crate::pipeline::admit::{Admission, Refused};
 use crate::pipeline::batch::{AdmittedRecord, Handled, NoEvent};
 use crate::ports::SubjectLocation;
 
-/// Records that were read, and of which nothing is committed yet.
+/// Admitted records, not yet committed.
 #[derive(Default)]
 pub struct Admitted {
     pub(super) records: Vec<AdmittedRecord>,
 }
 
-/// What is known of a record, or of one element of it, before it is settled.
+/// The known facts about a record, or about one of its elements, before it is settled.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
-    /// The index of the record among those that were admitted together.
+    /// The index of the record among the records that were admitted together.
     pub index: usize,
-    /// The tenant, where it is established.
+    /// The tenant, if it is known.
     pub tenant: Option<&'a TenantId>,
-    /// The subject, where it came that far.
+    /// The subject, if it is known.
     pub subject: Option<&'a SubjectId>,
-    /// Why it could not be read so far: then nobody knows the rest.
+    /// Why the record could not be admitted now. If set, the subject is unknown.
     pub unavailable: Option<&'a Unavailable>,
 }
 
-/// A record, or one element of it, and what became of it.
+/// A record, or one of its elements, with its outcome.
 pub struct Settled {
     pub(super) handled: Handled,
     pub(super) outcome: RecordOutcome,
     index: usize,
 }
 
-/// What became of a record in the ledger. (A [`Disposition`](super::Disposition) says what its source
-/// may acknowledge.)
+/// The outcome of a record in the ledger. (A [`Disposition`](super::Disposition) says whether its source may
+/// acknowledge it.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordOutcome {
-    /// It is in the history now.
+    /// The event was added to the history.
     Applied,
-    /// It was there already.
+    /// The history already contained the event.
     Duplicate,
-    /// Its contract or its route ignores it.
+    /// The contract or the route ignores the record.
     Ignored,
-    /// It will never pass as it is.
+    /// The record is invalid; a retry would fail again.
     Rejected(Rejection),
-    /// It may pass later.
+    /// A dependency failed; a retry may succeed.
     Unavailable(Unavailable),
 }
 
@@ -96,7 +96,7 @@ impl Admitted {
         }
     }
 
-    /// The subjects that there is something to commit of, and where they live.
+    /// The locations of the subjects that have events to commit, without duplicates.
     pub fn locations(&self) -> impl Iterator<Item = SubjectLocation> {
         let mut seen = HashSet::new();
         let events = self.records.iter().filter_map(|record| record.event.as_ref().ok());
@@ -105,7 +105,7 @@ impl Admitted {
         })
     }
 
-    /// Of each record and each element, in order, what is known so far.
+    /// The known facts about each record or element, in order.
     pub fn records(&self) -> impl Iterator<Item = Known<'_>> {
         self.records.iter().map(|AdmittedRecord { handled, event, index }| Known {
             index: *index,
@@ -118,8 +118,8 @@ impl Admitted {
         })
     }
 
-    /// Keeps those of [`Self::records`] of which this holds, by their places there. The others are not
-    /// settled.
+    /// Keeps the items of [`Self::records`] whose position in that list satisfies `keep`, and drops the
+    /// others.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let mut place = 0;
         self.records.retain(|_| {
@@ -134,50 +134,50 @@ impl Settled {
         Self { handled, outcome, index }
     }
 
-    /// Its index among the records that were admitted together.
+    /// The index of the record among the records that were admitted together.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Which element of that record this is, where it has several or none.
+    /// The number of the element in its record, from 0. `None`: the record has no elements.
     pub fn element(&self) -> Option<u32> {
         self.handled.element()
     }
 
-    /// Takes the outcome of the same record from a later attempt.
+    /// Replaces the outcome with the outcome of a later attempt for the same record.
     pub(crate) fn replace(&mut self, later: Self) {
         *self = Self { index: self.index, ..later };
     }
 
-    /// The tenant, where it was established.
+    /// The tenant, if it is known.
     pub fn tenant(&self) -> Option<&TenantId> {
         self.handled.tenant.as_ref()
     }
 
-    /// The subject, where it came that far.
+    /// The subject, if it is known.
     pub fn subject(&self) -> Option<&SubjectId> {
         self.handled.subject.as_ref()
     }
 
-    /// Tenant and subject, where it came that far.
+    /// Tenant and subject, if both are known.
     pub fn key(&self) -> Option<SubjectKey> {
         Some(SubjectKey::new(self.handled.tenant.clone()?, self.handled.subject.clone()?))
     }
 
-    /// The contract, where it was established.
+    /// The name of the contract, if it is known.
     pub fn contract(&self) -> Option<&Arc<str>> {
         self.handled.contract.as_ref()
     }
 
-    /// What became of it.
+    /// The outcome.
     pub fn outcome(&self) -> &RecordOutcome {
         &self.outcome
     }
 
-    /// The dead letter of a rejected record: its messages, as for the queue.
+    /// The queue messages of the dead letter of a rejected record.
     ///
     /// # Errors
-    /// It could not be written.
+    /// The letter could not be encoded.
     pub fn letter(
         &self,
         rejection: &Rejection,

@@ -1,5 +1,6 @@
-//! One subject's events through the ledger: drives [`Commit`] over a store. Decides nothing about
-//! events; it only asks, counts, backs off, and stops before the deadline.
+//! Commits the events of one subject: runs the state machine [`Commit`] against a store. This module does not
+//! decide about events. It reads and writes, adds up the cost, waits between retries, and stops at the
+//! deadline.
 
 use std::sync::Arc;
 
@@ -16,19 +17,19 @@ use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Ports, SubjectLocation};
 use crate::registry::Registry;
 
-/// What became of a subject's events.
+/// The result of a commit.
 pub struct Committed {
-    /// Of each entry.
+    /// One outcome for each entry.
     pub outcomes: EntryOutcomes,
-    /// The head as it is stored now, where that is known.
+    /// The stored head, if it is known.
     pub head: Option<Arc<Head>>,
-    /// What it cost.
+    /// The cost, in read and write units.
     pub units: Units,
-    /// Whether its view was folded again from the oldest keyframe ([`Commit::restarts_view`]).
+    /// Whether the commit folded the view again from the oldest keyframe ([`Commit::restarts_view`]).
     pub restarted_view: bool,
 }
 
-/// The outcomes of a subject's entries, in their order: one of each; `Err`: the entry is unavailable.
+/// One outcome for each entry of a subject, in order. `Err`: the entry is unavailable.
 pub struct EntryOutcomes(Vec<Result<EntryOutcome, Unavailable>>);
 
 impl EntryOutcomes {
@@ -37,27 +38,28 @@ impl EntryOutcomes {
         self.0.iter().map(Result::as_ref)
     }
 
-    /// How many entries were applied.
+    /// The number of applied entries.
     pub fn applied(&self) -> usize {
         self.0.iter().filter(|outcome| matches!(outcome, Ok(EntryOutcome::Applied(_)))).count()
     }
 }
 
-/// One subject's events, in order of arrival.
+/// A commit of the events of one subject.
 pub struct Job {
-    /// Where the subject lives.
+    /// The subject and its ledger table.
     pub location: SubjectLocation,
-    /// What its tenant decided, and the specs known so far.
+    /// The policy of the tenant and the specs that are known so far.
     pub params: CommitParams,
-    /// The events.
+    /// The events, in order of arrival.
     pub entries: Vec<Arc<Entry>>,
-    /// The head that is believed to be stored.
+    /// The head from the cache. It may be stale.
     pub cached: Option<Arc<Head>>,
     /// When to stop.
     pub deadline: Timestamp,
 }
 
-/// Commits a subject's events, as far as time and store allow. `health` is what is known of its table.
+/// Commits the events of a subject. `health` is the state of its table in this invocation. Entries that are
+/// not committed before the deadline, or because of a failure, are unavailable.
 pub async fn commit(
     ports: &impl Ports,
     registry: &Registry,
@@ -71,7 +73,7 @@ pub async fn commit(
     let Driven { ended, units, restarted_view } = driven;
     let (outcomes, head) = match ended {
         Ok((outcomes, head)) => (outcomes.into_iter().map(Ok).collect(), head),
-        // Where every entry has its outcome, only the views are not up to date, and a later commit does that.
+        // If every entry has an outcome, only the views are stale, and a later commit updates them.
         Err(Failed { outcomes, unavailable }) => {
             let finished = |outcome: Option<_>| outcome.ok_or_else(|| unavailable.clone());
             (outcomes.into_iter().map(finished).collect(), None)
@@ -80,10 +82,10 @@ pub async fn commit(
     Committed { outcomes: EntryOutcomes(outcomes), head, units, restarted_view }
 }
 
-/// Brings the views of a subject up to date, wherever they are not.
+/// Updates the stale views of a subject.
 ///
 /// # Errors
-/// The store did not answer, or other writers were faster every time.
+/// The store does not answer, or concurrent writers win every attempt.
 pub async fn carry(
     ports: &impl Ports,
     registry: &Registry,
@@ -100,7 +102,7 @@ pub async fn carry(
     }
 }
 
-/// The outcomes, and the head as it is stored now, where that is known.
+/// The outcomes, and the stored head, if it is known.
 type Ended = Result<(Vec<EntryOutcome>, Option<Arc<Head>>), Failed>;
 
 /// How a commit ended.
@@ -155,7 +157,7 @@ async fn drive(
     Driven { ended, units, restarted_view }
 }
 
-/// What the answers of the ledger led to is a fault of its table, unless time or the program is.
+/// Attributes a failure of a commit to the ledger table, unless the cause is the deadline or a bug.
 fn of_ledger(unavailable: Unavailable) -> Unavailable {
     match unavailable.reason {
         Reason::Deadline | Reason::Bug => unavailable,
@@ -163,12 +165,12 @@ fn of_ledger(unavailable: Unavailable) -> Unavailable {
     }
 }
 
-/// What is not begun before the deadline goes back to its source.
+/// The error of a record that was not started before the deadline.
 pub(super) fn time_is_over() -> Unavailable {
-    Unavailable::new(Reason::Deadline, "the invocation's time is nearly over")
+    Unavailable::new(Reason::Deadline, "the invocation has reached its deadline")
 }
 
-/// The answer of the registry, the store or the clock.
+/// Gets the answer of the registry, the store or the clock.
 async fn answer(
     ports: &impl Ports,
     registry: &Registry,

@@ -1,10 +1,11 @@
-//! Whether a ledger table that is not everyone's answers a tenant, within one invocation.
+//! The health of a tenant's own ledger table within one invocation.
 //!
-//! A table that is missing, forbidden or throttled fails every subject of a tenant. The first failure
-//! speaks for those that are not finished: otherwise each would wait for a time-out or go through all of its
-//! attempts, until no time is left for anybody. Writes that are throttled or have no answer are tried again once and
-//! no more: the buffer is there. Of the table that all tenants share nothing is concluded: the subjects of a
-//! batch are all that knows whether it is well.
+//! If a table is missing, forbidden or throttled, every subject of its tenant fails. After the first
+//! failure, the unfinished subjects fail at once. Otherwise each of them would wait for a timeout or use up
+//! all its attempts, until the invocation has no time left. A throttled or unanswered write is retried once
+//! for each table, because the records can wait in the buffer queue.
+//!
+//! A failure of the shared table is not recorded: each subject makes its own attempts.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,15 +14,15 @@ use crate::base::dependency::Dependency;
 use crate::base::error::{Extent, Reason, Unavailable};
 use crate::ledger::dialogue::WriteAnswer;
 
-/// Writes of all subjects together that may fail before the table counts as failed.
+/// The number of failed writes, over all subjects, that a table may have before it counts as failed.
 const WRITES: u32 = 1;
 
-/// What is known of one table.
+/// The health of one table.
 pub struct TableHealth {
-    /// `None`: the table that all tenants share.
+    /// `None`: the shared table.
     table: Option<Arc<str>>,
     failed: Mutex<Option<Unavailable>>,
-    /// Writes that were throttled, or had no answer.
+    /// The number of writes that were throttled or had no answer.
     unwritten: AtomicU32,
 }
 
@@ -30,25 +31,25 @@ impl TableHealth {
         Self { table, failed: Mutex::new(None), unwritten: AtomicU32::new(0) }
     }
 
-    /// Why nothing more is asked of it.
+    /// Why the table failed, if it did. The table is not called again.
     pub(super) fn failed(&self) -> Option<Unavailable> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes note of how a write ended.
+    /// Records the answer of a write.
     pub(super) fn note_write(&self, answer: &WriteAnswer) {
         let WriteAnswer::Unknown(reason @ (Reason::Throttled | Reason::Unreachable)) = answer
         else {
             return;
         };
         if self.unwritten.fetch_add(1, Ordering::Relaxed) >= WRITES {
-            let message = "the ledger table of this tenant does not take writes";
+            let message = "the ledger table of this tenant does not accept writes";
             self.note(Unavailable::new(*reason, message).of(Dependency::LedgerTable));
         }
     }
 
-    /// A fault of this table, with the tenant that it affects. Takes note of one that every subject of the
-    /// table would meet.
+    /// Adds the affected tenant to a failure of this table. Records the failure if it affects every subject
+    /// of the table.
     pub(super) fn note(&self, unavailable: Unavailable) -> Unavailable {
         if self.table.is_none() {
             return unavailable;
@@ -66,9 +67,9 @@ impl TableHealth {
 mod tests {
     use super::*;
 
-    /// A commit tries a write up to twelve times, with pauses: as long would the batch wait.
+    /// A commit tries a write up to twelve times, with pauses. Without this rule the batch waits that long.
     #[test]
-    fn a_second_write_that_is_throttled_speaks_for_all_of_a_tenants_own_table() {
+    fn a_tenants_own_table_counts_as_failed_after_the_second_throttled_write() {
         let throttled = WriteAnswer::Unknown(Reason::Throttled);
         let failed = |table: Option<&str>, answers: &[&WriteAnswer]| {
             let health = TableHealth::of(table.map(Arc::from));
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_subject_meets_says_nothing_of_its_table() {
+    fn a_failure_of_one_subject_does_not_count_for_its_table() {
         let health = TableHealth::of(Some(Arc::from("own")));
         let noted = health.note(Unavailable::new(Reason::Corrupt, "a head"));
         assert_eq!((noted.extent, health.failed()), (Extent::Subject, None));

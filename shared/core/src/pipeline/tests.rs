@@ -1,4 +1,4 @@
-//! Facts about whole invocations: a registry or a table that fails, who waits and where.
+//! Tests of whole invocations: which records wait, and where, if the registry or a table fails.
 
 mod breaker;
 mod drained;
@@ -37,7 +37,7 @@ fn pipeline() -> Pipeline {
     }
 }
 
-/// Tenants `demo` and `acme`, and the topic `known`, whose records name their tenant in a header.
+/// Tenants `demo` and `acme`, and the topic `known`, whose records have their tenant in a header.
 fn memory() -> Faulty<Memory> {
     let memory = Faulty::over(Memory::new(second(60)));
     memory.put_document("T#demo", r#"{"id":"demo"}"#);
@@ -48,7 +48,7 @@ fn memory() -> Faulty<Memory> {
     memory
 }
 
-/// A record without a key: the `at`-th of its topic, observed and stamped that many seconds in.
+/// A record without a key: offset `at`, observed and timestamped `at` seconds after [`NOW`].
 fn record(topic: &str, tenant: &str, device: &str, at: i64) -> Record {
     let stamp = second(at);
     Record {
@@ -105,7 +105,7 @@ fn fail_documents(
     calls
 }
 
-/// How often the registry's store was asked.
+/// The number of calls.
 #[derive(Default)]
 struct Calls(std::sync::atomic::AtomicU32);
 
@@ -116,7 +116,7 @@ impl Calls {
 }
 
 #[test]
-fn a_registry_that_is_down_is_asked_once() {
+fn a_registry_that_is_down_is_called_once() {
     let memory = memory();
     let calls = fail_documents(&memory, |_| true);
     let dispositions = process(&memory, (0..200).map(|at| known("d1", at % 60)).collect());
@@ -159,7 +159,7 @@ fn a_contract_that_cannot_be_read_sends_each_tenants_records_to_the_buffer() {
     assert_eq!(buffered_tenants(&memory), ["demo", "acme"]);
 }
 
-/// Nobody can be named whom it belongs to, and nobody else is in its topic.
+/// Without the route, the tenant of a record is unknown. Other topics are not affected.
 #[test]
 fn a_route_that_cannot_be_read_holds_its_topic() {
     let memory = memory();
@@ -190,11 +190,12 @@ fn break_heads(memory: &Faulty<Memory>, devices: &[&str]) {
 }
 
 #[test]
-fn subjects_that_are_unavailable_wait_in_the_buffer_each_with_every_later_record() {
+fn an_unavailable_subject_waits_in_the_buffer_with_all_its_later_records() {
     let memory = memory();
     break_heads(&memory, &["d0", "d1", "d2"]);
     let mut records: Vec<Record> = ["d0", "d1", "d2", "d3"].map(|device| known(device, 1)).into();
-    // Of an unreadable subject, what its guard rejects waits too, because it comes after one that waits.
+    // The record in the future would be rejected, but it waits too, because an earlier record of its
+    // subject waits.
     let mut future = known("d0", 50);
     future.ingested_at = second(-600);
     records.extend([future, known("d0", 2), known("d3", 2)]);
@@ -224,9 +225,9 @@ fn memory_with_broken_table(reason: Reason) -> Faulty<Memory> {
     memory
 }
 
-/// However many they are, and whoever else is in the batch.
+/// The number of records and the other tenants of the batch make no difference.
 #[test]
-fn a_table_of_a_tenants_own_that_fails_sends_only_that_tenant_to_the_buffer() {
+fn if_a_tenants_own_table_fails_only_that_tenants_records_go_to_the_buffer() {
     for reason in [Reason::Misconfigured, Reason::Throttled, Reason::Unreachable] {
         let memory = memory_with_broken_table(reason);
         let mut records: Vec<Record> =
@@ -241,9 +242,9 @@ fn a_table_of_a_tenants_own_that_fails_sends_only_that_tenant_to_the_buffer() {
     }
 }
 
-/// Of a warm environment, which has the heads.
+/// The environment is warm and has the heads in its cache.
 #[test]
-fn writes_that_a_table_of_a_tenants_own_throttles_are_given_up_soon() {
+fn throttled_writes_to_a_tenants_own_table_are_retried_once() {
     let memory = memory();
     memory.put_document("T#acme", r#"{"id":"acme","placement":{"table":"acme-ledger"}}"#);
     let pipeline = pipeline();
@@ -264,12 +265,12 @@ fn writes_that_a_table_of_a_tenants_own_throttles_are_given_up_soon() {
     let dispositions = process(2);
     assert_eq!(dispositions[..20], [Disposition::Buffered; 20]);
     assert_eq!(dispositions[20], Disposition::Applied);
-    // One, after which its head cannot be read, and the other tenant's.
+    // One write of `acme`, after which the head cannot be read, and one write of `demo`.
     assert_eq!(writes.count(), 2);
 }
 
 #[test]
-fn a_table_that_failed_is_not_asked_again_by_subjects_that_had_not_begun() {
+fn a_table_that_failed_is_not_called_for_subjects_that_have_not_started() {
     let memory = memory_with_broken_table(Reason::Misconfigured);
     let asked = Arc::new(Calls::default());
     let counted = Arc::clone(&asked);
@@ -284,7 +285,7 @@ fn a_table_that_failed_is_not_asked_again_by_subjects_that_had_not_begun() {
 }
 
 #[test]
-fn a_record_that_neither_queue_takes_stays_with_its_source() {
+fn a_record_that_no_queue_accepts_is_returned_to_its_source() {
     let memory = memory();
     break_heads(&memory, &["d0"]);
     memory.fail(|call| match call {

@@ -1,4 +1,4 @@
-//! Ports to the tables of ledgers.
+//! Ports to the ledger tables.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,54 +10,54 @@ use crate::ledger::dialogue::WriteAnswer;
 use crate::ledger::shard::Shard;
 use crate::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 
-/// Where a subject's items live.
+/// The location of a subject's items.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SubjectLocation {
     /// The subject.
     pub key: SubjectKey,
-    /// The tenant's own ledger table; `None`: the one that all share.
+    /// The tenant's own ledger table. `None`: the shared table.
     pub table: Option<Arc<str>>,
 }
 
-/// A head and a page, if there are any.
+/// A head and a page. `None`: the item does not exist.
 pub type Together = (Option<StoredHead>, Option<StoredPage>);
 
-/// The ledger's table.
+/// Reads and writes heads and pages.
 pub trait Store: Send + Sync {
-    /// The head, strongly consistent.
+    /// Reads the head, strongly consistent.
     fn head(
         &self,
         location: &SubjectLocation,
     ) -> impl Future<Output = Result<Metered<Option<StoredHead>>, Unavailable>> + Send;
 
-    /// Pages in order of their keys or backwards, strongly consistent, up to the range's limit even
-    /// where the service answers in several parts.
+    /// Reads pages in ascending or descending order of their keys, strongly consistent. Returns fewer pages
+    /// than the limit of the range only if no more pages follow.
     fn pages(
         &self,
         location: &SubjectLocation,
         range: &PageRange,
     ) -> impl Future<Output = Result<Metered<Vec<StoredPage>>, Unavailable>> + Send;
 
-    /// The head and the page of this key as of one instant. Other reads may show a head before the
-    /// pages that were written with it.
+    /// Reads the head and the page with this key in one transaction. Other reads may return a head before
+    /// the pages that were written with it are visible.
     fn together(
         &self,
         location: &SubjectLocation,
         key: &[u8],
     ) -> impl Future<Output = Result<Metered<Together>, Unavailable>> + Send;
 
-    /// Puts a page unless one of its key exists. Either way it is there afterwards.
+    /// Puts a page unless a page with the same key exists. Afterwards, a page with this key exists.
     fn seal(
         &self,
         location: &SubjectLocation,
         page: &PageWrite,
     ) -> impl Future<Output = Result<Metered<()>, Unavailable>> + Send;
 
-    /// Replaces head and pages, all or nothing, if the expected version is stored. Not retried by
-    /// the store: the caller decides with the head in hand.
+    /// Replaces a head and pages in one transaction if the expected version is stored. The store does not
+    /// retry: the caller decides with the stored head.
     ///
     /// # Errors
-    /// Only where trying again at once is pointless.
+    /// An immediate retry would fail again. All other failures are values of [`WriteAnswer`].
     fn write(
         &self,
         location: &SubjectLocation,
@@ -65,17 +65,18 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<Metered<WriteAnswer>, Unavailable>> + Send;
 }
 
-/// A ledger from which something can be taken away.
+/// A ledger that supports deletion.
 pub trait Eraser: Store {
-    /// Replaces a head by the next version, if the one before it is stored, and takes it out of listings.
-    /// `false`: it may or may not be stored.
+    /// Replaces a head by its next version if the previous version is stored, and removes the subject from
+    /// listings. `true`: the head was replaced. `false`: another version is stored, or the result is unknown.
     fn replace_unlisted(
         &self,
         location: &SubjectLocation,
         head: &StoredHead,
     ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
-    /// Deletes some of the pages up to this key, and says how many: none, if there is none left.
+    /// Deletes some of the pages up to and including this key. Returns the number of deleted pages; 0 means
+    /// that no page is left.
     fn delete_pages(
         &self,
         location: &SubjectLocation,
@@ -85,9 +86,9 @@ pub trait Eraser: Store {
 
 /// The listing index.
 pub trait Listing: Send + Sync {
-    /// The [`Activity::hour`](crate::ledger::Activity::hour)s of a shard, the newest first: at most `limit`, and only those that
-    /// sort before `below`. One call, eventually consistent. A limit beyond
-    /// [`LISTED_SUBJECTS`](crate::base::limits::LISTED_SUBJECTS) and one may be cut.
+    /// Reads the [`Activity::hour`](crate::ledger::Activity::hour)s of a shard, newest first: at most
+    /// `limit`, and only values less than `below`. One call, eventually consistent. An implementation may
+    /// return fewer if the limit exceeds [`LISTED_SUBJECTS`](crate::base::limits::LISTED_SUBJECTS) + 1.
     fn hours(
         &self,
         shard: &Shard,

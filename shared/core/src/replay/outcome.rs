@@ -1,4 +1,4 @@
-//! What a run writes about a letter once its fate is known. Pure, but for the write itself.
+//! The outcome of a letter in a run, and how it changes the letter. Only [`write`] does I/O.
 
 use super::run::Run;
 use crate::base::cost::{Metered, Units};
@@ -7,54 +7,53 @@ use crate::base::metrics::{Counts, Metric};
 use crate::dead_letter::letter::{Letter, LetterAttempt, Owner, State, StoredLetter};
 use crate::ports::Letters;
 
-/// How often somebody else may change a letter before marking it gives up.
+/// Maximum number of attempts to mark a letter while other writers change it.
 const ATTEMPTS: usize = 5;
 
-/// The outcome of a letter that was put aside.
+/// The letter was parked.
 pub(super) const PARKED: &str = "parked";
-/// The outcome of offsets that no stream holds any more, and of an object that is gone.
+/// The event log no longer has the offsets, or the object no longer exists.
 pub(super) const LOST: &str = "lost";
-/// The outcome of a letter of which parts are missing.
+/// Chunks of the letter are missing.
 pub(super) const INCOMPLETE: &str = "incomplete";
-/// The outcome of a letter that only a stream could open, where there is none.
+/// The letter refers to offsets, and the deployment has no event log.
 pub(super) const NO_STREAM: &str = "no_stream";
-/// The outcome of a message that is known by now, and filed as what it is.
+/// The message has a known format now and was filed again in that format.
 pub(super) const FILED: &str = "filed";
-/// The outcome of an object over the limit.
+/// The object exceeds the size limit.
 pub(super) const OBJECT_TOO_LARGE: &str = "object_too_large";
-/// The outcome of a letter that only S3 could open, where it is not read.
+/// The letter refers to an S3 object, and the deployment does not read S3.
 pub(super) const NO_OBJECTS: &str = "no_objects";
 
-/// The outcome of a record that its contract or its route ignores by now, or of an element that its contract
-/// does not make any more.
+/// The contract or the route now ignores the record, or the contract no longer makes the element.
 pub(super) const IGNORED: &str = "ignored";
 
-/// The outcome of a letter whose own subject or tenant is unavailable.
+/// The subject or the tenant of the letter is unavailable.
 pub(super) const UNAVAILABLE: &str = "unavailable";
 
-/// What became of a letter in a run.
+/// The outcome of a letter in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LetterOutcome {
-    /// It does not match after all.
+    /// The letter does not match the filter.
     Other,
-    /// It stays as it is, for this reason.
+    /// The letter stays unchanged, for this reason.
     Left(&'static str),
-    /// Its event, or every record of its batch, is where it belongs.
+    /// The event of the letter, or every record of its batch, is processed.
     Resolved(Effects),
-    /// Some of what it stands for is gone.
+    /// Some records of the letter no longer exist.
     Lost(Effects),
-    /// It was refused again.
+    /// The record was rejected again.
     Rejected(Rejection, Effects),
-    /// It is put aside.
+    /// The letter is parked.
     Parked,
-    /// It may pass later.
+    /// A dependency failed; a later run may succeed.
     Unavailable(Unavailable),
 }
 
-/// What a letter has done, or would have.
+/// The effects of replaying a letter, or in a dry run the effects it would have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Effects {
-    /// Outcomes and how often: more than one for a batch.
+    /// Outcomes with their counts. A batch may have several.
     pub(super) outcomes: Vec<(String, u64)>,
     /// Subjects whose view changed.
     pub(super) changed: Vec<String>,
@@ -86,7 +85,8 @@ impl Effects {
 }
 
 impl LetterOutcome {
-    /// What became of a letter that stands for several elements. It is resolved when each of them is.
+    /// Merges two outcomes of a letter with several elements. The letter is resolved only if every element
+    /// is.
     pub(super) fn together(one: Self, other: Self) -> Self {
         match (one, other) {
             (Self::Resolved(mut effects), Self::Resolved(others)) => {
@@ -98,7 +98,7 @@ impl LetterOutcome {
         }
     }
 
-    /// What counts more for a letter as a whole.
+    /// The precedence of an outcome when outcomes are merged.
     const fn rank(&self) -> u8 {
         match self {
             Self::Other => 0,
@@ -110,7 +110,7 @@ impl LetterOutcome {
         }
     }
 
-    /// What the run counts; `None`: nothing, because it does not match.
+    /// The attempt that the run records. `None`: the letter does not match.
     pub(super) fn tried(&self, run: &Run) -> Result<Option<LetterAttempt>, Unavailable> {
         let once = |outcome: &str| vec![(outcome.to_owned(), 1)];
         let (outcomes, changed) = match self {
@@ -126,7 +126,7 @@ impl LetterOutcome {
         Ok(Some(LetterAttempt { run: run.replay_id.clone(), outcomes, changed }))
     }
 
-    /// The letter afterwards; `None`: it stays as it is.
+    /// The changed letter. `None`: the letter stays unchanged.
     pub(super) fn mark(&self, letter: &Letter, run: &Run) -> Option<Letter> {
         let tried = self.tried(run).ok().flatten()?;
         let mut marked = letter.clone();
@@ -170,7 +170,7 @@ impl Effects {
     }
 }
 
-/// Counts what is marked.
+/// Counts a marked letter.
 pub(super) fn count(counts: &mut Counts, before: State, after: &Letter) {
     match after.state {
         State::Resolved => counts.add(Metric::DeadLettersResolved),
@@ -185,8 +185,9 @@ fn lost(outcomes: &[(String, u64)]) -> u64 {
     outcomes.iter().find(|(outcome, _)| outcome == LOST).map_or(0, |(_, count)| *count)
 }
 
-/// Marks a letter. Where somebody else changed it meanwhile, their version is marked, unless that is
-/// done with already: two runs, of which one had lost its lease, did the same.
+/// Marks a letter with an outcome and returns the marked letter. If another writer has changed the letter,
+/// the changed version is marked. `None`: the letter stays unchanged, for example because another run,
+/// which has lost its lease, has already resolved it.
 pub(super) async fn write(
     letters: &impl Letters,
     owner: &Owner,
@@ -209,10 +210,10 @@ pub(super) async fn write(
         units += found.units;
         match found.answer {
             Some(found) if found.letter.state != State::Resolved => stored = found,
-            // Done by somebody else, or expired.
+            // Another run has resolved the letter, or it has expired.
             _ => return Ok(Metered { answer: None, units }),
         }
     }
-    let message = "a letter changes all the time";
+    let message = "other writers won every attempt at this letter";
     Err(Unavailable::new(Reason::Contention, message))
 }

@@ -1,13 +1,16 @@
-//! Forgetting a subject before its time: its head is emptied, then its pages are deleted ([`forget`]), then
-//! its letters ([`forget_letters`]), and a [`Receipt`] says what that was and what is out of reach. It may be
-//! done again at any point, and goes on where it stood: once the head is empty nothing refers to the pages.
+//! Forgets a subject before its retention ends. [`forget`] empties the head and then deletes the pages;
+//! [`forget_letters`] deletes the letters. A [`Receipt`] lists the deleted items and the data that Drover
+//! cannot delete.
 //!
-//! For a person with rights of their own, and no function.
+//! The operation can stop anywhere and can be repeated. A repeated run continues where the previous run
+//! stopped: after the head is empty, nothing refers to the pages.
 //!
-//! - `letters`: which letters are the subject's, and how they go
-//! - `walk`: everything that is filed under one owner, in order
-//! - `search`: whether bytes speak of a subject
-//! - `receipt`: the answer
+//! A person runs this with their own credentials. No function has the permissions.
+//!
+//! - `letters`: finds and deletes the letters of the subject
+//! - `walk`: reads all letters and chunks of one owner, in order
+//! - `search`: searches bytes for the id of a subject
+//! - `receipt`: the result
 
 mod letters;
 mod receipt;
@@ -26,23 +29,23 @@ use crate::ports::{Clock, Eraser, SubjectLocation};
 pub use self::letters::{ErasedLetters, Named, forget_letters};
 pub use self::receipt::{Deleted, OutOfReach, Receipt, Retention};
 
-/// Times that other writers may be faster.
+/// Maximum number of attempts to replace the head.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What was deleted of a subject's history.
+/// The deleted items of a history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ErasedHistory {
-    /// Heads that were emptied: none where that was done before.
+    /// The number of emptied heads: 0 if the head was already empty.
     pub heads: u64,
-    /// Pages.
+    /// The number of deleted pages.
     pub pages: u64,
 }
 
-/// Forgets the history of a subject; `None`: nothing was ever written of it.
+/// Forgets the history of a subject. `None`: the subject never existed.
 ///
 /// # Errors
-/// The store did not answer, or writers were faster every time. It may be done again.
+/// The store does not answer, or concurrent writers win every attempt. The call can be repeated.
 pub async fn forget<S: Eraser + Clock>(
     store: &S,
     location: &SubjectLocation,
@@ -55,7 +58,7 @@ pub async fn forget<S: Eraser + Clock>(
             return Ok(Some(ErasedHistory { heads, pages }));
         }
         if deleted == 0 {
-            // Pages of a transaction may be seen a moment after its head.
+            // The pages of a transaction may become visible shortly after its head.
             store.pause(PAUSE).await;
         }
         pages += u64::try_from(deleted).unwrap_or(u64::MAX);
@@ -63,8 +66,8 @@ pub async fn forget<S: Eraser + Clock>(
     }
 }
 
-/// Empties the head, unless it is empty. Gives the line behind which history goes on, and how many heads
-/// were emptied.
+/// Empties the head, unless it is already empty. Returns the position after which the history continues, and
+/// the number of emptied heads. `None`: there is no head.
 async fn empty_head<S: Eraser + Clock>(
     store: &S,
     location: &SubjectLocation,

@@ -1,4 +1,5 @@
-//! Questions to the ledger: drives [`Reading`] and [`RangeReading`] over a store. It never writes.
+//! Reads the history and the view of a subject: runs the state machines [`Reading`] and [`RangeReading`]
+//! against a store. This module never writes.
 
 use crate::base::cost::Units;
 use crate::base::error::Unavailable;
@@ -7,10 +8,11 @@ use crate::ledger::range_read::{self, HistoryRange, Portion, RangeReading};
 use crate::ledger::read::{Answer, Ask, Question, Reading, Snapshot, Step};
 use crate::ports::{Clock, Store, SubjectLocation};
 
-/// A consistent cut of one subject; `None`: nothing was ever written of it. Also what it cost.
+/// Reads a consistent snapshot of one subject and returns it with the cost. `None`: the subject does not
+/// exist.
 ///
 /// # Errors
-/// The store did not answer, or writers were faster every time.
+/// The store does not answer, or concurrent writers win every attempt.
 pub async fn read(
     store: &(impl Store + Clock),
     location: &SubjectLocation,
@@ -27,11 +29,11 @@ pub async fn read(
     }
 }
 
-/// A bounded part of one subject's history; `None`: nothing was ever written of it. Also what it
-/// cost.
+/// Reads a bounded part of one subject's history and returns it with the cost. `None`: the subject does not
+/// exist.
 ///
 /// # Errors
-/// The store did not answer, or writers were faster every time.
+/// The store does not answer, or concurrent writers win every attempt.
 pub async fn range(
     store: &(impl Store + Clock),
     location: &SubjectLocation,

@@ -1,4 +1,4 @@
-//! Specifications of what the units of a view read, by contract, and the trait of a unit.
+//! The specifications by which the units of a view read payloads, for each contract; and the trait of a unit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::units;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 
-/// What the units read from the payloads of one contract.
+/// The paths that the units read in the payloads of one contract.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewSpec {
     /// The measures.
@@ -94,8 +94,8 @@ impl MeasureSpec {
         is_among(&self.types, event_type)
     }
 
-    /// The number in a payload, in the unit of the measure. A number in a unit that cannot be converted
-    /// is none: its record was read by another version of the contract.
+    /// The number in a payload, in the unit of the measure. `None`: there is no number, or its unit cannot be
+    /// converted, because another version of the contract accepted the record.
     pub(super) fn find(&self, payload: Payload<'_>) -> Option<f64> {
         let number = payload.number(&self.path, self.numbers)?;
         let Some(unit_path) = &self.unit_path else { return Some(number) };
@@ -121,7 +121,7 @@ impl LocationSpec {
     }
 }
 
-/// Whether a type is read; without types, every one is.
+/// Whether a type is read. An empty list means every type.
 fn is_among(types: &[Arc<str>], event_type: &str) -> bool {
     types.is_empty() || types.iter().any(|one| **one == *event_type)
 }

@@ -1,15 +1,15 @@
-//! Units of measures: a closed table, and how a number of one becomes a number of another. What is not in
-//! the table is converted to nothing but itself.
+//! Units of measures: a closed table, and the conversion between its units. A unit outside the table converts
+//! only to itself.
 
-/// A unit: what it measures, and how its numbers become those of its quantity's first unit.
+/// A unit, and its conversion to the first unit of its quantity.
 #[derive(Clone, Copy, Debug)]
 struct Unit {
     quantity: Quantity,
-    /// The first is the name; the others are read, too.
+    /// The name, and the other names that are accepted.
     names: &'static [&'static str],
-    /// The number that stands for the first unit's zero.
+    /// The number in this unit that equals zero in the first unit.
     zero: f64,
-    /// One of it is `numerator / denominator` of the first unit.
+    /// The size of this unit is `numerator / denominator` of the first unit.
     numerator: f64,
     denominator: f64,
 }
@@ -26,7 +26,7 @@ enum Quantity {
 
 use Quantity::{Length, Pressure, Ratio, Speed, Temperature, Voltage};
 
-/// Names as people, UCUM and SenML write them. Temperatures differ in their zero, all others in size only.
+/// The names that people, UCUM and SenML use. Only units of temperature have different zeros.
 const UNITS: [Unit; 27] = [
     unit(Temperature, &["celsius", "°C", "C", "degC", "Cel"], 0.0, 1.0, 1.0),
     unit(Temperature, &["fahrenheit", "°F", "F", "degF", "[degF]"], 32.0, 5.0, 9.0),
@@ -67,8 +67,7 @@ const fn unit(
     Unit { quantity, names, zero, numerator, denominator }
 }
 
-/// A number of one unit in another; `None`: neither is the other, and the table does not lead from one to
-/// the other.
+/// Converts a number between two units. `None`: the units differ, and the table has no conversion.
 pub fn converted(number: f64, from: &str, to: &str) -> Option<f64> {
     if from == to {
         return Some(number);
@@ -84,7 +83,7 @@ pub fn converted(number: f64, from: &str, to: &str) -> Option<f64> {
     Some(first * to.denominator / to.numerator + to.zero)
 }
 
-/// The names of the units that are converted to this one, its own first.
+/// The names of the units that convert to this unit, starting with the unit itself.
 pub fn convertible(to: &str) -> Vec<&str> {
     let Some(known) = known(to) else { return vec![to] };
     let others = UNITS.iter().filter(|unit| unit.quantity == known.quantity);
@@ -92,7 +91,7 @@ pub fn convertible(to: &str) -> Vec<&str> {
     std::iter::once(to).chain(others.filter_map(|unit| unit.names.first().copied())).collect()
 }
 
-/// Words are read in upper and lower case. Symbols are not: `mV` and `MV` are two units.
+/// Finds a unit. Words match in any case. Symbols are case-sensitive: `mV` and `MV` are two units.
 fn known(name: &str) -> Option<&'static Unit> {
     const WORD: usize = 5;
     UNITS.iter().find(|unit| {

@@ -4,30 +4,17 @@ use axum::Router;
 use axum::response::Response;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, LambdaEvent, Service, lambda_runtime, service_fn};
-use serde::Serialize;
 
 use super::event::HttpEvent;
-use super::misdirected::{GatewayResponse, response};
 use super::request::withheld;
 
-/// The response of `lambda_http`, which it gives no public name.
-type Routed = <Adapter<'static, Response, Router> as Service<LambdaEvent<LambdaRequest>>>::Response;
+/// The response to a request in payload format 2.0, which `lambda_http` gives no public name.
+pub type HttpAnswer =
+    <Adapter<'static, Response, Router> as Service<LambdaEvent<LambdaRequest>>>::Response;
 
 /// A router with all layers ([`crate::finished`]) behind a gateway.
 #[derive(Clone)]
 pub struct HttpFunction(Router);
-
-/// The response to an event, in the format of the gateway that sent it.
-#[derive(Serialize)]
-#[serde(transparent)]
-pub struct HttpAnswer(Answer);
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Answer {
-    Routed(Routed),
-    Misdirected(GatewayResponse),
-}
 
 impl HttpFunction {
     /// A function with these routes.
@@ -35,32 +22,29 @@ impl HttpFunction {
         Self(finished)
     }
 
-    /// Answers one event.
+    /// Answers one request.
     pub async fn answer(&self, event: LambdaEvent<HttpEvent>) -> HttpAnswer {
-        let LambdaEvent { payload, context } = event;
-        match payload {
-            HttpEvent::Misdirected(gateway) => HttpAnswer(Answer::Misdirected(response(&gateway))),
-            HttpEvent::Request(mut request) => {
-                let mut withheld = Some(withheld(&mut request));
-                let mut router = self.0.clone();
-                let restoring = service_fn(move |request: lambda_http::Request| {
-                    let request = match withheld.take() {
-                        Some(withheld) => withheld.restored(request),
-                        None => request,
-                    };
-                    router.call(request)
-                });
-                let request = LambdaRequest::ApiGatewayV2(*request);
-                // The adapter is not `Send`, so it must not live across the `await`.
-                let routed = Adapter::from(restoring).call(LambdaEvent::new(request, context));
-                let Ok(routed) = routed.await;
-                HttpAnswer(Answer::Routed(routed))
-            }
-        }
+        let LambdaEvent { payload: mut event, context } = event;
+        let mut withheld = Some(withheld(&mut event));
+        let mut router = self.0.clone();
+        let restoring = service_fn(move |request: lambda_http::Request| {
+            let request = match withheld.take() {
+                Some(withheld) => withheld.restored(request),
+                None => request,
+            };
+            router.call(request)
+        });
+        let request = LambdaRequest::ApiGatewayV2(*event.request);
+        // The adapter is not `Send`, so it must not live across the `await`.
+        let answer = Adapter::from(restoring).call(LambdaEvent::new(request, context));
+        let Ok(answer) = answer.await;
+        answer
     }
 }
 
 /// Runs a function on Lambda until its environment ends.
+///
+/// An event that is no request in payload format 2.0 fails its invocation ([`super::NotARequest`]).
 ///
 /// # Errors
 /// The runtime API cannot be reached.
@@ -126,11 +110,14 @@ mod tests {
         let headers = json!({"x-correlation-id": "mine-1", "origin": "http://localhost:3000"});
         let mut damaged = event("/echo/a", "", &headers);
         damaged["body"] = json!("!!!");
+        let mut unreadable = headers.clone();
+        unreadable["x-name"] = json!("Zo\u{1}");
         for (event, code) in [
             (damaged, "malformed_encoding"),
             (event("/echo/a", "a b", &headers), "malformed_request"),
             (event("echo", "", &headers), "malformed_request"),
             (event(&"/é".repeat(40_000), "", &headers), "malformed_request"),
+            (event("/echo/a", "", &unreadable), "malformed_request"),
         ] {
             let answer = answer(&event);
             assert!([400, 414].map(Value::from).contains(&answer["statusCode"]), "{answer}");
@@ -142,34 +129,6 @@ mod tests {
                 (&json!(code), &json!("mine-1"))
             );
         }
-    }
-
-    #[test]
-    fn another_gateway_gets_a_problem_document_in_its_own_format() {
-        let check = |event: Value, status: u16, members: &[&str], named: &str| {
-            let answer = answer(&event);
-            assert_eq!(answer["statusCode"], status);
-            let found: Vec<&String> = answer.as_object().expect("an object").keys().collect();
-            assert_eq!(found, members, "other members break the response of a REST API");
-            let problem = problem(&answer);
-            assert!(problem["detail"].as_str().expect("a text").contains(named), "{problem}");
-            let id = problem["correlation_id"].as_str().expect("an id");
-            assert!(answer.to_string().matches(id).count() == 2, "in a header, too");
-        };
-        let plain = ["body", "headers", "isBase64Encoded", "statusCode"];
-        let described = ["body", "headers", "isBase64Encoded", "statusCode", "statusDescription"];
-        let listed =
-            ["body", "isBase64Encoded", "multiValueHeaders", "statusCode", "statusDescription"];
-        check(json!({"requestContext": {"httpMethod": "GET"}}), 421, &plain, "REST API");
-        let version = json!({"version": "1.0", "requestContext": {"httpMethod": "GET"}});
-        check(version, 421, &plain, "PayloadFormatVersion");
-        let socket = json!({"requestContext": {"connectionId": "c", "eventType": "CONNECT"}});
-        check(socket, 421, &plain, "WebSocket");
-        check(json!({"requestContext": {"elb": {}}}), 421, &described, "Load Balancer");
-        let lists = json!({"requestContext": {"elb": {}}, "multiValueHeaders": {}});
-        check(lists, 421, &listed, "Load Balancer");
-        check(json!({"raw_path": "/"}), 421, &described, "VPC Lattice");
-        check(event("/echo/a", "", &json!({"x-name": "Zo\u{1}"})), 400, &plain, "header=`x-name`");
     }
 
     proptest! {

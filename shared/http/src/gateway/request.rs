@@ -1,6 +1,7 @@
 //! Prepares a request for `lambda_http`, which panics where it cannot convert one: a body that is not the
-//! base64 that the gateway calls it, a host or a query that no URI has. Such requests go to the routes as
-//! refused requests, so that they are logged and answered like all others.
+//! base64 that the gateway calls it, a host or a query that no URI has. Such requests, and requests with
+//! headers that HTTP does not allow, go to the routes as refused requests, so that they are logged and answered
+//! (400) like all others. API Gateway's own metric `4xx` counts the answers.
 //!
 //! It also removes a named stage from the path: `/prod/api/v1/events` of the stage `prod` is
 //! `/api/v1/events`, and `lambda_http` would add the stage to paths without it.
@@ -11,6 +12,7 @@ use base64_simd::STANDARD;
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 
+use super::event::HttpEvent;
 use crate::Problem;
 use crate::layers::Refusal;
 
@@ -46,16 +48,24 @@ impl Withheld {
 }
 
 /// Takes from a request what `lambda_http` must not see. The body is not copied.
-pub(super) fn withheld(request: &mut ApiGatewayV2httpRequest) -> Withheld {
+pub(super) fn withheld(event: &mut HttpEvent) -> Withheld {
+    let HttpEvent { request, damaged_header } = event;
     let host = request.headers.remove(HOST);
     request.request_context.domain_name = None;
     let (body, damage) = match body(request) {
         Ok(body) => (body, None),
         Err(problem) => (Body::Empty, Some(problem)),
     };
-    let refusal = target(request).err().or(damage).map(Refusal);
+    let header = damaged_header.take().map(damaged);
+    let refusal = target(request).err().or(damage).or(header).map(Refusal);
     remove_stage(request);
     Withheld { host, body, refusal }
+}
+
+fn damaged(header: String) -> Problem {
+    let detail =
+        format!("a header has a name or a character that HTTP does not allow: header=`{header}`");
+    Problem::bad_request("malformed_request", detail)
 }
 
 /// Takes the body. Base64 is decoded in place.
@@ -137,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    fn request(changes: &Value) -> ApiGatewayV2httpRequest {
+    fn request(changes: &Value) -> HttpEvent {
         let mut event = json!({
             "version": "2.0", "rawPath": "/api/v1/events", "rawQueryString": "a=1", "headers": {},
             "requestContext": {"stage": "$default", "http": {"method": "POST"}}, "isBase64Encoded": false,
@@ -145,13 +155,14 @@ mod tests {
         for (name, value) in changes.as_object().expect("an object") {
             event[name] = value.clone();
         }
-        serde_json::from_value(event).expect("a request")
+        HttpEvent::parse(&event.to_string()).expect("a request")
     }
 
     fn path_in(stage: &str, path: &str, route: &str) -> String {
-        let mut request = request(&json!({"rawPath": path, "routeKey": route}));
-        request.request_context.stage = Some(stage.to_owned());
-        assert!(withheld(&mut request).refusal.is_none());
+        let mut event = request(&json!({"rawPath": path, "routeKey": route}));
+        event.request.request_context.stage = Some(stage.to_owned());
+        assert!(withheld(&mut event).refusal.is_none());
+        let HttpEvent { request, .. } = event;
         assert_eq!(request.request_context.stage, None, "lambda_http would add it again");
         request.raw_path.expect("a path")
     }

@@ -1,6 +1,6 @@
-//! CORS for browsers, which leaves the handshakes of webhooks to the routes. Both are `OPTIONS` requests, and
-//! the layer of `tower-http` answers every one of them itself. A browser never sends the header that marks a
-//! handshake.
+//! CORS for browsers, except for the handshakes of webhooks, which the routes answer. Both are `OPTIONS`
+//! requests, and the layer of `tower-http` answers all `OPTIONS` requests itself. A browser never sends the
+//! header that marks a handshake.
 
 use std::task::{Context, Poll};
 
@@ -14,11 +14,11 @@ use tower_http::cors::{Cors, CorsLayer};
 /// webhooks, section 4).
 pub const WEBHOOK_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
 
-/// CORS for all requests but handshakes.
+/// CORS for all requests except handshakes.
 #[derive(Clone)]
 pub(super) struct BrowserCors(pub(super) CorsLayer);
 
-/// A service with CORS, and without.
+/// A service, with and without CORS.
 #[derive(Clone)]
 pub(super) struct BesideCors<S> {
     plain: S,

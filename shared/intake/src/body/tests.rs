@@ -1,4 +1,4 @@
-//! Facts about bodies: what is cut how, and what is refused before it costs anything.
+//! Tests of bodies: how they are split, and what is rejected before it costs memory.
 
 use std::io::Write as _;
 
@@ -79,7 +79,7 @@ fn a_hundred_events_pass_and_one_more_does_not() {
     assert_eq!(events(list(100).as_bytes(), Format::Json).map(|cut| cut.texts().len()), Ok(100));
     check(&list(101), Format::Json, Err("too_large"));
     check(&"1\n".repeat(101), Format::Lines, Err("too_large"));
-    // A list that would take 64 MB to note down.
+    // A list whose elements would need 64 MB of memory.
     check(&list(4_000_000), Format::Json, Err("too_large"));
     check(&"1\n".repeat(4_000_000), Format::Lines, Err("too_large"));
 }
@@ -117,7 +117,7 @@ fn gzip_and_zstd_are_undone_and_nothing_else_is() {
     check_unpacked("gzip", cut_off, Err("malformed_encoding"));
 }
 
-/// 64 MB of zeros are some 64 KB as gzip and 6 KB as zstd.
+/// 64 MB of zeros compress to about 64 KB with gzip and 6 KB with zstd.
 #[test]
 fn a_bomb_is_refused_before_it_has_unpacked() {
     let zeros = vec![0; 64 << 20];
@@ -130,7 +130,7 @@ fn a_bomb_is_refused_before_it_has_unpacked() {
     check_unpacked("gzip", gzip(&vec![b' '; UNPACKED_BYTES + 1]), Err("too_large"));
 }
 
-/// A frame may ask its reader for a window of gigabytes.
+/// A zstd frame may require a window of gigabytes.
 #[test]
 fn a_zstd_frame_with_a_huge_window_is_refused() {
     let mut encoder = zstd::Encoder::new(Vec::new(), 3).expect("an encoder");

@@ -134,7 +134,7 @@ impl Fixture {
         self.states.finished(decisions);
     }
 
-    /// What the function does with the records, and what it says.
+    /// The function's effect on the records, and its response.
     fn outcome(&mut self, partition: i32, taken: &Taken, ending: &Ending) -> AttemptOutcome {
         let offsets: Vec<i64> = taken.batch.records.iter().map(|record| record.offset).collect();
         if offsets.is_empty() {

@@ -1,11 +1,11 @@
-//! Items of the letters table. All have `pk` (S) the owner's partition and `sk` (S):
+//! Items of the letters table. Every item has `pk` (S), the partition of the owner, and `sk` (S):
 //!
-//! - `L#` and the id, a letter: `d` (S) its JSON; `v` (N) its version
-//! - `C#`, the letter's id, `#` and four digits, a chunk of its content: `d` (B)
-//! - `R#` and the id, a run: `d` (B) its record; `v` (N) its version
-//! - `LEASE`: `r` (S) the run; `t` (S) the token; `u` (N) until when, in microseconds since 1970
+//! - `L#{id}`, a letter: `d` (S) its JSON; `v` (N) its version
+//! - `C#{letter id}#{number, four digits}`, a chunk of a content: `d` (B) the bytes
+//! - `R#{id}`, a run: `d` (B) its record; `v` (N) its version
+//! - `LEASE`: `r` (S) the run; `t` (S) the token; `u` (N) the end, in microseconds since 1970
 //!
-//! All but the lease have `x` (N), when they may be deleted, in seconds since 1970.
+//! Every item except the lease has `x` (N), the time of expiry, in seconds since 1970.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use drover_core::base::error::Unavailable;
@@ -18,7 +18,7 @@ use super::{Item, broken, bytes, item, number, read_number, text};
 const LEASE: &str = "LEASE";
 const CHUNKS: &str = "C#";
 
-/// What the sort keys of a kind of items begin with.
+/// A kind of items, by the prefix of their sort keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::dynamodb) enum ItemKind {
     /// Letters.
@@ -40,7 +40,7 @@ impl ItemKind {
         key(pk, &format!("{}{id}", self.prefix()))
     }
 
-    /// The values of a query for all of them: `:pk` and `:prefix`.
+    /// The values of a query for all items of this kind: `:pk` and `:prefix`.
     pub(in crate::dynamodb) fn all(self, pk: &str) -> Item {
         item([(":pk", text(pk)), (":prefix", text(self.prefix()))])
     }
@@ -51,12 +51,12 @@ pub(in crate::dynamodb) fn lease_key(pk: &str) -> Item {
     key(pk, LEASE)
 }
 
-/// The key of a chunk, by [`chunk_name`].
+/// The key of a chunk with this [`chunk_name`].
 pub(in crate::dynamodb) fn chunk_key(pk: &str, name: &str) -> Item {
     key(pk, name)
 }
 
-/// What a chunk is called under its owner.
+/// The sort key of a chunk.
 pub(in crate::dynamodb) fn chunk_name(id: &str, number: u32) -> String {
     format!("{CHUNKS}{id}#{number:04}")
 }
@@ -70,7 +70,7 @@ fn with<const N: usize>(mut key: Item, attributes: [(&str, AttributeValue); N]) 
     key
 }
 
-/// A letter; `None`: it is no JSON, which cannot be.
+/// A letter. `None`: the letter cannot be encoded as JSON, which is a bug.
 pub(in crate::dynamodb) fn letter_item(pk: &str, stored: &StoredLetter) -> Option<Item> {
     let json = serde_json::to_string(&stored.letter).ok()?;
     let key = ItemKind::Letters.key(pk, &stored.letter.id);
@@ -84,7 +84,7 @@ pub(in crate::dynamodb) fn letter_item(pk: &str, stored: &StoredLetter) -> Optio
 /// Reads [`letter_item`].
 ///
 /// # Errors
-/// Broken.
+/// The item is corrupt.
 pub(in crate::dynamodb) fn read_letter(mut item: Item) -> Result<StoredLetter, Unavailable> {
     match (read_number(&item), item.remove("d")) {
         (Some(version), Some(AttributeValue::S(json))) => {
@@ -101,10 +101,10 @@ pub(in crate::dynamodb) fn chunk_item(pk: &str, id: &str, chunk: &Chunk, expires
     with(key, [("d", bytes(&chunk.bytes)), ("x", number(expires_at))])
 }
 
-/// Reads [`chunk_item`]: its name and its bytes.
+/// Reads [`chunk_item`]: the sort key and the bytes.
 ///
 /// # Errors
-/// Broken.
+/// The item is corrupt.
 pub(in crate::dynamodb) fn read_chunk(mut item: Item) -> Result<(String, Vec<u8>), Unavailable> {
     match (item.remove("sk"), item.remove("d")) {
         (Some(AttributeValue::S(name)), Some(AttributeValue::B(bytes))) => {
@@ -114,15 +114,15 @@ pub(in crate::dynamodb) fn read_chunk(mut item: Item) -> Result<(String, Vec<u8>
     }
 }
 
-/// The values of a query for every chunk: `:pk` and `:prefix`.
+/// The values of a query for all chunks: `:pk` and `:prefix`.
 pub(in crate::dynamodb) fn all_chunks(pk: &str) -> Item {
     item([(":pk", text(pk)), (":prefix", text(CHUNKS))])
 }
 
-/// Reads [`chunk_item`], with the letter that it is of.
+/// Reads [`chunk_item`] with the id of its letter.
 ///
 /// # Errors
-/// Broken.
+/// The item is corrupt.
 pub(in crate::dynamodb) fn read_filed_chunk(item: Item) -> Result<FiledChunk, Unavailable> {
     let (name, bytes) = read_chunk(item)?;
     let place = name.strip_prefix(CHUNKS).and_then(|place| place.rsplit_once('#'));
@@ -141,7 +141,7 @@ pub(in crate::dynamodb) fn run_item(pk: &str, id: &str, run: &StoredRun, expires
 /// Reads [`run_item`].
 ///
 /// # Errors
-/// Broken.
+/// The item is corrupt.
 pub(in crate::dynamodb) fn read_run(mut item: Item) -> Result<StoredRun, Unavailable> {
     match (read_number(&item), item.remove("d")) {
         (Some(version), Some(AttributeValue::B(bytes))) => {
@@ -160,7 +160,7 @@ pub(in crate::dynamodb) fn lease_item(pk: &str, lease: &Lease) -> Item {
 /// Reads [`lease_item`].
 ///
 /// # Errors
-/// Broken.
+/// The item is corrupt.
 pub(in crate::dynamodb) fn read_lease(mut item: Item) -> Result<Lease, Unavailable> {
     let until = item.get("u").and_then(|value| value.as_n().ok()?.parse().ok());
     match (item.remove("r"), item.remove("t"), until.and_then(Timestamp::from_micros)) {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn every_item_is_decoded_as_it_was_encoded() {
         let letter = letter();
         assert_eq!(letter_item("pk", &letter).map(read_letter), Some(Ok(letter)));
         let chunk = Chunk { number: 7, bytes: vec![0, 255] };
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn all_but_the_lease_expire() {
+    fn every_item_except_the_lease_expires() {
         let chunk = Chunk { number: 1, bytes: Vec::new() };
         let run = StoredRun { bytes: Vec::new(), version: 1 };
         let letter = letter();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_lacks_something_or_holds_something_else_is_broken() {
+    fn an_item_with_a_missing_or_wrong_attribute_is_corrupt() {
         fn check<T>(item: &Item, names: &[&str], read: impl Fn(Item) -> Result<T, Unavailable>) {
             for name in names {
                 let mut lacking = item.clone();

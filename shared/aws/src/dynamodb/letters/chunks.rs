@@ -1,9 +1,9 @@
-//! Contents of letters, as chunks: many in few calls. DynamoDB takes 25 items in a batch and gives
-//! 100, up to 16 MB, and may leave any of them for later. Batches here end at 4 MB, as far as is known
-//! before: a call has its time.
+//! Contents of letters, as chunks, in batches. DynamoDB accepts batches of 25 puts or 100 reads, up to 16
+//! MB, and may leave any items unprocessed. Batches here have at most 4 MB, as far as the sizes are known,
+//! so that a call stays below its timeout.
 //!
-//! What was left is asked for again: at once where a call did something, as one that filled its answer
-//! did, after a pause where it did nothing, and [`IDLE`] times at most where that goes on.
+//! Unprocessed items are requested again: at once if the call processed at least one item, or after a pause
+//! if it processed none. After [`IDLE`] calls without progress, the operation fails.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -25,16 +25,18 @@ use crate::calls::{bulk_timeouts, unavailable};
 use crate::dynamodb::capacity::counted;
 use crate::dynamodb::items::{Item, letters as shapes};
 
+/// Maximum number of puts in one batch.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 const PUTS: usize = 25;
+/// Maximum number of reads in one batch.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const GETS: usize = 100;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// Calls that may do nothing.
+/// The number of calls without progress after which an operation fails.
 const IDLE: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Puts chunks of one letter.
+/// Puts chunks of one letter. The chunks expire at `expires_at`, in seconds since 1970.
 pub(super) async fn put(
     aws: &Aws,
     pk: &str,
@@ -91,13 +93,13 @@ async fn put_all(aws: &Aws, mut puts: Vec<WriteRequest>) -> Result<f64, Unavaila
     Ok(units)
 }
 
-/// The contents of letters.
+/// Reads the contents of letters, in the order of `wanted`. `None`: chunks are missing.
 pub(super) async fn get(
     aws: &Aws,
     pk: &str,
     wanted: &[Wanted],
 ) -> Result<Metered<Vec<Option<Vec<u8>>>>, Unavailable> {
-    // A batch that names an item twice is refused.
+    // DynamoDB rejects a batch with duplicate keys.
     let names: BTreeMap<String, usize> = wanted.iter().flat_map(sized).collect();
     let names: Vec<(String, usize)> = names.into_iter().collect();
     let (mut found, mut units) = (HashMap::new(), Units::default());
@@ -148,13 +150,15 @@ fn names(wanted: &Wanted) -> impl Iterator<Item = String> {
     (1..=wanted.chunks).map(|number| shapes::chunk_name(&wanted.id, number))
 }
 
-/// With what each may hold: of a content in one chunk nobody knows, but it is small as a rule.
+/// The names of the chunks with their maximum sizes, in bytes. The size of a single chunk is unknown but
+/// usually small, so it counts as 0.
 fn sized(wanted: &Wanted) -> impl Iterator<Item = (String, usize)> {
     let bytes = if wanted.chunks > 1 { CHUNK_BYTES } else { 0 };
     names(wanted).map(move |name| (name, bytes))
 }
 
-/// As few batches as the limits allow without changing the order.
+/// Splits items into batches of at most `most` items and [`BATCH_BYTES`], in order. An item above the limit
+/// gets its own batch.
 fn batches<T>(all: &[T], most: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
     let (mut batches, mut rest) = (Vec::new(), all);
     while !rest.is_empty() {
@@ -178,14 +182,14 @@ fn joined(found: &HashMap<String, Vec<u8>>, wanted: &Wanted) -> Option<Vec<u8>> 
     Some(whole)
 }
 
-/// How often a batch did nothing.
+/// Counts the calls without progress.
 #[derive(Default)]
 struct Patience {
     idle: u32,
 }
 
 impl Patience {
-    /// Waits where a call did nothing of what it was to do.
+    /// Waits if a call processed none of its `count` items. Fails after [`IDLE`] such calls.
     async fn after(
         &mut self,
         aws: &Aws,
@@ -198,10 +202,10 @@ impl Patience {
         }
         self.idle += 1;
         if self.idle >= IDLE {
-            let message = format!("{operation} was put off again and again: left=`{left}`");
+            let message = format!("{operation}: too many calls without progress: left=`{left}`");
             return Err(Unavailable::new(Reason::Throttled, message).of(Dependency::LettersTable));
         }
-        // Full jitter would make some pauses none at all.
+        // Full jitter could give a pause of almost zero.
         let longest = FIRST_PAUSE * 2_u32.pow(self.idle);
         let share = f64::from(u16::try_from(aws.random() >> 48).unwrap_or(0)) / f64::from(u16::MAX);
         aws.pause(longest.mul_f64(0.5 + share / 2.0)).await;
@@ -219,7 +223,7 @@ fn total(tables: Option<&[ConsumedCapacity]>) -> f64 {
 }
 
 fn incomplete() -> Unavailable {
-    Unavailable::new(Reason::Bug, "a content could not be put into a request")
+    Unavailable::new(Reason::Bug, "incomplete request for a content")
 }
 
 #[cfg(test)]

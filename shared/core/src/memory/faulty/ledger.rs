@@ -9,7 +9,7 @@ use crate::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use crate::ports::{Eraser, Listing, Store, SubjectLocation, Together};
 
 impl<P> Faulty<P> {
-    /// One call of a subject, unless its table is broken.
+    /// Executes one call for a subject. The call fails if the table is broken.
     async fn of_subject<T>(
         &self,
         call: Call,
@@ -27,7 +27,7 @@ impl<P> Faulty<P> {
     }
 }
 
-/// What a store says of a write of which it knows nothing.
+/// The answer to a write whose result is unknown.
 fn unknown(reason: Reason) -> Metered<WriteAnswer> {
     Metered { answer: WriteAnswer::Unknown(reason), units: Units::default() }
 }
@@ -71,7 +71,7 @@ impl<P: Store> Store for Faulty<P> {
     ) -> Result<Metered<WriteAnswer>, Unavailable> {
         let fault = self.next(Call::Write);
         match self.broken_table(location) {
-            // A store tells no more of a write, because it may have been done.
+            // The result is unknown, because the write may have been executed.
             Some(reason @ (Reason::Throttled | Reason::Unreachable)) => return Ok(unknown(reason)),
             Some(reason) => return Err(Call::Write.unavailable(reason)),
             None => {}
@@ -81,7 +81,7 @@ impl<P: Store> Store for Faulty<P> {
             Fault::Refused => Err(Call::Write.unreachable()),
             Fault::HotKey => Ok(unknown(Reason::HotKey)),
             Fault::LostBefore => Ok(unknown(Reason::Unreachable)),
-            // The caller pays without knowing what for.
+            // The write has its cost, although its answer is lost.
             Fault::LostAfter => {
                 let Metered { units, .. } = self.ports.write(location, write).await?;
                 Ok(Metered { units, ..unknown(Reason::Unreachable) })

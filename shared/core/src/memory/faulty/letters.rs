@@ -1,4 +1,4 @@
-//! Faults of the queues, of the table of letters, and of what is read again.
+//! Faults of the queues, of the table of letters, and of rereads.
 
 use super::{Call, Faulty};
 use crate::base::cost::{Metered, Units};

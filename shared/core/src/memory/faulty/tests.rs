@@ -1,4 +1,4 @@
-//! Facts about faults on demand: what was done and what the caller is told.
+//! Tests of injected faults: which calls are executed, and which results the caller gets.
 
 use futures_util::FutureExt as _;
 
@@ -21,7 +21,7 @@ fn location(table: Option<&str>) -> SubjectLocation {
     SubjectLocation { key, table: table.map(Arc::from) }
 }
 
-/// What a caller is told of a first write.
+/// The result of a first write.
 fn write(memory: &Faulty<Memory>, location: &SubjectLocation) -> Result<WriteAnswer, Reason> {
     let write = LedgerWrite {
         expected: None,
@@ -34,7 +34,7 @@ fn write(memory: &Faulty<Memory>, location: &SubjectLocation) -> Result<WriteAns
 }
 
 #[test]
-fn a_write_that_fails_is_done_only_where_its_answer_is_lost_afterwards() {
+fn a_failed_write_is_executed_only_if_its_answer_is_lost_afterwards() {
     let unknown = |reason| Ok(WriteAnswer::Unknown(reason));
     for (fault, told, is_done) in [
         (Fault::None, Ok(WriteAnswer::Written), true),
@@ -51,7 +51,7 @@ fn a_write_that_fails_is_done_only_where_its_answer_is_lost_afterwards() {
 }
 
 #[test]
-fn only_the_messages_that_fail_are_not_sent_and_the_order_stays() {
+fn all_messages_without_a_fault_are_sent_in_order() {
     let memory = memory();
     let mut faults = [Fault::None, Fault::LostBefore, Fault::LostAfter, Fault::None].into_iter();
     memory.fail(move |call| {
@@ -69,7 +69,7 @@ fn only_the_messages_that_fail_are_not_sent_and_the_order_stays() {
 }
 
 #[test]
-fn a_broken_table_fails_for_its_own_tenant_until_it_is_mended() {
+fn a_broken_table_fails_for_its_own_tenant_until_it_is_repaired() {
     let memory = memory();
     memory.break_table("own", Reason::Misconfigured);
     assert_eq!(write(&memory, &location(Some("own"))), Err(Reason::Misconfigured));
@@ -79,15 +79,15 @@ fn a_broken_table_fails_for_its_own_tenant_until_it_is_mended() {
 }
 
 #[test]
-fn faults_are_those_of_every_clone_and_of_every_layer() {
+fn clones_share_faults_and_wrappers_can_be_nested() {
     let inner = memory();
     let outer = Faulty::over(inner.clone());
     let name = crate::intake::document::DocumentName::Revision;
     let is_read = || outer.document(&name).now_or_never().unwrap().is_ok();
     assert!(is_read());
     inner.fail(|_| Fault::Refused);
-    assert!(!is_read(), "the ports inside fail");
+    assert!(!is_read(), "the wrapped ports fail");
     inner.fail_nothing();
     outer.clone().fail(|_| Fault::Refused);
-    assert!(!is_read(), "a clone was told to fail");
+    assert!(!is_read(), "the fault of the clone applies");
 }

@@ -1,4 +1,4 @@
-//! When a batch's records say that the registry is wrong, and when that they are.
+//! Tests of the circuit breaker: when it opens, and when the records become letters.
 
 use super::*;
 use crate::intake::document::StoredDocument;
@@ -11,7 +11,7 @@ fn check_open(memory: &Faulty<Memory>, records: Vec<Record>, code: Code, fault: 
 }
 
 #[test]
-fn twenty_records_that_are_all_unknown_to_a_registry_without_revision_open_the_breaker() {
+fn twenty_unknown_records_open_the_breaker_if_the_registry_has_no_revision() {
     let memory = memory();
     memory.state().documents.remove("REV");
     let none = "the registry has no revision document";
@@ -21,7 +21,7 @@ fn twenty_records_that_are_all_unknown_to_a_registry_without_revision_open_the_b
 }
 
 #[test]
-fn a_registry_that_is_older_than_this_environment_has_seen_opens_the_breaker() {
+fn a_registry_with_an_older_revision_than_before_opens_the_breaker() {
     let memory = memory();
     let pipeline = pipeline();
     let process = |records: Vec<Record>| {
@@ -36,7 +36,7 @@ fn a_registry_that_is_older_than_this_environment_has_seen_opens_the_breaker() {
     revision(7);
     assert!(process(vec![known("d1", 1)]).is_ok());
     revision(6);
-    // Believed for a minute; then read again, which must not make the older one the newest.
+    // The cache expires after a minute. Reading the older revision must not lower the highest known one.
     memory.state().now = second(200);
     assert!(process(vec![known("d1", 150)]).is_ok());
     let open = process(unknown(20)).expect_err("an open breaker");
@@ -50,16 +50,16 @@ fn check_closed(memory: &Faulty<Memory>, records: Vec<Record>, letters: usize) {
     assert_eq!(memory.state().letters.len(), letters);
 }
 
-/// Otherwise whoever may write to a topic could hold up its partition with nonsense.
+/// Otherwise any producer of a topic could block a partition with invalid records.
 #[test]
-fn unknown_records_become_letters_where_the_registry_is_well() {
+fn unknown_records_become_letters_if_the_registry_is_healthy() {
     check_closed(&memory(), unknown(60), 60);
     let strangers = (0..60).map(|at| record("known", "nobody", "d1", at)).collect();
     check_closed(&memory(), strangers, 60);
 }
 
 #[test]
-fn the_breaker_stays_closed_for_anything_less_than_a_batch_of_one_kind() {
+fn the_breaker_stays_closed_for_a_small_or_mixed_batch() {
     let wrong = || {
         let memory = memory();
         memory.state().documents.remove("REV");

@@ -1,12 +1,12 @@
-//! Records that waited in the buffer, and what the registry says when they come back.
+//! Tests of records from the buffer queue after the registry has changed.
 
 use super::*;
 use crate::dead_letter::opened::{Opened, open};
 use crate::intake::record::TopicRetention;
 use crate::replay::filing::{Filing, Received, read};
 
-/// Puts a record of demo into the buffer, changes the registry, and drains the buffer with a fresh
-/// environment. Gives what became of the record, and of which tenant the letters are and why.
+/// Puts a record of `demo` into the buffer, changes the registry, and drains the buffer in a cold
+/// environment. Returns the disposition of the record, and the tenant and code of each letter.
 fn drain_after(change: impl FnOnce(&Memory)) -> (Disposition, Vec<(Option<String>, String)>) {
     let memory = memory();
     break_heads(&memory, &["d0"]);
@@ -41,19 +41,19 @@ fn drain_after(change: impl FnOnce(&Memory)) -> (Disposition, Vec<(Option<String
 }
 
 #[test]
-fn a_record_that_waited_is_of_the_tenant_that_it_was_of_before() {
+fn a_buffered_record_keeps_its_tenant() {
     assert_eq!(drain_after(|_| ()), (Disposition::Applied, Vec::new()));
     let (disposition, letters) = drain_after(|memory| {
         memory.put_document("R#known", r#"{"contract":"mine","tenant":{"const":"acme"}}"#);
     });
     assert_eq!(disposition, Disposition::DeadLettered(Code::TenantMismatch));
     let demo = |code: &str| vec![(Some("demo".to_owned()), code.to_owned())];
-    assert_eq!(letters, demo("tenant_mismatch"), "the letter is its owner's");
+    assert_eq!(letters, demo("tenant_mismatch"), "the letter belongs to the owner");
 }
 
-/// Else the operator's replay would ask the route that comes later whose it is.
+/// Otherwise a replay by the operator would take the tenant from a later route.
 #[test]
-fn the_letter_of_a_record_that_waited_is_its_owners_whatever_it_is_rejected_for() {
+fn the_letter_of_a_buffered_record_belongs_to_its_tenant_for_every_code() {
     let (_, letters) = drain_after(|memory| drop(memory.state().documents.remove("R#known")));
     assert_eq!(letters, [(Some("demo".to_owned()), "unknown_contract".to_owned())]);
     let (_, letters) = drain_after(|memory| drop(memory.state().documents.remove("T#demo")));

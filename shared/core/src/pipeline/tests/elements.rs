@@ -1,6 +1,7 @@
-//! Facts about records that are several events, or none.
+//! Tests of records with several events or with no event.
 
 use super::*;
+use crate::base::metrics::Metric;
 
 /// `items` are the elements; `n` of an item is a number.
 const SEVERAL: &str = r#"{
@@ -9,7 +10,7 @@ const SEVERAL: &str = r#"{
     "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
     "payload": {"path": ""}
 }"#;
-/// The same, and `n` may be anything.
+/// The same contract, but `n` may have any type.
 const MENDED: &str = r#"{
     "name": "several", "subject": {"kind": "device", "id": {"path": "/id"}},
     "transform": ".items[]",
@@ -24,7 +25,7 @@ fn several_memory() -> Faulty<Memory> {
     memory
 }
 
-/// A record of these items, each a device and its `n`.
+/// A record with these items: pairs of a device and a value of `n`.
 fn several(at: i64, items: &[(&str, &str)]) -> Record {
     let at_all = NOW + at;
     let items = items.iter().map(|(id, n)| format!(r#"{{"id":"{id}","at":{at_all},"n":{n}}}"#));
@@ -36,7 +37,7 @@ fn envelopes(messages: &[crate::dead_letter::message::Message]) -> Vec<Envelope>
     messages.iter().map(|message| Envelope::read(&message.body).expect("an envelope")).collect()
 }
 
-/// How many events are in all heads.
+/// The number of events in all heads.
 fn events(memory: &Faulty<Memory>) -> usize {
     let heads: Vec<_> = memory.state().heads.values().cloned().collect();
     let read = |stored: &crate::ledger::StoredHead| {
@@ -53,7 +54,7 @@ fn report(memory: &Faulty<Memory>, records: Vec<Record>) -> Report {
 }
 
 #[test]
-fn one_bad_element_never_costs_a_good_one() {
+fn a_bad_element_never_costs_a_good_element() {
     let memory = several_memory();
     let items = [("d1", "1"), ("d2", "\"secret\""), ("d\\t3", "3"), ("d1", "4")];
     let report = report(&memory, vec![several(1, &items), known("d9", 2)]);
@@ -71,13 +72,13 @@ fn one_bad_element_never_costs_a_good_one() {
     let whole = several(1, &items);
     for letter in &letters {
         let kept = letter.record().expect("readable").expect("whole");
-        assert_eq!(kept.value, whole.value, "a letter holds all of the record");
+        assert_eq!(kept.value, whole.value, "a letter contains the whole record");
     }
     assert_ne!(letters[0].id, letters[1].id);
 }
 
 #[test]
-fn a_letters_record_gives_its_element_and_no_other() {
+fn a_replayed_letter_commits_its_own_element_only() {
     let memory = several_memory();
     process(&memory, vec![several(1, &[("d1", "1"), ("d1", "null"), ("d1", "3")])]);
     assert_eq!(events(&memory), 2);
@@ -87,10 +88,10 @@ fn a_letters_record_gives_its_element_and_no_other() {
     assert_eq!(process(&memory, vec![again.clone()]), [Disposition::Applied]);
     assert_eq!(process(&memory, vec![again.clone()]), [Disposition::Duplicate]);
     assert_eq!(events(&memory), 3);
-    // What all of the record gives is there.
+    // All elements of the whole record are in the history.
     let whole = several(1, &[("d1", "1"), ("d1", "null"), ("d1", "3")]);
     assert_eq!(process(&memory, vec![whole]), [Disposition::Duplicate]);
-    // An element that the program does not make any more is passed over.
+    // An element that the transform no longer returns is ignored.
     let gone = again.with_element(7);
     assert_eq!(process(&memory, vec![gone]), [Disposition::Ignored]);
     memory.put_document("C#several", &MENDED.replace(r#""transform": ".items[]","#, ""));
@@ -100,7 +101,7 @@ fn a_letters_record_gives_its_element_and_no_other() {
 }
 
 #[test]
-fn a_record_that_gives_nothing_is_ignored_and_counted() {
+fn a_record_without_elements_is_ignored_and_counted() {
     let memory = several_memory();
     let report = report(&memory, vec![several(1, &[]), several(2, &[("d1", "1")])]);
     assert_eq!(report.dispositions, [Disposition::Ignored, Disposition::Applied]);
@@ -110,7 +111,7 @@ fn a_record_that_gives_nothing_is_ignored_and_counted() {
 }
 
 #[test]
-fn an_element_whose_subject_is_unavailable_waits_in_the_buffer_alone() {
+fn only_the_element_of_an_unavailable_subject_waits_in_the_buffer() {
     let memory = several_memory();
     break_heads(&memory, &["d1"]);
     let record = several(1, &[("d0", "1"), ("d1", "2"), ("d2", "3")]);
@@ -132,7 +133,7 @@ fn an_element_whose_subject_is_unavailable_waits_in_the_buffer_alone() {
 }
 
 #[test]
-fn a_record_stays_with_its_source_while_one_of_its_elements_does() {
+fn a_record_is_returned_if_one_of_its_elements_is_returned() {
     let memory = several_memory();
     memory.fail(|call| if call == Call::Letter { Fault::Refused } else { Fault::None });
     let record = several(1, &[("d1", "1"), ("d1", "null")]);
@@ -143,9 +144,10 @@ fn a_record_stays_with_its_source_while_one_of_its_elements_does() {
     assert_eq!(events(&memory), 1);
 }
 
-/// A record is kept with each of its bad elements, so a large one with many is kept once.
+/// Each letter of a bad element contains the whole record. A large record with many bad elements gets one
+/// letter, so that its copies do not fill the queue.
 #[test]
-fn a_large_record_of_many_bad_elements_is_one_letter() {
+fn a_large_record_with_many_bad_elements_becomes_one_letter() {
     let memory = several_memory();
     let text = format!("\"{}\"", "x".repeat(1_000));
     let mut items = vec![("d1", text.as_str()); 150];
@@ -162,7 +164,7 @@ fn a_large_record_of_many_bad_elements_is_one_letter() {
 }
 
 #[test]
-fn a_record_over_a_bound_is_one_letter_of_all_of_it() {
+fn a_record_with_too_many_elements_becomes_one_letter() {
     let memory = several_memory();
     let record = several(1, &vec![("d1", "1"); 1_001]);
     let letters = Disposition::DeadLettered(Code::TooLarge);

@@ -1,4 +1,4 @@
-//! Ignored records, and values that no view can read: both are counted.
+//! Tests of ignored records and of values that no view can read. Both are counted.
 
 use super::*;
 use crate::base::metrics::Metric;
@@ -30,14 +30,14 @@ fn report(memory: &Faulty<Memory>, records: Vec<Record>) -> Report {
 }
 
 #[test]
-fn an_ignored_record_is_acknowledged_and_counted_and_is_no_letter() {
+fn an_ignored_record_is_acknowledged_and_counted_and_makes_no_letter() {
     let memory = with_route(r#","tombstones":"ignore""#);
     let ping = format!(r#"{{"tenant":"demo","id":"ping","at":{NOW}}}"#);
     let report = report(&memory, vec![some(Some(&ping), 0), some(None, 1)]);
     assert_eq!(report.dispositions, [Disposition::Ignored, Disposition::Ignored]);
     assert!((report.tally.total(Metric::RecordsIgnored) - 2.0).abs() < f64::EPSILON);
     let demo = report.tally.tenants.keys().flatten().map(TenantId::as_str).collect::<Vec<_>>();
-    assert_eq!(demo, ["demo"], "a tombstone does not say whose it is here");
+    assert_eq!(demo, ["demo"], "the tombstone has no tenant");
     assert!(memory.state().letters.is_empty() && memory.state().buffer.is_empty());
 }
 
@@ -62,7 +62,7 @@ fn an_element_that_the_fields_ignore_is_counted_and_its_neighbours_are_applied()
 }
 
 #[test]
-fn without_the_word_a_tombstone_is_a_letter() {
+fn a_tombstone_becomes_a_letter_unless_the_route_ignores_tombstones() {
     let memory = with_route("");
     let found = process(&memory, vec![some(None, 0)]);
     assert_eq!(found, [Disposition::DeadLettered(Code::EmptyValue)]);
@@ -79,9 +79,9 @@ fn an_ignored_record_of_a_tenant_that_may_not_write_is_rejected_like_any_other()
     assert_eq!(found, [Disposition::DeadLettered(Code::UnknownTenant)]);
 }
 
-/// The route looks for the tenant in a body that is JSON to its contract only.
+/// The body is not strict JSON, and the route reads the tenant from it.
 #[test]
-fn a_lenient_contract_reads_a_record_whose_route_reads_its_body() {
+fn a_lenient_body_is_readable_for_the_route_as_well() {
     let memory = with_route("");
     let value = format!(r#"{{"tenant":"demo","id":"d1","at":{NOW},"speed":NaN}}"#);
     let report = report(&memory, vec![some(Some(&value), 0)]);
@@ -89,7 +89,7 @@ fn a_lenient_contract_reads_a_record_whose_route_reads_its_body() {
 }
 
 #[test]
-fn a_value_that_no_view_can_read_is_counted_by_its_field() {
+fn a_value_that_no_view_can_read_is_counted_by_field() {
     let memory = with_route("");
     let value = |speed: &str, at: i64| {
         format!(r#"{{"tenant":"demo","id":"d1","at":{},"speed":{speed}}}"#, NOW + at)

@@ -1,4 +1,4 @@
-//! Where a record's timestamp puts its event.
+//! Tests of record timestamps: which times the event gets.
 
 use proptest::prelude::*;
 
@@ -6,15 +6,15 @@ use super::*;
 use crate::intake::kafka_event::{Decoded, decode};
 use crate::intake::record::{Receipt, TopicRetention};
 
-/// The route of a contract whose events may leave their time out: then it is that of receipt.
+/// A contract whose events may have no time. Their time is the time of receipt.
 const UNTIMED: &str = r#"{
     "name": "untimed", "subject": {"kind": "device", "id": {"path": "/id"}},
     "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
     "without_time": "received", "payload": {"path": ""}
 }"#;
 
-/// What becomes of one record of a topic, stamped like this, that an invocation takes `now`; and the
-/// times of the event where there is one.
+/// Processes a record with this timestamp, in milliseconds since 1970, at `now`. Returns its disposition, and
+/// the times of its event (`observed_at`, `ingested_at`), if it has an event.
 fn taken(
     value: &str,
     timestamp: i64,
@@ -52,11 +52,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_good_event_is_applied_whatever_its_record_is_stamped(
+    fn a_good_event_is_applied_with_any_record_timestamp(
         timestamp in prop_oneof![
             any::<i64>(),
             Just(0), Just(NOW), Just(NOW * 1_000_000),
-            // Plausible ones, and their neighbours.
+            // Plausible timestamps and those just outside the limits.
             (NOW - 700_000) * 1_000..(NOW + 400) * 1_000,
         ],
     ) {
@@ -72,10 +72,10 @@ proptest! {
         prop_assert!((oldest..=now).contains(&ingested_at));
     }
 
-    /// An event without a time of its own is where its timestamp says, or nowhere: never at a time
-    /// that the next delivery would not repeat, and never at one that cannot be true.
+    /// An event without a time gets the timestamp of its record, or is rejected. It never gets a time that
+    /// differs between deliveries, or an implausible time.
     #[test]
-    fn an_event_without_time_is_where_every_delivery_puts_it(
+    fn every_delivery_of_an_event_without_time_gives_the_same_time(
         timestamp in prop_oneof![
             any::<i64>(),
             Just(-1), Just(0), Just(NOW), Just(NOW * 1_000_000),

@@ -1,14 +1,16 @@
-//! Views that are brought up to date too late.
+//! Tests of views that are updated too late.
 
 use super::*;
 use crate::base::limits::{KEYFRAME_GRACE_DAYS, PAGE_GRACE_DAYS};
+use crate::base::metrics::Metric;
 use crate::ledger::codec::decode_head;
 
 const DAY: i64 = 24 * 60 * 60;
-/// Of a tenant whose document says nothing.
+/// The default retention of a tenant.
 const RETENTION_DAYS: i64 = 30;
 
-/// Takes one event of a device, `at` seconds in; how many views were restarted.
+/// Processes one event of a device, observed `at` seconds after [`NOW`]. Returns the number of restarted
+/// views.
 fn restarts_with(memory: &Memory, pipeline: &Pipeline, at: i64) -> f64 {
     let records = vec![Incoming::Record(known("d1", at))];
     let report = pipeline.process(memory, records, Timestamp::MAX).now_or_never();
@@ -34,17 +36,17 @@ fn a_view_that_restarts_at_the_oldest_keyframe_is_counted_once() {
         restarts_with(&memory, &pipeline, day * DAY)
     };
     assert_eq!((0..28).map(day).sum::<f64>(), 0.0);
-    // Late: the views behind it are out of date.
+    // The late event makes the views after it stale.
     assert_eq!(restarts_with(&memory, &pipeline, DAY / 2), 0.0);
     let is_stale = || {
         let heads = memory.state().heads.values().map(|head| decode_head(&head.bytes)).collect();
         let heads: Result<Vec<_>, _> = heads;
         heads.expect("heads").iter().any(|head| head.stale.is_some())
     };
-    assert!(is_stale(), "no commit has carried");
-    // Nothing carries until every page before the late event has expired.
+    assert!(is_stale(), "no commit has updated the views");
+    // No commit updates the views until every page before the late event has expired.
     let days = RETENTION_DAYS + PAGE_GRACE_DAYS + KEYFRAME_GRACE_DAYS + 10;
     assert_eq!(day(days), 1.0);
-    assert!(!is_stale(), "the commit has carried");
+    assert!(!is_stale(), "the commit has updated the views");
     assert_eq!(day(days + 1), 0.0);
 }

@@ -49,7 +49,7 @@ fn compared(old: &ContractDocument, new: &ContractDocument) -> Vec<Fault> {
         return faults;
     }
     for (index, ((_, old), (_, new))) in old.iter().zip(&new).enumerate() {
-        // What a variant only repeats is a fault of the contract.
+        // A difference that the contract itself has is reported once, and not for each variant.
         let repeated: Vec<_> = differing(&usual.0, &usual.1).collect();
         let own = differing(old, new).filter(|difference| !repeated.contains(difference));
         faults.extend(own.map(|(path, _)| changed(&format!("/variants/{index}{path}"))));

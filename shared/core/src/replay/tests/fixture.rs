@@ -40,14 +40,14 @@ pub(super) const WIDE: &str = r#"{
     "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
     "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
 }"#;
-/// Of a record of several items: `n` of each has to be a number.
+/// A contract for records of several items, in which `n` of each item must be a number.
 pub(super) const SEVERAL: &str = r#"{
     "name": "several", "subject": {"kind": "device", "id": {"path": "/id"}},
     "transform": ".items[] | select(.skip | not) | if .bad then error(\"bad\") elif (.n | type) != \"number\" then error(\"no number\") else . end",
     "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
     "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
 }"#;
-/// It may be anything.
+/// The same contract, but `n` may be any value.
 pub(super) const SEVERAL_WIDE: &str = r#"{
     "name": "several", "subject": {"kind": "device", "id": {"path": "/id"}},
     "transform": ".items[] | select(.skip | not) | if .bad then error(\"bad\") else . end",
@@ -334,7 +334,7 @@ impl Bench {
                 return;
             }
         }
-        panic!("it goes on and on");
+        panic!("the run does not end");
     }
 
     pub(super) fn finish(&self, running: Running) -> Result<RunProgress, Refusal> {
@@ -360,7 +360,7 @@ impl Bench {
                 return answer;
             }
         }
-        panic!("it goes on and on");
+        panic!("the run does not end");
     }
 }
 

@@ -1,30 +1,31 @@
-//! Forgetting a subject's letters: one [`Walk`] over everything of one owner. It may end anywhere and be done
-//! again.
+//! Deletes the letters of a subject: one [`Walk`] over all letters and chunks of one owner. The walk can stop
+//! anywhere and can be repeated.
 //!
-//! Which letters are the subject's:
+//! The letters of the subject:
 //!
-//! - A letter with an established subject is that subject's, and nobody else's.
-//! - Of any other, and of chunks without a letter, the content is searched for the subject's id
-//!   ([`search`](super::search)): key, value, names and values of headers. A letter that holds the id goes,
-//!   though it may hold another's data as well.
-//! - A letter of the operator stands for no tenant. It goes only if its topic's route finds this tenant in its
-//!   record, or its content holds the tenant's id too.
+//! - A letter with a subject belongs to that subject only.
+//! - For a letter without a subject, and for chunks without a letter, the content is searched for the id of
+//!   the subject ([`search`](super::search)): key, value, header names and header values. A letter that
+//!   contains the id is deleted, although it may contain data of another subject as well.
+//! - A letter of the operator has no tenant. It is deleted only if the route of its topic finds this tenant
+//!   in its record, or if its content also contains the id of the tenant.
 //!
-//! Which letters stay and are named, because nobody's record may be lost when another is forgotten:
+//! Some letters stay and are listed in the receipt, because forgetting one subject must not lose records of
+//! another subject:
 //!
-//! - What cannot be read whole (a part is missing, or it does not unpack).
-//! - What holds an id that is too common to tell anything ([`is_common`](super::search::is_common)), and a letter
-//!   of the operator that holds the id and no tenant.
-//! - A batch that the event source gave up holds records that nobody has looked at, of others, too. It
-//!   stays until it was replayed.
+//! - Letters whose content is incomplete or cannot be decoded.
+//! - Letters that contain an id that is too common ([`is_common`](super::search::is_common)), and letters
+//!   of the operator that contain the id but no tenant.
+//! - Batches that the event source discarded. They contain unprocessed records, also of other subjects, and
+//!   stay until they are replayed.
 //!
-//! A letter that is found by its content is given the subject first: a walk that ends between the chunks
-//! and the letter finds it by that the next time.
+//! A letter that was found by its content first gets the subject. If a walk stops after it deleted the
+//! chunks, the next walk finds the letter by its subject.
 //!
-//! Filing goes on meanwhile, and does not ask whether a subject was forgotten: that would be a read of a
-//! head for each letter. So a letter that is still in a queue, or is filed behind the walk, is found by the
-//! next one. Where a letter comes into the table between its chunks being seen and deleted, what is left of it has no
-//! content.
+//! New letters are filed during a walk. Filing does not check whether a subject was forgotten, because the
+//! check would cost a read of a head for each letter. The next walk finds a letter that was still in a
+//! queue or was filed after the walk had passed its id. If a letter is filed after the walk has read its
+//! chunks and before it deletes them, the letter stays without content.
 
 use serde::Serialize;
 
@@ -43,30 +44,30 @@ use crate::ports::Documents;
 use crate::ports::LetterEraser;
 use crate::registry::Registry;
 
-/// Times that a run may change a letter before it gets its subject.
+/// Maximum number of attempts to give a letter its subject while replay runs change the letter.
 const ATTEMPTS: usize = 5;
-/// Letters of each kind that are named.
+/// Maximum number of ids in a [`Named`].
 const NAMED: usize = 100;
 
-/// What was deleted of one owner's letters.
+/// The deleted letters of one owner, and the letters that stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ErasedLetters {
-    /// Letters.
+    /// The number of deleted letters.
     pub letters: u64,
-    /// Chunks of contents, of those letters and of none.
+    /// The number of deleted chunks, including chunks without a letter.
     pub chunks: u64,
-    /// Batches that hold the subject's records and stay, by the ids of their letters.
+    /// Batches that contain records of the subject. They stay. The ids are those of their letters.
     pub undelivered: Named,
-    /// Letters, and chunks without one, of which nobody can tell whether they are the subject's. They stay.
+    /// Letters, and chunks without a letter, that may or may not belong to the subject. They stay.
     pub doubtful: Named,
 }
 
-/// Letters by their ids: the first hundred, and how many there are.
+/// The number of letters, and the ids of the first hundred.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Named {
-    /// How many.
+    /// The number of letters.
     pub count: u64,
-    /// The first hundred.
+    /// The ids of the first hundred letters.
     pub ids: Vec<String>,
 }
 
@@ -78,7 +79,7 @@ impl Named {
         }
     }
 
-    /// These and others.
+    /// Appends other letters.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.count += other.count;
@@ -87,10 +88,10 @@ impl Named {
     }
 }
 
-/// Forgets the letters of a subject, as far as they are under this owner.
+/// Deletes the letters of a subject that this owner has.
 ///
 /// # Errors
-/// A table did not answer. It may be done again.
+/// A table does not answer. The call can be repeated.
 pub async fn forget_letters<S: LetterEraser + Documents + Clock>(
     store: &S,
     registry: &Registry,
@@ -102,7 +103,7 @@ pub async fn forget_letters<S: LetterEraser + Documents + Clock>(
     let (mut walk, mut erased) = (Walk::default(), ErasedLetters::default());
     while let Some(mut filed) = walk.next(store, owner).await? {
         if filed.letter.is_none() {
-            // It may have been filed since its page was read.
+            // The letter may have been filed after the walk read this part of the table.
             filed.letter = store.letter(owner, &filed.id).await?.answer;
         }
         match eraser.belonging(&filed).await? {
@@ -119,18 +120,18 @@ pub async fn forget_letters<S: LetterEraser + Documents + Clock>(
     Ok(erased)
 }
 
-/// Whose something is.
+/// Whether a letter belongs to the subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Belonging {
     Others,
     Theirs,
-    /// Theirs and others'.
+    /// The letter is a batch with records of this subject and of others.
     Undelivered,
-    /// Nobody can tell.
+    /// Unknown.
     Doubtful,
 }
 
-/// The tenant of a letter that was filed under none.
+/// Whether a letter of the operator belongs to the tenant.
 enum Tenancy {
     This,
     Other,
@@ -184,9 +185,9 @@ impl<S: LetterEraser + Documents + Clock> Eraser<'_, S> {
         })
     }
 
-    /// Whose a letter of the operator would be today.
+    /// Finds the tenant of a letter of the operator by the current route.
     async fn tenancy(&self, letter: &Letter, frame: &[u8]) -> Result<Tenancy, Unavailable> {
-        // Whose it is does not depend on when it came.
+        // The tenant does not depend on the time of receipt, so any retention is correct.
         let named = match open(self.owner, letter, frame, TopicRetention::WEEK) {
             Opened::Record(Incoming::Record(record)) => {
                 let Source::Kafka { topic, .. } = &record.source else {
@@ -194,7 +195,7 @@ impl<S: LetterEraser + Documents + Clock> Eraser<'_, S> {
                 };
                 let (now, documents) = (self.store.now(), self.store);
                 let route = match self.registry.topic(topic, now, documents).await {
-                    // A route that cannot be read tells nothing.
+                    // A corrupt route leaves the tenant unknown.
                     Err(unavailable) if unavailable.reason == Reason::Corrupt => None,
                     route => route?,
                 };
@@ -221,7 +222,7 @@ impl<S: LetterEraser + Documents + Clock> Eraser<'_, S> {
     async fn erase(&self, filed: Filed) -> Result<(), Unavailable> {
         let mut numbers: Vec<u32> = filed.chunks.iter().map(|chunk| chunk.number).collect();
         if let Some(stored) = filed.letter {
-            // Parts that came since.
+            // Chunks that were put after the walk read this part of the table.
             numbers.extend(1..=stored.letter.chunks);
             self.name(stored).await?;
         }
@@ -231,7 +232,7 @@ impl<S: LetterEraser + Documents + Clock> Eraser<'_, S> {
         self.store.delete_letter(self.owner, &filed.id).await
     }
 
-    /// Gives a letter its subject, so that it is found without its content.
+    /// Gives a letter its subject, so that the next walk finds the letter without its content.
     async fn name(&self, mut stored: StoredLetter) -> Result<(), Unavailable> {
         for _ in 0..ATTEMPTS {
             if stored.letter.subject.as_ref() == Some(&self.subject) {
@@ -247,7 +248,7 @@ impl<S: LetterEraser + Documents + Clock> Eraser<'_, S> {
             };
             stored = found;
         }
-        Err(Unavailable::new(Reason::Contention, "a letter changes all the time"))
+        Err(Unavailable::new(Reason::Contention, "other writers won every attempt at this letter"))
     }
 }
 

@@ -1,5 +1,5 @@
-//! What was forgotten, and what is out of reach, with the time by which that is gone: something to show
-//! to an auditor. Pure.
+//! The receipt of a forgotten subject, for an auditor: the deleted items, and the data that Drover cannot
+//! delete with the time by which it is gone. No I/O.
 
 use serde::Serialize;
 
@@ -8,55 +8,56 @@ use crate::base::id::SubjectKey;
 use crate::base::time::Timestamp;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
-/// What `infra/state.yaml` gives every queue, and the longest that SQS keeps a message.
+/// The retention of every queue in `infra/state.yaml`, and the maximum of SQS.
 const QUEUE_DAYS: i64 = 14;
-/// What DynamoDB keeps for point-in-time recovery.
+/// The maximum retention of DynamoDB's point-in-time recovery.
 const BACKUP_DAYS: i64 = 35;
-/// What DynamoDB keeps of changes for its streams.
+/// The retention of DynamoDB streams.
 const CHANGES_DAYS: i64 = 1;
-/// How long the digest of a request's body is kept under its idempotency key.
+/// How long the digest of a request's body is kept with its idempotency key.
 const REQUEST_DAYS: i64 = 1;
-/// What the record of a run is kept, counted from its start.
+/// How long the record of a run is kept, from the start of the run.
 const RUN_DAYS: i64 = 400;
-/// When an environment that knew the subject has written what it was about to.
+/// The time after which no warm environment still writes events that were under way at the request.
 const SECOND_PASS_SECONDS: i64 = 30 * 60;
 
-/// Days that are a setting of whoever runs the system.
+/// Retention times that the operator configures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Of the topics that the subject's records came by; `None`: nobody has said.
+    /// The retention of the topics with records of the subject, in days; `None`: unknown.
     pub topic_days: Option<u32>,
-    /// Of the functions' logs.
+    /// The retention of the functions' logs, in days.
     pub log_days: u32,
 }
 
-/// What was done, and what was not.
+/// The receipt of a forgotten subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Receipt {
     /// The tenant.
     pub tenant: String,
     /// The subject, as `kind/id`.
     pub subject: String,
-    /// When it was asked for.
+    /// The time of the request.
     pub requested_at: Timestamp,
-    /// How much was deleted.
+    /// The number of deleted items.
     pub deleted: Deleted,
-    /// Letters of batches that nobody has processed yet, which hold records of this subject and of
-    /// others. They stay until they were replayed.
+    /// Letters of unprocessed batches that contain records of this subject and of others. They stay until
+    /// they are replayed.
     pub undelivered: Named,
-    /// Letters of which nobody can tell whether they are the subject's: they cannot be read whole, hold an id
-    /// that is too common, or stand for no tenant. They stay until they expire.
+    /// Letters that may or may not belong to the subject: their content is incomplete, the id is too
+    /// common, or they have no tenant. They stay until they expire.
     pub doubtful: Named,
-    /// From when the same command takes along what was under way at the time of the request.
+    /// The earliest time to repeat the command. The repetition also deletes data that was under way at the
+    /// time of the request.
     pub repeat_from: Timestamp,
-    /// What Drover cannot delete.
+    /// The data that Drover cannot delete.
     pub out_of_reach: Vec<OutOfReach>,
 }
 
-/// How much was deleted.
+/// The number of deleted items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Deleted {
-    /// Heads that were emptied: none where that was done before.
+    /// Emptied heads: 0 if the head was already empty.
     pub heads: u64,
     /// Pages of the history.
     pub pages: u64,
@@ -68,31 +69,32 @@ pub struct Deleted {
     pub chunks: u64,
 }
 
-/// Something that Drover cannot delete.
+/// Data that Drover cannot delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct OutOfReach {
-    /// What it is.
+    /// The data.
     pub what: &'static str,
-    /// By when it is gone; `None`: Drover does not know.
+    /// The time by which the data is gone; `None`: unknown to Drover.
     pub gone_by: Option<Timestamp>,
-    /// What holds it until then.
+    /// Why the data exists until then.
     pub because: &'static str,
 }
 
 impl Deleted {
-    /// Whether nothing was there.
+    /// Whether nothing was deleted.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 }
 
 impl Receipt {
-    /// Whether there was nothing to delete, and nothing that had to stay.
+    /// Whether there was nothing to delete and no letter has to stay.
     pub fn is_of_nothing(&self) -> bool {
         self.deleted.is_nothing() && self.undelivered.count + self.doubtful.count == 0
     }
 
-    /// Of what was deleted: the history, the letters of the tenant, those of the operator.
+    /// Makes the receipt of a deleted history and of deleted letters: first those of the tenant, then those
+    /// of the operator.
     pub fn of(
         key: &SubjectKey,
         requested_at: Timestamp,
@@ -128,26 +130,38 @@ fn out_of_reach(from: Timestamp, retention: Retention) -> Vec<OutOfReach> {
         item(
             "topics",
             retention.topic_days.and_then(|days| after(days.into())),
-            "each topic keeps its records for its own time",
+            "each topic has its own retention",
         ),
         item(
             "an earlier ledger table",
             None,
-            "a history stays in the table that its tenant was moved from",
+            "the history stays in the table that the tenant was moved from",
         ),
-        item("queues", after(QUEUE_DAYS), "a message waits at most so long; forget again after it"),
-        item("logs", after(retention.log_days.into()), "they name subjects and hold no payloads"),
+        item(
+            "queues",
+            after(QUEUE_DAYS),
+            "the maximum age of a message; repeat the command after it",
+        ),
+        item(
+            "logs",
+            after(retention.log_days.into()),
+            "they contain ids of subjects but no payloads",
+        ),
         item("backups", after(BACKUP_DAYS), "point-in-time recovery of the tables"),
-        item("change streams", after(CHANGES_DAYS), "of the tables, where they are enabled"),
+        item("change streams", after(CHANGES_DAYS), "streams of the tables, if enabled"),
         item("idempotency keys", after(REQUEST_DAYS), "digests of requests, without content"),
         item(
             "records of replays",
             after(RUN_DAYS),
-            "they name subjects, with digests of views, and hold no content",
+            "they contain ids of subjects and digests of views but no content",
         ),
-        item("the empty head", None, "it names the subject, so that nothing of before comes back"),
-        item("failed batches in S3", None, "a bucket keeps its objects for its own time"),
-        item("consumers", None, "whoever has read topics or the API"),
+        item(
+            "the empty head",
+            None,
+            "it contains the id of the subject, so that old events are not accepted again",
+        ),
+        item("failed batches in S3", None, "the bucket has its own retention"),
+        item("consumers", None, "systems that have read the topics or the API"),
     ]
 }
 
@@ -162,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_adds_up_and_says_when_what_is_gone() {
+    fn a_receipt_contains_the_totals_and_the_times_by_which_data_is_gone() {
         let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
         let key = scope.subject(SubjectId::parse("device/d-1").expect("a subject"));
         let at = Timestamp::from_millis(1_800_000_000_000).expect("in range");
@@ -184,8 +198,8 @@ mod tests {
         );
         assert_eq!(receipt.doubtful.ids, ["a-torn", "b-torn"]);
         let days = |what: &str, receipt: &Receipt| {
-            let found = receipt.out_of_reach.iter().find(|one| one.what == what);
-            let gone_by = found.expect("it is named").gone_by?;
+            let found = receipt.out_of_reach.iter().find(|item| item.what == what);
+            let gone_by = found.expect("an item").gone_by?;
             Some((gone_by.micros() - at.micros()) / 1_000_000 / DAY_SECONDS)
         };
         for (what, expected) in [

@@ -1,22 +1,23 @@
-//! Whether bytes speak of a subject whose id is known. Pure.
+//! Searches bytes for the id of a subject. No I/O.
 //!
-//! An id is found as text: where no letter and no digit of ASCII stands directly before or behind it,
-//! so `d-1` is found in `"d-1"`, `demo/device/d-1` and `d-1.5`, and not in `d-10` or `ad-1`. In bytes that
-//! are no text, a neighbour may be a length, so there an id of four characters or more is found
-//! anywhere. What is JSON-escaped, percent-encoded or base64 is looked through, several layers deep:
-//! messages of a queue hold records in base64, inside JSON, inside JSON.
+//! In text, an id matches if no ASCII letter or digit is directly before or after it: `d-1` matches in
+//! `"d-1"`, `demo/device/d-1` and `d-1.5`, but not in `d-10` or `ad-1`. In binary data, a neighbouring byte
+//! may be a length, so an id of at least four bytes matches anywhere.
+//!
+//! The search decodes JSON escapes, percent-encoding and base64, up to four layers deep: queue messages
+//! contain records in base64 inside JSON inside JSON.
 
 use base64_simd::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// Layers that are looked through. Each holds less than twice the bytes of the one around it.
+/// Maximum number of decoded layers. Each layer is smaller than twice the layer around it.
 const LAYERS: u8 = 4;
-/// Shorter words are no base64.
+/// Minimum length of a word that is decoded as base64, in bytes.
 const BASE64_BYTES: usize = 16;
-/// Shorter ids occur in any bytes that are no text.
+/// Minimum length of an id that matches anywhere in binary data, in bytes. Shorter ids occur by chance.
 const TELLING_BYTES: usize = 4;
 
-/// Whether an id is so common a word that finding it in a content tells nothing: two bytes or less, or five
-/// digits or less, as values and counts are.
+/// Whether an id is so common that a match proves nothing: at most two bytes, or at most five digits, like
+/// values and counts.
 pub(super) fn is_common(id: &str) -> bool {
     const BYTES: usize = 2;
     const DIGITS: usize = 5;
@@ -24,7 +25,7 @@ pub(super) fn is_common(id: &str) -> bool {
     id.len() <= BYTES || is_number && id.len() <= DIGITS
 }
 
-/// Whether these bytes speak of the subject.
+/// Whether these bytes contain the id, directly or encoded.
 pub(super) fn mentions(bytes: &[u8], id: &str) -> bool {
     within(bytes, id.as_bytes(), LAYERS)
 }
@@ -34,7 +35,7 @@ fn within(bytes: &[u8], id: &[u8], layers: u8) -> bool {
         return true;
     }
     let Some(layers) = layers.checked_sub(1) else { return false };
-    // One after the other, so that there is one layer in memory at a time.
+    // The decoders run one after the other, so that only one decoded copy of a layer is in memory.
     json_unescaped(bytes).is_some_and(|inner| within(&inner, id, layers))
         || percent_decoded(bytes).is_some_and(|inner| within(&inner, id, layers))
         || words(bytes).filter_map(from_base64).any(|inner| within(&inner, id, layers))
@@ -60,7 +61,7 @@ fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok() && !bytes.iter().any(is_odd)
 }
 
-/// Without the escapes of JSON; `None`: there are none.
+/// Decodes the escapes of JSON. `None`: there are no escapes.
 fn json_unescaped(bytes: &[u8]) -> Option<Vec<u8>> {
     if !bytes.contains(&b'\\') {
         return None;
@@ -85,7 +86,7 @@ fn json_unescaped(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// What stands behind a backslash, and what is left then.
+/// Decodes the escape after a backslash. Returns the character, if the escape is valid, and the rest.
 fn escape(behind: &[u8]) -> (Option<char>, &[u8]) {
     let Some((kind, left)) = behind.split_first() else { return (None, behind) };
     let character = match kind {
@@ -101,7 +102,7 @@ fn escape(behind: &[u8]) -> (Option<char>, &[u8]) {
     (Some(character), left)
 }
 
-/// The character of `\u`, which may take a second escape.
+/// Decodes the digits after `\u`, and the second escape of a surrogate pair.
 fn unicode(digits: &[u8]) -> (Option<char>, &[u8]) {
     let Some((first, left)) = unit(digits) else { return (None, digits) };
     if let Some(character) = char::from_u32(first) {
@@ -125,7 +126,7 @@ fn hexadecimal(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
 }
 
-/// With percent-encoded bytes as they are; `None`: there are none.
+/// Decodes percent-encoding. `None`: there is no percent sign.
 fn percent_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
     if !bytes.contains(&b'%') {
         return None;
@@ -142,7 +143,7 @@ fn percent_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// What may be base64, without its padding.
+/// The words that may be base64, without padding.
 fn words(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let is_inside =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_found_where_it_stands_alone() {
+    fn in_text_an_id_matches_as_a_whole_word() {
         for text in [
             "d-1",
             r#"{"device_id":"d-1"}"#,
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_found_in_bytes_that_are_no_text_unless_any_bytes_have_it() {
+    fn in_binary_data_a_long_id_matches_anywhere_and_a_short_id_as_a_whole_word() {
         check(b"\x00\x08dev-1234B\xff", "dev-1234", true);
         check(b"\x04\x00xdev-12349", "dev-1234", true);
         check(b"\x00a7b\xff", "7", false);
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_found_however_it_is_escaped() {
+    fn an_id_is_found_in_escaped_and_percent_encoded_text() {
         check(r#"{"id":"a\/b"}"#, "a/b", true);
         check(r#"{"id":"\u0064-1"}"#, "d-1", true);
         check(r#"{"id":"\u002fd-1"}"#, "d-1", true);
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_found_in_base64_inside_of_json_inside_of_json() {
+    fn an_id_is_found_in_base64_inside_json_inside_json() {
         let record = STANDARD.encode_to_string(br#"{"device_id":"d-1","value":1}"#);
         let event = serde_json::json!({ "records": { "t-0": [{ "value": record }] } }).to_string();
         check(&event, "d-1", true);

@@ -1,4 +1,4 @@
-//! Facts about forgetting, with writers that still know what was forgotten.
+//! Tests of forgetting, with writers whose caches still contain the forgotten head.
 
 mod letters;
 
@@ -29,7 +29,7 @@ const CONTRACT: &str = r#"{
     "payload": {"path": ""}
 }"#;
 const NOW: i64 = 1_800_000_000;
-/// Small enough that a few events make pages.
+/// So small that a few events fill pages.
 const SHAPE: ItemLimits = ItemLimits {
     slice_bytes: 2_000,
     head_target_bytes: 300,
@@ -102,7 +102,7 @@ fn send(environment: &Pipeline, memory: &Faulty<Memory>, seconds: &[i64]) -> Vec
     report.expect("memory never waits").expect("a closed breaker").dispositions
 }
 
-/// One after another, each in an invocation of its own.
+/// Sends events in order, each in its own invocation.
 fn send_each(
     environment: &Pipeline,
     memory: &Faulty<Memory>,
@@ -118,7 +118,7 @@ fn forgotten(memory: &Faulty<Memory>) -> Option<usize> {
     erased.expect("available").map(|erased| usize::try_from(erased.pages).expect("few"))
 }
 
-/// What readers see, whichever way they look: they must agree.
+/// The seconds of all events. Checks that all kinds of reads agree.
 fn history(memory: &Faulty<Memory>) -> Option<Vec<i64>> {
     let seconds = |micros: i64| micros / 1_000_000 - NOW;
     let whole = Question::History { from: None, to: None };
@@ -145,7 +145,7 @@ fn history(memory: &Faulty<Memory>) -> Option<Vec<i64>> {
     read
 }
 
-/// One event, or none where there is none.
+/// Reads at most one event.
 fn portion(
     memory: &Faulty<Memory>,
     order: Order,
@@ -165,7 +165,7 @@ fn page_seconds(memory: &Faulty<Memory>) -> Vec<i64> {
 }
 
 #[test]
-fn what_was_forgotten_is_no_subject_until_something_newer_comes() {
+fn a_forgotten_subject_does_not_exist_until_a_newer_event_arrives() {
     let (memory, environment) = (memory(), environment());
     assert_eq!(forgotten(&memory), None, "nothing was ever written");
     send_each(&environment, &memory, 1..=60);
@@ -174,7 +174,7 @@ fn what_was_forgotten_is_no_subject_until_something_newer_comes() {
     assert!(pages > 2);
     assert_eq!(forgotten(&memory), Some(pages));
     assert!(memory.state().pages.is_empty());
-    assert!(memory.state().activity.is_empty(), "no listing has it");
+    assert!(memory.state().activity.is_empty(), "no listing contains the subject");
     assert_eq!(history(&memory), None);
     assert_eq!(forgotten(&memory), Some(0), "again");
     assert_eq!(memory.state().heads.values().next().expect("a head").version, version + 1);
@@ -185,10 +185,10 @@ fn what_was_forgotten_is_no_subject_until_something_newer_comes() {
     assert_eq!(memory.state().activity.len(), 1);
 }
 
-/// Heads of every version of the old line, some of which have something to seal, each against a new
-/// line that has come to every version: were versions to start again, one would meet its own.
+/// A writer has a stale head of each version from before, some with entries to seal, and the new history has
+/// reached different versions. If versions restarted, a stale head would match its own version again.
 #[test]
-fn a_stale_head_brings_nothing_back_and_takes_nothing_away() {
+fn a_stale_head_neither_restores_nor_deletes_events() {
     for known in 1..=20_i64 {
         let memory = memory();
         let (writer, stale) = (environment(), environment());
@@ -205,7 +205,8 @@ fn a_stale_head_brings_nothing_back_and_takes_nothing_away() {
             let portion = portion(&memory, order, Some(second(to)), None).expect("a subject");
             assert!(portion.entries.is_empty(), "{to} {order:?}");
         }
-        // Late events, before and behind the line, with whatever the stale writer left there.
+        // Late events before and after the position of forgetting, where the stale writer may have left
+        // pages.
         let late = Disposition::DeadLettered(Code::BeyondRetention);
         assert_eq!(
             send(&writer, &memory, &[3, 99, 100]),
@@ -226,9 +227,9 @@ fn a_stale_head_brings_nothing_back_and_takes_nothing_away() {
     }
 }
 
-/// What a stale writer still seals is there, or the test above shows nothing.
+/// Also shows that stale writers do seal pages; the test above depends on it.
 #[test]
-fn a_page_that_a_stale_writer_seals_is_taken_along_the_next_time() {
+fn a_page_that_a_stale_writer_seals_is_deleted_the_next_time() {
     let left = (1..=20).filter(|known| {
         let memory = memory();
         let stale = environment();
@@ -244,7 +245,7 @@ fn a_page_that_a_stale_writer_seals_is_taken_along_the_next_time() {
 }
 
 #[test]
-fn what_ends_half_way_is_gone_on_with() {
+fn a_repeated_call_finishes_an_interrupted_call() {
     for (failing, fault) in [
         (Call::Write, Fault::LostBefore),
         (Call::Write, Fault::LostAfter),
@@ -261,7 +262,7 @@ fn what_ends_half_way_is_gone_on_with() {
         let first = forget(&memory, &location()).now_or_never().expect("ready");
         assert_eq!(first.is_err(), failing == Call::Erase);
         if first.is_err() {
-            assert_eq!(history(&memory), None, "nothing refers to the pages that are left");
+            assert_eq!(history(&memory), None, "nothing refers to the remaining pages");
             assert!(forgotten(&memory).is_some_and(|pages| pages > 0));
         }
         assert!(memory.state().pages.is_empty());
@@ -270,9 +271,9 @@ fn what_ends_half_way_is_gone_on_with() {
     }
 }
 
-/// A correction whose pages are not all seen yet, though its head is.
+/// The head of a correction is visible before all of its pages.
 #[test]
-fn pages_that_are_seen_late_are_deleted_as_well() {
+fn pages_that_become_visible_late_are_deleted_as_well() {
     for calls in 1..=6 {
         let (memory, environment) = (memory(), environment());
         send_each(&environment, &memory, 1..=60);

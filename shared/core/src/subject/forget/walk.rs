@@ -1,5 +1,5 @@
-//! A walk over everything that is filed under one owner: letters and chunks side by side in the order of
-//! their ids, a page of each in memory at a time.
+//! Walks over all letters and chunks of one owner, in the order of their ids. One page of letters and one
+//! page of chunks are in memory at a time.
 
 use std::collections::VecDeque;
 
@@ -7,10 +7,10 @@ use crate::base::error::Unavailable;
 use crate::dead_letter::letter::{FiledChunk, Letter, LetterRange, Order, Owner, StoredLetter};
 use crate::ports::LetterEraser;
 
-/// Letters that are read at once.
+/// Maximum number of letters in one read.
 const PAGE: usize = 200;
 
-/// A letter, its chunks, or both.
+/// The stored items of one id: a letter, chunks, or both.
 pub(super) struct Filed {
     pub(super) id: String,
     pub(super) letter: Option<StoredLetter>,
@@ -22,7 +22,7 @@ impl Filed {
         self.letter.as_ref().map(|stored| &stored.letter)
     }
 
-    /// The packed content; `None`: some of it is missing.
+    /// The packed content. `None`: chunks are missing.
     pub(super) fn frame(&self) -> Option<Vec<u8>> {
         let mut expected = 1..;
         let in_order = self.chunks.iter().all(|chunk| expected.next() == Some(chunk.number));
@@ -34,7 +34,7 @@ impl Filed {
     }
 }
 
-/// Where a walk stands.
+/// The state of a walk.
 #[derive(Default)]
 pub(super) struct Walk {
     letters: VecDeque<StoredLetter>,
@@ -46,7 +46,7 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// What has the next id.
+    /// Returns the items of the next id. `None`: the walk is at its end.
     pub(super) async fn next(
         &mut self,
         store: &impl LetterEraser,

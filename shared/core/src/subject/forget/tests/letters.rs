@@ -1,4 +1,4 @@
-//! Facts about letters: which go and which stay.
+//! Tests of forgetting letters: which are deleted and which stay.
 
 use serde_json::json;
 
@@ -19,14 +19,14 @@ fn demo() -> Owner {
     Owner::Tenant(TenantScope::by_operator(TenantId::parse("demo").expect("a tenant")))
 }
 
-/// A table of letters in which nothing is but what a test files.
+/// A table of letters that contains only the letters of the test.
 struct Bench {
     memory: Faulty<Memory>,
     owner: Owner,
     filed: u32,
 }
 
-/// What a test files.
+/// A letter of a test.
 struct Given {
     topic: &'static str,
     value: String,
@@ -48,7 +48,7 @@ impl Bench {
         format!("{:032x}", self.filed)
     }
 
-    /// Files a letter; `change` is what is odd about it. Gives its id.
+    /// Files a letter after `change` has been applied. Returns the id.
     fn file_with(&mut self, given: Given, change: impl FnOnce(&mut Letter)) -> String {
         let id = self.id();
         let source = Source::Kafka {
@@ -87,7 +87,7 @@ impl Bench {
         self.try_forget().expect("available")
     }
 
-    /// The ids of the letters that are there, and those of which there are chunks.
+    /// The ids of the remaining letters, and the ids of the remaining chunks.
     fn left(&self) -> (Vec<String>, Vec<String>) {
         let state = self.memory.state();
         let Some(drawer) = state.filed.get(&self.owner.partition_key()) else {
@@ -103,16 +103,16 @@ fn header(name: &str, value: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn letters_of_the_subject_go_with_their_chunks_and_those_of_others_stay() {
+fn letters_of_the_subject_are_deleted_with_their_chunks_and_those_of_others_stay() {
     let mut bench = Bench::new(demo());
     let mut stays = Vec::new();
-    // More than the walk has in hand at once.
+    // Several pages of chunks.
     for _ in 0..5 {
         bench.file(Given { subject: Some("device/d-1"), ..holding("nothing of it") });
         bench.file(holding(r#"{"device_id":"d-1"}"#));
         bench.file(holding(&json!({ "inner": json!({ "id": ID }).to_string() }).to_string()));
         bench.file(Given { headers: header("device", ID), ..holding("{}") });
-        // What Drover says of a record is no word of the record.
+        // The message of the letter is not part of the record.
         let said = |letter: &mut Letter| letter.message = format!("column=`{ID}`");
         stays.push(bench.file_with(holding("{}"), said));
         stays.push(bench.file(Given { subject: Some("device/d-2"), ..holding("of d-1") }));
@@ -127,7 +127,7 @@ fn letters_of_the_subject_go_with_their_chunks_and_those_of_others_stay() {
 }
 
 #[test]
-fn what_cannot_be_read_whole_stays_and_is_named() {
+fn a_letter_with_incomplete_content_stays_and_is_listed() {
     let mut bench = Bench::new(demo());
     let part = bench.file_with(holding("{}"), |letter| letter.chunks = 3);
     let torn = bench.file(holding("{}"));
@@ -147,7 +147,7 @@ fn what_cannot_be_read_whole_stays_and_is_named() {
 }
 
 #[test]
-fn an_id_that_any_record_may_hold_is_no_reason_to_delete_one() {
+fn a_match_of_a_common_id_deletes_no_letter() {
     for (id, value) in [("1", r#"{"v":1}"#), ("20", r#"{"value":20}"#), ("17000", "[17000]")] {
         let mut bench = Bench::new(demo());
         let letter = bench.file(holding(value));
@@ -161,7 +161,7 @@ fn an_id_that_any_record_may_hold_is_no_reason_to_delete_one() {
 }
 
 #[test]
-fn chunks_without_a_letter_are_searched_as_well() {
+fn chunks_without_a_letter_are_searched() {
     let mut bench = Bench::new(demo());
     let (gone, stays) = (bench.file(holding("d-1")), bench.file(holding("d-2")));
     for id in [&gone, &stays] {
@@ -173,7 +173,7 @@ fn chunks_without_a_letter_are_searched_as_well() {
 }
 
 #[test]
-fn a_letter_of_the_operator_goes_only_if_it_is_known_to_be_the_tenants() {
+fn a_letter_of_the_operator_is_deleted_only_if_it_belongs_to_the_tenant() {
     let mut bench = Bench::new(Owner::Operator);
     let route = r#"{"contract":"mine","tenant":{"header":"tenant"}}"#;
     bench.memory.put_document("R#by-header", route);
@@ -200,7 +200,7 @@ fn a_letter_of_the_operator_goes_only_if_it_is_known_to_be_the_tenants() {
 }
 
 #[test]
-fn a_batch_that_nobody_has_processed_is_named_and_stays_until_it_was_replayed() {
+fn an_unprocessed_batch_is_listed_and_stays_until_it_is_replayed() {
     let mut bench = Bench::new(Owner::Operator);
     let record = base64_simd::STANDARD.encode_to_string(br#"{"device_id":"d-1","tenant":"demo"}"#);
     let event = json!({ "records": { "t-0": [{ "value": record }] } });
@@ -222,9 +222,9 @@ fn a_batch_that_nobody_has_processed_is_named_and_stays_until_it_was_replayed() 
     assert_eq!((erased.undelivered.ids, bench.left().0), (vec![open.clone()], vec![open]));
 }
 
-/// Whatever call fails, what the next walk finds and deletes is the rest.
+/// The next walk deletes the remaining items, whichever call failed.
 #[test]
-fn a_walk_that_ends_half_way_is_gone_on_with() {
+fn a_repeated_walk_finishes_an_interrupted_walk() {
     for failing in 0..20 {
         let mut bench = Bench::new(demo());
         bench.file(holding("d-1"));
@@ -246,7 +246,7 @@ fn a_walk_that_ends_half_way_is_gone_on_with() {
 }
 
 #[test]
-fn a_letter_that_a_run_changes_meanwhile_goes_all_the_same() {
+fn a_letter_whose_replacement_has_no_answer_is_found_by_its_subject() {
     let mut bench = Bench::new(demo());
     let id = bench.file(holding("d-1"));
     let mut armed = true;
@@ -254,7 +254,7 @@ fn a_letter_that_a_run_changes_meanwhile_goes_all_the_same() {
         let lost = call == Call::Mark && std::mem::take(&mut armed);
         if lost { Fault::LostAfter } else { Fault::None }
     });
-    // The mark was done and its answer lost: the next walk finds the letter by its subject.
+    // The replacement was stored, but its answer was lost. The next walk finds the letter by its subject.
     assert!(bench.try_forget().is_err());
     let stored = bench.memory.letter(&bench.owner, &id).now_or_never().expect("ready");
     let stored = stored.expect("available").answer.expect("a letter");

@@ -1,0 +1,185 @@
+//! The gallery: every folder of `contracts/` reads its samples as expected, and the commands of its README work
+//! as pasted.
+//!
+//! A sample is `NAME.json`, one record; `NAME.expect.json` has what its contract makes of it (`results`, as
+//! `drover contracts try --json` prints them) and how it is `given`: `key`, `topic`, `headers`. Every sample is
+//! received at [`RECEIVED`].
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy does not recognize test helpers as tests"
+)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Parser;
+use common::Process;
+use drover_local::commands::contracts;
+use serde_json::Value;
+
+const GALLERY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../contracts");
+const RECEIVED: &str = "2026-11-21T00:05:00Z";
+const EXPECT: &str = ".expect.json";
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    args: contracts::Args,
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+fn listed(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// One folder for each producer.
+fn folders() -> Vec<PathBuf> {
+    listed(Path::new(GALLERY)).into_iter().filter(|path| path.is_dir()).collect()
+}
+
+/// The samples of a folder, without their ending.
+fn samples(folder: &Path) -> Vec<String> {
+    let names = listed(folder).iter().map(|path| name(path)).collect::<Vec<_>>();
+    let files = names.iter().filter(|name| name.ends_with(".json") && *name != "topics.json");
+    let samples = files.filter_map(|name| name.strip_suffix(".json"));
+    samples.filter(|name| !name.ends_with(".expect")).map(str::to_owned).collect()
+}
+
+fn try_sample(folder: &Path, sample: &str, given: &Value) -> Value {
+    let file = |path: &str| folder.join(path).display().to_string();
+    let contract = file(&format!("contracts/{}.json", name(folder)));
+    let mut words = vec!["contracts".to_owned(), "try".to_owned(), contract];
+    words.push(file(&format!("{sample}.json")));
+    words.extend(["--json", "--received", RECEIVED].map(str::to_owned));
+    for option in ["key", "topic"] {
+        if let Some(text) = given[option].as_str() {
+            words.extend([format!("--{option}"), text.to_owned()]);
+        }
+    }
+    for (name, value) in given["headers"].as_object().into_iter().flatten() {
+        words.extend(["--header".to_owned(), format!("{name}={}", value.as_str().unwrap())]);
+    }
+    let shown = contracts::run(&Cli::parse_from(words).args, &mut std::io::empty());
+    let shown = shown.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    serde_json::from_str(&shown.text).unwrap()
+}
+
+#[test]
+fn every_sample_of_the_gallery_is_read_as_expected() {
+    let folders = folders();
+    assert!(folders.len() >= 10, "the gallery is elsewhere");
+    let mut differences = Vec::new();
+    for folder in folders {
+        let samples = samples(&folder);
+        assert!(!samples.is_empty(), "{} has no sample", folder.display());
+        for sample in samples {
+            let expected: Value =
+                serde_json::from_str(&read(&folder.join(format!("{sample}{EXPECT}")))).unwrap();
+            let about = expected["about"].as_str();
+            assert!(about.is_some_and(|about| about.ends_with('.')), "{sample} says nothing");
+            let found = try_sample(&folder, &sample, &expected["given"]);
+            if found["results"] != expected["results"] {
+                let found = serde_json::to_string_pretty(&found["results"]).unwrap();
+                differences.push(format!("{}/{sample}.json gives\n{found}", folder.display()));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+/// What a reader pastes is what this runs, but for the address of the host.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_every_readme_work_as_pasted() {
+    let here = tempfile::tempdir().unwrap();
+    let host = Process::start(&here.path().join(".drover")).await;
+    std::os::unix::fs::symlink(fs::canonicalize(GALLERY).unwrap(), here.path().join("contracts"))
+        .unwrap();
+    for folder in folders() {
+        let text = read(&folder.join("README.md"));
+        let commands: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+        let [tried, applied, posted] = commands.as_slice() else {
+            panic!("{}: a README has three commands", folder.display())
+        };
+        let folder = name(&folder);
+        assert!(tried.starts_with("drover contracts try "), "{tried}");
+        assert_eq!(*applied, format!("drover apply contracts/{folder}"));
+        pasted(here.path(), tried);
+        pasted(here.path(), applied);
+        let posted = posted.replace("localhost:8080", &host.addresses.http.to_string());
+        let answer = pasted(here.path(), &posted);
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{answer}"));
+        assert!(
+            answer["accepted"].as_u64() > Some(0) && answer["rejected"] == 0,
+            "{posted}: {answer}"
+        );
+    }
+}
+
+const PAGE: &str = include_str!("../../docs/contracts.md");
+
+#[test]
+fn the_examples_of_the_page_about_contracts_work_as_pasted() {
+    let blocks = PAGE.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+    let blocks: Vec<&str> = blocks.collect();
+    assert_eq!(blocks.len(), 6, "one example for each pattern");
+    for block in blocks {
+        let here = tempfile::tempdir().unwrap();
+        let text = pasted(here.path(), block);
+        assert!(text.contains("observed_at") && !text.contains("ignored"), "{block}\n{text}");
+    }
+}
+
+#[test]
+fn the_page_about_contracts_explains_every_field() {
+    let schema = include_str!("../../shared/core/src/intake/document/contract.schema.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    for field in schema["properties"].as_object().unwrap().keys() {
+        assert!(PAGE.contains(&format!("\n**`{field}`** — ")), "{field} is not explained");
+    }
+    for member in
+        schema["properties"]["measures"]["items"]["properties"].as_object().unwrap().keys()
+    {
+        assert!(
+            PAGE.contains(&format!("| `{member}` |")),
+            "{member} of a measure is not explained"
+        );
+    }
+}
+
+#[test]
+fn the_list_of_the_gallery_names_every_folder() {
+    let list = read(&Path::new(GALLERY).join("README.md"));
+    for folder in folders() {
+        let name = name(&folder);
+        assert!(list.contains(&format!("[{name}]({name}/README.md)")), "{name} is not in the list");
+    }
+}
+
+/// Runs a line in a shell that finds the binary, and returns what it prints.
+fn pasted(folder: &Path, line: &str) -> String {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_drover")).parent().unwrap();
+    let shell = format!("PATH={}:$PATH; {line}", binaries.display());
+    let mut command = Command::new("bash");
+    command.args(["-euo", "pipefail", "-c", &shell]).current_dir(folder);
+    let output = command.output().unwrap();
+    let (text, error) = (output.stdout, String::from_utf8_lossy(&output.stderr).into_owned());
+    assert!(output.status.success(), "{line}\n{}\n{error}", String::from_utf8_lossy(&text));
+    String::from_utf8(text).unwrap()
+}
