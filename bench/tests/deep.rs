@@ -29,7 +29,9 @@ fn a_late_event_costs_the_same_however_late_it_is() {
         assert!(*carry_write <= 50.0 && *view <= 100.0, "{size:?}");
         assert!(*events >= 1.0 && *share <= 10.0, "{size:?}");
     }
+    // DynamoDB Local counts the items of a transaction otherwise: see `differences`.
+    let most = if drover_tests::dynamodb::chosen().unwrap().is_some() { 20.0 } else { 10.0 };
     for backlog in [newest_first, shuffled] {
-        assert!(backlog.first().is_some_and(|write| *write <= 10.0), "{backlog:?}");
+        assert!(backlog.first().is_some_and(|write| *write <= most), "{backlog:?}");
     }
 }

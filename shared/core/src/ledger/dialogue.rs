@@ -117,7 +117,6 @@ impl CommitParams {
     }
 
     pub(super) fn cutting(&self) -> Cutting<'_> {
-        let kept_days = self.policy.kept_days();
-        Cutting { specs: &self.specs, item_limits: self.item_limits, kept_days }
+        Cutting { specs: &self.specs, item_limits: self.item_limits, kept_days: None }
     }
 }

@@ -29,8 +29,10 @@ pub(super) struct Running {
 pub(super) struct Cutting<'a> {
     pub(super) specs: &'a Specs,
     pub(super) item_limits: ItemLimits,
-    /// How long after its last entry a page is kept that has an expiry of its own, in days.
-    pub(super) kept_days: i64,
+    /// How long after its last entry a new page is kept, in days; `None`: the page was stored before, and
+    /// its halves expire when it would have. Later pages say when their keyframe expires, and halves that
+    /// expired before then would make a gap behind it.
+    pub(super) kept_days: Option<i64>,
 }
 
 impl Running {
@@ -88,12 +90,12 @@ impl Running {
         let (count, mut parts) = (halves.len(), Vec::with_capacity(halves.len()));
         for (at, entries) in halves.into_iter().enumerate() {
             let Some(last) = entries.last().map(|last| last.position.clone()) else { continue };
-            let expires_at = if at + 1 == count {
-                expires_at
-            } else {
-                let earliest = previous.as_ref().map_or(i64::MIN, |page| page.expires_at);
-                let own = expiry(last.observed_at, cutting.kept_days);
-                own.max(earliest).min(expires_at)
+            let expires_at = match cutting.kept_days {
+                Some(kept_days) if at + 1 < count => {
+                    let earliest = previous.as_ref().map_or(i64::MIN, |page| page.expires_at);
+                    expiry(last.observed_at, kept_days).max(earliest).min(expires_at)
+                }
+                Some(_) | None => expires_at,
             };
             let bytes = size(&entries);
             let needs = self.needs_keyframe(&entries, bytes, cutting.item_limits);

@@ -41,7 +41,7 @@ pub(crate) fn seal(
     let frame = Frame { number: 0, since: 0, bytes: 0, expires_at };
     let version = head.version;
     let page = Page { version, previous, expires_at, frame, keyframe: None, entries };
-    let cutting = Cutting { kept_days: head.kept_days, ..params.cutting() };
+    let cutting = Cutting { kept_days: Some(head.kept_days), ..params.cutting() };
     let pages = running.parts(page, cutting);
     sealed.base = Arc::new(running.view.ok_or(Unwritable("a view that is not known"))?);
     sealed.sealed = Some(last);

@@ -459,3 +459,19 @@ fn what_was_forgotten_is_refused_without_a_look() {
     let Step::Done { outcomes, .. } = step else { panic!("an end: {step:?}") };
     assert_eq!(code(&Some(outcomes[0].clone())), Some(Code::BeyondRetention));
 }
+
+#[test]
+fn the_halves_of_a_page_expire_no_earlier_than_the_page_would_have() {
+    let mut subject = Subject::with_pages(SMALL, 4);
+    let last = position(30);
+    let expires_at = |subject: &Subject| {
+        let pages = subject.pages().into_iter().filter(|page| page.key() <= Some(&last));
+        pages.map(|page| page.expires_at).collect::<Vec<_>>()
+    };
+    let before = expires_at(&subject);
+    assert!(!before.is_empty());
+    subject.apply([with_payload(5, &noise(2_500, 1))]);
+    let after = expires_at(&subject);
+    assert!(after.len() > before.len(), "a page was halved");
+    assert!(after.iter().min() >= before.iter().min(), "{before:?} {after:?}");
+}
