@@ -137,8 +137,7 @@ async fn a_number_of_twenty_digits_comes_back_digit_by_digit_whichever_way_it_to
 async fn a_transform_keeps_every_digit_whichever_way_its_record_took() {
     let data = tempdir().unwrap();
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-    let topics =
-        json!({"topics": {"sims": {"contract": "sims", "tenant": {"header": "tenant"}}}});
+    let topics = json!({"topics": {"sims": {"contract": "sims", "tenant": {"header": "tenant"}}}});
     apply(data.path(), &[("contracts/sims.json", sims()), ("topics.json", topics)]).await;
     post_event(&host, "/api/v1/events?contract=sims", cards("sim-http")).await;
     both_numbers(&host, "drover-demo-key", "sim-http").await;

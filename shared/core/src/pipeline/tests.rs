@@ -3,8 +3,8 @@
 mod breaker;
 mod drained;
 mod elements;
-mod lines;
 mod ignored;
+mod lines;
 mod receipt;
 mod views;
 

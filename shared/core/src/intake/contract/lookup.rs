@@ -131,7 +131,8 @@ impl Lookup {
 fn alternatives(source: &SourceDocument, path: &str, faults: &mut Faults) -> Option<Vec<Place>> {
     let SourceDocument { path: pointer, header, key, topic, constant, .. } = source;
     if pointer.is_some() || header.is_some() || *key || *topic || constant.is_some() {
-        faults.add(path, "first stands alone or with default: the other members would never be read");
+        faults
+            .add(path, "first stands alone or with default: the other members would never be read");
         return None;
     }
     let path = format!("{path}/first");

@@ -286,7 +286,8 @@ fn id_text<'a>(found: &Found<'a>, what: &str) -> Result<Cow<'a, str>, Rejection>
 }
 
 /// What is wrong with a type that is none.
-pub(super) const BAD_TYPE: &str = "an event type is a text of 1 to 128 bytes without control characters";
+pub(super) const BAD_TYPE: &str =
+    "an event type is a text of 1 to 128 bytes without control characters";
 
 /// Types go into logs and listings, so they hold no control characters.
 pub(super) fn is_type(text: &str) -> bool {

@@ -4,8 +4,7 @@ use super::*;
 
 fn lines_memory(contract: &str) -> Faulty<Memory> {
     let memory = memory();
-    let route =
-        r#"{"contract":"lines","tenant":{"header":"tenant"},"framing":"json_lines","compression":"COMPRESSION"}"#;
+    let route = r#"{"contract":"lines","tenant":{"header":"tenant"},"framing":"json_lines","compression":"COMPRESSION"}"#;
     memory.put_document("R#lines", &route.replace("COMPRESSION", "none"));
     memory.put_document("C#lines", contract);
     memory
@@ -46,7 +45,8 @@ fn events(memory: &Faulty<Memory>) -> usize {
 #[test]
 fn each_line_is_an_event_and_a_bad_one_costs_no_other() {
     let memory = lines_memory(PLAIN);
-    let text = "\u{feff}{\"id\":\"d1\",\"n\":1}\r\n\n{\"id\":\"d2\",\"n\"\n{\"id\":\"d1\",\"n\":1}\n";
+    let text =
+        "\u{feff}{\"id\":\"d1\",\"n\":1}\r\n\n{\"id\":\"d2\",\"n\"\n{\"id\":\"d1\",\"n\":1}\n";
     let record = of(text, 1);
     let letter = Disposition::DeadLettered(Code::MalformedJson);
     assert_eq!(process(&memory, vec![record.clone()]), [letter]);
@@ -80,7 +80,10 @@ fn the_letter_of_a_line_stands_for_all_that_its_transform_gives() {
     let text = r#"{"id":"d1","n":[1,2]}
         {"id":"d2","n":7}
         {"id":"d3","n":[3]}"#;
-    assert_eq!(process(&memory, vec![of(text, 1)]), [Disposition::DeadLettered(Code::TransformFailed)]);
+    assert_eq!(
+        process(&memory, vec![of(text, 1)]),
+        [Disposition::DeadLettered(Code::TransformFailed)]
+    );
     assert_eq!(events(&memory), 3);
     let letter = letters(&memory).remove(0);
     assert_eq!(letter.source.element(), Some(1_000));
