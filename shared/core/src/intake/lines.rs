@@ -13,15 +13,10 @@ use crate::base::limits;
 use crate::base::scope::TenantScope;
 use crate::intake::contract::{Contract, Element};
 use crate::intake::json;
-use crate::intake::record::Record;
+use crate::intake::record::{Record, part_of_line};
 
 /// How many numbers a line has: one for all of it, and the others for its elements.
 const NUMBERS: u32 = 1_000;
-
-/// The number of an element that a transform makes of a line, of which `line` stands for all.
-pub(crate) const fn part(line: u32, element: u32) -> u32 {
-    line.saturating_add(element).saturating_add(1)
-}
 
 /// Reads each line of a record. Of a record of which only one element is meant, it gives that element, or
 /// what its line gives.
@@ -96,7 +91,7 @@ fn elements_of_line(
         }
         Some(Ok(elements)) => {
             let numbered = elements.into_iter().map(|Element { number, event }| Element {
-                number: part(line, number),
+                number: part_of_line(line, number),
                 event: located(event, line),
             });
             numbered.collect()

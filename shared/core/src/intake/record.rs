@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::header::HeaderValue;
 pub use self::parsed::Parsed;
+pub(crate) use self::parsed::part_of_line;
 pub use self::receipt::{Receipt, SKEW_SECONDS, Stamps, TopicRetention};
 use crate::base::error::Rejection;
 use crate::base::id::{EventId, TenantId};

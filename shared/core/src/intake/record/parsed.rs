@@ -13,7 +13,6 @@ use crate::event::{
     Canonical, Doubles, Exact, Spelling, has_long_number, has_odd_fraction, lost_numbers,
 };
 use crate::intake::json::{self, without_bare_words, without_bom};
-use crate::intake::lines;
 
 /// A record with its body parsed once.
 #[derive(Debug)]
@@ -24,8 +23,7 @@ pub struct Parsed<'r> {
     exact: OnceLock<Result<Exact, Rejection>>,
     /// [`Self::data`], where it is not [`Self::json`].
     data: OnceLock<Result<Value, Rejection>>,
-    /// Of a line of a record, the number that stands for all of it
-    /// ([`lines`](crate::intake::lines)).
+    /// Of a line of a record, the number that stands for all of it.
     line: Option<u32>,
     /// Of an element, which.
     element: Option<Element<'r>>,
@@ -37,6 +35,11 @@ struct Element<'r> {
     number: u32,
     whole: &'r Parsed<'r>,
     body: String,
+}
+
+/// The number of an element that a transform makes of a line, where `line` stands for all of the line.
+pub(crate) const fn part_of_line(line: u32, element: u32) -> u32 {
+    line.saturating_add(element).saturating_add(1)
 }
 
 impl<'r> Parsed<'r> {
@@ -84,7 +87,7 @@ impl<'r> Parsed<'r> {
         match (self.line, self.element_number()) {
             (None, element) => element,
             (Some(line), None) => Some(line),
-            (Some(line), Some(element)) => Some(lines::part(line, element)),
+            (Some(line), Some(element)) => Some(part_of_line(line, element)),
         }
     }
 
