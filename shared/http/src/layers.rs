@@ -1,4 +1,4 @@
-//! The layers of every router: correlation ids, the access log, CORS ([`preflight`]), panics as 500, and
+//! The layers of every router: correlation ids, the access log, CORS (`preflight`), panics as 500, and
 //! problem documents for 404 and 405.
 
 use std::any::Any;

@@ -1,6 +1,6 @@
 //! The errors of a request as a whole. Each front turns them into its own protocol: HTTP into problem
 //! documents, RPC into statuses. The words of [`IntakeError::code`] are the same in every front. A fault of
-//! a single event is a [`Rejection`](drover_core::base::error::Rejection), not an error.
+//! a single event is a [`Rejection`], not an error.
 
 use drover_core::base::error::{Code, Rejection, Unavailable};
 use drover_core::intake::quota::Exceeded;

@@ -40,7 +40,7 @@ pub enum Frame {
     Json,
     /// A zero byte and four bytes that name a schema of a registry.
     ConfluentJson,
-    /// Lines of JSON, each of which is read like a record of its own ([`lines`](crate::intake::lines)).
+    /// Lines of JSON, each of which is read like a record of its own (`intake::lines`).
     JsonLines,
 }
 

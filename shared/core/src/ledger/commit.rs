@@ -7,7 +7,7 @@
 //! entries, place as many of the waiting entries as one slice takes, write the new head under the
 //! condition of the old version. An entry has its outcome once its round is written: its history is
 //! whole then. Rounds go on until every entry is placed. What is left is to bring views up to date where
-//! that is due ([`carry`](super::carry)); it may fail without harm, and the next commit does it.
+//! that is due (`carry`); it may fail without harm, and the next commit does it.
 
 use std::sync::Arc;
 

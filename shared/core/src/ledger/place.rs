@@ -3,7 +3,7 @@
 //! owns it, and into no other, however many stand behind it.
 //!
 //! Close to the end, where no keyframe stands behind the entry, the view is folded again at once
-//! ([`NextHead::correct`]). Further back it is out of date from the entry on ([`NextHead::insert`]),
+//! (`NextHead::correct`). Further back it is out of date from the entry on (`NextHead::insert`),
 //! until a carry.
 //!
 //! All of it is in memory; what comes out is written all or nothing, or thrown away.

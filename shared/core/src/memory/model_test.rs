@@ -3,11 +3,11 @@
 //! the promises of the design, and every reader's answer against a naive reference of its version: a
 //! sorted list and a fold. In the end everything is delivered, and months pass.
 //!
-//! - [`script`]: what a case is made of; `strategy` draws it
-//! - [`harness`]: runs a case; `reader` has the tasks that read
-//! - [`check`]: states the promises; `observed` is what they are checked against
-//! - [`aging`]: lets months pass afterwards, with letters that are replayed far behind
-//! - [`seeded`]: runs cases by their seeds, for long runs outside the tests
+//! - `script`: what a case is made of; `strategy` draws it
+//! - `harness`: runs a case; `reader` has the tasks that read
+//! - `check`: states the promises; `observed` is what they are checked against
+//! - `aging`: lets months pass afterwards, with letters that are replayed far behind
+//! - `seeded`: runs cases by their seeds, for long runs outside the tests
 //!
 //! `PROPTEST_CASES` sets the number of cases; a failing case prints its input, and its seed is kept
 //! and run first the next time.
