@@ -157,7 +157,7 @@ async fn check(
     // Megabytes take time on a machine that runs other tests.
     let patient = aws.dynamodb().config().to_builder().timeout_config(TimeoutConfig::disabled());
     let client = Client::from_conf(patient.build());
-    // Among many tables DynamoDB Local takes its time to delete what expired.
+    // With many tables DynamoDB Local needs up to half a minute to delete an expired item.
     let patience = Duration::from_secs(if is_local { 180 } else { 0 });
     let database = Database { client, table, patience, now: aws.now() };
     let seen = seen(database).await;

@@ -124,7 +124,7 @@ pub struct Unframed<'r> {
 }
 
 impl Unframed<'_> {
-    /// Its body, parsed once. Lines have no JSON of their own together.
+    /// The body, parsed once. A record of lines has no body of its own.
     pub fn parsed(&self) -> Parsed<'_> {
         match (&self.refused, self.framing) {
             (Some(rejection), _) => Parsed::refused(&self.record, rejection.clone()),
@@ -137,10 +137,10 @@ impl Unframed<'_> {
         }
     }
 
-    /// The record of which each line is to be read; `None`: it is one text.
+    /// The record, if each of its lines is read like a record; `None`: the record is one text.
     ///
     /// # Errors
-    /// Why its framing cannot be undone.
+    /// The framing cannot be undone.
     pub(crate) fn of_lines(&self) -> Option<Result<&Record, Rejection>> {
         match (self.framing, &self.refused) {
             (Frame::Json | Frame::ConfluentJson, _) => None,

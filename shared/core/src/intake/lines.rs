@@ -1,10 +1,9 @@
-//! Records that are lines of JSON, on topics whose route says `"framing":"json_lines"`. Each line is read
-//! like a record of its own, as a line of NDJSON over HTTP is, and a bad line never costs a good one.
+//! Records on topics whose route says `"framing":"json_lines"`. Each line is read like a record of its own, as
+//! a line of NDJSON over HTTP is, and an invalid line does not affect the others.
 //!
-//! The lines of a record share its source, so their events and dead letters are numbered as its elements:
-//! line `n` (from 0, empty lines not counted) is element `1000 n`, and what a transform makes of it are the
-//! elements from `1000 n + 1` on. A dead letter of element `1000 n` stands for the whole line, also after
-//! its contract got a transform or lost it.
+//! The lines of a record have its source, so their events and dead letters are numbered as its elements
+//! (`record::numbering`). The dead letter of a whole line stays valid when its contract gets a transform or
+//! loses it.
 
 use std::iter;
 
@@ -13,16 +12,13 @@ use crate::base::limits;
 use crate::base::scope::TenantScope;
 use crate::intake::contract::{Contract, Element};
 use crate::intake::json;
-use crate::intake::record::{Record, part_of_line};
+use crate::intake::record::{PARTS_PER_LINE, Record, element_of_part, line_of_part, part_of_line};
 
-/// How many numbers a line has: one for all of it, and the others for its elements.
-const NUMBERS: u32 = 1_000;
-
-/// Reads each line of a record. Of a record of which only one element is meant, it gives that element, or
-/// what its line gives.
+/// Reads each line of a record. If the source of the record names one element, only that element is read, or
+/// the elements of its whole line.
 ///
 /// # Errors
-/// The record as a whole is none: `empty_value`, `unsupported_encoding`, `too_large`.
+/// The record as a whole is invalid: `empty_value`, `unsupported_encoding`, `too_large`.
 pub(crate) fn elements(
     contract: &Contract,
     record: &Record,
@@ -37,7 +33,7 @@ pub(crate) fn elements(
     let meant = record.source.element();
     let mut elements = Vec::new();
     for (line, text) in numbers().zip(texts) {
-        if meant.is_some_and(|meant| meant - meant % NUMBERS != line) {
+        if meant.is_some_and(|meant| line_of_part(meant) != line) {
             continue;
         }
         elements.extend(elements_of_line(contract, &line_record(record, text), line, scope));
@@ -56,16 +52,16 @@ fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The number of each line.
 fn numbers() -> impl Iterator<Item = u32> {
-    iter::successors(Some(0_u32), |number| number.checked_add(NUMBERS))
+    iter::successors(Some(0_u32), |number| number.checked_add(PARTS_PER_LINE))
 }
 
 fn too_many(message: String) -> Rejection {
     Rejection::new(Code::TooLarge, format!("{message} limit=`{}`", limits::ELEMENTS))
 }
 
-/// A line as a record of its own. Of its elements, the same one is meant.
+/// A line as a record of its own. Its source names the same element, if any.
 fn line_record(record: &Record, text: &[u8]) -> Record {
-    let meant = record.source.element().and_then(|meant| (meant % NUMBERS).checked_sub(1));
+    let meant = record.source.element().and_then(element_of_part);
     Record {
         source: record.source.clone().meaning(meant),
         key: record.key.clone(),
@@ -85,8 +81,11 @@ fn elements_of_line(
     let parsed = record.parsed().in_line(line);
     let of_line = |event| vec![Element { number: line, event: located(event, line) }];
     match contract.elements(&parsed, scope) {
-        Some(Ok(elements)) if elements.iter().any(|element| element.number >= NUMBERS - 1) => {
-            let message = format!("the transform gives too many elements: limit=`{}`", NUMBERS - 1);
+        Some(Ok(elements))
+            if elements.iter().any(|element| element.number >= PARTS_PER_LINE - 1) =>
+        {
+            let message =
+                format!("the transform gives too many elements: limit=`{}`", PARTS_PER_LINE - 1);
             of_line(Err(Rejection::new(Code::TooLarge, message)))
         }
         Some(Ok(elements)) => {
@@ -103,10 +102,11 @@ fn elements_of_line(
     }
 }
 
-/// A rejection says which line of the record is meant, from 1.
+/// Adds the line of the record to a rejection, from 1.
 fn located<T>(event: Result<T, Rejection>, line: u32) -> Result<T, Rejection> {
     event.map_err(|rejection| {
-        let message = format!("line {} of the record: {}", line / NUMBERS + 1, rejection.message);
+        let message =
+            format!("line {} of the record: {}", line / PARTS_PER_LINE + 1, rejection.message);
         Rejection { message, ..rejection }
     })
 }

@@ -5,6 +5,7 @@
 //! established where the route does not need the body. What it means is the contract's to say.
 
 mod header;
+mod numbering;
 mod parsed;
 mod receipt;
 
@@ -12,9 +13,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::header::HeaderValue;
+pub use self::header::{HeaderValue, is_credential};
+pub(crate) use self::numbering::{PARTS_PER_LINE, element_of_part, line_of_part, part_of_line};
 pub use self::parsed::Parsed;
-pub(crate) use self::parsed::part_of_line;
 pub use self::receipt::{Receipt, SKEW_SECONDS, Stamps, TopicRetention};
 use crate::base::error::Rejection;
 use crate::base::id::{EventId, TenantId};

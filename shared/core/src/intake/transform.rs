@@ -28,22 +28,12 @@ use self::natives::Data;
 use self::value::Value;
 use crate::base::error::Rejection;
 use crate::base::limits;
-use crate::intake::record::{HeaderValue, Record, Source};
+use crate::intake::record::{HeaderValue, Record, Source, is_credential};
 
 /// The variables of a program.
 const VARIABLES: [&str; 4] = ["$key", "$topic", "$headers", "$received"];
 /// The call that runs the program.
 const MAIN: &str = "_main($key; $topic; $headers; $received)";
-/// Headers with credentials, which programs cannot read.
-const CREDENTIALS: [&str; 7] = [
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "x-amz-security-token",
-    "x-api-key",
-    "x-forwarded-authorization",
-    "x-functions-key",
-];
 /// The stack for compiling: the parser recurses once for each character of some programs.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 /// Steps of every run.
@@ -170,7 +160,7 @@ impl Transform {
 /// The headers with text values; of several with one name, the last.
 fn headers_of(record: &Record) -> Value {
     let members = record.headers.iter().filter_map(|(name, _)| {
-        if CREDENTIALS.iter().any(|credential| name.eq_ignore_ascii_case(credential)) {
+        if is_credential(name) {
             return None;
         }
         let text = match record.header(name)? {

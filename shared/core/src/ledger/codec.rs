@@ -27,7 +27,7 @@
 //!          opening (length, format:u8=1, postcard), then ids of form 0 and payloads, each ended by a
 //!          line feed
 //! position  time, sequence, form:u8 of the id (0, 1 or 2), the id
-//! span   whole units of a day or a second doubled, else what it is, doubled and one more
+//! span   kind:u8, then whole units (days or seconds) after 0, the exact number after 1
 //! ```
 //!
 //! Numbers without a type are LEB128 varints, signed ones zigzag. A change of this layout is a
@@ -35,25 +35,31 @@
 
 use std::sync::Arc;
 
-use crate::base::id::{EventId, Position};
+use crate::base::id::Position;
 use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::ledger::{Carried, Frame, Head, Keyframe, Page, Previous, SECONDS_PER_DAY, Stale};
+use crate::ledger::{Carried, Head, Keyframe, Page, Previous, SECONDS_PER_DAY};
 use crate::view::View;
 
 mod columns;
+mod parts;
 mod texts;
 mod wire;
 
-use columns::{Columns, IdForm, write_entries};
+use columns::{Columns, write_entries};
+pub(crate) use parts::position_size;
+use parts::{
+    FrameSpans, less, more, read_expiry, read_frame, read_identity, read_note, read_position,
+    read_span, read_stale, read_time, read_view, write_expiry, write_frame, write_frame_at,
+    write_identity, write_position, write_span, write_view,
+};
 use texts::{Effort, pack, unpack};
 pub use wire::{Malformed, Unwritable};
-use wire::{Reader, VIEW_ROOM, Writer, event_id, instant};
+use wire::{Reader, Writer, instant};
 
 const HEAD_FORMAT: u8 = 3;
 const PAGE_FORMAT: u8 = 4;
-const VIEW_FORMAT: u8 = 1;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 /// What most items take, so that writing one allocates once.
 const ITEM_ROOM: usize = 1024;
@@ -319,157 +325,6 @@ fn optional<T>(
 /// A slice holds far fewer entries than this field can count; were it full, fewer are frozen.
 fn frozen_field(frozen: usize) -> [u8; 2] {
     u16::try_from(frozen).unwrap_or(u16::MAX).to_le_bytes()
-}
-
-const RANGE: Malformed = Malformed("a number out of its range");
-
-fn less(from: i64, span: i64) -> Result<i64, Malformed> {
-    from.checked_sub(span).ok_or(RANGE)
-}
-
-fn more(from: i64, span: i64) -> Result<i64, Malformed> {
-    from.checked_add(span).ok_or(RANGE)
-}
-
-/// A difference, in whole units where it is so many.
-fn write_span(out: &mut Writer, span: i64, unit: i64) {
-    if span % unit == 0 {
-        out.byte(0);
-        out.signed(span / unit);
-    } else {
-        out.byte(1);
-        out.signed(span);
-    }
-}
-
-fn read_span(input: &mut Reader<'_>, unit: i64) -> Result<i64, Malformed> {
-    match input.byte()? {
-        0 => input.signed()?.checked_mul(unit).ok_or(RANGE),
-        1 => input.signed(),
-        _ => Err(Malformed("an unknown kind of span")),
-    }
-}
-
-fn write_expiry(out: &mut Writer, expires_at: i64, position: &Position) {
-    let from = position.observed_at.whole_seconds();
-    write_span(out, expires_at.wrapping_sub(from), SECONDS_PER_DAY);
-}
-
-fn read_expiry(input: &mut Reader<'_>, position: &Position) -> Result<i64, Malformed> {
-    more(position.observed_at.whole_seconds(), read_span(input, SECONDS_PER_DAY)?)
-}
-
-fn write_frame(out: &mut Writer, frame: &Frame, sealed: &Position, expires_at: i64) {
-    write_frame_at(out, frame, sealed.observed_at.whole_seconds(), expires_at);
-}
-
-fn write_frame_at(out: &mut Writer, frame: &Frame, last: i64, expires_at: i64) {
-    out.number(frame.number);
-    out.number(frame.bytes);
-    out.signed(last.wrapping_sub(frame.since));
-    write_span(out, expires_at.wrapping_sub(frame.expires_at), SECONDS_PER_DAY);
-}
-
-fn read_frame(
-    input: &mut Reader<'_>,
-    sealed: &Position,
-    expires_at: i64,
-) -> Result<Frame, Malformed> {
-    FrameSpans::read(input)?.at(sealed.observed_at.whole_seconds(), expires_at)
-}
-
-/// A frame before the entries are known that its times are counted from.
-struct FrameSpans {
-    number: u64,
-    bytes: u64,
-    since: i64,
-    expires: i64,
-}
-
-impl FrameSpans {
-    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let (number, bytes, since) = (input.number()?, input.number()?, input.signed()?);
-        Ok(Self { number, bytes, since, expires: read_span(input, SECONDS_PER_DAY)? })
-    }
-
-    fn at(&self, last: i64, expires_at: i64) -> Result<Frame, Malformed> {
-        let Self { number, bytes, since, expires } = *self;
-        let (since, expires_at) = (less(last, since)?, less(expires_at, expires)?);
-        Ok(Frame { number, since, bytes, expires_at })
-    }
-}
-
-fn read_stale(input: &mut Reader<'_>) -> Result<Stale, Malformed> {
-    let (from, since) = (read_position(input)?, read_time(input)?);
-    let (inserts, number) = (input.number()?, input.number()?);
-    let expires_at = read_expiry(input, &from)?;
-    Ok(Stale { from, since, inserts, number, expires_at })
-}
-
-fn read_note(input: &mut Reader<'_>) -> Result<Vec<Position>, Malformed> {
-    let count = input.count()?;
-    let note: Vec<Position> = (0..count).map(|_| read_position(input)).collect::<Result<_, _>>()?;
-    if note.is_empty() { Err(Malformed("a note without positions")) } else { Ok(note) }
-}
-
-fn write_position(out: &mut Writer, position: &Position) {
-    out.signed(position.observed_at.micros());
-    write_identity(out, position);
-}
-
-/// What tells positions of one time apart.
-fn write_identity(out: &mut Writer, position: &Position) {
-    out.number(position.sequence);
-    let (form, bytes) = IdForm::of_id(position.event_id.as_str(), IdForm::Digest);
-    out.byte(form as u8);
-    if form == IdForm::Text {
-        out.text(position.event_id.as_str());
-    } else {
-        out.bytes(&bytes);
-    }
-}
-
-fn read_position(input: &mut Reader<'_>) -> Result<Position, Malformed> {
-    let observed_at = read_time(input)?;
-    let (sequence, event_id) = read_identity(input)?;
-    Ok(Position { observed_at, sequence, event_id })
-}
-
-fn read_identity(input: &mut Reader<'_>) -> Result<(u64, EventId), Malformed> {
-    let sequence = input.number()?;
-    let event_id = match IdForm::read(u64::from(input.byte()?))? {
-        IdForm::Text => event_id(input.text()?)?,
-        form => form.id(uuid::Uuid::from_bytes(input.array()?)),
-    };
-    Ok((sequence, event_id))
-}
-
-/// About the bytes that a head takes to name a position.
-pub(crate) fn position_size(position: &Position) -> usize {
-    let mut out = Writer::default();
-    write_position(&mut out, position);
-    out.into_bytes().len()
-}
-
-fn read_time(input: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
-    instant(input.signed()?)
-}
-
-fn write_view(out: &mut Writer, view: &impl serde::Serialize) -> Result<(), Unwritable> {
-    let bytes = postcard::to_extend(view, Vec::with_capacity(VIEW_ROOM))
-        .map_err(|_| Unwritable("a view"))?;
-    out.number(bytes.len() as u64);
-    out.byte(VIEW_FORMAT);
-    out.bytes(&bytes);
-    Ok(())
-}
-
-fn read_view(input: &mut Reader<'_>) -> Result<View, Malformed> {
-    let length = input.count()?;
-    if input.byte()? != VIEW_FORMAT {
-        return Err(Malformed("an unknown format byte of a view"));
-    }
-    postcard::from_bytes(input.bytes(length)?).map_err(|_| Malformed("a view of another shape"))
 }
 
 /// The encoded size of entries alone.

@@ -169,10 +169,10 @@ impl<D: Documents> Admitter<'_, D> {
         };
         if let Some(elements) = elements {
             let elements = elements?;
-            return Ok(match elements.is_empty() {
-                true => established.ignored(),
-                false => Admission::Elements { elements, tenant, contract },
-            });
+            if elements.is_empty() {
+                return Ok(established.ignored());
+            }
+            return Ok(Admission::Elements { elements, tenant, contract });
         }
         // Without a transform, the record itself is element 0 and there are no other elements.
         if parsed.record().source.element().is_some_and(|element| element > 0) {

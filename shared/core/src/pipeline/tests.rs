@@ -15,8 +15,23 @@ use crate::base::error::{Code, Reason};
 use crate::base::id::{SubjectId, TenantId};
 use crate::base::scope::TenantScope;
 use crate::dead_letter::envelope::Envelope;
+use crate::dead_letter::message::Message;
 use crate::intake::record::{Record, Source};
 use crate::memory::{Call, Fault, Faulty, Memory};
+
+fn envelopes(messages: &[Message]) -> Vec<Envelope> {
+    messages.iter().map(|message| Envelope::read(&message.body).expect("an envelope")).collect()
+}
+
+/// The number of events in all heads.
+fn events(memory: &Faulty<Memory>) -> usize {
+    let heads: Vec<_> = memory.state().heads.values().cloned().collect();
+    let read = |stored: &crate::ledger::StoredHead| {
+        let head = crate::ledger::codec::decode_head(&stored.bytes).expect("a head");
+        usize::try_from(head.base.event_count).expect("few") + head.tail.len()
+    };
+    heads.iter().map(read).sum()
+}
 
 const CONTRACT: &str = r#"{
     "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},

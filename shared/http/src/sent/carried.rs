@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use drover_core::intake::contract::Contract;
+use drover_core::intake::record::is_credential;
 use drover_intake::body::{Events, Format};
 use drover_intake::submission::tracing_headers;
 
@@ -15,20 +16,14 @@ const CLOUD_EVENTS: &str = "ce-";
 const CLOUD_EVENT_HEADERS: usize = 32;
 /// Maximum length of a header that a contract reads, in bytes.
 const HEADER_BYTES: usize = 4096;
-/// Maximum number of the request headers that a transform reads as `$headers`, and of their bytes.
+/// Maximum number of the headers of a request that a transform reads as `$headers`.
 const ALL_HEADERS: usize = 64;
+/// Maximum length of these headers together, in bytes.
 const ALL_HEADERS_BYTES: usize = 16 * 1024;
-/// Headers that no record gets: credentials, and the encoding, because the body is decoded.
-const NEVER_CARRIED: [&str; 8] = [
-    "authorization",
-    "content-encoding",
-    "cookie",
-    "proxy-authorization",
-    "x-amz-security-token",
-    "x-api-key",
-    "x-forwarded-authorization",
-    "x-functions-key",
-];
+/// Whether no record gets a header: credentials, and the encoding, because the body is decoded.
+fn is_never_carried(name: &str) -> bool {
+    name == "content-encoding" || is_credential(name)
+}
 
 /// The headers for the records of a request.
 pub fn carried(
@@ -60,7 +55,7 @@ pub fn carried(
         let taken = carried.iter().any(|(known, _)| *known == name);
         let value = sent.headers.get(&name).map(|value| value.as_bytes());
         if let Some(value) = value.filter(|value| !taken && value.len() <= HEADER_BYTES)
-            && !NEVER_CARRIED.contains(&name.as_str())
+            && !is_never_carried(&name)
         {
             let bytes = name.len() + value.len();
             if bytes > room {

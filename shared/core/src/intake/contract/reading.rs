@@ -285,7 +285,7 @@ fn id_text<'a>(found: &Found<'a>, what: &str) -> Result<Cow<'a, str>, Rejection>
     })
 }
 
-/// What is wrong with a type that is none.
+/// The message about an invalid event type.
 pub(super) const BAD_TYPE: &str =
     "an event type is a text of 1 to 128 bytes without control characters";
 

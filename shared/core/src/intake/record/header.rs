@@ -2,6 +2,22 @@
 //! Azure Event Hubs writes properties for Kafka clients (OASIS AMQP 1.0, part 1, section 1.6).
 //! The two cannot be confused: no UTF-8 text starts with a byte from 0x80 to 0xbf.
 
+/// Headers with credentials: neither records nor programs get them.
+const CREDENTIALS: [&str; 7] = [
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-amz-security-token",
+    "x-api-key",
+    "x-forwarded-authorization",
+    "x-functions-key",
+];
+
+/// Whether a header with this name holds credentials.
+pub fn is_credential(name: &str) -> bool {
+    CREDENTIALS.iter().any(|credential| name.eq_ignore_ascii_case(credential))
+}
+
 const STRING_8: u8 = 0xa1;
 const STRING_32: u8 = 0xb1;
 const TIMESTAMP: u8 = 0x83;

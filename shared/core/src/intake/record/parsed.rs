@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use jsonptr::Pointer;
 use serde_json::Value;
 
+use super::numbering::part_of_line;
 use super::{HeaderValue, Record};
 use crate::base::error::{Code, Rejection};
 use crate::base::limits;
@@ -23,7 +24,7 @@ pub struct Parsed<'r> {
     exact: OnceLock<Result<Exact, Rejection>>,
     /// [`Self::data`], where it is not [`Self::json`].
     data: OnceLock<Result<Value, Rejection>>,
-    /// Of a line of a record, the number that stands for all of it.
+    /// The part of the record that is this line as a whole; `None`: the record is read as one text.
     line: Option<u32>,
     /// Of an element, which.
     element: Option<Element<'r>>,
@@ -35,11 +36,6 @@ struct Element<'r> {
     number: u32,
     whole: &'r Parsed<'r>,
     body: String,
-}
-
-/// The number of an element that a transform makes of a line, where `line` stands for all of the line.
-pub(crate) const fn part_of_line(line: u32, element: u32) -> u32 {
-    line.saturating_add(element).saturating_add(1)
 }
 
 impl<'r> Parsed<'r> {
@@ -60,12 +56,12 @@ impl<'r> Parsed<'r> {
         Self { record, json, exact: OnceLock::new(), data: OnceLock::new(), line: None, element }
     }
 
-    /// The same as a line of a record, of which this number stands for all.
+    /// Marks this as a line of a record: `number` is the part of the whole line.
     pub(crate) fn in_line(self, number: u32) -> Self {
         Self { line: Some(number), ..self }
     }
 
-    /// Another spelling of this record, in its place.
+    /// The record in another spelling, as the same part.
     pub(crate) fn respelled<'a>(&self, record: &'a Record) -> Parsed<'a> {
         Parsed { line: self.line, ..record.parsed() }
     }
@@ -82,7 +78,7 @@ impl<'r> Parsed<'r> {
         self.element.as_ref().map(|element| element.number)
     }
 
-    /// Which part of the record that was delivered this is; `None`: all of it.
+    /// The number of this part of the delivered record; `None`: the whole record.
     pub(crate) fn part_number(&self) -> Option<u32> {
         match (self.line, self.element_number()) {
             (None, element) => element,

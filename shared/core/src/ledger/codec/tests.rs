@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::id::EventId;
 use crate::event::{Arrival, Entry, IdOrigin, Placing, canonical_json};
+use crate::ledger::{Frame, Stale};
 
 fn instant(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros).expect("in range")

@@ -33,20 +33,6 @@ fn several(at: i64, items: &[(&str, &str)]) -> Record {
     Record { value: Some(value.into_bytes()), ..record("several", "demo", "", at) }
 }
 
-fn envelopes(messages: &[crate::dead_letter::message::Message]) -> Vec<Envelope> {
-    messages.iter().map(|message| Envelope::read(&message.body).expect("an envelope")).collect()
-}
-
-/// The number of events in all heads.
-fn events(memory: &Faulty<Memory>) -> usize {
-    let heads: Vec<_> = memory.state().heads.values().cloned().collect();
-    let read = |stored: &crate::ledger::StoredHead| {
-        let head = crate::ledger::codec::decode_head(&stored.bytes).expect("a head");
-        usize::try_from(head.base.event_count).expect("few") + head.tail.len()
-    };
-    heads.iter().map(read).sum()
-}
-
 fn report(memory: &Faulty<Memory>, records: Vec<Record>) -> Report {
     let records = records.into_iter().map(Incoming::Record).collect();
     let report = pipeline().process(memory, records, Timestamp::MAX).now_or_never();

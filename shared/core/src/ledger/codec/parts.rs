@@ -1,0 +1,161 @@
+//! The parts of heads and pages: spans of time, frames, positions, the start of what is out of date, views.
+
+use super::columns::IdForm;
+use super::wire::{Malformed, Reader, Unwritable, VIEW_ROOM, Writer, event_id, instant};
+use crate::base::id::{EventId, Position};
+use crate::base::time::Timestamp;
+use crate::ledger::{Frame, SECONDS_PER_DAY, Stale};
+use crate::view::View;
+
+const VIEW_FORMAT: u8 = 1;
+
+const RANGE: Malformed = Malformed("a number out of its range");
+
+pub(super) fn less(from: i64, span: i64) -> Result<i64, Malformed> {
+    from.checked_sub(span).ok_or(RANGE)
+}
+
+pub(super) fn more(from: i64, span: i64) -> Result<i64, Malformed> {
+    from.checked_add(span).ok_or(RANGE)
+}
+
+/// A difference, in whole units where it is so many.
+pub(super) fn write_span(out: &mut Writer, span: i64, unit: i64) {
+    if span % unit == 0 {
+        out.byte(0);
+        out.signed(span / unit);
+    } else {
+        out.byte(1);
+        out.signed(span);
+    }
+}
+
+pub(super) fn read_span(input: &mut Reader<'_>, unit: i64) -> Result<i64, Malformed> {
+    match input.byte()? {
+        0 => input.signed()?.checked_mul(unit).ok_or(RANGE),
+        1 => input.signed(),
+        _ => Err(Malformed("an unknown kind of span")),
+    }
+}
+
+pub(super) fn write_expiry(out: &mut Writer, expires_at: i64, position: &Position) {
+    let from = position.observed_at.whole_seconds();
+    write_span(out, expires_at.wrapping_sub(from), SECONDS_PER_DAY);
+}
+
+pub(super) fn read_expiry(input: &mut Reader<'_>, position: &Position) -> Result<i64, Malformed> {
+    more(position.observed_at.whole_seconds(), read_span(input, SECONDS_PER_DAY)?)
+}
+
+pub(super) fn write_frame(out: &mut Writer, frame: &Frame, sealed: &Position, expires_at: i64) {
+    write_frame_at(out, frame, sealed.observed_at.whole_seconds(), expires_at);
+}
+
+pub(super) fn write_frame_at(out: &mut Writer, frame: &Frame, last: i64, expires_at: i64) {
+    out.number(frame.number);
+    out.number(frame.bytes);
+    out.signed(last.wrapping_sub(frame.since));
+    write_span(out, expires_at.wrapping_sub(frame.expires_at), SECONDS_PER_DAY);
+}
+
+pub(super) fn read_frame(
+    input: &mut Reader<'_>,
+    sealed: &Position,
+    expires_at: i64,
+) -> Result<Frame, Malformed> {
+    FrameSpans::read(input)?.at(sealed.observed_at.whole_seconds(), expires_at)
+}
+
+/// A frame before the entries are known that its times are counted from.
+pub(super) struct FrameSpans {
+    number: u64,
+    bytes: u64,
+    since: i64,
+    expires: i64,
+}
+
+impl FrameSpans {
+    pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (number, bytes, since) = (input.number()?, input.number()?, input.signed()?);
+        Ok(Self { number, bytes, since, expires: read_span(input, SECONDS_PER_DAY)? })
+    }
+
+    pub(super) fn at(&self, last: i64, expires_at: i64) -> Result<Frame, Malformed> {
+        let Self { number, bytes, since, expires } = *self;
+        let (since, expires_at) = (less(last, since)?, less(expires_at, expires)?);
+        Ok(Frame { number, since, bytes, expires_at })
+    }
+}
+
+pub(super) fn read_stale(input: &mut Reader<'_>) -> Result<Stale, Malformed> {
+    let (from, since) = (read_position(input)?, read_time(input)?);
+    let (inserts, number) = (input.number()?, input.number()?);
+    let expires_at = read_expiry(input, &from)?;
+    Ok(Stale { from, since, inserts, number, expires_at })
+}
+
+pub(super) fn read_note(input: &mut Reader<'_>) -> Result<Vec<Position>, Malformed> {
+    let count = input.count()?;
+    let note: Vec<Position> = (0..count).map(|_| read_position(input)).collect::<Result<_, _>>()?;
+    if note.is_empty() { Err(Malformed("a note without positions")) } else { Ok(note) }
+}
+
+pub(super) fn write_position(out: &mut Writer, position: &Position) {
+    out.signed(position.observed_at.micros());
+    write_identity(out, position);
+}
+
+/// What tells positions of one time apart.
+pub(super) fn write_identity(out: &mut Writer, position: &Position) {
+    out.number(position.sequence);
+    let (form, bytes) = IdForm::of_id(position.event_id.as_str(), IdForm::Digest);
+    out.byte(form as u8);
+    if form == IdForm::Text {
+        out.text(position.event_id.as_str());
+    } else {
+        out.bytes(&bytes);
+    }
+}
+
+pub(super) fn read_position(input: &mut Reader<'_>) -> Result<Position, Malformed> {
+    let observed_at = read_time(input)?;
+    let (sequence, event_id) = read_identity(input)?;
+    Ok(Position { observed_at, sequence, event_id })
+}
+
+pub(super) fn read_identity(input: &mut Reader<'_>) -> Result<(u64, EventId), Malformed> {
+    let sequence = input.number()?;
+    let event_id = match IdForm::read(u64::from(input.byte()?))? {
+        IdForm::Text => event_id(input.text()?)?,
+        form => form.id(uuid::Uuid::from_bytes(input.array()?)),
+    };
+    Ok((sequence, event_id))
+}
+
+/// About the bytes that a head takes to name a position.
+pub(crate) fn position_size(position: &Position) -> usize {
+    let mut out = Writer::default();
+    write_position(&mut out, position);
+    out.into_bytes().len()
+}
+
+pub(super) fn read_time(input: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
+    instant(input.signed()?)
+}
+
+pub(super) fn write_view(out: &mut Writer, view: &impl serde::Serialize) -> Result<(), Unwritable> {
+    let bytes = postcard::to_extend(view, Vec::with_capacity(VIEW_ROOM))
+        .map_err(|_| Unwritable("a view"))?;
+    out.number(bytes.len() as u64);
+    out.byte(VIEW_FORMAT);
+    out.bytes(&bytes);
+    Ok(())
+}
+
+pub(super) fn read_view(input: &mut Reader<'_>) -> Result<View, Malformed> {
+    let length = input.count()?;
+    if input.byte()? != VIEW_FORMAT {
+        return Err(Malformed("an unknown format byte of a view"));
+    }
+    postcard::from_bytes(input.bytes(length)?).map_err(|_| Malformed("a view of another shape"))
+}
