@@ -2,7 +2,6 @@
 //! afterwards, of a read in between, and of backlogs of single events.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use anyhow::Context;
 use drover_core::base::cost::Units;
@@ -154,12 +153,8 @@ impl Bench {
 
     /// The specs of the contracts in this history.
     async fn specs(&self, snapshot: &Snapshot) -> anyhow::Result<Specs> {
-        let mut contracts: Vec<_> =
-            snapshot.entries().map(|entry| Arc::clone(&entry.contract)).collect();
-        contracts.sort_unstable();
-        contracts.dedup();
-        let now = Timestamp::from_millis(NOW_MILLIS).context("now")?;
-        Ok(self.pipeline.registry.specs(&contracts, 0, now, &self.aws).await?)
+        let versions = Specs::default().missing(snapshot.entries());
+        Ok(self.pipeline.registry.specs(&versions, &self.aws).await?)
     }
 }
 

@@ -28,6 +28,7 @@ use drover_core::memory::Memory;
 use drover_core::ports::Ports;
 use drover_core::registry::Registry;
 use drover_core::subject::reader;
+use drover_core::view::Specs;
 use drover_processor::Processor;
 use drover_tests::dynamodb::{LEDGER, LETTERS, REGISTRY, REQUESTS};
 use serde_json::{Value, json};
@@ -111,11 +112,8 @@ async fn state<W: Ports>(ports: &W, device: &str) -> anyhow::Result<Value> {
     let everything = Question::History { from: None, to: None };
     let (snapshot, _) = reader::read(ports, &location, everything).await?;
     let Some(snapshot) = snapshot else { return Ok(json!({"device": device, "count": 0})) };
-    let mut contracts: Vec<_> =
-        snapshot.entries().map(|entry| Arc::clone(&entry.contract)).collect();
-    contracts.dedup();
-    let registry = Registry::new();
-    let specs = registry.specs(&contracts, snapshot.head.revision, ports.now(), ports).await?;
+    let versions = Specs::default().missing(snapshot.entries());
+    let specs = Registry::new().specs(&versions, ports).await?;
     let view = snapshot.live(&specs).to_json();
     let number = |name: &str| view.pointer(&format!("/measures/temperature/{name}")).cloned();
     let mean = number("mean").and_then(|mean| mean.as_f64()).unwrap_or_default();

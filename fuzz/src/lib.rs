@@ -31,7 +31,7 @@ pub fn ports() -> Faulty<Memory> {
         topics: Some(text("topics", include_str!("../../local/config/topics.json"))),
     };
     let checked = submitted.check().expect("documents");
-    let plan = checked.plan(&Stored::new(), memory.now()).expect("a plan");
+    let plan = checked.plan(&Stored::new(), ("fuzz", memory.now())).expect("a plan");
     for write in plan.writes {
         if let Change::Put { document, .. } = write.change {
             memory.state().documents.insert(write.name.storage_key(), document);

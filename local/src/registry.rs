@@ -9,8 +9,10 @@ use drover_core::intake::document::DocumentName;
 use drover_core::ports::{Clock as _, Documents as _};
 use drover_core::registry::{Change, Checked, Consent, Move, Plan, Refusal, Stored, Submitted};
 
+pub(crate) use self::differences::{Difference, differences};
 pub(crate) use self::placement::{Doubt, Doubtful};
 
+mod differences;
 mod placement;
 
 /// The result of applying documents.
@@ -31,9 +33,35 @@ pub(crate) struct Outcome {
 pub(crate) struct Effect {
     pub(crate) kind: EffectKind,
     pub(crate) name: DocumentName,
+    /// The new version of a contract that was created or replaced.
+    pub(crate) version: Option<u32>,
+    /// The differences from the replaced document.
+    pub(crate) differences: Vec<Difference>,
     /// The origin of the document; `None` for a key that the new version of its document no longer
     /// contains.
     pub(crate) origin: Option<String>,
+}
+
+impl Effect {
+    /// The document, with its version and its file, for people.
+    pub(crate) fn document(&self) -> String {
+        let mut text = match &self.name {
+            DocumentName::Tenant(id) => format!("tenant {id}"),
+            DocumentName::Contract(name) => format!("contract {name}"),
+            DocumentName::ContractVersion(name, number) => format!("contract {name}@{number}"),
+            DocumentName::Topic(topic) => format!("topic {topic}"),
+            DocumentName::Key(sha256) => format!("key with sha256 {sha256}"),
+            DocumentName::Revision => "revision".to_owned(),
+        };
+        if let Some(version) = self.version {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "@{version}");
+        }
+        if let Some(origin) = &self.origin {
+            let _ = write!(text, "  {origin}");
+        }
+        text
+    }
 }
 
 /// The kind of an effect.
@@ -66,7 +94,8 @@ pub enum RegistryError {
     Unavailable(#[from] Unavailable),
 }
 
-/// Writes the changed documents, within the consent of the user.
+/// Writes the changed documents, within the consent of the user. Versions of contracts keep `by`, the name of
+/// the person.
 ///
 /// # Errors
 /// [`RegistryError`].
@@ -74,7 +103,25 @@ pub(crate) async fn apply(
     aws: &Aws,
     submitted: &Submitted,
     consent: Consent,
+    by: &str,
 ) -> Result<Outcome, RegistryError> {
+    let (plan, outcome) = plan(aws, submitted, consent, by).await?;
+    match aws.apply(&plan).await? {
+        Applied::Whole => Ok(outcome),
+        Applied::Overtaken(name) => Err(RegistryError::Overtaken(name)),
+    }
+}
+
+/// Checks the documents and plans the writes. The outcome is that of applying the plan.
+///
+/// # Errors
+/// [`RegistryError`].
+pub(crate) async fn plan(
+    aws: &Aws,
+    submitted: &Submitted,
+    consent: Consent,
+    by: &str,
+) -> Result<(Plan, Outcome), RegistryError> {
     let checked = submitted.check().map_err(RegistryError::Refused)?;
     let mut stored = Stored::new();
     for name in checked.reads() {
@@ -82,19 +129,15 @@ pub(crate) async fn apply(
             stored.insert(name, document);
         }
     }
-    let plan = checked.plan_with(consent, &stored, aws.now()).map_err(RegistryError::Refused)?;
+    let planned = checked.plan_with(consent, &stored, (by, aws.now()));
+    let plan = planned.map_err(RegistryError::Refused)?;
     let (moves, doubtful) = (checked.moves(&stored), placement::doubtful(aws, &checked).await);
     placement::check_targets(&moves, &doubtful).map_err(RegistryError::Refused)?;
-    match aws.apply(&plan).await? {
-        Applied::Whole => {
-            let (effects, revision) = (effects(&checked, &plan), plan.revision);
-            Ok(Outcome { effects, revision, moves, doubtful })
-        }
-        Applied::Overtaken(name) => Err(RegistryError::Overtaken(name)),
-    }
+    let (effects, revision) = (effects(&checked, &plan, &stored), plan.revision);
+    Ok((plan, Outcome { effects, revision, moves, doubtful }))
 }
 
-fn effects(checked: &Checked, plan: &Plan) -> Vec<Effect> {
+fn effects(checked: &Checked, plan: &Plan, stored: &Stored) -> Vec<Effect> {
     let kind_of = |name: &DocumentName| {
         let write = plan.writes.iter().find(|write| write.name == *name);
         match write.map(|write| &write.change) {
@@ -104,14 +147,26 @@ fn effects(checked: &Checked, plan: &Plan) -> Vec<Effect> {
             Some(Change::Delete) => EffectKind::Removed,
         }
     };
+    let version_of = |name: &DocumentName| {
+        plan.writes.iter().find_map(|write| match (&write.name, name) {
+            (DocumentName::ContractVersion(written, number), DocumentName::Contract(name)) => {
+                (written == name).then_some(*number)
+            }
+            _ => None,
+        })
+    };
     let submitted = checked.names().map(|(origin, name)| Effect {
         kind: kind_of(&name),
+        version: version_of(&name),
+        differences: differences(plan, stored, &name),
         name,
         origin: Some(origin.to_owned()),
     });
     let removed = plan.writes.iter().filter(|write| write.change == Change::Delete);
     let removed = removed.map(|write| Effect {
         kind: EffectKind::Removed,
+        version: None,
+        differences: Vec::new(),
         name: write.name.clone(),
         origin: None,
     });

@@ -21,6 +21,7 @@ use std::process::Command;
 use clap::Parser;
 use common::Process;
 use drover_local::commands::contracts;
+use futures_util::FutureExt as _;
 use serde_json::Value;
 
 const GALLERY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../contracts");
@@ -75,7 +76,8 @@ fn try_sample(folder: &Path, sample: &str, given: &Value) -> Value {
     for (name, value) in given["headers"].as_object().into_iter().flatten() {
         words.extend(["--header".to_owned(), format!("{name}={}", value.as_str().unwrap())]);
     }
-    let shown = contracts::run(&Cli::parse_from(words).args, &mut std::io::empty());
+    let args = Cli::parse_from(words).args;
+    let shown = contracts::run(&args, &mut std::io::empty()).now_or_never().unwrap();
     let shown = shown.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     serde_json::from_str(&shown.text).unwrap()
 }

@@ -32,7 +32,7 @@ use drover_core::pipeline::cache::HeadCache;
 use drover_core::ports::{Clock, SubjectLocation};
 use drover_core::registry::{Change, Registry, Stored, Submitted, Text};
 use drover_core::subject::reader;
-use drover_core::view::{View, fold};
+use drover_core::view::{Specs, View, fold};
 use drover_processor::{Failed, Processor};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Deserialize;
@@ -180,9 +180,8 @@ impl Host {
 
     /// The live view, which must be the fold of the history (promise 1).
     async fn view(&self, snapshot: &Snapshot) -> View {
-        let contracts: BTreeSet<_> = snapshot.entries().map(|entry| &entry.contract).collect();
-        let contracts: Vec<_> = contracts.into_iter().cloned().collect();
-        let specs = Registry::new().specs(&contracts, 0, self.ports.now(), &self.ports).await;
+        let versions = Specs::default().missing(snapshot.entries());
+        let specs = Registry::new().specs(&versions, &self.ports).await;
         let specs = specs.expect("available");
         assert!(snapshot.entries().is_sorted_by(|one, next| one.position < next.position));
         let view = snapshot.live(&specs);
@@ -221,7 +220,7 @@ fn load(memory: &Faulty<Memory>, extra: &Extra) {
     let topics = Some(text("topics", topics.to_string()));
     let submitted = Submitted { tenants, contracts: Vec::new(), topics };
     let checked = submitted.check().expect("documents");
-    let plan = checked.plan(&Stored::new(), memory.now()).expect("a plan");
+    let plan = checked.plan(&Stored::new(), ("test", memory.now())).expect("a plan");
     for write in plan.writes {
         if let Change::Put { document, .. } = write.change {
             memory.state().documents.insert(write.name.storage_key(), document);

@@ -2,6 +2,7 @@
 //! caller: only subjects of the caller's tenant, within the tenant's quota and until the deadline of the
 //! request. A visit counts the cost of its reads. It implements the store and rejects all writes.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use drover_core::ledger::read::{Question, Snapshot};
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::ports::{Clock, Listing, Store, SubjectLocation, Together};
-use drover_core::registry::Registry;
+use drover_core::registry::{Registry, StoredContract};
 use drover_core::subject::listing::{self, Listed, Mark};
 use drover_core::subject::reader;
 use drover_core::view::{Specs, View};
@@ -93,7 +94,7 @@ impl<W: QueryPorts> Visit<'_, W> {
     ) -> Result<Option<(Snapshot, Specs)>, Unavailable> {
         let (snapshot, _) = reader::read(self, &self.location(subject), question).await?;
         let Some(snapshot) = snapshot else { return Ok(None) };
-        let specs = self.specs(snapshot.entries(), snapshot.head.revision).await?;
+        let specs = self.specs(snapshot.entries()).await?;
         Ok(Some((snapshot, specs)))
     }
 
@@ -112,16 +113,15 @@ impl<W: QueryPorts> Visit<'_, W> {
         Ok(reader::range(self, &self.location(subject), range).await?.0)
     }
 
-    /// The specs of the contracts of these entries.
+    /// The specs of the contract versions that read these entries.
     pub(crate) async fn specs<'e>(
         &self,
         entries: impl IntoIterator<Item = &'e Arc<Entry>>,
-        revision: u64,
     ) -> Result<Specs, Unavailable> {
-        let contracts = Specs::default().missing(entries);
+        let versions = Specs::default().missing(entries);
         let Access { registry, ports, .. } = self.access;
         self.in_time()?;
-        registry.specs(&contracts, revision, ports.now(), ports).await
+        registry.specs(&versions, ports).await
     }
 
     /// Charges the quota of bytes for work that reads nothing from the ledger.
@@ -135,6 +135,22 @@ impl<W: QueryPorts> Visit<'_, W> {
     pub(crate) async fn contract(&self, name: &str) -> Result<Option<Arc<Contract>>, Unavailable> {
         let Access { registry, ports, .. } = self.access;
         registry.contract(name, ports.now(), ports).await
+    }
+
+    /// The current version of a stored contract, or the version with a number.
+    pub(crate) async fn stored_contract(
+        &self,
+        name: &str,
+        number: Option<u32>,
+    ) -> Result<Option<StoredContract>, Unavailable> {
+        let Access { registry, ports, .. } = self.access;
+        registry.stored_contract(name, number, ports).await
+    }
+
+    /// The number of the current version of every contract, by name.
+    pub(crate) async fn contracts(&self) -> Result<BTreeMap<String, u32>, Unavailable> {
+        let Access { registry, ports, .. } = self.access;
+        registry.contracts(ports.now(), ports).await
     }
 
     /// All kinds of subjects.

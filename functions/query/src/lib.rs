@@ -5,6 +5,7 @@
 //! - `events`, `subjects`, `measures`, `dashboard`: the routes by family; they parse parameters,
 //!   read, and shape the response
 //! - [`check`]: what a contract makes of records, without storing them
+//! - `contracts`: contracts and their versions
 //! - `event_body`: an event in a response
 //! - `newest`: merges the newest events of many subjects
 //! - `collected`, `series`: points and statistics of a measure
@@ -30,6 +31,7 @@ pub mod check;
 pub mod cloudwatch;
 mod collected;
 pub mod config;
+mod contracts;
 pub mod counts;
 mod dashboard;
 mod documents;
@@ -82,6 +84,7 @@ where
         .merge(subjects::routes(Arc::clone(&access)))
         .merge(measures::routes(Arc::clone(&access)))
         .merge(check::routes(Arc::clone(&access)))
+        .merge(contracts::routes(Arc::clone(&access)))
         .merge(dashboard::routes(access, counts))
         .merge(health::routes(health))
         .merge(documents::json())

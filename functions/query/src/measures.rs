@@ -219,10 +219,9 @@ async fn read<W: QueryPorts>(
         if portion.is_expired && entries_read == 0 {
             return Err(expired());
         }
-        let specs = visit.specs(&portion.entries, portion.head.revision).await?;
+        let specs = visit.specs(&portion.entries).await?;
         for entry in &portion.entries {
-            let spec = specs.by_contract.get(&entry.contract);
-            spec.into_iter().for_each(|spec| series.take(entry, spec));
+            specs.of(entry).into_iter().for_each(|spec| series.take(entry, spec));
         }
         entries_read += portion.entries.len();
         let Some(next) = portion.next else { return Ok(None) };

@@ -6,12 +6,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
-use drover_core::intake::document::DocumentName;
-use drover_core::registry::{Consent, Identities, LIFETIME_SECONDS, Moves, Submitted, Text};
+use drover_core::registry::{
+    Consent, Identities, Incompatibilities, LIFETIME_SECONDS, Moves, Submitted, Text,
+};
 
 use super::target::{DatabaseArgs, NoTarget};
-use crate::registry::{self, Effect, EffectKind, Outcome, RegistryError};
+use crate::registry::{self, EffectKind, Outcome, RegistryError};
 
+mod dry_run;
 mod placement;
 
 /// Check and apply the tenants, contracts and topic routes of a folder
@@ -29,6 +31,9 @@ pub struct Args {
     /// Allow a change that is rejected by default; may be repeated
     #[arg(long, value_name = "CHANGE", value_enum)]
     allow: Vec<Allow>,
+    /// Show what would change, and write nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     database: DatabaseArgs,
 }
@@ -39,16 +44,26 @@ enum Allow {
     /// A contract with the same name and another subject, tenant, time, event id or identity:
     /// events that were applied before count twice if they are delivered again
     IdentityChange,
+    /// A version of a contract that rejects records which compatibility requires it to accept
+    Incompatible,
+    /// A version of a contract of which it cannot be decided whether it is compatible
+    Undecided,
+    /// Another unit of a measure: the statistics of views mix both units
+    UnitChange,
 }
 
 impl Args {
     fn consent(&self) -> Consent {
-        let identities = match self.allow.as_slice() {
-            [] => Identities::Kept,
-            [Allow::IdentityChange, ..] => Identities::MayChange,
-        };
+        let allowed = |change| self.allow.contains(&change);
+        let identities =
+            if allowed(Allow::IdentityChange) { Identities::MayChange } else { Identities::Kept };
         let moves = if self.moves { Moves::Allowed } else { Moves::Refused };
-        Consent { moves, identities }
+        let incompatibilities = Incompatibilities {
+            rejecting: allowed(Allow::Incompatible),
+            undecided: allowed(Allow::Undecided),
+        };
+        let unit_changes = allowed(Allow::UnitChange);
+        Consent { moves, identities, incompatibilities, unit_changes }
     }
 }
 
@@ -80,14 +95,18 @@ pub enum ApplyError {
     Registry(#[from] RegistryError),
 }
 
-/// Applies the folder's documents and reports the effect of each.
+/// Applies the folder's documents for a person and reports the effect of each.
 ///
 /// # Errors
 /// [`ApplyError`].
-pub async fn run(args: &Args) -> Result<String, ApplyError> {
+pub async fn run(args: &Args, by: &str) -> Result<String, ApplyError> {
     let submitted = read(&args.folder)?;
     let tables = args.database.tables().await?;
-    let outcome = registry::apply(&tables, &submitted, args.consent()).await?;
+    if args.dry_run {
+        let (_, outcome) = registry::plan(&tables, &submitted, args.consent(), by).await?;
+        return Ok(dry_run::report(&outcome));
+    }
+    let outcome = registry::apply(&tables, &submitted, args.consent(), by).await?;
     Ok(report(&outcome))
 }
 
@@ -95,12 +114,8 @@ pub async fn run(args: &Args) -> Result<String, ApplyError> {
 fn report(outcome: &Outcome) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    for Effect { kind, name, origin } in &outcome.effects {
-        let _ = write!(text, "{:<10} {}", done(*kind), shown(name));
-        let _ = match origin {
-            Some(origin) => writeln!(text, "  {origin}"),
-            None => writeln!(text),
-        };
+    for effect in &outcome.effects {
+        let _ = writeln!(text, "{:<10} {}", done(effect.kind), effect.document());
     }
     let revision = outcome.revision;
     let _ = if outcome.effects.iter().all(|effect| effect.kind == EffectKind::Unchanged) {
@@ -119,16 +134,6 @@ fn done(kind: EffectKind) -> &'static str {
         EffectKind::Replaced => "replaced",
         EffectKind::Unchanged => "unchanged",
         EffectKind::Removed => "removed",
-    }
-}
-
-fn shown(name: &DocumentName) -> String {
-    match name {
-        DocumentName::Tenant(id) => format!("tenant {id}"),
-        DocumentName::Contract(name) => format!("contract {name}"),
-        DocumentName::Topic(topic) => format!("topic {topic}"),
-        DocumentName::Key(sha256) => format!("key with sha256 {sha256}"),
-        DocumentName::Revision => "revision".to_owned(),
     }
 }
 
@@ -171,7 +176,10 @@ fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> ApplyError + '_ {
 
 #[cfg(test)]
 mod tests {
+    use drover_core::intake::document::DocumentName;
+
     use super::*;
+    use crate::registry::Effect;
 
     #[test]
     fn only_the_documents_of_a_folder_are_read_and_in_order() {
@@ -206,16 +214,32 @@ mod tests {
         let topic = |kind, name: &str| Effect {
             kind,
             name: DocumentName::Topic(name.to_owned()),
+            version: None,
+            differences: Vec::new(),
             origin: Some("topics.json".to_owned()),
         };
         let removed = Effect {
             kind: EffectKind::Removed,
             name: DocumentName::Key("ab".to_owned()),
+            version: None,
+            differences: Vec::new(),
             origin: None,
         };
-        let effects =
-            vec![topic(EffectKind::Created, "a"), topic(EffectKind::Unchanged, "b"), removed];
-        let expected = "created    topic a  topics.json\n\
+        let contract = Effect {
+            kind: EffectKind::Replaced,
+            name: DocumentName::Contract("mine".to_owned()),
+            version: Some(3),
+            differences: Vec::new(),
+            origin: Some("contracts/mine.json".to_owned()),
+        };
+        let effects = vec![
+            contract,
+            topic(EffectKind::Created, "a"),
+            topic(EffectKind::Unchanged, "b"),
+            removed,
+        ];
+        let expected = "replaced   contract mine@3  contracts/mine.json\n\
+                        created    topic a  topics.json\n\
                         unchanged  topic b  topics.json\n\
                         removed    key with sha256 ab\n\
                         revision 2, known to every function within 60 s\n";

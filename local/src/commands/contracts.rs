@@ -1,6 +1,7 @@
-//! `drover contracts …`: commands for people who write contracts. They need no host.
+//! `drover contracts …`: commands for people who write contracts. `try` needs no host.
 
 mod render;
+mod stored;
 mod tried;
 mod trying;
 
@@ -8,9 +9,10 @@ use std::io::Read;
 
 use clap::{Args as ClapArgs, Subcommand};
 
+pub use self::stored::{ListArgs, ShowArgs, StoredError};
 pub use self::trying::{Ending, Shown, TryArgs, TryError};
 
-/// Try out contracts
+/// Try out contracts, and show their versions
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     #[command(subcommand)]
@@ -20,14 +22,30 @@ pub struct Args {
 #[derive(Subcommand, Clone, Debug)]
 enum ContractsCommand {
     Try(TryArgs),
+    List(ListArgs),
+    Show(ShowArgs),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ContractsError {
+    /// Nothing was tried.
+    #[error(transparent)]
+    Try(#[from] TryError),
+    /// No contract was shown.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
 }
 
 /// Runs the command and returns the text to print. `stdin` is read where a file is `-`.
 ///
 /// # Errors
-/// [`TryError`]
-pub fn run(args: &Args, stdin: &mut impl Read) -> Result<Shown, TryError> {
-    match &args.command {
-        ContractsCommand::Try(args) => trying::run(args, stdin),
-    }
+/// [`ContractsError`]
+pub async fn run(args: &Args, stdin: &mut impl Read) -> Result<Shown, ContractsError> {
+    let text = match &args.command {
+        ContractsCommand::Try(args) => return Ok(trying::run(args, stdin)?),
+        ContractsCommand::List(args) => stored::list(args).await?,
+        ContractsCommand::Show(args) => stored::show(args).await?,
+    };
+    Ok(Shown { text, ending: Ending::Accepted })
 }

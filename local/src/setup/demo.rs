@@ -27,6 +27,8 @@ const TENANTS: [DemoTenant; 2] = [
         json: include_str!("../../config/tenants/acme.json"),
     },
 ];
+/// Who applies the documents that a host adds.
+const HOST: &str = "local host";
 const TOPICS: &str = include_str!("../../config/topics.json");
 
 struct DemoTenant {
@@ -57,7 +59,7 @@ pub(crate) async fn demo_tenants(aws: &Aws) -> Result<Vec<LocalTenant>, SetupErr
         }
     }
     submitted.topics = Some(text("topics.json", &free_topics(aws).await?.to_string()));
-    registry::apply(aws, &submitted, Consent::default()).await?;
+    registry::apply(aws, &submitted, Consent::default(), HOST).await?;
     Ok(tenants)
 }
 

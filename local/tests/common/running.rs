@@ -82,7 +82,7 @@ impl Running {
 
     pub async fn apply_folder(&self, folder: &Path) -> Result<String, ApplyError> {
         let words = ["apply", folder.to_str().unwrap(), "--data", self.folder()];
-        apply::run(&Apply::parse_from(words).args).await
+        apply::run(&Apply::parse_from(words).args, "ann@cli").await
     }
 
     /// `drover apply` as a process: exit code, standard output, standard error.

@@ -33,6 +33,16 @@ pub struct Event {
     pub skipped: Vec<Arc<str>>,
 }
 
+/// A version of a contract. A version never changes, so an entry is folded by the same measures, status and
+/// location for ever.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContractVersion {
+    /// The name of the contract.
+    pub contract: Arc<str>,
+    /// The number of the version: 0 is the built-in contract, stored versions begin with 1.
+    pub number: u32,
+}
+
 /// One entry of a subject's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -44,7 +54,7 @@ pub struct Entry {
     pub event_type: Arc<str>,
     /// The contract that the event passed. Its measures, status and location feed the view.
     pub contract: Arc<str>,
-    /// The version of that contract; 0 where none is stated.
+    /// The version of that contract that read the record; 0: the built-in contract.
     pub contract_version: u32,
     /// When Drover received the event. Every decision uses it, also in a replay.
     pub ingested_at: Timestamp,
@@ -91,11 +101,16 @@ impl Entry {
     /// the time of receipt and the contract's name are not.
     ///
     /// If the id comes from the record, equal ids mean the same event, even if the contract was
-    /// fixed between two deliveries and extracts another payload.
+    /// fixed between two deliveries and extracts another payload. If two versions of a contract read the
+    /// events, their payloads may differ although the records are equal. That cannot be decided, so the
+    /// events count as the same.
     pub fn same_content(&self, other: &Self) -> bool {
         let same_record =
             matches!((self.id_origin, other.id_origin), (IdOrigin::Record, IdOrigin::Record));
+        let other_version =
+            self.contract == other.contract && self.contract_version != other.contract_version;
         same_record
+            || other_version
             || (self.event_type == other.event_type && is_same(&self.payload, &other.payload))
     }
 

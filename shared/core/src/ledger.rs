@@ -56,8 +56,6 @@ pub struct Head {
     pub version: u64,
     /// Rises by one with each commit that changes something settled.
     pub epoch: u64,
-    /// The registry revision that its views were made with.
-    pub revision: u64,
     /// Rises when the ledger moves to another table or is restored. Heads are ordered by era, then
     /// version.
     pub era: u64,

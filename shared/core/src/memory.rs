@@ -15,11 +15,12 @@ use crate::base::cost::{Metered, Units};
 use crate::base::limits::TRANSACTION_ITEMS;
 use crate::base::time::Timestamp;
 use crate::dead_letter::message::Message;
-use crate::intake::document::StoredDocument;
+use crate::intake::document::{DocumentName, StoredDocument};
 use crate::intake::record::Record;
 use crate::intake::request::Made;
 use crate::ledger::{Activity, PageWrite, StoredHead};
 use crate::ports::Clock;
+use crate::registry::StoredContract;
 
 mod erasing;
 mod faulty;
@@ -138,6 +139,19 @@ impl Memory {
     pub fn put_document(&self, key: &str, json: &str) {
         let document = StoredDocument { json: json.to_owned(), revision: 1 };
         self.state().documents.insert(key.to_owned(), document);
+    }
+
+    /// Stores the next version of a contract and returns its number. The document is not checked.
+    pub fn put_contract(&self, name: &str, json: &str) -> u32 {
+        let current = DocumentName::Contract(name.to_owned());
+        let stored = self.state().documents.get(&current.storage_key()).cloned();
+        let version = stored.and_then(|stored| StoredContract::number(&stored)).unwrap_or(0) + 1;
+        let stamp = r#""applied_at":"2026-01-01T00:00:00Z","applied_by":"test""#;
+        let json = format!(r#"{{{stamp},"contract":{json},"version":{version}}}"#);
+        let immutable = DocumentName::ContractVersion(name.to_owned(), version);
+        self.put_document(&immutable.storage_key(), &json);
+        self.put_document(&current.storage_key(), &json);
+        version
     }
 
     /// The content. Ignores poisoning: a panic of another test thread does not matter.

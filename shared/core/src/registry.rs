@@ -2,8 +2,8 @@
 //!
 //! Documents, and the absence of a document, are cached for [`LIFETIME_SECONDS`], so that neither a
 //! busy tenant nor a wrong key costs a read per record. A view must not depend on how warm an
-//! environment's cache is: [`Registry::specs`] returns contracts that are at least as new as a
-//! given revision, and that revision.
+//! environment's cache is: an entry names the version of the contract that read it, versions never
+//! change, and [`Registry::specs`] returns the specs of exactly these versions.
 //!
 //! A cache's lock is never held across a read: two concurrent misses read twice.
 
@@ -13,34 +13,43 @@ mod plan;
 mod revision;
 mod stored;
 mod ttl_cache;
+mod version;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use lru::LruCache;
 use serde_json::Value;
 
 pub use self::apply::{Checked, Refusal, Stored, Submitted, Text};
 pub use self::plan::{
-    Change, Consent, Identities, LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves, Plan, Write,
+    Change, Consent, Identities, Incompatibilities, LONGEST_INVOCATION_SECONDS, Ledger, Move,
+    Moves, Plan, Write,
 };
 use self::revision::Revision;
-use self::stored::{broken, read};
+use self::stored::{broken, missing_version, read};
 pub use self::ttl_cache::LIFETIME_SECONDS;
-use self::ttl_cache::{Held, TtlCache};
+use self::ttl_cache::TtlCache;
+pub use self::version::StoredContract;
 use crate::base::error::Unavailable;
 use crate::base::id::{Kind, TenantId};
+use crate::base::limits;
 use crate::base::time::Timestamp;
-use crate::intake::contract::{Contract, ContractDocument, builtin, builtin_of_media_type};
+use crate::event::ContractVersion;
+use crate::intake::contract::{BUILTINS, Contract, builtin, builtin_of_media_type};
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::intake::fault;
 use crate::intake::tenant::{KeyGrant, Tenant, TopicRoute, Topics};
 use crate::ports::Documents;
-use crate::view::Specs;
+use crate::view::{Specs, ViewSpec};
 
 /// The cached contracts, tenants, routes and keys of an environment.
 #[derive(Debug)]
 pub struct Registry {
     tenants: TtlCache<Tenant>,
     contracts: TtlCache<Contract>,
+    specs: SpecCache,
     topics: TtlCache<TopicRoute>,
     keys: TtlCache<KeyGrant>,
     revision: Revision,
@@ -58,6 +67,7 @@ impl Registry {
         Self {
             tenants: TtlCache::new(),
             contracts: TtlCache::new(),
+            specs: SpecCache::default(),
             topics: TtlCache::new(),
             keys: TtlCache::new(),
             revision: Revision::default(),
@@ -75,12 +85,12 @@ impl Registry {
         documents: &impl Documents,
     ) -> Result<Option<Arc<Tenant>>, Unavailable> {
         if let Some(held) = self.tenants.get(id.as_str(), now) {
-            return Ok(held.content);
+            return Ok(held);
         }
         let name = DocumentName::Tenant(id.clone());
         let stored = read(&name, documents).await?;
         let tenant = stored.map(|stored| tenant_of(&name, &stored)).transpose()?;
-        Ok(self.tenants.put(id.as_str(), tenant, 0, now))
+        Ok(self.tenants.put(id.as_str(), tenant, now))
     }
 
     /// The route of a topic.
@@ -94,12 +104,12 @@ impl Registry {
         documents: &impl Documents,
     ) -> Result<Option<Arc<TopicRoute>>, Unavailable> {
         if let Some(held) = self.topics.get(topic, now) {
-            return Ok(held.content);
+            return Ok(held);
         }
         let name = DocumentName::Topic(topic.to_owned());
         let stored = read(&name, documents).await?;
         let route = stored.map(|stored| route_of(&name, &stored)).transpose()?;
-        Ok(self.topics.put(topic, route, 0, now))
+        Ok(self.topics.put(topic, route, now))
     }
 
     /// The grant of an API key, by the hex digits of its SHA-256.
@@ -113,12 +123,12 @@ impl Registry {
         documents: &impl Documents,
     ) -> Result<Option<Arc<KeyGrant>>, Unavailable> {
         if let Some(held) = self.keys.get(sha256, now) {
-            return Ok(held.content);
+            return Ok(held);
         }
         let name = DocumentName::Key(sha256.to_owned());
         let stored = read(&name, documents).await?;
         let grant = stored.map(|stored| grant_of(&name, &stored)).transpose()?;
-        Ok(self.keys.put(sha256, grant, 0, now))
+        Ok(self.keys.put(sha256, grant, now))
     }
 
     /// A contract: the stored contract, else the built-in contract with this name.
@@ -132,45 +142,100 @@ impl Registry {
         documents: &impl Documents,
     ) -> Result<Option<Arc<Contract>>, Unavailable> {
         if let Some(held) = self.contracts.get(name, now) {
-            return Ok(held.content);
+            return Ok(held);
         }
         // Requests may contain any text as a contract name.
         if Kind::parse(name).is_err() {
             return Ok(None);
         }
-        let revision = self.revision(0, now, documents).await?;
-        self.load_contract(name, revision, now, documents).await
+        // The breaker compares later revisions with it.
+        self.revision.seen(now, documents).await?;
+        let stored_name = DocumentName::Contract(name.to_owned());
+        let contract = match stored_contract(&stored_name, documents).await? {
+            Some(stored) => Some(stored.compile().map_err(|fault| broken(&stored_name, &fault))?),
+            None => builtin_contract(name)?,
+        };
+        if let Some(contract) = &contract {
+            self.specs.put(contract.version(), contract.view_spec());
+        }
+        Ok(self.contracts.put(name, contract, now))
     }
 
-    /// The view specs of these contracts, at least as new as a revision.
+    /// The current version of a stored contract, or the version with a number. Bypasses the cache.
     ///
     /// # Errors
-    /// The store does not answer, a stored document is invalid, or the registry is older than the
-    /// revision.
-    pub async fn specs(
+    /// The store does not answer, or the stored document is invalid.
+    pub async fn stored_contract(
         &self,
-        names: &[Arc<str>],
-        at_least: u64,
+        name: &str,
+        number: Option<u32>,
+        documents: &impl Documents,
+    ) -> Result<Option<StoredContract>, Unavailable> {
+        // Requests may contain any text as a contract name.
+        if Kind::parse(name).is_err() {
+            return Ok(None);
+        }
+        let name = name.to_owned();
+        let name = match number {
+            None => DocumentName::Contract(name),
+            Some(number) => DocumentName::ContractVersion(name, number),
+        };
+        stored_contract(&name, documents).await
+    }
+
+    /// The number of the current version of every contract, by name; 0 for a built-in contract.
+    ///
+    /// # Errors
+    /// The store does not answer, or the stored document is invalid.
+    pub async fn contracts(
+        &self,
         now: Timestamp,
         documents: &impl Documents,
+    ) -> Result<BTreeMap<String, u32>, Unavailable> {
+        let seen = self.revision.seen(now, documents).await?;
+        let mut contracts: BTreeMap<String, u32> =
+            BUILTINS.iter().map(|(name, _)| ((*name).to_owned(), 0)).collect();
+        contracts.extend(seen.index.contracts.clone());
+        Ok(contracts)
+    }
+
+    /// The view specs of these contract versions.
+    ///
+    /// # Errors
+    /// The store does not answer, a stored document is invalid, or a version is missing.
+    pub async fn specs(
+        &self,
+        versions: &[ContractVersion],
+        documents: &impl Documents,
     ) -> Result<Specs, Unavailable> {
-        // Read before any contract: contracts that are read later are at least as new.
-        let mut specs =
-            Specs { revision: self.revision(at_least, now, documents).await?, ..Specs::default() };
-        for name in names {
-            let held = self.contracts.get(name, now).filter(|held| held.as_of >= at_least);
-            let (contract, as_of) = match held {
-                Some(Held { content, as_of }) => (content, as_of),
-                None => {
-                    let read = self.revision(at_least, now, documents).await?;
-                    (self.load_contract(name, read, now, documents).await?, read)
-                }
+        let mut specs = Vec::with_capacity(versions.len());
+        for version in versions {
+            let spec = match self.specs.get(version) {
+                Some(spec) => spec,
+                None => self.load_spec(version, documents).await?,
             };
-            specs.revision = specs.revision.min(as_of);
-            let spec = contract.map(|contract| contract.view_spec()).unwrap_or_default();
-            specs.by_contract.insert(Arc::clone(name), spec);
+            specs.push((version.clone(), spec));
         }
-        Ok(specs)
+        Ok(specs.into_iter().collect())
+    }
+
+    async fn load_spec(
+        &self,
+        version: &ContractVersion,
+        documents: &impl Documents,
+    ) -> Result<Arc<ViewSpec>, Unavailable> {
+        let spec = match version::document_name(version) {
+            None => builtin_contract(&version.contract)?.map(|contract| contract.view_spec()),
+            Some(name) => {
+                let stored = stored_contract(&name, documents).await?;
+                let stored = stored.ok_or_else(|| missing_version(&name))?;
+                Some(stored.compile().map_err(|fault| broken(&name, &fault))?.view_spec())
+            }
+        };
+        // Only the log of checked events can name a contract that was never built in: nothing is read.
+        let spec = spec.unwrap_or_default();
+        self.specs.put(version.clone(), Arc::clone(&spec));
+        Ok(spec)
     }
 
     /// The kinds of subjects of all tenants, sorted: those of the built-in contracts and of every
@@ -183,7 +248,7 @@ impl Registry {
         now: Timestamp,
         documents: &impl Documents,
     ) -> Result<Vec<Kind>, Unavailable> {
-        let seen = self.revision.seen(0, now, documents).await?;
+        let seen = self.revision.seen(now, documents).await?;
         let mut kinds = index::built_in_kinds();
         kinds.extend(seen.index.kinds.iter().cloned());
         Ok(kinds.into_iter().collect())
@@ -200,7 +265,7 @@ impl Registry {
         now: Timestamp,
         documents: &impl Documents,
     ) -> Result<Option<String>, Unavailable> {
-        let seen = self.revision.seen(0, now, documents).await?;
+        let seen = self.revision.seen(now, documents).await?;
         let stored = seen.index.media_types.get(media_type).cloned();
         Ok(stored.or_else(|| builtin_of_media_type(media_type).map(str::to_owned)))
     }
@@ -210,31 +275,41 @@ impl Registry {
     pub async fn fault(&self, now: Timestamp, documents: &impl Documents) -> Option<String> {
         self.revision.fault(now, documents).await
     }
+}
 
-    /// The cached revision, read again if it is too old for `at_least` or `now`.
-    async fn revision(
-        &self,
-        at_least: u64,
-        now: Timestamp,
-        documents: &impl Documents,
-    ) -> Result<u64, Unavailable> {
-        self.revision.seen(at_least, now, documents).await.map(|seen| seen.number)
-    }
+/// The specs of contract versions. A version never changes, so no entry expires. The least recently used
+/// spec is evicted.
+#[derive(Debug)]
+struct SpecCache(Mutex<LruCache<ContractVersion, Arc<ViewSpec>>>);
 
-    async fn load_contract(
-        &self,
-        name: &str,
-        as_of: u64,
-        now: Timestamp,
-        documents: &impl Documents,
-    ) -> Result<Option<Arc<Contract>>, Unavailable> {
-        let stored = DocumentName::Contract(name.to_owned());
-        let contract = match read(&stored, documents).await? {
-            Some(document) => Some(contract_of(&stored, &document)?),
-            None => builtin_contract(name)?,
+impl Default for SpecCache {
+    fn default() -> Self {
+        const CAPACITY: NonZeroUsize = match NonZeroUsize::new(limits::REGISTRY_ENTRIES) {
+            Some(capacity) => capacity,
+            None => NonZeroUsize::MIN,
         };
-        Ok(self.contracts.put(name, contract, as_of, now))
+        Self(Mutex::new(LruCache::sparse(CAPACITY)))
     }
+}
+
+impl SpecCache {
+    fn get(&self, version: &ContractVersion) -> Option<Arc<ViewSpec>> {
+        let mut specs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        specs.get(version).cloned()
+    }
+
+    fn put(&self, version: ContractVersion, spec: Arc<ViewSpec>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(version, spec);
+    }
+}
+
+async fn stored_contract(
+    name: &DocumentName,
+    documents: &impl Documents,
+) -> Result<Option<StoredContract>, Unavailable> {
+    let stored = read(name, documents).await?;
+    let contract = stored.map(|stored| StoredContract::parse(&stored)).transpose();
+    contract.map_err(|fault| broken(name, &fault))
 }
 
 fn tenant_of(name: &DocumentName, stored: &StoredDocument) -> Result<Tenant, Unavailable> {
@@ -248,11 +323,6 @@ fn route_of(name: &DocumentName, stored: &StoredDocument) -> Result<TopicRoute, 
 
 fn grant_of(name: &DocumentName, stored: &StoredDocument) -> Result<KeyGrant, Unavailable> {
     KeyGrant::read(value_of(name, stored)?).map_err(|fault| broken(name, &fault))
-}
-
-fn contract_of(name: &DocumentName, stored: &StoredDocument) -> Result<Contract, Unavailable> {
-    let contract = ContractDocument::parse(&stored.json).and_then(|one| Contract::compile(&one));
-    contract.map_err(|faults| broken(name, &fault::listed(&faults)))
 }
 
 fn builtin_contract(name: &str) -> Result<Option<Contract>, Unavailable> {

@@ -85,13 +85,14 @@ impl View {
         + Travel::LARGEST
         + Lessons::LARGEST;
 
-    /// Folds the next entry into the view. An entry whose contract has no spec still counts.
+    /// Folds the next entry into the view, by the contract version that read it. An entry without a spec
+    /// still counts.
     pub fn apply(&mut self, entry: &Entry, specs: &Specs) {
         self.event_count += 1;
         self.first_observed_at.get_or_insert(entry.position.observed_at);
         self.last_observed_at = Some(entry.position.observed_at);
 
-        let spec = specs.by_contract.get(&entry.contract).map_or(&NO_SPEC, |spec| spec);
+        let spec = specs.of(entry).unwrap_or(&NO_SPEC);
         let reading = Reading { entry, payload: Payload(&entry.payload), spec };
         self.latest.apply(&reading);
         self.measures.apply(&reading);

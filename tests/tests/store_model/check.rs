@@ -6,7 +6,7 @@ use std::sync::Arc;
 use drover_core::base::error::Code;
 use drover_core::base::id::Position;
 use drover_core::dead_letter::envelope::Envelope;
-use drover_core::event::Entry;
+use drover_core::event::{ContractVersion, Entry};
 use drover_core::intake::contract::{Contract, ContractDocument};
 use drover_core::intake::record::Source;
 use drover_core::ledger::Head;
@@ -30,8 +30,8 @@ macro_rules! promise {
 fn specs() -> Specs {
     let document = ContractDocument::parse(CONTRACT).expect("a document");
     let contract = Contract::compile(&document).expect("a contract");
-    let by_contract = [(Arc::clone(contract.name()), contract.view_spec())].into();
-    Specs { revision: 0, by_contract }
+    let version = ContractVersion { number: 1, ..contract.version() };
+    Specs::from_iter([(version, contract.view_spec())])
 }
 
 /// A record has the result of its sort, or waits.

@@ -92,8 +92,15 @@ pub(crate) struct Case {
 pub(crate) async fn documents(aws: &Aws) {
     let route = r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#.to_owned();
     let tenants = TENANTS.map(|name| (format!("T#{name}"), format!(r#"{{"id":"{name}"}}"#)));
-    let others =
-        [("R#telemetry", route), ("C#telemetry", CONTRACT.to_owned()), ("REV", "{}".into())];
+    let version = format!(
+        r#"{{"version":1,"applied_at":"2026-01-01T00:00:00Z","applied_by":"t","contract":{CONTRACT}}}"#
+    );
+    let others = [
+        ("R#telemetry", route),
+        ("C#telemetry", version.clone()),
+        ("C#telemetry@1", version),
+        ("REV", "{}".into()),
+    ];
     let others = others.map(|(key, json)| (key.to_owned(), json));
     for (key, json) in tenants.into_iter().chain(others) {
         let put = aws.dynamodb().put_item().table_name(&*table(REGISTRY));

@@ -10,7 +10,7 @@ fn with_contract(changes: &Value) -> Environment {
     for (name, change) in changes.as_object().expect("an object") {
         contract[name] = change.clone();
     }
-    set(&environment.memory, "C#mine", &contract);
+    environment.memory.put_contract("mine", &contract.to_string());
     environment
 }
 

@@ -11,7 +11,7 @@ const UPLINK: &str = r#"{
 
 fn environment() -> Environment {
     let environment = Environment::new();
-    environment.memory.put_document("C#uplink", UPLINK);
+    environment.memory.put_contract("uplink", UPLINK);
     environment
 }
 
@@ -75,7 +75,7 @@ fn a_transform_reads_the_headers_of_a_request() {
         r#"". as $all | .readings[] | {id: $all.device, at: .t, value: (.v | tonumber)}""#,
         r#""{id: $headers[\"x-device\"], at: .t, value: [$headers | keys[] | select(startswith(\"x-\") or . == \"authorization\")]}""#,
     );
-    environment.memory.put_document("C#uplink", &contract);
+    environment.memory.put_contract("uplink", &contract);
     let headers = [("X-Device", "d7"), ("X-Other", "1"), ("X-Forwarded-Authorization", "secret")];
     let body = json!({"t": at(1)}).to_string();
     let answer = environment.post("/api/v1/events?contract=uplink", &headers, body);

@@ -125,7 +125,6 @@ struct SubjectJson<'a> {
 struct HeadJson<'a> {
     version: u64,
     epoch: u64,
-    revision: u64,
     watermark: Option<Timestamp>,
     settled_until: Option<Timestamp>,
     sealed: Option<PositionJson<'a>>,
@@ -169,6 +168,8 @@ struct EntryJson<'a> {
     #[serde(rename = "type")]
     event_type: &'a str,
     contract: &'a str,
+    /// 0: the built-in contract.
+    contract_version: u32,
     ingested_at: Timestamp,
     payload: &'a RawValue,
 }
@@ -203,7 +204,6 @@ fn head_json(head: &Head) -> HeadJson<'_> {
     HeadJson {
         version: head.version,
         epoch: head.epoch,
-        revision: head.revision,
         watermark: head.watermark,
         settled_until: head.released,
         sealed: head.sealed.as_ref().map(position_json),
@@ -240,6 +240,7 @@ fn entry_json(entry: &Entry) -> Result<EntryJson<'_>, serde_json::Error> {
         position: position_json(&entry.position),
         event_type: &entry.event_type,
         contract: &entry.contract,
+        contract_version: entry.contract_version,
         ingested_at: entry.ingested_at,
         payload: serde_json::from_str(&entry.payload)?,
     })

@@ -16,6 +16,12 @@ pub const ELEMENTS: usize = 1_000;
 pub const ELEMENTS_BYTES: usize = 1024 * 1024;
 /// Maximum length of a rejection's JSON Pointer, in bytes. Its names come from the sender.
 pub const REJECTION_PATH_BYTES: usize = 256;
+/// Maximum length of the name of a person who applied a document, in bytes.
+pub const APPLIED_BY_BYTES: usize = 256;
+/// Maximum number of stored contracts. Listings read all their names from one document.
+pub const CONTRACTS: usize = 1_000;
+/// Maximum number of tenants and topics that ask for a compatibility of contracts.
+pub const COMPATIBILITY_RULES: usize = 1_000;
 /// Maximum size of a registry document, in bytes.
 pub const DOCUMENT_BYTES: usize = 256 * 1024;
 /// Maximum number of variants of a contract.

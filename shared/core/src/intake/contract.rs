@@ -41,7 +41,7 @@ pub(crate) use self::lookup::Lookup;
 use self::reading::{Common, Reading};
 use crate::base::error::{Code, Rejection};
 use crate::base::scope::TenantScope;
-use crate::event::Event;
+use crate::event::{ContractVersion, Event};
 use crate::intake::record::{HeaderValue, Parsed, Record};
 use crate::intake::transform::Transform;
 use crate::view::ViewSpec;
@@ -88,6 +88,19 @@ impl Contract {
     /// What it is called.
     pub fn name(&self) -> &Arc<str> {
         &self.common.name
+    }
+
+    /// The contract as a stored version. Without this call, events get version 0.
+    #[must_use]
+    pub fn with_version(mut self, number: u32) -> Self {
+        self.common.version = number;
+        self
+    }
+
+    /// Its version, which its events keep.
+    pub fn version(&self) -> ContractVersion {
+        let Common { name, version, .. } = &self.common;
+        ContractVersion { contract: Arc::clone(name), number: *version }
     }
 
     /// What the units of a view read from its payloads.

@@ -52,8 +52,10 @@ pub(crate) fn read<T: DeserializeOwned>(
 pub enum DocumentName {
     /// A tenant.
     Tenant(TenantId),
-    /// A contract, by its name.
+    /// The current version of a contract, by the contract's name.
     Contract(String),
+    /// A version of a contract, by the contract's name and the number of the version. Never changes.
+    ContractVersion(String, u32),
     /// The route of a topic.
     Topic(String),
     /// An API key, by the hexadecimal digits of its SHA-256.
@@ -68,6 +70,7 @@ impl DocumentName {
         match self {
             Self::Tenant(id) => format!("T#{id}"),
             Self::Contract(name) => format!("C#{name}"),
+            Self::ContractVersion(name, number) => format!("C#{name}@{number}"),
             Self::Topic(name) => format!("R#{name}"),
             Self::Key(sha256) => format!("K#{sha256}"),
             Self::Revision => "REV".to_owned(),

@@ -28,6 +28,9 @@ struct Envelope<'a> {
     v: u64,
     tenant: &'a str,
     contract: &'a str,
+    /// Absent: 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    contract_version: u32,
     kind: &'a str,
     id: &'a str,
     event_id: &'a str,
@@ -44,6 +47,11 @@ struct Envelope<'a> {
     payload: &'a RawValue,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(version: &u32) -> bool {
+    *version == 0
+}
+
 /// The envelope of an event.
 ///
 /// # Errors
@@ -54,6 +62,7 @@ pub fn write(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
         v: VERSION,
         tenant: event.subject.tenant().as_str(),
         contract: &entry.contract,
+        contract_version: entry.contract_version,
         kind: subject.kind().as_str(),
         id: subject.id(),
         event_id: entry.position.event_id.as_str(),
@@ -106,18 +115,24 @@ fn entry(parsed: &Parsed<'_>, json: &Value) -> Result<Entry, Rejection> {
     if payload.len() > limits::RECORD_BYTES {
         return Err(Rejection::at(Code::TooLarge, "/payload", "the payload is too large"));
     }
-    let contract = name(json, "contract")?;
+    let (contract, contract_version) = (name(json, "contract")?, contract_version(json)?);
     let ingested_at = time(json, "ingested_at")?;
     Ok(Entry {
         position,
         id_origin,
         event_type,
         contract,
-        contract_version: 0,
+        contract_version,
         ingested_at,
         payload,
         placing: Placing::default(),
     })
+}
+
+fn contract_version(json: &Value) -> Result<u32, Rejection> {
+    let Some(version) = json.get("contract_version") else { return Ok(0) };
+    let number = version.as_u64().and_then(|number| u32::try_from(number).ok());
+    number.ok_or_else(|| refused("contract_version", "this is no number of a version"))
 }
 
 fn sequence(json: &Value) -> Result<u64, Rejection> {

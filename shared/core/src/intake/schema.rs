@@ -5,6 +5,8 @@
 //! that look around are refused with the schema. References to other documents are refused, too:
 //! a schema that needs the network is another one tomorrow.
 
+pub(crate) mod subset;
+
 use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;

@@ -79,6 +79,8 @@ pub struct Tenant {
     pub keys: Vec<ApiKey>,
     /// The contract of requests that name none.
     pub default_contract: String,
+    /// What it asks of new versions of its default contract.
+    pub compatibility: Option<Compatibility>,
     /// How long after the watermark an event is settled.
     pub lateness_seconds: u32,
     /// How far a producer's clock may be ahead.
@@ -133,6 +135,20 @@ pub enum Placement {
     Table(String),
 }
 
+/// What a tenant or a topic asks of the next version of a contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compatibility {
+    /// It accepts every record that the current version accepts.
+    Backward,
+    /// The current version accepts every record that it accepts.
+    Forward,
+    /// Both.
+    Full,
+    /// Nothing.
+    None,
+}
+
 /// The document as it is written; what is absent has its default.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +160,8 @@ struct TenantDocument {
     keys: Vec<ApiKey>,
     #[serde(default = "telemetry")]
     default_contract: String,
+    #[serde(default)]
+    compatibility: Option<Compatibility>,
     #[serde(default = "a_minute")]
     lateness_seconds: u32,
     #[serde(default = "five_minutes")]
@@ -199,6 +217,7 @@ impl Tenant {
             status: document.status,
             keys: document.keys,
             default_contract: document.default_contract,
+            compatibility: document.compatibility,
             lateness_seconds: document.lateness_seconds,
             max_future_seconds: document.max_future_seconds,
             retention_days: document.retention_days,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::base::error::Rejection;
 use crate::base::scope::TenantScope;
-use crate::event::{Entry, Event};
+use crate::event::{ContractVersion, Entry, Event};
 use crate::intake::contract::{Contract, Element};
 use crate::intake::record::Record;
 use crate::ledger::Policy;
@@ -118,10 +118,8 @@ fn outcome(
 fn tried(spec: &Arc<ViewSpec>, event: Event) -> TriedEvent {
     let measures = measures(spec, &event.entry);
     let location = spec.place(&event.entry);
-    let specs = Specs {
-        revision: 0,
-        by_contract: [(Arc::clone(&event.entry.contract), Arc::clone(spec))].into(),
-    };
+    let (contract, number) = (Arc::clone(&event.entry.contract), event.entry.contract_version);
+    let specs = Specs::from_iter([(ContractVersion { contract, number }, Arc::clone(spec))]);
     let mut view = View::default();
     view.apply(&event.entry, &specs);
     let status = view.status.value().map(str::to_owned);

@@ -184,7 +184,6 @@ impl Carry {
         head.note.clear();
         head.carried = Some(Box::new(self.carried.clone()));
         head.touched = 0;
-        head.revision = head.revision.max(params.specs.revision);
         if std::mem::take(&mut self.is_floor) {
             head.epoch += 1;
         }

@@ -3,7 +3,7 @@
 //! most a bit, and every text goes through one zstd frame, so that a payload costs what is new in it.
 //!
 //! ```text
-//! head   format:u8=3 flags:u8 frozen:u16le version epoch revision count kept-days
+//! head   format:u8=5 flags:u8 frozen:u16le version epoch count kept-days
 //!        [era generation touched] [watermark:time watermark-released:span]
 //!        [sealed:position page-expires-at:span] [frame] [stale] [note] [carried]
 //!        [forgotten:position]
@@ -58,7 +58,7 @@ use texts::{Effort, pack, unpack};
 pub use wire::{Malformed, Unwritable};
 use wire::{Reader, Writer, instant};
 
-const HEAD_FORMAT: u8 = 3;
+const HEAD_FORMAT: u8 = 5;
 const PAGE_FORMAT: u8 = 4;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 /// What most items take, so that writing one allocates once.
@@ -112,7 +112,6 @@ pub fn encode_head(head: &Head) -> Result<Vec<u8>, Unwritable> {
     out.bytes(&frozen_field(head.frozen));
     out.number(head.version);
     out.number(head.epoch);
-    out.number(head.revision);
     out.number(head.count);
     out.signed(head.kept_days);
     if has_era {
@@ -174,7 +173,7 @@ pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
     let flags = read_start(&mut input, HEAD_FORMAT)?;
     let has = |flag: u8| flags & flag != 0;
     let frozen = usize::from(u16::from_le_bytes(input.array()?));
-    let (version, epoch, revision) = (input.number()?, input.number()?, input.number()?);
+    let (version, epoch) = (input.number()?, input.number()?);
     let (count, kept_days) = (input.number()?, input.signed()?);
     let (era, generation, touched) =
         if has(flag::ERA) { (input.number()?, input.number()?, input.byte()?) } else { (0, 0, 0) };
@@ -209,7 +208,6 @@ pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
     Ok(Head {
         version,
         epoch,
-        revision,
         era,
         generation,
         touched,

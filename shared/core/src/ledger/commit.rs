@@ -255,7 +255,7 @@ impl Commit {
         if head.frozen == 0 {
             return self.with_sealed(Head::clone(&head), false);
         }
-        if let Some(ask) = self.missing_specs(head.revision, head.tail.iter().take(head.frozen)) {
+        if let Some(ask) = self.missing_specs(head.tail.iter().take(head.frozen)) {
             self.state = State::NeedsSpecs(Box::new(Resume::Head(head)));
             return Ok((self, Step::Ask(ask)));
         }
@@ -268,7 +268,7 @@ impl Commit {
     }
 
     fn with_specs(mut self, resume: Resume, specs: Specs) -> Result<(Self, Step), Failed> {
-        self.params.specs = specs;
+        self.params.specs.add(specs);
         self.attempts += 1;
         if self.attempts > limits::COMMIT_ATTEMPTS {
             return self.fail(Reason::Bug, "the specs of its contracts never sufficed");
@@ -282,18 +282,9 @@ impl Commit {
         }
     }
 
-    fn missing_specs<'a>(
-        &self,
-        revision: u64,
-        entries: impl IntoIterator<Item = &'a Arc<Entry>>,
-    ) -> Option<Ask> {
-        let specs = &self.params.specs;
-        let mut contracts = specs.missing(entries);
-        if contracts.is_empty() && revision <= specs.revision {
-            return None;
-        }
-        contracts.extend(specs.by_contract.keys().cloned());
-        Some(Ask::Specs { contracts, at_least: revision.max(specs.revision) })
+    fn missing_specs<'a>(&self, entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Option<Ask> {
+        let missing = self.params.specs.missing(entries);
+        if missing.is_empty() { None } else { Some(Ask::Specs(missing)) }
     }
 
     fn seal_next(mut self, head: Head, mut rest: Vec<PageWrite>) -> Result<(Self, Step), Failed> {

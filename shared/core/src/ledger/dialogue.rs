@@ -6,7 +6,7 @@ use crate::base::error::{Reason, Rejection};
 use crate::base::id::SubjectKey;
 use crate::base::limits::ItemLimits;
 use crate::base::time::Timestamp;
-use crate::event::Arrival;
+use crate::event::{Arrival, ContractVersion};
 use crate::ledger::frame::Cutting;
 use crate::ledger::{Head, LedgerWrite, PageRange, PageWrite, Policy, StoredHead, StoredPage};
 use crate::view::Specs;
@@ -14,13 +14,8 @@ use crate::view::Specs;
 /// What a commit wants next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
-    /// The specs of these contracts, at least as new as this registry revision.
-    Specs {
-        /// Names of contracts.
-        contracts: Vec<Arc<str>>,
-        /// The registry revision that the head was made with.
-        at_least: u64,
-    },
+    /// The specs of these contract versions.
+    Specs(Vec<ContractVersion>),
     /// The head, strongly consistent.
     Head,
     /// Put a page, unless one of that key exists.

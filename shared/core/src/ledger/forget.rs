@@ -28,7 +28,6 @@ impl Head {
         Self {
             version: self.version + 1,
             epoch: self.epoch + 1,
-            revision: self.revision,
             era: self.era,
             generation: self.generation,
             watermark: self.watermark,

@@ -125,7 +125,6 @@ impl NextHead {
             let view = running.view.ok_or(Unwritable("a view that is not known"))?;
             self.head.base = Arc::new(view);
             self.head.frame = running.frame;
-            self.head.revision = self.head.revision.max(params.specs.revision);
         }
         Ok(true)
     }

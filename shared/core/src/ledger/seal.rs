@@ -47,7 +47,6 @@ pub(crate) fn seal(
     sealed.sealed = Some(last);
     sealed.frame = running.frame;
     sealed.page_expires_at = expires_at;
-    sealed.revision = head.revision.max(params.specs.revision);
     let pages = pages.into_iter().filter_map(|page| page.into_write(None).transpose());
     Ok((pages.collect::<Result<_, _>>()?, sealed))
 }

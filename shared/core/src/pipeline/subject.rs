@@ -180,9 +180,8 @@ async fn answer(
 ) -> Result<Metered<Answer>, Unavailable> {
     let free = |answer| Metered { answer, units: Units::default() };
     let answered = match ask {
-        Ask::Specs { contracts, at_least } => {
-            let now = ports.now();
-            let specs = registry.specs(&contracts, at_least, now, ports).await?;
+        Ask::Specs(versions) => {
+            let specs = registry.specs(&versions, ports).await?;
             return Ok(free(Answer::Specs(specs)));
         }
         Ask::Pause { attempt } => {

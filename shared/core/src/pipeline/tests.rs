@@ -6,6 +6,7 @@ mod elements;
 mod ignored;
 mod lines;
 mod receipt;
+mod versions;
 mod views;
 
 use futures_util::FutureExt as _;
@@ -59,7 +60,7 @@ fn memory() -> Faulty<Memory> {
     memory.put_document("T#demo", r#"{"id":"demo"}"#);
     memory.put_document("T#acme", r#"{"id":"acme"}"#);
     memory.put_document("R#known", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
-    memory.put_document("C#mine", CONTRACT);
+    memory.put_contract("mine", CONTRACT);
     memory.put_document("REV", "{}");
     memory
 }

@@ -142,15 +142,6 @@ pub(super) fn contract_of(route: &TopicRoute) -> Option<&str> {
 
 fn contract(json: &Value) -> Result<ContractDocument, Vec<Fault>> {
     let contract = ContractDocument::read(json)?;
-    let stamped = contract.measures.iter().enumerate().filter(|(_, one)| one.since.is_some());
-    let faults: Vec<Fault> = stamped
-        .map(|(index, _)| {
-            Fault::new(format!("/measures/{index}/since"), "since must be absent: apply sets it")
-        })
-        .collect();
-    if !faults.is_empty() {
-        return Err(faults);
-    }
     Contract::compile(&contract)?;
     Ok(contract)
 }

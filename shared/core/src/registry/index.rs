@@ -1,6 +1,7 @@
-//! The kinds of subjects, and the contract of each media type. The registry is never scanned, so
-//! `apply` keeps both of every stored contract in the revision document. Listings read the stored and
-//! the built-in kinds. A kind is never removed, because its subjects remain when its contract changes.
+//! The stored contracts with their current versions, the kinds of subjects, and the contract of each media
+//! type. The registry is never scanned, so `apply` keeps all three in the revision document. Listings read
+//! the stored and the built-in kinds. A kind is never removed, because its subjects remain when its contract
+//! changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,24 +10,36 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::Kind;
 use crate::intake::contract::{BUILTINS, ContractDocument};
 use crate::intake::document::StoredDocument;
+use crate::intake::tenant::Compatibility;
 
 /// The part of the revision document about contracts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Index {
+    /// The number of the current version by the name of the stored contract.
+    pub(super) contracts: BTreeMap<String, u32>,
     /// The kinds of every contract that was ever stored.
     pub(super) kinds: BTreeSet<Kind>,
     /// Contract names by media type in lower case.
     pub(super) media_types: BTreeMap<String, String>,
+    /// What tenants and topics, by the keys of their documents, ask of a contract's next version.
+    pub(super) compatibility: Asked,
 }
+
+/// By the name of the contract and the key of the document that asks.
+type Asked = BTreeMap<String, BTreeMap<String, Compatibility>>;
 
 /// The content of the revision document.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct RevisionDocument {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    contracts: BTreeMap<String, u32>,
     /// Absent if no contract was ever stored.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     kinds: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     media_types: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    compatibility: Asked,
 }
 
 impl Index {
@@ -39,18 +52,37 @@ impl Index {
             serde_json::from_str(&revision.json).map_err(|fault| fault.to_string())?;
         let kinds = document.kinds.iter().map(|kind| Kind::parse(kind));
         let kinds = kinds.collect::<Result<_, _>>().map_err(|rejection| rejection.message)?;
-        Ok(Self { kinds, media_types: document.media_types })
+        let RevisionDocument { contracts, media_types, compatibility, .. } = document;
+        Ok(Self { contracts, kinds, media_types, compatibility })
     }
 
     /// The JSON of a revision document with this index.
     pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
         let kinds = self.kinds.iter().map(Kind::to_string).collect();
-        let media_types = self.media_types.clone();
-        serde_json::to_string(&RevisionDocument { kinds, media_types })
+        let Self { contracts, media_types, compatibility, .. } = self.clone();
+        serde_json::to_string(&RevisionDocument { contracts, kinds, media_types, compatibility })
     }
 
-    /// Adds a stored contract. Its media types replace its earlier ones.
-    pub(super) fn take(&mut self, contract: &ContractDocument) {
+    /// Takes what a document asks of a contract. It replaces what the document asked before.
+    pub(super) fn ask(&mut self, document: &str, contract: &str, asked: Option<Compatibility>) {
+        self.compatibility.retain(|_, asking| {
+            asking.remove(document);
+            !asking.is_empty()
+        });
+        if let Some(asked) = asked {
+            let asking = self.compatibility.entry(contract.to_owned()).or_default();
+            asking.insert(document.to_owned(), asked);
+        }
+    }
+
+    /// What is asked of a contract's next version.
+    pub(super) fn asked(&self, contract: &str) -> impl Iterator<Item = Compatibility> + '_ {
+        self.compatibility.get(contract).into_iter().flat_map(BTreeMap::values).copied()
+    }
+
+    /// Adds the current version of a stored contract. Its media types replace its earlier ones.
+    pub(super) fn take(&mut self, version: u32, contract: &ContractDocument) {
+        self.contracts.insert(contract.name.clone(), version);
         self.kinds.extend(of_contract(contract));
         self.media_types.retain(|_, name| *name != contract.name);
         for media_type in &contract.media_types {

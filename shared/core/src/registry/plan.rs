@@ -2,31 +2,34 @@
 //!
 //! An unchanged document is not written, so applying a folder twice writes nothing the second time.
 //! All writes belong into one transaction: each document carries the revision that wrote it, and no
-//! document may be newer than the stored revision.
+//! document may be newer than the stored revision. A changed contract is a new version: the plan puts the
+//! version under a name of its own, where it never changes, and replaces the current version.
 
+mod compatibility;
 mod identity;
 mod placement;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize as _;
 use serde::ser::Error as _;
 use serde_json::Value;
 
+pub use self::compatibility::Incompatibilities;
+use self::compatibility::Required;
 pub use self::identity::Identities;
 pub use self::placement::{LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves};
 use super::apply::{Checked, Checking, Refusal, Stored, contract_of};
 use super::index::Index;
+use super::version::StoredContract;
 use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::canonical_json;
-use crate::intake::contract::{ContractDocument, MeasureDocument, builtin};
+use crate::intake::contract::builtin;
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::intake::fault::Fault;
 use crate::intake::schema::child;
-use crate::intake::tenant::{KeyGrant, Tenant};
-
-/// How long until a new measure takes effect: by then every cache knows it.
-const NOTICE_SECONDS: i64 = 2 * super::LIFETIME_SECONDS;
+use crate::intake::tenant::{Compatibility, KeyGrant, Tenant};
 
 /// Changes that the caller allows explicitly. Without consent they are refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +38,10 @@ pub struct Consent {
     pub moves: Moves,
     /// Changes of the identity of records under the same contract.
     pub identities: Identities,
+    /// Versions of contracts that reject, or may reject, records that must be accepted.
+    pub incompatibilities: Incompatibilities,
+    /// Whether the unit of a measure may change.
+    pub unit_changes: bool,
 }
 
 /// The writes of one transaction.
@@ -76,11 +83,12 @@ impl Checked {
     ///
     /// # Errors
     /// As for [`Checked::plan_with`].
-    pub fn plan(&self, stored: &Stored, now: Timestamp) -> Result<Plan, Vec<Refusal>> {
-        self.plan_with(Consent::default(), stored, now)
+    pub fn plan(&self, stored: &Stored, applied: (&str, Timestamp)) -> Result<Plan, Vec<Refusal>> {
+        self.plan_with(Consent::default(), stored, applied)
     }
 
-    /// Plans the writes, given the stored documents of [`Checked::reads`].
+    /// Plans the writes, given the stored documents of [`Checked::reads`]. Versions of contracts keep who
+    /// applied them, and when.
     ///
     /// # Errors
     /// Faults of the documents in combination, of their references, or of their changes.
@@ -88,12 +96,15 @@ impl Checked {
         &self,
         consent: Consent,
         stored: &Stored,
-        now: Timestamp,
+        applied: (&str, Timestamp),
     ) -> Result<Plan, Vec<Refusal>> {
         let refusals = self.dangling(stored).chain(self.foreign_keys(stored));
         let refusals = refusals.chain(self.identity_changes(stored, consent.identities));
+        let refusals = refusals.chain(self.incompatible(stored, consent));
         let refusals = refusals.chain(self.shared_media_types(stored));
         let refusals = refusals.chain(self.too_many_kinds(stored));
+        let refusals = refusals.chain(self.too_many_contracts(stored));
+        let refusals = refusals.chain(self.too_many_compatibilities(stored));
         let refusals = refusals.chain(self.refused_moves(stored, consent.moves));
         let refusals = refusals.collect::<Vec<_>>();
         if !refusals.is_empty() {
@@ -105,7 +116,8 @@ impl Checked {
         let unwritable = |fault: serde_json::Error| {
             vec![Refusal { origin: String::new(), fault: Fault::new("", fault.to_string()) }]
         };
-        self.draft(now, &mut drafts).map_err(unwritable)?;
+        let contracts = self.contract_versions(stored, applied);
+        self.draft(&contracts, &mut drafts).map_err(unwritable)?;
         let index = self.index(stored);
         if drafts.writes.is_empty() && newest <= current && index == stored_index(stored) {
             return Ok(Plan { revision: current, writes: Vec::new() });
@@ -115,11 +127,16 @@ impl Checked {
         Ok(Plan { revision: drafts.next, writes: drafts.writes })
     }
 
-    fn draft(&self, now: Timestamp, drafts: &mut Drafts<'_>) -> Result<(), serde_json::Error> {
-        for contract in &self.contracts {
-            let name = DocumentName::Contract(contract.content.name.clone());
-            let stamped = stamped(&contract.content, drafts.stored.get(&name), now);
-            drafts.put(name, text(&serde_json::to_value(stamped)?)?);
+    fn draft(
+        &self,
+        contracts: &[StoredContract],
+        drafts: &mut Drafts<'_>,
+    ) -> Result<(), serde_json::Error> {
+        for stored in contracts {
+            let (name, json) = (stored.contract.name.clone(), stored.to_json()?);
+            let version = DocumentName::ContractVersion(name.clone(), stored.version);
+            drafts.put(version, json.clone());
+            drafts.put(DocumentName::Contract(name), json);
         }
         for tenant in &self.tenants {
             drafts.put(DocumentName::Tenant(tenant.content.id.clone()), text(&tenant.json)?);
@@ -140,14 +157,82 @@ impl Checked {
         Ok(())
     }
 
+    /// The next version of each submitted contract that differs from its current version.
+    fn contract_versions(
+        &self,
+        stored: &Stored,
+        applied: (&str, Timestamp),
+    ) -> Vec<StoredContract> {
+        let changed = self.contracts.iter().filter_map(|contract| {
+            let current = stored.get(&DocumentName::Contract(contract.content.name.clone()));
+            let old = current.and_then(|current| StoredContract::parse(current).ok());
+            let is_same = old.is_some_and(|old| old.contract == contract.content);
+            let before = current.and_then(StoredContract::number);
+            (!is_same).then(|| StoredContract::following(before, contract.content.clone(), applied))
+        });
+        changed.collect()
+    }
+
     /// The index of the submitted and referenced contracts, and of all earlier ones.
     fn index(&self, stored: &Stored) -> Index {
         let contracts = stored.iter().filter(|(name, _)| matches!(name, DocumentName::Contract(_)));
-        let contracts = contracts.filter_map(|(_, one)| ContractDocument::parse(&one.json).ok());
+        let contracts = contracts.filter_map(|(_, one)| StoredContract::parse(one).ok());
         let mut index = stored_index(stored);
-        contracts.for_each(|contract| index.take(&contract));
-        self.contracts.iter().for_each(|contract| index.take(&contract.content));
+        contracts.for_each(|one| index.take(one.version, &one.contract));
+        for one in self.contract_versions(stored, ("", Timestamp::MIN)) {
+            index.take(one.version, &one.contract);
+        }
+        for Tenant { id, default_contract, compatibility, .. } in
+            self.tenants.iter().map(|tenant| &tenant.content)
+        {
+            let document = DocumentName::Tenant(id.clone()).storage_key();
+            index.ask(&document, default_contract, *compatibility);
+        }
+        for (topic, route) in self.routes() {
+            let asked =
+                self.topics.as_ref().and_then(|topics| topics.json.get("topics")?.get(topic));
+            let asked = asked
+                .and_then(|route| Compatibility::deserialize(route.get("compatibility")?).ok());
+            let document = DocumentName::Topic(topic.clone()).storage_key();
+            index.ask(&document, contract_of(route).unwrap_or_default(), asked);
+        }
         index
+    }
+
+    /// Versions that reject records which they must accept, or that change the unit of a measure.
+    fn incompatible(&self, stored: &Stored, consent: Consent) -> Vec<Refusal> {
+        let index = self.index(stored);
+        let mut refusals = Vec::new();
+        for contract in &self.contracts {
+            let new = &contract.content;
+            let old = stored.get(&DocumentName::Contract(new.name.clone()));
+            let old = match old.map(StoredContract::parse) {
+                Some(old) => old.ok().map(|old| old.contract),
+                None => builtin(&new.name).ok().flatten(),
+            };
+            let Some(old) = old else { continue };
+            let required = Required::by(index.asked(&new.name));
+            let mut faults = compatibility::faults(&old, new, required, consent.incompatibilities);
+            if !consent.unit_changes {
+                faults.extend(compatibility::unit_changes(&old, new));
+            }
+            refusals.extend(faults.into_iter().map(|fault| contract.refusal(fault)));
+        }
+        refusals
+    }
+
+    /// What tenants and topics ask for is bounded because every change of a contract reads all of it.
+    fn too_many_compatibilities(&self, stored: &Stored) -> Option<Refusal> {
+        let count: usize = self.index(stored).compatibility.values().map(BTreeMap::len).sum();
+        let limit = limits::COMPATIBILITY_RULES;
+        let message =
+            format!("too many documents ask for a compatibility: count=`{count}` limit=`{limit}`");
+        let fault = Fault::new("/compatibility", message);
+        if count <= limit {
+            return None;
+        }
+        let tenant = self.tenants.last().map(|tenant| tenant.refusal(fault.clone()));
+        tenant.or_else(|| Some(self.topics.as_ref()?.refusal(fault)))
     }
 
     /// Contracts that would give redelivered records another identity.
@@ -183,6 +268,14 @@ impl Checked {
             }
         }
         refusals
+    }
+
+    /// The number of contracts is bounded because listings read all their names.
+    fn too_many_contracts(&self, stored: &Stored) -> Option<Refusal> {
+        let count = self.index(stored).contracts.len();
+        let last = self.contracts.last().filter(|_| count > limits::CONTRACTS)?;
+        let message = format!("too many contracts: count=`{count}` limit=`{}`", limits::CONTRACTS);
+        Some(last.refusal(Fault::new("/name", message)))
     }
 
     /// The number of kinds is bounded because a listing reads all of them.
@@ -295,42 +388,6 @@ fn belongs(held: &StoredDocument, tenant: &Tenant) -> bool {
 
 fn text(value: &Value) -> Result<String, serde_json::Error> {
     canonical_json(value).map(|text| text.to_string())
-}
-
-/// Sets `since` of each measure of a contract. A measure with a changed path or types counts as
-/// new; a changed unit does not matter.
-fn stamped(
-    contract: &ContractDocument,
-    stored: Option<&StoredDocument>,
-    now: Timestamp,
-) -> ContractDocument {
-    let Some(old) = old_measures(&contract.name, stored) else { return contract.clone() };
-    let mut contract = contract.clone();
-    for measure in &mut contract.measures {
-        let same = |old: &&MeasureDocument| {
-            let reads = |one: &MeasureDocument| {
-                (one.path.clone(), one.types.clone(), one.unit_path.clone(), one.text)
-            };
-            old.name == measure.name && reads(old) == reads(measure)
-        };
-        measure.since = match old.iter().find(same) {
-            Some(old) => old.since,
-            None => Some(now.plus_seconds(NOTICE_SECONDS)),
-        };
-    }
-    contract
-}
-
-/// The measures of the replaced contract; `None` if the contract is new. A replaced contract that
-/// cannot be read has no measures.
-fn old_measures(name: &str, stored: Option<&StoredDocument>) -> Option<Vec<MeasureDocument>> {
-    match stored {
-        Some(stored) => {
-            let old = ContractDocument::parse(&stored.json);
-            Some(old.map(|old| old.measures).unwrap_or_default())
-        }
-        None => builtin(name).ok().flatten().map(|old| old.measures),
-    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::index::Index;
 use super::stored::{broken, read};
 use super::ttl_cache::LIFETIME_SECONDS;
-use crate::base::dependency::Dependency;
-use crate::base::error::{Reason, Unavailable};
+use crate::base::error::Unavailable;
 use crate::base::time::Timestamp;
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::ports::Documents;
@@ -23,37 +22,26 @@ pub(super) struct Revision {
 /// The revision document at one time.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
-    /// The revision; 0 without a document.
-    pub(super) number: u64,
     /// The index of stored contracts.
     pub(super) index: Arc<Index>,
     read_at: Timestamp,
 }
 
 impl Revision {
-    /// The cached document, read again if it is too old for `at_least` or `now`.
+    /// The cached document, read again if it is too old.
     ///
     /// # Errors
-    /// The store does not answer, or the document is invalid or older than `at_least`.
+    /// The store does not answer, or the document is invalid.
     pub(super) async fn seen(
         &self,
-        at_least: u64,
         now: Timestamp,
         documents: &impl Documents,
     ) -> Result<Seen, Unavailable> {
         let seen = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let fresh = seen.filter(|seen| seen.read_at.is_within(LIFETIME_SECONDS, now));
-        if let Some(seen) = fresh.filter(|seen| seen.number >= at_least) {
+        if let Some(seen) = seen.filter(|seen| seen.read_at.is_within(LIFETIME_SECONDS, now)) {
             return Ok(seen);
         }
         let stored = read(&DocumentName::Revision, documents).await?;
-        let number = stored.as_ref().map_or(0, |stored| stored.revision);
-        if number < at_least {
-            let message = format!(
-                "the registry is older than the ledger: revision=`{number}` ledger=`{at_least}`"
-            );
-            return Err(Unavailable::new(Reason::Misconfigured, message).of(Dependency::Registry));
-        }
         self.keep(stored.as_ref(), now)
     }
 
@@ -72,10 +60,10 @@ impl Revision {
     }
 
     fn keep(&self, stored: Option<&StoredDocument>, now: Timestamp) -> Result<Seen, Unavailable> {
-        let number = stored.map_or(0, |stored| stored.revision);
         let index = stored.map(Index::stored).transpose();
         let index = index.map_err(|fault| broken(&DocumentName::Revision, &fault))?;
-        let seen = Seen { number, index: Arc::new(index.unwrap_or_default()), read_at: now };
+        let seen = Seen { index: Arc::new(index.unwrap_or_default()), read_at: now };
+        let number = stored.map_or(0, |stored| stored.revision);
         self.newest.fetch_max(number, Ordering::Relaxed);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.clone());
         Ok(seen)

@@ -13,6 +13,16 @@ pub(super) fn broken(name: &DocumentName, fault: &str) -> Unavailable {
     Unavailable::new(Reason::Corrupt, message).of(Dependency::Registry).affecting(readers_of(name))
 }
 
+/// The error for a version of a contract that entries name and the registry does not have, for example
+/// because the registry was restored from an older backup.
+pub(super) fn missing_version(name: &DocumentName) -> Unavailable {
+    let key = name.storage_key();
+    let message =
+        format!("the registry lacks a version of a contract that events use: key=`{key}`");
+    let missing = Unavailable::new(Reason::Misconfigured, message).of(Dependency::Registry);
+    missing.affecting(readers_of(name))
+}
+
 /// Reads a stored document. If the store does not answer, everyone is affected.
 pub(super) async fn read(
     name: &DocumentName,
@@ -29,9 +39,10 @@ pub(super) async fn read(
 /// route no tenant is known.
 fn readers_of(name: &DocumentName) -> Extent {
     match name {
-        DocumentName::Tenant(_) | DocumentName::Contract(_) | DocumentName::Key(_) => {
-            Extent::Tenant
-        }
+        DocumentName::Tenant(_)
+        | DocumentName::Contract(_)
+        | DocumentName::ContractVersion(..)
+        | DocumentName::Key(_) => Extent::Tenant,
         DocumentName::Topic(_) | DocumentName::Revision => Extent::Everyone,
     }
 }

@@ -8,6 +8,8 @@ use serde_json::json;
 
 use super::*;
 use crate::base::error::{Code, Extent, Reason};
+use crate::base::id::{EventId, Position};
+use crate::event::{Entry, IdOrigin, Placing};
 use crate::intake::contract::sample::at;
 
 /// In-memory documents that count reads.
@@ -56,16 +58,58 @@ fn contract_name() -> DocumentName {
     DocumentName::Contract("mine".to_owned())
 }
 
-fn contract(measure: &str) -> String {
-    json!({"name": "mine", "subject": {"kind": "thing", "id": {"path": "/id"}},
+/// A stored version of a contract with one measure.
+fn contract(name: &str, version: u32, measure: &str) -> String {
+    let contract = json!({"name": name, "subject": {"kind": "thing", "id": {"path": "/id"}},
         "type": {"const": "seen"}, "payload": {"path": ""},
-        "measures": [{"name": measure, "path": "/v"}]})
+        "measures": [{"name": measure, "path": "/v"}]});
+    json!({"version": version, "applied_at": "2026-11-21T06:00:00Z", "applied_by": "ann",
+        "contract": contract})
     .to_string()
 }
 
-fn measure(specs: &Specs) -> Option<String> {
-    let spec = specs.by_contract.get("mine")?;
-    spec.measures.first().map(|measure| measure.name.to_string())
+impl Store {
+    /// Stores a version and makes it the current one.
+    fn set_contract(&self, name: &str, version: u32, measure: &str) {
+        let json = contract(name, version, measure);
+        self.set(DocumentName::ContractVersion(name.to_owned(), version), json.clone(), 1);
+        self.set(DocumentName::Contract(name.to_owned()), json, u64::from(version));
+    }
+}
+
+/// An entry that a version of a contract read.
+fn entry_of(version: &ContractVersion) -> Entry {
+    Entry {
+        position: Position {
+            observed_at: after(0),
+            sequence: 0,
+            event_id: EventId::parse("e").expect("an id"),
+        },
+        id_origin: IdOrigin::Given,
+        event_type: Arc::from("seen"),
+        contract: Arc::clone(&version.contract),
+        contract_version: version.number,
+        ingested_at: after(0),
+        payload: Arc::from("{}"),
+        placing: Placing::default(),
+    }
+}
+
+/// The first measure of each of these versions of a contract.
+fn measures(
+    registry: &Registry,
+    store: &Store,
+    name: &str,
+    versions: &[u32],
+) -> Result<Vec<Option<String>>, Unavailable> {
+    let version = |number: &u32| ContractVersion { contract: Arc::from(name), number: *number };
+    let versions: Vec<ContractVersion> = versions.iter().map(version).collect();
+    let specs = now(registry.specs(&versions, store))?;
+    let entries = versions.iter().map(|version| {
+        let spec = specs.of(&entry_of(version)).expect("a spec");
+        spec.measures.first().map(|measure| measure.name.to_string())
+    });
+    Ok(entries.collect())
 }
 
 #[test]
@@ -73,6 +117,7 @@ fn documents_have_the_keys_of_the_registry_table() {
     for (name, key) in [
         (tenant_name(), "T#a"),
         (contract_name(), "C#mine"),
+        (DocumentName::ContractVersion("mine".to_owned(), 12), "C#mine@12"),
         (DocumentName::Topic("telemetry".to_owned()), "R#telemetry"),
         (DocumentName::Key("00ff".to_owned()), "K#00ff"),
         (DocumentName::Revision, "REV"),
@@ -127,8 +172,7 @@ fn a_built_in_contract_is_used_until_one_is_stored() {
     assert_eq!(find("telemetry", 0), Some(3));
     assert_eq!(find("other", 0), None);
     assert_eq!(find("No Name", 0), None);
-    let json = contract("m").replace("\"mine\"", "\"telemetry\"");
-    store.set(DocumentName::Contract("telemetry".to_owned()), json, 1);
+    store.set_contract("telemetry", 1, "m");
     assert_eq!(find("telemetry", 59), Some(3));
     assert_eq!(find("telemetry", 60), Some(1));
 }
@@ -163,37 +207,43 @@ fn an_invalid_stored_document_is_unavailable_and_not_cached() {
 }
 
 #[test]
-fn specs_older_than_the_requested_revision_are_read_again() {
+fn each_version_has_its_own_spec_whatever_is_cached() {
     let (store, registry) = (Store::default(), Registry::new());
-    let names = [Arc::from("mine"), Arc::from("gone")];
-    let specs = |at_least, seconds| now(registry.specs(&names, at_least, after(seconds), &store));
-    store.set(DocumentName::Revision, "{}", 4);
-    store.set(contract_name(), contract("old"), 4);
-    let first = specs(0, 0).expect("specs");
-    assert_eq!((first.revision, measure(&first).as_deref()), (4, Some("old")));
-    assert_eq!(first.by_contract["gone"], Arc::default());
-
-    store.set(contract_name(), contract("new"), 5);
-    store.set(DocumentName::Revision, "{}", 5);
-    let warm = specs(4, 30).expect("specs");
-    assert_eq!((warm.revision, measure(&warm).as_deref()), (4, Some("old")));
-    let newer = specs(5, 30).expect("specs");
-    assert_eq!((newer.revision, measure(&newer).as_deref()), (5, Some("new")));
-    assert_eq!(store.reads_of(&contract_name()), 2);
+    store.set_contract("mine", 1, "old");
+    let current = now(registry.contract("mine", after(0), &store)).expect("an answer");
+    assert_eq!(current.expect("a contract").version().number, 1);
+    store.set_contract("mine", 2, "new");
+    let (old, new) = (Some("old".to_owned()), Some("new".to_owned()));
+    let found = measures(&registry, &store, "mine", &[1, 2]).expect("specs");
+    assert_eq!(found, [old.clone(), new.clone()]);
+    // The current version is cached for a minute. Specs are cached for ever, because versions never change.
+    let current = now(registry.contract("mine", after(59), &store)).expect("an answer");
+    assert_eq!(current.expect("a contract").version().number, 1);
+    let current = now(registry.contract("mine", after(60), &store)).expect("an answer");
+    assert_eq!(current.expect("a contract").version().number, 2);
+    assert_eq!(measures(&registry, &store, "mine", &[2, 1]).expect("specs"), [new, old]);
+    let version = |number| DocumentName::ContractVersion("mine".to_owned(), number);
+    assert_eq!((store.reads_of(&version(1)), store.reads_of(&version(2))), (0, 1));
 }
 
 #[test]
-fn specs_have_the_revision_of_the_oldest_contract() {
+fn version_0_is_the_built_in_contract_even_if_another_is_stored() {
     let (store, registry) = (Store::default(), Registry::new());
-    store.set(DocumentName::Revision, "{}", 4);
-    store.set(contract_name(), contract("old"), 4);
-    now(registry.contract("mine", after(0), &store)).expect("an answer");
-    store.set(DocumentName::Revision, "{}", 5);
-    let other = [Arc::from("other")];
-    assert_eq!(now(registry.specs(&other, 5, after(1), &store)).expect("specs").revision, 5);
-    let both = [Arc::from("mine"), Arc::from("other")];
-    assert_eq!(now(registry.specs(&both, 0, after(2), &store)).expect("specs").revision, 4);
-    assert_eq!(now(registry.specs(&both, 5, after(2), &store)).expect("specs").revision, 5);
+    store.set_contract("telemetry", 1, "m");
+    let found = measures(&registry, &store, "telemetry", &[0, 1]).expect("specs");
+    assert_eq!(found, [Some("temperature".to_owned()), Some("m".to_owned())]);
+    assert_eq!(measures(&registry, &store, "never", &[0]).expect("specs"), [None]);
+}
+
+#[test]
+fn a_missing_or_broken_version_holds_up_its_tenants_and_nobody_else() {
+    let (store, registry) = (Store::default(), Registry::new());
+    let missing = measures(&registry, &store, "mine", &[3]).expect_err("unavailable");
+    assert_eq!((missing.reason, missing.extent), (Reason::Misconfigured, Extent::Tenant));
+    assert!(missing.message.contains("C#mine@3"), "{missing}");
+    store.set(DocumentName::ContractVersion("mine".to_owned(), 3), "{}", 1);
+    let broken = measures(&registry, &store, "mine", &[3]).expect_err("unavailable");
+    assert_eq!((broken.reason, broken.extent), (Reason::Corrupt, Extent::Tenant));
 }
 
 #[test]
@@ -212,14 +262,6 @@ fn the_kinds_are_those_of_built_in_and_stored_contracts() {
     store.set(DocumentName::Revision, r#"{"kinds":["No Kind"]}"#, 2);
     let broken = now(registry.kinds(after(200), &store)).expect_err("unavailable");
     assert_eq!((broken.reason, broken.extent), (Reason::Corrupt, Extent::Everyone));
-}
-
-#[test]
-fn a_registry_older_than_the_ledger_is_unavailable() {
-    let (store, registry) = (Store::default(), Registry::new());
-    store.set(DocumentName::Revision, "{}", 4);
-    let specs = now(registry.specs(&[], 5, after(0), &store));
-    assert_eq!(specs.expect_err("unavailable").reason, Reason::Misconfigured);
 }
 
 fn example(text: &str) -> Text {
@@ -241,7 +283,7 @@ fn examples() -> Submitted {
 #[test]
 fn a_registry_of_the_example_documents_finds_everything() {
     let (store, registry) = (Store::default(), Registry::new());
-    let plan = examples().check().expect("documents").plan(&Stored::new(), after(0));
+    let plan = examples().check().expect("documents").plan(&Stored::new(), ("ann", after(0)));
     for write in plan.expect("a plan").writes {
         match write.change {
             Change::Put { document, replaces: None } => {

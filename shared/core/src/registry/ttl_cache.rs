@@ -24,17 +24,9 @@ pub(super) struct TtlCache<T> {
 
 #[derive(Debug)]
 struct Entry<T> {
-    held: Held<T>,
-    read_at: Timestamp,
-}
-
-/// A cached document.
-#[derive(Debug)]
-pub(super) struct Held<T> {
     /// `None`: the document does not exist.
-    pub(super) content: Option<Arc<T>>,
-    /// The document is at least as new as this revision of the registry.
-    pub(super) as_of: u64,
+    content: Option<Arc<T>>,
+    read_at: Timestamp,
 }
 
 impl<T> TtlCache<T> {
@@ -42,26 +34,21 @@ impl<T> TtlCache<T> {
         Self { entries: Mutex::new(LruCache::sparse(CAPACITY)) }
     }
 
-    /// The cached document of a name, if it is fresh.
-    pub(super) fn get(&self, name: &str, now: Timestamp) -> Option<Held<T>> {
+    /// The cached document of a name, if it is fresh. The inner `None`: the document does not exist.
+    #[expect(clippy::option_option, reason = "the absence of a document is cached, too")]
+    pub(super) fn get(&self, name: &str, now: Timestamp) -> Option<Option<Arc<T>>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry =
             entries.get(name).filter(|entry| entry.read_at.is_within(LIFETIME_SECONDS, now))?;
-        Some(Held { content: entry.held.content.clone(), as_of: entry.held.as_of })
+        Some(entry.content.clone())
     }
 
     /// Caches a document and returns it.
-    pub(super) fn put(
-        &self,
-        name: &str,
-        content: Option<T>,
-        as_of: u64,
-        now: Timestamp,
-    ) -> Option<Arc<T>> {
+    pub(super) fn put(&self, name: &str, content: Option<T>, now: Timestamp) -> Option<Arc<T>> {
         let content = content.map(Arc::new);
-        let held = Held { content: content.clone(), as_of };
+        let entry = Entry { content: content.clone(), read_at: now };
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.put(Arc::from(name), Entry { held, read_at: now });
+        entries.put(Arc::from(name), entry);
         content
     }
 }

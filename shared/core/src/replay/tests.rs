@@ -30,7 +30,7 @@ fn a_fixed_letter_is_applied_with_its_original_receipt_time_and_resolved() {
     bench.file_all();
     let owner = Bench::demo();
     assert_eq!(open_letters(&bench, &owner).len(), 1);
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     bench.later(3 * 24 * 60 * MINUTE);
     let run = bench.replay(&owner, RunRequest::replay("me")).run;
     assert_eq!((run.phase, run.examined), (Phase::Done, 1));
@@ -57,7 +57,7 @@ fn a_letter_that_fails_again_keeps_the_newest_reason_and_is_finally_parked() {
         assert_eq!((letter.replay_count, letter.state), (count, state));
     }
     assert_eq!(bench.replay(&owner, RunRequest::replay("me")).run.examined, 0);
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     let mut parked = RunRequest::replay("me");
     parked.filter.state = Some(State::Parked);
     assert_eq!(json!(bench.replay(&owner, parked).run.outcomes), json!({"applied": 1}));
@@ -69,7 +69,7 @@ fn a_dry_run_reports_changes_and_writes_nothing() {
     bench.process(&[bench.good("d1", 1), bench.narrow("d1", 2), bench.narrow("d2", 3)]);
     bench.process(&[bench.broken(9)]);
     bench.file_all();
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     let before = bench.everything();
     let dry = RunRequest { dry_run: true, views: 5, ..RunRequest::replay("me") };
     let owner = Bench::demo();
@@ -130,7 +130,7 @@ fn unavailability_pauses_the_run_and_resume_does_not_count_twice() {
     let records: Vec<_> = (1..=5).map(|at| bench.narrow(&format!("d{at}"), at)).collect();
     bench.process(&records);
     bench.file_all();
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     let owner = Bench::demo();
     let mut writes = 0;
     bench.memory.fail(move |call| {
@@ -154,7 +154,7 @@ fn a_subject_that_cannot_be_read_does_not_block_later_letters() {
     let bench = Bench::new();
     bench.process(&[bench.narrow("d1", 1), bench.narrow("d2", 2), bench.narrow("d1", 3)]);
     bench.file_all();
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     let (owner, place) = (Bench::demo(), location("demo", "d1").key.partition_key());
     let head = StoredHead { version: 1, bytes: vec![0xff] };
     bench.memory.state().heads.insert(place.clone(), head);
@@ -269,7 +269,7 @@ fn a_run_is_shown_as_interrupted_after_a_crash_and_can_be_resumed() {
     let records: Vec<_> = (1..=4).map(|at| bench.narrow("d1", at)).collect();
     bench.process(&records);
     bench.file_all();
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     let owner = Bench::demo();
     let request = RunRequest { rate: 1, ..RunRequest::replay("me") };
     let mut running = bench.start(&owner, request);
@@ -305,7 +305,7 @@ fn every_field_of_a_filter_is_applied() {
     bench.process(&[bench.narrow("d1", 1), bench.narrow("d2", 2), bench.ahead("d1", 3)]);
     bench.process(&[bench.broken(4)]);
     bench.file_all();
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     let owner = Bench::demo();
     let ids: Vec<String> = bench.letters(&owner).into_iter().map(|one| one.letter.id).collect();
     let check = |filter: Filter, expected: serde_json::Value| {
@@ -339,7 +339,7 @@ fn parked_letters_are_skipped() {
     let bench = Bench::new();
     bench.process(&[bench.narrow("d1", 1), bench.narrow("d2", 2)]);
     bench.file_all();
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     let owner = Bench::demo();
     let filter = Filter { subject: Some("device/d1".to_owned()), ..Filter::default() };
     let park = RunRequest { action: Action::Park, filter, ..RunRequest::replay("me") };
@@ -370,7 +370,7 @@ fn the_operator_replays_letters_of_new_tenants_and_a_tenant_never_reaches_anothe
 
     bench.process(&[bench.narrow("d1", 5)]);
     bench.file_all();
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     bench.put("R#known", r#"{"contract":"mine","tenant":{"const":"newco"}}"#);
     let run = bench.replay(&Bench::demo(), RunRequest::replay("me")).run;
     assert_eq!(
@@ -438,7 +438,7 @@ fn a_filtered_run_does_not_skip_a_letter_that_it_could_not_read() {
     let bench = Bench::new();
     bench.process(&[bench.narrow("d1", 1)]);
     bench.file_all();
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     let owner = Bench::demo();
     let mut request = RunRequest::replay("me");
     request.filter.subject = Some("device/d1".to_owned());
@@ -459,7 +459,7 @@ fn a_lost_answer_to_saving_the_record_is_not_another_invocation() {
     let records: Vec<_> = (1..=3).map(|at| bench.narrow("d1", at)).collect();
     bench.process(&records);
     bench.file_all();
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     let owner = Bench::demo();
     let mut calls = 0;
     bench.memory.fail(move |call| {

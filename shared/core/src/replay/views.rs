@@ -120,7 +120,7 @@ async fn live(
     let (snapshot, units) = reader::read(ports, location, Question::Live).await?;
     tally.of(Some(location.key.tenant())).add_units(units);
     let Some(snapshot) = snapshot else { return Ok(Value::Null) };
-    let contracts = Specs::default().missing(snapshot.entries());
-    let specs = registry.specs(&contracts, snapshot.head.revision, ports.now(), ports).await?;
+    let versions = Specs::default().missing(snapshot.entries());
+    let specs = registry.specs(&versions, ports).await?;
     Ok(snapshot.live(&specs).to_json())
 }

@@ -128,7 +128,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::view::sample::{folded, measure, seconds};
+    use crate::view::sample::{folded, measure};
     use crate::view::{Numbers, ViewSpec};
 
     fn celsius() -> MeasureSpec {
@@ -214,17 +214,6 @@ mod tests {
         let input = [("a", 0, json!(1)), ("b", 1, json!(2))];
         let spec = ViewSpec { measures: vec![measure("n", "")], ..ViewSpec::default() };
         assert_eq!(folded(spec, &input).measures.to_json()["n"]["count"], json!(2));
-    }
-
-    #[test]
-    fn an_entry_ingested_before_since_is_ignored() {
-        let input = [("a", 0, json!(1)), ("a", 5, json!(2)), ("a", 6, json!(3))];
-        let since = Some(seconds(5));
-        let spec = ViewSpec {
-            measures: vec![MeasureSpec { since, ..measure("n", "") }],
-            ..ViewSpec::default()
-        };
-        assert_eq!(folded(spec, &input).measures.to_json()["n"]["mean"], json!(2.5));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Sample entries and specs for tests of the units.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jsonptr::PointerBuf;
@@ -9,7 +8,7 @@ use serde_json::Value;
 use super::{MeasureSpec, Numbers, Specs, StatusSpec, View, ViewSpec, fold};
 use crate::base::id::{EventId, Position};
 use crate::base::time::Timestamp;
-use crate::event::{Entry, IdOrigin, Placing};
+use crate::event::{ContractVersion, Entry, IdOrigin, Placing};
 
 /// The contract of every sample.
 pub(super) const CONTRACT: &str = "sample";
@@ -43,7 +42,6 @@ pub(super) fn measure(name: &str, path: &str) -> MeasureSpec {
         unit: None,
         unit_path: None,
         numbers: Numbers::Json,
-        since: None,
     }
 }
 
@@ -54,7 +52,8 @@ pub(super) fn status(path: &str) -> StatusSpec {
 
 /// The spec of the one contract.
 pub(super) fn specs(spec: ViewSpec) -> Specs {
-    Specs { revision: 1, by_contract: BTreeMap::from([(Arc::from(CONTRACT), Arc::new(spec))]) }
+    let version = ContractVersion { contract: Arc::from(CONTRACT), number: 0 };
+    Specs::from_iter([(version, Arc::new(spec))])
 }
 
 /// The view of entries given as (type, second, payload).

@@ -1,4 +1,4 @@
-//! The specifications by which the units of a view read payloads, for each contract; and the trait of a unit.
+//! The specifications by which the units of a view read payloads, for each version of a contract; and the trait of a unit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,8 +8,7 @@ use jsonptr::PointerBuf;
 use super::numbers::Numbers;
 use super::payload::{Found, Payload};
 use super::units;
-use crate::base::time::Timestamp;
-use crate::event::Entry;
+use crate::event::{ContractVersion, Entry};
 
 /// The paths that the units read in the payloads of one contract.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,9 +36,6 @@ pub struct MeasureSpec {
     pub unit_path: Option<PointerBuf>,
     /// Which texts are numbers, too.
     pub numbers: Numbers,
-    /// Only entries ingested at or after this time are read; `None`: all entries. Otherwise a
-    /// measure added to a contract later would depend on which pages happen to be folded again.
-    pub since: Option<Timestamp>,
 }
 
 /// The status in a payload.
@@ -64,7 +60,7 @@ pub struct LocationSpec {
     pub numbers: Numbers,
 }
 
-/// The spec of a contract that no longer exists.
+/// The spec of an entry whose contract version is unknown.
 pub(super) static NO_SPEC: ViewSpec =
     ViewSpec { measures: Vec::new(), status: None, location: None };
 
@@ -86,7 +82,6 @@ impl ViewSpec {
 impl MeasureSpec {
     pub(super) fn reads(&self, entry: &Entry) -> bool {
         self.reads_type(&entry.event_type)
-            && self.since.is_none_or(|since| since <= entry.ingested_at)
     }
 
     /// Whether events of a type are read.
@@ -126,25 +121,52 @@ fn is_among(types: &[Arc<str>], event_type: &str) -> bool {
     types.is_empty() || types.iter().any(|one| **one == *event_type)
 }
 
-/// The specs of all contracts of a subject's entries.
+/// The specs of the contract versions that read a subject's entries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Specs {
-    /// The specs are at least as new as this registry revision.
-    pub revision: u64,
-    /// By the name of the contract. A contract that no longer exists has an empty spec.
-    pub by_contract: BTreeMap<Arc<str>, Arc<ViewSpec>>,
+    /// By the name of the contract and the number of the version.
+    by_contract: BTreeMap<Arc<str>, BTreeMap<u32, Arc<ViewSpec>>>,
 }
 
 impl Specs {
-    /// The contracts of `entries` whose spec is missing.
-    pub fn missing<'a>(&self, entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<Arc<str>> {
-        let mut names: Vec<Arc<str>> = Vec::new();
-        for entry in entries {
-            if !self.by_contract.contains_key(&entry.contract) && !names.contains(&entry.contract) {
-                names.push(Arc::clone(&entry.contract));
+    /// The spec of the contract version that read an entry.
+    pub fn of(&self, entry: &Entry) -> Option<&ViewSpec> {
+        self.by_contract.get(&entry.contract)?.get(&entry.contract_version).map(AsRef::as_ref)
+    }
+
+    /// The contract versions of `entries` whose spec is missing.
+    pub fn missing<'a>(
+        &self,
+        entries: impl IntoIterator<Item = &'a Arc<Entry>>,
+    ) -> Vec<ContractVersion> {
+        let mut missing: Vec<ContractVersion> = Vec::new();
+        for entry in entries.into_iter().filter(|entry| self.of(entry).is_none()) {
+            let known = |one: &ContractVersion| {
+                one.number == entry.contract_version && one.contract == entry.contract
+            };
+            if !missing.iter().any(known) {
+                let (contract, number) = (Arc::clone(&entry.contract), entry.contract_version);
+                missing.push(ContractVersion { contract, number });
             }
         }
-        names
+        missing
+    }
+
+    /// Adds the specs of other versions.
+    pub fn add(&mut self, specs: Self) {
+        for (contract, versions) in specs.by_contract {
+            self.by_contract.entry(contract).or_default().extend(versions);
+        }
+    }
+}
+
+impl FromIterator<(ContractVersion, Arc<ViewSpec>)> for Specs {
+    fn from_iter<I: IntoIterator<Item = (ContractVersion, Arc<ViewSpec>)>>(specs: I) -> Self {
+        let mut collected = Self::default();
+        for (ContractVersion { contract, number }, spec) in specs {
+            collected.by_contract.entry(contract).or_default().insert(number, spec);
+        }
+        collected
     }
 }
 

@@ -51,6 +51,7 @@ impl Contract {
         faults.or(Some(Self {
             common: Common {
                 name: Arc::from(document.name.as_str()),
+                version: 0,
                 types: types(&usual, &variants, &view_spec),
                 values: Values::of(&view_spec),
                 view_spec: Arc::new(view_spec),

@@ -47,6 +47,8 @@ pub(super) struct Reading {
 pub(super) struct Common {
     /// What the contract is called.
     pub(super) name: Arc<str>,
+    /// The number of its version.
+    pub(super) version: u32,
     /// The types that the document names: events of one share its text, of which there is a copy
     /// with every other event.
     pub(super) types: BTreeSet<Arc<str>>,
@@ -112,7 +114,7 @@ impl Reading {
             id_origin,
             event_type,
             contract: Arc::clone(&common.name),
-            contract_version: 0,
+            contract_version: common.version,
             ingested_at: record.ingested_at,
             payload,
             placing: Placing::default(),

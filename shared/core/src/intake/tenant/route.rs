@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::NamedTenant;
+use super::{Compatibility, NamedTenant};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::TenantId;
 use crate::intake::contract::{Lookup, SourceDocument};
@@ -60,6 +60,8 @@ struct RouteDocument {
     tenant: Option<SourceDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     envelope: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    compatibility: Option<Compatibility>,
     #[serde(flatten)]
     framing: Framing,
 }
@@ -146,7 +148,9 @@ impl Topics {
 
 fn compiled(route: &RouteDocument, path: &str, faults: &mut Faults) -> Option<TopicRoute> {
     match (&route.contract, &route.tenant, route.envelope) {
-        (None, None, Some(true)) if route.framing == Framing::default() => {
+        (None, None, Some(true))
+            if route.framing == Framing::default() && route.compatibility.is_none() =>
+        {
             Some(TopicRoute::Envelope)
         }
         (Some(contract), Some(tenant), None) => {

@@ -98,7 +98,7 @@ fn a_previous() -> impl Strategy<Value = Previous> {
 
 prop_compose! {
     fn a_head()(
-        numbers in any::<(u64, u64, u64)>(),
+        numbers in any::<(u64, u64)>(),
         marks in proptest::option::of((-9_000_000i64..9_000_000, -9_000i64..9_000)),
         sealed in proptest::option::of((a_position(), seconds(), proptest::option::of(a_frame()))),
         more in any::<(u64, u64, u64, u8)>(),
@@ -112,7 +112,7 @@ prop_compose! {
         forgotten in proptest::option::of(a_position()),
     ) -> Head {
         let frozen = frozen.index(tail.len() + 1);
-        let (version, epoch, revision) = numbers;
+        let (version, epoch) = numbers;
         let (count, era, generation, touched) = more;
         let watermark = marks.map(|(watermark, _)| instant(watermark));
         let released = marks.map(|(_, released)| instant(released * 1_000_000));
@@ -123,7 +123,7 @@ prop_compose! {
         let (base, stale) = (Arc::new(base), stale.map(Box::new));
         let carried = carried.map(|(from, since_version)| Box::new(Carried { from, since_version }));
         Head {
-            version, epoch, revision, era, generation, touched, watermark, released, sealed, frame,
+            version, epoch, era, generation, touched, watermark, released, sealed, frame,
             page_expires_at, kept_days, count, base, tail, frozen, stale, note, carried, forgotten,
         }
     }
@@ -207,7 +207,7 @@ fn a_frame_that_would_unpack_to_too_much_is_refused() {
 
 #[test]
 fn another_format_is_refused() {
-    for format in (0..=u8::MAX).filter(|format| *format != 3) {
+    for format in (0..=u8::MAX).filter(|format| *format != 5) {
         let mut bytes = written(encode_head(&Head::default()));
         bytes[0] = format;
         assert_eq!(decode_head(&bytes), Err(Malformed("an unknown format byte")));
@@ -244,7 +244,7 @@ fn the_layout_is_read_for_ever() {
     };
     let hex: String =
         written(encode_head(&head)).iter().map(|byte| format!("{byte:02x}")).collect();
-    let stored = include_str!("layout-3.hex").trim();
+    let stored = include_str!("layout-5.hex").trim();
     assert_eq!(hex, stored);
     let digits = stored.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("digits"));
     let bytes: Result<Vec<u8>, _> = digits.map(|pair| u8::from_str_radix(pair, 16)).collect();

@@ -18,7 +18,7 @@ impl Commit {
         pages: Vec<Page>,
     ) -> Result<(Self, Step), Failed> {
         let entries = pages.iter().flat_map(|page| &page.entries);
-        if let Some(ask) = self.missing_specs(carry.head.revision, entries) {
+        if let Some(ask) = self.missing_specs(entries) {
             self.state = State::NeedsSpecs(Box::new(Resume::Seek(carry, pages)));
             return Ok((self, Step::Ask(ask)));
         }
@@ -55,7 +55,7 @@ impl Commit {
         pages: Vec<Page>,
     ) -> Result<(Self, Step), Failed> {
         let entries = pages.iter().flat_map(|page| &page.entries);
-        if let Some(ask) = self.missing_specs(carry.head.revision, entries) {
+        if let Some(ask) = self.missing_specs(entries) {
             self.state = State::NeedsSpecs(Box::new(Resume::Fold(carry, pages)));
             return Ok((self, Step::Ask(ask)));
         }

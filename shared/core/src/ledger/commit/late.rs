@@ -77,7 +77,7 @@ impl Commit {
             return self.again(None, Reason::Contention);
         }
         let entries = run.iter().flat_map(|page| &page.entries).chain(self.late(&next.head));
-        if let Some(ask) = self.missing_specs(next.head.revision, entries) {
+        if let Some(ask) = self.missing_specs(entries) {
             self.state = State::NeedsSpecs(Box::new(Resume::Run(next, run)));
             return Ok((self, Step::Ask(ask)));
         }
@@ -120,7 +120,7 @@ impl Commit {
             return self.place(next);
         }
         let entries = page.entries.iter().chain(self.late(&next.head));
-        if let Some(ask) = self.missing_specs(next.head.revision, entries) {
+        if let Some(ask) = self.missing_specs(entries) {
             self.state = State::NeedsSpecs(Box::new(Resume::Owner(next, page)));
             return Ok((self, Step::Ask(ask)));
         }

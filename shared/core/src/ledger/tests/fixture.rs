@@ -246,8 +246,8 @@ impl Subject {
     pub(super) fn obey(&self, ask: Ask) -> Answer {
         let memory = &self.memory;
         match ask {
-            Ask::Specs { contracts, at_least } => {
-                let specs = self.registry.specs(&contracts, at_least, second(0), memory);
+            Ask::Specs(versions) => {
+                let specs = self.registry.specs(&versions, memory);
                 Answer::Specs(specs.now_or_never().expect("ready").expect("specs"))
             }
             Ask::Head => Answer::Head(

@@ -145,8 +145,8 @@ fn read(memory: &Memory, key: &SubjectKey, entries: &[Arc<Entry>], day: i64) -> 
         let read = read.map_err(|error| format!("a reader on day {day}: {error}"))?;
         read.0.ok_or_else(|| "1: a subject is gone".to_owned())
     };
-    let live = ask(Question::Live)?.live(&specs);
-    if live != fold(View::default(), entries, &specs) {
+    let live = ask(Question::Live)?.live(specs);
+    if live != fold(View::default(), entries, specs) {
         return Err(format!("1: on day {day} the view is not the fold of all that there was"));
     }
     let history = ask(Question::History { from: None, to: None })?;
@@ -160,8 +160,8 @@ fn read(memory: &Memory, key: &SubjectKey, entries: &[Arc<Entry>], day: i64) -> 
     };
     let instant = middle.position.observed_at;
     let until = |entry: &&Arc<Entry>| entry.position.observed_at <= instant;
-    match ask(Question::AsOf(instant))?.as_of(instant, &specs) {
-        Some(view) if view != fold(View::default(), entries.iter().take_while(until), &specs) => {
+    match ask(Question::AsOf(instant))?.as_of(instant, specs) {
+        Some(view) if view != fold(View::default(), entries.iter().take_while(until), specs) => {
             Err(format!("1: on day {day} a view of the past is not the fold of its past"))
         }
         _ => Ok(()),

@@ -12,7 +12,7 @@ use super::observed::{Observed, Tally};
 use super::reader::{Reader, Walker};
 use super::script::{
     Action, Broken, CARRIER, ENVIRONMENTS, OWN_TABLE, POLICY, READERS, SMALL, Script, WALKER,
-    contract_json, instant, key, location,
+    contract_json, instant, is_mended, key, location,
 };
 use super::{aging, check};
 use crate::base::cost::Units;
@@ -106,7 +106,7 @@ pub(super) fn run_at(script: &Script, hours: i64) -> Result<Ran, String> {
     memory.put_document(OWN_TENANT, &own_tenant());
     let route = r#"{"contract":"telemetry","tenant":{"header":"tenant"}}"#;
     memory.put_document("R#telemetry", route);
-    memory.put_document("C#telemetry", &contract_json(false));
+    memory.put_contract("telemetry", &contract_json(false));
     memory.put_document("REV", "{}");
     let mut harness = Harness {
         observed: Observed::new(memory, script.specs.clone()),
@@ -178,7 +178,11 @@ impl Harness {
                 Ok(())
             }
             Action::Mend(mended) => {
-                self.observed.memory.put_document("C#telemetry", &contract_json(*mended));
+                if is_mended(self.observed.contract_version) != *mended {
+                    let contract = contract_json(*mended);
+                    let version = self.observed.memory.put_contract("telemetry", &contract);
+                    self.observed.contract_version = version;
+                }
                 Ok(())
             }
             Action::Read { reader, tenant, subject, slot, kind } => {

@@ -15,6 +15,8 @@ use crate::pipeline::Disposition;
 pub(super) struct Observed {
     pub(super) memory: Arc<Faulty<Memory>>,
     pub(super) specs: Vec<Spec>,
+    /// The current version of the contract.
+    pub(super) contract_version: u32,
     pub(super) delivered: BTreeSet<usize>,
     pub(super) acknowledged: BTreeMap<usize, Disposition>,
     /// The last head of each subject.
@@ -69,6 +71,7 @@ impl Observed {
         Self {
             memory,
             specs,
+            contract_version: 1,
             delivered: BTreeSet::new(),
             acknowledged: BTreeMap::new(),
             heads: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! What a case of the model test is made of: records and a schedule, and the names that they use.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::sample::Index;
 
@@ -9,6 +9,7 @@ use crate::base::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
 use crate::base::limits::ItemLimits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
+use crate::event::ContractVersion;
 use crate::intake::contract::{Contract, ContractDocument};
 use crate::intake::record::{Record, Source};
 use crate::ledger::Policy;
@@ -187,14 +188,14 @@ pub(super) const POLICY: Policy =
 
 /// Without a schema, so that every environment compiles it quickly.
 ///
-/// Mended, it extracts another payload of records without an event id. Of those with an id it
-/// extracts the same: what versions of a contract mean for them comes when entries hold theirs.
+/// The mended contract extracts another payload of records without an event id, and reads another measure.
 pub(super) fn contract_json(mended: bool) -> String {
     let payload = if mended {
         r#"{"first": [{"path": "/mended"}, {"path": "/payload"}]}"#
     } else {
         r#"{"path": "/payload"}"#
     };
+    let measure = if mended { "warmth" } else { "temperature" };
     format!(
         r#"{{
         "name": "telemetry", "subject": {{"kind": "device", "id": {{"path": "/device_id"}}}},
@@ -202,7 +203,7 @@ pub(super) fn contract_json(mended: bool) -> String {
         "sequence": {{"path": "/number"}},
         "observed_at": {{"path": "/timestamp", "format": "rfc3339"}}, "without_time": "reject",
         "payload": {payload},
-        "measures": [{{"name": "temperature", "types": [], "path": "/value", "unit": "celsius"}}]
+        "measures": [{{"name": "{measure}", "types": [], "path": "/value", "unit": "celsius"}}]
     }}"#
     )
 }
@@ -217,11 +218,25 @@ fn compiled(mended: bool) -> Contract {
     Contract::compile(&document).expect("a contract")
 }
 
-/// What views are folded by, before the contract is mended and afterwards.
-pub(super) fn specs() -> Specs {
-    let (name, view_spec) =
-        CONTRACT.with(|contract| (Arc::clone(contract.name()), contract.view_spec()));
-    Specs { revision: 0, by_contract: [(name, view_spec)].into() }
+/// Whether a version of the contract is a mended one: a script mends it and takes that back by turns.
+pub(super) const fn is_mended(version: u32) -> bool {
+    version.is_multiple_of(2)
+}
+
+/// The specs of every version that a script makes.
+pub(super) fn specs() -> &'static Specs {
+    /// More than a script has actions.
+    const VERSIONS: u32 = 500;
+    static SPECS: LazyLock<Specs> = LazyLock::new(|| {
+        let usual = compiled(false);
+        let (usual, mended) = (usual.version(), [usual.view_spec(), compiled(true).view_spec()]);
+        let version = |number| {
+            let spec = &mended[usize::from(is_mended(number))];
+            (ContractVersion { number, ..usual.clone() }, Arc::clone(spec))
+        };
+        (1..=VERSIONS).map(version).collect()
+    });
+    &SPECS
 }
 
 impl Spec {

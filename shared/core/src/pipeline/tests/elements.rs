@@ -21,7 +21,7 @@ const MENDED: &str = r#"{
 fn several_memory() -> Faulty<Memory> {
     let memory = memory();
     memory.put_document("R#several", r#"{"contract":"several","tenant":{"header":"tenant"}}"#);
-    memory.put_document("C#several", SEVERAL);
+    memory.put_contract("several", SEVERAL);
     memory
 }
 
@@ -68,7 +68,7 @@ fn a_replayed_letter_commits_its_own_element_only() {
     let memory = several_memory();
     process(&memory, vec![several(1, &[("d1", "1"), ("d1", "null"), ("d1", "3")])]);
     assert_eq!(events(&memory), 2);
-    memory.put_document("C#several", MENDED);
+    memory.put_contract("several", MENDED);
     let letter = envelopes(&memory.state().letters).remove(0);
     let again = letter.record().expect("readable").expect("whole");
     assert_eq!(process(&memory, vec![again.clone()]), [Disposition::Applied]);
@@ -80,7 +80,7 @@ fn a_replayed_letter_commits_its_own_element_only() {
     // An element that the transform no longer returns is ignored.
     let gone = again.with_element(7);
     assert_eq!(process(&memory, vec![gone]), [Disposition::Ignored]);
-    memory.put_document("C#several", &MENDED.replace(r#""transform": ".items[]","#, ""));
+    memory.put_contract("several", &MENDED.replace(r#""transform": ".items[]","#, ""));
     let other = known("d1", 1).with_element(1);
     assert_eq!(process(&memory, vec![other]), [Disposition::Ignored]);
     assert_eq!(process(&memory, vec![known("d1", 1).with_element(0)]), [Disposition::Applied]);
@@ -91,12 +91,12 @@ fn a_program_that_gives_nothing_but_an_error_rejects_all_of_its_record() {
     let memory = several_memory();
     let record = several(1, &[("d1", "1"), ("d2", "2")]);
     let broken = SEVERAL.replace("\".items[] |", "\".things[] |");
-    memory.put_document("C#several", &broken);
+    memory.put_contract("several", &broken);
     let letter = Disposition::DeadLettered(Code::TransformFailed);
     assert_eq!(process(&memory, vec![record]), [letter]);
     let letter = envelopes(&memory.state().letters).remove(0);
     assert_eq!(letter.source.element(), None);
-    memory.put_document("C#several", SEVERAL);
+    memory.put_contract("several", SEVERAL);
     let again = letter.record().expect("readable").expect("whole");
     assert_eq!(process(&memory, vec![again]), [Disposition::Applied]);
     assert_eq!(events(&memory), 2);
@@ -159,7 +159,7 @@ fn a_large_record_with_many_bad_elements_becomes_one_letter() {
     assert_eq!(events(&memory), 1);
     let letters = envelopes(&memory.state().letters);
     assert_eq!((letters.len(), letters[0].source.element()), (1, None));
-    memory.put_document("C#several", MENDED);
+    memory.put_contract("several", MENDED);
     let again = letters[0].record().expect("readable").expect("whole");
     assert_eq!(process(&memory, vec![again]), [Disposition::Applied]);
     assert_eq!(events(&memory), 150);

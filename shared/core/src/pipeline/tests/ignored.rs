@@ -12,7 +12,7 @@ const SOME: &str = r#"{
 
 fn with_route(more: &str) -> Faulty<Memory> {
     let memory = memory();
-    memory.put_document("C#some", SOME);
+    memory.put_contract("some", SOME);
     let route = format!(r#"{{"contract":"some","tenant":{{"path":"/tenant"}}{more}}}"#);
     memory.put_document("R#some", &route);
     memory
@@ -45,7 +45,7 @@ fn an_ignored_record_is_acknowledged_and_counted_and_makes_no_letter() {
 fn an_element_that_the_fields_ignore_is_counted_and_its_neighbours_are_applied() {
     let memory = with_route("");
     let contract = SOME.replace(r#""syntax""#, r#""transform": ".items[]", "syntax""#);
-    memory.put_document("C#some", &contract);
+    memory.put_contract("some", &contract);
     let items = [("d1", "1"), ("ping", "2"), ("d2", "NaN")];
     let items = items.map(|(id, v)| format!(r#"{{"id":"{id}","at":{NOW},"speed":{v}}}"#)).join(",");
     let value = format!(r#"{{"tenant":"demo","items":[{items}]}}"#);

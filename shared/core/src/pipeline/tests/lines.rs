@@ -6,7 +6,7 @@ fn lines_memory(contract: &str) -> Faulty<Memory> {
     let memory = memory();
     let route = r#"{"contract":"lines","tenant":{"header":"tenant"},"framing":"json_lines"}"#;
     memory.put_document("R#lines", route);
-    memory.put_document("C#lines", contract);
+    memory.put_contract("lines", contract);
     memory
 }
 
@@ -78,7 +78,7 @@ fn the_letter_of_a_line_stands_for_all_that_its_transform_gives() {
     let letter = letters(&memory).remove(0);
     assert_eq!(letter.source.element(), Some(1_000));
     let mended = SPLIT.replace(".n[]", "(.n | if type == \\\"array\\\" then .[] else (., .) end)");
-    memory.put_document("C#lines", &mended);
+    memory.put_contract("lines", &mended);
     for (element, disposition) in [
         (1_000, Disposition::Applied),
         (1_001, Disposition::Duplicate),
@@ -110,7 +110,7 @@ fn bounds_of_lines_are_of_all_of_the_record() {
     let many: String = (0..1_000).map(line).collect();
     assert_eq!(process(&memory, vec![of(&many, 4)]), [Disposition::Applied]);
     assert_eq!(events(&memory), 1_000);
-    memory.put_document("C#lines", SPLIT);
+    memory.put_contract("lines", SPLIT);
     let large = format!("{{\"id\":\"d1\",\"n\":[{}0]}}\n", "0,".repeat(999));
     let both = format!("{large}{{\"id\":\"d2\",\"n\":[1]}}");
     let letter = Disposition::DeadLettered(Code::TooLarge);

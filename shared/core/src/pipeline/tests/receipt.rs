@@ -23,7 +23,7 @@ fn taken(
     let memory = Faulty::over(Memory::new(now));
     memory.put_document("T#demo", r#"{"id":"demo"}"#);
     memory.put_document("R#untimed", r#"{"contract":"untimed","tenant":{"const":"demo"}}"#);
-    memory.put_document("C#untimed", UNTIMED);
+    memory.put_contract("untimed", UNTIMED);
     memory.put_document("REV", "{}");
     let value = base64_simd::STANDARD.encode_to_string(value);
     let event = format!(

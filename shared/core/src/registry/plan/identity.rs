@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::intake::contract::{ContractDocument, SourceDocument, builtin};
 use crate::intake::document::StoredDocument;
 use crate::intake::fault::Fault;
+use crate::registry::version::StoredContract;
 
 /// Whether a contract may change the identity of its records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,8 +29,8 @@ const TYPE: &str = "/type";
 /// The refused changes of a contract that replaces the stored contract, or the built-in contract
 /// with its name.
 pub(super) fn changes(new: &ContractDocument, stored: Option<&StoredDocument>) -> Vec<Fault> {
-    let old = match stored.map(|stored| ContractDocument::parse(&stored.json)) {
-        Some(Ok(old)) => Some(old),
+    let old = match stored.map(StoredContract::parse) {
+        Some(Ok(old)) => Some(old.contract),
         Some(Err(_)) => {
             let what = "this release cannot read the stored contract";
             return vec![refused("", what)];
@@ -154,7 +155,9 @@ mod tests {
     }
 
     fn stored(document: &Value) -> StoredDocument {
-        StoredDocument { json: document.to_string(), revision: 1 }
+        let version = json!({"version": 1, "applied_at": "2026-11-21T06:00:00Z",
+            "applied_by": "ann", "contract": document});
+        StoredDocument { json: version.to_string(), revision: 1 }
     }
 
     /// The paths that are refused when `value` is put where `pointer` leads.

@@ -7,7 +7,7 @@ use crate::intake::contract::sample::at;
 use crate::registry::{Submitted, Text};
 
 const NOW: &str = "2026-11-21T06:00:00Z";
-const TAKES_EFFECT: &str = "2026-11-21T06:02:00.000Z";
+const BY: &str = "ann@cli";
 
 fn text(origin: &str, json: &Value) -> Text {
     Text { origin: origin.to_owned(), json: json.to_string() }
@@ -24,12 +24,12 @@ fn tenants(documents: &[Value]) -> Submitted {
 }
 
 fn plan(submitted: &Submitted, stored: &Stored) -> Plan {
-    submitted.check().expect("documents").plan(stored, at(NOW)).expect("a plan")
+    submitted.check().expect("documents").plan(stored, (BY, at(NOW))).expect("a plan")
 }
 
-/// Applies the first `writes` writes of a plan.
-fn apply(stored: &mut Stored, plan: Plan, writes: usize) {
-    for write in plan.writes.into_iter().take(writes) {
+/// Applies a plan.
+fn apply(stored: &mut Stored, plan: Plan) {
+    for write in plan.writes {
         match write.change {
             Change::Put { document, replaces } => {
                 let old = stored.insert(write.name, document);
@@ -42,7 +42,7 @@ fn apply(stored: &mut Stored, plan: Plan, writes: usize) {
 
 fn applied(submitted: &Submitted) -> Stored {
     let mut stored = Stored::new();
-    apply(&mut stored, plan(submitted, &Stored::new()), usize::MAX);
+    apply(&mut stored, plan(submitted, &Stored::new()));
     stored
 }
 
@@ -53,50 +53,67 @@ fn contract(name: &str, measures: &[(&str, &str)]) -> Value {
         "type": {"const": "seen"}, "payload": {"path": ""}, "measures": measures})
 }
 
-/// Name and `since` of each measure of a stored contract.
-fn measures(stored: &Stored, name: &str) -> Vec<(String, Option<String>)> {
-    let document = &stored[&DocumentName::Contract(name.to_owned())];
-    let contract = ContractDocument::parse(&document.json).expect("a contract");
-    let since = |measure: MeasureDocument| (measure.name, measure.since.map(|at| at.to_string()));
-    contract.measures.into_iter().map(since).collect()
+/// Number, person and measures of a stored version; with `None`, of the current version.
+fn version(stored: &Stored, name: &str, number: Option<u32>) -> (u32, String, Vec<String>) {
+    let name = match number {
+        None => DocumentName::Contract(name.to_owned()),
+        Some(number) => DocumentName::ContractVersion(name.to_owned(), number),
+    };
+    let version = StoredContract::parse(&stored[&name]).expect("a version");
+    let measures = version.contract.measures.into_iter().map(|measure| measure.name);
+    (version.version, version.applied_by, measures.collect())
 }
 
 fn refusals(submitted: &Submitted, stored: &Stored, expected: &[&str]) {
-    let refused = submitted.check().and_then(|checked| checked.plan(stored, at(NOW)));
+    let refused = submitted.check().and_then(|checked| checked.plan(stored, (BY, at(NOW))));
     let found = refused.expect_err("refusals");
     let paths: Vec<&str> = found.iter().map(|refusal| refusal.fault.path.as_str()).collect();
     assert_eq!(paths, expected, "{found:?}");
 }
 
 #[test]
-fn measures_of_a_new_contract_have_no_since() {
-    let stored = applied(&contracts(&[contract("mine", &[("a", "/a")])]));
-    assert_eq!(measures(&stored, "mine"), [("a".to_owned(), None)]);
-}
-
-#[test]
-fn an_added_or_changed_measure_begins_when_every_cache_knows_it() {
-    let mut stored = applied(&contracts(&[contract("mine", &[("a", "/a"), ("b", "/b")])]));
-    let changed = contracts(&[contract("mine", &[("a", "/a"), ("b", "/other"), ("c", "/c")])]);
+fn a_changed_contract_is_a_new_version_and_the_old_version_stays() {
+    let mut stored = applied(&contracts(&[contract("mine", &[("a", "/a")])]));
+    let first = (1, BY.to_owned(), vec!["a".to_owned()]);
+    assert_eq!(version(&stored, "mine", None), first);
+    assert_eq!(version(&stored, "mine", Some(1)), first);
+    let changed = contracts(&[contract("mine", &[("a", "/a"), ("b", "/b")])]);
     let second = plan(&changed, &stored);
-    assert_eq!(second.revision, 2);
-    apply(&mut stored, second, usize::MAX);
-    let begins = Some(TAKES_EFFECT.to_owned());
-    let expected =
-        [("a".to_owned(), None), ("b".to_owned(), begins.clone()), ("c".to_owned(), begins)];
-    assert_eq!(measures(&stored, "mine"), expected);
-    assert_eq!(plan(&changed, &stored).writes, [], "a kept beginning is no change");
+    let written: Vec<String> = second.writes.iter().map(|write| write.name.storage_key()).collect();
+    assert_eq!(written, ["C#mine@2", "C#mine", "REV"]);
+    apply(&mut stored, second);
+    let second = (2, BY.to_owned(), vec!["a".to_owned(), "b".to_owned()]);
+    assert_eq!(version(&stored, "mine", None), second);
+    assert_eq!(version(&stored, "mine", Some(2)), second);
+    assert_eq!(version(&stored, "mine", Some(1)), first);
+    assert_eq!(plan(&changed, &stored).writes, [], "the same document is no new version");
+    let StoredDocument { json, .. } = &stored[&DocumentName::Contract("mine".to_owned())];
+    assert!(json.contains(r#""applied_at":"2026-11-21T06:00:00.000Z""#), "{json}");
 }
 
 #[test]
-fn overriding_a_built_in_counts_as_changing_an_existing_contract() {
-    let mut telemetry =
-        serde_json::to_value(builtin("telemetry").expect("a document")).expect("JSON");
-    let added = json!({"name": "pressure", "path": "/pressure"});
-    telemetry["measures"].as_array_mut().expect("a list").push(added);
-    let stored = applied(&contracts(&[telemetry]));
-    let begins: Vec<_> = measures(&stored, "telemetry").into_iter().map(|(_, at)| at).collect();
-    assert_eq!(begins, [None, None, None, Some(TAKES_EFFECT.to_owned())]);
+fn a_version_that_this_release_cannot_read_is_followed_by_the_next_number() {
+    let mut stored = applied(&contracts(&[contract("mine", &[])]));
+    let later = json!({"version": 4, "applied_at": NOW, "applied_by": "b", "contract": {"x": 1}});
+    let name = DocumentName::Contract("mine".to_owned());
+    stored.get_mut(&name).expect("a contract").json = later.to_string();
+    let submitted = contracts(&[contract("mine", &[])]);
+    refusals(&submitted, &stored, &[""]);
+    let consent = Consent { identities: Identities::MayChange, ..Consent::default() };
+    let checked = submitted.check().expect("documents");
+    let planned = checked.plan_with(consent, &stored, (BY, at(NOW))).expect("a plan");
+    apply(&mut stored, planned);
+    assert_eq!(version(&stored, "mine", None).0, 5);
+}
+
+#[test]
+fn a_long_name_of_a_person_is_cut() {
+    let submitted = contracts(&[contract("mine", &[])]);
+    let by = "\u{e9}".repeat(limits::APPLIED_BY_BYTES);
+    let planned = submitted.check().expect("documents").plan(&Stored::new(), (&by, at(NOW)));
+    let mut stored = Stored::new();
+    apply(&mut stored, planned.expect("a plan"));
+    assert_eq!(version(&stored, "mine", None).1.len(), limits::APPLIED_BY_BYTES);
 }
 
 #[test]
@@ -105,22 +122,9 @@ fn the_revision_is_written_last_and_unchanged_documents_are_not_written() {
     let first = plan(&submitted, &Stored::new());
     assert_eq!(first.revision, 1);
     let names: Vec<String> = first.writes.iter().map(|write| write.name.storage_key()).collect();
-    assert_eq!(names, ["C#one", "C#two", "REV"]);
+    assert_eq!(names, ["C#one@1", "C#one", "C#two@1", "C#two", "REV"]);
     let stored = applied(&submitted);
     assert_eq!(plan(&submitted, &stored), Plan { revision: 1, writes: Vec::new() });
-}
-
-#[test]
-fn the_next_plan_repairs_a_crash_before_the_revision() {
-    let submitted = contracts(&[contract("one", &[]), contract("two", &[])]);
-    for done in 1..=2 {
-        let mut stored = Stored::new();
-        apply(&mut stored, plan(&submitted, &Stored::new()), done);
-        let again = plan(&submitted, &stored);
-        assert_eq!((again.revision, again.writes.len()), (2, 3 - done));
-        apply(&mut stored, again, usize::MAX);
-        assert_eq!(stored[&DocumentName::Revision].revision, 2);
-    }
 }
 
 fn key(id: &str, digit: &str) -> Value {
@@ -137,7 +141,7 @@ fn a_key_that_a_tenant_no_longer_lists_is_removed() {
         applied(&tenants(&[json!({"id": "a", "keys": [key("k", "1"), key("l", "2")]})]));
     assert!(stored.contains_key(&key_name("1")));
     let next = plan(&tenants(&[json!({"id": "a", "keys": [key("l", "2")]})]), &stored);
-    apply(&mut stored, next, usize::MAX);
+    apply(&mut stored, next);
     assert!(!stored.contains_key(&key_name("1")));
     assert!(stored.contains_key(&key_name("2")));
 }
@@ -150,7 +154,7 @@ fn a_key_belongs_to_one_tenant_and_may_move() {
     let mut stored = applied(&tenants(&both[..1]));
     refusals(&tenants(&both[1..]), &stored, &["/keys/0/sha256"]);
     let moved = plan(&tenants(&[json!({"id": "a"}), both[1].clone()]), &stored);
-    apply(&mut stored, moved, usize::MAX);
+    apply(&mut stored, moved);
     let grant = KeyGrant::read(serde_json::from_str(&stored[&key_name("1")].json).expect("JSON"));
     assert_eq!(grant.expect("a grant").tenant().id().as_str(), "b");
 }
@@ -165,16 +169,16 @@ fn documents_that_contradict_each_other_are_refused() {
     let topics = Submitted { topics: Some(text("topics", &routes)), ..Submitted::default() };
     refusals(&topics, &Stored::new(), &["/topics/t/contract"]);
     let with_contract = Submitted { contracts: vec![text("c", &contract("none", &[]))], ..topics };
-    assert_eq!(plan(&with_contract, &Stored::new()).writes.len(), 3);
+    assert_eq!(plan(&with_contract, &Stored::new()).writes.len(), 4);
 }
 
 #[test]
 fn every_fault_of_every_document_is_reported_with_its_origin() {
-    let mut stamped = contract("one", &[("a", "/a")]);
-    stamped["measures"][0]["since"] = json!(NOW);
+    let mut wrong = contract("one", &[("a", "/a")]);
+    wrong["measures"][0]["since"] = json!(NOW);
     let submitted = Submitted {
         tenants: vec![text("tenants/a.json", &json!({"id": "A", "x": 1}))],
-        contracts: vec![text("contracts/one.json", &stamped)],
+        contracts: vec![text("contracts/one.json", &wrong)],
         topics: None,
     };
     let found = submitted.check().expect_err("refusals");
@@ -205,8 +209,22 @@ fn a_plan_reads_the_named_documents_and_their_references() {
     assert_eq!(keys, ["T#a", "C#c", "C#one", "C#telemetry", "R#t", key.as_str(), "REV"]);
 }
 
-fn revision(stored: &Stored) -> &str {
-    &stored[&DocumentName::Revision].json
+/// The revision document without the versions of the contracts.
+fn revision(stored: &Stored) -> String {
+    let document = &stored[&DocumentName::Revision].json;
+    let mut document: Value = serde_json::from_str(document).expect("JSON");
+    document.as_object_mut().expect("an object").remove("contracts");
+    document.to_string()
+}
+
+#[test]
+fn the_revision_keeps_the_current_version_of_every_contract() {
+    let mut stored = applied(&contracts(&[contract("one", &[]), contract("two", &[])]));
+    let changed = plan(&contracts(&[contract("two", &[("a", "/a")])]), &stored);
+    apply(&mut stored, changed);
+    let document: Value =
+        serde_json::from_str(&stored[&DocumentName::Revision].json).expect("JSON");
+    assert_eq!(document["contracts"], json!({"one": 1, "two": 2}));
 }
 
 fn of_kind(name: &str, kind: &str) -> Value {
@@ -220,17 +238,17 @@ fn the_revision_keeps_every_kind_that_a_contract_ever_had() {
     let mut stored = applied(&tenants(&[json!({"id": "a"})]));
     assert_eq!(revision(&stored), "{}");
     let first = plan(&contracts(&[of_kind("one", "pump"), of_kind("two", "door")]), &stored);
-    apply(&mut stored, first, usize::MAX);
+    apply(&mut stored, first);
     assert_eq!(revision(&stored), r#"{"kinds":["door","pump"]}"#);
     let submitted = contracts(&[of_kind("one", "valve")]);
     refusals(&submitted, &stored, &["/subject/kind"]);
     let consent = Consent { identities: Identities::MayChange, ..Consent::default() };
     let checked = submitted.check().expect("documents");
-    let changed = checked.plan_with(consent, &stored, at(NOW)).expect("a plan");
-    apply(&mut stored, changed, usize::MAX);
+    let changed = checked.plan_with(consent, &stored, (BY, at(NOW))).expect("a plan");
+    apply(&mut stored, changed);
     assert_eq!(revision(&stored), r#"{"kinds":["door","pump","valve"]}"#);
     let other = plan(&tenants(&[json!({"id": "b"})]), &stored);
-    apply(&mut stored, other, usize::MAX);
+    apply(&mut stored, other);
     assert_eq!(revision(&stored), r#"{"kinds":["door","pump","valve"]}"#);
 }
 
@@ -241,7 +259,7 @@ fn a_revision_without_kinds_gets_them_when_its_contracts_are_applied_again() {
     stored.get_mut(&DocumentName::Revision).expect("a revision").json = "{}".to_owned();
     let again = plan(&submitted, &stored);
     assert_eq!((again.revision, again.writes.len()), (2, 1));
-    apply(&mut stored, again, usize::MAX);
+    apply(&mut stored, again);
     assert_eq!(revision(&stored), r#"{"kinds":["pump"]}"#);
     assert_eq!(plan(&submitted, &stored).writes, []);
 }
@@ -277,7 +295,7 @@ fn a_media_type_is_one_contracts_only() {
     let mut handed = stored;
     let over = contracts(&[reads("one", &["a/c"]), reads("two", &["a/b"])]);
     let plan = plan(&over, &handed);
-    apply(&mut handed, plan, usize::MAX);
+    apply(&mut handed, plan);
     assert_eq!(revision(&handed), r#"{"kinds":["pump"],"media_types":{"a/b":"two","a/c":"one"}}"#);
 }
 
@@ -287,7 +305,7 @@ fn placed(status: &str, placement: Value) -> Submitted {
 
 fn refused(submitted: &Submitted, stored: &Stored, moves: Moves) -> Vec<String> {
     let checked = submitted.check().expect("documents");
-    match checked.plan_with(Consent { moves, ..Consent::default() }, stored, at(NOW)) {
+    match checked.plan_with(Consent { moves, ..Consent::default() }, stored, (BY, at(NOW))) {
         Ok(_) => Vec::new(),
         Err(refusals) => refusals.into_iter().map(|one| one.fault.path).collect(),
     }
@@ -367,11 +385,58 @@ fn an_unreadable_stored_tenant_does_not_count_as_suspended() {
 fn a_refusal_names_the_tenant_and_the_remedy() {
     let submitted = placed("active", json!({"table": "ledger-a"}));
     let stored = applied(&placed("active", json!("pooled")));
-    let refused = submitted.check().expect("documents").plan(&stored, at(NOW));
+    let refused = submitted.check().expect("documents").plan(&stored, (BY, at(NOW)));
     let told = refused.expect_err("a refusal")[0].to_string();
     let expected = "tenant: /placement: a tenant can be moved only while it is suspended: apply it with \
                     \"status\":\"suspended\" and its old placement, wait 60 s until every environment \
                     knows and 900 s more until the longest invocation has ended, then apply the new \
                     placement with --move: tenant=`a` from=`the shared ledger` to=`the table ledger-a`";
     assert_eq!(told, expected);
+}
+
+fn with_schema(schema: Value) -> Submitted {
+    let mut document = contract("one", &[]);
+    document["schema"] = schema;
+    contracts(&[document])
+}
+
+#[test]
+fn a_version_must_be_compatible_as_tenants_and_topics_ask() {
+    let wide = || with_schema(json!({"type": "object"}));
+    let narrow = || with_schema(json!({"type": "object", "required": ["v"]}));
+    let asking = |level: &str| {
+        let tenant = json!({"id": "a", "default_contract": "one", "compatibility": level});
+        Submitted { tenants: vec![text("tenant", &tenant)], ..wide() }
+    };
+    refusals(&narrow(), &applied(&wide()), &["/schema/required"]);
+    assert_eq!(plan(&wide(), &applied(&narrow())).writes.len(), 3);
+    refusals(&narrow(), &applied(&asking("full")), &["/schema/required"]);
+    assert_eq!(plan(&narrow(), &applied(&asking("forward"))).writes.len(), 3);
+    let mut stored = applied(&asking("none"));
+    assert_eq!(plan(&narrow(), &stored).writes.len(), 3);
+    // A topic asks for more than the tenant.
+    let route = json!({"contract": "one", "tenant": {"const": "a"}, "compatibility": "backward"});
+    let topics = json!({"topics": {"t": route}});
+    let topics = Submitted { topics: Some(text("topics", &topics)), ..Submitted::default() };
+    let next = plan(&topics, &stored);
+    apply(&mut stored, next);
+    refusals(&narrow(), &stored, &["/schema/required"]);
+    // The topic takes back what it asked for.
+    let topics = json!({"topics": {"t": {"contract": "one", "tenant": {"const": "a"}}}});
+    let topics = Submitted { topics: Some(text("topics", &topics)), ..Submitted::default() };
+    let next = plan(&topics, &stored);
+    apply(&mut stored, next);
+    assert_eq!(plan(&narrow(), &stored).writes.len(), 3);
+}
+
+#[test]
+fn the_next_version_of_a_built_in_contract_is_compared_with_it() {
+    let mut telemetry =
+        serde_json::to_value(builtin("telemetry").expect("a document")).expect("JSON");
+    telemetry["schema"]["required"] = json!(["more"]);
+    refusals(&contracts(&[telemetry.clone()]), &Stored::new(), &["/schema/required"]);
+    let incompatibilities = Incompatibilities { rejecting: true, undecided: false };
+    let consent = Consent { incompatibilities, ..Consent::default() };
+    let checked = contracts(&[telemetry]).check().expect("documents");
+    assert!(checked.plan_with(consent, &Stored::new(), (BY, at(NOW))).is_ok());
 }

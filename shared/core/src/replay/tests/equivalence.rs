@@ -256,8 +256,8 @@ impl Fixture {
     fn mend(&self, mend: Mend) {
         match mend {
             Mend::Contract => {
-                self.bench.put("C#mine", WIDE);
-                self.bench.put("C#several", SEVERAL_WIDE);
+                self.bench.put_contract("mine", WIDE);
+                self.bench.put_contract("several", SEVERAL_WIDE);
             }
             Mend::Guard => {
                 self.bench.put("T#demo", r#"{"id":"demo","max_future_seconds":7200}"#);
@@ -315,9 +315,9 @@ impl Fixture {
         let live =
             self.bench.run(reader::read(memory, &location, Question::Live)).expect("readable").0;
         let live = live.expect("there is a head");
-        let contracts = Specs::default().missing(live.entries());
+        let versions = Specs::default().missing(live.entries());
         let registry = crate::registry::Registry::new();
-        let specs = registry.specs(&contracts, live.head.revision, memory.now(), memory);
+        let specs = registry.specs(&versions, memory);
         let specs = self.bench.run(specs).expect("specs");
         let entries = history.entries().map(|entry| {
             json!([

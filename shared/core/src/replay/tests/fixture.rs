@@ -91,9 +91,9 @@ impl Bench {
         let bench = Self { memory };
         bench.put("T#demo", r#"{"id":"demo"}"#);
         bench.put("R#known", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
-        bench.put("C#mine", NARROW);
+        bench.put_contract("mine", NARROW);
         bench.put("R#several", r#"{"contract":"several","tenant":{"header":"tenant"}}"#);
-        bench.put("C#several", SEVERAL);
+        bench.put_contract("several", SEVERAL);
         bench.put("REV", "{}");
         bench
     }
@@ -104,6 +104,10 @@ impl Bench {
 
     pub(super) fn put(&self, key: &str, json: &str) {
         self.memory.put_document(key, json);
+    }
+
+    pub(super) fn put_contract(&self, name: &str, json: &str) {
+        self.memory.put_contract(name, json);
     }
 
     /// The time this many seconds after the start.

@@ -69,7 +69,7 @@ fn a_dry_run_starts_again_after_another_writer_has_changed_pages_below_it() {
     records.chunks(4).for_each(|records| drop(bench.process(records)));
     bench.process(&[bench.narrow("d1", 51), bench.narrow_late("d1", 55, 4)]);
     bench.file_all();
-    bench.put("C#mine", WIDE);
+    bench.put_contract("mine", WIDE);
     let owner = Bench::demo();
     let request = RunRequest { dry_run: true, rate: 1, ..RunRequest::replay("me") };
     let mut running = bench.start(&owner, request);

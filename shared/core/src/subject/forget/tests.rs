@@ -48,11 +48,11 @@ fn memory() -> Faulty<Memory> {
     for (key, json) in [
         ("T#demo", r#"{"id":"demo"}"#),
         ("R#known", r#"{"contract":"mine","tenant":{"const":"demo"}}"#),
-        ("C#mine", CONTRACT),
         ("REV", "{}"),
     ] {
         memory.put_document(key, json);
     }
+    memory.put_contract("mine", CONTRACT);
     memory
 }
 

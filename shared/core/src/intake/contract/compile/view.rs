@@ -73,7 +73,6 @@ fn measure(document: &MeasureDocument, path: &str, faults: &mut Faults) -> Optio
         unit: unit.map(Arc::from),
         unit_path,
         numbers: numbers(document.text),
-        since: document.since,
     })
 }
 

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::time::Timestamp;
-
 /// A number whose statistics are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,9 +24,6 @@ pub struct MeasureDocument {
     /// Whether a number that is written as a text is read, too.
     #[serde(default, skip_serializing_if = "is_false")]
     pub text: bool,
-    /// Events ingested from here on are read. Stamped when the contract is applied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
 }
 
 /// Where the payload has a status.

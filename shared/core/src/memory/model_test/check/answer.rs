@@ -68,13 +68,13 @@ pub(in super::super) fn snapshot(
     promise!(must_see.iter().all(has), "4: a reader of a state before what was acknowledged");
     match question {
         Question::Live => {
-            let expected = fold(View::default(), history, &specs);
-            promise!(snapshot.live(&specs) == expected, "1: a live view is not the fold");
+            let expected = fold(View::default(), history, specs);
+            promise!(snapshot.live(specs) == expected, "1: a live view is not the fold");
         }
         Question::AsOf(at) => {
-            let view = snapshot.as_of(at, &specs).ok_or("1: a view of the past has expired")?;
+            let view = snapshot.as_of(at, specs).ok_or("1: a view of the past has expired")?;
             let until = |entry: &&Arc<Entry>| entry.position.observed_at <= at;
-            let expected = fold(View::default(), history.iter().take_while(until), &specs);
+            let expected = fold(View::default(), history.iter().take_while(until), specs);
             promise!(view == expected, "1: a past view is not the fold of its past");
         }
         Question::History { from, to } => {
@@ -86,7 +86,7 @@ pub(in super::super) fn snapshot(
             promise!(found.eq(history.iter().filter(inside)), "1: a torn history");
             let is_whole = from.is_none() && to.is_none();
             promise!(
-                !is_whole || snapshot.live(&specs) == fold(View::default(), history, &specs),
+                !is_whole || snapshot.live(specs) == fold(View::default(), history, specs),
                 "1: a torn history: the view is not its fold"
             );
         }
