@@ -28,7 +28,8 @@ pub(crate) fn differences(plan: &Plan, stored: &Stored, name: &DocumentName) -> 
     let content = |json: &str| {
         let json: Value = serde_json::from_str(json).unwrap_or_default();
         // A contract is stored with its version.
-        if matches!(name, DocumentName::Contract(_)) { json["contract"].clone() } else { json }
+        let contract = json.get("contract").filter(|_| matches!(name, DocumentName::Contract(_)));
+        contract.cloned().unwrap_or(json)
     };
     let mut found = Vec::new();
     compare(&content(&old.json), &content(&document.json), "", &mut found);
