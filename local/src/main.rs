@@ -85,7 +85,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Produce(args) => print(&produce::run(&args).await?)?,
         Command::Simulate(args) => print(&simulate::run(args).await?)?,
         Command::Apply(args) => print(&apply::run(&args).await?)?,
-        Command::Contracts(args) => return run_contracts(&args),
+        Command::Contracts(args) => return run_contracts(&args).await,
         Command::Inspect(args) => print(&inspect::run(&args).await?)?,
         Command::Carry(args) => print(&carry::run(&args).await?)?,
         Command::Forget(args) => print(&forget::run(&args).await?)?,
@@ -97,8 +97,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_contracts(args: &contracts::Args) -> anyhow::Result<ExitCode> {
-    let contracts::Shown { text, ending } = contracts::run(args, &mut std::io::stdin())?;
+async fn run_contracts(args: &contracts::Args) -> anyhow::Result<ExitCode> {
+    let contracts::Shown { text, ending } = contracts::run(args, &mut std::io::stdin()).await?;
     print(&text)?;
     Ok(match ending {
         contracts::Ending::Accepted => ExitCode::SUCCESS,
