@@ -14,6 +14,7 @@ pub mod invoke;
 pub mod key;
 pub mod produce;
 pub mod replay;
+pub mod schema;
 pub mod serve;
 mod signal;
 pub mod simulate;

@@ -8,4 +8,5 @@ mod sending;
 
 pub use reread::HostReread;
 pub use rereading::LogReread;
+pub(crate) use rereading::received;
 pub(crate) use sending::EmbeddedEventLog;

@@ -8,7 +8,7 @@ use drover_local::commands::invoke::Layout;
 use drover_local::commands::replay::Ending;
 use drover_local::commands::replay::progress::Progress;
 use drover_local::commands::{
-    apply, carry, contracts, forget, inspect, invoke, key, produce, replay, serve, simulate,
+    apply, carry, contracts, forget, inspect, invoke, key, produce, replay, schema, serve, simulate,
 };
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -54,6 +54,7 @@ enum Command {
     Forget(forget::Args),
     Replay(replay::Args),
     Key(key::Args),
+    Schema(schema::Args),
     /// Print the OpenAPI document of all routes
     Openapi,
 }
@@ -89,6 +90,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Carry(args) => print(&carry::run(&args).await?)?,
         Command::Forget(args) => print(&forget::run(&args).await?)?,
         Command::Replay(args) => return run_replay(args).await,
+        Command::Schema(args) => print(schema::run(&args))?,
         Command::Openapi => print(&drover_local::openapi::document()?)?,
         Command::Key(args) => print_key(&key::run(&args)?)?,
     }

@@ -21,7 +21,6 @@ use std::process::Command;
 use clap::Parser;
 use common::Process;
 use drover_local::commands::contracts;
-use futures_util::FutureExt as _;
 use serde_json::Value;
 
 const GALLERY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../contracts");
@@ -62,7 +61,7 @@ fn samples(folder: &Path) -> Vec<String> {
     samples.filter(|name| !name.ends_with(".expect")).map(str::to_owned).collect()
 }
 
-fn try_sample(folder: &Path, sample: &str, given: &Value) -> Value {
+async fn try_sample(folder: &Path, sample: &str, given: &Value) -> Value {
     let file = |path: &str| folder.join(path).display().to_string();
     let contract = file(&format!("contracts/{}.json", name(folder)));
     let mut words = vec!["contracts".to_owned(), "try".to_owned(), contract];
@@ -76,14 +75,13 @@ fn try_sample(folder: &Path, sample: &str, given: &Value) -> Value {
     for (name, value) in given["headers"].as_object().into_iter().flatten() {
         words.extend(["--header".to_owned(), format!("{name}={}", value.as_str().unwrap())]);
     }
-    let args = Cli::parse_from(words).args;
-    let shown = contracts::run(&args, &mut std::io::empty()).now_or_never().unwrap();
+    let shown = contracts::run(&Cli::parse_from(words).args, &mut std::io::empty()).await;
     let shown = shown.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     serde_json::from_str(&shown.text).unwrap()
 }
 
-#[test]
-fn every_sample_of_the_gallery_is_read_as_expected() {
+#[tokio::test]
+async fn every_sample_of_the_gallery_is_read_as_expected() {
     let folders = folders();
     assert!(folders.len() >= 10, "the gallery is elsewhere");
     let mut differences = Vec::new();
@@ -95,7 +93,7 @@ fn every_sample_of_the_gallery_is_read_as_expected() {
                 serde_json::from_str(&read(&folder.join(format!("{sample}{EXPECT}")))).unwrap();
             let about = expected["about"].as_str();
             assert!(about.is_some_and(|about| about.ends_with('.')), "{sample} says nothing");
-            let found = try_sample(&folder, &sample, &expected["given"]);
+            let found = try_sample(&folder, &sample, &expected["given"]).await;
             if found["results"] != expected["results"] {
                 let found = serde_json::to_string_pretty(&found["results"]).unwrap();
                 differences.push(format!("{}/{sample}.json gives\n{found}", folder.display()));

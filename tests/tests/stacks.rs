@@ -164,7 +164,7 @@ fn an_endpoint_allows_only_its_own_account() {
         assert!(resource.contains(":${AWS::AccountId}:"), "{name}: {resource}");
         checked += 1;
     }
-    assert_eq!(checked, 3);
+    assert_eq!(checked, 4);
 }
 
 /// In the network of the stack, the endpoint's policy limits every role.

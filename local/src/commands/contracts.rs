@@ -1,6 +1,7 @@
 //! `drover contracts …`: commands for people who write contracts. `try` needs no host.
 
 mod render;
+mod sampling;
 mod stored;
 mod tried;
 mod trying;
@@ -9,6 +10,7 @@ use std::io::Read;
 
 use clap::{Args as ClapArgs, Subcommand};
 
+pub use self::sampling::{SampleArgs, SampleError};
 pub use self::stored::{ListArgs, ShowArgs, StoredError};
 pub use self::trying::{Ending, Shown, TryArgs, TryError};
 
@@ -22,6 +24,7 @@ pub struct Args {
 #[derive(Subcommand, Clone, Debug)]
 enum ContractsCommand {
     Try(TryArgs),
+    Sample(Box<SampleArgs>),
     List(ListArgs),
     Show(ShowArgs),
 }
@@ -29,9 +32,12 @@ enum ContractsCommand {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractsError {
-    /// Nothing was tried.
+    /// No record was tried.
     #[error(transparent)]
     Try(#[from] TryError),
+    /// No topic was sampled.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
     /// No contract was shown.
     #[error(transparent)]
     Stored(#[from] StoredError),
@@ -44,6 +50,7 @@ pub enum ContractsError {
 pub async fn run(args: &Args, stdin: &mut impl Read) -> Result<Shown, ContractsError> {
     let text = match &args.command {
         ContractsCommand::Try(args) => return Ok(trying::run(args, stdin)?),
+        ContractsCommand::Sample(args) => return Ok(sampling::run(args, stdin).await?),
         ContractsCommand::List(args) => stored::list(args).await?,
         ContractsCommand::Show(args) => stored::show(args).await?,
     };

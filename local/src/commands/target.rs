@@ -2,6 +2,7 @@
 //! two: commands get tables or a caller of functions.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use clap::Args;
 use drover_aws::Aws;
@@ -76,6 +77,11 @@ impl StackArgs {
 }
 
 impl DatabaseArgs {
+    /// The data folder of the host; `None`: the tables are those of a stack.
+    pub(super) fn host_folder(&self) -> Option<&Path> {
+        self.stack.stack.is_none().then_some(self.data.data.as_path())
+    }
+
     /// The tables of the host or the stack.
     ///
     /// # Errors

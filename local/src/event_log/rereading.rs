@@ -42,13 +42,18 @@ impl Reread for LogReread {
         let fetched = self.log.fetch(from, BOUNDS).await?;
         let topic: Arc<str> = Arc::from(topic.as_str());
         let wanted = fetched.records.into_iter().filter(|record| record.offset <= *last);
-        let records = wanted.map(|record| again(&topic, *partition, record, given_up)).collect();
+        let records = wanted.map(|record| received(&topic, *partition, record, given_up)).collect();
         Ok(Some(Again::of(offsets, fetched.start..fetched.end, records, fetched.next)))
     }
 }
 
-/// A null header becomes an empty header, as in Lambda's events.
-fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, given_up: Receipt) -> Record {
+/// A record as the processor receives it. A null header becomes an empty header, as in Lambda's events.
+pub(crate) fn received(
+    topic: &Arc<str>,
+    partition: i32,
+    record: StoredRecord,
+    receipt: Receipt,
+) -> Record {
     let StoredRecord { offset, timestamp, timestamp_type: _, key, value, headers } = record;
     let topic = Arc::clone(topic);
     let source =
@@ -61,7 +66,7 @@ fn again(topic: &Arc<str>, partition: i32, record: StoredRecord, given_up: Recei
         value: value.map(bytes),
         headers: headers.into_iter().map(header).collect(),
     };
-    reread::record(source, content, given_up)
+    reread::record(source, content, receipt)
 }
 
 #[cfg(test)]

@@ -70,6 +70,7 @@ fn main() -> ExitCode {
         simulated::rejected_records_are_isolated_by_bisecting_reported_and_replayed,
         under_way::a_recreated_topic_is_read_from_its_start,
         simulated::handled_records_are_committed_for_the_next_run,
+        simulated::a_sample_reads_the_newest_records_of_a_cluster,
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), facts);
     broker::stop();

@@ -1,5 +1,5 @@
-//! `drover simulate` on a cluster: records that a function rejects are isolated by bisecting,
-//! reported, and read again by their offsets for a replay.
+//! `drover simulate` and `drover contracts sample` on a cluster: records that a function rejects are isolated by
+//! bisecting, reported, and read again by their offsets for a replay.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -146,5 +146,33 @@ pub(crate) async fn rejected_records_are_isolated_by_bisecting_reported_and_repl
     let events = answer.json["events"].as_array().unwrap().iter();
     let ids: Vec<&str> = events.map(|event| event["event_id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["e-17", "e-30"]);
+    fixture.host.stop().await.unwrap();
+}
+
+/// A sample of a topic of the cluster, by the route and the tenants of the host.
+pub(crate) async fn a_sample_reads_the_newest_records_of_a_cluster() {
+    let fixture = Fixture::new().await;
+    let topic = fixture.topic.name();
+    route(fixture.data.path(), topic).await;
+    let data = fixture.data.path().to_str().unwrap();
+    let unreadable = Written { partition: Some(PARTITION), ..Written::of("d-1", json!("secret")) };
+    let unreadable = unreadable.with("tenant", "demo");
+    Client::Confluent.produce(&fixture.topic.0.bootstrap, topic, &[unreadable]);
+    fixture.produce(0..10);
+
+    let sample = async |last: &str| {
+        let words = ["contracts", "sample", topic, "--last", last, "--json", "--data", data];
+        let cluster = ["--stream", fixture.topic.0.bootstrap.as_str()];
+        let (code, out, said) = run(&[&words[..], &cluster].concat(), "").await;
+        assert_eq!(said, "");
+        assert!(!out.contains("secret"), "{out}");
+        (code, serde_json::from_str::<Value>(&out).unwrap())
+    };
+    let (code, newest) = sample("10").await;
+    assert_eq!((code, &newest["records"], &newest["accepted"]), (0, &json!(10), &json!(10)));
+    assert_eq!(newest["outcomes"][0]["example"]["offset"], 1);
+    let (code, all) = sample("1000").await;
+    assert_eq!((code, &all["records"], &all["rejected"]), (1, &json!(11), &json!(1)));
+    assert_eq!(all["outcomes"][1]["example"]["offset"], 0, "{all}");
     fixture.host.stop().await.unwrap();
 }

@@ -49,6 +49,7 @@ pub mod direct;
 mod disposition;
 mod invocation_registry;
 mod queues;
+pub mod sample;
 pub mod settings;
 mod settled;
 pub mod subject;
@@ -159,7 +160,8 @@ impl Pipeline {
         deadline: Timestamp,
     ) -> Admitted {
         let documents = &InvocationRegistry::new(ports);
-        let admitter = Admitter { documents, registry: &self.registry, now: ports.now() };
+        let admitter =
+            Admitter { documents, registry: &self.registry, in_place: None, now: ports.now() };
         let mut admitted = Admitted::with_capacity(records.len());
         for (index, (incoming, owner)) in records.enumerate() {
             let admission = if ports.now() < deadline {

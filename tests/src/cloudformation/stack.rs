@@ -68,6 +68,15 @@ impl Stack {
         self.value(&self.template[name]).unwrap_or_default()
     }
 
+    /// The descriptions of the rules' assertions that the parameters break. CloudFormation would refuse them.
+    pub fn broken_rules(&self) -> Vec<String> {
+        let rules = self.section("Rules");
+        let applied = entries(&rules).filter(|(_, rule)| rule["RuleCondition"] != json!(false));
+        let assertions = applied.flat_map(|(_, rule)| items(&rule["Assertions"]));
+        let broken = assertions.filter(|one| one["Assert"] != json!(true));
+        broken.map(|one| text(&one["AssertDescription"]).to_owned()).collect()
+    }
+
     fn holds(&self, condition: &str) -> bool {
         self.value(&self.template["Conditions"][condition]) == Some(Value::Bool(true))
     }
@@ -113,6 +122,10 @@ impl Stack {
             ("Fn::Not", [one]) => json!(*one == json!(false)),
             ("Fn::And", all) => json!(all.iter().all(|one| *one == json!(true))),
             ("Fn::Or", any) => json!(any.contains(&json!(true))),
+            ("Fn::Contains", [all, one]) => json!(self::items(all).contains(one)),
+            ("Fn::EachMemberEquals", [all, one]) => {
+                json!(self::items(all).iter().all(|item| item == one))
+            }
             ("Fn::GetAtt", [resource, attribute]) => {
                 json!(format!("${{{}.{}}}", text(resource), text(attribute)))
             }

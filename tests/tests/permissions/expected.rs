@@ -38,6 +38,26 @@ pub(crate) const SELF_MANAGED_PLAIN: [(&str, &str); 4] = [
     ("BootstrapServers", "b-1:9096,b-2:9096"),
     ("KafkaSecretArn", SECRET),
 ];
+const GLUE_REGISTRY: &str = "arn:aws:glue:eu-central-1:111122223333:registry/plant";
+const CONFLUENT_SECRET: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:registry";
+const CONFLUENT_KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/registry";
+pub(crate) const MSK_IAM_WITH_GLUE: [(&str, &str); 5] = [
+    ("StreamMode", "msk-iam"),
+    ("Topics", "drover.events"),
+    ("DecodedTopics", "telemetry"),
+    ("ClusterArn", CLUSTER),
+    ("GlueRegistryArn", GLUE_REGISTRY),
+];
+pub(crate) const SELF_MANAGED_WITH_CONFLUENT: [(&str, &str); 8] = [
+    ("StreamMode", "self-managed"),
+    ("Topics", "drover.events"),
+    ("DecodedTopics", "telemetry"),
+    ("BootstrapServers", "b-1:9096,b-2:9096"),
+    ("KafkaSecretArn", SECRET),
+    ("ConfluentRegistryUrl", "https://registry.example.com"),
+    ("ConfluentSecretArn", CONFLUENT_SECRET),
+    ("ConfluentKeyArn", CONFLUENT_KEY),
+];
 /// The optional settings of each form.
 pub(crate) const EVERYTHING: [(&str, &str); 4] = [
     ("Tracing", "Active"),
@@ -100,6 +120,12 @@ const INTERFACES: &str = "ec2:CreateNetworkInterface ec2:DescribeNetworkInterfac
 const POLLERS: &str = "ec2:CreateNetworkInterface ec2:DescribeNetworkInterfaces \
     ec2:DescribeSubnets ec2:DeleteNetworkInterface ec2:DescribeVpcs ec2:DescribeSecurityGroups";
 const CLUSTER_FACTS: &str = "kafka:DescribeClusterV2 kafka:GetBootstrapBrokers";
+/// Of the processor with MSK and IAM, without its topics and groups.
+const MSK_PROCESSOR: [(&str, &[&str]); 3] = [
+    ("kafka-cluster:Connect kafka-cluster:DescribeClusterDynamicConfiguration", &[CLUSTER]),
+    (CLUSTER_FACTS, &[CLUSTER]),
+    (POLLERS, &["*"]),
+];
 const READ_TOPIC: &str = "kafka-cluster:DescribeTopic kafka-cluster:ReadData";
 const BOTH_TOPICS: &[&str] = &[
     "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/drover.events",
@@ -168,16 +194,13 @@ pub(crate) fn with_msk_and_iam() -> Vec<Expectation> {
             "Processor",
             &with(
                 &PROCESSOR,
-                &[
-                    (
-                        "kafka-cluster:Connect kafka-cluster:DescribeClusterDynamicConfiguration",
-                        &[CLUSTER],
-                    ),
-                    (CLUSTER_FACTS, &[CLUSTER]),
-                    (READ_TOPIC, BOTH_TOPICS),
-                    ("kafka-cluster:DescribeGroup kafka-cluster:AlterGroup", BOTH_GROUPS),
-                    (POLLERS, &["*"]),
-                ],
+                &with(
+                    &MSK_PROCESSOR,
+                    &[
+                        (READ_TOPIC, BOTH_TOPICS),
+                        ("kafka-cluster:DescribeGroup kafka-cluster:AlterGroup", BOTH_GROUPS),
+                    ],
+                ),
             ),
         ),
         expect(&MSK_IAM, "Query", &QUERY),
@@ -232,6 +255,33 @@ fn of_a_cluster_of_ones_own(form: &'static [(&str, &str); 4]) -> [Expectation; 4
         expect(form, "Processor", &with(&PROCESSOR, &with(&secret, &[(POLLERS, &["*"])]))),
         expect(form, "Query", &QUERY),
         expect(form, "Replay", &with(&REPLAY, &secret)),
+    ]
+}
+
+/// Lambda's pollers read the registry with the role of the processor; no other function may.
+pub(crate) fn with_a_schema_registry() -> Vec<Expectation> {
+    const SCHEMAS: &str = "arn:aws:glue:eu-central-1:111122223333:schema/plant/*";
+    let glue: [(&str, &[&str]); 4] = [
+        ("glue:GetRegistry", &[GLUE_REGISTRY]),
+        ("glue:GetSchemaVersion", &[GLUE_REGISTRY, SCHEMAS]),
+        (READ_TOPIC, BOTH_TOPICS),
+        ("kafka-cluster:DescribeGroup kafka-cluster:AlterGroup", BOTH_GROUPS),
+    ];
+    let confluent: [(&str, &[&str]); 3] = [
+        ("secretsmanager:GetSecretValue", &[SECRET, CONFLUENT_SECRET]),
+        ("kms:Decrypt", &[CONFLUENT_KEY]),
+        (POLLERS, &["*"]),
+    ];
+    let reread: [(&str, &[&str]); 2] =
+        [("kafka-cluster:Connect", &[CLUSTER]), (READ_TOPIC, BOTH_TOPICS)];
+    let kafka_secret: [(&str, &[&str]); 1] = [("secretsmanager:GetSecretValue", &[SECRET])];
+    vec![
+        expect(&MSK_IAM_WITH_GLUE, "Processor", &with(&PROCESSOR, &with(&MSK_PROCESSOR, &glue))),
+        expect(&MSK_IAM_WITH_GLUE, "Query", &QUERY),
+        expect(&MSK_IAM_WITH_GLUE, "Replay", &with(&REPLAY, &reread)),
+        expect(&SELF_MANAGED_WITH_CONFLUENT, "Processor", &with(&PROCESSOR, &confluent)),
+        expect(&SELF_MANAGED_WITH_CONFLUENT, "Ingest", &with(&INGEST, &kafka_secret)),
+        expect(&SELF_MANAGED_WITH_CONFLUENT, "Replay", &with(&REPLAY, &kafka_secret)),
     ]
 }
 

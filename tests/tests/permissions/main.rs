@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 mod expected;
 
 use expected::{
-    EVERYTHING, Expectation, Granted, MSK_IAM, MSK_SCRAM, SELF_MANAGED, SELF_MANAGED_PLAIN,
-    WITHOUT_KAFKA, with_a_cluster_of_ones_own, with_everything_switched_on,
-    with_msk_and_a_password, with_msk_and_iam, without_kafka,
+    EVERYTHING, Expectation, Granted, MSK_IAM, MSK_IAM_WITH_GLUE, MSK_SCRAM, SELF_MANAGED,
+    SELF_MANAGED_PLAIN, SELF_MANAGED_WITH_CONFLUENT, WITHOUT_KAFKA, with_a_cluster_of_ones_own,
+    with_a_schema_registry, with_everything_switched_on, with_msk_and_a_password, with_msk_and_iam,
+    without_kafka,
 };
 
 const FUNCTIONS: [&str; 4] = ["Ingest", "Processor", "Query", "Replay"];
@@ -103,14 +104,26 @@ fn a_self_managed_cluster_needs_only_the_secret() {
 }
 
 #[test]
+fn with_a_schema_registry_the_processor_alone_reads_the_registry_or_its_secret() {
+    check(&with_a_schema_registry());
+}
+
+#[test]
 fn each_option_adds_only_its_own_permissions() {
     check(&with_everything_switched_on());
 }
 
 /// Every form of the deployment, with all options enabled.
 fn forms() -> Vec<Vec<(&'static str, &'static str)>> {
-    let forms: [&[(&str, &str)]; 5] =
-        [&WITHOUT_KAFKA, &MSK_IAM, &MSK_SCRAM, &SELF_MANAGED, &SELF_MANAGED_PLAIN];
+    let forms: [&[(&str, &str)]; 7] = [
+        &WITHOUT_KAFKA,
+        &MSK_IAM,
+        &MSK_IAM_WITH_GLUE,
+        &MSK_SCRAM,
+        &SELF_MANAGED,
+        &SELF_MANAGED_PLAIN,
+        &SELF_MANAGED_WITH_CONFLUENT,
+    ];
     forms.iter().map(|form| [form, EVERYTHING.as_slice()].concat()).collect()
 }
 
@@ -175,6 +188,7 @@ fn every_statement_of_the_template_is_needed_by_a_test_above() {
         with_msk_and_iam(),
         with_msk_and_a_password(),
         with_a_cluster_of_ones_own(),
+        with_a_schema_registry(),
         with_everything_switched_on(),
     ];
     let mut tried = 0;

@@ -49,9 +49,19 @@ fn place(element: Option<u32>) -> String {
 
 /// `schema_violation at /a/b: the message`.
 fn reason(rejection: &Rejection) -> String {
-    let at = rejection.path.as_deref().filter(|path| !path.is_empty());
-    let at = at.map_or_else(String::new, |path| format!(" at {}", printable(path)));
-    format!("{}{at}: {}", rejection.code, printable(&rejection.message))
+    let separator = if path(rejection).is_some() { " " } else { ": " };
+    format!("{}{separator}{}", rejection.code, located(rejection))
+}
+
+/// `at /a/b: the message`, or the message alone.
+pub(super) fn located(rejection: &Rejection) -> String {
+    let message = printable(&rejection.message);
+    path(rejection)
+        .map_or_else(|| message.clone(), |path| format!("at {}: {message}", printable(path)))
+}
+
+fn path(rejection: &Rejection) -> Option<&str> {
+    rejection.path.as_deref().filter(|path| !path.is_empty())
 }
 
 fn row(trial: &Trial) -> Option<[String; 8]> {

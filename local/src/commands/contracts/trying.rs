@@ -127,7 +127,7 @@ pub(super) fn run(args: &TryArgs, stdin: &mut impl Read) -> Result<Shown, TryErr
     if files().filter(|path| is_stdin(path)).count() > 1 {
         return Err(TryError::StdinTwice);
     }
-    let contract = contract(&args.contract, stdin)?;
+    let contract = compiled(&args.contract, stdin)?;
     let scope = TenantScope::by_operator(args.tenant.clone());
     let received = args.received.unwrap_or_else(now);
     let mut tried = Vec::with_capacity(args.records.len());
@@ -170,8 +170,8 @@ impl TryArgs {
     }
 }
 
-/// Reads and compiles the contract.
-fn contract(path: &Path, stdin: &mut impl Read) -> Result<Contract, TryError> {
+/// Reads and compiles a contract.
+pub(super) fn compiled(path: &Path, stdin: &mut impl Read) -> Result<Contract, TryError> {
     let invalid =
         |faults| TryError::Contract { file: path.display().to_string(), faults: Faults(faults) };
     let text = String::from_utf8(read(path, stdin)?)
@@ -212,7 +212,7 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "records that are tried are received now")]
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millis(millis).unwrap_or(Timestamp::MAX)

@@ -1,14 +1,17 @@
 //! Documents that people write (contracts, tenants, topics): what is wrong with one, and where.
 //!
-//! The shape of each is a JSON Schema under `document/`, which an editor can use as well. serde
-//! alone would refuse the same documents, but would name a line instead of a path and stop at the
+//! The shape of each is a JSON Schema under `document/`, which an editor can use as well ([`DocumentKind`]).
+//! serde alone would refuse the same documents, but would name a line instead of a path and stop at the
 //! first fault. What a schema cannot say is checked where the document becomes what it describes.
+
+mod kind;
 
 use std::sync::LazyLock;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use self::kind::DocumentKind;
 use crate::base::id::TenantId;
 use crate::base::limits;
 use crate::intake::fault::Fault;
@@ -17,21 +20,31 @@ use crate::intake::schema::Schema;
 /// The shape of a kind of document.
 pub(crate) type CompiledSchema = LazyLock<Result<Schema, Fault>>;
 
-/// Compiles a shape that ships inside the binary.
-pub(crate) fn compiled(text: &str) -> Result<Schema, Fault> {
+/// The member that names a document's schema to an editor.
+const SCHEMA_MEMBER: &str = "$schema";
+
+/// Compiles the shape of a kind of document.
+pub(crate) fn compiled(kind: DocumentKind) -> Result<Schema, Fault> {
     let schema: Value =
-        serde_json::from_str(text).map_err(|fault| Fault::new("", fault.to_string()))?;
+        serde_json::from_str(kind.schema()).map_err(|fault| Fault::new("", fault.to_string()))?;
     Schema::compile(&schema)
 }
 
-/// Parses a document of that shape.
+/// Parses a document. A text in `$schema` is for editors: it is left out, so that it is no part of what is
+/// stored or compared. Anything else there stays, and the document's shape refuses it.
 pub(crate) fn parse(text: &str) -> Result<Value, Vec<Fault>> {
     if text.len() > limits::DOCUMENT_BYTES {
         let message = format!("the document is too large: limit=`{}`", limits::DOCUMENT_BYTES);
         return Err(vec![Fault::new("", message)]);
     }
-    serde_json::from_str(text)
-        .map_err(|fault| vec![Fault::new("", format!("not a JSON document: {fault}"))])
+    let mut document: Value = serde_json::from_str(text)
+        .map_err(|fault| vec![Fault::new("", format!("not a JSON document: {fault}"))])?;
+    if let Value::Object(members) = &mut document
+        && members.get(SCHEMA_MEMBER).is_some_and(Value::is_string)
+    {
+        members.remove(SCHEMA_MEMBER);
+    }
+    Ok(document)
 }
 
 /// Checks a document against its shape and reads it.

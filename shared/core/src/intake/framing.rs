@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Code, Rejection};
 use crate::base::limits;
+use crate::intake::json::{RegistryFrame, without_bom};
 use crate::intake::record::{Parsed, Record};
 
 /// What is around the JSON of records.
@@ -172,13 +173,26 @@ fn unzipped(value: &[u8]) -> Result<Vec<u8>, Rejection> {
 }
 
 fn behind_schema_id(mut value: Vec<u8>) -> Result<Vec<u8>, Rejection> {
-    const FRAME: usize = 5;
-    if value.first() != Some(&0) || value.len() < FRAME {
+    let Some(body) = RegistryFrame::behind_confluent(&value) else {
         let message = "the topic's route says confluent_json, and this does not begin with a zero byte and the id of a schema";
         return Err(Rejection::new(Code::UnsupportedEncoding, message));
+    };
+    if let Some(frame) = RegistryFrame::of(&value)
+        && !begins_as_json(body)
+    {
+        let what = "the topic's route says confluent_json, and behind the frame of the schema registry there is no JSON";
+        return Err(frame.rejection(what));
     }
-    value.drain(..FRAME);
+    value.drain(..value.len() - body.len());
     Ok(value)
+}
+
+/// What is empty or begins otherwise is no JSON, not even with a BOM or a bare word.
+fn begins_as_json(body: &[u8]) -> bool {
+    let first = without_bom(body).iter().find(|byte| !byte.is_ascii_whitespace());
+    first.is_some_and(|byte| {
+        matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I')
+    })
 }
 
 /// A header that is one JSON string becomes that string.
@@ -244,6 +258,32 @@ mod tests {
         }
         let both = Framing { compression: Compression::Gzip, ..framing };
         assert_eq!(read(both, zipped(b"\0\0\0\0\x07[]")), Ok(json!([])));
+    }
+
+    #[test]
+    fn what_is_no_json_behind_the_frame_is_named_with_its_schema() {
+        let framing = Framing { framing: Frame::ConfluentJson, ..Framing::default() };
+        let refused = |framing: Framing, value: &[u8]| {
+            let record = Record { value: Some(value.to_vec()), ..record("", &[]) };
+            framing.unframed(&record).parsed().json().cloned().expect_err("it is not JSON")
+        };
+        // Avro of {"id": "ok"}: the length of the text, doubled, and the text.
+        for avro in [&b"\0\0\x01\x86\xa1\x04ok"[..], b"\0\0\x01\x86\xa1\x04\xff\xfe"] {
+            for framing in [framing, Framing::default()] {
+                let rejection = refused(framing, avro);
+                assert_eq!(rejection.code, Code::UnsupportedEncoding);
+                for part in ["registry=`Confluent` schema=`100001`", "neither Avro nor Protobuf"] {
+                    assert!(rejection.message.contains(part), "{}", rejection.message);
+                }
+            }
+        }
+        assert!(refused(framing, b"\0\0\x01\x86\xa1\x04ok").message.contains("behind the frame"));
+        let glue = [&[3, 0][..], &[7; 16], b"\x04ok"].concat();
+        let rejection = refused(Framing::default(), &glue);
+        assert_eq!(rejection.code, Code::UnsupportedEncoding);
+        assert!(rejection.message.contains("registry=`Glue`"), "{}", rejection.message);
+        assert_eq!(read(framing, b"\0\0\0\0\x07 \xef".to_vec()), Err(Code::UnsupportedEncoding));
+        assert_eq!(read(framing, b"\0\0\0\0\x07\xef\xbb\xbf 7".to_vec()), Ok(json!(7)));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod diagnosis;
 mod lenient;
+mod registry_frame;
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::{Map, Number, Value};
 
 pub use self::lenient::without_bare_words;
+pub(crate) use self::registry_frame::{RegistryFrame, check_not_framed};
 use crate::base::error::{Code, Rejection};
 
 const BOM: &[u8] = &[0xef, 0xbb, 0xbf];
@@ -33,13 +35,16 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, Rejection> {
     let Ok(text) = std::str::from_utf8(text) else { return Err(why_not(text)) };
     match serde_json::from_str(text) {
         Ok(Tree(value)) => Ok(value),
-        Err(fault) => Err(diagnosis::told(text, &fault)),
+        Err(fault) => Err(told(text, &fault)),
     }
 }
 
 /// Why a text cannot be read as JSON.
 pub fn why_not(text: &[u8]) -> Rejection {
     if let Err(rejection) = check_not_compressed(text) {
+        return rejection;
+    }
+    if let Err(rejection) = check_not_framed(text) {
         return rejection;
     }
     match std::str::from_utf8(text) {
@@ -49,6 +54,11 @@ pub fn why_not(text: &[u8]) -> Rejection {
             Ok(_) => Rejection::new(Code::MalformedJson, "this is not JSON of the expected shape"),
         },
     }
+}
+
+/// A value in a binary format may be UTF-8 by chance.
+fn told(text: &str, fault: &serde_json::Error) -> Rejection {
+    check_not_framed(text.as_bytes()).err().unwrap_or_else(|| diagnosis::told(text, fault))
 }
 
 /// The place of the first number that is beyond what is read.

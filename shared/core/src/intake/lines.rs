@@ -26,6 +26,7 @@ pub(crate) fn elements(
 ) -> Result<Vec<Element>, Rejection> {
     let body = record.plain_body()?;
     json::check_not_compressed(body)?;
+    json::check_not_framed(body)?;
     let texts: Vec<&[u8]> = lines(body).collect();
     if texts.len() > limits::ELEMENTS {
         return Err(too_many(format!("the record has too many lines: lines=`{}`", texts.len())));

@@ -20,12 +20,11 @@ use crate::base::error::{Code, Rejection};
 use crate::base::id::TenantId;
 use crate::base::limits;
 use crate::base::scope::TenantScope;
-use crate::intake::document::{self, CompiledSchema};
+use crate::intake::document::{self, CompiledSchema, DocumentKind};
 use crate::intake::fault::{Fault, Faults};
 use crate::ledger::Policy;
 
-static SHAPE: CompiledSchema =
-    CompiledSchema::new(|| document::compiled(include_str!("document/tenant.schema.json")));
+static SHAPE: CompiledSchema = CompiledSchema::new(|| document::compiled(DocumentKind::Tenant));
 
 /// A tenant that a verified source names, and whose document nobody has looked at yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -112,6 +112,8 @@ impl Reading {
 pub(super) struct Admitter<'a, D> {
     pub(super) documents: &'a D,
     pub(super) registry: &'a Registry,
+    /// Reads records in the place of the contract that their route names ([`sample`](super::sample)).
+    pub(super) in_place: Option<&'a Arc<Contract>>,
     pub(super) now: Timestamp,
 }
 
@@ -228,6 +230,7 @@ impl<D: Documents> Admitter<'_, D> {
 
     async fn contract(&self, reading: &Reading) -> Result<Option<Arc<Contract>>, Unavailable> {
         match reading.contract() {
+            Some(_) if self.in_place.is_some() => Ok(self.in_place.cloned()),
             Some(name) => self.registry.contract(name, self.now, self.documents).await,
             None => Ok(None),
         }

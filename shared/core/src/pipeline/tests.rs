@@ -6,6 +6,7 @@ mod elements;
 mod ignored;
 mod lines;
 mod receipt;
+mod sampled;
 mod versions;
 mod views;
 

@@ -15,11 +15,10 @@ pub use self::source::{
 };
 pub use self::variant::{Body, VariantDocument, WhenDocument};
 pub use self::view::{LocationDocument, MeasureDocument, StatusDocument};
-use crate::intake::document::{self, CompiledSchema};
+use crate::intake::document::{self, CompiledSchema, DocumentKind};
 use crate::intake::fault::Fault;
 
-static SHAPE: CompiledSchema =
-    CompiledSchema::new(|| document::compiled(include_str!("../document/contract.schema.json")));
+static SHAPE: CompiledSchema = CompiledSchema::new(|| document::compiled(DocumentKind::Contract));
 
 /// How one foreign JSON shape becomes an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

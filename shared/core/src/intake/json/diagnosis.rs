@@ -63,7 +63,7 @@ pub(super) fn not_utf8(bytes: &[u8], valid: usize) -> Rejection {
     } else if bytes.starts_with(&[0xfe, 0xff]) || zeros(0) {
         "UTF-16, big-endian"
     } else if matches!(bytes.first(), Some(0..=8)) {
-        "a binary format, or a schema registry's frame around one"
+        "a binary format"
     } else if bytes.iter().any(|byte| matches!(byte, 0x80..=0x9f)) {
         "Windows-1252, or a binary format"
     } else {

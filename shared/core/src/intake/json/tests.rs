@@ -38,7 +38,9 @@ fn each_cause_has_a_message_of_its_own() {
     );
     check(b"\xff\xfe{\0}\0", MalformedJson, None, "UTF-16, little-endian");
     check(b"\xfe\xff\0{\0}", MalformedJson, None, "UTF-16, big-endian");
-    check(b"\0\0\0\x01\x07\xff", MalformedJson, None, "schema registry");
+    check(b"\0\0\0\x01\x07\xff", UnsupportedEncoding, None, "schema registry");
+    check(b"\0\0\0\x01\x07{}", UnsupportedEncoding, None, "schema=`263`");
+    check(b"\x08\xff", MalformedJson, None, "a binary format");
 }
 
 #[test]

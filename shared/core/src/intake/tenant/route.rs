@@ -11,15 +11,14 @@ use super::{Compatibility, NamedTenant};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::TenantId;
 use crate::intake::contract::{Lookup, SourceDocument};
-use crate::intake::document::{self, CompiledSchema};
+use crate::intake::document::{self, CompiledSchema, DocumentKind};
 use crate::intake::envelope;
 use crate::intake::fault::{self, Fault, Faults};
 use crate::intake::framing::{Frame, Framing};
 use crate::intake::record::Parsed;
 use crate::intake::schema::child;
 
-static SHAPE: CompiledSchema =
-    CompiledSchema::new(|| document::compiled(include_str!("../document/topics.schema.json")));
+static SHAPE: CompiledSchema = CompiledSchema::new(|| document::compiled(DocumentKind::Topics));
 
 /// The longest name that Kafka gives a topic.
 const TOPIC_LIMIT: usize = 249;
