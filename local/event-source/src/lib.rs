@@ -3,17 +3,20 @@
 //!
 //! [`kafka`] is the mapping for topics, over any [`drover_event_log::Log`]; [`KafkaLog`] is such a
 //! log in a Kafka cluster. [`sqs`] is the mapping for queues of [`drover_local_sqs`].
-//! `item_failures` reads the part of a response that both have in common. A function is behind an
-//! Invoke API, or in this process; the process then implements [`invoke::Invoke`].
+//! `item_failures` reads the part of a response that both have in common. A function is behind an Invoke API, or in this process; the process then implements [`invoke::Invoke`].
 //!
-//! Each module lists the features that it does not implement. Neither has an API for creating or
+//! Each module lists the features that it does not implement. None has an API for creating or
 //! changing mappings; the calling code does that.
 
+mod batch;
+mod clock;
 pub mod invoke;
 mod item_failures;
 pub mod kafka;
 pub mod kafka_log;
+mod on_failure;
 pub mod sqs;
+mod target;
 
 pub use kafka_log::KafkaLog;
 
