@@ -6,8 +6,11 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement, TimeToLiveStatus};
+use drover_aws::tables::enable_stream;
 use drover_tests::cloudformation;
-use drover_tests::dynamodb::{LEDGER, LETTERS, REGISTRY, REQUESTS, ports, table as named};
+use drover_tests::dynamodb::{
+    LEDGER, LETTERS, REGISTRY, REQUESTS, ports, ports_with, table as named,
+};
 use serde_json::{Value, json};
 
 const TABLES: [(&str, &str); 4] =
@@ -90,6 +93,23 @@ async fn the_tables_of_the_stack_match_those_of_the_ports() {
             "TimeToLiveSpecification": stack["TimeToLiveSpecification"],
         });
         assert_eq!(stack, made(table).await, "{resource}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_ledger_has_a_stream_and_it_is_that_of_the_ports() {
+    const STREAMED: &str = "ledger-streamed";
+    let aws = ports_with(STREAMED).await.expect("a DynamoDB");
+    enable_stream(aws.dynamodb(), &named(STREAMED)).await.expect("available");
+    let described = aws.dynamodb().describe_table().table_name(&*named(STREAMED)).send().await;
+    let described = described.expect("available").table.expect("a table");
+    let stream = described.stream_specification.filter(|stream| stream.stream_enabled);
+    let view = stream.and_then(|stream| stream.stream_view_type).expect("a stream");
+    let template = template();
+    for (resource, _) in TABLES {
+        let stack = template["Resources"][resource]["Properties"].get("StreamSpecification");
+        let expected = json!({"StreamViewType": view.as_str()});
+        assert_eq!(stack, (resource == "Ledger").then_some(&expected), "{resource}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads the list `batchItemFailures` from a function's response. Both kinds of event sources use
+//! Reads the list `batchItemFailures` from a function's response. All kinds of event sources use
 //! it; each of them checks the shape of an identifier, and whether the event contained the
 //! identifier.
 //!

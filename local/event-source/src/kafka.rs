@@ -16,13 +16,12 @@
 //! Memory is bounded: per partition, the batch in flight or waiting for a retry, and as much read
 //! ahead; events have at most `event::PAYLOAD_BYTES` each, five at once per topic.
 //!
-//! Modules, from the inside out: `event`, `answer` and `report` are the wire formats; `batch`,
-//! `partition` and `partitions` decide, without I/O; `invocation` runs one invocation and its
-//! consequences; `drive` is the loop of a mapping; this module runs all mappings of an event log.
+//! Modules, from the inside out: `event`, `answer` and `report` are the wire formats; the crate's
+//! `batch`, and `partition` and `partitions`, decide without I/O; `invocation` runs one invocation
+//! and its consequences; `drive` is the loop of a mapping; this module runs all mappings of an event
+//! log.
 
 mod answer;
-mod batch;
-mod clock;
 mod drive;
 mod event;
 mod gauges;
@@ -31,7 +30,6 @@ mod partition;
 mod partitions;
 mod report;
 mod settings;
-mod target;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,8 +39,6 @@ use drover_aws::Aws;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use batch::{OnFunctionError, Reading, Rules};
-use clock::Clock;
 pub use drive::Until;
 use drive::drive;
 pub use event::{EventSource, HeaderBytes};
@@ -51,8 +47,10 @@ pub use gauges::Gauges;
 use invocation::MappingContext;
 pub use partitions::Batching;
 pub use settings::Settings;
-pub use target::{Endpoint, NoEndpoint, Target};
 
+pub use crate::batch::{OnFunctionError, Reading, Rules};
+use crate::clock::Clock;
+pub use crate::target::{Endpoint, NoEndpoint, Target};
 use drover_event_log::Log;
 
 /// The interval between checks for new topics.

@@ -9,6 +9,7 @@
 //! - `dynamodb`: the ledger, letters, and the registry, which [`Aws::apply`] writes
 //! - `sqs`: dead letters and the buffer
 //! - `s3`: objects (feature `s3`)
+//! - [`Aws::streams`]: the change streams of tables (feature `streams`)
 //! - `clock`: time and random numbers
 //! - [`settings`]: the environment variables for tables and queues
 //! - [`tables`]: the tables, for the local host and tests
@@ -78,6 +79,8 @@ pub struct Aws {
     sqs: aws_sdk_sqs::Client,
     #[cfg(feature = "s3")]
     s3: aws_sdk_s3::Client,
+    #[cfg(feature = "streams")]
+    streams: aws_sdk_dynamodbstreams::Client,
     config: AwsConfig,
 }
 
@@ -99,6 +102,8 @@ impl Aws {
             sqs: aws_sdk_sqs::Client::new(sdk),
             #[cfg(feature = "s3")]
             s3: aws_sdk_s3::Client::new(sdk),
+            #[cfg(feature = "streams")]
+            streams: aws_sdk_dynamodbstreams::Client::new(sdk),
             config,
         }
     }
@@ -135,6 +140,12 @@ impl Aws {
             sqs: aws_sdk_sqs::Client::from_conf(sqs),
             #[cfg(feature = "s3")]
             s3: aws_sdk_s3::Client::new(&sdk),
+            #[cfg(feature = "streams")]
+            streams: aws_sdk_dynamodbstreams::Client::from_conf(
+                aws_sdk_dynamodbstreams::config::Builder::from(&sdk)
+                    .endpoint_url(&endpoints.dynamodb)
+                    .build(),
+            ),
             config,
         }
     }
@@ -150,6 +161,17 @@ impl Aws {
     /// The DynamoDB client, for [`tables::create_tables`].
     pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
         &self.dynamodb
+    }
+
+    /// The client for the change streams of tables.
+    #[cfg(feature = "streams")]
+    pub fn streams(&self) -> &aws_sdk_dynamodbstreams::Client {
+        &self.streams
+    }
+
+    /// The SQS client, for queues that the configuration does not name.
+    pub fn sqs(&self) -> &aws_sdk_sqs::Client {
+        &self.sqs
     }
 }
 

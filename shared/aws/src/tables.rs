@@ -8,6 +8,9 @@
 //! | letters | `pk` (S), `sk` (S) | TTL `x` |
 //! | requests | `pk` (S) | TTL `x` |
 //!
+//! On AWS the ledger also has a change stream with both images; here [`enable_stream`] switches it on
+//! where a reader needs it.
+//!
 //! All tables are billed on demand. The code does not wait for a table to become active: in the
 //! embedded services it is active at once.
 
@@ -18,7 +21,8 @@ use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata as _};
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
+    TimeToLiveSpecification,
 };
 use drover_core::base::error::{Reason, Unavailable};
 
@@ -55,6 +59,28 @@ pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), Un
         expire(client, table).await?;
     }
     Ok(())
+}
+
+/// Switches on the change stream of a table, with both images. A table that has a stream keeps it.
+///
+/// # Errors
+/// DynamoDB is unreachable or rejects the call.
+pub async fn enable_stream(client: &Client, table: &str) -> Result<(), Unavailable> {
+    let client = &patient(client);
+    let described = client.describe_table().table_name(table).send().await;
+    let described = described.map_err(|error| unavailable("describing a table", &error))?;
+    let known = described.table().and_then(|table| table.stream_specification());
+    if known.is_some_and(|known| known.stream_enabled()) {
+        return Ok(());
+    }
+    let both = StreamSpecification::builder()
+        .stream_enabled(true)
+        .stream_view_type(StreamViewType::NewAndOldImages)
+        .build()
+        .map_err(|_| incomplete())?;
+    let request = client.update_table().table_name(table).stream_specification(both);
+    let switched = request.send().await;
+    switched.map(drop).map_err(|error| unavailable("switching a stream on", &error))
 }
 
 /// Whether a table of this name exists.

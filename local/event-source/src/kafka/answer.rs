@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use crate::batch::Failure;
 use crate::item_failures::failed_items;
 
 /// The result of an invocation.
@@ -21,17 +22,6 @@ pub(super) enum Answer {
     Named(BTreeMap<String, BTreeSet<i64>>),
     /// No record is handled.
     Failed(Failure),
-}
-
-/// Why a whole batch failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// The function reports an error (`X-Amz-Function-Error`).
-    Function,
-    /// The function's response is invalid.
-    Senseless(&'static str),
-    /// There is no response.
-    NoAnswer,
 }
 
 /// Reads the body of a response that is not a function error. `held` returns whether the event

@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drover_core::base::error::Unavailable;
-use drover_event_log::{Bounds, Fetched, Log, Position};
+use drover_event_log::{Bounds, Fetched, Log, Position, StoredRecord};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::batch::Decision;
 use super::gauges::Gauges;
 use super::invocation::{MappingContext, play};
 use super::partition::Loss;
 use super::partitions::PartitionStates;
+use crate::batch::Decision;
 
 /// Concurrent invocations of one mapping, as for one of Lambda's pollers.
 const INVOCATIONS: usize = 5;
@@ -39,7 +39,7 @@ pub enum Until {
 }
 
 type Fetching<'a> = BoxFuture<'a, (i32, Result<Fetched, Unavailable>)>;
-type Playing<'a> = BoxFuture<'a, BTreeMap<i32, Decision>>;
+type Playing<'a> = BoxFuture<'a, BTreeMap<i32, Decision<StoredRecord>>>;
 
 /// The state of a running mapping.
 struct Drive<'a, L> {

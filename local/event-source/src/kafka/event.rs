@@ -13,6 +13,8 @@ use serde::{Serialize, Serializer};
 
 use drover_event_log::{StoredRecord, TimestampType};
 
+use crate::batch::Ordered;
+
 /// The maximum payload of an invocation, in bytes. Lambda does not let users change it.
 pub(super) const PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
 
@@ -35,6 +37,16 @@ pub struct EventSource {
     pub bootstrap_servers: String,
     /// The encoding of header bytes.
     pub header_bytes: HeaderBytes,
+}
+
+impl Ordered for StoredRecord {
+    fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    fn timestamp(&self) -> i64 {
+        self.timestamp
+    }
 }
 
 /// The name of a partition in events and responses: the key of `records`.

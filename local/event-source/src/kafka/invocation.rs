@@ -6,7 +6,6 @@
 //! silently lose a record.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use drover_aws::Aws;
 use drover_core::base::error::{Reason, Unavailable};
@@ -16,18 +15,16 @@ use drover_core::ports::DeadLetters as _;
 use drover_event_log::{Log, StoredRecord};
 use uuid::Uuid;
 
-use super::answer::{self, Answer, Failure};
-use super::batch::{AttemptOutcome, Decision, Moment};
-use super::clock::Clock;
+use super::answer::{self, Answer};
 use super::event::{event, partition_name};
 use super::partition::Taken;
 use super::partitions::Invocation;
-use super::report::{Condition, GivenUp, ResponseContext};
+use super::report::GivenUp;
 use super::settings::Settings;
-use super::target::Target;
-
-/// The delay before a report or a commit is repeated.
-const PAUSE: Duration = Duration::from_millis(500);
+use crate::batch::{AttemptOutcome, Decision, Failure, Moment};
+use crate::clock::Clock;
+use crate::on_failure::{Condition, ResponseContext, function_arn, until_it_succeeds};
+use crate::target::Target;
 
 /// The context of every invocation of a mapping.
 pub(super) struct MappingContext<L> {
@@ -51,7 +48,7 @@ struct Invoked {
 pub(super) async fn play<L: Log>(
     context: &MappingContext<L>,
     invocation: Invocation,
-) -> BTreeMap<i32, Decision> {
+) -> BTreeMap<i32, Decision<StoredRecord>> {
     let decisions = match invocation {
         Invocation::Send(taken) => send(context, taken).await,
         Invocation::TooLarge(partition, taken) => {
@@ -68,7 +65,7 @@ pub(super) async fn play<L: Log>(
 async fn send<L: Log>(
     context: &MappingContext<L>,
     mut taken: BTreeMap<i32, Taken>,
-) -> BTreeMap<i32, Decision> {
+) -> BTreeMap<i32, Decision<StoredRecord>> {
     let attempts = taken.values().map(|one| one.batch.attempts).max().unwrap_or(0);
     let too_old = taken.iter_mut().map(|(at, one)| (*at, std::mem::take(&mut one.too_old)));
     report(context, Condition::RecordAgeExceeded, too_old.collect(), attempts, None).await;
@@ -78,7 +75,7 @@ async fn send<L: Log>(
         let answer = Answer::Handled;
         Invoked { answer, request_id: String::new(), response: None }
     };
-    let decisions: BTreeMap<i32, Decision> = taken
+    let decisions: BTreeMap<i32, Decision<StoredRecord>> = taken
         .into_iter()
         .map(|(partition, taken)| {
             let outcome = outcome(&invoked.answer, &partition_name(&context.topic, partition));
@@ -160,7 +157,11 @@ fn outcome(answer: &Answer, partition: &str) -> AttemptOutcome {
     }
 }
 
-fn decide<L: Log>(context: &MappingContext<L>, taken: Taken, outcome: AttemptOutcome) -> Decision {
+fn decide<L: Log>(
+    context: &MappingContext<L>,
+    taken: Taken,
+    outcome: AttemptOutcome,
+) -> Decision<StoredRecord> {
     let at = Moment { now: context.clock.now(), random: fastrand::f64() };
     // Records that are too old are already discarded; without other records, nothing failed.
     let outcome = if taken.batch.records.is_empty() { AttemptOutcome::Handled } else { outcome };
@@ -208,7 +209,7 @@ fn message<L: Log>(
     let body = GivenUp {
         condition,
         request_id: invoked.map_or(&new_id, |invoked| &invoked.request_id),
-        function_arn: &format!("{FUNCTION_ARN}{}", context.target.name()),
+        function_arn: &function_arn(context.target.name()),
         attempts,
         response: invoked.and_then(|invoked| invoked.response.as_ref()),
         source: &context.settings.source,
@@ -223,21 +224,12 @@ fn message<L: Log>(
     Some(Message { tenant: None, body: body.ok()? })
 }
 
-const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:";
-
-async fn commit<L: Log>(context: &MappingContext<L>, decisions: &BTreeMap<i32, Decision>) {
+async fn commit<L: Log>(
+    context: &MappingContext<L>,
+    decisions: &BTreeMap<i32, Decision<StoredRecord>>,
+) {
     let done = decisions.iter().map(|(at, decision)| (*at, decision.done_until));
     let done: BTreeMap<i32, i64> = done.collect();
     let commit = || context.log.commit(&context.settings.group, &context.topic, &done);
     until_it_succeeds("commit", commit).await;
-}
-
-async fn until_it_succeeds<A>(what: &'static str, mut attempt: impl FnMut() -> A)
-where
-    A: Future<Output = Result<(), Unavailable>>,
-{
-    while let Err(error) = attempt().await {
-        tracing::warn!(what, %error, "failed, retrying");
-        tokio::time::sleep(PAUSE).await;
-    }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use drover_event_log::{Bounds, Fetched, StoredRecord};
 
-use super::batch::{Batch, Decision, Rules};
 use super::event::record_bytes;
+use crate::batch::{Batch, Decision, Rules};
 
 /// The maximum read-ahead of a partition, in bytes of records; base64 makes a full payload of it.
 const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
@@ -37,7 +37,7 @@ pub(super) struct PartitionState {
     /// The size of all fresh records in an event.
     event_bytes: usize,
     /// The batches to retry, the next one first.
-    again: VecDeque<Batch>,
+    again: VecDeque<Batch<StoredRecord>>,
     is_out: bool,
     /// The timestamp of the first record in flight.
     out_since: Option<i64>,
@@ -55,10 +55,10 @@ pub(super) struct PartitionState {
 }
 
 /// Records taken from a partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
     /// The records to send; empty if all records are too old.
-    pub(super) batch: Batch,
+    pub(super) batch: Batch<StoredRecord>,
     /// The records that are too old to be sent.
     pub(super) too_old: Vec<StoredRecord>,
 }
@@ -194,7 +194,7 @@ impl PartitionState {
     }
 
     /// Ends the batch in flight. Everything below the decision's offset is committed.
-    pub(super) fn finished(&mut self, decision: Decision) {
+    pub(super) fn finished(&mut self, decision: Decision<StoredRecord>) {
         self.is_out = false;
         self.committed = Some(decision.done_until);
         for batch in decision.again.into_iter().rev() {
@@ -246,7 +246,7 @@ impl PartitionState {
         if self.is_out { self.out_since } else { waiting() }.filter(|timestamp| *timestamp >= 0)
     }
 
-    fn out(&mut self, batch: Batch, too_old: Vec<StoredRecord>) -> Taken {
+    fn out(&mut self, batch: Batch<StoredRecord>, too_old: Vec<StoredRecord>) -> Taken {
         let first = too_old.first().into_iter().chain(batch.records.first());
         self.out_since = first.min_by_key(|record| record.offset).map(|record| record.timestamp);
         self.is_out = true;

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drover_event_log::Bounds;
+use drover_event_log::{Bounds, StoredRecord};
 
-use super::batch::{Decision, Rules};
 use super::event::{EventSource, PAYLOAD_BYTES, frame_bytes, partition_bytes};
 use super::partition::{PartitionState, Room, Taken};
+use crate::batch::{Decision, Rules};
 
 /// The size of a batch, and how long to wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl PartitionStates {
     }
 
     /// Ends an invocation.
-    pub(super) fn finished(&mut self, decisions: BTreeMap<i32, Decision>) {
+    pub(super) fn finished(&mut self, decisions: BTreeMap<i32, Decision<StoredRecord>>) {
         for (partition, decision) in decisions {
             if let Some(state) = self.states.get_mut(&partition) {
                 state.finished(decision);

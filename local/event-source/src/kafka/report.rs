@@ -12,27 +12,7 @@ use drover_event_log::StoredRecord;
 use serde::Serialize;
 
 use super::event::{EventSource, partition_name};
-
-/// Why records were discarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) enum Condition {
-    /// The retries are exhausted.
-    RetryAttemptsExhausted,
-    /// The records are too old.
-    RecordAgeExceeded,
-    /// A single record is too large for an invocation.
-    MaximumPayloadSizeExceeded,
-}
-
-/// The response of the last invocation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ResponseContext {
-    pub(super) status_code: u16,
-    pub(super) executed_version: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) function_error: Option<String>,
-}
+use crate::on_failure::{Condition, RequestContext, ResponseContext, millis};
 
 /// The details of the discarded records.
 #[derive(Clone, Debug)]
@@ -89,15 +69,6 @@ struct Message<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RequestContext<'a> {
-    request_id: &'a str,
-    function_arn: &'a str,
-    condition: Condition,
-    approximate_invoke_count: u32,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct BatchContent<'a> {
     batch_size: usize,
     event_source_arn: &'a str,
@@ -128,11 +99,6 @@ fn run(records: &[StoredRecord]) -> Option<OffsetRange> {
         first_record_timestamp: timestamp(first),
         last_record_timestamp: timestamp(last),
     })
-}
-
-fn millis(time: Timestamp) -> String {
-    let millis = time.micros().div_euclid(1_000);
-    Timestamp::from_millis(millis).unwrap_or(time).to_string()
 }
 
 #[cfg(test)]

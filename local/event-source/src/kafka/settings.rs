@@ -1,8 +1,8 @@
 //! The settings of a mapping.
 
-use super::batch::Rules;
 use super::event::EventSource;
 use super::partitions::Batching;
+use crate::batch::Rules;
 
 /// The settings of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]

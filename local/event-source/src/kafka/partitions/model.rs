@@ -4,12 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use drover_event_log::{Fetched, StoredRecord, TimestampType};
+use drover_event_log::{Fetched, TimestampType};
 use proptest::prelude::*;
 
 use super::*;
-use crate::kafka::answer::Failure;
-use crate::kafka::batch::{AttemptOutcome, Moment, OnFunctionError, Reading};
+use crate::batch::{AttemptOutcome, Failure, Moment, OnFunctionError, Reading};
 use crate::kafka::event::HeaderBytes;
 
 const PARTITIONS: i32 = 3;

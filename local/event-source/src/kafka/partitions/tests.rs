@@ -1,10 +1,9 @@
 //! Which records are sent together, and when.
 
-use drover_event_log::{Fetched, StoredRecord, TimestampType};
+use drover_event_log::{Fetched, TimestampType};
 
 use super::*;
-use crate::kafka::answer::Failure;
-use crate::kafka::batch::{AttemptOutcome, Moment};
+use crate::batch::{AttemptOutcome, Failure, Moment};
 use crate::kafka::event::HeaderBytes;
 use crate::kafka::partition::Loss;
 

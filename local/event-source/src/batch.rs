@@ -1,7 +1,8 @@
-//! A batch of one partition, and the decision after an attempt. No I/O: the time and the random
+//! A batch of ordered records, and the decision after an attempt. No I/O: the time and the random
 //! number are arguments.
 //!
-//! An event may hold records of several partitions, but the outcome is decided for each partition
+//! Topics and table streams use it: a batch holds records of one partition of a topic, or of one
+//! lane of a shard. A Kafka event may hold records of several partitions, but the outcome is decided for each partition
 //! separately, so that a failing partition never blocks another. (AWS does not document whether
 //! Lambda keeps such a batch together for a retry.)
 //!
@@ -12,15 +13,20 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use drover_event_log::StoredRecord;
-
-use super::answer::Failure;
-
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
+/// A record with a place in an order.
+pub(crate) trait Ordered {
+    /// The place of the record among the records that are sent in order.
+    fn offset(&self) -> i64;
+
+    /// When the record was written, in milliseconds since 1970; negative if unknown.
+    fn timestamp(&self) -> i64;
+}
+
 /// Which records are retried after a partial failure. AWS does not document which of the two Lambda
-/// does.
+/// does for topics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reading {
     /// All records from the lowest listed offset.
@@ -54,23 +60,34 @@ pub struct Rules {
 }
 
 /// Records of one partition that are sent together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Batch {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Batch<R> {
     /// In the order of their offsets.
-    pub(super) records: Vec<StoredRecord>,
+    pub(crate) records: Vec<R>,
     /// The offset at which to continue when all records are handled.
-    pub(super) next: i64,
+    pub(crate) next: i64,
     /// Attempts so far.
-    pub(super) attempts: u32,
+    pub(crate) attempts: u32,
     /// Attempts since the last progress.
     setbacks: u32,
     /// The earliest time of the next attempt, in milliseconds since 1970.
-    pub(super) due_at: i64,
+    pub(crate) due_at: i64,
+}
+
+/// Why a whole batch failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The function reports an error (`X-Amz-Function-Error`).
+    Function,
+    /// The function's response is invalid.
+    Senseless(&'static str),
+    /// There is no response.
+    NoAnswer,
 }
 
 /// The outcome of an attempt for one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum AttemptOutcome {
+pub(crate) enum AttemptOutcome {
     /// All records are handled.
     Handled,
     /// All records but these are handled.
@@ -83,46 +100,51 @@ pub(super) enum AttemptOutcome {
 
 /// The time and the random number of a decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     /// Milliseconds since 1970.
-    pub(super) now: i64,
+    pub(crate) now: i64,
     /// From 0 to 1, for jitter.
-    pub(super) random: f64,
+    pub(crate) random: f64,
 }
 
 /// The decision about a batch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Decision {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision<R> {
     /// The batches to retry, in this order.
-    pub(super) again: Vec<Batch>,
+    pub(crate) again: Vec<Batch<R>>,
     /// The discarded records.
-    pub(super) given_up: Vec<StoredRecord>,
+    pub(crate) given_up: Vec<R>,
     /// Every record below this offset is handled or discarded.
-    pub(super) done_until: i64,
+    pub(crate) done_until: i64,
 }
 
 impl Rules {
     /// Whether a record is too old to be sent. A record without a timestamp has no age.
-    pub(super) fn is_too_old(&self, record: &StoredRecord, now: i64) -> bool {
+    pub(crate) fn is_too_old(&self, record: &impl Ordered, now: i64) -> bool {
         let Some(oldest) = self.oldest else { return false };
-        let age = u64::try_from(now.saturating_sub(record.timestamp)).unwrap_or(0);
-        record.timestamp >= 0 && Duration::from_millis(age) > oldest
+        let age = u64::try_from(now.saturating_sub(record.timestamp())).unwrap_or(0);
+        record.timestamp() >= 0 && Duration::from_millis(age) > oldest
     }
 }
 
-impl Batch {
+impl<R: Ordered> Batch<R> {
     /// A batch of records without earlier attempts; `next` is the offset after them.
-    pub(super) fn fresh(records: Vec<StoredRecord>, next: i64) -> Self {
-        Self { records, next, ..Self::default() }
+    pub(crate) fn fresh(records: Vec<R>, next: i64) -> Self {
+        Self { records, next, attempts: 0, setbacks: 0, due_at: 0 }
     }
 
     /// The first offset that is not handled.
-    pub(super) fn first(&self) -> i64 {
-        self.records.first().map_or(self.next, |record| record.offset)
+    pub(crate) fn first(&self) -> i64 {
+        self.records.first().map_or(self.next, |record| record.offset())
     }
 
     /// Decides after an attempt.
-    pub(super) fn decide(mut self, outcome: AttemptOutcome, rules: &Rules, at: Moment) -> Decision {
+    pub(crate) fn decide(
+        mut self,
+        outcome: AttemptOutcome,
+        rules: &Rules,
+        at: Moment,
+    ) -> Decision<R> {
         match outcome {
             AttemptOutcome::Handled => self.handled(),
             AttemptOutcome::Named(named) => self.without_the_handled(&named, rules, at),
@@ -137,26 +159,31 @@ impl Batch {
         }
     }
 
-    fn handled(self) -> Decision {
-        Decision { done_until: self.next, ..Decision::default() }
+    fn handled(self) -> Decision<R> {
+        Decision { again: Vec::new(), given_up: Vec::new(), done_until: self.next }
     }
 
-    fn given_up(self) -> Decision {
+    fn given_up(self) -> Decision<R> {
         Decision { again: Vec::new(), done_until: self.next, given_up: self.records }
     }
 
-    fn without_the_handled(mut self, named: &BTreeSet<i64>, rules: &Rules, at: Moment) -> Decision {
+    fn without_the_handled(
+        mut self,
+        named: &BTreeSet<i64>,
+        rules: &Rules,
+        at: Moment,
+    ) -> Decision<R> {
         let before = self.first();
         let lowest = named.first().copied().unwrap_or(i64::MAX);
         match rules.reading {
-            Reading::Resume => self.records.retain(|record| record.offset >= lowest),
-            Reading::Listed => self.records.retain(|record| named.contains(&record.offset)),
+            Reading::Resume => self.records.retain(|record| record.offset() >= lowest),
+            Reading::Listed => self.records.retain(|record| named.contains(&record.offset())),
         }
         self.setbacks = if self.first() == before { self.setbacks + 1 } else { 1 };
         self.tried_once_more(rules, at)
     }
 
-    fn tried_once_more(mut self, rules: &Rules, at: Moment) -> Decision {
+    fn tried_once_more(mut self, rules: &Rules, at: Moment) -> Decision<R> {
         self.attempts += 1;
         if self.records.is_empty() {
             return self.handled();
@@ -168,7 +195,7 @@ impl Batch {
         Decision { done_until: self.first(), given_up: Vec::new(), again: vec![self] }
     }
 
-    fn halved(mut self, at: Moment) -> Decision {
+    fn halved(mut self, at: Moment) -> Decision<R> {
         let upper = self.records.split_off(self.records.len() / 2);
         let upper = Self { records: upper, ..self.clone_without_records() };
         self.next = upper.first();

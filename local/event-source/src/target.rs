@@ -12,10 +12,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use super::report::ResponseContext;
 use crate::invoke::Invoke;
+use crate::on_failure::ResponseContext;
 
-/// The maximum duration of a function: Lambda's limit for functions with a Kafka source.
+/// The maximum duration of a function: Lambda's limit for functions with a Kafka source. Functions
+/// with other sources have the same limit here.
 const ANSWER_WITHIN: Duration = Duration::from_secs(14 * 60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// The maximum size of a response.
@@ -58,16 +59,16 @@ pub enum NoEndpoint {
 
 /// The response of an invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) request_id: String,
-    pub(super) context: ResponseContext,
-    pub(super) body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) request_id: String,
+    pub(crate) context: ResponseContext,
+    pub(crate) body: Bytes,
 }
 
 /// Why there is no response, for a person.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct NoReply(String);
+pub(crate) struct NoReply(String);
 
 impl std::str::FromStr for Endpoint {
     type Err = NoEndpoint;
@@ -102,12 +103,12 @@ impl Target {
     }
 
     /// The function's name.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Invokes the function and waits for the response.
-    pub(super) async fn invoke(&self, event: Bytes) -> Result<Reply, NoReply> {
+    pub(crate) async fn invoke(&self, event: Bytes) -> Result<Reply, NoReply> {
         match &self.receiver {
             Receiver::InProcess(functions) => {
                 invoke_here(functions.as_ref(), &self.name, event).await

@@ -1,6 +1,6 @@
 //! Every outcome of an attempt, under every rule.
 
-use drover_event_log::TimestampType;
+use drover_event_log::{StoredRecord, TimestampType};
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn record(offset: i64) -> StoredRecord {
 }
 
 /// Offsets 10 to 13, after so many attempts; the next offset is 20.
-fn batch(attempts: u32) -> Batch {
+fn batch(attempts: u32) -> Batch<StoredRecord> {
     Batch { attempts, ..Batch::fresh((10..14).map(record).collect(), 20) }
 }
 
@@ -25,7 +25,11 @@ fn rules(reading: Reading, on_function_error: OnFunctionError, retries: Option<u
     Rules { reading, on_function_error, retries, oldest: None }
 }
 
-fn decide(batch: Batch, outcome: AttemptOutcome, rules: &Rules) -> Decision {
+fn decide(
+    batch: Batch<StoredRecord>,
+    outcome: AttemptOutcome,
+    rules: &Rules,
+) -> Decision<StoredRecord> {
     batch.decide(outcome, rules, Moment { now: NOW, random: 0.0 })
 }
 
@@ -34,7 +38,7 @@ fn named(offsets: &[i64]) -> AttemptOutcome {
 }
 
 /// Checks the retried, the discarded, and the done offsets.
-fn check(decision: &Decision, again: &[&[i64]], given_up: &[i64], done_until: i64) {
+fn check(decision: &Decision<StoredRecord>, again: &[&[i64]], given_up: &[i64], done_until: i64) {
     let shown: Vec<Vec<i64>> = decision.again.iter().map(|one| offsets(&one.records)).collect();
     assert_eq!(shown, again);
     assert_eq!(offsets(&decision.given_up), given_up);
@@ -143,7 +147,7 @@ fn a_record_that_fits_no_event_is_discarded_at_once() {
 fn the_delay_doubles_without_progress_and_restarts_with_progress() {
     let rules = Rules::default();
     let at = |random| Moment { now: NOW, random };
-    let again = |batch: Batch, outcome, random| {
+    let again = |batch: Batch<StoredRecord>, outcome, random| {
         let batch = batch.decide(outcome, &rules, at(random)).again.remove(0);
         (batch.due_at - NOW, batch)
     };
