@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 
+use drover_core::intake::contract::Arrays;
 use drover_core::intake::json::{why_not, without_bom};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
@@ -38,7 +39,7 @@ pub enum Encoding {
 /// The format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// JSON: one event, `{"events":[…]}`, or an array.
+    /// JSON: one event, `{"events":[…]}`, or an array, which [`Arrays`] splits or not.
     Json,
     /// One event on each line.
     Lines,
@@ -129,14 +130,15 @@ pub fn unpacked(encoding: Encoding, sent: Vec<u8>) -> Result<Vec<u8>, IntakeErro
     }
 }
 
-/// Splits a body into its events.
+/// Splits a body into its events. `arrays` is the contract's: it decides about a body that is an array as a
+/// whole, and not about the list of `{"events":[…]}`.
 ///
 /// # Errors
 /// [`IntakeError::UnreadableBody`], [`IntakeError::TooLarge`], [`IntakeError::EmptyBatch`]
-pub fn events(body: &[u8], format: Format) -> Result<Events<'_>, IntakeError> {
+pub fn events(body: &[u8], format: Format, arrays: Arrays) -> Result<Events<'_>, IntakeError> {
     match format {
         Format::Lines => Events::batch(lines(without_bom(body))),
-        Format::Json => json(without_bom(body)),
+        Format::Json => json(without_bom(body), arrays),
         Format::Data => Ok(Events::single(body)),
     }
 }
@@ -195,13 +197,13 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-fn json(body: &[u8]) -> Result<Events<'_>, IntakeError> {
+fn json(body: &[u8], arrays: Arrays) -> Result<Events<'_>, IntakeError> {
     let body = body.trim_ascii();
-    if body.starts_with(b"[") {
+    if arrays == Arrays::Split && body.starts_with(b"[") {
         return Events::batch(list(body)?);
     }
     if !body.starts_with(b"{") {
-        // A string or a number is valid JSON. The contract rejects it as an event.
+        // A string or a number is valid JSON. The contract may reject it as an event.
         let _: IgnoredAny = serde_json::from_slice(body).map_err(|_| unreadable(body))?;
         return Ok(Events::single(body));
     }

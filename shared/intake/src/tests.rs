@@ -3,6 +3,7 @@
 use drover_core::base::error::Code;
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::base::time::Timestamp;
+use drover_core::intake::contract::Arrays;
 use drover_core::intake::record::Source;
 use drover_core::memory::{Call, Fault, Faulty, Memory};
 use futures_util::FutureExt as _;
@@ -206,9 +207,9 @@ fn the_bounds_of_a_request_hold_for_events_that_come_one_by_one() {
 #[test]
 fn a_compressed_body_becomes_events_and_an_unknown_encoding_an_error() {
     let body = unpacked(Encoding::Identity, b"{}\n{}\n".to_vec()).expect("as it is");
-    let read = events(&body, Format::Lines).expect("two events");
+    let read = events(&body, Format::Lines, Arrays::Split).expect("two events");
     assert_eq!((read.texts(), read.is_single()), (&[&b"{}"[..], b"{}"][..], false));
     assert_eq!(Encoding::named("br"), Err(IntakeError::UnsupportedEncoding));
-    let broken = events(b"{", Format::Json).map_err(|error| error.code());
+    let broken = events(b"{", Format::Json, Arrays::Split).map_err(|error| error.code());
     assert_eq!(broken, Err("malformed_json"));
 }

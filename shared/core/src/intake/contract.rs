@@ -33,9 +33,10 @@ use serde_json::Value;
 
 pub use self::builtin::{BUILTINS, builtin, builtin_of_media_type};
 pub use self::document::{
-    Body, ContractDocument, Fold, IdentityDocument, IgnoreDocument, LocationDocument,
+    Arrays, Body, ContractDocument, Fold, IdentityDocument, IgnoreDocument, LocationDocument,
     MeasureDocument, PayloadDocument, SequenceDocument, SourceDocument, StatusDocument,
-    SubjectDocument, Syntax, TimeDocument, TimeFormat, VariantDocument, WhenDocument, WithoutTime,
+    SubjectDocument, Syntax, TimeDocument, TimeFormat, TransformDocument, VariantDocument,
+    WhenDocument, WithoutTime,
 };
 pub(crate) use self::lookup::Lookup;
 use self::reading::{Common, Reading};
@@ -52,6 +53,7 @@ pub struct Contract {
     common: Common,
     media_types: Vec<String>,
     syntax: Syntax,
+    arrays: Arrays,
     /// Makes elements of a record, each of which is read as if it had come alone.
     transform: Option<Transform>,
     ignored: Vec<Ignored>,
@@ -98,6 +100,11 @@ impl Contract {
     /// How strictly JSON is read.
     pub fn syntax(&self) -> Syntax {
         self.syntax
+    }
+
+    /// How a request whose body is a JSON array is read.
+    pub fn arrays(&self) -> Arrays {
+        self.arrays
     }
 
     /// Whether how a record is read depends on its media type.

@@ -13,7 +13,7 @@ use self::view::view_spec;
 use super::document::always_given;
 use super::document::{
     Body, ContractDocument, IgnoreDocument, PayloadDocument, SequenceDocument, SourceDocument,
-    VariantDocument,
+    TransformDocument, VariantDocument,
 };
 use super::identity::{Identity, left_out};
 use super::lookup::Lookup;
@@ -39,7 +39,7 @@ impl Contract {
         let mut faults = Faults::default();
         check_name(&document.name, "/name", &mut faults);
         check_media_types(&document.media_types, &mut faults);
-        let transform = transform(document.transform.as_deref(), &mut faults);
+        let transform = transform(document.transform.as_ref(), &mut faults);
         let ignored = ignored(&document.ignore, &mut faults);
         let tenant = optional(document.tenant.as_ref(), "/tenant", &mut faults);
         let usual = reading(document, Body::Json, "", &mut faults);
@@ -57,6 +57,7 @@ impl Contract {
             },
             media_types: document.media_types.clone(),
             syntax: document.syntax,
+            arrays: document.array,
             transform,
             ignored,
             tenant,
@@ -114,8 +115,8 @@ fn reading(
     })
 }
 
-fn transform(code: Option<&str>, faults: &mut Faults) -> Option<Transform> {
-    match Transform::compile(code?) {
+fn transform(document: Option<&TransformDocument>, faults: &mut Faults) -> Option<Transform> {
+    match Transform::compile(&document?.program()) {
         Ok(transform) => Some(transform),
         Err(found) => {
             found.into_iter().for_each(|fault| faults.add("/transform", fault));

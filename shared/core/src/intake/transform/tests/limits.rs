@@ -121,9 +121,12 @@ fn programs_are_bounded_in_length_and_depth() {
     assert!(faults(&" ".repeat(4_097))[0].starts_with("the program is too long"));
     compile(&format!(".{}", " ".repeat(4_095)));
     for open in ["(", "[", "{a:", "\"\\("] {
-        assert!(faults(&open.repeat(1_000))[0].contains("too deep inside each other"), "{open}");
+        assert!(
+            faults(&open.repeat(1_000))[0].contains("nested too deeply: depth=`1000` limit=`64`"),
+            "{open}"
+        );
     }
-    assert!(faults(&format!("{}1", "\"\\(".repeat(1_000)))[0].contains("too deep"));
+    assert!(faults(&format!("{}1", "\"\\(".repeat(1_000)))[0].contains("nested too deeply"));
     for code in [
         "-".repeat(4_000) + "1",
         "try ".repeat(900) + ".",
