@@ -33,10 +33,10 @@ use serde_json::Value;
 
 pub use self::builtin::{BUILTINS, builtin, builtin_of_media_type};
 pub use self::document::{
-    Arrays, Body, ContractDocument, Fold, IdentityDocument, IgnoreDocument, LocationDocument,
-    MeasureDocument, PayloadDocument, SequenceDocument, SourceDocument, StatusDocument,
-    SubjectDocument, Syntax, TimeDocument, TimeFormat, TransformDocument, VariantDocument,
-    WhenDocument, WithoutTime,
+    Arrays, Body, ContractDocument, Digits, Fold, IdentityDocument, IgnoreDocument,
+    LocationDocument, MeasureDocument, PayloadDocument, SequenceDocument, SourceDocument,
+    StatusDocument, SubjectDocument, Syntax, TimeDocument, TimeFormat, TransformDocument,
+    VariantDocument, WhenDocument, WithoutTime,
 };
 pub(crate) use self::lookup::Lookup;
 use self::reading::{Common, Reading};

@@ -12,8 +12,8 @@ use self::names::{check_media_types, check_name};
 use self::view::view_spec;
 use super::document::always_given;
 use super::document::{
-    Body, ContractDocument, IgnoreDocument, PayloadDocument, SequenceDocument, SourceDocument,
-    TransformDocument, VariantDocument,
+    Body, ContractDocument, Digits, IgnoreDocument, PayloadDocument, SequenceDocument,
+    SourceDocument, TransformDocument, VariantDocument,
 };
 use super::identity::{Identity, left_out};
 use super::lookup::Lookup;
@@ -131,9 +131,11 @@ fn optional(source: Option<&SourceDocument>, path: &str, faults: &mut Faults) ->
 
 fn sequenced(document: &SequenceDocument, path: &str, faults: &mut Faults) -> Option<Sequence> {
     if !document.offset {
-        return Lookup::compile(&document.source, path, faults).map(Sequence::Source);
+        let lookup = Lookup::compile(&document.source, path, faults)?;
+        return Some(Sequence::Source(lookup, document.digits));
     }
-    if document.source != SourceDocument::default() {
+    let SequenceDocument { source, digits, offset: _ } = document;
+    if *source != SourceDocument::default() || *digits != Digits::default() {
         faults.add(path, "offset stands alone: the other members would never be read");
         return None;
     }

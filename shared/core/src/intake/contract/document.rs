@@ -12,7 +12,7 @@ use serde_json::Value;
 pub use self::identity::{Fold, IdentityDocument, SubjectDocument};
 pub(crate) use self::source::always_given;
 pub use self::source::{
-    PayloadDocument, SequenceDocument, SourceDocument, TimeDocument, TimeFormat,
+    Digits, PayloadDocument, SequenceDocument, SourceDocument, TimeDocument, TimeFormat,
 };
 pub use self::transform::TransformDocument;
 pub use self::variant::{Body, VariantDocument, WhenDocument};

@@ -88,6 +88,9 @@ fn an_invalid_document_is_refused_with_the_path() {
     check("/subject/id", json!({"first": [{"key": true}], "topic": true}), &["/subject/id"]);
     check("/sequence", json!({"offset": true}), &[]);
     check("/sequence", json!({"path": "/n", "default": 1}), &[]);
+    check("/sequence", json!({"path": "/n", "digits": "hexadecimal"}), &[]);
+    check("/sequence", json!({"path": "/n", "digits": "octal"}), &["/sequence/digits"]);
+    check("/sequence", json!({"offset": true, "digits": "hexadecimal"}), &["/sequence"]);
     check("/sequence", json!({"offset": true, "path": "/n"}), &["/sequence"]);
     check("/sequence", json!({}), &["/sequence"]);
     check("/sequence", json!({"offset": false}), &["/sequence/offset"]);

@@ -133,7 +133,7 @@ impl Reading {
     /// Every source that is looked at, but for those of a natural key.
     pub(super) fn lookups(&self) -> impl Iterator<Item = &Lookup> {
         let sequence = match &self.sequence {
-            Some(Sequence::Source(lookup)) => Some(lookup),
+            Some(Sequence::Source(lookup, _)) => Some(lookup),
             Some(Sequence::Offset) | None => None,
         };
         let time = self.observed_at.as_ref().map(TimeSource::lookup);
