@@ -11,6 +11,7 @@ mod document;
 mod identity;
 mod lookup;
 mod reading;
+mod refusal;
 mod sequence;
 mod time;
 mod values;
@@ -23,6 +24,8 @@ mod document_tests;
 mod field_tests;
 #[cfg(test)]
 mod identity_tests;
+#[cfg(test)]
+mod refusal_tests;
 #[cfg(test)]
 pub(crate) mod sample;
 
@@ -243,8 +246,8 @@ impl Contract {
         let named = self.tenant.as_ref().and_then(|tenant| tenant.find(parsed, json));
         match named {
             Some(named) if named.text().as_deref() != Some(scope.tenant().as_str()) => {
-                let (verified, kind) = (scope.tenant(), named.kind());
-                let message = format!("wanted the verified tenant `{verified}`, came {kind}");
+                let (verified, came) = (scope.tenant(), named.excerpt());
+                let message = format!("wanted the verified tenant `{verified}`, came {came}");
                 Err(named.rejection(Code::TenantMismatch, message))
             }
             Some(_) | None => Ok(()),

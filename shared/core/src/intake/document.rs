@@ -27,7 +27,8 @@ pub(crate) fn compiled(text: &str) -> Result<Schema, Fault> {
 /// Parses a document of that shape.
 pub(crate) fn parse(text: &str) -> Result<Value, Vec<Fault>> {
     if text.len() > limits::DOCUMENT_BYTES {
-        let message = format!("the document is too large: limit=`{}`", limits::DOCUMENT_BYTES);
+        let (bytes, limit) = (text.len(), limits::DOCUMENT_BYTES);
+        let message = format!("the document is too large: bytes=`{bytes}` limit=`{limit}`");
         return Err(vec![Fault::new("", message)]);
     }
     serde_json::from_str(text)
