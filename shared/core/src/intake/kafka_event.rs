@@ -283,7 +283,7 @@ fn misshapen(raw: &str) -> String {
         ("value", "a text in base64", |value| value.is_null() || value.is_string()),
     ];
     let members: BTreeMap<String, Value> = serde_json::from_str(raw).unwrap_or_default();
-    let came = |name| members.get(name).unwrap_or(&Value::Null);
+    let came = |name: &str| members.get(name).unwrap_or(&Value::Null);
     match MEMBERS.iter().find(|(name, _, fits)| !fits(came(name))) {
         Some((name, wanted, _)) => {
             let came = members.get(*name).map_or_else(|| "nothing".to_owned(), kind_of);
