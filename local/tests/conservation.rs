@@ -16,6 +16,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use base64_simd::STANDARD;
@@ -56,16 +57,48 @@ fn sort(at: usize) -> Sort {
     }
 }
 
-fn text(at: usize) -> String {
+/// Ten sources have one time of observation, and their sequence is the reverse of their order.
+fn second(at: usize) -> f64 {
+    static START: OnceLock<f64> = OnceLock::new();
+    START.get_or_init(now).floor() - 3_600.0 + (at / 10) as f64
+}
+
+const fn turn(at: usize) -> usize {
+    9 - at % 10
+}
+
+/// The first four of ten sources are elements of one record and of one device.
+const fn is_element(at: usize) -> bool {
+    at % 10 < 4
+}
+
+fn device(at: usize) -> String {
+    format!("d{}", if is_element(at) { at / 10 % DEVICES } else { at % DEVICES })
+}
+
+fn reading(at: usize) -> Value {
     let n = if sort(at) == Sort::Narrow { json!("wide") } else { json!(at) };
-    let mut text = json!({
-        "id": format!("d{}", at % DEVICES), "event": name(at), "at": now() - 3_600.0 + at as f64, "n": n,
-    })
-    .to_string();
-    if sort(at) == Sort::Broken {
-        text.push('}');
+    json!({"event": name(at), "at": second(at), "turn": turn(at), "n": n})
+}
+
+/// The records of these sources. A record of several elements has one that the contract ignores, and is
+/// followed by a record that the contract ignores.
+fn texts(sources: impl Iterator<Item = usize>) -> Vec<String> {
+    let mut texts = Vec::new();
+    let (elements, single): (Vec<usize>, Vec<usize>) = sources.partition(|at| is_element(*at));
+    for together in elements.chunk_by(|one, next| one / 10 == next / 10) {
+        let mut readings: Vec<Value> = together.iter().map(|at| reading(*at)).collect();
+        readings.insert(1, json!({"test": true}));
+        texts.push(json!({"id": device(together[0]), "readings": readings}).to_string());
+        texts.push(json!({"ping": true}).to_string());
     }
-    text
+    texts.extend(single.into_iter().map(|at| {
+        let mut record = reading(at);
+        record["id"] = json!(device(at));
+        let end = if sort(at) == Sort::Broken { "}" } else { "" };
+        format!("{record}{end}")
+    }));
+    texts
 }
 
 fn now() -> f64 {
@@ -75,9 +108,14 @@ fn now() -> f64 {
 fn contract(n: &Value) -> Value {
     json!({
         "name": "meter", "subject": {"kind": "device", "id": {"path": "/id"}},
+        "transform": [
+            "select(.ping | not)",
+            "| if has(\"readings\") then (. as $record | .readings[] | { id: $record.id } + .) else . end",
+        ],
+        "ignore": [{"path": "/test", "in": [true]}],
         "event_id": {"path": "/event"}, "type": {"const": "reading"},
-        "observed_at": {"path": "/at", "format": "epoch"}, "payload": {"path": ""},
-        "schema": {"properties": {"n": n}},
+        "observed_at": {"path": "/at", "format": "epoch"}, "sequence": {"path": "/turn"},
+        "payload": {"path": ""}, "schema": {"properties": {"n": n}},
     })
 }
 
@@ -112,7 +150,7 @@ impl Site {
     }
 
     async fn produce(&self, sources: impl Iterator<Item = usize>, tenant: &str) {
-        let lines: Vec<String> = sources.map(text).collect();
+        let lines = texts(sources);
         if lines.is_empty() {
             return;
         }
@@ -143,7 +181,7 @@ impl Site {
 
     /// Sends events over HTTP and returns the accepted events.
     async fn ingest(&self, sources: std::ops::Range<usize>) -> BTreeSet<String> {
-        let lines: Vec<String> = sources.clone().map(text).collect();
+        let lines = texts(sources.clone());
         let headers = vec![
             ("content-type", "application/x-ndjson".to_owned()),
             ("idempotency-key", format!("batch-{}", sources.start)),
@@ -184,15 +222,23 @@ impl Site {
         panic!("something waits for ever");
     }
 
-    /// The names of all events in a tenant's histories; each must occur once.
+    /// The names of all events in a tenant's histories; each must occur once, and in the place that its time
+    /// and sequence say.
     async fn histories(&self, tenant: &str) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for device in 0..DEVICES {
             let path = format!("/api/v1/events?device_id=d{device}&limit=1000");
             let answer = self.call(&Call::get(path), tenant).await;
-            for event in answer.json["events"].as_array().into_iter().flatten() {
-                let name = event["event_id"].as_str().unwrap().to_owned();
-                assert!(names.insert(name.clone()), "{name} is there twice");
+            let events = answer.json["events"].as_array().into_iter().flatten();
+            let history: Vec<&str> =
+                events.map(|event| event["event_id"].as_str().unwrap()).collect();
+            let place = |name: &&str| {
+                let at: usize = name.strip_prefix("source-").unwrap().parse().unwrap();
+                (at / 10, turn(at))
+            };
+            assert!(history.is_sorted_by_key(place), "d{device}: {history:?}");
+            for name in history {
+                assert!(names.insert(name.to_owned()), "{name} is there twice");
             }
         }
         names
@@ -208,7 +254,11 @@ impl Site {
             let letter = self.get(&format!("/api/v1/dead-letters/{id}"), tenant).await;
             let value = letter["payload"].as_str().unwrap();
             let value = String::from_utf8(STANDARD.decode_to_vec(value).unwrap()).unwrap();
-            let at = value.find("source-").unwrap();
+            // The element that is ignored has no name.
+            let element = letter["source"]["element"].as_u64().unwrap_or(0);
+            let element = usize::try_from(element).unwrap();
+            let named = value.match_indices("source-").nth(element.saturating_sub(1));
+            let (at, _) = named.unwrap();
             let name = value[at..at + name(0).len()].to_owned();
             assert!(names.insert(name.clone()), "two letters of {name}");
         }

@@ -18,7 +18,7 @@ fn second(at: i64) -> Timestamp {
 
 fn claim(tenant: &str, body: &str, at: i64) -> Claim {
     let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
-    let key = IdempotencyKey::parse("once").expect("a key");
+    let key = IdempotencyKey::parse(b"once").expect("a key");
     Claim::new(&scope, &key, "telemetry", body.as_bytes(), second(at))
 }
 

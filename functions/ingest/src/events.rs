@@ -8,6 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
+use drover_core::intake::contract::{Arrays, Contract};
 use drover_core::ports::EventLog;
 use drover_http::sent::Sent;
 use drover_http::sent::carried::carried;
@@ -28,6 +29,7 @@ const CLOUD_EVENTS_CONTRACT: &str = "cloudevents";
     tag = "events",
     summary = "Send events",
     description = "One event object, an object whose only member is `events`, a JSON array, NDJSON, or a CloudEvent in structured or binary mode; at most 100 events. \
+        A contract with `\"array\": \"record\"` reads a JSON array as one event. \
         Each event has its own result: a bad event never costs a good event. Accepted events are durable.",
     params(
         ("contract" = Option<String>, Query, description = "The contract of the events; by default the contract of the request's media type, or else the tenant's default contract", max_length = 64, example = "telemetry"),
@@ -103,7 +105,8 @@ pub(crate) async fn deliver<W: IntakePorts, S: EventLog>(
     let compiled = intake.contract(contract).await?;
     let compiled = compiled.as_deref();
     let relaxed = sent.relaxed(format, compiled);
-    let events = body::events(relaxed.as_deref().unwrap_or(&sent.body), format)?;
+    let arrays = compiled.map_or(Arrays::default(), Contract::arrays);
+    let events = body::events(relaxed.as_deref().unwrap_or(&sent.body), format, arrays)?;
     let submission = Submission {
         contract,
         events: &events,

@@ -132,7 +132,8 @@ fn checked<W: QueryPorts>(
 ) -> Result<CheckAnswer, Problem> {
     let format = sent.format()?;
     let relaxed = sent.relaxed(format, Some(contract));
-    let events = events(relaxed.as_deref().unwrap_or(&sent.body), format)?;
+    let body = relaxed.as_deref().unwrap_or(&sent.body);
+    let events = events(body, format, contract.arrays())?;
     let headers = carried(sent, format, &events, Some(contract));
     let (scope, policy) = (&visit.caller().scope, visit.caller().tenant.policy());
     let now = visit.now();

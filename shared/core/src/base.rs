@@ -16,7 +16,7 @@ pub mod cost;
 pub mod deadline;
 pub mod dependency;
 pub mod error;
-pub(crate) mod excerpt;
+pub mod excerpt;
 pub mod hash;
 pub mod id;
 pub mod limits;

@@ -15,13 +15,8 @@ impl From<IntakeError> for Problem {
             IntakeError::Forbidden(_) => problem(StatusCode::FORBIDDEN),
             IntakeError::OverQuota(exceeded) => Self::from(*exceeded),
             IntakeError::TooLarge(_) => problem(StatusCode::PAYLOAD_TOO_LARGE),
-            IntakeError::UnsupportedEncoding => {
-                let detail = "send gzip, zstd or no Content-Encoding";
-                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.code(), detail)
-            }
-            IntakeError::MalformedEncoding => {
-                Self::bad_request(error.code(), "the body is not what its Content-Encoding says")
-            }
+            IntakeError::UnsupportedEncoding(_) => problem(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            IntakeError::MalformedEncoding(_) => problem(StatusCode::BAD_REQUEST),
             IntakeError::UnreadableBody(why) if why.code == Code::UnsupportedEncoding => {
                 problem(StatusCode::UNSUPPORTED_MEDIA_TYPE)
             }
@@ -29,10 +24,10 @@ impl From<IntakeError> for Problem {
             IntakeError::EmptyBatch | IntakeError::IdempotencyMismatch => {
                 problem(StatusCode::UNPROCESSABLE_ENTITY)
             }
-            IntakeError::ContractNameTooLong => {
+            IntakeError::ContractNameTooLong { .. } => {
                 Self::invalid_parameter("contract", &error.to_string())
             }
-            IntakeError::InvalidIdempotencyKey => {
+            IntakeError::InvalidIdempotencyKey(_) => {
                 Self::invalid_parameter("Idempotency-Key", &error.to_string())
             }
             IntakeError::Unavailable(unavailable) => Self::unavailable(unavailable),
@@ -56,7 +51,9 @@ fn unauthorized(why: Unauthenticated) -> Problem {
 mod tests {
     use drover_core::base::error::{Reason, Rejection, Unavailable};
     use drover_core::intake::quota::Exceeded;
-    use drover_intake::error::{Bound, Forbidden};
+    use drover_core::intake::request::InvalidKey;
+    use drover_core::intake::tenant::Scope;
+    use drover_intake::error::{Bound, Damage, Forbidden};
 
     use super::*;
 
@@ -72,16 +69,36 @@ mod tests {
                 "unauthorized",
                 "send Authorization: Bearer <api key>",
             ),
-            (Unauthenticated::NoToken.into(), 401, "unauthorized", "no token was verified"),
-            (Unauthenticated::UnknownKey.into(), 401, "unauthorized", "this API key opens nothing"),
-            (Unauthenticated::NoTenant.into(), 401, "unauthorized", "the token names no tenant"),
+            (
+                Unauthenticated::NoToken.into(),
+                401,
+                "unauthorized",
+                "no gateway verified a token of this request",
+            ),
+            (
+                Unauthenticated::UnknownKey.into(),
+                401,
+                "unauthorized",
+                "this API key is not accepted",
+            ),
+            (
+                Unauthenticated::NoTenant.into(),
+                401,
+                "unauthorized",
+                "the token does not name exactly one tenant",
+            ),
             (
                 Unauthenticated::UnknownTenant.into(),
                 401,
                 "unauthorized",
                 "the tenant of these credentials does not exist",
             ),
-            (Forbidden::MissingScope.into(), 403, "forbidden", "these credentials lack the scope"),
+            (
+                Forbidden::MissingScope(Scope::Read).into(),
+                403,
+                "forbidden",
+                "these credentials lack the scope `read`",
+            ),
             (Forbidden::TenantSuspended.into(), 403, "tenant_suspended", "the tenant is suspended"),
             (
                 IntakeError::OverQuota(over_quota),
@@ -103,16 +120,16 @@ mod tests {
                 "more events than one request takes: limit=`7`",
             ),
             (
-                IntakeError::UnsupportedEncoding,
+                IntakeError::UnsupportedEncoding("\"br\"".to_owned()),
                 415,
                 "unsupported_encoding",
-                "send gzip, zstd or no Content-Encoding",
+                "wanted a body in gzip, in zstd or without an encoding, came \"br\"",
             ),
             (
-                IntakeError::MalformedEncoding,
+                Damage::EndsEarly { encoding: "gzip", bytes: 9 }.into(),
                 400,
                 "malformed_encoding",
-                "the body is not what its Content-Encoding says",
+                "the gzip data of the body end too early: bytes=`9`",
             ),
             (
                 IntakeError::UnreadableBody(Rejection::at(
@@ -132,16 +149,22 @@ mod tests {
             ),
             (IntakeError::EmptyBatch, 422, "empty_batch", "there is no event in this request"),
             (
-                IntakeError::ContractNameTooLong,
+                IntakeError::ContractNameTooLong { bytes: 65, limit: 64 },
                 400,
                 "invalid_parameter",
-                "longer than any contract's name: parameter=`contract`",
+                "wanted the name of a contract: bytes=`65` limit=`64`: parameter=`contract`",
             ),
             (
-                IntakeError::InvalidIdempotencyKey,
+                InvalidKey::Length(300).into(),
                 400,
                 "invalid_parameter",
-                "not 1 to 255 visible ASCII characters: parameter=`Idempotency-Key`",
+                "wanted 1 to 255 visible ASCII characters, came 300 bytes: parameter=`Idempotency-Key`",
+            ),
+            (
+                InvalidKey::Byte(3).into(),
+                400,
+                "invalid_parameter",
+                "wanted visible ASCII characters only, came another at byte 3: parameter=`Idempotency-Key`",
             ),
             (
                 IntakeError::IdempotencyMismatch,
@@ -162,9 +185,9 @@ mod tests {
         let check = |error: IntakeError, expected: Problem| {
             assert_eq!(Problem::from(error), expected);
         };
-        let none = "no token was verified";
+        let none = "no gateway verified a token of this request";
         check(Unauthenticated::NoToken.into(), Problem::unauthorized(None, none));
-        let wrong = "this API key opens nothing";
+        let wrong = "this API key is not accepted";
         let expected = Problem::unauthorized(Some("invalid_token"), wrong);
         check(Unauthenticated::UnknownKey.into(), expected);
         let exceeded = Exceeded { retry_after_seconds: 9 };

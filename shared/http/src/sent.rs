@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
+use drover_core::base::excerpt::Excerpt;
 use drover_core::intake::contract::{Contract, Syntax};
 use drover_core::intake::json::without_bare_words;
 use drover_intake::IntakeError;
@@ -100,10 +101,10 @@ fn format(headers: &HeaderMap) -> Result<Format, Problem> {
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Lines),
         "application/json" => Ok(Format::Json),
         other if other.starts_with("application/") && other.ends_with("+json") => Ok(Format::Json),
-        _ => Err(Problem::new(
+        other => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
-            "send application/json or application/x-ndjson",
+            format!("wanted application/json or application/x-ndjson, came {}", Excerpt(other)),
         )),
     }
 }
@@ -114,7 +115,7 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, IntakeError> {
     match (encodings.next(), encodings.next()) {
         (None, _) => Ok(Encoding::Identity),
         (Some(name), None) => Encoding::named(name.to_str().unwrap_or("unreadable").trim()),
-        (Some(_), Some(_)) => Err(IntakeError::UnsupportedEncoding),
+        (Some(_), Some(_)) => Err(IntakeError::UnsupportedEncoding("several encodings".to_owned())),
     }
 }
 
@@ -164,7 +165,8 @@ mod tests {
         assert_eq!(of(&[" GZIP "]), Ok(Encoding::Gzip));
         assert_eq!(of(&["zstd"]), Ok(Encoding::Zstd));
         for several in [&["gzip, zstd"][..], &["gzip", "zstd"]] {
-            assert_eq!(of(several), Err(IntakeError::UnsupportedEncoding), "{several:?}");
+            let code = of(several).map_err(|error| error.code());
+            assert_eq!(code, Err("unsupported_encoding"), "{several:?}");
         }
     }
 }

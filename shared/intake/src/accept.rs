@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use drover_core::base::error::{Code, Reason, Rejection, Unavailable};
+use drover_core::base::excerpt::Excerpt;
 use drover_core::base::metrics::{Metric, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::{Circumstances, buffered, letter};
@@ -135,7 +136,8 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
             let parsed = record.parsed();
             let whole = |event| ReadEvent { index, element: None, event };
             let Some(contract) = &contract else {
-                let unknown = Rejection::new(Code::UnknownContract, "no contract has this name");
+                let message = format!("no contract has the name {}", Excerpt(delivery.contract));
+                let unknown = Rejection::new(Code::UnknownContract, message);
                 read.push(whole(Some(Err(unknown))));
                 continue;
             };

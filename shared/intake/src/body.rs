@@ -5,15 +5,17 @@
 //! decompress to any size), and the number of events.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, Read};
 
-use drover_core::intake::json::{why_not, without_bom};
+use drover_core::base::excerpt::Excerpt;
+use drover_core::intake::contract::Arrays;
+use drover_core::intake::json::{beginning, why_not, without_bom};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::error::{Bound, IntakeError};
+use crate::error::{Bound, Damage, IntakeError};
 
 /// Maximum size of a body as sent, in bytes. The transport enforces it.
 pub const SENT_BYTES: usize = 1_048_576;
@@ -38,7 +40,7 @@ pub enum Encoding {
 /// The format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// JSON: one event, `{"events":[…]}`, or an array.
+    /// JSON: one event, `{"events":[…]}`, or an array, which [`Arrays`] splits or not.
     Json,
     /// One event on each line.
     Lines,
@@ -107,7 +109,27 @@ impl Encoding {
             "" | "identity" => Ok(Self::Identity),
             "gzip" | "x-gzip" => Ok(Self::Gzip),
             "zstd" => Ok(Self::Zstd),
-            _ => Err(IntakeError::UnsupportedEncoding),
+            _ => Err(IntakeError::UnsupportedEncoding(Excerpt(name).to_string())),
+        }
+    }
+}
+
+impl Encoding {
+    /// The name in HTTP.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// Whether data begin as this encoding does.
+    fn begins(self, data: &[u8]) -> bool {
+        match self {
+            Self::Identity => true,
+            Self::Gzip => data.starts_with(&[0x1f, 0x8b]),
+            Self::Zstd => data.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]),
         }
     }
 }
@@ -119,36 +141,61 @@ impl Encoding {
 pub fn unpacked(encoding: Encoding, sent: Vec<u8>) -> Result<Vec<u8>, IntakeError> {
     match encoding {
         Encoding::Identity => Ok(sent),
-        Encoding::Gzip => read_within(MultiGzDecoder::new(sent.as_slice())),
+        Encoding::Gzip => {
+            let read = read_within(MultiGzDecoder::new(sent.as_slice()));
+            read.map_err(|fault| damage(encoding, &sent, &fault))?
+        }
         Encoding::Zstd => {
-            let mut decoder = zstd::Decoder::with_buffer(sent.as_slice())
-                .map_err(|_| IntakeError::MalformedEncoding)?;
-            decoder.window_log_max(WINDOW_LOG).map_err(|_| IntakeError::MalformedEncoding)?;
-            read_within(decoder)
+            let read = zstd_decoder(&sent).and_then(read_within);
+            read.map_err(|fault| damage(encoding, &sent, &fault))?
         }
     }
 }
 
-/// Splits a body into its events.
+fn zstd_decoder(sent: &[u8]) -> io::Result<impl Read> {
+    let mut decoder = zstd::Decoder::with_buffer(sent)?;
+    decoder.window_log_max(WINDOW_LOG)?;
+    Ok(decoder)
+}
+
+/// What is wrong with a body that cannot be decompressed.
+fn damage(encoding: Encoding, sent: &[u8], fault: &io::Error) -> Damage {
+    /// The text of zstd's error `ZSTD_error_frameParameter_windowTooLarge`.
+    const LARGE_WINDOW: &str = "too much memory";
+    let bytes = sent.len();
+    if !encoding.begins(sent) {
+        Damage::OtherData { wanted: encoding.name(), came: beginning(sent) }
+    } else if fault.kind() == io::ErrorKind::UnexpectedEof {
+        Damage::EndsEarly { encoding: encoding.name(), bytes }
+    } else if encoding == Encoding::Zstd && fault.to_string().contains(LARGE_WINDOW) {
+        Damage::LargeWindow(1 << WINDOW_LOG)
+    } else {
+        Damage::Damaged { encoding: encoding.name(), bytes }
+    }
+}
+
+/// Splits a body into its events. `arrays` is the contract's: it decides about a body that is an array as a
+/// whole, and not about the list of `{"events":[…]}`.
 ///
 /// # Errors
 /// [`IntakeError::UnreadableBody`], [`IntakeError::TooLarge`], [`IntakeError::EmptyBatch`]
-pub fn events(body: &[u8], format: Format) -> Result<Events<'_>, IntakeError> {
+pub fn events(body: &[u8], format: Format, arrays: Arrays) -> Result<Events<'_>, IntakeError> {
     match format {
         Format::Lines => Events::batch(lines(without_bom(body))),
-        Format::Json => json(without_bom(body)),
+        Format::Json => json(without_bom(body), arrays),
         Format::Data => Ok(Events::single(body)),
     }
 }
 
-fn read_within(packed: impl Read) -> Result<Vec<u8>, IntakeError> {
+/// The decompressed body, or that it is too large. An error is an error of the compressed data.
+fn read_within(packed: impl Read) -> io::Result<Result<Vec<u8>, IntakeError>> {
     let mut body = Vec::new();
     let limit = UNPACKED_BYTES as u64 + 1;
-    packed.take(limit).read_to_end(&mut body).map_err(|_| IntakeError::MalformedEncoding)?;
+    packed.take(limit).read_to_end(&mut body)?;
     if body.len() > UNPACKED_BYTES {
-        return Err(Bound::UnpackedBytes(UNPACKED_BYTES).into());
+        return Ok(Err(Bound::UnpackedBytes(UNPACKED_BYTES).into()));
     }
-    Ok(body)
+    Ok(Ok(body))
 }
 
 /// The lines that are not blank, up to one more than the maximum number of events.
@@ -195,13 +242,13 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-fn json(body: &[u8]) -> Result<Events<'_>, IntakeError> {
+fn json(body: &[u8], arrays: Arrays) -> Result<Events<'_>, IntakeError> {
     let body = body.trim_ascii();
-    if body.starts_with(b"[") {
+    if arrays == Arrays::Split && body.starts_with(b"[") {
         return Events::batch(list(body)?);
     }
     if !body.starts_with(b"{") {
-        // A string or a number is valid JSON. The contract rejects it as an event.
+        // A string or a number is valid JSON. The contract may reject it as an event.
         let _: IgnoredAny = serde_json::from_slice(body).map_err(|_| unreadable(body))?;
         return Ok(Events::single(body));
     }

@@ -200,7 +200,7 @@ impl Presented {
             _ => Unauthenticated::UnknownTenant.into(),
         })?;
         if !self.scopes.contains(&needed) {
-            return Err(Forbidden::MissingScope.into());
+            return Err(Forbidden::MissingScope(needed).into());
         }
         Ok(Caller { scope, tenant, by })
     }

@@ -4,6 +4,8 @@
 
 use drover_core::base::error::{Code, Rejection, Unavailable};
 use drover_core::intake::quota::Exceeded;
+use drover_core::intake::request::InvalidKey;
+use drover_core::intake::tenant::Scope;
 
 /// The delay before a sender retries an unavailable request, in seconds.
 pub const UNAVAILABLE_RETRY_SECONDS: u64 = 1;
@@ -23,12 +25,12 @@ pub enum IntakeError {
     /// The request exceeds a limit.
     #[error(transparent)]
     TooLarge(#[from] Bound),
-    /// The body has an unsupported encoding.
-    #[error("send gzip, zstd or an uncompressed body")]
-    UnsupportedEncoding,
+    /// The body has an unsupported encoding; the text shows its name.
+    #[error("wanted a body in gzip, in zstd or without an encoding, came {0}")]
+    UnsupportedEncoding(String),
     /// The body does not have the declared encoding.
-    #[error("the body is not compressed as declared")]
-    MalformedEncoding,
+    #[error(transparent)]
+    MalformedEncoding(#[from] Damage),
     /// The body as a whole is not readable as JSON. The text never quotes the body.
     #[error("{}{}", .0.message, place(.0))]
     UnreadableBody(Rejection),
@@ -36,11 +38,16 @@ pub enum IntakeError {
     #[error("there is no event in this request")]
     EmptyBatch,
     /// The requested contract name is longer than any contract's name.
-    #[error("longer than any contract's name")]
-    ContractNameTooLong,
+    #[error("wanted the name of a contract: bytes=`{bytes}` limit=`{limit}`")]
+    ContractNameTooLong {
+        /// The length of the name.
+        bytes: usize,
+        /// Maximum length of a name.
+        limit: usize,
+    },
     /// The idempotency key is malformed.
-    #[error("not 1 to 255 visible ASCII characters")]
-    InvalidIdempotencyKey,
+    #[error(transparent)]
+    InvalidIdempotencyKey(#[from] InvalidKey),
     /// The idempotency key belongs to an earlier request with other content.
     #[error("this idempotency key was used for another body or contract")]
     IdempotencyMismatch,
@@ -56,13 +63,13 @@ pub enum Unauthenticated {
     #[error("no API key was sent")]
     NoKey,
     /// No gateway verified a token.
-    #[error("no token was verified")]
+    #[error("no gateway verified a token of this request")]
     NoToken,
     /// The API key is unknown, or not accepted in this deployment.
-    #[error("this API key opens nothing")]
+    #[error("this API key is not accepted")]
     UnknownKey,
     /// The token does not name exactly one tenant.
-    #[error("the token names no tenant")]
+    #[error("the token does not name exactly one tenant")]
     NoTenant,
     /// The credentials are of a tenant without a document.
     #[error("the tenant of these credentials does not exist")]
@@ -73,11 +80,45 @@ pub enum Unauthenticated {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
     /// The credentials are valid for other scopes.
-    #[error("these credentials lack the scope")]
-    MissingScope,
+    #[error("these credentials lack the scope `{0}`")]
+    MissingScope(Scope),
     /// The tenant may neither write nor read.
     #[error("the tenant is suspended")]
     TenantSuspended,
+}
+
+/// How the bytes of a body differ from the encoding that the request declares.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// The bytes do not begin as the encoding does.
+    #[error("the body does not have its declared encoding: wanted {wanted}, came {came}")]
+    OtherData {
+        /// The declared encoding.
+        wanted: &'static str,
+        /// What the bytes look like, and how many they are.
+        came: String,
+    },
+    /// The encoded data end too early.
+    #[error("the {encoding} data of the body end too early: bytes=`{bytes}`")]
+    EndsEarly {
+        /// The declared encoding.
+        encoding: &'static str,
+        /// The number of bytes as sent.
+        bytes: usize,
+    },
+    /// The encoded data are damaged.
+    #[error("the {encoding} data of the body are damaged: bytes=`{bytes}`")]
+    Damaged {
+        /// The declared encoding.
+        encoding: &'static str,
+        /// The number of bytes as sent.
+        bytes: usize,
+    },
+    /// The zstd data need more memory than a request has.
+    #[error(
+        "the zstd data of the body need a window of more than {0} bytes: compress with a smaller window"
+    )]
+    LargeWindow(usize),
 }
 
 /// A bound on one request, with its value.
@@ -99,15 +140,17 @@ impl IntakeError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unauthenticated(_) => "unauthorized",
-            Self::Forbidden(Forbidden::MissingScope) => "forbidden",
+            Self::Forbidden(Forbidden::MissingScope(_)) => "forbidden",
             Self::Forbidden(Forbidden::TenantSuspended) => Code::TenantSuspended.as_str(),
             Self::OverQuota(_) => "rate_limited",
             Self::TooLarge(_) => Code::TooLarge.as_str(),
-            Self::UnsupportedEncoding => Code::UnsupportedEncoding.as_str(),
-            Self::MalformedEncoding => "malformed_encoding",
+            Self::UnsupportedEncoding(_) => Code::UnsupportedEncoding.as_str(),
+            Self::MalformedEncoding(_) => "malformed_encoding",
             Self::UnreadableBody(rejection) => rejection.code.as_str(),
             Self::EmptyBatch => "empty_batch",
-            Self::ContractNameTooLong | Self::InvalidIdempotencyKey => "invalid_parameter",
+            Self::ContractNameTooLong { .. } | Self::InvalidIdempotencyKey(_) => {
+                "invalid_parameter"
+            }
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::Unavailable(_) => "unavailable",
         }
@@ -121,12 +164,12 @@ impl IntakeError {
             Self::Unauthenticated(_)
             | Self::Forbidden(_)
             | Self::TooLarge(_)
-            | Self::UnsupportedEncoding
-            | Self::MalformedEncoding
+            | Self::UnsupportedEncoding(_)
+            | Self::MalformedEncoding(_)
             | Self::UnreadableBody(_)
             | Self::EmptyBatch
-            | Self::ContractNameTooLong
-            | Self::InvalidIdempotencyKey
+            | Self::ContractNameTooLong { .. }
+            | Self::InvalidIdempotencyKey(_)
             | Self::IdempotencyMismatch => None,
         }
     }

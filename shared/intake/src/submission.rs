@@ -66,7 +66,10 @@ impl<'a> ContractName<'a> {
     pub fn chosen(asked: Option<&'a str>, tenant: &'a Tenant) -> Result<Self, IntakeError> {
         let name = asked.unwrap_or(&tenant.default_contract);
         if name.len() > CONTRACT_BYTES {
-            return Err(IntakeError::ContractNameTooLong);
+            return Err(IntakeError::ContractNameTooLong {
+                bytes: name.len(),
+                limit: CONTRACT_BYTES,
+            });
         }
         Ok(Self(name))
     }
@@ -177,8 +180,7 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
         let Some(Idempotency { key, content }) = idempotency else {
             return Ok((Uuid::new_v4().to_string(), now));
         };
-        let key = str::from_utf8(key).ok().and_then(IdempotencyKey::parse);
-        let key = key.ok_or(IntakeError::InvalidIdempotencyKey)?;
+        let key = IdempotencyKey::parse(key)?;
         let claim = Claim::new(&caller.scope, &key, contract.as_str(), content, now);
         let received_at = match self.ports.claim(&claim).await? {
             Claimed::First => now,

@@ -3,7 +3,10 @@
 use drover_core::base::error::Code;
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::base::time::Timestamp;
+use drover_core::intake::contract::Arrays;
 use drover_core::intake::record::Source;
+use drover_core::intake::request::InvalidKey;
+use drover_core::intake::tenant::Scope;
 use drover_core::memory::{Call, Fault, Faulty, Memory};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
@@ -133,7 +136,7 @@ fn a_sender_without_a_key_with_a_wrong_one_or_without_the_scope_is_denied() {
     let (error, by) = denied(&ours, &key("other-key"));
     assert_eq!(error, Unauthenticated::UnknownKey.into());
     assert!(by.starts_with("unknown key:"), "{by}");
-    let missing = (Forbidden::MissingScope.into(), "key:k".into());
+    let missing = (Forbidden::MissingScope(Scope::Write).into(), "key:k".into());
     assert_eq!(denied(&intake(&reader), &key("demo-key")), missing);
     let (_, suspended) = writer(&json!({"status": "suspended"}));
     let (error, _) = denied(&suspended, &key("demo-key"));
@@ -157,7 +160,7 @@ fn an_unknown_contract_rejects_each_event_and_a_name_that_none_can_have_the_requ
     let codes = batch.results.iter().map(code_or_id);
     assert_eq!(codes.collect::<Vec<_>>(), [Err(Code::UnknownContract)]);
     let refused = send(&intake, Some(&"x".repeat(65)), None, &[json!({})]);
-    assert_eq!(refused, Err(IntakeError::ContractNameTooLong));
+    assert_eq!(refused, Err(IntakeError::ContractNameTooLong { bytes: 65, limit: 64 }));
 }
 
 #[test]
@@ -171,7 +174,7 @@ fn a_request_repeated_under_its_key_is_the_same_request_and_another_is_refused()
     let other = send(&intake, None, Some("k1"), &[reading("e1", &json!(1))]);
     assert_eq!(other, Err(IntakeError::IdempotencyMismatch));
     let malformed = send(&intake, None, Some("two words"), &[event]);
-    assert_eq!(malformed, Err(IntakeError::InvalidIdempotencyKey));
+    assert_eq!(malformed, Err(InvalidKey::Byte(3).into()));
     assert_eq!(memory.state().event_log.len(), 2);
 }
 
@@ -206,9 +209,9 @@ fn the_bounds_of_a_request_hold_for_events_that_come_one_by_one() {
 #[test]
 fn a_compressed_body_becomes_events_and_an_unknown_encoding_an_error() {
     let body = unpacked(Encoding::Identity, b"{}\n{}\n".to_vec()).expect("as it is");
-    let read = events(&body, Format::Lines).expect("two events");
+    let read = events(&body, Format::Lines, Arrays::Split).expect("two events");
     assert_eq!((read.texts(), read.is_single()), (&[&b"{}"[..], b"{}"][..], false));
-    assert_eq!(Encoding::named("br"), Err(IntakeError::UnsupportedEncoding));
-    let broken = events(b"{", Format::Json).map_err(|error| error.code());
+    assert_eq!(Encoding::named("br"), Err(IntakeError::UnsupportedEncoding("\"br\"".to_owned())));
+    let broken = events(b"{", Format::Json, Arrays::Split).map_err(|error| error.code());
     assert_eq!(broken, Err("malformed_json"));
 }

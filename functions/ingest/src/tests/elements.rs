@@ -134,3 +134,36 @@ fn each_element_counts_as_an_event_for_the_quota() {
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{}", answer.body);
     assert!(environment.taken().is_empty());
 }
+
+/// Base values of the first element hold for the others, so the array is one record, as in a topic.
+#[test]
+fn an_array_is_one_record_of_a_contract_that_reads_arrays() {
+    let environment = environment();
+    let program = r##"["# Each element takes the base name of the first.", ".[0].bn as $base", "| .[]", "| {id: $base, at: .t, value: .v}"]"##;
+    let pack = UPLINK
+        .replace(
+            r#"". as $all | .readings[] | {id: $all.device, at: .t, value: (.v | tonumber)}""#,
+            program,
+        )
+        .replace(r#""name": "uplink""#, r#""name": "pack", "array": "record""#);
+    environment.memory.put_document("C#pack", &pack);
+    let body = json!([{"bn": "d1", "t": at(1), "v": 1}, {"t": at(2), "v": 2}]);
+    let path = "/api/v1/events?contract=pack";
+    let Answer { status, body, .. } = environment.post(path, &[], body.to_string());
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    let results = body["results"].as_array().expect("results");
+    let places = results.iter().map(|result| json!([result["index"], result["element"]]));
+    assert_eq!(json!(places.collect::<Vec<_>>()), json!([[0, 0], [0, 1]]));
+    let taken = environment.taken();
+    let subjects = taken.iter().map(|record| {
+        let value = record.value.as_deref().expect("a value");
+        serde_json::from_slice::<Value>(value).expect("JSON")["id"].clone()
+    });
+    assert_eq!(json!(subjects.collect::<Vec<_>>()), json!(["d1", "d1"]));
+    let empty = environment.post(path, &[], "[]".to_owned());
+    assert_eq!((empty.status, &empty.body["ignored"]), (StatusCode::ACCEPTED, &json!(1)));
+    let listed =
+        json!({"events": [[{"bn": "d1", "t": at(3), "v": 3}], [{"bn": "d2", "t": at(4), "v": 4}]]});
+    let listed = environment.post(path, &[], listed.to_string());
+    assert_eq!(listed.body["accepted"], 2, "{}", listed.body);
+}

@@ -8,7 +8,7 @@ const SHOWN: usize = 40;
 
 /// An excerpt of a text in quotation marks. An ellipsis marks omitted characters.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
+pub struct Excerpt<'a>(pub &'a str);
 
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -110,14 +110,16 @@ impl SubjectId {
     pub fn new(kind: Kind, id: &str) -> Result<Self, Rejection> {
         const WHAT: &str = "subject id";
         // What is far too long is not worth a normalization, which makes no text three times shorter.
-        within(id, WHAT, 3 * SUBJECT_LIMIT)?;
+        if id.len() > 3 * SUBJECT_LIMIT {
+            return Err(too_long(id, WHAT, SUBJECT_LIMIT));
+        }
         let id = composed(id);
         within(&id, WHAT, SUBJECT_LIMIT)?;
         no_control(&id, WHAT)?;
         let encoded = encoded_size(&id);
         if encoded > ENCODED_SUBJECT_LIMIT {
             let message = format!(
-                "{WHAT} is too long where `#`, `%` and `/` have three bytes each: bytes={encoded} limit={ENCODED_SUBJECT_LIMIT}"
+                "{WHAT} is too long where `#`, `%` and `/` have three bytes each: bytes=`{encoded}` limit=`{ENCODED_SUBJECT_LIMIT}`"
             );
             return Err(Rejection::new(Code::InvalidId, message));
         }
@@ -338,12 +340,14 @@ fn within(text: &str, what: &str, limit: usize) -> Result<(), Rejection> {
     match text.len() {
         0 => Err(Rejection::new(Code::InvalidId, format!("{what} is an empty text"))),
         length if length <= limit => Ok(()),
-        length => {
-            let message =
-                format!("{what} is too long: {} bytes={length} limit={limit}", Excerpt(text));
-            Err(Rejection::new(Code::InvalidId, message))
-        }
+        _ => Err(too_long(text, what, limit)),
     }
+}
+
+fn too_long(text: &str, what: &str, limit: usize) -> Rejection {
+    let (bytes, shown) = (text.len(), Excerpt(text));
+    let message = format!("{what} is too long: {shown} bytes=`{bytes}` limit=`{limit}`");
+    Rejection::new(Code::InvalidId, message)
 }
 
 /// The rejection of a text with a character outside its alphabet.

@@ -11,6 +11,7 @@ mod document;
 mod identity;
 mod lookup;
 mod reading;
+mod refusal;
 mod sequence;
 mod time;
 mod values;
@@ -24,6 +25,8 @@ mod field_tests;
 #[cfg(test)]
 mod identity_tests;
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 pub(crate) mod sample;
 
 use std::borrow::Cow;
@@ -33,9 +36,10 @@ use serde_json::Value;
 
 pub use self::builtin::{BUILTINS, builtin, builtin_of_media_type};
 pub use self::document::{
-    Body, ContractDocument, Fold, IdentityDocument, IgnoreDocument, LocationDocument,
-    MeasureDocument, PayloadDocument, SequenceDocument, SourceDocument, StatusDocument,
-    SubjectDocument, Syntax, TimeDocument, TimeFormat, VariantDocument, WhenDocument, WithoutTime,
+    Arrays, Body, ContractDocument, Digits, Fold, IdentityDocument, IgnoreDocument,
+    LocationDocument, MeasureDocument, PayloadDocument, SequenceDocument, SourceDocument,
+    StatusDocument, SubjectDocument, Syntax, TimeDocument, TimeFormat, TransformDocument,
+    VariantDocument, WhenDocument, WithoutTime,
 };
 pub(crate) use self::lookup::Lookup;
 use self::reading::{Common, Reading};
@@ -52,6 +56,7 @@ pub struct Contract {
     common: Common,
     media_types: Vec<String>,
     syntax: Syntax,
+    arrays: Arrays,
     /// Makes elements of a record, each of which is read as if it had come alone.
     transform: Option<Transform>,
     ignored: Vec<Ignored>,
@@ -111,6 +116,11 @@ impl Contract {
     /// How strictly JSON is read.
     pub fn syntax(&self) -> Syntax {
         self.syntax
+    }
+
+    /// How a request whose body is a JSON array is read.
+    pub fn arrays(&self) -> Arrays {
+        self.arrays
     }
 
     /// Whether how a record is read depends on its media type.
@@ -249,8 +259,8 @@ impl Contract {
         let named = self.tenant.as_ref().and_then(|tenant| tenant.find(parsed, json));
         match named {
             Some(named) if named.text().as_deref() != Some(scope.tenant().as_str()) => {
-                let (verified, kind) = (scope.tenant(), named.kind());
-                let message = format!("wanted the verified tenant `{verified}`, came {kind}");
+                let (verified, came) = (scope.tenant(), named.excerpt());
+                let message = format!("wanted the verified tenant `{verified}`, came {came}");
                 Err(named.rejection(Code::TenantMismatch, message))
             }
             Some(_) | None => Ok(()),

@@ -34,7 +34,8 @@ pub(crate) fn compiled(kind: DocumentKind) -> Result<Schema, Fault> {
 /// stored or compared. Anything else there stays, and the document's shape refuses it.
 pub(crate) fn parse(text: &str) -> Result<Value, Vec<Fault>> {
     if text.len() > limits::DOCUMENT_BYTES {
-        let message = format!("the document is too large: limit=`{}`", limits::DOCUMENT_BYTES);
+        let (bytes, limit) = (text.len(), limits::DOCUMENT_BYTES);
+        let message = format!("the document is too large: bytes=`{bytes}` limit=`{limit}`");
         return Err(vec![Fault::new("", message)]);
     }
     let mut document: Value = serde_json::from_str(text)

@@ -5,14 +5,14 @@
 //! replay undoes it again.
 
 use std::borrow::Cow;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Code, Rejection};
 use crate::base::limits;
-use crate::intake::json::{RegistryFrame, without_bom};
+use crate::intake::json::{self, RegistryFrame, without_bom};
 use crate::intake::record::{Parsed, Record};
 
 /// What is around the JSON of records.
@@ -155,15 +155,17 @@ fn unzipped(value: &[u8]) -> Result<Vec<u8>, Rejection> {
     const GZIP: &[u8] = &[0x1f, 0x8b];
     let refused = |message: String| Err(Rejection::new(Code::UnsupportedEncoding, message));
     if !value.starts_with(GZIP) {
-        return refused(
-            "the topic's route says gzip, and this does not begin as gzip does".to_owned(),
-        );
+        let came = json::beginning(value);
+        return refused(format!("the topic's route says gzip: wanted gzip data, came {came}"));
     }
     let limit = limits::TRANSFORMED_BYTES;
     let mut plain = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     match MultiGzDecoder::new(value).take(most).read_to_end(&mut plain) {
-        Err(_) => refused("the gzip data is damaged or ends too early".to_owned()),
+        Err(fault) if fault.kind() == ErrorKind::UnexpectedEof => {
+            refused(format!("the gzip data ends too early: bytes=`{}`", value.len()))
+        }
+        Err(_) => refused(format!("the gzip data is damaged: bytes=`{}`", value.len())),
         Ok(_) if plain.len() > limit => {
             let message = format!("the record unpacks to too much: limit=`{limit}`");
             Err(Rejection::new(Code::TooLarge, message))
@@ -173,9 +175,14 @@ fn unzipped(value: &[u8]) -> Result<Vec<u8>, Rejection> {
 }
 
 fn behind_schema_id(mut value: Vec<u8>) -> Result<Vec<u8>, Rejection> {
+    const WANTED: &str = "the topic's route says confluent_json: wanted a zero byte, four bytes of a schema's id, and JSON";
     let Some(body) = RegistryFrame::behind_confluent(&value) else {
-        let message = "the topic's route says confluent_json, and this does not begin with a zero byte and the id of a schema";
-        return Err(Rejection::new(Code::UnsupportedEncoding, message));
+        let came = if value.first() == Some(&0) {
+            format!("{} bytes in all", value.len())
+        } else {
+            json::beginning(&value)
+        };
+        return Err(Rejection::new(Code::UnsupportedEncoding, format!("{WANTED}, came {came}")));
     };
     if let Some(frame) = RegistryFrame::of(&value)
         && !begins_as_json(body)

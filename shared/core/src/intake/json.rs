@@ -78,6 +78,21 @@ pub(crate) fn check_not_compressed(text: &[u8]) -> Result<(), Rejection> {
     Err(Rejection::new(Code::UnsupportedEncoding, message))
 }
 
+/// What a body seems to be, and its length, for a message: never what it holds.
+pub fn beginning(body: &[u8]) -> String {
+    let what = match (compression(body), body.trim_ascii_start().first()) {
+        (Some(compression), _) => compression,
+        (None, None) => "whitespace",
+        (None, Some(b'{' | b'[')) => "text that begins as JSON does",
+        (None, Some(0)) => "data that begin with a zero byte",
+        (None, Some(_)) => "other data",
+    };
+    match body.len() {
+        0 => "no bytes".to_owned(),
+        bytes => format!("{bytes} bytes of {what}"),
+    }
+}
+
 fn compression(text: &[u8]) -> Option<&'static str> {
     if text.starts_with(GZIP) {
         return Some("gzip");

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use crate::base::error::{Code, Rejection};
 use crate::base::hash::fnv1a;
 use crate::intake::record::{Incoming, Receipt, Record, Source, Stamps};
+use crate::intake::schema::kind_of;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use self::headers::Headers;
@@ -208,20 +210,20 @@ fn read_unusual(map_key: &str, raw: &str, receipt: Receipt) -> (Incoming, Option
         // The digest of the record itself has to do for an offset.
         let (topic, offset) = (Arc::from(map_key), fingerprint(raw));
         let source = Source::Kafka { topic, partition: -1, offset, timestamp: None, element: None };
-        let fault = Err(Unreadable("a record without topic, partition or offset"));
+        let fault = Err(Unreadable(misshapen(raw)));
         return (incoming(source, fault, raw, receipt), None);
     };
     let RecordLocation { topic, partition, offset, timestamp } = place;
     let source = Source::Kafka { topic: topic.into(), partition, offset, timestamp, element: None };
     let content = match serde_json::from_str::<Escaped>(raw) {
         Ok(Escaped { key, value, headers }) => unwrapped(key.as_deref(), value.as_deref(), headers),
-        Err(_) => Err(Unreadable("a record of another shape than Kafka's")),
+        Err(_) => Err(Unreadable(misshapen(raw))),
     };
     (incoming(source, content, raw, receipt), Some(offset))
 }
 
 /// A wrapping that cannot be taken off.
-struct Unreadable(&'static str);
+struct Unreadable(String);
 
 /// Key, value and headers.
 type Content = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Vec<u8>)>);
@@ -232,7 +234,8 @@ fn unwrapped(
     headers: Option<Headers>,
 ) -> Result<Content, Unreadable> {
     let headers = headers.map(|Headers(headers)| headers).unwrap_or_default();
-    Ok((key.map(base64).transpose()?, value.map(base64).transpose()?, headers))
+    let decoded = |name, text: Option<&str>| text.map(|text| base64(name, text)).transpose();
+    Ok((decoded("key", key)?, decoded("value", value)?, headers))
 }
 
 fn incoming(
@@ -257,8 +260,38 @@ fn record(source: Source, (key, value, headers): Content, receipt: Receipt) -> R
     Record { source, key, value, headers, received_at, ingested_at }
 }
 
-fn base64(text: &str) -> Result<Vec<u8>, Unreadable> {
-    base64_simd::STANDARD.decode_to_vec(text).map_err(|_| Unreadable("base64 that is damaged"))
+fn base64(name: &str, text: &str) -> Result<Vec<u8>, Unreadable> {
+    base64_simd::STANDARD.decode_to_vec(text).map_err(|_| {
+        let characters = text.chars().count();
+        Unreadable(format!(
+            "the base64 of the record's {name} is damaged: characters=`{characters}`"
+        ))
+    })
+}
+
+/// The message about a record with a member of another type than Lambda writes.
+fn misshapen(raw: &str) -> String {
+    type Fits = fn(&Value) -> bool;
+    const MEMBERS: [(&str, &str, Fits); 6] = [
+        ("topic", "a text", Value::is_string),
+        ("partition", "a whole number of 32 bits", |value| {
+            value.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
+        }),
+        ("offset", "a whole number of 64 bits", Value::is_i64),
+        ("timestamp", "a whole number of 64 bits", |value| value.is_null() || value.is_i64()),
+        ("key", "a text in base64", |value| value.is_null() || value.is_string()),
+        ("value", "a text in base64", |value| value.is_null() || value.is_string()),
+    ];
+    let members: BTreeMap<String, Value> = serde_json::from_str(raw).unwrap_or_default();
+    let came = |name: &str| members.get(name).unwrap_or(&Value::Null);
+    match MEMBERS.iter().find(|(name, _, fits)| !fits(came(name))) {
+        Some((name, wanted, _)) => {
+            let came = members.get(*name).map_or_else(|| "nothing".to_owned(), kind_of);
+            format!("the record's member `{name}`: wanted {wanted}, came {came}")
+        }
+        None => "the record's headers: wanted a list of objects whose values are lists of bytes"
+            .to_owned(),
+    }
 }
 
 /// A hash of the record, so that the same one is the same letter; negative, as no offset is.

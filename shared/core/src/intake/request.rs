@@ -47,11 +47,30 @@ pub enum Claimed {
     Before(Made),
 }
 
+/// Why a text is no idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKey {
+    /// The key has this many bytes.
+    #[error("wanted 1 to {KEY_BYTES} visible ASCII characters, came {0} bytes")]
+    Length(usize),
+    /// The byte at this index, from 0, is no visible ASCII character.
+    #[error("wanted visible ASCII characters only, came another at byte {0}")]
+    Byte(usize),
+}
+
 impl IdempotencyKey {
-    /// Checks a key.
-    pub fn parse(text: &str) -> Option<Self> {
-        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-        (visible && (1..=KEY_BYTES).contains(&text.len())).then(|| Self(text.to_owned()))
+    /// Checks a key as it was sent.
+    ///
+    /// # Errors
+    /// [`InvalidKey`]
+    pub fn parse(sent: &[u8]) -> Result<Self, InvalidKey> {
+        if !(1..=KEY_BYTES).contains(&sent.len()) {
+            return Err(InvalidKey::Length(sent.len()));
+        }
+        match sent.iter().position(|byte| !byte.is_ascii_graphic()) {
+            Some(at) => Err(InvalidKey::Byte(at)),
+            None => Ok(Self(sent.iter().copied().map(char::from).collect())),
+        }
     }
 }
 
@@ -89,17 +108,22 @@ mod tests {
 
     fn claim(tenant: &str, key: &str, body: &str) -> Claim {
         let scope = TenantScope::by_operator(TenantId::parse(tenant).expect("a tenant"));
-        let key = IdempotencyKey::parse(key).expect("a key");
+        let key = IdempotencyKey::parse(key.as_bytes()).expect("a key");
         let now = Timestamp::from_millis(1_800_000_000_000).expect("in range");
         Claim::new(&scope, &key, "telemetry", body.as_bytes(), now)
     }
 
     #[test]
     fn a_key_is_visible_ascii_of_bounded_length() {
-        for wrong in ["", "two words", "ü", &"x".repeat(256)] {
-            assert_eq!(IdempotencyKey::parse(wrong), None, "{wrong}");
+        for (wrong, fault) in [
+            ("", InvalidKey::Length(0)),
+            ("two words", InvalidKey::Byte(3)),
+            ("ü", InvalidKey::Byte(0)),
+            (&"x".repeat(256), InvalidKey::Length(256)),
+        ] {
+            assert_eq!(IdempotencyKey::parse(wrong.as_bytes()), Err(fault), "{wrong}");
         }
-        assert!(IdempotencyKey::parse(&"x".repeat(255)).is_some());
+        assert!(IdempotencyKey::parse("x".repeat(255).as_bytes()).is_ok());
     }
 
     #[test]

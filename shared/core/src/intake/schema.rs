@@ -98,7 +98,10 @@ fn message(error: &ValidationError<'_>) -> String {
             let wanted: String = wanted.chars().take(LIMIT).collect();
             format!("{wanted}; came {}", kind_of(error.instance()))
         }
-        kind => format!("the schema refuses this: keyword=`{}`", kind.keyword()),
+        kind => {
+            let came = kind_of(error.instance());
+            format!("the schema refuses this: keyword=`{}`; came {came}", kind.keyword())
+        }
     }
 }
 
@@ -138,7 +141,7 @@ mod tests {
         check(
             &json!({"not": {"const": "secret"}}),
             &json!("secret"),
-            &[("", "the schema refuses this: keyword=`not`")],
+            &[("", "the schema refuses this: keyword=`not`; came a text of 6 characters")],
         );
     }
 

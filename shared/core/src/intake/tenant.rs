@@ -55,13 +55,15 @@ impl NamedTenant {
     /// `unknown_tenant`, `tenant_suspended`.
     pub fn admit(self, tenant: Option<&Tenant>) -> Result<TenantScope, Rejection> {
         let Some(tenant) = tenant.filter(|tenant| tenant.id == self.0) else {
-            return Err(Rejection::new(Code::UnknownTenant, "no tenant has this name"));
+            let message = format!("no tenant has this name: tenant=`{}`", self.0);
+            return Err(Rejection::new(Code::UnknownTenant, message));
         };
         match tenant.status {
             // The document's own id: whatever speaks for a tenant shares one text.
             Status::Active => Ok(TenantScope::admitted(tenant.id.clone())),
             Status::Suspended => {
-                Err(Rejection::new(Code::TenantSuspended, "the tenant is suspended"))
+                let message = format!("the tenant is suspended: tenant=`{}`", tenant.id);
+                Err(Rejection::new(Code::TenantSuspended, message))
             }
         }
     }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::base::error::{Code, Rejection, Unavailable};
+use crate::base::excerpt::Excerpt;
 use crate::base::id::TenantId;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
@@ -162,7 +163,10 @@ impl<D: Documents> Admitter<'_, D> {
         if reading.is_envelope() {
             return Ok(Admission::Event { event: envelope::read(parsed, &scope)?, tenant });
         }
-        let none = || unknown(Code::UnknownContract, "no contract has this name");
+        let none = || {
+            let name = Excerpt(reading.contract().unwrap_or_default());
+            unknown(Code::UnknownContract, format!("no contract has the name {name}"))
+        };
         let found = self.contract(&reading).await?.ok_or_else(none)?;
         let contract = Arc::clone(found.name());
         let elements = match unframed.of_lines() {
@@ -253,10 +257,12 @@ impl<D: Documents> Admitter<'_, D> {
             return Err(unknown(Code::UnknownContract, "only topics have routes").into());
         };
         let route = self.registry.topic(topic, self.now, self.documents).await?;
-        Ok(route.ok_or_else(|| unknown(Code::UnknownContract, "no route for this topic"))?)
+        Ok(route.ok_or_else(|| {
+            unknown(Code::UnknownContract, format!("no route reads this topic: topic=`{topic}`"))
+        })?)
     }
 }
 
-fn unknown(code: Code, message: &str) -> Rejection {
+fn unknown(code: Code, message: impl Into<String>) -> Rejection {
     Rejection::new(code, message)
 }

@@ -1,5 +1,6 @@
 //! Tests of whole invocations: which records wait, and where, if the registry or a table fails.
 
+mod batching;
 mod breaker;
 mod drained;
 mod elements;

@@ -74,10 +74,13 @@ fn body(request: &mut ApiGatewayV2httpRequest) -> Result<Body, Problem> {
     if !request.is_base64_encoded {
         return Ok(Body::Text(text));
     }
+    let characters = text.chars().count();
     let mut bytes = text.into_bytes();
     let decoded = STANDARD.decode_inplace(&mut bytes).map(|decoded| decoded.len());
     let length = decoded.map_err(|_| {
-        let detail = "the gateway marks the body as base64, but it is not base64";
+        let detail = format!(
+            "the gateway marks the body as base64, but it is not base64: characters=`{characters}`"
+        );
         Problem::bad_request("malformed_encoding", detail)
     })?;
     bytes.truncate(length);
@@ -88,13 +91,15 @@ fn body(request: &mut ApiGatewayV2httpRequest) -> Result<Body, Problem> {
 fn target(request: &mut ApiGatewayV2httpRequest) -> Result<(), Problem> {
     let path = request.raw_path.as_deref().unwrap_or_default();
     let query = request.raw_query_string.as_deref().unwrap_or_default();
+    let encoded = path.len().saturating_mul(3).saturating_add(query.len());
     let fault = if !(path.is_empty() || path.starts_with('/')) {
         Some(Problem::bad_request("malformed_request", "the path does not begin with /"))
-    } else if path.len().saturating_mul(3).saturating_add(query.len()) > TARGET_BYTES {
-        let detail = format!("path and query are too long: limit=`{TARGET_BYTES}`");
+    } else if encoded > TARGET_BYTES {
+        let detail =
+            format!("path and query are too long: bytes=`{encoded}` limit=`{TARGET_BYTES}`");
         Some(Problem::new(StatusCode::URI_TOO_LONG, "malformed_request", detail))
-    } else if !query.bytes().all(is_of_query) {
-        let detail = "the query has characters that must be percent-encoded";
+    } else if let Some(byte) = query.bytes().find(|byte| !is_of_query(*byte)) {
+        let detail = format!("the query has a byte that must be percent-encoded: 0x{byte:02x}");
         Some(Problem::bad_request("malformed_request", detail))
     } else {
         None

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn check(body: &str, format: Format, expected: Result<&[&str], &str>) {
-    let cut = events(body.as_bytes(), format);
+    let cut = events(body.as_bytes(), format, Arrays::Split);
     let texts = cut.as_ref().map(|events| {
         let texts = events.texts().iter();
         texts.map(|text| std::str::from_utf8(text).expect("UTF-8")).collect::<Vec<_>>()
@@ -35,10 +35,25 @@ fn one_event_a_list_a_batch_and_lines_are_cut_into_events() {
     check("", Format::Data, Ok(&[""]));
     check(r#"{"events":3}"#, Format::Json, Ok(&[r#"{"events":3}"#]));
     check("3", Format::Json, Ok(&["3"]));
-    let single = events(b"{}", Format::Json).expect("an event");
+    let single = events(b"{}", Format::Json, Arrays::Split).expect("an event");
     assert_eq!(single, Events::single(b"{}"));
-    let listed = events(b"[{}]", Format::Json).expect("a list of one");
+    let listed = events(b"[{}]", Format::Json, Arrays::Split).expect("a list of one");
     assert_eq!(listed, Events(Shape::Batch(vec![b"{}"])));
+}
+
+#[test]
+fn an_array_is_one_event_of_a_contract_that_reads_arrays() {
+    let cut = |body: &'static str, format| events(body.as_bytes(), format, Arrays::Record);
+    let single = |body: &'static str| Ok(Events::single(body.as_bytes()));
+    assert_eq!(cut(" [{\"bn\":\"a\"}, 2] ", Format::Json), single("[{\"bn\":\"a\"}, 2]"));
+    assert_eq!(cut("\u{feff}[]", Format::Json), single("[]"));
+    assert_eq!(cut("{\"a\":[1]}", Format::Json), single("{\"a\":[1]}"));
+    let batch = Ok(Events(Shape::Batch(vec![b"[1,2]", b"[3]"])));
+    assert_eq!(cut(r#"{"events":[[1,2],[3]]}"#, Format::Json), batch);
+    assert_eq!(cut("[1,2]\n[3]\n", Format::Lines), batch);
+    for broken in ["[1,", "[1]]"] {
+        assert_eq!(cut(broken, Format::Json).map_err(|error| error.code()), Err("malformed_json"));
+    }
 }
 
 #[test]
@@ -58,7 +73,7 @@ fn a_body_that_is_no_list_of_events_is_refused_as_a_whole() {
 #[test]
 fn a_body_that_is_no_json_is_told_why() {
     let detail = |body: &[u8]| {
-        let problem = events(body, Format::Json).expect_err("a problem");
+        let problem = events(body, Format::Json, Arrays::Split).expect_err("a problem");
         (problem.code(), problem.to_string())
     };
     for (body, code, what) in [
@@ -76,7 +91,9 @@ fn a_body_that_is_no_json_is_told_why() {
 #[test]
 fn a_hundred_events_pass_and_one_more_does_not() {
     let list = |count: usize| format!("[{}]", vec!["1"; count].join(","));
-    assert_eq!(events(list(100).as_bytes(), Format::Json).map(|cut| cut.texts().len()), Ok(100));
+    let hundred = list(100);
+    let cut = events(hundred.as_bytes(), Format::Json, Arrays::Split).expect("a list");
+    assert_eq!(cut.texts().len(), 100);
     check(&list(101), Format::Json, Err("too_large"));
     check(&"1\n".repeat(101), Format::Lines, Err("too_large"));
     // A list whose elements would need 64 MB of memory.
@@ -117,6 +134,64 @@ fn gzip_and_zstd_are_undone_and_nothing_else_is() {
     check_unpacked("gzip", cut_off, Err("malformed_encoding"));
 }
 
+/// The texts are a contract with senders: each cause has its own.
+#[test]
+fn a_body_that_cannot_be_unpacked_is_told_why() {
+    let text = |encoding: Encoding, sent: Vec<u8>| {
+        unpacked(encoding, sent).expect_err("damaged").to_string()
+    };
+    let cut = |mut data: Vec<u8>| {
+        data.truncate(data.len() - 5);
+        data
+    };
+    let flipped = |mut data: Vec<u8>| {
+        let last = data.len() - 1;
+        data[last - 4] ^= 0xff;
+        data
+    };
+    let (gzip, zstd) = (gzip(b"{\"a\":1}"), zstd_of(b"{\"a\":1}"));
+    let (size, cut_size, cut_zstd) = (gzip.len(), gzip.len() - 5, zstd.len() - 5);
+    for (encoding, sent, expected) in [
+        (
+            Encoding::Gzip,
+            b" {\"secret\":1}".to_vec(),
+            "the body does not have its declared encoding: wanted gzip, came 13 bytes of text that begins as JSON does".to_owned(),
+        ),
+        (
+            Encoding::Zstd,
+            gzip.clone(),
+            format!("the body does not have its declared encoding: wanted zstd, came {size} bytes of gzip"),
+        ),
+        (
+            Encoding::Gzip,
+            Vec::new(),
+            "the body does not have its declared encoding: wanted gzip, came no bytes".to_owned(),
+        ),
+        (
+            Encoding::Gzip,
+            cut(gzip.clone()),
+            format!("the gzip data of the body end too early: bytes=`{cut_size}`"),
+        ),
+        (
+            Encoding::Gzip,
+            flipped(gzip),
+            format!("the gzip data of the body are damaged: bytes=`{size}`"),
+        ),
+        (
+            Encoding::Zstd,
+            cut(zstd),
+            format!("the zstd data of the body end too early: bytes=`{cut_zstd}`"),
+        ),
+        (
+            Encoding::Zstd,
+            frame_with_a_huge_window(),
+            "the zstd data of the body need a window of more than 8388608 bytes: compress with a smaller window".to_owned(),
+        ),
+    ] {
+        assert_eq!(text(encoding, sent), expected);
+    }
+}
+
 /// 64 MB of zeros compress to about 64 KB with gzip and 6 KB with zstd.
 #[test]
 fn a_bomb_is_refused_before_it_has_unpacked() {
@@ -131,21 +206,22 @@ fn a_bomb_is_refused_before_it_has_unpacked() {
 }
 
 /// A zstd frame may require a window of gigabytes.
-#[test]
-fn a_zstd_frame_with_a_huge_window_is_refused() {
+fn frame_with_a_huge_window() -> Vec<u8> {
     let mut encoder = zstd::Encoder::new(Vec::new(), 3).expect("an encoder");
     encoder.window_log(27).expect("within zstd's limits");
     encoder.include_contentsize(false).expect("a switch");
     encoder.write_all(&vec![7; 1 << 20]).expect("memory takes it");
-    let frame = encoder.finish().expect("memory takes it");
-    check_unpacked("zstd", frame, Err("malformed_encoding"));
+    encoder.finish().expect("memory takes it")
 }
 
 proptest! {
     #[test]
     fn no_body_is_too_odd(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for format in [Format::Json, Format::Lines, Format::Data] {
-            let cut = events(&bytes, format);
+        let formats = [Format::Json, Format::Lines, Format::Data];
+        for (format, arrays) in formats.into_iter().flat_map(|format| {
+            [(format, Arrays::Split), (format, Arrays::Record)]
+        }) {
+            let cut = events(&bytes, format, arrays);
             prop_assert!(cut.is_err() || !cut.expect("checked").texts().is_empty());
         }
         for encoding in [Encoding::Gzip, Encoding::Zstd] {
@@ -157,7 +233,7 @@ proptest! {
     fn every_list_of_values_is_cut_into_its_values(values in prop::collection::vec("[a-z\\[\\]\"\\\\,{}]{0,5}", 1..20)) {
         let values: Vec<String> = values.into_iter().map(|text| serde_json::Value::from(text).to_string()).collect();
         let body = format!("[{}]", values.join(" , "));
-        let cut = events(body.as_bytes(), Format::Json).expect("a list");
+        let cut = events(body.as_bytes(), Format::Json, Arrays::Split).expect("a list");
         let texts: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
         prop_assert_eq!(cut.texts(), &texts[..]);
     }

@@ -90,7 +90,7 @@ fn a_rejection_names_the_character_and_the_alphabet() {
     let long = message(&format!("device/{}", "x".repeat(513)));
     assert_eq!(
         long,
-        format!("subject id is too long: \"{}…\" bytes=513 limit=512", "x".repeat(40))
+        format!("subject id is too long: \"{}…\" bytes=`513` limit=`512`", "x".repeat(40))
     );
 }
 

@@ -12,8 +12,8 @@ use self::names::{check_media_types, check_name};
 use self::view::view_spec;
 use super::document::always_given;
 use super::document::{
-    Body, ContractDocument, IgnoreDocument, PayloadDocument, SequenceDocument, SourceDocument,
-    VariantDocument,
+    Body, ContractDocument, Digits, IgnoreDocument, PayloadDocument, SequenceDocument,
+    SourceDocument, TransformDocument, VariantDocument,
 };
 use super::identity::{Identity, left_out};
 use super::lookup::Lookup;
@@ -39,7 +39,7 @@ impl Contract {
         let mut faults = Faults::default();
         check_name(&document.name, "/name", &mut faults);
         check_media_types(&document.media_types, &mut faults);
-        let transform = transform(document.transform.as_deref(), &mut faults);
+        let transform = transform(document.transform.as_ref(), &mut faults);
         let ignored = ignored(&document.ignore, &mut faults);
         let tenant = optional(document.tenant.as_ref(), "/tenant", &mut faults);
         let usual = reading(document, Body::Json, "", &mut faults);
@@ -58,6 +58,7 @@ impl Contract {
             },
             media_types: document.media_types.clone(),
             syntax: document.syntax,
+            arrays: document.array,
             transform,
             ignored,
             tenant,
@@ -115,8 +116,8 @@ fn reading(
     })
 }
 
-fn transform(code: Option<&str>, faults: &mut Faults) -> Option<Transform> {
-    match Transform::compile(code?) {
+fn transform(document: Option<&TransformDocument>, faults: &mut Faults) -> Option<Transform> {
+    match Transform::compile(&document?.program()) {
         Ok(transform) => Some(transform),
         Err(found) => {
             found.into_iter().for_each(|fault| faults.add("/transform", fault));
@@ -131,9 +132,11 @@ fn optional(source: Option<&SourceDocument>, path: &str, faults: &mut Faults) ->
 
 fn sequenced(document: &SequenceDocument, path: &str, faults: &mut Faults) -> Option<Sequence> {
     if !document.offset {
-        return Lookup::compile(&document.source, path, faults).map(Sequence::Source);
+        let lookup = Lookup::compile(&document.source, path, faults)?;
+        return Some(Sequence::Source(lookup, document.digits));
     }
-    if document.source != SourceDocument::default() {
+    let SequenceDocument { source, digits, offset: _ } = document;
+    if *source != SourceDocument::default() || *digits != Digits::default() {
         faults.add(path, "offset stands alone: the other members would never be read");
         return None;
     }

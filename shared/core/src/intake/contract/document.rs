@@ -2,6 +2,7 @@
 
 mod identity;
 mod source;
+mod transform;
 mod variant;
 mod view;
 
@@ -11,8 +12,9 @@ use serde_json::Value;
 pub use self::identity::{Fold, IdentityDocument, SubjectDocument};
 pub(crate) use self::source::always_given;
 pub use self::source::{
-    PayloadDocument, SequenceDocument, SourceDocument, TimeDocument, TimeFormat,
+    Digits, PayloadDocument, SequenceDocument, SourceDocument, TimeDocument, TimeFormat,
 };
+pub use self::transform::TransformDocument;
 pub use self::variant::{Body, VariantDocument, WhenDocument};
 pub use self::view::{LocationDocument, MeasureDocument, StatusDocument};
 use crate::intake::document::{self, CompiledSchema, DocumentKind};
@@ -36,6 +38,9 @@ pub struct ContractDocument {
     /// How strictly JSON is read.
     #[serde(default, skip_serializing_if = "Syntax::is_strict")]
     pub syntax: Syntax,
+    /// How a request whose body is a JSON array is read. A Kafka record is one record, whatever its JSON is.
+    #[serde(default, skip_serializing_if = "Arrays::are_split")]
+    pub array: Arrays,
     /// A program in jq that makes elements of a record: each output is one, and is read by the fields
     /// below as if it had come alone. No output: the record is ignored. Everything below that is a path
     /// is a path into the element, but for those of `identity`.
@@ -44,7 +49,7 @@ pub struct ContractDocument {
     /// `$received`. Loops, definitions, regular expressions and what looks outside may not be used; how
     /// much it may do follows from the length of the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transform: Option<String>,
+    pub transform: Option<TransformDocument>,
     /// Records, or elements, that are ignored: each is acknowledged and counted, and becomes no dead letter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<IgnoreDocument>,
@@ -100,6 +105,17 @@ pub enum Syntax {
     Strict,
     /// `NaN` and `Infinity`, which are no JSON, are read as null.
     Lenient,
+}
+
+/// How a request whose body is a JSON array is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arrays {
+    /// Each element of the array is a record.
+    #[default]
+    Split,
+    /// The array is one record, as it is in a Kafka topic.
+    Record,
 }
 
 /// Records that are no events: a source and the values that it has.
@@ -162,6 +178,12 @@ impl ContractDocument {
     /// Reads a document that is parsed already.
     pub(crate) fn read(document: &Value) -> Result<Self, Vec<Fault>> {
         document::read(document, &SHAPE)
+    }
+}
+
+impl Arrays {
+    const fn are_split(&self) -> bool {
+        matches!(self, Self::Split)
     }
 }
 

@@ -41,7 +41,12 @@ fn every_builtin_is_a_contract_of_its_name() {
 
 #[test]
 fn a_document_survives_being_stored() {
-    for (_, json) in BUILTINS {
+    let mut written = document();
+    written["array"] = json!("record");
+    written["transform"] = json!([". as $record", "| .items[]"]);
+    written["sequence"] = json!({"path": "/n", "digits": "hexadecimal"});
+    let written = written.to_string();
+    for json in BUILTINS.iter().map(|(_, json)| *json).chain([written.as_str()]) {
         let document = ContractDocument::parse(json).expect("a document");
         let stored = serde_json::to_string(&document).expect("JSON");
         assert_eq!(ContractDocument::parse(&stored), Ok(document));
@@ -83,6 +88,9 @@ fn an_invalid_document_is_refused_with_the_path() {
     check("/subject/id", json!({"first": [{"key": true}], "topic": true}), &["/subject/id"]);
     check("/sequence", json!({"offset": true}), &[]);
     check("/sequence", json!({"path": "/n", "default": 1}), &[]);
+    check("/sequence", json!({"path": "/n", "digits": "hexadecimal"}), &[]);
+    check("/sequence", json!({"path": "/n", "digits": "octal"}), &["/sequence/digits"]);
+    check("/sequence", json!({"offset": true, "digits": "hexadecimal"}), &["/sequence"]);
     check("/sequence", json!({"offset": true, "path": "/n"}), &["/sequence"]);
     check("/sequence", json!({}), &["/sequence"]);
     check("/sequence", json!({"offset": false}), &["/sequence/offset"]);
@@ -103,6 +111,12 @@ fn an_invalid_document_is_refused_with_the_path() {
     check("/media_types", json!(["json", "a/b; c=d"]), &["/media_types/0", "/media_types/1"]);
     check("/syntax", json!("lenient"), &[]);
     check("/syntax", json!("loose"), &["/syntax"]);
+    check("/array", json!("record"), &[]);
+    check("/array", json!("whole"), &["/array"]);
+    check("/transform", json!([". as $record", "| .items[]", "", "| $record + ."]), &[]);
+    check("/transform", json!([]), &["/transform"]);
+    check("/transform", json!([".items[]", 7]), &["/transform/1"]);
+    check("/transform", json!({"program": "."}), &["/transform"]);
     check("/description", json!("What it is."), &[]);
     check("/observed_at", json!({"path": "/t", "format": {"pattern": "%s"}}), &[]);
     check(
@@ -133,6 +147,21 @@ fn an_invalid_document_is_refused_with_the_path() {
     check("/variants", json!([{"when": {"header": "h"}}]), &["/variants/0/when/equals"]);
     let variant = json!([{"when": {"header": "h", "equals": "1"}, "type": {"path": "t"}}]);
     check("/variants", variant, &["/variants/0/type/path"]);
+}
+
+#[test]
+fn the_lines_of_a_transform_are_one_program() {
+    let message = |transform: Value| {
+        let mut document = document();
+        document["transform"] = transform;
+        faults(&document).into_iter().map(|fault| fault.message).collect::<Vec<_>>()
+    };
+    let place = ["there is no variable `$x`: line=`3` column=`5`"];
+    assert_eq!(message(json!([". as $record # (", "| .items[]", "  | $x"])), place);
+    assert_eq!(message(json!(". as $record\n| .items[]\n  | $x")), place);
+    assert_eq!(message(json!([". as $record\n| .items[]", "  | $x"])), place);
+    let long = message(json!(vec![" ".repeat(2_000); 3]));
+    assert_eq!(long, ["the program is too long: bytes=`6002` limit=`4096`"]);
 }
 
 #[test]

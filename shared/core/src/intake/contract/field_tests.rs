@@ -162,10 +162,44 @@ fn a_sequence_is_a_number_of_63_bits_or_its_text() {
     ] {
         assert_eq!(sequence(n), Ok(expected), "{n}");
     }
-    for n in
-        ["-1", "1.5", "9223372036854775808", "89014103211118510720", "\"x\"", "true", "[]", "1e30"]
-    {
+    for n in [
+        "-1",
+        "1.5",
+        "9223372036854775808",
+        "89014103211118510720",
+        "\"x\"",
+        "\"+7\"",
+        "\"0x7\"",
+        "true",
+        "[]",
+        "1e30",
+    ] {
         assert_eq!(sequence(n), Err((Code::SchemaViolation, Some("/n".to_owned()))), "{n}");
+    }
+}
+
+#[test]
+fn a_sequence_may_be_written_in_hexadecimal_digits() {
+    let changes = json!({"sequence": {"path": "/n", "digits": "hexadecimal"}});
+    let sequence = |n: Value| {
+        let event = read(&changes, &record(&json!({"id": "s", "n": n}).to_string(), &[]));
+        event.map(|event| event.entry.position.sequence).map_err(|rejection| rejection.message)
+    };
+    for (n, expected) in [
+        (json!("0"), 0),
+        (json!("1a"), 26),
+        (json!("0x001A"), 26),
+        (json!("10"), 16),
+        (json!(10), 10),
+        (json!("7fffffffffffffff"), 9_223_372_036_854_775_807),
+    ] {
+        assert_eq!(sequence(n.clone()), Ok(expected), "{n}");
+    }
+    for n in ["8000000000000000", "+1", "0x", "1g", "0/16B3748"] {
+        let expected = format!(
+            "the sequence: wanted the hexadecimal digits of a number from 0 to 2^63-1 as a text, came the text \"{n}\""
+        );
+        assert_eq!(sequence(json!(n)), Err(expected));
     }
 }
 

@@ -187,7 +187,8 @@ impl Read<'_> {
         let found: Vec<Option<Found<'_>>> =
             sources.iter().map(|source| source.find(self.parsed, self.json)).collect();
         if found.iter().all(Option::is_none) {
-            return Err(Lookup::all_missing("what identifies the event", sources));
+            let Self { parsed, json, .. } = self;
+            return Err(Lookup::all_missing("the natural key of the event", sources, parsed, json));
         }
         let parts: Result<Vec<Vec<u8>>, Rejection> =
             found.into_iter().map(|found| self.key_part(found)).collect();

@@ -113,18 +113,38 @@ impl Lookup {
         })
     }
 
-    /// The rejection of a record that does not say it anywhere.
-    pub(crate) fn missing(&self, what: &str) -> Rejection {
-        Self::all_missing(what, std::slice::from_ref(self))
+    /// The rejection of a record that has no value at any place.
+    pub(crate) fn missing(&self, what: &str, parsed: &Parsed<'_>, json: &Value) -> Rejection {
+        Self::all_missing(what, std::slice::from_ref(self), parsed, json)
     }
 
-    /// The rejection of a record that says none of several things.
-    pub(crate) fn all_missing(what: &str, lookups: &[Self]) -> Rejection {
+    /// The rejection of a record in which none of several sources finds a value.
+    pub(crate) fn all_missing(
+        what: &str,
+        lookups: &[Self],
+        parsed: &Parsed<'_>,
+        json: &Value,
+    ) -> Rejection {
         let places = || lookups.iter().flat_map(|lookup| &lookup.places);
-        let shown: Vec<String> = places().map(Place::shown).collect();
-        let message = format!("{what} is absent or null: {}", shown.join(" "));
+        let shown = places().map(|place| {
+            let found = place.find(parsed, json);
+            format!("{} {}", place.shown(), found.map_or("is absent", absence))
+        });
+        let shown: Vec<String> = shown.collect();
+        let message = format!("{what} is missing: {}", shown.join(", "));
         let first = places().find_map(Place::path);
         Rejection { code: Code::MissingField, path: first.map(str::to_owned), message }
+    }
+}
+
+/// Why a value that is found counts as missing.
+fn absence(found: Found<'_>) -> &'static str {
+    if found.is_null() {
+        "is null"
+    } else if found.is_empty() {
+        "is an empty text"
+    } else {
+        "is 0 or in the year 1, which means no time"
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::document::{Body, Fold, WithoutTime};
 use super::identity::{Identity, Read};
 use super::lookup::{Found, Lookup};
+use super::refusal::{no_receipt, no_type};
 use super::sequence::Sequence;
 use super::time::TimeSource;
 use super::values::Values;
@@ -57,10 +58,6 @@ pub(super) struct Common {
     /// The same, ready for values that are parsed.
     pub(super) values: Values,
 }
-
-/// Why the time of receipt does not stand in for that of observation.
-const NO_RECEIPT: &str =
-    ", and the timestamp of its Kafka record is missing or cannot be when it was received";
 
 /// When something was observed, and whether the record says so itself.
 #[derive(Clone, Copy)]
@@ -135,7 +132,7 @@ impl Reading {
     /// Every source that is looked at, but for those of a natural key.
     pub(super) fn lookups(&self) -> impl Iterator<Item = &Lookup> {
         let sequence = match &self.sequence {
-            Some(Sequence::Source(lookup)) => Some(lookup),
+            Some(Sequence::Source(lookup, _)) => Some(lookup),
             Some(Sequence::Offset) | None => None,
         };
         let time = self.observed_at.as_ref().map(TimeSource::lookup);
@@ -146,7 +143,8 @@ impl Reading {
 
     fn subject(&self, parsed: &Parsed<'_>, json: &Value) -> Result<SubjectId, Rejection> {
         const WHAT: &str = "the subject's id";
-        let found = self.subject.find(parsed, json).ok_or_else(|| self.subject.missing(WHAT))?;
+        let found = self.subject.find(parsed, json);
+        let found = found.ok_or_else(|| self.subject.missing(WHAT, parsed, json))?;
         let text = id_text(&found, WHAT)?;
         let text = match self.fold {
             Some(Fold::Lower) => Cow::Owned(text.to_lowercase()),
@@ -161,15 +159,12 @@ impl Reading {
         json: &'a Value,
     ) -> Result<Cow<'a, str>, Rejection> {
         let found = self.event_type.find(parsed, json);
-        let found = found.ok_or_else(|| self.event_type.missing("the event type"))?;
+        let found = found.ok_or_else(|| self.event_type.missing("the event type", parsed, json))?;
         match found.text() {
             Some(text) if is_type(&text) => Ok(text),
-            Some(_) | None => {
-                let limit = event::TYPE_LIMIT;
-                let message = format!(
-                    "wanted an event type (a text of 1 to {limit} bytes without control characters), came {}",
-                    found.kind()
-                );
+            Some(text) => Err(found.rejection(Code::SchemaViolation, no_type(&text))),
+            None => {
+                let message = format!("the event type: wanted a text, came {}", found.kind());
                 Err(found.rejection(Code::SchemaViolation, message))
             }
         }
@@ -185,7 +180,8 @@ impl Reading {
         event_type: &str,
     ) -> Result<(Arc<str>, Vec<Arc<str>>), Rejection> {
         let found = self.payload.find_json(parsed, json);
-        let (found, place) = found.ok_or_else(|| self.payload.missing("the payload"))?;
+        let (found, place) =
+            found.ok_or_else(|| self.payload.missing("the payload", parsed, json))?;
         let except = Some(&self.except).filter(|except| !except.is_empty());
         let canonical = Canonical { value: found, except, spelling: Spelling::Kept };
         let payload: Arc<str> = parsed.with_canonical(canonical, place, |text| Arc::from(text))?;
@@ -207,7 +203,7 @@ impl Reading {
             });
         };
         match time.find(parsed, json) {
-            None => self.received(record, || time.missing()),
+            None => self.received(record, || time.missing(parsed, json)),
             Some(found) => {
                 let own = time.read(found.value).map(Observed::Own);
                 own.ok_or_else(|| time.refusal(&found))
@@ -224,7 +220,7 @@ impl Reading {
             (WithoutTime::Received, Some(received)) => Ok(Observed::Received(received)),
             (WithoutTime::Received, None) => {
                 let mut rejection = missing();
-                rejection.message.push_str(NO_RECEIPT);
+                rejection.message.push_str(&no_receipt(&record.source));
                 Err(rejection)
             }
             (WithoutTime::Reject, _) => Err(missing()),
@@ -282,7 +278,7 @@ impl Observed {
 
 fn id_text<'a>(found: &Found<'a>, what: &str) -> Result<Cow<'a, str>, Rejection> {
     found.text().ok_or_else(|| {
-        let message = format!("{what}: wanted a text or a whole number, came {}", found.kind());
+        let message = format!("{what}: wanted a text or a whole number, came {}", found.excerpt());
         found.rejection(Code::InvalidId, message)
     })
 }

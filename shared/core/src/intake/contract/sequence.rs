@@ -1,10 +1,10 @@
 //! What orders events of one instant: a number of the record, or where the record stands.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
+use super::document::Digits;
 use super::lookup::{Found, Lookup, Raw};
 use crate::base::error::{Code, Rejection};
-use crate::base::excerpt::Excerpt;
 use crate::intake::record::{Parsed, Source};
 
 /// What orders events of one instant.
@@ -12,7 +12,8 @@ use crate::intake::record::{Parsed, Source};
 pub(super) enum Sequence {
     /// Where the record stands in its partition or request.
     Offset,
-    Source(Lookup),
+    /// A number of the record, and how its texts write the number.
+    Source(Lookup, Digits),
 }
 
 impl Sequence {
@@ -23,35 +24,49 @@ impl Sequence {
                 Source::Kafka { offset, .. } => u64::try_from(offset).unwrap_or(0),
                 Source::Http { index, .. } => u64::from(index),
             }),
-            Self::Source(lookup) => match lookup.find(parsed, json) {
+            Self::Source(lookup, digits) => match lookup.find(parsed, json) {
                 None => Ok(0),
-                Some(found) => sequence_of(&found),
+                Some(found) => sequence_of(&found, *digits).ok_or_else(|| refusal(&found, *digits)),
             },
         }
     }
 }
 
-fn sequence_of(found: &Found<'_>) -> Result<u64, Rejection> {
-    const WHOLE: f64 = 9_007_199_254_740_992.0;
-    let number = match (found.value, found.text()) {
-        (_, Some(text)) if text.is_empty() => Some(0),
-        (_, Some(text)) => text.parse().ok().filter(|number| i64::try_from(*number).is_ok()),
-        (Raw::Json(Value::Number(number)), None) => {
-            let double = number.as_f64().filter(|double| (0.0..WHOLE).contains(double));
-            double
-                .filter(|double| double.fract() == 0.0)
-                .and_then(|it| format!("{it}").parse().ok())
-        }
-        (_, None) => None,
+fn sequence_of(found: &Found<'_>, digits: Digits) -> Option<u64> {
+    let number = match (found.value.as_str(), found.value) {
+        (Some(""), _) => Some(0),
+        (Some(text), _) => number_of(text, digits),
+        (None, Raw::Json(Value::Number(number))) => number.as_u64().or_else(|| whole(number)),
+        (None, Raw::Plain(_)) => found.text().and_then(|text| text.parse().ok()),
+        (None, Raw::Json(_)) => None,
     };
-    number.ok_or_else(|| {
-        let message = format!(
-            "wanted a sequence (a whole number from 0 to 2^63-1), came {}",
-            match found.text() {
-                Some(text) => format!("{}", Excerpt(&text)),
-                None => found.kind(),
-            }
-        );
-        found.rejection(Code::SchemaViolation, message)
-    })
+    number.filter(|number| i64::try_from(*number).is_ok())
+}
+
+/// A number that is written in digits only: `from_str_radix` would take a sign, too.
+fn number_of(text: &str, digits: Digits) -> Option<u64> {
+    let (digits, radix) = match digits {
+        Digits::Decimal => (text, 10),
+        Digits::Hexadecimal => {
+            (text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text), 16)
+        }
+    };
+    let only_digits = digits.bytes().all(|byte| char::from(byte).is_digit(radix));
+    u64::from_str_radix(digits, radix).ok().filter(|_| only_digits)
+}
+
+/// The whole number that a double like `7.0` is.
+fn whole(number: &Number) -> Option<u64> {
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    let double = number.as_f64().filter(|double| (0.0..WHOLE).contains(double))?;
+    if double.fract() == 0.0 { format!("{double}").parse().ok() } else { None }
+}
+
+fn refusal(found: &Found<'_>, digits: Digits) -> Rejection {
+    let wanted = match digits {
+        Digits::Decimal => "a whole number from 0 to 2^63-1, or its decimal digits as a text",
+        Digits::Hexadecimal => "the hexadecimal digits of a number from 0 to 2^63-1 as a text",
+    };
+    let message = format!("the sequence: wanted {wanted}, came {}", found.excerpt());
+    found.rejection(Code::SchemaViolation, message)
 }

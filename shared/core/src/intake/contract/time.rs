@@ -15,6 +15,7 @@ use self::local::{instant_at, local_instant, zone};
 use super::document::{TimeDocument, TimeFormat};
 use super::lookup::{Found, Lookup, Raw};
 use crate::base::error::Rejection;
+use crate::base::excerpt::Excerpt;
 use crate::base::time::Timestamp;
 use crate::intake::fault::Faults;
 use crate::intake::record::{HeaderValue, Parsed};
@@ -48,8 +49,10 @@ impl TimeSource {
             Some(name) => {
                 let found = zone(name);
                 if found.is_none() {
-                    let what =
-                        "neither a name of the IANA time zone database nor an offset like +02:00";
+                    let what = format!(
+                        "wanted a name of the IANA time zone database or an offset like +02:00, came {}",
+                        Excerpt(name)
+                    );
                     faults.add(format!("{path}/zone"), what);
                 }
                 found.map(|zone| Zone { name: name.clone(), zone })
@@ -80,10 +83,8 @@ impl TimeSource {
     }
 
     /// The rejection of a record that does not say it anywhere.
-    pub(super) fn missing(&self) -> Rejection {
-        let mut rejection = self.lookup.missing("the time of observation");
-        rejection.message.push_str("; 0 and the year 1 stand for no time");
-        rejection
+    pub(super) fn missing(&self, parsed: &Parsed<'_>, json: &Value) -> Rejection {
+        self.lookup.missing("the time of observation", parsed, json)
     }
 
     /// The instant, or `None` where this format names none.

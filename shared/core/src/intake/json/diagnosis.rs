@@ -28,7 +28,10 @@ enum Cause {
     EndsEarly,
     TooDeep,
     Twice,
+    /// A number beyond the largest double.
     OutOfRange,
+    /// A number with so many digits in its exponent.
+    LongExponent(usize),
     BareWord(&'static str),
 }
 
@@ -87,17 +90,28 @@ impl Fault {
             Cause::Twice => (Code::MalformedJson, "this member is there twice".to_owned()),
             Cause::OutOfRange => (
                 Code::SchemaViolation,
-                "this number is out of range: a double reaches about 1.8e308, an exponent has at most four digits".to_owned(),
+                "this number is out of range: a double reaches about 1.8e308".to_owned(),
+            ),
+            Cause::LongExponent(digits) => (
+                Code::SchemaViolation,
+                format!(
+                    "the exponent of this number is too long: digits=`{digits}` limit=`{EXPONENT_DIGITS}`"
+                ),
             ),
             Cause::BareWord(word) => (
                 Code::MalformedJson,
-                format!("{word} is not JSON; a contract of \"syntax\":\"lenient\" reads it as null"),
+                format!(
+                    "{word} is not JSON; a contract of \"syntax\":\"lenient\" reads it as null"
+                ),
             ),
         };
         let message = format!("{what}: line=`{line}` column=`{column}`");
         let path = Some(self.path).filter(|path| {
             path.len() <= limits::REJECTION_PATH_BYTES
-                && matches!(self.cause, Cause::Twice | Cause::OutOfRange | Cause::BareWord(_))
+                && matches!(
+                    self.cause,
+                    Cause::Twice | Cause::OutOfRange | Cause::LongExponent(_) | Cause::BareWord(_)
+                )
         });
         Rejection { code, path, message }
     }
@@ -229,17 +243,20 @@ impl<'t> Walk<'t> {
         let length = rest.iter().position(ends).unwrap_or(rest.len());
         let scalar = rest.get(..length).and_then(|scalar| std::str::from_utf8(scalar).ok());
         let is_number = rest.first().is_some_and(|byte| matches!(byte, b'-' | b'0'..=b'9'));
-        if is_number && scalar.is_some_and(is_out_of_range) {
-            return Err(self.fault(Cause::OutOfRange, path));
+        if let Some(cause) = scalar.filter(|_| is_number).and_then(out_of_range_cause) {
+            return Err(self.fault(cause, path));
         }
         self.at += length.max(1);
         Ok(())
     }
 }
 
-fn is_out_of_range(number: &str) -> bool {
+fn out_of_range_cause(number: &str) -> Option<Cause> {
     let exponent = number.split_once(['e', 'E']).map_or("", |(_, exponent)| exponent);
     let exponent = exponent.trim_start_matches(['+', '-']).trim_start_matches('0');
+    if exponent.len() > EXPONENT_DIGITS {
+        return Some(Cause::LongExponent(exponent.len()));
+    }
     let double: Result<f64, _> = number.parse();
-    exponent.len() > EXPONENT_DIGITS || double.is_ok_and(f64::is_infinite)
+    double.is_ok_and(f64::is_infinite).then_some(Cause::OutOfRange)
 }

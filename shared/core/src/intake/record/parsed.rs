@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::numbering::part_of_line;
 use super::{HeaderValue, Record};
 use crate::base::error::{Code, Rejection};
+use crate::base::excerpt::Excerpt;
 use crate::base::limits;
 use crate::event::{
     Canonical, Doubles, Exact, Spelling, has_long_number, has_odd_fraction, lost_numbers,
@@ -223,7 +224,8 @@ impl Record {
     /// `empty_value`, `too_large` (over [`limits::TRANSFORMED_BYTES`]), `unsupported_encoding`.
     pub(crate) fn plain_body(&self) -> Result<&[u8], Rejection> {
         let Some(value) = &self.value else {
-            return Err(Rejection::new(Code::EmptyValue, "the record has no value"));
+            let message = "the record has no value (a tombstone); a topic's route with \"tombstones\":\"ignore\" ignores such records";
+            return Err(Rejection::new(Code::EmptyValue, message));
         };
         within(value, limits::TRANSFORMED_BYTES)?;
         plain(self)?;
@@ -256,8 +258,16 @@ fn plain(record: &Record) -> Result<(), Rejection> {
     match record.header("content-encoding") {
         None => Ok(()),
         Some(HeaderValue::Text(encoding)) if is_plain(encoding) => Ok(()),
-        Some(_) => {
-            let message = "the header content-encoding names an encoding, and the topic's route does not: records are read as plain JSON, or as gzip with \"compression\":\"gzip\"";
+        Some(encoding) => {
+            let came = match encoding {
+                HeaderValue::Text(text) => Excerpt(text).to_string(),
+                HeaderValue::Long(_) | HeaderValue::Millis(_) | HeaderValue::Unreadable => {
+                    "no text".to_owned()
+                }
+            };
+            let message = format!(
+                "the header content-encoding: wanted none, identity or utf-8, came {came}; a topic's route with \"compression\":\"gzip\" reads gzip"
+            );
             Err(Rejection::new(Code::UnsupportedEncoding, message))
         }
     }

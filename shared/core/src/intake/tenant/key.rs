@@ -1,6 +1,7 @@
 //! API keys: known by their hashes only, each found by one read.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,16 @@ pub enum Scope {
     Read,
     /// See and replay dead letters.
     Admin,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Write => "write",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        })
+    }
 }
 
 /// No two keys of a tenant may share a name or a hash.

@@ -102,12 +102,13 @@ impl TenantSource {
     fn read(&self, parsed: &Parsed<'_>) -> Result<NamedTenant, Rejection> {
         let json = if self.0.reads_body() { parsed.json()? } else { &Value::Null };
         let found = self.0.find(parsed, json).ok_or_else(|| {
-            let missing = self.0.missing("the tenant");
+            let missing = self.0.missing("the tenant", parsed, json);
             Rejection { code: Code::UnknownTenant, ..missing }
         })?;
         let Some(text) = found.text() else {
-            let kind = found.kind();
-            let message = format!("wanted a tenant (1 to 64 of a-z, 0-9, _ and -), came {kind}");
+            let came = found.kind();
+            let message =
+                format!("the tenant: wanted a text of 1 to 64 of a-z, 0-9, _ and -, came {came}");
             return Err(found.rejection(Code::InvalidId, message));
         };
         TenantId::parse(&text).map(NamedTenant).map_err(|rejection| found.located(rejection))

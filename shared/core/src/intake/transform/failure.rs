@@ -4,7 +4,7 @@
 //! program's `error` is shown if it is a literal text of the program.
 
 use super::meter::Over;
-use super::value::{Error, Value};
+use super::value::{DEPTH, Error, ITEMS, Value, WEIGHT};
 use crate::base::error::{Code, Rejection};
 use crate::base::limits;
 
@@ -26,7 +26,13 @@ pub(super) fn of_limit(over: Over, steps: u64) -> Rejection {
         Over::Steps => {
             format!("the transform takes too many steps for this record: limit=`{steps}`")
         }
-        Over::Value => "a value inside the transform is too large or too deep".to_owned(),
+        Over::Weight => {
+            format!("a value inside the transform is too large: limit=`{WEIGHT}` bytes")
+        }
+        Over::Depth => format!("a value inside the transform is too deep: limit=`{DEPTH}`"),
+        Over::Items => {
+            format!("a list or object inside the transform is too long: limit=`{ITEMS}` items")
+        }
     };
     Rejection::new(Code::TransformFailed, message)
 }

@@ -12,8 +12,12 @@ use std::cell::Cell;
 pub(crate) enum Over {
     /// The steps for the length of its record.
     Steps,
-    /// The size, the depth or the number of items of one value.
-    Value,
+    /// The size of a value.
+    Weight,
+    /// The depth of a value.
+    Depth,
+    /// The number of items of an array or object.
+    Items,
 }
 
 #[derive(Clone, Copy)]

@@ -41,10 +41,14 @@ pub(super) struct Program<'s> {
 /// The faults of the program, each with line and column.
 pub(super) fn read(code: &str) -> Result<Program<'_>, Vec<String>> {
     if code.len() > PROGRAM_BYTES {
-        return Err(vec![format!("the program is too long: limit=`{PROGRAM_BYTES}` bytes")]);
+        let bytes = code.len();
+        let message = format!("the program is too long: bytes=`{bytes}` limit=`{PROGRAM_BYTES}`");
+        return Err(vec![message]);
     }
-    if brackets(code) > BRACKETS {
-        return Err(vec![format!("brackets are too deep inside each other: limit=`{BRACKETS}`")]);
+    let depth = brackets(code);
+    if depth > BRACKETS {
+        let message = format!("brackets are nested too deeply: depth=`{depth}` limit=`{BRACKETS}`");
+        return Err(vec![message]);
     }
     let tokens = Lexer::new(code).lex().map_err(|faults| {
         let fault = |(expected, at): &(lex::Expect<&str>, &str)| {
@@ -71,8 +75,8 @@ pub(super) fn read(code: &str) -> Result<Program<'_>, Vec<String>> {
     if faults.is_empty() { Ok(Program { term, texts, variables }) } else { Err(faults) }
 }
 
-/// The nesting of brackets, checked before the parser recurses. Brackets inside texts do not count,
-/// brackets inside interpolations do.
+/// The nesting of brackets, checked before the parser recurses. Brackets inside texts and comments do
+/// not count, brackets inside interpolations do.
 fn brackets(code: &str) -> usize {
     let (mut open, mut deepest, mut in_text) = (Vec::new(), 0, false);
     let mut bytes = code.bytes();
@@ -83,6 +87,7 @@ fn brackets(code: &str) -> usize {
                 open.push(true);
                 in_text = false;
             }
+            (false, b'#') => skip_comment(&mut bytes),
             (_, b'"') => in_text = !in_text,
             (false, b'(' | b'[' | b'{') => open.push(false),
             (false, b')' | b']' | b'}') => in_text = open.pop().unwrap_or(false),
@@ -91,4 +96,19 @@ fn brackets(code: &str) -> usize {
         deepest = deepest.max(open.len());
     }
     deepest
+}
+
+/// Skips the rest of a comment. As in jq, a line that ends with an odd number of backslashes continues
+/// the comment on the next line.
+fn skip_comment(bytes: &mut std::str::Bytes<'_>) {
+    let mut continues = false;
+    for byte in bytes {
+        match byte {
+            b'\n' if !continues => return,
+            b'\\' => continues = !continues,
+            // A line may end with CR LF.
+            b'\r' if continues => {}
+            _ => continues = false,
+        }
+    }
 }

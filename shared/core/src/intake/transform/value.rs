@@ -22,9 +22,9 @@ use super::meter::{self, Over};
 /// two containers share counts twice.
 pub(super) const WEIGHT: usize = 4 * 1024 * 1024;
 /// How deep a value may be. A record is at most 128 deep.
-const DEPTH: usize = 256;
+pub(super) const DEPTH: usize = 256;
 /// The most items of one array or object.
-const ITEMS: usize = 200_000;
+pub(super) const ITEMS: usize = 200_000;
 
 pub(super) type Error = jaq_core::Error<Value>;
 pub(super) type ValueResult = Result<Value, Error>;
@@ -93,11 +93,17 @@ impl<T: Item> Container<T> {
     }
 
     fn within(&self) -> bool {
-        let within = self.weight <= WEIGHT && self.depth <= DEPTH && self.items.len() <= ITEMS;
-        if !within {
-            meter::exceed(Over::Value);
-        }
-        within
+        let over = if self.weight > WEIGHT {
+            Over::Weight
+        } else if self.depth > DEPTH {
+            Over::Depth
+        } else if self.items.len() > ITEMS {
+            Over::Items
+        } else {
+            return true;
+        };
+        meter::exceed(over);
+        false
     }
 
     pub(super) fn items(&self) -> &[T] {
@@ -149,7 +155,7 @@ impl Value {
     pub(super) fn text(text: impl AsRef<str> + Into<Rc<str>>) -> Self {
         let length = text.as_ref().len();
         if length > WEIGHT {
-            meter::exceed(Over::Value);
+            meter::exceed(Over::Weight);
             return Self::Null;
         }
         meter::charge_for(length);

@@ -77,8 +77,8 @@ fn a_sample_agrees_with_the_pipeline_and_stores_nothing() {
 #[test]
 fn each_element_has_its_outcome() {
     let memory = memory();
-    memory.put_document(
-        "C#mine",
+    memory.put_contract(
+        "mine",
         r#"{"name":"mine","subject":{"kind":"device","id":{"path":"/id"}},"type":{"const":"seen"},
             "transform":".[]","ignore":[{"path":"/id","in":["d2"]}],"without_time":"received","payload":{"path":""}}"#,
     );

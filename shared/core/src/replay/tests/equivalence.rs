@@ -322,6 +322,7 @@ impl Fixture {
         let entries = history.entries().map(|entry| {
             json!([
                 entry.position.observed_at,
+                entry.position.sequence,
                 entry.position.event_id.as_str(),
                 entry.ingested_at,
                 &*entry.payload
@@ -339,6 +340,22 @@ impl Fixture {
         let histories = self.subjects().into_values();
         histories.map(|subject| subject["history"].as_array().map_or(0, Vec::len)).sum()
     }
+}
+
+/// The elements of a record have one time of observation; the sequence alone orders them.
+#[test]
+fn replayed_elements_take_the_place_that_their_sequence_says() {
+    let parts = vec![(0, Part::Good), (0, Part::Narrow), (0, Part::Skipped), (0, Part::Good)];
+    let mut fixture = Fixture::new(&[(0, Sort::Several(parts))]);
+    fixture.deliver(&[0], Trouble::None);
+    let sequences = |fixture: &Fixture| {
+        let subject = fixture.subject("demo", "d0");
+        let history = subject["history"].as_array().expect("a history").clone();
+        history.iter().map(|entry| entry[1].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(sequences(&fixture), [1, 4]);
+    fixture.settle();
+    assert_eq!(sequences(&fixture), [1, 3, 4]);
 }
 
 /// Found by the test below: the late event was folded as if its contract had no measures, because

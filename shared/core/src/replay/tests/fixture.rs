@@ -45,14 +45,14 @@ pub(super) const SEVERAL: &str = r#"{
     "name": "several", "subject": {"kind": "device", "id": {"path": "/id"}},
     "transform": ".items[] | select(.skip | not) | if .bad then error(\"bad\") elif (.n | type) != \"number\" then error(\"no number\") else . end",
     "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
-    "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
+    "sequence": {"path": "/turn"}, "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
 }"#;
 /// The same contract, but `n` may be any value.
 pub(super) const SEVERAL_WIDE: &str = r#"{
     "name": "several", "subject": {"kind": "device", "id": {"path": "/id"}},
     "transform": ".items[] | select(.skip | not) | if .bad then error(\"bad\") else . end",
     "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
-    "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
+    "sequence": {"path": "/turn"}, "payload": {"path": ""}, "measures": [{"name": "n", "path": "/n"}]
 }"#;
 pub(super) const NEWCO: &str = r#"{"id":"newco"}"#;
 
@@ -140,15 +140,18 @@ impl Bench {
         record("demo", at, json!({"id": device, "at": NOW + at + 59 * MINUTE, "n": at}).to_string())
     }
 
-    /// One record with an item for each of these values of `n`; `ahead` of its time, or not.
+    /// One record with these items, `ahead` of its time or not. The items have one time of observation, and
+    /// their sequence is the reverse of their order in the record.
     pub(super) fn several(&self, at: i64, items: &[Value]) -> Record {
-        let items: Vec<Value> = (0..)
-            .zip(items)
+        let items: Vec<Value> = items
+            .iter()
+            .enumerate()
             .map(|(index, item)| {
                 let mut item = item.clone();
                 let ahead = if item["ahead"] == true { 60 * MINUTE } else { 0 };
                 item["at"] = json!(NOW + at - MINUTE + ahead);
                 item["index"] = json!(index);
+                item["turn"] = json!(items.len() - index);
                 item
             })
             .collect();

@@ -1,5 +1,6 @@
 //! Names in a contract: its own, those of its measures, and media types.
 
+use crate::base::excerpt::Excerpt;
 use crate::base::id::Kind;
 use crate::intake::fault::Faults;
 
@@ -19,7 +20,11 @@ pub(super) fn check_media_types(media_types: &[String], faults: &mut Faults) {
         let parts = media_type.split_once('/');
         if !parts.is_some_and(|(kind, name)| is_token(kind) && is_token(name)) {
             let path = format!("/media_types/{index}");
-            faults.add(path, "not a media type without parameters, like application/json");
+            let came = Excerpt(media_type);
+            let what = format!(
+                "wanted a media type without parameters, like application/json, came {came}"
+            );
+            faults.add(path, what);
         }
     }
 }

@@ -54,11 +54,26 @@ pub struct SequenceDocument {
     /// A number from 0 to 2^63-1, or its text; where it is absent, 0.
     #[serde(flatten)]
     pub source: SourceDocument,
+    /// How a text writes the number.
+    #[serde(default, skip_serializing_if = "Digits::are_decimal")]
+    pub digits: Digits,
     /// The record's Kafka offset; over HTTP, the event's index in its request. Right for producers
     /// whose order in the partition is their order. Each offset is a position of its own: a reading
     /// that the producer writes twice counts twice.
     #[serde(default, skip_serializing_if = "is_false")]
     pub offset: bool,
+}
+
+/// How a text writes a whole number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Digits {
+    /// `0` to `9`.
+    #[default]
+    Decimal,
+    /// `0` to `9` and `a` to `f` in either case, with or without `0x` before them. A JSON number is read as
+    /// the number that it is.
+    Hexadecimal,
 }
 
 /// Where to find a time: exactly one of `path`, `header`, `key` and `first`.
@@ -102,6 +117,12 @@ pub enum TimeFormat {
     Any,
     /// A text of this pattern, in the words of `strftime`: `%Y-%m-%d %H:%M:%S`.
     Pattern(String),
+}
+
+impl Digits {
+    const fn are_decimal(&self) -> bool {
+        matches!(self, Self::Decimal)
+    }
 }
 
 impl TimeDocument {

@@ -44,8 +44,18 @@ impl Place {
             (None, None, false, true, None) => Some(Self::Topic),
             (None, None, false, false, Some(value)) => Some(Self::Constant(value.clone())),
             _ => {
-                let what = "exactly one of path, header, key, topic, const and first is needed";
-                faults.add(path, what);
+                let came = [
+                    ("path", pointer.is_some()),
+                    ("header", header.is_some()),
+                    ("key", *key),
+                    ("topic", *topic),
+                    ("const", constant.is_some()),
+                ];
+                let came = came.into_iter().filter_map(|(name, came)| came.then_some(name));
+                let came = came.collect::<Vec<_>>().join(" and ");
+                let came = if came.is_empty() { "none" } else { &came };
+                let wanted = "wanted exactly one of path, header, key, topic, const and first";
+                faults.add(path, format!("{wanted}, came {came}"));
                 None
             }
         }

@@ -23,7 +23,7 @@ fn numbers(count: usize) -> String {
 }
 
 const STEPS_OVER: &str = "the transform takes too many steps";
-const VALUE_OVER: &str = "a value inside the transform is too large or too deep";
+const VALUE_OVER: &str = "a value inside the transform is too large: limit=`4194304` bytes";
 
 #[test]
 fn a_program_that_multiplies_ends_whatever_it_does_with_what_it_gets() {
@@ -114,6 +114,8 @@ fn values_are_bounded_in_depth_and_size() {
     let doubled = ["[., .]"; 8].join(" | ");
     let message = refused(&doubled, &format!("\"{}\"", "x".repeat(60_000))).1;
     assert_eq!(message, VALUE_OVER);
+    let message = refused(&deeper(200), &deep).1;
+    assert_eq!(message, "a value inside the transform is too deep: limit=`256`");
 }
 
 #[test]
@@ -121,9 +123,12 @@ fn programs_are_bounded_in_length_and_depth() {
     assert!(faults(&" ".repeat(4_097))[0].starts_with("the program is too long"));
     compile(&format!(".{}", " ".repeat(4_095)));
     for open in ["(", "[", "{a:", "\"\\("] {
-        assert!(faults(&open.repeat(1_000))[0].contains("too deep inside each other"), "{open}");
+        assert!(
+            faults(&open.repeat(1_000))[0].contains("nested too deeply: depth=`1000` limit=`64`"),
+            "{open}"
+        );
     }
-    assert!(faults(&format!("{}1", "\"\\(".repeat(1_000)))[0].contains("too deep"));
+    assert!(faults(&format!("{}1", "\"\\(".repeat(1_000)))[0].contains("nested too deeply"));
     for code in [
         "-".repeat(4_000) + "1",
         "try ".repeat(900) + ".",
