@@ -63,6 +63,7 @@ fn other_fields_decide_as_far_as_possible() {
     check("/ignore/0/in", json!(["ping", "join"]), &["/ignore/0"], &[]);
     check("/syntax", json!("lenient"), &[], &["/syntax"]);
     check("/transform", json!(".[]"), &["/transform"], &["/transform"]);
+    check("/array", json!("record"), &["/array"], &["/array"]);
     check("/type", json!({"first": [{"path": "/type"}]}), &["/type"], &[]);
     check("/type", json!({"path": "/kind"}), &["/type"], &["/type"]);
     check("/payload", json!({"first": [{"path": ""}, {"path": "/p"}]}), &[], &["/payload"]);
