@@ -183,7 +183,7 @@ impl Carry {
         let mut head = self.head.clone();
         head.note.clear();
         head.carried = Some(Box::new(self.carried.clone()));
-        head.touched = 0;
+        head.touched = None;
         head.revision = head.revision.max(params.specs.revision);
         if std::mem::take(&mut self.is_floor) {
             head.epoch += 1;
