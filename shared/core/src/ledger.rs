@@ -21,6 +21,7 @@
 //! - `seek`: the keyframe that a fold begins with
 //! - [`dialogue`]: what a commit asks, and what a store answers
 //! - [`commit`]: from events to a conditional write, with every retry
+//! - [`touch`]: why a head is written though no event came
 //! - `forget`: the head of a subject that is forgotten
 //! - [`read`]: a consistent cut of head and pages, though writers go on
 //! - [`mod@range_read`]: a bounded part of history, either way round, and where the next one begins
@@ -34,6 +35,7 @@ use crate::base::limits;
 use crate::base::span::Span;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
+use crate::ledger::touch::Touch;
 use crate::view::View;
 
 mod carry;
@@ -48,6 +50,7 @@ pub mod read;
 mod seal;
 mod seek;
 pub mod shard;
+pub mod touch;
 
 /// The one item that every commit replaces.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,8 +64,8 @@ pub struct Head {
     pub era: u64,
     /// Which versions of contracts and rules the views were folded by.
     pub generation: u64,
-    /// Why the last commit wrote a head though no event came; 0: events came.
-    pub touched: u8,
+    /// Why the last commit wrote a head though no event came; `None`: events came, or it was a carry.
+    pub touched: Option<Touch>,
     /// The largest accepted `observed_at`.
     pub watermark: Option<Timestamp>,
     /// Everything observed at or before it is settled: the largest watermark less lateness that any

@@ -7,13 +7,14 @@
 //! 3. [`view`]: the fold of a history
 //! 4. [`ledger`]: a subject's ordered events and their view, as decisions without I/O
 //! 5. [`intake`]: turns a record into an event: contracts, tenants, quotas, idempotency keys
-//! 6. [`dead_letter`]: records that were not applied, as queue messages and stored letters
-//! 7. [`ports`]: the interfaces to everything outside
-//! 8. [`registry`]: contracts, tenants and topics, and how they are changed
-//! 9. [`pipeline`]: processes the records of an invocation
-//! 10. [`subject`]: reads, lists and forgets subjects
-//! 11. [`replay`]: replays dead letters
-//! 12. `memory`: in-memory ports for tests, including the model test
+//! 6. [`outputs`]: what others are told of the ledgers: changes between two heads, and feeds
+//! 7. [`dead_letter`]: records that were not applied, as queue messages and stored letters
+//! 8. [`ports`]: the interfaces to everything outside
+//! 9. [`registry`]: contracts, tenants and topics, and how they are changed
+//! 10. [`pipeline`]: processes the records of an invocation
+//! 11. [`subject`]: reads, lists and forgets subjects
+//! 12. [`replay`]: replays dead letters
+//! 13. `memory`: in-memory ports for tests, including the model test
 //!
 //! Invariants: no code reads a clock, an environment variable or a socket. Only a
 //! [`TenantScope`](base::scope::TenantScope) makes a [`SubjectKey`](base::id::SubjectKey). The two
@@ -26,6 +27,7 @@ pub mod intake;
 pub mod ledger;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
+pub mod outputs;
 pub mod pipeline;
 pub mod ports;
 pub mod registry;

@@ -151,6 +151,12 @@ pub const CARRY_BEFORE_SECONDS: i64 = 5 * 24 * 60 * 60;
 pub const CARRY_AFTER_SECONDS: i64 = 60 * 60;
 /// Maximum size in a head of the positions that its commit inserted into pages, in bytes.
 pub const NOTE_BYTES: usize = 8 * 1024;
+/// Number of entries of a history that are read at once to tell others of them.
+pub const WALK_ENTRIES: usize = 500;
+/// The same limit in bytes before compression; the last entry may exceed it.
+pub const WALK_BYTES: usize = 256 * 1024;
+/// Number of entries that are read at once to find those that a commit inserted into pages: about four pages.
+pub const FOUND_ENTRIES: usize = 32;
 /// A head that a warm environment has cached for longer is read again before pages are sealed from it.
 pub const WARM_HEAD_SECONDS: i64 = 15 * 60;
 /// Maximum length of a course or lesson id, in bytes.

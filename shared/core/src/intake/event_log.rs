@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use crate::base::error::{Code, Rejection, Unavailable};
+use crate::base::id::SubjectKey;
 use crate::base::time::Timestamp;
 use crate::event::Event;
 use crate::intake::envelope;
@@ -67,9 +68,14 @@ impl Outgoing {
     }
 }
 
-/// The key of an event's record: `tenant/kind/id`.
+/// The key of an event's record: that of its subject.
 pub fn key(event: &Event) -> String {
-    format!("{}/{}", event.subject.tenant(), event.subject.subject())
+    subject_key(&event.subject)
+}
+
+/// The key of a subject's records in every topic: `tenant/kind/id`.
+pub fn subject_key(subject: &SubjectKey) -> String {
+    format!("{}/{}", subject.tenant(), subject.subject())
 }
 
 /// The partition of a key among `partitions`, as Kafka's default partitioner has it: murmur2

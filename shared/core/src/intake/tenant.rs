@@ -4,15 +4,18 @@
 //! topic's route, an API key) names a tenant; with the tenant's own document the [`NamedTenant`]
 //! becomes a scope, or a rejection. What a body says on its own never becomes one.
 
+mod feeds;
 mod grant;
 mod key;
 mod route;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::feeds::{Feed, Feeds};
 pub use self::grant::KeyGrant;
 pub use self::key::{ApiKey, Scope};
 pub use self::route::{TenantSource, TopicRoute, Topics};
@@ -94,6 +97,8 @@ pub struct Tenant {
     pub placement: Placement,
     /// Whether a rejected HTTP event becomes a dead letter, too.
     pub keep_rejected: bool,
+    /// What others are told of its subjects.
+    pub feeds: Feeds,
 }
 
 /// Whether a tenant may write and read.
@@ -177,6 +182,12 @@ struct TenantDocument {
     #[serde(default)]
     keep_rejected: bool,
     #[serde(default)]
+    feeds: BTreeSet<Feed>,
+    #[serde(default = "shared_topics")]
+    feed_prefix: String,
+    #[serde(default = "two_minutes")]
+    idle_seconds: u32,
+    #[serde(default)]
     rules: Vec<Value>,
 }
 
@@ -225,12 +236,25 @@ impl Tenant {
             quota: document.quota,
             placement: document.placement,
             keep_rejected: document.keep_rejected,
+            feeds: Feeds {
+                enabled: document.feeds,
+                prefix: document.feed_prefix,
+                idle_seconds: document.idle_seconds,
+            },
         }))
     }
 }
 
 fn telemetry() -> String {
     "telemetry".to_owned()
+}
+
+fn shared_topics() -> String {
+    Feeds::SHARED_PREFIX.to_owned()
+}
+
+const fn two_minutes() -> u32 {
+    Feeds::IDLE_SECONDS
 }
 
 const fn a_minute() -> u32 {

@@ -183,7 +183,7 @@ impl Carry {
         let mut head = self.head.clone();
         head.note.clear();
         head.carried = Some(Box::new(self.carried.clone()));
-        head.touched = 0;
+        head.touched = None;
         if std::mem::take(&mut self.is_floor) {
             head.epoch += 1;
         }

@@ -50,9 +50,9 @@ mod wire;
 use columns::{Columns, write_entries};
 pub(crate) use parts::position_size;
 use parts::{
-    FrameSpans, less, more, read_expiry, read_frame, read_identity, read_note, read_position,
-    read_span, read_stale, read_time, read_view, write_expiry, write_frame, write_frame_at,
-    write_identity, write_position, write_span, write_view,
+    FrameSpans, less, more, read_era, read_expiry, read_frame, read_identity, read_note,
+    read_position, read_span, read_stale, read_time, read_view, write_expiry, write_frame,
+    write_frame_at, write_identity, write_position, write_span, write_view,
 };
 use texts::{Effort, pack, unpack};
 pub use wire::{Malformed, Unwritable};
@@ -97,7 +97,7 @@ impl Head {
 /// [`Unwritable`]: its base cannot be encoded.
 pub fn encode_head(head: &Head) -> Result<Vec<u8>, Unwritable> {
     let mut out = Writer::with_room(ITEM_ROOM);
-    let has_era = head.era != 0 || head.generation != 0 || head.touched != 0;
+    let has_era = head.era != 0 || head.generation != 0 || head.touched.is_some();
     out.byte(HEAD_FORMAT);
     out.byte(
         present(head.watermark.is_some(), flag::WATERMARK)
@@ -117,7 +117,7 @@ pub fn encode_head(head: &Head) -> Result<Vec<u8>, Unwritable> {
     if has_era {
         out.number(head.era);
         out.number(head.generation);
-        out.byte(head.touched);
+        out.byte(head.touched.map_or(0, |touch| touch.byte().get()));
     }
     if let Some(watermark) = head.watermark {
         out.signed(watermark.micros());
@@ -176,7 +176,7 @@ pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
     let (version, epoch) = (input.number()?, input.number()?);
     let (count, kept_days) = (input.number()?, input.signed()?);
     let (era, generation, touched) =
-        if has(flag::ERA) { (input.number()?, input.number()?, input.byte()?) } else { (0, 0, 0) };
+        if has(flag::ERA) { read_era(&mut input)? } else { (0, 0, None) };
     let watermark = optional(has(flag::WATERMARK), || read_time(&mut input))?;
     let released = match watermark {
         Some(watermark) => {

@@ -21,11 +21,13 @@ use crate::ledger::codec::{Malformed, Unwritable, decode_head, decode_page};
 use crate::ledger::dialogue::{Answer, Ask, CommitParams, EntryOutcome, Step, WriteAnswer};
 use crate::ledger::place::{NextHead, Placed, Waiting};
 use crate::ledger::seal::{encode_with_freeze, seal};
+use crate::ledger::touch::Touch;
 use crate::ledger::{Activity, Head, LedgerWrite, Page, PageWrite, StoredHead, StoredPage};
 use crate::view::Specs;
 
 mod carrying;
 mod late;
+mod touching;
 
 /// One subject's events on their way into its history.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct Commit {
     /// When the newest of the entries was received.
     received: Timestamp,
     carrying: Carrying,
+    /// Why a head is written though no entry waits, until it is written.
+    touch: Option<Touch>,
     restarts_view: bool,
     attempts: u32,
     /// What kept the last attempt from being written.
@@ -138,6 +142,7 @@ impl Commit {
             outcomes,
             received: received.unwrap_or(Timestamp::MIN),
             carrying: Carrying::IfDue,
+            touch: None,
             restarts_view: false,
             attempts: 0,
             trouble: None,
@@ -158,6 +163,7 @@ impl Commit {
             outcomes: Vec::new(),
             received: Timestamp::MIN,
             carrying: Carrying::Always,
+            touch: None,
             restarts_view: false,
             attempts: 0,
             trouble: None,
@@ -249,7 +255,7 @@ impl Commit {
 
     /// A round begins: what the head froze gets sealed, unless nothing is left to do.
     fn with_head(mut self, head: Arc<Head>) -> Result<(Self, Step), Failed> {
-        if self.waiting.is_empty() && (self.carrying == Carrying::IfDue || head.stale.is_none()) {
+        if self.has_nothing_to_do(&head) {
             return self.done(Some(head));
         }
         if head.frozen == 0 {
@@ -265,6 +271,12 @@ impl Commit {
         };
         pages.reverse();
         self.seal_next(sealed, pages)
+    }
+
+    fn has_nothing_to_do(&self, head: &Head) -> bool {
+        let is_carried = self.carrying == Carrying::IfDue || head.stale.is_none();
+        let is_touched = self.touch.is_none_or(|touch| touch.is_idle(head));
+        self.waiting.is_empty() && is_carried && is_touched
     }
 
     fn with_specs(mut self, resume: Resume, specs: Specs) -> Result<(Self, Step), Failed> {
@@ -295,6 +307,9 @@ impl Commit {
 
     /// Nothing is frozen any more.
     fn with_sealed(mut self, head: Head, sealed_now: bool) -> Result<(Self, Step), Failed> {
+        if let Some(touch) = self.touch {
+            return self.with_touch(touch, head, sealed_now);
+        }
         if self.waiting.is_empty() {
             let Some((carry, range)) = Carry::begin(head) else { return self.done(None) };
             self.state = State::Seeking(Box::new(carry));
@@ -385,6 +400,7 @@ impl Commit {
             WriteAnswer::Written | WriteAnswer::Lost(Some(_)) => {
                 let Plan { head, placed, carry, .. } = *plan;
                 self.account_for(placed);
+                self.touch = None;
                 match carry {
                     Some(carry) => self.carry_on(carry, head),
                     None => self.next_round(Arc::new(head)),

@@ -20,6 +20,7 @@ use crate::ledger::codec::{Unwritable, position_size};
 use crate::ledger::dialogue::{CommitParams, EntryOutcome};
 use crate::ledger::frame::{Running, writes};
 use crate::ledger::seal::page_item_size;
+use crate::ledger::touch::Touch;
 use crate::ledger::{Frame, Head, Page, PageWrite, Policy, Stale};
 use crate::view::{Specs, View, fold};
 
@@ -74,7 +75,7 @@ impl NextHead {
     pub(crate) fn new(mut head: Head, sealed_now: bool, params: &CommitParams) -> Self {
         head.note.clear();
         head.carried = None;
-        head.touched = 0;
+        head.touched = None;
         Self {
             released: head.released,
             head,
@@ -252,11 +253,21 @@ impl NextHead {
         self.head.tail = tail;
     }
 
-    /// Ends what goes into this commit: from now on its watermark counts.
+    /// Ends what goes into this commit: from now on its watermark counts. Of a subject that has fallen silent
+    /// all of it does.
     pub(crate) fn release(&mut self) {
-        let lateness = self.policy.lateness_seconds;
+        let lateness = match self.head.touched {
+            Some(Touch::Release) => 0,
+            Some(Touch::Resend) | None => self.policy.lateness_seconds,
+        };
         let released = self.head.watermark.map(|watermark| watermark.plus_seconds(-lateness));
         self.head.released = self.head.released.max(released);
+    }
+
+    /// The head is written though no event came.
+    pub(crate) fn touch(&mut self, touch: Touch) {
+        self.head.touched = Some(touch);
+        self.changed = true;
     }
 
     /// Finds the place of one entry among sorted ones.

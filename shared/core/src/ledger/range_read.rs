@@ -38,6 +38,9 @@ pub struct Portion {
     pub next: Option<Position>,
     /// Whether everything that was asked for lies before what is kept.
     pub is_expired: bool,
+    /// Everything at or before it has expired, as far as this part met what has; what was forgotten, the
+    /// head says.
+    pub gone_up_to: Option<Position>,
 }
 
 /// Where the reading of a part stands.
@@ -82,8 +85,8 @@ struct Taken {
     bytes: usize,
     /// The last entry that was looked at.
     last: Option<Position>,
-    /// Whether history was met that has expired.
-    is_gone: bool,
+    /// The last position that was met of history that has expired.
+    gone_up_to: Option<Position>,
 }
 
 /// Why no further entry is looked at.
@@ -168,10 +171,10 @@ impl RangeReading {
                 return self.wait();
             }
             let is_gone = page.is_gone(self.now);
-            if !is_next || is_gone {
-                // Everything before is gone.
-                self.taken.entries.clear();
-                self.taken.is_gone = true;
+            if is_gone {
+                self.lose(page.key().cloned());
+            } else if !is_next {
+                self.lose(before.map(|before| before.key.clone()));
             }
             last = page.key().cloned();
             if is_gone {
@@ -192,8 +195,7 @@ impl RangeReading {
                     if !has_expired(head.page_expires_at, self.now) {
                         return self.wait();
                     }
-                    self.taken.entries.clear();
-                    self.taken.is_gone = true;
+                    self.lose(head.sealed.clone());
                 }
                 self.tail_forward(head)
             }
@@ -238,7 +240,7 @@ impl RangeReading {
     fn owner(mut self, head: Head, stored: &[StoredPage]) -> Result<(Self, Step), Unavailable> {
         let sealed = head.sealed.as_ref().map(Position::to_bytes).unwrap_or_default();
         let Some(stored) = stored.first().filter(|page| page.key <= sealed) else {
-            return self.missing(head.page_expires_at, head);
+            return self.missing(head.sealed.clone(), head.page_expires_at, head);
         };
         let page = match decoded(stored, &head)? {
             Seen::Page(page) => *page,
@@ -247,10 +249,10 @@ impl RangeReading {
         };
         let ceiling = self.range.ceiling().unwrap_or_default();
         if let Some(before) = page.previous.as_ref().filter(|one| one.key.to_bytes() >= ceiling) {
-            return self.missing(before.expires_at, head);
+            return self.missing(Some(before.key.clone()), before.expires_at, head);
         }
         if page.is_gone(self.now) {
-            return self.missing(i64::MIN, head);
+            return self.missing(page.key().cloned(), i64::MIN, head);
         }
         let end = self.take(page.entries.iter().rev());
         Ok(match (end, page.previous) {
@@ -260,12 +262,23 @@ impl RangeReading {
         })
     }
 
-    /// What is missing, and all before it, is gone, if it expired.
-    fn missing(mut self, expires_at: i64, head: Head) -> Result<(Self, Step), Unavailable> {
+    /// Everything at or before this key is gone.
+    fn lose(&mut self, key: Option<Position>) {
+        self.taken.entries.clear();
+        self.taken.gone_up_to = key.max(self.taken.gone_up_to.take());
+    }
+
+    /// The page of this key, which is missing, and all before it are gone, if it expired.
+    fn missing(
+        mut self,
+        key: Option<Position>,
+        expires_at: i64,
+        head: Head,
+    ) -> Result<(Self, Step), Unavailable> {
         if !has_expired(expires_at, self.now) {
             return self.wait();
         }
-        self.taken.is_gone = true;
+        self.taken.gone_up_to = key;
         Ok(self.finish(head, End::Complete))
     }
 
@@ -294,10 +307,10 @@ impl RangeReading {
             };
             let Some(this) = expected else { return Ok(self.finish(head, End::Complete)) };
             if page.key() != Some(&this.key) {
-                return self.missing(this.expires_at, head);
+                return self.missing(Some(this.key), this.expires_at, head);
             }
             if page.is_gone(self.now) {
-                return self.missing(i64::MIN, head);
+                return self.missing(Some(this.key), i64::MIN, head);
             }
             if let Some(end) = self.take(page.entries.iter().rev()) {
                 return Ok(self.finish(head, end));
@@ -306,7 +319,7 @@ impl RangeReading {
         }
         match expected {
             Some(next) if stored.len() == self.asked_for => Ok(self.ask_backward(head, next)),
-            Some(missing) => self.missing(missing.expires_at, head),
+            Some(missing) => self.missing(Some(missing.key), missing.expires_at, head),
             None => Ok(self.finish(head, End::Complete)),
         }
     }
@@ -355,10 +368,12 @@ impl RangeReading {
     }
 
     fn finish(mut self, head: Head, end: End) -> (Self, Step) {
-        let Taken { entries, last, is_gone, .. } = std::mem::take(&mut self.taken);
+        let Taken { entries, last, gone_up_to, .. } = std::mem::take(&mut self.taken);
         let next = last.filter(|_| end == End::Full);
-        let is_expired = is_gone && entries.is_empty() && next.is_none() && self.range.to.is_some();
-        (self, Step::Done(Some(Box::new(Portion { head, entries, next, is_expired }))))
+        let is_gone = gone_up_to.is_some() && entries.is_empty() && next.is_none();
+        let is_expired = is_gone && self.range.to.is_some();
+        let portion = Portion { head, entries, next, is_expired, gone_up_to };
+        (self, Step::Done(Some(Box::new(portion))))
     }
 
     /// A transaction is only partly visible.

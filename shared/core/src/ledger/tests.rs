@@ -19,6 +19,7 @@ use crate::view::Specs;
 mod fixture;
 mod pages;
 mod range_reads;
+mod touches;
 mod transactions;
 
 fn micros(base: Timestamp, more: i64) -> Timestamp {

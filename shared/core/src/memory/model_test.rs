@@ -8,6 +8,7 @@
 //! - `check`: states the promises; `observed` is what they are checked against
 //! - `aging`: lets months pass afterwards, with letters that are replayed far behind
 //! - `seeded`: runs cases by their seeds, for long runs outside the tests
+//! - `feeds`: what a relay sends that follows the heads of such scripts
 //!
 //! `PROPTEST_CASES` sets the number of cases; a failing case prints its input, and its seed is kept
 //! and run first the next time.
@@ -22,6 +23,8 @@ use {
 
 mod aging;
 mod check;
+#[cfg(test)]
+mod feeds;
 mod harness;
 mod observed;
 mod reader;

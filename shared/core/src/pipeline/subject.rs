@@ -13,6 +13,7 @@ use crate::event::Entry;
 use crate::ledger::Head;
 use crate::ledger::commit::{Commit, Failed};
 use crate::ledger::dialogue::{Answer, Ask, CommitParams, EntryOutcome, Step};
+use crate::ledger::touch::Touch;
 use crate::pipeline::table_health::TableHealth;
 use crate::ports::{Ports, SubjectLocation};
 use crate::registry::Registry;
@@ -93,9 +94,34 @@ pub async fn carry(
     mut params: CommitParams,
 ) -> Result<(Option<Arc<Head>>, Units), Unavailable> {
     params.now = ports.now();
+    run_to_end(ports, registry, location, Commit::carry(params)).await
+}
+
+/// Writes the head of a subject though no event came, so that what follows the heads looks at it again.
+///
+/// # Errors
+/// The store does not answer, or concurrent writers win every attempt.
+pub async fn touch(
+    ports: &impl Ports,
+    registry: &Registry,
+    location: SubjectLocation,
+    mut params: CommitParams,
+    touch: Touch,
+) -> Result<(Option<Arc<Head>>, Units), Unavailable> {
+    params.now = ports.now();
+    run_to_end(ports, registry, location, Commit::touch(params, touch)).await
+}
+
+/// Runs a commit that places no events and has no deadline.
+async fn run_to_end(
+    ports: &impl Ports,
+    registry: &Registry,
+    location: SubjectLocation,
+    started: (Commit, Step),
+) -> Result<(Option<Arc<Head>>, Units), Unavailable> {
     let health = &TableHealth::of(location.table.clone());
     let drive_params = Drive { location, deadline: Timestamp::MAX, health };
-    let driven = drive(ports, registry, Ok(Commit::carry(params)), drive_params).await;
+    let driven = drive(ports, registry, Ok(started), drive_params).await;
     match driven.ended {
         Ok((_, head)) => Ok((head, driven.units)),
         Err(failed) => Err(failed.unavailable),

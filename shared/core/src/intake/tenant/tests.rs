@@ -33,6 +33,24 @@ fn only_the_id_is_required() {
     };
     assert_eq!(tenant.quota, Some(usual));
     assert_eq!(tenant.placement, Placement::Pooled);
+    assert_eq!(tenant.feeds, Feeds::default());
+    assert_eq!(tenant.feeds.idle_seconds, 120);
+}
+
+#[test]
+fn a_tenant_chooses_its_feeds_and_may_have_topics_of_its_own() {
+    let of = |document: Value| tenant(&document).feeds;
+    let feeds = of(json!({"id": "a", "feeds": ["settled", "views"]}));
+    let has = Feed::ALL.map(|feed| feeds.has(feed));
+    assert_eq!(has, [false, true, true, false]);
+    assert_eq!(feeds.topic(Feed::Settled), "drover.settled");
+    let own = json!({"id": "a", "feeds": ["ordered", "settled", "views", "alerts"],
+        "feed_prefix": "plant-7", "idle_seconds": 600});
+    let feeds = of(own);
+    assert_eq!(feeds.idle_seconds, 600);
+    let topics = Feed::ALL.map(|feed| feeds.topic(feed));
+    assert_eq!(topics, ["plant-7.ordered", "plant-7.settled", "plant-7.views", "plant-7.alerts"]);
+    assert_eq!(Feed::ALL.map(Feed::is_compacted), [false, false, true, true]);
 }
 
 #[test]
@@ -89,6 +107,12 @@ fn an_invalid_document_is_refused_with_the_path() {
     faults(&json!({"id": "a", "placement": "alone"}), &["/placement"]);
     faults(&json!({"id": "a", "placement": {"table": "a b c"}}), &["/placement/table"]);
     faults(&json!({"id": "a", "rules": [{"id": "hot"}]}), &["/rules"]);
+    faults(&json!({"id": "a", "feeds": ["settled", "sorted"]}), &["/feeds/1"]);
+    faults(&json!({"id": "a", "feeds": ["settled", "settled"]}), &["/feeds"]);
+    faults(&json!({"id": "a", "feeds": "settled"}), &["/feeds"]);
+    faults(&json!({"id": "a", "feed_prefix": "a topic"}), &["/feed_prefix"]);
+    faults(&json!({"id": "a", "feed_prefix": ""}), &["/feed_prefix"]);
+    faults(&json!({"id": "a", "idle_seconds": 0}), &["/idle_seconds"]);
     let key =
         |id: &str, digit: &str| json!({"id": id, "sha256": digit.repeat(64), "scopes": ["read"]});
     faults(&json!({"id": "a", "keys": [key("k", "a"), key("l", "b")]}), &[]);

@@ -1,15 +1,26 @@
 //! The parts of heads and pages: spans of time, frames, positions, the start of what is out of date, views.
 
+use std::num::NonZeroU8;
+
 use super::columns::IdForm;
 use super::wire::{Malformed, Reader, Unwritable, VIEW_ROOM, Writer, event_id, instant};
 use crate::base::id::{EventId, Position};
 use crate::base::time::Timestamp;
+use crate::ledger::touch::Touch;
 use crate::ledger::{Frame, SECONDS_PER_DAY, Stale};
 use crate::view::View;
 
 const VIEW_FORMAT: u8 = 1;
 
 const RANGE: Malformed = Malformed("a number out of its range");
+
+/// Era, generation, and why it was touched.
+pub(super) fn read_era(input: &mut Reader<'_>) -> Result<(u64, u64, Option<Touch>), Malformed> {
+    let (era, generation) = (input.number()?, input.number()?);
+    let touched = NonZeroU8::new(input.byte()?)
+        .map(|byte| Touch::of_byte(byte).ok_or(Malformed("an unknown reason of a touch")));
+    Ok((era, generation, touched.transpose()?))
+}
 
 pub(super) fn less(from: i64, span: i64) -> Result<i64, Malformed> {
     from.checked_sub(span).ok_or(RANGE)

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::id::EventId;
 use crate::event::{Arrival, Entry, IdOrigin, Placing, canonical_json};
+use crate::ledger::touch::Touch;
 use crate::ledger::{Frame, Stale};
 
 fn instant(micros: i64) -> Timestamp {
@@ -101,7 +102,8 @@ prop_compose! {
         numbers in any::<(u64, u64)>(),
         marks in proptest::option::of((-9_000_000i64..9_000_000, -9_000i64..9_000)),
         sealed in proptest::option::of((a_position(), seconds(), proptest::option::of(a_frame()))),
-        more in any::<(u64, u64, u64, u8)>(),
+        more in any::<(u64, u64, u64)>(),
+        touched in proptest::option::of(proptest::sample::select(&Touch::ALL[..])),
         kept_days in -100i64..100_000,
         note in proptest::collection::vec(a_position(), 0..5),
         base in a_view(),
@@ -113,7 +115,7 @@ prop_compose! {
     ) -> Head {
         let frozen = frozen.index(tail.len() + 1);
         let (version, epoch) = numbers;
-        let (count, era, generation, touched) = more;
+        let (count, era, generation) = more;
         let watermark = marks.map(|(watermark, _)| instant(watermark));
         let released = marks.map(|(_, released)| instant(released * 1_000_000));
         let (sealed, page_expires_at, frame) = match sealed {
@@ -211,6 +213,18 @@ fn another_format_is_refused() {
         let mut bytes = written(encode_head(&Head::default()));
         bytes[0] = format;
         assert_eq!(decode_head(&bytes), Err(Malformed("an unknown format byte")));
+    }
+}
+
+#[test]
+fn a_touch_takes_three_bytes_and_an_unknown_reason_is_refused() {
+    let plain = written(encode_head(&Head::default()));
+    for touch in Touch::ALL {
+        let mut bytes = written(encode_head(&Head { touched: Some(touch), ..Head::default() }));
+        assert_eq!(bytes.len(), plain.len() + 3, "{touch:?}");
+        // Behind format, flags, frozen, five numbers, era and generation.
+        bytes[11] = u8::MAX;
+        assert_eq!(decode_head(&bytes), Err(Malformed("an unknown reason of a touch")));
     }
 }
 

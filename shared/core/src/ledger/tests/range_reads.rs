@@ -162,13 +162,16 @@ fn parts_do_not_reach_across_a_gap_whatever_was_deleted() {
         subject.pass_expiry_of(70);
         deleted.iter().rev().for_each(|at| subject.delete(*at));
         for order in [Order::Ascending, Order::Descending] {
-            let mut found = seconds(&portion(&subject, of(order, 100)));
+            let whole = portion(&subject, of(order, 100));
+            assert_eq!(whole.gone_up_to, Some(position(70)), "{deleted:?}");
+            let mut found = seconds(&whole);
             found.sort_unstable();
             assert_eq!(found, tens(80, 160), "{deleted:?}");
             // The page that owns the end of the window is gone.
             let window = HistoryRange { to: Some(second(65)), ..of(order, 100) };
             let expired = portion(&subject, window);
             assert_eq!((seconds(&expired), expired.is_expired), (vec![], true), "{deleted:?}");
+            assert_eq!(expired.gone_up_to, Some(position(70)), "{deleted:?}");
             let kept = HistoryRange { to: Some(second(95)), ..of(order, 100) };
             assert!(!portion(&subject, kept).is_expired);
         }

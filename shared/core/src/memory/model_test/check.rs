@@ -35,7 +35,7 @@ struct Stored {
     pages: Vec<Page>,
 }
 
-fn keys() -> [SubjectKey; 4] {
+pub(super) fn keys() -> [SubjectKey; 4] {
     [key(false, false), key(false, true), key(true, false), key(true, true)]
 }
 

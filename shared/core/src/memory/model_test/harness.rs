@@ -12,7 +12,7 @@ use super::observed::{Observed, Tally};
 use super::reader::{Reader, Walker};
 use super::script::{
     Action, Broken, CARRIER, ENVIRONMENTS, OWN_TABLE, POLICY, READERS, SMALL, Script, WALKER,
-    contract_json, instant, is_mended, key, location,
+    contract_json, instant, is_mended, key, location, run_of,
 };
 use super::{aging, check};
 use crate::base::cost::Units;
@@ -146,7 +146,8 @@ impl Harness {
                 Ok(())
             }
             Action::StartRun { env, tenant, subject, from, to } => {
-                self.start(*env, self.run_of(&key(*tenant, *subject), *from..=*to));
+                let run = run_of(&self.observed.specs, &key(*tenant, *subject), *from..=*to);
+                self.start(*env, run);
                 Ok(())
             }
             Action::Backlog { env, tenant, subject, from, to, batch } => {
@@ -268,16 +269,6 @@ impl Harness {
         environment.running = Some(process(&environment.pipeline, &self.observed.memory, records));
     }
 
-    /// Small records of a subject by their slots, in order.
-    fn run_of(&self, key: &SubjectKey, slots: RangeInclusive<u16>) -> Vec<usize> {
-        let numbered = self.observed.specs.iter().enumerate();
-        let mine = numbered.filter(|(_, spec)| spec.key() == *key && slots.contains(&spec.slot));
-        let mine = mine.filter(|(_, spec)| !spec.is_large());
-        let mut run: Vec<usize> = mine.map(|(at, _)| at).collect();
-        run.sort_by_key(|at| self.observed.specs[*at].position());
-        run
-    }
-
     fn take_backlog(
         &mut self,
         env: usize,
@@ -285,7 +276,7 @@ impl Harness {
         slots: RangeInclusive<u16>,
         batch: usize,
     ) {
-        let mut newest_first = self.run_of(key, slots);
+        let mut newest_first = run_of(&self.observed.specs, key, slots);
         newest_first.reverse();
         let batches = newest_first.chunks(batch).map(<[usize]>::to_vec);
         let environment = &mut self.environments[env];

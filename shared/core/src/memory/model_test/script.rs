@@ -1,5 +1,6 @@
 //! What a case of the model test is made of: records and a schedule, and the names that they use.
 
+use std::ops::RangeInclusive;
 use std::sync::{Arc, LazyLock};
 
 use proptest::sample::Index;
@@ -342,6 +343,16 @@ impl Spec {
             ingested_at: received,
         }
     }
+}
+
+/// Small records of a subject by their slots, in order.
+pub(super) fn run_of(specs: &[Spec], key: &SubjectKey, slots: RangeInclusive<u16>) -> Vec<usize> {
+    let mine = specs.iter().enumerate();
+    let mine = mine.filter(|(_, spec)| spec.key() == *key && slots.contains(&spec.slot));
+    let mine = mine.filter(|(_, spec)| !spec.is_large());
+    let mut run: Vec<usize> = mine.map(|(at, _)| at).collect();
+    run.sort_by_key(|at| specs[*at].position());
+    run
 }
 
 /// The time of a slot.

@@ -7,7 +7,7 @@ use super::script::{
 };
 use crate::base::error::Reason;
 
-fn a_spec() -> impl Strategy<Value = Spec> {
+pub(super) fn a_spec() -> impl Strategy<Value = Spec> {
     let sort = prop_oneof![
         20 => Just(Sort::Good),
         1 => Just(Sort::OtherContent),
@@ -21,7 +21,7 @@ fn a_spec() -> impl Strategy<Value = Spec> {
 }
 
 /// Good records of one subject, slot by slot.
-fn a_run_of_specs() -> impl Strategy<Value = Vec<Spec>> {
+pub(super) fn a_run_of_specs() -> impl Strategy<Value = Vec<Spec>> {
     (any::<bool>(), any::<bool>(), 0u16..350, 10u16..50).prop_map(
         |(tenant, subject, from, slots)| {
             let spec = |slot| Spec { tenant, subject, slot, id: Id::Given(0), sort: Sort::Good };
@@ -45,7 +45,7 @@ fn a_walk() -> impl Strategy<Value = Walk> {
     )
 }
 
-fn an_action() -> impl Strategy<Value = Action> {
+pub(super) fn an_action() -> impl Strategy<Value = Action> {
     let picks = proptest::collection::vec(any::<prop::sample::Index>(), 1..12);
     prop_oneof![
         10 => (0..ENVIRONMENTS, picks).prop_map(|(env, picks)| Action::Start { env, picks }),

@@ -1,0 +1,31 @@
+//! Touches: commits without an event. What is told to others follows the heads, so somebody who wants a
+//! subject to be told of again, or to be looked at, writes a head that says why.
+
+use std::num::NonZeroU8;
+
+/// Why a commit wrote a head though no event came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Touch {
+    /// The kept history and the state are to be sent again.
+    Resend,
+    /// The subject has fallen silent: everything up to its watermark is settled now.
+    Release,
+}
+
+impl Touch {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Resend, Self::Release];
+
+    /// The byte in a head; 0 is no touch.
+    pub(super) const fn byte(self) -> NonZeroU8 {
+        match self {
+            Self::Resend => NonZeroU8::MIN,
+            Self::Release => NonZeroU8::MIN.saturating_add(1),
+        }
+    }
+
+    /// Reads [`Self::byte`]; `None`: no reason that this version knows.
+    pub(super) fn of_byte(byte: NonZeroU8) -> Option<Self> {
+        Self::ALL.into_iter().find(|touch| touch.byte() == byte)
+    }
+}

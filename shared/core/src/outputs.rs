@@ -1,0 +1,22 @@
+//! Outputs: what others are told of the ledgers. All of it follows the heads: it is computed from what was
+//! committed, may lag, may be sent twice, may stop at any step, and ends where the ledger is.
+//!
+//! Each commit comes as two images of a head, the one before and the one after, in the order of versions and
+//! at least once. Between the records of a head and of its pages there is no order, so nothing is concluded
+//! from a page's record. Nothing here does I/O: the machines say what to read and what to send.
+//!
+//! - [`changes`]: what a commit changed, from its two images
+//! - [`history`]: reads what the images do not hold
+//! - [`feeds`]: the records of the feeds `ordered` and `settled`, in the order in which they are sent
+//! - [`views`]: the record of the feed `views`
+//! - [`record`]: a record of a feed, as CloudEvents in both content modes
+//! - [`position_text`]: positions as text that sorts like them
+//!
+//! Left out: alerts and notifications.
+
+pub mod changes;
+pub mod feeds;
+pub mod history;
+pub mod position_text;
+pub mod record;
+pub mod views;
