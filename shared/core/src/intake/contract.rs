@@ -1,9 +1,8 @@
-//! A contract turns a record into an event, or says why it never will. It is data: a
-//! [`ContractDocument`], compiled once, read for every record.
+//! A contract turns a record into an event, or gives the reason why the record never becomes one. A
+//! contract is data: a [`ContractDocument`], which is compiled once and applied to every record.
 //!
-//! A contract decides what a record says. Whether the tenant takes an event of that time is
-//! [`Policy::guard`](crate::ledger::Policy::guard)'s to decide, and whether its subject has it already, the
-//! ledger's.
+//! A contract decides the meaning of a record. [`Policy::guard`](crate::ledger::Policy::guard) decides whether
+//! the tenant takes an event of that time, and the ledger whether the subject already has the event.
 
 mod builtin;
 mod compile;
@@ -57,7 +56,7 @@ pub struct Contract {
     media_types: Vec<String>,
     syntax: Syntax,
     arrays: Arrays,
-    /// Makes elements of a record, each of which is read as if it had come alone.
+    /// Makes elements of a record. Each element is read like a record of its own.
     transform: Option<Transform>,
     ignored: Vec<Ignored>,
     tenant: Option<Lookup>,
@@ -65,16 +64,16 @@ pub struct Contract {
     usual: Reading,
 }
 
-/// What a transform made of a part of a record.
+/// An element that a transform made of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element {
-    /// Its place among the record's elements, from 0.
+    /// The number of the element in its record, from 0.
     pub number: u32,
-    /// The event, or why it never will be one; `None`: the contract ignores it.
+    /// The event, or the reason of the rejection; `None`: the contract ignores the element.
     pub event: Result<Option<Event>, Rejection>,
 }
 
-/// How records with a certain header are read.
+/// How records with this header and value are read.
 #[derive(Debug)]
 struct Variant {
     header: String,
@@ -90,7 +89,7 @@ struct Ignored {
 }
 
 impl Contract {
-    /// What it is called.
+    /// The name.
     pub fn name(&self) -> &Arc<str> {
         &self.common.name
     }
@@ -108,7 +107,7 @@ impl Contract {
         ContractVersion { contract: Arc::clone(name), number: *version }
     }
 
-    /// What the units of a view read from its payloads.
+    /// What views read from payloads of this contract.
     pub fn view_spec(&self) -> Arc<ViewSpec> {
         Arc::clone(&self.common.view_spec)
     }
@@ -123,12 +122,12 @@ impl Contract {
         self.arrays
     }
 
-    /// Whether how a record is read depends on its media type.
+    /// Whether the media type of a record decides how the record is read.
     pub fn reads_media_type(&self) -> bool {
         !self.media_types.is_empty()
     }
 
-    /// The headers that it looks at, without those of the media type and the encoding.
+    /// The headers that the contract reads, except the headers of the media type and the encoding.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         let readings = self.variants.iter().map(|variant| &variant.reading).chain([&self.usual]);
         let when = self.variants.iter().map(|variant| variant.header.as_str());
@@ -136,22 +135,21 @@ impl Contract {
         readings.flat_map(Reading::lookups).chain(lookups).flat_map(Lookup::headers).chain(when)
     }
 
-    /// Whether its transform reads `$headers`, so that any header may count.
+    /// Whether the transform reads `$headers`, so that any header may matter.
     pub fn reads_all_headers(&self) -> bool {
         self.transform.as_ref().is_some_and(Transform::reads_headers)
     }
 
-    /// The tenant that a record names, by the contract's own source. It proves nothing.
+    /// The tenant that a record names at the source of the contract. The name proves nothing.
     pub fn tenant_named<'a>(&'a self, parsed: &'a Parsed<'_>) -> Option<Cow<'a, str>> {
         self.tenant.as_ref()?.find(parsed, parsed.json().ok()?)?.text()
     }
 
-    /// Reads a record that is several events or none, or `None` where the contract has no transform and
-    /// every record is one. Of a record of which only one element is meant, it gives that element, if
-    /// there still is one.
+    /// Reads the elements of a record; `None`: the contract has no transform, so each record is one event. If
+    /// the source of the record names one element, only that element is returned, if it still exists.
     ///
     /// # Errors
-    /// The record as a whole is none: `transform_failed`, `too_large`, or no JSON.
+    /// The record as a whole is rejected: `transform_failed`, `too_large`, or a body that is not JSON.
     pub fn elements(
         &self,
         parsed: &Parsed<'_>,
@@ -174,8 +172,8 @@ impl Contract {
         let (record, body) = (parsed.record(), parsed.body().unwrap_or_default());
         let meant = record.source.element();
         let outputs = transform.run(record, body)?;
-        // The program gave nothing but its error, so the error is the record's: once the program is
-        // mended, the record may give many elements.
+        // The program returned nothing but an error, so the error rejects the whole record: a corrected
+        // program may return several elements.
         if let ([Err(rejection)], None) = (outputs.as_slice(), meant) {
             return Err(rejection.clone());
         }
@@ -188,10 +186,10 @@ impl Contract {
         Ok(read.collect())
     }
 
-    /// Reads a record as an event of the tenant that somebody vouched for; `None`: the contract ignores it.
+    /// Reads a record as an event of the verified tenant; `None`: the contract ignores the record.
     ///
     /// # Errors
-    /// Why the record will never be one.
+    /// The reason why the record never becomes an event.
     pub fn read(
         &self,
         parsed: &Parsed<'_>,
@@ -203,7 +201,7 @@ impl Contract {
         }
     }
 
-    /// The record without bare words, if it has any and this contract reads them.
+    /// The record without bare words such as `NaN`, if it has any and this contract reads them.
     fn relaxed(&self, parsed: &Parsed<'_>) -> Option<Record> {
         if self.syntax == Syntax::Lenient { parsed.without_bare_words() } else { None }
     }
@@ -259,7 +257,7 @@ impl Contract {
         let named = self.tenant.as_ref().and_then(|tenant| tenant.find(parsed, json));
         match named {
             Some(named) if named.text().as_deref() != Some(scope.tenant().as_str()) => {
-                let (verified, came) = (scope.tenant(), named.excerpt());
+                let (verified, came) = (scope.tenant(), named.kind());
                 let message = format!("wanted the verified tenant `{verified}`, came {came}");
                 Err(named.rejection(Code::TenantMismatch, message))
             }

@@ -1,4 +1,4 @@
-//! Documents that people write (contracts, tenants, topics): what is wrong with one, and where.
+//! Documents that people write (contracts, tenants, topics), and their faults with paths.
 //!
 //! The shape of each is a JSON Schema under `document/`, which an editor can use as well ([`DocumentKind`]).
 //! serde alone would refuse the same documents, but would name a line instead of a path and stop at the
@@ -30,8 +30,7 @@ pub(crate) fn compiled(kind: DocumentKind) -> Result<Schema, Fault> {
     Schema::compile(&schema)
 }
 
-/// Parses a document. A text in `$schema` is for editors: it is left out, so that it is no part of what is
-/// stored or compared. Anything else there stays, and the document's shape refuses it.
+/// Parses the JSON of a document.
 pub(crate) fn parse(text: &str) -> Result<Value, Vec<Fault>> {
     if text.len() > limits::DOCUMENT_BYTES {
         let (bytes, limit) = (text.len(), limits::DOCUMENT_BYTES);
@@ -61,20 +60,20 @@ pub(crate) fn read<T: DeserializeOwned>(
     T::deserialize(document).map_err(|fault| vec![Fault::new("", fault.to_string())])
 }
 
-/// What a document of the registry is stored under.
+/// The name of a stored document of the registry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DocumentName {
     /// A tenant.
     Tenant(TenantId),
-    /// The current version of a contract, by the contract's name.
+    /// The current version of a contract, by the name of the contract.
     Contract(String),
     /// A version of a contract, by the contract's name and the number of the version. Never changes.
     ContractVersion(String, u32),
     /// The route of a topic.
     Topic(String),
-    /// An API key, by the hexadecimal digits of its SHA-256.
+    /// An API key; the hexadecimal digits of its SHA-256.
     Key(String),
-    /// The number that rises with every change, and which kinds of subjects there are.
+    /// The revision, which rises with every change, and the kinds of subjects.
     Revision,
 }
 
@@ -92,10 +91,10 @@ impl DocumentName {
     }
 }
 
-/// A document as it is stored.
+/// A stored document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredDocument {
-    /// Its text.
+    /// The JSON.
     pub json: String,
     /// The revision that wrote it.
     pub revision: u64,

@@ -1,10 +1,10 @@
-//! The stream between ingest and the processor: what goes in, and what makes it durable. Three
-//! streams exist: the local host's log, Kafka (`aws::kafka`), and none at all ([`direct`](crate::pipeline::direct)), where
-//! ingest commits to the ledger itself.
+//! Events on their way into the event log between ingest and the processor. Three event logs exist: the log
+//! of the local host, Kafka (`aws::kafka`), and none ([`direct`](crate::pipeline::direct)), where ingest commits
+//! to the ledger itself.
 //!
-//! An event goes in with the key `tenant/kind/id`, so that the events of one subject stay in one
-//! partition and reach one processor at a time. Order inside the partition is a courtesy: what
-//! counts is the time of observation.
+//! The key of an event is `tenant/kind/id`, so that the events of one subject stay in one partition and reach
+//! one processor at a time. The order within the partition does not matter, because the time of observation
+//! orders events.
 
 use std::sync::Arc;
 
@@ -19,34 +19,34 @@ use crate::intake::tenant::Tenant;
 /// The topic of events that passed their contract. Only ingest may write there.
 pub const TOPIC: &str = "drover.events";
 
-/// An event on its way into the stream.
+/// An event on its way into the event log.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The event.
     pub event: Event,
-    /// What its tenant decided.
+    /// The document of its tenant.
     pub tenant: Arc<Tenant>,
-    /// The record as it stands in the stream: key, envelope, headers. Its source is the request.
+    /// The record for the event log: key, envelope, headers. Its source is the request.
     pub record: Record,
 }
 
-/// Why an event is not in the stream.
+/// The reason why an event is not in the event log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
-    /// Its fault: only a stream that commits at once finds out here.
+    /// The event is invalid. Only an event log that commits at once detects this here.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// Ours: it may or may not be there, and may be sent again.
+    /// A dependency or Drover failed. The event may be in the event log, and may be sent again.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
 
 impl Outgoing {
-    /// An event with the record that the stream keeps. `received_at` is a time of receipt that a
-    /// repeated request repeats, where there is one.
+    /// An event with its record for the event log. `received_at` is a time of receipt that a repeated request
+    /// repeats, if the request has one.
     ///
     /// # Errors
-    /// `malformed_json` for an event that no contract made: its payload is no JSON.
+    /// `malformed_json`: the payload is not JSON. Events of contracts never have this error.
     pub fn new(
         event: Event,
         tenant: Arc<Tenant>,
@@ -68,7 +68,7 @@ impl Outgoing {
     }
 }
 
-/// The key of an event's record: that of its subject.
+/// The key of the record of an event: `tenant/kind/id`.
 pub fn key(event: &Event) -> String {
     subject_key(&event.subject)
 }
@@ -78,8 +78,8 @@ pub fn subject_key(subject: &SubjectKey) -> String {
     format!("{}/{}", subject.tenant(), subject.subject())
 }
 
-/// The partition of a key among `partitions`, as Kafka's default partitioner has it: murmur2
-/// without its sign, modulo their number.
+/// The partition of a key among `partitions`. Kafka's default partitioner computes the same: murmur2 without
+/// its sign, modulo the number of partitions.
 ///
 /// <https://github.com/apache/kafka/blob/trunk/clients/src/main/java/org/apache/kafka/clients/producer/internals/BuiltInPartitioner.java>
 pub fn partition(key: &[u8], partitions: u32) -> u32 {
@@ -92,7 +92,7 @@ fn murmur2(bytes: &[u8]) -> u32 {
     const SEED: u32 = 0x9747_b28c;
     const FACTOR: u32 = 0x5bd1_e995;
     const SHIFT: u32 = 24;
-    // Java's lengths are 32 bits; a key is far shorter.
+    // Lengths have 32 bits in Java; keys are far shorter.
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let (words, rest) = bytes.as_chunks::<4>();
     let mut hash = words.iter().fold(SEED ^ length, |hash, word| {
@@ -112,7 +112,7 @@ fn murmur2(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// The vectors of Kafka's own `UtilsTest.testMurmur2`.
+    /// The vectors of Kafka's `UtilsTest.testMurmur2`.
     #[test]
     fn keys_hash_as_kafka_hashes_them() {
         for (key, expected) in [

@@ -1,13 +1,13 @@
-//! What is wrong with a document, and where: every fault, not only the first.
+//! The faults of a document, each with its path. All faults are reported, not only the first.
 
 use std::fmt;
 
-/// One thing that is wrong with a document.
+/// A fault of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// JSON Pointer into the document; empty for the whole.
+    /// JSON Pointer into the document; empty for the whole document.
     pub path: String,
-    /// For a person; lower case.
+    /// A description for people, in lower case.
     pub message: String,
 }
 
@@ -25,28 +25,28 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Faults on one line.
+/// All faults on one line.
 pub(crate) fn listed(faults: &[Fault]) -> String {
     let texts: Vec<String> = faults.iter().map(Fault::to_string).collect();
     texts.join("; ")
 }
 
-/// The message of a list that is too long.
+/// The message about a list that is too long.
 pub(crate) fn too_many(what: &str, came: usize, limit: usize) -> String {
     format!("too many {what}: {what}=`{came}` limit=`{limit}`")
 }
 
-/// Finds every fault of one document before it is refused.
+/// Collects the faults of one document.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Takes note of a fault.
+    /// Adds a fault.
     pub(crate) fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.0.push(Fault::new(path, message));
     }
 
-    /// The value, or `None` and a fault at `path`.
+    /// The value. An error becomes a fault at `path`, and the value is `None`.
     pub(crate) fn take<T, E: fmt::Display>(
         &mut self,
         path: &str,
@@ -55,7 +55,7 @@ impl Faults {
         result.map_err(|fault| self.add(path, fault.to_string())).ok()
     }
 
-    /// The result, if it exists and nothing was wrong.
+    /// The result, if there are no faults.
     pub(crate) fn or<T>(self, result: Option<T>) -> Result<T, Vec<Fault>> {
         match result {
             Some(result) if self.0.is_empty() => Ok(result),

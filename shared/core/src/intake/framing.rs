@@ -1,8 +1,8 @@
-//! What is around the JSON of a topic's records, as the topic's route says it: compression, the frame of a
-//! schema registry, lines, headers in quotation marks, tombstones.
+//! The framing of a topic's records, which the route of the topic declares: compression, the frame of a schema
+//! registry, lines, headers in quotation marks, tombstones.
 //!
-//! Undoing it makes another record of the same source. A dead letter keeps the record as it arrived, and a
-//! replay undoes it again.
+//! Removing the framing makes another record with the same source. A dead letter keeps the record as it
+//! arrived, and a replay removes the framing again.
 
 use std::borrow::Cow;
 use std::io::{ErrorKind, Read as _};
@@ -15,66 +15,65 @@ use crate::base::limits;
 use crate::intake::json::{self, RegistryFrame, without_bom};
 use crate::intake::record::{Parsed, Record};
 
-/// What is around the JSON of records.
+/// The framing of records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Framing {
-    /// What stands before the JSON.
+    /// The frame around the JSON.
     #[serde(default, skip_serializing_if = "is_default")]
     pub framing: Frame,
-    /// What the whole is compressed with.
+    /// The compression of values.
     #[serde(default, skip_serializing_if = "is_default")]
     pub compression: Compression,
-    /// What a record without a value is.
+    /// How a record without a value is read.
     #[serde(default, skip_serializing_if = "is_default")]
     pub tombstones: Tombstones,
-    /// Whether headers that are one JSON string are that string, as Spring writes them.
+    /// Whether a header that is one JSON string means the text in the string, as Spring writes headers.
     #[serde(default, skip_serializing_if = "is_default")]
     pub quoted_headers: bool,
 }
 
-/// What stands before the JSON.
+/// The frame around the JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Frame {
-    /// Nothing.
+    /// No frame.
     #[default]
     Json,
-    /// A zero byte and four bytes that name a schema of a registry.
+    /// A zero byte and the four bytes of a schema id of a registry before the JSON.
     ConfluentJson,
-    /// Lines of JSON, each of which is read like a record of its own (`intake::lines`).
+    /// Lines of JSON. Each line is read like a record of its own (`intake::lines`).
     JsonLines,
 }
 
-/// What a value is compressed with.
+/// The compression of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
-    /// Nothing.
+    /// No compression.
     #[default]
     None,
-    /// gzip, of one member or several.
+    /// gzip, with one member or several.
     Gzip,
 }
 
-/// What a record without a value is.
+/// How a record without a value is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tombstones {
-    /// `empty_value`, unless its contract reads records without a body.
+    /// The record is rejected as `empty_value`, unless its contract reads records without a body.
     #[default]
     Reject,
-    /// No event: it is acknowledged and counted.
+    /// The record is acknowledged and counted, and becomes no event.
     Ignore,
 }
 
 impl Framing {
-    /// Whether a record is ignored, whatever its contract says.
+    /// Whether a record is ignored before its contract reads it.
     pub fn ignores(&self, record: &Record) -> bool {
         self.tombstones == Tombstones::Ignore && record.value.is_none()
     }
 
-    /// The record without what is around its JSON. Where that cannot be undone, [`Unframed::parsed`] says
-    /// why.
+    /// The record without its framing. If the framing cannot be removed, [`Unframed::parsed`] has the reason.
     pub fn unframed<'r>(&self, record: &'r Record) -> Unframed<'r> {
         let framing = self.framing;
         if self.is_plain() {
@@ -98,7 +97,7 @@ impl Framing {
         Unframed { record: Cow::Owned(unframed), framing, refused }
     }
 
-    /// Whether records are as they should be.
+    /// Whether there is no framing to remove.
     fn is_plain(&self) -> bool {
         let Self { framing, compression, tombstones: _, quoted_headers } = self;
         *framing != Frame::ConfluentJson && *compression == Compression::None && !quoted_headers
@@ -116,7 +115,7 @@ impl Framing {
     }
 }
 
-/// A record whose framing is undone.
+/// A record without its framing.
 #[derive(Debug)]
 pub struct Unframed<'r> {
     record: Cow<'r, Record>,
@@ -138,10 +137,10 @@ impl Unframed<'_> {
         }
     }
 
-    /// The record, if each of its lines is read like a record; `None`: the record is one text.
+    /// The record, if each of its lines is read like a record; `None`: the record is read as one text.
     ///
     /// # Errors
-    /// The framing cannot be undone.
+    /// The framing cannot be removed.
     pub(crate) fn of_lines(&self) -> Option<Result<&Record, Rejection>> {
         match (self.framing, &self.refused) {
             (Frame::Json | Frame::ConfluentJson, _) => None,
@@ -202,7 +201,7 @@ fn begins_as_json(body: &[u8]) -> bool {
     })
 }
 
-/// A header that is one JSON string becomes that string.
+/// Replaces a header that is one JSON string by the text in the string.
 fn unquote(value: &mut Vec<u8>) {
     if value.starts_with(b"\"")
         && let Ok(text) = serde_json::from_slice::<String>(value)
@@ -251,7 +250,7 @@ mod tests {
         let labelled =
             Record { value: Some(zipped(b"{}")), ..record("", &[("Content-Encoding", b"gzip")]) };
         assert_eq!(gzip.unframed(&labelled).parsed().json(), Ok(&json!({})));
-        // What a transform may read is larger than what one event may have.
+        // A record for a transform may be larger than an event.
         let large = [b"[".as_slice(), &vec![b' '; 900_000], b"]"].concat();
         assert_eq!(read(gzip, zipped(&large)), Ok(json!([])));
     }

@@ -1,7 +1,7 @@
-//! The JSON of a record, read strictly, and why a text is none: each cause has a message of its own.
+//! Reads the JSON of a record strictly. Each fault of a text has its own message.
 //!
-//! A member that is there twice is refused. Readers disagree which of the two counts, and one of them may be
-//! whoever vouched for the record.
+//! An object with a repeated member is refused: readers disagree which member counts, and the system that
+//! vouched for the record may have read the other member.
 
 mod diagnosis;
 mod lenient;
@@ -20,7 +20,7 @@ const BOM: &[u8] = &[0xef, 0xbb, 0xbf];
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// A text without the mark that some programs put in front of UTF-8 (RFC 8259, section 8.1).
+/// A text without the byte order mark that some programs write before UTF-8 (RFC 8259, section 8.1).
 pub fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(BOM).unwrap_or(text)
 }
@@ -28,10 +28,10 @@ pub fn without_bom(text: &[u8]) -> &[u8] {
 /// Reads a text.
 ///
 /// # Errors
-/// `malformed_json`, `schema_violation` of a number that is out of range, `unsupported_encoding` of what is
-/// compressed.
+/// `malformed_json`, `schema_violation` for a number that is out of range, `unsupported_encoding` for
+/// compressed data.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, Rejection> {
-    // Checked at once, UTF-8 costs less than text by text.
+    // Checking the whole text for UTF-8 costs less than checking each string.
     let Ok(text) = std::str::from_utf8(text) else { return Err(why_not(text)) };
     match serde_json::from_str(text) {
         Ok(Tree(value)) => Ok(value),
@@ -39,7 +39,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, Rejection> {
     }
 }
 
-/// Why a text cannot be read as JSON.
+/// The reason why a text cannot be read as JSON.
 pub fn why_not(text: &[u8]) -> Rejection {
     if let Err(rejection) = check_not_compressed(text) {
         return rejection;
@@ -61,12 +61,12 @@ fn told(text: &str, fault: &serde_json::Error) -> Rejection {
     check_not_framed(text.as_bytes()).err().unwrap_or_else(|| diagnosis::told(text, fault))
 }
 
-/// The place of the first number that is beyond what is read.
+/// The rejection at the first number that is out of range.
 pub(crate) fn number_out_of_range(text: &str) -> Rejection {
     diagnosis::out_of_range(text)
 }
 
-/// Refuses what begins as compressed data do.
+/// Refuses data that begin like compressed data.
 ///
 /// # Errors
 /// `unsupported_encoding`.
@@ -78,7 +78,7 @@ pub(crate) fn check_not_compressed(text: &[u8]) -> Result<(), Rejection> {
     Err(Rejection::new(Code::UnsupportedEncoding, message))
 }
 
-/// What a body seems to be, and its length, for a message: never what it holds.
+/// The apparent format and the length of a body, for a message that shows nothing of the content.
 pub fn beginning(body: &[u8]) -> String {
     let what = match (compression(body), body.trim_ascii_start().first()) {
         (Some(compression), _) => compression,
@@ -100,7 +100,7 @@ fn compression(text: &[u8]) -> Option<&'static str> {
     text.starts_with(ZSTD).then_some("zstd")
 }
 
-/// A value no member of which is there twice.
+/// A value without repeated members.
 struct Tree(Value);
 
 impl<'de> Deserialize<'de> for Tree {

@@ -1,10 +1,10 @@
-//! Lambda's Kafka event and the answer to it: own types, because one odd record must not cost the
-//! batch. An event whose records are all as usual is read at once. Any other is cut into records
-//! without looking inside, then each is read alone.
+//! Lambda's Kafka event and the response to the event. The types are Drover's own, because an unusual
+//! record must not fail its batch. An event with usual records is parsed in one pass. Any other event is
+//! first split into records, and each record is parsed separately.
 //!
-//! Known to occur, and read here: header bytes from -128 to 255, headers missing or null, a header
-//! without a value, no key, no value (a tombstone), timestamp -1. The map key is an opaque name (a
-//! topic may hold dashes and dots) and goes back verbatim.
+//! These forms occur and are read: header bytes from -128 to 255, absent headers or null, a header without a
+//! value, no key, no value (a tombstone), timestamp -1. The map key is an opaque name, because a topic name
+//! may contain dashes and dots. The response repeats the map key verbatim.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-msk.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html>
@@ -22,8 +22,8 @@ use serde_json::value::RawValue;
 
 use self::headers::Headers;
 
-/// An event that is none of Lambda's Kafka events. It says where, but not what: serde's own message
-/// may quote the event.
+/// The event is not a Kafka event of Lambda. The message has the place only, because the message of serde may
+/// quote the event.
 #[derive(Debug, thiserror::Error)]
 #[error("not a Kafka event of Lambda's: line={} column={}", .0.line(), .0.column())]
 pub struct NotAnEvent(serde_json::Error);
@@ -32,29 +32,29 @@ pub struct NotAnEvent(serde_json::Error);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
-    /// The records that must come again; none: success.
+    /// The records that Lambda must deliver again; empty: success.
     pub batch_item_failures: Vec<BatchItemFailure>,
 }
 
-/// One record that must come again.
+/// A record that Lambda must deliver again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchItemFailure {
-    /// Which one.
+    /// The name of the record.
     pub item_identifier: ItemIdentifier,
 }
 
-/// How Lambda names a record of a Kafka event.
+/// Lambda's name of a record in a Kafka event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ItemIdentifier {
-    /// The key of `records` that it stood under, verbatim.
+    /// The key of `records` under which the record was, verbatim.
     pub partition: Arc<str>,
-    /// Its offset.
+    /// The offset.
     pub offset: i64,
 }
 
 impl BatchResponse {
-    /// Names each record once.
+    /// A response that names each record once.
     pub fn of(identifiers: impl Iterator<Item = ItemIdentifier>) -> Self {
         let mut identifiers: Vec<ItemIdentifier> = identifiers.collect();
         identifiers.sort_unstable();
@@ -64,12 +64,12 @@ impl BatchResponse {
     }
 }
 
-/// The records of an event, and how Lambda names each; `None`: it has no offset to be named by.
+/// The records of an event and their names.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decoded {
-    /// In order, partition by partition.
+    /// The records in order, partition by partition.
     pub records: Vec<Incoming>,
-    /// One for each record.
+    /// The name of each record; `None`: the record has no offset.
     pub places: Vec<Option<ItemIdentifier>>,
 }
 
@@ -78,7 +78,7 @@ struct Event<R> {
     records: BTreeMap<String, Vec<R>>,
 }
 
-/// A record as it nearly always is: every text is borrowed from the event.
+/// A usual record, whose texts are borrowed from the event.
 #[derive(Deserialize)]
 struct Usual<'a> {
     topic: &'a str,
@@ -94,7 +94,7 @@ struct Usual<'a> {
     headers: Option<Headers>,
 }
 
-/// Where a record stands, whatever else is wrong with it.
+/// The place of a record with other faults.
 #[derive(Deserialize)]
 struct RecordLocation {
     topic: String,
@@ -104,7 +104,7 @@ struct RecordLocation {
     timestamp: Option<i64>,
 }
 
-/// The content of a record whose texts hold escapes.
+/// The content of a record whose texts contain escapes.
 #[derive(Deserialize)]
 struct Escaped {
     #[serde(default)]
@@ -115,10 +115,10 @@ struct Escaped {
     headers: Option<Headers>,
 }
 
-/// Reads an event that an invocation takes.
+/// Reads the event of an invocation.
 ///
 /// # Errors
-/// [`NotAnEvent`] where there are no records to speak of. An odd record is no error: it is
+/// [`NotAnEvent`] if the event has no records. An unreadable record is not an error, but
 /// [`Incoming::Refused`].
 pub fn decode(event: &str, receipt: Receipt) -> Result<Decoded, NotAnEvent> {
     match decode_at_once(event, receipt) {
@@ -127,7 +127,7 @@ pub fn decode(event: &str, receipt: Receipt) -> Result<Decoded, NotAnEvent> {
     }
 }
 
-/// `None` where a record is not as usual.
+/// `None`: a record has an unusual form.
 fn decode_at_once(event: &str, receipt: Receipt) -> Option<Decoded> {
     let event: Event<Usual<'_>> = serde_json::from_str(event).ok()?;
     let mut decoded = Decoded::with_room_for(&event);
@@ -170,7 +170,7 @@ impl Decoded {
 }
 
 impl Usual<'_> {
-    /// `topic` is the one of the record before, which is mostly the same.
+    /// `topic` is the topic of the previous record, which is usually the same.
     fn source(&self, topic: &mut Arc<str>) -> Source {
         if &**topic != self.topic {
             *topic = Arc::from(self.topic);
@@ -184,14 +184,14 @@ impl Usual<'_> {
     }
 }
 
-/// Reads a record that was kept in its wrapping, which could not be read at the time. A later
-/// version may know better. `map_key` is the key of `records` that it stood under.
+/// Reads a record that was stored with its unreadable wrapping. A later version may be able to read the
+/// wrapping. `map_key` is the key of `records` under which the record was.
 pub fn unwrap(map_key: &str, raw: &[u8], receipt: Receipt) -> Incoming {
     let raw = String::from_utf8_lossy(raw);
     read(map_key, &mut Arc::from(""), &raw, receipt).0
 }
 
-/// A record, and the offset to name it by. `topic` is the one of the record before.
+/// A record and the offset that names the record. `topic` is the topic of the previous record.
 fn read(
     map_key: &str,
     topic: &mut Arc<str>,
@@ -207,7 +207,7 @@ fn read(
 
 fn read_unusual(map_key: &str, raw: &str, receipt: Receipt) -> (Incoming, Option<i64>) {
     let Ok(place) = serde_json::from_str::<RecordLocation>(raw) else {
-        // The digest of the record itself has to do for an offset.
+        // A hash of the record replaces the offset.
         let (topic, offset) = (Arc::from(map_key), fingerprint(raw));
         let source = Source::Kafka { topic, partition: -1, offset, timestamp: None, element: None };
         let fault = Err(Unreadable(misshapen(raw)));
@@ -222,7 +222,7 @@ fn read_unusual(map_key: &str, raw: &str, receipt: Receipt) -> (Incoming, Option
     (incoming(source, content, raw, receipt), Some(offset))
 }
 
-/// A wrapping that cannot be taken off.
+/// The reason why the wrapping cannot be removed.
 struct Unreadable(String);
 
 /// Key, value and headers.
@@ -247,7 +247,7 @@ fn incoming(
     match content {
         Ok(content) => Incoming::Record(record(source, content, receipt)),
         Err(Unreadable(fault)) => {
-            // It keeps its whole JSON as value, so that nothing of it is lost.
+            // The value is the whole JSON of the record, so that nothing is lost.
             let whole = (None, Some(raw.as_bytes().to_vec()), Vec::new());
             let rejection = Rejection::new(Code::UnsupportedEncoding, fault);
             Incoming::Refused(record(source, whole, receipt), rejection)
@@ -294,7 +294,7 @@ fn misshapen(raw: &str) -> String {
     }
 }
 
-/// A hash of the record, so that the same one is the same letter; negative, as no offset is.
+/// A hash of the record, so that the same record gives the same letter. The hash is negative, unlike every offset.
 fn fingerprint(raw: &str) -> i64 {
     -1 - i64::try_from(fnv1a(raw.as_bytes()) >> 1).unwrap_or(0)
 }

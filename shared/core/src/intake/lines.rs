@@ -1,5 +1,5 @@
-//! Records on topics whose route says `"framing":"json_lines"`. Each line is read like a record of its own, as
-//! a line of NDJSON over HTTP is, and an invalid line does not affect the others.
+//! Records on topics whose route has `"framing":"json_lines"`. Each line is read like a record of its own, like
+//! a line of NDJSON over HTTP, and an invalid line does not affect the others.
 //!
 //! The lines of a record have its source, so their events and dead letters are numbered as its elements
 //! (`record::numbering`). The dead letter of a whole line stays valid when its contract gets a transform or

@@ -1,18 +1,18 @@
-//! Quotas: how much a tenant may send over HTTP, and how much it may read. Token buckets for each
-//! tenant, which fill at a rate up to a burst.
+//! Quotas: how many events a tenant may send over HTTP, and how much the tenant may read. Each tenant has
+//! token buckets, which fill at a rate up to a burst.
 //!
-//! [`WriteQuotas`]: a request takes as many tokens as it brings events. It passes while the bucket has
-//! what it needs, or is full; a request larger than the burst takes the full bucket into debt, so that
-//! it passes, and what follows waits the longer.
+//! [`WriteQuotas`]: a request takes one token for each event. The request passes if the bucket has enough
+//! tokens or is full. A request that is larger than the burst passes with a full bucket and leaves a debt, so
+//! that later requests wait longer.
 //!
-//! [`ReadQuotas`]: a request takes one token of one bucket, and passes unless the other, that of bytes,
-//! is in debt. What it read is known only afterwards, and is charged then, into debt if need be: the
-//! tenant's next requests wait until the debt is paid. Nobody waits for the debt of another tenant.
+//! [`ReadQuotas`]: a request takes one token of the bucket of requests, and passes unless the bucket of bytes
+//! is in debt. The bytes are known only after the request and are charged then, which may leave a debt. The
+//! next requests of the tenant wait until the debt is paid. No tenant waits for the debt of another tenant.
 //!
-//! Buckets live in memory: on Lambda each environment has its own, so a tenant's limit over all is
-//! a multiple of its quota. What must not be passed is the concurrency limit of the function. Records
-//! that come by Kafka are counted against no quota: they are in the topic already, and holding them
-//! back would hold back every tenant of their partition.
+//! Buckets are in memory. On Lambda each environment has its own buckets, so the total limit of a tenant is a
+//! multiple of its quota; the hard limit is the concurrency limit of the function. Records from Kafka count
+//! against no quota, because they are already in the topic, and delaying them would delay every tenant of
+//! their partition.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -24,31 +24,31 @@ use crate::base::id::TenantId;
 use crate::base::time::Timestamp;
 use crate::intake::tenant::{Quota, Tenant};
 
-/// Tenants whose buckets are remembered; a forgotten one is full again.
+/// The number of tenants whose buckets are kept. The bucket of any other tenant counts as full.
 const TENANTS: NonZeroUsize = match NonZeroUsize::new(4096) {
     Some(tenants) => tenants,
     None => NonZeroUsize::MIN,
 };
-/// Nobody is asked to wait for longer.
+/// Maximum wait, in seconds.
 const LONGEST_WAIT_SECONDS: f64 = 3_600.0;
-/// Seconds of reading that a bucket saves up.
+/// The burst of a bucket for reading, as seconds of its rate.
 const READ_BURST_SECONDS: f64 = 5.0;
-/// What a read unit of DynamoDB stands for, strongly consistent.
+/// The bytes of a strongly consistent read unit of DynamoDB.
 pub const READ_UNIT_BYTES: f64 = 4_096.0;
 
-/// The bucket has too little: how long until it has enough.
+/// The bucket has too few tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exceeded {
-    /// Whole seconds, at least one.
+    /// The time until the bucket has enough tokens, in whole seconds; at least one.
     pub retry_after_seconds: u64,
 }
 
-/// How much each tenant has sent.
+/// The quotas of sending, for all tenants.
 #[derive(Default)]
 pub struct WriteQuotas(Buckets);
 
 impl WriteQuotas {
-    /// Takes so many events from a tenant's bucket. No quota is no limit.
+    /// Takes this many events from the bucket of a tenant. Without a quota there is no limit.
     ///
     /// # Errors
     /// [`Exceeded`]; nothing is taken then.
@@ -66,7 +66,7 @@ impl WriteQuotas {
     }
 }
 
-/// How much each tenant has read.
+/// The quotas of reading, for all tenants.
 #[derive(Default)]
 pub struct ReadQuotas {
     requests: Buckets,
@@ -74,8 +74,8 @@ pub struct ReadQuotas {
 }
 
 impl ReadQuotas {
-    /// Takes a request of a tenant, unless it has had too many, or still has to wait for what earlier
-    /// ones read.
+    /// Takes a request from the bucket of a tenant, unless the bucket of requests is empty or the bucket of bytes
+    /// is in debt.
     ///
     /// # Errors
     /// [`Exceeded`]; nothing is taken then.
@@ -92,7 +92,7 @@ impl ReadQuotas {
         }
     }
 
-    /// Charges what a tenant's request has read.
+    /// Charges the bytes that a request of a tenant has read.
     pub fn charge(&self, tenant: &Tenant, units: Units, now: Timestamp) {
         let rate = tenant.quota.and_then(|quota| quota.read_bytes_per_second);
         let Some(rate) = rate.map(Rate::of_reads) else { return };
@@ -111,7 +111,7 @@ impl Default for Buckets {
 }
 
 impl Buckets {
-    /// Does something with a tenant's bucket as it is now; one that is not known is full.
+    /// Calls `act` with the current bucket of a tenant. The bucket of an unknown tenant is full.
     fn with<T>(
         &self,
         tenant: &TenantId,
@@ -127,7 +127,7 @@ impl Buckets {
     }
 }
 
-/// How fast a bucket fills, and how much it holds.
+/// The rate at which a bucket fills, and its size.
 #[derive(Clone, Copy)]
 struct Rate {
     per_second: f64,
@@ -143,13 +143,13 @@ impl Rate {
 
 #[derive(Clone, Copy)]
 struct Bucket {
-    /// Below zero: a debt.
+    /// The tokens; a negative number is a debt.
     tokens: f64,
     filled_at: Timestamp,
 }
 
 impl Bucket {
-    /// A clock that goes back fills nothing, and nothing twice.
+    /// A clock that goes back adds no tokens, and no token is added twice.
     fn fill(&mut self, rate: Rate, now: Timestamp) {
         let seconds = now.seconds_since(self.filled_at).max(0.0);
         self.tokens = (self.tokens + seconds * rate.per_second).min(rate.burst);
@@ -165,7 +165,7 @@ impl Bucket {
         Err(Exceeded::after((needed - self.tokens) / rate.per_second))
     }
 
-    /// A debt is never larger than the longest wait pays.
+    /// A debt is paid within the maximum wait.
     fn charge(&mut self, rate: Rate, amount: f64) {
         let most = rate.per_second * LONGEST_WAIT_SECONDS;
         self.tokens = (self.tokens - amount).max(-most);

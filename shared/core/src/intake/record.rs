@@ -1,8 +1,8 @@
-//! A record: bytes as they arrived, with where they came from. Its JSON is parsed once
-//! ([`Record::parsed`]); the route that finds the tenant and the contract share the result.
+//! A record: its bytes as they arrived, and their source. The JSON is parsed once ([`Record::parsed`]);
+//! the route, which finds the tenant, and the contract share the result.
 //!
-//! A record whose bytes nobody can read still has a place and headers, so its tenant can be
-//! established where the route does not need the body. What it means is the contract's to say.
+//! A record with unreadable bytes still has a source and headers. If its route does not read the body,
+//! the route finds the tenant. The contract decides the meaning of a record.
 
 mod header;
 mod numbering;
@@ -22,49 +22,49 @@ use crate::base::id::{EventId, TenantId};
 use crate::base::time::Timestamp;
 use crate::event::{digest, place_id};
 
-/// One record, and when it entered.
+/// One record, and its times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Where it was read.
+    /// The source.
     pub source: Source,
     /// The Kafka key.
     pub key: Option<Vec<u8>>,
     /// The body; `None` is a Kafka tombstone.
     pub value: Option<Vec<u8>>,
-    /// In the order of arrival; a name may occur twice. Of an HTTP request, only those that speak
-    /// of this one event: not its `Content-Encoding`, which ingest has undone.
+    /// The headers in the order of arrival; a name may occur twice. A record of an HTTP request has only
+    /// the headers of its own event, and no `Content-Encoding`, because ingest decodes the body.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// A time of receipt that a redelivery repeats: the Kafka timestamp, where it can be one
-    /// ([`Receipt::stamps`]), or ingest's stamp.
+    /// A time of receipt that a redelivery repeats: the Kafka timestamp, if it is plausible
+    /// ([`Receipt::stamps`]), or the stamp of ingest.
     pub received_at: Option<Timestamp>,
-    /// When it entered. Every decision about it uses this, also in a replay.
+    /// When the record entered the system. Every decision about the record uses this time, also in a replay.
     pub ingested_at: Timestamp,
 }
 
-/// A record on its way in.
+/// A record that enters the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// As it should be.
+    /// A readable record.
     Record(Record),
-    /// The source's own wrapping could not be read: there is a record to keep, and why.
+    /// A record whose wrapping by the source is unreadable, and the reason.
     Refused(Record, Rejection),
-    /// An event that passed its contract, as ingest writes it for the stream: it waited in a queue
-    /// of the system's own.
+    /// An event that passed its contract, as ingest writes it into the event log. The event waited in one
+    /// of the queues of this system.
     Event(Record),
-    /// An event of a request as it was sent. Sender and contract were established when it came, and
-    /// it waited in a queue of the system's own.
+    /// An event of a request as it was sent. Ingest established the sender and the contract. The event
+    /// waited in one of the queues of this system.
     Sent {
         /// The event.
         record: Record,
-        /// Who sent it.
+        /// The tenant that sent the event.
         tenant: TenantId,
-        /// What it was read by.
+        /// The name of its contract.
         contract: Arc<str>,
     },
 }
 
 impl Incoming {
-    /// The record, whatever is wrong with it.
+    /// The record, readable or not.
     pub fn into_record(self) -> Record {
         match self {
             Self::Record(record)
@@ -74,7 +74,7 @@ impl Incoming {
         }
     }
 
-    /// The same, with only one element of the record meant.
+    /// Restricts the record to one of its elements.
     #[must_use]
     pub fn with_element(mut self, number: u32) -> Self {
         match &mut self {
@@ -88,7 +88,7 @@ impl Incoming {
         self
     }
 
-    /// The record, whatever is wrong with it.
+    /// The record, readable or not.
     pub fn record(&self) -> &Record {
         match self {
             Self::Record(record)
@@ -98,7 +98,7 @@ impl Incoming {
         }
     }
 
-    /// What its value is still wrapped in.
+    /// The wrapping that the value still has.
     pub(crate) fn wrapping(&self) -> Option<Wrapping> {
         match self {
             Self::Record(_) | Self::Sent { .. } => None,
@@ -108,21 +108,21 @@ impl Incoming {
     }
 }
 
-/// What a value is still wrapped in.
+/// The wrapping of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wrapping {
     /// A record of a Kafka event, as Lambda writes it.
     LambdaKafka,
-    /// An event that passed its contract, as ingest writes it for the stream.
+    /// An event that passed its contract, as ingest writes it into the event log.
     Event,
 }
 
-/// Where a record was read: what a redelivery repeats.
+/// The place where a record was read. A redelivered record has the same source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Source {
-    /// An offset of a stream.
+    /// A record of a Kafka topic.
     Kafka {
         /// The topic.
         topic: Arc<str>,
@@ -130,27 +130,27 @@ pub enum Source {
         partition: i32,
         /// The offset.
         offset: i64,
-        /// Milliseconds since 1970, as the producer or the broker stamped it; -1 for none.
+        /// The timestamp of the producer or the broker, in milliseconds since 1970; -1 for none.
         timestamp: Option<i64>,
-        /// The only element of the record that is meant, from 0; `None`: all of it.
+        /// The element that is read, from 0; `None`: the whole record.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         element: Option<u32>,
     },
     /// One event of a request.
     Http {
-        /// The request, or the digest of its idempotency key.
+        /// The id of the request, or the digest of its idempotency key.
         request_id: Arc<str>,
         /// The event's index in the request, from 0.
         index: u32,
-        /// The only element of the event that is meant, from 0; `None`: all of it.
+        /// The element that is read, from 0; `None`: the whole event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         element: Option<u32>,
     },
 }
 
 impl Source {
-    /// The id of an event that has neither an id nor a time of its own: of an element of this record,
-    /// or of the record itself.
+    /// The id of an event without an id and a time of its own. The event is an element of this record, or
+    /// the record itself.
     pub fn event_id(&self, element: Option<u32>) -> EventId {
         let element = element.map(u32::to_be_bytes);
         let element = element.as_ref().map(|bytes| bytes.as_slice());
@@ -168,20 +168,20 @@ impl Source {
         }
     }
 
-    /// The only element that is meant.
+    /// The element that is read; `None`: the whole record.
     pub const fn element(&self) -> Option<u32> {
         match self {
             Self::Kafka { element, .. } | Self::Http { element, .. } => *element,
         }
     }
 
-    /// The same place, with only one element of the record meant.
+    /// The same source, restricted to one element of the record.
     #[must_use]
     pub fn with_element(self, number: u32) -> Self {
         self.meaning(Some(number))
     }
 
-    /// The same place, with only this element of the record meant, or all of it.
+    /// The same source, restricted to this element of the record, or the whole record.
     pub(crate) fn meaning(mut self, number: Option<u32>) -> Self {
         match &mut self {
             Self::Kafka { element, .. } | Self::Http { element, .. } => *element = number,
@@ -189,9 +189,8 @@ impl Source {
         self
     }
 
-    /// The Kafka timestamp as a time, whether or not the record can have come then: that is
-    /// [`Receipt::stamps`]'s to say. A request has none here: its stamp is the one that ingest keeps
-    /// under the idempotency key.
+    /// The Kafka timestamp as a time, plausible or not; [`Receipt::stamps`] decides about that. A request
+    /// has no timestamp here; ingest keeps its stamp under the idempotency key.
     fn stamped_at(&self) -> Option<Timestamp> {
         match self {
             Self::Kafka { timestamp, .. } => {
@@ -203,11 +202,11 @@ impl Source {
 }
 
 impl Record {
-    /// The id of the dead letter of this record: the same whenever it is delivered, so that a letter
-    /// is filed once. 32 hexadecimal digits, of which 12 are the time of receipt, in milliseconds:
-    /// letters sort by it, and the records of a topic that was made anew are others. Of a Kafka
-    /// record it is the timestamp as it is: whether that is plausible may change until the record
-    /// comes again. Each element has a letter of its own.
+    /// The id of the dead letter of this record. Every delivery of the record gives the same id, so a
+    /// letter is filed once. The id has 32 hexadecimal digits. The first 12 are the time of receipt in
+    /// milliseconds: letters sort by this time, and records of a recreated topic have other ids. For a
+    /// Kafka record, the time is the unchanged timestamp, because its plausibility may change before the
+    /// next delivery. Each element has a letter of its own.
     pub fn letter_id(&self) -> String {
         let element = self.source.element().map(u32::to_be_bytes);
         let element = element.as_ref().map(|bytes| bytes.as_slice());
@@ -228,34 +227,34 @@ impl Record {
         }
     }
 
-    /// The same record, with only one of its elements meant.
+    /// The same record, restricted to one of its elements.
     #[must_use]
     pub fn with_element(mut self, number: u32) -> Self {
         self.source = self.source.with_element(number);
         self
     }
 
-    /// Parses the body, once for everybody who reads it.
+    /// Parses the body, once for all readers.
     pub fn parsed(&self) -> Parsed<'_> {
         Parsed::new(self)
     }
 
-    /// The media type that the record says, without its parameters.
+    /// The media type of the header `Content-Type`, without parameters.
     pub fn media_type(&self) -> Option<&str> {
         let Some(HeaderValue::Text(text)) = self.header("content-type") else { return None };
         let essence = text.split(';').next().unwrap_or_default().trim();
         (!essence.is_empty()).then_some(essence)
     }
 
-    /// The last header of that name, whatever its case: producers of one ecosystem write
-    /// `Content-Encoding`, of the other `content-encoding`. The last, as Kafka's own clients do.
+    /// The last header with this name, in any case, because some producers write `Content-Encoding` and
+    /// others `content-encoding`. Clients of Kafka also read the last header.
     pub fn header(&self, name: &str) -> Option<HeaderValue<'_>> {
         let mut found = self.headers.iter().rev().filter(|(key, _)| key.eq_ignore_ascii_case(name));
         found.next().map(|(_, bytes)| HeaderValue::read(bytes))
     }
 }
 
-/// A letter's id: the time of receipt, and digits of a digest.
+/// The id of a letter: the time of receipt, then digits of a digest.
 pub(crate) fn letter_id(received_at: Option<Timestamp>, digits: &str) -> String {
     const MOST: i64 = (1 << 48) - 1;
     let millis = received_at.map_or(0, |at| (at.micros() / 1_000).clamp(0, MOST));
@@ -263,10 +262,10 @@ pub(crate) fn letter_id(received_at: Option<Timestamp>, digits: &str) -> String 
     format!("{millis:012x}{digits}")
 }
 
-/// The hexadecimal digits of a letter's id.
+/// The number of hexadecimal digits of a letter id.
 const LETTER_DIGITS: usize = 32;
 
-/// Whether a letter can have this id.
+/// Whether a text has the form of a letter id.
 pub fn is_letter_id(text: &str) -> bool {
     text.len() == LETTER_DIGITS
         && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -337,7 +336,7 @@ mod tests {
         assert!(id < record(0, Some(253_402_000_000_000)).letter_id());
     }
 
-    /// A timestamp that is plausible today may be implausible when the record comes again.
+    /// A timestamp that is plausible now may be implausible at the next delivery of its record.
     #[test]
     fn a_letter_id_does_not_depend_on_what_an_invocation_makes_of_the_timestamp() {
         for timestamp in [None, Some(-1), Some(0), Some(1_800_000_000), Some(i64::MAX)] {

@@ -1,49 +1,49 @@
-//! Requests that are repeated under an idempotency key. The first one leaves a claim behind: the
-//! digest of what was sent, and when it was received. A repetition finds the claim and gets the
-//! same time, so that events without a time or an id of their own are the same events again.
+//! Requests that are repeated with an idempotency key. The first request stores a claim: the digest of its
+//! content, and its time of receipt. A repeated request finds the claim and gets the same time, so that
+//! events without a time or an id of their own are the same events again.
 //!
-//! A claim is put before the first event goes out, in one conditional write, and believed for
-//! [`LIFETIME_SECONDS`]. Its age is checked on every read: DynamoDB deletes late.
+//! One conditional write stores the claim before the first event is sent. A claim is valid for
+//! [`LIFETIME_SECONDS`]. Every read checks its age, because DynamoDB deletes late.
 
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::event::digest;
 
-/// How long a repetition is recognised.
+/// The validity of a claim, in seconds.
 pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
-/// The longest key, in bytes.
+/// Maximum length of a key, in bytes.
 pub const KEY_BYTES: usize = 255;
 
-/// What a client calls a request, so that it can be repeated: 1–255 visible ASCII characters.
+/// The client's name of a request, with which the request can be repeated: 1 to 255 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
-/// A request that is about to be made.
+/// The claim of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// The id of the request, the same for every repetition: from it come the ids of its events.
+    /// The id of the request and of its repetitions. The ids of its events are derived from this id.
     pub request_id: String,
-    /// What it is stored under, beginning with the tenant's own prefix.
+    /// The storage key, which begins with the prefix of the tenant.
     pub storage_key: String,
-    /// What a repetition must have in common with it.
+    /// The attributes that a repeated request shares.
     pub made: Made,
 }
 
-/// A request that was made.
+/// A request that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
-    /// The digest of contract and body.
+    /// The digest of the contract name and the body.
     pub body: String,
-    /// When it was received.
+    /// The time of receipt.
     pub received_at: Timestamp,
 }
 
-/// How putting a claim went.
+/// The result of storing a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claimed {
-    /// It is the first, or the earlier one was too old.
+    /// The request is the first with this key, or the earlier claim has expired.
     First,
-    /// This one was made before.
+    /// An earlier request has this key.
     Before(Made),
 }
 
@@ -75,7 +75,7 @@ impl IdempotencyKey {
 }
 
 impl Claim {
-    /// The claim of a tenant's request: its key, and what was sent.
+    /// The claim of a tenant's request, from its key and its content.
     pub fn new(
         scope: &TenantScope,
         key: &IdempotencyKey,
@@ -90,7 +90,7 @@ impl Claim {
         Self { request_id, storage_key, made: Made { body, received_at } }
     }
 
-    /// Claims that were received then or before are not believed any more.
+    /// Claims that were stored at this time or earlier are invalid.
     pub fn stale(&self) -> Timestamp {
         self.made.received_at.plus_seconds(-LIFETIME_SECONDS)
     }

@@ -1,9 +1,9 @@
-//! JSON Schema 2020-12, for records and for documents: a compiled schema, and faults that name a
-//! place and never quote what stands there.
+//! JSON Schema 2020-12 for records and documents: a compiled schema, and faults that name a place and never
+//! quote its value.
 //!
-//! Patterns run on an engine of linear time, so that no record can make a contract slow; patterns
-//! that look around are refused with the schema. References to other documents are refused, too:
-//! a schema that needs the network is another one tomorrow.
+//! Patterns run in linear time, so that no record can make a contract slow; schemas with look-around
+//! patterns are refused. Schemas with references to other documents are refused, too, because a document
+//! from the network may change.
 
 pub(crate) mod subset;
 
@@ -28,8 +28,8 @@ impl Schema {
             .map_err(|error| Fault::new(error.instance_path().as_str(), error.to_string()))
     }
 
-    /// The first fault of an instance. Most have none, and to find that out is cheaper than to
-    /// look for one.
+    /// The first fault of an instance. Most instances have no fault, and checking validity is cheaper than
+    /// searching for a fault.
     pub(crate) fn first_fault(&self, instance: &Value) -> Option<Fault> {
         if self.0.is_valid(instance) {
             return None;
@@ -44,7 +44,7 @@ impl Schema {
     }
 }
 
-/// A fault of a field's presence is found at the object around it; it is told at the field.
+/// The validator reports an absent or unknown field at the enclosing object; the fault names the field.
 fn described(error: &ValidationError<'_>) -> Vec<Fault> {
     let path = error.instance_path().as_str();
     let field = |name: &str, message| Fault::new(child(path, name), message);
@@ -59,7 +59,7 @@ fn described(error: &ValidationError<'_>) -> Vec<Fault> {
     }
 }
 
-/// What a value is, without what it says: its type, and its length.
+/// The type and the length of a value, without its content.
 pub(crate) fn kind_of(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
@@ -73,7 +73,7 @@ pub(crate) fn kind_of(value: &Value) -> String {
     }
 }
 
-/// What the schema wanted, and what came. Only of kinds whose text holds nothing but the schema's own words.
+/// The expectation of the schema, and the type of the value. Only messages that contain nothing of the value are shown.
 fn message(error: &ValidationError<'_>) -> String {
     const LIMIT: usize = 256;
     match error.kind() {

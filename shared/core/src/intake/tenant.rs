@@ -1,8 +1,8 @@
-//! Tenants, and the proof of which one a caller or topic speaks for.
+//! Tenants, and the proof of the tenant of a caller or topic.
 //!
-//! A [`TenantScope`] is the only proof. Where a record or a caller comes in, a verified source (a
-//! topic's route, an API key) names a tenant; with the tenant's own document the [`NamedTenant`]
-//! becomes a scope, or a rejection. What a body says on its own never becomes one.
+//! A [`TenantScope`] is the only proof. When a record or a caller enters, a verified source (the route of a
+//! topic, an API key) names a tenant. With the document of the tenant, the [`NamedTenant`] becomes a scope or
+//! a rejection. A name in a body alone never becomes a scope.
 
 mod feeds;
 mod grant;
@@ -29,12 +29,12 @@ use crate::ledger::Policy;
 
 static SHAPE: CompiledSchema = CompiledSchema::new(|| document::compiled(DocumentKind::Tenant));
 
-/// A tenant that a verified source names, and whose document nobody has looked at yet.
+/// A tenant that a verified source names, and whose document is not checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedTenant(TenantId);
 
 impl NamedTenant {
-    /// The tenant of a token that the gateway in front of a function verified.
+    /// The tenant of a token that the gateway before a function verified.
     ///
     /// # Errors
     /// `invalid_id`.
@@ -42,17 +42,17 @@ impl NamedTenant {
         TenantId::parse(claim).map(Self)
     }
 
-    /// The tenant of a message in one of the system's own queues.
+    /// The tenant of a message in one of the queues of this system.
     pub(crate) fn by_queue(tenant: TenantId) -> Self {
         Self(tenant)
     }
 
-    /// The name to look up.
+    /// The name.
     pub fn id(&self) -> &TenantId {
         &self.0
     }
 
-    /// The scope, given what the registry has under that name.
+    /// The scope of the tenant, with the document that the registry has for this name.
     ///
     /// # Errors
     /// `unknown_tenant`, `tenant_suspended`.
@@ -62,7 +62,7 @@ impl NamedTenant {
             return Err(Rejection::new(Code::UnknownTenant, message));
         };
         match tenant.status {
-            // The document's own id: whatever speaks for a tenant shares one text.
+            // The id of the document, so that all scopes of a tenant share one text.
             Status::Active => Ok(TenantScope::admitted(tenant.id.clone())),
             Status::Suspended => {
                 let message = format!("the tenant is suspended: tenant=`{}`", tenant.id);
@@ -72,30 +72,30 @@ impl NamedTenant {
     }
 }
 
-/// A tenant as its document has it.
+/// The document of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
-    /// Its name.
+    /// The name.
     pub id: TenantId,
-    /// Whether it may write and read.
+    /// Whether the tenant may write and read.
     pub status: Status,
-    /// Its API keys, by their hashes.
+    /// The API keys, as hashes.
     pub keys: Vec<ApiKey>,
-    /// The contract of requests that name none.
+    /// The contract of requests that name no contract.
     pub default_contract: String,
     /// What it asks of new versions of its default contract.
     pub compatibility: Option<Compatibility>,
-    /// How long after the watermark an event is settled.
+    /// The time from the watermark until an event is settled, in seconds.
     pub lateness_seconds: u32,
-    /// How far a producer's clock may be ahead.
+    /// Maximum lead of the clock of a producer, in seconds.
     pub max_future_seconds: u32,
-    /// How long history is kept.
+    /// The retention of history, in days.
     pub retention_days: u32,
-    /// `None`: no quota.
+    /// The quota; `None`: no limit.
     pub quota: Option<Quota>,
-    /// Where its ledger is.
+    /// The table of its ledger.
     pub placement: Placement,
-    /// Whether a rejected HTTP event becomes a dead letter, too.
+    /// Whether a rejected HTTP event also becomes a dead letter.
     pub keep_rejected: bool,
     /// What others are told of its subjects.
     pub feeds: Feeds,
@@ -105,39 +105,38 @@ pub struct Tenant {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It may.
+    /// The tenant may write and read.
     #[default]
     Active,
-    /// It may not.
+    /// The tenant may neither write nor read.
     Suspended,
 }
 
-/// How much a tenant may send and read over HTTP. Records that come by Kafka are counted against no
-/// quota; whose they are, the counts of listed tenants show.
+/// The limits of sending and reading over HTTP. Records from Kafka count against no quota; the counts of
+/// listed tenants show their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
-    /// Events that it may send in the long run.
+    /// Events per second over a long time.
     pub events_per_second: u32,
-    /// Events that it may send at once.
+    /// Events at once.
     pub burst: u32,
-    /// Requests that it may read with in the long run, and five seconds' worth at once. `None`: no
-    /// bound.
+    /// Reading requests per second over a long time; five times as many at once. `None`: no limit.
     #[serde(default = "usual_reads")]
     pub reads_per_second: Option<u32>,
-    /// Bytes that these may read from tables, likewise.
+    /// Bytes per second that these requests read from tables, likewise.
     #[serde(default = "usual_read_bytes")]
     pub read_bytes_per_second: Option<u32>,
 }
 
-/// Where a tenant's ledger is.
+/// The table of the ledger of a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Placement {
-    /// In the table that tenants share.
+    /// The table that tenants share.
     #[default]
     Pooled,
-    /// In a table of its own, of this name.
+    /// A separate table with this name.
     Table(String),
 }
 
@@ -155,7 +154,7 @@ pub enum Compatibility {
     None,
 }
 
-/// The document as it is written; what is absent has its default.
+/// The document. Absent fields have defaults.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TenantDocument {
@@ -174,7 +173,7 @@ struct TenantDocument {
     max_future_seconds: u32,
     #[serde(default = "a_month")]
     retention_days: u32,
-    // A null is no quota, and only absence is the default.
+    // Null means no quota; an absent field means the default.
     #[serde(default = "usual_quota")]
     quota: Option<Quota>,
     #[serde(default)]
@@ -192,7 +191,7 @@ struct TenantDocument {
 }
 
 impl Placement {
-    /// The name of a ledger table of its own.
+    /// The name of the separate table, if the tenant has one.
     pub fn table(&self) -> Option<Arc<str>> {
         match self {
             Self::Pooled => None,
@@ -202,7 +201,7 @@ impl Placement {
 }
 
 impl Tenant {
-    /// What it decided about its ledgers.
+    /// The policy of its ledgers.
     pub fn policy(&self) -> Policy {
         Policy {
             lateness_seconds: self.lateness_seconds.into(),

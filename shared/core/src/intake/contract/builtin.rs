@@ -1,11 +1,11 @@
-//! The contracts that ship inside the binary. A stored one of the same name overrides one.
+//! The built-in contracts. A stored contract with the same name replaces a built-in contract.
 
 use std::sync::LazyLock;
 
 use super::ContractDocument;
 use crate::intake::fault::Fault;
 
-/// Name and document of each.
+/// The name and the document of each contract.
 pub const BUILTINS: [(&str, &str); 6] = [
     ("telemetry", include_str!("builtin/telemetry.json")),
     ("heartbeat", include_str!("builtin/heartbeat.json")),
@@ -28,10 +28,10 @@ pub fn builtin_of_media_type(media_type: &str) -> Option<&'static str> {
     NAMES.iter().find(|(known, _)| known == media_type).map(|(_, name)| *name)
 }
 
-/// The built-in contract of that name, if there is one.
+/// The built-in contract with this name, if it exists.
 ///
 /// # Errors
-/// Never in a tested binary: what is wrong with the document.
+/// The faults of the document. Tests ensure that there are none.
 pub fn builtin(name: &str) -> Result<Option<ContractDocument>, Vec<Fault>> {
     let found = BUILTINS.iter().find(|(known, _)| *known == name);
     found.map(|(_, json)| ContractDocument::parse(json)).transpose()

@@ -1,4 +1,4 @@
-//! From the document to the contract: every fault is found before the document is refused.
+//! Compiles a document to a contract. All faults of a document are reported together.
 
 mod names;
 mod view;
@@ -44,7 +44,7 @@ impl Contract {
         let tenant = optional(document.tenant.as_ref(), "/tenant", &mut faults);
         let usual = reading(document, Body::Json, "", &mut faults);
         let view_spec = view_spec(document, &mut faults);
-        // A variant repeats what it does not name, and its faults with it.
+        // A variant inherits the fields of the contract, and would repeat their faults.
         let usual = faults.or(usual)?;
         let mut faults = Faults::default();
         let variants = variants(document, &mut faults);
@@ -143,7 +143,7 @@ fn sequenced(document: &SequenceDocument, path: &str, faults: &mut Faults) -> Op
     Some(Sequence::Offset)
 }
 
-/// A header is text and history keeps JSON.
+/// The source must give JSON, because history keeps JSON; headers, key and topic are texts.
 fn payload(
     document: &PayloadDocument,
     path: &str,

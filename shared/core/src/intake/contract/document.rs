@@ -1,4 +1,4 @@
-//! A contract as it is written: the vocabulary, and nothing about what it means.
+//! The document of a contract: its vocabulary, without the meaning of the words.
 
 mod identity;
 mod source;
@@ -22,76 +22,76 @@ use crate::intake::fault::Fault;
 
 static SHAPE: CompiledSchema = CompiledSchema::new(|| document::compiled(DocumentKind::Contract));
 
-/// How one foreign JSON shape becomes an event.
+/// How the JSON of one producer becomes events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContractDocument {
-    /// What it is called: `[a-z0-9_-]{1,64}`.
+    /// The name: `[a-z0-9_-]{1,64}`.
     pub name: String,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Media types whose records this contract reads. Over HTTP they choose it where the request names
-    /// none. A record that says one of them is read as the contract says, whatever its `variants` say.
+    /// Media types whose records this contract reads. An HTTP request that names no contract is read by the
+    /// contract of its media type. `variants` do not apply to a record with one of these media types.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media_types: Vec<String>,
     /// How strictly JSON is read.
     #[serde(default, skip_serializing_if = "Syntax::is_strict")]
     pub syntax: Syntax,
-    /// How a request whose body is a JSON array is read. A Kafka record is one record, whatever its JSON is.
+    /// How a request whose body is a JSON array is read. The value of a Kafka record is always one record.
     #[serde(default, skip_serializing_if = "Arrays::are_split")]
     pub array: Arrays,
-    /// A program in jq that makes elements of a record: each output is one, and is read by the fields
-    /// below as if it had come alone. No output: the record is ignored. Everything below that is a path
-    /// is a path into the element, but for those of `identity`.
+    /// A jq program that makes elements of a record. Each output is an element, and the fields below read
+    /// each element like a record of its own. A record without an output is ignored. The paths below are
+    /// paths into the element, except the paths of `identity.except`.
     ///
-    /// The program knows `$key`, `$topic`, `$headers` (texts by name; credentials are left out) and
-    /// `$received`. Loops, definitions, regular expressions and what looks outside may not be used; how
-    /// much it may do follows from the length of the record.
+    /// The program may read `$key`, `$topic`, `$headers` (texts by name, without credentials) and
+    /// `$received`. Loops, definitions, regular expressions and filters that read anything outside the
+    /// record are refused. The length of the record limits the steps of the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<TransformDocument>,
-    /// Records, or elements, that are ignored: each is acknowledged and counted, and becomes no dead letter.
+    /// Records or elements that are ignored. Each is acknowledged and counted, and becomes no dead letter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<IgnoreDocument>,
-    /// What the event is about.
+    /// The subject of the event.
     pub subject: SubjectDocument,
-    /// The event's id. Where a record has none, see `identity`.
+    /// The id of the event. `identity` applies to records without an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<SourceDocument>,
-    /// What identifies an event whose record has no event id. Absent: its whole record, or where it
-    /// was read if the record has no time of its own either.
+    /// The identity of an event without an event id. Absent: the whole record, or the place where the record
+    /// was read, if the record has no time of its own either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityDocument>,
-    /// What orders events of one instant. Absent: their ids.
+    /// The order of events with one time of observation. Absent: the order of their ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<SequenceDocument>,
-    /// The event's type.
+    /// The type of the event.
     #[serde(rename = "type")]
     pub event_type: SourceDocument,
-    /// Absent: records have no time of their own.
+    /// The time of observation. Absent: records have no time of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<TimeDocument>,
-    /// What a record without a time of its own means.
+    /// How a record without a time of its own is read.
     #[serde(default)]
     pub without_time: WithoutTime,
-    /// The tenant that a record names. It never overrides a verified one.
+    /// The tenant that a record names. This name never overrides the verified tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<SourceDocument>,
-    /// What history keeps.
+    /// The part of the record that history keeps.
     pub payload: PayloadDocument,
-    /// JSON Schema 2020-12 of the whole record, or of each element.
+    /// The JSON Schema (2020-12) of the whole record, or of each element.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
     /// Numbers whose statistics are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measures: Vec<MeasureDocument>,
-    /// Where the payload has a status.
+    /// The place of the status in the payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<StatusDocument>,
-    /// Where the payload has a location.
+    /// The place of the location in the payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<LocationDocument>,
-    /// How certain records are read otherwise; the first that applies counts.
+    /// Other ways to read certain records; the first variant that applies counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<VariantDocument>,
 }
@@ -100,10 +100,10 @@ pub struct ContractDocument {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Syntax {
-    /// As RFC 8259 says.
+    /// JSON as in RFC 8259.
     #[default]
     Strict,
-    /// `NaN` and `Infinity`, which are no JSON, are read as null.
+    /// `NaN` and `Infinity`, which are not JSON, are read as null.
     Lenient,
 }
 
@@ -118,31 +118,30 @@ pub enum Arrays {
     Record,
 }
 
-/// Records that are no events: a source and the values that it has.
+/// Records that are ignored: a source, and its values in these records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IgnoreDocument {
     /// `path`, `header`, `key`, `topic`, or `first` of several.
     #[serde(flatten)]
     pub source: SourceDocument,
-    /// The values. A header, the key and the topic are texts.
+    /// The values of the source. Headers, the key and the topic are texts.
     #[serde(rename = "in")]
     pub values: Vec<Value>,
 }
 
-/// What a record without a time of its own means.
+/// How a record without a time of its own is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WithoutTime {
-    /// `missing_field`.
+    /// The record is rejected as `missing_field`.
     #[default]
     Reject,
-    /// Observed when it was received.
+    /// The time of receipt is the time of observation.
     Received,
 }
 
 impl ContractDocument {
-    /// Reads a document. Its shape is right then; whether it describes a contract, compiling
-    /// shows.
+    /// Reads a document and checks its shape. [`Contract::compile`](super::Contract::compile) checks the rest.
     ///
     /// # Errors
     /// Every fault of the shape.
@@ -150,17 +149,17 @@ impl ContractDocument {
         Self::read(&document::parse(json)?)
     }
 
-    /// Whether the id of an event without one is the digest of its record.
+    /// Whether the digest of the record is the id of an event that brings no id.
     pub(crate) fn identified_by_record(&self) -> bool {
         let natural_key = self.identity.as_ref().is_some_and(|identity| !identity.of.is_empty());
         !natural_key && !always_given(self.event_id.as_ref())
     }
 
-    /// The contract as a variant has it.
+    /// The contract with the fields of a variant.
     pub(crate) fn overlaid(&self, variant: &VariantDocument) -> Self {
         let usual = self.clone();
         let event_id = variant.event_id.clone().or(usual.event_id);
-        // Where the variant always has an id, the usual identity is not read and is no fault.
+        // If the variant always has an id, the identity of the contract is never read, which is not a fault.
         let inherited = usual.identity.filter(|_| !always_given(event_id.as_ref()));
         Self {
             subject: variant.subject.clone().unwrap_or(usual.subject),
@@ -175,7 +174,7 @@ impl ContractDocument {
         }
     }
 
-    /// Reads a document that is parsed already.
+    /// Reads a parsed document and checks its shape.
     pub(crate) fn read(document: &Value) -> Result<Self, Vec<Fault>> {
         document::read(document, &SHAPE)
     }

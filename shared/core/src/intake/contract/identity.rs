@@ -1,9 +1,9 @@
-//! What tells a record without an event id from every other: the digest of the record itself, or of
-//! a natural key in it.
+//! The identity of records without an event id: the digest of the record, or of a natural key in the
+//! record.
 //!
-//! The digest is of the record and not of the event that the contract makes of it. A contract that
-//! is mended makes another event of the same bytes, and a redelivery must find the first one. The
-//! subject and the time of observation are not in the digest: the position has them.
+//! The digest covers the record and not the event that the contract makes of the record. A corrected
+//! contract makes another event of the same bytes, but a redelivery must find the first event. The digest
+//! excludes the subject and the time of observation, because the position of the event has both.
 
 use jsonptr::{Pointer, PointerBuf};
 use serde_json::Value;
@@ -17,20 +17,20 @@ use crate::event::{Canonical, Except, Spelling, digest};
 use crate::intake::fault::{Faults, too_many};
 use crate::intake::record::{HeaderValue, Parsed};
 
-/// What stands first in a digest: no digest of a record is one of a natural key.
+/// The first part of a digest, so that records and natural keys have different digests.
 const RECORD: &[u8] = b"record";
 const NATURAL_KEY: &[u8] = b"key";
 
-/// What a record's id is the digest of.
+/// The content of the digest.
 #[derive(Debug)]
 pub(super) enum Identity {
-    /// Its body, less some members, and the headers that its type is read from.
+    /// The body of the record without some members, and the headers from which the type is read.
     Record(Except),
-    /// What these sources find.
+    /// The values of these sources.
     NaturalKey(Vec<Lookup>),
 }
 
-/// A record and what its contract is called.
+/// A record and the name of its contract.
 #[derive(Clone, Copy)]
 pub(super) struct Read<'a> {
     pub(super) contract: &'a str,
@@ -39,7 +39,7 @@ pub(super) struct Read<'a> {
 }
 
 impl Identity {
-    /// Compiles what a document says, also where it says nothing; `None` after a fault.
+    /// Compiles the identity of a document, or the default identity; `None` after a fault.
     pub(super) fn compile(
         document: &ContractDocument,
         path: &str,
@@ -97,13 +97,13 @@ fn except(
     left_out(&identity.except, &path, faults)
 }
 
-/// Pointers to what is left out; `None` after a fault.
+/// Compiles pointers to omitted members; `None` after a fault.
 pub(super) fn left_out(texts: &[String], path: &str, faults: &mut Faults) -> Option<Except> {
     if texts.len() > limits::IDENTITY_EXCEPT {
         faults.add(path, too_many("pointers", texts.len(), limits::IDENTITY_EXCEPT));
         return None;
     }
-    // Every one is compiled before any is missed, so that no fault stays unsaid.
+    // All pointers are compiled, so that all faults are reported.
     let pointers = texts.iter().enumerate().map(|(index, text)| {
         let path = format!("{path}/{index}");
         let pointer = compiled_pointer(text, &path, faults)?;
@@ -151,12 +151,12 @@ fn natural_key(
 }
 
 impl Read<'_> {
-    /// The digest of the record, less what is left out, and of which of its elements this is. It is of
-    /// the record and not of the element, so that a transform that is mended makes no second event of a
-    /// record that is delivered again.
+    /// The digest of the record without the omitted members, and of the element number. The digest covers the
+    /// record and not the element, so that a corrected transform does not make a second event of a redelivered
+    /// record.
     ///
-    /// `event_type` finds the type: where a header says it, two records of one body are two events.
-    /// `canonical` is the canonical text of the whole record, if it is there already.
+    /// `event_type` finds the type. If a header has the type, records with the same body and different headers
+    /// are different events. `canonical` is the canonical text of the whole record, if it is known.
     pub(super) fn record_id(
         self,
         except: &Except,
@@ -192,7 +192,7 @@ impl Read<'_> {
         }
         let parts: Result<Vec<Vec<u8>>, Rejection> =
             found.into_iter().map(|found| self.key_part(found)).collect();
-        // Where it stands in its record does not matter to a natural key.
+        // The element number is no part of a natural key.
         Ok(self.id(NATURAL_KEY, 0, &parts?, None))
     }
 
@@ -204,7 +204,7 @@ impl Read<'_> {
         EventId::trusted(digest(&all))
     }
 
-    /// One part of a natural key as canonical JSON, which is never empty; what is absent is empty.
+    /// One part of a natural key as canonical JSON, which is never empty; an absent value gives an empty part.
     fn key_part(self, found: Option<Found<'_>>) -> Result<Vec<u8>, Rejection> {
         let Some(found) = found else { return Ok(Vec::new()) };
         let header;
@@ -224,7 +224,7 @@ impl Read<'_> {
     }
 }
 
-/// A header of its own bytes: absent is another thing than empty.
+/// The bytes of a header for the digest; an absent header differs from an empty header.
 fn header_part(value: Option<HeaderValue<'_>>) -> Vec<u8> {
     const ABSENT: u8 = 0;
     const PRESENT: u8 = 1;

@@ -1,4 +1,4 @@
-//! One compiled source: where a contract or a route finds one thing in a record.
+//! A compiled source: the places of a record at which a contract or a route finds one value.
 
 mod found;
 mod place;
@@ -17,7 +17,7 @@ use crate::base::limits;
 use crate::intake::fault::{Faults, too_many};
 use crate::intake::record::{HeaderValue, Parsed, Record};
 
-/// Where to look, in turn.
+/// The places, in their order, and a default.
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup {
     places: Vec<Place>,
@@ -39,7 +39,7 @@ impl Lookup {
         Some(Self { places, default: source.default.clone() })
     }
 
-    /// The thing itself, whatever the record says.
+    /// The constant of the source, if it has one.
     pub(crate) fn constant(&self) -> Option<&Value> {
         match self.places.first() {
             Some(Place::Constant(value)) => Some(value),
@@ -47,18 +47,18 @@ impl Lookup {
         }
     }
 
-    /// Whether the record's body is not needed to find it.
+    /// Whether the source reads the body of a record.
     pub(crate) fn reads_body(&self) -> bool {
         self.places.iter().any(|place| matches!(place, Place::Path(_)))
     }
 
-    /// What the record says. A JSON null says nothing, nor does an empty text where there is somewhere
-    /// else to look.
+    /// The value in a record. A JSON null is no value. If the source has alternatives, an empty text is no
+    /// value either.
     pub(crate) fn find<'a>(&'a self, parsed: &'a Parsed<'_>, json: &'a Value) -> Option<Found<'a>> {
         self.find_unless(parsed, json, |_| false)
     }
 
-    /// The same, where other things say nothing, too.
+    /// Like [`Self::find`], but values for which `is_none` holds are no values.
     pub(crate) fn find_unless<'a>(
         &'a self,
         parsed: &'a Parsed<'_>,
@@ -72,8 +72,7 @@ impl Lookup {
         found.find(says).or_else(|| self.otherwise(parsed))
     }
 
-    /// What history keeps. A null and an empty text are values like any other, unless something is found
-    /// somewhere else.
+    /// The JSON that history keeps. A null or an empty text counts if no alternative has another value.
     pub(crate) fn find_json<'a>(
         &'a self,
         parsed: &'a Parsed<'_>,
@@ -94,7 +93,7 @@ impl Lookup {
         self.default.as_ref().map(|value| Found::outside(Raw::Json(value), parsed))
     }
 
-    /// The headers that it looks at.
+    /// The headers that the source reads.
     pub(crate) fn headers(&self) -> impl Iterator<Item = &str> {
         self.places.iter().filter_map(|place| match place {
             Place::Header(name) => Some(name.as_str()),
@@ -102,7 +101,7 @@ impl Lookup {
         })
     }
 
-    /// What the record says outside of its body, at each place that is there: a header, its key, its topic.
+    /// The value at each place outside the body: a header, the key, the topic.
     pub(crate) fn plain<'a>(
         &'a self,
         record: &'a Record,
@@ -168,7 +167,7 @@ fn alternatives(source: &SourceDocument, path: &str, faults: &mut Faults) -> Opt
         }
         Place::compile(one, &path, faults)
     });
-    // Every one is compiled before any is missed, so that no fault stays unsaid.
+    // All alternatives are compiled, so that all faults are reported.
     let compiled: Vec<Option<Place>> = compiled.collect();
     compiled.into_iter().collect()
 }

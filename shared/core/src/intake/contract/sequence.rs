@@ -1,4 +1,4 @@
-//! What orders events of one instant: a number of the record, or where the record stands.
+//! The order of events with one time of observation: a number in the record, or the place of the record.
 
 use serde_json::{Number, Value};
 
@@ -7,17 +7,17 @@ use super::lookup::{Found, Lookup, Raw};
 use crate::base::error::{Code, Rejection};
 use crate::intake::record::{Parsed, Source};
 
-/// What orders events of one instant.
+/// The source of the sequence.
 #[derive(Debug)]
 pub(super) enum Sequence {
-    /// Where the record stands in its partition or request.
+    /// The offset of the record in its partition, or its index in the request.
     Offset,
-    /// A number of the record, and how its texts write the number.
+    /// A number in the record, and the digits of its texts.
     Source(Lookup, Digits),
 }
 
 impl Sequence {
-    /// The sequence of a record; 0 where it says none.
+    /// The sequence of a record; 0 if the record has none.
     pub(super) fn read(&self, parsed: &Parsed<'_>, json: &Value) -> Result<u64, Rejection> {
         match self {
             Self::Offset => Ok(match parsed.record().source {
@@ -43,7 +43,7 @@ fn sequence_of(found: &Found<'_>, digits: Digits) -> Option<u64> {
     number.filter(|number| i64::try_from(*number).is_ok())
 }
 
-/// A number that is written in digits only: `from_str_radix` would take a sign, too.
+/// Parses a text of digits only; `from_str_radix` would also take a sign.
 fn number_of(text: &str, digits: Digits) -> Option<u64> {
     let (digits, radix) = match digits {
         Digits::Decimal => (text, 10),
@@ -55,7 +55,7 @@ fn number_of(text: &str, digits: Digits) -> Option<u64> {
     u64::from_str_radix(digits, radix).ok().filter(|_| only_digits)
 }
 
-/// The whole number that a double like `7.0` is.
+/// The value of a double such as `7.0` as a whole number.
 fn whole(number: &Number) -> Option<u64> {
     const WHOLE: f64 = 9_007_199_254_740_992.0;
     let double = number.as_f64().filter(|double| (0.0..WHOLE).contains(double))?;

@@ -1,6 +1,6 @@
-//! Times as producers write them. Numbers are read as decimals and never through a double's
-//! product, so that two spellings of one instant are one position; what is finer than a
-//! microsecond is cut towards the past, as everywhere.
+//! Reads times in the formats of producers. Numbers are read as decimals and never as products of doubles,
+//! so that two spellings of one instant give one position. Fractions of a microsecond are rounded towards
+//! the past, as in all of Drover.
 
 mod epoch;
 mod local;
@@ -20,16 +20,16 @@ use crate::base::time::Timestamp;
 use crate::intake::fault::Faults;
 use crate::intake::record::{HeaderValue, Parsed};
 
-/// Where a time is, and how it is written.
+/// The source and the format of a time.
 #[derive(Clone, Debug)]
 pub(super) struct TimeSource {
     lookup: Lookup,
     format: TimeFormat,
-    /// Where times without an offset are local.
+    /// The zone of times without an offset.
     zone: Option<Zone>,
 }
 
-/// A time zone, and what the contract calls it.
+/// A time zone, and its name in the contract.
 #[derive(Clone, Debug)]
 struct Zone {
     name: String,
@@ -37,7 +37,7 @@ struct Zone {
 }
 
 impl TimeSource {
-    /// Compiles what a document says; `None` after a fault.
+    /// Compiles a document; `None` after a fault.
     pub(super) fn compile(
         document: &TimeDocument,
         path: &str,
@@ -72,22 +72,22 @@ impl TimeSource {
         Some(Self { lookup: lookup?, format: document.format.clone(), zone })
     }
 
-    /// Where it is.
+    /// The source.
     pub(super) const fn lookup(&self) -> &Lookup {
         &self.lookup
     }
 
-    /// What the record says. A time that stands for none says nothing.
+    /// The value in a record. A time that means no time is no value.
     pub(super) fn find<'a>(&'a self, parsed: &'a Parsed<'_>, json: &'a Value) -> Option<Found<'a>> {
         self.lookup.find_unless(parsed, json, |found| is_none(found.value))
     }
 
-    /// The rejection of a record that does not say it anywhere.
+    /// The rejection of a record without a time.
     pub(super) fn missing(&self, parsed: &Parsed<'_>, json: &Value) -> Rejection {
         self.lookup.missing("the time of observation", parsed, json)
     }
 
-    /// The instant, or `None` where this format names none.
+    /// The instant; `None`: the value has another format.
     pub(super) fn read(&self, value: Raw<'_>) -> Option<Timestamp> {
         if let Some(text) = value.as_str() {
             return self.read_text(text);
@@ -105,7 +105,7 @@ impl TimeSource {
         match &self.format {
             TimeFormat::Rfc3339 => self.written(text),
             TimeFormat::Epoch => epoch(),
-            // The number first: a text that is none shows it by its fifth character.
+            // Numbers first: reading a date as a number fails within five characters.
             TimeFormat::Any => epoch().or_else(|| self.written(text)),
             TimeFormat::Pattern(pattern) => {
                 let parsed = BrokenDownTime::parse(pattern, text).ok()?;
@@ -130,7 +130,7 @@ impl TimeSource {
     }
 }
 
-/// Whether a time stands for none: 0, or the year 1, which programs write where nothing has happened yet.
+/// Whether a value means no time: 0, or the year 1, which programs write if nothing has happened yet.
 fn is_none(value: Raw<'_>) -> bool {
     match (value.as_str(), value) {
         (Some(text), _) => {

@@ -1,6 +1,6 @@
-//! What a view is to read from a payload, looked at while the record is at hand: a unit that cannot be
-//! converted is the record's fault, and a value that is there and cannot be read is counted, so that
-//! nothing is absent in silence.
+//! Checks the values that views will read from a payload, while the record is available. A unit that
+//! cannot be converted rejects the record. An unreadable value is counted, so that its absence from views
+//! is visible.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::base::limits;
 use crate::intake::schema::kind_of;
 use crate::view::{LocationSpec, MeasureSpec, Numbers, StatusSpec, ViewSpec, units};
 
-/// The names of what has no name of its own.
+/// The names of status and location, which have no names in a contract.
 const STATUS: &str = "status";
 const LOCATION: &str = "location";
 
-/// The paths of a [`ViewSpec`], ready for values that are parsed.
+/// The paths of a [`ViewSpec`] for parsed values.
 #[derive(Debug, Default)]
 pub(super) struct Values {
-    /// Of each measure: the number, and its unit.
+    /// The paths of number and unit of each measure.
     measures: Vec<(Path, Option<Path>)>,
     status: Option<Path>,
     location: Option<(Path, Path)>,
@@ -40,11 +40,11 @@ impl Values {
         }
     }
 
-    /// The names of values that are there and cannot be read. A null says that there is none. `place` is
-    /// where the payload stands in the record.
+    /// The names of present but unreadable values; null counts as absent. `place` is the pointer to the payload
+    /// in the record.
     ///
     /// # Errors
-    /// `schema_violation` at a unit that cannot be converted.
+    /// `schema_violation` at the path of a unit that cannot be converted.
     pub(super) fn check(
         &self,
         spec: &ViewSpec,

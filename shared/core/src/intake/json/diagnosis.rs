@@ -1,5 +1,5 @@
-//! Goes through a text that is no JSON once more, and finds what is wrong with it, and where. The text is
-//! never quoted, but for the names of members on the way.
+//! Scans a text that is not JSON a second time, and finds the fault and its place. Messages quote nothing of
+//! the text except the names of members on the path.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,12 @@ use crate::base::error::{Code, Rejection};
 use crate::base::limits;
 use crate::intake::schema::child;
 
-/// Lists and objects inside one another: as deep as `serde_json` goes.
+/// Maximum nesting of lists and objects, which is the limit of `serde_json`.
 const DEPTH: usize = 127;
-/// Digits of an exponent that are read.
+/// Maximum number of digits of an exponent.
 const EXPONENT_DIGITS: usize = 4;
 
-/// What is wrong with a text, and where.
+/// The fault of a text, and its place.
 struct Fault {
     cause: Cause,
     path: String,
@@ -30,12 +30,12 @@ enum Cause {
     Twice,
     /// A number beyond the largest double.
     OutOfRange,
-    /// A number with so many digits in its exponent.
+    /// A number with this many digits in its exponent.
     LongExponent(usize),
     BareWord(&'static str),
 }
 
-/// Why `serde_json` refused a text.
+/// The reason why `serde_json` refused a text.
 pub(super) fn told(text: &str, fault: &serde_json::Error) -> Rejection {
     if let Err(fault) = Walk::over(text) {
         return fault.rejection(text);
@@ -55,7 +55,7 @@ pub(super) fn out_of_range(text: &str) -> Rejection {
     }
 }
 
-/// Of bytes the first of which are UTF-8.
+/// The rejection of bytes that are not UTF-8. The first `valid` bytes are UTF-8.
 pub(super) fn not_utf8(bytes: &[u8], valid: usize) -> Rejection {
     let zeros = |odd: usize| {
         let half = bytes.iter().skip(odd).step_by(2).take(8);
@@ -117,7 +117,7 @@ impl Fault {
     }
 }
 
-/// Goes through a text, which may be anything.
+/// Scans any text.
 struct Walk<'t> {
     text: &'t [u8],
     at: usize,
@@ -138,7 +138,7 @@ impl<'t> Walk<'t> {
         Fault { cause, path: path.to_owned(), at: self.at }
     }
 
-    /// The byte behind some whitespace.
+    /// The next byte after whitespace.
     fn next(&mut self) -> Option<u8> {
         while matches!(self.text.get(self.at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
@@ -196,7 +196,7 @@ impl<'t> Walk<'t> {
         self.close(b']', path)
     }
 
-    /// What else is wrong here is `serde_json`'s to say: the walk ends.
+    /// Ends the scan at another fault, which `serde_json` reports.
     fn close(&mut self, end: u8, path: &str) -> Walked {
         match self.next() {
             None => Err(self.fault(Cause::EndsEarly, path)),
@@ -254,9 +254,9 @@ impl<'t> Walk<'t> {
 fn out_of_range_cause(number: &str) -> Option<Cause> {
     let exponent = number.split_once(['e', 'E']).map_or("", |(_, exponent)| exponent);
     let exponent = exponent.trim_start_matches(['+', '-']).trim_start_matches('0');
-    if exponent.len() > EXPONENT_DIGITS {
-        return Some(Cause::LongExponent(exponent.len()));
-    }
     let double: Result<f64, _> = number.parse();
-    double.is_ok_and(f64::is_infinite).then_some(Cause::OutOfRange)
+    if double.is_ok_and(f64::is_infinite) {
+        return Some(Cause::OutOfRange);
+    }
+    (exponent.len() > EXPONENT_DIGITS).then_some(Cause::LongExponent(exponent.len()))
 }

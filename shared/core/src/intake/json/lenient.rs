@@ -1,6 +1,6 @@
-//! `NaN` and `Infinity` where a value stands: what programs write that know doubles and no JSON.
+//! `NaN` and `Infinity` in the place of a value, which programs write that do not follow JSON.
 
-/// The words, and what a message calls them.
+/// The words, and their names in messages.
 const WORDS: [(&str, &str); 7] = [
     ("-Infinity", "-Infinity"),
     ("Infinity", "Infinity"),
@@ -11,7 +11,7 @@ const WORDS: [(&str, &str); 7] = [
     ("nan", "nan"),
 ];
 
-/// The word that a text begins with, if it stands alone.
+/// The bare word at the beginning of a text, if no letter or digit follows.
 pub(super) fn bare_word(text: &[u8]) -> Option<&'static str> {
     let stands = |word: &str| {
         let (begins, rest) = text.split_at_checked(word.len())?;
@@ -21,7 +21,7 @@ pub(super) fn bare_word(text: &[u8]) -> Option<&'static str> {
     WORDS.iter().find(|(word, _)| stands(word).is_some()).map(|(_, shown)| *shown)
 }
 
-/// The text with null in the place of such words; `None`: it has none. What stands in a string stays.
+/// The text with null instead of bare words; `None`: the text has none. Strings stay unchanged.
 pub fn without_bare_words(text: &[u8]) -> Option<Vec<u8>> {
     let mut kept = Vec::with_capacity(text.len());
     let (mut at, mut replaced) = (0, false);

@@ -1,5 +1,5 @@
-//! Record headers as Lambda writes them: `[{"name": [byte, …]}, …]`. Bytes may come signed or
-//! unsigned, and a header without a value is an empty one.
+//! Record headers in the form of Lambda: `[{"name": [byte, …]}, …]`. Bytes may be signed or unsigned, and a
+//! header without a value has an empty value.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl<'de> Deserialize<'de> for Headers {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Headers, A::Error> {
-                // Most records have one, and the first push would make room for four.
+                // Most records have one header, and the first push would allocate room for four.
                 let mut headers = Vec::with_capacity(1);
                 while list.next_element_seed(Into(&mut headers))?.is_some() {}
                 Ok(Headers(headers))
@@ -32,7 +32,7 @@ impl<'de> Deserialize<'de> for Headers {
     }
 }
 
-/// Reads one element of the list, an object, of one name as a rule, into the list of all.
+/// Reads one object of the list, which usually has one name, into the list of all headers.
 struct Into<'a>(&'a mut Vec<(String, Vec<u8>)>);
 
 impl<'de> DeserializeSeed<'de> for Into<'_> {

@@ -23,7 +23,7 @@ const STRING_32: u8 = 0xb1;
 const TIMESTAMP: u8 = 0x83;
 const LONG: u8 = 0x81;
 
-/// What a header says.
+/// The value of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderValue<'a> {
     /// A text.
@@ -32,12 +32,12 @@ pub enum HeaderValue<'a> {
     Long(i64),
     /// An AMQP timestamp: milliseconds since 1970.
     Millis(i64),
-    /// Neither UTF-8 nor one of the AMQP types that are read.
+    /// Neither UTF-8 nor a supported AMQP type.
     Unreadable,
 }
 
 impl<'a> HeaderValue<'a> {
-    /// Of bytes that are a text and no type of AMQP: a Kafka key.
+    /// Reads a Kafka key, which is a text and never an AMQP type.
     pub(crate) fn of_text(bytes: &'a [u8]) -> Self {
         std::str::from_utf8(bytes).map_or(Self::Unreadable, Self::Text)
     }

@@ -1,5 +1,5 @@
-//! The body of a record as JSON, or why it is none. Failing is kept and not returned: a record
-//! with an unreadable body may still say in a header whose it is.
+//! The body of a record as JSON, or the reason why it is not JSON. The reason is kept and not returned,
+//! because a record with an unreadable body may still name its tenant in a header.
 
 use std::sync::OnceLock;
 
@@ -21,13 +21,13 @@ use crate::intake::json::{self, without_bare_words, without_bom};
 pub struct Parsed<'r> {
     record: &'r Record,
     json: Result<Value, Rejection>,
-    /// Numbers of the body that [`Self::json`] does not hold.
+    /// Numbers of the body that [`Self::json`] cannot represent.
     exact: OnceLock<Result<Exact, Rejection>>,
-    /// [`Self::data`], where it is not [`Self::json`].
+    /// The result of [`Self::data`], if it differs from [`Self::json`].
     data: OnceLock<Result<Value, Rejection>>,
-    /// The part of the record that is this line as a whole; `None`: the record is read as one text.
+    /// The part number of this line as a whole; `None`: the record is read as one text.
     line: Option<u32>,
-    /// Of an element, which.
+    /// The element, if a transform made this body.
     element: Option<Element<'r>>,
 }
 
@@ -44,7 +44,7 @@ impl<'r> Parsed<'r> {
         Self::of(record, parse(record), None)
     }
 
-    /// A record whose framing cannot be undone: it has no readable body.
+    /// A record without a readable body, because its framing cannot be removed.
     pub(crate) fn refused(record: &'r Record, rejection: Rejection) -> Self {
         Self::of(record, Err(rejection), None)
     }
@@ -57,24 +57,24 @@ impl<'r> Parsed<'r> {
         Self { record, json, exact: OnceLock::new(), data: OnceLock::new(), line: None, element }
     }
 
-    /// Marks this as a line of a record: `number` is the part of the whole line.
+    /// Marks this body as a line of a record. `number` is the part of the whole line.
     pub(crate) fn in_line(self, number: u32) -> Self {
         Self { line: Some(number), ..self }
     }
 
-    /// The record in another spelling, as the same part.
+    /// Another spelling of the record, as the same part.
     pub(crate) fn respelled<'a>(&self, record: &'a Record) -> Parsed<'a> {
         Parsed { line: self.line, ..record.parsed() }
     }
 
-    /// An element of this record, which is read in the place of its body.
+    /// An element of this record. Readers read the element instead of the body.
     pub(crate) fn element(&'r self, number: u32, body: String) -> Parsed<'r> {
         let json = json::parse(body.as_bytes());
         let element = Some(Element { number, whole: self, body });
         Parsed { line: self.line, ..Parsed::of(self.record, json, element) }
     }
 
-    /// Which element this is, from 0; `None`: the record itself.
+    /// The number of this element, from 0; `None`: the record itself.
     pub(crate) fn element_number(&self) -> Option<u32> {
         self.element.as_ref().map(|element| element.number)
     }
@@ -88,12 +88,12 @@ impl<'r> Parsed<'r> {
         }
     }
 
-    /// The record that this is an element of, or the record itself.
+    /// The record to which this element belongs, or the record itself.
     pub(crate) fn whole(&self) -> &Parsed<'r> {
         self.element.as_ref().map_or(self, |element| element.whole)
     }
 
-    /// The parsed text; `None`: it is not UTF-8.
+    /// The text that was parsed; `None`: the body is not UTF-8.
     pub(crate) fn body(&self) -> Option<&str> {
         match &self.element {
             Some(element) => Some(&element.body),
@@ -109,13 +109,13 @@ impl<'r> Parsed<'r> {
     /// The body.
     ///
     /// # Errors
-    /// `empty_value`, `too_large` (over [`limits::TRANSFORMED_BYTES`], the most that is parsed at
-    /// all), `unsupported_encoding`, `malformed_json`, `schema_violation` of a number out of range.
+    /// `empty_value`, `too_large` (over [`limits::TRANSFORMED_BYTES`], the limit of every parsed body),
+    /// `unsupported_encoding`, `malformed_json`, `schema_violation` for a number that is out of range.
     pub fn json(&self) -> Result<&Value, Rejection> {
         self.json.as_ref().map_err(Clone::clone)
     }
 
-    /// The body, if it is no larger than a record may be.
+    /// The body, if it has at most [`limits::RECORD_BYTES`].
     pub(crate) fn record_json(&self) -> Result<&Value, Rejection> {
         match (&self.element, &self.record.value) {
             (Some(element), _) => within(element.body.as_bytes(), limits::RECORD_BYTES)?,
@@ -125,11 +125,11 @@ impl<'r> Parsed<'r> {
         self.json()
     }
 
-    /// The body, whatever it is: JSON where its media type or its text says so, else a text; bytes are
-    /// base64, and no body is null.
+    /// The body in any format: JSON if its media type or its text is JSON, else a text. Bytes become base64,
+    /// and a record without a body becomes null.
     ///
     /// # Errors
-    /// `too_large`, `unsupported_encoding`, and `malformed_json` where the media type is JSON.
+    /// `too_large`, `unsupported_encoding`, and `malformed_json` if the media type is JSON.
     pub(crate) fn data(&self) -> Result<&Value, Rejection> {
         if self.element.is_some() {
             return self.record_json();
@@ -156,8 +156,7 @@ impl<'r> Parsed<'r> {
         self.record.value.is_some()
     }
 
-    /// The record with null in the place of `NaN` and `Infinity`; `None`: its body is JSON, or is none for
-    /// another reason.
+    /// The record with null instead of `NaN` and `Infinity`; `None`: the body is JSON, or has another fault.
     pub(crate) fn without_bare_words(&self) -> Option<Record> {
         if self.element.is_some() {
             return None;
@@ -168,24 +167,24 @@ impl<'r> Parsed<'r> {
         Some(Record { value: Some(value), ..self.record.clone() })
     }
 
-    /// The digits of a whole number of the body that is too long for 64 bits.
+    /// The digits of a whole number in the body, if the number is too long for 64 bits.
     pub(crate) fn long_integer(&self, place: &Pointer) -> Option<String> {
         let text = self.exact(Doubles::Any, Spelling::Kept).ok()??.at(place)?.here()?;
         let digits = text.strip_prefix('-').unwrap_or(text);
         digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.to_string())
     }
 
-    /// Whether every number of the body that was looked at is written as its value is.
+    /// Whether no number that was compared so far has a special spelling.
     pub(crate) fn has_plain_numbers(&self) -> bool {
         self.exact.get().is_none_or(|exact| exact.as_ref().is_ok_and(Exact::is_empty))
     }
 
-    /// Does something with the canonical text of a value of the body, less what is left out.
-    /// `place` is where the value stands; `None`: it is a document's.
+    /// Calls `act` with the canonical text of a value of the body, without the omitted members. `place` is the
+    /// pointer to the value in the body; `None`: the value belongs to a document.
     ///
     /// # Errors
-    /// `malformed_json`: there is no such text; `schema_violation`: a number in the body has an exponent
-    /// of more than four digits.
+    /// `malformed_json`: the value has no canonical text; `schema_violation`: a number in the body has an
+    /// exponent of more than four digits.
     pub(crate) fn with_canonical<T>(
         &self,
         canonical: Canonical<'_>,
@@ -218,7 +217,7 @@ fn parse(record: &Record) -> Result<Value, Rejection> {
 }
 
 impl Record {
-    /// The body as bytes that are not compressed, without a BOM.
+    /// The bytes of the body, which is not compressed, without a BOM.
     ///
     /// # Errors
     /// `empty_value`, `too_large` (over [`limits::TRANSFORMED_BYTES`]), `unsupported_encoding`.
@@ -249,7 +248,7 @@ fn is_json(media_type: &str) -> bool {
             && name.get(name.len() - 5..).is_some_and(|end| end.eq_ignore_ascii_case("+json"))
 }
 
-/// Azure calls a character set an encoding, so `utf-8` is plain, too.
+/// Azure writes a character set into this header, so `utf-8` also means not encoded.
 fn plain(record: &Record) -> Result<(), Rejection> {
     let is_plain = |encoding: &str| {
         let plain = ["identity", "utf-8", ""];

@@ -1,18 +1,18 @@
-//! The time of receipt of a foreign record: its Kafka timestamp, where the record can have come then.
+//! The time of receipt of a record from another producer: its Kafka timestamp, if the record can have
+//! arrived then.
 //!
-//! Producers stamp their records as they like: with nothing, 0, seconds, microseconds, a clock that is
-//! years off. A timestamp counts only if it is plausible for the invocation that takes the record:
-//! not before the oldest record that the topic can hold, and not in the future. Any other is no
-//! receipt time at all, and the time of the invocation stands in for it. What is decided here is
-//! written into the letter and the buffer, so that a replay decides the same.
+//! Producers write any timestamp: none, 0, seconds, microseconds, or the time of a clock that is years
+//! off. A timestamp counts only if it is plausible for the invocation that takes the record: not before
+//! the oldest record that the topic can hold, and not in the future. Otherwise the time of the invocation
+//! counts. The decision is stored in the letter and the buffer, so that a replay decides the same.
 //!
-//! - `ingested_at`, which every decision uses, is never later than the invocation.
-//! - `received_at` is a time that a redelivery repeats: an event without a time of its own is put there.
-//!   An implausible timestamp makes none, because the time of the invocation is another with each
-//!   delivery, and so would the event be.
+//! - `ingested_at` is never later than the invocation. Every decision uses this time.
+//! - `received_at` is a time that a redelivery repeats. An event without a time of its own gets this time.
+//!   A record with an implausible timestamp has no `received_at`: each delivery has another time of
+//!   invocation, so each delivery would make another event.
 //!
-//! Clocks of brokers and producers may be a little ahead ([`SKEW_SECONDS`]): such a timestamp still is
-//! one that a redelivery repeats, and only `ingested_at` is moved back to the invocation.
+//! Clocks of brokers and producers may be slightly ahead ([`SKEW_SECONDS`]). A redelivery repeats such a
+//! timestamp, so the timestamp counts; only `ingested_at` is limited to the time of the invocation.
 
 use std::time::Duration;
 
@@ -20,17 +20,17 @@ use crate::base::time::Timestamp;
 use crate::base::variables::{Misconfigured, Variables};
 use crate::intake::record::Source;
 
-/// How far ahead of the invocation a timestamp may be.
+/// Maximum lead of a plausible timestamp over the invocation.
 pub const SKEW_SECONDS: i64 = 5 * 60;
 
 const HOUR_SECONDS: i64 = 60 * 60;
-/// Kafka deletes whole segments, and not at once: a record outlives its topic's retention.
+/// Kafka deletes whole segments with a delay, so a record outlives the retention of its topic.
 const SLACK_SECONDS: i64 = 24 * HOUR_SECONDS;
 const WEEK_HOURS: u32 = 7 * 24;
-/// Ten years, for topics that keep everything.
+/// Ten years, for topics that keep all records.
 const MOST_HOURS: u32 = 10 * 365 * 24;
 
-/// How long topics hold their records: the longest of those that are read.
+/// The retention of the topics that are read: the longest of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicRetention {
     hours: u32,
@@ -39,31 +39,31 @@ pub struct TopicRetention {
 /// The two times of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamps {
-    /// A receipt time that a redelivery repeats, where the source has one.
+    /// A time of receipt that a redelivery repeats, if the source has one.
     pub received_at: Option<Timestamp>,
-    /// When it entered.
+    /// When the record entered the system.
     pub ingested_at: Timestamp,
 }
 
-/// An invocation that takes records, or the time at which they were given up.
+/// The circumstances in which records are taken, or discarded by their event source.
 #[derive(Clone, Copy, Debug)]
 pub struct Receipt {
-    /// Its time.
+    /// The time of the invocation, or of the discard.
     pub now: Timestamp,
-    /// How old a record can be.
+    /// The retention of the topics, which limits the age of a record.
     pub retention: TopicRetention,
 }
 
 impl TopicRetention {
-    /// Kafka's own default, that of `infra/streaming.yaml`, and that of the local host's log.
+    /// The default of Kafka, of `infra/streaming.yaml`, and of the event log of the local host.
     pub const WEEK: Self = Self { hours: WEEK_HOURS };
-    /// The longest that can be said.
+    /// The longest retention that can be configured.
     pub const LONGEST: Self = Self { hours: MOST_HOURS };
 
-    /// `DROVER_TOPIC_RETENTION_HOURS`: a week where nothing is said.
+    /// Reads `DROVER_TOPIC_RETENTION_HOURS`; a week if the variable is not set.
     ///
     /// # Errors
-    /// It is no number of hours up to ten years.
+    /// The value is not a number of hours from 1 to ten years.
     pub fn read<F>(variables: &Variables<F>) -> Result<Self, Misconfigured>
     where
         F: Fn(&str) -> Option<String>,
@@ -73,10 +73,10 @@ impl TopicRetention {
         Ok(Self { hours })
     }
 
-    /// So many hours.
+    /// A retention of this many hours.
     ///
     /// # Errors
-    /// None, or more than ten years.
+    /// The number is 0, or more than ten years.
     pub fn of_hours(hours: u32) -> Result<Self, String> {
         if (1..=MOST_HOURS).contains(&hours) {
             return Ok(Self { hours });
@@ -84,7 +84,7 @@ impl TopicRetention {
         Err(format!("topics hold records for 1 to {MOST_HOURS} hours"))
     }
 
-    /// The time itself.
+    /// The retention as a duration.
     pub fn duration(self) -> Duration {
         Duration::from_secs(u64::from(self.hours) * 60 * 60)
     }
@@ -185,7 +185,7 @@ mod tests {
             }
         }
 
-        /// A redelivery never makes two events of one record: its time is the timestamp, or none.
+        /// A redelivery never makes a second event of a record, because its time is the timestamp or none.
         #[test]
         fn later_deliveries_repeat_the_time_or_have_none(
             timestamp in NOW - 10 * DAY_MILLIS..NOW + 10 * DAY_MILLIS,

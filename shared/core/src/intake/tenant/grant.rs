@@ -1,4 +1,4 @@
-//! What stands under the hash of an API key.
+//! The stored grant of an API key.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,14 +7,14 @@ use super::NamedTenant;
 use super::key::ApiKey;
 use crate::base::id::TenantId;
 
-/// What the registry keeps under a key's hash: whose it is, and what it may do.
+/// The grant that the registry stores under the hash of a key: its tenant and its scopes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyGrant {
     tenant: TenantId,
     key: ApiKey,
 }
 
-/// As it is stored. Apart from the grant, so that only what was stored becomes one.
+/// The stored form. The type differs from the grant, so that only a stored document becomes a grant.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredGrant {
@@ -23,7 +23,7 @@ struct StoredGrant {
 }
 
 impl KeyGrant {
-    /// The tenant that the key speaks for.
+    /// The tenant of the key.
     pub fn tenant(&self) -> NamedTenant {
         NamedTenant(self.tenant.clone())
     }
@@ -33,12 +33,12 @@ impl KeyGrant {
         &self.key
     }
 
-    /// What is stored for a key.
+    /// The stored form of a key.
     pub(crate) fn stored(tenant: &TenantId, key: &ApiKey) -> Result<String, serde_json::Error> {
         serde_json::to_string(&StoredGrant { tenant: tenant.to_string(), key: key.clone() })
     }
 
-    /// Reads what is stored.
+    /// Reads the stored form.
     pub(crate) fn read(stored: Value) -> Result<Self, String> {
         let stored: StoredGrant =
             serde_json::from_value(stored).map_err(|fault| fault.to_string())?;

@@ -1,4 +1,4 @@
-//! API keys: known by their hashes only, each found by one read.
+//! API keys. Only their hashes are stored, and one read finds a key.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,19 +11,19 @@ use crate::intake::fault::Faults;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
-    /// What the tenant calls it.
+    /// The name that the tenant gives the key.
     pub id: String,
-    /// SHA-256 of the key, 64 hexadecimal digits. A key has 256 random bits, so nothing slower
-    /// than a hash is needed.
+    /// The SHA-256 of the key as 64 hexadecimal digits. A key has 256 random bits, so a fast hash is
+    /// sufficient.
     pub sha256: String,
-    /// What it may do.
+    /// The permissions of the key.
     pub scopes: Vec<Scope>,
-    /// Whether it is worthless outside the local host.
+    /// Whether only the local host accepts the key.
     #[serde(default)]
     pub local: bool,
 }
 
-/// What a key may do.
+/// A permission of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {

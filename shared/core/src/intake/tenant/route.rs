@@ -1,5 +1,5 @@
-//! Who vouches for the tenant of a topic's records: the topic's access list together with a
-//! header, a field or a fixed name; or ingest, whose envelopes say it themselves.
+//! Routes of topics. A route names the tenant of the records: the access list of the topic vouches for a
+//! header, a field or a fixed name, and ingest vouches for the tenant in its envelopes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,37 +20,37 @@ use crate::intake::schema::child;
 
 static SHAPE: CompiledSchema = CompiledSchema::new(|| document::compiled(DocumentKind::Topics));
 
-/// The longest name that Kafka gives a topic.
+/// Maximum length of a Kafka topic name.
 const TOPIC_LIMIT: usize = 249;
 
-/// How the records of one topic are read.
+/// The route of a topic: how its records are read.
 #[derive(Clone, Debug)]
 pub enum TopicRoute {
-    /// Records of foreign producers.
+    /// Records of other producers.
     Contract {
-        /// The contract that they pass.
+        /// The contract of the records.
         contract: Arc<str>,
-        /// Where their tenant is named.
+        /// The source of their tenant.
         tenant: TenantSource,
-        /// What is around their JSON.
+        /// Their framing.
         framing: Framing,
     },
-    /// What ingest writes. Only ingest may write there, so the envelope's tenant is verified.
+    /// Events that ingest writes. Only ingest may write to the topic, so the tenant in the envelope is verified.
     Envelope,
 }
 
-/// Where the tenant of a record is named.
+/// The source of the tenant of a record.
 #[derive(Clone, Debug)]
 pub struct TenantSource(Lookup);
 
 /// The routes of all topics.
 #[derive(Clone, Debug)]
 pub struct Topics {
-    /// By the name of the topic.
+    /// The routes by the names of their topics.
     pub topics: BTreeMap<String, TopicRoute>,
 }
 
-/// One route as it is written, in `topics.json` and in the registry.
+/// The document of a route, in `topics.json` and in the registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct RouteDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,8 +75,8 @@ impl TopicRoute {
     /// The tenant that the route finds for a record.
     ///
     /// # Errors
-    /// `unknown_tenant` where none is named, `invalid_id`; where the body is needed and cannot be
-    /// read, why.
+    /// `unknown_tenant` if the record names no tenant, `invalid_id`, and the fault of an unreadable body if the
+    /// route reads the body.
     pub fn tenant(&self, parsed: &Parsed<'_>) -> Result<NamedTenant, Rejection> {
         match self {
             Self::Contract { tenant, .. } => tenant.read(parsed),
@@ -89,7 +89,7 @@ impl TopicRoute {
 }
 
 impl TopicRoute {
-    /// What is around the JSON of the route's records.
+    /// The framing of the records.
     pub fn framing(&self) -> Framing {
         match self {
             Self::Contract { framing, .. } => *framing,
@@ -136,7 +136,7 @@ impl Topics {
         faults.or(Some(Self { topics }))
     }
 
-    /// Reads one route as the registry has it.
+    /// Reads a stored route.
     pub(crate) fn route(stored: Value) -> Result<TopicRoute, String> {
         let route: RouteDocument =
             serde_json::from_value(stored).map_err(|fault| fault.to_string())?;

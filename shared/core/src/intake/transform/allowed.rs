@@ -1,18 +1,18 @@
-//! What a program may use: a list of what is allowed, so that a filter which a later version of jq
-//! brings along is not.
+//! The filters that a program may use. The list names the allowed filters, so that a new filter of a later
+//! version of jq is not allowed.
 
-/// How many outputs a filter has, and what it does with the filters that it is given.
+/// The number of outputs of a filter, and its use of its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outputs {
-    /// At most one, for each output of its arguments together.
+    /// At most one output for each combination of the outputs of its arguments.
     EachArgument,
-    /// At most one, whatever its arguments give.
+    /// At most one output.
     First,
-    /// One. Its argument runs for each item of the input.
+    /// One output. Its argument runs for each item of the input.
     EachItem,
-    /// One. Its arguments are places that it changes.
+    /// One output. Its arguments are paths that the filter changes.
     Updated,
-    /// Any number.
+    /// Any number of outputs.
     Many,
 }
 
@@ -137,7 +137,7 @@ const ALLOWED: &[Filter] = &[
     one("@uri", 0),
 ];
 
-/// The filter of that name and with so many arguments, if it may be used.
+/// The filter with this name and number of arguments, if it is allowed.
 pub(super) fn allowed(name: &str, arguments: usize) -> Option<&'static Filter> {
     ALLOWED.iter().find(|filter| filter.name == name && filter.arguments == arguments)
 }

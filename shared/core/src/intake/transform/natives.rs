@@ -115,7 +115,7 @@ fn number(value: Value) -> ValueResult {
         return value.as_number().cloned().map(Value::Number);
     };
     meter::charge_for(text.len());
-    // serde_json refuses what is larger than every double.
+    // serde_json refuses numbers that are larger than every double.
     if serde_json::from_str::<serde_json::Number>(text).is_ok() {
         return Ok(Value::Number(Number::written(text.trim())));
     }

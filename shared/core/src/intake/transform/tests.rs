@@ -1,4 +1,4 @@
-//! Facts about programs.
+//! Tests of transforms.
 
 mod language;
 mod limits;

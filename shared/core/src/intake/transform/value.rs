@@ -1,9 +1,9 @@
-//! A value inside a transform. Numbers are what the record wrote, containers are shared and know their
-//! size and depth, and members of an object are in the order of their names: that order is the same
-//! however the producer wrote them, so elements keep their numbers.
+//! A value inside a transform. Numbers keep their spelling in the record. Containers are shared and know
+//! their size and depth. Members of an object are in the order of their names, which does not depend on the
+//! producer, so elements keep their numbers.
 //!
-//! Whatever a program builds stays within [`WEIGHT`] and [`DEPTH`], so that comparing, writing and
-//! dropping a value cannot take longer, or go deeper, than these allow.
+//! Every value of a program stays within [`WEIGHT`] and [`DEPTH`], which limit the time and the recursion of
+//! comparing, writing and dropping the value.
 
 mod arithmetic;
 mod number;
@@ -18,12 +18,12 @@ pub(super) use self::number::Number;
 pub(super) use self::reading::read;
 use super::meter::{self, Over};
 
-/// The most that a value may weigh: bytes of its texts and numbers, and one for each value in it. What
+/// Maximum weight of a value: the bytes of its texts and numbers, and one for each value inside. A value that
 /// two containers share counts twice.
 pub(super) const WEIGHT: usize = 4 * 1024 * 1024;
-/// How deep a value may be. A record is at most 128 deep.
+/// Maximum depth of a value. The depth of a record is at most 128.
 pub(super) const DEPTH: usize = 256;
-/// The most items of one array or object.
+/// Maximum number of items of an array or object.
 pub(super) const ITEMS: usize = 200_000;
 
 pub(super) type Error = jaq_core::Error<Value>;
@@ -51,7 +51,7 @@ pub(crate) struct Container<T> {
     depth: usize,
 }
 
-/// What a container holds.
+/// An item of a container.
 pub(crate) trait Item: Clone {
     fn value(&self) -> &Value;
     fn name_bytes(&self) -> usize;
@@ -78,7 +78,7 @@ impl Item for Member {
 }
 
 impl<T: Item> Container<T> {
-    /// `None`: it would be too large, and the run is over.
+    /// `None`: the container would exceed a limit, and the run ends.
     fn new(items: Vec<T>) -> Option<Rc<Self>> {
         let mut container = Self { items, weight: 1, depth: 1 };
         for item in &container.items {
@@ -126,12 +126,12 @@ impl Container<Member> {
 }
 
 impl Value {
-    /// An array; null where it would be too large, and the run is over.
+    /// An array; null if the array would exceed a limit, and the run ends.
     pub(super) fn array(items: Vec<Self>) -> Self {
         Container::new(items).map_or(Self::Null, Self::Array)
     }
 
-    /// An object; of a name that comes twice the last value counts.
+    /// An object. If a name occurs twice, the last value counts.
     pub(super) fn object(mut members: Vec<Member>) -> Self {
         if !members.is_sorted_by(|one, next| one.0 < next.0) {
             members.sort_by(|one, next| one.0.cmp(&next.0));
@@ -146,12 +146,12 @@ impl Value {
         Self::sorted(members)
     }
 
-    /// An object of members that are in order.
+    /// An object with sorted members.
     fn sorted(members: Vec<Member>) -> Self {
         Container::new(members).map_or(Self::Null, Self::Object)
     }
 
-    /// A text; null where it would be too long, and the run is over.
+    /// A text; null if the text would exceed a limit, and the run ends.
     pub(super) fn text(text: impl AsRef<str> + Into<Rc<str>>) -> Self {
         let length = text.as_ref().len();
         if length > WEIGHT {
@@ -184,7 +184,7 @@ impl Value {
         }
     }
 
-    /// What jq calls its type.
+    /// The name of its type in jq.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",

@@ -1,11 +1,11 @@
-//! Names in a contract: its own, those of its measures, and media types.
+//! Checks the names in a contract: its own name, the names of measures, and media types.
 
 use crate::base::excerpt::Excerpt;
 use crate::base::id::Kind;
 use crate::intake::fault::Faults;
 
 pub(super) fn check_name(name: &str, path: &str, faults: &mut Faults) {
-    // A kind has the alphabet that every name of ours has.
+    // Kinds and contract names have the same alphabet.
     if Kind::parse(name).is_err() {
         faults.add(path, "a name is 1 to 64 of a-z, 0-9, _ and -");
     }

@@ -1,4 +1,4 @@
-//! What the units of a view read, from the document.
+//! Compiles the values that views read.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

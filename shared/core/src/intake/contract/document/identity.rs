@@ -1,46 +1,45 @@
-//! What an event is about, and which one it is, as it is written.
+//! The document of subject and identity.
 
 use serde::{Deserialize, Serialize};
 
 use super::source::SourceDocument;
 
-/// What an event is about.
+/// The subject of an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectDocument {
-    /// The kind, the same for every record.
+    /// The kind, which all records share.
     pub kind: String,
-    /// The id inside the kind.
+    /// The id within the kind.
     pub id: SourceDocument,
-    /// What is made of the id, so that its spellings are one subject.
+    /// A conversion of the id, so that different spellings name one subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fold: Option<Fold>,
 }
 
-/// What is made of an id.
+/// A conversion of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fold {
-    /// Lower case: for MAC addresses and EUIs.
+    /// To lower case, for MAC addresses and EUIs.
     Lower,
 }
 
-/// What identifies an event without an id: exactly one of `except` and `of`. The id is a digest of
-/// the contract's name and of this, whatever the contract extracts from the record, so that a
-/// record that is delivered again is a duplicate although its contract was mended in between.
+/// The identity of an event without an id: exactly one of `except` and `of`. The id of the event is a
+/// digest of this identity and the contract's name, independent of the extracted payload. A redelivered
+/// record is therefore a duplicate, even if its contract was corrected in the meantime.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentityDocument {
-    /// JSON Pointers into the record: the id is the digest of the record's canonical JSON less
-    /// these (the time at which it was sent, a number of attempts), and of the headers that `type`
-    /// is read from. Two records of one time that differ in nothing else are one event, and the
-    /// first counts.
+    /// JSON Pointers into the record. The id is the digest of the canonical JSON of the record without these
+    /// members (for example the time of sending, or a number of attempts), and of the headers that `type`
+    /// reads. Two records of one time that differ only in these members are one event, and the first record
+    /// counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
-    /// Sources of a natural key: the id is the digest of what they find. What is absent counts as
-    /// absent, which is not an empty text; if all are absent, the record is `missing_field`. Two
-    /// records of one time and one key with different content are `payload_mismatch`, as two with
-    /// one event id are.
+    /// Sources of a natural key. The id is the digest of their values. An absent value differs from an empty
+    /// text; a record in which all values are absent is rejected as `missing_field`. Two records with the
+    /// same time and key but different content are `payload_mismatch`, like two records with one event id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub of: Vec<SourceDocument>,
 }

@@ -1,25 +1,25 @@
-//! Where a record says something: the sources of a contract as they are written.
+//! The document of sources: the places of a record from which a contract reads.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// Where to find one thing: exactly one of `path`, `header`, `key`, `topic`, `const` and `first`.
+/// The source of one value: exactly one of `path`, `header`, `key`, `topic`, `const` and `first`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceDocument {
     /// JSON Pointer into the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Name of a header: Kafka's and HTTP's alike, whatever its case.
+    /// The name of a Kafka or HTTP header, in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
-    /// The record's Kafka key, as a text. Over HTTP there is none.
+    /// The Kafka key of the record, as a text. HTTP requests have no key.
     #[serde(default, skip_serializing_if = "is_false")]
     pub key: bool,
-    /// The name of the record's topic. Over HTTP there is none.
+    /// The topic of the record. HTTP requests have no topic.
     #[serde(default, skip_serializing_if = "is_false")]
     pub topic: bool,
-    /// The thing itself.
+    /// This value.
     #[serde(
         default,
         rename = "const",
@@ -27,39 +27,39 @@ pub struct SourceDocument {
         skip_serializing_if = "Option::is_none"
     )]
     pub constant: Option<Value>,
-    /// Sources of which the first counts that says something: what is absent, null or an empty text
-    /// says nothing, nor does a time that stands for none.
+    /// Alternatives. The first source with a value counts. An absent value, null and an empty text are no
+    /// values, nor is a time that means no time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub first: Vec<SourceDocument>,
-    /// What it is where it is absent.
+    /// The value if the source finds none.
     #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
 }
 
-/// What history keeps of a record.
+/// The part of a record that history keeps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PayloadDocument {
-    /// `path`, or `first` of several, and `default`.
+    /// `path`, `const` or `first`, and `default`.
     #[serde(flatten)]
     pub source: SourceDocument,
-    /// JSON Pointers into the payload: members that are not kept (the time at which it was sent, a
-    /// number of attempts), so that two deliveries which differ in them only have the same content.
+    /// JSON Pointers into the payload: members that are not kept, for example the time of sending or a number
+    /// of attempts. Two deliveries that differ only in these members have the same content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
 }
 
-/// What orders events of one instant: exactly one source, or `offset`.
+/// The order of events with one time of observation: exactly one source, or `offset`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SequenceDocument {
-    /// A number from 0 to 2^63-1, or its text; where it is absent, 0.
+    /// A number from 0 to 2^63-1, or its text; 0 if it is absent.
     #[serde(flatten)]
     pub source: SourceDocument,
     /// How a text writes the number.
     #[serde(default, skip_serializing_if = "Digits::are_decimal")]
     pub digits: Digits,
-    /// The record's Kafka offset; over HTTP, the event's index in its request. Right for producers
-    /// whose order in the partition is their order. Each offset is a position of its own: a reading
-    /// that the producer writes twice counts twice.
+    /// The Kafka offset of the record, or the index of the event in its HTTP request. For producers that write
+    /// their events in order. Each offset is another position, so a reading that the producer writes twice
+    /// counts twice.
     #[serde(default, skip_serializing_if = "is_false")]
     pub offset: bool,
 }
@@ -76,46 +76,45 @@ pub enum Digits {
     Hexadecimal,
 }
 
-/// Where to find a time: exactly one of `path`, `header`, `key` and `first`.
+/// The source of a time: exactly one of `path`, `header`, `key` and `first`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimeDocument {
     /// JSON Pointer into the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Name of a header.
+    /// The name of a header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
-    /// The record's Kafka key.
+    /// The Kafka key of the record.
     #[serde(default, skip_serializing_if = "is_false")]
     pub key: bool,
-    /// Sources of which the first counts that says something. 0 and times of the year 1 stand for no
-    /// time.
+    /// Alternatives. The first source with a value counts. 0 and times of the year 1 mean no time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub first: Vec<SourceDocument>,
-    /// How it is written.
+    /// The format of the time.
     #[serde(default)]
     pub format: TimeFormat,
-    /// Where times without an offset are local: a name of the IANA time zone database
-    /// (`Europe/Berlin`) or an offset (`+02:00`). An hour that occurs twice is the first; a time that
-    /// does not occur is moved on by what the clock skipped. Without a zone such a time is refused.
+    /// The time zone of times without an offset: a name of the IANA time zone database (`Europe/Berlin`) or
+    /// an offset (`+02:00`). If an hour occurs twice, the first hour counts. If the clock skips a time, the
+    /// time is moved forward by the skipped duration. Without a zone, a time without an offset is rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
 }
 
-/// How a time is written. A header that is typed as a time needs none of these.
+/// The format of a time. Headers with an AMQP timestamp are read in every format.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TimeFormat {
-    /// RFC 3339 text with an offset, or without where there is a zone.
+    /// A text in RFC 3339 with an offset. With a zone, the offset may be absent.
     #[default]
     Rfc3339,
-    /// A number, or its text: below 10^11 seconds, below 10^14 milliseconds, below 10^17 microseconds,
-    /// else nanoseconds.
+    /// A number, or its text, since 1970: seconds below 10^11, milliseconds below 10^14, microseconds below
+    /// 10^17, else nanoseconds.
     Epoch,
-    /// Either.
+    /// `Rfc3339` or `Epoch`.
     Any,
-    /// A text of this pattern, in the words of `strftime`: `%Y-%m-%d %H:%M:%S`.
+    /// A text of this `strftime` pattern, for example `%Y-%m-%d %H:%M:%S`.
     Pattern(String),
 }
 
@@ -126,7 +125,7 @@ impl Digits {
 }
 
 impl TimeDocument {
-    /// The place alone.
+    /// The source without format and zone.
     pub(crate) fn source(&self) -> SourceDocument {
         SourceDocument {
             path: self.path.clone(),
@@ -138,7 +137,7 @@ impl TimeDocument {
     }
 }
 
-/// A null that is written is a value, and not the absence of one.
+/// A null in the document is a value and does not mean an absent field.
 fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
@@ -147,7 +146,7 @@ const fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// Whether every event has an id, whatever its record says.
+/// Whether every event has an id, because the source has a constant or a default.
 pub(crate) fn always_given(event_id: Option<&SourceDocument>) -> bool {
     event_id.is_some_and(|source| {
         let constant = |source: &SourceDocument| source.constant.is_some();

@@ -1,4 +1,4 @@
-//! The program of a transform, as it is written.
+//! The document of a transform.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! How certain records of a contract are read otherwise, as it is written.
+//! The document of a variant: another way to read certain records of a contract.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,48 +6,48 @@ use serde_json::Value;
 use super::identity::{IdentityDocument, SubjectDocument};
 use super::source::{PayloadDocument, SequenceDocument, SourceDocument, TimeDocument};
 
-/// How records with a certain header are read. What it does not name is as in the contract.
+/// How records with a certain header are read. Absent fields are those of the contract.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VariantDocument {
-    /// Which records.
+    /// The records to which the variant applies.
     pub when: WhenDocument,
-    /// What the event is about.
+    /// The subject of the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<SubjectDocument>,
-    /// The event's id.
+    /// The id of the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<SourceDocument>,
-    /// What identifies an event without an id.
+    /// The identity of an event without an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityDocument>,
-    /// What orders events of one instant.
+    /// The order of events with one time of observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<SequenceDocument>,
     /// How the body is read.
     #[serde(default, skip_serializing_if = "Body::is_json")]
     pub body: Body,
-    /// The event's type.
+    /// The type of the event.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub event_type: Option<SourceDocument>,
-    /// When it was observed.
+    /// The time of observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<TimeDocument>,
-    /// What history keeps.
+    /// The part of the record that history keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<PayloadDocument>,
-    /// JSON Schema of the whole record.
+    /// The JSON Schema of the whole record, or of each element.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
 }
 
-/// Records whose header says exactly this.
+/// A header and its exact value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WhenDocument {
-    /// Name of the header.
+    /// The name of the header.
     pub header: String,
-    /// Its text.
+    /// The text of the header.
     pub equals: String,
 }
 
@@ -55,11 +55,11 @@ pub struct WhenDocument {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Body {
-    /// It must be JSON.
+    /// The body must be JSON.
     #[default]
     Json,
-    /// It may be anything: JSON where its media type or its text says so, else a text; bytes are a text
-    /// in base64; none is null.
+    /// The body may have any format: JSON if its media type or its text is JSON, else a text. Bytes become a
+    /// text in base64, and an absent body becomes null.
     Any,
 }
 

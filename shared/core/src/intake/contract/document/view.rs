@@ -1,4 +1,4 @@
-//! What views read from the payloads of a contract, as it is written.
+//! The document of the values that views read from payloads.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,27 +6,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeasureDocument {
-    /// What it is called: `[a-z0-9_-]{1,64}`.
+    /// The name: `[a-z0-9_-]{1,64}`.
     pub name: String,
     /// The event types that are read; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
     /// JSON Pointer into the payload.
     pub path: String,
-    /// What it is measured in.
+    /// The unit that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    /// JSON Pointer into the payload: the unit that this reading came in. It is converted to `unit`;
-    /// where it is absent, the reading is in `unit` already. A record whose unit cannot be converted is
-    /// refused.
+    /// JSON Pointer into the payload: the unit of this reading, from which the reading is converted to `unit`.
+    /// A reading without this member is in `unit`. A record whose unit cannot be converted is rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_path: Option<String>,
-    /// Whether a number that is written as a text is read, too.
+    /// Whether numbers that are written as texts are read, too.
     #[serde(default, skip_serializing_if = "is_false")]
     pub text: bool,
 }
 
-/// Where the payload has a status.
+/// The place of the status in the payload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatusDocument {
@@ -37,8 +36,8 @@ pub struct StatusDocument {
     pub types: Vec<String>,
 }
 
-/// Where the payload has a location, in degrees. Exactly (0,0) is no fix of a receiver and moves
-/// nothing.
+/// The place of the location in the payload, in degrees. Exactly (0,0) means that the receiver has no fix;
+/// such an event does not move the subject.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocationDocument {

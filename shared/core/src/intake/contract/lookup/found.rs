@@ -1,4 +1,4 @@
-//! What a record says at one place, and what is told of it where it is refused.
+//! A value that was found in a record, and its description in messages.
 
 use std::borrow::Cow;
 
@@ -10,27 +10,27 @@ use crate::base::excerpt::Excerpt;
 use crate::intake::record::{HeaderValue, Parsed};
 use crate::intake::schema::kind_of;
 
-/// What was found, and where.
+/// A value and its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found<'a> {
     pub(crate) value: Raw<'a>,
-    /// Where it stands in the record's body, if it does.
+    /// The pointer into the body; `None`: the value is not in the body.
     pub(crate) path: Option<&'a Pointer>,
-    /// The record, which has the digits of numbers that are no double.
+    /// The record, which has the digits of numbers that no double represents.
     pub(super) parsed: &'a Parsed<'a>,
 }
 
-/// A thing as the record says it.
+/// A value as it was found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Raw<'a> {
-    /// In its body, or a value of the contract's.
+    /// A JSON value of the body, or of the contract.
     Json(&'a Value),
     /// A header, the key or the topic.
     Plain(HeaderValue<'a>),
 }
 
 impl<'a> Raw<'a> {
-    /// The text that it is.
+    /// The value, if it is a text.
     pub(crate) fn as_str(self) -> Option<&'a str> {
         match self {
             Raw::Json(value) => value.as_str(),
@@ -41,7 +41,7 @@ impl<'a> Raw<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// What does not stand in the body.
+    /// A value outside the body.
     pub(super) const fn outside(value: Raw<'a>, parsed: &'a Parsed<'a>) -> Self {
         Self { value, path: None, parsed }
     }
@@ -61,7 +61,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// As a text. A whole number of any length is one, too: many producers count their ids.
+    /// The value as a text. Whole numbers of any length become texts, because many producers use numbers as ids.
     pub(crate) fn text(&self) -> Option<Cow<'a, str>> {
         match self.value {
             Raw::Json(Value::String(text)) => Some(Cow::Borrowed(text)),
@@ -79,7 +79,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Whether it is this value. What is no JSON is a text.
+    /// Whether the value equals this JSON value. Headers, key and topic are texts.
     pub(crate) fn is(&self, value: &Value) -> bool {
         match self.value {
             Raw::Json(found) => found == value,
@@ -89,7 +89,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// What it is, without what it says: its type, and its length.
+    /// The type and the length of the value, without its content.
     pub(crate) fn kind(&self) -> String {
         match self.value {
             Raw::Json(value) => kind_of(value),
@@ -104,7 +104,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// What it says, as far as a message shows ids and times: a text or a number, cut.
+    /// The value for a message about an id, a time or a sequence: a shortened text or a number; else its type.
     pub(crate) fn excerpt(&self) -> String {
         match (self.value.as_str(), self.value) {
             (Some(text), _) => format!("the text {}", Excerpt(text)),
@@ -114,12 +114,12 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// A rejection because of this thing.
+    /// A rejection at the place of this value.
     pub(crate) fn rejection(&self, code: Code, message: impl Into<String>) -> Rejection {
         Rejection { code, path: self.shown_path(), message: message.into() }
     }
 
-    /// Says where a rejection of this thing belongs.
+    /// Adds the place of this value to a rejection.
     pub(crate) fn located(&self, rejection: Rejection) -> Rejection {
         Rejection { path: self.shown_path(), ..rejection }
     }

@@ -1,5 +1,5 @@
-//! One place of a record: a path into its body, a header, its key, its topic, or a thing that the
-//! contract says itself.
+//! One place of a record: a path into its body, a header, its key or its topic; or a constant of the
+//! contract.
 
 use jsonptr::{Pointer, PointerBuf};
 use serde_json::Value;
@@ -22,8 +22,8 @@ pub(super) enum Place {
 #[derive(Clone, Debug)]
 pub(crate) struct Path {
     pointer: PointerBuf,
-    /// The name that it consists of, if it has one step only, as nearly every one has. Reading the
-    /// pointer costs more than the step.
+    /// The name in a pointer with one step. Most pointers have one step, and decoding the pointer costs more
+    /// than the step.
     field: Option<String>,
 }
 
@@ -73,7 +73,7 @@ impl Place {
         Some(Found::outside(raw, parsed))
     }
 
-    /// What the record says outside of its body.
+    /// The value outside the body.
     pub(super) fn plain<'a>(&'a self, record: &'a Record) -> Option<HeaderValue<'a>> {
         match (self, &record.source) {
             (Self::Header(name), _) => record.header(name),
@@ -108,12 +108,12 @@ impl Path {
         Self { pointer, field }
     }
 
-    /// Where it leads.
+    /// The pointer of the path.
     pub(crate) fn pointer(&self) -> &Pointer {
         &self.pointer
     }
 
-    /// What stands there, unless it is null.
+    /// The value at the path, unless the value is null.
     pub(crate) fn value_in<'a>(&self, json: &'a Value) -> Option<&'a Value> {
         self.resolve(json).filter(|value| !value.is_null())
     }

@@ -5,7 +5,7 @@ use jsonptr::PointerBuf;
 use crate::base::excerpt::Excerpt;
 use crate::intake::fault::Faults;
 
-/// A pointer of a document; `None` after a fault.
+/// Parses a pointer of a document; `None` after a fault.
 pub(crate) fn compiled_pointer(text: &str, path: &str, faults: &mut Faults) -> Option<PointerBuf> {
     match PointerBuf::parse(text) {
         Ok(pointer) => Some(pointer),

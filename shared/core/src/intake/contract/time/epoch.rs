@@ -1,19 +1,19 @@
-//! Numbers since 1970. The size of one says its unit.
+//! Times as numbers since 1970. The size of a number determines its unit.
 
 use serde_json::Number;
 
-/// Below this, a number is seconds: until the year 5138.
+/// Numbers below this are seconds, until the year 5138.
 const SECONDS_BELOW: u64 = 100_000_000_000;
-/// Below this, milliseconds.
+/// Numbers below this are milliseconds.
 const MILLIS_BELOW: u64 = 100_000_000_000_000;
-/// Below this, microseconds; from here on nanoseconds.
+/// Numbers below this are microseconds, others nanoseconds.
 const MICROS_BELOW: u64 = 100_000_000_000_000_000;
 const NANOS_PER_MICRO: u64 = 1_000;
 
 pub(super) fn number_micros(number: &Number) -> Option<i64> {
     match (number.as_i64(), number.as_f64()) {
         (Some(whole), _) => whole_micros(whole),
-        // Rust writes a double in full, with the fewest digits that mean it.
+        // Rust writes a double without an exponent, with the fewest digits that identify the double.
         (None, Some(double)) => decimal_micros(&double.to_string()),
         (None, None) => None,
     }
@@ -26,7 +26,7 @@ pub(super) fn whole_micros(number: i64) -> Option<i64> {
     number.checked_mul(10i64.checked_pow(digits_below(number.unsigned_abs()))?)
 }
 
-/// How many decimal digits of such a number make a microsecond.
+/// The number of decimal digits from the unit of a number to the microsecond.
 const fn digits_below(magnitude: u64) -> u32 {
     if magnitude < SECONDS_BELOW {
         6
@@ -65,7 +65,7 @@ pub(super) fn decimal_micros(text: &str) -> Option<i64> {
     Some(if negative { -micros - i64::from(finer) } else { micros })
 }
 
-/// The first `kept` digits of a fraction as a number, and whether what is cut is more than zero.
+/// The first `kept` digits of a fraction as a number, and whether another digit is more than zero.
 fn fraction_of(fraction: &str, kept: u32) -> Option<(u64, bool)> {
     let kept = usize::try_from(kept).ok()?;
     let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(kept);

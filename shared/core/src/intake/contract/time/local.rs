@@ -1,8 +1,9 @@
-//! Times without an offset, which are local somewhere, and patterns.
+//! Reads times without an offset, which are local in a zone, and times with a pattern.
 //!
-//! Where clocks are set back, an hour occurs twice: the first is meant. Where they are set forward, an hour
-//! does not occur: a time in it is moved on by what was skipped. So RFC 5545 and every `strptime` with a time
-//! zone have it. The time zones are part of the binary, so that one contract reads alike on every machine.
+//! When clocks are set back, an hour occurs twice, and the first hour counts. When clocks are set forward, an
+//! hour is skipped, and a time in this hour is moved forward by the skipped duration. RFC 5545 and `strptime`
+//! with a time zone do the same. The time zones are part of the binary, so that a contract reads the same on
+//! every machine.
 
 use jiff::Zoned;
 use jiff::civil::DateTime;
@@ -14,11 +15,11 @@ use crate::base::time::{Timestamp, within_nanoseconds};
 
 static PARSER: DateTimeParser = DateTimeParser::new();
 
-/// The longest pattern, in bytes.
+/// Maximum length of a pattern, in bytes.
 const PATTERN_LIMIT: usize = 128;
 
-/// A zone by its name, or by its offset. The rules of POSIX, in which a slip of the pen is another zone, are
-/// not read.
+/// The zone with this name or offset. POSIX rules are not read, because a typing error in a rule gives
+/// another zone.
 pub(super) fn zone(name: &str) -> Option<TimeZone> {
     if name.starts_with(['+', '-']) {
         return PARSER.parse_time_zone(name).ok();
@@ -28,7 +29,7 @@ pub(super) fn zone(name: &str) -> Option<TimeZone> {
 
 /// The instant of a text without an offset.
 pub(super) fn local_instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
-    // A date alone names a day. An offset that is out of range is none that could be left away.
+    // A date alone is no instant. A text with an invalid offset is not a text without an offset.
     let (_, time) = text.split_once(['T', 't', ' '])?;
     if time.contains(['+', '-', 'Z', 'z']) {
         return None;
@@ -40,7 +41,7 @@ pub(super) fn local_instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     Timestamp::of_instant(zone.to_timestamp(local).ok()?)
 }
 
-/// The instant of a text that was read by a pattern.
+/// The instant of a text that was parsed with a pattern.
 pub(super) fn instant_at(parsed: &BrokenDownTime, zone: Option<&TimeZone>) -> Option<Timestamp> {
     let instant = match (parsed.timestamp(), parsed.offset(), zone) {
         (Some(instant), _, _) => instant,
@@ -51,7 +52,7 @@ pub(super) fn instant_at(parsed: &BrokenDownTime, zone: Option<&TimeZone>) -> Op
     Timestamp::of_instant(instant)
 }
 
-/// Whether texts of a pattern name instants.
+/// Checks that texts of a pattern name instants.
 pub(super) fn check_pattern(pattern: &str, has_zone: bool) -> Result<(), String> {
     if pattern.is_empty() || pattern.len() > PATTERN_LIMIT {
         return Err(format!("a pattern is a text of 1 to {PATTERN_LIMIT} bytes"));

@@ -1,4 +1,4 @@
-//! What is told of a time that names no instant: what was wanted, what came, and what to change.
+//! The message about a time that names no instant: the wanted format, the value, and what to change.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::intake::record::HeaderValue;
 use jiff::tz::TimeZone;
 
 impl TimeSource {
-    /// The rejection of a time that this format does not read.
+    /// The rejection of a time in another format.
     pub(in crate::intake::contract) fn refusal(&self, found: &Found<'_>) -> Rejection {
         let hint = self.hint(found).map(|hint| format!("; {hint}")).unwrap_or_default();
         let message = format!("wanted {}, came {}{hint}", self.wanted(), found.excerpt());

@@ -1,4 +1,4 @@
-//! Filters of arrays and objects.
+//! Filters for arrays and objects.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use super::super::meter;
 use super::super::value::{Error, Value, ValueResult};
 use super::named::{Data, Named, filters, unary};
 
-/// The most steps of a path.
+/// Maximum number of steps of a path.
 const PATH: usize = 128;
 
 pub(super) fn filters() -> Vec<Named> {
@@ -38,7 +38,7 @@ pub(super) fn filters() -> Vec<Named> {
     ]
 }
 
-/// Filters that are given a filter.
+/// Filters with a filter as an argument.
 pub(super) fn of_filters() -> Vec<Named> {
     filters![
         ("sort_by", 1, |cv| {
@@ -140,7 +140,7 @@ fn from_entries(value: &Value) -> ValueResult {
     Ok(Value::object(members))
 }
 
-/// The sum of numbers, of texts, of arrays or of objects. Arrays and texts are put together at once.
+/// The sum of numbers, texts, arrays or objects. Arrays and texts are concatenated in one pass.
 fn add(value: Value) -> ValueResult {
     let items = match value {
         Value::Object(object) => object.items().iter().map(|(_, value)| value.clone()).collect(),
@@ -208,8 +208,8 @@ fn sort(value: Value) -> ValueResult {
     Ok(Value::array(merge_sorted(value.into_items()?, Value::cmp)))
 }
 
-/// Sorts, and keeps the order of equals. std's own sort may panic where a comparison is cut short, as it
-/// is when the run is over.
+/// Sorts and keeps the order of equal items. The sort of the standard library may panic, because comparisons
+/// are inconsistent after the end of a run.
 fn merge_sorted<T>(items: Vec<T>, compare: fn(&T, &T) -> Ordering) -> Vec<T> {
     meter::charge_for(items.len());
     if items.len() < 2 {
@@ -229,7 +229,7 @@ fn merge_sorted<T>(items: Vec<T>, compare: fn(&T, &T) -> Ordering) -> Vec<T> {
     merged
 }
 
-/// The items by what the filter gives for each, in that order; of equal ones in the order of the array.
+/// The items, sorted by the results of the filter. Equal items keep their order in the array.
 fn keyed<'a>(mut cv: Cv<'a, Data>) -> ValX<'a, Vec<(Vec<Value>, Value)>, Value> {
     let (filter, context) = cv.0.pop_fun();
     let mut keyed = Vec::new();
@@ -255,7 +255,7 @@ fn grouped(keyed: Vec<(Vec<Value>, Value)>) -> Value {
     Value::array(groups.map(items).collect())
 }
 
-/// Rows become columns; what a short row lacks is null.
+/// Swaps rows and columns. Short rows are filled with null.
 fn transpose(value: &Value) -> ValueResult {
     let rows: Result<Vec<&[Value]>, Error> =
         value.as_items()?.iter().map(Value::as_items).collect();

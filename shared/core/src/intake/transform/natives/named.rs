@@ -1,4 +1,4 @@
-//! What a filter is, as it is handed to jaq.
+//! The form in which filters are passed to jaq.
 
 use jaq_core::data::JustLut;
 use jaq_core::native::bome;
@@ -6,13 +6,13 @@ use jaq_core::{Cv, Native, ValXs};
 
 use super::super::value::{Value, ValueResult};
 
-/// What a program runs over.
+/// The data of a run.
 pub(in super::super) type Data = JustLut<Value>;
 
-/// A filter as it is called, and how many arguments it has.
+/// A name of a filter, its number of arguments, and its function.
 pub(super) type Named = (&'static str, usize, Native<Data>);
 
-/// A list of filters. In a list of function pointers the compiler does not see through [`Data`].
+/// A list of filters. The compiler cannot infer [`Data`] in a list of function pointers.
 macro_rules! filters {
     ($(($name:literal, $arguments:literal, $run:expr)),* $(,)?) => {
         vec![$(($name, $arguments, jaq_core::Native::new($run))),*]
@@ -21,7 +21,7 @@ macro_rules! filters {
 
 pub(super) use filters;
 
-/// A filter of one value.
+/// A filter without arguments.
 pub(super) fn unary<'a>(
     mut cv: Cv<'a, Data>,
     act: impl FnOnce(Value, Value) -> ValueResult,

@@ -1,4 +1,4 @@
-//! Filters of texts.
+//! Filters for texts.
 
 use std::rc::Rc;
 
@@ -58,7 +58,7 @@ fn changed(value: &Value, change: impl FnOnce(&str) -> String) -> ValueResult {
     Ok(Value::text(change(value.as_text()?)))
 }
 
-/// What is no text, or does not begin or end so, stays as it is.
+/// A value that is not a text, or has no such beginning or end, stays unchanged.
 fn trimmed(
     value: Value,
     part: &Value,
@@ -89,7 +89,7 @@ fn implode(value: &Value) -> ValueResult {
 fn from_json(value: &Value) -> ValueResult {
     let text = value.as_text()?;
     meter::charge_for(text.len());
-    // Into a value, because that bounds the depth.
+    // Reading into a value limits the depth.
     match serde_json::from_str::<serde_json::Value>(text) {
         Ok(_) => Ok(read(text)),
         Err(_) => Err(Error::typ(value.clone(), "JSON")),
@@ -105,7 +105,7 @@ fn encoded(value: Value, encode: impl FnOnce(&str) -> String) -> ValueResult {
     Ok(Value::text(encode(&text)))
 }
 
-/// Padded or not, and of either alphabet.
+/// Decodes base64 with or without padding, in either alphabet.
 fn from_base64(value: Value) -> ValueResult {
     let text = value.as_text()?;
     meter::charge_for(text.len());
@@ -118,7 +118,7 @@ fn from_base64(value: Value) -> ValueResult {
     }
 }
 
-/// As RFC 3986 keeps characters.
+/// The characters that RFC 3986 does not encode.
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -132,7 +132,7 @@ fn percent_encoded(text: &str) -> String {
     encoded
 }
 
-/// Seconds since 1970 of a time in RFC 3339.
+/// The seconds since 1970 of a time in RFC 3339.
 fn from_date(value: Value) -> ValueResult {
     let Some(time) = Timestamp::parse_rfc3339(value.as_text()?) else {
         return Err(Error::typ(value, "time in RFC 3339"));
@@ -142,7 +142,7 @@ fn from_date(value: Value) -> ValueResult {
     Number::double(seconds).map(Value::Number).ok_or_else(|| Error::typ(value, "number"))
 }
 
-/// The time in RFC 3339 of seconds since 1970.
+/// The time in RFC 3339 for seconds since 1970.
 fn to_date(value: Value) -> ValueResult {
     #[expect(clippy::cast_possible_truncation, reason = "what is out of range is no time")]
     let micros = (value.as_number()?.as_f64() * MICROS).round() as i64;

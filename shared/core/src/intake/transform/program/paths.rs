@@ -1,4 +1,4 @@
-//! Paths and patterns of a program: those that are read, and those that an update changes.
+//! Checks the paths and patterns of a program: paths that are read, and paths that an update changes.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
@@ -51,7 +51,7 @@ impl<'s> Reader<'s> {
         matches!(term, Term::Str(None, parts) if matches!(parts.as_slice(), [StrPart::Str(_)]))
     }
 
-    /// Checks the left side of an update, whose places must be known before it runs. Returns its cost.
+    /// Checks the left side of an update, whose paths must be known before the update runs. Returns its cost.
     pub(super) fn plain_path(&mut self, term: &Term<&'s str>) -> u32 {
         match term {
             Term::Id => 1,

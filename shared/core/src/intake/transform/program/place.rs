@@ -1,4 +1,4 @@
-//! Where a fault of a program is.
+//! The place of a fault in a program.
 
 use jaq_core::load::span;
 
@@ -10,7 +10,7 @@ pub(in crate::intake::transform) fn place(code: &str, part: &str) -> String {
     format!(": line=`{line}` column=`{column}`")
 }
 
-/// The fault of a name that no transform may use.
+/// The message about a name that is not allowed.
 pub(super) fn refused(code: &str, name: &str) -> String {
     format!("`{name}` may not be used in a transform{}", place(code, name))
 }

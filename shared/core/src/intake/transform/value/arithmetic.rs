@@ -1,4 +1,4 @@
-//! jq's operators. What they refuse is named by its type and never quoted.
+//! The operators of jq. Errors name the types of values and never quote values.
 
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 use std::rc::Rc;
@@ -30,7 +30,7 @@ impl Add for Value {
     }
 }
 
-/// The members of both; where both have one, that of the second.
+/// The members of both objects. If both have a member, the second object counts.
 fn merge(one: Rc<Container<Member>>, other: Rc<Container<Member>>) -> Value {
     let mut members = one.into_items();
     for (name, value) in other.into_items() {
@@ -128,7 +128,7 @@ fn calculate(
         return Ok(Value::Number(Number::Integer(result)));
     }
     let result = Number::double(double(one.as_f64(), other.as_f64()));
-    // No JSON has a number that is none, or that is beyond all bounds.
+    // JSON has neither NaN nor infinite numbers.
     let refused = || Error::math(Value::Number(one), math, Value::Number(other));
     result.map(Value::Number).ok_or_else(refused)
 }
@@ -137,7 +137,7 @@ fn exact_quotient(one: i64, other: i64) -> Option<i64> {
     (one.checked_rem(other)? == 0).then(|| one.checked_div(other))?
 }
 
-/// As jq splits: an empty separator stands between any two characters, and an empty text has no parts.
+/// Splits like jq: an empty separator splits into characters, and an empty text has no parts.
 pub(in super::super) fn split(text: &str, separator: &str) -> Value {
     let part = |part: &str| Value::text(part);
     if text.is_empty() {

@@ -1,25 +1,25 @@
-//! Numbers as the record wrote them: one that a program only passes on keeps every digit. Arithmetic
-//! is that of 64-bit integers where both sides and the result are such, else of doubles.
+//! Numbers with their spelling in the record. A number that a program only passes on keeps every digit.
+//! Arithmetic uses 64-bit integers if both sides and the result are 64-bit integers, else doubles.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
 
 use crate::event::Decimal;
 
-/// Doubles below are written without a point where they are whole.
+/// Whole doubles below this are written without a decimal point.
 const WHOLE: f64 = 1e17;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Number {
     Integer(i64),
-    /// Finite.
+    /// A finite double.
     Double(f64),
-    /// A number of a JSON text that is no 64-bit integer.
+    /// A JSON number that is not a 64-bit integer.
     Written(Rc<str>),
 }
 
 impl Number {
-    /// A number of a JSON text.
+    /// Reads a JSON number.
     pub(in super::super) fn written(text: &str) -> Self {
         match text.parse() {
             Ok(integer) if text != "-0" => Self::Integer(integer),
@@ -27,12 +27,12 @@ impl Number {
         }
     }
 
-    /// `None`: it is no finite number.
+    /// `None`: the double is not finite.
     pub(in super::super) fn double(double: f64) -> Option<Self> {
         double.is_finite().then_some(Self::Double(double))
     }
 
-    /// The bytes that it has beyond a usual number.
+    /// The bytes of its spelling.
     pub(super) fn length(&self) -> usize {
         match self {
             Self::Integer(_) | Self::Double(_) => 0,
@@ -49,7 +49,7 @@ impl Number {
         }
     }
 
-    /// Rounded down, as an index counts.
+    /// The number as an index, rounded down.
     #[expect(clippy::cast_possible_truncation, reason = "what is out of range is no index")]
     pub(in super::super) fn as_index(&self) -> i64 {
         match self {
@@ -76,7 +76,7 @@ impl Number {
         Decimal::parse(&self.text()).unwrap_or_default()
     }
 
-    /// As numbers, whatever their length: two long integers that one double stands for are two.
+    /// Compares numbers of any length exactly: two long integers with the same double are different.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Integer(one), Self::Integer(other)) => one.cmp(other),

@@ -1,5 +1,5 @@
-//! jq's order: null, false, true, numbers, texts, arrays, objects. A comparison that runs out of steps
-//! ends with what it knows; the run is over then.
+//! The order of jq: null, false, true, numbers, texts, arrays, objects. A comparison without steps ends early
+//! with any result, because the run ends.
 
 use std::cmp::Ordering;
 
@@ -66,7 +66,7 @@ fn items(one: &[Value], other: &[Value]) -> Ordering {
     one.len().cmp(&other.len())
 }
 
-/// First by their names, then by what stands under them.
+/// Compares objects by their names, then by their values.
 fn members(one: &[Member], other: &[Member]) -> Ordering {
     meter::charge_for(one.len().min(other.len()));
     let names = |members: &[Member]| -> Vec<std::rc::Rc<str>> {

@@ -1,4 +1,4 @@
-//! What jaq asks of a value: its items, what stands at an index, and the value with another there.
+//! The access of jaq to a value: its items, the value at an index, and updates.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -43,7 +43,7 @@ impl FromIterator<Self> for Value {
         for item in iter {
             weight += item.weight();
             items.push(item);
-            // The rest is never asked for: it may be as long as the run has steps.
+            // The rest of the items is not collected.
             if !meter::charge(1) || weight > super::WEIGHT {
                 break;
             }
@@ -58,7 +58,7 @@ impl ValT for Value {
         if is_json {
             return Ok(Self::Number(Number::written(number)));
         }
-        // `.5` and `1.` are numbers of a program and of no JSON.
+        // `.5` and `1.` are numbers in programs and not in JSON.
         let double = number.parse().ok().and_then(Number::double);
         double.map(Self::Number).ok_or_else(|| Error::typ(Self::text(number), "number"))
     }
@@ -209,7 +209,7 @@ impl ValT for Value {
     }
 }
 
-/// The items one by one, without a copy of all of them.
+/// The items in order, without a copy of the whole list.
 fn each<T: Item + 'static>(container: Rc<Container<T>>) -> impl Iterator<Item = T> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -246,7 +246,7 @@ fn no_items(value: Value) -> Error {
     Error::typ(value, "iterable (array or object)")
 }
 
-/// Negative indices count from the end.
+/// Resolves an index; negative indices count from the end.
 fn position(number: &Number, length: usize) -> Option<usize> {
     let length = i64::try_from(length).unwrap_or(i64::MAX);
     let index = number.as_index();
@@ -254,7 +254,7 @@ fn position(number: &Number, length: usize) -> Option<usize> {
     usize::try_from(index).ok().filter(|_| index < length)
 }
 
-/// The bounds of a slice, both within what there is.
+/// The bounds of a slice, limited to the length.
 fn bounds(range: Bounds<&Value>, length: usize) -> Result<Range<usize>, Error> {
     let bound = |value: Option<&Value>, otherwise: usize| match value {
         None | Some(Value::Null) => Ok(otherwise),

@@ -1,12 +1,12 @@
-//! Values from a JSON text that was parsed before: what is read here is known to be JSON, at most as
-//! deep as serde_json goes, and every number is taken as it is written.
+//! Reads values from a JSON text that was parsed before. The text is therefore JSON within the depth limit of
+//! serde_json. Every number keeps its spelling.
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::{Number, Value};
 
-/// Reads a text that is JSON.
+/// Reads a JSON text.
 pub(in super::super) fn read(json: &str) -> Value {
     Reader { json, at: 0 }.value()
 }
@@ -87,7 +87,7 @@ impl<'t> Reader<'t> {
         rest.get(..length).unwrap_or_default()
     }
 
-    /// The next byte that is no whitespace.
+    /// The next byte after whitespace.
     fn next(&mut self) -> Option<u8> {
         let rest = self.json.as_bytes().get(self.at..)?;
         self.at += rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();

@@ -1,4 +1,4 @@
-//! Values as JSON.
+//! Writes values as JSON.
 
 use std::fmt;
 
@@ -6,8 +6,7 @@ use super::super::meter;
 use super::Value;
 
 impl Value {
-    /// Its JSON, at the end of a text. A writer that runs out of steps ends in between; the run is over
-    /// then.
+    /// Appends the JSON of the value to a text. Without steps the writer stops early, because the run ends.
     pub(in super::super) fn write(&self, json: &mut String) {
         if !meter::charge(1) {
             return;
@@ -58,12 +57,12 @@ fn write_text(text: &str, json: &mut String) {
         json.push_str(text);
         json.push('"');
     } else {
-        // A text always has a form in JSON.
+        // Every text can be written as JSON.
         json.push_str(&serde_json::to_string(text).unwrap_or_default());
     }
 }
 
-/// What error messages hold of a value: its type. The value itself may be the record.
+/// The type of the value, for error messages. The value itself may be part of the record.
 impl fmt::Display for Value {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.kind())
