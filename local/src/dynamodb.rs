@@ -2,17 +2,19 @@
 //!
 //! It has its own threads because SQLite works on the calling thread, which would block the host's
 //! workers and so every function. A sweep deletes expired items, some time after they expire as on
-//! AWS; so readers must check the expiry themselves.
+//! AWS; so readers must check the expiry themselves. The same sweep deletes stream records that are
+//! older than a day.
 //!
 //! Not implemented: rejecting requests from web pages, as the host's other services do. dynoxide
 //! builds its routes itself and lets every origin read its answers, so a web page in a browser on
 //! this machine can reach this port. A proxy in front would cost every function a hop on every
 //! call.
-//! and lets every origin read its answers, so a page in a browser on this machine can reach this
-//! port; a proxy in front of it would cost every function a hop on every call.
+
+mod stream_file;
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dynoxide::Database;
 use tokio::net::TcpListener;
@@ -21,6 +23,8 @@ use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use crate::background::beside_answers;
+use stream_file::StreamFile;
+pub(crate) use stream_file::StreamReaders;
 
 /// All work shares one SQLite connection, so more threads would only wait for each other.
 const THREADS: usize = 2;
@@ -43,9 +47,13 @@ impl Dynamodb {
     ///
     /// # Errors
     /// The file is not a database, or the system cannot start threads.
-    pub(crate) fn start(path: &Path, listener: TcpListener) -> Result<Self, Fault> {
-        let path = path.to_str().ok_or("the path is not valid UTF-8")?;
-        let database = Database::new(path)?;
+    pub(crate) fn start(
+        path: &Path,
+        listener: TcpListener,
+        readers: StreamReaders,
+    ) -> Result<Self, Fault> {
+        let database = Database::new(path.to_str().ok_or("the path is not valid UTF-8")?)?;
+        let stream_file = StreamFile::open(path)?;
         // dynoxide's name for SQLite's `synchronous=NORMAL` and other settings that are SQLite's
         // defaults. Without it every commit waits for the disk, and all other requests wait for
         // that commit.
@@ -59,9 +67,13 @@ impl Dynamodb {
             .build()?;
         let (stop, stopping) = oneshot::channel();
         let (ended, stopped) = oneshot::channel();
-        let served = database.clone();
+        let sweep = Sweep {
+            database: database.clone(),
+            stream_file: Arc::new(Mutex::new(stream_file)),
+            readers,
+        };
         let work = move || {
-            if let Err(fault) = runtime.block_on(serve(listener, served, stopping)) {
+            if let Err(fault) = runtime.block_on(serve(listener, sweep, stopping)) {
                 tracing::error!(error = &*fault as &dyn std::error::Error, "dynamodb failed");
             }
             close(runtime);
@@ -88,11 +100,12 @@ impl Dynamodb {
 
 async fn serve(
     listener: std::net::TcpListener,
-    database: Database,
+    sweep: Sweep,
     stopping: oneshot::Receiver<()>,
 ) -> Result<(), Fault> {
     let listener = TcpListener::from_std(listener)?;
-    tokio::spawn(sweep(database.clone()));
+    let database = sweep.database.clone();
+    tokio::spawn(sweep.run());
     let (stop, stopped) = oneshot::channel::<()>();
     let server = dynoxide::server::serve_with_shutdown(listener, database, async {
         let _ = stopped.await;
@@ -109,19 +122,47 @@ async fn serve(
     Ok(())
 }
 
-/// Deletes expired items, until the runtime ends.
-async fn sweep(database: Database) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let database = database.clone();
-        match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
-            Ok(Ok(deleted)) => tracing::debug!(deleted, "swept expired items"),
-            Ok(Err(error)) => tracing::warn!(%error, "cannot sweep expired items"),
-            Err(error) => tracing::warn!(%error, "the sweep was aborted"),
+/// The deletion of expired items and of old stream records.
+struct Sweep {
+    database: Database,
+    stream_file: Arc<Mutex<StreamFile>>,
+    readers: StreamReaders,
+}
+
+impl Sweep {
+    /// Runs until the runtime ends.
+    async fn run(self) {
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let database = self.database.clone();
+            log("expired items", tokio::task::spawn_blocking(move || database.sweep_ttl()).await);
+            let (stream_file, readers) = (Arc::clone(&self.stream_file), self.readers);
+            let trim = move || {
+                let stream_file = stream_file.lock().unwrap_or_else(PoisonError::into_inner);
+                stream_file.trim(now_seconds(), readers)
+            };
+            log("old stream records", tokio::task::spawn_blocking(trim).await);
         }
     }
+}
+
+fn log<E: std::fmt::Display>(
+    what: &'static str,
+    deleted: Result<Result<usize, E>, tokio::task::JoinError>,
+) {
+    match deleted {
+        Ok(Ok(deleted)) => tracing::debug!(what, deleted, "swept"),
+        Ok(Err(error)) => tracing::warn!(what, %error, "cannot sweep"),
+        Err(error) => tracing::warn!(what, %error, "the sweep was aborted"),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the database has its own clock")]
+fn now_seconds() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Ends the sweep and the connections that did not end in time.

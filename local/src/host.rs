@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::background::Background;
 use crate::data_folder::{Addresses, DataFolder, FolderError};
-use crate::dynamodb::Dynamodb;
+use crate::dynamodb::{Dynamodb, StreamReaders};
 use crate::function::Functions;
 use crate::http::{self, Limits};
 use crate::lambda;
@@ -30,6 +30,7 @@ use crate::mapping::{EventLogConfig, HostEventLog, MappingConfig};
 use crate::ports::ports;
 use crate::prometheus::{self, HostMeter, Levels};
 use crate::setup::{self, LocalTenant, RecordSources};
+use crate::stream_mapping::{CHECKPOINT_FILE, StreamMapping, StreamSources};
 
 /// How long running invocations and requests may continue after a stop.
 const INVOCATION_GRACE: Duration = Duration::from_secs(3);
@@ -60,6 +61,8 @@ pub struct HostConfig {
     pub mapping: MappingConfig,
     /// The senders whose webhooks may subscribe.
     pub webhook_origins: WebhookOrigins,
+    /// The mappings of the ledger's change stream.
+    pub streams: Vec<StreamMapping>,
 }
 
 impl HostConfig {
@@ -77,6 +80,7 @@ impl HostConfig {
             retention: TopicRetention::WEEK,
             mapping: MappingConfig::default(),
             webhook_origins: WebhookOrigins::default(),
+            streams: Vec::new(),
         }
     }
 }
@@ -142,8 +146,11 @@ impl Host {
             dynamodb: dynamodb.address,
             sqs: sqs.address,
         };
-        let dynamodb = Dynamodb::start(&folder.path().join("dynamodb.db"), dynamodb.listener)
-            .map_err(failed("dynamodb"))?;
+        let readers =
+            if config.streams.is_empty() { StreamReaders::None } else { StreamReaders::Some };
+        let file = folder.path().join("dynamodb.db");
+        let dynamodb = Dynamodb::start(&file, dynamodb.listener, readers);
+        let dynamodb = dynamodb.map_err(failed("dynamodb"))?;
         let (queue_file, queues) = open_sqs(&folder).await?;
         let queues_served = queue_file.clone();
         let sqs =
@@ -173,6 +180,11 @@ impl Host {
         let queue_sources =
             background.on_its_threads(|| setup::queue_sources(&queue_file, &functions));
         let queue_sources = queue_sources.map_err(failed("queues"))?;
+        let clients = (&ports, &addresses);
+        let file = folder.path().join(CHECKPOINT_FILE);
+        let streams =
+            StreamSources::start(config.streams, clients, &functions, &file, &background).await;
+        let streams = streams.map_err(failed("streams"))?;
         let gauges = kafka.as_ref().map(KafkaSource::gauges);
         let requests = meter.requests();
         let metrics = prometheus::routes(meter, levels(queue_file, event_log, gauges, ports));
@@ -182,7 +194,7 @@ impl Host {
         let lambda =
             Server::start("lambda", |stop| lambda::serve(lambda.listener, functions, stop));
         folder.announce(&addresses)?;
-        let sources = Sources { kafka, queue_sources, background };
+        let sources = Sources { kafka, queue_sources, streams, background };
         Ok(Self { folder, addresses, parts, sources, http, lambda, sqs, dynamodb })
     }
 
@@ -206,6 +218,11 @@ impl Host {
         self.sources.kafka.as_ref().map(|kafka| kafka.gauges().read()).unwrap_or_default()
     }
 
+    /// The gauges and counts of each mapping of the ledger's change stream, by its name.
+    pub fn stream_gauges(&self) -> Vec<(String, Arc<drover_event_source::dynamodb::Gauges>)> {
+        self.sources.streams.gauges()
+    }
+
     /// Stops everything within seconds, whatever clients do: first HTTP requests, event sources and
     /// invocations, then queues and tables.
     ///
@@ -225,6 +242,7 @@ impl Host {
 struct Sources {
     kafka: Option<KafkaSource>,
     queue_sources: Vec<SqsSource>,
+    streams: StreamSources,
     background: Background,
 }
 
@@ -232,12 +250,13 @@ impl Sources {
     /// Stops all event sources at once, and waits up to `grace`.
     async fn stop(self, grace: Duration) {
         let of_queues = self.queue_sources.into_iter().map(|source| source.stop(grace));
-        let of_stream = async {
+        let of_event_log = async {
             if let Some(kafka) = self.kafka {
                 kafka.stop(grace).await;
             }
         };
-        tokio::join!(of_stream, futures_util::future::join_all(of_queues));
+        let of_queues = futures_util::future::join_all(of_queues);
+        tokio::join!(of_event_log, of_queues, self.streams.stop(grace));
         drop(self.background);
     }
 }

@@ -4,7 +4,8 @@
 //! the Invoke API; `dynamodb` and the crate [`drover_local_sqs`] are the embedded services, and
 //! `ports` their clients for the functions; `http` is the port for users, and `prometheus` its
 //! metrics; [`event_log`] connects the crate [`drover_event_log`]; [`mapping`] configures the crate
-//! [`drover_event_source`], which invokes the processor with records of the event log; `setup`
+//! [`drover_event_source`], which invokes the processor with records of the event log, and
+//! [`stream_mapping`] starts mappings of the ledger's change stream; `setup`
 //! creates tables, queues, tenants, functions and the mappings of queues; `background` has the
 //! threads of the event sources; `registry` applies documents; [`openapi`] describes the routes;
 //! [`data_folder`] holds the durable files; [`stack`] is a deployed stack; [`commands`] are the
@@ -37,6 +38,7 @@ mod prometheus;
 mod registry;
 mod setup;
 pub mod stack;
+pub mod stream_mapping;
 
 pub use function::{FunctionError, Functions, InvocationContext};
 pub use host::{Host, HostConfig};

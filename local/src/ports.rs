@@ -38,8 +38,13 @@ pub(crate) fn tables_only(dynamodb: SocketAddr) -> Aws {
     clients(dynamodb, dynamodb)
 }
 
+/// The URL of a queue of the host.
+pub(crate) fn queue_url(sqs: SocketAddr, name: &str) -> String {
+    format!("http://{sqs}/000000000000/{name}")
+}
+
 fn clients(dynamodb: SocketAddr, sqs: SocketAddr) -> Aws {
-    let queue = |name| format!("http://{sqs}/000000000000/{name}").into();
+    let queue = |name| queue_url(sqs, name).into();
     let config = AwsConfig {
         ledger_table: LEDGER.into(),
         registry_table: REGISTRY.into(),

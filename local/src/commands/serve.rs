@@ -133,6 +133,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
         retention: args.topic_retention_hours,
         mapping: args.source.config(MappingConfig::default().batching),
         webhook_origins,
+        streams: Vec::new(),
     })
     .await?;
     // A failed write of the banner must not stop the host.
