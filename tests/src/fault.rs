@@ -36,8 +36,8 @@ enum Fault {
     IgnoredConditions,
     /// DynamoDB writes only the first item of a transaction.
     TornTransactions,
-    /// DynamoDB omits the last item of a response with three or more items, and of each table's
-    /// part of a batch.
+    /// DynamoDB omits the last item of a response with three or more items, of each table's part of
+    /// a batch, and of a page of a stream with three or more records.
     ShortQueries,
     /// DynamoDB reports twice the units.
     DoubledUnits,
@@ -202,8 +202,9 @@ impl Fault {
     /// Changes the response to a request.
     fn answer(self, action: &str, asked: &Value, answer: &mut Value) {
         match (self, action) {
-            (Self::ShortQueries, "Query") => {
-                let items = answer.get_mut("Items").and_then(Value::as_array_mut);
+            (Self::ShortQueries, "Query" | "GetRecords") => {
+                let list = if action == "Query" { "Items" } else { "Records" };
+                let items = answer.get_mut(list).and_then(Value::as_array_mut);
                 if let Some(items) = items.filter(|items| items.len() > 2) {
                     items.pop();
                 }
