@@ -21,7 +21,6 @@ pub use self::placement::{LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves};
 use super::apply::{Checked, Checking, Refusal, Stored, contract_of};
 use super::index::Index;
 use super::version::StoredContract;
-use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::canonical_json;
 use crate::intake::contract::builtin;

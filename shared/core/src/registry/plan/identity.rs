@@ -87,6 +87,7 @@ fn fields(contract: &ContractDocument) -> Fields {
         ("/sequence", json!(contract.sequence)),
         ("/identity", json!(identity)),
         (TYPE, json!(type_headers(contract))),
+        ("/array", json!(contract.identified_by_record().then_some(contract.array))),
     ]
 }
 
@@ -186,6 +187,7 @@ mod tests {
         check("/identity", json!({"of": [{"path": "/a"}]}), &["/identity"]);
         check("/type", json!({"path": "/type"}), &["/type"]);
         check("/type", json!({"header": "kind"}), &["/type"]);
+        check("/array", json!("record"), &["/array"]);
     }
 
     #[test]
