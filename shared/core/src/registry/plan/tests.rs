@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::base::limits;
 use crate::intake::contract::sample::at;
 use crate::registry::{Submitted, Text};
 
