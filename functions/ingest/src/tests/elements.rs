@@ -146,7 +146,7 @@ fn an_array_is_one_record_of_a_contract_that_reads_arrays() {
             program,
         )
         .replace(r#""name": "uplink""#, r#""name": "pack", "array": "record""#);
-    environment.memory.put_document("C#pack", &pack);
+    environment.memory.put_contract("pack", &pack);
     let body = json!([{"bn": "d1", "t": at(1), "v": 1}, {"t": at(2), "v": 2}]);
     let path = "/api/v1/events?contract=pack";
     let Answer { status, body, .. } = environment.post(path, &[], body.to_string());

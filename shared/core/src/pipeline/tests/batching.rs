@@ -64,7 +64,7 @@ type Left = (BTreeMap<&'static str, Value>, BTreeSet<(String, Option<u32>)>);
 fn delivered(records: &[Record], batches: &[Vec<usize>]) -> Left {
     let memory = memory();
     memory.put_document("R#sequenced", r#"{"contract":"sequenced","tenant":{"header":"tenant"}}"#);
-    memory.put_document("C#sequenced", SEQUENCED);
+    memory.put_contract("sequenced", SEQUENCED);
     for batch in batches {
         let dispositions = process(&memory, batch.iter().map(|at| records[*at].clone()).collect());
         assert!(!dispositions.contains(&Disposition::Returned));
