@@ -25,6 +25,7 @@ pub enum Identities {
 type Fields = Vec<(&'static str, Value)>;
 
 const TYPE: &str = "/type";
+const ARRAY: &str = "/array";
 
 /// The refused changes of a contract that replaces the stored contract, or the built-in contract
 /// with its name.
@@ -61,9 +62,9 @@ fn compared(old: &ContractDocument, new: &ContractDocument) -> Vec<Fault> {
 type Difference<'a> = (&'static str, (&'a Value, &'a Value));
 
 fn differing<'a>(old: &'a Fields, new: &'a Fields) -> impl Iterator<Item = Difference<'a>> {
-    // The type is null if it does not identify records; the change behind that is reported at its
+    // Type and array are null if they do not identify records; the change behind that is reported at its
     // own field.
-    let is_free = |(path, what): &(&str, Value)| *path == TYPE && what.is_null();
+    let is_free = |(path, what): &(&str, Value)| [TYPE, ARRAY].contains(path) && what.is_null();
     let pairs = old
         .iter()
         .zip(new)
@@ -87,7 +88,7 @@ fn fields(contract: &ContractDocument) -> Fields {
         ("/sequence", json!(contract.sequence)),
         ("/identity", json!(identity)),
         (TYPE, json!(type_headers(contract))),
-        ("/array", json!(contract.identified_by_record().then_some(contract.array))),
+        (ARRAY, json!(contract.identified_by_record().then_some(contract.array))),
     ]
 }
 
