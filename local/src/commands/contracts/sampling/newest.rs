@@ -101,6 +101,8 @@ fn newest(mut held: Vec<Slice>, last: u64) -> Vec<Slice> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
 
     fn check(held: &[Range<i64>], last: u64, expected: &[Range<i64>]) {
@@ -113,8 +115,8 @@ mod tests {
 
     #[test]
     fn partitions_share_the_number_and_short_ones_leave_their_rest_to_others() {
-        check(&[0..100], 10, &[90..100]);
-        check(&[5..8], 10, &[5..8]);
+        check(from_ref(&(0..100)), 10, from_ref(&(90..100)));
+        check(from_ref(&(5..8)), 10, from_ref(&(5..8)));
         check(&[0..100, 0..100], 11, &[95..100, 94..100]);
         check(&[0..100, 7..9, 0..0], 10, &[92..100, 7..9, 0..0]);
         check(&[0..2, 0..3, 0..4], 100, &[0..2, 0..3, 0..4]);
