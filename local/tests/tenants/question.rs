@@ -63,6 +63,25 @@ pub(crate) struct Question {
 }
 
 pub(crate) const QUESTIONS: &[Question] = &[
+    // Contracts are the same for every tenant.
+    Question {
+        route: "/api/v1/contracts",
+        target: "/api/v1/contracts",
+        shown: |answer| answer["contracts"][0]["name"].clone(),
+        expected: |_| json!("cloudevents"),
+    },
+    Question {
+        route: "/api/v1/contracts/{name}",
+        target: "/api/v1/contracts/telemetry",
+        shown: |answer| answer["version"].clone(),
+        expected: |_| json!(0),
+    },
+    Question {
+        route: "/api/v1/contracts/{name}/versions/{version}",
+        target: "/api/v1/contracts/telemetry/versions/0",
+        shown: |answer| answer["contract"]["name"].clone(),
+        expected: |_| json!("telemetry"),
+    },
     Question {
         route: "/api/v1/subjects",
         target: "/api/v1/subjects?limit=4&kind=device",
