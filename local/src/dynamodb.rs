@@ -24,7 +24,6 @@ use tokio::time::MissedTickBehavior;
 
 use crate::background::beside_answers;
 use stream_file::StreamFile;
-pub(crate) use stream_file::StreamReaders;
 
 /// All work shares one SQLite connection, so more threads would only wait for each other.
 const THREADS: usize = 2;
@@ -47,11 +46,7 @@ impl Dynamodb {
     ///
     /// # Errors
     /// The file is not a database, or the system cannot start threads.
-    pub(crate) fn start(
-        path: &Path,
-        listener: TcpListener,
-        readers: StreamReaders,
-    ) -> Result<Self, Fault> {
+    pub(crate) fn start(path: &Path, listener: TcpListener) -> Result<Self, Fault> {
         let database = Database::new(path.to_str().ok_or("the path is not valid UTF-8")?)?;
         let stream_file = StreamFile::open(path)?;
         // dynoxide's name for SQLite's `synchronous=NORMAL` and other settings that are SQLite's
@@ -67,11 +62,8 @@ impl Dynamodb {
             .build()?;
         let (stop, stopping) = oneshot::channel();
         let (ended, stopped) = oneshot::channel();
-        let sweep = Sweep {
-            database: database.clone(),
-            stream_file: Arc::new(Mutex::new(stream_file)),
-            readers,
-        };
+        let stream_file = Arc::new(Mutex::new(stream_file));
+        let sweep = Sweep { database: database.clone(), stream_file };
         let work = move || {
             if let Err(fault) = runtime.block_on(serve(listener, sweep, stopping)) {
                 tracing::error!(error = &*fault as &dyn std::error::Error, "dynamodb failed");
@@ -126,7 +118,6 @@ async fn serve(
 struct Sweep {
     database: Database,
     stream_file: Arc<Mutex<StreamFile>>,
-    readers: StreamReaders,
 }
 
 impl Sweep {
@@ -138,10 +129,10 @@ impl Sweep {
             ticks.tick().await;
             let database = self.database.clone();
             log("expired items", tokio::task::spawn_blocking(move || database.sweep_ttl()).await);
-            let (stream_file, readers) = (Arc::clone(&self.stream_file), self.readers);
+            let stream_file = Arc::clone(&self.stream_file);
             let trim = move || {
                 let stream_file = stream_file.lock().unwrap_or_else(PoisonError::into_inner);
-                stream_file.trim(now_seconds(), readers)
+                stream_file.trim(now_seconds())
             };
             log("old stream records", tokio::task::spawn_blocking(trim).await);
         }

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::background::Background;
 use crate::data_folder::{Addresses, DataFolder, FolderError};
-use crate::dynamodb::{Dynamodb, StreamReaders};
+use crate::dynamodb::Dynamodb;
 use crate::function::Functions;
 use crate::http::{self, Limits};
 use crate::lambda;
@@ -146,10 +146,8 @@ impl Host {
             dynamodb: dynamodb.address,
             sqs: sqs.address,
         };
-        let readers =
-            if config.streams.is_empty() { StreamReaders::None } else { StreamReaders::Some };
         let file = folder.path().join("dynamodb.db");
-        let dynamodb = Dynamodb::start(&file, dynamodb.listener, readers);
+        let dynamodb = Dynamodb::start(&file, dynamodb.listener);
         let dynamodb = dynamodb.map_err(failed("dynamodb"))?;
         let (queue_file, queues) = open_sqs(&folder).await?;
         let queues_served = queue_file.clone();

@@ -8,7 +8,7 @@ mod pipeline;
 mod queues;
 
 use drover_aws::Aws;
-use drover_aws::tables::{create_tables, enable_stream};
+use drover_aws::tables::create_tables;
 use drover_core::base::error::Unavailable;
 
 pub(crate) use demo::{LocalTenant, demo_tenants, topics as demo_topics};
@@ -18,11 +18,9 @@ pub(crate) use queues::{queue_sources, queues};
 
 use crate::ports::table_names;
 
-/// Creates the tables that do not exist yet, and the change stream of the ledger.
+/// Creates the tables that do not exist yet.
 pub(crate) async fn tables(aws: &Aws) -> Result<(), Unavailable> {
-    let names = table_names();
-    create_tables(aws.dynamodb(), &names).await?;
-    enable_stream(aws.dynamodb(), &names.ledger).await
+    create_tables(aws.dynamodb(), &table_names()).await
 }
 
 /// The error of any part.

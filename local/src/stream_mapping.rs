@@ -1,11 +1,13 @@
 //! The event source mappings of the ledger's change stream: each invokes one function by its name.
-//! The host has none by default.
+//! The host has none by default. The first start with a mapping switches the stream on, because a
+//! stream makes writes slower and the file larger.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use drover_aws::Aws;
+use drover_aws::tables::enable_stream;
 use drover_event_source::dynamodb::{
     Checkpoints, Gauges, Queue, Settings, StreamSource, TableStream, Target,
 };
@@ -51,7 +53,9 @@ impl StreamSources {
         }
         let checkpoints = Checkpoints::open(file)?;
         let (tables, streams) = (ports.dynamodb(), ports.streams());
-        let stream = TableStream::open(tables, streams.clone(), &table_names().ledger).await?;
+        let ledger = table_names().ledger;
+        enable_stream(tables, &ledger).await?;
+        let stream = TableStream::open(tables, streams.clone(), &ledger).await?;
         let start = |StreamMapping { function, settings, on_failure }: StreamMapping| {
             if functions.find(&function).is_none() {
                 return Err(format!("unknown function: function=`{function}`").into());

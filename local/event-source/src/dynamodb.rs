@@ -48,9 +48,6 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
 pub use self::checkpoint::Checkpoints;
 pub use self::destination::{Destination, Queue};
 use self::drive::drive;
@@ -63,12 +60,12 @@ pub use self::stream::{ListedShard, Page, StartAt, Stream, StreamError};
 pub use self::table::TableStream;
 pub use crate::batch::OnFunctionError;
 use crate::clock::Clock;
+use crate::running::Running;
 pub use crate::target::{Endpoint, NoEndpoint, Target};
 
 /// A running mapping. Dropping this value stops it.
 pub struct StreamSource {
-    stop: watch::Sender<bool>,
-    running: JoinHandle<()>,
+    running: Running,
     gauges: Arc<Gauges>,
 }
 
@@ -81,7 +78,6 @@ impl StreamSource {
         destination: D,
         checkpoints: Checkpoints,
     ) -> Self {
-        let (stop, stopped) = watch::channel(false);
         let gauges = Arc::new(Gauges::default());
         let context = MappingContext {
             stream,
@@ -92,8 +88,8 @@ impl StreamSource {
             gauges: Arc::clone(&gauges),
             clock: Clock::start(),
         };
-        let running = tokio::spawn(async move { drive(&context, stopped).await });
-        Self { stop, running, gauges }
+        let running = Running::start(|stopped| async move { drive(&context, stopped).await });
+        Self { running, gauges }
     }
 
     /// The gauges and counts of the mapping.
@@ -104,10 +100,6 @@ impl StreamSource {
     /// Stops new invocations and waits up to `grace` for running ones. Unfinished batches are
     /// retried after the next start.
     pub async fn stop(self, grace: Duration) {
-        self.stop.send_replace(true);
-        let mut running = self.running;
-        if tokio::time::timeout(grace, &mut running).await.is_err() {
-            running.abort();
-        }
+        self.running.stop(grace).await;
     }
 }

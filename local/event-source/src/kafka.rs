@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use drover_aws::Aws;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 pub use drive::Until;
 use drive::drive;
@@ -50,6 +50,7 @@ pub use settings::Settings;
 
 pub use crate::batch::{OnFunctionError, Reading, Rules};
 use crate::clock::Clock;
+use crate::running::Running;
 pub use crate::target::{Endpoint, NoEndpoint, Target};
 use drover_event_log::Log;
 
@@ -75,8 +76,7 @@ pub async fn run_one<L: Log>(
 /// The mappings of all topics of an event log, including topics created later. Dropping this value
 /// stops them.
 pub struct KafkaSource {
-    stop: watch::Sender<bool>,
-    running: JoinHandle<()>,
+    running: Running,
     gauges: Arc<Gauges>,
 }
 
@@ -88,7 +88,6 @@ impl KafkaSource {
         target: Target,
         destination: Option<Aws>,
     ) -> Self {
-        let (stop, stopped) = watch::channel(false);
         let gauges = Arc::new(Gauges::default());
         let of_all = Arc::clone(&gauges);
         let context = move |topic: String| MappingContext {
@@ -99,8 +98,8 @@ impl KafkaSource {
             destination: destination.clone(),
             clock: Clock::start(),
         };
-        let running = tokio::spawn(run_all(context, of_all, stopped));
-        Self { stop, running, gauges }
+        let running = Running::start(|stopped| run_all(context, of_all, stopped));
+        Self { running, gauges }
     }
 
     /// The gauges of every partition.
@@ -111,11 +110,7 @@ impl KafkaSource {
     /// Stops new invocations and waits up to `grace` for running ones. Unfinished batches are
     /// retried after the next start.
     pub async fn stop(self, grace: Duration) {
-        self.stop.send_replace(true);
-        let mut running = self.running;
-        if tokio::time::timeout(grace, &mut running).await.is_err() {
-            running.abort();
-        }
+        self.running.stop(grace).await;
     }
 }
 

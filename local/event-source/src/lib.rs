@@ -5,7 +5,7 @@
 //! [`kafka`] is the mapping for topics, over any [`drover_event_log::Log`]; [`KafkaLog`] is such a
 //! log in a Kafka cluster. [`sqs`] is the mapping for queues of [`drover_local_sqs`]. [`dynamodb`]
 //! is the mapping for the change streams of tables. `item_failures` reads the part of a response
-//! that all have in common; topics and streams share `batch`, `on_failure` and `target`. A function
+//! that all have in common, and `running` is the task of each; topics and streams share `batch`, `on_failure` and `target`. A function
 //! is behind an Invoke API, or in this process; the process then implements [`invoke::Invoke`].
 //!
 //! Each module lists the features that it does not implement. None has an API for creating or
@@ -19,6 +19,7 @@ mod item_failures;
 pub mod kafka;
 pub mod kafka_log;
 mod on_failure;
+mod running;
 pub mod sqs;
 mod target;
 

@@ -35,10 +35,11 @@ use std::time::Duration;
 
 use drover_local_sqs::{Sqs, SqsError};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::invoke::Invoke;
+use crate::running::Running;
 pub use batch::Batching;
 use batch::{Batch, Next};
 use invocation::{MappingContext, play};
@@ -53,27 +54,20 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// A running mapping. Dropping this value stops it.
 pub struct SqsSource {
-    stop: watch::Sender<bool>,
-    running: JoinHandle<()>,
+    running: Running,
 }
 
 impl SqsSource {
     /// Starts the mapping.
     pub fn start(sqs: Sqs, functions: impl Invoke, settings: Settings) -> Self {
-        let (stop, stopped) = watch::channel(false);
         let context = MappingContext::new(sqs, Arc::new(functions), settings);
-        let running = tokio::spawn(run(Arc::new(context), stopped));
-        Self { stop, running }
+        Self { running: Running::start(|stopped| run(Arc::new(context), stopped)) }
     }
 
     /// Stops new invocations and waits up to `grace` for running ones. Unfinished messages are
     /// retried after their visibility timeout.
     pub async fn stop(self, grace: Duration) {
-        self.stop.send_replace(true);
-        let mut running = self.running;
-        if tokio::time::timeout(grace, &mut running).await.is_err() {
-            running.abort();
-        }
+        self.running.stop(grace).await;
     }
 }
 

@@ -4,8 +4,7 @@
 //! dynoxide looks for the newest sequence number before each write to a table with a stream, and
 //! reads from a sequence number, both without an index: each write would cost milliseconds per
 //! thousand records. It also keeps records for ever, so that images of forgotten subjects would
-//! stay; AWS deletes them after 24 hours. A day of both images may fill a disk, so without a reader
-//! the file keeps a bounded number of bytes only.
+//! stay; AWS deletes them after 24 hours.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,10 +13,6 @@ use rusqlite::{Connection, params};
 
 /// The retention of AWS.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The bytes of images that are kept without a reader.
-const KEPT_BYTES: u64 = 1 << 30;
-/// The newest records, whose mean size is taken for that of all records.
-const SAMPLE: i64 = 1_000;
 /// The records of one transaction: all writes to all tables wait for it.
 const RECORDS: usize = 500;
 /// The maximum number of transactions of one pass. With a pass each minute, records are deleted
@@ -36,23 +31,9 @@ const INDEXES: &str = "
 ";
 /// Ids grow with time, so the oldest records are the first by id.
 const DELETE: &str = "
-    DELETE FROM _stream_records WHERE (created_at < ?1 OR id <= ?3)
+    DELETE FROM _stream_records WHERE created_at < ?1
         AND id IN (SELECT id FROM _stream_records ORDER BY id LIMIT ?2)
 ";
-const NEWEST_BYTES: &str = "
-    SELECT count(*), coalesce(max(id), 0), coalesce(sum(
-        length(keys_json) + coalesce(length(new_image), 0) + coalesce(length(old_image), 0)), 0)
-    FROM (SELECT * FROM _stream_records ORDER BY id DESC LIMIT ?1)
-";
-
-/// Whether a mapping reads the streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StreamReaders {
-    /// None: the newest records are kept, up to a number of bytes.
-    None,
-    /// Some: every record of the last day is kept.
-    Some,
-}
 
 /// The stream records in dynoxide's file.
 pub(super) struct StreamFile(Connection);
@@ -69,32 +50,18 @@ impl StreamFile {
 
     /// Deletes records that are too old at this time, in seconds since 1970, and returns their
     /// number. A pass that reaches its maximum leaves the rest for the next pass.
-    pub(super) fn trim(&self, now: i64, readers: StreamReaders) -> rusqlite::Result<usize> {
-        let until = match readers {
-            StreamReaders::None => self.last_id_beyond(KEPT_BYTES)?,
-            StreamReaders::Some => 0,
-        };
+    pub(super) fn trim(&self, now: i64) -> rusqlite::Result<usize> {
         let before = now.saturating_sub(i64::try_from(KEPT.as_secs()).unwrap_or(i64::MAX));
         let mut delete = self.0.prepare_cached(DELETE)?;
         let mut deleted = 0;
         for _ in 0..TRANSACTIONS {
-            let count = delete.execute(params![before, RECORDS, until])?;
+            let count = delete.execute(params![before, RECORDS])?;
             deleted += count;
             if count < RECORDS {
                 break;
             }
         }
         Ok(deleted)
-    }
-
-    /// The id up to which records must go so that about so many bytes of images are left.
-    fn last_id_beyond(&self, bytes: u64) -> rusqlite::Result<i64> {
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-        let mut newest = self.0.prepare_cached(NEWEST_BYTES)?;
-        let (records, last_id, sum): (i64, i64, i64) = newest.query_row([SAMPLE], read)?;
-        let mean = sum.checked_div(records).unwrap_or(0).max(1);
-        let kept = i64::try_from(bytes).unwrap_or(i64::MAX) / mean;
-        Ok(last_id.saturating_sub(kept).max(0))
     }
 }
 
@@ -165,7 +132,7 @@ mod tests {
     }
 
     fn trim(fixture: &Fixture, now: i64) -> usize {
-        fixture.file.trim(now, StreamReaders::Some).unwrap()
+        fixture.file.trim(now).unwrap()
     }
 
     #[test]
@@ -176,10 +143,7 @@ mod tests {
             (NEWEST, "_stream_records_newest"),
             (PAGE, "_stream_records_place"),
             (RANGE, "_stream_records_"),
-            (
-                &DELETE.replace("?1", "0").replace("?2", "500").replace("?3", "0"),
-                "INTEGER PRIMARY KEY",
-            ),
+            (&DELETE.replace("?1", "0").replace("?2", "500"), "INTEGER PRIMARY KEY"),
         ] {
             let plan = fixture.plan(statement);
             assert!(plan.contains(index), "{plan}");
@@ -213,20 +177,6 @@ mod tests {
         // The table goes on.
         fixture.put(2);
         assert_eq!(fixture.records().0, 2);
-    }
-
-    #[test]
-    fn the_newest_records_within_the_bytes_are_kept() {
-        let fixture = Fixture::new();
-        assert_eq!(fixture.file.last_id_beyond(1).unwrap(), 0);
-        fixture.put(10);
-        let size = "SELECT avg(length(keys_json) + length(new_image)) FROM _stream_records";
-        let size: f64 = fixture.file.0.query_row(size, [], |row| row.get(0)).unwrap();
-        // Each key has one digit, so all records have one size.
-        let size = format!("{size}").parse::<u64>().unwrap();
-        assert_eq!(fixture.file.last_id_beyond(4 * size).unwrap(), 6);
-        assert_eq!(fixture.file.last_id_beyond(10 * size).unwrap(), 0);
-        assert_eq!(fixture.file.trim(0, StreamReaders::None).unwrap(), 0);
     }
 
     #[test]

@@ -232,7 +232,7 @@ impl Registry {
                 Some(stored.compile().map_err(|fault| broken(&name, &fault))?.view_spec())
             }
         };
-        // Only the log of checked events can name a contract that was never built in: nothing is read.
+        // Ingest writes version 0 for built-in contracts only. Another name gives an empty spec.
         let spec = spec.unwrap_or_default();
         self.specs.put(version.clone(), Arc::clone(&spec));
         Ok(spec)

@@ -6,6 +6,7 @@ mod script;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use self::script::{Function, Messages, ScriptedStream};
 use super::*;

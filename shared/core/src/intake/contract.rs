@@ -45,7 +45,7 @@ use self::reading::{Common, Reading};
 use crate::base::error::{Code, Rejection};
 use crate::base::scope::TenantScope;
 use crate::event::{ContractVersion, Event};
-use crate::intake::record::{HeaderValue, Parsed, Record};
+use crate::intake::record::{HeaderValue, IdentityText, Parsed, Record};
 use crate::intake::transform::Transform;
 use crate::view::ViewSpec;
 
@@ -177,11 +177,14 @@ impl Contract {
         if let ([Err(rejection)], None) = (outputs.as_slice(), meant) {
             return Err(rejection.clone());
         }
+        // All elements of a record are read alike, so one text identifies it for all of them.
+        let identity = IdentityText::new();
         let numbered = (0..).zip(outputs);
         let numbered = numbered.filter(|(number, _)| meant.is_none_or(|meant| meant == *number));
         let read = numbered.map(|(number, element)| Element {
             number,
-            event: element.and_then(|json| self.read(&parsed.element(number, json), scope)),
+            event: element
+                .and_then(|json| self.read(&parsed.element(number, json, &identity), scope)),
         });
         Ok(read.collect())
     }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::header::{HeaderValue, is_credential};
 pub(crate) use self::numbering::{PARTS_PER_LINE, element_of_part, line_of_part, part_of_line};
+pub(crate) use self::parsed::IdentityText;
 pub use self::parsed::Parsed;
 pub use self::receipt::{Receipt, SKEW_SECONDS, Stamps, TopicRetention};
 use crate::base::error::Rejection;

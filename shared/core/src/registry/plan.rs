@@ -96,13 +96,15 @@ impl Checked {
         stored: &Stored,
         applied: (&str, Timestamp),
     ) -> Result<Plan, Vec<Refusal>> {
+        let contracts = self.contract_versions(stored, applied);
+        let index = self.index(stored, &contracts);
         let refusals = self.dangling(stored).chain(self.foreign_keys(stored));
         let refusals = refusals.chain(self.identity_changes(stored, consent.identities));
-        let refusals = refusals.chain(self.incompatible(stored, consent));
-        let refusals = refusals.chain(self.shared_media_types(stored));
-        let refusals = refusals.chain(self.too_many_kinds(stored));
-        let refusals = refusals.chain(self.too_many_contracts(stored));
-        let refusals = refusals.chain(self.too_many_compatibilities(stored));
+        let refusals = refusals.chain(self.incompatible(&index, stored, consent));
+        let refusals = refusals.chain(self.shared_media_types(&index, stored));
+        let refusals = refusals.chain(self.too_many_kinds(&index));
+        let refusals = refusals.chain(self.too_many_contracts(&index));
+        let refusals = refusals.chain(self.too_many_compatibilities(&index));
         let refusals = refusals.chain(self.refused_moves(stored, consent.moves));
         let refusals = refusals.collect::<Vec<_>>();
         if !refusals.is_empty() {
@@ -114,9 +116,7 @@ impl Checked {
         let unwritable = |fault: serde_json::Error| {
             vec![Refusal { origin: String::new(), fault: Fault::new("", fault.to_string()) }]
         };
-        let contracts = self.contract_versions(stored, applied);
         self.draft(&contracts, &mut drafts).map_err(unwritable)?;
-        let index = self.index(stored);
         if drafts.writes.is_empty() && newest <= current && index == stored_index(stored) {
             return Ok(Plan { revision: current, writes: Vec::new() });
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
+use tokio::sync::watch;
 
 use super::script::{self, Function, Messages, ScriptedStream};
 use crate::batch::OnFunctionError;

@@ -167,17 +167,15 @@ impl Read<'_> {
             event_type.plain(self.parsed.record()).map(header_part).collect();
         let element = self.parsed.element_number().unwrap_or_default();
         let id = |body: &str| self.id(RECORD, element, &headers, Some(body));
-        match canonical {
-            Some(canonical) if except.is_empty() => Ok(id(canonical)),
-            Some(_) | None => {
-                let (root, whole) = (Some(Pointer::root()), self.parsed.whole());
-                let value = match self.parsed.element_number() {
-                    Some(_) => whole.json()?,
-                    None => self.json,
-                };
-                let canonical =
-                    Canonical { value, except: Some(except), spelling: Spelling::Normal };
-                whole.with_canonical(canonical, root, id)
+        let root = Some(Pointer::root());
+        let of = |value| Canonical { value, except: Some(except), spelling: Spelling::Normal };
+        match (canonical, self.parsed.identity_text()) {
+            (Some(canonical), _) if except.is_empty() => Ok(id(canonical)),
+            (_, None) => self.parsed.with_canonical(of(self.json), root, id),
+            (_, Some(shared)) => {
+                let whole = self.parsed.whole();
+                let text = || whole.with_canonical(of(whole.json()?), root, str::to_owned);
+                shared.get_or_init(text).as_ref().map(|text| id(text)).map_err(Clone::clone)
             }
         }
     }

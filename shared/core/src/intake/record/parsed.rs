@@ -36,8 +36,13 @@ pub struct Parsed<'r> {
 struct Element<'r> {
     number: u32,
     whole: &'r Parsed<'r>,
+    /// The text that identifies the record, which all its elements share.
+    identity: &'r IdentityText,
     body: String,
 }
+
+/// The canonical text by which a contract identifies a record, made for the first element that needs it.
+pub(crate) type IdentityText = OnceLock<Result<String, Rejection>>;
 
 impl<'r> Parsed<'r> {
     pub(super) fn new(record: &'r Record) -> Self {
@@ -68,15 +73,25 @@ impl<'r> Parsed<'r> {
     }
 
     /// An element of this record. Readers read the element instead of the body.
-    pub(crate) fn element(&'r self, number: u32, body: String) -> Parsed<'r> {
+    pub(crate) fn element(
+        &'r self,
+        number: u32,
+        body: String,
+        identity: &'r IdentityText,
+    ) -> Parsed<'r> {
         let json = json::parse(body.as_bytes());
-        let element = Some(Element { number, whole: self, body });
+        let element = Some(Element { number, whole: self, identity, body });
         Parsed { line: self.line, ..Parsed::of(self.record, json, element) }
     }
 
     /// The number of this element, from 0; `None`: the record itself.
     pub(crate) fn element_number(&self) -> Option<u32> {
         self.element.as_ref().map(|element| element.number)
+    }
+
+    /// The text that identifies the record of this element; `None`: this is no element.
+    pub(crate) fn identity_text(&self) -> Option<&'r IdentityText> {
+        self.element.as_ref().map(|element| element.identity)
     }
 
     /// The number of this part of the delivered record; `None`: the whole record.

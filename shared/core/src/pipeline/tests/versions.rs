@@ -175,3 +175,15 @@ fn two_versions_may_read_other_payloads_of_one_record() {
         envelopes(&memory.state().letters).into_iter().map(|letter| letter.code).collect();
     assert_eq!(codes, ["payload_mismatch"]);
 }
+
+#[test]
+fn a_subject_whose_version_is_missing_waits_in_the_buffer_and_delays_no_other() {
+    let memory = memory();
+    deliver(&memory, &environment(), &[known("d1", 1), known("d1", 2), known("d1", 3)]);
+    memory.put_contract("mine", &contract("/a", "/was"));
+    memory.state().documents.remove("C#mine@1").expect("the first version");
+    let records = vec![known("d1", 4), known("d2", 5)].into_iter().map(Incoming::Record);
+    let report = environment().process(&memory, records.collect(), Timestamp::MAX).now_or_never();
+    let report = report.expect("memory never waits").expect("a closed breaker");
+    assert_eq!(report.dispositions, [Disposition::Buffered, Disposition::Applied]);
+}

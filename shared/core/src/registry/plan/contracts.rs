@@ -34,15 +34,13 @@ impl Checked {
         changed.collect()
     }
 
-    /// The index of the submitted and referenced contracts, and of all earlier ones.
-    pub(super) fn index(&self, stored: &Stored) -> Index {
+    /// The index of the next versions, the referenced contracts, and all earlier ones.
+    pub(super) fn index(&self, stored: &Stored, next: &[StoredContract]) -> Index {
         let contracts = stored.iter().filter(|(name, _)| matches!(name, DocumentName::Contract(_)));
         let contracts = contracts.filter_map(|(_, one)| StoredContract::parse(one).ok());
         let mut index = stored_index(stored);
         contracts.for_each(|one| index.take(one.version, &one.contract));
-        for one in self.contract_versions(stored, ("", Timestamp::MIN)) {
-            index.take(one.version, &one.contract);
-        }
+        next.iter().for_each(|one| index.take(one.version, &one.contract));
         for Tenant { id, default_contract, compatibility, .. } in
             self.tenants.iter().map(|tenant| &tenant.content)
         {
@@ -61,8 +59,12 @@ impl Checked {
     }
 
     /// Versions that reject records which they must accept, or that change the unit of a measure.
-    pub(super) fn incompatible(&self, stored: &Stored, consent: Consent) -> Vec<Refusal> {
-        let index = self.index(stored);
+    pub(super) fn incompatible(
+        &self,
+        index: &Index,
+        stored: &Stored,
+        consent: Consent,
+    ) -> Vec<Refusal> {
         let mut refusals = Vec::new();
         for contract in &self.contracts {
             let new = &contract.content;
@@ -83,8 +85,8 @@ impl Checked {
     }
 
     /// What tenants and topics ask for is bounded because every change of a contract reads all of it.
-    pub(super) fn too_many_compatibilities(&self, stored: &Stored) -> Option<Refusal> {
-        let count: usize = self.index(stored).compatibility.values().map(BTreeMap::len).sum();
+    pub(super) fn too_many_compatibilities(&self, index: &Index) -> Option<Refusal> {
+        let count: usize = index.compatibility.values().map(BTreeMap::len).sum();
         let limit = limits::COMPATIBILITY_RULES;
         let message =
             format!("too many documents ask for a compatibility: count=`{count}` limit=`{limit}`");
@@ -111,8 +113,7 @@ impl Checked {
     }
 
     /// Media types that another contract reads already: a request would be ambiguous.
-    pub(super) fn shared_media_types(&self, stored: &Stored) -> Vec<Refusal> {
-        let index = self.index(stored);
+    pub(super) fn shared_media_types(&self, index: &Index, stored: &Stored) -> Vec<Refusal> {
         let before = stored_index(stored);
         let submitted = |name: &str| self.contracts.iter().any(|one| one.content.name == name);
         let mut refusals = Vec::new();
@@ -132,16 +133,16 @@ impl Checked {
     }
 
     /// The number of contracts is bounded because listings read all their names.
-    pub(super) fn too_many_contracts(&self, stored: &Stored) -> Option<Refusal> {
-        let count = self.index(stored).contracts.len();
+    pub(super) fn too_many_contracts(&self, index: &Index) -> Option<Refusal> {
+        let count = index.contracts.len();
         let last = self.contracts.last().filter(|_| count > limits::CONTRACTS)?;
         let message = format!("too many contracts: count=`{count}` limit=`{}`", limits::CONTRACTS);
         Some(last.refusal(Fault::new("/name", message)))
     }
 
     /// The number of kinds is bounded because a listing reads all of them.
-    pub(super) fn too_many_kinds(&self, stored: &Stored) -> Option<Refusal> {
-        let count = self.index(stored).kinds.len();
+    pub(super) fn too_many_kinds(&self, index: &Index) -> Option<Refusal> {
+        let count = index.kinds.len();
         let last = self.contracts.last().filter(|_| count > limits::KINDS)?;
         let message =
             format!("too many kinds of subjects: count=`{count}` limit=`{}`", limits::KINDS);

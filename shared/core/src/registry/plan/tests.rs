@@ -1,5 +1,8 @@
 //! The writes and refusals of a plan.
 
+mod placement;
+mod versions;
+
 use serde_json::json;
 
 use super::*;
@@ -54,67 +57,11 @@ fn contract(name: &str, measures: &[(&str, &str)]) -> Value {
         "type": {"const": "seen"}, "payload": {"path": ""}, "measures": measures})
 }
 
-/// Number, person and measures of a stored version; with `None`, of the current version.
-fn version(stored: &Stored, name: &str, number: Option<u32>) -> (u32, String, Vec<String>) {
-    let name = match number {
-        None => DocumentName::Contract(name.to_owned()),
-        Some(number) => DocumentName::ContractVersion(name.to_owned(), number),
-    };
-    let version = StoredContract::parse(&stored[&name]).expect("a version");
-    let measures = version.contract.measures.into_iter().map(|measure| measure.name);
-    (version.version, version.applied_by, measures.collect())
-}
-
 fn refusals(submitted: &Submitted, stored: &Stored, expected: &[&str]) {
     let refused = submitted.check().and_then(|checked| checked.plan(stored, (BY, at(NOW))));
     let found = refused.expect_err("refusals");
     let paths: Vec<&str> = found.iter().map(|refusal| refusal.fault.path.as_str()).collect();
     assert_eq!(paths, expected, "{found:?}");
-}
-
-#[test]
-fn a_changed_contract_is_a_new_version_and_the_old_version_stays() {
-    let mut stored = applied(&contracts(&[contract("mine", &[("a", "/a")])]));
-    let first = (1, BY.to_owned(), vec!["a".to_owned()]);
-    assert_eq!(version(&stored, "mine", None), first);
-    assert_eq!(version(&stored, "mine", Some(1)), first);
-    let changed = contracts(&[contract("mine", &[("a", "/a"), ("b", "/b")])]);
-    let second = plan(&changed, &stored);
-    let written: Vec<String> = second.writes.iter().map(|write| write.name.storage_key()).collect();
-    assert_eq!(written, ["C#mine@2", "C#mine", "REV"]);
-    apply(&mut stored, second);
-    let second = (2, BY.to_owned(), vec!["a".to_owned(), "b".to_owned()]);
-    assert_eq!(version(&stored, "mine", None), second);
-    assert_eq!(version(&stored, "mine", Some(2)), second);
-    assert_eq!(version(&stored, "mine", Some(1)), first);
-    assert_eq!(plan(&changed, &stored).writes, [], "the same document is no new version");
-    let StoredDocument { json, .. } = &stored[&DocumentName::Contract("mine".to_owned())];
-    assert!(json.contains(r#""applied_at":"2026-11-21T06:00:00.000Z""#), "{json}");
-}
-
-#[test]
-fn a_version_that_this_release_cannot_read_is_followed_by_the_next_number() {
-    let mut stored = applied(&contracts(&[contract("mine", &[])]));
-    let later = json!({"version": 4, "applied_at": NOW, "applied_by": "b", "contract": {"x": 1}});
-    let name = DocumentName::Contract("mine".to_owned());
-    stored.get_mut(&name).expect("a contract").json = later.to_string();
-    let submitted = contracts(&[contract("mine", &[])]);
-    refusals(&submitted, &stored, &[""]);
-    let consent = Consent { identities: Identities::MayChange, ..Consent::default() };
-    let checked = submitted.check().expect("documents");
-    let planned = checked.plan_with(consent, &stored, (BY, at(NOW))).expect("a plan");
-    apply(&mut stored, planned);
-    assert_eq!(version(&stored, "mine", None).0, 5);
-}
-
-#[test]
-fn a_long_name_of_a_person_is_cut() {
-    let submitted = contracts(&[contract("mine", &[])]);
-    let by = "\u{e9}".repeat(limits::APPLIED_BY_BYTES);
-    let planned = submitted.check().expect("documents").plan(&Stored::new(), (&by, at(NOW)));
-    let mut stored = Stored::new();
-    apply(&mut stored, planned.expect("a plan"));
-    assert_eq!(version(&stored, "mine", None).1.len(), limits::APPLIED_BY_BYTES);
 }
 
 #[test]
@@ -298,146 +245,4 @@ fn a_media_type_is_one_contracts_only() {
     let plan = plan(&over, &handed);
     apply(&mut handed, plan);
     assert_eq!(revision(&handed), r#"{"kinds":["pump"],"media_types":{"a/b":"two","a/c":"one"}}"#);
-}
-
-fn placed(status: &str, placement: Value) -> Submitted {
-    tenants(&[json!({"id": "a", "status": status, "placement": placement})])
-}
-
-fn refused(submitted: &Submitted, stored: &Stored, moves: Moves) -> Vec<String> {
-    let checked = submitted.check().expect("documents");
-    match checked.plan_with(Consent { moves, ..Consent::default() }, stored, (BY, at(NOW))) {
-        Ok(_) => Vec::new(),
-        Err(refusals) => refusals.into_iter().map(|one| one.fault.path).collect(),
-    }
-}
-
-/// Every change of a placement, and whether it is allowed.
-#[test]
-fn a_tenant_moves_only_suspended_before_and_after_and_only_on_request() {
-    let own = || json!({"table": "ledger-a"});
-    let places = [json!("pooled"), own(), json!({"table": "ledger-b"})];
-    for (from, to) in places.iter().flat_map(|from| places.iter().map(move |to| (from, to))) {
-        for before in ["active", "suspended"] {
-            let stored = applied(&placed(before, from.clone()));
-            for (after, moves) in [
-                ("active", Moves::Refused),
-                ("active", Moves::Allowed),
-                ("suspended", Moves::Refused),
-                ("suspended", Moves::Allowed),
-            ] {
-                let expected: &[&str] = match (before, after, moves) {
-                    _ if from == to => &[],
-                    ("active", _, _) => &["/placement"],
-                    (_, "active", Moves::Refused) => &["/placement", "/status"],
-                    (_, "active", Moves::Allowed) => &["/status"],
-                    (_, _, Moves::Refused) => &["/placement"],
-                    (_, _, Moves::Allowed) => &[],
-                };
-                let submitted = placed(after, to.clone());
-                let found = refused(&submitted, &stored, moves);
-                assert_eq!(found, expected, "{before} {from} to {after} {to}, {moves:?}");
-                let moved = submitted.check().expect("documents").moves(&stored).len();
-                assert_eq!(moved, usize::from(from != to));
-            }
-        }
-    }
-}
-
-#[test]
-fn a_new_tenant_may_have_any_placement_and_an_absent_placement_is_the_default() {
-    let own = placed("active", json!({"table": "ledger-a"}));
-    assert_eq!(refused(&own, &Stored::new(), Moves::Refused), [""; 0]);
-    let stored = applied(&tenants(&[json!({"id": "a"})]));
-    assert_eq!(refused(&placed("active", json!("pooled")), &stored, Moves::Refused), [""; 0]);
-    let stored = applied(&placed("active", json!("pooled")));
-    assert_eq!(refused(&tenants(&[json!({"id": "a"})]), &stored, Moves::Refused), [""; 0]);
-    // Removing the placement moves the tenant back.
-    assert_eq!(
-        refused(&tenants(&[json!({"id": "a"})]), &applied(&own), Moves::Refused),
-        ["/placement"]
-    );
-}
-
-/// Documents of another version, and invalid documents.
-#[test]
-fn an_unreadable_stored_tenant_does_not_count_as_suspended() {
-    let stored = |json: &str| {
-        let document = StoredDocument { json: json.to_owned(), revision: 1 };
-        Stored::from([(
-            DocumentName::Tenant(crate::base::id::TenantId::parse("a").expect("an id")),
-            document,
-        )])
-    };
-    let pooled = tenants(&[json!({"id": "a", "status": "suspended"})]);
-    for (json, expected) in [
-        (r#"{"id":"a","more":1,"placement":"pooled"}"#, &[][..]),
-        (r#"{"id":"a","more":1,"placement":{"table":"ledger-a"}}"#, &["/placement"]),
-        (r#"{"id":"a","status":"frozen","placement":{"table":"ledger-a"}}"#, &["/placement"]),
-        (r#"{"id":"a","status":"suspended","placement":{"region":"there"}}"#, &[]),
-        (r#"{"id":"a","placement":{"region":"there"}}"#, &["/placement"]),
-        ("no JSON", &[]),
-    ] {
-        assert_eq!(refused(&pooled, &stored(json), Moves::Allowed), expected, "{json}");
-    }
-}
-
-#[test]
-fn a_refusal_names_the_tenant_and_the_remedy() {
-    let submitted = placed("active", json!({"table": "ledger-a"}));
-    let stored = applied(&placed("active", json!("pooled")));
-    let refused = submitted.check().expect("documents").plan(&stored, (BY, at(NOW)));
-    let told = refused.expect_err("a refusal")[0].to_string();
-    let expected = "tenant: /placement: a tenant can be moved only while it is suspended: apply it with \
-                    \"status\":\"suspended\" and its old placement, wait 60 s until every environment \
-                    knows and 900 s more until the longest invocation has ended, then apply the new \
-                    placement with --move: tenant=`a` from=`the shared ledger` to=`the table ledger-a`";
-    assert_eq!(told, expected);
-}
-
-fn with_schema(schema: Value) -> Submitted {
-    let mut document = contract("one", &[]);
-    document["schema"] = schema;
-    contracts(&[document])
-}
-
-#[test]
-fn a_version_must_be_compatible_as_tenants_and_topics_ask() {
-    let wide = || with_schema(json!({"type": "object"}));
-    let narrow = || with_schema(json!({"type": "object", "required": ["v"]}));
-    let asking = |level: &str| {
-        let tenant = json!({"id": "a", "default_contract": "one", "compatibility": level});
-        Submitted { tenants: vec![text("tenant", &tenant)], ..wide() }
-    };
-    refusals(&narrow(), &applied(&wide()), &["/schema/required"]);
-    assert_eq!(plan(&wide(), &applied(&narrow())).writes.len(), 3);
-    refusals(&narrow(), &applied(&asking("full")), &["/schema/required"]);
-    assert_eq!(plan(&narrow(), &applied(&asking("forward"))).writes.len(), 3);
-    let mut stored = applied(&asking("none"));
-    assert_eq!(plan(&narrow(), &stored).writes.len(), 3);
-    // A topic asks for more than the tenant.
-    let route = json!({"contract": "one", "tenant": {"const": "a"}, "compatibility": "backward"});
-    let topics = json!({"topics": {"t": route}});
-    let topics = Submitted { topics: Some(text("topics", &topics)), ..Submitted::default() };
-    let next = plan(&topics, &stored);
-    apply(&mut stored, next);
-    refusals(&narrow(), &stored, &["/schema/required"]);
-    // The topic takes back what it asked for.
-    let topics = json!({"topics": {"t": {"contract": "one", "tenant": {"const": "a"}}}});
-    let topics = Submitted { topics: Some(text("topics", &topics)), ..Submitted::default() };
-    let next = plan(&topics, &stored);
-    apply(&mut stored, next);
-    assert_eq!(plan(&narrow(), &stored).writes.len(), 3);
-}
-
-#[test]
-fn the_next_version_of_a_built_in_contract_is_compared_with_it() {
-    let mut telemetry =
-        serde_json::to_value(builtin("telemetry").expect("a document")).expect("JSON");
-    telemetry["schema"]["required"] = json!(["more"]);
-    refusals(&contracts(&[telemetry.clone()]), &Stored::new(), &["/schema/required"]);
-    let incompatibilities = Incompatibilities { rejecting: true, undecided: false };
-    let consent = Consent { incompatibilities, ..Consent::default() };
-    let checked = contracts(&[telemetry]).check().expect("documents");
-    assert!(checked.plan_with(consent, &Stored::new(), (BY, at(NOW))).is_ok());
 }
