@@ -80,7 +80,7 @@ impl HostConfig {
             retention: TopicRetention::WEEK,
             mapping: MappingConfig::default(),
             webhook_origins: WebhookOrigins::default(),
-            streams: Vec::new(),
+            streams: vec![StreamMapping::relay()],
         }
     }
 }
@@ -162,7 +162,10 @@ impl Host {
         let meter = HostMeter::new(&setup::METERED, setup::metric_lines(), ports.now());
         let meter = Arc::new(meter.map_err(failed("metrics"))?);
         let retention = config.retention;
-        let records = RecordSources { event_log: &event_log, retention, queues: &queue_file };
+        let feeds = event_log.feeds(retention, folder.path()).map_err(failed("feeds"))?;
+        let (event_log_used, queues_used) = (&event_log, &queue_file);
+        let records =
+            RecordSources { event_log: event_log_used, retention, queues: queues_used, feeds };
         let functions = setup::functions(&addresses, records, config.webhook_origins, &meter)
             .and(config.functions);
         let parts = Parts {

@@ -4,11 +4,13 @@ use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use drover_local::commands::consume::ConsumeError;
 use drover_local::commands::invoke::Layout;
 use drover_local::commands::replay::Ending;
 use drover_local::commands::replay::progress::Progress;
 use drover_local::commands::{
-    apply, carry, contracts, forget, inspect, invoke, key, produce, replay, schema, serve, simulate,
+    apply, carry, consume, contracts, forget, inspect, invoke, key, produce, relay, replay, schema,
+    serve, simulate,
 };
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -45,6 +47,7 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Produce(produce::Args),
+    Consume(consume::Args),
     Simulate(simulate::Args),
     Invoke(invoke::Args),
     Apply(apply::Args),
@@ -52,6 +55,7 @@ enum Command {
     Inspect(inspect::Args),
     Carry(carry::Args),
     Forget(forget::Args),
+    Relay(relay::Args),
     Replay(replay::Args),
     Key(key::Args),
     Schema(schema::Args),
@@ -82,6 +86,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let layout = if terminal { Layout::Pretty } else { Layout::Raw };
             print(&invoke::shown(&answer, layout))?;
         }
+        Command::Consume(args) => return run_consume(&args).await,
         Command::Produce(args) => print(&produce::run(&args).await?)?,
         Command::Simulate(args) => print(&simulate::run(args).await?)?,
         Command::Apply(args) => print(&apply::run(&args, &operator()).await?)?,
@@ -89,10 +94,20 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => print(&inspect::run(&args).await?)?,
         Command::Carry(args) => print(&carry::run(&args).await?)?,
         Command::Forget(args) => print(&forget::run(&args).await?)?,
+        Command::Relay(args) => print(&relay::run(&args).await?)?,
         Command::Replay(args) => return run_replay(args).await,
         Command::Schema(args) => print(schema::run(&args))?,
         Command::Openapi => print(&drover_local::openapi::document()?)?,
         Command::Key(args) => print_key(&key::run(&args)?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A closed pipe ends the command, for example when `head` has read enough.
+async fn run_consume(args: &consume::Args) -> anyhow::Result<ExitCode> {
+    match consume::run(args, &mut std::io::stdout()).await {
+        Err(ConsumeError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {}
+        other => other?,
     }
     Ok(ExitCode::SUCCESS)
 }

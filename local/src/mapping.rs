@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_aws::Aws;
-use drover_aws::kafka::{KafkaConfig, KafkaEventLog, KafkaReread};
+use drover_aws::kafka::{KafkaConfig, KafkaEventLog, KafkaFeeds, KafkaReread, TopicToCreate};
 use drover_core::base::error::Unavailable;
 use drover_core::base::metrics::Meter;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::event_log::{NotSent, Outgoing, TOPIC};
 use drover_core::intake::record::TopicRetention;
+use drover_core::intake::tenant::{Feed, Feeds};
 use drover_core::pipeline::direct::Direct;
 use drover_core::ports::EventLog;
 use drover_event_log::embedded::{Keep, PARTITIONS};
@@ -26,7 +27,7 @@ use drover_event_source::kafka::{
 };
 use drover_event_source::kafka::{Gauge, Gauges};
 
-use crate::event_log::{EmbeddedEventLog, HostReread, LogReread};
+use crate::event_log::{EmbeddedEventLog, HostFeeds, HostReread, LogReread};
 use crate::function::Functions;
 use crate::prometheus::PartitionLevel;
 use crate::setup::pipeline;
@@ -109,6 +110,7 @@ pub(crate) struct Cluster {
     bootstrap: String,
     log: KafkaLog,
     event_log: Arc<KafkaEventLog>,
+    feeds: Arc<KafkaFeeds>,
     reread: KafkaReread,
 }
 
@@ -116,17 +118,29 @@ impl Cluster {
     async fn connect(config: &ClusterConfig) -> Result<Self, Unavailable> {
         let ClusterConfig { cluster, topics, missing } = config;
         if *missing == Missing::Created {
-            let mut wanted: Vec<&str> = topics.iter().map(String::as_str).collect();
-            wanted.push(&cluster.topic);
+            let kept = topics.iter().chain([&cluster.topic]).cloned();
+            let kept = kept.map(|name| TopicToCreate { name, is_compacted: false });
+            let mut wanted: Vec<TopicToCreate> = kept.chain(shared_feeds()).collect();
             wanted.sort_unstable();
             wanted.dedup();
-            cluster.create_topics(&wanted).await?;
+            cluster.cluster.create_topics(&wanted).await?;
         }
         let log = KafkaLog::of_topics(cluster.clone(), topics.clone()).await?;
         let event_log = Arc::new(KafkaEventLog::connect(cluster.clone()).await?);
-        let reread = KafkaReread::new(cluster.clone());
-        Ok(Self { bootstrap: cluster.bootstrap.clone(), log, event_log, reread })
+        let reread = KafkaReread::new(cluster.cluster.clone());
+        let feeds = Arc::new(KafkaFeeds::new(cluster.cluster.clone()));
+        Ok(Self { bootstrap: cluster.cluster.bootstrap.clone(), log, event_log, feeds, reread })
     }
+}
+
+/// The topics of the feeds of tenants without a prefix of their own.
+fn shared_feeds() -> impl Iterator<Item = TopicToCreate> {
+    let feeds = Feeds::default();
+    let topic = move |feed: Feed| TopicToCreate {
+        name: feeds.topic(feed),
+        is_compacted: feed.is_compacted(),
+    };
+    Feed::ALL.into_iter().map(topic)
 }
 
 impl HostEventLog {
@@ -137,13 +151,25 @@ impl HostEventLog {
         folder: &Path,
     ) -> Result<Self, Unavailable> {
         let age = retention.duration();
-        let keep = Keep { group: GROUP.to_owned(), age, bytes: KEPT_BYTES };
+        let keep = Keep { group: Some(GROUP.to_owned()), age, bytes: KEPT_BYTES };
         match config {
             EventLogConfig::Embedded => {
                 Embedded::open(&folder.join(STREAM_FILE), Some(keep)).map(Self::Embedded)
             }
             EventLogConfig::Direct => Ok(Self::Direct),
             EventLogConfig::Kafka(config) => Cluster::connect(config).await.map(Self::Kafka),
+        }
+    }
+
+    /// Where feeds are sent: to the cluster, or to a file in the data folder.
+    pub(crate) fn feeds(
+        &self,
+        retention: TopicRetention,
+        folder: &Path,
+    ) -> Result<HostFeeds, Unavailable> {
+        match self {
+            Self::Kafka(cluster) => Ok(HostFeeds::Kafka(Arc::clone(&cluster.feeds))),
+            Self::Embedded(_) | Self::Direct => HostFeeds::open(folder, retention.duration()),
         }
     }
 

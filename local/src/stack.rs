@@ -43,6 +43,8 @@ pub enum StackFunction {
     Processor,
     /// Answers queries.
     Query,
+    /// Sends feeds.
+    Relay,
     /// Files and replays dead letters.
     Replay,
 }
@@ -54,6 +56,7 @@ impl StackFunction {
             "ingest" => Some(Self::Ingest),
             "processor" => Some(Self::Processor),
             "query" => Some(Self::Query),
+            "relay" => Some(Self::Relay),
             "replay" => Some(Self::Replay),
             _ => None,
         }
@@ -65,6 +68,7 @@ impl StackFunction {
             Self::Ingest => "IngestFunction",
             Self::Processor => "ProcessorFunction",
             Self::Query => "QueryFunction",
+            Self::Relay => "RelayFunction",
             Self::Replay => "ReplayFunction",
         }
     }

@@ -1,6 +1,5 @@
 //! The event source mappings of the ledger's change stream: each invokes one function by its name.
-//! The host has none by default. The first start with a mapping switches the stream on, because a
-//! stream makes writes slower and the file larger.
+//! By default the relay has one. The first start with a mapping switches the stream on.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use drover_aws::Aws;
 use drover_aws::tables::enable_stream;
 use drover_event_source::dynamodb::{
-    Checkpoints, Gauges, Queue, Settings, StreamSource, TableStream, Target,
+    Checkpoints, Filters, Gauges, Queue, Settings, StreamSource, TableStream, Target,
 };
 
 use crate::background::Background;
@@ -30,6 +29,25 @@ pub struct StreamMapping {
     pub settings: Settings,
     /// The name of the host's queue for on-failure messages; `None`: no messages.
     pub on_failure: Option<String>,
+}
+
+/// What is written and never expires: heads, and no pages.
+const HEADS: &str = r#"{"eventName":["INSERT","MODIFY"],
+    "dynamodb":{"NewImage":{"x":{"N":[{"exists":false}]}}}}"#;
+/// Lambda reads four times a second; here a feed should follow at once.
+const POLL_EVERY: Duration = Duration::from_millis(100);
+const LANES: usize = 4;
+
+impl StreamMapping {
+    /// The mapping of the relay.
+    pub fn relay() -> Self {
+        let mut settings = Settings::new(drover_relay::FUNCTION);
+        settings.filters = Filters::parse(&[HEADS]).unwrap_or_default();
+        settings.batching.records = 500;
+        settings.parallelization = LANES;
+        settings.poll_every = POLL_EVERY;
+        Self { function: drover_relay::FUNCTION.to_owned(), settings, on_failure: None }
+    }
 }
 
 /// The running mappings.

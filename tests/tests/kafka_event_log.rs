@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use drover_aws::kafka::{KafkaConfig, KafkaEventLog, Password, SaslMechanism, Security};
+use drover_aws::kafka::{
+    KafkaCluster, KafkaConfig, KafkaEventLog, Password, SaslMechanism, Security, TopicToCreate,
+};
 use drover_core::base::error::Reason;
 use drover_core::base::id::TenantId;
 use drover_core::base::scope::TenantScope;
@@ -65,11 +67,8 @@ fn events(count: usize) -> Vec<Outgoing> {
 }
 
 fn config(broker: &FakeBroker) -> KafkaConfig {
-    KafkaConfig {
-        bootstrap: broker.bootstrap_servers(),
-        topic: TOPIC.to_owned(),
-        security: Security::Plaintext,
-    }
+    let (bootstrap, security) = (broker.bootstrap_servers(), Security::Plaintext);
+    KafkaConfig { cluster: KafkaCluster { bootstrap, security }, topic: TOPIC.to_owned() }
 }
 
 async fn cluster(brokers: usize) -> FakeBroker {
@@ -238,8 +237,11 @@ async fn topics_are_created_on_request_and_those_that_exist_stay() {
     let broker = FakeBroker::start().await.expect("a free port");
     assert!(broker.create_topic("telemetry", 1));
     let config = config(&broker);
-    config.create_topics(&["telemetry", TOPIC]).await.expect("created");
-    config.create_topics(&["telemetry", TOPIC]).await.expect("all exist");
+    let cluster = &config.cluster;
+    let topic = |name: &str| TopicToCreate { name: name.to_owned(), is_compacted: false };
+    let topics = ["telemetry", TOPIC].map(topic);
+    cluster.create_topics(&topics).await.expect("created");
+    cluster.create_topics(&topics).await.expect("all exist");
     let is_there = |topic, partition| broker.next_offset(topic, partition).is_some();
     assert!(is_there("telemetry", 0) && !is_there("telemetry", 1));
     assert!(is_there(TOPIC, 3) && !is_there(TOPIC, 4));
@@ -257,7 +259,8 @@ async fn rejected_credentials_are_an_error_at_the_start() {
         password,
         tls: false,
     };
-    let config = KafkaConfig { security, ..config(&broker) };
+    let KafkaConfig { cluster, topic } = config(&broker);
+    let config = KafkaConfig { cluster: KafkaCluster { security, ..cluster }, topic };
     let error = KafkaEventLog::connect(config).await.expect_err("refused");
     assert_eq!(error.reason, Reason::Misconfigured, "{error}");
     assert!(!error.message.contains("wrong-secret"), "{error}");
@@ -277,11 +280,9 @@ async fn an_event_log_may_start_before_its_broker() {
 #[tokio::test]
 async fn a_start_without_any_broker_fails_soon() {
     let closed = closed_address().expect("a free port").to_string();
-    let config = KafkaConfig {
-        bootstrap: closed.clone(),
-        topic: TOPIC.to_owned(),
-        security: Security::Plaintext,
-    };
+    let (bootstrap, security) = (closed.clone(), Security::Plaintext);
+    let cluster = KafkaCluster { bootstrap, security };
+    let config = KafkaConfig { cluster, topic: TOPIC.to_owned() };
     let started = Instant::now();
     let error = KafkaEventLog::connect(config).await.expect_err("nothing listens");
     assert_eq!(error.reason, Reason::Unreachable);

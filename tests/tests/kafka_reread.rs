@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use drover_aws::kafka::{KafkaConfig, KafkaReread, Security};
+use drover_aws::kafka::{KafkaCluster, KafkaReread, Security};
 use drover_core::base::error::Reason;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::origin::Offsets;
@@ -33,9 +33,8 @@ impl Fixture {
         let client = client.expect("a connection");
         let producer = client.producer().linger(Duration::from_millis(1)).build().await;
         let producer = producer.expect("a producer");
-        let reread = KafkaReread::new(KafkaConfig {
+        let reread = KafkaReread::new(KafkaCluster {
             bootstrap: broker.bootstrap_servers(),
-            topic: "another".to_owned(),
             security: Security::Plaintext,
         });
         Self { broker, producer, reread }
@@ -209,8 +208,7 @@ async fn nothing_is_lost_if_the_bounds_are_unknown() {
     assert_eq!(refused.err().map(|error| error.reason), Some(Reason::Misconfigured));
     let bootstrap = fixture.broker.bootstrap_servers();
     drop(fixture);
-    let topic = TOPIC.to_owned();
-    let gone = KafkaReread::new(KafkaConfig { bootstrap, topic, security: Security::Plaintext });
+    let gone = KafkaReread::new(KafkaCluster { bootstrap, security: Security::Plaintext });
     let unreachable = gone.reread(&offsets, given_up()).await;
     assert_eq!(unreachable.err().map(|error| error.reason), Some(Reason::Unreachable));
 }

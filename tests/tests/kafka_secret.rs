@@ -65,10 +65,10 @@ async fn the_secret_of_msk_contains_the_credentials() {
     let secret = json!({ "username": "app", "password": "app-secret" }).to_string();
     let config = answered(200, json!({ "ARN": ARN, "SecretString": secret })).await;
     let config = config.expect("a good secret");
-    assert_eq!((config.bootstrap.as_str(), config.topic.as_str()), ("b:9096", "events"));
+    assert_eq!((config.cluster.bootstrap.as_str(), config.topic.as_str()), ("b:9096", "events"));
     let shown = format!("{config:?}");
     assert!(!shown.contains("app-secret"), "{shown}");
-    let Security::Sasl { user, password, tls, .. } = config.security else {
+    let Security::Sasl { user, password, tls, .. } = config.cluster.security else {
         unreachable!("{shown}");
     };
     assert_eq!((user.as_str(), password, tls), ("app", Password::new("app-secret"), true));
@@ -115,7 +115,8 @@ async fn a_password_is_read_from_its_file_without_a_request_to_aws() {
     };
     let config =
         of_file().config_in(|file| Ok(format!("{}!\n", file.display())), no_settings()).await;
-    let Security::Sasl { user, password, tls, .. } = config.expect("a user").security else {
+    let Security::Sasl { user, password, tls, .. } = config.expect("a user").cluster.security
+    else {
         unreachable!("SASL");
     };
     assert_eq!((user.as_str(), password, tls), ("app", Password::new("/secret!"), false));
@@ -124,7 +125,7 @@ async fn a_password_is_read_from_its_file_without_a_request_to_aws() {
     assert_eq!(error.to_string(), "cannot read the password of the Kafka user: file=`/secret`");
     for (tls, expected) in [(true, "Tls"), (false, "Plaintext")] {
         let config = variables(KafkaAuth::None { tls }).config_in(gone, no_settings()).await;
-        assert_eq!(format!("{:?}", config.expect("no credentials").security), expected);
+        assert_eq!(format!("{:?}", config.expect("no credentials").cluster.security), expected);
     }
 }
 
@@ -142,7 +143,7 @@ async fn plain_without_tls_reaches_this_machine_only() {
     let expected = "SASL/PLAIN without TLS would send the password as text: bootstrap=`b:9096`";
     assert_eq!(refused, expected);
     for (bootstrap, tls) in [("b:9096", true), ("127.0.0.1:9093", false)] {
-        let security = config(bootstrap, tls).await.expect("a user").security;
+        let security = config(bootstrap, tls).await.expect("a user").cluster.security;
         let Security::Sasl { mechanism, .. } = security else { unreachable!("SASL") };
         assert_eq!(mechanism, SaslMechanism::Plain);
     }
@@ -153,7 +154,7 @@ async fn with_iam_the_credentials_are_those_of_aws() {
     let iam = || variables(KafkaAuth::Iam);
     let gone = |_: &_| Err(io::ErrorKind::NotFound.into());
     let config = iam().config_in(gone, async { settings("http://127.0.0.1:9") }).await;
-    let shown = format!("{:?}", config.expect("a region").security);
+    let shown = format!("{:?}", config.expect("a region").cluster.security);
     assert_eq!(shown, "MskIam(MskIam(eu-central-1))");
     let no_region = async { settings("http://127.0.0.1:9").into_builder().region(None).build() };
     let error = iam().config_in(gone, no_region).await.expect_err("no region");

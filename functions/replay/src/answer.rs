@@ -81,7 +81,8 @@ pub(crate) struct LetterLine {
     /// The letter's id. Ids sort by time of receipt.
     pub(crate) id: String,
     /// Why the record became a letter: the code of its rejection; `undelivered` if the event source
-    /// discarded it; `unavailable` if it is valid but waited in the buffer for nine days.
+    /// discarded it; `unavailable` if it is valid but waited in the buffer for nine days;
+    /// `undeliverable` if a commit could not be sent to a feed.
     #[schema(example = "schema_violation")]
     code: String,
     /// JSON Pointer to the invalid value.

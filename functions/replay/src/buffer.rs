@@ -104,6 +104,7 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
             Opened::Records(_)
             | Opened::Offsets(_)
             | Opened::Object { .. }
+            | Opened::Subject(_)
             | Opened::Message { .. }
             | Opened::Unreadable(_) => None,
         }

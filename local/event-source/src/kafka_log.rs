@@ -89,7 +89,7 @@ impl KafkaLog {
     }
 
     async fn open(config: KafkaConfig, topics: Option<Vec<String>>) -> Result<Self, Unavailable> {
-        let admin = config.client().await?.admin().default_api_timeout(ADMIN);
+        let admin = config.cluster.client().await?.admin().default_api_timeout(ADMIN);
         let (readers, ids) = (Mutex::default(), Mutex::default());
         let connecting = Semaphore::new(CONNECTING);
         Ok(Self(Arc::new(Inner { config, admin, topics, readers, ids, connecting })))
@@ -211,7 +211,7 @@ impl Reader {
         from: Position<'_>,
         id: Option<TopicId>,
     ) -> Result<Self, Unavailable> {
-        let client = config.client().await?;
+        let client = config.cluster.client().await?;
         let consumer = client
             .consumer_without_group()
             .auto_offset_reset(AutoOffsetReset::None)

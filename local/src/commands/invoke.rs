@@ -13,7 +13,7 @@ use super::target::{FunctionArgs, NoTarget};
 /// Invoke a function of the running host or of a stack with an event, and print its response
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// The function: ingest, processor, query or replay
+    /// The function: ingest, processor, query, relay or replay
     name: String,
     /// A JSON file with the event, or - for standard input
     file: PathBuf,

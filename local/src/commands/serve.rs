@@ -20,6 +20,7 @@ use crate::function::Functions;
 use crate::host::{Host, HostConfig, StartError};
 use crate::mapping::{ClusterConfig, EventLogConfig, MappingConfig, Missing};
 use crate::setup::demo_topics;
+use crate::stream_mapping::StreamMapping;
 
 /// Start the host (the default command)
 #[derive(ClapArgs, Clone, Debug)]
@@ -133,7 +134,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), ServeError> {
         retention: args.topic_retention_hours,
         mapping: args.source.config(MappingConfig::default().batching),
         webhook_origins,
-        streams: Vec::new(),
+        streams: vec![StreamMapping::relay()],
     })
     .await?;
     // A failed write of the banner must not stop the host.

@@ -30,6 +30,7 @@ impl EventLog for EmbeddedEventLog {
         let fits = |record: &NewRecord| record.bytes() <= RECORD_BYTES;
         let fitting: Vec<NewRecord> = records.iter().filter(|one| fits(one)).cloned().collect();
         let appended = within(deadline, self.log.append(&TopicName::events(), &fitting)).await;
+        let appended = appended.map_err(AppendError::into_unavailable);
         let result = |record| match &appended {
             _ if !fits(record) => Err(NotSent::Rejected(too_large())),
             Ok(_) => Ok(()),
@@ -56,26 +57,23 @@ fn too_large() -> Rejection {
     Rejection::new(Code::TooLarge, message)
 }
 
-async fn within<T>(
+/// The result of an append, or a failure after the deadline.
+pub(super) async fn within<T>(
     deadline: Timestamp,
     append: impl Future<Output = Result<T, AppendError>>,
-) -> Result<T, Unavailable> {
+) -> Result<T, AppendError> {
     let left = deadline.micros().saturating_sub(now_millis().saturating_mul(1_000));
     let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
     let too_late =
         || Unavailable::new(Reason::Deadline, "the event log timed out").of(Dependency::EventLog);
     if left.is_zero() {
-        return Err(too_late());
+        return Err(too_late().into());
     }
-    match tokio::time::timeout(left, append).await {
-        Ok(Ok(appended)) => Ok(appended),
-        Ok(Err(error)) => Err(error.into_unavailable()),
-        Err(_) => Err(too_late()),
-    }
+    tokio::time::timeout(left, append).await.unwrap_or_else(|_| Err(too_late().into()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "only the edge of the host reads the clock")]
-fn now_millis() -> i64 {
+pub(super) fn now_millis() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }

@@ -140,6 +140,8 @@ const fn by_function(metric: Metric) -> bool {
         | Metric::RecordsBuffered
         | Metric::RecordsReturned
         | Metric::RecordsIgnored
+        | Metric::FeedRecordsSent
+        | Metric::FeedRecordsSkipped
         | Metric::UniqueDevices => false,
     }
 }
@@ -165,6 +167,10 @@ const fn help(metric: Metric) -> &'static str {
         Metric::RecordsIgnored => "Records that their contract or route ignores",
         Metric::WriteUnits => "DynamoDB write units consumed",
         Metric::ReadUnits => "DynamoDB read units consumed",
+        Metric::FeedRecordsSent => "Records sent to feeds",
+        Metric::FeedRecordsSkipped => {
+            "Records not sent because the topic of their feed is closed; they are sent later"
+        }
         Metric::UniqueDevices => "Devices whose first event was added to the history",
         Metric::AuthenticationFailures => "Requests without valid credentials",
     }

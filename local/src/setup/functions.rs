@@ -21,17 +21,19 @@ use drover_local_sqs::Sqs;
 use drover_processor::Processor;
 use drover_query::health::{Process, memory_bytes};
 use drover_query::{Access, Query};
+use drover_relay::{Relay, Settings as RelaySettings};
 use drover_replay::{Environment, QueueNames, Replay};
 
 use super::pipeline::{SETTINGS, pipeline};
 use crate::data_folder::Addresses;
+use crate::event_log::HostFeeds;
 use crate::function::{DEFAULT_TIMEOUT, Functions, InvocationContext, answer, lambda_event};
 use crate::mapping::HostEventLog;
-use crate::ports::{BUFFER, DEAD_LETTERS, ports};
+use crate::ports::{BUFFER, DEAD_LETTERS, ports, table_names};
 use crate::probes::{HostProbes, HostSources};
 use crate::prometheus::HostMeter;
 
-/// The sources of records.
+/// The sources of records, and where feeds are sent.
 pub(crate) struct RecordSources<'a> {
     /// The event log.
     pub(crate) event_log: &'a HostEventLog,
@@ -39,13 +41,16 @@ pub(crate) struct RecordSources<'a> {
     pub(crate) retention: TopicRetention,
     /// The queues of dead letters and of buffered records.
     pub(crate) queues: &'a Sqs,
+    /// Where feeds are sent.
+    pub(crate) feeds: HostFeeds,
 }
 
 /// The functions that count metrics.
-pub(crate) const METERED: [&str; 4] = [
+pub(crate) const METERED: [&str; 5] = [
     drover_ingest::FUNCTION,
     drover_processor::FUNCTION,
     drover_query::FUNCTION,
+    drover_relay::FUNCTION,
     drover_replay::FUNCTION,
 ];
 
@@ -53,7 +58,7 @@ pub(crate) const METERED: [&str; 4] = [
 /// of the function that opened them.
 pub(crate) fn functions(
     addresses: &Addresses,
-    RecordSources { event_log, retention, queues }: RecordSources<'_>,
+    RecordSources { event_log, retention, queues, feeds }: RecordSources<'_>,
     webhook_origins: WebhookOrigins,
     meter: &Arc<HostMeter>,
 ) -> Functions {
@@ -113,11 +118,22 @@ pub(crate) fn functions(
         let replay = Arc::clone(&replay);
         async move { answer(replay.handle(lambda_event(&event, context)?).await) }
     };
+    let settings = RelaySettings {
+        ledger_table: table_names().ledger,
+        concurrency: SETTINGS.concurrency,
+        item_limits: ItemLimits::STANDARD,
+    };
+    let relay = Arc::new(Relay::new(ports(addresses), feeds, settings, as_meter()));
+    let relay = move |event: Bytes, context: InvocationContext| {
+        let relay = Arc::clone(&relay);
+        async move { answer(relay.handle(lambda_event(&event, context)?).await) }
+    };
     let replay_routes = drover_replay::routes(replay_environment());
     let ingest_routes = drover_ingest::routes(Arc::new(intake), webhook_origins);
     Functions::default()
         .with_routes_and_events(drover_replay::FUNCTION, DEFAULT_TIMEOUT, replay_routes, replay)
         .with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process)
+        .with(drover_relay::FUNCTION, DEFAULT_TIMEOUT, relay)
         .with_routes(drover_ingest::FUNCTION, DEFAULT_TIMEOUT, ingest_routes)
         .with_routes(drover_query::FUNCTION, DEFAULT_TIMEOUT, drover_query::routes(query))
 }

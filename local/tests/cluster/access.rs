@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use drover_aws::kafka::{KafkaConfig, KafkaEventLog, SaslMechanism};
+use drover_aws::kafka::{KafkaEventLog, SaslMechanism};
 use drover_core::base::error::Reason;
 use drover_event_log::Log as _;
 use tempfile::tempdir;
@@ -25,7 +25,7 @@ pub(crate) async fn the_scram_listener_serves_every_operation() {
     assert_eq!(log.committed(&group, topic.name()).await.unwrap(), done);
     assert_eq!(topic.again(partition, 10, 19).await.records.len(), 10);
 
-    let wrong = KafkaConfig { security: scram("wrong-secret"), ..topic.0.clone() };
+    let wrong = topic.secured(scram("wrong-secret"));
     let refused = KafkaEventLog::connect(wrong).await.unwrap_err();
     assert_eq!(refused.reason, Reason::Misconfigured, "{refused}");
     assert!(!refused.message.contains("wrong-secret"), "{refused}");
@@ -42,7 +42,7 @@ pub(crate) async fn the_plain_listener_serves_every_operation() {
     assert_eq!(topic.again(partition, 10, 19).await.records.len(), 10);
 
     let wrong = sasl(SaslMechanism::Plain, "wrong-secret");
-    let wrong = KafkaConfig { security: wrong, ..topic.0.clone() };
+    let wrong = topic.secured(wrong);
     let refused = KafkaEventLog::connect(wrong).await.unwrap_err();
     assert_eq!(refused.reason, Reason::Misconfigured, "{refused}");
     assert!(!refused.message.contains("wrong-secret"), "{refused}");

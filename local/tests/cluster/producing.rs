@@ -43,7 +43,7 @@ pub(crate) async fn keys_are_in_the_same_partitions_as_with_other_clients_and_in
         places.extend(placed.map(|placed| (placed.partition, placed.offset)));
     }
 
-    let read = Client::Confluent.consume(&topic.0.bootstrap, topic.name());
+    let read = Client::Confluent.consume(topic.bootstrap(), topic.name());
     assert_eq!(read.len(), KEYS * EVENTS, "each once");
     let mut newest: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut partitions: BTreeMap<Vec<u8>, i32> = BTreeMap::new();
@@ -65,7 +65,7 @@ pub(crate) async fn keys_are_in_the_same_partitions_as_with_other_clients_and_in
         .map(|key| Written { key: Some(key.clone()), ..Written::of("", 0) })
         .collect();
     for client in CLIENTS {
-        let places = client.produce(&topic.0.bootstrap, topic.name(), &written);
+        let places = client.produce(topic.bootstrap(), topic.name(), &written);
         let found: Vec<i32> = places.into_iter().map(|(partition, _)| partition).collect();
         assert_eq!(found, expected, "{client:?}");
     }
@@ -103,7 +103,7 @@ pub(crate) async fn other_clients_read_the_written_records() {
         records.iter().zip(places).map(|(record, place)| shown(record, place)).collect();
     expected.sort_by_key(|read| (read.partition, read.offset));
     for client in CLIENTS {
-        assert_eq!(client.consume(&topic.0.bootstrap, topic.name()), expected, "{client:?}");
+        assert_eq!(client.consume(topic.bootstrap(), topic.name()), expected, "{client:?}");
     }
 }
 
@@ -116,5 +116,5 @@ pub(crate) async fn a_message_that_is_too_large_is_rejected_and_the_others_are_s
     let reasons = results.iter().map(|result| result.as_ref().err().map(|error| error.reason));
     assert_eq!(reasons.collect::<Vec<_>>(), [None, Some(Reason::Misconfigured), None]);
     assert!(send(&event_log, &[small]).await.iter().all(Result::is_ok));
-    assert_eq!(Client::Confluent.consume(&topic.0.bootstrap, topic.name()).len(), 3);
+    assert_eq!(Client::Confluent.consume(topic.bootstrap(), topic.name()).len(), 3);
 }

@@ -73,7 +73,7 @@ pub(crate) async fn every_codec_and_every_header_is_read_as_it_was_written() {
     for (client, codec) in CODECS {
         let topic = Topic::new(&shared().plain, "forms").await;
         let written = every_form();
-        let places = client.produce_packed(&topic.0.bootstrap, topic.name(), codec, &written);
+        let places = client.produce_packed(topic.bootstrap(), topic.name(), codec, &written);
         let expected: Vec<(i32, i64)> = (0..).map(|at| (1, at)).take(written.len()).collect();
         assert_eq!(places, expected);
 
@@ -105,7 +105,7 @@ pub(crate) async fn every_codec_and_every_header_is_read_as_it_was_written() {
 
 pub(crate) async fn committed_offsets_are_shared_with_other_clients() {
     let topic = Topic::new(&shared().plain, "committed").await;
-    let (bootstrap, group) = (topic.0.bootstrap.as_str(), name(GROUP));
+    let (bootstrap, group) = (topic.bootstrap(), name(GROUP));
     let log = topic.log().await;
     assert_eq!(log.committed(&group, topic.name()).await.unwrap(), BTreeMap::new());
     let ours = BTreeMap::from([(0, 3), (3, 1)]);
@@ -128,7 +128,7 @@ fn in_partition(partition: i32, count: usize) -> Vec<Written> {
 
 pub(crate) async fn deleted_offsets_are_lost_and_the_others_are_read() {
     let topic = Topic::new(&shared().plain, "gone").await;
-    let bootstrap = topic.0.bootstrap.as_str();
+    let bootstrap = topic.bootstrap();
     Client::Confluent.produce(bootstrap, topic.name(), &in_partition(2, 10));
     let log = topic.log().await;
     assert_eq!(topic.read_from(&log, 2, 0).await.len(), 10);
@@ -163,7 +163,7 @@ pub(crate) async fn deleted_offsets_are_lost_and_the_others_are_read() {
 
 pub(crate) async fn the_offsets_of_a_recreated_topic_are_lost() {
     let topic = Topic::new(&shared().plain, "anew").await;
-    let bootstrap = topic.0.bootstrap.as_str();
+    let bootstrap = topic.bootstrap();
     Client::Confluent.produce(bootstrap, topic.name(), &in_partition(0, 9));
     let (log, event_log) = (topic.log().await, topic.event_log().await);
     assert_eq!(log.partitions(topic.name()).await.unwrap(), [0, 1, 2, 3]);

@@ -58,7 +58,7 @@ impl Fixture {
     async fn simulate(&self, words: &[&str]) -> String {
         let endpoint = format!("http://{}", self.host.addresses().lambda);
         let all = ["simulate", "--once", "--endpoint", &endpoint, "--function", PICKY];
-        let source = ["--topic", self.topic.name(), "--kafka", &self.topic.0.bootstrap];
+        let source = ["--topic", self.topic.name(), "--kafka", self.topic.bootstrap()];
         let group = ["--group", self.group.as_str()];
         let (code, out, said) = run(&[&all[..], &source, &group, words].concat(), "").await;
         assert_eq!(code, 0, "{said}");
@@ -67,7 +67,7 @@ impl Fixture {
 
     fn produce(&self, numbers: std::ops::Range<usize>) {
         let records: Vec<Written> = numbers.map(record).collect();
-        Client::Confluent.produce(&self.topic.0.bootstrap, self.topic.name(), &records);
+        Client::Confluent.produce(self.topic.bootstrap(), self.topic.name(), &records);
     }
 
     async fn command(&self, command: Value) -> Value {
@@ -112,7 +112,7 @@ fn record(number: usize) -> Written {
 
 pub(crate) async fn handled_records_are_committed_for_the_next_run() {
     let fixture = Fixture::new().await;
-    let (bootstrap, topic) = (fixture.topic.0.bootstrap.as_str(), fixture.topic.name());
+    let (bootstrap, topic) = (fixture.topic.bootstrap(), fixture.topic.name());
     fixture.produce(0..3);
     let out = fixture.simulate(&["--batch-size", "2"]).await;
     let expected = format!("{topic}: next offset by partition\n  partition 2: 3\n");
@@ -157,12 +157,12 @@ pub(crate) async fn a_sample_reads_the_newest_records_of_a_cluster() {
     let data = fixture.data.path().to_str().unwrap();
     let unreadable = Written { partition: Some(PARTITION), ..Written::of("d-1", json!("secret")) };
     let unreadable = unreadable.with("tenant", "demo");
-    Client::Confluent.produce(&fixture.topic.0.bootstrap, topic, &[unreadable]);
+    Client::Confluent.produce(fixture.topic.bootstrap(), topic, &[unreadable]);
     fixture.produce(0..10);
 
     let sample = async |last: &str| {
         let words = ["contracts", "sample", topic, "--last", last, "--json", "--data", data];
-        let cluster = ["--stream", fixture.topic.0.bootstrap.as_str()];
+        let cluster = ["--stream", fixture.topic.bootstrap()];
         let (code, out, said) = run(&[&words[..], &cluster].concat(), "").await;
         assert_eq!(said, "");
         assert!(!out.contains("secret"), "{out}");

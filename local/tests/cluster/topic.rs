@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use drover_aws::kafka::{
-    KafkaConfig, KafkaEventLog, KafkaReread, Password, Placed, SaslMechanism, Security, describe,
+    KafkaCluster, KafkaConfig, KafkaEventLog, KafkaReread, Password, Placed, SaslMechanism,
+    Security, TopicToCreate, describe,
 };
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
@@ -56,10 +57,22 @@ impl Topic {
 
     /// Creates a topic with these credentials.
     pub(crate) async fn with(bootstrap: &str, of: &str, security: Security) -> Self {
-        let (bootstrap, topic) = (bootstrap.to_owned(), name(of));
-        let config = KafkaConfig { bootstrap, topic, security };
-        patiently(async || config.create_topics(&[&config.topic]).await).await;
-        Self(config)
+        let cluster = KafkaCluster { bootstrap: bootstrap.to_owned(), security };
+        let topic = name(of);
+        let created = created(&topic);
+        patiently(async || cluster.create_topics(std::slice::from_ref(&created)).await).await;
+        Self(KafkaConfig { cluster, topic })
+    }
+
+    /// The addresses of the brokers.
+    pub(crate) fn bootstrap(&self) -> &str {
+        &self.0.cluster.bootstrap
+    }
+
+    /// The same topic with other credentials.
+    pub(crate) fn secured(&self, security: Security) -> KafkaConfig {
+        let KafkaConfig { cluster, topic } = self.0.clone();
+        KafkaConfig { cluster: KafkaCluster { security, ..cluster }, topic }
     }
 
     /// The topic's name.
@@ -108,7 +121,7 @@ impl Topic {
     /// Reads offsets as replay does, with retries while the partition has no leader.
     pub(crate) async fn again(&self, partition: i32, first: i64, last: i64) -> Again {
         let offsets = Offsets { topic: self.name().to_owned(), partition, first, last };
-        let reread = KafkaReread::new(self.0.clone());
+        let reread = KafkaReread::new(self.0.cluster.clone());
         let given_up = Receipt { now: now(), retention: TopicRetention::WEEK };
         let read = async {
             loop {
@@ -123,7 +136,7 @@ impl Topic {
 
     /// Deletes the records before an offset, as retention does.
     pub(crate) async fn forget(&self, partition: i32, before: i64) {
-        let admin = self.0.client().await.unwrap().admin();
+        let admin = self.0.cluster.client().await.unwrap().admin();
         let place = TopicPartition::new(self.name(), partition);
         let deleted =
             admin.delete_records([(place, before)], DeleteRecordsOptions::default()).await;
@@ -134,19 +147,23 @@ impl Topic {
 
     /// Deletes the topic and creates another one with the same name.
     pub(crate) async fn make_anew(&self) {
-        let admin = self.0.client().await.unwrap().admin();
+        let admin = self.0.cluster.client().await.unwrap().admin();
         let id = async || Some(describe(&admin, self.name()).await.ok()??.id);
         let before = id().await.unwrap();
         let deleted = admin.delete_topics([self.name()], DeleteTopicsOptions::default()).await;
         assert!(deleted.unwrap().into_values().all(|result| result.is_ok()));
         let made = async {
             // The brokers may still know the old topic for a while, and report it as existing.
-            while self.0.create_topics(&[self.name()]).await.is_err()
+            while self.0.cluster.create_topics(&[created(self.name())]).await.is_err()
                 || id().await.is_none_or(|id| id == before)
             {}
         };
         tokio::time::timeout(crate::common::WAIT, made).await.unwrap();
     }
+}
+
+fn created(name: &str) -> TopicToCreate {
+    TopicToCreate { name: name.to_owned(), is_compacted: false }
 }
 
 /// Retries, because a broker that has just started on a busy machine may fail at first.

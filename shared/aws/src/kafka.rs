@@ -1,6 +1,8 @@
 //! Kafka: connection, credentials, and creation of topics.
 //!
 //! - [`KafkaEventLog`]: the event log that ingest writes to
+//! - [`KafkaFeeds`]: the topics of the feeds
+//! - [`KafkaProducer`]: the producer of both
 //! - [`KafkaReread`]: reads offsets again
 //! - [`KafkaVariables`]: the environment variables
 //! - [`MskIam`]: IAM credentials for MSK
@@ -24,16 +26,20 @@ use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::error::ErrorCode;
 use krafka::{Kafka, KrafkaError};
 
-pub use self::event_log::{KafkaEventLog, Placed};
+pub use self::event_log::KafkaEventLog;
 use self::fault::no_answer;
 pub use self::fault::unavailable;
+pub use self::feeds::KafkaFeeds;
 pub use self::iam::{MskIam, NoRegion};
+pub use self::producer::{KafkaProducer, Placed};
 pub use self::reread::{KafkaReread, KafkaRereadOnDemand};
 pub use self::variables::{KafkaAuth, KafkaUser, KafkaVariables, NoIdentity};
 
 mod event_log;
 mod fault;
+mod feeds;
 mod iam;
+mod producer;
 mod reread;
 mod secret;
 mod variables;
@@ -56,12 +62,28 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How to reach a topic.
 #[derive(Clone, Debug)]
 pub struct KafkaConfig {
-    /// `HOST:PORT`, or several separated by commas.
-    pub bootstrap: String,
+    /// The cluster.
+    pub cluster: KafkaCluster,
     /// The topic.
     pub topic: String,
+}
+
+/// How to reach a cluster.
+#[derive(Clone, Debug)]
+pub struct KafkaCluster {
+    /// `HOST:PORT`, or several separated by commas.
+    pub bootstrap: String,
     /// Encryption and credentials.
     pub security: Security,
+}
+
+/// A topic to create.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TopicToCreate {
+    /// The name.
+    pub name: String,
+    /// Whether the cluster keeps only the last record of each key.
+    pub is_compacted: bool,
 }
 
 /// Encryption and credentials.
@@ -113,7 +135,7 @@ impl fmt::Debug for Password {
     }
 }
 
-impl KafkaConfig {
+impl KafkaCluster {
     /// Connects to the cluster. The client keeps its own connection to each broker. A broker
     /// answers the requests of one connection in order, so a long poll for records needs a separate
     /// client.
@@ -143,11 +165,18 @@ impl KafkaConfig {
     ///
     /// # Errors
     /// [`Unavailable`]. Some topics may have been created.
-    pub async fn create_topics(&self, names: &[&str]) -> Result<(), Unavailable> {
+    pub async fn create_topics(&self, topics: &[TopicToCreate]) -> Result<(), Unavailable> {
         let failed = |error: KrafkaError| unavailable("creating topics", &error);
         const BROKERS_OWN: i16 = -1;
-        let topics = names.iter().map(|name| NewTopic::new(*name, PARTITIONS, BROKERS_OWN));
-        let topics: Vec<NewTopic> = topics.collect::<Result<_, _>>().map_err(failed)?;
+        let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+        let new_topic = |topic: &TopicToCreate| {
+            let new = NewTopic::new(&topic.name, PARTITIONS, BROKERS_OWN)?;
+            let compacted = ("cleanup.policy", "compact");
+            let configs = topic.is_compacted.then_some(compacted);
+            Ok(configs.into_iter().fold(new, |new, (name, value)| new.with_config(name, value)))
+        };
+        let topics: Vec<NewTopic> =
+            topics.iter().map(new_topic).collect::<Result<_, _>>().map_err(failed)?;
         let options = CreateTopicsOptions::default().timeout(START);
         let admin = self.client().await?.admin();
         for (name, created) in admin.create_topics(topics, options).await.map_err(failed)? {
@@ -159,7 +188,7 @@ impl KafkaConfig {
                 }
             }
         }
-        self.until_known(&admin, names).await
+        self.until_known(&admin, &names).await
     }
 
     /// Waits until the brokers list the topics: a new topic may be unknown to a broker for a
@@ -244,12 +273,11 @@ mod tests {
         assert_eq!(password, Password::new("secret-1"));
         for mechanism in [SaslMechanism::ScramSha512, SaslMechanism::Plain] {
             let (user, password) = ("app".to_owned(), password.clone());
-            let config = KafkaConfig {
+            let cluster = KafkaCluster {
                 bootstrap: "127.0.0.1:9092".to_owned(),
-                topic: "events".to_owned(),
                 security: Security::Sasl { mechanism, user, password, tls: true },
             };
-            let shown = format!("{config:?} {:?}", config.security.auth());
+            let shown = format!("{cluster:?} {:?}", cluster.security.auth());
             assert!(shown.contains("app") && !shown.contains("secret-1"), "{shown}");
         }
     }

@@ -6,6 +6,7 @@
 //! - [`origin`]: where a letter came from; [`on_failure`]: Lambda's messages about discarded
 //!   records; [`object`]: S3 objects that such a message may name; [`reread`]: records read from
 //!   the event log again
+//! - [`unsent`]: what could not be sent to a feed
 //! - [`opened`]: a letter as input of the pipeline
 
 pub mod envelope;
@@ -18,3 +19,4 @@ pub mod origin;
 pub mod reread;
 pub mod sending;
 pub mod text;
+pub mod unsent;

@@ -5,8 +5,10 @@
 //! - `ledger`: heads, pages and the listing index
 //! - `letters`: the two queues, the table of letters, and sources to reread records from
 //! - `intake`: documents, requests, and the event log
+//! - `feeds`: the topics of the feeds
 //! - [`Clock`]: time and random numbers
 
+mod feeds;
 mod intake;
 mod ledger;
 mod letters;
@@ -14,6 +16,7 @@ mod letters;
 use std::future::Future;
 use std::time::Duration;
 
+pub use self::feeds::{FeedTarget, NotPublished};
 pub use self::intake::{Documents, EventLog, Requests};
 pub use self::ledger::{Eraser, Listing, Store, SubjectLocation, Together};
 pub use self::letters::{Buffer, DeadLetters, LetterEraser, Letters, Objects, Reread};

@@ -16,14 +16,15 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Permits of the queue are in KiB.
 pub(super) const PERMIT_BYTES: usize = 1024;
 
-/// The retention: committed records are deleted when they are old or the file is large.
+/// The retention: records are deleted when they are old or the file is large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// The consumer group. Offsets of other groups are ignored.
-    pub group: String,
+    /// Only records that this consumer group has committed are deleted, in its topics. `None`: the records
+    /// of all topics are deleted, whatever was committed.
+    pub group: Option<String>,
     /// Younger records stay, within `bytes`.
     pub age: Duration,
-    /// If the content of the file is larger, the oldest committed records are deleted, whatever
+    /// If the content of the file is larger, the oldest of these records are deleted, whatever
     /// their age.
     pub bytes: u64,
 }

@@ -235,8 +235,8 @@ async fn uncommitted_records_are_never_deleted() {
     };
     let group = || "processor".to_owned();
     let (day, later) = (Duration::from_secs(86_400), now_millis() + 2 * 86_400_000);
-    let by_age = || Keep { group: group(), age: day, bytes: u64::MAX };
-    let by_size = || Keep { group: group(), age: 9 * day, bytes: 0 };
+    let by_age = || Keep { group: Some(group()), age: day, bytes: u64::MAX };
+    let by_size = || Keep { group: Some(group()), age: 9 * day, bytes: 0 };
     assert_eq!((tidied(by_age(), later), tidied(by_size(), later)), (0, 0), "nothing committed");
     stream.commit("another", "t", &BTreeMap::from([(partition, 3)])).await.unwrap();
     assert_eq!(tidied(by_age(), later), 0, "offsets of other groups are ignored");

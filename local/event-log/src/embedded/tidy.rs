@@ -1,6 +1,5 @@
-//! Deletes committed rows that are older than the retention, or the oldest committed rows if the
-//! file is too large. A row that the group has not committed stays, whatever its age and the size
-//! of the file.
+//! Deletes rows that are older than the retention, or the oldest rows if the file is too large. With a
+//! group, a row that the group has not committed stays, whatever its age and the size of the file.
 //!
 //! The file does not shrink: SQLite reuses the space.
 
@@ -25,7 +24,7 @@ pub(super) fn tidy(
     loop {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let before = if content_bytes(&transaction)? > keep.bytes { i64::MAX } else { old };
-        let deleted = delete(&transaction, &keep.group, before)?;
+        let deleted = delete(&transaction, keep.group.as_deref(), before)?;
         if deleted > 0 {
             seen = starts(&transaction)?;
             transaction.commit()?;
@@ -40,9 +39,17 @@ pub(super) fn tidy(
 /// deletable row is deletable.
 fn delete(
     transaction: &Transaction<'_>,
-    group: &str,
+    group: Option<&str>,
     before: i64,
 ) -> Result<usize, rusqlite::Error> {
+    let Some(group) = group else {
+        return transaction
+            .prepare_cached(
+                "DELETE FROM chunks WHERE id IN (
+                     SELECT id FROM chunks WHERE appended_at < ?1 ORDER BY id LIMIT ?2)",
+            )?
+            .execute(params![before, ROWS]);
+    };
     transaction
         .prepare_cached(
             "DELETE FROM chunks WHERE id IN (

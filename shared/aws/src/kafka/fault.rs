@@ -5,6 +5,7 @@
 
 use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
+use drover_core::ports::NotPublished;
 use krafka::KrafkaError;
 use krafka::error::{ErrorCode, ProtocolErrorKind};
 
@@ -23,6 +24,25 @@ pub fn unavailable(operation: &str, error: &KrafkaError) -> Unavailable {
         format!("{operation} failed: said=`{}`", Said(&error.to_string())),
     )
     .of(Dependency::EventLog)
+}
+
+/// Turns a failed send into the port's error.
+pub(super) fn not_published(operation: &str, error: &KrafkaError) -> NotPublished {
+    let unavailable = unavailable(operation, error);
+    match error {
+        KrafkaError::UnknownTopic { .. } => NotPublished::Closed(unavailable),
+        KrafkaError::Broker { code, .. } => match code {
+            ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::UnknownTopicId
+            | ErrorCode::InvalidTopic
+            | ErrorCode::TopicAuthorizationFailed => NotPublished::Closed(unavailable),
+            ErrorCode::MessageTooLarge
+            | ErrorCode::RecordListTooLarge
+            | ErrorCode::InvalidRecord => NotPublished::Refused(unavailable),
+            _ => NotPublished::Unavailable(unavailable),
+        },
+        _ => NotPublished::Unavailable(unavailable),
+    }
 }
 
 pub(super) fn no_answer(operation: &str) -> Unavailable {

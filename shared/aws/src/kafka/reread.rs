@@ -19,7 +19,7 @@ use krafka::consumer::{AutoOffsetReset, Consumer};
 use krafka::{ConsumerRecord, KrafkaError};
 use tokio::time::{Instant, timeout_at};
 
-use super::{KafkaConfig, KafkaVariables, NoIdentity, fault, partitions};
+use super::{KafkaCluster, KafkaVariables, NoIdentity, fault, partitions};
 
 /// The upper bound of a call.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,22 +28,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(500);
 const OPERATION: &str = "rereading offsets";
 
-/// A cluster whose topics are reread. The topic in the configuration is ignored.
+/// A cluster whose topics are reread.
 #[derive(Clone, Debug)]
 pub struct KafkaReread {
-    config: KafkaConfig,
+    cluster: KafkaCluster,
 }
 
 impl KafkaReread {
     /// A cluster to read from. Each call connects.
-    pub fn new(config: KafkaConfig) -> Self {
-        Self { config }
+    pub fn new(cluster: KafkaCluster) -> Self {
+        Self { cluster }
     }
 
     /// Opens a reader of one partition and reads the partition's offset range. `None`: the
     /// partition does not exist.
     async fn open(&self, offsets: &Offsets) -> Result<Option<Reader>, Unavailable> {
-        let client = self.config.client().await?;
+        let client = self.cluster.client().await?;
         let known = partitions(&client.admin(), &offsets.topic).await?;
         if !known.is_some_and(|known| known.contains(&offsets.partition)) {
             return Ok(None);
@@ -95,7 +95,8 @@ impl Reread for KafkaRereadOnDemand {
         given_up: Receipt,
     ) -> Result<Option<Again>, Unavailable> {
         let config = self.0.clone().config(|file| std::fs::read_to_string(file)).await;
-        let cluster = KafkaReread::new(config.map_err(NoIdentity::unavailable)?);
+        let config = config.map_err(NoIdentity::unavailable)?;
+        let cluster = KafkaReread::new(config.cluster);
         cluster.reread(offsets, given_up).await
     }
 }

@@ -13,7 +13,9 @@ use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::variables::{Misconfigured, Variables};
 use drover_core::intake::event_log::TOPIC;
 
-use super::{KafkaConfig, MskIam, NoRegion, Password, SaslMechanism, Security, secret};
+use super::{
+    KafkaCluster, KafkaConfig, MskIam, NoRegion, Password, SaslMechanism, Security, secret,
+};
 use crate::sdk_config;
 
 const AUTH: &str = "DROVER_KAFKA_AUTH";
@@ -166,7 +168,8 @@ impl KafkaVariables {
             }
             KafkaAuth::Iam => Security::MskIam(MskIam::of(&sdk.await)?),
         };
-        Ok(KafkaConfig { bootstrap: self.bootstrap, topic: self.topic, security })
+        let cluster = KafkaCluster { bootstrap: self.bootstrap, security };
+        Ok(KafkaConfig { cluster, topic: self.topic })
     }
 }
 

@@ -57,13 +57,17 @@ pub enum Metric {
     /// Views that were folded again from the oldest keyframe, because no keyframe that was up to
     /// date was left.
     ViewsRestarted,
+    /// Records sent to feeds.
+    FeedRecordsSent,
+    /// Records not sent because the topic of their feed is closed. Their subjects are sent again later.
+    FeedRecordsSkipped,
     /// Requests without valid credentials.
     AuthenticationFailures,
 }
 
 impl Metric {
     /// All counters, in the order of the written lines.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::MessagesProcessed,
         Self::EventsProcessed,
         Self::EventsDuplicate,
@@ -81,6 +85,8 @@ impl Metric {
         Self::DeadLettersParked,
         Self::OffsetsLost,
         Self::ViewsRestarted,
+        Self::FeedRecordsSent,
+        Self::FeedRecordsSkipped,
         Self::AuthenticationFailures,
     ];
 
@@ -104,6 +110,8 @@ impl Metric {
             Self::DeadLettersParked => "dead_letters_parked_total",
             Self::OffsetsLost => "offsets_lost_total",
             Self::ViewsRestarted => "views_restarted_total",
+            Self::FeedRecordsSent => "feed_records_sent_total",
+            Self::FeedRecordsSkipped => "feed_records_skipped_total",
             Self::AuthenticationFailures => "authentication_failures_total",
         }
     }

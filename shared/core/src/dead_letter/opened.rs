@@ -2,6 +2,7 @@
 //! contains them, or offsets to reread from the event log.
 
 use crate::base::error::{Code, Rejection};
+use crate::base::id::SubjectId;
 use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::Content;
 use crate::intake::kafka_event::{self, Decoded};
@@ -27,6 +28,8 @@ pub enum Opened {
         /// The key.
         key: String,
     },
+    /// A subject whose history and state are to be sent to its feeds again.
+    Subject(SubjectId),
     /// A queue message of unknown format.
     Message {
         /// The message's id.
@@ -59,6 +62,12 @@ pub fn open(owner: &Owner, letter: &Letter, frame: &[u8], retention: TopicRetent
         }
         Origin::Other(Other::Object { bucket, key }) => {
             Opened::Object { bucket: bucket.clone(), key: key.clone() }
+        }
+        Origin::Other(Other::Commit { .. }) => {
+            match letter.subject.as_deref().map(SubjectId::parse) {
+                Some(Ok(subject)) => Opened::Subject(subject),
+                _ => unreadable("the letter names no subject"),
+            }
         }
         Origin::Other(Other::Message { message_id }) => {
             let body = content.value.unwrap_or_default();

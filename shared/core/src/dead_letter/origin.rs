@@ -1,5 +1,5 @@
-//! Where a letter came from: a rejected record, records that the event source discarded, or a
-//! foreign queue message.
+//! Where a letter came from: a rejected record, records that the event source discarded, a commit
+//! that could not be sent to a feed, or a foreign queue message.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,11 @@ pub enum Other {
         bucket: String,
         /// The key.
         key: String,
+    },
+    /// A commit of the letter's subject that could not be sent to a feed.
+    Commit {
+        /// `<era>.<version>`
+        commit: String,
     },
     /// A queue message of unknown format.
     Message {

@@ -91,6 +91,11 @@ impl Head {
     }
 }
 
+/// Whether a head has a format that is newer than any that this version reads.
+pub fn is_of_newer_format(head: &[u8]) -> bool {
+    head.first().is_some_and(|format| *format > HEAD_FORMAT)
+}
+
 /// The bytes of a head.
 ///
 /// # Errors

@@ -1,26 +1,36 @@
-//! Letters that stand for whole batches of discarded records. The records were never processed, so
+//! Letters that are not one record: batches of discarded records, and commits that could not be sent to
+//! a feed.
+//!
+//! A replay of a commit sends the history and the state of its subject to the feeds again.
+//!
+//! The records were never processed, so
 //! each record is handled as if it had just arrived. A rejected record is stored as a letter of its
 //! own, and the batch's letter is resolved when every record has an outcome. Offsets that the event
 //! log no longer holds are counted as lost, and the letter is parked for an operator.
 
 use super::outcome::{
-    Effects, FILED, IGNORED, LOST, LetterOutcome, NO_OBJECTS, NO_STREAM, OBJECT_TOO_LARGE,
+    Effects, FILED, IGNORED, LOST, LetterOutcome, NO_OBJECTS, NO_STREAM, OBJECT_TOO_LARGE, RESENT,
 };
 use super::runner::Runner;
 use super::through::{admit, through};
 use super::views::label;
 use super::{Action, ReplayPorts, Sources};
 use crate::base::error::{Code, Reason, Rejection, Unavailable};
+use crate::base::id::SubjectId;
 use crate::base::metrics::Metric;
 use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::{Envelope, NoContent};
-use crate::dead_letter::letter::Letter;
+use crate::dead_letter::letter::{Letter, Owner};
 use crate::dead_letter::object::Object;
 use crate::dead_letter::opened::{Opened, open_object};
 use crate::dead_letter::origin::{Offsets, Origin, Other};
 use crate::dead_letter::reread::RECORDS;
 use crate::intake::record::Incoming;
+use crate::ledger::dialogue::CommitParams;
+use crate::ledger::touch::Touch;
+use crate::pipeline::subject::touch;
 use crate::pipeline::{RecordOutcome, Settled};
+use crate::ports::SubjectLocation;
 use crate::replay::filing::{Filing, Received, file, of_envelope, read};
 
 /// Time that a reread may take. With less time left, no reread starts.
@@ -83,6 +93,12 @@ async fn process<W: ReplayPorts, S: Sources>(
             };
             return Box::pin(process(runner, letter, opened, effects)).await;
         }
+        Opened::Subject(subject) => {
+            effects.add(RESENT, 1);
+            if !runner.run.dry_run {
+                resend(runner, subject).await?;
+            }
+        }
         Opened::Message { message_id, body } => {
             return take_message(runner, letter, (&message_id, &body), effects).await;
         }
@@ -95,6 +111,24 @@ async fn process<W: ReplayPorts, S: Sources>(
         }
     }
     Ok(None)
+}
+
+/// Has the history and the state of a subject sent again, by whoever follows its head.
+async fn resend<W: ReplayPorts, S: Sources>(
+    runner: &mut Runner<'_, W, S>,
+    subject: SubjectId,
+) -> Result<(), Unavailable> {
+    let Owner::Tenant(scope) = runner.owner else { return Ok(()) };
+    let (ports, registry) = (runner.ports, &runner.pipeline.registry);
+    let Some(tenant) = registry.tenant(scope.tenant(), ports.now(), ports).await? else {
+        return Ok(());
+    };
+    let (key, table) = (scope.subject(subject), tenant.placement.table());
+    let params = CommitParams::new(key.clone(), tenant.policy(), runner.pipeline.item_limits);
+    let location = SubjectLocation { key, table };
+    let (_, units) = touch(ports, registry, location, params, Touch::Resend).await?;
+    runner.charge(units);
+    Ok(())
 }
 
 /// Reads a message that was unknown when it was stored. A later version may know it: then the

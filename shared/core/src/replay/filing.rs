@@ -1,6 +1,6 @@
 //! Turns every message of the dead-letter queue into a letter. An envelope becomes the letter of
 //! its record, a part of an envelope adds its chunk, and Lambda's message about a discarded batch
-//! becomes a batch reference. Any other message is kept whole for the operator, with the code
+//! becomes a batch reference. A message about an unsent commit becomes a letter of its subject. Any other message is kept whole for the operator, with the code
 //! `malformed_json`.
 //!
 //! The same message always gives the same letter, so storing it again is idempotent.
@@ -9,7 +9,7 @@ use zstd::zstd_safe::get_frame_content_size;
 
 use crate::base::cost::Metered;
 use crate::base::error::{Code, Reason, Unavailable};
-use crate::base::id::TenantId;
+use crate::base::id::{SubjectId, TenantId};
 use crate::base::public_reason::PublicReason;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
@@ -20,6 +20,7 @@ use crate::dead_letter::letter::{Letter, Owner, State, UNDELIVERED};
 use crate::dead_letter::on_failure::{self, GivenUp};
 use crate::dead_letter::origin::{Origin, Other};
 use crate::dead_letter::text::{bounded, bounded_source};
+use crate::dead_letter::unsent::{UNDELIVERABLE, Unsent};
 use crate::event::digest;
 use crate::intake::record::letter_id;
 use crate::ports::Letters;
@@ -57,6 +58,9 @@ pub fn read(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavailab
             Err(NoContent::Unavailable(unavailable)) => return Err(unavailable),
             Err(NoContent::NotAnEnvelope(_)) => {}
         }
+    }
+    if let Some(unsent) = Unsent::read(received.body) {
+        return of_unsent(received, unsent, now);
     }
     let given_up = on_failure::read(received.body);
     let given_up = given_up.or_else(|| on_failure::read_notification(received.body));
@@ -127,7 +131,7 @@ fn of_given_up(
     let GivenUp { origin, at, attempts, payload } = given_up;
     let condition = match &origin {
         Other::Batch { condition, .. } => condition.as_str(),
-        Other::Object { .. } | Other::Message { .. } => "see the object",
+        Other::Object { .. } | Other::Commit { .. } | Other::Message { .. } => "see the object",
     };
     let attempts = attempts.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
     let with = if payload.is_some() { "yes" } else { "no" };
@@ -141,7 +145,25 @@ fn of_given_up(
     let at = at.or(received.sent_at);
     let id = letter_id(at, &digest(&[b"given up", place.as_bytes()]));
     let stamp = at.unwrap_or(now);
-    of_body(received, now, Foreign { id, stamp, code: UNDELIVERED, message, origin })
+    let (owner, subject) = (Owner::Operator, None);
+    let code = UNDELIVERED;
+    of_body(received, now, Foreign { owner, id, stamp, code, subject, message, origin })
+}
+
+/// A commit may be given up several times, and has one letter.
+fn of_unsent(
+    received: &Received<'_>,
+    (tenant, subject, unsent): (TenantId, SubjectId, Unsent),
+    now: Timestamp,
+) -> Result<Filing, Unavailable> {
+    let Unsent { undelivered_commit: commit, message, given_up_at: stamp, .. } = unsent;
+    let subject = subject.to_string();
+    let parts: [&[u8]; 4] =
+        [b"unsent", tenant.as_str().as_bytes(), subject.as_bytes(), commit.as_bytes()];
+    let id = letter_id(Some(stamp), &digest(&parts));
+    let owner = Owner::Tenant(TenantScope::by_queue(tenant));
+    let (code, subject, origin) = (UNDELIVERABLE, Some(subject), Other::Commit { commit });
+    of_body(received, now, Foreign { owner, id, stamp, code, subject, message, origin })
 }
 
 fn of_message(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavailable> {
@@ -152,13 +174,17 @@ fn of_message(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavail
     let stamp = received.sent_at.unwrap_or(now);
     let origin = Other::Message { message_id };
     let code = Code::MalformedJson.as_str();
-    of_body(received, now, Foreign { id, stamp, code, message, origin })
+    let (owner, subject) = (Owner::Operator, None);
+    of_body(received, now, Foreign { owner, id, stamp, code, subject, message, origin })
 }
 
+/// The facts of a letter that is not about a record.
 struct Foreign {
+    owner: Owner,
     id: String,
     stamp: Timestamp,
     code: &'static str,
+    subject: Option<String>,
     message: String,
     origin: Other,
 }
@@ -178,7 +204,7 @@ fn of_body(
         path: None,
         message: foreign.message,
         contract: None,
-        subject: None,
+        subject: foreign.subject,
         source: Origin::Other(foreign.origin),
         wrapping: None,
         received_at: received.sent_at,
@@ -192,7 +218,7 @@ fn of_body(
         replay_count: 0,
         tried: None,
     };
-    Ok(Filing { owner: Owner::Operator, letter, chunks: pieces })
+    Ok(Filing { owner: foreign.owner, letter, chunks: pieces })
 }
 
 /// The decompressed size of a content, from its first chunk. Parts use an upper bound instead,

@@ -20,6 +20,8 @@ pub(super) const INCOMPLETE: &str = "incomplete";
 pub(super) const NO_STREAM: &str = "no_stream";
 /// The message has a known format now and was filed again in that format.
 pub(super) const FILED: &str = "filed";
+/// The subject's history and state are sent to the feeds again.
+pub(super) const RESENT: &str = "resent";
 /// The object exceeds the size limit.
 pub(super) const OBJECT_TOO_LARGE: &str = "object_too_large";
 /// The letter refers to an S3 object, and the deployment does not read S3.

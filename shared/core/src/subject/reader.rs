@@ -52,7 +52,11 @@ pub async fn range(
     }
 }
 
-async fn obey(
+/// Answers a question of a reading, and adds its cost.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn obey(
     store: &(impl Store + Clock),
     location: &SubjectLocation,
     ask: Ask,

@@ -20,7 +20,7 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::super::MskIam;
-use crate::kafka::{KafkaConfig, Security};
+use crate::kafka::{KafkaCluster, Security};
 
 /// The broker's host name.
 pub(super) const HOST: &str = "localhost";
@@ -59,13 +59,12 @@ impl Listener {
 
     /// Connects a client that trusts the listener's certificate.
     pub(super) async fn connect(&self, identity: &MskIam) -> Result<Kafka, Unavailable> {
-        let config = KafkaConfig {
+        let cluster = KafkaCluster {
             bootstrap: format!("{HOST}:{}", self.port),
-            topic: "telemetry".to_owned(),
             security: Security::MskIam(identity.clone()),
         };
         let trust = TlsConfig::new().with_ca_cert_pem(self.authority.clone());
-        config.client_as(config.security.auth().with_tls(trust)).await
+        cluster.client_as(cluster.security.auth().with_tls(trust)).await
     }
 }
 

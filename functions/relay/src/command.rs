@@ -1,0 +1,111 @@
+//! Commands that an operator sends by invoking the function directly. The permission to invoke the
+//! function authorizes them, so a command may name any tenant.
+//!
+//! A failed command answers `{"error":{"code","message"}}`. A function error would mean that the
+//! function is broken.
+
+use drover_core::base::error::Unavailable;
+use drover_core::base::id::{SubjectId, TenantId};
+use drover_core::base::public_reason::PublicReason;
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
+use drover_core::ports::FeedTarget;
+use drover_core::subject::listing::Mark;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use crate::resend::Resent;
+use crate::{Relay, RelayPorts};
+
+/// A command. An unknown key is an error, so that a typo never selects everything.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
+pub(crate) enum Command {
+    /// Has a subject sent again, or all subjects of a tenant.
+    Resend {
+        /// The tenant.
+        tenant: String,
+        /// The subject as `kind/id`; absent: all subjects.
+        subject: Option<String>,
+        /// `next_cursor` of the call before.
+        cursor: Option<Mark>,
+    },
+}
+
+#[derive(Deserialize)]
+struct Keys {
+    #[serde(default)]
+    action: Option<IgnoredAny>,
+}
+
+/// Whether an event is a command.
+pub(crate) fn is_command(event: &str) -> bool {
+    serde_json::from_str(event).is_ok_and(|keys: Keys| keys.action.is_some())
+}
+
+/// Why a command was not executed.
+struct Refused {
+    code: &'static str,
+    message: String,
+}
+
+impl Refused {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<Unavailable> for Refused {
+    fn from(unavailable: Unavailable) -> Self {
+        tracing::warn!(%unavailable, causes = unavailable.causes(), "a command stopped");
+        Self::new("unavailable", PublicReason::from(unavailable.reason).message())
+    }
+}
+
+impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
+    /// Executes a command, until the deadline.
+    pub(crate) async fn obey(&self, command: &str, deadline: Timestamp) -> Value {
+        let answered = match serde_json::from_str(command) {
+            Ok(command) => self.execute(command, deadline).await,
+            Err(fault) => {
+                let message = format!("invalid command: {fault}");
+                Err(Refused::new("invalid_parameter", message))
+            }
+        };
+        let refused =
+            |Refused { code, message }| json!({ "error": { "code": code, "message": message } });
+        answered.unwrap_or_else(refused)
+    }
+
+    async fn execute(&self, command: Command, deadline: Timestamp) -> Result<Value, Refused> {
+        let Command::Resend { tenant, subject, cursor } = command;
+        let invalid = |rejection| Refused::new("invalid_id", format!("{rejection}"));
+        let id = TenantId::parse(&tenant).map_err(|fault| invalid(fault.message))?;
+        let subject = subject.as_deref().map(SubjectId::parse).transpose();
+        let subject = subject.map_err(|fault| invalid(fault.message))?;
+        let tenant = self.registry.tenant(&id, self.ports.now(), &self.ports).await?;
+        let Some(tenant) = tenant else {
+            let message = format!("no tenant has this name: tenant=`{id}`");
+            return Err(Refused::new("unknown_tenant", message));
+        };
+        if tenant.feeds.enabled.is_empty() {
+            let message = format!("the tenant has no feeds: tenant=`{id}`");
+            return Err(Refused::new("no_feeds", message));
+        }
+        let scope = TenantScope::by_operator(id.clone());
+        let resent = match subject {
+            None => self.resend_all(&scope, &tenant, cursor, deadline).await?,
+            Some(subject) => {
+                let (name, mut resent) = (subject.to_string(), Resent::default());
+                if !self.resend_subject(&scope, &tenant, subject, &mut resent.units).await? {
+                    let message = format!("the tenant has no such subject: subject=`{name}`");
+                    return Err(Refused::new("not_found", message));
+                }
+                Resent { subjects: 1, ..resent }
+            }
+        };
+        self.count(&id, resent.units);
+        Ok(json!(resent))
+    }
+}

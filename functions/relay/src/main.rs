@@ -1,0 +1,53 @@
+//! Wiring only: configuration from the environment, one warm [`Relay`].
+
+// The SDK's futures nest deeper than the default of 128.
+#![recursion_limit = "256"]
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::Context;
+use drover_aws::Aws;
+use drover_aws::kafka::KafkaFeeds;
+use drover_core::base::limits::ItemLimits;
+use drover_core::base::metrics::emf::Lines;
+use drover_relay::config::Config;
+use drover_relay::{Relay, Settings};
+use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+// One thread: an environment runs one invocation at a time on at most one vCPU. With more threads,
+// each service call would wake a second thread and then the first again.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    tracing::init_default_subscriber();
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    let config = Config::read(|name| std::env::var(name).ok()).context("configuration")?;
+    let relay = Arc::new(relay(config).await?);
+    let handler = service_fn(move |event: LambdaEvent<_>| {
+        let relay = Arc::clone(&relay);
+        async move { relay.handle(event).await }
+    });
+    run(handler).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
+}
+
+async fn relay(config: Config) -> anyhow::Result<Relay<Aws, KafkaFeeds>> {
+    let kafka = config.kafka.config(|file| std::fs::read_to_string(file)).await;
+    let target = KafkaFeeds::new(kafka.context("credentials for Kafka")?.cluster);
+    let settings = Settings {
+        ledger_table: Arc::clone(&config.aws.ledger_table),
+        concurrency: config.pipeline.concurrency,
+        item_limits: ItemLimits::STANDARD,
+    };
+    let ports = Aws::load(config.aws).await;
+    let meter = Arc::new(Lines { keeping: config.metrics, write: print });
+    Ok(Relay::new(ports, target, settings, meter))
+}
+
+/// Writes directly to standard output: a log formatter would wrap the line, and CloudWatch would
+/// not extract metrics from it. A write error loses only metrics.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}

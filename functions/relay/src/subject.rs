@@ -1,0 +1,250 @@
+//! Sends the changes of one subject to the feeds of its tenant, in order.
+//!
+//! A failure that affects this subject alone does not hold up the shard: a head that nobody can read and a
+//! record that its topic refuses become dead letters, and a closed topic is made up for later. Any other
+//! failure ends the run, and the source delivers the rest again.
+
+use drover_core::base::cost::Units;
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::metrics::{Counts, Metric};
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::unsent::Unsent;
+use drover_core::intake::tenant::{Feeds, Tenant};
+use drover_core::ledger::codec::{decode_head, is_of_newer_format};
+use drover_core::ledger::{Head, StoredHead};
+use drover_core::outputs::changes::Changes;
+use drover_core::outputs::feeds::{self, Delivery, Step};
+use drover_core::outputs::record::FeedRecord;
+use drover_core::outputs::views;
+use drover_core::ports::{FeedTarget, NotPublished, SubjectLocation};
+use drover_core::subject::reader::obey;
+use drover_core::view::Specs;
+
+use crate::stream::HeadChange;
+use crate::{Relay, RelayPorts};
+
+/// The changes of a subject on their way.
+pub(crate) struct SubjectRun<'a, W, T> {
+    relay: &'a Relay<W, T>,
+    location: &'a SubjectLocation,
+    feeds: &'a Feeds,
+    deadline: Timestamp,
+    /// Whether a topic was closed, so that the subject has to be sent again.
+    lacks_records: bool,
+    counts: Counts,
+}
+
+/// What became of the changes of a subject.
+pub(crate) struct Ended {
+    /// How many of its changes need not come again.
+    pub(crate) done: usize,
+    /// Why the others have to.
+    pub(crate) failed: Option<Unavailable>,
+    /// What was counted.
+    pub(crate) counts: Counts,
+}
+
+/// A head that cannot be told of.
+enum Unreadable {
+    /// A newer version of Drover wrote it.
+    Newer,
+    /// Its bytes make no sense.
+    Corrupt,
+}
+
+impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
+    pub(crate) fn new(
+        relay: &'a Relay<W, T>,
+        location: &'a SubjectLocation,
+        tenant: &'a Tenant,
+        deadline: Timestamp,
+    ) -> Self {
+        let (feeds, counts) = (&tenant.feeds, Counts::default());
+        Self { relay, location, feeds, deadline, lacks_records: false, counts }
+    }
+
+    /// Sends the changes, and the state after the last of them.
+    pub(crate) async fn send(mut self, changes: &[&HeadChange]) -> Ended {
+        let (mut done, mut failed) = (0_usize, None);
+        let mut last = None;
+        for change in changes {
+            match self.send_change(change).await {
+                Ok(told) => last = told.or(last),
+                Err(unavailable) => {
+                    failed = Some(unavailable);
+                    break;
+                }
+            }
+            done += 1;
+        }
+        if failed.is_none()
+            && let Err(unavailable) = self.send_state(last.as_ref()).await
+        {
+            // The state is sent with the last change when that comes again.
+            done = done.saturating_sub(1);
+            failed = Some(unavailable);
+        }
+        Ended { done, failed, counts: self.counts }
+    }
+
+    /// Sends what one commit changed; `None`: its head cannot be read.
+    async fn send_change(&mut self, change: &HeadChange) -> Result<Option<Changes>, Unavailable> {
+        let now = self.relay.ports.now();
+        if now >= self.deadline {
+            return Err(Unavailable::new(Reason::Deadline, "the invocation is about to time out"));
+        }
+        let new = match decoded(change.new.as_ref()) {
+            Ok(new) => new,
+            Err(Unreadable::Newer) => {
+                let message = "a newer version of this system wrote this head";
+                return Err(Unavailable::new(Reason::Corrupt, message));
+            }
+            Err(Unreadable::Corrupt) => {
+                let commit = change.new.as_ref().map_or(0, |new| new.version);
+                self.give_up(format!("?.{commit}"), "the head cannot be read").await?;
+                return Ok(None);
+            }
+        };
+        // Without the old head the whole history is sent.
+        let old = change.old.as_ref().and_then(|old| decoded(Some(old)).ok());
+        let changes = Changes::between(old.as_ref(), &new);
+        match self.send_events(changes.clone(), now).await {
+            Ok(()) => {}
+            Err(broken) if matches!(broken.reason, Reason::Corrupt | Reason::Bug) => {
+                self.give_up(changes.commit.to_string(), &broken.message).await?;
+            }
+            Err(unavailable) => return Err(unavailable),
+        }
+        Ok(Some(changes))
+    }
+
+    async fn send_events(&mut self, changes: Changes, now: Timestamp) -> Result<(), Unavailable> {
+        let commit = changes.commit.to_string();
+        let (mut delivery, mut step) =
+            Delivery::start(&self.location.key, self.feeds, changes, now);
+        loop {
+            let answer = match step {
+                Step::Done => return Ok(()),
+                Step::Ask(ask) => {
+                    let mut units = Units::default();
+                    let answer = obey(&self.relay.ports, self.location, ask, &mut units).await;
+                    self.counts.add_units(units);
+                    feeds::Answer::Read(answer?)
+                }
+                Step::Send(records) => {
+                    self.publish(&commit, &records).await?;
+                    feeds::Answer::Sent
+                }
+            };
+            (delivery, step) = delivery.answer(answer)?;
+        }
+    }
+
+    /// Sends the state as it is now, once for all changes, where views are a feed.
+    async fn send_state(&mut self, last: Option<&Changes>) -> Result<(), Unavailable> {
+        let Some(last) = last.filter(|last| views::is_due(self.feeds, last)) else { return Ok(()) };
+        let ports = &self.relay.ports;
+        let read = ports.head(self.location).await?;
+        self.counts.add_units(read.units);
+        let Some(stored) = read.answer else { return Ok(()) };
+        // A head that cannot be read has a record of its own in the stream.
+        let Ok(head) = decode_head(&stored.bytes) else { return Ok(()) };
+        let versions = Specs::default().missing(&head.tail);
+        let specs = self.relay.registry.specs(&versions, ports).await?;
+        if let Some(record) = views::record(&self.location.key, head, &specs) {
+            self.publish(&last.commit.to_string(), &[record]).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, commit: &str, records: &[FeedRecord]) -> Result<(), Unavailable> {
+        for records in records.chunk_by(|one, next| one.feed == next.feed) {
+            let Some(first) = records.first() else { continue };
+            let topic = self.feeds.topic(first.feed);
+            self.publish_to(&topic, commit, records).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends records to one topic. A record that is refused is tried once more alone, because a topic may
+    /// refuse a batch for one of its records.
+    async fn publish_to(
+        &mut self,
+        topic: &str,
+        commit: &str,
+        records: &[FeedRecord],
+    ) -> Result<(), Unavailable> {
+        let (target, deadline) = (&self.relay.target, self.deadline);
+        if self.relay.closed.has(topic, self.relay.ports.now()) {
+            self.skip(records.len());
+            return Ok(());
+        }
+        let results = target.publish(topic, records, deadline).await;
+        let mut refused = Vec::new();
+        for (record, result) in records.iter().zip(results) {
+            if self.sent(topic, result)?.is_some() {
+                refused.push(record);
+            }
+        }
+        for record in refused {
+            let again = target.publish(topic, std::slice::from_ref(record), deadline).await;
+            for result in again {
+                if let Some(why) = self.sent(topic, result)? {
+                    self.give_up(commit.to_owned(), &why).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a result; the reason, if the record was refused.
+    fn sent(
+        &mut self,
+        topic: &str,
+        result: Result<(), NotPublished>,
+    ) -> Result<Option<String>, Unavailable> {
+        match result {
+            Ok(()) => {
+                self.counts.add(Metric::FeedRecordsSent);
+                Ok(None)
+            }
+            Err(NotPublished::Refused(why)) => Ok(Some(why.message)),
+            Err(NotPublished::Closed(why)) => {
+                let tenant = self.location.key.tenant();
+                if !self.relay.closed.has(topic, self.relay.ports.now()) {
+                    tracing::error!(topic, %tenant, why = why.message, "a topic of a feed is closed");
+                }
+                self.relay.closed.close(topic, self.relay.ports.now());
+                self.skip(1);
+                Ok(None)
+            }
+            Err(NotPublished::Unavailable(unavailable)) => Err(unavailable),
+        }
+    }
+
+    fn skip(&mut self, records: usize) {
+        self.lacks_records = true;
+        self.counts.add_many(Metric::FeedRecordsSkipped, records);
+    }
+
+    /// Makes a dead letter of a commit that nobody can be told of.
+    async fn give_up(&mut self, commit: String, reason: &str) -> Result<(), Unavailable> {
+        let (key, ports) = (&self.location.key, &self.relay.ports);
+        tracing::error!(tenant = %key.tenant(), commit, reason, "a commit cannot be sent to a feed");
+        let message = Unsent::of(key, commit, reason, ports.now()).message()?;
+        for sent in ports.send_letters(&[message]).await {
+            sent?;
+        }
+        self.counts.add(Metric::DeadLettersSent);
+        Ok(())
+    }
+}
+
+fn decoded(stored: Option<&StoredHead>) -> Result<Head, Unreadable> {
+    let bytes = stored.map(|stored| &*stored.bytes).ok_or(Unreadable::Corrupt)?;
+    let unreadable = |_| match is_of_newer_format(bytes) {
+        true => Unreadable::Newer,
+        false => Unreadable::Corrupt,
+    };
+    decode_head(bytes).map_err(unreadable)
+}
