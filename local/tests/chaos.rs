@@ -1,5 +1,5 @@
 //! The short form of the chaos test: many clients of two tenants send events while the host is
-//! killed repeatedly; then every history and view is compared with the accepted events.
+//! killed repeatedly; then every history, every view and every feed is compared with the accepted events.
 //! `drover-bench chaos` runs the test for any duration.
 
 #![recursion_limit = "256"]

@@ -9,7 +9,7 @@
 //! - [`Plan`]: the size of a run
 //! - [`event`]: the events, generated from a seed
 //! - [`client`]: the clients
-//! - [`check`]: the expected state
+//! - [`check`]: the expected state; [`feeds`]: what consumers of the feeds hold
 //! - [`process`]: the host, started and killed
 
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ use fastrand::Rng;
 pub mod check;
 pub mod client;
 pub mod event;
+pub mod feeds;
 mod plan;
 pub mod process;
 
@@ -80,7 +81,10 @@ pub async fn run(plan: &Plan) -> Result<Found, String> {
     host.drained().await?;
     for tenant in TENANTS {
         let accepted = promised.remove(tenant.id).unwrap_or_default();
-        check::tenant(host.http().await, tenant, &accepted, &mut random).await?;
+        let address = host.http().await;
+        check::tenant(address, tenant, &accepted, &mut random).await?;
+        let reader = check::Reader { host: address, tenant };
+        feeds::tenant(&plan.program, &plan.data, &reader, tenant, &accepted).await?;
     }
     Ok(found)
 }

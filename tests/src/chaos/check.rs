@@ -42,14 +42,20 @@ pub async fn tenant(
     Ok(())
 }
 
-struct Reader {
-    host: SocketAddr,
-    tenant: Tenant,
+/// Reads with the key of a tenant.
+pub struct Reader {
+    /// The address of the HTTP port.
+    pub host: SocketAddr,
+    /// The tenant.
+    pub tenant: Tenant,
 }
 
 impl Reader {
     /// Gets a response, with retries while the quota is exceeded.
-    async fn get(&self, path: &str) -> Result<Value, String> {
+    ///
+    /// # Errors
+    /// Another status than 200, or no answer.
+    pub async fn get(&self, path: &str) -> Result<Value, String> {
         for _ in 0..ATTEMPTS {
             let answer = Call::get(path).send(self.host, self.tenant.key).await;
             let answer = answer.ok_or_else(|| format!("no answer: {path}"))?;
@@ -164,7 +170,7 @@ fn shown(event: &Value) -> Value {
     json!([at("observed_at"), at("event_id"), at("type"), at("payload")])
 }
 
-fn same(what: &str, found: &Value, expected: &Value) -> Result<(), String> {
+pub(super) fn same(what: &str, found: &Value, expected: &Value) -> Result<(), String> {
     if found == expected {
         return Ok(());
     }

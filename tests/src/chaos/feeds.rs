@@ -1,0 +1,147 @@
+//! What consumers of the feeds hold at the end, as `docs/feeds.md` tells them to consume: of `ordered` a set
+//! sorted by `ce_sequence`, of `settled` a log that inserts only what a correction announces, of `views` the
+//! last record of each key.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use drover_core::base::time::Timestamp;
+use serde_json::{Value, json};
+
+use super::check::{Reader, same};
+use super::event::{Accepted, Drawn, Tenant, rfc3339};
+
+/// The relay may be behind for a while.
+const WITHIN: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The records of the feeds, by topic, in order.
+struct Feeds {
+    ordered: Vec<Value>,
+    settled: Vec<Value>,
+    views: Vec<Value>,
+}
+
+/// Checks what consumers of a tenant's feeds hold, once the relay has caught up. `program` reads the topics
+/// in the data folder.
+///
+/// # Errors
+/// The last mismatch, with both sides.
+pub async fn tenant(
+    program: &Path,
+    data: &Path,
+    reader: &Reader,
+    tenant: Tenant,
+    accepted: &Accepted,
+) -> Result<(), String> {
+    let mut devices: BTreeMap<&str, Vec<&Drawn>> = BTreeMap::new();
+    for (position, event) in accepted {
+        devices.entry(&position.0).or_default().push(event);
+    }
+    let mut views = BTreeMap::new();
+    for device in devices.keys() {
+        views.insert(*device, reader.get(&format!("/api/v1/subjects/device/{device}")).await?);
+    }
+    let started = Instant::now();
+    loop {
+        let checked =
+            Feeds::read(program, data).and_then(|feeds| feeds.check(tenant, &devices, &views));
+        match checked {
+            Err(_) if started.elapsed() < WITHIN => tokio::time::sleep(LOOK).await,
+            checked => return checked,
+        }
+    }
+}
+
+impl Feeds {
+    fn read(program: &Path, data: &Path) -> Result<Self, String> {
+        let read = |topic| consume(program, data, topic);
+        Ok(Self {
+            ordered: read("drover.ordered")?,
+            settled: read("drover.settled")?,
+            views: read("drover.views")?,
+        })
+    }
+
+    fn check(
+        &self,
+        tenant: Tenant,
+        devices: &BTreeMap<&str, Vec<&Drawn>>,
+        views: &BTreeMap<&str, Value>,
+    ) -> Result<(), String> {
+        for (device, events) in devices {
+            let key = format!("{}/device/{device}", tenant.id);
+            let of = |records: &[Value]| -> Vec<Value> {
+                records.iter().filter(|record| record["key"] == key).cloned().collect()
+            };
+            let mut view = views.get(device).cloned().unwrap_or_default();
+            // A view that is out of date is not sent.
+            view["stale"] = json!(false);
+            let settled_until = view["settled_until"].as_str().and_then(Timestamp::parse_rfc3339);
+            let settled_until = settled_until.map_or(i64::MIN, Timestamp::micros);
+            let all: Vec<Value> = events.iter().map(|event| expected(event)).collect();
+            let settled = events.iter().filter(|event| event.position.1 <= settled_until);
+            let settled: Vec<Value> = settled.map(|event| expected(event)).collect();
+            same(&format!("ordered {key}"), &json!(ordered(&of(&self.ordered))), &json!(all))?;
+            same(&format!("settled {key}"), &json!(log(&of(&self.settled))), &json!(settled))?;
+            let last = of(&self.views).last().map(|record| record["value"].clone());
+            same(&format!("views {key}"), &last.unwrap_or_default(), &view)?;
+        }
+        Ok(())
+    }
+}
+
+/// The records of a topic, as the program prints them.
+fn consume(program: &Path, data: &Path, topic: &str) -> Result<Vec<Value>, String> {
+    let mut command = Command::new(program);
+    command.args(["consume", topic, "--json", "--data"]).arg(data);
+    let output = command.output().map_err(|fault| format!("drover consume: {fault}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let record =
+        |line: &str| serde_json::from_str(line).map_err(|fault| format!("{fault}: {line}"));
+    text.lines().map(record).collect()
+}
+
+/// The history of a consumer that keeps a set sorted by `ce_sequence`.
+fn ordered(records: &[Value]) -> Vec<Value> {
+    let set: BTreeMap<&str, &Value> =
+        records.iter().map(|record| (header(record, "ce_sequence"), record)).collect();
+    set.into_values().map(shown).collect()
+}
+
+/// The history of a consumer that appends, and inserts only what a correction announces.
+fn log(records: &[Value]) -> Vec<Value> {
+    let mut log: Vec<(&str, &Value)> = Vec::new();
+    let mut announced: Option<&str> = None;
+    for record in records {
+        if header(record, "ce_type") == "drover.correction" {
+            announced = record.pointer("/value/from").and_then(Value::as_str);
+            continue;
+        }
+        let sequence = header(record, "ce_sequence");
+        let Err(at) = log.binary_search_by(|(known, _)| (*known).cmp(sequence)) else { continue };
+        if at == log.len() || announced.is_some_and(|from| from <= sequence) {
+            log.insert(at, (sequence, record));
+        }
+    }
+    log.into_iter().map(|(_, record)| shown(record)).collect()
+}
+
+/// An event as a record has it: when it was observed, its id, and its payload.
+fn shown(record: &Value) -> Value {
+    let id = header(record, "ce_id").rsplit('/').next().unwrap_or_default();
+    json!([header(record, "ce_time"), id, record["value"]])
+}
+
+fn expected(event: &Drawn) -> Value {
+    json!([rfc3339(event.position.1), event.position.2, { "value": event.value }])
+}
+
+fn header<'a>(record: &'a Value, name: &str) -> &'a str {
+    record.pointer(&format!("/headers/{name}")).and_then(Value::as_str).unwrap_or_default()
+}
