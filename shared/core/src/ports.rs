@@ -5,11 +5,13 @@
 //! - `ledger`: heads, pages and the listing index
 //! - `letters`: the two queues, the table of letters, and sources to reread records from
 //! - `intake`: documents, requests, and the event log
+//! - `outputs`: timers
 //! - [`Clock`]: time and random numbers
 
 mod intake;
 mod ledger;
 mod letters;
+mod outputs;
 
 use std::future::Future;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use std::time::Duration;
 pub use self::intake::{Documents, EventLog, Requests};
 pub use self::ledger::{Eraser, Listing, Store, SubjectLocation, Together};
 pub use self::letters::{Buffer, DeadLetters, LetterEraser, Letters, Objects, Reread};
+pub use self::outputs::Timers;
 use crate::base::time::Timestamp;
 
 /// The ports that the pipeline needs.

@@ -20,6 +20,11 @@ impl TenantScope {
         Self { tenant }
     }
 
+    /// The tenant of a timer. Only Drover's functions write timers, and only for keys of verified tenants.
+    pub(crate) fn by_timer(tenant: TenantId) -> Self {
+        Self { tenant }
+    }
+
     /// A tenant that a verified source named and whose document allows access.
     pub(crate) fn admitted(tenant: TenantId) -> Self {
         Self { tenant }

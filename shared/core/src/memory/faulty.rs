@@ -7,6 +7,7 @@
 mod intake;
 mod ledger;
 mod letters;
+mod outputs;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +60,14 @@ pub enum Call {
     Run,
     /// `Letters::take_lease`, `lease` and `release_lease`
     Lease,
+    /// `Timers::put_entry` and `delete_entry`
+    TimerEntry,
+    /// `Timers::entries`
+    TimerEntries,
+    /// `Timers::armed_minute` and `replace_armed_minute`
+    ArmedMinute,
+    /// `Timers::sweep_state` and `replace_sweep_state`
+    SweepState,
     /// `Reread::reread` and `Objects::object`
     Reread,
 }
@@ -227,6 +236,9 @@ impl Call {
             Self::EventLog => Dependency::EventLog,
             Self::File | Self::Mark | Self::Filed | Self::Run | Self::Lease => {
                 Dependency::LettersTable
+            }
+            Self::TimerEntry | Self::TimerEntries | Self::ArmedMinute | Self::SweepState => {
+                Dependency::OutputsTable
             }
             Self::Reread => Dependency::ObjectStore,
         }
