@@ -60,12 +60,10 @@ pub enum Call {
     Run,
     /// `Letters::take_lease`, `lease` and `release_lease`
     Lease,
-    /// `Timers::put_entry` and `delete_entry`
-    TimerEntry,
-    /// `Timers::entries`
-    TimerEntries,
-    /// `Timers::armed_minute` and `replace_armed_minute`
-    ArmedMinute,
+    /// `Timers::entries` and `armed_minute`
+    TimerRead,
+    /// `Timers::put_entry`, `delete_entry` and `replace_armed_minute`
+    TimerWrite,
     /// `Timers::sweep_state` and `replace_sweep_state`
     SweepState,
     /// `Reread::reread` and `Objects::object`
@@ -237,9 +235,7 @@ impl Call {
             Self::File | Self::Mark | Self::Filed | Self::Run | Self::Lease => {
                 Dependency::LettersTable
             }
-            Self::TimerEntry | Self::TimerEntries | Self::ArmedMinute | Self::SweepState => {
-                Dependency::OutputsTable
-            }
+            Self::TimerRead | Self::TimerWrite | Self::SweepState => Dependency::OutputsTable,
             Self::Reread => Dependency::ObjectStore,
         }
     }

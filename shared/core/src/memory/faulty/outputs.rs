@@ -9,11 +9,11 @@ use crate::ports::Timers;
 
 impl<P: Timers> Timers for Faulty<P> {
     async fn put_entry(&self, timer: &Timer) -> Result<Units, Unavailable> {
-        self.call(Call::TimerEntry, self.ports.put_entry(timer)).await
+        self.call(Call::TimerWrite, self.ports.put_entry(timer)).await
     }
 
     async fn delete_entry(&self, timer: &Timer) -> Result<Units, Unavailable> {
-        self.call(Call::TimerEntry, self.ports.delete_entry(timer)).await
+        self.call(Call::TimerWrite, self.ports.delete_entry(timer)).await
     }
 
     async fn entries(
@@ -22,11 +22,11 @@ impl<P: Timers> Timers for Faulty<P> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Metered<Entries>, Unavailable> {
-        self.call(Call::TimerEntries, self.ports.entries(partition, after, limit)).await
+        self.call(Call::TimerRead, self.ports.entries(partition, after, limit)).await
     }
 
     async fn armed_minute(&self, key: &TimerKey) -> Result<Metered<Option<Minute>>, Unavailable> {
-        self.call(Call::ArmedMinute, self.ports.armed_minute(key)).await
+        self.call(Call::TimerRead, self.ports.armed_minute(key)).await
     }
 
     async fn replace_armed_minute(
@@ -36,7 +36,7 @@ impl<P: Timers> Timers for Faulty<P> {
         new: Option<Minute>,
     ) -> Result<Metered<Replaced>, Unavailable> {
         let replaced = self.ports.replace_armed_minute(key, expected, new);
-        self.call(Call::ArmedMinute, replaced).await
+        self.call(Call::TimerWrite, replaced).await
     }
 
     async fn sweep_state(&self) -> Result<Metered<Option<SweepState>>, Unavailable> {
