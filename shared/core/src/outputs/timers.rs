@@ -16,8 +16,7 @@
 //! ahead, and a minute is swept when it is [`SWEPT_AFTER_MINUTES`] old. So clocks may differ, and a write may
 //! take time, up to three minutes in total.
 //!
-//! - [`armed_by`]: the timers that a commit needs
-//! - [`arming`]: the minute of a timer
+//! - [`arming`]: which timers a commit needs, and when an armed timer stays
 //! - [`looking`]: what to do when a timer is due
 //! - [`sweeping`]: the cursor of the sweep, and who holds it
 
@@ -30,8 +29,6 @@ use crate::event::digest;
 pub mod arming;
 pub mod looking;
 pub mod sweeping;
-
-pub use self::arming::armed_by;
 
 /// The minimum distance of a timer from the current minute, in minutes.
 pub const AHEAD_MINUTES: i64 = 2;
@@ -98,6 +95,11 @@ impl Minute {
         Self::of(now).plus(AHEAD_MINUTES)
     }
 
+    /// The minute for a timer that is due then.
+    pub fn for_due(due: Timestamp, now: Timestamp) -> Self {
+        Self::of(due).max(Self::earliest(now))
+    }
+
     /// The newest minute that may be swept now.
     pub const fn newest_swept(now: Timestamp) -> Self {
         Self::of(now).plus(-SWEPT_AFTER_MINUTES)
@@ -146,6 +148,12 @@ impl TimerKey {
 }
 
 impl Timer {
+    /// A timer that is due then.
+    pub fn new(kind: TimerKind, subject: SubjectKey, due: Timestamp, now: Timestamp) -> Self {
+        let minute = Minute::for_due(due, now);
+        Self { key: TimerKey { kind, subject }, minute, failures: 0 }
+    }
+
     /// Where its entry is stored.
     pub fn partition(&self) -> Partition {
         Partition { minute: self.minute, shard: self.key.shard() }

@@ -203,8 +203,8 @@ impl<P: Ports + Timers> Sweep<'_, P> {
     async fn look(&self, timer: &Timer) -> Result<Next, Unavailable> {
         let (now, subject) = (self.ports.now(), &timer.key.subject);
         if self.failed_tenants().contains(subject.tenant()) {
-            let message = "the sweep cannot reach this tenant";
-            return Err(Unavailable::new(Reason::Unreachable, message).of_tenant());
+            let later = looking::next_try(timer.failures + 1, now);
+            return Ok(Next::Move(later, TimerOutcome::Failed));
         }
         let Some(tenant) = self.registry.tenant(subject.tenant(), now, self.ports).await? else {
             return Ok(Next::Finish(TimerOutcome::Finished));

@@ -3,7 +3,7 @@
 //! A commit needs a timer only where a condition begins, so that a subject costs one timer for each period
 //! of silence and not one for each event.
 
-use super::{Minute, Timer, TimerKey, TimerKind};
+use super::{Minute, Timer, TimerKind};
 use crate::base::id::SubjectKey;
 use crate::base::limits::CARRY_AFTER_SECONDS;
 use crate::base::time::Timestamp;
@@ -38,16 +38,8 @@ pub fn armed_by(
     let release = begins_unsettled && waits_for_settled(feeds);
     let release = release.then(|| (TimerKind::Release, i64::from(feeds.idle_seconds)));
     let carry = begins_stale.then(|| (TimerKind::Carry, stale_seconds(feeds)));
-    let timer = |(kind, seconds)| {
-        let key = TimerKey { kind, subject: subject.clone() };
-        Timer { key, minute: minute_of(now.plus_seconds(seconds), now), failures: 0 }
-    };
+    let timer = |(kind, seconds)| Timer::new(kind, subject.clone(), now.plus_seconds(seconds), now);
     release.into_iter().chain(carry).map(timer).collect()
-}
-
-/// The minute for a timer that is due then.
-pub fn minute_of(due: Timestamp, now: Timestamp) -> Minute {
-    Minute::of(due).max(Minute::earliest(now))
 }
 
 /// Whether a timer that is armed for a minute stays as it is, although `wanted` is asked for now: it must be

@@ -1,6 +1,6 @@
 //! What the sweep does when a timer is due, by the head that it read.
 
-use super::arming::{minute_of, stale_seconds, waits_for_settled};
+use super::arming::{stale_seconds, waits_for_settled};
 use super::{Minute, TimerKind};
 use crate::base::time::Timestamp;
 use crate::intake::tenant::Feeds;
@@ -48,7 +48,7 @@ fn when(due: Option<Timestamp>, act: Look, now: Timestamp) -> Look {
     match due {
         None => Look::Finish,
         Some(due) if due <= now => act,
-        Some(due) => Look::Move(minute_of(due, now)),
+        Some(due) => Look::Move(Minute::for_due(due, now)),
     }
 }
 

@@ -41,6 +41,8 @@ enum Step {
     Start(usize),
     /// A task goes on for so many calls.
     Poll { task: usize, calls: usize },
+    /// A task goes on, or starts, until it is about to write to a timer for so many more times.
+    PollToWrite { task: usize, writes: usize },
     /// A task stops for ever. A relay comes back without its memory.
     Crash(usize),
     /// The relay goes back by so many records.
@@ -62,10 +64,11 @@ fn a_step() -> impl Strategy<Value = Step> {
         12 => (0..TASKS).prop_map(Step::Start),
         20 => (0..TASKS, 1usize..30).prop_map(|(task, calls)| Step::Poll { task, calls }),
         4 => Just(Step::Poll { task: RELAY, calls: 30 }),
-        2 => (0..TASKS).prop_map(Step::Crash),
+        8 => (0..TASKS, 1usize..6).prop_map(|(task, writes)| Step::PollToWrite { task, writes }),
+        3 => (0..TASKS).prop_map(Step::Crash),
         1 => (1usize..8).prop_map(Step::Redeliver),
         10 => seconds.prop_map(Step::Later),
-        3 => (0u8..9).prop_map(Step::Fault),
+        3 => (0u8..12).prop_map(Step::Fault),
         1 => any::<bool>().prop_map(Step::BreakTable),
     ]
 }
@@ -87,6 +90,10 @@ fn run(script: &Script) -> Result<(), String> {
             Step::Resend(subject) => harness.want_resend(subject),
             Step::Start(task) => harness.start(task, script.is_calm)?,
             Step::Poll { task, calls } => harness.poll(task, calls)?,
+            Step::PollToWrite { task, writes } => {
+                harness.start(task, script.is_calm)?;
+                harness.poll_to_write(task, writes)?;
+            }
             Step::Crash(task) => harness.crash(task),
             Step::Redeliver(records) => harness.redeliver(records),
             Step::Later(seconds) => harness.pass(seconds),

@@ -11,7 +11,8 @@ use super::super::fixture::{Played, second};
 use crate::intake::tenant::Feeds;
 use crate::memory::{Call, Fault};
 use crate::outputs::changes::Changes;
-use crate::outputs::timers::{TimerKind, armed_by};
+use crate::outputs::timers::TimerKind;
+use crate::outputs::timers::arming::armed_by;
 use crate::subject::sweep::{SweepEnd, TimerOutcome};
 
 /// Seconds between the events of one subject, and what happened until it fell silent.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::super::fixture::{POLICY, Played, entry, second};
@@ -19,7 +20,8 @@ use crate::ledger::dialogue::CommitParams;
 use crate::ledger::touch::Touch;
 use crate::memory::{Call, Fault, Faulty, Memory, place};
 use crate::outputs::changes::Changes;
-use crate::outputs::timers::{Minute, Timer, TimerKey, TimerKind, armed_by};
+use crate::outputs::timers::arming::armed_by;
+use crate::outputs::timers::{Timer, TimerKind};
 use crate::pipeline::subject::{Job, commit};
 use crate::pipeline::table_health::TableHealth;
 use crate::registry::Registry;
@@ -67,11 +69,13 @@ pub(super) struct Harness {
     checkpoint: usize,
     /// Subjects whose resend was armed and not touched yet.
     resends: BTreeSet<usize>,
+    /// How many writes to timers began.
+    writes: Arc<AtomicUsize>,
     /// Whether every sweep so far ran without a pause.
     is_calm: bool,
 }
 
-/// Two subjects share a tenant and a shard's table; the third has a table of its own, and the fourth no feed.
+/// Two subjects of one tenant; the tenant of the third has a table of its own, that of the fourth no feed.
 pub(super) fn key(subject: usize) -> SubjectKey {
     match subject {
         0 => Played::key("demo", "d1"),
@@ -98,7 +102,7 @@ impl Harness {
         let own = r#""placement":{"table":"acme-ledger"}"#;
         ports.put_document("T#acme", &format!(r#"{{"id":"acme",{fed},{own}}}"#));
         ports.put_document("T#bare", r#"{"id":"bare"}"#);
-        Self {
+        let harness = Self {
             ports: Arc::new(ports),
             armer: Arc::default(),
             skew,
@@ -109,8 +113,11 @@ impl Harness {
             stream: Vec::new(),
             checkpoint: 0,
             resends: BTreeSet::new(),
+            writes: Arc::default(),
             is_calm: true,
-        }
+        };
+        harness.fail(|_| Fault::None);
+        harness
     }
 
     fn now(&self) -> Timestamp {
@@ -159,10 +166,7 @@ impl Harness {
                 let changes = Changes::between(old.as_ref(), &new);
                 armed_by(&key(subject), &changes, &feeds(subject), now)
             }
-            Record::Resend(subject) => {
-                let timer = TimerKey { kind: TimerKind::Resend, subject: key(subject) };
-                vec![Timer { key: timer, minute: Minute::earliest(now), failures: 0 }]
-            }
+            Record::Resend(subject) => vec![Timer::new(TimerKind::Resend, key(subject), now, now)],
         };
         self.record_started = self.now();
         let (ports, armer) = (Arc::clone(&self.ports), Arc::clone(&self.armer));
@@ -192,6 +196,14 @@ impl Harness {
                 Poll::Ready(_) => {}
             }
             self.capture()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn poll_to_write(&mut self, task: usize, writes: usize) -> Result<(), String> {
+        let until = self.writes.load(Ordering::Relaxed) + writes;
+        while self.tasks[task].is_some() && self.writes.load(Ordering::Relaxed) < until {
+            self.poll(task, 1)?;
         }
         Ok(())
     }
@@ -233,7 +245,8 @@ impl Harness {
     pub(super) fn fault(&self, how: u8) {
         let calls: &'static [Call] = match how / 3 {
             0 => &[Call::Head, Call::Write],
-            1 => &[Call::TimerRead, Call::TimerWrite],
+            1 => &[Call::TimerRead],
+            2 => &[Call::TimerWrite],
             _ => &[Call::SweepState],
         };
         let fault = match how % 3 {
@@ -242,9 +255,18 @@ impl Harness {
             _ => Fault::LostAfter,
         };
         let mut armed = true;
-        self.ports.fail(move |call| {
+        self.fail(move |call| {
             let fails = calls.contains(&call) && std::mem::take(&mut armed);
             if fails { fault } else { Fault::None }
+        });
+    }
+
+    /// Counts writes to timers, whether they fail or not.
+    fn fail(&self, mut faults: impl FnMut(Call) -> Fault + Send + 'static) {
+        let writes = Arc::clone(&self.writes);
+        self.ports.fail(move |call| {
+            writes.fetch_add(usize::from(call == Call::TimerWrite), Ordering::Relaxed);
+            faults(call)
         });
     }
 
@@ -318,11 +340,8 @@ impl Harness {
         if !self.resends.is_empty() {
             return Err(format!("not sent again: {:?}", self.resends));
         }
-        let state = self.ports.state();
-        let (entries, armed) = (&state.outputs.entries, &state.outputs.armed);
-        if !entries.is_empty() || !armed.is_empty() {
-            return Err(format!("timers are left: {entries:?} {armed:?}"));
-        }
-        Ok(())
+        let outputs = &self.ports.state().outputs;
+        let is_left = !outputs.entries.is_empty() || !outputs.armed.is_empty();
+        if is_left { Err(format!("timers are left: {outputs:?}")) } else { Ok(()) }
     }
 }
