@@ -30,7 +30,7 @@ use drover_core::registry::Registry;
 use drover_core::subject::reader;
 use drover_core::view::Specs;
 use drover_processor::Processor;
-use drover_tests::dynamodb::{LEDGER, LETTERS, REGISTRY, REQUESTS};
+use drover_tests::dynamodb::{LEDGER, LETTERS, OUTPUTS, REGISTRY, REQUESTS};
 use serde_json::{Value, json};
 
 use crate::cpu::parse;
@@ -197,6 +197,7 @@ async fn services(dynamodb: &str, sqs: &str) -> anyhow::Result<Aws> {
         registry: REGISTRY.into(),
         letters: LETTERS.into(),
         requests: REQUESTS.into(),
+        outputs: OUTPUTS.into(),
     };
     tables::create_tables(aws.dynamodb(), &names).await?;
     for (key, json) in DOCUMENTS {

@@ -186,6 +186,8 @@ impl Host {
         let streams =
             StreamSources::start(config.streams, clients, &functions, &file, &background).await;
         let streams = streams.map_err(failed("streams"))?;
+        // Ends with the background threads.
+        drop(background.on_its_threads(|| setup::sweep(&functions)));
         let gauges = kafka.as_ref().map(KafkaSource::gauges);
         let requests = meter.requests();
         let metrics = prometheus::routes(meter, levels(queue_file, event_log, gauges, ports));

@@ -11,6 +11,7 @@ const LEDGER: &str = "drover-ledger";
 const REGISTRY: &str = "drover-registry";
 const LETTERS: &str = "drover-letters";
 const REQUESTS: &str = "drover-requests";
+const OUTPUTS: &str = "drover-outputs";
 
 /// The queue for rejected records.
 pub(crate) const DEAD_LETTERS: &str = "drover-dead-letters";
@@ -24,6 +25,7 @@ pub(crate) fn table_names() -> TableNames {
         registry: REGISTRY.into(),
         letters: LETTERS.into(),
         requests: REQUESTS.into(),
+        outputs: OUTPUTS.into(),
     }
 }
 
@@ -52,6 +54,7 @@ fn clients(dynamodb: SocketAddr, sqs: SocketAddr) -> Aws {
         buffer_queue_url: queue(BUFFER),
         requests_table: Some(REQUESTS.into()),
         letters_table: Some(LETTERS.into()),
+        outputs_table: Some(OUTPUTS.into()),
     };
     let endpoints =
         LocalEndpoints { dynamodb: format!("http://{dynamodb}"), sqs: format!("http://{sqs}") };

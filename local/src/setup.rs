@@ -6,6 +6,7 @@ mod demo;
 mod functions;
 mod pipeline;
 mod queues;
+mod schedule;
 
 use drover_aws::Aws;
 use drover_aws::tables::create_tables;
@@ -15,6 +16,7 @@ pub(crate) use demo::{LocalTenant, demo_tenants, topics as demo_topics};
 pub(crate) use functions::{METERED, RecordSources, functions, metric_lines};
 pub(crate) use pipeline::pipeline;
 pub(crate) use queues::{queue_sources, queues};
+pub(crate) use schedule::sweep;
 
 use crate::ports::table_names;
 

@@ -108,6 +108,7 @@ impl Stack {
             buffer_queue_url: output("BufferQueueUrl")?,
             requests_table: Some(output("RequestsTable")?),
             letters_table: Some(output("LettersTable")?),
+            outputs_table: None,
         };
         // The SDK would fetch credentials within the timeout of a call, which is too short for a
         // person at a prompt.

@@ -22,6 +22,8 @@ pub const REGISTRY: &str = "registry";
 pub const LETTERS: &str = "letters";
 /// Requests with an idempotency key.
 pub const REQUESTS: &str = "requests";
+/// Timers.
+pub const OUTPUTS: &str = "outputs";
 /// A ledger for one tenant.
 pub const OWN_LEDGER: &str = "ledger-own";
 
@@ -116,6 +118,7 @@ fn names(ledger: &str) -> TableNames {
         registry: table(REGISTRY),
         letters: table(LETTERS),
         requests: table(REQUESTS),
+        outputs: table(OUTPUTS),
     }
 }
 

@@ -61,6 +61,7 @@ fn config(endpoints: &LocalEndpoints, ledger: &str) -> AwsConfig {
         buffer_queue_url: queue("buffer"),
         requests_table: Some(dynamodb::table(dynamodb::REQUESTS)),
         letters_table: Some(dynamodb::table(dynamodb::LETTERS)),
+        outputs_table: Some(dynamodb::table(dynamodb::OUTPUTS)),
     }
 }
 

@@ -94,6 +94,7 @@ async fn a_deployment_without_the_table_is_broken() {
         buffer_queue_url: "http://127.0.0.1:1/q".into(),
         requests_table: None,
         letters_table: None,
+        outputs_table: None,
     };
     let nowhere = "http://127.0.0.1:1".to_owned();
     let aws = Aws::local(&LocalEndpoints { dynamodb: nowhere.clone(), sqs: nowhere }, config);

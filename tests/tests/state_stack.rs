@@ -9,12 +9,17 @@ use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement, TimeToLiveS
 use drover_aws::tables::enable_stream;
 use drover_tests::cloudformation;
 use drover_tests::dynamodb::{
-    LEDGER, LETTERS, REGISTRY, REQUESTS, ports, ports_with, table as named,
+    LEDGER, LETTERS, OUTPUTS, REGISTRY, REQUESTS, ports, ports_with, table as named,
 };
 use serde_json::{Value, json};
 
-const TABLES: [(&str, &str); 4] =
-    [("Ledger", LEDGER), ("Registry", REGISTRY), ("Letters", LETTERS), ("Requests", REQUESTS)];
+const TABLES: [(&str, &str); 5] = [
+    ("Ledger", LEDGER),
+    ("Registry", REGISTRY),
+    ("Letters", LETTERS),
+    ("Requests", REQUESTS),
+    ("Outputs", OUTPUTS),
+];
 /// A queue, its failure queue, and the maximum number of receives.
 const QUEUES: [(&str, &str, u32); 2] =
     [("DeadLetters", "DeadLettersFailed", 5), ("Buffer", "BufferFailed", 1000)];
@@ -116,7 +121,8 @@ async fn only_the_ledger_has_a_stream_and_it_is_that_of_the_ports() {
 #[test]
 fn the_stack_has_exactly_these_tables_and_queues() {
     let names = |kind| resources(kind).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-    assert_eq!(names("AWS::DynamoDB::Table"), ["Ledger", "Letters", "Registry", "Requests"]);
+    let tables = ["Ledger", "Letters", "Outputs", "Registry", "Requests"];
+    assert_eq!(names("AWS::DynamoDB::Table"), tables);
     let queues = ["Buffer", "BufferFailed", "DeadLetters", "DeadLettersFailed"];
     assert_eq!(names("AWS::SQS::Queue"), queues);
 }

@@ -2,14 +2,13 @@
 
 use aws_sdk_dynamodb::types::{KeyType, ProjectionType, TimeToLiveStatus};
 use drover_aws::tables::ACTIVITY_INDEX;
-use drover_tests::dynamodb::{LEDGER, REGISTRY, ports, table as named};
+use drover_tests::dynamodb::{LEDGER, LETTERS, OUTPUTS, REGISTRY, REQUESTS, ports, table as named};
 
 #[tokio::test]
 async fn expiring_items_have_a_time_to_live_in_x_and_the_registry_has_none() {
     let aws = ports().await.expect("a DynamoDB");
-    for (table, expected) in
-        [(LEDGER, Some("x")), ("letters", Some("x")), ("requests", Some("x")), (REGISTRY, None)]
-    {
+    let expiring = [LEDGER, LETTERS, REQUESTS, OUTPUTS].map(|table| (table, Some("x")));
+    for (table, expected) in expiring.into_iter().chain([(REGISTRY, None)]) {
         let described =
             aws.dynamodb().describe_time_to_live().table_name(&*named(table)).send().await;
         let described = described.expect("available").time_to_live_description;

@@ -1,16 +1,20 @@
-//! Commands that an operator sends by invoking the function directly. The permission to invoke the
-//! function authorizes them, so a command may name any tenant.
+//! Commands that an operator or the schedule sends by invoking the function directly. The permission to
+//! invoke the function authorizes them, so a command may name any tenant.
 //!
-//! A failed command answers `{"error":{"code","message"}}`. A function error would mean that the
-//! function is broken.
+//! A refused command answers `{"error":{"code","message"}}`. A sweep that fails is a function error, because
+//! nobody reads the answer to the schedule.
 
-use drover_core::base::error::Unavailable;
+use std::collections::BTreeMap;
+
+use drover_core::base::error::{Rejection, Unavailable};
 use drover_core::base::id::{SubjectId, TenantId};
 use drover_core::base::public_reason::PublicReason;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
+use drover_core::outputs::timers::Minute;
 use drover_core::ports::FeedTarget;
 use drover_core::subject::listing::Mark;
+use drover_core::subject::sweep::{SweepEnd, SweepLimits, Swept, sweep};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -31,6 +35,8 @@ pub(crate) enum Command {
         /// `next_cursor` of the call before.
         cursor: Option<Mark>,
     },
+    /// Looks at the subjects whose timers are due. The schedule sends it each minute.
+    Sweep {},
 }
 
 #[derive(Deserialize)]
@@ -43,6 +49,11 @@ struct Keys {
 pub(crate) fn is_command(event: &str) -> bool {
     serde_json::from_str(event).is_ok_and(|keys: Keys| keys.action.is_some())
 }
+
+/// The sweep stopped before it had caught up.
+#[derive(Debug, thiserror::Error)]
+#[error("the sweep of timers failed: {0}")]
+pub struct SweepFailed(Unavailable);
 
 /// Why a command was not executed.
 struct Refused {
@@ -65,9 +76,16 @@ impl From<Unavailable> for Refused {
 
 impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
     /// Executes a command, until the deadline.
-    pub(crate) async fn obey(&self, command: &str, deadline: Timestamp) -> Value {
+    pub(crate) async fn obey(
+        &self,
+        command: &str,
+        deadline: Timestamp,
+    ) -> Result<Value, SweepFailed> {
         let answered = match serde_json::from_str(command) {
-            Ok(command) => self.execute(command, deadline).await,
+            Ok(Command::Sweep {}) => return self.sweep(deadline).await,
+            Ok(Command::Resend { tenant, subject, cursor }) => {
+                self.resend(&tenant, subject.as_deref(), cursor, deadline).await
+            }
             Err(fault) => {
                 let message = format!("invalid command: {fault}");
                 Err(Refused::new("invalid_parameter", message))
@@ -75,15 +93,39 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         };
         let refused =
             |Refused { code, message }| json!({ "error": { "code": code, "message": message } });
-        answered.unwrap_or_else(refused)
+        Ok(answered.unwrap_or_else(refused))
     }
 
-    async fn execute(&self, command: Command, deadline: Timestamp) -> Result<Value, Refused> {
-        let Command::Resend { tenant, subject, cursor } = command;
-        let invalid = |rejection| Refused::new("invalid_id", format!("{rejection}"));
-        let id = TenantId::parse(&tenant).map_err(|fault| invalid(fault.message))?;
-        let subject = subject.as_deref().map(SubjectId::parse).transpose();
-        let subject = subject.map_err(|fault| invalid(fault.message))?;
+    async fn sweep(&self, deadline: Timestamp) -> Result<Value, SweepFailed> {
+        let limits =
+            SweepLimits { item_limits: self.settings.item_limits, ..SweepLimits::until(deadline) };
+        let Swept { end, next, tally } = sweep(&self.ports, &self.registry, limits).await;
+        self.count(None, tally.units);
+        let word = match end {
+            SweepEnd::CaughtUp => "caught_up",
+            SweepEnd::Deadline => "deadline",
+            SweepEnd::Held => "held",
+            SweepEnd::LeaseLost => "lease_lost",
+            SweepEnd::Failed(unavailable) => return Err(SweepFailed(unavailable)),
+        };
+        let counts = tally.timers.iter().map(|(outcome, count)| (outcome.as_str(), count));
+        let counts: BTreeMap<&str, &u64> = counts.collect();
+        let behind = next.map(|next| Minute::of(self.ports.now()).0.saturating_sub(next.0));
+        Ok(json!({
+            "end": word, "minutes": tally.minutes, "minutes_behind": behind, "timers": counts,
+        }))
+    }
+
+    async fn resend(
+        &self,
+        tenant: &str,
+        subject: Option<&str>,
+        cursor: Option<Mark>,
+        deadline: Timestamp,
+    ) -> Result<Value, Refused> {
+        let invalid = |fault: Rejection| Refused::new("invalid_id", fault.message);
+        let id = TenantId::parse(tenant).map_err(invalid)?;
+        let subject = subject.map(SubjectId::parse).transpose().map_err(invalid)?;
         let tenant = self.registry.tenant(&id, self.ports.now(), &self.ports).await?;
         let Some(tenant) = tenant else {
             let message = format!("no tenant has this name: tenant=`{id}`");
@@ -105,7 +147,7 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
                 Resent { subjects: 1, ..resent }
             }
         };
-        self.count(&id, resent.units);
+        self.count(Some(&id), resent.units);
         Ok(json!(resent))
     }
 }

@@ -11,7 +11,7 @@ use drover_core::pipeline::settings::PipelineSettings;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `DROVER_LEDGER_TABLE`, `DROVER_REGISTRY_TABLE`, `DROVER_DEAD_LETTER_QUEUE_URL`,
-    /// `DROVER_BUFFER_QUEUE_URL`.
+    /// `DROVER_BUFFER_QUEUE_URL`, `DROVER_OUTPUTS_TABLE`.
     pub aws: AwsConfig,
     /// `DROVER_CONCURRENCY`.
     pub pipeline: PipelineSettings,
@@ -29,7 +29,10 @@ impl Config {
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Misconfigured> {
         let variables = Variables(variable);
         Ok(Self {
-            aws: AwsConfig::read(&variables)?,
+            aws: AwsConfig {
+                outputs_table: Some(variables.text("DROVER_OUTPUTS_TABLE")?.into()),
+                ..AwsConfig::read(&variables)?
+            },
             pipeline: PipelineSettings::read(&variables)?,
             kafka: KafkaVariables::read(&variables)?,
             metrics: Keeping::read(&variables)?,

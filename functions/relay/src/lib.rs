@@ -12,7 +12,8 @@
 //! One handler accepts every kind of event ([`Relay::handle`] dispatches):
 //! - `stream`: Lambda's event of a change stream; `subject`: the changes of one subject; `closed`: topics
 //!   that do not exist
-//! - `command`: commands of an operator; `resend`: has subjects sent again
+//! - `command`: commands of an operator and of the schedule; `resend`: has subjects sent again. The sweep
+//!   looks at subjects that fell silent ([`drover_core::subject::sweep`])
 //! - [`config`]: read once at startup
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +27,9 @@ use drover_core::base::id::TenantId;
 use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::{Counts, Meter, Metric, Tally};
 use drover_core::base::time::Timestamp;
-use drover_core::ports::{FeedTarget, Listing, Ports, SubjectLocation};
+use drover_core::ports::{FeedTarget, Listing, Ports, SubjectLocation, Timers};
 use drover_core::registry::Registry;
+use drover_core::subject::timers::Armer;
 use futures_util::{StreamExt as _, stream as streams};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
@@ -40,6 +42,7 @@ mod stream;
 mod subject;
 
 use self::closed::ClosedTopics;
+pub use self::command::SweepFailed;
 use self::stream::HeadChange;
 pub use self::stream::NotChanges;
 use self::subject::{Ended, SubjectRun};
@@ -48,9 +51,9 @@ use self::subject::{Ended, SubjectRun};
 pub const FUNCTION: &str = "relay";
 
 /// The ports of the relay.
-pub trait RelayPorts: Ports + Listing {}
+pub trait RelayPorts: Ports + Listing + Timers {}
 
-impl<W: Ports + Listing> RelayPorts for W {}
+impl<W: Ports + Listing + Timers> RelayPorts for W {}
 
 /// The state of one execution environment.
 pub struct Relay<W, T> {
@@ -58,6 +61,7 @@ pub struct Relay<W, T> {
     target: T,
     registry: Registry,
     closed: ClosedTopics,
+    armer: Armer,
     settings: Settings,
     meter: Arc<dyn Meter>,
 }
@@ -79,6 +83,9 @@ pub enum Failed {
     /// The payload is neither an event of a change stream nor a command.
     #[error(transparent)]
     NotChanges(#[from] NotChanges),
+    /// The sweep of timers failed. The next one continues.
+    #[error(transparent)]
+    SweepFailed(#[from] SweepFailed),
     /// The response could not be encoded.
     #[error("the response could not be encoded")]
     Unwritten(#[from] serde_json::Error),
@@ -88,6 +95,7 @@ impl From<Failed> for Diagnostic {
     fn from(failed: Failed) -> Self {
         let error_type = match failed {
             Failed::NotChanges(_) => "NotAnEvent",
+            Failed::SweepFailed(_) => "SweepFailed",
             Failed::Unwritten(_) => "Unwritten",
         };
         Self { error_type: error_type.to_owned(), error_message: failed.to_string() }
@@ -98,7 +106,8 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
     /// Creates the relay over these ports.
     pub fn new(ports: W, target: T, settings: Settings, meter: Arc<dyn Meter>) -> Self {
         let (registry, closed) = (Registry::new(), ClosedTopics::default());
-        Self { ports, target, registry, closed, settings, meter }
+        let armer = Armer::default();
+        Self { ports, target, registry, closed, armer, settings, meter }
     }
 
     /// Handles one invocation.
@@ -108,7 +117,7 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
     pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Failed> {
         let deadline = stop_at(self.ports.now(), event.context.deadline);
         if command::is_command(event.payload.get()) {
-            let answer = self.obey(event.payload.get(), deadline).await;
+            let answer = self.obey(event.payload.get(), deadline).await?;
             return Ok(serde_json::value::to_raw_value(&answer)?);
         }
         let changes = stream::changes(event.payload.get(), &self.settings.ledger_table)?;
@@ -121,9 +130,9 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
     }
 
     /// Counts what a command cost.
-    fn count(&self, tenant: &TenantId, units: Units) {
+    fn count(&self, tenant: Option<&TenantId>, units: Units) {
         let mut tally = Tally::default();
-        tally.of(Some(tenant)).add_units(units);
+        tally.of(tenant).add_units(units);
         self.meter.record(FUNCTION, &tally, self.ports.now());
     }
 

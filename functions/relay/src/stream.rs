@@ -70,7 +70,7 @@ fn head_change(record: EventRecord, shared_table: &str) -> Result<HeadChange, No
     let change = record.change;
     let sequence_number = change.sequence_number.ok_or(NotChanges::NoNumber)?;
     let key = match change.keys.get("pk") {
-        Some(AttributeValue::S(partition_key)) => TenantScope::of_ledger(partition_key),
+        Some(AttributeValue::S(partition_key)) => TenantScope::stored_subject(partition_key),
         _ => None,
     };
     let key = key.ok_or(NotChanges::NoSubject)?;

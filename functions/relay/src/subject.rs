@@ -15,6 +15,8 @@ use drover_core::ledger::{Head, StoredHead};
 use drover_core::outputs::changes::Changes;
 use drover_core::outputs::feeds::{self, Delivery, Step};
 use drover_core::outputs::record::FeedRecord;
+use drover_core::outputs::timers::arming::armed_by;
+use drover_core::outputs::timers::{Timer, TimerKind};
 use drover_core::outputs::views;
 use drover_core::ports::{FeedTarget, NotPublished, SubjectLocation};
 use drover_core::subject::reader::obey;
@@ -22,6 +24,9 @@ use drover_core::view::Specs;
 
 use crate::stream::HeadChange;
 use crate::{Relay, RelayPorts};
+
+/// How long after a topic was found closed its subjects are sent again.
+const RESEND_SECONDS: i64 = 600;
 
 /// The changes of a subject on their way.
 pub(crate) struct SubjectRun<'a, W, T> {
@@ -84,6 +89,12 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
             done = done.saturating_sub(1);
             failed = Some(unavailable);
         }
+        if self.lacks_records
+            && let Err(unavailable) = self.arm_resend().await
+        {
+            done = 0;
+            failed = failed.or(Some(unavailable));
+        }
         Ended { done, failed, counts: self.counts }
     }
 
@@ -115,7 +126,23 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
             }
             Err(unavailable) => return Err(unavailable),
         }
+        for timer in armed_by(&self.location.key, &changes, self.feeds, now) {
+            self.arm(&timer, now).await?;
+        }
         Ok(Some(changes))
+    }
+
+    /// A closed topic lacks records: the subject is sent again later.
+    async fn arm_resend(&mut self) -> Result<(), Unavailable> {
+        let now = self.relay.ports.now();
+        let (key, due) = (self.location.key.clone(), now.plus_seconds(RESEND_SECONDS));
+        self.arm(&Timer::new(TimerKind::Resend, key, due, now), now).await
+    }
+
+    async fn arm(&mut self, timer: &Timer, now: Timestamp) -> Result<(), Unavailable> {
+        let units = self.relay.armer.arm(&self.relay.ports, timer, now).await?;
+        self.counts.add_units(units);
+        Ok(())
     }
 
     async fn send_events(&mut self, changes: Changes, now: Timestamp) -> Result<(), Unavailable> {

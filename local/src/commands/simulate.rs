@@ -187,6 +187,7 @@ async fn destination(url: Option<&str>) -> Result<Option<Aws>, SimulateError> {
         dead_letter_queue_url: url.into(),
         requests_table: None,
         letters_table: None,
+        outputs_table: None,
     };
     let origin = format!("http://{authority}");
     match uri.scheme_str() {

@@ -80,6 +80,7 @@ impl QueueService {
             buffer_queue_url: Arc::from(buffer),
             requests_table: None,
             letters_table: Some(table(LETTERS)),
+            outputs_table: None,
         };
         Aws::local(&endpoints, config)
     }

@@ -8,7 +8,8 @@
 //! - [`request_batcher`]: joins concurrent calls into batches
 //! - [`listing`]: reads the listing index
 //! - [`registry`]: writes documents; [`requests`]: claims idempotency keys
-//! - [`letters`]: letters, runs and leases
+//! - [`single_items`]: reads and conditional writes of single items
+//! - [`letters`]: letters, runs and leases; [`timers`]: timers, and the cursor of the sweep
 //! - [`erasing`]: deletes the items of a forgotten subject
 //! - [`capacity`]: the consumed capacity of a call
 //!
@@ -38,6 +39,8 @@ mod partiql;
 mod registry;
 mod request_batcher;
 mod requests;
+mod single_items;
+mod timers;
 mod together;
 mod write;
 

@@ -6,7 +6,7 @@
 //! none in local mode ([`Aws::local`]).
 //!
 //! - [`calls`]: timeouts, retries and error classification
-//! - `dynamodb`: the ledger, letters, and the registry, which [`Aws::apply`] writes
+//! - `dynamodb`: the ledger, letters, timers, and the registry, which [`Aws::apply`] writes
 //! - `sqs`: dead letters and the buffer
 //! - `s3`: objects (feature `s3`)
 //! - [`Aws::streams`]: the change streams of tables (feature `streams`)
@@ -57,6 +57,8 @@ pub struct AwsConfig {
     pub requests_table: Option<Arc<str>>,
     /// The table of stored letters and replay runs, for functions that use it.
     pub letters_table: Option<Arc<str>>,
+    /// The table of timers, for functions that use it.
+    pub outputs_table: Option<Arc<str>>,
 }
 
 /// Addresses of the embedded services, as `http://HOST:PORT`.

@@ -37,6 +37,7 @@ impl AwsConfig {
             buffer_queue_url: variables.url("DROVER_BUFFER_QUEUE_URL")?.into(),
             requests_table: None,
             letters_table: None,
+            outputs_table: None,
         })
     }
 }

@@ -7,6 +7,7 @@
 //! | registry | `pk` (S) | |
 //! | letters | `pk` (S), `sk` (S) | TTL `x` |
 //! | requests | `pk` (S) | TTL `x` |
+//! | outputs | `pk` (S), `sk` (S) | TTL `x` |
 //!
 //! On AWS the ledger also has a change stream with both images; here [`enable_stream`] switches it on
 //! where a reader needs it.
@@ -42,6 +43,8 @@ pub struct TableNames {
     pub letters: Arc<str>,
     /// Answers to requests with an idempotency key.
     pub requests: Arc<str>,
+    /// Timers.
+    pub outputs: Arc<str>,
 }
 
 /// Creates the missing tables and leaves existing tables unchanged.
@@ -53,9 +56,10 @@ pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), Un
     let text = ScalarAttributeType::S;
     create(client, Table::new(&names.ledger).sorted(ScalarAttributeType::B).listed()).await?;
     create(client, Table::new(&names.registry)).await?;
-    create(client, Table::new(&names.letters).sorted(text)).await?;
+    create(client, Table::new(&names.letters).sorted(text.clone())).await?;
     create(client, Table::new(&names.requests)).await?;
-    for table in [&names.ledger, &names.letters, &names.requests] {
+    create(client, Table::new(&names.outputs).sorted(text)).await?;
+    for table in [&names.ledger, &names.letters, &names.requests, &names.outputs] {
         expire(client, table).await?;
     }
     Ok(())

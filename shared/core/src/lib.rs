@@ -7,12 +7,12 @@
 //! 3. [`view`]: the fold of a history
 //! 4. [`ledger`]: a subject's ordered events and their view, as decisions without I/O
 //! 5. [`intake`]: turns a record into an event: contracts, tenants, quotas, idempotency keys
-//! 6. [`outputs`]: what others are told of the ledgers: changes between two heads, and feeds
+//! 6. [`outputs`]: what others are told of the ledgers: changes between two heads, feeds, and timers
 //! 7. [`dead_letter`]: records that were not applied, as queue messages and stored letters
 //! 8. [`ports`]: the interfaces to everything outside
 //! 9. [`registry`]: contracts, tenants and topics, and how they are changed
 //! 10. [`pipeline`]: processes the records of an invocation
-//! 11. [`subject`]: reads, lists and forgets subjects
+//! 11. [`subject`]: reads, lists and forgets subjects, and looks at silent ones
 //! 12. [`replay`]: replays dead letters
 //! 13. `memory`: in-memory ports for tests, including the model test
 //!

@@ -33,6 +33,7 @@ mod letters;
     reason = "a case ends where it finds a mistake, as a test does"
 )]
 pub mod model_test;
+mod outputs;
 mod queues;
 
 #[cfg(any(test, feature = "model-test"))]
@@ -40,6 +41,7 @@ pub(crate) use self::ledger::place;
 
 pub use self::faulty::{Call, Fault, Faulty, SAID_BY_A_SERVICE};
 pub use self::letters::{Drawer, Held};
+pub use self::outputs::{Outputs, StoredEntry};
 
 /// All ports in memory. Clones share the state.
 #[derive(Clone)]
@@ -75,6 +77,8 @@ pub struct State {
     pub documents: BTreeMap<String, StoredDocument>,
     /// Claims of requests, by key.
     pub requests: BTreeMap<String, Made>,
+    /// Timers and the state of the sweep.
+    pub outputs: Outputs,
     /// The current time.
     pub now: Timestamp,
     /// The number of ledger calls after which every other page of a transaction becomes visible; a pause
@@ -107,6 +111,7 @@ impl Memory {
             objects: BTreeMap::new(),
             documents: BTreeMap::new(),
             requests: BTreeMap::new(),
+            outputs: Outputs::default(),
             now,
             pages_late: None,
             transaction_items: TRANSACTION_ITEMS,

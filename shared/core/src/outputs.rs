@@ -10,6 +10,7 @@
 //! - [`feeds`]: the records of the feeds `ordered` and `settled`, in the order in which they are sent
 //! - [`views`]: the record of the feed `views`
 //! - [`record`]: a record of a feed, as CloudEvents in both content modes
+//! - [`timers`]: when the sweep looks at a subject again
 //! - [`position_text`]: positions as text that sorts like them
 //!
 //! Left out: alerts and notifications.
@@ -19,4 +20,5 @@ pub mod feeds;
 pub mod history;
 pub mod position_text;
 pub mod record;
+pub mod timers;
 pub mod views;

@@ -6,12 +6,14 @@
 //! - `letters`: the two queues, the table of letters, and sources to reread records from
 //! - `intake`: documents, requests, and the event log
 //! - `feeds`: the topics of the feeds
+//! - `outputs`: timers
 //! - [`Clock`]: time and random numbers
 
 mod feeds;
 mod intake;
 mod ledger;
 mod letters;
+mod outputs;
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,6 +22,7 @@ pub use self::feeds::{FeedTarget, NotPublished};
 pub use self::intake::{Documents, EventLog, Requests};
 pub use self::ledger::{Eraser, Listing, Store, SubjectLocation, Together};
 pub use self::letters::{Buffer, DeadLetters, LetterEraser, Letters, Objects, Reread};
+pub use self::outputs::Timers;
 use crate::base::time::Timestamp;
 
 /// The ports that the pipeline needs.

@@ -5,6 +5,7 @@
 //! - [`registry`]: documents of the registry
 //! - [`requests`]: claims of idempotency keys
 //! - [`letters`]: the items of the letters table
+//! - [`timers`]: timers and the state of the sweep, in the outputs table
 
 use std::collections::HashMap;
 
@@ -16,6 +17,7 @@ pub(super) mod ledger;
 pub(super) mod letters;
 pub(super) mod registry;
 pub(super) mod requests;
+pub(super) mod timers;
 
 /// Attributes by name.
 pub(super) type Item = HashMap<String, AttributeValue>;

@@ -4,9 +4,7 @@
 //! item equals the new item. A lease with the caller's token belongs to the caller. `put_letter` does not
 //! distinguish its own letter from an earlier letter with the same id.
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use drover_core::base::cost::{Metered, Units};
 use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
@@ -20,9 +18,10 @@ use drover_core::ports::Letters;
 use super::capacity::counted;
 use super::items::letters::{self as shapes, ItemKind};
 use super::items::{Item, text};
-use super::{items, write};
+use super::single_items::{Changed, Table};
+use super::write;
 use crate::Aws;
-use crate::calls::{Failure, unavailable};
+use crate::calls::unavailable;
 
 mod chunks;
 
@@ -48,8 +47,8 @@ impl Letters for Aws {
     ) -> Result<Metered<bool>, Unavailable> {
         let stored = StoredLetter { letter: letter.clone(), version: 1 };
         let item = letter_item(owner, &stored)?;
-        let put = self.put_if("filing a letter", item, (write::ABSENT, None)).await?;
-        Ok(Metered { answer: put.answer == Put::Done, units: put.units })
+        let put = self.letters()?.put_if("filing a letter", item, (write::ABSENT, None)).await?;
+        Ok(Metered { answer: put.answer == Changed::Done, units: put.units })
     }
 
     async fn replace_letter(
@@ -60,8 +59,10 @@ impl Letters for Aws {
     ) -> Result<Metered<bool>, Unavailable> {
         let next = StoredLetter { letter: letter.clone(), version: old.version.saturating_add(1) };
         let item = letter_item(owner, &next)?;
-        let put =
-            self.put_if("marking a letter", item, write::condition(Some(old.version))).await?;
+        let put = self
+            .letters()?
+            .put_if("marking a letter", item, write::condition(Some(old.version)))
+            .await?;
         put.try_map(|put| put.stored(shapes::read_letter, &next))
     }
 
@@ -71,7 +72,7 @@ impl Letters for Aws {
         id: &str,
     ) -> Result<Metered<Option<StoredLetter>>, Unavailable> {
         let key = ItemKind::Letters.key(&owner.partition_key(), id);
-        let read = self.get("reading a letter", key).await?;
+        let read = self.letters()?.get("reading a letter", key).await?;
         read.try_map(|item| item.map(shapes::read_letter).transpose())
     }
 
@@ -98,7 +99,7 @@ impl Letters for Aws {
         id: &str,
     ) -> Result<Metered<Option<StoredRun>>, Unavailable> {
         let key = ItemKind::Runs.key(&owner.partition_key(), id);
-        let read = self.get("reading a run", key).await?;
+        let read = self.letters()?.get("reading a run", key).await?;
         read.try_map(|item| item.map(shapes::read_run).transpose())
     }
 
@@ -121,7 +122,7 @@ impl Letters for Aws {
     ) -> Result<Metered<bool>, Unavailable> {
         let item = shapes::run_item(&owner.partition_key(), id, run, expires_at);
         let before = run.version.checked_sub(1).filter(|before| *before > 0);
-        let put = self.put_if("keeping a run", item, write::condition(before)).await?;
+        let put = self.letters()?.put_if("keeping a run", item, write::condition(before)).await?;
         put.try_map(|put| put.stored(shapes::read_run, run))
     }
 
@@ -133,11 +134,12 @@ impl Letters for Aws {
     ) -> Result<Metered<Option<Lease>>, Unavailable> {
         let item = shapes::lease_item(&owner.partition_key(), lease);
         let values = shapes::lease_values(&lease.token, now);
-        let put = self.put_if("taking a lease", item, (LEASE_IS_FREE, Some(values))).await?;
+        let put =
+            self.letters()?.put_if("taking a lease", item, (LEASE_IS_FREE, Some(values))).await?;
         put.try_map(|put| match put {
-            Put::Done => Ok(None),
-            Put::Lost(Some(holder)) => shapes::read_lease(holder).map(Some),
-            Put::Lost(None) => {
+            Changed::Done => Ok(None),
+            Changed::Lost(Some(holder)) => shapes::read_lease(holder).map(Some),
+            Changed::Lost(None) => {
                 let message = "another caller took or released the lease";
                 Err(Unavailable::new(Reason::Contention, message).of(Dependency::LettersTable))
             }
@@ -145,53 +147,18 @@ impl Letters for Aws {
     }
 
     async fn lease(&self, owner: &Owner) -> Result<Metered<Option<Lease>>, Unavailable> {
-        let read = self.get("reading a lease", shapes::lease_key(&owner.partition_key())).await?;
+        let read = self
+            .letters()?
+            .get("reading a lease", shapes::lease_key(&owner.partition_key()))
+            .await?;
         read.try_map(|item| item.map(shapes::read_lease).transpose())
     }
 
     async fn release_lease(&self, owner: &Owner, token: &str) -> Result<Units, Unavailable> {
-        let sent = self
-            .dynamodb
-            .delete_item()
-            .table_name(self.letters_table()?)
-            .set_key(Some(shapes::lease_key(&owner.partition_key())))
-            .condition_expression(LEASE_IS_MINE)
-            .expression_attribute_values(":mine", text(token))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        let write = match sent {
-            Ok(answer) => counted(answer.consumed_capacity.as_ref()),
-            // Another caller holds the lease, or it was released, maybe by the first attempt of this call.
-            Err(error) if Failure::of(&error) == Failure::Condition => 1.0,
-            Err(error) => {
-                return Err(unavailable("releasing a lease", &error).of(Dependency::LettersTable));
-            }
-        };
-        Ok(Units { read: 0.0, write })
-    }
-}
-
-/// The result of a conditional put.
-#[derive(Debug, PartialEq)]
-enum Put {
-    Done,
-    /// The condition failed. The stored item, if the answer contains it.
-    Lost(Option<Item>),
-}
-
-impl Put {
-    /// Whether the expected value is stored.
-    fn stored<T: PartialEq>(
-        self,
-        read: impl FnOnce(Item) -> Result<T, Unavailable>,
-        expected: &T,
-    ) -> Result<bool, Unavailable> {
-        match self {
-            Self::Done => Ok(true),
-            Self::Lost(None) => Ok(false),
-            Self::Lost(Some(item)) => Ok(read(item)? == *expected),
-        }
+        let key = shapes::lease_key(&owner.partition_key());
+        let condition = (LEASE_IS_MINE, Some(Item::from([(":mine".to_owned(), text(token))])));
+        // If another caller holds the lease, or it was released, nothing is left to do.
+        Ok(self.letters()?.delete_if("releasing a lease", key, condition).await?.units)
     }
 }
 
@@ -203,48 +170,9 @@ impl Aws {
         })
     }
 
-    async fn put_if(
-        &self,
-        operation: &str,
-        item: Item,
-        (condition, values): (&str, Option<Item>),
-    ) -> Result<Metered<Put>, Unavailable> {
-        let sent = self
-            .dynamodb
-            .put_item()
-            .table_name(self.letters_table()?)
-            .set_item(Some(item))
-            .condition_expression(condition)
-            .set_expression_attribute_values(values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        let (answer, write) = match sent {
-            Ok(answer) => (Put::Done, counted(answer.consumed_capacity.as_ref())),
-            Err(error) => {
-                let stored = lost(&error)
-                    .ok_or_else(|| unavailable(operation, &error).of(Dependency::LettersTable))?;
-                let write = stored.as_ref().map_or(1.0, items::write_units);
-                (Put::Lost(stored), write)
-            }
-        };
-        Ok(Metered { answer, units: Units { read: 0.0, write } })
-    }
-
-    async fn get(&self, operation: &str, key: Item) -> Result<Metered<Option<Item>>, Unavailable> {
-        let answer = self
-            .dynamodb
-            .get_item()
-            .table_name(self.letters_table()?)
-            .set_key(Some(key))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| unavailable(operation, &error).of(Dependency::LettersTable))?;
-        let units = Units { read: counted(answer.consumed_capacity.as_ref()), write: 0.0 };
-        Ok(Metered { answer: answer.item, units })
+    fn letters(&self) -> Result<Table<'_>, Unavailable> {
+        let name = self.letters_table()?;
+        Ok(Table { client: &self.dynamodb, name, dependency: Dependency::LettersTable })
     }
 
     async fn list(
@@ -289,14 +217,4 @@ impl Aws {
 fn letter_item(owner: &Owner, stored: &StoredLetter) -> Result<Item, Unavailable> {
     shapes::letter_item(&owner.partition_key(), stored)
         .ok_or_else(|| Unavailable::new(Reason::Bug, "a letter could not be encoded"))
-}
-
-/// The stored item of a failed condition, if the answer contains it. `None`: the put failed for another
-/// reason.
-fn lost<R>(error: &SdkError<PutItemError, R>) -> Option<Option<Item>> {
-    let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error()
-    else {
-        return None;
-    };
-    Some(failed.item().cloned())
 }

@@ -17,6 +17,8 @@ pub enum Dependency {
     BufferQueue,
     /// The table of filed letters and runs.
     LettersTable,
+    /// The table of timers.
+    OutputsTable,
     /// The table of idempotency keys.
     RequestsTable,
     /// The store of objects that the event source leaves.
@@ -37,6 +39,7 @@ impl Dependency {
             Self::DeadLetterQueue => "dead_letter_queue",
             Self::BufferQueue => "buffer_queue",
             Self::LettersTable => "letters_table",
+            Self::OutputsTable => "outputs_table",
             Self::RequestsTable => "requests_table",
             Self::ObjectStore => "object_store",
             Self::SecretStore => "secret_store",

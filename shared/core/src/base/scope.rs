@@ -20,9 +20,9 @@ impl TenantScope {
         Self { tenant }
     }
 
-    /// The subject of an item of a ledger table, by its partition key ([`SubjectKey::partition_key`]). Only
-    /// Drover's functions write there, and they have verified the tenant. `None`: not a key of a subject.
-    pub fn of_ledger(partition_key: &str) -> Option<SubjectKey> {
+    /// The subject of a stored item, by its partition key in the ledger ([`SubjectKey::partition_key`]). Only
+    /// Drover's functions write to its tables, and only for verified tenants. `None`: not a key of a subject.
+    pub fn stored_subject(partition_key: &str) -> Option<SubjectKey> {
         let (tenant, subject) = partition_key.strip_prefix("T#")?.split_once("#S#")?;
         let (kind, id) = subject.split_once('#')?;
         let subject = SubjectId::decoded(Kind::parse(kind).ok()?, id)?;
@@ -55,10 +55,10 @@ mod tests {
         let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
         for id in ["d-1", "a/b", "50%#x", "a#S#b", "Ä ö"] {
             let key = scope.subject(SubjectId::new(kind.clone(), id).expect("an id"));
-            assert_eq!(TenantScope::of_ledger(&key.partition_key()), Some(key));
+            assert_eq!(TenantScope::stored_subject(&key.partition_key()), Some(key));
         }
         for other in ["", "T#demo", "T#demo#D", "T#demo#S#device", "T##S#device#d", "T#demo#S##d"] {
-            assert_eq!(TenantScope::of_ledger(other), None, "{other}");
+            assert_eq!(TenantScope::stored_subject(other), None, "{other}");
         }
     }
 }

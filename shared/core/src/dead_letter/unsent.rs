@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_message_is_read_as_it_was_written() {
-        let key = TenantScope::of_ledger("T#demo#S#device#d-1").expect("a subject");
+        let key = TenantScope::stored_subject("T#demo#S#device#d-1").expect("a subject");
         let now = Timestamp::from_millis(5).expect("in range");
         let unsent = Unsent::of(&key, "0.7".to_owned(), &"too large ".repeat(1_000), now);
         assert!(unsent.message.len() < 5_000);

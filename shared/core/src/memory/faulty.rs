@@ -7,6 +7,7 @@
 mod intake;
 mod ledger;
 mod letters;
+mod outputs;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +60,12 @@ pub enum Call {
     Run,
     /// `Letters::take_lease`, `lease` and `release_lease`
     Lease,
+    /// `Timers::entries` and `armed_minute`
+    TimerRead,
+    /// `Timers::put_entry`, `delete_entry` and `replace_armed_minute`
+    TimerWrite,
+    /// `Timers::sweep_state` and `replace_sweep_state`
+    SweepState,
     /// `Reread::reread` and `Objects::object`
     Reread,
 }
@@ -228,6 +235,7 @@ impl Call {
             Self::File | Self::Mark | Self::Filed | Self::Run | Self::Lease => {
                 Dependency::LettersTable
             }
+            Self::TimerRead | Self::TimerWrite | Self::SweepState => Dependency::OutputsTable,
             Self::Reread => Dependency::ObjectStore,
         }
     }

@@ -45,11 +45,11 @@ impl State {
     }
 }
 
-fn read(bytes: usize) -> Units {
+pub(super) fn read(bytes: usize) -> Units {
     Units { read: units_of(bytes, READ_UNIT), write: 0.0 }
 }
 
-fn write(bytes: usize) -> Units {
+pub(super) fn write(bytes: usize) -> Units {
     Units { read: 0.0, write: units_of(bytes, WRITE_UNIT) }
 }
 
@@ -59,7 +59,7 @@ fn size(letter: &Letter) -> usize {
 
 impl Memory {
     /// Executes one call and adds its cost.
-    async fn call<T>(&self, act: impl FnOnce(&mut State) -> (T, Units)) -> Metered<T> {
+    pub(super) async fn call<T>(&self, act: impl FnOnce(&mut State) -> (T, Units)) -> Metered<T> {
         self.give_way().await;
         let state = &mut *self.state();
         let (answer, units) = act(state);

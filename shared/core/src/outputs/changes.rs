@@ -34,6 +34,10 @@ pub struct Changes {
     pub released_before: Option<Timestamp>,
     /// What was observed up to then is settled afterwards.
     pub released: Option<Timestamp>,
+    /// Whether some event was not settled before.
+    pub had_unsettled: bool,
+    /// Whether some event is not settled afterwards.
+    pub has_unsettled: bool,
     /// What somebody who holds everything that was settled before has to know first.
     pub correction: Option<Correction>,
     /// Why the head was written, if no event came.
@@ -140,6 +144,8 @@ impl Changes {
             settled: settled(before, new),
             released_before: before.released,
             released: new.released,
+            had_unsettled: before.released < before.watermark,
+            has_unsettled: new.released < new.watermark,
             correction: None,
             touched: new.touched,
             staleness: staleness(before, new),

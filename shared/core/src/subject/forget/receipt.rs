@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{ErasedHistory, ErasedLetters, Named};
 use crate::base::id::SubjectKey;
 use crate::base::time::Timestamp;
+use crate::outputs::timers::KEPT_DAYS;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// The retention of every queue in `infra/state.yaml`, and the maximum of SQS.
@@ -18,6 +19,9 @@ const CHANGES_DAYS: i64 = 1;
 const REQUEST_DAYS: i64 = 1;
 /// How long the record of a run is kept, from the start of the run.
 const RUN_DAYS: i64 = 400;
+/// How long the items of a timer are kept at most: the longest `idle_seconds` of a tenant until it is due, and
+/// its time to live from then on.
+const TIMER_DAYS: i64 = 31 + KEPT_DAYS;
 /// The time after which no warm environment still writes events that were under way at the request.
 const SECOND_PASS_SECONDS: i64 = 30 * 60;
 
@@ -156,6 +160,11 @@ fn out_of_reach(from: Timestamp, retention: Retention) -> Vec<OutOfReach> {
             "they contain ids of subjects and digests of views but no content",
         ),
         item(
+            "timers",
+            after(TIMER_DAYS),
+            "they contain the id of the subject but no content, and are deleted when they are due",
+        ),
+        item(
             "the empty head",
             None,
             "it contains the id of the subject, so that old events are not accepted again",
@@ -208,6 +217,7 @@ mod tests {
             ("logs", Some(30)),
             ("backups", Some(35)),
             ("change streams", Some(1)),
+            ("timers", Some(61)),
             ("consumers", None),
         ] {
             assert_eq!(days(what, &receipt), expected, "{what}");

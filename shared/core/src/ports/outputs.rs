@@ -1,0 +1,60 @@
+//! The port to the table of outputs.
+
+use std::future::Future;
+
+use crate::base::cost::{Metered, Units};
+use crate::base::error::Unavailable;
+use crate::outputs::timers::sweeping::SweepState;
+use crate::outputs::timers::{Entries, Minute, Partition, Replaced, Timer, TimerKey};
+
+/// Stores timers and the cursor of the sweep. Every read is strongly consistent.
+///
+/// Items are smaller than 1 KB, so a write costs 1 write unit, also if its condition fails. Only a subject
+/// whose id has several hundred bytes costs 2.
+pub trait Timers: Send + Sync {
+    /// Puts the entry of a timer, or replaces an entry of the same timer in the same minute. 1 write unit.
+    fn put_entry(&self, timer: &Timer) -> impl Future<Output = Result<Units, Unavailable>> + Send;
+
+    /// Deletes the entry of a timer, if it exists. 1 write unit.
+    fn delete_entry(
+        &self,
+        timer: &Timer,
+    ) -> impl Future<Output = Result<Units, Unavailable>> + Send;
+
+    /// Reads entries of a partition in the order of their sort keys, after this sort key: at most `limit`.
+    /// 1 read unit for each 4 KB, which are about 30 entries; an empty partition costs 1 read unit.
+    fn entries(
+        &self,
+        partition: Partition,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Metered<Entries>, Unavailable>> + Send;
+
+    /// Reads the armed minute of a timer. `None`: the timer is not armed. 1 read unit.
+    fn armed_minute(
+        &self,
+        key: &TimerKey,
+    ) -> impl Future<Output = Result<Metered<Option<Minute>>, Unavailable>> + Send;
+
+    /// Replaces the armed minute of a timer if the expected one is stored; `None` stands for no minute. If
+    /// the new one is stored already, it counts as replaced. 1 write unit.
+    fn replace_armed_minute(
+        &self,
+        key: &TimerKey,
+        expected: Option<Minute>,
+        new: Option<Minute>,
+    ) -> impl Future<Output = Result<Metered<Replaced>, Unavailable>> + Send;
+
+    /// Reads the state of the sweep. `None`: there is none yet. 1 read unit.
+    fn sweep_state(
+        &self,
+    ) -> impl Future<Output = Result<Metered<Option<SweepState>>, Unavailable>> + Send;
+
+    /// Replaces the state of the sweep if the expected one is stored; `None` stands for no state. Returns
+    /// whether it did. If the new one is stored already, it counts as replaced. 1 write unit.
+    fn replace_sweep_state(
+        &self,
+        expected: Option<&SweepState>,
+        new: &SweepState,
+    ) -> impl Future<Output = Result<Metered<bool>, Unavailable>> + Send;
+}
