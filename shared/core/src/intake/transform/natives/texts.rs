@@ -10,6 +10,8 @@ use super::named::{Named, filters, unary};
 use crate::base::time::Timestamp;
 
 const MICROS: f64 = 1e6;
+/// The byte order mark that some programs write before JSON.
+const BOM: char = '\u{feff}';
 
 pub(super) fn filters() -> Vec<Named> {
     filters![
@@ -89,6 +91,7 @@ fn implode(value: &Value) -> ValueResult {
 fn from_json(value: &Value) -> ValueResult {
     let text = value.as_text()?;
     meter::charge_for(text.len());
+    let text = text.strip_prefix(BOM).unwrap_or(text);
     // Reading into a value limits the depth.
     match serde_json::from_str::<serde_json::Value>(text) {
         Ok(_) => Ok(read(text)),

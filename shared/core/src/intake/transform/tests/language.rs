@@ -187,6 +187,7 @@ fn filters_do_what_jq_says() {
         ("explode | implode", r#""aé""#, r#""aé""#),
         ("[.[1:], .[:-1], .[1:2]]", r#""aéb""#, r#"["éb","aé","é"]"#),
         ("@base64, @base64d", r#""aGk""#, r#""YUdr" "hi""#),
+        ("fromjson", r#""\ufeff{\"a\":1.0}""#, r#"{"a":1.0}"#),
         (
             "\"\\(.)/\\(1 + 1)\", @uri \"x=\\(.)\", @json, @text",
             r#""a b""#,
