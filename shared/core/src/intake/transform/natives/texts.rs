@@ -115,9 +115,10 @@ fn from_base64(value: Value) -> ValueResult {
     let plain = text.trim_end_matches('=');
     let standard = base64_simd::STANDARD_NO_PAD.decode_to_vec(plain);
     let bytes = standard.or_else(|_| base64_simd::URL_SAFE_NO_PAD.decode_to_vec(plain));
-    match bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()) {
-        Some(decoded) => Ok(Value::text(decoded)),
-        None => Err(Error::typ(value, "base64 of a text in UTF-8")),
+    let Ok(bytes) = bytes else { return Err(Error::typ(value, "base64")) };
+    match String::from_utf8(bytes) {
+        Ok(decoded) => Ok(Value::text(decoded)),
+        Err(_) => Err(Error::typ(value, "base64 of a text in UTF-8")),
     }
 }
 
