@@ -130,7 +130,7 @@ fn checked<W: QueryPorts>(
     placement: &Placement,
     sent: &Sent,
 ) -> Result<CheckAnswer, Problem> {
-    let format = sent.format()?;
+    let format = sent.format(Some(contract))?;
     let relaxed = sent.relaxed(format, Some(contract));
     let body = relaxed.as_deref().unwrap_or(&sent.body);
     let events = events(body, format, contract.arrays())?;
