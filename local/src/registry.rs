@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use drover_aws::{Applied, Aws};
+use drover_aws::{Applied, Aws, REGISTRY_WRITES};
 use drover_core::base::error::Unavailable;
 use drover_core::intake::document::DocumentName;
 use drover_core::ports::{Clock as _, Documents as _};
@@ -89,6 +89,14 @@ pub enum RegistryError {
         .0.storage_key()
     )]
     Overtaken(DocumentName),
+    /// The documents change too much. Nothing was written.
+    #[error(
+        "nothing was applied: the documents change too much for one transaction, apply a part of the folder first: writes=`{writes}` limit=`{REGISTRY_WRITES}`"
+    )]
+    TooMany {
+        /// The number of writes. A contract has two: its version and its pointer.
+        writes: usize,
+    },
     /// The registry did not answer.
     #[error("the registry did not answer, run the command again")]
     Unavailable(#[from] Unavailable),
@@ -131,6 +139,9 @@ pub(crate) async fn plan(
     }
     let planned = checked.plan_with(consent, &stored, (by, aws.now()));
     let plan = planned.map_err(RegistryError::Refused)?;
+    if plan.writes.len() > REGISTRY_WRITES {
+        return Err(RegistryError::TooMany { writes: plan.writes.len() });
+    }
     let (moves, doubtful) = (checked.moves(&stored), placement::doubtful(aws, &checked).await);
     placement::check_targets(&moves, &doubtful).map_err(RegistryError::Refused)?;
     let (effects, revision) = (effects(&checked, &plan, &stored), plan.revision);

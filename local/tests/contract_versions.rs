@@ -126,3 +126,29 @@ async fn an_incompatible_version_is_refused_and_a_dry_run_shows_the_changes() {
     assert!(code == 0 && text.starts_with("replaced   contract door@2  "), "{text}");
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_folder_that_changes_too_much_for_one_transaction_is_refused_with_what_to_do() {
+    let running = Running::start().await;
+    let documents: Vec<(String, Value)> = (0..51)
+        .map(|number| {
+            let name = format!("door-{number}");
+            let mut contract = contract("/was", "/a");
+            contract["name"] = json!(name);
+            (format!("contracts/{name}.json"), contract)
+        })
+        .collect();
+    let documents: Vec<(&str, Value)> =
+        documents.iter().map(|(path, document)| (path.as_str(), document.clone())).collect();
+    let whole = folder(&documents);
+    for words in [&[][..], &["--dry-run"]] {
+        let (code, _, errors) = running.run_apply(whole.path(), words).await;
+        assert_eq!(code, 1, "{errors}");
+        assert!(errors.contains("apply a part of the folder first"), "{errors}");
+        assert!(errors.contains("writes=`103` limit=`100`"), "{errors}");
+    }
+    running.apply(&documents[..49]).await.unwrap();
+    let (code, _, errors) = running.run_apply(whole.path(), &[]).await;
+    assert_eq!(code, 0, "{errors}");
+    running.stop().await;
+}

@@ -101,9 +101,9 @@ pub(crate) async fn deliver<W: IntakePorts, S: EventLog>(
         None => contract_of(intake, sent).await?,
     };
     let contract = ContractName::chosen(contract.or(of_media_type.as_deref()), &caller.tenant)?;
-    let format = sent.format()?;
     let compiled = intake.contract(contract).await?;
     let compiled = compiled.as_deref();
+    let format = sent.format(compiled)?;
     let relaxed = sent.relaxed(format, compiled);
     let arrays = compiled.map_or(Arrays::default(), Contract::arrays);
     let events = body::events(relaxed.as_deref().unwrap_or(&sent.body), format, arrays)?;

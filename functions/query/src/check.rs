@@ -24,7 +24,7 @@ use drover_core::ports::Clock as _;
 use drover_http::sent::Sent;
 use drover_http::sent::carried::carried;
 use drover_http::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
-use drover_intake::body::{SENT_BYTES, events};
+use drover_intake::body::{Events, Format, SENT_BYTES, events};
 use utoipa::IntoResponses;
 
 use self::answer::{CheckAnswer, CheckResult, NotJson};
@@ -130,10 +130,16 @@ fn checked<W: QueryPorts>(
     placement: &Placement,
     sent: &Sent,
 ) -> Result<CheckAnswer, Problem> {
-    let format = sent.format()?;
+    let format = sent.format(Some(contract))?;
     let relaxed = sent.relaxed(format, Some(contract));
     let body = relaxed.as_deref().unwrap_or(&sent.body);
-    let events = events(body, format, contract.arrays())?;
+    let events = match (placement, format) {
+        // The value of a topic's record is one record, even if it is a list.
+        (Placement::Kafka { .. }, Format::Json) => Events::single(body),
+        (Placement::Kafka { .. }, Format::Lines | Format::Data) | (Placement::Http, _) => {
+            events(body, format, contract.arrays())?
+        }
+    };
     let headers = carried(sent, format, &events, Some(contract));
     let (scope, policy) = (&visit.caller().scope, visit.caller().tenant.policy());
     let now = visit.now();

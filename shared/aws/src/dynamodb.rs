@@ -48,7 +48,7 @@ use self::capacity::counted;
 pub(super) use self::heads::HeadRead;
 use self::heads::ItemKey;
 pub(super) use self::partiql::{Put, PutOutcome};
-pub use self::registry::Applied;
+pub use self::registry::{Applied, REGISTRY_WRITES};
 pub(super) use self::request_batcher::RequestBatcher;
 use self::write::Unwritten;
 

@@ -39,7 +39,7 @@ pub mod settings;
 mod sqs;
 pub mod tables;
 
-pub use self::dynamodb::Applied;
+pub use self::dynamodb::{Applied, REGISTRY_WRITES};
 pub use self::sqs::QueueLevels;
 
 /// Names and addresses of a deployment's tables and queues.

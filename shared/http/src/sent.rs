@@ -52,12 +52,13 @@ impl Sent {
         Ok(Self { headers, correlation, body })
     }
 
-    /// The format of the body.
+    /// The format of the body. A media type that the contract names is JSON.
     ///
     /// # Errors
     /// `unsupported_media_type`
-    pub fn format(&self) -> Result<Format, Problem> {
-        format(&self.headers)
+    pub fn format(&self, contract: Option<&Contract>) -> Result<Format, Problem> {
+        let is_named = |name: &str| contract.is_some_and(|it| it.names_media_type(name));
+        format(&self.headers, is_named)
     }
 
     /// The body without bare words such as `NaN`, if its contract reads them; `None`: the body is unchanged.
@@ -89,8 +90,9 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Reads the format from `Content-Type`; JSON if the header is absent. In binary mode, the header is the
-/// media type of the CloudEvent's data.
-fn format(headers: &HeaderMap) -> Result<Format, Problem> {
+/// media type of the CloudEvent's data. Senders such as Amazon SNS send JSON as `text/plain`, so a contract
+/// can name a media type that does not say JSON.
+fn format(headers: &HeaderMap, is_named: impl Fn(&str) -> bool) -> Result<Format, Problem> {
     let essence = media_type(headers);
     let whole = essence.as_deref().is_some_and(|name| name.starts_with(WHOLE_CLOUD_EVENTS));
     if headers.contains_key(CLOUD_EVENT) && !whole {
@@ -101,10 +103,14 @@ fn format(headers: &HeaderMap) -> Result<Format, Problem> {
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Lines),
         "application/json" => Ok(Format::Json),
         other if other.starts_with("application/") && other.ends_with("+json") => Ok(Format::Json),
+        other if is_named(other) => Ok(Format::Json),
         other => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
-            format!("wanted application/json or application/x-ndjson, came {}", Excerpt(other)),
+            format!(
+                "wanted application/json, application/x-ndjson or a media type that the contract names, came {}",
+                Excerpt(other)
+            ),
         )),
     }
 }
@@ -133,7 +139,7 @@ mod tests {
     #[test]
     fn the_supported_media_types_are_json_and_lines() {
         let of = |value: &str| {
-            format(&headers(CONTENT_TYPE, &[value])).map_err(|problem| problem.code())
+            format(&headers(CONTENT_TYPE, &[value]), |_| false).map_err(|problem| problem.code())
         };
         assert_eq!(of("application/json; charset=utf-8"), Ok(Format::Json));
         assert_eq!(of("Application/CloudEvents+JSON"), Ok(Format::Json));
@@ -141,7 +147,8 @@ mod tests {
         for other in ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"] {
             assert_eq!(of(other), Err("unsupported_media_type"), "{other}");
         }
-        assert_eq!(format(&HeaderMap::new()).map_err(|problem| problem.code()), Ok(Format::Json));
+        let absent = format(&HeaderMap::new(), |_| false).map_err(|problem| problem.code());
+        assert_eq!(absent, Ok(Format::Json));
     }
 
     #[test]
@@ -149,7 +156,7 @@ mod tests {
         let of = |media_type: &str| {
             let mut headers = headers(CONTENT_TYPE, &[media_type]);
             headers.insert(CLOUD_EVENT, HeaderValue::from_static("1.0"));
-            format(&headers).map_err(|problem| problem.code())
+            format(&headers, |_| false).map_err(|problem| problem.code())
         };
         assert_eq!(of("application/cloudevents+json; charset=utf-8"), Ok(Format::Json));
         assert_eq!(of("application/cloudevents-batch+json"), Ok(Format::Json));

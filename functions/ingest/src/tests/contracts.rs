@@ -117,6 +117,23 @@ fn the_media_type_selects_the_contract_and_mode_of_a_request_without_a_contract(
 }
 
 #[test]
+fn a_media_type_that_the_contract_names_is_json() {
+    let environment =
+        with_contract(&json!({"media_types": ["text/plain", "application/vnd.acme"]}));
+    let (chosen, named) = ("/api/v1/events", "/api/v1/events?contract=mine");
+    for media_type in ["text/plain; charset=UTF-8", "Application/Vnd.Acme"] {
+        let answer =
+            environment.post(named, &[("content-type", media_type)], r#"[{"id":"a"},{"id":"b"}]"#);
+        assert_eq!(answer.body["accepted"], 2, "{media_type}: {}", answer.body);
+        assert_eq!(sent(&environment).len(), 2);
+    }
+    let csv = environment.post(named, &[("content-type", "text/csv")], r#"{"id":"a"}"#);
+    check_problem(&csv, 415, "unsupported_media_type");
+    let other = environment.post(chosen, &[("content-type", "text/csv")], r#"{"id":"a"}"#);
+    check_problem(&other, 415, "unsupported_media_type");
+}
+
+#[test]
 fn cloud_events_are_accepted_in_binary_mode() {
     let environment = Environment::new();
     let headers = [

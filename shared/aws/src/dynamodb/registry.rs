@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::limits::TRANSACTION_ITEMS;
 use drover_core::intake::document::DocumentName;
 use drover_core::registry::{Change, Plan, Write};
 
@@ -18,8 +19,8 @@ use super::write::condition;
 use crate::Aws;
 use crate::calls::{Failure, unavailable};
 
-/// Maximum number of writes in one transaction.
-const WRITES: usize = 100;
+/// Maximum number of writes of a [`Plan`]: the items of one DynamoDB transaction.
+pub const REGISTRY_WRITES: usize = TRANSACTION_ITEMS;
 
 /// The result of applying a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,15 +35,16 @@ impl Aws {
     /// Writes all changes of the plan, or none.
     ///
     /// # Errors
-    /// DynamoDB does not answer, or the plan changes more than 100 documents.
+    /// DynamoDB does not answer, or the plan has more than [`REGISTRY_WRITES`].
     pub async fn apply(&self, plan: &Plan) -> Result<Applied, Unavailable> {
         if plan.writes.is_empty() {
             return Ok(Applied::Whole);
         }
-        if plan.writes.len() > WRITES {
+        if plan.writes.len() > REGISTRY_WRITES {
             let count = plan.writes.len();
-            let message =
-                format!("too many changes for one transaction: count=`{count}` maximum=`{WRITES}`");
+            let message = format!(
+                "too many changes for one transaction: count=`{count}` maximum=`{REGISTRY_WRITES}`"
+            );
             return Err(Unavailable::new(Reason::Misconfigured, message).of(Dependency::Registry));
         }
         let table = &self.config.registry_table;

@@ -122,6 +122,11 @@ impl Contract {
         self.arrays
     }
 
+    /// Whether the contract names this media type, in any case and without parameters.
+    pub fn names_media_type(&self, media_type: &str) -> bool {
+        self.media_types.iter().any(|one| one.eq_ignore_ascii_case(media_type))
+    }
+
     /// Whether the media type of a record decides how the record is read.
     pub fn reads_media_type(&self) -> bool {
         !self.media_types.is_empty()
@@ -236,19 +241,14 @@ impl Contract {
     }
 
     fn reading(&self, record: &Record) -> &Reading {
-        if self.variants.is_empty() || self.names_media_type_of(record) {
+        let is_named = |media_type: &str| self.names_media_type(media_type);
+        if self.variants.is_empty() || record.media_type().is_some_and(is_named) {
             return &self.usual;
         }
         let applies = |variant: &&Variant| {
             record.header(&variant.header) == Some(HeaderValue::Text(&variant.equals))
         };
         self.variants.iter().find(applies).map_or(&self.usual, |variant| &variant.reading)
-    }
-
-    fn names_media_type_of(&self, record: &Record) -> bool {
-        let named = record.media_type();
-        named
-            .is_some_and(|named| self.media_types.iter().any(|one| one.eq_ignore_ascii_case(named)))
     }
 
     fn check_tenant(

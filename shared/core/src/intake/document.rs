@@ -15,6 +15,7 @@ pub use self::kind::DocumentKind;
 use crate::base::id::TenantId;
 use crate::base::limits;
 use crate::intake::fault::Fault;
+use crate::intake::json::without_bom;
 use crate::intake::schema::Schema;
 
 /// The shape of a kind of document.
@@ -37,7 +38,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, Vec<Fault>> {
         let message = format!("the document is too large: bytes=`{bytes}` limit=`{limit}`");
         return Err(vec![Fault::new("", message)]);
     }
-    let mut document: Value = serde_json::from_str(text)
+    let mut document: Value = serde_json::from_slice(without_bom(text.as_bytes()))
         .map_err(|fault| vec![Fault::new("", format!("not a JSON document: {fault}"))])?;
     if let Value::Object(members) = &mut document
         && members.get(SCHEMA_MEMBER).is_some_and(Value::is_string)

@@ -362,7 +362,9 @@ fn cloudevents_takes_whatever_the_data_is_in_binary_mode() {
     };
     for (value, media_type, payload) in [
         (None, None, "null"),
-        (Some(&b"[1,{\"a\":2}]"[..]), Some("application/json"), "[1,{\"a\":2}]"),
+        (Some(&b""[..]), None, "null"),
+        (Some(b""), Some("application/json"), "null"),
+        (Some(b"[1,{\"a\":2}]"), Some("application/json"), "[1,{\"a\":2}]"),
         (Some(b"7"), Some("application/vnd.a+json; charset=utf-8"), "7"),
         (Some(b"[1]"), None, "[1]"),
         (Some(b"plain"), None, "\"plain\""),

@@ -382,3 +382,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_editor_may_write_a_byte_order_mark_before_a_document() {
+    let plain = r#"{"name":"a","subject":{"kind":"k","id":{"path":"/id"}},"type":{"const":"t"},"payload":{"path":""}}"#;
+    let marked = ContractDocument::parse(&format!("\u{feff}{plain}"));
+    assert_eq!(marked, ContractDocument::parse(plain));
+    assert!(marked.is_ok());
+}

@@ -16,6 +16,7 @@ use crate::base::error::{Code, Rejection};
 use crate::base::limits;
 use crate::intake::fault::{Faults, too_many};
 use crate::intake::record::{HeaderValue, Parsed, Record};
+use crate::intake::schema::kind_of;
 
 /// The places, in their order, and a default.
 #[derive(Clone, Debug)]
@@ -130,10 +131,20 @@ impl Lookup {
             format!("{} {}", place.shown(), found.map_or("is absent", absence))
         });
         let shown: Vec<String> = shown.collect();
-        let message = format!("{what} is missing: {}", shown.join(", "));
         let first = places().find_map(Place::path);
+        let form = match first {
+            Some(_) if !json.is_object() => other_form(parsed, json),
+            Some(_) | None => String::new(),
+        };
+        let message = format!("{what} is missing: {}{form}", shown.join(", "));
         Rejection { code: Code::MissingField, path: first.map(str::to_owned), message }
     }
+}
+
+/// The form of a record or an element that has no members, for example a list that no transform splits.
+fn other_form(parsed: &Parsed<'_>, json: &Value) -> String {
+    let whose = if parsed.element_number().is_some() { "element" } else { "record" };
+    format!("; the {whose} is {}, not an object", kind_of(json))
 }
 
 /// Why a value that is found counts as missing.

@@ -39,6 +39,14 @@ fn a_field_that_is_missing_says_how_at_each_place() {
     let usual = json!({});
     let missing = record(r#"{"secret":1}"#, &[]);
     check(&usual, &missing, Some("/id"), "the subject's id is missing: path=`/id` is absent");
+    for (other, form) in
+        [("[{},{}]", "a list of 2 elements"), ("\"secret\"", "a text of 6 characters")]
+    {
+        let expected = format!(
+            "the subject's id is missing: path=`/id` is absent; the record is {form}, not an object"
+        );
+        check(&usual, &record(other, &[]), Some("/id"), &expected);
+    }
     let id = json!({"kind": "thing", "id": {"first": [{"path": "/a"}, {"path": "/b"}, {"header": "h"}, {"key": true}]}});
     let several = record(r#"{"a":null,"b":"","secret":1}"#, &[]);
     check(

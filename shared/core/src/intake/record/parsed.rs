@@ -141,7 +141,7 @@ impl<'r> Parsed<'r> {
     }
 
     /// The body in any format: JSON if its media type or its text is JSON, else a text. Bytes become base64,
-    /// and a record without a body becomes null.
+    /// and a record without a body, or with an empty one, becomes null.
     ///
     /// # Errors
     /// `too_large`, `unsupported_encoding`, and `malformed_json` if the media type is JSON.
@@ -151,12 +151,13 @@ impl<'r> Parsed<'r> {
         }
         let media_type = self.record.media_type();
         let says_json = media_type.is_some_and(is_json);
-        if (says_json || media_type.is_none()) && self.json.is_ok() || says_json && self.has_body()
+        if (says_json || media_type.is_none()) && self.json.is_ok()
+            || says_json && self.data_bytes().is_some()
         {
             return self.record_json();
         }
         let data = self.data.get_or_init(|| {
-            let Some(body) = self.record.value.as_deref() else { return Ok(Value::Null) };
+            let Some(body) = self.data_bytes() else { return Ok(Value::Null) };
             within(body, limits::RECORD_BYTES)?;
             plain(self.record)?;
             Ok(Value::String(match std::str::from_utf8(body) {
@@ -167,8 +168,9 @@ impl<'r> Parsed<'r> {
         data.as_ref().map_err(Clone::clone)
     }
 
-    fn has_body(&self) -> bool {
-        self.record.value.is_some()
+    /// The bytes of data in any format. An empty value is absent data, as it is over HTTP.
+    fn data_bytes(&self) -> Option<&'r [u8]> {
+        self.record.value.as_deref().filter(|value| !value.is_empty())
     }
 
     /// The record with null instead of `NaN` and `Infinity`; `None`: the body is JSON, or has another fault.

@@ -29,9 +29,10 @@ pub(super) fn zone(name: &str) -> Option<TimeZone> {
 
 /// The instant of a text without an offset.
 pub(super) fn local_instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
-    // A date alone is no instant. A text with an invalid offset is not a text without an offset.
+    // A date alone is no instant. A text with an invalid offset, or with a zone in brackets, is not a text
+    // without an offset.
     let (_, time) = text.split_once(['T', 't', ' '])?;
-    if time.contains(['+', '-', 'Z', 'z']) {
+    if time.contains(['+', '-', 'Z', 'z', '[']) {
         return None;
     }
     let local: DateTime = match within_nanoseconds(text) {

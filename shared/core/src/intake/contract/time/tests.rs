@@ -127,6 +127,7 @@ fn a_time_without_an_offset_is_local_in_the_zone() {
         ("Europe/Berlin", "2026-11-21T06:00:00Z", Some("2026-11-21T06:00:00Z")),
         ("Europe/Berlin", "2026-11-21T08:00:00+02:00", Some("2026-11-21T06:00:00Z")),
         ("Europe/Berlin", "2026-11-21T08:00:00+99:00", None),
+        ("UTC", "2026-11-21T07:00:00[Europe/Berlin]", None),
         ("Europe/Berlin", "2026-11-21", None),
         ("Europe/Berlin", "2026-02-30T00:00:00", None),
     ] {

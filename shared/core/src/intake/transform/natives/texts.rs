@@ -10,6 +10,8 @@ use super::named::{Named, filters, unary};
 use crate::base::time::Timestamp;
 
 const MICROS: f64 = 1e6;
+/// The byte order mark that some programs write before JSON.
+const BOM: char = '\u{feff}';
 
 pub(super) fn filters() -> Vec<Named> {
     filters![
@@ -89,6 +91,7 @@ fn implode(value: &Value) -> ValueResult {
 fn from_json(value: &Value) -> ValueResult {
     let text = value.as_text()?;
     meter::charge_for(text.len());
+    let text = text.strip_prefix(BOM).unwrap_or(text);
     // Reading into a value limits the depth.
     match serde_json::from_str::<serde_json::Value>(text) {
         Ok(_) => Ok(read(text)),
@@ -112,9 +115,10 @@ fn from_base64(value: Value) -> ValueResult {
     let plain = text.trim_end_matches('=');
     let standard = base64_simd::STANDARD_NO_PAD.decode_to_vec(plain);
     let bytes = standard.or_else(|_| base64_simd::URL_SAFE_NO_PAD.decode_to_vec(plain));
-    match bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()) {
-        Some(decoded) => Ok(Value::text(decoded)),
-        None => Err(Error::typ(value, "base64 of a text in UTF-8")),
+    let Ok(bytes) = bytes else { return Err(Error::typ(value, "base64")) };
+    match String::from_utf8(bytes) {
+        Ok(decoded) => Ok(Value::text(decoded)),
+        Err(_) => Err(Error::typ(value, "base64 of a text in UTF-8")),
     }
 }
 

@@ -115,6 +115,8 @@ fn messages_hold_the_programs_words_and_never_the_records() {
     check(".secret[]", json, &["cannot use string as iterable (array or object)"]);
     check(".secret + 1", json, &["cannot calculate string + number"]);
     check(".secret | fromjson", json, &["cannot use string as JSON"]);
+    check("\"%%\" | @base64d", json, &["cannot use string as base64"]);
+    check("\"//4=\" | @base64d", json, &["cannot use string as base64 of a text in UTF-8"]);
     check("{(.n): 1}", json, &["cannot use number as string"]);
     check("try error(.secret) catch .", json, &[r#""hunter2""#]);
     check("try (.secret.x) catch .", json, &[r#""cannot index string with string""#]);
@@ -187,6 +189,7 @@ fn filters_do_what_jq_says() {
         ("explode | implode", r#""aé""#, r#""aé""#),
         ("[.[1:], .[:-1], .[1:2]]", r#""aéb""#, r#"["éb","aé","é"]"#),
         ("@base64, @base64d", r#""aGk""#, r#""YUdr" "hi""#),
+        ("fromjson", r#""\ufeff{\"a\":1.0}""#, r#"{"a":1.0}"#),
         (
             "\"\\(.)/\\(1 + 1)\", @uri \"x=\\(.)\", @json, @text",
             r#""a b""#,
