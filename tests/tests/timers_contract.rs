@@ -80,7 +80,7 @@ async fn an_entry_is_found_in_its_minute_until_it_is_deleted() {
         let other = timer("found", "a#b/ü", 1_001);
         put(timers, &first).await;
         put(timers, &other).await;
-        assert_eq!(all_of(timers, 1_000).await, [first.clone()]);
+        assert_eq!(all_of(timers, 1_000).await, std::slice::from_ref(&first));
         let again = Timer { failures: 0, ..first.clone() };
         put(timers, &again).await;
         assert_eq!(all_of(timers, 1_000).await, [again], "the later entry replaces the earlier");

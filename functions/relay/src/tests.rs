@@ -219,7 +219,7 @@ fn base64(bytes: &[u8]) -> String {
 fn times(ids: &[String]) -> Vec<i64> {
     let seconds = |id: &String| {
         let time = id.split_once('/').map_or("", |(time, _)| time);
-        Timestamp::parse_rfc3339(time).map(|time| time.seconds_since(second(0)) as i64)
+        Timestamp::parse_rfc3339(time).map(|time| time.whole_seconds() - NOW)
     };
     ids.iter().filter_map(seconds).collect()
 }
