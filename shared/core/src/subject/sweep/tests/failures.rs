@@ -1,6 +1,6 @@
 //! Subjects, tenants and items that cannot be looked at.
 
-use super::fixture::{Played, minute, second};
+use super::fixture::{Played, minute};
 use super::*;
 use crate::ledger::StoredHead;
 use crate::memory::{Call, Fault, StoredEntry};

@@ -52,7 +52,8 @@ type Running = Pin<Box<dyn Future<Output = Result<(), Unavailable>>>>;
 /// What a relay has to do.
 #[derive(Clone)]
 enum Record {
-    Commit { subject: usize, old: Option<Head>, new: Head },
+    /// With the heads before and after.
+    Commit(usize, Box<(Option<Head>, Head)>),
     Resend(usize),
 }
 
@@ -162,8 +163,8 @@ impl Harness {
         let record = self.stream.get(self.checkpoint)?.clone();
         let now = self.now().plus_seconds(self.skew);
         let timers = match record {
-            Record::Commit { subject, old, new } => {
-                let changes = Changes::between(old.as_ref(), &new);
+            Record::Commit(subject, heads) => {
+                let changes = Changes::between(heads.0.as_ref(), &heads.1);
                 armed_by(&key(subject), &changes, &feeds(subject), now)
             }
             Record::Resend(subject) => vec![Timer::new(TimerKind::Resend, key(subject), now, now)],
@@ -290,7 +291,7 @@ impl Harness {
             let new = decode_head(&stored.bytes).expect("a head");
             let old = self.heads[subject].replace(new.clone());
             self.touched(subject, old.as_ref(), &new)?;
-            self.stream.push(Record::Commit { subject, old, new });
+            self.stream.push(Record::Commit(subject, Box::new((old, new))));
         }
         Ok(())
     }
