@@ -5,6 +5,7 @@ mod decimal;
 mod doubles;
 mod exact;
 mod places;
+mod tokens;
 
 use std::cell::RefCell;
 use std::sync::Arc;
