@@ -18,6 +18,7 @@ pub(crate) use self::canonical::{Except, Spelling};
 pub(crate) use self::decimal::Decimal;
 pub(crate) use self::doubles::{Doubles, Exact};
 pub(crate) use self::exact::{has_long_number, has_odd_fraction, lost_numbers};
+pub(crate) use self::tokens::{number_end, string};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::{EventId, Position, SubjectKey};
 use crate::base::time::Timestamp;
