@@ -5,6 +5,7 @@ mod decimal;
 mod doubles;
 mod exact;
 mod places;
+mod tokens;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub(crate) use self::canonical::{Except, Spelling};
 pub(crate) use self::decimal::Decimal;
 pub(crate) use self::doubles::{Doubles, Exact};
 pub(crate) use self::exact::{has_long_number, has_odd_fraction, lost_numbers};
+pub(crate) use self::tokens::{number_end, string};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::{EventId, Position, SubjectKey};
 use crate::base::time::Timestamp;

@@ -123,12 +123,22 @@ fn write_object(
     text: &mut Vec<u8>,
 ) -> Result<Doubles, serde_json::Error> {
     // The RFC sorts by UTF-16 code units. The map sorts by bytes, which differs only beyond U+FFFF.
-    if fields.keys().all(|name| name.is_ascii()) && fields.keys().is_sorted() {
+    if has_names_in_order(fields) {
         return write_fields(fields.iter(), marks, text);
     }
     let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
     sorted.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
     write_fields(sorted.into_iter(), marks, text)
+}
+
+/// Whether the names are sorted, also by UTF-16 code units.
+fn has_names_in_order(fields: &Map<String, Value>) -> bool {
+    let mut before = "";
+    fields.keys().all(|name| {
+        let is_in_order = name.is_ascii() && before <= name.as_str();
+        before = name;
+        is_in_order
+    })
 }
 
 fn write_fields<'a>(

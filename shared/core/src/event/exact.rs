@@ -15,6 +15,7 @@ use serde_json::{Number, Value};
 use super::canonical;
 use super::decimal::{Decimal, OutOfRange};
 use super::doubles::Exact;
+use super::tokens::{is_of_number, number_end, string};
 
 /// Maximum length of a number that is certainly exact if its double is of usual size: 15 digits, a
 /// sign and a point. Without an exponent every number of this length is exact.
@@ -25,7 +26,7 @@ const SURELY_EXACT: usize = 16;
 /// # Errors
 /// An exponent has more than four digits.
 pub(crate) fn lost_numbers(json: &str) -> Result<Exact, OutOfRange> {
-    if may_lose_any(json.as_bytes()) { Walk { json, at: 0 }.value() } else { Ok(Exact::default()) }
+    Walk { json, at: 0 }.value()
 }
 
 /// Whether a text has a number, or a text that looks like one, longer than [`SURELY_EXACT`]. Probes
@@ -34,41 +35,37 @@ pub(crate) fn has_long_number(json: &str) -> bool {
     let json = json.as_bytes();
     let run_around = |at: usize| {
         let (before, rest) = json.split_at_checked(at).unwrap_or_default();
-        match rest.iter().take_while(|byte| is_of_number(byte)).count() {
-            0 => 0,
-            after => after + before.iter().rev().take_while(|byte| is_of_number(byte)).count(),
-        }
+        let after = rest.iter().take_while(|byte| is_of_number(byte)).count();
+        after + before.iter().rev().take_while(|byte| is_of_number(byte)).count()
     };
-    (SURELY_EXACT..json.len()).step_by(SURELY_EXACT + 1).any(|at| run_around(at) > SURELY_EXACT)
+    let mut at = SURELY_EXACT;
+    while let Some(byte) = json.get(at) {
+        if is_of_number(byte) && run_around(at) > SURELY_EXACT {
+            return true;
+        }
+        at += SURELY_EXACT + 1;
+    }
+    false
 }
 
 /// Whether a text has a decimal, or a string that looks like one, that ends in a zero or has an exponent.
+/// Strings count only where a number may end: the fraction of a time with a `Z` is no decimal.
 pub(crate) fn has_odd_fraction(json: &str) -> bool {
-    json.match_indices('.').any(|(at, _)| {
-        let rest = json.as_bytes().get(at + 1..).unwrap_or_default();
+    let json = json.as_bytes();
+    memchr::memchr_iter(b'.', json).any(|at| {
+        let rest = json.get(at + 1..).unwrap_or_default();
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let last = digits.checked_sub(1).and_then(|last| rest.get(last));
-        last.is_some_and(|last| *last == b'0' || matches!(rest.get(digits), Some(b'e' | b'E')))
+        match (digits.checked_sub(1).and_then(|last| rest.get(last)), rest.get(digits)) {
+            (Some(_), Some(b'e' | b'E')) => true,
+            (Some(b'0'), after) => after.is_none_or(|after| is_after_number(*after)),
+            _ => false,
+        }
     })
 }
 
-/// Whether a text has a number that parsing may change. Reads every byte.
-fn may_lose_any(json: &[u8]) -> bool {
-    let mut at = 0;
-    while let Some(byte) = json.get(at) {
-        at = match byte {
-            b'"' => string_end(json, at),
-            b'-' | b'0'..=b'9' => {
-                let end = number_end(json, at);
-                if !is_surely_exact(json.get(at..end).unwrap_or_default()) {
-                    return true;
-                }
-                end
-            }
-            _ => at + 1,
-        };
-    }
-    false
+/// Whether a number may end before this byte.
+const fn is_after_number(byte: u8) -> bool {
+    matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace()
 }
 
 /// Whether a number is certainly exact, whatever its double.
@@ -76,29 +73,6 @@ fn is_surely_exact(number: &[u8]) -> bool {
     let is_odd = |byte: &u8| matches!(byte, b'e' | b'E');
     let ends_in_zero = number.last() == Some(&b'0') && number.contains(&b'.');
     number.len() <= SURELY_EXACT && !number.iter().any(is_odd) && !ends_in_zero && number != b"-0"
-}
-
-const fn is_of_number(byte: &u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
-}
-
-/// The end of the string that begins at `start`.
-fn string_end(json: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(byte) = json.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    at
-}
-
-/// The end of the number that begins at `start`.
-fn number_end(json: &[u8], start: usize) -> usize {
-    let rest = json.get(start..).unwrap_or_default();
-    start + rest.iter().take_while(|byte| is_of_number(byte)).count()
 }
 
 /// Walks through a text. The recursion is bounded, because serde_json has parsed the text.
@@ -133,7 +107,7 @@ impl<'t> Walk<'t> {
                 }
                 self.skip(b']');
             }
-            Some(b'"') => self.at = string_end(self.json.as_bytes(), self.at),
+            Some(b'"') => (self.at, _) = string(self.json.as_bytes(), self.at),
             Some(b'-' | b'0'..=b'9') => {
                 let end = number_end(self.json.as_bytes(), self.at);
                 let number = self.json.get(self.at..end).unwrap_or_default();
@@ -168,10 +142,10 @@ impl<'t> Walk<'t> {
     }
 
     fn string(&mut self) -> Cow<'t, str> {
-        let start = self.at;
-        self.at = string_end(self.json.as_bytes(), start);
-        let quoted = self.json.get(start..self.at).unwrap_or_default();
-        if quoted.contains('\\') {
+        let (end, has_escapes) = string(self.json.as_bytes(), self.at);
+        let quoted = self.json.get(self.at..end).unwrap_or_default();
+        self.at = end;
+        if has_escapes {
             Cow::Owned(serde_json::from_str(quoted).unwrap_or_default())
         } else {
             Cow::Borrowed(quoted.trim_matches('"'))

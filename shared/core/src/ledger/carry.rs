@@ -12,7 +12,7 @@ use crate::base::limits::{self, ItemLimits};
 use crate::base::time::Timestamp;
 use crate::ledger::codec::Unwritable;
 use crate::ledger::dialogue::CommitParams;
-use crate::ledger::frame::{Cutting, Running, writes};
+use crate::ledger::frame::{self, Cutting, Running, writes};
 use crate::ledger::seal::page_item_size;
 use crate::ledger::seek::Seek;
 use crate::ledger::{Carried, Head, Page, PageRange, PageWrite, has_expired, key_after};
@@ -58,7 +58,7 @@ pub(super) struct Carry {
     last: Option<Position>,
     fold: Option<Running>,
     /// What has to be written: the parts of a page, and the version that they replace.
-    changed: Vec<(Vec<Page>, u64)>,
+    changed: Vec<(Vec<frame::Part>, u64)>,
     /// The history that was out of date is gone, or the last keyframe that held is: the first one that
     /// is left counts as holding.
     pub(super) is_floor: bool,
@@ -225,13 +225,17 @@ impl Carry {
     }
 }
 
-fn writes_of(parts: &[Page], version: u64, replaced: u64) -> Result<Vec<PageWrite>, Unwritable> {
-    writes(parts.iter().map(|page| Page { version, ..page.clone() }).collect(), replaced)
+fn writes_of(
+    parts: &[frame::Part],
+    version: u64,
+    replaced: u64,
+) -> Result<Vec<PageWrite>, Unwritable> {
+    writes(parts.iter().map(|part| part.of_version(version)).collect(), replaced)
 }
 
-fn last_keyframe(written: &[(Vec<Page>, u64)]) -> Option<&Page> {
+fn last_keyframe(written: &[(Vec<frame::Part>, u64)]) -> Option<&Page> {
     let parts = written.iter().flat_map(|(parts, _)| parts);
-    parts.rev().find(|page| page.keyframe.is_some())
+    parts.map(|part| &part.page).rev().find(|page| page.keyframe.is_some())
 }
 
 /// The keyframe holds, and the next one does not yet.

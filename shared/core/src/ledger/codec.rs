@@ -38,16 +38,17 @@ use std::sync::Arc;
 use crate::base::id::Position;
 use crate::base::limits;
 use crate::base::time::Timestamp;
-use crate::event::Entry;
 use crate::ledger::{Carried, Head, Keyframe, Page, Previous, SECONDS_PER_DAY};
 use crate::view::View;
 
 mod columns;
+mod encoded_entries;
 mod parts;
 mod texts;
 mod wire;
 
 use columns::{Columns, write_entries};
+pub(crate) use encoded_entries::EncodedEntries;
 pub(crate) use parts::position_size;
 use parts::{
     FrameSpans, less, more, read_era, read_expiry, read_frame, read_identity, read_note,
@@ -238,6 +239,14 @@ pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
 /// # Errors
 /// [`Unwritable`]: its opening cannot be encoded.
 pub fn encode_page(page: &Page) -> Result<Vec<u8>, Unwritable> {
+    encode_page_of(page, &EncodedEntries::of(&page.entries))
+}
+
+/// The bytes of a page whose entries have been encoded.
+///
+/// # Errors
+/// As [`encode_page`].
+pub(crate) fn encode_page_of(page: &Page, entries: &EncodedEntries) -> Result<Vec<u8>, Unwritable> {
     let mut out = Writer::with_room(ITEM_ROOM);
     out.byte(PAGE_FORMAT);
     out.byte(
@@ -255,12 +264,14 @@ pub fn encode_page(page: &Page) -> Result<Vec<u8>, Unwritable> {
         write_span(&mut out, page.expires_at.wrapping_sub(previous.expires_at), SECONDS_PER_DAY);
     }
     write_frame_at(&mut out, &page.frame, last_seconds, page.expires_at);
+    let Some(keyframe) = &page.keyframe else {
+        out.bytes(entries.bytes());
+        return Ok(out.into_bytes());
+    };
+    out.number(keyframe.count);
+    out.number(keyframe.generation);
     let mut texts = Writer::for_texts(&page.entries);
-    if let Some(keyframe) = &page.keyframe {
-        out.number(keyframe.count);
-        out.number(keyframe.generation);
-        write_view(&mut texts, &keyframe.opening)?;
-    }
+    write_view(&mut texts, &keyframe.opening)?;
     write_entries(&mut out, &mut texts, &page.entries);
     pack(&mut out, &texts.into_bytes(), Effort::High);
     Ok(out.into_bytes())
@@ -328,14 +339,6 @@ fn optional<T>(
 /// A slice holds far fewer entries than this field can count; were it full, fewer are frozen.
 fn frozen_field(frozen: usize) -> [u8; 2] {
     u16::try_from(frozen).unwrap_or(u16::MAX).to_le_bytes()
-}
-
-/// The encoded size of entries alone.
-pub(crate) fn entries_size(entries: &[Arc<Entry>]) -> usize {
-    let (mut out, mut texts) = (Writer::default(), Writer::default());
-    write_entries(&mut out, &mut texts, entries);
-    pack(&mut out, &texts.into_bytes(), Effort::High);
-    out.into_bytes().len()
 }
 
 /// The plain size of a view: what it would take without compression.

@@ -348,27 +348,32 @@ impl Commit {
         next.release();
         let NextHead { mut head, pages, placed, inserted, .. } = next;
         head.version += 1;
-        let bytes = match self.encode(&mut head, inserted) {
+        let activity = self.activity(&head);
+        let bytes = match self.encode(&mut head, &activity, inserted) {
             Ok(bytes) => bytes,
             Err(unwritable) => return self.fail_unwritable(unwritable),
         };
-        self.write_plan(Plan { head, bytes, pages, placed, carry: None })
+        self.write_plan(Plan { head, bytes, pages, placed, carry: None }, activity)
     }
 
-    fn encode(&self, head: &mut Head, inserted: usize) -> Result<Vec<u8>, Unwritable> {
-        let activity = self.activity(head);
-        encode_with_freeze(head, &self.params, &activity, inserted)
+    fn encode(
+        &self,
+        head: &mut Head,
+        activity: &Activity,
+        inserted: usize,
+    ) -> Result<Vec<u8>, Unwritable> {
+        encode_with_freeze(head, &self.params, activity, inserted)
     }
 
     fn activity(&self, head: &Head) -> Activity {
         Activity::of(&self.params.key, head.watermark.unwrap_or(Timestamp::MIN))
     }
 
-    fn write_plan(mut self, plan: Plan) -> Result<(Self, Step), Failed> {
+    fn write_plan(mut self, plan: Plan, activity: Activity) -> Result<(Self, Step), Failed> {
         let write = LedgerWrite {
             expected: plan.head.version.checked_sub(1).filter(|version| *version > 0),
             head: StoredHead { version: plan.head.version, bytes: plan.bytes.clone() },
-            activity: self.activity(&plan.head),
+            activity,
             pages: plan.pages.clone(),
         };
         self.state = State::Writing(Box::new(plan));

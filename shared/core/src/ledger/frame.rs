@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::id::Position;
 use crate::base::limits::{self, ItemLimits};
 use crate::event::Entry;
-use crate::ledger::codec::{Unwritable, encode_page, entries_size};
+use crate::ledger::codec::{EncodedEntries, Unwritable, encode_page_of};
 use crate::ledger::{Frame, Keyframe, Page, PageWrite, Previous, StoredPage, expiry};
 use crate::view::{Specs, View, fold};
 
@@ -22,6 +22,13 @@ pub(super) struct Running {
     pub(super) frame: Option<Frame>,
     /// Which versions of contracts and rules the view is folded by.
     pub(super) generation: u64,
+}
+
+/// A page on its way into a write. Its entries are encoded once: their size decides about keyframes.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) page: Page,
+    entries: EncodedEntries,
 }
 
 /// What pages are cut by.
@@ -82,7 +89,7 @@ impl Running {
     /// A page as it is written, and goes on behind it: in halves, and halves of halves, until each
     /// fits. The upper part keeps the key, each lower one takes its own last position; the lowest
     /// part of a keyframe is the keyframe.
-    pub(super) fn parts(&mut self, page: Page, cutting: Cutting<'_>) -> Vec<Page> {
+    pub(super) fn parts(&mut self, page: Page, cutting: Cutting<'_>) -> Vec<Part> {
         let Page { version, mut previous, expires_at, keyframe, entries, .. } = page;
         let mut was_keyframe = keyframe.is_some();
         let mut halves = Vec::new();
@@ -97,7 +104,8 @@ impl Running {
                 }
                 Some(_) | None => expires_at,
             };
-            let bytes = size(&entries);
+            let encoded = EncodedEntries::of(&entries);
+            let bytes = encoded.size() as u64;
             let needs = self.needs_keyframe(&entries, bytes, cutting.item_limits);
             let is_keyframe = std::mem::take(&mut was_keyframe) || needs;
             let keyframe = self.view.clone().filter(|_| is_keyframe).map(|opening| Keyframe {
@@ -110,7 +118,8 @@ impl Running {
             self.count += entries.len() as u64;
             self.frame = Some(frame);
             let before = previous.replace(Previous { key: last, expires_at });
-            parts.push(Page { version, previous: before, expires_at, frame, keyframe, entries });
+            let page = Page { version, previous: before, expires_at, frame, keyframe, entries };
+            parts.push(Part { page, entries: encoded });
         }
         parts
     }
@@ -148,29 +157,38 @@ impl Page {
     pub(super) fn is_open(&self, now: crate::base::time::Timestamp) -> bool {
         self.frame.expires_at > now.whole_seconds()
     }
+}
 
+impl Part {
     /// As it is stored; `replaces`: the version of the page of its key that must still be stored.
     /// `None`: it has no entries.
     pub(super) fn into_write(self, replaces: Option<u64>) -> Result<Option<PageWrite>, Unwritable> {
-        let Some(key) = self.key().map(Position::to_bytes) else { return Ok(None) };
-        let (version, expires_at) = (self.version, self.gone_at());
-        let page = StoredPage { key, bytes: encode_page(&self)? };
-        Ok(Some(PageWrite { page, version, replaces, expires_at }))
+        let Self { page, entries } = self;
+        let Some(key) = page.key().map(Position::to_bytes) else { return Ok(None) };
+        let stored = StoredPage { key, bytes: encode_page_of(&page, &entries)? };
+        let (version, expires_at) = (page.version, page.gone_at());
+        Ok(Some(PageWrite { page: stored, version, replaces, expires_at }))
+    }
+
+    /// The same, written by another version of the head.
+    pub(super) fn of_version(&self, version: u64) -> Self {
+        let Self { page, entries } = self.clone();
+        Self { page: Page { version, ..page }, entries }
     }
 }
 
 /// The writes of a page's parts in place of its `replaced` version.
-pub(super) fn writes(parts: Vec<Page>, replaced: u64) -> Result<Vec<PageWrite>, Unwritable> {
+pub(super) fn writes(parts: Vec<Part>, replaced: u64) -> Result<Vec<PageWrite>, Unwritable> {
     let count = parts.len();
-    let write = |(at, page): (usize, Page)| {
+    let write = |(at, part): (usize, Part)| {
         let replaces = Some(replaced).filter(|_| at + 1 == count);
-        page.into_write(replaces).transpose()
+        part.into_write(replaces).transpose()
     };
     parts.into_iter().enumerate().filter_map(write).collect()
 }
 
 fn size(entries: &[Arc<Entry>]) -> u64 {
-    entries_size(entries) as u64
+    EncodedEntries::of(entries).size() as u64
 }
 
 fn halve(mut entries: Vec<Arc<Entry>>, item_limits: ItemLimits, halves: &mut Vec<Vec<Arc<Entry>>>) {
@@ -188,5 +206,5 @@ fn halve(mut entries: Vec<Arc<Entry>>, item_limits: ItemLimits, halves: &mut Vec
 fn fits(entries: &[Arc<Entry>], item_limits: ItemLimits) -> bool {
     let plain: usize = entries.iter().map(|entry| entry.plain_size()).sum();
     plain <= item_limits.page_bytes
-        || plain <= limits::PAGE_PLAIN_BYTES && entries_size(entries) <= item_limits.page_bytes
+        || plain <= limits::PAGE_PLAIN_BYTES && size(entries) <= item_limits.page_bytes as u64
 }

@@ -42,12 +42,12 @@ pub(crate) fn seal(
     let version = head.version;
     let page = Page { version, previous, expires_at, frame, keyframe: None, entries };
     let cutting = Cutting { kept_days: Some(head.kept_days), ..params.cutting() };
-    let pages = running.parts(page, cutting);
+    let parts = running.parts(page, cutting);
     sealed.base = Arc::new(running.view.ok_or(Unwritable("a view that is not known"))?);
     sealed.sealed = Some(last);
     sealed.frame = running.frame;
     sealed.page_expires_at = expires_at;
-    let pages = pages.into_iter().filter_map(|page| page.into_write(None).transpose());
+    let pages = parts.into_iter().filter_map(|part| part.into_write(None).transpose());
     Ok((pages.collect::<Result<_, _>>()?, sealed))
 }
 

@@ -76,7 +76,7 @@ fn four_hundred_large_events_go_in_slices_and_no_head_passes_its_bounds() {
     assert_eq!(head.version, 7);
     assert_eq!(subject.history(), (0..400).collect::<Vec<_>>());
     for page in subject.pages() {
-        assert!(codec::entries_size(&page.entries) <= ItemLimits::STANDARD.page_bytes);
+        assert!(codec::EncodedEntries::of(&page.entries).size() <= ItemLimits::STANDARD.page_bytes);
     }
 }
 

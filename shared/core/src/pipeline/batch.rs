@@ -133,8 +133,12 @@ impl AdmittedRecord {
 
 impl Groups {
     pub(super) fn add(&mut self, subject: SubjectKey, tenant: Arc<Tenant>, record: PendingRecord) {
-        let known = self.slots.get(&subject).and_then(|slot| self.by_subject.get_mut(*slot));
-        if let Some((_, group)) = known {
+        // The events of a subject often follow each other.
+        let slot = match self.by_subject.last() {
+            Some((last, _)) if *last == subject => Some(self.by_subject.len() - 1),
+            Some(_) | None => self.slots.get(&subject).copied(),
+        };
+        if let Some((_, group)) = slot.and_then(|slot| self.by_subject.get_mut(slot)) {
             group.records.push(record);
             return;
         }

@@ -6,12 +6,12 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::fmt;
+
+use jsonptr::index::Index;
+use jsonptr::{Pointer, Token};
 
 use super::numbers::Numbers;
-use jsonptr::Pointer;
-use jsonptr::index::Index;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use crate::event::{number_end, string};
 
 /// The canonical JSON text of a payload.
 #[derive(Clone, Copy, Debug)]
@@ -30,150 +30,154 @@ pub(super) enum Found<'a> {
 impl<'a> Payload<'a> {
     /// The value at a path, if any.
     pub(super) fn find(self, path: &Pointer) -> Option<Found<'a>> {
-        let mut found = None;
-        let pick = Pick { path, found: &mut found };
-        // Reading stops at the value, in the middle of the text, which the deserializer reports as
-        // an error.
-        let _ = pick.deserialize(&mut serde_json::Deserializer::from_str(self.0));
-        found
+        let Self(text) = self;
+        let (mut at, mut path) = (0, path);
+        while let Some((token, rest)) = path.split_front() {
+            (at, path) = (step(text, at, token)?, rest);
+        }
+        value(text, at)
+    }
+
+    /// The values at two paths. Members of one object are found in one pass.
+    pub(super) fn find_both(
+        self,
+        first: &Pointer,
+        second: &Pointer,
+    ) -> (Option<Found<'a>>, Option<Found<'a>>) {
+        let Self(text) = self;
+        let one_by_one = || (self.find(first), self.find(second));
+        match (first.split_front(), second.split_front()) {
+            (Some((one, end)), Some((other, other_end)))
+                if text.starts_with('{') && end.is_root() && other_end.is_root() =>
+            {
+                let wanted = [&*one.decoded(), &*other.decoded()];
+                let [first, second] = members(text, 1, wanted);
+                (first.and_then(|at| value(text, at)), second.and_then(|at| value(text, at)))
+            }
+            _ => one_by_one(),
+        }
     }
 
     /// The number at a path.
     pub(super) fn number(self, path: &Pointer, numbers: Numbers) -> Option<f64> {
-        match self.find(path)? {
-            Found::Number(number) => Some(number).filter(|number| number.is_finite()),
-            Found::Text(text) => numbers.of_text(&text),
-            Found::Null | Found::Other => None,
+        self.find(path)?.number(numbers)
+    }
+}
+
+impl Found<'_> {
+    /// The number that the value is.
+    pub(super) fn number(&self, numbers: Numbers) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number).filter(|number| number.is_finite()),
+            Self::Text(text) => numbers.of_text(text),
+            Self::Null | Self::Other => None,
         }
     }
 }
 
-/// Descends along a path.
-struct Pick<'p, 'f, 'a> {
-    path: &'p Pointer,
-    found: &'f mut Option<Found<'a>>,
-}
-
-impl<'a> Pick<'_, '_, 'a> {
-    fn end(self, found: Found<'a>) {
-        if self.path.is_root() {
-            *self.found = Some(found);
+/// Where the value begins to which a token leads from the value at `at`.
+fn step(text: &str, at: usize, token: Token<'_>) -> Option<usize> {
+    let json = text.as_bytes();
+    match json.get(at)? {
+        b'{' => {
+            let [found] = members(text, at + 1, [&*token.decoded()]);
+            found
         }
+        b'[' => match token.to_index() {
+            Ok(Index::Num(index)) => element(json, at + 1, index),
+            Ok(Index::Next) | Err(_) => None,
+        },
+        _ => None,
     }
 }
 
-impl<'a> DeserializeSeed<'a> for Pick<'_, '_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Pick<'_, '_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.end(Found::Null);
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.end(Found::Other);
-        Ok(())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "measures are doubles")]
-    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        self.end(Found::Number(number as f64));
-        Ok(())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "measures are doubles")]
-    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
-        self.end(Found::Number(number as f64));
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
-        self.end(Found::Number(number));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.end(Found::Text(Cow::Owned(text.to_owned())));
-        Ok(())
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<(), E> {
-        self.end(Found::Text(Cow::Borrowed(text)));
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<(), A::Error> {
-        let Some((token, path)) = self.path.split_front() else {
-            self.end(Found::Other);
-            return Ok(());
-        };
-        let Ok(Index::Num(index)) = token.to_index() else { return Ok(()) };
-        for _ in 0..index {
-            if list.next_element::<IgnoredAny>()?.is_none() {
-                return Ok(());
+/// Where the values of members begin. `at` is behind the opening bracket of the object.
+///
+/// Names in canonical JSON are sorted, so the search stops once every wanted name is found or passed.
+fn members<const COUNT: usize>(
+    text: &str,
+    mut at: usize,
+    wanted: [&str; COUNT],
+) -> [Option<usize>; COUNT] {
+    let mut found = [None; COUNT];
+    while let Some((name, end)) = text_at(text, at) {
+        let begin = end + b":".len();
+        let mut waits = false;
+        for (wanted, found) in wanted.iter().zip(&mut found) {
+            match order(&name, wanted) {
+                Ordering::Less => waits = true,
+                Ordering::Equal => *found = Some(begin),
+                Ordering::Greater => {}
             }
         }
-        list.next_element_seed(Pick { path, found: self.found })?;
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut object: A) -> Result<(), A::Error> {
-        let Some((token, path)) = self.path.split_front() else {
-            self.end(Found::Other);
-            return Ok(());
-        };
-        let wanted = token.decoded();
-        while let Some(order) = object.next_key_seed(To(&wanted))? {
-            match order {
-                Ordering::Less => object.next_value::<IgnoredAny>()?,
-                Ordering::Equal => {
-                    return object.next_value_seed(Pick { path, found: self.found });
-                }
-                Ordering::Greater => break,
-            };
+        if !waits {
+            break;
         }
-        Ok(())
+        let Some(next) = next(text.as_bytes(), begin) else { break };
+        at = next;
+    }
+    found
+}
+
+/// Compares a name with the wanted name. Beyond ASCII the order of names differs from byte order, so no such
+/// name counts as greater.
+fn order(name: &str, wanted: &str) -> Ordering {
+    match name.cmp(wanted) {
+        Ordering::Greater if !(name.is_ascii() && wanted.is_ascii()) => Ordering::Less,
+        order => order,
     }
 }
 
-/// Compares a name with the wanted name. Names in canonical JSON are sorted, so the search stops at
-/// a greater name. Beyond ASCII the order differs from byte order, so no such name counts as
-/// greater.
-struct To<'n>(&'n str);
+/// Where an element begins. `at` is behind the opening bracket of the list.
+fn element(json: &[u8], at: usize, index: usize) -> Option<usize> {
+    (0..index).try_fold(at, |at, _| next(json, at))
+}
 
-impl<'de> DeserializeSeed<'de> for To<'_> {
-    type Value = Ordering;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Ordering, D::Error> {
-        deserializer.deserialize_str(self)
+/// Where the next member or element begins, after the value at `at`; `None`: that was the last one.
+fn next(json: &[u8], mut at: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    loop {
+        match json.get(at)? {
+            b'"' => {
+                (at, _) = string(json, at);
+                continue;
+            }
+            b',' if depth == 0 => return Some(at + 1),
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            b'{' | b'[' => depth += 1,
+            _ => {}
+        }
+        at += 1;
     }
 }
 
-impl Visitor<'_> for To<'_> {
-    type Value = Ordering;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a name")
+/// The value that begins here.
+fn value(text: &str, at: usize) -> Option<Found<'_>> {
+    match text.as_bytes().get(at)? {
+        b'"' => text_at(text, at).map(|(value, _)| Found::Text(value)),
+        b'-' | b'0'..=b'9' => {
+            let number = text.get(at..number_end(text.as_bytes(), at))?;
+            serde_json::from_str(number).ok().map(Found::Number)
+        }
+        b'n' => Some(Found::Null),
+        b't' | b'f' | b'{' | b'[' => Some(Found::Other),
+        _ => None,
     }
+}
 
-    fn visit_str<E>(self, name: &str) -> Result<Ordering, E> {
-        Ok(match name.cmp(self.0) {
-            Ordering::Greater if !(name.is_ascii() && self.0.is_ascii()) => Ordering::Less,
-            order => order,
-        })
+/// The string that begins here, and its end.
+fn text_at(text: &str, at: usize) -> Option<(Cow<'_, str>, usize)> {
+    let json = text.as_bytes();
+    if json.get(at) != Some(&b'"') {
+        return None;
     }
+    let (end, has_escapes) = string(json, at);
+    let content = if has_escapes {
+        Cow::Owned(serde_json::from_str(text.get(at..end)?).ok()?)
+    } else {
+        Cow::Borrowed(text.get(at + 1..end - 1)?)
+    };
+    Some((content, end))
 }
 
 #[cfg(test)]
@@ -204,6 +208,11 @@ mod tests {
         let found = Payload(&text).find(&path);
         let value = path.resolve(payload).ok();
         assert!(is_found(found.as_ref(), value), "{text} {path}: {found:?} {value:?}");
+        for other in ["/a", "/é", "/z", "/a/b", ""] {
+            let other = PointerBuf::parse(other).expect("a pointer");
+            let alone = (Payload(&text).find(&path), Payload(&text).find(&other));
+            assert_eq!(Payload(&text).find_both(&path, &other), alone, "{text} {path} {other}");
+        }
     }
 
     #[test]

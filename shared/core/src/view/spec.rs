@@ -92,9 +92,12 @@ impl MeasureSpec {
     /// The number in a payload, in the unit of the measure. `None`: there is no number, or its unit cannot be
     /// converted, because another version of the contract accepted the record.
     pub(super) fn find(&self, payload: Payload<'_>) -> Option<f64> {
-        let number = payload.number(&self.path, self.numbers)?;
-        let Some(unit_path) = &self.unit_path else { return Some(number) };
-        match payload.find(unit_path) {
+        let Some(unit_path) = &self.unit_path else {
+            return payload.number(&self.path, self.numbers);
+        };
+        let (number, unit) = payload.find_both(&self.path, unit_path);
+        let number = number?.number(self.numbers)?;
+        match unit {
             None | Some(Found::Null) => Some(number),
             Some(Found::Text(unit)) => units::converted(number, &unit, self.unit.as_deref()?),
             Some(Found::Number(_) | Found::Other) => None,

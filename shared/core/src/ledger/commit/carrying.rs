@@ -80,13 +80,18 @@ impl Commit {
         };
         head.version += 1;
         // Until the last part nothing is frozen: it would have to be sealed before the next part.
-        let bytes =
-            if head.stale.is_some() { encode_head(&head) } else { self.encode(&mut head, 0) };
+        let activity = self.activity(&head);
+        let bytes = if head.stale.is_some() {
+            encode_head(&head)
+        } else {
+            self.encode(&mut head, &activity, 0)
+        };
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(unwritable) => return self.fail_unwritable(unwritable),
         };
-        self.write_plan(Plan { head, bytes, pages, placed: Vec::new(), carry: Some(carry) })
+        let plan = Plan { head, bytes, pages, placed: Vec::new(), carry: Some(carry) };
+        self.write_plan(plan, activity)
     }
 
     /// Goes on with the next part, unless that was the last one.

@@ -175,7 +175,7 @@ fn a_page_that_grows_too_large_is_halved_and_keeps_its_key() {
         assert!(after.len() > before.len() + 2, "{} pages", after.len());
         assert!(before.iter().all(|key| after.contains(key)));
         for page in subject.pages() {
-            let size = codec::entries_size(&page.entries);
+            let size = codec::EncodedEntries::of(&page.entries).size();
             assert!(size <= SMALL.page_bytes || page.entries.len() == 1);
         }
         assert_eq!(subject.history().len(), 13 + 9);

@@ -185,7 +185,7 @@ fn keyframes(now: &Stored) -> Result<(), String> {
 
 fn bounds(now: &Stored) -> Result<(), String> {
     for page in &now.pages {
-        let size = crate::ledger::codec::entries_size(&page.entries);
+        let size = crate::ledger::codec::EncodedEntries::of(&page.entries).size();
         let fits = size <= SMALL.page_bytes || page.entries.len() == 1;
         promise!(fits, "10: a page of {size} bytes");
     }
