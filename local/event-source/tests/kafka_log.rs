@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use drover_aws::kafka::{KafkaConfig, Security};
+use drover_aws::kafka::{KafkaCluster, KafkaConfig, Security};
 use drover_event_log::{Bounds, Fetched, Log as _, Position};
 use drover_event_source::KafkaLog;
 use krafka::producer::Producer;
@@ -59,11 +59,8 @@ impl Fixture {
 }
 
 fn config(broker: &FakeBroker) -> KafkaConfig {
-    KafkaConfig {
-        bootstrap: broker.bootstrap_servers(),
-        topic: TOPIC.to_owned(),
-        security: Security::Plaintext,
-    }
+    let (bootstrap, security) = (broker.bootstrap_servers(), Security::Plaintext);
+    KafkaConfig { cluster: KafkaCluster { bootstrap, security }, topic: TOPIC.to_owned() }
 }
 
 fn offsets(fetched: &Fetched) -> Vec<i64> {
