@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::id::{SubjectId, TenantId};
 
 fn subject(id: &str) -> SubjectKey {
     let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
