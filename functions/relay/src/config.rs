@@ -15,10 +15,39 @@ pub struct Config {
     pub aws: AwsConfig,
     /// `DROVER_CONCURRENCY`.
     pub pipeline: PipelineSettings,
-    /// `DROVER_KAFKA_…`: the cluster of the feeds' topics.
-    pub kafka: KafkaVariables,
+    /// Where feeds are sent.
+    pub target: Target,
     /// `DROVER_METRICS_NAMESPACE` and `DROVER_METRICS_TENANTS`.
     pub metrics: Keeping,
+}
+
+/// Where feeds are sent: `DROVER_FEEDS_QUEUE_URL`, or the cluster of `DROVER_KAFKA_…`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Topics of a Kafka cluster.
+    Kafka(KafkaVariables),
+    /// One SQS queue.
+    Queue {
+        /// Its URL.
+        url: String,
+    },
+}
+
+impl Target {
+    fn read<F>(variables: &Variables<F>) -> Result<Self, Misconfigured>
+    where
+        F: Fn(&str) -> Option<String>,
+    {
+        const QUEUE: &str = "DROVER_FEEDS_QUEUE_URL";
+        const KAFKA: &str = "DROVER_KAFKA_BOOTSTRAP";
+        match (variables.optional(QUEUE), variables.optional(KAFKA)) {
+            (None, _) => KafkaVariables::read(variables).map(Self::Kafka),
+            (Some(_), None) => Ok(Self::Queue { url: variables.url(QUEUE)? }),
+            (Some(_), Some(_)) => {
+                Err(Misconfigured::new(QUEUE, format!("cannot be combined with {KAFKA}")))
+            }
+        }
+    }
 }
 
 impl Config {
@@ -34,8 +63,40 @@ impl Config {
                 ..AwsConfig::read(&variables)?
             },
             pipeline: PipelineSettings::read(&variables)?,
-            kafka: KafkaVariables::read(&variables)?,
+            target: Target::read(&variables)?,
             metrics: Keeping::read(&variables)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: [(&str, &str); 5] = [
+        ("DROVER_LEDGER_TABLE", "ledger"),
+        ("DROVER_REGISTRY_TABLE", "registry"),
+        ("DROVER_OUTPUTS_TABLE", "outputs"),
+        ("DROVER_DEAD_LETTER_QUEUE_URL", "https://sqs/1/letters"),
+        ("DROVER_BUFFER_QUEUE_URL", "https://sqs/1/buffer"),
+    ];
+
+    fn read(more: &[(&str, &str)]) -> Result<Target, String> {
+        let config = Config::read(|name| {
+            let mut all = more.iter().chain(&GOOD);
+            all.find(|(one, _)| *one == name).map(|(_, value)| (*value).to_owned())
+        });
+        config.map(|config| config.target).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn feeds_have_one_target() {
+        let (queue, kafka) = ("DROVER_FEEDS_QUEUE_URL", "DROVER_KAFKA_BOOTSTRAP");
+        let url = "https://sqs/1/feeds.fifo";
+        assert_eq!(read(&[(queue, url)]), Ok(Target::Queue { url: url.to_owned() }));
+        assert!(matches!(read(&[(kafka, "b:9092")]), Ok(Target::Kafka(_))));
+        assert_eq!(read(&[]), Err("DROVER_KAFKA_BOOTSTRAP is not set".to_owned()));
+        let both = "DROVER_FEEDS_QUEUE_URL cannot be combined with DROVER_KAFKA_BOOTSTRAP";
+        assert_eq!(read(&[(queue, url), (kafka, "b:9092")]), Err(both.to_owned()));
     }
 }

@@ -7,11 +7,14 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use drover_aws::Aws;
 use drover_aws::kafka::KafkaFeeds;
+use drover_aws::{Aws, SqsFeeds, sdk_config};
 use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::emf::Lines;
-use drover_relay::config::Config;
+use drover_core::base::time::Timestamp;
+use drover_core::outputs::record::FeedRecord;
+use drover_core::ports::{FeedTarget, NotPublished};
+use drover_relay::config::{Config, Target};
 use drover_relay::{Relay, Settings};
 use lambda_runtime::{LambdaEvent, run, service_fn, tracing};
 
@@ -33,9 +36,34 @@ async fn main() -> anyhow::Result<()> {
     run(handler).await.map_err(|error| anyhow::anyhow!(error)).context("Lambda runtime")
 }
 
-async fn relay(config: Config) -> anyhow::Result<Relay<Aws, KafkaFeeds>> {
-    let kafka = config.kafka.config(|file| std::fs::read_to_string(file)).await;
-    let target = KafkaFeeds::new(kafka.context("credentials for Kafka")?.cluster);
+/// Where feeds are sent.
+enum Feeds {
+    Kafka(KafkaFeeds),
+    Queue(SqsFeeds),
+}
+
+impl FeedTarget for Feeds {
+    async fn publish(
+        &self,
+        topic: &str,
+        records: &[FeedRecord],
+        deadline: Timestamp,
+    ) -> Vec<Result<(), NotPublished>> {
+        match self {
+            Self::Kafka(kafka) => kafka.publish(topic, records, deadline).await,
+            Self::Queue(queue) => queue.publish(topic, records, deadline).await,
+        }
+    }
+}
+
+async fn relay(config: Config) -> anyhow::Result<Relay<Aws, Feeds>> {
+    let target = match config.target {
+        Target::Queue { url } => Feeds::Queue(SqsFeeds::new(&sdk_config().await, &url)),
+        Target::Kafka(variables) => {
+            let kafka = variables.config(|file| std::fs::read_to_string(file)).await;
+            Feeds::Kafka(KafkaFeeds::new(kafka.context("credentials for Kafka")?.cluster))
+        }
+    };
     let settings = Settings {
         ledger_table: Arc::clone(&config.aws.ledger_table),
         concurrency: config.pipeline.concurrency,

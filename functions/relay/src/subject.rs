@@ -207,6 +207,9 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
             return Ok(());
         }
         let results = target.publish(topic, records, deadline).await;
+        // A record after one that is missing has arrived: a consumer that appends only what comes behind
+        // would pass over the missing one when it arrives, unless a correction announces it.
+        self.lacks_records |= results.iter().skip_while(|result| result.is_ok()).any(Result::is_ok);
         let mut refused = Vec::new();
         for (record, result) in records.iter().zip(results) {
             if self.sent(topic, result)?.is_some() {

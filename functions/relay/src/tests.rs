@@ -9,6 +9,7 @@ use drover_core::dead_letter::unsent::Unsent;
 use drover_core::intake::record::{Incoming, Record, Source};
 use drover_core::memory::Memory;
 use drover_core::outputs::record::FeedRecord;
+use drover_core::outputs::timers::TimerKind;
 use drover_core::pipeline::settings::PipelineSettings;
 use drover_core::pipeline::{Disposition, Pipeline};
 use drover_core::ports::{FeedTarget, NotPublished};
@@ -159,6 +160,13 @@ impl Fixture {
         mine.iter().map(|(_, record)| id(record)).collect()
     }
 
+    /// The subjects with an armed timer of this kind.
+    fn armed(&self, kind: TimerKind) -> Vec<String> {
+        let state = self.memory.state();
+        let keys = state.outputs.armed.keys().filter(|key| key.kind == kind);
+        keys.map(|key| key.subject.subject().to_string()).collect()
+    }
+
     fn counted(&self, metric: Metric) -> f64 {
         self.counted.0.lock().unwrap().get(metric)
     }
@@ -287,6 +295,8 @@ fn a_closed_topic_of_one_tenant_delays_no_other() {
     assert!((fixture.counted(Metric::FeedRecordsSkipped) - 2.0).abs() < f64::EPSILON);
     let tried = fixture.topics.calls.lock().unwrap().clone();
     assert_eq!(tried.iter().filter(|topic| *topic == "acme.ordered").count(), 1);
+    assert_eq!(fixture.armed(TimerKind::Resend), ["device/d-1"], "it is sent again later");
+    assert_eq!(fixture.armed(TimerKind::Release), ["device/d-1"], "only demo has settled events");
 
     fixture.answer(|_, _| Ok(()));
     fixture.memory.state().now = second(1_060);
@@ -405,4 +415,40 @@ fn a_command_that_makes_no_sense_is_answered_with_the_reason() {
     ] {
         assert_eq!(fixture.command(&command)["error"]["code"], code, "{command}");
     }
+}
+
+#[test]
+fn a_subject_whose_records_arrived_out_of_order_is_sent_again_later() {
+    let mut fixture = Fixture::new();
+    fixture.commit("demo", "d-1", &[10, 20, 30]);
+    fixture.answer(|topic, record| {
+        let is_second = record.attribute("time").is_some_and(|time| time.contains(":20"));
+        if topic == "drover.settled" && is_second { Err(down()) } else { Ok(()) }
+    });
+    assert_eq!(fixture.deliver(&fixture.stream), ["0"]);
+    assert_eq!(times(&fixture.sent("drover.settled")), [10, 30]);
+    assert_eq!(fixture.armed(TimerKind::Resend), ["device/d-1"]);
+}
+
+#[test]
+fn the_sweep_releases_a_silent_subject_and_says_what_it_did() {
+    let mut fixture = Fixture::new();
+    fixture.memory.put_document(
+        "T#demo",
+        r#"{"id":"demo","feeds":["settled"],"lateness_seconds":100,"idle_seconds":60}"#,
+    );
+    fixture.commit("demo", "d-1", &[900, 1_000]);
+    fixture.deliver(&fixture.stream);
+    assert_eq!(times(&fixture.sent("drover.settled")), [900]);
+    assert_eq!(fixture.armed(TimerKind::Release), ["device/d-1"]);
+    let place = "T#demo#S#device#d-1";
+    let old = fixture.memory.state().heads[place].clone();
+    let sweep = json!({ "action": "sweep" });
+    assert_eq!(fixture.command(&sweep)["timers"], json!({}), "nothing is due yet");
+
+    fixture.memory.state().now = second(1_000 + 600);
+    assert_eq!(fixture.command(&sweep)["timers"], json!({ "released": 1 }));
+    let new = fixture.memory.state().heads[place].clone();
+    fixture.deliver(&[change(place, "9", Some(&old), &new)]);
+    assert_eq!(times(&fixture.sent("drover.settled")), [1_000]);
 }

@@ -40,7 +40,7 @@ mod sqs;
 pub mod tables;
 
 pub use self::dynamodb::{Applied, REGISTRY_WRITES};
-pub use self::sqs::QueueLevels;
+pub use self::sqs::{QueueLevels, SqsFeeds};
 
 /// Names and addresses of a deployment's tables and queues.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,11 @@
-//! Dead letters and the buffer in SQS. Messages are sent in batches. If SQS accepts only a part of
+//! Dead letters and the buffer in SQS, and feeds that go to a queue ([`SqsFeeds`]). Messages are sent in batches. If SQS accepts only a part of
 //! a batch, the other messages fail one by one. The SDK retries whole batches; the caller decides
 //! whether to retry a single rejected entry.
 //!
 //! The message group is the tenant's name, so that a fair queue serves a quiet tenant before the
 //! backlog of a busy one. Both queues are standard queues: groups do not order messages.
+
+mod feeds;
 
 use std::collections::HashMap;
 
@@ -19,6 +21,7 @@ use drover_core::ports::{Buffer, DeadLetters};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
+pub use self::feeds::SqsFeeds;
 use crate::Aws;
 use crate::calls::{Failure, unavailable};
 use crate::said::Said;
@@ -35,7 +38,16 @@ const CONTENTS: &str = "InvalidMessageContents";
 /// in the fair queue.
 const OPERATOR: &str = "operator";
 
-/// One of the two queues.
+/// A message on its way.
+#[derive(Clone, Copy)]
+struct Outgoing<'a> {
+    body: &'a str,
+    group: &'a str,
+    /// Messages of a FIFO queue with the same one are accepted once within five minutes.
+    deduplication: Option<&'a str>,
+}
+
+/// A queue.
 struct SqsQueue<'a> {
     dependency: Dependency,
     client: &'a Client,
@@ -144,16 +156,29 @@ async fn probe(queue: SqsQueue<'_>) -> Result<(), Unavailable> {
 
 impl Queue for SqsQueue<'_> {
     async fn send(&self, messages: &[Message]) -> Vec<Sent> {
-        let sends: Vec<_> =
-            batches(messages).into_iter().map(|batch| self.send_batch(batch)).collect();
-        // `buffered` keeps the order: the answer has one result for each message, in order.
-        let sent = stream::iter(sends).buffered(IN_FLIGHT).concat().await;
-        sent.into_iter().map(|sent| sent.of(self.dependency)).collect()
+        let outgoing: Vec<Outgoing<'_>> = messages.iter().map(Outgoing::of).collect();
+        self.send_all(&outgoing, IN_FLIGHT).await
+    }
+}
+
+impl<'a> Outgoing<'a> {
+    fn of(message: &'a Message) -> Self {
+        let group = message.tenant.as_ref().map_or(OPERATOR, |tenant| tenant.as_str());
+        Self { body: &message.body, group, deduplication: None }
     }
 }
 
 impl SqsQueue<'_> {
-    async fn send_batch(&self, batch: &[Message]) -> Vec<Sent> {
+    /// Sends messages, several batches at once, and returns one result for each, in order.
+    async fn send_all(&self, messages: &[Outgoing<'_>], in_flight: usize) -> Vec<Sent> {
+        let sends: Vec<_> =
+            batches(messages).into_iter().map(|batch| self.send_batch(batch)).collect();
+        // `buffered` keeps the order: the answer has one result for each message, in order.
+        let sent = stream::iter(sends).buffered(in_flight).concat().await;
+        sent.into_iter().map(|sent| sent.of(self.dependency)).collect()
+    }
+
+    async fn send_batch(&self, batch: &[Outgoing<'_>]) -> Vec<Sent> {
         match self.try_batch(batch).await {
             // SQS rejects a single bad entry. If a compatible service rejects the whole batch, the
             // good messages must still be sent.
@@ -169,7 +194,7 @@ impl SqsQueue<'_> {
     }
 
     /// Returns one result for each message, or one error for the whole batch.
-    async fn try_batch(&self, batch: &[Message]) -> Result<Vec<Sent>, Sent> {
+    async fn try_batch(&self, batch: &[Outgoing<'_>]) -> Result<Vec<Sent>, Sent> {
         let entries = entries(batch).map_err(|_| {
             let message = "cannot build the request for a batch of messages";
             Sent::NotTaken(Unavailable::new(Reason::Bug, message))
@@ -192,7 +217,7 @@ fn not_sent(code: Option<&str>, unavailable: Unavailable) -> Sent {
 
 /// Splits messages into as few batches as the limits allow, in order. A message above the limit
 /// gets a batch of its own, which SQS rejects.
-fn batches(messages: &[Message]) -> Vec<&[Message]> {
+fn batches<'m, 'a>(messages: &'m [Outgoing<'a>]) -> Vec<&'m [Outgoing<'a>]> {
     let (mut batches, mut rest) = (Vec::new(), messages);
     while !rest.is_empty() {
         let mut bytes = 0_usize;
@@ -208,15 +233,15 @@ fn batches(messages: &[Message]) -> Vec<&[Message]> {
 }
 
 /// The id of an entry is its index in the batch.
-fn entries(batch: &[Message]) -> Result<Vec<SendMessageBatchRequestEntry>, BuildError> {
+fn entries(batch: &[Outgoing<'_>]) -> Result<Vec<SendMessageBatchRequestEntry>, BuildError> {
     let numbered = batch.iter().enumerate();
     numbered
         .map(|(index, message)| {
-            let group = message.tenant.as_ref().map_or(OPERATOR, |tenant| tenant.as_str());
             SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
-                .message_body(&message.body)
-                .message_group_id(group)
+                .message_body(message.body)
+                .message_group_id(message.group)
+                .set_message_deduplication_id(message.deduplication.map(str::to_owned))
                 .build()
         })
         .collect()
@@ -257,8 +282,9 @@ mod tests {
     use super::*;
 
     fn check(sizes: &[usize], expected: &[usize]) {
-        let message = |size: &usize| Message { tenant: None, body: "x".repeat(*size) };
-        let messages: Vec<Message> = sizes.iter().map(message).collect();
+        let bodies: Vec<String> = sizes.iter().map(|size| "x".repeat(*size)).collect();
+        let message = |body| Outgoing { body, group: OPERATOR, deduplication: None };
+        let messages: Vec<_> = bodies.iter().map(|body| message(body)).collect();
         let counts: Vec<usize> = batches(&messages).iter().map(|batch| batch.len()).collect();
         assert_eq!(counts, expected, "sizes {sizes:?}");
     }

@@ -24,9 +24,13 @@ pub(crate) const fn is_sendable(character: char) -> bool {
 /// # Errors
 /// The value cannot be encoded as JSON.
 pub fn message_body(value: &impl Serialize) -> Result<String, serde_json::Error> {
-    let json = serde_json::to_string(value)?;
+    serde_json::to_string(value).map(sendable)
+}
+
+/// JSON as a message body that every queue accepts. The characters that are escaped change no value.
+pub fn sendable(json: String) -> String {
     if json.chars().all(is_sendable) {
-        return Ok(json);
+        return json;
     }
     // Such characters occur only inside JSON strings, and the writer has escaped control
     // characters. The others are below U+10000 and have a four-digit escape.
@@ -38,7 +42,7 @@ pub fn message_body(value: &impl Serialize) -> Result<String, serde_json::Error>
             body.push_str(&format!("\\u{:04x}", u32::from(character)));
         }
     }
-    Ok(body)
+    body
 }
 
 /// Truncates a text to the limit of an envelope.
