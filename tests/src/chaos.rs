@@ -84,7 +84,7 @@ pub async fn run(plan: &Plan) -> Result<Found, String> {
         let address = host.http().await;
         check::tenant(address, tenant, &accepted, &mut random).await?;
         let reader = check::Reader { host: address, tenant };
-        feeds::tenant(&plan.program, &plan.data, &reader, tenant, &accepted).await?;
+        feeds::tenant(&plan.program, &plan.data, &reader, &accepted).await?;
     }
     Ok(found)
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use drover_tests::chaos::feeds::Feeds;
 use drover_tests::http::Call;
 use serde_json::{Value, json};
 
 use crate::broker::{Broker, shared};
-use crate::foreign::{Client, Written};
+use crate::foreign::{Client, Read, Written};
 use crate::site::{KEY, Site};
 use crate::topic::{Topic, now};
 
@@ -79,6 +80,47 @@ pub(crate) async fn accepted_events_are_in_a_history_once_whenever_the_broker_di
     }
     let counts = site.has_handled(0).await;
     assert_eq!((counts.rejected, site.letters().await), (0, BTreeMap::new()));
+    consumers_hold_the_histories(&cluster, &site, expected.keys()).await;
+}
+
+/// Consumers of the feeds, which librdkafka reads, hold the histories and views of these devices.
+async fn consumers_hold_the_histories(
+    cluster: &str,
+    site: &Site,
+    devices: impl Iterator<Item = &String> + Clone,
+) {
+    let read = |feed: &str| -> Vec<Value> {
+        let records = Client::Confluent.consume(cluster, &format!("drover.{feed}"));
+        records.into_iter().map(as_json).collect()
+    };
+    let started = Instant::now();
+    loop {
+        let feeds =
+            Feeds { ordered: read("ordered"), settled: read("settled"), views: read("views") };
+        let mut checked = Ok(());
+        for device in devices.clone() {
+            let history = site.history(device, KEY).await;
+            let history: Vec<Value> =
+                history.into_iter().map(|(at, id, payload)| json!([at, id, payload])).collect();
+            let view =
+                site.call(&Call::get(format!("/api/v1/subjects/device/{device}")), KEY).await;
+            let key = format!("demo/device/{device}");
+            checked = checked.and(feeds.check(&key, &history, &view.json));
+        }
+        match checked {
+            Ok(()) => return,
+            Err(fault) => assert!(started.elapsed() < WITHIN, "{fault}"),
+        }
+    }
+}
+
+fn as_json(record: Read) -> Value {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let headers = record.headers.into_iter();
+    let headers: BTreeMap<String, Option<String>> =
+        headers.map(|(name, value)| (name, value.map(text))).collect();
+    let value = record.value.map(|value| serde_json::from_slice::<Value>(&value).unwrap());
+    json!({ "key": record.key.map(text), "headers": headers, "value": value })
 }
 
 /// Writes another producer's events to the topic.

@@ -11,17 +11,21 @@ use drover_core::base::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::check::{Reader, same};
-use super::event::{Accepted, Drawn, Tenant, rfc3339};
+use super::event::{Accepted, Drawn, rfc3339};
 
 /// The relay may be behind for a while.
 const WITHIN: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The records of the feeds, by topic, in order.
-struct Feeds {
-    ordered: Vec<Value>,
-    settled: Vec<Value>,
-    views: Vec<Value>,
+/// The records of the feeds, by topic, in order: each with `key`, `headers` and `value`.
+#[derive(Debug)]
+pub struct Feeds {
+    /// `drover.ordered`
+    pub ordered: Vec<Value>,
+    /// `drover.settled`
+    pub settled: Vec<Value>,
+    /// `drover.views`
+    pub views: Vec<Value>,
 }
 
 /// Checks what consumers of a tenant's feeds hold, once the relay has caught up. `program` reads the topics
@@ -33,22 +37,26 @@ pub async fn tenant(
     program: &Path,
     data: &Path,
     reader: &Reader,
-    tenant: Tenant,
     accepted: &Accepted,
 ) -> Result<(), String> {
-    let mut devices: BTreeMap<&str, Vec<&Drawn>> = BTreeMap::new();
+    let mut devices: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for (position, event) in accepted {
-        devices.entry(&position.0).or_default().push(event);
+        devices.entry(&position.0).or_default().push(expected(event));
     }
     let mut views = BTreeMap::new();
     for device in devices.keys() {
         views.insert(*device, reader.get(&format!("/api/v1/subjects/device/{device}")).await?);
     }
+    let check = || {
+        let feeds = Feeds::read(program, data)?;
+        devices.iter().try_for_each(|(device, history)| {
+            let key = format!("{}/device/{device}", reader.tenant.id);
+            feeds.check(&key, history, views.get(device).unwrap_or(&Value::Null))
+        })
+    };
     let started = Instant::now();
     loop {
-        let checked =
-            Feeds::read(program, data).and_then(|feeds| feeds.check(tenant, &devices, &views));
-        match checked {
+        match check() {
             Err(_) if started.elapsed() < WITHIN => tokio::time::sleep(LOOK).await,
             checked => return checked,
         }
@@ -65,36 +73,28 @@ impl Feeds {
         })
     }
 
-    fn check(
-        &self,
-        tenant: Tenant,
-        devices: &BTreeMap<&str, Vec<&Drawn>>,
-        views: &BTreeMap<&str, Value>,
-    ) -> Result<(), String> {
-        for (device, events) in devices {
-            let key = format!("{}/device/{device}", tenant.id);
-            let of = |records: &[Value]| -> Vec<Value> {
-                records.iter().filter(|record| text(record, "/key") == key).cloned().collect()
-            };
-            let mut view = views.get(device).cloned().unwrap_or_default();
+    /// Holds what consumers have of a subject against its history, `[observed_at, event_id, payload]` in order,
+    /// and against its view as the API answers it.
+    ///
+    /// # Errors
+    /// The mismatch, with both sides.
+    pub fn check(&self, key: &str, history: &[Value], view: &Value) -> Result<(), String> {
+        let of = |records: &[Value]| -> Vec<Value> {
+            records.iter().filter(|record| text(record, "/key") == key).cloned().collect()
+        };
+        let time = |pointer: &str, value: &Value| Timestamp::parse_rfc3339(text(value, pointer));
+        let settled_until = time("/settled_until", view);
+        let settled = history.iter().filter(|event| time("/0", event) <= settled_until);
+        let settled: Vec<&Value> = settled.collect();
+        same(&format!("ordered {key}"), &json!(ordered(&of(&self.ordered))), &json!(history))?;
+        same(&format!("settled {key}"), &json!(log(&of(&self.settled))), &json!(settled))?;
+        let last = of(&self.views).last().and_then(|record| record.get("value").cloned());
+        let mut view = view.clone();
+        if let Some(view) = view.as_object_mut() {
             // A view that is out of date is not sent.
-            if let Some(view) = view.as_object_mut() {
-                view.insert("stale".to_owned(), json!(false));
-            }
-            let settled_until = view
-                .get("settled_until")
-                .and_then(Value::as_str)
-                .and_then(Timestamp::parse_rfc3339);
-            let settled_until = settled_until.map_or(i64::MIN, Timestamp::micros);
-            let all: Vec<Value> = events.iter().map(|event| expected(event)).collect();
-            let settled = events.iter().filter(|event| event.position.1 <= settled_until);
-            let settled: Vec<Value> = settled.map(|event| expected(event)).collect();
-            same(&format!("ordered {key}"), &json!(ordered(&of(&self.ordered))), &json!(all))?;
-            same(&format!("settled {key}"), &json!(log(&of(&self.settled))), &json!(settled))?;
-            let last = of(&self.views).last().and_then(|record| record.get("value").cloned());
-            same(&format!("views {key}"), &last.unwrap_or_default(), &view)?;
+            view.insert("stale".to_owned(), json!(false));
         }
-        Ok(())
+        same(&format!("views {key}"), &last.unwrap_or_default(), &view)
     }
 }
 
