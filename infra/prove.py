@@ -94,7 +94,7 @@ def run(command, environment, **more):
 
 
 def build(arguments):
-    """Builds the four bootstraps with `sam build`, and the command."""
+    """Builds the five bootstraps with `sam build`, and the command."""
     environment = os.environ | {
         "AWS_DEFAULT_REGION": REGION,
         "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
@@ -103,7 +103,7 @@ def build(arguments):
     if not arguments.built:
         step("sam build")
         run([TOOLS / "sam", "build", "--parameter-overrides", "Architecture=x86_64"], environment | quick, cwd=ROOT)
-    for name in ["Ingest", "Processor", "Query", "Replay"]:
+    for name in ["Ingest", "Processor", "Query", "Relay", "Replay"]:
         bootstrap = ROOT / ".aws-sam/build" / name / "bootstrap"
         size, zipped = bootstrap.stat().st_size / 1e6, zipped_bytes(bootstrap) / 1e6
         print(f"   {name}: {size:.1f} MB, zipped {zipped:.1f} MB", flush=True)
@@ -420,6 +420,9 @@ def kafka_mappings(aws):
     for one in mappings["EventSourceMappings"]:
         found = (one["EventSourceArn"], one["FunctionResponseTypes"], "OnFailure" in one["DestinationConfig"])
         check("the mapping reads the cluster", found, (CLUSTER, ["ReportBatchItemFailures"], True))
+    mappings = aws.client("lambda").list_event_source_mappings(FunctionName=functions["RelayFunction"])
+    streams = [one["EventSourceArn"] for one in mappings["EventSourceMappings"]]
+    check("the relay reads the change stream of the ledger", streams, [aws.outputs(STATE)["LedgerStreamArn"]])
     answer = aws.client("lambda").get_function_configuration(FunctionName=functions["IngestFunction"])
     check("ingest writes to Kafka", answer["Environment"]["Variables"]["DROVER_STREAM"], "kafka")
 

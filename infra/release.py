@@ -48,7 +48,8 @@ def release(account, parameters):
     account.change(state, ROOT / "infra/state.yaml", key)
     account.change(stack, account.package(), parameters | {"StateStack": state}, watch=account.alarm(alarms))
     streaming = account.parameters(stack)["StreamMode"] != "direct"
-    watched = {"Stack": stack, "StateStack": state, "Streaming": str(streaming).lower()}
+    relay = "RelayFunction" in account.outputs(stack)
+    watched = {"Stack": stack, "StateStack": state, "Streaming": str(streaming).lower(), "Relay": str(relay).lower()}
     account.change(alarms, ROOT / "infra/alarms.yaml", watched)
     url = account.outputs(stack).get("ApiUrl")
     if url is None:

@@ -12,7 +12,7 @@ use drover_tests::cloudformation;
 use serde_json::{Value, json};
 
 /// The values of the dimension of our metrics, which is a part of their identity in CloudWatch.
-const FUNCTIONS: [&str; 4] = ["ingest", "processor", "query", "replay"];
+const FUNCTIONS: [&str; 5] = ["ingest", "processor", "query", "relay", "replay"];
 
 fn template() -> Value {
     cloudformation::load("infra/alarms.yaml").expect("a template")
@@ -235,6 +235,56 @@ fn an_alarm_reports_buffered_records_days_before_they_become_letters() {
     }
 }
 
+/// What an alarm watches: namespace and metric, the export that names the dimension, statistic and threshold.
+fn watches(alarm: &Value) -> (&str, &str, &str, &str, i64) {
+    let part = |name: &str| alarm[name].as_str().unwrap_or("${Stack}");
+    let dimension = &alarm["Dimensions"][0]["Value"];
+    let named = dimension["Fn::ImportValue"]["Fn::Sub"].as_str().or_else(|| dimension.as_str());
+    let threshold = alarm["Threshold"].as_i64().expect("a number");
+    (part("Namespace"), part("MetricName"), named.expect("a name"), part("Statistic"), threshold)
+}
+
+#[test]
+fn the_relay_is_watched_where_it_exists_and_only_there() {
+    const FUNCTION: &str = "${Stack}-RelayFunction";
+    const QUEUE: &str = "${Stack}-RelayFailedQueueName";
+    const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
+    let expected = [
+        ("FeedsClosed", ("${Stack}", Metric::FeedRecordsSkipped.name(), "relay", "Sum", 0)),
+        ("RelayBehind", ("AWS/Lambda", "IteratorAge", FUNCTION, "Maximum", 30 * 60 * 1000)),
+        ("RelayErrors", ("AWS/Lambda", "Errors", FUNCTION, "Sum", 0)),
+        ("RelayGap", ("AWS/SQS", VISIBLE, QUEUE, "Maximum", 0)),
+        ("RelayGapUndelivered", ("AWS/Lambda", "DestinationDeliveryFailures", FUNCTION, "Sum", 0)),
+        ("RelayThrottles", ("AWS/Lambda", "Throttles", FUNCTION, "Sum", 0)),
+    ];
+    let template = template();
+    let mut conditional = BTreeSet::new();
+    for (name, alarm) in alarms(&template) {
+        let is_conditional = template["Resources"][name]["Condition"] == "HasRelay";
+        if is_conditional {
+            conditional.insert(name.as_str());
+        }
+        // Without a relay nothing exports these names, and the import would fail.
+        let text = alarm.to_string();
+        let of_relay = ["Relay", "OutputsTable"].iter().any(|part| text.contains(part));
+        assert!(!of_relay || is_conditional, "{name}");
+    }
+    for (name, expected) in expected {
+        assert_eq!(watches(&template["Resources"][name]["Properties"]), expected, "{name}");
+        assert!(conditional.remove(name), "{name}");
+    }
+    let outputs = BTreeSet::from(["OutputsFail", "OutputsThrottle"]);
+    assert_eq!(conditional, outputs);
+    assert_eq!(
+        template["Conditions"]["HasRelay"],
+        json!({"Fn::Equals": [{"Ref": "Relay"}, "true"]})
+    );
+    let given = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][1];
+    for name in ["Relay", "RelayFailed"] {
+        assert_eq!(given[name]["Fn::If"][0], "HasRelay", "{name}");
+    }
+}
+
 /// The anchor that a repository page makes of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|one| one.is_alphanumeric() || " -_".contains(*one));
@@ -284,7 +334,7 @@ fn a_release_is_rolled_back_by_existing_alarms_and_not_for_events_of_tenants() {
         rule.split("${").skip(1).filter_map(|rest| rest.split('}').next()).collect();
     let watched: Vec<_> =
         alarms(&template).into_iter().filter(|(name, _)| named.contains(name.as_str())).collect();
-    assert_eq!(watched.len() + 1, named.len(), "alarms, and the condition: {named:?}");
+    assert_eq!(watched.len() + 2, named.len(), "alarms, and two conditions: {named:?}");
     let data = ["dead_letters_sent_total", "records_buffered_total", "corrections_total"];
     for (name, alarm) in watched {
         for metric in metrics(alarm) {
@@ -292,7 +342,7 @@ fn a_release_is_rolled_back_by_existing_alarms_and_not_for_events_of_tenants() {
             assert!(!data.contains(&metric) && metric != "Throttles", "{name}: {metric}");
         }
     }
-    for function in ["Ingest", "Processor", "Query", "Replay"] {
+    for function in ["Ingest", "Processor", "Query", "Relay", "Replay"] {
         assert!(
             named.contains(format!("{function}Errors").as_str()),
             "no alarm watches errors of {function}"

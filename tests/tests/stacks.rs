@@ -76,7 +76,8 @@ fn imports_from_the_app_stack_exist() {
             imports(&stack(name), "Stack").difference(&exported).cloned().collect();
         assert!(missing.is_empty(), "{name}: {missing:?}");
     }
-    assert_eq!(imports(&stack("alarms"), "Stack").len(), 5, "four functions and the API");
+    let imported = imports(&stack("alarms"), "Stack");
+    assert_eq!(imported.len(), 7, "five functions, the API and the relay's queue: {imported:?}");
 }
 
 #[test]
@@ -181,6 +182,11 @@ fn the_endpoint_of_dynamodb_allows_the_actions_of_the_functions() {
     let allowed: BTreeSet<&str> =
         actions.expect("actions").iter().filter_map(|one| one.as_str()).collect();
     assert!(used.contains("dynamodb:PartiQLUpdate"), "{used:?}");
+    // Lambda's pollers read change streams, outside the network.
+    let of_streams = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"];
+    let of_streams = of_streams.map(|action| format!("dynamodb:{action}"));
+    let used: BTreeSet<&str> =
+        used.into_iter().filter(|action| !of_streams.iter().any(|one| one == action)).collect();
     assert!(used.is_subset(&allowed), "{:?}", used.difference(&allowed));
 }
 
@@ -295,7 +301,7 @@ fn every_role_of_a_function_fits_its_boundary() {
     let resources = app["Resources"].as_object().expect("resources");
     let roles: Vec<_> =
         resources.iter().filter(|(_, one)| one["Type"] == "AWS::IAM::Role").collect();
-    assert_eq!(roles.len(), 4, "a role for each function");
+    assert_eq!(roles.len(), 5, "a role for each function");
     for (name, role) in roles {
         let bounded =
             json!({"Fn::If": ["Bounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]});
@@ -304,6 +310,23 @@ fn every_role_of_a_function_fits_its_boundary() {
             allowed(role).into_iter().filter(|action| !boundary.contains(action)).collect();
         assert!(beyond.is_empty(), "{name}: {beyond:?}");
     }
+}
+
+/// The boundary limits queues by their names.
+#[test]
+fn the_boundary_and_the_release_role_know_the_queue_of_the_relay() {
+    let delivery = stack("delivery");
+    let named = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${Stack}-RelayFailed-*";
+    for name in ["FunctionBoundary", "CloudFormation"] {
+        let mut found = Vec::new();
+        objects(&delivery["Resources"][name], &mut found);
+        let mut queues = found.iter().filter(|object| object.get("Sid") == Some(&json!("Queues")));
+        let resources = queues.next().and_then(|queues| queues.get("Resource")?.as_array());
+        assert!(resources.expect("queues").contains(&json!({"Fn::Sub": named})), "{name}");
+    }
+    let app = cloudformation::load("template.yaml").expect("a template");
+    // CloudFormation names the queue after its stack and this resource.
+    assert!(app["Resources"]["RelayFailed"]["Properties"].get("QueueName").is_none());
 }
 
 fn text(path: &str) -> String {

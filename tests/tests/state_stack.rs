@@ -216,7 +216,7 @@ fn the_other_stacks_find_their_imports() {
     let queues = ["DeadLetter", "Buffer"].iter().flat_map(|name| {
         ["QueueUrl", "QueueArn", "QueueName", "FailedQueueName"].map(|what| format!("{name}{what}"))
     });
-    for name in tables.chain(queues) {
+    for name in tables.chain(queues).chain(["LedgerStreamArn".to_owned()]) {
         assert!(outputs.contains_key(&name), "{name}");
     }
 }

@@ -1,5 +1,6 @@
 //! `template.yaml` agrees with the code that it deploys and with the other stacks: variables,
-//! routes, event source mappings, timeouts. `permissions` checks the permissions.
+//! routes, event source mappings, timeouts. `permissions` checks the permissions, `template_relay` the
+//! relay.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
@@ -45,7 +46,7 @@ fn variables() -> BTreeSet<String> {
 
 #[test]
 fn exactly_the_variables_that_a_function_reads_are_set() {
-    let stack = stack(&[]);
+    let stack = in_mode("msk-iam");
     let globals = &stack.section("Globals")["Function"]["Environment"]["Variables"];
     let mut set: BTreeSet<String> =
         globals.as_object().expect("variables").keys().cloned().collect();
@@ -66,7 +67,9 @@ fn environment(stack: &Stack, function: &str) -> BTreeMap<String, String> {
     let own = functions[function]["Properties"]["Environment"]["Variables"].clone();
     let all = [globals, own];
     let all = all.iter().flat_map(|variables| variables.as_object().into_iter().flatten());
-    let all = all.map(|(name, value)| match name.ends_with("_URL") {
+    let is_imported_url =
+        |name: &str, value| name.ends_with("_URL") && text(value).starts_with('<');
+    let all = all.map(|(name, value)| match is_imported_url(name, value) {
         true => (name.clone(), "https://sqs.example/1/queue".to_owned()),
         false => (name.clone(), text(value).to_owned()),
     });
@@ -92,13 +95,17 @@ fn in_every_form_each_function_accepts_its_environment() {
             let environment = environment(&stack, function);
             move |name: &str| environment.get(name).cloned()
         };
+        let without_kafka = *mode == "direct";
+        let relay =
+            (!without_kafka).then(|| drover_relay::config::Config::read(variables("Relay")));
         let faults = [
             drover_ingest::config::Config::read(variables("Ingest")).err(),
             drover_processor::config::Config::read(variables("Processor")).err(),
             drover_query::config::Config::read(variables("Query")).err(),
             drover_replay::config::Config::read(variables("Replay")).err(),
+            relay.and_then(Result::err),
         ];
-        assert_eq!(faults, [None, None, None, None], "{mode} {auth}");
+        assert_eq!(faults, [const { None }; 5], "{mode} {auth}");
     }
 }
 

@@ -12,8 +12,14 @@ const KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/state";
 const TOPICS: &str = "drover.events,telemetry";
 
 pub(crate) const WITHOUT_KAFKA: [(&str, &str); 0] = [];
-pub(crate) const MSK_IAM: [(&str, &str); 5] = [
+/// Feeds go to a queue, which has a key of its own.
+pub(crate) const WITH_A_QUEUE: [(&str, &str); 2] =
+    [("FeedsQueueArn", FEEDS_QUEUE), ("FeedsQueueKeyArn", FEEDS_KEY)];
+const FEEDS_QUEUE: &str = "arn:aws:sqs:eu-central-1:111122223333:feeds.fifo";
+const FEEDS_KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/feeds";
+pub(crate) const MSK_IAM: [(&str, &str); 6] = [
     ("StreamMode", "msk-iam"),
+    ("FeedPrefixes", "drover,plant-7"),
     ("Topics", TOPICS),
     ("ClusterArn", CLUSTER),
     ("SubnetIds", "subnet-1,subnet-2"),
@@ -66,6 +72,11 @@ pub(crate) const EVERYTHING: [(&str, &str); 4] = [
     ("MetricsTenants", "acme"),
 ];
 
+const OWN_STREAM: &str =
+    "arn:aws:dynamodb:eu-central-1:111122223333:table/drover-own-a/stream/2026-11-28T10:00:00.000";
+/// The optional settings of a form with a relay.
+pub(crate) const EVERYTHING_WITH_RELAY: [(&str, &str); 1] = [("TenantStreamArns", OWN_STREAM)];
+
 /// Actions with their allowed resources.
 pub(crate) type Granted = BTreeSet<(String, String)>;
 
@@ -111,6 +122,9 @@ const LEDGER: &[&str] = &["<drover-state-LedgerTableArn>"];
 const ACTIVITY: &[&str] = &["<drover-state-LedgerTableArn>/index/activity"];
 const REQUESTS: &[&str] = &["<drover-state-RequestsTableArn>"];
 const LETTERS: &[&str] = &["<drover-state-LettersTableArn>"];
+const OUTPUTS: &[&str] = &["<drover-state-OutputsTableArn>"];
+const READ_STREAM: &str = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator \
+    dynamodb:ListStreams";
 const QUEUES: &[&str] = &["<drover-state-DeadLetterQueueArn>", "<drover-state-BufferQueueArn>"];
 const FILE: &str = "dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query dynamodb:PutItem \
     dynamodb:BatchWriteItem dynamodb:DeleteItem";
@@ -163,6 +177,19 @@ const REPLAY: [(&str, &[&str]); 5] = [
     (TAKE, QUEUES),
 ];
 
+const RELAY: [(&str, &[&str]); 7] = [
+    (LOG, &["${RelayLogs.Arn}"]),
+    (READ_STREAM, &["<drover-state-LedgerStreamArn>"]),
+    ("dynamodb:GetItem", REGISTRY),
+    (WRITE, LEDGER),
+    ("dynamodb:Query", ACTIVITY),
+    ("dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:DeleteItem", OUTPUTS),
+    ("sqs:SendMessage", &["<drover-state-DeadLetterQueueArn>", "${RelayFailed.Arn}"]),
+];
+/// Of the relay with a queue as target.
+const TO_QUEUE: [(&str, &[&str]); 2] =
+    [("sqs:SendMessage", &[FEEDS_QUEUE]), ("kms:Decrypt kms:GenerateDataKey", &[FEEDS_KEY])];
+
 pub(crate) fn without_kafka() -> Vec<Expectation> {
     vec![
         expect(&WITHOUT_KAFKA, "Ingest", &with(&INGEST, &[(WRITE, LEDGER)])),
@@ -172,9 +199,30 @@ pub(crate) fn without_kafka() -> Vec<Expectation> {
     ]
 }
 
+/// A queue changes the relay alone.
+pub(crate) fn with_a_queue_of_feeds() -> Vec<Expectation> {
+    vec![
+        expect(&WITH_A_QUEUE, "Ingest", &with(&INGEST, &[(WRITE, LEDGER)])),
+        expect(&WITH_A_QUEUE, "Processor", &PROCESSOR),
+        expect(&WITH_A_QUEUE, "Query", &QUERY),
+        expect(&WITH_A_QUEUE, "Relay", &with(&RELAY, &TO_QUEUE)),
+        expect(&WITH_A_QUEUE, "Replay", &REPLAY),
+    ]
+}
+
 pub(crate) fn with_msk_and_iam() -> Vec<Expectation> {
     const EVENTS: &[&str] =
         &["arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/drover.events"];
+    const FEEDS: &[&str] = &[
+        "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/drover.ordered",
+        "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/drover.settled",
+        "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/drover.views",
+        "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/drover.alerts",
+        "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/plant-7.ordered",
+        "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/plant-7.settled",
+        "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/plant-7.views",
+        "arn:aws:kafka:eu-central-1:111122223333:topic/events/id-1/plant-7.alerts",
+    ];
     assert!(BOTH_TOPICS[0].starts_with(TOPIC) && BOTH_GROUPS[0].starts_with(GROUP));
     vec![
         expect(
@@ -204,6 +252,18 @@ pub(crate) fn with_msk_and_iam() -> Vec<Expectation> {
             ),
         ),
         expect(&MSK_IAM, "Query", &QUERY),
+        expect(
+            &MSK_IAM,
+            "Relay",
+            &with(
+                &RELAY,
+                &[
+                    ("kafka-cluster:Connect kafka-cluster:WriteDataIdempotently", &[CLUSTER]),
+                    ("kafka-cluster:DescribeTopic kafka-cluster:WriteData", FEEDS),
+                    (INTERFACES, &["*"]),
+                ],
+            ),
+        ),
         expect(
             &MSK_IAM,
             "Replay",
@@ -240,6 +300,7 @@ pub(crate) fn with_msk_and_a_password() -> Vec<Expectation> {
             ),
         ),
         expect(&MSK_SCRAM, "Query", &QUERY),
+        expect(&MSK_SCRAM, "Relay", &with(&RELAY, &secret)),
         expect(&MSK_SCRAM, "Replay", &with(&REPLAY, &secret)),
     ]
 }
@@ -248,12 +309,13 @@ pub(crate) fn with_a_cluster_of_ones_own() -> Vec<Expectation> {
     [SELF_MANAGED, SELF_MANAGED_PLAIN].iter().flat_map(of_a_cluster_of_ones_own).collect()
 }
 
-fn of_a_cluster_of_ones_own(form: &'static [(&str, &str); 4]) -> [Expectation; 4] {
+fn of_a_cluster_of_ones_own(form: &'static [(&str, &str); 4]) -> [Expectation; 5] {
     let secret: [(&str, &[&str]); 1] = [("secretsmanager:GetSecretValue", &[SECRET])];
     [
         expect(form, "Ingest", &with(&INGEST, &secret)),
         expect(form, "Processor", &with(&PROCESSOR, &with(&secret, &[(POLLERS, &["*"])]))),
         expect(form, "Query", &QUERY),
+        expect(form, "Relay", &with(&RELAY, &secret)),
         expect(form, "Replay", &with(&REPLAY, &secret)),
     ]
 }
@@ -294,7 +356,10 @@ pub(crate) fn with_everything_switched_on() -> Vec<Expectation> {
     let (write, read) = ((WRITE, OWN), (READ, OWN));
     let numbers: (&str, &[&str]) = ("cloudwatch:GetMetricData", &["*"]);
     let ingest = with(&INGEST, &[(WRITE, LEDGER), write]);
+    let with_relay = [&WITH_A_QUEUE[..], &EVERYTHING, &EVERYTHING_WITH_RELAY].concat();
+    let relay = with(&with(&RELAY, &TO_QUEUE), &[write, (READ_STREAM, &[OWN_STREAM])]);
     vec![
+        expect(&with_relay, "Relay", &with(&relay, &all)),
         expect(&EVERYTHING, "Ingest", &with(&ingest, &all)),
         expect(&EVERYTHING, "Processor", &with(&PROCESSOR, &with(&all, &[write]))),
         expect(&EVERYTHING, "Query", &with(&QUERY, &with(&all, &[read, numbers]))),
