@@ -79,6 +79,7 @@ fn environment(stack: &Stack, function: &str) -> BTreeMap<String, String> {
 #[test]
 fn in_every_form_each_function_accepts_its_environment() {
     let secret = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:AmazonMSK_app-1";
+    let queue = "arn:aws:sqs:eu-central-1:111122223333:feeds.fifo";
     for (mode, auth) in STREAMS.iter().flat_map(|mode| [(mode, "key"), (mode, "jwt")]) {
         // As after a change of form: settings of the other forms are still given.
         let stack = stack(&[
@@ -90,20 +91,18 @@ fn in_every_form_each_function_accepts_its_environment() {
             ("MetricsTenants", "acme,demo"),
             ("CorsOrigins", "https://app.example"),
             ("WebhookOrigins", "eventgrid.azure.net,events.example.com"),
+            ("FeedsQueueArn", if *mode == "direct" { queue } else { "" }),
         ]);
         let variables = |function| {
             let environment = environment(&stack, function);
             move |name: &str| environment.get(name).cloned()
         };
-        let without_kafka = *mode == "direct";
-        let relay =
-            (!without_kafka).then(|| drover_relay::config::Config::read(variables("Relay")));
         let faults = [
             drover_ingest::config::Config::read(variables("Ingest")).err(),
             drover_processor::config::Config::read(variables("Processor")).err(),
             drover_query::config::Config::read(variables("Query")).err(),
             drover_replay::config::Config::read(variables("Replay")).err(),
-            relay.and_then(Result::err),
+            drover_relay::config::Config::read(variables("Relay")).err(),
         ];
         assert_eq!(faults, [const { None }; 5], "{mode} {auth}");
     }
