@@ -95,6 +95,7 @@ impl Checked {
         }
         let contracts = self.contracts.iter();
         names.extend(contracts.map(|one| DocumentName::Contract(one.content.name.clone())));
+        names.extend(self.feed_topics().map(DocumentName::Topic));
         for (topic, route) in self.routes() {
             names.insert(DocumentName::Topic(topic.clone()));
             names.extend(contract_of(route).map(|name| DocumentName::Contract(name.to_owned())));

@@ -1,5 +1,6 @@
 //! The writes and refusals of a plan.
 
+mod feeds;
 mod placement;
 mod versions;
 
