@@ -122,7 +122,7 @@ mod tests {
         let shown: Value =
             serde_json::from_str(&line(Layout::Json, 2, &record(Some(b"{\"a\":1}")))).unwrap();
         let expected = json!({
-            "partition": 2, "offset": 7, "timestamp": "2027-01-15T08:00:00.000000Z",
+            "partition": 2, "offset": 7, "timestamp": "2027-01-15T08:00:00.000Z",
             "key": "demo/device/d-1", "value": { "a": 1 },
             "headers": { "ce_id": "e-1", "ce_type": "temperature", "raw": { "base64": "/w==" } },
         });
