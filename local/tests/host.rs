@@ -178,8 +178,9 @@ async fn everything_is_there_again_after_a_stop() {
     assert!(!data.path().join("host.json").exists());
 
     let host = Host::start(HostConfig::on_free_ports(data.path())).await.unwrap();
-    let ours = ["drover-ledger", "drover-letters", "drover-registry", "drover-requests"];
-    assert_eq!(host.parts().tables, [ours.as_slice(), &["notes"]].concat());
+    let ours = ["ledger", "letters", "outputs", "registry", "requests"];
+    let ours = ours.map(|table| format!("drover-{table}"));
+    assert_eq!(host.parts().tables, [ours.as_slice(), &["notes".to_owned()]].concat());
     let key = json!({ "TableName": "notes", "Key": { "id": { "S": "n1" } } });
     assert_eq!(dynamodb(host.addresses(), "GetItem", key).await["Item"]["id"]["S"], "n1");
     host.stop().await.unwrap();
