@@ -68,6 +68,8 @@ async fn the_names_are_those_of_the_contract_from_the_start() {
         "events_duplicate_total counter",
         "events_late_total counter",
         "events_processed_total counter",
+        "feed_records_sent_total counter",
+        "feed_records_skipped_total counter",
         "last_message_timestamp_seconds gauge",
         "message_processing_duration_seconds histogram",
         "messages_processed_total counter",

@@ -213,7 +213,7 @@ pub(crate) fn is_digest(id: &EventId) -> bool {
 
 /// 32 hex digits of SHA-256. Each part is prefixed with its length, so that different lists of
 /// parts have different inputs.
-pub(crate) fn digest(parts: &[&[u8]]) -> String {
+pub fn digest(parts: &[&[u8]]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_be_bytes());

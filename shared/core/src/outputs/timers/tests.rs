@@ -1,3 +1,5 @@
+//! The keys and minutes of timers.
+
 use super::*;
 use crate::base::id::{SubjectId, TenantId};
 

@@ -1,3 +1,5 @@
+//! Which timers a commit needs.
+
 use super::*;
 use crate::base::id::{EventId, Position, SubjectId, TenantId};
 use crate::base::scope::TenantScope;

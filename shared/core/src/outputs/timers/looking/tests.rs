@@ -1,3 +1,5 @@
+//! What a due timer becomes.
+
 use std::sync::Arc;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The cursor of the sweep and its lease.
+
 use super::*;
 
 fn second(at: i64) -> Timestamp {

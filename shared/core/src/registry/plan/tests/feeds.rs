@@ -13,7 +13,10 @@ fn routes(topics: &[&str]) -> Option<Text> {
 #[test]
 fn a_topic_of_a_feed_has_no_route() {
     let tenant = json!({"id": "a", "feeds": ["settled"], "feed_prefix": "own"});
-    let both = |topics: &[&str]| Submitted { topics: routes(topics), ..tenants(&[tenant.clone()]) };
+    let both = |topics: &[&str]| Submitted {
+        topics: routes(topics),
+        ..tenants(std::slice::from_ref(&tenant))
+    };
     assert!(!plan(&both(&["own.ordered"]), &Stored::new()).writes.is_empty());
     refusals(&both(&["own.settled"]), &Stored::new(), &["/feed_prefix"]);
 

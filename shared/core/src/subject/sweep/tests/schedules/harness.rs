@@ -21,7 +21,7 @@ use crate::ledger::touch::Touch;
 use crate::memory::{Call, Fault, Faulty, Memory, place};
 use crate::outputs::changes::Changes;
 use crate::outputs::timers::arming::armed_by;
-use crate::outputs::timers::{Timer, TimerKind};
+use crate::outputs::timers::{Minute, Timer, TimerKind};
 use crate::pipeline::subject::{Job, commit};
 use crate::pipeline::table_health::TableHealth;
 use crate::registry::Registry;
@@ -342,7 +342,15 @@ impl Harness {
             return Err(format!("not sent again: {:?}", self.resends));
         }
         let outputs = &self.ports.state().outputs;
-        let is_left = !outputs.entries.is_empty() || !outputs.armed.is_empty();
+        // What a stopped sweep wrote late, behind the cursor, belongs to no timer and expires.
+        let next = outputs.sweep.as_ref().map_or(Minute(i64::MAX), |sweep| sweep.next);
+        let is_met = |key: &(String, String)| minute_of(&key.0).is_none_or(|minute| minute >= next);
+        let is_left = outputs.entries.keys().any(is_met) || !outputs.armed.is_empty();
         if is_left { Err(format!("timers are left: {outputs:?}")) } else { Ok(()) }
     }
+}
+
+/// The minute of a partition key `W#<minute>#<shard>`.
+fn minute_of(partition: &str) -> Option<Minute> {
+    partition.split('#').nth(1)?.parse().ok().map(Minute)
 }
