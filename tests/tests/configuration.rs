@@ -33,12 +33,13 @@ fn read(function: &str, source: impl Fn(&str) -> Option<String>) -> Result<Strin
     }
 }
 
+/// The setting with an event log.
+const KAFKA: (&str, &str) = ("DROVER_STREAM", "kafka");
+
 /// A value for every required variable.
 fn needed(name: &str) -> Option<String> {
     let value = match name {
         "DROVER_KAFKA_BOOTSTRAP" => "broker:9092",
-        // In place of Kafka.
-        "DROVER_FEEDS_QUEUE_URL" => return None,
         queue if queue.ends_with("_QUEUE_URL") => "https://sqs/1/queue",
         table if table.ends_with("_TABLE") => "table",
         _ => return None,
@@ -49,6 +50,8 @@ fn needed(name: &str) -> Option<String> {
 fn source<'a>(settings: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
     move |name| match settings.iter().find(|(one, _)| *one == name) {
         Some((_, value)) => Some((*value).to_owned()),
+        // In place of Kafka.
+        None if name == "DROVER_FEEDS_QUEUE_URL" && settings.contains(&KAFKA) => None,
         None => needed(name),
     }
 }

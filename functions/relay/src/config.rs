@@ -3,6 +3,7 @@
 
 use drover_aws::AwsConfig;
 use drover_aws::kafka::KafkaVariables;
+use drover_aws::settings::kafka;
 use drover_core::base::metrics::emf::Keeping;
 use drover_core::base::variables::{Misconfigured, Variables};
 use drover_core::pipeline::settings::PipelineSettings;
@@ -21,7 +22,8 @@ pub struct Config {
     pub metrics: Keeping,
 }
 
-/// Where feeds are sent: `DROVER_FEEDS_QUEUE_URL`, or the cluster of `DROVER_KAFKA_…`.
+/// Where feeds are sent: with `DROVER_STREAM=kafka` to the cluster of `DROVER_KAFKA_…`, otherwise to the queue
+/// `DROVER_FEEDS_QUEUE_URL`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Topics of a Kafka cluster.
@@ -39,12 +41,11 @@ impl Target {
         F: Fn(&str) -> Option<String>,
     {
         const QUEUE: &str = "DROVER_FEEDS_QUEUE_URL";
-        const KAFKA: &str = "DROVER_KAFKA_BOOTSTRAP";
-        match (variables.optional(QUEUE), variables.optional(KAFKA)) {
-            (None, _) => KafkaVariables::read(variables).map(Self::Kafka),
-            (Some(_), None) => Ok(Self::Queue { url: variables.url(QUEUE)? }),
+        match (kafka(variables)?, variables.optional(QUEUE)) {
+            (Some(kafka), None) => Ok(Self::Kafka(kafka)),
+            (None, _) => Ok(Self::Queue { url: variables.url(QUEUE)? }),
             (Some(_), Some(_)) => {
-                Err(Misconfigured::new(QUEUE, format!("cannot be combined with {KAFKA}")))
+                Err(Misconfigured::new(QUEUE, "cannot be combined with DROVER_STREAM=kafka"))
             }
         }
     }
@@ -91,12 +92,15 @@ mod tests {
 
     #[test]
     fn feeds_have_one_target() {
-        let (queue, kafka) = ("DROVER_FEEDS_QUEUE_URL", "DROVER_KAFKA_BOOTSTRAP");
         let url = "https://sqs/1/feeds.fifo";
-        assert_eq!(read(&[(queue, url)]), Ok(Target::Queue { url: url.to_owned() }));
-        assert!(matches!(read(&[(kafka, "b:9092")]), Ok(Target::Kafka(_))));
-        assert_eq!(read(&[]), Err("DROVER_KAFKA_BOOTSTRAP is not set".to_owned()));
-        let both = "DROVER_FEEDS_QUEUE_URL cannot be combined with DROVER_KAFKA_BOOTSTRAP";
-        assert_eq!(read(&[(queue, url), (kafka, "b:9092")]), Err(both.to_owned()));
+        let queue = ("DROVER_FEEDS_QUEUE_URL", url);
+        let brokers = ("DROVER_KAFKA_BOOTSTRAP", "b:9092");
+        let kafka = ("DROVER_STREAM", "kafka");
+        // The brokers stay configured when a stack goes back to no event log.
+        assert_eq!(read(&[queue, brokers]), Ok(Target::Queue { url: url.to_owned() }));
+        assert!(matches!(read(&[kafka, brokers]), Ok(Target::Kafka(_))));
+        assert_eq!(read(&[]), Err("DROVER_FEEDS_QUEUE_URL is not set".to_owned()));
+        let both = "DROVER_FEEDS_QUEUE_URL cannot be combined with DROVER_STREAM=kafka";
+        assert_eq!(read(&[queue, kafka, brokers]), Err(both.to_owned()));
     }
 }
