@@ -125,7 +125,7 @@ impl Cluster {
             wanted.dedup();
             cluster.cluster.create_topics(&wanted).await?;
         }
-        let log = KafkaLog::of_topics(cluster.clone(), topics.clone()).await?;
+        let log = KafkaLog::of_topics(cluster.cluster.clone(), topics.clone()).await?;
         let event_log = Arc::new(KafkaEventLog::connect(cluster.clone()).await?);
         let reread = KafkaReread::new(cluster.cluster.clone());
         let feeds = Arc::new(KafkaFeeds::new(cluster.cluster.clone()));

@@ -12,6 +12,7 @@ use drover_core::base::public_reason::PublicReason;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::outputs::timers::Minute;
+use drover_core::pipeline::subject::resend;
 use drover_core::ports::FeedTarget;
 use drover_core::subject::listing::Mark;
 use drover_core::subject::sweep::{SweepEnd, SweepLimits, Swept, sweep};
@@ -139,12 +140,14 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         let resent = match subject {
             None => self.resend_all(&scope, &tenant, cursor, deadline).await?,
             Some(subject) => {
-                let (name, mut resent) = (subject.to_string(), Resent::default());
-                if !self.resend_subject(&scope, &tenant, subject, &mut resent.units).await? {
-                    let message = format!("the tenant has no such subject: subject=`{name}`");
+                let message = format!("the tenant has no such subject: subject=`{subject}`");
+                let (key, limits) = (scope.subject(subject), self.settings.item_limits);
+                let resent = resend(&self.ports, &self.registry, (key, &tenant), limits);
+                let (is_known, units) = resent.await?;
+                if !is_known {
                     return Err(Refused::new("not_found", message));
                 }
-                Resent { subjects: 1, ..resent }
+                Resent { subjects: 1, next_cursor: None, units }
             }
         };
         self.count(Some(&id), resent.units);

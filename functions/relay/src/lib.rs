@@ -22,11 +22,12 @@ use std::sync::Arc;
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use drover_core::base::cost::Units;
 use drover_core::base::deadline::stop_at;
-use drover_core::base::error::Unavailable;
-use drover_core::base::id::TenantId;
+use drover_core::base::error::{Extent, Reason, Unavailable};
+use drover_core::base::id::{SubjectKey, TenantId};
 use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::{Counts, Meter, Metric, Tally};
 use drover_core::base::time::Timestamp;
+use drover_core::outputs::timers::{Timer, TimerKind};
 use drover_core::ports::{FeedTarget, Listing, Ports, SubjectLocation, Timers};
 use drover_core::registry::Registry;
 use drover_core::subject::timers::Armer;
@@ -49,6 +50,9 @@ use self::subject::{Ended, SubjectRun};
 
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "relay";
+
+/// How long after records of a subject were skipped or arrived out of order it is sent again.
+const RESEND_SECONDS: i64 = 600;
 
 /// The ports of the relay.
 pub trait RelayPorts: Ports + Listing + Timers {}
@@ -167,6 +171,15 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         (changes.iter().filter(is_failed).collect(), tally)
     }
 
+    /// Has a subject sent again later.
+    async fn arm_resend(&self, key: &SubjectKey, counts: &mut Counts) -> Result<(), Unavailable> {
+        let now = self.ports.now();
+        let due = now.plus_seconds(RESEND_SECONDS);
+        let timer = Timer::new(TimerKind::Resend, key.clone(), due, now);
+        counts.add_units(self.armer.arm(&self.ports, &timer, now).await?);
+        Ok(())
+    }
+
     async fn run<'a>(
         &self,
         changes: Vec<&'a HeadChange>,
@@ -185,6 +198,13 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         let location: &SubjectLocation = &first.location;
         let tenant = location.key.tenant();
         match self.registry.tenant(tenant, self.ports.now(), &self.ports).await {
+            // One tenant's document delays no other: the subject is sent again once it can be read.
+            Err(broken) if is_broken(&broken) => {
+                tracing::error!(%tenant, why = broken.message, "the tenant's document is invalid");
+                let mut ended = nothing(None);
+                let armed = self.arm_resend(&location.key, &mut ended.counts).await;
+                armed.map_or_else(|unavailable| nothing(Some(unavailable)), |()| ended)
+            }
             Err(unavailable) => nothing(Some(unavailable)),
             Ok(Some(tenant)) if !tenant.feeds.enabled.is_empty() => {
                 SubjectRun::new(self, location, &tenant, deadline).send(changes).await
@@ -192,6 +212,13 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
             Ok(_) => nothing(None),
         }
     }
+}
+
+/// Whether something that is stored makes no sense, and not for everyone: waiting does not mend it, and would
+/// delay others.
+fn is_broken(unavailable: &Unavailable) -> bool {
+    matches!(unavailable.reason, Reason::Corrupt | Reason::Bug | Reason::Misconfigured)
+        && unavailable.extent != Extent::Everyone
 }
 
 fn failure(change: &HeadChange) -> DynamoDbBatchItemFailure {

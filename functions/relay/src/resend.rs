@@ -4,16 +4,13 @@
 
 use drover_core::base::cost::Units;
 use drover_core::base::error::Unavailable;
-use drover_core::base::id::SubjectId;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::tenant::Tenant;
-use drover_core::ledger::dialogue::CommitParams;
 use drover_core::ledger::shard::Shard;
-use drover_core::ledger::touch::Touch;
-use drover_core::pipeline::subject::touch;
-use drover_core::ports::{FeedTarget, SubjectLocation};
-use drover_core::subject::listing::{Listed, Mark, list};
+use drover_core::pipeline::subject::resend;
+use drover_core::ports::FeedTarget;
+use drover_core::subject::listing::{Mark, list};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
@@ -36,23 +33,6 @@ pub(crate) struct Resent {
 }
 
 impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
-    /// One subject; `false`: it does not exist.
-    pub(crate) async fn resend_subject(
-        &self,
-        scope: &TenantScope,
-        tenant: &Tenant,
-        subject: SubjectId,
-        units: &mut Units,
-    ) -> Result<bool, Unavailable> {
-        let (key, table) = (scope.subject(subject), tenant.placement.table());
-        let params = CommitParams::new(key.clone(), tenant.policy(), self.settings.item_limits);
-        let location = SubjectLocation { key, table };
-        let touched = touch(&self.ports, &self.registry, location, params, Touch::Resend).await;
-        let (head, spent) = touched?;
-        *units += spent;
-        Ok(head.is_some_and(|head| head.version > 0))
-    }
-
     /// The subjects of a tenant behind a place in the listing, until the deadline.
     pub(crate) async fn resend_all(
         &self,
@@ -71,18 +51,14 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
             let (listed, has_more, units) = list(ports, shards().collect(), after, PAGE).await?;
             resent.units += units;
             let last = listed.last().map(|listed| listed.mark().clone());
-            let touches: Vec<_> = listed.into_iter().map(Listed::into_subject).collect();
-            let touches: Vec<_> = touches
-                .into_iter()
-                .map(|subject| async move {
-                    let mut units = Units::default();
-                    self.resend_subject(scope, tenant, subject, &mut units).await?;
-                    Ok::<_, Unavailable>(units)
-                })
-                .collect();
-            let spent: Vec<Units> = stream::iter(touches).buffered(AT_ONCE).try_collect().await?;
-            resent.subjects += spent.len();
-            spent.into_iter().for_each(|units| resent.units += units);
+            let resends = listed.into_iter().map(|listed| {
+                let key = scope.subject(listed.into_subject());
+                resend(ports, &self.registry, (key, tenant), self.settings.item_limits)
+            });
+            let resends: Vec<_> = resends.collect();
+            let done: Vec<_> = stream::iter(resends).buffered(AT_ONCE).try_collect().await?;
+            resent.subjects += done.len();
+            done.into_iter().for_each(|(_, units)| resent.units += units);
             resent.next_cursor = last.filter(|_| has_more);
             if resent.next_cursor.is_none() || ports.now() >= deadline {
                 return Ok(resent);

@@ -16,17 +16,13 @@ use drover_core::outputs::changes::Changes;
 use drover_core::outputs::feeds::{self, Delivery, Step};
 use drover_core::outputs::record::FeedRecord;
 use drover_core::outputs::timers::arming::armed_by;
-use drover_core::outputs::timers::{Timer, TimerKind};
 use drover_core::outputs::views;
 use drover_core::ports::{FeedTarget, NotPublished, SubjectLocation};
 use drover_core::subject::reader::obey;
 use drover_core::view::Specs;
 
 use crate::stream::HeadChange;
-use crate::{Relay, RelayPorts};
-
-/// How long after a topic was found closed its subjects are sent again.
-const RESEND_SECONDS: i64 = 600;
+use crate::{Relay, RelayPorts, is_broken};
 
 /// The changes of a subject on their way.
 pub(crate) struct SubjectRun<'a, W, T> {
@@ -34,7 +30,7 @@ pub(crate) struct SubjectRun<'a, W, T> {
     location: &'a SubjectLocation,
     feeds: &'a Feeds,
     deadline: Timestamp,
-    /// Whether a topic was closed, so that the subject has to be sent again.
+    /// Whether records were skipped or arrived out of order, so that the subject has to be sent again.
     lacks_records: bool,
     counts: Counts,
 }
@@ -83,14 +79,16 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
             done += 1;
         }
         if failed.is_none()
-            && let Err(unavailable) = self.send_state(last.as_ref()).await
+            && let Some(last) = last
+            && let Err(unavailable) = self.send_state(&last).await
         {
             // The state is sent with the last change when that comes again.
             done = done.saturating_sub(1);
             failed = Some(unavailable);
         }
         if self.lacks_records
-            && let Err(unavailable) = self.arm_resend().await
+            && let Err(unavailable) =
+                self.relay.arm_resend(&self.location.key, &mut self.counts).await
         {
             done = 0;
             failed = failed.or(Some(unavailable));
@@ -119,30 +117,27 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
         // Without the old head the whole history is sent.
         let old = change.old.as_ref().and_then(|old| decoded(Some(old)).ok());
         let changes = Changes::between(old.as_ref(), &new);
-        match self.send_events(changes.clone(), now).await {
-            Ok(()) => {}
-            Err(broken) if matches!(broken.reason, Reason::Corrupt | Reason::Bug) => {
-                self.give_up(changes.commit.to_string(), &broken.message).await?;
-            }
-            Err(unavailable) => return Err(unavailable),
-        }
+        let sent = self.send_events(changes.clone(), now).await;
+        self.unless_broken(&changes, sent).await?;
         for timer in armed_by(&self.location.key, &changes, self.feeds, now) {
-            self.arm(&timer, now).await?;
+            let units = self.relay.armer.arm(&self.relay.ports, &timer, now).await?;
+            self.counts.add_units(units);
         }
         Ok(Some(changes))
     }
 
-    /// A closed topic lacks records: the subject is sent again later.
-    async fn arm_resend(&mut self) -> Result<(), Unavailable> {
-        let now = self.relay.ports.now();
-        let (key, due) = (self.location.key.clone(), now.plus_seconds(RESEND_SECONDS));
-        self.arm(&Timer::new(TimerKind::Resend, key, due, now), now).await
-    }
-
-    async fn arm(&mut self, timer: &Timer, now: Timestamp) -> Result<(), Unavailable> {
-        let units = self.relay.armer.arm(&self.relay.ports, timer, now).await?;
-        self.counts.add_units(units);
-        Ok(())
+    /// What is stored and makes no sense becomes a letter: it does not become better by waiting.
+    async fn unless_broken(
+        &mut self,
+        changes: &Changes,
+        sent: Result<(), Unavailable>,
+    ) -> Result<(), Unavailable> {
+        match sent {
+            Err(broken) if is_broken(&broken) => {
+                self.give_up(changes.commit.to_string(), &broken.message).await
+            }
+            sent => sent,
+        }
     }
 
     async fn send_events(&mut self, changes: Changes, now: Timestamp) -> Result<(), Unavailable> {
@@ -168,8 +163,10 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
     }
 
     /// Sends the state as it is now, once for all changes, where views are a feed.
-    async fn send_state(&mut self, last: Option<&Changes>) -> Result<(), Unavailable> {
-        let Some(last) = last.filter(|last| views::is_due(self.feeds, last)) else { return Ok(()) };
+    async fn send_state(&mut self, last: &Changes) -> Result<(), Unavailable> {
+        if !views::is_due(self.feeds, last) {
+            return Ok(());
+        }
         let ports = &self.relay.ports;
         let read = ports.head(self.location).await?;
         self.counts.add_units(read.units);
@@ -177,11 +174,14 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
         // A head that cannot be read has a record of its own in the stream.
         let Ok(head) = decode_head(&stored.bytes) else { return Ok(()) };
         let versions = Specs::default().missing(&head.tail);
-        let specs = self.relay.registry.specs(&versions, ports).await?;
-        if let Some(record) = views::record(&self.location.key, head, &specs) {
-            self.publish(&last.commit.to_string(), &[record]).await?;
+        let specs = match self.relay.registry.specs(&versions, ports).await {
+            Ok(specs) => specs,
+            Err(unavailable) => return self.unless_broken(last, Err(unavailable)).await,
+        };
+        match views::record(&self.location.key, head, &specs) {
+            Some(record) => self.publish(&last.commit.to_string(), &[record]).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn publish(&mut self, commit: &str, records: &[FeedRecord]) -> Result<(), Unavailable> {

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use drover_aws::kafka::{KafkaConfig, describe, partitions, unavailable};
+use drover_aws::kafka::{KafkaCluster, describe, partitions, unavailable};
 use drover_core::base::error::{Reason, Unavailable};
 use futures_util::FutureExt as _;
 use krafka::admin::{
@@ -44,7 +44,7 @@ const ADMIN: Duration = Duration::from_secs(10);
 pub struct KafkaLog(Arc<Inner>);
 
 struct Inner {
-    config: KafkaConfig,
+    cluster: KafkaCluster,
     admin: AdminClient,
     /// The topics to read; `None`: all topics.
     topics: Option<Vec<String>>,
@@ -61,20 +61,23 @@ type TopicId = [u8; 16];
 type Slot = Arc<tokio::sync::Mutex<Option<Reader>>>;
 
 impl KafkaLog {
-    /// Connects to a cluster, to read any of its topics. The topic in `config` is ignored.
+    /// Connects to a cluster, to read any of its topics.
     ///
     /// # Errors
     /// No broker answers, or the brokers reject the credentials.
-    pub async fn connect(config: KafkaConfig) -> Result<Self, Unavailable> {
-        Self::open(config, None).await
+    pub async fn connect(cluster: KafkaCluster) -> Result<Self, Unavailable> {
+        Self::open(cluster, None).await
     }
 
     /// Connects to a cluster, to read only these topics.
     ///
     /// # Errors
     /// As for [`Self::connect`], and [`Reason::Misconfigured`] if a topic does not exist.
-    pub async fn of_topics(config: KafkaConfig, topics: Vec<String>) -> Result<Self, Unavailable> {
-        let log = Self::open(config, Some(topics)).await?;
+    pub async fn of_topics(
+        cluster: KafkaCluster,
+        topics: Vec<String>,
+    ) -> Result<Self, Unavailable> {
+        let log = Self::open(cluster, Some(topics)).await?;
         let mut missing = Vec::new();
         for topic in log.topics().await? {
             if partitions(&log.0.admin, &topic).await?.is_none() {
@@ -88,11 +91,11 @@ impl KafkaLog {
         Err(Unavailable::new(Reason::Misconfigured, message))
     }
 
-    async fn open(config: KafkaConfig, topics: Option<Vec<String>>) -> Result<Self, Unavailable> {
-        let admin = config.cluster.client().await?.admin().default_api_timeout(ADMIN);
+    async fn open(cluster: KafkaCluster, topics: Option<Vec<String>>) -> Result<Self, Unavailable> {
+        let admin = cluster.client().await?.admin().default_api_timeout(ADMIN);
         let (readers, ids) = (Mutex::default(), Mutex::default());
         let connecting = Semaphore::new(CONNECTING);
-        Ok(Self(Arc::new(Inner { config, admin, topics, readers, ids, connecting })))
+        Ok(Self(Arc::new(Inner { cluster, admin, topics, readers, ids, connecting })))
     }
 
     fn id(&self, topic: &str) -> Option<TopicId> {
@@ -102,7 +105,7 @@ impl KafkaLog {
     async fn connect_reader(&self, from: Position<'_>) -> Result<Reader, Unavailable> {
         // Never fails, because the semaphore is never closed.
         let _turn = self.0.connecting.acquire().await;
-        Reader::open(&self.0.config, from, self.id(from.topic)).await
+        Reader::open(&self.0.cluster, from, self.id(from.topic)).await
     }
 
     fn slot(&self, from: Position<'_>) -> Result<Slot, Unavailable> {
@@ -207,11 +210,11 @@ struct Reader {
 
 impl Reader {
     async fn open(
-        config: &KafkaConfig,
+        cluster: &KafkaCluster,
         from: Position<'_>,
         id: Option<TopicId>,
     ) -> Result<Self, Unavailable> {
-        let client = config.cluster.client().await?;
+        let client = cluster.client().await?;
         let consumer = client
             .consumer_without_group()
             .auto_offset_reset(AutoOffsetReset::None)

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use drover_aws::kafka::{KafkaCluster, KafkaConfig, Security};
+use drover_aws::kafka::{KafkaCluster, Security};
 use drover_event_log::{Bounds, Fetched, Log as _, Position};
 use drover_event_source::KafkaLog;
 use krafka::producer::Producer;
@@ -28,7 +28,7 @@ impl Fixture {
         assert!(broker.create_topic(TOPIC, 2));
         let client = Kafka::builder(broker.bootstrap_servers()).connect().await.unwrap();
         let producer = client.producer().linger(Duration::ZERO).build().await.unwrap();
-        let log = KafkaLog::connect(config(&broker)).await.unwrap();
+        let log = KafkaLog::connect(cluster(&broker)).await.unwrap();
         Self { broker, producer, log }
     }
 
@@ -58,9 +58,9 @@ impl Fixture {
     }
 }
 
-fn config(broker: &FakeBroker) -> KafkaConfig {
+fn cluster(broker: &FakeBroker) -> KafkaCluster {
     let (bootstrap, security) = (broker.bootstrap_servers(), Security::Plaintext);
-    KafkaConfig { cluster: KafkaCluster { bootstrap, security }, topic: TOPIC.to_owned() }
+    KafkaCluster { bootstrap, security }
 }
 
 fn offsets(fetched: &Fetched) -> Vec<i64> {
@@ -197,7 +197,7 @@ async fn committed_offsets_belong_to_their_group_and_survive_the_reader() {
     assert!(fixture.log.committed("g", TOPIC).await.unwrap().is_empty());
     fixture.log.commit("g", TOPIC, &BTreeMap::from([(0, 3), (1, 1)])).await.unwrap();
     fixture.log.commit("g", TOPIC, &BTreeMap::from([(0, 5)])).await.unwrap();
-    let other = KafkaLog::connect(config(&fixture.broker)).await.unwrap();
+    let other = KafkaLog::connect(cluster(&fixture.broker)).await.unwrap();
     assert_eq!(other.committed("g", TOPIC).await.unwrap(), BTreeMap::from([(0, 5), (1, 1)]));
     assert!(other.committed("h", TOPIC).await.unwrap().is_empty());
     assert!(other.committed("g", "other").await.unwrap().is_empty());

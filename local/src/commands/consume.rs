@@ -129,7 +129,7 @@ pub async fn run(args: &Args, out: &mut impl Write) -> Result<(), ConsumeError> 
         match &args.kafka {
             Some(bootstrap) => {
                 let config = args.cluster.config(bootstrap, topic.as_str()).await?;
-                print(args, &topic, &KafkaLog::connect(config).await?, out).await
+                print(args, &topic, &KafkaLog::connect(config.cluster).await?, out).await
             }
             None if args.cluster.any() => Err(ConsumeError::NoCluster),
             None => print(args, &topic, &host_log(&args.data.data, &topic).await?, out).await,

@@ -115,7 +115,8 @@ pub async fn run(args: Args) -> Result<String, SimulateError> {
     match &args.kafka {
         Some(bootstrap) => {
             let log =
-                KafkaLog::connect(args.cluster.config(bootstrap, topic.as_str()).await?).await?;
+                KafkaLog::connect(args.cluster.config(bootstrap, topic.as_str()).await?.cluster)
+                    .await?;
             let bootstrap = bootstrap.clone();
             simulate(args, topic, log, &bootstrap, signal).await
         }

@@ -117,7 +117,7 @@ pub(crate) async fn committed_offsets_are_shared_with_other_clients() {
     Client::Confluent.commit(bootstrap, &group, topic.name(), &theirs);
     let both = BTreeMap::from([(0, 5), (1, 2), (3, 1)]);
     assert_eq!(log.committed(&group, topic.name()).await.unwrap(), both);
-    let other = KafkaLog::connect(topic.0.clone()).await.unwrap();
+    let other = KafkaLog::connect(topic.0.cluster.clone()).await.unwrap();
     assert_eq!(other.committed(&group, topic.name()).await.unwrap(), both);
 }
 

@@ -87,7 +87,7 @@ impl Topic {
 
     /// The adapter that the event source reads with.
     pub(crate) async fn log(&self) -> KafkaLog {
-        patiently(async || KafkaLog::connect(self.0.clone()).await).await
+        patiently(async || KafkaLog::connect(self.0.cluster.clone()).await).await
     }
 
     /// All records by partition, as the event source reads them.

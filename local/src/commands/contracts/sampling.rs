@@ -136,7 +136,7 @@ pub(super) async fn run(
     let tally = match &args.kafka {
         Some(bootstrap) => {
             let config = args.cluster.config(bootstrap, reading.topic.as_str()).await?;
-            reading.tally(KafkaLog::connect(config).await?, args.last).await?
+            reading.tally(KafkaLog::connect(config.cluster).await?, args.last).await?
         }
         None => {
             let file = args.database.host_folder().filter(|_| !args.cluster.any());

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use crate::base::cost::{Metered, Units};
 use crate::base::dependency::Dependency;
 use crate::base::error::{Reason, Unavailable};
-use crate::base::limits;
+use crate::base::id::SubjectKey;
+use crate::base::limits::{self, ItemLimits};
 use crate::base::time::Timestamp;
 use crate::event::Entry;
+use crate::intake::tenant::Tenant;
 use crate::ledger::Head;
 use crate::ledger::commit::{Commit, Failed};
 use crate::ledger::dialogue::{Answer, Ask, CommitParams, EntryOutcome, Step};
@@ -110,6 +112,23 @@ pub async fn touch(
 ) -> Result<(Option<Arc<Head>>, Units), Unavailable> {
     params.now = ports.now();
     run_to_end(ports, registry, location, Commit::touch(params, touch)).await
+}
+
+/// Has the kept history and the state of a tenant's subject sent to its feeds again, by writing its head. Returns
+/// whether the subject exists, and the cost.
+///
+/// # Errors
+/// As for [`touch`].
+pub async fn resend(
+    ports: &impl Ports,
+    registry: &Registry,
+    (key, tenant): (SubjectKey, &Tenant),
+    item_limits: ItemLimits,
+) -> Result<(bool, Units), Unavailable> {
+    let params = CommitParams::new(key.clone(), tenant.policy(), item_limits);
+    let location = SubjectLocation { key, table: tenant.placement.table() };
+    let (head, units) = touch(ports, registry, location, params, Touch::Resend).await?;
+    Ok((head.is_some_and(|head| head.version > 0), units))
 }
 
 /// Runs a commit that places no events and has no deadline.

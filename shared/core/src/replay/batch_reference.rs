@@ -26,11 +26,8 @@ use crate::dead_letter::opened::{Opened, open_object};
 use crate::dead_letter::origin::{Offsets, Origin, Other};
 use crate::dead_letter::reread::RECORDS;
 use crate::intake::record::Incoming;
-use crate::ledger::dialogue::CommitParams;
-use crate::ledger::touch::Touch;
-use crate::pipeline::subject::touch;
+use crate::pipeline::subject::resend;
 use crate::pipeline::{RecordOutcome, Settled};
-use crate::ports::SubjectLocation;
 use crate::replay::filing::{Filing, Received, file, of_envelope, read};
 
 /// Time that a reread may take. With less time left, no reread starts.
@@ -96,7 +93,7 @@ async fn process<W: ReplayPorts, S: Sources>(
         Opened::Subject(subject) => {
             effects.add(RESENT, 1);
             if !runner.run.dry_run {
-                resend(runner, subject).await?;
+                take_subject(runner, subject).await?;
             }
         }
         Opened::Message { message_id, body } => {
@@ -113,8 +110,8 @@ async fn process<W: ReplayPorts, S: Sources>(
     Ok(None)
 }
 
-/// Has the history and the state of a subject sent again, by whoever follows its head.
-async fn resend<W: ReplayPorts, S: Sources>(
+/// Has the history and the state of the letter's subject sent again.
+async fn take_subject<W: ReplayPorts, S: Sources>(
     runner: &mut Runner<'_, W, S>,
     subject: SubjectId,
 ) -> Result<(), Unavailable> {
@@ -123,10 +120,8 @@ async fn resend<W: ReplayPorts, S: Sources>(
     let Some(tenant) = registry.tenant(scope.tenant(), ports.now(), ports).await? else {
         return Ok(());
     };
-    let (key, table) = (scope.subject(subject), tenant.placement.table());
-    let params = CommitParams::new(key.clone(), tenant.policy(), runner.pipeline.item_limits);
-    let location = SubjectLocation { key, table };
-    let (_, units) = touch(ports, registry, location, params, Touch::Resend).await?;
+    let (key, item_limits) = (scope.subject(subject), runner.pipeline.item_limits);
+    let (_, units) = resend(ports, registry, (key, &tenant), item_limits).await?;
     runner.charge(units);
     Ok(())
 }

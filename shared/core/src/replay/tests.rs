@@ -5,6 +5,7 @@ mod batch_references;
 mod equivalence;
 mod fixture;
 mod overlaid;
+mod unsent;
 
 use serde_json::json;
 
