@@ -3,8 +3,8 @@
 
 The SAM CLI deploys infra/state.yaml and the built template.yaml into ministack, which enforces IAM, runs the functions'
 bootstraps as Lambda does, and polls the queues. The test then follows a user: create tenants with `drover apply`, send
-events over the HTTP API, send Kafka events through the Lambda API, turn a poison record into a letter, fix its contract,
-replay the letter. Finally the test removes the permissions and checks that the functions fail without them.
+events over the HTTP API, read them in order from the queue of the feeds, send Kafka events through the Lambda API, turn a
+poison record into a letter, fix its contract, replay the letter. Finally the test removes the permissions and checks that the functions fail without them.
 
     infra/tools && .tools/deploy/bin/python infra/prove.py
 
@@ -40,6 +40,7 @@ EMULATOR = pathlib.Path(sys.prefix).parent / "emulator/bin/ministack"
 REGION = "us-east-1"
 STATE, APP, KAFKA = "drover-state", "drover", "drover-kafka"
 CLUSTER = f"arn:aws:kafka:{REGION}:000000000000:cluster/events/0e1f2a3b-0000-0000-0000-000000000000-1"
+FEEDS = f"arn:aws:sqs:{REGION}:000000000000:feeds.fifo"
 # The day of the sample events. The test moves them to yesterday, which every tenant accepts.
 DAY_OF_SAMPLES = datetime.date(2026, 11, 21)
 HEALTHY = {"state": "healthy", "stream": None, "dead_letters": "healthy", "buffer": "healthy"}
@@ -63,12 +64,17 @@ def main():
     with tempfile.TemporaryDirectory(prefix="drover-proof-") as folder, emulator(arguments.keep) as endpoint:
         aws = Account(endpoint, pathlib.Path(folder), drover)
         aws.deploy(STATE, ROOT / "infra/state.yaml")
-        aws.deploy(APP, ROOT / ".aws-sam/build/template.yaml", "Architecture=x86_64", f"EndpointUrl={endpoint}")
+        feeds = aws.client("sqs").create_queue(QueueName="feeds.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        aws.deploy(
+            APP, ROOT / ".aws-sam/build/template.yaml", "Architecture=x86_64", f"EndpointUrl={endpoint}",
+            f"FeedsQueueArn={FEEDS}",
+        )
         aws.learn()
         plain_transport(aws)
         batches(aws)
         key = tenants(aws)
         over_http(aws, key)
+        a_feed(aws, key, feeds)
         through_the_lambda_api(aws, key)
         a_letter_is_replayed(aws, key)
         kafka_mappings(aws)
@@ -279,7 +285,7 @@ def batches(aws):
     """Adds permissions for batch actions. AWS authorizes SendMessageBatch as sqs:SendMessage, and BatchExecuteStatement
     as dynamodb:PartiQLInsert and dynamodb:PartiQLUpdate. The emulator treats them as separate actions."""
     roles = aws.client("iam")
-    for function in ["Ingest", "Processor", "Replay"]:
+    for function, queues in {"Ingest": [2], "Processor": [2], "Relay": [2, 1], "Replay": [2]}.items():
         name = aws.role(function)
         statements = [
             statement
@@ -287,7 +293,8 @@ def batches(aws):
             for statement in roles.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]
         ]
         sends = [one for one in statements if "sqs:SendMessage" in one["Action"]]
-        check(f"{function.lower()} may send to two queues", [len(one["Resource"]) for one in sends], [2])
+        found = [1 if isinstance(one["Resource"], str) else len(one["Resource"]) for one in sends]
+        check(f"{function.lower()} may send to its queues only", found, queues)
         of_one = {"sqs:SendMessage": "sqs:SendMessageBatch", "dynamodb:PartiQLUpdate": "dynamodb:BatchExecuteStatement"}
         allowed = [
             {"Effect": "Allow", "Action": batch, "Resource": statement["Resource"]}
@@ -304,7 +311,7 @@ def tenants(aws):
     config = aws.folder / "config"
     shutil.copytree(ROOT / "local/config", config)
     key, line = aws.command("key", "demo").splitlines()
-    document = {"id": "demo", "keys": [json.loads(line)]}
+    document = {"id": "demo", "keys": [json.loads(line)], "feeds": ["ordered", "settled"]}
     (config / "tenants/demo.json").write_text(json.dumps(document))
     (config / "tenants/acme.json").write_text(json.dumps({"id": "acme"}))
     aws.on_stack("apply", config)
@@ -340,6 +347,43 @@ def over_http(aws, key):
         ExpressionAttributeValues={":pk": {"S": "T#demo#S#device#d-1"}},
     )
     check("the ledger holds one head", ledger["Count"], 1)
+
+
+def a_feed(aws, key, url):
+    """Reads the feeds from their queue. The emulator has stream mappings with filters; it ignores partial responses."""
+    step("the relay sends feeds to a queue")
+    queues, received = aws.client("sqs"), []
+
+    def of(feed):
+        """The events of a feed so far, in the order in which they were received. Those of `ordered` are placed."""
+        more = queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
+        for message in more:
+            received.append(json.loads(message["Body"]))
+            queues.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        mine = [one for one in received if one["source"] == "/drover/demo/device/d-1" and one["type"] == "temperature"]
+        return [one for one in mine if ("droverplaced" in one) == (feed == "ordered")]
+
+    def values(feed):
+        return [one["data"]["value"] for one in sorted(of(feed), key=lambda one: one["sequence"])]
+
+    until("the feed `ordered` has both events", lambda: values("ordered") == [20, 22.5], 60)
+    check("an event is a CloudEvent", of("ordered")[0]["specversion"], "1.0")
+    later = {"device_id": "d-1", "event_type": "temperature", "timestamp": f"{YESTERDAY}T07:00:00Z", "payload": {"value": 24}}
+    check("a later event is accepted", aws.call("POST", "/api/v1/events", key, [later])[0], 202)
+    until("the feed `settled` has the events before it, in order", lambda: values("settled")[:2] == [20, 22.5], 60)
+    check("the schedule's command finds nothing due", aws.invoke("Relay", {"action": "sweep"})[0], None)
+    error, answer = aws.invoke("Relay", {"action": "resend", "tenant": "demo", "subject": "device/d-1"})
+    check("the relay has a subject sent again", (error, answer["subjects"]), (None, 1))
+    until("its events are sent again", lambda: len(of("ordered")) >= 6, 60)
+    check("under the same ids", len({one["id"] for one in of("ordered")}), 3)
+    check("no batch of changes was discarded", discarded(aws), 0)
+
+
+def discarded(aws):
+    """The number of batches of changes that Lambda gave up."""
+    url = aws.client("sqs").get_queue_url(QueueName=aws.names["RelayFailedQueueName"])["QueueUrl"]
+    name = "ApproximateNumberOfMessages"
+    return int(aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
 
 
 def sample(name):

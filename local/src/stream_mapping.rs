@@ -25,15 +25,20 @@ pub(crate) const CHECKPOINT_FILE: &str = "checkpoints.db";
 pub struct StreamMapping {
     /// The name of the function.
     pub function: String,
-    /// The settings. Checkpoints are kept under the name of the mapping.
+    /// The settings, except for the filters. Checkpoints are kept under the name of the mapping.
     pub settings: Settings,
+    /// The patterns of the filter criteria; none: every record is sent.
+    pub filters: &'static [&'static str],
     /// The name of the host's queue for on-failure messages; `None`: no messages.
     pub on_failure: Option<String>,
 }
 
-/// What is written and never expires: heads, and no pages.
-const HEADS: &str = r#"{"eventName":["INSERT","MODIFY"],
-    "dynamodb":{"NewImage":{"x":{"N":[{"exists":false}]}}}}"#;
+/// Heads and no pages: by the sort key of a head, and by an attribute that only heads have. On AWS one of the
+/// two is enough, and the second is the form that Lambda's documentation shows.
+const HEADS: [&str; 2] = [
+    r#"{"dynamodb":{"Keys":{"sk":{"B":["SA=="]}}}}"#,
+    r#"{"dynamodb":{"NewImage":{"a":{"S":[{"exists":true}]}}}}"#,
+];
 /// Lambda reads four times a second; here a feed should follow at once.
 const POLL_EVERY: Duration = Duration::from_millis(100);
 const LANES: usize = 4;
@@ -42,11 +47,11 @@ impl StreamMapping {
     /// The mapping of the relay.
     pub fn relay() -> Self {
         let mut settings = Settings::new(drover_relay::FUNCTION);
-        settings.filters = Filters::parse(&[HEADS]).unwrap_or_default();
         settings.batching.records = 500;
         settings.parallelization = LANES;
         settings.poll_every = POLL_EVERY;
-        Self { function: drover_relay::FUNCTION.to_owned(), settings, on_failure: None }
+        let function = drover_relay::FUNCTION.to_owned();
+        Self { function, settings, filters: &HEADS, on_failure: None }
     }
 }
 
@@ -74,20 +79,22 @@ impl StreamSources {
         let ledger = table_names().ledger;
         enable_stream(tables, &ledger).await?;
         let stream = TableStream::open(tables, streams.clone(), &ledger).await?;
-        let start = |StreamMapping { function, settings, on_failure }: StreamMapping| {
-            if functions.find(&function).is_none() {
-                return Err(format!("unknown function: function=`{function}`").into());
-            }
-            let name = settings.name.clone();
-            let target = Target::here(functions.clone(), &function);
-            let queue = on_failure.map(|name| {
-                let url = queue_url(addresses.sqs, &name);
-                Queue { client: ports.sqs().clone(), url }
-            });
-            let (stream, checkpoints) = (stream.clone(), checkpoints.clone());
-            let start = || StreamSource::start(stream, settings, target, queue, checkpoints);
-            Ok((name, background.on_its_threads(start)))
-        };
+        let start =
+            |StreamMapping { function, mut settings, filters, on_failure }: StreamMapping| {
+                settings.filters = Filters::parse(filters)?;
+                if functions.find(&function).is_none() {
+                    return Err(format!("unknown function: function=`{function}`").into());
+                }
+                let name = settings.name.clone();
+                let target = Target::here(functions.clone(), &function);
+                let queue = on_failure.map(|name| {
+                    let url = queue_url(addresses.sqs, &name);
+                    Queue { client: ports.sqs().clone(), url }
+                });
+                let (stream, checkpoints) = (stream.clone(), checkpoints.clone());
+                let start = || StreamSource::start(stream, settings, target, queue, checkpoints);
+                Ok((name, background.on_its_threads(start)))
+            };
         mappings.into_iter().map(start).collect::<Result<_, SetupError>>().map(Self)
     }
 

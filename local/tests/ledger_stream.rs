@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use common::{WAIT, dynamodb, sqs};
-use drover_event_source::dynamodb::{Counts, Filters, Settings};
+use drover_event_source::dynamodb::{Counts, Settings};
 use drover_local::data_folder::Addresses;
 use drover_local::function::DEFAULT_TIMEOUT;
 use drover_local::stream_mapping::StreamMapping;
@@ -33,11 +33,10 @@ const QUEUE: &str = "drover-dead-letters-failed";
 type Seen = Arc<Mutex<Vec<Value>>>;
 
 /// Only items with the number `v` are sent.
+const FILTERS: &[&str] = &[r#"{"dynamodb":{"NewImage":{"v":{"N":[{"exists":true}]}}}}"#];
+
 fn settings() -> Settings {
-    let heads = r#"{"dynamodb":{"NewImage":{"v":{"N":[{"exists":true}]}}}}"#;
-    let filters = Filters::parse(&[heads]).unwrap();
-    let poll_every = Duration::from_millis(20);
-    Settings { filters, poll_every, ..Settings::new("heads") }
+    Settings { poll_every: Duration::from_millis(20), ..Settings::new("heads") }
 }
 
 /// A host whose function returns `answer(event)`.
@@ -59,7 +58,8 @@ where
         async move { Ok(Bytes::from(answer?.to_string())) }
     };
     let functions = Functions::default().with(FUNCTION, DEFAULT_TIMEOUT, function);
-    let mapping = StreamMapping { function: FUNCTION.to_owned(), settings, on_failure };
+    let function = FUNCTION.to_owned();
+    let mapping = StreamMapping { function, settings, filters: FILTERS, on_failure };
     let streams = vec![mapping];
     let config = HostConfig { functions, streams, ..HostConfig::on_free_ports(data) };
     Host::start(config).await.unwrap()
@@ -180,7 +180,7 @@ async fn a_record_that_is_given_up_is_named_in_the_queue() {
 async fn a_mapping_of_an_unknown_function_stops_the_start() {
     let data = tempdir().unwrap();
     let (function, settings) = ("nobody".to_owned(), settings());
-    let streams = vec![StreamMapping { function, settings, on_failure: None }];
+    let streams = vec![StreamMapping { function, settings, filters: FILTERS, on_failure: None }];
     let config = HostConfig { streams, ..HostConfig::on_free_ports(data.path()) };
     let Err(error) = Host::start(config).await else { panic!("the host started") };
     let source = std::error::Error::source(&error).unwrap();

@@ -145,12 +145,13 @@ fn the_queue_of_feeds_is_named_by_its_url() {
     assert!(relay["VpcConfig"].is_null(), "SQS needs no network of ours");
 }
 
-/// The filter of the local host's mapping, from its source.
-fn host_filter() -> String {
+/// The patterns of the local host's mapping, from its source.
+fn host_filters() -> Vec<&'static str> {
     let source = include_str!("../../local/src/stream_mapping.rs");
-    let (_, rest) = source.split_once("const HEADS: &str = r#\"").expect("the constant");
-    let (filter, _) = rest.split_once("\"#;").expect("its end");
-    filter.split_whitespace().collect()
+    let (_, rest) = source.split_once("const HEADS: [&str; 2] = [").expect("the constant");
+    let (patterns, _) = rest.split_once("];").expect("its end");
+    let pattern = |raw: &'static str| raw.split_once("\"#").expect("the end of a pattern").0;
+    patterns.split("r#\"").skip(1).map(pattern).collect()
 }
 
 #[test]
@@ -161,10 +162,16 @@ fn the_mapping_delivers_written_heads_as_on_the_host() {
         assert_eq!(mapping["EventSourceArn"], "<drover-state-LedgerStreamArn>");
         assert_eq!(mapping["StartingPosition"], "TRIM_HORIZON");
         assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
-        assert_eq!(mapping["FilterCriteria"], json!({"Filters": [{"Pattern": host_filter()}]}));
+        let filters = host_filters().into_iter().map(|pattern| json!({ "Pattern": pattern }));
+        let filters: Vec<Value> = filters.collect();
+        assert_eq!(mapping["FilterCriteria"], json!({ "Filters": filters }));
     }
-    let exact = r#"{"eventName":["INSERT","MODIFY"],"dynamodb":{"NewImage":{"x":{"N":[{"exists":false}]}}}}"#;
-    assert_eq!(host_filter(), exact);
+    // One of them is enough. Lambda filters stream records on `dynamodb` only.
+    let (key, attribute) = (
+        r#"{"dynamodb":{"Keys":{"sk":{"B":["SA=="]}}}}"#,
+        r#"{"dynamodb":{"NewImage":{"a":{"S":[{"exists":true}]}}}}"#,
+    );
+    assert_eq!(host_filters(), [key, attribute]);
 }
 
 /// Otherwise DynamoDB would drop changes without a message.

@@ -1,10 +1,11 @@
 //! Filter criteria: which records are sent to the function.
 //!
 //! The subset of Lambda's patterns that applies to one attribute at a time: equality and `exists`,
-//! on texts, numbers, truth values and nulls of the new image, also inside maps. Anything else is
-//! refused by name, because a pattern that is read differently than on Lambda would silently drop
-//! records. As on Lambda: all attributes of a pattern must match, one condition of an attribute is
-//! enough, one of several patterns is enough, and numbers are compared as texts.
+//! on texts, numbers, bytes, truth values and nulls of the keys and the new image, also inside maps.
+//! Anything else is refused by name, because a pattern that is read differently than on Lambda would
+//! silently drop records. As on Lambda: all attributes of a pattern must match, one condition of an
+//! attribute is enough, one of several patterns is enough, numbers are compared as texts, and bytes
+//! as base64.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html>
 
@@ -19,7 +20,7 @@ const PATTERN_BYTES: usize = 4_096;
 
 /// The filter criteria of a mapping. Without patterns, every record is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filters(Vec<Vec<Test>>);
+pub struct Filters(Vec<Pattern>);
 
 /// The criteria contain a pattern that is invalid or not supported here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +34,17 @@ pub enum UnsupportedFilter {
     )]
     TooLarge,
     /// A part of the pattern is not supported.
-    #[error("unsupported filter, expected equality or `exists` on `dynamodb.NewImage`: {0}")]
+    #[error(
+        "unsupported filter, expected equality or `exists` on `dynamodb.Keys` or `dynamodb.NewImage`: {0}"
+    )]
     Part(String),
+}
+
+/// The tests of one pattern, which all have to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Pattern {
+    keys: Vec<Test>,
+    new_image: Vec<Test>,
 }
 
 /// A test of one attribute.
@@ -65,6 +75,7 @@ enum Kind {
 enum Condition {
     Exists(bool),
     Text(String),
+    Bytes(Vec<u8>),
     Truth(bool),
 }
 
@@ -85,35 +96,46 @@ impl Filters {
 
     /// Whether the record is sent.
     pub(super) fn matches(&self, record: &Record) -> bool {
-        let image = record.dynamodb().and_then(|change| change.new_image());
-        self.0.is_empty() || self.0.iter().any(|tests| all_hold(tests, image))
+        let change = record.dynamodb();
+        let keys = change.and_then(|change| change.keys());
+        let image = change.and_then(|change| change.new_image());
+        let holds = |pattern: &Pattern| {
+            all_hold(&pattern.keys, keys) && all_hold(&pattern.new_image, image)
+        };
+        self.0.is_empty() || self.0.iter().any(holds)
     }
 }
 
-fn parse(pattern: &str) -> Result<Vec<Test>, UnsupportedFilter> {
+fn parse(pattern: &str) -> Result<Pattern, UnsupportedFilter> {
     let pattern = serde_json::from_str(pattern).map_err(|_| UnsupportedFilter::NotAnObject)?;
     let Value::Object(pattern) = pattern else { return Err(UnsupportedFilter::NotAnObject) };
-    let change = only_member(&pattern, "", "dynamodb")?;
-    tests_of(only_member(change, "dynamodb.", "NewImage")?, "dynamodb.NewImage")
+    if let Some(other) = pattern.keys().find(|member| *member != "dynamodb") {
+        return Err(UnsupportedFilter::Part(format!("`{other}`")));
+    }
+    let mut tests = Pattern::default();
+    for (name, of_name) in object(pattern.get("dynamodb"), "dynamodb")? {
+        let path = format!("dynamodb.{name}");
+        let into = match name.as_str() {
+            "Keys" => &mut tests.keys,
+            "NewImage" => &mut tests.new_image,
+            _ => return Err(UnsupportedFilter::Part(format!("`{path}`"))),
+        };
+        *into = tests_of(object(Some(of_name), &path)?, &path)?;
+    }
+    Ok(tests)
 }
 
-/// The member of this name, which must be the only one, and an object.
-fn only_member<'a>(
-    object: &'a Map<String, Value>,
+/// A member that is an object with members.
+fn object<'a>(
+    member: Option<&'a Value>,
     path: &str,
-    name: &str,
 ) -> Result<&'a Map<String, Value>, UnsupportedFilter> {
-    if let Some(other) = object.keys().find(|member| *member != name) {
-        return Err(UnsupportedFilter::Part(format!("`{path}{other}`")));
-    }
-    let member = object.get(name).and_then(Value::as_object);
-    member.ok_or_else(|| UnsupportedFilter::Part(format!("`{path}{name}` is not an object")))
+    let fault = |fault| UnsupportedFilter::Part(format!("`{path}` is {fault}"));
+    let members = member.and_then(Value::as_object).ok_or_else(|| fault("not an object"))?;
+    if members.is_empty() { Err(fault("empty")) } else { Ok(members) }
 }
 
 fn tests_of(object: &Map<String, Value>, path: &str) -> Result<Vec<Test>, UnsupportedFilter> {
-    if object.is_empty() {
-        return Err(UnsupportedFilter::Part(format!("`{path}` is empty")));
-    }
     let mut found = Vec::new();
     for (attribute, kinds) in object {
         let path = format!("{path}.{attribute}");
@@ -129,7 +151,9 @@ fn tests_of(object: &Map<String, Value>, path: &str) -> Result<Vec<Test>, Unsupp
 
 fn expected(kind: &str, pattern: &Value, path: &str) -> Result<Expected, UnsupportedFilter> {
     let kind = match (kind, pattern) {
-        ("M", Value::Object(inner)) => return tests_of(inner, path).map(Expected::Map),
+        ("M", Value::Object(_)) => {
+            return tests_of(object(Some(pattern), path)?, path).map(Expected::Map);
+        }
         ("S", Value::Array(_)) => Kind::Text,
         ("N", Value::Array(_)) => Kind::Number,
         ("B", Value::Array(_)) => Kind::Binary,
@@ -155,6 +179,11 @@ fn condition(kind: Kind, pattern: &Value, path: &str) -> Result<Condition, Unsup
             None => Err(UnsupportedFilter::Part(format!("an empty rule at `{path}`"))),
         },
         (Kind::Text | Kind::Number, Value::String(text)) => Ok(Condition::Text(text.clone())),
+        (Kind::Binary, Value::String(base64)) => {
+            let bytes = base64_simd::STANDARD.decode_to_vec(base64);
+            let fault = |_| UnsupportedFilter::Part(format!("not base64 at `{path}`"));
+            bytes.map(Condition::Bytes).map_err(fault)
+        }
         (Kind::Truth | Kind::Null, Value::Bool(truth)) => Ok(Condition::Truth(*truth)),
         _ => Err(UnsupportedFilter::Part(format!("a value of another type at `{path}`"))),
     }
@@ -178,7 +207,7 @@ fn all_hold(tests: &[Test], image: Option<&Image>) -> bool {
 enum Leaf<'a> {
     Text(&'a str),
     Truth(bool),
-    Bytes,
+    Bytes(&'a [u8]),
 }
 
 fn leaf(kind: Kind, value: &AttributeValue) -> Option<Leaf<'_>> {
@@ -189,7 +218,7 @@ fn leaf(kind: Kind, value: &AttributeValue) -> Option<Leaf<'_>> {
         (Kind::Truth, AttributeValue::Bool(truth)) | (Kind::Null, AttributeValue::Null(truth)) => {
             Some(Leaf::Truth(*truth))
         }
-        (Kind::Binary, AttributeValue::B(_)) => Some(Leaf::Bytes),
+        (Kind::Binary, AttributeValue::B(bytes)) => Some(Leaf::Bytes(bytes.as_ref())),
         _ => None,
     }
 }
@@ -198,8 +227,9 @@ fn holds(condition: &Condition, value: Option<Leaf<'_>>) -> bool {
     match (condition, value) {
         (Condition::Exists(exists), value) => value.is_some() == *exists,
         (Condition::Text(expected), Some(Leaf::Text(text))) => expected == text,
+        (Condition::Bytes(expected), Some(Leaf::Bytes(bytes))) => expected == bytes,
         (Condition::Truth(expected), Some(Leaf::Truth(truth))) => *expected == truth,
-        (Condition::Text(_) | Condition::Truth(_), _) => false,
+        (Condition::Text(_) | Condition::Bytes(_) | Condition::Truth(_), _) => false,
     }
 }
 
