@@ -100,7 +100,7 @@ pub(crate) fn lambda_event(records: &[serde_json::Value]) -> String {
 }
 
 /// Positions in order of arrival; with `late`, one in ten arrives up to 30 positions late.
-fn order(events: i64, late: bool, random: &mut fastrand::Rng) -> Vec<i64> {
+pub(crate) fn order(events: i64, late: bool, random: &mut fastrand::Rng) -> Vec<i64> {
     let mut turns: Vec<(i64, i64)> = (0..events)
         .map(|position| {
             let delay = if late && random.u32(0..10) == 0 { random.i64(1..=30) } else { 0 };

@@ -1,9 +1,10 @@
 //! Measures the numbers that the design promises, with the code as shipped. `cargo run --release -p
-//! drover-bench -- units | deep | model | cpu | memory | scale | http | chaos | letters | cold | transform | peer`;
+//! drover-bench -- units | deep | model | cpu | memory | scale | http | chaos | letters | cold | transform | feeds | peer`;
 //! every figure is printed with its conditions.
 //!
 //! - [`chaos`]: the long form of the chaos test
 //! - [`cold`]: the time of a function's process to its first poll and its first response
+//! - [`feeds`]: units and CPU time of feeds per event, and the time from a commit to a feed
 //! - [`http`]: the host under a load tool: latency of batches, events per second
 //! - [`units`]: write and read units per event, as the embedded DynamoDB counts them
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
@@ -26,6 +27,7 @@ mod chaos;
 mod cold;
 mod cpu;
 mod deep;
+mod feeds;
 mod http;
 mod letters;
 mod load;
@@ -57,11 +59,12 @@ fn main() -> anyhow::Result<()> {
         Some("chaos") => chaos::run(arguments.next()),
         Some("cold") => cold::run(arguments.next()),
         Some("letters") => letters::run(arguments.next()),
+        Some("feeds") => feeds::run(arguments.next()),
         Some("transform") => transform::run(),
         Some("peer") => peer::run(arguments),
         _ => bail!(
             "usage: drover-bench units | deep [EVENTS…] | model [CASES|DURATION [SEED]] | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
-             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | transform | \
+             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | transform | feeds [units|cpu|latency] | \
              peer parse|memory|dynamodb FOLDER [DYNAMODB SQS]"
         ),
     }

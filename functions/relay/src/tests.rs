@@ -2,9 +2,11 @@
 //!
 //! - `fixture`: a relay, and the change stream of what is committed
 //! - `commands`: commands of an operator and of the schedule
+//! - `schedules`: the property test
 
 mod commands;
 mod fixture;
+mod schedules;
 
 use drover_core::base::error::Reason;
 use drover_core::dead_letter::unsent::Unsent;

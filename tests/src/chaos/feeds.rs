@@ -113,14 +113,14 @@ fn consume(program: &Path, data: &Path, topic: &str) -> Result<Vec<Value>, Strin
 }
 
 /// The history of a consumer that keeps a set sorted by `ce_sequence`.
-fn ordered(records: &[Value]) -> Vec<Value> {
+pub fn ordered(records: &[Value]) -> Vec<Value> {
     let set: BTreeMap<&str, &Value> =
         records.iter().map(|record| (header(record, "ce_sequence"), record)).collect();
     set.into_values().map(shown).collect()
 }
 
 /// The history of a consumer that appends, and inserts only what a correction announces.
-fn log(records: &[Value]) -> Vec<Value> {
+pub fn log(records: &[Value]) -> Vec<Value> {
     let mut log: Vec<(&str, &Value)> = Vec::new();
     let mut announced: Option<&str> = None;
     for record in records {

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::super::*;
 
 const NOW: i64 = 1_800_000_000;
-const CONTRACT: &str = r#"{
+pub(super) const CONTRACT: &str = r#"{
     "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},
     "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
     "payload": {"path": ""}
@@ -118,7 +118,8 @@ impl Fixture {
             heads.next().map(|(_, head)| head.clone())
         };
         let old = head(&self.memory);
-        let records = times.iter().map(|at| Incoming::Record(record(tenant, device, *at)));
+        let records =
+            times.iter().map(|at| Incoming::Record(record(tenant, device, *at, second(1_000))));
         let processed = self.pipeline.process(&self.memory, records.collect(), Timestamp::MAX);
         let report = processed.now_or_never().expect("memory never waits").expect("it runs");
         assert!(report.dispositions.iter().all(|one| *one == Disposition::Applied), "{report:?}");
@@ -176,8 +177,8 @@ pub(super) fn second(at: i64) -> Timestamp {
     Timestamp::from_micros(NOW * 1_000_000).unwrap().plus_seconds(at)
 }
 
-fn record(tenant: &str, device: &str, at: i64) -> Record {
-    let stamp = second(1_000);
+/// A record of an event that was observed at this second, and received at `stamp`.
+pub(super) fn record(tenant: &str, device: &str, at: i64, stamp: Timestamp) -> Record {
     Record {
         source: Source::Kafka {
             topic: Arc::from("known"),

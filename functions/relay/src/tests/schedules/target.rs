@@ -1,0 +1,66 @@
+//! Topics that fail, or take what they do not acknowledge.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+
+use drover_core::base::error::{Reason, Unavailable};
+use drover_core::base::time::Timestamp;
+use drover_core::outputs::record::FeedRecord;
+use drover_core::ports::{FeedTarget, NotPublished};
+
+/// What a topic does with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taking {
+    Taken,
+    /// It does not take it, and is down.
+    Down,
+    /// It takes it, and its answer is lost.
+    LostAnswer,
+    /// It never takes this record.
+    Refused,
+    /// It does not exist.
+    Closed,
+    /// The environment dies before the record is sent.
+    Death,
+}
+
+impl Taking {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Taken, Self::Down, Self::LostAnswer, Self::Refused, Self::Closed, Self::Death];
+}
+
+/// Topics with the records that they took, in order.
+#[derive(Clone, Default)]
+pub(super) struct Topics {
+    pub(super) next: Arc<Mutex<VecDeque<Taking>>>,
+    pub(super) taken: Arc<Mutex<Vec<(String, FeedRecord)>>>,
+}
+
+impl FeedTarget for Topics {
+    async fn publish(
+        &self,
+        topic: &str,
+        records: &[FeedRecord],
+        _deadline: Timestamp,
+    ) -> Vec<Result<(), NotPublished>> {
+        let mut results = Vec::new();
+        for record in records {
+            let taking = self.next.lock().unwrap().pop_front().unwrap_or(Taking::Taken);
+            if matches!(taking, Taking::Taken | Taking::LostAnswer) {
+                self.taken.lock().unwrap().push((topic.to_owned(), record.clone()));
+            }
+            let fault = |reason| Unavailable::new(reason, "as drawn");
+            results.push(match taking {
+                Taking::Taken => Ok(()),
+                Taking::Down | Taking::LostAnswer => {
+                    Err(NotPublished::Unavailable(fault(Reason::Unreachable)))
+                }
+                Taking::Refused => Err(NotPublished::Refused(fault(Reason::Misconfigured))),
+                Taking::Closed => Err(NotPublished::Closed(fault(Reason::Misconfigured))),
+                Taking::Death => pending().await,
+            });
+        }
+        results
+    }
+}
