@@ -11,7 +11,7 @@
 //!
 //! One handler accepts every kind of event ([`Relay::handle`] dispatches):
 //! - `stream`: Lambda's event of a change stream; `subject`: the changes of one subject; `closed`: topics
-//!   that do not exist
+//!   that do not exist; `owed`: subjects to be sent again
 //! - `command`: commands of an operator and of the schedule; `resend`: has subjects sent again. The sweep
 //!   looks at subjects that fell silent ([`drover_core::subject::sweep`])
 //! - [`config`]: read once at startup
@@ -38,12 +38,14 @@ use serde_json::value::RawValue;
 mod closed;
 mod command;
 pub mod config;
+mod owed;
 mod resend;
 mod stream;
 mod subject;
 
 use self::closed::ClosedTopics;
 pub use self::command::SweepFailed;
+use self::owed::Owed;
 use self::stream::HeadChange;
 pub use self::stream::NotChanges;
 use self::subject::{Ended, SubjectRun};
@@ -65,6 +67,7 @@ pub struct Relay<W, T> {
     target: T,
     registry: Registry,
     closed: ClosedTopics,
+    owed: Owed,
     armer: Armer,
     settings: Settings,
     meter: Arc<dyn Meter>,
@@ -110,8 +113,8 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
     /// Creates the relay over these ports.
     pub fn new(ports: W, target: T, settings: Settings, meter: Arc<dyn Meter>) -> Self {
         let (registry, closed) = (Registry::new(), ClosedTopics::default());
-        let armer = Armer::default();
-        Self { ports, target, registry, closed, armer, settings, meter }
+        let (owed, armer) = (Owed::default(), Armer::default());
+        Self { ports, target, registry, closed, owed, armer, settings, meter }
     }
 
     /// Handles one invocation.
@@ -171,12 +174,15 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         (changes.iter().filter(is_failed).collect(), tally)
     }
 
-    /// Has a subject sent again later.
+    /// Has a subject sent again later. Until its timer is armed, the environment remembers it: its changes come
+    /// again, and then everything may be sent in order.
     async fn arm_resend(&self, key: &SubjectKey, counts: &mut Counts) -> Result<(), Unavailable> {
         let now = self.ports.now();
         let due = now.plus_seconds(RESEND_SECONDS);
         let timer = Timer::new(TimerKind::Resend, key.clone(), due, now);
+        self.owed.add(key);
         counts.add_units(self.armer.arm(&self.ports, &timer, now).await?);
+        self.owed.remove(key);
         Ok(())
     }
 

@@ -30,6 +30,7 @@ pub(crate) struct SubjectRun<'a, W, T> {
     location: &'a SubjectLocation,
     feeds: &'a Feeds,
     deadline: Timestamp,
+    started: Timestamp,
     /// Whether records were skipped or arrived out of order, so that the subject has to be sent again.
     lacks_records: bool,
     counts: Counts,
@@ -61,7 +62,8 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
         deadline: Timestamp,
     ) -> Self {
         let (feeds, counts) = (&tenant.feeds, Counts::default());
-        Self { relay, location, feeds, deadline, lacks_records: false, counts }
+        let (started, lacks_records) = (relay.ports.now(), relay.owed.has(&location.key));
+        Self { relay, location, feeds, deadline, started, lacks_records, counts }
     }
 
     /// Sends the changes, and the state after the last of them.
@@ -202,7 +204,8 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
         records: &[FeedRecord],
     ) -> Result<(), Unavailable> {
         let (target, deadline) = (&self.relay.target, self.deadline);
-        if self.relay.closed.has(topic, self.relay.ports.now()) {
+        // A topic that was closed for one change is closed for all later ones, or they would overtake it.
+        if self.relay.closed.has(topic, self.started) {
             self.skip(records.len());
             return Ok(());
         }

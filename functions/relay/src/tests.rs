@@ -10,6 +10,7 @@ mod schedules;
 
 use drover_core::base::error::Reason;
 use drover_core::dead_letter::unsent::Unsent;
+use drover_core::memory::{Call, Fault};
 use drover_core::outputs::timers::TimerKind;
 use drover_core::ports::NotPublished;
 use futures_util::FutureExt as _;
@@ -173,6 +174,31 @@ fn a_subject_whose_records_arrived_out_of_order_is_sent_again_later() {
     assert_eq!(fixture.deliver(&fixture.stream), ["0"]);
     assert_eq!(times(&fixture.sent("drover.settled")), [10, 30]);
     assert_eq!(fixture.armed(TimerKind::Resend), ["device/d-1"]);
+}
+
+/// The order is right when the changes come again, but consumers have appended what came too early.
+#[test]
+fn a_subject_whose_timer_could_not_be_armed_is_sent_again_later_all_the_same() {
+    let mut fixture = Fixture::new();
+    fixture.commit("demo", "d-1", &[10, 20, 30]);
+    fixture.answer(|topic, record| {
+        let is_second = record.attribute("time").is_some_and(|time| time.contains(":20"));
+        if topic == "drover.settled" && is_second { Err(down()) } else { Ok(()) }
+    });
+    fixture.memory.fail(|call| match call {
+        Call::TimerWrite => Fault::Refused,
+        _ => Fault::None,
+    });
+    assert_eq!(fixture.deliver(&fixture.stream), ["0"]);
+    assert_eq!(fixture.armed(TimerKind::Resend), Vec::<String>::new());
+    fixture.answer(|_, _| Ok(()));
+    fixture.memory.fail_nothing();
+    assert_eq!(fixture.deliver(&fixture.stream), Vec::<String>::new());
+    assert_eq!(fixture.armed(TimerKind::Resend), ["device/d-1"]);
+    // And once only.
+    fixture.memory.state().outputs.armed.clear();
+    fixture.deliver(&fixture.stream);
+    assert_eq!(fixture.armed(TimerKind::Resend), Vec::<String>::new());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use drover_core::base::metrics::Counts;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::record::{Incoming, Record, Source};
 use drover_core::ledger::StoredHead;
-use drover_core::memory::Memory;
+use drover_core::memory::{Faulty, Memory};
 use drover_core::outputs::record::FeedRecord;
 use drover_core::outputs::timers::TimerKind;
 use drover_core::pipeline::settings::PipelineSettings;
@@ -67,9 +67,9 @@ impl Meter for Counted {
 }
 
 pub(super) struct Fixture {
-    pub(super) memory: Memory,
+    pub(super) memory: Faulty<Memory>,
     pipeline: Pipeline,
-    pub(super) relay: Relay<Memory, Topics>,
+    pub(super) relay: Relay<Faulty<Memory>, Topics>,
     pub(super) topics: Topics,
     counted: Arc<Counted>,
     /// The change stream.
@@ -78,7 +78,7 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new() -> Self {
-        let memory = Memory::new(second(1_000));
+        let memory = Faulty::over(Memory::new(second(1_000)));
         memory.put_document(
             "T#demo",
             r#"{"id":"demo","feeds":["ordered","settled","views"],"lateness_seconds":0}"#,

@@ -89,7 +89,8 @@ impl KafkaProducer {
         }
     }
 
-    /// Queues all records before it waits for the first result, so that they share batches.
+    /// Queues all records before it waits for the first result, so that they share batches. Behind a record
+    /// that cannot be queued, none is: it would arrive before a record that is older.
     async fn send_all(
         &self,
         producer: &Arc<Producer>,
@@ -98,9 +99,16 @@ impl KafkaProducer {
     ) -> Vec<Result<Placed, NotPublished>> {
         let mut queued: Vec<Result<DeliveryHandle, NotPublished>> =
             Vec::with_capacity(records.len());
+        let mut failed = None;
         for record in records {
+            if let Some(failed) = &failed {
+                queued.push(Err(NotPublished::clone(failed)));
+                continue;
+            }
             let queueing = producer.enqueue(record);
-            queued.push(in_time(until, self.checked(producer, queueing)).await);
+            let handle = in_time(until, self.checked(producer, queueing)).await;
+            failed = handle.as_ref().err().cloned();
+            queued.push(handle);
         }
         let mut results = Vec::with_capacity(queued.len());
         for handle in queued {

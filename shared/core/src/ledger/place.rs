@@ -258,7 +258,7 @@ impl NextHead {
     pub(crate) fn release(&mut self) {
         let lateness = match self.head.touched {
             Some(Touch::Release) => 0,
-            Some(Touch::Resend) | None => self.policy.lateness_seconds,
+            Some(Touch::Resend | Touch::Restored) | None => self.policy.lateness_seconds,
         };
         let released = self.head.watermark.map(|watermark| watermark.plus_seconds(-lateness));
         self.head.released = self.head.released.max(released);
@@ -267,6 +267,7 @@ impl NextHead {
     /// The head is written though no event came.
     pub(crate) fn touch(&mut self, touch: Touch) {
         self.head.touched = Some(touch);
+        self.head.era += u64::from(touch == Touch::Restored);
         self.changed = true;
     }
 

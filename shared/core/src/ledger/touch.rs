@@ -10,17 +10,21 @@ pub enum Touch {
     Resend,
     /// The subject has fallen silent: everything up to its watermark is settled now.
     Release,
+    /// The table was restored, so that others may hold more than it does. The era rises, and the kept history
+    /// and the state are to be sent again.
+    Restored,
 }
 
 impl Touch {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Resend, Self::Release];
+    pub const ALL: [Self; 3] = [Self::Resend, Self::Release, Self::Restored];
 
     /// The byte in a head; 0 is no touch.
     pub(super) const fn byte(self) -> NonZeroU8 {
         match self {
             Self::Resend => NonZeroU8::MIN,
             Self::Release => NonZeroU8::MIN.saturating_add(1),
+            Self::Restored => NonZeroU8::MIN.saturating_add(2),
         }
     }
 

@@ -243,7 +243,7 @@ impl<P: Ports + Timers> Sweep<'_, P> {
             Look::Touch(reason) => {
                 let outcome = match reason {
                     Touch::Release => TimerOutcome::Released,
-                    Touch::Resend => TimerOutcome::Resent,
+                    Touch::Resend | Touch::Restored => TimerOutcome::Resent,
                 };
                 (touch(ports, registry, location, params, reason).await?.1, outcome)
             }

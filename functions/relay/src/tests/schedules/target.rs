@@ -44,8 +44,15 @@ impl FeedTarget for Topics {
         records: &[FeedRecord],
         _deadline: Timestamp,
     ) -> Vec<Result<(), NotPublished>> {
-        let mut results = Vec::new();
+        let mut results: Vec<Result<(), NotPublished>> = Vec::new();
         for record in records {
+            // Nothing arrives behind a record that fails.
+            if let Some(failed @ Err(NotPublished::Unavailable(_) | NotPublished::Closed(_))) =
+                results.last()
+            {
+                results.push(failed.clone());
+                continue;
+            }
             let taking = self.next.lock().unwrap().pop_front().unwrap_or(Taking::Taken);
             if matches!(taking, Taking::Taken | Taking::LostAnswer) {
                 self.taken.lock().unwrap().push((topic.to_owned(), record.clone()));

@@ -28,6 +28,19 @@ fn a_touch_says_why_and_the_next_commit_does_not() {
 }
 
 #[test]
+fn a_restored_subject_begins_an_era_and_keeps_everything_else() {
+    let mut subject = Subject::new(ItemLimits::STANDARD);
+    subject.apply([entry(0), entry(100)]);
+    let before = subject.head();
+    subject.touch(Touch::Restored);
+    let touched = Head { version: 2, era: 1, touched: Some(Touch::Restored), ..before };
+    assert_eq!(subject.head(), touched);
+    subject.apply([entry(200)]);
+    assert_eq!((subject.head().era, subject.head().version), (1, 3));
+    assert_eq!(subject.history(), [0, 100, 200]);
+}
+
+#[test]
 fn a_release_settles_everything_and_what_comes_before_it_then_makes_an_epoch() {
     let mut subject = Subject::new(ItemLimits::STANDARD);
     subject.apply([entry(0), entry(100)]);
