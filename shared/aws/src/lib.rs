@@ -10,6 +10,8 @@
 //! - `sqs`: dead letters and the buffer
 //! - `s3`: objects (feature `s3`)
 //! - [`Aws::streams`]: the change streams of tables (feature `streams`)
+//! - `feeds`: feeds without Kafka: what their targets share
+//! - `batch`: batches of entries
 //! - `clock`: time and random numbers
 //! - [`settings`]: the environment variables for tables and queues
 //! - [`tables`]: the tables, for the local host and tests
@@ -27,10 +29,12 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use self::dynamodb::{HeadRead, Put, PutOutcome, RequestBatcher};
 
+mod batch;
 pub mod calls;
 mod cause;
 mod clock;
 mod dynamodb;
+mod feeds;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod s3;
