@@ -1,5 +1,6 @@
-//! What the targets of feeds without Kafka share, of which a queue is one (`crate::sqs`): they accept records in
-//! batches. A record is a CloudEvent as structured JSON; those of all feeds go to one target.
+//! What the targets of feeds without Kafka share. Each of them accepts records in batches: a queue
+//! (`crate::sqs`), a topic ([`SnsFeeds`]) and a bus ([`EventBridgeFeeds`]). A record is a CloudEvent as
+//! structured JSON; those of all feeds go to one target.
 //!
 //! Batches are sent one after the other, so that no record overtakes another one of its key. Nothing is sent
 //! after a batch in which the target fails: the records that follow would arrive before those that come again.
@@ -15,6 +16,16 @@ use drover_core::outputs::record::FeedRecord;
 use drover_core::ports::NotPublished;
 
 use crate::batch::{BatchLimits, batches};
+
+#[cfg(feature = "feeds")]
+mod eventbridge;
+#[cfg(feature = "feeds")]
+mod sns;
+
+#[cfg(feature = "feeds")]
+pub use self::eventbridge::EventBridgeFeeds;
+#[cfg(feature = "feeds")]
+pub use self::sns::SnsFeeds;
 
 /// One result for each record, in order.
 pub(super) type Results = Vec<Result<(), NotPublished>>;
@@ -157,6 +168,14 @@ impl FifoIds {
             [topic.as_bytes(), attribute("source"), attribute("id"), attribute("drovercommit")];
         Self { group: digest(&[record.key.as_bytes()]), deduplication: digest(&parts) }
     }
+}
+
+/// The region in an ARN. A client must speak to the region of its target.
+#[cfg(feature = "feeds")]
+fn region(arn: &str) -> Option<aws_config::Region> {
+    let mut parts = arn.split(':');
+    let region = parts.next().filter(|first| *first == "arn").and_then(|_| parts.nth(2))?;
+    (!region.is_empty()).then(|| aws_config::Region::new(region.to_owned()))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! - `sqs`: dead letters and the buffer
 //! - `s3`: objects (feature `s3`)
 //! - [`Aws::streams`]: the change streams of tables (feature `streams`)
-//! - `feeds`: feeds without Kafka: what their targets share
+//! - `feeds`: feeds without Kafka: what their targets share, SNS and EventBridge (feature `feeds`)
 //! - `batch`: batches of entries
 //! - `clock`: time and random numbers
 //! - [`settings`]: the environment variables for tables and queues
@@ -44,6 +44,8 @@ mod sqs;
 pub mod tables;
 
 pub use self::dynamodb::{Applied, REGISTRY_WRITES};
+#[cfg(feature = "feeds")]
+pub use self::feeds::{EventBridgeFeeds, SnsFeeds};
 pub use self::sqs::{QueueLevels, SqsFeeds};
 
 /// Names and addresses of a deployment's tables and queues.

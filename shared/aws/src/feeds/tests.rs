@@ -170,6 +170,20 @@ fn a_record_has_one_id_for_each_commit_and_topic() {
     assert!(lengths.iter().all(|id| (1..=128).contains(&id.len())), "{lengths:?}");
 }
 
+#[cfg(feature = "feeds")]
+#[test]
+fn a_client_speaks_to_the_region_of_its_target() {
+    let check = |arn: &str, expected: Option<&str>| {
+        let region = region(arn);
+        assert_eq!(region.as_ref().map(aws_config::Region::as_ref), expected, "{arn}");
+    };
+    check("arn:aws:sns:eu-west-1:111122223333:feeds.fifo", Some("eu-west-1"));
+    check("arn:aws-cn:events:cn-north-1:111122223333:event-bus/feeds", Some("cn-north-1"));
+    check("feeds", None);
+    check("a:b:c:d", None);
+    check("arn:aws:sns::111122223333:feeds", None);
+}
+
 fn plan() -> impl Strategy<Value = (Plan, usize)> {
     let plan = prop_oneof![
         12 => Just(Plan::Accepts),
