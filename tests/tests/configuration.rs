@@ -9,12 +9,21 @@ use std::fmt::Debug;
 use std::path::Path;
 
 /// The settings that determine which other variables are read.
-const DECIDING: [[(&str, &str); 2]; 4] = [
-    [("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key")],
-    [("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "jwt")],
-    [("DROVER_STREAM", "kafka"), ("DROVER_AUTH_MODE", "key")],
-    [("DROVER_STREAM", "kafka"), ("DROVER_AUTH_MODE", "jwt")],
+const DECIDING: [&[(&str, &str)]; 6] = [
+    &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key"), QUEUE],
+    &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "jwt"), QUEUE],
+    &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key"), TOPIC],
+    &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key"), BUS],
+    &[KAFKA, ("DROVER_AUTH_MODE", "key")],
+    &[KAFKA, ("DROVER_AUTH_MODE", "jwt")],
 ];
+const KAFKA: (&str, &str) = ("DROVER_STREAM", "kafka");
+/// The targets of feeds without Kafka: one of them is set.
+const QUEUE: (&str, &str) = ("DROVER_FEEDS_QUEUE_URL", "https://sqs/1/feeds");
+const TOPIC: (&str, &str) = ("DROVER_FEEDS_TOPIC_ARN", "arn:aws:sns:eu-central-1:1:feeds");
+const BUS: (&str, &str) = ("DROVER_FEEDS_BUS", "feeds");
+/// In the table, the default of a variable of which one must be set.
+const ONE_OF_THEM: &str = "one must be set without Kafka";
 
 const FUNCTIONS: [&str; 5] = ["processor", "ingest", "query", "replay", "relay"];
 
@@ -33,14 +42,11 @@ fn read(function: &str, source: impl Fn(&str) -> Option<String>) -> Result<Strin
     }
 }
 
-/// The setting with an event log.
-const KAFKA: (&str, &str) = ("DROVER_STREAM", "kafka");
-
 /// A value for every required variable.
 fn needed(name: &str) -> Option<String> {
     let value = match name {
         "DROVER_KAFKA_BOOTSTRAP" => "broker:9092",
-        queue if queue.ends_with("_QUEUE_URL") => "https://sqs/1/queue",
+        "DROVER_DEAD_LETTER_QUEUE_URL" | "DROVER_BUFFER_QUEUE_URL" => "https://sqs/1/queue",
         table if table.ends_with("_TABLE") => "table",
         _ => return None,
     };
@@ -50,8 +56,6 @@ fn needed(name: &str) -> Option<String> {
 fn source<'a>(settings: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
     move |name| match settings.iter().find(|(one, _)| *one == name) {
         Some((_, value)) => Some((*value).to_owned()),
-        // In place of Kafka.
-        None if name == "DROVER_FEEDS_QUEUE_URL" && settings.contains(&KAFKA) => None,
         None => needed(name),
     }
 }
@@ -62,7 +66,7 @@ fn asked(function: &str) -> BTreeSet<String> {
     for settings in DECIDING {
         let recording = |name: &str| {
             asked.borrow_mut().insert(name.to_owned());
-            source(&settings)(name)
+            source(settings)(name)
         };
         read(function, recording).expect("good settings");
     }
@@ -107,19 +111,28 @@ fn the_table_lists_exactly_the_variables_that_each_function_reads() {
     }
 }
 
+/// The error of a relay without a target.
+fn no_target() -> String {
+    let targets = [QUEUE, TOPIC, BUS].map(|(name, _)| name).join(" or ");
+    format!("{targets} must be set, unless DROVER_STREAM is kafka")
+}
+
 #[test]
 fn a_missing_required_variable_fails_the_start() {
     for (name, row) in table() {
         for function in row.functions {
             let missing = DECIDING.iter().filter_map(|settings| {
                 let others = settings.iter().filter(|(one, _)| *one != name).copied();
-                let others: Vec<_> = others.collect();
+                // Without an event log, feeds need another target.
+                let instead = (name == KAFKA.0 && settings.contains(&KAFKA)).then_some(QUEUE);
+                let others: Vec<_> = others.chain(instead).collect();
                 let without = |one: &str| (one != name).then(|| source(&others)(one)).flatten();
                 read(&function, without).err()
             });
             let missing: BTreeSet<String> = missing.collect();
             let expected = match row.default.as_str() {
                 "must be set" => BTreeSet::from([format!("{name} is not set")]),
+                ONE_OF_THEM => BTreeSet::from([no_target()]),
                 _ => BTreeSet::new(),
             };
             assert_eq!(missing, expected, "{function} without {name}");
@@ -138,7 +151,7 @@ fn the_defaults_of_the_table_match_the_code() {
         for (function, settings) in
             row.functions.iter().flat_map(|one| DECIDING.map(|of| (one, of)))
         {
-            let others = |one: &str| (one != name).then(|| source(&settings)(one)).flatten();
+            let others = |one: &str| (one != name).then(|| source(settings)(one)).flatten();
             let set = |one: &str| if one == name { Some(default.to_owned()) } else { others(one) };
             assert_eq!(read(function, set), read(function, others), "{function}: {name}");
             compared += 1;

@@ -79,8 +79,13 @@ fn environment(stack: &Stack, function: &str) -> BTreeMap<String, String> {
 #[test]
 fn in_every_form_each_function_accepts_its_environment() {
     let secret = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:AmazonMSK_app-1";
-    let queue = "arn:aws:sqs:eu-central-1:111122223333:feeds.fifo";
-    for (mode, auth) in STREAMS.iter().flat_map(|mode| [(mode, "key"), (mode, "jwt")]) {
+    const TARGETS: [(&str, &str); 3] = [
+        ("FeedsQueueArn", "arn:aws:sqs:eu-central-1:111122223333:feeds.fifo"),
+        ("FeedsTopicArn", "arn:aws:sns:eu-central-1:111122223333:feeds"),
+        ("FeedsBusArn", "arn:aws:events:eu-central-1:111122223333:event-bus/feeds"),
+    ];
+    let forms = STREAMS.iter().flat_map(|mode| [(mode, "key"), (mode, "jwt")]);
+    for ((mode, auth), (target, arn)) in forms.flat_map(|form| TARGETS.map(|one| (form, one))) {
         // As after a change of form: settings of the other forms are still given.
         let stack = stack(&[
             ("StreamMode", mode),
@@ -91,7 +96,7 @@ fn in_every_form_each_function_accepts_its_environment() {
             ("MetricsTenants", "acme,demo"),
             ("CorsOrigins", "https://app.example"),
             ("WebhookOrigins", "eventgrid.azure.net,events.example.com"),
-            ("FeedsQueueArn", if *mode == "direct" { queue } else { "" }),
+            (target, if *mode == "direct" { arn } else { "" }),
         ]);
         let variables = |function| {
             let environment = environment(&stack, function);

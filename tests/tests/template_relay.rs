@@ -11,6 +11,11 @@ use serde_json::{Map, Value, json};
 
 const STREAMS: [&str; 4] = ["msk-iam", "msk-scram", "self-managed", "self-managed-plain"];
 const QUEUE: &str = "arn:aws:sqs:eu-central-1:111122223333:feeds.fifo";
+const TOPIC: &str = "arn:aws:sns:eu-central-1:111122223333:feeds.fifo";
+const BUS: &str = "arn:aws:events:eu-central-1:111122223333:event-bus/feeds";
+/// The targets without Kafka.
+const TARGETS: [(&str, &str); 3] =
+    [("FeedsQueueArn", QUEUE), ("FeedsTopicArn", TOPIC), ("FeedsBusArn", BUS)];
 const OWN: &str =
     "arn:aws:dynamodb:eu-central-1:111122223333:table/drover-own-a/stream/2026-11-28T10:00:00.000";
 const OTHER: &str =
@@ -37,7 +42,7 @@ fn in_mode(mode: &str) -> Stack {
 
 /// Every form with a relay.
 fn with_relay() -> Vec<Stack> {
-    STREAMS.map(in_mode).into_iter().chain([with_queue()]).collect()
+    STREAMS.map(in_mode).into_iter().chain(TARGETS.map(|target| stack(&[target]))).collect()
 }
 
 /// The properties of a resource.
@@ -64,8 +69,11 @@ fn the_relay_and_all_that_belongs_to_it_exist_only_with_a_target() {
     ];
     let expected: BTreeSet<String> = expected.map(str::to_owned).into();
     let without = names(&stack(&[]));
-    let added: BTreeSet<_> = names(&with_queue()).difference(&without).cloned().collect();
-    assert_eq!(added, expected);
+    for target in TARGETS {
+        let with = names(&stack(&[target]));
+        let added: BTreeSet<_> = with.difference(&without).cloned().collect();
+        assert_eq!(added, expected, "{target:?}");
+    }
     let of_relay = |name: &String| name.contains("Relay") || name.contains("Sweep");
     for mode in STREAMS {
         let found: BTreeSet<_> = names(&in_mode(mode)).into_iter().filter(of_relay).collect();
@@ -80,11 +88,21 @@ fn the_relay_and_all_that_belongs_to_it_exist_only_with_a_target() {
 
 #[test]
 fn two_targets_are_refused() {
-    for mode in STREAMS {
-        let both = stack(&[("StreamMode", mode), ("FeedsQueueArn", QUEUE)]).broken_rules();
-        let [one] = both.as_slice() else { panic!("{mode}: {both:?}") };
-        assert!(one.contains("one target") && one.contains("FeedsQueueArn"), "{one}");
+    let check = |given: &[(&str, &str)]| {
+        let both = stack(given).broken_rules();
+        let [one] = both.as_slice() else { panic!("{given:?}: {both:?}") };
+        let names_all = TARGETS.iter().all(|(parameter, _)| one.contains(parameter));
+        assert!(one.contains("one target") && names_all, "{one}");
+    };
+    for (number, target) in TARGETS.into_iter().enumerate() {
+        for mode in STREAMS {
+            check(&[("StreamMode", mode), target]);
+        }
+        for other in &TARGETS[number + 1..] {
+            check(&[target, *other]);
+        }
     }
+    check(&TARGETS);
     for relayed in with_relay() {
         assert_eq!(relayed.broken_rules(), Vec::<String>::new());
     }
@@ -92,7 +110,7 @@ fn two_targets_are_refused() {
 
 #[test]
 fn settings_without_their_target_are_refused() {
-    const KEY: (&str, &str) = ("FeedsQueueKeyArn", "arn:aws:kms:eu-central-1:111122223333:key/k");
+    const KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/k";
     const TABLES: (&str, &str) = ("TenantTablePrefix", "drover-own-");
     const TENANT: (&str, &str) = ("TenantStreamArns", OWN);
     let check = |given: &[(&str, &str)], expected: &[&str]| {
@@ -102,11 +120,17 @@ fn settings_without_their_target_are_refused() {
             assert!(found.contains(part), "{given:?}: {found}");
         }
     };
-    let queue = ("FeedsQueueArn", QUEUE);
-    check(&[queue, KEY], &[]);
-    check(&[KEY], &["needs FeedsQueueArn"]);
-    check(&[queue, TABLES, TENANT], &[]);
-    check(&[("StreamMode", "msk-iam"), TABLES, TENANT], &[]);
+    let [queue, topic, bus] = TARGETS;
+    let (queue_key, topic_key) = (("FeedsQueueKeyArn", KEY), ("FeedsTopicKeyArn", KEY));
+    check(&[queue, queue_key], &[]);
+    check(&[topic, topic_key], &[]);
+    check(&[queue_key], &["needs FeedsQueueArn"]);
+    check(&[topic_key], &["needs FeedsTopicArn"]);
+    check(&[topic, queue_key], &["needs FeedsQueueArn"]);
+    check(&[bus, topic_key], &["needs FeedsTopicArn"]);
+    for target in [queue, topic, bus, ("StreamMode", "msk-iam")] {
+        check(&[target, TABLES, TENANT], &[]);
+    }
     check(&[TABLES, TENANT], &["need a target"]);
     check(&[queue, TENANT], &["need TenantTablePrefix"]);
     let mixed = format!("none,{OWN}");
@@ -132,17 +156,39 @@ fn the_function_is_built_and_reached_like_the_others() {
         let own = &relay["Properties"]["Environment"]["Variables"];
         let expected = json!({
             "DROVER_OUTPUTS_TABLE": "<drover-state-OutputsTable>", "DROVER_FEEDS_QUEUE_URL": "",
+            "DROVER_FEEDS_TOPIC_ARN": "", "DROVER_FEEDS_BUS": "",
         });
         assert_eq!(*own, expected, "{mode}");
     }
 }
 
 #[test]
-fn the_queue_of_feeds_is_named_by_its_url() {
-    let relay = properties(&with_queue(), "Relay");
-    let url = &relay["Environment"]["Variables"]["DROVER_FEEDS_QUEUE_URL"];
-    assert_eq!(*url, "https://sqs.eu-central-1.amazonaws.com/111122223333/feeds.fifo");
-    assert!(relay["VpcConfig"].is_null(), "SQS needs no network of ours");
+fn the_target_of_feeds_is_named_by_its_variable_alone() {
+    const URL: &str = "https://sqs.eu-central-1.amazonaws.com/111122223333/feeds.fifo";
+    const VARIABLES: [&str; 3] =
+        ["DROVER_FEEDS_QUEUE_URL", "DROVER_FEEDS_TOPIC_ARN", "DROVER_FEEDS_BUS"];
+    for (given, expected) in
+        TARGETS.into_iter().zip([[URL, "", ""], ["", TOPIC, ""], ["", "", BUS]])
+    {
+        let relay = properties(&stack(&[given]), "Relay");
+        let variables = VARIABLES.map(|name| relay["Environment"]["Variables"][name].clone());
+        assert_eq!(variables, expected.map(|value| json!(value)));
+        assert!(relay["VpcConfig"].is_null(), "no target needs a network of ours");
+    }
+}
+
+#[test]
+fn a_target_is_given_by_an_arn_of_its_service() {
+    let parameters = stack(&[]).section("Parameters");
+    for (name, _) in TARGETS {
+        let pattern = parameters[name]["AllowedPattern"].as_str().expect("a pattern");
+        let schema = json!({ "pattern": pattern });
+        let allowed = jsonschema::validator_for(&schema).expect("a schema");
+        for (other, arn) in TARGETS {
+            assert_eq!(allowed.is_valid(&json!(arn)), name == other, "{name}: {arn}");
+        }
+        assert!(allowed.is_valid(&json!("")) && !allowed.is_valid(&json!("feeds")), "{name}");
+    }
 }
 
 /// The patterns of the local host's mapping, from its source.

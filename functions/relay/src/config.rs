@@ -22,33 +22,82 @@ pub struct Config {
     pub metrics: Keeping,
 }
 
-/// Where feeds are sent: with `DROVER_STREAM=kafka` to the cluster of `DROVER_KAFKA_…`, otherwise to the queue
-/// `DROVER_FEEDS_QUEUE_URL`.
+/// Where feeds are sent: with `DROVER_STREAM=kafka` to the cluster of `DROVER_KAFKA_…`, otherwise to the one
+/// target that is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Topics of a Kafka cluster.
     Kafka(KafkaVariables),
-    /// One SQS queue.
+    /// `DROVER_FEEDS_QUEUE_URL`: one SQS queue.
     Queue {
         /// Its URL.
         url: String,
     },
+    /// `DROVER_FEEDS_TOPIC_ARN`: one SNS topic.
+    Topic {
+        /// Its ARN.
+        arn: String,
+    },
+    /// `DROVER_FEEDS_BUS`: one EventBridge bus.
+    Bus {
+        /// Its name or ARN.
+        bus: String,
+    },
 }
+
+const QUEUE: &str = "DROVER_FEEDS_QUEUE_URL";
+const TOPIC: &str = "DROVER_FEEDS_TOPIC_ARN";
+const BUS: &str = "DROVER_FEEDS_BUS";
 
 impl Target {
     fn read<F>(variables: &Variables<F>) -> Result<Self, Misconfigured>
     where
         F: Fn(&str) -> Option<String>,
     {
-        const QUEUE: &str = "DROVER_FEEDS_QUEUE_URL";
-        match (kafka(variables)?, variables.optional(QUEUE)) {
-            (Some(kafka), None) => Ok(Self::Kafka(kafka)),
-            (None, _) => Ok(Self::Queue { url: variables.url(QUEUE)? }),
-            (Some(_), Some(_)) => {
-                Err(Misconfigured::new(QUEUE, "cannot be combined with DROVER_STREAM=kafka"))
+        let kafka = kafka(variables)?;
+        let given = [QUEUE, TOPIC, BUS].map(|name| Some((name, variables.optional(name)?)));
+        let mut given = given.into_iter().flatten();
+        match (kafka, given.next(), given.next()) {
+            (Some(kafka), None, _) => Ok(Self::Kafka(kafka)),
+            (Some(_), Some((name, _)), _) => {
+                Err(Misconfigured::new(name, "cannot be combined with DROVER_STREAM=kafka"))
+            }
+            (None, Some((QUEUE, _)), None) => Ok(Self::Queue { url: variables.url(QUEUE)? }),
+            (None, Some((TOPIC, arn)), None) => Self::topic(arn),
+            (None, Some((_, bus)), None) => Self::bus(bus),
+            (None, Some((one, _)), Some((other, _))) => {
+                Err(Misconfigured::new(other, format!("cannot be combined with {one}")))
+            }
+            (None, None, _) => {
+                let fault =
+                    format!("or {TOPIC} or {BUS} must be set, unless DROVER_STREAM is kafka");
+                Err(Misconfigured::new(QUEUE, fault))
             }
         }
     }
+
+    fn topic(arn: String) -> Result<Self, Misconfigured> {
+        match is_arn_of("sns", &arn) {
+            true => Ok(Self::Topic { arn }),
+            false => Err(Misconfigured::new(TOPIC, format!("must be a topic ARN: value=`{arn}`"))),
+        }
+    }
+
+    fn bus(bus: String) -> Result<Self, Misconfigured> {
+        match !bus.contains(':') || is_arn_of("events", &bus) {
+            true => Ok(Self::Bus { bus }),
+            false => {
+                let fault = format!("must be the name or ARN of a bus: value=`{bus}`");
+                Err(Misconfigured::new(BUS, fault))
+            }
+        }
+    }
+}
+
+/// Whether a text is an ARN of this service: `arn:PARTITION:SERVICE:…`.
+fn is_arn_of(service: &str, text: &str) -> bool {
+    let mut parts = text.split(':');
+    parts.next() == Some("arn") && parts.nth(1) == Some(service)
 }
 
 impl Config {
@@ -90,17 +139,55 @@ mod tests {
         config.map(|config| config.target).map_err(|fault| fault.to_string())
     }
 
+    const URL: &str = "https://sqs/1/feeds.fifo";
+    const ARN: &str = "arn:aws:sns:eu-central-1:111122223333:feeds";
+    const BUS_ARN: &str = "arn:aws:events:eu-central-1:111122223333:event-bus/feeds";
+    const BROKERS: (&str, &str) = ("DROVER_KAFKA_BOOTSTRAP", "b:9092");
+    const KAFKA: (&str, &str) = ("DROVER_STREAM", "kafka");
+
+    fn targets() -> [((&'static str, &'static str), Target); 4] {
+        [
+            ((QUEUE, URL), Target::Queue { url: URL.to_owned() }),
+            ((TOPIC, ARN), Target::Topic { arn: ARN.to_owned() }),
+            ((BUS, "feeds"), Target::Bus { bus: "feeds".to_owned() }),
+            ((BUS, BUS_ARN), Target::Bus { bus: BUS_ARN.to_owned() }),
+        ]
+    }
+
     #[test]
-    fn feeds_have_one_target() {
-        let url = "https://sqs/1/feeds.fifo";
-        let queue = ("DROVER_FEEDS_QUEUE_URL", url);
-        let brokers = ("DROVER_KAFKA_BOOTSTRAP", "b:9092");
-        let kafka = ("DROVER_STREAM", "kafka");
-        // The brokers stay configured when a stack goes back to no event log.
-        assert_eq!(read(&[queue, brokers]), Ok(Target::Queue { url: url.to_owned() }));
-        assert!(matches!(read(&[kafka, brokers]), Ok(Target::Kafka(_))));
-        assert_eq!(read(&[]), Err("DROVER_FEEDS_QUEUE_URL is not set".to_owned()));
-        let both = "DROVER_FEEDS_QUEUE_URL cannot be combined with DROVER_STREAM=kafka";
-        assert_eq!(read(&[queue, kafka, brokers]), Err(both.to_owned()));
+    fn each_target_is_named_by_its_variable_and_kafka_by_the_stream() {
+        for (variable, target) in targets() {
+            // The brokers stay configured when a stack goes back to no event log.
+            assert_eq!(read(&[variable, BROKERS]), Ok(target));
+        }
+        let blank = [QUEUE, TOPIC, BUS].map(|name| (name, " "));
+        assert!(matches!(read(&[&blank[..], &[KAFKA, BROKERS]].concat()), Ok(Target::Kafka(_))));
+    }
+
+    #[test]
+    fn feeds_have_exactly_one_target() {
+        let none = "DROVER_FEEDS_QUEUE_URL or DROVER_FEEDS_TOPIC_ARN or DROVER_FEEDS_BUS must be set, \
+                    unless DROVER_STREAM is kafka";
+        assert_eq!(read(&[]), Err(none.to_owned()));
+        for (variable, _) in targets() {
+            let both = format!("{} cannot be combined with DROVER_STREAM=kafka", variable.0);
+            assert_eq!(read(&[variable, KAFKA, BROKERS]), Err(both));
+        }
+        for (one, other) in [(QUEUE, TOPIC), (QUEUE, BUS), (TOPIC, BUS)] {
+            let both = format!("{other} cannot be combined with {one}");
+            assert_eq!(read(&[(one, ARN), (other, BUS_ARN)]), Err(both));
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_shown() {
+        let check = |name: &'static str, value: &str, expected: &str| {
+            assert_eq!(read(&[(name, value)]), Err(format!("{name} {expected}: value=`{value}`")));
+        };
+        check(QUEUE, ARN, "must be a queue URL");
+        check(TOPIC, BUS_ARN, "must be a topic ARN");
+        check(TOPIC, "feeds", "must be a topic ARN");
+        check(BUS, ARN, "must be the name or ARN of a bus");
+        check(BUS, URL, "must be the name or ARN of a bus");
     }
 }

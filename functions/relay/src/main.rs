@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use drover_aws::kafka::KafkaFeeds;
-use drover_aws::{Aws, SqsFeeds, sdk_config};
+use drover_aws::{Aws, EventBridgeFeeds, SnsFeeds, SqsFeeds, sdk_config};
 use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::emf::Lines;
 use drover_core::base::time::Timestamp;
@@ -40,6 +40,8 @@ async fn main() -> anyhow::Result<()> {
 enum Feeds {
     Kafka(KafkaFeeds),
     Queue(SqsFeeds),
+    Topic(SnsFeeds),
+    Bus(EventBridgeFeeds),
 }
 
 impl FeedTarget for Feeds {
@@ -52,6 +54,8 @@ impl FeedTarget for Feeds {
         match self {
             Self::Kafka(kafka) => kafka.publish(topic, records, deadline).await,
             Self::Queue(queue) => queue.publish(topic, records, deadline).await,
+            Self::Topic(sns) => sns.publish(topic, records, deadline).await,
+            Self::Bus(bus) => bus.publish(topic, records, deadline).await,
         }
     }
 }
@@ -59,6 +63,8 @@ impl FeedTarget for Feeds {
 async fn relay(config: Config) -> anyhow::Result<Relay<Aws, Feeds>> {
     let target = match config.target {
         Target::Queue { url } => Feeds::Queue(SqsFeeds::new(&sdk_config().await, &url)),
+        Target::Topic { arn } => Feeds::Topic(SnsFeeds::new(&sdk_config().await, &arn)),
+        Target::Bus { bus } => Feeds::Bus(EventBridgeFeeds::new(&sdk_config().await, &bus)),
         Target::Kafka(variables) => {
             let kafka = variables.config(|file| std::fs::read_to_string(file)).await;
             Feeds::Kafka(KafkaFeeds::new(kafka.context("credentials for Kafka")?.cluster))

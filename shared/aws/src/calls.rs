@@ -140,9 +140,11 @@ impl Failure {
             | "RequestThrottled"
             | "RequestLimitExceeded"
             | "LimitExceededException"
+            | "KMSThrottling"
             | "KmsThrottled"
             | "OverLimit"
-            | "SlowDown" => Self::Throttled,
+            | "SlowDown"
+            | "Throttled" => Self::Throttled,
             "TransactionConflictException"
             | "TransactionConflict"
             | "TransactionInProgressException"
@@ -168,22 +170,32 @@ impl Failure {
 
 /// Codes of calls that were not executed and will fail until an operator changes something. SQS
 /// still sends the names of its query protocol to clients that support them
-/// (`AWS.SimpleQueueService.…`).
-const REFUSALS: [&str; 19] = [
+/// (`AWS.SimpleQueueService.…`). The codes of SNS and EventBridge are those of their models.
+const REFUSALS: [&str; 29] = [
     "AccessDenied",
     "AccessDeniedException",
+    "AuthorizationError",
     "AWS.SimpleQueueService.NonExistentQueue",
     "AWS.SimpleQueueService.UnsupportedOperation",
     "DecryptionFailure",
     "ExpiredTokenException",
     "IncompleteSignatureException",
+    "InvalidAccountIdException",
     "InvalidAddress",
     "InvalidClientTokenId",
     "InvalidRequestException",
+    "InvalidSecurity",
     "InvalidSignatureException",
+    "KMSAccessDenied",
+    "KMSDisabled",
+    "KMSInvalidState",
+    "KMSNotFound",
+    "KMSOptInRequired",
     "KmsAccessDenied",
     "KmsDisabled",
     "MissingAuthenticationTokenException",
+    "NotAuthorizedForSourceException",
+    "NotFound",
     "QueueDoesNotExist",
     "ResourceNotFound",
     "ResourceNotFoundException",
@@ -192,14 +204,21 @@ const REFUSALS: [&str; 19] = [
 ];
 
 /// Codes of calls that were not executed and will always fail for this request.
-const INVALID: [&str; 10] = [
+const INVALID: [&str; 16] = [
     "AWS.SimpleQueueService.BatchRequestTooLong",
     "BatchRequestTooLong",
+    "InvalidArgument",
     "InvalidMessageContents",
+    "InvalidParameter",
     "InvalidParameterException",
     "InvalidParameterValue",
     "ItemCollectionSizeLimitExceeded",
     "ItemCollectionSizeLimitExceededException",
+    "MalformedDetail",
+    // The policy of a bus may allow some types of events only.
+    "NotAuthorizedForDetailTypeException",
+    "ParameterValueInvalid",
+    "RedactionFailure",
     "SerializationException",
     "ValidationError",
     "ValidationException",

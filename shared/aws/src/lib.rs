@@ -10,6 +10,8 @@
 //! - `sqs`: dead letters and the buffer
 //! - `s3`: objects (feature `s3`)
 //! - [`Aws::streams`]: the change streams of tables (feature `streams`)
+//! - `feeds`: feeds without Kafka: what their targets share, SNS and EventBridge (feature `feeds`)
+//! - `batch`: batches of entries
 //! - `clock`: time and random numbers
 //! - [`settings`]: the environment variables for tables and queues
 //! - [`tables`]: the tables, for the local host and tests
@@ -27,10 +29,12 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use self::dynamodb::{HeadRead, Put, PutOutcome, RequestBatcher};
 
+mod batch;
 pub mod calls;
 mod cause;
 mod clock;
 mod dynamodb;
+mod feeds;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod s3;
@@ -40,6 +44,8 @@ mod sqs;
 pub mod tables;
 
 pub use self::dynamodb::{Applied, REGISTRY_WRITES};
+#[cfg(feature = "feeds")]
+pub use self::feeds::{EventBridgeFeeds, SnsFeeds};
 pub use self::sqs::{QueueLevels, SqsFeeds};
 
 /// Names and addresses of a deployment's tables and queues.

@@ -23,13 +23,12 @@ use serde::Serialize;
 
 pub use self::feeds::SqsFeeds;
 use crate::Aws;
-use crate::calls::{Failure, unavailable};
-use crate::said::Said;
+use crate::batch::{BatchLimits, FailedEntry, batches, by_index};
+use crate::calls::unavailable;
 
 /// SQS's limits for a batch:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
-const BATCH_ENTRIES: usize = 10;
-const BATCH_BYTES: usize = 1024 * 1024;
+const LIMITS: BatchLimits = BatchLimits { entries: 10, bytes: 1024 * 1024 };
 /// Batches sent concurrently.
 const IN_FLIGHT: usize = 8;
 /// The error code of a body with a forbidden character.
@@ -157,7 +156,7 @@ async fn probe(queue: SqsQueue<'_>) -> Result<(), Unavailable> {
 impl Queue for SqsQueue<'_> {
     async fn send(&self, messages: &[Message]) -> Vec<Sent> {
         let outgoing: Vec<Outgoing<'_>> = messages.iter().map(Outgoing::of).collect();
-        self.send_all(&outgoing, IN_FLIGHT).await
+        self.send_all(&outgoing).await
     }
 }
 
@@ -170,11 +169,11 @@ impl<'a> Outgoing<'a> {
 
 impl SqsQueue<'_> {
     /// Sends messages, several batches at once, and returns one result for each, in order.
-    async fn send_all(&self, messages: &[Outgoing<'_>], in_flight: usize) -> Vec<Sent> {
-        let sends: Vec<_> =
-            batches(messages).into_iter().map(|batch| self.send_batch(batch)).collect();
+    async fn send_all(&self, messages: &[Outgoing<'_>]) -> Vec<Sent> {
+        let batches = batches(messages, LIMITS, |message| message.body.len());
+        let sends: Vec<_> = batches.into_iter().map(|batch| self.send_batch(batch)).collect();
         // `buffered` keeps the order: the answer has one result for each message, in order.
-        let sent = stream::iter(sends).buffered(in_flight).concat().await;
+        let sent = stream::iter(sends).buffered(IN_FLIGHT).concat().await;
         sent.into_iter().map(|sent| sent.of(self.dependency)).collect()
     }
 
@@ -215,23 +214,6 @@ fn not_sent(code: Option<&str>, unavailable: Unavailable) -> Sent {
     }
 }
 
-/// Splits messages into as few batches as the limits allow, in order. A message above the limit
-/// gets a batch of its own, which SQS rejects.
-fn batches<'m, 'a>(messages: &'m [Outgoing<'a>]) -> Vec<&'m [Outgoing<'a>]> {
-    let (mut batches, mut rest) = (Vec::new(), messages);
-    while !rest.is_empty() {
-        let mut bytes = 0_usize;
-        let fitting = rest.iter().take(BATCH_ENTRIES).take_while(|message| {
-            bytes = bytes.saturating_add(message.body.len());
-            bytes <= BATCH_BYTES
-        });
-        let (batch, later) = rest.split_at(fitting.count().max(1));
-        batches.push(batch);
-        rest = later;
-    }
-    batches
-}
-
 /// The id of an entry is its index in the batch.
 fn entries(batch: &[Outgoing<'_>]) -> Result<Vec<SendMessageBatchRequestEntry>, BuildError> {
     let numbered = batch.iter().enumerate();
@@ -250,57 +232,21 @@ fn entries(batch: &[Outgoing<'_>]) -> Result<Vec<SendMessageBatchRequestEntry>, 
 /// One result for each entry. An entry counts as sent only if SQS lists it as successful.
 fn results(count: usize, answer: SendMessageBatchOutput) -> Vec<Sent> {
     let failed = answer.failed.into_iter().map(|entry| {
-        let sent = not_sent(Some(&entry.code), refused(&entry));
+        let sent = not_sent(Some(&entry.code), failure(&entry));
         (entry.id, sent)
     });
     let sent = answer.successful.into_iter().map(|entry| (entry.id, Sent::Taken));
-    let mut by_id: HashMap<String, Sent> = sent.chain(failed).collect();
     let unmentioned =
         || Unavailable::new(Reason::Unreachable, "SQS returned no result for a message");
-    let result = |index: usize| by_id.remove(&index.to_string());
-    (0..count)
-        .map(result)
-        .map(|sent| sent.unwrap_or_else(|| Sent::NotTaken(unmentioned())))
-        .collect()
+    by_index(count, sent.chain(failed), || Sent::NotTaken(unmentioned()))
 }
 
-fn refused(entry: &BatchResultErrorEntry) -> Unavailable {
-    let reason = match Failure::of_code(&entry.code) {
-        // SQS says who is at fault, even with an unknown code.
-        Failure::Unknown if entry.sender_fault => Reason::Bug,
-        failure => failure.reason(),
+fn failure(entry: &BatchResultErrorEntry) -> Unavailable {
+    let failed = FailedEntry {
+        operation: "sending a message",
+        code: &entry.code,
+        said: entry.message.as_deref(),
+        is_sender_fault: entry.sender_fault,
     };
-    let said = Said(entry.message.as_deref().unwrap_or("nothing"));
-    Unavailable::new(
-        reason,
-        format!("sending a message failed: code=`{}` said=`{said}`", entry.code),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(sizes: &[usize], expected: &[usize]) {
-        let bodies: Vec<String> = sizes.iter().map(|size| "x".repeat(*size)).collect();
-        let message = |body| Outgoing { body, group: OPERATOR, deduplication: None };
-        let messages: Vec<_> = bodies.iter().map(|body| message(body)).collect();
-        let counts: Vec<usize> = batches(&messages).iter().map(|batch| batch.len()).collect();
-        assert_eq!(counts, expected, "sizes {sizes:?}");
-    }
-
-    #[test]
-    fn a_batch_ends_at_ten_messages_or_one_mebibyte() {
-        check(&[], &[]);
-        check(&[1; 10], &[10]);
-        check(&[1; 21], &[10, 10, 1]);
-        check(&[512 * 1024; 3], &[2, 1]);
-        check(&[1, 1024 * 1024, 1], &[1, 1, 1]);
-    }
-
-    #[test]
-    fn a_message_over_the_limit_gets_a_batch_of_its_own() {
-        check(&[1, 2 * 1024 * 1024, 1], &[1, 1, 1]);
-        check(&[2 * 1024 * 1024], &[1]);
-    }
+    failed.unavailable()
 }

@@ -16,6 +16,13 @@ pub(crate) const WITHOUT_KAFKA: [(&str, &str); 0] = [];
 pub(crate) const WITH_A_QUEUE: [(&str, &str); 2] =
     [("FeedsQueueArn", FEEDS_QUEUE), ("FeedsQueueKeyArn", FEEDS_KEY)];
 const FEEDS_QUEUE: &str = "arn:aws:sqs:eu-central-1:111122223333:feeds.fifo";
+/// Feeds go to a topic, which has a key of its own.
+pub(crate) const WITH_A_TOPIC: [(&str, &str); 2] =
+    [("FeedsTopicArn", FEEDS_TOPIC), ("FeedsTopicKeyArn", FEEDS_KEY)];
+const FEEDS_TOPIC: &str = "arn:aws:sns:eu-central-1:111122223333:feeds.fifo";
+/// Feeds go to a bus. Whatever key it has, EventBridge uses it and not who sends.
+pub(crate) const WITH_A_BUS: [(&str, &str); 1] = [("FeedsBusArn", FEEDS_BUS)];
+const FEEDS_BUS: &str = "arn:aws:events:eu-central-1:111122223333:event-bus/feeds";
 const FEEDS_KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/feeds";
 pub(crate) const MSK_IAM: [(&str, &str); 6] = [
     ("StreamMode", "msk-iam"),
@@ -189,6 +196,11 @@ const RELAY: [(&str, &[&str]); 7] = [
 /// Of the relay with a queue as target.
 const TO_QUEUE: [(&str, &[&str]); 2] =
     [("sqs:SendMessage", &[FEEDS_QUEUE]), ("kms:Decrypt kms:GenerateDataKey", &[FEEDS_KEY])];
+/// Of the relay with a topic as target.
+const TO_TOPIC: [(&str, &[&str]); 2] =
+    [("sns:Publish", &[FEEDS_TOPIC]), ("kms:Decrypt kms:GenerateDataKey", &[FEEDS_KEY])];
+/// Of the relay with a bus as target.
+const TO_BUS: [(&str, &[&str]); 1] = [("events:PutEvents", &[FEEDS_BUS])];
 
 pub(crate) fn without_kafka() -> Vec<Expectation> {
     vec![
@@ -199,15 +211,19 @@ pub(crate) fn without_kafka() -> Vec<Expectation> {
     ]
 }
 
-/// A queue changes the relay alone.
-pub(crate) fn with_a_queue_of_feeds() -> Vec<Expectation> {
-    vec![
-        expect(&WITH_A_QUEUE, "Ingest", &with(&INGEST, &[(WRITE, LEDGER)])),
-        expect(&WITH_A_QUEUE, "Processor", &PROCESSOR),
-        expect(&WITH_A_QUEUE, "Query", &QUERY),
-        expect(&WITH_A_QUEUE, "Relay", &with(&RELAY, &TO_QUEUE)),
-        expect(&WITH_A_QUEUE, "Replay", &REPLAY),
-    ]
+/// A target of feeds changes the relay alone.
+pub(crate) fn with_a_target_of_feeds() -> Vec<Expectation> {
+    let of = |form: &[(&'static str, &'static str)], to_target: &[(&str, &[&str])]| {
+        [
+            expect(form, "Ingest", &with(&INGEST, &[(WRITE, LEDGER)])),
+            expect(form, "Processor", &PROCESSOR),
+            expect(form, "Query", &QUERY),
+            expect(form, "Relay", &with(&RELAY, to_target)),
+            expect(form, "Replay", &REPLAY),
+        ]
+    };
+    let queue = of(&WITH_A_QUEUE, &TO_QUEUE);
+    queue.into_iter().chain(of(&WITH_A_TOPIC, &TO_TOPIC)).chain(of(&WITH_A_BUS, &TO_BUS)).collect()
 }
 
 pub(crate) fn with_msk_and_iam() -> Vec<Expectation> {

@@ -10,9 +10,10 @@ mod expected;
 
 use expected::{
     EVERYTHING, EVERYTHING_WITH_RELAY, Expectation, Granted, MSK_IAM, MSK_IAM_WITH_GLUE, MSK_SCRAM,
-    SELF_MANAGED, SELF_MANAGED_PLAIN, SELF_MANAGED_WITH_CONFLUENT, WITH_A_QUEUE, WITHOUT_KAFKA,
-    with_a_cluster_of_ones_own, with_a_queue_of_feeds, with_a_schema_registry,
-    with_everything_switched_on, with_msk_and_a_password, with_msk_and_iam, without_kafka,
+    SELF_MANAGED, SELF_MANAGED_PLAIN, SELF_MANAGED_WITH_CONFLUENT, WITH_A_BUS, WITH_A_QUEUE,
+    WITH_A_TOPIC, WITHOUT_KAFKA, with_a_cluster_of_ones_own, with_a_schema_registry,
+    with_a_target_of_feeds, with_everything_switched_on, with_msk_and_a_password, with_msk_and_iam,
+    without_kafka,
 };
 
 const WITHOUT_RELAY: [&str; 4] = ["Ingest", "Processor", "Query", "Replay"];
@@ -95,8 +96,8 @@ fn without_kafka_ingest_commits_to_the_ledger_and_no_function_uses_a_cluster() {
 }
 
 #[test]
-fn the_relay_alone_sends_to_the_queue_of_feeds() {
-    check(&with_a_queue_of_feeds());
+fn the_relay_alone_sends_to_the_target_of_feeds() {
+    check(&with_a_target_of_feeds());
 }
 
 #[test]
@@ -126,8 +127,10 @@ fn each_option_adds_only_its_own_permissions() {
 
 /// Every form of the deployment, with all options enabled.
 fn forms() -> Vec<Vec<(&'static str, &'static str)>> {
-    let with_relay: [&[(&str, &str)]; 7] = [
+    let with_relay: [&[(&str, &str)]; 9] = [
         &WITH_A_QUEUE,
+        &WITH_A_TOPIC,
+        &WITH_A_BUS,
         &MSK_IAM,
         &MSK_IAM_WITH_GLUE,
         &MSK_SCRAM,
@@ -200,7 +203,7 @@ fn every_statement_of_the_template_is_needed_by_a_test_above() {
     let whole = template();
     let forms = [
         without_kafka(),
-        with_a_queue_of_feeds(),
+        with_a_target_of_feeds(),
         with_msk_and_iam(),
         with_msk_and_a_password(),
         with_a_cluster_of_ones_own(),

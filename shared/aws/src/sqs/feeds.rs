@@ -9,18 +9,14 @@ use std::fmt;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use drover_core::base::dependency::Dependency;
-use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::sending::Sent;
-use drover_core::dead_letter::text::sendable;
-use drover_core::event::digest;
 use drover_core::outputs::record::FeedRecord;
 use drover_core::ports::{FeedTarget, NotPublished};
 
-use super::{Outgoing, SqsQueue};
-
-/// One batch after the other, so that no message overtakes another one of its subject.
-const ONE_BY_ONE: usize = 1;
+use super::{LIMITS, Outgoing, SqsQueue};
+use crate::batch::BatchLimits;
+use crate::feeds::{BatchTarget, FifoIds, Results, not_published, publish, structured};
 
 /// Sends records of feeds to one queue.
 #[derive(Clone)]
@@ -36,7 +32,7 @@ impl fmt::Debug for SqsFeeds {
 }
 
 /// A record as a message.
-struct Written {
+pub(crate) struct Entry {
     body: String,
     group: String,
     deduplication: Option<String>,
@@ -52,26 +48,46 @@ impl SqsFeeds {
     pub fn with(client: Client, url: &str) -> Self {
         Self { client, url: url.to_owned() }
     }
+}
 
-    fn is_fifo(&self) -> bool {
-        self.url.ends_with(".fifo")
+impl BatchTarget for SqsFeeds {
+    type Entry = Entry;
+
+    const LIMITS: BatchLimits = LIMITS;
+
+    fn entry(&self, topic: &str, record: &FeedRecord) -> Result<Entry, NotPublished> {
+        let body = structured(record)?;
+        if self.url.ends_with(".fifo") {
+            let FifoIds { group, deduplication } = FifoIds::of(topic, record);
+            return Ok(Entry { body, group, deduplication: Some(deduplication) });
+        }
+        let group = record.key.split('/').next().unwrap_or_default().to_owned();
+        Ok(Entry { body, group, deduplication: None })
     }
 
-    fn written(&self, topic: &str, record: &FeedRecord) -> Result<Written, NotPublished> {
-        let body = record.structured().map(sendable).map_err(|fault| {
-            let message = format!("a record of a feed is not JSON: {fault}");
-            NotPublished::Refused(Unavailable::new(Reason::Bug, message))
-        })?;
-        if !self.is_fifo() {
-            let group = record.key.split('/').next().unwrap_or_default().to_owned();
-            return Ok(Written { body, group, deduplication: None });
+    fn bytes(entry: &Entry) -> usize {
+        entry.body.len()
+    }
+
+    async fn send(&self, batch: &[Entry]) -> Result<Results, NotPublished> {
+        let outgoing = batch.iter().map(|entry| Outgoing {
+            body: &entry.body,
+            group: &entry.group,
+            deduplication: entry.deduplication.as_deref(),
+        });
+        let outgoing: Vec<Outgoing<'_>> = outgoing.collect();
+        let (client, url) = (&self.client, self.url.as_str());
+        let queue = SqsQueue { dependency: Dependency::EventLog, client, url };
+        let not_taken = |sent: Sent| match sent {
+            Sent::Taken => Ok(()),
+            Sent::Refused(unavailable) | Sent::NotTaken(unavailable) => {
+                Err(not_published(unavailable))
+            }
+        };
+        match queue.try_batch(&outgoing).await {
+            Ok(sent) => Ok(sent.into_iter().map(not_taken).collect()),
+            Err(fault) => not_taken(fault).map(|()| Results::new()),
         }
-        let attribute = |name| record.attribute(name).unwrap_or_default().as_bytes();
-        let parts =
-            [topic.as_bytes(), attribute("source"), attribute("id"), attribute("drovercommit")];
-        // Keys and ids may be longer than the 128 characters that SQS allows.
-        let group = digest(&[record.key.as_bytes()]);
-        Ok(Written { body, group, deduplication: Some(digest(&parts)) })
     }
 }
 
@@ -82,25 +98,6 @@ impl FeedTarget for SqsFeeds {
         records: &[FeedRecord],
         _deadline: Timestamp,
     ) -> Vec<Result<(), NotPublished>> {
-        let written: Vec<_> = records.iter().map(|record| self.written(topic, record)).collect();
-        let outgoing = written.iter().flatten().map(|written| Outgoing {
-            body: &written.body,
-            group: &written.group,
-            deduplication: written.deduplication.as_deref(),
-        });
-        let outgoing: Vec<Outgoing<'_>> = outgoing.collect();
-        let (client, url) = (&self.client, self.url.as_str());
-        let queue = SqsQueue { dependency: Dependency::EventLog, client, url };
-        let mut sent = queue.send_all(&outgoing, ONE_BY_ONE).await.into_iter();
-        let unmentioned = || Unavailable::new(Reason::Bug, "a message has no result");
-        let result = |written: Result<Written, NotPublished>| {
-            written?;
-            match sent.next().unwrap_or_else(|| Sent::NotTaken(unmentioned())) {
-                Sent::Taken => Ok(()),
-                Sent::Refused(unavailable) => Err(NotPublished::Refused(unavailable)),
-                Sent::NotTaken(unavailable) => Err(NotPublished::Unavailable(unavailable)),
-            }
-        };
-        written.into_iter().map(result).collect()
+        publish(self, topic, records).await
     }
 }
