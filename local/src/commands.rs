@@ -24,6 +24,7 @@ pub mod source;
 pub mod subject;
 pub mod target;
 mod text;
+pub mod topics;
 
 use std::path::PathBuf;
 

@@ -31,6 +31,7 @@ use crate::ports::ports;
 use crate::prometheus::{self, HostMeter, Levels};
 use crate::setup::{self, LocalTenant, RecordSources};
 use crate::stream_mapping::{CHECKPOINT_FILE, StreamMapping, StreamSources};
+use crate::tenant_feeds::TenantFeeds;
 
 /// How long running invocations and requests may continue after a stop.
 const INVOCATION_GRACE: Duration = Duration::from_secs(3);
@@ -61,7 +62,7 @@ pub struct HostConfig {
     pub mapping: MappingConfig,
     /// The senders whose webhooks may subscribe.
     pub webhook_origins: WebhookOrigins,
-    /// The mappings of the ledger's change stream.
+    /// The mappings of the ledgers' change streams.
     pub streams: Vec<StreamMapping>,
 }
 
@@ -186,6 +187,8 @@ impl Host {
         let streams =
             StreamSources::start(config.streams, clients, &functions, &file, &background).await;
         let streams = streams.map_err(failed("streams"))?;
+        let tenant_feeds = TenantFeeds::new(ports.clone(), event_log.clone(), streams.clone());
+        let tenant_feeds = background.on_its_threads(|| tokio::spawn(tenant_feeds.watch()));
         // Ends with the background threads.
         drop(background.on_its_threads(|| setup::sweep(&functions)));
         let gauges = kafka.as_ref().map(KafkaSource::gauges);
@@ -197,7 +200,7 @@ impl Host {
         let lambda =
             Server::start("lambda", |stop| lambda::serve(lambda.listener, functions, stop));
         folder.announce(&addresses)?;
-        let sources = Sources { kafka, queue_sources, streams, background };
+        let sources = Sources { kafka, queue_sources, streams, tenant_feeds, background };
         Ok(Self { folder, addresses, parts, sources, http, lambda, sqs, dynamodb })
     }
 
@@ -221,7 +224,7 @@ impl Host {
         self.sources.kafka.as_ref().map(|kafka| kafka.gauges().read()).unwrap_or_default()
     }
 
-    /// The gauges and counts of each mapping of the ledger's change stream, by its name.
+    /// The gauges and counts of each mapping of the ledgers' change streams, by its name.
     pub fn stream_gauges(&self) -> Vec<(String, Arc<drover_event_source::dynamodb::Gauges>)> {
         self.sources.streams.gauges()
     }
@@ -246,12 +249,15 @@ struct Sources {
     kafka: Option<KafkaSource>,
     queue_sources: Vec<SqsSource>,
     streams: StreamSources,
+    tenant_feeds: JoinHandle<()>,
     background: Background,
 }
 
 impl Sources {
     /// Stops all event sources at once, and waits up to `grace`.
     async fn stop(self, grace: Duration) {
+        // Otherwise it could start a mapping that nobody stops.
+        self.tenant_feeds.abort();
         let of_queues = self.queue_sources.into_iter().map(|source| source.stop(grace));
         let of_event_log = async {
             if let Some(kafka) = self.kafka {

@@ -5,8 +5,8 @@
 //! `ports` their clients for the functions; `http` is the port for users, and `prometheus` its
 //! metrics; [`event_log`] connects the crate [`drover_event_log`]; [`mapping`] configures the crate
 //! [`drover_event_source`], which invokes the processor with records of the event log, and
-//! [`stream_mapping`] starts mappings of the ledger's change stream; `setup`
-//! creates tables, queues, tenants, functions and the mappings of queues; `background` has the
+//! [`stream_mapping`] starts mappings of the ledgers' change streams; `tenant_feeds` creates topics and starts
+//! mappings for tenants that have their own; `setup` creates tables, queues, tenants, functions and the mappings of queues; `background` has the
 //! threads of the event sources; `registry` applies documents; [`openapi`] describes the routes;
 //! [`data_folder`] holds the durable files; [`stack`] is a deployed stack; [`commands`] are the
 //! commands of the command line.
@@ -39,6 +39,7 @@ mod registry;
 mod setup;
 pub mod stack;
 pub mod stream_mapping;
+mod tenant_feeds;
 
 pub use function::{FunctionError, Functions, InvocationContext};
 pub use host::{Host, HostConfig};

@@ -10,7 +10,7 @@ use drover_local::commands::replay::Ending;
 use drover_local::commands::replay::progress::Progress;
 use drover_local::commands::{
     apply, carry, consume, contracts, forget, inspect, invoke, key, produce, relay, replay, schema,
-    serve, simulate,
+    serve, simulate, topics,
 };
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -59,6 +59,7 @@ enum Command {
     Replay(replay::Args),
     Key(key::Args),
     Schema(schema::Args),
+    Topics(topics::Args),
     /// Print the OpenAPI document of all routes
     Openapi,
 }
@@ -97,6 +98,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Relay(args) => print(&relay::run(&args).await?)?,
         Command::Replay(args) => return run_replay(args).await,
         Command::Schema(args) => print(schema::run(&args))?,
+        Command::Topics(args) => print(&topics::run(&args).await?)?,
         Command::Openapi => print(&drover_local::openapi::document()?)?,
         Command::Key(args) => print_key(&key::run(&args)?)?,
     }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_aws::Aws;
-use drover_aws::kafka::{KafkaConfig, KafkaEventLog, KafkaFeeds, KafkaReread, TopicToCreate};
+use drover_aws::kafka::{
+    KafkaCluster, KafkaConfig, KafkaEventLog, KafkaFeeds, KafkaReread, TopicToCreate,
+};
 use drover_core::base::error::Unavailable;
 use drover_core::base::metrics::Meter;
 use drover_core::base::time::Timestamp;
@@ -19,6 +21,7 @@ use drover_core::intake::record::TopicRetention;
 use drover_core::intake::tenant::{Feed, Feeds};
 use drover_core::pipeline::direct::Direct;
 use drover_core::ports::EventLog;
+use drover_core::registry::OwnFeedTopic;
 use drover_event_log::embedded::{Keep, PARTITIONS};
 use drover_event_log::{Embedded, Log as _};
 use drover_event_source::KafkaLog;
@@ -112,6 +115,8 @@ pub(crate) struct Cluster {
     event_log: Arc<KafkaEventLog>,
     feeds: Arc<KafkaFeeds>,
     reread: KafkaReread,
+    cluster: KafkaCluster,
+    missing: Missing,
 }
 
 impl Cluster {
@@ -129,7 +134,9 @@ impl Cluster {
         let event_log = Arc::new(KafkaEventLog::connect(cluster.clone()).await?);
         let reread = KafkaReread::new(cluster.cluster.clone());
         let feeds = Arc::new(KafkaFeeds::new(cluster.cluster.clone()));
-        Ok(Self { bootstrap: cluster.cluster.bootstrap.clone(), log, event_log, feeds, reread })
+        let bootstrap = cluster.cluster.bootstrap.clone();
+        let (cluster, missing) = (cluster.cluster.clone(), *missing);
+        Ok(Self { bootstrap, log, event_log, feeds, reread, cluster, missing })
     }
 }
 
@@ -170,6 +177,28 @@ impl HostEventLog {
         match self {
             Self::Kafka(cluster) => Ok(HostFeeds::Kafka(Arc::clone(&cluster.feeds))),
             Self::Embedded(_) | Self::Direct => HostFeeds::open(folder, retention.duration()),
+        }
+    }
+
+    /// Creates the topics of tenants' feeds in the cluster, if the host may create topics there. The host's own
+    /// log creates a topic with its first record.
+    ///
+    /// # Errors
+    /// [`Unavailable`]. Some topics may have been created.
+    pub(crate) async fn create_feed_topics(
+        &self,
+        topics: &[OwnFeedTopic],
+    ) -> Result<(), Unavailable> {
+        match self {
+            Self::Kafka(Cluster { cluster, missing: Missing::Created, .. }) => {
+                let topics = topics.iter().cloned();
+                let topics = topics.map(|OwnFeedTopic { name, is_compacted }| TopicToCreate {
+                    name,
+                    is_compacted,
+                });
+                cluster.create_topics(&topics.collect::<Vec<_>>()).await
+            }
+            Self::Kafka(_) | Self::Embedded(_) | Self::Direct => Ok(()),
         }
     }
 

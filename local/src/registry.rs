@@ -11,9 +11,21 @@ use drover_core::registry::{Change, Checked, Consent, Move, Plan, Refusal, Store
 
 pub(crate) use self::differences::{Difference, differences};
 pub(crate) use self::placement::{Doubt, Doubtful};
+pub(crate) use self::streams::RelayedStreams;
 
 mod differences;
 mod placement;
+mod streams;
+
+/// How documents are applied.
+pub(crate) struct Applying<'a> {
+    /// The changes that the user allows.
+    pub(crate) consent: Consent,
+    /// The change streams that the relay reads.
+    pub(crate) streams: RelayedStreams,
+    /// The name of the person; versions of contracts keep it.
+    pub(crate) by: &'a str,
+}
 
 /// The result of applying documents.
 #[derive(Debug)]
@@ -102,18 +114,19 @@ pub enum RegistryError {
     Unavailable(#[from] Unavailable),
 }
 
-/// Writes the changed documents, within the consent of the user. Versions of contracts keep `by`, the name of
-/// the person.
+/// Writes the changed documents, within the consent of the user.
 ///
 /// # Errors
 /// [`RegistryError`].
 pub(crate) async fn apply(
     aws: &Aws,
     submitted: &Submitted,
-    consent: Consent,
-    by: &str,
+    applying: &Applying<'_>,
 ) -> Result<Outcome, RegistryError> {
-    let (plan, outcome) = plan(aws, submitted, consent, by).await?;
+    let (plan, outcome) = plan(aws, submitted, applying).await?;
+    // Before the tenant has feeds, so that the stream has the change of its first event.
+    let checked = submitted.check().map_err(RegistryError::Refused)?;
+    streams::switch_on(aws, &checked, &applying.streams).await?;
     match aws.apply(&plan).await? {
         Applied::Whole => Ok(outcome),
         Applied::Overtaken(name) => Err(RegistryError::Overtaken(name)),
@@ -127,8 +140,7 @@ pub(crate) async fn apply(
 pub(crate) async fn plan(
     aws: &Aws,
     submitted: &Submitted,
-    consent: Consent,
-    by: &str,
+    Applying { consent, streams, by }: &Applying<'_>,
 ) -> Result<(Plan, Outcome), RegistryError> {
     let checked = submitted.check().map_err(RegistryError::Refused)?;
     let mut stored = Stored::new();
@@ -137,13 +149,14 @@ pub(crate) async fn plan(
             stored.insert(name, document);
         }
     }
-    let planned = checked.plan_with(consent, &stored, (by, aws.now()));
+    let planned = checked.plan_with(*consent, &stored, (by, aws.now()));
     let plan = planned.map_err(RegistryError::Refused)?;
     if plan.writes.len() > REGISTRY_WRITES {
         return Err(RegistryError::TooMany { writes: plan.writes.len() });
     }
     let (moves, doubtful) = (checked.moves(&stored), placement::doubtful(aws, &checked).await);
     placement::check_targets(&moves, &doubtful).map_err(RegistryError::Refused)?;
+    streams::check(aws, &checked, streams).await.map_err(RegistryError::Refused)?;
     let (effects, revision) = (effects(&checked, &plan, &stored), plan.revision);
     Ok((plan, Outcome { effects, revision, moves, doubtful }))
 }

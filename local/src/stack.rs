@@ -118,6 +118,12 @@ impl Stack {
         Ok(Aws::new(&sdk.timeout_config(timeouts()).build(), config))
     }
 
+    /// The ARNs of the change streams of tenants' own ledger tables that the relay reads.
+    pub fn tenant_streams(&self) -> Vec<String> {
+        let listed = self.outputs.find("TenantStreamArns").unwrap_or_default();
+        listed.split(',').filter(|arn| !arn.is_empty()).map(str::to_owned).collect()
+    }
+
     /// Invokes a function and waits for its response, as long as Lambda lets it run.
     ///
     /// # Errors

@@ -1,12 +1,14 @@
-//! The event source mappings of the ledger's change stream: each invokes one function by its name.
-//! By default the relay has one. The first start with a mapping switches the stream on.
+//! The event source mappings of the ledgers' change streams: each invokes one function by its name, with the
+//! changes of the shared table and of each tenant's own table that is added. By default the relay has one. The
+//! first start with a mapping switches the stream of the shared table on.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drover_aws::Aws;
 use drover_aws::tables::enable_stream;
+use drover_core::base::error::Unavailable;
 use drover_event_source::dynamodb::{
     Checkpoints, Filters, Gauges, Queue, Settings, StreamSource, TableStream, Target,
 };
@@ -20,12 +22,13 @@ use crate::setup::SetupError;
 /// The file of checkpoints in a data folder.
 pub(crate) const CHECKPOINT_FILE: &str = "checkpoints.db";
 
-/// A mapping of the ledger's change stream.
+/// A mapping of the ledgers' change streams.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamMapping {
     /// The name of the function.
     pub function: String,
-    /// The settings, except for the filters. Checkpoints are kept under the name of the mapping.
+    /// The settings, except for the filters. Checkpoints are kept under the name of the mapping, those of a tenant's own table under
+    /// `NAME/TABLE`.
     pub settings: Settings,
     /// The patterns of the filter criteria; none: every record is sent.
     pub filters: &'static [&'static str],
@@ -55,17 +58,37 @@ impl StreamMapping {
     }
 }
 
-/// The running mappings.
-#[derive(Default)]
-pub(crate) struct StreamSources(Vec<(String, StreamSource)>);
+/// The running mappings. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct StreamSources {
+    running: Arc<Mutex<Vec<Source>>>,
+    /// `None`: there is no mapping.
+    parts: Option<Arc<Parts>>,
+}
+
+/// A running mapping of one table.
+struct Source {
+    name: String,
+    table: Arc<str>,
+    source: StreamSource,
+}
+
+/// What a mapping is started with.
+struct Parts {
+    mappings: Vec<StreamMapping>,
+    ports: Aws,
+    queues: std::net::SocketAddr,
+    functions: Functions,
+    checkpoints: Checkpoints,
+}
 
 impl StreamSources {
-    /// Starts every mapping, on the background threads.
+    /// Starts every mapping on the shared table, on the background threads.
     ///
     /// # Errors
     /// A function does not exist, or the stream or the file of checkpoints cannot be opened.
     pub(crate) async fn start(
-        mappings: Vec<StreamMapping>,
+        mut mappings: Vec<StreamMapping>,
         (ports, addresses): (&Aws, &Addresses),
         functions: &Functions,
         file: &Path,
@@ -74,38 +97,74 @@ impl StreamSources {
         if mappings.is_empty() {
             return Ok(Self::default());
         }
-        let checkpoints = Checkpoints::open(file)?;
-        let (tables, streams) = (ports.dynamodb(), ports.streams());
+        for StreamMapping { function, settings, filters, .. } in &mut mappings {
+            settings.filters = Filters::parse(filters)?;
+            if functions.find(function).is_none() {
+                return Err(format!("unknown function: function=`{function}`").into());
+            }
+        }
+        let parts = Parts {
+            mappings,
+            ports: ports.clone(),
+            queues: addresses.sqs,
+            functions: functions.clone(),
+            checkpoints: Checkpoints::open(file)?,
+        };
+        let sources = Self { running: Arc::default(), parts: Some(Arc::new(parts)) };
         let ledger = table_names().ledger;
-        enable_stream(tables, &ledger).await?;
-        let stream = TableStream::open(tables, streams.clone(), &ledger).await?;
-        let start =
-            |StreamMapping { function, mut settings, filters, on_failure }: StreamMapping| {
-                settings.filters = Filters::parse(filters)?;
-                if functions.find(&function).is_none() {
-                    return Err(format!("unknown function: function=`{function}`").into());
-                }
-                let name = settings.name.clone();
-                let target = Target::here(functions.clone(), &function);
-                let queue = on_failure.map(|name| {
-                    let url = queue_url(addresses.sqs, &name);
-                    Queue { client: ports.sqs().clone(), url }
-                });
-                let (stream, checkpoints) = (stream.clone(), checkpoints.clone());
-                let start = || StreamSource::start(stream, settings, target, queue, checkpoints);
-                Ok((name, background.on_its_threads(start)))
-            };
-        mappings.into_iter().map(start).collect::<Result<_, SetupError>>().map(Self)
+        enable_stream(ports.dynamodb(), &ledger).await?;
+        let stream = TableStream::open(ports.dynamodb(), ports.streams().clone(), &ledger).await?;
+        background.on_its_threads(|| sources.run(&ledger, &stream, str::to_owned));
+        Ok(sources)
+    }
+
+    /// Adds a tenant's own table: switches its stream on, and starts every mapping on it. Nothing happens if
+    /// the table was added before. The mappings run on the threads of the caller.
+    ///
+    /// # Errors
+    /// The table does not exist, or DynamoDB does not answer.
+    pub(crate) async fn add(&self, table: &str) -> Result<(), Unavailable> {
+        let Some(parts) = &self.parts else { return Ok(()) };
+        if self.lock().iter().any(|source| &*source.table == table) {
+            return Ok(());
+        }
+        let (tables, streams) = (parts.ports.dynamodb(), parts.ports.streams().clone());
+        enable_stream(tables, table).await?;
+        let stream = TableStream::open(tables, streams, table).await?;
+        self.run(table, &stream, |mapping| format!("{mapping}/{table}"));
+        Ok(())
+    }
+
+    fn run(&self, table: &str, stream: &TableStream, name: impl Fn(&str) -> String) {
+        let Some(parts) = &self.parts else { return };
+        for StreamMapping { function, settings, on_failure, .. } in parts.mappings.clone() {
+            let name = name(&settings.name);
+            let settings = Settings { name: name.clone(), ..settings };
+            let target = Target::here(parts.functions.clone(), &function);
+            let queue = on_failure.map(|name| {
+                let url = queue_url(parts.queues, &name);
+                Queue { client: parts.ports.sqs().clone(), url }
+            });
+            let checkpoints = parts.checkpoints.clone();
+            let source = StreamSource::start(stream.clone(), settings, target, queue, checkpoints);
+            self.lock().push(Source { name, table: Arc::from(table), source });
+        }
     }
 
     /// The gauges of each mapping, by name.
     pub(crate) fn gauges(&self) -> Vec<(String, Arc<Gauges>)> {
-        self.0.iter().map(|(name, source)| (name.clone(), source.gauges())).collect()
+        let running = self.lock();
+        running.iter().map(|one| (one.name.clone(), one.source.gauges())).collect()
     }
 
     /// Stops all mappings at once, and waits up to `grace`.
-    pub(crate) async fn stop(self, grace: Duration) {
-        let sources = self.0.into_iter().map(|(_, source)| source.stop(grace));
-        futures_util::future::join_all(sources).await;
+    pub(crate) async fn stop(&self, grace: Duration) {
+        let running = std::mem::take(&mut *self.lock());
+        let stopping = running.into_iter().map(|one| one.source.stop(grace));
+        futures_util::future::join_all(stopping).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Source>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -74,6 +74,46 @@ async fn a_user_reads_the_feeds_and_has_them_sent_again() {
     running.stop().await;
 }
 
+/// The tenant's table has a change stream from the apply on, and the host reads it, also after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_with_a_table_of_its_own_has_feeds() {
+    const OWN: &str = "ledger-of-newco";
+    let running = Running::start().await;
+    let tenant = json!({
+        "id": "newco", "feeds": ["ordered", "views"], "feed_prefix": "newco",
+        "placement": { "table": OWN },
+    });
+    let documents = [("tenants/newco.json", tenant)];
+    let refused = running.apply(&documents).await.unwrap_err().to_string();
+    let expected = format!(
+        "newco.json: /feeds: the ledger table of a tenant with feeds does not exist: create it, then \
+         apply again: tenant=`newco` table=`{OWN}`"
+    );
+    assert!(refused.ends_with(&expected), "{refused}");
+
+    running.create_ledger_table(OWN).await;
+    running.apply(&documents).await.unwrap();
+    running.acknowledge(&[temperature("newco", "d-1", 600), temperature("demo", "d-1", 1)]).await;
+    let [record] = &consume(&running, "newco.ordered", 1).await[..] else { panic!("one record") };
+    assert_eq!(
+        (&record["key"], &record["value"]["value"]),
+        (&json!("newco/device/d-1"), &json!(600))
+    );
+    assert_eq!(consume(&running, "newco.views", 1).await[0]["value"]["event_count"], 1);
+    assert_eq!(consume(&running, "drover.ordered", 1).await[0]["key"], "demo/device/d-1");
+
+    let running = running.restart().await;
+    running.acknowledge(&[temperature("newco", "d-1", 900)]).await;
+    let ordered = consume(&running, "newco.ordered", 2).await;
+    let values: Vec<&Value> = ordered.iter().map(|record| &record["value"]["value"]).collect();
+    assert_eq!(values, [600, 900]);
+    let resend = ["relay", "resend", "--tenant", "newco", "--subject", "device/d-1"];
+    let data = ["--data", running.folder()];
+    assert_eq!(run(&[&resend[..], &data].concat(), "").await.0, 0);
+    assert_eq!(consume(&running, "newco.ordered", 4).await.len(), 4);
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn a_queue_gets_each_record_as_a_structured_event() {
     let running = Running::start().await;

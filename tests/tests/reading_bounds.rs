@@ -268,5 +268,6 @@ async fn reading_letters_and_runs_counts_and_cancelling_a_run_never_waits() {
         assert_eq!(wait(&refused).0, 429, "{target}");
         assert!(!wait(&refused).2.is_empty());
     }
+    assert_eq!(wait(&ask("POST", "/api/v1/feeds/resend").await).0, 429);
     assert_eq!(ask("DELETE", "/api/v1/replays/x").await.status, 404);
 }

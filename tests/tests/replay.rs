@@ -213,6 +213,7 @@ async fn no_route_of_dead_letters_opens_without_the_scope_admin() {
         ("GET", "/api/v1/replays/0123456789abcdef0123"),
         ("POST", "/api/v1/replays/0123456789abcdef0123"),
         ("DELETE", "/api/v1/replays/0123456789abcdef0123"),
+        ("POST", "/api/v1/feeds/resend"),
     ] {
         assert_eq!(status(method, target, "read write").await, 403, "{method} {target}");
         let admitted = status(method, target, "admin").await;

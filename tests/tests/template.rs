@@ -276,7 +276,8 @@ fn no_function_runs_longer_than_its_caller_waits() {
 
 /// Routes of the gateway: method and path to the function, and whether a token is required.
 fn routes() -> BTreeMap<String, (String, bool)> {
-    let stack = stack(&[("AuthMode", "jwt")]);
+    let queue = "arn:aws:sqs:eu-central-1:111122223333:feeds";
+    let stack = stack(&[("AuthMode", "jwt"), ("FeedsQueueArn", queue)]);
     let routes = stack.of_type("AWS::ApiGatewayV2::Route").into_values();
     let routes = routes.map(|route| {
         let properties = &route["Properties"];

@@ -63,6 +63,7 @@ fn the_relay_and_all_that_belongs_to_it_exist_only_with_a_target() {
         "RelayLogs",
         "RelayMapping",
         "RelayRole",
+        "ResendRoute",
         "Sweep",
         "SweepCaller",
         "SweepRetries",
@@ -74,7 +75,8 @@ fn the_relay_and_all_that_belongs_to_it_exist_only_with_a_target() {
         let added: BTreeSet<_> = with.difference(&without).cloned().collect();
         assert_eq!(added, expected, "{target:?}");
     }
-    let of_relay = |name: &String| name.contains("Relay") || name.contains("Sweep");
+    let of_relay =
+        |name: &String| ["Relay", "Resend", "Sweep"].iter().any(|part| name.contains(part));
     for mode in STREAMS {
         let found: BTreeSet<_> = names(&in_mode(mode)).into_iter().filter(of_relay).collect();
         assert_eq!(found, expected, "{mode}");
@@ -267,6 +269,10 @@ fn a_tenants_own_table_has_the_same_mapping_on_its_own_stream() {
         let arns: BTreeSet<_> =
             own.iter().filter_map(|one| one["EventSourceArn"].as_str()).collect();
         assert_eq!(arns, [OWN, OTHER].into(), "{mode}");
+        // `drover apply` reads the list there.
+        let listed = &stack.section("Outputs")["TenantStreamArns"];
+        assert_eq!(listed["Value"], both, "{mode}");
+        assert_eq!(listed["Condition"], "RelayedTenantStreams", "{mode}");
         for one in own {
             let mut same: Map<String, Value> = shared.as_object().expect("properties").clone();
             same.insert("EventSourceArn".to_owned(), one["EventSourceArn"].clone());

@@ -12,15 +12,14 @@ use drover_core::base::public_reason::PublicReason;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::outputs::timers::Minute;
-use drover_core::pipeline::subject::resend;
 use drover_core::ports::FeedTarget;
 use drover_core::subject::listing::Mark;
+use drover_core::subject::resend::{NotResent, ResendLimits, Resent, Subjects, resend};
 use drover_core::subject::sweep::{SweepEnd, SweepLimits, Swept, sweep};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use crate::resend::Resent;
 use crate::{Relay, RelayPorts};
 
 /// A command. An unknown key is an error, so that a typo never selects everything.
@@ -72,6 +71,18 @@ impl From<Unavailable> for Refused {
     fn from(unavailable: Unavailable) -> Self {
         tracing::warn!(%unavailable, causes = unavailable.causes(), "a command stopped");
         Self::new("unavailable", PublicReason::from(unavailable.reason).message())
+    }
+}
+
+impl From<NotResent> for Refused {
+    fn from(refused: NotResent) -> Self {
+        let message = refused.to_string();
+        match refused {
+            NotResent::NoFeeds(_) => Self::new("no_feeds", message),
+            NotResent::Suspended(_) => Self::new("tenant_suspended", message),
+            NotResent::UnknownSubject(_) => Self::new("not_found", message),
+            NotResent::Unavailable(unavailable) => unavailable.into(),
+        }
     }
 }
 
@@ -132,25 +143,13 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
             let message = format!("no tenant has this name: tenant=`{id}`");
             return Err(Refused::new("unknown_tenant", message));
         };
-        if tenant.feeds.enabled.is_empty() {
-            let message = format!("the tenant has no feeds: tenant=`{id}`");
-            return Err(Refused::new("no_feeds", message));
-        }
+        let subjects = subject.map_or(Subjects::All { after: cursor }, Subjects::One);
         let scope = TenantScope::by_operator(id.clone());
-        let resent = match subject {
-            None => self.resend_all(&scope, &tenant, cursor, deadline).await?,
-            Some(subject) => {
-                let message = format!("the tenant has no such subject: subject=`{subject}`");
-                let (key, limits) = (scope.subject(subject), self.settings.item_limits);
-                let resent = resend(&self.ports, &self.registry, (key, &tenant), limits);
-                let (is_known, units) = resent.await?;
-                if !is_known {
-                    return Err(Refused::new("not_found", message));
-                }
-                Resent { subjects: 1, next_cursor: None, units }
-            }
-        };
-        self.count(Some(&id), resent.units);
-        Ok(json!(resent))
+        let limits = ResendLimits { stop_at: deadline, item_limits: self.settings.item_limits };
+        let of_tenant = (&scope, &*tenant);
+        let resent = resend(&self.ports, &self.registry, of_tenant, subjects, limits).await?;
+        let Resent { subjects, next, units } = resent;
+        self.count(Some(&id), units);
+        Ok(json!({ "subjects": subjects, "next_cursor": next }))
     }
 }

@@ -12,8 +12,9 @@
 //! One handler accepts every kind of event ([`Relay::handle`] dispatches):
 //! - `stream`: Lambda's event of a change stream; `subject`: the changes of one subject; `closed`: topics
 //!   that do not exist; `owed`: subjects to be sent again
-//! - `command`: commands of an operator and of the schedule; `resend`: has subjects sent again. The sweep
-//!   looks at subjects that fell silent ([`drover_core::subject::sweep`])
+//! - `command`: commands of an operator and of the schedule: subjects are sent again
+//!   ([`drover_core::subject::resend`]), and the sweep looks at subjects that fell silent
+//!   ([`drover_core::subject::sweep`])
 //! - [`config`]: read once at startup
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +40,6 @@ mod closed;
 mod command;
 pub mod config;
 mod owed;
-mod resend;
 mod stream;
 mod subject;
 

@@ -24,7 +24,7 @@ use crate::limits;
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only for the OpenAPI document")]
 pub(crate) enum Malformed {
-    /// `unknown_parameter`, `invalid_parameter`, `invalid_cursor`, `malformed_json`
+    /// `unknown_parameter`, `invalid_parameter`, `invalid_id`, `invalid_cursor`, `malformed_json`
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(ProblemBody),
     /// `unavailable`, with `Retry-After`

@@ -6,6 +6,7 @@
 //! - `queue`: shared by both queues
 //! - `operations`: operations on stored letters, for commands of an operator (`command`) and for
 //!   tenants over HTTP (`letters`, `replays`)
+//! - `feeds`: has a tenant's subjects sent to its feeds again, over HTTP
 //! - `answer`: the responses
 //! - [`limits`]: every limit
 //! - [`levels`]: the fill level of the buffer
@@ -24,7 +25,7 @@ use drover_core::dead_letter::letter::Owner;
 use drover_core::intake::quota::ReadQuotas;
 use drover_core::intake::tenant::{Scope, Tenant};
 use drover_core::pipeline::Pipeline;
-pub use drover_core::replay::ReplayPorts;
+use drover_core::ports::Listing;
 use drover_core::replay::{RunLimits, Sources};
 use drover_http::gateway::HttpFunction;
 use drover_http::layers::json_only;
@@ -38,6 +39,7 @@ mod answer;
 mod buffer;
 mod command;
 pub mod config;
+mod feeds;
 mod filing;
 mod kind;
 mod letters;
@@ -58,6 +60,11 @@ use self::queue::UnknownQueue;
 
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "replay";
+
+/// The ports of this function: those of a replay, and the listing of subjects.
+pub trait ReplayPorts: drover_core::replay::ReplayPorts + Listing {}
+
+impl<W: drover_core::replay::ReplayPorts + Listing> ReplayPorts for W {}
 
 /// Sources in addition to the ports; each deployment chooses its own.
 pub trait ReplaySources: Sources + BufferLevels {}
@@ -105,6 +112,7 @@ where
     Router::new()
         .merge(letters::routes())
         .merge(replays::routes())
+        .merge(feeds::routes())
         .merge(levels::routes())
         .route_layer(from_fn(json_only))
         .with_state(environment)
@@ -158,7 +166,12 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         Ok(Reader { owner: Owner::Tenant(scope), tenant })
     }
 
-    async fn caller(&self, credentials: &Credentials, needed: Scope) -> Result<Caller, Problem> {
+    /// Admits a caller with the needed scope.
+    pub(crate) async fn caller(
+        &self,
+        credentials: &Credentials,
+        needed: Scope,
+    ) -> Result<Caller, Problem> {
         let (now, registry) = (self.ports.now(), &self.pipeline.registry);
         let admitted =
             self.gate.admit(credentials.proof(), needed, now, registry, &self.ports).await;

@@ -2,12 +2,15 @@
 
 use drover_core::dead_letter::letter::LISTED;
 
-/// How long the run of a request may start new work. Work in progress then ends before API
+/// How long the run or the resend of a request may start new work. Work in progress then ends before API
 /// Gateway's timeout of 30 s, unless it rereads Kafka or an object, which have timeouts of their
 /// own. A client whose request times out finds the run in the list and can resume it.
 pub const RUN_SECONDS: i64 = 25;
 /// Maximum size of a request body, in bytes.
 pub const BODY_BYTES: usize = 64 * 1024;
+/// Maximum size of the body of a resend, in bytes: a subject and a cursor, also where JSON escapes each
+/// character.
+pub const RESEND_BODY_BYTES: usize = 16 * 1024;
 /// Maximum number of letters per page.
 pub const LETTERS: usize = LISTED;
 /// Default number of letters per page.

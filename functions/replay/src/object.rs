@@ -1,8 +1,26 @@
-//! Parses JSON objects from outside. serde also accepts a list for a struct, field by field; this
-//! module accepts only objects.
+//! Reads bodies, and parses JSON objects from outside. serde also accepts a list for a struct, field by field;
+//! this module accepts only objects.
 
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use drover_http::Problem;
+use lambda_http::http::StatusCode;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Error, Value};
+
+/// The body of a request, whatever its content type.
+///
+/// # Errors
+/// `too_large` for a body above the limit of the route, `malformed_json` for one that ended early.
+pub(crate) fn body(body: Result<Bytes, BytesRejection>, limit: usize) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = format!("the body is too large: limit=`{limit}`");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+        }
+        _ => Problem::bad_request("malformed_json", "the body ended early"),
+    })
+}
 
 /// Parses an object whose `filter`, if present, is an object too.
 ///

@@ -14,7 +14,8 @@ use utoipa::OpenApi;
         crate::replays::resume,
         crate::replays::show,
         crate::replays::cancel,
-        crate::levels::stats
+        crate::levels::stats,
+        crate::feeds::resend_subjects
     ),
     components(schemas(ProblemBody, Fault))
 )]
@@ -44,6 +45,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(operations, 8);
+        assert_eq!(operations, 9);
     }
 }

@@ -117,7 +117,7 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         read.answer
     }
 
-    fn count(&self, owner: &Owner, units: Units) {
+    pub(crate) fn count(&self, owner: &Owner, units: Units) {
         let mut tally = Tally::default();
         tally.of(owner.tenant()).add_units(units);
         self.meter.record(FUNCTION, &tally, self.ports.now());

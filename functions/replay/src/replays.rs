@@ -13,7 +13,6 @@ use drover_core::dead_letter::letter::Owner;
 use drover_core::intake::tenant::Scope;
 use drover_core::replay::{Filter, RunRequest};
 use drover_http::{Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
-use lambda_http::http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -207,8 +206,8 @@ pub(crate) async fn cancel<W: ReplayPorts, B: ReplaySources>(
 }
 
 impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
-    /// The deadline of the run of a request.
-    fn run_until(&self) -> Timestamp {
+    /// The deadline of the work of a request.
+    pub(crate) fn run_until(&self) -> Timestamp {
         self.ports.now().plus_seconds(limits::RUN_SECONDS)
     }
 
@@ -233,17 +232,9 @@ fn run_id(
     Ok(path.map(|Path(id)| id).unwrap_or_default())
 }
 
-/// Reads the body as JSON, whatever its content type.
+/// Reads the body as JSON.
 fn read(body: Result<Bytes, BytesRejection>) -> Result<ReplayRequest, Problem> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let limit = limits::BODY_BYTES;
-            let detail = format!("the body is too large: limit=`{limit}`");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-        }
-        _ => Problem::bad_request("malformed_json", "the body ended early"),
-    })?;
-    object::read(&body).map_err(|fault| {
+    object::read(&object::body(body, limits::BODY_BYTES)?).map_err(|fault| {
         let code = if fault.is_data() { "invalid_parameter" } else { "malformed_json" };
         Problem::bad_request(code, format!("invalid replay request: {fault}"))
     })

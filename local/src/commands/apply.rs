@@ -11,7 +11,7 @@ use drover_core::registry::{
 };
 
 use super::target::{DatabaseArgs, NoTarget};
-use crate::registry::{self, EffectKind, Outcome, RegistryError};
+use crate::registry::{self, Applying, EffectKind, Outcome, RegistryError};
 
 mod dry_run;
 mod placement;
@@ -101,12 +101,13 @@ pub enum ApplyError {
 /// [`ApplyError`].
 pub async fn run(args: &Args, by: &str) -> Result<String, ApplyError> {
     let submitted = read(&args.folder)?;
-    let tables = args.database.tables().await?;
+    let (tables, streams) = args.database.tables_and_streams().await?;
+    let applying = Applying { consent: args.consent(), streams, by };
     if args.dry_run {
-        let (_, outcome) = registry::plan(&tables, &submitted, args.consent(), by).await?;
+        let (_, outcome) = registry::plan(&tables, &submitted, &applying).await?;
         return Ok(dry_run::report(&outcome));
     }
-    let outcome = registry::apply(&tables, &submitted, args.consent(), by).await?;
+    let outcome = registry::apply(&tables, &submitted, &applying).await?;
     Ok(report(&outcome))
 }
 

@@ -12,6 +12,7 @@ use super::caller::Caller;
 use crate::client;
 use crate::data_folder::{NoHost, running_host};
 use crate::ports::tables_only;
+use crate::registry::RelayedStreams;
 use crate::stack::{Stack, StackError};
 
 /// A stack instead of a running host.
@@ -87,8 +88,17 @@ impl DatabaseArgs {
     /// # Errors
     /// [`NoTarget`].
     pub(super) async fn tables(&self) -> Result<Aws, NoTarget> {
+        self.tables_and_streams().await.map(|(tables, _)| tables)
+    }
+
+    /// The tables of the host or the stack, and the change streams that its relay reads.
+    ///
+    /// # Errors
+    /// [`NoTarget`].
+    pub(super) async fn tables_and_streams(&self) -> Result<(Aws, RelayedStreams), NoTarget> {
         if let Some(stack) = self.stack.find().await? {
-            return Ok(stack.ports().await?);
+            let streams = RelayedStreams::Listed(stack.tenant_streams());
+            return Ok((stack.ports().await?, streams));
         }
         let address = match self.dynamodb {
             Some(address) => address,
@@ -97,7 +107,7 @@ impl DatabaseArgs {
         // Checks that something listens at the address: the SDK alone would report failed attempts,
         // and not the remedy.
         client::connect(address).await?;
-        Ok(tables_only(address))
+        Ok((tables_only(address), RelayedStreams::OfEveryTable))
     }
 }
 

@@ -13,7 +13,7 @@ use drover_core::registry::{Consent, Submitted, Text};
 use serde_json::Value;
 
 use super::SetupError;
-use crate::registry;
+use crate::registry::{self, Applying, RelayedStreams};
 
 const TENANTS: [DemoTenant; 2] = [
     DemoTenant {
@@ -59,7 +59,8 @@ pub(crate) async fn demo_tenants(aws: &Aws) -> Result<Vec<LocalTenant>, SetupErr
         }
     }
     submitted.topics = Some(text("topics.json", &free_topics(aws).await?.to_string()));
-    registry::apply(aws, &submitted, Consent::default(), HOST).await?;
+    let (consent, streams) = (Consent::default(), RelayedStreams::OfEveryTable);
+    registry::apply(aws, &submitted, &Applying { consent, streams, by: HOST }).await?;
     Ok(tenants)
 }
 

@@ -69,6 +69,11 @@ impl Outputs {
             || StackError::NoOutput { stack: self.stack.clone(), output, status: status.clone() };
         outputs.get(output).map(String::as_str).ok_or_else(missing)
     }
+
+    /// The value of an output that a stack has only in some forms.
+    pub(super) fn find(&self, output: &str) -> Option<&str> {
+        self.description.outputs.get(output).map(String::as_str)
+    }
 }
 
 fn question(stack: &str) -> Call {

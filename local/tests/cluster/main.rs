@@ -5,6 +5,7 @@
 //! - [`producing`]: the records of ingest, as other clients see them
 //! - [`reading`]: the records of other clients, as the event source and replay see them
 //! - [`access`]: SCRAM, and errors at the start
+//! - [`creating`]: topics that the command line creates
 //! - [`killed`]: a broker that is killed and restarted
 //! - [`under_way`]: the same, and a recreated topic, under a whole host
 //! - [`odd_records`]: records of every kind through a whole host
@@ -27,6 +28,7 @@ mod access;
 mod broker;
 #[path = "../common/mod.rs"]
 mod common;
+mod creating;
 mod foreign;
 mod history;
 mod killed;
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         access::the_scram_listener_serves_every_operation,
         access::the_plain_listener_serves_every_operation,
         access::a_misconfigured_cluster_is_reported_at_the_start,
+        creating::the_topics_of_feeds_are_created_with_their_policies_and_checked,
         simulated::rejected_records_are_isolated_by_bisecting_reported_and_replayed,
         under_way::a_recreated_topic_is_read_from_its_start,
         simulated::handled_records_are_committed_for_the_next_run,

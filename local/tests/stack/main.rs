@@ -11,6 +11,7 @@
 mod cloud;
 #[path = "../common/mod.rs"]
 mod common;
+mod feeds;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -231,6 +231,45 @@ async fn a_cursor_of_one_tenant_is_invalid_for_the_other() {
     running.host.stop().await.unwrap();
 }
 
+/// A resend writes the heads of subjects: of the caller's own ones only, though both tenants have subjects with
+/// the same names.
+#[tokio::test]
+async fn a_tenant_has_only_its_own_subjects_sent_again() {
+    const RESEND: &str = "/api/v1/feeds/resend";
+    let running = Running::start().await;
+    let version = async |own: Tenant| {
+        running.get(own, "/api/v1/subjects/device/d-1").await.json["version"].as_u64().unwrap()
+    };
+    let before = version(ACME).await;
+    let of_demo = version(DEMO).await;
+    let one = running.post(DEMO, RESEND, &json!({"subject": "device/d-1"})).await;
+    let answered = json!({"subjects": 1, "next_cursor": null});
+    assert_eq!((one.status, &one.json), (200, &answered), "{}", one.text);
+    let all = running.post(DEMO, RESEND, &json!({"cursor": null})).await;
+    assert_eq!((all.status, &all.json["subjects"]), (200, &json!(6)), "{}", all.text);
+    assert_eq!(version(DEMO).await, of_demo + 2);
+    assert_eq!(version(ACME).await, before);
+
+    let stolen = json!({"subject": format!("device/{}", own_device(ACME))});
+    let answer = running.post(DEMO, RESEND, &stolen).await;
+    assert_eq!((answer.status, &answer.json["code"]), (404, &json!("not_found")));
+    for (body, path) in [
+        (json!({"tenant": "acme"}), "/tenant"),
+        (json!({"subject": "d-1"}), "/subject"),
+        (json!({"subject": format!("device/{}", "x".repeat(600))}), "/subject"),
+        (json!({"subject": 1}), "/subject"),
+        (json!({"cursor": "AA"}), "/cursor"),
+        (json!({"subject": "device/d-1", "cursor": "AA"}), "/cursor"),
+    ] {
+        let answer = running.post(DEMO, RESEND, &body).await;
+        let found = &answer.json["errors"][0]["path"];
+        assert_eq!((answer.status, found), (400, &json!(path)), "{body}");
+    }
+    let large = json!({"subject": "x".repeat(20_000)});
+    assert_eq!(running.post(DEMO, RESEND, &large).await.json["code"], "too_large");
+    running.host.stop().await.unwrap();
+}
+
 #[test]
 fn every_route_that_reads_with_a_key_is_asked() {
     let document: Value =

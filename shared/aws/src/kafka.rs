@@ -16,12 +16,15 @@
 //! certificates, which include Amazon's. The client authenticates with SCRAM, with IAM, or not at
 //! all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
 use drover_core::base::error::Unavailable;
-use krafka::admin::{AdminClient, CreateTopicsOptions, DescribeTopicsOptions, NewTopic};
+use krafka::admin::{
+    AdminClient, ConfigResource, CreateTopicsOptions, DescribeConfigsOptions,
+    DescribeTopicsOptions, NewTopic,
+};
 use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::error::ErrorCode;
 use krafka::{Kafka, KrafkaError};
@@ -166,11 +169,23 @@ impl KafkaCluster {
     /// # Errors
     /// [`Unavailable`]. Some topics may have been created.
     pub async fn create_topics(&self, topics: &[TopicToCreate]) -> Result<(), Unavailable> {
+        self.create_topics_with(topics, PARTITIONS).await.map(drop)
+    }
+
+    /// The same with another number of partitions. Returns the names of the topics that did not exist.
+    ///
+    /// # Errors
+    /// As for [`Self::create_topics`].
+    pub async fn create_topics_with(
+        &self,
+        topics: &[TopicToCreate],
+        partitions: i32,
+    ) -> Result<BTreeSet<String>, Unavailable> {
         let failed = |error: KrafkaError| unavailable("creating topics", &error);
         const BROKERS_OWN: i16 = -1;
         let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
         let new_topic = |topic: &TopicToCreate| {
-            let new = NewTopic::new(&topic.name, PARTITIONS, BROKERS_OWN)?;
+            let new = NewTopic::new(&topic.name, partitions, BROKERS_OWN)?;
             let compacted = ("cleanup.policy", "compact");
             let configs = topic.is_compacted.then_some(compacted);
             Ok(configs.into_iter().fold(new, |new, (name, value)| new.with_config(name, value)))
@@ -179,16 +194,44 @@ impl KafkaCluster {
             topics.iter().map(new_topic).collect::<Result<_, _>>().map_err(failed)?;
         let options = CreateTopicsOptions::default().timeout(START);
         let admin = self.client().await?.admin();
+        let mut new = BTreeSet::new();
         for (name, created) in admin.create_topics(topics, options).await.map_err(failed)? {
             match created {
-                Ok(()) => tracing::info!(topic = name, "created a topic"),
+                Ok(()) => {
+                    tracing::info!(topic = name, "created a topic");
+                    new.insert(name);
+                }
                 Err(KrafkaError::Broker { code: ErrorCode::TopicAlreadyExists, .. }) => {}
                 Err(error) => {
                     return Err(unavailable(&format!("creating the topic `{name}`"), &error));
                 }
             }
         }
-        self.until_known(&admin, &names).await
+        self.until_known(&admin, &names).await?;
+        Ok(new)
+    }
+
+    /// The topics among these that the cluster compacts.
+    ///
+    /// # Errors
+    /// No broker answers, the caller may not read settings of topics, or a topic does not exist.
+    pub async fn compacted(&self, topics: &[&str]) -> Result<BTreeSet<String>, Unavailable> {
+        const POLICY: &str = "cleanup.policy";
+        let failed = |error: KrafkaError| unavailable("reading the settings of topics", &error);
+        let options = DescribeConfigsOptions::default();
+        let options = options.config_names(vec![POLICY.to_owned()]).timeout(START);
+        let resources: Vec<_> = topics.iter().map(|topic| ConfigResource::topic(*topic)).collect();
+        let admin = self.client().await?.admin();
+        let mut compacted = BTreeSet::new();
+        for (topic, entries) in admin.describe_configs(resources, options).await.map_err(failed)? {
+            let entries = entries.map_err(failed)?;
+            let policy = entries.into_iter().find(|entry| entry.name == POLICY);
+            let policy = policy.and_then(|entry| entry.value).unwrap_or_default();
+            if policy.split(',').any(|part| part.trim() == "compact") {
+                compacted.insert(topic.name);
+            }
+        }
+        Ok(compacted)
     }
 
     /// Waits until the brokers list the topics: a new topic may be unknown to a broker for a

@@ -99,6 +99,37 @@ pub async fn table_exists(client: &Client, name: &str) -> Result<bool, Unavailab
     }
 }
 
+/// The change stream of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeStream {
+    /// The ARN. A stream that is switched off and on again has another one.
+    pub arn: String,
+    /// Whether records have the old and the new item.
+    pub has_both_images: bool,
+}
+
+/// Looks up the change stream of a table; `None`: the table does not exist or has no stream.
+///
+/// # Errors
+/// DynamoDB is unreachable or rejects the call.
+pub async fn change_stream(
+    client: &Client,
+    table: &str,
+) -> Result<Option<ChangeStream>, Unavailable> {
+    let described = match client.describe_table().table_name(table).send().await {
+        Ok(described) => described,
+        Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(None),
+        Err(error) => return Err(unavailable("looking for a stream", &error)),
+    };
+    let Some(table) = described.table() else { return Ok(None) };
+    let on = table.stream_specification().filter(|stream| stream.stream_enabled());
+    let stream = on.zip(table.latest_stream_arn()).map(|(stream, arn)| ChangeStream {
+        arn: arn.to_owned(),
+        has_both_images: stream.stream_view_type() == Some(&StreamViewType::NewAndOldImages),
+    });
+    Ok(stream)
+}
+
 struct Table<'a> {
     name: &'a str,
     sort_key: Option<ScalarAttributeType>,

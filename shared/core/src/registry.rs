@@ -8,6 +8,7 @@
 //! A cache's lock is never held across a read: two concurrent misses read twice.
 
 mod apply;
+mod feeds;
 mod index;
 mod plan;
 mod revision;
@@ -23,6 +24,7 @@ use lru::LruCache;
 use serde_json::Value;
 
 pub use self::apply::{Checked, Refusal, Stored, Submitted, Text};
+pub use self::feeds::{OwnFeedTopic, OwnFeedsOfTenants, own_feeds_of_tenants};
 pub use self::plan::{
     Change, Consent, Identities, Incompatibilities, LONGEST_INVOCATION_SECONDS, Ledger, Move,
     Moves, Plan, Write,

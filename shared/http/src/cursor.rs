@@ -7,8 +7,9 @@ use drover_core::base::hash::fnv1a;
 
 use crate::Problem;
 
-/// Maximum length of a cursor, in characters.
-const CHARACTERS: usize = 512;
+/// Maximum length of a cursor, in characters. The longest position is that of a subject in a listing: an
+/// encoded id of 900 bytes, each of which JSON may escape.
+const CHARACTERS: usize = 4_096;
 /// Increases when the encoding of positions changes.
 const VERSION: u8 = 1;
 const FINGERPRINT_BYTES: usize = 8;
@@ -65,7 +66,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_written_position_is_read_back(place in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn a_written_position_is_read_back(place in proptest::collection::vec(any::<u8>(), 0..2_000)) {
             let cursors = Cursors::of(&["events", "demo"]);
             let read = cursors.read(&cursors.write(&place), |bytes| Some(bytes.to_vec()));
             prop_assert_eq!(read, Ok(place));

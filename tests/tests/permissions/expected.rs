@@ -184,6 +184,11 @@ const REPLAY: [(&str, &[&str]); 5] = [
     (TAKE, QUEUES),
 ];
 
+/// Of replay where there is a relay: it lists the subjects that a tenant has sent to its feeds again.
+const LISTS: (&str, &[&str]) = ("dynamodb:Query", ACTIVITY);
+const REPLAY_WITH_RELAY: [(&str, &[&str]); 6] =
+    [REPLAY[0], REPLAY[1], REPLAY[2], REPLAY[3], REPLAY[4], LISTS];
+
 const RELAY: [(&str, &[&str]); 7] = [
     (LOG, &["${RelayLogs.Arn}"]),
     (READ_STREAM, &["<drover-state-LedgerStreamArn>"]),
@@ -219,7 +224,7 @@ pub(crate) fn with_a_target_of_feeds() -> Vec<Expectation> {
             expect(form, "Processor", &PROCESSOR),
             expect(form, "Query", &QUERY),
             expect(form, "Relay", &with(&RELAY, to_target)),
-            expect(form, "Replay", &REPLAY),
+            expect(form, "Replay", &REPLAY_WITH_RELAY),
         ]
     };
     let queue = of(&WITH_A_QUEUE, &TO_QUEUE);
@@ -284,7 +289,7 @@ pub(crate) fn with_msk_and_iam() -> Vec<Expectation> {
             &MSK_IAM,
             "Replay",
             &with(
-                &REPLAY,
+                &REPLAY_WITH_RELAY,
                 &[
                     ("kafka-cluster:Connect", &[CLUSTER]),
                     (READ_TOPIC, BOTH_TOPICS),
@@ -317,7 +322,7 @@ pub(crate) fn with_msk_and_a_password() -> Vec<Expectation> {
         ),
         expect(&MSK_SCRAM, "Query", &QUERY),
         expect(&MSK_SCRAM, "Relay", &with(&RELAY, &secret)),
-        expect(&MSK_SCRAM, "Replay", &with(&REPLAY, &secret)),
+        expect(&MSK_SCRAM, "Replay", &with(&REPLAY_WITH_RELAY, &secret)),
     ]
 }
 
@@ -332,7 +337,7 @@ fn of_a_cluster_of_ones_own(form: &'static [(&str, &str); 4]) -> [Expectation; 5
         expect(form, "Processor", &with(&PROCESSOR, &with(&secret, &[(POLLERS, &["*"])]))),
         expect(form, "Query", &QUERY),
         expect(form, "Relay", &with(&RELAY, &secret)),
-        expect(form, "Replay", &with(&REPLAY, &secret)),
+        expect(form, "Replay", &with(&REPLAY_WITH_RELAY, &secret)),
     ]
 }
 
@@ -356,10 +361,10 @@ pub(crate) fn with_a_schema_registry() -> Vec<Expectation> {
     vec![
         expect(&MSK_IAM_WITH_GLUE, "Processor", &with(&PROCESSOR, &with(&MSK_PROCESSOR, &glue))),
         expect(&MSK_IAM_WITH_GLUE, "Query", &QUERY),
-        expect(&MSK_IAM_WITH_GLUE, "Replay", &with(&REPLAY, &reread)),
+        expect(&MSK_IAM_WITH_GLUE, "Replay", &with(&REPLAY_WITH_RELAY, &reread)),
         expect(&SELF_MANAGED_WITH_CONFLUENT, "Processor", &with(&PROCESSOR, &confluent)),
         expect(&SELF_MANAGED_WITH_CONFLUENT, "Ingest", &with(&INGEST, &kafka_secret)),
-        expect(&SELF_MANAGED_WITH_CONFLUENT, "Replay", &with(&REPLAY, &kafka_secret)),
+        expect(&SELF_MANAGED_WITH_CONFLUENT, "Replay", &with(&REPLAY_WITH_RELAY, &kafka_secret)),
     ]
 }
 

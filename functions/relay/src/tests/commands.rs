@@ -36,6 +36,7 @@ fn a_command_that_makes_no_sense_is_answered_with_the_reason() {
         (json!({ "action": "resend", "tenant": "#" }), "invalid_id"),
         (json!({ "action": "resend", "tenant": "nobody" }), "unknown_tenant"),
         (json!({ "action": "resend", "tenant": "quiet" }), "no_feeds"),
+        (json!({ "action": "resend", "tenant": "away" }), "tenant_suspended"),
         (json!({ "action": "resend", "tenant": "demo", "subject": "device/x" }), "not_found"),
     ] {
         assert_eq!(fixture.command(&command)["error"]["code"], code, "{command}");

@@ -88,6 +88,7 @@ impl Fixture {
             r#"{"id":"acme","feeds":["ordered"],"feed_prefix":"acme","lateness_seconds":0}"#,
         );
         memory.put_document("T#quiet", r#"{"id":"quiet"}"#);
+        memory.put_document("T#away", r#"{"id":"away","feeds":["views"],"status":"suspended"}"#);
         memory.put_document("R#known", r#"{"contract":"mine","tenant":{"header":"tenant"}}"#);
         memory.put_contract("mine", CONTRACT);
         memory.put_document("REV", "{}");

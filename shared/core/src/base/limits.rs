@@ -20,6 +20,8 @@ pub const REJECTION_PATH_BYTES: usize = 256;
 pub const APPLIED_BY_BYTES: usize = 256;
 /// Maximum number of stored contracts. Listings read all their names from one document.
 pub const CONTRACTS: usize = 1_000;
+/// Maximum number of tenants that have feeds and a prefix or a ledger table of their own; the revision document lists them.
+pub const OWN_FEEDS: usize = 1_000;
 /// Maximum number of tenants and topics that ask for a compatibility of contracts.
 pub const COMPATIBILITY_RULES: usize = 1_000;
 /// Maximum size of a registry document, in bytes.

@@ -128,6 +128,18 @@ impl Checked {
         })
     }
 
+    /// Tenants with feeds and their own ledger table: the file name, the tenant and the table.
+    pub fn tables_with_feeds(&self) -> impl Iterator<Item = (&str, &TenantId, &str)> {
+        self.tenants.iter().filter_map(|one| match &one.content {
+            Tenant { id, feeds, placement: Placement::Table(name), .. }
+                if !feeds.enabled.is_empty() =>
+            {
+                Some((one.origin.as_str(), id, name.as_str()))
+            }
+            _ => None,
+        })
+    }
+
     pub(super) fn routes(&self) -> impl Iterator<Item = (&String, &TopicRoute)> {
         self.topics.iter().flat_map(|topics| &topics.content.topics)
     }

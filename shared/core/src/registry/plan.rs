@@ -106,7 +106,8 @@ impl Checked {
         let refusals = refusals.chain(self.too_many_kinds(&index));
         let refusals = refusals.chain(self.too_many_contracts(&index));
         let refusals = refusals.chain(self.too_many_compatibilities(&index));
-        let refusals = refusals.chain(self.feeds_that_are_read(stored));
+        let refusals = refusals.chain(self.feeds_that_are_read(&index, stored));
+        let refusals = refusals.chain(self.too_many_own_feeds(&index));
         let refusals = refusals.chain(self.refused_moves(stored, consent.moves));
         let refusals = refusals.collect::<Vec<_>>();
         if !refusals.is_empty() {

@@ -32,6 +32,11 @@ impl Feed {
         }
     }
 
+    /// The name of its topic under a prefix.
+    pub fn topic_under(self, prefix: &str) -> String {
+        format!("{prefix}.{}", self.as_str())
+    }
+
     /// Whether the last record of a key replaces all earlier ones.
     pub const fn is_compacted(self) -> bool {
         match self {
@@ -65,7 +70,7 @@ impl Feeds {
 
     /// The name of a feed's topic.
     pub fn topic(&self, feed: Feed) -> String {
-        format!("{}.{}", self.prefix, feed.as_str())
+        feed.topic_under(&self.prefix)
     }
 }
 

@@ -55,6 +55,7 @@ impl Checked {
             let document = DocumentName::Topic(topic.clone()).storage_key();
             index.ask(&document, contract_of(route).unwrap_or_default(), asked);
         }
+        self.tenants.iter().for_each(|tenant| index.take_feeds(&tenant.content));
         index
     }
 
