@@ -170,6 +170,17 @@ fn a_record_has_one_id_for_each_commit_and_topic() {
     assert!(lengths.iter().all(|id| (1..=128).contains(&id.len())), "{lengths:?}");
 }
 
+#[test]
+fn a_record_is_json_without_the_characters_that_queues_refuse() {
+    let data = Some(Arc::from("\"\u{FFFF} \u{1F600}\""));
+    let attributes = vec![("type", "\u{FFFE}".to_owned())];
+    let json = structured(&FeedRecord { attributes, data, ..record(0, 1) }).expect("JSON");
+    let expected = r#"{"type":"\ufffe","datacontenttype":"application/json","data":"\uffff 😀"}"#;
+    assert_eq!(json, expected);
+    let invalid = structured(&record(0, 1)).map_err(|fault| fault.into_unavailable().reason);
+    assert_eq!(invalid, Err(Reason::Bug));
+}
+
 #[cfg(feature = "feeds")]
 #[test]
 fn a_client_speaks_to_the_region_of_its_target() {
