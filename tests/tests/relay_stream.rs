@@ -42,10 +42,13 @@ const WAIT: Duration = Duration::from_secs(120);
 const SUBJECTS: usize = 5;
 const EVENTS: usize = 60;
 /// The second of the first event: long enough ago for all the others, on any day.
-static START: LazyLock<i64> = LazyLock::new(|| {
+static START: LazyLock<i64> = LazyLock::new(|| seconds() - 7_200);
+
+#[expect(clippy::disallowed_methods, reason = "the ports use the time of day")]
+fn seconds() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
-    i64::try_from(now.as_secs()).expect("a time") - 7_200
-});
+    i64::try_from(now.as_secs()).expect("a time")
+}
 const CONTRACT: &str = r#"{
     "name": "followed", "subject": {"kind": "device", "id": {"path": "/id"}},
     "type": {"const": "seen"}, "event_id": {"path": "/n"},

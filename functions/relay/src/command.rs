@@ -11,6 +11,7 @@ use drover_core::base::id::{SubjectId, TenantId};
 use drover_core::base::public_reason::PublicReason;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
+use drover_core::ledger::touch::Touch;
 use drover_core::outputs::timers::Minute;
 use drover_core::ports::FeedTarget;
 use drover_core::subject::listing::Mark;
@@ -34,6 +35,9 @@ pub(crate) enum Command {
         subject: Option<String>,
         /// `next_cursor` of the call before.
         cursor: Option<Mark>,
+        /// Whether the tenant's table was restored: a new era of each subject begins.
+        #[serde(default)]
+        restored: bool,
     },
     /// Looks at the subjects whose timers are due. The schedule sends it each minute.
     Sweep {},
@@ -95,8 +99,9 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
     ) -> Result<Value, SweepFailed> {
         let answered = match serde_json::from_str(command) {
             Ok(Command::Sweep {}) => return self.sweep(deadline).await,
-            Ok(Command::Resend { tenant, subject, cursor }) => {
-                self.resend(&tenant, subject.as_deref(), cursor, deadline).await
+            Ok(Command::Resend { tenant, subject, cursor, restored }) => {
+                let reason = if restored { Touch::Restored } else { Touch::Resend };
+                self.resend(&tenant, subject.as_deref(), (cursor, reason), deadline).await
             }
             Err(fault) => {
                 let message = format!("invalid command: {fault}");
@@ -132,7 +137,7 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         &self,
         tenant: &str,
         subject: Option<&str>,
-        cursor: Option<Mark>,
+        (cursor, reason): (Option<Mark>, Touch),
         deadline: Timestamp,
     ) -> Result<Value, Refused> {
         let invalid = |fault: Rejection| Refused::new("invalid_id", fault.message);
@@ -144,10 +149,11 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
             return Err(Refused::new("unknown_tenant", message));
         };
         let subjects = subject.map_or(Subjects::All { after: cursor }, Subjects::One);
+        let what = (subjects, reason);
         let scope = TenantScope::by_operator(id.clone());
         let limits = ResendLimits { stop_at: deadline, item_limits: self.settings.item_limits };
         let of_tenant = (&scope, &*tenant);
-        let resent = resend(&self.ports, &self.registry, of_tenant, subjects, limits).await?;
+        let resent = resend(&self.ports, &self.registry, of_tenant, what, limits).await?;
         let Resent { subjects, next, units } = resent;
         self.count(Some(&id), units);
         Ok(json!({ "subjects": subjects, "next_cursor": next }))

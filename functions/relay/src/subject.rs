@@ -211,17 +211,23 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
         }
         let results = target.publish(topic, records, deadline).await;
         // A record after one that is missing has arrived: a consumer that appends only what comes behind
-        // would pass over the missing one when it arrives, unless a correction announces it.
-        self.lacks_records |= results.iter().skip_while(|result| result.is_ok()).any(Result::is_ok);
+        // would pass over the missing one when it arrives, unless a correction announces it. One that is
+        // refused for good never arrives.
+        let last_taken = results.iter().rposition(Result::is_ok);
+        let is_overtaken = |at| last_taken.is_some_and(|last| at < last);
         let mut refused = Vec::new();
-        for (record, result) in records.iter().zip(results) {
+        for (at, (record, result)) in records.iter().zip(results).enumerate() {
+            let is_late = !matches!(result, Ok(()) | Err(NotPublished::Refused(_)));
+            self.lacks_records |= is_late && is_overtaken(at);
             if self.sent(topic, result)?.is_some() {
-                refused.push(record);
+                refused.push((at, record));
             }
         }
-        for record in refused {
+        for (at, record) in refused {
             let again = target.publish(topic, std::slice::from_ref(record), deadline).await;
             for result in again {
+                let is_late = !matches!(result, Err(NotPublished::Refused(_)));
+                self.lacks_records |= is_late && is_overtaken(at);
                 if let Some(why) = self.sent(topic, result)? {
                     self.give_up(commit.to_owned(), &why).await?;
                 }

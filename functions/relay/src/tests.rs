@@ -107,6 +107,8 @@ fn a_record_that_its_topic_refuses_becomes_a_letter_and_blocks_nothing() {
     let (tenant, subject, unsent) = Unsent::read(&letter.body).expect("a letter");
     assert_eq!((tenant.as_str(), subject.to_string().as_str()), ("demo", "device/d-1"));
     assert_eq!((&*unsent.undelivered_commit, &*unsent.message), ("0.1", "too large"));
+    // It would be refused again and again.
+    assert_eq!(fixture.armed(TimerKind::Resend), Vec::<String>::new());
 }
 
 #[test]

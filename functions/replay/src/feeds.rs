@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use drover_core::base::id::SubjectId;
 use drover_core::dead_letter::letter::Owner;
 use drover_core::intake::tenant::Scope;
+use drover_core::ledger::touch::Touch;
 use drover_core::subject::listing::Mark;
 use drover_core::subject::resend::{NotResent, ResendLimits, Resent, Subjects, resend};
 use drover_http::{Credentials, Cursors, Fault, NotAdmitted, Parameters, Problem, ProblemBody};
@@ -116,7 +117,8 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         let limits =
             ResendLimits { stop_at: self.run_until(), item_limits: self.limits.item_limits };
         let of_tenant = (&scope, &*tenant);
-        let resent = resend(&self.ports, &self.pipeline.registry, of_tenant, subjects, limits);
+        let what = (subjects, Touch::Resend);
+        let resent = resend(&self.ports, &self.pipeline.registry, of_tenant, what, limits);
         let Resent { subjects, next, units } = resent.await.map_err(refused)?;
         let (has_more, tenant_id) = (next.is_some(), scope.tenant());
         tracing::info!(%tenant_id, by = &*by, subject = of_one, subjects, has_more, "subjects are sent again");

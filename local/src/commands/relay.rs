@@ -27,6 +27,10 @@ pub struct ResendArgs {
     /// The subject [default: all subjects of the tenant]
     #[arg(long, value_name = "KIND/ID")]
     subject: Option<String>,
+    /// The tenant's ledger table was restored: begin a new era, so that consumers of views take the restored
+    /// ones for newer than what they have
+    #[arg(long)]
+    restored: bool,
     #[command(flatten)]
     functions: FunctionArgs,
 }
@@ -58,11 +62,13 @@ pub enum RelayError {
 /// # Errors
 /// [`RelayError`].
 pub async fn run(args: &Args) -> Result<String, RelayError> {
-    let Command::Resend(ResendArgs { tenant, subject, functions }) = &args.command;
+    let Command::Resend(ResendArgs { tenant, subject, restored, functions }) = &args.command;
     let caller = functions.caller().await?;
     let (mut subjects, mut cursor) = (0, Value::Null);
     loop {
-        let mut command = json!({ "action": "resend", "tenant": tenant, "cursor": cursor });
+        let mut command = json!({
+            "action": "resend", "tenant": tenant, "cursor": cursor, "restored": restored,
+        });
         if let (Some(subject), Value::Object(command)) = (subject, &mut command) {
             command.insert("subject".to_owned(), json!(subject));
         }

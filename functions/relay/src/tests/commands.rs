@@ -28,6 +28,28 @@ fn resend_writes_the_heads_and_the_stream_sends_the_history_again() {
 }
 
 #[test]
+fn after_a_restore_consumers_drop_what_they_hold_and_take_older_versions_for_newer() {
+    let mut fixture = Fixture::new();
+    fixture.commit("demo", "d-1", &[10]);
+    let place = "T#demo#S#device#d-1";
+    let restored = fixture.memory.state().heads[place].clone();
+    fixture.commit("demo", "d-1", &[20]);
+    fixture.commit("demo", "d-1", &[30]);
+    fixture.deliver(&fixture.stream);
+    let lost = fixture.sent("drover.views");
+    fixture.sent("drover.settled");
+    fixture.memory.state().heads.insert(place.to_owned(), restored.clone());
+
+    let command = json!({ "action": "resend", "tenant": "demo", "restored": true });
+    assert_eq!(fixture.command(&command), json!({ "subjects": 1, "next_cursor": null }));
+    let new = fixture.memory.state().heads[place].clone();
+    let settled = fixture.deliver_for(&[change(place, "9", Some(&restored), &new)]);
+    assert_eq!(times(&fixture.sent("drover.settled")), [10]);
+    assert_eq!(settled["cause"], "restored");
+    assert_eq!((lost, fixture.sent("drover.views")), (vec!["v0.3".into()], vec!["v1.2".into()]));
+}
+
+#[test]
 fn a_command_that_makes_no_sense_is_answered_with_the_reason() {
     let fixture = Fixture::new();
     for (command, code) in [

@@ -8,7 +8,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::record::{Incoming, Record, Source};
 use drover_core::ledger::StoredHead;
 use drover_core::memory::{Faulty, Memory};
-use drover_core::outputs::record::FeedRecord;
+use drover_core::outputs::record::{CORRECTION, FeedRecord};
 use drover_core::outputs::timers::TimerKind;
 use drover_core::pipeline::settings::PipelineSettings;
 use drover_core::pipeline::{Disposition, Pipeline};
@@ -138,6 +138,15 @@ impl Fixture {
         let response: Value = serde_json::from_str(response.get()).unwrap();
         let failures = response["batchItemFailures"].as_array().unwrap().iter();
         failures.map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Delivers changes that are not in the stream; the data of the first correction that they caused.
+    pub(super) fn deliver_for(&self, records: &[Value]) -> Value {
+        assert_eq!(self.deliver(records), Vec::<String>::new());
+        let sent = self.topics.records.lock().unwrap();
+        let correction = |record: &FeedRecord| record.attribute("type") == Some(CORRECTION);
+        let (_, first) = sent.iter().find(|(_, record)| correction(record)).expect("a correction");
+        serde_json::from_str(first.data.as_deref().unwrap()).unwrap()
     }
 
     pub(super) fn command(&self, command: &Value) -> Value {

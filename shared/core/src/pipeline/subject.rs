@@ -114,8 +114,8 @@ pub async fn touch(
     run_to_end(ports, registry, location, Commit::touch(params, touch)).await
 }
 
-/// Has the kept history and the state of a tenant's subject sent to its feeds again, by writing its head. Returns
-/// whether the subject exists, and the cost.
+/// Has the kept history and the state of a tenant's subject sent to its feeds again, by writing its head with
+/// this reason. Returns whether the subject exists, and the cost.
 ///
 /// # Errors
 /// As for [`touch`].
@@ -123,11 +123,12 @@ pub async fn resend(
     ports: &impl Ports,
     registry: &Registry,
     (key, tenant): (SubjectKey, &Tenant),
+    reason: Touch,
     item_limits: ItemLimits,
 ) -> Result<(bool, Units), Unavailable> {
     let params = CommitParams::new(key.clone(), tenant.policy(), item_limits);
     let location = SubjectLocation { key, table: tenant.placement.table() };
-    let (head, units) = touch(ports, registry, location, params, Touch::Resend).await?;
+    let (head, units) = touch(ports, registry, location, params, reason).await?;
     Ok((head.is_some_and(|head| head.version > 0), units))
 }
 

@@ -9,8 +9,9 @@ use crate::outputs::record::FeedRecord;
 /// Sends records of feeds to topics.
 pub trait FeedTarget: Send + Sync {
     /// Sends records to a topic and returns one result for each, in order. The records of one key arrive in
-    /// the given order; behind one that fails, none should arrive, but behind one that is refused they may. A
-    /// record with `Ok` is durable; any other may arrive nevertheless, but not after a record of a later call.
+    /// the given order; behind one that fails, none should arrive. Behind one that is refused they may, unless
+    /// that is taken when it is sent alone. A record with `Ok` is durable; any other may arrive nevertheless, but
+    /// not after a record of a later call.
     fn publish(
         &self,
         topic: &str,

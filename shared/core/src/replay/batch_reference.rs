@@ -26,6 +26,7 @@ use crate::dead_letter::opened::{Opened, open_object};
 use crate::dead_letter::origin::{Offsets, Origin, Other};
 use crate::dead_letter::reread::RECORDS;
 use crate::intake::record::Incoming;
+use crate::ledger::touch::Touch;
 use crate::pipeline::subject::resend;
 use crate::pipeline::{RecordOutcome, Settled};
 use crate::replay::filing::{Filing, Received, file, of_envelope, read};
@@ -121,7 +122,7 @@ async fn take_subject<W: ReplayPorts, S: Sources>(
         return Ok(());
     };
     let (key, item_limits) = (scope.subject(subject), runner.pipeline.item_limits);
-    let (_, units) = resend(ports, registry, (key, &tenant), item_limits).await?;
+    let (_, units) = resend(ports, registry, (key, &tenant), Touch::Resend, item_limits).await?;
     runner.charge(units);
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::intake::tenant::{Status, Tenant};
 use crate::ledger::shard::Shard;
+use crate::ledger::touch::Touch;
 use crate::pipeline::subject;
 use crate::ports::{Listing, Ports};
 use crate::registry::Registry;
@@ -74,7 +75,8 @@ pub enum NotResent {
     Unavailable(#[from] Unavailable),
 }
 
-/// Has subjects of a tenant sent to its feeds again. The scope is that of the tenant.
+/// Has subjects of a tenant sent to its feeds again, with this reason: [`Touch::Resend`], or after a restore of
+/// its table [`Touch::Restored`]. The scope is that of the tenant.
 ///
 /// # Errors
 /// [`NotResent`].
@@ -82,7 +84,7 @@ pub async fn resend<P: Ports + Listing>(
     ports: &P,
     registry: &Registry,
     (scope, tenant): (&TenantScope, &Tenant),
-    subjects: Subjects,
+    (subjects, reason): (Subjects, Touch),
     limits: ResendLimits,
 ) -> Result<Resent, NotResent> {
     if tenant.feeds.enabled.is_empty() {
@@ -94,14 +96,14 @@ pub async fn resend<P: Ports + Listing>(
     match subjects {
         Subjects::One(subject) => {
             let key = scope.subject(subject.clone());
-            let resent = subject::resend(ports, registry, (key, tenant), limits.item_limits);
-            match resent.await? {
+            let limits = limits.item_limits;
+            match subject::resend(ports, registry, (key, tenant), reason, limits).await? {
                 (true, units) => Ok(Resent { subjects: 1, next: None, units }),
                 (false, _) => Err(NotResent::UnknownSubject(subject)),
             }
         }
         Subjects::All { after } => {
-            Ok(resend_all(ports, registry, (scope, tenant), after, limits).await?)
+            Ok(resend_all(ports, registry, (scope, tenant), (after, reason), limits).await?)
         }
     }
 }
@@ -110,7 +112,7 @@ async fn resend_all<P: Ports + Listing>(
     ports: &P,
     registry: &Registry,
     (scope, tenant): (&TenantScope, &Tenant),
-    after: Option<Mark>,
+    (after, reason): (Option<Mark>, Touch),
     ResendLimits { stop_at, item_limits }: ResendLimits,
 ) -> Result<Resent, Unavailable> {
     let kinds = registry.kinds(ports.now(), ports).await?;
@@ -128,7 +130,7 @@ async fn resend_all<P: Ports + Listing>(
             }
             let mark = listed.mark().clone();
             let key = scope.subject(listed.into_subject());
-            let resent = subject::resend(ports, registry, (key, tenant), item_limits);
+            let resent = subject::resend(ports, registry, (key, tenant), reason, item_limits);
             Ok::<_, Unavailable>(Some((mark, resent.await?.1)))
         });
         let resends: Vec<_> = resends.collect();

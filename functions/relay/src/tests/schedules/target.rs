@@ -1,6 +1,6 @@
 //! Topics that fail, or take what they do not acknowledge.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ pub(super) enum Taking {
     Down,
     /// It takes it, and its answer is lost.
     LostAnswer,
-    /// It never takes this record.
+    /// It does not take this record, however often it comes.
     Refused,
     /// It does not exist.
     Closed,
@@ -35,6 +35,25 @@ impl Taking {
 pub(super) struct Topics {
     pub(super) next: Arc<Mutex<VecDeque<Taking>>>,
     pub(super) taken: Arc<Mutex<Vec<(String, FeedRecord)>>>,
+    /// What is refused, by topic, key and id.
+    pub(super) poison: Arc<Mutex<BTreeSet<[String; 3]>>>,
+}
+
+impl Topics {
+    /// Draws what happens to a record.
+    fn draw(&self, topic: &str, record: &FeedRecord) -> Taking {
+        let id = record.attribute("id").unwrap_or_default();
+        let place = [topic, &record.key, id].map(str::to_owned);
+        let mut poison = self.poison.lock().unwrap();
+        if poison.contains(&place) {
+            return Taking::Refused;
+        }
+        let taking = self.next.lock().unwrap().pop_front().unwrap_or(Taking::Taken);
+        if taking == Taking::Refused {
+            poison.insert(place);
+        }
+        taking
+    }
 }
 
 impl FeedTarget for Topics {
@@ -44,8 +63,12 @@ impl FeedTarget for Topics {
         records: &[FeedRecord],
         _deadline: Timestamp,
     ) -> Vec<Result<(), NotPublished>> {
+        // Kafka refuses a batch for one of its records; a queue refuses the record alone.
+        let drawn: Vec<Taking> = records.iter().map(|record| self.draw(topic, record)).collect();
+        let is_batch_refused = topic.starts_with("drover") && drawn.contains(&Taking::Refused);
         let mut results: Vec<Result<(), NotPublished>> = Vec::new();
-        for record in records {
+        for (record, taking) in records.iter().zip(drawn) {
+            let taking = if is_batch_refused { Taking::Refused } else { taking };
             // Nothing arrives behind a record that fails.
             if let Some(failed @ Err(NotPublished::Unavailable(_) | NotPublished::Closed(_))) =
                 results.last()
@@ -53,7 +76,6 @@ impl FeedTarget for Topics {
                 results.push(failed.clone());
                 continue;
             }
-            let taking = self.next.lock().unwrap().pop_front().unwrap_or(Taking::Taken);
             if matches!(taking, Taking::Taken | Taking::LostAnswer) {
                 self.taken.lock().unwrap().push((topic.to_owned(), record.clone()));
             }

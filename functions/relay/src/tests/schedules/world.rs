@@ -207,6 +207,7 @@ impl World {
     pub(super) fn end(&mut self) -> Result<(), String> {
         self.faults.lock().unwrap().clear();
         self.topics.next.lock().unwrap().clear();
+        self.topics.poison.lock().unwrap().clear();
         if self.gave_up {
             self.resend(None);
         }

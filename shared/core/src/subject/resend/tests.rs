@@ -65,7 +65,7 @@ impl Fixture {
     fn resend(&self, subjects: Subjects, stop_at: Timestamp) -> Result<Resent, NotResent> {
         let limits = ResendLimits { stop_at, item_limits: ItemLimits::STANDARD };
         let of_tenant = (&self.scope, &self.tenant);
-        resend(&self.memory, &self.registry, of_tenant, subjects, limits)
+        resend(&self.memory, &self.registry, of_tenant, (subjects, Touch::Resend), limits)
             .now_or_never()
             .expect("ready")
     }
