@@ -8,7 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::routing::post;
 use axum::{Json, Router};
-use drover_core::base::id::SubjectId;
+use drover_core::base::id::{SubjectId, TenantId};
 use drover_core::dead_letter::letter::Owner;
 use drover_core::intake::tenant::Scope;
 use drover_core::ledger::touch::Touch;
@@ -108,7 +108,7 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         request: ResendRequest,
     ) -> Result<ResendAnswer, Problem> {
         let Caller { scope, tenant, by } = caller;
-        let cursors = Cursors::of(&["feeds/resend", scope.tenant().as_str()]);
+        let cursors = cursors(scope.tenant());
         let subjects = request.subjects(cursors)?;
         let of_one = match &subjects {
             Subjects::One(subject) => Some(subject.to_string()),
@@ -179,6 +179,10 @@ impl ResendRequest {
     }
 }
 
+fn cursors(tenant: &TenantId) -> Cursors {
+    Cursors::of(&["feeds/resend", tenant.as_str()])
+}
+
 const INVALID_CURSOR: &str =
     "the cursor is invalid or belongs to another query, start again without it";
 
@@ -245,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_valid_for_its_tenant_only() {
-        let cursors = |tenant| Cursors::of(&["feeds/resend", tenant]);
+        let cursors = |tenant: &str| cursors(&TenantId::parse(tenant).expect("a tenant"));
         let mark: Mark = serde_json::from_value(json!(["00000007#d-1", "device"])).expect("a mark");
         let json = serde_json::to_vec(&mark).expect("JSON");
         let cursor = || Some(cursors("demo").write(&json));
