@@ -1,4 +1,4 @@
-//! Contracts, tenants, topic routes and API keys: a cache over stored documents.
+//! Contracts, tenants, topic routes, API keys and alert rules: a cache over stored documents.
 //!
 //! Documents, and the absence of a document, are cached for [`LIFETIME_SECONDS`], so that neither a
 //! busy tenant nor a wrong key costs a read per record. A view must not depend on how warm an
@@ -11,6 +11,7 @@ mod apply;
 mod index;
 mod plan;
 mod revision;
+mod rules;
 mod stored;
 mod ttl_cache;
 mod version;
@@ -28,6 +29,7 @@ pub use self::plan::{
     Moves, Plan, Write,
 };
 use self::revision::Revision;
+pub use self::rules::StoredRules;
 use self::stored::{broken, missing_version, read};
 pub use self::ttl_cache::LIFETIME_SECONDS;
 use self::ttl_cache::TtlCache;
