@@ -29,6 +29,7 @@ pub fn ports() -> Faulty<Memory> {
         ],
         contracts: Vec::new(),
         topics: Some(text("topics", include_str!("../../local/config/topics.json"))),
+        rules: Vec::new(),
     };
     let checked = submitted.check().expect("documents");
     let plan = checked.plan(&Stored::new(), ("fuzz", memory.now())).expect("a plan");

@@ -16,6 +16,7 @@ pub mod key;
 pub mod produce;
 pub mod relay;
 pub mod replay;
+pub mod rules;
 pub mod schema;
 pub mod serve;
 mod signal;

@@ -9,8 +9,8 @@ use drover_local::commands::invoke::Layout;
 use drover_local::commands::replay::Ending;
 use drover_local::commands::replay::progress::Progress;
 use drover_local::commands::{
-    apply, carry, consume, contracts, forget, inspect, invoke, key, produce, relay, replay, schema,
-    serve, simulate, topics,
+    apply, carry, consume, contracts, forget, inspect, invoke, key, produce, relay, replay, rules,
+    schema, serve, simulate, topics,
 };
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -52,6 +52,7 @@ enum Command {
     Invoke(invoke::Args),
     Apply(apply::Args),
     Contracts(contracts::Args),
+    Rules(rules::Args),
     Inspect(inspect::Args),
     Carry(carry::Args),
     Forget(forget::Args),
@@ -92,6 +93,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Simulate(args) => print(&simulate::run(args).await?)?,
         Command::Apply(args) => print(&apply::run(&args, &operator()).await?)?,
         Command::Contracts(args) => return run_contracts(&args).await,
+        Command::Rules(args) => return run_rules(&args).await,
         Command::Inspect(args) => print(&inspect::run(&args).await?)?,
         Command::Carry(args) => print(&carry::run(&args).await?)?,
         Command::Forget(args) => print(&forget::run(&args).await?)?,
@@ -117,10 +119,20 @@ async fn run_consume(args: &consume::Args) -> anyhow::Result<ExitCode> {
 async fn run_contracts(args: &contracts::Args) -> anyhow::Result<ExitCode> {
     let contracts::Shown { text, ending } = contracts::run(args, &mut std::io::stdin()).await?;
     print(&text)?;
-    Ok(match ending {
+    Ok(exit_code(ending))
+}
+
+async fn run_rules(args: &rules::Args) -> anyhow::Result<ExitCode> {
+    let rules::Shown { text, ending } = rules::run(args, &mut std::io::stdin()).await?;
+    print(&text)?;
+    Ok(exit_code(ending))
+}
+
+fn exit_code(ending: contracts::Ending) -> ExitCode {
+    match ending {
         contracts::Ending::Accepted => ExitCode::SUCCESS,
         contracts::Ending::Rejected => ExitCode::FAILURE,
-    })
+    }
 }
 
 async fn run_replay(args: replay::Args) -> anyhow::Result<ExitCode> {

@@ -45,7 +45,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Effect {
     pub(crate) kind: EffectKind,
     pub(crate) name: DocumentName,
-    /// The new version of a contract that was created or replaced.
+    /// The new version of a contract, or of a tenant's rules, that was created or replaced.
     pub(crate) version: Option<u32>,
     /// The differences from the replaced document.
     pub(crate) differences: Vec<Difference>,
@@ -62,6 +62,8 @@ impl Effect {
             DocumentName::Contract(name) => format!("contract {name}"),
             DocumentName::ContractVersion(name, number) => format!("contract {name}@{number}"),
             DocumentName::Topic(topic) => format!("topic {topic}"),
+            DocumentName::Rules(tenant) => format!("rules {tenant}"),
+            DocumentName::RulesVersion(tenant, number) => format!("rules {tenant}@{number}"),
             DocumentName::Key(sha256) => format!("key with sha256 {sha256}"),
             DocumentName::Revision => "revision".to_owned(),
         };
@@ -175,6 +177,9 @@ fn effects(checked: &Checked, plan: &Plan, stored: &Stored) -> Vec<Effect> {
         plan.writes.iter().find_map(|write| match (&write.name, name) {
             (DocumentName::ContractVersion(written, number), DocumentName::Contract(name)) => {
                 (written == name).then_some(*number)
+            }
+            (DocumentName::RulesVersion(written, number), DocumentName::Rules(tenant)) => {
+                (written == tenant).then_some(*number)
             }
             _ => None,
         })

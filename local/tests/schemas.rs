@@ -47,17 +47,24 @@ fn documents_of(folder: &Path) -> Vec<(&'static str, PathBuf)> {
             .map(move |path| (name, path))
     };
     let topics = Some(("topics", folder.join("topics.json"))).filter(|(_, path)| path.exists());
-    of_folder("contract", "contracts").chain(of_folder("tenant", "tenants")).chain(topics).collect()
+    let contracts = of_folder("contract", "contracts");
+    contracts
+        .chain(of_folder("tenant", "tenants"))
+        .chain(topics)
+        .chain(of_folder("rules", "rules"))
+        .collect()
 }
 
-/// The documents in the blocks of a page, with the schema of each: what a command writes into `contract.json`, and
-/// indented routes.
+/// The documents in the blocks of a page, with the schema of each: what a command writes into `contract.json` or
+/// `rules.json`, and indented routes.
 fn blocks(page: &str) -> Vec<(&'static str, String)> {
     let written = page.split("cat > contract.json <<'EOF'\n").skip(1);
     let contracts =
         written.map(|rest| ("contract", rest.split_once("\nEOF").unwrap().0.to_owned()));
+    let written = page.split("cat > rules.json <<'EOF'\n").skip(1);
+    let rules = written.map(|rest| ("rules", rest.split_once("\nEOF").unwrap().0.to_owned()));
     let indented = page.split("\n\n").filter(|block| block.starts_with("    { \"topics\""));
-    contracts.chain(indented.map(|block| ("topics", block.to_owned()))).collect()
+    contracts.chain(rules).chain(indented.map(|block| ("topics", block.to_owned()))).collect()
 }
 
 #[tokio::test]
@@ -74,7 +81,7 @@ async fn every_document_of_the_repository_is_valid() {
         let found = blocks(&text).into_iter();
         documents.extend(found.map(|(name, text)| (name, page.display().to_string(), text)));
     }
-    for (name, at_least) in [("contract", 29), ("tenant", 3), ("topics", 25)] {
+    for (name, at_least) in [("contract", 29), ("tenant", 3), ("topics", 25), ("rules", 6)] {
         let schema = validator(name).await;
         let of_kind: Vec<_> = documents.iter().filter(|(kind, ..)| *kind == name).collect();
         assert!(of_kind.len() >= at_least, "{name}: {}", of_kind.len());

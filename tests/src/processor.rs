@@ -218,7 +218,7 @@ fn load(memory: &Faulty<Memory>, extra: &Extra) {
     let mut tenants = vec![text("demo", demo.to_owned()), text("acme", acme.to_owned())];
     tenants.extend(extra.tenants.iter().map(|tenant| text("extra", tenant.to_string())));
     let topics = Some(text("topics", topics.to_string()));
-    let submitted = Submitted { tenants, contracts: Vec::new(), topics };
+    let submitted = Submitted { tenants, topics, ..Submitted::default() };
     let checked = submitted.check().expect("documents");
     let plan = checked.plan(&Stored::new(), ("test", memory.now())).expect("a plan");
     for write in plan.writes {

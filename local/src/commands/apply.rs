@@ -1,25 +1,28 @@
 //! `drover apply DIR`: writes the documents of a folder into the registry: `tenants/*.json`,
-//! `contracts/*.json` and `topics.json`. It validates all documents before it writes any.
+//! `contracts/*.json`, `topics.json` and `rules/*.json`. It validates all documents before it writes any.
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
+use drover_core::base::limits::RULES_START_SECONDS;
+use drover_core::intake::document::DocumentName;
 use drover_core::registry::{
     Consent, Identities, Incompatibilities, LIFETIME_SECONDS, Moves, Submitted, Text,
 };
 
 use super::target::{DatabaseArgs, NoTarget};
-use crate::registry::{self, Applying, EffectKind, Outcome, RegistryError};
+use crate::registry::{self, Applying, Effect, EffectKind, Outcome, RegistryError};
 
 mod dry_run;
 mod placement;
 
-/// Check and apply the tenants, contracts and topic routes of a folder
+/// Check and apply the tenants, contracts, topic routes and alert rules of a folder
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// A folder with tenants/*.json, contracts/*.json and topics.json; each of them is optional
+    /// A folder with tenants/*.json, contracts/*.json, topics.json and rules/*.json; each of them is
+    /// optional
     folder: PathBuf,
     /// Allow tenants to be moved: a changed placement of a suspended tenant
     ///
@@ -80,8 +83,8 @@ pub enum ApplyError {
     },
     /// The folder contains no document.
     #[error(
-        "nothing to apply, expected a folder with tenants/*.json, contracts/*.json or \
-         topics.json: folder=`{folder}`"
+        "nothing to apply, expected a folder with tenants/*.json, contracts/*.json, topics.json \
+         or rules/*.json: folder=`{folder}`"
     )]
     Nothing {
         /// The folder.
@@ -124,6 +127,11 @@ fn report(outcome: &Outcome) -> String {
     } else {
         writeln!(text, "revision {revision}, known to every function within {LIFETIME_SECONDS} s")
     };
+    let has_rules = |effect: &&Effect| matches!(effect.name, DocumentName::Rules(_));
+    let mut rules = outcome.effects.iter().filter(has_rules);
+    if rules.any(|effect| effect.kind != EffectKind::Unchanged) {
+        let _ = writeln!(text, "the rules are in force {RULES_START_SECONDS} s from now");
+    }
     outcome.moves.iter().for_each(|moved| text.push_str(&placement::meaning(moved)));
     outcome.doubtful.iter().for_each(|doubtful| text.push_str(&placement::warning(doubtful)));
     text
@@ -147,6 +155,7 @@ fn read(folder: &Path) -> Result<Submitted, ApplyError> {
         tenants: read_all(&folder.join("tenants"))?,
         contracts: read_all(&folder.join("contracts"))?,
         topics: if topics.exists() { Some(read_one(topics)?) } else { None },
+        rules: read_all(&folder.join("rules"))?,
     };
     if submitted == Submitted::default() {
         return Err(ApplyError::Nothing { folder: folder.to_owned() });
@@ -177,10 +186,7 @@ fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> ApplyError + '_ {
 
 #[cfg(test)]
 mod tests {
-    use drover_core::intake::document::DocumentName;
-
     use super::*;
-    use crate::registry::Effect;
 
     #[test]
     fn only_the_documents_of_a_folder_are_read_and_in_order() {

@@ -10,8 +10,10 @@ use std::io::Read;
 
 use clap::{Args as ClapArgs, Subcommand};
 
+pub(super) use self::render::reason;
 pub use self::sampling::{SampleArgs, SampleError};
 pub use self::stored::{ListArgs, ShowArgs, StoredError};
+pub(super) use self::trying::now;
 pub use self::trying::{Ending, Shown, TryArgs, TryError};
 
 /// Try out contracts, and show their versions

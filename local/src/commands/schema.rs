@@ -1,4 +1,4 @@
-//! `drover schema contract|tenant|topics`: prints the JSON Schema of a kind of document, for editors. It
+//! `drover schema contract|tenant|topics|rules`: prints the JSON Schema of a kind of document, for editors. It
 //! needs no host.
 
 use clap::{Args as ClapArgs, ValueEnum};
@@ -19,7 +19,8 @@ documents, and name it in each of them:
     { "json.schemas": [
         { "fileMatch": ["contracts/*.json"], "url": "./contract.schema.json" },
         { "fileMatch": ["tenants/*.json"], "url": "./tenant.schema.json" },
-        { "fileMatch": ["topics.json"], "url": "./topics.schema.json" } ] }
+        { "fileMatch": ["topics.json"], "url": "./topics.schema.json" },
+        { "fileMatch": ["rules/*.json"], "url": "./rules.schema.json" } ] }
 
 `drover apply` checks documents by the same schemas, and also checks rules that no schema can express."#;
 
@@ -41,6 +42,8 @@ enum Name {
     Tenant,
     /// topics.json
     Topics,
+    /// rules/*.json
+    Rules,
 }
 
 /// The text of the schema.
@@ -49,6 +52,7 @@ pub fn run(args: &Args) -> &'static str {
         Name::Contract => DocumentKind::Contract,
         Name::Tenant => DocumentKind::Tenant,
         Name::Topics => DocumentKind::Topics,
+        Name::Rules => DocumentKind::Rules,
     };
     kind.schema()
 }

@@ -27,9 +27,13 @@ pub(crate) fn differences(plan: &Plan, stored: &Stored, name: &DocumentName) -> 
     };
     let content = |json: &str| {
         let json: Value = serde_json::from_str(json).unwrap_or_default();
-        // A contract is stored with its version.
-        let contract = json.get("contract").filter(|_| matches!(name, DocumentName::Contract(_)));
-        contract.cloned().unwrap_or(json)
+        // Contracts and rules are stored with their version.
+        let content = match name {
+            DocumentName::Contract(_) => json.get("contract"),
+            DocumentName::Rules(_) => json.get("rules"),
+            _ => None,
+        };
+        content.cloned().unwrap_or(json)
     };
     let mut found = Vec::new();
     compare(&content(&old.json), &content(&document.json), "", &mut found);

@@ -1,4 +1,4 @@
-//! Contracts, tenants, topic routes and API keys: a cache over stored documents.
+//! Contracts, tenants, topic routes, API keys and alert rules: a cache over stored documents.
 //!
 //! Documents, and the absence of a document, are cached for [`LIFETIME_SECONDS`], so that neither a
 //! busy tenant nor a wrong key costs a read per record. A view must not depend on how warm an
@@ -12,6 +12,7 @@ mod feeds;
 mod index;
 mod plan;
 mod revision;
+mod rules;
 mod stored;
 mod ttl_cache;
 mod version;
@@ -30,6 +31,7 @@ pub use self::plan::{
     Moves, Plan, Write,
 };
 use self::revision::Revision;
+pub use self::rules::StoredRules;
 use self::stored::{broken, missing_version, read};
 pub use self::ttl_cache::LIFETIME_SECONDS;
 use self::ttl_cache::TtlCache;

@@ -3,8 +3,8 @@
 //! so a history always gives the same view, byte for byte.
 //!
 //! The entry's contract defines what a unit reads from the payload ([`ViewSpec`]). Paths are
-//! relative to the payload, because the history stores only the payload. Alert rules are a later
-//! unit.
+//! relative to the payload, because the history stores only the payload. Alert rules ([`rules`]) are a
+//! fold of their own: their states are not yet part of the stored view.
 //!
 //! Size: a view never exceeds [`limits::VIEW_BYTES`]. Each unit has a maximum size, and together
 //! they leave room for [`limits::LATEST_FREE_BYTES`] of payloads in `latest`, which the build
@@ -20,6 +20,7 @@ pub mod lessons;
 pub mod measures;
 mod numbers;
 mod payload;
+pub mod rules;
 mod shown;
 mod spec;
 pub mod status;

@@ -48,7 +48,7 @@ fn place(element: Option<u32>) -> String {
 }
 
 /// `schema_violation at /a/b: the message`.
-fn reason(rejection: &Rejection) -> String {
+pub(in crate::commands) fn reason(rejection: &Rejection) -> String {
     let separator = if path(rejection).is_some() { " " } else { ": " };
     format!("{}{separator}{}", rejection.code, located(rejection))
 }

@@ -212,7 +212,7 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "records that are tried are received now")]
-pub(super) fn now() -> Timestamp {
+pub(in crate::commands) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millis(millis).unwrap_or(Timestamp::MAX)

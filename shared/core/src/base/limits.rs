@@ -67,6 +67,31 @@ pub const OPEN_LESSONS: usize = 10;
 /// Maximum number of completed lessons in a view. Older ones are only counted.
 pub const FINISHED_LESSONS: usize = 30;
 
+/// Maximum number of alert rules of a tenant.
+pub const RULES: usize = 100;
+/// Maximum number of alert rules about one contract.
+pub const RULES_OF_CONTRACT: usize = 10;
+/// Maximum number of rules of which a subject has a state at one time.
+pub const RULE_STATES: usize = 10;
+/// Maximum length of the name of an alert rule, in bytes.
+pub const RULE_ID_BYTES: usize = 64;
+/// Maximum number of comparisons in all conditions of an alert rule.
+pub const RULE_PARTS: usize = 16;
+/// Maximum nesting of `all` and `any` in a condition.
+pub const CONDITION_DEPTH: usize = 3;
+/// Maximum number of labels of an alert rule.
+pub const RULE_LABELS: usize = 20;
+/// Maximum number of targets of an alert rule.
+pub const RULE_TARGETS: usize = 10;
+/// Maximum length of the summary, the description and each label of an alert rule, in bytes.
+pub const RULE_TEXT_BYTES: usize = 512;
+/// Maximum number of events for which a condition of an alert rule has to hold.
+pub const RULE_EVENTS: u32 = 1_000;
+/// Maximum number of seconds in an alert rule: 31 days.
+pub const RULE_SECONDS: i64 = 31 * 24 * 60 * 60;
+/// Seconds from `apply` until a version of rules is in force, so that every environment knows the version then.
+pub const RULES_START_SECONDS: i64 = 90;
+
 /// Size limits of the ledger's items. They are a parameter so that tests reach every branch with
 /// few events; other code uses [`ItemLimits::STANDARD`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,6 +29,7 @@ mod refusal_tests;
 pub(crate) mod sample;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -43,6 +44,7 @@ pub use self::document::{
 pub(crate) use self::lookup::Lookup;
 use self::reading::{Common, Reading};
 use crate::base::error::{Code, Rejection};
+use crate::base::id::Kind;
 use crate::base::scope::TenantScope;
 use crate::event::{ContractVersion, Event};
 use crate::intake::record::{HeaderValue, IdentityText, Parsed, Record};
@@ -110,6 +112,13 @@ impl Contract {
     /// What views read from payloads of this contract.
     pub fn view_spec(&self) -> Arc<ViewSpec> {
         Arc::clone(&self.common.view_spec)
+    }
+
+    /// The kinds of its subjects, each once.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let readings = self.variants.iter().map(|variant| &variant.reading).chain([&self.usual]);
+        let kinds: BTreeSet<&Kind> = readings.map(|reading| &reading.kind).collect();
+        kinds.into_iter().cloned().collect()
     }
 
     /// How strictly JSON is read.

@@ -1,4 +1,4 @@
-//! Documents that people write (contracts, tenants, topics), and their faults with paths.
+//! Documents that people write (contracts, tenants, topics, alert rules), and their faults with paths.
 //!
 //! The shape of each is a JSON Schema under `document/`, which an editor can use as well ([`DocumentKind`]).
 //! serde alone would refuse the same documents, but would name a line instead of a path and stop at the
@@ -70,6 +70,10 @@ pub enum DocumentName {
     Contract(String),
     /// A version of a contract, by the contract's name and the number of the version. Never changes.
     ContractVersion(String, u32),
+    /// The current version of a tenant's alert rules.
+    Rules(TenantId),
+    /// A version of a tenant's alert rules. Never changes.
+    RulesVersion(TenantId, u32),
     /// The route of a topic.
     Topic(String),
     /// An API key; the hexadecimal digits of its SHA-256.
@@ -85,6 +89,8 @@ impl DocumentName {
             Self::Tenant(id) => format!("T#{id}"),
             Self::Contract(name) => format!("C#{name}"),
             Self::ContractVersion(name, number) => format!("C#{name}@{number}"),
+            Self::Rules(tenant) => format!("A#{tenant}"),
+            Self::RulesVersion(tenant, number) => format!("A#{tenant}@{number}"),
             Self::Topic(name) => format!("R#{name}"),
             Self::Key(sha256) => format!("K#{sha256}"),
             Self::Revision => "REV".to_owned(),

@@ -221,7 +221,7 @@ impl Tenant {
         let id = faults.take("/id", id);
         key::check_all(&document.keys, &mut faults);
         if !document.rules.is_empty() {
-            faults.add("/rules", "alert rules are not supported by this version");
+            faults.add("/rules", "alert rules are documents of their own: rules/*.json");
         }
         faults.or(id.map(|id| Self {
             id,

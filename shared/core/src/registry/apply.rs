@@ -2,7 +2,7 @@
 //! ([`Submitted::check`]), list the stored documents to read ([`Checked::reads`]), and plan the
 //! writes ([`Checked::plan`]). Nothing is written unless every document is valid.
 //!
-//! Left out: removal of contracts and routes that are no longer in the folder. Keys that a tenant's
+//! Left out: removal of contracts, rules and routes that are no longer in the folder. Keys that a tenant's
 //! document no longer lists are removed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,7 @@ use crate::base::id::TenantId;
 use crate::intake::contract::{Contract, ContractDocument};
 use crate::intake::document::{self, DocumentName, StoredDocument};
 use crate::intake::fault::Fault;
+use crate::intake::rules::Rules;
 use crate::intake::tenant::{Placement, Tenant, TopicRoute, Topics};
 
 /// A submitted document.
@@ -33,6 +34,8 @@ pub struct Submitted {
     pub contracts: Vec<Text>,
     /// The routes of all topics.
     pub topics: Option<Text>,
+    /// One document of alert rules per tenant.
+    pub rules: Vec<Text>,
 }
 
 /// A fault in one of the documents.
@@ -51,6 +54,7 @@ pub struct Checked {
     pub(super) tenants: Vec<Checking<Tenant>>,
     pub(super) contracts: Vec<Checking<ContractDocument>>,
     pub(super) topics: Option<Checking<Topics>>,
+    pub(super) rules: Vec<Checking<Rules>>,
 }
 
 /// One checked document.
@@ -74,12 +78,14 @@ impl Submitted {
         let tenants = all(&self.tenants, Tenant::check, &mut refusals);
         let contracts = all(&self.contracts, contract, &mut refusals);
         let topics = all(self.topics.as_slice(), Topics::check, &mut refusals).pop();
+        let rules = all(&self.rules, Rules::check, &mut refusals);
+        unique(&rules, |rules| rules.tenant.as_str(), "/tenant", &mut refusals);
         unique(&tenants, |tenant| tenant.id.as_str(), "/id", &mut refusals);
         unique(&contracts, |contract| &contract.name, "/name", &mut refusals);
         if !refusals.is_empty() {
             return Err(refusals);
         }
-        Ok(Checked { tenants, contracts, topics })
+        Ok(Checked { tenants, contracts, topics, rules })
     }
 }
 
@@ -95,6 +101,12 @@ impl Checked {
         }
         let contracts = self.contracts.iter();
         names.extend(contracts.map(|one| DocumentName::Contract(one.content.name.clone())));
+        for rules in self.rules.iter().map(|rules| &rules.content) {
+            let tenant = || rules.tenant.clone();
+            names.extend([DocumentName::Rules(tenant()), DocumentName::Tenant(tenant())]);
+            let contracts = rules.contracts().into_iter();
+            names.extend(contracts.map(|name| DocumentName::Contract(name.to_owned())));
+        }
         names.extend(self.feed_topics().map(DocumentName::Topic));
         for (topic, route) in self.routes() {
             names.insert(DocumentName::Topic(topic.clone()));
@@ -103,7 +115,7 @@ impl Checked {
         names
     }
 
-    /// The file name and the stored name of each tenant, contract and topic route.
+    /// The file name and the stored name of each tenant, contract, topic route and set of rules.
     pub fn names(&self) -> impl Iterator<Item = (&str, DocumentName)> {
         let tenants = self.tenants.iter().map(|one| {
             let name = DocumentName::Tenant(one.content.id.clone());
@@ -117,7 +129,11 @@ impl Checked {
             let name = |topic: &String| DocumentName::Topic(topic.clone());
             topics.content.topics.keys().map(move |topic| (topics.origin.as_str(), name(topic)))
         });
-        tenants.chain(contracts).chain(topics)
+        let rules = self.rules.iter().map(|one| {
+            let name = DocumentName::Rules(one.content.tenant.clone());
+            (one.origin.as_str(), name)
+        });
+        tenants.chain(contracts).chain(topics).chain(rules)
     }
 
     /// Tenants with their own ledger table, and its name.

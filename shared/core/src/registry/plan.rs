@@ -10,6 +10,7 @@ mod contracts;
 mod feeds;
 mod identity;
 mod placement;
+mod rules;
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,9 @@ pub use self::identity::Identities;
 pub use self::placement::{LONGEST_INVOCATION_SECONDS, Ledger, Move, Moves};
 use super::apply::{Checked, Checking, Refusal, Stored, contract_of};
 use super::index::Index;
+use super::rules::StoredRules;
 use super::version::StoredContract;
+use crate::base::id::TenantId;
 use crate::base::time::Timestamp;
 use crate::event::canonical_json;
 use crate::intake::contract::builtin;
@@ -109,6 +112,8 @@ impl Checked {
         let refusals = refusals.chain(self.feeds_that_are_read(&index, stored));
         let refusals = refusals.chain(self.too_many_own_feeds(&index));
         let refusals = refusals.chain(self.refused_moves(stored, consent.moves));
+        let (rules, refused) = self.rule_versions(stored, applied);
+        let refusals = refusals.chain(refused);
         let refusals = refusals.collect::<Vec<_>>();
         if !refusals.is_empty() {
             return Err(refusals);
@@ -119,7 +124,7 @@ impl Checked {
         let unwritable = |fault: serde_json::Error| {
             vec![Refusal { origin: String::new(), fault: Fault::new("", fault.to_string()) }]
         };
-        self.draft(&contracts, &mut drafts).map_err(unwritable)?;
+        self.draft(&contracts, &rules, &mut drafts).map_err(unwritable)?;
         if drafts.writes.is_empty() && newest <= current && index == stored_index(stored) {
             return Ok(Plan { revision: current, writes: Vec::new() });
         }
@@ -131,8 +136,15 @@ impl Checked {
     fn draft(
         &self,
         contracts: &[StoredContract],
+        rules: &[(TenantId, StoredRules)],
         drafts: &mut Drafts<'_>,
     ) -> Result<(), serde_json::Error> {
+        for (tenant, stored) in rules {
+            let json = stored.to_json()?;
+            let version = DocumentName::RulesVersion(tenant.clone(), stored.version);
+            drafts.put(version, json.clone());
+            drafts.put(DocumentName::Rules(tenant.clone()), json);
+        }
         for stored in contracts {
             let (name, json) = (stored.contract.name.clone(), stored.to_json()?);
             let version = DocumentName::ContractVersion(name.clone(), stored.version);

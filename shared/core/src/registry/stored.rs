@@ -42,6 +42,8 @@ fn readers_of(name: &DocumentName) -> Extent {
         DocumentName::Tenant(_)
         | DocumentName::Contract(_)
         | DocumentName::ContractVersion(..)
+        | DocumentName::Rules(_)
+        | DocumentName::RulesVersion(..)
         | DocumentName::Key(_) => Extent::Tenant,
         DocumentName::Topic(_) | DocumentName::Revision => Extent::Everyone,
     }

@@ -277,6 +277,7 @@ fn examples() -> Submitted {
         ],
         contracts: Vec::new(),
         topics: Some(example(include_str!("../../../../local/config/topics.json"))),
+        rules: Vec::new(),
     }
 }
 

@@ -9,6 +9,8 @@ pub enum DocumentKind {
     Tenant,
     /// The routes of all topics: `topics.json`.
     Topics,
+    /// The alert rules of a tenant: `rules/*.json`.
+    Rules,
 }
 
 impl DocumentKind {
@@ -18,6 +20,7 @@ impl DocumentKind {
             Self::Contract => include_str!("contract.schema.json"),
             Self::Tenant => include_str!("tenant.schema.json"),
             Self::Topics => include_str!("topics.schema.json"),
+            Self::Rules => include_str!("rules.schema.json"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod feeds;
 mod placement;
+mod rules;
 mod versions;
 
 use serde_json::json;
@@ -126,6 +127,7 @@ fn every_fault_of_every_document_is_reported_with_its_origin() {
     let mut wrong = contract("one", &[("a", "/a")]);
     wrong["measures"][0]["since"] = json!(NOW);
     let submitted = Submitted {
+        rules: Vec::new(),
         tenants: vec![text("tenants/a.json", &json!({"id": "A", "x": 1}))],
         contracts: vec![text("contracts/one.json", &wrong)],
         topics: None,
@@ -144,6 +146,7 @@ fn every_fault_of_every_document_is_reported_with_its_origin() {
 fn a_plan_reads_the_named_documents_and_their_references() {
     let routes = json!({"topics": {"t": {"contract": "c", "tenant": {"const": "a"}}}});
     let submitted = Submitted {
+        rules: Vec::new(),
         tenants: vec![text("t", &json!({"id": "a", "keys": [key("k", "1")]}))],
         contracts: vec![text("c", &contract("one", &[]))],
         topics: Some(text("topics", &routes)),

@@ -5,11 +5,12 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::intake::contract::ContractDocument;
 use crate::intake::document::parse;
+use crate::intake::rules::Rules;
 use crate::intake::schema::Schema;
 use crate::intake::tenant::{Tenant, Topics};
 
-const KINDS: [DocumentKind; 3] =
-    [DocumentKind::Contract, DocumentKind::Tenant, DocumentKind::Topics];
+const KINDS: [DocumentKind; 4] =
+    [DocumentKind::Contract, DocumentKind::Tenant, DocumentKind::Topics, DocumentKind::Rules];
 
 fn schema(kind: DocumentKind) -> Value {
     serde_json::from_str(kind.schema()).expect("a schema is JSON")
@@ -128,6 +129,7 @@ fn the_examples_of_documents_are_read() {
     ContractDocument::parse(&example(DocumentKind::Contract)).expect("a contract");
     Tenant::check(&parse(&example(DocumentKind::Tenant)).expect("JSON")).expect("a tenant");
     Topics::check(&parse(&example(DocumentKind::Topics)).expect("JSON")).expect("routes");
+    Rules::check(&parse(&example(DocumentKind::Rules)).expect("JSON")).expect("rules");
 }
 
 #[test]
@@ -165,6 +167,16 @@ fn a_default_is_what_an_absent_member_means() {
         topics.get("a").expect("a route").framing()
     };
     assert_eq!(framing(&filled), framing(&topics));
+
+    let root = schema(DocumentKind::Rules);
+    let rules = json!({"tenant": "a", "rules": [
+        {"id": "r", "contract": "c", "measure": "m", "when": {"above": 1}},
+    ]});
+    let filled = with_defaults(&root, &root, &rules);
+    assert!(filled.pointer("/rules/0/notify").is_some());
+    assert!(filled.pointer("/rules/0/when/changes").is_some());
+    assert_eq!(Rules::check(&filled), Rules::check(&rules));
+    assert!(Rules::check(&rules).is_ok());
 }
 
 #[test]

@@ -1,0 +1,119 @@
+//! A version of a tenant's alert rules as the registry stores it: the document, with who applied it and when, the
+//! time from which it is in force, and the kinds of subjects of the contracts that the rules name.
+//!
+//! Like a version of a contract it is stored twice: under its own name, where it never changes, and as the current
+//! version under the name of the tenant. The kinds are stored with it, so that what it watches does not change with
+//! a later version of a contract.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Registry;
+use super::stored::{broken, read};
+use crate::base::error::{Rejection, Unavailable};
+use crate::base::id::{Kind, TenantId};
+use crate::base::limits;
+use crate::base::time::Timestamp;
+use crate::event::canonical_json;
+use crate::intake::document::{DocumentName, StoredDocument};
+use crate::intake::fault;
+use crate::intake::rules::Rules;
+use crate::ports::Documents;
+use crate::view::rules::RuleVersion;
+
+/// A stored version of a tenant's rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredRules {
+    /// The number of the version, from 1.
+    pub version: u32,
+    /// When it was applied.
+    pub applied_at: Timestamp,
+    /// Who applied it, at most [`limits::APPLIED_BY_BYTES`].
+    pub applied_by: String,
+    /// From when on it is in force.
+    pub starts_at: Timestamp,
+    /// The kinds of subjects by the names of contracts.
+    pub kinds: BTreeMap<String, Vec<String>>,
+    /// The document.
+    pub rules: Value,
+}
+
+impl StoredRules {
+    /// The version after `before`, or the first version. It is in force when every environment knows it, and not
+    /// before the version before it.
+    pub(super) fn following(
+        before: Option<&Self>,
+        rules: Value,
+        kinds: BTreeMap<String, Vec<String>>,
+        (applied_by, applied_at): (&str, Timestamp),
+    ) -> Self {
+        let end = applied_by.floor_char_boundary(limits::APPLIED_BY_BYTES);
+        let applied_by = applied_by.get(..end).unwrap_or_default().to_owned();
+        let version = before.map_or(0, |before| before.version).saturating_add(1);
+        let starts_at = applied_at.plus_seconds(limits::RULES_START_SECONDS);
+        let starts_at = before.map_or(starts_at, |before| before.starts_at.max(starts_at));
+        Self { version, applied_at, applied_by, starts_at, kinds, rules }
+    }
+
+    /// Its JSON in the registry, in canonical form.
+    ///
+    /// # Errors
+    /// Never for a document that was parsed.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        Ok(canonical_json(&serde_json::to_value(self)?)?.to_string())
+    }
+
+    /// Reads a stored document.
+    ///
+    /// # Errors
+    /// The fault, as text: another release may have written the document.
+    pub fn parse(stored: &StoredDocument) -> Result<Self, String> {
+        serde_json::from_str(&stored.json).map_err(|fault| fault.to_string())
+    }
+
+    /// The tenant and the rules, for people and programs.
+    ///
+    /// # Errors
+    /// The faults, as text: another release may have written the document.
+    pub fn checked(&self) -> Result<Rules, String> {
+        Rules::check(&self.rules).map_err(|faults| fault::listed(&faults))
+    }
+
+    /// The rules for the fold.
+    ///
+    /// # Errors
+    /// The faults, as text.
+    pub fn compiled(&self) -> Result<RuleVersion, String> {
+        let kinds = self.kinds.iter().map(|(contract, kinds)| {
+            let kinds = kinds.iter().map(|kind| Kind::parse(kind));
+            Ok((contract.clone(), kinds.collect::<Result<_, _>>()?))
+        });
+        let kinds: Result<_, Rejection> = kinds.collect();
+        let kinds = kinds.map_err(|rejection| rejection.message)?;
+        Ok(self.checked()?.version(self.version, Some(self.starts_at), &kinds))
+    }
+}
+
+impl Registry {
+    /// The current version of a tenant's alert rules, or the version with a number. Bypasses the cache.
+    ///
+    /// # Errors
+    /// The store does not answer, or the stored document is invalid.
+    pub async fn stored_rules(
+        &self,
+        tenant: &TenantId,
+        number: Option<u32>,
+        documents: &impl Documents,
+    ) -> Result<Option<StoredRules>, Unavailable> {
+        let tenant = tenant.clone();
+        let name = match number {
+            None => DocumentName::Rules(tenant),
+            Some(number) => DocumentName::RulesVersion(tenant, number),
+        };
+        let stored = read(&name, documents).await?;
+        let rules = stored.map(|stored| StoredRules::parse(&stored)).transpose();
+        rules.map_err(|fault| broken(&name, &fault))
+    }
+}
