@@ -15,7 +15,8 @@ use crate::intake::tenant::Tenant;
 use crate::pipeline::Disposition;
 use crate::pipeline::admit::{Admission, Refused};
 
-/// A record or one of its elements, with the facts that are known about it.
+/// A record or one of its elements, with the facts that are known about it. Every step of the pipeline passes
+/// it on in a box, because it is large.
 pub(super) struct Handled {
     of: Meant,
     pub(super) wrapping: Option<Wrapping>,
@@ -38,7 +39,7 @@ enum Meant {
 
 /// An admitted record: an event to commit, or the reason why there is no event.
 pub(super) struct AdmittedRecord {
-    pub(super) handled: Handled,
+    pub(super) handled: Box<Handled>,
     /// The index of the record among the records that were admitted together.
     pub(super) index: usize,
     pub(super) event: Result<(Event, Arc<Tenant>), NoEvent>,
@@ -54,7 +55,7 @@ pub(super) enum NoEvent {
 
 /// A record whose entry waits to be committed.
 pub(super) struct PendingRecord {
-    pub(super) handled: Handled,
+    pub(super) handled: Box<Handled>,
     pub(super) index: usize,
     pub(super) entry: Arc<Entry>,
 }
@@ -102,7 +103,7 @@ impl AdmittedRecord {
         };
         let wrapping = incoming.wrapping();
         let of = Meant::All(incoming.into_record());
-        let handled = Handled { of, wrapping, tenant, subject, contract, skipped };
+        let handled = Box::new(Handled { of, wrapping, tenant, subject, contract, skipped });
         Self { handled, index, event }
     }
 
@@ -126,7 +127,7 @@ impl AdmittedRecord {
         };
         let of = Meant::Element { record: Arc::clone(record), number };
         let (tenant, contract) = (Some(tenant.id.clone()), Some(Arc::clone(contract)));
-        let handled = Handled { of, wrapping, tenant, subject, contract, skipped };
+        let handled = Box::new(Handled { of, wrapping, tenant, subject, contract, skipped });
         Self { handled, index, event }
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum Waiting {
 
 /// A record, or one of its elements, with its disposition.
 pub(super) struct Disposed {
-    pub(super) handled: Handled,
+    pub(super) handled: Box<Handled>,
     /// The index of the record.
     pub(super) index: usize,
     pub(super) disposition: Disposition,

@@ -36,7 +36,7 @@ pub struct Known<'a> {
 
 /// A record, or one of its elements, with its outcome.
 pub struct Settled {
-    pub(super) handled: Handled,
+    pub(super) handled: Box<Handled>,
     pub(super) outcome: RecordOutcome,
     index: usize,
 }
@@ -130,7 +130,7 @@ impl Admitted {
 }
 
 impl Settled {
-    pub(super) fn new(handled: Handled, index: usize, outcome: RecordOutcome) -> Self {
+    pub(super) fn new(handled: Box<Handled>, index: usize, outcome: RecordOutcome) -> Self {
         Self { handled, outcome, index }
     }
 

@@ -122,7 +122,9 @@ fn members<const COUNT: usize>(
 /// Compares a name with the wanted name. Beyond ASCII the order of names differs from byte order, so no such
 /// name counts as greater.
 fn order(name: &str, wanted: &str) -> Ordering {
-    match name.cmp(wanted) {
+    // Most names differ in their first byte, which is compared faster than a text.
+    let first = |text: &str| text.bytes().next();
+    match first(name).cmp(&first(wanted)).then_with(|| name.cmp(wanted)) {
         Ordering::Greater if !(name.is_ascii() && wanted.is_ascii()) => Ordering::Less,
         order => order,
     }
