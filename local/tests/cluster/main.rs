@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     let facts = facts![
         history::a_hundred_thousand_events_of_another_producer_become_exact_histories,
         killed::acknowledged_records_survive_a_kill_of_the_broker,
-        under_way::accepted_events_are_in_a_history_once_whenever_the_broker_dies,
+        under_way::accepted_events_are_in_a_history_once_whenever_broker_and_host_die,
         odd_records::each_record_is_applied_a_duplicate_or_a_letter_for_every_client,
         producing::keys_are_in_the_same_partitions_as_with_other_clients_and_in_order,
         producing::other_clients_read_the_written_records,

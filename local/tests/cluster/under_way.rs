@@ -1,4 +1,4 @@
-//! A host that reads and writes while its cluster is killed, or a topic is recreated.
+//! A host that reads and writes while its cluster is killed, and itself, or a topic is recreated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -15,14 +15,18 @@ use crate::foreign::{Client, Read, Written};
 use crate::site::{KEY, Site};
 use crate::topic::{Topic, now};
 
-/// Devices of the other producer, and events per device.
-const FOREIGN: usize = 10;
-const EVENTS: usize = 300;
+/// Devices of the other producer, and events per device, of which every third comes twice.
+const FOREIGN: usize = 50;
+const EVENTS: usize = 400;
+/// The order of its records.
+const SEED: u64 = 7;
+/// From one kill of the host to the next.
+const APART: Duration = Duration::from_secs(1);
 /// Concurrent HTTP clients, events per request, and requests between two kills.
 const CLIENTS: usize = 3;
 const BATCH: usize = 20;
 const REQUESTS: usize = 12;
-const WITHIN: Duration = Duration::from_secs(180);
+const WITHIN: Duration = Duration::from_secs(1_200);
 
 /// The ids of the events, by device.
 type Ids = BTreeMap<String, BTreeSet<String>>;
@@ -35,11 +39,11 @@ fn event(device: &str, number: usize) -> Value {
     })
 }
 
-pub(crate) async fn accepted_events_are_in_a_history_once_whenever_the_broker_dies() {
+pub(crate) async fn accepted_events_are_in_a_history_once_whenever_broker_and_host_die() {
     let mut broker = Broker::start();
     let cluster = broker.addresses().plain;
     let topic = Topic::new(&cluster, "under-way").await;
-    let site = Site::start(&cluster, topic.name()).await;
+    let mut site = Site::start(&cluster, topic.name()).await;
     let mut expected = foreign(&cluster, topic.name());
     let (answered, is_over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let address = site.host.http().await;
@@ -62,6 +66,10 @@ pub(crate) async fn accepted_events_are_in_a_history_once_whenever_the_broker_di
     for client in clients {
         let (device, ids) = client.await.unwrap();
         assert_eq!(expected.insert(device, ids), None);
+    }
+    for _ in 0..2 {
+        site.host.kill_and_restart().await.unwrap();
+        tokio::time::sleep(APART).await;
     }
 
     let started = Instant::now();
@@ -123,14 +131,18 @@ fn as_json(record: Read) -> Value {
     json!({ "key": record.key.map(text), "headers": headers, "value": value })
 }
 
-/// Writes another producer's events to the topic.
+/// Writes another producer's events to the topic, in any order.
 fn foreign(cluster: &str, topic: &str) -> Ids {
     let (mut records, mut expected) = (Vec::new(), Ids::new());
     for number in 0..FOREIGN * EVENTS {
         let (device, number) = (format!("foreign-{}", number % FOREIGN), number / FOREIGN);
-        records.push(Written::of(&device, event(&device, number)).with("tenant", "demo"));
+        let event = event(&device, number);
+        for _ in 0..=usize::from(number.is_multiple_of(3)) {
+            records.push(Written::of(&device, event.clone()).with("tenant", "demo"));
+        }
         expected.entry(device).or_default().insert(format!("e-{number}"));
     }
+    fastrand::Rng::with_seed(SEED).shuffle(&mut records);
     Client::Confluent.produce(cluster, topic, &records);
     expected
 }
