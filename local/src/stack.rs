@@ -120,7 +120,7 @@ impl Stack {
 
     /// The ARNs of the change streams of tenants' own ledger tables that the relay reads.
     pub fn tenant_streams(&self) -> Vec<String> {
-        let listed = self.outputs.find("TenantStreamArns").unwrap_or_default();
+        let listed = self.outputs.find("RelayedStreamArns").unwrap_or_default();
         listed.split(',').filter(|arn| !arn.is_empty()).map(str::to_owned).collect()
     }
 

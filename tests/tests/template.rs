@@ -44,6 +44,22 @@ fn variables() -> BTreeSet<String> {
     rows.map(|(name, _)| name.to_owned()).filter(|name| name.starts_with("DROVER_")).collect()
 }
 
+/// `sam build` takes the name of an output for a parameter of the same name, and fails where that is a list.
+#[test]
+fn no_output_has_the_name_of_a_parameter() {
+    for file in ["template.yaml", "infra/state.yaml"] {
+        let template = load(file).expect("a template");
+        let names = |section: &str| -> BTreeSet<String> {
+            let members = template[section].as_object().into_iter().flatten();
+            members.map(|(name, _)| name.clone()).collect()
+        };
+        let (parameters, outputs) = (names("Parameters"), names("Outputs"));
+        assert!(!outputs.is_empty(), "{file}");
+        let both: Vec<_> = parameters.intersection(&outputs).collect();
+        assert!(both.is_empty(), "{file}: {both:?}");
+    }
+}
+
 #[test]
 fn exactly_the_variables_that_a_function_reads_are_set() {
     let stack = in_mode("msk-iam");

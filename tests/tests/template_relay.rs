@@ -270,7 +270,7 @@ fn a_tenants_own_table_has_the_same_mapping_on_its_own_stream() {
             own.iter().filter_map(|one| one["EventSourceArn"].as_str()).collect();
         assert_eq!(arns, [OWN, OTHER].into(), "{mode}");
         // `drover apply` reads the list there.
-        let listed = &stack.section("Outputs")["TenantStreamArns"];
+        let listed = &stack.section("Outputs")["RelayedStreamArns"];
         assert_eq!(listed["Value"], both, "{mode}");
         assert_eq!(listed["Condition"], "RelayedTenantStreams", "{mode}");
         for one in own {

@@ -9,7 +9,7 @@ use crate::common::dynamodb;
 use crate::common::running::folder;
 use crate::on_stack;
 
-/// `TenantStreamArns` of the stack decides: the relay reads the streams in this list and no others.
+/// `RelayedStreamArns` of the stack decides: the relay reads the streams in this list and no others.
 #[tokio::test(flavor = "multi_thread")]
 async fn feeds_from_a_table_of_its_own_need_its_change_stream_in_the_list_of_the_stack() {
     const OWN: &str = "drover-own-a";
@@ -21,7 +21,7 @@ async fn feeds_from_a_table_of_its_own_need_its_change_stream_in_the_list_of_the
     )]);
     let applied = async |listed: Option<&str>| {
         let outputs: Vec<(&str, &str)> =
-            OUTPUTS.into_iter().chain(listed.map(|arns| ("TenantStreamArns", arns))).collect();
+            OUTPUTS.into_iter().chain(listed.map(|arns| ("RelayedStreamArns", arns))).collect();
         let stack = stack(&outputs);
         let cloud = Cloud::start(move |_| said(200, stack.clone())).await;
         let environment = cloud.environment_over(host.addresses());
