@@ -11,7 +11,7 @@
 //!
 //! One handler accepts every kind of event ([`Relay::handle`] dispatches):
 //! - `stream`: Lambda's event of a change stream; `subject`: the changes of one subject; `closed`: topics
-//!   that do not exist; `owed`: subjects to be sent again
+//!   that do not exist; `pending_resends`: subjects to be sent again
 //! - `command`: commands of an operator and of the schedule: subjects are sent again
 //!   ([`drover_core::subject::resend`]), and the sweep looks at subjects that fell silent
 //!   ([`drover_core::subject::sweep`])
@@ -39,13 +39,13 @@ use serde_json::value::RawValue;
 mod closed;
 mod command;
 pub mod config;
-mod owed;
+mod pending_resends;
 mod stream;
 mod subject;
 
 use self::closed::ClosedTopics;
 pub use self::command::SweepFailed;
-use self::owed::Owed;
+use self::pending_resends::PendingResends;
 use self::stream::HeadChange;
 pub use self::stream::NotChanges;
 use self::subject::{Ended, SubjectRun};
@@ -67,7 +67,7 @@ pub struct Relay<W, T> {
     target: T,
     registry: Registry,
     closed: ClosedTopics,
-    owed: Owed,
+    pending_resends: PendingResends,
     armer: Armer,
     settings: Settings,
     meter: Arc<dyn Meter>,
@@ -113,8 +113,8 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
     /// Creates the relay over these ports.
     pub fn new(ports: W, target: T, settings: Settings, meter: Arc<dyn Meter>) -> Self {
         let (registry, closed) = (Registry::new(), ClosedTopics::default());
-        let (owed, armer) = (Owed::default(), Armer::default());
-        Self { ports, target, registry, closed, owed, armer, settings, meter }
+        let (pending_resends, armer) = (PendingResends::default(), Armer::default());
+        Self { ports, target, registry, closed, pending_resends, armer, settings, meter }
     }
 
     /// Handles one invocation.
@@ -180,9 +180,9 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         let now = self.ports.now();
         let due = now.plus_seconds(RESEND_SECONDS);
         let timer = Timer::new(TimerKind::Resend, key.clone(), due, now);
-        self.owed.add(key);
+        self.pending_resends.add(key);
         counts.add_units(self.armer.arm(&self.ports, &timer, now).await?);
-        self.owed.remove(key);
+        self.pending_resends.remove(key);
         Ok(())
     }
 

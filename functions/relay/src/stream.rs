@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
+use drover_aws::tables::table_of_stream;
 use drover_core::base::scope::TenantScope;
 use drover_core::ledger::StoredHead;
 use drover_core::ports::SubjectLocation;
@@ -74,16 +75,11 @@ fn head_change(record: EventRecord, shared_table: &str) -> Result<HeadChange, No
         _ => None,
     };
     let key = key.ok_or(NotChanges::NoSubject)?;
-    let table = record.event_source_arn.as_deref().and_then(table_of);
+    let table = record.event_source_arn.as_deref().and_then(table_of_stream);
     let table = table.filter(|table| *table != shared_table).map(Arc::from);
     let location = SubjectLocation { key, table };
     let (old, new) = (head(change.old_image), head(change.new_image));
     Ok(HeadChange { location, sequence_number, old, new })
-}
-
-/// The table of `arn:aws:dynamodb:<region>:<account>:table/<table>/stream/<time>`.
-fn table_of(stream_arn: &str) -> Option<&str> {
-    stream_arn.split_once(":table/")?.1.split('/').next()
 }
 
 fn head(mut image: Item) -> Option<StoredHead> {

@@ -62,7 +62,8 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
         deadline: Timestamp,
     ) -> Self {
         let (feeds, counts) = (&tenant.feeds, Counts::default());
-        let (started, lacks_records) = (relay.ports.now(), relay.owed.has(&location.key));
+        let (started, lacks_records) =
+            (relay.ports.now(), relay.pending_resends.has(&location.key));
         Self { relay, location, feeds, deadline, started, lacks_records, counts }
     }
 

@@ -13,8 +13,8 @@ use clap::{Args as ClapArgs, Subcommand};
 pub(super) use self::render::reason;
 pub use self::sampling::{SampleArgs, SampleError};
 pub use self::stored::{ListArgs, ShowArgs, StoredError};
-pub(super) use self::trying::now;
-pub use self::trying::{Ending, Shown, TryArgs, TryError};
+pub use self::trying::{Ending, Faults, Shown, TryArgs, TryError};
+pub(super) use self::trying::{is_stdin, now, tenant, time};
 
 /// Try out contracts, and show their versions
 #[derive(ClapArgs, Clone, Debug)]

@@ -4,7 +4,7 @@
 //! Left out: a stream that leaves the list of the stack later. Its tenants keep their feeds, and get nothing.
 
 use drover_aws::Aws;
-use drover_aws::tables::{change_stream, enable_stream, table_exists};
+use drover_aws::tables::{change_stream, enable_stream, table_exists, table_of_stream};
 use drover_core::base::error::Unavailable;
 use drover_core::intake::fault::Fault;
 use drover_core::registry::{Checked, Refusal};
@@ -61,7 +61,7 @@ async fn fault_on_host(aws: &Aws, table: &str) -> Option<&'static str> {
 
 /// Who may not describe tables gets only the check of the list.
 async fn fault_on_stack(aws: &Aws, table: &str, arns: &[String]) -> Option<&'static str> {
-    let is_of_table = |arn: &&String| table_of(arn) == Some(table);
+    let is_of_table = |arn: &&String| table_of_stream(arn) == Some(table);
     let listed: Vec<&String> = arns.iter().filter(is_of_table).collect();
     if listed.is_empty() {
         return Some(
@@ -87,9 +87,4 @@ async fn fault_on_stack(aws: &Aws, table: &str, arns: &[String]) -> Option<&'sta
         ),
         Ok(Some(_)) | Err(_) => None,
     }
-}
-
-/// The table of `arn:aws:dynamodb:<region>:<account>:table/<table>/stream/<time>`.
-fn table_of(stream_arn: &str) -> Option<&str> {
-    stream_arn.split_once(":table/")?.1.split('/').next()
 }

@@ -32,6 +32,11 @@ use crate::calls::{patient_timeouts, unavailable};
 /// The ledger's index that listings read.
 pub const ACTIVITY_INDEX: &str = "activity";
 
+/// The table of the change stream `arn:aws:dynamodb:<region>:<account>:table/<table>/stream/<time>`.
+pub fn table_of_stream(arn: &str) -> Option<&str> {
+    arn.split_once(":table/")?.1.split('/').next()
+}
+
 /// Table names, each of at least three characters, as DynamoDB requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableNames {

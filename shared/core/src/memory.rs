@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::base::cost::{Metered, Units};
-use crate::base::limits::TRANSACTION_ITEMS;
+use crate::base::limits::{ItemLimits, TRANSACTION_ITEMS};
 use crate::base::time::Timestamp;
 use crate::dead_letter::message::Message;
 use crate::intake::document::{DocumentName, StoredDocument};
@@ -42,6 +42,21 @@ pub(crate) use self::ledger::place;
 pub use self::faulty::{Call, Fault, Faulty, SAID_BY_A_SERVICE};
 pub use self::letters::{Drawer, Held};
 pub use self::outputs::{Outputs, StoredEntry};
+
+/// Limits for tests, so small that a few entries make pages, halves and keyframes.
+pub const SMALL: ItemLimits = ItemLimits {
+    slice_bytes: 900,
+    // Every tail that is as large as the view is frozen.
+    head_target_bytes: 1,
+    keep_entries: 1,
+    keep_bytes: 400,
+    page_bytes: 200,
+    frame_bytes: 500,
+    read_pages: 3,
+    stale_bytes: 1 << 20,
+    write_pages: 7,
+    write_bytes: 100_000,
+};
 
 /// All ports in memory. Clones share the state.
 #[derive(Clone)]

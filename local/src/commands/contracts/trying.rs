@@ -108,9 +108,9 @@ pub enum TryError {
     Json(#[from] serde_json::Error),
 }
 
-/// The faults of a contract, one on each line.
+/// The faults of a document, one on each line.
 #[derive(Debug)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults(pub(in crate::commands) Vec<Fault>);
 
 impl fmt::Display for Faults {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -207,7 +207,8 @@ fn read(path: &Path, stdin: &mut impl Read) -> Result<Vec<u8>, TryError> {
     Ok(bytes)
 }
 
-fn is_stdin(path: &Path) -> bool {
+/// Whether a path stands for standard input.
+pub(in crate::commands) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == STDIN
 }
 
@@ -223,11 +224,13 @@ fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn tenant(text: &str) -> Result<TenantId, String> {
+/// Parses an argument.
+pub(in crate::commands) fn tenant(text: &str) -> Result<TenantId, String> {
     TenantId::parse(text).map_err(|rejection| rejection.message)
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+/// Parses an argument.
+pub(in crate::commands) fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_rfc3339(text)
         .ok_or_else(|| "must be an RFC 3339 time with an offset".to_owned())
 }

@@ -8,6 +8,7 @@ use drover_core::ports::Clock as _;
 use drover_core::registry::{Registry, StoredRules};
 use serde::Serialize;
 
+use crate::commands::contracts::tenant;
 use crate::commands::target::{DatabaseArgs, NoTarget};
 use crate::commands::text::{printable, table};
 
@@ -198,10 +199,6 @@ async fn stored(
     version: Option<u32>,
 ) -> Result<Option<StoredRules>, Unavailable> {
     Registry::new().stored_rules(tenant, version, aws).await
-}
-
-fn tenant(text: &str) -> Result<TenantId, String> {
-    TenantId::parse(text).map_err(|rejection| rejection.message)
 }
 
 fn named(text: &str) -> Result<Named, String> {

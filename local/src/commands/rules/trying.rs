@@ -2,7 +2,6 @@
 //! storing anything. The records may be in any order: the events of each subject are sorted first.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -23,10 +22,7 @@ use drover_core::view::rules::{Episodes, RuleStates, RuleVersions, Watch};
 
 use super::found::{Found, Subject};
 use super::render;
-use crate::commands::contracts::{Ending, Shown, now, reason};
-
-/// The file name for standard input.
-const STDIN: &str = "-";
+use crate::commands::contracts::{Ending, Faults, Shown, is_stdin, now, reason, time};
 
 /// Show which episodes alert rules find in sample records, one record a line
 ///
@@ -80,16 +76,6 @@ pub enum TryError {
     /// The result cannot be serialized.
     #[error("cannot serialize the episodes as JSON")]
     Json(#[from] serde_json::Error),
-}
-
-/// The faults of a document, one on each line.
-#[derive(Debug)]
-pub struct Faults(Vec<Fault>);
-
-impl fmt::Display for Faults {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|fault| write!(formatter, "\n  {fault}"))
-    }
 }
 
 /// Tries rules.
@@ -229,7 +215,7 @@ fn record(index: usize, line: &str, received: Timestamp) -> Record {
 }
 
 fn records(path: &Path, stdin: &mut impl Read) -> Result<String, TryError> {
-    if path.as_os_str() != STDIN {
+    if !is_stdin(path) {
         return read(path);
     }
     let mut text = String::new();
@@ -247,9 +233,4 @@ fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> TryError + '_ {
 
 fn invalid(path: &Path) -> impl Fn(Vec<Fault>) -> TryError + '_ {
     move |faults| TryError::Invalid { file: path.display().to_string(), faults: Faults(faults) }
-}
-
-fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_rfc3339(text)
-        .ok_or_else(|| "must be an RFC 3339 time with an offset".to_owned())
 }

@@ -78,15 +78,15 @@ impl BatchTarget for SqsFeeds {
         let outgoing: Vec<Outgoing<'_>> = outgoing.collect();
         let (client, url) = (&self.client, self.url.as_str());
         let queue = SqsQueue { dependency: Dependency::EventLog, client, url };
-        let not_taken = |sent: Sent| match sent {
+        let result = |sent: Sent| match sent {
             Sent::Taken => Ok(()),
             Sent::Refused(unavailable) | Sent::NotTaken(unavailable) => {
                 Err(not_published(unavailable))
             }
         };
         match queue.try_batch(&outgoing).await {
-            Ok(sent) => Ok(sent.into_iter().map(not_taken).collect()),
-            Err(fault) => not_taken(fault).map(|()| Results::new()),
+            Ok(sent) => Ok(sent.into_iter().map(result).collect()),
+            Err(fault) => result(fault).map(|()| Results::new()),
         }
     }
 }

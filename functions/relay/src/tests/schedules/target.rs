@@ -21,13 +21,13 @@ pub(super) enum Taking {
     Refused,
     /// It does not exist.
     Closed,
-    /// The environment dies before the record is sent.
-    Death,
+    /// The environment crashes before the record is sent.
+    Crash,
 }
 
 impl Taking {
     pub(super) const ALL: [Self; 6] =
-        [Self::Taken, Self::Down, Self::LostAnswer, Self::Refused, Self::Closed, Self::Death];
+        [Self::Taken, Self::Down, Self::LostAnswer, Self::Refused, Self::Closed, Self::Crash];
 }
 
 /// Topics with the records that they took, in order.
@@ -87,7 +87,7 @@ impl FeedTarget for Topics {
                 }
                 Taking::Refused => Err(NotPublished::Refused(fault(Reason::Misconfigured))),
                 Taking::Closed => Err(NotPublished::Closed(fault(Reason::Misconfigured))),
-                Taking::Death => pending().await,
+                Taking::Crash => pending().await,
             });
         }
         results

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::unsent::Unsent;
 use drover_core::intake::record::Incoming;
 use drover_core::ledger::StoredHead;
-use drover_core::memory::{Fault, Faulty, Memory};
+use drover_core::memory::{Fault, Faulty, Memory, SMALL};
 use drover_core::pipeline::settings::PipelineSettings;
 use drover_core::pipeline::{Disposition, Pipeline};
 use futures_util::FutureExt as _;
@@ -24,20 +23,6 @@ use crate::{Relay, Settings};
 
 /// Tenants and their devices. The second tenant has topics of its own.
 pub(super) const DEVICES: [(&str, &str); 3] = [("demo", "d-1"), ("demo", "d-2"), ("acme", "d-1")];
-
-/// So small that a few events fill a page and a few pages a part of the views.
-const SMALL: ItemLimits = ItemLimits {
-    slice_bytes: 900,
-    head_target_bytes: 1,
-    keep_entries: 1,
-    keep_bytes: 400,
-    page_bytes: 200,
-    frame_bytes: 500,
-    read_pages: 3,
-    stale_bytes: 1 << 20,
-    write_pages: 7,
-    write_bytes: 100_000,
-};
 
 struct NotMeasured;
 

@@ -7,7 +7,6 @@ use proptest::sample::Index;
 
 use crate::base::error::Reason;
 use crate::base::id::{EventId, Position, SubjectId, SubjectKey, TenantId};
-use crate::base::limits::ItemLimits;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::event::ContractVersion;
@@ -15,6 +14,7 @@ use crate::intake::contract::{Contract, ContractDocument};
 use crate::intake::record::{Record, Source};
 use crate::ledger::Policy;
 use crate::ledger::range_read::{HistoryRange, Order};
+pub(super) use crate::memory::SMALL;
 use crate::ports::SubjectLocation;
 use crate::view::Specs;
 
@@ -167,21 +167,6 @@ pub(super) const START: i64 = 1_800_000_000_000_000;
 /// Four hours: a script's slots are sixty days, so that time makes keyframes, too. And a second, so that
 /// half of them are odd.
 const SLOT_MICROS: i64 = 14_401 * 1_000_000;
-
-/// Small enough that a few entries make pages, halves and keyframes.
-pub(super) const SMALL: ItemLimits = ItemLimits {
-    slice_bytes: 900,
-    // Every tail that is as large as the view is frozen.
-    head_target_bytes: 1,
-    keep_entries: 1,
-    keep_bytes: 400,
-    page_bytes: 200,
-    frame_bytes: 500,
-    read_pages: 3,
-    stale_bytes: 1 << 20,
-    write_pages: 7,
-    write_bytes: 100_000,
-};
 
 /// As the tenant documents have it.
 pub(super) const POLICY: Policy =

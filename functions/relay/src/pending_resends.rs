@@ -8,9 +8,9 @@ use drover_core::base::id::SubjectKey;
 
 /// The subjects that an environment knows. A subject stays until its timer is armed.
 #[derive(Debug, Default)]
-pub(crate) struct Owed(Mutex<BTreeSet<SubjectKey>>);
+pub(crate) struct PendingResends(Mutex<BTreeSet<SubjectKey>>);
 
-impl Owed {
+impl PendingResends {
     /// Notes a subject.
     pub(crate) fn add(&self, key: &SubjectKey) {
         self.subjects().insert(key.clone());
